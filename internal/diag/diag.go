@@ -1,0 +1,104 @@
+// Package diag is how mistakes in a user's file are told: where, which key, what is wrong, and what to do about it; all at once.
+package diag
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// A Place is a position in a file: line and column count from 1, the column in characters. Line 0 means the file as a whole.
+type Place struct {
+	File string
+	Line int
+	Col  int
+}
+
+// String is "file:line:col".
+func (p Place) String() string {
+	if p.Line == 0 {
+		return p.File
+	}
+	return fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Col)
+}
+
+// A Problem is one mistake.
+type Problem struct {
+	Place
+	Key  string // as in "partition[1].size"; may be empty
+	Text string // lower case, no full stop, with the numbers that decide it
+	Hint string // what to write instead; may be empty
+}
+
+// String is "file:line:col: key: problem", and the hint on a line of its own.
+func (p Problem) String() string {
+	s := p.Place.String() + ": "
+	if p.Key != "" {
+		s += p.Key + ": "
+	}
+	s += p.Text
+	if p.Hint != "" {
+		s += "\nhint: " + strings.ReplaceAll(p.Hint, "\n", "\n      ")
+	}
+	return s
+}
+
+// A List is every problem found. A List with problems is an error.
+type List []Problem
+
+// Error implements error: the problems in the order of their places.
+func (l List) Error() string {
+	lines := make([]string, len(l))
+	for i, p := range l {
+		lines[i] = p.String()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Err gives the list as an error, sorted and without repetitions, or nil when it is empty.
+func (l List) Err() error {
+	if len(l) == 0 {
+		return nil
+	}
+	l = slices.Clone(l)
+	slices.SortStableFunc(l, func(a, b Problem) int {
+		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Col, b.Col), cmp.Compare(a.Key, b.Key))
+	})
+	return slices.Compact(l)
+}
+
+// Nearest gives the known word that was probably meant: one that differs by few letters, or "".
+func Nearest(word string, known []string) string {
+	best, nearest := len(word)/3+2, ""
+	for _, k := range known {
+		if d := distance(strings.ToLower(word), strings.ToLower(k)); d < best {
+			best, nearest = d, k
+		}
+	}
+	return nearest
+}
+
+// distance counts the insertions, deletions, replacements and swaps of neighbours between two words.
+func distance(a, b string) int {
+	var before, last []int
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		before, last, row = last, row, make([]int, len(b)+1)
+		row[0] = i
+		for j := 1; j <= len(b); j++ {
+			same := 1
+			if a[i-1] == b[j-1] {
+				same = 0
+			}
+			row[j] = min(last[j]+1, row[j-1]+1, last[j-1]+same)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				row[j] = min(row[j], before[j-2]+1)
+			}
+		}
+	}
+	return row[len(b)]
+}

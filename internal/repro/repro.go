@@ -1,0 +1,44 @@
+// Package repro is where every identifier and every time of an image comes from. Nothing in it looks at a clock or a random source:
+// the same seed gives the same identifiers.
+package repro
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+
+	"github.com/google/uuid"
+)
+
+// A UUID is 16 bytes in the order they are written as text.
+type UUID = uuid.UUID
+
+// A Seed is what an image's identifiers derive from.
+type Seed [sha256.Size]byte
+
+// SeedOf is the seed for a text.
+func SeedOf(text string) Seed { return sha256.Sum256([]byte(text)) }
+
+// String is the seed in hexadecimal digits.
+func (s Seed) String() string { return hex.EncodeToString(s[:]) }
+
+// namespace is the name space of imprint's version 5 UUIDs: the UUIDv5 of "imprint" in the name space of all zeros.
+var namespace = uuid.NewSHA1(uuid.Nil, []byte("imprint"))
+
+// UUID derives the identifier of that name (RFC 9562, version 5).
+func (s Seed) UUID(name string) UUID {
+	return uuid.NewSHA1(namespace, append(s[:], name...))
+}
+
+// Uint32 derives a number of 32 bits, as for the serial number of a FAT volume; never 0.
+func (s Seed) Uint32(name string) uint32 {
+	id := s.UUID(name)
+	return max(1, binary.BigEndian.Uint32(id[:4]))
+}
+
+// Times of an image, in seconds since 1970.
+const (
+	StoreEpoch   int64 = 1         // what both stores set the modification time of every item to
+	DefaultEpoch int64 = 1         // of everything else, when nobody says otherwise
+	FATEpoch     int64 = 315532800 // 1980-01-01, the first day that FAT can tell
+)

@@ -1,0 +1,118 @@
+package tree
+
+import (
+	"cmp"
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+)
+
+// A Tree is a finished file tree: every directory sorted by the bytes of the names, no name twice. It is not changed any more.
+type Tree struct {
+	nodes []*Node // in the order of Walk
+}
+
+// Root is the directory at the top.
+func (t *Tree) Root() *Node { return t.nodes[0] }
+
+// Len is the number of nodes, root included.
+func (t *Tree) Len() int { return len(t.nodes) }
+
+// Node is the node of that ID.
+func (t *Tree) Node(id int) *Node { return t.nodes[id] }
+
+// Nodes yields every node: parents before children, names in byte order, a directory's whole content before the next name. This is
+// the order of a NAR too.
+func (t *Tree) Nodes() iter.Seq[*Node] { return slices.Values(t.nodes) }
+
+// Walk yields every node with its path from the root, "/" for the root itself, in the order of Nodes.
+func (t *Tree) Walk() iter.Seq2[string, *Node] { return Walk("/", t.Root()) }
+
+// Walk yields n and all below it, with their paths, n itself at the given path.
+func Walk(path string, n *Node) iter.Seq2[string, *Node] {
+	return func(yield func(string, *Node) bool) { walk(path, n, yield) }
+}
+
+func walk(path string, n *Node, yield func(string, *Node) bool) bool {
+	if !yield(path, n) {
+		return false
+	}
+	for _, c := range n.Children() {
+		if !walk(Join(path, c.Name), c, yield) {
+			return false
+		}
+	}
+	return true
+}
+
+// Join is the path of a name in a directory.
+func Join(dir, name string) string { return strings.TrimSuffix(dir, "/") + "/" + name }
+
+// Find gives the node at an absolute path, or nil. Symlinks are not followed.
+func (t *Tree) Find(path string) *Node {
+	n := t.Root()
+	for name := range strings.SplitSeq(path, "/") {
+		if name == "" {
+			continue
+		}
+		if n = child(n, name); n == nil {
+			return nil
+		}
+	}
+	return n
+}
+
+func child(dir *Node, name string) *Node {
+	i, ok := slices.BinarySearchFunc(dir.Children(), name, func(n *Node, s string) int { return cmp.Compare(n.Name, s) })
+	if !ok {
+		return nil
+	}
+	return dir.Children()[i]
+}
+
+// CheckName refuses what cannot be the name of a file in any Linux directory.
+func CheckName(name string) error {
+	switch {
+	case name == "":
+		return fmt.Errorf("empty name")
+	case name == "." || name == "..":
+		return fmt.Errorf("name %q", name)
+	case len(name) > 255:
+		return fmt.Errorf("name of %d bytes, 255 are allowed: %.40q…", len(name), name)
+	case strings.ContainsAny(name, "/\x00"):
+		return fmt.Errorf("name %q holds a slash or a NUL", name)
+	}
+	return nil
+}
+
+// seal sorts every directory below root and numbers the nodes.
+func seal(root *Node) (*Tree, error) {
+	t := &Tree{}
+	if err := t.seal("/", root); err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+func (t *Tree) seal(path string, n *Node) error {
+	n.id = int32(len(t.nodes))
+	t.nodes = append(t.nodes, n)
+	kids := n.Children()
+	byName := func(a, b *Node) int { return cmp.Compare(a.Name, b.Name) }
+	if !slices.IsSortedFunc(kids, byName) {
+		slices.SortStableFunc(kids, byName)
+	}
+	for i, c := range kids {
+		if err := CheckName(c.Name); err != nil {
+			return fmt.Errorf("%s: %v", path, err)
+		}
+		if i > 0 && kids[i-1].Name == c.Name {
+			return fmt.Errorf("%s is there twice", Join(path, c.Name))
+		}
+		if err := t.seal(Join(path, c.Name), c); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,68 @@
+// Package units holds the arithmetic of sizes: bytes with binary prefixes, and alignment to a grain.
+package units
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+)
+
+// Binary multiples of a byte.
+const (
+	KiB int64 = 1 << 10
+	MiB int64 = 1 << 20
+	GiB int64 = 1 << 30
+	TiB int64 = 1 << 40
+)
+
+// suffixes are the units that a size may carry, longest first so that "B" does not shadow "KiB".
+var suffixes = []struct {
+	name string
+	unit int64
+}{{"KiB", KiB}, {"MiB", MiB}, {"GiB", GiB}, {"TiB", TiB}, {"B", 1}}
+
+// ParseBytes reads a size in bytes: digits, then one of B, KiB, MiB, GiB, TiB. A number without a unit is refused here; the
+// description language takes those as TOML integers.
+func ParseBytes(text string) (int64, error) {
+	for _, s := range suffixes {
+		digits, ok := strings.CutSuffix(text, s.name)
+		if !ok {
+			continue
+		}
+		digits = strings.TrimRight(digits, " ")
+		n, err := strconv.ParseUint(digits, 10, 63)
+		if err != nil {
+			return 0, fmt.Errorf("size %q is not a whole number of %s", text, s.name)
+		}
+		if int64(n) > math.MaxInt64/s.unit {
+			return 0, fmt.Errorf("size %q is too large", text)
+		}
+		return int64(n) * s.unit, nil
+	}
+	return 0, fmt.Errorf("size %q has no unit out of B, KiB, MiB, GiB, TiB", text)
+}
+
+// FormatBytes writes a size for people: exact when a unit divides it, else with one decimal.
+func FormatBytes(n int64) string {
+	unit, name := int64(1), "B"
+	for _, s := range suffixes {
+		if s.unit > unit && n >= s.unit {
+			unit, name = s.unit, s.name
+		}
+	}
+	if n%unit == 0 {
+		return fmt.Sprintf("%d %s", n/unit, name)
+	}
+	return fmt.Sprintf("%.1f %s", float64(n)/float64(unit), name)
+}
+
+// Align rounds n up to a multiple of grain; both are in the same unit, grain is positive.
+func Align(n, grain int64) int64 {
+	return (n + grain - 1) / grain * grain
+}
+
+// Blocks is how many blocks of the given size hold n bytes.
+func Blocks(n, size int64) int64 {
+	return (n + size - 1) / size
+}

@@ -1,0 +1,34 @@
+package units
+
+import "testing"
+
+func TestParseBytes(t *testing.T) {
+	for text, want := range map[string]int64{
+		"0B": 0, "1B": 1, "64MiB": 64 << 20, "64 MiB": 64 << 20, "3KiB": 3072, "2GiB": 2 << 30, "16TiB": 16 << 40,
+	} {
+		if got, err := ParseBytes(text); err != nil || got != want {
+			t.Errorf("ParseBytes(%q) = %d, %v; want %d", text, got, err, want)
+		}
+	}
+	for _, text := range []string{"", "64", "64MB", "64M", "-1B", "+1B", "1.5GiB", "MiB", "0x10B", "9000000000TiB", " 1B", "1_000B"} {
+		if got, err := ParseBytes(text); err == nil {
+			t.Errorf("ParseBytes(%q) = %d; want an error", text, got)
+		}
+	}
+}
+
+func TestFormatBytes(t *testing.T) {
+	for n, want := range map[int64]string{0: "0 B", 1: "1 B", 1023: "1023 B", 1024: "1 KiB", 1536: "1.5 KiB", 64 << 20: "64 MiB", 5 << 30: "5 GiB"} {
+		if got := FormatBytes(n); got != want {
+			t.Errorf("FormatBytes(%d) = %q; want %q", n, got, want)
+		}
+	}
+}
+
+func TestAlign(t *testing.T) {
+	for _, c := range []struct{ n, grain, want int64 }{{0, 512, 0}, {1, 512, 512}, {512, 512, 512}, {513, 512, 1024}, {10, 3, 12}} {
+		if got := Align(c.n, c.grain); got != c.want {
+			t.Errorf("Align(%d, %d) = %d; want %d", c.n, c.grain, got, c.want)
+		}
+	}
+}
