@@ -1,0 +1,56 @@
+// Package hosttest is for tests that need something of the host: tools that not every machine has.
+package hosttest
+
+import (
+	"os"
+	"os/exec"
+	"testing"
+)
+
+// Need skips the test when one of the host tools is missing, or fails it where IMPRINT_REQUIRE_TOOLS=1 says that all of them should
+// be there, as in CI.
+func Need(t testing.TB, tools ...string) {
+	t.Helper()
+	for _, tool := range tools {
+		if _, err := exec.LookPath(tool); err != nil {
+			missing(t, "needs the host tool "+tool)
+		}
+	}
+}
+
+// NeedFile is Need for a file, such as firmware.
+func NeedFile(t testing.TB, paths ...string) {
+	t.Helper()
+	for _, p := range paths {
+		if _, err := os.Stat(p); err != nil {
+			missing(t, "needs the file "+p)
+		}
+	}
+}
+
+// NeedRoot skips the test for ordinary users; it never fails, since a machine may well test as one.
+func NeedRoot(t testing.TB) {
+	t.Helper()
+	if os.Getuid() != 0 {
+		t.Skip("needs root")
+	}
+}
+
+func missing(t testing.TB, what string) {
+	t.Helper()
+	if os.Getenv("IMPRINT_REQUIRE_TOOLS") == "1" {
+		t.Fatal(what)
+	}
+	t.Skip(what)
+}
+
+// Run runs a host tool and gives its output; a failure ends the test.
+func Run(t testing.TB, tool string, args ...string) string {
+	t.Helper()
+	Need(t, tool)
+	out, err := exec.Command(tool, args...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s %q: %v\n%s", tool, args, err, out)
+	}
+	return string(out)
+}
