@@ -1,0 +1,110 @@
+package stream
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"io"
+	"sync"
+	"sync/atomic"
+)
+
+// PieceSize is the length in bytes of the pieces that a disk's digest is made of.
+const PieceSize = 4 << 20
+
+// Pieces makes the digest of a disk while it is written: the SHA-256 over the SHA-256s of its consecutive pieces of PieceSize bytes,
+// the last one shorter. It counts the bytes that each piece still waits for; whoever brings the last of them hashes the piece, from
+// its window when all passed through that, else out of the file. A piece that nothing is written to is known to be zeros.
+type Pieces struct {
+	length int64
+	total  []int32        // bytes that will be written to each piece
+	left   []atomic.Int32 // bytes that still will
+	sums   [][sha256.Size]byte
+	spare  sync.Pool
+}
+
+// NewPieces starts the digest of a disk of that many bytes.
+func NewPieces(size int64) *Pieces {
+	n := (size + PieceSize - 1) / PieceSize
+	p := &Pieces{length: size, total: make([]int32, n), left: make([]atomic.Int32, n), sums: make([][sha256.Size]byte, n)}
+	p.spare.New = func() any { return new([PieceSize]byte) }
+	return p
+}
+
+// Expect says that n bytes at off will be written, once. All of them must be said before the first write.
+func (p *Pieces) Expect(off, n int64) {
+	p.each(off, n, func(piece, n int64) error {
+		p.total[piece] += int32(n)
+		p.left[piece].Add(int32(n))
+		return nil
+	})
+}
+
+// each splits n bytes at off by pieces.
+func (p *Pieces) each(off, n int64, do func(piece, n int64) error) error {
+	for n > 0 {
+		k := min(n, PieceSize-off%PieceSize)
+		if err := do(off/PieceSize, k); err != nil {
+			return err
+		}
+		off, n = off+k, n-k
+	}
+	return nil
+}
+
+// size is the length of a piece.
+func (p *Pieces) size(piece int64) int64 { return min(PieceSize, p.length-piece*PieceSize) }
+
+// whole tells whether these bytes are all that is written to the piece.
+func (p *Pieces) whole(piece, bytes int64) bool { return int64(p.total[piece]) == bytes }
+
+// put hashes a piece that lies in memory.
+func (p *Pieces) put(piece int64, content []byte) {
+	p.sums[piece] = sha256.Sum256(content)
+	p.left[piece].Store(0)
+}
+
+// done counts bytes that lie in the file now, and hashes the piece when they were the last.
+func (p *Pieces) done(piece, bytes int64, file io.ReaderAt) error {
+	if p.left[piece].Add(-int32(bytes)) != 0 {
+		return nil
+	}
+	buf := p.spare.Get().(*[PieceSize]byte)
+	defer p.spare.Put(buf)
+	content := buf[:p.size(piece)]
+	if _, err := file.ReadAt(content, piece*PieceSize); err != nil && err != io.EOF {
+		return err
+	}
+	p.sums[piece] = sha256.Sum256(content)
+	return nil
+}
+
+func (p *Pieces) doneRange(off, n int64, file io.ReaderAt) error {
+	return p.each(off, n, func(piece, n int64) error { return p.done(piece, n, file) })
+}
+
+// Made counts a range that another program wrote.
+func (p *Pieces) Made(off, n int64, file io.ReaderAt) error { return p.doneRange(off, n, file) }
+
+// A Digest is a SHA-256 over the SHA-256s of pieces.
+type Digest [sha256.Size]byte
+
+// String is the digest with its algorithm: "sha256-4MiB:" and 64 hexadecimal digits.
+func (d Digest) String() string { return "sha256-4MiB:" + hex.EncodeToString(d[:]) }
+
+// Sum is the digest of the pieces that [off, off+n) lies in, once everything is written.
+func (p *Pieces) Sum(off, n int64) Digest {
+	zero := map[int64][sha256.Size]byte{}
+	h := sha256.New()
+	for piece := off / PieceSize; piece*PieceSize < off+n; piece++ {
+		sum := p.sums[piece]
+		if p.total[piece] == 0 {
+			size := p.size(piece)
+			if _, ok := zero[size]; !ok {
+				zero[size] = sha256.Sum256(make([]byte, size))
+			}
+			sum = zero[size]
+		}
+		h.Write(sum[:])
+	}
+	return Digest(h.Sum(nil))
+}
