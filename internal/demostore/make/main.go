@@ -1,0 +1,49 @@
+// Make makes the demo's store: a small closure that boots, below DIR.
+//
+//	go run ./internal/demostore/make [-kernel DIR] [-busybox FILE] DIR
+//
+// It leaves DIR/store (the directory under which nix/store lies), DIR/registration (in the form of nixpkgs' closureInfo) and DIR/system,
+// a link to the system's store path as nix-build makes one. What was there before is replaced. The kernel is that of Debian's package
+// linux-image-cloud-amd64, unpacked below -kernel or installed; busybox is that of busybox-static.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"imprint/internal/demostore"
+)
+
+func main() {
+	kernel := flag.String("kernel", "build/kernel", "directory of the unpacked kernel package")
+	busybox := flag.String("busybox", "/bin/busybox", "statically linked busybox")
+	flag.Parse()
+	if flag.NArg() != 1 {
+		fmt.Fprintln(os.Stderr, "usage: make [-kernel DIR] [-busybox FILE] DIR")
+		os.Exit(2)
+	}
+	if err := run(flag.Arg(0), *kernel, *busybox); err != nil {
+		fmt.Fprintln(os.Stderr, "make the demo's store:", err)
+		os.Exit(1)
+	}
+}
+
+func run(dir, kernelDir, busybox string) error {
+	kernel, err := demostore.FindKernel(kernelDir, "/")
+	if err != nil {
+		return err
+	}
+	s, system, err := demostore.Demo(dir, demostore.Parts{Busybox: busybox, Kernel: kernel})
+	if err != nil {
+		return err
+	}
+	bytes := int64(0)
+	for _, i := range s.Items() {
+		bytes += i.NARSize
+	}
+	fmt.Printf("store: %d items, %.1f MB, in %s\n", len(s.Items()), float64(bytes)/1e6, filepath.Join(dir, "store"))
+	fmt.Println("system:", system.Path)
+	return nil
+}

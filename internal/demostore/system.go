@@ -1,0 +1,156 @@
+package demostore
+
+import (
+	"bytes"
+	"compress/gzip"
+	_ "embed" // the guest's scripts
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// The guest's programs are shell scripts for busybox.
+var (
+	//go:embed guest/initrd-init
+	initrdInit []byte
+	//go:embed guest/system-init
+	systemInit string
+	//go:embed guest/partuuid
+	partuuid []byte
+)
+
+// Parts are the foreign files that a system is made of.
+type Parts struct {
+	Busybox string // a statically linked busybox
+	Kernel  Kernel
+}
+
+// modules are what the initrd loads: QEMU's disks. ext4 and NVMe are built into Debian's cloud kernel.
+var modules = []string{"virtio_pci", "virtio_blk", "virtio_scsi", "sd_mod", "ata_piix"}
+
+// applets are the names that busybox has in its item.
+var applets = strings.Fields(`sh awk basename cat chmod cp cut date dd df dmesg echo env find grep head hexdump id ln ls mkdir mknod mount mv
+	poweroff readlink reboot rm sed sha256sum sleep sort stat sync tail tar test touch tr true umount uname wc xargs`)
+
+// AddSystem adds a system that boots, and what it refers to: an item with kernel, initrd and init, as the systems of NixOS have them.
+// Its init writes "imprint: hello from STORE-PATH" to the console, checks its root file system, runs /etc/rc if the image has one,
+// writes "imprint: ready" and switches the machine off. A check that fails writes "imprint: FAIL: WHAT" in place of that.
+func (s *Store) AddSystem(p Parts) (Item, error) {
+	busybox, err := s.Add("busybox", nil, func(path string) error { return writeBusybox(path, p.Busybox) })
+	if err != nil {
+		return Item{}, err
+	}
+	linux, err := s.Add("linux-"+p.Kernel.Version, nil, func(path string) error { return writeKernel(path, p.Kernel) })
+	if err != nil {
+		return Item{}, err
+	}
+	initrd, err := s.Add("initrd", nil, func(path string) error { return writeInitrd(path, p) })
+	if err != nil {
+		return Item{}, err
+	}
+	return s.Add("system", []string{busybox.Path, linux.Path, initrd.Path}, func(path string) error {
+		return writeSystem(path, map[string]string{
+			"kernel": linux.Path + "/bzImage",
+			"initrd": initrd.Path + "/initrd",
+			"sw":     busybox.Path,
+		})
+	})
+}
+
+func writeBusybox(path, program string) error {
+	bin := filepath.Join(path, "bin")
+	if err := os.MkdirAll(bin, 0o755); err != nil {
+		return err
+	}
+	if err := copyFile(filepath.Join(bin, "busybox"), program, 0o755); err != nil {
+		return err
+	}
+	for _, name := range applets {
+		if err := os.Symlink("busybox", filepath.Join(bin, name)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func writeKernel(path string, k Kernel) error {
+	if err := os.Mkdir(path, 0o755); err != nil {
+		return err
+	}
+	return copyFile(filepath.Join(path, "bzImage"), k.Image, 0o644)
+}
+
+func writeInitrd(path string, p Parts) error {
+	archive, err := initrdArchive(p)
+	if err != nil {
+		return err
+	}
+	var packed bytes.Buffer
+	z, err := gzip.NewWriterLevel(&packed, gzip.BestCompression)
+	if err != nil {
+		return err
+	}
+	if _, err := z.Write(archive); err != nil {
+		return err
+	}
+	if err := z.Close(); err != nil {
+		return err
+	}
+	if err := os.Mkdir(path, 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(path, "initrd"), packed.Bytes(), 0o644)
+}
+
+// initrdArchive has init, the scripts and the modules with the order in which they are loaded.
+func initrdArchive(p Parts) ([]byte, error) {
+	busybox, err := os.ReadFile(p.Busybox)
+	if err != nil {
+		return nil, err
+	}
+	needed, err := p.Kernel.load(modules...)
+	if err != nil {
+		return nil, err
+	}
+	var a cpioArchive
+	for _, dir := range []string{"bin", "dev", "modules", "proc", "sys", "sysroot"} {
+		a.add(cpioEntry{path: dir, mode: cpioDir | 0o755})
+	}
+	a.add(cpioEntry{path: "dev/console", mode: cpioChar | 0o600, rdev: [2]int{5, 1}})
+	a.add(cpioEntry{path: "bin/busybox", mode: cpioFile | 0o755, content: busybox})
+	a.add(cpioEntry{path: "bin/sh", mode: cpioSymlink | 0o777, content: []byte("busybox")})
+	a.add(cpioEntry{path: "init", mode: cpioFile | 0o755, content: initrdInit})
+	a.add(cpioEntry{path: "partuuid", mode: cpioFile | 0o644, content: partuuid})
+	var order strings.Builder
+	for _, m := range needed {
+		a.add(cpioEntry{path: "modules/" + m.name + ".ko", mode: cpioFile | 0o644, content: m.content})
+		order.WriteString(m.name + "\n")
+	}
+	a.add(cpioEntry{path: "modules/order", mode: cpioFile | 0o644, content: []byte(order.String())})
+	return a.bytes(), nil
+}
+
+func writeSystem(path string, links map[string]string) error {
+	if err := os.Mkdir(path, 0o755); err != nil {
+		return err
+	}
+	for name, target := range links {
+		if err := os.Symlink(target, filepath.Join(path, name)); err != nil {
+			return err
+		}
+	}
+	if err := os.WriteFile(filepath.Join(path, "partuuid"), partuuid, 0o644); err != nil {
+		return err
+	}
+	script := strings.ReplaceAll(systemInit, "@busybox@", links["sw"])
+	return os.WriteFile(filepath.Join(path, "init"), []byte(script), 0o755)
+}
+
+func copyFile(to, from string, mode os.FileMode) error {
+	content, err := os.ReadFile(from)
+	if err != nil {
+		return fmt.Errorf("copy: %v", err)
+	}
+	return os.WriteFile(to, content, mode)
+}
