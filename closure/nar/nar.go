@@ -1,0 +1,181 @@
+// Package nar writes the Nix archive format, over which both stores hash their items, and the base32 of its hashes.
+//
+// The format (section "Nix Archive" of the Nix manual; archive.cc, serialise.cc): every string is a length of 64 bits, little endian,
+// then the bytes, then zeros up to a multiple of 8.
+//
+//	archive = "nix-archive-1" node
+//	node    = "(" "type" ( "regular" [ "executable" "" ] "contents" BYTES
+//	                     | "directory" { "entry" "(" "name" NAME "node" node ")" }   by the bytes of NAME
+//	                     | "symlink" "target" TARGET ) ")"
+package nar
+
+import (
+	"bufio"
+	"cmp"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"slices"
+
+	"imprint/internal/tree"
+)
+
+// What stands between names, targets and contents.
+var (
+	magic        = framed("nix-archive-1")
+	openFile     = framed("(", "type", "regular", "contents")
+	openProgram  = framed("(", "type", "regular", "executable", "", "contents")
+	openSymlink  = framed("(", "type", "symlink", "target")
+	openDir      = framed("(", "type", "directory")
+	openEntry    = framed("entry", "(", "name")
+	beforeNode   = framed("node")
+	closeBracket = framed(")")
+)
+
+func framed(list ...string) string {
+	var b []byte
+	for _, s := range list {
+		b = binary.LittleEndian.AppendUint64(b, uint64(len(s)))
+		b = append(b, s...)
+		b = append(b, zeros[:-len(s)&7]...)
+	}
+	return string(b)
+}
+
+var zeros [8]byte
+
+// framedLen is the room that a string of n bytes takes.
+func framedLen(n int64) int64 { return 8 + (n+7)&^7 }
+
+// Write writes n, which may be a directory, a file or a symlink, with all below it as one archive. content is called for every regular
+// file and writes exactly its Size bytes to w; more or fewer is an error, and an error of its own is passed on. Links count as what
+// they lead to. A file is executable when its owner may execute it; nothing else of the attributes is in an archive.
+//
+// Small writes are gathered: what w sees are pieces of 32 KiB and more, the last one apart.
+func Write(w io.Writer, n *tree.Node, content func(w io.Writer, file *tree.Node) error) error {
+	a := &archive{w: bufio.NewWriterSize(w, 32<<10), content: content}
+	a.w.WriteString(magic)
+	if err := a.node("", n.Inode()); err != nil {
+		return err
+	}
+	return a.w.Flush()
+}
+
+// An archive is one being written. An error of its writer stays there until the next content or the end.
+type archive struct {
+	w       *bufio.Writer
+	content func(io.Writer, *tree.Node) error
+}
+
+func (a *archive) node(path string, n *tree.Node) (err error) {
+	switch n.Kind() {
+	case tree.File:
+		err = a.file(path, n)
+	case tree.Dir:
+		err = a.dir(path, n)
+	case tree.Symlink:
+		a.w.WriteString(openSymlink)
+		a.string(n.Target())
+	default:
+		return fmt.Errorf("archive %s: a %v cannot be in a store item", shown(path), n.Kind())
+	}
+	a.w.WriteString(closeBracket)
+	return err
+}
+
+func (a *archive) dir(path string, n *tree.Node) error {
+	a.w.WriteString(openDir)
+	kids := sorted(n.Children())
+	for i, c := range kids {
+		if err := tree.CheckName(c.Name); err != nil {
+			return fmt.Errorf("archive %s: %v", shown(path), err)
+		}
+		if i > 0 && kids[i-1].Name == c.Name {
+			return fmt.Errorf("archive %s: the name %q is there twice", shown(path), c.Name)
+		}
+		a.w.WriteString(openEntry)
+		a.string(c.Name)
+		a.w.WriteString(beforeNode)
+		if err := a.node(path+"/"+c.Name, c.Inode()); err != nil {
+			return err
+		}
+		a.w.WriteString(closeBracket)
+	}
+	return nil
+}
+
+// sorted is for nodes that are in no finished tree yet.
+func sorted(kids []*tree.Node) []*tree.Node {
+	byName := func(a, b *tree.Node) int { return cmp.Compare(a.Name, b.Name) }
+	if !slices.IsSortedFunc(kids, byName) {
+		kids = slices.SortedFunc(slices.Values(kids), byName)
+	}
+	return kids
+}
+
+func (a *archive) file(path string, n *tree.Node) error {
+	a.w.WriteString(openingOf(n))
+	a.length(n.Size())
+	body := &counted{w: a.w}
+	if err := a.content(body, n); err != nil {
+		return fmt.Errorf("archive %s: %w", shown(path), err)
+	}
+	if body.n != n.Size() {
+		return fmt.Errorf("archive %s: its content gave %d bytes, its size is %d", shown(path), body.n, n.Size())
+	}
+	a.w.Write(zeros[:-n.Size()&7])
+	return nil
+}
+
+func openingOf(file *tree.Node) string {
+	if file.Attr.Mode&0o100 != 0 {
+		return openProgram
+	}
+	return openFile
+}
+
+func (a *archive) string(s string) {
+	a.length(int64(len(s)))
+	a.w.WriteString(s)
+	a.w.Write(zeros[:-len(s)&7])
+}
+
+func (a *archive) length(n int64) {
+	a.w.Write(binary.LittleEndian.AppendUint64(a.w.AvailableBuffer(), uint64(n)))
+}
+
+// shown is a path inside an item, for messages.
+func shown(path string) string { return cmp.Or(path, "/") }
+
+// counted counts what a file's content amounts to.
+type counted struct {
+	w io.Writer
+	n int64
+}
+
+func (c *counted) Write(p []byte) (int, error) {
+	n, err := c.w.Write(p)
+	c.n += int64(n)
+	return n, err
+}
+
+// Size is the length in bytes of the archive that Write makes of n.
+func Size(n *tree.Node) int64 { return int64(len(magic)) + nodeSize(n.Inode()) }
+
+func nodeSize(n *tree.Node) int64 {
+	size := int64(len(closeBracket))
+	switch n.Kind() {
+	case tree.File:
+		size += int64(len(openingOf(n))) + framedLen(n.Size())
+	case tree.Dir:
+		size += int64(len(openDir))
+		for _, c := range n.Children() {
+			size += entrySize + framedLen(int64(len(c.Name))) + nodeSize(c.Inode())
+		}
+	case tree.Symlink:
+		size += int64(len(openSymlink)) + framedLen(n.Size())
+	}
+	return size
+}
+
+var entrySize = int64(len(openEntry) + len(beforeNode) + len(closeBracket))
