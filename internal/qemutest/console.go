@@ -1,0 +1,79 @@
+package qemutest
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"regexp"
+	"strings"
+)
+
+// escapes are what firmware writes to paint its screen.
+var escapes = regexp.MustCompile(`\x1b(\[[0-9;?=]*[A-Za-z]|[()][0-9A-B]|[=>c])`)
+
+// A console takes what a guest writes to its serial line and looks at every line, the unfinished last one too.
+type console struct {
+	marker, bad          *regexp.Regexp
+	echo                 io.Writer
+	done                 strings.Builder // whole lines
+	rest                 []byte          // the unfinished line, as it came
+	marked, failed       string
+	hasMarker, hasFailed chan struct{}
+}
+
+func newConsole(o Options) (*console, error) {
+	bad := "Kernel panic"
+	if o.Bad != "" {
+		bad += "|" + o.Bad
+	}
+	c := &console{echo: o.Echo, hasMarker: make(chan struct{}), hasFailed: make(chan struct{})}
+	var err error
+	if c.marker, err = regexp.Compile(o.Marker); err != nil {
+		return nil, err
+	}
+	if c.bad, err = regexp.Compile(bad); err != nil {
+		return nil, err
+	}
+	if o.Marker == "" {
+		return nil, fmt.Errorf("boot %s: no marker to wait for", o.Image)
+	}
+	return c, nil
+}
+
+// Write implements io.Writer.
+func (c *console) Write(p []byte) (int, error) {
+	c.rest = append(c.rest, p...)
+	for {
+		line, rest, whole := bytes.Cut(c.rest, []byte("\n"))
+		if !whole {
+			break
+		}
+		text := plain(line)
+		c.rest = rest
+		c.done.WriteString(text + "\n")
+		c.look(text)
+		if c.echo != nil {
+			fmt.Fprintln(c.echo, text)
+		}
+	}
+	c.look(plain(c.rest))
+	return len(p), nil
+}
+
+func plain(line []byte) string {
+	return strings.ToValidUTF8(string(bytes.ReplaceAll(escapes.ReplaceAll(line, nil), []byte("\r"), nil)), "�")
+}
+
+func (c *console) look(line string) {
+	if c.marked == "" && c.marker.MatchString(line) {
+		c.marked = line
+		close(c.hasMarker)
+	}
+	if c.failed == "" && c.bad.MatchString(line) {
+		c.failed = line
+		close(c.hasFailed)
+	}
+}
+
+// text is all that came; only to be called when nothing more comes.
+func (c *console) text() string { return c.done.String() + plain(c.rest) }
