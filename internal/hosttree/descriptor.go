@@ -1,0 +1,47 @@
+package hosttree
+
+import (
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+)
+
+// maxHeld is how many directories stay open while others below them wait to be read, all scans of a Scanner together. What is below
+// any further one is opened by its path.
+const maxHeld = 256
+
+// A descriptor is an open directory. It is closed when its last user releases it.
+type descriptor struct {
+	fd   int
+	held bool // counted in pool.held: tasks may use it
+	refs atomic.Int32
+}
+
+func newDescriptor(s *Scanner, fd int) *descriptor {
+	d := &descriptor{fd: fd, held: s.held.Add(1) <= maxHeld}
+	if !d.held {
+		s.held.Add(-1)
+	}
+	d.refs.Store(1)
+	return d
+}
+
+// share gives the descriptor to a task, or nil if it will not stay open for that.
+func (d *descriptor) share() *descriptor {
+	if !d.held {
+		return nil
+	}
+	d.refs.Add(1)
+	return d
+}
+
+// release may be called on nil.
+func (d *descriptor) release(s *Scanner) {
+	if d == nil || d.refs.Add(-1) > 0 {
+		return
+	}
+	unix.Close(d.fd)
+	if d.held {
+		s.held.Add(-1)
+	}
+}

@@ -1,0 +1,106 @@
+package hosttree
+
+import (
+	"fmt"
+	"io"
+
+	"golang.org/x/sys/unix"
+
+	"imprint/internal/tree"
+)
+
+// A file is the content of a file of the host.
+type file struct {
+	dir  *dir // nil: name is a whole path, and a symlink there is followed
+	name string
+	size int64
+}
+
+// File is the file at path as a blob; symlinks are followed. Errors are *fs.PathError.
+func File(path string) (tree.Blob, error) {
+	var st unix.Stat_t
+	for {
+		switch err := unix.Stat(path, &st); {
+		case err == unix.EINTR:
+		case err != nil:
+			return nil, pathError("stat", path, err)
+		case kindOf(uint16(st.Mode)) != tree.File:
+			return nil, pathError("read", path, fmt.Errorf("is a %v, not a file", kindOf(uint16(st.Mode))))
+		default:
+			return &file{name: path, size: st.Size}, nil
+		}
+	}
+}
+
+// Size is the length in bytes when the file was looked at.
+func (f *file) Size() int64 { return f.size }
+
+// HostPath is where the file is.
+func (f *file) HostPath() string {
+	if f.dir == nil {
+		return f.name
+	}
+	return f.dir.path(f.name)
+}
+
+// Open opens the file, without a change to the time of its last access where that is permitted.
+func (f *file) Open() (tree.Reader, error) {
+	flags := f.dir.flags()
+	if f.dir != nil {
+		flags |= unix.O_NOFOLLOW
+	}
+	path := f.HostPath()
+	fd, _, err := openPath(path, flags)
+	if err != nil {
+		return nil, pathError("open", path, err)
+	}
+	return &fileReader{fd: fd, file: f}, nil
+}
+
+// A fileReader is an open file.
+type fileReader struct {
+	fd   int
+	file *file
+}
+
+// Fd is the descriptor, for what the kernel can do with a whole file; it is open until Close.
+func (r *fileReader) Fd() int { return r.fd }
+
+// ReadAt gives io.EOF at the end of the file as it is now, which may lie behind Size. A file that has become shorter than Size is an
+// error that wraps io.ErrUnexpectedEOF.
+func (r *fileReader) ReadAt(p []byte, off int64) (int, error) {
+	done := 0
+	for done < len(p) {
+		n, err := unix.Pread(r.fd, p[done:], off+int64(done))
+		switch {
+		case err == unix.EINTR:
+			continue
+		case err != nil:
+			return done, pathError("read", r.file.HostPath(), err)
+		}
+		done += n
+		if end := off + int64(done); n == 0 || done < len(p) && end >= r.file.size {
+			return done, r.ended(end)
+		}
+	}
+	return done, nil
+}
+
+// ended is the error of a read that met the end of the file. A short read at the expected size has met it: another call would only
+// say so.
+func (r *fileReader) ended(at int64) error {
+	if at >= r.file.size {
+		return io.EOF
+	}
+	return pathError("read", r.file.HostPath(), fmt.Errorf("ends at byte %d, had %d bytes before: %w", at, r.file.size, io.ErrUnexpectedEOF))
+}
+
+// Close implements io.Closer.
+func (r *fileReader) Close() error {
+	fd := r.fd
+	r.fd = -1
+	if err := unix.Close(fd); err != nil && err != unix.EINTR {
+		return pathError("close", r.file.HostPath(), err)
+	}
+	return nil
+}

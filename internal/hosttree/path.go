@@ -1,0 +1,107 @@
+package hosttree
+
+import (
+	"io/fs"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// A dir is a directory of the host, kept for the paths of the files in it: a million files share their directories' names.
+type dir struct {
+	parent *dir
+	name   string // one path element; the whole path when there is no parent
+	atime  bool   // the kernel refuses O_NOATIME here: the files belong to someone else
+}
+
+// path is the path of name in d, or of d itself when name is "".
+func (d *dir) path(name string) string {
+	n := len(name)
+	for p := d; p != nil; p = p.parent {
+		n += len(p.name) + 1
+	}
+	b := make([]byte, n)
+	at := n
+	prepend := func(s string) {
+		if at < n && b[at] != '/' && !strings.HasSuffix(s, "/") {
+			at--
+			b[at] = '/'
+		}
+		at -= len(s)
+		copy(b[at:], s)
+	}
+	if name != "" {
+		prepend(name)
+	}
+	for p := d; p != nil; p = p.parent {
+		prepend(p.name)
+	}
+	return string(b[at:])
+}
+
+// base is the name of the directory's node: none for the top of a scan.
+func (d *dir) base() string {
+	if d.parent == nil {
+		return ""
+	}
+	return d.name
+}
+
+// flags are those of open(2) for reading what is in d. The time of the last access is the host's, and writing it is work.
+func (d *dir) flags() int {
+	if d == nil || d.atime {
+		return readFlags
+	}
+	return readFlags | unix.O_NOATIME
+}
+
+// readFlags: a file that was swapped for a fifo since must not make open wait for a writer.
+const readFlags = unix.O_RDONLY | unix.O_CLOEXEC | unix.O_NONBLOCK | unix.O_NOCTTY
+
+// openat is openat(2) for reading, without O_NOATIME where it is not permitted. It says whether it was left out.
+func openat(at int, name string, flags int) (fd int, atime bool, err error) {
+	for {
+		fd, err = unix.Openat(at, name, flags, 0)
+		switch {
+		case err == unix.EINTR:
+		case err == unix.EPERM && flags&unix.O_NOATIME != 0:
+			flags &^= unix.O_NOATIME
+		default:
+			return fd, flags&unix.O_NOATIME == 0, err
+		}
+	}
+}
+
+// maxPath is the longest path that a system call takes: PATH_MAX of linux/limits.h without the NUL.
+const maxPath = 4095
+
+// openPath is openat for a path of any length: one that is too long for a system call is walked in pieces.
+func openPath(path string, flags int) (fd int, atime bool, err error) {
+	at := unix.AT_FDCWD
+	for len(path) > maxPath {
+		cut := strings.LastIndexByte(path[:maxPath], '/')
+		if cut <= 0 {
+			break // the kernel says that the name is too long
+		}
+		next, _, err := openat(at, path[:cut], unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC)
+		closeUnless(at, unix.AT_FDCWD)
+		if err != nil {
+			return -1, false, err
+		}
+		at, path = next, path[cut+1:]
+	}
+	fd, atime, err = openat(at, path, flags)
+	closeUnless(at, unix.AT_FDCWD)
+	return fd, atime, err
+}
+
+func closeUnless(fd, not int) {
+	if fd != not {
+		unix.Close(fd)
+	}
+}
+
+// pathError is the error of an operation on a path.
+func pathError(op, path string, err error) error {
+	return &fs.PathError{Op: op, Path: path, Err: err}
+}

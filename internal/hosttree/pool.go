@@ -1,0 +1,93 @@
+package hosttree
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"imprint/internal/tree"
+)
+
+// A scan is one call of Read.
+type scan struct {
+	*Scanner
+	pending sync.WaitGroup // tasks
+	top     *tree.Node
+	err     atomic.Pointer[error]
+}
+
+func (sc *scan) fail(err error) { sc.err.CompareAndSwap(nil, &err) }
+
+// A task is a directory to be read, or a batch of the entries of one that is open.
+type task struct {
+	scan  *scan
+	dir   *dir
+	out   **tree.Node // where the directory's node belongs
+	from  *descriptor // the parent directory, if it is still open
+	batch *listing    // nil for a directory
+	lo    int         // the first entry of the batch
+}
+
+// A pool is the tasks of a Scanner, and the goroutines that do them as long as there are any.
+type pool struct {
+	mu    sync.Mutex
+	queue []task // a stack: what was found last is read first, so that few directories wait for their descendants
+	alive int
+	held  atomic.Int32 // descriptors that tasks in the queue lead to
+}
+
+// push adds tasks. doing is how many of them the caller does itself in the end.
+func (s *Scanner) push(tasks []task, doing int) {
+	s.mu.Lock()
+	s.queue = append(s.queue, tasks...)
+	start := max(0, min(len(tasks)-doing, s.Workers-s.alive))
+	s.alive += start
+	s.mu.Unlock()
+	for range start {
+		go s.work()
+	}
+}
+
+// pop gives a task, or counts the worker out.
+func (s *Scanner) pop() (task, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	last := len(s.queue) - 1
+	if last < 0 {
+		s.alive--
+		return task{}, false
+	}
+	t := s.queue[last]
+	s.queue[last] = task{}
+	s.queue = s.queue[:last]
+	return t, true
+}
+
+func (s *Scanner) work() {
+	w := workers.Get().(*worker)
+	defer workers.Put(w)
+	for {
+		t, ok := s.pop()
+		if !ok {
+			return
+		}
+		w.do(t)
+	}
+}
+
+// do does a task, unless its scan has failed already.
+func (w *worker) do(t task) {
+	defer t.scan.pending.Done()
+	defer t.from.release(t.scan.Scanner)
+	if t.scan.err.Load() != nil {
+		return
+	}
+	var err error
+	if t.batch != nil {
+		err = w.fill(t.batch, t.lo)
+	} else {
+		err = w.read(t)
+	}
+	if err != nil {
+		t.scan.fail(err)
+	}
+}

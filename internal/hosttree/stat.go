@@ -1,0 +1,52 @@
+package hosttree
+
+import (
+	"golang.org/x/sys/unix"
+
+	"imprint/internal/tree"
+)
+
+// statMask is what is asked of statx(2): a network file system may have to fetch the rest.
+const statMask = unix.STATX_TYPE | unix.STATX_MODE | unix.STATX_UID | unix.STATX_GID | unix.STATX_MTIME | unix.STATX_SIZE | unix.STATX_BLOCKS
+
+// stat is statx(2) of name in the open directory at, or of that directory when name is "". Symlinks are not followed.
+func stat(at int, name string, st *unix.Statx_t) error {
+	flags := unix.AT_SYMLINK_NOFOLLOW | unix.AT_NO_AUTOMOUNT
+	if name == "" {
+		flags |= unix.AT_EMPTY_PATH
+	}
+	for {
+		if err := unix.Statx(at, name, flags, statMask, st); err != unix.EINTR {
+			return err
+		}
+	}
+}
+
+// hostOf takes what matters of a statx structure.
+func hostOf(st *unix.Statx_t) Host {
+	return Host{
+		Kind:  kindOf(st.Mode),
+		Mode:  st.Mode & 0o7777,
+		UID:   st.Uid,
+		GID:   st.Gid,
+		Mtime: tree.Time{Sec: st.Mtime.Sec, Nsec: st.Mtime.Nsec},
+	}
+}
+
+func kindOf(mode uint16) tree.Kind {
+	switch mode & unix.S_IFMT {
+	case unix.S_IFDIR:
+		return tree.Dir
+	case unix.S_IFLNK:
+		return tree.Symlink
+	case unix.S_IFCHR:
+		return tree.CharDevice
+	case unix.S_IFBLK:
+		return tree.BlockDevice
+	case unix.S_IFIFO:
+		return tree.Fifo
+	case unix.S_IFSOCK:
+		return tree.Socket
+	}
+	return tree.File
+}

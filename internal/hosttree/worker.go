@@ -1,0 +1,192 @@
+package hosttree
+
+import (
+	"fmt"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"imprint/internal/tree"
+)
+
+// A worker has the memory that is used again for each directory.
+type worker struct {
+	dirents []byte
+	link    []byte
+	names   []byte
+	entries []entry
+	tasks   []task
+	slab    []file
+	st      unix.Statx_t
+}
+
+var workers = sync.Pool{New: func() any {
+	return &worker{dirents: make([]byte, 32<<10), link: make([]byte, maxPath+1)}
+}}
+
+// A listing is a directory whose names are known.
+type listing struct {
+	scan    *scan
+	dir     *dir
+	fd      *descriptor
+	names   string
+	entries []entry
+	nodes   []*tree.Node // as many as entries
+}
+
+// batchSize is how many entries of a directory are looked at in one go; a larger directory is shared among the workers.
+const batchSize = 512
+
+// read reads a directory and what is in it; directories in it become tasks.
+func (w *worker) read(t task) error {
+	fd, err := t.open()
+	if err != nil {
+		return pathError("open", t.dir.path(""), err)
+	}
+	l := &listing{scan: t.scan, dir: t.dir, fd: newDescriptor(t.scan.Scanner, fd)}
+	defer l.fd.release(t.scan.Scanner)
+	host, err := w.statDir(l)
+	if err != nil {
+		return err
+	}
+	if err := w.list(fd); err != nil {
+		return pathError("read", t.dir.path(""), err)
+	}
+	l.names, l.entries = string(w.names), w.entries
+	sortEntries(l.entries, l.names)
+	l.nodes = make([]*tree.Node, len(l.entries))
+	*t.out = tree.NewDir(t.dir.base(), t.scan.Attr(host), l.nodes)
+	if len(l.entries) > batchSize {
+		return w.split(l)
+	}
+	return w.fill(l, 0)
+}
+
+// open opens the directory of the task.
+func (t task) open() (fd int, err error) {
+	flags := t.dir.flags() | unix.O_DIRECTORY | unix.O_NOFOLLOW
+	if t.from != nil {
+		fd, t.dir.atime, err = openat(t.from.fd, t.dir.name, flags)
+	} else {
+		fd, t.dir.atime, err = openPath(t.dir.path(""), flags)
+	}
+	return fd, err
+}
+
+// statDir asks for the attributes of an open directory if they matter.
+func (w *worker) statDir(l *listing) (Host, error) {
+	if l.scan.FilesOnly {
+		return Host{Kind: tree.Dir}, nil
+	}
+	if err := stat(l.fd.fd, "", &w.st); err != nil {
+		return Host{}, pathError("stat", l.dir.path(""), err)
+	}
+	return hostOf(&w.st), nil
+}
+
+// split shares a large directory among the workers, in batches.
+func (w *worker) split(l *listing) error {
+	w.entries = nil // they belong to the batches now
+	shared := l.fd.held
+	w.tasks = w.tasks[:0]
+	for lo := batchSize; lo < len(l.entries); lo += batchSize {
+		if !shared {
+			if err := w.fill(l, lo); err != nil {
+				return err
+			}
+			continue
+		}
+		w.tasks = append(w.tasks, task{scan: l.scan, dir: l.dir, from: l.fd.share(), batch: l, lo: lo})
+	}
+	w.give(l.scan)
+	return w.fill(l, 0)
+}
+
+// give makes the collected tasks the scan's.
+func (w *worker) give(sc *scan) {
+	if len(w.tasks) == 0 {
+		return
+	}
+	sc.pending.Add(len(w.tasks))
+	sc.push(w.tasks, 1)
+	clear(w.tasks)
+	w.tasks = w.tasks[:0]
+}
+
+// fill makes the nodes of a batch of entries, from lo on. Directories among them become tasks.
+func (w *worker) fill(l *listing, lo int) error {
+	hi := min(lo+batchSize, len(l.entries))
+	w.tasks = w.tasks[:0]
+	for i, e := range l.entries[lo:hi] {
+		name := e.in(l.names)
+		n, err := w.look(l.scan, place{fd: l.fd.fd, dir: l.dir, ref: name, name: name}, e.typ)
+		if err != nil {
+			return err
+		}
+		l.nodes[lo+i] = n
+		if n == nil {
+			w.tasks = append(w.tasks, task{scan: l.scan, dir: &dir{l.dir, name, l.dir.atime}, out: &l.nodes[lo+i], from: l.fd.share()})
+		}
+	}
+	w.give(l.scan)
+	return nil
+}
+
+// A place is where a file is.
+type place struct {
+	fd   int    // a directory
+	ref  string // the way to the file from there
+	dir  *dir   // the directory that the file is in
+	name string // its name in there
+}
+
+func (p place) error(op string, err error) error { return pathError(op, p.dir.path(p.name), err) }
+
+// look makes the node of anything but a directory, for which it gives nil. typ is what is known of it already.
+func (w *worker) look(sc *scan, p place, typ uint8) (*tree.Node, error) {
+	switch {
+	case typ == unix.DT_DIR:
+		return nil, nil
+	case typ == unix.DT_LNK && sc.FilesOnly:
+		return w.symlink(sc, p, Host{Kind: tree.Symlink})
+	}
+	if err := stat(p.fd, p.ref, &w.st); err != nil {
+		return nil, p.error("stat", err)
+	}
+	host := hostOf(&w.st)
+	switch host.Kind {
+	case tree.File:
+		blob, err := w.blob(sc, p)
+		return tree.NewFile(p.name, sc.Attr(host), blob), err
+	case tree.Dir:
+		return nil, nil
+	case tree.Symlink:
+		return w.symlink(sc, p, host)
+	}
+	return w.special(sc, p, host)
+}
+
+func (w *worker) symlink(sc *scan, p place, host Host) (*tree.Node, error) {
+	for {
+		n, err := unix.Readlinkat(p.fd, p.ref, w.link)
+		switch {
+		case err == unix.EINTR:
+		case err != nil:
+			return nil, p.error("readlink", err)
+		case n == len(w.link):
+			return nil, p.error("readlink", unix.ENAMETOOLONG)
+		default:
+			return tree.NewSymlink(p.name, sc.Attr(host), string(w.link[:n])), nil
+		}
+	}
+}
+
+func (w *worker) special(sc *scan, p place, host Host) (*tree.Node, error) {
+	if !sc.Special {
+		return nil, p.error("read", fmt.Errorf("%v, only files, directories and symlinks are taken", host.Kind))
+	}
+	if host.Kind == tree.CharDevice || host.Kind == tree.BlockDevice {
+		return tree.NewDevice(p.name, sc.Attr(host), host.Kind, tree.Device{Major: w.st.Rdev_major, Minor: w.st.Rdev_minor}), nil
+	}
+	return tree.NewSpecial(p.name, sc.Attr(host), host.Kind), nil
+}
