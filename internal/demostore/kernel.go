@@ -17,8 +17,8 @@ type Kernel struct {
 	modules string // the directory lib/modules/VERSION
 }
 
-// FindKernel looks for a cloud kernel below the given directories, in their order: the last version in the first one that has any.
-func FindKernel(dirs ...string) (Kernel, error) {
+// findKernel looks for a cloud kernel below the given directories, in their order: the last version in the first one that has any.
+func findKernel(dirs ...string) (Kernel, error) {
 	for _, dir := range dirs {
 		images, err := filepath.Glob(filepath.Join(dir, "boot/vmlinuz-*-cloud-amd64"))
 		if err != nil || len(images) == 0 {

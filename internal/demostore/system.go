@@ -20,12 +20,6 @@ var (
 	partuuid []byte
 )
 
-// Parts are the foreign files that a system is made of.
-type Parts struct {
-	Busybox string // a statically linked busybox
-	Kernel  Kernel
-}
-
 // modules are what the initrd loads: QEMU's disks. ext4 and NVMe are built into Debian's cloud kernel.
 var modules = []string{"virtio_pci", "virtio_blk", "virtio_scsi", "sd_mod", "ata_piix"}
 

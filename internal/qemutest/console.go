@@ -11,7 +11,8 @@ import (
 // escapes are what firmware writes to paint its screen.
 var escapes = regexp.MustCompile(`\x1b(\[[0-9;?=]*[A-Za-z]|[()][0-9A-B]|[=>c])`)
 
-// A console takes what a guest writes to its serial line and looks at every line, the unfinished last one too.
+// A console takes what a guest writes to its serial line and looks at every line; for the marker also at the unfinished last one, since a
+// prompt has no end.
 type console struct {
 	marker, bad          *regexp.Regexp
 	echo                 io.Writer
@@ -51,12 +52,13 @@ func (c *console) Write(p []byte) (int, error) {
 		text := plain(line)
 		c.rest = rest
 		c.done.WriteString(text + "\n")
-		c.look(text)
+		c.lookForMarker(text)
+		c.lookForFailure(text)
 		if c.echo != nil {
 			fmt.Fprintln(c.echo, text)
 		}
 	}
-	c.look(plain(c.rest))
+	c.lookForMarker(plain(c.rest))
 	return len(p), nil
 }
 
@@ -64,11 +66,14 @@ func plain(line []byte) string {
 	return strings.ToValidUTF8(string(bytes.ReplaceAll(escapes.ReplaceAll(line, nil), []byte("\r"), nil)), "�")
 }
 
-func (c *console) look(line string) {
+func (c *console) lookForMarker(line string) {
 	if c.marked == "" && c.marker.MatchString(line) {
 		c.marked = line
 		close(c.hasMarker)
 	}
+}
+
+func (c *console) lookForFailure(line string) {
 	if c.failed == "" && c.bad.MatchString(line) {
 		c.failed = line
 		close(c.hasFailed)

@@ -17,7 +17,7 @@ const (
 	firmwareVars = "/usr/share/OVMF/OVMF_VARS_4M.fd"
 )
 
-// A mode is a kind of machine and how the image is plugged into it.
+// A mode is a kind of machine and how the image is plugged into it: second in the order of booting, since a kernel that Args give is first.
 type mode struct {
 	uefi   bool
 	cdrom  bool     // the image is a CD
@@ -25,12 +25,12 @@ type mode struct {
 }
 
 var modes = map[string]mode{
-	"uefi":      {uefi: true, device: []string{"virtio-blk-pci,drive=image,bootindex=0"}},
-	"uefi-nvme": {uefi: true, device: []string{"nvme,drive=image,serial=image,bootindex=0"}},
-	"uefi-cd":   {uefi: true, cdrom: true, device: []string{"virtio-scsi-pci", "scsi-cd,drive=image,bootindex=0"}},
-	"bios":      {device: []string{"virtio-blk-pci,drive=image,bootindex=0"}},
-	"bios-ide":  {device: []string{"ide-hd,drive=image,bootindex=0"}},
-	"bios-cd":   {cdrom: true, device: []string{"ide-cd,drive=image,bootindex=0"}},
+	"uefi":      {uefi: true, device: []string{"virtio-blk-pci,drive=image,bootindex=1"}},
+	"uefi-nvme": {uefi: true, device: []string{"nvme,drive=image,serial=image,bootindex=1"}},
+	"uefi-cd":   {uefi: true, cdrom: true, device: []string{"virtio-scsi-pci", "scsi-cd,drive=image,bootindex=1"}},
+	"bios":      {device: []string{"virtio-blk-pci,drive=image,bootindex=1"}},
+	"bios-ide":  {device: []string{"ide-hd,drive=image,bootindex=1"}},
+	"bios-cd":   {cdrom: true, device: []string{"ide-cd,drive=image,bootindex=1"}},
 }
 
 // Modes are the machines that there are: "uefi" and "bios" have the image as a virtio disk.

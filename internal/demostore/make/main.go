@@ -1,10 +1,11 @@
 // Make makes the demo's store: a small closure that boots, below DIR.
 //
-//	go run ./internal/demostore/make [-kernel DIR] [-busybox FILE] DIR
+//	go run ./internal/demostore/make [-kernel DIR] DIR
 //
 // It leaves DIR/store (the directory under which nix/store lies), DIR/registration (in the form of nixpkgs' closureInfo) and DIR/system,
 // a link to the system's store path as nix-build makes one. What was there before is replaced. The kernel is that of Debian's package
-// linux-image-cloud-amd64, unpacked below -kernel or installed; busybox is that of busybox-static.
+// linux-image-cloud-amd64, unpacked below -kernel or installed; busybox is that of
+// busybox-static.
 package main
 
 import (
@@ -18,24 +19,23 @@ import (
 
 func main() {
 	kernel := flag.String("kernel", "build/kernel", "directory of the unpacked kernel package")
-	busybox := flag.String("busybox", "/bin/busybox", "statically linked busybox")
 	flag.Parse()
 	if flag.NArg() != 1 {
-		fmt.Fprintln(os.Stderr, "usage: make [-kernel DIR] [-busybox FILE] DIR")
+		fmt.Fprintln(os.Stderr, "usage: make [-kernel DIR] DIR")
 		os.Exit(2)
 	}
-	if err := run(flag.Arg(0), *kernel, *busybox); err != nil {
+	if err := run(flag.Arg(0), *kernel); err != nil {
 		fmt.Fprintln(os.Stderr, "make the demo's store:", err)
 		os.Exit(1)
 	}
 }
 
-func run(dir, kernelDir, busybox string) error {
-	kernel, err := demostore.FindKernel(kernelDir, "/")
+func run(dir, kernelDir string) error {
+	parts, err := demostore.HostParts(kernelDir)
 	if err != nil {
 		return err
 	}
-	s, system, err := demostore.Demo(dir, demostore.Parts{Busybox: busybox, Kernel: kernel})
+	s, system, err := demostore.Demo(dir, parts)
 	if err != nil {
 		return err
 	}

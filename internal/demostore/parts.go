@@ -1,0 +1,70 @@
+package demostore
+
+import (
+	"debug/elf"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"imprint/internal/hosttest"
+)
+
+// Parts are the foreign files that a system is made of.
+type Parts struct {
+	Busybox string // a statically linked busybox
+	Kernel  Kernel
+}
+
+// HostParts finds the parts on this machine: the kernel below kernelDir or, installed, below /; busybox where its package puts it.
+func HostParts(kernelDir string) (Parts, error) {
+	kernel, err := findKernel(kernelDir, "/")
+	if err != nil {
+		return Parts{}, err
+	}
+	p := Parts{Busybox: "/bin/busybox", Kernel: kernel}
+	return p, p.check()
+}
+
+// check refuses a busybox that wants a dynamic linker: the guest has none.
+func (p Parts) check() error {
+	f, err := elf.Open(p.Busybox)
+	if err != nil {
+		return fmt.Errorf("%v (Debian's package busybox-static has it)", err)
+	}
+	defer f.Close()
+	if slices.ContainsFunc(f.Progs, func(p *elf.Prog) bool { return p.Type == elf.PT_INTERP }) {
+		return fmt.Errorf("%s is not statically linked; that of Debian's package busybox-static is", p.Busybox)
+	}
+	return nil
+}
+
+// Need gives a test the parts, or skips it as hosttest does.
+func Need(t testing.TB) Parts {
+	t.Helper()
+	unpacked := filepath.Join(moduleRoot(t), "build/kernel")
+	p, err := HostParts(unpacked)
+	if err != nil {
+		t.Log(err)
+		hosttest.NeedFile(t, unpacked, "/bin/busybox")
+		t.Fatal(err)
+	}
+	return p
+}
+
+// moduleRoot is the directory of go.mod, at or above the test's working directory.
+func moduleRoot(t testing.TB) string {
+	dir, err := os.Getwd()
+	for err == nil {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			return dir
+		}
+		if dir == filepath.Dir(dir) {
+			break
+		}
+		dir = filepath.Dir(dir)
+	}
+	t.Fatal("no go.mod above the working directory ", err)
+	return ""
+}

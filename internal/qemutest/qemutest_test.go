@@ -1,0 +1,78 @@
+package qemutest
+
+import (
+	"context"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"imprint/internal/hosttest"
+)
+
+func TestConsole(t *testing.T) {
+	for _, c := range []struct{ name, input, marked, failed string }{
+		{"line", "one\r\nready\r\n", "ready", ""},
+		{"painted", "\x1b[2J\x1b[01;01Hready\r\n", "ready", ""},
+		{"prompt without an end", "host ready", "", ""},
+		{"panic", "[    1.0] Kernel panic - not syncing\nready\n", "ready", "[    1.0] Kernel panic - not syncing"},
+		{"own bad mark", "oops\n", "", "oops"},
+		{"nothing", "", "", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			con, err := newConsole(Options{Marker: "^ready", Bad: "oops"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, b := range []byte(c.input) { // as a slow serial line brings it
+				if _, err := con.Write([]byte{b}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if con.marked != c.marked || con.failed != c.failed {
+				t.Errorf("marker %q, bad %q", con.marked, con.failed)
+			}
+			if strings.ContainsAny(con.text(), "\r\x1b") {
+				t.Errorf("text %q", con.text())
+			}
+		})
+	}
+}
+
+func TestConsoleSeesAPrompt(t *testing.T) {
+	con, err := newConsole(Options{Marker: "login: $"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	io.WriteString(con, "hello login: ")
+	if con.marked != "hello login: " {
+		t.Errorf("marker %q", con.marked)
+	}
+}
+
+// A disk without anything on it boots nowhere: the error comes at the end of the time, and shows the console.
+func TestRunEndsInTime(t *testing.T) {
+	hosttest.Need(t, program)
+	image := filepath.Join(t.TempDir(), "empty.raw")
+	if err := os.WriteFile(image, make([]byte, 1<<20), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	start := time.Now()
+	_, err := Run(t.Context(), Options{Image: image, Mode: "bios", Marker: "never", Timeout: time.Second})
+	if err == nil || !strings.Contains(err.Error(), "no end within 1s") || time.Since(start) > 20*time.Second {
+		t.Errorf("error %v after %v", err, time.Since(start))
+	}
+	stopped, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := Run(stopped, Options{Image: image, Mode: "bios", Marker: "never"}); err == nil || !strings.Contains(err.Error(), "context canceled") {
+		t.Errorf("error %v", err)
+	}
+	if _, err := Run(t.Context(), Options{Image: image, Mode: "floppy", Marker: "never"}); err == nil || !strings.Contains(err.Error(), "bios-cd") {
+		t.Errorf("error %v", err)
+	}
+	if _, err := Run(t.Context(), Options{Image: image + ".gone", Mode: "bios", Marker: "never"}); err == nil || !strings.Contains(err.Error(), "empty.raw.gone") {
+		t.Errorf("error %v", err)
+	}
+}
