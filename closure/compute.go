@@ -1,0 +1,197 @@
+package closure
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// A Closure is a set of store items with all that they refer to.
+type Closure struct {
+	Roots []Path // sorted, each once
+	Items []Item // an item comes after all it refers to; the order depends on the items alone, not on the stores
+}
+
+// An Item is a store item and the store that has it.
+type Item struct {
+	Info  *Info
+	Store Store
+}
+
+// NARSize is the length in bytes of all the items' archives together.
+func (c *Closure) NARSize() (bytes int64) {
+	for _, i := range c.Items {
+		bytes += i.Info.NARSize
+	}
+	return bytes
+}
+
+// Compute follows the references of the roots. Each item is looked for in the stores in their order. Items that none of them has are
+// reported all at once, as a *MissingError. Items that refer to each other in a circle are an error; an item may refer to itself.
+func Compute(ctx context.Context, stores []Store, roots []Path) (*Closure, error) {
+	t := &traversal{stores: stores, found: map[Path]*Item{}, missing: map[Path][]Path{}}
+	roots = slices.Compact(slices.SortedFunc(slices.Values(roots), Path.Compare))
+	for _, r := range roots {
+		if err := t.visit(ctx, r); err != nil {
+			return nil, err
+		}
+	}
+	if len(t.missing) > 0 {
+		return nil, t.missingError()
+	}
+	return &Closure{Roots: roots, Items: t.items}, nil
+}
+
+// A traversal goes through the graph of references, depth first, and takes an item when it leaves it.
+type traversal struct {
+	stores  []Store
+	found   map[Path]*Item // nil while the traversal is below the item
+	missing map[Path][]Path
+	way     []Path // from a root to where the traversal is
+	items   []Item
+}
+
+func (t *traversal) visit(ctx context.Context, p Path) error {
+	if item, seen := t.found[p]; seen {
+		if item == nil {
+			return t.cycle(p)
+		}
+		return nil
+	}
+	if _, missing := t.missing[p]; missing {
+		t.miss(p)
+		return nil
+	}
+	item, err := t.lookUp(ctx, p)
+	if errors.Is(err, ErrNotFound) {
+		t.miss(p)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return t.descend(ctx, item)
+}
+
+func (t *traversal) descend(ctx context.Context, item *Item) error {
+	p := item.Info.Path
+	t.found[p] = nil
+	t.way = append(t.way, p)
+	for _, r := range item.Info.References {
+		if r == p {
+			continue
+		}
+		if err := t.visit(ctx, r); err != nil {
+			return err
+		}
+	}
+	t.way = t.way[:len(t.way)-1]
+	t.found[p] = item
+	t.items = append(t.items, *item)
+	return nil
+}
+
+// lookUp gives an error that wraps ErrNotFound when no store has the item.
+func (t *traversal) lookUp(ctx context.Context, p Path) (*Item, error) {
+	for _, s := range t.stores {
+		info, err := s.Info(ctx, p)
+		if err == nil {
+			return &Item{info, s}, nil
+		}
+		if !errors.Is(err, ErrNotFound) {
+			return nil, err
+		}
+	}
+	return nil, ErrNotFound
+}
+
+func (t *traversal) miss(p Path) {
+	from := t.missing[p]
+	if len(t.way) > 0 {
+		from = append(from, t.way[len(t.way)-1])
+	}
+	t.missing[p] = from
+}
+
+func (t *traversal) cycle(p Path) error {
+	var names strings.Builder
+	for _, q := range t.way[slices.Index(t.way, p):] {
+		names.WriteString(q.String() + " -> ")
+	}
+	return fmt.Errorf("compute closure: items refer to each other in a circle: %s%s", &names, p)
+}
+
+func (t *traversal) missingError() error {
+	e := &MissingError{}
+	for p, from := range t.missing {
+		slices.SortFunc(from, Path.Compare)
+		e.Items = append(e.Items, MissingItem{p, from})
+	}
+	slices.SortFunc(e.Items, func(a, b MissingItem) int { return a.Path.Compare(b.Path) })
+	for _, s := range t.stores {
+		e.Stores = append(e.Stores, fmt.Sprint(s))
+	}
+	return e
+}
+
+// A MissingError names every item of a closure that no store has.
+type MissingError struct {
+	Items  []MissingItem // sorted by path
+	Stores []string      // the stores that were asked
+}
+
+// A MissingItem is an item that no store has.
+type MissingItem struct {
+	Path      Path
+	Referrers []Path // items that refer to it, sorted; none if it is a root
+}
+
+// Error implements error: one line for each item.
+func (e *MissingError) Error() string {
+	lines := make([]string, len(e.Items))
+	for i, m := range e.Items {
+		lines[i] = fmt.Sprintf("%s: not valid in %s (%s)", m.Path, strings.Join(e.Stores, ", nor in "), m.origin())
+		if len(e.Stores) == 0 {
+			lines[i] = fmt.Sprintf("%s: there is no store to take it from (%s)", m.Path, m.origin())
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
+// origin says why the item is wanted, with three referrers at most.
+func (m MissingItem) origin() string {
+	if len(m.Referrers) == 0 {
+		return "asked for as a root"
+	}
+	var names []string
+	for _, r := range m.Referrers[:min(3, len(m.Referrers))] {
+		names = append(names, r.String())
+	}
+	s := "referred to by " + strings.Join(names, ", ")
+	if more := len(m.Referrers) - len(names); more > 0 {
+		s += fmt.Sprintf(" and %d more", more)
+	}
+	return s
+}
+
+// Read reads the items' content, several at a time, in the order of Items.
+func (c *Closure) Read(ctx context.Context, workers int) ([]TargetItem, error) {
+	read := make([]TargetItem, len(c.Items))
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(max(1, workers))
+	for i, item := range c.Items {
+		g.Go(func() error {
+			n, err := item.Store.Item(ctx, item.Info.Path)
+			read[i] = TargetItem{item.Info, n}
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	return read, nil
+}

@@ -1,0 +1,156 @@
+package db
+
+import (
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"strings"
+
+	"github.com/ncruces/go-sqlite3"
+	"github.com/ncruces/go-sqlite3/ext/serdes"
+)
+
+// Write makes the database of a store that has just these items, registered at the time epoch (seconds since 1970, above 0). Items get
+// their ids in the given order, in which all that an item refers to comes before it; one that breaks this, or is there twice, is an
+// error. The bytes depend on nothing but the arguments: pages of 4096 bytes, no write-ahead log, no version of SQLite.
+func Write(items []Item, epoch int64) ([]byte, error) {
+	conn, err := sqlite3.Open(":memory:")
+	if err != nil {
+		return nil, fmt.Errorf("write store database: %v", err)
+	}
+	defer conn.Close()
+	if err := fill(conn, items, epoch); err != nil {
+		return nil, fmt.Errorf("write store database: %v", err)
+	}
+	file, err := serdes.Serialize(conn, "main")
+	if err != nil {
+		return nil, fmt.Errorf("write store database: %v", err)
+	}
+	normalise(file)
+	return file, nil
+}
+
+func fill(conn *sqlite3.Conn, items []Item, epoch int64) error {
+	if err := conn.Exec("pragma page_size=4096; pragma foreign_keys=on;" + schema + "begin"); err != nil {
+		return err
+	}
+	w := &rowWriter{conn: conn, epoch: epoch, ids: make(map[string]int64, len(items))}
+	defer w.close()
+	if err := w.prepare(); err != nil {
+		return err
+	}
+	for _, item := range items {
+		if err := w.add(item); err != nil {
+			return fmt.Errorf("%s: %v", item.Path, err)
+		}
+	}
+	return conn.Exec("commit")
+}
+
+// A rowWriter adds items to an open database.
+type rowWriter struct {
+	conn              *sqlite3.Conn
+	epoch             int64
+	ids               map[string]int64
+	path, ref, output *sqlite3.Stmt
+}
+
+func (w *rowWriter) prepare() error {
+	for _, s := range []struct {
+		stmt **sqlite3.Stmt
+		sql  string
+	}{
+		{&w.path, "insert into ValidPaths (path, hash, registrationTime, deriver, narSize, sigs, ca) values (?, ?, ?, ?, ?, ?, ?)"},
+		{&w.ref, "insert into Refs (referrer, reference) values (?, ?)"},
+		{&w.output, "insert into DerivationOutputs (drv, id, path) values (?, ?, ?)"},
+	} {
+		var err error
+		if *s.stmt, _, err = w.conn.Prepare(s.sql); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *rowWriter) close() {
+	for _, s := range []*sqlite3.Stmt{w.path, w.ref, w.output} {
+		s.Close()
+	}
+}
+
+func (w *rowWriter) add(item Item) error {
+	if w.epoch <= 0 || item.NARSize <= 0 {
+		return fmt.Errorf("registered at %d with a size of %d bytes: both must be above 0", w.epoch, item.NARSize)
+	}
+	if _, twice := w.ids[item.Path]; twice {
+		return fmt.Errorf("is there twice")
+	}
+	hash := "sha256:" + hex.EncodeToString(item.NARHash[:])
+	sigs := orNull(strings.Join(item.Sigs, " "))
+	if err := insert(w.path, item.Path, hash, w.epoch, orNull(item.Deriver), item.NARSize, sigs, orNull(item.CA)); err != nil {
+		return err
+	}
+	id := w.conn.LastInsertRowID()
+	w.ids[item.Path] = id
+	for _, r := range item.References {
+		target, ok := w.ids[r]
+		if !ok {
+			return fmt.Errorf("refers to %s, which does not come before it", r)
+		}
+		if err := insert(w.ref, id, target); err != nil {
+			return fmt.Errorf("reference to %s: %v", r, err)
+		}
+	}
+	for _, o := range item.Outputs {
+		if err := insert(w.output, id, o.ID, o.Path); err != nil {
+			return fmt.Errorf("output %s: %v", o.ID, err)
+		}
+	}
+	return nil
+}
+
+// orNull is NULL for the empty text, which Nix never writes.
+func orNull(s string) any {
+	if s == "" {
+		return nil
+	}
+	return s
+}
+
+// insert runs a statement with texts, numbers and nils.
+func insert(stmt *sqlite3.Stmt, values ...any) error {
+	for i, v := range values {
+		var err error
+		switch v := v.(type) {
+		case string:
+			err = stmt.BindText(i+1, v)
+		case int64:
+			err = stmt.BindInt64(i+1, v)
+		default:
+			err = stmt.BindNull(i + 1)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return stmt.Exec()
+}
+
+// Fields of the database header (section 1.3 of the SQLite file format).
+const (
+	writeVersionAt  = 18 // and the read version behind it: 1 for a rollback journal, 2 for a write-ahead log
+	pageCountAt     = 28
+	changeCounterAt = 24
+	validForAt      = 92 // the change counter with which pageCountAt was written
+	sqliteVersionAt = 96
+	headerSize      = 100
+	statedSQLite    = 3_040_001
+)
+
+// normalise takes out of the header what tells how the database was made: the change counter, and which SQLite wrote it.
+func normalise(file []byte) {
+	file[writeVersionAt], file[writeVersionAt+1] = 1, 1
+	binary.BigEndian.PutUint32(file[changeCounterAt:], 1)
+	binary.BigEndian.PutUint32(file[validForAt:], 1)
+	binary.BigEndian.PutUint32(file[sqliteVersionAt:], statedSQLite)
+}

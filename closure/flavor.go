@@ -1,0 +1,42 @@
+package closure
+
+import "fmt"
+
+// A Flavor is what tells one kind of store from the other: where things lie and which rules hold. The store directory is part of every
+// store path's hash, so items never change from one flavor to another.
+type Flavor struct {
+	Name       string // as in an image description
+	StoreDir   string // of the items
+	StateDir   string // of database, GC roots and profiles
+	Schema     string // version of the database: the content of the file "schema" beside it
+	StoreMode  uint16 // permissions of the store directory
+	StoreGroup uint32 // its group: that of the build users
+
+	LinkMinSize  int64 // bytes from which on the store's optimiser links equal files
+	LinkSymlinks bool  // whether it links equal symlinks too
+}
+
+// Nix is the flavor of Nix and NixOS: schema 10 since Nix 2.0 (local-store.hh, nixSchemaVersion); group 30000 is the nixbld of NixOS
+// (nixos/modules/misc/ids.nix); the optimiser links whatever it can (optimise-store.cc).
+var Nix = Flavor{
+	Name:         "nix",
+	StoreDir:     "/nix/store",
+	StateDir:     "/nix/var/nix",
+	Schema:       "10",
+	StoreMode:    0o1775,
+	StoreGroup:   30000,
+	LinkMinSize:  0,
+	LinkSymlinks: true,
+}
+
+// FlavorNamed gives the flavor of that name.
+func FlavorNamed(name string) (Flavor, error) {
+	switch name {
+	case Nix.Name:
+		return Nix, nil
+	case "guix":
+		// /gnu/store, /var/guix, schema 7, links from 8192 bytes on and no symlinks: what is missing is its database.
+		return Flavor{}, fmt.Errorf(`flavor "guix" is not supported yet, only "nix" is`)
+	}
+	return Flavor{}, fmt.Errorf(`flavor %q is unknown, "nix" is supported`, name)
+}

@@ -1,0 +1,170 @@
+package closure
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"path"
+	"slices"
+
+	"imprint/closure/db"
+	"imprint/internal/tree"
+)
+
+// A Target is the store inside an image.
+type Target struct {
+	Flavor   Flavor
+	Items    []TargetItem // an item after all it refers to, as Compute orders them: the database keeps this order
+	Roots    []GCRoot
+	Profiles []Profile
+	Epoch    int64 // seconds since 1970: the time of all that is in no item, and of registration
+	HardLink bool  // make equal files one, as the store's optimiser does
+	Workers  int   // files hashed side by side for HardLink
+}
+
+// A TargetItem is an item with its content, in canonical form.
+type TargetItem struct {
+	Info *Info
+	Node *tree.Node
+}
+
+// Install adds the store to an image's tree: the store directory with the items, and the state directory with the database, the GC roots
+// and the profiles. The nodes in Items are then nodes of that tree; with HardLink, Install replaces them by ones that share files first.
+func (t *Target) Install(ctx context.Context, b *tree.Builder) error {
+	links, err := t.rootLinks()
+	if err != nil {
+		return err
+	}
+	database, err := db.Write(databaseItems(t.Items), t.Epoch)
+	if err != nil {
+		return err
+	}
+	shared, err := t.share(ctx)
+	if err != nil {
+		return err
+	}
+	i := installer{b: b, time: tree.Time{Sec: t.Epoch}}
+	i.store(t, shared)
+	i.state(t.Flavor, database)
+	for _, at := range slices.Sorted(maps.Keys(links)) {
+		i.symlink(at, links[at])
+	}
+	return i.err
+}
+
+// share gives the directory of shared files, or nil if there is none.
+func (t *Target) share(ctx context.Context) ([]*tree.Node, error) {
+	if !t.HardLink {
+		return nil, nil
+	}
+	return Optimise(ctx, t.Flavor, t.Items, t.Workers)
+}
+
+// rootLinks gives all symlinks for GC roots and profiles, path to target. What they keep must be in the store.
+func (t *Target) rootLinks() (map[string]string, error) {
+	all := map[string]string{}
+	for _, r := range t.Roots {
+		item, _, _, err := t.Flavor.parse(r.Target)
+		if err != nil {
+			return nil, fmt.Errorf("add GC root %s: %v", r.Path, err)
+		}
+		links, err := t.Flavor.links(r)
+		if err == nil {
+			err = t.collect(all, links, item)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	for _, p := range t.Profiles {
+		links, err := t.Flavor.profileLinks(p)
+		if err == nil {
+			err = t.collect(all, links, p.Item)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+func (t *Target) collect(all, links map[string]string, item Path) error {
+	if !slices.ContainsFunc(t.Items, func(i TargetItem) bool { return i.Info.Path == item }) {
+		return fmt.Errorf("add GC root to %s: the image's store does not have that item", item)
+	}
+	for at, target := range links {
+		if old, ok := all[at]; ok && old != target {
+			return fmt.Errorf("add GC root %s: it leads to both %s and %s", at, old, target)
+		}
+		all[at] = target
+	}
+	return nil
+}
+
+func databaseItems(items []TargetItem) []db.Item {
+	rows := make([]db.Item, len(items))
+	for i, item := range items {
+		info := item.Info
+		rows[i] = db.Item{
+			Path: info.Path.String(), NARHash: info.NARHash, NARSize: info.NARSize,
+			Deriver: info.Deriver, CA: info.CA, Sigs: info.Sigs,
+		}
+		for _, r := range info.References {
+			rows[i].References = append(rows[i].References, r.String())
+		}
+		for _, o := range info.Outputs {
+			rows[i].Outputs = append(rows[i].Outputs, db.Output{ID: o.ID, Path: o.Path.String()})
+		}
+	}
+	return rows
+}
+
+// An installer adds to a tree until something goes wrong.
+type installer struct {
+	b    *tree.Builder
+	time tree.Time
+	err  error
+}
+
+func (i *installer) add(at string, n *tree.Node) {
+	if i.err == nil {
+		i.err = i.b.Add(at, n, "the image's store")
+	}
+}
+
+func (i *installer) attr(mode uint16) *tree.Attr { return &tree.Attr{Mode: mode, Mtime: i.time} }
+
+// dir adds a directory unless the image has it from elsewhere, with attributes of its own.
+func (i *installer) dir(at string) {
+	if i.b.Find(at) == nil {
+		i.add(at, tree.NewDir("", i.attr(0o755), nil))
+	}
+}
+
+func (i *installer) symlink(at, target string) { i.add(at, tree.NewSymlink("", i.attr(0o777), target)) }
+
+func (i *installer) file(at, content string) {
+	i.add(at, tree.NewFile("", i.attr(0o644), tree.Text(content)))
+}
+
+// store adds the store directory. Nix refuses one that can be reached only through a symlink; the builder does not follow any.
+func (i *installer) store(t *Target, shared []*tree.Node) {
+	attr := i.attr(t.Flavor.StoreMode)
+	attr.GID = t.Flavor.StoreGroup
+	i.dir(path.Dir(t.Flavor.StoreDir))
+	i.add(t.Flavor.StoreDir, tree.NewDir("", attr, nil))
+	i.add(t.Flavor.StoreDir+"/.links", tree.NewDir("", i.attr(0o755), shared))
+	for _, item := range t.Items {
+		i.add(item.Info.Path.String(), item.Node)
+	}
+}
+
+// state adds what a store needs besides its items, and the directories that the daemon would make at its first start (local-store.cc).
+func (i *installer) state(f Flavor, database []byte) {
+	for _, d := range []string{"", "/temproots", "/profiles/per-user/root", "/gcroots/per-user/root", "/gcroots/auto"} {
+		i.dir(f.StateDir + d)
+	}
+	i.symlink(f.StateDir+"/gcroots/profiles", f.StateDir+"/profiles")
+	i.file(f.StateDir+"/db/schema", f.Schema)
+	i.file(f.StateDir+"/db/db.sqlite", string(database))
+}

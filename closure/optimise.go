@@ -1,0 +1,135 @@
+package closure
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
+
+	"imprint/closure/nar"
+	"imprint/internal/tree"
+)
+
+// maxLinks is how many names an inode can have on ext4 (EXT4_LINK_MAX).
+const maxLinks = 65_000
+
+// Optimise makes equal files of the items one inode, as "nix-store --optimise" does (optimise-store.cc), and gives the nodes of the
+// store's directory .links: one more name for every file and symlink, the base32 SHA-256 of the NAR of it alone. Files are equal when
+// content and executable bit are; the first in the order of paths is the inode, the others become links to it, up to the 65,000 names
+// an inode can have. The items get new nodes. Every file is read once, workers of them side by side.
+func Optimise(ctx context.Context, f Flavor, items []TargetItem, workers int) ([]*tree.Node, error) {
+	o := &optimiser{flavor: f, maxLinks: maxLinks}
+	return o.optimise(ctx, items, workers)
+}
+
+type optimiser struct {
+	flavor   Flavor
+	maxLinks int
+	digests  map[content]nar.Digest
+	inodes   map[nar.Digest]*inode
+	links    []*tree.Node
+}
+
+// content is what makes two files equal; two contents may still prove equal when they are read.
+type content struct {
+	blob    tree.Blob // nil for a symlink
+	mode    uint16
+	symlink string
+}
+
+// An inode is a file that others are links to.
+type inode struct {
+	node  *tree.Node
+	names int
+}
+
+func (o *optimiser) optimise(ctx context.Context, items []TargetItem, workers int) ([]*tree.Node, error) {
+	if err := o.hash(ctx, items, workers); err != nil {
+		return nil, err
+	}
+	o.inodes = make(map[nar.Digest]*inode, len(o.digests))
+	order := make([]int, len(items))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(a, b int) int { return items[a].Info.Path.Compare(items[b].Info.Path) })
+	for _, i := range order {
+		items[i].Node = o.link(items[i].Node)
+	}
+	return o.links, nil
+}
+
+// hash finds the digest of every content.
+func (o *optimiser) hash(ctx context.Context, items []TargetItem, workers int) error {
+	o.digests = map[content]nar.Digest{}
+	var nodes []*tree.Node
+	var names []string
+	for _, item := range items {
+		for path, n := range tree.Walk(item.Info.Path.String(), item.Node) {
+			if _, seen := o.digests[contentOf(n)]; o.linked(n) && !seen {
+				o.digests[contentOf(n)] = nar.Digest{}
+				nodes, names = append(nodes, n), append(names, path)
+			}
+		}
+	}
+	digests := make([]nar.Digest, len(nodes))
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(max(1, workers))
+	for i, n := range nodes {
+		g.Go(func() (err error) {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			if digests[i], _, err = nar.Hash(n); err != nil {
+				return fmt.Errorf("hash %s: %v", names[i], err)
+			}
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	for i, n := range nodes {
+		o.digests[contentOf(n)] = digests[i]
+	}
+	return nil
+}
+
+// linked says whether the flavor's optimiser links such nodes.
+func (o *optimiser) linked(n *tree.Node) bool {
+	switch n.Kind() {
+	case tree.File:
+		return n.Size() >= o.flavor.LinkMinSize
+	case tree.Symlink:
+		return o.flavor.LinkSymlinks
+	}
+	return false
+}
+
+func contentOf(n *tree.Node) content { return content{n.Blob(), n.Attr.Mode, n.Target()} }
+
+// link gives the node that takes the place of n.
+func (o *optimiser) link(n *tree.Node) *tree.Node {
+	if n.Kind() == tree.Dir {
+		nodes := make([]*tree.Node, len(n.Children()))
+		for i, c := range n.Children() {
+			nodes[i] = o.link(c)
+		}
+		return tree.NewDir(n.Name, n.Attr, nodes)
+	}
+	if !o.linked(n) {
+		return n
+	}
+	digest := o.digests[contentOf(n)]
+	first := o.inodes[digest]
+	switch {
+	case first == nil:
+		o.inodes[digest] = &inode{n, 2}
+		o.links = append(o.links, tree.NewLink(nar.EncodeBase32(digest[:]), n))
+	case first.names < o.maxLinks:
+		first.names++
+		return tree.NewLink(n.Name, first.node)
+	}
+	return n
+}

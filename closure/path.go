@@ -1,0 +1,117 @@
+package closure
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+)
+
+// A Path is a store path: the store directory, a slash, 32 base32 digits, a hyphen, and a name, such as
+// "/nix/store/xp0dpr9yz5h0fk5c5lpj7zzqjbdh3w8c-hello-2.12". Paths are valid, since only ParsePath makes them, and comparable.
+type Path struct{ text string }
+
+const (
+	hashDigits = 32
+	maxName    = 211 // so that name, digits, hyphen and ".lock" fit into the 255 bytes of a file name (path.hh)
+)
+
+// ParsePath reads a store path of the flavor. The rules are those of Nix (path.cc), which lets names start with a dot, and the hyphen
+// must be one. The path must be plain: what lies inside an item has no store path of its own, and is an *InsideError.
+func (f Flavor) ParsePath(text string) (Path, error) {
+	p, inside, _, err := f.parse(text)
+	if err == nil && inside != "" {
+		err = &InsideError{Text: text, Item: p}
+	}
+	if err != nil {
+		return Path{}, err
+	}
+	return p, nil
+}
+
+// An InsideError is for a path to something inside an item, where an item is wanted.
+type InsideError struct {
+	Text string
+	Item Path
+}
+
+// Error implements error.
+func (e *InsideError) Error() string {
+	return fmt.Sprintf("%s is inside the store item %s, not an item itself", e.Text, e.Item)
+}
+
+// parse splits a text into a store path and what follows it, from its slash on. An error comes with the number of the byte, from 0 on,
+// where the mistake is.
+func (f Flavor) parse(text string) (p Path, inside string, at int, err error) {
+	base, ok := strings.CutPrefix(text, f.StoreDir+"/")
+	if !ok {
+		return Path{}, "", 0, fmt.Errorf("store path %.300q does not start with %s/", text, f.StoreDir)
+	}
+	base, inside, more := strings.Cut(base, "/")
+	if more {
+		inside = "/" + inside
+	}
+	if at, err = checkBase(base); err != nil {
+		return Path{}, "", len(f.StoreDir) + 1 + at, err
+	}
+	return Path{text[:len(text)-len(inside)]}, inside, 0, nil
+}
+
+// checkBase checks the last element of a store path; at is the number of the byte that is wrong.
+func checkBase(base string) (at int, err error) {
+	if len(base) < hashDigits+1 {
+		return 0, fmt.Errorf("store path name %q has %d characters: %d digits, a hyphen and a name are wanted", base, len(base), hashDigits)
+	}
+	for i := range hashDigits {
+		if !isDigit(base[i]) {
+			return i, fmt.Errorf("store path name %.300q: %q is not a base32 digit (figures and lower-case letters without e, o, t and u)", base, base[i])
+		}
+	}
+	if base[hashDigits] != '-' {
+		return hashDigits, fmt.Errorf("store path name %.300q: %q follows the %d digits, a hyphen is wanted", base, base[hashDigits], hashDigits)
+	}
+	at, err = checkName(base[hashDigits+1:])
+	return at + hashDigits + 1, err
+}
+
+func checkName(name string) (at int, err error) {
+	switch {
+	case name == "":
+		return 0, fmt.Errorf("store path has an empty name")
+	case len(name) > maxName:
+		return maxName, fmt.Errorf("store path name %.40q… has %d characters behind the digits, %d are allowed", name, len(name), maxName)
+	}
+	for i := range len(name) {
+		if !isNameByte(name[i]) {
+			return i, fmt.Errorf("store path name %q: %q is not one of a-z A-Z 0-9 + - . _ ? =", name, name[i])
+		}
+	}
+	return 0, nil
+}
+
+func isFigure(c byte) bool { return '0' <= c && c <= '9' }
+
+func isLower(c byte) bool { return 'a' <= c && c <= 'z' }
+
+func isDigit(c byte) bool { return isFigure(c) || isLower(c) && !strings.ContainsRune("eotu", rune(c)) }
+
+func isNameByte(c byte) bool {
+	return isFigure(c) || isLower(c) || 'A' <= c && c <= 'Z' || strings.ContainsRune("+-._?=", rune(c))
+}
+
+// String is the whole path.
+func (p Path) String() string { return p.text }
+
+// Base is the item's name in the store directory: digits, hyphen and name.
+func (p Path) Base() string { return p.text[strings.LastIndexByte(p.text, '/')+1:] }
+
+// Name is what follows the digits and the hyphen, such as "hello-2.12".
+func (p Path) Name() string { return p.Base()[hashDigits+1:] }
+
+// IsDerivation says whether the path is that of a derivation.
+func (p Path) IsDerivation() bool { return strings.HasSuffix(p.text, ".drv") }
+
+// Compare orders paths by their bytes.
+func (p Path) Compare(q Path) int { return cmp.Compare(p.text, q.text) }
+
+// MarshalText implements encoding.TextMarshaler.
+func (p Path) MarshalText() ([]byte, error) { return []byte(p.text), nil }
