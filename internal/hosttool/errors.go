@@ -1,0 +1,64 @@
+package hosttool
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// ErrMissing is what every *MissingError is.
+var ErrMissing = errors.New("host tool is missing")
+
+// A MissingError says which program the host lacks.
+type MissingError struct {
+	Tool    string
+	Package string // the Debian package that has it, "" if unknown
+}
+
+// Error implements error.
+func (e *MissingError) Error() string {
+	s := fmt.Sprintf("find %s: no such program in PATH, %s", e.Tool, strings.Join(systemDirs, ", "))
+	if e.Package != "" {
+		s += "; Debian has it in the package " + e.Package
+	}
+	return s
+}
+
+// Is makes the error match ErrMissing.
+func (e *MissingError) Is(target error) bool { return target == ErrMissing }
+
+// An ExitError is a program that ended with something else than 0.
+type ExitError struct {
+	Argv   []string
+	Code   int    // exit code, -1 when a signal ended it
+	Status string // such as "exit status 1" or "signal: killed"
+	Stderr string // the end of what it wrote to standard error, or of all output where that is merged
+}
+
+// Error implements error: the arguments in one line, as one could type them, and then the program's words.
+func (e *ExitError) Error() string {
+	words := make([]string, len(e.Argv))
+	for i, w := range e.Argv {
+		words[i] = shellWord(w)
+	}
+	s := fmt.Sprintf("run %s: %s", strings.Join(words, " "), e.Status)
+	if said := strings.TrimSpace(e.Stderr); said != "" {
+		s += "\n" + strings.ToValidUTF8(said, "?")
+	}
+	return s
+}
+
+// shellWord quotes an argument where a shell or a terminal would take it for something else.
+func shellWord(w string) string {
+	plain := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_=+,.:/@%^", r)
+	}
+	switch {
+	case w != "" && strings.IndexFunc(w, func(r rune) bool { return !plain(r) }) < 0:
+		return w
+	case strconv.Quote(w) == `"`+w+`"` && !strings.Contains(w, "'"):
+		return "'" + w + "'"
+	}
+	return strconv.Quote(w)
+}

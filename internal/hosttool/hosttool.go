@@ -1,0 +1,137 @@
+// Package hosttool runs programs of the host. It is the only package that does, so that every one of them gets the same environment,
+// is told of with its arguments and its words when it fails, and ends when the caller's context does.
+//
+// What a program is told of the caller's environment is PATH. The rest is fixed: LC_ALL=C and TZ=UTC, so that neither its output nor
+// what it writes depends on who runs it.
+package hosttool
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os/exec"
+	"slices"
+	"syscall"
+	"time"
+)
+
+// DefaultLimit is how many bytes a program may write to its standard output where Command.Limit is 0.
+const DefaultLimit = 1 << 20
+
+// tailSize is how many bytes of the end of standard error are kept.
+const tailSize = 4 << 10
+
+// drainTime is how long Run waits for the output of a killed program's children.
+const drainTime = 2 * time.Second
+
+// A Command is a program to run.
+type Command struct {
+	Name  string   // of the program, as Find takes it
+	Args  []string // without the name
+	Stdin io.Reader
+	Dir   string   // working directory, "" for the caller's
+	Env   []string // "NAME=value", besides the fixed ones
+	Merge bool     // standard error goes into Result.Output too, in the order of writing
+	Limit int64    // bytes of Result.Output; a program that writes more is killed, which is an error
+}
+
+// A Result is what a program wrote.
+type Result struct {
+	Output []byte // standard output, and standard error with Merge
+	Stderr []byte // the last 4 KiB of standard error; nil with Merge
+}
+
+// Run runs the program to its end. The error is a *MissingError when there is no such program, ctx's error when ctx ended and killed it
+// with all its children, and an *ExitError when it did not return 0; then the Result is there too.
+func Run(ctx context.Context, c Command) (Result, error) {
+	path, err := Find(c.Name)
+	if err != nil {
+		return Result{}, err
+	}
+	if err := ctx.Err(); err != nil {
+		return Result{}, fmt.Errorf("run %s: %w", c.Name, context.Cause(ctx))
+	}
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	out := &head{limit: c.Limit, full: stop}
+	if c.Limit == 0 {
+		out.limit = DefaultLimit
+	}
+	var end tail
+	err = c.exec(ctx, path, out, &end).Run()
+	return c.result(ctx, err, out, &end)
+}
+
+func (c Command) exec(ctx context.Context, path string, out, end io.Writer) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, path, c.Args...)
+	cmd.Args[0] = c.Name
+	cmd.Stdin, cmd.Dir, cmd.Env = c.Stdin, c.Dir, environment(c.Env)
+	cmd.Stdout, cmd.Stderr = out, end
+	if c.Merge {
+		cmd.Stderr = out // the same writer: one pipe, so the order is kept
+	}
+	// A group of its own: a program's children are killed with it, and the terminal's Ctrl-C reaches only the caller, who ends ctx.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.WaitDelay = drainTime
+	return cmd
+}
+
+func (c Command) result(ctx context.Context, err error, out *head, end *tail) (Result, error) {
+	r := Result{Output: out.kept.Bytes()}
+	if !c.Merge {
+		r.Stderr = end.Bytes()
+	}
+	if err == nil {
+		return r, nil
+	}
+	if cause := context.Cause(ctx); cause != nil {
+		return r, fmt.Errorf("run %s: %w", c.Name, cause)
+	}
+	said := r.Stderr
+	if c.Merge {
+		said = lastBytes(r.Output, tailSize)
+	}
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) {
+		return r, fmt.Errorf("run %s: %v", c.Name, err)
+	}
+	return r, &ExitError{Argv: append([]string{c.Name}, c.Args...), Code: exit.ExitCode(), Status: exit.String(), Stderr: string(said)}
+}
+
+func environment(more []string) []string {
+	return slices.Concat([]string{"LC_ALL=C", "TZ=UTC", "PATH=" + searchPath()}, more)
+}
+
+// A head keeps what is written up to a limit, and ends the program that writes more.
+type head struct {
+	kept  bytes.Buffer // not embedded: its ReadFrom would bypass the limit
+	limit int64
+	full  context.CancelCauseFunc
+}
+
+func (h *head) Write(p []byte) (int, error) {
+	if int64(h.kept.Len()+len(p)) > h.limit {
+		err := fmt.Errorf("more than %d bytes of output", h.limit)
+		h.full(err)
+		return 0, err
+	}
+	return h.kept.Write(p)
+}
+
+// A tail keeps the last bytes that are written.
+type tail struct{ kept []byte }
+
+func (t *tail) Write(p []byte) (int, error) {
+	t.kept = append(t.kept, p...)
+	if len(t.kept) > 2*tailSize {
+		t.kept = t.kept[:copy(t.kept, lastBytes(t.kept, tailSize))]
+	}
+	return len(p), nil
+}
+
+func (t *tail) Bytes() []byte { return lastBytes(t.kept, tailSize) }
+
+func lastBytes(p []byte, n int) []byte { return p[max(0, len(p)-n):] }

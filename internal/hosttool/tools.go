@@ -1,0 +1,55 @@
+package hosttool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+)
+
+// A Tool is a program that imprint can make use of.
+type Tool struct {
+	Name        string
+	Package     string   // the Debian package that has it
+	Purpose     string   // what imprint needs it for
+	VersionArgs []string // what makes it tell its version and do nothing else
+}
+
+// tools is what every message about a missing program and `imprint doctor` draw on.
+var tools = []Tool{
+	{"mke2fs", "e2fsprogs", "ext4 by the host's tools (engine mke2fs)", []string{"-V"}},
+	{"debugfs", "e2fsprogs", "ext4 by the host's tools (engine mke2fs)", []string{"-V"}},
+	{"e2fsck", "e2fsprogs", "ext4 by the host's tools (engine mke2fs)", []string{"-V"}},
+	{"mkfs.fat", "dosfstools", "FAT by the host's tools (engine mtools)", []string{"--help"}},
+	{"mmd", "mtools", "FAT by the host's tools (engine mtools)", []string{"--version"}},
+	{"mcopy", "mtools", "FAT by the host's tools (engine mtools)", []string{"--version"}},
+	{"xorriso", "xorriso", "ISO 9660 images", []string{"-version"}},
+}
+
+// Tools lists the programs that imprint can make use of. None is needed for a GPT disk of the native engines.
+func Tools() []Tool { return append([]Tool(nil), tools...) }
+
+func known(name string) (Tool, bool) {
+	for _, t := range tools {
+		if t.Name == name {
+			return t, true
+		}
+	}
+	return Tool{}, false
+}
+
+var versionNumber = regexp.MustCompile(`[0-9]+(\.[0-9]+)+[-.~+0-9A-Za-z]*`)
+
+// Version asks one of Tools for its version, such as "1.47.0". The error is a *MissingError when the host lacks it.
+func Version(ctx context.Context, name string) (string, error) {
+	tool, ok := known(name)
+	if !ok {
+		return "", fmt.Errorf("ask %s for its version: not one of the known host tools", name)
+	}
+	r, err := Run(ctx, Command{Name: name, Args: tool.VersionArgs, Merge: true})
+	var exit *ExitError
+	if err != nil && !errors.As(err, &exit) { // some return 1 after telling it
+		return "", err
+	}
+	return string(versionNumber.Find(r.Output)), nil
+}
