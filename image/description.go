@@ -1,7 +1,8 @@
 package image
 
 // Description is an image description as it was written: no defaults, nothing looked up. Its fields are the keys of the language,
-// and this file is the only place that names them. Pointers are keys for which absent and zero differ.
+// and this file is the only place that names them. Pointers are keys for which absent and zero differ; a Template is a text in which
+// substitutions are valid. What the keys mean, and which words they take, is in language.go.
 type Description struct {
 	Name       string                 `toml:"name"`
 	Arch       string                 `toml:"arch"`
@@ -50,10 +51,10 @@ type BootDescription struct {
 
 // EntryDescription is a [[boot.entry]].
 type EntryDescription struct {
-	Title   string   `toml:"title"`
-	Kernel  string   `toml:"kernel"`
-	Initrd  []string `toml:"initrd"`
-	Cmdline string   `toml:"cmdline"`
+	Title   string     `toml:"title"`
+	Kernel  Template   `toml:"kernel"`
+	Initrd  []Template `toml:"initrd"`
+	Cmdline Template   `toml:"cmdline"`
 }
 
 // PartitionDescription is a [[partition]].
@@ -89,20 +90,20 @@ type DirDescription struct {
 
 // FileDescription is a [[partition.file]].
 type FileDescription struct {
-	Path   string  `toml:"path"`
-	Text   *string `toml:"text"`
-	Source string  `toml:"source"`
-	Mode   Mode    `toml:"mode"`
-	UID    uint32  `toml:"uid"`
-	GID    uint32  `toml:"gid"`
+	Path   string    `toml:"path"`
+	Text   *Template `toml:"text"`
+	Source string    `toml:"source"`
+	Mode   Mode      `toml:"mode"`
+	UID    uint32    `toml:"uid"`
+	GID    uint32    `toml:"gid"`
 }
 
 // LinkDescription is a [[partition.link]]: a symbolic link.
 type LinkDescription struct {
-	Path   string `toml:"path"`
-	Target string `toml:"target"`
-	UID    uint32 `toml:"uid"`
-	GID    uint32 `toml:"gid"`
+	Path   string   `toml:"path"`
+	Target Template `toml:"target"`
+	UID    uint32   `toml:"uid"`
+	GID    uint32   `toml:"gid"`
 }
 
 // TreeDescription is a [[partition.tree]]: a directory or a tar archive of the host.
@@ -110,26 +111,3 @@ type TreeDescription struct {
 	Source string `toml:"source"`
 	Target string `toml:"target"`
 }
-
-// A Size is a number of bytes: an integer, or text with a unit. Auto is "auto"; the zero Size is an absent key.
-type Size struct {
-	Bytes int64
-	Auto  bool
-	Set   bool
-}
-
-// Free is room for the running system: bytes, or a share of the content's bytes in percent.
-type Free struct {
-	Bytes   int64
-	Percent int64
-	Set     bool
-}
-
-// A Mode is permission bits, written in octal: "0755" or "1777".
-type Mode struct {
-	Bits uint16
-	Set  bool
-}
-
-// A Flag is a bit of a GPT entry's attributes: one of the names of flagBits, or the number of the bit.
-type Flag struct{ Bit int }

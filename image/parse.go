@@ -1,0 +1,106 @@
+package image
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/BurntSushi/toml"
+
+	"imprint/internal/diag"
+)
+
+// maxSource bounds the length of a description in bytes.
+const maxSource = 16 << 20
+
+// Parse reads a description in TOML 1.0 and looks at nothing but its text. file is its name in diagnostics. The error is a diag.List of
+// every mistake that can be told from the text alone.
+func Parse(file string, src []byte) (*Description, error) {
+	tables, root, problem := readTOML(file, src)
+	if problem != nil {
+		return nil, diag.List{*problem}
+	}
+	d := &Description{places: places{file: file, root: root}}
+	c := &checker{d: d, told: map[string]bool{}}
+	c.table("", tables, reflect.ValueOf(d).Elem())
+	c.validate()
+	if err := c.problems.Err(); err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+// Place gives where a key such as "partition[1].size" stands, or where the table stands that lacks it.
+func (d *Description) Place(key string) diag.Place {
+	at, _ := d.places.lookup(key)
+	return at
+}
+
+// Problem is a mistake at a key, for the stages after Parse. The hint may be empty.
+func (d *Description) Problem(key, text, hint string) diag.Problem {
+	return diag.Problem{Place: d.Place(key), Key: key, Text: text, Hint: hint}
+}
+
+// has tells whether a key was written.
+func (d *Description) has(key string) bool {
+	_, found := d.places.lookup(key)
+	return found
+}
+
+// readTOML gives the tables of a document and the places of its keys, or what is wrong with it.
+func readTOML(file string, src []byte) (map[string]any, *place, *diag.Problem) {
+	whole := func(text, hint string) *diag.Problem {
+		return &diag.Problem{Place: diag.Place{File: file}, Text: text, Hint: hint}
+	}
+	if len(src) > maxSource {
+		return nil, nil, whole(fmt.Sprintf("is %d bytes long, more than %d", len(src), maxSource), "")
+	}
+	if bytes.HasPrefix(src, []byte("\xff\xfe")) || bytes.HasPrefix(src, []byte("\xfe\xff")) {
+		return nil, nil, whole("is UTF-16", "save it as UTF-8")
+	}
+	text := strings.TrimPrefix(string(src), "\ufeff")
+	root, l := locate(text)
+	if l.err != nil {
+		at := l.mark()
+		return nil, nil, &diag.Problem{Place: at.in(file), Text: fmt.Sprintf("%v: more than %d levels", l.err, maxDepth)}
+	}
+	tables, err := decodeTOML(text)
+	if err != nil {
+		return nil, nil, syntaxProblem(file, text, l.twice, err)
+	}
+	return tables, root, nil
+}
+
+// decodeTOML is toml.Unmarshal, with a panic of it turned into an error.
+func decodeTOML(text string) (tables map[string]any, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("parse TOML: %v", r)
+		}
+	}()
+	err = toml.Unmarshal([]byte(text), &tables)
+	return tables, err
+}
+
+// syntaxProblem tells an error of the TOML parser in our words, at the character it is about.
+func syntaxProblem(file, text string, twice *duplicate, err error) *diag.Problem {
+	var syntax toml.ParseError
+	if !errors.As(err, &syntax) {
+		return &diag.Problem{Place: diag.Place{File: file}, Text: err.Error()}
+	}
+	if twice != nil && strings.Contains(syntax.Message, "already") {
+		return &diag.Problem{
+			Place: twice.second.in(file), Key: twice.key,
+			Text: fmt.Sprintf("is defined a second time, after line %d", twice.first.line),
+		}
+	}
+	before := text[:max(0, min(syntax.Position.Start, len(text)))]
+	line := strings.Count(before, "\n") + 1
+	col := utf8.RuneCountInString(before[strings.LastIndexByte(before, '\n')+1:]) + 1
+	first, size := utf8.DecodeRuneInString(syntax.Message)
+	message := strings.ToLower(string(first)) + strings.TrimSuffix(syntax.Message[size:], ".")
+	return &diag.Problem{Place: diag.Place{File: file, Line: line, Col: col}, Text: message}
+}

@@ -1,0 +1,83 @@
+package image
+
+import (
+	"fmt"
+	"regexp"
+
+	"github.com/google/uuid"
+)
+
+// Bounds of the language.
+const (
+	maxNameLength = 200
+	maxEpoch      = 1<<34 - 1<<31 - 1 // the last second that ext4 can tell, in 2446
+	maxPartitions = 128               // entries of the GPT that every firmware reads (UEFI 2.10, 5.3.2)
+)
+
+var (
+	imageName   = regexp.MustCompile(imageNameForm)
+	closureName = regexp.MustCompile(closureNameForm)
+	uuidText    = regexp.MustCompile(uuidForm)
+	fatSerial   = regexp.MustCompile(fatSerialForm)
+)
+
+// validate checks what needs no look at the world, and changes nothing.
+func (c *checker) validate() {
+	c.disk()
+	c.closures()
+	c.boot()
+	c.partitions()
+}
+
+// sectorSize is the size of a logical sector in bytes.
+func (d *Description) sectorSize() int64 {
+	if d.SectorSize == 4096 {
+		return 4096
+	}
+	return 512
+}
+
+// disk checks the keys at the top.
+func (c *checker) disk() {
+	d := c.d
+	if d.Name != "" && (!imageName.MatchString(d.Name) || len(d.Name) > maxNameLength) {
+		c.report("name", fmt.Sprintf("%q is not fit for the name of a file", d.Name),
+			fmt.Sprintf("up to %d of a-z A-Z 0-9 . _ + -, with a letter or digit first", maxNameLength))
+	}
+	if d.Unique && d.Seed != "" {
+		c.report("unique", "excludes seed: ids are new in every build, or derive from a text", "leave one of the two out")
+	}
+	if d.Epoch != nil && (*d.Epoch < 0 || *d.Epoch > maxEpoch) {
+		c.report("epoch", fmt.Sprintf("%d is not between 0 and %d, the seconds since 1970 that ext4 can tell", *d.Epoch, maxEpoch), "")
+	}
+	if c.d.has("sector-size") && d.SectorSize != 512 && d.SectorSize != 4096 {
+		c.report("sector-size", fmt.Sprintf("%d is neither 512 nor 4096", d.SectorSize), "")
+	}
+	c.uuid("uuid", d.UUID)
+}
+
+// uuid checks the textual form of an identifier; an absent one is right.
+func (c *checker) uuid(key, text string) {
+	switch {
+	case text == "":
+	case !uuidText.MatchString(text):
+		c.report(key, fmt.Sprintf("%q is not a UUID", text), `as in "4f68bce3-e8cd-4db1-96e7-fbcaf984b709"`)
+	case text == uuid.Nil.String():
+		c.report(key, "is all zeros, which means that there is none", "leave it out to have one derived")
+	}
+}
+
+// A unique set knows what is taken, and by which key.
+type unique map[string]string
+
+// unique reports a value that another key has already; what names the kind of value.
+func (c *checker) unique(taken unique, key, value, what string) {
+	if value == "" {
+		return
+	}
+	if first, ok := taken[value]; ok {
+		c.report(key, fmt.Sprintf("%s %q is taken by %s", what, value, first), "")
+		return
+	}
+	taken[value] = key
+}

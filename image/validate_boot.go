@@ -1,0 +1,154 @@
+package image
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"unicode"
+)
+
+// maxTimeout is the longest a menu waits, in seconds.
+const maxTimeout = 1<<16 - 1
+
+// espLines is the hint that shows the partition a loader needs.
+const espLines = `add a partition for it:
+[[partition]]
+name = "esp"
+type = "esp"
+filesystem = "fat"
+size = "64MiB"`
+
+// boot checks the loader and its entries.
+func (c *checker) boot() {
+	b := c.d.Boot
+	if b.Timeout != nil && (*b.Timeout < 0 || *b.Timeout > maxTimeout) {
+		c.report("boot.timeout", fmt.Sprintf("%d is not between 0 and %d seconds", *b.Timeout, maxTimeout), "")
+	}
+	switch b.Loader {
+	case loaderSystemdBoot:
+		c.systemdBoot()
+	case loaderNone, "":
+		c.noLoader()
+	}
+	for i, e := range b.Entry {
+		c.entry(fmt.Sprintf("boot.entry[%d]", i), e)
+	}
+}
+
+// systemdBoot checks that there is what systemd-boot starts, and a partition that it starts from.
+func (c *checker) systemdBoot() {
+	if len(c.d.Boot.Entry) == 0 {
+		c.report("boot.loader", "has no entry to boot", "add [[boot.entry]] with title, kernel, initrd and cmdline")
+	}
+	c.needsArch("boot.loader", loaderSystemdBoot)
+	for _, p := range c.d.Partition {
+		if isESP(p.Type) {
+			return
+		}
+	}
+	c.report("boot.loader", "needs a partition of type esp, and there is none", espLines)
+}
+
+// noLoader checks that nothing is said to a loader that is not there.
+func (c *checker) noLoader() {
+	for _, key := range []string{"boot.timeout", "boot.efi-binary", "boot.entry"} {
+		if c.d.has(key) {
+			c.report(key, "there is no loader for it", `add loader = "systemd-boot" to [boot]`)
+		}
+	}
+}
+
+// needsArch reports that the architecture is missing when a key depends on it.
+func (c *checker) needsArch(key, value string) {
+	if c.d.Arch == "" {
+		c.report("arch", fmt.Sprintf("is required: %s = %q depends on it", key, value), `as in arch = "x86_64"`)
+	}
+}
+
+func (c *checker) entry(key string, e EntryDescription) {
+	c.template(key+".kernel", e.Kernel)
+	c.template(key+".cmdline", e.Cmdline)
+	if strings.ContainsFunc(string(e.Cmdline), unicode.IsControl) {
+		c.report(key+".cmdline", "has a control character in it", `one line, as in "init=${closure.system}/init quiet"`)
+	}
+	c.path(key+".kernel", e.Kernel)
+	for i, initrd := range e.Initrd {
+		element := fmt.Sprintf("%s.initrd[%d]", key, i)
+		c.template(element, initrd)
+		c.path(element, initrd)
+	}
+}
+
+// path checks the template of a path.
+func (c *checker) path(key string, t Template) {
+	if t == "" && c.d.has(key) {
+		c.report(key, "is empty", "")
+	}
+	if strings.ContainsFunc(string(t), unicode.IsControl) {
+		c.report(key, "has a control character in it", "")
+	}
+}
+
+// template checks the substitutions in a text, and that what they refer to is in the description.
+func (c *checker) template(key string, t Template) {
+	refs, errs := t.references()
+	for _, err := range errs {
+		c.reportError(key, err)
+	}
+	for _, ref := range refs {
+		if err := c.resolves(ref); err != nil {
+			c.reportError(key, err)
+		}
+	}
+}
+
+// resolves tells what is wrong with a reference; a name that is missing where it should be defined is told there.
+func (c *checker) resolves(ref Reference) error {
+	switch ref.Kind {
+	case "closure":
+		return c.resolvesClosure(ref)
+	case "partition":
+		return c.resolvesPartition(ref)
+	}
+	return nil
+}
+
+func (c *checker) resolvesClosure(ref Reference) error {
+	var names []string
+	for i, d := range c.d.Closure {
+		names = append(names, d.Name)
+		if d.Name != ref.Name || c.told[fmt.Sprintf("closure[%d].roots", i)] {
+			continue
+		}
+		switch n := len(d.Roots); {
+		case ref.indexed && ref.Index >= n:
+			return mistake{fmt.Sprintf("${closure.%s.%d}: the closure has %d roots, counted from 0", ref.Name, ref.Index, n), ""}
+		case !ref.indexed && n > 1:
+			return mistake{fmt.Sprintf("${closure.%s}: the closure has %d roots", ref.Name, n), fmt.Sprintf("say which one, as in ${closure.%s.0}", ref.Name)}
+		}
+	}
+	return c.known(ref.Name, names, "closure")
+}
+
+func (c *checker) resolvesPartition(ref Reference) error {
+	var names []string
+	for _, p := range c.d.Partition {
+		names = append(names, p.Name)
+		if p.Name == ref.Name && p.Filesystem == filesystemNone && ref.Field != "partuuid" {
+			return mistake{fmt.Sprintf("${partition.%s.%s}: the partition has no file system", ref.Name, ref.Field), "it has a partuuid"}
+		}
+	}
+	return c.known(ref.Name, names, "partition")
+}
+
+// known tells that no closure or partition has a name. One without a name may be the one that is meant; that
+// it has none is told already.
+func (c *checker) known(name string, names []string, kind string) error {
+	if slices.Contains(names, name) || slices.Contains(names, "") || c.told[kind] {
+		return nil
+	}
+	if len(names) == 0 {
+		return mistake{fmt.Sprintf("there is no %s %q", kind, name), "there are none: add [[" + kind + "]]"}
+	}
+	return mistake{fmt.Sprintf("there is no %s %q", kind, name), meant(name, names)}
+}
