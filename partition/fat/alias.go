@@ -1,0 +1,113 @@
+package fat
+
+import (
+	"strconv"
+	"strings"
+
+	"imprint/internal/tree"
+)
+
+// A short name is eight bytes and an extension of three, filled with spaces, without the dot ("FAT Directory Structure").
+type short [11]byte
+
+// isShortRune says whether a character may stand in a short name as it is.
+func isShortRune(r rune) bool {
+	return 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || r != 0 && strings.ContainsRune("$%'-_@~`!(){}^#&", r)
+}
+
+// isShort says whether a name is a short name as it stands. Any other gets a long name too: the flags for names all in lower case are
+// of Windows NT, and not every reader knows them.
+func isShort(name string) bool {
+	base, ext, dot := strings.Cut(name, ".")
+	if base == "" || len(base) > 8 || len(ext) > 3 || dot == (ext == "") {
+		return false
+	}
+	for _, r := range base + ext {
+		if !isShortRune(r) {
+			return false
+		}
+	}
+	return true
+}
+
+// aliases are the short names of a directory's nodes, by their order. A name that is a short one but for lower case keeps its letters,
+// so that no other name's alias can be mistaken for it; the others get a tail like ~1 ("The Numeric-Tail Generation Algorithm").
+func aliases(nodes []*tree.Node) []short {
+	list := make([]short, len(nodes))
+	a := aliaser{taken: make(map[short]bool, len(nodes)), next: map[tail]int{}}
+	var rest []int
+	for i, n := range nodes {
+		if upper := strings.ToUpper(n.Name); isShort(upper) && len(upper) == len(n.Name) {
+			base, ext, _ := strings.Cut(upper, ".")
+			list[i] = newShort(base, ext)
+			a.taken[list[i]] = true
+			continue
+		}
+		rest = append(rest, i)
+	}
+	for _, i := range rest {
+		list[i] = a.numbered(basis(nodes[i].Name))
+	}
+	return list
+}
+
+func newShort(base, ext string) short {
+	s := short([]byte("           "))
+	copy(s[:8], base)
+	copy(s[8:], ext)
+	return s
+}
+
+// basis is what remains of a long name in a short one's characters: at most 8 and 3, the first never empty.
+func basis(name string) (base, ext string) {
+	name = strings.TrimLeft(strings.ReplaceAll(name, " ", ""), ".")
+	if dot := strings.LastIndexByte(name, '.'); dot >= 0 {
+		name, ext = name[:dot], name[dot+1:]
+	}
+	return shorten(strings.ReplaceAll(name, ".", ""), 8), shorten(ext, 3)
+}
+
+func shorten(text string, most int) string {
+	var b strings.Builder
+	for _, r := range text {
+		if b.Len() == most {
+			break
+		}
+		if 'a' <= r && r <= 'z' {
+			r -= 'a' - 'A'
+		}
+		if !isShortRune(r) {
+			r = '_'
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}
+
+// An aliaser finds the lowest free tail for each short name, without trying all lower ones each time.
+type aliaser struct {
+	taken map[short]bool
+	next  map[tail]int // the lowest number that was not tried
+}
+
+// A tail is a number of so many digits between a beginning and an extension.
+type tail struct {
+	base, ext string
+	digits    int
+}
+
+func (a *aliaser) numbered(base, ext string) short {
+	for digits, low := 1, 1; ; digits, low = digits+1, low*10 {
+		key := tail{base[:min(len(base), 7-digits)], ext, digits}
+		for n := max(low, a.next[key]); n < low*10; n++ {
+			s := newShort(key.base+"~"+strconv.Itoa(n), ext)
+			if a.taken[s] {
+				continue
+			}
+			a.taken[s] = true
+			a.next[key] = n + 1
+			return s
+		}
+		a.next[key] = low * 10
+	}
+}

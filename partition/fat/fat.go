@@ -1,0 +1,130 @@
+// Package fat plans a FAT file system: given a tree of files it works out where every structure and every file lies in a region of a
+// disk, and gives the result as extents. It opens no file and writes nothing; boot sector, tables and directories are made when their
+// bytes are asked for, so that a plan takes a few bytes for each file whatever the size of the volume.
+//
+// The structures and their limits are those of "Microsoft Extensible Firmware Initiative FAT32 File System Specification", version
+// 1.03, which the UEFI specification (2.10, section 13.3) asks of an EFI system partition; titles in quotes below are sections of it.
+// Whether a volume is FAT12, FAT16 or FAT32 follows from the number of its clusters alone ("FAT Type Determination").
+//
+// A volume lies like this, in sectors; all that is left over is in the reserved sectors, so that the clusters end with the region and
+// are aligned in it whenever its size is a multiple of the cluster size:
+//
+//	reserved sectors   boot sector; in FAT32 also FSInfo (1) and the copies of both (6 and 7)
+//	two equal FATs     one entry of 12, 16 or 32 bits for each cluster: the next one of the file
+//	root directory     FAT12 and FAT16 only; in FAT32 it is a chain of clusters like any other
+//	clusters           numbered from 2 on
+//
+// Directories and files are laid out without gaps in the order of tree.Walk, each in consecutive clusters.
+//
+// FAT has no owners, permissions, symbolic links, devices and second names: hard links become copies, other kinds than files and
+// directories are refused.
+package fat
+
+import (
+	"fmt"
+	"math"
+	"sort"
+
+	"imprint/internal/extent"
+	"imprint/internal/tree"
+)
+
+// Options say what the volume shall be like. The zero value of each but SectorSize is a useful one.
+type Options struct {
+	Size          int64  // of the region in bytes, a multiple of SectorSize; 0 is the smallest that holds the tree and Free
+	Grain         int64  // where Size is 0: bytes that the size found is a multiple of; 0 is SectorSize
+	Free          int64  // bytes that are free besides the tree, in whole clusters
+	SectorSize    int64  // of the disk: 512 or 4096 bytes
+	Label         string // up to 11 characters: capital letters, digits, spaces and some signs; "" is none
+	Serial        uint32 // the volume's serial number, which tools show as XXXX-XXXX
+	Epoch         int64  // date of the label, in seconds since 1970; all dates are clamped to the years 1980 to 2107
+	HiddenSectors uint32 // sectors of the disk before the region, 0 where unknown
+	Bits          int    // 12, 16 or 32; 0 is by size as mkfs.fat decides: FAT12 below 8 MiB, FAT32 from 512 MiB on
+}
+
+// A Plan says what lies where in the region. It is not changed any more, so any number of goroutines may use it.
+type Plan struct {
+	opts  Options
+	tree  *tree.Tree
+	vol   volume
+	slots []int32  // by node ID: entries in the directory, 0 for files
+	start []uint32 // by node ID: first cluster; the next node's is behind its last, so an empty file has none
+	fixed extent.List
+}
+
+// New plans a volume that holds the tree. A tree that does not fit gives a *SizeError; a name or a node that FAT cannot hold an error
+// with its path. File contents are not opened, only their sizes matter.
+func New(t *tree.Tree, o Options) (*Plan, error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	slots, err := survey(t, o.Label != "")
+	if err != nil {
+		return nil, err
+	}
+	p := &Plan{opts: o, tree: t, slots: slots}
+	if p.vol, err = p.fit(); err != nil {
+		return nil, err
+	}
+	p.allocate()
+	p.fixed = p.structures()
+	return p, nil
+}
+
+func (o Options) check() error {
+	switch {
+	case o.SectorSize != 512 && o.SectorSize != 4096:
+		return fmt.Errorf("plan FAT: sectors of %d bytes, 512 or 4096 are possible", o.SectorSize)
+	case o.Bits != 0 && o.Bits != 12 && o.Bits != 16 && o.Bits != 32:
+		return fmt.Errorf("plan FAT: %d bits an entry, 12, 16 or 32 are possible", o.Bits)
+	case o.Size < 0 || o.Size%o.SectorSize != 0:
+		return fmt.Errorf("plan FAT: size of %d bytes is no multiple of the sector's %d", o.Size, o.SectorSize)
+	case o.Grain < 0 || o.Grain%o.SectorSize != 0 || o.Grain > math.MaxUint32:
+		return fmt.Errorf("plan FAT: grain of %d bytes is no multiple of the sector's %d below 4 GiB", o.Grain, o.SectorSize)
+	case o.Free < 0 || o.Free > math.MaxUint32*o.SectorSize:
+		return fmt.Errorf("plan FAT: %d bytes of free space, %d are possible", o.Free, math.MaxUint32*o.SectorSize)
+	}
+	return checkLabel(o.Label)
+}
+
+// allocate gives every node its clusters. A fixed root directory has none.
+func (p *Plan) allocate() {
+	next := uint32(firstCluster)
+	p.start = make([]uint32, 0, p.tree.Len()+1)
+	for n := range p.tree.Nodes() {
+		p.start = append(p.start, next)
+		next += uint32(p.vol.clustersOf(p.length(n), n))
+	}
+	p.start = append(p.start, next)
+}
+
+// length is how many bytes a node takes of its clusters.
+func (p *Plan) length(n *tree.Node) int64 {
+	if n.Kind() == tree.Dir {
+		return int64(p.slots[n.ID()]) * slotSize
+	}
+	return n.Inode().Size()
+}
+
+// owner is the node that has cluster c, which is a used one.
+func (p *Plan) owner(c uint32) int {
+	return sort.Search(p.tree.Len(), func(id int) bool { return p.start[id+1] > c })
+}
+
+// last is the number of the last cluster that is taken, or 1.
+func (p *Plan) last() uint32 { return p.start[p.tree.Len()] - 1 }
+
+// Size is the size of the volume in bytes.
+func (p *Plan) Size() int64 { return p.vol.total * p.vol.sector }
+
+// Bits is the width of an entry of the FAT: 12, 16 or 32.
+func (p *Plan) Bits() int { return p.vol.bits }
+
+// ClusterSize is in bytes.
+func (p *Plan) ClusterSize() int64 { return p.vol.cluster }
+
+// Clusters is how many clusters the volume has.
+func (p *Plan) Clusters() int64 { return p.vol.clusters }
+
+// FreeClusters is how many of them are free.
+func (p *Plan) FreeClusters() int64 { return p.vol.clusters - int64(p.last()) + firstCluster - 1 }
