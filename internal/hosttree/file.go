@@ -3,6 +3,7 @@ package hosttree
 import (
 	"fmt"
 	"io"
+	"runtime"
 
 	"golang.org/x/sys/unix"
 
@@ -18,6 +19,14 @@ type file struct {
 
 // File is the file at path as a blob; symlinks are followed. Errors are *fs.PathError.
 func File(path string) (tree.Blob, error) {
+	f, err := lookAt(path)
+	if err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+func lookAt(path string) (*file, error) {
 	var st unix.Stat_t
 	for {
 		switch err := unix.Stat(path, &st); {
@@ -45,6 +54,14 @@ func (f *file) HostPath() string {
 
 // Open opens the file, without a change to the time of its last access where that is permitted.
 func (f *file) Open() (tree.Reader, error) {
+	r, err := f.open()
+	if err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+func (f *file) open() (*fileReader, error) {
 	flags := f.dir.flags()
 	if f.dir != nil {
 		flags |= unix.O_NOFOLLOW
@@ -72,6 +89,7 @@ func (r *fileReader) ReadAt(p []byte, off int64) (int, error) {
 	done := 0
 	for done < len(p) {
 		n, err := unix.Pread(r.fd, p[done:], off+int64(done))
+		runtime.KeepAlive(r) // of an archive, which is closed when nobody refers to it
 		switch {
 		case err == unix.EINTR:
 			continue

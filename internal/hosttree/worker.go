@@ -183,10 +183,14 @@ func (w *worker) symlink(sc *scan, p place, host Host) (*tree.Node, error) {
 
 func (w *worker) special(sc *scan, p place, host Host) (*tree.Node, error) {
 	if !sc.Special {
-		return nil, p.error("read", fmt.Errorf("%v, only files, directories and symlinks are taken", host.Kind))
+		return nil, p.error("read", refuseSpecial(host.Kind))
 	}
 	if host.Kind == tree.CharDevice || host.Kind == tree.BlockDevice {
 		return tree.NewDevice(p.name, sc.Attr(host), host.Kind, tree.Device{Major: w.st.Rdev_major, Minor: w.st.Rdev_minor}), nil
 	}
 	return tree.NewSpecial(p.name, sc.Attr(host), host.Kind), nil
+}
+
+func refuseSpecial(k tree.Kind) error {
+	return fmt.Errorf("is a %v; only files, directories and symlinks are taken", k)
 }

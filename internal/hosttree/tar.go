@@ -1,0 +1,160 @@
+package hosttree
+
+import (
+	"archive/tar"
+	"errors"
+	"fmt"
+	"io"
+	"runtime"
+
+	"golang.org/x/sys/unix"
+
+	"imprint/internal/tree"
+)
+
+// TarOptions says how an archive is read.
+type TarOptions struct {
+	Attr    func(Host) *tree.Attr // chooses the attributes of a node, as in a Scanner; nil takes them as the archive states them
+	Special bool                  // takes devices and fifos, which are an error without it
+}
+
+// An Entry is a file of an archive.
+type Entry struct {
+	Path   string     // absolute and plain, as tree.Clean gives it; "/" states the attributes of the top
+	Node   *tree.Node // a directory holds nothing yet; a tree.Link leads to the node of another entry
+	Offset int64      // of the entry's first header in the archive, in bytes
+}
+
+// Tar reads an archive in the ustar, PAX, GNU or V7 format (POSIX.1-2024, pax; GNU tar manual, "Tar Internals"), which must not be
+// compressed. Contents stay in it: blobs are slices of the archive, which is open until none of them is used any more. Sparse entries
+// of the four GNU formats are tree.SparseBlob: their holes are stated by the archive itself.
+//
+// The entries are in the order of the archive. One that comes again replaces the earlier one at its place, as unpacking would; a hard
+// link keeps what it was made for. Parent directories need not be stated. Owners are the numbers, names are not looked at.
+//
+// Refused are names that leave the top ("..", absolute ones) or lead through a symlink, and whatever an image cannot take over exactly.
+// Errors are *fs.PathError with the archive's path, and tell the entry and its offset.
+func Tar(path string, o TarOptions) ([]Entry, error) {
+	f, err := lookAt(path)
+	if err != nil {
+		return nil, err
+	}
+	r, err := f.open()
+	if err != nil {
+		return nil, err
+	}
+	entries, err := readTar(&archive{r, path, f.size}, o)
+	if err != nil {
+		r.Close()
+		return nil, pathError("read", path, err)
+	}
+	runtime.AddCleanup(r, func(fd int) { unix.Close(fd) }, r.fd)
+	return entries, nil
+}
+
+// An archive is an open tar archive.
+type archive struct {
+	io.ReaderAt
+	path string
+	size int64
+}
+
+// An unpacking is the reading of an archive.
+type unpacking struct {
+	TarOptions
+	archive *archive
+	blocks  *blocks
+	start   int64 // of the entry that is being read
+	names   names
+}
+
+func readTar(a *archive, o TarOptions) ([]Entry, error) {
+	if err := refuseCompressed(a); err != nil {
+		return nil, err
+	}
+	if o.Attr == nil {
+		o.Attr = new(attrs).of
+	}
+	u := &unpacking{TarOptions: o, archive: a, blocks: newBlocks(a), names: newNames()}
+	r := tar.NewReader(u.blocks)
+	for {
+		h, err := r.Next()
+		if err == io.EOF {
+			return u.names.entries(), u.checkEnd()
+		}
+		if err == nil {
+			err = u.add(h)
+		}
+		if err != nil {
+			return nil, u.entryError(h, err)
+		}
+	}
+}
+
+// checkEnd finds that an archive was cut off between two entries.
+func (u *unpacking) checkEnd() error {
+	if u.start+blockSize > u.archive.size {
+		return fmt.Errorf("ends at byte %d without the blocks of zeros that close an archive: it is cut off", u.archive.size)
+	}
+	return nil
+}
+
+func (u *unpacking) entryError(h *tar.Header, err error) error {
+	switch {
+	case errors.Is(err, tar.ErrHeader) && u.start == 0:
+		return fmt.Errorf("not a tar archive")
+	case errors.Is(err, tar.ErrHeader):
+		return fmt.Errorf("entry at byte %d: not a tar header", u.start)
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return fmt.Errorf("entry at byte %d: cut off: the archive ends at byte %d", u.start, u.archive.size)
+	case h == nil:
+		return fmt.Errorf("entry at byte %d: %v", u.start, err)
+	}
+	return fmt.Errorf("entry %q at byte %d: %v", h.Name, u.start, err)
+}
+
+// add takes an entry whose content begins at the place where the archive is being read.
+func (u *unpacking) add(h *tar.Header) error {
+	content, next, err := u.content(h)
+	if err != nil {
+		return err
+	}
+	if err := u.put(h, content); err != nil {
+		return err
+	}
+	u.start = next
+	return nil
+}
+
+func (u *unpacking) put(h *tar.Header, content tree.Blob) error {
+	switch h.Typeflag {
+	case tar.TypeXGlobalHeader:
+		return checkGlobal(h.PAXRecords)
+	case typeVolume:
+		return nil
+	case tar.TypeLink:
+		return u.names.link(h.Name, h.Linkname, u.start)
+	}
+	n, err := u.node(h, content)
+	if err != nil {
+		return err
+	}
+	return u.names.put(h.Name, n, u.start)
+}
+
+// content gives the content of an entry and the offset of the next one.
+func (u *unpacking) content(h *tar.Header) (tree.Blob, int64, error) {
+	at, size := u.blocks.pos, h.Size
+	switch h.Typeflag {
+	case tar.TypeLink, tar.TypeSymlink, tar.TypeChar, tar.TypeBlock, tar.TypeDir, tar.TypeFifo, tar.TypeXGlobalHeader:
+		return nil, roundUp(at), nil
+	}
+	form := sparseForm(h)
+	if form != notSparse {
+		return u.sparse(h, form)
+	}
+	if size > u.archive.size-at {
+		return nil, 0, io.ErrUnexpectedEOF
+	}
+	return &slice{u.archive, at, size}, roundUp(at + size), nil
+}

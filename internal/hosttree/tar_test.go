@@ -1,0 +1,472 @@
+package hosttree
+
+import (
+	"archive/tar"
+	"bytes"
+	"cmp"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"imprint/internal/hosttest"
+	"imprint/internal/tree"
+)
+
+// packed makes an archive of the headers; a file's content is its name.
+func packed(t testing.TB, headers ...*tar.Header) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	for _, h := range headers {
+		h := *h
+		if h.Typeflag == tar.TypeReg {
+			h.Size = int64(len(h.Name))
+		}
+		err := w.WriteHeader(&h)
+		if err == nil && h.Typeflag == tar.TypeReg {
+			_, err = io.WriteString(w, h.Name)
+		}
+		if err != nil {
+			t.Fatalf("%+v: %v", h, err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+func unpacked(data []byte, o TarOptions) ([]Entry, error) {
+	return readTar(&archive{bytes.NewReader(data), "memory.tar", int64(len(data))}, o)
+}
+
+func reg(name string) *tar.Header { return &tar.Header{Typeflag: tar.TypeReg, Name: name, Mode: 0o644} }
+func folder(name string) *tar.Header {
+	return &tar.Header{Typeflag: tar.TypeDir, Name: name, Mode: 0o755}
+}
+func soft(name, target string) *tar.Header {
+	return &tar.Header{Typeflag: tar.TypeSymlink, Name: name, Linkname: target}
+}
+func hard(name, target string) *tar.Header {
+	return &tar.Header{Typeflag: tar.TypeLink, Name: name, Linkname: target}
+}
+func other(typ byte, name string) *tar.Header { return &tar.Header{Typeflag: typ, Name: name} }
+
+// told is an entry in words: its kind, path and what is in it.
+func told(t testing.TB, e Entry) string {
+	t.Helper()
+	s := fmt.Sprintf("%v %s", e.Node.Kind(), e.Path)
+	switch e.Node.Kind() {
+	case tree.File:
+		s += " = " + string(content(t, e.Node.Blob()))
+	case tree.Symlink:
+		s += " -> " + e.Node.Target()
+	case tree.Link:
+		s += " = " + string(content(t, e.Node.Inode().Blob()))
+	case tree.CharDevice, tree.BlockDevice:
+		s += fmt.Sprintf(" %d:%d", e.Node.Device().Major, e.Node.Device().Minor)
+	}
+	return s
+}
+
+func content(t testing.TB, b tree.Blob) []byte {
+	t.Helper()
+	r, err := b.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	data, err := io.ReadAll(io.NewSectionReader(r, 0, 1<<62))
+	if err != nil || int64(len(data)) != b.Size() {
+		t.Fatalf("read %d of %d bytes: %v", len(data), b.Size(), err)
+	}
+	return data
+}
+
+func TestTarEntries(t *testing.T) {
+	long := strings.Repeat("long/", 60) + strings.Repeat("n", 200)
+	device := &tar.Header{Typeflag: tar.TypeChar, Name: "dev/null", Devmajor: 1, Devminor: 3}
+	comment := &tar.Header{Typeflag: tar.TypeXGlobalHeader, PAXRecords: map[string]string{"comment": "c0ffee"}}
+	for _, c := range []struct {
+		name    string
+		headers []*tar.Header
+		want    []string
+	}{
+		{"every type",
+			[]*tar.Header{comment, folder("./"), folder("./d/"), reg("./d/f"), soft("s", "/abs/../x"), hard("h", "d/f"), device, other(tar.TypeBlock, "dev/b"), other(tar.TypeFifo, "p")},
+			[]string{"directory /", "directory /d", "file /d/f = ./d/f", "symlink /s -> /abs/../x", "hard link /h = ./d/f", "character device /dev/null 1:3",
+				"block device /dev/b 0:0", "fifo /p"}},
+		{"long names", []*tar.Header{reg(long), soft("s", long)}, []string{"file /" + long + " = " + long, "symlink /s -> " + long}},
+		{"a later entry replaces", []*tar.Header{reg("a"), reg("b"), reg("./a")}, []string{"file /a = ./a", "file /b = b"}},
+		{"a symlink replaces", []*tar.Header{reg("a"), soft("a", "t")}, []string{"symlink /a -> t"}},
+		{"a file replaces an empty directory", []*tar.Header{folder("a"), reg("a")}, []string{"file /a = a"}},
+		{"a directory twice", []*tar.Header{folder("a"), reg("a/b"), folder("a")}, []string{"directory /a", "file /a/b = a/b"}},
+		{"a directory replaces a file", []*tar.Header{reg("a"), folder("a"), reg("a/b")}, []string{"directory /a", "file /a/b = a/b"}},
+		{"links outlive what they were made for", []*tar.Header{reg("a"), hard("b", "a"), hard("c", "b"), reg("./a"), reg("./b")},
+			[]string{"file /a = ./a", "file /b = ./b", "file /c = a"}},
+		{"a link to itself", []*tar.Header{reg("a"), hard("b", "a"), hard("./a", "b")}, []string{"file /a = a", "hard link /b = a"}},
+		{"a link twice", []*tar.Header{reg("a"), hard("b", "a"), hard("b", "a"), reg("./a"), hard("c", "b")},
+			[]string{"file /a = ./a", "file /b = a", "hard link /c = a"}},
+	} {
+		entries, err := unpacked(packed(t, c.headers...), TarOptions{Special: true})
+		if err != nil {
+			t.Errorf("%s: %v", c.name, err)
+			continue
+		}
+		var got []string
+		for _, e := range entries {
+			got = append(got, told(t, e))
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%s: got %q", c.name, got)
+		}
+	}
+}
+
+func TestTarAttributes(t *testing.T) {
+	h := reg("f")
+	h.Mode, h.Uid, h.Gid = 0o4755, 3_000_000_000, 7
+	h.ModTime = time.Unix(-5, 250)
+	h.Format = tar.FormatPAX
+	h.PAXRecords = map[string]string{"SCHILY.xattr.user.b": "2\x00", "SCHILY.xattr.security.capability": "\x01\x00"}
+	again := *h
+	again.Name = "g"
+	entries, err := unpacked(packed(t, h, &again), TarOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := entries[0].Node.Attr
+	if got != entries[1].Node.Attr {
+		t.Error("equal attributes are not shared")
+	}
+	want := tree.Attr{Mode: 0o4755, UID: 3_000_000_000, GID: 7, Mtime: tree.Time{Sec: -5, Nsec: 250},
+		Xattrs: []tree.Xattr{{Name: "security.capability", Value: []byte("\x01\x00")}, {Name: "user.b", Value: []byte("2\x00")}}}
+	if fmt.Sprint(*got) != fmt.Sprint(want) {
+		t.Errorf("got %v, want %v", *got, want)
+	}
+}
+
+func TestTarRefuses(t *testing.T) {
+	good := packed(t, reg("a"), reg("b"))
+	global := &tar.Header{Typeflag: tar.TypeXGlobalHeader, PAXRecords: map[string]string{"comment": "x", "mtime": "1"}}
+	owner := reg("f")
+	owner.Uid, owner.Format = 1<<32, tar.FormatPAX
+	for _, c := range []struct {
+		data []byte
+		want string
+	}{
+		{packed(t, reg("ok"), reg("../up")), `entry "../up" at byte 1024: name ".."`},
+		{packed(t, reg("a/../b")), `name ".."`},
+		{packed(t, reg("/etc/passwd")), `absolute name "/etc/passwd"`},
+		{packed(t, reg("d/"+strings.Repeat("n", 256))), "name of 256 bytes"},
+		{packed(t, reg(strings.Repeat("n/", 2048)+"n")), "name of 4097 bytes, 4095 are allowed"},
+		{packed(t, soft("l", "/etc"), reg("l/passwd")), `entry "l/passwd" at byte 512: lies below /l, a symlink`},
+		{packed(t, reg("l"), reg("l/x/y")), "lies below /l, a file"},
+		{packed(t, reg("l/x"), soft("l", "t")), "a symlink in the place of a directory with entries"},
+		{packed(t, folder("l"), reg("l/x"), hard("l", "l/x")), "a hard link in the place of a directory"},
+		{packed(t, reg(".")), "a file in the place of a directory"},
+		{packed(t, soft("l", "")), "symlink to a path of 0 bytes"},
+		{packed(t, hard("l", "x")), `hard link to "x", which no entry before it states`},
+		{packed(t, hard("l", "../x")), `hard link to "../x": name ".."`},
+		{packed(t, folder("d"), hard("l", "d")), "hard link to the directory"},
+		{packed(t, other(tar.TypeFifo, "p")), "is a fifo; only files"},
+		{packed(t, other(tar.TypeChar, "p")), "is a character device; only files"},
+		{packed(t, owner), "owner 4294967296"},
+		{packed(t, global, reg("a")), "a global header that sets mtime"},
+		{nil, "ends at byte 0 without"},
+		{good[:512], "at byte 0: cut off: the archive ends at byte 512"},
+		{good[:700], "cut off"},
+		{good[:2048], "ends at byte 2048 without the blocks of zeros"},
+		{good[:1100], "entry at byte 1024: cut off"},
+		{append(slices.Clone(good[:1024]), bytes.Repeat([]byte("x"), 1024)...), "entry at byte 1024: not a tar header"},
+		{bytes.Repeat([]byte("hello world"), 200), "not a tar archive"},
+		{[]byte("\x1f\x8b\x08..."), "compressed with gzip: unpack it first"},
+		{[]byte("\x28\xb5\x2f\xfd..."), "zstd"},
+		{[]byte("\xfd7zXZ\x00..."), "xz"},
+		{[]byte("BZh91AY&SY..."), "bzip2"},
+		{[]byte("\x04\x22\x4d\x18..."), "lz4"},
+	} {
+		_, err := unpacked(c.data, TarOptions{})
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("got %v, want %q", err, c.want)
+		}
+	}
+	if _, err := unpacked(packed(t, reg("BZhive"), folder("d")), TarOptions{}); err != nil {
+		t.Errorf("an archive that begins like a compressed one: %v", err)
+	}
+}
+
+// GNU tar writes what it likes; package archive/tar reads the contents to compare with.
+func TestTarOfGNUTar(t *testing.T) {
+	hosttest.Need(t, "tar")
+	top := t.TempDir()
+	writeSparse(t, filepath.Join(top, "sparse"), 40)
+	writeSparse(t, filepath.Join(top, "one"), 1)
+	if err := os.Truncate(filepath.Join(top, "one"), 1<<20); err != nil {
+		t.Fatal(err)
+	}
+	grow(t, top, 3)
+	file := filepath.Join(t.TempDir(), "a.tar")
+	for _, args := range [][]string{
+		{"--format=v7", "--exclude=*-package-*"}, {"--format=ustar"}, {"--format=gnu", "--label=name"}, {"--format=oldgnu", "--sparse"}, {"--format=gnu", "--sparse"},
+		{"--format=posix", "--sparse", "--sparse-version=0.0"}, {"--format=posix", "--sparse", "--sparse-version=0.1"},
+		{"--format=posix", "--sparse", "--sparse-version=1.0", "--xattrs"},
+	} {
+		hosttest.Run(t, "tar", append([]string{"-cf", file, "-C", top}, append(args, ".")...)...)
+		entries, err := Tar(file, TarOptions{})
+		if err != nil {
+			t.Errorf("%q: %v", args, err)
+			continue
+		}
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		compare(t, data, entries)
+		checkSparse(t, entries, slices.Contains(args, "--sparse"))
+	}
+}
+
+// writeSparse makes a file with that many pieces of data.
+func writeSparse(t testing.TB, path string, pieces int) {
+	t.Helper()
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for i := range pieces {
+		if _, err := fmt.Fprintf(io.NewOffsetWriter(f, int64(i)<<16), "piece %d", i); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func checkSparse(t testing.TB, entries []Entry, sparse bool) {
+	t.Helper()
+	for _, e := range entries {
+		s, ok := e.Node.Blob().(tree.SparseBlob)
+		if e.Path != "/sparse" && e.Path != "/one" {
+			continue
+		}
+		if ok != sparse {
+			t.Errorf("%s is sparse: %v", e.Path, ok)
+		}
+		if sparse && e.Path == "/sparse" && len(s.Data()) != 40 {
+			t.Errorf("%d ranges of data, 40 were written", len(s.Data()))
+		}
+	}
+}
+
+// compare reads the contents again with package archive/tar.
+func compare(t testing.TB, data []byte, entries []Entry) {
+	t.Helper()
+	contents := map[string][]byte{}
+	for r := tar.NewReader(bytes.NewReader(data)); ; {
+		h, err := r.Next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		path, _ := cleanName(h.Name)
+		delete(contents, path)
+		if kind, ok := typeKinds[h.Typeflag]; !ok || kind != tree.File || h.Size > 1<<22 {
+			continue
+		}
+		if contents[path], err = io.ReadAll(r); err != nil {
+			t.Fatalf("%s: %v", h.Name, err)
+		}
+	}
+	for _, e := range entries {
+		want, ok := contents[e.Path]
+		if e.Node.Kind() != tree.File || !ok {
+			continue
+		}
+		if got := content(t, e.Node.Blob()); !bytes.Equal(got, want) {
+			t.Fatalf("%s: %d bytes differ from the %d of archive/tar", e.Path, len(got), len(want))
+		}
+	}
+}
+
+// What is packed comes back.
+func TestTarRoundTrip(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		names := rapid.SliceOfNDistinct(rapid.StringMatching(`[a-z\x80-\xff]{1,120}`), 1, 12, rapid.ID).Draw(t, "names")
+		sizes := map[string][]byte{}
+		var b bytes.Buffer
+		w := tar.NewWriter(&b)
+		for _, name := range names {
+			sizes["/"+name] = rapid.SliceOfN(rapid.Byte(), 0, 2000).Draw(t, "content")
+			if err := cmp.Or(w.WriteHeader(&tar.Header{Name: name, Size: int64(len(sizes["/"+name]))})); err != nil {
+				t.Fatal(err)
+			}
+			w.Write(sizes["/"+name])
+		}
+		w.Close()
+		entries, err := unpacked(b.Bytes(), TarOptions{})
+		if err != nil || len(entries) != len(names) {
+			t.Fatalf("%d entries of %d: %v", len(entries), len(names), err)
+		}
+		for i, e := range entries {
+			p := make([]byte, 3000)
+			r, _ := e.Node.Blob().Open()
+			off := rapid.IntRange(0, 100).Draw(t, "off")
+			n, err := r.ReadAt(p, int64(off))
+			want := sizes["/"+names[i]]
+			if err != io.EOF || !bytes.Equal(p[:n], want[min(off, len(want)):]) {
+				t.Fatalf("%q: %d bytes, %v", e.Path, n, err)
+			}
+		}
+	})
+}
+
+func TestTarStaysOpen(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "a.tar")
+	if err := os.WriteFile(file, packed(t, reg("a"), reg("bc")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	entries, err := Tar(file, TarOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	blob := entries[1].Node.Blob()
+	entries = nil
+	runtime.GC()
+	runtime.GC()
+	if got := content(t, blob); string(got) != "bc" {
+		t.Errorf("got %q", got)
+	}
+	if err := os.Truncate(file, 1024); err != nil {
+		t.Fatal(err)
+	}
+	r, _ := blob.Open()
+	if _, err := r.ReadAt(make([]byte, 2), 0); err == nil || !strings.Contains(err.Error(), file) {
+		t.Errorf("a shortened archive gives %v", err)
+	}
+	if _, err := Tar(t.TempDir(), TarOptions{}); err == nil || !strings.Contains(err.Error(), "is a directory, not a file") {
+		t.Errorf("a directory as an archive gives %v", err)
+	}
+}
+
+// Whatever an archive holds, its entries can be put into a tree, and their contents are those that archive/tar finds.
+func FuzzTar(f *testing.F) {
+	f.Add(packed(f, folder("d/"), reg("d/f"), hard("h", "d/f"), soft("s", "t"), reg("d/f")))
+	f.Add(packed(f, other(tar.TypeFifo, "p"), reg(strings.Repeat("n/", 90)+"n")))
+	for _, form := range []string{"oldgnu", "0.0", "0.1", "1.0"} {
+		f.Add(sparseArchive(form))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		entries, err := unpacked(data, TarOptions{Special: true})
+		if err != nil {
+			return
+		}
+		small := slices.DeleteFunc(slices.Clone(entries), func(e Entry) bool { return e.Node.Size() > 1<<22 })
+		compare(t, data, small)
+		b := tree.NewBuilder(&tree.Attr{})
+		for _, e := range entries {
+			if err := b.Add(e.Path, e.Node, ""); err != nil {
+				t.Fatalf("%s: %v", e.Path, err)
+			}
+		}
+		if _, err := b.Tree(); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+// sparseArchive is an archive with one sparse file: "abc" at 1000 and "de" at 5000 of 6000 bytes.
+func sparseArchive(form string) []byte {
+	var out bytes.Buffer
+	head := func(name string, typ byte, size int, old bool) {
+		b := make([]byte, 512)
+		copy(b, name)
+		copy(b[100:], "0000644\x000000000\x000000000\x00")
+		copy(b[124:], fmt.Sprintf("%011o\x0000000000000\x00", size))
+		b[156] = typ
+		copy(b[257:], "ustar\x0000")
+		if old {
+			copy(b[257:], "ustar  \x00")
+			copy(b[386:], fmt.Sprintf("%011o\x00%011o\x00%011o\x00%011o\x00", 1000, 3, 5000, 2))
+			copy(b[483:], fmt.Sprintf("%011o\x00", 6000))
+		}
+		copy(b[148:], "        ")
+		sum := 0
+		for _, c := range b {
+			sum += int(c)
+		}
+		copy(b[148:], fmt.Sprintf("%06o\x00 ", sum))
+		out.Write(b)
+	}
+	body := func(s string) { out.WriteString(s + strings.Repeat("\x00", -len(s)&511)) }
+	records := func(pairs ...string) {
+		var s string
+		for _, p := range pairs {
+			n := len(p) + 3
+			for len(fmt.Sprint(n))+len(p)+2 != n {
+				n++
+			}
+			s += fmt.Sprintf("%d %s\n", n, p)
+		}
+		head("pax", tar.TypeXHeader, len(s), false)
+		body(s)
+	}
+	switch form {
+	case "oldgnu":
+		head("f", tar.TypeGNUSparse, 5, true)
+		body("abcde")
+	case "0.0":
+		records("GNU.sparse.size=6000", "GNU.sparse.numblocks=2", "GNU.sparse.offset=1000", "GNU.sparse.numbytes=3", "GNU.sparse.offset=5000", "GNU.sparse.numbytes=2")
+		head("f", tar.TypeReg, 5, false)
+		body("abcde")
+	case "0.1":
+		records("GNU.sparse.size=6000", "GNU.sparse.numblocks=2", "GNU.sparse.name=f", "GNU.sparse.map=1000,3,5000,2")
+		head("GNUSparseFile.0/f", tar.TypeReg, 5, false)
+		body("abcde")
+	case "1.0":
+		records("GNU.sparse.major=1", "GNU.sparse.minor=0", "GNU.sparse.name=f", "GNU.sparse.realsize=6000")
+		head("GNUSparseFile.0/f", tar.TypeReg, 512+5, false)
+		body("2\n1000\n3\n5000\n2\n")
+		body("abcde")
+	}
+	out.Write(make([]byte, 1024))
+	return out.Bytes()
+}
+
+func TestTarSparse(t *testing.T) {
+	for _, form := range []string{"oldgnu", "0.0", "0.1", "1.0"} {
+		data := sparseArchive(form)
+		entries, err := unpacked(data, TarOptions{})
+		if err != nil {
+			t.Errorf("%s: %v", form, err)
+			continue
+		}
+		want := make([]byte, 6000)
+		copy(want[1000:], "abc")
+		copy(want[5000:], "de")
+		blob := entries[0].Node.Blob().(tree.SparseBlob)
+		if got := content(t, blob); entries[0].Path != "/f" || !bytes.Equal(got, want) {
+			t.Errorf("%s: %s with %q", form, entries[0].Path, got)
+		}
+		if !slices.Equal(blob.Data(), []tree.Range{{Off: 1000, Len: 3}, {Off: 5000, Len: 2}}) {
+			t.Errorf("%s: data %v", form, blob.Data())
+		}
+		r, _ := blob.Open()
+		p := make([]byte, 4)
+		if n, err := r.ReadAt(p, 999); n != 4 || err != nil || string(p) != "\x00abc" {
+			t.Errorf("%s: ReadAt gave %d, %v, %q", form, n, err, p)
+		}
+		if _, err := unpacked(bytes.Replace(data, []byte("5000"), []byte("7000"), 1), TarOptions{}); err == nil && form != "oldgnu" {
+			t.Errorf("%s: a map past the end was taken", form)
+		}
+	}
+}

@@ -1,0 +1,116 @@
+package hosttree
+
+import (
+	"fmt"
+	"strings"
+
+	"imprint/internal/tree"
+)
+
+// names is what stands where in an archive so far.
+type names struct {
+	list    []Entry
+	at      map[string]int       // the place of a path in list
+	parents map[string]struct{}  // directories that hold something, stated or not
+	links   map[*tree.Node][]int // the entries that were made as hard links to a node
+}
+
+func newNames() names {
+	return names{at: map[string]int{}, parents: map[string]struct{}{}, links: map[*tree.Node][]int{}}
+}
+
+func (s *names) entries() []Entry { return s.list }
+
+// cleanName gives the path of a name in an archive.
+func cleanName(name string) (string, error) {
+	switch {
+	case name == "":
+		return "", fmt.Errorf("empty name")
+	case name[0] == '/':
+		return "", fmt.Errorf("absolute name %.80q", name)
+	case len(name) > maxPath:
+		return "", fmt.Errorf("name of %d bytes, %d are allowed", len(name), maxPath)
+	}
+	return tree.Clean(name)
+}
+
+// put takes a node, in the place of what was there before.
+func (s *names) put(name string, n *tree.Node, offset int64) error {
+	path, err := cleanName(name)
+	if err != nil {
+		return err
+	}
+	if err := s.enter(path); err != nil {
+		return err
+	}
+	if n.Kind() != tree.Dir {
+		if _, ok := s.parents[path]; ok || path == "/" {
+			return fmt.Errorf("a %v in the place of a directory with entries", n.Kind())
+		}
+	}
+	i, again := s.at[path]
+	if !again {
+		i = len(s.list)
+		s.at[path] = i
+		s.list = append(s.list, Entry{})
+	} else {
+		s.inherit(s.list[i].Node)
+	}
+	s.list[i] = Entry{path, n, offset}
+	return nil
+}
+
+// link makes a further name of an earlier entry.
+func (s *names) link(name, target string, offset int64) error {
+	path, err := cleanName(target)
+	if err != nil {
+		return fmt.Errorf("hard link to %.80q: %v", target, err)
+	}
+	i, ok := s.at[path]
+	if !ok {
+		return fmt.Errorf("hard link to %q, which no entry before it states", target)
+	}
+	inode := s.list[i].Node.Inode()
+	if inode.Kind() == tree.Dir {
+		return fmt.Errorf("hard link to the directory %q", target)
+	}
+	if own, err := cleanName(name); err == nil {
+		if j, ok := s.at[own]; ok && s.list[j].Node.Inode() == inode {
+			return nil // it is that already
+		}
+	}
+	if err := s.put(name, tree.NewLink("", inode), offset); err != nil {
+		return err
+	}
+	own, _ := cleanName(name)
+	s.links[inode] = append(s.links[inode], s.at[own])
+	return nil
+}
+
+// inherit makes the first link to a node that is replaced the node itself.
+func (s *names) inherit(old *tree.Node) {
+	links := s.links[old]
+	for len(links) > 0 {
+		heir := links[0]
+		links = links[1:]
+		if n := s.list[heir].Node; n.Kind() == tree.Link && n.Inode() == old {
+			s.list[heir].Node = old
+			break
+		}
+	}
+	s.links[old] = links
+}
+
+// enter refuses a path that leads through something else than directories, and notes the directories.
+func (s *names) enter(path string) error {
+	for {
+		path = path[:max(0, strings.LastIndexByte(path, '/'))]
+		if _, ok := s.parents[path]; ok || path == "" {
+			return nil
+		}
+		if i, ok := s.at[path]; ok && s.list[i].Node.Kind() != tree.Dir {
+			return fmt.Errorf("lies below %s, a %v", path, s.list[i].Node.Kind())
+		}
+		s.parents[path] = struct{}{}
+	}
+}

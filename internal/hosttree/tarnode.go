@@ -1,0 +1,123 @@
+package hosttree
+
+import (
+	"archive/tar"
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"imprint/internal/tree"
+)
+
+// typeVolume is the typeflag of the label that GNU tar -V puts before the entries.
+const typeVolume = 'V'
+
+var typeKinds = map[byte]tree.Kind{
+	tar.TypeReg:       tree.File,
+	tar.TypeCont:      tree.File,
+	tar.TypeGNUSparse: tree.File,
+	tar.TypeDir:       tree.Dir,
+	tar.TypeSymlink:   tree.Symlink,
+	tar.TypeChar:      tree.CharDevice,
+	tar.TypeBlock:     tree.BlockDevice,
+	tar.TypeFifo:      tree.Fifo,
+}
+
+// node makes the node of anything but a hard link.
+func (u *unpacking) node(h *tar.Header, content tree.Blob) (*tree.Node, error) {
+	host, err := hostOfHeader(h)
+	if err != nil {
+		return nil, err
+	}
+	attr := func() *tree.Attr { return u.Attr(host) }
+	switch host.Kind {
+	case tree.File:
+		if strings.HasSuffix(h.Name, "/") {
+			return nil, fmt.Errorf("a file, but its name ends in a slash")
+		}
+		return tree.NewFile("", attr(), content), nil
+	case tree.Dir:
+		return tree.NewDir("", attr(), nil), nil
+	case tree.Symlink:
+		if n := len(h.Linkname); n == 0 || n > maxPath {
+			return nil, fmt.Errorf("symlink to a path of %d bytes, 1 to %d are allowed", n, maxPath)
+		}
+		return tree.NewSymlink("", attr(), h.Linkname), nil
+	}
+	if !u.Special {
+		return nil, refuseSpecial(host.Kind)
+	}
+	if host.Kind == tree.Fifo {
+		return tree.NewSpecial("", attr(), tree.Fifo), nil
+	}
+	number, err := deviceOf(h)
+	return tree.NewDevice("", attr(), host.Kind, number), err
+}
+
+// hostOfHeader takes the attributes of an entry.
+func hostOfHeader(h *tar.Header) (Host, error) {
+	kind, ok := typeKinds[h.Typeflag]
+	if !ok {
+		return Host{}, fmt.Errorf("type %q is not known", h.Typeflag)
+	}
+	uid, err := id32("owner", int64(h.Uid))
+	if err != nil {
+		return Host{}, err
+	}
+	gid, err := id32("group", int64(h.Gid))
+	if err != nil {
+		return Host{}, err
+	}
+	return Host{
+		Kind:   kind,
+		Mode:   uint16(h.Mode & 0o7777),
+		UID:    uid,
+		GID:    gid,
+		Mtime:  tree.Time{Sec: h.ModTime.Unix(), Nsec: uint32(h.ModTime.Nanosecond())},
+		Xattrs: xattrs(h.PAXRecords),
+	}, nil
+}
+
+func id32(what string, id int64) (uint32, error) {
+	if int64(uint32(id)) != id {
+		return 0, fmt.Errorf("%s %d, 0 to 4294967295 are allowed", what, id)
+	}
+	return uint32(id), nil
+}
+
+func deviceOf(h *tar.Header) (tree.Device, error) {
+	major, err := id32("device major", h.Devmajor)
+	if err != nil {
+		return tree.Device{}, err
+	}
+	minor, err := id32("device minor", h.Devminor)
+	return tree.Device{Major: major, Minor: minor}, err
+}
+
+// paxXattr begins the keyword of an extended attribute, in the archives of star, GNU tar and libarchive.
+const paxXattr = "SCHILY.xattr."
+
+func xattrs(records map[string]string) []tree.Xattr {
+	var all []tree.Xattr
+	for key, value := range records {
+		if name, ok := strings.CutPrefix(key, paxXattr); ok {
+			all = append(all, tree.Xattr{Name: name, Value: []byte(value)})
+		}
+	}
+	slices.SortFunc(all, func(a, b tree.Xattr) int { return cmp.Compare(a.Name, b.Name) })
+	return all
+}
+
+// checkGlobal refuses a global header that would change the entries after it. Those in use only hold comments, as of git archive.
+func checkGlobal(records map[string]string) error {
+	for _, key := range slices.Sorted(maps.Keys(records)) {
+		switch key {
+		case "comment", "charset", "atime", "ctime", "uname", "gname":
+		default:
+			return fmt.Errorf("a global header that sets %s for all entries after it is not supported", key)
+		}
+	}
+	return nil
+}
