@@ -1,0 +1,165 @@
+package mke2fs
+
+import (
+	"fmt"
+	"strings"
+
+	"imprint/internal/tree"
+	"imprint/internal/units"
+)
+
+const (
+	blockSize   = 4096
+	inodeSize   = 256
+	fastSymlink = 59   // bytes of a target that lies in the inode
+	maxSymlink  = 4095 // bytes of a target
+	maxLinks    = 65000
+	dirSpace    = blockSize - 12 // bytes for entries in a block of a directory, before the checksum
+	maxEntry    = 264            // bytes of the longest entry
+
+	// What stays free in each leaf of an indexed directory, in percent and in bytes; e2fsck.conf says it to e2fsck.
+	dirSlack      = 10
+	dirSlackBytes = dirSpace * dirSlack / 100
+
+	firstInode = 11 // lost+found, the first that is not reserved
+)
+
+// A census is what a tree needs of a file system, as bounds from above.
+type census struct {
+	inodes int64    // of the tree, without root and lost+found
+	blocks int64    // of contents, directories, link targets and extended attributes
+	links  []uint32 // by node ID: names of an inode; 0 for Link nodes
+}
+
+// survey counts what the tree needs and refuses what cannot be made.
+func survey(t *tree.Tree) (census, error) {
+	c := census{links: make([]uint32, t.Len())}
+	for path, n := range t.Walk() {
+		if err := checkNode(path, n); err != nil {
+			return c, fmt.Errorf("plan ext4: %s: %v", showPath(path), err)
+		}
+		inode := n.Inode()
+		c.links[inode.ID()]++
+		if c.links[inode.ID()] > maxLinks {
+			return c, fmt.Errorf("plan ext4: %s: the file has more than %d names", showPath(path), maxLinks)
+		}
+		if inode != n {
+			continue
+		}
+		c.inodes++
+		c.blocks += blocksOf(n)
+	}
+	c.inodes-- // the root has a reserved one
+	if lf := t.Root().Children(); hasLostFound(lf) {
+		c.inodes-- // and lost+found is there anyway
+	}
+	return c, nil
+}
+
+// blocksOf bounds the blocks that an inode takes.
+func blocksOf(n *tree.Node) int64 {
+	blocks := xattrBlocks(n.Attr.Xattrs)
+	switch n.Kind() {
+	case tree.File:
+		return blocks + fileBlocks(n.Blob())
+	case tree.Dir:
+		return blocks + dirBlocks(n)
+	case tree.Symlink:
+		if len(n.Target()) > fastSymlink {
+			return blocks + 1
+		}
+	}
+	return blocks
+}
+
+// fileBlocks counts the blocks that the parts of a file touch, and those of its extent tree. debugfs stores no block of zeros, and the
+// holes that this makes in the extent tree are paid for by the blocks they spare.
+func fileBlocks(b tree.Blob) int64 {
+	var blocks, runs, end int64
+	for _, r := range tree.DataOf(b) {
+		first, behind := r.Off/blockSize, units.Blocks(r.Off+r.Len, blockSize)
+		if first > end || runs == 0 {
+			runs++
+		}
+		first = max(first, end)
+		blocks, end = blocks+max(0, behind-first), max(end, behind)
+	}
+	// Where block groups begin there may be structures in the way: at most one every 1024 blocks, and then never more than a few.
+	return blocks + extentBlocks(runs+blocks/1024)
+}
+
+// extentBlocks bounds the blocks of an extent tree: four extents lie in the inode, 340 in a full block; libext2fs leaves none of them less
+// than half full.
+func extentBlocks(extents int64) int64 {
+	total := int64(0)
+	for extents > 4 {
+		extents = units.Blocks(extents, 170)
+		total += extents
+	}
+	return total
+}
+
+// dirBlocks bounds the blocks of a directory, as the list that debugfs makes and as the tree of hashes that e2fsck makes of it. Each of
+// its blocks may be an extent, since those of the files in it lie between.
+func dirBlocks(n *tree.Node) int64 {
+	bytes, longest := int64(24), int64(0)
+	for _, c := range n.Children() {
+		bytes += entrySize(c.Name)
+		longest = max(longest, entrySize(c.Name))
+	}
+	if n.Name == "" {
+		bytes += entrySize(lostFound)
+	}
+	list := int64(1)
+	if bytes > dirSpace {
+		list = bytes/(dirSpace-longest) + 1
+	}
+	list += linkRoom(n)
+	if list == 1 {
+		return 1
+	}
+	leaves := bytes/(dirSpace-max(longest, dirSlackBytes)) + 1
+	blocks := max(list, leaves+1+leaves/500)
+	return blocks + extentBlocks(blocks)
+}
+
+// linkRoom is how many blocks a directory is given beforehand for the names that debugfs's ln adds: unlike the other commands it does
+// not make a full directory longer.
+func linkRoom(dir *tree.Node) int64 {
+	bytes := int64(0)
+	for _, c := range dir.Children() {
+		if addedByLink(c) {
+			bytes += entrySize(c.Name)
+		}
+	}
+	if bytes == 0 {
+		return 0
+	}
+	return bytes/(dirSpace-maxEntry) + 1
+}
+
+// addedByLink says whether a name is made by ln of an inode that is there already: further names of a file, and sockets, which no
+// command of debugfs makes.
+func addedByLink(n *tree.Node) bool { return n.Kind() == tree.Link || n.Kind() == tree.Socket }
+
+// entrySize is the length of a directory entry in bytes.
+func entrySize(name string) int64 { return 8 + units.Align(int64(len(name)), 4) }
+
+const lostFound = "lost+found"
+
+func hasLostFound(root []*tree.Node) bool {
+	for _, c := range root {
+		if c.Name == lostFound {
+			return true
+		}
+	}
+	return false
+}
+
+// showPath is a path as a message shows it: as it is, or quoted when a terminal could not show it.
+func showPath(path string) string {
+	if q := fmt.Sprintf("%q", path); strings.Contains(q, `\`) {
+		return q
+	}
+	return path
+}

@@ -1,0 +1,136 @@
+package mke2fs
+
+import (
+	"fmt"
+
+	"imprint/internal/units"
+)
+
+// A layout is how mke2fs is told to divide the file system. It follows lib/ext2fs/initialize.c of e2fsprogs, so that the free blocks
+// are known before anything is made.
+type layout struct {
+	blocks   int64 // of the file system
+	perGroup int64 // blocks in a block group
+	inodes   int64 // at least so many
+	journal  int64 // blocks
+}
+
+const (
+	maxBlocks      = 1 << 32 // where resize_inode ends
+	groupBlocks    = 8 * blockSize
+	maxGroupInodes = 8 * blockSize // what a group's bitmap of inodes can count
+	inodesPerBlock = blockSize / inodeSize
+	descsPerBlock  = blockSize / 64
+	lastGroupFree  = 50 // blocks that the last group must have besides its own structures, or mke2fs drops it
+	inodeRatio     = 16 << 10
+	fixedBlocks    = 1 + 4 + 1 // root directory, lost+found, the resize inode's map
+)
+
+// fit gives the layout for what the tree needs and what shall be free. Without a size it is a bound that always fits: that is decided
+// by what can be known of what debugfs and e2fsck will do, not by trying.
+func fit(c census, o Options) (layout, error) {
+	inodes := firstInode + c.inodes + max(o.FreeInodes, o.Free/inodeRatio)
+	need := c.blocks + units.Blocks(o.Free, blockSize)
+	if inodes >= maxBlocks || need >= maxBlocks {
+		return layout{}, fmt.Errorf("plan ext4: %d inodes and %d blocks, below 2^32 of each are possible", inodes, need)
+	}
+	least, err := smallest(need, inodes)
+	if err != nil || o.Size == 0 {
+		return least, err
+	}
+	given := o.Size / blockSize
+	if given < least.blocks {
+		return least, &SizeError{Size: o.Size, Need: least.blocks * blockSize}
+	}
+	return roomy(least, need, given), nil
+}
+
+// smallest finds the smallest layout with room for so many blocks and inodes.
+func smallest(need, inodes int64) (layout, error) {
+	l := layout{perGroup: groupBlocks, inodes: inodes, journal: minJournal, blocks: need + 2*minJournal}
+	for l.blocks < maxBlocks {
+		switch {
+		case l.inodesPerGroup() > maxGroupInodes:
+			l.perGroup /= 2 // more inodes than blocks: smaller groups, so that there are enough bitmaps
+		case l.lacking(need) > 0:
+			l.blocks += l.lacking(need)
+		default:
+			return l, nil
+		}
+	}
+	return l, fmt.Errorf("plan ext4: more than 2^32 blocks of %d bytes are needed", blockSize)
+}
+
+// roomy is the layout for a given size: more inodes and a larger journal where there is room for them.
+func roomy(least layout, need, blocks int64) layout {
+	spare := blocks - least.blocks
+	for _, journal := range []int64{journalFor(blocks), minJournal} {
+		l := layout{blocks: blocks, perGroup: least.perGroup, inodes: least.inodes + spare*blockSize/inodeRatio, journal: journal}
+		if last := blocks % l.perGroup; last > 0 && last < l.leastLastGroup() && blocks-last >= least.blocks {
+			l.blocks -= last
+		}
+		if l.lacking(need) <= 0 && l.inodesPerGroup() <= maxGroupInodes {
+			return l
+		}
+	}
+	return least
+}
+
+// minJournal and journalFor are in blocks. A journal is only as large as the writes of a few seconds; half of what mke2fs takes is enough
+// for a system that mostly reads.
+const minJournal = 1024
+
+func journalFor(blocks int64) int64 {
+	switch {
+	case blocks < 1<<17: // 512 MiB
+		return minJournal
+	case blocks < 1<<20: // 4 GiB
+		return 4 * minJournal
+	}
+	return 16 * minJournal
+}
+
+func (l layout) groups() int64 { return units.Blocks(l.blocks, l.perGroup) }
+
+func (l layout) inodesPerGroup() int64 {
+	return units.Align(units.Blocks(l.inodes, l.groups()), inodesPerBlock)
+}
+
+// copyBlocks is the length of a copy of superblock, group descriptors and the room for more of these that resize_inode keeps: enough for
+// 1024 times the size.
+func (l layout) copyBlocks() int64 {
+	largest := min(l.blocks*1024, maxBlocks-1)
+	descs := units.Blocks(l.groups(), descsPerBlock)
+	reserved := units.Blocks(units.Blocks(largest, l.perGroup), descsPerBlock) - descs
+	return 1 + descs + min(max(0, reserved), blockSize/4)
+}
+
+// leastLastGroup is the least number of blocks of the last group that mke2fs does not drop; it is rounded up to a group with a copy.
+func (l layout) leastLastGroup() int64 {
+	return l.copyBlocks() + 2 + l.inodesPerGroup()/inodesPerBlock + lastGroupFree
+}
+
+// lacking is how many blocks more the layout would have to have; at most 0 if it is large enough.
+func (l layout) lacking(need int64) int64 {
+	used := l.groups()*(2+l.inodesPerGroup()/inodesPerBlock) + l.copies()*l.copyBlocks() + fixedBlocks
+	// Structures in the way break files into more extents than planned: a few blocks for each group.
+	free := l.blocks - used - 4*l.groups()
+	// mke2fs refuses a journal of more than half of what is free when it makes it.
+	lacking := max(need+l.journal, 2*l.journal) - free
+	if last := l.blocks % l.perGroup; last > 0 && l.groups() > 1 {
+		lacking = max(lacking, l.leastLastGroup()-last)
+	}
+	return lacking
+}
+
+// copies counts the groups with a copy of the superblock: 0, 1 and the powers of 3, 5 and 7 (sparse_super).
+func (l layout) copies() int64 {
+	groups := l.groups()
+	n := min(groups, 2)
+	for _, base := range []int64{3, 5, 7} {
+		for g := base; g < groups; g *= base {
+			n++
+		}
+	}
+	return n
+}

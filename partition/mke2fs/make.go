@@ -1,0 +1,162 @@
+package mke2fs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"imprint/internal/hosttool"
+)
+
+// features are all that the file system has, whatever the defaults of the host's version. GRUB 2.06 as published reads no
+// metadata_csum_seed, and orphan_file would be of use only to one that is written to much.
+const features = "none,has_journal,ext_attr,resize_inode,dir_index,filetype,extent,64bit,flex_bg,sparse_super,large_file,huge_file," +
+	"dir_nlink,extra_isize,metadata_csum"
+
+// configs take the place of the host's /etc/mke2fs.conf and /etc/e2fsck.conf.
+var configs = map[string]string{
+	"mke2fs.conf": `[defaults]
+	base_features = sparse_super
+	default_mntopts = acl,user_xattr
+	enable_periodic_fsck = 0
+	hash_alg = half_md4
+[fs_types]
+	ext4 = {
+		blocksize = 4096
+	}
+	imprint = {
+		blocksize = 4096
+	}
+`,
+	"e2fsck.conf": fmt.Sprintf("[options]\n\tindexed_dir_slack_percentage = %d\n", dirSlack),
+}
+
+// A maker runs the tools on one region of a disk file.
+type maker struct {
+	*Plan
+	scratch *scratch
+	image   string // the disk file
+	offset  int64
+}
+
+// Make fills the region [offset, offset+Size) of the file, which must be there and read as zeros. It needs the host tools mke2fs, debugfs
+// and e2fsck; the error matches hosttool.ErrMissing when there is none, and ctx's when ctx ends. Scratch files are removed whatever
+// happens.
+func (p *Plan) Make(ctx context.Context, file string, offset int64) (err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("make ext4 in %s at byte %d: %w", file, offset, err)
+		}
+	}()
+	if err := p.checkRegion(file, offset); err != nil {
+		return err
+	}
+	dir := p.opts.Scratch
+	if dir == "" {
+		dir = filepath.Dir(file)
+	}
+	s, err := newScratch(dir)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.remove()) }()
+	m := &maker{Plan: p, scratch: s, offset: offset}
+	if m.image, err = s.imageName(file); err != nil {
+		return err
+	}
+	return m.make(ctx)
+}
+
+func (p *Plan) checkRegion(file string, offset int64) error {
+	info, err := os.Stat(file)
+	if err != nil {
+		return err
+	}
+	if offset < 0 || offset%512 != 0 || info.Mode().IsRegular() && info.Size() < offset+p.size {
+		return fmt.Errorf("no region of %d bytes there, the file has %d", p.size, info.Size())
+	}
+	return nil
+}
+
+func (m *maker) make(ctx context.Context) error {
+	for name, text := range configs {
+		if err := os.WriteFile(filepath.Join(m.scratch.dir, name), []byte(text), 0o600); err != nil {
+			return err
+		}
+	}
+	if err := m.format(ctx); err != nil {
+		return err
+	}
+	p := populator{Plan: m.Plan, run: m.debugfs, scratch: m.scratch}
+	if err := p.populate(ctx); err != nil {
+		return err
+	}
+	return m.index(ctx)
+}
+
+// format makes the empty file system. Inode tables and journal are written as zeros, which are holes in a sparse file, so that the kernel
+// need not do it later.
+func (m *maker) format(ctx context.Context) error {
+	l := m.layout
+	_, err := hosttool.Run(ctx, hosttool.Command{Name: "mke2fs", Env: m.env(), Args: []string{
+		"-q", "-F", "-t", "ext4", "-T", "imprint", "-o", "Linux", "-e", "continue",
+		"-b", strconv.Itoa(blockSize), "-I", strconv.Itoa(inodeSize), "-m", "0", "-G", "16",
+		"-g", strconv.FormatInt(l.perGroup, 10), "-N", strconv.FormatInt(l.inodes, 10),
+		"-J", "size=" + strconv.FormatInt(l.journal*blockSize>>20, 10),
+		"-O", features, "-U", m.opts.UUID.String(), "-L", m.opts.Label,
+		// One -E: of several, only the last counts.
+		"-E", fmt.Sprintf("offset=%d,hash_seed=%s,root_owner=0:0,lazy_itable_init=0,lazy_journal_init=0,nodiscard", m.offset, m.opts.HashSeed),
+		m.image, strconv.FormatInt(l.blocks, 10),
+	}})
+	return err
+}
+
+// debugfs runs one script.
+func (m *maker) debugfs(ctx context.Context, s *script) error {
+	r, err := hosttool.Run(ctx, hosttool.Command{Name: "debugfs", Args: []string{"-w", "-f", "-", m.region()}, Env: m.env(),
+		Stdin: strings.NewReader(string(s.input())), Merge: true, Limit: s.transcriptSize() + 1<<20})
+	if err != nil {
+		return err
+	}
+	return s.check(r.Output)
+}
+
+// index sorts every directory into a tree of hashes and checks the whole file system. e2fsck returns 1 when it has changed something, which
+// only directories may be: everything else that it changes it talks about.
+func (m *maker) index(ctx context.Context) error {
+	args := []string{"-f", "-D", "-y", "-E", "no_optimize_extents", m.region()}
+	r, err := hosttool.Run(ctx, hosttool.Command{Name: "e2fsck", Args: args, Env: m.env(), Merge: true})
+	var exit *hosttool.ExitError
+	if err != nil && !(errors.As(err, &exit) && exit.Code == 1) {
+		return err
+	}
+	for said := range strings.Lines(string(r.Output)) {
+		if said = strings.TrimSpace(said); said != "" && !fsckRoutine.MatchString(said) {
+			return fmt.Errorf("e2fsck found in what debugfs made: %s", said)
+		}
+	}
+	return nil
+}
+
+// fsckRoutine is what e2fsck says when nothing is wrong.
+var fsckRoutine = regexp.MustCompile(`^(e2fsck [0-9].*|Pass [1-5]A?: .*|.*: \*{5} FILE SYSTEM WAS MODIFIED \*{5}|.*: \d+/\d+ files \(.*\), \d+/\d+ blocks)$`)
+
+// region names the region as libext2fs takes it.
+func (m *maker) region() string { return fmt.Sprintf("%s?offset=%d", m.image, m.offset) }
+
+// env is the tools' environment: their clock stands at the epoch, which they take for unset when it is 0.
+func (m *maker) env() []string {
+	now := strconv.FormatInt(1, 10)
+	if e := m.opts.Epoch; e > 0 && e <= math.MaxUint32 {
+		now = strconv.FormatInt(e, 10)
+	}
+	conf := func(name string) string { return filepath.Join(m.scratch.dir, name) }
+	return []string{"E2FSPROGS_FAKE_TIME=" + now, "E2FSCK_TIME=" + now,
+		"MKE2FS_CONFIG=" + conf("mke2fs.conf"), "E2FSCK_CONFIG=" + conf("e2fsck.conf"), "MKE2FS_SYNC=0"}
+}

@@ -1,0 +1,97 @@
+// Package mke2fs makes an ext4 file system of a file tree with the host's e2fsprogs (1.47.0 or later), without root, fakeroot, user
+// namespaces or a mount, and with the same bytes for the same tree and options on every machine that has the same version.
+//
+// mke2fs makes an empty file system in a region of the disk file. debugfs fills it from a script, one command an inode and one for each
+// of its attributes, so that neither owner nor times nor extended attributes of the files that contents are read from matter. e2fsck -D
+// then indexes the directories (debugfs leaves them unsorted lists, which the kernel would search from the start for every name) and
+// is the check at the same time: it must have nothing else to say.
+//
+// debugfs looks through a whole directory for every name that it adds, so the time grows with the square of its length: 10,000 names in
+// one directory take 4 s, 20,000 take 17 s.
+//
+// The tools take configuration and time from their environment: mke2fs.conf(5), e2fsck.conf(5), E2FSPROGS_FAKE_TIME and E2FSCK_TIME;
+// all of it is fixed here.
+package mke2fs
+
+import (
+	"fmt"
+	"math"
+
+	"imprint/internal/repro"
+	"imprint/internal/tree"
+	"imprint/internal/units"
+)
+
+// Options say what the file system shall be like. UUID and HashSeed must be set.
+type Options struct {
+	Size       int64      // of the region in bytes, of which whole blocks of 4096 are used; 0 is enough for the tree and what is free
+	Free       int64      // bytes that are free besides the tree
+	FreeInodes int64      // inodes that are free besides the tree; one for each 16 KiB of free space if that is more
+	Label      string     // at most 16 bytes
+	UUID       repro.UUID // of the file system
+	HashSeed   repro.UUID // of the directories' hashes
+	Epoch      int64      // atime, ctime and crtime of every inode, in seconds since 1970; the superblock has 1 for what is below
+	Scratch    string     // directory for scratch files; "" is the directory of the disk file
+}
+
+// maxLabel is the length of s_volume_name in bytes.
+const maxLabel = 16
+
+// A Plan is a file system that can be made: it is known to be possible and to fit.
+type Plan struct {
+	tree   *tree.Tree
+	opts   Options
+	census census
+	layout layout
+	size   int64
+}
+
+// New plans a file system that holds the tree. A tree that may not fit into Options.Size gives a *SizeError; what ext4 cannot hold or a
+// debugfs script cannot say, an error with its path. Contents are not opened.
+func New(t *tree.Tree, o Options) (*Plan, error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	c, err := survey(t)
+	if err != nil {
+		return nil, err
+	}
+	p := &Plan{tree: t, opts: o, census: c, size: o.Size}
+	if p.layout, err = fit(c, o); err != nil {
+		return nil, err
+	}
+	if o.Size == 0 {
+		p.size = p.layout.blocks * blockSize
+	}
+	return p, nil
+}
+
+// Size is the length of the region in bytes.
+func (p *Plan) Size() int64 { return p.size }
+
+// Inodes is how many inodes the file system has at least, those that are reserved included.
+func (p *Plan) Inodes() int64 { return p.layout.inodes }
+
+func (o Options) check() error {
+	switch {
+	case o.UUID == repro.UUID{} || o.HashSeed == repro.UUID{}:
+		return fmt.Errorf("plan ext4: no UUID or no hash seed")
+	case len(o.Label) > maxLabel:
+		return fmt.Errorf("plan ext4: label %q has %d bytes, %d are possible", o.Label, len(o.Label), maxLabel)
+	case o.Size < 0 || o.Free < 0 || o.FreeInodes < 0 || o.FreeInodes > math.MaxUint32 || max(o.Size, o.Free) >= maxBlocks*blockSize:
+		return fmt.Errorf("plan ext4: size %d, free %d bytes, free %d inodes: each must be at least 0 and below %s and 2^32",
+			o.Size, o.Free, o.FreeInodes, units.FormatBytes(maxBlocks*blockSize))
+	case !validTime(tree.Time{Sec: o.Epoch}):
+		return fmt.Errorf("plan ext4: epoch %d is none of ext4's times, %d to %d", o.Epoch, minTime, maxTime)
+	}
+	return nil
+}
+
+// A SizeError is a file system that may not fit. Need is how many bytes are always enough.
+type SizeError struct{ Size, Need int64 }
+
+// Error implements error.
+func (e *SizeError) Error() string {
+	return fmt.Sprintf("plan ext4: %s (%d bytes) may not hold the tree, %s (%d bytes) always do",
+		units.FormatBytes(e.Size), e.Size, units.FormatBytes(e.Need), e.Need)
+}

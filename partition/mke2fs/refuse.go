@@ -1,0 +1,142 @@
+package mke2fs
+
+import (
+	"fmt"
+	"strings"
+
+	"imprint/internal/tree"
+	"imprint/internal/units"
+)
+
+// Times that an inode of 256 bytes can hold, in seconds since 1970: 32 bits with sign and two bits above (kernel,
+// Documentation/filesystems/ext4/inodes.rst, "Inode Timestamps").
+const (
+	minTime = -1 << 31
+	maxTime = 1<<34 - 1<<31 - 1
+)
+
+func validTime(t tree.Time) bool { return t.Sec >= minTime && t.Sec <= maxTime && t.Nsec < 1e9 }
+
+// maxSubdirs is where a directory's link count ends; debugfs counts beyond it without a word.
+const maxSubdirs = maxLinks - 2
+
+// checkNode says why an inode or a name cannot be made.
+func checkNode(path string, n *tree.Node) error {
+	if err := sayable("name", n.Name); err != nil {
+		return err
+	}
+	if n.Kind() == tree.Link {
+		return nil
+	}
+	if path == "/"+lostFound && n.Kind() != tree.Dir {
+		return fmt.Errorf("is a %v; mke2fs makes a directory there", n.Kind())
+	}
+	if !validTime(n.Attr.Mtime) {
+		return fmt.Errorf("time %d.%09d is none of ext4's, %d to %d seconds", n.Attr.Mtime.Sec, n.Attr.Mtime.Nsec, minTime, maxTime)
+	}
+	if err := checkXattrs(n.Attr.Xattrs); err != nil {
+		return err
+	}
+	return checkBody(n)
+}
+
+func checkBody(n *tree.Node) error {
+	switch n.Kind() {
+	case tree.File:
+		if n.Size() >= maxBlocks*blockSize {
+			return fmt.Errorf("%d bytes, below %d are possible", n.Size(), maxBlocks*blockSize)
+		}
+	case tree.Symlink:
+		if l := len(n.Target()); l == 0 || l > maxSymlink {
+			return fmt.Errorf("link target of %d bytes, 1 to %d are possible", l, maxSymlink)
+		}
+		return sayable("link target", n.Target())
+	case tree.Dir:
+		return checkSubdirs(n)
+	case tree.CharDevice, tree.BlockDevice:
+		if d := n.Device(); d.Major > 0xfff || d.Minor > 0xfffff {
+			return fmt.Errorf("device %d:%d, up to 4095:1048575 are possible", d.Major, d.Minor)
+		}
+	}
+	return nil
+}
+
+func checkSubdirs(dir *tree.Node) error {
+	subdirs := 0
+	for _, c := range dir.Children() {
+		if c.Kind() == tree.Dir {
+			subdirs++
+		}
+	}
+	if subdirs > maxSubdirs {
+		return fmt.Errorf("%d directories in one, %d are possible with debugfs", subdirs, maxSubdirs)
+	}
+	return nil
+}
+
+// sayable says why a word cannot stand in a debugfs script, which is read line by line up to a carriage return, a newline or NUL, each
+// of at most 8191 bytes (debugfs.c, source_file). Everything else can be quoted.
+func sayable(what, word string) error {
+	if i := strings.IndexAny(word, "\n\r\x00"); i >= 0 {
+		return fmt.Errorf("%s holds %q, which no debugfs script can say", what, word[i])
+	}
+	if l := len(quote(word)); l > maxWord {
+		return fmt.Errorf("%s takes %d bytes in a debugfs script, %d are possible", what, l, maxWord)
+	}
+	return nil
+}
+
+// maxWord leaves room in a line for a command and a name of 255 quotation marks.
+const maxWord = 8191 - 600
+
+// xattrPrefixes are the name spaces of extended attributes that ext4 numbers, as libext2fs knows them (ext_attr.c, ea_names). The whole
+// name stands in the number where it ends without a dot.
+var xattrPrefixes = []string{"user.", "trusted.", "security.", "system.posix_acl_access", "system.posix_acl_default", "system."}
+
+const (
+	xattrHeader    = 16                       // bytes of an entry before its name
+	xattrInInode   = inodeSize - 128 - 32 - 8 // bytes for them behind the inode's fields
+	xattrInBlock   = blockSize - 32 - 4       // bytes for them in the one block that an inode may have
+	xattrValueName = "extended attribute "    // what messages call them
+)
+
+func checkXattrs(list []tree.Xattr) error {
+	for _, x := range list {
+		if err := sayable(xattrValueName+"name", x.Name); err != nil {
+			return err
+		}
+		if name, ok := xattrName(x.Name); !ok || len(name) > 255 {
+			return fmt.Errorf("%s%q is in none of ext4's name spaces", xattrValueName, x.Name)
+		}
+	}
+	if size := xattrSize(list); size > xattrInBlock {
+		return fmt.Errorf("extended attributes of %d bytes, %d are possible", size, xattrInBlock)
+	}
+	return nil
+}
+
+// xattrName is a name without its name space.
+func xattrName(name string) (string, bool) {
+	for _, prefix := range xattrPrefixes {
+		if rest, ok := strings.CutPrefix(name, prefix); ok && (rest != "") == strings.HasSuffix(prefix, ".") {
+			return rest, true
+		}
+	}
+	return "", false
+}
+
+func xattrSize(list []tree.Xattr) int64 {
+	size := int64(0)
+	for _, x := range list {
+		name, _ := xattrName(x.Name)
+		size += xattrHeader + units.Align(int64(len(name)), 4) + units.Align(int64(len(x.Value)), 4)
+	}
+	return size
+}
+
+func xattrBlocks(list []tree.Xattr) int64 {
+	if xattrSize(list) > xattrInInode {
+		return 1
+	}
+	return 0
+}

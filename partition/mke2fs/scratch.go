@@ -1,0 +1,143 @@
+package mke2fs
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"imprint/internal/tree"
+)
+
+// A scratch is a directory for what the tools must have as files. Its contents are cleared after every batch.
+type scratch struct {
+	dir    string
+	files  []string
+	bytes  int64 // of contents, holes left out
+	buffer []byte
+}
+
+func newScratch(dir string) (*scratch, error) {
+	dir, err := os.MkdirTemp(dir, ".mke2fs-*")
+	if err != nil {
+		return nil, err
+	}
+	if dir, err = filepath.Abs(dir); err != nil {
+		return nil, err
+	}
+	return &scratch{dir: dir}, nil
+}
+
+func (s *scratch) remove() error { return os.RemoveAll(s.dir) }
+
+// clear removes the files of a batch.
+func (s *scratch) clear() error {
+	for _, f := range s.files {
+		if err := os.Remove(f); err != nil {
+			return err
+		}
+	}
+	s.files, s.bytes = s.files[:0], 0
+	return nil
+}
+
+func (s *scratch) name() string {
+	s.files = append(s.files, filepath.Join(s.dir, strconv.Itoa(len(s.files))))
+	return s.files[len(s.files)-1]
+}
+
+// A hostFile is a blob that is the whole of a file of the host.
+type hostFile interface{ HostPath() string }
+
+// source gives a path where debugfs can read a blob: that of the host's file, or of a scratch file with the content.
+func (s *scratch) source(b tree.Blob) (string, error) {
+	if f, ok := b.(hostFile); ok {
+		return s.host(f.HostPath(), b.Size())
+	}
+	return s.copy(b)
+}
+
+// host checks a file of the host. A script that cannot say its path gets a link to it.
+func (s *scratch) host(path string, size int64) (string, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return "", err
+	}
+	if !info.Mode().IsRegular() || info.Size() != size {
+		return "", fmt.Errorf("%s is a %v of %d bytes, had been a file of %d", path, info.Mode().Type(), info.Size(), size)
+	}
+	if path, err = filepath.Abs(path); err != nil {
+		return "", err
+	}
+	if sayable("path", path) == nil {
+		return path, nil
+	}
+	link := s.name()
+	return link, os.Symlink(path, link)
+}
+
+// text makes a scratch file of bytes in memory.
+func (s *scratch) text(content []byte) (string, error) {
+	name := s.name()
+	s.bytes += int64(len(content))
+	return name, os.WriteFile(name, content, 0o600)
+}
+
+// copy makes a scratch file of a blob, with its holes.
+func (s *scratch) copy(b tree.Blob) (name string, err error) {
+	r, err := b.Open()
+	if err != nil {
+		return "", err
+	}
+	defer r.Close()
+	name = s.name()
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	if err := f.Truncate(b.Size()); err != nil {
+		return "", err
+	}
+	for _, part := range tree.DataOf(b) {
+		if err := s.copyRange(f, r, part); err != nil {
+			return "", err
+		}
+	}
+	return name, checkEnd(r, b.Size())
+}
+
+// copyRange copies a part of a blob to the same place of a file.
+func (s *scratch) copyRange(to io.WriterAt, from io.ReaderAt, part tree.Range) error {
+	if s.buffer == nil {
+		s.buffer = make([]byte, 1<<20)
+	}
+	n, err := io.CopyBuffer(struct{ io.Writer }{io.NewOffsetWriter(to, part.Off)},
+		io.NewSectionReader(from, part.Off, part.Len), s.buffer)
+	s.bytes += n
+	if err == nil && n < part.Len {
+		return fmt.Errorf("content ends at byte %d of %d: %v", part.Off+n, part.Off+part.Len, io.ErrUnexpectedEOF)
+	}
+	return err
+}
+
+// checkEnd refuses content that has grown.
+func checkEnd(r io.ReaderAt, size int64) error {
+	if n, _ := r.ReadAt(make([]byte, 1), size); n > 0 {
+		return fmt.Errorf("content is longer than its %d bytes", size)
+	}
+	return nil
+}
+
+// imageName is a path of the disk file that holds no question mark, behind which libext2fs looks for options.
+func (s *scratch) imageName(file string) (string, error) {
+	file, err := filepath.Abs(file)
+	if err != nil || !strings.Contains(file, "?") {
+		return file, err
+	}
+	link := filepath.Join(s.dir, "disk")
+	return link, os.Symlink(file, link)
+}
