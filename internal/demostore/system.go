@@ -52,6 +52,28 @@ func (s *Store) AddSystem(p Parts) (Item, error) {
 	})
 }
 
+// Write writes the parts of a system into a new directory, for whoever makes it a store item in another way: busybox, linux and initrd as
+// AddSystem's items have them, and guest with the scripts partuuid and system-init, in which @busybox@ stands for busybox's store path.
+func (p Parts) Write(dir string) error {
+	guest := filepath.Join(dir, "guest")
+	if err := os.MkdirAll(guest, 0o755); err != nil {
+		return err
+	}
+	if err := writeBusybox(filepath.Join(dir, "busybox"), p.Busybox); err != nil {
+		return err
+	}
+	if err := writeKernel(filepath.Join(dir, "linux"), p.Kernel); err != nil {
+		return err
+	}
+	if err := writeInitrd(filepath.Join(dir, "initrd"), p); err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(guest, "partuuid"), partuuid, 0o644); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(guest, "system-init"), []byte(systemInit), 0o644)
+}
+
 func writeBusybox(path, program string) error {
 	bin := filepath.Join(path, "bin")
 	if err := os.MkdirAll(bin, 0o755); err != nil {

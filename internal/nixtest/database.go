@@ -1,0 +1,104 @@
+package nixtest
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"imprint/internal/hosttest"
+)
+
+// rows are all that a database says of the items, each query with its rows in a fixed order.
+var rows = []struct{ what, query string }{
+	{"items", `select path, hash, narSize, deriver from ValidPaths`},
+	{"references", `select a.path, b.path from Refs join ValidPaths a on a.id = referrer join ValidPaths b on b.id = reference`},
+	{"outputs", `select a.path, o.id, o.path from DerivationOutputs o join ValidPaths a on a.id = drv`},
+}
+
+// signed are what a registration file does not carry.
+const signed = `select path, sigs, ca from ValidPaths`
+
+// database looks at the database before any Nix has touched it.
+func (j judge) database() {
+	j.Helper()
+	db := j.state("db/db.sqlite")
+	if schema, err := os.ReadFile(j.state("db/schema")); err != nil || string(schema) != "10" {
+		j.Errorf("db/schema is %q, %v", schema, err)
+	}
+	for _, suffix := range []string{"-wal", "-shm", "-journal"} {
+		if _, err := os.Stat(db + suffix); err == nil {
+			j.Errorf("db.sqlite%s is left over", suffix)
+		}
+	}
+	if got := j.sqlite(db, "pragma integrity_check; pragma foreign_key_check"); got != "ok\n" {
+		j.Errorf("SQLite finds %s", got)
+	}
+	j.equal("registered", j.valid(), j.closure)
+	j.equal("in the store", j.stored(), j.closure)
+	j.schema(db)
+	j.sameRows(db)
+	if odd := j.sqlite(db, "select * from ValidPaths where ultimate is not null or registrationTime <> "+strconv.FormatInt(j.Epoch, 10)+" limit 3"); odd != "" {
+		j.Errorf("ultimate, or registered at another time than %d: %s", j.Epoch, odd)
+	}
+}
+
+// schema compares the statements that made the database with those of a store that Nix makes anew.
+func (j judge) schema(db string) {
+	j.Helper()
+	fresh := newNix(j, tempDir(j))
+	fresh.must(j, "nix-store", "--init")
+	const statements = "select sql from sqlite_master where sql is not null order by type, name"
+	got, want := plainSQL(j.sqlite(db, statements)), plainSQL(j.sqlite(filepath.Join(fresh.root, "nix/var/nix/db/db.sqlite"), statements))
+	if got != want {
+		j.Errorf("schema:\n%s\nNix makes:\n%s", got, want)
+	}
+}
+
+var (
+	comment     = regexp.MustCompile(`--[^\n]*`)
+	space       = regexp.MustCompile(`\s+`)
+	punctuation = regexp.MustCompile(` ?([(),;]) ?`)
+)
+
+// plainSQL is SQL without comments, cases and spaces that mean nothing.
+func plainSQL(sql string) string {
+	sql = space.ReplaceAllString(comment.ReplaceAllString(strings.ToLower(sql), ""), " ")
+	return punctuation.ReplaceAllString(sql, "$1")
+}
+
+// sameRows compares the rows with those of the source, as far as they belong to the closure.
+func (j judge) sameRows(db string) {
+	j.Helper()
+	queries := rows
+	if !j.Unsigned {
+		queries = append(queries[:len(queries):len(queries)], struct{ what, query string }{"signatures", signed})
+	}
+	source := filepath.Join(j.source.Root, "nix/var/nix/db/db.sqlite")
+	in := make(map[string]bool, len(j.closure))
+	for _, p := range j.closure {
+		in["'"+p+"'"] = true
+	}
+	for _, q := range queries {
+		var want []string
+		for _, row := range j.quoted(source, q.query) {
+			if path, _, _ := strings.Cut(row, ","); in[path] {
+				want = append(want, row)
+			}
+		}
+		j.equal(q.what, j.quoted(db, q.query), want)
+	}
+}
+
+// sqlite asks a database.
+func (j judge) sqlite(db, query string, flags ...string) string {
+	j.Helper()
+	return hosttest.Run(j, "sqlite3", append(append([]string{"-readonly"}, flags...), db, query)...)
+}
+
+// quoted asks for rows in SQLite's quoted form, in which NULL is not an empty text.
+func (j judge) quoted(db, query string) []string {
+	j.Helper()
+	return lines(j.sqlite(db, query+" order by 1, 2", "-quote"))
+}

@@ -1,0 +1,95 @@
+package nixtest
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"imprint/internal/hosttest"
+)
+
+// A Region is a part of an image, in bytes.
+type Region struct{ Offset, Length int64 }
+
+// Partition finds the partition of that name as sfdisk sees it.
+func Partition(t testing.TB, image, name string) Region {
+	t.Helper()
+	var disk struct {
+		PartitionTable struct {
+			SectorSize int64
+			Partitions []struct {
+				Name        string
+				Start, Size int64 // sectors
+			}
+		}
+	}
+	table := hosttest.Run(t, "sfdisk", "--json", image)
+	if err := json.Unmarshal([]byte(table), &disk); err != nil {
+		t.Fatalf("sfdisk --json %s: %v\n%s", image, err, table)
+	}
+	for _, p := range disk.PartitionTable.Partitions {
+		if p.Name == name {
+			return Region{p.Start * disk.PartitionTable.SectorSize, p.Size * disk.PartitionTable.SectorSize}
+		}
+	}
+	t.Fatalf("%s has no partition %q:\n%s", image, name, table)
+	return Region{}
+}
+
+// A Tree is a file system as the host sees it, on a copy of its own.
+type Tree struct {
+	Root    string
+	Mounted bool // by the kernel; owners are there too. Else debugfs has written out what it could
+}
+
+// Extract checks the ext4 file system in a region of an image and lays out its tree to be read and written: root mounts a copy, with
+// 64 MiB more room, and others have debugfs write it out.
+func Extract(t testing.TB, image string, r Region) Tree {
+	t.Helper()
+	dir := tempDir(t)
+	copied := filepath.Join(dir, "root.ext4")
+	hosttest.Run(t, "dd", "if="+image, "of="+copied, "bs=1M", "iflag=skip_bytes,count_bytes", "conv=sparse", "status=none",
+		fmt.Sprint("skip=", r.Offset), fmt.Sprint("count=", r.Length))
+	if err := os.Truncate(copied, r.Length); err != nil {
+		t.Fatal(err)
+	}
+	CheckExt4(t, copied)
+	root := filepath.Join(dir, "tree")
+	if err := os.Mkdir(root, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if os.Getuid() == 0 && mount(t, copied, root, r.Length) {
+		return Tree{root, true}
+	}
+	hosttest.Run(t, "debugfs", "-R", "rdump / "+root, copied)
+	return Tree{root, false}
+}
+
+// CheckExt4 has e2fsck look at a file system. Its words count as well as its status: some damage is only told.
+func CheckExt4(t testing.TB, file string) {
+	t.Helper()
+	out := hosttest.Run(t, "e2fsck", "-fn", file)
+	if strings.Contains(out, "Fix?") || strings.Contains(out, "WARNING") {
+		t.Fatalf("e2fsck -fn %s:\n%s", file, out)
+	}
+}
+
+// mount grows the file system, so that Nix has room for its logs, and mounts it; not where the kernel does not let it.
+func mount(t testing.TB, file, dir string, size int64) bool {
+	t.Helper()
+	if err := os.Truncate(file, size+64<<20); err != nil {
+		t.Fatal(err)
+	}
+	hosttest.Run(t, "e2fsck", "-fp", file)
+	hosttest.Run(t, "resize2fs", file)
+	if out, err := exec.Command("mount", "-o", "loop", file, dir).CombinedOutput(); err != nil {
+		t.Logf("mount %s: %v: %s", file, err, out)
+		return false
+	}
+	t.Cleanup(func() { hosttest.Run(t, "umount", dir) })
+	return true
+}
