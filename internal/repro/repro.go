@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"fmt"
 
 	"github.com/google/uuid"
 )
@@ -42,3 +43,11 @@ const (
 	DefaultEpoch int64 = 1         // of everything else, when nobody says otherwise
 	FATEpoch     int64 = 315532800 // 1980-01-01, the first day that FAT can tell
 )
+
+// ParseUUID reads a UUID in the form of 8-4-4-4-12 hexadecimal digits.
+func ParseUUID(text string) (UUID, error) {
+	if len(text) != 36 {
+		return UUID{}, fmt.Errorf("UUID %q has %d characters, 36 are wanted", text, len(text))
+	}
+	return uuid.Parse(text)
+}

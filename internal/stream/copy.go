@@ -69,10 +69,14 @@ func (c *copying) take(p []byte, at int64) error {
 			return err
 		}
 	}
+	return c.further(at, c.at, func(from, to, off int64) error { return c.w.disk.write(p[from-at:to-at], off) })
+}
+
+// further calls do for the parts of [from, to) of the blob that have a further place, with their offsets in the disk.
+func (c *copying) further(from, to int64, do func(from, to, off int64) error) error {
 	for _, e := range c.more {
-		from, to := max(at, e.At), min(c.at, e.At+e.Len)
-		if from < to {
-			if err := c.w.disk.write(p[from-at:to-at], e.Off+from-e.At); err != nil {
+		if lo, hi := max(from, e.At), min(to, e.At+e.Len); lo < hi {
+			if err := do(lo, hi, e.Off+lo-e.At); err != nil {
 				return err
 			}
 		}
@@ -105,8 +109,12 @@ func (c *copying) pass(to int64) error {
 	return nil
 }
 
-// zeros feeds a hole of n bytes to the hash.
+// zeros feeds a hole of n bytes to the hash. Where it has a further place, the disk is zero already.
 func (c *copying) zeros(n int64) error {
+	err := c.further(c.at, c.at+n, func(from, to, off int64) error { return c.w.disk.written(off, to-from) })
+	if err != nil {
+		return err
+	}
 	c.at += n
 	for n > 0 && c.hash != nil {
 		k := min(n, int64(len(zeroes)))

@@ -78,12 +78,10 @@ func (p *Pieces) done(piece, bytes int64, file io.ReaderAt) error {
 	return nil
 }
 
-func (p *Pieces) doneRange(off, n int64, file io.ReaderAt) error {
+// Made counts a range that the file holds now, whoever wrote it.
+func (p *Pieces) Made(off, n int64, file io.ReaderAt) error {
 	return p.each(off, n, func(piece, n int64) error { return p.done(piece, n, file) })
 }
-
-// Made counts a range that another program wrote.
-func (p *Pieces) Made(off, n int64, file io.ReaderAt) error { return p.doneRange(off, n, file) }
 
 // A Digest is a SHA-256 over the SHA-256s of pieces.
 type Digest [sha256.Size]byte

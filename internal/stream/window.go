@@ -112,9 +112,14 @@ func (d *Disk) write(p []byte, off int64) error {
 	if _, err := d.File.WriteAt(p, off); err != nil {
 		return err
 	}
-	d.Bytes.Add(int64(len(p)))
+	return d.written(off, int64(len(p)))
+}
+
+// written counts bytes that the file holds now.
+func (d *Disk) written(off, n int64) error {
+	d.Bytes.Add(n)
 	if d.Digest == nil {
 		return nil
 	}
-	return d.Digest.doneRange(off, int64(len(p)), d.File)
+	return d.Digest.Made(off, n, d.File)
 }

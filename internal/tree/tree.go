@@ -56,19 +56,21 @@ func (t *Tree) Find(path string) *Node {
 		if name == "" {
 			continue
 		}
-		if n = child(n, name); n == nil {
+		if n = n.Child(name); n == nil {
 			return nil
 		}
 	}
 	return n
 }
 
-func child(dir *Node, name string) *Node {
-	i, ok := slices.BinarySearchFunc(dir.Children(), name, func(n *Node, s string) int { return cmp.Compare(n.Name, s) })
+// Child gives the node of that name in a directory whose children are sorted, or nil.
+func (n *Node) Child(name string) *Node {
+	kids := n.Children()
+	i, ok := slices.BinarySearchFunc(kids, name, func(n *Node, s string) int { return cmp.Compare(n.Name, s) })
 	if !ok {
 		return nil
 	}
-	return dir.Children()[i]
+	return kids[i]
 }
 
 // CheckName refuses what cannot be the name of a file in any Linux directory.
@@ -91,6 +93,11 @@ func seal(root *Node) (*Tree, error) {
 	t := &Tree{}
 	if err := t.seal("/", root); err != nil {
 		return nil, err
+	}
+	for _, n := range t.nodes {
+		if first := n.Inode(); int(first.id) >= len(t.nodes) || t.nodes[first.id] != first {
+			return nil, fmt.Errorf("%q is a hard link to a %v that is not in the tree", n.Name, first.kind)
+		}
 	}
 	return t, nil
 }

@@ -1,0 +1,261 @@
+package stream
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"imprint/internal/tree"
+
+	"pgregory.net/rapid"
+)
+
+// noise is a blob of bytes that look random, sparse where a page is all zero.
+type noise struct {
+	size  int64
+	seed  byte
+	data  []tree.Range
+	grown int64 // bytes that can be read behind size
+}
+
+func (n *noise) Size() int64                { return n.size }
+func (n *noise) Open() (tree.Reader, error) { return n, nil }
+func (n *noise) Close() error               { return nil }
+func (n *noise) HostPath() string           { return "/host/noise" }
+
+func (n *noise) Data() []tree.Range {
+	if n.data == nil {
+		return []tree.Range{{Off: 0, Len: n.size}}
+	}
+	return n.data
+}
+
+func (n *noise) ReadAt(p []byte, off int64) (int, error) {
+	k := max(0, min(int64(len(p)), n.size+n.grown-off))
+	for i := range p[:k] {
+		p[i] = n.at(off + int64(i))
+	}
+	if k < int64(len(p)) {
+		return int(k), io.EOF
+	}
+	return int(k), nil
+}
+
+func (n *noise) at(off int64) byte {
+	for _, d := range n.Data() {
+		if d.Off <= off && off < d.Off+d.Len {
+			return byte(off*7) ^ byte(off>>8) ^ n.seed | 1
+		}
+	}
+	return 0
+}
+
+func (n *noise) bytes() []byte {
+	p := make([]byte, n.size)
+	n.ReadAt(p, 0)
+	return p
+}
+
+func disk(t testing.TB, size int64) *Disk {
+	f, err := os.Create(filepath.Join(t.TempDir(), "disk"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	if err := f.Truncate(size); err != nil {
+		t.Fatal(err)
+	}
+	return &Disk{File: f, Size: size, Digest: NewPieces(size)}
+}
+
+// digestOf computes an image digest in the plainest way.
+func digestOf(content []byte) Digest {
+	h := sha256.New()
+	for p := range slices.Chunk(content, PieceSize) {
+		sum := sha256.Sum256(p)
+		h.Write(sum[:])
+	}
+	return Digest(h.Sum(nil))
+}
+
+// Blobs of all sizes at places in any order, some twice and some in parts, come out right, and so do all hashes.
+func TestCopy(t *testing.T) {
+	const block = 4096
+	rapid.Check(t, func(t *rapid.T) {
+		type work struct {
+			blob        *noise
+			first, more []Place
+			sum         []byte
+		}
+		var works []*work
+		end := int64(0)
+		place := func(b *noise, off, n int64) Place {
+			end = (end + block - 1) / block * block
+			p := Place{Off: end, Len: n, Blob: b, At: off}
+			end += n + block*rapid.Int64Range(0, 300).Draw(t, "gap")*rapid.Int64Range(0, 1).Draw(t, "apart")
+			return p
+		}
+		for i := range rapid.IntRange(1, 12).Draw(t, "blobs") {
+			b := &noise{size: rapid.OneOf(rapid.Int64Range(0, 9000), rapid.Int64Range(0, 6<<20)).Draw(t, "size"), seed: byte(i)}
+			w := &work{blob: b}
+			if b.size > 3*block && rapid.Bool().Draw(t, "sparse") {
+				b.data = []tree.Range{{Off: block, Len: block}, {Off: 2 * block, Len: b.size - 2*block}}
+			}
+			for _, d := range tree.DataOf(b) {
+				cut := min(d.Len, block*rapid.Int64Range(0, 3).Draw(t, "cut"))
+				if cut > 0 && cut < d.Len {
+					w.first = append(w.first, place(b, d.Off, cut))
+					d = tree.Range{Off: d.Off + cut, Len: d.Len - cut}
+				}
+				w.first = append(w.first, place(b, d.Off, d.Len))
+			}
+			if rapid.Bool().Draw(t, "twice") && b.size > 0 {
+				w.more = append(w.more, place(b, 0, b.size))
+			}
+			works = append(works, w)
+		}
+		d := diskFor(t, end+rapid.Int64Range(0, 5<<20).Draw(t, "tail"))
+		defer d.File.Close()
+		want := make([]byte, d.Size)
+		var jobs []Job
+		for _, w := range works {
+			for _, p := range append(slices.Clone(w.first), w.more...) {
+				copy(want[p.Off:], w.blob.bytes()[p.At:p.At+p.Len])
+				d.Digest.Expect(p.Off, p.Len)
+			}
+			jobs = append(jobs, Job{Cost: w.blob.size, Run: func(_ context.Context, k *Worker) error {
+				h := sha256.New()
+				err := k.Copy(w.blob, w.first, w.more, block, h)
+				w.sum = h.Sum(nil)
+				return err
+			}})
+		}
+		if err := d.Run(context.Background(), jobs); err != nil {
+			t.Fatal(err)
+		}
+		got := make([]byte, d.Size)
+		if _, err := d.File.ReadAt(got, 0); err != nil && err != io.EOF {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(got, want) {
+			t.Fatal("the disk has other bytes than the places say")
+		}
+		if d.Digest.Sum(0, d.Size) != digestOf(want) {
+			t.Fatal("the digest is not that of the disk")
+		}
+		for i, w := range works {
+			if sum := sha256.Sum256(w.blob.bytes()); !bytes.Equal(sum[:], w.sum) {
+				t.Fatalf("blob %d was hashed wrongly", i)
+			}
+		}
+	})
+}
+
+func diskFor(t *rapid.T, size int64) *Disk {
+	f, err := os.CreateTemp("", "stream")
+	if err != nil {
+		t.Fatal(err)
+	}
+	os.Remove(f.Name())
+	if err := f.Truncate(size); err != nil {
+		t.Fatal(err)
+	}
+	return &Disk{File: f, Size: size, Digest: NewPieces(size)}
+}
+
+// A source that is not as long as it was is an error that names it, wherever its end lies in a window.
+func TestChangedSource(t *testing.T) {
+	for _, size := range []int64{0, 1, 4096, PieceSize - 1, PieceSize, PieceSize + 1, 2 * PieceSize} {
+		for _, change := range []int64{-1, 1} {
+			if size+change < 0 {
+				continue
+			}
+			b := &noise{size: size}
+			place := Place{Len: size, Blob: b}
+			d := disk(t, 4*PieceSize)
+			d.Digest = nil
+			err := d.Run(context.Background(), []Job{{Run: func(_ context.Context, w *Worker) error {
+				b.grown = change
+				return w.Copy(b, []Place{place}, nil, 4096, io.Discard)
+			}}})
+			if !errors.Is(err, ErrChanged) || !bytes.Contains([]byte(err.Error()), []byte("/host/noise")) {
+				t.Errorf("size %d, changed by %d: %v", size, change, err)
+			}
+		}
+	}
+}
+
+// The first error ends the run, and jobs behind it do not start.
+func TestErrorEndsTheRun(t *testing.T) {
+	d := disk(t, PieceSize)
+	wrong := errors.New("wrong")
+	ran := 0
+	jobs := []Job{{Cost: 100, Run: func(context.Context, *Worker) error { return wrong }}}
+	for range 1000 {
+		jobs = append(jobs, Job{Run: func(ctx context.Context, _ *Worker) error {
+			<-ctx.Done()
+			ran++
+			return ctx.Err()
+		}})
+	}
+	if err := d.Run(context.Background(), jobs); !errors.Is(err, wrong) {
+		t.Errorf("the run ended with %v", err)
+	}
+	if ran > Most {
+		t.Errorf("%d jobs ran after the error", ran)
+	}
+}
+
+func TestCancel(t *testing.T) {
+	d := disk(t, 1<<30)
+	ctx, cancel := context.WithCancel(context.Background())
+	b := &noise{size: 1 << 30}
+	err := d.Run(ctx, []Job{{Run: func(_ context.Context, w *Worker) error {
+		cancel()
+		return w.Copy(b, []Place{{Len: b.size, Blob: b}}, nil, 4096, nil)
+	}}})
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("the run ended with %v", err)
+	}
+	if n := d.Bytes.Load(); n > 64<<20 {
+		t.Errorf("%d bytes were written after the end", n)
+	}
+}
+
+// A disk that nothing is written to has the digest of zeros, known without reading.
+func TestDigestOfHoles(t *testing.T) {
+	for _, size := range []int64{0, 1, PieceSize, PieceSize + 1, 5*PieceSize - 7} {
+		if got := NewPieces(size).Sum(0, size); got != digestOf(make([]byte, size)) {
+			t.Errorf("%d bytes: %v", size, got)
+		}
+	}
+}
+
+func TestMadeByOthers(t *testing.T) {
+	d := disk(t, 3*PieceSize)
+	content := (&noise{size: PieceSize + 5000}).bytes()
+	d.Digest.Expect(1<<20, int64(len(content)))
+	if _, err := d.File.WriteAt(content, 1<<20); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Digest.Made(1<<20, int64(len(content)), d.File); err != nil {
+		t.Fatal(err)
+	}
+	want := make([]byte, d.Size)
+	copy(want[1<<20:], content)
+	if d.Digest.Sum(0, d.Size) != digestOf(want) {
+		t.Error("the digest is not that of the disk")
+	}
+}
+
+func ExampleDigest() {
+	fmt.Println(NewPieces(0).Sum(0, 0))
+	// Output: sha256-4MiB:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855
+}

@@ -1,0 +1,95 @@
+package partition
+
+import (
+	"errors"
+	"fmt"
+	"iter"
+	"math"
+
+	"imprint/internal/extent"
+	"imprint/internal/tree"
+	"imprint/partition/fat"
+	"imprint/partition/mke2fs"
+)
+
+// New plans a partition. A size that is too small is a *DoesNotFit; what a file system cannot carry is an error that names the path.
+func New(s Spec) (Maker, error) {
+	switch {
+	case s.Filesystem == "none":
+		return newRaw(s)
+	case s.Filesystem == "fat":
+		return newFAT(s)
+	case s.Filesystem == "ext4" && s.Engine == "mke2fs":
+		return newMke2fs(s)
+	}
+	return nil, fmt.Errorf("no engine %q makes the file system %q", s.Engine, s.Filesystem)
+}
+
+// fatMaker is a FAT volume in our terms.
+type fatMaker struct{ *fat.Plan }
+
+func newFAT(s Spec) (Maker, error) {
+	o := fat.Options{
+		Size: s.Size, Free: s.Free, SectorSize: s.SectorSize, Label: s.Label, Serial: s.Serial, Epoch: s.Epoch,
+		HiddenSectors: hidden(s),
+	}
+	p, err := fat.New(s.Tree, o)
+	if err == nil && p.Size() < s.MinSize {
+		o.Size = s.MinSize
+		p, err = fat.New(s.Tree, o)
+	}
+	var small *fat.SizeError
+	if errors.As(err, &small) {
+		return nil, &DoesNotFit{Needed: small.Need, Given: small.Given}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return fatMaker{p}, nil
+}
+
+// hidden is the field of the boot sector that says where the volume begins; beyond its 32 bits it is 0, as for an unknown place.
+func hidden(s Spec) uint32 {
+	if n := s.Offset / s.SectorSize; n <= math.MaxUint32 {
+		return uint32(n)
+	}
+	return 0
+}
+
+func (m fatMaker) Place(list []extent.Extent, file *tree.Node) []extent.Extent {
+	return m.Plan.Place(list, file)
+}
+func (m fatMaker) BlockSize() int64 { return m.ClusterSize() }
+
+// Stats implements Describer.
+func (m fatMaker) Stats() Stats {
+	return Stats{Exact: true, BlockSize: m.ClusterSize(), FreeBytes: m.FreeClusters() * m.ClusterSize(), FATBits: m.Bits()}
+}
+
+// hostExt4 is an ext4 file system that the host's tools make, in our terms.
+type hostExt4 struct{ *mke2fs.Plan }
+
+func newMke2fs(s Spec) (Maker, error) {
+	o := mke2fs.Options{
+		Size: s.Size, Free: s.Free, FreeInodes: s.Free / InodeRatio, Label: s.Label, UUID: s.UUID, HashSeed: s.HashSeed, Epoch: s.Epoch,
+	}
+	p, err := mke2fs.New(s.Tree, o)
+	if err == nil && p.Size() < s.MinSize {
+		o.Size = s.MinSize
+		p, err = mke2fs.New(s.Tree, o)
+	}
+	var small *mke2fs.SizeError
+	if errors.As(err, &small) {
+		return nil, &DoesNotFit{Needed: small.Need, Given: small.Size}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return hostExt4{p}, nil
+}
+
+// Extents implements extent.Source: nothing is known before the tools have run.
+func (hostExt4) Extents(int64) iter.Seq[extent.Extent] { return extent.List(nil).Extents(0) }
+
+// Stats implements Describer.
+func (m hostExt4) Stats() Stats { return Stats{BlockSize: 4096, Inodes: m.Inodes()} }

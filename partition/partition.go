@@ -1,0 +1,146 @@
+// Package partition plans what goes into one partition: a file system over a tree, or raw content. Which program or package makes
+// it is decided here; where it lies on the disk is decided above.
+package partition
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"slices"
+
+	"imprint/internal/extent"
+	"imprint/internal/repro"
+	"imprint/internal/tree"
+	"imprint/internal/units"
+)
+
+// A Spec is a partition to be made, with nothing left open but the size.
+type Spec struct {
+	Name       string
+	Filesystem string // "ext4", "fat" or "none"
+	Engine     string // "native" or "mke2fs"
+	Label      string
+	UUID       repro.UUID // of the file system
+	Serial     uint32     // of a FAT volume, in place of a UUID
+	HashSeed   repro.UUID // of ext4's directory index
+	Epoch      int64      // seconds since 1970
+	SectorSize int64      // bytes
+	Offset     int64      // of the region in the disk, bytes
+	Size       int64      // bytes; 0 means what it needs, and at least MinSize
+	MinSize    int64      // bytes
+	Free       int64      // bytes that stay free in a partition of no fixed size
+	Tree       *tree.Tree
+	Content    tree.Blob // of a partition without a file system
+}
+
+// A Maker is a partition as it will be: how large, and what lies where in its region.
+type Maker interface {
+	extent.Source
+	Size() int64 // bytes
+}
+
+// A Placer is a Maker that knows where each file's content goes, so that it can be written in any order.
+type Placer interface {
+	Maker
+	// Place adds the extents of a File to list, in the order of the file.
+	Place(list []extent.Extent, file *tree.Node) []extent.Extent
+	// BlockSize is the unit in bytes that space is given out in.
+	BlockSize() int64
+}
+
+// A HostMade is a Maker whose region a host tool fills; its extents cannot be known before.
+type HostMade interface {
+	Maker
+	// Make fills the region that starts at offset of the file. The region reads as zeros before.
+	Make(ctx context.Context, file string, offset int64) error
+}
+
+// Stats is what a Maker says of itself for a user who asks for the plan.
+type Stats struct {
+	Exact      bool  // the size is what the content needs, not a bound
+	BlockSize  int64 // bytes; a FAT's cluster
+	Inodes     int64 // all, used and free; 0 for FAT
+	FreeInodes int64
+	FreeBytes  int64
+	Journal    int64 // bytes
+	FATBits    int   // 12, 16 or 32
+}
+
+// InodeRatio is how many bytes of declared free space come with one free inode.
+const InodeRatio = 16 * units.KiB
+
+// DoesNotFit is the error for a fixed size below what the content needs.
+type DoesNotFit struct {
+	Needed, Given int64  // bytes
+	Detail        string // what is short, when it is not bytes
+}
+
+// Error implements error.
+func (d *DoesNotFit) Error() string {
+	if d.Detail != "" {
+		return d.Detail
+	}
+	return fmt.Sprintf("%s (%d bytes) is smaller than its content, which needs %s (%d bytes)",
+		units.FormatBytes(d.Given), d.Given, units.FormatBytes(d.Needed), d.Needed)
+}
+
+// A Large is a path with the bytes it holds.
+type Large struct {
+	Path  string `json:"path"`
+	Bytes int64  `json:"bytes"`
+}
+
+// Largest gives the n largest things of a tree: files, or whole directories where cut says that they belong together.
+func Largest(t *tree.Tree, n int, cut func(path string) bool) []Large {
+	var all []Large
+	var walk func(path string, node *tree.Node, whole bool) int64
+	walk = func(path string, node *tree.Node, whole bool) int64 {
+		here := cut(path)
+		sum := node.Size()
+		for _, c := range node.Children() {
+			sum += walk(tree.Join(path, c.Name), c, whole || here)
+		}
+		if here || !whole && node.Kind() == tree.File {
+			all = append(all, Large{path, sum})
+		}
+		return sum
+	}
+	walk("/", t.Root(), false)
+	slices.SortStableFunc(all, func(a, b Large) int { return int(max(-1, min(1, b.Bytes-a.Bytes))) })
+	return all[:min(n, len(all))]
+}
+
+// raw is content without a file system.
+type raw struct {
+	content tree.Blob
+	size    int64
+}
+
+func newRaw(s Spec) (Maker, error) {
+	need := units.Align(s.Content.Size(), s.SectorSize)
+	if s.Size != 0 && s.Size < need {
+		return nil, &DoesNotFit{Needed: need, Given: s.Size}
+	}
+	return raw{s.Content, max(s.Size, need, s.MinSize)}, nil
+}
+
+func (r raw) Size() int64 { return r.size }
+
+func (r raw) Extents(from int64) iter.Seq[extent.Extent] {
+	var list extent.List
+	for _, d := range tree.DataOf(r.content) {
+		list = append(list, extent.Extent{Off: d.Off, Len: d.Len, Blob: r.content, At: d.Off})
+	}
+	return list.Extents(from)
+}
+
+// A Describer is a Maker that can say more of itself.
+type Describer interface{ Stats() Stats }
+
+// StatsOf asks a Maker for what it says of itself.
+func StatsOf(m Maker) Stats {
+	if d, ok := m.(Describer); ok {
+		return d.Stats()
+	}
+	return Stats{Exact: true}
+}
