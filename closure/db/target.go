@@ -31,7 +31,7 @@ func Write(items []Item, epoch int64) ([]byte, error) {
 }
 
 func fill(conn *sqlite3.Conn, items []Item, epoch int64) error {
-	if err := conn.Exec("pragma page_size=4096; pragma foreign_keys=on;" + schema + "begin"); err != nil {
+	if err := conn.Exec("pragma page_size=4096; pragma foreign_keys=off; pragma journal_mode=off;" + schema + "begin"); err != nil {
 		return err
 	}
 	w := &rowWriter{conn: conn, epoch: epoch, ids: make(map[string]int64, len(items))}

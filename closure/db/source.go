@@ -1,0 +1,119 @@
+package db
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// ErrNotFound is the error for a path that is not valid in the store.
+var ErrNotFound = errors.New("not a valid path")
+
+// A Source is the database of a store that may be in use. It is read only, without a lock, a new file or anything else that needs more
+// than permission to read, and with what is still in its write-ahead log. Its methods may be called from several goroutines at once.
+type Source struct {
+	path string
+	mu   sync.Mutex
+	view *view // nil after a change
+}
+
+// Open opens the database at that path. A database whose tables are not those of Nix's schema 10 is an error; so is a damaged one, when
+// that shows.
+func Open(ctx context.Context, path string) (*Source, error) {
+	s := &Source{path: path}
+	if err := s.read(ctx, func(*view) error { return nil }); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// Close ends the use of the source.
+func (s *Source) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.forget()
+	return nil
+}
+
+// Item gives the rows of a path, ErrNotFound if there are none.
+func (s *Source) Item(ctx context.Context, path string) (item *Item, err error) {
+	err = s.read(ctx, func(v *view) (err error) {
+		item, err = v.read(path)
+		return err
+	})
+	return item, err
+}
+
+// maxReads is how often a read is made again because others wrote to the database meanwhile. The pauses between, each twice as long as
+// the one before, add up to two seconds; a checkpoint takes a fraction of one.
+const maxReads = 11
+
+// read runs a query until nobody has disturbed it. The error that counts is that of an undisturbed query.
+func (s *Source) read(ctx context.Context, query func(*view) error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	pause := time.Millisecond
+	for range maxReads {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		err, undisturbed := s.try(ctx, query)
+		if !undisturbed || err != nil && !errors.Is(err, ErrNotFound) {
+			s.forget()
+		}
+		if undisturbed {
+			return s.explain(err)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(pause):
+			pause *= 2
+		}
+	}
+	return fmt.Errorf("read store database %s: others wrote to it during each of %d reads; try again when the store is less busy", s.path, maxReads)
+}
+
+// try runs a query once.
+func (s *Source) try(ctx context.Context, query func(*view) error) (err error, undisturbed bool) {
+	if s.view == nil {
+		snapshot, err := openSnapshot(s.path)
+		if err != nil {
+			return err, true
+		}
+		s.view = &view{snapshot: snapshot}
+		err = guard(s.view.open)
+		if err != nil {
+			return err, snapshot.unchanged()
+		}
+	}
+	s.view.conn.SetInterrupt(ctx)
+	err = guard(func() error { return query(s.view) })
+	return err, s.view.snapshot.unchanged()
+}
+
+// guard makes a panic an error. This SQLite is C translated to Go: what a malicious database might do to it stays within its own
+// memory, and ends as a panic there.
+func guard(query func() error) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("SQLite gave up on the database: %v", r)
+		}
+	}()
+	return query()
+}
+
+func (s *Source) explain(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("read store database %s: %w", s.path, err)
+}
+
+func (s *Source) forget() {
+	if s.view != nil {
+		guard(s.view.close)
+		s.view = nil
+	}
+}
