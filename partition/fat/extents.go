@@ -42,7 +42,7 @@ func (p *Plan) firstNode(from int64) int {
 // empty one has none.
 func (p *Plan) Place(dst []extent.Extent, n *tree.Node) []extent.Extent {
 	if n == p.tree.Root() && p.vol.bits != 32 {
-		return append(dst, p.fixed[3:]...)
+		return append(dst, p.fixed[3:]...) // behind boot sector and FATs
 	}
 	return p.place(dst, n)
 }

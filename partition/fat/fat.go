@@ -106,7 +106,7 @@ func (p *Plan) length(n *tree.Node) int64 {
 	return n.Inode().Size()
 }
 
-// owner is the node that has cluster c, which is a used one.
+// owner is the ID of the node that has cluster c, the number of nodes for a free one.
 func (p *Plan) owner(c uint32) int {
 	return sort.Search(p.tree.Len(), func(id int) bool { return p.start[id+1] > c })
 }

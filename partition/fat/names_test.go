@@ -27,6 +27,7 @@ func TestAliases(t *testing.T) {
 		{[]string{"loader.conf", "loader~1.con"}, []string{"LOADER~2.CON", "LOADER~1.CON"}},
 		{[]string{".hidden", "...x y", "a b", "a.b.c", "a+b", "noext.long"}, []string{"HIDDEN~1", "XY~1", "AB~1", "AB~1.C", "A_B~1", "NOEXT~1.LON"}},
 		{[]string{"日本語.txt", "😀", "ſ.\u212a", "k.\u212a"}, []string{"___~1.TXT", "_~1", "_~1._", "K~1._"}},
+		{[]string{"ſet", "set"}, []string{"_ET~1", "SET"}},
 		{[]string{"verylongname1", "verylongname2", "VERYLO~1"}, []string{"VERYLO~2", "VERYLO~3", "VERYLO~1"}},
 	} {
 		var got []string
