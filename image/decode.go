@@ -70,24 +70,24 @@ func (c *checker) scalar(key string, v any, into reflect.Value) {
 			return
 		}
 	case int64:
-		if into.CanInt() {
-			into.SetInt(v)
-			return
-		}
-		if into.CanUint() {
-			c.unsigned(key, v, into)
+		if into.CanInt() || into.CanUint() {
+			c.integer(key, v, into)
 			return
 		}
 	}
 	c.wrongType(key, v, into.Type())
 }
 
-func (c *checker) unsigned(key string, v int64, into reflect.Value) {
-	if v < 0 || into.OverflowUint(uint64(v)) {
-		c.report(key, fmt.Sprintf("%d is not between 0 and %d", v, uint64(1)<<into.Type().Bits()-1), "")
-		return
+func (c *checker) integer(key string, v int64, into reflect.Value) {
+	most := language[withoutIndices(key)].most
+	switch {
+	case most > 0 && (v < 0 || v > most):
+		c.report(key, fmt.Sprintf("%d is not between 0 and %d", v, most), "")
+	case into.CanInt():
+		into.SetInt(v)
+	default:
+		into.SetUint(uint64(v))
 	}
-	into.SetUint(uint64(v))
 }
 
 // text checks what is the same for every text: the words that it may be, and that it is not empty or unfit to be shown.
@@ -105,6 +105,8 @@ func (c *checker) text(key, text string, kind reflect.Type) {
 	case len(words.words) == 0 || slices.Contains(words.words, text):
 	case slices.Contains(words.later, text):
 		c.report(key, fmt.Sprintf("%q is not supported yet", text), "supported: "+strings.Join(words.words, ", "))
+	case words.aliases[text] != "":
+		c.report(key, fmt.Sprintf("%q is unknown", text), fmt.Sprintf("write %q", words.aliases[text]))
 	default:
 		c.report(key, fmt.Sprintf("%q is unknown", text), meant(text, words.words))
 	}
@@ -143,18 +145,19 @@ func isTable(t reflect.Type) bool {
 // typeHint says how to write a value of the type that the key has; "" when nothing better comes to mind than the type's name.
 func typeHint(key string, v any, want reflect.Type) string {
 	text, isText := v.(string)
+	_, isArray := v.([]any)
 	_, isTableValue := v.(map[string]any)
 	_, isTables := v.([]map[string]any)
 	switch {
-	case want.Kind() == reflect.Slice && isTableValue:
+	case want.Kind() == reflect.Slice && isTable(want.Elem()):
 		return "write [[" + key + "]]"
 	case want.Kind() == reflect.Struct && isTables:
 		return "write [" + key + "]"
-	case want.Kind() == reflect.Slice && isText && !isTable(want.Elem()):
+	case want.Kind() == reflect.Slice && isText:
 		return fmt.Sprintf("write [%q]", text)
-	case want.Kind() == reflect.String && !isTableValue && !isTables:
+	case want.Kind() == reflect.String && !isArray && !isTables && !isTableValue:
 		return "put it in quotation marks"
-	case isText && (text == "true" || text == "false" || isInteger(text)):
+	case want.Kind() == reflect.Bool && (text == "true" || text == "false"), want.Kind() == reflect.Int64 && isInteger(text):
 		return "leave out the quotation marks"
 	}
 	return ""

@@ -11,9 +11,11 @@ import (
 type keyword struct {
 	doc      string
 	required bool
-	words    []string // the only values it takes
-	later    []string // values that other tools take here, and we do not yet
-	pattern  string   // of its text, for editors; validation says more
+	words    []string          // the only values it takes
+	later    []string          // values that other tools take here, and we do not yet
+	aliases  map[string]string // values that other tools take, and what we call them
+	most     int64             // the largest integer; the least is 0
+	pattern  string            // of its text, for editors; validation says more
 }
 
 // Words that more than one stage knows.
@@ -35,14 +37,36 @@ const (
 	absoluteForm    = "^/"
 )
 
+// Bounds of integers.
+const (
+	maxEpoch   = 1<<34 - 1<<31 - 1 // seconds since 1970: the last one that ext4 can tell, in 2446
+	maxTimeout = 1<<16 - 1         // seconds
+	maxOwner   = 1<<32 - 2         // of a user or group; the last number means "none" to chown(2)
+)
+
 // language is every key by its path without indices: its meaning, and which words it takes.
 var language = map[string]keyword{
-	"name":        {doc: "Name of the image: OUT is NAME.raw, and ids and labels derive from it.", required: true, pattern: imageNameForm},
-	"arch":        {doc: "Architecture of the image, never the host's. Needed where a partition type or the loader depends on it.", words: []string{"x86_64", "aarch64", "riscv64"}},
-	"format":      {doc: "Format of the disk; raw when left out.", words: []string{"raw"}, later: []string{"iso", "qcow2", "vdi", "vhd", "vhdx", "vmdk", "tar", "oci"}},
-	"seed":        {doc: "Text that all identifiers derive from, in place of the image's content."},
-	"unique":      {doc: "Make new identifiers in every build."},
-	"epoch":       {doc: "Time of everything in the image, in seconds since 1970; else SOURCE_DATE_EPOCH, else 1. Store items always have 1."},
+	"name": {
+		doc:      "Name of the image: OUT is NAME.raw, and ids and labels derive from it.",
+		required: true,
+		pattern:  imageNameForm,
+	},
+	"arch": {
+		doc:     "Architecture of the image, never the host's. Needed where a partition type or the loader depends on it.",
+		words:   []string{"x86_64", "aarch64", "riscv64"},
+		aliases: map[string]string{"amd64": "x86_64", "x64": "x86_64", "arm64": "aarch64"},
+	},
+	"format": {
+		doc:   "Format of the disk; raw when left out.",
+		words: []string{"raw"},
+		later: []string{"iso", "qcow2", "vdi", "vhd", "vhdx", "vmdk", "tar", "oci"},
+	},
+	"seed":   {doc: "Text that all identifiers derive from, in place of the image's content."},
+	"unique": {doc: "Make new identifiers in every build."},
+	"epoch": {
+		doc:  "Time of everything in the image, in seconds since 1970; else SOURCE_DATE_EPOCH, else 1. Store items always have 1.",
+		most: maxEpoch,
+	},
 	"sector-size": {doc: "Bytes of a logical sector: 512 or 4096; 512 when left out."},
 	"uuid":        {doc: "GUID of the disk.", pattern: uuidForm},
 
@@ -50,19 +74,28 @@ var language = map[string]keyword{
 	"store.flavor":    {doc: "Kind of store; nix when left out.", words: []string{"nix"}, later: []string{"guix"}},
 	"store.hard-link": {doc: "Keep equal files once, under .links, as nix-store --optimise does."},
 
-	"source":              {doc: "Where store items come from; several are asked in order. One with path = \"/\" when left out."},
-	"source.path":         {doc: "Directory under which nix/store and nix/var/nix lie; / when left out."},
-	"source.registration": {doc: "File in the form of nix-store --dump-db or of nixpkgs' closureInfo, in place of the source's database."},
+	"source":      {doc: "Where store items come from; several are asked in order. One with path = \"/\" when left out."},
+	"source.path": {doc: "Directory under which nix/store and nix/var/nix lie; / when left out."},
+	"source.registration": {
+		doc: "File in the form of nix-store --dump-db or of nixpkgs' closureInfo, in place of the source's database.",
+	},
 
-	"closure":          {doc: "Roots, with all that they refer to."},
-	"closure.name":     {doc: "What partitions and substitutions call the closure.", required: true, pattern: closureNameForm},
-	"closure.roots":    {doc: "Store paths, or links on the host that lead into the store.", required: true},
-	"closure.profile":  {doc: "Profile in the image whose first generation is the closure's only root."},
-	"closure.gc-roots": {doc: "Further GC roots in the image: links below /nix/var/nix/gcroots, to the only root or one for each of them.", pattern: "^/nix/var/nix/gcroots/"},
+	"closure":         {doc: "Roots, with all that they refer to."},
+	"closure.name":    {doc: "What partitions and substitutions call the closure.", required: true, pattern: closureNameForm},
+	"closure.roots":   {doc: "Store paths, or links on the host that lead into the store.", required: true},
+	"closure.profile": {doc: "Profile in the image whose first generation is the closure's only root."},
+	"closure.gc-roots": {
+		doc:     "Further GC roots in the image: links below /nix/var/nix/gcroots, to the only root or one for each of them.",
+		pattern: "^/nix/var/nix/gcroots/",
+	},
 
-	"boot":               {doc: "How the image boots."},
-	"boot.loader":        {doc: "Bootloader; none when left out.", words: []string{loaderSystemdBoot, loaderNone}, later: []string{"efistub", "extlinux", "grub", "limine", "syslinux", "u-boot", "uki"}},
-	"boot.timeout":       {doc: "Seconds that the menu waits."},
+	"boot": {doc: "How the image boots."},
+	"boot.loader": {
+		doc:   "Bootloader; none when left out.",
+		words: []string{loaderSystemdBoot, loaderNone},
+		later: []string{"efistub", "extlinux", "grub", "limine", "syslinux", "u-boot", "uki"},
+	},
+	"boot.timeout":       {doc: "Seconds that the menu waits.", most: maxTimeout},
 	"boot.efi-binary":    {doc: "EFI binary of the loader; else it is looked for in the closures, then on the host."},
 	"boot.entry":         {doc: "An entry of the boot menu; the first one is the default."},
 	"boot.entry.title":   {doc: "What the menu shows.", required: true},
@@ -70,44 +103,60 @@ var language = map[string]keyword{
 	"boot.entry.initrd":  {doc: "Initial RAM disks, in the order they are loaded."},
 	"boot.entry.cmdline": {doc: "Kernel command line."},
 
-	"partition":            {doc: "A partition; they lie on the disk in this order."},
-	"partition.name":       {doc: "GPT name (PARTLABEL), and how others refer to the partition.", required: true},
-	"partition.type":       {doc: "A name of the Discoverable Partitions Specification, or a GUID.", required: true},
-	"partition.filesystem": {doc: "What is in it; none takes the bytes of content.", required: true, words: []string{filesystemFAT, filesystemExt4, filesystemNone}, later: []string{"btrfs", "erofs", "f2fs", "squashfs", "swap", "xfs"}},
-	"partition.engine":     {doc: "What makes the file system.", words: []string{engineMke2fs}, later: []string{"native", "mtools"}},
-	"partition.size":       {doc: "Size of the partition; \"auto\" is what its content needs, and what it is when left out."},
-	"partition.min-size":   {doc: "Least size of a partition whose size is \"auto\"."},
-	"partition.free":       {doc: "Room for the running system in a partition whose size is \"auto\": a size, or a share of the content's bytes such as \"20%\"."},
-	"partition.offset":     {doc: "Where the partition starts on the disk; else behind the one before."},
-	"partition.align":      {doc: "Grain that the start is rounded up to; 1 MiB when left out."},
-	"partition.label":      {doc: "Label of the file system."},
-	"partition.uuid":       {doc: "UUID of the file system; of FAT its volume ID, as \"1234-ABCD\".", pattern: uuidForm + "|" + fatSerialForm},
-	"partition.partuuid":   {doc: "UUID of the partition (PARTUUID).", pattern: uuidForm},
-	"partition.flags":      {doc: "Attributes of the GPT entry."},
-	"partition.content":    {doc: "File whose bytes the partition holds, with filesystem = \"none\"."},
-	"partition.closures":   {doc: "Closures whose items, registration and GC roots the partition holds."},
+	"partition":      {doc: "A partition; they lie on the disk in this order."},
+	"partition.name": {doc: "GPT name (PARTLABEL), and how others refer to the partition.", required: true},
+	"partition.type": {doc: "A name of the Discoverable Partitions Specification, or a GUID.", required: true},
+	"partition.filesystem": {
+		doc:      "What is in it; none takes the bytes of content.",
+		required: true,
+		words:    []string{filesystemFAT, filesystemExt4, filesystemNone},
+		later:    []string{"btrfs", "erofs", "f2fs", "squashfs", "swap", "xfs"},
+	},
+	"partition.engine": {
+		doc:   "What makes the file system.",
+		words: []string{engineMke2fs},
+		later: []string{"native", "mtools"},
+	},
+	"partition.size":     {doc: "Size of the partition; \"auto\" is what its content needs, and what it is when left out."},
+	"partition.min-size": {doc: "Least size of a partition whose size is \"auto\"."},
+	"partition.free": {
+		doc: "Room for the running system in a partition whose size is \"auto\": a size, or a share of the content's bytes such as \"20%\".",
+	},
+	"partition.offset": {doc: "Where the partition starts on the disk; else behind the one before."},
+	"partition.align":  {doc: "Grain that the start is rounded up to; 1 MiB when left out."},
+	"partition.label":  {doc: "Label of the file system."},
+	"partition.uuid": {
+		doc:     "UUID of the file system; of FAT its volume ID, as \"1234-ABCD\".",
+		pattern: uuidForm + "|" + fatSerialForm,
+	},
+	"partition.partuuid": {doc: "UUID of the partition (PARTUUID).", pattern: uuidForm},
+	"partition.flags":    {doc: "Attributes of the GPT entry."},
+	"partition.content":  {doc: "File whose bytes the partition holds, with filesystem = \"none\"."},
+	"partition.closures": {doc: "Closures whose items, registration and GC roots the partition holds."},
 
 	"partition.dir":      {doc: "A directory in the partition; parents are made too."},
 	"partition.dir.path": {doc: "Where it is in the partition.", required: true, pattern: absoluteForm},
 	"partition.dir.mode": {doc: "Permissions in octal; 0755 when left out."},
-	"partition.dir.uid":  {doc: "Owner; 0 when left out."},
-	"partition.dir.gid":  {doc: "Group; 0 when left out."},
+	"partition.dir.uid":  {doc: "Owner; 0 when left out.", most: maxOwner},
+	"partition.dir.gid":  {doc: "Group; 0 when left out.", most: maxOwner},
 
 	"partition.file":        {doc: "A file in the partition, of a text or of a file of the host."},
 	"partition.file.path":   {doc: "Where it is in the partition.", required: true, pattern: absoluteForm},
 	"partition.file.text":   {doc: "Its content."},
 	"partition.file.source": {doc: "File of the host that it copies."},
 	"partition.file.mode":   {doc: "Permissions in octal; 0644 when left out."},
-	"partition.file.uid":    {doc: "Owner; 0 when left out."},
-	"partition.file.gid":    {doc: "Group; 0 when left out."},
+	"partition.file.uid":    {doc: "Owner; 0 when left out.", most: maxOwner},
+	"partition.file.gid":    {doc: "Group; 0 when left out.", most: maxOwner},
 
 	"partition.link":        {doc: "A symbolic link in the partition."},
 	"partition.link.path":   {doc: "Where it is in the partition.", required: true, pattern: absoluteForm},
 	"partition.link.target": {doc: "Where it leads.", required: true},
-	"partition.link.uid":    {doc: "Owner; 0 when left out."},
-	"partition.link.gid":    {doc: "Group; 0 when left out."},
+	"partition.link.uid":    {doc: "Owner; 0 when left out.", most: maxOwner},
+	"partition.link.gid":    {doc: "Group; 0 when left out.", most: maxOwner},
 
-	"partition.tree":        {doc: "A directory of the host, or an uncompressed tar archive, whose content the partition takes over."},
+	"partition.tree": {
+		doc: "A directory of the host, or an uncompressed tar archive, whose content the partition takes over.",
+	},
 	"partition.tree.source": {doc: "Directory or archive of the host.", required: true},
 	"partition.tree.target": {doc: "Directory in the partition that receives it; / when left out.", pattern: absoluteForm},
 }

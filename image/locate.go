@@ -1,7 +1,6 @@
 package image
 
 import (
-	"errors"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -89,17 +88,14 @@ func isBare(c byte) bool {
 // square of the depth.
 const maxDepth = 32
 
-// errDepth says where a document nests too deep.
-var errDepth = errors.New("nests too deep")
-
 // A locator walks TOML text and notes where its keys are. It takes any text without complaint: whether it is TOML is the parser's to
 // say, and what it notes of other text only serves to point at the mistake.
 type locator struct {
 	src   string
 	pos   int
-	err   error
 	table *place // of the last header
 	depth int
+	deep  *place // where it nests too deep; nothing behind it is read
 
 	line, col int32 // of the byte at marked
 	marked    int
@@ -117,7 +113,7 @@ type duplicate struct {
 func locate(src string) (*place, *locator) {
 	root := &place{}
 	l := &locator{src: src, table: root, line: 1, col: 1}
-	for l.skip(" \t\r\n"); l.pos < len(l.src) && l.err == nil; l.skip(" \t\r\n") {
+	for l.skip(" \t\r\n"); l.pos < len(l.src) && l.deep == nil; l.skip(" \t\r\n") {
 		switch l.src[l.pos] {
 		case '#':
 			l.comment()
@@ -229,8 +225,8 @@ func (l *locator) dotted(table *place) (*place, string, *place) {
 		l.pos++
 		table = table.child(key, at).last()
 	}
-	l.err = errDepth
-	return table, "", l.mark()
+	l.deep = l.mark()
+	return table, "", l.deep
 }
 
 func (l *locator) keyPart() string {

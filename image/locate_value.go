@@ -18,7 +18,7 @@ func (l *locator) value(at *place) {
 
 func (l *locator) nested(inside func()) {
 	if l.depth++; l.depth > maxDepth {
-		l.err = errDepth
+		l.deep = l.mark()
 		return
 	}
 	inside()
@@ -27,7 +27,7 @@ func (l *locator) nested(inside func()) {
 
 func (l *locator) array(at *place) {
 	l.pos++
-	for l.err == nil {
+	for l.deep == nil {
 		l.space()
 		if c := l.next(); c == ']' || c == 0 {
 			l.pos = min(l.pos+1, len(l.src))
@@ -43,7 +43,7 @@ func (l *locator) array(at *place) {
 
 func (l *locator) inlineTable(at *place) {
 	l.pos++
-	for l.err == nil {
+	for l.deep == nil {
 		l.space()
 		if c := l.next(); c == '}' || c == 0 {
 			l.pos = min(l.pos+1, len(l.src))

@@ -63,9 +63,8 @@ func readTOML(file string, src []byte) (map[string]any, *place, *diag.Problem) {
 	}
 	text := strings.TrimPrefix(string(src), "\ufeff")
 	root, l := locate(text)
-	if l.err != nil {
-		at := l.mark()
-		return nil, nil, &diag.Problem{Place: at.in(file), Text: fmt.Sprintf("%v: more than %d levels", l.err, maxDepth)}
+	if l.deep != nil {
+		return nil, nil, &diag.Problem{Place: l.deep.in(file), Text: fmt.Sprintf("nests deeper than %d levels", maxDepth)}
 	}
 	tables, err := decodeTOML(text)
 	if err != nil {

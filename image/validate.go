@@ -10,8 +10,7 @@ import (
 // Bounds of the language.
 const (
 	maxNameLength = 200
-	maxEpoch      = 1<<34 - 1<<31 - 1 // the last second that ext4 can tell, in 2446
-	maxPartitions = 128               // entries of the GPT that every firmware reads (UEFI 2.10, 5.3.2)
+	maxPartitions = 128 // entries of the GPT that every firmware reads (UEFI 2.10, 5.3.2)
 )
 
 var (
@@ -46,9 +45,6 @@ func (c *checker) disk() {
 	}
 	if d.Unique && d.Seed != "" {
 		c.report("unique", "excludes seed: ids are new in every build, or derive from a text", "leave one of the two out")
-	}
-	if d.Epoch != nil && (*d.Epoch < 0 || *d.Epoch > maxEpoch) {
-		c.report("epoch", fmt.Sprintf("%d is not between 0 and %d, the seconds since 1970 that ext4 can tell", *d.Epoch, maxEpoch), "")
 	}
 	if c.d.has("sector-size") && d.SectorSize != 512 && d.SectorSize != 4096 {
 		c.report("sector-size", fmt.Sprintf("%d is neither 512 nor 4096", d.SectorSize), "")

@@ -7,9 +7,6 @@ import (
 	"unicode"
 )
 
-// maxTimeout is the longest a menu waits, in seconds.
-const maxTimeout = 1<<16 - 1
-
 // espLines is the hint that shows the partition a loader needs.
 const espLines = `add a partition for it:
 [[partition]]
@@ -21,9 +18,6 @@ size = "64MiB"`
 // boot checks the loader and its entries.
 func (c *checker) boot() {
 	b := c.d.Boot
-	if b.Timeout != nil && (*b.Timeout < 0 || *b.Timeout > maxTimeout) {
-		c.report("boot.timeout", fmt.Sprintf("%d is not between 0 and %d seconds", *b.Timeout, maxTimeout), "")
-	}
 	switch b.Loader {
 	case loaderSystemdBoot:
 		c.systemdBoot()
@@ -92,13 +86,14 @@ func (c *checker) path(key string, t Template) {
 // template checks the substitutions in a text, and that what they refer to is in the description.
 func (c *checker) template(key string, t Template) {
 	refs, errs := t.references()
-	for _, err := range errs {
-		c.reportError(key, err)
-	}
 	for _, ref := range refs {
 		if err := c.resolves(ref); err != nil {
-			c.reportError(key, err)
+			errs = append(errs, err)
 		}
+	}
+	for _, err := range errs {
+		c.told[key] = false // one text, but every mistake in it
+		c.reportError(key, err)
 	}
 }
 
@@ -122,9 +117,12 @@ func (c *checker) resolvesClosure(ref Reference) error {
 		}
 		switch n := len(d.Roots); {
 		case ref.indexed && ref.Index >= n:
-			return mistake{fmt.Sprintf("${closure.%s.%d}: the closure has %d roots, counted from 0", ref.Name, ref.Index, n), ""}
+			return mistake{text: fmt.Sprintf("${closure.%s.%d}: the roots of the closure are 0 to %d", ref.Name, ref.Index, n-1)}
 		case !ref.indexed && n > 1:
-			return mistake{fmt.Sprintf("${closure.%s}: the closure has %d roots", ref.Name, n), fmt.Sprintf("say which one, as in ${closure.%s.0}", ref.Name)}
+			return mistake{
+				fmt.Sprintf("${closure.%s}: the closure has %d roots", ref.Name, n),
+				fmt.Sprintf("say which one, as in ${closure.%s.0}", ref.Name),
+			}
 		}
 	}
 	return c.known(ref.Name, names, "closure")

@@ -6,10 +6,12 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"imprint/closure"
 )
 
 // gcRoots is the directory of GC roots in the image.
-const gcRoots = "/nix/var/nix/gcroots/"
+var gcRoots = closure.Nix.StateDir + "/gcroots/"
 
 // ownGCRoots are the names below it that Nix and imprint itself fill.
 var ownGCRoots = []string{"auto", "imprint", "per-user", "profiles"}
@@ -39,13 +41,13 @@ func (c *checker) roots(key string, d ClosureDescription) {
 	if c.d.has(key+".roots") && len(d.Roots) == 0 {
 		c.report(key+".roots", "is empty", "a closure has one root at least")
 	}
-	seen := unique{}
+	seen := map[string]int{}
 	for i, root := range d.Roots {
 		if first, ok := seen[root]; ok {
-			c.report(fmt.Sprintf("%s.roots[%d]", key, i), fmt.Sprintf("%q is %s already", root, first), "")
-		} else {
-			seen[root] = fmt.Sprintf("roots[%d]", i)
+			c.report(fmt.Sprintf("%s.roots[%d]", key, i), fmt.Sprintf("%q is roots[%d] already", root, first), "")
+			continue
 		}
+		seen[root] = i
 	}
 }
 
@@ -54,7 +56,7 @@ func (c *checker) profile(key string, d ClosureDescription) {
 	case d.Profile == "":
 	case !profileName.MatchString(d.Profile) || d.Profile == "per-user":
 		c.report(key+".profile", fmt.Sprintf("%q is not fit for the name of a profile", d.Profile),
-			"it becomes a link in /nix/var/nix/profiles: use a-z A-Z 0-9 . _ + -, with a letter or digit first")
+			"it becomes a link in "+closure.Nix.StateDir+"/profiles: use a-z A-Z 0-9 . _ + -, with a letter or digit first")
 	case generationName.MatchString(d.Profile):
 		c.report(key+".profile", fmt.Sprintf("%q is how a generation of a profile is named", d.Profile), "")
 	case len(d.Roots) > 1:

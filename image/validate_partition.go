@@ -27,7 +27,7 @@ func (c *checker) partitions() {
 	if len(all) == 0 && !c.told["partition"] {
 		c.report("partition", "is required", "a disk has one partition at least: add [[partition]]")
 	}
-	names, uuids, partuuids := unique{}, unique{}, unique{}
+	names, uuids, partuuids := unique{}, unique{}, unique{strings.ToLower(c.d.UUID): "uuid"}
 	for i, p := range all {
 		key := partitionKey(i)
 		c.partitionName(key, p)
@@ -189,7 +189,7 @@ func (c *checker) closuresInPartitions() {
 		inThis := unique{}
 		for j, name := range p.Closures {
 			element := fmt.Sprintf("%s[%d]", key, j)
-			c.unique(inThis, element, name, "closure")
+			c.unique(inThis, element, name, "the closure")
 			if err := c.known(name, names, "closure"); err != nil {
 				c.reportError(element, err)
 			}
