@@ -1,0 +1,131 @@
+package closure
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"imprint/internal/tree"
+)
+
+// maxDerivation is how long a derivation may be, in bytes. Real ones reach a few megabytes.
+const maxDerivation = 64 << 20
+
+// readOutputs gives the outputs of a derivation, sorted by ID. Those whose path depends on what is built have none yet and are left
+// out, as Nix does when it registers a derivation (addValidPath in local-store.cc).
+func (f Flavor) readOutputs(derivation *tree.Node) ([]Output, error) {
+	if derivation.Kind() != tree.File || derivation.Size() > maxDerivation {
+		return nil, fmt.Errorf("a %v of %d bytes, not a derivation", derivation.Kind(), derivation.Size())
+	}
+	r, err := derivation.Blob().Open()
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	text := make([]byte, derivation.Size())
+	if n, err := r.ReadAt(text, 0); n < len(text) {
+		return nil, fmt.Errorf("%d of %d bytes: %v", n, len(text), cmp.Or(err, io.ErrUnexpectedEOF))
+	}
+	return f.parseOutputs(string(text))
+}
+
+// parseOutputs reads the start of a derivation, an ATerm (unparse in derivations.cc):
+//
+//	Derive([("out","/nix/store/…","",""),("dev",…)],…
+//
+// Each output has a name, a path, a hash algorithm, and a hash.
+func (f Flavor) parseOutputs(text string) ([]Output, error) {
+	t := &term{rest: text}
+	t.expect("Derive([")
+	var outputs []Output
+	for first := true; t.err == nil && !t.skip("]"); first = false {
+		if !first {
+			t.expect(",")
+		}
+		id, path := t.output()
+		if t.err != nil || path == "" {
+			continue
+		}
+		p, err := f.ParsePath(path)
+		if err != nil {
+			return nil, fmt.Errorf("output %.40q: %v", id, err)
+		}
+		outputs = append(outputs, Output{id, p})
+	}
+	if t.err != nil {
+		return nil, fmt.Errorf("at byte %d: %v", len(text)-len(t.rest), t.err)
+	}
+	slices.SortFunc(outputs, func(a, b Output) int { return cmp.Compare(a.ID, b.ID) })
+	for i, o := range outputs[:max(0, len(outputs)-1)] {
+		if o.ID == outputs[i+1].ID {
+			return nil, fmt.Errorf("output %.40q is there twice", o.ID)
+		}
+	}
+	return outputs, nil
+}
+
+// A term is the rest of an ATerm and the first mistake in it.
+type term struct {
+	rest string
+	err  error
+}
+
+func (t *term) skip(s string) (there bool) {
+	t.rest, there = strings.CutPrefix(t.rest, s)
+	return there
+}
+
+func (t *term) expect(s string) {
+	if t.err == nil && !t.skip(s) {
+		t.err = fmt.Errorf("%q is missing", s)
+	}
+}
+
+func (t *term) output() (id, path string) {
+	t.expect("(")
+	id = t.string()
+	t.expect(",")
+	path = t.string()
+	t.expect(",")
+	t.string()
+	t.expect(",")
+	t.string()
+	t.expect(")")
+	return id, path
+}
+
+// string reads a text in quotes, in which a backslash makes the next character plain, or n, r and t a line feed, a return and a tab.
+func (t *term) string() string {
+	t.expect(`"`)
+	var s strings.Builder
+	for t.err == nil {
+		i := strings.IndexAny(t.rest, `"\`)
+		if i < 0 || i+1 == len(t.rest) && t.rest[i] == '\\' {
+			t.err = fmt.Errorf("a text does not end")
+			break
+		}
+		s.WriteString(t.rest[:i])
+		c := t.rest[i]
+		t.rest = t.rest[i+1:]
+		if c == '"' {
+			break
+		}
+		s.WriteByte(unescaped(t.rest[0]))
+		t.rest = t.rest[1:]
+	}
+	return s.String()
+}
+
+func unescaped(c byte) byte {
+	switch c {
+	case 'n':
+		return '\n'
+	case 'r':
+		return '\r'
+	case 't':
+		return '\t'
+	}
+	return c
+}

@@ -1,0 +1,97 @@
+package closure
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+
+	"imprint/closure/db"
+	"imprint/internal/tree"
+)
+
+// A NixStore is a store with its database, as it lies on this machine. It may be in use.
+type NixStore struct {
+	place
+	database *db.Source
+}
+
+// A place is a store directory on this machine.
+type place struct {
+	prefix string // what stands before the store directory: "" or "/mnt"
+	flavor Flavor
+	read   ReadFunc
+}
+
+// OpenNix opens the store below prefix: "" or "/" for the one of this machine, "/mnt" for one whose items lie in /mnt/nix/store. The
+// error wraps fs.ErrNotExist when there is no database.
+func OpenNix(ctx context.Context, prefix string, f Flavor, read ReadFunc) (*NixStore, error) {
+	s := &NixStore{place: newPlace(prefix, f, read)}
+	dir := s.prefix + f.StateDir + "/db/"
+	version, err := os.ReadFile(dir + "schema")
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("open store: %w", err)
+	}
+	// Nix takes a database without a version for its own, and so may we: the tables are looked at.
+	if v := strings.TrimSpace(string(version)); err == nil && v != f.Schema {
+		return nil, fmt.Errorf("open store: %sschema says version %.20q, %s is known", dir, v, f.Schema)
+	}
+	if s.database, err = db.Open(ctx, dir+"db.sqlite"); err != nil {
+		return nil, fmt.Errorf("open store: %w", err)
+	}
+	return s, nil
+}
+
+func newPlace(prefix string, f Flavor, read ReadFunc) place {
+	return place{prefix: strings.TrimRight(prefix, "/"), flavor: f, read: read}
+}
+
+// Close ends the use of the store.
+func (s *NixStore) Close() error { return s.database.Close() }
+
+// String is the store directory on this machine.
+func (p place) String() string { return p.prefix + p.flavor.StoreDir }
+
+// Info implements Store. What the database says is checked as far as it can be without the items.
+func (s *NixStore) Info(ctx context.Context, p Path) (*Info, error) {
+	row, err := s.database.Item(ctx, p.String())
+	if errors.Is(err, db.ErrNotFound) {
+		return nil, fmt.Errorf("%s: %w", p, ErrNotFound)
+	}
+	if err != nil {
+		return nil, err
+	}
+	info := &Info{Path: p, NARHash: row.NARHash, NARSize: row.NARSize, Deriver: row.Deriver, CA: row.CA, Sigs: row.Sigs}
+	for _, r := range row.References {
+		reference, err := s.flavor.ParsePath(r)
+		if err != nil {
+			return nil, fmt.Errorf("read store database: %s: %v", p, err)
+		}
+		info.References = append(info.References, reference)
+	}
+	for _, o := range row.Outputs {
+		output, err := s.flavor.ParsePath(o.Path)
+		if err != nil {
+			return nil, fmt.Errorf("read store database: %s: output %s: %v", p, o.ID, err)
+		}
+		info.Outputs = append(info.Outputs, Output{o.ID, output})
+	}
+	return info, nil
+}
+
+// Item implements Store.
+func (p place) Item(ctx context.Context, path Path) (*tree.Node, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	n, err := p.read(p.prefix + path.String())
+	if err != nil {
+		return nil, fmt.Errorf("read store item: %w", err)
+	}
+	if n, err = Canonical(path.Base(), n); err != nil {
+		return nil, fmt.Errorf("read store item %s%s: %v", p.prefix, path, err)
+	}
+	return n, nil
+}

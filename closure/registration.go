@@ -1,0 +1,182 @@
+package closure
+
+import (
+	"bufio"
+	"cmp"
+	"fmt"
+	"io"
+	"reflect"
+	"slices"
+	"strconv"
+
+	"imprint/closure/nar"
+	"imprint/internal/diag"
+)
+
+// Limits of a registration, so that a wrong file cannot fill the memory. The largest closures have some ten thousand items.
+const (
+	maxItems      = 1 << 20
+	maxReferences = 1 << 24 // of all items together
+	maxLine       = 4 << 10 // bytes
+)
+
+// ParseRegistration reads the lines by which "nix-store --load-db" registers items; "nix-store --dump-db" writes them, and nixpkgs'
+// closureInfo. For each item they say: store path, NAR hash in any form that ParseHash of package nar reads, length of the NAR in bytes,
+// deriver or nothing, number of references, and each reference; a line each, and nothing between items. The result is in the order of
+// the text. Errors are a diag.List with the place in the file. An item may be repeated if the same is said of it.
+func ParseRegistration(r io.Reader, file string, f Flavor) ([]*Info, error) {
+	p := &registrationParser{scan: bufio.NewScanner(r), flavor: f, file: file, at: map[Path]int{}}
+	p.scan.Buffer(nil, maxLine)
+	for p.next() {
+		if err := p.item(); err != nil {
+			return nil, err
+		}
+	}
+	if err := p.readError(); err != nil {
+		return nil, err
+	}
+	return p.items, nil
+}
+
+type registrationParser struct {
+	scan       *bufio.Scanner
+	flavor     Flavor
+	file       string
+	line       int // of text, from 1 on
+	text       string
+	items      []*Info
+	at         map[Path]int // index in items
+	references int
+}
+
+// next goes to the next line, if there is one.
+func (p *registrationParser) next() bool {
+	p.line++
+	there := p.scan.Scan()
+	p.text = p.scan.Text()
+	return there
+}
+
+// within goes to the next line of an item that has begun.
+func (p *registrationParser) within() error {
+	if p.next() {
+		return nil
+	}
+	return cmp.Or(p.readError(), p.problem(0, fmt.Errorf("the file ends within an item")))
+}
+
+// readError is why there is no next line, or nil at the end of the file.
+func (p *registrationParser) readError() error {
+	switch err := p.scan.Err(); err {
+	case nil:
+		return nil
+	case bufio.ErrTooLong:
+		return p.problem(maxLine, fmt.Errorf("line of more than %d bytes", maxLine))
+	default:
+		return fmt.Errorf("read %s: %w", p.file, err)
+	}
+}
+
+// problem is a mistake in the current line, at a byte counted from 0 on.
+func (p *registrationParser) problem(at int, err error) error {
+	return diag.List{{Place: diag.Place{File: p.file, Line: p.line, Col: at + 1}, Text: err.Error()}}
+}
+
+// item reads an item; its first line is the current one.
+func (p *registrationParser) item() error {
+	if len(p.items) == maxItems {
+		return p.problem(0, fmt.Errorf("more than %d items", maxItems))
+	}
+	info := &Info{}
+	for i, field := range []func(*Info) error{p.path, p.hash, p.size, p.deriver, p.referenceList} {
+		if i > 0 {
+			if err := p.within(); err != nil {
+				return err
+			}
+		}
+		if err := field(info); err != nil {
+			return err
+		}
+	}
+	return p.take(info)
+}
+
+func (p *registrationParser) path(info *Info) (err error) {
+	info.Path, err = p.storePath()
+	return err
+}
+
+// storePath reads the current line.
+func (p *registrationParser) storePath() (Path, error) {
+	path, inside, at, err := p.flavor.parse(p.text)
+	if err == nil && inside != "" {
+		at, err = len(path.text), &InsideError{p.text, path}
+	}
+	if err != nil {
+		return Path{}, p.problem(at, err)
+	}
+	return path, nil
+}
+
+func (p *registrationParser) hash(info *Info) (err error) {
+	if p.text == "" {
+		return p.problem(0, fmt.Errorf("no NAR hash: a graph of references alone does not do, take the registration of nixpkgs' closureInfo"))
+	}
+	if info.NARHash, err = nar.ParseHash(p.text); err != nil {
+		return p.problem(0, err)
+	}
+	return nil
+}
+
+func (p *registrationParser) size(info *Info) error {
+	n, err := strconv.ParseInt(p.text, 10, 64)
+	if err != nil || n <= 0 {
+		return p.problem(0, fmt.Errorf("size of the NAR %.40q: not a number of bytes above 0", p.text))
+	}
+	info.NARSize = n
+	return nil
+}
+
+func (p *registrationParser) deriver(info *Info) error {
+	if p.text == "" {
+		return nil
+	}
+	path, err := p.storePath()
+	info.Deriver = path.String()
+	return err
+}
+
+func (p *registrationParser) referenceList(info *Info) error {
+	n, err := strconv.ParseUint(p.text, 10, 31)
+	if err != nil {
+		return p.problem(0, fmt.Errorf("number of references %.40q: not a number", p.text))
+	}
+	if p.references += int(n); p.references > maxReferences {
+		return p.problem(0, fmt.Errorf("more than %d references", maxReferences))
+	}
+	for range n {
+		if err := p.within(); err != nil {
+			return err
+		}
+		path, err := p.storePath()
+		if err != nil {
+			return err
+		}
+		info.References = append(info.References, path)
+	}
+	slices.SortFunc(info.References, Path.Compare)
+	info.References = slices.Compact(info.References)
+	return nil
+}
+
+func (p *registrationParser) take(info *Info) error {
+	if i, again := p.at[info.Path]; again {
+		if !reflect.DeepEqual(p.items[i], info) {
+			return p.problem(0, fmt.Errorf("%s is registered a second time, differently", info.Path))
+		}
+		return nil
+	}
+	p.at[info.Path] = len(p.items)
+	p.items = append(p.items, info)
+	return nil
+}

@@ -1,0 +1,70 @@
+package closure
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// maxLinksFollowed is how many symlinks in a row lead to a root, as in Linux (MAXSYMLINKS).
+const maxLinksFollowed = 40
+
+// ResolveRoot gives the item that a text names: a store path, or a path of this machine that leads into the store, such as "./result"
+// or "/mnt/nix/var/nix/profiles/system". Symlinks are followed one at a time, since an item may itself be one. prefix is what
+// stands before the store directory on this machine, as for OpenNix; links below it lead to places below it.
+//
+// What leads to something inside an item is an *InsideError.
+func (f Flavor) ResolveRoot(text, prefix string) (Path, error) {
+	at, err := filepath.Abs(text)
+	if err != nil {
+		return Path{}, fmt.Errorf("root %s: %w", text, err)
+	}
+	p, err := f.resolveRoot(at, strings.TrimRight(prefix, "/"))
+	if err != nil {
+		return Path{}, fmt.Errorf("root %s: %w", text, err)
+	}
+	return p, nil
+}
+
+func (f Flavor) resolveRoot(at, prefix string) (Path, error) {
+	for range maxLinksFollowed {
+		if in := strings.TrimPrefix(at, prefix); strings.HasPrefix(in, f.StoreDir+"/") {
+			return f.ParsePath(in)
+		}
+		next, err := follow(at, prefix)
+		if err != nil {
+			return Path{}, err
+		}
+		if next == "" {
+			return Path{}, fmt.Errorf("leads to %s, which is not in %s", at, prefix+f.StoreDir)
+		}
+		at = next
+	}
+	return Path{}, fmt.Errorf("more than %d symlinks in a row", maxLinksFollowed)
+}
+
+// follow goes a step further: through the symlinks among the directories that lead to the path, or else through the one at the path.
+// It gives "" when there is none.
+func follow(at, prefix string) (string, error) {
+	dir, err := filepath.EvalSymlinks(filepath.Dir(at))
+	if err != nil {
+		return "", err
+	}
+	if real := filepath.Join(dir, filepath.Base(at)); real != at {
+		return real, nil
+	}
+	if info, err := os.Lstat(at); err != nil || info.Mode()&os.ModeSymlink == 0 {
+		return "", err
+	}
+	target, err := os.Readlink(at)
+	switch {
+	case err != nil:
+		return "", err
+	case !filepath.IsAbs(target):
+		return filepath.Join(dir, target), nil
+	case strings.HasPrefix(at, prefix+"/") && !strings.HasPrefix(target, prefix+"/"):
+		return filepath.Join(prefix, target), nil
+	}
+	return filepath.Clean(target), nil
+}
