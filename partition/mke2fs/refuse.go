@@ -9,10 +9,11 @@ import (
 )
 
 // Times that an inode of 256 bytes can hold, in seconds since 1970: 32 bits with sign and two bits above (kernel,
-// Documentation/filesystems/ext4/inodes.rst, "Inode Timestamps").
+// Documentation/filesystems/ext4/inodes.rst, "Inode Timestamps"). They would reach to 2446, but e2fsck takes those from 2310-04-04 on
+// for times before 1970 that old kernels wrote wrongly, and changes them.
 const (
 	minTime = -1 << 31
-	maxTime = 1<<34 - 1<<31 - 1
+	maxTime = 1<<33 + 1<<31 - 1
 )
 
 func validTime(t tree.Time) bool { return t.Sec >= minTime && t.Sec <= maxTime && t.Nsec < 1e9 }
@@ -94,19 +95,18 @@ const maxWord = 8191 - 600
 var xattrPrefixes = []string{"user.", "trusted.", "security.", "system.posix_acl_access", "system.posix_acl_default", "system."}
 
 const (
-	xattrHeader    = 16                       // bytes of an entry before its name
-	xattrInInode   = inodeSize - 128 - 32 - 8 // bytes for them behind the inode's fields
-	xattrInBlock   = blockSize - 32 - 4       // bytes for them in the one block that an inode may have
-	xattrValueName = "extended attribute "    // what messages call them
+	xattrHeader  = 16                       // bytes of an entry before its name
+	xattrInInode = inodeSize - 128 - 32 - 8 // bytes for them behind the inode's fields
+	xattrInBlock = blockSize - 32 - 4       // bytes for them in the one block that an inode may have
 )
 
 func checkXattrs(list []tree.Xattr) error {
 	for _, x := range list {
-		if err := sayable(xattrValueName+"name", x.Name); err != nil {
+		if err := sayable("name of an extended attribute", x.Name); err != nil {
 			return err
 		}
 		if name, ok := xattrName(x.Name); !ok || len(name) > 255 {
-			return fmt.Errorf("%s%q is in none of ext4's name spaces", xattrValueName, x.Name)
+			return fmt.Errorf("extended attribute %q is in none of ext4's name spaces", x.Name)
 		}
 	}
 	if size := xattrSize(list); size > xattrInBlock {

@@ -1,0 +1,112 @@
+// Package partitiontest is what every engine that makes a file system has to pass: the same trees are made by each of them, checked by the
+// file system's own fsck, and read back by tools that share no code with the engine.
+//
+// An engine says what its file system does not keep; the suite then expects it to leave that out, or to refuse it with the path.
+package partitiontest
+
+import (
+	"context"
+	"os"
+	"testing"
+
+	"imprint/internal/tree"
+)
+
+// Options are what the suite varies.
+type Options struct {
+	Size  int64 // bytes of the region; 0 is the smallest that the engine finds
+	Free  int64 // bytes besides the tree
+	Label string
+	Epoch int64 // seconds since 1970
+}
+
+// A Plan is a file system that can be made.
+type Plan interface {
+	Size() int64 // bytes
+	// Make fills [offset, offset+Size) of the file, which reads as zeros.
+	Make(ctx context.Context, file string, offset int64) error
+}
+
+// A Feature is something that not every file system holds.
+type Feature string
+
+// The features.
+const (
+	Symlinks  Feature = "symlinks"
+	HardLinks Feature = "hard links"
+	Specials  Feature = "devices, fifos and sockets"
+	Owners    Feature = "owners"
+	Modes     Feature = "modes"
+	Xattrs    Feature = "extended attributes"
+	Times     Feature = "times before 1980 and after 2107, in nanoseconds" // without it times are not compared
+	Subdirs   Feature = "70,000 directories in one"
+)
+
+// An Engine is what is tested.
+type Engine struct {
+	// Plan plans the tree, or refuses it.
+	Plan func(t *tree.Tree, o Options) (Plan, error)
+
+	// TooSmall takes apart the error for a region that is too small: how many bytes are needed.
+	TooSmall func(error) (need int64, ok bool)
+
+	// Grain is what Size counts in, in bytes.
+	Grain int64
+
+	// Refuses and Drops are the features that the engine refuses, and those that it leaves out without a word.
+	Refuses, Drops []Feature
+
+	// Names says whether a name of a file can be made; nil takes every one that tree.CheckName takes.
+	Names func(name string) bool
+
+	// Read reads the region back, and Check has fsck look at it: Ext4 and CheckExt4, or FAT and CheckFAT.
+	Read  func(t testing.TB, r Region) Snapshot
+	Check func(t testing.TB, r Region)
+}
+
+// A Region is where a file system lies: Size bytes at Offset.
+type Region struct {
+	File         string
+	Offset, Size int64
+}
+
+// Slow says whether the long tests are wanted.
+func Slow() bool { return os.Getenv("IMPRINT_SLOW") == "1" }
+
+// defaults are the options where a case says nothing.
+var defaults = Options{Label: "PARTTEST", Epoch: 1_000_000_000}
+
+// Run tests the engine.
+func Run(t *testing.T, e Engine) {
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) { c.run(t, e) })
+	}
+	t.Run("random trees", func(t *testing.T) { testRandom(t, e) })
+	t.Run("names", func(t *testing.T) { testNames(t, e) })
+	t.Run("exact fit", func(t *testing.T) { testExactFit(t, e) })
+	t.Run("larger than needed", func(t *testing.T) { testLarger(t, e) })
+	t.Run("free space", func(t *testing.T) { testFree(t, e) })
+	t.Run("same bytes", func(t *testing.T) { testSameBytes(t, e) })
+}
+
+// run makes the tree of a case, or sees it refused.
+func (c testCase) run(t *testing.T, e Engine) {
+	if c.slow && !Slow() {
+		t.Skip("slow")
+	}
+	tr, path := c.tree(t)
+	if c.needs != "" && has(e.Refuses, c.needs) {
+		e.expectRefusal(t, tr, path)
+		return
+	}
+	e.roundTrip(t, tr, defaults)
+}
+
+func has(list []Feature, f Feature) bool {
+	for _, x := range list {
+		if x == f {
+			return true
+		}
+	}
+	return false
+}
