@@ -1,0 +1,46 @@
+package ext4
+
+import (
+	"fmt"
+)
+
+// Names of the extended attributes that hold POSIX access control lists.
+const (
+	aclAccess  = "system.posix_acl_access"
+	aclDefault = "system.posix_acl_default"
+)
+
+// Versions of the two forms of a list: in a system call, and in ext4.
+const (
+	aclVersion       = 2
+	storedACLVersion = 1
+)
+
+// Tags of entries that name a user or a group; all other entries are stored without an ID (linux/posix_acl.h: ACL_USER, ACL_GROUP).
+const (
+	aclUser  = 0x02
+	aclGroup = 0x08
+)
+
+// storedACL turns an access control list from the form that system calls have, with entries of 8 bytes (tag, permissions, ID), into
+// that of ext4, which leaves away the IDs that mean nothing.
+func storedACL(value []byte) ([]byte, error) {
+	if len(value) < 4 || len(value)%8 != 4 {
+		return nil, fmt.Errorf("access control list of %d bytes is not 4 and a multiple of 8", len(value))
+	}
+	if v := le.Uint32(value); v != aclVersion {
+		return nil, fmt.Errorf("access control list of version %d, not %d", v, aclVersion)
+	}
+	stored := le.AppendUint32(nil, storedACLVersion)
+	for entry := value[4:]; len(entry) > 0; entry = entry[8:] {
+		switch tag := le.Uint16(entry); tag {
+		case aclUser, aclGroup:
+			stored = append(stored, entry[:8]...)
+		case 0x01, 0x04, 0x10, 0x20: // owner, owning group, mask, other
+			stored = append(stored, entry[:4]...)
+		default:
+			return nil, fmt.Errorf("access control list with an entry of tag 0x%x", tag)
+		}
+	}
+	return stored, nil
+}

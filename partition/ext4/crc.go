@@ -1,0 +1,33 @@
+package ext4
+
+import (
+	"encoding/binary"
+	"hash/crc32"
+)
+
+var le = binary.LittleEndian
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// A checksum is a running CRC32C as ext4 keeps it (kernel: "Checksums"): started at all ones and never inverted, so that the
+// checksum of one thing can be the start of the next one's.
+type checksum uint32
+
+const checksumStart checksum = 0xffffffff
+
+// over goes on with the bytes of p.
+func (c checksum) over(p []byte) checksum {
+	return checksum(^crc32.Update(^uint32(c), castagnoli, p))
+}
+
+// over32 goes on with a little-endian number.
+func (c checksum) over32(n uint32) checksum {
+	var p [4]byte
+	le.PutUint32(p[:], n)
+	return c.over(p[:])
+}
+
+// inode is the start of the checksums of an inode and of the blocks that belong to it. The generation of every inode here is 0.
+func (c checksum) inode(number uint32) checksum {
+	return c.over32(number).over32(0)
+}

@@ -1,0 +1,210 @@
+package ext4
+
+import (
+	"fmt"
+
+	"imprint/internal/tree"
+	"imprint/internal/units"
+)
+
+// Directory entries (kernel: "Linear (Classic) Directories"): inode, length of the record, length of the name, type, name.
+const (
+	entryHeader = 8
+	dotSize     = 12 // of the records for "." and ".."
+	dirTail     = 12 // the record at a block's end that holds its checksum
+	dirTailType = 0xde
+)
+
+// entryTypes is the type in a directory entry, by kind of node.
+var entryTypes = [...]uint8{
+	tree.File: 1, tree.Dir: 2, tree.CharDevice: 3, tree.BlockDevice: 4, tree.Fifo: 5, tree.Socket: 6, tree.Symlink: 7,
+}
+
+func entrySize(name string) int64 { return units.Align(entryHeader+int64(len(name)), 4) }
+
+// dirRoom is what a block has for entries.
+func (f format) dirRoom() int64 {
+	if f.features.has(metadataCsum) {
+		return f.blockSize - dirTail
+	}
+	return f.blockSize
+}
+
+// An entry is a name in a directory.
+type entry struct {
+	name string
+	ino  uint32
+	kind uint8
+}
+
+// entries is the number of names in a directory beside "." and "..".
+func (c *content) entries(d *dir) int {
+	n := len(c.node(d.id).Children())
+	if d.id == 0 && c.own != nil {
+		n++
+	}
+	return n
+}
+
+// entry gives a name of a directory: those of the tree in its order, then lost+found when it is ours.
+func (c *content) entry(d *dir, i int) entry {
+	children := c.node(d.id).Children()
+	if i == len(children) {
+		return entry{c.own.Name, lostFoundInode, entryTypes[tree.Dir]}
+	}
+	n := children[i]
+	return entry{n.Name, c.ino[n.ID()], entryTypes[n.Inode().Kind()]}
+}
+
+// name is entry(d, i).name without looking at the inode.
+func (c *content) name(d *dir, i int) string {
+	children := c.node(d.id).Children()
+	if i == len(children) {
+		return c.own.Name
+	}
+	return children[i].Name
+}
+
+// kind says what an entry of a directory names.
+func (c *content) kind(d *dir, i int) tree.Kind {
+	children := c.node(d.id).Children()
+	if i == len(children) {
+		return tree.Dir
+	}
+	return children[i].Kind()
+}
+
+// measureDir finds how many blocks a directory has, and how its names are spread over them.
+func (c *content) measureDir(d *dir) error {
+	used := int64(2 * dotSize)
+	for i := range c.entries(d) {
+		used += entrySize(c.name(d, i))
+		if c.kind(d, i) == tree.Dir {
+			d.subdirs++
+		}
+	}
+	if d.blocks = 1; d.id == c.lost {
+		d.blocks = uint32(lostFoundBytes / c.blockSize)
+	}
+	if used > c.dirRoom() {
+		if err := c.measureLeaves(d); err != nil {
+			return err
+		}
+	}
+	if counted := c.features.has(dirNlink) && d.indexed(); !counted && d.subdirs+2 > maxLinks {
+		return fmt.Errorf("has %d subdirectories, %d are allowed without the features dir_nlink and dir_index", d.subdirs, maxLinks-2)
+	}
+	return nil
+}
+
+// A dirLeaves says what is in which block of a directory with several.
+type dirLeaves struct {
+	order []int32  // entries sorted by hash; nil: there is no index, and they are in the order of their names
+	first []uint32 // the first position in the order of each leaf
+	nodes int64    // index nodes between root and leaves
+}
+
+func (d *dir) indexed() bool { return d.leaves != nil && d.leaves.order != nil }
+
+// measureLeaves is measureDir for a directory that has names in several blocks.
+func (c *content) measureLeaves(d *dir) error {
+	if c.features.has(dirIndex) {
+		return c.indexDir(d)
+	}
+	d.leaves = &dirLeaves{first: c.spread(d, nil, 2*dotSize)}
+	d.blocks = max(d.blocks, uint32(len(d.leaves.first)))
+	return nil
+}
+
+// spread fills blocks with entries in an order, the first one from the given byte on, and gives the positions that blocks begin with.
+func (c *content) spread(d *dir, order []int32, used int64) (first []uint32) {
+	first = append(first, 0)
+	for pos := range c.entries(d) {
+		i := pos
+		if order != nil {
+			i = int(order[pos])
+		}
+		size := entrySize(c.name(d, i))
+		if used+size > c.dirRoom() {
+			first, used = append(first, uint32(pos)), 0
+		}
+		used += size
+	}
+	return first
+}
+
+// leaf gives the positions [from, to) of the entries in a leaf.
+func (c *content) leaf(d *dir, i int64) (from, to int) {
+	switch {
+	case d.leaves == nil && i == 0:
+		return 0, c.entries(d)
+	case d.leaves == nil || i >= int64(len(d.leaves.first)):
+		return 0, 0
+	case i == int64(len(d.leaves.first))-1:
+		return int(d.leaves.first[i]), c.entries(d)
+	}
+	return int(d.leaves.first[i]), int(d.leaves.first[i+1])
+}
+
+// dirLinks is a directory's link count: its own two names and one from each subdirectory; 1 says that they are too many to count.
+func (d *dir) dirLinks() uint16 {
+	if n := d.subdirs + 2; n <= maxLinks {
+		return uint16(n)
+	}
+	return 1
+}
+
+// A dirBlock is a block of a directory that entries are put into, one behind the other.
+type dirBlock struct {
+	b    []byte
+	room int
+	at   int
+	last int // where the last record begins
+}
+
+func (c *content) newDirBlock(b []byte) *dirBlock { return &dirBlock{b: b, room: int(c.dirRoom())} }
+
+func (w *dirBlock) add(e entry) {
+	b := w.b[w.at:]
+	size := int(entrySize(e.name))
+	le.PutUint32(b[0:], e.ino)
+	le.PutUint16(b[4:], uint16(size))
+	b[6], b[7] = uint8(len(e.name)), e.kind
+	copy(b[entryHeader:], e.name)
+	w.last, w.at = w.at, w.at+size
+}
+
+// addDots puts in what every directory begins with.
+func (w *dirBlock) addDots(self, parent uint32) {
+	w.add(entry{".", self, entryTypes[tree.Dir]})
+	w.add(entry{"..", parent, entryTypes[tree.Dir]})
+}
+
+// finish makes the last record, or an unused one in an empty block, reach to the end of the room, and adds the tail.
+func (w *dirBlock) finish(sum checksum) {
+	le.PutUint16(w.b[w.last+4:], uint16(w.room-w.last))
+	if w.room == len(w.b) {
+		return
+	}
+	tail := w.b[w.room:]
+	le.PutUint16(tail[4:], dirTail)
+	tail[7] = dirTailType
+	le.PutUint32(tail[8:], uint32(sum.over(w.b[:w.room])))
+}
+
+// putDirBlock writes block i of a directory into a block of zeros.
+func (c *content) putDirBlock(b []byte, d *dir, i int64, sum checksum) {
+	if d.indexed() {
+		c.putIndexedBlock(b, d, i, sum)
+		return
+	}
+	w := c.newDirBlock(b)
+	if i == 0 {
+		w.addDots(c.ino[d.id], c.ino[d.parent])
+	}
+	from, to := c.leaf(d, i)
+	for pos := from; pos < to; pos++ {
+		w.add(c.entry(d, pos))
+	}
+	w.finish(sum)
+}

@@ -1,0 +1,122 @@
+package ext4
+
+import "imprint/internal/units"
+
+// Extent trees (kernel: "Extent Tree"). A node is a header of 12 bytes and entries of 12 bytes; the root has room for four in the
+// inode, every other node fills a block and ends with a checksum.
+const (
+	extentMagic  = 0xf30a
+	extentSize   = 12 // of a header, an index and an extent alike
+	rootEntries  = 4
+	rootNodeSize = extentSize * (1 + rootEntries)
+)
+
+// nodeEntries is how many entries a block of an extent tree has.
+func (f format) nodeEntries() int64 { return (f.blockSize - extentSize - 4) / extentSize }
+
+// treeLevels gives the entries of each level of the tree over so many extents: the extents themselves, the blocks that hold them
+// (the leaves), the blocks above those, up to a level that the root can hold.
+func (f format) treeLevels(extents int64) []int64 {
+	levels := []int64{extents}
+	for extents > rootEntries {
+		extents = units.Blocks(extents, f.nodeEntries())
+		levels = append(levels, extents)
+	}
+	return levels
+}
+
+// treeBlocks is how many blocks the tree over so many extents takes beside its root.
+func (f format) treeBlocks(extents int64) (blocks int64) {
+	for extents > rootEntries {
+		extents = units.Blocks(extents, f.nodeEntries())
+		blocks += extents
+	}
+	return blocks
+}
+
+// An extentTree is the tree over the extents of one inode. Its blocks follow the content on the tape: first the leaves, then the
+// level above them, and so on.
+type extentTree struct {
+	format
+	tape    tape
+	extents []mapping
+	at      int64 // tape position of the tree's first block
+}
+
+// root writes the node in the inode, rootNodeSize bytes.
+func (t *extentTree) root(b []byte) {
+	levels := t.treeLevels(int64(len(t.extents)))
+	top := len(levels) - 1
+	t.node(b, treeNode{depth: top, count: levels[top], max: rootEntries, children: t.levelStart(levels, top)})
+}
+
+// block writes block i of the tree into a whole block of zeros, with a checksum that goes on from the inode's.
+func (t *extentTree) block(b []byte, i int64, sum checksum) {
+	levels := t.treeLevels(int64(len(t.extents)))
+	level := 1
+	for i >= levels[level] {
+		i -= levels[level]
+		level++
+	}
+	first := i * t.nodeEntries()
+	t.node(b, treeNode{
+		depth: level - 1, first: first, count: min(t.nodeEntries(), levels[level-1]-first), max: t.nodeEntries(),
+		children: t.levelStart(levels, level-1),
+	})
+	if t.features.has(metadataCsum) {
+		tail := extentSize * (1 + t.nodeEntries())
+		le.PutUint32(b[tail:], uint32(sum.over(b[:tail])))
+	}
+}
+
+// levelStart is the tape position of a level's first block. The extents themselves, level 0, have none.
+func (t *extentTree) levelStart(levels []int64, level int) int64 {
+	at := t.at
+	for i := 1; i < level; i++ {
+		at += levels[i]
+	}
+	return at
+}
+
+// A treeNode says what a node of the tree holds.
+type treeNode struct {
+	depth    int   // 0: extents, else indexes
+	first    int64 // which of its level's entries is the first one in here
+	count    int64
+	max      int64
+	children int64 // tape position of the block that the level's first entry points to
+}
+
+func (t *extentTree) node(b []byte, n treeNode) {
+	le.PutUint16(b[0:], extentMagic)
+	le.PutUint16(b[2:], uint16(n.count))
+	le.PutUint16(b[4:], uint16(n.max))
+	le.PutUint16(b[6:], uint16(n.depth))
+	span := int64(1) // extents below one entry
+	for range n.depth {
+		span *= t.nodeEntries()
+	}
+	for i := range n.count {
+		entry := b[extentSize*(1+i):]
+		e := t.extents[(n.first+i)*span]
+		if n.depth == 0 {
+			putExtent(entry, e)
+			continue
+		}
+		child, _ := t.tape.physical(n.children + n.first + i)
+		putIndex(entry, e.logical, child)
+	}
+}
+
+func putExtent(b []byte, m mapping) {
+	le.PutUint32(b[0:], uint32(m.logical))
+	le.PutUint16(b[4:], uint16(m.blocks)) // 32768 means that many; more would mark an extent as unwritten
+	le.PutUint16(b[6:], uint16(m.physical>>32))
+	le.PutUint32(b[8:], uint32(m.physical))
+}
+
+func putIndex(b []byte, logical, block int64) {
+	le.PutUint32(b[0:], uint32(logical))
+	le.PutUint32(b[4:], uint32(block))
+	le.PutUint16(b[8:], uint16(block>>32))
+}

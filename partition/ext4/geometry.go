@@ -1,0 +1,225 @@
+package ext4
+
+import (
+	"cmp"
+	"slices"
+
+	"imprint/internal/units"
+)
+
+// flexGroups is how many block groups keep their bitmaps and inode tables together (kernel: "Flexible Block Groups"), as mke2fs has it.
+const flexGroups = 16
+
+// A format is what the options decide about every structure.
+type format struct {
+	blockSize int64
+	features  featureSet
+}
+
+func (f format) maxPerGroup() int64    { return 8 * f.blockSize } // blocks, or inodes, that one bitmap block tells about
+func (f format) inodesPerBlock() int64 { return f.blockSize / inodeSize }
+func (f format) pointers() int64       { return f.blockSize / 4 } // block numbers in an indirect block
+
+// descSize is the bytes of a group descriptor.
+func (f format) descSize() int64 {
+	if f.features.has(bit64) {
+		return 64
+	}
+	return 32
+}
+
+// firstBlock is the block that the first group begins with: the one with the superblock, which is always at byte 1024.
+func (f format) firstBlock() int64 {
+	if f.blockSize == 1024 {
+		return 1
+	}
+	return 0
+}
+
+// maxBlocks is the largest file system: block numbers of 32 bits in our indexes, and descriptors that fill half a group at most.
+func (f format) maxBlocks() int64 {
+	descriptors := f.maxPerGroup() / 2 * (f.blockSize / f.descSize())
+	limit := min(1<<32, descriptors*f.maxPerGroup())
+	if !f.features.has(bit64) {
+		limit = min(limit, 1<<32-1)
+	}
+	return limit
+}
+
+// A wish is what decides a geometry.
+type wish struct {
+	blocks  int64 // of the file system
+	inodes  int64 // at least
+	journal int64 // blocks; 0: none
+	growth  int64 // blocks that the file system may grow to with the group descriptors that are reserved
+}
+
+// A piece is a structure that has a fixed place.
+type piece struct {
+	start, blocks int64
+	kind          pieceKind
+	group         int64 // that it belongs to, or the first one of several
+}
+
+func (p piece) end() int64 { return p.start + p.blocks }
+
+type pieceKind uint8
+
+const (
+	superPiece       pieceKind = iota // superblock, descriptors, reserved descriptors
+	blockBitmapPiece                  // of the groups of a flex group
+	inodeBitmapPiece                  // of the groups of a flex group
+	tablePiece                        // the inode table of one group
+)
+
+// A geometry is the frame of a file system: its groups and the places of all structures that do not depend on the content.
+type geometry struct {
+	format
+	wish
+	perGroup       int64 // blocks in a group
+	groups         int64
+	inodesPerGroup int64
+	descBlocks     int64   // blocks of group descriptors in each copy
+	reservedDesc   int64   // blocks behind them to grow into
+	copies         []int64 // groups that begin with a copy of the superblock
+	group          []groupPlaces
+	fixed          []piece // sorted
+	tape           tape
+}
+
+// groupPlaces are the blocks that a group descriptor points to.
+type groupPlaces struct{ blockBitmap, inodeBitmap, inodeTable int64 }
+
+// newGeometry lays the frame for a wish. Whether everything fits into it is asked with missing.
+func newGeometry(f format, w wish) *geometry {
+	g := &geometry{format: f, wish: w, perGroup: f.maxPerGroup()}
+	span := w.blocks - f.firstBlock()
+	if need := units.Blocks(w.inodes, f.maxPerGroup()); need > units.Blocks(span, g.perGroup) {
+		g.perGroup = units.Align(units.Blocks(span, need), 8) // more inodes than blocks: smaller groups, so that there are enough tables
+	}
+	g.groups = units.Blocks(span, g.perGroup)
+	g.inodesPerGroup = units.Align(units.Blocks(w.inodes, g.groups), max(8, f.inodesPerBlock()))
+	g.descBlocks, g.reservedDesc = g.descriptors()
+	g.place()
+	return g
+}
+
+// descriptors gives the blocks of group descriptors, and those that are kept behind them so that the file system can grow online: as
+// many as mke2fs keeps, for 1024 times the size, but no more than one double indirect block can name.
+func (g *geometry) descriptors() (used, reserved int64) {
+	perBlock := g.blockSize / g.descSize()
+	used = units.Blocks(g.groups, perBlock)
+	if !g.features.has(resizeInode) {
+		return used, 0
+	}
+	grown := units.Blocks(min(g.growth, 1<<32-1)-g.firstBlock(), g.perGroup)
+	reserved = units.Blocks(grown, perBlock) - used
+	return used, max(0, min(reserved, g.pointers(), g.perGroup/16))
+}
+
+func (g *geometry) tableBlocks() int64           { return g.inodesPerGroup / g.inodesPerBlock() }
+func (g *geometry) groupStart(group int64) int64 { return g.firstBlock() + group*g.perGroup }
+
+// groupBlocks is the number of blocks in a group: fewer in the last one.
+func (g *geometry) groupBlocks(group int64) int64 {
+	return min(g.perGroup, g.blocks-g.groupStart(group))
+}
+
+// superBlocks is what a copy of the superblock takes with the descriptors behind it.
+func (g *geometry) superBlocks() int64 { return 1 + g.descBlocks + g.reservedDesc }
+
+func (g *geometry) flex() int64 {
+	if g.features.has(flexBG) {
+		return flexGroups
+	}
+	return 1
+}
+
+// hasSuper says whether a group begins with a copy of the superblock: groups 0, 1 and the powers of 3, 5 and 7 do (kernel:
+// "Sparse Superblocks").
+func hasSuper(group int64) bool {
+	return group <= 1 || powerOf(group, 3) || powerOf(group, 5) || powerOf(group, 7)
+}
+
+func powerOf(n, base int64) bool {
+	for n > 1 && n%base == 0 {
+		n /= base
+	}
+	return n == 1
+}
+
+// place gives every fixed structure its blocks: the superblocks first, since their places are law, then for each flex group its block
+// bitmaps, inode bitmaps and inode tables, at its start and around the superblocks.
+func (g *geometry) place() {
+	for n := range g.groups {
+		if hasSuper(n) {
+			g.copies = append(g.copies, n)
+			g.fixed = append(g.fixed, piece{g.groupStart(n), g.superBlocks(), superPiece, n})
+		}
+	}
+	g.group = make([]groupPlaces, g.groups)
+	k := packer{around: g.fixed}
+	for first := int64(0); first < g.groups; first += g.flex() {
+		k.at = max(k.at, g.groupStart(first))
+		g.placeFlexGroup(&k, first)
+	}
+	byStart := func(a, b piece) int { return cmp.Compare(a.start, b.start) }
+	slices.SortFunc(g.fixed, byStart)
+	g.tape = newTape(g.fixed, g.blocks)
+}
+
+func (g *geometry) placeFlexGroup(k *packer, first int64) {
+	n := min(g.flex(), g.groups-first)
+	add := func(kind pieceKind, group, blocks int64) int64 {
+		p := piece{k.place(blocks), blocks, kind, group}
+		g.fixed = append(g.fixed, p)
+		return p.start
+	}
+	blockBitmaps := add(blockBitmapPiece, first, n)
+	inodeBitmaps := add(inodeBitmapPiece, first, n)
+	for i := range n {
+		g.group[first+i] = groupPlaces{blockBitmaps + i, inodeBitmaps + i, add(tablePiece, first+i, g.tableBlocks())}
+	}
+}
+
+// A packer gives runs of blocks in ascending order, each as a whole, around pieces that are there already.
+type packer struct {
+	at     int64
+	around []piece
+}
+
+func (k *packer) place(blocks int64) (start int64) {
+	for len(k.around) > 0 && k.around[0].start < k.at+blocks {
+		k.at = max(k.at, k.around[0].end())
+		k.around = k.around[1:]
+	}
+	start = k.at
+	k.at += blocks
+	return start
+}
+
+// spareInLast is how many blocks the last group must have beside its own structures, or mke2fs and resize2fs leave it away.
+const spareInLast = 50
+
+// lastGroup says how many blocks the last group has when it is not a whole one, else 0, and how many it must have.
+func (g *geometry) lastGroup() (has, must int64) {
+	has = (g.blocks - g.firstBlock()) % g.perGroup
+	must = 2 + g.tableBlocks() + spareInLast
+	if hasSuper(g.groups - 1) {
+		must += g.superBlocks()
+	}
+	return has, must
+}
+
+// missing is how many more blocks the frame itself needs at least: for a last group that is worth having and, without flex groups,
+// for each group's structures inside it.
+func (g *geometry) missing() int64 {
+	short := max(0, -g.tape.blocks())
+	if has, must := g.lastGroup(); has > 0 {
+		short = max(short, must-has)
+	}
+	if !g.features.has(flexBG) && 2+g.tableBlocks()+g.superBlocks() > g.perGroup {
+		short = max(short, g.groups*8)
+	}
+	return short
+}

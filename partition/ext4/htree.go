@@ -1,0 +1,144 @@
+package ext4
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"imprint/internal/units"
+)
+
+// Hash tree directories (kernel: "Hash Tree Directories"). Block 0 is the root; where the leaves are too many for it, index nodes
+// follow; then come the leaves in the order of their hashes. To old readers, root and nodes look like blocks of unused entries.
+const (
+	indexEntry   = 8  // hash and block; the first one of a node has limit and count in place of the hash
+	rootHeader   = 32 // "." and ".." and the root's own fields
+	nodeHeader   = 8  // one unused entry
+	indexTail    = 8  // checksum
+	hashHalfMD4  = 1
+	rootInfoSize = 8
+)
+
+func (f format) indexLimit(header int64) int64 {
+	if f.features.has(metadataCsum) {
+		header += indexTail
+	}
+	return (f.blockSize - header) / indexEntry
+}
+
+func (f format) rootLimit() int64 { return f.indexLimit(rootHeader) }
+func (f format) nodeLimit() int64 { return f.indexLimit(nodeHeader) }
+
+// indexDir sorts a directory's names by hash and fills leaves with them.
+func (c *content) indexDir(d *dir) error {
+	l := &dirLeaves{order: c.hashOrder(d)}
+	l.first = c.spread(d, l.order, 0)
+	leaves := int64(len(l.first))
+	if leaves > c.rootLimit() {
+		l.nodes = units.Blocks(leaves, c.nodeLimit())
+	}
+	if l.nodes > c.rootLimit() {
+		return fmt.Errorf("directory of %d entries needs %d blocks for them, an index has %d at most",
+			len(l.order), leaves, c.rootLimit()*c.nodeLimit())
+	}
+	d.leaves, d.blocks = l, uint32(1+l.nodes+leaves)
+	return nil
+}
+
+// hashOrder gives the entries of a directory sorted by hash; entries with the same hash stay in their order.
+func (c *content) hashOrder(d *dir) []int32 {
+	type hashed struct {
+		dirHash
+		i int32
+	}
+	all := make([]hashed, c.entries(d))
+	for i := range all {
+		all[i] = hashed{c.hasher.hash(c.name(d, i)), int32(i)}
+	}
+	slices.SortFunc(all, func(a, b hashed) int {
+		return cmp.Or(cmp.Compare(a.major, b.major), cmp.Compare(a.minor, b.minor), cmp.Compare(a.i, b.i))
+	})
+	order := make([]int32, len(all))
+	for k, h := range all {
+		order[k] = h.i
+	}
+	return order
+}
+
+// putIndexedBlock writes block i of an indexed directory into a block of zeros.
+func (c *content) putIndexedBlock(b []byte, d *dir, i int64, sum checksum) {
+	l := d.leaves
+	switch {
+	case i == 0:
+		c.putRoot(b, d, sum)
+	case i <= l.nodes:
+		le.PutUint16(b[4:], uint16(c.blockSize))
+		first := (i - 1) * c.nodeLimit()
+		c.putIndex(b, nodeHeader, c.leafEntries(d, first, min(first+c.nodeLimit(), int64(len(l.first)))), sum)
+	default:
+		w := c.newDirBlock(b)
+		from, to := c.leaf(d, i-1-l.nodes)
+		for _, k := range l.order[from:to] {
+			w.add(c.entry(d, int(k)))
+		}
+		w.finish(sum)
+	}
+}
+
+func (c *content) putRoot(b []byte, d *dir, sum checksum) {
+	w := c.newDirBlock(b)
+	w.addDots(c.ino[d.id], c.ino[d.parent])
+	le.PutUint16(b[dotSize+4:], uint16(c.blockSize-dotSize)) // ".." covers all the rest of the block
+	info := b[2*dotSize:]
+	info[4], info[5] = hashHalfMD4, rootInfoSize
+	l := d.leaves
+	if l.nodes == 0 {
+		c.putIndex(b, rootHeader, c.leafEntries(d, 0, int64(len(l.first))), sum)
+		return
+	}
+	info[6] = 1 // levels of index nodes
+	nodes := make([]indexed, l.nodes)
+	for i := range nodes {
+		nodes[i] = indexed{c.leafHash(d, int64(i)*c.nodeLimit()), uint32(1 + i)}
+	}
+	c.putIndex(b, rootHeader, nodes, sum)
+}
+
+// indexed is a block of a directory, and from which hash on it has the names.
+type indexed struct{ hash, block uint32 }
+
+// leafEntries are the leaves [from, to) as an index node tells of them.
+func (c *content) leafEntries(d *dir, from, to int64) []indexed {
+	entries := make([]indexed, 0, to-from)
+	for i := from; i < to; i++ {
+		entries = append(entries, indexed{c.leafHash(d, i), uint32(1 + d.leaves.nodes + i)})
+	}
+	return entries
+}
+
+// leafHash is the first hash of a leaf, with the lowest bit set when names of the same hash are in the leaf before it too.
+func (c *content) leafHash(d *dir, leaf int64) uint32 {
+	pos := d.leaves.first[leaf]
+	first := c.hasher.hash(c.name(d, int(d.leaves.order[pos]))).major
+	if pos > 0 && c.hasher.hash(c.name(d, int(d.leaves.order[pos-1]))).major == first {
+		return first | 1
+	}
+	return first
+}
+
+// putIndex writes the index entries of a root or node behind its header, and the checksum.
+func (c *content) putIndex(b []byte, header int64, entries []indexed, sum checksum) {
+	limit := c.indexLimit(header)
+	for i, e := range entries {
+		at := header + int64(i)*indexEntry
+		le.PutUint32(b[at:], e.hash)
+		le.PutUint32(b[at+4:], e.block)
+	}
+	le.PutUint16(b[header:], uint16(limit))
+	le.PutUint16(b[header+2:], uint16(len(entries)))
+	if c.features.has(metadataCsum) {
+		var tail [indexTail]byte // the checksum covers the entries in use and this, while it is zero
+		used := b[:header+int64(len(entries))*indexEntry]
+		le.PutUint32(b[header+limit*indexEntry+4:], uint32(sum.over(used).over(tail[:])))
+	}
+}

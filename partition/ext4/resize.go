@@ -1,0 +1,33 @@
+package ext4
+
+import "imprint/internal/tree"
+
+// The resize inode (kernel: "Special inodes", number 7) owns the blocks that are reserved behind each copy of the group descriptors, so
+// that the file system can grow while it is mounted. Its double indirect block names the reserved blocks of the first copy, and each of
+// those, used as an indirect block, names the same block of all other copies.
+
+// resizeFile is the resize inode. It is so large that its map reaches over the double indirect block.
+func (p *Plan) resizeFile() inode {
+	n := inode{mode: modeTypes[tree.File] | 0o600, links: 1, time: tree.Time{Sec: p.options.Epoch}}
+	const directBlocks, doubleIndirect = 12, 13
+	n.size = (p.pointers()*p.pointers() + p.pointers() + directBlocks) * p.blockSize
+	n.blocks = 1 + p.g.reservedDesc*int64(len(p.g.copies))
+	block, _ := p.g.tape.physical(0)
+	le.PutUint32(n.block[4*doubleIndirect:], uint32(block))
+	return n
+}
+
+// putResizeMap writes the double indirect block.
+func (p *Plan) putResizeMap(b []byte) {
+	for i := range p.g.reservedDesc {
+		block := p.g.descBlocks + i
+		le.PutUint32(b[block%p.pointers()*4:], uint32(p.g.firstBlock()+1+block))
+	}
+}
+
+// putReservedDesc writes a reserved block of the first copy, the one so many blocks behind the superblock.
+func (p *Plan) putReservedDesc(b []byte, behind int64) {
+	for i, group := range p.g.copies[1:] {
+		le.PutUint32(b[4*i:], uint32(p.g.groupStart(group)+behind))
+	}
+}

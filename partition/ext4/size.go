@@ -1,0 +1,144 @@
+package ext4
+
+import (
+	"fmt"
+
+	"imprint/internal/units"
+)
+
+// inodeRatio is how many bytes of free space there are for each inode that is added for them: mke2fs's own ratio.
+const inodeRatio = 16384
+
+// A sizer finds the geometry for a content: the one planner that both says how large the file system must be and lays it out.
+type sizer struct {
+	*content
+	Options
+}
+
+// defaultJournal is mke2fs's size of a journal, in blocks, for a file system of so many blocks (ext2fs_default_journal_size); 0: none.
+func defaultJournal(blocks int64) int64 {
+	for _, tier := range []struct{ below, journal int64 }{
+		{2048, 0}, {32 << 10, 1024}, {256 << 10, 4096}, {512 << 10, 8192}, {4 << 20, 16384}, {8 << 20, 32768}, {16 << 20, 65536}, {32 << 20, 131072},
+	} {
+		if blocks < tier.below {
+			return tier.journal
+		}
+	}
+	return 262144
+}
+
+func (s *sizer) journalFor(blocks int64) int64 {
+	switch {
+	case !s.features.has(hasJournal):
+		return 0
+	case s.JournalSize != 0:
+		return s.JournalSize / s.blockSize
+	}
+	return defaultJournal(blocks)
+}
+
+// neededInodes is how many inodes there must be, whatever the size.
+func (s *sizer) neededInodes() int64 { return s.inodes() + s.FreeInodes }
+
+// inodesFor is how many a file system of so many blocks must have.
+func (s *sizer) inodesFor(blocks int64) int64 {
+	n := s.neededInodes()
+	if s.BytesPerInode > 0 {
+		n = max(n, blocks*s.blockSize/s.BytesPerInode)
+	}
+	return n
+}
+
+// wish is what a file system of so many blocks should be like.
+func (s *sizer) wish(blocks, inodes int64) wish {
+	return wish{blocks: blocks, inodes: inodes, journal: s.journalFor(blocks), growth: blocks * 1024}
+}
+
+// try lays the frame and says how many blocks it lacks for the content and what must stay free; nothing or less when it fits.
+func (s *sizer) try(w wish) (g *geometry, short int64) {
+	g = newGeometry(s.format, w)
+	need := s.place(g, false).end + units.Blocks(s.Free, s.blockSize)
+	if missing := g.missing(); missing > 0 {
+		return g, max(missing, need-g.tape.blocks())
+	}
+	return g, need - g.tape.blocks()
+}
+
+func (s *sizer) tooSmall(needed, given int64) error {
+	return &TooSmallError{Needed: needed * s.blockSize, Given: given, Inodes: s.neededInodes()}
+}
+
+// minimum finds the smallest geometry: it asks for too few blocks, adds those that are missing, and so on. Nothing smaller does, since
+// more blocks never need less beside the content; but where a structure shrinks at a border after all, the steps back find it.
+func (s *sizer) minimum() (*geometry, error) {
+	blocks := s.fileBlocks + units.Blocks(s.Free, s.blockSize) + units.Blocks(s.neededInodes(), s.inodesPerBlock()) + 1
+	for {
+		if limit := s.maxBlocks(); blocks > limit {
+			return nil, s.tooSmall(blocks, limit*s.blockSize)
+		}
+		g, short := s.try(s.wish(blocks, s.inodesFor(blocks)))
+		if short <= 0 {
+			return s.stepBack(g), nil
+		}
+		blocks += short
+	}
+}
+
+// stepBack takes blocks away while everything fits.
+func (s *sizer) stepBack(g *geometry) *geometry {
+	for {
+		smaller, short := s.try(s.wish(g.blocks-1, s.inodesFor(g.blocks-1)))
+		if short > 0 {
+			return g
+		}
+		g = smaller
+	}
+}
+
+// layOut finds the geometry for the options.
+func (s *sizer) layOut() (*geometry, error) {
+	least, err := s.minimum()
+	if err != nil {
+		return nil, err
+	}
+	size := s.Size
+	if size == 0 {
+		size = max(s.MinSize, least.blocks*s.blockSize)
+	}
+	blocks := size / s.blockSize
+	switch limit := s.maxBlocks(); {
+	case blocks < least.blocks:
+		return nil, s.tooSmall(least.blocks, size)
+	case blocks > limit:
+		return nil, fmt.Errorf("lay out ext4: %d blocks of %d bytes are given, %d are the limit", blocks, s.blockSize, limit)
+	case blocks == least.blocks:
+		return least, nil
+	}
+	return s.enlarge(least, blocks), nil
+}
+
+// enlarge gives the least geometry more blocks. It then has the journal of its size, and inodes for the additional space; right behind
+// a border where the journal gets larger there is no room for that, and all but the number of blocks stays as it is.
+func (s *sizer) enlarge(least *geometry, blocks int64) *geometry {
+	inodes := s.inodesFor(blocks)
+	if s.BytesPerInode == 0 {
+		inodes += (blocks - least.blocks) * s.blockSize / inodeRatio
+	}
+	same := least.wish
+	same.blocks = blocks
+	for _, w := range []wish{s.wish(blocks, inodes), same} {
+		if g, short := s.try(s.wholeGroups(w)); short <= 0 {
+			return g
+		}
+	}
+	return least
+}
+
+// wholeGroups leaves away a last group that is too small to be worth having.
+func (s *sizer) wholeGroups(w wish) wish {
+	g := newGeometry(s.format, w)
+	if has, must := g.lastGroup(); has > 0 && has < must && g.groups > 1 {
+		w.blocks -= has
+	}
+	return w
+}

@@ -1,0 +1,96 @@
+package ext4
+
+import (
+	"iter"
+	"sort"
+
+	"imprint/internal/extent"
+	"imprint/internal/tree"
+)
+
+// metaChunk is how many blocks of directories and the like are one extent at most, so that several workers can make them.
+const metaChunk = 1024
+
+// Extents yields what the file system consists of, in the order of offsets: all extents that end behind from, a byte offset. What no
+// extent covers is zero.
+func (p *Plan) Extents(from int64) iter.Seq[extent.Extent] {
+	return func(yield func(extent.Extent) bool) {
+		fixed := p.g.fixed
+		fixed = fixed[sort.Search(len(fixed), func(i int) bool { return fixed[i].end()*p.blockSize > from }):]
+		for e := range p.contentExtents(from) {
+			for len(fixed) > 0 && fixed[0].start*p.blockSize < e.Off {
+				if !p.yieldPiece(fixed[0], from, yield) {
+					return
+				}
+				fixed = fixed[1:]
+			}
+			if !yield(e) {
+				return
+			}
+		}
+		for _, piece := range fixed {
+			if !p.yieldPiece(piece, from, yield) {
+				return
+			}
+		}
+	}
+}
+
+// yieldPiece yields the part of a fixed structure that is not all zeros, if there is one and it ends behind from.
+func (p *Plan) yieldPiece(f piece, from int64, yield func(extent.Extent) bool) bool {
+	var e extent.Extent
+	switch f.kind {
+	case superPiece:
+		e = p.generated(f.start, p.superPieceBlocks(f.group), func(b []byte, i int64) { p.putSuperPiece(b, f.group, i) })
+	case blockBitmapPiece:
+		e = p.generated(f.start, p.writtenGroups(f, blockUninit), func(b []byte, i int64) { p.putBlockBitmap(b, f.group+i) })
+	case inodeBitmapPiece:
+		e = p.generated(f.start, p.writtenGroups(f, inodeUninit), func(b []byte, i int64) { p.putInodeBitmap(b, f.group+i) })
+	case tablePiece:
+		first := uint32(f.group*p.g.inodesPerGroup) + 1
+		inodes := records{size: inodeSize, count: p.usedInodes(f.group), put: func(b []byte, i int64) { p.putInode(b, first+uint32(i)) }}
+		e = extent.Extent{Off: f.start * p.blockSize, Len: inodes.count * inodeSize, Blob: inodes.blob(), Meta: true}
+	}
+	return e.Len == 0 || e.End() <= from || yield(e)
+}
+
+// writtenGroups is how many of the groups of a bitmap piece there are up to the last whose bitmap is written, the flag being off.
+func (p *Plan) writtenGroups(f piece, flag uint16) int64 {
+	for n := f.blocks; n > 0; n-- {
+		if p.flags(f.group+n-1)&flag == 0 {
+			return n
+		}
+	}
+	return 0
+}
+
+// generated is an extent of blocks that are made when asked for.
+func (p *Plan) generated(block, count int64, put func(b []byte, i int64)) extent.Extent {
+	u := records{size: p.blockSize, count: count, put: put}
+	return extent.Extent{Off: block * p.blockSize, Len: count * p.blockSize, Blob: u.blob(), Meta: true}
+}
+
+// records are structures of one size, one behind the other.
+type records struct {
+	size, count int64
+	put         func(b []byte, i int64) // writes structure i into zeros
+}
+
+// blob makes the structures when they are read.
+func (r records) blob() tree.Blob { return extent.Generated(r.size*r.count, r.read) }
+
+func (r records) read(b []byte, off int64) {
+	clear(b)
+	for len(b) > 0 {
+		i, skip := off/r.size, off%r.size
+		n := min(r.size-skip, int64(len(b)))
+		if n == r.size {
+			r.put(b[:n:n], i)
+		} else {
+			whole := make([]byte, r.size)
+			r.put(whole, i)
+			copy(b, whole[skip:skip+n])
+		}
+		b, off = b[n:], off+n
+	}
+}

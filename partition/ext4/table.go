@@ -1,0 +1,88 @@
+package ext4
+
+import "imprint/internal/tree"
+
+// putInode writes an entry of an inode table into 256 bytes of zeros. Reserved inodes without a use stay zeros.
+func (p *Plan) putInode(b []byte, number uint32) {
+	var n inode
+	switch {
+	case number == rootInode:
+		n = p.nodeInode(b, 0)
+	case number == lostFoundInode:
+		n = p.nodeInode(b, p.lost)
+	case number >= firstInode:
+		n = p.nodeInode(b, p.nodes[number-firstInode])
+	case number == journalInode && p.g.journal > 0:
+		n = p.journalFile()
+	case number == resizeInodeNr && p.features.has(resizeInode):
+		n = p.resizeFile()
+	default:
+		return
+	}
+	n.put(b, p.format, p.sum.inode(number))
+}
+
+// nodeInode is the inode of a node of the tree. Extended attributes in the inode go straight into its bytes.
+func (p *Plan) nodeInode(b []byte, id int32) inode {
+	node := p.node(id)
+	a := node.Attr
+	n := inode{mode: modeTypes[node.Kind()] | a.Mode, uid: a.UID, gid: a.GID, links: 1, size: node.Size(), time: a.Mtime}
+	if len(p.furtherOf) > 0 {
+		n.links += uint16(p.furtherOf[id])
+	}
+	switch node.Kind() {
+	case tree.Dir:
+		p.dirInode(&n, id)
+	case tree.File:
+		var buf [1]run
+		p.mapInode(&n, p.fileRuns(buf[:0], node), int64(p.at[id]))
+	case tree.Symlink:
+		p.symlinkInode(&n, node, id)
+	case tree.CharDevice, tree.BlockDevice:
+		n.putDevice(node.Device())
+	}
+	if len(a.Xattrs) > 0 {
+		putXattrsInInode(b, p.xattrs.of[a].inode)
+		if i, ok := p.xattrs.block(id); ok {
+			n.xattr, _ = p.g.tape.physical(p.sections.xattrs + int64(i))
+			n.blocks++
+		}
+	}
+	return n
+}
+
+func (p *Plan) dirInode(n *inode, id int32) {
+	d := p.dir(id)
+	n.links, n.size = d.dirLinks(), int64(d.blocks)*p.blockSize
+	p.mapInode(n, []run{{0, int64(d.blocks)}}, int64(d.at))
+	if d.indexed() {
+		n.flags |= indexFlag
+	}
+}
+
+func (p *Plan) symlinkInode(n *inode, node *tree.Node, id int32) {
+	if len(node.Target()) < fastSymlink {
+		copy(n.block[:], node.Target())
+		return
+	}
+	p.mapInode(n, []run{{0, 1}}, p.sections.symlinks+int64(p.slowOrdinal(id)))
+}
+
+// mapInode gives an inode the extents of runs that lie at a tape position, with the blocks of the tree over them behind.
+func (p *Plan) mapInode(n *inode, runs []run, at int64) {
+	var buf [rootEntries]mapping
+	t := p.extentTree(buf[:0], runs, at)
+	t.root(n.block[:])
+	n.flags |= extentsFlag
+	n.blocks += t.at - at + p.treeBlocks(int64(len(t.extents)))
+}
+
+// extentTree is the tree over the extents of runs at a tape position; dst is space for them.
+func (p *Plan) extentTree(dst []mapping, runs []run, at int64) extentTree {
+	t := extentTree{format: p.format, tape: p.g.tape, at: at}
+	for _, r := range runs {
+		t.at += r.blocks
+	}
+	t.extents = p.g.tape.mappings(dst, runs, at)
+	return t
+}
