@@ -45,11 +45,16 @@ func (c *checker) table(path string, table map[string]any, into reflect.Value) {
 		}
 		c.unknown(path, name, fields)
 	}
-	for name := range fields {
+	for name, i := range fields {
 		key := join(path, name)
-		if _, there := table[name]; !there && language[withoutIndices(key)].required {
-			c.report(key, "is required", "")
+		if _, there := table[name]; there || !language[withoutIndices(key)].required {
+			continue
 		}
+		hint := ""
+		if t := into.Type().Field(i).Type; t.Kind() == reflect.Slice && isTable(t.Elem()) {
+			hint = "add [[" + key + "]]"
+		}
+		c.report(key, "is required", hint)
 	}
 }
 

@@ -79,10 +79,12 @@ func (c *checker) scalar(key string, v any, into reflect.Value) {
 }
 
 func (c *checker) integer(key string, v int64, into reflect.Value) {
-	most := language[withoutIndices(key)].most
+	k := language[withoutIndices(key)]
 	switch {
-	case most > 0 && (v < 0 || v > most):
-		c.report(key, fmt.Sprintf("%d is not between 0 and %d", v, most), "")
+	case k.numbers != nil && !slices.Contains(k.numbers, v):
+		c.report(key, fmt.Sprintf("%d is not one of %v", v, k.numbers), "")
+	case k.most > 0 && (v < 0 || v > k.most):
+		c.report(key, fmt.Sprintf("%d is not between 0 and %d", v, k.most), "")
 	case into.CanInt():
 		into.SetInt(v)
 	default:

@@ -14,6 +14,7 @@ type keyword struct {
 	words    []string          // the only values it takes
 	later    []string          // values that other tools take here, and we do not yet
 	aliases  map[string]string // values that other tools take, and what we call them
+	numbers  []int64           // the only integers it takes
 	most     int64             // the largest integer; the least is 0
 	pattern  string            // of its text, for editors; validation says more
 }
@@ -67,7 +68,7 @@ var language = map[string]keyword{
 		doc:  "Time of everything in the image, in seconds since 1970; else SOURCE_DATE_EPOCH, else 1. Store items always have 1.",
 		most: maxEpoch,
 	},
-	"sector-size": {doc: "Bytes of a logical sector: 512 or 4096; 512 when left out."},
+	"sector-size": {doc: "Bytes of a logical sector; 512 when left out.", numbers: []int64{512, 4096}},
 	"uuid":        {doc: "GUID of the disk.", pattern: uuidForm},
 
 	"store":           {doc: "The store in the image."},
@@ -103,7 +104,7 @@ var language = map[string]keyword{
 	"boot.entry.initrd":  {doc: "Initial RAM disks, in the order they are loaded."},
 	"boot.entry.cmdline": {doc: "Kernel command line."},
 
-	"partition":      {doc: "A partition; they lie on the disk in this order."},
+	"partition":      {doc: "A partition; they lie on the disk in this order.", required: true},
 	"partition.name": {doc: "GPT name (PARTLABEL), and how others refer to the partition.", required: true},
 	"partition.type": {doc: "A name of the Discoverable Partitions Specification, or a GUID.", required: true},
 	"partition.filesystem": {

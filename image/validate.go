@@ -46,9 +46,6 @@ func (c *checker) disk() {
 	if d.Unique && d.Seed != "" {
 		c.report("unique", "excludes seed: ids are new in every build, or derive from a text", "leave one of the two out")
 	}
-	if c.d.has("sector-size") && d.SectorSize != 512 && d.SectorSize != 4096 {
-		c.report("sector-size", fmt.Sprintf("%d is neither 512 nor 4096", d.SectorSize), "")
-	}
 	c.uuid("uuid", d.UUID)
 }
 

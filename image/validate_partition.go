@@ -24,8 +24,8 @@ func (c *checker) partitions() {
 	if n := len(all); n > maxPartitions {
 		c.report("partition", fmt.Sprintf("%d partitions are more than the %d entries of a GPT", n, maxPartitions), "")
 	}
-	if len(all) == 0 && !c.told["partition"] {
-		c.report("partition", "is required", "a disk has one partition at least: add [[partition]]")
+	if len(all) == 0 {
+		c.report("partition", "is empty", "a disk has one partition at least")
 	}
 	names, uuids, partuuids := unique{}, unique{}, unique{strings.ToLower(c.d.UUID): "uuid"}
 	for i, p := range all {
