@@ -8,6 +8,7 @@ package hosttree
 import (
 	"path/filepath"
 	"runtime"
+	"strings"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -53,19 +54,22 @@ type Scanner struct {
 }
 
 // Read gives the directory, file or symlink at path, with everything below it, sorted by the bytes of the names. The node itself has
-// an empty name. A symlink at the end of path is not followed. It may be called from any number of goroutines, which share Workers.
+// an empty name. A symlink at the end of path is not followed, unless the path ends in "/" or "/.". Read may be called from any number of
+// goroutines, which share Workers.
 //
 // Errors are *fs.PathError with the path of the file they are about; of several, one is told.
 func (s *Scanner) Read(path string) (*tree.Node, error) {
 	s.once.Do(s.prepare)
-	path = filepath.Clean(path)
+	for strings.HasSuffix(path, "/.") {
+		path = path[:len(path)-1]
+	}
 	sc := &scan{Scanner: s}
-	w := workers.Get().(*worker)
-	defer workers.Put(w)
-	at := place{fd: unix.AT_FDCWD, dir: &dir{name: filepath.Dir(path)}, ref: path, name: filepath.Base(path)}
-	n, err := w.look(sc, at, unix.DT_UNKNOWN)
-	if err != nil || n != nil {
-		return n, err
+	switch n, err := sc.lookAtTop(path); {
+	case err != nil:
+		return nil, err
+	case n != nil:
+		n.Name = ""
+		return n, nil
 	}
 	sc.pending.Add(1)
 	s.push([]task{{scan: sc, dir: &dir{name: path}, out: &sc.top}}, 0)
@@ -74,6 +78,20 @@ func (s *Scanner) Read(path string) (*tree.Node, error) {
 		return nil, *err
 	}
 	return sc.top, nil
+}
+
+// lookAtTop gives what is at path, or nil for a directory.
+func (sc *scan) lookAtTop(path string) (*tree.Node, error) {
+	if path == "" {
+		return nil, pathError("stat", path, unix.ENOENT)
+	}
+	w := workers.Get().(*worker)
+	defer workers.Put(w)
+	parent, name := filepath.Split(path)
+	if parent == "" {
+		parent = "./"
+	}
+	return w.look(sc, place{fd: unix.AT_FDCWD, ref: path, dir: &dir{name: parent}, name: name}, unix.DT_UNKNOWN)
 }
 
 func (s *Scanner) prepare() {

@@ -1,35 +1,408 @@
 package hosttree
 
 import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
 	"testing"
 
+	"golang.org/x/sys/unix"
+	"pgregory.net/rapid"
+
+	"imprint/internal/hosttest"
 	"imprint/internal/tree"
 )
 
-func TestReadFindsEverything(t *testing.T) {
-	top := t.TempDir()
-	items := grow(t, top, 5)
-	s := Scanner{FilesOnly: true}
+// seen is a scanned tree in words, by path.
+func seen(t testing.TB, top *tree.Node) map[string]string {
+	t.Helper()
+	all := map[string]string{}
+	for path, n := range tree.Walk("/", top) {
+		s := fmt.Sprintf("%v %o", n.Kind(), n.Attr.Mode)
+		switch n.Kind() {
+		case tree.File:
+			s += " " + string(content(t, n.Blob()))
+		case tree.Symlink:
+			s = "symlink " + n.Target()
+		}
+		if !slices.IsSortedFunc(n.Children(), func(a, b *tree.Node) int { return strings.Compare(a.Name, b.Name) }) {
+			t.Fatalf("%s is not sorted", path)
+		}
+		all[path] = s
+	}
+	return all
+}
+
+// Random trees, with names and targets of any bytes, come back as they were made.
+func TestReadRoundTrip(t *testing.T) {
+	name := rapid.Map(rapid.SliceOfN(rapid.ByteRange(1, 255), 1, 30), func(b []byte) string {
+		return "_" + strings.ReplaceAll(string(b), "/", "|")
+	})
+	rapid.Check(t, func(rt *rapid.T) {
+		top, err := os.MkdirTemp(t.TempDir(), "")
+		if err != nil {
+			rt.Fatal(err)
+		}
+		want := map[string]string{"/": "directory 700"}
+		dirs := []string{"/"}
+		for range rapid.IntRange(0, 30).Draw(rt, "count") {
+			dir := rapid.SampledFrom(dirs).Draw(rt, "dir")
+			path := tree.Join(dir, name.Draw(rt, "name"))
+			if want[path] != "" {
+				continue
+			}
+			at := filepath.Join(top, path)
+			switch rapid.IntRange(0, 2).Draw(rt, "kind") {
+			case 0:
+				mode := fs.FileMode(rapid.IntRange(0o400, 0o777).Draw(rt, "mode"))
+				data := rapid.SliceOfN(rapid.Byte(), 0, 100).Draw(rt, "data")
+				err = errors.Join(os.WriteFile(at, data, 0o600), os.Chmod(at, mode|0o400))
+				want[path] = fmt.Sprintf("file %o %s", mode|0o400, data)
+			case 1:
+				err = os.Mkdir(at, 0o700)
+				dirs = append(dirs, path)
+				want[path] = "directory 700"
+			case 2:
+				target := name.Draw(rt, "target")
+				err = os.Symlink(target, at)
+				want[path] = "symlink " + target
+			}
+			if err != nil {
+				rt.Fatal(err)
+			}
+		}
+		s := Scanner{Workers: rapid.IntRange(1, 5).Draw(rt, "workers")}
+		got, err := s.Read(top)
+		if err != nil {
+			rt.Fatal(err)
+		}
+		if got := seen(t, got); !maps.Equal(got, want) {
+			rt.Fatalf("got %q\nwant %q", got, want)
+		}
+	})
+}
+
+// Many scans share one scanner, and the result does not depend on how many workers there are.
+func TestReadSideBySide(t *testing.T) {
+	items := grow(t, t.TempDir(), 40)
+	one := Scanner{Workers: 1, FilesOnly: true, Attr: storeAttr()}
+	many := Scanner{Workers: 7, FilesOnly: true, Attr: storeAttr()}
+	var all sync.WaitGroup
 	for _, item := range items {
-		got, err := s.Read(item)
+		all.Go(func() {
+			first, err1 := one.Read(item)
+			second, err2 := many.Read(item)
+			if err := errors.Join(err1, err2); err != nil {
+				t.Error(err)
+			} else if !maps.Equal(seen(t, first), seen(t, second)) {
+				t.Errorf("%s differs", item)
+			}
+		})
+	}
+	all.Wait()
+	for _, s := range []*Scanner{&one, &many} {
+		for !s.idle() {
+			runtime.Gosched() // a worker ends when it finds nothing more to do
+		}
+		if held := s.held.Load(); held != 0 {
+			t.Errorf("%d descriptors left open", held)
+		}
+	}
+}
+
+func (p *pool) idle() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.alive == 0 && len(p.queue) == 0
+}
+
+func TestReadTakesAttributes(t *testing.T) {
+	top := t.TempDir()
+	file := filepath.Join(top, "f")
+	if err := errors.Join(os.WriteFile(file, nil, 0o600), os.Chmod(file, 0o640|fs.ModeSetuid), os.Symlink("t", filepath.Join(top, "s"))); err != nil {
+		t.Fatal(err)
+	}
+	times := []unix.Timespec{{Sec: 5}, {Sec: -7, Nsec: 250}}
+	if err := unix.UtimesNanoAt(unix.AT_FDCWD, file, times, 0); err != nil {
+		t.Fatal(err)
+	}
+	var mu sync.Mutex
+	hosts := map[tree.Kind]Host{}
+	for _, filesOnly := range []bool{false, true} {
+		s := Scanner{FilesOnly: filesOnly, Attr: func(h Host) *tree.Attr {
+			mu.Lock()
+			defer mu.Unlock()
+			hosts[h.Kind] = h
+			return &tree.Attr{}
+		}}
+		if _, err := s.Read(top); err != nil {
+			t.Fatal(err)
+		}
+		uid, gid := uint32(os.Getuid()), uint32(os.Getgid())
+		want := Host{Kind: tree.File, Mode: 0o4640, UID: uid, GID: gid, Mtime: tree.Time{Sec: -7, Nsec: 250}}
+		if got := hosts[tree.File]; fmt.Sprint(got) != fmt.Sprint(want) {
+			t.Errorf("got %v, want %v", got, want)
+		}
+		if h := hosts[tree.Symlink]; (h.Mode == 0o777) == filesOnly {
+			t.Errorf("FilesOnly is %v, the symlink's mode %o", filesOnly, h.Mode)
+		}
+		if h := hosts[tree.Dir]; (h.Mtime.Sec != 0) == filesOnly {
+			t.Errorf("FilesOnly is %v, the directory's time %v", filesOnly, h.Mtime)
+		}
+	}
+}
+
+// What is given to Read itself may be anything.
+func TestReadTop(t *testing.T) {
+	top := t.TempDir()
+	file, link, loose := filepath.Join(top, "f"), filepath.Join(top, "l"), top+"/d/../f"
+	if err := errors.Join(os.WriteFile(file, []byte("text"), 0o600), os.Symlink("f", link), os.Mkdir(filepath.Join(top, "d"), 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	sub, deep := filepath.Join(top, "d"), filepath.Join(top, "deep")
+	if err := errors.Join(os.Chmod(top, 0o700), os.Mkdir(filepath.Join(sub, "e"), 0o700), os.Symlink("d/e", deep), os.Symlink("f", filepath.Join(sub, "g"))); err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(top)
+	for path, want := range map[string]string{
+		file: "file 600 text", "f": "file 600 text", "./f": "file 600 text", loose: "file 600 text", link: "symlink f", "l": "symlink f",
+		sub: "directory 700", "d/": "directory 700", ".": "directory 700", deep: "symlink d/e", deep + "/": "directory 700",
+		"deep/./.": "directory 700", "deep/../g": "symlink f",
+	} {
+		n, err := new(Scanner).Read(path)
+		if err != nil {
+			t.Errorf("%s: %v", path, err)
+		} else if got := seen(t, n)["/"]; got != want || n.Name != "" {
+			t.Errorf("%s: got %q, named %q", path, got, n.Name)
+		}
+	}
+	for _, path := range []string{"none", ""} {
+		if _, err := new(Scanner).Read(path); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%q, which is not there, gives %v", path, err)
+		}
+	}
+}
+
+func TestReadSpecial(t *testing.T) {
+	top := t.TempDir()
+	fifo := filepath.Join(top, "d", "fifo")
+	if err := errors.Join(os.Mkdir(filepath.Dir(fifo), 0o700), unix.Mkfifo(fifo, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := new(Scanner).Read(top); err == nil || err.Error() != "read "+fifo+": is a fifo; only files, directories and symlinks are taken" {
+		t.Errorf("a fifo gives %v", err)
+	}
+	n, err := (&Scanner{Special: true}).Read(top)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := seen(t, n)["/d/fifo"]; got != "fifo 600" {
+		t.Errorf("got %q", got)
+	}
+	hosttest.NeedRoot(t)
+	if err := unix.Mknod(filepath.Join(top, "null"), unix.S_IFCHR|0o600, int(unix.Mkdev(1, 3))); err != nil {
+		t.Skip(err)
+	}
+	if n, err = (&Scanner{Special: true}).Read(top); err != nil {
+		t.Fatal(err)
+	}
+	if dev := n.Children()[1]; dev.Kind() != tree.CharDevice || dev.Device() != (tree.Device{Major: 1, Minor: 3}) {
+		t.Errorf("got a %v %v", dev.Kind(), dev.Device())
+	}
+}
+
+// asNobody gives up the rights of root for the time of f.
+func asNobody(t *testing.T, f func()) {
+	if os.Getuid() == 0 {
+		if err := syscall.Setreuid(-1, 65534); err != nil {
+			t.Skip(err)
+		}
+		defer syscall.Setreuid(-1, 0)
+	}
+	f()
+}
+
+func TestReadWithoutPermission(t *testing.T) {
+	top := t.TempDir()
+	closed := filepath.Join(top, "a", "closed")
+	locked := filepath.Join(top, "a", "file")
+	if err := errors.Join(os.Chmod(filepath.Dir(top), 0o755), os.MkdirAll(closed, 0o755), os.WriteFile(locked, []byte("text"), 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	asNobody(t, func() {
+		n, err := new(Scanner).Read(top)
+		if err != nil {
+			t.Fatal(err) // files of others are read without O_NOATIME
+		}
+		if got := seen(t, n)["/a/file"]; got != "file 644 text" {
+			t.Errorf("got %q", got)
+		}
+	})
+	n, err := new(Scanner).Read(top)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(os.Chmod(closed, 0), os.Chmod(locked, 0)); err != nil {
+		t.Fatal(err)
+	}
+	defer os.Chmod(closed, 0o700)
+	asNobody(t, func() {
+		if _, err := new(Scanner).Read(top); !errors.Is(err, fs.ErrPermission) || err.Error() != "open "+closed+": permission denied" {
+			t.Errorf("a closed directory gives %v", err)
+		}
+		if _, err := n.Children()[0].Children()[1].Blob().Open(); err == nil || err.Error() != "open "+locked+": permission denied" {
+			t.Errorf("a locked file gives %v", err)
+		}
+	})
+}
+
+// A file may vanish between the reading of its directory and the look at it.
+func TestReadVanishedFile(t *testing.T) {
+	top := t.TempDir()
+	file := filepath.Join(top, "f")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := Scanner{Attr: func(h Host) *tree.Attr {
+		os.Remove(file)
+		return &tree.Attr{}
+	}}
+	if _, err := s.Read(top); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), file) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// Some file systems do not tell types with names.
+func TestReadUnknownTypes(t *testing.T) {
+	item := grow(t, t.TempDir(), 1)[0]
+	s := Scanner{FilesOnly: true}
+	want, err := s.Read(item)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fd, err := unix.Open(item, unix.O_RDONLY|unix.O_DIRECTORY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := workers.Get().(*worker)
+	if err := w.list(fd); err != nil {
+		t.Fatal(err)
+	}
+	for i := range w.entries {
+		w.entries[i].typ = unix.DT_UNKNOWN
+	}
+	sc := &scan{Scanner: &s}
+	l := &listing{scan: sc, dir: &dir{name: item}, fd: newDescriptor(&s, fd), names: string(w.names), entries: w.entries}
+	sortEntries(l.entries, l.names)
+	l.nodes = make([]*tree.Node, len(l.entries))
+	if err := w.fill(l, 0); err != nil {
+		t.Fatal(err)
+	}
+	sc.pending.Wait()
+	l.fd.release(&s)
+	if got := seen(t, tree.NewDir("", want.Attr, l.nodes)); !maps.Equal(got, seen(t, want)) {
+		t.Errorf("got %q", got)
+	}
+}
+
+// A directory with many entries is shared among the workers.
+func TestReadWide(t *testing.T) {
+	count := 10_000
+	if os.Getenv("IMPRINT_SLOW") == "1" {
+		count = 1_000_000
+	}
+	top := t.TempDir()
+	for i := range count {
+		path := filepath.Join(top, fmt.Sprintf("%07d", i))
+		err := os.Symlink("t", path)
+		if i%10 == 0 {
+			err = errors.Join(os.Remove(path), os.Mkdir(path, 0o700))
+		}
 		if err != nil {
 			t.Fatal(err)
 		}
-		seen := map[string]tree.Kind{}
-		for path, n := range tree.Walk(item, got) {
-			seen[path] = n.Kind()
+	}
+	for _, full := range []int32{0, maxHeld} {
+		s := Scanner{FilesOnly: true}
+		s.held.Store(full)
+		n, err := s.Read(top)
+		if err != nil {
+			t.Fatal(err)
 		}
-		err = filepath.Walk(item, func(path string, info os.FileInfo, err error) error {
-			if kind, ok := seen[path]; !ok || (kind == tree.Dir) != info.IsDir() {
-				t.Errorf("%s: found %v, a %v", path, ok, kind)
+		for i, c := range n.Children() {
+			if c.Name != fmt.Sprintf("%07d", i) || (c.Kind() == tree.Dir) != (i%10 == 0) {
+				t.Fatalf("entry %d is %s, a %v", i, c.Name, c.Kind())
 			}
-			delete(seen, path)
-			return err
-		})
-		if err != nil || len(seen) > 0 {
-			t.Errorf("%v, and %v is not there", err, seen)
 		}
+		if len(n.Children()) != count {
+			t.Errorf("%d entries of %d", len(n.Children()), count)
+		}
+	}
+}
+
+// dig makes a chain of directories, each with a file and a directory beside the next one, deeper than any path may be long.
+func dig(t *testing.T, top string, levels int) {
+	fd, err := unix.Open(top, unix.O_RDONLY|unix.O_DIRECTORY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	long := strings.Repeat("d", 30)
+	for range levels {
+		file, err1 := unix.Openat(fd, "file", unix.O_CREAT|unix.O_WRONLY, 0o600)
+		_, err2 := unix.Write(file, []byte("deep"))
+		unix.Close(file)
+		err3 := unix.Mkdirat(fd, "a", 0o700)
+		err4 := unix.Mkdirat(fd, long, 0o700)
+		next, err5 := unix.Openat(fd, long, unix.O_RDONLY|unix.O_DIRECTORY, 0)
+		if err := errors.Join(err1, err2, err3, err4, err5); err != nil {
+			t.Fatal(err)
+		}
+		unix.Close(fd)
+		fd = next
+	}
+	unix.Close(fd)
+}
+
+func TestReadDeep(t *testing.T) {
+	const levels = 4000
+	top := t.TempDir()
+	dig(t, top, levels)
+	var mu sync.Mutex
+	most := 0
+	s := Scanner{Workers: 4, FilesOnly: true, Attr: func(h Host) *tree.Attr {
+		if h.Kind == tree.File {
+			mu.Lock()
+			defer mu.Unlock()
+			if open, err := os.ReadDir("/proc/self/fd"); err == nil {
+				most = max(most, len(open))
+			}
+		}
+		return &tree.Attr{}
+	}}
+	n, err := s.Read(top)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for level := range levels {
+		if len(n.Children()) != 3 {
+			t.Fatalf("level %d has %d entries", level, len(n.Children()))
+		}
+		file := n.Children()[2].Blob()
+		if level%500 == 499 && !bytes.Equal(content(t, file), []byte("deep")) {
+			t.Errorf("level %d: another content", level)
+		}
+		n = n.Children()[1]
+	}
+	if limit := maxHeld + 3*4 + 30; most > limit {
+		t.Errorf("%d descriptors were open, %d are the limit", most, limit)
 	}
 }
