@@ -1,0 +1,118 @@
+package main
+
+import (
+	"embed"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+//go:embed ways/*.sh
+var ways embed.FS
+
+// A contender makes a disk image, or moves as many bytes, in one way.
+type contender struct {
+	name  string
+	title string
+	tools []string // host tools that it needs
+	root  bool     // it needs to be root
+	// command gives the process that does it: workload to out, a directory that is there and empty.
+	command func(w workload, out string) (*exec.Cmd, error)
+}
+
+// contenders are all that there are, in the order of the tables.
+func contenders(o options) []contender {
+	return []contender{
+		{name: "imprint", title: "imprint, the whole job", command: o.imprint(nil)},
+		{name: "imprint-plain", title: "imprint, like for like", command: o.imprint(strings.Fields(o.plain))},
+		{name: "floor", title: "floor", command: o.floor("")},
+		{name: "floor-hash", title: "floor with both hashes", command: o.floor("-item -piece")},
+		way("mke2fs", "mke2fs -d straight into the disk", "mke2fs mkfs.vfat mcopy sfdisk"),
+		way("repart", "systemd-repart, offline", "systemd-repart mkfs.ext4 mkfs.vfat mcopy"),
+		way("guix", "Guix's way", "fakeroot mke2fs e2fsck genimage mkfs.vfat mcopy"),
+		way("nixpkgs", "nixpkgs' make-ext4-fs way", "fakeroot mkfs.ext4 fsck.ext4 resize2fs dumpe2fs mkfs.vfat mcopy sfdisk"),
+		asRoot(way("loop", "loop mount and cp -a", "losetup mkfs.ext4 mount mkfs.vfat mcopy sfdisk")),
+	}
+}
+
+func asRoot(c contender) contender {
+	c.root = true
+	return c
+}
+
+// way is a contender that is a script in ways.
+func way(name, title, tools string) contender {
+	return contender{name: name, title: title, tools: strings.Fields(tools), command: func(w workload, out string) (*exec.Cmd, error) {
+		prelude, err := ways.ReadFile("ways/prelude.sh")
+		if err != nil {
+			return nil, err
+		}
+		script, err := ways.ReadFile("ways/" + name + ".sh")
+		return exec.Command("bash", "-c", string(prelude)+string(script), name, w.dir, out), err
+	}}
+}
+
+// missing says why a contender cannot take part, or nothing.
+func (c contender) missing() string {
+	if c.root && os.Getuid() != 0 {
+		return "needs root"
+	}
+	for _, tool := range c.tools {
+		if _, err := exec.LookPath(tool); err != nil {
+			return "needs " + tool
+		}
+	}
+	return ""
+}
+
+// floor is a further process of this very program, so that its memory and time are its own.
+func (o options) floor(hashes string) func(workload, string) (*exec.Cmd, error) {
+	return func(w workload, out string) (*exec.Cmd, error) {
+		self, err := os.Executable()
+		args := append([]string{"floor"}, strings.Fields(hashes)...)
+		if o.cold {
+			args = append(args, "-j", "16")
+		}
+		return exec.Command(self, append(args, w.path("root"), filepath.Join(out, "disk.raw"))...), err
+	}
+}
+
+// imprint builds the same disk as the others, with the closure registered in a database besides.
+func (o options) imprint(flags []string) func(workload, string) (*exec.Cmd, error) {
+	return func(w workload, out string) (*exec.Cmd, error) {
+		description, err := describe(w)
+		if err != nil {
+			return nil, err
+		}
+		file := filepath.Join(out, "image.toml")
+		if err := os.WriteFile(file, []byte(description), 0o644); err != nil {
+			return nil, err
+		}
+		return exec.Command(o.program, append([]string{"build", file, "-o", filepath.Join(out, "disk.raw")}, flags...)...), nil
+	}
+}
+
+func describe(w workload) (string, error) {
+	paths, err := os.ReadFile(w.path("store-paths"))
+	if err != nil {
+		return "", err
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "name = \"bench\"\narch = \"x86_64\"\n[[source]]\npath = %q\nregistration = %q\n", w.path("root"), w.path("registration"))
+	fmt.Fprintf(&b, "[[closure]]\nname = \"all\"\nroots = [\n")
+	for path := range strings.Lines(string(paths)) {
+		fmt.Fprintf(&b, "%q,\n", strings.TrimSpace(path))
+	}
+	b.WriteString("]\n[boot]\nloader = \"none\"\n")
+	fmt.Fprintf(&b, "[[partition]]\nname = \"ESP\"\ntype = \"esp\"\nfilesystem = \"fat\"\nsize = \"64MiB\"\n[[partition.tree]]\nsource = %q\ntarget = \"/\"\n", w.path("esp"))
+	b.WriteString("[[partition]]\nname = \"root\"\ntype = \"root\"\nfilesystem = \"ext4\"\nsize = \"auto\"\nclosures = [\"all\"]\n")
+	dirs, err := os.ReadDir(w.path("root"))
+	for _, d := range dirs {
+		if d.Name() != "nix" {
+			fmt.Fprintf(&b, "[[partition.dir]]\npath = \"/%s\"\n", d.Name())
+		}
+	}
+	return b.String(), err
+}

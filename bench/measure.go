@@ -1,0 +1,135 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// A run is one contender's one go.
+type run struct {
+	wall   float64 // seconds until the process ended
+	synced float64 // seconds until the image was on the disk too
+	cpu    float64 // seconds of user and system time, of its children too
+	memory float64 // MB, of the largest process
+}
+
+// A lane is where the runs of one workload take place.
+type lane struct {
+	workload
+	cold bool
+	dir  string // for outputs and what is left of them
+	runs int    // so far
+}
+
+// measure runs a contender once, in a fresh directory.
+func (l *lane) measure(c contender) (run, error) {
+	l.runs++
+	out := filepath.Join(l.dir, fmt.Sprintf("%s-%d", c.name, l.runs))
+	if err := os.MkdirAll(out, 0o755); err != nil {
+		return run{}, err
+	}
+	defer discard(out, filepath.Join(l.dir, "discarded"))
+	cmd, err := c.command(l.workload, out)
+	if err != nil {
+		return run{}, err
+	}
+	var said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &said, &said
+	if err := l.settle(); err != nil {
+		return run{}, err
+	}
+	start := time.Now()
+	if err := cmd.Run(); err != nil {
+		return run{}, fmt.Errorf("%s: %v\n%.2000s", c.name, err, said.String())
+	}
+	r := run{wall: time.Since(start).Seconds()}
+	if err := syncFile(filepath.Join(out, "disk.raw")); err != nil {
+		return run{}, fmt.Errorf("%s: %v", c.name, err)
+	}
+	r.synced = time.Since(start).Seconds()
+	usage := cmd.ProcessState.SysUsage().(*syscall.Rusage)
+	r.cpu = (cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Seconds()
+	r.memory = float64(usage.Maxrss) / 1000
+	return r, nil
+}
+
+// settle gives every run the same start: nothing waits to be written, memory is there, and the cache is warm or empty.
+func (l *lane) settle() error {
+	unix.Sync()
+	if err := faultIn(l.aboutMB); err != nil {
+		return err
+	}
+	if l.cold {
+		return os.WriteFile("/proc/sys/vm/drop_caches", []byte("3"), 0)
+	}
+	return nil
+}
+
+// faultIn touches as much memory as a copy of the workload and its image take, so that a virtual machine that gives free memory back to its
+// host has it again, and gives it back.
+func faultIn(megabytes int) error {
+	var info unix.Sysinfo_t
+	if err := unix.Sysinfo(&info); err != nil {
+		return err
+	}
+	size := min(3*megabytes<<20, int(info.Freeram)*int(info.Unit)/4*3)
+	memory, err := unix.Mmap(-1, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON)
+	if err != nil {
+		return err
+	}
+	for i := 0; i < size; i += os.Getpagesize() {
+		memory[i] = 1
+	}
+	return unix.Munmap(memory)
+}
+
+func syncFile(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return f.Sync()
+}
+
+// discard empties what a run has left and moves it aside. To remove it would slow the next run down: ext4 hesitates to use inodes again that
+// were freed a moment ago. Files with further names are left as they are: those may lie in the workload.
+func discard(dir, to string) error {
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir():
+			return os.Chmod(path, 0o700)
+		case d.Type().IsRegular():
+			return empty(path)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(to, 0o755); err != nil {
+		return err
+	}
+	return os.Rename(dir, filepath.Join(to, strconv.FormatInt(time.Now().UnixNano(), 10)))
+}
+
+func empty(path string) error {
+	var st unix.Stat_t
+	if err := unix.Lstat(path, &st); err != nil || st.Nlink > 1 {
+		return err
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		return err
+	}
+	return os.Truncate(path, 0)
+}

@@ -1,0 +1,154 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// A table is what came of one workload.
+type table struct {
+	shape
+	cold   bool
+	rounds int
+	field  []contender
+	runs   map[string][]run // by name of the contender, in the order of the rounds
+	absent []string
+}
+
+func (t table) title() string {
+	if t.cold {
+		return t.name + ", cold cache"
+	}
+	return t.name + ", warm cache"
+}
+
+// String is the table as a section in Markdown.
+func (t table) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "## %s\n\n%d items, %d files, %d symlinks, %d directories, about %d MB; medians of %d rounds in turn.\n\n",
+		t.title(), t.items, t.files+len(t.huge), t.links, t.dirs, t.aboutMB, t.rounds)
+	b.WriteString("| | s | least–most | and synced | CPU s | MB of memory | × imprint whole | × imprint plain |\n|---|---|---|---|---|---|---|---|\n")
+	for _, c := range t.field {
+		wall := t.each(c.name, func(r run) float64 { return r.wall })
+		fmt.Fprintf(&b, "| %s | %.2f | %.2f–%.2f | %.2f | %.2f | %.0f | %s | %s |\n", c.title,
+			median(wall), slices.Min(wall), slices.Max(wall),
+			median(t.each(c.name, func(r run) float64 { return r.synced })),
+			median(t.each(c.name, func(r run) float64 { return r.cpu })),
+			slices.Max(t.each(c.name, func(r run) float64 { return r.memory })),
+			t.ratio(c.name, "imprint"), t.ratio(c.name, "imprint-plain"))
+	}
+	if whole, plain := t.ratio("imprint", "floor-hash"), t.ratio("imprint-plain", "floor"); whole+plain != "" {
+		fmt.Fprintf(&b, "\nAgainst the floor of the same work: the whole job %s times, like for like %s times.\n", whole, plain)
+	}
+	for _, a := range t.absent {
+		fmt.Fprintf(&b, "\nNot there: %s.\n", a)
+	}
+	return b.String()
+}
+
+func (t table) each(name string, field func(run) float64) []float64 {
+	var all []float64
+	for _, r := range t.runs[name] {
+		all = append(all, field(r))
+	}
+	return all
+}
+
+// ratio is the median over the rounds of how much longer a took than b; empty when one of them is not there.
+func (t table) ratio(a, b string) string {
+	var ratios []float64
+	for i, r := range t.runs[a] {
+		if i < len(t.runs[b]) {
+			ratios = append(ratios, r.wall/t.runs[b][i].wall)
+		}
+	}
+	if len(ratios) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%.2f", median(ratios))
+}
+
+func median(values []float64) float64 {
+	sorted := slices.Sorted(slices.Values(values))
+	n := len(sorted)
+	return (sorted[(n-1)/2] + sorted[n/2]) / 2
+}
+
+// record puts the section into the file with the results, in place of one with the same title.
+func record(o options, t table) error {
+	old, err := os.ReadFile(o.results)
+	if err != nil && !os.IsNotExist(err) {
+		return err
+	}
+	sections := []string{"## " + t.title()}
+	for s := range strings.SplitSeq("\n"+string(old), "\n## ") {
+		if title, _, _ := strings.Cut(s, "\n"); title != "" && title != t.title() {
+			sections = append(sections, "## "+s)
+		}
+	}
+	slices.Sort(sections)
+	var b strings.Builder
+	b.WriteString(head(o))
+	for _, s := range sections {
+		if s == "## "+t.title() {
+			s = t.String()
+		}
+		b.WriteString("\n" + strings.TrimSpace(s) + "\n")
+	}
+	return os.WriteFile(o.results, []byte(b.String()), 0o644)
+}
+
+// head says on what machine the figures were taken.
+func head(o options) string {
+	var memory unix.Sysinfo_t
+	var system unix.Utsname
+	unix.Sysinfo(&memory)
+	unix.Uname(&system)
+	return fmt.Sprintf(`# Results
+
+Written by `+"`make bench`"+`, which see for what is measured and how: from a tree on disk to a finished GPT disk with an ESP and an ext4
+root. *The whole job* of imprint verifies every NAR hash and makes an image digest; *like for like* leaves both out (%s), since
+no other contender hashes anything. *The floor* reads every file once and writes the bytes into one file, with the same hashes or none.
+
+* Machine: %d × %s, %.1f GiB of memory, Linux %s.
+* %s.
+`, o.plain, runtime.NumCPU(), processor(), float64(memory.Totalram)*float64(memory.Unit)/(1<<30), unix.ByteSliceToString(system.Release[:]),
+		strings.Join(versions(o), "; "))
+}
+
+func processor() string {
+	text, err := os.ReadFile("/proc/cpuinfo")
+	if err != nil {
+		return runtime.GOARCH
+	}
+	for line := range strings.Lines(string(text)) {
+		if key, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(key) == "model name" {
+			return strings.TrimSpace(value)
+		}
+	}
+	return runtime.GOARCH
+}
+
+// versions are the first lines in which tools name themselves.
+func versions(o options) []string {
+	all := []string{runtime.Version()}
+	for _, argv := range [][]string{
+		{o.program, "version"}, {"mke2fs", "-V"}, {"systemd-repart", "--version"}, {"genimage", "--version"}, {"fakeroot", "--version"},
+	} {
+		out, err := exec.Command(argv[0], argv[1:]...).CombinedOutput()
+		if err == nil && len(out) > 0 {
+			line, _, _ := strings.Cut(string(out), "\n")
+			if !strings.Contains(line, " ") {
+				line = argv[0] + " " + line
+			}
+			all = append(all, line)
+		}
+	}
+	return all
+}

@@ -1,0 +1,20 @@
+# systemd-repart without loop devices: CopyFiles= for the root, and the ESP copied from an image, as FAT from files came later.
+esp_image "$out/esp.img"
+size=$(($(du -s --apparent-size -BM "$workload/root" | cut -dM -f1) * 120 / 100 + 16))M
+mkdir "$out/repart.d"
+cat > "$out/repart.d/10-esp.conf" <<PARTITION
+[Partition]
+Type=esp
+CopyBlocks=$out/esp.img
+SizeMinBytes=64M
+SizeMaxBytes=64M
+PARTITION
+cat > "$out/repart.d/20-root.conf" <<PARTITION
+[Partition]
+Type=root
+Format=ext4
+CopyFiles=$workload/root:/
+SizeMinBytes=$size
+SizeMaxBytes=$size
+PARTITION
+systemd-repart --definitions="$out/repart.d" --empty=create --size=auto --dry-run=no --seed=$hash_seed "$out/disk.raw" > "$out/log" 2>&1
