@@ -26,12 +26,12 @@ func newDescriptor(s *Scanner, fd int) *descriptor {
 	return d
 }
 
-// share gives the descriptor to a task, or nil if it will not stay open for that.
-func (d *descriptor) share() *descriptor {
+// share gives the descriptor to that many tasks, or nil if it will not stay open for them.
+func (d *descriptor) share(tasks int) *descriptor {
 	if !d.held {
 		return nil
 	}
-	d.refs.Add(1)
+	d.refs.Add(int32(tasks))
 	return d
 }
 

@@ -1,8 +1,11 @@
 // Package hosttree reads what lies on the host (directories, single files, tar archives) into nodes of package tree. Contents stay where
 // they are: a node's Blob names a file of the host, or a slice of an archive, and is read when it is opened.
 //
-// Of the host's attributes only those that the caller's Attr keeps reach the tree: nothing is taken by default but what Attr returns.
-// Host links between files, extended attributes, ACLs, inode numbers, access times and holes are never seen.
+// Attributes are what the caller's Attr makes of those of the host. Hard links between the host's files, their extended attributes, ACLs,
+// inode numbers, access times and (unless asked for) holes are not seen.
+//
+// Blobs of this package have a method HostPath, the path of the file that they are read from, and the readers of whole files a method Fd,
+// the descriptor.
 package hosttree
 
 import (

@@ -265,6 +265,24 @@ func TestReadWithoutPermission(t *testing.T) {
 	})
 }
 
+// A scan that fails halfway leaves no directory open.
+func TestReadClosesAfterAnError(t *testing.T) {
+	top := t.TempDir()
+	grow(t, top, 8)
+	if err := unix.Mkfifo(filepath.Join(top, "zzz"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := Scanner{Workers: 3}
+	for range 20 {
+		if _, err := s.Read(top); err == nil {
+			t.Fatal("a fifo was taken")
+		}
+		if held := s.held.Load(); held != 0 {
+			t.Fatalf("%d directories are still open", held)
+		}
+	}
+}
+
 // A file may vanish between the reading of its directory and the look at it.
 func TestReadVanishedFile(t *testing.T) {
 	top := t.TempDir()

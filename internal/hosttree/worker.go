@@ -87,48 +87,50 @@ func (w *worker) statDir(l *listing) (Host, error) {
 // split shares a large directory among the workers, in batches.
 func (w *worker) split(l *listing) error {
 	w.entries = nil // they belong to the batches now
-	shared := l.fd.held
-	w.tasks = w.tasks[:0]
-	for lo := batchSize; lo < len(l.entries); lo += batchSize {
-		if !shared {
+	if !l.fd.held {
+		for lo := 0; lo < len(l.entries); lo += batchSize {
 			if err := w.fill(l, lo); err != nil {
 				return err
 			}
-			continue
 		}
-		w.tasks = append(w.tasks, task{scan: l.scan, dir: l.dir, from: l.fd.share(), batch: l, lo: lo})
+		return nil
 	}
-	w.give(l.scan)
+	for lo := batchSize; lo < len(l.entries); lo += batchSize {
+		w.tasks = append(w.tasks, task{scan: l.scan, batch: l, lo: lo})
+	}
+	w.give(l)
 	return w.fill(l, 0)
 }
 
-// give makes the collected tasks the scan's.
-func (w *worker) give(sc *scan) {
+// give makes the collected tasks, all of them about entries of l, the scan's.
+func (w *worker) give(l *listing) {
 	if len(w.tasks) == 0 {
 		return
 	}
-	sc.pending.Add(len(w.tasks))
-	sc.push(w.tasks, 1)
-	clear(w.tasks)
+	from := l.fd.share(len(w.tasks))
+	for i := range w.tasks {
+		w.tasks[i].from = from
+	}
+	l.scan.pending.Add(len(w.tasks))
+	l.scan.push(w.tasks, 1)
 	w.tasks = w.tasks[:0]
 }
 
 // fill makes the nodes of a batch of entries, from lo on. Directories among them become tasks.
 func (w *worker) fill(l *listing, lo int) error {
-	hi := min(lo+batchSize, len(l.entries))
 	w.tasks = w.tasks[:0]
-	for i, e := range l.entries[lo:hi] {
-		name := e.in(l.names)
-		n, err := w.look(l.scan, place{fd: l.fd.fd, dir: l.dir, ref: name, name: name}, e.typ)
+	for i := lo; i < min(lo+batchSize, len(l.entries)); i++ {
+		name := l.entries[i].in(l.names)
+		n, err := w.look(l.scan, place{fd: l.fd.fd, dir: l.dir, ref: name, name: name}, l.entries[i].typ)
 		if err != nil {
 			return err
 		}
-		l.nodes[lo+i] = n
+		l.nodes[i] = n
 		if n == nil {
-			w.tasks = append(w.tasks, task{scan: l.scan, dir: &dir{l.dir, name, l.dir.atime}, out: &l.nodes[lo+i], from: l.fd.share()})
+			w.tasks = append(w.tasks, task{scan: l.scan, dir: &dir{l.dir, name, l.dir.atime}, out: &l.nodes[i]})
 		}
 	}
-	w.give(l.scan)
+	w.give(l)
 	return nil
 }
 
@@ -157,7 +159,10 @@ func (w *worker) look(sc *scan, p place, typ uint8) (*tree.Node, error) {
 	switch host.Kind {
 	case tree.File:
 		blob, err := w.blob(sc, p)
-		return tree.NewFile(p.name, sc.Attr(host), blob), err
+		if err != nil {
+			return nil, err
+		}
+		return tree.NewFile(p.name, sc.Attr(host), blob), nil
 	case tree.Dir:
 		return nil, nil
 	case tree.Symlink:
