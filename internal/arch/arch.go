@@ -1,0 +1,165 @@
+// Package arch keeps the house in order: which package may import which, and who may look at the clock, the environment and other things
+// that must not reach the bytes of an image. Its test reads the source of the whole module.
+package arch
+
+import (
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+const module = "imprint"
+
+// A breach is a place in the source that breaks a rule: "file:line: what".
+type breach struct {
+	pos  token.Position
+	text string
+}
+
+func (b breach) String() string {
+	return fmt.Sprintf("%s:%d: %s", b.pos.Filename, b.pos.Line, b.text)
+}
+
+// check reads all Go files of a module, apart from tests, and gives every breach.
+func check(fsys fs.FS) ([]breach, error) {
+	var found []breach
+	err := fs.WalkDir(fsys, ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && (d.Name() == "testdata" || d.Name() == "vendor" || strings.HasPrefix(d.Name(), ".") && name != ".") {
+			return fs.SkipDir
+		}
+		if d.IsDir() || !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") {
+			return nil
+		}
+		src, err := fs.ReadFile(fsys, name)
+		if err != nil {
+			return err
+		}
+		breaches, err := checkFile(name, src)
+		found = append(found, breaches...)
+		return err
+	})
+	return found, err
+}
+
+// checkFile gives the breaches of one file; name is its path in the module.
+func checkFile(name string, src []byte) ([]breach, error) {
+	files := token.NewFileSet()
+	f, err := parser.ParseFile(files, name, src, parser.SkipObjectResolution)
+	if err != nil {
+		return nil, err
+	}
+	c := &checker{pkg: path.Dir(name), files: files, imports: map[string]string{}}
+	if c.isOneOf(testSupport) {
+		return nil, nil
+	}
+	i := slices.IndexFunc(rooms, func(r room) bool { return matches(r.path, c.pkg) })
+	if i < 0 {
+		c.breach(f, "%s is in no room of the house: add it to the rules", c.pkg)
+		return c.found, nil
+	}
+	c.room = rooms[i]
+	for _, spec := range f.Imports {
+		c.importSpec(spec)
+	}
+	ast.Inspect(f, c.node)
+	return c.found, nil
+}
+
+// A checker walks one file.
+type checker struct {
+	pkg     string // path of the package in the module
+	room    room
+	files   *token.FileSet
+	imports map[string]string // path of each import by its name in the file
+	found   []breach
+}
+
+func (c *checker) breach(n ast.Node, format string, args ...any) {
+	c.found = append(c.found, breach{c.files.Position(n.Pos()), fmt.Sprintf(format, args...)})
+}
+
+func (c *checker) importSpec(spec *ast.ImportSpec) {
+	imported, err := strconv.Unquote(spec.Path.Value)
+	if err != nil {
+		return // the compiler refuses it
+	}
+	name := path.Base(imported)
+	if name == "v2" { // a major version is no name
+		name = path.Base(path.Dir(imported))
+	}
+	if spec.Name != nil {
+		name = spec.Name.Name
+	}
+	if name == "." {
+		c.breach(spec, "%s is imported with a dot: its names could not be told from others", imported)
+	}
+	c.imports[name] = imported
+	c.floor(spec, imported)
+	for _, b := range bans {
+		if b.pkg == imported && b.names == nil && !c.isOneOf(b.where) {
+			c.breach(spec, "%s imports %s: %s", c.pkg, imported, b.why)
+		}
+	}
+}
+
+// floor checks that an import goes down, and to no room beside.
+func (c *checker) floor(spec *ast.ImportSpec, imported string) {
+	inside, ours := strings.CutPrefix(imported, module+"/")
+	domain, _, _ := strings.Cut(imported, "/") // of another module; the standard library has none
+	switch {
+	case ours && matchesOne(testSupport, inside):
+		c.breach(spec, "%s may not import %s, which is for tests", c.pkg, inside)
+	case ours && !matchesOne(c.room.may, inside):
+		c.breach(spec, "%s may not import %s, only %q", c.pkg, inside, c.room.may)
+	case !ours && strings.Contains(domain, ".") && !matchesOne(c.room.modules, imported):
+		c.breach(spec, "%s may not import %s, of other modules only %q", c.pkg, imported, c.room.modules)
+	}
+}
+
+// node checks a use of a banned name, and a TOML tag.
+func (c *checker) node(n ast.Node) bool {
+	switch n := n.(type) {
+	case *ast.SelectorExpr:
+		if of, ok := n.X.(*ast.Ident); ok && c.imports[of.Name] != "" {
+			c.use(n, c.imports[of.Name], n.Sel.Name)
+		}
+	case *ast.Field:
+		if n.Tag != nil && strings.Contains(n.Tag.Value, `toml:"`) && c.files.Position(n.Pos()).Filename != "image/description.go" {
+			c.breach(n, "a TOML key outside image/description.go, which is the only place that names them")
+		}
+	}
+	return true
+}
+
+func (c *checker) use(n ast.Node, pkg, name string) {
+	for _, b := range bans {
+		if b.pkg == pkg && slices.Contains(b.names, name) && !c.isOneOf(b.where) {
+			c.breach(n, "%s uses %s.%s: %s", c.pkg, pkg, name, b.why)
+		}
+	}
+}
+
+// isOneOf tells whether the package of the file is one of those.
+func (c *checker) isOneOf(patterns []string) bool { return matchesOne(patterns, c.pkg) }
+
+func matchesOne(patterns []string, path string) bool {
+	return slices.ContainsFunc(patterns, func(p string) bool { return matches(p, path) })
+}
+
+// matches tells whether a path is a pattern's: the same, or at or below the parent of "parent/...".
+func matches(pattern, path string) bool {
+	if pattern == "..." {
+		return true
+	}
+	parent, below := strings.CutSuffix(pattern, "/...")
+	return path == parent || below && strings.HasPrefix(path, parent+"/")
+}
