@@ -26,6 +26,7 @@ const (
 	filesystemFAT     = "fat"
 	filesystemExt4    = "ext4"
 	filesystemNone    = "none"
+	engineNative      = "native"
 	engineMke2fs      = "mke2fs"
 )
 
@@ -115,8 +116,8 @@ var language = map[string]keyword{
 	},
 	"partition.engine": {
 		doc:   "What makes the file system.",
-		words: []string{engineMke2fs},
-		later: []string{"native", "mtools"},
+		words: []string{engineNative, engineMke2fs},
+		later: []string{"mtools"},
 	},
 	"partition.size":     {doc: "Size of the partition; \"auto\" is what its content needs, and what it is when left out."},
 	"partition.min-size": {doc: "Least size of a partition whose size is \"auto\"."},

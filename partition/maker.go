@@ -8,6 +8,7 @@ import (
 
 	"imprint/internal/extent"
 	"imprint/internal/tree"
+	"imprint/partition/ext4"
 	"imprint/partition/fat"
 	"imprint/partition/mke2fs"
 )
@@ -21,6 +22,8 @@ func New(s Spec) (Maker, error) {
 		return newFAT(s)
 	case s.Filesystem == "ext4" && s.Engine == "mke2fs":
 		return newMke2fs(s)
+	case s.Filesystem == "ext4" && s.Engine == "native":
+		return newExt4(s)
 	}
 	return nil, fmt.Errorf("no engine %q makes the file system %q", s.Engine, s.Filesystem)
 }
@@ -72,6 +75,7 @@ type hostExt4 struct{ *mke2fs.Plan }
 func newMke2fs(s Spec) (Maker, error) {
 	o := mke2fs.Options{
 		Size: s.Size, Free: s.Free, FreeInodes: s.Free / InodeRatio, Label: s.Label, UUID: s.UUID, HashSeed: s.HashSeed, Epoch: s.Epoch,
+		Scratch: s.Scratch,
 	}
 	p, err := mke2fs.New(s.Tree, o)
 	if err == nil && p.Size() < s.MinSize {
@@ -93,3 +97,33 @@ func (hostExt4) Extents(int64) iter.Seq[extent.Extent] { return extent.List(nil)
 
 // Stats implements Describer.
 func (m hostExt4) Stats() Stats { return Stats{BlockSize: 4096, Inodes: m.Inodes()} }
+
+// ext4Maker is an ext4 file system of our own making, in our terms.
+type ext4Maker struct{ *ext4.Plan }
+
+func newExt4(s Spec) (Maker, error) {
+	p, err := ext4.New(s.Tree, ext4.Options{
+		Size: s.Size, MinSize: s.MinSize, Free: s.Free, FreeInodes: s.Free / InodeRatio,
+		Label: s.Label, UUID: s.UUID, HashSeed: s.HashSeed, Epoch: s.Epoch,
+	})
+	var small *ext4.TooSmallError
+	if errors.As(err, &small) {
+		return nil, &DoesNotFit{Needed: small.Needed, Given: small.Given}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return ext4Maker{p}, nil
+}
+
+// BlockSize implements Placer.
+func (m ext4Maker) BlockSize() int64 { return m.Summary().BlockSize }
+
+// Stats implements Describer.
+func (m ext4Maker) Stats() Stats {
+	s := m.Summary()
+	return Stats{
+		Exact: true, BlockSize: s.BlockSize, Inodes: s.Inodes, FreeInodes: s.FreeInodes, FreeBytes: s.FreeBlocks * s.BlockSize,
+		Journal: s.JournalBlocks * s.BlockSize,
+	}
+}

@@ -31,6 +31,7 @@ type Spec struct {
 	Free       int64      // bytes that stay free in a partition of no fixed size
 	Tree       *tree.Tree
 	Content    tree.Blob // of a partition without a file system
+	Scratch    string    // directory for what a host tool needs besides; it is empty again afterwards
 }
 
 // A Maker is a partition as it will be: how large, and what lies where in its region.

@@ -1,0 +1,203 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"time"
+
+	"imprint/image"
+	"imprint/internal/units"
+
+	"github.com/spf13/cobra"
+)
+
+// buildFlags are the flags of build.
+type buildFlags struct {
+	out        string
+	noManifest bool
+	write      image.WriteOptions
+}
+
+func (r *root) build() *cobra.Command {
+	var f buildFlags
+	c := &cobra.Command{
+		Use:   "build FILE",
+		Short: "Build the image that a description describes",
+		Long: `build makes the image that FILE describes and writes it to OUT, and beside it its manifest OUT.json: the plan, every
+identifier, and the digests of every partition and store item.
+
+The contents of every store item are checked against the NAR hash that it is registered with while they are written.
+The image digest is the SHA-256 over the SHA-256s of the image's consecutive pieces of 4 MiB; --sha256 adds the
+SHA-256 of the whole image, which takes a pass of its own.
+
+OUT appears when it is complete. A build that fails or is interrupted leaves nothing, and an older OUT untouched.`,
+		Example: `  imprint build image.toml
+  imprint build image.toml -o /srv/images/web.raw
+  SOURCE_DATE_EPOCH=1700000000 imprint build image.toml --json`,
+		Args: exactly(1, "one description FILE"),
+		RunE: func(c *cobra.Command, args []string) error { return r.runBuild(c.Context(), args[0], f) },
+	}
+	flags := c.Flags()
+	flags.StringVarP(&f.out, "out", "o", "", "the image (default: NAME.raw in the working directory)")
+	flags.BoolVar(&f.noManifest, "no-manifest", false, "write no OUT.json")
+	flags.BoolVar(&f.write.SHA256, "sha256", false, "also compute the SHA-256 of the whole image")
+	flags.BoolVar(&f.write.NoDigest, "no-digest", false, "compute no image digest")
+	flags.BoolVar(&f.write.NoVerify, "no-verify", false, "leave the NAR hashes of store items unchecked")
+	flags.BoolVar(&r.json, "json", false, "write events as lines of JSON to standard output")
+	return c
+}
+
+// planned is a description that has come as far as can be without writing.
+type planned struct {
+	plan   *image.Plan
+	layout *image.Layout
+}
+
+// resolve takes a description through Parse, Resolve and Layout.
+func (r *root) resolve(ctx context.Context, file, out string) (*planned, error) {
+	src, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	d, err := image.Parse(file, src)
+	if err != nil {
+		return nil, err
+	}
+	in := image.Inputs{Dir: filepath.Dir(file), Unique: rand.Text(), Scratch: filepath.Dir(out)}
+	if in.Epoch, err = sourceDateEpoch(r.env("SOURCE_DATE_EPOCH")); err != nil {
+		return nil, err
+	}
+	r.ui.stage("resolve", "reading the store and the description's inputs")
+	plan, err := image.Resolve(ctx, d, in)
+	if err != nil {
+		return nil, err
+	}
+	r.log.WithField("items", len(plan.Items)).Info("resolved")
+	r.ui.stage("layout", "laying out the disk")
+	layout, err := plan.Layout()
+	if err != nil {
+		return nil, err
+	}
+	r.log.WithField("bytes", layout.Size).Info("laid out")
+	return &planned{plan, layout}, nil
+}
+
+// sourceDateEpoch reads the variable that reproducible builds take their time from: seconds since 1970.
+func sourceDateEpoch(text string) (*int64, error) {
+	if text == "" {
+		return nil, nil
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || n < 0 {
+		return nil, usagef("SOURCE_DATE_EPOCH is %q, not a number of seconds since 1970", text)
+	}
+	return &n, nil
+}
+
+func (r *root) runBuild(ctx context.Context, file string, f buildFlags) error {
+	start := time.Now()
+	defer r.ui.clear()
+	p, err := r.resolve(ctx, file, f.out)
+	if err != nil {
+		return err
+	}
+	if f.out == "" {
+		f.out = p.plan.Name + ".raw"
+	}
+	manifest := p.plan.Manifest(p.layout, 0)
+	result, err := r.write(ctx, p, f, manifest)
+	if err != nil {
+		return err
+	}
+	r.ui.clear()
+	r.built(f, manifest, result, time.Since(start))
+	return nil
+}
+
+// write writes the image and its manifest, and gives them their names when both are complete.
+func (r *root) write(ctx context.Context, p *planned, f buildFlags, m *image.Manifest) (*image.Result, error) {
+	out, err := image.Create(f.out)
+	if err != nil {
+		return nil, err
+	}
+	defer out.Discard()
+	r.ui.stage("write", "writing "+f.out)
+	f.write.Progress = r.ui.meter
+	result, err := p.plan.Write(ctx, out.File, p.layout, f.write)
+	if err != nil {
+		return nil, err
+	}
+	r.ui.stage("commit", "")
+	m.Built(result, !f.write.NoVerify)
+	if f.noManifest {
+		return result, out.Commit()
+	}
+	beside, err := image.Create(f.out + ".json")
+	if err != nil {
+		return nil, err
+	}
+	defer beside.Discard()
+	if _, err := beside.File.Write(m.JSON()); err != nil {
+		return nil, err
+	}
+	if err := out.Commit(); err != nil {
+		return nil, err
+	}
+	return result, beside.Commit()
+}
+
+// built tells what was made, and how to boot it.
+func (r *root) built(f buildFlags, m *image.Manifest, result *image.Result, spent time.Duration) {
+	onDisk := int64(0)
+	if info, err := os.Stat(f.out); err == nil {
+		onDisk = info.Sys().(*syscall.Stat_t).Blocks * 512
+	}
+	if f.write.NoVerify {
+		r.log.Warn("the NAR hashes of store items were not checked (--no-verify)")
+	}
+	if r.json {
+		r.ui.event(event{
+			"event": "done", "image": f.out, "size": m.Size, "onDisk": onDisk, "written": result.Written, "seconds": spent.Seconds(),
+			"digest": result.Digest, "sha256": result.SHA256, "verified": !f.write.NoVerify, "manifest": manifestName(f),
+		})
+		return
+	}
+	say := func(format string, args ...any) { fmt.Fprintf(r.stdout, format+"\n", args...) }
+	say("%s: %s (%s on disk), %d partitions, %d store items, in %.1f s", f.out, units.FormatBytes(m.Size), units.FormatBytes(onDisk),
+		len(m.Partitions), len(m.Items), spent.Seconds())
+	for _, line := range [][2]string{{"digest", result.Digest}, {"sha256", result.SHA256}, {"manifest", manifestName(f)}, {"boot", bootCommand(m, f.out)}} {
+		if line[1] != "" {
+			say("  %-8s  %s", line[0], line[1])
+		}
+	}
+	if f.write.NoVerify {
+		say("  unverified: the NAR hashes of store items were not checked")
+	}
+}
+
+func manifestName(f buildFlags) string {
+	if f.noManifest {
+		return ""
+	}
+	return f.out + ".json"
+}
+
+// bootCommand is a way to try the image, or "" when it has no loader.
+func bootCommand(m *image.Manifest, out string) string {
+	if m.Loader == "none" {
+		return ""
+	}
+	const drive = " -drive if=virtio,format=raw,file="
+	switch m.Arch {
+	case "x86_64":
+		return "qemu-system-x86_64 -machine q35 -m 1024 -nographic -bios /usr/share/ovmf/OVMF.fd" + drive + out
+	case "aarch64":
+		return "qemu-system-aarch64 -machine virt -cpu max -m 1024 -nographic -bios /usr/share/qemu-efi-aarch64/QEMU_EFI.fd" + drive + out
+	}
+	return ""
+}

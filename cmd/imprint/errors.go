@@ -1,0 +1,87 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"imprint/image"
+	"imprint/internal/diag"
+	"imprint/internal/hosttool"
+	"imprint/internal/stream"
+)
+
+// Exit codes, as the help tells them.
+const (
+	exitDone        = 0
+	exitFailed      = 1
+	exitUsage       = 2
+	exitInvalid     = 3
+	exitMissingTool = 4
+	exitMismatch    = 5
+	exitInterrupted = 130
+)
+
+// usage is an error of how a command was called.
+type usage struct{ error }
+
+func usagef(format string, args ...any) error { return usage{fmt.Errorf(format, args...)} }
+
+// exitCode is what the program ends with after an error.
+func exitCode(ctx context.Context, err error) int {
+	var problems diag.List
+	var wrong usage
+	switch {
+	case err == nil:
+		return exitDone
+	case ctx.Err() != nil:
+		return exitInterrupted
+	case errors.As(err, &wrong), strings.HasPrefix(err.Error(), "unknown command"):
+		return exitUsage
+	case errors.As(err, &problems):
+		return exitInvalid
+	case errors.Is(err, hosttool.ErrMissing):
+		return exitMissingTool
+	case errors.Is(err, image.ErrMismatch), errors.Is(err, stream.ErrChanged):
+		return exitMismatch
+	}
+	return exitFailed
+}
+
+// report tells an error, and gives the exit code.
+func (r *root) report(ctx context.Context, err error) int {
+	code := exitCode(ctx, err)
+	if code == exitDone {
+		return code
+	}
+	text := err.Error()
+	if code == exitInterrupted {
+		text = "interrupted; nothing was left behind"
+	}
+	if r.json {
+		r.ui.event(event{"event": "error", "exit": code, "error": text, "problems": problems(err)})
+		return code
+	}
+	if code != exitInvalid {
+		text = "imprint: " + text
+	}
+	fmt.Fprintln(r.stderr, text)
+	if code == exitUsage {
+		fmt.Fprintln(r.stderr, "hint: imprint help tells what there is")
+	}
+	return code
+}
+
+// problems are the mistakes in an error, for machines.
+func problems(err error) []event {
+	var list diag.List
+	if !errors.As(err, &list) {
+		return nil
+	}
+	events := make([]event, len(list))
+	for i, p := range list {
+		events[i] = event{"file": p.File, "line": p.Line, "column": p.Col, "key": p.Key, "problem": p.Text, "hint": p.Hint}
+	}
+	return events
+}

@@ -1,0 +1,84 @@
+package main
+
+import (
+	"fmt"
+	"text/tabwriter"
+
+	"imprint/image"
+	"imprint/internal/units"
+
+	"github.com/spf13/cobra"
+)
+
+func (r *root) plan() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "plan FILE",
+		Short: "Show what an image will hold and where, and write nothing",
+		Long: `plan reads a description and all that it names, and shows the disk as it will be: partitions, offsets, exact sizes,
+inodes, and the largest things in each partition. Nothing is written. A size that cannot be exact, because a host tool
+makes the partition, is called a bound.`,
+		Example: "  imprint plan image.toml\n  imprint plan image.toml --json | jq .partitions",
+		Args:    exactly(1, "one description FILE"),
+		RunE: func(c *cobra.Command, args []string) error {
+			defer r.ui.clear()
+			r.ui.live = r.ui.live && !r.json
+			p, err := r.resolve(c.Context(), args[0], "")
+			if err != nil {
+				return err
+			}
+			r.ui.clear()
+			m := p.plan.Manifest(p.layout, 5)
+			if r.json {
+				_, err = r.stdout.Write(m.JSON())
+				return err
+			}
+			return r.show(m)
+		},
+	}
+	c.Flags().BoolVar(&r.json, "json", false, "write the plan as JSON")
+	return c
+}
+
+// show writes a plan for people.
+func (r *root) show(m *image.Manifest) error {
+	fmt.Fprintf(r.stdout, "%s: %s disk of %s (%d bytes), sectors of %d bytes, %d store items\n", m.Name, m.Format,
+		units.FormatBytes(m.Size), m.Size, m.SectorSize, len(m.Items))
+	fmt.Fprintf(r.stdout, "disk GUID %s, seed %.16s…, epoch %d\n\n", m.DiskGUID, m.Seed, m.Epoch)
+	t := tabwriter.NewWriter(r.stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "NR\tNAME\tTYPE\tFILE SYSTEM\tOFFSET\tSIZE\t\tINODES\tFREE\tPARTUUID")
+	for _, p := range m.Partitions {
+		kind := "exact"
+		if !p.Exact {
+			kind = "bound"
+		}
+		fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%d\t%d\t%s\t%s\t%s\t%s\n", p.Number, p.Name, p.Type, p.Filesystem, p.Offset, p.Size, kind,
+			count(p.Inodes), bytes(p.FreeBytes), p.PartUUID)
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	for _, p := range m.Partitions {
+		if len(p.Largest) == 0 {
+			continue
+		}
+		fmt.Fprintf(r.stdout, "\nlargest in %s:\n", p.Name)
+		for _, l := range p.Largest {
+			fmt.Fprintf(r.stdout, "  %10s  %s\n", units.FormatBytes(l.Bytes), l.Path)
+		}
+	}
+	return nil
+}
+
+func count(n int64) string {
+	if n == 0 {
+		return "-"
+	}
+	return fmt.Sprint(n)
+}
+
+func bytes(n int64) string {
+	if n == 0 {
+		return "-"
+	}
+	return units.FormatBytes(n)
+}

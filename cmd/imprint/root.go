@@ -1,0 +1,96 @@
+package main
+
+import (
+	"io"
+	"os"
+	"strings"
+
+	"github.com/sirupsen/logrus"
+	"github.com/spf13/cobra"
+)
+
+// world is all that the program sees besides the file system.
+type world struct {
+	stdout, stderr io.Writer
+	args           []string
+	env            func(string) string
+}
+
+// root is the program: its commands share a logger and the way that they speak.
+type root struct {
+	world
+	cmd   *cobra.Command
+	log   *logrus.Logger
+	level string
+	json  bool
+	ui    *ui
+}
+
+const help = `imprint turns a software closure (store items and all that they refer to) into a bootable disk image, on an ordinary host:
+no virtual machine, no root, no fakeroot, no loop device, no user namespace. The store inside the image is registered in
+its own database and rooted against garbage collection when it is built; nothing is left for the first boot.
+
+Exit codes:
+  0    done
+  1    failed: an input or output error
+  2    wrong usage of a command
+  3    the description or its inputs are invalid, or they do not fit
+  4    a host tool is missing
+  5    contents are not what their hash promises
+  130  interrupted`
+
+func newRoot(w world) *root {
+	r := &root{world: w, log: logrus.New()}
+	r.cmd = &cobra.Command{
+		Use:               "imprint",
+		Short:             "Turn a software closure into a bootable disk image",
+		Long:              help,
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		PersistentPreRunE: func(*cobra.Command, []string) error { return r.prepare() },
+		Example: `  imprint init > image.toml        a commented description to start from
+  imprint plan image.toml          what the image will hold, and where
+  imprint build image.toml         the image`,
+	}
+	r.cmd.SetOut(w.stdout)
+	r.cmd.SetErr(w.stderr)
+	r.cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage{err} })
+	r.cmd.PersistentFlags().StringVar(&r.level, "log-level", "warning", "what to log: error, warning, info or debug")
+	r.cmd.AddCommand(r.build(), r.plan(), r.doctor(), r.init(), r.schema(), r.version(), r.man())
+	return r
+}
+
+// prepare sets the logger up, once the flags are known.
+func (r *root) prepare() error {
+	level, err := logrus.ParseLevel(r.level)
+	if err != nil {
+		return usage{err}
+	}
+	r.log.SetOutput(r.stderr)
+	r.log.SetLevel(level)
+	r.log.SetFormatter(&logrus.TextFormatter{DisableTimestamp: true, DisableColors: !isTerminal(r.stderr)})
+	if r.json {
+		r.log.SetFormatter(&logrus.JSONFormatter{DisableTimestamp: true})
+	}
+	// go-diskfs logs to logrus' own logger.
+	logrus.SetOutput(r.stderr)
+	logrus.SetLevel(min(level, logrus.WarnLevel))
+	r.ui = newUI(r.stdout, r.stderr, r.json)
+	return nil
+}
+
+// exactly is cobra.ExactArgs with our exit code.
+func exactly(n int, what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) == n {
+			return nil
+		}
+		return usagef("%s takes %s, not %d arguments: %s", cmd.CommandPath(), what, len(args), strings.Join(args, " "))
+	}
+}
+
+// isTerminal tells whether a person looks at a stream.
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && terminal(f)
+}

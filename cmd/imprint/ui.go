@@ -1,0 +1,118 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"imprint/image"
+	"imprint/internal/units"
+
+	"golang.org/x/term"
+)
+
+// An event is a line of JSON for machines.
+type event map[string]any
+
+// ui speaks to whoever runs the program: results go to out, what happens meanwhile to err. On a terminal that is one line that
+// changes, in a pipe a line for each stage, and with --json events on out.
+type ui struct {
+	out, err io.Writer
+	json     bool
+	live     bool
+	width    int
+	stop     func()
+}
+
+func newUI(out, err io.Writer, json bool) *ui {
+	u := &ui{out: out, err: err, json: json, stop: func() {}}
+	if f, ok := err.(*os.File); ok && !json && terminal(f) {
+		u.live = true
+		u.width, _, _ = term.GetSize(int(f.Fd()))
+	}
+	return u
+}
+
+func terminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
+
+// event writes a line of JSON.
+func (u *ui) event(e event) {
+	line, err := json.Marshal(e)
+	if err == nil {
+		fmt.Fprintf(u.out, "%s\n", line)
+	}
+}
+
+// stage says what is being done from now on.
+func (u *ui) stage(name, text string) {
+	u.stop()
+	u.stop = func() {}
+	switch {
+	case u.json:
+		u.event(event{"event": "stage", "stage": name})
+	case u.live:
+		u.line(text)
+	case text != "":
+		fmt.Fprintln(u.err, text)
+	}
+}
+
+// line replaces the live line; text that is too long is cut.
+func (u *ui) line(text string) {
+	if u.width > 4 && len(text) >= u.width {
+		text = text[:u.width-1]
+	}
+	fmt.Fprintf(u.err, "\r\x1b[K%s", text)
+}
+
+// clear removes the live line.
+func (u *ui) clear() {
+	u.stop()
+	u.stop = func() {}
+	if u.live {
+		fmt.Fprint(u.err, "\r\x1b[K")
+	}
+}
+
+// meter shows how far a writing is, until the next stage.
+func (u *ui) meter(m *image.Meter) {
+	every := 100 * time.Millisecond
+	if !u.live && !u.json {
+		every = 10 * time.Second
+	}
+	start, done, ended := time.Now(), make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		tick := time.NewTicker(every)
+		defer tick.Stop()
+		for {
+			select {
+			case <-done:
+				return
+			case <-tick.C:
+				u.progress(m, time.Since(start))
+			}
+		}
+	}()
+	u.stop = func() { close(done); <-ended }
+}
+
+func (u *ui) progress(m *image.Meter, spent time.Duration) {
+	written := m.Written()
+	if u.json {
+		u.event(event{"event": "progress", "stage": "write", "bytes": written, "total": m.Total})
+		return
+	}
+	rate := float64(written) / spent.Seconds()
+	text := fmt.Sprintf("writing %s of %s, %s/s", units.FormatBytes(written), units.FormatBytes(m.Total), units.FormatBytes(int64(rate)))
+	if rate > 0 && m.Total > written {
+		text += fmt.Sprintf(", %.0f s left", float64(m.Total-written)/rate)
+	}
+	if u.live {
+		u.line(text)
+	} else {
+		fmt.Fprintln(u.err, text)
+	}
+}

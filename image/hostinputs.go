@@ -1,0 +1,196 @@
+package image
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"hash"
+	"io"
+	"os"
+	"runtime"
+	"sync"
+
+	"imprint/internal/diag"
+	"imprint/internal/hosttree"
+	"imprint/internal/tree"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// A hostInput is a file or a tree of the host that the description names, with the digest of what it holds.
+type hostInput struct {
+	blob    tree.Blob        // of a file
+	entries []hosttree.Entry // of a tree: nodes at paths below the target
+	digest  string
+}
+
+// readHostInputs reads every host file and tree that the description names and pins the contents. What is not there is a problem.
+func (r *resolver) readHostInputs(ctx context.Context) (diag.List, error) {
+	h := &hostReader{r: r}
+	for i, p := range r.d.Partition {
+		key := fmt.Sprintf("partition[%d]", i)
+		if p.Content != "" {
+			h.file(key+".content", p.Content)
+		}
+		for k, f := range p.File {
+			if f.Source != "" {
+				h.file(fmt.Sprintf("%s.file[%d].source", key, k), f.Source)
+			}
+		}
+		for k, t := range p.Tree {
+			h.tree(fmt.Sprintf("%s.tree[%d].source", key, k), t.Source)
+		}
+	}
+	if r.d.Boot.EFIBinary != "" {
+		h.file("boot.efi-binary", r.d.Boot.EFIBinary)
+	}
+	return h.problems, h.pinAll(ctx)
+}
+
+// hostReader collects host inputs, and the blobs in them that are to be pinned.
+type hostReader struct {
+	r        *resolver
+	problems diag.List
+	blobs    []tree.Blob
+}
+
+func (h *hostReader) file(key, source string) *hostInput {
+	b, err := hosttree.File(h.r.path(source))
+	if err != nil {
+		h.problems = append(h.problems, h.r.d.Problem(key, err.Error(), ""))
+		return nil
+	}
+	in := &hostInput{blob: b}
+	h.r.hosts[key] = in
+	h.blobs = append(h.blobs, b)
+	return in
+}
+
+// tree reads a directory, or an archive when the source is a file.
+func (h *hostReader) tree(key, source string) {
+	path := h.r.path(source)
+	entries, err := h.read(path)
+	if err != nil {
+		h.problems = append(h.problems, h.r.d.Problem(key, err.Error(), ""))
+		return
+	}
+	h.r.hosts[key] = &hostInput{entries: entries}
+	for _, e := range entries {
+		for _, n := range tree.Walk(e.Path, e.Node) {
+			if n.Kind() == tree.File {
+				h.blobs = append(h.blobs, n.Blob())
+			}
+		}
+	}
+}
+
+func (h *hostReader) read(path string) ([]hosttree.Entry, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.IsDir() {
+		return hosttree.Tar(path, hosttree.TarOptions{Special: true})
+	}
+	n, err := h.r.scanner().Read(path + "/.")
+	if err != nil {
+		return nil, err
+	}
+	return []hosttree.Entry{{Path: "/", Node: n}}, nil
+}
+
+// pinAll hashes all contents, side by side.
+func (h *hostReader) pinAll(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(2 * runtime.GOMAXPROCS(0))
+	sums := make([]pin, len(h.blobs))
+	for i, b := range h.blobs {
+		group.Go(func() (err error) {
+			if err = ctx.Err(); err == nil {
+				sums[i], err = hashBlob(b)
+			}
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	for i, b := range h.blobs {
+		h.r.plan.pins[b] = sums[i]
+	}
+	for _, in := range h.r.hosts {
+		in.digest = h.digest(in)
+	}
+	return nil
+}
+
+var buffers = sync.Pool{New: func() any { return new([256 << 10]byte) }}
+
+// hashBlob is the SHA-256 of a blob's content.
+func hashBlob(b tree.Blob) (pin, error) {
+	r, err := b.Open()
+	if err != nil {
+		return pin{}, err
+	}
+	defer r.Close()
+	buf := buffers.Get().(*[256 << 10]byte)
+	defer buffers.Put(buf)
+	sum := sha256.New()
+	if _, err := io.CopyBuffer(onlyWriter{sum}, io.NewSectionReader(r, 0, b.Size()), buf[:]); err != nil {
+		return pin{}, err
+	}
+	return pin(sum.Sum(nil)), nil
+}
+
+// onlyWriter keeps io.CopyBuffer from looking for other ways than the buffer.
+type onlyWriter struct{ io.Writer }
+
+// digest stands for a host input in the identity of the image: a digest of names, attributes and contents.
+func (h *hostReader) digest(in *hostInput) string {
+	if in.blob != nil {
+		sum := h.r.plan.pins[in.blob]
+		return "sha256:" + hex.EncodeToString(sum[:])
+	}
+	d := treeDigest{sha256.New()}
+	for _, e := range in.entries {
+		d.text(e.Path)
+		for path, n := range tree.Walk("", e.Node) {
+			d.node(path, n)
+			if n.Kind() == tree.File {
+				sum := h.r.plan.pins[n.Blob()]
+				d.Write(sum[:])
+			}
+		}
+	}
+	return "tree:" + hex.EncodeToString(d.Sum(nil))
+}
+
+// treeDigest hashes the fields of nodes, each with its length where that is open.
+type treeDigest struct{ hash.Hash }
+
+func (d treeDigest) text(s string) {
+	d.number(uint64(len(s)))
+	io.WriteString(d, s)
+}
+
+func (d treeDigest) number(n uint64) { d.Write(binary.LittleEndian.AppendUint64(nil, n)) }
+
+// node hashes what a node is; a further name of a file by what that file is.
+func (d treeDigest) node(path string, n *tree.Node) {
+	d.text(path)
+	d.number(uint64(n.Kind()))
+	n = n.Inode()
+	d.text(n.Target())
+	d.number(uint64(n.Device().Major)<<32 | uint64(n.Device().Minor))
+	if a := n.Attr; a != nil {
+		for _, v := range []uint64{uint64(a.Mode), uint64(a.UID), uint64(a.GID), uint64(a.Mtime.Sec), uint64(a.Mtime.Nsec)} {
+			d.number(v)
+		}
+		for _, x := range a.Xattrs {
+			d.text(x.Name)
+			d.text(string(x.Value))
+		}
+	}
+}

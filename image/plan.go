@@ -1,0 +1,60 @@
+package image
+
+import (
+	"crypto/sha256"
+
+	"imprint/closure"
+	"imprint/internal/diag"
+	"imprint/internal/repro"
+	"imprint/internal/tree"
+	"imprint/partition"
+)
+
+// A Plan is an image with nothing left open but where things lie: every default filled in, every input pinned by a digest, every
+// tree complete, every identifier and time chosen. It is what Resolve makes of a Description.
+type Plan struct {
+	Name       string
+	Arch       string
+	Format     string
+	SectorSize int64 // bytes
+	Epoch      int64 // seconds since 1970
+	Seed       repro.Seed
+	DiskGUID   repro.UUID
+	Loader     string
+	Partitions []*Partition
+	Closures   []*Closure
+	Items      []*Item // of all closures, references first
+
+	pins  map[tree.Blob]pin // what host files held when they were resolved
+	place func(key string) diag.Place
+}
+
+// A pin is the SHA-256 that a host file's content must have when it is written.
+type pin = [sha256.Size]byte
+
+// A Partition is one entry of the partition table and what is in it.
+type Partition struct {
+	Key        string // in the description, as in "partition[0]"
+	Type       string // as the description names it
+	TypeGUID   repro.UUID
+	PartUUID   repro.UUID
+	Attributes uint64 // bits of the GPT entry
+	Align      int64  // bytes
+	Offset     int64  // bytes; 0 means behind the partition before
+	FreeShare  int64  // of the content's bytes, in percent, besides Spec.Free
+	Items      []*Item
+	Spec       partition.Spec
+}
+
+// A Closure is a named set of roots.
+type Closure struct {
+	Name    string
+	Profile string
+	Roots   []closure.Path
+}
+
+// An Item is a store item of the image: its registration and its content.
+type Item struct {
+	Info *closure.Info
+	Node *tree.Node
+}

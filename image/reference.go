@@ -1,0 +1,52 @@
+package image
+
+import (
+	"fmt"
+
+	"imprint/internal/repro"
+)
+
+// reference is what a substitution stands for, once all identifiers are chosen.
+func (r *resolver) reference(ref Reference) string {
+	switch ref.Kind {
+	case "disk":
+		return r.plan.DiskGUID.String()
+	case "partition":
+		for _, p := range r.plan.Partitions {
+			if p.Spec.Name == ref.Name {
+				return p.field(ref.Field)
+			}
+		}
+	}
+	return r.closureReference(ref)
+}
+
+// closureReference is what a substitution stands for that names a root.
+func (r *resolver) closureReference(ref Reference) string {
+	if roots := r.roots[ref.Name]; ref.Kind == "closure" && ref.Index < len(roots) {
+		return roots[ref.Index].String()
+	}
+	return ""
+}
+
+// field is what "${partition.NAME.FIELD}" stands for.
+func (p *Partition) field(name string) string {
+	switch name {
+	case "partuuid":
+		return p.PartUUID.String()
+	case "label":
+		return p.Spec.Label
+	}
+	return p.VolumeID()
+}
+
+// VolumeID is the identifier of the file system as mount and udev tell it: a UUID, or "XXXX-XXXX" of a FAT volume.
+func (p *Partition) VolumeID() string {
+	if p.Spec.Filesystem == "fat" {
+		return fmt.Sprintf("%04X-%04X", p.Spec.Serial>>16, p.Spec.Serial&0xffff)
+	}
+	if p.Spec.UUID == (repro.UUID{}) {
+		return ""
+	}
+	return p.Spec.UUID.String()
+}

@@ -1,0 +1,146 @@
+package image
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"runtime"
+
+	"imprint/closure"
+	"imprint/internal/diag"
+	"imprint/internal/hosttree"
+	"imprint/internal/repro"
+	"imprint/internal/tree"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// Inputs is what a plan depends on besides the description and what that names.
+type Inputs struct {
+	Dir      string   // what relative paths of the description are relative to
+	Epoch    *int64   // SOURCE_DATE_EPOCH, when it is set: seconds since 1970
+	Unique   string   // what makes this build's identifiers differ from others', for unique = true
+	Scratch  string   // a directory for the scratch files of host tools
+	HostDirs []string // where an EFI loader is looked for that no closure holds; nil means /usr
+}
+
+// Resolve makes a description into a plan: it reads the source stores' registrations, lists the trees of all items, hashes the host
+// files that the description names, and chooses every identifier and time. It writes nothing.
+//
+// The user's mistakes come as a diag.List, all that were found; other errors are the world's.
+func Resolve(ctx context.Context, d *Description, in Inputs) (*Plan, error) {
+	d = withDefaults(*d)
+	r := &resolver{d: d, in: in, items: map[closure.Path]*Item{}, hosts: map[string]*hostInput{}}
+	r.plan = &Plan{
+		Name: d.Name, Arch: d.Arch, Format: d.Format, SectorSize: d.SectorSize, Epoch: epoch(d, in), Loader: d.Boot.Loader,
+		pins: map[tree.Blob]pin{}, place: d.Place,
+	}
+	for _, stage := range []func(context.Context) error{r.readInputs, r.boot, r.identify, r.fill} {
+		if err := stage(ctx); err != nil {
+			return nil, err
+		}
+		if err := r.problems.Err(); err != nil {
+			return nil, err
+		}
+	}
+	return r.plan, nil
+}
+
+// resolver gathers what Resolve finds.
+type resolver struct {
+	d        *Description
+	in       Inputs
+	plan     *Plan
+	problems diag.List
+
+	flavor  closure.Flavor
+	items   map[closure.Path]*Item
+	roots   map[string][]closure.Path // by closure name
+	hosts   map[string]*hostInput     // by key: the host files and trees that the description names
+	entries []bootEntry
+	loader  tree.Blob // the loader's EFI program
+}
+
+func (r *resolver) problem(key, text, hint string) {
+	r.problems = append(r.problems, r.d.Problem(key, text, hint))
+}
+
+// epoch is the time of everything but store items: the description's, else SOURCE_DATE_EPOCH, else a fixed one.
+func epoch(d *Description, in Inputs) int64 {
+	switch {
+	case d.Epoch != nil:
+		return *d.Epoch
+	case in.Epoch != nil:
+		return *in.Epoch
+	}
+	return repro.DefaultEpoch
+}
+
+// path makes a path of the description one of the host.
+func (r *resolver) path(p string) string {
+	if filepath.IsAbs(p) {
+		return filepath.Clean(p)
+	}
+	return filepath.Join(r.in.Dir, p)
+}
+
+// readInputs reads what the description names: stores and host files side by side.
+func (r *resolver) readInputs(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	var store, host diag.List
+	group.Go(func() (err error) { store, err = r.readClosures(ctx); return err })
+	group.Go(func() (err error) { host, err = r.readHostInputs(ctx); return err })
+	err := group.Wait()
+	r.problems = append(append(r.problems, store...), host...)
+	return err
+}
+
+// readClosures finds the roots, computes what they need, and lists the content of every item.
+func (r *resolver) readClosures(ctx context.Context) (diag.List, error) {
+	if len(r.d.Closure) == 0 {
+		return nil, nil
+	}
+	s, err := openSources(ctx, r)
+	if err != nil {
+		return s.problems, err
+	}
+	if len(s.problems) > 0 {
+		return s.problems, nil
+	}
+	defer s.close()
+	all := s.closures(ctx)
+	if len(s.problems) > 0 {
+		return s.problems, nil
+	}
+	return nil, r.list(ctx, all)
+}
+
+// list reads the tree of every item.
+func (r *resolver) list(ctx context.Context, all *closure.Closure) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(8 * runtime.GOMAXPROCS(0))
+	for _, found := range all.Items {
+		item := &Item{Info: found.Info}
+		r.items[found.Info.Path] = item
+		r.plan.Items = append(r.plan.Items, item)
+		group.Go(func() (err error) {
+			item.Node, err = found.Store.Item(ctx, found.Info.Path)
+			return err
+		})
+	}
+	return group.Wait()
+}
+
+// scanner reads host trees that the description names: permission bits are the host's, owner and time are not.
+func (r *resolver) scanner() *hosttree.Scanner {
+	shared := &attrTable{}
+	return &hosttree.Scanner{Special: true, Attr: func(h hosttree.Host) *tree.Attr {
+		mode := h.Mode
+		if h.Kind == tree.Symlink {
+			mode = 0o777
+		}
+		return shared.attr(tree.Attr{Mode: mode, Mtime: tree.Time{Sec: r.plan.Epoch}})
+	}}
+}
+
+func (r *resolver) entryKey(i int) string { return fmt.Sprintf("boot.entry[%d]", i) }

@@ -1,0 +1,135 @@
+package image
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"os"
+
+	"imprint/internal/stream"
+	"imprint/internal/units"
+
+	"golang.org/x/sys/unix"
+)
+
+// WriteOptions say what is computed while a disk is written.
+type WriteOptions struct {
+	NoVerify bool         // leave the NAR hashes of store items and the pins of host files unchecked
+	NoDigest bool         // compute no image digest
+	SHA256   bool         // also compute the plain SHA-256 of the whole disk, in a pass of its own
+	Progress func(*Meter) // called once, before the first byte is written
+}
+
+// A Meter tells how far Write is.
+type Meter struct {
+	disk  *stream.Disk
+	Total int64 // bytes that will be written, as far as that is known
+}
+
+// Written is the number of bytes written so far.
+func (m *Meter) Written() int64 { return m.disk.Bytes.Load() }
+
+// A Result is what Write made.
+type Result struct {
+	Digest     string   // of the image; empty when none was wanted
+	Partitions []string // the digest of the 4 MiB pieces that each partition lies in
+	SHA256     string   // in hexadecimal digits; empty unless it was asked for
+	Written    int64    // bytes
+}
+
+// Write carries a layout out into file, which is empty. Every source is read once, and nothing is written twice. ctx ends it early; the
+// file's content is of no use then.
+//
+// Errors match ErrMismatch when an item or a host file is not what it was promised to be, and stream.ErrChanged when one changes while
+// it is read.
+func (p *Plan) Write(ctx context.Context, file *os.File, l *Layout, o WriteOptions) (*Result, error) {
+	if err := enoughSpace(file, l); err != nil {
+		return nil, err
+	}
+	if err := file.Truncate(l.Size); err != nil {
+		return nil, fmt.Errorf("make a file of %d bytes: %w", l.Size, err)
+	}
+	disk := &stream.Disk{File: file, Size: l.Size}
+	if !o.NoDigest {
+		disk.Digest = stream.NewPieces(l.Size)
+	}
+	jobs := planner{plan: p, disk: disk, verify: !o.NoVerify}
+	jobs.prepare(l)
+	if o.Progress != nil {
+		o.Progress(&Meter{disk, jobs.total})
+	}
+	if err := disk.Run(ctx, jobs.jobs); err != nil {
+		return nil, err
+	}
+	return p.result(ctx, disk, l, o)
+}
+
+// result gathers the digests.
+func (p *Plan) result(ctx context.Context, disk *stream.Disk, l *Layout, o WriteOptions) (*Result, error) {
+	r := &Result{Written: disk.Bytes.Load()}
+	if disk.Digest != nil {
+		r.Digest = disk.Digest.Sum(0, l.Size).String()
+		for _, region := range l.Regions {
+			r.Partitions = append(r.Partitions, disk.Digest.Sum(region.Offset, region.Size).String())
+		}
+	}
+	if o.SHA256 {
+		sum := sha256.New()
+		if _, err := io.Copy(sum, interruptible{ctx, io.NewSectionReader(disk.File, 0, l.Size)}); err != nil {
+			return nil, err
+		}
+		r.SHA256 = fmt.Sprintf("%x", sum.Sum(nil))
+	}
+	return r, nil
+}
+
+// interruptible reads until ctx ends.
+type interruptible struct {
+	ctx context.Context
+	io.Reader
+}
+
+func (r interruptible) Read(p []byte) (int, error) {
+	if err := r.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return r.Reader.Read(p)
+}
+
+// enoughSpace asks the host's file system whether the disk's data will find room, before the first byte is written.
+func enoughSpace(file *os.File, l *Layout) error {
+	var st unix.Statfs_t
+	if err := unix.Fstatfs(int(file.Fd()), &st); err != nil {
+		return nil // a file system that cannot tell; the writing will
+	}
+	need, free := l.DataSize(), int64(st.Bavail)*st.Bsize
+	if need > free {
+		return fmt.Errorf("write %s: the disk needs %s (%d bytes) and its file system has %s (%d bytes) free: %w",
+			file.Name(), units.FormatBytes(need), need, units.FormatBytes(free), free, unix.ENOSPC)
+	}
+	return nil
+}
+
+// DataSize is how many bytes of the disk will take up space on the host: all that is no hole.
+func (l *Layout) DataSize() (sum int64) {
+	for e := range l.Extents(0) {
+		sum += e.Len
+	}
+	for _, r := range l.Regions {
+		sum += r.hostMade()
+	}
+	return sum
+}
+
+// hostMade is a bound for what a host tool writes to a region, 0 when none does.
+func (r *Region) hostMade() int64 {
+	if !r.isHostMade() {
+		return 0
+	}
+	sum := int64(0)
+	for n := range r.Partition.Spec.Tree.Nodes() {
+		sum += units.Align(n.Size(), 4096) + 256
+	}
+	return min(r.Size, sum+sum/20)
+}
