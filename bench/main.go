@@ -30,8 +30,11 @@ type options struct {
 }
 
 func main() {
-	if len(os.Args) > 1 && os.Args[1] == "floor" {
+	switch { // further processes of this program
+	case len(os.Args) > 1 && os.Args[1] == "floor":
 		exit(floor(os.Args[2:]))
+	case len(os.Args) == 3 && os.Args[1] == "touch":
+		exit(touch(os.Args[2]))
 	}
 	var o options
 	flag.StringVar(&o.workloads, "w", "S,M", "workloads: S, M, L")
