@@ -48,7 +48,7 @@ func TestScript(t *testing.T) {
 }
 
 // makeStore implements "store DIR ITEM[:REFERENCE,…]…": it moves each file or directory ITEM of the script into a store below DIR,
-// registers all in DIR/registration, and sets $ITEM to the store path. Names are NAME or VAR=NAME.
+// registers all in DIR/registration, makes a link DIR/ITEM to the store path, and sets $ITEM to it.
 func makeStore(ts *testscript.TestScript, _ bool, args []string) {
 	if len(args) < 2 {
 		ts.Fatalf("usage: store DIR ITEM[:REFERENCE,…]…")
@@ -69,6 +69,7 @@ func makeStore(ts *testscript.TestScript, _ bool, args []string) {
 		for _, ref := range list {
 			fmt.Fprintln(&registration, storePath(ref))
 		}
+		ts.Check(os.Symlink(path, dir+"/"+name))
 		ts.Setenv(strings.ReplaceAll(name, "-", "_"), path)
 	}
 	ts.Check(os.WriteFile(dir+"/registration", []byte(registration.String()), 0o644))
