@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"slices"
 	"strconv"
+	"strings"
 
 	"imprint/closure/nar"
 	"imprint/internal/diag"
@@ -25,8 +26,7 @@ const (
 // deriver or nothing, number of references, and each reference; a line each, and nothing between items. The result is in the order of
 // the text. Errors are a diag.List with the place in the file. An item may be repeated if the same is said of it.
 func ParseRegistration(r io.Reader, file string, f Flavor) ([]*Info, error) {
-	p := &registrationParser{scan: bufio.NewScanner(r), flavor: f, file: file, at: map[Path]int{}}
-	p.scan.Buffer(nil, maxLine)
+	p := &registrationParser{in: bufio.NewReaderSize(r, maxLine), flavor: f, file: file, at: map[Path]int{}}
 	for p.next() {
 		if err := p.item(); err != nil {
 			return nil, err
@@ -39,7 +39,8 @@ func ParseRegistration(r io.Reader, file string, f Flavor) ([]*Info, error) {
 }
 
 type registrationParser struct {
-	scan       *bufio.Scanner
+	in         *bufio.Reader
+	err        error // why there is no next line
 	flavor     Flavor
 	file       string
 	line       int // of text, from 1 on
@@ -51,10 +52,11 @@ type registrationParser struct {
 
 // next goes to the next line, if there is one.
 func (p *registrationParser) next() bool {
+	var line []byte
+	line, p.err = p.in.ReadSlice('\n')
 	p.line++
-	there := p.scan.Scan()
-	p.text = p.scan.Text()
-	return there
+	p.text = strings.TrimSuffix(string(line), "\n")
+	return p.err == nil || p.err == io.EOF && len(line) > 0
 }
 
 // within goes to the next line of an item that has begun.
@@ -67,13 +69,13 @@ func (p *registrationParser) within() error {
 
 // readError is why there is no next line, or nil at the end of the file.
 func (p *registrationParser) readError() error {
-	switch err := p.scan.Err(); err {
-	case nil:
+	switch p.err {
+	case io.EOF:
 		return nil
-	case bufio.ErrTooLong:
+	case bufio.ErrBufferFull:
 		return p.problem(maxLine, fmt.Errorf("line of more than %d bytes", maxLine))
 	default:
-		return fmt.Errorf("read %s: %w", p.file, err)
+		return fmt.Errorf("read %s: %w", p.file, p.err)
 	}
 }
 

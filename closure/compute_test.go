@@ -1,0 +1,190 @@
+package closure
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"imprint/internal/tree"
+)
+
+// memory is a store of what it holds.
+type memory map[Path]*Info
+
+func (m memory) String() string { return "memory" }
+
+func (m memory) Info(_ context.Context, p Path) (*Info, error) {
+	if info := m[p]; info != nil {
+		return info, nil
+	}
+	return nil, fmt.Errorf("%s: %w", p, ErrNotFound)
+}
+
+func (m memory) Item(_ context.Context, p Path) (*tree.Node, error) {
+	if strings.HasSuffix(p.String(), "unreadable") {
+		return nil, errors.New("unreadable")
+	}
+	return tree.NewFile(p.Base(), canonicalFile, tree.Text(p.String())), nil
+}
+
+// named makes a store path of a word.
+func named(word string) Path { return Path{"/nix/store/" + digits + "-" + word} }
+
+// graph makes a store of lines "item: references".
+func graph(lines ...string) memory {
+	m := memory{}
+	for _, l := range lines {
+		name, rest, _ := strings.Cut(l, ":")
+		info := &Info{Path: named(name), NARSize: 1}
+		for r := range strings.FieldsSeq(rest) {
+			info.References = append(info.References, named(r))
+		}
+		m[info.Path] = info
+	}
+	return m
+}
+
+func order(c *Closure) string {
+	var list []string
+	for _, i := range c.Items {
+		list = append(list, i.Info.Path.Name())
+	}
+	return strings.Join(list, " ")
+}
+
+func TestCompute(t *testing.T) {
+	first := graph("system: a b system", "b: c")
+	second := graph("a: c", "b: never", "c:", "other:")
+	c, err := Compute(t.Context(), []Store{first, second}, []Path{named("system"), named("other"), named("system")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if order(c) != "other c a b system" || len(c.Roots) != 2 || c.NARSize() != 5 {
+		t.Errorf("order %q, %d roots, %d bytes", order(c), len(c.Roots), c.NARSize())
+	}
+}
+
+func TestComputeReportsAllMissing(t *testing.T) {
+	s := graph("system: a b lost", "a: lost gone", "b: lost", "c: lost")
+	_, err := Compute(t.Context(), []Store{s, s}, []Path{named("system"), named("c"), named("root")})
+	var missing *MissingError
+	if !errors.As(err, &missing) || len(missing.Items) != 3 {
+		t.Fatalf("got %v", err)
+	}
+	want := strings.NewReplacer("@", "/nix/store/"+digits+"-").Replace(`@gone: not valid in memory, nor in memory (referred to by @a)
+@lost: not valid in memory, nor in memory (referred to by @a, @b, @c and 1 more)
+@root: not valid in memory, nor in memory (asked for as a root)`)
+	if err.Error() != want {
+		t.Errorf("got\n%v\nwant\n%s", err, want)
+	}
+	if _, err := Compute(t.Context(), nil, []Path{named("x")}); !says(err, "there is no store") {
+		t.Errorf("without a store: %v", err)
+	}
+}
+
+func TestComputeRefusesCircles(t *testing.T) {
+	_, err := Compute(t.Context(), []Store{graph("root: a", "a: b", "b: c b", "c: a")}, []Path{named("root")})
+	want := fmt.Sprintf("circle: %s -> %s -> %s -> %s", named("a"), named("b"), named("c"), named("a"))
+	if !says(err, want) {
+		t.Errorf("got %v, want %q", err, want)
+	}
+}
+
+// broken is a store that cannot be read.
+type broken struct{ memory }
+
+func (broken) Info(context.Context, Path) (*Info, error) { return nil, errors.New("disk on fire") }
+
+func TestComputeReportsBrokenStores(t *testing.T) {
+	if _, err := Compute(t.Context(), []Store{broken{}}, []Path{named("a")}); !says(err, "disk on fire") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestClosureRead(t *testing.T) {
+	s := graph("system: a b", "a:", "b:")
+	c, err := Compute(t.Context(), []Store{s}, []Path{named("system")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	items, err := c.Read(t.Context(), 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, item := range items {
+		if item.Info != c.Items[i].Info || item.Node.Name != item.Info.Path.Base() {
+			t.Errorf("item %d is %s", i, item.Node.Name)
+		}
+	}
+	c, _ = Compute(t.Context(), []Store{graph("unreadable:")}, []Path{named("unreadable")})
+	if _, err := c.Read(t.Context(), 2); !says(err, "unreadable") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// Any graph without circles gives each reachable item once, behind what it refers to, in an order that neither the order of roots nor
+// the distribution over stores has a say in.
+func TestComputeOrder(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		n := rapid.IntRange(1, 30).Draw(t, "items")
+		shuffled := rapid.Permutation(slices.Collect(func(yield func(int) bool) {
+			for i := range n {
+				if !yield(i) {
+					return
+				}
+			}
+		})).Draw(t, "names")
+		one, two, three := memory{}, memory{}, memory{}
+		for i := range n {
+			info := &Info{Path: named(fmt.Sprint(shuffled[i])), NARSize: 1}
+			for _, r := range rapid.SliceOfDistinct(rapid.IntRange(0, i), rapid.ID).Draw(t, "references") {
+				info.References = append(info.References, named(fmt.Sprint(shuffled[r])))
+			}
+			slices.SortFunc(info.References, Path.Compare)
+			one[info.Path] = info
+			rapid.SampledFrom([]memory{two, three}).Draw(t, "store")[info.Path] = info
+		}
+		roots := []Path{named(fmt.Sprint(shuffled[n-1])), named(fmt.Sprint(shuffled[n/2]))}
+		c, err := Compute(context.Background(), []Store{one}, roots)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d, err := Compute(context.Background(), []Store{three, two}, []Path{roots[1], roots[0]})
+		if err != nil || order(c) != order(d) {
+			t.Fatalf("%q, then %q, %v", order(c), order(d), err)
+		}
+		checkOrder(t, c, reachable(one, roots))
+	})
+}
+
+func reachable(m memory, todo []Path) map[Path]bool {
+	seen := map[Path]bool{}
+	for len(todo) > 0 {
+		p := todo[0]
+		if todo = todo[1:]; !seen[p] {
+			seen[p] = true
+			todo = append(todo, m[p].References...)
+		}
+	}
+	return seen
+}
+
+func checkOrder(t *rapid.T, c *Closure, want map[Path]bool) {
+	if len(c.Items) != len(want) {
+		t.Fatalf("%d items, %d are reachable", len(c.Items), len(want))
+	}
+	before := map[Path]bool{}
+	for _, i := range c.Items {
+		before[i.Info.Path] = true
+		for _, r := range i.Info.References {
+			if !before[r] {
+				t.Fatalf("%s comes before %s", i.Info.Path, r)
+			}
+		}
+	}
+}

@@ -1,0 +1,185 @@
+package closure
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"imprint/closure/nar"
+	"imprint/internal/diag"
+)
+
+// record is an item's lines.
+func record(fields ...string) string { return strings.Join(fields, "\n") + "\n" }
+
+var (
+	pathA, pathB = "/nix/store/" + digits + "-a", "/nix/store/" + digits + "-b"
+	base16       = "9f6785c76d1bd16ba4442a4de8fd2263e6079a59eebeec3b5d8f991601be5e2b"
+	base32       = "0asypq0id6cgblxyrgpfb6d0grk34byyhk9a8jj6pl8vdp3qarwz"
+)
+
+func TestParseRegistration(t *testing.T) {
+	text := record(pathA, base16, "1488", pathA+".drv", "2", pathB, pathA) + record(pathB, "sha256:"+base32, "112", "", "0") +
+		record(pathA, base16, "1488", pathA+".drv", "2", pathA, pathB)
+	got, err := ParseRegistration(strings.NewReader(text), "registration", Nix)
+	if err != nil {
+		t.Fatal(err)
+	}
+	hash, _ := nar.ParseHash(base16)
+	want := []*Info{
+		{Path: Path{pathA}, NARHash: hash, NARSize: 1488, Deriver: pathA + ".drv", References: []Path{{pathA}, {pathB}}},
+		{Path: Path{pathB}, NARHash: hash, NARSize: 112},
+	}
+	if d := cmp.Diff(want, got, cmp.AllowUnexported(Path{})); d != "" {
+		t.Error(d)
+	}
+}
+
+func TestParseRegistrationRefuses(t *testing.T) {
+	for text, want := range map[string]string{
+		"x\n":                                        "r:1:1: store path",
+		pathA + "/b\n":                               "r:1:46: " + pathA + "/b is inside",
+		pathA + "é\n":                                "r:1:46: store path name",
+		pathA + "\r\n":                               `r:1:46: store path name "a\r"`,
+		record(pathA, ""):                            "r:2:1: no NAR hash",
+		record(pathA, base16[1:]):                    "r:2:1: read hash",
+		record(pathA, base16, "0"):                   `r:3:1: size of the NAR "0"`,
+		record(pathA, base16, "1e3"):                 `r:3:1: size of the NAR "1e3"`,
+		record(pathA, base16, "1", "x"):              "r:4:1: store path",
+		record(pathA, base16, "1", "", "-1"):         `r:5:1: number of references "-1"`,
+		record(pathA, base16, "1", "", "99999999"):   "r:5:1: more than 16777216 references",
+		record(pathA, base16, "1", "", "2147483648"): "r:5:1: number of references",
+		record(pathA, base16, "1", "", "2", pathA):   "r:7:1: the file ends within an item",
+		record(pathA, base16, "1", "", "1", "x"):     "r:6:1: store path",
+		record(pathA, base16):                        "r:3:1: the file ends within an item",
+		record(pathA, base16, "1", "", "0", ""):      "r:6:1: store path",
+		record(pathA, base16, "1", "", "0") + record(pathA, base16, "2", "", "0"): "r:10:1: " + pathA + " is registered a second time",
+		record(pathA, strings.Repeat("x", 5000)):                                  "r:2:4097: line of more than 4096 bytes",
+		strings.Repeat("x", 5000):                                                 "r:1:4097: line of more than 4096 bytes",
+	} {
+		_, err := ParseRegistration(strings.NewReader(text), "r", Nix)
+		var list diag.List
+		if !says(err, want) || !errors.As(err, &list) {
+			t.Errorf("%.60q: %v, want %q", text, err, want)
+		}
+	}
+	if _, err := ParseRegistration(brokenReader{}, "r", Nix); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("an unreadable file: %v", err)
+	}
+}
+
+type brokenReader struct{}
+
+func (brokenReader) Read([]byte) (int, error) { return 0, os.ErrDeadlineExceeded }
+
+// Whatever Nix dumps is read, and says the same as its database.
+func TestRegistrationAsNix(t *testing.T) {
+	n := newNix(t)
+	root := n.buildSystem()
+	s, err := OpenRegistration("", n.write("registration", n.run("nix-store", "--dump-db")+"\n"), n.flavor, readHost)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range n.pathInfo("-r", root.String()) {
+		p.CA, p.Signatures = "", nil
+		p.check(t, s, n.flavor)
+	}
+	if _, err := s.Info(t.Context(), n.path(n.flavor.StoreDir+"/"+digits+"-absent")); !errors.Is(err, ErrNotFound) {
+		t.Errorf("an absent item: %v", err)
+	}
+	if err := os.Chmod(n.flavor.StoreDir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	derivation := n.path(n.run("nix-store", "--query", "--deriver", root.String()))
+	if err := errors.Join(os.Chmod(derivation.String(), 0o644), os.WriteFile(derivation.String(), []byte("Derive(["), 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Info(t.Context(), derivation); !says(err, "at byte 8") {
+		t.Errorf("a damaged derivation: %v", err)
+	}
+}
+
+// What is read can be written and is read as the same; Nix's limits hold.
+func FuzzParseRegistration(f *testing.F) {
+	f.Add(record(pathA, base16, "1488", pathA+".drv", "2", pathA, pathB) + record(pathB, "sha256:"+base32, "112", "", "0"))
+	f.Add(record(pathA, ""))
+	f.Fuzz(func(t *testing.T, text string) {
+		list, err := ParseRegistration(strings.NewReader(text), "r", Nix)
+		if err != nil {
+			return
+		}
+		again, err := ParseRegistration(strings.NewReader(dump(list)), "r", Nix)
+		if d := cmp.Diff(list, again, cmp.AllowUnexported(Path{})); err != nil || d != "" {
+			t.Errorf("%v\n%s", err, d)
+		}
+	})
+}
+
+// dump writes items as "nix-store --dump-db" does.
+func dump(list []*Info) string {
+	var b strings.Builder
+	for _, i := range list {
+		fields := []string{i.Path.String(), nar.EncodeBase32(i.NARHash[:]), fmt.Sprint(i.NARSize), i.Deriver, fmt.Sprint(len(i.References))}
+		for _, r := range i.References {
+			fields = append(fields, r.String())
+		}
+		b.WriteString(record(fields...))
+	}
+	return b.String()
+}
+
+// The outputs are those that were written, whatever their names.
+func TestParseOutputs(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		ids := rapid.SliceOfDistinct(rapid.String(), rapid.ID).Draw(t, "ids")
+		var terms []string
+		var want []Output
+		slices.Sort(ids)
+		for _, id := range ids {
+			quoted := strings.NewReplacer(`"`, `\"`, `\`, `\\`, "\n", `\n`, "\r", `\r`, "\t", `\t`).Replace(id)
+			path := rapid.SampledFrom([]string{"", pathA, pathB}).Draw(t, "path")
+			terms = append(terms, `("`+quoted+`","`+path+`","r:sha256","")`)
+			if path != "" {
+				want = append(want, Output{id, Path{path}})
+			}
+		}
+		got, err := Nix.parseOutputs("Derive([" + strings.Join(terms, ",") + "],[],[],…")
+		if err != nil || !slices.Equal(got, want) {
+			t.Fatalf("%q, %v, want %q", got, err, want)
+		}
+	})
+}
+
+func TestParseOutputsRefuses(t *testing.T) {
+	for text, want := range map[string]string{
+		"":                           `at byte 0: "Derive([" is missing`,
+		"Derive([":                   `at byte 8: "(" is missing`,
+		`Derive([("out`:              "a text does not end",
+		`Derive([("out\`:             "a text does not end",
+		`Derive([("out","x","","")]`: `output "out": store path "x"`,
+		`Derive([("a","","","")("b"`: `at byte 22: "," is missing`,
+		`Derive([("a","","",""),]`:   `"(" is missing`,
+		`Derive([("out","` + pathA + `","",""),("out","` + pathB + `","","")]`: `output "out" is there twice`,
+	} {
+		if got, err := Nix.parseOutputs(text); !says(err, want) {
+			t.Errorf("%s: %v, %v, want %q", text, got, err, want)
+		}
+	}
+}
+
+func FuzzParseOutputs(f *testing.F) {
+	f.Add(`Derive([("out","` + pathA + `","","")],[],["x"],"builtin","b",[],[])`)
+	f.Add(`Derive([("o\"ut","","",""),("dev","` + pathB + `","r:sha256","00")]`)
+	f.Fuzz(func(t *testing.T, text string) {
+		got, err := Nix.parseOutputs(text)
+		if err == nil && !slices.IsSortedFunc(got, func(a, b Output) int { return strings.Compare(a.ID, b.ID) }) {
+			t.Errorf("%q gave %v", text, got)
+		}
+	})
+}
