@@ -1,0 +1,211 @@
+package gpt
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+
+	"github.com/diskfs/go-diskfs/backend"
+	"github.com/diskfs/go-diskfs/partition/gpt"
+	"github.com/google/uuid"
+)
+
+// Read reads the table of a disk of size bytes. Both copies are read and have to tell the same, the protective MBR has to cover the disk,
+// and the table has to stand Check; so what it gives is what every other reader sees, whichever copy that takes.
+func Read(r io.ReaderAt, size, sectorSize int64) (Table, error) {
+	t := Table{SectorSize: sectorSize}
+	if sectorSize > 0 {
+		t.Sectors = size / sectorSize
+	}
+	if err := t.checkDisk(); err != nil {
+		return Table{}, fmt.Errorf("gpt: read: %v", err)
+	}
+	if err := t.readProtectiveMBR(r); err != nil {
+		return Table{}, fmt.Errorf("gpt: read protective MBR: %v", err)
+	}
+	h, err := t.readHeaders(r)
+	if err != nil {
+		return Table{}, err
+	}
+	if err := t.readEntries(r); err != nil {
+		return Table{}, fmt.Errorf("gpt: read: %v", err)
+	}
+	if err := t.checkWithin(h); err != nil {
+		return Table{}, err
+	}
+	return t, nil
+}
+
+// readProtectiveMBR wants one partition of type 0xee over the whole disk, and no other (UEFI, 5.2.3).
+func (t Table) readProtectiveMBR(r io.ReaderAt) error {
+	b := make([]byte, 512)
+	if _, err := r.ReadAt(b, 0); err != nil {
+		return err
+	}
+	entry, others := b[mbrEntries:mbrEntries+16], b[mbrEntries+16:510]
+	start, sectors := binary.LittleEndian.Uint32(entry[8:]), binary.LittleEndian.Uint32(entry[12:])
+	switch {
+	case b[510] != 0x55 || b[511] != 0xaa:
+		return fmt.Errorf("signature % x", b[510:])
+	case entry[4] != 0xee || len(bytes.Trim(others, "\x00")) > 0:
+		return fmt.Errorf("partitions % x", b[mbrEntries:510])
+	case start != 1 || sectors != t.protectedSectors():
+		return fmt.Errorf("%d sectors from %d on, %d from 1 on are expected", sectors, start, t.protectedSectors())
+	}
+	return nil
+}
+
+// A header is what the header of a copy tells, with the entries it leads to.
+type header struct {
+	self, other int64 // sectors of this header and of the other copy's
+	first, last int64 // usable sectors
+	array       int64 // first sector of the entries
+	guid        [16]byte
+	entries     []byte
+}
+
+// readHeaders reads both copies and compares them.
+func (t Table) readHeaders(r io.ReaderAt) (header, error) {
+	front, err := t.readCopy(r, 1)
+	if err != nil {
+		return header{}, fmt.Errorf("gpt: read table: %v", err)
+	}
+	back, err := t.readCopy(r, t.Sectors-1)
+	if err != nil {
+		return header{}, fmt.Errorf("gpt: read backup: %v", err)
+	}
+	if front.guid != back.guid || front.first != back.first || front.last != back.last || !bytes.Equal(front.entries, back.entries) {
+		return header{}, errors.New("gpt: read: the table and its backup differ")
+	}
+	return front, nil
+}
+
+// readCopy reads the copy whose header is at lba, the second sector or the last, with both checksums (UEFI, 5.3.2).
+func (t Table) readCopy(r io.ReaderAt, lba int64) (header, error) {
+	b := make([]byte, 92)
+	if _, err := r.ReadAt(b, lba*t.SectorSize); err != nil {
+		return header{}, err
+	}
+	h, err := parseHeader(b)
+	if err != nil {
+		return header{}, fmt.Errorf("sector %d: %v", lba, err)
+	}
+	if err := t.checkHeader(h, lba); err != nil {
+		return header{}, err
+	}
+	h.entries = make([]byte, arraySize)
+	if _, err := r.ReadAt(h.entries, h.array*t.SectorSize); err != nil {
+		return header{}, err
+	}
+	if want, got := binary.LittleEndian.Uint32(b[88:]), crc32.ChecksumIEEE(h.entries); want != got {
+		return header{}, fmt.Errorf("entries have the checksum %08x, not %08x", got, want)
+	}
+	return h, nil
+}
+
+// parseHeader reads the 92 bytes of a header.
+func parseHeader(b []byte) (header, error) {
+	le := binary.LittleEndian
+	sum := le.Uint32(b[16:])
+	copied := bytes.Clone(b)
+	clear(copied[16:20])
+	switch revision, size := le.Uint32(b[8:]), le.Uint32(b[12:]); {
+	case string(b[:8]) != "EFI PART":
+		return header{}, errors.New("no header")
+	case revision != 0x10000 || size != 92:
+		return header{}, fmt.Errorf("header of revision %#x with %d bytes, 0x10000 with 92 is read", revision, size)
+	case sum != crc32.ChecksumIEEE(copied):
+		return header{}, fmt.Errorf("header has the checksum %08x, not %08x", crc32.ChecksumIEEE(copied), sum)
+	}
+	if count, size := le.Uint32(b[80:]), le.Uint32(b[84:]); count != MaxPartitions || size != entrySize {
+		return header{}, fmt.Errorf("%d entries of %d bytes, %d of %d are read", count, size, MaxPartitions, entrySize)
+	}
+	at := func(off int) int64 { return int64(le.Uint64(b[off:])) }
+	return header{self: at(24), other: at(32), first: at(40), last: at(48), array: at(72), guid: [16]byte(b[56:72])}, nil
+}
+
+// checkHeader checks where the parts of the copy at lba lie: the entries between their header and the usable sectors.
+func (t Table) checkHeader(h header, lba int64) error {
+	from, to := int64(2), h.first
+	if lba != 1 {
+		from, to = h.last+1, lba
+	}
+	to -= arraySize / t.SectorSize
+	switch {
+	case h.self != lba || h.other != t.Sectors-lba:
+		return fmt.Errorf("header in sector %d says that it is in %d and the other one in %d", lba, h.self, h.other)
+	case h.first < FirstUsable(t.SectorSize) || h.last > t.lastUsable() || h.first > h.last:
+		return fmt.Errorf("usable sectors %d to %d, %d to %d are possible", h.first, h.last, FirstUsable(t.SectorSize), t.lastUsable())
+	case h.array < from || h.array > to:
+		return fmt.Errorf("entries from sector %d on, %d to %d are possible", h.array, from, to)
+	}
+	return nil
+}
+
+// readEntries takes what go-diskfs reads. It believes the header's numbers, for which reason that was checked before.
+func (t *Table) readEntries(r io.ReaderAt) error {
+	var d *gpt.Table
+	err := guard(func() (err error) {
+		d, err = gpt.Read(&disk{r: r, size: t.Sectors * t.SectorSize}, int(t.SectorSize), int(t.SectorSize))
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if t.DiskGUID, err = uuid.Parse(d.GUID); err != nil {
+		return err
+	}
+	for _, p := range d.Partitions {
+		for len(t.Partitions) < p.Index {
+			t.Partitions = append(t.Partitions, Partition{})
+		}
+		if t.Partitions[p.Index-1], err = fromDiskfs(p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func fromDiskfs(p *gpt.Partition) (Partition, error) {
+	kind, err := uuid.Parse(string(p.Type))
+	if err != nil {
+		return Partition{}, err
+	}
+	id, err := uuid.Parse(p.GUID)
+	if err != nil {
+		return Partition{}, err
+	}
+	return Partition{
+		Name: p.Name, Type: kind, UUID: id, Attributes: p.Attributes,
+		Start: int64(p.Start), Sectors: int64(p.End - p.Start + 1), // what is past the disk is negative or too large, and refused by Check
+	}, nil
+}
+
+// checkWithin is Check, with the usable sectors that the header tells: there may be fewer than possible.
+func (t Table) checkWithin(h header) error {
+	if err := t.Check(); err != nil {
+		return err
+	}
+	for i, p := range t.Partitions {
+		if end := p.Start + p.Sectors - 1; p != (Partition{}) && (p.Start < h.first || end > h.last) {
+			return fmt.Errorf("gpt: %s has sectors %d to %d, the header allows %d to %d", t.label(i), p.Start, end, h.first, h.last)
+		}
+	}
+	return nil
+}
+
+// A disk is what go-diskfs reads a table from.
+type disk struct {
+	backend.File // nil: it calls no other methods than those below
+	r            io.ReaderAt
+	size         int64
+}
+
+// ReadAt implements io.ReaderAt.
+func (d *disk) ReadAt(p []byte, off int64) (int, error) { return d.r.ReadAt(p, off) }
+
+// Seek implements io.Seeker for the one thing it is called for, to learn the size.
+func (d *disk) Seek(int64, int) (int64, error) { return d.size, nil }
