@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"imprint/internal/hosttest"
+
+	"golang.org/x/sys/unix"
 )
 
 // A Region is a part of an image, in bytes.
@@ -92,4 +94,29 @@ func mount(t testing.TB, file, dir string, size int64) bool {
 	}
 	t.Cleanup(func() { hosttest.Run(t, "umount", dir) })
 	return true
+}
+
+// Links gives the entries of the store's .links directory, each with how many names its file has.
+func (tr Tree) Links(t testing.TB) map[string]uint64 {
+	t.Helper()
+	dir := filepath.Join(tr.Root, "nix/store/.links")
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	links := map[string]uint64{}
+	for _, e := range entries {
+		var st unix.Stat_t
+		if err := unix.Lstat(filepath.Join(dir, e.Name()), &st); err != nil {
+			t.Fatal(err)
+		}
+		links[e.Name()] = uint64(st.Nlink)
+	}
+	return links
+}
+
+// Optimise has Nix link equal files of the tree's store.
+func (tr Tree) Optimise(t testing.TB) {
+	t.Helper()
+	newNix(t, tr.Root).must(t, "nix-store", "--optimise")
 }

@@ -17,6 +17,7 @@ sandbox-paths =
 substituters =
 experimental-features = nix-command
 auto-optimise-store = false
+fsync-metadata = false
 keep-derivations = true
 keep-outputs = false
 `

@@ -1,0 +1,174 @@
+package main
+
+import (
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"imprint/internal/demostore"
+	"imprint/internal/hosttest"
+)
+
+const reproducibleDescription = `
+name = "same"
+arch = "x86_64"
+[store]
+hard-link = true
+[[source]]
+path = "store"
+registration = "registration"
+[[closure]]
+name = "system"
+roots = ["system"]
+profile = "system"
+[boot]
+loader = "systemd-boot"
+[[boot.entry]]
+title = "same"
+kernel = "${closure.system}/kernel"
+initrd = ["${closure.system}/initrd"]
+cmdline = "init=${closure.system}/init root=PARTUUID=${partition.root.partuuid}"
+[[partition]]
+name = "esp"
+type = "esp"
+filesystem = "fat"
+size = "64MiB"
+[[partition.tree]]
+source = "tree"
+target = "/tree"
+[[partition]]
+name = "root"
+type = "root"
+filesystem = "ext4"
+size = "auto"
+free = "10%"
+closures = ["system"]
+[[partition.tree]]
+source = "tree"
+target = "/tree"
+[[partition.file]]
+path = "/etc/hostname"
+text = "same\n"
+`
+
+// A surrounding is all that may differ between two builds without a bit of difference between the images.
+type surrounding struct {
+	name   string
+	umask  string
+	env    []string
+	nobody bool // build as an ordinary user, if this is root
+	inside bool // in the description's directory, which is then named by a relative path
+}
+
+// One description over two copies of its inputs, built by different users in different surroundings, gives one image.
+func TestReproducible(t *testing.T) {
+	program := buildProgram(t)
+	var images [][]byte
+	for _, s := range []surrounding{
+		{name: "root", umask: "022", env: []string{"TZ=UTC", "LC_ALL=C", "GOMAXPROCS=1"}, inside: true},
+		{name: "nobody", umask: "077", nobody: true, env: []string{
+			"TZ=Pacific/Kiritimati", "LC_ALL=tr_TR.UTF-8", "LANG=ja_JP", "GOMAXPROCS=7", "MKE2FS_CONFIG=/dev/null", "MTOOLSRC=/dev/null", "USER=nobody",
+		}},
+	} {
+		start := time.Now()
+		dir := inputs(t)
+		images = append(images, s.build(t, program, dir))
+		t.Logf("%s: %d bytes in %v", s.name, len(images[len(images)-1]), time.Since(start))
+	}
+	if len(images[0]) != len(images[1]) {
+		t.Fatalf("images of %d and %d bytes", len(images[0]), len(images[1]))
+	}
+	for i := range images[0] {
+		if images[0][i] != images[1][i] {
+			t.Fatalf("the images differ first in byte %d", i)
+		}
+	}
+}
+
+// buildProgram makes the program where any user may run it: the copy that the tests have in PATH lies in a private directory.
+func buildProgram(t *testing.T) string {
+	t.Helper()
+	hosttest.Need(t, "go")
+	program := filepath.Join(public(t), "imprint")
+	hosttest.Run(t, "go", "build", "-o", program, ".")
+	return program
+}
+
+// public is a temporary directory that everybody may enter.
+func public(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "reproducible-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		filepath.WalkDir(dir, func(path string, d fs.DirEntry, _ error) error {
+			if d.IsDir() {
+				os.Chmod(path, 0o700)
+			}
+			return nil
+		})
+		os.RemoveAll(dir)
+	})
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// inputs makes the description's inputs anew: the same names and contents with other times and other inodes.
+func inputs(t *testing.T) string {
+	t.Helper()
+	dir := public(t)
+	if _, _, err := demostore.Demo(dir, demostore.Need(t)); err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(dir, "image.toml"), reproducibleDescription)
+	for name, text := range map[string]string{"a": "one", "b/c": "two", "b/d": "two", "Größe": "three"} { // in any order
+		path := filepath.Join(dir, "tree", name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		write(t, path, text)
+	}
+	return dir
+}
+
+func (s surrounding) build(t *testing.T, program, dir string) []byte {
+	t.Helper()
+	out := filepath.Join(dir, "out")
+	if err := os.Mkdir(out, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	description, cwd := filepath.Join(dir, "image.toml"), "/"
+	if s.inside {
+		description, cwd = "image.toml", dir
+	}
+	image := filepath.Join(out, "image.raw")
+	cmd := exec.Command("sh", "-c", "umask "+s.umask+` && exec "$@"`, "sh", program, "build", description, "-o", image)
+	cmd.Dir = cwd
+	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + out}, s.env...)
+	if s.nobody && os.Getuid() == 0 {
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+		if err := os.Chown(out, 65534, 65534); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if said, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v\n%s", s.name, err, said)
+	}
+	content, err := os.ReadFile(image)
+	if err != nil {
+		t.Fatal(err)
+	}
+	manifest, err := os.ReadFile(image + ".json")
+	if err != nil || strings.Contains(string(manifest), dir) {
+		t.Errorf("the manifest names a directory of this machine, %v", err)
+	}
+	return content
+}
