@@ -165,7 +165,7 @@ func readFull(r io.ReaderAt, p []byte, off int64) error {
 	switch {
 	case n == len(p):
 		return nil
-	case err == nil || errors.Is(err, io.EOF):
+	case err == nil || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
 		return fmt.Errorf("%s %w: it ends at byte %d", name(r), ErrChanged, off+int64(n))
 	}
 	return err
