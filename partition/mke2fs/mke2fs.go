@@ -16,6 +16,7 @@ package mke2fs
 import (
 	"fmt"
 	"math"
+	"strings"
 
 	"imprint/internal/repro"
 	"imprint/internal/tree"
@@ -76,8 +77,8 @@ func (o Options) check() error {
 	switch {
 	case o.UUID == repro.UUID{} || o.HashSeed == repro.UUID{}:
 		return fmt.Errorf("plan ext4: no UUID or no hash seed")
-	case len(o.Label) > maxLabel:
-		return fmt.Errorf("plan ext4: label %q has %d bytes, %d are possible", o.Label, len(o.Label), maxLabel)
+	case len(o.Label) > maxLabel || strings.ContainsRune(o.Label, 0):
+		return fmt.Errorf("plan ext4: label %q has %d bytes, %d are possible, none of them NUL", o.Label, len(o.Label), maxLabel)
 	case o.Size < 0 || o.Free < 0 || o.FreeInodes < 0 || o.FreeInodes > math.MaxUint32 || max(o.Size, o.Free) >= maxBlocks*blockSize:
 		return fmt.Errorf("plan ext4: size %d, free %d bytes, free %d inodes: each must be at least 0 and below %s and 2^32",
 			o.Size, o.Free, o.FreeInodes, units.FormatBytes(maxBlocks*blockSize))

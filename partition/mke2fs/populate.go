@@ -158,13 +158,9 @@ func (p *populator) device(n *tree.Node, number uint32, path string) {
 
 // finish sets the attributes of an inode that has been made.
 func (p *populator) finish(n *tree.Node, path string) error {
-	mode := n.Attr.Mode & 0o7777
-	i := inode{p.number[n.ID()], modeOf[n.Kind()] | mode, p.census.links[n.ID()], n.Attr}
-	switch n.Kind() {
-	case tree.Dir:
+	i := inode{p.number[n.ID()], modeOf[n.Kind()] | n.Attr.Mode&0o7777, p.census.links[n.ID()], n.Attr}
+	if n.Kind() == tree.Dir {
 		i.links = 0
-	case tree.Symlink:
-		i.mode = modeOf[tree.Symlink] | 0o777
 	}
 	p.attributes(i, path, p.opts.Epoch)
 	for _, x := range n.Attr.Xattrs {

@@ -40,6 +40,7 @@ const (
 	Xattrs    Feature = "extended attributes"
 	Times     Feature = "times before 1980 and after 2107, in nanoseconds" // without it times are not compared
 	Subdirs   Feature = "70,000 directories in one"
+	LongDirs  Feature = "a directory of 2 MiB of names"
 )
 
 // An Engine is what is tested.

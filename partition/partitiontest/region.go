@@ -1,9 +1,12 @@
 package partitiontest
 
 import (
+	"errors"
 	"io"
 	"os"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // open gives a reader of the region until the test ends.
@@ -17,38 +20,43 @@ func (r Region) open(t testing.TB) *io.SectionReader {
 	return io.NewSectionReader(f, r.Offset, r.Size)
 }
 
-// alone copies the region into a file of its own, for tools that take no offset. Zeros become holes.
+// alone copies the region into a file of its own, for tools that take no offset.
 func (r Region) alone(t testing.TB) string {
 	t.Helper()
-	f, err := os.CreateTemp(t.TempDir(), "alone")
+	to, err := os.CreateTemp(t.TempDir(), "alone")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close()
-	from, p := r.open(t), make([]byte, 64<<10)
-	for at := int64(0); at < r.Size; at += int64(len(p)) {
-		n, err := from.ReadAt(p, at)
-		if err != nil && err != io.EOF {
-			t.Fatal(err)
-		}
-		if allZero(p[:n]) {
-			continue
-		}
-		if _, err := f.WriteAt(p[:n], at); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := f.Truncate(r.Size); err != nil {
+	defer to.Close()
+	from, err := os.Open(r.File)
+	if err != nil {
 		t.Fatal(err)
 	}
-	return f.Name()
+	defer from.Close()
+	for at := r.Offset; at < r.Offset+r.Size; {
+		data, end := nextData(from, at, r.Offset+r.Size)
+		if _, err := io.Copy(io.NewOffsetWriter(to, data-r.Offset), io.NewSectionReader(from, data, end-data)); err != nil {
+			t.Fatal(err)
+		}
+		at = end
+	}
+	if err := to.Truncate(r.Size); err != nil {
+		t.Fatal(err)
+	}
+	return to.Name()
 }
 
-func allZero(p []byte) bool {
-	for _, b := range p {
-		if b != 0 {
-			return false
-		}
+// nextData gives the next part of a file from at on that is no hole, within limit; all of it where the file system tells no holes.
+func nextData(f *os.File, at, limit int64) (data, end int64) {
+	data, err := unix.Seek(int(f.Fd()), at, unix.SEEK_DATA)
+	switch {
+	case errors.Is(err, unix.ENXIO):
+		return limit, limit
+	case err != nil:
+		return at, limit
 	}
-	return true
+	if end, err = unix.Seek(int(f.Fd()), data, unix.SEEK_HOLE); err != nil {
+		end = limit
+	}
+	return min(data, limit), min(end, limit)
 }

@@ -68,10 +68,7 @@ func (e Engine) dropsAttributes() bool {
 func entryOf(n *tree.Node, digests map[tree.Blob]string) Entry {
 	a := n.Attr
 	entry := Entry{Kind: n.Kind(), Mode: a.Mode, UID: a.UID, GID: a.GID, Mtime: a.Mtime, Size: n.Size(), Target: n.Target(), Device: n.Device()}
-	switch n.Kind() {
-	case tree.Symlink:
-		entry.Mode = 0o777
-	case tree.File:
+	if n.Kind() == tree.File {
 		if digests[n.Blob()] == "" {
 			digests[n.Blob()] = digestOf(n.Blob())
 		}

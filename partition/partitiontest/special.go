@@ -38,12 +38,12 @@ var attributeCases = []testCase{
 		}
 	}},
 	{name: "links to symlinks and devices", needs: Symlinks, fill: func(g *grove) {
-		g.path = "/fast"
+		g.path = "/a"
 		g.add("/a", tree.NewLink("", g.add("/fast", tree.NewSymlink("", plain, "short"))))
 		g.add("/b", tree.NewLink("", g.add("/slow", tree.NewSymlink("", plain, strings.Repeat("long", 100)))))
 	}},
 	{name: "devices", needs: Specials, fill: func(g *grove) {
-		g.path = "/dev/null"
+		g.path = "/dev/max"
 		for name, number := range map[string]tree.Device{
 			"null": {Major: 1, Minor: 3}, "old": {Major: 255, Minor: 255}, "new": {Major: 256, Minor: 0}, "minor": {Major: 8, Minor: 70_000},
 			"max": {Major: 4095, Minor: 1<<20 - 1},
@@ -53,7 +53,7 @@ var attributeCases = []testCase{
 		}
 	}},
 	{name: "fifos and sockets", needs: Specials, fill: func(g *grove) {
-		g.path = "/run/fifo"
+		g.path = "/a-socket"
 		g.add("/run/fifo", tree.NewSpecial("", plain, tree.Fifo))
 		s := g.add("/run/socket", tree.NewSpecial("", plain, tree.Socket))
 		g.add("/run/socket2", tree.NewSpecial("", &tree.Attr{Mode: 0o700, UID: 9}, tree.Socket))
@@ -83,7 +83,6 @@ var attributeCases = []testCase{
 			a := &tree.Attr{Mode: 0o644, Mtime: at}
 			g.add(fmt.Sprintf("/%d", i), tree.NewFile("", a, tree.Text("x")))
 			g.add(fmt.Sprintf("/d%d", i), tree.NewDir("", a, nil))
-			g.add(fmt.Sprintf("/l%d", i), tree.NewSymlink("", a, "x"))
 		}
 	}},
 	{name: "extended attributes", needs: Xattrs, fill: func(g *grove) {
@@ -96,7 +95,12 @@ var attributeCases = []testCase{
 		g.add("/short", tree.NewFile("", with(capability), tree.Text("x")))
 		g.add("/long", tree.NewFile("", with(capability, tree.Xattr{Name: "trusted.t"}, long), tree.Text("x")))
 		g.add("/d", tree.NewDir("", with(tree.Xattr{Name: "user.a", Value: []byte("1")}, tree.Xattr{Name: "user.b", Value: []byte("2")}), nil))
-		g.add("/link", tree.NewSymlink("", with(tree.Xattr{Name: "trusted.x", Value: []byte("yes")}), "target"))
+	}},
+	{name: "attributes of symlinks", needs: Symlinks, fill: func(g *grove) {
+		g.path = "/fast"
+		a := &tree.Attr{Mode: 0o777, UID: 70_000, GID: 5, Mtime: tree.Time{Sec: -5, Nsec: 7}, Xattrs: []tree.Xattr{{Name: "trusted.x", Value: []byte("yes")}}}
+		g.add("/fast", tree.NewSymlink("", a, "target"))
+		g.add("/slow", tree.NewSymlink("", a, strings.Repeat("target", 100)))
 	}},
 	{name: "access control lists", needs: Xattrs, fill: func(g *grove) {
 		g.path = "/dir"
