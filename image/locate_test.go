@@ -19,16 +19,6 @@ func placesOf(src string) map[string]string {
 	return all
 }
 
-func (p *place) each(key string, visit func(string, *place)) {
-	visit(key, p)
-	for name, below := range p.keys {
-		below.each(join(key, name), visit)
-	}
-	for i, item := range p.items {
-		item.each(fmt.Sprintf("%s[%d]", key, i), visit)
-	}
-}
-
 func TestLocate(t *testing.T) {
 	for name, c := range map[string]struct {
 		src  string

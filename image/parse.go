@@ -16,7 +16,7 @@ import (
 // maxSource bounds the length of a description in bytes.
 const maxSource = 16 << 20
 
-// Parse reads a description in TOML 1.0 and looks at nothing but its text. file is its name in diagnostics. The error is a diag.List of
+// Parse reads a description in TOML and looks at nothing but its text. file is its name in diagnostics. The error is a diag.List of
 // every mistake that can be told from the text alone.
 func Parse(file string, src []byte) (*Description, error) {
 	tables, root, problem := readTOML(file, src)
@@ -67,10 +67,17 @@ func readTOML(file string, src []byte) (map[string]any, *place, *diag.Problem) {
 		return nil, nil, &diag.Problem{Place: l.deep.in(file), Text: fmt.Sprintf("nests deeper than %d levels", maxDepth)}
 	}
 	tables, err := decodeTOML(text)
-	if err != nil {
-		return nil, nil, syntaxProblem(file, text, l.twice, err)
+	if err == nil {
+		return tables, root, nil
 	}
-	return tables, root, nil
+	var syntax toml.ParseError
+	switch {
+	case !errors.As(err, &syntax):
+		return nil, nil, whole(err.Error(), "")
+	case l.twice != nil && strings.Contains(syntax.Message, "already"):
+		return nil, nil, duplicateProblem(file, root, l.twice)
+	}
+	return nil, nil, syntaxProblem(file, text, syntax)
 }
 
 // decodeTOML is toml.Unmarshal, with a panic of it turned into an error.
@@ -84,18 +91,19 @@ func decodeTOML(text string) (tables map[string]any, err error) {
 	return tables, err
 }
 
-// syntaxProblem tells an error of the TOML parser in our words, at the character it is about.
-func syntaxProblem(file, text string, twice *duplicate, err error) *diag.Problem {
-	var syntax toml.ParseError
-	if !errors.As(err, &syntax) {
-		return &diag.Problem{Place: diag.Place{File: file}, Text: err.Error()}
-	}
-	if twice != nil && strings.Contains(syntax.Message, "already") {
-		return &diag.Problem{
-			Place: twice.second.in(file), Key: twice.key,
-			Text: fmt.Sprintf("is defined a second time, after line %d", twice.first.line),
+// duplicateProblem tells that a key is defined twice; the parser would point at the value, and leave out the first place.
+func duplicateProblem(file string, root *place, twice *duplicate) *diag.Problem {
+	var key string
+	root.each("", func(path string, p *place) {
+		if p == twice.first {
+			key = path
 		}
-	}
+	})
+	return &diag.Problem{Place: twice.second.in(file), Key: key, Text: fmt.Sprintf("is defined a second time, after line %d", twice.first.line)}
+}
+
+// syntaxProblem tells an error of the TOML parser in our words, at the character it is about.
+func syntaxProblem(file, text string, syntax toml.ParseError) *diag.Problem {
 	before := text[:max(0, min(syntax.Position.Start, len(text)))]
 	line := strings.Count(before, "\n") + 1
 	col := utf8.RuneCountInString(before[strings.LastIndexByte(before, '\n')+1:]) + 1

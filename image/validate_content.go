@@ -35,10 +35,12 @@ func (c *checker) filesystem(key string, p PartitionDescription) {
 	c.content(key, p)
 }
 
-// why tells the reason for which a file system excludes a key.
-var why = map[string]string{
-	"none content": "", "fat closures": "a store needs ext4: FAT has neither links nor owners",
-	"fat link": "FAT has no symbolic links", "fat engine": "FAT has one engine", "fat content": `it is for filesystem = "none"`,
+// reasons are hints on why a file system excludes a key.
+var reasons = map[string]string{
+	"fat closures": "a store needs ext4: FAT has neither links nor owners",
+	"fat link":     "FAT has no symbolic links",
+	"fat engine":   "FAT has one engine",
+	"fat content":  `it is for filesystem = "none"`,
 	"ext4 content": `it is for filesystem = "none"`,
 }
 
@@ -46,7 +48,7 @@ var why = map[string]string{
 func (c *checker) without(key, filesystem string, names ...string) {
 	for _, name := range names {
 		if c.d.has(key + "." + name) {
-			c.report(key+"."+name, fmt.Sprintf("does not go with filesystem = %q", filesystem), why[filesystem+" "+name])
+			c.report(key+"."+name, fmt.Sprintf("does not go with filesystem = %q", filesystem), reasons[filesystem+" "+name])
 		}
 	}
 }
