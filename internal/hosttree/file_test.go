@@ -2,7 +2,6 @@ package hosttree
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -49,7 +48,10 @@ func TestFileReadAt(t *testing.T) {
 		off  int64
 		want string
 		err  error
-	}{{7, 0, "content", nil}, {8, 0, "content", io.EOF}, {3, 2, "nte", nil}, {5, 4, "ent", io.EOF}, {1, 7, "", io.EOF}, {1, 70, "", io.EOF}, {0, 0, "", nil}} {
+	}{
+		{7, 0, "content", nil}, {8, 0, "content", io.EOF}, {3, 2, "nte", nil}, {5, 4, "ent", io.EOF}, {1, 7, "", io.EOF},
+		{1, 70, "", io.EOF}, {0, 0, "", nil},
+	} {
 		if n, err := r.ReadAt(p[:c.size], c.off); string(p[:n]) != c.want || err != c.err {
 			t.Errorf("%d bytes at %d: %q, %v", c.size, c.off, p[:n], err)
 		}
@@ -63,10 +65,11 @@ func TestFileReadAt(t *testing.T) {
 	if err := os.Truncate(path, 3); err != nil {
 		t.Fatal(err)
 	}
-	if n, err := r.ReadAt(p[:7], 0); n != 3 || !errors.Is(err, io.ErrUnexpectedEOF) || !strings.Contains(err.Error(), path+": ends at byte 3, had 7") {
+	n, err := r.ReadAt(p[:7], 0)
+	if n != 3 || !errors.Is(err, io.ErrUnexpectedEOF) || !strings.Contains(err.Error(), path+": ends at byte 3, had 7") {
 		t.Errorf("a shortened file gives %d bytes, %v", n, err)
 	}
-	if err := errors.Join(r.Close()); err != nil {
+	if err := r.Close(); err != nil {
 		t.Error(err)
 	}
 	if err := r.Close(); err == nil {
@@ -76,19 +79,19 @@ func TestFileReadAt(t *testing.T) {
 
 // What was a file when it was scanned may be something else when it is opened.
 func TestFileSwapped(t *testing.T) {
-	for what, make := range map[string]func(string) error{
+	for what, put := range map[string]func(string) error{
 		"nothing":   func(string) error { return nil },
 		"symlink":   func(path string) error { return os.Symlink("/etc/hostname", path) },
 		"fifo":      func(path string) error { return unix.Mkfifo(path, 0o600) },
 		"directory": func(path string) error { return os.Mkdir(path, 0o700) },
 	} {
 		path, blob := scanned(t)
-		if err := errors.Join(os.Remove(path), make(path)); err != nil {
+		if err := errors.Join(os.Remove(path), put(path)); err != nil {
 			t.Fatal(err)
 		}
 		r, err := blob.Open()
 		if err == nil {
-			_, err = r.ReadAt(make7(), 0)
+			_, err = r.ReadAt(make([]byte, 7), 0)
 			r.Close()
 		}
 		if err == nil || !strings.Contains(err.Error(), path) {
@@ -96,8 +99,6 @@ func TestFileSwapped(t *testing.T) {
 		}
 	}
 }
-
-func make7() []byte { return make([]byte, 7) }
 
 func TestFile(t *testing.T) {
 	path, _ := scanned(t)
@@ -178,6 +179,6 @@ func TestFileIsSmall(t *testing.T) {
 		t.Errorf("a file takes %d bytes", size)
 	}
 	if a, b := tree.Blob(&file{name: "x"}), tree.Blob(&file{name: "x"}); a == b {
-		t.Error(fmt.Sprint("two files are one: ", a, b))
+		t.Error("two files are one")
 	}
 }

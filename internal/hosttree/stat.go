@@ -7,7 +7,8 @@ import (
 )
 
 // statMask is what is asked of statx(2): a network file system may have to fetch the rest.
-const statMask = unix.STATX_TYPE | unix.STATX_MODE | unix.STATX_UID | unix.STATX_GID | unix.STATX_MTIME | unix.STATX_SIZE | unix.STATX_BLOCKS
+const statMask = unix.STATX_TYPE | unix.STATX_MODE | unix.STATX_UID | unix.STATX_GID | unix.STATX_MTIME | unix.STATX_SIZE |
+	unix.STATX_BLOCKS
 
 // stat is statx(2) of name in the open directory at, or of that directory when name is "". Symlinks are not followed.
 func stat(at int, name string, st *unix.Statx_t) error {

@@ -80,7 +80,7 @@ func readTar(a *archive, o TarOptions) ([]Entry, error) {
 	for {
 		h, err := r.Next()
 		if err == io.EOF {
-			return u.names.entries(), u.checkEnd()
+			return u.names.list, u.checkEnd()
 		}
 		if err == nil {
 			err = u.add(h)
@@ -110,7 +110,7 @@ func (u *unpacking) entryError(h *tar.Header, err error) error {
 	case h == nil:
 		return fmt.Errorf("entry at byte %d: %v", u.start, err)
 	}
-	return fmt.Errorf("entry %q at byte %d: %v", h.Name, u.start, err)
+	return fmt.Errorf("entry %.200q at byte %d: %v", h.Name, u.start, err)
 }
 
 // add takes an entry whose content begins at the place where the archive is being read.
@@ -132,14 +132,19 @@ func (u *unpacking) put(h *tar.Header, content tree.Blob) error {
 		return checkGlobal(h.PAXRecords)
 	case typeVolume:
 		return nil
-	case tar.TypeLink:
-		return u.names.link(h.Name, h.Linkname, u.start)
+	}
+	path, err := cleanName(h.Name)
+	if err != nil {
+		return err
+	}
+	if h.Typeflag == tar.TypeLink {
+		return u.names.link(path, h.Linkname, u.start)
 	}
 	n, err := u.node(h, content)
 	if err != nil {
 		return err
 	}
-	return u.names.put(h.Name, n, u.start)
+	return u.names.put(path, n, u.start)
 }
 
 // content gives the content of an entry and the offset of the next one.

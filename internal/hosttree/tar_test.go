@@ -99,9 +99,10 @@ func TestTarEntries(t *testing.T) {
 		want    []string
 	}{
 		{"every type",
-			[]*tar.Header{comment, folder("./"), folder("./d/"), reg("./d/f"), soft("s", "/abs/../x"), hard("h", "d/f"), device, other(tar.TypeBlock, "dev/b"), other(tar.TypeFifo, "p")},
-			[]string{"directory /", "directory /d", "file /d/f = ./d/f", "symlink /s -> /abs/../x", "hard link /h = ./d/f", "character device /dev/null 1:3",
-				"block device /dev/b 0:0", "fifo /p"}},
+			[]*tar.Header{comment, folder("./"), folder("./d/"), reg("./d/f"), soft("s", "/abs/../x"), hard("h", "d/f"), device,
+				other(tar.TypeBlock, "dev/b"), other(tar.TypeFifo, "p")},
+			[]string{"directory /", "directory /d", "file /d/f = ./d/f", "symlink /s -> /abs/../x", "hard link /h = ./d/f",
+				"character device /dev/null 1:3", "block device /dev/b 0:0", "fifo /p"}},
 		{"long names", []*tar.Header{reg(long), soft("s", long)}, []string{"file /" + long + " = " + long, "symlink /s -> " + long}},
 		{"a later entry replaces", []*tar.Header{reg("a"), reg("b"), reg("./a")}, []string{"file /a = ./a", "file /b = b"}},
 		{"a symlink replaces", []*tar.Header{reg("a"), soft("a", "t")}, []string{"symlink /a -> t"}},

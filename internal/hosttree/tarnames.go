@@ -19,8 +19,6 @@ func newNames() names {
 	return names{at: map[string]int{}, parents: map[string]struct{}{}, links: map[*tree.Node][]int{}}
 }
 
-func (s *names) entries() []Entry { return s.list }
-
 // cleanName gives the path of a name in an archive.
 func cleanName(name string) (string, error) {
 	switch {
@@ -35,11 +33,7 @@ func cleanName(name string) (string, error) {
 }
 
 // put takes a node, in the place of what was there before.
-func (s *names) put(name string, n *tree.Node, offset int64) error {
-	path, err := cleanName(name)
-	if err != nil {
-		return err
-	}
+func (s *names) put(path string, n *tree.Node, offset int64) error {
 	if err := s.enter(path); err != nil {
 		return err
 	}
@@ -49,41 +43,38 @@ func (s *names) put(name string, n *tree.Node, offset int64) error {
 		}
 	}
 	i, again := s.at[path]
-	if !again {
+	if again {
+		s.inherit(s.list[i].Node)
+	} else {
 		i = len(s.list)
 		s.at[path] = i
 		s.list = append(s.list, Entry{})
-	} else {
-		s.inherit(s.list[i].Node)
 	}
 	s.list[i] = Entry{path, n, offset}
 	return nil
 }
 
 // link makes a further name of an earlier entry.
-func (s *names) link(name, target string, offset int64) error {
-	path, err := cleanName(target)
+func (s *names) link(path, target string, offset int64) error {
+	to, err := cleanName(target)
 	if err != nil {
 		return fmt.Errorf("hard link to %.80q: %v", target, err)
 	}
-	i, ok := s.at[path]
+	i, ok := s.at[to]
 	if !ok {
-		return fmt.Errorf("hard link to %q, which no entry before it states", target)
+		return fmt.Errorf("hard link to %.80q, which no entry before it states", target)
 	}
 	inode := s.list[i].Node.Inode()
 	if inode.Kind() == tree.Dir {
-		return fmt.Errorf("hard link to the directory %q", target)
+		return fmt.Errorf("hard link to the directory %.80q", target)
 	}
-	if own, err := cleanName(name); err == nil {
-		if j, ok := s.at[own]; ok && s.list[j].Node.Inode() == inode {
-			return nil // it is that already
-		}
+	if i, ok := s.at[path]; ok && s.list[i].Node.Inode() == inode {
+		return nil // it is that already
 	}
-	if err := s.put(name, tree.NewLink("", inode), offset); err != nil {
+	if err := s.put(path, tree.NewLink("", inode), offset); err != nil {
 		return err
 	}
-	own, _ := cleanName(name)
-	s.links[inode] = append(s.links[inode], s.at[own])
+	s.links[inode] = append(s.links[inode], s.at[path])
 	return nil
 }
 

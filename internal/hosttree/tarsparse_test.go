@@ -27,7 +27,8 @@ func TestTarOfGNUTar(t *testing.T) {
 	grow(t, top, 3)
 	file := filepath.Join(t.TempDir(), "a.tar")
 	for _, args := range [][]string{
-		{"--format=v7", "--exclude=*-package-*"}, {"--format=ustar"}, {"--format=gnu", "--label=name"}, {"--format=oldgnu", "--sparse"}, {"--format=gnu", "--sparse"},
+		{"--format=v7", "--exclude=*-package-*"}, {"--format=ustar"}, {"--format=gnu", "--label=name"},
+		{"--format=oldgnu", "--sparse"}, {"--format=gnu", "--sparse"},
 		{"--format=posix", "--sparse", "--sparse-version=0.0"}, {"--format=posix", "--sparse", "--sparse-version=0.1"},
 		{"--format=posix", "--sparse", "--sparse-version=1.0", "--xattrs"},
 	} {
@@ -187,7 +188,8 @@ func sparseArchive(form string) []byte {
 		head("f", tar.TypeGNUSparse, 5, true)
 		body("abcde")
 	case "0.0":
-		records("GNU.sparse.size=6000", "GNU.sparse.numblocks=2", "GNU.sparse.offset=1000", "GNU.sparse.numbytes=3", "GNU.sparse.offset=5000", "GNU.sparse.numbytes=2")
+		records("GNU.sparse.size=6000", "GNU.sparse.numblocks=2", "GNU.sparse.offset=1000", "GNU.sparse.numbytes=3",
+			"GNU.sparse.offset=5000", "GNU.sparse.numbytes=2")
 		head("f", tar.TypeReg, 5, false)
 		body("abcde")
 	case "0.1":
