@@ -99,7 +99,7 @@ func duplicateProblem(file string, root *place, twice *duplicate) *diag.Problem 
 			key = path
 		}
 	})
-	return &diag.Problem{Place: twice.second.in(file), Key: key, Text: fmt.Sprintf("is defined a second time, after line %d", twice.first.line)}
+	return &diag.Problem{Place: twice.second.in(file), Key: key, Text: fmt.Sprintf("is defined already, in line %d", twice.first.line)}
 }
 
 // syntaxProblem tells an error of the TOML parser in our words, at the character it is about.
