@@ -1,6 +1,7 @@
 package gpt
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"math"
@@ -101,7 +102,7 @@ type piece struct {
 
 // WriteAt implements io.WriterAt.
 func (w *writes) WriteAt(p []byte, off int64) (int, error) {
-	w.pieces = append(w.pieces, piece{off, append([]byte(nil), p...)})
+	w.pieces = append(w.pieces, piece{off, bytes.Clone(p)})
 	return len(p), nil
 }
 
