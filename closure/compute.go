@@ -30,6 +30,24 @@ func (c *Closure) NARSize() (bytes int64) {
 	return bytes
 }
 
+// Read reads the items' content, several at a time, in the order of Items.
+func (c *Closure) Read(ctx context.Context, workers int) ([]TargetItem, error) {
+	read := make([]TargetItem, len(c.Items))
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(max(1, workers))
+	for i, item := range c.Items {
+		g.Go(func() error {
+			n, err := item.Store.Item(ctx, item.Info.Path)
+			read[i] = TargetItem{item.Info, n}
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	return read, nil
+}
+
 // Compute follows the references of the roots. Each item is looked for in the stores in their order. Items that none of them has are
 // reported all at once, as a *MissingError. Items that refer to each other in a circle are an error; an item may refer to itself.
 func Compute(ctx context.Context, stores []Store, roots []Path) (*Closure, error) {
@@ -123,75 +141,4 @@ func (t *traversal) cycle(p Path) error {
 		names.WriteString(q.String() + " -> ")
 	}
 	return fmt.Errorf("compute closure: items refer to each other in a circle: %s%s", &names, p)
-}
-
-func (t *traversal) missingError() error {
-	e := &MissingError{}
-	for p, from := range t.missing {
-		slices.SortFunc(from, Path.Compare)
-		e.Items = append(e.Items, MissingItem{p, from})
-	}
-	slices.SortFunc(e.Items, func(a, b MissingItem) int { return a.Path.Compare(b.Path) })
-	for _, s := range t.stores {
-		e.Stores = append(e.Stores, fmt.Sprint(s))
-	}
-	return e
-}
-
-// A MissingError names every item of a closure that no store has.
-type MissingError struct {
-	Items  []MissingItem // sorted by path
-	Stores []string      // the stores that were asked
-}
-
-// A MissingItem is an item that no store has.
-type MissingItem struct {
-	Path      Path
-	Referrers []Path // items that refer to it, sorted; none if it is a root
-}
-
-// Error implements error: one line for each item.
-func (e *MissingError) Error() string {
-	lines := make([]string, len(e.Items))
-	for i, m := range e.Items {
-		lines[i] = fmt.Sprintf("%s: not valid in %s (%s)", m.Path, strings.Join(e.Stores, ", nor in "), m.origin())
-		if len(e.Stores) == 0 {
-			lines[i] = fmt.Sprintf("%s: there is no store to take it from (%s)", m.Path, m.origin())
-		}
-	}
-	return strings.Join(lines, "\n")
-}
-
-// origin says why the item is wanted, with three referrers at most.
-func (m MissingItem) origin() string {
-	if len(m.Referrers) == 0 {
-		return "asked for as a root"
-	}
-	var names []string
-	for _, r := range m.Referrers[:min(3, len(m.Referrers))] {
-		names = append(names, r.String())
-	}
-	s := "referred to by " + strings.Join(names, ", ")
-	if more := len(m.Referrers) - len(names); more > 0 {
-		s += fmt.Sprintf(" and %d more", more)
-	}
-	return s
-}
-
-// Read reads the items' content, several at a time, in the order of Items.
-func (c *Closure) Read(ctx context.Context, workers int) ([]TargetItem, error) {
-	read := make([]TargetItem, len(c.Items))
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(max(1, workers))
-	for i, item := range c.Items {
-		g.Go(func() error {
-			n, err := item.Store.Item(ctx, item.Info.Path)
-			read[i] = TargetItem{item.Info, n}
-			return err
-		})
-	}
-	if err := g.Wait(); err != nil {
-		return nil, err
-	}
-	return read, nil
 }

@@ -2,7 +2,6 @@ package closure
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"path"
 	"slices"
@@ -31,8 +30,8 @@ type TargetItem struct {
 // Install adds the store to an image's tree: the store directory with the items, and the state directory with the database, the GC roots
 // and the profiles. The nodes in Items are then nodes of that tree; with HardLink, Install replaces them by ones that share files first.
 func (t *Target) Install(ctx context.Context, b *tree.Builder) error {
-	links, err := t.rootLinks()
-	if err != nil {
+	links := links{}
+	if err := links.addAll(t); err != nil {
 		return err
 	}
 	database, err := db.Write(databaseItems(t.Items), t.Epoch)
@@ -58,47 +57,6 @@ func (t *Target) share(ctx context.Context) ([]*tree.Node, error) {
 		return nil, nil
 	}
 	return Optimise(ctx, t.Flavor, t.Items, t.Workers)
-}
-
-// rootLinks gives all symlinks for GC roots and profiles, path to target. What they keep must be in the store.
-func (t *Target) rootLinks() (map[string]string, error) {
-	all := map[string]string{}
-	for _, r := range t.Roots {
-		item, _, _, err := t.Flavor.parse(r.Target)
-		if err != nil {
-			return nil, fmt.Errorf("add GC root %s: %v", r.Path, err)
-		}
-		links, err := t.Flavor.links(r)
-		if err == nil {
-			err = t.collect(all, links, item)
-		}
-		if err != nil {
-			return nil, err
-		}
-	}
-	for _, p := range t.Profiles {
-		links, err := t.Flavor.profileLinks(p)
-		if err == nil {
-			err = t.collect(all, links, p.Item)
-		}
-		if err != nil {
-			return nil, err
-		}
-	}
-	return all, nil
-}
-
-func (t *Target) collect(all, links map[string]string, item Path) error {
-	if !slices.ContainsFunc(t.Items, func(i TargetItem) bool { return i.Info.Path == item }) {
-		return fmt.Errorf("add GC root to %s: the image's store does not have that item", item)
-	}
-	for at, target := range links {
-		if old, ok := all[at]; ok && old != target {
-			return fmt.Errorf("add GC root %s: it leads to both %s and %s", at, old, target)
-		}
-		all[at] = target
-	}
-	return nil
 }
 
 func databaseItems(items []TargetItem) []db.Item {

@@ -104,16 +104,16 @@ func TestInstallIntoATree(t *testing.T) {
 func TestInstallRefuses(t *testing.T) {
 	a := named("a").String()
 	for want, target := range map[string]*Target{
-		"add GC root to " + named("b").String() + ": the image's store does not have": {Roots: []GCRoot{{"/root/b", named("b").String()}}},
-		`add GC root /root/x: store path "/etc" does not start`:                       {Roots: []GCRoot{{"/root/x", "/etc"}}},
-		`add GC root "x": not an absolute path`:                                       {Roots: []GCRoot{{"x", a}}},
-		`add GC root "/": not an absolute path`:                                       {Roots: []GCRoot{{"/", a}}},
-		`add GC root "/x/../y": not an absolute path`:                                 {Roots: []GCRoot{{"/x/../y", a}}},
-		"does not have that item":                                                     {Profiles: []Profile{{"system", named("b")}}},
-		`add profile "": not a path`:                                                  {Profiles: []Profile{{"", named("a")}}},
-		`add profile "../x": not a path`:                                              {Profiles: []Profile{{"../x", named("a")}}},
-		"it leads to both " + a + " and " + a + "/x":                                  {Roots: []GCRoot{{"/r", a}, {"//r", a + "/x"}}},
-		"registered at 0":                                                             {Epoch: -1},
+		"add GC root /r: the image's store does not have " + named("b").String(): {Roots: []GCRoot{{"/r", named("b").String()}}},
+		`add GC root /r: store path "/etc" does not start`:                       {Roots: []GCRoot{{"/r", "/etc"}}},
+		"add GC root x: not an absolute path":                                    {Roots: []GCRoot{{"x", a}}},
+		"add GC root /: not an absolute path":                                    {Roots: []GCRoot{{"/", a}}},
+		"add GC root /x/../y: not an absolute path":                              {Roots: []GCRoot{{"/x/../y", a}}},
+		`add profile "system": the image's store does not have`:                  {Profiles: []Profile{{"system", named("b")}}},
+		`add profile "": not a path below /nix/var/nix/profiles`:                 {Profiles: []Profile{{"", named("a")}}},
+		`add profile "../x": not a path below`:                                   {Profiles: []Profile{{"../x", named("a")}}},
+		"add GC root //r: /r would lead to both " + a + " and " + a + "/x":       {Roots: []GCRoot{{"/r", a}, {"//r", a + "/x"}}},
+		"registered at 0": {Epoch: -1},
 	} {
 		target.Flavor, target.Items, target.Epoch = Nix, items("a"), target.Epoch+1
 		if err := target.Install(t.Context(), tree.NewBuilder(implied)); !says(err, want) {

@@ -62,27 +62,17 @@ func (o *optimiser) optimise(ctx context.Context, items []TargetItem, workers in
 
 // hash finds the digest of every content.
 func (o *optimiser) hash(ctx context.Context, items []TargetItem, workers int) error {
-	o.digests = map[content]nar.Digest{}
-	var nodes []*tree.Node
-	var names []string
-	for _, item := range items {
-		for path, n := range tree.Walk(item.Info.Path.String(), item.Node) {
-			if _, seen := o.digests[contentOf(n)]; o.linked(n) && !seen {
-				o.digests[contentOf(n)] = nar.Digest{}
-				nodes, names = append(nodes, n), append(names, path)
-			}
-		}
-	}
-	digests := make([]nar.Digest, len(nodes))
+	files := o.contents(items)
+	digests := make([]nar.Digest, len(files))
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(max(1, workers))
-	for i, n := range nodes {
+	for i, f := range files {
 		g.Go(func() (err error) {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			if digests[i], _, err = nar.Hash(n); err != nil {
-				return fmt.Errorf("hash %s: %v", names[i], err)
+			if digests[i], _, err = nar.Hash(f.node); err != nil {
+				return fmt.Errorf("hash %s: %v", f.path, err)
 			}
 			return nil
 		})
@@ -90,10 +80,33 @@ func (o *optimiser) hash(ctx context.Context, items []TargetItem, workers int) e
 	if err := g.Wait(); err != nil {
 		return err
 	}
-	for i, n := range nodes {
-		o.digests[contentOf(n)] = digests[i]
+	for i, f := range files {
+		o.digests[contentOf(f.node)] = digests[i]
 	}
 	return nil
+}
+
+// A candidate is a file that may be linked.
+type candidate struct {
+	path string
+	node *tree.Node
+}
+
+// contents gives one file for every content there is, and makes room for the digests.
+func (o *optimiser) contents(items []TargetItem) (list []candidate) {
+	o.digests = map[content]nar.Digest{}
+	for _, item := range items {
+		for path, n := range tree.Walk(item.Info.Path.String(), item.Node) {
+			if !o.linked(n) {
+				continue
+			}
+			if _, seen := o.digests[contentOf(n)]; !seen {
+				o.digests[contentOf(n)] = nar.Digest{}
+				list = append(list, candidate{path, n})
+			}
+		}
+	}
+	return list
 }
 
 // linked says whether the flavor's optimiser links such nodes.

@@ -1,0 +1,60 @@
+package closure
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// A MissingError names every item of a closure that no store has.
+type MissingError struct {
+	Items  []MissingItem // sorted by path
+	Stores []string      // the stores that were asked
+}
+
+// A MissingItem is an item that no store has.
+type MissingItem struct {
+	Path      Path
+	Referrers []Path // items that refer to it, sorted; none if it is a root
+}
+
+// Error implements error: one line for each item.
+func (e *MissingError) Error() string {
+	lines := make([]string, len(e.Items))
+	for i, m := range e.Items {
+		lines[i] = fmt.Sprintf("%s: not valid in %s (%s)", m.Path, strings.Join(e.Stores, ", nor in "), m.origin())
+		if len(e.Stores) == 0 {
+			lines[i] = fmt.Sprintf("%s: there is no store to take it from (%s)", m.Path, m.origin())
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
+// origin says why the item is wanted, with three referrers at most.
+func (m MissingItem) origin() string {
+	if len(m.Referrers) == 0 {
+		return "asked for as a root"
+	}
+	var names []string
+	for _, r := range m.Referrers[:min(3, len(m.Referrers))] {
+		names = append(names, r.String())
+	}
+	s := "referred to by " + strings.Join(names, ", ")
+	if more := len(m.Referrers) - len(names); more > 0 {
+		s += fmt.Sprintf(" and %d more", more)
+	}
+	return s
+}
+
+func (t *traversal) missingError() error {
+	e := &MissingError{}
+	for p, from := range t.missing {
+		slices.SortFunc(from, Path.Compare)
+		e.Items = append(e.Items, MissingItem{p, from})
+	}
+	slices.SortFunc(e.Items, func(a, b MissingItem) int { return a.Path.Compare(b.Path) })
+	for _, s := range t.stores {
+		e.Stores = append(e.Stores, fmt.Sprint(s))
+	}
+	return e
+}
