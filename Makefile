@@ -12,11 +12,11 @@ bin/imprint: ## the program
 	@go build -o bin/imprint ./cmd/imprint
 
 demo: ## build a small system's image and boot it under QEMU
-	@testdata/hosttools demo
-	@$(MAKE) -s bin/imprint
-	@go run ./internal/demostore/make build/demo
-	@bin/imprint build configs/hello.toml -o build/demo/hello.raw
-	@go run ./internal/qemutest/boot build/demo/hello.raw
+	@echo '1. host tools'; testdata/hosttools demo
+	@echo '2. imprint'; $(MAKE) -s bin/imprint
+	@echo '3. a store with a system that boots'; go run ./internal/demostore/make build/demo
+	@echo '4. its image: configs/hello.toml'; bin/imprint build configs/hello.toml -o build/demo/hello.raw
+	@echo '5. boot it under QEMU, without KVM'; go run ./internal/qemutest/boot build/demo/hello.raw
 
 test: ## everything: style, vet, staticcheck, all tests with all tools, boots, real Nix
 	@testdata/hosttools test
