@@ -16,7 +16,7 @@ type Target struct {
 	Items    []TargetItem // an item after all it refers to, as Compute orders them: the database keeps this order
 	Roots    []GCRoot
 	Profiles []Profile
-	Epoch    int64 // seconds since 1970: the time of all that is in no item, and of registration
+	Epoch    int64 // seconds since 1970: the time of all that is in no item, and, from 1 on, of registration
 	HardLink bool  // make equal files one, as the store's optimiser does
 	Workers  int   // files hashed side by side for HardLink
 }
@@ -30,11 +30,11 @@ type TargetItem struct {
 // Install adds the store to an image's tree: the store directory with the items, and the state directory with the database, the GC roots
 // and the profiles. The nodes in Items are then nodes of that tree; with HardLink, Install replaces them by ones that share files first.
 func (t *Target) Install(ctx context.Context, b *tree.Builder) error {
-	links := links{}
-	if err := links.addAll(t); err != nil {
+	roots := links{}
+	if err := roots.addAll(t); err != nil {
 		return err
 	}
-	database, err := db.Write(databaseItems(t.Items), t.Epoch)
+	database, err := db.Write(databaseItems(t.Items), max(1, t.Epoch)) // 0 would be no time at all
 	if err != nil {
 		return err
 	}
@@ -45,8 +45,8 @@ func (t *Target) Install(ctx context.Context, b *tree.Builder) error {
 	i := installer{b: b, time: tree.Time{Sec: t.Epoch}}
 	i.store(t, shared)
 	i.state(t.Flavor, database)
-	for _, at := range slices.Sorted(maps.Keys(links)) {
-		i.symlink(at, links[at])
+	for _, at := range slices.Sorted(maps.Keys(roots)) {
+		i.symlink(at, roots[at])
 	}
 	return i.err
 }

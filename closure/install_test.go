@@ -113,9 +113,8 @@ func TestInstallRefuses(t *testing.T) {
 		`add profile "": not a path below /nix/var/nix/profiles`:                 {Profiles: []Profile{{"", named("a")}}},
 		`add profile "../x": not a path below`:                                   {Profiles: []Profile{{"../x", named("a")}}},
 		"add GC root //r: /r would lead to both " + a + " and " + a + "/x":       {Roots: []GCRoot{{"/r", a}, {"//r", a + "/x"}}},
-		"registered at 0": {Epoch: -1},
 	} {
-		target.Flavor, target.Items, target.Epoch = Nix, items("a"), target.Epoch+1
+		target.Flavor, target.Items = Nix, items("a")
 		if err := target.Install(t.Context(), tree.NewBuilder(implied)); !says(err, want) {
 			t.Errorf("got %v, want %q", err, want)
 		}
@@ -130,8 +129,8 @@ func TestInstallAsNix(t *testing.T) {
 	n := newNix(t)
 	root := n.buildSystem()
 	closure := n.compute(root, n.path(n.run("nix-store", "--query", "--deriver", root.String())))
-	for _, hardLink := range []bool{false, true} {
-		target := &Target{Flavor: n.flavor, Items: slices.Clone(closure), Epoch: 12, HardLink: hardLink, Workers: 2,
+	for epoch, hardLink := range []bool{false, true} {
+		target := &Target{Flavor: n.flavor, Items: slices.Clone(closure), Epoch: int64(epoch), HardLink: hardLink, Workers: 2,
 			Roots: []GCRoot{n.flavor.GCRoot(closure[len(closure)-1].Info.Path)}, Profiles: []Profile{{"system", root}}}
 		dir := filepath.Join(t.TempDir(), "image")
 		t.Cleanup(func() { makeWritable(dir) })

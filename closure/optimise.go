@@ -49,13 +49,13 @@ func (o *optimiser) optimise(ctx context.Context, items []TargetItem, workers in
 		return nil, err
 	}
 	o.inodes = make(map[nar.Digest]*inode, len(o.digests))
-	order := make([]int, len(items))
-	for i := range order {
-		order[i] = i
+	order := make([]*TargetItem, len(items))
+	for i := range items {
+		order[i] = &items[i]
 	}
-	slices.SortFunc(order, func(a, b int) int { return items[a].Info.Path.Compare(items[b].Info.Path) })
-	for _, i := range order {
-		items[i].Node = o.link(items[i].Node)
+	slices.SortFunc(order, func(a, b *TargetItem) int { return a.Info.Path.Compare(b.Info.Path) })
+	for _, item := range order {
+		item.Node = o.link(item.Node)
 	}
 	return o.links, nil
 }

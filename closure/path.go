@@ -63,7 +63,7 @@ func checkBase(base string) (at int, err error) {
 	}
 	for i := range hashDigits {
 		if !isDigit(base[i]) {
-			return i, fmt.Errorf("store path name %.300q: %q is not a base32 digit (figures and lower-case letters without e, o, t and u)", base, base[i])
+			return i, fmt.Errorf("store path name %.300q: %q is not a base32 digit (0-9, a-z without e, o, t and u)", base, base[i])
 		}
 	}
 	if base[hashDigits] != '-' {

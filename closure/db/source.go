@@ -72,7 +72,7 @@ func (s *Source) read(ctx context.Context, query func(*view) error) error {
 			pause *= 2
 		}
 	}
-	return fmt.Errorf("read store database %s: others wrote to it during each of %d reads; try again when the store is less busy", s.path, maxReads)
+	return s.explain(fmt.Errorf("others wrote to it during each of %d reads; try again when the store is less busy", maxReads))
 }
 
 // try runs a query once.
