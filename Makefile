@@ -13,14 +13,14 @@ bin/imprint: ## the program
 
 demo: ## build a small system's image and boot it under QEMU
 	@echo '1. host tools'; testdata/hosttools demo
-	@echo '2. imprint'; $(MAKE) -s bin/imprint
+	@echo '2. imprint'; go build -o bin/imprint ./cmd/imprint
 	@echo '3. a store with a system that boots'; go run ./internal/demostore/make build/demo
 	@echo '4. its image: configs/hello.toml'; bin/imprint build configs/hello.toml -o build/demo/hello.raw
 	@echo '5. boot it under QEMU, without KVM'; go run ./internal/qemutest/boot build/demo/hello.raw
 
 test: ## everything: style, vet, staticcheck, all tests with all tools, boots, real Nix
 	@testdata/hosttools test
-	@$(MAKE) -s check
+	@$(MAKE) -s --no-print-directory check
 	IMPRINT_REQUIRE_TOOLS=1 go test ./...
 
 check: ## gofmt, go vet, staticcheck
@@ -31,7 +31,7 @@ check: ## gofmt, go vet, staticcheck
 
 bench: ## compare with other ways to build an image: BENCH="-w S -n 3"
 	@testdata/hosttools bench
-	@$(MAKE) -s bin/imprint
+	@go build -o bin/imprint ./cmd/imprint
 	go run ./bench $(BENCH)
 
 repro: ## build one image under different users, clocks, locales and places: the same bytes
