@@ -8,17 +8,6 @@ import (
 	"imprint/internal/tree"
 )
 
-// A zeros is a file of so many zero bytes, as a stand-in for one of the host.
-type zeros int64
-
-func (z zeros) Size() int64                { return int64(z) }
-func (z zeros) Open() (tree.Reader, error) { return z, nil }
-func (z zeros) Close() error               { return nil }
-func (z zeros) ReadAt(p []byte, _ int64) (int, error) {
-	clear(p)
-	return len(p), nil
-}
-
 // storeTree is a tree like a store's: of eleven nodes six or seven are files, three directories, two symlinks to other items.
 func storeTree(t testing.TB, nodes int) *tree.Tree {
 	t.Helper()

@@ -17,7 +17,7 @@ func (p *Plan) usedInodes(group int64) int64 {
 // tapeOf gives the part of the tape that lies in a group.
 func (p *Plan) tapeOf(group int64) (from, to int64) {
 	start := p.g.groupStart(group)
-	return p.g.tape.position(start), min(p.g.tape.position(start+p.g.groupBlocks(group)), p.g.tape.blocks())
+	return p.g.tape.position(start), p.g.tape.position(start + p.g.groupBlocks(group))
 }
 
 // flags are a group's flags. The last group has its bitmap always, since it ends with padding.

@@ -1,6 +1,9 @@
 package ext4
 
 import (
+	"bytes"
+	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,6 +14,8 @@ import (
 	"imprint/internal/hosttest"
 	"imprint/internal/repro"
 	"imprint/internal/tree"
+
+	"golang.org/x/sys/unix"
 )
 
 var plain = &tree.Attr{Mode: 0o755, Mtime: tree.Time{Sec: 1}}
@@ -21,8 +26,15 @@ func testOptions() Options {
 	return Options{UUID: seed.UUID("uuid"), HashSeed: seed.UUID("hash"), Label: "test", Epoch: 1_000_000_000}
 }
 
+// testing.TB without its unexported method, so that *rapid.T is one too.
+type tb interface {
+	Helper()
+	Fatal(...any)
+	Fatalf(string, ...any)
+}
+
 // build makes a tree of nodes at paths.
-func build(t testing.TB, nodes map[string]*tree.Node) *tree.Tree {
+func build(t tb, nodes map[string]*tree.Node) *tree.Tree {
 	t.Helper()
 	b := tree.NewBuilder(plain)
 	for path, n := range nodes {
@@ -37,10 +49,25 @@ func build(t testing.TB, nodes map[string]*tree.Node) *tree.Tree {
 	return tr
 }
 
-// write writes a plan into a fresh file and gives its path.
+func plan(t tb, tr *tree.Tree, o Options) *Plan {
+	t.Helper()
+	p, err := New(tr, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// write writes a plan into a fresh sparse file and gives its path.
 func write(t testing.TB, p *Plan) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "image")
+	writeTo(t, p, path)
+	return path
+}
+
+func writeTo(t tb, p *Plan, path string) {
+	t.Helper()
 	f, err := os.Create(path)
 	if err != nil {
 		t.Fatal(err)
@@ -57,20 +84,23 @@ func write(t testing.TB, p *Plan) string {
 		end = e.End()
 		copyExtent(t, f, e)
 	}
-	return path
 }
 
-func copyExtent(t testing.TB, f *os.File, e extent.Extent) {
+// copyExtent writes an extent into a file, with pieces of odd sizes so that structures are read in parts too.
+func copyExtent(t tb, f *os.File, e extent.Extent) {
 	t.Helper()
+	if _, ok := e.Blob.(zeros); ok {
+		return
+	}
 	r, err := e.Blob.Open()
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	buf := make([]byte, min(e.Len, 1<<20))
+	buf := bytes.Repeat([]byte{0xee}, int(min(e.Len, 1<<20+1000)))
 	for at := int64(0); at < e.Len; at += int64(len(buf)) {
 		b := buf[:min(int64(len(buf)), e.Len-at)]
-		if n, err := r.ReadAt(b, e.At+at); n < len(b) {
+		if n, err := r.ReadAt(b, e.At+at); n < len(b) && !errors.Is(err, io.EOF) {
 			t.Fatalf("read %d of %d bytes of an extent at %d: %v", n, len(b), e.Off, err)
 		}
 		if _, err := f.WriteAt(b, e.Off+at); err != nil {
@@ -80,9 +110,8 @@ func copyExtent(t testing.TB, f *os.File, e extent.Extent) {
 }
 
 // fsck fails the test when e2fsck has anything to say about an image.
-func fsck(t testing.TB, path string) {
+func fsck(t tb, path string) {
 	t.Helper()
-	hosttest.Need(t, "e2fsck")
 	out, err := exec.Command("e2fsck", "-fn", path).CombinedOutput()
 	var said []string
 	for line := range strings.Lines(string(out)) {
@@ -91,22 +120,46 @@ func fsck(t testing.TB, path string) {
 		}
 	}
 	if err != nil || len(said) > 0 {
-		t.Fatalf("e2fsck -fn: %v\n%s", err, out)
+		t.Fatalf("e2fsck -fn: %v\n%.4000s", err, out)
 	}
 }
 
-func TestFirst(t *testing.T) {
-	nodes := map[string]*tree.Node{
-		"/a/b/hello": tree.NewFile("", plain, tree.Text("hello\n")),
-		"/a/empty":   tree.NewFile("", plain, tree.Text("")),
-		"/big":       tree.NewFile("", plain, tree.Text(strings.Repeat("0123456789abcdef", 100000))),
-		"/short":     tree.NewSymlink("", plain, "a/b/hello"),
-		"/long":      tree.NewSymlink("", plain, strings.Repeat("x", 200)),
-	}
-	p, err := New(build(t, nodes), testOptions())
+// checked writes a plan and has it checked.
+func checked(t testing.TB, p *Plan) string {
+	t.Helper()
+	hosttest.Need(t, "e2fsck")
+	path := write(t, p)
+	fsck(t, path)
+	return path
+}
+
+// debugfs gives what a debugfs command says about an image.
+func debugfs(t testing.TB, image, command string) string {
+	t.Helper()
+	hosttest.Need(t, "debugfs")
+	out, err := exec.Command("debugfs", "-R", command, image).Output()
 	if err != nil {
-		t.Fatal(err)
+		t.Fatalf("debugfs %q: %v", command, err)
 	}
-	t.Logf("%+v", p.Summary())
-	fsck(t, write(t, p))
+	return string(out)
+}
+
+// mounted mounts an image read-only where that is possible, and gives the directory.
+func mounted(t testing.TB, image string) string {
+	t.Helper()
+	hosttest.NeedRoot(t)
+	hosttest.Need(t, "mount", "umount")
+	dir := t.TempDir()
+	if out, err := exec.Command("mount", "-t", "ext4", "-o", "loop,ro,noload", image, dir).CombinedOutput(); err != nil {
+		if loops, _ := filepath.Glob("/dev/loop-control"); len(loops) == 0 {
+			t.Skipf("no loop devices: %s", out)
+		}
+		t.Fatalf("mount: %v\n%s", err, out)
+	}
+	t.Cleanup(func() {
+		if err := unix.Unmount(dir, 0); err != nil {
+			t.Errorf("unmount %s: %v", dir, err)
+		}
+	})
+	return dir
 }
