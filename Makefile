@@ -37,6 +37,10 @@ bench: ## compare with other ways to build an image: BENCH="-w S -n 3"
 repro: ## build one image under different users, clocks, locales and places: the same bytes
 	IMPRINT_REQUIRE_TOOLS=1 go test -count=1 -v -run Reproducible ./cmd/imprint
 
+golden: ## write anew what tests compare with: the JSON Schema, the outputs in scripts
+	go run ./cmd/imprint schema > configs/imprint.schema.json
+	UPDATE_SCRIPTS=1 go test -count=1 -run Script ./cmd/imprint
+
 fuzz: ## every fuzz test for FUZZTIME (20s)
 	@go test -list '^Fuzz' ./... | awk '/^Fuzz/ {f[++n] = $$1} /^ok/ {for (i = 1; i <= n; i++) print $$2, f[i]; n = 0}' | \
 	while read -r package f; do go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$package || exit 1; done
@@ -44,4 +48,4 @@ fuzz: ## every fuzz test for FUZZTIME (20s)
 clean: ## remove what was built
 	@chmod -R u+w build 2>/dev/null; rm -rf bin build
 
-.PHONY: help bin/imprint demo test check bench repro fuzz clean
+.PHONY: help bin/imprint demo test check bench repro golden fuzz clean
