@@ -10,7 +10,9 @@ import (
 
 	"imprint/bootloader"
 	"imprint/closure"
+	"imprint/internal/repro"
 	"imprint/internal/tree"
+	"imprint/partition"
 )
 
 // fill makes the tree of every partition complete: the store with its database and roots, boot files, and what the description adds.
@@ -26,11 +28,11 @@ func (r *resolver) fill(ctx context.Context) error {
 			continue
 		}
 		f := &filler{r: r, p: p, d: d, b: tree.NewBuilder(r.attrs().dir)}
+		f.description()
+		f.boot(files)
 		if err := f.store(ctx); err != nil {
 			return err
 		}
-		f.description()
-		f.boot(files)
 		if p.Spec.Tree, err = f.b.Tree(); err != nil {
 			return fmt.Errorf("%s: %v", p.Key, err)
 		}
@@ -65,7 +67,7 @@ func (r *resolver) bootFiles() ([]bootloader.File, error) {
 	}
 	c := bootloader.Config{Arch: r.d.Arch, Timeout: *r.d.Boot.Timeout, Binary: r.loader}
 	for _, p := range r.plan.Partitions {
-		c.XBOOTLDR = c.XBOOTLDR || p.Type == "xbootldr"
+		c.XBOOTLDR = c.XBOOTLDR || p.TypeGUID == partition.XBOOTLDR
 	}
 	for _, e := range r.entries {
 		e.Cmdline = e.cmdline.Expand(r.reference)
@@ -87,6 +89,10 @@ func (f *filler) store(ctx context.Context) error {
 	if len(f.d.Closures) == 0 {
 		return nil
 	}
+	if dir := f.b.Find(f.r.flavor.StoreDir); dir != nil && (dir.Kind() != tree.Dir || len(dir.Children()) > 0) {
+		f.r.problem(f.p.Key, "something else than the closures puts files into "+f.r.flavor.StoreDir, "a closure brings all that belongs there")
+		return nil
+	}
 	t := closure.Target{Flavor: f.r.flavor, Epoch: f.r.plan.Epoch, HardLink: f.r.d.Store.HardLink}
 	f.p.Items = f.r.itemsOf(f.d.Closures)
 	for _, item := range f.p.Items {
@@ -103,6 +109,11 @@ func (f *filler) store(ctx context.Context) error {
 		}
 	}
 	err := t.Install(ctx, f.b)
+	var conflict *tree.Conflict
+	if errors.As(err, &conflict) {
+		f.r.problem(cmp.Or(conflict.First, f.p.Key), conflict.Error(), "this path belongs to the store")
+		return nil
+	}
 	for i, item := range f.p.Items {
 		item.Node = t.Items[i].Node // hard links have made new ones
 	}
@@ -203,11 +214,19 @@ func (f *filler) tree(key string, d TreeDescription) {
 // boot adds the loader's files that belong on this partition.
 func (f *filler) boot(files []bootloader.File) {
 	for _, b := range files {
-		if b.Partition == f.p.Type {
+		if bootType(b.Partition) == f.p.TypeGUID {
 			n := tree.NewFile("", f.r.attrs().file, b.Content)
 			if err := f.b.Add(b.Path, n, "boot"); err != nil {
 				f.r.problem("boot.loader", fmt.Sprintf("%s: %v", f.p.Key, err), "")
 			}
 		}
 	}
+}
+
+// bootType is the type GUID of the partition that a boot file names.
+func bootType(name string) repro.UUID {
+	if name == "xbootldr" {
+		return partition.XBOOTLDR
+	}
+	return partition.ESP
 }

@@ -125,7 +125,10 @@ func (r *resolver) list(ctx context.Context, all *closure.Closure) error {
 		r.plan.Items = append(r.plan.Items, item)
 		group.Go(func() (err error) {
 			item.Node, err = found.Store.Item(ctx, found.Info.Path)
-			return err
+			if err != nil || r.d.Store.HardLink {
+				return err // hard-link = true takes in what Unify does
+			}
+			return closure.Unify(ctx, item.Node)
 		})
 	}
 	return group.Wait()

@@ -8,6 +8,7 @@ import (
 
 	"imprint/internal/extent"
 	"imprint/internal/tree"
+	"imprint/internal/units"
 	"imprint/partition/ext4"
 	"imprint/partition/fat"
 	"imprint/partition/mke2fs"
@@ -28,13 +29,16 @@ func New(s Spec) (Maker, error) {
 	return nil, fmt.Errorf("no engine %q makes the file system %q", s.Engine, s.Filesystem)
 }
 
+// fatGrain keeps the clusters of a volume on the blocks of the host's file system and of flash, whatever its size.
+const fatGrain = 4 * units.KiB
+
 // fatMaker is a FAT volume in our terms.
 type fatMaker struct{ *fat.Plan }
 
 func newFAT(s Spec) (Maker, error) {
 	o := fat.Options{
 		Size: s.Size, Free: s.Free, SectorSize: s.SectorSize, Label: s.Label, Serial: s.Serial, Epoch: s.Epoch,
-		HiddenSectors: hidden(s),
+		HiddenSectors: hidden(s), Grain: fatGrain,
 	}
 	p, err := fat.New(s.Tree, o)
 	if err == nil && p.Size() < s.MinSize {

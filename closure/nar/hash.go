@@ -38,6 +38,7 @@ var hashers = sync.Pool{New: func() any { return &hasher{sha256.New(), make([]by
 
 // copy writes a file's content, at most one byte more than its size: enough to tell that it has grown.
 func (h *hasher) copy(w io.Writer, file *tree.Node) error {
+	file = file.Inode()
 	r, err := file.Blob().Open()
 	if err != nil {
 		return err

@@ -49,13 +49,13 @@ func framedLen(n int64) int64 { return 8 + (n+7)&^7 }
 
 // Write writes n, which may be a directory, a file or a symlink, with all below it as one archive. content is called for every regular
 // file and writes exactly its Size bytes to w; more or fewer is an error, and an error of its own is passed on. Links count as what
-// they lead to. A file is executable when its owner may execute it; nothing else of the attributes is in an archive.
+// they lead to; content is given the Link itself, whose Inode has the content. A file is executable when its owner may execute it; nothing else of the attributes is in an archive.
 //
 // Small writes are gathered: what w sees are pieces of 32 KiB and more, the last one apart.
 func Write(w io.Writer, n *tree.Node, content func(w io.Writer, file *tree.Node) error) error {
 	a := &archive{w: bufio.NewWriterSize(w, 32<<10), content: content}
 	a.w.WriteString(magic)
-	if err := a.node("", n.Inode()); err != nil {
+	if err := a.node("", n); err != nil {
 		return err
 	}
 	return a.w.Flush()
@@ -68,16 +68,16 @@ type archive struct {
 }
 
 func (a *archive) node(path string, n *tree.Node) (err error) {
-	switch n.Kind() {
+	switch inode := n.Inode(); inode.Kind() {
 	case tree.File:
 		err = a.file(path, n)
 	case tree.Dir:
-		err = a.dir(path, n)
+		err = a.dir(path, inode)
 	case tree.Symlink:
 		a.w.WriteString(openSymlink)
-		a.string(n.Target())
+		a.string(inode.Target())
 	default:
-		return fmt.Errorf("archive %s: a %v cannot be in a store item", shown(path), n.Kind())
+		return fmt.Errorf("archive %s: a %v cannot be in a store item", shown(path), inode.Kind())
 	}
 	a.w.WriteString(closeBracket)
 	return err
@@ -96,7 +96,7 @@ func (a *archive) dir(path string, n *tree.Node) error {
 		a.w.WriteString(openEntry)
 		a.string(c.Name)
 		a.w.WriteString(beforeNode)
-		if err := a.node(path+"/"+c.Name, c.Inode()); err != nil {
+		if err := a.node(path+"/"+c.Name, c); err != nil {
 			return err
 		}
 		a.w.WriteString(closeBracket)
@@ -114,16 +114,18 @@ func sorted(kids []*tree.Node) []*tree.Node {
 }
 
 func (a *archive) file(path string, n *tree.Node) error {
-	a.w.WriteString(openingOf(n))
-	a.length(n.Size())
+	inode := n.Inode()
+	size := inode.Size()
+	a.w.WriteString(openingOf(inode))
+	a.length(size)
 	body := &counted{w: a.w}
 	if err := a.content(body, n); err != nil {
 		return fmt.Errorf("archive %s: %w", shown(path), err)
 	}
-	if body.n != n.Size() {
-		return fmt.Errorf("archive %s: its content gave %d bytes, its size is %d", shown(path), body.n, n.Size())
+	if body.n != size {
+		return fmt.Errorf("archive %s: its content gave %d bytes, its size is %d", shown(path), body.n, size)
 	}
-	a.w.Write(zeros[:-n.Size()&7])
+	a.w.Write(zeros[:-size&7])
 	return nil
 }
 

@@ -37,6 +37,7 @@ func copyText(w io.Writer, f *tree.Node) error {
 }
 
 func textOf(f *tree.Node) string {
+	f = f.Inode()
 	r, _ := f.Blob().Open()
 	b := make([]byte, f.Size())
 	r.ReadAt(b, 0)

@@ -91,8 +91,8 @@ func CheckName(name string) error {
 // seal sorts every directory below root and numbers the nodes.
 func seal(root *Node) (*Tree, error) {
 	t := &Tree{}
-	if err := t.seal("/", root); err != nil {
-		return nil, err
+	if err := t.seal(root); err != nil {
+		return nil, fmt.Errorf("%s%v", strings.TrimSuffix(err.dir(), "/"), err.problem)
 	}
 	for _, n := range t.nodes {
 		if first := n.Inode(); int(first.id) >= len(t.nodes) || t.nodes[first.id] != first {
@@ -102,7 +102,7 @@ func seal(root *Node) (*Tree, error) {
 	return t, nil
 }
 
-func (t *Tree) seal(path string, n *Node) error {
+func (t *Tree) seal(n *Node) *badName {
 	n.id = int32(len(t.nodes))
 	t.nodes = append(t.nodes, n)
 	kids := n.Children()
@@ -112,14 +112,26 @@ func (t *Tree) seal(path string, n *Node) error {
 	}
 	for i, c := range kids {
 		if err := CheckName(c.Name); err != nil {
-			return fmt.Errorf("%s: %v", path, err)
+			return &badName{problem: ": " + err.Error()}
 		}
 		if i > 0 && kids[i-1].Name == c.Name {
-			return fmt.Errorf("%s is there twice", Join(path, c.Name))
+			return &badName{problem: "/" + c.Name + " is there twice"}
 		}
-		if err := t.seal(Join(path, c.Name), c); err != nil {
+		if err := t.seal(c); err != nil {
+			err.above = append(err.above, c.Name)
 			return err
 		}
 	}
 	return nil
+}
+
+// A badName is a name that cannot stay. Its path is only put together once it is needed.
+type badName struct {
+	above   []string // the directories that it lies in, the innermost first
+	problem string
+}
+
+func (b *badName) dir() string {
+	slices.Reverse(b.above)
+	return "/" + strings.Join(b.above, "/")
 }

@@ -1,0 +1,50 @@
+package closure
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"imprint/internal/tree"
+)
+
+func TestUnify(t *testing.T) {
+	file := func(name, content string) *tree.Node { return tree.NewFile(name, canonicalFile, tree.Text(content)) }
+	program := func(name, content string) *tree.Node { return tree.NewFile(name, canonicalProgram, tree.Text(content)) }
+	item := tree.NewDir("", canonicalDir, []*tree.Node{
+		file("a", "same"),
+		tree.NewDir("b", canonicalDir, []*tree.Node{file("c", "same"), file("d", "diff"), program("e", "same"), file("f", "")}),
+		program("g", "same"),
+		tree.NewSymlink("h", canonicalSymlink, "same"),
+		file("i", ""),
+	})
+	if err := Unify(context.Background(), item); err != nil {
+		t.Fatal(err)
+	}
+	b := tree.NewBuilder(canonicalDir)
+	if err := b.Add("/", item, ""); err != nil {
+		t.Fatal(err)
+	}
+	sealed, err := b.Tree()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for path, n := range sealed.Walk() {
+		if n.Kind() == tree.Link {
+			got = append(got, path+"="+n.Inode().Name)
+		}
+	}
+	if want := "/b/c=a /g=e /i=f"; strings.Join(got, " ") != want {
+		t.Errorf("links %v; want %s", got, want)
+	}
+}
+
+// An item may be a file or a symlink: there is nothing to unify.
+func TestUnifySingleFile(t *testing.T) {
+	for _, n := range []*tree.Node{tree.NewFile("x", canonicalFile, tree.Text("x")), tree.NewSymlink("x", canonicalSymlink, "y")} {
+		if err := Unify(context.Background(), n); err != nil {
+			t.Error(err)
+		}
+	}
+}
