@@ -47,13 +47,14 @@ func fit(c census, o Options) (layout, error) {
 
 // smallest finds the smallest layout with room for so many blocks and inodes.
 func smallest(need, inodes int64) (layout, error) {
-	l := layout{perGroup: groupBlocks, inodes: inodes, journal: minJournal, blocks: need + 2*minJournal}
+	l := layout{perGroup: groupBlocks, inodes: inodes, blocks: need + 2*minJournal}
 	for l.blocks < maxBlocks {
+		l.journal = journalFor(l.blocks)
 		switch {
-		case l.inodesPerGroup() > maxGroupInodes:
-			l.perGroup /= 2 // more inodes than blocks: smaller groups, so that there are enough bitmaps
 		case l.lacking(need) > 0:
 			l.blocks += l.lacking(need)
+		case l.inodesPerGroup() > maxGroupInodes:
+			l.perGroup /= 2 // more inodes than blocks: smaller groups, so that there are enough bitmaps
 		default:
 			return l, nil
 		}
@@ -64,7 +65,7 @@ func smallest(need, inodes int64) (layout, error) {
 // roomy is the layout for a given size: more inodes and a larger journal where there is room for them.
 func roomy(least layout, need, blocks int64) layout {
 	spare := blocks - least.blocks
-	for _, journal := range []int64{journalFor(blocks), minJournal} {
+	for _, journal := range []int64{journalFor(blocks), least.journal} {
 		l := layout{blocks: blocks, perGroup: least.perGroup, inodes: least.inodes + spare*blockSize/inodeRatio, journal: journal}
 		if last := blocks % l.perGroup; last > 0 && last < l.leastLastGroup() && blocks-last >= least.blocks {
 			l.blocks -= last
@@ -110,11 +111,15 @@ func (l layout) leastLastGroup() int64 {
 	return l.copyBlocks() + 2 + l.inodesPerGroup()/inodesPerBlock + lastGroupFree
 }
 
+// overhead is how many blocks are taken when the file system is empty, the journal left out.
+func (l layout) overhead() int64 {
+	return l.groups()*(2+l.inodesPerGroup()/inodesPerBlock) + l.copies()*l.copyBlocks() + fixedBlocks
+}
+
 // lacking is how many blocks more the layout would have to have; at most 0 if it is large enough.
 func (l layout) lacking(need int64) int64 {
-	used := l.groups()*(2+l.inodesPerGroup()/inodesPerBlock) + l.copies()*l.copyBlocks() + fixedBlocks
 	// Structures in the way break files into more extents than planned: a few blocks for each group.
-	free := l.blocks - used - 4*l.groups()
+	free := l.blocks - l.overhead() - 4*(l.groups()+1)
 	// mke2fs refuses a journal of more than half of what is free when it makes it.
 	lacking := max(need+l.journal, 2*l.journal) - free
 	if last := l.blocks % l.perGroup; last > 0 && l.groups() > 1 {

@@ -85,10 +85,8 @@ func (p *Plan) checkRegion(file string, offset int64) error {
 }
 
 func (m *maker) make(ctx context.Context) error {
-	for name, text := range configs {
-		if err := os.WriteFile(filepath.Join(m.scratch.dir, name), []byte(text), 0o600); err != nil {
-			return err
-		}
+	if err := m.configure(); err != nil {
+		return err
 	}
 	if err := m.format(ctx); err != nil {
 		return err
@@ -98,6 +96,16 @@ func (m *maker) make(ctx context.Context) error {
 		return err
 	}
 	return m.index(ctx)
+}
+
+// configure writes the tools' configuration files.
+func (m *maker) configure() error {
+	for name, text := range configs {
+		if err := os.WriteFile(filepath.Join(m.scratch.dir, name), []byte(text), 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // format makes the empty file system. Inode tables and journal are written as zeros, which are holes in a sparse file, so that the kernel
@@ -150,13 +158,18 @@ var fsckRoutine = regexp.MustCompile(`^(e2fsck [0-9].*|Pass [1-5]A?: .*|.*: \*{5
 // region names the region as libext2fs takes it.
 func (m *maker) region() string { return fmt.Sprintf("%s?offset=%d", m.image, m.offset) }
 
-// env is the tools' environment: their clock stands at the epoch, which they take for unset when it is 0.
+// env is the tools' environment.
 func (m *maker) env() []string {
-	now := strconv.FormatInt(1, 10)
-	if e := m.opts.Epoch; e > 0 && e <= math.MaxUint32 {
-		now = strconv.FormatInt(e, 10)
-	}
+	now := strconv.FormatInt(toolTime(m.opts.Epoch), 10)
 	conf := func(name string) string { return filepath.Join(m.scratch.dir, name) }
 	return []string{"E2FSPROGS_FAKE_TIME=" + now, "E2FSCK_TIME=" + now,
 		"MKE2FS_CONFIG=" + conf("mke2fs.conf"), "E2FSCK_CONFIG=" + conf("e2fsck.conf"), "MKE2FS_SYNC=0"}
+}
+
+// toolTime is what the tools take for now: the epoch where they can. They keep 31 bits of it, and 0 is the clock's time to them.
+func toolTime(epoch int64) int64 {
+	if epoch > 0 && epoch <= math.MaxInt32 {
+		return epoch
+	}
+	return 1
 }

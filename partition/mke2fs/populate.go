@@ -96,7 +96,7 @@ func (p *populator) fill(ctx context.Context, dir *tree.Node, path string) error
 			continue
 		}
 		at := tree.Join(path, n.Name)
-		if err := p.create(dir, n, at); err != nil {
+		if err := p.create(ctx, dir, n, at); err != nil {
 			return fmt.Errorf("%s: %w", showPath(at), err)
 		}
 		if err := p.finish(n, at); err != nil {
@@ -113,7 +113,7 @@ func (p *populator) fill(ctx context.Context, dir *tree.Node, path string) error
 }
 
 // create makes one inode with its name.
-func (p *populator) create(dir, n *tree.Node, path string) error {
+func (p *populator) create(ctx context.Context, dir, n *tree.Node, path string) error {
 	if path == "/"+lostFound {
 		p.number[n.ID()] = lostFoundInode
 		return nil
@@ -125,7 +125,7 @@ func (p *populator) create(dir, n *tree.Node, path string) error {
 	p.in(p.number[dir.ID()], path)
 	switch n.Kind() {
 	case tree.File:
-		source, err := p.scratch.source(n.Blob())
+		source, err := p.scratch.source(ctx, n.Blob())
 		if err != nil {
 			return err
 		}

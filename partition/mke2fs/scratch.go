@@ -1,6 +1,7 @@
 package mke2fs
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -53,11 +54,11 @@ func (s *scratch) name() string {
 type hostFile interface{ HostPath() string }
 
 // source gives a path where debugfs can read a blob: that of the host's file, or of a scratch file with the content.
-func (s *scratch) source(b tree.Blob) (string, error) {
+func (s *scratch) source(ctx context.Context, b tree.Blob) (string, error) {
 	if f, ok := b.(hostFile); ok {
 		return s.host(f.HostPath(), b.Size())
 	}
-	return s.copy(b)
+	return s.copy(ctx, b)
 }
 
 // host checks a file of the host. A script that cannot say its path gets a link to it.
@@ -87,7 +88,7 @@ func (s *scratch) text(content []byte) (string, error) {
 }
 
 // copy makes a scratch file of a blob, with its holes.
-func (s *scratch) copy(b tree.Blob) (name string, err error) {
+func (s *scratch) copy(ctx context.Context, b tree.Blob) (name string, err error) {
 	r, err := b.Open()
 	if err != nil {
 		return "", err
@@ -103,7 +104,7 @@ func (s *scratch) copy(b tree.Blob) (name string, err error) {
 		return "", err
 	}
 	for _, part := range tree.DataOf(b) {
-		if err := s.copyRange(f, r, part); err != nil {
+		if err := s.copyRange(ctx, f, r, part); err != nil {
 			return "", err
 		}
 	}
@@ -111,17 +112,25 @@ func (s *scratch) copy(b tree.Blob) (name string, err error) {
 }
 
 // copyRange copies a part of a blob to the same place of a file.
-func (s *scratch) copyRange(to io.WriterAt, from io.ReaderAt, part tree.Range) error {
+func (s *scratch) copyRange(ctx context.Context, to io.WriterAt, from io.ReaderAt, part tree.Range) error {
 	if s.buffer == nil {
 		s.buffer = make([]byte, 1<<20)
 	}
-	n, err := io.CopyBuffer(struct{ io.Writer }{io.NewOffsetWriter(to, part.Off)},
-		io.NewSectionReader(from, part.Off, part.Len), s.buffer)
-	s.bytes += n
-	if err == nil && n < part.Len {
-		return fmt.Errorf("content ends at byte %d of %d: %v", part.Off+n, part.Off+part.Len, io.ErrUnexpectedEOF)
+	for off, end := part.Off, part.Off+part.Len; off < end; {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		n, err := from.ReadAt(s.buffer[:min(end-off, int64(len(s.buffer)))], off)
+		if n == 0 {
+			return fmt.Errorf("content ends at byte %d of %d: %v", off, end, err)
+		}
+		if _, err := to.WriteAt(s.buffer[:n], off); err != nil {
+			return err
+		}
+		off += int64(n)
+		s.bytes += int64(n)
 	}
-	return err
+	return nil
 }
 
 // checkEnd refuses content that has grown.

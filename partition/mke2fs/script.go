@@ -56,19 +56,27 @@ type inode struct {
 	attr   *tree.Attr
 }
 
-// attributes writes the fields of an inode; all times but mtime are the epoch.
+// attributes writes the fields of an inode that are not what libext2fs has just made them: owner 0, and all times those of the clock that
+// it is given. All times but mtime shall be the epoch.
 func (s *script) attributes(i inode, path string, epoch int64) {
-	set := func(field, value string) { s.set(i.number, path, field, value) }
-	set("mode", fmt.Sprintf("0%o", i.mode))
-	set("uid", strconv.FormatUint(uint64(i.attr.UID), 10))
-	set("gid", strconv.FormatUint(uint64(i.attr.GID), 10))
-	if i.links > 0 {
-		set("links_count", strconv.FormatUint(uint64(i.links), 10))
+	set := func(field string, value uint32) { s.set(i.number, path, field, strconv.FormatUint(uint64(value), 10)) }
+	s.set(i.number, path, "mode", fmt.Sprintf("0%o", i.mode))
+	if i.attr.UID != 0 {
+		set("uid", i.attr.UID)
 	}
-	for _, field := range []string{"atime", "ctime", "crtime"} {
-		s.time(i.number, path, field, tree.Time{Sec: epoch})
+	if i.attr.GID != 0 {
+		set("gid", i.attr.GID)
 	}
-	s.time(i.number, path, "mtime", i.attr.Mtime)
+	if i.links > 1 {
+		set("links_count", i.links)
+	}
+	now := tree.Time{Sec: toolTime(epoch)}
+	times := map[string]tree.Time{"mtime": i.attr.Mtime, "atime": {Sec: epoch}, "ctime": {Sec: epoch}, "crtime": {Sec: epoch}}
+	for _, field := range []string{"atime", "ctime", "crtime", "mtime"} {
+		if times[field] != now {
+			s.time(i.number, path, field, times[field])
+		}
+	}
 }
 
 // time writes both halves of a time as numbers: debugfs takes no time before 1970 otherwise. The extra half has two more bits of the
