@@ -28,6 +28,7 @@ func testOptions() Options {
 
 // testing.TB without its unexported method, so that *rapid.T is one too.
 type tb interface {
+	Errorf(string, ...any)
 	Helper()
 	Fatal(...any)
 	Fatalf(string, ...any)
@@ -162,4 +163,14 @@ func mounted(t testing.TB, image string) string {
 		}
 	})
 	return dir
+}
+
+// tool runs a host tool and gives its output.
+func tool(t tb, name string, args ...string) string {
+	t.Helper()
+	out, err := exec.Command(name, args...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s %q: %v\n%s", name, args, err, out)
+	}
+	return string(out)
 }
