@@ -16,7 +16,10 @@ const (
 func (c *checker) filesystem(key string, p PartitionDescription) {
 	switch p.Filesystem {
 	case filesystemNone:
-		if p.Content == "" {
+		switch filled := c.filledByLoader(p); {
+		case filled && p.Content != "":
+			c.report(key+".content", "is GRUB's core image, which the boot loader brings", "leave it out")
+		case !filled && p.Content == "":
 			c.report(key+".content", `is required with filesystem = "none"`, "name the file whose bytes the partition holds")
 		}
 		c.without(key, filesystemNone, "free", "label", "uuid", "engine", "closures", "dir", "file", "link", "tree")
@@ -33,6 +36,11 @@ func (c *checker) filesystem(key string, p PartitionDescription) {
 	}
 	c.label(key+".label", p)
 	c.content(key, p)
+}
+
+// filledByLoader tells whether the boot loader has the content of a partition.
+func (c *checker) filledByLoader(p PartitionDescription) bool {
+	return c.d.Boot.Loader == loaderGRUB && typeName(p.Type) == "bios-boot"
 }
 
 // reasons are hints on why a file system excludes a key.

@@ -23,6 +23,7 @@ var tools = []Tool{
 	{"mkfs.fat", "dosfstools", "FAT by the host's tools (engine mtools)", []string{"--help"}},
 	{"mmd", "mtools", "FAT by the host's tools (engine mtools)", []string{"--version"}},
 	{"mcopy", "mtools", "FAT by the host's tools (engine mtools)", []string{"--version"}},
+	{"grub-mkimage", "grub-common", "core images of GRUB (loader grub)", []string{"--version"}},
 	{"xorriso", "xorriso", "ISO 9660 images", []string{"-version"}},
 }
 
