@@ -78,8 +78,9 @@ type Config struct {
 	Timeout    int64                // seconds that the menu is shown; 0 boots at once
 	Console    []string             // as the kernel's parameter console= takes them
 	Entries    []Entry
-	Default    int  // of Entries
-	CopyKernel bool // kernels and initrds are copied to where the loader's configuration lies, though it could read them in the store
+	Default    int     // of Entries
+	Signer     *Signer // signs EFI programs; nil for unsigned ones
+	CopyKernel bool    // kernels and initrds are copied to where the loader's configuration lies, though it could read them in the store
 }
 
 // An Entry is one system to boot.
@@ -88,7 +89,6 @@ type Entry struct {
 	Kernel  Source
 	Initrd  []Source
 	Cmdline string // without a newline
-	Release string // of an operating system, in the form of os-release; "" for one of the title alone
 }
 
 // A Source is a kernel or an initrd.
@@ -130,6 +130,8 @@ func Named(name string) (Bootloader, error) {
 		return systemdBoot{}, nil
 	case "grub":
 		return grub{}, nil
+	case "uki":
+		return uki{}, nil
 	}
 	return nil, fmt.Errorf("unknown boot loader %q", name)
 }

@@ -46,8 +46,12 @@ func (r *resolver) readHostInputs(ctx context.Context) (diag.List, error) {
 	for i, raw := range r.d.Raw {
 		h.file(fmt.Sprintf("raw[%d].source", i), raw.Source)
 	}
-	if r.d.Boot.EFIBinary != "" {
-		h.file("boot.efi-binary", r.d.Boot.EFIBinary)
+	for key, source := range map[string]string{
+		"boot.efi-binary": r.d.Boot.EFIBinary, keySign: r.d.Boot.SignKey, keyCertificate: r.d.Boot.SignCert,
+	} {
+		if source != "" {
+			h.file(key, source)
+		}
 	}
 	return h.problems, h.pinAll(ctx)
 }

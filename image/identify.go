@@ -109,6 +109,11 @@ func (r *resolver) identity() ([]byte, error) {
 	if len(r.inputs) > 0 {
 		d.Boot.EFIBinary = r.loaderDigest()
 	}
+	for key, source := range map[string]*string{keySign: &d.Boot.SignKey, keyCertificate: &d.Boot.SignCert} {
+		if in := r.hosts[key]; in != nil {
+			*source = in.digest
+		}
+	}
 	if d.Table == tableGPT {
 		d.Table = "" // as it was before there was another
 	}

@@ -24,6 +24,7 @@ const (
 	loaderNone        = "none"
 	loaderSystemdBoot = "systemd-boot"
 	loaderGRUB        = "grub"
+	loaderUKI         = "uki"
 	loaderExtlinux    = "extlinux"
 	tableGPT          = "gpt"
 	tableMBR          = "mbr"
@@ -99,8 +100,8 @@ var language = map[string]keyword{
 	"boot": {doc: "How the image boots."},
 	"boot.loader": {
 		doc:   "Bootloader; none when left out.",
-		words: []string{loaderSystemdBoot, loaderGRUB, loaderNone},
-		later: []string{"efistub", "extlinux", "limine", "syslinux", "u-boot", "uki"},
+		words: []string{loaderSystemdBoot, loaderGRUB, loaderUKI, loaderNone},
+		later: []string{"efistub", "extlinux", "limine", "syslinux", "u-boot"},
 	},
 	"boot.timeout":    {doc: "Seconds that the menu waits.", most: maxTimeout},
 	"boot.efi-binary": {doc: "EFI binary of the loader; else it is looked for in the closures, then on the host."},
@@ -111,11 +112,13 @@ var language = map[string]keyword{
 	"boot.copy-kernel": {
 		doc: "Copy kernels and initrds to the ESP or XBOOTLDR partition, where there is one; false reads them in the store.",
 	},
-	"boot.entry":         {doc: "An entry of the boot menu."},
-	"boot.entry.title":   {doc: "What the menu shows.", required: true},
-	"boot.entry.kernel":  {doc: "Linux kernel with an EFI stub.", required: true},
-	"boot.entry.initrd":  {doc: "Initial RAM disks, in the order they are loaded."},
-	"boot.entry.cmdline": {doc: "Kernel command line."},
+	"boot.sign-key":         {doc: "RSA key, as PEM without a pass phrase, that signs unified kernel images for Secure Boot."},
+	"boot.sign-certificate": {doc: "The key's certificate, as PEM."},
+	"boot.entry":            {doc: "An entry of the boot menu."},
+	"boot.entry.title":      {doc: "What the menu shows.", required: true},
+	"boot.entry.kernel":     {doc: "Linux kernel with an EFI stub.", required: true},
+	"boot.entry.initrd":     {doc: "Initial RAM disks, in the order they are loaded."},
+	"boot.entry.cmdline":    {doc: "Kernel command line."},
 
 	"raw":        {doc: "Bytes at a place of the disk, outside of all partitions, such as a board's firmware."},
 	"raw.offset": {doc: "Where they are on the disk.", required: true},

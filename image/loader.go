@@ -152,7 +152,14 @@ func (r *resolver) arrange() (bootloader.Artifacts, error) {
 	if err != nil {
 		return bootloader.Artifacts{}, err
 	}
-	a, err := loader.Artifacts(r.bootConfig())
+	c := r.bootConfig()
+	if c.Signer = r.signer(); r.problems != nil {
+		return bootloader.Artifacts{}, nil
+	}
+	a, err := loader.Artifacts(c)
+	if err == nil && r.d.Boot.Loader == loaderUKI {
+		err = r.pinFiles(a.Files)
+	}
 	if err != nil {
 		return a, diag.List{r.d.Problem("boot.loader", err.Error(), "")}.Err()
 	}

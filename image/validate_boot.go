@@ -47,7 +47,11 @@ func (c *checker) loader(name string) {
 	}
 	c.defaultEntry()
 	c.consoles()
+	if name == loaderUKI && c.d.has("boot.timeout") {
+		c.report("boot.timeout", "there is no menu that waits: the firmware starts the default entry", "leave it out")
+	}
 	c.copyKernel(name)
+	c.signing(name)
 }
 
 // partitionLines is the hint that shows the partition a loader needs.
@@ -92,7 +96,7 @@ func (c *checker) copyKernel(loader string) {
 
 // noLoader checks that nothing is said to a loader that is not there.
 func (c *checker) noLoader() {
-	for _, key := range []string{"boot.timeout", "boot.default", "boot.console", "boot.copy-kernel", "boot.efi-binary", "boot.entry"} {
+	for _, key := range []string{"boot.timeout", "boot.default", "boot.console", "boot.copy-kernel", "boot.efi-binary", "boot.sign-key", "boot.sign-certificate", "boot.entry"} {
 		if c.d.has(key) {
 			c.report(key, "there is no loader for it", `add loader = "systemd-boot" to [boot]`)
 		}
@@ -128,6 +132,21 @@ func (c *checker) entry(key string, e EntryDescription) {
 func (c *checker) throughGRUB(key string, e EntryDescription) {
 	if i := strings.IndexAny(string(e.Cmdline), `"'\`); c.d.Boot.Loader == loaderGRUB && i >= 0 {
 		c.report(key, fmt.Sprintf("has a %c in it, which GRUB hands to the kernel with a backslash before it", e.Cmdline[i]), "")
+	}
+}
+
+// signing checks that key and certificate come together, for what is signed.
+func (c *checker) signing(loader string) {
+	for _, key := range []string{"boot.sign-key", "boot.sign-certificate"} {
+		if c.d.has(key) && loader != loaderUKI {
+			c.report(key, "signs unified kernel images, and the loader is "+loader, `it is for loader = "uki"`)
+		}
+	}
+	switch b := c.d.Boot; {
+	case b.SignKey != "" && b.SignCert == "":
+		c.report("boot.sign-certificate", "is required with sign-key", "name the key's certificate")
+	case b.SignKey == "" && b.SignCert != "":
+		c.report("boot.sign-key", "is required with sign-certificate", "name the certificate's key")
 	}
 }
 

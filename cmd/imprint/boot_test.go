@@ -27,6 +27,8 @@ var bootMatrix = []bootRow{
 	{"grub-bios", "bios", "GPT, GRUB with a BIOS boot partition"},
 	{"grub-both", "uefi", "GPT, GRUB for both"},
 	{"grub-both", "bios-ide", "the same disk"},
+	{"uki", "uefi", "GPT, unified kernel image"},
+	{"uki-signed", "uefi-secure", "GPT, unified kernel image, signed for Secure Boot"},
 }
 
 const (
@@ -41,6 +43,7 @@ const (
 // UPDATE_MATRIX=1 writes the matrix in the README anew.
 func TestBootMatrix(t *testing.T) {
 	dir := configs(t)
+	keys(t, filepath.Join(dir, "../build/keys"), true)
 	seconds := make([]float64, len(bootMatrix))
 	t.Run("rows", func(t *testing.T) {
 		images := map[string]func() string{}

@@ -17,20 +17,28 @@ const (
 	firmwareVars = "/usr/share/OVMF/OVMF_VARS_4M.fd"
 )
 
+// Firmware that starts only what is signed, with variables that hold the keys of Debian's snake oil (package ovmf).
+const (
+	secureCode = "/usr/share/OVMF/OVMF_CODE_4M.secboot.fd"
+	secureVars = "/usr/share/OVMF/OVMF_VARS_4M.snakeoil.fd"
+)
+
 // A mode is a kind of machine and how the image is plugged into it: second in the order of booting, since a kernel that Args give is first.
 type mode struct {
 	uefi   bool
+	secure bool     // Secure Boot is on
 	cdrom  bool     // the image is a CD
 	device []string // takes the drive "image"
 }
 
 var modes = map[string]mode{
-	"uefi":      {uefi: true, device: []string{"virtio-blk-pci,drive=image,bootindex=1"}},
-	"uefi-nvme": {uefi: true, device: []string{"nvme,drive=image,serial=image,bootindex=1"}},
-	"uefi-cd":   {uefi: true, cdrom: true, device: []string{"virtio-scsi-pci", "scsi-cd,drive=image,bootindex=1"}},
-	"bios":      {device: []string{"virtio-blk-pci,drive=image,bootindex=1"}},
-	"bios-ide":  {device: []string{"ide-hd,drive=image,bootindex=1"}},
-	"bios-cd":   {cdrom: true, device: []string{"ide-cd,drive=image,bootindex=1"}},
+	"uefi":        {uefi: true, device: []string{"virtio-blk-pci,drive=image,bootindex=1"}},
+	"uefi-nvme":   {uefi: true, device: []string{"nvme,drive=image,serial=image,bootindex=1"}},
+	"uefi-secure": {uefi: true, secure: true, device: []string{"virtio-blk-pci,drive=image,bootindex=1"}},
+	"uefi-cd":     {uefi: true, cdrom: true, device: []string{"virtio-scsi-pci", "scsi-cd,drive=image,bootindex=1"}},
+	"bios":        {device: []string{"virtio-blk-pci,drive=image,bootindex=1"}},
+	"bios-ide":    {device: []string{"ide-hd,drive=image,bootindex=1"}},
+	"bios-cd":     {cdrom: true, device: []string{"ide-cd,drive=image,bootindex=1"}},
 }
 
 // Modes are the machines that there are: "uefi" and "bios" have the image as a virtio disk.
@@ -61,7 +69,7 @@ func (o Options) args(dir string) ([]string, error) {
 	firmware := []string{"-machine", "pc"}
 	if m.uefi {
 		var err error
-		if firmware, err = uefi(dir); err != nil {
+		if firmware, err = m.firmware(dir); err != nil {
 			return nil, err
 		}
 	}
@@ -80,9 +88,10 @@ func (o Options) drive(m mode) string {
 	return d + ",snapshot=on"
 }
 
-// uefi is a machine with UEFI firmware and a fresh copy of its variables.
-func uefi(dir string) ([]string, error) {
-	vars, err := os.ReadFile(firmwareVars)
+// firmware is a machine with UEFI firmware and a fresh copy of its variables.
+func (m mode) firmware(dir string) ([]string, error) {
+	code, variables := m.firmwareFiles()
+	vars, err := os.ReadFile(variables)
 	if err != nil {
 		return nil, err
 	}
@@ -90,9 +99,21 @@ func uefi(dir string) ([]string, error) {
 	if err := os.WriteFile(fresh, vars, 0o600); err != nil {
 		return nil, err
 	}
-	return []string{
+	args := []string{
 		"-machine", "q35",
-		"-drive", "if=pflash,unit=0,format=raw,readonly=on,file=" + firmwareCode,
+		"-drive", "if=pflash,unit=0,format=raw,readonly=on,file=" + code,
 		"-drive", "if=pflash,unit=1,format=raw,file=" + fresh,
-	}, nil
+	}
+	if m.secure {
+		args[1] = "q35,smm=on"
+		args = append(args, "-global", "driver=cfi.pflash01,property=secure,value=on")
+	}
+	return args, nil
+}
+
+func (m mode) firmwareFiles() (code, variables string) {
+	if m.secure {
+		return secureCode, secureVars
+	}
+	return firmwareCode, firmwareVars
 }

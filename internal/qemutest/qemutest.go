@@ -47,8 +47,9 @@ type Result struct {
 func Boot(t testing.TB, o Options) Result {
 	t.Helper()
 	hosttest.Need(t, program)
-	if modes[o.mode()].uefi {
-		hosttest.NeedFile(t, firmwareCode, firmwareVars)
+	if m := modes[o.mode()]; m.uefi {
+		code, variables := m.firmwareFiles()
+		hosttest.NeedFile(t, code, variables)
 	}
 	r, err := Run(t.Context(), o)
 	if err != nil {
