@@ -81,13 +81,14 @@ func small(t *testing.T) workload {
 	return w
 }
 
-// Every way whose tools are there leaves a disk with a root that is whole.
+// Every way whose tools are there leaves a disk with a root that is whole. That by a loop mount is left out: the mount lives on in the
+// namespaces that other tests make meanwhile, and is not written down when it is unmounted here.
 func TestRace(t *testing.T) {
 	w := small(t)
 	for _, c := range contenders(options{})[4:] {
 		t.Run(c.name, func(t *testing.T) {
-			if why := c.missing(); why != "" {
-				t.Skip(why)
+			if why := c.missing(); why != "" || c.root {
+				t.Skip("left out ", why)
 			}
 			out := t.TempDir()
 			t.Cleanup(func() { hosttest.Run(t, "chmod", "-R", "u+w", out) })
