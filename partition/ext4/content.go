@@ -169,6 +169,8 @@ func checkAttr(a *tree.Attr) error {
 	switch {
 	case a == nil:
 		return fmt.Errorf("has no attributes")
+	case a.UID == math.MaxUint32 || a.GID == math.MaxUint32:
+		return fmt.Errorf("owner %d:%d: %d is no ID", a.UID, a.GID, uint32(math.MaxUint32))
 	case a.Mode > 0o7777:
 		return fmt.Errorf("mode %#o is over 07777", a.Mode)
 	case a.Mtime.Sec < minTime || a.Mtime.Sec > maxTime || a.Mtime.Nsec >= 1e9:
@@ -263,8 +265,8 @@ const maxLinks = 65000
 func (c *content) link(id int32) error {
 	target := c.tree.Node(int(id)).Inode()
 	to := target.ID()
-	if target.Kind() == tree.Dir || target.Kind() == tree.Link || to >= c.tree.Len() || c.tree.Node(to) != target {
-		return fmt.Errorf("is a further name of a %v, or of something outside the tree", target.Kind())
+	if target.Kind() == tree.Dir || target.Kind() == tree.Link {
+		return fmt.Errorf("is a further name of a %v", target.Kind())
 	}
 	c.ino[id] = c.ino[to]
 	c.furtherOf[int32(to)]++

@@ -81,6 +81,10 @@ func TestIndexDepth(t *testing.T) {
 		}
 		checkHtree(t, checked(t, p), "/d", d)
 	}
+	if slow() {
+		tr := build(t, map[string]*tree.Node{"/d": tree.NewDir("", plain, named(longNames(1_000_000, 20)))})
+		checked(t, plan(t, tr, testOptions()))
+	}
 	tr := build(t, map[string]*tree.Node{"/d": tree.NewDir("", plain, named(longNames(4*123*126+1, 240)))})
 	o := testOptions()
 	o.BlockSize = 1024
@@ -123,7 +127,7 @@ func TestCollisionAcrossLeaves(t *testing.T) {
 	const perLeaf = 4084 / 16
 	byHash := map[uint32][]string{}
 	var names []string
-	for i := range 300_000 {
+	for i := range 150_000 {
 		n := fmt.Sprintf("%08d", i)
 		m := h.hash(n).major
 		byHash[m] = append(byHash[m], n)

@@ -46,6 +46,9 @@ const (
 	maxJournal = 10_240_000
 )
 
+// maxOption bounds sizes and counts so that sums of them stay numbers.
+const maxOption = 1 << 56
+
 // check refuses options that no file system can have; defaults are in place already.
 func (o *Options) check() error {
 	for _, n := range []struct {
@@ -55,8 +58,8 @@ func (o *Options) check() error {
 		{"size", o.Size}, {"smallest size", o.MinSize}, {"free space", o.Free}, {"free inodes", o.FreeInodes},
 		{"bytes per inode", o.BytesPerInode}, {"reserved space", o.Reserved}, {"journal size", o.JournalSize},
 	} {
-		if n.value < 0 {
-			return fmt.Errorf("lay out ext4: %s of %d", n.name, n.value)
+		if n.value < 0 || n.value > maxOption {
+			return fmt.Errorf("lay out ext4: %s of %d is not within 0 and %d", n.name, n.value, int64(maxOption))
 		}
 	}
 	journal := o.JournalSize / o.BlockSize

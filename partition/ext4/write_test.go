@@ -50,6 +50,9 @@ func build(t tb, nodes map[string]*tree.Node) *tree.Tree {
 	return tr
 }
 
+// slow says whether the long sweeps run too.
+func slow() bool { return os.Getenv("IMPRINT_SLOW") == "1" }
+
 func plan(t tb, tr *tree.Tree, o Options) *Plan {
 	t.Helper()
 	p, err := New(tr, o)
