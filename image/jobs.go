@@ -9,6 +9,7 @@ import (
 	"hash"
 	"io"
 	"iter"
+	"runtime"
 	"slices"
 
 	"imprint/closure"
@@ -22,8 +23,25 @@ import (
 // ErrMismatch is matched by errors about contents that are not what their hash promises.
 var ErrMismatch = errors.New("contents are not what was promised")
 
-// batch is how much work small things are put together to, so that a job is worth its overhead.
-const batch = 8 << 20
+// Small things are put together to batches, so that a job is worth its overhead and few pieces of the disk belong to two jobs. They
+// shrink towards the end of the work, so that no worker has much left when the others are done.
+const (
+	leastBatch = 4 << 20
+	mostBatch  = 64 << 20
+)
+
+// batches tells how much work the next batch is to hold.
+type batches struct{ left int64 }
+
+// full tells whether a batch of that cost is enough, and takes it off the work that is left if it is.
+func (b *batches) full(cost int64) bool {
+	share := b.left / int64(4*runtime.GOMAXPROCS(0))
+	if cost < max(leastBatch, min(mostBatch, share)) {
+		return false
+	}
+	b.left -= cost
+	return true
+}
 
 // planner makes the jobs that carry a layout out.
 type planner struct {
@@ -145,11 +163,11 @@ func (p *planner) metadata(r *Region, block int64) {
 	p.fill(list, r.Offset, block)
 }
 
-// fill makes jobs that write generated extents, of about a batch each.
+// fill makes jobs that write generated extents, several together.
 func (p *planner) fill(list extent.List, offset, block int64) {
 	for len(list) > 0 {
 		n, size := 0, int64(0)
-		for n < len(list) && (n == 0 || size+list[n].Len <= batch) {
+		for n < len(list) && (n == 0 || size+list[n].Len <= leastBatch) {
 			size += list[n].Len
 			n++
 		}
@@ -230,12 +248,18 @@ func (p *planner) items(t target) {
 		}
 		group, cost = nil, 0
 	}
-	for _, item := range t.inOrder() {
-		c := p.announce(t, item.Node)
-		if cost > 0 && cost+c > batch {
+	items := t.inOrder()
+	work := batches{}
+	costs := make([]int64, len(items))
+	for i, item := range items {
+		costs[i] = p.announce(t, item.Node)
+		work.left += costs[i]
+	}
+	for i, item := range items {
+		group, cost = append(group, item), cost+costs[i]
+		if work.full(cost) {
 			flush()
 		}
-		group, cost = append(group, item), cost+c
 	}
 	flush()
 }
@@ -282,7 +306,7 @@ func (p *planner) files(t target) {
 	}
 	for n := range t.region.besides() {
 		group, cost = append(group, n), cost+p.announce(t, n)
-		if cost > batch {
+		if cost >= leastBatch {
 			flush()
 		}
 	}

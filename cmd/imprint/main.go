@@ -27,6 +27,6 @@ func Main(ctx context.Context, w world) int {
 // tuneMemory lets the heap grow to a size where collecting pays before the first collection: a build's live data is small, and most
 // of what it allocates is gone when it ends.
 func tuneMemory() {
-	debug.SetGCPercent(400)
-	debug.SetMemoryLimit(160 << 20)
+	debug.SetGCPercent(200)
+	debug.SetMemoryLimit(120 << 20)
 }
