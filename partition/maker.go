@@ -108,7 +108,7 @@ type ext4Maker struct{ *ext4.Plan }
 func newExt4(s Spec) (Maker, error) {
 	p, err := ext4.New(s.Tree, ext4.Options{
 		Size: s.Size, MinSize: s.MinSize, Free: s.Free, FreeInodes: s.Free / InodeRatio,
-		Label: s.Label, UUID: s.UUID, HashSeed: s.HashSeed, Epoch: s.Epoch,
+		Label: s.Label, UUID: s.UUID, HashSeed: s.HashSeed, Epoch: s.Epoch, Features: s.Features,
 	})
 	var small *ext4.TooSmallError
 	if errors.As(err, &small) {
@@ -131,3 +131,6 @@ func (m ext4Maker) Stats() Stats {
 		Journal: s.JournalBlocks * s.BlockSize,
 	}
 }
+
+// CheckFeatures refuses features that the native ext4 engine cannot turn on or off.
+func CheckFeatures(words []string) error { return ext4.CheckFeatures(words) }

@@ -19,6 +19,7 @@ type Spec struct {
 	Name       string
 	Filesystem string // "ext4", "fat" or "none"
 	Engine     string // "native" or "mke2fs"
+	Features   []string // of ext4, as after mke2fs -O
 	Label      string
 	UUID       repro.UUID // of the file system
 	Serial     uint32     // of a FAT volume, in place of a UUID
