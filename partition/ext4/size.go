@@ -68,31 +68,36 @@ func (s *sizer) tooSmall(needed, given int64) error {
 	return &TooSmallError{Needed: needed * s.blockSize, Given: given, Inodes: s.neededInodes()}
 }
 
-// minimum finds the smallest geometry: it asks for too few blocks, adds those that are missing, and so on. Nothing smaller does, since
-// more blocks never need less beside the content; but where a structure shrinks at a border after all, the steps back find it.
+// minimum finds the smallest geometry: it asks for too few blocks, adds those that are missing, and so on. More blocks hardly ever
+// need less beside the content, so that the last step does not lead too far; where it did, bisect finds the way back.
 func (s *sizer) minimum() (*geometry, error) {
+	before, limit := int64(0), s.maxBlocks()
 	blocks := s.fileBlocks + units.Blocks(s.Free, s.blockSize) + units.Blocks(s.neededInodes(), s.inodesPerBlock()) + 1
-	for {
-		if limit := s.maxBlocks(); blocks > limit {
-			return nil, s.tooSmall(blocks, limit*s.blockSize)
-		}
-		g, short := s.try(s.wish(blocks, s.inodesFor(blocks)))
+	for blocks <= limit {
+		g, short := s.tryDefault(blocks)
 		if short <= 0 {
-			return s.stepBack(g), nil
+			return s.bisect(before, g), nil
 		}
-		blocks += short
+		before, blocks = blocks, blocks+short
 	}
+	return nil, s.tooSmall(blocks, limit*s.blockSize)
 }
 
-// stepBack takes blocks away while everything fits.
-func (s *sizer) stepBack(g *geometry) *geometry {
-	for {
-		smaller, short := s.try(s.wish(g.blocks-1, s.inodesFor(g.blocks-1)))
-		if short > 0 {
-			return g
+// tryDefault is try for what a file system of so many blocks should be like.
+func (s *sizer) tryDefault(blocks int64) (g *geometry, short int64) {
+	return s.try(s.wish(blocks, s.inodesFor(blocks)))
+}
+
+// bisect finds a number of blocks that is enough where one less is not, between one that is not and one that is enough.
+func (s *sizer) bisect(tooFew int64, enough *geometry) *geometry {
+	for middle := enough.blocks - 1; middle > tooFew; middle = (tooFew + enough.blocks) / 2 {
+		if g, short := s.tryDefault(middle); short <= 0 {
+			enough = g
+		} else {
+			tooFew = middle
 		}
-		g = smaller
 	}
+	return enough
 }
 
 // layOut finds the geometry for the options.

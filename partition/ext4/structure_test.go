@@ -171,6 +171,23 @@ func TestLinkToDirectoryRefused(t *testing.T) {
 	}
 }
 
+func TestHugeFileRefused(t *testing.T) {
+	tr := build(t, map[string]*tree.Node{"/x": tree.NewFile("", plain, zeros(2<<40))})
+	o := testOptions()
+	o.Features = []string{"^huge_file"}
+	_, err := New(tr, o)
+	if err == nil || !strings.Contains(err.Error(), "/x: 536870912 blocks are more than the 536739839 of a file without") {
+		t.Error(err)
+	}
+	o.Features = nil
+	var n wireInode
+	p := plan(t, tr, o)
+	readStruct(t, p, p.g.group[0].inodeTable*4096+11*inodeSize, &n)
+	if sectors := int64(n.BlocksHigh)<<32 | int64(n.Blocks); sectors <= 1<<32 {
+		t.Errorf("a file of 2 TiB has %d sectors", sectors)
+	}
+}
+
 func TestOptionsRefused(t *testing.T) {
 	for want, set := range map[string]func(o *Options){
 		"block size 8192":                  func(o *Options) { o.BlockSize = 8192 },
@@ -181,6 +198,7 @@ func TestOptionsRefused(t *testing.T) {
 		"epoch 99999999999":                                     func(o *Options) { o.Epoch = 99999999999 },
 		"are reserved, half of the":                             func(o *Options) { o.Reserved = 1 << 30 },
 		`feature "casefold" is not one`:                         func(o *Options) { o.Features = []string{"casefold"} },
+		"4294967296 inodes are asked for":                       func(o *Options) { o.Size, o.BytesPerInode = 16<<40, 4096 },
 		`feature "quota" is not one`:                            func(o *Options) { o.Features = []string{"^quota"} },
 		`feature "extent" cannot be turned off`:                 func(o *Options) { o.Features = []string{"^extent"} },
 		"4294967296 blocks of 4096 bytes are given, 4294967295": func(o *Options) { o.Size, o.Features = 16<<40, []string{"^64bit"} },
