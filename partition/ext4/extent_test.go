@@ -15,6 +15,7 @@ import (
 
 // Trees of each depth, with a node that is just full and one more extent.
 func TestExtentTreeDepth(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		blockSize, extents int64
 		depth              int
@@ -83,6 +84,7 @@ func TestLargestSparseFile(t *testing.T) {
 
 // A directory of so many blocks that they lie around other structures has an extent tree too.
 func TestFragmentedDirectory(t *testing.T) {
+	t.Parallel()
 	tr := build(t, map[string]*tree.Node{"/d": tree.NewDir("", plain, named(longNames(150_000, 250)))})
 	o := testOptions()
 	o.BlockSize, o.Features = 1024, []string{"^flex_bg", "^dir_index"}

@@ -128,6 +128,7 @@ func drawTree(t *rapid.T) *tree.Tree {
 
 // Any tree, with any features and any free space: clean, and the same through the kernel.
 func TestRandomTrees(t *testing.T) {
+	t.Parallel()
 	hosttest.Need(t, "e2fsck")
 	path := filepath.Join(t.TempDir(), "image")
 	mount := os.Getuid() == 0
