@@ -2,6 +2,7 @@ package ext4
 
 import (
 	"fmt"
+	"math"
 	"strings"
 
 	"imprint/internal/repro"
@@ -72,8 +73,8 @@ func (o *Options) check() error {
 		return fmt.Errorf("lay out ext4: %d bytes per inode are less than a block of %d", o.BytesPerInode, o.BlockSize)
 	case o.JournalSize != 0 && (journal < minJournal || journal > maxJournal):
 		return fmt.Errorf("lay out ext4: a journal has %d to %d blocks, not %d", minJournal, maxJournal, journal)
-	case o.Epoch < minTime || o.Epoch > maxTime:
-		return fmt.Errorf("lay out ext4: epoch %d is not within %d and %d", o.Epoch, int64(minTime), int64(maxTime))
+	case o.Epoch < 0 || o.Epoch > math.MaxUint32:
+		return fmt.Errorf("lay out ext4: epoch %d is not within 0 and %d", o.Epoch, uint32(math.MaxUint32))
 	}
 	return nil
 }

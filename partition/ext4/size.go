@@ -106,20 +106,25 @@ func (s *sizer) layOut() (*geometry, error) {
 	if err != nil {
 		return nil, err
 	}
-	size := s.Size
-	if size == 0 {
-		size = max(s.MinSize, least.blocks*s.blockSize)
+	atLeast := max(least.blocks, units.Blocks(s.MinSize, s.blockSize))
+	blocks := atLeast
+	if s.Size != 0 {
+		blocks = s.Size / s.blockSize
 	}
-	blocks := size / s.blockSize
 	switch limit := s.maxBlocks(); {
 	case blocks < least.blocks:
-		return nil, s.tooSmall(least.blocks, size)
+		return nil, s.tooSmall(least.blocks, s.Size)
 	case blocks > limit:
 		return nil, fmt.Errorf("lay out ext4: %d blocks of %d bytes are given, %d are the limit", blocks, s.blockSize, limit)
 	case blocks == least.blocks:
 		return least, nil
 	}
-	return s.enlarge(least, blocks), nil
+	g := s.enlarge(least, blocks)
+	for s.Size == 0 && g.blocks < atLeast { // the last group was left away
+		blocks += spareInLast
+		g = s.enlarge(least, blocks)
+	}
+	return g, nil
 }
 
 // enlarge gives the least geometry more blocks. It then has the journal of its size, and inodes for the additional space; right behind

@@ -147,14 +147,15 @@ func TestSizesAroundBorders(t *testing.T) {
 func TestSizeOptions(t *testing.T) {
 	tr := build(t, map[string]*tree.Node{"/a": file(20000)})
 	for name, set := range map[string]func(o *Options){
-		"bytes per inode": func(o *Options) { o.Free, o.BytesPerInode = 1<<30, 1<<16 },
-		"free inodes":     func(o *Options) { o.FreeInodes = 100_000 },
-		"many inodes":     func(o *Options) { o.FreeInodes = 700_000 },
-		"more inodes":     func(o *Options) { o.FreeInodes, o.Features = 3_000_000, []string{"^flex_bg"} },
-		"small blocks":    func(o *Options) { o.FreeInodes, o.BlockSize = 1_000_000, 1024 },
-		"smallest size":   func(o *Options) { o.MinSize = 1 << 28 },
-		"reserved":        func(o *Options) { o.MinSize, o.Reserved = 1<<28, 1<<24 },
-		"journal":         func(o *Options) { o.JournalSize = 6 << 20 },
+		"bytes per inode":            func(o *Options) { o.Free, o.BytesPerInode = 1<<30, 1<<16 },
+		"free inodes":                func(o *Options) { o.FreeInodes = 100_000 },
+		"many inodes":                func(o *Options) { o.FreeInodes = 700_000 },
+		"more inodes":                func(o *Options) { o.FreeInodes, o.Features = 3_000_000, []string{"^flex_bg"} },
+		"small blocks":               func(o *Options) { o.FreeInodes, o.BlockSize = 1_000_000, 1024 },
+		"smallest size":              func(o *Options) { o.MinSize = 1 << 28 },
+		"size of a short last group": func(o *Options) { o.MinSize = 1<<27 + 4097 },
+		"reserved":                   func(o *Options) { o.MinSize, o.Reserved = 1<<28, 1<<24 },
+		"journal":                    func(o *Options) { o.JournalSize = 6 << 20 },
 	} {
 		o := testOptions()
 		set(&o)
