@@ -139,11 +139,7 @@ const maxLinks = 65000
 
 // link counts one more name for the file that a link leads to.
 func (c *content) link(id int32) error {
-	target := c.tree.Node(int(id)).Inode()
-	to := target.ID()
-	if target.Kind() == tree.Dir || target.Kind() == tree.Link {
-		return fmt.Errorf("is a further name of a %v", target.Kind())
-	}
+	to := c.tree.Node(int(id)).Inode().ID()
 	c.ino[id] = c.ino[to]
 	c.furtherOf[int32(to)]++
 	if names := c.furtherOf[int32(to)] + 1; names > maxLinks {

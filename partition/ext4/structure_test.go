@@ -163,14 +163,6 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-func TestLinkToDirectoryRefused(t *testing.T) {
-	d := tree.NewDir("", plain, nil)
-	_, err := New(build(t, map[string]*tree.Node{"/d": d, "/x": tree.NewLink("", d)}), testOptions())
-	if err == nil || !strings.Contains(err.Error(), "/x: is a further name of a directory") {
-		t.Error(err)
-	}
-}
-
 func TestHugeFileRefused(t *testing.T) {
 	tr := build(t, map[string]*tree.Node{"/x": tree.NewFile("", plain, zeros(2<<40))})
 	o := testOptions()
