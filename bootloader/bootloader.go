@@ -39,7 +39,8 @@ type Partition struct {
 type Requirements struct {
 	Partitions []Requirement
 	Inputs     []Input
-	BIOS       bool // it starts from a BIOS, which knows sectors of 512 bytes alone
+	BIOS       bool   // it starts from a BIOS, which knows sectors of 512 bytes alone
+	Table      string // the only partition table that it works with; "" for any
 }
 
 // A Requirement is a partition.
@@ -132,6 +133,10 @@ func Named(name string) (Bootloader, error) {
 		return grub{}, nil
 	case "uki":
 		return uki{}, nil
+	case "extlinux":
+		return extlinux{}, nil
+	case "syslinux":
+		return syslinux{}, nil
 	}
 	return nil, fmt.Errorf("unknown boot loader %q", name)
 }

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"imprint/image/mbr"
 	"imprint/internal/repro"
 	"imprint/partition"
 )
@@ -24,15 +25,15 @@ func (r *resolver) identify(context.Context) error {
 	}
 	p := r.plan
 	p.Seed = seed
-	p.DiskGUID = given(r.d.UUID, seed.UUID("disk"))
+	p.DiskGUID, p.Signature = given(r.d.UUID, seed.UUID("disk")), seed.Uint32("disk/signature")
 	for i, d := range r.d.Partition {
-		guid, err := partition.TypeGUID(d.Type, r.d.Arch)
+		guid, mbrType, err := r.partitionType(d.Type)
 		if err != nil {
 			return err
 		}
 		name := "partition/" + d.Name
 		p.Partitions = append(p.Partitions, &Partition{
-			Key: fmt.Sprintf("partition[%d]", i), Type: d.Type, TypeGUID: guid, Attributes: attributes(d.Flags),
+			Key: fmt.Sprintf("partition[%d]", i), Type: d.Type, TypeGUID: guid, MBRType: mbrType, Attributes: attributes(d.Flags),
 			PartUUID: given(d.PartUUID, seed.UUID(name+"/partuuid")),
 			Align:    d.Align.Bytes, Offset: d.Offset.Bytes, FreeShare: d.Free.Percent,
 			Spec: partition.Spec{
@@ -44,7 +45,22 @@ func (r *resolver) identify(context.Context) error {
 			},
 		})
 	}
+	if r.d.Table == tableMBR {
+		for i, part := range p.Partitions {
+			part.MBRUUID = mbr.UUID(p.Signature, i+1)
+		}
+	}
 	return nil
+}
+
+// partitionType is the type of a partition in the table that the disk has.
+func (r *resolver) partitionType(name string) (guid repro.UUID, mbrType byte, err error) {
+	if r.d.Table == tableMBR {
+		mbrType, err = partition.MBRType(name)
+		return guid, mbrType, err
+	}
+	guid, err = partition.TypeGUID(name, r.d.Arch)
+	return guid, 0, err
 }
 
 func attributes(flags []Flag) (bits uint64) {

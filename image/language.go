@@ -26,6 +26,7 @@ const (
 	loaderGRUB        = "grub"
 	loaderUKI         = "uki"
 	loaderExtlinux    = "extlinux"
+	loaderSyslinux    = "syslinux"
 	tableGPT          = "gpt"
 	tableMBR          = "mbr"
 	filesystemFAT     = "fat"
@@ -39,6 +40,7 @@ const (
 const (
 	uuidForm        = "^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$"
 	fatSerialForm   = "^[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}$"
+	mbrTypeForm     = "^0x[0-9A-Fa-f]{2}$"
 	imageNameForm   = "^[A-Za-z0-9][A-Za-z0-9._+-]*$"
 	closureNameForm = "^[A-Za-z0-9_-]+$"
 	absoluteForm    = "^/"
@@ -76,7 +78,7 @@ var language = map[string]keyword{
 	},
 	"sector-size": {doc: "Bytes of a logical sector; 512 when left out.", numbers: []int64{512, 4096}},
 	"uuid":        {doc: "GUID of the disk.", pattern: uuidForm},
-	"table":       {doc: "Partition table; gpt when left out.", words: []string{tableGPT}},
+	"table":       {doc: "Partition table; gpt when left out.", words: []string{tableGPT, tableMBR}},
 
 	"store":           {doc: "The store in the image."},
 	"store.flavor":    {doc: "Kind of store; nix when left out.", words: []string{"nix"}, later: []string{"guix"}},
@@ -100,8 +102,8 @@ var language = map[string]keyword{
 	"boot": {doc: "How the image boots."},
 	"boot.loader": {
 		doc:   "Bootloader; none when left out.",
-		words: []string{loaderSystemdBoot, loaderGRUB, loaderUKI, loaderNone},
-		later: []string{"efistub", "extlinux", "limine", "syslinux", "u-boot"},
+		words: []string{loaderSystemdBoot, loaderGRUB, loaderUKI, loaderExtlinux, loaderSyslinux, loaderNone},
+		later: []string{"efistub", "limine", "u-boot"},
 	},
 	"boot.timeout":    {doc: "Seconds that the menu waits.", most: maxTimeout},
 	"boot.efi-binary": {doc: "EFI binary of the loader; else it is looked for in the closures, then on the host."},
@@ -126,7 +128,7 @@ var language = map[string]keyword{
 
 	"partition":      {doc: "A partition; they lie on the disk in this order.", required: true},
 	"partition.name": {doc: "GPT name (PARTLABEL), and how others refer to the partition.", required: true},
-	"partition.type": {doc: "A name of the Discoverable Partitions Specification, or a GUID.", required: true},
+	"partition.type": {doc: "A name of the Discoverable Partitions Specification, or a GUID; in an MBR a name, or a number such as 0x0c.", required: true},
 	"partition.filesystem": {
 		doc:      "What is in it; none takes the bytes of content.",
 		required: true,

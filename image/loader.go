@@ -32,6 +32,10 @@ func (d *Description) machine() bootloader.Machine {
 func typeName(text string) string {
 	id, err := partition.TypeGUID(text, "")
 	switch {
+	case text == "0xef":
+		return "esp"
+	case text == "0xea":
+		return "xbootldr"
 	case err != nil:
 		return text
 	case id == partition.ESP:
@@ -157,7 +161,7 @@ func (r *resolver) arrange() (bootloader.Artifacts, error) {
 		return bootloader.Artifacts{}, nil
 	}
 	a, err := loader.Artifacts(c)
-	if err == nil && r.d.Boot.Loader == loaderUKI {
+	if err == nil {
 		err = r.pinFiles(a.Files)
 	}
 	if err != nil {
@@ -171,6 +175,7 @@ func (r *resolver) arrange() (bootloader.Artifacts, error) {
 	}
 	for _, p := range r.plan.Partitions {
 		p.Active = p.Spec.Name == a.Active && a.Active != ""
+		p.Spec.Syslinux = p.Spec.Name == a.Install && a.Install != ""
 		for _, raw := range a.Raw {
 			if raw.Partition == p.Spec.Name {
 				p.code = &raw

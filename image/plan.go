@@ -22,6 +22,7 @@ type Plan struct {
 	Epoch      int64  // seconds since 1970
 	Seed       repro.Seed
 	DiskGUID   repro.UUID
+	Signature  uint32 // of a disk with an MBR, in place of a GUID
 	Loader     string
 	Partitions []*Partition
 	Closures   []*Closure
@@ -42,6 +43,8 @@ type Partition struct {
 	Type       string // as the description names it
 	TypeGUID   repro.UUID
 	PartUUID   repro.UUID
+	MBRType    byte   // in an MBR, in place of TypeGUID
+	MBRUUID    string // what Linux makes up as PARTUUID there
 	Attributes uint64 // bits of the GPT entry
 	Align      int64  // bytes
 	Offset     int64  // bytes; 0 means behind the partition before

@@ -92,6 +92,9 @@ func pemBlock(b tree.Blob) (*pem.Block, error) {
 // pinFiles pins contents that are put together of several, so that a change of one of them is found when they are written.
 func (r *resolver) pinFiles(files []bootloader.File) error {
 	for _, f := range files {
+		if !tree.Composed(f.Content) {
+			continue
+		}
 		sum, err := hashBlob(f.Content)
 		if err != nil {
 			return err

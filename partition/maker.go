@@ -19,6 +19,8 @@ func New(s Spec) (Maker, error) {
 	switch {
 	case s.Filesystem == "none":
 		return newRaw(s)
+	case s.Filesystem == "fat" && s.Syslinux:
+		return newSyslinux(s)
 	case s.Filesystem == "fat":
 		return newFAT(s)
 	case s.Filesystem == "ext4" && s.Engine == "mke2fs":

@@ -13,6 +13,7 @@ var rooms = []room{
 
 	{"image", []string{"image/...", "partition/...", "closure/...", "bootloader/...", "internal/..."},
 		[]string{"github.com/BurntSushi/toml/...", "github.com/google/uuid/...", "golang.org/x/sync/...", "golang.org/x/sys/..."}},
+	{"image/mbr", cellar, nil},
 	{"image/gpt", cellar, []string{"github.com/diskfs/go-diskfs/...", "github.com/google/uuid/..."}},
 
 	{"bootloader", []string{"partition", "bootloader/pe", "internal/..."}, nil},

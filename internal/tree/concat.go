@@ -25,6 +25,12 @@ type concat struct {
 
 func (c *concat) Size() int64 { return c.size }
 
+// Composed tells whether a blob is put together of others, by Concat.
+func Composed(b Blob) bool {
+	_, ok := b.(*concat)
+	return ok
+}
+
 // Open implements Blob.
 func (c *concat) Open() (Reader, error) {
 	r := &concatReader{concat: c}
