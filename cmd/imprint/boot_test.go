@@ -27,8 +27,15 @@ var bootMatrix = []bootRow{
 	{"grub-bios", "bios", "GPT, GRUB with a BIOS boot partition"},
 	{"grub-both", "uefi", "GPT, GRUB for both"},
 	{"grub-both", "bios-ide", "the same disk"},
+	{"grub-mbr", "bios", "MBR, GRUB before the first partition"},
+	{"syslinux", "bios", "MBR, SYSLINUX on FAT"},
 	{"uki", "uefi", "GPT, unified kernel image"},
 	{"uki-signed", "uefi-secure", "GPT, unified kernel image, signed for Secure Boot"},
+	{"systemd-boot-aarch64", "aarch64-uefi", "GPT, systemd-boot"},
+	{"grub-aarch64", "aarch64-uefi", "GPT, GRUB on the ESP; kernel in the store"},
+	{"uki-aarch64", "aarch64-uefi", "GPT, unified kernel image"},
+	{"extlinux", "aarch64-u-boot", "GPT, menu for U-Boot on FAT"},
+	{"board", "aarch64-u-boot", "MBR, U-Boot at 8 KiB; its menu on the root file system"},
 }
 
 const (
@@ -71,8 +78,10 @@ func configs(t *testing.T) string {
 	root := public(t)
 	dir := filepath.Join(root, "configs")
 	hosttest.Run(t, "cp", "-r", "../../configs", dir)
-	if _, _, err := demostore.Demo(filepath.Join(root, "build/demo"), demostore.Need(t)); err != nil {
-		t.Fatal(err)
+	for name, parts := range map[string]demostore.Parts{"demo": demostore.Need(t), "demo-arm64": demostore.NeedArm(t)} {
+		if _, _, err := demostore.Demo(filepath.Join(root, "build", name), parts); err != nil {
+			t.Fatal(err)
+		}
 	}
 	return dir
 }
