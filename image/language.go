@@ -187,9 +187,6 @@ var language = map[string]keyword{
 	"partition.tree.target": {doc: "Directory in the partition that receives it; / when left out.", pattern: absoluteForm},
 }
 
-// laterKeys are keys that are not keys yet, with what is the case until then.
-var laterKeys = map[string]string{}
-
 // withoutIndices makes the path of a key in the language of the path of a key in a description.
 func withoutIndices(key string) string {
 	for {

@@ -157,6 +157,7 @@ func (r *resolver) arrange() (bootloader.Artifacts, error) {
 		return bootloader.Artifacts{}, err
 	}
 	c := r.bootConfig()
+	r.plan.Entries, r.plan.DefaultEntry = c.Entries, c.Default
 	if c.Signer = r.signer(); r.problems != nil {
 		return bootloader.Artifacts{}, nil
 	}

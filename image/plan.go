@@ -27,7 +27,10 @@ type Plan struct {
 	Partitions []*Partition
 	Closures   []*Closure
 	Items      []*Item // of all closures, references first
-	Raw        []Raw   // what lies on the disk outside of all partitions
+	Entries    []bootloader.Entry
+	// DefaultEntry is the index of the entry that boots by itself.
+	DefaultEntry int
+	Raw          []Raw // what lies on the disk outside of all partitions
 
 	bootCode *bootloader.Code
 	pins     map[tree.Blob]pin // what host files held when they were resolved

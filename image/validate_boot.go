@@ -102,9 +102,20 @@ func (c *checker) copyKernel(loader string) {
 
 // noLoader checks that nothing is said to a loader that is not there.
 func (c *checker) noLoader() {
-	for _, key := range []string{"boot.timeout", "boot.default", "boot.console", "boot.copy-kernel", "boot.efi-binary", "boot.sign-key", "boot.sign-certificate", "boot.entry"} {
+	if c.d.has("boot.loader") { // "none" in so many words: what the entries name is for --export-boot
+		c.defaultEntry()
+		c.consoles()
+	} else {
+		c.unused("boot.default", "boot.console", "boot.entry")
+	}
+	c.unused("boot.timeout", "boot.copy-kernel", "boot.efi-binary", "boot.sign-key", "boot.sign-certificate")
+}
+
+// unused reports keys for a loader that is not there.
+func (c *checker) unused(keys ...string) {
+	for _, key := range keys {
 		if c.d.has(key) {
-			c.report(key, "there is no loader for it", `add loader = "systemd-boot" to [boot]`)
+			c.report(key, "there is no loader for it", `add loader = "systemd-boot" to [boot], or "none" for entries that only --export-boot uses`)
 		}
 	}
 }

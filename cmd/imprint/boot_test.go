@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -9,6 +10,7 @@ import (
 	"sync"
 	"testing"
 
+	"imprint/image"
 	"imprint/internal/demostore"
 	"imprint/internal/hosttest"
 	"imprint/internal/qemutest"
@@ -19,23 +21,25 @@ type bootRow struct {
 	config string
 	mode   string // of qemutest
 	how    string // in words, for the README
+	direct bool   // the kernel is started by QEMU, with the files of --export-boot
 }
 
 var bootMatrix = []bootRow{
-	{"hello", "uefi", "GPT, systemd-boot"},
-	{"grub-uefi", "uefi", "GPT, GRUB on the ESP; kernel in the store"},
-	{"grub-bios", "bios", "GPT, GRUB with a BIOS boot partition"},
-	{"grub-both", "uefi", "GPT, GRUB for both"},
-	{"grub-both", "bios-ide", "the same disk"},
-	{"grub-mbr", "bios", "MBR, GRUB before the first partition"},
-	{"syslinux", "bios", "MBR, SYSLINUX on FAT"},
-	{"uki", "uefi", "GPT, unified kernel image"},
-	{"uki-signed", "uefi-secure", "GPT, unified kernel image, signed for Secure Boot"},
-	{"systemd-boot-aarch64", "aarch64-uefi", "GPT, systemd-boot"},
-	{"grub-aarch64", "aarch64-uefi", "GPT, GRUB on the ESP; kernel in the store"},
-	{"uki-aarch64", "aarch64-uefi", "GPT, unified kernel image"},
-	{"extlinux", "aarch64-u-boot", "GPT, menu for U-Boot on FAT"},
-	{"board", "aarch64-u-boot", "MBR, U-Boot at 8 KiB; its menu on the root file system"},
+	{"hello", "uefi", "GPT, systemd-boot", false},
+	{"grub-uefi", "uefi", "GPT, GRUB on the ESP; kernel in the store", false},
+	{"grub-bios", "bios", "GPT, GRUB with a BIOS boot partition", false},
+	{"grub-both", "uefi", "GPT, GRUB for both", false},
+	{"grub-both", "bios-ide", "the same disk", false},
+	{"grub-mbr", "bios", "MBR, GRUB before the first partition", false},
+	{"syslinux", "bios", "MBR, SYSLINUX on FAT", false},
+	{"uki", "uefi", "GPT, unified kernel image", false},
+	{"uki-signed", "uefi-secure", "GPT, unified kernel image, signed for Secure Boot", false},
+	{"direct", "bios", "GPT, kernel started by QEMU", true},
+	{"systemd-boot-aarch64", "aarch64-uefi", "GPT, systemd-boot", false},
+	{"grub-aarch64", "aarch64-uefi", "GPT, GRUB on the ESP; kernel in the store", false},
+	{"uki-aarch64", "aarch64-uefi", "GPT, unified kernel image", false},
+	{"extlinux", "aarch64-u-boot", "GPT, menu for U-Boot on FAT", false},
+	{"board", "aarch64-u-boot", "MBR, U-Boot at 8 KiB; its menu on the root file system", false},
 }
 
 const (
@@ -60,10 +64,11 @@ func TestBootMatrix(t *testing.T) {
 			}
 			t.Run(row.config+" "+row.mode, func(t *testing.T) {
 				t.Parallel()
-				r := qemutest.Boot(t, qemutest.Options{
-					Image: images[row.config](), Mode: row.mode, Marker: marker, Bad: failure, PowerOff: true,
-				})
-				seconds[i] = r.Seconds
+				o := qemutest.Options{Image: images[row.config](), Mode: row.mode, Marker: marker, Bad: failure, PowerOff: true}
+				if row.direct {
+					o.Args = kernelArgs(t, o.Image+".boot")
+				}
+				seconds[i] = qemutest.Boot(t, o).Seconds
 			})
 		}
 	})
@@ -91,7 +96,7 @@ func buildTwice(t *testing.T, dir, config string) string {
 	t.Helper()
 	file := filepath.Join(dir, config+".toml")
 	first, second := filepath.Join(dir, config+".raw"), filepath.Join(dir, config+".again")
-	hosttest.Run(t, "env", "GOMAXPROCS=1", "imprint", "build", file, "-o", first)
+	hosttest.Run(t, "env", "GOMAXPROCS=1", "imprint", "build", file, "-o", first, "--export-boot", first+".boot")
 	hosttest.Run(t, "env", "GOMAXPROCS=5", "TZ=Asia/Tokyo", "imprint", "build", file, "-o", second)
 	a, err := os.ReadFile(first)
 	if err != nil {
@@ -106,6 +111,26 @@ func buildTwice(t *testing.T, dir, config string) string {
 	}
 	os.Remove(second)
 	return first
+}
+
+// kernelArgs are QEMU's arguments for the default entry of an export.
+func kernelArgs(t *testing.T, dir string) []string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(dir, image.ExportFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var export struct{ Entries []image.ExportedEntry }
+	if err := json.Unmarshal(text, &export); err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range export.Entries {
+		if e.Default {
+			return []string{"-kernel", filepath.Join(dir, e.Kernel), "-initrd", filepath.Join(dir, e.Initrd), "-append", e.Cmdline}
+		}
+	}
+	t.Fatalf("no default entry in %s", text)
+	return nil
 }
 
 func writeMatrix(t *testing.T, seconds []float64) {

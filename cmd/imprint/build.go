@@ -19,6 +19,7 @@ import (
 // buildFlags are the flags of build.
 type buildFlags struct {
 	out        string
+	exportBoot string
 	noManifest bool
 	write      image.WriteOptions
 }
@@ -44,6 +45,7 @@ OUT appears when it is complete. A build that fails or is interrupted leaves not
 	}
 	flags := c.Flags()
 	flags.StringVarP(&f.out, "out", "o", "", "the image (default: NAME.raw in the working directory)")
+	flags.StringVar(&f.exportBoot, "export-boot", "", "also write kernel, initrd and command line of every boot entry to this `directory`")
 	flags.BoolVar(&f.noManifest, "no-manifest", false, "write no OUT.json")
 	flags.BoolVar(&f.write.SHA256, "sha256", false, "also compute the SHA-256 of the whole image")
 	flags.BoolVar(&f.write.NoDigest, "no-digest", false, "compute no image digest")
@@ -134,21 +136,60 @@ func (r *root) write(ctx context.Context, p *planned, f buildFlags, m *image.Man
 	}
 	r.ui.stage("commit", "")
 	m.Built(result, !f.write.NoVerify)
+	outputs := []output{out}
+	for _, more := range []func() (output, error){
+		func() (output, error) { return manifest(f, m) },
+		func() (output, error) { return exportBoot(ctx, p.plan, f.exportBoot) },
+	} {
+		o, err := more()
+		if err != nil {
+			return nil, err
+		}
+		if o != nil {
+			defer o.Discard()
+			outputs = append(outputs, o)
+		}
+	}
+	for _, o := range outputs {
+		if err := o.Commit(); err != nil {
+			return nil, err
+		}
+	}
+	return result, nil
+}
+
+// An output is what appears whole, when everything is complete, or not at all.
+type output interface {
+	Commit() error
+	Discard()
+}
+
+// manifest is the file beside the image, if one is wanted.
+func manifest(f buildFlags, m *image.Manifest) (output, error) {
 	if f.noManifest {
-		return result, out.Commit()
+		return nil, nil
 	}
 	beside, err := image.Create(f.out + ".json")
 	if err != nil {
 		return nil, err
 	}
-	defer beside.Discard()
 	if _, err := beside.File.Write(m.JSON()); err != nil {
+		beside.Discard()
 		return nil, err
 	}
-	if err := out.Commit(); err != nil {
+	return beside, nil
+}
+
+// exportBoot is the directory of boot files, if one is wanted.
+func exportBoot(ctx context.Context, p *image.Plan, dir string) (output, error) {
+	if dir == "" {
+		return nil, nil
+	}
+	e, err := p.ExportBoot(ctx, dir)
+	if err != nil {
 		return nil, err
 	}
-	return result, beside.Commit()
+	return e, nil
 }
 
 // built tells what was made, and how to boot it.
