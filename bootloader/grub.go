@@ -90,7 +90,9 @@ func (g grub) Artifacts(c Config) (Artifacts, error) {
 	a := Artifacts{Files: append(files, File{home.Name, grubDir + "/grub.cfg", tree.Text(text)})}
 	uefi, bios := g.firmware(c.Machine)
 	if uefi {
-		a.Files = append(a.Files, File{home.Name, "/EFI/BOOT/" + removable[c.Arch], c.Inputs[grubEFI[c.Arch][0]]})
+		// A GRUB of a distribution looks for its menu beside itself, ours in grubDir.
+		a.Files = append(a.Files, File{home.Name, "/EFI/BOOT/" + removable[c.Arch], c.Inputs[grubEFI[c.Arch][0]]},
+			File{home.Name, "/EFI/BOOT/grub.cfg", tree.Text(text)})
 	}
 	if bios {
 		return a, g.embed(c, &a)

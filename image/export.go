@@ -45,9 +45,6 @@ func (p *Plan) ExportBoot(ctx context.Context, dir string) (e *Export, err error
 			e.Discard()
 		}
 	}()
-	if len(p.Entries) == 0 {
-		return e, fmt.Errorf("export boot files to %s: the description has no boot entry", dir)
-	}
 	if err := os.Mkdir(dir, 0o755); err == nil {
 		e.made = true
 	} else if !errors.Is(err, fs.ErrExist) {

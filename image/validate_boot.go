@@ -37,13 +37,13 @@ func (c *checker) loader(name string) {
 	}
 	m := c.d.machine()
 	required := loader.Requires(m)
+	if t := required.Table; t != "" && t != m.Table {
+		c.report("boot.loader", fmt.Sprintf("%s starts from an MBR, and the table is %s", name, m.Table), fmt.Sprintf("write table = %q", t))
+	}
 	for _, r := range required.Partitions {
 		if !r.Met(m) {
 			c.report("boot.loader", fmt.Sprintf("%s needs a partition of type %q", r.For, r.Type), partitionLines(r))
 		}
-	}
-	if t := required.Table; t != "" && t != m.Table {
-		c.report("boot.loader", fmt.Sprintf("%s starts from an MBR, and the table is %s", name, m.Table), fmt.Sprintf("write table = %q", t))
 	}
 	if required.BIOS && c.d.Arch != "" && c.d.Arch != "x86_64" {
 		c.report("boot.loader", fmt.Sprintf("%s is for a BIOS, which no machine of %s has", name, c.d.Arch), "")

@@ -22,24 +22,27 @@ type bootRow struct {
 	mode   string // of qemutest
 	how    string // in words, for the README
 	direct bool   // the kernel is started by QEMU, with the files of --export-boot
+	says   string // what the console shows besides
 }
 
 var bootMatrix = []bootRow{
-	{"hello", "uefi", "GPT, systemd-boot", false},
-	{"grub-uefi", "uefi", "GPT, GRUB on the ESP; kernel in the store", false},
-	{"grub-bios", "bios", "GPT, GRUB with a BIOS boot partition", false},
-	{"grub-both", "uefi", "GPT, GRUB for both", false},
-	{"grub-both", "bios-ide", "the same disk", false},
-	{"grub-mbr", "bios", "MBR, GRUB before the first partition", false},
-	{"syslinux", "bios", "MBR, SYSLINUX on FAT", false},
-	{"uki", "uefi", "GPT, unified kernel image", false},
-	{"uki-signed", "uefi-secure", "GPT, unified kernel image, signed for Secure Boot", false},
-	{"direct", "bios", "GPT, kernel started by QEMU", true},
-	{"systemd-boot-aarch64", "aarch64-uefi", "GPT, systemd-boot", false},
-	{"grub-aarch64", "aarch64-uefi", "GPT, GRUB on the ESP; kernel in the store", false},
-	{"uki-aarch64", "aarch64-uefi", "GPT, unified kernel image", false},
-	{"extlinux", "aarch64-u-boot", "GPT, menu for U-Boot on FAT", false},
-	{"board", "aarch64-u-boot", "MBR, U-Boot at 8 KiB; its menu on the root file system", false},
+	{config: "hello", mode: "uefi", how: "GPT, systemd-boot"},
+	{config: "grub-uefi", mode: "uefi", how: "GPT, GRUB on the ESP; kernel in the store"},
+	{config: "grub-bios", mode: "bios", how: "GPT, GRUB with a BIOS boot partition"},
+	{config: "grub-given", mode: "uefi", how: "GPT, GRUB as Debian ships it"},
+	{config: "generations", mode: "bios", how: "GPT, GRUB, the older of two entries", says: " generation=1 "},
+	{config: "grub-both", mode: "uefi", how: "GPT, GRUB for both"},
+	{config: "grub-both", mode: "bios-ide", how: "the same disk"},
+	{config: "grub-mbr", mode: "bios", how: "MBR, GRUB before the first partition"},
+	{config: "syslinux", mode: "bios", how: "MBR, SYSLINUX on FAT"},
+	{config: "uki", mode: "uefi", how: "GPT, unified kernel image"},
+	{config: "uki-signed", mode: "uefi-secure", how: "GPT, unified kernel image, signed for Secure Boot"},
+	{config: "direct", mode: "bios", how: "GPT, kernel started by QEMU", direct: true},
+	{config: "systemd-boot-aarch64", mode: "aarch64-uefi", how: "GPT, systemd-boot"},
+	{config: "grub-aarch64", mode: "aarch64-uefi", how: "GPT, GRUB on the ESP; kernel in the store"},
+	{config: "uki-aarch64", mode: "aarch64-uefi", how: "GPT, unified kernel image"},
+	{config: "extlinux", mode: "aarch64-u-boot", how: "GPT, menu for U-Boot on FAT"},
+	{config: "board", mode: "aarch64-u-boot", how: "MBR, U-Boot at 8 KiB; its menu on the root file system"},
 }
 
 const (
@@ -68,7 +71,10 @@ func TestBootMatrix(t *testing.T) {
 				if row.direct {
 					o.Args = kernelArgs(t, o.Image+".boot")
 				}
-				seconds[i] = qemutest.Boot(t, o).Seconds
+				r := qemutest.Boot(t, o)
+				if seconds[i] = r.Seconds; !strings.Contains(r.Serial, row.says) {
+					t.Errorf("the console does not show %q:\n%s", row.says, r.Serial)
+				}
 			})
 		}
 	})

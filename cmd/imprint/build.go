@@ -108,6 +108,9 @@ func (r *root) runBuild(ctx context.Context, file string, f buildFlags) error {
 	if err != nil {
 		return err
 	}
+	if f.exportBoot != "" && len(p.plan.Entries) == 0 {
+		return usagef("--export-boot %s: the description has no boot entry", f.exportBoot)
+	}
 	if f.out == "" {
 		f.out = p.plan.Name + ".raw"
 	}
