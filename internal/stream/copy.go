@@ -29,7 +29,7 @@ func (c *copying) all(first []Place) error {
 		if err := c.pass(e.At); err != nil {
 			return err
 		}
-		err := c.w.window.put(e.Off, e.Len, c.grain, func(p []byte, _ int64) error { return c.take(p, c.at) })
+		err := c.w.window.put(e.Off, e.Len, c.grain, c)
 		if err != nil {
 			return err
 		}
@@ -40,9 +40,9 @@ func (c *copying) all(first []Place) error {
 	return c.end()
 }
 
-// read fills p. With the last part of the blob it asks for one byte more than there should be, where p has room behind it, so that a
+// fetch fills p. With the last part of the blob it asks for one byte more than there should be, where p has room behind it, so that a
 // source that has grown costs no further system call to notice.
-func (c *copying) read(p []byte, at int64) error {
+func (c *copying) fetch(p []byte, at int64) error {
 	if at+int64(len(p)) < c.blob.Size() || cap(p) == len(p) {
 		return readFull(c.reader, p, at)
 	}
@@ -58,9 +58,24 @@ func (c *copying) read(p []byte, at int64) error {
 	return err
 }
 
+// read implements feed.
+func (c *copying) read(p []byte, _ int64) error { return c.take(p, c.at) }
+
+// wanted implements feed.
+func (c *copying) wanted() bool { return c.hash != nil || len(c.more) > 0 }
+
+// skip implements feed.
+func (c *copying) skip(n int64) { c.at += n }
+
+// share implements feed: whole files of the host only, whose blocks start where the blob's do.
+func (c *copying) share(off, n, _ int64) bool {
+	f, ok := c.reader.(interface{ Fd() int })
+	return ok && c.w.disk.share(f.Fd(), c.at, n, off)
+}
+
 // take reads the next part of the blob into p, hashes it, and writes it to the further places.
 func (c *copying) take(p []byte, at int64) error {
-	if err := c.read(p, at); err != nil {
+	if err := c.fetch(p, at); err != nil {
 		return err
 	}
 	c.at = at + int64(len(p))
