@@ -1,6 +1,8 @@
 package image
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
@@ -10,6 +12,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"imprint/image/mbr"
 	"imprint/internal/repro"
@@ -37,7 +40,7 @@ func (r *resolver) identify(context.Context) error {
 			PartUUID: given(d.PartUUID, seed.UUID(name+"/partuuid")),
 			Align:    d.Align.Bytes, Offset: d.Offset.Bytes, FreeShare: d.Free.Percent,
 			Spec: partition.Spec{
-				Name: d.Name, Filesystem: d.Filesystem, Engine: d.Engine, Features: d.Features, Label: d.Label,
+				Name: d.Name, Filesystem: d.Filesystem, Engine: d.Engine, Features: d.Features, Label: cmp.Or(d.Label, defaultLabel(r.d.Name, d)),
 				UUID: given(d.UUID, seed.UUID(name+"/uuid")), Serial: serial(d.UUID, seed.Uint32(name+"/serial")),
 				HashSeed: seed.UUID(name + "/hash-seed"), Epoch: p.Epoch, SectorSize: p.SectorSize,
 				Size: d.Size.Bytes, MinSize: d.MinSize.Bytes, Free: d.Free.Bytes,
@@ -61,6 +64,36 @@ func (r *resolver) partitionType(name string) (guid repro.UUID, mbrType byte, er
 	}
 	guid, err = partition.TypeGUID(name, r.d.Arch)
 	return guid, 0, err
+}
+
+// defaultLabel is the label of a file system that is given none: the image's name and the partition's, as far as the file system has
+// room and letters for them.
+func defaultLabel(image string, d PartitionDescription) string {
+	switch d.Filesystem {
+	case filesystemExt4:
+		return joinLabel(image, d.Name, 16)
+	case filesystemFAT:
+		return strings.Map(func(c rune) rune {
+			if 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '-' || c == '_' {
+				return c
+			}
+			return '_'
+		}, strings.ToUpper(joinLabel(image, d.Name, 11)))
+	}
+	return ""
+}
+
+// joinLabel cuts the first part rather than the second, which tells the partitions of an image apart.
+func joinLabel(image, name string, room int) string {
+	for len(name) > room {
+		_, size := utf8.DecodeLastRuneInString(name)
+		name = name[:len(name)-size]
+	}
+	image = image[:min(len(image), max(0, room-1-len(name)))]
+	if image == "" {
+		return name
+	}
+	return image + "-" + name
 }
 
 func attributes(flags []Flag) (bits uint64) {
@@ -137,6 +170,10 @@ func (r *resolver) identity() ([]byte, error) {
 	for i := range d.Raw {
 		d.Raw[i].Source = r.hosts[fmt.Sprintf("raw[%d].source", i)].digest
 	}
+	d.Boot.Entry = slices.Clone(d.Boot.Entry)
+	for i := range d.Boot.Entry {
+		r.pinnedEntry(&d.Boot.Entry[i], r.entryKey(i))
+	}
 	d.Partition = slices.Clone(d.Partition)
 	for i := range d.Partition {
 		r.pinned(&d.Partition[i], fmt.Sprintf("partition[%d]", i))
@@ -146,7 +183,9 @@ func (r *resolver) identity() ([]byte, error) {
 		return nil, err
 	}
 	var value any
-	if err := json.Unmarshal(plain, &value); err != nil {
+	numbers := json.NewDecoder(bytes.NewReader(plain))
+	numbers.UseNumber()
+	if err := numbers.Decode(&value); err != nil {
 		return nil, err
 	}
 	return json.Marshal(prune(value))
@@ -167,6 +206,19 @@ func (r *resolver) pinned(p *PartitionDescription, key string) {
 	}
 	for i := range p.Tree {
 		p.Tree[i].Source = digest(fmt.Sprintf("%s.tree[%d].source", key, i), p.Tree[i].Source)
+	}
+}
+
+// pinnedEntry does so for the kernel and the initrds of an entry that are the host's; those of the store are pinned with their items.
+func (r *resolver) pinnedEntry(e *EntryDescription, key string) {
+	if in := r.hosts[key+".kernel"]; in != nil {
+		e.Kernel = Template(in.digest)
+	}
+	e.Initrd = slices.Clone(e.Initrd)
+	for k := range e.Initrd {
+		if in := r.hosts[fmt.Sprintf("%s.initrd[%d]", key, k)]; in != nil {
+			e.Initrd[k] = Template(in.digest)
+		}
 	}
 }
 
@@ -208,8 +260,8 @@ func prune(value any) any {
 		if v == "" {
 			return nil
 		}
-	case float64:
-		if v == 0 {
+	case json.Number:
+		if v == "0" {
 			return nil
 		}
 	case bool:

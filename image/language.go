@@ -48,9 +48,9 @@ const (
 
 // Bounds of integers.
 const (
-	maxEpoch   = 1<<34 - 1<<31 - 1 // seconds since 1970: the last one that ext4 can tell, in 2446
-	maxTimeout = 1<<16 - 1         // seconds
-	maxOwner   = 1<<32 - 2         // of a user or group; the last number means "none" to chown(2)
+	maxEpoch   = 1<<32 - 1 // seconds since 1970: the last one that the superblock of ext4 can tell, in 2106
+	maxTimeout = 1<<16 - 1 // seconds
+	maxOwner   = 1<<32 - 2 // of a user or group; the last number means "none" to chown(2)
 )
 
 // language is every key by its path without indices: its meaning, and which words it takes.

@@ -84,7 +84,7 @@ func (r *resolver) findInput(ctx context.Context, in bootloader.Input) (tree.Blo
 	}
 	if in.Core == nil {
 		if b == nil {
-			b = r.hostBlob("boot.loader", host)
+			b = r.hostBlob(ctx, "boot.loader", host)
 		}
 		return b, nil
 	}
@@ -96,15 +96,15 @@ func (r *resolver) findInput(ctx context.Context, in bootloader.Input) (tree.Blo
 		return nil, err
 	}
 	core := tree.Text(string(image))
-	r.plan.pins[core], err = hashBlob(core)
+	r.plan.pins[core], _, err = hashBlob(ctx, core)
 	return core, err
 }
 
 // inClosures looks for a file by its path below a store item.
 func (r *resolver) inClosures(path string) tree.Blob {
 	for _, item := range r.plan.Items {
-		if n, _ := descend(item, path); n != nil && n.Kind() == tree.File {
-			return n.Blob()
+		if _, file, err := r.inStore(item.Info.Path.String() + "/" + path); err == nil {
+			return file.content
 		}
 	}
 	return nil
@@ -128,22 +128,22 @@ func (r *resolver) onHost(path, debian string) string {
 }
 
 // hostBlob is a host file that was only found to be needed on the way, or nil with a problem told.
-func (r *resolver) hostBlob(key, name string) tree.Blob {
-	if in := r.hostFile(key, name); in != nil {
+func (r *resolver) hostBlob(ctx context.Context, key, name string) tree.Blob {
+	if in := r.hostFile(ctx, key, name); in != nil {
 		return in.blob
 	}
 	return nil
 }
 
 // hostFile reads and pins a host file that was only found to be needed on the way.
-func (r *resolver) hostFile(key, name string) *hostInput {
+func (r *resolver) hostFile(ctx context.Context, key, name string) *hostInput {
 	h := &hostReader{r: r}
 	in := h.file(key, name)
 	r.problems = append(r.problems, h.problems...)
 	if in == nil {
 		return nil
 	}
-	if err := h.pinAll(context.Background()); err != nil {
+	if err := h.pinAll(ctx); err != nil {
 		r.problem(key, err.Error(), "")
 		return nil
 	}
@@ -151,7 +151,7 @@ func (r *resolver) hostFile(key, name string) *hostInput {
 }
 
 // arrange asks the loader what it puts where, and keeps it in the plan.
-func (r *resolver) arrange() (bootloader.Artifacts, error) {
+func (r *resolver) arrange(ctx context.Context) (bootloader.Artifacts, error) {
 	loader, err := bootloader.Named(r.d.Boot.Loader)
 	if err != nil {
 		return bootloader.Artifacts{}, err
@@ -163,7 +163,7 @@ func (r *resolver) arrange() (bootloader.Artifacts, error) {
 	}
 	a, err := loader.Artifacts(c)
 	if err == nil {
-		err = r.pinFiles(a.Files)
+		err = r.pinFiles(ctx, a.Files)
 	}
 	if err != nil {
 		return a, diag.List{r.d.Problem("boot.loader", err.Error(), "")}.Err()

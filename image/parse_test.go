@@ -154,7 +154,7 @@ func TestProblemsOfLaterStages(t *testing.T) {
 func TestParseRefusesWhatIsNoText(t *testing.T) {
 	for want, src := range map[string][]byte{
 		"x.toml: is UTF-16":                         []byte("\xff\xfen\x00"),
-		"x.toml: is 16777217 byte":                  bytes.Repeat([]byte("#"), maxSource+1),
+		"x.toml: is 16777217 byte":                  bytes.Repeat([]byte("#"), MaxSource+1),
 		"x.toml:1:5: invalid UTF-8 byte: 0xff":      []byte("a = \xff"),
 		"x.toml:1:37: nests deeper than 32 levels":  []byte("a = " + strings.Repeat("[", 1<<20)),
 		"x.toml:1:65: nests deeper than 32 levels":  []byte(strings.Repeat("a.", 1<<20)),

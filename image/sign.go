@@ -1,6 +1,7 @@
 package image
 
 import (
+	"context"
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/pem"
@@ -90,12 +91,12 @@ func pemBlock(b tree.Blob) (*pem.Block, error) {
 }
 
 // pinFiles pins contents that are put together of several, so that a change of one of them is found when they are written.
-func (r *resolver) pinFiles(files []bootloader.File) error {
+func (r *resolver) pinFiles(ctx context.Context, files []bootloader.File) error {
 	for _, f := range files {
 		if !tree.Composed(f.Content) {
 			continue
 		}
-		sum, err := hashBlob(f.Content)
+		sum, _, err := hashBlob(ctx, f.Content)
 		if err != nil {
 			return err
 		}

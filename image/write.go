@@ -103,7 +103,7 @@ func enoughSpace(file *os.File, need int64) error {
 	if err := unix.Fstatfs(int(file.Fd()), &st); err != nil {
 		return nil // a file system that cannot tell; the writing will
 	}
-	if free := int64(st.Bavail) * st.Bsize; need > free {
+	if free := int64(st.Bavail) * st.Frsize; need > free {
 		return fmt.Errorf("write %s: the disk needs %s (%d bytes) and its file system has %s (%d bytes) free: %w",
 			file.Name(), units.FormatBytes(need), need, units.FormatBytes(free), free, unix.ENOSPC)
 	}

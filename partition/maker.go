@@ -44,7 +44,7 @@ func newFAT(s Spec) (Maker, error) {
 	}
 	p, err := fat.New(s.Tree, o)
 	if err == nil && p.Size() < s.MinSize {
-		o.Size = s.MinSize
+		o.Size = units.Align(s.MinSize, fatGrain)
 		p, err = fat.New(s.Tree, o)
 	}
 	var small *fat.SizeError

@@ -3,14 +3,19 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
 	"imprint/image"
+	"imprint/internal/diag"
 	"imprint/internal/units"
 
 	"github.com/spf13/cobra"
@@ -62,8 +67,11 @@ type planned struct {
 
 // resolve takes a description through Parse, Resolve and Layout.
 func (r *root) resolve(ctx context.Context, file, out string) (*planned, error) {
-	src, err := os.ReadFile(file)
+	src, err := readDescription(file)
 	if err != nil {
+		return nil, err
+	}
+	if err := checkOut(file, out); err != nil {
 		return nil, err
 	}
 	d, err := image.Parse(file, src)
@@ -89,14 +97,50 @@ func (r *root) resolve(ctx context.Context, file, out string) (*planned, error) 
 	return &planned{plan, layout}, nil
 }
 
+// readDescription reads a description, and no more of it than Parse takes.
+func readDescription(file string) ([]byte, error) {
+	f, err := os.Open(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, diag.List{{Place: diag.Place{File: file}, Text: "there is no such file", Hint: "imprint init writes one to start from"}}
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, image.MaxSource+1))
+}
+
+// checkOut refuses an output that cannot be, before any work is done for it. Nothing is refused while it has no name.
+func checkOut(file, out string) error {
+	if out == "" {
+		return nil
+	}
+	dir, err := os.Stat(filepath.Dir(out))
+	if err != nil {
+		return fmt.Errorf("write %s: %w", out, err)
+	}
+	if !dir.IsDir() {
+		return fmt.Errorf("write %s: %s is no directory", out, filepath.Dir(out))
+	}
+	a, errA := os.Stat(file)
+	b, errB := os.Stat(out)
+	if errA == nil && errB == nil && os.SameFile(a, b) {
+		return usagef("%s is the description itself", out)
+	}
+	return nil
+}
+
+// maxEpoch is the last second that the superblock of an ext4 file system can tell, in 2106.
+const maxEpoch = 1<<32 - 1
+
 // sourceDateEpoch reads the variable that reproducible builds take their time from: seconds since 1970.
 func sourceDateEpoch(text string) (*int64, error) {
 	if text == "" {
 		return nil, nil
 	}
 	n, err := strconv.ParseInt(text, 10, 64)
-	if err != nil || n < 0 {
-		return nil, usagef("SOURCE_DATE_EPOCH is %q, not a number of seconds since 1970", text)
+	if err != nil || n < 0 || n > maxEpoch {
+		return nil, usagef("SOURCE_DATE_EPOCH is %q, not a number of seconds since 1970 up to %d", text, int64(maxEpoch))
 	}
 	return &n, nil
 }
@@ -120,8 +164,7 @@ func (r *root) runBuild(ctx context.Context, file string, f buildFlags) error {
 		return err
 	}
 	r.ui.clear()
-	r.built(f, manifest, result, time.Since(start))
-	return nil
+	return r.built(f, manifest, result, time.Since(start))
 }
 
 // write writes the image and its manifest, and gives them their names when both are complete.
@@ -196,7 +239,7 @@ func exportBoot(ctx context.Context, p *image.Plan, dir string) (output, error) 
 }
 
 // built tells what was made, and how to boot it.
-func (r *root) built(f buildFlags, m *image.Manifest, result *image.Result, spent time.Duration) {
+func (r *root) built(f buildFlags, m *image.Manifest, result *image.Result, spent time.Duration) error {
 	onDisk := int64(0)
 	if info, err := os.Stat(f.out); err == nil {
 		onDisk = info.Sys().(*syscall.Stat_t).Blocks * 512
@@ -209,9 +252,10 @@ func (r *root) built(f buildFlags, m *image.Manifest, result *image.Result, spen
 			"event": "done", "image": f.out, "size": m.Size, "onDisk": onDisk, "written": result.Written, "seconds": spent.Seconds(),
 			"digest": result.Digest, "sha256": result.SHA256, "verified": !f.write.NoVerify, "manifest": manifestName(f),
 		})
-		return
+		return r.ui.failed
 	}
-	say := func(format string, args ...any) { fmt.Fprintf(r.stdout, format+"\n", args...) }
+	var text strings.Builder
+	say := func(format string, args ...any) { fmt.Fprintf(&text, format+"\n", args...) }
 	say("%s: %s (%s on disk), %d partitions, %d store items, in %.1f s", f.out, units.FormatBytes(m.Size), units.FormatBytes(onDisk),
 		len(m.Partitions), len(m.Items), spent.Seconds())
 	for _, line := range [][2]string{{"digest", result.Digest}, {"sha256", result.SHA256}, {"manifest", manifestName(f)}, {"boot", bootCommand(m, f.out)}} {
@@ -222,6 +266,8 @@ func (r *root) built(f buildFlags, m *image.Manifest, result *image.Result, spen
 	if f.write.NoVerify {
 		say("  unverified: the NAR hashes of store items were not checked")
 	}
+	_, err := io.WriteString(r.stdout, text.String())
+	return err
 }
 
 func manifestName(f buildFlags) string {

@@ -44,14 +44,14 @@ func (c *copying) all(first []Place) error {
 // source that has grown costs no further system call to notice.
 func (c *copying) fetch(p []byte, at int64) error {
 	if at+int64(len(p)) < c.blob.Size() || cap(p) == len(p) {
-		return readFull(c.reader, p, at)
+		return readFull(c.reader, c.blob, p, at)
 	}
 	n, err := c.reader.ReadAt(p[:len(p)+1], at)
 	switch c.ended = true; {
 	case n > len(p):
 		return c.grown()
 	case n < len(p):
-		return readFull(c.reader, p, at)
+		return readFull(c.reader, c.blob, p, at)
 	case errors.Is(err, io.EOF):
 		return nil
 	}
@@ -175,20 +175,20 @@ func (c *copying) grown() error {
 }
 
 // readFull reads exactly len(p) bytes; an earlier end means that the source has shrunk.
-func readFull(r io.ReaderAt, p []byte, off int64) error {
+func readFull(r io.ReaderAt, b tree.Blob, p []byte, off int64) error {
 	n, err := r.ReadAt(p, off)
 	switch {
 	case n == len(p):
 		return nil
 	case err == nil || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
-		return fmt.Errorf("%s %w: it ends at byte %d", name(r), ErrChanged, off+int64(n))
+		return fmt.Errorf("%s %w: it ends at byte %d", name(b), ErrChanged, off+int64(n))
 	}
 	return err
 }
 
-// name is the host path of a blob or reader that has one.
-func name(x any) string {
-	if h, ok := x.(interface{ HostPath() string }); ok {
+// name is the host path of a blob that has one.
+func name(b tree.Blob) string {
+	if h, ok := b.(interface{ HostPath() string }); ok {
 		return h.HostPath()
 	}
 	return "content"

@@ -129,7 +129,7 @@ func (w *Worker) Fill(list []Place, grain int64) error {
 		if err != nil {
 			return err
 		}
-		err = w.window.put(e.Off, e.Len, grain, generated{r, e.At})
+		err = w.window.put(e.Off, e.Len, grain, generated{r, e.Blob, e.At})
 		r.Close()
 		if err != nil {
 			return err
@@ -141,10 +141,11 @@ func (w *Worker) Fill(list []Place, grain int64) error {
 // generated feeds bytes that no host file has.
 type generated struct {
 	from io.ReaderAt
+	blob tree.Blob
 	at   int64
 }
 
 func (generated) share(int64, int64, int64) bool    { return false }
-func (g generated) read(p []byte, done int64) error { return readFull(g.from, p, g.at+done) }
+func (g generated) read(p []byte, done int64) error { return readFull(g.from, g.blob, p, g.at+done) }
 func (generated) wanted() bool                      { return true }
 func (generated) skip(int64)                        {}

@@ -1,6 +1,9 @@
 package stream
 
-import "context"
+import (
+	"bytes"
+	"context"
+)
 
 // A window is where a worker gathers what lies in one piece of the disk, to write it in few large runs and to hash it while it is
 // still in the processor's cache.
@@ -117,7 +120,7 @@ func (w *window) flush() error {
 		if r.shared {
 			continue
 		}
-		if _, err := w.disk.File.WriteAt(w.buf[r.lo:r.hi], base+r.lo); err != nil {
+		if err := w.write(base, r.lo, r.hi); err != nil {
 			return err
 		}
 	}
@@ -161,4 +164,36 @@ func (d *Disk) written(off, n int64) error {
 		return nil
 	}
 	return d.Digest.Made(off, n, d.File)
+}
+
+// holeSize is the length in bytes of zeros that are left out as a hole, since the file is zero where nothing is written.
+const holeSize = 64 << 10
+
+// write writes a part of the window, which lies at base of the disk, but for long zeros.
+func (w *window) write(base, lo, hi int64) error {
+	from := lo
+	for lo < hi {
+		end := min(hi, (lo/holeSize+1)*holeSize)
+		if end-lo == holeSize && isZero(w.buf[lo:end]) {
+			if err := w.writeAt(base, from, lo); err != nil {
+				return err
+			}
+			from = end
+		}
+		lo = end
+	}
+	return w.writeAt(base, from, hi)
+}
+
+func (w *window) writeAt(base, lo, hi int64) error {
+	if lo == hi {
+		return nil
+	}
+	_, err := w.disk.File.WriteAt(w.buf[lo:hi], base+lo)
+	return err
+}
+
+// isZero looks at the ends first, which nearly always tell.
+func isZero(p []byte) bool {
+	return p[0] == 0 && p[len(p)-1] == 0 && bytes.Equal(p, zeroes[:len(p)])
 }
