@@ -11,7 +11,9 @@ import (
 
 func menuConfig(parts ...Partition) Config {
 	kernel := Source{Name: "abc-linux", Path: "/nix/store/abc/linux", Content: tree.Text("K")}
-	initrd := func(text string) Source { return Source{Name: "abc-" + text, Path: "/nix/store/abc/" + text, Content: tree.Text(text)} }
+	initrd := func(text string) Source {
+		return Source{Name: "abc-" + text, Path: "/nix/store/abc/" + text, Content: tree.Text(text)}
+	}
 	return Config{
 		Machine: Machine{Arch: "x86_64", Table: "mbr", Partitions: parts},
 		Inputs:  map[string]tree.Blob{"lib/SYSLINUX/mbr.bin": tree.Text("boot code")},
