@@ -145,7 +145,7 @@ func (c *checker) entry(key string, e EntryDescription) {
 	}
 }
 
-// changed is what a loader does to what is in a command line, by what it does so to.
+// changed are characters of a command line that a loader does not hand on as they are, and what it does to them.
 var changed = map[string]struct{ what, how string }{
 	loaderGRUB:     {`"'\`, "which GRUB hands to the kernel with a backslash before it"},
 	loaderExtlinux: {"$", "where U-Boot puts in its own variables"},
