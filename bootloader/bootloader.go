@@ -1,6 +1,6 @@
 // Package bootloader turns boot entries into what firmware and boot loaders look for: files, the code of a disk's first sector, and
 // contents at fixed sectors. A loader is data, in a file of its own: what it is made of, which partitions it needs, and what goes
-// where. It opens and writes nothing.
+// where. It writes nothing, and reads no more than the programs that it changes.
 package bootloader
 
 import (

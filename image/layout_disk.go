@@ -49,20 +49,13 @@ func (p *Plan) tableEnd() int64 {
 	return gpt.FirstUsable(p.SectorSize) * p.SectorSize
 }
 
-// activeBit is the attribute of a GPT entry that a BIOS, or a loader in its place, boots from (UEFI 2.10, table 5.8).
-const activeBit = 1 << 2
-
 func (p *Plan) gptTable(l *Layout) gpt.Table {
 	t := gpt.Table{DiskGUID: p.DiskGUID, SectorSize: p.SectorSize, Sectors: l.Size / p.SectorSize}
 	for _, r := range l.Regions {
-		entry := gpt.Partition{
+		t.Partitions = append(t.Partitions, gpt.Partition{
 			Name: r.Partition.Spec.Name, Type: r.Partition.TypeGUID, UUID: r.Partition.PartUUID, Attributes: r.Partition.Attributes,
 			Start: r.Offset / p.SectorSize, Sectors: r.Size / p.SectorSize,
-		}
-		if r.Partition.Active {
-			entry.Attributes |= activeBit
-		}
-		t.Partitions = append(t.Partitions, entry)
+		})
 	}
 	return t
 }

@@ -175,12 +175,13 @@ func (r *resolver) arrange(ctx context.Context) (bootloader.Artifacts, error) {
 		}
 	}
 	for _, p := range r.plan.Partitions {
-		p.Active = p.Spec.Name == a.Active && a.Active != ""
+		if p.Active = p.Spec.Name == a.Active && a.Active != ""; p.Active && r.d.Table == tableGPT {
+			p.Attributes |= activeBit
+		}
 		p.Spec.Syslinux = p.Spec.Name == a.Install && a.Install != ""
 		for _, raw := range a.Raw {
 			if raw.Partition == p.Spec.Name {
 				p.code = &raw
-				p.Spec.Content = linked(raw, 0)
 			}
 		}
 	}
@@ -191,6 +192,9 @@ func (r *resolver) arrange(ctx context.Context) (bootloader.Artifacts, error) {
 func linked(raw bootloader.Raw, offset int64) tree.Blob {
 	return tree.Text(string(raw.Linked(offset / biosSector)))
 }
+
+// activeBit is the attribute of a GPT entry that a BIOS, or a loader in its place, boots from (UEFI 2.10, table 5.8).
+const activeBit = 1 << 2
 
 // biosSector is the unit in bytes that a BIOS counts in.
 const biosSector = 512

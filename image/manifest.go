@@ -19,8 +19,9 @@ type Manifest struct {
 	SectorSize int64               `json:"sectorSize"`
 	Epoch      int64               `json:"epoch"` // seconds since 1970
 	Seed       string              `json:"seed"`
-	Table      string              `json:"table"`    // "gpt" or "mbr"
-	DiskGUID   string              `json:"diskGUID"` // or an MBR's disk signature, in eight hexadecimal digits
+	Table      string              `json:"table"` // "gpt" or "mbr"
+	DiskGUID   string              `json:"diskGUID,omitempty"`
+	Signature  string              `json:"diskSignature,omitempty"` // of a disk with an MBR, in eight hexadecimal digits
 	Loader     string              `json:"loader"`
 	Digest     string              `json:"digest,omitempty"`
 	SHA256     string              `json:"sha256,omitempty"`
@@ -74,7 +75,12 @@ type ManifestItem struct {
 func (p *Plan) Manifest(l *Layout, largest int) *Manifest {
 	m := &Manifest{
 		Name: p.Name, Arch: p.Arch, Format: p.Format, Size: l.Size, SectorSize: p.SectorSize, Epoch: p.Epoch,
-		Seed: p.Seed.String(), Table: p.Table, DiskGUID: p.DiskID(), Loader: p.Loader,
+		Seed: p.Seed.String(), Table: p.Table, Loader: p.Loader,
+	}
+	if p.Table == tableMBR {
+		m.Signature = p.DiskID()
+	} else {
+		m.DiskGUID = p.DiskID()
 	}
 	for i, r := range l.Regions {
 		m.Partitions = append(m.Partitions, r.manifest(i+1))

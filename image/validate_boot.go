@@ -133,7 +133,7 @@ func (c *checker) entry(key string, e EntryDescription) {
 	if strings.ContainsFunc(string(e.Cmdline), unicode.IsControl) {
 		c.report(key+".cmdline", "has a control character in it", `one line, as in "init=${closure.system}/init quiet"`)
 	}
-	c.throughGRUB(key+".cmdline", e)
+	c.unchanged(key+".cmdline", e.Cmdline)
 	if strings.ContainsFunc(e.Title, unicode.IsControl) {
 		c.report(key+".title", "has a control character in it", "")
 	}
@@ -145,10 +145,18 @@ func (c *checker) entry(key string, e EntryDescription) {
 	}
 }
 
-// throughGRUB reports what GRUB would not hand to the kernel as it is written: it puts a backslash before each of these.
-func (c *checker) throughGRUB(key string, e EntryDescription) {
-	if i := strings.IndexAny(string(e.Cmdline), `"'\`); c.d.Boot.Loader == loaderGRUB && i >= 0 {
-		c.report(key, fmt.Sprintf("has a %c in it, which GRUB hands to the kernel with a backslash before it", e.Cmdline[i]), "")
+// changed are characters of a command line that a loader does not hand on as they are, and what it does to them.
+var changed = map[string]struct{ what, how string }{
+	loaderGRUB:     {`"'\`, "which GRUB hands to the kernel with a backslash before it"},
+	loaderExtlinux: {"$", "where U-Boot puts in its own variables"},
+}
+
+// unchanged reports what would not come to the kernel as it is written.
+func (c *checker) unchanged(key string, t Template) {
+	loader := changed[c.d.Boot.Loader]
+	text := t.Expand(func(Reference) string { return "" })
+	if i := strings.IndexAny(text, loader.what); i >= 0 {
+		c.report(key, fmt.Sprintf("has a %c in it, %s", text[i], loader.how), "")
 	}
 }
 

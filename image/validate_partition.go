@@ -104,7 +104,7 @@ func isXBOOTLDR(name string) bool {
 
 // bootPartitions checks the partitions that firmware and loader read.
 func (c *checker) bootPartitions() {
-	esp, xbootldr := unique{}, unique{}
+	esp, xbootldr, bios := unique{}, unique{}, unique{}
 	for i, p := range c.d.Partition {
 		key := partitionKey(i)
 		switch {
@@ -112,6 +112,12 @@ func (c *checker) bootPartitions() {
 			c.unique(esp, key+".type", "esp", "the type")
 		case isXBOOTLDR(p.Type):
 			c.unique(xbootldr, key+".type", "xbootldr", "the type")
+		case c.filledByLoader(p):
+			c.unique(bios, key+".type", "bios-boot", "the type")
+			if p.Filesystem != filesystemNone && p.Filesystem != "" {
+				c.report(key+".filesystem", fmt.Sprintf("is %q, and GRUB's core image takes the whole partition", p.Filesystem), `write filesystem = "none"`)
+			}
+			continue
 		default:
 			continue
 		}

@@ -70,18 +70,18 @@ func parse(p []byte) (image, error) {
 		return image{}, fmt.Errorf("not a Portable Executable: no PE signature at byte %d", i.at)
 	}
 	if magic := le.Uint16(p[i.at+optional:]); magic != pePlus {
-		return image{}, fmt.Errorf("Portable Executable of the kind %#x, only PE32+ (%#x) is known", magic, pePlus)
+		return image{}, fmt.Errorf("a Portable Executable of the kind %#x, only PE32+ (%#x) is known", magic, pePlus)
 	}
 	if n := i.opt32(optDirectories); n < 5 {
-		return image{}, fmt.Errorf("Portable Executable with %d data directories, none of them for certificates", n)
+		return image{}, fmt.Errorf("a Portable Executable with %d data directories, none of them for certificates", n)
 	}
 	i.sections = int(le.Uint16(p[i.at+coffSections:]))
 	align := i.opt32(optFileAlign)
 	if align < 1 || align > 1<<16 || align&(align-1) != 0 {
-		return image{}, fmt.Errorf("Portable Executable with a file alignment of %d bytes", align)
+		return image{}, fmt.Errorf("a Portable Executable with a file alignment of %d bytes", align)
 	}
 	if end := i.table() + int64(i.sections)*sectionHeader; end > min(int64(len(p)), i.opt32(optHeaderSize)) {
-		return image{}, fmt.Errorf("Portable Executable whose section table ends at byte %d, behind its headers", end)
+		return image{}, fmt.Errorf("a Portable Executable whose section table ends at byte %d, behind its headers", end)
 	}
 	return i, nil
 }
@@ -143,7 +143,7 @@ func Append(stub []byte, sections []Section) (tree.Blob, error) {
 func (i *image) strip() error {
 	end := i.rawEnd()
 	if end > int64(len(i.head)) {
-		return fmt.Errorf("Portable Executable of %d bytes with sections up to byte %d", len(i.head), end)
+		return fmt.Errorf("a Portable Executable of %d bytes with sections up to byte %d", len(i.head), end)
 	}
 	i.head = i.head[:end]
 	clear(i.head[i.at+coffSymbols:][:8]) // where they are, and how many

@@ -289,6 +289,8 @@ func bootCommand(m *image.Manifest, out string) string {
 		return "qemu-system-x86_64 -m 1024 -nographic" + drive + out
 	case m.Arch == "x86_64" && firmware == "uefi":
 		return "qemu-system-x86_64 -machine q35 -m 1024 -nographic -bios /usr/share/ovmf/OVMF.fd" + drive + out
+	case m.Arch == "aarch64" && firmware == "u-boot":
+		return "qemu-system-aarch64 -machine virt -cpu max -m 1024 -nographic -bios /usr/lib/u-boot/qemu_arm64/u-boot.bin" + drive + out
 	case m.Arch == "aarch64" && firmware == "uefi":
 		return "qemu-system-aarch64 -machine virt -cpu max -m 1024 -nographic -bios /usr/share/qemu-efi-aarch64/QEMU_EFI.fd" + drive + out
 	}

@@ -21,6 +21,8 @@ var tools = []Tool{
 	{"debugfs", "e2fsprogs", "ext4 by the host's tools (engine mke2fs)", []string{"-V"}},
 	{"e2fsck", "e2fsprogs", "ext4 by the host's tools (engine mke2fs)", []string{"-V"}},
 	{"grub-mkimage", "grub-common", "core images of GRUB (loader grub)", []string{"--version"}},
+	{"syslinux", "syslinux", "SYSLINUX on FAT (loader syslinux)", []string{"--version"}},
+	{"mcopy", "mtools", "SYSLINUX on FAT (loader syslinux)", []string{"--version"}},
 }
 
 // Tools lists the programs that imprint can make use of. None is needed for a GPT disk of the native engines.
