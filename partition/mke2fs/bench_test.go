@@ -18,8 +18,8 @@ type onHost struct {
 	size int64
 }
 
-func (f onHost) HostPath() string           { return f.path }
-func (f onHost) Size() int64                { return f.size }
+func (f onHost) HostPath() string { return f.path }
+func (f onHost) Size() int64      { return f.size }
 func (f onHost) Open() (tree.Reader, error) {
 	file, err := os.Open(f.path)
 	return wholeFile{file}, err
