@@ -5,7 +5,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"unsafe"
@@ -120,41 +119,6 @@ func TestFile(t *testing.T) {
 	}
 	if _, err := File(path + "-none"); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("nothing gives %v", err)
-	}
-}
-
-func TestHoles(t *testing.T) {
-	top := t.TempDir()
-	path := filepath.Join(top, "f")
-	writeSparse(t, path, 3)
-	if err := os.Truncate(path, 1<<20); err != nil {
-		t.Fatal(err)
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, holes := range []bool{false, true} {
-		n, err := (&Scanner{Holes: holes}).Read(top)
-		if err != nil {
-			t.Fatal(err)
-		}
-		blob := n.Children()[0].Blob()
-		if got := content(t, blob); !slices.Equal(got, want) {
-			t.Error("another content")
-		}
-		s, ok := blob.(tree.SparseBlob)
-		if ok != holes {
-			t.Skipf("Holes is %v and the blob is a %T: no holes here?", holes, blob)
-		}
-		if ok && len(s.Data()) != 3 {
-			t.Errorf("data %v", s.Data())
-		}
-		for i, d := range tree.DataOf(blob) {
-			if off := int64(i) << 16; d.Off > off || d.Off+d.Len < off+7 {
-				t.Errorf("range %d is %v", i, d)
-			}
-		}
 	}
 }
 

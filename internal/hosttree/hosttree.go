@@ -42,11 +42,6 @@ type Scanner struct {
 	// Special takes devices, fifos and sockets, which are an error without it.
 	Special bool
 
-	// Holes takes over the holes of sparse files (as lseek SEEK_DATA tells them): their blobs are tree.SparseBlob. Which parts of a
-	// file are holes depends on the host's file system and on how the file was copied there, so the same tree may give other ranges
-	// elsewhere. Without it a hole is content like any other: zeros.
-	Holes bool
-
 	// Workers is how many directories are read, and batches of files looked at, at the same time, over all calls of Read; 0 is 8 a
 	// core, at least 32: with a cold cache every one of them waits for the disk, and idle ones cost nothing.
 	Workers int

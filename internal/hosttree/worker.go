@@ -158,11 +158,7 @@ func (w *worker) look(sc *scan, p place, typ uint8) (*tree.Node, error) {
 	host := hostOf(&w.st)
 	switch host.Kind {
 	case tree.File:
-		blob, err := w.blob(sc, p)
-		if err != nil {
-			return nil, err
-		}
-		return tree.NewFile(p.name, sc.Attr(host), blob), nil
+		return tree.NewFile(p.name, sc.Attr(host), w.blob(p)), nil
 	case tree.Dir:
 		return nil, nil
 	case tree.Symlink:
@@ -198,4 +194,13 @@ func (w *worker) special(sc *scan, p place, host Host) (*tree.Node, error) {
 
 func refuseSpecial(k tree.Kind) error {
 	return fmt.Errorf("is a %v; only files, directories and symlinks are taken", k)
+}
+
+// blob is the content of the file that was just looked at. Files lie in slabs, since there are so many of them.
+func (w *worker) blob(p place) tree.Blob {
+	if len(w.slab) == cap(w.slab) {
+		w.slab = make([]file, 0, 128)
+	}
+	w.slab = append(w.slab, file{dir: p.dir, name: p.name, size: int64(w.st.Size)})
+	return &w.slab[len(w.slab)-1]
 }
