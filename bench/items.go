@@ -133,9 +133,10 @@ func (it item) write(path string, references []string) error {
 		}
 		dirs = append(dirs, dir)
 	}
+	word := func() string { return words[random.IntN(len(words))] }
 	var files []string
 	for i, c := range it.files {
-		file := filepath.Join(dirs[random.IntN(len(dirs))], fmt.Sprintf("%s-%d.%s", words[random.IntN(len(words))], i, words[random.IntN(len(words))]))
+		file := filepath.Join(dirs[random.IntN(len(dirs))], fmt.Sprintf("%s-%d.%s", word(), i, word()))
 		if err := writeNoise(file, c.seed, c.size); err != nil {
 			return err
 		}

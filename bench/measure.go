@@ -117,8 +117,8 @@ func syncFile(path string) error {
 	return f.Sync()
 }
 
-// discard empties what a run has left and moves it aside. To remove it would slow the next run down: ext4 hesitates to use inodes again that
-// were freed a moment ago. Files with further names are left as they are: those may lie in the workload.
+// discard empties what a run has left and moves it aside. To remove it would slow the next run down: ext4 hesitates to use inodes again
+// that were freed a moment ago. Files with further names are left as they are: those may lie in the workload.
 func discard(dir, to string) error {
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		switch {

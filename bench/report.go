@@ -33,7 +33,8 @@ func (t table) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "## %s\n\n%d items, %d files, %d symlinks, %d directories, about %d MB; medians of %d rounds in turn.\n\n",
 		t.title(), t.items, t.files+len(t.huge), t.links, t.dirs, t.aboutMB, t.rounds)
-	b.WriteString("| | s | least–most | and synced | CPU s | MB of memory | × imprint whole | × imprint plain |\n|---|---|---|---|---|---|---|---|\n")
+	b.WriteString("| | s | least–most | and synced | CPU s | MB of memory | × imprint whole | × imprint plain |\n")
+	b.WriteString("|---|---|---|---|---|---|---|---|\n")
 	for _, c := range t.field {
 		wall := t.each(c.name, func(r run) float64 { return r.wall })
 		fmt.Fprintf(&b, "| %s | %.2f | %.2f–%.2f | %.2f | %.2f | %.0f | %s | %s |\n", c.title,

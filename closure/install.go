@@ -16,9 +16,10 @@ type Target struct {
 	Items    []TargetItem // an item after all it refers to, as Compute orders them: the database keeps this order
 	Roots    []GCRoot
 	Profiles []Profile
-	Epoch    int64 // seconds since 1970: the time of all that is in no item, and, from 1 on, of registration
-	HardLink bool  // make equal files one, as the store's optimiser does
-	Workers  int   // files hashed side by side for HardLink
+	Epoch    int64  // seconds since 1970: the time of all that is in no item, and, from 1 on, of registration
+	HardLink bool   // make equal files one, as the store's optimiser does
+	Database []byte // what Database makes of Items and Epoch; nil lets Install make it
+	Workers  int    // files hashed side by side for HardLink
 }
 
 // A TargetItem is an item with its content, in canonical form.
@@ -34,9 +35,12 @@ func (t *Target) Install(ctx context.Context, b *tree.Builder) error {
 	if err := roots.addAll(t); err != nil {
 		return err
 	}
-	database, err := db.Write(databaseItems(t.Items), max(1, t.Epoch)) // 0 would be no time at all
-	if err != nil {
-		return err
+	if t.Database == nil {
+		database, err := Database(t.Items, t.Epoch)
+		if err != nil {
+			return err
+		}
+		t.Database = database
 	}
 	shared, err := t.share(ctx)
 	if err != nil {
@@ -44,11 +48,17 @@ func (t *Target) Install(ctx context.Context, b *tree.Builder) error {
 	}
 	i := installer{b: b, time: tree.Time{Sec: t.Epoch}}
 	i.store(t, shared)
-	i.state(t.Flavor, database)
+	i.state(t.Flavor, t.Database)
 	for _, at := range slices.Sorted(maps.Keys(roots)) {
 		i.symlink(at, roots[at])
 	}
 	return i.err
+}
+
+// Database is the content of the database that registers items, in their order, at a time in seconds since 1970. It needs no content of
+// an item, so that it can be made while those are listed.
+func Database(items []TargetItem, epoch int64) ([]byte, error) {
+	return db.Write(databaseItems(items), max(1, epoch)) // 0 would be no time at all
 }
 
 // share gives the directory of shared files, or nil if there is none.

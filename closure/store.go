@@ -47,10 +47,36 @@ func CanonicalAttr(kind tree.Kind, mode uint16) *tree.Attr {
 	return canonicalFile
 }
 
-// Canonical makes a new node of what a ReadFunc gave, with the attributes that a store item has, whatever the host's are. Hard links
-// are taken apart, since they are the host's too: which files an image links is decided from their content. Anything else than files,
-// directories and symlinks is an error with its path inside the item.
-func Canonical(name string, n *tree.Node) (*tree.Node, error) { return canonical(name, "", n.Inode()) }
+// Canonical gives what a ReadFunc gave with the attributes that a store item has, whatever the host's are: as a new node, unless it has
+// them all. Hard links are taken apart, since they are the host's too: which files an image links is decided from their content.
+// Anything else than files, directories and symlinks is an error with its path inside the item.
+func Canonical(name string, n *tree.Node) (*tree.Node, error) {
+	if isCanonical(n) {
+		n.Name = name
+		return n, nil
+	}
+	return canonical(name, "", n.Inode())
+}
+
+// isCanonical tells whether a node and all below it are as Canonical would make them.
+func isCanonical(n *tree.Node) bool {
+	switch n.Kind() {
+	case tree.File:
+		return n.Attr == canonicalFile || n.Attr == canonicalProgram
+	case tree.Symlink:
+		return n.Attr == canonicalSymlink
+	case tree.Dir:
+	default:
+		return false
+	}
+	kids := n.Children()
+	for i, c := range kids {
+		if i > 0 && kids[i-1].Name >= c.Name || !isCanonical(c) {
+			return false
+		}
+	}
+	return n.Attr == canonicalDir
+}
 
 func canonical(name, inside string, n *tree.Node) (*tree.Node, error) {
 	switch n.Kind() {

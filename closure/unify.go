@@ -3,11 +3,10 @@ package closure
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
 	"fmt"
-	"io"
 	"slices"
 
+	"imprint/closure/nar"
 	"imprint/internal/tree"
 )
 
@@ -19,9 +18,7 @@ import (
 // order of the tree is the inode, up to the 65,000 names it can have. The directories of n are changed.
 func Unify(ctx context.Context, n *tree.Node) error {
 	slots := slotsOf(n, nil)
-	slices.SortStableFunc(slots, func(a, b slot) int {
-		return cmp.Or(cmp.Compare(a.node().Size(), b.node().Size()), cmp.Compare(a.node().Attr.Mode, b.node().Attr.Mode))
-	})
+	slices.SortStableFunc(slots, func(a, b slot) int { return cmp.Or(cmp.Compare(a.size, b.size), cmp.Compare(a.mode, b.mode)) })
 	for len(slots) > 0 {
 		k := 1
 		for k < len(slots) && slots[k].like(slots[0]) {
@@ -39,23 +36,20 @@ func Unify(ctx context.Context, n *tree.Node) error {
 
 // A slot is the place of a file in its directory.
 type slot struct {
-	dir []*tree.Node
-	at  int
+	at   **tree.Node
+	size int64
+	mode uint16
 }
-
-func (s slot) node() *tree.Node { return s.dir[s.at] }
 
 // like tells whether two files may be equal, as far as can be told without reading them.
-func (s slot) like(o slot) bool {
-	return s.node().Size() == o.node().Size() && s.node().Attr.Mode == o.node().Attr.Mode
-}
+func (s slot) like(o slot) bool { return s.size == o.size && s.mode == o.mode }
 
 // slotsOf adds the places of all files below a directory.
 func slotsOf(dir *tree.Node, slots []slot) []slot {
 	for i, c := range dir.Children() {
 		switch c.Kind() {
 		case tree.File:
-			slots = append(slots, slot{dir.Children(), i})
+			slots = append(slots, slot{&dir.Children()[i], c.Size(), c.Attr.Mode})
 		case tree.Dir:
 			slots = slotsOf(c, slots)
 		}
@@ -65,38 +59,22 @@ func slotsOf(dir *tree.Node, slots []slot) []slot {
 
 // unify puts links in the place of all equal files but the first.
 func unify(ctx context.Context, slots []slot) error {
-	inodes := map[[sha256.Size]byte]*inode{}
+	inodes := map[nar.Digest]*inode{}
 	for _, s := range slots {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		n := s.node()
-		sum, err := contentSum(n.Blob())
+		n := *s.at
+		sum, _, err := nar.Hash(n)
 		if err != nil {
 			return fmt.Errorf("compare files: %w", err)
 		}
 		if first := inodes[sum]; first != nil && first.names < maxLinks {
 			first.names++
-			s.dir[s.at] = tree.NewLink(n.Name, first.node)
+			*s.at = tree.NewLink(n.Name, first.node)
 		} else {
 			inodes[sum] = &inode{n, 1}
 		}
 	}
 	return nil
-}
-
-// contentSum is the SHA-256 of a blob.
-func contentSum(b tree.Blob) (sum [sha256.Size]byte, err error) {
-	h := sha256.New()
-	if b.Size() > 0 {
-		r, err := b.Open()
-		if err != nil {
-			return sum, err
-		}
-		defer r.Close()
-		if _, err := io.Copy(h, io.NewSectionReader(r, 0, b.Size())); err != nil {
-			return sum, err
-		}
-	}
-	return [sha256.Size]byte(h.Sum(nil)), nil
 }

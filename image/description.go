@@ -62,6 +62,7 @@ type PartitionDescription struct {
 	Name       string            `toml:"name"`
 	Type       string            `toml:"type"`
 	Filesystem string            `toml:"filesystem"`
+	Features   []string          `toml:"features"`
 	Engine     string            `toml:"engine"`
 	Size       Size              `toml:"size"`
 	MinSize    Size              `toml:"min-size"`

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 
@@ -93,7 +94,7 @@ func (f *filler) store(ctx context.Context) error {
 		f.r.problem(f.p.Key, "something else than the closures puts files into "+f.r.flavor.StoreDir, "a closure brings all that belongs there")
 		return nil
 	}
-	t := closure.Target{Flavor: f.r.flavor, Epoch: f.r.plan.Epoch, HardLink: f.r.d.Store.HardLink}
+	t := closure.Target{Flavor: f.r.flavor, Epoch: f.r.plan.Epoch, HardLink: f.r.d.Store.HardLink, Database: f.r.store, Workers: 2 * runtime.GOMAXPROCS(0)}
 	f.p.Items = f.r.itemsOf(f.d.Closures)
 	for _, item := range f.p.Items {
 		t.Items = append(t.Items, closure.TargetItem{Info: item.Info, Node: item.Node})

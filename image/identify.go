@@ -35,7 +35,7 @@ func (r *resolver) identify(context.Context) error {
 			PartUUID: given(d.PartUUID, seed.UUID(name+"/partuuid")),
 			Align:    d.Align.Bytes, Offset: d.Offset.Bytes, FreeShare: d.Free.Percent,
 			Spec: partition.Spec{
-				Name: d.Name, Filesystem: d.Filesystem, Engine: d.Engine, Label: d.Label,
+				Name: d.Name, Filesystem: d.Filesystem, Engine: d.Engine, Features: d.Features, Label: d.Label,
 				UUID: given(d.UUID, seed.UUID(name+"/uuid")), Serial: serial(d.UUID, seed.Uint32(name+"/serial")),
 				HashSeed: seed.UUID(name + "/hash-seed"), Epoch: p.Epoch, SectorSize: p.SectorSize,
 				Size: d.Size.Bytes, MinSize: d.MinSize.Bytes, Free: d.Free.Bytes,

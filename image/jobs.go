@@ -1,29 +1,16 @@
 package image
 
 import (
-	"cmp"
 	"context"
 	"crypto/sha256"
-	"errors"
 	"fmt"
-	"hash"
 	"io"
-	"iter"
-	"slices"
 
-	"imprint/closure"
-	"imprint/closure/nar"
 	"imprint/internal/extent"
 	"imprint/internal/stream"
 	"imprint/internal/tree"
 	"imprint/partition"
 )
-
-// ErrMismatch is matched by errors about contents that are not what their hash promises.
-var ErrMismatch = errors.New("contents are not what was promised")
-
-// batch is how much work small things are put together to, so that a job is worth its overhead.
-const batch = 8 << 20
 
 // planner makes the jobs that carry a layout out.
 type planner struct {
@@ -145,11 +132,11 @@ func (p *planner) metadata(r *Region, block int64) {
 	p.fill(list, r.Offset, block)
 }
 
-// fill makes jobs that write generated extents, of about a batch each.
+// fill makes jobs that write generated extents, several together.
 func (p *planner) fill(list extent.List, offset, block int64) {
 	for len(list) > 0 {
 		n, size := 0, int64(0)
-		for n < len(list) && (n == 0 || size+list[n].Len <= batch) {
+		for n < len(list) && (n == 0 || size+list[n].Len <= leastBatch) {
 			size += list[n].Len
 			n++
 		}
@@ -218,197 +205,3 @@ func (p *planner) host(r *Region, m partition.HostMade) {
 		return p.disk.Digest.Made(r.Offset, r.Size, p.disk.File)
 	})
 }
-
-// items makes jobs for the store items of a region, small ones several together.
-func (p *planner) items(t target) {
-	var group []*Item
-	cost := int64(0)
-	flush := func() {
-		items := group
-		if len(items) > 0 {
-			p.add(cost, func(ctx context.Context, w *stream.Worker) error { return p.copyItems(ctx, w, t, items) })
-		}
-		group, cost = nil, 0
-	}
-	for _, item := range t.inOrder() {
-		c := p.announce(t, item.Node)
-		if cost > 0 && cost+c > batch {
-			flush()
-		}
-		group, cost = append(group, item), cost+c
-	}
-	flush()
-}
-
-// inOrder gives the items in the order of the tree, which is that of the disk.
-func (t target) inOrder() []*Item {
-	return slices.SortedFunc(slices.Values(t.region.Partition.Items), func(a, b *Item) int { return cmp.Compare(a.Node.ID(), b.Node.ID()) })
-}
-
-// announce counts what will be written of a node and all below it, and gives the cost.
-func (p *planner) announce(t target, n *tree.Node) (cost int64) {
-	if n.Kind() == tree.File {
-		p.scratch = t.places(p.scratch[:0], n)
-		p.expect(p.scratch)
-		if b := n.Blob(); p.carrier[b] == nil && p.further[b] != nil {
-			p.carrier[b] = n
-			p.expect(p.further[b])
-		}
-		return n.Size() + stream.FileCost
-	}
-	for _, c := range n.Children() {
-		cost += p.announce(t, c)
-	}
-	return cost
-}
-
-// places adds where a file lies in the disk.
-func (t target) places(list []stream.Place, n *tree.Node) []stream.Place {
-	if t.placer == nil {
-		return list
-	}
-	return at(t.region, t.placer.Place(list, n))
-}
-
-// files makes jobs for what the region holds besides store items, several files together.
-func (p *planner) files(t target) {
-	var group []*tree.Node
-	cost := int64(0)
-	flush := func() {
-		if nodes := group; len(nodes) > 0 {
-			p.add(cost, func(ctx context.Context, w *stream.Worker) error { return p.copyFiles(ctx, w, t, nodes) })
-		}
-		group, cost = nil, 0
-	}
-	for n := range t.region.besides() {
-		group, cost = append(group, n), cost+p.announce(t, n)
-		if cost > batch {
-			flush()
-		}
-	}
-	flush()
-}
-
-// besides yields the files of a region that are in no store item.
-func (r *Region) besides() iter.Seq[*tree.Node] {
-	items := make(map[*tree.Node]bool, len(r.Partition.Items))
-	for _, item := range r.Partition.Items {
-		items[item.Node] = true
-	}
-	return func(yield func(*tree.Node) bool) {
-		var walk func(n *tree.Node) bool
-		walk = func(n *tree.Node) bool {
-			if items[n] {
-				return true
-			}
-			if n.Kind() == tree.File && !yield(n) {
-				return false
-			}
-			for _, c := range n.Children() {
-				if !walk(c) {
-					return false
-				}
-			}
-			return true
-		}
-		walk(r.Partition.Spec.Tree.Root())
-	}
-}
-
-func (p *planner) copyFiles(ctx context.Context, w *stream.Worker, t target, nodes []*tree.Node) error {
-	c := copier{p: p, w: w, t: t}
-	for _, n := range nodes {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		if err := p.pinned(n.Blob(), func(h io.Writer) error { return c.file(n, h) }); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (p *planner) copyItems(ctx context.Context, w *stream.Worker, t target, items []*Item) error {
-	c := copier{p: p, w: w, t: t, narHash: sha256.New()}
-	for _, item := range items {
-		if err := c.item(ctx, item); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// copier moves the items of one job.
-type copier struct {
-	p       *planner
-	w       *stream.Worker
-	t       target
-	narHash hash.Hash
-	places  []stream.Place
-}
-
-// item moves one item, and compares its NAR hash with the one that it was registered with.
-func (c *copier) item(ctx context.Context, item *Item) error {
-	if !c.p.verify {
-		return c.each(ctx, item.Node)
-	}
-	c.narHash.Reset()
-	err := nar.Write(c.narHash, item.Node, func(h io.Writer, n *tree.Node) error {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		return c.file(n, h)
-	})
-	if err != nil {
-		return fmt.Errorf("%v: %w", item.Info.Path, err)
-	}
-	if got := nar.Digest(c.narHash.Sum(nil)); got != item.Info.NARHash {
-		return &HashMismatch{Path: item.Info.Path, Registered: item.Info.NARHash, Found: got}
-	}
-	return nil
-}
-
-// each moves the files of an item when nothing is hashed.
-func (c *copier) each(ctx context.Context, n *tree.Node) error {
-	if n.Kind() == tree.File {
-		return c.file(n, nil)
-	}
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	for _, k := range n.Children() {
-		if err := c.each(ctx, k); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// file moves one file. A further name of a file is only hashed: its content is written once.
-func (c *copier) file(n *tree.Node, h io.Writer) error {
-	b := n.Inode().Blob()
-	if n.Kind() == tree.Link {
-		return c.w.Copy(b, nil, nil, 1, h)
-	}
-	var more []stream.Place
-	if c.p.carrier[b] == n {
-		more = c.p.further[b]
-	}
-	c.places = c.t.places(c.places[:0], n)
-	return c.w.Copy(b, c.places, more, c.t.block, h)
-}
-
-// A HashMismatch is an item whose content has another NAR hash than its registration.
-type HashMismatch struct {
-	Path              closure.Path
-	Registered, Found nar.Digest
-}
-
-// Error implements error.
-func (m *HashMismatch) Error() string {
-	return fmt.Sprintf("%v has changed: its NAR hash is sha256:%s, but it is registered with sha256:%s",
-		m.Path, nar.EncodeBase32(m.Found[:]), nar.EncodeBase32(m.Registered[:]))
-}
-
-// Unwrap makes it match ErrMismatch.
-func (m *HashMismatch) Unwrap() error { return ErrMismatch }

@@ -119,6 +119,9 @@ var language = map[string]keyword{
 		words: []string{engineNative, engineMke2fs},
 		later: []string{"mtools"},
 	},
+	"partition.features": {
+		doc: "Features of ext4 as after mke2fs -O, for boot loaders that do not know all of them: [\"^metadata_csum\", \"^64bit\"].",
+	},
 	"partition.size":     {doc: "Size of the partition; \"auto\" is what its content needs, and what it is when left out."},
 	"partition.min-size": {doc: "Least size of a partition whose size is \"auto\"."},
 	"partition.free": {

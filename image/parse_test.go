@@ -115,8 +115,9 @@ func TestParseFillsEveryKey(t *testing.T) {
 				Align: Size{Bytes: 4096, Set: true}, Flags: []Flag{{0}, {63}, {48}},
 			},
 			{
-				Name: "root", Type: "root", Filesystem: "ext4", Engine: "mke2fs", Size: Size{Auto: true, Set: true},
-				MinSize: Size{Bytes: 1 << 30, Set: true}, Free: Free{Percent: 20, Set: true}, Closures: []string{"system", "extra"},
+				Name: "root", Type: "root", Filesystem: "ext4", Engine: "native", Size: Size{Auto: true, Set: true},
+				Features: []string{"^metadata_csum", "^64bit"},
+				MinSize:  Size{Bytes: 1 << 30, Set: true}, Free: Free{Percent: 20, Set: true}, Closures: []string{"system", "extra"},
 				Dir:  []DirDescription{{Path: "/tmp", Mode: Mode{0o1777, true}, UID: 1, GID: 2}},
 				File: []FileDescription{{Path: "/etc/hostname", Text: &hostname, Mode: Mode{0o600, true}, UID: 3, GID: 4}, {Path: "/a", Source: "a"}},
 				Link: []LinkDescription{{Path: "/run/booted", Target: "${closure.system}", UID: 5, GID: 6}},

@@ -55,6 +55,7 @@ type resolver struct {
 
 	flavor  closure.Flavor
 	items   map[closure.Path]*Item
+	store   []byte                    // the database that registers all of them
 	roots   map[string][]closure.Path // by closure name
 	hosts   map[string]*hostInput     // by key: the host files and trees that the description names
 	entries []bootEntry
@@ -115,10 +116,18 @@ func (r *resolver) readClosures(ctx context.Context) (diag.List, error) {
 	return nil, r.list(ctx, all)
 }
 
-// list reads the tree of every item.
+// list reads the tree of every item, and makes the database meanwhile.
 func (r *resolver) list(ctx context.Context, all *closure.Closure) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(8 * runtime.GOMAXPROCS(0))
+	group.Go(func() (err error) {
+		rows := make([]closure.TargetItem, len(all.Items))
+		for i, found := range all.Items {
+			rows[i].Info = found.Info
+		}
+		r.store, err = closure.Database(rows, r.plan.Epoch)
+		return err
+	})
 	for _, found := range all.Items {
 		item := &Item{Info: found.Info}
 		r.items[found.Info.Path] = item

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"path"
 	"strings"
+
+	"imprint/partition"
 )
 
 // Bounds of Linux (limits.h).
@@ -16,13 +18,13 @@ const (
 func (c *checker) filesystem(key string, p PartitionDescription) {
 	switch p.Filesystem {
 	case filesystemNone:
-		if p.Content == "" {
-			c.report(key+".content", `is required with filesystem = "none"`, "name the file whose bytes the partition holds")
+		if p.Content == "" && p.Size.Bytes == 0 {
+			c.report(key+".content", `is required with filesystem = "none"`, "name the file whose bytes the partition holds, or give a size")
 		}
-		c.without(key, filesystemNone, "free", "label", "uuid", "engine", "closures", "dir", "file", "link", "tree")
+		c.without(key, filesystemNone, "free", "label", "uuid", "engine", "features", "closures", "dir", "file", "link", "tree")
 		return
 	case filesystemFAT:
-		c.without(key, filesystemFAT, "content", "engine", "closures", "link")
+		c.without(key, filesystemFAT, "content", "engine", "features", "closures", "link")
 		c.withoutOwners(key, p)
 		if p.UUID != "" && (!fatSerial.MatchString(p.UUID) || p.UUID == "0000-0000") {
 			c.report(key+".uuid", fmt.Sprintf("%q is not the ID of a FAT volume", p.UUID), `eight hexadecimal digits, as in "1234-ABCD"`)
@@ -30,9 +32,21 @@ func (c *checker) filesystem(key string, p PartitionDescription) {
 	case filesystemExt4:
 		c.without(key, filesystemExt4, "content")
 		c.uuid(key+".uuid", p.UUID)
+		c.features(key+".features", p)
 	}
 	c.label(key+".label", p)
 	c.content(key, p)
+}
+
+// features refuses those that the engine does not have.
+func (c *checker) features(key string, p PartitionDescription) {
+	if p.Engine == engineMke2fs && len(p.Features) > 0 {
+		c.report(key, `does not go with engine = "mke2fs"`, "leave out engine: the native one can")
+		return
+	}
+	if err := partition.CheckFeatures(p.Features); err != nil {
+		c.report(key, err.Error(), "")
+	}
 }
 
 // reasons are hints on why a file system excludes a key.

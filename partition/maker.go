@@ -102,17 +102,21 @@ func (hostExt4) Extents(int64) iter.Seq[extent.Extent] { return extent.List(nil)
 // Stats implements Describer.
 func (m hostExt4) Stats() Stats { return Stats{BlockSize: 4096, Inodes: m.Inodes()} }
 
+// leastInodeRatio is a floor for the inodes of a file system of few large files: one for so many bytes. It costs 0.4 % of the size at
+// most, and without it a system that grows to many times its size at first boot would have room for bytes but not for files.
+const leastInodeRatio = 64 * units.KiB
+
 // ext4Maker is an ext4 file system of our own making, in our terms.
 type ext4Maker struct{ *ext4.Plan }
 
 func newExt4(s Spec) (Maker, error) {
 	p, err := ext4.New(s.Tree, ext4.Options{
-		Size: s.Size, MinSize: s.MinSize, Free: s.Free, FreeInodes: s.Free / InodeRatio,
-		Label: s.Label, UUID: s.UUID, HashSeed: s.HashSeed, Epoch: s.Epoch,
+		Size: s.Size, MinSize: s.MinSize, Free: s.Free, FreeInodes: s.Free / InodeRatio, BytesPerInode: leastInodeRatio,
+		Label: s.Label, UUID: s.UUID, HashSeed: s.HashSeed, Epoch: s.Epoch, Features: s.Features,
 	})
 	var small *ext4.TooSmallError
 	if errors.As(err, &small) {
-		return nil, &DoesNotFit{Needed: small.Needed, Given: small.Given}
+		return nil, &DoesNotFit{Needed: small.Needed, Given: small.Given, Inodes: small.Inodes}
 	}
 	if err != nil {
 		return nil, err
@@ -131,3 +135,6 @@ func (m ext4Maker) Stats() Stats {
 		Journal: s.JournalBlocks * s.BlockSize,
 	}
 }
+
+// CheckFeatures refuses features that the native ext4 engine cannot turn on or off.
+func CheckFeatures(words []string) error { return ext4.CheckFeatures(words) }

@@ -17,8 +17,9 @@ import (
 // A Spec is a partition to be made, with nothing left open but the size.
 type Spec struct {
 	Name       string
-	Filesystem string // "ext4", "fat" or "none"
-	Engine     string // "native" or "mke2fs"
+	Filesystem string   // "ext4", "fat" or "none"
+	Engine     string   // "native" or "mke2fs"
+	Features   []string // of ext4, as after mke2fs -O
 	Label      string
 	UUID       repro.UUID // of the file system
 	Serial     uint32     // of a FAT volume, in place of a UUID
@@ -72,17 +73,18 @@ const InodeRatio = 16 * units.KiB
 
 // DoesNotFit is the error for a fixed size below what the content needs.
 type DoesNotFit struct {
-	Needed, Given int64  // bytes
-	Detail        string // what is short, when it is not bytes
+	Needed, Given int64 // bytes
+	Inodes        int64 // that are needed, where the file system has a number of them
 }
 
 // Error implements error.
 func (d *DoesNotFit) Error() string {
-	if d.Detail != "" {
-		return d.Detail
-	}
-	return fmt.Sprintf("%s (%d bytes) is smaller than its content, which needs %s (%d bytes)",
+	text := fmt.Sprintf("%s (%d bytes) is smaller than its content, which needs %s (%d bytes)",
 		units.FormatBytes(d.Given), d.Given, units.FormatBytes(d.Needed), d.Needed)
+	if d.Inodes > 0 {
+		text += fmt.Sprintf(" and %d inodes", d.Inodes)
+	}
+	return text
 }
 
 // A Large is a path with the bytes it holds.

@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"sync"
 
 	"imprint/internal/tree"
 )
@@ -53,13 +54,18 @@ func framedLen(n int64) int64 { return 8 + (n+7)&^7 }
 //
 // Small writes are gathered: what w sees are pieces of 32 KiB and more, the last one apart.
 func Write(w io.Writer, n *tree.Node, content func(w io.Writer, file *tree.Node) error) error {
-	a := &archive{w: bufio.NewWriterSize(w, 32<<10), content: content}
+	gather := gatherers.Get().(*bufio.Writer)
+	defer gatherers.Put(gather)
+	gather.Reset(w)
+	a := &archive{w: gather, content: content}
 	a.w.WriteString(magic)
 	if err := a.node("", n); err != nil {
 		return err
 	}
 	return a.w.Flush()
 }
+
+var gatherers = sync.Pool{New: func() any { return bufio.NewWriterSize(nil, 32<<10) }}
 
 // An archive is one being written. An error of its writer stays there until the next content or the end.
 type archive struct {

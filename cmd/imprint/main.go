@@ -5,7 +5,9 @@ import (
 	"context"
 	"os"
 	"os/signal"
+	"runtime"
 	"runtime/debug"
+	"runtime/metrics"
 	"syscall"
 )
 
@@ -24,9 +26,26 @@ func Main(ctx context.Context, w world) int {
 	return root.report(ctx, root.cmd.ExecuteContext(ctx))
 }
 
-// tuneMemory lets the heap grow to a size where collecting pays before the first collection: a build's live data is small, and most
-// of what it allocates is gone when it ends.
+// Memory that a build may take before garbage is collected, in bytes; beyond it, garbage may be half of what lives.
+const (
+	roomy = 80 << 20
+	slack = 32 << 20
+)
+
+// tuneMemory leaves garbage alone while the heap is small: most builds never need a collection. The limit follows what lives, so
+// that a large one is not collected all the time.
 func tuneMemory() {
-	debug.SetGCPercent(400)
-	debug.SetMemoryLimit(160 << 20)
+	debug.SetGCPercent(-1)
+	debug.SetMemoryLimit(roomy)
+	followHeap()
+}
+
+// followHeap sets the limit anew after every collection.
+func followHeap() {
+	runtime.AddCleanup(new([64]byte), func(struct{}) {
+		live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+		metrics.Read(live)
+		debug.SetMemoryLimit(max(roomy, int64(live[0].Value.Uint64())*3/2+slack))
+		followHeap()
+	}, struct{}{})
 }

@@ -14,8 +14,8 @@ import (
 	"imprint/internal/qemutest"
 )
 
-// nixDescription is a description of a disk with two closures of a source; the first of its arguments stands for the tables [[source]]
-// and [store].
+// nixDescription is a description of a disk with two closures. Its arguments are the tables [[source]] and [store], the root of the first
+// closure, and the two of the second.
 const nixDescription = `
 name = "nix"
 arch = "x86_64"
@@ -123,7 +123,8 @@ func checkDisk(t *testing.T, image string) {
 	}
 	esp := filepath.Join(t.TempDir(), "esp")
 	r := nixtest.Partition(t, image, "esp")
-	hosttest.Run(t, "dd", "if="+image, "of="+esp, "bs=1M", "iflag=skip_bytes,count_bytes", "status=none", fmt.Sprint("skip=", r.Offset), fmt.Sprint("count=", r.Length))
+	hosttest.Run(t, "dd", "if="+image, "of="+esp, "bs=1M", "iflag=skip_bytes,count_bytes", "status=none",
+		fmt.Sprint("skip=", r.Offset), fmt.Sprint("count=", r.Length))
 	hosttest.Run(t, "fsck.fat", "-n", esp)
 }
 

@@ -11,6 +11,7 @@ import (
 )
 
 func (r *root) plan() *cobra.Command {
+	var asJSON bool
 	c := &cobra.Command{
 		Use:   "plan FILE",
 		Short: "Show what an image will hold and where, and write nothing",
@@ -21,21 +22,20 @@ makes the partition, is called a bound.`,
 		Args:    exactly(1, "one description FILE"),
 		RunE: func(c *cobra.Command, args []string) error {
 			defer r.ui.clear()
-			r.ui.live = r.ui.live && !r.json
 			p, err := r.resolve(c.Context(), args[0], "")
 			if err != nil {
 				return err
 			}
 			r.ui.clear()
 			m := p.plan.Manifest(p.layout, 5)
-			if r.json {
+			if asJSON {
 				_, err = r.stdout.Write(m.JSON())
 				return err
 			}
 			return r.show(m)
 		},
 	}
-	c.Flags().BoolVar(&r.json, "json", false, "write the plan as JSON")
+	c.Flags().BoolVar(&asJSON, "json", false, "write the plan as one JSON document to standard output")
 	return c
 }
 

@@ -72,7 +72,8 @@ func TestReproducible(t *testing.T) {
 	for _, s := range []surrounding{
 		{name: "root", umask: "022", env: []string{"TZ=UTC", "LC_ALL=C", "GOMAXPROCS=1"}, inside: true},
 		{name: "nobody", umask: "077", nobody: true, env: []string{
-			"TZ=Pacific/Kiritimati", "LC_ALL=tr_TR.UTF-8", "LANG=ja_JP", "GOMAXPROCS=7", "MKE2FS_CONFIG=/dev/null", "MTOOLSRC=/dev/null", "USER=nobody",
+			"TZ=Pacific/Kiritimati", "LC_ALL=tr_TR.UTF-8", "LANG=ja_JP", "USER=nobody", "GOMAXPROCS=7",
+			"MKE2FS_CONFIG=/dev/null", "MTOOLSRC=/dev/null",
 		}},
 	} {
 		start := time.Now()

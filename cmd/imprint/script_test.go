@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -130,5 +131,67 @@ func TestMainInProcess(t *testing.T) {
 	code = Main(context.Background(), world{&out, &err, []string{"plan", file}, func(string) string { return "soon" }})
 	if code == exitDone {
 		t.Error("a SOURCE_DATE_EPOCH that is no number was taken")
+	}
+}
+
+// canceller ends the context as soon as a word is written.
+type canceller struct {
+	word   string
+	cancel context.CancelFunc
+}
+
+func (c canceller) Write(p []byte) (int, error) {
+	if strings.Contains(string(p), c.word) {
+		c.cancel()
+	}
+	return len(p), nil
+}
+
+// A build that is interrupted, whatever it is doing, leaves nothing behind, and an older image as it was.
+func TestInterrupted(t *testing.T) {
+	dir := t.TempDir()
+	file, out := filepath.Join(dir, "image.toml"), filepath.Join(dir, "out")
+	description := `
+name = "big"
+[[partition]]
+name = "data"
+type = "linux-generic"
+filesystem = "%s"
+%s
+`
+	if err := os.Mkdir(out, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	content := strings.Repeat("content\n", 4<<20)
+	if err := os.WriteFile(filepath.Join(dir, "content"), []byte(content), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	old := filepath.Join(out, "old.raw")
+	if err := os.WriteFile(old, []byte("old"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{
+		"none":   fmt.Sprintf(description, "none", `content = "content"`),
+		"ext4":   fmt.Sprintf(description, "ext4", "[[partition.file]]\npath = \"/x\"\nsource = \"content\""),
+		"mke2fs": fmt.Sprintf(description, "ext4", "engine = \"mke2fs\"\n[[partition.file]]\npath = \"/x\"\nsource = \"content\""),
+	} {
+		for _, stage := range []string{"resolve", "layout", "write"} {
+			if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithCancel(context.Background())
+			code := Main(ctx, world{canceller{`"stage":"` + stage + `"`, cancel}, io.Discard, []string{"build", file, "-o", old, "--json"}, os.Getenv})
+			cancel()
+			entries, err := os.ReadDir(out)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if code != exitInterrupted || len(entries) != 1 {
+				t.Errorf("%s, interrupted in %s: exit code %d, left are %v", name, stage, code, entries)
+			}
+			if got, _ := os.ReadFile(old); string(got) != "old" {
+				t.Errorf("%s, interrupted in %s: the older image is not what it was", name, stage)
+			}
+		}
 	}
 }

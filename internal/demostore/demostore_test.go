@@ -101,7 +101,9 @@ func TestNixAgrees(t *testing.T) {
 		t.Helper()
 		cmd := exec.Command("nix-store", args...)
 		cmd.Stdin = strings.NewReader(input)
-		cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "NIX_CONF_DIR=" + dir, "NIX_REMOTE=local?root=" + dir, "NIX_CONFIG=build-users-group ="}
+		cmd.Env = []string{
+			"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "NIX_CONF_DIR=" + dir, "NIX_REMOTE=local?root=" + dir, "NIX_CONFIG=build-users-group =",
+		}
 		out, err := cmd.CombinedOutput()
 		if err != nil {
 			t.Fatalf("nix-store %v: %v\n%s", args, err, out)
@@ -141,11 +143,13 @@ func TestSystemBoots(t *testing.T) {
 	const partition, filesystem = "0c4d1c8b-9e0a-4f2b-8d3c-5a6b7c8d9e0f", "5b1f4e6a-2c3d-4e5f-8a9b-0c1d2e3f4a5b"
 	image := rootDisk(t, dir, partition, filesystem)
 	boot := func(root string) (qemutest.Result, error) {
-		return qemutest.Run(t.Context(), qemutest.Options{Image: image, Mode: "bios", Marker: "^imprint: ready$", Bad: "imprint: FAIL", Args: []string{
+		o := qemutest.Options{Image: image, Mode: "bios", Marker: "^imprint: ready$", Bad: "imprint: FAIL"}
+		o.Args = []string{
 			"-kernel", s.Host(readlink(t, s.Host(system.Path+"/kernel"))),
 			"-initrd", s.Host(readlink(t, s.Host(system.Path+"/initrd"))),
 			"-append", "console=ttyS0 panic=-1 quiet init=" + system.Path + "/init root=" + root,
-		}})
+		}
+		return qemutest.Run(t.Context(), o)
 	}
 	hosttest.Need(t, "qemu-system-x86_64")
 	for _, root := range []string{"UUID=" + filesystem, "PARTLABEL=root"} {

@@ -54,3 +54,15 @@ func Run(t testing.TB, tool string, args ...string) string {
 	}
 	return string(out)
 }
+
+// Find is the path of a host tool, also of one in the directories for administrators that a user's PATH may lack.
+func Find(t testing.TB, tool string) string {
+	t.Helper()
+	for _, dir := range []string{"", "/usr/sbin/", "/sbin/"} {
+		if path, err := exec.LookPath(dir + tool); err == nil {
+			return path
+		}
+	}
+	missing(t, "needs the host tool "+tool)
+	return ""
+}

@@ -157,7 +157,7 @@ func TestMissing(t *testing.T) {
 			t.Errorf("%s: %v", tool, err)
 		}
 	}
-	if _, err := Version(t.Context(), "mcopy"); !errors.Is(err, ErrMissing) {
+	if _, err := Version(t.Context(), "debugfs"); !errors.Is(err, ErrMissing) {
 		t.Errorf("got %v", err)
 	}
 }

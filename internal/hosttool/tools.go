@@ -20,10 +20,6 @@ var tools = []Tool{
 	{"mke2fs", "e2fsprogs", "ext4 by the host's tools (engine mke2fs)", []string{"-V"}},
 	{"debugfs", "e2fsprogs", "ext4 by the host's tools (engine mke2fs)", []string{"-V"}},
 	{"e2fsck", "e2fsprogs", "ext4 by the host's tools (engine mke2fs)", []string{"-V"}},
-	{"mkfs.fat", "dosfstools", "FAT by the host's tools (engine mtools)", []string{"--help"}},
-	{"mmd", "mtools", "FAT by the host's tools (engine mtools)", []string{"--version"}},
-	{"mcopy", "mtools", "FAT by the host's tools (engine mtools)", []string{"--version"}},
-	{"xorriso", "xorriso", "ISO 9660 images", []string{"-version"}},
 }
 
 // Tools lists the programs that imprint can make use of. None is needed for a GPT disk of the native engines.

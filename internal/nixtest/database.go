@@ -1,10 +1,10 @@
 package nixtest
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
-	"strconv"
 	"strings"
 
 	"imprint/internal/hosttest"
@@ -39,7 +39,8 @@ func (j judge) database() {
 	j.equal("in the store", j.stored(), j.closure)
 	j.schema(db)
 	j.sameRows(db)
-	if odd := j.sqlite(db, "select * from ValidPaths where ultimate is not null or registrationTime <> "+strconv.FormatInt(j.Epoch, 10)+" limit 3"); odd != "" {
+	odd := fmt.Sprintf("select * from ValidPaths where ultimate is not null or registrationTime <> %d limit 3", j.Epoch)
+	if odd := j.sqlite(db, odd); odd != "" {
 		j.Errorf("ultimate, or registered at another time than %d: %s", j.Epoch, odd)
 	}
 }

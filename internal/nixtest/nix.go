@@ -32,11 +32,21 @@ type nix struct {
 func newNix(t testing.TB, root string) nix {
 	t.Helper()
 	hosttest.Need(t, "nix", "nix-build", "nix-store", "unshare")
+	needNamespaces(t)
 	conf := t.TempDir()
 	if err := os.WriteFile(filepath.Join(conf, "nix.conf"), []byte(configuration), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return nix{root: root, conf: conf}
+}
+
+// needNamespaces skips the test where the kernel refuses what Nix's sandbox stands on, as it does in most containers.
+func needNamespaces(t testing.TB) {
+	t.Helper()
+	args := []string{"--user", "--map-root-user", "--fork", "--pid", "--mount-proc", "true"}
+	if out, err := exec.Command("unshare", args...).CombinedOutput(); err != nil {
+		t.Skipf("needs user, PID and mount namespaces: %s", out)
+	}
 }
 
 // alone is a nix that sees no other process: store paths in the environment or among the open files of any process that Nix finds in

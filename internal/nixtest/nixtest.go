@@ -48,13 +48,16 @@ func Make(t testing.TB, o Options) *Source {
 	}
 	root := filepath.Join(dir, "source")
 	s := &Source{Root: root, nix: newNix(t, root)}
-	args := []string{file, "--arg", "parts", parts, "--arg", "large", strconv.FormatBool(o.Large), "--arg", "newline", strconv.FormatBool(o.Newline)}
+	args := []string{
+		file, "--quiet", "--arg", "parts", parts,
+		"--arg", "large", strconv.FormatBool(o.Large), "--arg", "newline", strconv.FormatBool(o.Newline),
+	}
 	build := func(attribute string) string {
 		t.Helper()
-		return strings.TrimSpace(s.nix.must(t, "nix-build", append(args, "--no-out-link", "--quiet", "-A", attribute)...))
+		return strings.TrimSpace(s.nix.must(t, "nix-build", append(args, "--no-out-link", "-A", attribute)...))
 	}
 	s.System, s.Extra = build("system"), build("extra")
-	s.Derivation = strings.TrimSpace(s.nix.must(t, "nix-instantiate", append(args, "--quiet", "-A", "outputs")...))
+	s.Derivation = strings.TrimSpace(s.nix.must(t, "nix-instantiate", append(args, "-A", "outputs")...))
 	s.Derivation, _, _ = strings.Cut(s.Derivation, "!")
 	s.sign(t, filepath.Join(dir, "key"))
 	return s

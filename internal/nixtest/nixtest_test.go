@@ -3,7 +3,6 @@ package nixtest
 import (
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -82,7 +81,8 @@ func TestJudge(t *testing.T) {
 		{"outputs", sql("delete from DerivationOutputs where id = 'doc'"), "outputs: "},
 		{"schema", sql("drop index IndexReference"), "schema:"},
 		{"link", func(t *testing.T, g Target) { check(t, os.Symlink("/tmp/x", g.Root+"/nix/var/nix/gcroots/x")) }, "gcroots/x leads to /tmp/x"},
-		{"no root", func(t *testing.T, g Target) { check(t, os.Remove(g.Root+"/nix/var/nix/gcroots/root-0")) }, "does not find the root " + s.System},
+		{"no root", func(t *testing.T, g Target) { check(t, os.Remove(g.Root+"/nix/var/nix/gcroots/root-0")) },
+			"does not find the root " + s.System},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -127,10 +127,8 @@ func TestExtract(t *testing.T) {
 	const offset, length = 1 << 20, 160 << 20
 	check(t, os.WriteFile(image, nil, 0o600))
 	check(t, os.Truncate(image, offset+length))
-	out, err := exec.Command("mke2fs", "-q", "-F", "-t", "ext4", "-b", "4096", "-d", g.Root, "-E", fmt.Sprint("root_owner=0:0,offset=", offset), image, fmt.Sprint(length>>12)).CombinedOutput()
-	if err != nil {
-		t.Fatalf("mke2fs: %v\n%s", err, out)
-	}
+	hosttest.Run(t, "mke2fs", "-q", "-F", "-t", "ext4", "-b", "4096", "-d", g.Root, "-E", fmt.Sprint("root_owner=0:0,offset=", offset),
+		image, fmt.Sprint(length>>12))
 	g.Tree = Extract(t, image, Region{offset, length})
 	s.Judge(t, g)
 }

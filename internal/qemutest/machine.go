@@ -53,7 +53,8 @@ func (o Options) args(dir string) ([]string, error) {
 	if memory == 0 {
 		memory = 1024
 	}
-	args := strings.Fields("-accel tcg,thread=multi -smp 1 -display none -vga std -serial stdio -monitor none -parallel none -net none -no-reboot")
+	args := strings.Fields(`-accel tcg,thread=multi -smp 1 -no-reboot -display none -vga std
+		-serial stdio -monitor none -parallel none -net none`)
 	args = append(args, "-m", strconv.Itoa(memory), "-drive", o.drive(m))
 	for _, d := range m.device {
 		args = append(args, "-device", d)

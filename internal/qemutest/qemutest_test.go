@@ -59,20 +59,22 @@ func TestRunEndsInTime(t *testing.T) {
 	if err := os.WriteFile(image, make([]byte, 1<<20), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	start := time.Now()
-	_, err := Run(t.Context(), Options{Image: image, Mode: "bios", Marker: "never", Timeout: time.Second})
-	if err == nil || !strings.Contains(err.Error(), "no end within 1s") || time.Since(start) > 20*time.Second {
-		t.Errorf("error %v after %v", err, time.Since(start))
-	}
 	stopped, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := Run(stopped, Options{Image: image, Mode: "bios", Marker: "never"}); err == nil || !strings.Contains(err.Error(), "context canceled") {
-		t.Errorf("error %v", err)
-	}
-	if _, err := Run(t.Context(), Options{Image: image, Mode: "floppy", Marker: "never"}); err == nil || !strings.Contains(err.Error(), "bios-cd") {
-		t.Errorf("error %v", err)
-	}
-	if _, err := Run(t.Context(), Options{Image: image + ".gone", Mode: "bios", Marker: "never"}); err == nil || !strings.Contains(err.Error(), "empty.raw.gone") {
-		t.Errorf("error %v", err)
+	for _, c := range []struct {
+		ctx     context.Context
+		options Options
+		want    string
+	}{
+		{t.Context(), Options{Image: image, Mode: "bios", Timeout: time.Second}, "no end within 1s"},
+		{stopped, Options{Image: image, Mode: "bios"}, "context canceled"},
+		{t.Context(), Options{Image: image, Mode: "floppy"}, "bios-cd"},
+		{t.Context(), Options{Image: image + ".gone", Mode: "bios"}, "empty.raw.gone"},
+	} {
+		start := time.Now()
+		c.options.Marker = "never"
+		if _, err := Run(c.ctx, c.options); err == nil || !strings.Contains(err.Error(), c.want) || time.Since(start) > 20*time.Second {
+			t.Errorf("%v after %v, not %q", err, time.Since(start), c.want)
+		}
 	}
 }

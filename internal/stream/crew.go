@@ -21,8 +21,8 @@ type crew struct {
 	left  func() int // jobs that nobody has begun
 }
 
-// staff starts a worker for each processor, and further ones while processors are idle and jobs are left. It returns when all
-// workers have ended.
+// staff starts a worker for each processor, and further ones while the sources come from a disk, processors are idle and jobs are
+// left. It returns when all workers have ended.
 func (c crew) staff(ctx context.Context, all *sync.WaitGroup) {
 	n := runtime.GOMAXPROCS(0)
 	for range n {
@@ -32,28 +32,33 @@ func (c crew) staff(ctx context.Context, all *sync.WaitGroup) {
 	go func() { all.Wait(); close(ended) }()
 	tick := time.NewTicker(pause)
 	defer tick.Stop()
-	used := cpuTime()
+	before := usage()
 	for last := n; ; {
 		select {
 		case <-ended:
 			return
 		case <-tick.C:
 		}
-		now := cpuTime()
-		idle := now-used < pause*time.Duration(n)*6/10
-		used = now
-		if idle && last < Most && c.left() > 0 && ctx.Err() == nil {
+		now := usage()
+		waiting := now.blocks > before.blocks && now.cpu-before.cpu < pause*time.Duration(n)*6/10
+		before = now
+		if waiting && last < Most && c.left() > 0 && ctx.Err() == nil {
 			c.start()
 			last++
 		}
 	}
 }
 
-// cpuTime is the processor time that this process has used.
-func cpuTime() time.Duration {
+// used is what this process has used so far.
+type used struct {
+	cpu    time.Duration
+	blocks int64 // read from disks
+}
+
+func usage() used {
 	var u unix.Rusage
 	if unix.Getrusage(unix.RUSAGE_SELF, &u) != nil {
-		return 0
+		return used{}
 	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+	return used{time.Duration(u.Utime.Nano() + u.Stime.Nano()), u.Inblock}
 }

@@ -63,13 +63,11 @@ func (p *Pieces) put(piece int64, content []byte) {
 	p.left[piece].Store(0)
 }
 
-// done counts bytes that lie in the file now, and hashes the piece when they were the last.
-func (p *Pieces) done(piece, bytes int64, file io.ReaderAt) error {
-	if p.left[piece].Add(-int32(bytes)) != 0 {
-		return nil
-	}
-	buf := p.spare.Get().(*[PieceSize]byte)
-	defer p.spare.Put(buf)
+// last counts bytes that lie in the file now, and tells whether the piece is complete with them.
+func (p *Pieces) last(piece, bytes int64) bool { return p.left[piece].Add(-int32(bytes)) == 0 }
+
+// read hashes a complete piece out of the file, by way of a buffer of PieceSize bytes.
+func (p *Pieces) read(piece int64, file io.ReaderAt, buf []byte) error {
 	content := buf[:p.size(piece)]
 	if _, err := file.ReadAt(content, piece*PieceSize); err != nil && err != io.EOF {
 		return err
@@ -80,7 +78,14 @@ func (p *Pieces) done(piece, bytes int64, file io.ReaderAt) error {
 
 // Made counts a range that the file holds now, whoever wrote it.
 func (p *Pieces) Made(off, n int64, file io.ReaderAt) error {
-	return p.each(off, n, func(piece, n int64) error { return p.done(piece, n, file) })
+	return p.each(off, n, func(piece, n int64) error {
+		if !p.last(piece, n) {
+			return nil
+		}
+		buf := p.spare.Get().(*[PieceSize]byte)
+		defer p.spare.Put(buf)
+		return p.read(piece, file, buf[:])
+	})
 }
 
 // A Digest is a SHA-256 over the SHA-256s of pieces.

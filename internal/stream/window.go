@@ -104,7 +104,10 @@ func (w *window) digest() error {
 		d.put(w.piece, w.buf[:size])
 		return nil
 	}
-	return d.done(w.piece, w.bytes, w.disk.File)
+	if d.last(w.piece, w.bytes) {
+		return d.read(w.piece, w.disk.File, w.buf) // whose content is in the file by now
+	}
+	return nil
 }
 
 // write writes p at once, for contents that have a second place.

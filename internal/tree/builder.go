@@ -59,7 +59,8 @@ func Clean(path string) (string, error) {
 }
 
 // Add puts n, with all below it, at path; n's own name is replaced by the path's last one. At "/" a directory is merged into the
-// root. origin says where the node comes from, for the message of a Conflict.
+// root. origin says where the node comes from, for the message of a Conflict. The
+// builder may change the directories in n from then on.
 func (b *Builder) Add(path string, n *Node, origin string) error {
 	path, err := Clean(path)
 	if err != nil {

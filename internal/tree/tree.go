@@ -95,6 +95,9 @@ func seal(root *Node) (*Tree, error) {
 		return nil, fmt.Errorf("%s%v", strings.TrimSuffix(err.dir(), "/"), err.problem)
 	}
 	for _, n := range t.nodes {
+		if k := n.Inode().kind; n.kind == Link && (k == Dir || k == Link) {
+			return nil, fmt.Errorf("%q is a hard link to a %v", n.Name, k)
+		}
 		if first := n.Inode(); int(first.id) >= len(t.nodes) || t.nodes[first.id] != first {
 			return nil, fmt.Errorf("%q is a hard link to a %v that is not in the tree", n.Name, first.kind)
 		}

@@ -138,3 +138,17 @@ func TestNodeIsSmall(t *testing.T) {
 		t.Errorf("a node takes %d bytes, 48 are the aim", size)
 	}
 }
+
+// A hard link leads to a file, or something like one, that is in the same tree.
+func TestTreeRefusesBadLinks(t *testing.T) {
+	dir, file := NewDir("d", plain, nil), NewFile("f", plain, Text(""))
+	for want, nodes := range map[string][]*Node{
+		"a hard link to a directory":                    {dir, NewLink("x", dir)},
+		"a hard link to a hard link":                    {file, NewLink("l", file), NewLink("x", NewLink("l", file))},
+		"a hard link to a file that is not in the tree": {NewLink("x", NewFile("g", plain, Text("")))},
+	} {
+		if _, err := seal(NewDir("", plain, nodes)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v; want %q", err, want)
+		}
+	}
+}

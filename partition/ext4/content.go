@@ -2,12 +2,10 @@ package ext4
 
 import (
 	"fmt"
-	"math"
 	"slices"
 	"sort"
 
 	"imprint/internal/tree"
-	"imprint/internal/units"
 )
 
 // A content is a tree as a file system sees it: inode numbers, directories, and how many blocks everything has. Tables by node ID
@@ -29,7 +27,6 @@ type content struct {
 	furtherOf  map[int32]int // further names, by the ID of the file they lead to
 	xattrs     xattrTable
 	fileBlocks int64 // of all files
-
 }
 
 // A dir is a directory with its place.
@@ -136,142 +133,6 @@ func (c *content) number(id int32) {
 		c.ino[id] = firstInode + uint32(len(c.nodes))
 		c.nodes = append(c.nodes, id)
 	}
-}
-
-func (c *content) measureNode(n *tree.Node, parent int32) error {
-	if err := checkAttr(n.Attr); err != nil {
-		return err
-	}
-	if len(n.Attr.Xattrs) > 0 {
-		if err := c.xattrs.add(int32(n.ID()), n.Attr, c.blockSize); err != nil {
-			return err
-		}
-	}
-	switch n.Kind() {
-	case tree.File:
-		return c.measureFile(n)
-	case tree.Dir:
-		d := dir{id: int32(n.ID()), parent: parent}
-		err := c.measureDir(&d)
-		c.dirs = append(c.dirs, d)
-		return err
-	case tree.Symlink:
-		return c.measureSymlink(n)
-	case tree.CharDevice, tree.BlockDevice:
-		if d := n.Device(); d.Major >= 1<<12 || d.Minor >= 1<<20 {
-			return fmt.Errorf("device number %d:%d is over 4095:1048575", d.Major, d.Minor)
-		}
-	}
-	return nil
-}
-
-func checkAttr(a *tree.Attr) error {
-	switch {
-	case a == nil:
-		return fmt.Errorf("has no attributes")
-	case a.Mode > 0o7777:
-		return fmt.Errorf("mode %#o is over 07777", a.Mode)
-	case a.Mtime.Sec < minTime || a.Mtime.Sec > maxTime || a.Mtime.Nsec >= 1e9:
-		return fmt.Errorf("time %d.%09d is not within %d and %d", a.Mtime.Sec, a.Mtime.Nsec, int64(minTime), int64(maxTime))
-	}
-	return nil
-}
-
-// maxFileBlocks is how many blocks the extents of a file can count.
-const maxFileBlocks = math.MaxUint32
-
-func (c *content) measureFile(n *tree.Node) error {
-	blob := n.Blob()
-	if blob == nil {
-		return fmt.Errorf("is a file without content")
-	}
-	if size := blob.Size(); size < 0 || size > maxFileBlocks*c.blockSize {
-		return fmt.Errorf("%d bytes are more than the %d of the largest file", size, maxFileBlocks*c.blockSize)
-	}
-	sparse, ok := blob.(tree.SparseBlob)
-	if !ok {
-		c.fileBlocks += units.Blocks(blob.Size(), c.blockSize)
-		return nil
-	}
-	runs, err := c.runs(sparse)
-	if err != nil {
-		return err
-	}
-	for _, r := range runs {
-		c.fileBlocks += r.blocks
-	}
-	c.sparse = append(c.sparse, int32(n.ID()))
-	return nil
-}
-
-// runs gives the blocks of a sparse file that hold data.
-func (c *content) runs(b tree.SparseBlob) (runs []run, err error) {
-	end := int64(0)
-	for _, d := range b.Data() {
-		if d.Off < end || d.Len < 0 || d.Len > b.Size()-d.Off {
-			return nil, fmt.Errorf("data of %d bytes at %d is out of order or not within the file's %d bytes", d.Len, d.Off, b.Size())
-		}
-		end = d.Off + d.Len
-		if d.Len == 0 {
-			continue
-		}
-		first, behind := d.Off/c.blockSize, units.Blocks(end, c.blockSize)
-		if k := len(runs) - 1; k >= 0 && runs[k].logical+runs[k].blocks >= first {
-			runs[k].blocks = behind - runs[k].logical
-			continue
-		}
-		runs = append(runs, run{first, behind - first})
-	}
-	return runs, nil
-}
-
-// fileRuns appends the runs of a file that was measured: one unless it is sparse, none when it is empty.
-func (c *content) fileRuns(dst []run, n *tree.Node) []run {
-	if sparse, ok := n.Blob().(tree.SparseBlob); ok {
-		runs, _ := c.runs(sparse) // the error was told when it was measured
-		return append(dst, runs...)
-	}
-	if blocks := units.Blocks(n.Size(), c.blockSize); blocks > 0 {
-		return append(dst, run{0, blocks})
-	}
-	return dst
-}
-
-// fastSymlink is the length from which a symlink's target no longer fits into the inode.
-const fastSymlink = rootNodeSize
-
-func (c *content) measureSymlink(n *tree.Node) error {
-	target := n.Target()
-	if len(target) == 0 || int64(len(target)) >= c.blockSize {
-		return fmt.Errorf("symlink target of %d bytes, 1 to %d are allowed", len(target), c.blockSize-1)
-	}
-	for i := range len(target) {
-		if target[i] == 0 {
-			return fmt.Errorf("symlink target %.60q holds a NUL", target)
-		}
-	}
-	if len(target) >= fastSymlink {
-		c.slow = append(c.slow, int32(n.ID()))
-	}
-	return nil
-}
-
-// maxLinks is how many names an inode can have, and how many links a directory counts.
-const maxLinks = 65000
-
-// link counts one more name for the file that a link leads to.
-func (c *content) link(id int32) error {
-	target := c.tree.Node(int(id)).Inode()
-	to := target.ID()
-	if target.Kind() == tree.Dir || target.Kind() == tree.Link || to >= c.tree.Len() || c.tree.Node(to) != target {
-		return fmt.Errorf("is a further name of a %v, or of something outside the tree", target.Kind())
-	}
-	c.ino[id] = c.ino[to]
-	c.furtherOf[int32(to)]++
-	if names := c.furtherOf[int32(to)] + 1; names > maxLinks {
-		return fmt.Errorf("is name %d of %s, %d are allowed", names, pathOf(c.tree, int32(to)), maxLinks)
-	}
-	return nil
 }
 
 // dir finds the directory of a node ID.

@@ -69,6 +69,7 @@ func checkHtree(t *testing.T, image, path string, d *dir) {
 
 // The index gets its second level when the root is full: 123 leaves with blocks of 1 KiB.
 func TestIndexDepth(t *testing.T) {
+	t.Parallel()
 	for _, names := range []int{4 * 100, 4 * 122, 4 * 123, 4*123 + 1, 4 * 123 * 126} {
 		tr := build(t, map[string]*tree.Node{"/d": tree.NewDir("", plain, named(longNames(names, 240)))}) // four records of 248 a leaf
 		o := testOptions()
@@ -80,6 +81,10 @@ func TestIndexDepth(t *testing.T) {
 			t.Errorf("%d names: %d leaves, %d nodes", names, len(d.leaves.first), d.leaves.nodes)
 		}
 		checkHtree(t, checked(t, p), "/d", d)
+	}
+	if slow() {
+		tr := build(t, map[string]*tree.Node{"/d": tree.NewDir("", plain, named(longNames(1_000_000, 20)))})
+		checked(t, plan(t, tr, testOptions()))
 	}
 	tr := build(t, map[string]*tree.Node{"/d": tree.NewDir("", plain, named(longNames(4*123*126+1, 240)))})
 	o := testOptions()
@@ -118,12 +123,13 @@ func TestHash(t *testing.T) {
 
 // Names with the same hash that fall on two leaves: the second leaf's hash says that it goes on.
 func TestCollisionAcrossLeaves(t *testing.T) {
+	t.Parallel()
 	o := testOptions()
 	h := newHasher(o.HashSeed)
 	const perLeaf = 4084 / 16
 	byHash := map[uint32][]string{}
 	var names []string
-	for i := range 300_000 {
+	for i := range 150_000 {
 		n := fmt.Sprintf("%08d", i)
 		m := h.hash(n).major
 		byHash[m] = append(byHash[m], n)
@@ -154,6 +160,7 @@ func TestCollisionAcrossLeaves(t *testing.T) {
 
 // Over 64,998 subdirectories a directory's link count says 1; without dir_nlink that is refused.
 func TestManySubdirectories(t *testing.T) {
+	t.Parallel()
 	for _, count := range []int{maxLinks - 2, maxLinks - 1} {
 		var dirs []*tree.Node
 		for i := range count {

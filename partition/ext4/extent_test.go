@@ -15,6 +15,7 @@ import (
 
 // Trees of each depth, with a node that is just full and one more extent.
 func TestExtentTreeDepth(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		blockSize, extents int64
 		depth              int
@@ -23,6 +24,9 @@ func TestExtentTreeDepth(t *testing.T) {
 		{1024, 84, 1}, {1024, 4 * 84, 1}, {1024, 4*84 + 1, 2}, {1024, 4 * 84 * 84, 2}, {1024, 4*84*84 + 1, 3},
 	} {
 		t.Run(fmt.Sprint(c.blockSize, " ", c.extents), func(t *testing.T) {
+			if c.extents == 4*84*84 && !slow() {
+				t.Skip("slow")
+			}
 			tr := build(t, map[string]*tree.Node{"/before": file(5), "/f": fragments(c.extents, c.blockSize), "/g": file(5)})
 			o := testOptions()
 			o.BlockSize = c.blockSize
@@ -80,6 +84,7 @@ func TestLargestSparseFile(t *testing.T) {
 
 // A directory of so many blocks that they lie around other structures has an extent tree too.
 func TestFragmentedDirectory(t *testing.T) {
+	t.Parallel()
 	tr := build(t, map[string]*tree.Node{"/d": tree.NewDir("", plain, named(longNames(150_000, 250)))})
 	o := testOptions()
 	o.BlockSize, o.Features = 1024, []string{"^flex_bg", "^dir_index"}

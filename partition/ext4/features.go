@@ -97,6 +97,12 @@ func parseFeatures(words []string) (featureSet, error) {
 	return set, nil
 }
 
+// CheckFeatures refuses words that Options.Features cannot hold.
+func CheckFeatures(words []string) error {
+	_, err := parseFeatures(words)
+	return err
+}
+
 func featureByName(name string) (feature, bool) {
 	for f, t := range featureTable {
 		if t.name == name {

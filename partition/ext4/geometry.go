@@ -8,7 +8,10 @@ import (
 )
 
 // flexGroups is how many block groups keep their bitmaps and inode tables together (kernel: "Flexible Block Groups"), as mke2fs has it.
-const flexGroups = 16
+const (
+	logFlexGroups = 4
+	flexGroups    = 1 << logFlexGroups
+)
 
 // A format is what the options decide about every structure.
 type format struct {
@@ -19,6 +22,10 @@ type format struct {
 func (f format) maxPerGroup() int64    { return 8 * f.blockSize } // blocks, or inodes, that one bitmap block tells about
 func (f format) inodesPerBlock() int64 { return f.blockSize / inodeSize }
 func (f format) pointers() int64       { return f.blockSize / 4 } // block numbers in an indirect block
+
+// densePerGroup is how many inodes a group has where there are so many more than blocks that groups must be smaller than they could be
+// to give room for all. Half of what a bitmap can tell about: shorter tables find room between the superblocks more easily.
+func (f format) densePerGroup() int64 { return f.maxPerGroup() / 2 }
 
 // descSize is the bytes of a group descriptor.
 func (f format) descSize() int64 {
@@ -94,8 +101,8 @@ type groupPlaces struct{ blockBitmap, inodeBitmap, inodeTable int64 }
 func newGeometry(f format, w wish) *geometry {
 	g := &geometry{format: f, wish: w, perGroup: f.maxPerGroup()}
 	span := w.blocks - f.firstBlock()
-	if need := units.Blocks(w.inodes, f.maxPerGroup()); need > units.Blocks(span, g.perGroup) {
-		g.perGroup = units.Align(units.Blocks(span, need), 8) // more inodes than blocks: smaller groups, so that there are enough tables
+	if w.inodes > units.Blocks(span, g.perGroup)*f.maxPerGroup() {
+		g.perGroup = units.Align(units.Blocks(span, units.Blocks(w.inodes, f.densePerGroup())), 8)
 	}
 	g.groups = units.Blocks(span, g.perGroup)
 	g.inodesPerGroup = units.Align(units.Blocks(w.inodes, g.groups), max(8, f.inodesPerBlock()))
@@ -211,10 +218,10 @@ func (g *geometry) lastGroup() (has, must int64) {
 	return has, must
 }
 
-// missing is how many more blocks the frame itself needs at least: for a last group that is worth having and, without flex groups,
-// for each group's structures inside it.
+// missing is how many more blocks the frame itself needs at least: for its structures, for a last group that is worth having and,
+// without flex groups, for each group's structures inside it.
 func (g *geometry) missing() int64 {
-	short := max(0, -g.tape.blocks())
+	short := max(0, g.fixed[len(g.fixed)-1].end()-g.blocks)
 	if has, must := g.lastGroup(); has > 0 {
 		short = max(short, must-has)
 	}

@@ -32,10 +32,11 @@ const (
 	extentsFlag = 0x80000
 )
 
-// Times that an inode can hold: 32 signed bits of seconds and two more above them.
+// Times that an inode can hold: 32 signed bits of seconds, and two more that add up to three times 2^32. What is negative with the
+// largest of these, 2310-04-04 and later, e2fsck takes for a time before 1970 that an old kernel wrote.
 const (
 	minTime = -1 << 31
-	maxTime = 3<<32 + 1<<31 - 1
+	maxTime = 3<<32 - 1<<31 - 1
 )
 
 // An inode is what is written into one entry of an inode table.

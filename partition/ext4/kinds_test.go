@@ -123,6 +123,7 @@ func everything(t tb, blockSize int64) *tree.Tree {
 }
 
 func TestEveryKind(t *testing.T) {
+	t.Parallel()
 	for _, blockSize := range []int64{1024, 2048, 4096} {
 		for _, features := range []string{"", "^metadata_csum", "^64bit", "^64bit ^metadata_csum ^flex_bg", "^resize_inode ^has_journal", "^dir_index",
 			"^flex_bg", "^huge_file ^dir_nlink ^extra_isize"} {

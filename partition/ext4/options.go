@@ -2,6 +2,7 @@ package ext4
 
 import (
 	"fmt"
+	"math"
 	"strings"
 
 	"imprint/internal/repro"
@@ -46,6 +47,9 @@ const (
 	maxJournal = 10_240_000
 )
 
+// maxOption bounds sizes and counts so that sums of them stay numbers.
+const maxOption = 1 << 56
+
 // check refuses options that no file system can have; defaults are in place already.
 func (o *Options) check() error {
 	for _, n := range []struct {
@@ -55,8 +59,8 @@ func (o *Options) check() error {
 		{"size", o.Size}, {"smallest size", o.MinSize}, {"free space", o.Free}, {"free inodes", o.FreeInodes},
 		{"bytes per inode", o.BytesPerInode}, {"reserved space", o.Reserved}, {"journal size", o.JournalSize},
 	} {
-		if n.value < 0 {
-			return fmt.Errorf("lay out ext4: %s of %d", n.name, n.value)
+		if n.value < 0 || n.value > maxOption {
+			return fmt.Errorf("lay out ext4: %s of %d is not within 0 and %d", n.name, n.value, int64(maxOption))
 		}
 	}
 	journal := o.JournalSize / o.BlockSize
@@ -69,8 +73,8 @@ func (o *Options) check() error {
 		return fmt.Errorf("lay out ext4: %d bytes per inode are less than a block of %d", o.BytesPerInode, o.BlockSize)
 	case o.JournalSize != 0 && (journal < minJournal || journal > maxJournal):
 		return fmt.Errorf("lay out ext4: a journal has %d to %d blocks, not %d", minJournal, maxJournal, journal)
-	case o.Epoch < minTime || o.Epoch > maxTime:
-		return fmt.Errorf("lay out ext4: epoch %d is not within %d and %d", o.Epoch, int64(minTime), int64(maxTime))
+	case o.Epoch < 0 || o.Epoch > math.MaxUint32:
+		return fmt.Errorf("lay out ext4: epoch %d is not within 0 and %d", o.Epoch, uint32(math.MaxUint32))
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ package ext4
 
 import (
 	"fmt"
+	"math"
 	"sync"
 
 	"imprint/internal/tree"
@@ -51,10 +52,13 @@ func New(t *tree.Tree, o Options) (*Plan, error) {
 }
 
 func newPlan(c *content, g *geometry, o Options) (*Plan, error) {
-	p := &Plan{content: c, g: g, options: o, sum: checksumStart.over(o.UUID[:])}
 	if reserved := o.Reserved / o.BlockSize; reserved > g.blocks/2 {
 		return nil, fmt.Errorf("lay out ext4: %d blocks are reserved, half of the %d blocks are allowed", reserved, g.blocks)
 	}
+	if inodes := g.groups * g.inodesPerGroup; inodes > math.MaxUint32 {
+		return nil, fmt.Errorf("lay out ext4: %d inodes are asked for, %d are the limit", inodes, uint32(math.MaxUint32))
+	}
+	p := &Plan{content: c, g: g, options: o, sum: checksumStart.over(o.UUID[:])}
 	if g.journal == 0 {
 		p.features &^= 1 << hasJournal
 	}

@@ -68,31 +68,36 @@ func (s *sizer) tooSmall(needed, given int64) error {
 	return &TooSmallError{Needed: needed * s.blockSize, Given: given, Inodes: s.neededInodes()}
 }
 
-// minimum finds the smallest geometry: it asks for too few blocks, adds those that are missing, and so on. Nothing smaller does, since
-// more blocks never need less beside the content; but where a structure shrinks at a border after all, the steps back find it.
+// minimum finds the smallest geometry: it asks for too few blocks, adds those that are missing, and so on. More blocks hardly ever
+// need less beside the content, so that the last step does not lead too far; where it did, bisect finds the way back.
 func (s *sizer) minimum() (*geometry, error) {
+	before, limit := int64(0), s.maxBlocks()
 	blocks := s.fileBlocks + units.Blocks(s.Free, s.blockSize) + units.Blocks(s.neededInodes(), s.inodesPerBlock()) + 1
-	for {
-		if limit := s.maxBlocks(); blocks > limit {
-			return nil, s.tooSmall(blocks, limit*s.blockSize)
-		}
-		g, short := s.try(s.wish(blocks, s.inodesFor(blocks)))
+	for blocks <= limit {
+		g, short := s.tryDefault(blocks)
 		if short <= 0 {
-			return s.stepBack(g), nil
+			return s.bisect(before, g), nil
 		}
-		blocks += short
+		before, blocks = blocks, blocks+short
 	}
+	return nil, s.tooSmall(blocks, limit*s.blockSize)
 }
 
-// stepBack takes blocks away while everything fits.
-func (s *sizer) stepBack(g *geometry) *geometry {
-	for {
-		smaller, short := s.try(s.wish(g.blocks-1, s.inodesFor(g.blocks-1)))
-		if short > 0 {
-			return g
+// tryDefault is try for what a file system of so many blocks should be like.
+func (s *sizer) tryDefault(blocks int64) (g *geometry, short int64) {
+	return s.try(s.wish(blocks, s.inodesFor(blocks)))
+}
+
+// bisect finds a number of blocks that is enough where one less is not, between one that is not and one that is enough.
+func (s *sizer) bisect(tooFew int64, enough *geometry) *geometry {
+	for middle := enough.blocks - 1; middle > tooFew; middle = (tooFew + enough.blocks) / 2 {
+		if g, short := s.tryDefault(middle); short <= 0 {
+			enough = g
+		} else {
+			tooFew = middle
 		}
-		g = smaller
 	}
+	return enough
 }
 
 // layOut finds the geometry for the options.
@@ -101,20 +106,25 @@ func (s *sizer) layOut() (*geometry, error) {
 	if err != nil {
 		return nil, err
 	}
-	size := s.Size
-	if size == 0 {
-		size = max(s.MinSize, least.blocks*s.blockSize)
+	atLeast := max(least.blocks, units.Blocks(s.MinSize, s.blockSize))
+	blocks := atLeast
+	if s.Size != 0 {
+		blocks = s.Size / s.blockSize
 	}
-	blocks := size / s.blockSize
 	switch limit := s.maxBlocks(); {
 	case blocks < least.blocks:
-		return nil, s.tooSmall(least.blocks, size)
+		return nil, s.tooSmall(least.blocks, s.Size)
 	case blocks > limit:
 		return nil, fmt.Errorf("lay out ext4: %d blocks of %d bytes are given, %d are the limit", blocks, s.blockSize, limit)
 	case blocks == least.blocks:
 		return least, nil
 	}
-	return s.enlarge(least, blocks), nil
+	g := s.enlarge(least, blocks)
+	for s.Size == 0 && g.blocks < atLeast { // the last group was left away
+		blocks += spareInLast
+		g = s.enlarge(least, blocks)
+	}
+	return g, nil
 }
 
 // enlarge gives the least geometry more blocks. It then has the journal of its size, and inodes for the additional space; right behind

@@ -102,7 +102,7 @@ func (p *Plan) setOptional(s *superblock) {
 		s.DescSize = uint16(p.descSize())
 	}
 	if p.features.has(flexBG) {
-		s.LogGroupsPerFlex = 4
+		s.LogGroupsPerFlex = logFlexGroups
 	}
 	if p.features.has(extraIsize) {
 		s.MinExtraIsize, s.WantExtraIsize = extraFields, extraFields

@@ -50,6 +50,9 @@ func build(t tb, nodes map[string]*tree.Node) *tree.Tree {
 	return tr
 }
 
+// slow says whether the long sweeps run too.
+func slow() bool { return os.Getenv("IMPRINT_SLOW") == "1" }
+
 func plan(t tb, tr *tree.Tree, o Options) *Plan {
 	t.Helper()
 	p, err := New(tr, o)
@@ -158,7 +161,8 @@ func mounted(t testing.TB, image string) string {
 		t.Fatalf("mount: %v\n%s", err, out)
 	}
 	t.Cleanup(func() {
-		if err := unix.Unmount(dir, 0); err != nil {
+		// Detached, since a tool that another test starts may for a moment have a file of it open.
+		if err := unix.Unmount(dir, unix.MNT_DETACH); err != nil {
 			t.Errorf("unmount %s: %v", dir, err)
 		}
 	})

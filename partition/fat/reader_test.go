@@ -202,7 +202,7 @@ func (r *reader) longName(text []uint16, alias []byte, sum byte) string {
 	}
 	for i, u := range text {
 		if u == 0 {
-			if tail := text[i+1:]; strings.Trim(fmt.Sprint(tail), "[]65535 ") != "" {
+			if tail := text[i+1:]; strings.Trim(fmt.Sprint(tail), "[]653 ") != "" {
 				r.t.Fatalf("long name of %q ends with %v", alias, tail)
 			}
 			return string(utf16.Decode(text[:i]))

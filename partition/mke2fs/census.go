@@ -50,7 +50,7 @@ func survey(t *tree.Tree) (census, error) {
 		c.blocks += blocksOf(n)
 	}
 	c.inodes-- // the root has a reserved one
-	if lf := t.Root().Children(); hasLostFound(lf) {
+	if t.Find("/"+lostFound) != nil {
 		c.inodes-- // and lost+found is there anyway
 	}
 	return c, nil
@@ -146,15 +146,6 @@ func addedByLink(n *tree.Node) bool { return n.Kind() == tree.Link || n.Kind() =
 func entrySize(name string) int64 { return 8 + units.Align(int64(len(name)), 4) }
 
 const lostFound = "lost+found"
-
-func hasLostFound(root []*tree.Node) bool {
-	for _, c := range root {
-		if c.Name == lostFound {
-			return true
-		}
-	}
-	return false
-}
 
 // showPath is a path as a message shows it: as it is, or quoted when a terminal could not show it.
 func showPath(path string) string {

@@ -77,10 +77,10 @@ func roomy(least layout, need, blocks int64) layout {
 	return least
 }
 
-// minJournal and journalFor are in blocks. A journal is only as large as the writes of a few seconds; half of what mke2fs takes is enough
-// for a system that mostly reads.
+// minJournal is the least number of blocks that a journal can have.
 const minJournal = 1024
 
+// journalFor is the journal's length in blocks: never more than mke2fs takes of its own accord, and less in small file systems.
 func journalFor(blocks int64) int64 {
 	switch {
 	case blocks < 1<<17: // 512 MiB
@@ -106,7 +106,7 @@ func (l layout) copyBlocks() int64 {
 	return 1 + descs + min(max(0, reserved), blockSize/4)
 }
 
-// leastLastGroup is the least number of blocks of the last group that mke2fs does not drop; it is rounded up to a group with a copy.
+// leastLastGroup is the least number of blocks with which mke2fs does not drop the last group, be there a copy in it or not.
 func (l layout) leastLastGroup() int64 {
 	return l.copyBlocks() + 2 + l.inodesPerGroup()/inodesPerBlock + lastGroupFree
 }

@@ -37,7 +37,7 @@ func TestLayoutAgreesWithMke2fs(t *testing.T) {
 func checkLayout(t *testing.T, l layout) {
 	t.Helper()
 	said := dump(t, l)
-	want := map[string]int64{"Block count": l.blocks, "Inodes per group": l.inodesPerGroup(), "Blocks per group": l.perGroup,
+	want := map[string]int64{"Block count": l.blocks, "Inode count": (&Plan{layout: l}).Inodes(), "Inodes per group": l.inodesPerGroup(), "Blocks per group": l.perGroup,
 		"Free blocks": l.blocks - l.overhead() - l.journal, "Total journal blocks": l.journal}
 	for name, n := range want {
 		m := regexp.MustCompile(`(?m)^` + name + `: +(\d+)$`).FindStringSubmatch(said)

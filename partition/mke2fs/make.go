@@ -19,7 +19,8 @@ import (
 const features = "none,has_journal,ext_attr,resize_inode,dir_index,filetype,extent,64bit,flex_bg,sparse_super,large_file,huge_file," +
 	"dir_nlink,extra_isize,metadata_csum"
 
-// configs take the place of the host's /etc/mke2fs.conf and /etc/e2fsck.conf.
+// configs take the place of the host's /etc/mke2fs.conf and /etc/e2fsck.conf. mke2fs asks for a usage type by size where it is given none,
+// and warns of types that are not there.
 var configs = map[string]string{
 	"mke2fs.conf": `[defaults]
 	base_features = sparse_super

@@ -1,4 +1,4 @@
-// Package mke2fs makes an ext4 file system of a file tree with the host's e2fsprogs (1.47.0 or later), without root, fakeroot, user
+// Package mke2fs makes an ext4 file system of a file tree with the host's e2fsprogs, without root, fakeroot, user
 // namespaces or a mount, and with the same bytes for the same tree and options on every machine that has the same version.
 //
 // mke2fs makes an empty file system in a region of the disk file. debugfs fills it from a script, one command an inode and one for each
@@ -6,11 +6,11 @@
 // then indexes the directories (debugfs leaves them unsorted lists, which the kernel would search from the start for every name) and
 // is the check at the same time: it must have nothing else to say.
 //
-// debugfs looks through a whole directory for every name that it adds, so the time grows with the square of its length: 10,000 names in
-// one directory take 4 s, 20,000 take 17 s.
+// debugfs 1.47.0 looks through a whole directory for every name that it adds, so the time grows with the square of its length: 10,000
+// names of 40 bytes in one directory take 4 s, 20,000 take 17 s. 30,000 files of 3 kB in directories of 100 take 1 s.
 //
 // The tools take configuration and time from their environment: mke2fs.conf(5), e2fsck.conf(5), E2FSPROGS_FAKE_TIME and E2FSCK_TIME;
-// all of it is fixed here.
+// all of it is fixed here. Versions 1.47.0 and 1.47.4 were tried.
 package mke2fs
 
 import (
@@ -70,8 +70,8 @@ func New(t *tree.Tree, o Options) (*Plan, error) {
 // Size is the length of the region in bytes.
 func (p *Plan) Size() int64 { return p.size }
 
-// Inodes is how many inodes the file system has at least, those that are reserved included.
-func (p *Plan) Inodes() int64 { return p.layout.inodes }
+// Inodes is how many inodes the file system has, those that are used or reserved included.
+func (p *Plan) Inodes() int64 { return p.layout.groups() * p.layout.inodesPerGroup() }
 
 func (o Options) check() error {
 	switch {

@@ -40,7 +40,8 @@ const (
 func (p *populator) populate(ctx context.Context) error {
 	p.number, p.next = make([]uint32, p.tree.Len()), firstInode+1
 	p.add("/", "ssv", "kbytes_written", "0") // it depends on what the host's file system can do; 0 is kept
-	p.attributes(inode{lostFoundInode, modeOf[tree.Dir] | 0o700, 0, p.lostFoundAttr()}, "/"+lostFound, p.opts.Epoch)
+	private := &tree.Attr{Mode: 0o700, Mtime: tree.Time{Sec: p.opts.Epoch}}
+	p.attributes(inode{number: lostFoundInode, mode: modeOf[tree.Dir] | private.Mode, attr: private}, "/"+lostFound, p.opts.Epoch)
 	p.sockets()
 	root := p.tree.Root()
 	p.number[root.ID()] = rootInode
@@ -59,10 +60,6 @@ func (p *populator) populate(ctx context.Context) error {
 		}
 	}
 	return p.flush(ctx, true)
-}
-
-func (p *populator) lostFoundAttr() *tree.Attr {
-	return &tree.Attr{Mode: 0o700, Mtime: tree.Time{Sec: p.opts.Epoch}}
 }
 
 // sockets makes the sockets, of which debugfs knows nothing: fifos in lost+found that change their type and lose that name. They get
@@ -96,10 +93,11 @@ func (p *populator) fill(ctx context.Context, dir *tree.Node, path string) error
 			continue
 		}
 		at := tree.Join(path, n.Name)
-		if err := p.create(ctx, dir, n, at); err != nil {
-			return fmt.Errorf("%s: %w", showPath(at), err)
+		err := p.create(ctx, dir, n, at)
+		if err == nil {
+			err = p.finish(n, at)
 		}
-		if err := p.finish(n, at); err != nil {
+		if err != nil {
 			return fmt.Errorf("%s: %w", showPath(at), err)
 		}
 		if err := p.flush(ctx, len(p.lines) >= batchLines || p.scratch.bytes >= batchScratch); err != nil {
@@ -158,7 +156,7 @@ func (p *populator) device(n *tree.Node, number uint32, path string) {
 
 // finish sets the attributes of an inode that has been made.
 func (p *populator) finish(n *tree.Node, path string) error {
-	i := inode{p.number[n.ID()], modeOf[n.Kind()] | n.Attr.Mode&0o7777, p.census.links[n.ID()], n.Attr}
+	i := inode{number: p.number[n.ID()], mode: modeOf[n.Kind()] | n.Attr.Mode&0o7777, links: p.census.links[n.ID()], attr: n.Attr}
 	if n.Kind() == tree.Dir {
 		i.links = 0
 	}

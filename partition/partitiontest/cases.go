@@ -15,14 +15,14 @@ type testCase struct {
 	name  string
 	needs Feature
 	slow  bool
-	fill  func(g *grove) // path of what needs the feature
+	fill  func(g *grove)
 }
 
 // A grove builds a test's tree.
 type grove struct {
 	testing.TB
 	*tree.Builder
-	path string // of the node that needs the feature
+	path string // of the first node that needs the feature, in the order of Walk
 }
 
 // plain are the attributes of most nodes: those of a store item.

@@ -7,6 +7,7 @@ package partitiontest
 import (
 	"context"
 	"os"
+	"slices"
 	"testing"
 
 	"imprint/internal/tree"
@@ -79,7 +80,7 @@ var defaults = Options{Label: "PARTTEST", Epoch: 1_000_000_000}
 
 // Run tests the engine.
 func Run(t *testing.T, e Engine) {
-	for _, c := range cases {
+	for _, c := range slices.Concat(cases, attributeCases) {
 		t.Run(c.name, func(t *testing.T) { c.run(t, e) })
 	}
 	t.Run("random trees", func(t *testing.T) { testRandom(t, e) })
@@ -96,18 +97,9 @@ func (c testCase) run(t *testing.T, e Engine) {
 		t.Skip("slow")
 	}
 	tr, path := c.tree(t)
-	if c.needs != "" && has(e.Refuses, c.needs) {
+	if c.needs != "" && slices.Contains(e.Refuses, c.needs) {
 		e.expectRefusal(t, tr, path)
 		return
 	}
 	e.roundTrip(t, tr, defaults)
-}
-
-func has(list []Feature, f Feature) bool {
-	for _, x := range list {
-		if x == f {
-			return true
-		}
-	}
-	return false
 }

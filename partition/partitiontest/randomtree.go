@@ -2,6 +2,7 @@ package partitiontest
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -47,7 +48,7 @@ func RandomTree(t testing.TB, seed int) *tree.Tree {
 func (e Engine) kinds() []tree.Kind {
 	kinds := []tree.Kind{tree.File, tree.File, tree.File, tree.Dir, tree.Dir}
 	for feature, more := range map[Feature][]tree.Kind{Symlinks: {tree.Symlink, tree.Symlink}, HardLinks: {tree.Link}, Specials: {tree.CharDevice, tree.Fifo, tree.Socket}} {
-		if !has(e.Refuses, feature) {
+		if !slices.Contains(e.Refuses, feature) {
 			kinds = append(kinds, more...)
 		}
 	}
@@ -57,7 +58,7 @@ func (e Engine) kinds() []tree.Kind {
 func drawRecipe(e Engine) *rapid.Generator[recipe] {
 	kinds := e.kinds()
 	xattrs := rapid.Just(-1)
-	if !has(e.Refuses, Xattrs) {
+	if !slices.Contains(e.Refuses, Xattrs) {
 		xattrs = rapid.SampledFrom([]int{-1, -1, -1, 0, 20, 80, 200, 3900})
 	}
 	return rapid.Custom(func(t *rapid.T) recipe {

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"slices"
 	"sort"
 	"strings"
 	"testing"
@@ -52,7 +53,7 @@ func expected(tr *tree.Tree, e Engine) Snapshot {
 			entry.Links, entry.First = len(paths), paths[0]
 		}
 		for _, path := range paths {
-			s.Entries[path] = entry.without(path, e)
+			s.Entries[path] = entry.without(e)
 		}
 	}
 	if e.dropsAttributes() {
@@ -62,7 +63,7 @@ func expected(tr *tree.Tree, e Engine) Snapshot {
 }
 
 func (e Engine) dropsAttributes() bool {
-	return has(e.Drops, Modes) && has(e.Drops, Owners) && has(e.Drops, Times)
+	return slices.Contains(e.Drops, Modes) && slices.Contains(e.Drops, Owners) && slices.Contains(e.Drops, Times)
 }
 
 func entryOf(n *tree.Node, digests map[tree.Blob]string) Entry {
@@ -84,7 +85,7 @@ func entryOf(n *tree.Node, digests map[tree.Blob]string) Entry {
 }
 
 // without leaves out what the engine drops.
-func (x Entry) without(path string, e Engine) Entry {
+func (x Entry) without(e Engine) Entry {
 	for _, f := range e.Drops {
 		switch f {
 		case HardLinks:

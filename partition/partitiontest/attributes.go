@@ -7,8 +7,6 @@ import (
 	"imprint/internal/tree"
 )
 
-func init() { cases = append(cases, attributeCases...) }
-
 // lastTime is the last second that e2fsck takes for one: later ones it thinks to be times before 1970, written wrongly by old kernels.
 const lastTime = 1<<33 + 1<<31 - 1
 
