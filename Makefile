@@ -37,6 +37,10 @@ bench: ## compare with other ways to build an image: BENCH="-w S -n 3"
 repro: ## build one image under different users, clocks, locales and places: the same bytes
 	IMPRINT_REQUIRE_TOOLS=1 go test -count=1 -v -run Reproducible ./cmd/imprint
 
+matrix: ## boot every description in configs, and write the table in the README
+	@testdata/hosttools test
+	IMPRINT_REQUIRE_TOOLS=1 UPDATE_MATRIX=1 go test -count=1 -v -run BootMatrix ./cmd/imprint
+
 golden: ## write anew what tests compare with: the JSON Schema, the outputs in scripts
 	go run ./cmd/imprint schema > configs/imprint.schema.json
 	UPDATE_SCRIPTS=1 go test -count=1 -run Script ./cmd/imprint
@@ -48,4 +52,4 @@ fuzz: ## every fuzz test for FUZZTIME (20s)
 clean: ## remove what was built
 	@chmod -R u+w build 2>/dev/null; rm -rf bin build
 
-.PHONY: help bin/imprint demo test check bench repro golden fuzz clean
+.PHONY: help bin/imprint demo test check bench repro matrix golden fuzz clean

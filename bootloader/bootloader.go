@@ -1,19 +1,85 @@
-// Package bootloader turns boot entries into the files that a firmware and a boot loader look for. A loader is data: what partitions
-// it needs and what goes into them. It opens and writes nothing.
+// Package bootloader turns boot entries into what firmware and boot loaders look for: files, the code of a disk's first sector, and
+// contents at fixed sectors. A loader is data, in a file of its own: what it is made of, which partitions it needs, and what goes
+// where. It opens and writes nothing.
 package bootloader
 
 import (
 	"fmt"
-	"strings"
 
 	"imprint/internal/tree"
 )
 
-// A File is content at a path of the partition that it goes to.
-type File struct {
-	Partition string // the partition's type: "esp" or "xbootldr"
-	Path      string // absolute
-	Content   tree.Blob
+// A Bootloader is one way to boot.
+type Bootloader interface {
+	// Requires says what must be there. It looks at no more of a machine than its architecture, its table, and the partitions' names,
+	// types and file systems.
+	Requires(Machine) Requirements
+	// Artifacts gives what the loader puts on the disk. It is an error when an entry cannot be said in the loader's words.
+	Artifacts(Config) (Artifacts, error)
+}
+
+// A Machine is what is to boot, and how its disk is divided.
+type Machine struct {
+	Arch       string // "x86_64", "aarch64" or "riscv64"
+	Table      string // "gpt" or "mbr"
+	Partitions []Partition
+}
+
+// A Partition is one that a loader may use.
+type Partition struct {
+	Name       string
+	Number     int    // in the partition table, from 1 on
+	Type       string // "esp", "xbootldr", "bios-boot", or another
+	Filesystem string // "fat", "ext4", … or "none"
+	VolumeID   string // of the file system, as mount and udev tell it
+	Store      bool   // it holds the store
+}
+
+// Requirements are what a loader cannot do without.
+type Requirements struct {
+	Partitions []Requirement
+	Inputs     []Input
+	BIOS       bool // it starts from a BIOS, which knows sectors of 512 bytes alone
+}
+
+// A Requirement is a partition.
+type Requirement struct {
+	For        string // what needs it
+	Type       string // a name of the Discoverable Partitions Specification
+	Filesystem string
+	Size       string // that will do, as a description says it
+	Or         string // another way, for the hint
+}
+
+// Met tells whether a machine has the partition. What is on it is another question.
+func (r Requirement) Met(m Machine) bool {
+	_, ok := m.find(r.Type)
+	return ok
+}
+
+// An Input is a file that a loader is made of: as it is, or made of GRUB's modules by grub-mkimage.
+type Input struct {
+	Path    string // below a store item, or below the host's /usr: of the file, or of the directory of modules
+	Package string // Debian's, that has it
+	EFI     bool   // it is the EFI program, which the description may give
+	Core    *Core  // of GRUB, what its image is made of
+}
+
+// A Core is a core image of GRUB: what starts before GRUB can read its configuration.
+type Core struct {
+	Prefix  string   // where that lies: a directory, with its disk if that is not the one that firmware started GRUB from
+	Modules []string // what it needs to get there; the rest is in it too, since no modules are on the disk
+}
+
+// Config is what a loader is asked to boot.
+type Config struct {
+	Machine
+	Inputs     map[string]tree.Blob // by Path
+	Timeout    int64                // seconds that the menu is shown; 0 boots at once
+	Console    []string             // as the kernel's parameter console= takes them
+	Entries    []Entry
+	Default    int  // of Entries
+	CopyKernel bool // kernels and initrds are copied to where the loader's configuration lies, though it could read them in the store
 }
 
 // An Entry is one system to boot.
@@ -22,33 +88,37 @@ type Entry struct {
 	Kernel  Source
 	Initrd  []Source
 	Cmdline string // without a newline
+	Release string // of an operating system, in the form of os-release; "" for one of the title alone
 }
 
 // A Source is a kernel or an initrd.
 type Source struct {
 	Name    string // a name that tells it from others: for a store item's file, its base name and the file's
+	Path    string // in the partition with the store; "" when it is not there
 	Content tree.Blob
 }
 
-// A Requirement is a partition that a loader cannot do without.
-type Requirement struct {
-	Type       string // a name of the Discoverable Partitions Specification
-	Filesystem string
+// Artifacts are what a loader puts on the disk.
+type Artifacts struct {
+	Files    []File
+	BootCode *Code  // of the first sector, at most 440 bytes; its pointers are to the first of Raw
+	Raw      []Raw  // contents at fixed places
+	Active   string // name of the partition to be marked as the one that boots
+	Install  string // name of the FAT partition that syslinux is installed on
 }
 
-// Config is what a loader is asked to boot.
-type Config struct {
-	Arch     string
-	Timeout  int64     // seconds that the menu is shown; 0 boots at once
-	Binary   tree.Blob // the loader's EFI program
-	Entries  []Entry   // the first is the default
-	XBOOTLDR bool      // there is an XBOOTLDR partition, for entries and kernels
+// A File is content at a path of a partition.
+type File struct {
+	Partition string // its name
+	Path      string // absolute
+	Content   tree.Blob
 }
 
-// A Bootloader is one way to boot.
-type Bootloader interface {
-	Requires() []Requirement
-	Artifacts(Config) ([]File, error)
+// A Raw is content at an offset of a partition, or of the disk.
+type Raw struct {
+	Partition string // its name, "" for the disk
+	Offset    int64  // bytes
+	Code
 }
 
 // Named gives the boot loader of that name; none for "none".
@@ -58,6 +128,8 @@ func Named(name string) (Bootloader, error) {
 		return nothing{}, nil
 	case "systemd-boot":
 		return systemdBoot{}, nil
+	case "grub":
+		return grub{}, nil
 	}
 	return nil, fmt.Errorf("unknown boot loader %q", name)
 }
@@ -65,35 +137,27 @@ func Named(name string) (Bootloader, error) {
 // nothing is the loader of an image that boots by other means, or not at all.
 type nothing struct{}
 
-func (nothing) Requires() []Requirement          { return nil }
-func (nothing) Artifacts(Config) ([]File, error) { return nil, nil }
+func (nothing) Requires(Machine) Requirements       { return Requirements{} }
+func (nothing) Artifacts(Config) (Artifacts, error) { return Artifacts{}, nil }
 
-// removable is the name of the EFI program that firmware starts from a disk it has no entry for (UEFI 2.10, 3.5.1.1), by
-// architecture.
-var removable = map[string]string{"x86_64": "BOOTX64.EFI", "aarch64": "BOOTAA64.EFI", "riscv64": "BOOTRISCV64.EFI"}
-
-// IDs gives each entry a name of its own for files: its title in lower case, letters and digits kept, and a number where two would
-// be the same.
-func IDs(entries []Entry) []string {
-	ids, seen := make([]string, len(entries)), map[string]bool{}
-	for i, e := range entries {
-		base := slug(e.Title)
-		id := base
-		for n := 2; seen[id]; n++ {
-			id = fmt.Sprintf("%s-%d", base, n)
+// find gives the first partition of one of the types, those named first preferred.
+func (m Machine) find(types ...string) (Partition, bool) {
+	for _, t := range types {
+		for _, p := range m.Partitions {
+			if p.Type == t {
+				return p, true
+			}
 		}
-		ids[i], seen[id] = id, true
 	}
-	return ids
+	return Partition{}, false
 }
 
-func slug(title string) string {
-	words := strings.FieldsFunc(strings.ToLower(title), func(r rune) bool {
-		return !('a' <= r && r <= 'z' || '0' <= r && r <= '9' || r == '.' || r == '_')
-	})
-	s := strings.Trim(strings.Join(words, "-"), ".-")
-	if s == "" {
-		return "entry"
+// store gives the partition with the store.
+func (m Machine) store() (Partition, bool) {
+	for _, p := range m.Partitions {
+		if p.Store {
+			return p, true
+		}
 	}
-	return s[:min(len(s), 64)]
+	return Partition{}, false
 }

@@ -36,48 +36,57 @@ func listing(t *testing.T, files []File) string {
 }
 
 func TestSystemdBoot(t *testing.T) {
-	kernel := Source{"abc-linux-bzImage", tree.Text("KERNEL")}
-	c := Config{Arch: "x86_64", Timeout: 3, Binary: tree.Text("EFI"), Entries: []Entry{
-		{Title: "Hello, World", Kernel: kernel, Initrd: []Source{{"abc-initrd-initrd", tree.Text("INITRD")}}, Cmdline: "init=/x quiet"},
-		{Title: "hello world", Kernel: kernel},
-	}}
-	files, err := systemdBoot{}.Artifacts(c)
+	kernel := Source{Name: "abc-linux-bzImage", Content: tree.Text("KERNEL")}
+	c := Config{
+		Machine: Machine{Arch: "x86_64", Partitions: []Partition{{Name: "firmware", Type: "esp"}}},
+		Inputs:  map[string]tree.Blob{"lib/systemd/boot/efi/systemd-bootx64.efi": tree.Text("EFI")},
+		Timeout: 3,
+		Default: 1,
+		Entries: []Entry{
+			{
+				Title: "Hello, World", Kernel: kernel, Cmdline: "init=/x quiet",
+				Initrd: []Source{{Name: "abc-initrd-initrd", Content: tree.Text("INITRD")}},
+			},
+			{Title: "hello world", Kernel: kernel},
+		},
+	}
+	a, err := systemdBoot{}.Artifacts(c)
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := `-- esp /EFI/BOOT/BOOTX64.EFI --
+	want := `-- firmware /EFI/BOOT/BOOTX64.EFI --
 EFI
--- esp /EFI/systemd/systemd-bootx64.efi --
+-- firmware /EFI/systemd/systemd-bootx64.efi --
 EFI
--- esp /loader/loader.conf --
+-- firmware /loader/loader.conf --
 timeout 3
-default hello-world.conf
--- esp /loader/entries/hello-world.conf --
+default hello-world-2.conf
+-- firmware /loader/entries/hello-world.conf --
 title Hello, World
 sort-key imprint-000
 linux /EFI/imprint/abc-linux-bzImage
 initrd /EFI/imprint/abc-initrd-initrd
 options init=/x quiet
--- esp /EFI/imprint/abc-linux-bzImage --
-KERNEL
--- esp /EFI/imprint/abc-initrd-initrd --
-INITRD
--- esp /loader/entries/hello-world-2.conf --
+-- firmware /loader/entries/hello-world-2.conf --
 title hello world
 sort-key imprint-001
 linux /EFI/imprint/abc-linux-bzImage
+-- firmware /EFI/imprint/abc-linux-bzImage --
+KERNEL
+-- firmware /EFI/imprint/abc-initrd-initrd --
+INITRD
 `
-	if diff := cmp.Diff(want, listing(t, files)); diff != "" {
+	if diff := cmp.Diff(want, listing(t, a.Files)); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
-	c.XBOOTLDR = true
-	files, err = systemdBoot{}.Artifacts(c)
+	c.Partitions = append(c.Partitions, Partition{Name: "more", Type: "xbootldr"})
+	a, err = systemdBoot{}.Artifacts(c)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, f := range files {
+	for _, f := range a.Files {
 		onESP := strings.HasPrefix(f.Path, "/EFI/BOOT") || strings.HasPrefix(f.Path, "/EFI/systemd") || f.Path == "/loader/loader.conf"
-		if onESP != (f.Partition == "esp") {
+		if onESP != (f.Partition == "firmware") {
 			t.Errorf("%s lies on the %s partition", f.Path, f.Partition)
 		}
 	}

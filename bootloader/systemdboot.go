@@ -3,7 +3,6 @@ package bootloader
 import (
 	"fmt"
 	"path"
-	"slices"
 	"strings"
 
 	"imprint/internal/tree"
@@ -14,63 +13,53 @@ import (
 // reads no other file system than FAT.
 type systemdBoot struct{}
 
-func (systemdBoot) Requires() []Requirement {
-	return []Requirement{{Type: "esp", Filesystem: "fat"}}
-}
-
-// EFIBinary is the path of systemd-boot's EFI program below a systemd package or a host's /usr, for an architecture.
-func EFIBinary(arch string) string {
-	name := map[string]string{"x86_64": "x64", "aarch64": "aa64", "riscv64": "riscv64"}[arch]
-	return "lib/systemd/boot/efi/systemd-boot" + name + ".efi"
-}
-
-func (systemdBoot) Artifacts(c Config) ([]File, error) {
-	name, ok := removable[c.Arch]
-	if !ok {
-		return nil, fmt.Errorf("systemd-boot does not run on %s", c.Arch)
+func (systemdBoot) Requires(m Machine) Requirements {
+	return Requirements{
+		Partitions: []Requirement{esp("systemd-boot")},
+		Inputs:     []Input{{Path: systemdBootPath(m.Arch), Package: "systemd-boot-efi", EFI: true}},
 	}
+}
+
+func systemdBootPath(arch string) string {
+	return "lib/systemd/boot/efi/systemd-boot" + efiArch[arch] + ".efi"
+}
+
+func (systemdBoot) Artifacts(c Config) (Artifacts, error) {
+	binary := c.Inputs[systemdBootPath(c.Arch)]
+	esp, _ := c.find("esp")
+	home, _ := c.find("xbootldr", "esp")
 	ids := IDs(c.Entries)
 	files := []File{
-		{"esp", "/EFI/BOOT/" + name, c.Binary},
-		{"esp", "/EFI/systemd/" + path.Base(EFIBinary(c.Arch)), c.Binary},
-		{"esp", "/loader/loader.conf", tree.Text(fmt.Sprintf("timeout %d\ndefault %s.conf\n", c.Timeout, ids[0]))},
+		{esp.Name, "/EFI/BOOT/" + removable[c.Arch], binary},
+		{esp.Name, "/EFI/systemd/" + path.Base(systemdBootPath(c.Arch)), binary},
+		{esp.Name, "/loader/loader.conf", tree.Text(fmt.Sprintf("timeout %d\ndefault %s.conf\n", c.Timeout, ids[c.Default]))},
 	}
-	home := "esp"
-	if c.XBOOTLDR {
-		home = "xbootldr"
-		files = append(files, File{home, "/loader/entries.srel", tree.Text("type1\n")})
+	if home != esp {
+		files = append(files, File{home.Name, "/loader/entries.srel", tree.Text("type1\n")})
 	}
+	s := shelf{partition: home, dir: "/EFI/imprint"}
 	for i, e := range c.Entries {
-		text, images := entry(e, i)
-		files = append(files, File{home, "/loader/entries/" + ids[i] + ".conf", tree.Text(text)})
-		for _, f := range images {
-			f.Partition = home
-			if !slices.Contains(files, f) {
-				files = append(files, f)
-			}
-		}
+		files = append(files, File{home.Name, "/loader/entries/" + ids[i] + ".conf", tree.Text(s.type1(e, i))})
 	}
-	return files, nil
+	return Artifacts{Files: append(files, s.files...)}, nil
 }
 
-// entry is a type 1 entry: its text, and the files that it names. The sort key keeps the order of the description in the menu.
-func entry(e Entry, order int) (string, []File) {
+// type1 is a type 1 entry. The sort key keeps the order of the description in the menu.
+func (s *shelf) type1(e Entry, order int) string {
 	var b strings.Builder
-	var files []File
 	line := func(key, value string) { fmt.Fprintf(&b, "%s %s\n", key, value) }
-	image := func(key string, s Source) {
-		f := File{Path: "/EFI/imprint/" + s.Name, Content: s.Content}
-		files = append(files, f)
-		line(key, f.Path)
+	image := func(key string, src Source) {
+		_, path := s.put(src)
+		line(key, path)
 	}
 	line("title", e.Title)
 	line("sort-key", fmt.Sprintf("imprint-%03d", order))
 	image("linux", e.Kernel)
-	for _, s := range e.Initrd {
-		image("initrd", s)
+	for _, src := range e.Initrd {
+		image("initrd", src)
 	}
 	if e.Cmdline != "" {
 		line("options", e.Cmdline)
 	}
-	return b.String(), files
+	return b.String()
 }

@@ -2,10 +2,7 @@ package image
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"path"
 	"path/filepath"
 	"slices"
@@ -31,7 +28,7 @@ type rootedItem struct {
 
 // boot finds the kernels and initrds of all entries and the loader's binary. Command lines stay as they are written: what they
 // refer to is chosen later.
-func (r *resolver) boot(context.Context) error {
+func (r *resolver) boot(ctx context.Context) error {
 	titles := make([]bootloader.Entry, len(r.d.Boot.Entry))
 	for i, e := range r.d.Boot.Entry {
 		titles[i].Title = e.Title
@@ -45,10 +42,7 @@ func (r *resolver) boot(context.Context) error {
 		}
 		r.entries = append(r.entries, e)
 	}
-	if r.d.Boot.Loader == "systemd-boot" {
-		r.findLoader()
-	}
-	return nil
+	return r.findInputs(ctx)
 }
 
 // bootFile finds a kernel or initrd: in a store item of the image, following links as the booted system would, or on the host.
@@ -67,7 +61,7 @@ func (r *resolver) bootFile(key string, text Template, rootName string, e *bootE
 		return bootloader.Source{}
 	}
 	e.items = append(e.items, rootedItem{rootName, item.Info.Path})
-	return bootloader.Source{Name: item.Info.Path.Base() + "-" + file.name, Content: file.content}
+	return bootloader.Source{Name: item.Info.Path.Base() + "-" + file.name, Path: file.path, Content: file.content}
 }
 
 func (r *resolver) hostBootFile(key, name string) bootloader.Source {
@@ -98,15 +92,16 @@ func (r *resolver) inStore(name string) (*Item, bootFile, error) {
 		case n.Kind() != tree.File:
 			return nil, bootFile{}, fmt.Errorf("%s: %s is a %v", name, at, n.Kind())
 		default:
-			return item, bootFile{path.Base(at), n.Blob()}, nil
+			return item, bootFile{path.Base(at), at, n.Blob()}, nil
 		}
 	}
 	return nil, bootFile{}, fmt.Errorf("%s: more than %d symbolic links", name, maxLinks)
 }
 
-// A bootFile is a file that a boot entry names, by its last name.
+// A bootFile is a file that a boot entry names, by its last name and by its path without links.
 type bootFile struct {
 	name    string
+	path    string
 	content tree.Blob
 }
 
@@ -153,54 +148,4 @@ func (r *resolver) split(at string) (*Item, string, error) {
 		return nil, "", fmt.Errorf("leads to %v, which is in no closure of the image", p)
 	}
 	return item, rest, nil
-}
-
-// findLoader finds systemd-boot's binary: where the description says, in a closure, or on the host.
-func (r *resolver) findLoader() {
-	if in := r.hosts["boot.efi-binary"]; in != nil {
-		r.loader = in.blob
-		return
-	}
-	name := bootloader.EFIBinary(r.d.Arch)
-	for _, item := range r.plan.Items {
-		if n, _ := descend(item, name); n != nil && n.Kind() == tree.File {
-			r.loader = n.Blob()
-			return
-		}
-	}
-	r.findHostLoader(name)
-}
-
-func (r *resolver) findHostLoader(name string) {
-	dirs := r.in.HostDirs
-	if dirs == nil {
-		dirs = []string{"/usr"}
-	}
-	for _, dir := range dirs {
-		full := filepath.Join(dir, name)
-		if _, err := os.Stat(full); errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if in := r.hostFile("boot.loader", full); in != nil {
-			r.loader = in.blob
-		}
-		return
-	}
-	r.problem("boot.loader", fmt.Sprintf("no %s in any closure, nor on the host below %s", name, strings.Join(dirs, ", ")),
-		"give it with boot.efi-binary, or install it (Debian: apt-get install systemd-boot-efi)")
-}
-
-// hostFile reads and pins a host file that was only found to be needed on the way.
-func (r *resolver) hostFile(key, name string) *hostInput {
-	h := &hostReader{r: r}
-	in := h.file(key, name)
-	r.problems = append(r.problems, h.problems...)
-	if in == nil {
-		return nil
-	}
-	if err := h.pinAll(context.Background()); err != nil {
-		r.problem(key, err.Error(), "")
-		return nil
-	}
-	return in
 }

@@ -14,7 +14,12 @@ func withDefaults(d Description) *Description {
 	set(&d.Format, "raw")
 	set(&d.SectorSize, 512)
 	set(&d.Store.Flavor, "nix")
+	set(&d.Table, tableGPT)
 	set(&d.Boot.Loader, "none")
+	if d.Boot.CopyKernel == nil && readsStore(d.Boot.Loader) {
+		copied := hasFAT(d)
+		d.Boot.CopyKernel = &copied
+	}
 	if d.Boot.Timeout == nil {
 		d.Boot.Timeout = new(int64)
 		*d.Boot.Timeout = 3
@@ -53,3 +58,11 @@ func set[T comparable](key *T, value T) {
 
 // DefaultEngine makes ext4 file systems unless a partition asks for another one.
 const DefaultEngine = engineNative
+
+// hasFAT tells whether there is a partition for boot files alone.
+func hasFAT(d Description) bool {
+	return slices.ContainsFunc(d.Partition, func(p PartitionDescription) bool { return isESP(p.Type) || isXBOOTLDR(p.Type) })
+}
+
+// readsStore tells whether a boot loader can read the file system that a store lies on.
+func readsStore(loader string) bool { return loader == loaderGRUB || loader == loaderExtlinux }

@@ -12,11 +12,13 @@ type Description struct {
 	Epoch      *int64                 `toml:"epoch"`
 	SectorSize int64                  `toml:"sector-size"`
 	UUID       string                 `toml:"uuid"` // the disk GUID
+	Table      string                 `toml:"table"`
 	Store      StoreDescription       `toml:"store"`
 	Source     []SourceDescription    `toml:"source"`
 	Closure    []ClosureDescription   `toml:"closure"`
 	Boot       BootDescription        `toml:"boot"`
 	Partition  []PartitionDescription `toml:"partition"`
+	Raw        []RawDescription       `toml:"raw"`
 
 	places places // where each key stands
 }
@@ -43,10 +45,13 @@ type ClosureDescription struct {
 
 // BootDescription is [boot].
 type BootDescription struct {
-	Loader    string             `toml:"loader"`
-	Timeout   *int64             `toml:"timeout"`
-	EFIBinary string             `toml:"efi-binary"`
-	Entry     []EntryDescription `toml:"entry"`
+	Loader     string             `toml:"loader"`
+	Timeout    *int64             `toml:"timeout"`
+	Default    string             `toml:"default"` // title of an entry
+	Console    []string           `toml:"console"`
+	CopyKernel *bool              `toml:"copy-kernel"`
+	EFIBinary  string             `toml:"efi-binary"`
+	Entry      []EntryDescription `toml:"entry"`
 }
 
 // EntryDescription is a [[boot.entry]].
@@ -79,6 +84,12 @@ type PartitionDescription struct {
 	File       []FileDescription `toml:"file"`
 	Link       []LinkDescription `toml:"link"`
 	Tree       []TreeDescription `toml:"tree"`
+}
+
+// RawDescription is a [[raw]]: bytes at a place of the disk.
+type RawDescription struct {
+	Offset Size   `toml:"offset"`
+	Source string `toml:"source"`
 }
 
 // DirDescription is a [[partition.dir]].

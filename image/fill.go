@@ -11,26 +11,30 @@ import (
 
 	"imprint/bootloader"
 	"imprint/closure"
-	"imprint/internal/repro"
 	"imprint/internal/tree"
-	"imprint/partition"
 )
 
 // fill makes the tree of every partition complete: the store with its database and roots, boot files, and what the description adds.
 func (r *resolver) fill(ctx context.Context) error {
-	files, err := r.bootFiles()
+	for i, raw := range r.d.Raw {
+		key := fmt.Sprintf("raw[%d]", i)
+		r.plan.Raw = append(r.plan.Raw, Raw{Key: key, Name: key, Offset: raw.Offset.Bytes, Content: r.hosts[key+".source"].blob})
+	}
+	boot, err := r.arrange()
 	if err != nil {
 		return err
 	}
 	for i, p := range r.plan.Partitions {
 		d := r.d.Partition[i]
 		if p.Spec.Filesystem == "none" {
-			p.Spec.Content = r.content(p)
+			if p.code == nil {
+				p.Spec.Content = r.content(p)
+			}
 			continue
 		}
 		f := &filler{r: r, p: p, d: d, b: tree.NewBuilder(r.attrs().dir)}
 		f.description()
-		f.boot(files)
+		f.boot(boot.Files)
 		if err := f.store(ctx); err != nil {
 			return err
 		}
@@ -58,23 +62,6 @@ func (r *resolver) attrs() defaultAttrs {
 		file: &tree.Attr{Mode: 0o644, Mtime: now},
 		link: &tree.Attr{Mode: 0o777, Mtime: now},
 	}
-}
-
-// bootFiles asks the loader what it needs on which partition.
-func (r *resolver) bootFiles() ([]bootloader.File, error) {
-	loader, err := bootloader.Named(r.d.Boot.Loader)
-	if err != nil {
-		return nil, err
-	}
-	c := bootloader.Config{Arch: r.d.Arch, Timeout: *r.d.Boot.Timeout, Binary: r.loader}
-	for _, p := range r.plan.Partitions {
-		c.XBOOTLDR = c.XBOOTLDR || p.TypeGUID == partition.XBOOTLDR
-	}
-	for _, e := range r.entries {
-		e.Cmdline = e.cmdline.Expand(r.reference)
-		c.Entries = append(c.Entries, e.Entry)
-	}
-	return loader.Artifacts(c)
 }
 
 // filler builds the tree of one partition.
@@ -215,19 +202,11 @@ func (f *filler) tree(key string, d TreeDescription) {
 // boot adds the loader's files that belong on this partition.
 func (f *filler) boot(files []bootloader.File) {
 	for _, b := range files {
-		if bootType(b.Partition) == f.p.TypeGUID {
+		if b.Partition == f.p.Spec.Name {
 			n := tree.NewFile("", f.r.attrs().file, b.Content)
 			if err := f.b.Add(b.Path, n, "boot"); err != nil {
 				f.r.problem("boot.loader", fmt.Sprintf("%s: %v", f.p.Key, err), "")
 			}
 		}
 	}
-}
-
-// bootType is the type GUID of the partition that a boot file names.
-func bootType(name string) repro.UUID {
-	if name == "xbootldr" {
-		return partition.XBOOTLDR
-	}
-	return partition.ESP
 }

@@ -43,6 +43,9 @@ func (r *resolver) readHostInputs(ctx context.Context) (diag.List, error) {
 			h.tree(fmt.Sprintf("%s.tree[%d].source", key, k), t.Source)
 		}
 	}
+	for i, raw := range r.d.Raw {
+		h.file(fmt.Sprintf("raw[%d].source", i), raw.Source)
+	}
 	if r.d.Boot.EFIBinary != "" {
 		h.file("boot.efi-binary", r.d.Boot.EFIBinary)
 	}

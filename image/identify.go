@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -105,8 +106,15 @@ func (r *resolver) identity() ([]byte, error) {
 			d.Closure[i].Roots = append(d.Closure[i].Roots, root.String())
 		}
 	}
-	if r.loader != nil {
+	if len(r.inputs) > 0 {
 		d.Boot.EFIBinary = r.loaderDigest()
+	}
+	if d.Table == tableGPT {
+		d.Table = "" // as it was before there was another
+	}
+	d.Raw = slices.Clone(d.Raw)
+	for i := range d.Raw {
+		d.Raw[i].Source = r.hosts[fmt.Sprintf("raw[%d].source", i)].digest
 	}
 	d.Partition = slices.Clone(d.Partition)
 	for i := range d.Partition {
@@ -141,12 +149,17 @@ func (r *resolver) pinned(p *PartitionDescription, key string) {
 	}
 }
 
-// loaderDigest stands for the loader's binary: one from a closure is pinned with its item.
+// loaderDigest stands for what the loader is made of: a file from a closure is pinned with its item.
 func (r *resolver) loaderDigest() string {
-	if sum, ok := r.plan.pins[r.loader]; ok {
-		return hex.EncodeToString(sum[:])
+	var digests []string
+	for _, path := range slices.Sorted(maps.Keys(r.inputs)) {
+		if sum, ok := r.plan.pins[r.inputs[path]]; ok {
+			digests = append(digests, hex.EncodeToString(sum[:]))
+		} else {
+			digests = append(digests, "closure")
+		}
 	}
-	return "closure"
+	return strings.Join(digests, "+")
 }
 
 // prune leaves out what is zero, so that a key that a later version adds does not change the identity of an image that has it not.

@@ -41,6 +41,9 @@ func (p *planner) prepare(l *Layout) {
 			p.other(r)
 		}
 	}
+	for _, e := range l.raw {
+		p.further[e.Blob] = append(p.further[e.Blob], e)
+	}
 	if main != nil {
 		p.region(main)
 	}

@@ -23,6 +23,10 @@ type keyword struct {
 const (
 	loaderNone        = "none"
 	loaderSystemdBoot = "systemd-boot"
+	loaderGRUB        = "grub"
+	loaderExtlinux    = "extlinux"
+	tableGPT          = "gpt"
+	tableMBR          = "mbr"
 	filesystemFAT     = "fat"
 	filesystemExt4    = "ext4"
 	filesystemNone    = "none"
@@ -71,6 +75,7 @@ var language = map[string]keyword{
 	},
 	"sector-size": {doc: "Bytes of a logical sector; 512 when left out.", numbers: []int64{512, 4096}},
 	"uuid":        {doc: "GUID of the disk.", pattern: uuidForm},
+	"table":       {doc: "Partition table; gpt when left out.", words: []string{tableGPT}},
 
 	"store":           {doc: "The store in the image."},
 	"store.flavor":    {doc: "Kind of store; nix when left out.", words: []string{"nix"}, later: []string{"guix"}},
@@ -94,16 +99,27 @@ var language = map[string]keyword{
 	"boot": {doc: "How the image boots."},
 	"boot.loader": {
 		doc:   "Bootloader; none when left out.",
-		words: []string{loaderSystemdBoot, loaderNone},
-		later: []string{"efistub", "extlinux", "grub", "limine", "syslinux", "u-boot", "uki"},
+		words: []string{loaderSystemdBoot, loaderGRUB, loaderNone},
+		later: []string{"efistub", "extlinux", "limine", "syslinux", "u-boot", "uki"},
 	},
-	"boot.timeout":       {doc: "Seconds that the menu waits.", most: maxTimeout},
-	"boot.efi-binary":    {doc: "EFI binary of the loader; else it is looked for in the closures, then on the host."},
-	"boot.entry":         {doc: "An entry of the boot menu; the first one is the default."},
+	"boot.timeout":    {doc: "Seconds that the menu waits.", most: maxTimeout},
+	"boot.efi-binary": {doc: "EFI binary of the loader; else it is looked for in the closures, then on the host."},
+	"boot.default":    {doc: "Title of the entry that boots by itself; that of the first one when left out."},
+	"boot.console": {
+		doc: "Consoles for every entry, as console= of the kernel takes them, such as ttyS0,115200; the menu is shown on the first serial one.",
+	},
+	"boot.copy-kernel": {
+		doc: "Copy kernels and initrds to the ESP or XBOOTLDR partition, where there is one; false reads them in the store.",
+	},
+	"boot.entry":         {doc: "An entry of the boot menu."},
 	"boot.entry.title":   {doc: "What the menu shows.", required: true},
 	"boot.entry.kernel":  {doc: "Linux kernel with an EFI stub.", required: true},
 	"boot.entry.initrd":  {doc: "Initial RAM disks, in the order they are loaded."},
 	"boot.entry.cmdline": {doc: "Kernel command line."},
+
+	"raw":        {doc: "Bytes at a place of the disk, outside of all partitions, such as a board's firmware."},
+	"raw.offset": {doc: "Where they are on the disk.", required: true},
+	"raw.source": {doc: "File of the host that has them.", required: true},
 
 	"partition":      {doc: "A partition; they lie on the disk in this order.", required: true},
 	"partition.name": {doc: "GPT name (PARTLABEL), and how others refer to the partition.", required: true},
@@ -167,7 +183,7 @@ var language = map[string]keyword{
 }
 
 // laterKeys are keys that are not keys yet, with what is the case until then.
-var laterKeys = map[string]string{"table": "the partition table is GPT"}
+var laterKeys = map[string]string{}
 
 // withoutIndices makes the path of a key in the language of the path of a key in a description.
 func withoutIndices(key string) string {

@@ -1,13 +1,12 @@
 package image
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"iter"
 	"slices"
-	"strings"
 
-	"imprint/image/gpt"
 	"imprint/internal/diag"
 	"imprint/internal/extent"
 	"imprint/internal/units"
@@ -16,11 +15,12 @@ import (
 
 // A Layout is the finished disk as a value: what lies where, before any of it is written.
 type Layout struct {
-	Size    int64 // bytes
-	Table   gpt.Table
+	Size    int64     // bytes
 	Regions []*Region // in the order of the partition table
 
-	table extent.List // the partition table's own bytes, at both ends of the disk
+	table   extent.List // the partition table's own bytes, and boot code in the first sector
+	raw     extent.List // contents outside of all partitions
+	outside extent.List // both
 }
 
 // A Region is where a partition lies, and what is in it.
@@ -55,8 +55,11 @@ func (p *Plan) Layout() (*Layout, error) {
 	if err := problems.Err(); err != nil {
 		return nil, err
 	}
-	l.Size = units.Align(max(l.Size, Grain)+gpt.BackupSize(p.SectorSize), Grain)
-	return l, p.tabulate(l)
+	l.Size = units.Align(max(l.Size, Grain, p.rawEnd())+p.backupSize(), Grain)
+	if err := p.tabulate(l); err != nil {
+		return nil, err
+	}
+	return l, p.placeRaw(l)
 }
 
 // region plans one partition that starts at the first aligned offset from start on, or where the description wants it.
@@ -65,6 +68,9 @@ func (p *Plan) region(part *Partition, start int64) (*Region, error) {
 	spec.Offset = part.Offset
 	if spec.Offset == 0 {
 		spec.Offset = units.Align(start, part.Align)
+	}
+	if part.code != nil {
+		spec.Content = linked(*part.code, spec.Offset)
 	}
 	spec.Free += part.contentBytes() * part.FreeShare / 100
 	m, err := partition.New(spec)
@@ -119,36 +125,26 @@ func (p *Plan) Largest(part *Partition, n int) []partition.Large {
 	return partition.Largest(part.Spec.Tree, n, func(path string) bool { return items[path] })
 }
 
-// tabulate writes the partition table around the regions.
-func (p *Plan) tabulate(l *Layout) error {
-	t := gpt.Table{DiskGUID: p.DiskGUID, SectorSize: p.SectorSize, Sectors: l.Size / p.SectorSize}
-	for _, r := range l.Regions {
-		t.Partitions = append(t.Partitions, gpt.Partition{
-			Name: r.Partition.Spec.Name, Type: r.Partition.TypeGUID, UUID: r.Partition.PartUUID, Attributes: r.Partition.Attributes,
-			Start: r.Offset / p.SectorSize, Sectors: r.Size / p.SectorSize,
-		})
-	}
-	l.Table = t
-	list, err := t.Extents()
-	if err != nil {
-		return diag.List{{Place: p.place("partition"), Key: "partition", Text: strings.TrimPrefix(err.Error(), "gpt: ")}}.Err()
-	}
-	l.table = list
-	return nil
-}
-
 // Extents implements extent.Source for the whole disk. The region of a host-tool engine is missing until it is made.
 func (l *Layout) Extents(from int64) iter.Seq[extent.Extent] {
 	regions := slices.Clone(l.Regions)
-	slices.SortFunc(regions, func(a, b *Region) int { return int(max(-1, min(1, a.Offset-b.Offset))) })
+	slices.SortFunc(regions, func(a, b *Region) int { return cmp.Compare(a.Offset, b.Offset) })
 	return func(yield func(extent.Extent) bool) {
-		back := l.Size / 2 // the table's extents lie before all regions and behind them
-		for e := range l.table.Extents(from) {
-			if e.Off < back && !yield(e) {
-				return
+		next, stop := iter.Pull(l.outside.Extents(from))
+		defer stop()
+		e, more := next()
+		before := func(end int64) bool { // yields what lies outside of all regions before end
+			for ; more && e.Off < end; e, more = next() {
+				if !yield(e) {
+					return false
+				}
 			}
+			return true
 		}
 		for _, r := range regions {
+			if !before(r.Offset) {
+				return
+			}
 			for e := range r.Maker.Extents(max(0, from-r.Offset)) {
 				e.Off += r.Offset
 				if !yield(e) {
@@ -156,11 +152,7 @@ func (l *Layout) Extents(from int64) iter.Seq[extent.Extent] {
 				}
 			}
 		}
-		for e := range l.table.Extents(from) {
-			if e.Off >= back && !yield(e) {
-				return
-			}
-		}
+		before(l.Size)
 	}
 }
 

@@ -3,6 +3,7 @@ package image
 import (
 	"encoding/hex"
 	"encoding/json"
+	"slices"
 
 	"imprint/internal/repro"
 	"imprint/partition"
@@ -111,6 +112,17 @@ func (m *Manifest) Built(r *Result, verified bool) {
 	for i, digest := range r.Partitions {
 		m.Partitions[i].Digest = digest
 	}
+}
+
+// Firmware is the kind of firmware that boots the image: "uefi", "bios" or "u-boot"; of two the first.
+func (m *Manifest) Firmware() string {
+	switch {
+	case m.Loader == loaderExtlinux:
+		return "u-boot"
+	case slices.ContainsFunc(m.Partitions, func(p ManifestPartition) bool { return p.TypeGUID == partition.ESP }):
+		return "uefi"
+	}
+	return "bios"
 }
 
 // JSON is the manifest as indented text with a newline at the end.

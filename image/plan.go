@@ -3,6 +3,7 @@ package image
 import (
 	"crypto/sha256"
 
+	"imprint/bootloader"
 	"imprint/closure"
 	"imprint/internal/diag"
 	"imprint/internal/repro"
@@ -16,17 +17,20 @@ type Plan struct {
 	Name       string
 	Arch       string
 	Format     string
-	SectorSize int64 // bytes
-	Epoch      int64 // seconds since 1970
+	Table      string // "gpt" or "mbr"
+	SectorSize int64  // bytes
+	Epoch      int64  // seconds since 1970
 	Seed       repro.Seed
 	DiskGUID   repro.UUID
 	Loader     string
 	Partitions []*Partition
 	Closures   []*Closure
 	Items      []*Item // of all closures, references first
+	Raw        []Raw   // what lies on the disk outside of all partitions
 
-	pins  map[tree.Blob]pin // what host files held when they were resolved
-	place func(key string) diag.Place
+	bootCode *bootloader.Code
+	pins     map[tree.Blob]pin // what host files held when they were resolved
+	place    func(key string) diag.Place
 }
 
 // A pin is the SHA-256 that a host file's content must have when it is written.
@@ -42,8 +46,19 @@ type Partition struct {
 	Align      int64  // bytes
 	Offset     int64  // bytes; 0 means behind the partition before
 	FreeShare  int64  // of the content's bytes, in percent, besides Spec.Free
+	Active     bool   // it is marked as the one that boots
 	Items      []*Item
 	Spec       partition.Spec
+
+	code *bootloader.Raw // what it holds in place of a file system, to be linked for where it lies
+}
+
+// A Raw is content at a place of the disk.
+type Raw struct {
+	Key     string // in the description
+	Name    string // for messages
+	Offset  int64  // bytes
+	Content tree.Blob
 }
 
 // A Closure is a named set of roots.

@@ -32,7 +32,7 @@ func Resolve(ctx context.Context, d *Description, in Inputs) (*Plan, error) {
 	d = withDefaults(*d)
 	r := &resolver{d: d, in: in, items: map[closure.Path]*Item{}, hosts: map[string]*hostInput{}}
 	r.plan = &Plan{
-		Name: d.Name, Arch: d.Arch, Format: d.Format, SectorSize: d.SectorSize, Epoch: epoch(d, in), Loader: d.Boot.Loader,
+		Name: d.Name, Arch: d.Arch, Format: d.Format, Table: d.Table, SectorSize: d.SectorSize, Epoch: epoch(d, in), Loader: d.Boot.Loader,
 		pins: map[tree.Blob]pin{}, place: d.Place,
 	}
 	for _, stage := range []func(context.Context) error{r.readInputs, r.boot, r.identify, r.fill} {
@@ -59,7 +59,7 @@ type resolver struct {
 	roots   map[string][]closure.Path // by closure name
 	hosts   map[string]*hostInput     // by key: the host files and trees that the description names
 	entries []bootEntry
-	loader  tree.Blob // the loader's EFI program
+	inputs  map[string]tree.Blob // what the loader is made of, by path below a store item or the host's /usr
 }
 
 func (r *resolver) problem(key, text, hint string) {

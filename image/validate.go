@@ -47,6 +47,14 @@ func (c *checker) disk() {
 		c.report("unique", "excludes seed: ids are new in every build, or derive from a text", "leave one of the two out")
 	}
 	c.uuid("uuid", d.UUID)
+	for i, raw := range d.Raw {
+		key := fmt.Sprintf("raw[%d].offset", i)
+		if raw.Offset.Auto {
+			c.report(key, `"auto" is for the size of a partition`, `as in "8KiB"`)
+		} else if sector := d.sectorSize(); raw.Offset.Bytes%sector != 0 {
+			c.report(key, fmt.Sprintf("%d is not a multiple of the sector size, %d", raw.Offset.Bytes, sector), "")
+		}
+	}
 }
 
 // uuid checks the textual form of an identifier; an absent one is right.

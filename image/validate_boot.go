@@ -2,50 +2,97 @@ package image
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode"
-)
 
-// espLines is the hint that shows the partition a loader needs.
-const espLines = `add a partition for it:
-[[partition]]
-name = "esp"
-type = "esp"
-filesystem = "fat"
-size = "64MiB"`
+	"imprint/bootloader"
+)
 
 // boot checks the loader and its entries.
 func (c *checker) boot() {
 	b := c.d.Boot
-	switch b.Loader {
-	case loaderSystemdBoot:
-		c.systemdBoot()
-	case loaderNone, "":
+	switch {
+	case b.Loader == loaderNone || b.Loader == "":
 		c.noLoader()
+	case !c.told["boot.loader"]:
+		c.loader(b.Loader)
 	}
 	for i, e := range b.Entry {
 		c.entry(fmt.Sprintf("boot.entry[%d]", i), e)
 	}
 }
 
-// systemdBoot checks that there is what systemd-boot starts, and a partition that it starts from.
-func (c *checker) systemdBoot() {
+// loader checks that there is what a loader starts, and the partitions that it needs.
+func (c *checker) loader(name string) {
 	if len(c.d.Boot.Entry) == 0 {
 		c.report("boot.loader", "has no entry to boot", "add [[boot.entry]] with title, kernel, initrd and cmdline")
 	}
-	c.needsArch("boot.loader", loaderSystemdBoot)
-	for _, p := range c.d.Partition {
-		if isESP(p.Type) {
-			return
+	c.needsArch("boot.loader", name)
+	loader, err := bootloader.Named(name)
+	if err != nil {
+		c.reportError("boot.loader", err)
+		return
+	}
+	m := c.d.machine()
+	required := loader.Requires(m)
+	for _, r := range required.Partitions {
+		if !r.Met(m) {
+			c.report("boot.loader", fmt.Sprintf("%s needs a partition of type %q", r.For, r.Type), partitionLines(r))
 		}
 	}
-	c.report("boot.loader", "needs a partition of type esp, and there is none", espLines)
+	if required.BIOS && c.d.sectorSize() != biosSector {
+		c.report("sector-size", fmt.Sprintf("is %d, and a BIOS boots from sectors of %d bytes", c.d.sectorSize(), biosSector), "")
+	}
+	c.defaultEntry()
+	c.consoles()
+	c.copyKernel(name)
+}
+
+// partitionLines is the hint that shows the partition a loader needs.
+func partitionLines(r bootloader.Requirement) string {
+	intro := "add one"
+	if r.Or != "" {
+		intro += " (" + r.Or + ")"
+	}
+	return fmt.Sprintf("%s:\n[[partition]]\nname = %q\ntype = %q\nfilesystem = %q\nsize = %q", intro, r.Type, r.Type, r.Filesystem, r.Size)
+}
+
+// defaultEntry checks that the default is the title of one entry.
+func (c *checker) defaultEntry() {
+	if c.d.Boot.Default == "" {
+		return
+	}
+	var titles []string
+	for _, e := range c.d.Boot.Entry {
+		titles = append(titles, e.Title)
+	}
+	if !slices.Contains(titles, c.d.Boot.Default) {
+		c.report("boot.default", fmt.Sprintf("%q is the title of no entry", c.d.Boot.Default), meant(c.d.Boot.Default, titles))
+	}
+}
+
+func (c *checker) consoles() {
+	for i, console := range c.d.Boot.Console {
+		if !consoleText.MatchString(console) {
+			c.report(fmt.Sprintf("boot.console[%d]", i), fmt.Sprintf("%q is not a console", console), `as in "tty0" or "ttyS0,115200"`)
+		}
+	}
+}
+
+var consoleText = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9]*(,[A-Za-z0-9,]+)?$`)
+
+// copyKernel checks that the loader can do without copies.
+func (c *checker) copyKernel(loader string) {
+	if !readsStore(loader) && c.d.has("boot.copy-kernel") {
+		c.report("boot.copy-kernel", fmt.Sprintf("%s reads FAT alone, and always has copies there", loader), `it is for loader = "grub" and "extlinux"`)
+	}
 }
 
 // noLoader checks that nothing is said to a loader that is not there.
 func (c *checker) noLoader() {
-	for _, key := range []string{"boot.timeout", "boot.efi-binary", "boot.entry"} {
+	for _, key := range []string{"boot.timeout", "boot.default", "boot.console", "boot.copy-kernel", "boot.efi-binary", "boot.entry"} {
 		if c.d.has(key) {
 			c.report(key, "there is no loader for it", `add loader = "systemd-boot" to [boot]`)
 		}
@@ -65,11 +112,22 @@ func (c *checker) entry(key string, e EntryDescription) {
 	if strings.ContainsFunc(string(e.Cmdline), unicode.IsControl) {
 		c.report(key+".cmdline", "has a control character in it", `one line, as in "init=${closure.system}/init quiet"`)
 	}
+	c.throughGRUB(key+".cmdline", e)
+	if strings.ContainsFunc(e.Title, unicode.IsControl) {
+		c.report(key+".title", "has a control character in it", "")
+	}
 	c.path(key+".kernel", e.Kernel)
 	for i, initrd := range e.Initrd {
 		element := fmt.Sprintf("%s.initrd[%d]", key, i)
 		c.template(element, initrd)
 		c.path(element, initrd)
+	}
+}
+
+// throughGRUB reports what GRUB would not hand to the kernel as it is written: it puts a backslash before each of these.
+func (c *checker) throughGRUB(key string, e EntryDescription) {
+	if i := strings.IndexAny(string(e.Cmdline), `"'\`); c.d.Boot.Loader == loaderGRUB && i >= 0 {
+		c.report(key, fmt.Sprintf("has a %c in it, which GRUB hands to the kernel with a backslash before it", e.Cmdline[i]), "")
 	}
 }
 

@@ -18,7 +18,10 @@ const (
 func (c *checker) filesystem(key string, p PartitionDescription) {
 	switch p.Filesystem {
 	case filesystemNone:
-		if p.Content == "" && p.Size.Bytes == 0 {
+		switch filled := c.filledByLoader(p); {
+		case filled && p.Content != "":
+			c.report(key+".content", "is GRUB's core image, which the boot loader brings", "leave it out")
+		case !filled && p.Content == "" && p.Size.Bytes == 0:
 			c.report(key+".content", `is required with filesystem = "none"`, "name the file whose bytes the partition holds, or give a size")
 		}
 		c.without(key, filesystemNone, "free", "label", "uuid", "engine", "features", "closures", "dir", "file", "link", "tree")
@@ -47,6 +50,11 @@ func (c *checker) features(key string, p PartitionDescription) {
 	if err := partition.CheckFeatures(p.Features); err != nil {
 		c.report(key, err.Error(), "")
 	}
+}
+
+// filledByLoader tells whether the boot loader has the content of a partition.
+func (c *checker) filledByLoader(p PartitionDescription) bool {
+	return c.d.Boot.Loader == loaderGRUB && typeName(p.Type) == "bios-boot"
 }
 
 // reasons are hints on why a file system excludes a key.

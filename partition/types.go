@@ -15,6 +15,7 @@ import (
 var (
 	ESP      = uuid.MustParse("c12a7328-f81f-11d2-ba4b-00a0c93ec93b") // the EFI system partition (UEFI 2.10, 13.3)
 	XBOOTLDR = uuid.MustParse("bc13c2ff-59e6-4262-a352-b275fd6f7172") // the extended boot loader partition
+	BIOSBoot = uuid.MustParse("21686148-6449-6e6f-744e-656564454649") // GRUB's core image on a disk that a BIOS starts
 )
 
 // types are the partition types of the Discoverable Partitions Specification that are the same on every architecture, with the BIOS
@@ -29,7 +30,7 @@ var types = map[string]repro.UUID{
 	"tmp":           uuid.MustParse("7ec6f557-3bc5-4aca-b293-16ef5df639d1"),
 	"user-home":     uuid.MustParse("773f91ef-66d4-49b5-bd83-d683bf40ad16"),
 	"linux-generic": uuid.MustParse("0fc63daf-8483-4772-8e79-3d69d8477de4"),
-	"bios-boot":     uuid.MustParse("21686148-6449-6e6f-744e-656564454649"),
+	"bios-boot":     BIOSBoot,
 }
 
 // An archTypes is one type that the specification defines anew for every architecture.

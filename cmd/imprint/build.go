@@ -193,10 +193,13 @@ func bootCommand(m *image.Manifest, out string) string {
 		return ""
 	}
 	const drive = " -drive if=virtio,format=raw,file="
-	switch m.Arch {
-	case "x86_64":
+	firmware := m.Firmware()
+	switch {
+	case m.Arch == "x86_64" && firmware == "bios":
+		return "qemu-system-x86_64 -m 1024 -nographic" + drive + out
+	case m.Arch == "x86_64" && firmware == "uefi":
 		return "qemu-system-x86_64 -machine q35 -m 1024 -nographic -bios /usr/share/ovmf/OVMF.fd" + drive + out
-	case "aarch64":
+	case m.Arch == "aarch64" && firmware == "uefi":
 		return "qemu-system-aarch64 -machine virt -cpu max -m 1024 -nographic -bios /usr/share/qemu-efi-aarch64/QEMU_EFI.fd" + drive + out
 	}
 	return ""

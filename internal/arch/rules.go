@@ -11,13 +11,14 @@ type room struct {
 var rooms = []room{
 	{"cmd/...", []string{"..."}, []string{"..."}},
 
-	{"image", []string{"image/...", "partition/...", "closure/...", "bootloader", "internal/..."},
+	{"image", []string{"image/...", "partition/...", "closure/...", "bootloader/...", "internal/..."},
 		[]string{"github.com/BurntSushi/toml/...", "github.com/google/uuid/...", "golang.org/x/sync/...", "golang.org/x/sys/..."}},
 	{"image/xorriso", cellar, []string{"golang.org/x/sys/..."}},
 	{"image/iso9660", cellar, nil},
 	{"image/gpt", cellar, []string{"github.com/diskfs/go-diskfs/...", "github.com/google/uuid/..."}},
 
-	{"bootloader", []string{"partition", "internal/..."}, nil},
+	{"bootloader", []string{"partition", "bootloader/pe", "internal/..."}, nil},
+	{"bootloader/...", cellar, []string{"golang.org/x/sys/..."}},
 	{"partition", []string{"partition/...", "internal/..."}, []string{"github.com/google/uuid/..."}},
 	{"partition/...", cellar, nil},
 	{"closure", []string{"closure/...", "internal/..."}, []string{"golang.org/x/sync/..."}},

@@ -20,6 +20,9 @@ var tools = []Tool{
 	{"mke2fs", "e2fsprogs", "ext4 by the host's tools (engine mke2fs)", []string{"-V"}},
 	{"debugfs", "e2fsprogs", "ext4 by the host's tools (engine mke2fs)", []string{"-V"}},
 	{"e2fsck", "e2fsprogs", "ext4 by the host's tools (engine mke2fs)", []string{"-V"}},
+	{"grub-mkimage", "grub-common", "core images of GRUB (loader grub)", []string{"--version"}},
+	{"xorriso", "xorriso", "ISO 9660 images (format iso)", []string{"-version"}},
+	{"sqfstar", "squashfs-tools", "squashfs in an ISO", []string{"-version"}},
 }
 
 // Tools lists the programs that imprint can make use of. None is needed for a GPT disk of the native engines.

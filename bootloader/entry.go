@@ -1,0 +1,53 @@
+package bootloader
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// IDs gives each entry a name of its own for files: its title in lower case, letters and digits kept, and a number where two would
+// be the same.
+func IDs(entries []Entry) []string {
+	ids, seen := make([]string, len(entries)), map[string]bool{}
+	for i, e := range entries {
+		base := slug(e.Title)
+		id := base
+		for n := 2; seen[id]; n++ {
+			id = fmt.Sprintf("%s-%d", base, n)
+		}
+		ids[i], seen[id] = id, true
+	}
+	return ids
+}
+
+func slug(title string) string {
+	words := strings.FieldsFunc(strings.ToLower(title), func(r rune) bool {
+		return !('a' <= r && r <= 'z' || '0' <= r && r <= '9' || r == '.' || r == '_')
+	})
+	s := strings.Trim(strings.Join(words, "-"), ".-")
+	if s == "" {
+		return "entry"
+	}
+	return s[:min(len(s), 64)]
+}
+
+// A shelf is where a loader reads kernels and initrds: copies in a directory of one partition, or the store itself.
+type shelf struct {
+	partition Partition
+	dir       string
+	store     *Partition // with the store, where the loader reads it; nil when everything is copied
+	files     []File
+}
+
+// put gives the partition and the path at which the loader finds a kernel or initrd, and copies it there if need be.
+func (s *shelf) put(src Source) (Partition, string) {
+	if s.store != nil && src.Path != "" {
+		return *s.store, src.Path
+	}
+	f := File{s.partition.Name, s.dir + "/" + src.Name, src.Content}
+	if !slices.Contains(s.files, f) {
+		s.files = append(s.files, f)
+	}
+	return s.partition, f.Path
+}

@@ -1,0 +1,148 @@
+package bootloader
+
+import (
+	"encoding/binary"
+	"fmt"
+	"io"
+	"strings"
+
+	"imprint/internal/tree"
+	"imprint/internal/units"
+)
+
+// grub is GNU GRUB 2: by UEFI as an EFI program on the ESP, by a BIOS as boot code in the first sector with a core image in a BIOS boot
+// partition (GPT) or behind the first sector (MBR), or both from one disk. All of them read one grub.cfg: on the ESP if there is one,
+// else on the partition with the store. Modules are in the core images, so that no directory of them is on the disk.
+type grub struct{}
+
+const grubDir = "/boot/grub"
+
+// grubModules read a partition, find another one by its UUID, and load Linux from it.
+var grubModules = strings.Fields(`part_gpt part_msdos fat ext2 normal configfile linux search search_fs_uuid serial terminal gzio echo test
+	all_video halt reboot ls cat`)
+
+// grubEFI is the directory of GRUB's modules for UEFI, and Debian's package that has it, by architecture.
+var grubEFI = map[string][2]string{
+	"x86_64":  {"lib/grub/x86_64-efi", "grub-efi-amd64-bin"},
+	"aarch64": {"lib/grub/arm64-efi", "grub-efi-arm64-bin"},
+	"riscv64": {"lib/grub/riscv64-efi", "grub-efi-riscv64-bin"},
+}
+
+const (
+	grubPC       = "lib/grub/i386-pc" // modules for a BIOS
+	grubBootCode = grubPC + "/boot.img"
+)
+
+func (g grub) Requires(m Machine) Requirements {
+	var r Requirements
+	uefi, bios := g.firmware(m)
+	switch {
+	case uefi:
+		r.Partitions = append(r.Partitions, esp("grub on UEFI"))
+	case !bios && m.Arch == "x86_64":
+		r.Partitions = append(r.Partitions, Requirement{
+			For: "grub on BIOS", Type: "bios-boot", Filesystem: "none", Size: "1MiB", Or: `or, to boot by UEFI, one of type "esp"`,
+		})
+	case !bios:
+		r.Partitions = append(r.Partitions, esp("grub on "+m.Arch))
+	}
+	if uefi {
+		dir := grubEFI[m.Arch]
+		core := &Core{Prefix: grubDir, Modules: append([]string{"efi_gop"}, grubModules...)}
+		r.Inputs = append(r.Inputs, Input{Path: dir[0], Package: dir[1], EFI: true, Core: core})
+	}
+	if r.BIOS = bios; bios {
+		core := &Core{Prefix: g.biosPrefix(m), Modules: append([]string{"biosdisk"}, grubModules...)}
+		r.Inputs = append(r.Inputs, Input{Path: grubPC, Package: "grub-pc-bin", Core: core}, Input{Path: grubBootCode, Package: "grub-pc-bin"})
+	}
+	return r
+}
+
+// firmware tells what the partitions let the disk be started by: UEFI looks for an ESP, and a BIOS finds room for a core image in a BIOS
+// boot partition or, on a disk with an MBR, before the first partition.
+func (grub) firmware(m Machine) (uefi, bios bool) {
+	_, uefi = m.find("esp")
+	_, bios = m.find("bios-boot")
+	return uefi, m.Arch == "x86_64" && (bios || m.Table == "mbr")
+}
+
+// biosPrefix names the directory by the number of its partition on the disk that the BIOS started: "(,gpt2)/boot/grub".
+func (g grub) biosPrefix(m Machine) string {
+	scheme := map[string]string{"gpt": "gpt", "mbr": "msdos"}[m.Table]
+	home, _ := g.home(m)
+	return fmt.Sprintf("(,%s%d)%s", scheme, home.Number, grubDir)
+}
+
+// home is the partition with grub.cfg.
+func (grub) home(m Machine) (Partition, bool) {
+	if p, ok := m.find("esp"); ok {
+		return p, true
+	}
+	return m.store()
+}
+
+func (g grub) Artifacts(c Config) (Artifacts, error) {
+	home, ok := g.home(c.Machine)
+	if !ok {
+		return Artifacts{}, fmt.Errorf("grub has no partition for its configuration: there is neither an ESP nor a store")
+	}
+	text, files := g.config(c, home)
+	a := Artifacts{Files: append(files, File{home.Name, grubDir + "/grub.cfg", tree.Text(text)})}
+	uefi, bios := g.firmware(c.Machine)
+	if uefi {
+		a.Files = append(a.Files, File{home.Name, "/EFI/BOOT/" + removable[c.Arch], c.Inputs[grubEFI[c.Arch][0]]})
+	}
+	if bios {
+		return a, g.embed(c, &a)
+	}
+	return a, nil
+}
+
+// embed adds what a BIOS starts: boot.img in the first sector, which loads the first sector of the core image, which loads the rest of
+// it. Where these lie is written into them, as grub-bios-setup does (grub-core/boot/i386/pc/boot.S and diskboot.S).
+func (grub) embed(c Config, a *Artifacts) error {
+	boot, err := read(c.Inputs[grubBootCode])
+	if err != nil {
+		return err
+	}
+	core, err := read(c.Inputs[grubPC])
+	if err != nil {
+		return err
+	}
+	const (
+		kernelSector = 0x5c  // of boot.img: where the core image begins
+		driveCheck   = 0x66  // of boot.img: a jump that makes it trust no BIOS to tell the drive it started from
+		list         = 0x1f4 // of the core image's first sector: start (8 bytes), sectors (2) and segment (2) of the rest
+		segment      = 0x820 // where the rest is loaded to, in paragraphs
+		sector       = 512
+	)
+	if len(boot) != sector || len(core) <= sector {
+		return fmt.Errorf("grub's boot.img has %d bytes and its core image %d", len(boot), len(core))
+	}
+	boot = append([]byte(nil), boot[:BootCodeSize]...)
+	boot[driveCheck], boot[driveCheck+1] = 0x90, 0x90
+	core = append(core, make([]byte, units.Align(int64(len(core)), sector)-int64(len(core)))...)
+	rest := len(core)/sector - 1
+	if rest > 0xffff {
+		return fmt.Errorf("grub's core image of %d bytes is too large to load", len(core))
+	}
+	binary.LittleEndian.PutUint16(core[list+8:], uint16(rest))
+	binary.LittleEndian.PutUint16(core[list+10:], segment)
+	a.BootCode = &Code{boot, []Pointer{{kernelSector, 0}}}
+	raw := Raw{Offset: sector, Code: Code{core, []Pointer{{list, 1}}}}
+	if p, ok := c.find("bios-boot"); ok {
+		raw.Partition, raw.Offset = p.Name, 0
+	}
+	a.Raw = append(a.Raw, raw)
+	return nil
+}
+
+// read gives the content of a blob.
+func read(b tree.Blob) ([]byte, error) {
+	r, err := b.Open()
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	return io.ReadAll(io.NewSectionReader(r, 0, b.Size()))
+}

@@ -1,0 +1,214 @@
+package image
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"imprint/bootloader"
+	"imprint/bootloader/grubmkimage"
+	"imprint/internal/diag"
+	"imprint/internal/tree"
+	"imprint/partition"
+)
+
+// machine is the disk as a boot loader sees it, before any identifier is chosen.
+func (d *Description) machine() bootloader.Machine {
+	m := bootloader.Machine{Arch: d.Arch, Table: cmp.Or(d.Table, tableGPT)}
+	for i, p := range d.Partition {
+		m.Partitions = append(m.Partitions, bootloader.Partition{
+			Name: p.Name, Number: i + 1, Type: typeName(p.Type), Filesystem: p.Filesystem, Store: len(p.Closures) > 0,
+		})
+	}
+	return m
+}
+
+// typeName is the name of a partition type that is given by a name or by its GUID, where a boot loader knows it.
+func typeName(text string) string {
+	id, err := partition.TypeGUID(text, "")
+	switch {
+	case err != nil:
+		return text
+	case id == partition.ESP:
+		return "esp"
+	case id == partition.XBOOTLDR:
+		return "xbootldr"
+	case id == partition.BIOSBoot:
+		return "bios-boot"
+	}
+	return text
+}
+
+// findInputs finds what the loader is made of: where the description says, in a closure, or on the host.
+func (r *resolver) findInputs(ctx context.Context) error {
+	loader, err := bootloader.Named(r.d.Boot.Loader)
+	if err != nil {
+		return err
+	}
+	r.inputs = map[string]tree.Blob{}
+	for _, in := range loader.Requires(r.d.machine()).Inputs {
+		b, err := r.findInput(ctx, in)
+		if err != nil {
+			return err
+		}
+		if b != nil {
+			r.inputs[in.Path] = b
+		}
+	}
+	return nil
+}
+
+// findInput gives one input, pinned. It is nil when there is a problem.
+func (r *resolver) findInput(ctx context.Context, in bootloader.Input) (tree.Blob, error) {
+	if given := r.hosts["boot.efi-binary"]; given != nil && in.EFI {
+		return given.blob, nil
+	}
+	path := in.Path
+	if in.Core != nil {
+		path += "/moddep.lst" // which every directory of modules has
+	}
+	b, host := r.inClosures(path), ""
+	if b == nil {
+		if host = r.onHost(path, in.Package); host == "" {
+			return nil, nil
+		}
+	}
+	if in.Core == nil {
+		if b == nil {
+			b = r.hostBlob("boot.loader", host)
+		}
+		return b, nil
+	}
+	if h, ok := b.(interface{ HostPath() string }); ok {
+		host = h.HostPath()
+	}
+	image, err := grubmkimage.Make(ctx, grubmkimage.Options{Dir: filepath.Dir(host), Prefix: in.Core.Prefix, Modules: in.Core.Modules})
+	if err != nil {
+		return nil, err
+	}
+	core := tree.Text(string(image))
+	r.plan.pins[core], err = hashBlob(core)
+	return core, err
+}
+
+// inClosures looks for a file by its path below a store item.
+func (r *resolver) inClosures(path string) tree.Blob {
+	for _, item := range r.plan.Items {
+		if n, _ := descend(item, path); n != nil && n.Kind() == tree.File {
+			return n.Blob()
+		}
+	}
+	return nil
+}
+
+// onHost looks for a file below the host's directories of programs; "" is a problem that is told.
+func (r *resolver) onHost(path, debian string) string {
+	dirs := r.in.HostDirs
+	if dirs == nil {
+		dirs = []string{"/usr"}
+	}
+	for _, dir := range dirs {
+		full := filepath.Join(dir, path)
+		if _, err := os.Stat(full); !errors.Is(err, fs.ErrNotExist) {
+			return full
+		}
+	}
+	r.problem("boot.loader", fmt.Sprintf("no %s in any closure, nor on the host below %s", path, strings.Join(dirs, ", ")),
+		"give it with boot.efi-binary if it is an EFI program, or install it (Debian: apt-get install "+debian+")")
+	return ""
+}
+
+// hostBlob is a host file that was only found to be needed on the way, or nil with a problem told.
+func (r *resolver) hostBlob(key, name string) tree.Blob {
+	if in := r.hostFile(key, name); in != nil {
+		return in.blob
+	}
+	return nil
+}
+
+// hostFile reads and pins a host file that was only found to be needed on the way.
+func (r *resolver) hostFile(key, name string) *hostInput {
+	h := &hostReader{r: r}
+	in := h.file(key, name)
+	r.problems = append(r.problems, h.problems...)
+	if in == nil {
+		return nil
+	}
+	if err := h.pinAll(context.Background()); err != nil {
+		r.problem(key, err.Error(), "")
+		return nil
+	}
+	return in
+}
+
+// arrange asks the loader what it puts where, and keeps it in the plan.
+func (r *resolver) arrange() (bootloader.Artifacts, error) {
+	loader, err := bootloader.Named(r.d.Boot.Loader)
+	if err != nil {
+		return bootloader.Artifacts{}, err
+	}
+	a, err := loader.Artifacts(r.bootConfig())
+	if err != nil {
+		return a, diag.List{r.d.Problem("boot.loader", err.Error(), "")}.Err()
+	}
+	r.plan.bootCode = a.BootCode
+	for _, raw := range a.Raw {
+		if raw.Partition == "" {
+			r.plan.Raw = append(r.plan.Raw, Raw{Key: "boot.loader", Name: "the boot loader", Offset: raw.Offset, Content: linked(raw, raw.Offset)})
+		}
+	}
+	for _, p := range r.plan.Partitions {
+		p.Active = p.Spec.Name == a.Active && a.Active != ""
+		for _, raw := range a.Raw {
+			if raw.Partition == p.Spec.Name {
+				p.code = &raw
+				p.Spec.Content = linked(raw, 0)
+			}
+		}
+	}
+	return a, nil
+}
+
+// linked is raw content as it is when it begins at an offset of the disk, in bytes.
+func linked(raw bootloader.Raw, offset int64) tree.Blob {
+	return tree.Text(string(raw.Linked(offset / biosSector)))
+}
+
+// biosSector is the unit in bytes that a BIOS counts in.
+const biosSector = 512
+
+// bootConfig is what the loader is asked to boot, once all identifiers are chosen.
+func (r *resolver) bootConfig() bootloader.Config {
+	b := r.d.Boot
+	c := bootloader.Config{
+		Machine: r.d.machine(), Inputs: r.inputs, Timeout: *b.Timeout, Console: b.Console, CopyKernel: b.CopyKernel == nil || *b.CopyKernel,
+	}
+	for i, p := range r.plan.Partitions {
+		c.Partitions[i].VolumeID = p.VolumeID()
+	}
+	for i, e := range r.entries {
+		e.Cmdline = r.cmdline(e.cmdline)
+		c.Entries = append(c.Entries, e.Entry)
+		if e.Title == b.Default {
+			c.Default = i
+		}
+	}
+	return c
+}
+
+// cmdline is a command line with the consoles that all entries have.
+func (r *resolver) cmdline(t Template) string {
+	words := []string{t.Expand(r.reference)}
+	if words[0] == "" {
+		words = nil
+	}
+	for _, console := range r.d.Boot.Console {
+		words = append(words, "console="+console)
+	}
+	return strings.Join(words, " ")
+}

@@ -1,0 +1,68 @@
+package image
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"testing"
+)
+
+const rawRows = `
+[[raw]]
+offset = "%s"
+source = "blob.bin"
+[[partition]]
+name = "root"
+type = "linux-generic"
+filesystem = "ext4"
+`
+
+// Raw content lies where it should, outside of everything else, and a layout without a disk knows it too.
+func TestRawContent(t *testing.T) {
+	w, _ := bootWorld(t)
+	p, err := w.plan(fmt.Sprintf(rawRows, "64KiB"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	disk, l, _ := build(t, p, WriteOptions{})
+	whole := make([]byte, l.Size)
+	if err := l.ReadAt(whole, 0); err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(whole, disk) {
+		t.Errorf("the layout differs from the disk at byte %d", firstDifference(whole, disk))
+	}
+	blob := make([]byte, 100_000)
+	r, err := p.Raw[0].Content.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if _, err := r.ReadAt(blob, 0); err != nil || !bytes.Equal(disk[64<<10:][:len(blob)], blob) {
+		t.Errorf("the disk has other bytes at 64 KiB, %v", err)
+	}
+	other, _ := bootWorld(t)
+	other.file("blob.bin", strings.Repeat("z", 100_000))
+	q, err := other.plan(fmt.Sprintf(rawRows, "64KiB"))
+	if err != nil || q.Seed == p.Seed {
+		t.Errorf("other bytes give the same identifiers, %v", err)
+	}
+}
+
+// What overlaps is told, with both ranges and where there is room.
+func TestRawOverlap(t *testing.T) {
+	for offset, want := range map[string]string{
+		"8KiB":    "raw[0] takes bytes 8192 to 108191 of the disk, and the partition table bytes 0 to 17407\nhint: from byte 17408 on there is room",
+		"1MiB":    `raw[0] takes bytes 1048576 to 1148575 of the disk, and partition "root" bytes 1048576 to`,
+		"1000KiB": "let partition \"root\" begin behind it, at 2097152",
+	} {
+		w, _ := bootWorld(t)
+		p, err := w.plan(fmt.Sprintf(rawRows, offset))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err = p.Layout(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: error %v, want %s", offset, err, want)
+		}
+	}
+}
