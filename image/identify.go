@@ -26,7 +26,7 @@ func (r *resolver) identify(context.Context) error {
 	p.Seed = seed
 	p.DiskGUID = given(r.d.UUID, seed.UUID("disk"))
 	for i, d := range r.d.Partition {
-		guid, err := partition.TypeGUID(d.Type, r.d.Arch)
+		guid, err := typeGUID(d.Type, r.d.Arch)
 		if err != nil {
 			return err
 		}
@@ -35,6 +35,7 @@ func (r *resolver) identify(context.Context) error {
 			Key: fmt.Sprintf("partition[%d]", i), Type: d.Type, TypeGUID: guid, Attributes: attributes(d.Flags),
 			PartUUID: given(d.PartUUID, seed.UUID(name+"/partuuid")),
 			Align:    d.Align.Bytes, Offset: d.Offset.Bytes, FreeShare: d.Free.Percent,
+			Inside: d.Inside, Path: d.Path, Volatile: d.Volatile != nil && *d.Volatile, Modified: modified(seed.Uint32(name + "/modified")),
 			Spec: partition.Spec{
 				Name: d.Name, Filesystem: d.Filesystem, Engine: d.Engine, Features: d.Features, Label: d.Label,
 				UUID: given(d.UUID, seed.UUID(name+"/uuid")), Serial: serial(d.UUID, seed.Uint32(name+"/serial")),
@@ -45,6 +46,14 @@ func (r *resolver) identify(context.Context) error {
 		})
 	}
 	return nil
+}
+
+// typeGUID is that of a type, none for what is no entry of a partition table.
+func typeGUID(name, arch string) (repro.UUID, error) {
+	if name == "" {
+		return repro.UUID{}, nil
+	}
+	return partition.TypeGUID(name, arch)
 }
 
 func attributes(flags []Flag) (bits uint64) {

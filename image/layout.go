@@ -34,6 +34,9 @@ type Region struct {
 // Layout computes where everything lies. It reads no content. What does not fit comes as a diag.List, with both numbers and the
 // largest items.
 func (p *Plan) Layout() (*Layout, error) {
+	if p.Format == formatISO {
+		return p.layoutISO()
+	}
 	l := &Layout{}
 	var problems diag.List
 	end := int64(0)

@@ -43,7 +43,7 @@ OUT appears when it is complete. A build that fails or is interrupted leaves not
 		RunE: func(c *cobra.Command, args []string) error { return r.runBuild(c.Context(), args[0], f) },
 	}
 	flags := c.Flags()
-	flags.StringVarP(&f.out, "out", "o", "", "the image (default: NAME.raw in the working directory)")
+	flags.StringVarP(&f.out, "out", "o", "", "the image (default: NAME.raw or NAME.iso in the working directory)")
 	flags.BoolVar(&f.noManifest, "no-manifest", false, "write no OUT.json")
 	flags.BoolVar(&f.write.SHA256, "sha256", false, "also compute the SHA-256 of the whole image")
 	flags.BoolVar(&f.write.NoDigest, "no-digest", false, "compute no image digest")
@@ -107,7 +107,7 @@ func (r *root) runBuild(ctx context.Context, file string, f buildFlags) error {
 		return err
 	}
 	if f.out == "" {
-		f.out = p.plan.Name + ".raw"
+		f.out = p.plan.Name + "." + p.plan.Format
 	}
 	manifest := p.plan.Manifest(p.layout, 0)
 	result, err := r.write(ctx, p, f, manifest)

@@ -24,6 +24,7 @@ type Volume struct {
 	Blocks   int64  // of 2048 bytes, appended partitions left out
 	Created  string // 16 digits: year, month, day, hour, minute, second, hundredths
 	Modified string // likewise
+	Boot     []BootImage
 	Tree     *tree.Tree
 }
 
@@ -53,6 +54,9 @@ const maxDescriptors = 64
 // primary finds the primary volume descriptor, in a row of descriptors from block 16 on that a terminator ends, and the root's record.
 func (rd *reader) primary() (*Volume, record, error) {
 	var d [block]byte
+	var v *Volume
+	var root record
+	var boot []BootImage
 	for n := int64(16); n < 16+maxDescriptors; n++ {
 		if err := rd.read(d[:], n*block); err != nil {
 			return nil, record{}, fmt.Errorf("read volume descriptor: %v", err)
@@ -60,14 +64,23 @@ func (rd *reader) primary() (*Volume, record, error) {
 		if string(d[1:6]) != "CD001" {
 			break
 		}
-		switch d[0] {
-		case 1:
-			return rd.descriptor(d[:])
-		case 255:
-			return nil, record{}, errors.New("read ISO 9660: no primary volume descriptor")
+		var err error
+		switch {
+		case d[0] == 0 && boot == nil:
+			boot, err = rd.bootImages(d[:])
+		case d[0] == 1 && v == nil:
+			v, root, err = rd.descriptor(d[:])
+		case d[0] == 255 && v == nil:
+			err = errors.New("read ISO 9660: no primary volume descriptor")
+		case d[0] == 255:
+			v.Boot = boot
+			return v, root, nil
+		}
+		if err != nil {
+			return nil, record{}, err
 		}
 	}
-	return nil, record{}, errors.New("read ISO 9660: no volume descriptor at block 16")
+	return nil, record{}, errors.New("read ISO 9660: no row of volume descriptors from block 16 to a terminator")
 }
 
 func (rd *reader) descriptor(d []byte) (*Volume, record, error) {

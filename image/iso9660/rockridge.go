@@ -21,7 +21,7 @@ type rockRidge struct {
 	device tree.Device
 	child  int64 // block of a directory that was moved away because it lies too deep; 0 for none
 	moved  bool  // this is where it was moved to
-	posix  bool // there are POSIX attributes
+	posix  bool  // there are POSIX attributes
 }
 
 // Bounds of what belongs to one record.

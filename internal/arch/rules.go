@@ -20,6 +20,7 @@ var rooms = []room{
 	{"bootloader", []string{"partition", "bootloader/pe", "internal/..."}, nil},
 	{"bootloader/...", cellar, []string{"golang.org/x/sys/..."}},
 	{"partition", []string{"partition/...", "internal/..."}, []string{"github.com/google/uuid/..."}},
+	{"partition/erofs", cellar, []string{"github.com/erofs/go-erofs/..."}},
 	{"partition/...", cellar, nil},
 	{"closure", []string{"closure/...", "internal/..."}, []string{"golang.org/x/sync/..."}},
 	{"closure/db", cellar, []string{"github.com/ncruces/go-sqlite3/..."}},

@@ -20,8 +20,10 @@ var (
 	partuuid []byte
 )
 
-// modules are what the initrd loads: QEMU's disks. ext4 and NVMe are built into Debian's cloud kernel.
-var modules = []string{"virtio_pci", "virtio_blk", "virtio_scsi", "sd_mod", "ata_piix"}
+// modules are what the initrd loads: QEMU's disks and drives, and the file systems of an ISO. ext4 and NVMe are built into Debian's cloud kernel.
+var modules = []string{
+	"virtio_pci", "virtio_blk", "virtio_scsi", "sd_mod", "sr_mod", "ata_piix", "isofs", "loop", "squashfs", "erofs", "overlay",
+}
 
 // applets are the names that busybox has in its item.
 var applets = strings.Fields(`sh awk basename cat chmod cp cut date dd df dmesg echo env find grep head hexdump id ln ls mkdir mknod mount mv
