@@ -52,7 +52,7 @@ func (p *Partition) VolumeID() string {
 	switch p.Spec.Filesystem {
 	case filesystemISO:
 		return xorriso.UUID(p.Modified)
-	case filesystemSquash:
+	case filesystemSquash, filesystemEROFS:
 		return ""
 	case filesystemFAT:
 		return fmt.Sprintf("%04X-%04X", p.Spec.Serial>>16, p.Spec.Serial&0xffff)

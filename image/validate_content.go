@@ -62,6 +62,8 @@ var reasons = map[string]string{
 	"fat closures":   "a store needs ext4: FAT has neither links nor owners",
 	"squashfs label": "squashfs has none",
 	"squashfs uuid":  "squashfs has none",
+	"erofs label":    "it is never mounted by label",
+	"erofs uuid":     "it is never mounted by UUID",
 	"fat link":       "FAT has no symbolic links",
 	"fat engine":     "FAT has one engine",
 	"fat content":    `it is for filesystem = "none"`,

@@ -13,16 +13,21 @@ var isoKeys = map[string][]string{
 		"type", "engine", "features", "size", "min-size", "free", "offset", "align", "uuid", "partuuid", "flags", "content", "inside", "path",
 	},
 	filesystemSquash: {"type", "engine", "features", "size", "min-size", "free", "offset", "align", "label", "uuid", "partuuid", "flags", "content"},
-	filesystemEROFS:  {"type", "engine", "features", "size", "min-size", "free", "offset", "align", "label", "partuuid", "flags", "content"},
+	filesystemEROFS:  {"type", "engine", "features", "size", "min-size", "free", "offset", "align", "label", "uuid", "partuuid", "flags", "content"},
 	filesystemFAT:    {"offset", "align", "partuuid", "flags", "inside", "path", "volatile"},
 }
 
 // iso checks what is about the whole image, and that keys of ISOs are in ISOs.
 func (c *checker) iso() {
-	volatile := unique{}
+	first := ""
 	for i := range c.d.Partition {
-		if key := partitionKey(i) + ".volatile"; c.d.has(key) {
-			c.unique(volatile, key, "volatile", "the key")
+		key := partitionKey(i) + ".volatile"
+		switch {
+		case !c.d.has(key):
+		case first == "":
+			first = key
+		default:
+			c.report(key, "is a key of the partition that is mounted as root, and there is "+first, "leave one of the two out")
 		}
 	}
 	if c.d.Format != formatISO {
@@ -92,7 +97,7 @@ func (c *checker) insideISO(key string, p PartitionDescription) {
 // fileOfISO checks where a file system lies that is a file of the ISO's tree.
 func (c *checker) fileOfISO(key string, p PartitionDescription) {
 	if !c.d.has(key + ".inside") {
-		c.report(key+".inside", "is required: a "+p.Filesystem+" is a file in the ISO", "the name of the partition with filesystem = \"iso9660\"")
+		c.report(key+".inside", "is required: "+p.Filesystem+" is a file in the ISO", "the name of the partition with filesystem = \"iso9660\"")
 	} else if !c.isTree(p.Inside) {
 		c.report(key+".inside", fmt.Sprintf("%q is no partition with filesystem = \"iso9660\"", p.Inside), "")
 	}
@@ -128,7 +133,7 @@ func resolvesInISO(ref Reference, p PartitionDescription) error {
 		return no("xorriso chooses the partition UUID", "it has a uuid")
 	case ref.Field == "partuuid":
 		return no("it is no entry of a partition table", "an ISO is found by ${iso.uuid}")
-	case p.Filesystem == filesystemSquash, p.Filesystem == filesystemEROFS && ref.Field == "label":
+	case p.Filesystem == filesystemSquash, p.Filesystem == filesystemEROFS:
 		return no(p.Filesystem+" has none", "")
 	}
 	return nil
