@@ -51,7 +51,11 @@ func (p *Plan) writeInner(ctx context.Context, part *Partition, file *os.File, v
 
 func (p *Plan) innerWriter(ctx context.Context, part *Partition, file *os.File) (innerWriter, error) {
 	if part.Spec.Filesystem == filesystemSquash {
-		return squashfs.Create(ctx, file.Name(), part.Spec.Tree.Root().Attr, p.Epoch)
+		latest := p.Epoch
+		for n := range part.Spec.Tree.Nodes() {
+			latest = max(latest, n.Inode().Attr.Mtime.Sec)
+		}
+		return squashfs.Create(ctx, file.Name(), part.Spec.Tree.Root().Attr, latest)
 	}
 	return erofs.Create(file, part.Spec.Scratch, p.Epoch)
 }
