@@ -51,11 +51,7 @@ func (p *Plan) writeInner(ctx context.Context, part *Partition, file *os.File, v
 
 func (p *Plan) innerWriter(ctx context.Context, part *Partition, file *os.File) (innerWriter, error) {
 	if part.Spec.Filesystem == filesystemSquash {
-		latest := p.Epoch
-		for n := range part.Spec.Tree.Nodes() {
-			latest = max(latest, n.Inode().Attr.Mtime.Sec)
-		}
-		return squashfs.Create(ctx, file.Name(), part.Spec.Tree.Root().Attr, latest)
+		return squashfs.Create(ctx, file.Name(), part.Spec.Tree.Root().Attr, p.Epoch)
 	}
 	return erofs.Create(file, part.Spec.Scratch, p.Epoch)
 }

@@ -28,10 +28,9 @@ type Writer struct {
 // maxTime is the last second that an inode tells, which are counted from 1970 in 32 bits without sign.
 const maxTime = 1<<32 - 1
 
-// Create starts a file system in the file of that name, whose content is replaced. root has the permissions of its root, which belongs to
-// 0:0, and latest is the latest time in it, in seconds since 1970. The file system tells that as the time it was made at, and as its root's:
-// sqfstar 4.5 lets neither be chosen by itself, and would cut off times behind it.
-func Create(ctx context.Context, name string, root *tree.Attr, latest int64) (*Writer, error) {
+// Create starts a file system in the file of that name, whose content is replaced. root has the attributes of its root, which belongs to 0:0,
+// and made is what the file system tells as the time it was made at, in seconds since 1970.
+func Create(ctx context.Context, name string, root *tree.Attr, made int64) (*Writer, error) {
 	name, err := filepath.Abs(name)
 	if err != nil {
 		return nil, err
@@ -39,18 +38,20 @@ func Create(ctx context.Context, name string, root *tree.Attr, latest int64) (*W
 	if root.UID != 0 || root.GID != 0 {
 		return nil, fmt.Errorf("/: belongs to %d:%d, and sqfstar gives the root to 0:0", root.UID, root.GID)
 	}
-	if err := checkTime(tree.Time{Sec: latest}); err != nil {
+	if err := errors.Join(checkTime(tree.Time{Sec: made}), checkTime(root.Mtime)); err != nil {
 		return nil, err
 	}
 	out, in := io.Pipe()
 	w := &Writer{tar: tar.NewWriter(in), pipe: in, ended: make(chan error, 1), first: map[*tree.Node]string{}}
-	args := append(strings.Fields("-quiet -no-progress -exit-on-error -force -comp zstd -no-xattrs -root-uid 0 -root-gid 0"),
-		"-root-mode", fmt.Sprintf("%o", root.Mode), "-root-time", fmt.Sprint(latest), name)
-	env := []string{fmt.Sprintf("SOURCE_DATE_EPOCH=%d", latest)}
+	args := append(strings.Fields("-quiet -no-progress -exit-on-error -force -comp zstd -no-xattrs -noI -root-uid 0 -root-gid 0"),
+		"-root-mode", fmt.Sprintf("%o", root.Mode), "-mkfs-time", fmt.Sprint(made), name)
 	go func() {
-		_, err := hosttool.Run(ctx, hosttool.Command{Name: "sqfstar", Args: args, Stdin: out, Env: env})
+		_, err := hosttool.Run(ctx, hosttool.Command{Name: "sqfstar", Args: args, Stdin: out})
 		if err == nil {
 			_, err = io.Copy(io.Discard, out) // padding behind the end of the archive
+		}
+		if err == nil {
+			err = setRootTime(name, root.Mtime.Sec)
 		}
 		out.CloseWithError(errors.Join(err, os.ErrClosed))
 		w.ended <- err

@@ -23,7 +23,7 @@ func attr(mode uint16, n int64) *tree.Attr {
 
 // sample has every kind of node, and names of any bytes.
 func sample(t testing.TB) *tree.Tree {
-	b := tree.NewBuilder(&tree.Attr{Mode: 0o755, Mtime: tree.Time{Sec: latest}})
+	b := tree.NewBuilder(&tree.Attr{Mode: 0o755, Mtime: tree.Time{Sec: 3_000_000_000}})
 	add := func(path string, n *tree.Node) *tree.Node {
 		t.Helper()
 		if err := b.Add(path, n, "test"); err != nil {
@@ -48,8 +48,6 @@ func sample(t testing.TB) *tree.Tree {
 	return tr
 }
 
-const latest = 3_000_000_000
-
 func content(n *tree.Node) func(io.Writer) error {
 	return func(w io.Writer) error {
 		r, err := n.Inode().Blob().Open()
@@ -66,7 +64,7 @@ func write(t testing.TB, tr *tree.Tree) string {
 	t.Helper()
 	hosttest.Need(t, "sqfstar", "unsquashfs")
 	name := filepath.Join(t.TempDir(), "squashfs")
-	w, err := Create(t.Context(), name, tr.Root().Attr, latest)
+	w, err := Create(t.Context(), name, tr.Root().Attr, 86400)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -161,6 +159,33 @@ func TestSameBytes(t *testing.T) {
 	second, err := os.ReadFile(write(t, sample(t)))
 	if err != nil || !bytes.Equal(first, second) {
 		t.Errorf("%d and %d bytes differ, %v", len(first), len(second), err)
+	}
+}
+
+// The root's inode may lie anywhere in the inode table, and over the end of a block of it.
+func TestRootTime(t *testing.T) {
+	hosttest.Need(t, "sqfstar", "unsquashfs")
+	for n := 250; n < 262; n++ {
+		name := filepath.Join(t.TempDir(), "squashfs")
+		w, err := Create(t.Context(), name, &tree.Attr{Mode: 0o755, Mtime: tree.Time{Sec: 1e9}}, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range n {
+			if err := w.Add(fmt.Sprint("/", i), tree.NewFile("", attr(0o444, 1), tree.Text("x")), func(w io.Writer) error {
+				_, err := w.Write([]byte("x"))
+				return err
+			}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		said := hosttest.Run(t, "unsquashfs", "-UTC", "-lln", name)
+		if strings.Count(said, " 1970-01-01 00:00 ") != n || strings.Count(said, " 2001-09-09 01:46 squashfs-root\n") != 1 {
+			t.Errorf("%d files: %.200s", n, said)
+		}
 	}
 }
 
