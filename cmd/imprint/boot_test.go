@@ -27,6 +27,14 @@ var bootMatrix = []bootRow{
 	{"grub-bios", "bios", "GPT, GRUB with a BIOS boot partition"},
 	{"grub-both", "uefi", "GPT, GRUB for both"},
 	{"grub-both", "bios-ide", "the same disk"},
+	{"iso", "uefi-cd", "ISO, the store in its tree"},
+	{"iso", "bios-cd", "the same ISO"},
+	{"iso", "uefi-usb", "the same ISO on a stick"},
+	{"iso", "bios-usb", "the same ISO on a stick"},
+	{"iso", "uefi", "the same ISO on a hard disk"},
+	{"iso", "bios-ide", "the same ISO on a hard disk"},
+	{"iso-squashfs", "uefi-cd", "ISO, the store in a squashfs in it"},
+	{"iso-squashfs", "bios-usb", "the same ISO on a stick"},
 }
 
 const (
