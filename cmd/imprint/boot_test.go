@@ -86,7 +86,7 @@ func configs(t *testing.T) string {
 func buildTwice(t *testing.T, dir, config string) string {
 	t.Helper()
 	file := filepath.Join(dir, config+".toml")
-	first, second := filepath.Join(dir, config+".raw"), filepath.Join(dir, config+".again")
+	first, second := filepath.Join(dir, config+".img"), filepath.Join(dir, config+".again")
 	hosttest.Run(t, "env", "GOMAXPROCS=1", "imprint", "build", file, "-o", first)
 	hosttest.Run(t, "env", "GOMAXPROCS=5", "TZ=Asia/Tokyo", "imprint", "build", file, "-o", second)
 	a, err := os.ReadFile(first)
