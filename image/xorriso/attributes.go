@@ -15,17 +15,15 @@ const perLine = 16
 // An attribute is one that is mostly the same in the whole tree.
 type attribute struct {
 	of    func(*tree.Attr) int64
-	whole []string   // the command that sets it for everything
+	whole []string   // the command that sets it for everything; nil where that is slower than what sets it for paths
 	each  [][]string // those that set it for some paths
 }
 
-// Each command gets the value at the end of its last word. That dates everything with one date dates every time of a file, and so do the
-// two that do it for paths: xorriso calls them "b", access and modification, and "c".
+// Each command gets the value at the end of its last word. Two date a file: "b" stands for access and modification, "c" for change.
 var attributes = []attribute{
 	{func(a *tree.Attr) int64 { return int64(a.UID) }, []string{"-uid", ""}, [][]string{{"-chown", ""}}},
 	{func(a *tree.Attr) int64 { return int64(a.GID) }, []string{"-gid", ""}, [][]string{{"-chgrp", ""}}},
-	{func(a *tree.Attr) int64 { return a.Mtime.Sec }, []string{"-volume_date", "all_file_dates", "="},
-		[][]string{{"-alter_date", "b-c", "="}, {"-alter_date", "c", "="}}},
+	{func(a *tree.Attr) int64 { return a.Mtime.Sec }, nil, [][]string{{"-alter_date", "b-c", "="}, {"-alter_date", "c", "="}}},
 }
 
 // everywhere sets the attributes that are the same everywhere, and keeps the others for local.
@@ -34,7 +32,7 @@ func (s *script) everywhere() {
 	for _, a := range attributes {
 		value := a.of(root.Attr)
 		differs := func(n *tree.Node) bool { return a.of(n.Inode().Attr) != value }
-		if slices.ContainsFunc(slices.Collect(s.img.Tree.Nodes()), differs) {
+		if a.whole == nil || slices.ContainsFunc(slices.Collect(s.img.Tree.Nodes()), differs) {
 			s.local = append(s.local, a)
 		} else {
 			s.command(with(a.whole, value)...)

@@ -189,6 +189,60 @@ func TestSameBytes(t *testing.T) {
 	}
 }
 
+// A file of more than 4 GiB arrives whole.
+func TestLargeFile(t *testing.T) {
+	if os.Getenv("IMPRINT_SLOW") != "1" {
+		t.Skip("writes 4 GiB: IMPRINT_SLOW=1")
+	}
+	hosttest.Need(t, "xorriso")
+	s := newSource(t)
+	b := s.host("large", "begin")
+	const size = 4<<30 + 12345
+	f, err := os.OpenFile(filepath.Join(s.dir, "large"), os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := f.Truncate(size); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.WriteAt([]byte("end"), size-3); err != nil {
+		t.Fatal(err)
+	}
+	if b, err = hosttree.File(filepath.Join(s.dir, "large")); err != nil {
+		t.Fatal(err)
+	}
+	s.add("/large", tree.NewFile("", attr(0o444, 1), b))
+	s.add("/small", tree.NewFile("", attr(0o444, 1), s.host("small", "small")))
+	img := image(s.tree())
+	img.Scratch = t.TempDir()
+	out, err := os.Create(filepath.Join(s.dir, "iso"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	if err := Write(t.Context(), img, out); err != nil {
+		t.Fatal(err)
+	}
+	info, err := out.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := iso9660.Read(out, info.Size())
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := v.Tree.Find("/large")
+	r, err := n.Blob().Open()
+	if err != nil || n.Size() != size {
+		t.Fatalf("%d bytes, %v", n.Size(), err)
+	}
+	p := make([]byte, 3)
+	if _, err := r.ReadAt(p, size-3); err != nil && err != io.EOF || string(p) != "end" {
+		t.Errorf("it ends in %q, %v", p, err)
+	}
+}
+
 func TestCheck(t *testing.T) {
 	for name, n := range map[string]*tree.Node{
 		"name of 254 bytes":          tree.NewFile(strings.Repeat("n", 254), attr(0o644, 1), tree.Text("")),

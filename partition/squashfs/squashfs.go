@@ -28,22 +28,18 @@ type Writer struct {
 // maxTime is the last second that an inode tells, which are counted from 1970 in 32 bits without sign.
 const maxTime = 1<<32 - 1
 
-// Create starts a file system in the file of that name, whose content is replaced. root has the attributes of its root, which belongs to 0:0,
-// and made is what the file system tells as the time it was made at, in seconds since 1970.
+// Create starts a file system in the file of that name, whose content is replaced. root has the attributes of its root, and made is what the file system tells as the time it was made at, in seconds since 1970.
 func Create(ctx context.Context, name string, root *tree.Attr, made int64) (*Writer, error) {
 	name, err := filepath.Abs(name)
 	if err != nil {
 		return nil, err
 	}
-	if root.UID != 0 || root.GID != 0 {
-		return nil, fmt.Errorf("/: belongs to %d:%d, and sqfstar gives the root to 0:0", root.UID, root.GID)
-	}
-	if err := errors.Join(checkTime(tree.Time{Sec: made}), checkTime(root.Mtime)); err != nil {
-		return nil, err
+	if err := errors.Join(checkTime(tree.Time{Sec: made}), checkAttr(root)); err != nil {
+		return nil, fmt.Errorf("/: %v", err)
 	}
 	out, in := io.Pipe()
 	w := &Writer{tar: tar.NewWriter(in), pipe: in, ended: make(chan error, 1), first: map[*tree.Node]string{}}
-	args := append(strings.Fields("-quiet -no-progress -exit-on-error -force -comp zstd -no-xattrs -noI -root-uid 0 -root-gid 0"),
+	args := append(strings.Fields("-quiet -no-progress -exit-on-error -force -comp zstd -no-xattrs -noI -all-root"),
 		"-root-mode", fmt.Sprintf("%o", root.Mode), "-mkfs-time", fmt.Sprint(made), name)
 	go func() {
 		_, err := hosttool.Run(ctx, hosttool.Command{Name: "sqfstar", Args: args, Stdin: out})
@@ -64,6 +60,17 @@ func checkTime(t tree.Time) error {
 		return fmt.Errorf("time %d is none of squashfs's, 0 to %d seconds since 1970", t.Sec, int64(maxTime))
 	}
 	return nil
+}
+
+// checkAttr refuses what would not arrive. The root belongs to whoever runs sqfstar 4.5, unless all does to 0:0.
+func checkAttr(a *tree.Attr) error {
+	switch {
+	case a.UID != 0 || a.GID != 0:
+		return fmt.Errorf("belongs to %d:%d, and all of a squashfs to 0:0", a.UID, a.GID)
+	case len(a.Xattrs) > 0:
+		return fmt.Errorf("extended attribute %q is not carried over", a.Xattrs[0].Name)
+	}
+	return checkTime(a.Mtime)
 }
 
 var types = map[tree.Kind]byte{
@@ -97,14 +104,12 @@ func (w *Writer) header(path string, n *tree.Node) (*tar.Header, error) {
 	switch {
 	case !ok:
 		return nil, fmt.Errorf("a %v cannot be in a tar archive", n.Kind())
-	case len(n.Attr.Xattrs) > 0:
-		return nil, fmt.Errorf("extended attribute %q is not carried over", n.Attr.Xattrs[0].Name)
 	}
-	if err := checkTime(n.Attr.Mtime); err != nil {
+	if err := checkAttr(n.Attr); err != nil {
 		return nil, err
 	}
 	h := &tar.Header{
-		Typeflag: kind, Name: path[1:], Linkname: n.Target(), Mode: int64(n.Attr.Mode), Uid: int(n.Attr.UID), Gid: int(n.Attr.GID),
+		Typeflag: kind, Name: path[1:], Linkname: n.Target(), Mode: int64(n.Attr.Mode),
 		ModTime: time.Unix(n.Attr.Mtime.Sec, 0), Format: tar.FormatGNU,
 	}
 	switch {

@@ -18,7 +18,7 @@ import (
 )
 
 func attr(mode uint16, n int64) *tree.Attr {
-	return &tree.Attr{Mode: mode, UID: uint32(n), GID: uint32(n), Mtime: tree.Time{Sec: n}}
+	return &tree.Attr{Mode: mode, Mtime: tree.Time{Sec: n}}
 }
 
 // sample has every kind of node, and names of any bytes.
@@ -218,7 +218,8 @@ func TestErrors(t *testing.T) {
 		t.Errorf("Close gave %v", err)
 	}
 	for _, n := range []*tree.Node{
-		tree.NewSpecial("x", root, tree.Socket), tree.NewFile("x", &tree.Attr{Mtime: tree.Time{Sec: -1}}, tree.Text("")),
+		tree.NewSpecial("x", root, tree.Socket), tree.NewFile("x", &tree.Attr{UID: 1}, tree.Text("")),
+		tree.NewFile("x", &tree.Attr{Mtime: tree.Time{Sec: -1}}, tree.Text("")),
 		tree.NewFile("x", &tree.Attr{Xattrs: []tree.Xattr{{Name: "user.x"}}}, tree.Text("")),
 	} {
 		w := &Writer{first: map[*tree.Node]string{}}
