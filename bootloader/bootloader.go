@@ -102,8 +102,8 @@ type Source struct {
 // Artifacts are what a loader puts on the disk.
 type Artifacts struct {
 	Files    []File
-	BootCode *Code  // of the first sector, at most 440 bytes; its pointers are to the first of Raw
-	Raw      []Raw  // contents at fixed places
+	BootCode *Code // of the first sector, at most 440 bytes; its pointers are to the first of Raw
+	Raw      []Raw // contents at fixed places
 	ElTorito *ElTorito
 	Active   string // name of the partition to be marked as the one that boots
 	Install  string // name of the FAT partition that syslinux is installed on

@@ -33,7 +33,7 @@ func (r *resolver) identify(context.Context) error {
 		name := "partition/" + d.Name
 		p.Partitions = append(p.Partitions, &Partition{
 			Key: fmt.Sprintf("partition[%d]", i), Type: d.Type, TypeGUID: guid, Attributes: attributes(d.Flags),
-			PartUUID: given(d.PartUUID, seed.UUID(name+"/partuuid")),
+			PartUUID: r.partUUID(d, seed.UUID(name+"/partuuid")),
 			Align:    d.Align.Bytes, Offset: d.Offset.Bytes, FreeShare: d.Free.Percent,
 			Inside: d.Inside, Path: d.Path, Volatile: d.Volatile != nil && *d.Volatile, Modified: modified(seed.Uint32(name + "/modified")),
 			Spec: partition.Spec{
@@ -46,6 +46,14 @@ func (r *resolver) identify(context.Context) error {
 		})
 	}
 	return nil
+}
+
+// partUUID is that of an entry of our partition table; that of an ISO is xorriso's.
+func (r *resolver) partUUID(d PartitionDescription, derived repro.UUID) repro.UUID {
+	if r.d.Format == formatISO {
+		return repro.UUID{}
+	}
+	return given(d.PartUUID, derived)
 }
 
 // typeGUID is that of a type, none for what is no entry of a partition table.

@@ -171,6 +171,9 @@ func (l *Layout) ReadAt(p []byte, off int64) error {
 }
 
 func (r *Region) isHostMade() bool {
-	_, ok := r.Maker.(partition.HostMade)
-	return ok
+	switch r.Maker.(type) {
+	case partition.HostMade, bound:
+		return true
+	}
+	return false
 }

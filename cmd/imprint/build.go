@@ -192,7 +192,10 @@ func bootCommand(m *image.Manifest, out string) string {
 	if m.Loader == "none" {
 		return ""
 	}
-	const drive = " -drive if=virtio,format=raw,file="
+	drive := " -drive if=virtio,format=raw,file="
+	if m.Format == "iso" {
+		drive = " -cdrom "
+	}
 	firmware := m.Firmware()
 	switch {
 	case m.Arch == "x86_64" && firmware == "bios":
