@@ -1,6 +1,6 @@
 // Package bootloader turns boot entries into what firmware and boot loaders look for: files, the code of a disk's first sector, and
 // contents at fixed sectors. A loader is data, in a file of its own: what it is made of, which partitions it needs, and what goes
-// where. It opens and writes nothing.
+// where. It writes nothing, and reads no more than the programs that it changes.
 package bootloader
 
 import (
@@ -39,7 +39,8 @@ type Partition struct {
 type Requirements struct {
 	Partitions []Requirement
 	Inputs     []Input
-	BIOS       bool // it starts from a BIOS, which knows sectors of 512 bytes alone
+	BIOS       bool   // it starts from a BIOS, which knows sectors of 512 bytes alone
+	Table      string // the only partition table that it works with; "" for any
 }
 
 // A Requirement is a partition.
@@ -79,8 +80,9 @@ type Config struct {
 	Timeout    int64                // seconds that the menu is shown; 0 boots at once
 	Console    []string             // as the kernel's parameter console= takes them
 	Entries    []Entry
-	Default    int  // of Entries
-	CopyKernel bool // kernels and initrds are copied to where the loader's configuration lies, though it could read them in the store
+	Default    int     // of Entries
+	Signer     *Signer // signs EFI programs; nil for unsigned ones
+	CopyKernel bool    // kernels and initrds are copied to where the loader's configuration lies, though it could read them in the store
 }
 
 // An Entry is one system to boot.
@@ -89,7 +91,6 @@ type Entry struct {
 	Kernel  Source
 	Initrd  []Source
 	Cmdline string // without a newline
-	Release string // of an operating system, in the form of os-release; "" for one of the title alone
 }
 
 // A Source is a kernel or an initrd.
@@ -138,6 +139,12 @@ func Named(name string) (Bootloader, error) {
 		return systemdBoot{}, nil
 	case "grub":
 		return grub{}, nil
+	case "uki":
+		return uki{}, nil
+	case "extlinux":
+		return extlinux{}, nil
+	case "syslinux":
+		return syslinux{}, nil
 	}
 	return nil, fmt.Errorf("unknown boot loader %q", name)
 }

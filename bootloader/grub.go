@@ -11,8 +11,8 @@ import (
 )
 
 // grub is GNU GRUB 2: by UEFI as an EFI program on the ESP, by a BIOS as boot code in the first sector with a core image in a BIOS boot
-// partition (GPT) or behind the first sector (MBR), or both from one disk. All of them read one grub.cfg: on the ESP if there is one,
-// else on the partition with the store. Modules are in the core images, so that no directory of them is on the disk.
+// partition (GPT) or behind the first sector (MBR), or both from one disk. All of them read one grub.cfg: on the ESP or XBOOTLDR partition if
+// there is one, else on the partition with the store. Modules are in the core images, so that no directory of them is on the disk.
 type grub struct{}
 
 const grubDir = "/boot/grub"
@@ -78,7 +78,7 @@ func (g grub) biosPrefix(m Machine) string {
 
 // home is the partition with grub.cfg.
 func (grub) home(m Machine) (Partition, bool) {
-	if p, ok := m.find("esp"); ok {
+	if p, ok := m.find("esp", "xbootldr"); ok {
 		return p, true
 	}
 	return m.store()
@@ -96,7 +96,9 @@ func (g grub) Artifacts(c Config) (Artifacts, error) {
 	a := Artifacts{Files: append(files, File{home.Name, grubDir + "/grub.cfg", tree.Text(text)})}
 	uefi, bios := g.firmware(c.Machine)
 	if uefi {
-		a.Files = append(a.Files, File{home.Name, "/EFI/BOOT/" + removable[c.Arch], c.Inputs[grubEFI[c.Arch][0]]})
+		// A GRUB of a distribution looks for its menu beside itself, ours in grubDir.
+		a.Files = append(a.Files, File{home.Name, "/EFI/BOOT/" + removable[c.Arch], c.Inputs[grubEFI[c.Arch][0]]},
+			File{home.Name, "/EFI/BOOT/grub.cfg", tree.Text(text)})
 	}
 	if bios {
 		return a, g.embed(c, &a)

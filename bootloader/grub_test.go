@@ -64,12 +64,12 @@ menuentry old --id old {
 	if diff := cmp.Diff(want, files["firmware:/boot/grub/grub.cfg"]); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
-	if files["firmware:/EFI/BOOT/BOOTX64.EFI"] != "EFI" || files["firmware:/EFI/imprint/host"] != "H" || len(files) != 3 || a.BootCode != nil {
+	if files["firmware:/EFI/BOOT/BOOTX64.EFI"] != "EFI" || files["firmware:/EFI/imprint/host"] != "H" || len(files) != 4 || a.BootCode != nil {
 		t.Errorf("files %v, boot code %v", files, a.BootCode)
 	}
 	c := grubConfig(espPartition, rootPartition)
 	c.CopyKernel = true
-	if a, err = (grub{}).Artifacts(c); err != nil || len(a.Files) != 5 {
+	if a, err = (grub{}).Artifacts(c); err != nil || len(a.Files) != 6 {
 		t.Errorf("%d files with copies, %v", len(a.Files), err)
 	}
 }

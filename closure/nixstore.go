@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"regexp"
 	"strings"
 
 	"imprint/closure/db"
@@ -17,6 +18,9 @@ type NixStore struct {
 	place
 	database *db.Source
 }
+
+// contentAddress is the form of one (content-address.cc).
+var contentAddress = regexp.MustCompile(`^(text|fixed(:r)?|fixed:git):(md5|sha1|sha256|sha512|blake3):[0-9a-z]+$`)
 
 // A place is a store directory on this machine.
 type place struct {
@@ -62,6 +66,14 @@ func (s *NixStore) Info(ctx context.Context, p Path) (*Info, error) {
 	}
 	if err != nil {
 		return nil, err
+	}
+	if row.Deriver != "" {
+		if _, err := s.flavor.ParsePath(row.Deriver); err != nil {
+			return nil, fmt.Errorf("read store database: deriver of %s: %v", p, err)
+		}
+	}
+	if row.CA != "" && !contentAddress.MatchString(row.CA) {
+		return nil, fmt.Errorf("read store database: %s has the content address %q, which is none", p, row.CA)
 	}
 	info := &Info{Path: p, NARHash: row.NARHash, NARSize: row.NARSize, Deriver: row.Deriver, CA: row.CA, Sigs: row.Sigs}
 	for _, r := range row.References {

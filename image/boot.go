@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"unicode"
 
 	"imprint/bootloader"
 	"imprint/closure"
@@ -36,9 +37,9 @@ func (r *resolver) boot(ctx context.Context) error {
 	for i, id := range bootloader.IDs(titles) {
 		d, key := r.d.Boot.Entry[i], r.entryKey(i)
 		e := bootEntry{Entry: bootloader.Entry{Title: d.Title}, cmdline: d.Cmdline}
-		e.Kernel = r.bootFile(key+".kernel", d.Kernel, "boot-"+id+"-kernel", &e)
+		e.Kernel = r.bootFile(ctx, key+".kernel", d.Kernel, "boot-"+id+"-kernel", &e)
 		for k, text := range d.Initrd {
-			e.Initrd = append(e.Initrd, r.bootFile(fmt.Sprintf("%s.initrd[%d]", key, k), text, fmt.Sprintf("boot-%s-initrd-%d", id, k), &e))
+			e.Initrd = append(e.Initrd, r.bootFile(ctx, fmt.Sprintf("%s.initrd[%d]", key, k), text, fmt.Sprintf("boot-%s-initrd-%d", id, k), &e))
 		}
 		r.entries = append(r.entries, e)
 	}
@@ -46,14 +47,14 @@ func (r *resolver) boot(ctx context.Context) error {
 }
 
 // bootFile finds a kernel or initrd: in a store item of the image, following links as the booted system would, or on the host.
-func (r *resolver) bootFile(key string, text Template, rootName string, e *bootEntry) bootloader.Source {
+func (r *resolver) bootFile(ctx context.Context, key string, text Template, rootName string, e *bootEntry) bootloader.Source {
 	if refs, _ := text.references(); slices.ContainsFunc(refs, func(ref Reference) bool { return ref.Kind != "closure" }) {
 		r.problem(key, "a file cannot be named by an identifier that is chosen after it is found", "use ${closure.NAME}")
 		return bootloader.Source{}
 	}
 	name := text.Expand(r.closureReference)
 	if !strings.HasPrefix(name, r.flavor.StoreDir+"/") {
-		return r.hostBootFile(key, name)
+		return r.hostBootFile(ctx, key, name)
 	}
 	item, file, err := r.inStore(name)
 	if err != nil {
@@ -61,15 +62,36 @@ func (r *resolver) bootFile(key string, text Template, rootName string, e *bootE
 		return bootloader.Source{}
 	}
 	e.items = append(e.items, rootedItem{rootName, item.Info.Path})
-	return bootloader.Source{Name: item.Info.Path.Base() + "-" + file.name, Path: file.path, Content: file.content}
+	return bootloader.Source{Name: r.bootName(item.Info.Path.Base()+"-"+file.name, file.content), Path: file.path, Content: file.content}
 }
 
-func (r *resolver) hostBootFile(key, name string) bootloader.Source {
-	in := r.hostFile(key, name)
+func (r *resolver) hostBootFile(ctx context.Context, key, name string) bootloader.Source {
+	in := r.hostFile(ctx, key, name)
 	if in == nil {
 		return bootloader.Source{}
 	}
-	return bootloader.Source{Name: in.digest[len("sha256:"):][:32] + "-" + filepath.Base(name), Content: in.blob}
+	name = in.digest[len("sha256:"):][:32] + "-" + filepath.Base(name)
+	return bootloader.Source{Name: r.bootName(name, in.blob), Content: in.blob}
+}
+
+// maxBootName keeps the names of boot files below what FAT and command lines of firmware bear.
+const maxBootName = 120
+
+// bootName makes the name of a boot file one that every file system takes, and that no other content has.
+func (r *resolver) bootName(name string, content tree.Blob) string {
+	name = strings.Map(func(c rune) rune {
+		if c < 128 && (c == '.' || c == '_' || c == '+' || c == '-' || unicode.IsLetter(c) || unicode.IsDigit(c)) {
+			return c
+		}
+		return '_'
+	}, name)
+	base := name[:min(len(name), maxBootName)]
+	name = base
+	for n := 2; r.bootNames[name] != nil && r.bootNames[name] != content; n++ {
+		name = fmt.Sprintf("%s-%d", base, n)
+	}
+	r.bootNames[name] = content
+	return name
 }
 
 // maxLinks is how many symlinks are followed one after another before they count as a loop, as in Linux.
@@ -89,10 +111,10 @@ func (r *resolver) inStore(name string) (*Item, bootFile, error) {
 			at = next
 		case n == nil:
 			return nil, bootFile{}, fmt.Errorf("%s: there is no %s", name, at)
-		case n.Kind() != tree.File:
+		case n.Inode().Kind() != tree.File:
 			return nil, bootFile{}, fmt.Errorf("%s: %s is a %v", name, at, n.Kind())
 		default:
-			return item, bootFile{path.Base(at), at, n.Blob()}, nil
+			return item, bootFile{path.Base(at), at, n.Inode().Blob()}, nil
 		}
 	}
 	return nil, bootFile{}, fmt.Errorf("%s: more than %d symbolic links", name, maxLinks)

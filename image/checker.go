@@ -71,10 +71,6 @@ func (c *checker) keysOf(table reflect.Type) map[string]int {
 // unknown reports a key that the language does not have.
 func (c *checker) unknown(path, name string, fields map[string]int) {
 	key := join(path, name)
-	if until, ok := laterKeys[withoutIndices(key)]; ok {
-		c.report(key, "is not supported yet", until)
-		return
-	}
 	known := slices.Sorted(maps.Keys(fields))
 	near := diag.Nearest(name, known)
 	hint := "known keys: " + strings.Join(known, ", ")

@@ -36,6 +36,9 @@ func (c *copier) item(ctx context.Context, item *Item) error {
 	if !c.p.verify {
 		return c.each(ctx, item.Node)
 	}
+	if size := nar.Size(item.Node); size != item.Info.NARSize {
+		return fmt.Errorf("%v has changed: its NAR has %d bytes, but it is registered with %d: %w", item.Info.Path, size, item.Info.NARSize, ErrMismatch)
+	}
 	c.narHash.Reset()
 	err := nar.Write(c.narHash, item.Node, func(h io.Writer, n *tree.Node) error {
 		if err := ctx.Err(); err != nil {

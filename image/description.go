@@ -51,6 +51,8 @@ type BootDescription struct {
 	Console    []string           `toml:"console"`
 	CopyKernel *bool              `toml:"copy-kernel"`
 	EFIBinary  string             `toml:"efi-binary"`
+	SignKey    string             `toml:"sign-key"`
+	SignCert   string             `toml:"sign-certificate"`
 	Entry      []EntryDescription `toml:"entry"`
 }
 

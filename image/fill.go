@@ -20,7 +20,7 @@ func (r *resolver) fill(ctx context.Context) error {
 		key := fmt.Sprintf("raw[%d]", i)
 		r.plan.Raw = append(r.plan.Raw, Raw{Key: key, Name: key, Offset: raw.Offset.Bytes, Content: r.hosts[key+".source"].blob})
 	}
-	boot, err := r.arrange()
+	boot, err := r.arrange(ctx)
 	if err != nil {
 		return err
 	}
@@ -100,7 +100,11 @@ func (f *filler) store(ctx context.Context) error {
 	err := t.Install(ctx, f.b)
 	var conflict *tree.Conflict
 	if errors.As(err, &conflict) {
-		f.r.problem(cmp.Or(conflict.First, f.p.Key), conflict.Error(), "this path belongs to the store")
+		key := f.p.Key
+		if strings.HasPrefix(conflict.First, key) {
+			key = conflict.First
+		}
+		f.r.problem(key, conflict.Error(), "this path belongs to the store")
 		return nil
 	}
 	for i, item := range f.p.Items {
@@ -153,6 +157,10 @@ func (f *filler) description() {
 		f.tree(fmt.Sprintf("tree[%d]", i), d)
 	}
 	for i, d := range f.d.Dir {
+		if path, _ := tree.Clean(d.Path); path == f.r.flavor.StoreDir && len(f.d.Closures) > 0 {
+			f.r.problem(fmt.Sprintf("%s.dir[%d].path", f.p.Key, i), path+" is the store's, which has a mode and owner of its own", "leave it out")
+			continue
+		}
 		f.add(fmt.Sprintf("dir[%d].path", i), d.Path, tree.NewDir("", owned(*defaults.dir, d.Mode, d.UID, d.GID), nil))
 	}
 	for i, d := range f.d.File {

@@ -46,8 +46,12 @@ func (r *resolver) readHostInputs(ctx context.Context) (diag.List, error) {
 	for i, raw := range r.d.Raw {
 		h.file(fmt.Sprintf("raw[%d].source", i), raw.Source)
 	}
-	if r.d.Boot.EFIBinary != "" {
-		h.file("boot.efi-binary", r.d.Boot.EFIBinary)
+	for key, source := range map[string]string{
+		"boot.efi-binary": r.d.Boot.EFIBinary, keySign: r.d.Boot.SignKey, keyCertificate: r.d.Boot.SignCert,
+	} {
+		if source != "" {
+			h.file(key, source)
+		}
 	}
 	return h.problems, h.pinAll(ctx)
 }
@@ -56,7 +60,13 @@ func (r *resolver) readHostInputs(ctx context.Context) (diag.List, error) {
 type hostReader struct {
 	r        *resolver
 	problems diag.List
-	blobs    []tree.Blob
+	contents []content
+}
+
+// content is what a host input holds, and how to put a blob with its holes in its place.
+type content struct {
+	blob tree.Blob
+	set  func(tree.Blob)
 }
 
 func (h *hostReader) file(key, source string) *hostInput {
@@ -67,7 +77,7 @@ func (h *hostReader) file(key, source string) *hostInput {
 	}
 	in := &hostInput{blob: b}
 	h.r.hosts[key] = in
-	h.blobs = append(h.blobs, b)
+	h.contents = append(h.contents, content{b, func(b tree.Blob) { in.blob = b }})
 	return in
 }
 
@@ -83,7 +93,7 @@ func (h *hostReader) tree(key, source string) {
 	for _, e := range entries {
 		for _, n := range tree.Walk(e.Path, e.Node) {
 			if n.Kind() == tree.File {
-				h.blobs = append(h.blobs, n.Blob())
+				h.contents = append(h.contents, content{n.Blob(), n.SetBlob})
 			}
 		}
 	}
@@ -104,15 +114,15 @@ func (h *hostReader) read(path string) ([]hosttree.Entry, error) {
 	return []hosttree.Entry{{Path: "/", Node: n}}, nil
 }
 
-// pinAll hashes all contents, side by side.
+// pinAll hashes all contents, side by side, and finds their holes.
 func (h *hostReader) pinAll(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(2 * runtime.GOMAXPROCS(0))
-	sums := make([]pin, len(h.blobs))
-	for i, b := range h.blobs {
+	sums, blobs := make([]pin, len(h.contents)), make([]tree.Blob, len(h.contents))
+	for i, c := range h.contents {
 		group.Go(func() (err error) {
 			if err = ctx.Err(); err == nil {
-				sums[i], err = hashBlob(b)
+				sums[i], blobs[i], err = hashBlob(ctx, c.blob)
 			}
 			return err
 		})
@@ -120,8 +130,9 @@ func (h *hostReader) pinAll(ctx context.Context) error {
 	if err := group.Wait(); err != nil {
 		return err
 	}
-	for i, b := range h.blobs {
-		h.r.plan.pins[b] = sums[i]
+	for i, c := range h.contents {
+		c.set(blobs[i])
+		h.r.plan.pins[blobs[i]] = sums[i]
 	}
 	for _, in := range h.r.hosts {
 		in.digest = h.digest(in)
@@ -131,24 +142,28 @@ func (h *hostReader) pinAll(ctx context.Context) error {
 
 var buffers = sync.Pool{New: func() any { return new([256 << 10]byte) }}
 
-// hashBlob is the SHA-256 of a blob's content.
-func hashBlob(b tree.Blob) (pin, error) {
+// hashBlob gives the SHA-256 of a blob's content, and the blob with its holes, which follow from the content: a file is as sparse in
+// every image, whether the host's file system keeps it so or not.
+func hashBlob(ctx context.Context, b tree.Blob) (pin, tree.Blob, error) {
 	r, err := b.Open()
 	if err != nil {
-		return pin{}, err
+		return pin{}, nil, err
 	}
 	defer r.Close()
 	buf := buffers.Get().(*[256 << 10]byte)
 	defer buffers.Put(buf)
-	sum := sha256.New()
-	if _, err := io.CopyBuffer(onlyWriter{sum}, io.NewSectionReader(r, 0, b.Size()), buf[:]); err != nil {
-		return pin{}, err
+	sum, holes := sha256.New(), holes{}
+	from := interruptible{ctx, io.NewSectionReader(r, 0, b.Size())}
+	if _, err := io.CopyBuffer(onlyWriter{io.MultiWriter(sum, &holes)}, onlyReader{from}, buf[:]); err != nil {
+		return pin{}, nil, err
 	}
-	return pin(sum.Sum(nil)), nil
+	return pin(sum.Sum(nil)), holes.blob(b), nil
 }
 
 // onlyWriter keeps io.CopyBuffer from looking for other ways than the buffer.
 type onlyWriter struct{ io.Writer }
+
+type onlyReader struct{ io.Reader }
 
 // digest stands for a host input in the identity of the image: a digest of names, attributes and contents.
 func (h *hostReader) digest(in *hostInput) string {

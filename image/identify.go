@@ -1,6 +1,8 @@
 package image
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
@@ -10,7 +12,9 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
+	"imprint/image/mbr"
 	"imprint/internal/repro"
 	"imprint/partition"
 )
@@ -24,26 +28,31 @@ func (r *resolver) identify(context.Context) error {
 	}
 	p := r.plan
 	p.Seed = seed
-	p.DiskGUID = given(r.d.UUID, seed.UUID("disk"))
+	p.DiskGUID, p.Signature = given(r.d.UUID, seed.UUID("disk")), seed.Uint32("disk/signature")
 	for i, d := range r.d.Partition {
-		guid, err := typeGUID(d.Type, r.d.Arch)
+		guid, mbrType, err := r.partitionType(d.Type)
 		if err != nil {
 			return err
 		}
 		name := "partition/" + d.Name
 		p.Partitions = append(p.Partitions, &Partition{
-			Key: fmt.Sprintf("partition[%d]", i), Type: d.Type, TypeGUID: guid, Attributes: attributes(d.Flags),
+			Key: fmt.Sprintf("partition[%d]", i), Type: d.Type, TypeGUID: guid, MBRType: mbrType, Attributes: attributes(d.Flags),
 			PartUUID: r.partUUID(d, seed.UUID(name+"/partuuid")),
 			Align:    d.Align.Bytes, Offset: d.Offset.Bytes, FreeShare: d.Free.Percent,
 			Inside: d.Inside, Path: d.Path, Volatile: d.Volatile != nil && *d.Volatile, Modified: modified(seed.Uint32(name + "/modified")),
 			Spec: partition.Spec{
-				Name: d.Name, Filesystem: d.Filesystem, Engine: d.Engine, Features: d.Features, Label: d.Label,
+				Name: d.Name, Filesystem: d.Filesystem, Engine: d.Engine, Features: d.Features, Label: cmp.Or(d.Label, defaultLabel(r.d.Name, d)),
 				UUID: given(d.UUID, seed.UUID(name+"/uuid")), Serial: serial(d.UUID, seed.Uint32(name+"/serial")),
 				HashSeed: seed.UUID(name + "/hash-seed"), Epoch: p.Epoch, SectorSize: p.SectorSize,
 				Size: d.Size.Bytes, MinSize: d.MinSize.Bytes, Free: d.Free.Bytes,
 				Scratch: r.in.Scratch,
 			},
 		})
+	}
+	if r.d.Table == tableMBR {
+		for i, part := range p.Partitions {
+			part.MBRUUID = mbr.UUID(p.Signature, i+1)
+		}
 	}
 	return nil
 }
@@ -56,12 +65,47 @@ func (r *resolver) partUUID(d PartitionDescription, derived repro.UUID) repro.UU
 	return given(d.PartUUID, derived)
 }
 
-// typeGUID is that of a type, none for what is no entry of a partition table.
-func typeGUID(name, arch string) (repro.UUID, error) {
-	if name == "" {
-		return repro.UUID{}, nil
+// partitionType is the type of a partition in the table that the disk has.
+func (r *resolver) partitionType(name string) (guid repro.UUID, mbrType byte, err error) {
+	switch {
+	case name == "": // no entry of a table
+		return repro.UUID{}, 0, nil
+	case r.d.Table == tableMBR:
+		mbrType, err = partition.MBRType(name)
+		return guid, mbrType, err
 	}
-	return partition.TypeGUID(name, arch)
+	guid, err = partition.TypeGUID(name, r.d.Arch)
+	return guid, 0, err
+}
+
+// defaultLabel is the label of a file system that is given none: the image's name and the partition's, as far as the file system has
+// room and letters for them.
+func defaultLabel(image string, d PartitionDescription) string {
+	switch d.Filesystem {
+	case filesystemExt4:
+		return joinLabel(image, d.Name, 16)
+	case filesystemFAT:
+		return strings.Map(func(c rune) rune {
+			if 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '-' || c == '_' {
+				return c
+			}
+			return '_'
+		}, strings.ToUpper(joinLabel(image, d.Name, 11)))
+	}
+	return ""
+}
+
+// joinLabel cuts the first part rather than the second, which tells the partitions of an image apart.
+func joinLabel(image, name string, room int) string {
+	for len(name) > room {
+		_, size := utf8.DecodeLastRuneInString(name)
+		name = name[:len(name)-size]
+	}
+	image = image[:min(len(image), max(0, room-1-len(name)))]
+	if image == "" {
+		return name
+	}
+	return image + "-" + name
 }
 
 func attributes(flags []Flag) (bits uint64) {
@@ -126,12 +170,21 @@ func (r *resolver) identity() ([]byte, error) {
 	if len(r.inputs) > 0 {
 		d.Boot.EFIBinary = r.loaderDigest()
 	}
+	for key, source := range map[string]*string{keySign: &d.Boot.SignKey, keyCertificate: &d.Boot.SignCert} {
+		if in := r.hosts[key]; in != nil {
+			*source = in.digest
+		}
+	}
 	if d.Table == tableGPT {
 		d.Table = "" // as it was before there was another
 	}
 	d.Raw = slices.Clone(d.Raw)
 	for i := range d.Raw {
 		d.Raw[i].Source = r.hosts[fmt.Sprintf("raw[%d].source", i)].digest
+	}
+	d.Boot.Entry = slices.Clone(d.Boot.Entry)
+	for i := range d.Boot.Entry {
+		r.pinnedEntry(&d.Boot.Entry[i], r.entryKey(i))
 	}
 	d.Partition = slices.Clone(d.Partition)
 	for i := range d.Partition {
@@ -142,7 +195,9 @@ func (r *resolver) identity() ([]byte, error) {
 		return nil, err
 	}
 	var value any
-	if err := json.Unmarshal(plain, &value); err != nil {
+	numbers := json.NewDecoder(bytes.NewReader(plain))
+	numbers.UseNumber()
+	if err := numbers.Decode(&value); err != nil {
 		return nil, err
 	}
 	return json.Marshal(prune(value))
@@ -163,6 +218,19 @@ func (r *resolver) pinned(p *PartitionDescription, key string) {
 	}
 	for i := range p.Tree {
 		p.Tree[i].Source = digest(fmt.Sprintf("%s.tree[%d].source", key, i), p.Tree[i].Source)
+	}
+}
+
+// pinnedEntry does so for the kernel and the initrds of an entry that are the host's; those of the store are pinned with their items.
+func (r *resolver) pinnedEntry(e *EntryDescription, key string) {
+	if in := r.hosts[key+".kernel"]; in != nil {
+		e.Kernel = Template(in.digest)
+	}
+	e.Initrd = slices.Clone(e.Initrd)
+	for k := range e.Initrd {
+		if in := r.hosts[fmt.Sprintf("%s.initrd[%d]", key, k)]; in != nil {
+			e.Initrd[k] = Template(in.digest)
+		}
 	}
 }
 
@@ -204,8 +272,8 @@ func prune(value any) any {
 		if v == "" {
 			return nil
 		}
-	case float64:
-		if v == 0 {
+	case json.Number:
+		if v == "0" {
 			return nil
 		}
 	case bool:

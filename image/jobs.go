@@ -195,6 +195,7 @@ func hostName(b tree.Blob) string {
 
 // host makes the job that runs a host tool.
 func (p *planner) host(r *Region, m partition.HostMade) {
+	p.total += r.hostMade()
 	if p.disk.Digest != nil {
 		p.disk.Digest.Expect(r.Offset, r.Size)
 	}

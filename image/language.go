@@ -24,7 +24,9 @@ const (
 	loaderNone        = "none"
 	loaderSystemdBoot = "systemd-boot"
 	loaderGRUB        = "grub"
+	loaderUKI         = "uki"
 	loaderExtlinux    = "extlinux"
+	loaderSyslinux    = "syslinux"
 	tableGPT          = "gpt"
 	tableMBR          = "mbr"
 	filesystemFAT     = "fat"
@@ -43,6 +45,7 @@ const (
 const (
 	uuidForm        = "^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$"
 	fatSerialForm   = "^[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}$"
+	mbrTypeForm     = "^0x[0-9A-Fa-f]{2}$"
 	imageNameForm   = "^[A-Za-z0-9][A-Za-z0-9._+-]*$"
 	closureNameForm = "^[A-Za-z0-9_-]+$"
 	absoluteForm    = "^/"
@@ -50,9 +53,9 @@ const (
 
 // Bounds of integers.
 const (
-	maxEpoch   = 1<<34 - 1<<31 - 1 // seconds since 1970: the last one that ext4 can tell, in 2446
-	maxTimeout = 1<<16 - 1         // seconds
-	maxOwner   = 1<<32 - 2         // of a user or group; the last number means "none" to chown(2)
+	maxEpoch   = 1<<32 - 1 // seconds since 1970: the last one that the superblock of ext4 can tell, in 2106
+	maxTimeout = 1<<16 - 1 // seconds
+	maxOwner   = 1<<32 - 2 // of a user or group; the last number means "none" to chown(2)
 )
 
 // language is every key by its path without indices: its meaning, and which words it takes.
@@ -80,7 +83,7 @@ var language = map[string]keyword{
 	},
 	"sector-size": {doc: "Bytes of a logical sector; 512 when left out.", numbers: []int64{512, 4096}},
 	"uuid":        {doc: "GUID of the disk.", pattern: uuidForm},
-	"table":       {doc: "Partition table; gpt when left out.", words: []string{tableGPT}},
+	"table":       {doc: "Partition table; gpt when left out.", words: []string{tableGPT, tableMBR}},
 
 	"store":           {doc: "The store in the image."},
 	"store.flavor":    {doc: "Kind of store; nix when left out.", words: []string{"nix"}, later: []string{"guix"}},
@@ -104,8 +107,8 @@ var language = map[string]keyword{
 	"boot": {doc: "How the image boots."},
 	"boot.loader": {
 		doc:   "Bootloader; none when left out.",
-		words: []string{loaderSystemdBoot, loaderGRUB, loaderNone},
-		later: []string{"efistub", "extlinux", "limine", "syslinux", "u-boot", "uki"},
+		words: []string{loaderSystemdBoot, loaderGRUB, loaderUKI, loaderExtlinux, loaderSyslinux, loaderNone},
+		later: []string{"efistub", "limine", "u-boot"},
 	},
 	"boot.timeout":    {doc: "Seconds that the menu waits.", most: maxTimeout},
 	"boot.efi-binary": {doc: "EFI binary of the loader; else it is looked for in the closures, then on the host."},
@@ -116,11 +119,13 @@ var language = map[string]keyword{
 	"boot.copy-kernel": {
 		doc: "Copy kernels and initrds to the ESP or XBOOTLDR partition, where there is one; false reads them in the store.",
 	},
-	"boot.entry":         {doc: "An entry of the boot menu."},
-	"boot.entry.title":   {doc: "What the menu shows.", required: true},
-	"boot.entry.kernel":  {doc: "Linux kernel with an EFI stub.", required: true},
-	"boot.entry.initrd":  {doc: "Initial RAM disks, in the order they are loaded."},
-	"boot.entry.cmdline": {doc: "Kernel command line."},
+	"boot.sign-key":         {doc: "RSA key, as PEM without a pass phrase, that signs unified kernel images for Secure Boot."},
+	"boot.sign-certificate": {doc: "The key's certificate, as PEM."},
+	"boot.entry":            {doc: "An entry of the boot menu."},
+	"boot.entry.title":      {doc: "What the menu shows.", required: true},
+	"boot.entry.kernel":     {doc: "Linux kernel with an EFI stub.", required: true},
+	"boot.entry.initrd":     {doc: "Initial RAM disks, in the order they are loaded."},
+	"boot.entry.cmdline":    {doc: "Kernel command line."},
 
 	"raw":        {doc: "Bytes at a place of the disk, outside of all partitions, such as a board's firmware."},
 	"raw.offset": {doc: "Where they are on the disk.", required: true},
@@ -129,7 +134,7 @@ var language = map[string]keyword{
 	"partition":      {doc: "A partition; they lie on the disk in this order.", required: true},
 	"partition.name": {doc: "GPT name (PARTLABEL), and how others refer to the partition.", required: true},
 	"partition.type": {
-		doc: "A name of the Discoverable Partitions Specification, or a GUID. Needed for every entry of a partition table.",
+		doc: "A name of the Discoverable Partitions Specification, or a GUID; in an MBR a name, or a number such as 0x0c. Needed for every entry of a table.",
 	},
 	"partition.filesystem": {
 		doc:      "What is in it; none takes the bytes of content.",
@@ -193,9 +198,6 @@ var language = map[string]keyword{
 	"partition.tree.source": {doc: "Directory or archive of the host.", required: true},
 	"partition.tree.target": {doc: "Directory in the partition that receives it; / when left out.", pattern: absoluteForm},
 }
-
-// laterKeys are keys that are not keys yet, with what is the case until then.
-var laterKeys = map[string]string{}
 
 // withoutIndices makes the path of a key in the language of the path of a key in a description.
 func withoutIndices(key string) string {

@@ -118,7 +118,7 @@ func (p *Plan) tooSmall(part *Partition, small *partition.DoesNotFit) diag.Probl
 
 // Largest gives the n largest things of a partition: store items as a whole, and files besides them.
 func (p *Plan) Largest(part *Partition, n int) []partition.Large {
-	if part.Spec.Tree == nil {
+	if part.Spec.Tree == nil || n == 0 {
 		return nil
 	}
 	items := make(map[string]bool, len(part.Items))

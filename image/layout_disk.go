@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"imprint/image/gpt"
+	"imprint/image/mbr"
 	"imprint/internal/diag"
 	"imprint/internal/extent"
 	"imprint/internal/tree"
@@ -14,9 +15,15 @@ import (
 
 // tabulate writes the partition table around the regions, and boot code before it.
 func (p *Plan) tabulate(l *Layout) error {
-	list, err := p.gptTable(l).Extents()
+	var list extent.List
+	var err error
+	if p.Table == tableMBR {
+		list, err = p.mbrTable(l).Extents()
+	} else {
+		list, err = p.gptTable(l).Extents()
+	}
 	if err != nil {
-		return p.tableProblem(strings.TrimPrefix(err.Error(), "gpt: "))
+		return p.tableProblem(strings.TrimPrefix(strings.TrimPrefix(err.Error(), "gpt: "), "mbr: "))
 	}
 	l.table = append(p.codeExtents(l), list...)
 	return nil
@@ -28,28 +35,37 @@ func (p *Plan) tableProblem(text string) error {
 
 // backupSize is what the partition table takes at the end of the disk, in bytes.
 func (p *Plan) backupSize() int64 {
+	if p.Table == tableMBR {
+		return 0
+	}
 	return gpt.BackupSize(p.SectorSize)
 }
 
 // tableEnd is where the partition table at the front of the disk ends, in bytes.
 func (p *Plan) tableEnd() int64 {
+	if p.Table == tableMBR {
+		return mbr.Size
+	}
 	return gpt.FirstUsable(p.SectorSize) * p.SectorSize
 }
-
-// activeBit is the attribute of a GPT entry that a BIOS, or a loader in its place, boots from (UEFI 2.10, table 5.8).
-const activeBit = 1 << 2
 
 func (p *Plan) gptTable(l *Layout) gpt.Table {
 	t := gpt.Table{DiskGUID: p.DiskGUID, SectorSize: p.SectorSize, Sectors: l.Size / p.SectorSize}
 	for _, r := range l.Regions {
-		entry := gpt.Partition{
+		t.Partitions = append(t.Partitions, gpt.Partition{
 			Name: r.Partition.Spec.Name, Type: r.Partition.TypeGUID, UUID: r.Partition.PartUUID, Attributes: r.Partition.Attributes,
 			Start: r.Offset / p.SectorSize, Sectors: r.Size / p.SectorSize,
-		}
-		if r.Partition.Active {
-			entry.Attributes |= activeBit
-		}
-		t.Partitions = append(t.Partitions, entry)
+		})
+	}
+	return t
+}
+
+func (p *Plan) mbrTable(l *Layout) mbr.Table {
+	t := mbr.Table{Signature: p.Signature, SectorSize: p.SectorSize, Sectors: l.Size / p.SectorSize}
+	for _, r := range l.Regions {
+		t.Partitions = append(t.Partitions, mbr.Partition{
+			Type: r.Partition.MBRType, Active: r.Partition.Active, Start: r.Offset / p.SectorSize, Sectors: r.Size / p.SectorSize,
+		})
 	}
 	return t
 }

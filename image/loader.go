@@ -35,6 +35,10 @@ func (d *Description) machine() bootloader.Machine {
 func typeName(text string) string {
 	id, err := partition.TypeGUID(text, "")
 	switch {
+	case text == "0xef":
+		return "esp"
+	case text == "0xea":
+		return "xbootldr"
 	case err != nil:
 		return text
 	case id == partition.ESP:
@@ -83,7 +87,7 @@ func (r *resolver) findInput(ctx context.Context, in bootloader.Input) (tree.Blo
 	}
 	if in.Core == nil {
 		if b == nil {
-			b = r.hostBlob("boot.loader", host)
+			b = r.hostBlob(ctx, "boot.loader", host)
 		}
 		return b, nil
 	}
@@ -95,15 +99,15 @@ func (r *resolver) findInput(ctx context.Context, in bootloader.Input) (tree.Blo
 		return nil, err
 	}
 	core := tree.Text(string(image))
-	r.plan.pins[core], err = hashBlob(core)
+	r.plan.pins[core], _, err = hashBlob(ctx, core)
 	return core, err
 }
 
 // inClosures looks for a file by its path below a store item.
 func (r *resolver) inClosures(path string) tree.Blob {
 	for _, item := range r.plan.Items {
-		if n, _ := descend(item, path); n != nil && n.Kind() == tree.File {
-			return n.Blob()
+		if _, file, err := r.inStore(item.Info.Path.String() + "/" + path); err == nil {
+			return file.content
 		}
 	}
 	return nil
@@ -127,22 +131,22 @@ func (r *resolver) onHost(path, debian string) string {
 }
 
 // hostBlob is a host file that was only found to be needed on the way, or nil with a problem told.
-func (r *resolver) hostBlob(key, name string) tree.Blob {
-	if in := r.hostFile(key, name); in != nil {
+func (r *resolver) hostBlob(ctx context.Context, key, name string) tree.Blob {
+	if in := r.hostFile(ctx, key, name); in != nil {
 		return in.blob
 	}
 	return nil
 }
 
 // hostFile reads and pins a host file that was only found to be needed on the way.
-func (r *resolver) hostFile(key, name string) *hostInput {
+func (r *resolver) hostFile(ctx context.Context, key, name string) *hostInput {
 	h := &hostReader{r: r}
 	in := h.file(key, name)
 	r.problems = append(r.problems, h.problems...)
 	if in == nil {
 		return nil
 	}
-	if err := h.pinAll(context.Background()); err != nil {
+	if err := h.pinAll(ctx); err != nil {
 		r.problem(key, err.Error(), "")
 		return nil
 	}
@@ -150,12 +154,20 @@ func (r *resolver) hostFile(key, name string) *hostInput {
 }
 
 // arrange asks the loader what it puts where, and keeps it in the plan.
-func (r *resolver) arrange() (bootloader.Artifacts, error) {
+func (r *resolver) arrange(ctx context.Context) (bootloader.Artifacts, error) {
 	loader, err := bootloader.Named(r.d.Boot.Loader)
 	if err != nil {
 		return bootloader.Artifacts{}, err
 	}
-	a, err := loader.Artifacts(r.bootConfig())
+	c := r.bootConfig()
+	r.plan.Entries, r.plan.DefaultEntry = c.Entries, c.Default
+	if c.Signer = r.signer(); r.problems != nil {
+		return bootloader.Artifacts{}, nil
+	}
+	a, err := loader.Artifacts(c)
+	if err == nil {
+		err = r.pinFiles(ctx, a.Files)
+	}
 	if err != nil {
 		return a, diag.List{r.d.Problem("boot.loader", err.Error(), "")}.Err()
 	}
@@ -166,11 +178,13 @@ func (r *resolver) arrange() (bootloader.Artifacts, error) {
 		}
 	}
 	for _, p := range r.plan.Partitions {
-		p.Active = p.Spec.Name == a.Active && a.Active != ""
+		if p.Active = p.Spec.Name == a.Active && a.Active != ""; p.Active && r.d.Table == tableGPT {
+			p.Attributes |= activeBit
+		}
+		p.Spec.Syslinux = p.Spec.Name == a.Install && a.Install != ""
 		for _, raw := range a.Raw {
 			if raw.Partition == p.Spec.Name {
 				p.code = &raw
-				p.Spec.Content = linked(raw, 0)
 			}
 		}
 	}
@@ -181,6 +195,9 @@ func (r *resolver) arrange() (bootloader.Artifacts, error) {
 func linked(raw bootloader.Raw, offset int64) tree.Blob {
 	return tree.Text(string(raw.Linked(offset / biosSector)))
 }
+
+// activeBit is the attribute of a GPT entry that a BIOS, or a loader in its place, boots from (UEFI 2.10, table 5.8).
+const activeBit = 1 << 2
 
 // biosSector is the unit in bytes that a BIOS counts in.
 const biosSector = 512

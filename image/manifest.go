@@ -19,7 +19,9 @@ type Manifest struct {
 	SectorSize int64               `json:"sectorSize"`
 	Epoch      int64               `json:"epoch"` // seconds since 1970
 	Seed       string              `json:"seed"`
-	DiskGUID   repro.UUID          `json:"diskGUID"`
+	Table      string              `json:"table"` // "gpt" or "mbr"
+	DiskGUID   string              `json:"diskGUID,omitempty"`
+	Signature  string              `json:"diskSignature,omitempty"` // of a disk with an MBR, in eight hexadecimal digits
 	Loader     string              `json:"loader"`
 	Digest     string              `json:"digest,omitempty"`
 	SHA256     string              `json:"sha256,omitempty"`
@@ -34,8 +36,9 @@ type ManifestPartition struct {
 	Number     int               `json:"number"`
 	Name       string            `json:"name"`
 	Type       string            `json:"type"`
-	TypeGUID   repro.UUID        `json:"typeGUID"`
-	PartUUID   repro.UUID        `json:"partUUID"`
+	TypeGUID   repro.UUID        `json:"typeGUID,omitzero"`
+	MBRType    byte              `json:"mbrType,omitempty"`
+	PartUUID   string            `json:"partUUID"`
 	Attributes uint64            `json:"attributes,omitempty"`
 	Offset     int64             `json:"offset"` // bytes
 	Size       int64             `json:"size"`   // bytes
@@ -72,7 +75,12 @@ type ManifestItem struct {
 func (p *Plan) Manifest(l *Layout, largest int) *Manifest {
 	m := &Manifest{
 		Name: p.Name, Arch: p.Arch, Format: p.Format, Size: l.Size, SectorSize: p.SectorSize, Epoch: p.Epoch,
-		Seed: p.Seed.String(), DiskGUID: p.DiskGUID, Loader: p.Loader,
+		Seed: p.Seed.String(), Table: p.Table, Loader: p.Loader,
+	}
+	if p.Table == tableMBR {
+		m.Signature = p.DiskID()
+	} else {
+		m.DiskGUID = p.DiskID()
 	}
 	for i, r := range l.Regions {
 		m.Partitions = append(m.Partitions, r.manifest(i+1))
@@ -95,7 +103,7 @@ func (p *Plan) Manifest(l *Layout, largest int) *Manifest {
 func (r *Region) manifest(number int) ManifestPartition {
 	p, s := r.Partition, partition.StatsOf(r.Maker)
 	m := ManifestPartition{
-		Number: number, Name: p.Spec.Name, Type: p.Type, TypeGUID: p.TypeGUID, PartUUID: p.PartUUID, Attributes: p.Attributes,
+		Number: number, Name: p.Spec.Name, Type: p.Type, TypeGUID: p.TypeGUID, MBRType: p.MBRType, PartUUID: p.PartUUIDText(), Attributes: p.Attributes,
 		Offset: r.Offset, Size: r.Size, Exact: s.Exact, Filesystem: p.Spec.Filesystem, Engine: p.Spec.Engine, Label: p.Spec.Label,
 		BlockSize: s.BlockSize, Inodes: s.Inodes, FreeInodes: s.FreeInodes, FreeBytes: s.FreeBytes, Journal: s.Journal,
 		Items: len(p.Items),
@@ -123,7 +131,7 @@ func (m *Manifest) Firmware() string {
 	switch {
 	case m.Loader == loaderExtlinux:
 		return "u-boot"
-	case slices.ContainsFunc(m.Partitions, func(p ManifestPartition) bool { return p.TypeGUID == partition.ESP }):
+	case slices.ContainsFunc(m.Partitions, func(p ManifestPartition) bool { return typeName(p.Type) == "esp" }):
 		return "uefi"
 	}
 	return "bios"

@@ -3,6 +3,8 @@ package image
 import (
 	"errors"
 	"fmt"
+	"hash/fnv"
+	"io"
 	"os"
 	"path/filepath"
 
@@ -17,35 +19,53 @@ type Output struct {
 	temp string // the name that it has until Commit; empty when it has none
 }
 
-// Create starts an output for path. Whatever stands there stays untouched until Commit.
+// maxFileName is the length in bytes of a name that nearly every file system takes.
+const maxFileName = 255
+
+// Create starts an output for path; a symlink there leads to the file that is meant. Whatever stands there stays untouched until
+// Commit.
 func Create(path string) (*Output, error) {
+	if target, err := filepath.EvalSymlinks(path); err == nil {
+		path = target
+	}
 	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("%s is there and is no regular file", path)
 	}
+	if n := len(filepath.Base(path)); n > maxFileName {
+		return nil, fmt.Errorf("the name of %s has %d bytes, %d are possible", path, n, maxFileName)
+	}
 	dir := filepath.Dir(path)
-	fd, err := unix.Open(dir, unix.O_TMPFILE|unix.O_RDWR|unix.O_CLOEXEC, 0o644)
+	fd, err := unix.Open(dir, unix.O_TMPFILE|unix.O_RDWR|unix.O_CLOEXEC, 0o666)
 	if err == nil {
 		return &Output{File: os.NewFile(uintptr(fd), path), path: path}, nil
 	}
-	if !errors.Is(err, unix.EOPNOTSUPP) && !errors.Is(err, unix.EISDIR) && !errors.Is(err, unix.ENOENT) && !errors.Is(err, unix.EINVAL) {
+	if !errors.Is(err, unix.EOPNOTSUPP) && !errors.Is(err, unix.EISDIR) && !errors.Is(err, unix.EINVAL) {
 		return nil, &os.PathError{Op: "create a file in", Path: dir, Err: err}
 	}
-	f, err := os.CreateTemp(dir, "."+filepath.Base(path)+".*.part")
+	o := &Output{path: path, temp: temporary(path)}
+	o.File, err = os.OpenFile(o.temp, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o666)
 	if err != nil {
 		return nil, err
 	}
-	return &Output{File: f, path: path, temp: f.Name()}, f.Chmod(0o644)
+	return o, nil
+}
+
+// temporary is a name beside path that no other process takes. Of two outputs of one process only one can have the same path.
+func temporary(path string) string {
+	sum := fnv.New32a()
+	io.WriteString(sum, path)
+	return filepath.Join(filepath.Dir(path), fmt.Sprintf(".imprint-%d-%08x.part", os.Getpid(), sum.Sum32()))
 }
 
 // Commit gives the file its name, in place of what stood there.
 func (o *Output) Commit() error {
 	if o.temp == "" {
-		o.temp = filepath.Join(filepath.Dir(o.path), fmt.Sprintf(".%s.%d.part", filepath.Base(o.path), os.Getpid()))
-		os.Remove(o.temp)
-		if err := unix.Linkat(unix.AT_FDCWD, procPath(o.File), unix.AT_FDCWD, o.temp, unix.AT_SYMLINK_FOLLOW); err != nil {
-			o.temp = ""
+		name := temporary(o.path)
+		os.Remove(name)
+		if err := unix.Linkat(unix.AT_FDCWD, procPath(o.File), unix.AT_FDCWD, name, unix.AT_SYMLINK_FOLLOW); err != nil {
 			return fmt.Errorf("name %s: %w", o.path, err)
 		}
+		o.temp = name
 	}
 	if err := os.Rename(o.temp, o.path); err != nil {
 		return err

@@ -13,8 +13,8 @@ import (
 	"imprint/internal/diag"
 )
 
-// maxSource bounds the length of a description in bytes.
-const maxSource = 16 << 20
+// MaxSource bounds the length of a description in bytes.
+const MaxSource = 16 << 20
 
 // Parse reads a description in TOML and looks at nothing but its text. file is its name in diagnostics. The error is a diag.List of
 // every mistake that can be told from the text alone.
@@ -55,8 +55,8 @@ func readTOML(file string, src []byte) (map[string]any, *place, *diag.Problem) {
 	whole := func(text, hint string) *diag.Problem {
 		return &diag.Problem{Place: diag.Place{File: file}, Text: text, Hint: hint}
 	}
-	if len(src) > maxSource {
-		return nil, nil, whole(fmt.Sprintf("is %d bytes long, more than %d", len(src), maxSource), "")
+	if len(src) > MaxSource {
+		return nil, nil, whole(fmt.Sprintf("is %d bytes long, more than %d", len(src), MaxSource), "")
 	}
 	if bytes.HasPrefix(src, []byte("\xff\xfe")) || bytes.HasPrefix(src, []byte("\xfe\xff")) {
 		return nil, nil, whole("is UTF-16", "save it as UTF-8")

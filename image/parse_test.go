@@ -94,7 +94,8 @@ func TestParseFillsEveryKey(t *testing.T) {
 	epoch, timeout, hostname := int64(1700000000), int64(0), Template("hello\n")
 	want := &Description{
 		Name: "hello", Arch: "x86_64", Format: "raw", Seed: "text", Epoch: &epoch, SectorSize: 4096,
-		UUID:   "00112233-4455-6677-8899-aabbccddeeff",
+		UUID: "00112233-4455-6677-8899-aabbccddeeff", Table: "gpt",
+		Raw:    []RawDescription{{Offset: Size{Bytes: 64 << 10, Set: true}, Source: "u-boot.bin"}},
 		Store:  StoreDescription{Flavor: "nix", HardLink: true},
 		Source: []SourceDescription{{Path: "/mnt", Registration: "registration"}, {Path: "/"}},
 		Closure: []ClosureDescription{
@@ -102,7 +103,7 @@ func TestParseFillsEveryKey(t *testing.T) {
 			{Name: "extra", Roots: []string{"a", "b"}},
 		},
 		Boot: BootDescription{
-			Loader: "systemd-boot", Timeout: &timeout, EFIBinary: "boot.efi",
+			Loader: "systemd-boot", Timeout: &timeout, EFIBinary: "boot.efi", Default: "hello", Console: []string{"tty0", "ttyS0,115200"},
 			Entry: []EntryDescription{{
 				Title: "hello", Kernel: "${closure.system}/kernel", Initrd: []Template{"${closure.system}/initrd", "ucode"},
 				Cmdline: "init=${closure.extra.1}/init root=PARTUUID=${partition.root.partuuid} $$",
@@ -153,7 +154,7 @@ func TestProblemsOfLaterStages(t *testing.T) {
 func TestParseRefusesWhatIsNoText(t *testing.T) {
 	for want, src := range map[string][]byte{
 		"x.toml: is UTF-16":                         []byte("\xff\xfen\x00"),
-		"x.toml: is 16777217 byte":                  bytes.Repeat([]byte("#"), maxSource+1),
+		"x.toml: is 16777217 byte":                  bytes.Repeat([]byte("#"), MaxSource+1),
 		"x.toml:1:5: invalid UTF-8 byte: 0xff":      []byte("a = \xff"),
 		"x.toml:1:37: nests deeper than 32 levels":  []byte("a = " + strings.Repeat("[", 1<<20)),
 		"x.toml:1:65: nests deeper than 32 levels":  []byte(strings.Repeat("a.", 1<<20)),

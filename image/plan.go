@@ -22,11 +22,15 @@ type Plan struct {
 	Epoch      int64  // seconds since 1970
 	Seed       repro.Seed
 	DiskGUID   repro.UUID
+	Signature  uint32 // of a disk with an MBR, in place of a GUID
 	Loader     string
 	Partitions []*Partition
 	Closures   []*Closure
 	Items      []*Item // of all closures, references first
-	Raw        []Raw   // what lies on the disk outside of all partitions
+	Entries    []bootloader.Entry
+	// DefaultEntry is the index of the entry that boots by itself.
+	DefaultEntry int
+	Raw          []Raw // what lies on the disk outside of all partitions
 
 	bootCode *bootloader.Code
 	elTorito *bootloader.ElTorito
@@ -43,6 +47,8 @@ type Partition struct {
 	Type       string // as the description names it
 	TypeGUID   repro.UUID
 	PartUUID   repro.UUID
+	MBRType    byte   // in an MBR, in place of TypeGUID
+	MBRUUID    string // what Linux makes up as PARTUUID there
 	Attributes uint64 // bits of the GPT entry
 	Align      int64  // bytes
 	Offset     int64  // bytes; 0 means behind the partition before

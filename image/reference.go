@@ -11,7 +11,7 @@ import (
 func (r *resolver) reference(ref Reference) string {
 	switch ref.Kind {
 	case "disk":
-		return r.plan.DiskGUID.String()
+		return r.plan.DiskID()
 	case "iso":
 		for _, p := range r.plan.Partitions {
 			if p.Spec.Filesystem == filesystemISO {
@@ -40,11 +40,27 @@ func (r *resolver) closureReference(ref Reference) string {
 func (p *Partition) field(name string) string {
 	switch name {
 	case "partuuid":
-		return p.PartUUID.String()
+		return p.PartUUIDText()
 	case "label":
 		return p.Spec.Label
 	}
 	return p.VolumeID()
+}
+
+// DiskID is the GUID of a disk with a GPT, or the signature of one with an MBR in eight hexadecimal digits.
+func (p *Plan) DiskID() string {
+	if p.Table == tableMBR {
+		return fmt.Sprintf("%08x", p.Signature)
+	}
+	return p.DiskGUID.String()
+}
+
+// PartUUIDText is the PARTUUID as Linux tells it.
+func (p *Partition) PartUUIDText() string {
+	if p.MBRUUID != "" {
+		return p.MBRUUID
+	}
+	return p.PartUUID.String()
 }
 
 // VolumeID is the identifier of the file system as mount and udev tell it: a UUID, or "XXXX-XXXX" of a FAT volume.

@@ -30,7 +30,11 @@ type Inputs struct {
 // The user's mistakes come as a diag.List, all that were found; other errors are the world's.
 func Resolve(ctx context.Context, d *Description, in Inputs) (*Plan, error) {
 	d = withDefaults(*d)
-	r := &resolver{d: d, in: in, items: map[closure.Path]*Item{}, hosts: map[string]*hostInput{}}
+	flavor, err := closure.FlavorNamed(d.Store.Flavor)
+	if err != nil {
+		return nil, err
+	}
+	r := &resolver{d: d, in: in, flavor: flavor, bootNames: map[string]tree.Blob{}, items: map[closure.Path]*Item{}, hosts: map[string]*hostInput{}}
 	r.plan = &Plan{
 		Name: d.Name, Arch: d.Arch, Format: d.Format, Table: d.Table, SectorSize: d.SectorSize, Epoch: epoch(d, in), Loader: d.Boot.Loader,
 		pins: map[tree.Blob]pin{}, place: d.Place,
@@ -59,7 +63,9 @@ type resolver struct {
 	roots   map[string][]closure.Path // by closure name
 	hosts   map[string]*hostInput     // by key: the host files and trees that the description names
 	entries []bootEntry
-	inputs  map[string]tree.Blob // what the loader is made of, by path below a store item or the host's /usr
+
+	bootNames map[string]tree.Blob // what the names of boot files stand for
+	inputs    map[string]tree.Blob // what the loader is made of, by path below a store item or the host's /usr
 }
 
 func (r *resolver) problem(key, text, hint string) {
@@ -102,22 +108,20 @@ func (r *resolver) readClosures(ctx context.Context) (diag.List, error) {
 		return nil, nil
 	}
 	s, err := openSources(ctx, r)
-	if err != nil {
+	defer s.close()
+	if err != nil || len(s.problems) > 0 {
 		return s.problems, err
 	}
-	if len(s.problems) > 0 {
-		return s.problems, nil
-	}
-	defer s.close()
 	all := s.closures(ctx)
 	if len(s.problems) > 0 {
 		return s.problems, nil
 	}
-	return nil, r.list(ctx, all)
+	return r.list(ctx, all)
 }
 
 // list reads the tree of every item, and makes the database meanwhile.
-func (r *resolver) list(ctx context.Context, all *closure.Closure) error {
+func (r *resolver) list(ctx context.Context, all *closure.Closure) (diag.List, error) {
+	var gone unreadable
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(8 * runtime.GOMAXPROCS(0))
 	group.Go(func() (err error) {
@@ -133,14 +137,22 @@ func (r *resolver) list(ctx context.Context, all *closure.Closure) error {
 		r.items[found.Info.Path] = item
 		r.plan.Items = append(r.plan.Items, item)
 		group.Go(func() (err error) {
-			item.Node, err = found.Store.Item(ctx, found.Info.Path)
-			if err != nil || r.d.Store.HardLink {
-				return err // hard-link = true takes in what Unify does
+			if item.Node, err = found.Store.Item(ctx, found.Info.Path); err != nil {
+				return gone.add(all, found.Info.Path, err)
 			}
-			return closure.Unify(ctx, item.Node)
+			if r.d.Store.HardLink {
+				return nil // which takes in what Unify does
+			}
+			if err = closure.Unify(ctx, item.Node); err != nil {
+				return fmt.Errorf("%v: %w", found.Info.Path, err)
+			}
+			return nil
 		})
 	}
-	return group.Wait()
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	return gone.problems(r.d), nil
 }
 
 // scanner reads host trees that the description names: permission bits are the host's, owner and time are not.

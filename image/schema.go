@@ -88,7 +88,7 @@ func textSchema(key string) object {
 	k := language[key]
 	s := object{"type": "string", "minLength": 1}
 	if key == "partition.type" {
-		return object{"anyOf": []object{{"enum": partition.TypeNames()}, {"type": "string", "pattern": uuidForm}}}
+		return object{"anyOf": []object{{"enum": partition.TypeNames()}, {"type": "string", "pattern": uuidForm + "|" + mbrTypeForm}}}
 	}
 	if k.words != nil {
 		s["enum"] = k.words

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
 
 	"imprint/closure"
@@ -24,26 +25,22 @@ type sources struct {
 // openSources opens every [[source]].
 func openSources(ctx context.Context, r *resolver) (*sources, error) {
 	s := &sources{r: r}
-	flavor, err := closure.FlavorNamed(r.d.Store.Flavor)
-	if err != nil {
-		return s, err
-	}
-	r.flavor = flavor
 	canonical := func(h hosttree.Host) *tree.Attr { return closure.CanonicalAttr(h.Kind, h.Mode) }
 	read := (&hosttree.Scanner{Attr: canonical, FilesOnly: true}).Read
 	for i, d := range r.d.Source {
 		prefix := r.path(d.Path)
 		var store closure.Store
+		var err error
 		key := fmt.Sprintf("source[%d]", i)
 		if d.Registration != "" {
 			key += ".registration"
-			store, err = closure.OpenRegistration(prefix, r.path(d.Registration), flavor, read)
+			store, err = closure.OpenRegistration(prefix, r.path(d.Registration), r.flavor, read)
 		} else {
 			key += ".path"
-			store, err = closure.OpenNix(ctx, prefix, flavor, read)
+			store, err = closure.OpenNix(ctx, prefix, r.flavor, read)
 		}
 		if err != nil {
-			s.problem(key, err.Error(), "a source needs the store's database below its path, or a registration file")
+			s.refuse(key, err)
 			continue
 		}
 		s.stores, s.prefixes = append(s.stores, store), append(s.prefixes, prefix)
@@ -53,6 +50,19 @@ func openSources(ctx context.Context, r *resolver) (*sources, error) {
 
 func (s *sources) problem(key, text, hint string) {
 	s.problems = append(s.problems, s.r.d.Problem(key, text, hint))
+}
+
+// refuse tells why a source cannot be used. Mistakes of a registration file have places of their own.
+func (s *sources) refuse(key string, err error) {
+	var list diag.List
+	switch {
+	case errors.As(err, &list):
+		s.problems = append(s.problems, list...)
+	case errors.Is(err, fs.ErrNotExist):
+		s.problem(key, err.Error(), "a source needs the store's database below its path, or a registration file")
+	default:
+		s.problem(key, err.Error(), "")
+	}
 }
 
 func (s *sources) close() {

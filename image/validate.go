@@ -48,6 +48,7 @@ func (c *checker) disk() {
 		c.report("unique", "excludes seed: ids are new in every build, or derive from a text", "leave one of the two out")
 	}
 	c.uuid("uuid", d.UUID)
+	c.withoutMBR("uuid")
 	for i, raw := range d.Raw {
 		key := fmt.Sprintf("raw[%d].offset", i)
 		if raw.Offset.Auto {

@@ -41,17 +41,27 @@ func (c *checker) loader(name string) {
 	}
 	m := c.d.machine()
 	required := loader.Requires(m)
+	if t := required.Table; t != "" && t != m.Table {
+		c.report("boot.loader", fmt.Sprintf("%s starts from an MBR, and the table is %s", name, m.Table), fmt.Sprintf("write table = %q", t))
+	}
 	for _, r := range required.Partitions {
 		if !r.Met(m) {
 			c.report("boot.loader", fmt.Sprintf("%s needs a partition of type %q", r.For, r.Type), partitionLines(r))
 		}
+	}
+	if required.BIOS && c.d.Arch != "" && c.d.Arch != "x86_64" {
+		c.report("boot.loader", fmt.Sprintf("%s is for a BIOS, which no machine of %s has", name, c.d.Arch), "")
 	}
 	if required.BIOS && c.d.sectorSize() != biosSector {
 		c.report("sector-size", fmt.Sprintf("is %d, and a BIOS boots from sectors of %d bytes", c.d.sectorSize(), biosSector), "")
 	}
 	c.defaultEntry()
 	c.consoles()
+	if name == loaderUKI && c.d.has("boot.timeout") {
+		c.report("boot.timeout", "there is no menu that waits: the firmware starts the default entry", "leave it out")
+	}
 	c.copyKernel(name)
+	c.signing(name)
 }
 
 // partitionLines is the hint that shows the partition a loader needs.
@@ -96,9 +106,20 @@ func (c *checker) copyKernel(loader string) {
 
 // noLoader checks that nothing is said to a loader that is not there.
 func (c *checker) noLoader() {
-	for _, key := range []string{"boot.timeout", "boot.default", "boot.console", "boot.copy-kernel", "boot.efi-binary", "boot.entry"} {
+	if c.d.has("boot.loader") { // "none" in so many words: what the entries name is for --export-boot
+		c.defaultEntry()
+		c.consoles()
+	} else {
+		c.unused("boot.default", "boot.console", "boot.entry")
+	}
+	c.unused("boot.timeout", "boot.copy-kernel", "boot.efi-binary", "boot.sign-key", "boot.sign-certificate")
+}
+
+// unused reports keys for a loader that is not there.
+func (c *checker) unused(keys ...string) {
+	for _, key := range keys {
 		if c.d.has(key) {
-			c.report(key, "there is no loader for it", `add loader = "systemd-boot" to [boot]`)
+			c.report(key, "there is no loader for it", `add loader = "systemd-boot" to [boot], or "none" for entries that only --export-boot uses`)
 		}
 	}
 }
@@ -116,7 +137,7 @@ func (c *checker) entry(key string, e EntryDescription) {
 	if strings.ContainsFunc(string(e.Cmdline), unicode.IsControl) {
 		c.report(key+".cmdline", "has a control character in it", `one line, as in "init=${closure.system}/init quiet"`)
 	}
-	c.throughGRUB(key+".cmdline", e)
+	c.unchanged(key+".cmdline", e.Cmdline)
 	if strings.ContainsFunc(e.Title, unicode.IsControl) {
 		c.report(key+".title", "has a control character in it", "")
 	}
@@ -128,10 +149,33 @@ func (c *checker) entry(key string, e EntryDescription) {
 	}
 }
 
-// throughGRUB reports what GRUB would not hand to the kernel as it is written: it puts a backslash before each of these.
-func (c *checker) throughGRUB(key string, e EntryDescription) {
-	if i := strings.IndexAny(string(e.Cmdline), `"'\`); c.d.Boot.Loader == loaderGRUB && i >= 0 {
-		c.report(key, fmt.Sprintf("has a %c in it, which GRUB hands to the kernel with a backslash before it", e.Cmdline[i]), "")
+// changed are characters of a command line that a loader does not hand on as they are, and what it does to them.
+var changed = map[string]struct{ what, how string }{
+	loaderGRUB:     {`"'\`, "which GRUB hands to the kernel with a backslash before it"},
+	loaderExtlinux: {"$", "where U-Boot puts in its own variables"},
+}
+
+// unchanged reports what would not come to the kernel as it is written.
+func (c *checker) unchanged(key string, t Template) {
+	loader := changed[c.d.Boot.Loader]
+	text := t.Expand(func(Reference) string { return "" })
+	if i := strings.IndexAny(text, loader.what); i >= 0 {
+		c.report(key, fmt.Sprintf("has a %c in it, %s", text[i], loader.how), "")
+	}
+}
+
+// signing checks that key and certificate come together, for what is signed.
+func (c *checker) signing(loader string) {
+	for _, key := range []string{"boot.sign-key", "boot.sign-certificate"} {
+		if c.d.has(key) && loader != loaderUKI {
+			c.report(key, "signs unified kernel images, and the loader is "+loader, `it is for loader = "uki"`)
+		}
+	}
+	switch b := c.d.Boot; {
+	case b.SignKey != "" && b.SignCert == "":
+		c.report("boot.sign-certificate", "is required with sign-key", "name the key's certificate")
+	case b.SignKey == "" && b.SignCert != "":
+		c.report("boot.sign-key", "is required with sign-certificate", "name the certificate's key")
 	}
 }
 

@@ -29,6 +29,9 @@ func (c *checker) closures() {
 		if d.Name != "" && !closureName.MatchString(d.Name) {
 			c.report(key+".name", fmt.Sprintf("%q is not fit for the name of a closure", d.Name), "use a-z A-Z 0-9 _ -")
 		}
+		if strings.HasPrefix(d.Name, "boot-") {
+			c.report(key+".name", fmt.Sprintf("%q: names that begin with boot- are those of the boot entries' GC roots", d.Name), "")
+		}
 		c.unique(names, key+".name", d.Name, "the name")
 		c.unique(profiles, key+".profile", d.Profile, "the profile")
 		c.roots(key, d)

@@ -41,6 +41,11 @@ func (c *checker) filesystem(key string, p PartitionDescription) {
 	c.content(key, p)
 }
 
+// filledByLoader tells whether the boot loader has the content of a partition.
+func (c *checker) filledByLoader(p PartitionDescription) bool {
+	return c.d.Boot.Loader == loaderGRUB && typeName(p.Type) == "bios-boot"
+}
+
 // features refuses those that the engine does not have.
 func (c *checker) features(key string, p PartitionDescription) {
 	if p.Engine == engineMke2fs && len(p.Features) > 0 {
@@ -50,11 +55,6 @@ func (c *checker) features(key string, p PartitionDescription) {
 	if err := partition.CheckFeatures(p.Features); err != nil {
 		c.report(key, err.Error(), "")
 	}
-}
-
-// filledByLoader tells whether the boot loader has the content of a partition.
-func (c *checker) filledByLoader(p PartitionDescription) bool {
-	return c.d.Boot.Loader == loaderGRUB && typeName(p.Type) == "bios-boot"
 }
 
 // reasons are hints on why a file system excludes a key.

@@ -7,6 +7,7 @@ import (
 	"unicode"
 	"unicode/utf16"
 
+	"imprint/image/mbr"
 	"imprint/internal/units"
 	"imprint/partition"
 )
@@ -21,7 +22,9 @@ const (
 // partitions checks every partition by itself, and that they get along.
 func (c *checker) partitions() {
 	all := c.d.Partition
-	if n := len(all); n > maxPartitions {
+	if n := len(all); c.d.Table == tableMBR && n > mbr.MaxPartitions {
+		c.report("partition", fmt.Sprintf("%d partitions are more than the %d entries of an MBR", n, mbr.MaxPartitions), `write table = "gpt"`)
+	} else if n > maxPartitions {
 		c.report("partition", fmt.Sprintf("%d partitions are more than the %d entries of a GPT", n, maxPartitions), "")
 	}
 	if len(all) == 0 {
@@ -37,12 +40,22 @@ func (c *checker) partitions() {
 		c.uuid(key+".partuuid", p.PartUUID)
 		c.partitionType(key, p)
 		c.inISO(key, p)
+		c.withoutMBR(key+".partuuid", key+".flags")
 		c.geometry(key, p)
 		c.flags(key, p)
 		c.filesystem(key, p)
 	}
 	c.bootPartitions()
 	c.closuresInPartitions()
+}
+
+// withoutMBR reports keys for what an MBR does not hold.
+func (c *checker) withoutMBR(keys ...string) {
+	for _, key := range keys {
+		if c.d.Table == tableMBR && c.d.has(key) {
+			c.report(key, `does not go with table = "mbr"`, "an MBR holds a disk signature, which is derived, and a type for each partition")
+		}
+	}
 }
 
 func partitionKey(i int) string { return fmt.Sprintf("partition[%d]", i) }
@@ -57,6 +70,12 @@ func (c *checker) partitionType(key string, p PartitionDescription) {
 	if p.Type == "" {
 		if c.d.Format != formatISO && !c.d.has(key+".type") {
 			c.report(key+".type", "is required", "")
+		}
+		return
+	}
+	if c.d.Table == tableMBR {
+		if _, err := partition.MBRType(p.Type); err != nil {
+			c.report(key+".type", err.Error(), "")
 		}
 		return
 	}
@@ -89,7 +108,7 @@ func isXBOOTLDR(name string) bool {
 
 // bootPartitions checks the partitions that firmware and loader read.
 func (c *checker) bootPartitions() {
-	esp, xbootldr := unique{}, unique{}
+	esp, xbootldr, bios := unique{}, unique{}, unique{}
 	for i, p := range c.d.Partition {
 		key := partitionKey(i)
 		switch {
@@ -97,6 +116,12 @@ func (c *checker) bootPartitions() {
 			c.unique(esp, key+".type", "esp", "the type")
 		case isXBOOTLDR(p.Type):
 			c.unique(xbootldr, key+".type", "xbootldr", "the type")
+		case c.filledByLoader(p):
+			c.unique(bios, key+".type", "bios-boot", "the type")
+			if p.Filesystem != filesystemNone && p.Filesystem != "" {
+				c.report(key+".filesystem", fmt.Sprintf("is %q, and GRUB's core image takes the whole partition", p.Filesystem), `write filesystem = "none"`)
+			}
+			continue
 		default:
 			continue
 		}
@@ -139,6 +164,9 @@ func (c *checker) position(key string, p PartitionDescription) {
 	offset, align := p.Offset, p.Align
 	// The protective MBR, the header and 16 KiB of entries lie at the start (UEFI 2.10, 5.3.1).
 	reserved := 2*c.d.sectorSize() + 16*units.KiB
+	if c.d.Table == tableMBR {
+		reserved = c.d.sectorSize()
+	}
 	if offset.Set && offset.Bytes < reserved {
 		c.report(key+".offset", fmt.Sprintf("%d lies in the partition table, which takes the first %d bytes", offset.Bytes, reserved), "")
 	}

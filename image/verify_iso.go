@@ -37,7 +37,7 @@ func (w *isoWriter) verify(ctx context.Context, v *iso9660.Volume, img xorriso.I
 	}
 	for _, r := range w.layout.Regions {
 		if r.Partition.Spec.Filesystem == filesystemFAT {
-			check(func() error { return w.sameESP(r, v) })
+			check(func() error { return w.sameESP(ctx, r, v) })
 		}
 		if r.Partition.Spec.Tree != img.Tree {
 			continue
@@ -46,7 +46,7 @@ func (w *isoWriter) verify(ctx context.Context, v *iso9660.Volume, img xorriso.I
 			check(func() error { return sameItem(item, pairs[item.Node]) })
 		}
 		for n := range r.besides() {
-			check(func() error { return w.sameContent(n, pairs[n], img.Boot.BIOS) })
+			check(func() error { return w.sameContent(ctx, n, pairs[n], img.Boot.BIOS) })
 		}
 	}
 	return group.Wait()
@@ -108,14 +108,14 @@ func sameItem(item *Item, found *tree.Node) error {
 }
 
 // sameContent compares a file's content with its pin, or with its source where that has none.
-func (w *isoWriter) sameContent(planned, found *tree.Node, patched string) error {
+func (w *isoWriter) sameContent(ctx context.Context, planned, found *tree.Node, patched string) error {
 	b := planned.Blob()
 	want, pinned := w.plan.pins[b]
 	isPatched := patched != "" && planned == w.find(patched)
 	if !pinned || isPatched {
 		return sameBytes(planned, found, isPatched)
 	}
-	got, err := hashBlob(found.Blob())
+	got, _, err := hashBlob(ctx, found.Blob())
 	if err != nil {
 		return err
 	}
@@ -126,7 +126,7 @@ func (w *isoWriter) sameContent(planned, found *tree.Node, patched string) error
 }
 
 // sameESP compares the ESP in the image with its layout, and the host files in it with their pins.
-func (w *isoWriter) sameESP(r *Region, v *iso9660.Volume) error {
+func (w *isoWriter) sameESP(ctx context.Context, r *Region, v *iso9660.Volume) error {
 	planned := tree.NewFile("ESP", nil, regionBlob{r})
 	found := tree.NewFile("ESP", nil, section{w.file, espOffset(v), r.Size})
 	if err := sameBytes(planned, found, false); err != nil {
@@ -137,7 +137,7 @@ func (w *isoWriter) sameESP(r *Region, v *iso9660.Volume) error {
 		if n.Kind() != tree.File || !pinned {
 			continue
 		}
-		if got, err := hashBlob(n.Blob()); err != nil {
+		if got, _, err := hashBlob(ctx, n.Blob()); err != nil {
 			return err
 		} else if got != want {
 			return fmt.Errorf("%s has other contents than when the plan was made: %w", hostName(n.Blob()), ErrMismatch)

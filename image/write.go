@@ -49,9 +49,6 @@ type Place struct{ Offset, Size int64 }
 // Errors match ErrMismatch when an item or a host file is not what it was promised to be, and stream.ErrChanged when one changes while
 // it is read.
 func (p *Plan) Write(ctx context.Context, file *os.File, l *Layout, o WriteOptions) (*Result, error) {
-	if err := enoughSpace(file, l); err != nil {
-		return nil, err
-	}
 	if p.Format == formatISO {
 		return p.writeISO(ctx, file, l, o)
 	}
@@ -64,6 +61,9 @@ func (p *Plan) Write(ctx context.Context, file *os.File, l *Layout, o WriteOptio
 	}
 	jobs := planner{plan: p, disk: disk, verify: !o.NoVerify}
 	jobs.prepare(l)
+	if err := enoughSpace(file, jobs.total); err != nil {
+		return nil, err
+	}
 	if o.Progress != nil {
 		o.Progress(&Meter{disk.Bytes.Load, jobs.total})
 	}
@@ -105,36 +105,21 @@ func (r interruptible) Read(p []byte) (int, error) {
 	return r.Reader.Read(p)
 }
 
-// enoughSpace asks the host's file system whether the disk's data will find room, before the first byte is written.
-func enoughSpace(file *os.File, l *Layout) error {
+// enoughSpace asks the host's file system whether that many bytes will find room, before the first one is written.
+func enoughSpace(file *os.File, need int64) error {
 	var st unix.Statfs_t
 	if err := unix.Fstatfs(int(file.Fd()), &st); err != nil {
 		return nil // a file system that cannot tell; the writing will
 	}
-	need, free := l.DataSize(), int64(st.Bavail)*st.Bsize
-	if need > free {
+	if free := int64(st.Bavail) * st.Frsize; need > free {
 		return fmt.Errorf("write %s: the disk needs %s (%d bytes) and its file system has %s (%d bytes) free: %w",
 			file.Name(), units.FormatBytes(need), need, units.FormatBytes(free), free, unix.ENOSPC)
 	}
 	return nil
 }
 
-// DataSize is how many bytes of the disk will take up space on the host: all that is no hole.
-func (l *Layout) DataSize() (sum int64) {
-	for e := range l.Extents(0) {
-		sum += e.Len
-	}
-	for _, r := range l.Regions {
-		sum += r.hostMade()
-	}
-	return sum
-}
-
 // hostMade is a bound for what a host tool writes to a region, 0 when none does.
 func (r *Region) hostMade() int64 {
-	if !r.isHostMade() {
-		return 0
-	}
 	sum := int64(0)
 	for n := range r.Partition.Spec.Tree.Nodes() {
 		sum += units.Align(n.Size(), 4096) + 256

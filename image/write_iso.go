@@ -34,6 +34,9 @@ type isoWriter struct {
 func (p *Plan) writeISO(ctx context.Context, file *os.File, l *Layout, o WriteOptions) (*Result, error) {
 	w := &isoWriter{plan: p, layout: l, file: file, opts: o, inner: map[*Partition]*os.File{}}
 	defer w.close()
+	if err := enoughSpace(file, l.Size); err != nil {
+		return nil, err
+	}
 	if o.Progress != nil {
 		o.Progress(&Meter{w.written, l.Size})
 	}

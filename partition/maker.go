@@ -19,6 +19,8 @@ func New(s Spec) (Maker, error) {
 	switch {
 	case s.Filesystem == "none":
 		return newRaw(s)
+	case s.Filesystem == "fat" && s.Syslinux:
+		return newSyslinux(s)
 	case s.Filesystem == "fat":
 		return newFAT(s)
 	case s.Filesystem == "ext4" && s.Engine == "mke2fs":
@@ -42,7 +44,7 @@ func newFAT(s Spec) (Maker, error) {
 	}
 	p, err := fat.New(s.Tree, o)
 	if err == nil && p.Size() < s.MinSize {
-		o.Size = s.MinSize
+		o.Size = units.Align(s.MinSize, fatGrain)
 		p, err = fat.New(s.Tree, o)
 	}
 	var small *fat.SizeError

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/google/uuid"
@@ -126,4 +127,31 @@ func explicitType(base, arch string) string {
 		name += "-" + kind
 	}
 	return name
+}
+
+// mbrTypes are the types of an MBR for names of the Discoverable Partitions Specification; all others of it are Linux file systems
+// (UAPI group, "Boot Loader Specification"; UEFI 2.10, 5.2.2).
+var mbrTypes = map[string]byte{"esp": 0xef, "xbootldr": 0xea, "swap": 0x82, "linux-generic": mbrLinux}
+
+const mbrLinux = 0x83
+
+// MBRType gives the type of an MBR's partition: of a name that TypeGUID knows, or of a number such as "0x0c".
+func MBRType(name string) (byte, error) {
+	if digits, ok := strings.CutPrefix(name, "0x"); ok {
+		n, err := strconv.ParseUint(digits, 16, 8)
+		if err != nil || len(digits) != 2 {
+			return 0, fmt.Errorf("partition type %q is not a number of two hexadecimal digits, such as 0x0c", name)
+		}
+		return byte(n), nil
+	}
+	if n, ok := mbrTypes[name]; ok {
+		return n, nil
+	}
+	if name == "bios-boot" {
+		return 0, fmt.Errorf("an MBR has no partitions of type %q: boot code lies before the first partition", name)
+	}
+	if slices.Contains(TypeNames(), name) {
+		return mbrLinux, nil
+	}
+	return 0, fmt.Errorf("partition type %q is neither a name of the Discoverable Partitions Specification nor a number such as 0x0c", name)
 }

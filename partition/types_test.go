@@ -85,3 +85,21 @@ func TestTypesAsSfdiskKnowsThem(t *testing.T) {
 		}
 	}
 }
+
+func TestMBRType(t *testing.T) {
+	for name, want := range map[string]byte{
+		"esp": 0xef, "xbootldr": 0xea, "swap": 0x82, "root": 0x83, "home": 0x83, "linux-generic": 0x83, "root-x86-64": 0x83, "0x0c": 0x0c, "0xFF": 0xff,
+	} {
+		if got, err := MBRType(name); err != nil || got != want {
+			t.Errorf("%s: %#x, %v", name, got, err)
+		}
+	}
+	for name, want := range map[string]string{
+		"bios-boot": "boot code lies before the first partition", "0xc": "two hexadecimal digits", "0x100": "two hexadecimal digits",
+		"0xgg": "two hexadecimal digits", "rot": "neither a name", "4f68bce3-e8cd-4db1-96e7-fbcaf984b709": "neither a name",
+	} {
+		if _, err := MBRType(name); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: error %v", name, err)
+		}
+	}
+}

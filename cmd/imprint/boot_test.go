@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -9,6 +10,7 @@ import (
 	"sync"
 	"testing"
 
+	"imprint/image"
 	"imprint/internal/demostore"
 	"imprint/internal/hosttest"
 	"imprint/internal/qemutest"
@@ -19,22 +21,36 @@ type bootRow struct {
 	config string
 	mode   string // of qemutest
 	how    string // in words, for the README
+	direct bool   // the kernel is started by QEMU, with the files of --export-boot
+	says   string // what the console shows besides
 }
 
 var bootMatrix = []bootRow{
-	{"hello", "uefi", "GPT, systemd-boot"},
-	{"grub-uefi", "uefi", "GPT, GRUB on the ESP; kernel in the store"},
-	{"grub-bios", "bios", "GPT, GRUB with a BIOS boot partition"},
-	{"grub-both", "uefi", "GPT, GRUB for both"},
-	{"grub-both", "bios-ide", "the same disk"},
-	{"iso", "uefi-cd", "ISO, the store in its tree"},
-	{"iso", "bios-cd", "the same ISO"},
-	{"iso", "uefi-usb", "the same ISO on a stick"},
-	{"iso", "bios-usb", "the same ISO on a stick"},
-	{"iso", "uefi", "the same ISO on a hard disk"},
-	{"iso", "bios-ide", "the same ISO on a hard disk"},
-	{"iso-squashfs", "uefi-cd", "ISO, the store in a squashfs in it"},
-	{"iso-squashfs", "bios-usb", "the same ISO on a stick"},
+	{config: "hello", mode: "uefi", how: "GPT, systemd-boot"},
+	{config: "grub-uefi", mode: "uefi", how: "GPT, GRUB on the ESP; kernel in the store"},
+	{config: "grub-bios", mode: "bios", how: "GPT, GRUB with a BIOS boot partition"},
+	{config: "grub-given", mode: "uefi", how: "GPT, GRUB as Debian ships it"},
+	{config: "generations", mode: "bios", how: "GPT, GRUB, the older of two entries", says: " generation=1 "},
+	{config: "grub-both", mode: "uefi", how: "GPT, GRUB for both"},
+	{config: "grub-both", mode: "bios-ide", how: "the same disk"},
+	{config: "grub-mbr", mode: "bios", how: "MBR, GRUB before the first partition"},
+	{config: "syslinux", mode: "bios", how: "MBR, SYSLINUX on FAT"},
+	{config: "uki", mode: "uefi", how: "GPT, unified kernel image"},
+	{config: "uki-signed", mode: "uefi-secure", how: "GPT, unified kernel image, signed for Secure Boot"},
+	{config: "direct", mode: "bios", how: "GPT, kernel started by QEMU", direct: true},
+	{config: "systemd-boot-aarch64", mode: "aarch64-uefi", how: "GPT, systemd-boot"},
+	{config: "grub-aarch64", mode: "aarch64-uefi", how: "GPT, GRUB on the ESP; kernel in the store"},
+	{config: "uki-aarch64", mode: "aarch64-uefi", how: "GPT, unified kernel image"},
+	{config: "extlinux", mode: "aarch64-u-boot", how: "GPT, menu for U-Boot on FAT"},
+	{config: "board", mode: "aarch64-u-boot", how: "MBR, U-Boot at 8 KiB; its menu on the root file system"},
+	{config: "iso", mode: "uefi-cd", how: "ISO, the store in its tree"},
+	{config: "iso", mode: "bios-cd", how: "the same ISO"},
+	{config: "iso", mode: "uefi-usb", how: "the same ISO on a stick"},
+	{config: "iso", mode: "bios-usb", how: "the same ISO on a stick"},
+	{config: "iso", mode: "uefi", how: "the same ISO on a hard disk"},
+	{config: "iso", mode: "bios-ide", how: "the same ISO on a hard disk"},
+	{config: "iso-squashfs", mode: "uefi-cd", how: "ISO, the store in a squashfs in it"},
+	{config: "iso-squashfs", mode: "bios-usb", how: "the same ISO on a stick"},
 }
 
 const (
@@ -49,6 +65,7 @@ const (
 // UPDATE_MATRIX=1 writes the matrix in the README anew.
 func TestBootMatrix(t *testing.T) {
 	dir := configs(t)
+	keys(t, filepath.Join(dir, "../build/keys"), true)
 	seconds := make([]float64, len(bootMatrix))
 	t.Run("rows", func(t *testing.T) {
 		images := map[string]func() string{}
@@ -58,10 +75,14 @@ func TestBootMatrix(t *testing.T) {
 			}
 			t.Run(row.config+" "+row.mode, func(t *testing.T) {
 				t.Parallel()
-				r := qemutest.Boot(t, qemutest.Options{
-					Image: images[row.config](), Mode: row.mode, Marker: marker, Bad: failure, PowerOff: true,
-				})
-				seconds[i] = r.Seconds
+				o := qemutest.Options{Image: images[row.config](), Mode: row.mode, Marker: marker, Bad: failure, PowerOff: true}
+				if row.direct {
+					o.Args = kernelArgs(t, o.Image+".boot")
+				}
+				r := qemutest.Boot(t, o)
+				if seconds[i] = r.Seconds; !strings.Contains(r.Serial, row.says) {
+					t.Errorf("the console does not show %q:\n%s", row.says, r.Serial)
+				}
 			})
 		}
 	})
@@ -76,8 +97,10 @@ func configs(t *testing.T) string {
 	root := public(t)
 	dir := filepath.Join(root, "configs")
 	hosttest.Run(t, "cp", "-r", "../../configs", dir)
-	if _, _, err := demostore.Demo(filepath.Join(root, "build/demo"), demostore.Need(t)); err != nil {
-		t.Fatal(err)
+	for name, parts := range map[string]demostore.Parts{"demo": demostore.Need(t), "demo-arm64": demostore.NeedArm(t)} {
+		if _, _, err := demostore.Demo(filepath.Join(root, "build", name), parts); err != nil {
+			t.Fatal(err)
+		}
 	}
 	return dir
 }
@@ -87,7 +110,7 @@ func buildTwice(t *testing.T, dir, config string) string {
 	t.Helper()
 	file := filepath.Join(dir, config+".toml")
 	first, second := filepath.Join(dir, config+".img"), filepath.Join(dir, config+".again")
-	hosttest.Run(t, "env", "GOMAXPROCS=1", "imprint", "build", file, "-o", first)
+	hosttest.Run(t, "env", "GOMAXPROCS=1", "imprint", "build", file, "-o", first, "--export-boot", first+".boot")
 	hosttest.Run(t, "env", "GOMAXPROCS=5", "TZ=Asia/Tokyo", "imprint", "build", file, "-o", second)
 	a, err := os.ReadFile(first)
 	if err != nil {
@@ -102,6 +125,26 @@ func buildTwice(t *testing.T, dir, config string) string {
 	}
 	os.Remove(second)
 	return first
+}
+
+// kernelArgs are QEMU's arguments for the default entry of an export.
+func kernelArgs(t *testing.T, dir string) []string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(dir, image.ExportFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var export struct{ Entries []image.ExportedEntry }
+	if err := json.Unmarshal(text, &export); err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range export.Entries {
+		if e.Default {
+			return []string{"-kernel", filepath.Join(dir, e.Kernel), "-initrd", filepath.Join(dir, e.Initrd), "-append", e.Cmdline}
+		}
+	}
+	t.Fatalf("no default entry in %s", text)
+	return nil
 }
 
 func writeMatrix(t *testing.T, seconds []float64) {

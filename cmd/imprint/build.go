@@ -3,14 +3,19 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
 	"imprint/image"
+	"imprint/internal/diag"
 	"imprint/internal/units"
 
 	"github.com/spf13/cobra"
@@ -19,6 +24,7 @@ import (
 // buildFlags are the flags of build.
 type buildFlags struct {
 	out        string
+	exportBoot string
 	noManifest bool
 	write      image.WriteOptions
 }
@@ -44,6 +50,7 @@ OUT appears when it is complete. A build that fails or is interrupted leaves not
 	}
 	flags := c.Flags()
 	flags.StringVarP(&f.out, "out", "o", "", "the image (default: NAME.raw or NAME.iso in the working directory)")
+	flags.StringVar(&f.exportBoot, "export-boot", "", "also write kernel, initrd and command line of every boot entry to this `directory`")
 	flags.BoolVar(&f.noManifest, "no-manifest", false, "write no OUT.json")
 	flags.BoolVar(&f.write.SHA256, "sha256", false, "also compute the SHA-256 of the whole image")
 	flags.BoolVar(&f.write.NoDigest, "no-digest", false, "compute no image digest")
@@ -60,8 +67,11 @@ type planned struct {
 
 // resolve takes a description through Parse, Resolve and Layout.
 func (r *root) resolve(ctx context.Context, file, out string) (*planned, error) {
-	src, err := os.ReadFile(file)
+	src, err := readDescription(file)
 	if err != nil {
+		return nil, err
+	}
+	if err := checkOut(file, out); err != nil {
 		return nil, err
 	}
 	d, err := image.Parse(file, src)
@@ -87,14 +97,50 @@ func (r *root) resolve(ctx context.Context, file, out string) (*planned, error) 
 	return &planned{plan, layout}, nil
 }
 
+// readDescription reads a description, and no more of it than Parse takes.
+func readDescription(file string) ([]byte, error) {
+	f, err := os.Open(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, diag.List{{Place: diag.Place{File: file}, Text: "there is no such file", Hint: "imprint init writes one to start from"}}
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, image.MaxSource+1))
+}
+
+// checkOut refuses an output that cannot be, before any work is done for it. Nothing is refused while it has no name.
+func checkOut(file, out string) error {
+	if out == "" {
+		return nil
+	}
+	dir, err := os.Stat(filepath.Dir(out))
+	if err != nil {
+		return fmt.Errorf("write %s: %w", out, err)
+	}
+	if !dir.IsDir() {
+		return fmt.Errorf("write %s: %s is no directory", out, filepath.Dir(out))
+	}
+	a, errA := os.Stat(file)
+	b, errB := os.Stat(out)
+	if errA == nil && errB == nil && os.SameFile(a, b) {
+		return usagef("%s is the description itself", out)
+	}
+	return nil
+}
+
+// maxEpoch is the last second that the superblock of an ext4 file system can tell, in 2106.
+const maxEpoch = 1<<32 - 1
+
 // sourceDateEpoch reads the variable that reproducible builds take their time from: seconds since 1970.
 func sourceDateEpoch(text string) (*int64, error) {
 	if text == "" {
 		return nil, nil
 	}
 	n, err := strconv.ParseInt(text, 10, 64)
-	if err != nil || n < 0 {
-		return nil, usagef("SOURCE_DATE_EPOCH is %q, not a number of seconds since 1970", text)
+	if err != nil || n < 0 || n > maxEpoch {
+		return nil, usagef("SOURCE_DATE_EPOCH is %q, not a number of seconds since 1970 up to %d", text, int64(maxEpoch))
 	}
 	return &n, nil
 }
@@ -106,6 +152,9 @@ func (r *root) runBuild(ctx context.Context, file string, f buildFlags) error {
 	if err != nil {
 		return err
 	}
+	if f.exportBoot != "" && len(p.plan.Entries) == 0 {
+		return usagef("--export-boot %s: the description has no boot entry", f.exportBoot)
+	}
 	if f.out == "" {
 		f.out = p.plan.Name + "." + p.plan.Format
 	}
@@ -115,8 +164,7 @@ func (r *root) runBuild(ctx context.Context, file string, f buildFlags) error {
 		return err
 	}
 	r.ui.clear()
-	r.built(f, manifest, result, time.Since(start))
-	return nil
+	return r.built(f, manifest, result, time.Since(start))
 }
 
 // write writes the image and its manifest, and gives them their names when both are complete.
@@ -134,25 +182,64 @@ func (r *root) write(ctx context.Context, p *planned, f buildFlags, m *image.Man
 	}
 	r.ui.stage("commit", "")
 	m.Built(result, !f.write.NoVerify)
+	outputs := []output{out}
+	for _, more := range []func() (output, error){
+		func() (output, error) { return manifest(f, m) },
+		func() (output, error) { return exportBoot(ctx, p.plan, f.exportBoot) },
+	} {
+		o, err := more()
+		if err != nil {
+			return nil, err
+		}
+		if o != nil {
+			defer o.Discard()
+			outputs = append(outputs, o)
+		}
+	}
+	for _, o := range outputs {
+		if err := o.Commit(); err != nil {
+			return nil, err
+		}
+	}
+	return result, nil
+}
+
+// An output is what appears whole, when everything is complete, or not at all.
+type output interface {
+	Commit() error
+	Discard()
+}
+
+// manifest is the file beside the image, if one is wanted.
+func manifest(f buildFlags, m *image.Manifest) (output, error) {
 	if f.noManifest {
-		return result, out.Commit()
+		return nil, nil
 	}
 	beside, err := image.Create(f.out + ".json")
 	if err != nil {
 		return nil, err
 	}
-	defer beside.Discard()
 	if _, err := beside.File.Write(m.JSON()); err != nil {
+		beside.Discard()
 		return nil, err
 	}
-	if err := out.Commit(); err != nil {
+	return beside, nil
+}
+
+// exportBoot is the directory of boot files, if one is wanted.
+func exportBoot(ctx context.Context, p *image.Plan, dir string) (output, error) {
+	if dir == "" {
+		return nil, nil
+	}
+	e, err := p.ExportBoot(ctx, dir)
+	if err != nil {
 		return nil, err
 	}
-	return result, beside.Commit()
+	return e, nil
 }
 
 // built tells what was made, and how to boot it.
-func (r *root) built(f buildFlags, m *image.Manifest, result *image.Result, spent time.Duration) {
+func (r *root) built(f buildFlags, m *image.Manifest, result *image.Result, spent time.Duration) error {
 	onDisk := int64(0)
 	if info, err := os.Stat(f.out); err == nil {
 		onDisk = info.Sys().(*syscall.Stat_t).Blocks * 512
@@ -165,9 +252,10 @@ func (r *root) built(f buildFlags, m *image.Manifest, result *image.Result, spen
 			"event": "done", "image": f.out, "size": m.Size, "onDisk": onDisk, "written": result.Written, "seconds": spent.Seconds(),
 			"digest": result.Digest, "sha256": result.SHA256, "verified": !f.write.NoVerify, "manifest": manifestName(f),
 		})
-		return
+		return r.ui.failed
 	}
-	say := func(format string, args ...any) { fmt.Fprintf(r.stdout, format+"\n", args...) }
+	var text strings.Builder
+	say := func(format string, args ...any) { fmt.Fprintf(&text, format+"\n", args...) }
 	say("%s: %s (%s on disk), %d partitions, %d store items, in %.1f s", f.out, units.FormatBytes(m.Size), units.FormatBytes(onDisk),
 		len(m.Partitions), len(m.Items), spent.Seconds())
 	for _, line := range [][2]string{{"digest", result.Digest}, {"sha256", result.SHA256}, {"manifest", manifestName(f)}, {"boot", bootCommand(m, f.out)}} {
@@ -178,6 +266,8 @@ func (r *root) built(f buildFlags, m *image.Manifest, result *image.Result, spen
 	if f.write.NoVerify {
 		say("  unverified: the NAR hashes of store items were not checked")
 	}
+	_, err := io.WriteString(r.stdout, text.String())
+	return err
 }
 
 func manifestName(f buildFlags) string {
@@ -202,6 +292,8 @@ func bootCommand(m *image.Manifest, out string) string {
 		return "qemu-system-x86_64 -m 1024 -nographic" + drive + out
 	case m.Arch == "x86_64" && firmware == "uefi":
 		return "qemu-system-x86_64 -machine q35 -m 1024 -nographic -bios /usr/share/ovmf/OVMF.fd" + drive + out
+	case m.Arch == "aarch64" && firmware == "u-boot":
+		return "qemu-system-aarch64 -machine virt -cpu max -m 1024 -nographic -bios /usr/lib/u-boot/qemu_arm64/u-boot.bin" + drive + out
 	case m.Arch == "aarch64" && firmware == "uefi":
 		return "qemu-system-aarch64 -machine virt -cpu max -m 1024 -nographic -bios /usr/share/qemu-efi-aarch64/QEMU_EFI.fd" + drive + out
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"runtime"
 	"runtime/debug"
 	"text/tabwriter"
@@ -34,38 +35,31 @@ func (r *root) doctor() *cobra.Command {
 }
 
 func (r *root) init() *cobra.Command {
-	return &cobra.Command{
-		Use:     "init",
-		Short:   "Write a commented description to start from",
-		Example: "  imprint init > image.toml",
-		Args:    exactly(0, "no arguments"),
-		RunE: func(*cobra.Command, []string) error {
-			_, err := fmt.Fprint(r.stdout, image.StartingDescription())
-			return err
-		},
-	}
+	c := r.prints("init", "Write a commented description to start from", image.StartingDescription)
+	c.Example = "  imprint init > image.toml"
+	return c
 }
 
 func (r *root) schema() *cobra.Command {
-	return &cobra.Command{
-		Use:   "schema",
-		Short: "Write the JSON Schema of the description language",
-		Long:  "schema writes the JSON Schema of the description language, with which editors complete and check descriptions.",
-		Args:  exactly(0, "no arguments"),
-		RunE: func(*cobra.Command, []string) error {
-			_, err := r.stdout.Write(image.Schema())
-			return err
-		},
-	}
+	c := r.prints("schema", "Write the JSON Schema of the description language", func() string { return string(image.Schema()) })
+	c.Long = "schema writes the JSON Schema of the description language, with which editors complete and check descriptions."
+	return c
 }
 
 func (r *root) version() *cobra.Command {
+	return r.prints("version", "Show the version", func() string {
+		return fmt.Sprintf("imprint %s (%s, %s/%s)\n", buildVersion(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	})
+}
+
+// prints is a command without arguments that writes a text to standard output.
+func (r *root) prints(use, short string, text func() string) *cobra.Command {
 	return &cobra.Command{
-		Use:   "version",
-		Short: "Show the version",
+		Use:   use,
+		Short: short,
 		Args:  exactly(0, "no arguments"),
 		RunE: func(*cobra.Command, []string) error {
-			_, err := fmt.Fprintf(r.stdout, "imprint %s (%s, %s/%s)\n", buildVersion(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			_, err := io.WriteString(r.stdout, text())
 			return err
 		},
 	}

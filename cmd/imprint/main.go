@@ -26,10 +26,10 @@ func Main(ctx context.Context, w world) int {
 	return root.report(ctx, root.cmd.ExecuteContext(ctx))
 }
 
-// Memory that a build may take before garbage is collected, in bytes; beyond it, garbage may be half of what lives.
+// Memory that a build may take before garbage is collected, in bytes; beyond it, garbage may be a quarter of what lives.
 const (
-	roomy = 80 << 20
-	slack = 32 << 20
+	roomy = 64 << 20
+	slack = 16 << 20
 )
 
 // tuneMemory leaves garbage alone while the heap is small: most builds never need a collection. The limit follows what lives, so
@@ -45,7 +45,7 @@ func followHeap() {
 	runtime.AddCleanup(new([64]byte), func(struct{}) {
 		live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
 		metrics.Read(live)
-		debug.SetMemoryLimit(max(roomy, int64(live[0].Value.Uint64())*3/2+slack))
+		debug.SetMemoryLimit(max(roomy, int64(live[0].Value.Uint64())*5/4+slack))
 		followHeap()
 	}, struct{}{})
 }

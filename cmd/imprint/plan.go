@@ -43,7 +43,11 @@ makes the partition, is called a bound.`,
 func (r *root) show(m *image.Manifest) error {
 	fmt.Fprintf(r.stdout, "%s: %s disk of %s (%d bytes), sectors of %d bytes, %d store items\n", m.Name, m.Format,
 		units.FormatBytes(m.Size), m.Size, m.SectorSize, len(m.Items))
-	fmt.Fprintf(r.stdout, "disk GUID %s, seed %.16s…, epoch %d\n\n", m.DiskGUID, m.Seed, m.Epoch)
+	id := "disk GUID " + m.DiskGUID
+	if m.Signature != "" {
+		id = "MBR with disk signature " + m.Signature
+	}
+	fmt.Fprintf(r.stdout, "%s, seed %.16s…, epoch %d\n\n", id, m.Seed, m.Epoch)
 	t := tabwriter.NewWriter(r.stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "NR\tNAME\tTYPE\tFILE SYSTEM\tOFFSET\tSIZE\t\tINODES\tFREE\tPARTUUID")
 	for _, p := range m.Partitions {

@@ -3,7 +3,6 @@ package main
 import (
 	"io"
 	"os"
-	"strings"
 
 	"github.com/sirupsen/logrus"
 	"github.com/spf13/cobra"
@@ -40,7 +39,7 @@ Exit codes:
   130  interrupted`
 
 func newRoot(w world) *root {
-	r := &root{world: w, log: logrus.New()}
+	r := &root{world: w, log: logrus.New(), ui: newUI(w.stdout, w.stderr, false)}
 	r.cmd = &cobra.Command{
 		Use:               "imprint",
 		Short:             "Turn a software closure into a bootable disk image",
@@ -85,7 +84,7 @@ func exactly(n int, what string) cobra.PositionalArgs {
 		if len(args) == n {
 			return nil
 		}
-		return usagef("%s takes %s, not %d arguments: %s", cmd.CommandPath(), what, len(args), strings.Join(args, " "))
+		return usagef("%s takes %s, not %q", cmd.CommandPath(), what, args)
 	}
 }
 

@@ -24,6 +24,7 @@ type ui struct {
 	live     bool
 	width    int
 	stop     func()
+	failed   error // of writing to out
 }
 
 func newUI(out, err io.Writer, json bool) *ui {
@@ -41,7 +42,10 @@ func terminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
 func (u *ui) event(e event) {
 	line, err := json.Marshal(e)
 	if err == nil {
-		fmt.Fprintf(u.out, "%s\n", line)
+		_, err = fmt.Fprintf(u.out, "%s\n", line)
+	}
+	if err != nil && u.failed == nil {
+		u.failed = err
 	}
 }
 

@@ -15,6 +15,7 @@ var rooms = []room{
 		[]string{"github.com/BurntSushi/toml/...", "github.com/google/uuid/...", "golang.org/x/sync/...", "golang.org/x/sys/..."}},
 	{"image/xorriso", cellar, []string{"golang.org/x/sys/..."}},
 	{"image/iso9660", cellar, nil},
+	{"image/mbr", cellar, nil},
 	{"image/gpt", cellar, []string{"github.com/diskfs/go-diskfs/...", "github.com/google/uuid/..."}},
 
 	{"bootloader", []string{"partition", "bootloader/pe", "internal/..."}, nil},

@@ -17,10 +17,11 @@ type Kernel struct {
 	modules string // the directory lib/modules/VERSION
 }
 
-// findKernel looks for a cloud kernel below the given directories, in their order: the last version in the first one that has any.
-func findKernel(dirs ...string) (Kernel, error) {
+// findKernel looks for a cloud kernel of a Debian architecture below the given directories, in their order: the last version in the first
+// one that has any.
+func findKernel(arch string, dirs ...string) (Kernel, error) {
 	for _, dir := range dirs {
-		images, err := filepath.Glob(filepath.Join(dir, "boot/vmlinuz-*-cloud-amd64"))
+		images, err := filepath.Glob(filepath.Join(dir, "boot/vmlinuz-*-cloud-"+arch))
 		if err != nil || len(images) == 0 {
 			continue
 		}
@@ -28,7 +29,7 @@ func findKernel(dirs ...string) (Kernel, error) {
 		version := strings.TrimPrefix(filepath.Base(image), "vmlinuz-")
 		return Kernel{version, image, filepath.Join(dir, "lib/modules", version)}, nil
 	}
-	return Kernel{}, fmt.Errorf("no boot/vmlinuz-*-cloud-amd64 below %s", strings.Join(dirs, ", "))
+	return Kernel{}, fmt.Errorf("no boot/vmlinuz-*-cloud-%s below %s", arch, strings.Join(dirs, ", "))
 }
 
 // A module is a kernel module's name and content.

@@ -13,18 +13,47 @@ import (
 
 // Parts are the foreign files that a system is made of.
 type Parts struct {
-	Busybox string // a statically linked busybox
-	Kernel  Kernel
+	Busybox  string // a statically linked busybox
+	Kernel   Kernel
+	Modules  []string // what the initrd loads
+	Programs string   // a directory with EFI programs and GRUB's modules below lib, for an item that the system needs; "" for none
 }
 
 // HostParts finds the parts on this machine: the kernel below kernelDir or, installed, below /; busybox where its package puts it.
 func HostParts(kernelDir string) (Parts, error) {
-	kernel, err := findKernel(kernelDir, "/")
+	kernel, err := findKernel("amd64", kernelDir, "/")
 	if err != nil {
 		return Parts{}, err
 	}
-	p := Parts{Busybox: "/bin/busybox", Kernel: kernel}
+	p := Parts{Busybox: "/bin/busybox", Kernel: kernel, Modules: []string{
+		"virtio_pci", "virtio_blk", "virtio_scsi", "sd_mod", "sr_mod", "ata_piix", "isofs", "loop", "squashfs", "erofs", "overlay",
+	}}
 	return p, p.check()
+}
+
+// ArmParts finds the parts of a system for aarch64 in a directory into which Debian's packages for it are unpacked.
+func ArmParts(dir string) (Parts, error) {
+	kernel, err := findKernel("arm64", dir)
+	if err != nil {
+		return Parts{}, err
+	}
+	p := Parts{
+		Busybox: filepath.Join(dir, "bin/busybox"), Kernel: kernel, Programs: filepath.Join(dir, "usr"),
+		Modules: []string{"virtio_pci", "virtio_blk"},
+	}
+	return p, p.check()
+}
+
+// NeedArm gives a test the parts for aarch64, or skips it as hosttest does.
+func NeedArm(t testing.TB) Parts {
+	t.Helper()
+	dir := filepath.Join(moduleRoot(t), "build/arm64")
+	hosttest.NeedFile(t, dir)
+	p, err := ArmParts(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
 }
 
 // check refuses a busybox that wants a dynamic linker: the guest has none.

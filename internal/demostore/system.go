@@ -20,11 +20,6 @@ var (
 	partuuid []byte
 )
 
-// modules are what the initrd loads: QEMU's disks and drives, and the file systems of an ISO. ext4 and NVMe are built into Debian's cloud kernel.
-var modules = []string{
-	"virtio_pci", "virtio_blk", "virtio_scsi", "sd_mod", "sr_mod", "ata_piix", "isofs", "loop", "squashfs", "erofs", "overlay",
-}
-
 // applets are the names that busybox has in its item.
 var applets = strings.Fields(`sh awk basename cat chmod cp cut date dd df dmesg echo env find grep head hexdump id ln ls mkdir mknod mount mv
 	poweroff readlink reboot rm sed sha256sum sleep sort stat sync tail tar test touch tr true umount uname wc xargs`)
@@ -45,7 +40,15 @@ func (s *Store) AddSystem(p Parts) (Item, error) {
 	if err != nil {
 		return Item{}, err
 	}
-	return s.Add("system", []string{busybox.Path, linux.Path, initrd.Path}, func(path string) error {
+	needs := []string{busybox.Path, linux.Path, initrd.Path}
+	if p.Programs != "" {
+		programs, err := s.Add("boot-programs", nil, func(path string) error { return writePrograms(path, p.Programs) })
+		if err != nil {
+			return Item{}, err
+		}
+		needs = append(needs, programs.Path)
+	}
+	return s.Add("system", needs, func(path string) error {
 		return writeSystem(path, map[string]string{
 			"kernel": linux.Path + "/bzImage",
 			"initrd": initrd.Path + "/initrd",
@@ -121,13 +124,23 @@ func writeInitrd(path string, p Parts) error {
 	return os.WriteFile(filepath.Join(path, "initrd"), packed.Bytes(), 0o644)
 }
 
+// writePrograms copies what boot loaders are made of.
+func writePrograms(path, from string) error {
+	for _, dir := range []string{"lib/grub", "lib/systemd/boot/efi"} {
+		if err := os.CopyFS(filepath.Join(path, dir), os.DirFS(filepath.Join(from, dir))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // initrdArchive has init, the scripts and the modules with the order in which they are loaded.
 func initrdArchive(p Parts) ([]byte, error) {
 	busybox, err := os.ReadFile(p.Busybox)
 	if err != nil {
 		return nil, err
 	}
-	needed, err := p.Kernel.load(modules...)
+	needed, err := p.Kernel.load(p.Modules...)
 	if err != nil {
 		return nil, err
 	}

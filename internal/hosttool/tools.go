@@ -23,6 +23,8 @@ var tools = []Tool{
 	{"grub-mkimage", "grub-common", "core images of GRUB (loader grub)", []string{"--version"}},
 	{"xorriso", "xorriso", "ISO 9660 images (format iso)", []string{"-version"}},
 	{"sqfstar", "squashfs-tools", "squashfs in an ISO", []string{"-version"}},
+	{"syslinux", "syslinux", "SYSLINUX on FAT (loader syslinux)", []string{"--version"}},
+	{"mcopy", "mtools", "SYSLINUX on FAT (loader syslinux)", []string{"--version"}},
 }
 
 // Tools lists the programs that imprint can make use of. None is needed for a GPT disk of the native engines.

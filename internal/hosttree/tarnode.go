@@ -70,9 +70,13 @@ func hostOfHeader(h *tar.Header) (Host, error) {
 	if err != nil {
 		return Host{}, err
 	}
+	mode := uint16(h.Mode & 0o7777)
+	if kind == tree.Symlink {
+		mode = 0o777 // as Linux has it for all of them, whatever an archive says
+	}
 	return Host{
 		Kind:   kind,
-		Mode:   uint16(h.Mode & 0o7777),
+		Mode:   mode,
 		UID:    uid,
 		GID:    gid,
 		Mtime:  tree.Time{Sec: h.ModTime.Unix(), Nsec: uint32(h.ModTime.Nanosecond())},

@@ -10,16 +10,36 @@ import (
 	"strings"
 )
 
-// What is run, and the firmware of Debian's package ovmf.
-const (
-	program      = "qemu-system-x86_64"
-	firmwareCode = "/usr/share/OVMF/OVMF_CODE_4M.fd"
-	firmwareVars = "/usr/share/OVMF/OVMF_VARS_4M.fd"
+// A machine is a kind of machine with its firmware.
+type machine struct {
+	program string
+	args    []string
+	bios    string // firmware for -bios; "" for QEMU's own
+	code    string // UEFI firmware in flash memory …
+	vars    string // … and its variables, of which every machine has a copy of its own
+}
+
+// The machines, with the firmware of Debian's packages ovmf, qemu-efi-aarch64 and u-boot-qemu.
+var (
+	pc   = machine{program: "qemu-system-x86_64", args: []string{"-machine", "pc", "-vga", "std"}}
+	uefi = machine{
+		program: "qemu-system-x86_64", args: []string{"-machine", "q35", "-vga", "std"},
+		code: "/usr/share/OVMF/OVMF_CODE_4M.fd", vars: "/usr/share/OVMF/OVMF_VARS_4M.fd",
+	}
+	// secure starts only what is signed with the key of Debian's snake oil.
+	secure = machine{
+		program: "qemu-system-x86_64",
+		args:    []string{"-machine", "q35,smm=on", "-vga", "std", "-global", "driver=cfi.pflash01,property=secure,value=on"},
+		code:    "/usr/share/OVMF/OVMF_CODE_4M.secboot.fd", vars: "/usr/share/OVMF/OVMF_VARS_4M.snakeoil.fd",
+	}
+	armUEFI  = machine{program: "qemu-system-aarch64", args: armArgs, bios: "/usr/share/qemu-efi-aarch64/QEMU_EFI.fd"}
+	armUBoot = machine{program: "qemu-system-aarch64", args: armArgs, bios: "/usr/lib/u-boot/qemu_arm64/u-boot.bin"}
+	armArgs  = []string{"-machine", "virt", "-cpu", "cortex-a57"}
 )
 
-// A mode is a kind of machine and how the image is plugged into it: second in the order of booting, since a kernel that Args give is first.
+// A mode is a machine and how the image is plugged into it: second in the order of booting, since a kernel that Args give is first.
 type mode struct {
-	uefi   bool
+	machine
 	cdrom  bool     // the image is a CD
 	device []string // takes the drive "image"
 	twice  bool     // there is a second drive "again" with the same content
@@ -28,15 +48,30 @@ type mode struct {
 // usbStick is what firmware starts from. Debian's cloud kernel knows no USB, and so finds the same image on a disk that does not boot.
 var usbStick = []string{"qemu-xhci", "usb-storage,drive=image,bootindex=1", "virtio-blk-pci,drive=again"}
 
+const virtio = "virtio-blk-pci,drive=image,bootindex=1"
+
 var modes = map[string]mode{
-	"uefi":      {uefi: true, device: []string{"virtio-blk-pci,drive=image,bootindex=1"}},
-	"uefi-nvme": {uefi: true, device: []string{"nvme,drive=image,serial=image,bootindex=1"}},
-	"uefi-cd":   {uefi: true, cdrom: true, device: []string{"virtio-scsi-pci", "scsi-cd,drive=image,bootindex=1"}},
-	"bios":      {device: []string{"virtio-blk-pci,drive=image,bootindex=1"}},
-	"bios-ide":  {device: []string{"ide-hd,drive=image,bootindex=1"}},
-	"bios-cd":   {cdrom: true, device: []string{"ide-cd,drive=image,bootindex=1"}},
-	"uefi-usb":  {uefi: true, twice: true, device: usbStick},
-	"bios-usb":  {twice: true, device: usbStick},
+	"uefi":           {machine: uefi, device: []string{virtio}},
+	"uefi-nvme":      {machine: uefi, device: []string{"nvme,drive=image,serial=image,bootindex=1"}},
+	"uefi-secure":    {machine: secure, device: []string{virtio}},
+	"uefi-cd":        {machine: uefi, cdrom: true, device: []string{"virtio-scsi-pci", "scsi-cd,drive=image,bootindex=1"}},
+	"bios":           {machine: pc, device: []string{virtio}},
+	"bios-ide":       {machine: pc, device: []string{"ide-hd,drive=image,bootindex=1"}},
+	"bios-cd":        {machine: pc, cdrom: true, device: []string{"ide-cd,drive=image,bootindex=1"}},
+	"uefi-usb":       {machine: uefi, twice: true, device: usbStick},
+	"bios-usb":       {machine: pc, twice: true, device: usbStick},
+	"aarch64-uefi":   {machine: armUEFI, device: []string{virtio}},
+	"aarch64-u-boot": {machine: armUBoot, device: []string{virtio}},
+}
+
+// files are what the machine's firmware is in.
+func (m machine) files() (files []string) {
+	for _, f := range []string{m.bios, m.code, m.vars} {
+		if f != "" {
+			files = append(files, f)
+		}
+	}
+	return files
 }
 
 // Modes are the machines that there are: "uefi" and "bios" have the image as a virtio disk.
@@ -59,7 +94,7 @@ func (o Options) args(dir string) ([]string, error) {
 	if memory == 0 {
 		memory = 1024
 	}
-	args := strings.Fields(`-accel tcg,thread=multi -smp 1 -no-reboot -display none -vga std
+	args := strings.Fields(`-accel tcg,thread=multi -smp 1 -no-reboot -display none
 		-serial stdio -monitor none -parallel none -net none`)
 	args = append(args, "-m", strconv.Itoa(memory), "-drive", o.drive("image", m))
 	if m.twice {
@@ -68,14 +103,11 @@ func (o Options) args(dir string) ([]string, error) {
 	for _, d := range m.device {
 		args = append(args, "-device", d)
 	}
-	firmware := []string{"-machine", "pc"}
-	if m.uefi {
-		var err error
-		if firmware, err = uefi(dir); err != nil {
-			return nil, err
-		}
+	firmware, err := m.firmware(dir)
+	if err != nil {
+		return nil, err
 	}
-	return slices.Concat(args, firmware, o.Args), nil
+	return slices.Concat(args, m.machine.args, firmware, o.Args), nil
 }
 
 // drive describes the image to QEMU, in whose options a comma in a name is doubled.
@@ -90,9 +122,15 @@ func (o Options) drive(id string, m mode) string {
 	return d + ",snapshot=on"
 }
 
-// uefi is a machine with UEFI firmware and a fresh copy of its variables.
-func uefi(dir string) ([]string, error) {
-	vars, err := os.ReadFile(firmwareVars)
+// firmware are the arguments for the machine's firmware; dir is for its variables.
+func (m machine) firmware(dir string) ([]string, error) {
+	if m.bios != "" {
+		return []string{"-bios", m.bios}, nil
+	}
+	if m.code == "" {
+		return nil, nil
+	}
+	vars, err := os.ReadFile(m.vars)
 	if err != nil {
 		return nil, err
 	}
@@ -101,8 +139,7 @@ func uefi(dir string) ([]string, error) {
 		return nil, err
 	}
 	return []string{
-		"-machine", "q35",
-		"-drive", "if=pflash,unit=0,format=raw,readonly=on,file=" + firmwareCode,
+		"-drive", "if=pflash,unit=0,format=raw,readonly=on,file=" + m.code,
 		"-drive", "if=pflash,unit=1,format=raw,file=" + fresh,
 	}, nil
 }

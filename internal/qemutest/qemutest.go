@@ -46,10 +46,9 @@ type Result struct {
 // Boot boots an image and fails the test unless the marker comes. Tests that boot may run side by side.
 func Boot(t testing.TB, o Options) Result {
 	t.Helper()
-	hosttest.Need(t, program)
-	if modes[o.mode()].uefi {
-		hosttest.NeedFile(t, firmwareCode, firmwareVars)
-	}
+	m := modes[o.mode()]
+	hosttest.Need(t, m.program)
+	hosttest.NeedFile(t, m.files()...)
 	r, err := Run(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
@@ -80,7 +79,7 @@ func Run(ctx context.Context, o Options) (Result, error) {
 	defer cancel()
 
 	start := time.Now()
-	complaints, err := c.watch(ctx, exec.Command(program, args...), o.PowerOff)
+	complaints, err := c.watch(ctx, exec.Command(modes[o.mode()].program, args...), o.PowerOff)
 	r := Result{c.text(), c.marked, time.Since(start).Seconds()}
 	switch {
 	case c.failed != "":

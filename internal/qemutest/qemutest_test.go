@@ -54,7 +54,7 @@ func TestConsoleSeesAPrompt(t *testing.T) {
 
 // A disk without anything on it boots nowhere: the error comes at the end of the time, and shows the console.
 func TestRunEndsInTime(t *testing.T) {
-	hosttest.Need(t, program)
+	hosttest.Need(t, pc.program)
 	image := filepath.Join(t.TempDir(), "empty.raw")
 	if err := os.WriteFile(image, make([]byte, 1<<20), 0o600); err != nil {
 		t.Fatal(err)

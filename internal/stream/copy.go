@@ -29,7 +29,7 @@ func (c *copying) all(first []Place) error {
 		if err := c.pass(e.At); err != nil {
 			return err
 		}
-		err := c.w.window.put(e.Off, e.Len, c.grain, func(p []byte, _ int64) error { return c.take(p, c.at) })
+		err := c.w.window.put(e.Off, e.Len, c.grain, c)
 		if err != nil {
 			return err
 		}
@@ -40,27 +40,42 @@ func (c *copying) all(first []Place) error {
 	return c.end()
 }
 
-// read fills p. With the last part of the blob it asks for one byte more than there should be, where p has room behind it, so that a
+// fetch fills p. With the last part of the blob it asks for one byte more than there should be, where p has room behind it, so that a
 // source that has grown costs no further system call to notice.
-func (c *copying) read(p []byte, at int64) error {
+func (c *copying) fetch(p []byte, at int64) error {
 	if at+int64(len(p)) < c.blob.Size() || cap(p) == len(p) {
-		return readFull(c.reader, p, at)
+		return readFull(c.reader, c.blob, p, at)
 	}
 	n, err := c.reader.ReadAt(p[:len(p)+1], at)
 	switch c.ended = true; {
 	case n > len(p):
 		return c.grown()
 	case n < len(p):
-		return readFull(c.reader, p, at)
+		return readFull(c.reader, c.blob, p, at)
 	case errors.Is(err, io.EOF):
 		return nil
 	}
 	return err
 }
 
+// read implements feed.
+func (c *copying) read(p []byte, _ int64) error { return c.take(p, c.at) }
+
+// wanted implements feed.
+func (c *copying) wanted() bool { return c.hash != nil || len(c.more) > 0 }
+
+// skip implements feed.
+func (c *copying) skip(n int64) { c.at += n }
+
+// share implements feed: whole files of the host only, whose blocks start where the blob's do.
+func (c *copying) share(off, n, _ int64) bool {
+	f, ok := c.reader.(interface{ Fd() int })
+	return ok && c.w.disk.share(f.Fd(), c.at, n, off)
+}
+
 // take reads the next part of the blob into p, hashes it, and writes it to the further places.
 func (c *copying) take(p []byte, at int64) error {
-	if err := c.read(p, at); err != nil {
+	if err := c.fetch(p, at); err != nil {
 		return err
 	}
 	c.at = at + int64(len(p))
@@ -160,20 +175,20 @@ func (c *copying) grown() error {
 }
 
 // readFull reads exactly len(p) bytes; an earlier end means that the source has shrunk.
-func readFull(r io.ReaderAt, p []byte, off int64) error {
+func readFull(r io.ReaderAt, b tree.Blob, p []byte, off int64) error {
 	n, err := r.ReadAt(p, off)
 	switch {
 	case n == len(p):
 		return nil
 	case err == nil || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
-		return fmt.Errorf("%s %w: it ends at byte %d", name(r), ErrChanged, off+int64(n))
+		return fmt.Errorf("%s %w: it ends at byte %d", name(b), ErrChanged, off+int64(n))
 	}
 	return err
 }
 
-// name is the host path of a blob or reader that has one.
-func name(x any) string {
-	if h, ok := x.(interface{ HostPath() string }); ok {
+// name is the host path of a blob that has one.
+func name(b tree.Blob) string {
+	if h, ok := b.(interface{ HostPath() string }); ok {
 		return h.HostPath()
 	}
 	return "content"

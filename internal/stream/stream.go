@@ -10,6 +10,7 @@ package stream
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"slices"
@@ -18,6 +19,8 @@ import (
 
 	"imprint/internal/extent"
 	"imprint/internal/tree"
+
+	"golang.org/x/sys/unix"
 )
 
 // A Place is a part of a blob and where it goes: Len bytes at Off of the disk, from At of the blob on.
@@ -39,7 +42,8 @@ type Disk struct {
 	Digest *Pieces      // nil when no digest is wanted
 	Bytes  atomic.Int64 // written so far, for those who show progress
 
-	stopped atomic.Bool // by an error or from outside: workers end at the next piece
+	stopped  atomic.Bool // by an error or from outside: workers end at the next piece
+	unshared atomic.Bool // the host's file systems do not share extents
 }
 
 // Run carries out all jobs. The first error ends it; jobs that are not begun by then are not run.
@@ -52,7 +56,12 @@ func (d *Disk) Run(ctx context.Context, jobs []Job) error {
 	var next atomic.Int64
 	var all sync.WaitGroup
 	work := func() {
-		w := newWorker(d)
+		w, err := newWorker(d)
+		if err != nil {
+			cancel(err)
+			return
+		}
+		defer w.end()
 		for {
 			k := int(next.Add(1)) - 1
 			if k >= len(jobs) || ctx.Err() != nil {
@@ -78,9 +87,17 @@ type Worker struct {
 	scratch []byte // for contents that go nowhere but into a hash
 }
 
-func newWorker(d *Disk) *Worker {
-	return &Worker{disk: d, window: window{disk: d, buf: make([]byte, PieceSize)}}
+// newWorker makes a worker, whose window lies outside of the heap: with many workers the collector would take what they need for what
+// lives, and let as much garbage lie.
+func newWorker(d *Disk) (*Worker, error) {
+	buf, err := unix.Mmap(-1, 0, PieceSize, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON)
+	if err != nil {
+		return nil, fmt.Errorf("get memory for a worker: %w", err)
+	}
+	return &Worker{disk: d, window: window{disk: d, buf: buf}}, nil
 }
+
+func (w *Worker) end() { unix.Munmap(w.window.buf) }
 
 func (w *Worker) run(ctx context.Context, j Job) error {
 	if err := j.Run(ctx, w); err != nil {
@@ -112,7 +129,7 @@ func (w *Worker) Fill(list []Place, grain int64) error {
 		if err != nil {
 			return err
 		}
-		err = w.window.put(e.Off, e.Len, grain, func(p []byte, done int64) error { return readFull(r, p, e.At+done) })
+		err = w.window.put(e.Off, e.Len, grain, generated{r, e.Blob, e.At})
 		r.Close()
 		if err != nil {
 			return err
@@ -120,3 +137,15 @@ func (w *Worker) Fill(list []Place, grain int64) error {
 	}
 	return nil
 }
+
+// generated feeds bytes that no host file has.
+type generated struct {
+	from io.ReaderAt
+	blob tree.Blob
+	at   int64
+}
+
+func (generated) share(int64, int64, int64) bool    { return false }
+func (g generated) read(p []byte, done int64) error { return readFull(g.from, g.blob, p, g.at+done) }
+func (generated) wanted() bool                      { return true }
+func (generated) skip(int64)                        {}

@@ -60,3 +60,22 @@ func (r textReader) ReadAt(p []byte, off int64) (int, error) {
 }
 
 func (textReader) Close() error { return nil }
+
+// Sparse is a blob of which only the given ranges, in order and apart, hold other bytes than zeros.
+func Sparse(b Blob, data []Range) Blob { return &sparse{b, data} }
+
+type sparse struct {
+	Blob
+	data []Range
+}
+
+// Data implements SparseBlob.
+func (s *sparse) Data() []Range { return s.data }
+
+// HostPath is the path of the file that the blob is, or "content".
+func (s *sparse) HostPath() string {
+	if h, ok := s.Blob.(interface{ HostPath() string }); ok {
+		return h.HostPath()
+	}
+	return "content"
+}

@@ -50,15 +50,24 @@ func (s *scratch) name() string {
 	return s.files[len(s.files)-1]
 }
 
-// A hostFile is a blob that is the whole of a file of the host.
-type hostFile interface{ HostPath() string }
-
 // source gives a path where debugfs can read a blob: that of the host's file, or of a scratch file with the content.
 func (s *scratch) source(ctx context.Context, b tree.Blob) (string, error) {
-	if f, ok := b.(hostFile); ok {
-		return s.host(f.HostPath(), b.Size())
+	f, ok := b.(interface{ HostPath() string })
+	if !ok || !whole(b) {
+		return s.copy(ctx, b)
 	}
-	return s.copy(ctx, b)
+	return s.host(f.HostPath(), b.Size())
+}
+
+// whole tells whether a blob is the whole of a file of the host: a slice of an archive has no descriptor of its own.
+func whole(b tree.Blob) bool {
+	r, err := b.Open()
+	if err != nil {
+		return true // which the caller will find out by the path
+	}
+	defer r.Close()
+	_, ok := r.(interface{ Fd() int })
+	return ok
 }
 
 // host checks a file of the host. A script that cannot say its path gets a link to it.
@@ -68,7 +77,7 @@ func (s *scratch) host(path string, size int64) (string, error) {
 		return "", err
 	}
 	if !info.Mode().IsRegular() || info.Size() != size {
-		return "", fmt.Errorf("%s is a %v of %d bytes, had been a file of %d", path, info.Mode().Type(), info.Size(), size)
+		return "", fmt.Errorf("%s has %d bytes now (mode %v), had %d", path, info.Size(), info.Mode(), size)
 	}
 	if path, err = filepath.Abs(path); err != nil {
 		return "", err

@@ -1,6 +1,6 @@
 // Make makes the demo's store: a small closure that boots, below DIR.
 //
-//	go run ./internal/demostore/make [-kernel DIR] DIR
+//	go run ./internal/demostore/make [-arch ARCH] [-kernel DIR] DIR
 //
 // It leaves DIR/store (the directory under which nix/store lies), DIR/registration (in the form of nixpkgs' closureInfo) and DIR/system,
 // a link to the system's store path as nix-build makes one. What was there before is replaced. The kernel is that of Debian's package
@@ -18,20 +18,24 @@ import (
 )
 
 func main() {
+	arch := flag.String("arch", "x86_64", "x86_64, or aarch64 of the packages unpacked in build/arm64")
 	kernel := flag.String("kernel", "build/kernel", "directory of the unpacked kernel package")
 	flag.Parse()
 	if flag.NArg() != 1 {
-		fmt.Fprintln(os.Stderr, "usage: make [-kernel DIR] DIR")
+		fmt.Fprintln(os.Stderr, "usage: make [-arch ARCH] [-kernel DIR] DIR")
 		os.Exit(2)
 	}
-	if err := run(flag.Arg(0), *kernel); err != nil {
+	if err := run(flag.Arg(0), *arch, *kernel); err != nil {
 		fmt.Fprintln(os.Stderr, "make the demo's store:", err)
 		os.Exit(1)
 	}
 }
 
-func run(dir, kernelDir string) error {
+func run(dir, arch, kernelDir string) error {
 	parts, err := demostore.HostParts(kernelDir)
+	if arch == "aarch64" {
+		parts, err = demostore.ArmParts("build/arm64")
+	}
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,99 @@
+package bootloader
+
+import (
+	"strings"
+	"testing"
+
+	"imprint/internal/tree"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func menuConfig(parts ...Partition) Config {
+	kernel := Source{Name: "abc-linux", Path: "/nix/store/abc/linux", Content: tree.Text("K")}
+	initrd := func(text string) Source {
+		return Source{Name: "abc-" + text, Path: "/nix/store/abc/" + text, Content: tree.Text(text)}
+	}
+	return Config{
+		Machine: Machine{Arch: "x86_64", Table: "mbr", Partitions: parts},
+		Inputs:  map[string]tree.Blob{"lib/SYSLINUX/mbr.bin": tree.Text("boot code")},
+		Timeout: 3, Default: 1, Console: []string{"ttyS0,115200"},
+		Entries: []Entry{
+			{Title: "Two", Kernel: kernel, Initrd: []Source{initrd("one"), initrd("two")}},
+			{Title: "One", Kernel: kernel, Initrd: []Source{initrd("one")}, Cmdline: "init=/x quiet"},
+		},
+	}
+}
+
+func TestSyslinux(t *testing.T) {
+	boot := Partition{Name: "dos", Number: 1, Type: "0x0c", Filesystem: "fat"}
+	a, err := syslinux{}.Artifacts(menuConfig(boot, rootPartition))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `-- dos /syslinux/syslinux.cfg --
+SERIAL 0 115200
+DEFAULT one
+PROMPT 0
+TIMEOUT 30
+LABEL two
+  MENU LABEL Two
+  LINUX /syslinux/abc-linux
+  INITRD /syslinux/two-initrd
+LABEL one
+  MENU LABEL One
+  LINUX /syslinux/abc-linux
+  INITRD /syslinux/abc-one
+  APPEND init=/x quiet
+-- dos /syslinux/abc-linux --
+K
+-- dos /syslinux/two-initrd --
+one` + "\x00two\x00" + `
+-- dos /syslinux/abc-one --
+one
+`
+	if diff := cmp.Diff(want, listing(t, a.Files)); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	if a.Active != "dos" || a.Install != "dos" || string(a.BootCode.Bytes) != "boot code" {
+		t.Errorf("%q is active, syslinux goes to %q, code %q", a.Active, a.Install, a.BootCode.Bytes)
+	}
+	c := menuConfig(boot)
+	c.Inputs["lib/SYSLINUX/mbr.bin"] = tree.Text(strings.Repeat("x", 441))
+	if _, err := (syslinux{}).Artifacts(c); err == nil || !strings.Contains(err.Error(), "441 bytes") {
+		t.Errorf("boot code that is too long: %v", err)
+	}
+}
+
+// On the store's own partition nothing is copied but several initrds, which U-Boot wants as one.
+func TestExtlinux(t *testing.T) {
+	a, err := extlinux{}.Artifacts(menuConfig(rootPartition))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `-- root /extlinux/extlinux.conf --
+DEFAULT one
+PROMPT 0
+TIMEOUT 30
+LABEL two
+  MENU LABEL Two
+  LINUX /nix/store/abc/linux
+  INITRD /extlinux/two-initrd
+LABEL one
+  MENU LABEL One
+  LINUX /nix/store/abc/linux
+  INITRD /nix/store/abc/one
+  APPEND init=/x quiet
+-- root /extlinux/two-initrd --
+one` + "\x00two\x00" + `
+`
+	if diff := cmp.Diff(want, listing(t, a.Files)); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	if a, err = (extlinux{}).Artifacts(menuConfig(rootPartition, espPartition)); err != nil || a.Active != "firmware" || len(a.Files) != 4 {
+		t.Errorf("%d files, active is %q, %v", len(a.Files), a.Active, err)
+	}
+	if _, err := (extlinux{}).Artifacts(menuConfig(biosPartition)); err == nil || !strings.Contains(err.Error(), "no partition for its menu") {
+		t.Errorf("error %v", err)
+	}
+}

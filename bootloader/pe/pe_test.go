@@ -1,0 +1,229 @@
+package pe
+
+import (
+	"bytes"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"debug/pe"
+	"encoding/pem"
+	"io"
+	"math/big"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"imprint/internal/hosttest"
+	"imprint/internal/tree"
+)
+
+// stub is systemd's, which real kernel images are made of.
+const stub = "/usr/lib/systemd/boot/efi/linuxx64.efi.stub"
+
+func bytesOf(t testing.TB, b tree.Blob) []byte {
+	t.Helper()
+	r, err := b.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	all, err := io.ReadAll(io.NewSectionReader(r, 0, b.Size()))
+	if err != nil || int64(len(all)) != b.Size() {
+		t.Fatalf("%d bytes of %d, %v", len(all), b.Size(), err)
+	}
+	return all
+}
+
+func readStub(t testing.TB) []byte {
+	t.Helper()
+	hosttest.NeedFile(t, stub)
+	content, err := os.ReadFile(stub)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return content
+}
+
+// many are more sections than there is room for in a stub's headers.
+func many() []Section {
+	var all []Section
+	for i := range 20 {
+		all = append(all, Section{"." + string(rune('a'+i)) + "sec", tree.Text(strings.Repeat(string(rune('a'+i)), 1+i*700))})
+	}
+	return all
+}
+
+// What another reader finds in the image: the stub's sections as they were, and ours, none over another in memory or in the file.
+func TestAppend(t *testing.T) {
+	old := readStub(t)
+	for name, sections := range map[string][]Section{"few": {{".osrel", tree.Text("x")}, {".empty", tree.Text("")}}, "many": many()} {
+		t.Run(name, func(t *testing.T) {
+			b, err := Append(old, sections)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all := bytesOf(t, b)
+			f, err := pe.NewFile(bytes.NewReader(all))
+			if err != nil {
+				t.Fatal(err)
+			}
+			before, err := pe.NewFile(bytes.NewReader(old))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(f.Sections) != len(before.Sections)+len(sections) {
+				t.Fatalf("%d sections", len(f.Sections))
+			}
+			for i, s := range f.Sections {
+				got, err := s.Data()
+				if err != nil {
+					t.Fatal(err)
+				}
+				var want []byte
+				if i < len(before.Sections) {
+					want, _ = before.Sections[i].Data()
+				} else {
+					want = bytesOf(t, sections[i-len(before.Sections)].Content)
+					got = got[:s.VirtualSize]
+				}
+				if !bytes.Equal(got, want) {
+					t.Errorf("section %s differs", s.Name)
+				}
+				if i > 0 && (s.VirtualAddress < f.Sections[i-1].VirtualAddress+f.Sections[i-1].VirtualSize ||
+					s.Size > 0 && s.Offset < f.Sections[i-1].Offset+f.Sections[i-1].Size) {
+					t.Errorf("section %s lies over %s", s.Name, f.Sections[i-1].Name)
+				}
+			}
+			last, optional := f.Sections[len(f.Sections)-1], f.OptionalHeader.(*pe.OptionalHeader64)
+			if end := last.VirtualAddress + last.VirtualSize; optional.SizeOfImage < end || optional.SizeOfImage%optional.SectionAlignment != 0 {
+				t.Errorf("an image of %d bytes with sections up to %d", optional.SizeOfImage, end)
+			}
+			if int(last.Offset+last.Size) != len(all) {
+				t.Errorf("%d bytes, the last section ends at %d", len(all), last.Offset+last.Size)
+			}
+		})
+	}
+}
+
+func TestAppendRefuses(t *testing.T) {
+	good := readStub(t)
+	spoil := func(change func(p []byte, at int)) []byte {
+		p := bytes.Clone(good)
+		change(p, int(le.Uint32(p[0x3c:])))
+		return p
+	}
+	for want, p := range map[string][]byte{
+		`begins with ""`:       nil,
+		`begins with "#!"`:     []byte("#!/bin/sh" + strings.Repeat(" ", 100)),
+		"no PE signature":      spoil(func(p []byte, at int) { p[at] = 'X' }),
+		"kind 0x10b":           spoil(func(p []byte, at int) { p[at+24] = 0x0b; p[at+25] = 1 }),
+		"section table ends":   spoil(func(p []byte, at int) { p[at+6] = 0xff }),
+		"alignment of 3":       spoil(func(p []byte, at int) { le.PutUint32(p[at+24+36:], 3) }),
+		"is signed":            spoil(func(p []byte, at int) { p[at+24+optCertificates] = 1 }),
+		"0 data directories":   spoil(func(p []byte, at int) { le.PutUint32(p[at+24+108:], 0) }),
+		"with sections up to ": good[:len(good)/2],
+	} {
+		if _, err := Append(p, nil); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error %v, want %s", err, want)
+		}
+	}
+}
+
+// certificate makes a key, and a certificate that it signs itself.
+func certificate(t testing.TB) (*rsa.PrivateKey, *x509.Certificate) {
+	t.Helper()
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(0x1234567890), Subject: pkix.Name{CommonName: "test"}, NotAfter: time.Now().Add(time.Hour), NotBefore: time.Now(),
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key, c
+}
+
+// wrong wants a signature to be found wrong.
+func wrong(t *testing.T, certificate, image string) {
+	t.Helper()
+	if out, err := exec.Command("sbverify", "--cert", certificate, image).CombinedOutput(); err == nil || !strings.Contains(string(out), "fail") {
+		t.Errorf("sbverify: %v\n%s", err, out)
+	}
+}
+
+// sbverify finds our signature right, and a changed image or another certificate wrong.
+func TestSign(t *testing.T) {
+	hosttest.Need(t, "sbverify")
+	key, cert := certificate(t)
+	_, other := certificate(t)
+	dir := t.TempDir()
+	store := func(name string, p []byte) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, p, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	asPEM := func(c *x509.Certificate) []byte {
+		return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw})
+	}
+	good, bad := store("good.pem", asPEM(cert)), store("bad.pem", asPEM(other))
+	for _, sections := range [][]Section{{{".a", tree.Text("odd size")}}, many()} {
+		unsigned, err := Append(readStub(t), sections)
+		if err != nil {
+			t.Fatal(err)
+		}
+		signed, err := Sign(unsigned, key, cert)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := bytesOf(t, signed)
+		image := store("image.efi", p)
+		hosttest.Run(t, "sbverify", "--cert", good, image)
+		wrong(t, bad, image)
+		again, err := Sign(unsigned, key, cert)
+		if err != nil || !bytes.Equal(bytesOf(t, again), p) {
+			t.Errorf("a second signature differs, %v", err)
+		}
+		p[unsigned.Size()-300] ^= 1
+		wrong(t, good, store("changed.efi", p))
+		if _, err := Sign(signed, key, cert); err == nil || !strings.Contains(err.Error(), "signed already") {
+			t.Errorf("a second signature on the first: %v", err)
+		}
+	}
+}
+
+// Whatever is given as a stub, there is an error or an image that another reader reads.
+func FuzzAppend(f *testing.F) {
+	f.Add(readStub(f))
+	f.Add([]byte("MZ"))
+	f.Fuzz(func(t *testing.T, p []byte) {
+		b, err := Append(p, many()[:7])
+		if err != nil {
+			return
+		}
+		if b.Size() > int64(len(p))+1<<20 {
+			t.Errorf("%d bytes of %d", b.Size(), len(p))
+		}
+		i, err := parse(bytesOf(t, b))
+		if err != nil {
+			t.Errorf("the result is none: %v", err)
+		}
+		for n := i.sections - 7; n < i.sections; n++ {
+			if s := i.section(n); s[0] != '.' {
+				t.Errorf("section %d is %q", n, s[:8])
+			}
+		}
+	})
+}

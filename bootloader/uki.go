@@ -1,0 +1,122 @@
+package bootloader
+
+import (
+	"bytes"
+	"crypto/rsa"
+	"crypto/x509"
+	"fmt"
+	"strings"
+
+	"imprint/bootloader/pe"
+	"imprint/internal/tree"
+	"imprint/internal/units"
+)
+
+// uki makes each entry one EFI program, a unified kernel image: systemd's stub with kernel, initrds and command line as its sections. The
+// default is what firmware starts by itself; the others are in EFI/Linux, where boot managers look for them. There is no menu.
+type uki struct{}
+
+// A Signer signs EFI programs for Secure Boot.
+type Signer struct {
+	Key         *rsa.PrivateKey
+	Certificate *x509.Certificate
+}
+
+func (uki) Requires(m Machine) Requirements {
+	return Requirements{
+		Partitions: []Requirement{esp("uki")},
+		Inputs:     []Input{{Path: stubPath(m.Arch), Package: "systemd-boot-efi", EFI: true}},
+	}
+}
+
+func stubPath(arch string) string { return "lib/systemd/boot/efi/linux" + efiArch[arch] + ".efi.stub" }
+
+func (u uki) Artifacts(c Config) (Artifacts, error) {
+	stub, err := read(c.Inputs[stubPath(c.Arch)])
+	if err != nil {
+		return Artifacts{}, err
+	}
+	esp, _ := c.find("esp")
+	more, _ := c.find("xbootldr", "esp")
+	var a Artifacts
+	ids := IDs(c.Entries)
+	for i, e := range c.Entries {
+		program, err := u.program(stub, e, c.Signer)
+		if err != nil {
+			return a, fmt.Errorf("entry %q: %v", e.Title, err)
+		}
+		f := File{more.Name, "/EFI/Linux/" + ids[i] + ".efi", program}
+		if i == c.Default {
+			f = File{esp.Name, "/EFI/BOOT/" + removable[c.Arch], program}
+		}
+		a.Files = append(a.Files, f)
+	}
+	return a, nil
+}
+
+// program is the unified kernel image of an entry, signed if there is a key. The kernel is its last section, since some kernels run where
+// they lie and need the room behind them (systemd-stub(7); UAPI group, "Unified Kernel Image").
+func (uki) program(stub []byte, e Entry, s *Signer) (tree.Blob, error) {
+	sections := []pe.Section{
+		{Name: ".osrel", Content: tree.Text(osRelease(e.Title))},
+		{Name: ".cmdline", Content: tree.Text(e.Cmdline)},
+	}
+	version, err := linuxVersion(e.Kernel.Content)
+	if err != nil {
+		return nil, err
+	}
+	if version != "" {
+		sections = append(sections, pe.Section{Name: ".uname", Content: tree.Text(version)})
+	}
+	if len(e.Initrd) > 0 {
+		sections = append(sections, pe.Section{Name: ".initrd", Content: joined(e.Initrd)})
+	}
+	program, err := pe.Append(stub, append(sections, pe.Section{Name: ".linux", Content: e.Kernel.Content}))
+	if err != nil || s == nil {
+		return program, err
+	}
+	return pe.Sign(program, s.Key, s.Certificate)
+}
+
+// osRelease is what boot managers show of a unified kernel image, in the form of os-release(5).
+func osRelease(title string) string {
+	quoted := strings.NewReplacer(`\`, `\\`, `"`, `\"`, "$", `\$`, "`", "\\`").Replace(title)
+	return fmt.Sprintf("ID=imprint\nPRETTY_NAME=\"%s\"\n", quoted)
+}
+
+// joined is several initrds as one: each begins on 4 bytes (Linux, Documentation/driver-api/early-userspace/buffer-format.rst).
+func joined(initrds []Source) tree.Blob {
+	if len(initrds) == 1 {
+		return initrds[0].Content
+	}
+	var parts []tree.Blob
+	for _, src := range initrds {
+		size := src.Content.Size()
+		parts = append(parts, src.Content, tree.Text(string(make([]byte, units.Align(size, 4)-size))))
+	}
+	return tree.Concat(parts...)
+}
+
+// linuxVersion is what `uname -r` will tell of a kernel for x86; "" of others, which do not say it in the clear (Linux,
+// Documentation/arch/x86/boot.rst, kernel_version).
+func linuxVersion(kernel tree.Blob) (string, error) {
+	r, err := kernel.Open()
+	if err != nil {
+		return "", err
+	}
+	defer r.Close()
+	head := make([]byte, min(kernel.Size(), 64<<10))
+	if n, err := r.ReadAt(head, 0); n < len(head) {
+		return "", err
+	}
+	if len(head) < 0x210 || string(head[0x202:0x206]) != "HdrS" {
+		return "", nil
+	}
+	at := 0x200 + int(head[0x20e]) + int(head[0x20f])<<8
+	if at == 0x200 || at >= len(head) {
+		return "", nil
+	}
+	version, _, _ := bytes.Cut(head[at:], []byte{0})
+	first, _, _ := strings.Cut(string(version), " ")
+	return first, nil
+}

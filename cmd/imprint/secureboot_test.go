@@ -1,0 +1,77 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"imprint/internal/hosttest"
+	"imprint/internal/qemutest"
+)
+
+// snakeOil is the key of Debian's package ovmf that firmware with its variables trusts; the pass phrase is the same word.
+const snakeOil = "/usr/share/ovmf/PkKek-1-snakeoil"
+
+// keys makes the keys that configs/uki-signed.toml names, in dir: the snake oil's, or another one.
+func keys(t *testing.T, dir string, trusted bool) {
+	t.Helper()
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	key, certificate := filepath.Join(dir, "db.key"), filepath.Join(dir, "db.pem")
+	if !trusted {
+		hosttest.Run(t, "openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=other", "-keyout", key, "-out", certificate)
+		return
+	}
+	hosttest.NeedFile(t, snakeOil+".key", snakeOil+".pem")
+	hosttest.Run(t, "openssl", "rsa", "-passin", "pass:snakeoil", "-in", snakeOil+".key", "-out", key)
+	hosttest.Run(t, "cp", snakeOil+".pem", certificate)
+}
+
+// Firmware with Secure Boot on refuses what nobody has signed, and what somebody else has. What is signed with its key is in the boot matrix.
+func TestSecureBootRefuses(t *testing.T) {
+	for name, prepare := range map[string]func(t *testing.T, dir string) string{
+		"unsigned":    func(*testing.T, string) string { return "uki.toml" },
+		"another key": func(t *testing.T, dir string) string { keys(t, dir+"/../build/keys", false); return "uki-signed.toml" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := configs(t)
+			image := filepath.Join(dir, "image.raw")
+			imprint(t, "build", filepath.Join(dir, prepare(t, dir)), "-o", image)
+			r, err := qemutest.Run(t.Context(), qemutest.Options{Image: image, Mode: "uefi-secure", Marker: marker, Bad: "Access Denied"})
+			if err == nil || !strings.Contains(r.Serial, "Access Denied") || strings.Contains(r.Serial, "imprint: hello") {
+				t.Errorf("error %v\n%s", err, r.Serial)
+			}
+		})
+	}
+}
+
+// What cannot sign is told at its key.
+func TestSigningMistakes(t *testing.T) {
+	dir := configs(t)
+	build := filepath.Join(dir, "../build/keys")
+	keys(t, build, true)
+	file := filepath.Join(dir, "uki-signed.toml")
+	says := func(want string) {
+		t.Helper()
+		var out, err strings.Builder
+		code := Main(t.Context(), world{&out, &err, []string{"plan", file}, func(string) string { return "" }})
+		if code != exitInvalid || !strings.Contains(err.String(), want) {
+			t.Errorf("exit code %d, want %q:\n%s", code, want, err.String())
+		}
+	}
+	good, readErr := os.ReadFile(filepath.Join(build, "db.pem"))
+	if readErr != nil {
+		t.Fatal(readErr)
+	}
+	keys(t, filepath.Join(dir, "other"), false)
+	hosttest.Run(t, "cp", filepath.Join(dir, "other/db.pem"), filepath.Join(build, "db.pem"))
+	says("boot.sign-certificate: is the certificate of another key than sign-key")
+	write(t, filepath.Join(build, "db.pem"), "no certificate")
+	says("boot.sign-certificate: no PEM in it")
+	write(t, filepath.Join(build, "db.pem"), string(good))
+	hosttest.Run(t, "cp", snakeOil+".key", filepath.Join(build, "db.key"))
+	says("boot.sign-key: the key has a pass phrase")
+}

@@ -1,0 +1,110 @@
+package stream
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"math/rand"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"imprint/internal/hosttest"
+	"imprint/internal/hosttree"
+
+	"golang.org/x/sys/unix"
+)
+
+// mounted makes a file system by a host tool and mounts it.
+func mounted(t *testing.T, mkfs string) string {
+	t.Helper()
+	hosttest.NeedRoot(t)
+	tool := hosttest.Find(t, mkfs)
+	device, dir := filepath.Join(t.TempDir(), "device"), t.TempDir()
+	if err := os.WriteFile(device, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(device, 400<<20); err != nil {
+		t.Fatal(err)
+	}
+	hosttest.Run(t, tool, device)
+	if out, err := exec.Command("mount", "-o", "loop", device, dir).CombinedOutput(); err != nil {
+		t.Skipf("this machine cannot mount it: %s", out)
+	}
+	t.Cleanup(func() { hosttest.Run(t, "umount", dir) })
+	return dir
+}
+
+func bytesUsed(t *testing.T, dir string) int64 {
+	unix.Sync()
+	var st unix.Statfs_t
+	if err := unix.Statfs(dir, &st); err != nil {
+		t.Fatal(err)
+	}
+	return int64(st.Blocks-st.Bfree) * st.Bsize
+}
+
+// Where the host's file system shares extents, large files take up no further space, and every byte and hash is what it is elsewhere.
+func TestShare(t *testing.T) {
+	for _, mkfs := range []string{"mkfs.xfs", "mkfs.btrfs"} {
+		for _, hashes := range []bool{false, true} {
+			t.Run(mkfs+map[bool]string{true: " hashed", false: " plain"}[hashes], func(t *testing.T) {
+				dir := mounted(t, mkfs)
+				content := make([]byte, 40<<20+777)
+				rand.New(rand.NewSource(1)).Read(content)
+				source := filepath.Join(dir, "source")
+				if err := os.WriteFile(source, content, 0o600); err != nil {
+					t.Fatal(err)
+				}
+				b, err := hosttree.File(source)
+				if err != nil {
+					t.Fatal(err)
+				}
+				f, err := os.Create(filepath.Join(dir, "disk"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer f.Close()
+				d := &Disk{File: f, Size: 64 << 20}
+				if err := f.Truncate(d.Size); err != nil {
+					t.Fatal(err)
+				}
+				cut := int64(9 << 20) // two extents, neither of them on the grain of the pieces
+				places := []Place{{Off: 1<<20 + 4096, Len: cut, Blob: b}, {Off: 20<<20 + 8192, Len: b.Size() - cut, Blob: b, At: cut}}
+				want := make([]byte, d.Size)
+				for _, p := range places {
+					copy(want[p.Off:], content[p.At:p.At+p.Len])
+				}
+				if hashes {
+					d.Digest = NewPieces(d.Size)
+					for _, p := range places {
+						d.Digest.Expect(p.Off, p.Len)
+					}
+				}
+				before, h := bytesUsed(t, dir), sha256.New()
+				if err := d.Run(context.Background(), []Job{{Run: func(_ context.Context, w *Worker) error {
+					if hashes {
+						return w.Copy(b, places, nil, 4096, h)
+					}
+					return w.Copy(b, places, nil, 4096, nil)
+				}}}); err != nil {
+					t.Fatal(err)
+				}
+				if grown := bytesUsed(t, dir) - before; grown > 10<<20 || d.unshared.Load() {
+					t.Errorf("%d bytes more are used: the extents are not shared", grown)
+				}
+				got := make([]byte, d.Size)
+				if _, err := f.ReadAt(got, 0); err != nil {
+					t.Fatal(err)
+				}
+				if !bytes.Equal(got, want) {
+					t.Error("the disk has other bytes than the source")
+				}
+				if hashes && (d.Digest.Sum(0, d.Size) != digestOf(want) || [32]byte(h.Sum(nil)) != sha256.Sum256(content)) {
+					t.Error("a hash is not that of the bytes")
+				}
+			})
+		}
+	}
+}

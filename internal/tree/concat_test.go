@@ -1,0 +1,47 @@
+package tree
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+)
+
+func TestConcat(t *testing.T) {
+	whole := []byte("onetwothree")
+	b := Concat(Text("one"), Text(""), Text("two"), Concat(Text("thr"), Text("ee")))
+	if b.Size() != int64(len(whole)) {
+		t.Fatalf("%d bytes", b.Size())
+	}
+	r, err := b.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	for off := range len(whole) + 2 {
+		for n := range len(whole) + 2 {
+			p := make([]byte, n)
+			k, err := r.ReadAt(p, int64(off))
+			want := whole[min(off, len(whole)):min(off+n, len(whole))]
+			if !bytes.Equal(p[:k], want) || (k < n) != (err == io.EOF) {
+				t.Fatalf("%d bytes at %d: %q, %v", n, off, p[:k], err)
+			}
+		}
+	}
+}
+
+// shrunk says that it is longer than it is.
+type shrunk struct{ Blob }
+
+func (shrunk) Size() int64 { return 100 }
+
+func TestConcatFindsAShortPart(t *testing.T) {
+	r, err := Concat(shrunk{Text("x")}, Text(strings.Repeat("y", 10))).Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.ReadAt(make([]byte, 110), 0); !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("error %v", err)
+	}
+}

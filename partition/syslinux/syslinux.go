@@ -1,0 +1,34 @@
+// Package syslinux installs SYSLINUX on a FAT volume that lies in a disk file, with the host's syslinux, which reaches into the volume by
+// way of mtools: without a mount, a loop device or root.
+package syslinux
+
+import (
+	"context"
+	"fmt"
+
+	"imprint/internal/hosttool"
+	"imprint/internal/repro"
+	"imprint/internal/units"
+)
+
+// Room is how many bytes must be free on the volume for what is installed: ldlinux.sys and ldlinux.c32.
+const Room = 512 * units.KiB
+
+// Install writes SYSLINUX's boot sector and files to the volume at offset of a file. The volume's hidden sectors must be offset in sectors.
+// What is installed has the time epoch, in seconds since 1970. The error matches hosttool.ErrMissing when the host lacks the program.
+func Install(ctx context.Context, file string, offset, epoch int64) error {
+	epoch = max(epoch, repro.FATEpoch)
+	r, err := hosttool.Run(ctx, hosttool.Command{
+		Name:  "syslinux",
+		Args:  []string{"--offset", fmt.Sprint(offset), "--install", file},
+		Env:   []string{fmt.Sprintf("SOURCE_DATE_EPOCH=%d", epoch), "MTOOLSRC=/dev/null"},
+		Merge: true,
+	})
+	if err != nil {
+		return fmt.Errorf("install syslinux in %s at byte %d: %w", file, offset, err)
+	}
+	if len(r.Output) > 0 { // it says nothing unless something is wrong, and ends with 0 even then
+		return fmt.Errorf("install syslinux in %s at byte %d: %s", file, offset, r.Output)
+	}
+	return nil
+}
