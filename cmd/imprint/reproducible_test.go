@@ -96,6 +96,11 @@ inside = "iso"
 path = "/in/squashfs"
 [[partition.tree]]
 source = "tree"
+[[partition.file]]
+path = "/owned"
+text = "x"
+uid = 1000
+gid = 100
 [[partition]]
 name = "erofs"
 filesystem = "erofs"

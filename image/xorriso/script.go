@@ -185,7 +185,7 @@ func (s *script) several(n *tree.Node, at string) error {
 
 // whole gives a path where a blob is a whole file, which no other one is.
 func (s *script) whole(b tree.Blob) (string, error) {
-	if _, ok := b.(hostRange); !ok {
+	if _, ok := hosted(b); !ok {
 		return s.spool.copy(s.ctx, b)
 	}
 	path, off, err := s.spool.find(s.ctx, b)

@@ -53,9 +53,18 @@ type hostRange interface {
 	HostRange() (path string, off int64)
 }
 
+// hosted gives the place of a blob that lies in a file of the host, with or without known holes.
+func hosted(b tree.Blob) (hostRange, bool) {
+	if u, ok := b.(interface{ Unwrap() tree.Blob }); ok {
+		b = u.Unwrap()
+	}
+	h, ok := b.(hostRange)
+	return h, ok
+}
+
 // find gives where a blob's content lies: in a file of the host, else in the spool, to which it is added.
 func (s *spool) find(ctx context.Context, b tree.Blob) (path string, off int64, err error) {
-	if h, ok := b.(hostRange); ok {
+	if h, ok := hosted(b); ok {
 		path, off = h.HostRange()
 		path, err = filepath.Abs(path)
 		return path, off, err

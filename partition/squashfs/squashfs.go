@@ -23,6 +23,7 @@ type Writer struct {
 	pipe  *io.PipeWriter
 	ended chan error
 	first map[*tree.Node]string
+	ids   map[uint32]bool // users and groups
 }
 
 // maxTime is the last second that an inode tells, which are counted from 1970 in 32 bits without sign.
@@ -38,8 +39,8 @@ func Create(ctx context.Context, name string, root *tree.Attr, made int64) (*Wri
 		return nil, fmt.Errorf("/: %v", err)
 	}
 	out, in := io.Pipe()
-	w := &Writer{tar: tar.NewWriter(in), pipe: in, ended: make(chan error, 1), first: map[*tree.Node]string{}}
-	args := append(strings.Fields("-quiet -no-progress -exit-on-error -force -comp zstd -no-xattrs -noI -all-root"),
+	w := &Writer{tar: tar.NewWriter(in), pipe: in, ended: make(chan error, 1), first: map[*tree.Node]string{}, ids: map[uint32]bool{}}
+	args := append(strings.Fields("-quiet -no-progress -exit-on-error -force -comp zstd -no-xattrs -noI"),
 		"-root-mode", fmt.Sprintf("%o", root.Mode), "-mkfs-time", fmt.Sprint(made), name)
 	go func() {
 		_, err := hosttool.Run(ctx, hosttool.Command{Name: "sqfstar", Args: args, Stdin: out})
@@ -47,7 +48,7 @@ func Create(ctx context.Context, name string, root *tree.Attr, made int64) (*Wri
 			_, err = io.Copy(io.Discard, out) // padding behind the end of the archive
 		}
 		if err == nil {
-			err = setRootTime(name, root.Mtime.Sec)
+			err = ownRoot(name, root, w.ids)
 		}
 		out.CloseWithError(errors.Join(err, os.ErrClosed))
 		w.ended <- err
@@ -62,12 +63,9 @@ func checkTime(t tree.Time) error {
 	return nil
 }
 
-// checkAttr refuses what would not arrive. The root belongs to whoever runs sqfstar 4.5, unless all does to 0:0.
+// checkAttr refuses what would not arrive.
 func checkAttr(a *tree.Attr) error {
-	switch {
-	case a.UID != 0 || a.GID != 0:
-		return fmt.Errorf("belongs to %d:%d, and all of a squashfs to 0:0", a.UID, a.GID)
-	case len(a.Xattrs) > 0:
+	if len(a.Xattrs) > 0 {
 		return fmt.Errorf("extended attribute %q is not carried over", a.Xattrs[0].Name)
 	}
 	return checkTime(a.Mtime)
@@ -108,8 +106,9 @@ func (w *Writer) header(path string, n *tree.Node) (*tar.Header, error) {
 	if err := checkAttr(n.Attr); err != nil {
 		return nil, err
 	}
+	w.ids[n.Attr.UID], w.ids[n.Attr.GID] = true, true
 	h := &tar.Header{
-		Typeflag: kind, Name: path[1:], Linkname: n.Target(), Mode: int64(n.Attr.Mode),
+		Typeflag: kind, Name: path[1:], Linkname: n.Target(), Mode: int64(n.Attr.Mode), Uid: int(n.Attr.UID), Gid: int(n.Attr.GID),
 		ModTime: time.Unix(n.Attr.Mtime.Sec, 0), Format: tar.FormatGNU,
 	}
 	switch {

@@ -18,12 +18,12 @@ import (
 )
 
 func attr(mode uint16, n int64) *tree.Attr {
-	return &tree.Attr{Mode: mode, Mtime: tree.Time{Sec: n}}
+	return &tree.Attr{Mode: mode, UID: uint32(n), GID: uint32(2 * n), Mtime: tree.Time{Sec: n}}
 }
 
 // sample has every kind of node, and names of any bytes.
 func sample(t testing.TB) *tree.Tree {
-	b := tree.NewBuilder(&tree.Attr{Mode: 0o755, Mtime: tree.Time{Sec: 3_000_000_000}})
+	b := tree.NewBuilder(&tree.Attr{Mode: 0o755, UID: 7, GID: 8, Mtime: tree.Time{Sec: 3_000_000_000}})
 	add := func(path string, n *tree.Node) *tree.Node {
 		t.Helper()
 		if err := b.Add(path, n, "test"); err != nil {
@@ -40,7 +40,7 @@ func sample(t testing.TB) *tree.Tree {
 	add("/z/zlast", tree.NewLink("", target))
 	add("/long", tree.NewSymlink("", attr(0o777, 1), strings.Repeat("x/", 2000)))
 	add("/empty", tree.NewFile("", attr(0o4755, 5), tree.Text("")))
-	add("/dir", tree.NewDir("", attr(0o1777, 3_000_000_000), nil))
+	add("/dir", tree.NewDir("", attr(0o1777, 2_000_000_000), nil))
 	tr, err := b.Tree()
 	if err != nil {
 		t.Fatal(err)
@@ -138,7 +138,7 @@ func TestRoundTrip(t *testing.T) {
 	tr := sample(t)
 	out, image := filepath.Join(t.TempDir(), "out"), write(t, tr)
 	hosttest.Run(t, "unsquashfs", "-q", "-n", "-d", out, image)
-	if root, _, _ := strings.Cut(hosttest.Run(t, "unsquashfs", "-UTC", "-lln", image), "\n"); !strings.Contains(root, "drwxr-xr-x 0/0") ||
+	if root, _, _ := strings.Cut(hosttest.Run(t, "unsquashfs", "-UTC", "-lln", image), "\n"); !strings.Contains(root, "drwxr-xr-x 7/8") ||
 		!strings.Contains(root, "2065-01-24 05:20") {
 		t.Errorf("the root is %s", root)
 	}
@@ -218,11 +218,10 @@ func TestErrors(t *testing.T) {
 		t.Errorf("Close gave %v", err)
 	}
 	for _, n := range []*tree.Node{
-		tree.NewSpecial("x", root, tree.Socket), tree.NewFile("x", &tree.Attr{UID: 1}, tree.Text("")),
-		tree.NewFile("x", &tree.Attr{Mtime: tree.Time{Sec: -1}}, tree.Text("")),
+		tree.NewSpecial("x", root, tree.Socket), tree.NewFile("x", &tree.Attr{Mtime: tree.Time{Sec: -1}}, tree.Text("")),
 		tree.NewFile("x", &tree.Attr{Xattrs: []tree.Xattr{{Name: "user.x"}}}, tree.Text("")),
 	} {
-		w := &Writer{first: map[*tree.Node]string{}}
+		w := &Writer{first: map[*tree.Node]string{}, ids: map[uint32]bool{}}
 		if err := w.Add("/x", n, nil); err == nil || !strings.HasPrefix(err.Error(), "/x: ") {
 			t.Errorf("got %v", err)
 		}
