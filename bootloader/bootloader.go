@@ -21,7 +21,7 @@ type Bootloader interface {
 // A Machine is what is to boot, and how its disk is divided.
 type Machine struct {
 	Arch       string // "x86_64", "aarch64" or "riscv64"
-	Table      string // "gpt" or "mbr"
+	Table      string // "gpt", "mbr", or "iso" for an ISO 9660 image, which has a GPT and a boot catalog
 	Partitions []Partition
 }
 
@@ -29,7 +29,7 @@ type Machine struct {
 type Partition struct {
 	Name       string
 	Number     int    // in the partition table, from 1 on
-	Type       string // "esp", "xbootldr", "bios-boot", or another
+	Type       string // "esp", "xbootldr", "bios-boot", or another; the tree of an ISO has the type "iso9660"
 	Filesystem string // "fat", "ext4", … or "none"
 	VolumeID   string // of the file system, as mount and udev tell it
 	Store      bool   // it holds the store
@@ -68,6 +68,7 @@ type Input struct {
 
 // A Core is a core image of GRUB: what starts before GRUB can read its configuration.
 type Core struct {
+	Format  string   // as grub-mkimage calls it; "" for that of the directory of modules
 	Prefix  string   // where that lies: a directory, with its disk if that is not the one that firmware started GRUB from
 	Modules []string // what it needs to get there; the rest is in it too, since no modules are on the disk
 }
@@ -102,8 +103,9 @@ type Source struct {
 // Artifacts are what a loader puts on the disk.
 type Artifacts struct {
 	Files    []File
-	BootCode *Code  // of the first sector, at most 440 bytes; its pointers are to the first of Raw
-	Raw      []Raw  // contents at fixed places
+	BootCode *Code // of the first sector, at most 440 bytes; its pointers are to the first of Raw
+	Raw      []Raw // contents at fixed places
+	ElTorito *ElTorito
 	Active   string // name of the partition to be marked as the one that boots
 	Install  string // name of the FAT partition that syslinux is installed on
 }
@@ -113,6 +115,12 @@ type File struct {
 	Partition string // its name
 	Path      string // absolute
 	Content   tree.Blob
+}
+
+// ElTorito is how a BIOS starts an ISO 9660 image.
+type ElTorito struct {
+	Path   string    // in the ISO's tree: of the program that starts from a CD
+	Hybrid tree.Blob // the first sector, which starts the same program from a disk
 }
 
 // A Raw is content at an offset of a partition, or of the disk.

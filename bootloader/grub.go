@@ -34,6 +34,9 @@ const (
 )
 
 func (g grub) Requires(m Machine) Requirements {
+	if m.Table == tableISO {
+		return g.requiresISO(m)
+	}
 	var r Requirements
 	uefi, bios := g.firmware(m)
 	switch {
@@ -82,6 +85,9 @@ func (grub) home(m Machine) (Partition, bool) {
 }
 
 func (g grub) Artifacts(c Config) (Artifacts, error) {
+	if c.Table == tableISO {
+		return g.artifactsISO(c)
+	}
 	home, ok := g.home(c.Machine)
 	if !ok {
 		return Artifacts{}, fmt.Errorf("grub has no partition for its configuration: there is neither an ESP nor a store")

@@ -9,7 +9,7 @@ import (
 // file system's UUID.
 func (grub) config(c Config, home Partition) (string, []File) {
 	s := shelf{partition: home, dir: "/EFI/imprint"}
-	if home.Store {
+	if home.Store || home.Filesystem == "iso9660" {
 		s.dir = "/boot"
 	}
 	if p, ok := c.find("xbootldr"); ok {

@@ -17,7 +17,7 @@ func withDefaults(d Description) *Description {
 	set(&d.Table, tableGPT)
 	set(&d.Boot.Loader, "none")
 	if d.Boot.CopyKernel == nil && readsStore(d.Boot.Loader) {
-		copied := hasFAT(d)
+		copied := hasFAT(d) && d.Format != formatISO
 		d.Boot.CopyKernel = &copied
 	}
 	if d.Boot.Timeout == nil {
@@ -44,6 +44,13 @@ func withDefaults(d Description) *Description {
 		if !p.Align.Set {
 			p.Align = Size{Bytes: Grain, Set: true}
 		}
+		if p.Filesystem == filesystemISO && p.Label == "" {
+			p.Label = volumeID(d.Name)
+		}
+	}
+	if root := d.root(); root != nil && root.Volatile == nil && d.Format == formatISO {
+		volatile := true
+		root.Volatile = &volatile
 	}
 	return &d
 }

@@ -81,6 +81,9 @@ type PartitionDescription struct {
 	PartUUID   string            `toml:"partuuid"` // partition UUID
 	Flags      []Flag            `toml:"flags"`
 	Content    string            `toml:"content"`
+	Inside     string            `toml:"inside"` // name of the partition that it is a file of
+	Path       string            `toml:"path"`   // where it is in that
+	Volatile   *bool             `toml:"volatile"`
 	Closures   []string          `toml:"closures"`
 	Dir        []DirDescription  `toml:"dir"`
 	File       []FileDescription `toml:"file"`

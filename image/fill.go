@@ -35,6 +35,7 @@ func (r *resolver) fill(ctx context.Context) error {
 		f := &filler{r: r, p: p, d: d, b: tree.NewBuilder(r.attrs().dir)}
 		f.description()
 		f.boot(boot.Files)
+		f.inside()
 		if err := f.store(ctx); err != nil {
 			return err
 		}

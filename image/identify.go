@@ -37,8 +37,9 @@ func (r *resolver) identify(context.Context) error {
 		name := "partition/" + d.Name
 		p.Partitions = append(p.Partitions, &Partition{
 			Key: fmt.Sprintf("partition[%d]", i), Type: d.Type, TypeGUID: guid, MBRType: mbrType, Attributes: attributes(d.Flags),
-			PartUUID: given(d.PartUUID, seed.UUID(name+"/partuuid")),
+			PartUUID: r.partUUID(d, seed.UUID(name+"/partuuid")),
 			Align:    d.Align.Bytes, Offset: d.Offset.Bytes, FreeShare: d.Free.Percent,
+			Inside: d.Inside, Path: d.Path, Volatile: d.Volatile != nil && *d.Volatile, Modified: modified(seed.Uint32(name + "/modified")),
 			Spec: partition.Spec{
 				Name: d.Name, Filesystem: d.Filesystem, Engine: d.Engine, Features: d.Features, Label: cmp.Or(d.Label, defaultLabel(r.d.Name, d)),
 				UUID: given(d.UUID, seed.UUID(name+"/uuid")), Serial: serial(d.UUID, seed.Uint32(name+"/serial")),
@@ -56,9 +57,20 @@ func (r *resolver) identify(context.Context) error {
 	return nil
 }
 
+// partUUID is that of an entry of our partition table; that of an ISO is xorriso's.
+func (r *resolver) partUUID(d PartitionDescription, derived repro.UUID) repro.UUID {
+	if r.d.Format == formatISO {
+		return repro.UUID{}
+	}
+	return given(d.PartUUID, derived)
+}
+
 // partitionType is the type of a partition in the table that the disk has.
 func (r *resolver) partitionType(name string) (guid repro.UUID, mbrType byte, err error) {
-	if r.d.Table == tableMBR {
+	switch {
+	case name == "": // no entry of a table
+		return repro.UUID{}, 0, nil
+	case r.d.Table == tableMBR:
 		mbrType, err = partition.MBRType(name)
 		return guid, mbrType, err
 	}

@@ -32,6 +32,11 @@ const (
 	filesystemFAT     = "fat"
 	filesystemExt4    = "ext4"
 	filesystemNone    = "none"
+	filesystemISO     = "iso9660"
+	filesystemSquash  = "squashfs"
+	filesystemEROFS   = "erofs"
+	formatRaw         = "raw"
+	formatISO         = "iso"
 	engineNative      = "native"
 	engineMke2fs      = "mke2fs"
 )
@@ -67,8 +72,8 @@ var language = map[string]keyword{
 	},
 	"format": {
 		doc:   "Format of the disk; raw when left out.",
-		words: []string{"raw"},
-		later: []string{"iso", "qcow2", "vdi", "vhd", "vhdx", "vmdk", "tar", "oci"},
+		words: []string{formatRaw, formatISO},
+		later: []string{"qcow2", "vdi", "vhd", "vhdx", "vmdk", "tar", "oci"},
 	},
 	"seed":   {doc: "Text that all identifiers derive from, in place of the image's content."},
 	"unique": {doc: "Make new identifiers in every build."},
@@ -128,12 +133,14 @@ var language = map[string]keyword{
 
 	"partition":      {doc: "A partition; they lie on the disk in this order.", required: true},
 	"partition.name": {doc: "GPT name (PARTLABEL), and how others refer to the partition.", required: true},
-	"partition.type": {doc: "A name of the Discoverable Partitions Specification, or a GUID; in an MBR a name, or a number such as 0x0c.", required: true},
+	"partition.type": {
+		doc: "A name of the Discoverable Partitions Specification, or a GUID; in an MBR a name, or a number such as 0x0c. Needed for every entry of a table.",
+	},
 	"partition.filesystem": {
 		doc:      "What is in it; none takes the bytes of content.",
 		required: true,
-		words:    []string{filesystemFAT, filesystemExt4, filesystemNone},
-		later:    []string{"btrfs", "erofs", "f2fs", "squashfs", "swap", "xfs"},
+		words:    []string{filesystemFAT, filesystemExt4, filesystemNone, filesystemISO, filesystemSquash, filesystemEROFS},
+		later:    []string{"btrfs", "f2fs", "swap", "xfs"},
 	},
 	"partition.engine": {
 		doc:   "What makes the file system.",
@@ -158,6 +165,11 @@ var language = map[string]keyword{
 	"partition.partuuid": {doc: "UUID of the partition (PARTUUID).", pattern: uuidForm},
 	"partition.flags":    {doc: "Attributes of the GPT entry."},
 	"partition.content":  {doc: "File whose bytes the partition holds, with filesystem = \"none\"."},
+	"partition.inside":   {doc: "Name of the partition, with filesystem = \"iso9660\", that holds this squashfs or erofs as a file."},
+	"partition.path":     {doc: "Where that file is, as in \"/nix-store.squashfs\".", pattern: absoluteForm},
+	"partition.volatile": {
+		doc: "Of the partition mounted as root: what the running system writes stays in memory. True for format = \"iso\" when left out.",
+	},
 	"partition.closures": {doc: "Closures whose items, registration and GC roots the partition holds."},
 
 	"partition.dir":      {doc: "A directory in the partition; parents are made too."},

@@ -34,6 +34,9 @@ type Region struct {
 // Layout computes where everything lies. It reads no content. What does not fit comes as a diag.List, with both numbers and the
 // largest items.
 func (p *Plan) Layout() (*Layout, error) {
+	if p.Format == formatISO {
+		return p.layoutISO()
+	}
 	l := &Layout{}
 	var problems diag.List
 	end := int64(0)
@@ -168,6 +171,9 @@ func (l *Layout) ReadAt(p []byte, off int64) error {
 }
 
 func (r *Region) isHostMade() bool {
-	_, ok := r.Maker.(partition.HostMade)
-	return ok
+	switch r.Maker.(type) {
+	case partition.HostMade, bound:
+		return true
+	}
+	return false
 }

@@ -20,9 +20,12 @@ import (
 // machine is the disk as a boot loader sees it, before any identifier is chosen.
 func (d *Description) machine() bootloader.Machine {
 	m := bootloader.Machine{Arch: d.Arch, Table: cmp.Or(d.Table, tableGPT)}
+	if d.Format == formatISO {
+		m.Table = tableISO
+	}
 	for i, p := range d.Partition {
 		m.Partitions = append(m.Partitions, bootloader.Partition{
-			Name: p.Name, Number: i + 1, Type: typeName(p.Type), Filesystem: p.Filesystem, Store: len(p.Closures) > 0,
+			Name: p.Name, Number: i + 1, Type: cmp.Or(typeName(p.Type), p.Filesystem), Filesystem: p.Filesystem, Store: len(p.Closures) > 0,
 		})
 	}
 	return m
@@ -91,7 +94,7 @@ func (r *resolver) findInput(ctx context.Context, in bootloader.Input) (tree.Blo
 	if h, ok := b.(interface{ HostPath() string }); ok {
 		host = h.HostPath()
 	}
-	image, err := grubmkimage.Make(ctx, grubmkimage.Options{Dir: filepath.Dir(host), Prefix: in.Core.Prefix, Modules: in.Core.Modules})
+	image, err := grubmkimage.Make(ctx, grubmkimage.Options{Dir: filepath.Dir(host), Format: in.Core.Format, Prefix: in.Core.Prefix, Modules: in.Core.Modules})
 	if err != nil {
 		return nil, err
 	}
@@ -168,7 +171,7 @@ func (r *resolver) arrange(ctx context.Context) (bootloader.Artifacts, error) {
 	if err != nil {
 		return a, diag.List{r.d.Problem("boot.loader", err.Error(), "")}.Err()
 	}
-	r.plan.bootCode = a.BootCode
+	r.plan.bootCode, r.plan.elTorito = a.BootCode, a.ElTorito
 	for _, raw := range a.Raw {
 		if raw.Partition == "" {
 			r.plan.Raw = append(r.plan.Raw, Raw{Key: "boot.loader", Name: "the boot loader", Offset: raw.Offset, Content: linked(raw, raw.Offset)})
@@ -227,5 +230,6 @@ func (r *resolver) cmdline(t Template) string {
 	for _, console := range r.d.Boot.Console {
 		words = append(words, "console="+console)
 	}
+	words = append(words, r.d.rootWords()...)
 	return strings.Join(words, " ")
 }

@@ -117,6 +117,10 @@ func (r *Region) manifest(number int) ManifestPartition {
 // Built adds what a build has computed. verified says whether it checked the contents.
 func (m *Manifest) Built(r *Result, verified bool) {
 	m.Digest, m.SHA256, m.Verified = r.Digest, r.SHA256, &verified
+	m.Size = r.Size
+	for i, at := range r.Places {
+		m.Partitions[i].Offset, m.Partitions[i].Size = at.Offset, at.Size
+	}
 	for i, digest := range r.Partitions {
 		m.Partitions[i].Digest = digest
 	}

@@ -17,7 +17,7 @@ type Plan struct {
 	Name       string
 	Arch       string
 	Format     string
-	Table      string // "gpt" or "mbr"
+	Table      string // "gpt"; "iso" for that of an ISO
 	SectorSize int64  // bytes
 	Epoch      int64  // seconds since 1970
 	Seed       repro.Seed
@@ -33,6 +33,7 @@ type Plan struct {
 	Raw          []Raw // what lies on the disk outside of all partitions
 
 	bootCode *bootloader.Code
+	elTorito *bootloader.ElTorito
 	pins     map[tree.Blob]pin // what host files held when they were resolved
 	place    func(key string) diag.Place
 }
@@ -54,6 +55,10 @@ type Partition struct {
 	FreeShare  int64  // of the content's bytes, in percent, besides Spec.Free
 	Active     bool   // it is marked as the one that boots
 	Items      []*Item
+	Inside     string // of an ISO: the partition that it is a file of
+	Path       string // of an ISO: where that file is
+	Volatile   bool   // what the running system writes stays in memory
+	Modified   int64  // of an ISO: the time that its UUID tells, in seconds since 1970
 	Spec       partition.Spec
 
 	code *bootloader.Raw // what it holds in place of a file system, to be linked for where it lies

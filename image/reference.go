@@ -3,6 +3,7 @@ package image
 import (
 	"fmt"
 
+	"imprint/image/xorriso"
 	"imprint/internal/repro"
 )
 
@@ -11,6 +12,12 @@ func (r *resolver) reference(ref Reference) string {
 	switch ref.Kind {
 	case "disk":
 		return r.plan.DiskID()
+	case "iso":
+		for _, p := range r.plan.Partitions {
+			if p.Spec.Filesystem == filesystemISO {
+				return p.field(ref.Field)
+			}
+		}
 	case "partition":
 		for _, p := range r.plan.Partitions {
 			if p.Spec.Name == ref.Name {
@@ -58,7 +65,12 @@ func (p *Partition) PartUUIDText() string {
 
 // VolumeID is the identifier of the file system as mount and udev tell it: a UUID, or "XXXX-XXXX" of a FAT volume.
 func (p *Partition) VolumeID() string {
-	if p.Spec.Filesystem == "fat" {
+	switch p.Spec.Filesystem {
+	case filesystemISO:
+		return xorriso.UUID(p.Modified)
+	case filesystemSquash, filesystemEROFS:
+		return ""
+	case filesystemFAT:
 		return fmt.Sprintf("%04X-%04X", p.Spec.Serial>>16, p.Spec.Serial&0xffff)
 	}
 	if p.Spec.UUID == (repro.UUID{}) {

@@ -6,15 +6,16 @@ import (
 	"strings"
 )
 
-// A Template is text with substitutions: ${closure.N}, ${closure.N.I}, ${partition.N.partuuid|uuid|label}, ${disk.guid}, and $$ for $.
+// A Template is text with substitutions: ${closure.N}, ${closure.N.I}, ${partition.N.partuuid|uuid|label}, ${disk.guid},
+// ${iso.uuid|label}, and $$ for $.
 type Template string
 
 // A Reference is what a substitution stands for.
 type Reference struct {
-	Kind  string // "closure", "partition" or "disk"
+	Kind  string // "closure", "partition", "disk" or "iso"
 	Name  string // of the closure or the partition
 	Index int    // of the closure's root; 0 is the only one when none was written
-	Field string // "partuuid", "uuid" or "label" of a partition, "guid" of the disk
+	Field string // "partuuid", "uuid" or "label" of a partition, "guid" of the disk; "uuid" or "label" of an ISO
 
 	indexed bool // the index was written
 }
@@ -92,7 +93,7 @@ func substitution(text string) (piece, string) {
 
 // The fields that a substitution may ask for.
 var (
-	substitutions   = []string{"closure", "partition", "disk"}
+	substitutions   = []string{"closure", "partition", "disk", "iso"}
 	partitionFields = []string{"partuuid", "uuid", "label"}
 )
 
@@ -125,6 +126,11 @@ func parseReference(text string) (Reference, error) {
 	case "disk":
 		if rest != "guid" {
 			return bad("is not ${disk.guid}", "")
+		}
+		return Reference{Kind: kind, Field: rest}, nil
+	case "iso":
+		if rest != "uuid" && rest != "label" {
+			return bad("is neither ${iso.uuid} nor ${iso.label}", "")
 		}
 		return Reference{Kind: kind, Field: rest}, nil
 	}

@@ -26,6 +26,7 @@ func (c *checker) validate() {
 	c.closures()
 	c.boot()
 	c.partitions()
+	c.iso()
 }
 
 // sectorSize is the size of a logical sector in bytes.

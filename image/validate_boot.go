@@ -35,6 +35,10 @@ func (c *checker) loader(name string) {
 		c.reportError("boot.loader", err)
 		return
 	}
+	if c.d.Format == formatISO && name != loaderGRUB {
+		c.report("boot.loader", fmt.Sprintf("%q boots no ISO", name), `write loader = "grub"`)
+		return
+	}
 	m := c.d.machine()
 	required := loader.Requires(m)
 	if t := required.Table; t != "" && t != m.Table {
@@ -206,6 +210,10 @@ func (c *checker) resolves(ref Reference) error {
 		return c.resolvesClosure(ref)
 	case "partition":
 		return c.resolvesPartition(ref)
+	case "iso":
+		if c.d.Format != formatISO {
+			return mistake{fmt.Sprintf("${iso.%s}: the image is no ISO", ref.Field), "a partition's is ${partition.NAME." + ref.Field + "}"}
+		}
 	}
 	return nil
 }
@@ -234,6 +242,11 @@ func (c *checker) resolvesPartition(ref Reference) error {
 	var names []string
 	for _, p := range c.d.Partition {
 		names = append(names, p.Name)
+		if p.Name == ref.Name && c.d.Format == formatISO {
+			if err := resolvesInISO(ref, p); err != nil {
+				return err
+			}
+		}
 		if p.Name == ref.Name && p.Filesystem == filesystemNone && ref.Field != "partuuid" {
 			return mistake{fmt.Sprintf("${partition.%s.%s}: the partition has no file system", ref.Name, ref.Field), "it has a partuuid"}
 		}

@@ -59,11 +59,15 @@ func (c *checker) features(key string, p PartitionDescription) {
 
 // reasons are hints on why a file system excludes a key.
 var reasons = map[string]string{
-	"fat closures": "a store needs ext4: FAT has neither links nor owners",
-	"fat link":     "FAT has no symbolic links",
-	"fat engine":   "FAT has one engine",
-	"fat content":  `it is for filesystem = "none"`,
-	"ext4 content": `it is for filesystem = "none"`,
+	"fat closures":   "a store needs ext4: FAT has neither links nor owners",
+	"squashfs label": "squashfs has none",
+	"squashfs uuid":  "squashfs has none",
+	"erofs label":    "it is never mounted by label",
+	"erofs uuid":     "it is never mounted by UUID",
+	"fat link":       "FAT has no symbolic links",
+	"fat engine":     "FAT has one engine",
+	"fat content":    `it is for filesystem = "none"`,
+	"ext4 content":   `it is for filesystem = "none"`,
 }
 
 // without reports keys that do not go with the file system.

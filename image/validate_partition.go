@@ -39,6 +39,7 @@ func (c *checker) partitions() {
 		c.unique(partuuids, key+".partuuid", strings.ToLower(p.PartUUID), "the partition UUID")
 		c.uuid(key+".partuuid", p.PartUUID)
 		c.partitionType(key, p)
+		c.inISO(key, p)
 		c.withoutMBR(key+".partuuid", key+".flags")
 		c.geometry(key, p)
 		c.flags(key, p)
@@ -67,6 +68,9 @@ func (c *checker) partitionName(key string, p PartitionDescription) {
 
 func (c *checker) partitionType(key string, p PartitionDescription) {
 	if p.Type == "" {
+		if c.d.Format != formatISO && !c.d.has(key+".type") {
+			c.report(key+".type", "is required", "")
+		}
 		return
 	}
 	if c.d.Table == tableMBR {
@@ -227,7 +231,7 @@ func (c *checker) closuresInPartitions() {
 	for i, d := range c.d.Closure {
 		if d.Name != "" && !used[d.Name] {
 			c.report(fmt.Sprintf("closure[%d].name", i), fmt.Sprintf("%q is in no partition", d.Name),
-				fmt.Sprintf("add closures = [%q] to a partition with filesystem = \"ext4\"", d.Name))
+				fmt.Sprintf("add closures = [%q] to a partition with filesystem = %q", d.Name, c.d.storeFilesystem()))
 		}
 	}
 }

@@ -23,12 +23,12 @@ type WriteOptions struct {
 
 // A Meter tells how far Write is.
 type Meter struct {
-	disk  *stream.Disk
-	Total int64 // bytes that will be written, as far as that is known
+	written func() int64
+	Total   int64 // bytes that will be written, as far as that is known
 }
 
 // Written is the number of bytes written so far.
-func (m *Meter) Written() int64 { return m.disk.Bytes.Load() }
+func (m *Meter) Written() int64 { return m.written() }
 
 // A Result is what Write made.
 type Result struct {
@@ -36,7 +36,12 @@ type Result struct {
 	Partitions []string // the digest of the 4 MiB pieces that each partition lies in
 	SHA256     string   // in hexadecimal digits; empty unless it was asked for
 	Written    int64    // bytes
+	Size       int64    // of the image, bytes; a Layout that a host tool carries out knows only a bound
+	Places     []Place  // of each partition, where the layout knows only a bound
 }
+
+// A Place is a range of the image, in bytes.
+type Place struct{ Offset, Size int64 }
 
 // Write carries a layout out into file, which is empty. Every source is read once, and nothing is written twice. ctx ends it early; the
 // file's content is of no use then.
@@ -44,6 +49,9 @@ type Result struct {
 // Errors match ErrMismatch when an item or a host file is not what it was promised to be, and stream.ErrChanged when one changes while
 // it is read.
 func (p *Plan) Write(ctx context.Context, file *os.File, l *Layout, o WriteOptions) (*Result, error) {
+	if p.Format == formatISO {
+		return p.writeISO(ctx, file, l, o)
+	}
 	if err := file.Truncate(l.Size); err != nil {
 		return nil, fmt.Errorf("make a file of %d bytes: %w", l.Size, err)
 	}
@@ -57,7 +65,7 @@ func (p *Plan) Write(ctx context.Context, file *os.File, l *Layout, o WriteOptio
 		return nil, err
 	}
 	if o.Progress != nil {
-		o.Progress(&Meter{disk, jobs.total})
+		o.Progress(&Meter{disk.Bytes.Load, jobs.total})
 	}
 	if err := disk.Run(ctx, jobs.jobs); err != nil {
 		return nil, err
@@ -67,7 +75,7 @@ func (p *Plan) Write(ctx context.Context, file *os.File, l *Layout, o WriteOptio
 
 // result gathers the digests.
 func (p *Plan) result(ctx context.Context, disk *stream.Disk, l *Layout, o WriteOptions) (*Result, error) {
-	r := &Result{Written: disk.Bytes.Load()}
+	r := &Result{Written: disk.Bytes.Load(), Size: l.Size}
 	if disk.Digest != nil {
 		r.Digest = disk.Digest.Sum(0, l.Size).String()
 		for _, region := range l.Regions {

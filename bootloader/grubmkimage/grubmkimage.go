@@ -2,6 +2,7 @@
 package grubmkimage
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -18,7 +19,8 @@ const limit = 64 << 20
 
 // Options say what an image is made of.
 type Options struct {
-	Dir     string   // of the modules; its last name is the format of the image, such as "i386-pc" or "x86_64-efi"
+	Dir     string   // of the modules; its last name is their format, such as "i386-pc" or "x86_64-efi"
+	Format  string   // of the image, where it is not that of the modules: "i386-pc-eltorito"
 	Prefix  string   // the directory that GRUB reads its configuration from, with or without a disk in parentheses
 	Modules []string // by their names; those that they need come with them
 }
@@ -41,7 +43,7 @@ func run(ctx context.Context, o Options) ([]byte, error) {
 	file := os.NewFile(uintptr(fd), "core.img")
 	defer file.Close()
 	args := []string{
-		"--format=" + filepath.Base(o.Dir), "--directory=" + o.Dir, "--prefix=" + o.Prefix,
+		"--format=" + cmp.Or(o.Format, filepath.Base(o.Dir)), "--directory=" + o.Dir, "--prefix=" + o.Prefix,
 		fmt.Sprintf("--output=/proc/%d/fd/%d", os.Getpid(), fd),
 	}
 	if _, err := hosttool.Run(ctx, hosttool.Command{Name: "grub-mkimage", Args: append(args, o.Modules...)}); err != nil {

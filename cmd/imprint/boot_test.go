@@ -43,6 +43,14 @@ var bootMatrix = []bootRow{
 	{config: "uki-aarch64", mode: "aarch64-uefi", how: "GPT, unified kernel image"},
 	{config: "extlinux", mode: "aarch64-u-boot", how: "GPT, menu for U-Boot on FAT"},
 	{config: "board", mode: "aarch64-u-boot", how: "MBR, U-Boot at 8 KiB; its menu on the root file system"},
+	{config: "iso", mode: "uefi-cd", how: "ISO, the store in its tree"},
+	{config: "iso", mode: "bios-cd", how: "the same ISO"},
+	{config: "iso", mode: "uefi-usb", how: "the same ISO on a stick"},
+	{config: "iso", mode: "bios-usb", how: "the same ISO on a stick"},
+	{config: "iso", mode: "uefi", how: "the same ISO on a hard disk"},
+	{config: "iso", mode: "bios-ide", how: "the same ISO on a hard disk"},
+	{config: "iso-squashfs", mode: "uefi-cd", how: "ISO, the store in a squashfs in it"},
+	{config: "iso-squashfs", mode: "bios-usb", how: "the same ISO on a stick"},
 }
 
 const (
@@ -101,7 +109,7 @@ func configs(t *testing.T) string {
 func buildTwice(t *testing.T, dir, config string) string {
 	t.Helper()
 	file := filepath.Join(dir, config+".toml")
-	first, second := filepath.Join(dir, config+".raw"), filepath.Join(dir, config+".again")
+	first, second := filepath.Join(dir, config+".img"), filepath.Join(dir, config+".again")
 	hosttest.Run(t, "env", "GOMAXPROCS=1", "imprint", "build", file, "-o", first, "--export-boot", first+".boot")
 	hosttest.Run(t, "env", "GOMAXPROCS=5", "TZ=Asia/Tokyo", "imprint", "build", file, "-o", second)
 	a, err := os.ReadFile(first)

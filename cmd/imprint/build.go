@@ -49,7 +49,7 @@ OUT appears when it is complete. A build that fails or is interrupted leaves not
 		RunE: func(c *cobra.Command, args []string) error { return r.runBuild(c.Context(), args[0], f) },
 	}
 	flags := c.Flags()
-	flags.StringVarP(&f.out, "out", "o", "", "the image (default: NAME.raw in the working directory)")
+	flags.StringVarP(&f.out, "out", "o", "", "the image (default: NAME.raw or NAME.iso in the working directory)")
 	flags.StringVar(&f.exportBoot, "export-boot", "", "also write kernel, initrd and command line of every boot entry to this `directory`")
 	flags.BoolVar(&f.noManifest, "no-manifest", false, "write no OUT.json")
 	flags.BoolVar(&f.write.SHA256, "sha256", false, "also compute the SHA-256 of the whole image")
@@ -156,7 +156,7 @@ func (r *root) runBuild(ctx context.Context, file string, f buildFlags) error {
 		return usagef("--export-boot %s: the description has no boot entry", f.exportBoot)
 	}
 	if f.out == "" {
-		f.out = p.plan.Name + ".raw"
+		f.out = p.plan.Name + "." + p.plan.Format
 	}
 	manifest := p.plan.Manifest(p.layout, 0)
 	result, err := r.write(ctx, p, f, manifest)
@@ -282,7 +282,10 @@ func bootCommand(m *image.Manifest, out string) string {
 	if m.Loader == "none" {
 		return ""
 	}
-	const drive = " -drive if=virtio,format=raw,file="
+	drive := " -drive if=virtio,format=raw,file="
+	if m.Format == "iso" {
+		drive = " -cdrom "
+	}
 	firmware := m.Firmware()
 	switch {
 	case m.Arch == "x86_64" && firmware == "bios":

@@ -56,6 +56,60 @@ path = "/etc/hostname"
 text = "same\n"
 `
 
+// reproducibleISO has times that differ, links to equal files, and file systems inside.
+const reproducibleISO = `
+name = "same"
+arch = "x86_64"
+format = "iso"
+epoch = 86400
+[[source]]
+path = "store"
+registration = "registration"
+[[closure]]
+name = "system"
+roots = ["system"]
+profile = "system"
+[boot]
+loader = "grub"
+[[boot.entry]]
+title = "same"
+kernel = "${closure.system}/kernel"
+initrd = ["${closure.system}/initrd"]
+cmdline = "init=${closure.system}/init root=UUID=${iso.uuid}"
+[store]
+hard-link = true
+[[partition]]
+name = "esp"
+type = "esp"
+filesystem = "fat"
+[[partition]]
+name = "iso"
+filesystem = "iso9660"
+closures = ["system"]
+[[partition.tree]]
+source = "tree"
+target = "/tree"
+[[partition]]
+name = "squashfs"
+filesystem = "squashfs"
+inside = "iso"
+path = "/in/squashfs"
+[[partition.tree]]
+source = "tree"
+[[partition.file]]
+path = "/owned"
+text = "x"
+uid = 1000
+gid = 100
+[[partition]]
+name = "erofs"
+filesystem = "erofs"
+inside = "iso"
+path = "/in/erofs"
+[[partition.tree]]
+source = "tree"
+`
+
 // A surrounding is all that may differ between two builds without a bit of difference between the images.
 type surrounding struct {
 	name   string
@@ -67,6 +121,15 @@ type surrounding struct {
 
 // One description over two copies of its inputs, built by different users in different surroundings, gives one image.
 func TestReproducible(t *testing.T) {
+	t.Run("disk", func(t *testing.T) { reproducible(t, reproducibleDescription) })
+	t.Run("iso", func(t *testing.T) {
+		hosttest.Need(t, "xorriso", "sqfstar", "grub-mkimage")
+		reproducible(t, reproducibleISO)
+	})
+}
+
+func reproducible(t *testing.T, description string) {
+	t.Helper()
 	program := buildProgram(t)
 	var images [][]byte
 	for _, s := range []surrounding{
@@ -77,7 +140,7 @@ func TestReproducible(t *testing.T) {
 		}},
 	} {
 		start := time.Now()
-		dir := inputs(t)
+		dir := inputs(t, description)
 		images = append(images, s.build(t, program, dir))
 		t.Logf("%s: %d bytes in %v", s.name, len(images[len(images)-1]), time.Since(start))
 	}
@@ -123,13 +186,13 @@ func public(t *testing.T) string {
 }
 
 // inputs makes the description's inputs anew: the same names and contents with other times and other inodes.
-func inputs(t *testing.T) string {
+func inputs(t *testing.T, description string) string {
 	t.Helper()
 	dir := public(t)
 	if _, _, err := demostore.Demo(dir, demostore.Need(t)); err != nil {
 		t.Fatal(err)
 	}
-	write(t, filepath.Join(dir, "image.toml"), reproducibleDescription)
+	write(t, filepath.Join(dir, "image.toml"), description)
 	for name, text := range map[string]string{"a": "one", "b/c": "two", "b/d": "two", "Größe": "three"} { // in any order
 		path := filepath.Join(dir, "tree", name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {

@@ -13,12 +13,15 @@ var rooms = []room{
 
 	{"image", []string{"image/...", "partition/...", "closure/...", "bootloader/...", "internal/..."},
 		[]string{"github.com/BurntSushi/toml/...", "github.com/google/uuid/...", "golang.org/x/sync/...", "golang.org/x/sys/..."}},
+	{"image/xorriso", cellar, []string{"golang.org/x/sys/..."}},
+	{"image/iso9660", cellar, nil},
 	{"image/mbr", cellar, nil},
 	{"image/gpt", cellar, []string{"github.com/diskfs/go-diskfs/...", "github.com/google/uuid/..."}},
 
 	{"bootloader", []string{"partition", "bootloader/pe", "internal/..."}, nil},
 	{"bootloader/...", cellar, []string{"golang.org/x/sys/..."}},
 	{"partition", []string{"partition/...", "internal/..."}, []string{"github.com/google/uuid/..."}},
+	{"partition/erofs", cellar, []string{"github.com/erofs/go-erofs/..."}},
 	{"partition/...", cellar, nil},
 	{"closure", []string{"closure/...", "internal/..."}, []string{"golang.org/x/sync/..."}},
 	{"closure/db", cellar, []string{"github.com/ncruces/go-sqlite3/..."}},

@@ -25,7 +25,9 @@ func HostParts(kernelDir string) (Parts, error) {
 	if err != nil {
 		return Parts{}, err
 	}
-	p := Parts{Busybox: "/bin/busybox", Kernel: kernel, Modules: []string{"virtio_pci", "virtio_blk", "virtio_scsi", "sd_mod", "ata_piix"}}
+	p := Parts{Busybox: "/bin/busybox", Kernel: kernel, Modules: []string{
+		"virtio_pci", "virtio_blk", "virtio_scsi", "sd_mod", "sr_mod", "ata_piix", "isofs", "loop", "squashfs", "erofs", "overlay",
+	}}
 	return p, p.check()
 }
 

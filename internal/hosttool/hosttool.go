@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
 	"slices"
 	"syscall"
@@ -31,10 +32,12 @@ type Command struct {
 	Name  string   // of the program, as Find takes it
 	Args  []string // without the name
 	Stdin io.Reader
-	Dir   string   // working directory, "" for the caller's
-	Env   []string // "NAME=value", besides the fixed ones
-	Merge bool     // standard error goes into Result.Output too, in the order of writing
-	Limit int64    // bytes of Result.Output; a program that writes more is killed, which is an error
+	// Stdout, when it is set, is the program's standard output itself, in place of Result.Output.
+	Stdout *os.File
+	Dir    string   // working directory, "" for the caller's
+	Env    []string // "NAME=value", besides the fixed ones
+	Merge  bool     // standard error goes into Result.Output too, in the order of writing
+	Limit  int64    // bytes of Result.Output; a program that writes more is killed, which is an error
 }
 
 // A Result is what a program wrote.
@@ -69,6 +72,9 @@ func (c Command) exec(ctx context.Context, path string, out, end io.Writer) *exe
 	cmd.Args[0] = c.Name
 	cmd.Stdin, cmd.Dir, cmd.Env = c.Stdin, c.Dir, environment(c.Env)
 	cmd.Stdout, cmd.Stderr = out, end
+	if c.Stdout != nil {
+		cmd.Stdout = c.Stdout
+	}
 	if c.Merge {
 		cmd.Stderr = out // the same writer: one pipe, so the order is kept
 	}

@@ -21,6 +21,8 @@ var tools = []Tool{
 	{"debugfs", "e2fsprogs", "ext4 by the host's tools (engine mke2fs)", []string{"-V"}},
 	{"e2fsck", "e2fsprogs", "ext4 by the host's tools (engine mke2fs)", []string{"-V"}},
 	{"grub-mkimage", "grub-common", "core images of GRUB (loader grub)", []string{"--version"}},
+	{"xorriso", "xorriso", "ISO 9660 images (format iso)", []string{"-version"}},
+	{"sqfstar", "squashfs-tools", "squashfs in an ISO", []string{"-version"}},
 	{"syslinux", "syslinux", "SYSLINUX on FAT (loader syslinux)", []string{"--version"}},
 	{"mcopy", "mtools", "SYSLINUX on FAT (loader syslinux)", []string{"--version"}},
 }

@@ -52,6 +52,9 @@ func (f *file) HostPath() string {
 	return f.dir.path(f.name)
 }
 
+// HostRange is where the content lies: in the file at that path, from that byte on.
+func (f *file) HostRange() (path string, off int64) { return f.HostPath(), 0 }
+
 // Open opens the file, without a change to the time of its last access where that is permitted.
 func (f *file) Open() (tree.Reader, error) {
 	r, err := f.open()

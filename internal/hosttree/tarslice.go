@@ -21,6 +21,9 @@ func (s *slice) Size() int64 { return s.size }
 // HostPath is where the archive is.
 func (s *slice) HostPath() string { return s.archive.path }
 
+// HostRange is where the content lies: in the file at that path, from that byte on.
+func (s *slice) HostRange() (path string, off int64) { return s.archive.path, s.off }
+
 // Open costs nothing: the archive is open.
 func (s *slice) Open() (tree.Reader, error) { return sliceReader{s}, nil }
 

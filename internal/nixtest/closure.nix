@@ -1,6 +1,6 @@
 # A closure with everything that a store may hold. `parts` is a directory with busybox, linux, initrd and guest; `large` adds a file of
-# 110 MB and `newline` a name with a newline in it.
-{ parts, large, newline }:
+# 110 MB, `newline` a name with a newline in it, and `odd` names and link targets that no ISO carries.
+{ parts, large, newline, odd }:
 
 let
   source = name: builtins.path { path = parts + "/${name}"; inherit name; };
@@ -29,17 +29,17 @@ let
   # the same content under several names, hence in several items
   twins = map (i: builtins.path { path = parts + "/guest"; name = "twin-${toString i}"; }) (numbers 40);
 
-  selfReference = run "self-reference-1.0" { } ''
+  selfReference = run "self-reference-1.0" { inherit odd; } ''
     mkdir -p $out/bin $out/share
     printf '#!%s/bin/sh\nexec cat %s/share/text\n' ${busybox} $out > $out/bin/show
     chmod 755 $out/bin/show
     echo "I lie in $out" > $out/share/text
     ln -s $out/share/text $out/share/absolute
     ln -s ../share/text $out/bin/relative
-    ln -s ../share/ $out/bin/slash
+    if [ -n "$odd" ]; then ln -s ../share/ $out/bin/slash; fi
   '';
 
-  names = run "names" { inherit newline; } ''
+  names = run "names" { inherit newline odd; } ''
     mkdir $out $out/empty-directory
     cd $out
     : > empty-file
@@ -48,9 +48,11 @@ let
       echo "$name" > "./$name"
     done
     printf 'not UTF-8\n' > "$(printf 'invalid-\377')"
-    long=$(printf '%255s' "" | tr ' ' n)
-    echo long > $long
-    ln -s "$(printf '%1500s' "" | tr ' ' t)" long-target
+    if [ -n "$odd" ]; then
+      long=$(printf '%255s' "" | tr ' ' n)
+      echo long > $long
+      ln -s "$(printf '%1500s' "" | tr ' ' t)" long-target
+    fi
     ln -s "$(printf '%59s' "" | tr ' ' t)" target-of-59
     ln -s "$(printf '%60s' "" | tr ' ' t)" target-of-60
     echo linked > first

@@ -120,3 +120,19 @@ func (tr Tree) Optimise(t testing.TB) {
 	t.Helper()
 	newNix(t, tr.Root).must(t, "nix-store", "--optimise")
 }
+
+// ExtractISO lays out the tree of an ISO image, as xorriso reads it.
+func ExtractISO(t testing.TB, image string) Tree {
+	t.Helper()
+	root := filepath.Join(tempDir(t), "tree")
+	hosttest.Run(t, "xorriso", "-report_about", "SORRY", "-abort_on", "FAILURE", "-osirrox", "on:auto_chmod_off", "-indev", image, "-extract", "/", root)
+	return Tree{root, false}
+}
+
+// ExtractSquashfs lays out the tree of a squashfs, as unsquashfs reads it.
+func ExtractSquashfs(t testing.TB, file string) Tree {
+	t.Helper()
+	root := filepath.Join(tempDir(t), "tree")
+	hosttest.Run(t, "unsquashfs", "-quiet", "-no-progress", "-d", root, file)
+	return Tree{root, false}
+}

@@ -23,6 +23,7 @@ var expression []byte
 type Options struct {
 	Large   bool // an item with a file of 110 MB, most of it a hole
 	Newline bool // a file name with a newline in it
+	ForISO  bool // no names and link targets that an ISO does not carry
 }
 
 // A Source is a store that Nix has made: some 270 items of every kind.
@@ -51,6 +52,7 @@ func Make(t testing.TB, o Options) *Source {
 	args := []string{
 		file, "--quiet", "--arg", "parts", parts,
 		"--arg", "large", strconv.FormatBool(o.Large), "--arg", "newline", strconv.FormatBool(o.Newline),
+		"--arg", "odd", strconv.FormatBool(!o.ForISO),
 	}
 	build := func(attribute string) string {
 		t.Helper()

@@ -42,7 +42,11 @@ type mode struct {
 	machine
 	cdrom  bool     // the image is a CD
 	device []string // takes the drive "image"
+	twice  bool     // there is a second drive "again" with the same content
 }
+
+// usbStick is what firmware starts from. Debian's cloud kernel knows no USB, and so finds the same image on a disk that does not boot.
+var usbStick = []string{"qemu-xhci", "usb-storage,drive=image,bootindex=1", "virtio-blk-pci,drive=again"}
 
 const virtio = "virtio-blk-pci,drive=image,bootindex=1"
 
@@ -54,6 +58,8 @@ var modes = map[string]mode{
 	"bios":           {machine: pc, device: []string{virtio}},
 	"bios-ide":       {machine: pc, device: []string{"ide-hd,drive=image,bootindex=1"}},
 	"bios-cd":        {machine: pc, cdrom: true, device: []string{"ide-cd,drive=image,bootindex=1"}},
+	"uefi-usb":       {machine: uefi, twice: true, device: usbStick},
+	"bios-usb":       {machine: pc, twice: true, device: usbStick},
 	"aarch64-uefi":   {machine: armUEFI, device: []string{virtio}},
 	"aarch64-u-boot": {machine: armUBoot, device: []string{virtio}},
 }
@@ -90,7 +96,10 @@ func (o Options) args(dir string) ([]string, error) {
 	}
 	args := strings.Fields(`-accel tcg,thread=multi -smp 1 -no-reboot -display none
 		-serial stdio -monitor none -parallel none -net none`)
-	args = append(args, "-m", strconv.Itoa(memory), "-drive", o.drive(m))
+	args = append(args, "-m", strconv.Itoa(memory), "-drive", o.drive("image", m))
+	if m.twice {
+		args = append(args, "-drive", o.drive("again", m))
+	}
 	for _, d := range m.device {
 		args = append(args, "-device", d)
 	}
@@ -102,8 +111,8 @@ func (o Options) args(dir string) ([]string, error) {
 }
 
 // drive describes the image to QEMU, in whose options a comma in a name is doubled.
-func (o Options) drive(m mode) string {
-	d := "id=image,if=none,format=raw,file=" + strings.ReplaceAll(o.Image, ",", ",,")
+func (o Options) drive(id string, m mode) string {
+	d := "id=" + id + ",if=none,format=raw,file=" + strings.ReplaceAll(o.Image, ",", ",,")
 	switch {
 	case m.cdrom:
 		return d + ",media=cdrom,readonly=on"

@@ -72,6 +72,9 @@ type sparse struct {
 // Data implements SparseBlob.
 func (s *sparse) Data() []Range { return s.data }
 
+// Unwrap is the same content as a blob that does not know its holes.
+func (s *sparse) Unwrap() Blob { return s.Blob }
+
 // HostPath is the path of the file that the blob is, or "content".
 func (s *sparse) HostPath() string {
 	if h, ok := s.Blob.(interface{ HostPath() string }); ok {

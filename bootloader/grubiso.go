@@ -1,0 +1,61 @@
+package bootloader
+
+import (
+	"fmt"
+	"slices"
+
+	"imprint/internal/tree"
+)
+
+// tableISO is the table of an ISO 9660 image.
+const tableISO = "iso"
+
+const (
+	grubElTorito = grubDir + "/eltorito.img" // in the ISO's tree
+	grubHybrid   = grubPC + "/boot_hybrid.img"
+)
+
+// requiresISO is for an ISO. UEFI starts GRUB from the ESP behind the ISO's tree, from a CD by the boot catalog and from a disk by the GPT.
+// A BIOS starts a core image in the tree, from a CD by the boot catalog and from a disk by the code in the first sector. Both read
+// grub.cfg where they were started from, and kernels in the ISO's tree.
+func (g grub) requiresISO(m Machine) Requirements {
+	modules := append([]string{"iso9660"}, grubModules...)
+	dir := grubEFI[m.Arch]
+	r := Requirements{
+		Partitions: []Requirement{esp("grub on an ISO")},
+		Inputs: []Input{{Path: dir[0], Package: dir[1], EFI: true, Core: &Core{
+			Prefix: grubDir, Modules: append([]string{"efi_gop"}, modules...),
+		}}},
+	}
+	if m.Arch == "x86_64" {
+		core := &Core{Format: "i386-pc-eltorito", Prefix: grubDir, Modules: append([]string{"biosdisk"}, modules...)}
+		r.Inputs = append(r.Inputs, Input{Path: grubPC, Package: "grub-pc-bin", Core: core}, Input{Path: grubHybrid, Package: "grub-pc-bin"})
+	}
+	return r
+}
+
+func (g grub) artifactsISO(c Config) (Artifacts, error) {
+	iso, ok := c.find("iso9660")
+	esp, hasESP := c.find("esp")
+	if !ok || !hasESP {
+		return Artifacts{}, fmt.Errorf("grub on an ISO needs the ISO's tree and an ESP")
+	}
+	if !iso.Store { // a store in another file system is none that GRUB reads
+		c.Partitions = slices.Clone(c.Partitions)
+		for i := range c.Partitions {
+			c.Partitions[i].Store = false
+		}
+	}
+	text, files := g.config(c, iso)
+	cfg := tree.Text(text)
+	a := Artifacts{Files: append(files,
+		File{iso.Name, grubDir + "/grub.cfg", cfg},
+		File{esp.Name, grubDir + "/grub.cfg", cfg},
+		File{esp.Name, "/EFI/BOOT/" + removable[c.Arch], c.Inputs[grubEFI[c.Arch][0]]},
+	)}
+	if c.Arch == "x86_64" {
+		a.Files = append(a.Files, File{iso.Name, grubElTorito, c.Inputs[grubPC]})
+		a.ElTorito = &ElTorito{Path: grubElTorito, Hybrid: c.Inputs[grubHybrid]}
+	}
+	return a, nil
+}

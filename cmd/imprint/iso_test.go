@@ -1,0 +1,100 @@
+package main
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"imprint/internal/hosttest"
+	"imprint/internal/nixtest"
+	"imprint/internal/qemutest"
+)
+
+// isoDescription is a description of an ISO with two closures. Its arguments are the source's directory, the root of the first closure, the
+// two of the second, and the keys of the partition with the store.
+const isoDescription = `
+name = "nix"
+arch = "x86_64"
+format = "iso"
+[[source]]
+path = %q
+[[closure]]
+name = "system"
+roots = [%q]
+profile = "system"
+[[closure]]
+name = "more"
+roots = [%q, %q]
+[boot]
+loader = "grub"
+timeout = 0
+[[boot.entry]]
+title = "nix"
+kernel = "${closure.system}/kernel"
+initrd = ["${closure.system}/initrd"]
+cmdline = "init=${closure.system}/init root=UUID=${iso.uuid} console=ttyS0 panic=-1 quiet"
+[[partition]]
+name = "esp"
+type = "esp"
+filesystem = "fat"
+[[partition]]
+name = "iso"
+filesystem = "iso9660"
+%s
+closures = ["system", "more"]
+[[partition.dir]]
+path = "/dev"
+[[partition.dir]]
+path = "/proc"
+[[partition.dir]]
+path = "/sys"
+`
+
+const storeInside = `
+[[partition]]
+name = "root"
+filesystem = "squashfs"
+inside = "iso"
+path = "/nix-store.squashfs"
+`
+
+// A closure that real Nix has built is, in an ISO or in a squashfs in it, one that real Nix finds perfect, keeps, and boots.
+func TestRealNixInISO(t *testing.T) {
+	hosttest.Need(t, "xorriso", "sqfstar", "unsquashfs", "grub-mkimage")
+	build := func(t *testing.T, s *nixtest.Source, store string) string {
+		dir := t.TempDir()
+		file, image := filepath.Join(dir, "image.toml"), filepath.Join(dir, "nix.iso")
+		write(t, file, fmt.Sprintf(isoDescription, s.Root, s.System, s.Extra, s.Derivation, store))
+		imprint(t, "build", file, "-o", image)
+		return image
+	}
+	judge := func(t *testing.T, s *nixtest.Source, tree nixtest.Tree) {
+		s.Judge(t, nixtest.Target{Tree: tree, Roots: []string{s.System, s.Extra, s.Derivation}, Epoch: 1})
+	}
+	t.Run("plain", func(t *testing.T) {
+		t.Parallel()
+		s := nixtest.Make(t, nixtest.Options{Newline: true, ForISO: true})
+		image := build(t, s, "")
+		judge(t, s, nixtest.ExtractISO(t, image))
+		bootISO(t, image, s.System)
+	})
+	t.Run("squashfs", func(t *testing.T) {
+		t.Parallel()
+		s := nixtest.Make(t, nixtest.Options{Newline: true})
+		image := build(t, s, storeInside)
+		inside := filepath.Join(nixtest.ExtractISO(t, image).Root, "nix-store.squashfs")
+		judge(t, s, nixtest.ExtractSquashfs(t, inside))
+		bootISO(t, image, s.System)
+	})
+}
+
+func bootISO(t *testing.T, image, system string) {
+	t.Helper()
+	r := qemutest.Boot(t, qemutest.Options{Image: image, Mode: "bios-cd", Marker: marker, Bad: failure, PowerOff: true})
+	for _, want := range []string{"imprint: hello from " + system + "\n", "root is volatile, as asked\n"} {
+		if !strings.Contains(r.Serial, want) {
+			t.Errorf("no %q on the console:\n%s", want, r.Serial)
+		}
+	}
+}

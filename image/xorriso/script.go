@@ -1,0 +1,205 @@
+package xorriso
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"imprint/internal/tree"
+)
+
+// A script is what xorriso is told: a command a line.
+//
+// Contents are told as intervals of files (-cut_out). xorriso numbers those in the order of the script, which so is their order in the
+// image. Of contents with several names the first is told as a file (-map) and the others as its clones, which share the content; xorriso
+// would order those by the inode numbers of the host and puts them in front, in an order that weights give. Two of them that are one file
+// on the host would become one; the second is copied to the spool then.
+type script struct {
+	strings.Builder
+	ctx    context.Context
+	img    Image
+	spool  *spool
+	aside  string                // where directories are built that will lie in a large one
+	names  map[*tree.Node]bool   // what has further names
+	shared map[inode]bool        // files of the host that were told with -map
+	first  map[*tree.Node]string // where the first name of what has several is by now
+	told   []*tree.Node          // those, in the order of the script
+	weight int
+	local  []attribute // those that are not the same everywhere
+}
+
+// An inode tells files of the host apart.
+type inode struct{ dev, ino uint64 }
+
+func newScript(ctx context.Context, img Image, sp *spool) (string, error) {
+	s := &script{ctx: ctx, img: img, spool: sp, names: map[*tree.Node]bool{}, shared: map[inode]bool{}, first: map[*tree.Node]string{}}
+	for n := range img.Tree.Nodes() {
+		if n.Kind() == tree.Link {
+			s.names[n.Inode()] = true
+		}
+	}
+	s.weight = len(s.names) + firstWeight
+	root := img.Tree.Root()
+	for s.aside = "_"; root.Child(s.aside) != nil; {
+		s.aside += "_"
+	}
+	s.command("-volid", img.VolumeID)
+	s.everywhere()
+	s.command("-mkdir", "/"+s.aside, "--")
+	if err := s.contents(root, "/"); err != nil {
+		return "", err
+	}
+	s.command("-rm_r", "/"+s.aside, "--")
+	s.root()
+	if err := s.boot(); err != nil {
+		return "", err
+	}
+	return s.String(), nil
+}
+
+// firstWeight is above the weights that xorriso gives to boot images.
+const firstWeight = 10
+
+// command adds a line. Every word is quoted, and bytes that mean something in quotes, or that no line can hold, are told by number.
+func (s *script) command(words ...string) {
+	for i, w := range words {
+		if i > 0 {
+			s.WriteByte(' ')
+		}
+		s.quote(w)
+	}
+	s.WriteByte('\n')
+}
+
+func (s *script) quote(word string) {
+	s.WriteByte('"')
+	for i := range len(word) {
+		switch c := word[i]; {
+		case c > ' ' && c < 0x7f && c != '"' && c != '\\':
+			s.WriteByte(c)
+		default:
+			fmt.Fprintf(s, `\%03o`, c)
+		}
+	}
+	s.WriteByte('"')
+}
+
+// large is how many entries make a directory large. xorriso finds a name by looking through a whole directory, and looks up every path
+// from the root, so that a large one makes all that lies in it slow.
+const large = 64
+
+// contents tells everything below dir, which is at path while it is told. Attributes come after what they would be changed by.
+func (s *script) contents(dir *tree.Node, path string) error {
+	if s.ctx.Err() != nil {
+		return context.Cause(s.ctx)
+	}
+	apart := len(dir.Children()) >= large
+	for _, n := range dir.Children() {
+		var err error
+		switch at := tree.Join(path, n.Name); {
+		case n.Kind() != tree.Dir:
+			err = s.leaf(n, at)
+		case apart:
+			err = s.elsewhere(n, path)
+		default:
+			s.command("-mkdir", at, "--")
+			err = s.contents(n, at)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	s.attributes(dir, path)
+	return nil
+}
+
+// elsewhere builds a directory aside and then moves it into dir.
+func (s *script) elsewhere(n *tree.Node, dir string) error {
+	at := "/" + s.aside + "/" + n.Name
+	if strings.HasPrefix(dir, "/"+s.aside+"/") { // in a directory that is built aside itself
+		at = "/" + s.aside + "/" + strconv.Itoa(n.ID())
+		s.command("-mkdir", at, "--")
+		at += "/" + n.Name
+	}
+	s.command("-mkdir", at, "--")
+	before := len(s.told)
+	if err := s.contents(n, at); err != nil {
+		return err
+	}
+	s.command("-mv", at, dir, "--")
+	for _, told := range s.told[before:] {
+		s.first[told] = tree.Join(dir, n.Name) + strings.TrimPrefix(s.first[told], at)
+	}
+	return nil
+}
+
+// leaf tells what is no directory. Of several names of the same thing all but the first are clones.
+func (s *script) leaf(n *tree.Node, at string) error {
+	n = n.Inode()
+	if first := s.first[n]; first != "" {
+		s.command("-clone", first, at)
+		return nil
+	}
+	if s.names[n] {
+		s.first[n], s.told = at, append(s.told, n)
+	}
+	if n.Kind() == tree.Symlink {
+		s.command("-lns", n.Target(), at)
+		return nil
+	}
+	return s.file(n, at)
+}
+
+// file tells where a file's content lies.
+func (s *script) file(n *tree.Node, at string) error {
+	b := n.Blob()
+	if b.Size() == 0 {
+		s.command("-map", s.spool.empty(), at)
+		return nil
+	}
+	if s.names[n] {
+		return s.several(n, at)
+	}
+	path, off, err := s.spool.find(s.ctx, b)
+	if err != nil {
+		return fmt.Errorf("%s: %w", at, err)
+	}
+	s.command("-cut_out", path, strconv.FormatInt(off, 10), strconv.FormatInt(b.Size(), 10), at)
+	return nil
+}
+
+// several tells a file that has further names.
+func (s *script) several(n *tree.Node, at string) error {
+	path, err := s.whole(n.Blob())
+	if err != nil {
+		return fmt.Errorf("%s: %w", at, err)
+	}
+	s.command("-map", path, at)
+	s.command("-find", at, "-exec", "sort_weight", strconv.Itoa(s.weight), "--")
+	s.weight--
+	return nil
+}
+
+// whole gives a path where a blob is a whole file, which no other one is.
+func (s *script) whole(b tree.Blob) (string, error) {
+	if _, ok := hosted(b); !ok {
+		return s.spool.copy(s.ctx, b)
+	}
+	path, off, err := s.spool.find(s.ctx, b)
+	if err != nil {
+		return "", err
+	}
+	var st unix.Stat_t
+	if err := unix.Stat(path, &st); err != nil {
+		return "", err
+	}
+	id := inode{st.Dev, st.Ino}
+	if off != 0 || st.Size != b.Size() || s.shared[id] {
+		return s.spool.copy(s.ctx, b)
+	}
+	s.shared[id] = true
+	return path, nil
+}

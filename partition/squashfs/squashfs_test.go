@@ -1,0 +1,229 @@
+package squashfs
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"imprint/internal/hosttest"
+	"imprint/internal/tree"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func attr(mode uint16, n int64) *tree.Attr {
+	return &tree.Attr{Mode: mode, UID: uint32(n), GID: uint32(2 * n), Mtime: tree.Time{Sec: n}}
+}
+
+// sample has every kind of node, and names of any bytes.
+func sample(t testing.TB) *tree.Tree {
+	b := tree.NewBuilder(&tree.Attr{Mode: 0o755, UID: 7, GID: 8, Mtime: tree.Time{Sec: 3_000_000_000}})
+	add := func(path string, n *tree.Node) *tree.Node {
+		t.Helper()
+		if err := b.Add(path, n, "test"); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	for i, name := range []string{"plain", "new\nline", "\xff\xfe", "Größe", strings.Repeat("n", 255), "-dash", "back\\slash"} {
+		add("/names/"+name, tree.NewFile("", attr(0o444, 1), tree.Text(fmt.Sprint(name, i))))
+		add("/links/"+name, tree.NewSymlink("", attr(0o777, 1), name+"/"+name))
+	}
+	target := add("/z/target", tree.NewFile("", attr(0o555, 1), tree.Text(strings.Repeat("content", 50_000))))
+	add("/a/first", tree.NewLink("", target))
+	add("/z/zlast", tree.NewLink("", target))
+	add("/long", tree.NewSymlink("", attr(0o777, 1), strings.Repeat("x/", 2000)))
+	add("/empty", tree.NewFile("", attr(0o4755, 5), tree.Text("")))
+	add("/dir", tree.NewDir("", attr(0o1777, 2_000_000_000), nil))
+	tr, err := b.Tree()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tr
+}
+
+func content(n *tree.Node) func(io.Writer) error {
+	return func(w io.Writer) error {
+		r, err := n.Inode().Blob().Open()
+		if err != nil {
+			return err
+		}
+		defer r.Close()
+		_, err = io.Copy(w, io.NewSectionReader(r, 0, n.Inode().Size()))
+		return err
+	}
+}
+
+func write(t testing.TB, tr *tree.Tree) string {
+	t.Helper()
+	hosttest.Need(t, "sqfstar", "unsquashfs")
+	name := filepath.Join(t.TempDir(), "squashfs")
+	w, err := Create(t.Context(), name, tr.Root().Attr, 86400)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, n := range tr.Walk() {
+		if err := w.Add(path, n, content(n)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+func line(path string, mode os.FileMode, size, mtime int64, uid int, rest string) string {
+	return fmt.Sprintf("%q %v %d %d %d %q", path, mode, size, mtime, uid, rest)
+}
+
+func planned(t testing.TB, tr *tree.Tree) (lines []string) {
+	for path, n := range tr.Walk() {
+		n = n.Inode()
+		mode := os.FileMode(n.Attr.Mode & 0o777)
+		for bit, m := range map[uint16]os.FileMode{0o4000: os.ModeSetuid, 0o1000: os.ModeSticky} {
+			if n.Attr.Mode&bit != 0 {
+				mode |= m
+			}
+		}
+		var text bytes.Buffer
+		switch n.Kind() {
+		case tree.Dir:
+			mode |= os.ModeDir
+		case tree.Symlink:
+			mode |= os.ModeSymlink
+			text.WriteString(n.Target())
+		default:
+			if err := content(n)(&text); err != nil {
+				t.Fatal(err)
+			}
+		}
+		lines = append(lines, line(path, mode, int64(text.Len()), n.Attr.Mtime.Sec, int(n.Attr.UID), text.String()))
+	}
+	return lines
+}
+
+func found(t testing.TB, root string, tr *tree.Tree) (lines []string) {
+	for path := range tr.Walk() {
+		full := root + path
+		info, err := os.Lstat(full)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var text string
+		switch info.Mode().Type() {
+		case os.ModeSymlink:
+			text, err = os.Readlink(full)
+		case 0:
+			var p []byte
+			p, err = os.ReadFile(full)
+			text = string(p)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines = append(lines, line(path, info.Mode(), int64(len(text)), info.ModTime().Unix(), int(info.Sys().(*syscall.Stat_t).Uid), text))
+	}
+	return lines
+}
+
+func TestRoundTrip(t *testing.T) {
+	hosttest.NeedRoot(t) // unsquashfs restores owners
+	tr := sample(t)
+	out, image := filepath.Join(t.TempDir(), "out"), write(t, tr)
+	hosttest.Run(t, "unsquashfs", "-q", "-n", "-d", out, image)
+	if root, _, _ := strings.Cut(hosttest.Run(t, "unsquashfs", "-UTC", "-lln", image), "\n"); !strings.Contains(root, "drwxr-xr-x 7/8") ||
+		!strings.Contains(root, "2065-01-24 05:20") {
+		t.Errorf("the root is %s", root)
+	}
+	if diff := cmp.Diff(planned(t, tr)[1:], found(t, out, tr)[1:]); diff != "" { // unsquashfs leaves the root's time alone
+		t.Errorf("-planned +found:\n%s", diff)
+	}
+	var a, b syscall.Stat_t
+	if syscall.Lstat(out+"/a/first", &a) != nil || syscall.Lstat(out+"/z/target", &b) != nil || a.Ino != b.Ino || a.Nlink != 3 {
+		t.Errorf("the names of one file are inodes %d and %d with %d names", a.Ino, b.Ino, a.Nlink)
+	}
+}
+
+func TestSameBytes(t *testing.T) {
+	first, err := os.ReadFile(write(t, sample(t)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := os.ReadFile(write(t, sample(t)))
+	if err != nil || !bytes.Equal(first, second) {
+		t.Errorf("%d and %d bytes differ, %v", len(first), len(second), err)
+	}
+}
+
+// The root's inode may lie anywhere in the inode table, and over the end of a block of it.
+func TestRootTime(t *testing.T) {
+	hosttest.Need(t, "sqfstar", "unsquashfs")
+	for n := 250; n < 262; n++ {
+		name := filepath.Join(t.TempDir(), "squashfs")
+		w, err := Create(t.Context(), name, &tree.Attr{Mode: 0o755, Mtime: tree.Time{Sec: 1e9}}, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range n {
+			if err := w.Add(fmt.Sprint("/", i), tree.NewFile("", attr(0o444, 1), tree.Text("x")), func(w io.Writer) error {
+				_, err := w.Write([]byte("x"))
+				return err
+			}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		said := hosttest.Run(t, "unsquashfs", "-UTC", "-lln", name)
+		if strings.Count(said, " 1970-01-01 00:00 ") != n || strings.Count(said, " 2001-09-09 01:46 squashfs-root\n") != 1 {
+			t.Errorf("%d files: %.200s", n, said)
+		}
+	}
+}
+
+// An error of a content, or of sqfstar, comes out, and nothing hangs.
+func TestErrors(t *testing.T) {
+	hosttest.Need(t, "sqfstar")
+	root := attr(0o755, 0)
+	w, err := Create(t.Context(), filepath.Join(t.TempDir(), "x"), root, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bad := errors.New("bad content")
+	n := tree.NewFile("x", root, tree.Text("12345"))
+	if err := w.Add("/x", n, func(io.Writer) error { return bad }); !errors.Is(err, bad) {
+		t.Errorf("Add gave %v", err)
+	}
+	if err := w.Close(); err == nil {
+		t.Error("Close gave nothing after half a file")
+	}
+	w, err = Create(t.Context(), filepath.Join(t.TempDir(), "no", "such", "directory"), root, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 100 {
+		if err = w.Add(fmt.Sprint("/", i), n, content(n)); err != nil {
+			break
+		}
+	}
+	if err := w.Close(); err == nil || !strings.Contains(err.Error(), "sqfstar") {
+		t.Errorf("Close gave %v", err)
+	}
+	for _, n := range []*tree.Node{
+		tree.NewSpecial("x", root, tree.Socket), tree.NewFile("x", &tree.Attr{Mtime: tree.Time{Sec: -1}}, tree.Text("")),
+		tree.NewFile("x", &tree.Attr{Xattrs: []tree.Xattr{{Name: "user.x"}}}, tree.Text("")),
+	} {
+		w := &Writer{first: map[*tree.Node]string{}, ids: map[uint32]bool{}}
+		if err := w.Add("/x", n, nil); err == nil || !strings.HasPrefix(err.Error(), "/x: ") {
+			t.Errorf("got %v", err)
+		}
+	}
+}
