@@ -196,7 +196,7 @@ func TestLargeFile(t *testing.T) {
 	}
 	hosttest.Need(t, "xorriso")
 	s := newSource(t)
-	b := s.host("large", "begin")
+	s.host("large", "begin")
 	const size = 4<<30 + 12345
 	f, err := os.OpenFile(filepath.Join(s.dir, "large"), os.O_WRONLY, 0)
 	if err != nil {
@@ -209,7 +209,8 @@ func TestLargeFile(t *testing.T) {
 	if _, err := f.WriteAt([]byte("end"), size-3); err != nil {
 		t.Fatal(err)
 	}
-	if b, err = hosttree.File(filepath.Join(s.dir, "large")); err != nil {
+	b, err := hosttree.File(filepath.Join(s.dir, "large"))
+	if err != nil {
 		t.Fatal(err)
 	}
 	s.add("/large", tree.NewFile("", attr(0o444, 1), b))
