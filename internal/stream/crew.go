@@ -15,6 +15,10 @@ const Most = 16
 // pause is how often the crew looks at whether the processors are busy.
 const pause = 8 * time.Millisecond
 
+// coldBlocks is how many sectors of 512 bytes are read from disks in a pause when the sources are cold: 16 MB/s. Fewer may be the
+// directories and bitmaps of the file system that is written to.
+const coldBlocks = 256
+
 // A crew starts workers.
 type crew struct {
 	start func()
@@ -40,7 +44,7 @@ func (c crew) staff(ctx context.Context, all *sync.WaitGroup) {
 		case <-tick.C:
 		}
 		now := usage()
-		waiting := now.blocks > before.blocks && now.cpu-before.cpu < pause*time.Duration(n)*6/10
+		waiting := now.blocks-before.blocks >= coldBlocks && now.cpu-before.cpu < pause*time.Duration(n)*6/10
 		before = now
 		if waiting && last < Most && c.left() > 0 && ctx.Err() == nil {
 			c.start()
