@@ -22,14 +22,6 @@ type Item struct {
 	Store Store
 }
 
-// NARSize is the length in bytes of all the items' archives together.
-func (c *Closure) NARSize() (bytes int64) {
-	for _, i := range c.Items {
-		bytes += i.Info.NARSize
-	}
-	return bytes
-}
-
 // Read reads the items' content, several at a time, in the order of Items.
 func (c *Closure) Read(ctx context.Context, workers int) ([]TargetItem, error) {
 	read := make([]TargetItem, len(c.Items))

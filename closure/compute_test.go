@@ -64,8 +64,8 @@ func TestCompute(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if order(c) != "other c a b system" || len(c.Roots) != 2 || c.NARSize() != 5 {
-		t.Errorf("order %q, %d roots, %d bytes", order(c), len(c.Roots), c.NARSize())
+	if order(c) != "other c a b system" || len(c.Roots) != 2 || len(c.Items) != 5 {
+		t.Errorf("order %q, %d roots, %d items", order(c), len(c.Roots), len(c.Items))
 	}
 }
 
