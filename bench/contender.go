@@ -24,16 +24,36 @@ type contender struct {
 
 // contenders are all that there are, in the order of the tables.
 func contenders(o options) []contender {
-	return []contender{
+	plain := strings.Fields(o.plain)
+	return append([]contender{
 		{name: "imprint", title: "imprint, the whole job", command: o.imprint(nil)},
-		{name: "imprint-plain", title: "imprint, like for like", command: o.imprint(strings.Fields(o.plain))},
+		{name: "imprint-plain", title: "imprint, like for like", command: o.imprint(plain)},
+		{name: "imprint-one", title: "imprint, the whole job, on one processor", command: onOne(o.imprint(nil))},
+		{name: "imprint-plain-one", title: "imprint, like for like, on one processor", command: onOne(o.imprint(plain))},
 		{name: "floor", title: "floor", command: o.floor("")},
 		{name: "floor-hash", title: "floor with both hashes", command: o.floor("-item -piece")},
+	}, others()...)
+}
+
+// others are the ways of other tools.
+func others() []contender {
+	return []contender{
 		way("mke2fs", "mke2fs -d straight into the disk", "mke2fs mkfs.vfat mcopy sfdisk"),
 		way("repart", "systemd-repart, offline", "systemd-repart mkfs.ext4 mkfs.vfat mcopy"),
 		way("guix", "Guix's way", "fakeroot mke2fs e2fsck genimage mkfs.vfat mcopy"),
 		way("nixpkgs", "nixpkgs' make-ext4-fs way", "fakeroot mkfs.ext4 fsck.ext4 resize2fs dumpe2fs mkfs.vfat mcopy sfdisk"),
 		asRoot(way("loop", "loop mount and cp -a", "losetup mkfs.ext4 mount mkfs.vfat mcopy sfdisk")),
+	}
+}
+
+// onOne has a program in Go use one processor.
+func onOne(command func(workload, string) (*exec.Cmd, error)) func(workload, string) (*exec.Cmd, error) {
+	return func(w workload, out string) (*exec.Cmd, error) {
+		cmd, err := command(w, out)
+		if err == nil {
+			cmd.Env = append(os.Environ(), "GOMAXPROCS=1")
+		}
+		return cmd, err
 	}
 }
 

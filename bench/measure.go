@@ -65,23 +65,22 @@ func (l *lane) measure(c contender) (run, error) {
 // settle gives every run the same start: nothing waits to be written, memory is there, and the cache is warm or empty.
 func (l *lane) settle() error {
 	unix.Sync()
-	if err := faultIn(l.aboutMB); err != nil {
-		return err
-	}
 	if l.cold {
-		return os.WriteFile("/proc/sys/vm/drop_caches", []byte("3"), 0)
+		if err := os.WriteFile("/proc/sys/vm/drop_caches", []byte("3"), 0); err != nil {
+			return err
+		}
 	}
-	return nil
+	return faultIn(l.aboutMB)
 }
 
-// faultIn has a further process touch as much memory as a copy of the workload and its image take and give it back, so that a virtual
+// faultIn has a further process touch as much memory as the workload and three copies of it take and give it back, so that a virtual
 // machine that leaves free memory to its host has it again. Not this process: what it once had would count as memory of every contender.
 func faultIn(megabytes int) error {
 	self, err := os.Executable()
 	if err != nil {
 		return err
 	}
-	if out, err := exec.Command(self, "touch", strconv.Itoa(3*megabytes)).CombinedOutput(); err != nil {
+	if out, err := exec.Command(self, "touch", strconv.Itoa(9*megabytes/2)).CombinedOutput(); err != nil {
 		return fmt.Errorf("touch memory: %v\n%s", err, out)
 	}
 	return nil

@@ -5,9 +5,9 @@ import (
 	"context"
 	"io"
 	"iter"
-	"runtime"
 	"slices"
 
+	"imprint/internal/processors"
 	"imprint/internal/stream"
 	"imprint/internal/tree"
 )
@@ -24,7 +24,7 @@ type batches struct{ left int64 }
 
 // full tells whether a batch of that cost is enough, and takes it off the work that is left if it is.
 func (b *batches) full(cost int64) bool {
-	share := b.left / int64(4*runtime.GOMAXPROCS(0))
+	share := b.left / int64(4*processors.Count())
 	if cost < max(leastBatch, min(mostBatch, share)) {
 		return false
 	}

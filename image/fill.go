@@ -5,12 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"slices"
 	"strings"
 
 	"imprint/bootloader"
 	"imprint/closure"
+	"imprint/internal/processors"
 	"imprint/internal/tree"
 )
 
@@ -82,7 +82,7 @@ func (f *filler) store(ctx context.Context) error {
 		f.r.problem(f.p.Key, "something else than the closures puts files into "+f.r.flavor.StoreDir, "a closure brings all that belongs there")
 		return nil
 	}
-	t := closure.Target{Flavor: f.r.flavor, Epoch: f.r.plan.Epoch, HardLink: f.r.d.Store.HardLink, Database: f.r.store, Workers: 2 * runtime.GOMAXPROCS(0)}
+	t := closure.Target{Flavor: f.r.flavor, Epoch: f.r.plan.Epoch, HardLink: f.r.d.Store.HardLink, Database: f.r.store, Workers: 2 * processors.Count()}
 	f.p.Items = f.r.itemsOf(f.d.Closures)
 	for _, item := range f.p.Items {
 		t.Items = append(t.Items, closure.TargetItem{Info: item.Info, Node: item.Node})

@@ -9,11 +9,11 @@ import (
 	"hash"
 	"io"
 	"os"
-	"runtime"
 	"sync"
 
 	"imprint/internal/diag"
 	"imprint/internal/hosttree"
+	"imprint/internal/processors"
 	"imprint/internal/tree"
 
 	"golang.org/x/sync/errgroup"
@@ -117,7 +117,7 @@ func (h *hostReader) read(path string) ([]hosttree.Entry, error) {
 // pinAll hashes all contents, side by side, and finds their holes.
 func (h *hostReader) pinAll(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(2 * runtime.GOMAXPROCS(0))
+	group.SetLimit(2 * processors.Count())
 	sums, blobs := make([]pin, len(h.contents)), make([]tree.Blob, len(h.contents))
 	for i, c := range h.contents {
 		group.Go(func() (err error) {

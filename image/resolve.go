@@ -4,11 +4,11 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
-	"runtime"
 
 	"imprint/closure"
 	"imprint/internal/diag"
 	"imprint/internal/hosttree"
+	"imprint/internal/processors"
 	"imprint/internal/repro"
 	"imprint/internal/tree"
 
@@ -123,7 +123,7 @@ func (r *resolver) readClosures(ctx context.Context) (diag.List, error) {
 func (r *resolver) list(ctx context.Context, all *closure.Closure) (diag.List, error) {
 	var gone unreadable
 	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(8 * runtime.GOMAXPROCS(0))
+	group.SetLimit(8 * processors.Count())
 	group.Go(func() (err error) {
 		rows := make([]closure.TargetItem, len(all.Items))
 		for i, found := range all.Items {

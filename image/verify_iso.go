@@ -5,11 +5,11 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"runtime"
 
 	"imprint/closure/nar"
 	"imprint/image/iso9660"
 	"imprint/image/xorriso"
+	"imprint/internal/processors"
 	"imprint/internal/tree"
 
 	"golang.org/x/sync/errgroup"
@@ -26,7 +26,7 @@ func (w *isoWriter) verify(ctx context.Context, v *iso9660.Volume, img xorriso.I
 		return err
 	}
 	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(runtime.GOMAXPROCS(0))
+	group.SetLimit(processors.Count())
 	check := func(do func() error) {
 		group.Go(func() error {
 			if ctx.Err() != nil {

@@ -7,11 +7,11 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"runtime"
 
 	"imprint/image/iso9660"
 	"imprint/image/xorriso"
 	"imprint/internal/extent"
+	"imprint/internal/processors"
 	"imprint/internal/stream"
 	"imprint/internal/tree"
 	"imprint/partition"
@@ -191,7 +191,7 @@ func (w *isoWriter) digest(ctx context.Context, size int64) (*stream.Pieces, err
 	pieces := stream.NewPieces(size)
 	pieces.Expect(0, size)
 	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(runtime.GOMAXPROCS(0))
+	group.SetLimit(processors.Count())
 	for off := int64(0); off < size; off += stream.PieceSize {
 		group.Go(func() error {
 			if ctx.Err() != nil {

@@ -9,9 +9,14 @@ import (
 	"runtime/debug"
 	"runtime/metrics"
 	"syscall"
+
+	"imprint/internal/processors"
 )
 
 func main() {
+	if os.Getenv("GOMAXPROCS") == "" {
+		processors.Spread()
+	}
 	tuneMemory()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()

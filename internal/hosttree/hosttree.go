@@ -10,12 +10,12 @@ package hosttree
 
 import (
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 
 	"golang.org/x/sys/unix"
 
+	"imprint/internal/processors"
 	"imprint/internal/tree"
 )
 
@@ -94,7 +94,7 @@ func (sc *scan) lookAtTop(path string) (*tree.Node, error) {
 
 func (s *Scanner) prepare() {
 	if s.Workers <= 0 {
-		s.Workers = max(32, 8*runtime.GOMAXPROCS(0))
+		s.Workers = max(32, 8*processors.Count())
 	}
 	if s.Attr == nil {
 		s.Attr = s.shared.of

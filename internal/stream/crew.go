@@ -2,9 +2,10 @@ package stream
 
 import (
 	"context"
-	"runtime"
 	"sync"
 	"time"
+
+	"imprint/internal/processors"
 
 	"golang.org/x/sys/unix"
 )
@@ -28,7 +29,7 @@ type crew struct {
 // staff starts a worker for each processor, and further ones while the sources come from a disk, processors are idle and jobs are
 // left. It returns when all workers have ended.
 func (c crew) staff(ctx context.Context, all *sync.WaitGroup) {
-	n := runtime.GOMAXPROCS(0)
+	n := processors.Count()
 	for range n {
 		c.start()
 	}
