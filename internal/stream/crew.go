@@ -11,7 +11,7 @@ import (
 )
 
 // Most is how many workers there are at the very most. A cold cache is read fastest with many more readers than processors.
-const Most = 16
+const Most = 12
 
 // pause is how often the crew looks at whether the processors are busy.
 const pause = 8 * time.Millisecond
