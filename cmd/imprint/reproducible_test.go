@@ -140,17 +140,33 @@ func reproducible(t *testing.T, description string) {
 		}},
 	} {
 		start := time.Now()
-		dir := inputs(t, description)
+		dir := inputs(t, public(t), description)
 		images = append(images, s.build(t, program, dir))
 		t.Logf("%s: %d bytes in %v", s.name, len(images[len(images)-1]), time.Since(start))
 	}
-	if len(images[0]) != len(images[1]) {
-		t.Fatalf("images of %d and %d bytes", len(images[0]), len(images[1]))
+	same(t, images[0], images[1])
+}
+
+func same(t *testing.T, a, b []byte) {
+	t.Helper()
+	if len(a) != len(b) {
+		t.Fatalf("images of %d and %d bytes", len(a), len(b))
 	}
-	for i := range images[0] {
-		if images[0][i] != images[1][i] {
+	for i := range a {
+		if a[i] != b[i] {
 			t.Fatalf("the images differ first in byte %d", i)
 		}
+	}
+}
+
+// The file system that inputs and image lie on leaves no trace, also where extents are shared.
+func TestReproducibleOnFileSystems(t *testing.T) {
+	program, here := buildProgram(t), surrounding{name: "here", umask: "022"}
+	want := here.build(t, program, inputs(t, public(t), reproducibleDescription))
+	for _, mkfs := range []string{"mkfs.ext4", "mkfs.xfs", "mkfs.btrfs"} {
+		t.Run(mkfs, func(t *testing.T) {
+			same(t, here.build(t, program, inputs(t, hosttest.Mounted(t, mkfs), reproducibleDescription)), want)
+		})
 	}
 }
 
@@ -185,10 +201,9 @@ func public(t *testing.T) string {
 	return dir
 }
 
-// inputs makes the description's inputs anew: the same names and contents with other times and other inodes.
-func inputs(t *testing.T, description string) string {
+// inputs makes the description's inputs anew in dir: the same names and contents with other times and other inodes.
+func inputs(t *testing.T, dir, description string) string {
 	t.Helper()
-	dir := public(t)
 	if _, _, err := demostore.Demo(dir, demostore.Need(t)); err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,7 @@ package hosttest
 import (
 	"os"
 	"os/exec"
+	"path/filepath"
 	"testing"
 )
 
@@ -65,4 +66,25 @@ func Find(t testing.TB, tool string) string {
 	}
 	missing(t, "needs the host tool "+tool)
 	return ""
+}
+
+// Mounted makes a file system of 400 MiB by a host tool such as mkfs.xfs, and gives the directory where it is mounted for this test. It
+// skips the test where nothing can be mounted.
+func Mounted(t testing.TB, mkfs string) string {
+	t.Helper()
+	NeedRoot(t)
+	tool := Find(t, mkfs)
+	device, dir := filepath.Join(t.TempDir(), "device"), t.TempDir()
+	if err := os.WriteFile(device, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(device, 400<<20); err != nil {
+		t.Fatal(err)
+	}
+	Run(t, tool, device)
+	if out, err := exec.Command("mount", "-o", "loop", device, dir).CombinedOutput(); err != nil {
+		t.Skipf("this machine cannot mount it: %s", out)
+	}
+	t.Cleanup(func() { Run(t, "umount", dir) })
+	return dir
 }

@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"math/rand"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 
@@ -15,26 +14,6 @@ import (
 
 	"golang.org/x/sys/unix"
 )
-
-// mounted makes a file system by a host tool and mounts it.
-func mounted(t *testing.T, mkfs string) string {
-	t.Helper()
-	hosttest.NeedRoot(t)
-	tool := hosttest.Find(t, mkfs)
-	device, dir := filepath.Join(t.TempDir(), "device"), t.TempDir()
-	if err := os.WriteFile(device, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Truncate(device, 400<<20); err != nil {
-		t.Fatal(err)
-	}
-	hosttest.Run(t, tool, device)
-	if out, err := exec.Command("mount", "-o", "loop", device, dir).CombinedOutput(); err != nil {
-		t.Skipf("this machine cannot mount it: %s", out)
-	}
-	t.Cleanup(func() { hosttest.Run(t, "umount", dir) })
-	return dir
-}
 
 func bytesUsed(t *testing.T, dir string) int64 {
 	unix.Sync()
@@ -50,7 +29,7 @@ func TestShare(t *testing.T) {
 	for _, mkfs := range []string{"mkfs.xfs", "mkfs.btrfs"} {
 		for _, hashes := range []bool{false, true} {
 			t.Run(mkfs+map[bool]string{true: " hashed", false: " plain"}[hashes], func(t *testing.T) {
-				dir := mounted(t, mkfs)
+				dir := hosttest.Mounted(t, mkfs)
 				content := make([]byte, 40<<20+777)
 				rand.New(rand.NewSource(1)).Read(content)
 				source := filepath.Join(dir, "source")
