@@ -88,7 +88,7 @@ func (w world) plan(text string) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	return Resolve(context.Background(), d, Inputs{Dir: w.dir, HostDirs: []string{w.dir + "/usr"}, Scratch: w.dir})
+	return Resolve(context.Background(), d, Inputs{Dir: w.dir, HostDirs: []string{w.dir + "/usr"}, OutDir: w.dir})
 }
 
 // build carries a plan out and gives the bytes of the disk.

@@ -9,6 +9,7 @@ import (
 	"hash"
 	"io"
 	"os"
+	"path/filepath"
 	"sync"
 
 	"imprint/internal/diag"
@@ -84,6 +85,11 @@ func (h *hostReader) file(key, source string) *hostInput {
 // tree reads a directory, or an archive when the source is a file.
 func (h *hostReader) tree(key, source string) {
 	path := h.r.path(source)
+	if h.r.in.OutDir != "" && within(path, h.r.in.OutDir) {
+		h.problems = append(h.problems, h.r.d.Problem(key, fmt.Sprintf("the image would lie in %s, which is to be copied into it", path),
+			"-o elsewhere, or take a directory that holds the tree alone"))
+		return
+	}
 	entries, err := h.read(path)
 	if err != nil {
 		h.problems = append(h.problems, h.r.d.Problem(key, err.Error(), ""))
@@ -97,6 +103,21 @@ func (h *hostReader) tree(key, source string) {
 			}
 		}
 	}
+}
+
+// within tells whether dir is root or lies below it. What cannot be found is told where it is read.
+func within(root, dir string) bool {
+	for _, p := range []*string{&root, &dir} {
+		real, err := filepath.EvalSymlinks(*p)
+		if err != nil {
+			return false
+		}
+		if *p, err = filepath.Abs(real); err != nil {
+			return false
+		}
+	}
+	rel, err := filepath.Rel(root, dir)
+	return err == nil && filepath.IsLocal(rel)
 }
 
 func (h *hostReader) read(path string) ([]hosttree.Entry, error) {

@@ -45,7 +45,7 @@ func (r *resolver) identify(context.Context) error {
 				UUID: given(d.UUID, seed.UUID(name+"/uuid")), Serial: serial(d.UUID, seed.Uint32(name+"/serial")),
 				HashSeed: seed.UUID(name + "/hash-seed"), Epoch: p.Epoch, SectorSize: p.SectorSize,
 				Size: d.Size.Bytes, MinSize: d.MinSize.Bytes, Free: d.Free.Bytes,
-				Scratch: r.in.Scratch,
+				Scratch: cmp.Or(r.in.OutDir, "."),
 			},
 		})
 	}

@@ -20,7 +20,7 @@ type Inputs struct {
 	Dir      string   // what relative paths of the description are relative to
 	Epoch    *int64   // SOURCE_DATE_EPOCH, when it is set: seconds since 1970
 	Unique   string   // what makes this build's identifiers differ from others', for unique = true
-	Scratch  string   // a directory for the scratch files of host tools
+	OutDir   string   // where the image will be, and scratch files of host tools; "" when there will be none
 	HostDirs []string // where an EFI loader is looked for that no closure holds; nil means /usr
 }
 

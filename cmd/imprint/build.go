@@ -65,20 +65,17 @@ type planned struct {
 	layout *image.Layout
 }
 
-// resolve takes a description through Parse, Resolve and Layout.
-func (r *root) resolve(ctx context.Context, file, out string) (*planned, error) {
+// resolve takes a description through Parse, Resolve and Layout. The image will be in outDir, "" when there will be none.
+func (r *root) resolve(ctx context.Context, file, outDir string) (*planned, error) {
 	src, err := readDescription(file)
 	if err != nil {
-		return nil, err
-	}
-	if err := checkOut(file, out); err != nil {
 		return nil, err
 	}
 	d, err := image.Parse(file, src)
 	if err != nil {
 		return nil, err
 	}
-	in := image.Inputs{Dir: filepath.Dir(file), Unique: rand.Text(), Scratch: filepath.Dir(out)}
+	in := image.Inputs{Dir: filepath.Dir(file), Unique: rand.Text(), OutDir: outDir}
 	if in.Epoch, err = sourceDateEpoch(r.env("SOURCE_DATE_EPOCH")); err != nil {
 		return nil, err
 	}
@@ -148,7 +145,10 @@ func sourceDateEpoch(text string) (*int64, error) {
 func (r *root) runBuild(ctx context.Context, file string, f buildFlags) error {
 	start := time.Now()
 	defer r.ui.clear()
-	p, err := r.resolve(ctx, file, f.out)
+	if err := checkOut(file, f.out); err != nil {
+		return err
+	}
+	p, err := r.resolve(ctx, file, filepath.Dir(f.out))
 	if err != nil {
 		return err
 	}
