@@ -52,7 +52,7 @@ func TestRawContent(t *testing.T) {
 // What overlaps is told, with both ranges and where there is room.
 func TestRawOverlap(t *testing.T) {
 	for offset, want := range map[string]string{
-		"8KiB":    "raw[0] takes bytes 8192 to 108191 of the disk, and the partition table bytes 0 to 17407\nhint: from byte 17408 on there is room",
+		"8KiB":    "raw[0] takes bytes 8192 to 108191 of the disk, and the partition table bytes 0 to 17407\nhint: from byte 17408 on there is room; with table = \"mbr\" from byte 512 on",
 		"1MiB":    `raw[0] takes bytes 1048576 to 1148575 of the disk, and partition "root" bytes 1048576 to`,
 		"1000KiB": "let partition \"root\" begin behind it, at 2097152",
 	} {
