@@ -51,3 +51,14 @@ func (s *shelf) put(src Source) (Partition, string) {
 	}
 	return s.partition, f.Path
 }
+
+// putDir is put for a directory.
+func (s *shelf) putDir(d DeviceTree) string {
+	if s.store != nil && d.Path != "" {
+		return d.Path
+	}
+	for _, f := range d.Files {
+		s.put(Source{Name: d.Name + f.Name, Content: f.Content})
+	}
+	return s.dir + "/" + d.Name
+}

@@ -126,6 +126,9 @@ var language = map[string]keyword{
 	"boot.entry.kernel":     {doc: "Linux kernel with an EFI stub.", required: true},
 	"boot.entry.initrd":     {doc: "Initial RAM disks, in the order they are loaded."},
 	"boot.entry.cmdline":    {doc: "Kernel command line."},
+	"boot.entry.devicetree": {
+		doc: "With loader = \"extlinux\": device tree of the board, or a directory such as a kernel's dtbs, in which U-Boot finds its own.",
+	},
 
 	"raw":        {doc: "Bytes at a place of the disk, outside of all partitions, such as a board's firmware."},
 	"raw.offset": {doc: "Where they are on the disk.", required: true},

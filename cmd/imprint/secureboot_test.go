@@ -70,8 +70,12 @@ func TestSigningMistakes(t *testing.T) {
 	hosttest.Run(t, "cp", filepath.Join(dir, "other/db.pem"), filepath.Join(build, "db.pem"))
 	says("boot.sign-certificate: is the certificate of another key than sign-key")
 	write(t, filepath.Join(build, "db.pem"), "no certificate")
-	says("boot.sign-certificate: no PEM in it")
+	says("boot.sign-certificate: there is no certificate in it, in the form of PEM")
 	write(t, filepath.Join(build, "db.pem"), string(good))
 	hosttest.Run(t, "cp", snakeOil+".key", filepath.Join(build, "db.key"))
 	says("boot.sign-key: the key has a pass phrase")
+	hosttest.Run(t, "openssl", "ecparam", "-name", "prime256v1", "-genkey", "-out", filepath.Join(build, "db.key"))
+	says("boot.sign-key: the key is an EC PRIVATE KEY, not an RSA one")
+	write(t, filepath.Join(build, "db.key"), string(good))
+	says("boot.sign-key: there is no private key in it, in the form of PEM")
 }
