@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"imprint/internal/hosttest"
 )
 
 const rawRows = `
@@ -64,5 +66,21 @@ func TestRawOverlap(t *testing.T) {
 		if _, err = p.Layout(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: error %v, want %s", offset, err, want)
 		}
+	}
+}
+
+// What a loader brings stays where it is; what the description brings has to go.
+func TestRawOverLoader(t *testing.T) {
+	hosttest.Need(t, "grub-mkimage")
+	w, system := bootWorld(t)
+	w.file("usr/lib/grub/x", "")
+	hosttest.Run(t, "cp", "-r", "/usr/lib/grub/i386-pc", w.dir+"/usr/lib/grub")
+	p, err := w.plan(onMBR(system, "grub") + "[[raw]]\noffset = \"8KiB\"\nsource = \"blob.bin\"\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = p.Layout()
+	if err == nil || !strings.Contains(err.Error(), ": raw[0]: raw[0] takes bytes 8192 to 108191 of the disk, and the boot loader bytes 512 to ") {
+		t.Errorf("error %v", err)
 	}
 }
