@@ -109,6 +109,9 @@ func (i image) setOpt32(field, value int64) {
 	le.PutUint32(i.head[i.at+optional+field:], uint32(value))
 }
 
+// signed tells whether the image says that it has a table of certificates.
+func (i image) signed() bool { return i.opt32(optCertificates) != 0 || i.opt32(optCertificates+4) != 0 }
+
 // table is where the section headers begin.
 func (i image) table() int64 {
 	return i.at + optional + int64(le.Uint16(i.head[i.at+coffOptionalSize:]))
@@ -126,7 +129,7 @@ func Append(stub []byte, sections []Section) (tree.Blob, error) {
 	if err != nil {
 		return nil, err
 	}
-	if i.opt32(optCertificates) != 0 {
+	if i.signed() {
 		return nil, fmt.Errorf("the image is signed, which it would not be with further sections")
 	}
 	if i.makeRoom(len(sections)); i.sections+len(sections) > math.MaxUint16 {

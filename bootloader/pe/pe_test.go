@@ -209,10 +209,36 @@ func TestSign(t *testing.T) {
 	}
 }
 
+// tiny is the smallest image with a section, which a fuzzer gets along with better than with a stub.
+func tiny() []byte {
+	const at, optionalSize, headers, raw = 0x40, 240, 0x200, 0x200
+	p := make([]byte, headers+raw)
+	copy(p, "MZ")
+	le.PutUint32(p[offPE:], at)
+	copy(p[at:], "PE\x00\x00")
+	i := image{head: p, at: at}
+	le.PutUint16(p[at+coffMachine:], 0x8664)
+	le.PutUint16(p[at+coffSections:], 1)
+	le.PutUint16(p[at+coffOptionalSize:], optionalSize)
+	le.PutUint16(p[at+optional:], pePlus)
+	for field, v := range map[int64]int64{
+		optSectionAlign: page, optFileAlign: 0x200, optImageSize: 2 * page, optHeaderSize: headers, optDirectories: 16,
+	} {
+		i.setOpt32(field, v)
+	}
+	s := p[i.table():]
+	copy(s, ".text")
+	for n, v := range []uint32{raw, page, raw, headers} {
+		le.PutUint32(s[8+4*n:], v)
+	}
+	return p
+}
+
 // Whatever is given as a stub, there is an error or an image that another reader reads.
 func FuzzAppend(f *testing.F) {
 	f.Add(readStub(f))
 	f.Add([]byte("MZ"))
+	f.Add(tiny())
 	f.Fuzz(func(t *testing.T, p []byte) {
 		b, err := Append(p, many()[:7])
 		if err != nil {
@@ -242,6 +268,7 @@ func FuzzSign(f *testing.F) {
 	}
 	f.Add(bytesOf(f, unsigned))
 	f.Add(readStub(f))
+	f.Add(tiny())
 	f.Fuzz(func(t *testing.T, p []byte) {
 		signed, err := Sign(tree.Text(string(p)), key, []*x509.Certificate{cert})
 		if err != nil {

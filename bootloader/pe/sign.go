@@ -35,7 +35,7 @@ func Sign(unsigned tree.Blob, key *rsa.PrivateKey, certificates []*x509.Certific
 	switch {
 	case err != nil:
 		return nil, err
-	case i.opt32(optCertificates) != 0:
+	case i.signed():
 		return nil, fmt.Errorf("the image is signed already")
 	}
 	if end, gap := i.gap(); gap || end != unsigned.Size() {
