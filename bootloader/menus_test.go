@@ -126,3 +126,24 @@ func TestNoMenu(t *testing.T) {
 		}
 	}
 }
+
+// A path that U-Boot or GRUB would read otherwise than it is meant is none to read at: the file is copied.
+func TestPathsWithOtherMeanings(t *testing.T) {
+	for _, loader := range []string{"extlinux", "grub"} {
+		l, err := Named(loader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := grubConfig(biosPartition, rootPartition)
+		c.Entries = c.Entries[:1]
+		c.Default = 0
+		c.Entries[0].Initrd = nil
+		for path, copies := range map[string]int{"/nix/store/abc/linux": 0, "/nix/store/a=?/linux#1": 1, "/nix/store/a/b\n  c": 1, "/nix/store/a=?/b": 0} {
+			c.Entries[0].Kernel.Path = path
+			a, err := l.Artifacts(c)
+			if err != nil || len(a.Files) != 1+copies {
+				t.Errorf("%s, %q: %d files, %v", loader, path, len(a.Files), err)
+			}
+		}
+	}
+}

@@ -41,6 +41,10 @@ func TestUKI(t *testing.T) {
 	if paths != "more:/EFI/Linux/old.efi firmware:/EFI/BOOT/BOOTX64.EFI" {
 		t.Errorf("files %s", paths)
 	}
+	old, err := pe.NewFile(strings.NewReader(content(t, a.Files[0].Content)))
+	if err != nil || old.Section(".cmdline") != nil || old.Section(".uname") != nil || old.Section(".linux") == nil {
+		t.Errorf("an entry without a command line: %v, %v", old, err)
+	}
 	f, err := pe.NewFile(strings.NewReader(content(t, a.Files[1].Content)))
 	if err != nil {
 		t.Fatal(err)
