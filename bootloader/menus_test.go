@@ -113,7 +113,8 @@ one` + "\x00two\x00" + `
 
 // Where nothing is waited for, nothing is asked.
 func TestNoMenu(t *testing.T) {
-	for loader, want := range map[string]string{"syslinux": "SERIAL 0 115200\nPROMPT 0\nDEFAULT one\nTIMEOUT 1\n", "extlinux": "PROMPT 0\nDEFAULT one\nTIMEOUT 1\n"} {
+	const plain = "PROMPT 0\nDEFAULT one\nTIMEOUT 1\n"
+	for loader, want := range map[string]string{"syslinux": "SERIAL 0 115200\n" + plain, "extlinux": plain} {
 		l, err := Named(loader)
 		if err != nil {
 			t.Fatal(err)
@@ -138,7 +139,9 @@ func TestPathsWithOtherMeanings(t *testing.T) {
 		c.Entries = c.Entries[:1]
 		c.Default = 0
 		c.Entries[0].Initrd = nil
-		for path, copies := range map[string]int{"/nix/store/abc/linux": 0, "/nix/store/a=?/linux#1": 1, "/nix/store/a/b\n  c": 1, "/nix/store/a=?/b": 0} {
+		for path, copies := range map[string]int{
+			"/nix/store/abc/linux": 0, "/nix/store/a=?/linux#1": 1, "/nix/store/a/b\n  c": 1, "/nix/store/a=?/b": 0,
+		} {
 			c.Entries[0].Kernel.Path = path
 			a, err := l.Artifacts(c)
 			if err != nil || len(a.Files) != 1+copies {

@@ -114,7 +114,7 @@ var language = map[string]keyword{
 	"boot.efi-binary": {doc: "EFI binary of the loader; else it is looked for in the closures, then on the host."},
 	"boot.default":    {doc: "Title of the entry that boots by itself; that of the first one when left out."},
 	"boot.console": {
-		doc: "Consoles for every entry, as console= of the kernel takes them, such as ttyS0,115200. GRUB and SYSLINUX show their menu on the first of ttyS0 to ttyS3.",
+		doc: "Consoles for every entry, as console= of the kernel takes them, such as ttyS0,115200; GRUB and SYSLINUX show the menu on the first of ttyS0 to 3.",
 	},
 	"boot.copy-kernel": {
 		doc: "Copy kernels, initrds and device trees to the ESP or XBOOTLDR partition, where there is one; false reads them in the store.",

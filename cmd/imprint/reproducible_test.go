@@ -137,8 +137,9 @@ func TestReproducible(t *testing.T) {
 	for name, l := range otherLoaders {
 		t.Run(name, func(t *testing.T) {
 			hosttest.Need(t, l.tools...)
-			reproducible(t, strings.NewReplacer("loader = \"systemd-boot\"", "loader = \""+name+"\"", "[[partition]]\nname = \"esp\"", l.more+"[[partition]]\nname = \"esp\"",
-				"arch = \"x86_64\"", "arch = \"x86_64\"\ntable = \""+l.table+"\"").Replace(reproducibleDescription))
+			const esp = "[[partition]]\nname = \"esp\""
+			reproducible(t, strings.NewReplacer("\"systemd-boot\"", "\""+name+"\"", esp, l.more+esp,
+				"arch = ", "table = \""+l.table+"\"\narch = ").Replace(reproducibleDescription))
 		})
 	}
 	t.Run("iso", func(t *testing.T) {
