@@ -40,6 +40,7 @@ type Requirements struct {
 	Partitions []Requirement
 	Inputs     []Input
 	BIOS       bool   // it starts from a BIOS, which knows sectors of 512 bytes alone
+	EFIKernel  bool   // it has the firmware start kernels, which knows EFI programs alone
 	Table      string // the only partition table that it works with; "" for any
 }
 
@@ -91,6 +92,15 @@ type Entry struct {
 	Kernel  Source
 	Initrd  []Source
 	Cmdline string // without a newline
+	// DeviceTree is what the kernel is told of the board; the zero one leaves that to the firmware.
+	DeviceTree DeviceTree
+}
+
+// A DeviceTree is a flattened device tree, or a directory of them from which the firmware takes that of its board.
+type DeviceTree struct {
+	Source
+	Dir   bool
+	Files []Source // of a directory, with paths below it such as "/rockchip/rk3399-rockpro64.dtb" for names
 }
 
 // A Source is a kernel or an initrd.

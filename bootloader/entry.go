@@ -42,7 +42,7 @@ type shelf struct {
 
 // put gives the partition and the path at which the loader finds a kernel or initrd, and copies it there if need be.
 func (s *shelf) put(src Source) (Partition, string) {
-	if s.store != nil && src.Path != "" {
+	if s.reads(src.Path) {
 		return *s.store, src.Path
 	}
 	f := File{s.partition.Name, s.dir + "/" + src.Name, src.Content}
@@ -50,4 +50,25 @@ func (s *shelf) put(src Source) (Partition, string) {
 		s.files = append(s.files, f)
 	}
 	return s.partition, f.Path
+}
+
+// reads tells whether the loader reads a file where it lies: in the store, at a path that has no other meaning in any loader's words.
+func (s *shelf) reads(path string) bool {
+	return s.store != nil && path != "" && strings.IndexFunc(path, func(r rune) bool { return !isPlain(r) && r != '?' }) < 0
+}
+
+// isPlain tells whether a character means itself alone in every loader's words.
+func isPlain(r rune) bool {
+	return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("-_=+,.:/@%", r)
+}
+
+// putDir is put for a directory.
+func (s *shelf) putDir(d DeviceTree) string {
+	if s.reads(d.Path) {
+		return d.Path
+	}
+	for _, f := range d.Files {
+		s.put(Source{Name: d.Name + f.Name, Content: f.Content})
+	}
+	return s.dir + "/" + d.Name
 }

@@ -9,16 +9,23 @@ import (
 
 // extlinux is a menu in the form of SYSLINUX's for firmware that reads it itself, such as U-Boot: /extlinux/extlinux.conf on the first
 // partition or on one that is marked as bootable (U-Boot, doc/develop/distro.rst). It is on an XBOOTLDR partition or an ESP if there is
-// one, else on the partition with the store, where kernels and initrds are read in place.
+// one, else on the partition with the store, where kernels and initrds are read in place; as they also are where no copies are wanted,
+// since a menu names files of its own partition alone.
 type extlinux struct{}
 
 func (extlinux) Requires(Machine) Requirements { return Requirements{} }
 
-func (extlinux) Artifacts(c Config) (Artifacts, error) {
-	home, ok := c.find("xbootldr", "esp")
-	if !ok {
-		home, ok = c.store()
+// home is the partition with the menu.
+func (extlinux) home(c Config) (Partition, bool) {
+	p, ok := c.find("xbootldr", "esp")
+	if store, has := c.store(); has && (!ok || !c.CopyKernel) {
+		return store, true
 	}
+	return p, ok
+}
+
+func (x extlinux) Artifacts(c Config) (Artifacts, error) {
+	home, ok := x.home(c)
 	if !ok {
 		return Artifacts{}, fmt.Errorf("extlinux has no partition for its menu: there is neither an XBOOTLDR partition, an ESP, nor a store")
 	}
@@ -26,7 +33,10 @@ func (extlinux) Artifacts(c Config) (Artifacts, error) {
 	if home.Store && !c.CopyKernel {
 		f.store = &home
 	}
-	text := f.linuxMenu(c)
+	text := "MENU TITLE Boot\n" + f.linuxMenu(c) // U-Boot asks, and waits, only where there is a title
+	if c.Timeout == 0 {
+		text = "PROMPT 0\n" + f.linuxMenu(c)
+	}
 	files := append([]File{{home.Name, "/extlinux/extlinux.conf", tree.Text(text)}}, f.files...)
 	return Artifacts{Files: files, Active: home.Name}, nil
 }
@@ -36,7 +46,7 @@ func (extlinux) Artifacts(c Config) (Artifacts, error) {
 func (s *shelf) linuxMenu(c Config) string {
 	ids := IDs(c.Entries)
 	var b strings.Builder
-	fmt.Fprintf(&b, "DEFAULT %s\nPROMPT 0\nTIMEOUT %d\n", ids[c.Default], max(1, 10*c.Timeout))
+	fmt.Fprintf(&b, "DEFAULT %s\nTIMEOUT %d\n", ids[c.Default], max(1, 10*c.Timeout))
 	for i, e := range c.Entries {
 		_, kernel := s.put(e.Kernel)
 		fmt.Fprintf(&b, "LABEL %s\n  MENU LABEL %s\n  LINUX %s\n", ids[i], e.Title, kernel)
@@ -44,11 +54,24 @@ func (s *shelf) linuxMenu(c Config) string {
 			_, initrd := s.put(oneInitrd(e.Initrd, ids[i]))
 			fmt.Fprintf(&b, "  INITRD %s\n", initrd)
 		}
+		b.WriteString(s.deviceTree(e.DeviceTree))
 		if e.Cmdline != "" {
 			fmt.Fprintf(&b, "  APPEND %s\n", e.Cmdline)
 		}
 	}
 	return b.String()
+}
+
+// deviceTree is the line that names it, which U-Boot alone knows.
+func (s *shelf) deviceTree(d DeviceTree) string {
+	switch {
+	case d.Name == "":
+		return ""
+	case d.Dir:
+		return fmt.Sprintf("  FDTDIR %s\n", s.putDir(d))
+	}
+	_, path := s.put(d.Source)
+	return fmt.Sprintf("  FDT %s\n", path)
 }
 
 // oneInitrd is the initrds of an entry as one file.

@@ -100,10 +100,14 @@ func (g grub) Artifacts(c Config) (Artifacts, error) {
 		a.Files = append(a.Files, File{home.Name, "/EFI/BOOT/" + removable[c.Arch], c.Inputs[grubEFI[c.Arch][0]]},
 			File{home.Name, "/EFI/BOOT/grub.cfg", tree.Text(text)})
 	}
-	if bios {
-		return a, g.embed(c, &a)
+	if !bios {
+		return a, nil
 	}
-	return a, nil
+	if c.Table == "mbr" {
+		a.Active = home.Name // some BIOSes start no disk with an MBR in which no partition is active, whatever its code does
+	}
+	err := g.embed(c, &a)
+	return a, err
 }
 
 // embed adds what a BIOS starts: boot.img in the first sector, which loads the first sector of the core image, which loads the rest of

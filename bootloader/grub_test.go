@@ -37,18 +37,19 @@ func grubConfig(parts ...Partition) Config {
 
 // A menu reads each file on the partition that it lies on, found by its file system's UUID, and nothing in a description is a script.
 func TestGRUBMenu(t *testing.T) {
-	want := `serial --unit=1 --speed=9600
-terminal_input console serial
-terminal_output console serial
-set default=old
+	want := `if serial --unit=1 --speed=9600; then
+  terminal_input console serial
+  terminal_output console serial
+fi
+set default=1
 set timeout=5
-menuentry 'It'\''s new' --id it-s-new {
+menuentry --id it-s-new -- 'It'\''s new' {
   search --no-floppy --fs-uuid --set=disk3 0a1b
   search --no-floppy --fs-uuid --set=disk1 1234-ABCD
   linux ($disk3)/nix/store/abc/linux init=/x 'a=$b' quiet
   initrd ($disk3)/nix/store/abc/initrd ($disk1)/EFI/imprint/host
 }
-menuentry old --id old {
+menuentry --id old -- old {
   search --no-floppy --fs-uuid --set=disk3 0a1b
   linux ($disk3)/nix/store/abc/linux
 }
@@ -127,11 +128,25 @@ func TestGRUBRequires(t *testing.T) {
 
 func TestSerialLine(t *testing.T) {
 	for console, want := range map[string][3]string{
-		"ttyS0,115200": {"0", "115200", "yes"}, "ttyS1": {"1", "9600", "yes"}, "ttyS0,38400n8r": {"0", "38400", "yes"}, "tty0": {}, "ttyAMA0,115200": {},
+		"ttyS0,115200": {"0", "115200", "yes"}, "ttyS1": {"1", "9600", "yes"}, "ttyS3,38400n8r": {"3", "38400", "yes"}, "tty0": {},
+		"ttyAMA0,115200": {}, "ttySAC0,115200": {}, "ttyS4": {}, "ttyS10,9600": {}, "ttyS": {}, "ttyS1x": {},
 	} {
-		unit, speed, ok := serialLine(console)
+		unit, speed, ok := Config{Machine: Machine{Arch: "x86_64"}, Console: []string{"tty1", console}}.serialLine()
 		if got := [3]string{unit, speed, "yes"}; ok != (want[2] != "") || ok && got != want {
 			t.Errorf("%s: %v %v", console, got, ok)
 		}
+	}
+	if _, _, ok := (Config{Machine: Machine{Arch: "aarch64"}, Console: []string{"ttyS0"}}).serialLine(); ok {
+		t.Error("a machine that is no PC has a PC's serial line")
+	}
+}
+
+// The boot code of an MBR comes with an active partition, the one with the menu.
+func TestGRUBActive(t *testing.T) {
+	c := grubConfig(rootPartition)
+	c.Table = "mbr"
+	a, err := grub{}.Artifacts(c)
+	if err != nil || a.Active != "root" || a.BootCode == nil || len(a.Raw) != 1 || a.Raw[0].Offset != 512 {
+		t.Errorf("active is %q, raw %v, %v", a.Active, a.Raw, err)
 	}
 }

@@ -20,13 +20,12 @@ func (grub) config(c Config, home Partition) (string, []File) {
 	}
 	ids := IDs(c.Entries)
 	var b strings.Builder
-	for _, console := range c.Console {
-		if unit, speed, ok := serialLine(console); ok {
-			fmt.Fprintf(&b, "serial --unit=%s --speed=%s\nterminal_input console serial\nterminal_output console serial\n", unit, speed)
-			break
-		}
+	if unit, speed, ok := c.serialLine(); ok {
+		const both = "  terminal_input console serial\n  terminal_output console serial\n"
+		fmt.Fprintf(&b, "if serial --unit=%s --speed=%s; then\n%sfi\n", unit, speed, both)
 	}
-	fmt.Fprintf(&b, "set default=%s\nset timeout=%d\n", grubWord(ids[c.Default]), c.Timeout)
+	// The default is told by its number: GRUB takes a name that begins with digits for one.
+	fmt.Fprintf(&b, "set default=%d\nset timeout=%d\n", c.Default, c.Timeout)
 	for i, e := range c.Entries {
 		b.WriteString(s.menuEntry(e, ids[i]))
 	}
@@ -47,7 +46,7 @@ func (s *shelf) menuEntry(e Entry, id string) string {
 		return " ($" + disk + ")" + grubWord(path)
 	}
 	load.WriteString("  linux" + word(e.Kernel))
-	for _, w := range strings.Fields(e.Cmdline) {
+	for _, w := range strings.FieldsFunc(e.Cmdline, func(r rune) bool { return r == ' ' }) {
 		load.WriteString(" " + grubWord(w))
 	}
 	if len(e.Initrd) > 0 {
@@ -56,28 +55,13 @@ func (s *shelf) menuEntry(e Entry, id string) string {
 	for _, src := range e.Initrd {
 		load.WriteString(word(src))
 	}
-	return fmt.Sprintf("menuentry %s --id %s {\n%s%s\n}\n", grubWord(e.Title), grubWord(id), search.String(), load.String())
+	return fmt.Sprintf("menuentry --id %s -- %s {\n%s%s\n}\n", grubWord(id), grubWord(e.Title), search.String(), load.String())
 }
 
 // grubWord quotes a word for GRUB's scripts where it may mean something to them.
 func grubWord(s string) string {
-	plain := func(r rune) bool {
-		return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("-_=+,.:/@%", r)
-	}
-	if s != "" && strings.IndexFunc(s, func(r rune) bool { return !plain(r) }) < 0 {
+	if s != "" && strings.IndexFunc(s, func(r rune) bool { return !isPlain(r) }) < 0 {
 		return s
 	}
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
-}
-
-// serialLine reads a console such as "ttyS0,115200n8": its number and its speed in bits per second, 9600 when it says none
-// (Linux, Documentation/admin-guide/serial-console.rst).
-func serialLine(console string) (unit, speed string, ok bool) {
-	name, options, _ := strings.Cut(console, ",")
-	unit, ok = strings.CutPrefix(name, "ttyS")
-	end := strings.IndexFunc(options+" ", func(r rune) bool { return r < '0' || r > '9' })
-	if speed = options[:end]; speed == "" {
-		speed = "9600"
-	}
-	return unit, speed, ok && unit != ""
 }

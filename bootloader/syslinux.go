@@ -2,7 +2,7 @@ package bootloader
 
 import (
 	"fmt"
-	"strings"
+	"path"
 
 	"imprint/internal/tree"
 )
@@ -13,8 +13,14 @@ type syslinux struct{}
 
 const syslinuxBootCode = "lib/SYSLINUX/mbr.bin"
 
+// syslinuxMenu is the program that shows the menu, and the library it needs.
+var syslinuxMenu = []string{"lib/syslinux/modules/bios/menu.c32", "lib/syslinux/modules/bios/libutil.c32"}
+
 func (s syslinux) Requires(m Machine) Requirements {
-	r := Requirements{BIOS: true, Table: "mbr", Inputs: []Input{{Path: syslinuxBootCode, Package: "syslinux-common"}}}
+	r := Requirements{BIOS: true, Table: "mbr"}
+	for _, path := range append([]string{syslinuxBootCode}, syslinuxMenu...) {
+		r.Inputs = append(r.Inputs, Input{Path: path, Package: "syslinux-common"})
+	}
 	if _, ok := s.home(m); !ok {
 		r.Partitions = []Requirement{{For: "syslinux", Type: "xbootldr", Filesystem: "fat", Size: "64MiB"}}
 	}
@@ -41,14 +47,27 @@ func (s syslinux) Artifacts(c Config) (Artifacts, error) {
 	}
 	home, _ := s.home(c.Machine)
 	f := shelf{partition: home, dir: "/syslinux"}
-	var text strings.Builder
-	for _, console := range c.Console {
-		if unit, speed, ok := serialLine(console); ok {
-			fmt.Fprintf(&text, "SERIAL %s %s\n", unit, speed)
-			break
+	text := s.head(c) + f.linuxMenu(c)
+	files := []File{{home.Name, "/syslinux/syslinux.cfg", tree.Text(text)}}
+	if c.Timeout > 0 {
+		for _, module := range syslinuxMenu {
+			files = append(files, File{home.Name, "/syslinux/" + path.Base(module), c.Inputs[module]})
 		}
 	}
-	text.WriteString(f.linuxMenu(c))
-	files := append([]File{{home.Name, "/syslinux/syslinux.cfg", tree.Text(text.String())}}, f.files...)
-	return Artifacts{Files: files, BootCode: &Code{Bytes: code}, Active: home.Name, Install: home.Name}, nil
+	return Artifacts{
+		Files: append(files, f.files...), BootCode: &Code{Bytes: code}, Active: home.Name, Install: home.Name,
+	}, nil
+}
+
+// head is the beginning of the configuration: the serial line, which has to be first, and whether there is a menu. Without one nothing is
+// waited for, whatever the timeout.
+func (syslinux) head(c Config) string {
+	text := ""
+	if unit, speed, ok := c.serialLine(); ok {
+		text = fmt.Sprintf("SERIAL %s %s\n", unit, speed)
+	}
+	if c.Timeout > 0 {
+		text += "UI " + path.Base(syslinuxMenu[0]) + "\n"
+	}
+	return text + "PROMPT 0\n"
 }

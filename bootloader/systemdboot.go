@@ -17,6 +17,7 @@ func (systemdBoot) Requires(m Machine) Requirements {
 	return Requirements{
 		Partitions: []Requirement{esp("systemd-boot")},
 		Inputs:     []Input{{Path: systemdBootPath(m.Arch), Package: "systemd-boot-efi", EFI: true}},
+		EFIKernel:  true,
 	}
 }
 

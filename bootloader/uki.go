@@ -18,14 +18,15 @@ type uki struct{}
 
 // A Signer signs EFI programs for Secure Boot.
 type Signer struct {
-	Key         *rsa.PrivateKey
-	Certificate *x509.Certificate
+	Key          *rsa.PrivateKey
+	Certificates []*x509.Certificate // the key's, then those that lead from it to one that the firmware knows
 }
 
 func (uki) Requires(m Machine) Requirements {
 	return Requirements{
 		Partitions: []Requirement{esp("uki")},
 		Inputs:     []Input{{Path: stubPath(m.Arch), Package: "systemd-boot-efi", EFI: true}},
+		EFIKernel:  true,
 	}
 }
 
@@ -57,9 +58,9 @@ func (u uki) Artifacts(c Config) (Artifacts, error) {
 // program is the unified kernel image of an entry, signed if there is a key. The kernel is its last section, since some kernels run where
 // they lie and need the room behind them (systemd-stub(7); UAPI group, "Unified Kernel Image").
 func (uki) program(stub []byte, e Entry, s *Signer) (tree.Blob, error) {
-	sections := []pe.Section{
-		{Name: ".osrel", Content: tree.Text(osRelease(e.Title))},
-		{Name: ".cmdline", Content: tree.Text(e.Cmdline)},
+	sections := []pe.Section{{Name: ".osrel", Content: tree.Text(osRelease(e.Title))}}
+	if e.Cmdline != "" {
+		sections = append(sections, pe.Section{Name: ".cmdline", Content: tree.Text(e.Cmdline)})
 	}
 	version, err := linuxVersion(e.Kernel.Content)
 	if err != nil {
@@ -75,7 +76,7 @@ func (uki) program(stub []byte, e Entry, s *Signer) (tree.Blob, error) {
 	if err != nil || s == nil {
 		return program, err
 	}
-	return pe.Sign(program, s.Key, s.Certificate)
+	return pe.Sign(program, s.Key, s.Certificates)
 }
 
 // osRelease is what boot managers show of a unified kernel image, in the form of os-release(5).
@@ -96,6 +97,9 @@ func joined(initrds []Source) tree.Blob {
 	}
 	return tree.Concat(parts...)
 }
+
+// maxVersion is how many bytes `uname -r` may tell (Linux, include/uapi/linux/utsname.h, __NEW_UTS_LEN).
+const maxVersion = 64
 
 // linuxVersion is what `uname -r` will tell of a kernel for x86; "" of others, which do not say it in the clear (Linux,
 // Documentation/arch/x86/boot.rst, kernel_version).
@@ -118,5 +122,8 @@ func linuxVersion(kernel tree.Blob) (string, error) {
 	}
 	version, _, _ := bytes.Cut(head[at:], []byte{0})
 	first, _, _ := strings.Cut(string(version), " ")
+	if len(first) > maxVersion || strings.ContainsFunc(first, func(r rune) bool { return r < '!' || r > '~' }) {
+		return "", nil
+	}
 	return first, nil
 }

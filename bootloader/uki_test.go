@@ -41,6 +41,10 @@ func TestUKI(t *testing.T) {
 	if paths != "more:/EFI/Linux/old.efi firmware:/EFI/BOOT/BOOTX64.EFI" {
 		t.Errorf("files %s", paths)
 	}
+	old, err := pe.NewFile(strings.NewReader(content(t, a.Files[0].Content)))
+	if err != nil || old.Section(".cmdline") != nil || old.Section(".uname") != nil || old.Section(".linux") == nil {
+		t.Errorf("an entry without a command line: %v, %v", old, err)
+	}
 	f, err := pe.NewFile(strings.NewReader(content(t, a.Files[1].Content)))
 	if err != nil {
 		t.Fatal(err)
@@ -56,6 +60,53 @@ func TestUKI(t *testing.T) {
 		}
 		if got, err := s.Data(); err != nil || !bytes.Equal(got[:s.VirtualSize], []byte(want)) {
 			t.Errorf("%s: %q, %v", name, got[:s.VirtualSize], err)
+		}
+	}
+}
+
+// What a kernel says of itself is taken if it can be a version.
+func TestLinuxVersion(t *testing.T) {
+	kernel := func(at int, text string) string {
+		k := make([]byte, 0x400)
+		copy(k[0x202:], "HdrS")
+		k[0x20e], k[0x20f] = byte(at), byte(at>>8)
+		copy(k[min(len(k), 0x200+at):], text)
+		return string(k)
+	}
+	for want, k := range map[string]string{
+		"":         kernel(0, "6.1"),
+		"6.1-x":    kernel(0x80, "6.1-x (root@host)\x00"),
+		"6.1.end":  kernel(0x1f9, "6.1.end"),
+		"(nobody)": kernel(0x80, "(nobody)\x00"),
+	} {
+		if got, err := linuxVersion(tree.Text(k)); err != nil || got != want {
+			t.Errorf("version %q, want %q, %v", got, want, err)
+		}
+	}
+	for _, k := range []string{
+		"", "HdrS", kernel(0xffff, ""), kernel(0x80, "6.1\nx"), kernel(0x80, strings.Repeat("6", 65)), kernel(0x80, "6.1\xff"),
+	} {
+		if got, err := linuxVersion(tree.Text(k)); err != nil || got != "" {
+			t.Errorf("version %q, %v", got, err)
+		}
+	}
+}
+
+func TestProgramOf(t *testing.T) {
+	efi := func(machine string) string {
+		return "MZ" + strings.Repeat("\x00", 0x3a) + "\x40\x00\x00\x00PE\x00\x00" + machine
+	}
+	for text, want := range map[string]Program{
+		"":                {},
+		"\x7fELF":         {},
+		"MZ, and no more": {EFI: true},
+		efi("\x64\x86"):   {EFI: true, Arch: "x86_64"},
+		efi("\x64\xaa"):   {EFI: true, Arch: "aarch64"},
+		efi("\x64"):       {EFI: true},
+		efi("\x12\x34"):   {EFI: true},
+	} {
+		if got, err := ProgramOf(tree.Text(text)); err != nil || got != want {
+			t.Errorf("%q is %+v, %v", text, got, err)
 		}
 	}
 }

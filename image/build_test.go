@@ -157,6 +157,7 @@ func bootWorld(t testing.TB) (world, string) {
 	w := newWorld(t)
 	noise := make([]byte, 5<<20)
 	rand.New(rand.NewSource(1)).Read(noise)
+	copy(noise, "MZ") // as EFI programs begin
 	kernel := w.item("linux", nil, map[string]string{"bzImage": string(noise), "empty": ""})
 	lib := w.item("lib", nil, map[string]string{"lib.so": strings.Repeat("lib", 3000), "doc/a": "a", "doc/b": "b"})
 	system := w.item("system", []string{kernel, lib, w.path("system")}, map[string]string{

@@ -68,7 +68,10 @@ const DefaultEngine = engineNative
 
 // hasFAT tells whether there is a partition for boot files alone.
 func hasFAT(d Description) bool {
-	return slices.ContainsFunc(d.Partition, func(p PartitionDescription) bool { return isESP(p.Type) || isXBOOTLDR(p.Type) })
+	return slices.ContainsFunc(d.Partition, func(p PartitionDescription) bool {
+		kind := typeName(p.Type)
+		return kind == "esp" || kind == "xbootldr"
+	})
 }
 
 // readsStore tells whether a boot loader can read the file system that a store lies on.

@@ -58,10 +58,11 @@ type BootDescription struct {
 
 // EntryDescription is a [[boot.entry]].
 type EntryDescription struct {
-	Title   string     `toml:"title"`
-	Kernel  Template   `toml:"kernel"`
-	Initrd  []Template `toml:"initrd"`
-	Cmdline Template   `toml:"cmdline"`
+	Title      string     `toml:"title"`
+	Kernel     Template   `toml:"kernel"`
+	Initrd     []Template `toml:"initrd"`
+	Cmdline    Template   `toml:"cmdline"`
+	DeviceTree Template   `toml:"devicetree"` // a file, or a directory of them
 }
 
 // PartitionDescription is a [[partition]].

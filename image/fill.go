@@ -16,13 +16,13 @@ import (
 
 // fill makes the tree of every partition complete: the store with its database and roots, boot files, and what the description adds.
 func (r *resolver) fill(ctx context.Context) error {
-	for i, raw := range r.d.Raw {
-		key := fmt.Sprintf("raw[%d]", i)
-		r.plan.Raw = append(r.plan.Raw, Raw{Key: key, Name: key, Offset: raw.Offset.Bytes, Content: r.hosts[key+".source"].blob})
-	}
 	boot, err := r.arrange(ctx)
 	if err != nil {
 		return err
+	}
+	for i, raw := range r.d.Raw { // behind the loader's own, which cannot lie elsewhere
+		key := fmt.Sprintf("raw[%d]", i)
+		r.plan.Raw = append(r.plan.Raw, Raw{Key: key, Name: key, Offset: raw.Offset.Bytes, Content: r.hosts[key+".source"].blob})
 	}
 	for i, p := range r.plan.Partitions {
 		d := r.d.Partition[i]

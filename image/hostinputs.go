@@ -45,7 +45,10 @@ func (r *resolver) readHostInputs(ctx context.Context) (diag.List, error) {
 		}
 	}
 	for i, raw := range r.d.Raw {
-		h.file(fmt.Sprintf("raw[%d].source", i), raw.Source)
+		key := fmt.Sprintf("raw[%d].source", i)
+		if in := h.file(key, raw.Source); in != nil && in.blob.Size() == 0 {
+			h.problems = append(h.problems, r.d.Problem(key, raw.Source+" is empty", ""))
+		}
 	}
 	for key, source := range map[string]string{
 		"boot.efi-binary": r.d.Boot.EFIBinary, keySign: r.d.Boot.SignKey, keyCertificate: r.d.Boot.SignCert,
@@ -156,7 +159,9 @@ func (h *hostReader) pinAll(ctx context.Context) error {
 		h.r.plan.pins[blobs[i]] = sums[i]
 	}
 	for _, in := range h.r.hosts {
-		in.digest = h.digest(in)
+		if in.digest == "" { // a boot file is pinned after the others
+			in.digest = h.digest(in)
+		}
 	}
 	return nil
 }

@@ -226,6 +226,9 @@ func (r *resolver) pinnedEntry(e *EntryDescription, key string) {
 	if in := r.hosts[key+".kernel"]; in != nil {
 		e.Kernel = Template(in.digest)
 	}
+	if in := r.hosts[key+".devicetree"]; in != nil {
+		e.DeviceTree = Template(in.digest)
+	}
 	e.Initrd = slices.Clone(e.Initrd)
 	for k := range e.Initrd {
 		if in := r.hosts[fmt.Sprintf("%s.initrd[%d]", key, k)]; in != nil {

@@ -90,6 +90,7 @@ func (p *planner) other(r *Region) {
 	switch m := r.Maker.(type) {
 	case partition.HostMade:
 		p.host(r, m)
+		p.unplaced(r)
 	case partition.Placer:
 		p.metadata(r, m.BlockSize())
 		for n := range r.Partition.Spec.Tree.Nodes() {
@@ -99,6 +100,16 @@ func (p *planner) other(r *Region) {
 		}
 	default:
 		p.plain(r)
+	}
+}
+
+// unplaced has the host files in a region that a host tool fills read once more, so that they are verified.
+func (p *planner) unplaced(r *Region) {
+	for n := range r.Partition.Spec.Tree.Nodes() {
+		b := n.Blob()
+		if _, pinned := p.plan.pins[b]; pinned && p.verify && p.further[b] == nil {
+			p.further[b] = []stream.Place{}
+		}
 	}
 }
 

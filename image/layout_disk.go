@@ -104,7 +104,7 @@ func (p *Plan) placeRaw(l *Layout) error {
 	for _, raw := range p.Raw {
 		here := span{raw.Offset, raw.Offset + raw.Content.Size(), raw.Name}
 		if i := slices.IndexFunc(taken, here.overlaps); i >= 0 {
-			problems = append(problems, diag.Problem{Place: p.place(raw.Key), Key: raw.Key, Text: here.conflict(taken[i]), Hint: p.rawHint(here, l)})
+			problems = append(problems, diag.Problem{Place: p.place(raw.Key), Key: raw.Key, Text: here.conflict(taken[i]), Hint: p.rawHint(here, taken[i], l)})
 			continue
 		}
 		taken = append(taken, here)
@@ -119,14 +119,18 @@ func (p *Plan) placeRaw(l *Layout) error {
 	return l.outside.Sort(l.Size)
 }
 
-// rawHint tells where the first partition must begin for raw content that reaches into it.
-func (p *Plan) rawHint(raw span, l *Layout) string {
+// rawHint tells where there is room for raw content that lies over something else: behind it, if it is not a partition that has to go.
+func (p *Plan) rawHint(raw, other span, l *Layout) string {
 	for _, r := range l.Regions {
 		if raw.overlaps(span{r.Offset, r.Offset + r.Size, ""}) {
 			return fmt.Sprintf("let partition %q begin behind it, at %d", r.Partition.Spec.Name, units.Align(raw.end, Grain))
 		}
 	}
-	return fmt.Sprintf("from byte %d on there is room", p.tableEnd())
+	hint := fmt.Sprintf("from byte %d on there is room", units.Align(other.end, p.SectorSize))
+	if other.start == 0 && p.Table != tableMBR {
+		hint += fmt.Sprintf("; with table = \"mbr\" from byte %d on", p.SectorSize)
+	}
+	return hint
 }
 
 // rawEnd is where the last of the contents outside of partitions ends.

@@ -35,9 +35,9 @@ func (d *Description) machine() bootloader.Machine {
 func typeName(text string) string {
 	id, err := partition.TypeGUID(text, "")
 	switch {
-	case text == "0xef":
+	case strings.EqualFold(text, "0xef"):
 		return "esp"
-	case text == "0xea":
+	case strings.EqualFold(text, "0xea"):
 		return "xbootldr"
 	case err != nil:
 		return text
@@ -52,13 +52,9 @@ func typeName(text string) string {
 }
 
 // findInputs finds what the loader is made of: where the description says, in a closure, or on the host.
-func (r *resolver) findInputs(ctx context.Context) error {
-	loader, err := bootloader.Named(r.d.Boot.Loader)
-	if err != nil {
-		return err
-	}
+func (r *resolver) findInputs(ctx context.Context, inputs []bootloader.Input) error {
 	r.inputs = map[string]tree.Blob{}
-	for _, in := range loader.Requires(r.d.machine()).Inputs {
+	for _, in := range inputs {
 		b, err := r.findInput(ctx, in)
 		if err != nil {
 			return err
@@ -73,6 +69,7 @@ func (r *resolver) findInputs(ctx context.Context) error {
 // findInput gives one input, pinned. It is nil when there is a problem.
 func (r *resolver) findInput(ctx context.Context, in bootloader.Input) (tree.Blob, error) {
 	if given := r.hosts["boot.efi-binary"]; given != nil && in.EFI {
+		r.checkProgram("boot.efi-binary", given.blob, true)
 		return given.blob, nil
 	}
 	path := in.Path
@@ -213,23 +210,13 @@ func (r *resolver) bootConfig() bootloader.Config {
 	}
 	for i, e := range r.entries {
 		e.Cmdline = r.cmdline(e.cmdline)
+		if err := r.d.checkCmdline(e.Cmdline); err != nil {
+			r.problem(r.entryKey(i)+".cmdline", err.Error(), "with what stands for substitutions, and the words that all entries have, it is\n"+e.Cmdline)
+		}
 		c.Entries = append(c.Entries, e.Entry)
 		if e.Title == b.Default {
 			c.Default = i
 		}
 	}
 	return c
-}
-
-// cmdline is a command line with the consoles that all entries have.
-func (r *resolver) cmdline(t Template) string {
-	words := []string{t.Expand(r.reference)}
-	if words[0] == "" {
-		words = nil
-	}
-	for _, console := range r.d.Boot.Console {
-		words = append(words, "console="+console)
-	}
-	words = append(words, r.d.rootWords()...)
-	return strings.Join(words, " ")
 }

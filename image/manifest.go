@@ -131,6 +131,8 @@ func (m *Manifest) Firmware() string {
 	switch {
 	case m.Loader == loaderExtlinux:
 		return "u-boot"
+	case m.Loader == loaderSyslinux:
+		return "bios"
 	case slices.ContainsFunc(m.Partitions, func(p ManifestPartition) bool { return typeName(p.Type) == "esp" }):
 		return "uefi"
 	}

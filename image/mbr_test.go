@@ -40,7 +40,7 @@ func TestMBR(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if table.Signature != p.Signature || len(table.Partitions) != 3 || table.Partitions[0].Type != 0x0c || table.Partitions[2].Type != 0x83 {
+	if table.Signature != p.Signature || len(table.Partitions) != 3 || table.Partitions[0].Type != 0x0c || !table.Partitions[2].Active || table.Partitions[2].Type != 0x83 {
 		t.Errorf("table %+v", table)
 	}
 	for i, part := range table.Partitions {
@@ -67,6 +67,8 @@ func TestSyslinuxRegion(t *testing.T) {
 	hosttest.Need(t, "syslinux", "mtools", "fsck.fat", "dd")
 	w, system := bootWorld(t)
 	w.file("usr/lib/SYSLINUX/mbr.bin", strings.Repeat("m", 440))
+	w.file("usr/lib/syslinux/modules/bios/menu.c32", "menu")
+	w.file("usr/lib/syslinux/modules/bios/libutil.c32", "library")
 	p, err := w.plan(onMBR(system, "syslinux"))
 	if err != nil {
 		t.Fatal(err)

@@ -39,7 +39,7 @@ closures = ["system"]
 func TestBootFilesWithTwins(t *testing.T) {
 	w := newWorld(t)
 	system := w.item("system", nil, map[string]string{
-		"bzImage": "kernel", "vmlinuz": "kernel", "a/initrd": "first", "b/initrd": "second",
+		"bzImage": "MZ kernel", "vmlinuz": "MZ kernel", "a/initrd": "first", "b/initrd": "second",
 		"aaa/copy.efi": "EFI", "lib/systemd/boot/efi/systemd-bootx64.efi": "EFI",
 	})
 	w.file("usr/lib/systemd/boot/efi/systemd-bootx64.efi", "the host's")
@@ -65,7 +65,7 @@ func TestIdentityOfHostKernels(t *testing.T) {
 		w := newWorld(t)
 		system := w.item("system", nil, map[string]string{"a/initrd": "first", "b/initrd": "second"})
 		w.file("usr/lib/systemd/boot/efi/systemd-bootx64.efi", "EFI")
-		w.file(path, content)
+		w.file(path, "MZ"+content)
 		p, err := w.plan(fmt.Sprintf(kernelOnly, system, path))
 		if err != nil {
 			t.Fatal(err)

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"imprint/internal/hosttest"
 )
 
 const rawRows = `
@@ -52,7 +54,7 @@ func TestRawContent(t *testing.T) {
 // What overlaps is told, with both ranges and where there is room.
 func TestRawOverlap(t *testing.T) {
 	for offset, want := range map[string]string{
-		"8KiB":    "raw[0] takes bytes 8192 to 108191 of the disk, and the partition table bytes 0 to 17407\nhint: from byte 17408 on there is room",
+		"8KiB":    "raw[0] takes bytes 8192 to 108191 of the disk, and the partition table bytes 0 to 17407\nhint: from byte 17408 on there is room; with table = \"mbr\" from byte 512 on",
 		"1MiB":    `raw[0] takes bytes 1048576 to 1148575 of the disk, and partition "root" bytes 1048576 to`,
 		"1000KiB": "let partition \"root\" begin behind it, at 2097152",
 	} {
@@ -64,5 +66,21 @@ func TestRawOverlap(t *testing.T) {
 		if _, err = p.Layout(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: error %v, want %s", offset, err, want)
 		}
+	}
+}
+
+// What a loader brings stays where it is; what the description brings has to go.
+func TestRawOverLoader(t *testing.T) {
+	hosttest.Need(t, "grub-mkimage")
+	w, system := bootWorld(t)
+	w.file("usr/lib/grub/x", "")
+	hosttest.Run(t, "cp", "-r", "/usr/lib/grub/i386-pc", w.dir+"/usr/lib/grub")
+	p, err := w.plan(onMBR(system, "grub") + "[[raw]]\noffset = \"8KiB\"\nsource = \"blob.bin\"\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = p.Layout()
+	if err == nil || !strings.Contains(err.Error(), ": raw[0]: raw[0] takes bytes 8192 to 108191 of the disk, and the boot loader bytes 512 to ") {
+		t.Errorf("error %v", err)
 	}
 }

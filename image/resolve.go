@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 
+	"imprint/bootloader"
 	"imprint/closure"
 	"imprint/internal/diag"
 	"imprint/internal/hosttree"
@@ -34,7 +35,7 @@ func Resolve(ctx context.Context, d *Description, in Inputs) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &resolver{d: d, in: in, flavor: flavor, bootNames: map[string]tree.Blob{}, items: map[closure.Path]*Item{}, hosts: map[string]*hostInput{}}
+	r := &resolver{d: d, in: in, flavor: flavor, bootNames: map[string]bootloader.Source{}, items: map[closure.Path]*Item{}, hosts: map[string]*hostInput{}}
 	r.plan = &Plan{
 		Name: d.Name, Arch: d.Arch, Format: d.Format, Table: d.Table, SectorSize: d.SectorSize, Epoch: epoch(d, in), Loader: d.Boot.Loader,
 		pins: map[tree.Blob]pin{}, place: d.Place,
@@ -64,8 +65,8 @@ type resolver struct {
 	hosts   map[string]*hostInput     // by key: the host files and trees that the description names
 	entries []bootEntry
 
-	bootNames map[string]tree.Blob // what the names of boot files stand for
-	inputs    map[string]tree.Blob // what the loader is made of, by path below a store item or the host's /usr
+	bootNames map[string]bootloader.Source // by name in lower case
+	inputs    map[string]tree.Blob         // what the loader is made of, by path below a store item or the host's /usr
 }
 
 func (r *resolver) problem(key, text, hint string) {

@@ -58,12 +58,25 @@ func (s *Size) UnmarshalTOML(v any) error {
 	return err
 }
 
+// maxSize is more than any disk has, in bytes, and little enough that the sum over all partitions can be told.
+const maxSize = 1 << 54
+
 func parseSize(v any) (int64, error) {
+	n, err := bytesOf(v)
+	switch {
+	case err != nil:
+		return 0, err
+	case n < 0:
+		return 0, mistake{text: fmt.Sprintf("is negative: %d bytes", n)}
+	case n > maxSize:
+		return 0, mistake{text: fmt.Sprintf("is %s, more than any disk has", units.FormatBytes(n))}
+	}
+	return n, nil
+}
+
+func bytesOf(v any) (int64, error) {
 	switch v := v.(type) {
 	case int64:
-		if v < 0 {
-			return 0, mistake{text: fmt.Sprintf("is negative: %d bytes", v)}
-		}
 		return v, nil
 	case string:
 		n, err := units.ParseBytes(v)

@@ -7,6 +7,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"io"
+	"strings"
 
 	"imprint/bootloader"
 	"imprint/internal/tree"
@@ -31,46 +32,58 @@ func (r *resolver) signer() *bootloader.Signer {
 		r.problem(keySign, err.Error(), "an RSA key without a pass phrase: openssl rsa -in KEY -out PLAIN takes one off")
 		return nil
 	}
-	block, err := pemBlock(r.hosts[keyCertificate].blob)
-	if err != nil {
+	certificates, err := certificates(r.hosts[keyCertificate].blob)
+	switch {
+	case err != nil:
 		r.problem(keyCertificate, err.Error(), "")
-		return nil
+	case !key.PublicKey.Equal(certificates[0].PublicKey):
+		r.problem(keyCertificate, "is the certificate of another key than sign-key", "the key's certificate is the first one of a chain")
+	default:
+		return &bootloader.Signer{Key: key, Certificates: certificates}
 	}
-	certificate, err := x509.ParseCertificate(block.Bytes)
-	if err != nil {
-		r.problem(keyCertificate, err.Error(), "")
-		return nil
+	return nil
+}
+
+// certificates reads the key's certificate, and behind it those of a chain.
+func certificates(b tree.Blob) (list []*x509.Certificate, err error) {
+	blocks, err := pemBlocks(b, "CERTIFICATE")
+	for _, block := range blocks {
+		c, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, c)
 	}
-	if !key.PublicKey.Equal(certificate.PublicKey) {
-		r.problem(keyCertificate, "is the certificate of another key than sign-key", "")
-		return nil
-	}
-	return &bootloader.Signer{Key: key, Certificate: certificate}
+	return list, err
 }
 
 // privateKey reads an RSA key in one of the two forms that openssl writes.
 func privateKey(b tree.Blob) (*rsa.PrivateKey, error) {
-	block, err := pemBlock(b)
-	switch {
-	case err != nil:
+	blocks, err := pemBlocks(b, "PRIVATE KEY")
+	if err != nil {
 		return nil, err
+	}
+	switch block := blocks[0]; {
 	case block.Type == "ENCRYPTED PRIVATE KEY" || block.Headers["Proc-Type"] != "":
 		return nil, fmt.Errorf("the key has a pass phrase")
 	case block.Type == "RSA PRIVATE KEY":
 		return x509.ParsePKCS1PrivateKey(block.Bytes)
+	case block.Type != "PRIVATE KEY":
+		return nil, fmt.Errorf("the key is an %s, not an RSA one", block.Type)
 	}
-	any, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	any, err := x509.ParsePKCS8PrivateKey(blocks[0].Bytes)
 	if err != nil {
 		return nil, err
 	}
 	key, ok := any.(*rsa.PrivateKey)
 	if !ok {
-		return nil, fmt.Errorf("a key of the kind %T, not RSA", any)
+		return nil, fmt.Errorf("the key is an %s, not an RSA one", strings.TrimPrefix(fmt.Sprintf("%T", any), "*"))
 	}
 	return key, nil
 }
 
-func pemBlock(b tree.Blob) (*pem.Block, error) {
+// pemBlocks gives the blocks of a PEM file whose type ends in kind, at least one: openssl may have written others beside them.
+func pemBlocks(b tree.Blob, kind string) (blocks []*pem.Block, err error) {
 	if b.Size() > maxPEM {
 		return nil, fmt.Errorf("%d bytes, more than PEM needs", b.Size())
 	}
@@ -83,11 +96,15 @@ func pemBlock(b tree.Blob) (*pem.Block, error) {
 	if err != nil {
 		return nil, err
 	}
-	block, _ := pem.Decode(text)
-	if block == nil {
-		return nil, fmt.Errorf("no PEM in it")
+	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
+		if strings.HasSuffix(block.Type, kind) {
+			blocks = append(blocks, block)
+		}
 	}
-	return block, nil
+	if blocks == nil {
+		return nil, fmt.Errorf("there is no %s in it, in the form of PEM", strings.ToLower(kind))
+	}
+	return blocks, nil
 }
 
 // pinFiles pins contents that are put together of several, so that a change of one of them is found when they are written.

@@ -60,8 +60,21 @@ func (c *checker) loader(name string) {
 	if name == loaderUKI && c.d.has("boot.timeout") {
 		c.report("boot.timeout", "there is no menu that waits: the firmware starts the default entry", "leave it out")
 	}
+	if c.d.has("boot.efi-binary") && !slices.ContainsFunc(required.Inputs, func(in bootloader.Input) bool { return in.EFI }) {
+		c.report("boot.efi-binary", fmt.Sprintf("%s starts from no EFI program here", name), "leave it out")
+	}
+	c.xbootldr(name, m)
 	c.copyKernel(name)
 	c.signing(name)
+}
+
+// xbootldr reports a partition that the loader does not find: systemd-boot looks for it in a GPT alone.
+func (c *checker) xbootldr(loader string, m bootloader.Machine) {
+	for i, p := range m.Partitions {
+		if loader == loaderSystemdBoot && m.Table == tableMBR && p.Type == "xbootldr" {
+			c.report(partitionKey(i)+".type", "systemd-boot finds no XBOOTLDR partition in an MBR", `leave the partition out, or write table = "gpt"`)
+		}
+	}
 }
 
 // partitionLines is the hint that shows the partition a loader needs.
@@ -82,8 +95,13 @@ func (c *checker) defaultEntry() {
 	for _, e := range c.d.Boot.Entry {
 		titles = append(titles, e.Title)
 	}
-	if !slices.Contains(titles, c.d.Boot.Default) {
+	isDefault := func(title string) bool { return title == c.d.Boot.Default }
+	first := slices.IndexFunc(titles, isDefault)
+	switch {
+	case first < 0:
 		c.report("boot.default", fmt.Sprintf("%q is the title of no entry", c.d.Boot.Default), meant(c.d.Boot.Default, titles))
+	case slices.ContainsFunc(titles[first+1:], isDefault):
+		c.report("boot.default", fmt.Sprintf("%q is the title of several entries", c.d.Boot.Default), "give each a title of its own")
 	}
 }
 
@@ -137,11 +155,14 @@ func (c *checker) entry(key string, e EntryDescription) {
 	if strings.ContainsFunc(string(e.Cmdline), unicode.IsControl) {
 		c.report(key+".cmdline", "has a control character in it", `one line, as in "init=${closure.system}/init quiet"`)
 	}
-	c.unchanged(key+".cmdline", e.Cmdline)
-	if strings.ContainsFunc(e.Title, unicode.IsControl) {
-		c.report(key+".title", "has a control character in it", "")
+	if err := c.d.checkCmdline(e.Cmdline.Expand(func(Reference) string { return "" })); err != nil {
+		c.reportError(key+".cmdline", err)
+	}
+	if c.d.Boot.Loader == loaderExtlinux && strings.HasPrefix(strings.TrimLeft(e.Title, " "), "#") {
+		c.report(key+".title", "begins with #, which is a comment to U-Boot", "")
 	}
 	c.path(key+".kernel", e.Kernel)
+	c.deviceTree(key+".devicetree", e.DeviceTree)
 	for i, initrd := range e.Initrd {
 		element := fmt.Sprintf("%s.initrd[%d]", key, i)
 		c.template(element, initrd)
@@ -149,18 +170,12 @@ func (c *checker) entry(key string, e EntryDescription) {
 	}
 }
 
-// changed are characters of a command line that a loader does not hand on as they are, and what it does to them.
-var changed = map[string]struct{ what, how string }{
-	loaderGRUB:     {`"'\`, "which GRUB hands to the kernel with a backslash before it"},
-	loaderExtlinux: {"$", "where U-Boot puts in its own variables"},
-}
-
-// unchanged reports what would not come to the kernel as it is written.
-func (c *checker) unchanged(key string, t Template) {
-	loader := changed[c.d.Boot.Loader]
-	text := t.Expand(func(Reference) string { return "" })
-	if i := strings.IndexAny(text, loader.what); i >= 0 {
-		c.report(key, fmt.Sprintf("has a %c in it, %s", text[i], loader.how), "")
+// deviceTree checks that there is a loader that can be told of one.
+func (c *checker) deviceTree(key string, t Template) {
+	c.template(key, t)
+	c.path(key, t)
+	if c.d.has(key) && c.d.Boot.Loader != loaderExtlinux {
+		c.report(key, "is told to U-Boot alone", `it is for loader = "extlinux"`)
 	}
 }
 

@@ -86,7 +86,7 @@ func (c *checker) insideISO(key string, p PartitionDescription) {
 			c.report(key+".label", fmt.Sprintf("%q is not fit for the ID of an ISO volume", p.Label), fmt.Sprintf("up to 32 of A-Z 0-9 _, as in %q", volumeID(p.Label)))
 		}
 	case filesystemFAT:
-		if !isESP(p.Type) {
+		if typeName(p.Type) != "esp" {
 			c.report(key+".type", "must be esp: nothing else is appended to an ISO", `write type = "esp"`)
 		}
 	default:

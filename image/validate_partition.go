@@ -74,7 +74,11 @@ func (c *checker) partitionType(key string, p PartitionDescription) {
 		return
 	}
 	if c.d.Table == tableMBR {
-		if _, err := partition.MBRType(p.Type); err != nil {
+		n, err := partition.MBRType(p.Type)
+		if err == nil {
+			err = mbr.CheckType(n)
+		}
+		if err != nil {
 			c.report(key+".type", err.Error(), "")
 		}
 		return
@@ -96,39 +100,33 @@ func typeHintFor(name string) string {
 	return meant(name, slices.DeleteFunc(known, func(n string) bool { return strings.ContainsAny(n, "0123456789") }))
 }
 
-func isESP(name string) bool {
-	id, err := partition.TypeGUID(name, "")
-	return err == nil && id == partition.ESP
-}
-
-func isXBOOTLDR(name string) bool {
-	id, err := partition.TypeGUID(name, "")
-	return err == nil && id == partition.XBOOTLDR
-}
-
 // bootPartitions checks the partitions that firmware and loader read.
 func (c *checker) bootPartitions() {
-	esp, xbootldr, bios := unique{}, unique{}, unique{}
+	taken := unique{}
 	for i, p := range c.d.Partition {
 		key := partitionKey(i)
+		kind := typeName(p.Type)
 		switch {
-		case isESP(p.Type):
-			c.unique(esp, key+".type", "esp", "the type")
-		case isXBOOTLDR(p.Type):
-			c.unique(xbootldr, key+".type", "xbootldr", "the type")
+		case kind == "esp" || kind == "xbootldr":
+			c.unique(taken, key+".type", kind, "the type")
+			c.readByFirmware(key+".filesystem", p.Filesystem)
 		case c.filledByLoader(p):
-			c.unique(bios, key+".type", "bios-boot", "the type")
+			c.unique(taken, key+".type", kind, "the type")
 			if p.Filesystem != filesystemNone && p.Filesystem != "" {
 				c.report(key+".filesystem", fmt.Sprintf("is %q, and GRUB's core image takes the whole partition", p.Filesystem), `write filesystem = "none"`)
 			}
-			continue
-		default:
-			continue
+			if c.d.Arch != "" && c.d.Arch != "x86_64" && !c.told["boot.loader"] {
+				c.report(key+".type", fmt.Sprintf("bios-boot is for a BIOS, which no machine of %s has", c.d.Arch), "leave the partition out")
+			}
 		}
-		bootable := p.Filesystem == filesystemFAT || p.Filesystem == filesystemNone && c.d.Boot.Loader != loaderSystemdBoot
-		if p.Filesystem != "" && !bootable {
-			c.report(key+".filesystem", fmt.Sprintf("is %q, and the firmware reads FAT", p.Filesystem), `write filesystem = "fat"`)
-		}
+	}
+}
+
+// readByFirmware checks the file system of an ESP or XBOOTLDR partition. Content that is given whole is for an image whose loader is in it.
+func (c *checker) readByFirmware(key, filesystem string) {
+	given := filesystem == filesystemNone && (c.d.Boot.Loader == "" || c.d.Boot.Loader == loaderNone)
+	if filesystem != "" && filesystem != filesystemFAT && !given {
+		c.report(key, fmt.Sprintf("is %q, and the firmware reads FAT", filesystem), `write filesystem = "fat"`)
 	}
 }
 

@@ -13,8 +13,9 @@ import (
 
 // bootFAT is a FAT volume of our own making, on which the host's syslinux installs itself afterwards.
 type bootFAT struct {
-	plan  *fat.Plan
-	epoch int64
+	plan    *fat.Plan
+	epoch   int64
+	scratch string // directory for what the program needs besides
 }
 
 func newSyslinux(s Spec) (Maker, error) {
@@ -23,7 +24,7 @@ func newSyslinux(s Spec) (Maker, error) {
 	if err != nil {
 		return nil, err
 	}
-	return bootFAT{m.(fatMaker).Plan, s.Epoch}, nil
+	return bootFAT{m.(fatMaker).Plan, s.Epoch, s.Scratch}, nil
 }
 
 // Size implements Maker.
@@ -53,7 +54,7 @@ func (b bootFAT) Make(ctx context.Context, file string, offset int64) error {
 	if err := f.Close(); err != nil {
 		return err
 	}
-	return syslinux.Install(ctx, file, offset, b.epoch)
+	return syslinux.Install(ctx, file, offset, b.epoch, b.scratch)
 }
 
 // copyExtent writes an extent of a region that begins at offset.

@@ -23,7 +23,8 @@ import (
 // Offsets in bytes (PE, "COFF File Header", "Optional Header").
 const (
 	offPE            = 0x3c   // of the DOS header: where "PE\0\0" is
-	coffSections     = 4 + 2  // from "PE\0\0": number of sections
+	coffMachine      = 4      // from "PE\0\0": the processor
+	coffSections     = 4 + 2  // number of sections
 	coffSymbols      = 4 + 8  // file offset of the symbol table, 0 for none
 	coffOptionalSize = 4 + 16 // bytes of the optional header
 	optional         = 4 + 20 // the optional header itself
@@ -60,13 +61,26 @@ type image struct {
 
 var le = binary.LittleEndian
 
+// Machine gives the number of the processor that a program is for (PE, "Machine Types"), of which p is the beginning; 0 when it is no
+// Portable Executable.
+func Machine(p []byte) uint16 {
+	if len(p) < offPE+4 || string(p[:2]) != "MZ" {
+		return 0
+	}
+	at := int64(le.Uint32(p[offPE:]))
+	if at+coffSections > int64(len(p)) || string(p[at:at+4]) != "PE\x00\x00" {
+		return 0
+	}
+	return le.Uint16(p[at+coffMachine:])
+}
+
 // parse reads the headers of an image of which p is the beginning.
 func parse(p []byte) (image, error) {
 	if len(p) < offPE+4 || string(p[:2]) != "MZ" {
 		return image{}, fmt.Errorf("not a Portable Executable: it begins with %q", p[:min(2, len(p))])
 	}
 	i := image{head: p, at: int64(le.Uint32(p[offPE:]))}
-	if i.at+optional+optCertificates+8 > int64(len(p)) || string(p[i.at:i.at+4]) != "PE\x00\x00" {
+	if i.at < offPE+4 || i.at+optional+optCertificates+8 > int64(len(p)) || string(p[i.at:i.at+4]) != "PE\x00\x00" {
 		return image{}, fmt.Errorf("not a Portable Executable: no PE signature at byte %d", i.at)
 	}
 	if magic := le.Uint16(p[i.at+optional:]); magic != pePlus {
@@ -75,10 +89,13 @@ func parse(p []byte) (image, error) {
 	if n := i.opt32(optDirectories); n < 5 {
 		return image{}, fmt.Errorf("a Portable Executable with %d data directories, none of them for certificates", n)
 	}
+	if n := i.table() - i.at - optional; n < optCertificates+8 {
+		return image{}, fmt.Errorf("a Portable Executable whose optional header has %d bytes, less than its data directories need", n)
+	}
 	i.sections = int(le.Uint16(p[i.at+coffSections:]))
-	align := i.opt32(optFileAlign)
-	if align < 1 || align > 1<<16 || align&(align-1) != 0 {
-		return image{}, fmt.Errorf("a Portable Executable with a file alignment of %d bytes", align)
+	file, memory := i.opt32(optFileAlign), i.opt32(optSectionAlign)
+	if file < 1 || file > 1<<16 || file&(file-1) != 0 || memory < 1 || memory&(memory-1) != 0 {
+		return image{}, fmt.Errorf("a Portable Executable with an alignment of %d bytes in the file and %d in memory", file, memory)
 	}
 	if end := i.table() + int64(i.sections)*sectionHeader; end > min(int64(len(p)), i.opt32(optHeaderSize)) {
 		return image{}, fmt.Errorf("a Portable Executable whose section table ends at byte %d, behind its headers", end)
@@ -91,6 +108,9 @@ func (i image) opt32(field int64) int64 { return int64(le.Uint32(i.head[i.at+opt
 func (i image) setOpt32(field, value int64) {
 	le.PutUint32(i.head[i.at+optional+field:], uint32(value))
 }
+
+// signed tells whether the image says that it has a table of certificates.
+func (i image) signed() bool { return i.opt32(optCertificates) != 0 || i.opt32(optCertificates+4) != 0 }
 
 // table is where the section headers begin.
 func (i image) table() int64 {
@@ -109,7 +129,7 @@ func Append(stub []byte, sections []Section) (tree.Blob, error) {
 	if err != nil {
 		return nil, err
 	}
-	if i.opt32(optCertificates) != 0 {
+	if i.signed() {
 		return nil, fmt.Errorf("the image is signed, which it would not be with further sections")
 	}
 	if i.makeRoom(len(sections)); i.sections+len(sections) > math.MaxUint16 {

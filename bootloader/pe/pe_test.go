@@ -122,8 +122,10 @@ func TestAppendRefuses(t *testing.T) {
 		"no PE signature":      spoil(func(p []byte, at int) { p[at] = 'X' }),
 		"kind 0x10b":           spoil(func(p []byte, at int) { p[at+24] = 0x0b; p[at+25] = 1 }),
 		"section table ends":   spoil(func(p []byte, at int) { p[at+6] = 0xff }),
-		"alignment of 3":       spoil(func(p []byte, at int) { le.PutUint32(p[at+24+36:], 3) }),
+		"alignment of 3 bytes": spoil(func(p []byte, at int) { le.PutUint32(p[at+24+36:], 3) }),
 		"is signed":            spoil(func(p []byte, at int) { p[at+24+optCertificates] = 1 }),
+		"and 0 in memory":      spoil(func(p []byte, at int) { le.PutUint32(p[at+24+32:], 0) }),
+		"header has 0 bytes":   spoil(func(p []byte, at int) { le.PutUint16(p[at+20:], 0) }),
 		"0 data directories":   spoil(func(p []byte, at int) { le.PutUint32(p[at+24+108:], 0) }),
 		"with sections up to ": good[:len(good)/2],
 	} {
@@ -184,7 +186,7 @@ func TestSign(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		signed, err := Sign(unsigned, key, cert)
+		signed, err := Sign(unsigned, key, []*x509.Certificate{cert, other})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -192,22 +194,51 @@ func TestSign(t *testing.T) {
 		image := store("image.efi", p)
 		hosttest.Run(t, "sbverify", "--cert", good, image)
 		wrong(t, bad, image)
-		again, err := Sign(unsigned, key, cert)
+		if !bytes.Contains(p, other.Raw) {
+			t.Error("the second certificate is not in it")
+		}
+		again, err := Sign(unsigned, key, []*x509.Certificate{cert, other})
 		if err != nil || !bytes.Equal(bytesOf(t, again), p) {
 			t.Errorf("a second signature differs, %v", err)
 		}
 		p[unsigned.Size()-300] ^= 1
 		wrong(t, good, store("changed.efi", p))
-		if _, err := Sign(signed, key, cert); err == nil || !strings.Contains(err.Error(), "signed already") {
+		if _, err := Sign(signed, key, []*x509.Certificate{cert}); err == nil || !strings.Contains(err.Error(), "signed already") {
 			t.Errorf("a second signature on the first: %v", err)
 		}
 	}
+}
+
+// tiny is the smallest image with a section, which a fuzzer gets along with better than with a stub.
+func tiny() []byte {
+	const at, optionalSize, headers, raw = 0x40, 240, 0x200, 0x200
+	p := make([]byte, headers+raw)
+	copy(p, "MZ")
+	le.PutUint32(p[offPE:], at)
+	copy(p[at:], "PE\x00\x00")
+	i := image{head: p, at: at}
+	le.PutUint16(p[at+coffMachine:], 0x8664)
+	le.PutUint16(p[at+coffSections:], 1)
+	le.PutUint16(p[at+coffOptionalSize:], optionalSize)
+	le.PutUint16(p[at+optional:], pePlus)
+	for field, v := range map[int64]int64{
+		optSectionAlign: page, optFileAlign: 0x200, optImageSize: 2 * page, optHeaderSize: headers, optDirectories: 16,
+	} {
+		i.setOpt32(field, v)
+	}
+	s := p[i.table():]
+	copy(s, ".text")
+	for n, v := range []uint32{raw, page, raw, headers} {
+		le.PutUint32(s[8+4*n:], v)
+	}
+	return p
 }
 
 // Whatever is given as a stub, there is an error or an image that another reader reads.
 func FuzzAppend(f *testing.F) {
 	f.Add(readStub(f))
 	f.Add([]byte("MZ"))
+	f.Add(tiny())
 	f.Fuzz(func(t *testing.T, p []byte) {
 		b, err := Append(p, many()[:7])
 		if err != nil {
@@ -224,6 +255,38 @@ func FuzzAppend(f *testing.F) {
 			if s := i.section(n); s[0] != '.' {
 				t.Errorf("section %d is %q", n, s[:8])
 			}
+		}
+	})
+}
+
+// Whatever is given as an image, there is an error, or one with a signature behind it that is all it has gained.
+func FuzzSign(f *testing.F) {
+	key, cert := certificate(f)
+	unsigned, err := Append(readStub(f), many()[:3])
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(bytesOf(f, unsigned))
+	f.Add(readStub(f))
+	f.Add(tiny())
+	f.Fuzz(func(t *testing.T, p []byte) {
+		signed, err := Sign(tree.Text(string(p)), key, []*x509.Certificate{cert})
+		if err != nil {
+			return
+		}
+		q := bytesOf(t, signed)
+		i, err := parse(bytes.Clone(q))
+		if err != nil {
+			t.Fatalf("the result is none: %v", err)
+		}
+		at, size := i.opt32(optCertificates), i.opt32(optCertificates+4)
+		if at%certificateAlign != 0 || at < int64(len(p)) || at+size != int64(len(q)) {
+			t.Errorf("certificates at %d, %d bytes, of %d", at, size, len(q))
+		}
+		i.setOpt32(optCertificates, 0)
+		i.setOpt32(optCertificates+4, 0)
+		if !bytes.Equal(i.head[:len(p)], p) {
+			t.Error("more has changed than where the certificates are")
 		}
 	})
 }

@@ -16,10 +16,13 @@ import (
 	"imprint/internal/units"
 )
 
-// Sign gives the image with a signature of an RSA key, as Secure Boot asks for: SHA-256, and the certificate inside. It has no time in it,
-// and the scheme (RFC 8017, 8.2) no chance: the same image, key and certificate give the same bytes.
-func Sign(unsigned tree.Blob, key *rsa.PrivateKey, certificate *x509.Certificate) (tree.Blob, error) {
-	head := make([]byte, min(unsigned.Size(), page))
+// maxHead is how much of an image is read for its headers, in bytes.
+const maxHead = 64 << 10
+
+// Sign gives the image with a signature of an RSA key, as Secure Boot asks for: SHA-256, and the certificates inside, of which the first
+// is the key's. It has no time in it, and the scheme (RFC 8017, 8.2) no chance: the same image, key and certificates give the same bytes.
+func Sign(unsigned tree.Blob, key *rsa.PrivateKey, certificates []*x509.Certificate) (tree.Blob, error) {
+	head := make([]byte, min(unsigned.Size(), maxHead))
 	r, err := unsigned.Open()
 	if err != nil {
 		return nil, err
@@ -32,7 +35,7 @@ func Sign(unsigned tree.Blob, key *rsa.PrivateKey, certificate *x509.Certificate
 	switch {
 	case err != nil:
 		return nil, err
-	case i.opt32(optCertificates) != 0:
+	case i.signed():
 		return nil, fmt.Errorf("the image is signed already")
 	}
 	if end, gap := i.gap(); gap || end != unsigned.Size() {
@@ -44,7 +47,7 @@ func Sign(unsigned tree.Blob, key *rsa.PrivateKey, certificate *x509.Certificate
 	if err != nil {
 		return nil, err
 	}
-	signature, err := signedData(digest, key, certificate)
+	signature, err := signedData(digest, key, certificates)
 	if err != nil {
 		return nil, err
 	}
@@ -192,7 +195,11 @@ type attribute struct {
 }
 
 // signedData is the signature of an image that has this digest, as PKCS #7 in DER.
-func signedData(digest []byte, key *rsa.PrivateKey, certificate *x509.Certificate) ([]byte, error) {
+func signedData(digest []byte, key *rsa.PrivateKey, certificates []*x509.Certificate) ([]byte, error) {
+	var all []byte
+	for _, c := range certificates {
+		all = append(all, c.Raw...)
+	}
 	var content indirectContent
 	content.Data.Type, content.Data.Value = oidPEImage, peImageData
 	content.Digest.Algorithm, content.Digest.Digest = algorithmOf(oidSHA256), digest
@@ -208,9 +215,9 @@ func signedData(digest []byte, key *rsa.PrivateKey, certificate *x509.Certificat
 	attributes[0] = 0xa0 // as a field they have an implicit tag; what is signed is a SET
 	return asn1.Marshal(contentInfo{oidSignedData, pkcs7{
 		Version: 1, Algorithms: []algorithm{algorithmOf(oidSHA256)}, Content: contentInfo{oidIndirectContent, content},
-		Certificates: asn1.RawValue{Class: asn1.ClassContextSpecific, Tag: 0, IsCompound: true, Bytes: certificate.Raw},
+		Certificates: asn1.RawValue{Class: asn1.ClassContextSpecific, Tag: 0, IsCompound: true, Bytes: all},
 		Signers: []signer{{
-			Version: 1, Issuer: issuer{asn1.RawValue{FullBytes: certificate.RawIssuer}, certificate.SerialNumber},
+			Version: 1, Issuer: issuer{asn1.RawValue{FullBytes: certificates[0].RawIssuer}, certificates[0].SerialNumber},
 			Digest: algorithmOf(oidSHA256), Attributes: asn1.RawValue{FullBytes: attributes},
 			Encryption: algorithmOf(oidRSA), Signature: signature,
 		}},

@@ -155,6 +155,9 @@ func (r *root) runBuild(ctx context.Context, file string, f buildFlags) error {
 	if f.exportBoot != "" && len(p.plan.Entries) == 0 {
 		return usagef("--export-boot %s: the description has no boot entry", f.exportBoot)
 	}
+	if err := checkOut(file, f.exportBoot); err != nil {
+		return err
+	}
 	if f.out == "" {
 		f.out = p.plan.Name + "." + p.plan.Format
 	}

@@ -110,6 +110,18 @@ path = "/in/erofs"
 source = "tree"
 `
 
+// otherLoaders have other code on the same disk, some of it made by tools of the host.
+var otherLoaders = map[string]struct {
+	table string
+	more  string // before the ESP
+	tools []string
+}{
+	"grub":     {"gpt", "[[partition]]\nname = \"bios\"\ntype = \"bios-boot\"\nfilesystem = \"none\"\n", []string{"grub-mkimage"}},
+	"syslinux": {"mbr", "[[raw]]\noffset = \"64KiB\"\nsource = \"tree/a\"\n", []string{"syslinux", "mtools"}},
+	"uki":      {"gpt", "", nil},
+	"extlinux": {"gpt", "", nil},
+}
+
 // A surrounding is all that may differ between two builds without a bit of difference between the images.
 type surrounding struct {
 	name   string
@@ -122,6 +134,14 @@ type surrounding struct {
 // One description over two copies of its inputs, built by different users in different surroundings, gives one image.
 func TestReproducible(t *testing.T) {
 	t.Run("disk", func(t *testing.T) { reproducible(t, reproducibleDescription) })
+	for name, l := range otherLoaders {
+		t.Run(name, func(t *testing.T) {
+			hosttest.Need(t, l.tools...)
+			const esp = "[[partition]]\nname = \"esp\""
+			reproducible(t, strings.NewReplacer("\"systemd-boot\"", "\""+name+"\"", esp, l.more+esp,
+				"arch = ", "table = \""+l.table+"\"\narch = ").Replace(reproducibleDescription))
+		})
+	}
 	t.Run("iso", func(t *testing.T) {
 		hosttest.Need(t, "xorriso", "sqfstar", "grub-mkimage")
 		reproducible(t, reproducibleISO)

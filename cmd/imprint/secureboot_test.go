@@ -1,12 +1,16 @@
 package main
 
 import (
+	"encoding/hex"
+	"encoding/pem"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"imprint/internal/hosttest"
+	"imprint/internal/nixtest"
 	"imprint/internal/qemutest"
 )
 
@@ -70,8 +74,53 @@ func TestSigningMistakes(t *testing.T) {
 	hosttest.Run(t, "cp", filepath.Join(dir, "other/db.pem"), filepath.Join(build, "db.pem"))
 	says("boot.sign-certificate: is the certificate of another key than sign-key")
 	write(t, filepath.Join(build, "db.pem"), "no certificate")
-	says("boot.sign-certificate: no PEM in it")
+	says("boot.sign-certificate: there is no certificate in it, in the form of PEM")
 	write(t, filepath.Join(build, "db.pem"), string(good))
 	hosttest.Run(t, "cp", snakeOil+".key", filepath.Join(build, "db.key"))
 	says("boot.sign-key: the key has a pass phrase")
+	hosttest.Run(t, "openssl", "ecparam", "-name", "prime256v1", "-genkey", "-out", filepath.Join(build, "db.key"))
+	says("boot.sign-key: the key is an EC PRIVATE KEY, not an RSA one")
+	write(t, filepath.Join(build, "db.key"), string(good))
+	says("boot.sign-key: there is no private key in it, in the form of PEM")
+}
+
+// Nothing that a build leaves or says has the private key in it, in whatever form; what it signs is signed for the certificate.
+func TestKeyStaysSecret(t *testing.T) {
+	hosttest.Need(t, "openssl", "sbverify", "mcopy")
+	dir := configs(t)
+	build := filepath.Join(dir, "../build/keys")
+	keys(t, build, false)
+	image, export := filepath.Join(dir, "image.raw"), filepath.Join(dir, "export")
+	var said strings.Builder
+	code := Main(t.Context(), world{&said, &said, []string{
+		"build", filepath.Join(dir, "uki-signed.toml"), "-o", image, "--export-boot", export, "--json", "--log-level", "debug",
+	}, func(string) string { return "" }})
+	if code != exitDone {
+		t.Fatalf("exit code %d:\n%s", code, said.String())
+	}
+	write(t, filepath.Join(dir, "said"), said.String())
+	text, err := os.ReadFile(filepath.Join(build, "db.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	block, _ := pem.Decode(text)
+	if block == nil {
+		t.Fatalf("no key in %s", text)
+	}
+	secret := block.Bytes[len(block.Bytes)-64:] // the coefficient, which is last
+	lines := strings.Split(string(text), "\n")
+	for _, file := range []string{image, image + ".json", filepath.Join(export, "boot.json"), filepath.Join(dir, "said")} {
+		content, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, form := range []string{string(secret), hex.EncodeToString(secret), lines[5]} {
+			if strings.Contains(string(content), form) {
+				t.Errorf("%s has the key in it", file)
+			}
+		}
+	}
+	esp := nixtest.Partition(t, image, "esp")
+	hosttest.Run(t, "mcopy", "-i", fmt.Sprintf("%s@@%d", image, esp.Offset), "::/EFI/BOOT/BOOTX64.EFI", filepath.Join(dir, "uki.efi"))
+	hosttest.Run(t, "sbverify", "--cert", filepath.Join(build, "db.pem"), filepath.Join(dir, "uki.efi"))
 }

@@ -95,6 +95,14 @@ func cylinders(lba int64) [3]byte {
 	return [3]byte{byte(h), byte(s | c>>8<<6), byte(c)}
 }
 
+// CheckType refuses a type that is not one of a partition with content.
+func CheckType(n byte) error {
+	if slices.Contains(reserved, n) {
+		return fmt.Errorf("type 0x%02x is not one of a partition with content", n)
+	}
+	return nil
+}
+
 // Check refuses a table that would not be a valid one on a disk of that size: a signature of zero, more than four partitions, partitions
 // that overlap, leave the disk or cannot be told in 32 bits, types that stand for something else, more than one that is active.
 func (t Table) Check() error {
@@ -130,8 +138,8 @@ func (t Table) Check() error {
 
 func (t Table) check(p Partition) error {
 	switch {
-	case slices.Contains(reserved, p.Type):
-		return fmt.Errorf("type %#02x is not one of a partition with content", p.Type)
+	case CheckType(p.Type) != nil:
+		return CheckType(p.Type)
 	case p.Start < 1 || p.Sectors < 1:
 		return fmt.Errorf("%d sectors from sector %d on", p.Sectors, p.Start)
 	case p.Start > t.Sectors || p.Sectors > t.Sectors-p.Start:

@@ -1,0 +1,31 @@
+package bootloader
+
+import "strings"
+
+// serialLine is the first serial line among the consoles that a boot loader of a PC speaks on too: its number and its speed in bits per
+// second, 9600 when none is said (Linux, Documentation/admin-guide/serial-console.rst). GRUB and SYSLINUX drive the four ports of a PC;
+// serial lines of other names and machines, such as ttySAC0 and ttyAMA0, are the firmware's console if they are one at all.
+func (c Config) serialLine() (unit, speed string, ok bool) {
+	if c.Arch != "x86_64" {
+		return "", "", false
+	}
+	for _, console := range c.Console {
+		if unit, speed, ok := serialPort(console); ok {
+			return unit, speed, true
+		}
+	}
+	return "", "", false
+}
+
+func serialPort(console string) (unit, speed string, ok bool) {
+	name, options, _ := strings.Cut(console, ",")
+	unit, ok = strings.CutPrefix(name, "ttyS")
+	if !ok || len(unit) != 1 || unit < "0" || unit > "3" {
+		return "", "", false
+	}
+	end := strings.IndexFunc(options+" ", func(r rune) bool { return r < '0' || r > '9' })
+	if speed = options[:end]; speed == "" {
+		speed = "9600"
+	}
+	return unit, speed, true
+}
