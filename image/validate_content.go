@@ -87,7 +87,11 @@ var reasons = map[string]string{
 func (c *checker) without(key, filesystem string, names ...string) {
 	for _, name := range names {
 		if c.d.has(key + "." + name) {
-			c.report(key+"."+name, fmt.Sprintf("does not go with filesystem = %q", filesystem), reasons[filesystem+" "+name])
+			hint := reasons[filesystem+" "+name]
+			if hint == "" && c.d.Format == formatISO {
+				hint = "leave it out: xorriso lays the ISO out"
+			}
+			c.report(key+"."+name, fmt.Sprintf("does not go with filesystem = %q", filesystem), hint)
 		}
 	}
 }
