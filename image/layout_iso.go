@@ -97,13 +97,13 @@ func (p *Plan) regionOfISO(part *Partition) (*Region, error) {
 	return &Region{Partition: part, Size: b.size, Maker: b}, nil
 }
 
-// carriedInside is the hint that a squashfs carries what a partition does not.
+// carriedInside is the hint for what a partition does not carry.
 func carriedInside(part *Partition) string {
-	switch part.Spec.Filesystem {
-	case filesystemISO, filesystemEROFS:
-		if squashfs.Check(part.Spec.Tree) == nil {
-			return `a squashfs that is a file of the ISO carries it: filesystem = "squashfs", with inside and path`
-		}
+	switch {
+	case part.Spec.Filesystem == filesystemFAT:
+		return ""
+	case squashfs.Check(part.Spec.Tree) == nil:
+		return `a squashfs that is a file of the ISO carries it: filesystem = "squashfs", with inside and path`
 	}
-	return ""
+	return "leave it out: no file system of an ISO carries it"
 }
