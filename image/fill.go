@@ -101,7 +101,7 @@ func (f *filler) store(ctx context.Context) error {
 	var conflict *tree.Conflict
 	if errors.As(err, &conflict) {
 		key := f.p.Key
-		if strings.HasPrefix(conflict.First, key) {
+		if strings.HasPrefix(conflict.First, "partition[") { // this one, or one that is a file of it
 			key = conflict.First
 		}
 		f.r.problem(key, conflict.Error(), "this path belongs to the store")

@@ -80,7 +80,7 @@ func (f *filler) inside() {
 		if p.Inside == f.p.Spec.Name && p.Inside != "" {
 			n := tree.NewFile("", f.r.attrs().file, &innerImage{p, tree.Text("")})
 			if err := f.b.Add(p.Path, n, p.Key+".path"); err != nil {
-				f.r.problem(p.Key+".path", err.Error(), "")
+				f.r.problem(p.Key+".path", err.Error(), "choose another path")
 			}
 		}
 	}

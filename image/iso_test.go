@@ -14,6 +14,8 @@ import (
 	"imprint/image/xorriso"
 	"imprint/internal/hosttest"
 	"imprint/internal/stream"
+
+	"golang.org/x/sys/unix"
 )
 
 const isoText = `
@@ -133,12 +135,38 @@ func TestISOChangesAreFound(t *testing.T) {
 	}
 }
 
-// What an ISO does not carry is told at the partition, with its path.
+// What a file system of an ISO does not carry is told at the partition, with its path, before anything is written.
 func TestISORefuses(t *testing.T) {
+	const hint = "a squashfs that is a file of the ISO carries it"
 	w, system := bootWorld(t)
 	if err := os.Symlink("dir/", w.dir+"/rootfs/slash"); err != nil {
 		t.Fatal(err)
 	}
+	if err := unix.Mkfifo(w.dir+"/rootfs/fifo", 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for inside, want := range map[string]string{
+		"":         `partition[0]: /fifo: a fifo cannot be in an ISO`,
+		"squashfs": "",
+		"erofs":    `partition[1]: /fifo: a fifo cannot be in an EROFS of ours`,
+	} {
+		text := fmt.Sprintf(isoText, system, "")
+		if inside != "" {
+			text = fmt.Sprintf(isoText, system, fmt.Sprintf(isoInside, inside))
+		}
+		p, err := w.plan(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = p.Layout()
+		if want == "" && err == nil {
+			continue
+		}
+		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), hint) {
+			t.Errorf("%s: Layout gave %v", inside, err)
+		}
+	}
+	os.Remove(w.dir + "/rootfs/fifo")
 	p, err := w.plan(fmt.Sprintf(isoText, system, ""))
 	if err != nil {
 		t.Fatal(err)

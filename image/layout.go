@@ -42,13 +42,8 @@ func (p *Plan) Layout() (*Layout, error) {
 	end := int64(0)
 	for _, part := range p.Partitions {
 		r, err := p.region(part, max(end, Grain))
-		var small *partition.DoesNotFit
-		switch {
-		case errors.As(err, &small):
-			problems = append(problems, p.tooSmall(part, small))
-			continue
-		case err != nil:
-			problems = append(problems, diag.Problem{Place: p.place(part.Key), Key: part.Key, Text: err.Error()})
+		if err != nil {
+			problems = append(problems, p.cannotBe(part, err))
 			continue
 		}
 		l.Regions = append(l.Regions, r)
@@ -101,6 +96,15 @@ func (p *Partition) contentBytes() (sum int64) {
 		sum += n.Size()
 	}
 	return sum
+}
+
+// cannotBe tells why a partition cannot be laid out.
+func (p *Plan) cannotBe(part *Partition, err error) diag.Problem {
+	var small *partition.DoesNotFit
+	if errors.As(err, &small) {
+		return p.tooSmall(part, small)
+	}
+	return diag.Problem{Place: p.place(part.Key), Key: part.Key, Text: err.Error()}
 }
 
 // tooSmall tells what a partition would need, and what takes the most.

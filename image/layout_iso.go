@@ -1,7 +1,7 @@
 package image
 
 import (
-	"errors"
+	"cmp"
 	"iter"
 
 	"imprint/image/xorriso"
@@ -10,15 +10,18 @@ import (
 	"imprint/internal/tree"
 	"imprint/internal/units"
 	"imprint/partition"
+	"imprint/partition/erofs"
+	"imprint/partition/squashfs"
 )
 
 // isoBlock is what an ISO gives out space in, in bytes.
 const isoBlock = 2048
 
-// What the structure of an ISO takes at most: records of a name in two directory trees, its names in both alphabets and its path, and the
-// fixed structures at both ends.
+// What the structure of an ISO takes at most: records of a name in two directory trees, its names in both alphabets and its path; a block of a
+// directory in each of the trees; and the fixed structures at both ends.
 const (
 	isoPerNode = 2 * 1024
+	isoPerDir  = 2 * isoBlock
 	isoFixed   = 1 << 20
 )
 
@@ -34,11 +37,16 @@ func (b bound) Size() int64 { return b.size }
 // Stats implements partition.Describer.
 func (b bound) Stats() partition.Stats { return partition.Stats{Inodes: b.inodes} }
 
-// boundOf is what a tree takes at most.
-func boundOf(t *tree.Tree) bound {
+// boundOf is what a tree takes at most. Of a content with several names an EROFS has copies.
+func boundOf(t *tree.Tree, filesystem string) bound {
 	b := bound{isoFixed, int64(t.Len())}
 	for n := range t.Nodes() {
-		b.size += isoPerNode + units.Align(n.Size(), isoBlock)
+		if filesystem == filesystemEROFS {
+			n = n.Inode()
+		}
+		if b.size += isoPerNode + units.Align(n.Size(), isoBlock); n.Kind() == tree.Dir {
+			b.size += isoPerDir
+		}
 	}
 	return b
 }
@@ -50,16 +58,14 @@ func (p *Plan) layoutISO() (*Layout, error) {
 	var whole *Region
 	for _, part := range p.Partitions {
 		r, err := p.regionOfISO(part)
-		var small *partition.DoesNotFit
-		switch {
-		case errors.As(err, &small):
-			problems = append(problems, p.tooSmall(part, small))
-		case err != nil:
-			problems = append(problems, diag.Problem{Place: p.place(part.Key), Key: part.Key, Text: err.Error()})
-		default:
-			l.Regions = append(l.Regions, r)
-			l.Size += r.Size
+		if err != nil {
+			problem := p.cannotBe(part, err)
+			problem.Hint = cmp.Or(problem.Hint, carriedInside(part))
+			problems = append(problems, problem)
+			continue
 		}
+		l.Regions = append(l.Regions, r)
+		l.Size += r.Size
 		if part.Spec.Filesystem == filesystemISO {
 			whole = r
 		}
@@ -77,15 +83,27 @@ func (p *Plan) layoutISO() (*Layout, error) {
 	return l, nil
 }
 
+// carries says what of a tree a file system of an ISO does not carry.
+var carries = map[string]func(*tree.Tree) error{filesystemISO: xorriso.Check, filesystemSquash: squashfs.Check, filesystemEROFS: erofs.Check}
+
 func (p *Plan) regionOfISO(part *Partition) (*Region, error) {
-	switch part.Spec.Filesystem {
-	case filesystemFAT:
+	if part.Spec.Filesystem == filesystemFAT {
 		return p.region(part, 0)
-	case filesystemISO:
-		if err := xorriso.Check(part.Spec.Tree); err != nil {
-			return nil, err
-		}
 	}
-	b := boundOf(part.Spec.Tree)
+	if err := carries[part.Spec.Filesystem](part.Spec.Tree); err != nil {
+		return nil, err
+	}
+	b := boundOf(part.Spec.Tree, part.Spec.Filesystem)
 	return &Region{Partition: part, Size: b.size, Maker: b}, nil
+}
+
+// carriedInside is the hint for what a partition does not carry.
+func carriedInside(part *Partition) string {
+	switch {
+	case part.Spec.Filesystem == filesystemFAT:
+		return ""
+	case squashfs.Check(part.Spec.Tree) == nil:
+		return `a squashfs that is a file of the ISO carries it: filesystem = "squashfs", with inside and path`
+	}
+	return "leave it out: no file system of an ISO carries it"
 }

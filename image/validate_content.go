@@ -59,22 +59,39 @@ func (c *checker) features(key string, p PartitionDescription) {
 
 // reasons are hints on why a file system excludes a key.
 var reasons = map[string]string{
-	"fat closures":   "a store needs ext4: FAT has neither links nor owners",
-	"squashfs label": "squashfs has none",
-	"squashfs uuid":  "squashfs has none",
-	"erofs label":    "it is never mounted by label",
-	"erofs uuid":     "it is never mounted by UUID",
-	"fat link":       "FAT has no symbolic links",
-	"fat engine":     "FAT has one engine",
-	"fat content":    `it is for filesystem = "none"`,
-	"ext4 content":   `it is for filesystem = "none"`,
+	"fat closures":     "a store needs ext4: FAT has neither links nor owners",
+	"iso9660 type":     "it is no entry of a partition table",
+	"iso9660 partuuid": "it is no entry of a partition table: an ISO is found by ${iso.uuid}",
+	"iso9660 uuid":     "it is derived, and ${iso.uuid} says it",
+	"iso9660 size":     "an ISO is as large as its content",
+	"iso9660 min-size": "an ISO is as large as its content",
+	"iso9660 free":     "an ISO is as large as its content, and nothing is written to it",
+	"iso9660 content":  `it is for filesystem = "none"`,
+	"squashfs type":    "it is a file of the ISO",
+	"squashfs size":    "it is as large as its content",
+	"squashfs free":    "it is as large as its content, and nothing is written to it",
+	"squashfs label":   "squashfs has none",
+	"squashfs uuid":    "squashfs has none",
+	"erofs type":       "it is a file of the ISO",
+	"erofs size":       "it is as large as its content",
+	"erofs free":       "it is as large as its content, and nothing is written to it",
+	"erofs label":      "it is never mounted by label",
+	"erofs uuid":       "it is never mounted by UUID",
+	"fat link":         "FAT has no symbolic links",
+	"fat engine":       "FAT has one engine",
+	"fat content":      `it is for filesystem = "none"`,
+	"ext4 content":     `it is for filesystem = "none"`,
 }
 
 // without reports keys that do not go with the file system.
 func (c *checker) without(key, filesystem string, names ...string) {
 	for _, name := range names {
 		if c.d.has(key + "." + name) {
-			c.report(key+"."+name, fmt.Sprintf("does not go with filesystem = %q", filesystem), reasons[filesystem+" "+name])
+			hint := reasons[filesystem+" "+name]
+			if hint == "" && c.d.Format == formatISO {
+				hint = "leave it out: xorriso lays the ISO out"
+			}
+			c.report(key+"."+name, fmt.Sprintf("does not go with filesystem = %q", filesystem), hint)
 		}
 	}
 }

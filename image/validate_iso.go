@@ -35,14 +35,14 @@ func (c *checker) iso() {
 	}
 	for _, key := range []string{"sector-size", "table", "raw"} {
 		if c.d.has(key) {
-			c.report(key, `does not go with format = "iso"`, "")
+			c.report(key, `does not go with format = "iso"`, "leave it out: xorriso lays the ISO and its partition table out")
 		}
 	}
 	trees := 0
 	for i, p := range c.d.Partition {
 		if p.Filesystem == filesystemISO {
 			if trees++; trees > 1 {
-				c.report(partitionKey(i)+".filesystem", "is iso9660 a second time: an ISO has one tree", "")
+				c.report(partitionKey(i)+".filesystem", "is iso9660 a second time: an ISO has one tree", `put more into it, or write filesystem = "squashfs" with inside and path`)
 			}
 		}
 	}
@@ -99,7 +99,7 @@ func (c *checker) fileOfISO(key string, p PartitionDescription) {
 	if !c.d.has(key + ".inside") {
 		c.report(key+".inside", "is required: "+p.Filesystem+" is a file in the ISO", "the name of the partition with filesystem = \"iso9660\"")
 	} else if !c.isTree(p.Inside) {
-		c.report(key+".inside", fmt.Sprintf("%q is no partition with filesystem = \"iso9660\"", p.Inside), "")
+		c.report(key+".inside", fmt.Sprintf("%q is no partition with filesystem = \"iso9660\"", p.Inside), c.treeHint())
 	}
 	if !c.d.has(key + ".path") {
 		c.report(key+".path", "is required: where the file is in the ISO", fmt.Sprintf("as in path = \"/nix-store.%s\"", p.Filesystem))
@@ -108,8 +108,18 @@ func (c *checker) fileOfISO(key string, p PartitionDescription) {
 	c.absolute(key+".path", p.Path)
 	c.notRoot(key+".path", p.Path)
 	if strings.ContainsAny(p.Path, " \t\"'\\") {
-		c.report(key+".path", fmt.Sprintf("%q cannot be told on a kernel command line", p.Path), "")
+		c.report(key+".path", fmt.Sprintf("%q cannot be told on a kernel command line", p.Path), "use no spaces, quotes and backslashes")
 	}
+}
+
+// treeHint names the partition that is the ISO's tree, if there is one.
+func (c *checker) treeHint() string {
+	for _, p := range c.d.Partition {
+		if p.Filesystem == filesystemISO && p.Name != "" {
+			return fmt.Sprintf("write inside = %q", p.Name)
+		}
+	}
+	return ""
 }
 
 func (c *checker) isTree(name string) bool {

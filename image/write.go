@@ -83,13 +83,21 @@ func (p *Plan) result(ctx context.Context, disk *stream.Disk, l *Layout, o Write
 		}
 	}
 	if o.SHA256 {
-		sum := sha256.New()
-		if _, err := io.Copy(sum, interruptible{ctx, io.NewSectionReader(disk.File, 0, l.Size)}); err != nil {
+		var err error
+		if r.SHA256, err = plainSum(ctx, disk.File, l.Size); err != nil {
 			return nil, err
 		}
-		r.SHA256 = fmt.Sprintf("%x", sum.Sum(nil))
 	}
 	return r, nil
+}
+
+// plainSum is the SHA-256 of a whole image of that many bytes.
+func plainSum(ctx context.Context, image io.ReaderAt, size int64) (string, error) {
+	sum := sha256.New()
+	if _, err := io.Copy(sum, interruptible{ctx, io.NewSectionReader(image, 0, size)}); err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%x", sum.Sum(nil)), nil
 }
 
 // interruptible reads until ctx ends.

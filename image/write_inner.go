@@ -37,7 +37,7 @@ func (p *Plan) writeInner(ctx context.Context, part *Partition, file *os.File, v
 	if err := out.Close(); err != nil {
 		return err
 	}
-	b, err := hosttree.File(hostPath(file))
+	b, err := hosttree.File(file.Name())
 	if err != nil {
 		return err
 	}
@@ -53,7 +53,20 @@ func (p *Plan) innerWriter(ctx context.Context, part *Partition, file *os.File) 
 	if part.Spec.Filesystem == filesystemSquash {
 		return squashfs.Create(ctx, file.Name(), part.Spec.Tree.Root().Attr, p.Epoch)
 	}
-	return erofs.Create(file, part.Spec.Scratch, p.Epoch)
+	return erofs.Create(interruptibleWriter{ctx, file}, part.Spec.Scratch, p.Epoch)
+}
+
+// An interruptibleWriter writes until ctx ends.
+type interruptibleWriter struct {
+	ctx context.Context
+	io.WriteSeeker
+}
+
+func (w interruptibleWriter) Write(p []byte) (int, error) {
+	if w.ctx.Err() != nil {
+		return 0, context.Cause(w.ctx)
+	}
+	return w.WriteSeeker.Write(p)
 }
 
 // isoTree is the tree of the ISO.
@@ -184,7 +197,7 @@ func (f *feed) copy(w io.Writer, b tree.Blob) error {
 		return err
 	}
 	defer r.Close()
-	n, err := io.CopyBuffer(onlyWriter{w}, io.NewSectionReader(r, 0, b.Size()), f.buf)
+	n, err := io.CopyBuffer(onlyWriter{w}, interruptible{f.ctx, io.NewSectionReader(r, 0, b.Size())}, f.buf)
 	if err == nil && n != b.Size() {
 		err = fmt.Errorf("%s ends at byte %d of %d", hostName(b), n, b.Size())
 	}

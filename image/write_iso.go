@@ -2,16 +2,15 @@ package image
 
 import (
 	"context"
-	"crypto/sha256"
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 
 	"imprint/image/iso9660"
 	"imprint/image/xorriso"
 	"imprint/internal/extent"
 	"imprint/internal/processors"
+	"imprint/internal/scratch"
 	"imprint/internal/stream"
 	"imprint/internal/tree"
 	"imprint/partition"
@@ -26,14 +25,17 @@ type isoWriter struct {
 	layout *Layout
 	file   *os.File
 	opts   WriteOptions
-	inner  map[*Partition]*os.File // file systems that become files of the ISO
+	dir    *scratch.Directory // of file systems that become files of the ISO; nil when there are none
 }
 
 // writeISO is Write for an ISO: file systems inside are made first, xorriso then reads all contents and writes the image, and what it wrote
 // is read back and compared with the plan, with the NAR hashes of all items and with the pins of host files.
 func (p *Plan) writeISO(ctx context.Context, file *os.File, l *Layout, o WriteOptions) (*Result, error) {
-	w := &isoWriter{plan: p, layout: l, file: file, opts: o, inner: map[*Partition]*os.File{}}
+	w := &isoWriter{plan: p, layout: l, file: file, opts: o}
 	defer w.close()
+	if err := xorriso.Installed(); err != nil { // before file systems inside are made in vain
+		return nil, err
+	}
 	if err := enoughSpace(file, l.Size); err != nil {
 		return nil, err
 	}
@@ -55,7 +57,7 @@ func (p *Plan) writeISO(ctx context.Context, file *os.File, l *Layout, o WriteOp
 	if err != nil {
 		return nil, err
 	}
-	v, err := iso9660.Read(file, info.Size())
+	v, err := iso9660.Read(interruptibleAt{ctx, file}, info.Size())
 	if err != nil {
 		return nil, fmt.Errorf("read back what xorriso wrote: %w", err)
 	}
@@ -65,10 +67,22 @@ func (p *Plan) writeISO(ctx context.Context, file *os.File, l *Layout, o WriteOp
 	return w.result(ctx, v, info.Size())
 }
 
+// An interruptibleAt reads until ctx ends.
+type interruptibleAt struct {
+	ctx context.Context
+	io.ReaderAt
+}
+
+func (r interruptibleAt) ReadAt(p []byte, off int64) (int, error) {
+	if r.ctx.Err() != nil {
+		return 0, context.Cause(r.ctx)
+	}
+	return r.ReaderAt.ReadAt(p, off)
+}
+
 func (w *isoWriter) close() {
-	for _, f := range w.inner {
-		f.Close()
-		os.Remove(f.Name())
+	if w.dir != nil {
+		w.dir.Remove()
 	}
 }
 
@@ -81,13 +95,18 @@ func (w *isoWriter) written() int64 {
 	return st.Size
 }
 
-// makeInner makes a file system that becomes a file of the ISO, in a file beside the image.
-func (w *isoWriter) makeInner(ctx context.Context, part *Partition) error {
-	file, err := os.CreateTemp(part.Spec.Scratch, ".inner-*")
+// makeInner makes a file system that becomes a file of the ISO, in a directory beside the image.
+func (w *isoWriter) makeInner(ctx context.Context, part *Partition) (err error) {
+	if w.dir == nil {
+		if w.dir, err = scratch.Dir(part.Spec.Scratch); err != nil {
+			return err
+		}
+	}
+	file, err := os.CreateTemp(w.dir.Path, "")
 	if err != nil {
 		return err
 	}
-	w.inner[part] = file
+	defer file.Close()
 	return w.plan.writeInner(ctx, part, file, !w.opts.NoVerify)
 }
 
@@ -152,11 +171,10 @@ func (w *isoWriter) result(ctx context.Context, v *iso9660.Volume, size int64) (
 		}
 	}
 	if w.opts.SHA256 {
-		sum := sha256.New()
-		if _, err := io.Copy(sum, interruptible{ctx, io.NewSectionReader(w.file, 0, size)}); err != nil {
+		var err error
+		if r.SHA256, err = plainSum(ctx, w.file, size); err != nil {
 			return nil, err
 		}
-		r.SHA256 = fmt.Sprintf("%x", sum.Sum(nil))
 	}
 	return r, nil
 }
@@ -201,13 +219,4 @@ func (w *isoWriter) digest(ctx context.Context, size int64) (*stream.Pieces, err
 		})
 	}
 	return pieces, group.Wait()
-}
-
-// hostPath gives an open file's name, by which xorriso reads it.
-func hostPath(f *os.File) string {
-	name, err := filepath.Abs(f.Name())
-	if err != nil {
-		return f.Name()
-	}
-	return name
 }

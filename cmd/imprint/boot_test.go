@@ -51,6 +51,8 @@ var bootMatrix = []bootRow{
 	{config: "iso", mode: "bios-ide", how: "the same ISO on a hard disk"},
 	{config: "iso-squashfs", mode: "uefi-cd", how: "ISO, the store in a squashfs in it"},
 	{config: "iso-squashfs", mode: "bios-usb", how: "the same ISO on a stick"},
+	{config: "iso-aarch64", mode: "aarch64-cd", how: "ISO, the store in its tree"},
+	{config: "iso-aarch64", mode: "aarch64-uefi", how: "the same ISO on a hard disk"},
 }
 
 const (

@@ -7,16 +7,12 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"imprint/internal/hosttest"
 	"imprint/internal/tree"
-
-	"github.com/google/go-cmp/cmp"
-	other "github.com/kdomanski/iso9660"
 )
 
 // sample makes an image of a directory by xorriso's other face, mkisofs.
@@ -104,67 +100,6 @@ func TestRead(t *testing.T) {
 				t.Errorf("%d files in /bin", got)
 			}
 		})
-	}
-}
-
-// kdomanski/iso9660 sees the same names, kinds, permissions, sizes and bytes. It sees no attributes of the root, and no Rock Ridge in
-// directories of more than one block.
-func TestAgreesWithAnotherReader(t *testing.T) {
-	image := sample(t, 10)
-	ours := map[string]string{}
-	for path, n := range read(t, image).Tree.Walk() {
-		content := ""
-		if n.Kind() == tree.File {
-			content = contentOf(t, n)
-		}
-		mode := fmt.Sprintf("%o", n.Attr.Mode)
-		if n.Kind() == tree.Symlink {
-			mode = ""
-		}
-		if path == "/" {
-			mode = "0"
-		}
-		ours[path] = fmt.Sprintf("%v %s %q", n.Kind(), mode, content)
-	}
-	img, err := other.OpenImage(bytes.NewReader(image))
-	if err != nil {
-		t.Fatal(err)
-	}
-	root, err := img.RootDir()
-	if err != nil {
-		t.Fatal(err)
-	}
-	theirs := map[string]string{}
-	walkOther(t, "/", root, theirs)
-	if diff := cmp.Diff(ours, theirs); diff != "" {
-		t.Errorf("-ours +theirs:\n%s", diff)
-	}
-}
-
-func walkOther(t *testing.T, at string, f *other.File, all map[string]string) {
-	kind, mode, content := tree.File, fmt.Sprintf("%o", f.Mode().Perm()), ""
-	switch {
-	case f.IsDir():
-		kind = tree.Dir
-	case f.Mode()&os.ModeSymlink != 0:
-		kind, mode = tree.Symlink, ""
-	default:
-		p, err := io.ReadAll(f.Reader())
-		if err != nil {
-			t.Fatal(err)
-		}
-		content = string(p)
-	}
-	all[at] = fmt.Sprintf("%v %s %q", kind, mode, content)
-	if !f.IsDir() {
-		return
-	}
-	kids, err := f.GetChildren()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, k := range kids {
-		walkOther(t, path.Join(at, k.Name()), k, all)
 	}
 }
 

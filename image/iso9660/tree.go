@@ -1,6 +1,7 @@
 package iso9660
 
 import (
+	"errors"
 	"fmt"
 	"io"
 
@@ -82,6 +83,9 @@ func (rd *reader) directory(name string, rr *rockRidge, dir record, depth int) (
 		more = nil
 		return err
 	})
+	if err == nil && len(more) > 0 {
+		err = errors.New("a file has no last part")
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -9,9 +9,6 @@ import (
 	"imprint/internal/tree"
 )
 
-// perLine is how many paths one command gets.
-const perLine = 16
-
 // An attribute is one that is mostly the same in the whole tree.
 type attribute struct {
 	of    func(*tree.Attr) int64
@@ -88,10 +85,18 @@ func (s *script) chmod(mode uint16, paths []string) {
 	}
 }
 
-// each adds a command for a list of paths.
+// each adds commands for a list of paths, with as many of them as one line takes.
 func (s *script) each(command, paths []string) {
-	for part := range slices.Chunk(paths, perLine) {
-		s.command(slices.Concat(command, part, []string{"--"})...)
+	line := slices.Clone(command)
+	for _, p := range paths {
+		if len(line) > len(command) && !fits(append(line, p, "--")...) {
+			s.command(append(line, "--")...)
+			line = append(line[:0], command...)
+		}
+		line = append(line, p)
+	}
+	if len(paths) > 0 {
+		s.command(append(line, "--")...)
 	}
 }
 

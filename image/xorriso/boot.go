@@ -17,7 +17,8 @@ func (s *script) boot() error {
 	b := s.img.Boot
 	if b.BIOS != "" {
 		s.bootImage("grub", "bin_path="+b.BIOS)
-		s.bootImage("any", "cat_path=/boot.cat", "cat_hidden=on", "platform_id=0x00", "load_size=2048", "boot_info_table=on")
+		s.bootImage("any", s.catalog()...)
+		s.bootImage("any", "platform_id=0x00", "load_size=2048", "boot_info_table=on")
 		s.bootImage("grub", "grub2_boot_info=on")
 	}
 	if b.MBR != nil {
@@ -45,11 +46,20 @@ func (s *script) esp() error {
 	if s.img.Boot.BIOS != "" {
 		s.bootImage("any", "next")
 	} else {
-		s.bootImage("any", "cat_path=/boot.cat", "cat_hidden=on")
+		s.bootImage("any", s.catalog()...)
 	}
 	s.command("-append_partition", "2", "0xef", interval(path, off, s.img.Boot.ESP.Size()))
 	s.bootImage("any", "appended_part_as=gpt", "efi_path=--interval:appended_partition_2:all::")
 	return nil
+}
+
+// catalog names the boot catalog, which no directory shows, by a path that nothing else has.
+func (s *script) catalog() []string {
+	name := "boot.cat"
+	for s.img.Tree.Root().Child(name) != nil {
+		name += "_"
+	}
+	return []string{"cat_path=/" + name, "cat_hidden=on"}
 }
 
 func (s *script) bootImage(kind string, specs ...string) {

@@ -11,7 +11,7 @@ import (
 const (
 	maxName   = 253  // bytes: of longer names Linux' isofs sees a part (fs/isofs/rock.c, get_rock_ridge_filename)
 	maxTarget = 1023 // bytes: libisofs takes no more
-	maxPath   = 4000 // bytes: xorriso's buffers hold 4096
+	maxPath   = 3500 // bytes, with a link's target: both fit one line that xorriso takes
 )
 
 // Times that a directory record can tell, whose year is one byte from 1900 on (ECMA-119, 9.1.5), as far as they are not before 1970.
@@ -26,8 +26,8 @@ func Check(t *tree.Tree) error {
 		if err := checkNode(n); err != nil {
 			return fmt.Errorf("%s: %v", path, err)
 		}
-		if len(path) > maxPath {
-			return fmt.Errorf("%.80s…: path of %d bytes, %d are possible in an ISO", path, len(path), maxPath)
+		if l := quotedLen(path) + quotedLen(n.Target()); l > maxPath {
+			return fmt.Errorf("%.80s…: path and link target of %d bytes, %d are possible in an ISO", path, l, maxPath)
 		}
 	}
 	return nil

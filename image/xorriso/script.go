@@ -11,7 +11,7 @@ import (
 	"imprint/internal/tree"
 )
 
-// A script is what xorriso is told: a command a line.
+// A script is what xorriso is told: a command a line, every word quoted.
 //
 // Contents are told as intervals of files (-cut_out). xorriso numbers those in the order of the script, which so is their order in the
 // image. Of contents with several names the first is told as a file (-map) and the others as its clones, which share the content; xorriso
@@ -19,16 +19,19 @@ import (
 // on the host would become one; the second is copied to the spool then.
 type script struct {
 	strings.Builder
-	ctx    context.Context
-	img    Image
-	spool  *spool
-	aside  string                // where directories are built that will lie in a large one
-	names  map[*tree.Node]bool   // what has further names
-	shared map[inode]bool        // files of the host that were told with -map
-	first  map[*tree.Node]string // where the first name of what has several is by now
-	told   []*tree.Node          // those, in the order of the script
-	weight int
-	local  []attribute // those that are not the same everywhere
+	ctx     context.Context
+	img     Image
+	spool   *spool
+	aside   string                // where directories are built that will lie in a large one, in one directory for each level
+	depth   int                   // of levels in use
+	levels  int                   // that there are
+	names   map[*tree.Node]bool   // what has further names
+	shared  map[inode]bool        // files of the host that were told with -map
+	first   map[*tree.Node]string // where the first name of what has several is by now
+	told    []*tree.Node          // those, in the order of the script
+	weight  int
+	tooLong error       // of the first command that does not fit a line
+	local   []attribute // those that are not the same everywhere
 }
 
 // An inode tells files of the host apart.
@@ -57,35 +60,44 @@ func newScript(ctx context.Context, img Image, sp *spool) (string, error) {
 	if err := s.boot(); err != nil {
 		return "", err
 	}
-	return s.String(), nil
+	return s.String(), s.tooLong
 }
 
 // firstWeight is above the weights that xorriso gives to boot images.
 const firstWeight = 10
 
-// command adds a line. Every word is quoted, and bytes that mean something in quotes, or that no line can hold, are told by number.
+// maxLine is how long a line of a script may be, in bytes; xorriso takes 4095.
+const maxLine = 4000
+
+// command adds a line.
 func (s *script) command(words ...string) {
+	if !fits(words...) && s.tooLong == nil {
+		s.tooLong = fmt.Errorf("tell xorriso of %.80q…: more than the %d bytes of a line", words[len(words)-1], maxLine)
+	}
 	for i, w := range words {
 		if i > 0 {
 			s.WriteByte(' ')
 		}
-		s.quote(w)
+		s.WriteByte('"')
+		quoter.WriteString(s, w)
+		s.WriteByte('"')
 	}
 	s.WriteByte('\n')
 }
 
-func (s *script) quote(word string) {
-	s.WriteByte('"')
-	for i := range len(word) {
-		switch c := word[i]; {
-		case c > ' ' && c < 0x7f && c != '"' && c != '\\':
-			s.WriteByte(c)
-		default:
-			fmt.Fprintf(s, `\%03o`, c)
-		}
+// quoter tells bytes by codes that mean something in quotes, or that no line can hold.
+var quoter = strings.NewReplacer(`"`, `\042`, `\`, `\134`, "\n", `\012`, "\r", `\015`)
+
+// fits says whether words are short enough for a line.
+func fits(words ...string) bool {
+	n := 0
+	for _, w := range words {
+		n += quotedLen(w) + len(`"" `)
 	}
-	s.WriteByte('"')
+	return n <= maxLine
 }
+
+func quotedLen(word string) int { return len(quoter.Replace(word)) }
 
 // large is how many entries make a directory large. xorriso finds a name by looking through a whole directory, and looks up every path
 // from the root, so that a large one makes all that lies in it slow.
@@ -116,19 +128,21 @@ func (s *script) contents(dir *tree.Node, path string) error {
 	return nil
 }
 
-// elsewhere builds a directory aside and then moves it into dir.
+// elsewhere builds a directory aside and then moves it into dir. One that is built aside meanwhile lies a level further down.
 func (s *script) elsewhere(n *tree.Node, dir string) error {
-	at := "/" + s.aside + "/" + n.Name
-	if strings.HasPrefix(dir, "/"+s.aside+"/") { // in a directory that is built aside itself
-		at = "/" + s.aside + "/" + strconv.Itoa(n.ID())
-		s.command("-mkdir", at, "--")
-		at += "/" + n.Name
+	level := fmt.Sprintf("/%s/%d", s.aside, s.depth)
+	if s.depth == s.levels {
+		s.command("-mkdir", level, "--")
+		s.levels++
 	}
+	at := level + "/" + n.Name
 	s.command("-mkdir", at, "--")
 	before := len(s.told)
+	s.depth++
 	if err := s.contents(n, at); err != nil {
 		return err
 	}
+	s.depth--
 	s.command("-mv", at, dir, "--")
 	for _, told := range s.told[before:] {
 		s.first[told] = tree.Join(dir, n.Name) + strings.TrimPrefix(s.first[told], at)
@@ -139,8 +153,8 @@ func (s *script) elsewhere(n *tree.Node, dir string) error {
 // leaf tells what is no directory. Of several names of the same thing all but the first are clones.
 func (s *script) leaf(n *tree.Node, at string) error {
 	n = n.Inode()
-	if first := s.first[n]; first != "" {
-		s.command("-clone", first, at)
+	if clone := []string{"-clone", s.first[n], at}; clone[1] != "" && fits(clone...) {
+		s.command(clone...)
 		return nil
 	}
 	if s.names[n] {
@@ -163,17 +177,26 @@ func (s *script) file(n *tree.Node, at string) error {
 	if s.names[n] {
 		return s.several(n, at)
 	}
+	interval := func(path string, off int64) []string {
+		return []string{"-cut_out", path, strconv.FormatInt(off, 10), strconv.FormatInt(b.Size(), 10), at}
+	}
 	path, off, err := s.spool.find(s.ctx, b)
+	if err == nil && !fits(interval(path, off)...) {
+		path, off, err = s.spool.add(s.ctx, b)
+	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", at, err)
 	}
-	s.command("-cut_out", path, strconv.FormatInt(off, 10), strconv.FormatInt(b.Size(), 10), at)
+	s.command(interval(path, off)...)
 	return nil
 }
 
 // several tells a file that has further names.
 func (s *script) several(n *tree.Node, at string) error {
 	path, err := s.whole(n.Blob())
+	if err == nil && !fits("-map", path, at) {
+		path, err = s.spool.copy(s.ctx, n.Blob())
+	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", at, err)
 	}

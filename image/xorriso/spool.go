@@ -9,43 +9,41 @@ import (
 	"path/filepath"
 	"strconv"
 
+	"imprint/internal/scratch"
 	"imprint/internal/tree"
 )
 
 // A spool is a directory with what xorriso must read and no file of the host holds: one file with contents one behind the other, an empty
-// file, and copies of contents that need an inode of their own.
+// file, and copies of contents that need an inode of their own. xorriso takes no files without names.
 type spool struct {
-	dir    string
+	dir    *scratch.Directory
 	file   *os.File
 	size   int64
 	copies int
 }
 
 func newSpool(dir string) (*spool, error) {
-	dir, err := os.MkdirTemp(dir, ".xorriso-*")
+	d, err := scratch.Dir(dir)
 	if err != nil {
 		return nil, err
 	}
-	s := &spool{}
-	if s.dir, err = filepath.Abs(dir); err != nil {
-		return nil, err
-	}
+	s := &spool{dir: d}
 	if err := os.WriteFile(s.empty(), nil, 0o600); err != nil {
 		return nil, errors.Join(err, s.remove())
 	}
-	if s.file, err = os.Create(filepath.Join(s.dir, "spool")); err != nil {
+	if s.file, err = os.Create(filepath.Join(d.Path, "spool")); err != nil {
 		return nil, errors.Join(err, s.remove())
 	}
 	return s, nil
 }
 
-func (s *spool) empty() string { return filepath.Join(s.dir, "empty") }
+func (s *spool) empty() string { return filepath.Join(s.dir.Path, "empty") }
 
 func (s *spool) remove() error {
 	if s.file != nil {
 		s.file.Close()
 	}
-	return os.RemoveAll(s.dir)
+	return s.dir.Remove()
 }
 
 // A hostRange is content that lies in one piece in a file of the host.
@@ -69,6 +67,11 @@ func (s *spool) find(ctx context.Context, b tree.Blob) (path string, off int64, 
 		path, err = filepath.Abs(path)
 		return path, off, err
 	}
+	return s.add(ctx, b)
+}
+
+// add puts a blob's content behind the others of the spool, and gives where it lies.
+func (s *spool) add(ctx context.Context, b tree.Blob) (path string, off int64, err error) {
 	off = s.size
 	s.size += b.Size()
 	return s.file.Name(), off, copyBlob(ctx, io.NewOffsetWriter(s.file, off), b)
@@ -77,7 +80,7 @@ func (s *spool) find(ctx context.Context, b tree.Blob) (path string, off int64, 
 // copy gives a file of its own with a blob's content.
 func (s *spool) copy(ctx context.Context, b tree.Blob) (path string, err error) {
 	s.copies++
-	f, err := os.Create(filepath.Join(s.dir, strconv.Itoa(s.copies)))
+	f, err := os.Create(filepath.Join(s.dir.Path, strconv.Itoa(s.copies)))
 	if err != nil {
 		return "", err
 	}

@@ -58,13 +58,20 @@ func Write(ctx context.Context, img Image, file *os.File) (err error) {
 		return err
 	}
 	_, err = hosttool.Run(ctx, hosttool.Command{
-		Name: "xorriso", Args: arguments, Stdin: strings.NewReader(s), Stdout: file,
+		Name: "xorriso", Args: arguments, Stdin: strings.NewReader(s), Files: []*os.File{file},
 	})
 	return err
 }
 
-// arguments are the same for every image. The output is xorriso's standard output, which must be its first argument: a file needs no name
-// then. Names are bytes, which this character set leaves as they are.
-var arguments = strings.Fields(`-outdev stdio:/dev/fd/1 -no_rc -report_about WARNING -abort_on SORRY -return_with SORRY 32
-	-local_charset ISO-8859-1 -charset ISO-8859-1 -iso_rr_pattern off -disk_pattern off -backslash_codes with_quoted_input
+// Installed says whether the host has xorriso: a *hosttool.MissingError when not.
+func Installed() error {
+	_, err := hosttool.Find("xorriso")
+	return err
+}
+
+// arguments are the same for every image. Only as the first one does -no_rc keep the host's startup files out; then the output cannot be the
+// standard one, but another descriptor, so that a file needs no name. Links that are given as paths of contents are followed. Names are
+// bytes, which this character set leaves as they are.
+var arguments = strings.Fields(`-no_rc -outdev stdio:/dev/fd/3 -report_about WARNING -abort_on SORRY -return_with SORRY 32
+	-local_charset ISO-8859-1 -charset ISO-8859-1 -iso_rr_pattern off -disk_pattern off -backslash_codes with_quoted_input -follow param
 	-compliance iso_9660_level=3:no_emul_toc -stdio_sync off -fs 64m -padding 0 -options_from_file /dev/stdin -commit -end`)

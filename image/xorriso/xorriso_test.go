@@ -90,6 +90,25 @@ func odd(t testing.TB) source {
 	for i := range 80 {
 		s.add(fmt.Sprintf("/many/100/deep/%d/z", i), tree.NewFile("", attr(0o444, 1), tree.Text("z")))
 	}
+	for i := range 70 { // large directories in large ones, with names like those of the directories that are built aside
+		s.add(fmt.Sprintf("/many/0/%d/x", i), tree.NewFile("", attr(0o444, 1), tree.Text("z")))
+		s.add(fmt.Sprintf("/many/0/1/%d/x", i), tree.NewFile("", attr(0o444, 1), tree.Text("z")))
+	}
+	for i := range 20 { // long lines of the script
+		s.add("/"+strings.Repeat(strings.Repeat("\xff", 249)+"/", 12)+fmt.Sprint(strings.Repeat("\xfe", 240), i), tree.NewFile("", attr(0o444, 1), tree.Text("")))
+	}
+	if err := os.Symlink(s.dir, s.dir+"/elsewhere"); err != nil {
+		t.Fatal(err)
+	}
+	s.host("far", "far away")
+	if err := os.Symlink("elsewhere/far", s.dir+"/near"); err != nil {
+		t.Fatal(err)
+	}
+	near, err := hosttree.File(s.dir + "/near")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.add("/near", tree.NewFile("", attr(0o444, 1), near))
 	s.add("/deep"+strings.Repeat("/d", 100)+"/end", tree.NewFile("", attr(0o4755, 99), tree.Text("end")))
 	s.add("/empty", tree.NewFile("", attr(0o400, 1), tree.Text("")))
 	s.add("/emptydir", tree.NewDir("", attr(0o1777, 5), nil))
@@ -186,6 +205,26 @@ func TestSameBytes(t *testing.T) {
 	a, b := write(t, image(first.tree())), write(t, image(second.tree()))
 	if !bytes.Equal(a, b) {
 		t.Errorf("images of %d and %d bytes differ", len(a), len(b))
+	}
+}
+
+// The boot catalog takes no name from the tree.
+func TestBootCatalog(t *testing.T) {
+	s := newSource(t)
+	s.add("/boot.cat", tree.NewFile("", attr(0o444, 1), tree.Text("mine")))
+	s.add("/boot.cat_/x", tree.NewFile("", attr(0o444, 1), tree.Text("mine too")))
+	img := image(s.tree())
+	img.Boot.ESP = tree.Text(strings.Repeat("EFI\n", 1<<18))
+	content := write(t, img)
+	v, err := iso9660.Read(bytes.NewReader(content), int64(len(content)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(listing(t, s.tree()), listing(t, v.Tree)); diff != "" {
+		t.Errorf("-written +read:\n%s", diff)
+	}
+	if len(v.Boot) != 1 || v.Boot[0].Platform != iso9660.UEFI || string(content[v.Boot[0].Offset:][:4]) != "EFI\n" {
+		t.Errorf("it boots %+v", v.Boot)
 	}
 }
 

@@ -39,7 +39,7 @@ func ArmParts(dir string) (Parts, error) {
 	}
 	p := Parts{
 		Busybox: filepath.Join(dir, "bin/busybox"), Kernel: kernel, Programs: filepath.Join(dir, "usr"),
-		Modules: []string{"virtio_pci", "virtio_blk"},
+		Modules: []string{"virtio_pci", "virtio_blk", "virtio_scsi", "sd_mod", "sr_mod", "isofs", "loop", "squashfs", "overlay"},
 	}
 	return p, p.check()
 }

@@ -13,6 +13,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"runtime"
 	"slices"
 	"syscall"
 	"time"
@@ -32,12 +33,11 @@ type Command struct {
 	Name  string   // of the program, as Find takes it
 	Args  []string // without the name
 	Stdin io.Reader
-	// Stdout, when it is set, is the program's standard output itself, in place of Result.Output.
-	Stdout *os.File
-	Dir    string   // working directory, "" for the caller's
-	Env    []string // "NAME=value", besides the fixed ones
-	Merge  bool     // standard error goes into Result.Output too, in the order of writing
-	Limit  int64    // bytes of Result.Output; a program that writes more is killed, which is an error
+	Files []*os.File // open files that the program gets too, as descriptors from 3 on
+	Dir   string     // working directory, "" for the caller's
+	Env   []string   // "NAME=value", besides the fixed ones
+	Merge bool       // standard error goes into Result.Output too, in the order of writing
+	Limit int64      // bytes of Result.Output; a program that writes more is killed, which is an error
 }
 
 // A Result is what a program wrote.
@@ -63,6 +63,8 @@ func Run(ctx context.Context, c Command) (Result, error) {
 		out.limit = DefaultLimit
 	}
 	var end tail
+	runtime.LockOSThread() // the kernel kills the program when the thread that has started it is gone, see exec
+	defer runtime.UnlockOSThread()
 	err = c.exec(ctx, path, out, &end).Run()
 	return c.result(ctx, err, out, &end)
 }
@@ -72,14 +74,13 @@ func (c Command) exec(ctx context.Context, path string, out, end io.Writer) *exe
 	cmd.Args[0] = c.Name
 	cmd.Stdin, cmd.Dir, cmd.Env = c.Stdin, c.Dir, environment(c.Env)
 	cmd.Stdout, cmd.Stderr = out, end
-	if c.Stdout != nil {
-		cmd.Stdout = c.Stdout
-	}
+	cmd.ExtraFiles = c.Files
 	if c.Merge {
 		cmd.Stderr = out // the same writer: one pipe, so the order is kept
 	}
 	// A group of its own: a program's children are killed with it, and the terminal's Ctrl-C reaches only the caller, who ends ctx.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	// When the caller itself is killed, so is the program.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = drainTime
 	return cmd

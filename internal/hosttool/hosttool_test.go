@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -102,13 +103,38 @@ func TestCancelKillsTheGroup(t *testing.T) {
 	if err := <-done; !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
+	waitForEnd(t, child)
+}
+
+// A program does not outlive a caller that is killed.
+func TestKilledCaller(t *testing.T) {
+	const variable = "HOSTTOOL_TEST_PID_FILE"
+	if file := os.Getenv(variable); file != "" { // in the caller
+		Run(t.Context(), Command{Name: "sh", Args: []string{"-c", `echo $$ >"$0.tmp"; mv "$0.tmp" "$0"; exec sleep 100`, file}})
+		return
+	}
+	file := filepath.Join(t.TempDir(), "pid")
+	caller := exec.Command(os.Args[0], "-test.run=^TestKilledCaller$")
+	caller.Env = append(os.Environ(), variable+"="+file)
+	if err := caller.Start(); err != nil {
+		t.Fatal(err)
+	}
+	child := waitForPID(t, file)
+	caller.Process.Kill()
+	caller.Wait()
+	waitForEnd(t, child)
+}
+
+// waitForEnd fails the test when a process does not end.
+func waitForEnd(t *testing.T, pid int) {
+	t.Helper()
 	for range 100 {
-		if errors.Is(syscall.Kill(child, 0), syscall.ESRCH) || zombie(child) {
+		if errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) || zombie(pid) {
 			return
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
-	t.Errorf("process %d is still there", child)
+	t.Errorf("process %d is still there", pid)
 }
 
 func waitForPID(t *testing.T, file string) int {

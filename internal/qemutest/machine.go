@@ -48,19 +48,23 @@ type mode struct {
 // usbStick is what firmware starts from. Debian's cloud kernel knows no USB, and so finds the same image on a disk that does not boot.
 var usbStick = []string{"qemu-xhci", "usb-storage,drive=image,bootindex=1", "virtio-blk-pci,drive=again"}
 
+// scsiCD is a CD where there is no IDE.
+var scsiCD = []string{"virtio-scsi-pci", "scsi-cd,drive=image,bootindex=1"}
+
 const virtio = "virtio-blk-pci,drive=image,bootindex=1"
 
 var modes = map[string]mode{
 	"uefi":           {machine: uefi, device: []string{virtio}},
 	"uefi-nvme":      {machine: uefi, device: []string{"nvme,drive=image,serial=image,bootindex=1"}},
 	"uefi-secure":    {machine: secure, device: []string{virtio}},
-	"uefi-cd":        {machine: uefi, cdrom: true, device: []string{"virtio-scsi-pci", "scsi-cd,drive=image,bootindex=1"}},
+	"uefi-cd":        {machine: uefi, cdrom: true, device: scsiCD},
 	"bios":           {machine: pc, device: []string{virtio}},
 	"bios-ide":       {machine: pc, device: []string{"ide-hd,drive=image,bootindex=1"}},
 	"bios-cd":        {machine: pc, cdrom: true, device: []string{"ide-cd,drive=image,bootindex=1"}},
 	"uefi-usb":       {machine: uefi, twice: true, device: usbStick},
 	"bios-usb":       {machine: pc, twice: true, device: usbStick},
 	"aarch64-uefi":   {machine: armUEFI, device: []string{virtio}},
+	"aarch64-cd":     {machine: armUEFI, cdrom: true, device: scsiCD},
 	"aarch64-u-boot": {machine: armUBoot, device: []string{virtio}},
 }
 

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"time"
 
 	"imprint/internal/tree"
@@ -18,23 +17,45 @@ import (
 // A Writer makes one file system.
 type Writer struct{ w *erofs.Writer }
 
-// Create starts a file system in an empty file; contents wait in a file in the directory scratch, which has no name when Close has returned.
+// Create starts a file system in an empty file; contents wait in a file in the directory scratch, which has no name.
 // made is what the file system tells as the time it was made at, in seconds since 1970.
-func Create(file *os.File, scratch string, made int64) (*Writer, error) {
+func Create(file io.WriteSeeker, scratch string, made int64) (*Writer, error) {
 	if made < 0 {
 		return nil, fmt.Errorf("time %d is none of EROFS's, which count from 1970", made)
 	}
 	return &Writer{erofs.Create(file, erofs.WithBuildTime(uint64(made), 0), erofs.WithTempDir(scratch))}, nil
 }
 
+// Check says what of a tree a file system of ours does not carry. The error names the path.
+func Check(t *tree.Tree) error {
+	for path, n := range t.Walk() {
+		if err := checkNode(n.Inode()); err != nil {
+			return fmt.Errorf("%s: %v", path, err)
+		}
+	}
+	return nil
+}
+
+func checkNode(n *tree.Node) error {
+	switch n.Kind() {
+	case tree.File, tree.Dir, tree.Symlink:
+	default:
+		return fmt.Errorf("a %v cannot be in an EROFS of ours", n.Kind())
+	}
+	switch a := n.Attr; {
+	case len(a.Xattrs) > 0:
+		return fmt.Errorf("extended attribute %q is not carried over", a.Xattrs[0].Name)
+	case a.Mtime.Sec < 0:
+		return fmt.Errorf("time %d is none of EROFS's, which count from 1970", a.Mtime.Sec)
+	}
+	return nil
+}
+
 // Add adds a node at a path; its directory is there already. content writes a file's content to w.
 func (w *Writer) Add(path string, n *tree.Node, content func(io.Writer) error) error {
 	n = n.Inode()
-	if len(n.Attr.Xattrs) > 0 {
-		return fmt.Errorf("%s: extended attribute %q is not carried over", path, n.Attr.Xattrs[0].Name)
-	}
-	if n.Attr.Mtime.Sec < 0 {
-		return fmt.Errorf("%s: time %d is none of EROFS's, which count from 1970", path, n.Attr.Mtime.Sec)
+	if err := checkNode(n); err != nil {
+		return fmt.Errorf("%s: %v", path, err)
 	}
 	if err := w.add(path, n, content); err != nil {
 		return fmt.Errorf("%s: %w", path, err)
@@ -51,17 +72,15 @@ func (w *Writer) add(path string, n *tree.Node, content func(io.Writer) error) e
 		return w.w.Mkdir(path, 0o755)
 	case tree.Symlink:
 		return w.w.Symlink(n.Target(), path)
-	case tree.File:
-		f, err := w.w.Create(path)
-		if err != nil {
-			return err
-		}
-		if err := content(f); err != nil {
-			return err
-		}
-		return f.Close()
 	}
-	return fmt.Errorf("a %v cannot be in an EROFS of ours", n.Kind())
+	f, err := w.w.Create(path)
+	if err != nil {
+		return err
+	}
+	if err := content(f); err != nil {
+		return err
+	}
+	return f.Close()
 }
 
 func (w *Writer) attributes(path string, n *tree.Node) error {

@@ -10,29 +10,28 @@ import (
 	"strconv"
 	"strings"
 
+	madedir "imprint/internal/scratch"
 	"imprint/internal/tree"
 )
 
 // A scratch is a directory for what the tools must have as files. Its contents are cleared after every batch.
 type scratch struct {
 	dir    string
+	made   *madedir.Directory
 	files  []string
 	bytes  int64 // of contents, holes left out
 	buffer []byte
 }
 
 func newScratch(dir string) (*scratch, error) {
-	dir, err := os.MkdirTemp(dir, ".mke2fs-*")
+	d, err := madedir.Dir(dir)
 	if err != nil {
 		return nil, err
 	}
-	if dir, err = filepath.Abs(dir); err != nil {
-		return nil, err
-	}
-	return &scratch{dir: dir}, nil
+	return &scratch{dir: d.Path, made: d}, nil
 }
 
-func (s *scratch) remove() error { return os.RemoveAll(s.dir) }
+func (s *scratch) remove() error { return s.made.Remove() }
 
 // clear removes the files of a batch.
 func (s *scratch) clear() error {

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -29,7 +28,8 @@ type Writer struct {
 // maxTime is the last second that an inode tells, which are counted from 1970 in 32 bits without sign.
 const maxTime = 1<<32 - 1
 
-// Create starts a file system in the file of that name, whose content is replaced. root has the attributes of its root, and made is what the file system tells as the time it was made at, in seconds since 1970.
+// Create starts a file system in the file of that name, whose content is replaced. root has the attributes of its root, and made is what the
+// file system tells as the time it was made at, in seconds since 1970. The error is a *hosttool.MissingError when the host lacks sqfstar.
 func Create(ctx context.Context, name string, root *tree.Attr, made int64) (*Writer, error) {
 	name, err := filepath.Abs(name)
 	if err != nil {
@@ -37,6 +37,9 @@ func Create(ctx context.Context, name string, root *tree.Attr, made int64) (*Wri
 	}
 	if err := errors.Join(checkTime(tree.Time{Sec: made}), checkAttr(root)); err != nil {
 		return nil, fmt.Errorf("/: %v", err)
+	}
+	if _, err := hosttool.Find("sqfstar"); err != nil {
+		return nil, err
 	}
 	out, in := io.Pipe()
 	w := &Writer{tar: tar.NewWriter(in), pipe: in, ended: make(chan error, 1), first: map[*tree.Node]string{}, ids: map[uint32]bool{}}
@@ -50,7 +53,7 @@ func Create(ctx context.Context, name string, root *tree.Attr, made int64) (*Wri
 		if err == nil {
 			err = ownRoot(name, root, w.ids)
 		}
-		out.CloseWithError(errors.Join(err, os.ErrClosed))
+		out.CloseWithError(err)
 		w.ended <- err
 	}()
 	return w, nil
@@ -69,6 +72,23 @@ func checkAttr(a *tree.Attr) error {
 		return fmt.Errorf("extended attribute %q is not carried over", a.Xattrs[0].Name)
 	}
 	return checkTime(a.Mtime)
+}
+
+// Check says what of a tree a file system of ours does not carry. The error names the path.
+func Check(t *tree.Tree) error {
+	for path, n := range t.Walk() {
+		if err := checkNode(n.Inode()); err != nil {
+			return fmt.Errorf("%s: %v", path, err)
+		}
+	}
+	return nil
+}
+
+func checkNode(n *tree.Node) error {
+	if _, ok := types[n.Kind()]; !ok {
+		return fmt.Errorf("a %v cannot be in a tar archive", n.Kind())
+	}
+	return checkAttr(n.Attr)
 }
 
 var types = map[tree.Kind]byte{
@@ -98,17 +118,12 @@ func (w *Writer) Add(path string, n *tree.Node, content func(io.Writer) error) e
 
 // header is what the archive says of a node. The format of GNU takes any bytes for names.
 func (w *Writer) header(path string, n *tree.Node) (*tar.Header, error) {
-	kind, ok := types[n.Kind()]
-	switch {
-	case !ok:
-		return nil, fmt.Errorf("a %v cannot be in a tar archive", n.Kind())
-	}
-	if err := checkAttr(n.Attr); err != nil {
+	if err := checkNode(n); err != nil {
 		return nil, err
 	}
 	w.ids[n.Attr.UID], w.ids[n.Attr.GID] = true, true
 	h := &tar.Header{
-		Typeflag: kind, Name: path[1:], Linkname: n.Target(), Mode: int64(n.Attr.Mode), Uid: int(n.Attr.UID), Gid: int(n.Attr.GID),
+		Typeflag: types[n.Kind()], Name: path[1:], Linkname: n.Target(), Mode: int64(n.Attr.Mode), Uid: int(n.Attr.UID), Gid: int(n.Attr.GID),
 		ModTime: time.Unix(n.Attr.Mtime.Sec, 0), Format: tar.FormatGNU,
 	}
 	switch {
@@ -127,17 +142,12 @@ func (w *Writer) header(path string, n *tree.Node) (*tar.Header, error) {
 	return h, nil
 }
 
-// Close ends the file system. An error that came before it goes first, such as one of content.
+// Close ends the file system. When sqfstar has ended before, its error says best why.
 func (w *Writer) Close() error {
 	err := w.tar.Close()
 	w.pipe.CloseWithError(err) // nil is the end of the stream
-	return errors.Join(<-w.ended, unlessClosed(err))
-}
-
-// unlessClosed leaves out that sqfstar has ended, which says better why.
-func unlessClosed(err error) error {
-	if errors.Is(err, os.ErrClosed) {
-		return nil
+	if ended := <-w.ended; ended != nil {
+		return ended
 	}
 	return err
 }
