@@ -95,7 +95,7 @@ func (j judge) sameRows(db string) {
 // sqlite asks a database.
 func (j judge) sqlite(db, query string, flags ...string) string {
 	j.Helper()
-	return hosttest.Run(j, "sqlite3", append(append([]string{"-readonly"}, flags...), db, query)...)
+	return hosttest.Run(j, "sqlite3", append(append([]string{"-readonly", "-cmd", ".timeout 20000"}, flags...), db, query)...)
 }
 
 // quoted asks for rows in SQLite's quoted form, in which NULL is not an empty text.
