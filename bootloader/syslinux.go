@@ -17,8 +17,8 @@ const syslinuxBootCode = "lib/SYSLINUX/mbr.bin"
 var syslinuxMenu = []string{"lib/syslinux/modules/bios/menu.c32", "lib/syslinux/modules/bios/libutil.c32"}
 
 func (s syslinux) Requires(m Machine) Requirements {
-	r := Requirements{BIOS: true, Table: "mbr"}
-	for _, path := range append([]string{syslinuxBootCode}, syslinuxMenu...) {
+	r := Requirements{BIOS: true, Table: "mbr", Inputs: []Input{{Path: syslinuxBootCode, Package: "syslinux"}}}
+	for _, path := range syslinuxMenu {
 		r.Inputs = append(r.Inputs, Input{Path: path, Package: "syslinux-common"})
 	}
 	if _, ok := s.home(m); !ok {

@@ -211,6 +211,13 @@ func TestDeviceTree(t *testing.T) {
 	if files := bootFiles(p, "/extlinux/"); len(seeds) != 2 || len(files) != 3 {
 		t.Errorf("%d seeds, files %q", len(seeds), files)
 	}
+	p, err = w.plan(fmt.Sprintf(withDeviceTree, system, "host", "./host", "root", "ext4", `closures = ["system"]`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if files := bootFiles(p, "/extlinux/"); len(files) != 2 {
+		t.Errorf("files of one directory that two entries name: %q", files)
+	}
 	if err := os.Symlink("h.dtb", w.dir+"/host/v/link"); err != nil {
 		t.Fatal(err)
 	}

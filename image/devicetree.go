@@ -63,6 +63,11 @@ func (r *resolver) hostDeviceTrees(ctx context.Context, key, name string) bootlo
 		return bootloader.DeviceTree{}
 	}
 	own := r.ownName(bootName(in.digest[len("tree:"):][:32]+"-"+filepath.Base(r.path(name))), tree.Text(in.digest))
+	for _, known := range r.entries {
+		if known.DeviceTree.Name == own {
+			return known.DeviceTree // two entries name one directory
+		}
+	}
 	d := bootloader.DeviceTree{Source: bootloader.Source{Name: own}, Dir: true}
 	for below, n := range tree.Walk("", in.entries[0].Node) {
 		switch n.Kind() {
