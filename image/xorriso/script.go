@@ -14,10 +14,10 @@ import (
 
 // A script is what xorriso is told: a command a line, every word quoted.
 //
-// Contents are told as intervals of files (-cut_out). xorriso numbers those in the order of the script, which so is their order in the
-// image. Of contents with several names the first is told as a file (-map) and the others as its clones, which share the content; xorriso
-// would order those by the inode numbers of the host and puts them in front, in an order that weights give. Two of them that are one file
-// on the host would become one; the second is copied to the spool then.
+// Contents are told as intervals of files (-cut_out), whose order in the image is that of the tree, in whatever order they are told. Of
+// contents with several names the first is told as a file (-map) and the others as its clones, which share the content; xorriso would
+// order those by the inode numbers of the host and puts them in front, in an order that weights give. Two of them that are one file on the
+// host would become one; the second is copied to the spool then.
 type script struct {
 	strings.Builder
 	ctx     context.Context

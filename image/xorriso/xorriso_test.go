@@ -209,6 +209,13 @@ func TestSameBytes(t *testing.T) {
 	}
 }
 
+// Startup files of the host, such as /etc/xorriso/xorriso.conf, are read unless the first argument forbids it.
+func TestNoStartupFiles(t *testing.T) {
+	if arguments[0] != "-no_rc" {
+		t.Errorf("the first argument is %q", arguments[0])
+	}
+}
+
 // The boot catalog takes no name from the tree.
 func TestBootCatalog(t *testing.T) {
 	s := newSource(t)
