@@ -54,14 +54,14 @@ path = "/sys"
 const storeInside = `
 [[partition]]
 name = "root"
-filesystem = "squashfs"
+filesystem = "%[1]s"
 inside = "iso"
-path = "/nix-store.squashfs"
+path = "/nix-store.%[1]s"
 `
 
-// A closure that real Nix has built is, in an ISO or in a squashfs in it, one that real Nix finds perfect, keeps, and boots.
+// A closure that real Nix has built is, in an ISO or in a file system in it, one that real Nix finds perfect, keeps, and boots.
 func TestRealNixInISO(t *testing.T) {
-	hosttest.Need(t, "xorriso", "sqfstar", "unsquashfs", "grub-mkimage")
+	hosttest.Need(t, "xorriso", "sqfstar", "unsquashfs", "fsck.erofs", "grub-mkimage")
 	build := func(t *testing.T, s *nixtest.Source, store string) string {
 		dir := t.TempDir()
 		file, image := filepath.Join(dir, "image.toml"), filepath.Join(dir, "nix.iso")
@@ -79,14 +79,17 @@ func TestRealNixInISO(t *testing.T) {
 		judge(t, s, nixtest.ExtractISO(t, image))
 		bootISO(t, image, s.System)
 	})
-	t.Run("squashfs", func(t *testing.T) {
-		t.Parallel()
-		s := nixtest.Make(t, nixtest.Options{Newline: true})
-		image := build(t, s, storeInside)
-		inside := filepath.Join(nixtest.ExtractISO(t, image).Root, "nix-store.squashfs")
-		judge(t, s, nixtest.ExtractSquashfs(t, inside))
-		bootISO(t, image, s.System)
-	})
+	for filesystem, extract := range map[string]func(testing.TB, string) nixtest.Tree{
+		"squashfs": nixtest.ExtractSquashfs, "erofs": nixtest.ExtractEROFS,
+	} {
+		t.Run(filesystem, func(t *testing.T) {
+			t.Parallel()
+			s := nixtest.Make(t, nixtest.Options{Newline: true})
+			image := build(t, s, fmt.Sprintf(storeInside, filesystem))
+			judge(t, s, extract(t, filepath.Join(nixtest.ExtractISO(t, image).Root, "nix-store."+filesystem)))
+			bootISO(t, image, s.System)
+		})
+	}
 }
 
 func bootISO(t *testing.T, image, system string) {

@@ -44,12 +44,12 @@ func with(command []string, value int64) []string {
 	return c
 }
 
-// attributes sets those of all that lies in dir, which is at path while it is told; dates last, since every other command changes them.
-func (s *script) attributes(dir *tree.Node, path string) {
+// attributes sets those of nodes in a directory that is at path while it is told; dates last, since every other command changes them.
+func (s *script) attributes(nodes []*tree.Node, path string) {
 	paths := map[int64][]string{}
 	group := func(of func(*tree.Attr) int64) []int64 {
 		clear(paths)
-		for _, n := range dir.Children() {
+		for _, n := range nodes {
 			value := of(n.Inode().Attr)
 			paths[value] = append(paths[value], tree.Join(path, n.Name))
 		}

@@ -3,6 +3,7 @@ package xorriso
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -13,10 +14,10 @@ import (
 
 // A script is what xorriso is told: a command a line, every word quoted.
 //
-// Contents are told as intervals of files (-cut_out). xorriso numbers those in the order of the script, which so is their order in the
-// image. Of contents with several names the first is told as a file (-map) and the others as its clones, which share the content; xorriso
-// would order those by the inode numbers of the host and puts them in front, in an order that weights give. Two of them that are one file
-// on the host would become one; the second is copied to the spool then.
+// Contents are told as intervals of files (-cut_out), whose order in the image is that of the tree, in whatever order they are told. Of
+// contents with several names the first is told as a file (-map) and the others as its clones, which share the content; xorriso would
+// order those by the inode numbers of the host and puts them in front, in an order that weights give. Two of them that are one file on the
+// host would become one; the second is copied to the spool then.
 type script struct {
 	strings.Builder
 	ctx     context.Context
@@ -99,33 +100,46 @@ func fits(words ...string) bool {
 
 func quotedLen(word string) int { return len(quoter.Replace(word)) }
 
-// large is how many entries make a directory large. xorriso finds a name by looking through a whole directory, and looks up every path
-// from the root, so that a large one makes all that lies in it slow.
+// large is how many entries make a directory large. xorriso keeps a directory as a list in the order of names, finds a name by going through it
+// from the front, and looks up every path from the root.
 const large = 64
 
-// contents tells everything below dir, which is at path while it is told. Attributes come after what they would be changed by.
+// contents tells everything below dir, which is at path while it is told. Attributes come after what they would be changed by. A large
+// directory is told from its last name to its first, which is then always the first of the list, and with all that lies in it built elsewhere.
 func (s *script) contents(dir *tree.Node, path string) error {
+	kids := dir.Children()
+	if len(kids) < large {
+		for _, n := range kids {
+			if err := s.node(n, path, false); err != nil {
+				return err
+			}
+		}
+		s.attributes(kids, path)
+		return nil
+	}
+	for i := range slices.Backward(kids) {
+		if err := s.node(kids[i], path, true); err != nil {
+			return err
+		}
+		s.attributes(kids[i:i+1], path)
+	}
+	return nil
+}
+
+// node tells a node in a directory at path, and everything below it.
+func (s *script) node(n *tree.Node, path string, apart bool) error {
 	if s.ctx.Err() != nil {
 		return context.Cause(s.ctx)
 	}
-	apart := len(dir.Children()) >= large
-	for _, n := range dir.Children() {
-		var err error
-		switch at := tree.Join(path, n.Name); {
-		case n.Kind() != tree.Dir:
-			err = s.leaf(n, at)
-		case apart:
-			err = s.elsewhere(n, path)
-		default:
-			s.command("-mkdir", at, "--")
-			err = s.contents(n, at)
-		}
-		if err != nil {
-			return err
-		}
+	at := tree.Join(path, n.Name)
+	switch {
+	case n.Kind() != tree.Dir:
+		return s.leaf(n, at)
+	case apart:
+		return s.elsewhere(n, path)
 	}
-	s.attributes(dir, path)
-	return nil
+	s.command("-mkdir", at, "--")
+	return s.contents(n, at)
 }
 
 // elsewhere builds a directory aside and then moves it into dir. One that is built aside meanwhile lies a level further down.

@@ -114,7 +114,8 @@ func odd(t testing.TB) source {
 	s.add("/emptydir", tree.NewDir("", attr(0o1777, 5), nil))
 	s.add("/late", tree.NewFile("", attr(0o644, maxTime), tree.Text("late")))
 	s.add("/early", tree.NewFile("", attr(0o644, 0), tree.Text("early")))
-	for i, b := range []tree.Blob{tree.Text("generated"), s.host("first", "first of several"), s.host("second", "second of several")} {
+	one := s.host("one", "one file of the host for two") // as in a store whose equal files are linked
+	for i, b := range []tree.Blob{tree.Text("generated"), s.host("first", "first of several"), s.host("second", "second of several"), one, tree.Sparse(one, nil)} {
 		first := s.add(fmt.Sprint("/several/", i), tree.NewFile("", attr(0o444, 3), b))
 		s.add(fmt.Sprint("/names/also ", i), tree.NewLink("", first))
 		s.add(fmt.Sprint("/zzz/also ", i), tree.NewLink("", first))
@@ -205,6 +206,13 @@ func TestSameBytes(t *testing.T) {
 	a, b := write(t, image(first.tree())), write(t, image(second.tree()))
 	if !bytes.Equal(a, b) {
 		t.Errorf("images of %d and %d bytes differ", len(a), len(b))
+	}
+}
+
+// Startup files of the host, such as /etc/xorriso/xorriso.conf, are read unless the first argument forbids it.
+func TestNoStartupFiles(t *testing.T) {
+	if arguments[0] != "-no_rc" {
+		t.Errorf("the first argument is %q", arguments[0])
 	}
 }
 

@@ -136,3 +136,11 @@ func ExtractSquashfs(t testing.TB, file string) Tree {
 	hosttest.Run(t, "unsquashfs", "-quiet", "-no-progress", "-d", root, file)
 	return Tree{root, false}
 }
+
+// ExtractEROFS lays out the tree of an EROFS, as fsck.erofs reads it.
+func ExtractEROFS(t testing.TB, file string) Tree {
+	t.Helper()
+	root := filepath.Join(tempDir(t), "tree")
+	hosttest.Run(t, "fsck.erofs", "--extract="+root, file)
+	return Tree{root, false}
+}
