@@ -20,14 +20,18 @@ const pause = 8 * time.Millisecond
 // directories and bitmaps of the file system that is written to.
 const coldBlocks = 256
 
-// A crew starts workers.
+// warmPauses is for how many pauses in turn nothing may have come from a disk until the sources count as warm again.
+const warmPauses = 16
+
+// A crew starts workers and lets them go.
 type crew struct {
-	start func()
-	left  func() int // jobs that nobody has begun
+	start   func()
+	dismiss func()     // one of them, when it has done its job
+	left    func() int // jobs that nobody has begun
 }
 
 // staff starts a worker for each processor, and further ones while the sources come from a disk, processors are idle and jobs are
-// left. It returns when all workers have ended.
+// left. When the sources are warm again these go: too many windows fit no processor's cache. It returns when all workers have ended.
 func (c crew) staff(ctx context.Context, all *sync.WaitGroup) {
 	n := processors.Count()
 	for range n {
@@ -37,7 +41,7 @@ func (c crew) staff(ctx context.Context, all *sync.WaitGroup) {
 	go func() { all.Wait(); close(ended) }()
 	tick := time.NewTicker(pause)
 	defer tick.Stop()
-	before := usage()
+	before, warm := usage(), 0
 	for last := n; ; {
 		select {
 		case <-ended:
@@ -45,11 +49,19 @@ func (c crew) staff(ctx context.Context, all *sync.WaitGroup) {
 		case <-tick.C:
 		}
 		now := usage()
-		waiting := now.blocks-before.blocks >= coldBlocks && now.cpu-before.cpu < pause*time.Duration(n)*6/10
-		before = now
-		if waiting && last < Most && c.left() > 0 && ctx.Err() == nil {
+		cold := now.blocks-before.blocks >= coldBlocks
+		waiting := cold && now.cpu-before.cpu < pause*time.Duration(n)*6/10
+		before, warm = now, warm+1
+		if cold {
+			warm = 0
+		}
+		switch {
+		case waiting && last < Most && c.left() > 0 && ctx.Err() == nil:
 			c.start()
 			last++
+		case warm > warmPauses && last > n:
+			c.dismiss()
+			last--
 		}
 	}
 }

@@ -53,7 +53,7 @@ func (d *Disk) Run(ctx context.Context, jobs []Job) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	context.AfterFunc(ctx, func() { d.stopped.Store(true) })
-	var next atomic.Int64
+	var next, dismissed atomic.Int64
 	var all sync.WaitGroup
 	work := func() {
 		w, err := newWorker(d)
@@ -71,9 +71,12 @@ func (d *Disk) Run(ctx context.Context, jobs []Job) error {
 				cancel(err)
 				return
 			}
+			if n := dismissed.Load(); n > 0 && dismissed.CompareAndSwap(n, n-1) {
+				return
+			}
 		}
 	}
-	crew{start: func() { all.Go(work) }, left: func() int { return len(jobs) - int(next.Load()) }}.staff(ctx, &all)
+	crew{start: func() { all.Go(work) }, dismiss: func() { dismissed.Add(1) }, left: func() int { return len(jobs) - int(next.Load()) }}.staff(ctx, &all)
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
