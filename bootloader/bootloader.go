@@ -3,11 +3,7 @@
 // where. It writes nothing, and reads no more than the programs that it changes.
 package bootloader
 
-import (
-	"fmt"
-
-	"imprint/internal/tree"
-)
+import "imprint/internal/tree"
 
 // A Bootloader is one way to boot.
 type Bootloader interface {
@@ -138,25 +134,6 @@ type Raw struct {
 	Partition string // its name, "" for the disk
 	Offset    int64  // bytes
 	Code
-}
-
-// Named gives the boot loader of that name; none for "none".
-func Named(name string) (Bootloader, error) {
-	switch name {
-	case "none", "":
-		return nothing{}, nil
-	case "systemd-boot":
-		return systemdBoot{}, nil
-	case "grub":
-		return grub{}, nil
-	case "uki":
-		return uki{}, nil
-	case "extlinux":
-		return extlinux{}, nil
-	case "syslinux":
-		return syslinux{}, nil
-	}
-	return nil, fmt.Errorf("unknown boot loader %q", name)
 }
 
 // nothing is the loader of an image that boots by other means, or not at all.

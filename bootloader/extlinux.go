@@ -13,6 +13,11 @@ import (
 // since a menu names files of its own partition alone.
 type extlinux struct{}
 
+var extlinuxLoader = Loader{
+	Name: "extlinux", Menu: true, ReadsStore: true, DeviceTree: true,
+	changes: `$'\`, how: "which has a meaning to U-Boot", comment: "#", reader: "U-Boot", Bootloader: extlinux{},
+}
+
 func (extlinux) Requires(Machine) Requirements { return Requirements{} }
 
 // home is the partition with the menu.

@@ -15,6 +15,11 @@ import (
 // there is one, else on the partition with the store. Modules are in the core images, so that no directory of them is on the disk.
 type grub struct{}
 
+var grubLoader = Loader{
+	Name: "grub", ISO: true, Menu: true, ReadsStore: true, room: 256,
+	changes: `"'\`, how: "which GRUB hands to the kernel with a backslash before it", Bootloader: grub{},
+}
+
 const grubDir = "/boot/grub"
 
 // grubModules read a partition, find another one by its UUID, and load Linux from it.

@@ -11,6 +11,8 @@ import (
 // itself, with its configuration, kernels and initrds.
 type syslinux struct{}
 
+var syslinuxLoader = Loader{Name: "syslinux", Menu: true, room: 512, Bootloader: syslinux{}}
+
 const syslinuxBootCode = "lib/SYSLINUX/mbr.bin"
 
 // syslinuxMenu is the program that shows the menu, and the library it needs.

@@ -2,8 +2,6 @@ package bootloader
 
 import (
 	"bytes"
-	"crypto/rsa"
-	"crypto/x509"
 	"fmt"
 	"strings"
 
@@ -16,11 +14,7 @@ import (
 // default is what firmware starts by itself; the others are in EFI/Linux, where boot managers look for them. There is no menu.
 type uki struct{}
 
-// A Signer signs EFI programs for Secure Boot.
-type Signer struct {
-	Key          *rsa.PrivateKey
-	Certificates []*x509.Certificate // the key's, then those that lead from it to one that the firmware knows
-}
+var ukiLoader = Loader{Name: "uki", Signs: true, Bootloader: uki{}}
 
 func (uki) Requires(m Machine) Requirements {
 	return Requirements{

@@ -5,7 +5,6 @@ package partition
 import (
 	"context"
 	"fmt"
-	"iter"
 	"slices"
 
 	"imprint/internal/extent"
@@ -17,8 +16,8 @@ import (
 // A Spec is a partition to be made, with nothing left open but the size.
 type Spec struct {
 	Name       string
-	Filesystem string   // "ext4", "fat" or "none"
-	Engine     string   // "native" or "mke2fs"
+	Filesystem string   // the name of one of [Filesystems]
+	Engine     string   // one of that file system's engines
 	Features   []string // of ext4, as after mke2fs -O
 	Label      string
 	UUID       repro.UUID // of the file system
@@ -112,30 +111,6 @@ func Largest(t *tree.Tree, n int, cut func(path string) bool) []Large {
 	walk("/", t.Root(), false)
 	slices.SortStableFunc(all, func(a, b Large) int { return int(max(-1, min(1, b.Bytes-a.Bytes))) })
 	return all[:min(n, len(all))]
-}
-
-// raw is content without a file system.
-type raw struct {
-	content tree.Blob
-	size    int64
-}
-
-func newRaw(s Spec) (Maker, error) {
-	need := units.Align(s.Content.Size(), s.SectorSize)
-	if s.Size != 0 && s.Size < need {
-		return nil, &DoesNotFit{Needed: need, Given: s.Size}
-	}
-	return raw{s.Content, max(s.Size, need, s.MinSize)}, nil
-}
-
-func (r raw) Size() int64 { return r.size }
-
-func (r raw) Extents(from int64) iter.Seq[extent.Extent] {
-	var list extent.List
-	for _, d := range tree.DataOf(r.content) {
-		list = append(list, extent.Extent{Off: d.Off, Len: d.Len, Blob: r.content, At: d.Off})
-	}
-	return list.Extents(from)
 }
 
 // A Describer is a Maker that can say more of itself.

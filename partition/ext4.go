@@ -4,76 +4,51 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"math"
 
+	"imprint/internal/diag"
 	"imprint/internal/extent"
-	"imprint/internal/tree"
 	"imprint/internal/units"
 	"imprint/partition/ext4"
-	"imprint/partition/fat"
 	"imprint/partition/mke2fs"
 )
 
-// New plans a partition. A size that is too small is a *DoesNotFit; what a file system cannot carry is an error that names the path.
-func New(s Spec) (Maker, error) {
-	switch {
-	case s.Filesystem == "none":
-		return newRaw(s)
-	case s.Filesystem == "fat" && s.Syslinux:
-		return newSyslinux(s)
-	case s.Filesystem == "fat":
-		return newFAT(s)
-	case s.Filesystem == "ext4" && s.Engine == "mke2fs":
-		return newMke2fs(s)
-	case s.Filesystem == "ext4" && s.Engine == "native":
+// Engines that make ext4.
+const (
+	engineNative = "native"
+	engineMke2fs = "mke2fs"
+)
+
+// maxExt4Label is the length of s_volume_name in bytes.
+const maxExt4Label = 16
+
+var ext4Filesystem = Filesystem{
+	Name: "ext4", Engines: []string{engineNative, engineMke2fs}, Store: true, Owners: true, Writable: true,
+	Refuses: map[string]string{"content": contentHint},
+	CheckLabel: func(label string) error {
+		if len(label) > maxExt4Label {
+			return fmt.Errorf("%q is %d bytes long, and ext4 holds %d", label, len(label), maxExt4Label)
+		}
+		return nil
+	},
+	DefaultLabel: func(image, partition string) string { return labelOf(image, partition, maxExt4Label) },
+	CheckID:      CheckUUID,
+	CheckFeatures: func(engine string, words []string) error {
+		if engine == engineMke2fs && len(words) > 0 {
+			return diag.Mistake{Text: `does not go with engine = "mke2fs"`, Hint: "leave out engine: the native one can"}
+		}
+		return ext4.CheckFeatures(words)
+	},
+	VolumeID: specUUID,
+	plan: func(s Spec) (Maker, error) {
+		if s.Engine == engineMke2fs {
+			return newMke2fs(s)
+		}
 		return newExt4(s)
-	}
-	return nil, fmt.Errorf("no engine %q makes the file system %q", s.Engine, s.Filesystem)
+	},
 }
 
-// fatGrain keeps the clusters of a volume on the blocks of the host's file system and of flash, whatever its size.
-const fatGrain = 4 * units.KiB
-
-// fatMaker is a FAT volume in our terms.
-type fatMaker struct{ *fat.Plan }
-
-func newFAT(s Spec) (Maker, error) {
-	o := fat.Options{
-		Size: s.Size, Free: s.Free, SectorSize: s.SectorSize, Label: s.Label, Serial: s.Serial, Epoch: s.Epoch,
-		HiddenSectors: hidden(s), Grain: fatGrain,
-	}
-	p, err := fat.New(s.Tree, o)
-	if err == nil && p.Size() < s.MinSize {
-		o.Size = units.Align(s.MinSize, fatGrain)
-		p, err = fat.New(s.Tree, o)
-	}
-	var small *fat.SizeError
-	if errors.As(err, &small) {
-		return nil, &DoesNotFit{Needed: small.Need, Given: small.Given}
-	}
-	if err != nil {
-		return nil, err
-	}
-	return fatMaker{p}, nil
-}
-
-// hidden is the field of the boot sector that says where the volume begins; beyond its 32 bits it is 0, as for an unknown place.
-func hidden(s Spec) uint32 {
-	if n := s.Offset / s.SectorSize; n <= math.MaxUint32 {
-		return uint32(n)
-	}
-	return 0
-}
-
-func (m fatMaker) Place(list []extent.Extent, file *tree.Node) []extent.Extent {
-	return m.Plan.Place(list, file)
-}
-func (m fatMaker) BlockSize() int64 { return m.ClusterSize() }
-
-// Stats implements Describer.
-func (m fatMaker) Stats() Stats {
-	return Stats{Exact: true, BlockSize: m.ClusterSize(), FreeBytes: m.FreeClusters() * m.ClusterSize(), FATBits: m.Bits()}
-}
+// contentHint is where a file of raw bytes belongs.
+const contentHint = `it is for filesystem = "none"`
 
 // hostExt4 is an ext4 file system that the host's tools make, in our terms.
 type hostExt4 struct{ *mke2fs.Plan }
@@ -137,6 +112,3 @@ func (m ext4Maker) Stats() Stats {
 		Journal: s.JournalBlocks * s.BlockSize,
 	}
 }
-
-// CheckFeatures refuses features that the native ext4 engine cannot turn on or off.
-func CheckFeatures(words []string) error { return ext4.CheckFeatures(words) }

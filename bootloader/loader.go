@@ -1,0 +1,56 @@
+package bootloader
+
+import (
+	"fmt"
+	"slices"
+)
+
+// A Loader is one way to boot: what is known of it before anything is read, and what it puts on a disk. There is one for each word that
+// a description takes, in the file of that loader.
+type Loader struct {
+	Name string // as descriptions call it
+
+	ISO        bool // it boots an ISO 9660 image
+	Menu       bool // it shows a menu, which can wait
+	ReadsStore bool // it reads the file system that a store lies on, so that kernels can stay there
+	DeviceTree bool // it hands the kernel a device tree
+	Signs      bool // it makes EFI programs, which can be signed
+
+	room    int    // bytes that it may add to a command line: names of the kernel and of initrds
+	changes string // characters of a command line that do not reach the kernel as they are
+	how     string // what the loader does to them
+	comment string // text that makes a comment of the line it begins
+	reader  string // of that comment
+
+	Bootloader
+}
+
+// loaders are the ways to boot, in the order in which messages name them.
+var loaders = []*Loader{&systemdBootLoader, &grubLoader, &ukiLoader, &extlinuxLoader, &syslinuxLoader, &noLoader}
+
+// noLoader is for an image that boots by other means, or not at all.
+var noLoader = Loader{Name: "none", Menu: true, Bootloader: nothing{}}
+
+// Names are the words for the loaders that there are.
+func Names() []string {
+	var names []string
+	for _, l := range loaders {
+		names = append(names, l.Name)
+	}
+	return names
+}
+
+// Later are names of loaders that other tools support, and imprint does not yet.
+func Later() []string { return []string{"efistub", "limine", "u-boot"} }
+
+// Named returns the loader of that name; "" is "none".
+func Named(name string) (*Loader, error) {
+	if name == "" {
+		return &noLoader, nil
+	}
+	i := slices.IndexFunc(loaders, func(l *Loader) bool { return l.Name == name })
+	if i < 0 {
+		return nil, fmt.Errorf("unknown boot loader %q", name)
+	}
+	return loaders[i], nil
+}

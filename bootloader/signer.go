@@ -1,0 +1,94 @@
+package bootloader
+
+import (
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"strings"
+
+	"imprint/internal/diag"
+	"imprint/internal/tree"
+)
+
+// A Signer signs EFI programs for Secure Boot.
+type Signer struct {
+	Key          *rsa.PrivateKey
+	Certificates []*x509.Certificate // the key's, then those that lead from it to one that the firmware knows
+}
+
+// maxPEM is how many bytes a key or a certificate may have.
+const maxPEM = 1 << 20
+
+// ReadKey reads an RSA key in one of the two forms of PEM that openssl writes. Errors are a [diag.Mistake].
+func ReadKey(b tree.Blob) (*rsa.PrivateKey, error) {
+	key, err := privateKey(b)
+	if err != nil {
+		return nil, diag.Mistake{Text: err.Error(), Hint: "an RSA key without a pass phrase: openssl rsa -in KEY -out PLAIN removes one"}
+	}
+	return key, nil
+}
+
+func privateKey(b tree.Blob) (*rsa.PrivateKey, error) {
+	blocks, err := pemBlocks(b, "PRIVATE KEY")
+	if err != nil {
+		return nil, err
+	}
+	switch block := blocks[0]; {
+	case block.Type == "ENCRYPTED PRIVATE KEY" || block.Headers["Proc-Type"] != "":
+		return nil, fmt.Errorf("the key has a pass phrase")
+	case block.Type == "RSA PRIVATE KEY":
+		return x509.ParsePKCS1PrivateKey(block.Bytes)
+	case block.Type != "PRIVATE KEY":
+		return nil, fmt.Errorf("the key is an %s, not an RSA one", block.Type)
+	}
+	any, err := x509.ParsePKCS8PrivateKey(blocks[0].Bytes)
+	if err != nil {
+		return nil, err
+	}
+	key, ok := any.(*rsa.PrivateKey)
+	if !ok {
+		return nil, fmt.Errorf("the key is an %s, not an RSA one", strings.TrimPrefix(fmt.Sprintf("%T", any), "*"))
+	}
+	return key, nil
+}
+
+// NewSigner reads the certificate of a key, and after it those of a chain. Errors may be a [diag.Mistake].
+func NewSigner(key *rsa.PrivateKey, certificate tree.Blob) (*Signer, error) {
+	blocks, err := pemBlocks(certificate, "CERTIFICATE")
+	if err != nil {
+		return nil, err
+	}
+	s := &Signer{Key: key}
+	for _, block := range blocks {
+		c, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return nil, err
+		}
+		s.Certificates = append(s.Certificates, c)
+	}
+	if !key.PublicKey.Equal(s.Certificates[0].PublicKey) {
+		return nil, diag.Mistake{Text: "is the certificate of another key than sign-key", Hint: "the key's certificate is the first one of a chain"}
+	}
+	return s, nil
+}
+
+// pemBlocks returns the blocks of a PEM file whose type ends in kind, at least one: openssl may have written others beside them.
+func pemBlocks(b tree.Blob, kind string) (blocks []*pem.Block, err error) {
+	if b.Size() > maxPEM {
+		return nil, fmt.Errorf("%d bytes, more than PEM needs", b.Size())
+	}
+	text, err := read(b)
+	if err != nil {
+		return nil, err
+	}
+	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
+		if strings.HasSuffix(block.Type, kind) {
+			blocks = append(blocks, block)
+		}
+	}
+	if blocks == nil {
+		return nil, fmt.Errorf("there is no %s in it, in the form of PEM", strings.ToLower(kind))
+	}
+	return blocks, nil
+}

@@ -1,0 +1,142 @@
+package description
+
+import "imprint/internal/diag"
+
+// An Image is an image description as it was written: no defaults, nothing looked up. The fields with a tag are the keys of the language,
+// and this file is the only place that names them. Every value knows its key. What the keys mean, and which words they take, is in
+// language.go.
+type Image struct {
+	Name       Text            `toml:"name"`
+	Arch       Text            `toml:"arch"`
+	Format     Text            `toml:"format"`
+	Seed       Text            `toml:"seed"`
+	Unique     Bool            `toml:"unique"`
+	Epoch      Int             `toml:"epoch"`
+	SectorSize Int             `toml:"sector-size"`
+	UUID       Text            `toml:"uuid"` // the disk GUID
+	Table      Text            `toml:"table"`
+	Store      Store           `toml:"store"`
+	Source     List[Source]    `toml:"source"`
+	Closure    List[Closure]   `toml:"closure"`
+	Boot       Boot            `toml:"boot"`
+	Partition  List[Partition] `toml:"partition"`
+	Raw        List[Raw]       `toml:"raw"`
+}
+
+// Store is [store]: the store in the image.
+type Store struct {
+	Key      diag.Key
+	Flavor   Text `toml:"flavor"`
+	HardLink Bool `toml:"hard-link"`
+}
+
+// A Source is a [[source]]: a place that store items come from.
+type Source struct {
+	Key          diag.Key
+	Path         Text `toml:"path"`
+	Registration Text `toml:"registration"`
+}
+
+// A Closure is a [[closure]]: roots, with all that they refer to.
+type Closure struct {
+	Key     diag.Key
+	Name    Text       `toml:"name"`
+	Roots   List[Text] `toml:"roots"`
+	Profile Text       `toml:"profile"`
+	GCRoots List[Text] `toml:"gc-roots"`
+}
+
+// Boot is [boot].
+type Boot struct {
+	Key        diag.Key
+	Loader     Text        `toml:"loader"`
+	Timeout    Int         `toml:"timeout"`
+	Default    Text        `toml:"default"` // title of an entry
+	Console    List[Text]  `toml:"console"`
+	CopyKernel Bool        `toml:"copy-kernel"`
+	EFIBinary  Text        `toml:"efi-binary"`
+	SignKey    Text        `toml:"sign-key"`
+	SignCert   Text        `toml:"sign-certificate"`
+	Entry      List[Entry] `toml:"entry"`
+}
+
+// An Entry is a [[boot.entry]].
+type Entry struct {
+	Key        diag.Key
+	Title      Text                  `toml:"title"`
+	Kernel     Value[Template]       `toml:"kernel"`
+	Initrd     List[Value[Template]] `toml:"initrd"`
+	Cmdline    Value[Template]       `toml:"cmdline"`
+	DeviceTree Value[Template]       `toml:"devicetree"` // a file, or a directory of them
+}
+
+// A Partition is a [[partition]].
+type Partition struct {
+	Key        diag.Key
+	Name       Text              `toml:"name"`
+	Type       Text              `toml:"type"`
+	Filesystem Text              `toml:"filesystem"`
+	Features   List[Text]        `toml:"features"`
+	Engine     Text              `toml:"engine"`
+	Size       Value[Size]       `toml:"size"`
+	MinSize    Value[Size]       `toml:"min-size"`
+	Free       Value[Free]       `toml:"free"`
+	Offset     Value[Size]       `toml:"offset"`
+	Align      Value[Size]       `toml:"align"`
+	Label      Text              `toml:"label"`
+	UUID       Text              `toml:"uuid"`     // file-system UUID; of FAT the volume serial as "XXXX-XXXX"
+	PartUUID   Text              `toml:"partuuid"` // partition UUID
+	Flags      List[Value[Flag]] `toml:"flags"`
+	Content    Text              `toml:"content"`
+	Inside     Text              `toml:"inside"` // name of the partition that it is a file of
+	Path       Text              `toml:"path"`   // where it is in that
+	Volatile   Bool              `toml:"volatile"`
+	Closures   List[Text]        `toml:"closures"`
+	Dir        List[Dir]         `toml:"dir"`
+	File       List[File]        `toml:"file"`
+	Link       List[Link]        `toml:"link"`
+	Tree       List[Tree]        `toml:"tree"`
+}
+
+// A Raw is a [[raw]]: bytes at an offset of the disk.
+type Raw struct {
+	Key    diag.Key
+	Offset Value[Size] `toml:"offset"`
+	Source Text        `toml:"source"`
+}
+
+// A Dir is a [[partition.dir]].
+type Dir struct {
+	Key  diag.Key
+	Path Text        `toml:"path"`
+	Mode Value[Mode] `toml:"mode"`
+	UID  Number      `toml:"uid"`
+	GID  Number      `toml:"gid"`
+}
+
+// A File is a [[partition.file]].
+type File struct {
+	Key    diag.Key
+	Path   Text            `toml:"path"`
+	Text   Value[Template] `toml:"text"`
+	Source Text            `toml:"source"`
+	Mode   Value[Mode]     `toml:"mode"`
+	UID    Number          `toml:"uid"`
+	GID    Number          `toml:"gid"`
+}
+
+// A Link is a [[partition.link]]: a symbolic link.
+type Link struct {
+	Key    diag.Key
+	Path   Text            `toml:"path"`
+	Target Value[Template] `toml:"target"`
+	UID    Number          `toml:"uid"`
+	GID    Number          `toml:"gid"`
+}
+
+// A Tree is a [[partition.tree]]: a directory or a tar archive of the host.
+type Tree struct {
+	Key    diag.Key
+	Source Text `toml:"source"`
+	Target Text `toml:"target"`
+}

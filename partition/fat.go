@@ -1,0 +1,107 @@
+package partition
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"regexp"
+	"strings"
+	"unicode"
+
+	"imprint/internal/diag"
+	"imprint/internal/extent"
+	"imprint/internal/tree"
+	"imprint/internal/units"
+	"imprint/partition/fat"
+)
+
+// maxFATLabel is the length of a directory entry's name in bytes.
+const maxFATLabel = 11
+
+// SerialForm is a regular expression for the ID of a FAT volume as mount and udev print it.
+const SerialForm = "^[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}$"
+
+var serialForm = regexp.MustCompile(SerialForm)
+
+var fatFilesystem = Filesystem{
+	Name: "fat", Firmware: true, Writable: true,
+	Refuses: map[string]string{
+		"content": contentHint, "engine": "FAT has one engine", "features": "", "closures": "a store needs ext4: FAT has neither links nor owners",
+		"link": "FAT has no symbolic links", "volatile": "",
+	},
+	CheckLabel:   checkFATLabel,
+	DefaultLabel: func(image, partition string) string { return upper(labelOf(image, partition, maxFATLabel), "-_") },
+	CheckID: func(text string) error {
+		if !serialForm.MatchString(text) || text == "0000-0000" {
+			return diag.Mistake{Text: fmt.Sprintf("%q is not the ID of a FAT volume", text), Hint: `eight hexadecimal digits, as in "1234-ABCD"`}
+		}
+		return nil
+	},
+	VolumeID: func(s *Spec) string { return fmt.Sprintf("%04X-%04X", s.Serial>>16, s.Serial&0xffff) },
+	plan: func(s Spec) (Maker, error) {
+		if s.Syslinux {
+			return newSyslinux(s)
+		}
+		return newFAT(s)
+	},
+}
+
+// checkFATLabel refuses what a directory entry cannot hold as a label, or what firmware would show otherwise.
+func checkFATLabel(label string) error {
+	upper := strings.ToUpper(label)
+	switch {
+	case len(label) > maxFATLabel:
+		return fmt.Errorf("%q is %d characters long, and FAT holds %d", label, len(label), maxFATLabel)
+	case strings.ContainsFunc(label, func(r rune) bool { return r > unicode.MaxASCII }) || strings.ContainsAny(label, `"*+,./:;<=>?[\]|`):
+		return diag.Mistake{Text: fmt.Sprintf("%q has a character that FAT does not take in a label", label), Hint: "use A-Z 0-9 _ - and spaces"}
+	case label != strings.TrimSpace(label):
+		return fmt.Errorf("%q has a space at an end, which FAT drops", label)
+	case label != upper:
+		return diag.Mistake{Text: fmt.Sprintf("%q has lower-case letters, which FAT does not take in a label", label), Hint: fmt.Sprintf("write %q", upper)}
+	}
+	return nil
+}
+
+// fatGrain keeps the clusters of a volume on the blocks of the host's file system and of flash, whatever its size.
+const fatGrain = 4 * units.KiB
+
+// fatMaker is a FAT volume in our terms.
+type fatMaker struct{ *fat.Plan }
+
+func newFAT(s Spec) (Maker, error) {
+	o := fat.Options{
+		Size: s.Size, Free: s.Free, SectorSize: s.SectorSize, Label: s.Label, Serial: s.Serial, Epoch: s.Epoch,
+		HiddenSectors: hidden(s), Grain: fatGrain,
+	}
+	p, err := fat.New(s.Tree, o)
+	if err == nil && p.Size() < s.MinSize {
+		o.Size = units.Align(s.MinSize, fatGrain)
+		p, err = fat.New(s.Tree, o)
+	}
+	var small *fat.SizeError
+	if errors.As(err, &small) {
+		return nil, &DoesNotFit{Needed: small.Need, Given: small.Given}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return fatMaker{p}, nil
+}
+
+// hidden is the field of the boot sector that says where the volume begins; beyond its 32 bits it is 0, as for an unknown place.
+func hidden(s Spec) uint32 {
+	if n := s.Offset / s.SectorSize; n <= math.MaxUint32 {
+		return uint32(n)
+	}
+	return 0
+}
+
+func (m fatMaker) Place(list []extent.Extent, file *tree.Node) []extent.Extent {
+	return m.Plan.Place(list, file)
+}
+func (m fatMaker) BlockSize() int64 { return m.ClusterSize() }
+
+// Stats implements Describer.
+func (m fatMaker) Stats() Stats {
+	return Stats{Exact: true, BlockSize: m.ClusterSize(), FreeBytes: m.FreeClusters() * m.ClusterSize(), FATBits: m.Bits()}
+}

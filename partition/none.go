@@ -1,0 +1,42 @@
+package partition
+
+import (
+	"iter"
+
+	"imprint/internal/extent"
+	"imprint/internal/tree"
+	"imprint/internal/units"
+)
+
+// none is a partition of raw bytes.
+var none = Filesystem{
+	Name: "none",
+	Refuses: map[string]string{
+		"free": "", "label": "", "uuid": "", "engine": "", "features": "", "closures": "", "dir": "", "file": "", "link": "", "tree": "", "volatile": "",
+	},
+	plan: newRaw,
+}
+
+// raw is content without a file system.
+type raw struct {
+	content tree.Blob
+	size    int64
+}
+
+func newRaw(s Spec) (Maker, error) {
+	need := units.Align(s.Content.Size(), s.SectorSize)
+	if s.Size != 0 && s.Size < need {
+		return nil, &DoesNotFit{Needed: need, Given: s.Size}
+	}
+	return raw{s.Content, max(s.Size, need, s.MinSize)}, nil
+}
+
+func (r raw) Size() int64 { return r.size }
+
+func (r raw) Extents(from int64) iter.Seq[extent.Extent] {
+	var list extent.List
+	for _, d := range tree.DataOf(r.content) {
+		list = append(list, extent.Extent{Off: d.Off, Len: d.Len, Blob: r.content, At: d.Off})
+	}
+	return list.Extents(from)
+}
