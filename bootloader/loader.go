@@ -16,6 +16,8 @@ type Loader struct {
 	DeviceTree bool // it hands the kernel a device tree
 	Signs      bool // it makes EFI programs, which can be signed
 
+	firmware string // the only kind that starts it: "bios", "u-boot"
+
 	room    int    // bytes that it may add to a command line: names of the kernel and of initrds
 	changes string // characters of a command line that do not reach the kernel as they are
 	how     string // what the loader does to them
@@ -53,4 +55,16 @@ func Named(name string) (*Loader, error) {
 		return nil, fmt.Errorf("unknown boot loader %q", name)
 	}
 	return loaders[i], nil
+}
+
+// Firmware is the kind of firmware that the loader starts from on a disk with partitions of these types: "uefi", "bios" or "u-boot"; of
+// two the first.
+func (l *Loader) Firmware(types []string) string {
+	switch {
+	case l.firmware != "":
+		return l.firmware
+	case slices.Contains(types, "esp"):
+		return "uefi"
+	}
+	return "bios"
 }
