@@ -3,7 +3,6 @@ package bootloader
 import (
 	"encoding/binary"
 	"fmt"
-	"io"
 	"strings"
 
 	"imprint/internal/tree"
@@ -154,12 +153,7 @@ func (grub) embed(c Config, a *Artifacts) error {
 	return nil
 }
 
-// read gives the content of a blob.
-func read(b tree.Blob) ([]byte, error) {
-	r, err := b.Open()
-	if err != nil {
-		return nil, err
-	}
-	defer r.Close()
-	return io.ReadAll(io.NewSectionReader(r, 0, b.Size()))
-}
+// maxProgram is how long boot code and stubs may be, which are read into memory, in bytes. Real ones have a few megabytes at most.
+const maxProgram = 64 << 20
+
+func read(b tree.Blob) ([]byte, error) { return tree.ReadAll(b, maxProgram) }

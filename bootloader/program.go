@@ -16,13 +16,8 @@ type Program struct {
 
 // ProgramOf reads the first bytes of a program.
 func ProgramOf(b tree.Blob) (Program, error) {
-	r, err := b.Open()
+	head, err := tree.ReadHead(b, 4096)
 	if err != nil {
-		return Program{}, err
-	}
-	defer r.Close()
-	head := make([]byte, min(b.Size(), 4096))
-	if n, err := r.ReadAt(head, 0); n < len(head) {
 		return Program{}, err
 	}
 	return Program{EFI: len(head) > 2 && string(head[:2]) == "MZ", Arch: machines[pe.Machine(head)]}, nil

@@ -98,13 +98,8 @@ const maxVersion = 64
 // linuxVersion is what `uname -r` will tell of a kernel for x86; "" of others, which do not say it in the clear (Linux,
 // Documentation/arch/x86/boot.rst, kernel_version).
 func linuxVersion(kernel tree.Blob) (string, error) {
-	r, err := kernel.Open()
+	head, err := tree.ReadHead(kernel, 64<<10)
 	if err != nil {
-		return "", err
-	}
-	defer r.Close()
-	head := make([]byte, min(kernel.Size(), 64<<10))
-	if n, err := r.ReadAt(head, 0); n < len(head) {
 		return "", err
 	}
 	if len(head) < 0x210 || string(head[0x202:0x206]) != "HdrS" {

@@ -3,7 +3,6 @@ package closure
 import (
 	"cmp"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 
@@ -19,14 +18,9 @@ func (f Flavor) readOutputs(derivation *tree.Node) ([]Output, error) {
 	if derivation.Kind() != tree.File || derivation.Size() > maxDerivation {
 		return nil, fmt.Errorf("a %v of %d bytes, not a derivation", derivation.Kind(), derivation.Size())
 	}
-	r, err := derivation.Blob().Open()
+	text, err := tree.ReadAll(derivation.Blob(), maxDerivation)
 	if err != nil {
 		return nil, err
-	}
-	defer r.Close()
-	text := make([]byte, derivation.Size())
-	if n, err := r.ReadAt(text, 0); n < len(text) {
-		return nil, fmt.Errorf("%d of %d bytes: %v", n, len(text), cmp.Or(err, io.ErrUnexpectedEOF))
 	}
 	return f.parseOutputs(string(text))
 }

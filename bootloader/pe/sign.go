@@ -2,13 +2,13 @@ package pe
 
 import (
 	"cmp"
+	"context"
 	"crypto"
 	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/asn1"
 	"fmt"
-	"io"
 	"math/big"
 	"slices"
 
@@ -22,13 +22,8 @@ const maxHead = 64 << 10
 // Sign gives the image with a signature of an RSA key, as Secure Boot asks for: SHA-256, and the certificates inside, of which the first
 // is the key's. It has no time in it, and the scheme (RFC 8017, 8.2) no chance: the same image, key and certificates give the same bytes.
 func Sign(unsigned tree.Blob, key *rsa.PrivateKey, certificates []*x509.Certificate) (tree.Blob, error) {
-	head := make([]byte, min(unsigned.Size(), maxHead))
-	r, err := unsigned.Open()
+	head, err := tree.ReadHead(unsigned, maxHead)
 	if err != nil {
-		return nil, err
-	}
-	defer r.Close()
-	if _, err := r.ReadAt(head, 0); err != nil && err != io.EOF {
 		return nil, err
 	}
 	i, err := parse(head)
@@ -43,7 +38,7 @@ func Sign(unsigned tree.Blob, key *rsa.PrivateKey, certificates []*x509.Certific
 			end, unsigned.Size())
 	}
 	padded := units.Align(unsigned.Size(), certificateAlign)
-	digest, err := i.digest(r, unsigned.Size(), padded)
+	digest, err := i.digest(unsigned, padded)
 	if err != nil {
 		return nil, err
 	}
@@ -54,7 +49,7 @@ func Sign(unsigned tree.Blob, key *rsa.PrivateKey, certificates []*x509.Certific
 	table := certificateTable(signature)
 	i.setOpt32(optCertificates, padded)
 	i.setOpt32(optCertificates+4, int64(len(table)))
-	rest := part{unsigned, int64(len(head)), unsigned.Size() - int64(len(head))}
+	rest := tree.Slice(unsigned, int64(len(head)), unsigned.Size()-int64(len(head)))
 	return tree.Concat(tree.Text(string(i.head)), rest, tree.Text(string(make([]byte, padded-unsigned.Size()))), tree.Text(string(table))), nil
 }
 
@@ -79,34 +74,14 @@ func (i image) gap() (end int64, gap bool) {
 // certificateAlign is what the certificate table and each certificate in it is aligned to (PE, "The Attribute Certificate Table").
 const certificateAlign = 8
 
-// A part is a part of a blob.
-type part struct {
-	whole     tree.Blob
-	off, size int64
-}
-
-func (p part) Size() int64 { return p.size }
-
-// Open implements tree.Blob.
-func (p part) Open() (tree.Reader, error) {
-	r, err := p.whole.Open()
-	if err != nil {
-		return nil, err
-	}
-	return struct {
-		io.ReaderAt
-		io.Closer
-	}{io.NewSectionReader(r, p.off, p.size), r}, nil
-}
-
 // digest is the SHA-256 of the image, without its checksum, the entry of the certificate table, and that table (Authenticode,
 // "Calculating the PE Image Hash"); the image is filled up with zeros to where that table goes.
-func (i image) digest(r io.ReaderAt, size, padded int64) ([]byte, error) {
+func (i image) digest(unsigned tree.Blob, padded int64) ([]byte, error) {
 	h := sha256.New()
-	from := int64(0)
+	from, size := int64(0), unsigned.Size()
 	opt := i.at + optional
 	for _, skip := range [][2]int64{{opt + optChecksum, 4}, {opt + optCertificates, 8}, {size, 0}} {
-		if _, err := io.Copy(h, io.NewSectionReader(r, from, skip[0]-from)); err != nil {
+		if err := tree.Copy(context.Background(), h, tree.Slice(unsigned, from, skip[0]-from), nil); err != nil {
 			return nil, err
 		}
 		from = skip[0] + skip[1]

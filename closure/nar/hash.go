@@ -1,6 +1,7 @@
 package nar
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
@@ -36,29 +37,9 @@ type hasher struct {
 
 var hashers = sync.Pool{New: func() any { return &hasher{sha256.New(), make([]byte, 256<<10)} }}
 
-// copy writes a file's content, at most one byte more than its size: enough to tell that it has grown.
+// copy writes a file's content, which must be as long as its size.
 func (h *hasher) copy(w io.Writer, file *tree.Node) error {
-	file = file.Inode()
-	r, err := file.Blob().Open()
-	if err != nil {
-		return err
-	}
-	defer r.Close()
-	left := file.Size() + 1
-	for off := int64(0); left > 0; {
-		n, err := r.ReadAt(h.buf[:min(left, int64(len(h.buf)))], off)
-		if _, werr := w.Write(h.buf[:n]); werr != nil {
-			return werr
-		}
-		off, left = off+int64(n), left-int64(n)
-		if err == io.EOF {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return tree.Copy(context.Background(), w, file.Inode().Blob(), h.buf)
 }
 
 // ParseHash reads a SHA-256 digest as stores and tools write it: 64 hexadecimal or 52 base32 digits, each with or without "sha256:"

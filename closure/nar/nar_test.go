@@ -154,9 +154,9 @@ type resized struct {
 func (r resized) Size() int64 { return r.size }
 
 func TestHashRefusesChangedFiles(t *testing.T) {
-	for size, want := range map[int64]string{3: "gave 4 bytes, its size is 3", 7: "gave 5 bytes, its size is 7"} {
+	for size, want := range map[int64]string{3: "it is longer than its 3 bytes", 7: "it ends at byte 5 of 7"} {
 		_, _, err := Hash(tree.NewFile("", plain, resized{tree.Text("12345"), size}))
-		if err == nil || !strings.Contains(err.Error(), want) {
+		if !errors.Is(err, tree.ErrChanged) || !strings.Contains(err.Error(), want) {
 			t.Errorf("size %d: %v, want %q", size, err, want)
 		}
 	}

@@ -44,7 +44,7 @@ func lookAt(path string) (*file, error) {
 // Size is the length in bytes when the file was looked at.
 func (f *file) Size() int64 { return f.size }
 
-// HostPath is where the file is.
+// HostPath implements tree.HostBlob.
 func (f *file) HostPath() string {
 	if f.dir == nil {
 		return f.name
@@ -52,7 +52,7 @@ func (f *file) HostPath() string {
 	return f.dir.path(f.name)
 }
 
-// HostRange is where the content lies: in the file at that path, from that byte on.
+// HostRange implements tree.HostRangeBlob.
 func (f *file) HostRange() (path string, off int64) { return f.HostPath(), 0 }
 
 // Open opens the file, without a change to the time of its last access where that is permitted.
@@ -83,8 +83,8 @@ type fileReader struct {
 	file *file
 }
 
-// Fd is the descriptor, for what the kernel can do with a whole file; it is open until Close.
-func (r *fileReader) Fd() int { return r.fd }
+// Descriptor implements tree.DescriptorReader.
+func (r *fileReader) Descriptor() (fd int, off int64, ok bool) { return r.fd, 0, true }
 
 // ReadAt gives io.EOF at the end of the file as it is now, which may lie behind Size. A file that has become shorter than Size is an
 // error that wraps io.ErrUnexpectedEOF.

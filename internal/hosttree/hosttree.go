@@ -4,8 +4,8 @@
 // Attributes are what the caller's Attr makes of those of the host. Hard links between the host's files, their extended attributes, ACLs,
 // inode numbers, access times and (unless asked for) holes are not seen.
 //
-// Blobs of this package have a method HostPath, the path of the file that they are read from, and the readers of whole files a method Fd,
-// the descriptor.
+// Blobs of this package are [tree.HostBlob]s; those whose bytes lie in one run in their file are [tree.HostRangeBlob]s, with readers that
+// are [tree.DescriptorReader]s.
 package hosttree
 
 import (

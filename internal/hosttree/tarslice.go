@@ -18,16 +18,25 @@ type slice struct {
 // Size is the length in bytes.
 func (s *slice) Size() int64 { return s.size }
 
-// HostPath is where the archive is.
+// HostPath implements tree.HostBlob.
 func (s *slice) HostPath() string { return s.archive.path }
 
-// HostRange is where the content lies: in the file at that path, from that byte on.
+// HostRange implements tree.HostRangeBlob.
 func (s *slice) HostRange() (path string, off int64) { return s.archive.path, s.off }
 
 // Open costs nothing: the archive is open.
 func (s *slice) Open() (tree.Reader, error) { return sliceReader{s}, nil }
 
 type sliceReader struct{ *slice }
+
+// Descriptor implements tree.DescriptorReader.
+func (r sliceReader) Descriptor() (fd int, off int64, ok bool) {
+	f, ok := r.archive.ReaderAt.(*fileReader)
+	if !ok {
+		return 0, 0, false
+	}
+	return f.fd, r.off, true
+}
 
 // ReadAt implements io.ReaderAt.
 func (r sliceReader) ReadAt(p []byte, off int64) (int, error) {
@@ -84,7 +93,7 @@ func (s *sparseSlice) Size() int64 { return s.size }
 // Data implements tree.SparseBlob.
 func (s *sparseSlice) Data() []tree.Range { return s.data }
 
-// HostPath is where the archive is.
+// HostPath implements tree.HostBlob.
 func (s *sparseSlice) HostPath() string { return s.archive.path }
 
 // Open costs nothing: the archive is open.

@@ -1,15 +1,13 @@
 package stream
 
 import (
-	"errors"
-	"fmt"
 	"io"
 
 	"imprint/internal/tree"
 )
 
-// ErrChanged is matched by errors about a source that has another length than when the layout was made.
-var ErrChanged = errors.New("changed while it was read")
+// ErrChanged is [tree.ErrChanged]: a source has another length than when the layout was made.
+var ErrChanged = tree.ErrChanged
 
 // copying is one blob on its way.
 type copying struct {
@@ -37,24 +35,13 @@ func (c *copying) all(first []Place) error {
 	if err := c.pass(c.blob.Size()); err != nil || c.ended {
 		return err
 	}
-	return c.end()
+	return tree.CheckEnd(c.reader, c.blob)
 }
 
-// fetch fills p. With the last part of the blob it asks for one byte more than there should be, where p has room behind it, so that a
-// source that has grown costs no further system call to notice.
-func (c *copying) fetch(p []byte, at int64) error {
-	if at+int64(len(p)) < c.blob.Size() || cap(p) == len(p) {
-		return readFull(c.reader, c.blob, p, at)
-	}
-	n, err := c.reader.ReadAt(p[:len(p)+1], at)
-	switch c.ended = true; {
-	case n > len(p):
-		return c.grown()
-	case n < len(p):
-		return readFull(c.reader, c.blob, p, at)
-	case errors.Is(err, io.EOF):
-		return nil
-	}
+// fetch fills p. Where p has room after it, the last part of the blob is read with one byte more, so that a source that has grown costs
+// no further system call to notice.
+func (c *copying) fetch(p []byte, at int64) (err error) {
+	c.ended, err = tree.ReadNext(c.reader, c.blob, p, at)
 	return err
 }
 
@@ -67,10 +54,10 @@ func (c *copying) wanted() bool { return c.hash != nil || len(c.more) > 0 }
 // skip implements feed.
 func (c *copying) skip(n int64) { c.at += n }
 
-// share implements feed: whole files of the host only, whose blocks start where the blob's do.
+// share implements feed, for blobs that lie in one run in a file of the host.
 func (c *copying) share(off, n, _ int64) bool {
-	f, ok := c.reader.(interface{ Fd() int })
-	return ok && c.w.disk.share(f.Fd(), c.at, n, off)
+	fd, at, ok := tree.Descriptor(c.reader)
+	return ok && c.w.disk.share(fd, at+c.at, n, off)
 }
 
 // take reads the next part of the blob into p, hashes it, and writes it to the further places.
@@ -159,37 +146,4 @@ func dataAfter(b tree.Blob, from int64) func(at, limit int64) (data bool, n int6
 		}
 		return true, min(limit, ranges[0].Off+ranges[0].Len) - at
 	}
-}
-
-// end makes sure that the blob is no longer than it was.
-func (c *copying) end() error {
-	var one [1]byte
-	if n, _ := c.reader.ReadAt(one[:], c.blob.Size()); n > 0 {
-		return c.grown()
-	}
-	return nil
-}
-
-func (c *copying) grown() error {
-	return fmt.Errorf("%s %w: it grew beyond %d bytes", name(c.blob), ErrChanged, c.blob.Size())
-}
-
-// readFull reads exactly len(p) bytes; an earlier end means that the source has shrunk.
-func readFull(r io.ReaderAt, b tree.Blob, p []byte, off int64) error {
-	n, err := r.ReadAt(p, off)
-	switch {
-	case n == len(p):
-		return nil
-	case err == nil || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
-		return fmt.Errorf("%s %w: it ends at byte %d", name(b), ErrChanged, off+int64(n))
-	}
-	return err
-}
-
-// name is the host path of a blob that has one.
-func name(b tree.Blob) string {
-	if h, ok := b.(interface{ HostPath() string }); ok {
-		return h.HostPath()
-	}
-	return "content"
 }

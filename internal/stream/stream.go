@@ -148,7 +148,9 @@ type generated struct {
 	at   int64
 }
 
-func (generated) share(int64, int64, int64) bool    { return false }
-func (g generated) read(p []byte, done int64) error { return readFull(g.from, g.blob, p, g.at+done) }
-func (generated) wanted() bool                      { return true }
-func (generated) skip(int64)                        {}
+func (generated) share(int64, int64, int64) bool { return false }
+func (g generated) read(p []byte, done int64) error {
+	return tree.ReadFull(g.from, g.blob, p, g.at+done)
+}
+func (generated) wanted() bool { return true }
+func (generated) skip(int64)   {}
