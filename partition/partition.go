@@ -23,6 +23,7 @@ type Spec struct {
 	UUID       repro.UUID // of the file system
 	Serial     uint32     // of a FAT volume, in place of a UUID
 	HashSeed   repro.UUID // of ext4's directory index
+	Modified   int64      // of an ISO 9660 volume, seconds since 1970: its digits are the identifier
 	Epoch      int64      // seconds since 1970
 	SectorSize int64      // bytes
 	Offset     int64      // of the region in the disk, bytes

@@ -14,8 +14,8 @@ import (
 	"imprint/partition"
 )
 
-// biosSector is the unit in bytes that a BIOS counts in.
-const biosSector = 512
+// BIOSSector is the unit in bytes that a BIOS counts in.
+const BIOSSector = 512
 
 // disk puts the partition table, boot code and raw contents around the regions.
 func (l *layouter) disk() (*Layout, error) {
@@ -103,7 +103,7 @@ func (p *Plan) codeExtents(l *Layout) extent.List {
 	if code == nil {
 		return nil
 	}
-	b := tree.Text(string(code.Linked(target / biosSector)))
+	b := tree.Text(string(code.Linked(target / BIOSSector)))
 	return extent.List{{Len: b.Size(), Blob: b, Meta: true}}
 }
 

@@ -127,7 +127,7 @@ func (l *layouter) spec(r *Region) (partition.Spec, error) {
 	spec := r.Partition.Spec
 	spec.Offset = r.Offset
 	if r.Partition.Code != nil {
-		spec.Content = tree.Text(string(r.Partition.Code.Linked(r.Offset / biosSector)))
+		spec.Content = tree.Text(string(r.Partition.Code.Linked(r.Offset / BIOSSector)))
 	}
 	spec.Free += r.Partition.contentBytes() * r.Partition.FreeShare / 100
 	for _, part := range l.plan.Partitions {

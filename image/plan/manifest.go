@@ -33,30 +33,30 @@ type Manifest struct {
 
 // ManifestPartition is one entry of the partition table.
 type ManifestPartition struct {
-	Number     int               `json:"number"`
-	Name       string            `json:"name"`
-	Type       string            `json:"type"`
-	TypeGUID   repro.UUID        `json:"typeGUID,omitzero"`
-	MBRType    byte              `json:"mbrType,omitempty"`
-	PartUUID   string            `json:"partUUID"`
-	Attributes uint64            `json:"attributes,omitempty"`
-	Inside     string            `json:"inside,omitempty"` // the partition that it is a file of
-	Path       string            `json:"path,omitempty"`   // of that file
-	Offset     int64             `json:"offset"` // bytes
-	Size       int64             `json:"size"`   // bytes
-	Exact      bool              `json:"exact"`  // false: an upper bound, chosen before a host tool fills it
-	Filesystem string            `json:"filesystem"`
-	Engine     string            `json:"engine,omitempty"`
-	Label      string            `json:"label,omitempty"`
-	VolumeID   string            `json:"volumeID,omitempty"`
-	BlockSize  int64             `json:"blockSize,omitempty"` // bytes
-	Inodes     int64             `json:"inodes,omitempty"`
-	FreeInodes int64             `json:"freeInodes,omitempty"`
-	FreeBytes  int64             `json:"freeBytes,omitempty"`
-	Journal    int64             `json:"journalBytes,omitempty"`
-	Items      int               `json:"items,omitempty"`
-	Largest    []Large `json:"largest,omitempty"`
-	Digest     string            `json:"digest,omitempty"` // of the 4 MiB pieces of the disk that it lies in
+	Number     int        `json:"number"`
+	Name       string     `json:"name"`
+	Type       string     `json:"type"`
+	TypeGUID   repro.UUID `json:"typeGUID,omitzero"`
+	MBRType    byte       `json:"mbrType,omitempty"`
+	PartUUID   string     `json:"partUUID"`
+	Attributes uint64     `json:"attributes,omitempty"`
+	Inside     string     `json:"inside,omitempty"` // the partition that it is a file of
+	Path       string     `json:"path,omitempty"`   // of that file
+	Offset     int64      `json:"offset"`           // bytes
+	Size       int64      `json:"size"`             // bytes
+	Exact      bool       `json:"exact"`            // false: an upper bound, chosen before a host tool fills it
+	Filesystem string     `json:"filesystem"`
+	Engine     string     `json:"engine,omitempty"`
+	Label      string     `json:"label,omitempty"`
+	VolumeID   string     `json:"volumeID,omitempty"`
+	BlockSize  int64      `json:"blockSize,omitempty"` // bytes
+	Inodes     int64      `json:"inodes,omitempty"`
+	FreeInodes int64      `json:"freeInodes,omitempty"`
+	FreeBytes  int64      `json:"freeBytes,omitempty"`
+	Journal    int64      `json:"journalBytes,omitempty"`
+	Items      int        `json:"items,omitempty"`
+	Largest    []Large    `json:"largest,omitempty"`
+	Digest     string     `json:"digest,omitempty"` // of the 4 MiB pieces of the disk that it lies in
 }
 
 // ManifestClosure is a named set of roots.
