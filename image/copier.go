@@ -75,12 +75,12 @@ func (c *copier) each(ctx context.Context, n *tree.Node) error {
 func (c *copier) file(n *tree.Node, h io.Writer) error {
 	b := n.Inode().Blob()
 	if n.Kind() == tree.Link {
-		return c.w.Copy(b, nil, nil, 1, h)
+		return c.w.Copy(b, stream.To{Hash: h})
 	}
 	var more []stream.Place
 	if c.p.carrier[b] == n {
 		more = c.p.further[b]
 	}
 	c.places = c.t.places(c.places[:0], n)
-	return c.w.Copy(b, c.places, more, c.t.block, h)
+	return c.w.Copy(b, stream.To{Places: c.places, Further: more, Grain: c.t.block, Hash: h})
 }

@@ -177,7 +177,7 @@ func (p *planner) plain(r *Region) {
 func (p *planner) copyOf(b tree.Blob, places []stream.Place) {
 	p.expect(places)
 	p.add(b.Size()+stream.FileCost, func(_ context.Context, w *stream.Worker) error {
-		return p.pinned(b, func(h io.Writer) error { return w.Copy(b, nil, places, 1, h) })
+		return p.pinned(b, func(h io.Writer) error { return w.Copy(b, stream.To{Further: places, Hash: h}) })
 	})
 }
 
