@@ -47,8 +47,8 @@ type Placer interface {
 	Maker
 	// Place adds the extents of a File to list, in the order of the file.
 	Place(list []extent.Extent, file *tree.Node) []extent.Extent
-	// BlockSize is the unit in bytes that space is given out in.
-	BlockSize() int64
+	// Grain is the unit in bytes of the space that a file's content takes for itself: what is left of its last one is nobody else's.
+	Grain() int64
 }
 
 // A HostMade is a Maker whose region a host tool fills; its extents cannot be known before.

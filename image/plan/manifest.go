@@ -115,6 +115,21 @@ func (r *Region) manifest(number int) ManifestPartition {
 	return m
 }
 
+// Digests are the hashes of a written image.
+type Digests struct {
+	Image      string   // over the SHA-256s of its pieces of 4 MiB; empty when none was wanted
+	Partitions []string // of the pieces that each partition lies in
+	SHA256     string   // in hexadecimal digits; empty unless it was asked for
+}
+
+// Built adds what a build has computed. verified says whether it checked the contents.
+func (m *Manifest) Built(d Digests, verified bool) {
+	m.Digest, m.SHA256, m.Verified = d.Image, d.SHA256, &verified
+	for i, digest := range d.Partitions {
+		m.Partitions[i].Digest = digest
+	}
+}
+
 // Firmware is the kind of firmware that boots the image: "uefi", "bios" or "u-boot"; of two the first.
 func (m *Manifest) Firmware() string {
 	types := make([]string, len(m.Partitions))
