@@ -1,7 +1,6 @@
 package iso9660
 
 import (
-	"encoding/binary"
 	"io"
 	"runtime"
 	"testing"
@@ -24,11 +23,6 @@ func (v vast) ReadAt(p []byte, off int64) (int, error) {
 }
 
 var _ io.ReaderAt = vast{}
-
-func putBoth(p []byte, n uint32) {
-	binary.LittleEndian.PutUint32(p, n)
-	binary.BigEndian.PutUint32(p[4:], n)
-}
 
 // rawRecord is a directory record.
 func rawRecord(start, size uint32, flags byte, id string, use string) []byte {

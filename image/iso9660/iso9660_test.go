@@ -139,7 +139,7 @@ func TestLargeFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	n := v.Tree.Find("/large")
-	if n == nil || n.Size() != size || len(n.Blob().(*content).Parts()) < 2 {
+	if n == nil || n.Size() != size || len(n.Blob().(*fileBlob).Parts()) < 2 {
 		t.Fatalf("large is %+v", n)
 	}
 	r, _ := n.Blob().Open()
@@ -154,11 +154,11 @@ func TestLargeFile(t *testing.T) {
 // Contents of several parts read as one, wherever a read begins.
 func TestContentParts(t *testing.T) {
 	image := bytes.Repeat([]byte("0123456789abcdef"), 1024)
-	c := &content{image: bytes.NewReader(image), parts: []tree.Range{{Off: 0, Len: 4096}, {Off: 8192, Len: 2048}, {Off: 16, Len: 5}}, size: 6149}
+	c := &fileBlob{image: bytes.NewReader(image), parts: []tree.Range{{Off: 0, Len: 4096}, {Off: 8192, Len: 2048}, {Off: 16, Len: 5}}, size: 6149}
 	want := append(append(append([]byte{}, image[:4096]...), image[8192:10240]...), image[16:21]...)
 	for off := range len(want) + 1 {
 		p := make([]byte, 3000)
-		n, err := contentReader{c}.ReadAt(p, int64(off))
+		n, err := fileReader{c}.ReadAt(p, int64(off))
 		if !bytes.Equal(p[:n], want[off:min(off+3000, len(want))]) || (n < len(p)) != errors.Is(err, io.EOF) {
 			t.Fatalf("at %d: %d bytes, %v", off, n, err)
 		}

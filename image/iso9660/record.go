@@ -1,104 +1,92 @@
 package iso9660
 
-import (
-	"fmt"
-	"io"
+import "fmt"
 
-	"imprint/internal/tree"
-)
-
-// A record is a directory record (ECMA-119, 9.1).
+// A record is a directory record (ECMA-119, 9.1): a name in a directory and where its content lies. A file of several sections has a
+// record for each (ECMA-119, 6.5.1).
 type record struct {
 	start int64 // block
 	size  int64 // bytes
+	date  [shortDateSize]byte
 	flags byte
-	id    string
-	use   []byte // the system use area
+	id    []byte // identifier
+	use   []byte // system use field
 }
+
+// Where the fields of a record lie, in bytes. Numbers are in both byte orders.
+const (
+	recordLength   = 0
+	recordExtended = 1 // blocks of an extended attribute record before the content
+	recordStart    = 2
+	recordSize     = 10
+	recordDate     = 18
+	recordFlags    = 25
+	recordUnit     = 26 // blocks of a part of an interleaved file, then of the gap after it
+	recordGap      = 27
+	recordVolume   = 28
+	recordIDLength = 32
+	recordHeader   = 33 // the identifier follows
+)
+
+// maxRecord is how many bytes a record has at most: its length is one byte, and even.
+const maxRecord = 254
 
 // File flags of a record.
 const (
-	isDirectory = 1 << 1
-	hasMore     = 1 << 7 // the file goes on in the next record
+	isDirectory  = 1 << 1
+	isAssociated = 1 << 2 // what other systems keep beside a file's content
+	hasMore      = 1 << 7 // the file goes on in the next record
 )
 
-// recordHeader is the length of a record before its identifier.
-const recordHeader = 33
+// Identifiers of the first two records of a directory: of itself, and of its parent (ECMA-119, 7.6.2).
+var selfID, parentID = []byte{0}, []byte{1}
 
-// parseRecord reads a record of which p is all.
+// headSize is how long a record is before its system use field: the identifier is padded so that this is even.
+func headSize(id int) int { return even(recordHeader + id) }
+
+func even(n int) int { return n + n&1 }
+
+// put writes a record into zeros and returns its length.
+func (r record) put(b []byte) int {
+	head := headSize(len(r.id))
+	n := even(head + len(r.use))
+	b[recordLength] = byte(n)
+	putBoth(b[recordStart:], uint32(r.start))
+	putBoth(b[recordSize:], uint32(r.size))
+	copy(b[recordDate:], r.date[:])
+	b[recordFlags] = r.flags
+	putBoth16(b[recordVolume:], 1)
+	b[recordIDLength] = byte(len(r.id))
+	copy(b[recordHeader:], r.id)
+	copy(b[head:], r.use)
+	return n
+}
+
+// parseRecord reads a record of which p is all. The record refers to p.
 func parseRecord(p []byte) (record, error) {
-	if len(p) < recordHeader+1 || recordHeader+int(p[32]) > len(p) {
+	if len(p) < recordHeader+1 || recordHeader+int(p[recordIDLength]) > len(p) {
 		return record{}, fmt.Errorf("directory record of %d bytes", len(p))
 	}
-	start, err := both(p[2:])
+	start, err := both(p[recordStart:])
 	if err != nil {
 		return record{}, err
 	}
-	size, err := both(p[10:])
+	size, err := both(p[recordSize:])
 	if err != nil {
 		return record{}, err
 	}
-	n := recordHeader + int(p[32])
-	r := record{start: start + int64(p[1]), size: size, flags: p[25], id: string(p[recordHeader:n])}
-	if n += n & 1; n < len(p) { // the identifier is padded to an odd length, the header being odd
-		r.use = p[n:]
+	r := record{start: start + int64(p[recordExtended]), size: size, flags: p[recordFlags], id: p[recordHeader:][:p[recordIDLength]]}
+	copy(r.date[:], p[recordDate:])
+	if p[recordUnit] != 0 || p[recordGap] != 0 {
+		return record{}, fmt.Errorf("%q is interleaved", r.id)
+	}
+	if head := headSize(len(r.id)); head < len(p) {
+		r.use = p[head:]
 	}
 	return r, nil
 }
 
-// A reader reads the tree of an image once.
-type reader struct {
-	image io.ReaderAt
-	size  int64 // bytes
-	skip  int   // bytes before the first entry of a system use area
-	spent int64 // bytes of directories and continuation areas read
-	seen  map[int64]bool
-	attrs map[attrKey]*tree.Attr
-}
-
-// read fills p from the image.
-func (rd *reader) read(p []byte, off int64) error {
-	if off < 0 || off > rd.size-int64(len(p)) {
-		return fmt.Errorf("%d bytes at %d of an image of %d", len(p), off, rd.size)
-	}
-	n, err := rd.image.ReadAt(p, off)
-	if n == len(p) {
-		return nil
-	}
-	return err
-}
-
-// spend counts bytes of structure: together they are no more than the image, unless parts of it are used several times.
-func (rd *reader) spend(n int64) error {
-	if rd.spent += n; rd.spent > rd.size {
-		return fmt.Errorf("directories of more than the image's %d bytes", rd.size)
-	}
-	return nil
-}
-
-// records calls do for every record of a directory, its own and its parent's included.
-func (rd *reader) records(dir record, do func(record) error) error {
-	if rd.seen[dir.start] {
-		return fmt.Errorf("the directory at block %d is there twice", dir.start)
-	}
-	rd.seen[dir.start] = true
-	if err := rd.spend(dir.size); err != nil {
-		return err
-	}
-	var buf [block]byte
-	for off := int64(0); off < dir.size; off += block {
-		p := buf[:min(block, dir.size-off)]
-		if err := rd.read(p, dir.start*block+off); err != nil {
-			return err
-		}
-		if err := eachRecord(p, do); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// eachRecord goes through the records of one block; zeros fill the rest of it.
+// eachRecord calls do for the records of one block of a directory; zeros fill the rest of it (ECMA-119, 6.8.1.1).
 func eachRecord(p []byte, do func(record) error) error {
 	for len(p) > 0 && p[0] != 0 {
 		if int(p[0]) > len(p) {

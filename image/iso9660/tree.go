@@ -1,26 +1,12 @@
 package iso9660
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
-	"io"
+	"strings"
 
 	"imprint/internal/tree"
-)
-
-// maxDepth bounds the nesting of directories; a path that Linux takes has at most half as many names as bytes.
-const maxDepth = 2048
-
-// File types in the mode of POSIX.
-const (
-	typeMask    = 0o170000
-	typeFifo    = 0o010000
-	typeChar    = 0o020000
-	typeDir     = 0o040000
-	typeBlock   = 0o060000
-	typeFile    = 0o100000
-	typeSymlink = 0o120000
-	typeSocket  = 0o140000
 )
 
 // tree reads the whole tree.
@@ -36,9 +22,9 @@ func (rd *reader) tree(root record) (*tree.Tree, error) {
 	if err != nil {
 		return nil, err
 	}
-	n, err := rd.directory("", rr, root, 0)
+	n, err := rd.directory("", rr, root)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s/: %v", strings.Join(rd.above, "/"), err)
 	}
 	b := tree.NewBuilder(n.Attr)
 	if err := b.Add("/", n, "image"); err != nil {
@@ -47,53 +33,43 @@ func (rd *reader) tree(root record) (*tree.Tree, error) {
 	return b.Tree()
 }
 
-// own is the first record of a directory, which is that of the directory itself.
-func (rd *reader) own(dir record) (own record, err error) {
-	p := make([]byte, min(block, max(dir.size, 0)))
-	if err := rd.read(p, dir.start*block); err != nil {
-		return record{}, err
-	}
-	if len(p) == 0 || int(p[0]) > len(p) {
-		return record{}, fmt.Errorf("no directory at block %d", dir.start)
-	}
-	return parseRecord(p[:p[0]])
-}
-
-// directory makes a node of a directory and all below it.
-func (rd *reader) directory(name string, rr *rockRidge, dir record, depth int) (*tree.Node, error) {
-	if depth > maxDepth {
+// directory makes a node of a directory and all below it. On an error the names of those that it lies in stay in rd.above.
+func (rd *reader) directory(name string, rr *rockRidge, dir record) (*tree.Node, error) {
+	if len(rd.above) > maxDepth {
 		return nil, fmt.Errorf("directories nest deeper than %d", maxDepth)
 	}
+	rd.above = append(rd.above, name)
 	var list []*tree.Node
-	var more []tree.Range // of a file that has further records
+	var sections []tree.Range // of a file that has further records
 	err := rd.records(dir, func(r record) error {
-		if r.id == "\x00" || r.id == "\x01" { // the directory itself and its parent
+		if bytes.Equal(r.id, selfID) || bytes.Equal(r.id, parentID) || r.flags&isAssociated != 0 {
 			return nil
 		}
 		if r.flags&isDirectory == 0 {
-			more = append(more, tree.Range{Off: r.start * block, Len: r.size})
+			sections = append(sections, tree.Range{Off: r.start * block, Len: r.size})
 			if r.flags&hasMore != 0 {
 				return nil
 			}
 		}
-		n, err := rd.node(r, more, depth)
+		n, err := rd.node(r, sections)
 		if n != nil {
 			list = append(list, n)
 		}
-		more = nil
+		sections = nil
 		return err
 	})
-	if err == nil && len(more) > 0 {
-		err = errors.New("a file has no last part")
+	if err == nil && len(sections) > 0 {
+		err = errors.New("a file has no last section")
 	}
 	if err != nil {
 		return nil, err
 	}
+	rd.above = rd.above[:len(rd.above)-1]
 	return tree.NewDir(name, rd.attr(rr), list), nil
 }
 
 // node makes a node of a record; none of one that only keeps a directory which appears elsewhere.
-func (rd *reader) node(r record, parts []tree.Range, depth int) (*tree.Node, error) {
+func (rd *reader) node(r record, sections []tree.Range) (*tree.Node, error) {
 	rr, err := rd.rockRidge(r)
 	switch {
 	case err != nil:
@@ -101,30 +77,34 @@ func (rd *reader) node(r record, parts []tree.Range, depth int) (*tree.Node, err
 	case rr.moved:
 		return nil, nil
 	case rr.child != 0:
-		return rd.relocated(rr, depth)
+		return rd.relocated(rr)
 	case !rr.posix:
 		return nil, fmt.Errorf("%q: no Rock Ridge attributes", r.id)
+	case rr.name == "":
+		rr.name = plainName(r.id)
 	}
 	isDir := r.flags&isDirectory != 0
 	if isDir != (rr.mode&typeMask == typeDir) {
 		return nil, fmt.Errorf("%q: mode %o, and flags %x", r.id, rr.mode, r.flags)
 	}
 	if isDir {
-		n, err := rd.directory(rr.name, rr, r, depth+1)
-		if err != nil {
-			return nil, fmt.Errorf("%s/%w", rr.name, err)
-		}
-		return n, nil
+		return rd.directory(rr.name, rr, r)
 	}
-	n, err := rd.leaf(rr, parts)
+	n, err := rd.leaf(rr, sections)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %v", rr.name, err)
+		return nil, fmt.Errorf("%q: %v", rr.name, err)
 	}
 	return n, nil
 }
 
+// plainName is the name that an identifier stands for where Rock Ridge gives none.
+func plainName(id []byte) string {
+	name, _, _ := strings.Cut(string(id), version[:1])
+	return strings.TrimSuffix(name, ".")
+}
+
 // relocated reads a directory that lies elsewhere because it would be too deep for ISO 9660 (RRIP 1.12, 4.1.5).
-func (rd *reader) relocated(rr *rockRidge, depth int) (*tree.Node, error) {
+func (rd *reader) relocated(rr *rockRidge) (*tree.Node, error) {
 	first, err := rd.own(record{start: rr.child, size: block})
 	if err != nil {
 		return nil, err
@@ -136,21 +116,50 @@ func (rd *reader) relocated(rr *rockRidge, depth int) (*tree.Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	return rd.directory(rr.name, own, first, depth+1)
+	return rd.directory(rr.name, own, first)
+}
+
+// An inode is what is the same for all names of a file.
+type inode struct {
+	serial int64
+	attr   *tree.Attr
+	mode   uint32
+	start  int64 // byte of the first section
+	size   int64
+	target string
+	device tree.Device
 }
 
 // leaf makes a node of what is no directory.
-func (rd *reader) leaf(rr *rockRidge, parts []tree.Range) (*tree.Node, error) {
+func (rd *reader) leaf(rr *rockRidge, sections []tree.Range) (*tree.Node, error) {
+	n, err := rd.unlinked(rr, sections)
+	if err != nil || rd.linked == nil || rr.serial == 0 || rr.links < 2 {
+		return n, err
+	}
+	key := inode{rr.serial, n.Attr, rr.mode, sections[0].Off, n.Size(), n.Target(), n.Device()}
+	if first := rd.linked[key]; first != nil {
+		return tree.NewLink(rr.name, first), nil
+	}
+	rd.linked[key] = n
+	return n, nil
+}
+
+// unlinked makes a node of what may have further names.
+func (rd *reader) unlinked(rr *rockRidge, sections []tree.Range) (*tree.Node, error) {
 	attr := rd.attr(rr)
 	switch rr.mode & typeMask {
 	case typeFile:
-		c, err := rd.content(parts)
+		c, err := rd.fileBlob(sections)
 		if err != nil {
 			return nil, err
 		}
 		return tree.NewFile(rr.name, attr, c), nil
 	case typeSymlink:
-		return tree.NewSymlink(rr.name, attr, rr.link.String()), nil
+		target, err := rr.link.target()
+		if err != nil {
+			return nil, err
+		}
+		return tree.NewSymlink(rr.name, attr, target), nil
 	case typeChar:
 		return tree.NewDevice(rr.name, attr, tree.CharDevice, rr.device), nil
 	case typeBlock:
@@ -177,59 +186,3 @@ type attrKey struct {
 	uid, gid uint32
 	mtime    int64
 }
-
-// A content is a file's content in an image, in one part or, beyond 4 GiB, in several (ECMA-119, 6.5.1).
-type content struct {
-	image io.ReaderAt
-	parts []tree.Range
-	size  int64
-}
-
-func (rd *reader) content(parts []tree.Range) (*content, error) {
-	c := &content{image: rd.image, parts: parts}
-	for i, p := range parts {
-		if p.Len > 0 && p.Off > rd.size-p.Len {
-			return nil, fmt.Errorf("%d bytes at %d of an image of %d", p.Len, p.Off, rd.size)
-		}
-		if i < len(parts)-1 && p.Len%block != 0 {
-			return nil, fmt.Errorf("a part of %d bytes is followed by another", p.Len)
-		}
-		c.size += p.Len
-	}
-	return c, nil
-}
-
-// Size is the length in bytes.
-func (c *content) Size() int64 { return c.size }
-
-// Parts are where the content lies in the image.
-func (c *content) Parts() []tree.Range { return c.parts }
-
-// Open costs nothing.
-func (c *content) Open() (tree.Reader, error) { return contentReader{c}, nil }
-
-type contentReader struct{ *content }
-
-// ReadAt implements io.ReaderAt.
-func (c contentReader) ReadAt(p []byte, off int64) (int, error) {
-	done := 0
-	for _, part := range c.parts {
-		if off >= part.Len {
-			off -= part.Len
-			continue
-		}
-		n := min(int64(len(p)-done), part.Len-off)
-		k, err := c.image.ReadAt(p[done:done+int(n)], part.Off+off)
-		if done += k; int64(k) < n {
-			return done, err
-		}
-		off = 0
-		if done == len(p) {
-			return done, nil
-		}
-	}
-	return done, io.EOF
-}
-
-// Close implements io.Closer.
-func (contentReader) Close() error { return nil }
