@@ -10,7 +10,7 @@ import (
 
 // none is a partition of raw bytes.
 var none = Filesystem{
-	Name: "none",
+	Name: "none", Raw: true,
 	Refuses: map[string]string{
 		"free": "", "label": "", "uuid": "", "engine": "", "features": "", "closures": "", "dir": "", "file": "", "link": "", "tree": "", "volatile": "",
 	},
