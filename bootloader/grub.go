@@ -15,7 +15,7 @@ import (
 type grub struct{}
 
 var grubLoader = Loader{
-	Name: "grub", ISO: true, Menu: true, ReadsStore: true, room: 256,
+	Name: "grub", ISO: true, Menu: true, ReadsStore: true, FillsBIOSBoot: true, reads: []string{"ext4", "iso9660"}, room: 256,
 	changes: `"'\`, how: "which GRUB hands to the kernel with a backslash before it", Bootloader: grub{},
 }
 
@@ -46,7 +46,7 @@ func (g grub) Requires(m Machine) Requirements {
 	switch {
 	case uefi:
 		r.Partitions = append(r.Partitions, esp("grub on UEFI"))
-	case !bios && m.Arch == "x86_64":
+	case !bios && HasBIOS(m.Arch):
 		r.Partitions = append(r.Partitions, Requirement{
 			For: "grub on BIOS", Type: "bios-boot", Filesystem: "none", Size: "1MiB", Or: `or, to boot by UEFI, one of type "esp"`,
 		})
@@ -70,7 +70,7 @@ func (g grub) Requires(m Machine) Requirements {
 func (grub) firmware(m Machine) (uefi, bios bool) {
 	_, uefi = m.find("esp")
 	_, bios = m.find("bios-boot")
-	return uefi, m.Arch == "x86_64" && (bios || m.Table == "mbr")
+	return uefi, HasBIOS(m.Arch) && (bios || m.Table == "mbr")
 }
 
 // biosPrefix names the directory by the number of its partition on the disk that the BIOS started: "(,gpt2)/boot/grub".

@@ -27,7 +27,7 @@ func (g grub) requiresISO(m Machine) Requirements {
 			Prefix: grubDir, Modules: append([]string{"efi_gop"}, modules...),
 		}}},
 	}
-	if m.Arch == "x86_64" {
+	if HasBIOS(m.Arch) {
 		core := &Core{Format: "i386-pc-eltorito", Prefix: grubDir, Modules: append([]string{"biosdisk"}, modules...)}
 		r.Inputs = append(r.Inputs, Input{Path: grubPC, Package: "grub-pc-bin", Core: core}, Input{Path: grubHybrid, Package: "grub-pc-bin"})
 	}
@@ -53,7 +53,7 @@ func (g grub) artifactsISO(c Config) (Artifacts, error) {
 		File{esp.Name, grubDir + "/grub.cfg", cfg},
 		File{esp.Name, "/EFI/BOOT/" + removable[c.Arch], c.Inputs[grubEFI[c.Arch][0]]},
 	)}
-	if c.Arch == "x86_64" {
+	if HasBIOS(c.Arch) {
 		a.Files = append(a.Files, File{iso.Name, grubElTorito, c.Inputs[grubPC]})
 		a.ElTorito = &ElTorito{Path: grubElTorito, Hybrid: c.Inputs[grubHybrid]}
 	}

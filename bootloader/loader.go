@@ -10,19 +10,21 @@ import (
 type Loader struct {
 	Name string // as descriptions call it
 
-	ISO        bool // it boots an ISO 9660 image
-	Menu       bool // it shows a menu, which can wait
-	ReadsStore bool // it reads the file system that a store lies on, so that kernels can stay there
-	DeviceTree bool // it hands the kernel a device tree
-	Signs      bool // it makes EFI programs, which can be signed
+	ISO           bool // it boots an ISO 9660 image
+	Menu          bool // it shows a menu, which can wait
+	ReadsStore    bool // it reads file systems that a store may lie on, so that kernels can stay there
+	DeviceTree    bool // it hands the kernel a device tree
+	Signs         bool // it makes EFI programs, which can be signed
+	FillsBIOSBoot bool // it is what a BIOS boot partition holds
+	NeedsGPT      bool // it finds an XBOOTLDR partition in a GPT alone
 
-	firmware string // the only kind that starts it: "bios", "u-boot"
-
-	room    int    // bytes that it may add to a command line: names of the kernel and of initrds
-	changes string // characters of a command line that do not reach the kernel as they are
-	how     string // what the loader does to them
-	comment string // text that makes a comment of the line it begins
-	reader  string // of that comment
+	firmware string   // the only kind that starts it: "bios", "u-boot"
+	reads    []string // file systems with a store that it reads
+	room     int      // bytes that it may add to a command line: names of the kernel and of initrds
+	changes  string   // characters of a command line that do not reach the kernel as they are
+	how      string   // what the loader does to them
+	comment  string   // text that makes a comment of the line it begins
+	reader   string   // of that comment
 
 	Bootloader
 }
@@ -32,6 +34,19 @@ var loaders = []*Loader{&systemdBootLoader, &grubLoader, &ukiLoader, &extlinuxLo
 
 // noLoader is for an image that boots by other means, or not at all.
 var noLoader = Loader{Name: "none", Menu: true, Bootloader: nothing{}}
+
+// None reports whether l stands for no loader: the image boots by other means, or not at all.
+func (l *Loader) None() bool { return l == &noLoader }
+
+// CanRead reports whether the loader reads kernels in the store of a machine, if it has one. A file system that is a file of another is
+// none that a loader reads.
+func (l *Loader) CanRead(m Machine) bool {
+	store, ok := m.store()
+	return !ok || store.Number > 0 && slices.Contains(l.reads, store.Filesystem)
+}
+
+// HasBIOS reports whether machines of an architecture have a BIOS.
+func HasBIOS(arch string) bool { return arch == "x86_64" }
 
 // Names are the words for the loaders that there are.
 func Names() []string {

@@ -15,7 +15,7 @@ type Filesystem struct {
 	Engines []string          // what can make it, the default first; nil where there is one way
 	Refuses map[string]string // keys of its partition that mean nothing with it, each with what to do instead or ""
 
-	Raw       bool // it is bytes, not a tree of files
+	Raw       bool // it is bytes without a file system
 	Store     bool // a store can lie on it: it keeps owners, links and names of any bytes
 	Owners    bool // its files have modes and owners of their own
 	Firmware  bool // firmware reads it

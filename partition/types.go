@@ -103,7 +103,29 @@ func TypeGUID(name, arch string) (repro.UUID, error) {
 	return id, nil
 }
 
-// TypeNeedsArch tells whether the name stands for another type on every architecture.
+// TypeName returns the name of a partition type that firmware or a boot loader looks for, whether text gives it by that name, by its GUID or
+// by its number in an MBR: "esp", "xbootldr" or "bios-boot". Of another type it returns text.
+func TypeName(text string) string {
+	if n, err := MBRType(text); err == nil {
+		for _, name := range []string{"esp", "xbootldr"} {
+			if n == mbrTypes[name] {
+				return name
+			}
+		}
+	}
+	id, err := TypeGUID(text, "")
+	if err != nil {
+		return text
+	}
+	for _, name := range []string{"esp", "xbootldr", "bios-boot"} {
+		if id == types[name] {
+			return name
+		}
+	}
+	return text
+}
+
+// TypeNeedsArch reports whether the name stands for another type on every architecture.
 func TypeNeedsArch(name string) bool {
 	_, ok := typesByArch[name]
 	return ok

@@ -11,54 +11,43 @@ import (
 	"imprint/internal/units"
 )
 
-// A Size is a number of bytes: an integer, or text with a unit. Auto is "auto"; the zero Size is an absent key.
+// A Size is a number of bytes, or "auto": what the content needs.
 type Size struct {
 	Bytes int64
 	Auto  bool
-	Set   bool
 }
 
 // Free is room for the running system: bytes, or a share of the content's bytes in percent.
-type Free struct {
-	Bytes   int64
-	Percent int64
-	Set     bool
-}
+type Free struct{ Bytes, Percent int64 }
 
-// A Mode is permission bits, written in octal: "0755" or "1777".
-type Mode struct {
-	Bits uint16
-	Set  bool
-}
+// A Mode is permission bits, which a description writes in octal: "0755" or "1777".
+type Mode uint16
 
-// A Flag is a bit of a GPT entry's attributes: one of the names of flagBits, or the number of the bit.
-type Flag struct{ Bit int }
+// A Flag is the number of a bit among the attributes of a GPT entry, which a description may write by its name.
+type Flag int
 
 // flagBits are the attributes with a name: UEFI 2.10, table 5.8, and the Discoverable Partitions Specification, "Partition Attribute
 // Flags".
-var flagBits = map[string]int{
+var flagBits = map[string]Flag{
 	"required": 0, "no-block-io": 1, "legacy-bios-bootable": 2, // UEFI; it reserves 3 to 47
 	"growfs": 59, "read-only": 60, "no-auto": 63, // of the types of that specification
 }
 
-// A mistake is what is wrong with a value, and what to write instead.
-type mistake struct{ text, hint string }
+// A scalar is a type of the language that reads itself from a TOML value. Its errors are a [diag.Mistake].
+type scalar interface{ parse(v any) error }
 
-// Error implements error.
-func (m mistake) Error() string { return m.text }
-
-// UnmarshalTOML reads an integer of bytes, text with a unit, or "auto".
-func (s *Size) UnmarshalTOML(v any) error {
+// parse reads an integer of bytes, text with a unit, or "auto".
+func (s *Size) parse(v any) error {
 	if v == "auto" {
-		*s = Size{Auto: true, Set: true}
+		*s = Size{Auto: true}
 		return nil
 	}
 	n, err := parseSize(v)
-	*s = Size{Bytes: n, Set: true}
+	*s = Size{Bytes: n}
 	return err
 }
 
-// maxSize is more than any disk has, in bytes, and little enough that the sum over all partitions can be told.
+// maxSize is larger than any disk, in bytes, and small enough that the sum over all partitions does not overflow.
 const maxSize = 1 << 54
 
 func parseSize(v any) (int64, error) {
@@ -67,9 +56,9 @@ func parseSize(v any) (int64, error) {
 	case err != nil:
 		return 0, err
 	case n < 0:
-		return 0, mistake{text: fmt.Sprintf("is negative: %d bytes", n)}
+		return 0, diag.Mistake{Text: fmt.Sprintf("is negative: %d bytes", n)}
 	case n > maxSize:
-		return 0, mistake{text: fmt.Sprintf("is %s, more than any disk has", units.FormatBytes(n))}
+		return 0, diag.Mistake{Text: fmt.Sprintf("is %s, larger than any disk", units.FormatBytes(n))}
 	}
 	return n, nil
 }
@@ -84,16 +73,16 @@ func bytesOf(v any) (int64, error) {
 			return n, nil
 		}
 		if near := nearSize(v); near != "" {
-			return 0, mistake{fmt.Sprintf("size %q has none of the units B, KiB, MiB, GiB, TiB", v), fmt.Sprintf("did you mean %q?", near)}
+			return 0, diag.Mistake{Text: fmt.Sprintf("size %q has none of the units B, KiB, MiB, GiB, TiB", v), Hint: fmt.Sprintf("did you mean %q?", near)}
 		}
-		return 0, mistake{err.Error(), sizeForm}
+		return 0, diag.Mistake{Text: err.Error(), Hint: sizeForm}
 	}
-	return 0, mistake{"must be a size, not " + kindOf(v), sizeForm}
+	return 0, diag.Mistake{Text: "must be a size, not " + kindOf(v), Hint: sizeForm}
 }
 
 const sizeForm = `write an integer of bytes, or text such as "64MiB"`
 
-// nearSize guesses the size that was meant, or gives "": other tools take "64M", "64MB" and "64mib" for 64 MiB.
+// nearSize guesses the size that was meant, or returns "": other tools take "64M", "64MB" and "64mib" for 64 MiB.
 func nearSize(text string) string {
 	number := strings.TrimRight(text, "BbIiKkMmGgTt ")
 	unit := strings.ToUpper(strings.TrimLeft(text[len(number):], " "))
@@ -107,66 +96,61 @@ func nearSize(text string) string {
 	return ""
 }
 
-// UnmarshalTOML reads a size, or a share such as "20%".
-func (f *Free) UnmarshalTOML(v any) error {
+// maxShare is the largest share of [Free], in percent.
+const maxShare = 1000
+
+// parse reads a size, or a share such as "20%".
+func (f *Free) parse(v any) error {
 	if text, ok := v.(string); ok {
 		if digits, ok := strings.CutSuffix(text, "%"); ok {
 			n, err := strconv.ParseUint(digits, 10, 16)
-			if err != nil || n > 1000 {
-				return mistake{fmt.Sprintf("share %q is not a whole number of percent up to 1000", text), ""}
+			if err != nil || n > maxShare {
+				return diag.Mistake{Text: fmt.Sprintf("share %q is not a whole number of percent up to %d", text, maxShare)}
 			}
-			*f = Free{Percent: int64(n), Set: true}
+			*f = Free{Percent: int64(n)}
 			return nil
 		}
 	}
 	n, err := parseSize(v)
-	*f = Free{Bytes: n, Set: true}
+	*f = Free{Bytes: n}
 	return err
 }
 
-// UnmarshalTOML reads three or four octal digits in text: an integer would have lost whether it was octal.
-func (m *Mode) UnmarshalTOML(v any) error {
+// parse reads three or four octal digits in text: a TOML integer does not say whether it was written in octal.
+func (m *Mode) parse(v any) error {
 	text, ok := v.(string)
 	if !ok {
-		return mistake{"must be text of octal digits, not " + kindOf(v), `write mode = "0755"`}
+		return diag.Mistake{Text: "must be text of octal digits, not " + kindOf(v), Hint: `write mode = "0755"`}
 	}
 	bits, err := strconv.ParseUint(text, 8, 16)
 	if err != nil || len(text) < 3 || len(text) > 4 {
-		return mistake{fmt.Sprintf("mode %q is not three or four octal digits", text), `as in "0755", or "1777" for a directory like /tmp`}
+		return diag.Mistake{Text: fmt.Sprintf("mode %q is not three or four octal digits", text), Hint: `as in "0755", or "1777" for a directory like /tmp`}
 	}
-	*m = Mode{Bits: uint16(bits), Set: true}
+	*m = Mode(bits)
 	return nil
 }
 
-// UnmarshalTOML reads the name or the number of a bit.
-func (f *Flag) UnmarshalTOML(v any) error {
+// parse reads the name or the number of a bit.
+func (f *Flag) parse(v any) error {
 	switch v := v.(type) {
 	case int64:
 		if v < 0 || v > 63 {
-			return mistake{text: fmt.Sprintf("bit %d is not one of 0 to 63", v)}
+			return diag.Mistake{Text: fmt.Sprintf("bit %d is not between 0 and 63", v)}
 		}
 		if v > 2 && v < 48 {
-			return mistake{text: fmt.Sprintf("bit %d must stay 0: UEFI reserves 3 to 47", v)}
+			return diag.Mistake{Text: fmt.Sprintf("bit %d must stay 0: UEFI reserves 3 to 47", v)}
 		}
-		f.Bit = int(v)
+		*f = Flag(v)
 		return nil
 	case string:
 		bit, ok := flagBits[v]
 		if !ok {
-			return mistake{fmt.Sprintf("flag %q is unknown", v), meant(v, slices.Sorted(maps.Keys(flagBits)))}
+			return diag.Mistake{Text: fmt.Sprintf("flag %q is unknown", v), Hint: meant(v, slices.Sorted(maps.Keys(flagBits)))}
 		}
-		f.Bit = bit
+		*f = bit
 		return nil
 	}
-	return mistake{"must be the name or the number of a bit, not " + kindOf(v), ""}
-}
-
-// meant is the hint for a word that is not among the known ones.
-func meant(word string, known []string) string {
-	if near := diag.Nearest(word, known); near != "" {
-		return fmt.Sprintf("did you mean %q?", near)
-	}
-	return "known: " + strings.Join(known, ", ")
+	return diag.Mistake{Text: "must be the name or the number of a bit, not " + kindOf(v)}
 }
 
 // kindOf names the type of a TOML value in words.

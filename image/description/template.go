@@ -2,8 +2,12 @@ package description
 
 import (
 	"fmt"
+	"iter"
+	"slices"
 	"strconv"
 	"strings"
+
+	"imprint/internal/diag"
 )
 
 // A Template is text with substitutions: ${closure.N}, ${closure.N.I}, ${partition.N.partuuid|uuid|label}, ${disk.guid},
@@ -14,17 +18,18 @@ type Template string
 type Reference struct {
 	Kind  string // "closure", "partition", "disk" or "iso"
 	Name  string // of the closure or the partition
-	Index int    // of the closure's root; 0 is the only one when none was written
-	Field string // "partuuid", "uuid" or "label" of a partition, "guid" of the disk; "uuid" or "label" of an ISO
+	Index int    // of the closure's root; 0 where none was written, since it is the only one then
+	Field string // "partuuid", "uuid" or "label" of a partition, "guid" of the disk, "uuid" or "label" of an ISO
 
 	indexed bool // the index was written
 }
 
-// Expand gives the text with every substitution replaced by what lookup says. The template is of a description that Parse returned.
+// Expand returns the text with every substitution replaced by what lookup returns for it. What lookup returns is not expanded again,
+// and what is no substitution, which Parse refuses, stays as it is.
 func (t Template) Expand(lookup func(Reference) string) string {
 	var out strings.Builder
-	for _, p := range t.pieces() {
-		if p.err == nil && p.ref != (Reference{}) {
+	for p := range t.pieces() {
+		if p.isReference() {
 			p.text = lookup(p.ref)
 		}
 		out.WriteString(p.text)
@@ -32,66 +37,72 @@ func (t Template) Expand(lookup func(Reference) string) string {
 	return out.String()
 }
 
-// references are the substitutions of a template, in order; a piece of it that is none is an error.
-func (t Template) references() (refs []Reference, errs []error) {
-	for _, p := range t.pieces() {
+// References returns the substitutions of a template in order, and an error for each $ that begins none.
+func (t Template) References() (refs []Reference, errs []error) {
+	for p := range t.pieces() {
 		if p.err != nil {
 			errs = append(errs, p.err)
-		} else if p.ref != (Reference{}) {
+		} else if p.isReference() {
 			refs = append(refs, p.ref)
 		}
 	}
 	return refs, errs
 }
 
-// literal tells whether there is nothing to replace in a template but $$.
+// literal reports whether there is nothing to replace in a template but $$.
 func (t Template) literal() bool {
-	refs, _ := t.references()
-	return len(refs) == 0
+	for p := range t.pieces() {
+		if p.isReference() {
+			return false
+		}
+	}
+	return true
 }
 
-// A piece of a template is text as it is, or a reference, or what is no substitution.
+// A piece of a template is text as it is, or a reference, or an error.
 type piece struct {
-	text string
+	text string // with $$ replaced; of a reference or an error, as it is written
 	ref  Reference
 	err  error
 }
 
-func (t Template) pieces() []piece {
-	var pieces []piece
-	rest := string(t)
-	for {
-		text, behind, found := strings.Cut(rest, "$")
-		if text != "" {
-			pieces = append(pieces, piece{text: text})
+func (p piece) isReference() bool { return p.err == nil && p.ref != Reference{} }
+
+// pieces yields the pieces one at a time, so that a text of many megabytes takes no memory.
+func (t Template) pieces() iter.Seq[piece] {
+	return func(yield func(piece) bool) {
+		rest := string(t)
+		for {
+			text, after, found := strings.Cut(rest, "$")
+			if text != "" && !yield(piece{text: text}) || !found {
+				return
+			}
+			var p piece
+			if p, rest = substitution(after); !yield(p) {
+				return
+			}
 		}
-		if !found {
-			return pieces
-		}
-		var p piece
-		p, rest = substitution(behind)
-		pieces = append(pieces, p)
 	}
 }
 
-// substitution reads what follows a $ and gives what is behind it.
+// substitution reads what follows a $, and returns the text after it.
 func substitution(text string) (piece, string) {
 	if rest, ok := strings.CutPrefix(text, "$"); ok {
 		return piece{text: "$"}, rest
 	}
 	inside, ok := strings.CutPrefix(text, "{")
 	if !ok {
-		return piece{text: "$", err: mistake{"a $ is followed by neither { nor $", "write $$ for a $"}}, text
+		return piece{text: "$", err: diag.Mistake{Text: "a $ is followed by neither { nor $", Hint: "write $$ for a $"}}, text
 	}
 	inside, rest, ok := strings.Cut(inside, "}")
-	if !ok {
-		return piece{text: "$", err: mistake{"a ${ is not closed by }", "write $$ for a $"}}, text
+	if !ok { // nor is any that follows
+		return piece{text: "$" + text, err: diag.Mistake{Text: "a ${ is not closed by }", Hint: "write $$ for a $"}}, ""
 	}
 	ref, err := parseReference(inside)
 	return piece{text: "${" + inside + "}", ref: ref, err: err}, rest
 }
 
-// The fields that a substitution may ask for.
+// What a substitution may name.
 var (
 	substitutions   = []string{"closure", "partition", "disk", "iso"}
 	partitionFields = []string{"partuuid", "uuid", "label"}
@@ -100,7 +111,7 @@ var (
 // parseReference reads what stands between the braces. The name of a partition may have dots in it, that of a closure has none.
 func parseReference(text string) (Reference, error) {
 	bad := func(problem, hint string) (Reference, error) {
-		return Reference{}, mistake{fmt.Sprintf("${%s} %s", text, problem), hint}
+		return Reference{}, diag.Mistake{Text: fmt.Sprintf("${%s} %s", text, problem), Hint: hint}
 	}
 	kind, rest, _ := strings.Cut(text, ".")
 	switch kind {
@@ -117,12 +128,10 @@ func parseReference(text string) (Reference, error) {
 			return bad("is not ${partition.NAME.partuuid}, .uuid or .label", "")
 		}
 		ref := Reference{Kind: kind, Name: rest[:dot], Field: rest[dot+1:]}
-		for _, field := range partitionFields {
-			if ref.Field == field {
-				return ref, nil
-			}
+		if !slices.Contains(partitionFields, ref.Field) {
+			return bad(fmt.Sprintf("asks for the unknown field %q of a partition", ref.Field), meant(ref.Field, partitionFields))
 		}
-		return bad(fmt.Sprintf("asks for the unknown field %q of a partition", ref.Field), meant(ref.Field, partitionFields))
+		return ref, nil
 	case "disk":
 		if rest != "guid" {
 			return bad("is not ${disk.guid}", "")

@@ -16,6 +16,10 @@ const (
 	TiB int64 = 1 << 40
 )
 
+// Grain is the alignment of partitions in bytes where a description asks for no other, and the unit that the size of a disk is rounded
+// up to.
+const Grain = MiB
+
 // suffixes are the units that a size may carry, longest first so that "B" does not shadow "KiB".
 var suffixes = []struct {
 	name string

@@ -1,0 +1,138 @@
+package description
+
+import (
+	"cmp"
+	"slices"
+
+	"imprint/bootloader"
+	"imprint/internal/units"
+	"imprint/partition"
+)
+
+// Defaults that are not zero and not a word.
+const (
+	defaultTimeout    = 3   // seconds
+	defaultSectorSize = 512 // bytes
+)
+
+// WithDefaults returns a copy of the description with the value of every absent key that has a default. The keys stay as they are:
+// Written remains false. The description is one that Parse returned.
+func (d *Image) WithDefaults() *Image {
+	c := *d
+	defaultTo(&c.Format, FormatRaw)
+	defaultTo(&c.SectorSize, defaultSectorSize)
+	defaultTo(&c.Store.Flavor, flavorNix)
+	defaultTo(&c.Table, partition.GPT)
+	defaultTo(&c.Boot.Loader, c.loader().Name)
+	defaultTo(&c.Boot.Timeout, defaultTimeout)
+	if c.loader().ReadsStore {
+		defaultTo(&c.Boot.CopyKernel, c.copiesKernel())
+	}
+	c.Source.Items = slices.Clone(c.Source.Items)
+	if !c.Source.Written() {
+		k := c.Source.Key.Below("[0]")
+		c.Source.Items = []Source{{Key: k, Path: Text{Key: k.Below(".path")}, Registration: Text{Key: k.Below(".registration")}}}
+	}
+	for i := range c.Source.Items {
+		defaultTo(&c.Source.Items[i].Path, "/")
+	}
+	c.Partition.Items = slices.Clone(c.Partition.Items)
+	for i := range c.Partition.Items {
+		c.Partition.Items[i].defaults(c.Name.V)
+	}
+	if root := c.Root(); root != nil && c.isISO() {
+		defaultTo(&root.Volatile, true)
+	}
+	return &c
+}
+
+// defaults fills in the absent keys of a partition of an image of that name.
+func (p *Partition) defaults(image string) {
+	defaultTo(&p.Size, Size{Auto: true})
+	defaultTo(&p.Align, Size{Bytes: units.Grain})
+	row := partition.Named(p.Filesystem.V)
+	if row == nil {
+		return
+	}
+	defaultTo(&p.Engine, row.DefaultEngine())
+	if row.WholeDisk {
+		defaultTo(&p.Label, row.DefaultLabel(image, p.Name.V))
+	}
+}
+
+// defaultTo gives a key that is absent its default.
+func defaultTo[T any](v *Value[T], value T) {
+	if !v.Written() {
+		v.V = value
+	}
+}
+
+// isISO reports whether the image is an ISO 9660 image.
+func (d *Image) isISO() bool { return d.Format.V == FormatISO }
+
+// table is the word for the partition table.
+func (d *Image) table() string {
+	if d.isISO() {
+		return partition.ISO
+	}
+	return cmp.Or(d.Table.V, partition.GPT)
+}
+
+// loader is the row of the boot loader, that of an image without one if the description names none or one that there is not.
+func (d *Image) loader() *bootloader.Loader {
+	loader, err := bootloader.Named(d.Boot.Loader.V)
+	if err != nil {
+		loader, _ = bootloader.Named("")
+	}
+	return loader
+}
+
+// copiesKernel reports whether kernels and initrds are copied to a partition of their own where the description does not say so: where
+// there is one, and always where the loader does not read the file system that the store is on.
+func (d *Image) copiesKernel() bool {
+	if d.isISO() {
+		return false
+	}
+	m := d.Machine()
+	own := slices.ContainsFunc(m.Partitions, func(p bootloader.Partition) bool { return p.Type == "esp" || p.Type == "xbootldr" })
+	return own || !d.loader().CanRead(m)
+}
+
+// Machine is the disk as a boot loader sees it, before any identifier is chosen. Its partitions are those of the description, in the same
+// order; one that is a file of another has no number.
+func (d *Image) Machine() bootloader.Machine {
+	m := bootloader.Machine{Arch: d.Arch.V, Table: d.table()}
+	entries := 0
+	for _, p := range d.Partition.Items {
+		b := bootloader.Partition{
+			Name: p.Name.V, Type: cmp.Or(partition.TypeName(p.Type.V), p.Filesystem.V), Filesystem: p.Filesystem.V, Store: len(p.Closures.Items) > 0,
+		}
+		if !p.Inside.Written() {
+			entries++
+			b.Number = entries
+		}
+		m.Partitions = append(m.Partitions, b)
+	}
+	return m
+}
+
+// Root is the partition that is mounted as root: the one that says whether it is volatile, else the one with the store, else the tree of
+// an ISO. It is nil where there is none of them.
+func (d *Image) Root() *Partition {
+	for _, is := range []func(Partition) bool{
+		func(p Partition) bool { return p.Volatile.Written() },
+		func(p Partition) bool { return len(p.Closures.Items) > 0 },
+		func(p Partition) bool { return isWholeDisk(p) },
+	} {
+		if i := slices.IndexFunc(d.Partition.Items, is); i >= 0 {
+			return &d.Partition.Items[i]
+		}
+	}
+	return nil
+}
+
+// isWholeDisk reports whether the partition is the tree of an ISO.
+func isWholeDisk(p Partition) bool {
+	row := partition.Named(p.Filesystem.V)
+	return row != nil && row.WholeDisk
+}

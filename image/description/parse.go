@@ -1,0 +1,114 @@
+package description
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/BurntSushi/toml"
+
+	"imprint/internal/diag"
+	"imprint/internal/tomlpos"
+)
+
+// MaxSource bounds the length of a description in bytes.
+const MaxSource = 16 << 20
+
+// Parse reads a description in TOML, and looks at nothing but its text. file is its name in diagnostics. The error is a diag.List of
+// every mistake that shows in the text alone.
+func Parse(file string, src []byte) (*Image, error) {
+	top := diag.Key{Place: diag.Place{File: file}}
+	c := &checker{reporter: &reporter{top: top, told: map[string]bool{}}, d: &Image{}}
+	doc, root, err := readTOML(src)
+	if err != nil {
+		c.syntax(err)
+		return nil, c.err()
+	}
+	(&decoder{c.reporter}).table(top, doc, root, reflect.ValueOf(c.d).Elem())
+	c.validate()
+	if err := c.err(); err != nil {
+		return nil, err
+	}
+	return c.d, nil
+}
+
+// A syntaxError is what is wrong with a text as a whole, or with it as TOML.
+type syntaxError struct {
+	line, col int // 0 for the text as a whole
+	key       string
+	diag.Mistake
+}
+
+// syntax reports an error of readTOML.
+func (r *reporter) syntax(err error) {
+	var e syntaxError
+	errors.As(err, &e)
+	at := r.top.Place
+	at.Line, at.Col = e.line, e.col
+	r.report(diag.Key{Path: e.key, Place: at}, e.Text, e.Hint)
+}
+
+// readTOML returns the tables of a document and where its keys stand. The error is a syntaxError.
+func readTOML(src []byte) (map[string]any, *tomlpos.Node, error) {
+	if len(src) > MaxSource {
+		return nil, nil, syntaxError{Mistake: diag.Mistake{Text: fmt.Sprintf("is %d bytes long, more than %d", len(src), MaxSource)}}
+	}
+	if bytes.HasPrefix(src, []byte("\xff\xfe")) || bytes.HasPrefix(src, []byte("\xfe\xff")) {
+		return nil, nil, syntaxError{Mistake: diag.Mistake{Text: "is UTF-16", Hint: "save it as UTF-8"}}
+	}
+	text := strings.TrimPrefix(string(src), "\ufeff")
+	doc, err := tomlpos.Locate(text)
+	var limit *tomlpos.LimitError
+	if errors.As(err, &limit) {
+		return nil, nil, syntaxError{line: limit.Line, col: limit.Col, Mistake: diag.Mistake{Text: limit.Text}}
+	}
+	tables, err := decodeTOML(text)
+	var wrong toml.ParseError
+	switch {
+	case err == nil:
+		return tables, doc.Root, nil
+	case !errors.As(err, &wrong):
+		return nil, nil, syntaxError{Mistake: diag.Mistake{Text: err.Error()}}
+	case doc.Twice != nil && strings.Contains(wrong.Message, "already"):
+		return nil, nil, definedTwice(doc)
+	}
+	return nil, nil, inOurWords(text, wrong)
+}
+
+// decodeTOML is toml.Unmarshal, with a panic in it turned into an error.
+func decodeTOML(text string) (tables map[string]any, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("parse TOML: %v", r)
+		}
+	}()
+	err = toml.Unmarshal([]byte(text), &tables)
+	return tables, err
+}
+
+// definedTwice is the error for a key that is defined twice. The library's points at the value, and does not say where the first one is.
+func definedTwice(doc tomlpos.Document) syntaxError {
+	var key string
+	for path, n := range doc.Root.All() {
+		if n == doc.Twice.First {
+			key = path
+			break
+		}
+	}
+	first, _ := doc.Twice.First.Pos()
+	line, col := doc.Twice.Second.Pos()
+	return syntaxError{line, col, key, diag.Mistake{Text: fmt.Sprintf("is already defined, in line %d", first)}}
+}
+
+// inOurWords is an error of the library in the form of ours, at the character it is about.
+func inOurWords(text string, wrong toml.ParseError) syntaxError {
+	before := text[:max(0, min(wrong.Position.Start, len(text)))]
+	line := strings.Count(before, "\n") + 1
+	col := utf8.RuneCountInString(before[strings.LastIndexByte(before, '\n')+1:]) + 1
+	first, size := utf8.DecodeRuneInString(wrong.Message)
+	message := strings.ToLower(string(first)) + strings.TrimSuffix(wrong.Message[size:], ".")
+	return syntaxError{line: line, col: col, Mistake: diag.Mistake{Text: message}}
+}

@@ -1,0 +1,108 @@
+package description
+
+import (
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+
+	"imprint/internal/diag"
+	"imprint/internal/tomlpos"
+)
+
+// A field is a key of a table: of one struct of the description.
+type field struct {
+	keyword
+	name  string
+	path  string // in the language: without indices
+	index int    // of the field in the struct
+}
+
+// tables are the keys of every table, by the type of its struct, in the order of the struct. Each type is one table of the language.
+var tables = map[reflect.Type][]field{}
+
+// templateKeys are the keys in which substitutions are valid.
+var templateKeys = map[string]bool{}
+
+func init() { addTable("", reflect.TypeFor[Image]()) }
+
+// addTable reads the tags of a struct, and of those below it.
+func addTable(path string, table reflect.Type) {
+	for i := range table.NumField() {
+		name, ok := table.Field(i).Tag.Lookup("toml")
+		if !ok {
+			continue
+		}
+		below := tomlpos.Join(path, name)
+		tables[table] = append(tables[table], field{language[below], name, below, i})
+		switch of, _ := elementType(table.Field(i).Type); {
+		case isTable(of):
+			addTable(below, of)
+		case of == reflect.TypeFor[Template]():
+			templateKeys[below] = true
+		}
+	}
+}
+
+// elementType is the type of a Value's V, or of an element of a List; else t itself, which is a table.
+func elementType(t reflect.Type) (of reflect.Type, list bool) {
+	h, ok := reflect.New(t).Interface().(holder)
+	if !ok {
+		return t, false
+	}
+	if of, list = h.element(); list {
+		of, _ = elementType(of) // of a list of values, the type of their V
+	}
+	return of, list
+}
+
+// isTable reports whether a type of the description is a table: a struct that has a Key. Values and scalars are not.
+func isTable(t reflect.Type) bool {
+	if t.Kind() != reflect.Struct || reflect.PointerTo(t).Implements(reflect.TypeFor[holder]()) {
+		return false
+	}
+	_, ok := t.FieldByName("Key")
+	return ok
+}
+
+// names are the names of the keys of a table, sorted.
+func names(fields []field) []string {
+	var names []string
+	for _, f := range fields {
+		names = append(names, f.name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// tablesWith are the tables of the language that know a key, for the hint on one that stands in the wrong table.
+func tablesWith(name string) []string {
+	var tables []string
+	for _, key := range slices.Sorted(maps.Keys(language)) {
+		if table, found := strings.CutSuffix(key, "."+name); found {
+			tables = append(tables, "["+table+"]")
+		}
+	}
+	return tables
+}
+
+// templates are the names of the keys in which substitutions are valid, sorted by their paths.
+func templates() (names []string) {
+	for _, key := range slices.Sorted(maps.Keys(templateKeys)) {
+		if name := key[strings.LastIndexByte(key, '.')+1:]; !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// keyNamed is a key of a partition by its name.
+func (p *Partition) keyNamed(name string) diag.Key {
+	table := reflect.ValueOf(p).Elem()
+	for _, f := range tables[table.Type()] {
+		if f.name == name {
+			return table.Field(f.index).FieldByName("Key").Interface().(diag.Key)
+		}
+	}
+	panic("no key of a partition: " + name) // of the rows of package partition, which a test compares with the language
+}
