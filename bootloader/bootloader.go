@@ -125,8 +125,9 @@ type File struct {
 
 // ElTorito is how a BIOS starts an ISO 9660 image.
 type ElTorito struct {
-	Path   string    // in the ISO's tree: of the program that starts from a CD
-	Hybrid tree.Blob // the first sector, which starts the same program from a disk
+	Path     string    // in the ISO's tree: of the program that starts from a CD
+	Pointers []Pointer // in that program, to the sector of 512 bytes where it begins itself
+	Hybrid   Code      // of the first sector, which starts the same program from a disk; its pointers are to that program
 }
 
 // A Raw is content at an offset of a partition, or of the disk.

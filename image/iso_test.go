@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"imprint/image/iso9660"
+	"imprint/partition/iso9660"
 	"imprint/image/xorriso"
 	"imprint/internal/hosttest"
 	"imprint/internal/stream"

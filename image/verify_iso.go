@@ -7,7 +7,7 @@ import (
 	"io"
 
 	"imprint/closure/nar"
-	"imprint/image/iso9660"
+	"imprint/partition/iso9660"
 	"imprint/image/xorriso"
 	"imprint/internal/processors"
 	"imprint/internal/tree"

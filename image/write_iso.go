@@ -6,7 +6,7 @@ import (
 	"io"
 	"os"
 
-	"imprint/image/iso9660"
+	"imprint/partition/iso9660"
 	"imprint/image/xorriso"
 	"imprint/internal/extent"
 	"imprint/internal/processors"

@@ -32,6 +32,7 @@ type Spec struct {
 	Free       int64      // bytes that stay free in a partition of no fixed size
 	Tree       *tree.Tree
 	Syslinux   bool      // install SYSLINUX on it
+	Hybrid     Hybrid    // of an ISO 9660 image
 	Content    tree.Blob // of a partition without a file system
 	Scratch    string    // directory for what a host tool needs besides; it is empty again afterwards
 }

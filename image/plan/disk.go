@@ -96,14 +96,16 @@ func (l *Layout) entries() []*Region {
 
 // codeExtents are the loader's code in the first sector.
 func (p *Plan) codeExtents(l *Layout) extent.List {
-	code, target := p.BootCode, p.codeTarget(l)
-	if p.ElTorito != nil && p.ElTorito.Hybrid != nil {
-		code, target = p.ElTorito.Hybrid, p.elToritoOffset(l)
-	}
-	if code == nil {
+	var code []byte
+	switch {
+	case p.ElTorito != nil:
+		code = p.ElTorito.Hybrid.Linked(p.elToritoOffset(l) / BIOSSector)
+	case p.BootCode != nil:
+		code = p.BootCode.Linked(p.codeTarget(l) / BIOSSector)
+	default:
 		return nil
 	}
-	b := tree.Text(string(code.Linked(target / BIOSSector)))
+	b := tree.Text(string(code))
 	return extent.List{{Len: b.Size(), Blob: b, Meta: true}}
 }
 

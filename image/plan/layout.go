@@ -62,15 +62,21 @@ type layouter struct {
 // onDisk are the partitions that are regions of the disk, in the order in which they lie there: what is the whole of an ISO comes first.
 func (l *layouter) onDisk() []*Partition {
 	list := slices.DeleteFunc(slices.Clone(l.plan.Partitions), func(p *Partition) bool { return p.Inside != "" })
-	slices.SortStableFunc(list, func(a, b *Partition) int { return cmp.Compare(rank(a), rank(b)) })
+	slices.SortStableFunc(list, func(a, b *Partition) int { return cmp.Compare(l.rank(a), l.rank(b)) })
 	return list
 }
 
-func rank(p *Partition) int {
-	if p.filesystem().WholeDisk {
+// rank is where a partition lies on the disk: that of an ISO's tree first, what UEFI starts from a CD after it.
+func (l *layouter) rank(p *Partition) int {
+	switch {
+	case l.plan.WholeDisk() == nil:
 		return 0
+	case p.filesystem().WholeDisk:
+		return 0
+	case p.TypeGUID == partition.ESP:
+		return 1
 	}
-	return 1
+	return 2
 }
 
 // inner lays out a partition that is a file of another one, after those that are files of it.
@@ -105,8 +111,8 @@ func (l *layouter) outer(part *Partition) {
 		r.Offset = units.Align(max(l.end, Grain), part.Align)
 	}
 	spec, err := l.spec(r)
-	if err == nil && whole {
-		spec.ISO, err = l.iso(part)
+	if whole {
+		spec.Hybrid = l.hybrid()
 	}
 	if err == nil {
 		r.Maker, err = l.maker(r, spec)
@@ -120,6 +126,32 @@ func (l *layouter) outer(part *Partition) {
 		r.Size, r.lead = r.Maker.Size(), partition.ISOSystemArea
 	}
 	l.end = r.Offset + r.Size
+}
+
+// hybrid says how an ISO boots, and how large the EFI system partition is that comes after its tree.
+func (l *layouter) hybrid() (h partition.Hybrid) {
+	if boot := l.plan.ElTorito; boot != nil {
+		h.BIOS = boot.Path
+		for _, p := range boot.Pointers {
+			h.Pointers = append(h.Pointers, partition.Pointer(p))
+		}
+	}
+	for _, part := range l.plan.Partitions {
+		if part.TypeGUID != partition.ESP || part.Inside != "" {
+			continue
+		}
+		r := &Region{Partition: part} // of which only the size counts: where it lies is not known yet
+		spec, err := l.spec(r)
+		if err != nil {
+			return h // reported when it is laid out
+		}
+		m, err := l.maker(r, spec)
+		if err != nil {
+			return h
+		}
+		h.ESP, h.Align = part.regionSize(m.Size(), l.plan.SectorSize), part.Align
+	}
+	return h
 }
 
 // spec is the partition as its maker is asked for it, with the files of the tree that are file systems in their places.
@@ -194,11 +226,14 @@ func (p *Partition) contentBytes() (sum int64) {
 
 // Extents implements [extent.Source] for the whole disk. The region of a file system that a host tool makes is missing until it is made.
 func (l *Layout) Extents(from int64) iter.Seq[extent.Extent] {
-	return extent.Flatten(extent.SourceFunc(l.extents)).Extents(from)
+	return extent.Flatten(regions{l}).Extents(from)
 }
 
-// extents yields what regions hold, and what lies outside of them in between.
-func (l *Layout) extents(from int64) iter.Seq[extent.Extent] {
+// regions are what a layout consists of, with file systems that are files of others as content.
+type regions struct{ *Layout }
+
+// Extents implements [extent.Source]: what regions hold, and what lies outside of them in between.
+func (l regions) Extents(from int64) iter.Seq[extent.Extent] {
 	regions := l.onDisk()
 	return func(yield func(extent.Extent) bool) {
 		next, stop := iter.Pull(l.outside.Extents(from))

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"imprint/image/iso9660"
+	"imprint/partition/iso9660"
 	"imprint/internal/hosttest"
 	"imprint/internal/hosttree"
 	"imprint/internal/repro"
