@@ -10,7 +10,7 @@ import (
 	"sync"
 	"testing"
 
-	"imprint/image"
+	"imprint/image/write"
 	"imprint/internal/demostore"
 	"imprint/internal/hosttest"
 	"imprint/internal/qemutest"
@@ -132,11 +132,11 @@ func buildTwice(t *testing.T, dir, config string) string {
 // kernelArgs are QEMU's arguments for the default entry of an export.
 func kernelArgs(t *testing.T, dir string) []string {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(dir, image.ExportFile))
+	text, err := os.ReadFile(filepath.Join(dir, write.ExportFile))
 	if err != nil {
 		t.Fatal(err)
 	}
-	var export struct{ Entries []image.ExportedEntry }
+	var export struct{ Entries []write.ExportedEntry }
 	if err := json.Unmarshal(text, &export); err != nil {
 		t.Fatal(err)
 	}

@@ -14,7 +14,10 @@ import (
 	"syscall"
 	"time"
 
-	"imprint/image"
+	"imprint/image/description"
+	"imprint/image/plan"
+	"imprint/image/resolve"
+	"imprint/image/write"
 	"imprint/internal/diag"
 	"imprint/internal/units"
 
@@ -26,7 +29,7 @@ type buildFlags struct {
 	out        string
 	exportBoot string
 	noManifest bool
-	write      image.WriteOptions
+	write      write.Options
 }
 
 func (r *root) build() *cobra.Command {
@@ -61,8 +64,8 @@ OUT appears when it is complete. A build that fails or is interrupted leaves not
 
 // planned is a description that has come as far as can be without writing.
 type planned struct {
-	plan   *image.Plan
-	layout *image.Layout
+	plan   *plan.Plan
+	layout *plan.Layout
 }
 
 // resolve takes a description through Parse, Resolve and Layout. The image will be in outDir, "" when there will be none.
@@ -71,27 +74,27 @@ func (r *root) resolve(ctx context.Context, file, outDir string) (*planned, erro
 	if err != nil {
 		return nil, err
 	}
-	d, err := image.Parse(file, src)
+	d, err := description.Parse(file, src)
 	if err != nil {
 		return nil, err
 	}
-	in := image.Inputs{Dir: filepath.Dir(file), Unique: rand.Text(), OutDir: outDir}
+	in := resolve.Inputs{Dir: filepath.Dir(file), Unique: rand.Text(), OutDir: outDir}
 	if in.Epoch, err = sourceDateEpoch(r.env("SOURCE_DATE_EPOCH")); err != nil {
 		return nil, err
 	}
 	r.ui.stage("resolve", "reading the store and the description's inputs")
-	plan, err := image.Resolve(ctx, d, in)
+	resolved, err := resolve.Plan(ctx, d, in)
 	if err != nil {
 		return nil, err
 	}
-	r.log.WithField("items", len(plan.Items)).Info("resolved")
+	r.log.WithField("items", len(resolved.Items)).Info("resolved")
 	r.ui.stage("layout", "laying out the disk")
-	layout, err := plan.Layout()
+	layout, err := resolved.Layout(nil)
 	if err != nil {
 		return nil, err
 	}
 	r.log.WithField("bytes", layout.Size).Info("laid out")
-	return &planned{plan, layout}, nil
+	return &planned{resolved, layout}, nil
 }
 
 // readDescription reads a description, and no more of it than Parse takes.
@@ -104,7 +107,7 @@ func readDescription(file string) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, image.MaxSource+1))
+	return io.ReadAll(io.LimitReader(f, description.MaxSource+1))
 }
 
 // checkOut refuses an output that cannot be, before any work is done for it. Nothing is refused while it has no name.
@@ -161,8 +164,7 @@ func (r *root) runBuild(ctx context.Context, file string, f buildFlags) error {
 	if f.out == "" {
 		f.out = p.plan.Name + "." + p.plan.Format
 	}
-	manifest := p.plan.Manifest(p.layout, 0)
-	result, err := r.write(ctx, p, f, manifest)
+	manifest, result, err := r.write(ctx, p, f)
 	if err != nil {
 		return err
 	}
@@ -171,20 +173,21 @@ func (r *root) runBuild(ctx context.Context, file string, f buildFlags) error {
 }
 
 // write writes the image and its manifest, and gives them their names when both are complete.
-func (r *root) write(ctx context.Context, p *planned, f buildFlags, m *image.Manifest) (*image.Result, error) {
-	out, err := image.Create(f.out)
+func (r *root) write(ctx context.Context, p *planned, f buildFlags) (*plan.Manifest, *write.Result, error) {
+	out, err := write.Create(f.out)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer out.Discard()
 	r.ui.stage("write", "writing "+f.out)
 	f.write.Progress = r.ui.meter
-	result, err := p.plan.Write(ctx, out.File, p.layout, f.write)
+	result, err := write.Image(ctx, out.File, p.plan, p.layout, f.write)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	r.ui.stage("commit", "")
-	m.Built(result, !f.write.NoVerify)
+	m := p.plan.Manifest(result.Layout, 0)
+	m.Built(result.Digests, !f.write.NoVerify)
 	outputs := []output{out}
 	for _, more := range []func() (output, error){
 		func() (output, error) { return manifest(f, m) },
@@ -192,7 +195,7 @@ func (r *root) write(ctx context.Context, p *planned, f buildFlags, m *image.Man
 	} {
 		o, err := more()
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		if o != nil {
 			defer o.Discard()
@@ -201,10 +204,10 @@ func (r *root) write(ctx context.Context, p *planned, f buildFlags, m *image.Man
 	}
 	for _, o := range outputs {
 		if err := o.Commit(); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
-	return result, nil
+	return m, result, nil
 }
 
 // An output is what appears whole, when everything is complete, or not at all.
@@ -214,11 +217,11 @@ type output interface {
 }
 
 // manifest is the file beside the image, if one is wanted.
-func manifest(f buildFlags, m *image.Manifest) (output, error) {
+func manifest(f buildFlags, m *plan.Manifest) (output, error) {
 	if f.noManifest {
 		return nil, nil
 	}
-	beside, err := image.Create(f.out + ".json")
+	beside, err := write.Create(f.out + ".json")
 	if err != nil {
 		return nil, err
 	}
@@ -230,11 +233,11 @@ func manifest(f buildFlags, m *image.Manifest) (output, error) {
 }
 
 // exportBoot is the directory of boot files, if one is wanted.
-func exportBoot(ctx context.Context, p *image.Plan, dir string) (output, error) {
+func exportBoot(ctx context.Context, p *plan.Plan, dir string) (output, error) {
 	if dir == "" {
 		return nil, nil
 	}
-	e, err := p.ExportBoot(ctx, dir)
+	e, err := write.Boot(ctx, p, dir)
 	if err != nil {
 		return nil, err
 	}
@@ -242,7 +245,7 @@ func exportBoot(ctx context.Context, p *image.Plan, dir string) (output, error) 
 }
 
 // built tells what was made, and how to boot it.
-func (r *root) built(f buildFlags, m *image.Manifest, result *image.Result, spent time.Duration) error {
+func (r *root) built(f buildFlags, m *plan.Manifest, result *write.Result, spent time.Duration) error {
 	onDisk := int64(0)
 	if info, err := os.Stat(f.out); err == nil {
 		onDisk = info.Sys().(*syscall.Stat_t).Blocks * 512
@@ -253,7 +256,7 @@ func (r *root) built(f buildFlags, m *image.Manifest, result *image.Result, spen
 	if r.json {
 		r.ui.event(event{
 			"event": "done", "image": f.out, "size": m.Size, "onDisk": onDisk, "written": result.Written, "seconds": spent.Seconds(),
-			"digest": result.Digest, "sha256": result.SHA256, "verified": !f.write.NoVerify, "manifest": manifestName(f),
+			"digest": result.Digests.Image, "sha256": result.Digests.SHA256, "verified": !f.write.NoVerify, "manifest": manifestName(f),
 		})
 		return r.ui.failed
 	}
@@ -261,7 +264,7 @@ func (r *root) built(f buildFlags, m *image.Manifest, result *image.Result, spen
 	say := func(format string, args ...any) { fmt.Fprintf(&text, format+"\n", args...) }
 	say("%s: %s (%s on disk), %d partitions, %d store items, in %.1f s", f.out, units.FormatBytes(m.Size), units.FormatBytes(onDisk),
 		len(m.Partitions), len(m.Items), spent.Seconds())
-	for _, line := range [][2]string{{"digest", result.Digest}, {"sha256", result.SHA256}, {"manifest", manifestName(f)}, {"boot", bootCommand(m, f.out)}} {
+	for _, line := range [][2]string{{"digest", result.Digests.Image}, {"sha256", result.Digests.SHA256}, {"manifest", manifestName(f)}, {"boot", bootCommand(m, f.out)}} {
 		if line[1] != "" {
 			say("  %-8s  %s", line[0], line[1])
 		}
@@ -281,7 +284,7 @@ func manifestName(f buildFlags) string {
 }
 
 // bootCommand is a way to try the image, or "" when it has no loader.
-func bootCommand(m *image.Manifest, out string) string {
+func bootCommand(m *plan.Manifest, out string) string {
 	if m.Loader == "none" {
 		return ""
 	}

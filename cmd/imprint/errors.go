@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"strings"
 
-	"imprint/image"
+	"imprint/image/write"
 	"imprint/internal/diag"
 	"imprint/internal/hosttool"
 	"imprint/internal/stream"
@@ -43,7 +43,7 @@ func exitCode(ctx context.Context, err error) int {
 		return exitInvalid
 	case errors.Is(err, hosttool.ErrMissing):
 		return exitMissingTool
-	case errors.Is(err, image.ErrMismatch), errors.Is(err, stream.ErrChanged):
+	case errors.Is(err, write.ErrMismatch), errors.Is(err, stream.ErrChanged):
 		return exitMismatch
 	}
 	return exitFailed

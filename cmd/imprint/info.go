@@ -7,7 +7,7 @@ import (
 	"runtime/debug"
 	"text/tabwriter"
 
-	"imprint/image"
+	"imprint/image/description"
 	"imprint/internal/hosttool"
 
 	"github.com/spf13/cobra"
@@ -35,13 +35,13 @@ func (r *root) doctor() *cobra.Command {
 }
 
 func (r *root) init() *cobra.Command {
-	c := r.prints("init", "Write a commented description to start from", image.StartingDescription)
+	c := r.prints("init", "Write a commented description to start from", description.Starting)
 	c.Example = "  imprint init > image.toml"
 	return c
 }
 
 func (r *root) schema() *cobra.Command {
-	c := r.prints("schema", "Write the JSON Schema of the description language", func() string { return string(image.Schema()) })
+	c := r.prints("schema", "Write the JSON Schema of the description language", func() string { return string(description.Schema()) })
 	c.Long = "schema writes the JSON Schema of the description language, with which editors complete and check descriptions."
 	return c
 }

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"text/tabwriter"
 
-	"imprint/image"
+	"imprint/image/plan"
 	"imprint/internal/units"
 
 	"github.com/spf13/cobra"
@@ -40,7 +40,7 @@ makes the partition, is called a bound.`,
 }
 
 // show writes a plan for people.
-func (r *root) show(m *image.Manifest) error {
+func (r *root) show(m *plan.Manifest) error {
 	fmt.Fprintf(r.stdout, "%s: %s disk of %s (%d bytes), sectors of %d bytes, %d store items\n", m.Name, m.Format,
 		units.FormatBytes(m.Size), m.Size, m.SectorSize, len(m.Items))
 	id := "disk GUID " + m.DiskGUID

@@ -7,7 +7,7 @@ import (
 	"os"
 	"time"
 
-	"imprint/image"
+	"imprint/image/write"
 	"imprint/internal/units"
 
 	"golang.org/x/term"
@@ -81,7 +81,7 @@ func (u *ui) clear() {
 }
 
 // meter shows how far a writing is, until the next stage.
-func (u *ui) meter(m *image.Meter) {
+func (u *ui) meter(m *write.Meter) {
 	every := 100 * time.Millisecond
 	if !u.live && !u.json {
 		every = 10 * time.Second
@@ -103,7 +103,7 @@ func (u *ui) meter(m *image.Meter) {
 	u.stop = func() { close(done); <-ended }
 }
 
-func (u *ui) progress(m *image.Meter, spent time.Duration) {
+func (u *ui) progress(m *write.Meter, spent time.Duration) {
 	written := m.Written()
 	if u.json {
 		u.event(event{"event": "progress", "stage": "write", "bytes": written, "total": m.Total})

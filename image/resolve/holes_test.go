@@ -26,7 +26,7 @@ func TestHoles(t *testing.T) {
 			join(data[:1], zeros, zeros, data[:1]), []tree.Range{{Off: 0, Len: holeSize}, {Off: 2 * holeSize, Len: 2}},
 		},
 	} {
-		_, b, err := hashBlob(context.Background(), tree.Text(string(c.content)))
+		b, err := pin(context.Background(), tree.Text(string(c.content)))
 		if err != nil {
 			t.Fatal(err)
 		}

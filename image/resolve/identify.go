@@ -25,13 +25,17 @@ func (w world) identify(hosts hosts, store *store, boot *boot) (*plan.Plan, erro
 		Loader: boot.loader.Name, Seed: seed, DiskGUID: given(d.UUID.V, seed.UUID("disk")), Signature: seed.Uint32("disk/signature"),
 		Closures: store.closures, Items: store.items,
 	}
-	for i, described := range d.Partition.Items {
+	number := 0 // in the partition table
+	for _, described := range d.Partition.Items {
 		part, err := w.partition(described, p)
 		if err != nil {
 			return nil, err
 		}
-		if p.Table == partition.MBR && part.Inside == "" {
-			part.MBRUUID = mbr.UUID(p.Signature, i+1)
+		if part.Inside == "" {
+			number++
+		}
+		if part.Inside == "" && p.Table == partition.MBR {
+			part.MBRUUID = mbr.UUID(p.Signature, number)
 		}
 		p.Partitions = append(p.Partitions, part)
 	}
