@@ -1,6 +1,3 @@
-// Package erofs makes EROFS file systems, uncompressed, by the library go-erofs.
-//
-// The library takes no hard links: of contents with several names each gets a copy.
 package erofs
 
 import (
@@ -24,16 +21,6 @@ func Create(file io.WriteSeeker, scratch string, made int64) (*Writer, error) {
 		return nil, fmt.Errorf("time %d is none of EROFS's, which count from 1970", made)
 	}
 	return &Writer{erofs.Create(file, erofs.WithBuildTime(uint64(made), 0), erofs.WithTempDir(scratch))}, nil
-}
-
-// Check says what of a tree a file system of ours does not carry. The error names the path.
-func Check(t *tree.Tree) error {
-	for path, n := range t.Walk() {
-		if err := checkNode(n.Inode()); err != nil {
-			return fmt.Errorf("%s: %v", path, err)
-		}
-	}
-	return nil
 }
 
 func checkNode(n *tree.Node) error {
