@@ -11,7 +11,7 @@ import (
 // A content is a tree as a file system sees it: inode numbers, directories, and how many blocks everything has. Tables by node ID
 // take 12 bytes a node; only directories, long symlinks, sparse files, further names and shared attributes take more.
 type content struct {
-	format
+	*format
 	hasher hasher
 	tree   *tree.Tree
 	lost   int32      // node ID of lost+found; tree.Len() when it is not in the tree
@@ -42,7 +42,7 @@ type dir struct {
 const lostFoundBytes = 16384
 
 // newContent goes through the tree once. Lost+found gets the given attributes if the tree has none.
-func newContent(t *tree.Tree, f format, seed [16]byte, lost *tree.Attr) (*content, error) {
+func newContent(t *tree.Tree, f *format, seed [16]byte, lost *tree.Attr) (*content, error) {
 	c := &content{
 		format: f, hasher: newHasher(seed), tree: t, lost: int32(t.Len()), furtherOf: map[int32]int{},
 		ino: make([]uint32, t.Len(), t.Len()+1), nodes: make([]int32, 0, t.Len()), at: make([]uint32, t.Len()+1),

@@ -23,7 +23,7 @@ var entryTypes = [...]uint8{
 func entrySize(name string) int64 { return units.Align(entryHeader+int64(len(name)), 4) }
 
 // dirRoom is what a block has for entries.
-func (f format) dirRoom() int64 {
+func (f *format) dirRoom() int64 {
 	if f.features.has(metadataCsum) {
 		return f.blockSize - dirTail
 	}

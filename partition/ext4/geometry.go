@@ -13,22 +13,22 @@ const (
 	flexGroups    = 1 << logFlexGroups
 )
 
-// A format is what the options decide about every structure.
+// A format is what the options decide about every structure. A plan has one, which all parts of it point to.
 type format struct {
 	blockSize int64
 	features  featureSet
 }
 
-func (f format) maxPerGroup() int64    { return 8 * f.blockSize } // blocks, or inodes, that one bitmap block tells about
-func (f format) inodesPerBlock() int64 { return f.blockSize / inodeSize }
-func (f format) pointers() int64       { return f.blockSize / 4 } // block numbers in an indirect block
+func (f *format) maxPerGroup() int64    { return 8 * f.blockSize } // blocks, or inodes, that one bitmap block tells about
+func (f *format) inodesPerBlock() int64 { return f.blockSize / inodeSize }
+func (f *format) pointers() int64       { return f.blockSize / 4 } // block numbers in an indirect block
 
 // densePerGroup is how many inodes a group has where there are so many more than blocks that groups must be smaller than they could be
 // to give room for all. Half of what a bitmap can tell about: shorter tables find room between the superblocks more easily.
-func (f format) densePerGroup() int64 { return f.maxPerGroup() / 2 }
+func (f *format) densePerGroup() int64 { return f.maxPerGroup() / 2 }
 
 // descSize is the bytes of a group descriptor.
-func (f format) descSize() int64 {
+func (f *format) descSize() int64 {
 	if f.features.has(bit64) {
 		return 64
 	}
@@ -36,7 +36,7 @@ func (f format) descSize() int64 {
 }
 
 // firstBlock is the block that the first group begins with: the one with the superblock, which is always at byte 1024.
-func (f format) firstBlock() int64 {
+func (f *format) firstBlock() int64 {
 	if f.blockSize == 1024 {
 		return 1
 	}
@@ -44,7 +44,7 @@ func (f format) firstBlock() int64 {
 }
 
 // maxBlocks is the largest file system: block numbers of 32 bits in our indexes, and descriptors that fill half a group at most.
-func (f format) maxBlocks() int64 {
+func (f *format) maxBlocks() int64 {
 	descriptors := f.maxPerGroup() / 2 * (f.blockSize / f.descSize())
 	limit := min(1<<32, descriptors*f.maxPerGroup())
 	if !f.features.has(bit64) {
@@ -81,7 +81,7 @@ const (
 
 // A geometry is the frame of a file system: its groups and the places of all structures that do not depend on the content.
 type geometry struct {
-	format
+	*format
 	wish
 	perGroup       int64 // blocks in a group
 	groups         int64
@@ -98,7 +98,7 @@ type geometry struct {
 type groupPlaces struct{ blockBitmap, inodeBitmap, inodeTable int64 }
 
 // newGeometry lays the frame for a wish. Whether everything fits into it is asked with missing.
-func newGeometry(f format, w wish) *geometry {
+func newGeometry(f *format, w wish) *geometry {
 	g := &geometry{format: f, wish: w, perGroup: f.maxPerGroup()}
 	span := w.blocks - f.firstBlock()
 	if w.inodes > units.Blocks(span, g.perGroup)*f.maxPerGroup() {

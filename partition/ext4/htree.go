@@ -19,15 +19,15 @@ const (
 	rootInfoSize = 8
 )
 
-func (f format) indexLimit(header int64) int64 {
+func (f *format) indexLimit(header int64) int64 {
 	if f.features.has(metadataCsum) {
 		header += indexTail
 	}
 	return (f.blockSize - header) / indexEntry
 }
 
-func (f format) rootLimit() int64 { return f.indexLimit(rootHeader) }
-func (f format) nodeLimit() int64 { return f.indexLimit(nodeHeader) }
+func (f *format) rootLimit() int64 { return f.indexLimit(rootHeader) }
+func (f *format) nodeLimit() int64 { return f.indexLimit(nodeHeader) }
 
 // indexDir sorts a directory's names by hash and fills leaves with them.
 func (c *content) indexDir(d *dir) error {

@@ -38,7 +38,7 @@ func New(t *tree.Tree, o Options) (*Plan, error) {
 	if err != nil {
 		return nil, fmt.Errorf("lay out ext4: %v", err)
 	}
-	f := format{blockSize: o.BlockSize, features: features}
+	f := &format{blockSize: o.BlockSize, features: features}
 	lost := &tree.Attr{Mode: 0o700, Mtime: tree.Time{Sec: o.Epoch}}
 	c, err := newContent(t, f, o.HashSeed, lost)
 	if err != nil {
@@ -59,7 +59,7 @@ func newPlan(c *content, g *geometry, o Options) (*Plan, error) {
 		return nil, fmt.Errorf("lay out ext4: %d inodes are asked for, %d are the limit", inodes, uint32(math.MaxUint32))
 	}
 	p := &Plan{content: c, g: g, options: o, sum: checksumStart.over(o.UUID[:])}
-	if g.journal == 0 {
+	if g.journal == 0 { // the file system is too small for one
 		p.features &^= 1 << hasJournal
 	}
 	p.sections = c.place(g, true)

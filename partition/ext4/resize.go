@@ -8,12 +8,12 @@ import "imprint/internal/tree"
 
 // resizeFile is the resize inode. It is so large that its map reaches over the double indirect block.
 func (p *Plan) resizeFile() inode {
-	n := inode{mode: modeTypes[tree.File] | 0o600, links: 1, time: tree.Time{Sec: p.options.Epoch}}
+	n := newInode(modeTypes[tree.File]|0o600, tree.Time{Sec: p.options.Epoch})
 	const directBlocks, doubleIndirect = 12, 13
-	n.size = (p.pointers()*p.pointers() + p.pointers() + directBlocks) * p.blockSize
-	n.blocks = 1 + p.g.reservedDesc*int64(len(p.g.copies))
+	n.setSize((p.pointers()*p.pointers() + p.pointers() + directBlocks) * p.blockSize)
+	n.addBlocks(1+p.g.reservedDesc*int64(len(p.g.copies)), p.format)
 	block, _ := p.g.tape.physical(0)
-	le.PutUint32(n.block[4*doubleIndirect:], uint32(block))
+	le.PutUint32(n.Block[4*doubleIndirect:], uint32(block))
 	return n
 }
 
