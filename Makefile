@@ -41,9 +41,9 @@ matrix: ## boot every description in configs, and write the table in the README
 	@testdata/hosttools test
 	IMPRINT_REQUIRE_TOOLS=1 UPDATE_MATRIX=1 go test -count=1 -v -run BootMatrix ./cmd/imprint
 
-golden: ## write anew what tests compare with: the JSON Schema, the outputs in scripts
+golden: ## write anew what tests compare with: the JSON Schema, the outputs in scripts, the plans and digests of configs
 	go run ./cmd/imprint schema > configs/imprint.schema.json
-	UPDATE_SCRIPTS=1 go test -count=1 -run Script ./cmd/imprint
+	UPDATE_SCRIPTS=1 UPDATE_GOLDEN=1 go test -count=1 -run 'Script$$|Golden$$' ./cmd/imprint
 
 fuzz: ## every fuzz test for FUZZTIME (20s)
 	@go test -list '^Fuzz' ./... | awk '/^Fuzz/ {f[++n] = $$1} /^ok/ {for (i = 1; i <= n; i++) print $$2, f[i]; n = 0}' | \
