@@ -15,6 +15,7 @@ import (
 
 	"imprint/internal/demostore"
 
+	disk "github.com/diskfs/go-diskfs/backend/file"
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/diff"
 )
@@ -40,6 +41,8 @@ type goldenRegion struct {
 	Size   int64  `json:"size"`             // bytes
 	Digest string `json:"digest,omitempty"` // of the partition, as the manifest has it
 	SHA256 string `json:"sha256"`
+
+	Tree *goldenTree `json:"tree,omitempty"`
 }
 
 // A setting is how and where imprint is run.
@@ -50,15 +53,11 @@ type setting struct {
 	env   []string // besides PATH
 }
 
-// Every description in configs gives the plan and the bytes that testdata/golden records, from a store that is the same on every
+// Every description gives the plan and the bytes that testdata/golden records, from a store that is the same on every
 // machine. UPDATE_GOLDEN=1 records them anew.
 func TestGolden(t *testing.T) {
-	files, err := filepath.Glob("../../configs/*.toml")
-	if err != nil || len(files) == 0 {
-		t.Fatal("no descriptions: ", err)
-	}
 	s := setting{dir: syntheticConfigs(t), umask: "022"}
-	for _, file := range files {
+	for _, file := range descriptions(t) {
 		name := strings.TrimSuffix(filepath.Base(file), ".toml")
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -73,7 +72,7 @@ func TestGoldenElsewhere(t *testing.T) {
 		dir: syntheticConfigs(t), cwd: "/", umask: "077",
 		env: []string{"TZ=Pacific/Kiritimati", "LC_ALL=tr_TR.UTF-8", "LANG=ja_JP", "GOMAXPROCS=1", "HOME=/nowhere"},
 	}
-	for _, name := range []string{"board", "hello", "iso-squashfs", "syslinux", "uki-signed"} {
+	for _, name := range []string{"board", "every-key", "iso-squashfs", "syslinux", "uki-signed"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			want := read(t, filepath.Join("testdata/golden", name+".json"))
@@ -82,6 +81,20 @@ func TestGoldenElsewhere(t *testing.T) {
 			}
 		})
 	}
+}
+
+// descriptions are those in configs, and those in testdata/golden for what no other has.
+func descriptions(t *testing.T) []string {
+	t.Helper()
+	files, err := filepath.Glob("../../configs/*.toml")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no descriptions: ", err)
+	}
+	more, err := filepath.Glob("testdata/golden/*.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return append(files, more...)
 }
 
 // syntheticConfigs copies the descriptions to where a synthetic store lies beside them, and everything else that they name.
@@ -101,17 +114,9 @@ func syntheticConfigs(t *testing.T) string {
 	if err := os.CopyFS(filepath.Join(root, "build/keys"), os.DirFS("testdata/keys")); err != nil {
 		t.Fatal(err)
 	}
-	files, err := filepath.Glob("../../configs/*.toml")
-	if err != nil {
-		t.Fatal(err)
-	}
 	mkdir(t, filepath.Join(root, "configs"))
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		onHost := strings.ReplaceAll(string(text), `"/usr/`, `"../build/host/usr/`)
+	for _, file := range descriptions(t) {
+		onHost := strings.ReplaceAll(string(read(t, file)), `"/usr/`, `"../build/host/usr/`)
 		write(t, filepath.Join(root, "configs", filepath.Base(file)), onHost)
 	}
 	return root
@@ -162,6 +167,7 @@ type builtManifest struct {
 	Partitions []struct {
 		Name         string
 		Offset, Size int64
+		Filesystem   string
 		Digest       string
 	}
 }
@@ -178,24 +184,29 @@ func readImage(t *testing.T, image string, plan []byte) *goldenImage {
 		t.Errorf("the manifest is not the plan:\n%s", diff)
 	}
 	g := &goldenImage{Digest: m.Digest, SHA256: m.SHA256}
-	f, err := os.Open(image)
+	f, err := disk.OpenFromPath(image, true)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	region := func(name string, offset, end int64, digest string) {
-		if offset < end {
-			g.Regions = append(g.Regions, goldenRegion{name, offset, end - offset, digest, sha256Of(t, io.NewSectionReader(f, offset, end-offset))})
+	hashed := func(offset, size int64) string { return sha256Of(t, io.NewSectionReader(f, offset, size)) }
+	end := int64(0)
+	unused := func(name string, next int64) {
+		if end < next {
+			g.Regions = append(g.Regions, goldenRegion{Name: name, Offset: end, Size: next - end, SHA256: hashed(end, next-end)})
 		}
 	}
-	end := int64(0)
 	for _, p := range m.Partitions {
-		region("before "+p.Name, end, p.Offset, "")
+		unused("before "+p.Name, p.Offset)
 		end = p.Offset + p.Size
-		region(p.Name, p.Offset, end, p.Digest)
+		r := goldenRegion{p.Name, p.Offset, p.Size, p.Digest, hashed(p.Offset, p.Size), nil}
+		if fsys := openFilesystem(f, p.Filesystem, p.Offset, p.Size); fsys != nil {
+			r.Tree = newGoldenTree(t, fsys)
+		}
+		g.Regions = append(g.Regions, r)
 	}
-	region("the end", end, m.Size, "")
-	if whole := sha256Of(t, f); whole != m.SHA256 {
+	unused("the end", m.Size)
+	if whole := hashed(0, m.Size); whole != m.SHA256 {
 		t.Errorf("the image's SHA-256 is %s, the manifest has %s", whole, m.SHA256)
 	}
 	return g
@@ -271,14 +282,9 @@ func TestGoldenIsWhole(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	files, err := filepath.Glob("../../configs/*.toml")
-	if err != nil {
-		t.Fatal(err)
-	}
+	base := func(file string) string { return strings.TrimSuffix(filepath.Base(file), filepath.Ext(file)) }
 	for _, name := range recorded {
-		if !slices.ContainsFunc(files, func(f string) bool {
-			return strings.TrimSuffix(filepath.Base(f), ".toml") == strings.TrimSuffix(filepath.Base(name), ".json")
-		}) {
+		if !slices.ContainsFunc(descriptions(t), func(f string) bool { return base(f) == base(name) }) {
 			t.Errorf("%s records no description", name)
 		}
 	}

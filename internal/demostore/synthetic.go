@@ -2,6 +2,7 @@ package demostore
 
 import (
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -23,10 +24,38 @@ func Synthetic(dir, arch string) (*Store, Item, error) {
 
 // SyntheticHost makes, below dir, the files that descriptions name on the host.
 func SyntheticHost(dir string) error {
-	return entries{
+	files := entries{
 		"usr/lib/grub/x86_64-efi/monolithic/gcdx64.efi": synthetic["x86_64"].program("gcdx64.efi", 50_000),
 		"usr/lib/u-boot/qemu_arm64/u-boot.bin":          noise("u-boot.bin", 70_001),
-	}.write(dir)
+		"data.bin":                                      append(make([]byte, 200_000), noise("data.bin", 100_000)...),
+		"microcode":                                     noise("microcode", 10_001),
+		"rootfs/etc/issue":                              []byte("synthetic\n"),
+		"rootfs/etc/same-issue":                         []byte("synthetic\n"),
+		"rootfs/usr/bin/true":                           prose("true", 5000),
+		"rootfs/bin":                                    link("usr/bin"),
+		"rootfs/srv":                                    nil,
+	}
+	if err := files.write(dir); err != nil {
+		return err
+	}
+	return permissions(filepath.Join(dir, "rootfs"))
+}
+
+// permissions sets those of a tree whatever the umask: they are part of what an image is made of.
+func permissions(root string) error {
+	return filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.Type() == fs.ModeSymlink {
+			return err
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		if info.Mode()&0o100 != 0 {
+			return os.Chmod(path, 0o755)
+		}
+		return os.Chmod(path, 0o640)
+	})
 }
 
 // entries are the files below a directory by their paths: []byte for a file, string for a program, link for a symlink, nil for an empty
@@ -100,7 +129,7 @@ func (m machine) addSystem(store *Store) (Item, error) {
 		s.add("single-link", link(libc+"/lib/libc.so"), libc)}
 	s.add("garbage", []byte("nothing refers to this\n"), libc)
 	system := s.add("system", entries{
-		"kernel": link(linux + "/" + m.kernel), "initrd": link(initrd + "/initrd"), "sw": link(shell), "etc/needs": []byte(strings.Join(needs, "\n")),
+		"kernel": link(linux + "/" + m.kernel), "dtbs": link(linux + "/dtbs"), "initrd": link(initrd + "/initrd"), "sw": link(shell), "etc/needs": []byte(strings.Join(needs, "\n")),
 		"init": "#!" + shell + "/bin/sh\n",
 	}, needs...)
 	return store.items[system], s.err
