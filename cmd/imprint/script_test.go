@@ -186,7 +186,9 @@ func TestMainInProcess(t *testing.T) {
 	}
 }
 
-func matches(pattern, text string) bool { return regexp.MustCompile("(?s)" + pattern).MatchString(text) }
+func matches(pattern, text string) bool {
+	return regexp.MustCompile("(?s)" + pattern).MatchString(text)
+}
 
 // canceller ends the context as soon as a word is written.
 type canceller struct {
