@@ -73,6 +73,7 @@ func Find(t testing.TB, tool string) string {
 func Mounted(t testing.TB, mkfs string) string {
 	t.Helper()
 	NeedRoot(t)
+	Need(t, "mount", "umount")
 	tool := Find(t, mkfs)
 	device, dir := filepath.Join(t.TempDir(), "device"), t.TempDir()
 	if err := os.WriteFile(device, nil, 0o600); err != nil {
