@@ -164,7 +164,7 @@ func writeMatrix(t *testing.T, seconds []float64) {
 	for i, row := range bootMatrix {
 		fmt.Fprintf(&b, "| %s | [%s](configs/%s.toml) | %s | %.1f s |\n", row.how, row.config, row.config, row.mode, seconds[i])
 	}
-	write(t, readme, before+matrixFrom+b.String()+matrixTo+after)
+	writeFile(t, readme, before+matrixFrom+b.String()+matrixTo+after)
 }
 
 // The README has all rows, and every description is in a row.

@@ -117,7 +117,7 @@ func syntheticConfigs(t *testing.T) string {
 	mkdir(t, filepath.Join(root, "configs"))
 	for _, file := range descriptions(t) {
 		onHost := strings.ReplaceAll(string(read(t, file)), `"/usr/`, `"../build/host/usr/`)
-		write(t, filepath.Join(root, "configs", filepath.Base(file)), onHost)
+		writeFile(t, filepath.Join(root, "configs", filepath.Base(file)), onHost)
 	}
 	return root
 }
@@ -268,7 +268,7 @@ func (g golden) compare(t *testing.T, file string) {
 		t.Errorf("names a directory of this machine:\n%s", got)
 	}
 	if os.Getenv("UPDATE_GOLDEN") == "1" {
-		write(t, file, got)
+		writeFile(t, file, got)
 		return
 	}
 	if d := diff.Diff(file, read(t, file), "now", []byte(got)); d != nil {

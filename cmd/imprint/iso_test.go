@@ -65,7 +65,7 @@ func TestRealNixInISO(t *testing.T) {
 	build := func(t *testing.T, s *nixtest.Source, store string) string {
 		dir := t.TempDir()
 		file, image := filepath.Join(dir, "image.toml"), filepath.Join(dir, "nix.iso")
-		write(t, file, fmt.Sprintf(isoDescription, s.Root, s.System, s.Extra, s.Derivation, store))
+		writeFile(t, file, fmt.Sprintf(isoDescription, s.Root, s.System, s.Extra, s.Derivation, store))
 		imprint(t, "build", file, "-o", image)
 		return image
 	}

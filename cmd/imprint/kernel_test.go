@@ -100,16 +100,16 @@ func kernelImage(t *testing.T, work string) (image, data string) {
 	for _, d := range []string{"dev", "proc", "sys", "mnt", "etc"} {
 		mkdir(t, filepath.Join(dir, "guest", d))
 	}
-	write(t, filepath.Join(dir, "guest/etc/rc"), guestWork)
-	write(t, filepath.Join(dir, "guest/etc/work"), work)
+	writeFile(t, filepath.Join(dir, "guest/etc/rc"), guestWork)
+	writeFile(t, filepath.Join(dir, "guest/etc/work"), work)
 	program(t, filepath.Join(dir, "guest"), "resize2fs")
 	mkdir(t, filepath.Join(dir, "data/deep/er"))
-	write(t, filepath.Join(dir, "data/deep/er/file"), "content")
+	writeFile(t, filepath.Join(dir, "data/deep/er/file"), "content")
 	for i := range 3000 {
-		write(t, filepath.Join(dir, "data", fmt.Sprint("file-", i)), strings.Repeat("x", i))
+		writeFile(t, filepath.Join(dir, "data", fmt.Sprint("file-", i)), strings.Repeat("x", i))
 	}
 	file := filepath.Join(dir, "image.toml")
-	write(t, file, kernelDescription)
+	writeFile(t, file, kernelDescription)
 	image, data = filepath.Join(dir, "kernel.raw"), filepath.Join(dir, "data.ext4")
 	imprint(t, "build", file, "-o", image)
 	r := nixtest.Partition(t, image, "data")

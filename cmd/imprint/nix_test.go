@@ -72,7 +72,7 @@ func TestRealNix(t *testing.T) {
 	build := func(t *testing.T, source string) string {
 		dir := t.TempDir()
 		file, image := filepath.Join(dir, "image.toml"), filepath.Join(dir, "nix.raw")
-		write(t, file, fmt.Sprintf(nixDescription, source, s.System, s.Extra, s.Derivation))
+		writeFile(t, file, fmt.Sprintf(nixDescription, source, s.System, s.Extra, s.Derivation))
 		imprint(t, "build", file, "-o", image)
 		checkDisk(t, image)
 		return image
@@ -92,7 +92,7 @@ func TestRealNix(t *testing.T) {
 	t.Run("registration", func(t *testing.T) {
 		t.Parallel()
 		registration := filepath.Join(t.TempDir(), "registration")
-		write(t, registration, s.Registration(t, roots...))
+		writeFile(t, registration, s.Registration(t, roots...))
 		image := build(t, database+fmt.Sprintf("registration = %q\n", registration))
 		s.Judge(t, nixtest.Target{Tree: extract(t, image), Roots: roots, Epoch: 1, Unsigned: true})
 	})
@@ -108,7 +108,7 @@ func TestRealNix(t *testing.T) {
 	})
 }
 
-func write(t testing.TB, path, text string) {
+func writeFile(t testing.TB, path, text string) {
 	t.Helper()
 	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 		t.Fatal(err)

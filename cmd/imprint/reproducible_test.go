@@ -227,13 +227,13 @@ func inputs(t *testing.T, dir, description string) string {
 	if _, _, err := demostore.Demo(dir, demostore.Need(t)); err != nil {
 		t.Fatal(err)
 	}
-	write(t, filepath.Join(dir, "image.toml"), description)
+	writeFile(t, filepath.Join(dir, "image.toml"), description)
 	for name, text := range map[string]string{"a": "one", "b/c": "two", "b/d": "two", "Größe": "three"} { // in any order
 		path := filepath.Join(dir, "tree", name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			t.Fatal(err)
 		}
-		write(t, path, text)
+		writeFile(t, path, text)
 	}
 	return dir
 }

@@ -176,7 +176,7 @@ func TestMainInProcess(t *testing.T) {
 		{description, "soon", exitUsage, `^$`, `^imprint: SOURCE_DATE_EPOCH is "soon"`},
 		{"name = 1\n", "", exitInvalid, `^$`, `image.toml:1:`},
 	} {
-		write(t, file, test.text)
+		writeFile(t, file, test.text)
 		var out, err strings.Builder
 		env := map[string]string{"SOURCE_DATE_EPOCH": test.epoch}
 		code := Main(t.Context(), world{&out, &err, []string{"plan", file}, func(name string) string { return env[name] }})

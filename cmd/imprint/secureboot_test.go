@@ -73,14 +73,14 @@ func TestSigningMistakes(t *testing.T) {
 	keys(t, filepath.Join(dir, "other"), false)
 	hosttest.Run(t, "cp", filepath.Join(dir, "other/db.pem"), filepath.Join(build, "db.pem"))
 	says("boot.sign-certificate: is the certificate of another key than sign-key")
-	write(t, filepath.Join(build, "db.pem"), "no certificate")
+	writeFile(t, filepath.Join(build, "db.pem"), "no certificate")
 	says("boot.sign-certificate: there is no certificate in it, in the form of PEM")
-	write(t, filepath.Join(build, "db.pem"), string(good))
+	writeFile(t, filepath.Join(build, "db.pem"), string(good))
 	hosttest.Run(t, "cp", snakeOil+".key", filepath.Join(build, "db.key"))
 	says("boot.sign-key: the key has a pass phrase")
 	hosttest.Run(t, "openssl", "ecparam", "-name", "prime256v1", "-genkey", "-out", filepath.Join(build, "db.key"))
 	says("boot.sign-key: the key is an EC PRIVATE KEY, not an RSA one")
-	write(t, filepath.Join(build, "db.key"), string(good))
+	writeFile(t, filepath.Join(build, "db.key"), string(good))
 	says("boot.sign-key: there is no private key in it, in the form of PEM")
 }
 
@@ -98,7 +98,7 @@ func TestKeyStaysSecret(t *testing.T) {
 	if code != exitDone {
 		t.Fatalf("exit code %d:\n%s", code, said.String())
 	}
-	write(t, filepath.Join(dir, "said"), said.String())
+	writeFile(t, filepath.Join(dir, "said"), said.String())
 	text, err := os.ReadFile(filepath.Join(build, "db.key"))
 	if err != nil {
 		t.Fatal(err)
