@@ -10,14 +10,14 @@ import (
 	"imprint/internal/hosttest"
 )
 
-// target makes by hand what an image should hold: Nix itself copies the closure, and gets its roots.
+// target makes what an image should hold with Nix: it copies the closure and adds the roots.
 func target(t *testing.T, s *Source, roots ...string) Target {
 	t.Helper()
 	n := newNix(t, filepath.Join(tempDir(t), "target"))
 	for _, r := range roots {
 		args := []string{"copy", "--no-check-sigs", "--from", "local?root=" + s.Root, "--to", "local?root=" + n.root, r}
 		if strings.HasSuffix(r, ".drv") {
-			args = append(args, "--derivation") // the file itself, not what it builds
+			args = append(args, "--derivation") // the file itself, not its outputs
 		}
 		n.must(t, "nix", args...)
 	}
@@ -35,7 +35,7 @@ func target(t *testing.T, s *Source, roots ...string) Target {
 	return Target{Tree: Tree{Root: n.root}, Roots: roots, Epoch: 1}
 }
 
-// judged runs Judge in a test of its own, whose failures are looked at and not counted.
+// judged runs Judge and returns its failures.
 func judged(t *testing.T, s *Source, target Target) string {
 	t.Helper()
 	r := &recorder{TB: t}
@@ -48,7 +48,7 @@ func judged(t *testing.T, s *Source, target Target) string {
 	return strings.Join(r.errors, "\n")
 }
 
-// A recorder keeps a test's failures.
+// A recorder keeps the failures of a test.
 type recorder struct {
 	testing.TB
 	errors []string
@@ -67,7 +67,7 @@ func TestJudge(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		damage func(t *testing.T, g Target)
-		want   string // of the judgement; "" when nothing is wrong
+		want   string // in the failures; "" for none
 	}{
 		{"good", func(*testing.T, Target) {}, ""},
 		{"content", func(t *testing.T, g Target) { write(t, g.Root+s.System+"/contents", "other") }, "was modified!"},
@@ -118,7 +118,7 @@ func write(t *testing.T, path, text string) {
 	check(t, os.WriteFile(path, []byte(text), 0o644))
 }
 
-// A tree that went through a real file system is judged right, mounted or written out by debugfs.
+// A tree that went through a file system passes, mounted or extracted by debugfs.
 func TestExtract(t *testing.T) {
 	hosttest.Need(t, "mke2fs")
 	s := Make(t, Options{Large: true})
