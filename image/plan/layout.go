@@ -192,7 +192,9 @@ func (l *layouter) maker(r *Region, spec partition.Spec) (partition.Maker, error
 func (p *Plan) problem(part *Partition, err error) diag.Problem {
 	var small *partition.DoesNotFit
 	if !errors.As(err, &small) {
-		return part.Key.ProblemOf(err)
+		problem := part.Key.ProblemOf(err)
+		problem.Hint = cmp.Or(problem.Hint, carriedInside(part))
+		return problem
 	}
 	hint := fmt.Sprintf("use size = \"auto\", or at least %d", small.Needed)
 	if large := part.Largest(5); len(large) > 0 {
@@ -202,6 +204,19 @@ func (p *Plan) problem(part *Partition, err error) diag.Problem {
 		}
 	}
 	return part.SizeKey.Problem(small.Error(), hint)
+}
+
+// carriedInside is the hint for a tree that a file system does not carry: one that does can be a file of it.
+func carriedInside(part *Partition) string {
+	if own := part.filesystem(); own.Carries == nil || part.Spec.Tree == nil || own.Carries(part.Spec.Tree) == nil {
+		return ""
+	}
+	for _, f := range partition.Filesystems {
+		if f.Inside && (f.Carries == nil || f.Carries(part.Spec.Tree) == nil) {
+			return fmt.Sprintf("%s that is a file of it carries this: filesystem = %q, with inside and path", f.Name, f.Name)
+		}
+	}
+	return "leave it out"
 }
 
 // regionSize is the size of the region for content of that size. A region whose size is not fixed ends on the grain, as partitioning

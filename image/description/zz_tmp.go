@@ -1,0 +1,3 @@
+package description
+
+func Schema() []byte { return nil }
