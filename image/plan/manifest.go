@@ -38,7 +38,7 @@ type ManifestPartition struct {
 	Type       string     `json:"type"`
 	TypeGUID   repro.UUID `json:"typeGUID,omitzero"`
 	MBRType    byte       `json:"mbrType,omitempty"`
-	PartUUID   string     `json:"partUUID"`
+	PartUUID   string     `json:"partUUID,omitempty"`
 	Attributes uint64     `json:"attributes,omitempty"`
 	Inside     string     `json:"inside,omitempty"` // the partition that it is a file of
 	Path       string     `json:"path,omitempty"`   // of that file
@@ -86,6 +86,7 @@ func (p *Plan) Manifest(l *Layout, largest int) *Manifest {
 	}
 	for i, r := range l.Regions {
 		m.Partitions = append(m.Partitions, r.manifest(i+1))
+		m.Partitions[i].Exact = l.exact(r)
 		m.Partitions[i].Largest = r.Partition.Largest(largest)
 	}
 	for _, c := range p.Closures {
@@ -102,12 +103,22 @@ func (p *Plan) Manifest(l *Layout, largest int) *Manifest {
 	return m
 }
 
+// exact reports whether the size of a region is known, and not a bound: its own, and that of what lies in it.
+func (l *Layout) exact(r *Region) bool {
+	for _, inner := range l.Regions {
+		if inner.In == r && !l.exact(inner) {
+			return false
+		}
+	}
+	return partition.StatsOf(r.Maker).Exact
+}
+
 func (r *Region) manifest(number int) ManifestPartition {
 	p, s := r.Partition, partition.StatsOf(r.Maker)
 	offset, size := r.Range()
 	m := ManifestPartition{
 		Number: number, Name: p.Spec.Name, Type: p.Type, TypeGUID: p.TypeGUID, MBRType: p.MBRType, PartUUID: p.PartUUIDText(), Attributes: p.Attributes,
-		Offset: offset, Size: size, Exact: s.Exact, Filesystem: p.Spec.Filesystem, Engine: p.Spec.Engine, Label: p.Spec.Label,
+		Offset: offset, Size: size, Filesystem: p.Spec.Filesystem, Engine: p.Spec.Engine, Label: p.Spec.Label,
 		BlockSize: s.BlockSize, Inodes: s.Inodes, FreeInodes: s.FreeInodes, FreeBytes: s.FreeBytes, Journal: s.Journal,
 		Items: len(p.Items), Inside: p.Inside, Path: p.Path,
 	}

@@ -1,3 +1,0 @@
-package description
-
-func Schema() []byte { return nil }
