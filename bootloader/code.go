@@ -8,6 +8,9 @@ import (
 // BootCodeSize is how many bytes of a disk's first sector are code; the disk signature and the partition table follow (UEFI 2.10, 5.2.1).
 const BootCodeSize = 440
 
+// BIOSSector is the unit in bytes that a BIOS counts in.
+const BIOSSector = 512
+
 // Code is a program that a BIOS or another program loads by the number of its sector, with places in it for such numbers.
 type Code struct {
 	Bytes    []byte
@@ -17,7 +20,7 @@ type Code struct {
 // A Pointer is a place in code: 8 bytes at At, little-endian, for the sector that is Plus behind the one where the raw content begins.
 type Pointer struct{ At, Plus int64 }
 
-// Linked is the code for raw content that begins at a sector of 512 bytes.
+// Linked is the code for raw content that begins at a sector of [BIOSSector] bytes.
 func (c Code) Linked(sector int64) []byte {
 	linked := slices.Clone(c.Bytes)
 	for _, p := range c.Pointers {

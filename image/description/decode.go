@@ -212,7 +212,7 @@ func typeHint(path string, doc any, of reflect.Type, list bool) string {
 	case kind == reflect.String && !isCompound(doc):
 		return "put it in quotation marks"
 	case kind == reflect.Bool && (text == "true" || text == "false"), kind != reflect.String && kind != reflect.Bool && isInteger(text):
-		return "without the quotation marks"
+		return "remove the quotation marks"
 	}
 	return ""
 }

@@ -94,8 +94,12 @@ func (d *Image) copiesKernel() bool {
 		return false
 	}
 	m := d.Machine()
-	own := slices.ContainsFunc(m.Partitions, func(p bootloader.Partition) bool { return p.Type == "esp" || p.Type == "xbootldr" })
-	return own || !d.loader().CanRead(m)
+	return hasBootPartition(m) || !d.loader().CanRead(m)
+}
+
+// hasBootPartition reports whether there is a partition for boot files alone.
+func hasBootPartition(m bootloader.Machine) bool {
+	return slices.ContainsFunc(m.Partitions, func(p bootloader.Partition) bool { return p.Type == "esp" || p.Type == "xbootldr" })
 }
 
 // Machine is the disk as a boot loader sees it, before any identifier is chosen. Its partitions are those of the description, in the same

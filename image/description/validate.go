@@ -1,9 +1,183 @@
 package description
 
-// A checker finds the mistakes that a text shows by itself. It changes nothing.
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"unicode"
+
+	"imprint/bootloader"
+	"imprint/internal/diag"
+	"imprint/partition"
+)
+
+// A checker finds the mistakes that the text shows by itself, and changes nothing. What is wrong with a key in any image is checked when it is
+// decoded; here is what depends on other keys, on the file system and on the boot loader.
 type checker struct {
 	*reporter
-	d *Image
+	d          *Image
+	closures   map[string]*Closure   // by name, the first of each
+	partitions map[string]*Partition // by name, the first of each
+
+	closureNames, partitionNames []string
 }
 
-func (c *checker) validate() {}
+func (c *checker) validate() {
+	c.index()
+	c.disk()
+	c.allClosures()
+	c.boot()
+	c.allPartitions()
+	c.iso()
+}
+
+// index notes what names stand for.
+func (c *checker) index() {
+	c.closures, c.partitions = map[string]*Closure{}, map[string]*Partition{}
+	for i := range c.d.Closure.Items {
+		cl := &c.d.Closure.Items[i]
+		if c.closures[cl.Name.V] == nil {
+			c.closures[cl.Name.V] = cl
+		}
+		c.closureNames = append(c.closureNames, cl.Name.V)
+	}
+	for i := range c.d.Partition.Items {
+		p := &c.d.Partition.Items[i]
+		if c.partitions[p.Name.V] == nil {
+			c.partitions[p.Name.V] = p
+		}
+		c.partitionNames = append(c.partitionNames, p.Name.V)
+	}
+}
+
+// maxNameLength is the length of an image's name in bytes: what a file's name may have, with room for a suffix.
+const maxNameLength = 200
+
+var imageName = regexp.MustCompile(imageNameForm)
+
+// disk checks the keys at the top.
+func (c *checker) disk() {
+	d := c.d
+	if name := d.Name.V; name != "" && (!imageName.MatchString(name) || len(name) > maxNameLength) {
+		c.report(d.Name.Key, fmt.Sprintf("%q is not fit for the name of a file", name),
+			fmt.Sprintf("up to %d of a-z A-Z 0-9 . _ + -, with a letter or digit first", maxNameLength))
+	}
+	if d.Unique.V && d.Seed.V != "" {
+		c.report(d.Unique.Key, "excludes seed: ids are new in every build, or derive from a text", "remove one of the two")
+	}
+	c.uuid(d.UUID)
+	c.withoutMBR(d.UUID.Key)
+	for _, raw := range d.Raw.Items {
+		if offset := raw.Offset; offset.V.Auto {
+			c.report(offset.Key, `"auto" is for the size of a partition`, `as in "8KiB"`)
+		} else if sector := c.sector(); offset.V.Bytes%sector != 0 {
+			c.report(offset.Key, fmt.Sprintf("%d is not a multiple of the sector size, %d", offset.V.Bytes, sector), "")
+		}
+	}
+}
+
+// isoSector is the size of a logical sector of an ISO in bytes (ECMA-119, 6.1.2).
+const isoSector = 2048
+
+// sector is the unit of sizes and offsets in bytes.
+func (c *checker) sector() int64 {
+	switch {
+	case c.d.isISO():
+		return isoSector
+	case c.d.SectorSize.V == 0:
+		return defaultSectorSize
+	}
+	return c.d.SectorSize.V
+}
+
+// uuid checks the identifier of the disk or of a partition.
+func (c *checker) uuid(id Text) {
+	if id.V == "" {
+		return
+	}
+	if err := partition.CheckUUID(id.V); err != nil {
+		c.reportError(id.Key, err)
+	}
+}
+
+// withoutMBR reports keys for what an MBR does not hold.
+func (c *checker) withoutMBR(keys ...diag.Key) {
+	for _, k := range keys {
+		if c.d.table() == partition.MBR && k.Written {
+			c.report(k, fmt.Sprintf("does not go with table = %q", partition.MBR),
+				"an MBR holds a disk signature, which is derived, and a type for each partition")
+		}
+	}
+}
+
+// iso checks that an image that is an ISO has one tree, and no key that means nothing there.
+func (c *checker) iso() {
+	if !c.d.isISO() {
+		return
+	}
+	for _, k := range []diag.Key{c.d.SectorSize.Key, c.d.Table.Key, c.d.Raw.Key} {
+		if k.Written {
+			c.report(k, fmt.Sprintf("does not go with format = %q", FormatISO), "an ISO has sectors of 2048 bytes and a table of its own")
+		}
+	}
+	first := true
+	for _, p := range c.d.Partition.Items {
+		if !isWholeDisk(p) {
+			continue
+		}
+		if !first {
+			c.report(p.Filesystem.Key, fmt.Sprintf("is %q for the second time: an ISO has one tree", p.Filesystem.V),
+				fmt.Sprintf("put more into it, or write filesystem = %s with inside and path", alternatives(filesystemsThat(goInside))))
+		}
+		first = false
+	}
+	if k := c.d.Partition.Key; first && !c.told[k.Path] {
+		c.report(k, "none is the tree of the ISO", "add [[partition]] with filesystem = "+alternatives(filesystemsThat(areWholeDisks)))
+	}
+}
+
+// needsArch reports that the architecture is missing where a key depends on it.
+func (c *checker) needsArch(k diag.Key, value string) {
+	if c.d.Arch.V == "" {
+		c.report(c.d.Arch.Key, fmt.Sprintf("is required: %s = %q depends on it", k.Path, value), `as in arch = "x86_64"`)
+	}
+}
+
+// noBIOS reports what only a BIOS starts in an image for machines without one.
+func (c *checker) noBIOS(k diag.Key, what, hint string) {
+	if arch := c.d.Arch.V; arch != "" && !bootloader.HasBIOS(arch) {
+		c.report(k, fmt.Sprintf("%s is for a BIOS, which no machine of %s has", what, arch), hint)
+	}
+}
+
+// A unique set knows what is taken, and by which key.
+type unique map[string]string
+
+// unique reports a value that another key already has; what names the kind of value.
+func (c *checker) unique(taken unique, k diag.Key, value, what string) {
+	if value == "" {
+		return
+	}
+	if first, ok := taken[value]; ok {
+		c.report(k, fmt.Sprintf("%s %q is taken by %s", what, value, first), "")
+		return
+	}
+	taken[value] = k.Path
+}
+
+// absent is the mistake of naming a closure or a partition that there is not. It is nil where one has no name, which is reported there: that
+// may be the one that is meant.
+func (c *checker) absent(kind, name string, names []string) error {
+	text := fmt.Sprintf("there is no %s %q", kind, name)
+	switch {
+	case slices.Contains(names, "") || c.told[kind]:
+		return nil
+	case len(names) == 0:
+		return diag.Mistake{Text: text, Hint: "there are none: add [[" + kind + "]]"}
+	}
+	return diag.Mistake{Text: text, Hint: meant(name, names)}
+}
+
+// hasControl reports whether a text has a control character in it.
+func hasControl(text string) bool { return strings.ContainsFunc(text, unicode.IsControl) }

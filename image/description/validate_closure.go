@@ -1,6 +1,128 @@
 package description
 
-import "imprint/closure"
+import (
+	"fmt"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
 
-// gcRoots is the directory of GC roots in the image.
-var gcRoots = closure.Nix.StateDir + "/gcroots/"
+	"imprint/closure"
+	"imprint/partition"
+)
+
+// Directories of the image whose names a description may choose.
+var (
+	profiles = closure.Nix.StateDir + "/profiles"
+	gcRoots  = closure.Nix.StateDir + "/gcroots/"
+)
+
+// ownGCRoots are the names below the directory of GC roots that Nix and imprint fill.
+var ownGCRoots = []string{"auto", "imprint", "per-user", "profiles"}
+
+var (
+	closureName    = regexp.MustCompile(closureNameForm)
+	profileName    = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._+-]*$`)
+	generationName = regexp.MustCompile(`-[0-9]+-link$`)
+)
+
+// allClosures checks every closure by itself, and that no two use one name.
+func (c *checker) allClosures() {
+	names, profiles, roots := unique{}, unique{}, unique{}
+	for i := range c.d.Closure.Items {
+		cl := &c.d.Closure.Items[i]
+		if name := cl.Name.V; name != "" && !closureName.MatchString(name) {
+			c.report(cl.Name.Key, fmt.Sprintf("%q is not fit for the name of a closure", name), "use a-z A-Z 0-9 _ -")
+		} else if strings.HasPrefix(name, "boot-") {
+			c.report(cl.Name.Key, fmt.Sprintf("%q begins with boot-, as the GC roots of the boot entries do", name), "")
+		}
+		c.unique(names, cl.Name.Key, cl.Name.V, "the name")
+		c.unique(profiles, cl.Profile.Key, cl.Profile.V, "the profile")
+		c.roots(cl)
+		c.profile(cl)
+		c.gcRoots(cl, roots)
+	}
+}
+
+func (c *checker) roots(cl *Closure) {
+	if cl.Roots.Written() && len(cl.Roots.Items) == 0 {
+		c.report(cl.Roots.Key, "is empty", "a closure has at least one root")
+	}
+	seen := map[string]int{}
+	for i, root := range cl.Roots.Items {
+		if first, ok := seen[root.V]; ok {
+			c.report(root.Key, fmt.Sprintf("%q is already roots[%d]", root.V, first), "")
+			continue
+		}
+		seen[root.V] = i
+	}
+}
+
+func (c *checker) profile(cl *Closure) {
+	k, name := cl.Profile.Key, cl.Profile.V
+	switch {
+	case name == "":
+	case !profileName.MatchString(name) || name == "per-user":
+		c.report(k, fmt.Sprintf("%q is not fit for the name of a profile", name),
+			"it becomes a link in "+profiles+": use a-z A-Z 0-9 . _ + -, with a letter or digit first")
+	case generationName.MatchString(name):
+		c.report(k, fmt.Sprintf("%q is how a generation of a profile is named", name), "")
+	case len(cl.Roots.Items) > 1:
+		c.report(k, fmt.Sprintf("leads to one item, but the closure has %d roots", len(cl.Roots.Items)), "put the other roots into a closure of their own")
+	}
+}
+
+func (c *checker) gcRoots(cl *Closure, taken unique) {
+	if n, roots := len(cl.GCRoots.Items), len(cl.Roots.Items); n > 0 && roots > 1 && n != roots {
+		c.report(cl.GCRoots.Key, fmt.Sprintf("has %d links for %d roots", n, roots), "one for each root, in the same order")
+	}
+	for _, link := range cl.GCRoots.Items {
+		below, ok := strings.CutPrefix(link.V, gcRoots)
+		first, _, _ := strings.Cut(below, "/")
+		switch {
+		case !ok || path.Clean(link.V) != link.V:
+			c.report(link.Key, fmt.Sprintf("%q is not a path below %s", link.V, gcRoots), "as in "+gcRoots+"extra")
+		case slices.Contains(ownGCRoots, first):
+			c.report(link.Key, fmt.Sprintf("%s%s belongs to Nix or imprint", gcRoots, first), "choose another name")
+		}
+		c.unique(taken, link.Key, link.V, "the link")
+	}
+}
+
+// closuresInPartitions checks that closures are in one store, and that each is.
+func (c *checker) closuresInPartitions() {
+	used, store := map[string]bool{}, ""
+	for _, p := range c.d.Partition.Items {
+		if k := p.Closures.Key; len(p.Closures.Items) > 0 {
+			if store != "" {
+				c.report(k, fmt.Sprintf("the store is in one partition, and %s has it", store), "put all closures there")
+			} else {
+				store = k.Path
+			}
+		}
+		inThis := unique{}
+		for _, name := range p.Closures.Items {
+			c.unique(inThis, name.Key, name.V, "the closure")
+			if c.closures[name.V] == nil && !c.full() {
+				if err := c.absent("closure", name.V, c.closureNames); err != nil {
+					c.reportError(name.Key, err)
+				}
+			}
+			used[name.V] = true
+		}
+	}
+	for _, cl := range c.d.Closure.Items {
+		if name := cl.Name; name.V != "" && !used[name.V] {
+			c.report(name.Key, fmt.Sprintf("%q is in no partition", name.V),
+				fmt.Sprintf("add closures = [%q] to a partition with filesystem = %q", name.V, c.storeFilesystem()))
+		}
+	}
+}
+
+// storeFilesystem is what a hint suggests for a partition with a store.
+func (c *checker) storeFilesystem() string {
+	fit := filesystemsThat(func(f *partition.Filesystem) bool {
+		return f.Store && (c.d.isISO() && f.WholeDisk || !c.d.isISO() && f.Writable)
+	})
+	return fit[0]
+}

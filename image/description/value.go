@@ -66,6 +66,15 @@ func (l *List[T]) fill(d *decoder, f *field, k diag.Key, doc any, at *tomlpos.No
 	}
 }
 
+// texts are the elements of an array of texts.
+func texts(l List[Text]) []string {
+	var texts []string
+	for _, v := range l.Items {
+		texts = append(texts, v.V)
+	}
+	return texts
+}
+
 // elementsOf are the elements of either form of a TOML array.
 func elementsOf(doc any) ([]any, bool) {
 	switch list := doc.(type) {

@@ -1,0 +1,216 @@
+package description
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+
+	"imprint/bootloader"
+	"imprint/internal/diag"
+	"imprint/partition"
+)
+
+// boot checks the loader and its entries.
+func (c *checker) boot() {
+	b := &c.d.Boot
+	loader, err := bootloader.Named(b.Loader.V)
+	if err != nil {
+		loader, _ = bootloader.Named("") // which one is meant is reported when it is decoded
+	}
+	switch {
+	case err != nil:
+	case loader.None():
+		c.noLoader()
+	default:
+		c.loader(loader)
+	}
+	for i := range b.Entry.Items {
+		c.entry(&b.Entry.Items[i], loader)
+	}
+}
+
+// loader checks that there is what a loader starts, and the partitions that it needs.
+func (c *checker) loader(l *bootloader.Loader) {
+	k := c.d.Boot.Loader.Key
+	if len(c.d.Boot.Entry.Items) == 0 {
+		c.report(k, "has no entry to boot", "add [[boot.entry]] with title, kernel, initrd and cmdline")
+	}
+	c.needsArch(k, l.Name)
+	if c.d.isISO() && !l.ISO {
+		c.report(k, fmt.Sprintf("%q cannot boot an ISO", l.Name), "write loader = "+alternatives(loadersThat(bootISO)))
+		return
+	}
+	m := c.d.Machine()
+	required := l.Requires(m)
+	if t := required.Table; t != "" && t != m.Table {
+		c.report(k, fmt.Sprintf("%s needs table = %q, and the table is %q", l.Name, t, m.Table), fmt.Sprintf("write table = %q", t))
+	}
+	for _, r := range required.Partitions {
+		if !r.Met(m) {
+			c.report(k, fmt.Sprintf("%s needs a partition of type %q", r.For, r.Type), partitionLines(r))
+		}
+	}
+	if required.BIOS {
+		c.startsFromBIOS(l)
+	}
+	c.defaultEntry()
+	c.consoles()
+	c.unfit(l, required)
+	c.xbootldr(l, m)
+	c.copyKernel(l, m)
+	c.signing(l)
+}
+
+// startsFromBIOS checks that there is a BIOS, which knows sectors of 512 bytes alone.
+func (c *checker) startsFromBIOS(l *bootloader.Loader) {
+	c.noBIOS(c.d.Boot.Loader.Key, l.Name, "")
+	if size := c.d.SectorSize; size.V != 0 && size.V != bootloader.BIOSSector {
+		c.report(size.Key, fmt.Sprintf("is %d, and a BIOS boots from sectors of %d bytes", size.V, bootloader.BIOSSector), "")
+	}
+}
+
+// unfit reports keys that mean nothing to the loader.
+func (c *checker) unfit(l *bootloader.Loader, required bootloader.Requirements) {
+	if k := c.d.Boot.Timeout.Key; k.Written && !l.Menu {
+		c.report(k, "there is no menu that waits: the firmware starts the default entry", "remove it")
+	}
+	startsEFI := slices.ContainsFunc(required.Inputs, func(in bootloader.Input) bool { return in.EFI })
+	if k := c.d.Boot.EFIBinary.Key; k.Written && !startsEFI {
+		c.report(k, fmt.Sprintf("%s does not start from an EFI program here", l.Name), "remove it")
+	}
+}
+
+// xbootldr reports a partition that the loader does not find.
+func (c *checker) xbootldr(l *bootloader.Loader, m bootloader.Machine) {
+	for i, p := range m.Partitions {
+		if l.NeedsGPT && m.Table == partition.MBR && p.Type == "xbootldr" {
+			c.report(c.d.Partition.Items[i].Type.Key, fmt.Sprintf("%s finds no XBOOTLDR partition in an MBR", l.Name),
+				fmt.Sprintf("remove the partition, or write table = %q", partition.GPT))
+		}
+	}
+}
+
+// partitionLines is the hint that shows the partition a loader needs.
+func partitionLines(r bootloader.Requirement) string {
+	intro := "add one"
+	if r.Or != "" {
+		intro += " (" + r.Or + ")"
+	}
+	return fmt.Sprintf("%s:\n[[partition]]\nname = %q\ntype = %q\nfilesystem = %q\nsize = %q", intro, r.Type, r.Type, r.Filesystem, r.Size)
+}
+
+// defaultEntry checks that the default is the title of one entry.
+func (c *checker) defaultEntry() {
+	wanted := c.d.Boot.Default
+	if wanted.V == "" {
+		return
+	}
+	var titles []string
+	n := 0
+	for _, e := range c.d.Boot.Entry.Items {
+		titles = append(titles, e.Title.V)
+		if e.Title.V == wanted.V {
+			n++
+		}
+	}
+	switch {
+	case n == 0:
+		c.report(wanted.Key, fmt.Sprintf("%q is the title of no entry", wanted.V), meant(wanted.V, titles))
+	case n > 1:
+		c.report(wanted.Key, fmt.Sprintf("%q is the title of several entries", wanted.V), "give each a title of its own")
+	}
+}
+
+var consoleText = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9]*(,[A-Za-z0-9,]+)?$`)
+
+func (c *checker) consoles() {
+	for _, console := range c.d.Boot.Console.Items {
+		if !consoleText.MatchString(console.V) {
+			c.report(console.Key, fmt.Sprintf("%q is not a console", console.V), `as in "tty0" or "ttyS0,115200"`)
+		}
+	}
+}
+
+// copyKernel checks that the loader can do without copies, where they are not wanted, and without a partition for them.
+func (c *checker) copyKernel(l *bootloader.Loader, m bootloader.Machine) {
+	k := c.d.Boot.CopyKernel
+	switch {
+	case !l.ReadsStore && k.Written():
+		c.report(k.Key, fmt.Sprintf("%s reads only FAT, and always has copies there", l.Name), "it is for loader = "+alternatives(loadersThat(readStore)))
+	case !l.ReadsStore || l.CanRead(m) || c.d.isISO():
+	case k.Written() && !k.V:
+		c.report(k.Key, fmt.Sprintf("%s does not read the file system that the store is on", l.Name), "remove it: kernels are copied to the ESP or XBOOTLDR partition")
+	case !hasBootPartition(m):
+		c.report(c.d.Boot.Loader.Key, fmt.Sprintf("%s does not read the file system that the store is on, and there is no other for kernels", l.Name),
+			`add a partition of type "xbootldr" or "esp"`)
+	}
+}
+
+// noLoader checks that no key is for a loader that is not there.
+func (c *checker) noLoader() {
+	b := &c.d.Boot
+	if b.Loader.Written() { // that there is none: what the entries name is for --export-boot
+		c.defaultEntry()
+		c.consoles()
+	} else {
+		c.unused(b.Default.Key, b.Console.Key, b.Entry.Key)
+	}
+	c.unused(b.Timeout.Key, b.CopyKernel.Key, b.EFIBinary.Key, b.SignKey.Key, b.SignCert.Key)
+}
+
+// unused reports keys for a loader that is not there.
+func (c *checker) unused(keys ...diag.Key) {
+	for _, k := range keys {
+		if k.Written {
+			c.report(k, "there is no loader for it",
+				fmt.Sprintf("add loader = %q to [boot], or %q for entries that only --export-boot uses", loadersThat(doBoot)[0], c.d.loader().Name))
+		}
+	}
+}
+
+// entry checks an entry for a loader.
+func (c *checker) entry(e *Entry, l *bootloader.Loader) {
+	c.path(e.Kernel)
+	for _, initrd := range e.Initrd.Items {
+		c.path(initrd)
+	}
+	c.path(e.DeviceTree)
+	if k := e.DeviceTree.Key; k.Written && !l.DeviceTree && !c.told[c.d.Boot.Loader.Key.Path] {
+		c.report(k, fmt.Sprintf("means nothing to %s", describe(l)), "it is for loader = "+alternatives(loadersThat(takeDeviceTree)))
+	}
+	cmdline := e.Cmdline
+	c.template(cmdline)
+	if hasControl(string(cmdline.V)) {
+		c.report(cmdline.Key, "has a control character in it", `one line, as in "init=${closure.system}/init quiet"`)
+	}
+	if err := l.CheckCmdline(c.d.Arch.V, cmdline.V.Expand(func(Reference) string { return "" })); err != nil {
+		c.reportError(cmdline.Key, err)
+	}
+	if err := l.CheckTitle(e.Title.V); err != nil {
+		c.reportError(e.Title.Key, err)
+	}
+}
+
+// describe names a loader, or says that there is none.
+func describe(l *bootloader.Loader) string {
+	if l.None() {
+		return "an image without a boot loader"
+	}
+	return l.Name
+}
+
+// signing checks that key and certificate come together, for what is signed.
+func (c *checker) signing(l *bootloader.Loader) {
+	key, cert := c.d.Boot.SignKey, c.d.Boot.SignCert
+	for _, k := range []diag.Key{key.Key, cert.Key} {
+		if k.Written && !l.Signs {
+			c.report(k, fmt.Sprintf("signs unified kernel images, and the loader is %s", l.Name), "it is for loader = "+alternatives(loadersThat(sign)))
+		}
+	}
+	switch {
+	case key.V != "" && cert.V == "":
+		c.report(cert.Key, "is required with sign-key", "name the key's certificate")
+	case key.V == "" && cert.V != "":
+		c.report(key.Key, "is required with sign-certificate", "name the certificate's key")
+	}
+}

@@ -1,0 +1,164 @@
+package description
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"imprint/internal/diag"
+	"imprint/partition"
+)
+
+// Bounds of Linux (limits.h).
+const (
+	maxName   = 255  // bytes of a file's name
+	maxTarget = 4095 // bytes of a symlink's target
+)
+
+// filesystem checks what a partition says against the row of its file system.
+func (c *checker) filesystem(p *Partition) {
+	row := partition.Named(p.Filesystem.V)
+	if row == nil {
+		return // which is reported when it is decoded
+	}
+	if row.WholeDisk && !c.d.isISO() {
+		c.report(p.Filesystem.Key, fmt.Sprintf("%q is for format = %q", row.Name, FormatISO), fmt.Sprintf("add format = %q at the top", FormatISO))
+		return
+	}
+	for name, hint := range row.Refuses {
+		c.refuse(row, p.keyNamed(name), hint)
+	}
+	if !row.Owners {
+		c.withoutOwners(row, p)
+	}
+	if !row.Inside {
+		hint := "it is for filesystem = " + alternatives(filesystemsThat(goInside))
+		c.refuse(row, p.Inside.Key, hint)
+		c.refuse(row, p.Path.Key, hint)
+	}
+	c.values(row, p)
+	if row.Raw {
+		c.raw(p)
+		return
+	}
+	c.content(p)
+}
+
+// refuse reports a key that does not go with the file system.
+func (c *checker) refuse(row *partition.Filesystem, k diag.Key, hint string) {
+	if k.Written {
+		c.report(k, fmt.Sprintf("does not go with filesystem = %q", row.Name), hint)
+	}
+}
+
+// withoutOwners reports modes and owners for a file system that keeps none.
+func (c *checker) withoutOwners(row *partition.Filesystem, p *Partition) {
+	for _, d := range p.Dir.Items {
+		for _, k := range []diag.Key{d.Mode.Key, d.UID.Key, d.GID.Key} {
+			c.refuse(row, k, "")
+		}
+	}
+	for _, f := range p.File.Items {
+		for _, k := range []diag.Key{f.Mode.Key, f.UID.Key, f.GID.Key} {
+			c.refuse(row, k, "")
+		}
+	}
+}
+
+// values checks label, identifier, engine and features by the rules of the file system.
+func (c *checker) values(row *partition.Filesystem, p *Partition) {
+	check := func(v Text, rule func(string) error) {
+		if v.V == "" || rule == nil {
+			return
+		}
+		if err := rule(v.V); err != nil {
+			c.reportError(v.Key, err)
+		}
+	}
+	check(p.Label, row.CheckLabel)
+	check(p.UUID, row.CheckID)
+	if engine := p.Engine; engine.V != "" && row.Engines != nil && !slices.Contains(row.Engines, engine.V) {
+		c.report(engine.Key, fmt.Sprintf("%q does not make %s", engine.V, row.Name), "write engine = "+alternatives(row.Engines))
+	}
+	if row.CheckFeatures != nil {
+		if err := row.CheckFeatures(p.Engine.V, texts(p.Features)); err != nil {
+			c.reportError(p.Features.Key, err)
+		}
+	}
+}
+
+// raw checks that a partition of bytes has some.
+func (c *checker) raw(p *Partition) {
+	switch filled := c.isFilledByLoader(p); {
+	case filled && p.Content.V != "":
+		c.report(p.Content.Key, "is GRUB's core image, which the boot loader brings", "remove it")
+	case !filled && p.Content.V == "" && p.Size.V.Bytes == 0:
+		c.report(p.Content.Key, fmt.Sprintf("is required with filesystem = %q", p.Filesystem.V), "name the file whose bytes the partition holds, or give a size")
+	}
+}
+
+// content checks the directories, files, links and trees of a partition, and that no two of them have one path, nor one of them that of a
+// partition that is a file.
+func (c *checker) content(p *Partition) {
+	taken := unique{}
+	add := func(path Text, mayBeRoot bool) {
+		c.absolute(path)
+		c.unique(taken, path.Key, path.V, "the path")
+		if path.V == "/" && !mayBeRoot {
+			c.report(path.Key, `"/" is a directory`, "")
+		}
+	}
+	for _, d := range p.Dir.Items {
+		add(d.Path, true)
+	}
+	for _, f := range p.File.Items {
+		add(f.Path, false)
+		c.file(&f)
+	}
+	for _, l := range p.Link.Items {
+		add(l.Path, false)
+		c.link(&l)
+	}
+	for _, t := range p.Tree.Items {
+		c.absolute(t.Target)
+	}
+	for _, inner := range c.d.Partition.Items {
+		if inner.Inside.V == p.Name.V && p.Name.V != "" {
+			add(inner.Path, false)
+		}
+	}
+}
+
+// absolute checks a path in the image; one that is absent is reported elsewhere.
+func (c *checker) absolute(v Text) {
+	if v.V == "" {
+		return
+	}
+	if clean := path.Clean("/" + v.V); v.V != clean {
+		c.report(v.Key, fmt.Sprintf("%q is not an absolute path without empty parts, . and ..", v.V), fmt.Sprintf("did you mean %q?", clean))
+		return
+	}
+	for name := range strings.SplitSeq(v.V, "/") {
+		if len(name) > maxName {
+			c.report(v.Key, fmt.Sprintf("has a name of %d bytes in it, more than %d", len(name), maxName), "")
+		}
+	}
+}
+
+func (c *checker) file(f *File) {
+	switch text, source := f.Text.Key, f.Source.Key; {
+	case text.Written && source.Written:
+		c.report(source, "excludes text: a file has one content", "remove one of the two")
+	case !text.Written && !source.Written && !c.told[text.Path] && !c.told[source.Path]:
+		c.report(f.Key, "has neither text nor source", `an empty file has text = ""`)
+	}
+	c.template(f.Text)
+}
+
+func (c *checker) link(l *Link) {
+	c.path(l.Target)
+	if n := len(l.Target.V); n > maxTarget && l.Target.V.literal() {
+		c.report(l.Target.Key, fmt.Sprintf("is %d bytes long, more than %d", n, maxTarget), "")
+	}
+}

@@ -1,0 +1,72 @@
+package description
+
+import (
+	"fmt"
+	"strings"
+
+	"imprint/internal/diag"
+	"imprint/partition"
+)
+
+// isFile checks a partition that is a file of another.
+func (c *checker) isFile(p *Partition) {
+	row := partition.Named(p.Filesystem.V)
+	if row == nil || !row.Inside {
+		return // which is reported already
+	}
+	for _, k := range []diag.Key{
+		p.Type.Key, p.Size.Key, p.MinSize.Key, p.Offset.Key, p.Align.Key, p.PartUUID.Key, p.Flags.Key,
+	} {
+		if k.Written {
+			c.report(k, fmt.Sprintf("does not go with inside: it is a file of partition %q", p.Inside.V), "remove it")
+		}
+	}
+	c.outer(p)
+	c.innerPath(p)
+}
+
+// outer checks the partition that has this one as a file.
+func (c *checker) outer(p *Partition) {
+	k, name := p.Inside.Key, p.Inside.V
+	if name == "" {
+		return
+	}
+	outer := c.partitions[name]
+	if outer == nil {
+		if err := c.absent("partition", name, c.partitionNames); err != nil {
+			c.reportError(k, err)
+		}
+		return
+	}
+	if row := partition.Named(outer.Filesystem.V); row != nil && row.Raw {
+		c.report(k, fmt.Sprintf("partition %q has no file system", name), "")
+	}
+	if around := c.cycle(p); around != nil {
+		c.report(k, fmt.Sprintf("partition %q would be a file of itself (%s)", p.Name.V, strings.Join(around, " inside ")), "")
+	}
+}
+
+// cycle follows the partitions that p is a file of, and returns their names, p's first and last, if they lead back to it.
+func (c *checker) cycle(p *Partition) []string {
+	around := []string{p.Name.V}
+	for outer := c.partitions[p.Inside.V]; outer != nil && len(around) <= len(c.partitions); outer = c.partitions[outer.Inside.V] {
+		if around = append(around, outer.Name.V); outer == p {
+			return around
+		}
+		if !outer.Inside.Written() {
+			break
+		}
+	}
+	return nil
+}
+
+// innerPath checks where the file is. That no other file is there is checked with the content of the partition around it.
+func (c *checker) innerPath(p *Partition) {
+	c.absolute(p.Path)
+	switch k := p.Path.Key; {
+	case !k.Written:
+		c.report(k, fmt.Sprintf("is required: where the file is in partition %q", p.Inside.V), fmt.Sprintf("as in path = \"/nix-store.%s\"", p.Filesystem.V))
+	case strings.ContainsAny(p.Path.V, " \t\"'\\") && c.d.Root() == p:
+		c.report(k, fmt.Sprintf("%q does not fit into a kernel command line", p.Path.V), "use no spaces, quotes and backslashes")
+	}
+}

@@ -1,0 +1,206 @@
+package description
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"unicode/utf16"
+
+	"imprint/image/mbr"
+	"imprint/internal/diag"
+	"imprint/internal/units"
+	"imprint/partition"
+)
+
+// Bounds of a GPT.
+const (
+	maxPartitionName = 36  // UTF-16 units (UEFI 2.10, table 5.8)
+	maxPartitions    = 128 // entries of the table that every firmware reads (UEFI 2.10, 5.3.2)
+)
+
+// allPartitions checks every partition by itself, and that they get along.
+func (c *checker) allPartitions() {
+	c.number()
+	names, uuids, partuuids := unique{}, unique{}, unique{strings.ToLower(c.d.UUID.V): "uuid"}
+	for i := range c.d.Partition.Items {
+		p := &c.d.Partition.Items[i]
+		c.unique(names, p.Name.Key, p.Name.V, "the name")
+		c.unique(uuids, p.UUID.Key, strings.ToLower(p.UUID.V), "the UUID")
+		c.unique(partuuids, p.PartUUID.Key, strings.ToLower(p.PartUUID.V), "the partition UUID")
+		if n := len(utf16.Encode([]rune(p.Name.V))); n > maxPartitionName {
+			c.report(p.Name.Key, fmt.Sprintf("is %d UTF-16 units long, and a GPT entry holds %d", n, maxPartitionName), "")
+		}
+		c.filesystem(p)
+		if p.Inside.Written() {
+			c.isFile(p)
+			continue
+		}
+		c.partitionType(p)
+		c.uuid(p.PartUUID)
+		c.withoutMBR(p.PartUUID.Key, p.Flags.Key)
+		c.geometry(p)
+		c.flags(p)
+	}
+	c.bootPartitions()
+	c.volatiles()
+	c.closuresInPartitions()
+}
+
+// number checks how many entries the partition table has.
+func (c *checker) number() {
+	k, n := c.d.Partition.Key, 0
+	for _, p := range c.d.Partition.Items {
+		if !p.Inside.Written() {
+			n++
+		}
+	}
+	switch isMBR := c.d.table() == partition.MBR; {
+	case len(c.d.Partition.Items) == 0:
+		c.report(k, "is empty", "a disk has at least one partition")
+	case isMBR && n > mbr.MaxPartitions:
+		c.report(k, fmt.Sprintf("%d partitions are more than the %d entries of an MBR", n, mbr.MaxPartitions), fmt.Sprintf("write table = %q", partition.GPT))
+	case n > maxPartitions:
+		c.report(k, fmt.Sprintf("%d partitions are more than the %d entries of a GPT", n, maxPartitions), "")
+	}
+}
+
+// partitionType checks the type of an entry of the partition table.
+func (c *checker) partitionType(p *Partition) {
+	k, name := p.Type.Key, p.Type.V
+	switch {
+	case !k.Written && isWholeDisk(*p):
+	case !k.Written:
+		c.report(k, "is required", "")
+	case name == "":
+	case c.d.table() == partition.MBR:
+		n, err := partition.MBRType(name)
+		if err == nil {
+			err = mbr.CheckType(n)
+		}
+		if err != nil {
+			c.reportError(k, err)
+		}
+	case partition.TypeNeedsArch(name):
+		c.needsArch(k, name) // which architectures there are is reported at arch
+	default:
+		if _, err := partition.TypeGUID(name, c.d.Arch.V); err != nil {
+			c.report(k, err.Error(), meantType(name))
+		}
+	}
+}
+
+// meantType is the hint for a type that is none. Names with an architecture in them are of use only to those who write one.
+func meantType(name string) string {
+	known := partition.TypeNames()
+	if strings.Contains(name, "-") {
+		return meant(name, known)
+	}
+	return meant(name, slices.DeleteFunc(known, func(n string) bool { return strings.ContainsAny(n, "0123456789") }))
+}
+
+// geometry checks size, position and grain.
+func (c *checker) geometry(p *Partition) {
+	sector := c.sector()
+	for _, s := range []struct {
+		Value[Size]
+		isAligned bool
+	}{{p.Size, true}, {p.Offset, true}, {p.Align, true}, {p.MinSize, false}} {
+		switch n := s.V.Bytes; {
+		case !s.Written():
+		case s.V.Auto && s.Key != p.Size.Key:
+			c.report(s.Key, `"auto" is for size`, "remove it")
+		case !s.V.Auto && n == 0:
+			c.report(s.Key, "is 0 bytes", "")
+		case s.isAligned && n%sector != 0:
+			c.report(s.Key, fmt.Sprintf("%d bytes are not a multiple of the sector size, %d", n, sector), fmt.Sprintf("use %d", units.Align(n, sector)))
+		}
+	}
+	c.position(p)
+	for _, k := range []diag.Key{p.MinSize.Key, p.Free.Key} {
+		if k.Written && p.Size.Written() && !p.Size.V.Auto {
+			c.report(k, fmt.Sprintf("is for a size that is computed, and this one is %d bytes", p.Size.V.Bytes), `write size = "auto"`)
+		}
+	}
+}
+
+// position checks an explicit offset.
+func (c *checker) position(p *Partition) {
+	k, offset, align := p.Offset.Key, p.Offset.V.Bytes, p.Align.V.Bytes
+	if !k.Written {
+		return
+	}
+	// The protective MBR, the header and 16 KiB of entries lie at the start (UEFI 2.10, 5.3.1).
+	reserved := 2*c.sector() + 16*units.KiB
+	switch c.d.table() {
+	case partition.MBR:
+		reserved = c.sector()
+	case partition.ISO:
+		c.report(k, fmt.Sprintf("does not go with format = %q", FormatISO), "partitions follow the tree of the ISO, whose size depends on its content")
+	}
+	switch {
+	case offset < reserved:
+		c.report(k, fmt.Sprintf("%d lies in the partition table, which takes the first %d bytes", offset, reserved), "")
+	case align > 0 && offset%align != 0:
+		c.report(k, fmt.Sprintf("%d is not a multiple of align, %d", offset, align), fmt.Sprintf("use %d", units.Align(offset, align)))
+	}
+}
+
+func (c *checker) flags(p *Partition) {
+	seen := map[Flag]bool{}
+	for _, f := range p.Flags.Items {
+		if seen[f.V] {
+			c.report(f.Key, fmt.Sprintf("bit %d is already set", f.V), "")
+		}
+		seen[f.V] = true
+	}
+}
+
+// bootPartitions checks the partitions that firmware and loader read.
+func (c *checker) bootPartitions() {
+	taken := unique{}
+	for i := range c.d.Partition.Items {
+		p := &c.d.Partition.Items[i]
+		kind := partition.TypeName(p.Type.V)
+		switch {
+		case kind == "esp" || kind == "xbootldr":
+			c.unique(taken, p.Type.Key, kind, "the type")
+			c.readByFirmware(p.Filesystem)
+		case c.isFilledByLoader(p):
+			c.unique(taken, p.Type.Key, kind, "the type")
+			if raw := filesystemsThat(areRaw); p.Filesystem.V != "" && !slices.Contains(raw, p.Filesystem.V) {
+				c.report(p.Filesystem.Key, fmt.Sprintf("is %q, and GRUB's core image takes the whole partition", p.Filesystem.V), "write filesystem = "+alternatives(raw))
+			}
+			if !c.told[c.d.Boot.Loader.Key.Path] {
+				c.noBIOS(p.Type.Key, kind, "remove the partition")
+			}
+		}
+	}
+}
+
+// isFilledByLoader reports whether the boot loader brings the content of a partition.
+func (c *checker) isFilledByLoader(p *Partition) bool {
+	return c.d.loader().FillsBIOSBoot && !c.d.isISO() && partition.TypeName(p.Type.V) == "bios-boot"
+}
+
+// readByFirmware checks the file system of an ESP or XBOOTLDR partition. Bytes that are given as they are may be anything, where no loader
+// adds files to them.
+func (c *checker) readByFirmware(filesystem Text) {
+	row := partition.Named(filesystem.V)
+	if row != nil && !row.Firmware && !(row.Raw && c.d.loader().None()) {
+		c.report(filesystem.Key, fmt.Sprintf("is %q, and the firmware reads FAT", filesystem.V), "write filesystem = "+alternatives(filesystemsThat(areOfFirmware)))
+	}
+}
+
+// volatiles checks that one partition at most is said to be the root.
+func (c *checker) volatiles() {
+	first := ""
+	for _, p := range c.d.Partition.Items {
+		switch k := p.Volatile.Key; {
+		case !k.Written:
+		case first == "":
+			first = k.Path
+		default:
+			c.report(k, "is a key of the partition that is mounted as root, and there is "+first, "remove one of the two")
+		}
+	}
+}

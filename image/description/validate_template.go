@@ -1,0 +1,95 @@
+package description
+
+import (
+	"fmt"
+
+	"imprint/internal/diag"
+	"imprint/partition"
+)
+
+// path checks the template of a path.
+func (c *checker) path(t Value[Template]) {
+	c.template(t)
+	switch {
+	case t.V == "" && t.Written():
+		c.report(t.Key, "is empty", "")
+	case hasControl(string(t.V)):
+		c.report(t.Key, "has a control character in it", "")
+	}
+}
+
+// template checks the substitutions in a text, and that what they refer to is in the description.
+func (c *checker) template(t Value[Template]) {
+	for p := range t.V.pieces() {
+		err := p.err
+		if p.isReference() {
+			err = c.resolves(p.ref)
+		}
+		if err != nil {
+			c.told[t.Key.Path] = false // one text, but every mistake in it
+			c.reportError(t.Key, err)
+		}
+		if c.full() {
+			return
+		}
+	}
+}
+
+// resolves returns what is wrong with a reference; a name that is missing where it should be defined is reported there.
+func (c *checker) resolves(ref Reference) error {
+	switch ref.Kind {
+	case "closure":
+		return c.resolvesClosure(ref)
+	case "partition":
+		return c.resolvesPartition(ref)
+	case "iso":
+		if !c.d.isISO() {
+			return diag.Mistake{Text: fmt.Sprintf("${iso.%s}: the image is not an ISO", ref.Field), Hint: "a partition's is ${partition.NAME." + ref.Field + "}"}
+		}
+	}
+	return nil
+}
+
+func (c *checker) resolvesClosure(ref Reference) error {
+	cl := c.closures[ref.Name]
+	if cl == nil {
+		return c.absent("closure", ref.Name, c.closureNames)
+	}
+	switch n := len(cl.Roots.Items); {
+	case c.told[cl.Roots.Key.Path] || n == 0:
+	case ref.indexed && ref.Index >= n:
+		return diag.Mistake{Text: fmt.Sprintf("${closure.%s.%d}: the roots of the closure are 0 to %d", ref.Name, ref.Index, n-1)}
+	case !ref.indexed && n > 1:
+		return diag.Mistake{
+			Text: fmt.Sprintf("${closure.%s}: the closure has %d roots", ref.Name, n),
+			Hint: fmt.Sprintf("say which one, as in ${closure.%s.0}", ref.Name),
+		}
+	}
+	return nil
+}
+
+func (c *checker) resolvesPartition(ref Reference) error {
+	p := c.partitions[ref.Name]
+	if p == nil {
+		return c.absent("partition", ref.Name, c.partitionNames)
+	}
+	row := partition.Named(p.Filesystem.V)
+	if row == nil {
+		return nil
+	}
+	without := func(what, hint string) error {
+		return diag.Mistake{Text: fmt.Sprintf("${partition.%s.%s}: %s", ref.Name, ref.Field, what), Hint: hint}
+	}
+	switch {
+	case ref.Field == "partuuid" && p.Inside.Written():
+		return without(fmt.Sprintf("the partition is a file of partition %q, which has a partuuid", p.Inside.V), "")
+	case ref.Field == "partuuid" && row.WholeDisk:
+		return without("the tree of an ISO has none", row.Refuses["partuuid"])
+	case ref.Field == "partuuid":
+	case row.Raw:
+		return without("the partition has no file system", "it has a partuuid")
+	case ref.Field == "uuid" && row.CheckID == nil && !row.WholeDisk, ref.Field == "label" && row.CheckLabel == nil:
+		return without(row.Name+" has none", "")
+	}
+	return nil
+}
