@@ -25,6 +25,9 @@ func (p *Plan) structure() tree.Blob { return extent.Generated(p.filesAt()*block
 // yieldChunks yields everything before the inodes with tails.
 func (p *Plan) yieldChunks(from int64, yield func(extent.Extent) bool) bool {
 	blob, end := p.structure(), p.tailsAt()*blockSize
+	if from >= end {
+		return true
+	}
 	for at := from / metaChunk * metaChunk; at < end; at += metaChunk {
 		if !yield(extent.Extent{Off: at, Len: min(metaChunk, end-at), Blob: blob, At: at, Meta: true}) {
 			return false

@@ -2,6 +2,7 @@ package erofs
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -18,7 +19,7 @@ const epoch = 1_000_000_000
 var plain = &tree.Attr{Mode: 0o755, Mtime: tree.Time{Sec: epoch}}
 
 func testOptions() Options {
-	return Options{UUID: repro.SeedOf("erofs test").UUID("uuid"), Label: "sixteen bytes ok", Epoch: epoch}
+	return Options{UUID: repro.SeedOf("erofs test").UUID("uuid"), Label: "label-15-bytes-", Epoch: epoch}
 }
 
 // testing.TB without its unexported method, so that *rapid.T is one too.
@@ -103,7 +104,7 @@ func fsck(t tb, path string) {
 }
 
 func fsckOutput(path string, args ...string) (string, error) {
-	out, err := command("fsck.erofs", append(args, path)...).CombinedOutput()
+	out, err := exec.Command("fsck.erofs", append(args, path)...).CombinedOutput()
 	return string(out), err
 }
 

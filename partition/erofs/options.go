@@ -12,7 +12,7 @@ import (
 type Options struct {
 	Size    int64      // bytes of the region; 0: exactly what is needed
 	MinSize int64      // bytes that the region has at least when Size is 0
-	Label   string     // 16 bytes at most
+	Label   string     // 15 bytes at most
 	UUID    repro.UUID // of the file system
 	Epoch   int64      // seconds since 1970: when the file system was made; files with this time take less room
 }
@@ -31,12 +31,15 @@ func (e *TooSmallError) Error() string {
 // maxSize bounds the sizes in Options, so that sums of them do not overflow.
 const maxSize = 1 << 56
 
+// maxLabel leaves room for a NUL in the 16 bytes of volume_name: Linux 6.1 does not mount a file system without it.
+const maxLabel = 15
+
 func (o *Options) check() error {
 	switch {
 	case o.Size < 0 || o.Size > maxSize || o.MinSize < 0 || o.MinSize > maxSize:
 		return fmt.Errorf("lay out EROFS: size %d or smallest size %d is not within 0 and %d", o.Size, o.MinSize, int64(maxSize))
-	case len(o.Label) > 16 || strings.ContainsRune(o.Label, 0):
-		return fmt.Errorf("lay out EROFS: label %q has %d bytes, 16 are allowed, none of them NUL", o.Label, len(o.Label))
+	case len(o.Label) > maxLabel || strings.ContainsRune(o.Label, 0):
+		return fmt.Errorf("lay out EROFS: label %q has %d bytes, %d are allowed, none of them NUL", o.Label, len(o.Label), maxLabel)
 	case o.Epoch < 0:
 		return fmt.Errorf("lay out EROFS: epoch %d is before 1970", o.Epoch)
 	}
