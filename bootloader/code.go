@@ -8,16 +8,17 @@ import (
 // BootCodeSize is how many bytes of a disk's first sector are code; the disk signature and the partition table follow (UEFI 2.10, 5.2.1).
 const BootCodeSize = 440
 
-// Code is a program that a BIOS or another program loads by the number of its sector, with places in it for such numbers.
+// Code is a program that a BIOS or another program loads by sector number, and that may hold sector numbers itself.
 type Code struct {
 	Bytes    []byte
 	Pointers []Pointer
 }
 
-// A Pointer is a place in code: 8 bytes at At, little-endian, for the sector that is Plus behind the one where the raw content begins.
+// A Pointer is a sector number in code: the 8 bytes at At, little-endian, hold the number of the sector where the raw content begins,
+// and Plus more.
 type Pointer struct{ At, Plus int64 }
 
-// Linked is the code for raw content that begins at a sector of 512 bytes.
+// Linked is the code with its pointers set, for raw content that begins at the given sector of 512 bytes.
 func (c Code) Linked(sector int64) []byte {
 	linked := slices.Clone(c.Bytes)
 	for _, p := range c.Pointers {
