@@ -105,7 +105,7 @@ func (t *traversal) descend(ctx context.Context, item *Item) error {
 	return nil
 }
 
-// lookUp gives an error that wraps ErrNotFound when no store has the item.
+// lookUp returns an error that wraps ErrNotFound when no store has the item.
 func (t *traversal) lookUp(ctx context.Context, p Path) (*Item, error) {
 	for _, s := range t.stores {
 		info, err := s.Info(ctx, p)

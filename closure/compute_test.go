@@ -127,7 +127,7 @@ func TestClosureRead(t *testing.T) {
 	}
 }
 
-// Any graph without circles gives each reachable item once, behind what it refers to, in an order that neither the order of roots nor
+// Any graph without circles gives each reachable item once, after what it refers to, in an order that neither the order of roots nor
 // the distribution over stores has a say in.
 func TestComputeOrder(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {

@@ -12,7 +12,7 @@ import (
 // maxDerivation is how long a derivation may be, in bytes. Real ones reach a few megabytes.
 const maxDerivation = 64 << 20
 
-// readOutputs gives the outputs of a derivation, sorted by ID. Those whose path depends on what is built have none yet and are left
+// readOutputs returns the outputs of a derivation, sorted by ID. Those whose path depends on what is built have none yet and are left
 // out, as Nix does when it registers a derivation (addValidPath in local-store.cc).
 func (f Flavor) readOutputs(derivation *tree.Node) ([]Output, error) {
 	if derivation.Kind() != tree.File || derivation.Size() > maxDerivation {

@@ -29,7 +29,7 @@ var Nix = Flavor{
 	LinkSymlinks: true,
 }
 
-// FlavorNamed gives the flavor of that name.
+// FlavorNamed returns the flavor of that name.
 func FlavorNamed(name string) (Flavor, error) {
 	switch name {
 	case Nix.Name:

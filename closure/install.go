@@ -61,7 +61,7 @@ func Database(items []TargetItem, epoch int64) ([]byte, error) {
 	return db.Write(databaseItems(items), max(1, epoch)) // 0 would be no time at all
 }
 
-// share gives the directory of shared files, or nil if there is none.
+// share returns the directory of shared files, or nil if there is none.
 func (t *Target) share(ctx context.Context) ([]*tree.Node, error) {
 	if !t.HardLink {
 		return nil, nil

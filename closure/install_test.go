@@ -15,7 +15,7 @@ import (
 
 var implied = &tree.Attr{Mode: 0o755}
 
-// install gives the tree of a target alone.
+// install returns the tree of a target alone.
 func install(t testing.TB, target *Target) *tree.Tree {
 	t.Helper()
 	b := tree.NewBuilder(implied)

@@ -15,15 +15,15 @@ import (
 
 // A NixStore is a store with its database, as it lies on this machine. It may be in use.
 type NixStore struct {
-	place
+	hostStore
 	database *db.Source
 }
 
 // contentAddress is the form of one (content-address.cc).
 var contentAddress = regexp.MustCompile(`^(text|fixed(:r)?|fixed:git):(md5|sha1|sha256|sha512|blake3):[0-9a-z]+$`)
 
-// A place is a store directory on this machine.
-type place struct {
+// A hostStore is a store directory on this machine.
+type hostStore struct {
 	prefix string // what stands before the store directory: "" or "/mnt"
 	flavor Flavor
 	read   ReadFunc
@@ -32,7 +32,7 @@ type place struct {
 // OpenNix opens the store below prefix: "" or "/" for the one of this machine, "/mnt" for one whose items lie in /mnt/nix/store. The
 // error wraps fs.ErrNotExist when there is no database.
 func OpenNix(ctx context.Context, prefix string, f Flavor, read ReadFunc) (*NixStore, error) {
-	s := &NixStore{place: newPlace(prefix, f, read)}
+	s := &NixStore{hostStore: newHostStore(prefix, f, read)}
 	dir := s.prefix + f.StateDir + "/db/"
 	version, err := os.ReadFile(dir + "schema")
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -48,15 +48,15 @@ func OpenNix(ctx context.Context, prefix string, f Flavor, read ReadFunc) (*NixS
 	return s, nil
 }
 
-func newPlace(prefix string, f Flavor, read ReadFunc) place {
-	return place{prefix: strings.TrimRight(prefix, "/"), flavor: f, read: read}
+func newHostStore(prefix string, f Flavor, read ReadFunc) hostStore {
+	return hostStore{prefix: strings.TrimRight(prefix, "/"), flavor: f, read: read}
 }
 
 // Close ends the use of the store.
 func (s *NixStore) Close() error { return s.database.Close() }
 
 // String is the store directory on this machine.
-func (p place) String() string { return p.prefix + p.flavor.StoreDir }
+func (s hostStore) String() string { return s.prefix + s.flavor.StoreDir }
 
 // Info implements Store. What the database says is checked as far as it can be without the items.
 func (s *NixStore) Info(ctx context.Context, p Path) (*Info, error) {
@@ -94,16 +94,16 @@ func (s *NixStore) Info(ctx context.Context, p Path) (*Info, error) {
 }
 
 // Item implements Store.
-func (p place) Item(ctx context.Context, path Path) (*tree.Node, error) {
+func (s hostStore) Item(ctx context.Context, path Path) (*tree.Node, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	n, err := p.read(p.prefix + path.String())
+	n, err := s.read(s.prefix + path.String())
 	if err != nil {
 		return nil, fmt.Errorf("read store item: %w", err)
 	}
 	if n, err = Canonical(path.Base(), n); err != nil {
-		return nil, fmt.Errorf("read store item %s%s: %v", p.prefix, path, err)
+		return nil, fmt.Errorf("read store item %s%s: %v", s.prefix, path, err)
 	}
 	return n, nil
 }

@@ -26,20 +26,20 @@ func Optimise(ctx context.Context, f Flavor, items []TargetItem, workers int) ([
 type optimiser struct {
 	flavor   Flavor
 	maxLinks int
-	digests  map[content]nar.Digest
-	inodes   map[nar.Digest]*inode
+	digests  map[fileKey]nar.Digest
+	inodes   map[nar.Digest]*linkedFile
 	links    []*tree.Node
 }
 
 // content is what makes two files equal; two contents may still prove equal when they are read.
-type content struct {
+type fileKey struct {
 	blob    tree.Blob // nil for a symlink
 	mode    uint16
 	symlink string
 }
 
 // An inode is a file that others are links to.
-type inode struct {
+type linkedFile struct {
 	node  *tree.Node
 	names int
 }
@@ -48,7 +48,7 @@ func (o *optimiser) optimise(ctx context.Context, items []TargetItem, workers in
 	if err := o.hash(ctx, items, workers); err != nil {
 		return nil, err
 	}
-	o.inodes = make(map[nar.Digest]*inode, len(o.digests))
+	o.inodes = make(map[nar.Digest]*linkedFile, len(o.digests))
 	order := make([]*TargetItem, len(items))
 	for i := range items {
 		order[i] = &items[i]
@@ -81,7 +81,7 @@ func (o *optimiser) hash(ctx context.Context, items []TargetItem, workers int) e
 		return err
 	}
 	for i, f := range files {
-		o.digests[contentOf(f.node)] = digests[i]
+		o.digests[keyOf(f.node)] = digests[i]
 	}
 	return nil
 }
@@ -92,16 +92,16 @@ type candidate struct {
 	node *tree.Node
 }
 
-// contents gives one file for every content there is, and makes room for the digests.
+// contents returns one file for every content there is, and makes room for the digests.
 func (o *optimiser) contents(items []TargetItem) (list []candidate) {
-	o.digests = map[content]nar.Digest{}
+	o.digests = map[fileKey]nar.Digest{}
 	for _, item := range items {
 		for path, n := range tree.Walk(item.Info.Path.String(), item.Node) {
 			if !o.linked(n) {
 				continue
 			}
-			if _, seen := o.digests[contentOf(n)]; !seen {
-				o.digests[contentOf(n)] = nar.Digest{}
+			if _, seen := o.digests[keyOf(n)]; !seen {
+				o.digests[keyOf(n)] = nar.Digest{}
 				list = append(list, candidate{path, n})
 			}
 		}
@@ -109,7 +109,7 @@ func (o *optimiser) contents(items []TargetItem) (list []candidate) {
 	return list
 }
 
-// linked says whether the flavor's optimiser links such nodes.
+// linked reports whether the flavor's optimiser links such nodes.
 func (o *optimiser) linked(n *tree.Node) bool {
 	switch n.Kind() {
 	case tree.File:
@@ -120,9 +120,9 @@ func (o *optimiser) linked(n *tree.Node) bool {
 	return false
 }
 
-func contentOf(n *tree.Node) content { return content{n.Blob(), n.Attr.Mode, n.Target()} }
+func keyOf(n *tree.Node) fileKey { return fileKey{n.Blob(), n.Attr.Mode, n.Target()} }
 
-// link gives the node that takes the place of n.
+// link returns the node that takes the place of n.
 func (o *optimiser) link(n *tree.Node) *tree.Node {
 	if n.Kind() == tree.Dir {
 		nodes := make([]*tree.Node, len(n.Children()))
@@ -134,11 +134,11 @@ func (o *optimiser) link(n *tree.Node) *tree.Node {
 	if !o.linked(n) {
 		return n
 	}
-	digest := o.digests[contentOf(n)]
+	digest := o.digests[keyOf(n)]
 	first := o.inodes[digest]
 	switch {
 	case first == nil:
-		o.inodes[digest] = &inode{n, 2}
+		o.inodes[digest] = &linkedFile{n, 2}
 		o.links = append(o.links, tree.NewLink(nar.EncodeBase32(digest[:]), n))
 	case first.names < o.maxLinks:
 		first.names++

@@ -107,7 +107,7 @@ func (p Path) Base() string { return p.text[strings.LastIndexByte(p.text, '/')+1
 // Name is what follows the digits and the hyphen, such as "hello-2.12".
 func (p Path) Name() string { return p.Base()[hashDigits+1:] }
 
-// IsDerivation says whether the path is that of a derivation.
+// IsDerivation reports whether the path is that of a derivation.
 func (p Path) IsDerivation() bool { return strings.HasSuffix(p.text, ".drv") }
 
 // Compare orders paths by their bytes.

@@ -8,7 +8,7 @@ import (
 
 // A RegisteredStore is a store directory whose items a file tells of, in place of a database.
 type RegisteredStore struct {
-	place
+	hostStore
 	items map[Path]*Info
 }
 
@@ -24,7 +24,7 @@ func OpenRegistration(prefix, file string, f Flavor, read ReadFunc) (*Registered
 	if err != nil {
 		return nil, err
 	}
-	s := &RegisteredStore{newPlace(prefix, f, read), make(map[Path]*Info, len(list))}
+	s := &RegisteredStore{newHostStore(prefix, f, read), make(map[Path]*Info, len(list))}
 	for _, info := range list {
 		s.items[info.Path] = info
 	}

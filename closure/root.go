@@ -10,7 +10,7 @@ import (
 // maxLinksFollowed is how many symlinks in a row lead to a root, as in Linux (MAXSYMLINKS).
 const maxLinksFollowed = 40
 
-// ResolveRoot gives the item that a text names: a store path, or a path of this machine that leads into the store, such as "./result"
+// ResolveRoot returns the item that a text names: a store path, or a path of this machine that leads into the store, such as "./result"
 // or "/mnt/nix/var/nix/profiles/system". Symlinks are followed one at a time, since an item may itself be one. prefix is what
 // stands before the store directory on this machine, as for OpenNix; links below it lead to places below it.
 //
@@ -45,7 +45,7 @@ func (f Flavor) resolveRoot(at, prefix string) (Path, error) {
 }
 
 // follow goes a step further: through the symlinks among the directories that lead to the path, or else through the one at the path.
-// It gives "" when there is none.
+// It returns "" when there is none.
 func follow(at, prefix string) (string, error) {
 	dir, err := filepath.EvalSymlinks(filepath.Dir(at))
 	if err != nil {

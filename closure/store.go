@@ -13,9 +13,9 @@ import (
 
 // A Store is where store items come from. Its methods may be called from several goroutines at once.
 type Store interface {
-	// Info gives what is registered about an item. The error wraps ErrNotFound when the path is not valid in this store.
+	// Info returns what is registered about an item. The error wraps ErrNotFound when the path is not valid in this store.
 	Info(ctx context.Context, p Path) (*Info, error)
-	// Item gives the content of a valid item in canonical form, named by the path's Base: see Canonical.
+	// Item returns the content of a valid item in canonical form, named by the path's Base: see Canonical.
 	Item(ctx context.Context, p Path) (*tree.Node, error)
 }
 
@@ -34,7 +34,7 @@ var (
 	canonicalSymlink = &tree.Attr{Mode: 0o777, Mtime: tree.Time{Sec: repro.StoreEpoch}}
 )
 
-// CanonicalAttr gives the attributes of a node in a store item; of the mode, only whether the owner may execute a file counts.
+// CanonicalAttr returns the attributes of a node in a store item; of the mode, only whether the owner may execute a file counts.
 func CanonicalAttr(kind tree.Kind, mode uint16) *tree.Attr {
 	switch {
 	case kind == tree.Dir:
@@ -47,7 +47,7 @@ func CanonicalAttr(kind tree.Kind, mode uint16) *tree.Attr {
 	return canonicalFile
 }
 
-// Canonical gives what a ReadFunc gave with the attributes that a store item has, whatever the host's are: as a new node, unless it has
+// Canonical returns what a ReadFunc gave with the attributes that a store item has, whatever the host's are: as a new node, unless it has
 // them all. Hard links are taken apart, since they are the host's too: which files an image links is decided from their content.
 // Anything else than files, directories and symlinks is an error with its path inside the item.
 func Canonical(name string, n *tree.Node) (*tree.Node, error) {
@@ -58,7 +58,7 @@ func Canonical(name string, n *tree.Node) (*tree.Node, error) {
 	return canonical(name, "", n.Inode())
 }
 
-// isCanonical tells whether a node and all below it are as Canonical would make them.
+// isCanonical reports whether a node and all below it are as Canonical would make them.
 func isCanonical(n *tree.Node) bool {
 	switch n.Kind() {
 	case tree.File:

@@ -41,7 +41,7 @@ type slot struct {
 	mode uint16
 }
 
-// like tells whether two files may be equal, as far as can be told without reading them.
+// like reports whether two files may be equal, as far as can be told without reading them.
 func (s slot) like(o slot) bool { return s.size == o.size && s.mode == o.mode }
 
 // slotsOf adds the places of all files below a directory.
@@ -59,7 +59,7 @@ func slotsOf(dir *tree.Node, slots []slot) []slot {
 
 // unify puts links in the place of all equal files but the first.
 func unify(ctx context.Context, slots []slot) error {
-	inodes := map[nar.Digest]*inode{}
+	inodes := map[nar.Digest]*linkedFile{}
 	for _, s := range slots {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -73,7 +73,7 @@ func unify(ctx context.Context, slots []slot) error {
 			first.names++
 			*s.at = tree.NewLink(n.Name, first.node)
 		} else {
-			inodes[sum] = &inode{n, 1}
+			inodes[sum] = &linkedFile{n, 1}
 		}
 	}
 	return nil

@@ -87,7 +87,7 @@ func (s *snapshot) checkpoint() uint32 {
 	return binary.NativeEndian.Uint32(b[:])
 }
 
-// unchanged says whether all that was read since the snapshot was opened belongs together: no frame of the log was written into the
+// unchanged reports whether all that was read since the snapshot was opened belongs together: no frame of the log was written into the
 // database file, and the log did not start over. A longer log is no change.
 func (s *snapshot) unchanged() bool {
 	now, err := s.state()

@@ -37,7 +37,7 @@ func (s *Source) Close() error {
 	return nil
 }
 
-// Item gives the rows of a path, ErrNotFound if there are none.
+// Item returns the rows of a path, ErrNotFound if there are none.
 func (s *Source) Item(ctx context.Context, path string) (item *Item, err error) {
 	err = s.read(ctx, func(v *view) (err error) {
 		item, err = v.read(path)

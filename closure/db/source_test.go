@@ -211,7 +211,7 @@ func TestSourceSeesWhatSQLiteSees(t *testing.T) {
 	})
 }
 
-// compare reads all items. A source may be behind, since it shows the last state that it saw undisturbed; a new one may not.
+// compare reads all items. A source may be after, since it shows the last state that it saw undisturbed; a new one may not.
 func compare(t *rapid.T, l *live, old *Source) {
 	fresh := l.open()
 	defer fresh.Close()

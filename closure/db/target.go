@@ -138,7 +138,7 @@ func insert(stmt *sqlite3.Stmt, values ...any) error {
 
 // Fields of the database header (section 1.3 of the SQLite file format).
 const (
-	writeVersionAt  = 18 // and the read version behind it: 1 for a rollback journal, 2 for a write-ahead log
+	writeVersionAt  = 18 // and the read version after it: 1 for a rollback journal, 2 for a write-ahead log
 	pageCountAt     = 28
 	changeCounterAt = 24
 	validForAt      = 92 // the change counter with which pageCountAt was written

@@ -132,7 +132,7 @@ var (
 	space   = regexp.MustCompile(`\s+`)
 )
 
-// schemaOf gives the statements of a database, without comments and layout.
+// schemaOf returns the statements of a database, without comments and layout.
 func schemaOf(t *testing.T, path string) []string {
 	out := hosttest.Run(t, "sqlite3", "-newline", ";\n\n", path, "select sql from sqlite_schema where sql is not null order by name")
 	var list []string

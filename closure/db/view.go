@@ -98,7 +98,7 @@ func (v *view) checkSchema() error {
 	return nil
 }
 
-// column gives the first column of a query's rows.
+// column returns the first column of a query's rows.
 func (v *view) column(sql, argument string) ([]string, error) {
 	stmt, _, err := v.conn.Prepare(sql)
 	if err != nil {
@@ -127,7 +127,7 @@ func rows(stmt *sqlite3.Stmt, row func() error) error {
 	return stmt.Err()
 }
 
-// read gives the rows of a path.
+// read returns the rows of a path.
 func (v *view) read(path string) (*Item, error) {
 	item := &Item{Path: path}
 	id, err := v.readItem(item)

@@ -8,7 +8,7 @@ import (
 // alphabet holds the digits of Nix base32: the lower-case letters and figures without e, o, t and u.
 const alphabet = "0123456789abcdfghijklmnpqrsvwxyz"
 
-// digits gives the value of each character, or notADigit.
+// digits returns the value of each character, or notADigit.
 var digits = func() (d [256]byte) {
 	for i := range d {
 		d[i] = notADigit

@@ -17,7 +17,7 @@ import (
 // A Digest is the SHA-256 of a NAR.
 type Digest = [sha256.Size]byte
 
-// Hash gives the NAR hash of an item and the length of its NAR in bytes. It reads every file once.
+// Hash returns the NAR hash of an item and the length of its NAR in bytes. It reads every file once.
 func Hash(n *tree.Node) (Digest, int64, error) {
 	h := hashers.Get().(*hasher)
 	defer hashers.Put(h)

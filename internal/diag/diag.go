@@ -56,7 +56,7 @@ func (l List) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// Err gives the list as an error, sorted and without repetitions, or nil when it is empty.
+// Err returns the list as an error, sorted and without repetitions, or nil when it is empty.
 func (l List) Err() error {
 	if len(l) == 0 {
 		return nil
@@ -68,7 +68,7 @@ func (l List) Err() error {
 	return slices.Compact(l)
 }
 
-// Nearest gives the known word that was probably meant: one that differs by few letters, or "".
+// Nearest returns the known word that was probably meant: one that differs by few letters, or "".
 func Nearest(word string, known []string) string {
 	best, nearest := len(word)/3+2, ""
 	for _, k := range known {

@@ -9,7 +9,7 @@ import (
 // systemDirs are searched after PATH: Debian keeps mke2fs and mkfs.fat in directories that are not in the PATH of ordinary users.
 var systemDirs = []string{"/usr/sbin", "/sbin", "/usr/local/sbin"}
 
-// Find gives the absolute path of a program: the first one of that name in the absolute directories of PATH, or in /usr/sbin, /sbin and
+// Find returns the absolute path of a program: the first one of that name in the absolute directories of PATH, or in /usr/sbin, /sbin and
 // /usr/local/sbin. A name with a slash is taken as it is. The error is a *MissingError.
 func Find(name string) (string, error) {
 	if strings.Contains(name, "/") {

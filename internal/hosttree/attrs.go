@@ -8,7 +8,7 @@ import (
 	"imprint/internal/tree"
 )
 
-// attrs gives equal attributes one value.
+// attrs returns equal attributes one value.
 type attrs struct {
 	mu    sync.Mutex
 	known map[attrKey]*tree.Attr

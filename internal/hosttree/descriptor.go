@@ -26,7 +26,7 @@ func newDescriptor(s *Scanner, fd int) *descriptor {
 	return d
 }
 
-// share gives the descriptor to that many tasks, or nil if it will not stay open for them.
+// share returns the descriptor to that many tasks, or nil if it will not stay open for them.
 func (d *descriptor) share(tasks int) *descriptor {
 	if !d.held {
 		return nil

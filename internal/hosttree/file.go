@@ -86,7 +86,7 @@ type fileReader struct {
 // Descriptor implements tree.DescriptorReader.
 func (r *fileReader) Descriptor() (fd int, off int64, ok bool) { return r.fd, 0, true }
 
-// ReadAt gives io.EOF at the end of the file as it is now, which may lie behind Size. A file that has become shorter than Size is an
+// ReadAt returns io.EOF at the end of the file as it is now, which may lie after Size. A file that has become shorter than Size is an
 // error that wraps io.ErrUnexpectedEOF.
 func (r *fileReader) ReadAt(p []byte, off int64) (int, error) {
 	done := 0

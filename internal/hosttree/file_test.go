@@ -14,7 +14,7 @@ import (
 	"imprint/internal/tree"
 )
 
-// scanned gives the blob of a file with the text "content".
+// scanned returns the blob of a file with the text "content".
 func scanned(t *testing.T) (string, tree.Blob) {
 	t.Helper()
 	top := t.TempDir()

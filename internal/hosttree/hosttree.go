@@ -51,7 +51,7 @@ type Scanner struct {
 	pool
 }
 
-// Read gives the directory, file or symlink at path, with everything below it, sorted by the bytes of the names. The node itself has
+// Read returns the directory, file or symlink at path, with everything below it, sorted by the bytes of the names. The node itself has
 // an empty name. A symlink at the end of path is not followed, unless the path ends in "/" or "/.". Read may be called from any number of
 // goroutines, which share Workers.
 //
@@ -78,7 +78,7 @@ func (s *Scanner) Read(path string) (*tree.Node, error) {
 	return sc.top, nil
 }
 
-// lookAtTop gives what is at path, or nil for a directory.
+// lookAtTop returns what is at path, or nil for a directory.
 func (sc *scan) lookAtTop(path string) (*tree.Node, error) {
 	if path == "" {
 		return nil, pathError("stat", path, unix.ENOENT)

@@ -47,7 +47,7 @@ func (s *Scanner) push(tasks []task, doing int) {
 	}
 }
 
-// pop gives a task, or counts the worker out.
+// pop returns a task, or counts the worker out.
 func (s *Scanner) pop() (task, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -220,7 +220,7 @@ func TestReadSpecial(t *testing.T) {
 	}
 }
 
-// asNobody gives up the rights of root for the time of f.
+// asNobody returns up the rights of root for the time of f.
 func asNobody(t *testing.T, f func()) {
 	if os.Getuid() == 0 {
 		if err := syscall.Setreuid(-1, 65534); err != nil {

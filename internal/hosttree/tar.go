@@ -147,7 +147,7 @@ func (u *unpacking) put(h *tar.Header, content tree.Blob) error {
 	return u.names.put(path, n, u.start)
 }
 
-// content gives the content of an entry and the offset of the next one.
+// content returns the content of an entry and the offset of the next one.
 func (u *unpacking) content(h *tar.Header) (tree.Blob, int64, error) {
 	at, size := u.blocks.pos, h.Size
 	switch h.Typeflag {

@@ -19,7 +19,7 @@ func newNames() names {
 	return names{at: map[string]int{}, parents: map[string]struct{}{}, links: map[*tree.Node][]int{}}
 }
 
-// cleanName gives the path of a name in an archive.
+// cleanName returns the path of a name in an archive.
 func cleanName(name string) (string, error) {
 	switch {
 	case name == "":

@@ -101,7 +101,7 @@ func (s *sparseSlice) Open() (tree.Reader, error) { return sparseReader{s}, nil 
 
 type sparseReader struct{ *sparseSlice }
 
-// ReadAt gives zeros for holes.
+// ReadAt returns zeros for holes.
 func (r sparseReader) ReadAt(p []byte, off int64) (int, error) {
 	if off >= r.size {
 		return 0, io.EOF

@@ -38,7 +38,7 @@ func sparseForm(h *tar.Header) sparseFormat {
 	return notSparse
 }
 
-// sparse gives the content of a sparse entry, whose map was read already, and the offset of the next entry.
+// sparse returns the content of a sparse entry, whose map was read already, and the offset of the next entry.
 func (u *unpacking) sparse(h *tar.Header, form sparseFormat) (tree.Blob, int64, error) {
 	header, err := u.mainHeader()
 	if err != nil {
@@ -85,7 +85,7 @@ func (u *unpacking) checkStored(h *tar.Header, header, size int64) error {
 	return nil
 }
 
-// mainHeader finds the header of the entry itself behind those that extend it.
+// mainHeader finds the header of the entry itself after those that extend it.
 func (u *unpacking) mainHeader() (int64, error) {
 	var block [blockSize]byte
 	for at := u.start; ; {

@@ -19,7 +19,7 @@ func Count() int {
 // spare is how many goroutines more than processors the runtime can run at the least: enough for all readers of a cold cache.
 const spare = 8
 
-// Spread gives the runtime more places to run goroutines than there are processors. It takes a place back from a thread that waits in
+// Spread returns the runtime more places to run goroutines than there are processors. It takes a place back from a thread that waits in
 // a system call only when tens of microseconds have passed. Cold sources are thousands of short waits, and with one place for each
 // processor these would idle for half of the time.
 func Spread() {

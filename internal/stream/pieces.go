@@ -54,7 +54,7 @@ func (p *Pieces) each(off, n int64, do func(piece, n int64) error) error {
 // size is the length of a piece.
 func (p *Pieces) size(piece int64) int64 { return min(PieceSize, p.length-piece*PieceSize) }
 
-// whole tells whether these bytes are all that is written to the piece.
+// whole reports whether these bytes are all that is written to the piece.
 func (p *Pieces) whole(piece, bytes int64) bool { return int64(p.total[piece]) == bytes }
 
 // put hashes a piece that lies in memory.

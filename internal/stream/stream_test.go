@@ -22,7 +22,7 @@ type noise struct {
 	size  int64
 	seed  byte
 	data  []tree.Range
-	grown int64 // bytes that can be read behind size
+	grown int64 // bytes that can be read after size
 }
 
 func (n *noise) Size() int64                { return n.size }
@@ -192,7 +192,7 @@ func TestChangedSource(t *testing.T) {
 	}
 }
 
-// The first error ends the run, and jobs behind it do not start.
+// The first error ends the run, and jobs after it do not start.
 func TestErrorEndsTheRun(t *testing.T) {
 	d := disk(t, PieceSize)
 	wrong := errors.New("wrong")

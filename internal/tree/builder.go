@@ -77,7 +77,7 @@ func (b *Builder) Add(path string, n *Node, origin string) error {
 	return b.put(path, dir, n, origin)
 }
 
-// parent gives the directory above path and makes the missing ones.
+// parent returns the directory above path and makes the missing ones.
 func (b *Builder) parent(path, origin string) (*Node, error) {
 	dir, rest, at := b.root, path[1:], ""
 	for {
@@ -144,7 +144,7 @@ func (b *Builder) attach(dir, n *Node) {
 	c.nodes = append(c.nodes, n)
 }
 
-// Find gives what stands at a path so far, or nil. Symlinks are not followed.
+// Find returns what stands at a path so far, or nil. Symlinks are not followed.
 func (b *Builder) Find(path string) *Node {
 	n := b.root
 	for name := range strings.SplitSeq(path, "/") {

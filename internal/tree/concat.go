@@ -6,7 +6,7 @@ import (
 	"slices"
 )
 
-// Concat is the contents of several blobs, one behind the other, opened only while they are read. Two of them are the same Blob only if
+// Concat is the contents of several blobs, one after the other, opened only while they are read. Two of them are the same Blob only if
 // they come from one call.
 func Concat(parts ...Blob) Blob {
 	c := &concat{parts: slices.Clone(parts)}
@@ -25,7 +25,7 @@ type concat struct {
 
 func (c *concat) Size() int64 { return c.size }
 
-// Composed tells whether a blob is put together of others, by Concat.
+// Composed reports whether a blob is put together of others, by Concat.
 func Composed(b Blob) bool {
 	_, ok := b.(*concat)
 	return ok

@@ -101,7 +101,7 @@ func (n *Node) Blob() Blob {
 	return b
 }
 
-// SetBlob gives a File another blob with the same content, before it is in a finished tree.
+// SetBlob returns a File another blob with the same content, before it is in a finished tree.
 func (n *Node) SetBlob(b Blob) { n.body = b }
 
 // Children are the nodes in a Dir, sorted by the bytes of their names once the tree is built. They must not be changed.

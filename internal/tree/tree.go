@@ -49,7 +49,7 @@ func walk(path string, n *Node, yield func(string, *Node) bool) bool {
 // Join is the path of a name in a directory.
 func Join(dir, name string) string { return strings.TrimSuffix(dir, "/") + "/" + name }
 
-// Find gives the node at an absolute path, or nil. Symlinks are not followed.
+// Find returns the node at an absolute path, or nil. Symlinks are not followed.
 func (t *Tree) Find(path string) *Node {
 	n := t.Root()
 	for name := range strings.SplitSeq(path, "/") {
@@ -63,7 +63,7 @@ func (t *Tree) Find(path string) *Node {
 	return n
 }
 
-// Child gives the node of that name in a directory whose children are sorted, or nil.
+// Child returns the node of that name in a directory whose children are sorted, or nil.
 func (n *Node) Child(name string) *Node {
 	kids := n.Children()
 	i, ok := slices.BinarySearchFunc(kids, name, func(n *Node, s string) int { return cmp.Compare(n.Name, s) })

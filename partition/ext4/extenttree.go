@@ -14,7 +14,7 @@ const (
 // nodeEntries is how many entries a block of an extent tree has.
 func (f *format) nodeEntries() int64 { return (f.blockSize - extentSize - 4) / extentSize }
 
-// treeLevels gives the entries of each level of the tree over so many extents: the extents themselves, the blocks that hold them
+// treeLevels returns the entries of each level of the tree over so many extents: the extents themselves, the blocks that hold them
 // (the leaves), the blocks above those, up to a level that the root can hold.
 func (f *format) treeLevels(extents int64) []int64 {
 	levels := []int64{extents}
@@ -25,7 +25,7 @@ func (f *format) treeLevels(extents int64) []int64 {
 	return levels
 }
 
-// treeBlocks is how many blocks the tree over so many extents takes beside its root.
+// treeBlocks is how many blocks the tree over so many extents takes besides its root.
 func (f *format) treeBlocks(extents int64) (blocks int64) {
 	for extents > rootEntries {
 		extents = units.Blocks(extents, f.nodeEntries())

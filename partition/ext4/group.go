@@ -16,7 +16,7 @@ func (p *Plan) usedInodes(group int64) int64 {
 	return max(0, min(p.g.inodesPerGroup, p.inodes()-group*p.g.inodesPerGroup))
 }
 
-// tapeOf gives the part of the tape that lies in a group.
+// tapeOf returns the part of the tape that lies in a group.
 func (p *Plan) tapeOf(group int64) (from, to int64) {
 	start := p.g.groupStart(group)
 	return p.g.tape.position(start), p.g.tape.position(start + p.g.groupBlocks(group))
@@ -172,7 +172,7 @@ func setBits(b []byte, from, to int64) {
 	}
 }
 
-// countDirs gives the number of directories in each group.
+// countDirs returns the number of directories in each group.
 func (p *Plan) countDirs() []uint32 {
 	counts := make([]uint32, p.g.groups)
 	for _, d := range p.dirs {

@@ -2,7 +2,7 @@ package ext4
 
 import "imprint/internal/tree"
 
-// The resize inode (kernel: "Special inodes", number 7) owns the blocks that are reserved behind each copy of the group descriptors, so
+// The resize inode (kernel: "Special inodes", number 7) owns the blocks that are reserved after each copy of the group descriptors, so
 // that the file system can grow while it is mounted. Its double indirect block names the reserved blocks of the first copy, and each of
 // those, used as an indirect block, names the same block of all other copies.
 
@@ -25,7 +25,7 @@ func (p *Plan) putResizeMap(b []byte) {
 	}
 }
 
-// putReservedDesc writes a reserved block of the first copy, the one so many blocks behind the superblock.
+// putReservedDesc writes a reserved block of the first copy, the one so many blocks after the superblock.
 func (p *Plan) putReservedDesc(b []byte, behind int64) {
 	for i, group := range p.g.copies[1:] {
 		le.PutUint32(b[4*i:], uint32(p.g.groupStart(group)+behind))

@@ -72,7 +72,7 @@ func (p *Plan) symlinkInode(n *inode, node *tree.Node, id int32) {
 	p.mapInode(n, []run{{0, 1}}, p.sections.symlinks+int64(p.slowOrdinal(id)))
 }
 
-// mapInode gives an inode the extents of runs that lie at a tape position, with the blocks of the tree over them behind.
+// mapInode returns an inode the extents of runs that lie at a tape position, with the blocks of the tree over them after.
 func (p *Plan) mapInode(n *inode, runs []run, at int64) {
 	var buf [rootEntries]mapping
 	t := p.extentTree(buf[:0], runs, at)

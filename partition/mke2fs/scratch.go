@@ -48,7 +48,7 @@ func (s *scratch) name() string {
 	return s.files[len(s.files)-1]
 }
 
-// source gives a path where debugfs can read a blob: that of the host's file, or of a scratch file with the content.
+// source returns a path where debugfs can read a blob: that of the host's file, or of a scratch file with the content.
 func (s *scratch) source(ctx context.Context, b tree.Blob) (string, error) {
 	path, off, ok := tree.HostRange(b)
 	if !ok || off != 0 {
@@ -126,7 +126,7 @@ func (s *scratch) copyRange(ctx context.Context, to io.WriterAt, b tree.Blob, fr
 	return nil
 }
 
-// imageName is a path of the disk file that holds no question mark, behind which libext2fs looks for options.
+// imageName is a path of the disk file that holds no question mark, after which libext2fs looks for options.
 func (s *scratch) imageName(file string) (string, error) {
 	file, err := filepath.Abs(file)
 	if err != nil || !strings.Contains(file, "?") {

@@ -10,7 +10,7 @@ import (
 
 // A content is a tree as a file system sees it: inode numbers, directories, and how many blocks everything has. Tables by node ID
 // take 12 bytes a node; only directories, long symlinks, sparse files, further names and shared attributes take more.
-type content struct {
+type inventory struct {
 	*format
 	hasher hasher
 	tree   *tree.Tree
@@ -41,9 +41,9 @@ type dir struct {
 // lostFoundBytes is the size of an empty lost+found: room for e2fsck to put names without taking blocks.
 const lostFoundBytes = 16384
 
-// newContent goes through the tree once. Lost+found gets the given attributes if the tree has none.
-func newContent(t *tree.Tree, f *format, seed [16]byte, lost *tree.Attr) (*content, error) {
-	c := &content{
+// newInventory goes through the tree once. Lost+found gets the given attributes if the tree has none.
+func newInventory(t *tree.Tree, f *format, seed [16]byte, lost *tree.Attr) (*inventory, error) {
+	c := &inventory{
 		format: f, hasher: newHasher(seed), tree: t, lost: int32(t.Len()), furtherOf: map[int32]int{},
 		ino: make([]uint32, t.Len(), t.Len()+1), nodes: make([]int32, 0, t.Len()), at: make([]uint32, t.Len()+1),
 	}
@@ -74,7 +74,7 @@ func pathOf(t *tree.Tree, id int32) string {
 }
 
 // node is the node of that ID, lost+found among them.
-func (c *content) node(id int32) *tree.Node {
+func (c *inventory) node(id int32) *tree.Node {
 	if int(id) == c.tree.Len() {
 		return c.own
 	}
@@ -82,10 +82,10 @@ func (c *content) node(id int32) *tree.Node {
 }
 
 // inodes is how many inodes are in use: the ten reserved ones, lost+found and the tree's.
-func (c *content) inodes() int64 { return firstInode - 1 + int64(len(c.nodes)) }
+func (c *inventory) inodes() int64 { return firstInode - 1 + int64(len(c.nodes)) }
 
 // measure goes through the whole tree. On an error it gives the ID of the node that it is about.
-func (c *content) measure() (id int32, err error) {
+func (c *inventory) measure() (id int32, err error) {
 	var links []int32
 	if id, err = c.visit(c.tree.Root(), 0, &links); err != nil {
 		return id, err
@@ -103,7 +103,7 @@ func (c *content) measure() (id int32, err error) {
 }
 
 // visit measures a node and all below it, and collects the further names, which may come before what they lead to.
-func (c *content) visit(n *tree.Node, parent int32, links *[]int32) (id int32, err error) {
+func (c *inventory) visit(n *tree.Node, parent int32, links *[]int32) (id int32, err error) {
 	id = int32(n.ID())
 	c.at[id] = uint32(c.fileBlocks)
 	if n.Kind() == tree.Link {
@@ -122,8 +122,8 @@ func (c *content) visit(n *tree.Node, parent int32, links *[]int32) (id int32, e
 	return id, nil
 }
 
-// number gives a node the next inode number, unless it has a fixed one.
-func (c *content) number(id int32) {
+// number returns a node the next inode number, unless it has a fixed one.
+func (c *inventory) number(id int32) {
 	switch id {
 	case 0:
 		c.ino[id] = rootInode
@@ -136,12 +136,12 @@ func (c *content) number(id int32) {
 }
 
 // dir finds the directory of a node ID.
-func (c *content) dir(id int32) *dir {
+func (c *inventory) dir(id int32) *dir {
 	return &c.dirs[sort.Search(len(c.dirs), func(i int) bool { return c.dirs[i].id >= id })]
 }
 
 // slowOrdinal is the place of a symlink among those that have a block.
-func (c *content) slowOrdinal(id int32) int {
+func (c *inventory) slowOrdinal(id int32) int {
 	i, _ := slices.BinarySearch(c.slow, id)
 	return i
 }

@@ -11,14 +11,14 @@ import (
 // contentExtents yields what lies on the tape, as Extents does.
 func (p *Plan) contentExtents(from int64) iter.Seq[extent.Extent] {
 	return func(yield func(extent.Extent) bool) {
-		yield = endingBehind(from, yield)
+		yield = endingAfter(from, yield)
 		at := p.g.tape.position(from / p.blockSize)
 		_ = p.yieldMeta(at/metaChunk*metaChunk, p.sections.journal, yield) && p.yieldJournal(yield) && p.yieldFiles(at, yield)
 	}
 }
 
-// endingBehind leaves away what ends at an offset or before it.
-func endingBehind(from int64, yield func(extent.Extent) bool) func(extent.Extent) bool {
+// endingAfter leaves away what ends at an offset or before it.
+func endingAfter(from int64, yield func(extent.Extent) bool) func(extent.Extent) bool {
 	return func(e extent.Extent) bool { return e.End() <= from || yield(e) }
 }
 
@@ -59,7 +59,7 @@ func (p *Plan) putXattrBlock(b []byte, at int64) {
 	}
 }
 
-// putDirTapeBlock writes a block of a directory, or of the extent tree behind it.
+// putDirTapeBlock writes a block of a directory, or of the extent tree after it.
 func (p *Plan) putDirTapeBlock(b []byte, at int64) {
 	i := sort.Search(len(p.dirs), func(i int) bool { return int64(p.dirs[i].at) > at })
 	d := &p.dirs[i-1]

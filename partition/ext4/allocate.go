@@ -6,7 +6,7 @@ type sections struct{ dirs, symlinks, xattrs, journal, files, end int64 }
 
 // place puts everything on a geometry's tape, and gives the length that it takes; the tape need not be long enough. Only with settle
 // are the positions of files kept, which is done once.
-func (c *content) place(g *geometry, settle bool) sections {
+func (c *inventory) allocate(g *geometry, settle bool) sections {
 	k := &cursor{tape: g.tape}
 	if c.features.has(resizeInode) {
 		k.pass(1)
@@ -22,13 +22,13 @@ func (c *content) place(g *geometry, settle bool) sections {
 	k.pass(int64(len(c.xattrs.blocks)))
 	s.journal = c.take(k, g.journal)
 	s.files = k.at
-	c.placeFiles(k, settle)
+	c.allocateFiles(k, settle)
 	s.end = k.at
 	return s
 }
 
-// take places one run of blocks, and behind it those of its extent tree, and gives the position of the first.
-func (c *content) take(k *cursor, blocks int64) (at int64) {
+// take places one run of blocks, and after it those of its extent tree, and gives the position of the first.
+func (c *inventory) take(k *cursor, blocks int64) (at int64) {
 	at = k.at
 	if extents := k.pass(blocks); extents > rootEntries {
 		k.pass(c.treeBlocks(extents))
@@ -36,8 +36,8 @@ func (c *content) take(k *cursor, blocks int64) (at int64) {
 	return at
 }
 
-// placeFiles places the files in the order of the tree, so that reading one after the other reads the disk in order.
-func (c *content) placeFiles(k *cursor, settle bool) {
+// allocateFiles places the files in the order of the tree, so that reading one after the other reads the disk in order.
+func (c *inventory) allocateFiles(k *cursor, settle bool) {
 	sparse, before := c.sparse, c.at[0]
 	for id := range c.tree.Len() {
 		blocks := int64(c.at[id+1] - before)
@@ -59,7 +59,7 @@ func (c *content) placeFiles(k *cursor, settle bool) {
 }
 
 // takeSparse is take for a file of several runs.
-func (c *content) takeSparse(k *cursor, id int32) {
+func (c *inventory) takeSparse(k *cursor, id int32) {
 	extents := int64(0)
 	for _, r := range c.fileRuns(nil, c.tree.Node(int(id))) {
 		extents += k.pass(r.blocks)
