@@ -3,8 +3,10 @@ package main
 import (
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,41 +22,41 @@ import (
 	"github.com/rogpeppe/go-internal/diff"
 )
 
-// A golden is what testdata/golden records of a description in configs.
+// A golden is what testdata/golden records of a description.
 type golden struct {
 	Plan  json.RawMessage `json:"plan"`            // of imprint plan --json
 	Boot  json.RawMessage `json:"boot,omitempty"`  // boot.json of imprint build --export-boot
-	Image *goldenImage    `json:"image,omitempty"` // nil where a host tool makes the image
+	Image *goldenImage    `json:"image,omitempty"` // nil if a host tool makes the image
 }
 
-// A goldenImage is the digests that imprint reports, and those of the bytes themselves.
+// A goldenImage is the digests that imprint reports, and the regions of the image file.
 type goldenImage struct {
 	Digest  string         `json:"digest"`
 	SHA256  string         `json:"sha256"`
 	Regions []goldenRegion `json:"regions"`
 }
 
-// A goldenRegion is a range of the disk: a partition, or what lies before, between and after them.
+// A goldenRegion is a partition, or a range of the disk outside of all partitions.
 type goldenRegion struct {
 	Name   string `json:"name"`
 	Offset int64  `json:"offset"`           // bytes
 	Size   int64  `json:"size"`             // bytes
-	Digest string `json:"digest,omitempty"` // of the partition, as the manifest has it
-	SHA256 string `json:"sha256"`
+	Digest string `json:"digest,omitempty"` // of a partition, from the manifest
+	SHA256 string `json:"sha256"`           // of the bytes in the file
 
 	Tree *goldenTree `json:"tree,omitempty"`
 }
 
-// A setting is how and where imprint is run.
+// A setting is how and where imprint runs.
 type setting struct {
-	dir   string   // that holds configs and build
+	dir   string   // the directory with configs and build
 	cwd   string   // "" for dir
-	umask string   // in octal
-	env   []string // besides PATH
+	umask string   // octal
+	env   []string // in addition to PATH
 }
 
-// Every description gives the plan and the bytes that testdata/golden records, from a store that is the same on every
-// machine. UPDATE_GOLDEN=1 records them anew.
+// Every description gives the recorded plan and the recorded bytes. The store and the other inputs are the same on every machine.
+// UPDATE_GOLDEN=1 records them again.
 func TestGolden(t *testing.T) {
 	s := setting{dir: syntheticConfigs(t), umask: "022"}
 	for _, file := range descriptions(t) {
@@ -66,7 +68,7 @@ func TestGolden(t *testing.T) {
 	}
 }
 
-// Where and by whom imprint is run makes no difference.
+// Working directory, umask and environment make no difference.
 func TestGoldenElsewhere(t *testing.T) {
 	s := setting{
 		dir: syntheticConfigs(t), cwd: "/", umask: "077",
@@ -83,7 +85,7 @@ func TestGoldenElsewhere(t *testing.T) {
 	}
 }
 
-// descriptions are those in configs, and those in testdata/golden for what no other has.
+// descriptions returns those in configs, and those in testdata/golden, which use what no other does.
 func descriptions(t *testing.T) []string {
 	t.Helper()
 	files, err := filepath.Glob("../../configs/*.toml")
@@ -97,7 +99,7 @@ func descriptions(t *testing.T) []string {
 	return append(files, more...)
 }
 
-// syntheticConfigs copies the descriptions to where a synthetic store lies beside them, and everything else that they name.
+// syntheticConfigs makes a directory with the descriptions in configs, and in build synthetic stores and all other inputs that they name.
 func syntheticConfigs(t *testing.T) string {
 	t.Helper()
 	root := public(t)
@@ -122,7 +124,7 @@ func syntheticConfigs(t *testing.T) string {
 	return root
 }
 
-// golden plans and builds a description. ISO images are only planned, since a host tool makes them.
+// golden plans and builds a description. It does not build an ISO image, which a host tool makes.
 func (s setting) golden(t *testing.T, name string) golden {
 	t.Helper()
 	file, out := filepath.Join(s.dir, "configs", name+".toml"), t.TempDir()
@@ -137,7 +139,7 @@ func (s setting) golden(t *testing.T, name string) golden {
 	return g
 }
 
-// run runs imprint in its setting, with stand-ins for host tools before all others, and returns what it writes.
+// run runs imprint with stand-ins for host tools first in PATH, and returns its standard output.
 func (s setting) run(t *testing.T, args ...string) []byte {
 	t.Helper()
 	tools, err := filepath.Abs("testdata/stand-ins")
@@ -159,7 +161,7 @@ func (s setting) run(t *testing.T, args ...string) []byte {
 	return stdout
 }
 
-// A builtManifest is the part of OUT.json that the plan lacks, and the partitions.
+// A builtManifest is what OUT.json adds to the plan, and its partitions.
 type builtManifest struct {
 	Digest     string
 	SHA256     string
@@ -172,7 +174,7 @@ type builtManifest struct {
 	}
 }
 
-// readImage checks that the manifest beside an image says what the plan does, and gives the digests of it and of the image.
+// readImage checks that the manifest of an image agrees with the plan, and returns the digests of the manifest and of the file.
 func readImage(t *testing.T, image string, plan []byte) *goldenImage {
 	t.Helper()
 	text := read(t, image+".json")
@@ -181,7 +183,7 @@ func readImage(t *testing.T, image string, plan []byte) *goldenImage {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(inPlan(t, plan), inPlan(t, text)); diff != "" {
-		t.Errorf("the manifest is not the plan:\n%s", diff)
+		t.Errorf("the manifest differs from the plan:\n%s", diff)
 	}
 	g := &goldenImage{Digest: m.Digest, SHA256: m.SHA256}
 	f, err := disk.OpenFromPath(image, true)
@@ -212,7 +214,7 @@ func readImage(t *testing.T, image string, plan []byte) *goldenImage {
 	return g
 }
 
-// inPlan is what a manifest and a plan have in common.
+// inPlan returns what a manifest and a plan have in common.
 func inPlan(t *testing.T, text []byte) map[string]any {
 	t.Helper()
 	var m map[string]any
@@ -247,7 +249,7 @@ func read(t *testing.T, file string) []byte {
 	return content
 }
 
-// text is the golden as it is recorded.
+// text returns the golden in the form that is recorded.
 func (g golden) text(t *testing.T) string {
 	t.Helper()
 	var b strings.Builder
@@ -260,23 +262,27 @@ func (g golden) text(t *testing.T) string {
 	return b.String()
 }
 
-// compare compares with what file records, or records it.
+// compare compares the golden with the recorded one, or records it.
 func (g golden) compare(t *testing.T, file string) {
 	t.Helper()
 	got := g.text(t)
 	if strings.Contains(got, os.TempDir()) {
-		t.Errorf("names a directory of this machine:\n%s", got)
+		t.Errorf("contains a path of this machine:\n%s", got)
 	}
 	if os.Getenv("UPDATE_GOLDEN") == "1" {
 		writeFile(t, file, got)
 		return
 	}
-	if d := diff.Diff(file, read(t, file), "now", []byte(got)); d != nil {
-		t.Errorf("UPDATE_GOLDEN=1 records it anew:\n%s", d)
+	recorded, err := os.ReadFile(file)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		t.Fatal(err)
+	}
+	if d := diff.Diff(file, recorded, "now", []byte(got)); d != nil {
+		t.Errorf("to record this, run make golden:\n%s", d)
 	}
 }
 
-// Every golden is that of a description.
+// Every recorded golden has a description.
 func TestGoldenIsWhole(t *testing.T) {
 	recorded, err := filepath.Glob("testdata/golden/*.json")
 	if err != nil {
@@ -285,7 +291,7 @@ func TestGoldenIsWhole(t *testing.T) {
 	base := func(file string) string { return strings.TrimSuffix(filepath.Base(file), filepath.Ext(file)) }
 	for _, name := range recorded {
 		if !slices.ContainsFunc(descriptions(t), func(f string) bool { return base(f) == base(name) }) {
-			t.Errorf("%s records no description", name)
+			t.Errorf("%s: there is no such description", name)
 		}
 	}
 }

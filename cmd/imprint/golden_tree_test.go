@@ -17,14 +17,14 @@ import (
 	"github.com/diskfs/go-diskfs/filesystem/fat32"
 )
 
-// A goldenTree says what a file system holds, as go-diskfs reads it: a line for each name outside of store items, and the texts that
-// boot loaders read.
+// A goldenTree is the content of a file system as go-diskfs reads it: a line for each file outside of store items, and the text of boot
+// loader configurations. It makes the difference between two goldens readable; the digests are what tells them apart.
 type goldenTree struct {
 	Names []string            `json:"names"`
-	Texts map[string][]string `json:"texts,omitempty"` // in lines
+	Texts map[string][]string `json:"texts,omitempty"` // lines by path
 }
 
-// openFilesystem opens the file system at offset of an image; nil when it has no tree, or one that go-diskfs does not read.
+// openFilesystem opens the file system at offset of an image. It returns nil if there is none, or none that go-diskfs can read.
 func openFilesystem(image backend.Storage, kind string, offset, size int64) filesystem.FileSystem {
 	switch kind {
 	case "ext4":
@@ -51,7 +51,7 @@ func newGoldenTree(t *testing.T, fsys filesystem.FileSystem) *goldenTree {
 	return g
 }
 
-// list returns a line for everything below dir.
+// list returns a line for each file below dir.
 func (g *goldenTree) list(t *testing.T, fsys filesystem.FileSystem, dir string) (lines []string) {
 	entries, err := fsys.ReadDir(dir)
 	if err != nil {
@@ -81,23 +81,23 @@ func (g *goldenTree) list(t *testing.T, fsys filesystem.FileSystem, dir string) 
 	return lines
 }
 
-// content describes what is in a file.
+// content describes the content of a file.
 func (g *goldenTree) content(t *testing.T, fsys filesystem.FileSystem, name string, size int64) string {
 	if size == 0 {
-		return " empty" // which go-diskfs cannot open on FAT
+		return " empty" // go-diskfs cannot open empty files on FAT
 	}
 	b, err := fs.ReadFile(fsys, name)
 	if err != nil {
 		t.Fatalf("go-diskfs: read %s: %v", name, err)
 	}
-	b = b[:size] // go-diskfs reads on to the end of a cluster
+	b = b[:size] // go-diskfs reads to the end of the cluster
 	if ext := path.Ext(name); (ext == ".conf" || ext == ".cfg") && !strings.HasPrefix(name, "nix/store/") {
 		g.Texts[name] = strings.Split(string(b), "\n")
 	}
 	return fmt.Sprintf(" %d bytes %s", len(b), digest(b))
 }
 
-// digest is as much of a SHA-256 as tells contents apart.
+// digest returns the first 8 bytes of the SHA-256.
 func digest(b []byte) string {
 	sum := sha256.Sum256(b)
 	return hex.EncodeToString(sum[:8])

@@ -25,8 +25,8 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"imprint": main})
 }
 
-// TestScript runs the command line as users do: testdata/script/*.txtar, one script for each topic. UPDATE_SCRIPTS=1 rewrites the outputs in
-// them. $STAND_INS is a directory of stand-ins for host tools, $PROGRAM that of imprint alone.
+// TestScript runs testdata/script/*.txtar, a script for each topic of the command line. UPDATE_SCRIPTS=1 rewrites the outputs in them.
+// $STAND_INS is the directory of the stand-ins for host tools, $PROGRAM that of imprint, with nothing else in it.
 func TestScript(t *testing.T) {
 	standIns, err := filepath.Abs("testdata/stand-ins")
 	if err != nil {
@@ -55,8 +55,8 @@ func TestScript(t *testing.T) {
 	})
 }
 
-// makeStore implements "store DIR ITEM[:REFERENCE,…]…": it moves each file or directory ITEM of the script into a store below DIR,
-// registers all in DIR/registration, makes a link DIR/ITEM to the store path, and sets $ITEM to it.
+// makeStore implements "store DIR ITEM[:REFERENCE,…]…": it moves each file or directory ITEM of the script to a store below DIR, registers
+// them in DIR/registration, makes DIR/ITEM a link to the store path, and sets $ITEM to the store path.
 func makeStore(ts *testscript.TestScript, _ bool, args []string) {
 	if len(args) < 2 {
 		ts.Fatalf("usage: store DIR ITEM[:REFERENCE,…]…")
@@ -83,14 +83,14 @@ func makeStore(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(os.WriteFile(dir+"/registration", []byte(registration.String()), 0o644))
 }
 
-// storePath is a store path for a name; its digest means nothing.
+// storePath returns a store path for a name, with an arbitrary digest.
 func storePath(name string) string {
 	sum := sha256.Sum256([]byte(name))
 	return "/nix/store/" + nar.EncodeBase32(sum[:20]) + "-" + name
 }
 
-// fails implements "fails CODE PROGRAM ARG…": the program must end with that exit code and leave every file of the script as it was: no
-// output, no manifest, no temporary file, and older ones untouched.
+// fails implements "fails CODE PROGRAM ARG…": the program must exit with CODE and leave every file of the script as it was: no output, no
+// manifest, no temporary file, and no change to older ones.
 func fails(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 || args[0] == "0" {
 		ts.Fatalf("usage: fails CODE PROGRAM ARG…")
@@ -105,7 +105,7 @@ func fails(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// snapshot returns what every path below the script's directory is: kind, permissions, time of the last change, and content.
+// snapshot returns the mode, modification time and content of every file below the script's directory.
 func snapshot(ts *testscript.TestScript) map[string]string {
 	files, root := map[string]string{}, ts.Getenv("WORK")
 	ts.Check(filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
@@ -135,7 +135,7 @@ func snapshot(ts *testscript.TestScript) map[string]string {
 	return files
 }
 
-// nothingLeft implements "nothing-left DIR [NAME…]": the directory has no entry, hidden ones included, besides NAMEs.
+// nothingLeft implements "nothing-left DIR [NAME…]": the directory contains NAMEs and nothing else, not even hidden files.
 func nothingLeft(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 1 {
 		ts.Fatalf("usage: nothing-left DIR [NAME…]")
@@ -151,7 +151,7 @@ func nothingLeft(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// spoil implements "spoil FILE": it changes the first byte of FILE, whatever its mode.
+// spoil implements "spoil FILE": it changes the first byte of FILE, even if it is read-only.
 func spoil(ts *testscript.TestScript, _ bool, args []string) {
 	path := ts.MkAbs(args[0])
 	content, err := os.ReadFile(path)
@@ -161,9 +161,9 @@ func spoil(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(os.WriteFile(path, content, 0o444))
 }
 
-// Main depends on nothing of the process: its arguments, its environment and its outputs are those of the world it is given.
+// Main takes arguments, environment and outputs from its world, not from the process.
 func TestMainInProcess(t *testing.T) {
-	t.Setenv("SOURCE_DATE_EPOCH", "never") // which it must not see
+	t.Setenv("SOURCE_DATE_EPOCH", "never") // Main must not see it
 	file := filepath.Join(t.TempDir(), "image.toml")
 	description := "name = \"data\"\n[[partition]]\nname = \"data\"\ntype = \"linux-generic\"\nfilesystem = \"ext4\"\n"
 	for _, test := range []struct {
@@ -190,7 +190,7 @@ func matches(pattern, text string) bool {
 	return regexp.MustCompile("(?s)" + pattern).MatchString(text)
 }
 
-// canceller ends the context as soon as a word is written.
+// A canceller cancels a context when a word is written to it.
 type canceller struct {
 	word   string
 	cancel context.CancelFunc
@@ -203,7 +203,7 @@ func (c canceller) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// A build that is interrupted, whatever it is doing, leaves nothing behind, and an older image as it was.
+// A build that is interrupted, at whatever stage, leaves nothing behind and does not change an older image.
 func TestInterrupted(t *testing.T) {
 	dir := t.TempDir()
 	file, out := filepath.Join(dir, "image.toml"), filepath.Join(dir, "out")
@@ -246,7 +246,7 @@ filesystem = "%s"
 				t.Errorf("%s, interrupted in %s: exit code %d, left are %v", name, stage, code, entries)
 			}
 			if got, _ := os.ReadFile(old); string(got) != "old" {
-				t.Errorf("%s, interrupted in %s: the older image is not what it was", name, stage)
+				t.Errorf("%s, interrupted in %s: the older image has changed", name, stage)
 			}
 		}
 	}

@@ -11,7 +11,7 @@ func Demo(dir string, p Parts) (*Store, Item, error) {
 	return layOut(dir, func(s *Store) (Item, error) { return s.AddSystem(p) })
 }
 
-// layOut makes a store in the way of Demo; add fills it and returns the system.
+// layOut makes the files of Demo; add fills the store and returns the system.
 func layOut(dir string, add func(*Store) (Item, error)) (*Store, Item, error) {
 	root := filepath.Join(dir, "store")
 	if err := clean(root); err != nil {

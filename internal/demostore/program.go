@@ -6,10 +6,10 @@ import (
 	"strings"
 )
 
-// A machine is what the programs of an architecture have in common.
+// A machine is what synthetic programs of an architecture have in common.
 type machine struct {
 	number    uint16 // in the COFF header (PE, "Machine Types")
-	suffix    string // of systemd's EFI programs
+	suffix    string // in the names of systemd's EFI programs
 	grub      string // the directory of GRUB's modules for UEFI
 	bios      bool
 	kernel    string // the file name of a kernel
@@ -21,11 +21,11 @@ var synthetic = map[string]machine{
 	"aarch64": {0xaa64, "aa64", "arm64-efi", false, "Image", tagImage},
 }
 
-// headerSize is how many bytes of a program its headers take.
+// headerSize is the size in bytes of the headers of a program.
 const headerSize = 1024
 
-// program is an EFI program with one section of size bytes, made from its name. The headers are complete (PE, "PE Headers"), so that
-// sections can be added and the program can be signed; nothing in it runs.
+// program returns an EFI program with one section of size bytes that follow from its name. The headers are complete (PE, "PE Headers"), so
+// that sections can be added and the program can be signed, but it cannot run.
 func (m machine) program(name string, size int) []byte {
 	const (
 		peOffset     = 0x40
@@ -55,7 +55,7 @@ func (m machine) program(name string, size int) []byte {
 	le.PutUint16(b[optional+68:], 10) // EFI application
 	le.PutUint32(b[optional+108:], 16)
 	copy(b[section:], ".text")
-	for i, v := range []uint32{uint32(size), memoryAlign, uint32(raw), headerSize} { // size and place, in memory and in the file
+	for i, v := range []uint32{uint32(size), memoryAlign, uint32(raw), headerSize} { // size and address in memory, size and offset in the file
 		le.PutUint32(b[section+8+4*i:], v)
 	}
 	le.PutUint32(b[section+36:], 0x60000020) // code, to be executed and read
@@ -63,7 +63,7 @@ func (m machine) program(name string, size int) []byte {
 	return b
 }
 
-// linux is a program that also has what a Linux kernel says of itself.
+// linux returns a program with the identification of a Linux kernel.
 func (m machine) linux(name string, size int) []byte {
 	b := m.program(name, size)
 	m.kernelTag(b)
@@ -81,7 +81,7 @@ func tagBzImage(head []byte) {
 // tagImage adds the magic number (Linux, Documentation/arch/arm64/booting.rst).
 func tagImage(head []byte) { copy(head[0x38:], "ARM\x64") }
 
-// noise is size bytes that look random and depend on the name alone.
+// noise returns size bytes that look random and follow from the name.
 func noise(name string, size int) []byte {
 	b := make([]byte, 0, size+sha256.Size)
 	for sum := sha256.Sum256([]byte(name)); len(b) < size; sum = sha256.Sum256(sum[:]) {
@@ -90,7 +90,7 @@ func noise(name string, size int) []byte {
 	return b[:size]
 }
 
-// prose is size bytes of text that depend on the name alone.
+// prose returns size bytes of text that follow from the name.
 func prose(name string, size int) string {
 	line := "This is " + name + ".\n"
 	return strings.Repeat(line, size/len(line)+1)[:size]

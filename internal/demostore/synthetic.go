@@ -9,11 +9,10 @@ import (
 	"strings"
 )
 
-// Synthetic makes a store as Demo does, but of contents that are the same on every machine, for tests that compare an image with a
-// recorded one. Its system has the shape of a real one, with a kernel, an initrd and the programs of every boot loader that imprint
-// takes from a closure. None of them runs. The other items have what file systems treat in special ways: equal files, long zeros,
-// symlinks, empty files and directories, long names, a directory of many names, items that are a file or a symlink, and one item that
-// nothing refers to.
+// Synthetic makes a store like Demo's whose contents are the same on every machine, for tests that compare an image with a recorded one.
+// Its system has a kernel, an initrd and the programs of every boot loader that imprint takes from a closure, none of which can run.
+// Other items contain equal files, long runs of zeros, symlinks, empty files and directories, long names and a directory with many
+// names; there are items that are a file or a symlink, and one item that nothing refers to.
 func Synthetic(dir, arch string) (*Store, Item, error) {
 	m, ok := synthetic[arch]
 	if !ok {
@@ -22,7 +21,7 @@ func Synthetic(dir, arch string) (*Store, Item, error) {
 	return layOut(dir, m.addSystem)
 }
 
-// SyntheticHost makes, below dir, the files that descriptions name on the host.
+// SyntheticHost makes below dir the files that descriptions name outside of the store.
 func SyntheticHost(dir string) error {
 	files := entries{
 		"usr/lib/grub/x86_64-efi/monolithic/gcdx64.efi": synthetic["x86_64"].program("gcdx64.efi", 50_000),
@@ -41,7 +40,7 @@ func SyntheticHost(dir string) error {
 	return permissions(filepath.Join(dir, "rootfs"))
 }
 
-// permissions sets those of a tree whatever the umask: they are part of what an image is made of.
+// permissions sets the permissions of a tree, which end up in images, regardless of the umask.
 func permissions(root string) error {
 	return filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.Type() == fs.ModeSymlink {
@@ -58,8 +57,7 @@ func permissions(root string) error {
 	})
 }
 
-// entries are the files below a directory by their paths: []byte for a file, string for a program, link for a symlink, nil for an empty
-// directory.
+// entries are the files below a directory by path: []byte is a file, string an executable file, link a symlink, nil an empty directory.
 type entries map[string]any
 
 type link string
@@ -91,13 +89,13 @@ func writeEntry(path string, content any) error {
 	return os.Mkdir(path, 0o755)
 }
 
-// A shelf adds items to a store until one fails.
+// A shelf adds items to a store and keeps the first error.
 type shelf struct {
 	store *Store
 	err   error
 }
 
-// add adds an item of the given content, entries or what is an entry, and returns its store path.
+// add adds an item and returns its store path. content is entries, or the value of one entry.
 func (s *shelf) add(name string, content any, references ...string) string {
 	if s.err != nil {
 		return ""
@@ -143,7 +141,7 @@ func (m machine) initrd() []byte {
 	return a.bytes()
 }
 
-// programs are what boot loaders are made of, at the paths where imprint looks for them in a closure.
+// programs returns the files of boot loaders, at the paths where imprint looks for them in a closure.
 func (m machine) programs() entries {
 	const efi = "lib/systemd/boot/efi/"
 	e := entries{
@@ -167,7 +165,7 @@ var biosPrograms = entries{
 	"lib/syslinux/modules/bios/libutil.c32": noise("libutil.c32", 22_000),
 }
 
-// data has what file systems treat in special ways.
+// data returns files that file systems treat in different ways.
 func data() entries {
 	same := noise("same", 20_000)
 	zeros := make([]byte, 3<<20)

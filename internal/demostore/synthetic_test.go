@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// Its programs are Portable Executables of the right machine, and a second store is equal.
+// The kernel is a Portable Executable for the right machine, and a second store is equal to the first.
 func TestSynthetic(t *testing.T) {
 	for arch, m := range synthetic {
 		t.Run(arch, func(t *testing.T) {
@@ -28,10 +28,10 @@ func TestSynthetic(t *testing.T) {
 			}
 			f, err := pe.NewFile(bytes.NewReader(kernel))
 			if err != nil || f.Machine != m.number {
-				t.Fatalf("the kernel is no program for %s: %v", arch, err)
+				t.Fatalf("the kernel is not a program for %s: %v", arch, err)
 			}
 			if text, err := f.Sections[0].Data(); err != nil || !bytes.HasPrefix(text, noise("linux", 300_000)) {
-				t.Errorf("its section is not what it should be: %v", err)
+				t.Errorf("its section has the wrong content, or cannot be read: %v", err)
 			}
 			first := s.Registration()
 			if again, _, err := Synthetic(dir, arch); err != nil || again.Registration() != first {
@@ -40,6 +40,6 @@ func TestSynthetic(t *testing.T) {
 		})
 	}
 	if _, _, err := Synthetic(t.TempDir(), "m68k"); err == nil {
-		t.Error("there is a store for an unknown architecture")
+		t.Error("no error for an unknown architecture")
 	}
 }
