@@ -70,7 +70,7 @@ func (p *planner) files(r *plan.Region) {
 		group, cost = nil, 0
 	}
 	for n := range besides(r) {
-		if isRegion(n) {
+		if isRegion(n) || p.patched(r, n) {
 			continue
 		}
 		group, cost = append(group, n), cost+p.announce(r, n)

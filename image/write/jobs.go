@@ -80,7 +80,7 @@ func (p *planner) other(r *plan.Region) {
 		return
 	}
 	for n := range r.Tree.Nodes() {
-		if n.Kind() != tree.File || isRegion(n) {
+		if n.Kind() != tree.File || isRegion(n) || p.patched(r, n) {
 			continue
 		}
 		b, places := n.Blob(), r.Place(nil, n)
@@ -94,6 +94,20 @@ func (p *planner) other(r *plan.Region) {
 func isRegion(n *tree.Node) bool {
 	src, _ := extent.SourceOf(n.Blob())
 	return src != nil
+}
+
+// patched takes care of a file that the region holds in another form than the tree, such as a program that knows where it lies: the
+// other content is written, and the file's own is compared with its pin. It reports whether n is one.
+func (p *planner) patched(r *plan.Region, n *tree.Node) bool {
+	places := r.Place(nil, n)
+	if len(places) == 0 || places[0].Blob == n.Blob() {
+		return false
+	}
+	p.further[places[0].Blob] = append(p.further[places[0].Blob], places...)
+	if b := n.Blob(); p.verify.wants(b) && p.further[b] == nil {
+		p.further[b] = []stream.Place{}
+	}
+	return true
 }
 
 // isMade reports whether a region is content that a host tool has packed.
