@@ -103,3 +103,16 @@ func TestMBRType(t *testing.T) {
 		}
 	}
 }
+
+func TestTypeName(t *testing.T) {
+	for text, want := range map[string]string{
+		"esp": "esp", "0xef": "esp", "0xEF": "esp", "c12a7328-f81f-11d2-ba4b-00a0c93ec93b": "esp", "C12A7328-F81F-11D2-BA4B-00A0C93EC93B": "esp",
+		"xbootldr": "xbootldr", "0xea": "xbootldr", "bc13c2ff-59e6-4262-a352-b275fd6f7172": "xbootldr",
+		"bios-boot": "bios-boot", "21686148-6449-6e6f-744e-656564454649": "bios-boot",
+		"root": "root", "0x83": "0x83", "": "", "x": "x", "0fc63daf-8483-4772-8e79-3d69d8477de4": "0fc63daf-8483-4772-8e79-3d69d8477de4",
+	} {
+		if got := TypeName(text); got != want {
+			t.Errorf("%q is %q; want %q", text, got, want)
+		}
+	}
+}

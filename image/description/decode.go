@@ -67,22 +67,24 @@ func (d *decoder) missing(f *field, k diag.Key, t reflect.Type) {
 
 // unknownKeys reports the keys that the language does not have.
 func (d *decoder) unknownKeys(k diag.Key, table map[string]any, at *tomlpos.Node, fields []field) {
-	isKnown := func(name string) bool {
-		return slices.ContainsFunc(fields, func(f field) bool { return f.name == name })
-	}
+	known := names(fields)
 	for _, name := range slices.Sorted(maps.Keys(table)) {
-		if isKnown(name) {
+		if _, ok := slices.BinarySearch(known, name); ok {
 			continue
 		}
-		known := names(fields)
-		near := nearest(name, known)
-		d.report(d.keyOf(tomlpos.Join(k.Path, name), k.Place, table, at.Key(name)), "unknown key", unknownHint(k, name, near, known))
+		near, hint := "", ""
+		if !d.full() {
+			near = nearest(name, known)
+			hint = unknownHint(k, name, near, known)
+		}
+		d.report(d.keyOf(tomlpos.Join(k.Path, name), k.Place, table, at.Key(name)), "unknown key", hint)
 		if near != "" && table[near] == nil {
 			d.told[tomlpos.Join(k.Path, near)] = true // it is not missing as well
 		}
 	}
 }
 
+// unknownHint says which key may be meant: near, if it is not "", is the most similar of the known ones.
 func unknownHint(table diag.Key, name, near string, known []string) string {
 	elsewhere := tablesWith(name)
 	switch {

@@ -29,7 +29,7 @@ func (d *Image) WithDefaults() *Image {
 		defaultTo(&c.Boot.CopyKernel, c.copiesKernel())
 	}
 	c.Source.Items = slices.Clone(c.Source.Items)
-	if !c.Source.Written() {
+	if len(c.Source.Items) == 0 {
 		k := c.Source.Key.Below("[0]")
 		c.Source.Items = []Source{{Key: k, Path: Text{Key: k.Below(".path")}, Registration: Text{Key: k.Below(".registration")}}}
 	}

@@ -1,10 +1,41 @@
+// Package description is the language of image descriptions: from TOML text to typed values, the words and rules of the language, its
+// defaults, and its JSON Schema. It looks at text alone. It reads no file, and knows of no store and no disk.
+//
+// # The language
+//
+// A description says what an image holds: closures of store items ([[closure]], found in the [[source]]s), partitions and what is in them
+// ([[partition]] with dir, file, link and tree), and how it boots ([boot] and [[boot.entry]]). The types of this package are the language:
+// every field of [Image] with a tag is a key. What a key means and which values it takes is a row of the table in language.go. The words for file
+// systems, engines, partition tables and boot loaders, with the rules that hold for one of them, are the rows of [partition.Filesystems] and of
+// package [bootloader]; so a new file system needs no change here.
+//
+// In some texts ${closure.NAME}, ${partition.NAME.uuid} and the like stand for what is known only later: see [Template].
+//
+// # Values that know their keys
+//
+// Every value carries the key that holds it, a [diag.Key]: its path, such as "partition[1].size", its position in the text, and whether it was
+// written at all. An absent key has the position of the table that lacks it. So each stage can report a mistake at the value it is about, and
+// "is it there" is Written, not a comparison with zero:
+//
+//	problems = append(problems, p.Label.Key.Problem("is too long", ""))
+//
+// # Which step does what
+//
+// [Parse] takes four steps, and reports all mistakes that the text shows by itself at once:
+//
+//   - decodeTOML decodes the text with a library, and [imprint/internal/tomlpos] finds where the keys stand;
+//   - a decoder fills an [Image], keys and values, by its types. It reports unknown and missing keys, wrong types, and values that no image
+//     may have;
+//   - a checker validates what depends on other keys, on the file system and on the boot loader. It changes nothing;
+//   - a reporter sorts the mistakes, and bounds what is said about a hostile text.
+//
+// The result is the description as it was written. [Image.WithDefaults] fills in the defaults. The next stage, which reads the closures and the
+// files that the description names, begins with that.
 package description
 
 import "imprint/internal/diag"
 
-// An Image is an image description as it was written: no defaults, nothing looked up. The fields with a tag are the keys of the language,
-// and this file is the only place that names them. Every value knows its key. What the keys mean, and which words they take, is in
-// language.go.
+// An Image is an image description. The fields with a tag are the keys of the language, and this file is the only place that names them.
 type Image struct {
 	Name       Text            `toml:"name"`
 	Arch       Text            `toml:"arch"`

@@ -1,6 +1,9 @@
 package description
 
 import (
+	"strconv"
+	"strings"
+
 	"imprint/bootloader"
 	"imprint/partition"
 )
@@ -17,7 +20,8 @@ type keyword struct {
 	pattern  string            // of its text, for editors; validation says more
 }
 
-// Words that more than one stage knows. Those of file systems, partition tables and boot loaders are in [partition] and [bootloader].
+// Words that more than one stage knows. No word for a file system, an engine, a partition table or a boot loader is written in this package:
+// they come from the rows of [partition] and [bootloader], and so do the rules that hold for one of them.
 const (
 	FormatRaw = "raw"
 	FormatISO = "iso"
@@ -53,7 +57,7 @@ var language = map[string]keyword{
 		aliases: map[string]string{"amd64": "x86_64", "x64": "x86_64", "arm64": "aarch64"},
 	},
 	"format": {
-		doc:   "Format of the disk; raw when absent.",
+		doc:   "Format of the disk; raw by default.",
 		words: []string{FormatRaw, FormatISO},
 		later: []string{"qcow2", "vdi", "vhd", "vhdx", "vmdk", "tar", "oci"},
 	},
@@ -63,16 +67,16 @@ var language = map[string]keyword{
 		doc:  "Time of everything in the image, in seconds since 1970; else SOURCE_DATE_EPOCH, else 1. Store items always have 1.",
 		most: maxEpoch,
 	},
-	"sector-size": {doc: "Bytes of a logical sector; 512 when absent.", numbers: []int64{512, 4096}},
+	"sector-size": {doc: "Bytes of a logical sector; 512 by default.", numbers: []int64{512, 4096}},
 	"uuid":        {doc: "GUID of the disk.", pattern: partition.UUIDForm},
-	"table":       {doc: "Partition table; gpt when absent.", words: []string{partition.GPT, partition.MBR}},
+	"table":       {doc: "Partition table; gpt by default.", words: []string{partition.GPT, partition.MBR}},
 
 	"store":           {doc: "The store in the image."},
-	"store.flavor":    {doc: "Kind of store; nix when absent.", words: []string{flavorNix}, later: []string{"guix"}},
+	"store.flavor":    {doc: "Kind of store; nix by default.", words: []string{flavorNix}, later: []string{"guix"}},
 	"store.hard-link": {doc: "Keep equal files once, under .links, as nix-store --optimise does."},
 
-	"source":      {doc: "Where store items come from; several are asked in order. One with path = \"/\" when absent."},
-	"source.path": {doc: "Directory that holds nix/store and nix/var/nix; / when absent."},
+	"source":      {doc: "Where store items come from; several are asked in order. By default there is one with path = \"/\"."},
+	"source.path": {doc: "Directory that holds nix/store and nix/var/nix; / by default."},
 	"source.registration": {
 		doc: "File in the form of nix-store --dump-db or of nixpkgs' closureInfo, in place of the source's database.",
 	},
@@ -88,13 +92,13 @@ var language = map[string]keyword{
 
 	"boot": {doc: "How the image boots."},
 	"boot.loader": {
-		doc:   "Boot loader; none when absent.",
+		doc:   "Boot loader; none by default.",
 		words: bootloader.Names(),
 		later: bootloader.Later(),
 	},
-	"boot.timeout":    {doc: "Seconds that the menu waits: 3 when absent, and with 0 there is none.", most: maxTimeout},
+	"boot.timeout":    {doc: "Seconds that the menu waits, 3 by default; with 0 there is no menu.", most: maxTimeout},
 	"boot.efi-binary": {doc: "EFI binary of the loader; else it is looked for in the closures, then on the host."},
-	"boot.default":    {doc: "Title of the entry that boots by itself; that of the first one when absent."},
+	"boot.default":    {doc: "Title of the entry that boots by itself; that of the first one by default."},
 	"boot.console": {
 		doc: "Consoles for every entry, as console= of the kernel takes them, such as ttyS0,115200; GRUB and SYSLINUX show the menu on the first of ttyS0 to 3.",
 	},
@@ -135,13 +139,13 @@ var language = map[string]keyword{
 	"partition.features": {
 		doc: "Features of ext4 as after mke2fs -O, for boot loaders that do not know all of them: [\"^metadata_csum\", \"^64bit\"].",
 	},
-	"partition.size":     {doc: "Size of the partition; \"auto\", as when absent, is what its content needs."},
+	"partition.size":     {doc: "Size of the partition; \"auto\", the default, is what its content needs."},
 	"partition.min-size": {doc: "Least size of a partition whose size is \"auto\"."},
 	"partition.free": {
 		doc: "Room for the running system in a partition whose size is \"auto\": a size, or a share of the content's bytes such as \"20%\".",
 	},
 	"partition.offset": {doc: "Where the partition starts on the disk; else after the one before."},
-	"partition.align":  {doc: "Grain that the start is rounded up to; 1 MiB when absent."},
+	"partition.align":  {doc: "Grain that the start is rounded up to; 1 MiB by default."},
 	"partition.label":  {doc: "Label of the file system."},
 	"partition.uuid": {
 		doc:     "UUID of the file system; of FAT its volume ID, as \"1234-ABCD\".",
@@ -155,31 +159,77 @@ var language = map[string]keyword{
 	},
 	"partition.path": {doc: "Where that file is, as in \"/nix-store.squashfs\".", pattern: absoluteForm},
 	"partition.volatile": {
-		doc: "Of the partition mounted as root: what the running system writes stays in memory. True for format = \"iso\" when absent.",
+		doc: "Of the partition mounted as root: what the running system writes stays in memory. True by default for format = \"iso\".",
 	},
 	"partition.closures": {doc: "Closures whose items, registration and GC roots the partition holds."},
 
 	"partition.dir":      {doc: "A directory in the partition; parents are made too."},
 	"partition.dir.path": {doc: "Where it is in the partition.", required: true, pattern: absoluteForm},
-	"partition.dir.mode": {doc: "Permissions in octal; 0755 when absent."},
-	"partition.dir.uid":  {doc: "Owner; 0 when absent.", most: maxOwner},
-	"partition.dir.gid":  {doc: "Group; 0 when absent.", most: maxOwner},
+	"partition.dir.mode": {doc: "Permissions in octal; 0755 by default."},
+	"partition.dir.uid":  {doc: "Owner; 0 by default.", most: maxOwner},
+	"partition.dir.gid":  {doc: "Group; 0 by default.", most: maxOwner},
 
 	"partition.file":        {doc: "A file in the partition, of a text or of a file of the host."},
 	"partition.file.path":   {doc: "Where it is in the partition.", required: true, pattern: absoluteForm},
 	"partition.file.text":   {doc: "Its content."},
 	"partition.file.source": {doc: "File of the host that it copies."},
-	"partition.file.mode":   {doc: "Permissions in octal; 0644 when absent."},
-	"partition.file.uid":    {doc: "Owner; 0 when absent.", most: maxOwner},
-	"partition.file.gid":    {doc: "Group; 0 when absent.", most: maxOwner},
+	"partition.file.mode":   {doc: "Permissions in octal; 0644 by default."},
+	"partition.file.uid":    {doc: "Owner; 0 by default.", most: maxOwner},
+	"partition.file.gid":    {doc: "Group; 0 by default.", most: maxOwner},
 
 	"partition.link":        {doc: "A symbolic link in the partition."},
 	"partition.link.path":   {doc: "Where it is in the partition.", required: true, pattern: absoluteForm},
 	"partition.link.target": {doc: "Where it leads.", required: true},
-	"partition.link.uid":    {doc: "Owner; 0 when absent.", most: maxOwner},
-	"partition.link.gid":    {doc: "Group; 0 when absent.", most: maxOwner},
+	"partition.link.uid":    {doc: "Owner; 0 by default.", most: maxOwner},
+	"partition.link.gid":    {doc: "Group; 0 by default.", most: maxOwner},
 
 	"partition.tree":        {doc: "A directory of the host, or an uncompressed tar archive, whose content the partition takes over."},
 	"partition.tree.source": {doc: "Directory or archive of the host.", required: true},
-	"partition.tree.target": {doc: "Directory in the partition that receives it; / when absent.", pattern: absoluteForm},
+	"partition.tree.target": {doc: "Directory in the partition that receives it; / by default.", pattern: absoluteForm},
+}
+
+// filesystemsThat are the words for the file systems with a property.
+func filesystemsThat(have func(*partition.Filesystem) bool) (words []string) {
+	for _, row := range partition.Filesystems {
+		if have(row) {
+			words = append(words, row.Name)
+		}
+	}
+	return words
+}
+
+// Properties of file systems.
+func areRaw(f *partition.Filesystem) bool        { return f.Raw }
+func goInside(f *partition.Filesystem) bool      { return f.Inside }
+func areOfFirmware(f *partition.Filesystem) bool { return f.Firmware }
+func areWholeDisks(f *partition.Filesystem) bool { return f.WholeDisk }
+func takeStore(f *partition.Filesystem) bool     { return f.Store && !f.WholeDisk }
+
+// loadersThat are the words for the boot loaders with a property.
+func loadersThat(have func(*bootloader.Loader) bool) (words []string) {
+	for _, name := range bootloader.Names() {
+		if l, err := bootloader.Named(name); err == nil && have(l) {
+			words = append(words, name)
+		}
+	}
+	return words
+}
+
+// Properties of boot loaders.
+func bootISO(l *bootloader.Loader) bool        { return l.ISO }
+func readStore(l *bootloader.Loader) bool      { return l.ReadsStore }
+func takeDeviceTree(l *bootloader.Loader) bool { return l.DeviceTree }
+func sign(l *bootloader.Loader) bool           { return l.Signs }
+func doBoot(l *bootloader.Loader) bool         { return !l.None() }
+
+// alternatives are words in quotation marks, with "or" before the last one.
+func alternatives(words []string) string {
+	quoted := make([]string, len(words))
+	for i, word := range words {
+		quoted[i] = strconv.Quote(word)
+	}
+	if n := len(quoted); n > 1 {
+		quoted = append(quoted[:n-2], quoted[n-2]+" or "+quoted[n-1])
+	}
+	return strings.Join(quoted, ", ")
 }

@@ -51,7 +51,7 @@ func (r *reporter) full() bool { return len(r.problems) == maxProblems }
 // err is the list of all mistakes, nil if there are none.
 func (r *reporter) err() error {
 	if r.left > 0 {
-		r.problems = append(r.problems, r.top.Problem(fmt.Sprintf("has %d mistakes and more, of which %d are reported", maxProblems+r.left, maxProblems), ""))
+		r.problems = append(r.problems, r.top.Problem(fmt.Sprintf("has at least %d mistakes; %d are reported", maxProblems+r.left, maxProblems), ""))
 	}
 	return r.problems.Err()
 }

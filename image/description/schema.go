@@ -2,6 +2,7 @@ package description
 
 import (
 	"bytes"
+	_ "embed"
 	"encoding/json"
 	"maps"
 	"reflect"
@@ -11,6 +12,12 @@ import (
 )
 
 //go:generate go test -run TestSchemaIsCommitted -update .
+
+//go:embed init.toml
+var starting string
+
+// Starting returns a description with comments to begin with: one that boots a closure from an ESP and a root partition.
+func Starting() string { return starting }
 
 // An object is a JSON object.
 type object = map[string]any

@@ -67,7 +67,7 @@ func isTable(t reflect.Type) bool {
 
 // names are the names of the keys of a table, sorted.
 func names(fields []field) []string {
-	var names []string
+	names := make([]string, 0, len(fields))
 	for _, f := range fields {
 		names = append(names, f.name)
 	}
