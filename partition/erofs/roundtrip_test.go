@@ -2,6 +2,7 @@ package erofs
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"fmt"
 	"io"
 	"os"
@@ -43,16 +44,16 @@ func describe(t tb, tr *tree.Tree) []string {
 		}
 		a, content := n.Attr, ""
 		if n.Kind() == tree.File {
-			content = string(contentOf(t, n.Blob()))
+			content = fmt.Sprintf("%x", sha256.Sum256(contentOf(t, n.Blob())))
 		}
 		xattrs := slices.SortedFunc(slices.Values(a.Xattrs), func(x, y tree.Xattr) int { return strings.Compare(x.Name, y.Name) })
-		lines = append(lines, fmt.Sprintf("%q is %q, a %v: %o %d:%d %v %d %q %v %q %q",
+		lines = append(lines, fmt.Sprintf("%q is %q, a %v: %o %d:%d %v %d %q %v %q %s",
 			path, first[n], n.Kind(), a.Mode, a.UID, a.GID, a.Mtime, n.Size(), n.Target(), n.Device(), xattrs, content))
 	}
 	return lines
 }
 
-// readBack reads a plan, and compares what it finds with the tree.
+// readBackSame reads a plan, and compares what it finds with the tree.
 func readBackSame(t tb, tr *tree.Tree, p *Plan) *Volume {
 	t.Helper()
 	v, err := Read(imageOf{p}, p.Size())
@@ -126,7 +127,7 @@ func drawNode(t *rapid.T, depth int, files *[]*tree.Node) *tree.Node {
 			return tree.NewFile(name, attr, old.Blob())
 		}
 	case 7:
-		step := rapid.Int64Range(1, 30_000).Draw(t, "step")
+		step := rapid.Int64Range(700, 30_000).Draw(t, "step")
 		h := &holey{size: rapid.Int64Range(0, 300_000).Draw(t, "size"), step: step, count: rapid.Int64Range(0, step).Draw(t, "data")}
 		return tree.NewFile(name, attr, h)
 	}
@@ -172,18 +173,21 @@ func drawTree(t *rapid.T) *tree.Tree {
 	return build(t, map[string]*tree.Node{"/": tree.NewDir("", drawAttr(t), reachable(nodes, kept))})
 }
 
-// Any tree comes back as it was, and fsck.erofs has nothing to say about it.
+// Any tree comes back as it was, and fsck.erofs finds no fault.
 func TestRandomTrees(t *testing.T) {
 	t.Parallel()
 	hosttest.Need(t, "fsck.erofs")
 	path := filepath.Join(t.TempDir(), "image")
+	n := 0
 	rapid.Check(t, func(t *rapid.T) {
 		tr := drawTree(t)
 		p := layOut(t, tr, testOptions())
 		readBackSame(t, tr, p)
 		checkExtents(t, p, rapid.Int64Range(0, p.Size()).Draw(t, "from"))
-		saveTo(t, p, path)
-		fsck(t, path)
+		if n++; n%4 == 0 {
+			saveTo(t, p, path)
+			fsck(t, path)
+		}
 	})
 }
 
