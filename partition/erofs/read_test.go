@@ -213,7 +213,11 @@ func FuzzRead(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		again, err := Read(imageOf{p}, p.Size())
+		image := make([]byte, p.Size())
+		if _, err := (imageOf{p}).ReadAt(image, 0); err != nil {
+			t.Fatal(err)
+		}
+		again, err := Read(bytes.NewReader(image), p.Size())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -73,15 +73,6 @@ func (r *reader) newNode(name string, nid, parent uint64, depth int) (*tree.Node
 	return tree.NewDir(name, attr, kids), nil
 }
 
-func kindOf(mode uint16) (tree.Kind, bool) {
-	for kind, code := range kindCodes {
-		if code.mode == mode&typeMask {
-			return kind, true
-		}
-	}
-	return 0, false
-}
-
 // inode reads an inode, and gives the offset after it.
 func (r *reader) inode(nid uint64) (at int64, n inode, err error) {
 	if nid > uint64(r.size)/slotSize {
