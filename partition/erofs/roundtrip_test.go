@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -223,8 +224,8 @@ func TestEverything(t *testing.T) {
 	tr := everything(t)
 	p := layOut(t, tr, testOptions())
 	v := readBackSame(t, tr, p)
-	if o := testOptions(); v.Label != o.Label || v.UUID != o.UUID || v.Epoch != epoch || v.Blocks*BlockSize != p.Size() || v.Inodes != p.Summary().Inodes {
-		t.Errorf("found %q %v %d, %d blocks, %d inodes", v.Label, v.UUID, v.Epoch, v.Blocks, v.Inodes)
+	if o := testOptions(); v.Label != o.Label || v.UUID != o.UUID || v.Epoch != epoch || v.Size != p.Size() || v.Inodes != p.Summary().Inodes {
+		t.Errorf("found %q %v %d, %d bytes, %d inodes", v.Label, v.UUID, v.Epoch, v.Size, v.Inodes)
 	}
 	for _, from := range []int64{1, 4096, metaChunk, p.tailsAt() * blockSize, p.tailsAt()*blockSize + 5000, p.filesAt() * blockSize, p.Size() - 1} {
 		checkExtents(t, p, from)
@@ -287,6 +288,28 @@ func TestSameImage(t *testing.T) {
 		part := bytes.Repeat([]byte{0xee}, min(997, len(whole)-at))
 		if p.read(part, int64(at)); !bytes.Equal(part, whole[at:at+len(part)]) {
 			t.Fatalf("bytes at %d differ from those of the whole", at)
+		}
+	}
+}
+
+var dumpedExtent = regexp.MustCompile(`(\d+)\.\. *\d+ \| +\d+ : +(\d+)\.\.`)
+
+// dump.erofs finds contents where Place says they are.
+func TestDumped(t *testing.T) {
+	hosttest.Need(t, "dump.erofs")
+	tr := everything(t)
+	p := layOut(t, tr, testOptions())
+	image := save(t, p)
+	for _, path := range []string{"/file/1", "/file/3072", "/file/3073", "/file/7168", "/file/7169", "/file/8192", "/large", "/dir/z-link", "/same/0"} {
+		var want, got []string
+		for _, e := range p.Place(nil, tr.Find(path)) {
+			want = append(want, fmt.Sprint(e.At, e.Off))
+		}
+		for _, m := range dumpedExtent.FindAllStringSubmatch(hosttest.Run(t, "dump.erofs", "-e", "--path="+path, image), -1) {
+			got = append(got, strings.Join(m[1:], " "))
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s: -placed +dumped:\n%s", path, diff)
 		}
 	}
 }

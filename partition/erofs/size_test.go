@@ -31,8 +31,8 @@ func TestSize(t *testing.T) {
 		if p.Size() != c.want {
 			t.Errorf("size %d, at least %d: %d bytes, not %d", c.size, c.min, p.Size(), c.want)
 		}
-		if v := readBackSame(t, tr, p); v.Blocks*BlockSize != need {
-			t.Errorf("%d blocks for %d bytes", v.Blocks, need)
+		if v := readBackSame(t, tr, p); v.Size != need {
+			t.Errorf("%d bytes in use, not %d", v.Size, need)
 		}
 	}
 	for _, given := range []int64{1, 4096, need - 1} {
