@@ -71,7 +71,11 @@ func checkAttr(a *tree.Attr) error {
 // checkData refuses a sparse file whose parts are out of order.
 func checkData(n *tree.Node) error {
 	end := int64(0)
-	for _, d := range tree.DataOf(n.Blob()) {
+	sparse, ok := n.Blob().(tree.SparseBlob)
+	if !ok {
+		return nil
+	}
+	for _, d := range sparse.Data() {
 		if d.Off < end || d.Len < 0 || d.Len > n.Size()-d.Off {
 			return fmt.Errorf("data of %d bytes at %d is out of order or not within the file's %d bytes", d.Len, d.Off, n.Size())
 		}

@@ -145,9 +145,19 @@ type kindCode struct {
 	entry uint8
 }
 
-var kindCodes = map[tree.Kind]kindCode{
+var kindCodes = [...]kindCode{
 	tree.File: {0o100000, 1}, tree.Dir: {0o040000, 2}, tree.CharDevice: {0o020000, 3}, tree.BlockDevice: {0o060000, 4},
 	tree.Fifo: {0o010000, 5}, tree.Socket: {0o140000, 6}, tree.Symlink: {0o120000, 7},
+}
+
+// kindOf is the kind of a node with a mode.
+func kindOf(mode uint16) (tree.Kind, bool) {
+	for kind := tree.File; kind <= tree.Socket; kind++ {
+		if kindCodes[kind].mode == mode&typeMask {
+			return kind, true
+		}
+	}
+	return 0, false
 }
 
 // typeMask is where the type is in a mode.

@@ -1,7 +1,6 @@
 package erofs
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 	"strings"
@@ -152,12 +151,12 @@ func contentOf(t tb, b tree.Blob) []byte {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	var all bytes.Buffer
-	for _, at := range []int64{0, max(0, b.Size()-1<<20)} {
-		n, err := io.Copy(&all, io.NewSectionReader(r, at, 1<<20))
-		if err != nil || n != min(1<<20, b.Size()) {
-			t.Fatalf("%d bytes at %d of %d: %v", n, at, b.Size(), err)
+	n := min(1<<20, b.Size())
+	all := make([]byte, 2*n)
+	for i, at := range []int64{0, max(0, b.Size()-1<<20)} {
+		if k, err := r.ReadAt(all[int64(i)*n:int64(i+1)*n], at); int64(k) < n {
+			t.Fatalf("%d bytes at %d of %d: %v", k, at, b.Size(), err)
 		}
 	}
-	return all.Bytes()
+	return all
 }

@@ -17,20 +17,17 @@ type Volume struct {
 	Label  string
 	UUID   repro.UUID
 	Epoch  int64 // seconds since 1970: when it was made
-	Blocks int64 // of BlockSize bytes, in use
+	Size   int64 // bytes in use
 	Inodes int64
 }
 
-// BlockSize is the size in bytes of blocks here.
-const BlockSize = blockSize
-
-// Read reads a file system of a region of so many bytes. It reads all structure, and no contents: blobs read those from image. What is not
-// as it should be is an error with the path or the nid; so is compression, and everything else that New does not make.
+// Read reads the file system in a region of so many bytes. It reads all structure, and no contents: blobs read those from image. Anything
+// wrong is an error with the path; so are compressed files and files in chunks.
 //
-// It takes no more memory than a multiple of the structure in the image: no byte of that may be used twice, no directory may have
-// two names, and what lies outside the file system is not read.
+// A hostile image costs no more memory than a multiple of its structure: no byte of that may be used twice, no directory may have two
+// names, and nothing outside of the file system is read.
 func Read(image io.ReaderAt, size int64) (*Volume, error) {
-	r := &reader{image: image, size: size, inodes: map[uint64]*tree.Node{}, shared: map[uint32]tree.Xattr{}}
+	r := &reader{image: image, size: size, inodes: map[uint64]*tree.Node{}, shared: map[uint32]tree.Xattr{}, attrs: map[plainAttr]*tree.Attr{}}
 	root, err := r.root()
 	if err != nil {
 		return nil, fmt.Errorf("read EROFS: %w", err)
@@ -44,7 +41,7 @@ func Read(image io.ReaderAt, size int64) (*Volume, error) {
 		return nil, fmt.Errorf("read EROFS: %v", err)
 	}
 	s := r.super
-	return &Volume{Tree: t, Label: s.label, UUID: s.uuid, Epoch: s.made.Sec, Blocks: int64(s.blocks), Inodes: int64(s.inodes)}, nil
+	return &Volume{Tree: t, Label: s.label, UUID: s.uuid, Epoch: s.made.Sec, Size: r.size, Inodes: int64(s.inodes)}, nil
 }
 
 // A reader goes through a file system.
@@ -56,6 +53,7 @@ type reader struct {
 	count  uint64
 	inodes map[uint64]*tree.Node // by nid; nil while a directory is read
 	shared map[uint32]tree.Xattr // by ID
+	attrs  map[plainAttr]*tree.Attr
 }
 
 // root reads the superblock, and the tree from its root on.
@@ -170,11 +168,17 @@ func (r *reader) bytes(at, n int64) ([]byte, error) {
 		return nil, errBudget
 	}
 	b := make([]byte, n)
-	if k, err := r.image.ReadAt(b, at); k < len(b) {
-		if err == nil || errors.Is(err, io.EOF) {
-			err = io.ErrUnexpectedEOF
-		}
-		return nil, err
+	return b, readFull(r.image, b, at)
+}
+
+// readFull fills b from an image, which must not end before that.
+func readFull(image io.ReaderAt, b []byte, at int64) error {
+	n, err := image.ReadAt(b, at)
+	switch {
+	case n == len(b):
+		return nil
+	case err == nil || errors.Is(err, io.EOF):
+		return io.ErrUnexpectedEOF
 	}
-	return b, nil
+	return err
 }

@@ -12,13 +12,13 @@ func (r *reader) dir(content *stored, nid, parent uint64, depth int) ([]*tree.No
 	if depth > maxDepth {
 		return nil, fmt.Errorf("more than %d directories are nested", maxDepth)
 	}
-	b, err := r.all(content)
-	if err != nil {
-		return nil, err
-	}
 	d := dirReader{reader: r, nid: nid, parent: parent, depth: depth}
-	for ; len(b) > 0; b = b[min(blockSize, len(b)):] {
-		if err := d.block(b[:min(blockSize, len(b))]); err != nil {
+	for at := int64(0); at < content.size; at += blockSize {
+		b, err := r.part(content, at)
+		if err != nil {
+			return nil, err
+		}
+		if err := d.block(b); err != nil {
 			return nil, err
 		}
 	}
@@ -69,12 +69,11 @@ func (d *dirReader) entry(name string, nid uint64, code uint8) error {
 		return fmt.Errorf("name %q comes after %q", name, d.last)
 	}
 	d.last = name
-	if want, dots := map[string]uint64{".": d.nid, "..": d.parent}[name]; dots {
-		if nid != want {
-			return fmt.Errorf("name %q leads to inode %d, not %d", name, nid, want)
-		}
-		d.dots++
-		return nil
+	switch name {
+	case ".":
+		return d.dot(name, nid, d.nid)
+	case "..":
+		return d.dot(name, nid, d.parent)
 	}
 	if err := tree.CheckName(name); err != nil {
 		return err
@@ -87,5 +86,14 @@ func (d *dirReader) entry(name string, nid uint64, code uint8) error {
 		return below(name, fmt.Errorf("the directory says type %d, the inode is a %v", code, kind))
 	}
 	d.kids = append(d.kids, n)
+	return nil
+}
+
+// dot checks one of the two names that every directory has.
+func (d *dirReader) dot(name string, nid, want uint64) error {
+	if nid != want {
+		return fmt.Errorf("name %q leads to inode %d, not %d", name, nid, want)
+	}
+	d.dots++
 	return nil
 }

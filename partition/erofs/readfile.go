@@ -28,29 +28,22 @@ func (s *stored) ReadAt(p []byte, off int64) (n int, err error) {
 	if off < 0 {
 		return 0, errors.New("read at a negative offset")
 	}
-	body := s.size - s.tail
-	if off < body {
-		n, err = s.part(p[:min(int64(len(p)), body-off)], s.at+off)
+	n = int(max(0, min(int64(len(p)), s.size-off)))
+	p, short := p[:n], n < len(p)
+	if body := s.size - s.tail; off < body {
+		k := min(int64(n), body-off)
+		if err := readFull(s.image, p[:k], s.at+off); err != nil {
+			return 0, err
+		}
+		p, off = p[k:], off+k
 	}
-	if rest := off + int64(n); err == nil && n < len(p) && rest < s.size {
-		var k int
-		k, err = s.part(p[n:min(int64(len(p)), int64(n)+s.size-rest)], s.tailAt+rest-body)
-		n += k
+	if len(p) > 0 {
+		if err := readFull(s.image, p, s.tailAt+off-(s.size-s.tail)); err != nil {
+			return 0, err
+		}
 	}
-	if err == nil && n < len(p) {
-		err = io.EOF
+	if short {
+		return n, io.EOF
 	}
-	return n, err
-}
-
-// part reads from the image, which must not end there.
-func (s *stored) part(p []byte, at int64) (int, error) {
-	n, err := s.image.ReadAt(p, at)
-	switch {
-	case n == len(p):
-		return n, nil
-	case err == nil || errors.Is(err, io.EOF):
-		return n, io.ErrUnexpectedEOF
-	}
-	return n, err
+	return n, nil
 }

@@ -73,15 +73,6 @@ func (r *reader) newNode(name string, nid, parent uint64, depth int) (*tree.Node
 	return tree.NewDir(name, attr, kids), nil
 }
 
-func kindOf(mode uint16) (tree.Kind, bool) {
-	for kind, code := range kindCodes {
-		if code.mode == mode&typeMask {
-			return kind, true
-		}
-	}
-	return 0, false
-}
-
 // inode reads an inode, and gives the offset after it.
 func (r *reader) inode(nid uint64) (at int64, n inode, err error) {
 	if nid > uint64(r.size)/slotSize {
@@ -145,21 +136,22 @@ func layoutName(layout uint8) string {
 
 // target reads the target of a symlink.
 func (r *reader) target(content *stored) (string, error) {
-	b, err := r.all(content)
+	if content.size > maxTarget {
+		return "", fmt.Errorf("symlink target of %d bytes, %d are allowed", content.size, maxTarget)
+	}
+	b, err := r.part(content, 0)
 	if err != nil {
 		return "", err
 	}
 	return string(b), checkTarget(string(b))
 }
 
-// all reads content that is structure.
-func (r *reader) all(s *stored) ([]byte, error) {
-	if r.budget -= s.size; r.budget < 0 {
+// part reads up to a block of content that is structure.
+func (r *reader) part(s *stored, off int64) ([]byte, error) {
+	b := make([]byte, min(blockSize, s.size-off))
+	if r.budget -= int64(len(b)); r.budget < 0 {
 		return nil, errBudget
 	}
-	b := make([]byte, s.size)
-	if _, err := s.ReadAt(b, 0); err != nil {
-		return nil, err
-	}
-	return b, nil
+	_, err := s.ReadAt(b, off)
+	return b, err
 }

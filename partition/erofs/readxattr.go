@@ -8,11 +8,31 @@ import (
 	"imprint/internal/tree"
 )
 
+// plainAttr is what most inodes have: no extended attributes. Nodes with the same one share it.
+type plainAttr struct {
+	mode     uint16
+	uid, gid uint32
+	mtime    tree.Time
+}
+
+func (p plainAttr) attr() *tree.Attr {
+	return &tree.Attr{Mode: p.mode, UID: p.uid, GID: p.gid, Mtime: p.mtime}
+}
+
+func (r *reader) plain(p plainAttr) *tree.Attr {
+	a := r.attrs[p]
+	if a == nil {
+		a = p.attr()
+		r.attrs[p] = a
+	}
+	return a
+}
+
 // attr reads the attributes of an inode; at is the offset after it. It gives the offset after those.
 func (r *reader) attr(n inode, at int64) (*tree.Attr, int64, error) {
-	a := &tree.Attr{Mode: n.mode &^ typeMask, UID: n.uid, GID: n.gid, Mtime: n.mtime}
+	p := plainAttr{n.mode &^ typeMask, n.uid, n.gid, n.mtime}
 	if n.xattrs == 0 {
-		return a, at, nil
+		return r.plain(p), at, nil
 	}
 	size := int64(xattrHeader) + int64(n.xattrs-1)*xattrAlign
 	b, err := r.bytes(at, size)
@@ -20,6 +40,7 @@ func (r *reader) attr(n inode, at int64) (*tree.Attr, int64, error) {
 		return nil, 0, err
 	}
 	shared := int(b[4])
+	a := p.attr()
 	if b = b[xattrHeader:]; len(b) < 4*shared {
 		return nil, 0, fmt.Errorf("%d shared attributes do not fit into %d bytes", shared, len(b))
 	}

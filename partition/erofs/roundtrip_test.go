@@ -2,10 +2,12 @@ package erofs
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -43,16 +45,16 @@ func describe(t tb, tr *tree.Tree) []string {
 		}
 		a, content := n.Attr, ""
 		if n.Kind() == tree.File {
-			content = string(contentOf(t, n.Blob()))
+			content = fmt.Sprintf("%x", sha256.Sum256(contentOf(t, n.Blob())))
 		}
 		xattrs := slices.SortedFunc(slices.Values(a.Xattrs), func(x, y tree.Xattr) int { return strings.Compare(x.Name, y.Name) })
-		lines = append(lines, fmt.Sprintf("%q is %q, a %v: %o %d:%d %v %d %q %v %q %q",
+		lines = append(lines, fmt.Sprintf("%q is %q, a %v: %o %d:%d %v %d %q %v %q %s",
 			path, first[n], n.Kind(), a.Mode, a.UID, a.GID, a.Mtime, n.Size(), n.Target(), n.Device(), xattrs, content))
 	}
 	return lines
 }
 
-// readBack reads a plan, and compares what it finds with the tree.
+// readBackSame reads a plan, and compares what it finds with the tree.
 func readBackSame(t tb, tr *tree.Tree, p *Plan) *Volume {
 	t.Helper()
 	v, err := Read(imageOf{p}, p.Size())
@@ -126,7 +128,7 @@ func drawNode(t *rapid.T, depth int, files *[]*tree.Node) *tree.Node {
 			return tree.NewFile(name, attr, old.Blob())
 		}
 	case 7:
-		step := rapid.Int64Range(1, 30_000).Draw(t, "step")
+		step := rapid.Int64Range(700, 30_000).Draw(t, "step")
 		h := &holey{size: rapid.Int64Range(0, 300_000).Draw(t, "size"), step: step, count: rapid.Int64Range(0, step).Draw(t, "data")}
 		return tree.NewFile(name, attr, h)
 	}
@@ -172,18 +174,21 @@ func drawTree(t *rapid.T) *tree.Tree {
 	return build(t, map[string]*tree.Node{"/": tree.NewDir("", drawAttr(t), reachable(nodes, kept))})
 }
 
-// Any tree comes back as it was, and fsck.erofs has nothing to say about it.
+// Any tree comes back as it was, and fsck.erofs finds no fault.
 func TestRandomTrees(t *testing.T) {
 	t.Parallel()
 	hosttest.Need(t, "fsck.erofs")
 	path := filepath.Join(t.TempDir(), "image")
+	n := 0
 	rapid.Check(t, func(t *rapid.T) {
 		tr := drawTree(t)
 		p := layOut(t, tr, testOptions())
 		readBackSame(t, tr, p)
 		checkExtents(t, p, rapid.Int64Range(0, p.Size()).Draw(t, "from"))
-		saveTo(t, p, path)
-		fsck(t, path)
+		if n++; n%4 == 0 {
+			saveTo(t, p, path)
+			fsck(t, path)
+		}
 	})
 }
 
@@ -219,8 +224,8 @@ func TestEverything(t *testing.T) {
 	tr := everything(t)
 	p := layOut(t, tr, testOptions())
 	v := readBackSame(t, tr, p)
-	if o := testOptions(); v.Label != o.Label || v.UUID != o.UUID || v.Epoch != epoch || v.Blocks*BlockSize != p.Size() || v.Inodes != p.Summary().Inodes {
-		t.Errorf("found %q %v %d, %d blocks, %d inodes", v.Label, v.UUID, v.Epoch, v.Blocks, v.Inodes)
+	if o := testOptions(); v.Label != o.Label || v.UUID != o.UUID || v.Epoch != epoch || v.Size != p.Size() || v.Inodes != p.Summary().Inodes {
+		t.Errorf("found %q %v %d, %d bytes, %d inodes", v.Label, v.UUID, v.Epoch, v.Size, v.Inodes)
 	}
 	for _, from := range []int64{1, 4096, metaChunk, p.tailsAt() * blockSize, p.tailsAt()*blockSize + 5000, p.filesAt() * blockSize, p.Size() - 1} {
 		checkExtents(t, p, from)
@@ -283,6 +288,28 @@ func TestSameImage(t *testing.T) {
 		part := bytes.Repeat([]byte{0xee}, min(997, len(whole)-at))
 		if p.read(part, int64(at)); !bytes.Equal(part, whole[at:at+len(part)]) {
 			t.Fatalf("bytes at %d differ from those of the whole", at)
+		}
+	}
+}
+
+var dumpedExtent = regexp.MustCompile(`(\d+)\.\. *\d+ \| +\d+ : +(\d+)\.\.`)
+
+// dump.erofs finds contents where Place says they are.
+func TestDumped(t *testing.T) {
+	hosttest.Need(t, "dump.erofs")
+	tr := everything(t)
+	p := layOut(t, tr, testOptions())
+	image := save(t, p)
+	for _, path := range []string{"/file/1", "/file/3072", "/file/3073", "/file/7168", "/file/7169", "/file/8192", "/large", "/dir/z-link", "/same/0"} {
+		var want, got []string
+		for _, e := range p.Place(nil, tr.Find(path)) {
+			want = append(want, fmt.Sprint(e.At, e.Off))
+		}
+		for _, m := range dumpedExtent.FindAllStringSubmatch(hosttest.Run(t, "dump.erofs", "-e", "--path="+path, image), -1) {
+			got = append(got, strings.Join(m[1:], " "))
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s: -placed +dumped:\n%s", path, diff)
 		}
 	}
 }
