@@ -1,4 +1,4 @@
-// Package hosttest is for tests that need something of the host: tools that not every machine has.
+// Package hosttest is for tests that need tools or files of the host, which not every machine has.
 package hosttest
 
 import (
@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// Need skips the test when one of the host tools is missing, or fails it where IMPRINT_REQUIRE_TOOLS=1 says that all of them should
-// be there, as in CI.
+// Need skips the test if one of the host tools is missing. It fails the test instead if IMPRINT_REQUIRE_TOOLS=1 says that all tools should
+// be installed, as in CI.
 func Need(t testing.TB, tools ...string) {
 	t.Helper()
 	for _, tool := range tools {
@@ -29,7 +29,7 @@ func NeedFile(t testing.TB, paths ...string) {
 	}
 }
 
-// NeedRoot skips the test for ordinary users; it never fails, since a machine may well test as one.
+// NeedRoot skips the test for ordinary users. It never fails the test: running as an ordinary user is allowed.
 func NeedRoot(t testing.TB) {
 	t.Helper()
 	if os.Getuid() != 0 {
@@ -45,7 +45,7 @@ func missing(t testing.TB, what string) {
 	t.Skip(what)
 }
 
-// Run runs a host tool and gives its output; a failure ends the test.
+// Run runs a host tool and returns its output; if the tool fails, so does the test.
 func Run(t testing.TB, tool string, args ...string) string {
 	t.Helper()
 	Need(t, tool)
@@ -56,7 +56,7 @@ func Run(t testing.TB, tool string, args ...string) string {
 	return string(out)
 }
 
-// Find is the path of a host tool, also of one in the directories for administrators that a user's PATH may lack.
+// Find returns the path of a host tool, looking also in the system directories that a user's PATH may lack.
 func Find(t testing.TB, tool string) string {
 	t.Helper()
 	for _, dir := range []string{"", "/usr/sbin/", "/sbin/"} {
@@ -68,8 +68,8 @@ func Find(t testing.TB, tool string) string {
 	return ""
 }
 
-// Mounted makes a file system of 400 MiB by a host tool such as mkfs.xfs, and gives the directory where it is mounted for this test. It
-// skips the test where nothing can be mounted.
+// Mounted makes a file system of 400 MiB with a host tool such as mkfs.xfs, and returns the directory where it is mounted for this test. It
+// skips the test if mounting is not possible.
 func Mounted(t testing.TB, mkfs string) string {
 	t.Helper()
 	NeedRoot(t)
