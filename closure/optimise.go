@@ -14,10 +14,10 @@ import (
 // maxLinks is how many names an inode can have on ext4 (EXT4_LINK_MAX).
 const maxLinks = 65_000
 
-// Optimise makes equal files of the items one inode, as "nix-store --optimise" does (optimise-store.cc), and gives the nodes of the
-// store's directory .links: one more name for every file and symlink, the base32 SHA-256 of the NAR of it alone. Files are equal when
-// content and executable bit are; the first in the order of paths is the inode, the others become links to it, up to the 65,000 names
-// an inode can have. The items get new nodes. Every file is read once, workers of them side by side.
+// Optimise hard-links equal files of the items, as "nix-store --optimise" does (optimise-store.cc), and returns the nodes of the store's
+// directory .links: one more name for every file and symlink, the base32 SHA-256 of the NAR that holds it alone. Files are equal when
+// content and executable bit are. The first in the order of paths is the inode, the others become links to it, up to the 65,000 names that
+// an inode can have. The items get new nodes. Every file is read once, as many at a time as there are workers.
 func Optimise(ctx context.Context, f Flavor, items []TargetItem, workers int) ([]*tree.Node, error) {
 	o := &optimiser{flavor: f, maxLinks: maxLinks}
 	return o.optimise(ctx, items, workers)
@@ -31,14 +31,14 @@ type optimiser struct {
 	links    []*tree.Node
 }
 
-// content is what makes two files equal; two contents may still prove equal when they are read.
+// A fileKey is equal for files that are known to be equal without reading them; files with different keys may still be equal.
 type fileKey struct {
 	blob    tree.Blob // nil for a symlink
 	mode    uint16
 	symlink string
 }
 
-// An inode is a file that others are links to.
+// A linkedFile is a file that others become links to.
 type linkedFile struct {
 	node  *tree.Node
 	names int
@@ -60,7 +60,7 @@ func (o *optimiser) optimise(ctx context.Context, items []TargetItem, workers in
 	return o.links, nil
 }
 
-// hash finds the digest of every content.
+// hash computes the digest of every distinct file.
 func (o *optimiser) hash(ctx context.Context, items []TargetItem, workers int) error {
 	files := o.contents(items)
 	digests := make([]nar.Digest, len(files))
@@ -92,7 +92,7 @@ type candidate struct {
 	node *tree.Node
 }
 
-// contents returns one file for every content there is, and makes room for the digests.
+// contents returns one file for every key, and makes room for the digests.
 func (o *optimiser) contents(items []TargetItem) (list []candidate) {
 	o.digests = map[fileKey]nar.Digest{}
 	for _, item := range items {
@@ -109,7 +109,7 @@ func (o *optimiser) contents(items []TargetItem) (list []candidate) {
 	return list
 }
 
-// linked reports whether the flavor's optimiser links such nodes.
+// linked reports whether the flavor's optimiser links nodes like n.
 func (o *optimiser) linked(n *tree.Node) bool {
 	switch n.Kind() {
 	case tree.File:
@@ -122,7 +122,7 @@ func (o *optimiser) linked(n *tree.Node) bool {
 
 func keyOf(n *tree.Node) fileKey { return fileKey{n.Blob(), n.Attr.Mode, n.Target()} }
 
-// link returns the node that takes the place of n.
+// link returns the node that replaces n.
 func (o *optimiser) link(n *tree.Node) *tree.Node {
 	if n.Kind() == tree.Dir {
 		nodes := make([]*tree.Node, len(n.Children()))

@@ -42,13 +42,13 @@ func (h *hasher) copy(w io.Writer, file *tree.Node) error {
 	return tree.Copy(context.Background(), w, file.Inode().Blob(), h.buf)
 }
 
-// ParseHash reads a SHA-256 digest as stores and tools write it: 64 hexadecimal or 52 base32 digits, each with or without "sha256:"
-// before it, or "sha256-" and standard base64 (SRI).
+// ParseHash reads a SHA-256 digest as stores and tools write it: 64 hexadecimal or 52 base32 digits, with or without the prefix "sha256:",
+// or "sha256-" and standard base64 (SRI).
 func ParseHash(text string) (Digest, error) {
 	if b64, ok := strings.CutPrefix(text, "sha256-"); ok {
 		b, err := base64.StdEncoding.Strict().DecodeString(b64)
 		if err != nil || strings.ContainsAny(b64, "\r\n") {
-			return Digest{}, fmt.Errorf("read hash %.80q: no base64", text)
+			return Digest{}, fmt.Errorf("read hash %.80q: not base64", text)
 		}
 		return digest(text, b)
 	}
@@ -57,7 +57,7 @@ func ParseHash(text string) (Digest, error) {
 	case hex.EncodedLen(sha256.Size):
 		b, err := hex.DecodeString(bare)
 		if err != nil || strings.ToLower(bare) != bare {
-			return Digest{}, fmt.Errorf("read hash %q: not all of it lower-case hexadecimal digits", text)
+			return Digest{}, fmt.Errorf("read hash %q: not lower-case hexadecimal", text)
 		}
 		return digest(text, b)
 	case EncodedLen(sha256.Size):
@@ -67,7 +67,7 @@ func ParseHash(text string) (Digest, error) {
 		}
 		return digest(text, b)
 	}
-	return Digest{}, fmt.Errorf("read hash %.80q: %d digits, a SHA-256 has 64 (hexadecimal) or 52 (base32)", text, len(bare))
+	return Digest{}, fmt.Errorf("read hash %.80q: %d digits; a SHA-256 has 64 (hexadecimal) or 52 (base32)", text, len(bare))
 }
 
 func digest(text string, b []byte) (Digest, error) {

@@ -133,10 +133,10 @@ func TestWriteRefuses(t *testing.T) {
 	}{
 		{dir("", dir("d", tree.NewSpecial("pipe", plain, tree.Fifo))), copyText, "archive /d/pipe: a fifo"},
 		{tree.NewDevice("", plain, tree.CharDevice, tree.Device{}), copyText, "archive /: a character device"},
-		{dir("", file("f", "abc")), nothing, "archive /f: its content gave 0 bytes, its size is 3"},
-		{file("", "abc"), func(w io.Writer, n *tree.Node) error { copyText(w, n); return copyText(w, n) }, "gave 6 bytes"},
+		{dir("", file("f", "abc")), nothing, "archive /f: its content has 0 bytes, its size is 3"},
+		{file("", "abc"), func(w io.Writer, n *tree.Node) error { copyText(w, n); return copyText(w, n) }, "has 6 bytes"},
 		{file("", "abc"), func(io.Writer, *tree.Node) error { return io.ErrUnexpectedEOF }, "unexpected EOF"},
-		{dir("", file("f", ""), file("f", "")), copyText, `"f" is there twice`},
+		{dir("", file("f", ""), file("f", "")), copyText, `duplicate name "f"`},
 		{dir("", file("..", "")), copyText, `name ".."`},
 	} {
 		if err := Write(io.Discard, c.node, c.content); err == nil || !strings.Contains(err.Error(), c.want) {

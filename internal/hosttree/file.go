@@ -17,7 +17,7 @@ type file struct {
 	size int64
 }
 
-// File is the file at path as a blob; symlinks are followed. Errors are *fs.PathError.
+// File returns the file at path as a blob; symlinks are followed. Errors are [*fs.PathError].
 func File(path string) (tree.Blob, error) {
 	f, err := lookAt(path)
 	if err != nil {
@@ -86,13 +86,13 @@ type fileReader struct {
 // Descriptor implements tree.DescriptorReader.
 func (r *fileReader) Descriptor() (fd int, off int64, ok bool) { return r.fd, 0, true }
 
-// ReadAt returns io.EOF at the end of the file as it is now, which may lie after Size. A file that has become shorter than Size is an
-// error that wraps io.ErrUnexpectedEOF.
+// ReadAt returns io.EOF at the end of the file as it is now, which may be after Size. If the file has become shorter than Size, the error
+// wraps [io.ErrUnexpectedEOF].
 func (r *fileReader) ReadAt(p []byte, off int64) (int, error) {
 	done := 0
 	for done < len(p) {
 		n, err := unix.Pread(r.fd, p[done:], off+int64(done))
-		runtime.KeepAlive(r) // of an archive, which is closed when nobody refers to it
+		runtime.KeepAlive(r) // an archive's reader is closed when it becomes unreachable
 		switch {
 		case err == unix.EINTR:
 			continue
@@ -107,8 +107,8 @@ func (r *fileReader) ReadAt(p []byte, off int64) (int, error) {
 	return done, nil
 }
 
-// ended is the error of a read that met the end of the file. A short read at the expected size has met it: another call would only
-// say so.
+// ended is the error of a read that met the end of the file. A short read at the expected size counts as the end: this saves the system
+// call that would return 0.
 func (r *fileReader) ended(at int64) error {
 	if at >= r.file.size {
 		return io.EOF

@@ -300,7 +300,7 @@ func TestReadVanishedFile(t *testing.T) {
 	}
 }
 
-// Some file systems do not tell types with names.
+// Some file systems return no types with names.
 func TestReadUnknownTypes(t *testing.T) {
 	item := grow(t, t.TempDir(), 1)[0]
 	s := Scanner{FilesOnly: true}

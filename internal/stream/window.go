@@ -5,14 +5,14 @@ import (
 	"context"
 )
 
-// A window is where a worker gathers what lies in one piece of the disk, to write it in few large runs and to hash it while it is
-// still in the processor's cache.
+// A window is the memory in which a worker gathers the bytes of one piece of the disk, to write them in few large runs and to hash them while
+// they are still in the processor's cache.
 type window struct {
 	disk  *Disk
 	buf   []byte
 	piece int64 // which piece the window lies on
 	runs  []run // of buf, in order and disjoint
-	bytes int64 // of extents in the runs, fill of blocks not counted
+	bytes int64 // of extents in the runs, without the zeros after the last bytes of blocks
 }
 
 // A run is a part of the window that will be written: bytes [lo, hi). A shared one is in the file already, by extents that it shares with its
@@ -94,7 +94,7 @@ func (w *window) flush() error {
 	return err
 }
 
-// digest hashes the piece out of the window when all that it holds came through it.
+// digest hashes the piece from the window if everything in it came through the window.
 func (w *window) digest() error {
 	d := w.disk.Digest
 	if d == nil {
@@ -108,12 +108,12 @@ func (w *window) digest() error {
 		return nil
 	}
 	if d.last(w.piece, w.bytes) {
-		return d.read(w.piece, w.disk.File, w.buf) // whose content is in the file by now
+		return d.read(w.piece, w.disk.File, w.buf) // the window is free again: its runs are written
 	}
 	return nil
 }
 
-// write writes p at once, for contents that have a second place.
+// write writes p at once, for contents that have a further place.
 func (d *Disk) write(p []byte, off int64) error {
 	if _, err := d.File.WriteAt(p, off); err != nil {
 		return err
@@ -121,7 +121,7 @@ func (d *Disk) write(p []byte, off int64) error {
 	return d.written(off, int64(len(p)))
 }
 
-// written counts bytes that the file holds now.
+// written counts bytes that are in the file now.
 func (d *Disk) written(off, n int64) error {
 	d.Bytes.Add(n)
 	if d.Digest == nil {
@@ -130,10 +130,11 @@ func (d *Disk) written(off, n int64) error {
 	return d.Digest.Made(off, n, d.File)
 }
 
-// holeSize is the length in bytes of zeros that are left out as a hole, since the file is zero where nothing is written.
+// holeSize is the unit in bytes in which zeros are not written, since the file is zero there anyway. Smaller holes would cost the host's
+// file system more extents than they save.
 const holeSize = 64 << 10
 
-// write writes a part of the window, which lies at base of the disk, but for long zeros.
+// write writes a part of the window, which starts at offset base of the disk, except for long zeros.
 func (w *window) write(base, lo, hi int64) error {
 	from := lo
 	for lo < hi {
@@ -157,7 +158,7 @@ func (w *window) writeAt(base, lo, hi int64) error {
 	return err
 }
 
-// isZero looks at the ends first, which nearly always tell.
+// isZero looks at the ends first, which nearly always decide.
 func isZero(p []byte) bool {
 	return p[0] == 0 && p[len(p)-1] == 0 && bytes.Equal(p, zeroes[:len(p)])
 }

@@ -30,7 +30,7 @@ type slice struct {
 	off, size int64
 }
 
-// slice is a part of the slice, as a slice of the same whole; but one that reaches past the end stays what it is.
+// slice returns a part of the slice, as a slice of the same whole. One that reaches past the end must keep that end, so it stays nested.
 func (s slice) slice(off, n int64) slice {
 	if off > s.size || n > s.size-off {
 		return slice{s, off, n}
@@ -101,7 +101,7 @@ func (s sparseSlice) Data() []Range {
 	return data
 }
 
-// Sparse is a blob of which only the given ranges, in order and apart, hold other bytes than zeros. Each call makes another blob.
+// Sparse is b with the knowledge that only the given ranges, in order and apart, hold other bytes than zeros. Each call makes another blob.
 func Sparse(b Blob, data []Range) Blob { return &sparse{b, data} }
 
 type sparse struct {
@@ -115,7 +115,7 @@ func (s *sparse) Data() []Range { return s.data }
 // Within implements PartBlob.
 func (s *sparse) Within() (Blob, int64) { return s.Blob, 0 }
 
-// Unwrap is the same content as a blob that does not know its holes.
+// Unwrap returns the blob without the knowledge of its holes.
 func (s *sparse) Unwrap() Blob { return s.Blob }
 
 // HostPath implements HostBlob.

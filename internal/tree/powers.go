@@ -1,9 +1,9 @@
 package tree
 
-// A SparseBlob knows which parts of it may hold other bytes than zeros.
+// A SparseBlob knows its holes.
 type SparseBlob interface {
 	Blob
-	// Data returns those parts, in order and apart from one another.
+	// Data returns the parts that may hold other bytes than zeros, in order and apart from one another.
 	Data() []Range
 }
 
@@ -69,7 +69,7 @@ func HostPath(b Blob) string {
 }
 
 // HostRange returns the path of the host's file in which the bytes of b lie in one run, and the offset of the first. ok is false
-// when there is no such file. That the run is the whole file is for the caller to find out: its size may differ.
+// when there is no such file. Whether the run is the whole file is for the caller to find out.
 func HostRange(b Blob) (path string, off int64, ok bool) {
 	whole, at := Origin(b)
 	h, ok := whole.(HostRangeBlob)

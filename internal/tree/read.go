@@ -7,7 +7,7 @@ import (
 	"io"
 )
 
-// ErrChanged is matched by errors about content that is not as long as its blob says: a source that has changed since it was looked at.
+// ErrChanged is matched by errors about content that is shorter or longer than its blob's size, because the source has changed since.
 var ErrChanged = errors.New("changed while it was read")
 
 // ReadAll returns the bytes of a blob of at most limit bytes; a larger one is refused before it is opened. Errors match [ErrChanged]
@@ -22,7 +22,7 @@ func ReadAll(b Blob, limit int64) ([]byte, error) {
 // ReadHead returns the first n bytes of a blob, or all of a smaller one.
 func ReadHead(b Blob, n int64) ([]byte, error) { return read(b, min(n, b.Size())) }
 
-// read returns the first n bytes. All of a blob is read with room for a byte more, to find out in the same call that it has grown.
+// read returns the first n bytes. The spare byte lets ReadNext notice that the content has grown.
 func read(b Blob, n int64) ([]byte, error) {
 	r, err := b.Open()
 	if err != nil {
@@ -64,9 +64,9 @@ func grown(b Blob) error {
 	return fmt.Errorf("%s %w: it is longer than its %d bytes", HostPath(b), ErrChanged, b.Size())
 }
 
-// ReadNext is [ReadFull] for those who read a blob to its end. With the last part it asks for one byte more than there should be, where
-// the capacity of p has room for it, so that finding out whether the content has grown costs no further system call: ended is true
-// when the content ends where it should, and false when only [CheckEnd] can tell.
+// ReadNext is [ReadFull] for reading a blob to its end. If p is the last part and has capacity for one more byte, it tries to read that too,
+// so that noticing a source that has grown costs no extra system call: ended then reports that the content ends where it should. If ended is
+// false after the last part, call [CheckEnd].
 func ReadNext(r io.ReaderAt, b Blob, p []byte, off int64) (ended bool, err error) {
 	if off+int64(len(p)) < b.Size() || cap(p) == len(p) {
 		return false, ReadFull(r, b, p, off)
@@ -83,12 +83,12 @@ func ReadNext(r io.ReaderAt, b Blob, p []byte, off int64) (ended bool, err error
 	return false, err
 }
 
-// copyBuffer is the length in bytes of the buffer of a Copy that was given none: enough that system calls cost little, and within the
-// second-level cache, so that a hash that takes the bytes finds them there.
+// copyBuffer is how many bytes Copy reads at a time by default: enough to make the system call cheap, and few enough to stay in the
+// second-level cache for a hash that they are written to.
 const copyBuffer = 256 << 10
 
-// Copy writes the content of a blob to w by way of buf, or of a buffer of its own when that is nil, until ctx ends. Errors match
-// [ErrChanged] when the content is shorter or longer than its size; w has been given no more than that.
+// Copy writes the content of a blob to w, reading into buf, or into a buffer of its own if that is empty. It stops with ctx's cause when ctx
+// ends. Errors match [ErrChanged] when the content is shorter or longer than its size; never more than the size is written.
 func Copy(ctx context.Context, w io.Writer, b Blob, buf []byte) error {
 	r, err := b.Open()
 	if err != nil {
