@@ -127,8 +127,8 @@ func (m machine) addSystem(store *Store) (Item, error) {
 		s.add("single-link", link(libc+"/lib/libc.so"), libc)}
 	s.add("garbage", []byte("nothing refers to this\n"), libc)
 	system := s.add("system", entries{
-		"kernel": link(linux + "/" + m.kernel), "dtbs": link(linux + "/dtbs"), "initrd": link(initrd + "/initrd"), "sw": link(shell), "etc/needs": []byte(strings.Join(needs, "\n")),
-		"init": "#!" + shell + "/bin/sh\n",
+		"kernel": link(linux + "/" + m.kernel), "dtbs": link(linux + "/dtbs"), "initrd": link(initrd + "/initrd"), "sw": link(shell),
+		"init": "#!" + shell + "/bin/sh\n", "etc/needs": []byte(strings.Join(needs, "\n")),
 	}, needs...)
 	return store.items[system], s.err
 }
