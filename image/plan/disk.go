@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"imprint/bootloader"
 	"imprint/image/gpt"
 	"imprint/image/mbr"
 	"imprint/internal/diag"
@@ -13,9 +14,6 @@ import (
 	"imprint/internal/units"
 	"imprint/partition"
 )
-
-// BIOSSector is the unit in bytes that a BIOS counts in.
-const BIOSSector = 512
 
 // disk puts the partition table, boot code and raw contents around the regions.
 func (l *layouter) disk() (*Layout, error) {
@@ -29,7 +27,7 @@ func (l *layouter) disk() (*Layout, error) {
 			r.file()
 		}
 	}
-	d.Size = units.Align(max(l.end, Grain, p.rawEnd())+p.backupSize(), Grain)
+	d.Size = units.Align(max(l.end, units.Grain, p.rawEnd())+p.backupSize(), units.Grain)
 	if err := p.tabulate(d); err != nil {
 		return nil, err
 	}
@@ -99,9 +97,9 @@ func (p *Plan) codeExtents(l *Layout) extent.List {
 	var code []byte
 	switch {
 	case p.ElTorito != nil:
-		code = p.ElTorito.Hybrid.Linked(p.elToritoOffset(l) / BIOSSector)
+		code = p.ElTorito.Hybrid.Linked(p.elToritoOffset(l) / bootloader.BIOSSector)
 	case p.BootCode != nil:
-		code = p.BootCode.Linked(p.codeTarget(l) / BIOSSector)
+		code = p.BootCode.Linked(p.codeTarget(l) / bootloader.BIOSSector)
 	default:
 		return nil
 	}
@@ -166,7 +164,7 @@ func (p *Plan) placeRaw(l *Layout) error {
 func (p *Plan) rawHint(raw, other span, l *Layout) string {
 	for _, r := range l.entries() {
 		if raw.overlaps(span{r.Offset, r.Offset + r.Size, ""}) {
-			return fmt.Sprintf("let partition %q begin after it, at %d", r.Partition.Spec.Name, units.Align(raw.end, Grain))
+			return fmt.Sprintf("let partition %q begin after it, at %d", r.Partition.Spec.Name, units.Align(raw.end, units.Grain))
 		}
 	}
 	hint := fmt.Sprintf("there is room from byte %d on", units.Align(other.end, p.SectorSize))

@@ -7,15 +7,13 @@ import (
 	"iter"
 	"slices"
 
+	"imprint/bootloader"
 	"imprint/internal/diag"
 	"imprint/internal/extent"
 	"imprint/internal/tree"
 	"imprint/internal/units"
 	"imprint/partition"
 )
-
-// Grain is the alignment of partitions in bytes when nobody asks for another, and the unit that a disk's size is rounded up to.
-const Grain = units.MiB
 
 // A Layout is the finished disk as a value: what lies where, before any of it is written.
 type Layout struct {
@@ -108,7 +106,7 @@ func (l *layouter) outer(part *Partition) {
 	l.regions[part] = r
 	whole := part.filesystem().WholeDisk
 	if r.Offset == 0 && !whole {
-		r.Offset = units.Align(max(l.end, Grain), part.Align)
+		r.Offset = units.Align(max(l.end, units.Grain), part.Align)
 	}
 	spec, err := l.spec(r)
 	if whole {
@@ -159,7 +157,7 @@ func (l *layouter) spec(r *Region) (partition.Spec, error) {
 	spec := r.Partition.Spec
 	spec.Offset = r.Offset
 	if r.Partition.Code != nil {
-		spec.Content = tree.Text(string(r.Partition.Code.Linked(r.Offset / BIOSSector)))
+		spec.Content = tree.Text(string(r.Partition.Code.Linked(r.Offset / bootloader.BIOSSector)))
 	}
 	spec.Free += r.Partition.contentBytes() * r.Partition.FreeShare / 100
 	for _, part := range l.plan.Partitions {
@@ -225,7 +223,7 @@ func (p *Partition) regionSize(content, sector int64) int64 {
 	if p.Spec.Size != 0 {
 		return p.Spec.Size
 	}
-	return units.Align(content, max(sector, min(p.Align, Grain)))
+	return units.Align(content, max(sector, min(p.Align, units.Grain)))
 }
 
 // contentBytes is the sum of the sizes of all files.

@@ -144,7 +144,7 @@ func (w world) place(p *plan.Plan, a bootloader.Artifacts) {
 		if raw.Partition == "" {
 			p.Raw = append(p.Raw, plan.Raw{
 				Key: w.d.Boot.Loader.Key, Name: "the boot loader", Offset: raw.Offset, Loader: true,
-				Content: tree.Text(string(raw.Linked(raw.Offset / plan.BIOSSector))),
+				Content: tree.Text(string(raw.Linked(raw.Offset / bootloader.BIOSSector))),
 			})
 		}
 	}
