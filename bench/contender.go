@@ -26,10 +26,14 @@ type contender struct {
 func contenders(o options) []contender {
 	plain := strings.Fields(o.plain)
 	return append([]contender{
-		{name: "imprint", title: "imprint, the whole job", command: o.imprint(nil)},
-		{name: "imprint-plain", title: "imprint, like for like", command: o.imprint(plain)},
-		{name: "imprint-one", title: "imprint, the whole job, on one processor", command: onOne(o.imprint(nil))},
-		{name: "imprint-plain-one", title: "imprint, like for like, on one processor", command: onOne(o.imprint(plain))},
+		{name: "imprint", title: "imprint, the whole job", command: o.imprint(disk, nil)},
+		{name: "imprint-plain", title: "imprint, like for like", command: o.imprint(disk, plain)},
+		{name: "imprint-one", title: "imprint, the whole job, on one processor", command: onOne(o.imprint(disk, nil))},
+		{name: "imprint-plain-one", title: "imprint, like for like, on one processor", command: onOne(o.imprint(disk, plain))},
+		{name: "iso", title: "imprint, an ISO with the store in its tree, the whole job", command: o.imprint(iso, nil)},
+		{name: "iso-plain", title: "the same, like for like", command: o.imprint(iso, plain)},
+		{name: "iso-erofs", title: "imprint, an ISO with the store in an EROFS in it, the whole job", command: o.imprint(isoErofs, nil)},
+		{name: "iso-erofs-plain", title: "the same, like for like", command: o.imprint(isoErofs, plain)},
 		{name: "floor", title: "floor", command: o.floor("")},
 		{name: "floor-hash", title: "floor with both hashes", command: o.floor("-item -piece")},
 	}, others()...)
@@ -99,10 +103,10 @@ func (o options) floor(hashes string) func(workload, string) (*exec.Cmd, error) 
 	}
 }
 
-// imprint builds the same disk as the others; in addition it registers the closure in a database.
-func (o options) imprint(flags []string) func(workload, string) (*exec.Cmd, error) {
+// imprint builds the same disk as the others, or an ISO with the same contents; in addition it registers the closure in a database.
+func (o options) imprint(s shape, flags []string) func(workload, string) (*exec.Cmd, error) {
 	return func(w workload, out string) (*exec.Cmd, error) {
-		description, err := describe(w)
+		description, err := describe(w, s)
 		if err != nil {
 			return nil, err
 		}
@@ -114,13 +118,22 @@ func (o options) imprint(flags []string) func(workload, string) (*exec.Cmd, erro
 	}
 }
 
-func describe(w workload) (string, error) {
+// A shape is an image with the contents of a workload: keys at the top, and the partition with the store.
+type shape struct{ top, store string }
+
+var (
+	disk     = shape{"", "name = \"root\"\ntype = \"root\"\nfilesystem = \"ext4\"\n"}
+	iso      = shape{"format = \"iso\"\n", "name = \"root\"\nfilesystem = \"iso9660\"\n"}
+	isoErofs = shape{iso.top, "name = \"tree\"\nfilesystem = \"iso9660\"\n[[partition]]\nname = \"root\"\nfilesystem = \"erofs\"\ninside = \"tree\"\npath = \"/root\"\n"}
+)
+
+func describe(w workload, s shape) (string, error) {
 	paths, err := os.ReadFile(w.path("store-paths"))
 	if err != nil {
 		return "", err
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "name = \"bench\"\narch = \"x86_64\"\n[[source]]\npath = %q\nregistration = %q\n", w.path("root"), w.path("registration"))
+	fmt.Fprintf(&b, "name = \"bench\"\narch = \"x86_64\"\n%s[[source]]\npath = %q\nregistration = %q\n", s.top, w.path("root"), w.path("registration"))
 	fmt.Fprintf(&b, "[[closure]]\nname = \"all\"\nroots = [\n")
 	for path := range strings.Lines(string(paths)) {
 		fmt.Fprintf(&b, "%q,\n", strings.TrimSpace(path))
@@ -128,7 +141,7 @@ func describe(w workload) (string, error) {
 	b.WriteString("]\n[boot]\nloader = \"none\"\n")
 	b.WriteString("[[partition]]\nname = \"ESP\"\ntype = \"esp\"\nfilesystem = \"fat\"\nsize = \"64MiB\"\n")
 	fmt.Fprintf(&b, "[[partition.tree]]\nsource = %q\ntarget = \"/\"\n", w.path("esp"))
-	b.WriteString("[[partition]]\nname = \"root\"\ntype = \"root\"\nfilesystem = \"ext4\"\nsize = \"auto\"\nclosures = [\"all\"]\n")
+	b.WriteString("[[partition]]\n" + s.store + "closures = [\"all\"]\n")
 	dirs, err := os.ReadDir(w.path("root"))
 	for _, d := range dirs {
 		if d.Name() != "nix" {
