@@ -104,9 +104,9 @@ func (o options) floor(hashes string) func(workload, string) (*exec.Cmd, error) 
 }
 
 // imprint builds the same disk as the others, or an ISO with the same contents; in addition it registers the closure in a database.
-func (o options) imprint(s shape, flags []string) func(workload, string) (*exec.Cmd, error) {
+func (o options) imprint(i imageShape, flags []string) func(workload, string) (*exec.Cmd, error) {
 	return func(w workload, out string) (*exec.Cmd, error) {
-		description, err := describe(w, s)
+		description, err := describe(w, i)
 		if err != nil {
 			return nil, err
 		}
@@ -118,22 +118,22 @@ func (o options) imprint(s shape, flags []string) func(workload, string) (*exec.
 	}
 }
 
-// A shape is an image with the contents of a workload: keys at the top, and the partition with the store.
-type shape struct{ top, store string }
+// An imageShape is an image with the contents of a workload: keys at the top, and the partition with the store.
+type imageShape struct{ top, store string }
 
 var (
-	disk     = shape{"", "name = \"root\"\ntype = \"root\"\nfilesystem = \"ext4\"\n"}
-	iso      = shape{"format = \"iso\"\n", "name = \"root\"\nfilesystem = \"iso9660\"\n"}
-	isoErofs = shape{iso.top, "name = \"tree\"\nfilesystem = \"iso9660\"\n[[partition]]\nname = \"root\"\nfilesystem = \"erofs\"\ninside = \"tree\"\npath = \"/root\"\n"}
+	disk     = imageShape{"", "name = \"root\"\ntype = \"root\"\nfilesystem = \"ext4\"\n"}
+	iso      = imageShape{"format = \"iso\"\n", "name = \"root\"\nfilesystem = \"iso9660\"\n"}
+	isoErofs = imageShape{iso.top, "name = \"tree\"\nfilesystem = \"iso9660\"\n[[partition]]\nname = \"root\"\nfilesystem = \"erofs\"\ninside = \"tree\"\npath = \"/root\"\n"}
 )
 
-func describe(w workload, s shape) (string, error) {
+func describe(w workload, i imageShape) (string, error) {
 	paths, err := os.ReadFile(w.path("store-paths"))
 	if err != nil {
 		return "", err
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "name = \"bench\"\narch = \"x86_64\"\n%s[[source]]\npath = %q\nregistration = %q\n", s.top, w.path("root"), w.path("registration"))
+	fmt.Fprintf(&b, "name = \"bench\"\narch = \"x86_64\"\n%s[[source]]\npath = %q\nregistration = %q\n", i.top, w.path("root"), w.path("registration"))
 	fmt.Fprintf(&b, "[[closure]]\nname = \"all\"\nroots = [\n")
 	for path := range strings.Lines(string(paths)) {
 		fmt.Fprintf(&b, "%q,\n", strings.TrimSpace(path))
@@ -141,7 +141,7 @@ func describe(w workload, s shape) (string, error) {
 	b.WriteString("]\n[boot]\nloader = \"none\"\n")
 	b.WriteString("[[partition]]\nname = \"ESP\"\ntype = \"esp\"\nfilesystem = \"fat\"\nsize = \"64MiB\"\n")
 	fmt.Fprintf(&b, "[[partition.tree]]\nsource = %q\ntarget = \"/\"\n", w.path("esp"))
-	b.WriteString("[[partition]]\n" + s.store + "closures = [\"all\"]\n")
+	b.WriteString("[[partition]]\n" + i.store + "closures = [\"all\"]\n")
 	dirs, err := os.ReadDir(w.path("root"))
 	for _, d := range dirs {
 		if d.Name() != "nix" {

@@ -47,6 +47,11 @@ func (t table) String() string {
 	if whole, plain := t.ratio("imprint", "floor-hash"), t.ratio("imprint-plain", "floor"); whole+plain != "" {
 		fmt.Fprintf(&b, "\nCompared to the floor with the same hashes: the whole job %s times, like for like %s times.\n", whole, plain)
 	}
+	for _, c := range []string{"iso", "iso-erofs"} {
+		if whole, plain := t.ratio(c, "floor-hash"), t.ratio(c+"-plain", "floor"); whole+plain != "" {
+			fmt.Fprintf(&b, "\n%s: %s times, like for like %s times.\n", c, whole, plain)
+		}
+	}
 	for _, a := range t.absent {
 		fmt.Fprintf(&b, "\nMissing: %s.\n", a)
 	}
