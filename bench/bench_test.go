@@ -14,7 +14,7 @@ import (
 
 var tiny = shape{name: "tiny", items: 12, files: 200, huge: []int64{1e6}, links: 60, dirs: 80, aboutMB: 6}
 
-// What is dealt out is what the shape says: all of it, with sizes that add up, and a tenth of it twice.
+// deal distributes exactly what the shape says: sizes add up, and a tenth of the files are copies.
 func TestDeal(t *testing.T) {
 	for _, s := range append(slices.Clone(shapes), tiny) {
 		t.Run(s.name, func(t *testing.T) {
@@ -34,7 +34,7 @@ func TestDeal(t *testing.T) {
 				t.Errorf("%d files, %d links, %d directories", files, links, dirs)
 			}
 			if want := float64(s.aboutMB) * 1e6; math.Abs(bytes-want) > want/10 {
-				t.Errorf("%.0f MB, %d are right", bytes/1e6, s.aboutMB)
+				t.Errorf("%.0f MB, want %d", bytes/1e6, s.aboutMB)
 			}
 			if tenth := s.files / 10; copies < tenth-1 || copies > tenth {
 				t.Errorf("%d copies among %d files", copies, files)
@@ -46,12 +46,12 @@ func TestDeal(t *testing.T) {
 func TestSizes(t *testing.T) {
 	for _, q := range quantiles {
 		if got := sizeAt(q.share); got != int64(q.bytes) {
-			t.Errorf("at %g there are %d bytes, %g are right", q.share, got, q.bytes)
+			t.Errorf("at %g: %d bytes, want %g", q.share, got, q.bytes)
 		}
 	}
 }
 
-// The same items come whenever they are made, on any number of processors.
+// Items are the same every time, on any number of processors.
 func TestWorkloadIsDeterministic(t *testing.T) {
 	var made [2]string
 	for i := range made {
@@ -81,14 +81,14 @@ func small(t *testing.T) workload {
 	return w
 }
 
-// Every way whose tools are there leaves a disk with a root that is whole. That by a loop mount is left out: the mount lives on in the
-// namespaces that other tests make meanwhile, and is not written down when it is unmounted here.
+// Every way whose tools are installed makes a disk with a complete root file system. The loop mount is not tested: the mount stays alive in
+// namespaces that other tests create meanwhile, so that unmounting it here does not write it to the disk.
 func TestRace(t *testing.T) {
 	w := small(t)
 	for _, c := range others() {
 		t.Run(c.name, func(t *testing.T) {
 			if why := c.missing(); why != "" || c.root {
-				t.Skip("left out ", why)
+				t.Skip("cannot run: ", why)
 			}
 			out := t.TempDir()
 			t.Cleanup(func() { hosttest.Run(t, "chmod", "-R", "u+w", out) })
@@ -130,11 +130,11 @@ func TestFloor(t *testing.T) {
 		t.Errorf("%d bytes of %d, %v", info.Size(), total, err)
 	}
 	if err := floor([]string{w.path("nothing"), out}); err == nil {
-		t.Error("a tree that is not there is no error")
+		t.Error("no error for a tree that does not exist")
 	}
 }
 
-// A section takes the place of an older one of its workload and leaves the others.
+// A section replaces an older one of the same workload and keeps the others.
 func TestRecord(t *testing.T) {
 	o := options{results: filepath.Join(t.TempDir(), "RESULTS.md"), program: "true", plain: "--plain"}
 	runs := map[string][]run{
@@ -157,7 +157,7 @@ func TestRecord(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		"| Guix's way | 60.00 | 30.00–90.00 |", " 15.00 | 60.00 |", "Not there: loop needs root.", "like for like 1.00 times",
+		"| Guix's way | 60.00 | 30.00–90.00 |", " 15.00 | 60.00 |", "Missing: loop needs root.", "like for like 1.00 times",
 	} {
 		if !strings.Contains(string(text), want) {
 			t.Errorf("no %q in\n%s", want, text)
@@ -165,7 +165,7 @@ func TestRecord(t *testing.T) {
 	}
 	for _, title := range []string{"# Results", "\n## M, warm", "\n## S, warm"} {
 		if strings.Count(string(text), title) != 1 {
-			t.Errorf("%q is not there once in\n%s", title, text)
+			t.Errorf("%q does not occur exactly once in\n%s", title, text)
 		}
 	}
 }

@@ -12,17 +12,17 @@ import (
 //go:embed ways/*.sh
 var ways embed.FS
 
-// A contender makes a disk image, or moves as many bytes, in one way.
+// A contender is one way to make a disk image, or to copy as many bytes.
 type contender struct {
 	name  string
 	title string
-	tools []string // host tools that it needs
-	root  bool     // it needs to be root
-	// command gives the process that does it: workload to out, a directory that is there and empty.
+	tools []string // host tools it needs
+	root  bool     // needs root
+	// command returns the process that makes out/disk.raw from the workload; out is an empty directory.
 	command func(w workload, out string) (*exec.Cmd, error)
 }
 
-// contenders are all that there are, in the order of the tables.
+// contenders returns all contenders in the order of the tables.
 func contenders(o options) []contender {
 	plain := strings.Fields(o.plain)
 	return append([]contender{
@@ -35,7 +35,7 @@ func contenders(o options) []contender {
 	}, others()...)
 }
 
-// others are the ways of other tools.
+// others returns the contenders that are other tools.
 func others() []contender {
 	return []contender{
 		way("mke2fs", "mke2fs -d straight into the disk", "mke2fs mkfs.vfat mcopy sfdisk"),
@@ -46,7 +46,7 @@ func others() []contender {
 	}
 }
 
-// onOne has a program in Go use one processor.
+// onOne limits a Go program to one processor.
 func onOne(command func(workload, string) (*exec.Cmd, error)) func(workload, string) (*exec.Cmd, error) {
 	return func(w workload, out string) (*exec.Cmd, error) {
 		cmd, err := command(w, out)
@@ -62,7 +62,7 @@ func asRoot(c contender) contender {
 	return c
 }
 
-// way is a contender that is a script in ways.
+// way returns the contender that is a script in ways.
 func way(name, title, tools string) contender {
 	return contender{name: name, title: title, tools: strings.Fields(tools), command: func(w workload, out string) (*exec.Cmd, error) {
 		prelude, err := ways.ReadFile("ways/prelude.sh")
@@ -74,7 +74,7 @@ func way(name, title, tools string) contender {
 	}}
 }
 
-// missing says why a contender cannot take part, or nothing.
+// missing returns the reason why a contender cannot run, or "".
 func (c contender) missing() string {
 	if c.root && os.Getuid() != 0 {
 		return "needs root"
@@ -87,7 +87,7 @@ func (c contender) missing() string {
 	return ""
 }
 
-// floor is a further process of this very program, so that its memory and time are its own.
+// floor runs this program again, so that its memory and time are measured alone.
 func (o options) floor(hashes string) func(workload, string) (*exec.Cmd, error) {
 	return func(w workload, out string) (*exec.Cmd, error) {
 		self, err := os.Executable()
@@ -99,7 +99,7 @@ func (o options) floor(hashes string) func(workload, string) (*exec.Cmd, error) 
 	}
 }
 
-// imprint builds the same disk as the others, with the closure registered in a database besides.
+// imprint builds the same disk as the others; in addition it registers the closure in a database.
 func (o options) imprint(flags []string) func(workload, string) (*exec.Cmd, error) {
 	return func(w workload, out string) (*exec.Cmd, error) {
 		description, err := describe(w)

@@ -15,12 +15,11 @@ import (
 	"sync/atomic"
 )
 
-// pieceSize is the length of the pieces that are written and hashed at once, in bytes.
+// pieceSize is the size in bytes of the pieces that are written and hashed.
 const pieceSize = 4 << 20
 
-// floor is the lower bound: it reads every file of a tree once and writes the bytes into one file, in no order and in no format. With
-// -item it also hashes every file, with -piece every piece written, as checking NAR hashes and making an image digest do. What a builder
-// takes beyond it is its own doing.
+// floor is the lower bound for every image builder: it reads every file of a tree once and writes the bytes to one file, in no particular
+// order. With -item it also hashes every file, with -piece every piece, like a build that checks NAR hashes and computes an image digest.
 func floor(args []string) error {
 	flags := flag.NewFlagSet("floor", flag.ContinueOnError)
 	f := mover{}
@@ -49,7 +48,7 @@ type file struct {
 	size int64
 }
 
-// list finds the regular files of a tree, with several directories open at once: on a cold cache each of them waits for the disk.
+// list returns the regular files of a tree. It reads several directories in parallel, since each waits for the disk if the cache is cold.
 func list(root string, workers int) ([]file, error) {
 	l := lister{slots: make(chan struct{}, workers)}
 	l.walk(root)
@@ -91,7 +90,7 @@ func (l *lister) walk(dir string) {
 	})
 }
 
-// inParallel runs several of one and gives an error of any of them.
+// inParallel runs n calls of work in parallel and returns one of their errors.
 func inParallel(n int, work func() error) error {
 	var running sync.WaitGroup
 	errs := make([]error, n)
@@ -106,9 +105,9 @@ func inParallel(n int, work func() error) error {
 type mover struct {
 	hashItems, hashPieces bool
 	files                 []file
-	next                  atomic.Int64 // index of the file to be taken next
+	next                  atomic.Int64 // index of the next file
 	out                   *os.File
-	end                   atomic.Int64 // of what was written, in bytes
+	end                   atomic.Int64 // of the output, in bytes
 }
 
 func (m *mover) work() error {
@@ -124,7 +123,7 @@ func (m *mover) work() error {
 	}
 }
 
-// A piece gathers contents until they are worth a write.
+// A piece collects contents until there is enough to write.
 type piece struct {
 	*mover
 	buf  [pieceSize]byte

@@ -13,10 +13,10 @@ import (
 	"imprint/internal/demostore"
 )
 
-// batch is how many items are made side by side; they refer to items of earlier batches.
+// batch is how many items are made in parallel; they refer to items of earlier batches.
 const batch = 50
 
-// An item is what a store item will hold.
+// An item is the specification of a store item.
 type item struct {
 	name  string
 	files []content
@@ -25,13 +25,13 @@ type item struct {
 	seed  uint64
 }
 
-// A content is determined by its seed and size; two files with both equal are copies of one another.
+// A content is the seed and size of a file, which determine its bytes: files with equal contents are copies.
 type content struct {
 	seed uint64
 	size int64
 }
 
-// fill makes the items of a shape, the same ones whenever it is called.
+// fill makes the items of a shape, which are the same every time.
 func fill(store *demostore.Store, s shape) error {
 	items := deal(s)
 	var made []string
@@ -61,7 +61,7 @@ func fill(store *demostore.Store, s shape) error {
 	return nil
 }
 
-// deal hands the files, links and directories of a shape out to its items, of which a few are large and most are small.
+// deal distributes the files, links and directories of a shape among its items: a few are large, most are small.
 func deal(s shape) []item {
 	random := rand.New(rand.NewPCG(1, uint64(s.files)))
 	items := make([]item, s.items)
@@ -89,7 +89,7 @@ func deal(s shape) []item {
 	return items
 }
 
-// contentsOf gives every file a size, each of equal share of the distribution, in any order; a tenth are copies.
+// contentsOf returns a content for every file, with evenly spaced quantiles as sizes, in random order; a tenth are copies.
 func contentsOf(s shape, random *rand.Rand) []content {
 	all := make([]content, s.files)
 	for i := range all {
@@ -104,7 +104,7 @@ func contentsOf(s shape, random *rand.Rand) []content {
 	return all
 }
 
-// references picks up to eight of the items that are there.
+// references picks up to eight of the items made so far.
 func (it item) references(made []string) []string {
 	random := rand.New(rand.NewPCG(2, it.seed))
 	var picked []string
@@ -119,7 +119,7 @@ func (it item) references(made []string) []string {
 var words = strings.Fields(`alpha bin cache data etc font gtk header icons java kernel lib locale man modules network object perl python
 	qt ruby share site-packages test unicode vendor wayland x11 yaml zlib`)
 
-// write makes the item's tree: directories below one another, with files and symlinks in all of them.
+// write makes the item's tree: nested directories with files and symlinks.
 func (it item) write(path string, references []string) error {
 	if err := os.Mkdir(path, 0o755); err != nil {
 		return err
@@ -150,7 +150,7 @@ func (it item) write(path string, references []string) error {
 	return it.link(dirs, append(files, "nowhere"), references)
 }
 
-// link makes the symlinks: into other items where there are any, else to names beside them.
+// link makes the symlinks, two thirds of which lead into other items if there are any.
 func (it item) link(dirs, files, references []string) error {
 	random := rand.New(rand.NewPCG(4, it.seed))
 	for i := range it.links {

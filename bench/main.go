@@ -1,11 +1,11 @@
-// Bench compares imprint with other ways to make the same disk image from a tree, and with the floor: the time that it takes to read every
-// file once and write the bytes down.
+// Bench compares imprint with other ways to make the same disk image from a tree, and with the floor: the time it takes to read every file
+// once and write its bytes.
 //
 //	go run ./bench [-w S,M] [-n 5] [-cold] [-only NAMES] [-dir build/bench] [-o bench/RESULTS.md]
 //
-// The contenders take turns, A B C A B C …, so that what changes on the machine changes for all of them; what is told are medians, and
-// medians of the ratios within each round. A contender whose tools are missing is left out, with a word. The workloads are made the first
-// time that they are asked for, always with the same bytes.
+// The contenders take turns, A B C A B C …, so that changes of the machine's speed affect all of them. Reported are medians, and medians of
+// the ratios within a round. A contender whose tools are missing is listed as missing. A workload is made when it is first used, always
+// with the same bytes.
 package main
 
 import (
@@ -30,7 +30,7 @@ type options struct {
 }
 
 func main() {
-	switch { // further processes of this program
+	switch { // processes that this program starts
 	case len(os.Args) > 1 && os.Args[1] == "floor":
 		exit(floor(os.Args[2:]))
 	case len(os.Args) == 3 && os.Args[1] == "touch":
@@ -39,12 +39,12 @@ func main() {
 	var o options
 	flag.StringVar(&o.workloads, "w", "S,M", "workloads: S, M, L")
 	flag.IntVar(&o.rounds, "n", 5, "rounds")
-	flag.BoolVar(&o.cold, "cold", false, "empty the cache before each run (root)")
-	flag.StringVar(&o.only, "only", "", "names of contenders; all without it")
-	flag.StringVar(&o.dir, "dir", "build/bench", "work folder, on the file system to be measured")
-	flag.StringVar(&o.results, "o", "bench/RESULTS.md", "results; sections of other workloads in it are kept")
-	flag.StringVar(&o.program, "imprint", "bin/imprint", "the program")
-	flag.StringVar(&o.plain, "plain", "--no-verify --no-digest", "flags that leave out what no other contender does")
+	flag.BoolVar(&o.cold, "cold", false, "empty the page cache before each run; needs root")
+	flag.StringVar(&o.only, "only", "", "names of contenders (default all)")
+	flag.StringVar(&o.dir, "dir", "build/bench", "working directory, on the file system to measure")
+	flag.StringVar(&o.results, "o", "bench/RESULTS.md", "results file; sections of other workloads in it are kept")
+	flag.StringVar(&o.program, "imprint", "bin/imprint", "the program to measure")
+	flag.StringVar(&o.plain, "plain", "--no-verify --no-digest", "flags for the comparison without hashing, which no other contender does")
 	flag.Parse()
 	exit(bench(o))
 }
@@ -68,7 +68,7 @@ func bench(o options) error {
 	for name := range strings.SplitSeq(o.workloads, ",") {
 		i := slices.IndexFunc(shapes, func(s shape) bool { return s.name == name })
 		if i < 0 {
-			return fmt.Errorf("no workload %q", name)
+			return fmt.Errorf("unknown workload %q", name)
 		}
 		if err := compare(o, shapes[i]); err != nil {
 			return err
@@ -77,7 +77,7 @@ func bench(o options) error {
 	return nil
 }
 
-// compare runs all contenders over one workload and writes down what came of it.
+// compare runs all contenders on one workload and records the results.
 func compare(o options, s shape) error {
 	fmt.Fprintf(os.Stderr, "workload %s: about %d MB\n", s.name, s.aboutMB)
 	w, err := prepare(o.dir, s)
@@ -86,7 +86,7 @@ func compare(o options, s shape) error {
 	}
 	field, absent := o.field()
 	if len(field) == 0 {
-		return errors.New("no contender can take part")
+		return errors.New("no contender can run")
 	}
 	l := &lane{workload: w, cold: o.cold, dir: filepath.Join(o.dir, "out")}
 	if err := os.RemoveAll(l.dir); err != nil {
@@ -107,7 +107,7 @@ func compare(o options, s shape) error {
 	return record(o, t)
 }
 
-// field gives the contenders that take part, and says why others do not.
+// field returns the contenders that can run, and the reasons why others cannot.
 func (o options) field() (field []contender, absent []string) {
 	for _, c := range contenders(o) {
 		if o.only != "" && !slices.Contains(strings.Split(o.only, ","), c.name) {
@@ -122,7 +122,7 @@ func (o options) field() (field []contender, absent []string) {
 	return field, absent
 }
 
-// race lets them run in turn; the runs are by name, in the order of the rounds.
+// race runs the contenders in turn. It returns the runs by name, in the order of the rounds.
 func (l *lane) race(field []contender, rounds int) (map[string][]run, error) {
 	runs := map[string][]run{}
 	for round := range rounds {

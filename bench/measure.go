@@ -14,19 +14,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A run is one contender's one go.
+// A run is the measurement of one run of a contender.
 type run struct {
 	wall   float64 // seconds until the process ended
-	synced float64 // seconds until the image was on the disk too
-	cpu    float64 // seconds of user and system time, of its children too
+	synced float64 // seconds until the image was on the disk
+	cpu    float64 // seconds of user and system time, with children
 	memory float64 // MB, of the largest process
 }
 
-// A lane is where the runs of one workload take place.
+// A lane is where the contenders run on one workload.
 type lane struct {
 	workload
 	cold bool
-	dir  string // for outputs and what is left of them
+	dir  string // for outputs
 	runs int    // so far
 }
 
@@ -62,7 +62,7 @@ func (l *lane) measure(c contender) (run, error) {
 	return r, nil
 }
 
-// settle gives every run the same start: nothing waits to be written, memory is there, and the cache is warm or empty.
+// settle gives every run the same start: no data waits to be written, memory is available, and the cache is warm or empty.
 func (l *lane) settle() error {
 	unix.Sync()
 	if l.cold {
@@ -73,8 +73,8 @@ func (l *lane) settle() error {
 	return faultIn(l.aboutMB)
 }
 
-// faultIn has a further process touch as much memory as the workload and three copies of it take and give it back, so that a virtual
-// machine that leaves free memory to its host has it again. Not this process: what it once had would count as memory of every contender.
+// faultIn touches and frees as much memory as the workload and three copies of it take, so that a virtual machine that returns free memory
+// to its host gets it back before the run. Another process does it, since the peak of this one would count for every contender.
 func faultIn(megabytes int) error {
 	self, err := os.Executable()
 	if err != nil {
@@ -86,7 +86,7 @@ func faultIn(megabytes int) error {
 	return nil
 }
 
-// touch takes some megabytes of memory, but no more than most of what is free.
+// touch allocates and touches that many MiB, but at most three quarters of the free memory.
 func touch(megabytes string) error {
 	wanted, err := strconv.Atoi(megabytes)
 	if err != nil {
@@ -116,8 +116,8 @@ func syncFile(path string) error {
 	return f.Sync()
 }
 
-// discard empties what a run has left and moves it aside. To remove it would slow the next run down: ext4 hesitates to use inodes again
-// that were freed a moment ago. Files with further names are left as they are: those may lie in the workload.
+// discard truncates the files of a run and moves them aside. Removing them would slow down the next run: ext4 avoids inodes that were freed
+// recently. Files with several names are kept, since they may belong to the workload.
 func discard(dir, to string) error {
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		switch {

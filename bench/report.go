@@ -11,13 +11,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A table is what came of one workload.
+// A table is the results of one workload.
 type table struct {
 	shape
 	cold   bool
 	rounds int
 	field  []contender
-	runs   map[string][]run // by name of the contender, in the order of the rounds
+	runs   map[string][]run // by contender name, in the order of the rounds
 	absent []string
 }
 
@@ -28,12 +28,12 @@ func (t table) title() string {
 	return t.name + ", warm cache"
 }
 
-// String is the table as a section in Markdown.
+// String returns the table as a section in Markdown.
 func (t table) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "## %s\n\n%d items, %d files, %d symlinks, %d directories, about %d MB; medians of %d rounds in turn.\n\n",
+	fmt.Fprintf(&b, "## %s\n\n%d items, %d files, %d symlinks, %d directories, about %d MB; medians of %d rounds.\n\n",
 		t.title(), t.items, t.files+len(t.huge), t.links, t.dirs, t.aboutMB, t.rounds)
-	b.WriteString("| | s | least–most | and synced | CPU s | MB of memory | × imprint whole | × imprint plain |\n")
+	b.WriteString("| | seconds | min–max | with sync | CPU seconds | memory, MB | × imprint whole | × imprint plain |\n")
 	b.WriteString("|---|---|---|---|---|---|---|---|\n")
 	for _, c := range t.field {
 		wall := t.each(c.name, func(r run) float64 { return r.wall })
@@ -45,10 +45,10 @@ func (t table) String() string {
 			t.ratio(c.name, "imprint"), t.ratio(c.name, "imprint-plain"))
 	}
 	if whole, plain := t.ratio("imprint", "floor-hash"), t.ratio("imprint-plain", "floor"); whole+plain != "" {
-		fmt.Fprintf(&b, "\nAgainst the floor of the same work: the whole job %s times, like for like %s times.\n", whole, plain)
+		fmt.Fprintf(&b, "\nCompared to the floor with the same hashes: the whole job %s times, like for like %s times.\n", whole, plain)
 	}
 	for _, a := range t.absent {
-		fmt.Fprintf(&b, "\nNot there: %s.\n", a)
+		fmt.Fprintf(&b, "\nMissing: %s.\n", a)
 	}
 	return b.String()
 }
@@ -61,7 +61,7 @@ func (t table) each(name string, field func(run) float64) []float64 {
 	return all
 }
 
-// ratio is the median over the rounds of how much longer a took than b; empty when one of them is not there.
+// ratio returns the median over the rounds of a's time divided by b's, or "" if one of them did not run.
 func (t table) ratio(a, b string) string {
 	var ratios []float64
 	for i, r := range t.runs[a] {
@@ -81,7 +81,7 @@ func median(values []float64) float64 {
 	return (sorted[(n-1)/2] + sorted[n/2]) / 2
 }
 
-// record puts the section into the file with the results, in place of one with the same title.
+// record writes the section to the results file, replacing one with the same title.
 func record(o options, t table) error {
 	old, err := os.ReadFile(o.results)
 	if err != nil && !os.IsNotExist(err) {
@@ -105,7 +105,7 @@ func record(o options, t table) error {
 	return os.WriteFile(o.results, []byte(b.String()), 0o644)
 }
 
-// head says on what machine the figures were taken.
+// head returns the head of the results file, which describes the machine.
 func head(o options) string {
 	var memory unix.Sysinfo_t
 	var system unix.Utsname
@@ -113,9 +113,9 @@ func head(o options) string {
 	unix.Uname(&system)
 	return fmt.Sprintf(`# Results
 
-Written by `+"`make bench`"+`, which see for what is measured and how: from a tree on disk to a finished GPT disk with an ESP and an ext4
-root. *The whole job* of imprint verifies every NAR hash and makes an image digest; *like for like* leaves both out (%s), since
-no other contender hashes anything. *The floor* reads every file once and writes the bytes into one file, with the same hashes or none.
+Written by `+"`make bench`"+`. Measured is the time from a tree on disk to a finished GPT disk with an ESP and an ext4 root. *The whole job* of
+imprint checks every NAR hash and computes an image digest; *like for like* does neither (%s), since no other contender hashes
+anything. *The floor* reads every file once and writes the bytes to one file, with the same hashes or none.
 
 * Machine: %d × %s, %.1f GiB of memory, Linux %s.
 * %s.
@@ -136,7 +136,7 @@ func processor() string {
 	return runtime.GOARCH
 }
 
-// versions are the first lines in which tools name themselves.
+// versions returns the first line of what each tool prints as its version.
 func versions(o options) []string {
 	all := []string{runtime.Version()}
 	for _, argv := range [][]string{

@@ -10,30 +10,30 @@ import (
 	"imprint/internal/demostore"
 )
 
-// A shape says what a workload holds. Sizes of files follow quantiles; a tenth of the files have the content of another one.
+// A shape is the size of a workload. File sizes follow quantiles; a tenth of the files are copies of others.
 type shape struct {
 	name    string
 	items   int
 	files   int
-	huge    []int64 // sizes of further files, in bytes
+	huge    []int64 // sizes of additional files, in bytes
 	links   int     // symlinks
 	dirs    int
-	aboutMB int // what it takes, for messages and to touch memory
+	aboutMB int // approximate size, for messages and to touch memory
 }
 
-// The shapes are those of real systems: S is a container's worth, M a small server, L a desktop.
+// The shapes are those of real systems: S is a container, M a small server, L a desktop.
 var shapes = []shape{
 	{name: "S", items: 150, files: 4_000, links: 1_200, dirs: 1_700, aboutMB: 130},
 	{name: "M", items: 550, files: 31_500, links: 9_500, dirs: 13_500, aboutMB: 1_060},
 	{name: "L", items: 1_800, files: 150_000, huge: []int64{220e6, 310e6, 480e6}, links: 45_000, dirs: 64_000, aboutMB: 6_000},
 }
 
-// quantiles of the sizes of files in real package trees: a share of all files is no larger than so many bytes.
+// quantiles are those of file sizes in real package trees: the share of files that have at most so many bytes.
 var quantiles = []struct{ share, bytes float64 }{
 	{0, 1}, {.10, 347}, {.25, 979}, {.50, 3_000}, {.75, 11_775}, {.90, 35_136}, {.95, 73_808}, {.99, 351_432}, {.9995, 2e6}, {1, 62e6},
 }
 
-// sizeAt is the size in bytes that a share of all files does not exceed, between two quantiles by their logarithms.
+// sizeAt returns the size in bytes that a share of the files does not exceed, interpolated between the logarithms of two quantiles.
 func sizeAt(share float64) int64 {
 	for i, q := range quantiles[1:] {
 		if p := quantiles[i]; share <= q.share {
@@ -44,14 +44,14 @@ func sizeAt(share float64) int64 {
 	panic("share over 1")
 }
 
-// A workload is a directory with root (a tree with nix/store and the usual empty directories), esp (what goes onto the ESP), store-paths
+// A workload is a directory with root (a tree with nix/store and the usual empty directories), esp (the contents of the ESP), store-paths
 // and registration.
 type workload struct {
 	shape
 	dir string
 }
 
-// prepare makes a workload below dir unless it is there.
+// prepare makes a workload below dir unless it exists.
 func prepare(dir string, s shape) (workload, error) {
 	w := workload{s, filepath.Join(dir, "workload", s.name)}
 	if _, err := os.Stat(w.path("registration")); err == nil {
@@ -91,7 +91,7 @@ func (w workload) make() error {
 	return os.WriteFile(w.path("registration"), []byte(store.Registration()), 0o644)
 }
 
-// makeESP makes files as large as a boot loader, a kernel and an initrd.
+// makeESP makes files of the size of a boot loader, a kernel and an initrd.
 func (w workload) makeESP() error {
 	if err := os.MkdirAll(w.path("esp/EFI/BOOT"), 0o755); err != nil {
 		return err
@@ -104,7 +104,7 @@ func (w workload) makeESP() error {
 	return nil
 }
 
-// writeNoise writes bytes that the seed determines and nothing compresses.
+// writeNoise writes incompressible bytes that follow from the seed.
 func writeNoise(path string, seed uint64, size int64) error {
 	f, err := os.Create(path)
 	if err != nil {

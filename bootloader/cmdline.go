@@ -54,3 +54,16 @@ func Cmdline(written string, consoles, words []string) string {
 	}
 	return strings.Join(parts, " ")
 }
+
+// RootWords are the words of a command line by which an initrd knows how to mount the root file system, besides root=. Where what root=
+// names holds it as a file, path is that file's. Of a volatile one, changes stay in memory: it is read-only, under an overlay
+// (kernel-command-line(7), systemd.volatile=).
+func RootWords(path string, volatile bool) (words []string) {
+	if path != "" {
+		words = append(words, "imprint.image="+path)
+	}
+	if volatile {
+		words = append(words, "systemd.volatile=overlay")
+	}
+	return words
+}

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// IDs gives each entry a name of its own for files: its title in lower case, letters and digits kept, and a number where two would
-// be the same.
+// IDs returns a unique file name for each entry: its title in lower case, letters and digits kept, and a number added where two would be
+// the same.
 func IDs(entries []Entry) []string {
 	ids, seen := make([]string, len(entries)), map[string]bool{}
 	for i, e := range entries {
@@ -32,7 +32,8 @@ func slug(title string) string {
 	return s[:min(len(s), 64)]
 }
 
-// A shelf is where a loader reads kernels and initrds: copies in a directory of one partition, or the store itself.
+// A shelf is where a loader reads kernels and initrds: copies in a directory of one partition, or the store itself. It collects the
+// copies.
 type shelf struct {
 	partition Partition
 	dir       string
@@ -40,7 +41,7 @@ type shelf struct {
 	files     []File
 }
 
-// put gives the partition and the path at which the loader finds a kernel or initrd, and copies it there if need be.
+// put returns the partition and the path at which the loader finds a kernel or initrd, and adds a copy there if it needs one.
 func (s *shelf) put(src Source) (Partition, string) {
 	if s.reads(src.Path) {
 		return *s.store, src.Path
@@ -52,12 +53,12 @@ func (s *shelf) put(src Source) (Partition, string) {
 	return s.partition, f.Path
 }
 
-// reads tells whether the loader reads a file where it lies: in the store, at a path that has no other meaning in any loader's words.
+// reads reports whether the loader reads a file in place: in the store, at a path that needs no quoting in any loader's configuration.
 func (s *shelf) reads(path string) bool {
 	return s.store != nil && path != "" && strings.IndexFunc(path, func(r rune) bool { return !isPlain(r) && r != '?' }) < 0
 }
 
-// isPlain tells whether a character means itself alone in every loader's words.
+// isPlain reports whether a character is literal in the configuration of every loader.
 func isPlain(r rune) bool {
 	return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("-_=+,.:/@%", r)
 }

@@ -9,12 +9,12 @@ import (
 
 // extlinux is a menu in the form of SYSLINUX's for firmware that reads it itself, such as U-Boot: /extlinux/extlinux.conf on the first
 // partition or on one that is marked as bootable (U-Boot, doc/develop/distro.rst). It is on an XBOOTLDR partition or an ESP if there is
-// one, else on the partition with the store, where kernels and initrds are read in place; as they also are where no copies are wanted,
-// since a menu names files of its own partition alone.
+// one, else on the partition with the store, where kernels and initrds are read in place. Since a menu can only name files of its own
+// partition, it is there too when copies are not wanted.
 type extlinux struct{}
 
 var extlinuxLoader = Loader{
-	Name: "extlinux", Menu: true, ReadsStore: true, DeviceTree: true, reads: []string{"ext4"},
+	Name: "extlinux", firmware: "u-boot", Menu: true, ReadsStore: true, DeviceTree: true, reads: []string{"ext4"},
 	changes: `$'\`, how: "which has a meaning to U-Boot", comment: "#", reader: "U-Boot", Bootloader: extlinux{},
 }
 
@@ -32,7 +32,7 @@ func (extlinux) home(c Config) (Partition, bool) {
 func (x extlinux) Artifacts(c Config) (Artifacts, error) {
 	home, ok := x.home(c)
 	if !ok {
-		return Artifacts{}, fmt.Errorf("extlinux has no partition for its menu: there is neither an XBOOTLDR partition, an ESP, nor a store")
+		return Artifacts{}, fmt.Errorf("extlinux has no partition for its menu: there is no XBOOTLDR partition, no ESP and no store")
 	}
 	f := shelf{partition: home, dir: "/extlinux"}
 	if home.Store && !c.CopyKernel {
@@ -46,8 +46,8 @@ func (x extlinux) Artifacts(c Config) (Artifacts, error) {
 	return Artifacts{Files: files, Active: home.Name}, nil
 }
 
-// linuxMenu is a menu in the words that SYSLINUX and U-Boot share. They count in tenths of a second, in which 0 is no end, and load one
-// initrd.
+// linuxMenu is a menu in the language that SYSLINUX and U-Boot share. Timeouts are in tenths of a second, 0 meaning forever, and an entry
+// has one initrd.
 func (s *shelf) linuxMenu(c Config) string {
 	ids := IDs(c.Entries)
 	var b strings.Builder
@@ -67,7 +67,7 @@ func (s *shelf) linuxMenu(c Config) string {
 	return b.String()
 }
 
-// deviceTree is the line that names it, which U-Boot alone knows.
+// deviceTree is the line that names the device tree, which only U-Boot knows.
 func (s *shelf) deviceTree(d DeviceTree) string {
 	switch {
 	case d.Name == "":

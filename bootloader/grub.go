@@ -3,16 +3,16 @@ package bootloader
 import (
 	"encoding/binary"
 	"fmt"
-	"io"
 	"strings"
 
 	"imprint/internal/tree"
 	"imprint/internal/units"
 )
 
-// grub is GNU GRUB 2: by UEFI as an EFI program on the ESP, by a BIOS as boot code in the first sector with a core image in a BIOS boot
-// partition (GPT) or behind the first sector (MBR), or both from one disk. All of them read one grub.cfg: on the ESP or XBOOTLDR partition if
-// there is one, else on the partition with the store. Modules are in the core images, so that no directory of them is on the disk.
+// grub is GNU GRUB 2. UEFI starts it as an EFI program on the ESP; a BIOS starts boot code in the first sector, with a core image in a BIOS
+// boot partition (GPT) or right after the first sector (MBR); a disk may have both. All read one grub.cfg, on the ESP or XBOOTLDR
+// partition if there is one, else on the partition with the store. The core images hold all modules, so the disk has no directory of
+// them.
 type grub struct{}
 
 var grubLoader = Loader{
@@ -66,8 +66,8 @@ func (g grub) Requires(m Machine) Requirements {
 	return r
 }
 
-// firmware tells what the partitions let the disk be started by: UEFI looks for an ESP, and a BIOS finds room for a core image in a BIOS
-// boot partition or, on a disk with an MBR, before the first partition.
+// firmware reports which firmware can start the disk, given its partitions: UEFI looks for an ESP, and for a BIOS there must be room for a
+// core image, in a BIOS boot partition or, on a disk with an MBR, before the first partition.
 func (grub) firmware(m Machine) (uefi, bios bool) {
 	_, uefi = m.find("esp")
 	_, bios = m.find("bios-boot")
@@ -95,13 +95,13 @@ func (g grub) Artifacts(c Config) (Artifacts, error) {
 	}
 	home, ok := g.home(c.Machine)
 	if !ok {
-		return Artifacts{}, fmt.Errorf("grub has no partition for its configuration: there is neither an ESP nor a store")
+		return Artifacts{}, fmt.Errorf("grub has no partition for its configuration: there is no ESP and no store")
 	}
 	text, files := g.config(c, home)
 	a := Artifacts{Files: append(files, File{home.Name, grubDir + "/grub.cfg", tree.Text(text)})}
 	uefi, bios := g.firmware(c.Machine)
 	if uefi {
-		// A GRUB of a distribution looks for its menu beside itself, ours in grubDir.
+		// GRUB as distributions build it looks for its menu next to itself; ours looks in grubDir.
 		a.Files = append(a.Files, File{home.Name, "/EFI/BOOT/" + removable[c.Arch], c.Inputs[grubEFI[c.Arch][0]]},
 			File{home.Name, "/EFI/BOOT/grub.cfg", tree.Text(text)})
 	}
@@ -109,14 +109,14 @@ func (g grub) Artifacts(c Config) (Artifacts, error) {
 		return a, nil
 	}
 	if c.Table == "mbr" {
-		a.Active = home.Name // some BIOSes start no disk with an MBR in which no partition is active, whatever its code does
+		a.Active = home.Name // some BIOSes only start a disk with an MBR if one of its partitions is active
 	}
 	err := g.embed(c, &a)
 	return a, err
 }
 
-// embed adds what a BIOS starts: boot.img in the first sector, which loads the first sector of the core image, which loads the rest of
-// it. Where these lie is written into them, as grub-bios-setup does (grub-core/boot/i386/pc/boot.S and diskboot.S).
+// embed adds what a BIOS starts: boot.img in the first sector, which loads the first sector of the core image, which loads the rest. Their
+// sector numbers are written into them as grub-bios-setup does it (grub-core/boot/i386/pc/boot.S and diskboot.S).
 func (grub) embed(c Config, a *Artifacts) error {
 	boot, err := read(c.Inputs[grubBootCode])
 	if err != nil {
@@ -128,7 +128,7 @@ func (grub) embed(c Config, a *Artifacts) error {
 	}
 	const (
 		kernelSector = 0x5c  // of boot.img: where the core image begins
-		driveCheck   = 0x66  // of boot.img: a jump that makes it trust no BIOS to tell the drive it started from
+		driveCheck   = 0x66  // of boot.img: a jump; replaced by NOPs, the drive number that the BIOS passes is checked
 		list         = 0x1f4 // of the core image's first sector: start (8 bytes), sectors (2) and segment (2) of the rest
 		segment      = 0x820 // where the rest is loaded to, in paragraphs
 		sector       = 512
@@ -154,12 +154,8 @@ func (grub) embed(c Config, a *Artifacts) error {
 	return nil
 }
 
-// read gives the content of a blob.
-func read(b tree.Blob) ([]byte, error) {
-	r, err := b.Open()
-	if err != nil {
-		return nil, err
-	}
-	defer r.Close()
-	return io.ReadAll(io.NewSectionReader(r, 0, b.Size()))
-}
+// maxProgram is how many bytes boot code and stubs may have, since they are read into memory. Real ones have a few megabytes at most.
+const maxProgram = 64 << 20
+
+// read returns the content of boot code or a stub.
+func read(b tree.Blob) ([]byte, error) { return tree.ReadAll(b, maxProgram) }

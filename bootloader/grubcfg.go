@@ -5,8 +5,7 @@ import (
 	"strings"
 )
 
-// config writes grub.cfg, and gives the kernels and initrds that it names where they are copied to home. Every partition is found by its
-// file system's UUID.
+// config returns grub.cfg, and the kernels and initrds to copy to home. GRUB finds every partition by the UUID of its file system.
 func (grub) config(c Config, home Partition) (string, []File) {
 	s := shelf{partition: home, dir: "/EFI/imprint"}
 	if home.Store || home.Filesystem == "iso9660" {
@@ -24,7 +23,7 @@ func (grub) config(c Config, home Partition) (string, []File) {
 		const both = "  terminal_input console serial\n  terminal_output console serial\n"
 		fmt.Fprintf(&b, "if serial --unit=%s --speed=%s; then\n%sfi\n", unit, speed, both)
 	}
-	// The default is told by its number: GRUB takes a name that begins with digits for one.
+	// The default is given by number: GRUB would take a name that begins with digits for one.
 	fmt.Fprintf(&b, "set default=%d\nset timeout=%d\n", c.Default, c.Timeout)
 	for i, e := range c.Entries {
 		b.WriteString(s.menuEntry(e, ids[i]))

@@ -15,9 +15,16 @@ const (
 	grubHybrid   = grubPC + "/boot_hybrid.img"
 )
 
-// requiresISO is for an ISO. UEFI starts GRUB from the ESP behind the ISO's tree, from a CD by the boot catalog and from a disk by the GPT.
-// A BIOS starts a core image in the tree, from a CD by the boot catalog and from a disk by the code in the first sector. Both read
-// grub.cfg where they were started from, and kernels in the ISO's tree.
+// Where GRUB's programs keep the sector at which they go on to load: the core image after the 2048 bytes of cdboot.img, in which El Torito
+// starts, and the same for boot_hybrid.img, which skips those four sectors and starts with diskboot's list of blocks.
+const (
+	grubCDPointer   = 2548
+	grubDiskPointer = 0x1b0
+)
+
+// requiresISO is Requires for an ISO. UEFI starts GRUB from the ESP, which it finds through the boot catalog on a CD and through the GPT on
+// a disk. A BIOS starts a core image in the ISO's tree, through the boot catalog on a CD and through the code in the first sector on a
+// disk. Both read grub.cfg on the file system they were started from, and kernels in the ISO's tree.
 func (g grub) requiresISO(m Machine) Requirements {
 	modules := append([]string{"iso9660"}, grubModules...)
 	dir := grubEFI[m.Arch]
@@ -40,7 +47,7 @@ func (g grub) artifactsISO(c Config) (Artifacts, error) {
 	if !ok || !hasESP {
 		return Artifacts{}, fmt.Errorf("grub on an ISO needs the ISO's tree and an ESP")
 	}
-	if !iso.Store { // a store in another file system is none that GRUB reads
+	if !iso.Store { // the store is in a file system inside the ISO, which GRUB cannot read
 		c.Partitions = slices.Clone(c.Partitions)
 		for i := range c.Partitions {
 			c.Partitions[i].Store = false
@@ -54,8 +61,15 @@ func (g grub) artifactsISO(c Config) (Artifacts, error) {
 		File{esp.Name, "/EFI/BOOT/" + removable[c.Arch], c.Inputs[grubEFI[c.Arch][0]]},
 	)}
 	if HasBIOS(c.Arch) {
+		hybrid, err := tree.ReadHead(c.Inputs[grubHybrid], BootCodeSize)
+		if err != nil {
+			return a, err
+		}
 		a.Files = append(a.Files, File{iso.Name, grubElTorito, c.Inputs[grubPC]})
-		a.ElTorito = &ElTorito{Path: grubElTorito, Hybrid: c.Inputs[grubHybrid]}
+		a.ElTorito = &ElTorito{
+			Path: grubElTorito, Pointers: []Pointer{{At: grubCDPointer, Plus: 5}},
+			Hybrid: Code{Bytes: hybrid, Pointers: []Pointer{{At: grubDiskPointer, Plus: 4}}},
+		}
 	}
 	return a, nil
 }

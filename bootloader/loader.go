@@ -18,12 +18,13 @@ type Loader struct {
 	FillsBIOSBoot bool // it is what a BIOS boot partition holds
 	XBOOTLDRInGPT bool // it finds an XBOOTLDR partition in a GPT alone
 
-	reads   []string // file systems with a store that it reads
-	room    int      // bytes that it may add to a command line: names of the kernel and of initrds
-	changes string   // characters of a command line that do not reach the kernel as they are
-	how     string   // what the loader does to them
-	comment string   // text that makes a comment of the line it begins
-	reader  string   // of that comment
+	firmware string   // the only kind that starts it: "bios", "u-boot"
+	reads    []string // file systems with a store that it reads
+	room     int      // bytes that it may add to a command line: names of the kernel and of initrds
+	changes  string   // characters of a command line that do not reach the kernel as they are
+	how      string   // what the loader does to them
+	comment  string   // text that makes a comment of the line it begins
+	reader   string   // of that comment
 
 	Bootloader
 }
@@ -69,4 +70,16 @@ func Named(name string) (*Loader, error) {
 		return nil, fmt.Errorf("unknown boot loader %q", name)
 	}
 	return loaders[i], nil
+}
+
+// Firmware is the kind of firmware that the loader starts from on a disk with partitions of these types: "uefi", "bios" or "u-boot"; of
+// two the first.
+func (l *Loader) Firmware(types []string) string {
+	switch {
+	case l.firmware != "":
+		return l.firmware
+	case slices.Contains(types, "esp"):
+		return "uefi"
+	}
+	return "bios"
 }

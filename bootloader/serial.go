@@ -2,9 +2,9 @@ package bootloader
 
 import "strings"
 
-// serialLine is the first serial line among the consoles that a boot loader of a PC speaks on too: its number and its speed in bits per
-// second, 9600 when none is said (Linux, Documentation/admin-guide/serial-console.rst). GRUB and SYSLINUX drive the four ports of a PC;
-// serial lines of other names and machines, such as ttySAC0 and ttyAMA0, are the firmware's console if they are one at all.
+// serialLine is the first serial line among the consoles that a PC boot loader can use too: its number and its speed in bits per
+// second, 9600 by default (Linux, Documentation/admin-guide/serial-console.rst). GRUB and SYSLINUX drive the four ports of a PC; other
+// serial lines, such as ttySAC0 and ttyAMA0, can only be used through the firmware's console.
 func (c Config) serialLine() (unit, speed string, ok bool) {
 	if c.Arch != "x86_64" {
 		return "", "", false

@@ -7,11 +7,11 @@ import (
 	"imprint/internal/tree"
 )
 
-// syslinux is for a BIOS and an MBR: its boot code starts the active partition, a FAT volume on which the host's syslinux has installed
-// itself, with its configuration, kernels and initrds.
+// syslinux is SYSLINUX, for a BIOS and an MBR: its boot code starts the active partition, a FAT volume on which the host's syslinux is
+// installed, with its configuration, kernels and initrds.
 type syslinux struct{}
 
-var syslinuxLoader = Loader{Name: "syslinux", Menu: true, room: 512, Bootloader: syslinux{}}
+var syslinuxLoader = Loader{Name: "syslinux", firmware: "bios", Menu: true, room: 512, Bootloader: syslinux{}}
 
 const syslinuxBootCode = "lib/SYSLINUX/mbr.bin"
 
@@ -45,7 +45,7 @@ func (s syslinux) Artifacts(c Config) (Artifacts, error) {
 		return Artifacts{}, err
 	}
 	if len(code) > BootCodeSize {
-		return Artifacts{}, fmt.Errorf("%s has %d bytes, and there is room for %d", syslinuxBootCode, len(code), BootCodeSize)
+		return Artifacts{}, fmt.Errorf("%s has %d bytes, boot code can have %d", syslinuxBootCode, len(code), BootCodeSize)
 	}
 	home, _ := s.home(c.Machine)
 	f := shelf{partition: home, dir: "/syslinux"}
@@ -61,8 +61,8 @@ func (s syslinux) Artifacts(c Config) (Artifacts, error) {
 	}, nil
 }
 
-// head is the beginning of the configuration: the serial line, which has to be first, and whether there is a menu. Without one nothing is
-// waited for, whatever the timeout.
+// head is the beginning of the configuration: the serial line, which has to be first, and the menu. Without a menu SYSLINUX boots at once,
+// whatever the timeout.
 func (syslinux) head(c Config) string {
 	text := ""
 	if unit, speed, ok := c.serialLine(); ok {

@@ -10,10 +10,10 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// A Closure is a set of store items with all that they refer to.
+// A Closure is a set of store items with everything that they refer to, directly or not.
 type Closure struct {
 	Roots []Path // sorted, each once
-	Items []Item // an item comes after all it refers to; the order depends on the items alone, not on the stores
+	Items []Item // each after everything it refers to; the order depends on the items alone, not on the stores
 }
 
 // An Item is a store item and the store that has it.
@@ -22,7 +22,7 @@ type Item struct {
 	Store Store
 }
 
-// Read reads the items' content, several at a time, in the order of Items.
+// Read reads the content of all items, with the given number of workers, and returns it in the order of Items.
 func (c *Closure) Read(ctx context.Context, workers int) ([]TargetItem, error) {
 	read := make([]TargetItem, len(c.Items))
 	g, ctx := errgroup.WithContext(ctx)
@@ -40,8 +40,8 @@ func (c *Closure) Read(ctx context.Context, workers int) ([]TargetItem, error) {
 	return read, nil
 }
 
-// Compute follows the references of the roots. Each item is looked for in the stores in their order. Items that none of them has are
-// reported all at once, as a *MissingError. Items that refer to each other in a circle are an error; an item may refer to itself.
+// Compute follows the references of the roots. Each item is looked up in the stores in their order. All items that no store has are
+// reported at once, in a [*MissingError]. A cycle of references is an error, except that an item may refer to itself.
 func Compute(ctx context.Context, stores []Store, roots []Path) (*Closure, error) {
 	t := &traversal{stores: stores, found: map[Path]*Item{}, missing: map[Path][]Path{}}
 	roots = slices.Compact(slices.SortedFunc(slices.Values(roots), Path.Compare))
@@ -56,12 +56,12 @@ func Compute(ctx context.Context, stores []Store, roots []Path) (*Closure, error
 	return &Closure{Roots: roots, Items: t.items}, nil
 }
 
-// A traversal goes through the graph of references, depth first, and takes an item when it leaves it.
+// A traversal walks the graph of references depth first, and appends an item when it leaves it.
 type traversal struct {
 	stores  []Store
-	found   map[Path]*Item // nil while the traversal is below the item
+	found   map[Path]*Item // nil for items that the traversal has entered and not left
 	missing map[Path][]Path
-	way     []Path // from a root to where the traversal is
+	way     []Path // from a root to the current item
 	items   []Item
 }
 
@@ -105,7 +105,7 @@ func (t *traversal) descend(ctx context.Context, item *Item) error {
 	return nil
 }
 
-// lookUp gives an error that wraps ErrNotFound when no store has the item.
+// lookUp returns an error that wraps ErrNotFound when no store has the item.
 func (t *traversal) lookUp(ctx context.Context, p Path) (*Item, error) {
 	for _, s := range t.stores {
 		info, err := s.Info(ctx, p)
@@ -132,5 +132,5 @@ func (t *traversal) cycle(p Path) error {
 	for _, q := range t.way[slices.Index(t.way, p):] {
 		names.WriteString(q.String() + " -> ")
 	}
-	return fmt.Errorf("compute closure: items refer to each other in a circle: %s%s", &names, p)
+	return fmt.Errorf("compute closure: cycle of references: %s%s", &names, p)
 }

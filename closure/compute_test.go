@@ -78,7 +78,7 @@ func TestComputeReportsAllMissing(t *testing.T) {
 	}
 	want := strings.NewReplacer("@", "/nix/store/"+digits+"-").Replace(`@gone: not valid in memory, nor in memory (referred to by @a)
 @lost: not valid in memory, nor in memory (referred to by @a, @b, @c and 1 more)
-@root: not valid in memory, nor in memory (asked for as a root)`)
+@root: not valid in memory, nor in memory (named as a root)`)
 	if err.Error() != want {
 		t.Errorf("got\n%v\nwant\n%s", err, want)
 	}
@@ -89,7 +89,7 @@ func TestComputeReportsAllMissing(t *testing.T) {
 
 func TestComputeRefusesCircles(t *testing.T) {
 	_, err := Compute(t.Context(), []Store{graph("root: a", "a: b", "b: c b", "c: a")}, []Path{named("root")})
-	want := fmt.Sprintf("circle: %s -> %s -> %s -> %s", named("a"), named("b"), named("c"), named("a"))
+	want := fmt.Sprintf("cycle of references: %s -> %s -> %s -> %s", named("a"), named("b"), named("c"), named("a"))
 	if !says(err, want) {
 		t.Errorf("got %v, want %q", err, want)
 	}
@@ -127,7 +127,7 @@ func TestClosureRead(t *testing.T) {
 	}
 }
 
-// Any graph without circles gives each reachable item once, behind what it refers to, in an order that neither the order of roots nor
+// Any graph without circles gives each reachable item once, after what it refers to, in an order that neither the order of roots nor
 // the distribution over stores has a say in.
 func TestComputeOrder(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {

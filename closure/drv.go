@@ -3,30 +3,24 @@ package closure
 import (
 	"cmp"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 
 	"imprint/internal/tree"
 )
 
-// maxDerivation is how long a derivation may be, in bytes. Real ones reach a few megabytes.
+// maxDerivation is how many bytes a derivation may have. Real ones have a few megabytes at most.
 const maxDerivation = 64 << 20
 
-// readOutputs gives the outputs of a derivation, sorted by ID. Those whose path depends on what is built have none yet and are left
-// out, as Nix does when it registers a derivation (addValidPath in local-store.cc).
+// readOutputs returns the outputs of a derivation, sorted by ID. Outputs without a path (their path depends on what is built) are left
+// out, as they are when Nix registers a derivation (addValidPath in local-store.cc).
 func (f Flavor) readOutputs(derivation *tree.Node) ([]Output, error) {
 	if derivation.Kind() != tree.File || derivation.Size() > maxDerivation {
 		return nil, fmt.Errorf("a %v of %d bytes, not a derivation", derivation.Kind(), derivation.Size())
 	}
-	r, err := derivation.Blob().Open()
+	text, err := tree.ReadAll(derivation.Blob(), maxDerivation)
 	if err != nil {
 		return nil, err
-	}
-	defer r.Close()
-	text := make([]byte, derivation.Size())
-	if n, err := r.ReadAt(text, 0); n < len(text) {
-		return nil, fmt.Errorf("%d of %d bytes: %v", n, len(text), cmp.Or(err, io.ErrUnexpectedEOF))
 	}
 	return f.parseOutputs(string(text))
 }
@@ -60,13 +54,13 @@ func (f Flavor) parseOutputs(text string) ([]Output, error) {
 	slices.SortFunc(outputs, func(a, b Output) int { return cmp.Compare(a.ID, b.ID) })
 	for i, o := range outputs[:max(0, len(outputs)-1)] {
 		if o.ID == outputs[i+1].ID {
-			return nil, fmt.Errorf("output %.40q is there twice", o.ID)
+			return nil, fmt.Errorf("output %.40q is listed twice", o.ID)
 		}
 	}
 	return outputs, nil
 }
 
-// A term is the rest of an ATerm and the first mistake in it.
+// A term is the unread rest of an ATerm, and the first error in it.
 type term struct {
 	rest string
 	err  error
@@ -96,14 +90,14 @@ func (t *term) output() (id, path string) {
 	return id, path
 }
 
-// string reads a text in quotes, in which a backslash makes the next character plain, or n, r and t a line feed, a return and a tab.
+// string reads a quoted string. After a backslash, n, r and t stand for line feed, carriage return and tab, any other character for itself.
 func (t *term) string() string {
 	t.expect(`"`)
 	var s strings.Builder
 	for t.err == nil {
 		i := strings.IndexAny(t.rest, `"\`)
 		if i < 0 || i+1 == len(t.rest) && t.rest[i] == '\\' {
-			t.err = fmt.Errorf("a text does not end")
+			t.err = fmt.Errorf("string without a closing quote")
 			break
 		}
 		s.WriteString(t.rest[:i])

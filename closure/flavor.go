@@ -2,8 +2,8 @@ package closure
 
 import "fmt"
 
-// A Flavor is what tells one kind of store from the other: where things lie and which rules hold. The store directory is part of every
-// store path's hash, so items never change from one flavor to another.
+// A Flavor is a kind of store: its directories and its rules. The store directory is part of every store path's hash, so an item belongs
+// to one flavor.
 type Flavor struct {
 	Name       string // as in an image description
 	StoreDir   string // of the items
@@ -12,7 +12,7 @@ type Flavor struct {
 	StoreMode  uint16 // permissions of the store directory
 	StoreGroup uint32 // its group: that of the build users
 
-	LinkMinSize  int64 // bytes from which on the store's optimiser links equal files
+	LinkMinSize  int64 // bytes of the smallest files that the store's optimiser links
 	LinkSymlinks bool  // whether it links equal symlinks too
 }
 
@@ -29,14 +29,14 @@ var Nix = Flavor{
 	LinkSymlinks: true,
 }
 
-// FlavorNamed gives the flavor of that name.
+// FlavorNamed returns the flavor of that name.
 func FlavorNamed(name string) (Flavor, error) {
 	switch name {
 	case Nix.Name:
 		return Nix, nil
 	case "guix":
-		// /gnu/store, /var/guix, schema 7, links from 8192 bytes on and no symlinks: what is missing is its database.
+		// /gnu/store, /var/guix, schema 7, links from 8192 bytes on and no symlinks: only its database is missing.
 		return Flavor{}, fmt.Errorf(`flavor "guix" is not supported yet, only "nix" is`)
 	}
-	return Flavor{}, fmt.Errorf(`flavor %q is unknown, "nix" is supported`, name)
+	return Flavor{}, fmt.Errorf(`unknown flavor %q, only "nix" is supported`, name)
 }

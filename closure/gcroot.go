@@ -10,9 +10,9 @@ import (
 	"imprint/internal/tree"
 )
 
-// A GCRoot is a symlink in the image that keeps an item, and all it refers to, from being collected as garbage.
+// A GCRoot is a symlink in the image that protects an item, and everything it refers to, from garbage collection.
 type GCRoot struct {
-	Path   string // absolute; outside of the directories where the collector looks, it gets a link there that leads to it
+	Path   string // absolute; one outside of the directories where the collector looks is registered there by an indirect root
 	Target string // an item's store path, or a path inside one
 }
 
@@ -23,10 +23,10 @@ type Profile struct {
 	Item Path
 }
 
-// GCRoot is the plainest root for an item: a link of its name among the flavor's GC roots.
+// GCRoot is the default root for an item: a link named like it, in the flavor's directory of GC roots.
 func (f Flavor) GCRoot(p Path) GCRoot { return GCRoot{f.StateDir + "/gcroots/" + p.Base(), p.String()} }
 
-// links are symlinks of an image, target by path.
+// links are the symlinks to create in an image: targets by path.
 type links map[string]string
 
 func (l links) addAll(t *Target) error {
@@ -43,12 +43,12 @@ func (l links) addAll(t *Target) error {
 	return nil
 }
 
-// addRoot adds a root. The collector walks through gcroots and profiles; a link in gcroots/auto, named by the SHA-1 of a path in base32,
-// tells it of a link at that path (addIndirectRoot in gc.cc).
+// addRoot adds a root. The collector looks below gcroots and profiles. It finds a link elsewhere through an indirect root: a link to it in
+// gcroots/auto, named by the base32 SHA-1 of its path (addIndirectRoot in gc.cc).
 func (l links) addRoot(t *Target, r GCRoot) error {
 	path, err := tree.Clean(r.Path)
 	if err != nil || !strings.HasPrefix(r.Path, "/") || path == "/" {
-		return fmt.Errorf("not an absolute path that a link can have")
+		return fmt.Errorf("not an absolute path at which a link can be")
 	}
 	if err := t.has(r.Target); err != nil {
 		return err
@@ -76,13 +76,13 @@ func (l links) addProfile(t *Target, p Profile) error {
 
 func (l links) add(at, target string) error {
 	if old, ok := l[at]; ok && old != target {
-		return fmt.Errorf("%s would lead to both %s and %s", at, old, target)
+		return fmt.Errorf("%s would link to both %s and %s", at, old, target)
 	}
 	l[at] = target
 	return nil
 }
 
-// has is an error unless the path is that of an item of the image, or of something inside one. The collector skips such roots.
+// has returns an error unless the path is an item of the image, or inside one: the collector ignores other roots.
 func (t *Target) has(path string) error {
 	item, _, _, err := t.Flavor.parse(path)
 	if err != nil {

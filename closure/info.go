@@ -1,5 +1,5 @@
-// Package closure knows the stores of Nix: what store items are, what they refer to, where they are registered, and what a store inside
-// an image needs so that the system started from it finds valid items that are safe from garbage collection.
+// Package closure reads Nix stores and lays out the store inside an image: store items, their references, their registration as valid,
+// and the GC roots that protect them in the booted system.
 package closure
 
 import "imprint/closure/nar"
@@ -10,8 +10,8 @@ type Info struct {
 	NARHash    nar.Digest // SHA-256 of the item's NAR
 	NARSize    int64      // length of the NAR in bytes
 	References []Path     // sorted, each once; the item itself is among them if it refers to itself
-	Deriver    string     // store path of the derivation that built it, which need not be valid; or ""
-	CA         string     // content address, as "fixed:r:sha256:…" in base32; or ""
+	Deriver    string     // store path of the derivation that built it, which need not be valid; "" if unknown
+	CA         string     // content address, such as "fixed:r:sha256:…" in base32; "" for none
 	Sigs       []string   // each as "key:base64"
 	Outputs    []Output   // of a derivation: what it builds, sorted by ID
 }

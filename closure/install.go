@@ -13,13 +13,13 @@ import (
 // A Target is the store inside an image.
 type Target struct {
 	Flavor   Flavor
-	Items    []TargetItem // an item after all it refers to, as Compute orders them: the database keeps this order
+	Items    []TargetItem // each after everything it refers to, as [Compute] orders them: the database keeps this order
 	Roots    []GCRoot
 	Profiles []Profile
-	Epoch    int64  // seconds since 1970: the time of all that is in no item, and, from 1 on, of registration
-	HardLink bool   // make equal files one, as the store's optimiser does
-	Database []byte // what Database makes of Items and Epoch; nil lets Install make it
-	Workers  int    // files hashed side by side for HardLink
+	Epoch    int64  // seconds since 1970: the mtime of everything outside of items, and the registration time, at least 1
+	HardLink bool   // hard-link equal files, as the store's optimiser does
+	Database []byte // what [Database] returns for Items and Epoch; Install makes it when nil
+	Workers  int    // files hashed at a time for HardLink
 }
 
 // A TargetItem is an item with its content, in canonical form.
@@ -29,7 +29,7 @@ type TargetItem struct {
 }
 
 // Install adds the store to an image's tree: the store directory with the items, and the state directory with the database, the GC roots
-// and the profiles. The nodes in Items are then nodes of that tree; with HardLink, Install replaces them by ones that share files first.
+// and the profiles. The nodes in Items become part of that tree; with HardLink, Install first replaces them by nodes that share files.
 func (t *Target) Install(ctx context.Context, b *tree.Builder) error {
 	roots := links{}
 	if err := roots.addAll(t); err != nil {
@@ -55,13 +55,13 @@ func (t *Target) Install(ctx context.Context, b *tree.Builder) error {
 	return i.err
 }
 
-// Database is the content of the database that registers items, in their order, at a time in seconds since 1970. It needs no content of
-// an item, so that it can be made while those are listed.
+// Database returns the store database that registers items, in their order, at epoch in seconds since 1970. It does not look at the nodes
+// of items, so it can run while they are still being read.
 func Database(items []TargetItem, epoch int64) ([]byte, error) {
-	return db.Write(databaseItems(items), max(1, epoch)) // 0 would be no time at all
+	return db.Write(databaseItems(items), max(1, epoch)) // Nix takes 0 for a missing time
 }
 
-// share gives the directory of shared files, or nil if there is none.
+// share returns the nodes of the directory of shared files, or nil without HardLink.
 func (t *Target) share(ctx context.Context) ([]*tree.Node, error) {
 	if !t.HardLink {
 		return nil, nil
@@ -87,7 +87,7 @@ func databaseItems(items []TargetItem) []db.Item {
 	return rows
 }
 
-// An installer adds to a tree until something goes wrong.
+// An installer adds nodes to a tree until the first error.
 type installer struct {
 	b    *tree.Builder
 	time tree.Time
@@ -102,7 +102,7 @@ func (i *installer) add(at string, n *tree.Node) {
 
 func (i *installer) attr(mode uint16) *tree.Attr { return &tree.Attr{Mode: mode, Mtime: i.time} }
 
-// dir adds a directory unless the image has it from elsewhere, with attributes of its own.
+// dir adds a directory unless the image has one there already, whose attributes stay.
 func (i *installer) dir(at string) {
 	if i.b.Find(at) == nil {
 		i.add(at, tree.NewDir("", i.attr(0o755), nil))
@@ -115,7 +115,7 @@ func (i *installer) file(at, content string) {
 	i.add(at, tree.NewFile("", i.attr(0o644), tree.Text(content)))
 }
 
-// store adds the store directory. Nix refuses one that can be reached only through a symlink; the builder does not follow any.
+// store adds the store directory. Nix refuses a store directory behind a symlink; the builder follows none, so there cannot be one.
 func (i *installer) store(t *Target, shared []*tree.Node) {
 	attr := i.attr(t.Flavor.StoreMode)
 	attr.GID = t.Flavor.StoreGroup
@@ -127,7 +127,7 @@ func (i *installer) store(t *Target, shared []*tree.Node) {
 	}
 }
 
-// state adds what a store needs besides its items, and the directories that the daemon would make at its first start (local-store.cc).
+// state adds what a store needs besides its items, and the directories that the daemon would create at its first start (local-store.cc).
 func (i *installer) state(f Flavor, database []byte) {
 	for _, d := range []string{"", "/temproots", "/profiles/per-user/root", "/gcroots/per-user/root", "/gcroots/auto"} {
 		i.dir(f.StateDir + d)

@@ -15,7 +15,7 @@ import (
 
 var implied = &tree.Attr{Mode: 0o755}
 
-// install gives the tree of a target alone.
+// install returns the tree of a target alone.
 func install(t testing.TB, target *Target) *tree.Tree {
 	t.Helper()
 	b := tree.NewBuilder(implied)
@@ -112,7 +112,7 @@ func TestInstallRefuses(t *testing.T) {
 		`add profile "system": the image's store does not have`:                  {Profiles: []Profile{{"system", named("b")}}},
 		`add profile "": not a path below /nix/var/nix/profiles`:                 {Profiles: []Profile{{"", named("a")}}},
 		`add profile "../x": not a path below`:                                   {Profiles: []Profile{{"../x", named("a")}}},
-		"add GC root //r: /r would lead to both " + a + " and " + a + "/x":       {Roots: []GCRoot{{"/r", a}, {"//r", a + "/x"}}},
+		"add GC root //r: /r would link to both " + a + " and " + a + "/x":       {Roots: []GCRoot{{"/r", a}, {"//r", a + "/x"}}},
 	} {
 		target.Flavor, target.Items = Nix, items("a")
 		if err := target.Install(t.Context(), tree.NewBuilder(implied)); !says(err, want) {

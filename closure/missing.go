@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// A MissingError names every item of a closure that no store has.
+// A MissingError lists the items of a closure that no store has.
 type MissingError struct {
 	Items  []MissingItem // sorted by path
 	Stores []string      // the stores that were asked
@@ -24,16 +24,16 @@ func (e *MissingError) Error() string {
 	for i, m := range e.Items {
 		lines[i] = fmt.Sprintf("%s: not valid in %s (%s)", m.Path, strings.Join(e.Stores, ", nor in "), m.origin())
 		if len(e.Stores) == 0 {
-			lines[i] = fmt.Sprintf("%s: there is no store to take it from (%s)", m.Path, m.origin())
+			lines[i] = fmt.Sprintf("%s: there is no store to read it from (%s)", m.Path, m.origin())
 		}
 	}
 	return strings.Join(lines, "\n")
 }
 
-// origin says why the item is wanted, with three referrers at most.
+// origin says why the item is needed, naming at most three referrers.
 func (m MissingItem) origin() string {
 	if len(m.Referrers) == 0 {
-		return "asked for as a root"
+		return "named as a root"
 	}
 	var names []string
 	for _, r := range m.Referrers[:min(3, len(m.Referrers))] {

@@ -154,7 +154,7 @@ func (n *realNix) open() *NixStore {
 	return s
 }
 
-// compute gives the closure of the roots with its content.
+// compute returns the closure of the roots with its content.
 func (n *realNix) compute(roots ...Path) []TargetItem {
 	n.t.Helper()
 	c, err := Compute(n.t.Context(), []Store{n.open()}, roots)

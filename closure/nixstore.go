@@ -13,34 +13,34 @@ import (
 	"imprint/internal/tree"
 )
 
-// A NixStore is a store with its database, as it lies on this machine. It may be in use.
+// A NixStore is a store on this machine that has a database. It may be in use.
 type NixStore struct {
-	place
+	hostStore
 	database *db.Source
 }
 
-// contentAddress is the form of one (content-address.cc).
+// contentAddress matches content addresses (content-address.cc).
 var contentAddress = regexp.MustCompile(`^(text|fixed(:r)?|fixed:git):(md5|sha1|sha256|sha512|blake3):[0-9a-z]+$`)
 
-// A place is a store directory on this machine.
-type place struct {
-	prefix string // what stands before the store directory: "" or "/mnt"
+// A hostStore is a store directory on this machine.
+type hostStore struct {
+	prefix string // what comes before the store directory on this machine: "", or a path such as "/mnt"
 	flavor Flavor
 	read   ReadFunc
 }
 
-// OpenNix opens the store below prefix: "" or "/" for the one of this machine, "/mnt" for one whose items lie in /mnt/nix/store. The
-// error wraps fs.ErrNotExist when there is no database.
+// OpenNix opens the store below prefix: "" or "/" for the store of this machine, "/mnt" for one whose items are in /mnt/nix/store. The
+// error wraps [fs.ErrNotExist] when there is no database.
 func OpenNix(ctx context.Context, prefix string, f Flavor, read ReadFunc) (*NixStore, error) {
-	s := &NixStore{place: newPlace(prefix, f, read)}
+	s := &NixStore{hostStore: newHostStore(prefix, f, read)}
 	dir := s.prefix + f.StateDir + "/db/"
 	version, err := os.ReadFile(dir + "schema")
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
-	// Nix takes a database without a version for its own, and so may we: the tables are looked at.
+	// Nix accepts a database without a version, and so do we: its tables are checked anyway.
 	if v := strings.TrimSpace(string(version)); err == nil && v != f.Schema {
-		return nil, fmt.Errorf("open store: %sschema says version %.20q, %s is known", dir, v, f.Schema)
+		return nil, fmt.Errorf("open store: %sschema has version %.20q, only %s is supported", dir, v, f.Schema)
 	}
 	if s.database, err = db.Open(ctx, dir+"db.sqlite"); err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
@@ -48,17 +48,17 @@ func OpenNix(ctx context.Context, prefix string, f Flavor, read ReadFunc) (*NixS
 	return s, nil
 }
 
-func newPlace(prefix string, f Flavor, read ReadFunc) place {
-	return place{prefix: strings.TrimRight(prefix, "/"), flavor: f, read: read}
+func newHostStore(prefix string, f Flavor, read ReadFunc) hostStore {
+	return hostStore{prefix: strings.TrimRight(prefix, "/"), flavor: f, read: read}
 }
 
-// Close ends the use of the store.
+// Close closes the database.
 func (s *NixStore) Close() error { return s.database.Close() }
 
 // String is the store directory on this machine.
-func (p place) String() string { return p.prefix + p.flavor.StoreDir }
+func (s hostStore) String() string { return s.prefix + s.flavor.StoreDir }
 
-// Info implements Store. What the database says is checked as far as it can be without the items.
+// Info implements [Store]. What the database says is checked as far as that is possible without the items.
 func (s *NixStore) Info(ctx context.Context, p Path) (*Info, error) {
 	row, err := s.database.Item(ctx, p.String())
 	if errors.Is(err, db.ErrNotFound) {
@@ -73,7 +73,7 @@ func (s *NixStore) Info(ctx context.Context, p Path) (*Info, error) {
 		}
 	}
 	if row.CA != "" && !contentAddress.MatchString(row.CA) {
-		return nil, fmt.Errorf("read store database: %s has the content address %q, which is none", p, row.CA)
+		return nil, fmt.Errorf("read store database: %s has the invalid content address %q", p, row.CA)
 	}
 	info := &Info{Path: p, NARHash: row.NARHash, NARSize: row.NARSize, Deriver: row.Deriver, CA: row.CA, Sigs: row.Sigs}
 	for _, r := range row.References {
@@ -93,17 +93,17 @@ func (s *NixStore) Info(ctx context.Context, p Path) (*Info, error) {
 	return info, nil
 }
 
-// Item implements Store.
-func (p place) Item(ctx context.Context, path Path) (*tree.Node, error) {
+// Item implements [Store].
+func (s hostStore) Item(ctx context.Context, path Path) (*tree.Node, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	n, err := p.read(p.prefix + path.String())
+	n, err := s.read(s.prefix + path.String())
 	if err != nil {
 		return nil, fmt.Errorf("read store item: %w", err)
 	}
 	if n, err = Canonical(path.Base(), n); err != nil {
-		return nil, fmt.Errorf("read store item %s%s: %v", p.prefix, path, err)
+		return nil, fmt.Errorf("read store item %s%s: %v", s.prefix, path, err)
 	}
 	return n, nil
 }

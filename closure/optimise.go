@@ -14,10 +14,10 @@ import (
 // maxLinks is how many names an inode can have on ext4 (EXT4_LINK_MAX).
 const maxLinks = 65_000
 
-// Optimise makes equal files of the items one inode, as "nix-store --optimise" does (optimise-store.cc), and gives the nodes of the
-// store's directory .links: one more name for every file and symlink, the base32 SHA-256 of the NAR of it alone. Files are equal when
-// content and executable bit are; the first in the order of paths is the inode, the others become links to it, up to the 65,000 names
-// an inode can have. The items get new nodes. Every file is read once, workers of them side by side.
+// Optimise hard-links equal files of the items, as "nix-store --optimise" does (optimise-store.cc), and returns the nodes of the store's
+// directory .links: one more name for every file and symlink, the base32 SHA-256 of the NAR that holds it alone. Files are equal when
+// content and executable bit are. The first in the order of paths is the inode, the others become links to it, up to the 65,000 names that
+// an inode can have. The items get new nodes. Every file is read once, as many at a time as there are workers.
 func Optimise(ctx context.Context, f Flavor, items []TargetItem, workers int) ([]*tree.Node, error) {
 	o := &optimiser{flavor: f, maxLinks: maxLinks}
 	return o.optimise(ctx, items, workers)
@@ -26,20 +26,20 @@ func Optimise(ctx context.Context, f Flavor, items []TargetItem, workers int) ([
 type optimiser struct {
 	flavor   Flavor
 	maxLinks int
-	digests  map[content]nar.Digest
-	inodes   map[nar.Digest]*inode
+	digests  map[fileKey]nar.Digest
+	inodes   map[nar.Digest]*linkedFile
 	links    []*tree.Node
 }
 
-// content is what makes two files equal; two contents may still prove equal when they are read.
-type content struct {
+// A fileKey is equal for files that are known to be equal without reading them; files with different keys may still be equal.
+type fileKey struct {
 	blob    tree.Blob // nil for a symlink
 	mode    uint16
 	symlink string
 }
 
-// An inode is a file that others are links to.
-type inode struct {
+// A linkedFile is a file that others become links to.
+type linkedFile struct {
 	node  *tree.Node
 	names int
 }
@@ -48,7 +48,7 @@ func (o *optimiser) optimise(ctx context.Context, items []TargetItem, workers in
 	if err := o.hash(ctx, items, workers); err != nil {
 		return nil, err
 	}
-	o.inodes = make(map[nar.Digest]*inode, len(o.digests))
+	o.inodes = make(map[nar.Digest]*linkedFile, len(o.digests))
 	order := make([]*TargetItem, len(items))
 	for i := range items {
 		order[i] = &items[i]
@@ -60,7 +60,7 @@ func (o *optimiser) optimise(ctx context.Context, items []TargetItem, workers in
 	return o.links, nil
 }
 
-// hash finds the digest of every content.
+// hash computes the digest of every distinct file.
 func (o *optimiser) hash(ctx context.Context, items []TargetItem, workers int) error {
 	files := o.contents(items)
 	digests := make([]nar.Digest, len(files))
@@ -81,7 +81,7 @@ func (o *optimiser) hash(ctx context.Context, items []TargetItem, workers int) e
 		return err
 	}
 	for i, f := range files {
-		o.digests[contentOf(f.node)] = digests[i]
+		o.digests[keyOf(f.node)] = digests[i]
 	}
 	return nil
 }
@@ -92,16 +92,16 @@ type candidate struct {
 	node *tree.Node
 }
 
-// contents gives one file for every content there is, and makes room for the digests.
+// contents returns one file for every key, and makes room for the digests.
 func (o *optimiser) contents(items []TargetItem) (list []candidate) {
-	o.digests = map[content]nar.Digest{}
+	o.digests = map[fileKey]nar.Digest{}
 	for _, item := range items {
 		for path, n := range tree.Walk(item.Info.Path.String(), item.Node) {
 			if !o.linked(n) {
 				continue
 			}
-			if _, seen := o.digests[contentOf(n)]; !seen {
-				o.digests[contentOf(n)] = nar.Digest{}
+			if _, seen := o.digests[keyOf(n)]; !seen {
+				o.digests[keyOf(n)] = nar.Digest{}
 				list = append(list, candidate{path, n})
 			}
 		}
@@ -109,7 +109,7 @@ func (o *optimiser) contents(items []TargetItem) (list []candidate) {
 	return list
 }
 
-// linked says whether the flavor's optimiser links such nodes.
+// linked reports whether the flavor's optimiser links nodes like n.
 func (o *optimiser) linked(n *tree.Node) bool {
 	switch n.Kind() {
 	case tree.File:
@@ -120,9 +120,9 @@ func (o *optimiser) linked(n *tree.Node) bool {
 	return false
 }
 
-func contentOf(n *tree.Node) content { return content{n.Blob(), n.Attr.Mode, n.Target()} }
+func keyOf(n *tree.Node) fileKey { return fileKey{n.Blob(), n.Attr.Mode, n.Target()} }
 
-// link gives the node that takes the place of n.
+// link returns the node that replaces n.
 func (o *optimiser) link(n *tree.Node) *tree.Node {
 	if n.Kind() == tree.Dir {
 		nodes := make([]*tree.Node, len(n.Children()))
@@ -134,11 +134,11 @@ func (o *optimiser) link(n *tree.Node) *tree.Node {
 	if !o.linked(n) {
 		return n
 	}
-	digest := o.digests[contentOf(n)]
+	digest := o.digests[keyOf(n)]
 	first := o.inodes[digest]
 	switch {
 	case first == nil:
-		o.inodes[digest] = &inode{n, 2}
+		o.inodes[digest] = &linkedFile{n, 2}
 		o.links = append(o.links, tree.NewLink(nar.EncodeBase32(digest[:]), n))
 	case first.names < o.maxLinks:
 		first.names++

@@ -18,7 +18,7 @@ import (
 	"imprint/internal/tree"
 )
 
-// groups gives the paths that share an inode, for inodes with several, each group sorted and as one line.
+// groups returns the paths that share an inode, for inodes with several, each group sorted and as one line.
 func groups[K comparable](inodes map[string]K) []string {
 	shared := map[K][]string{}
 	for path, inode := range inodes {

@@ -15,8 +15,8 @@ const (
 	maxName    = 211 // so that name, digits, hyphen and ".lock" fit into the 255 bytes of a file name (path.hh)
 )
 
-// ParsePath reads a store path of the flavor. The rules are those of Nix (path.cc), which lets names start with a dot, and the hyphen
-// must be one. The path must be plain: what lies inside an item has no store path of its own, and is an *InsideError.
+// ParsePath reads a store path of the flavor. The rules are those of Nix (path.cc), which allows names that start with a dot, except that
+// the character after the digits must be a hyphen. A path inside an item is an [*InsideError].
 func (f Flavor) ParsePath(text string) (Path, error) {
 	p, inside, _, err := f.parse(text)
 	if err == nil && inside != "" {
@@ -28,7 +28,7 @@ func (f Flavor) ParsePath(text string) (Path, error) {
 	return p, nil
 }
 
-// An InsideError is for a path to something inside an item, where an item is wanted.
+// An InsideError is a path inside an item, where the path of an item is needed.
 type InsideError struct {
 	Text string
 	Item Path
@@ -39,8 +39,7 @@ func (e *InsideError) Error() string {
 	return fmt.Sprintf("%s is inside the store item %s, not an item itself", e.Text, e.Item)
 }
 
-// parse splits a text into a store path and what follows it, from its slash on. An error comes with the number of the byte, from 0 on,
-// where the mistake is.
+// parse splits a text into a store path and what follows it, starting with a slash. With an error it returns the index of the wrong byte.
 func (f Flavor) parse(text string) (p Path, inside string, at int, err error) {
 	base, ok := strings.CutPrefix(text, f.StoreDir+"/")
 	if !ok {
@@ -56,10 +55,10 @@ func (f Flavor) parse(text string) (p Path, inside string, at int, err error) {
 	return Path{text[:len(text)-len(inside)]}, inside, 0, nil
 }
 
-// checkBase checks the last element of a store path; at is the number of the byte that is wrong.
+// checkBase checks the last element of a store path; at is the index of the wrong byte.
 func checkBase(base string) (at int, err error) {
 	if len(base) < hashDigits+1 {
-		return 0, fmt.Errorf("store path name %q has %d characters: %d digits, a hyphen and a name are wanted", base, len(base), hashDigits)
+		return 0, fmt.Errorf("store path name %q has %d characters; it must have %d digits, a hyphen and a name", base, len(base), hashDigits)
 	}
 	for i := range hashDigits {
 		if !isDigit(base[i]) {
@@ -67,7 +66,7 @@ func checkBase(base string) (at int, err error) {
 		}
 	}
 	if base[hashDigits] != '-' {
-		return hashDigits, fmt.Errorf("store path name %.300q: %q follows the %d digits, a hyphen is wanted", base, base[hashDigits], hashDigits)
+		return hashDigits, fmt.Errorf("store path name %.300q: %q follows the %d digits, not a hyphen", base, base[hashDigits], hashDigits)
 	}
 	at, err = checkName(base[hashDigits+1:])
 	return at + hashDigits + 1, err
@@ -78,7 +77,7 @@ func checkName(name string) (at int, err error) {
 	case name == "":
 		return 0, fmt.Errorf("store path has an empty name")
 	case len(name) > maxName:
-		return maxName, fmt.Errorf("store path name %.40q… has %d characters behind the digits, %d are allowed", name, len(name), maxName)
+		return maxName, fmt.Errorf("store path name %.40q… has %d characters after the digits, %d are allowed", name, len(name), maxName)
 	}
 	for i := range len(name) {
 		if !isNameByte(name[i]) {
@@ -101,13 +100,13 @@ func isNameByte(c byte) bool {
 // String is the whole path.
 func (p Path) String() string { return p.text }
 
-// Base is the item's name in the store directory: digits, hyphen and name.
+// Base is the last element of the path: digits, hyphen and name.
 func (p Path) Base() string { return p.text[strings.LastIndexByte(p.text, '/')+1:] }
 
 // Name is what follows the digits and the hyphen, such as "hello-2.12".
 func (p Path) Name() string { return p.Base()[hashDigits+1:] }
 
-// IsDerivation says whether the path is that of a derivation.
+// IsDerivation reports whether the path is that of a derivation.
 func (p Path) IsDerivation() bool { return strings.HasSuffix(p.text, ".drv") }
 
 // Compare orders paths by their bytes.

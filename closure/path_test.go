@@ -26,7 +26,7 @@ var names = []struct{ name, want string }{
 	{"--", ""},
 	{"-?=+_.-Zz09", ""},
 	{"-" + strings.Repeat("n", 211), ""},
-	{"-" + strings.Repeat("n", 212), "212 characters behind the digits, 211 are allowed"},
+	{"-" + strings.Repeat("n", 212), "212 characters after the digits, 211 are allowed"},
 	{"-", "empty name"},
 	{"", "32 characters"},
 	{"-a b", `' ' is not one of`},

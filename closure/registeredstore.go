@@ -6,14 +6,14 @@ import (
 	"os"
 )
 
-// A RegisteredStore is a store directory whose items a file tells of, in place of a database.
+// A RegisteredStore is a store directory whose items are listed in a registration file instead of a database.
 type RegisteredStore struct {
-	place
+	hostStore
 	items map[Path]*Info
 }
 
-// OpenRegistration opens the items below prefix that a registration file names: see ParseRegistration. Such a file has no content
-// addresses and no signatures, and outputs of derivations are read from these.
+// OpenRegistration opens the items below prefix that a registration file lists: see [ParseRegistration]. Such a file has no content
+// addresses and no signatures; the outputs of derivations are read from the derivations.
 func OpenRegistration(prefix, file string, f Flavor, read ReadFunc) (*RegisteredStore, error) {
 	r, err := os.Open(file)
 	if err != nil {
@@ -24,7 +24,7 @@ func OpenRegistration(prefix, file string, f Flavor, read ReadFunc) (*Registered
 	if err != nil {
 		return nil, err
 	}
-	s := &RegisteredStore{newPlace(prefix, f, read), make(map[Path]*Info, len(list))}
+	s := &RegisteredStore{newHostStore(prefix, f, read), make(map[Path]*Info, len(list))}
 	for _, info := range list {
 		s.items[info.Path] = info
 	}

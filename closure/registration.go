@@ -14,17 +14,17 @@ import (
 	"imprint/internal/diag"
 )
 
-// Limits of a registration, so that a wrong file cannot fill the memory. The largest closures have some ten thousand items.
+// Limits of a registration, so that a wrong file cannot fill the memory. The largest closures have tens of thousands of items.
 const (
 	maxItems      = 1 << 20
 	maxReferences = 1 << 24 // of all items together
 	maxLine       = 4 << 10 // bytes
 )
 
-// ParseRegistration reads the lines by which "nix-store --load-db" registers items; "nix-store --dump-db" writes them, and nixpkgs'
-// closureInfo. For each item they say: store path, NAR hash in any form that ParseHash of package nar reads, length of the NAR in bytes,
-// deriver or nothing, number of references, and each reference; a line each, and nothing between items. The result is in the order of
-// the text. Errors are a diag.List with the place in the file. An item may be repeated if the same is said of it.
+// ParseRegistration reads the format of "nix-store --load-db", which "nix-store --dump-db" and nixpkgs' closureInfo write. An item is a line
+// each for: store path; NAR hash, in any form that [nar.ParseHash] reads; length of the NAR in bytes; deriver, or an empty line; number of
+// references; and each reference. The next item follows at once. The result is in the order of the text. Errors are a [diag.List] with the
+// position in the file. An item may be repeated if it is the same.
 func ParseRegistration(r io.Reader, file string, f Flavor) ([]*Info, error) {
 	p := &registrationParser{in: bufio.NewReaderSize(r, maxLine), flavor: f, file: file, at: map[Path]int{}}
 	for p.next() {
@@ -59,7 +59,7 @@ func (p *registrationParser) next() bool {
 	return p.err == nil || p.err == io.EOF && len(line) > 0
 }
 
-// within goes to the next line of an item that has begun.
+// within goes to the next line, which must be there: an item has begun.
 func (p *registrationParser) within() error {
 	if p.next() {
 		return nil
@@ -73,13 +73,13 @@ func (p *registrationParser) readError() error {
 	case io.EOF:
 		return nil
 	case bufio.ErrBufferFull:
-		return p.problem(maxLine, fmt.Errorf("line of more than %d bytes", maxLine))
+		return p.problem(maxLine, fmt.Errorf("line is longer than %d bytes", maxLine))
 	default:
 		return fmt.Errorf("read %s: %w", p.file, p.err)
 	}
 }
 
-// problem is a mistake in the current line, at a byte counted from 0 on.
+// problem is an error in the current line, at the byte with that index.
 func (p *registrationParser) problem(at int, err error) error {
 	return diag.List{{Place: diag.Place{File: p.file, Line: p.line, Col: at + 1}, Text: err.Error()}}
 }
@@ -122,7 +122,7 @@ func (p *registrationParser) storePath() (Path, error) {
 
 func (p *registrationParser) hash(info *Info) (err error) {
 	if p.text == "" {
-		return p.problem(0, fmt.Errorf("no NAR hash: a graph of references alone does not do, take the registration of nixpkgs' closureInfo"))
+		return p.problem(0, fmt.Errorf("no NAR hash: this looks like a graph of references; use the registration file of nixpkgs' closureInfo"))
 	}
 	if info.NARHash, err = nar.ParseHash(p.text); err != nil {
 		return p.problem(0, err)
@@ -133,7 +133,7 @@ func (p *registrationParser) hash(info *Info) (err error) {
 func (p *registrationParser) size(info *Info) error {
 	n, err := strconv.ParseInt(p.text, 10, 64)
 	if err != nil || n <= 0 {
-		return p.problem(0, fmt.Errorf("size of the NAR %.40q: not a number of bytes above 0", p.text))
+		return p.problem(0, fmt.Errorf("NAR size %.40q is not a positive number of bytes", p.text))
 	}
 	info.NARSize = n
 	return nil
@@ -151,7 +151,7 @@ func (p *registrationParser) deriver(info *Info) error {
 func (p *registrationParser) referenceList(info *Info) error {
 	n, err := strconv.ParseUint(p.text, 10, 31)
 	if err != nil {
-		return p.problem(0, fmt.Errorf("number of references %.40q: not a number", p.text))
+		return p.problem(0, fmt.Errorf("number of references %.40q is not a number", p.text))
 	}
 	if p.references += int(n); p.references > maxReferences {
 		return p.problem(0, fmt.Errorf("more than %d references", maxReferences))
@@ -174,7 +174,7 @@ func (p *registrationParser) referenceList(info *Info) error {
 func (p *registrationParser) take(info *Info) error {
 	if i, again := p.at[info.Path]; again {
 		if !reflect.DeepEqual(p.items[i], info) {
-			return p.problem(0, fmt.Errorf("%s is registered a second time, differently", info.Path))
+			return p.problem(0, fmt.Errorf("%s is registered twice, with different data", info.Path))
 		}
 		return nil
 	}

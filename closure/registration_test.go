@@ -49,8 +49,8 @@ func TestParseRegistrationRefuses(t *testing.T) {
 		pathA + "\r\n":                               `r:1:46: store path name "a\r"`,
 		record(pathA, ""):                            "r:2:1: no NAR hash",
 		record(pathA, base16[1:]):                    "r:2:1: read hash",
-		record(pathA, base16, "0"):                   `r:3:1: size of the NAR "0"`,
-		record(pathA, base16, "1e3"):                 `r:3:1: size of the NAR "1e3"`,
+		record(pathA, base16, "0"):                   `r:3:1: NAR size "0"`,
+		record(pathA, base16, "1e3"):                 `r:3:1: NAR size "1e3"`,
 		record(pathA, base16, "1", "x"):              "r:4:1: store path",
 		record(pathA, base16, "1", "", "-1"):         `r:5:1: number of references "-1"`,
 		record(pathA, base16, "1", "", "99999999"):   "r:5:1: more than 16777216 references",
@@ -59,9 +59,9 @@ func TestParseRegistrationRefuses(t *testing.T) {
 		record(pathA, base16, "1", "", "1", "x"):     "r:6:1: store path",
 		record(pathA, base16):                        "r:3:1: the file ends within an item",
 		record(pathA, base16, "1", "", "0", ""):      "r:6:1: store path",
-		record(pathA, base16, "1", "", "0") + record(pathA, base16, "2", "", "0"): "r:10:1: " + pathA + " is registered a second time",
-		record(pathA, strings.Repeat("x", 5000)):                                  "r:2:4097: line of more than 4096 bytes",
-		strings.Repeat("x", 5000):                                                 "r:1:4097: line of more than 4096 bytes",
+		record(pathA, base16, "1", "", "0") + record(pathA, base16, "2", "", "0"): "r:10:1: " + pathA + " is registered twice",
+		record(pathA, strings.Repeat("x", 5000)):                                  "r:2:4097: line is longer than 4096 bytes",
+		strings.Repeat("x", 5000):                                                 "r:1:4097: line is longer than 4096 bytes",
 	} {
 		_, err := ParseRegistration(strings.NewReader(text), "r", Nix)
 		var list diag.List
@@ -160,12 +160,12 @@ func TestParseOutputsRefuses(t *testing.T) {
 	for text, want := range map[string]string{
 		"":                           `at byte 0: "Derive([" is missing`,
 		"Derive([":                   `at byte 8: "(" is missing`,
-		`Derive([("out`:              "a text does not end",
-		`Derive([("out\`:             "a text does not end",
+		`Derive([("out`:              "string without a closing quote",
+		`Derive([("out\`:             "string without a closing quote",
 		`Derive([("out","x","","")]`: `output "out": store path "x"`,
 		`Derive([("a","","","")("b"`: `at byte 22: "," is missing`,
 		`Derive([("a","","",""),]`:   `"(" is missing`,
-		`Derive([("out","` + pathA + `","",""),("out","` + pathB + `","","")]`: `output "out" is there twice`,
+		`Derive([("out","` + pathA + `","",""),("out","` + pathB + `","","")]`: `output "out" is listed twice`,
 	} {
 		if got, err := Nix.parseOutputs(text); !says(err, want) {
 			t.Errorf("%s: %v, %v, want %q", text, got, err, want)

@@ -7,14 +7,14 @@ import (
 	"strings"
 )
 
-// maxLinksFollowed is how many symlinks in a row lead to a root, as in Linux (MAXSYMLINKS).
+// maxLinksFollowed is how many symlinks may lead to a root, as in Linux (MAXSYMLINKS).
 const maxLinksFollowed = 40
 
-// ResolveRoot gives the item that a text names: a store path, or a path of this machine that leads into the store, such as "./result"
-// or "/mnt/nix/var/nix/profiles/system". Symlinks are followed one at a time, since an item may itself be one. prefix is what
-// stands before the store directory on this machine, as for OpenNix; links below it lead to places below it.
+// ResolveRoot returns the item that a text names: a store path, or a path of this machine that leads into the store, such as "./result"
+// or "/mnt/nix/var/nix/profiles/system". Symlinks are followed one at a time, since an item may itself be one. prefix is what comes before
+// the store directory on this machine, as in [OpenNix]; absolute links below prefix are relative to it.
 //
-// What leads to something inside an item is an *InsideError.
+// A path that leads to something inside of an item is an [*InsideError].
 func (f Flavor) ResolveRoot(text, prefix string) (Path, error) {
 	at, err := filepath.Abs(text)
 	if err != nil {
@@ -44,8 +44,8 @@ func (f Flavor) resolveRoot(at, prefix string) (Path, error) {
 	return Path{}, fmt.Errorf("more than %d symlinks in a row", maxLinksFollowed)
 }
 
-// follow goes a step further: through the symlinks among the directories that lead to the path, or else through the one at the path.
-// It gives "" when there is none.
+// follow resolves the symlinks among the directories of a path, or if there are none the symlink at the path itself. It returns "" when
+// that is not a symlink.
 func follow(at, prefix string) (string, error) {
 	dir, err := filepath.EvalSymlinks(filepath.Dir(at))
 	if err != nil {

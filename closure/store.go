@@ -11,22 +11,22 @@ import (
 	"imprint/internal/tree"
 )
 
-// A Store is where store items come from. Its methods may be called from several goroutines at once.
+// A Store is a source of store items. Its methods may be called by several goroutines at once.
 type Store interface {
-	// Info gives what is registered about an item. The error wraps ErrNotFound when the path is not valid in this store.
+	// Info returns what is registered about an item. The error wraps [ErrNotFound] when the path is not valid in this store.
 	Info(ctx context.Context, p Path) (*Info, error)
-	// Item gives the content of a valid item in canonical form, named by the path's Base: see Canonical.
+	// Item returns the content of a valid item in canonical form, named by the path's Base: see [Canonical].
 	Item(ctx context.Context, p Path) (*tree.Node, error)
 }
 
-// ErrNotFound is in the error of a Store that does not have an item.
+// ErrNotFound is matched by the errors of a [Store] that does not have an item.
 var ErrNotFound = errors.New("not valid in this store")
 
-// A ReadFunc reads what lies at a path of the host, with all below it. A symlink at the path is not followed.
+// A ReadFunc reads the file, symlink or directory at a path of the host, with everything below it. A symlink at the path is not followed.
 type ReadFunc func(hostPath string) (*tree.Node, error)
 
-// The attributes that both stores give to whatever is in an item (canonicalisePathMetaData in Nix's local-store.cc): owned by root,
-// unwritable, changed one second after 1970 began, without extended attributes.
+// The attributes of everything in a store item (canonicalisePathMetaData in Nix's local-store.cc): owned by root, read-only, last changed
+// in the first second of 1970, without extended attributes.
 var (
 	canonicalDir     = &tree.Attr{Mode: 0o555, Mtime: tree.Time{Sec: repro.StoreEpoch}}
 	canonicalProgram = canonicalDir
@@ -34,7 +34,7 @@ var (
 	canonicalSymlink = &tree.Attr{Mode: 0o777, Mtime: tree.Time{Sec: repro.StoreEpoch}}
 )
 
-// CanonicalAttr gives the attributes of a node in a store item; of the mode, only whether the owner may execute a file counts.
+// CanonicalAttr returns the attributes of a node in a store item; of mode, only the owner's execute bit of a file matters.
 func CanonicalAttr(kind tree.Kind, mode uint16) *tree.Attr {
 	switch {
 	case kind == tree.Dir:
@@ -47,9 +47,9 @@ func CanonicalAttr(kind tree.Kind, mode uint16) *tree.Attr {
 	return canonicalFile
 }
 
-// Canonical gives what a ReadFunc gave with the attributes that a store item has, whatever the host's are: as a new node, unless it has
-// them all. Hard links are taken apart, since they are the host's too: which files an image links is decided from their content.
-// Anything else than files, directories and symlinks is an error with its path inside the item.
+// Canonical returns what a [ReadFunc] returned with the attributes of a store item, whatever the host's are: as a new node, unless it has
+// them already. Hard links become separate files, since they are the host's too: which files an image links is decided by their content.
+// Anything but files, directories and symlinks is an error with its path inside of the item.
 func Canonical(name string, n *tree.Node) (*tree.Node, error) {
 	if isCanonical(n) {
 		n.Name = name
@@ -58,7 +58,7 @@ func Canonical(name string, n *tree.Node) (*tree.Node, error) {
 	return canonical(name, "", n.Inode())
 }
 
-// isCanonical tells whether a node and all below it are as Canonical would make them.
+// isCanonical reports whether a node and everything below it is as Canonical would return it.
 func isCanonical(n *tree.Node) bool {
 	switch n.Kind() {
 	case tree.File:
@@ -95,5 +95,5 @@ func canonical(name, inside string, n *tree.Node) (*tree.Node, error) {
 		slices.SortFunc(nodes, func(a, b *tree.Node) int { return cmp.Compare(a.Name, b.Name) })
 		return tree.NewDir(name, canonicalDir, nodes), nil
 	}
-	return nil, fmt.Errorf("%v at %q: a store item holds only files, directories and symlinks", n.Kind(), inside)
+	return nil, fmt.Errorf("%v at %q: a store item can only have files, directories and symlinks", n.Kind(), inside)
 }

@@ -22,7 +22,7 @@ func TestFlavorNamed(t *testing.T) {
 	if f, err := FlavorNamed("nix"); err != nil || f != Nix {
 		t.Errorf("%v, %v", f, err)
 	}
-	for name, want := range map[string]string{"guix": "not supported yet", "": `flavor "" is unknown`, "nux": `"nux" is unknown`} {
+	for name, want := range map[string]string{"guix": "not supported yet", "": `unknown flavor ""`, "nux": `unknown flavor "nux"`} {
 		if _, err := FlavorNamed(name); !says(err, want) {
 			t.Errorf("%q: %v, want %q", name, err, want)
 		}
@@ -187,7 +187,7 @@ func TestNixStoreRefuses(t *testing.T) {
 		t.Errorf("an item with a fifo: %v", err)
 	}
 	n.write("nix/var/nix/db/schema", "11")
-	if _, err := OpenNix(t.Context(), "", n.flavor, readHost); !says(err, `version "11", 10 is known`) {
+	if _, err := OpenNix(t.Context(), "", n.flavor, readHost); !says(err, `version "11", only 10 is supported`) {
 		t.Errorf("another schema: %v", err)
 	}
 	if _, err := OpenNix(t.Context(), t.TempDir(), Nix, readHost); !errors.Is(err, fs.ErrNotExist) {

@@ -10,11 +10,11 @@ import (
 	"imprint/internal/tree"
 )
 
-// Unify makes equal files inside one item one inode. Builders leave hard links in their outputs, some of them hundreds; a NAR does not
-// tell of them, so of two stores with the same item one may have them and the other not. What is linked follows from the contents
-// here, so the image is as small as the builder meant it to be, and the same whatever the source looks like.
+// Unify hard-links equal files inside of one item. Builders leave hard links in their outputs, sometimes hundreds. A NAR does not record
+// them, so of two stores with the same item one may have them and the other not. Deciding by content makes the image as small as the
+// builder meant it to be, and the same whatever the source.
 //
-// Files are equal when content and executable bit are. Only files of the same size in the same item are read for it. The first in the
+// Files are equal when content and executable bit are. Only files that have the size of another one in the item are read. The first in the
 // order of the tree is the inode, up to the 65,000 names it can have. The directories of n are changed.
 func Unify(ctx context.Context, n *tree.Node) error {
 	slots := slotsOf(n, nil)
@@ -34,17 +34,17 @@ func Unify(ctx context.Context, n *tree.Node) error {
 	return nil
 }
 
-// A slot is the place of a file in its directory.
+// A slot is the entry of a file in its directory.
 type slot struct {
 	at   **tree.Node
 	size int64
 	mode uint16
 }
 
-// like tells whether two files may be equal, as far as can be told without reading them.
+// like reports whether two files may be equal, as far as can be told without reading them.
 func (s slot) like(o slot) bool { return s.size == o.size && s.mode == o.mode }
 
-// slotsOf adds the places of all files below a directory.
+// slotsOf appends the slots of all files below a directory.
 func slotsOf(dir *tree.Node, slots []slot) []slot {
 	for i, c := range dir.Children() {
 		switch c.Kind() {
@@ -57,9 +57,9 @@ func slotsOf(dir *tree.Node, slots []slot) []slot {
 	return slots
 }
 
-// unify puts links in the place of all equal files but the first.
+// unify replaces all equal files but the first by links.
 func unify(ctx context.Context, slots []slot) error {
-	inodes := map[nar.Digest]*inode{}
+	inodes := map[nar.Digest]*linkedFile{}
 	for _, s := range slots {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -73,7 +73,7 @@ func unify(ctx context.Context, slots []slot) error {
 			first.names++
 			*s.at = tree.NewLink(n.Name, first.node)
 		} else {
-			inodes[sum] = &inode{n, 1}
+			inodes[sum] = &linkedFile{n, 1}
 		}
 	}
 	return nil

@@ -1,6 +1,7 @@
 package partition
 
 import (
+	"errors"
 	"fmt"
 
 	"imprint/partition/erofs"
@@ -24,5 +25,26 @@ var erofsFilesystem = Filesystem{
 	CheckID:      CheckUUID,
 	Carries:      erofs.Check,
 	VolumeID:     specUUID,
-	plan:         func(s Spec) (Maker, error) { return nil, fmt.Errorf("no EROFS yet") },
+	plan:         newErofs,
+}
+
+// erofsMaker is an EROFS in our terms.
+type erofsMaker struct{ *erofs.Plan }
+
+func newErofs(s Spec) (Maker, error) {
+	p, err := erofs.New(s.Tree, erofs.Options{Size: s.Size, MinSize: s.MinSize, Label: s.Label, UUID: s.UUID, Epoch: s.Epoch})
+	var small *erofs.TooSmallError
+	if errors.As(err, &small) {
+		return nil, &DoesNotFit{Needed: small.Needed, Given: small.Given}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return erofsMaker{p}, nil
+}
+
+// Stats implements Describer.
+func (m erofsMaker) Stats() Stats {
+	s := m.Summary()
+	return Stats{Exact: true, BlockSize: s.BlockSize, Inodes: s.Inodes}
 }

@@ -101,8 +101,8 @@ func newExt4(s Spec) (Maker, error) {
 	return ext4Maker{p}, nil
 }
 
-// BlockSize implements Placer.
-func (m ext4Maker) BlockSize() int64 { return m.Summary().BlockSize }
+// Grain implements Placer.
+func (m ext4Maker) Grain() int64 { return m.Summary().BlockSize }
 
 // Stats implements Describer.
 func (m ext4Maker) Stats() Stats {

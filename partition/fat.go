@@ -99,7 +99,7 @@ func hidden(s Spec) uint32 {
 func (m fatMaker) Place(list []extent.Extent, file *tree.Node) []extent.Extent {
 	return m.Plan.Place(list, file)
 }
-func (m fatMaker) BlockSize() int64 { return m.ClusterSize() }
+func (m fatMaker) Grain() int64 { return m.ClusterSize() }
 
 // Stats implements Describer.
 func (m fatMaker) Stats() Stats {

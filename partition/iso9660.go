@@ -5,6 +5,7 @@ import (
 	"regexp"
 
 	"imprint/internal/diag"
+	"imprint/partition/iso9660"
 )
 
 // maxVolumeID is the length of a volume identifier in bytes (ECMA-119, 8.4.7).
@@ -30,7 +31,9 @@ var iso9660Filesystem = Filesystem{
 		return nil
 	},
 	DefaultLabel: func(image, _ string) string { return volumeIDOf(image) },
-	plan:         func(s Spec) (Maker, error) { return nil, fmt.Errorf("no ISO yet") },
+	Carries:      iso9660.Check,
+	VolumeID:     func(s *Spec) string { return iso9660.UUID(s.Modified) },
+	plan:         newISO,
 }
 
 // volumeIDOf makes a name one that every reader of ISO 9660 takes for the ID of a volume: d-characters (ECMA-119, 8.4.7).
@@ -38,3 +41,45 @@ func volumeIDOf(name string) string {
 	id := upper(name, "")
 	return id[:min(len(id), maxVolumeID)]
 }
+
+// Hybrid says how an ISO 9660 image boots, and what follows its tree.
+type Hybrid struct {
+	BIOS     string    // path of a program in the tree that a BIOS starts from a CD; "" for none
+	Pointers []Pointer // in that program, to itself
+	ESP      int64     // bytes of the EFI system partition after the tree, which UEFI starts from a CD; 0 for none
+	Align    int64     // what the offset of that partition is a multiple of, bytes
+}
+
+// A Pointer is a number in a program: 8 bytes at At, little-endian, for its own sector of 512 bytes on the disk plus Plus.
+type Pointer = iso9660.Pointer
+
+// ISOSystemArea is what the front of an ISO leaves to boot code and a partition table, in bytes (ECMA-119, 6.2.1). The partition in the
+// table begins after it, so that it can be mounted as well as the whole disk.
+const ISOSystemArea = 32 << 10
+
+// isoBlock is the size of a logical block in bytes.
+const isoBlock = 2048
+
+// isoMaker is an ISO 9660 volume in our terms.
+type isoMaker struct{ *iso9660.Plan }
+
+func newISO(s Spec) (Maker, error) {
+	o := iso9660.Options{
+		VolumeID: s.Label, Created: s.Epoch, Modified: s.Modified, PartitionOffset: ISOSystemArea / isoBlock,
+		ESP: s.Hybrid.ESP, Align: s.Hybrid.Align,
+	}
+	if h := s.Hybrid; h.BIOS != "" {
+		o.BIOS = &iso9660.BIOSImage{Path: h.BIOS, InfoTable: true, Pointers: h.Pointers}
+	}
+	p, err := iso9660.New(s.Tree, o)
+	if err != nil {
+		return nil, err
+	}
+	return isoMaker{p}, nil
+}
+
+// Grain implements Placer.
+func (m isoMaker) Grain() int64 { return isoBlock }
+
+// Stats implements Describer.
+func (m isoMaker) Stats() Stats { return Stats{Exact: true, BlockSize: isoBlock} }

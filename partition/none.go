@@ -40,3 +40,26 @@ func (r raw) Extents(from int64) iter.Seq[extent.Extent] {
 	}
 	return list.Extents(from)
 }
+
+// A Made is a file system that a host tool has packed into a file of its own.
+type Made struct {
+	raw
+	stats Stats
+}
+
+// Stats implements Describer.
+func (m Made) Stats() Stats { return m.stats }
+
+// Ready is a partition whose content a [Packed] has made: a size that is too small is a *DoesNotFit.
+func Ready(s Spec, content tree.Blob) (Maker, error) {
+	inodes := int64(0)
+	if s.Tree != nil {
+		inodes = int64(s.Tree.Len())
+	}
+	s.Content = content
+	m, err := newRaw(s)
+	if err != nil {
+		return nil, err
+	}
+	return Made{m.(raw), Stats{Exact: true, Inodes: inodes}}, nil
+}

@@ -23,6 +23,7 @@ type Spec struct {
 	UUID       repro.UUID // of the file system
 	Serial     uint32     // of a FAT volume, in place of a UUID
 	HashSeed   repro.UUID // of ext4's directory index
+	Modified   int64      // of an ISO 9660 volume, seconds since 1970: its digits are the identifier
 	Epoch      int64      // seconds since 1970
 	SectorSize int64      // bytes
 	Offset     int64      // of the region in the disk, bytes
@@ -31,6 +32,7 @@ type Spec struct {
 	Free       int64      // bytes that stay free in a partition of no fixed size
 	Tree       *tree.Tree
 	Syslinux   bool      // install SYSLINUX on it
+	Hybrid     Hybrid    // of an ISO 9660 image
 	Content    tree.Blob // of a partition without a file system
 	Scratch    string    // directory for what a host tool needs besides; it is empty again afterwards
 }
@@ -46,8 +48,8 @@ type Placer interface {
 	Maker
 	// Place adds the extents of a File to list, in the order of the file.
 	Place(list []extent.Extent, file *tree.Node) []extent.Extent
-	// BlockSize is the unit in bytes that space is given out in.
-	BlockSize() int64
+	// Grain is the unit in bytes of the space that a file's content takes for itself: what is left of its last one is nobody else's.
+	Grain() int64
 }
 
 // A HostMade is a Maker whose region a host tool fills; its extents cannot be known before.

@@ -19,6 +19,9 @@ var (
 	BIOSBoot = uuid.MustParse("21686148-6449-6e6f-744e-656564454649") // GRUB's core image on a disk that a BIOS starts
 )
 
+// BasicData is the type of a partition that is no other system's business, as that of an ISO's tree.
+var BasicData = uuid.MustParse("ebd0a0a2-b9e5-4433-87c0-68b6b72699c7")
+
 // types are the partition types of the Discoverable Partitions Specification that are the same on every architecture, with the BIOS
 // boot partition of GRUB, which that specification leaves out.
 var types = map[string]repro.UUID{

@@ -1,4 +1,4 @@
-# By the kernel: a loop device, mkfs, mount, cp.
+# With the kernel: loop device, mkfs, mount, cp.
 size=$(($(du -s --apparent-size -BM "$workload/root" | cut -dM -f1) * 120 / 100 + 48))
 partition_table "$out/disk.raw" $size
 esp_image "$out/esp.img"

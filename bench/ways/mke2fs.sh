@@ -1,4 +1,4 @@
-# The best that one can make of host tools: every file system straight into its place in the disk, nothing copied twice.
+# The best use of host tools: every file system is made at its place in the disk, and nothing is copied twice.
 size=$(($(du -s --apparent-size -BM "$workload/root" | cut -dM -f1) * 115 / 100 + 48))
 inodes=$(find "$workload/root" | wc -l)
 partition_table "$out/disk.raw" $size

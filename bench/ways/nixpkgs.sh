@@ -1,5 +1,5 @@
-# What nixos/lib/make-ext4-fs.nix and sd-image.nix of nixpkgs do: the items are copied one by one, mkfs.ext4 -d under fakeroot into a bound
-# of the size, a check, the file system shrunk to its minimum and 16 MiB given back, and all of it copied into the disk.
+# What nixos/lib/make-ext4-fs.nix and sd-image.nix of nixpkgs do: copy the items one by one, run mkfs.ext4 -d under fakeroot with an upper bound
+# of the size, check the file system, shrink it to its minimum plus 16 MiB, and copy it into the disk.
 tree=$out/rootImage image=$out/root.img
 mkdir -p "$tree/nix/store"
 while read -r item; do cp -a --reflink=auto "$workload/root$item" "$tree/nix/store/"; done < "$workload/store-paths"

@@ -1,4 +1,4 @@
-# systemd-repart without loop devices: CopyFiles= for the root, and the ESP copied from an image, as FAT from files came later.
+# systemd-repart without loop devices: CopyFiles= for the root; the ESP is copied from an image, since older versions cannot fill a FAT.
 esp_image "$out/esp.img"
 size=$(($(du -s --apparent-size -BM "$workload/root" | cut -dM -f1) * 120 / 100 + 16))M
 mkdir "$out/repart.d"

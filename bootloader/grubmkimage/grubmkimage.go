@@ -1,4 +1,5 @@
-// Package grubmkimage makes core images of GNU GRUB 2 with the host's grub-mkimage, which gives the same bytes for the same modules.
+// Package grubmkimage makes core images of GNU GRUB 2 with the host's grub-mkimage, whose output depends on the modules and
+// options alone.
 package grubmkimage
 
 import (
@@ -14,27 +15,27 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// limit is how many bytes an image may have; with all of GRUB's modules in it, it has a tenth of that.
+// limit is how many bytes an image may have. One with all of GRUB's modules has a tenth of that.
 const limit = 64 << 20
 
-// Options say what an image is made of.
+// Options are what an image is made from.
 type Options struct {
-	Dir     string   // of the modules; its last name is their format, such as "i386-pc" or "x86_64-efi"
-	Format  string   // of the image, where it is not that of the modules: "i386-pc-eltorito"
+	Dir     string   // of the modules; its last element is their format, such as "i386-pc" or "x86_64-efi"
+	Format  string   // of the image, such as "i386-pc-eltorito"; "" for that of the modules
 	Prefix  string   // the directory that GRUB reads its configuration from, with or without a disk in parentheses
-	Modules []string // by their names; those that they need come with them
+	Modules []string // their names; modules that these depend on are added
 }
 
-// Make runs grub-mkimage and gives the image. The error matches hosttool.ErrMissing when the host lacks the program.
+// Make runs grub-mkimage and returns the image. The error matches [hosttool.ErrMissing] when the host lacks the program.
 func Make(ctx context.Context, o Options) ([]byte, error) {
 	image, err := run(ctx, o)
 	if err != nil {
-		return nil, fmt.Errorf("make grub's core image of %s: %w", o.Dir, err)
+		return nil, fmt.Errorf("make GRUB core image from %s: %w", o.Dir, err)
 	}
 	return image, nil
 }
 
-// run has the program write to memory: it wants a file that it can sync, which a pipe is not.
+// run has the program write to memory. The program calls fsync, which fails on a pipe, so the output is a memfd.
 func run(ctx context.Context, o Options) ([]byte, error) {
 	fd, err := unix.MemfdCreate("core.img", unix.MFD_CLOEXEC)
 	if err != nil {
@@ -54,7 +55,7 @@ func run(ctx context.Context, o Options) ([]byte, error) {
 	case err != nil:
 		return nil, err
 	case info.Size() == 0 || info.Size() > limit:
-		return nil, fmt.Errorf("grub-mkimage wrote %d bytes", info.Size())
+		return nil, fmt.Errorf("grub-mkimage wrote %d bytes, 1 to %d are allowed", info.Size(), int64(limit))
 	}
 	return io.ReadAll(io.NewSectionReader(file, 0, info.Size()))
 }

@@ -7,7 +7,7 @@
 //	…        raw data of the sections, each on the file alignment
 //	end      certificate table, where there are signatures
 //
-// Only images for 64-bit processors (PE32+) are known here: UEFI for the architectures of today has no others.
+// Only images for 64-bit processors (PE32+) are supported: the architectures of imprint have no others.
 package pe
 
 import (
@@ -40,13 +40,13 @@ const (
 	pePlus           = 0x20b
 )
 
-// page is what new sections are aligned to in memory, so that what runs from one lies on a page of its own.
+// page is what new sections are aligned to in memory, so that each can have page permissions of its own.
 const page = 4096
 
 // readable initialised data (PE, "Section Flags").
 const dataFlags = 0x40000040
 
-// A Section is one to be added.
+// A Section is a section to add.
 type Section struct {
 	Name    string // at most 8 bytes
 	Content tree.Blob
@@ -61,8 +61,7 @@ type image struct {
 
 var le = binary.LittleEndian
 
-// Machine gives the number of the processor that a program is for (PE, "Machine Types"), of which p is the beginning; 0 when it is no
-// Portable Executable.
+// Machine returns the machine type (PE, "Machine Types") of the program that begins with p; 0 if it is not a Portable Executable.
 func Machine(p []byte) uint16 {
 	if len(p) < offPE+4 || string(p[:2]) != "MZ" {
 		return 0
@@ -74,7 +73,7 @@ func Machine(p []byte) uint16 {
 	return le.Uint16(p[at+coffMachine:])
 }
 
-// parse reads the headers of an image of which p is the beginning.
+// parse reads the headers of the image that begins with p.
 func parse(p []byte) (image, error) {
 	if len(p) < offPE+4 || string(p[:2]) != "MZ" {
 		return image{}, fmt.Errorf("not a Portable Executable: it begins with %q", p[:min(2, len(p))])
@@ -84,10 +83,10 @@ func parse(p []byte) (image, error) {
 		return image{}, fmt.Errorf("not a Portable Executable: no PE signature at byte %d", i.at)
 	}
 	if magic := le.Uint16(p[i.at+optional:]); magic != pePlus {
-		return image{}, fmt.Errorf("a Portable Executable of the kind %#x, only PE32+ (%#x) is known", magic, pePlus)
+		return image{}, fmt.Errorf("a Portable Executable with the magic number %#x, only PE32+ (%#x) is supported", magic, pePlus)
 	}
 	if n := i.opt32(optDirectories); n < 5 {
-		return image{}, fmt.Errorf("a Portable Executable with %d data directories, none of them for certificates", n)
+		return image{}, fmt.Errorf("a Portable Executable with %d data directories, too few to have one for certificates", n)
 	}
 	if n := i.table() - i.at - optional; n < optCertificates+8 {
 		return image{}, fmt.Errorf("a Portable Executable whose optional header has %d bytes, less than its data directories need", n)
@@ -98,7 +97,7 @@ func parse(p []byte) (image, error) {
 		return image{}, fmt.Errorf("a Portable Executable with an alignment of %d bytes in the file and %d in memory", file, memory)
 	}
 	if end := i.table() + int64(i.sections)*sectionHeader; end > min(int64(len(p)), i.opt32(optHeaderSize)) {
-		return image{}, fmt.Errorf("a Portable Executable whose section table ends at byte %d, behind its headers", end)
+		return image{}, fmt.Errorf("a Portable Executable whose section table ends at byte %d, beyond its headers", end)
 	}
 	return i, nil
 }
@@ -109,7 +108,7 @@ func (i image) setOpt32(field, value int64) {
 	le.PutUint32(i.head[i.at+optional+field:], uint32(value))
 }
 
-// signed tells whether the image says that it has a table of certificates.
+// signed reports whether the image has a certificate table.
 func (i image) signed() bool { return i.opt32(optCertificates) != 0 || i.opt32(optCertificates+4) != 0 }
 
 // table is where the section headers begin.
@@ -122,15 +121,15 @@ func (i image) section(n int) []byte {
 	return i.head[i.table()+int64(n)*sectionHeader:][:sectionHeader]
 }
 
-// Append gives the image with sections added behind those that it has, in memory and in the file. Signatures that it had are an error,
-// since they would not be true any more.
+// Append returns the image with sections added after the existing ones, in memory and in the file. A signed image is an error, since its
+// signature would no longer hold.
 func Append(stub []byte, sections []Section) (tree.Blob, error) {
 	i, err := parse(bytes.Clone(stub))
 	if err != nil {
 		return nil, err
 	}
 	if i.signed() {
-		return nil, fmt.Errorf("the image is signed, which it would not be with further sections")
+		return nil, fmt.Errorf("the image is signed, and more sections would make the signature invalid")
 	}
 	if i.makeRoom(len(sections)); i.sections+len(sections) > math.MaxUint16 {
 		return nil, fmt.Errorf("%d sections", i.sections+len(sections))
@@ -159,7 +158,8 @@ func Append(stub []byte, sections []Section) (tree.Blob, error) {
 	return tree.Concat(body...), nil
 }
 
-// strip cuts off what lies behind the raw data of the last section, which is symbols: a signature counts no bytes between two sections.
+// strip cuts off what lies after the raw data of the last section, which is symbols: signers disagree on whether a signature covers bytes
+// between sections.
 func (i *image) strip() error {
 	end := i.rawEnd()
 	if end > int64(len(i.head)) {
@@ -181,7 +181,7 @@ func (i image) rawEnd() int64 {
 	return end
 }
 
-// end is the address behind the last section in memory.
+// end is the address after the last section in memory.
 func (i image) end() (end int64) {
 	for n := range i.sections {
 		s := i.section(n)

@@ -120,7 +120,7 @@ func TestAppendRefuses(t *testing.T) {
 		`begins with ""`:       nil,
 		`begins with "#!"`:     []byte("#!/bin/sh" + strings.Repeat(" ", 100)),
 		"no PE signature":      spoil(func(p []byte, at int) { p[at] = 'X' }),
-		"kind 0x10b":           spoil(func(p []byte, at int) { p[at+24] = 0x0b; p[at+25] = 1 }),
+		"magic number 0x10b":   spoil(func(p []byte, at int) { p[at+24] = 0x0b; p[at+25] = 1 }),
 		"section table ends":   spoil(func(p []byte, at int) { p[at+6] = 0xff }),
 		"alignment of 3 bytes": spoil(func(p []byte, at int) { le.PutUint32(p[at+24+36:], 3) }),
 		"is signed":            spoil(func(p []byte, at int) { p[at+24+optCertificates] = 1 }),
@@ -259,7 +259,7 @@ func FuzzAppend(f *testing.F) {
 	})
 }
 
-// Whatever is given as an image, there is an error, or one with a signature behind it that is all it has gained.
+// Whatever is given as an image, there is an error, or one with a signature after it that is all it has gained.
 func FuzzSign(f *testing.F) {
 	key, cert := certificate(f)
 	unsigned, err := Append(readStub(f), many()[:3])

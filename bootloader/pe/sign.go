@@ -2,13 +2,13 @@ package pe
 
 import (
 	"cmp"
+	"context"
 	"crypto"
 	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/asn1"
 	"fmt"
-	"io"
 	"math/big"
 	"slices"
 
@@ -19,16 +19,12 @@ import (
 // maxHead is how much of an image is read for its headers, in bytes.
 const maxHead = 64 << 10
 
-// Sign gives the image with a signature of an RSA key, as Secure Boot asks for: SHA-256, and the certificates inside, of which the first
-// is the key's. It has no time in it, and the scheme (RFC 8017, 8.2) no chance: the same image, key and certificates give the same bytes.
+// Sign returns the image with a signature by an RSA key as Secure Boot requires it: over SHA-256, with the certificates, of which the first
+// is the key's. The signature holds no time, and the scheme (RFC 8017, 8.2) is deterministic: the same image, key and certificates give
+// the same bytes.
 func Sign(unsigned tree.Blob, key *rsa.PrivateKey, certificates []*x509.Certificate) (tree.Blob, error) {
-	head := make([]byte, min(unsigned.Size(), maxHead))
-	r, err := unsigned.Open()
+	head, err := tree.ReadHead(unsigned, maxHead)
 	if err != nil {
-		return nil, err
-	}
-	defer r.Close()
-	if _, err := r.ReadAt(head, 0); err != nil && err != io.EOF {
 		return nil, err
 	}
 	i, err := parse(head)
@@ -39,11 +35,11 @@ func Sign(unsigned tree.Blob, key *rsa.PrivateKey, certificates []*x509.Certific
 		return nil, fmt.Errorf("the image is signed already")
 	}
 	if end, gap := i.gap(); gap || end != unsigned.Size() {
-		return nil, fmt.Errorf("the image has bytes that belong to no section, about which signers do not agree: its sections end at byte %d of %d",
+		return nil, fmt.Errorf("the image has bytes outside of its sections, which signers treat differently: the sections end at byte %d of %d",
 			end, unsigned.Size())
 	}
 	padded := units.Align(unsigned.Size(), certificateAlign)
-	digest, err := i.digest(r, unsigned.Size(), padded)
+	digest, err := i.digest(unsigned, padded)
 	if err != nil {
 		return nil, err
 	}
@@ -54,11 +50,11 @@ func Sign(unsigned tree.Blob, key *rsa.PrivateKey, certificates []*x509.Certific
 	table := certificateTable(signature)
 	i.setOpt32(optCertificates, padded)
 	i.setOpt32(optCertificates+4, int64(len(table)))
-	rest := part{unsigned, int64(len(head)), unsigned.Size() - int64(len(head))}
+	rest := tree.Slice(unsigned, int64(len(head)), unsigned.Size()-int64(len(head)))
 	return tree.Concat(tree.Text(string(i.head)), rest, tree.Text(string(make([]byte, padded-unsigned.Size()))), tree.Text(string(table))), nil
 }
 
-// gap tells where the sections end in the file, and whether there is anything between them.
+// gap returns where the sections end in the file, and whether there is anything between them.
 func (i image) gap() (end int64, gap bool) {
 	type span struct{ start, end int64 }
 	var spans []span
@@ -79,34 +75,14 @@ func (i image) gap() (end int64, gap bool) {
 // certificateAlign is what the certificate table and each certificate in it is aligned to (PE, "The Attribute Certificate Table").
 const certificateAlign = 8
 
-// A part is a part of a blob.
-type part struct {
-	whole     tree.Blob
-	off, size int64
-}
-
-func (p part) Size() int64 { return p.size }
-
-// Open implements tree.Blob.
-func (p part) Open() (tree.Reader, error) {
-	r, err := p.whole.Open()
-	if err != nil {
-		return nil, err
-	}
-	return struct {
-		io.ReaderAt
-		io.Closer
-	}{io.NewSectionReader(r, p.off, p.size), r}, nil
-}
-
 // digest is the SHA-256 of the image, without its checksum, the entry of the certificate table, and that table (Authenticode,
-// "Calculating the PE Image Hash"); the image is filled up with zeros to where that table goes.
-func (i image) digest(r io.ReaderAt, size, padded int64) ([]byte, error) {
+// "Calculating the PE Image Hash"). The image is padded with zeros to where that table goes.
+func (i image) digest(unsigned tree.Blob, padded int64) ([]byte, error) {
 	h := sha256.New()
-	from := int64(0)
+	from, size := int64(0), unsigned.Size()
 	opt := i.at + optional
 	for _, skip := range [][2]int64{{opt + optChecksum, 4}, {opt + optCertificates, 8}, {size, 0}} {
-		if _, err := io.Copy(h, io.NewSectionReader(r, from, skip[0]-from)); err != nil {
+		if err := tree.Copy(context.Background(), h, tree.Slice(unsigned, from, skip[0]-from), nil); err != nil {
 			return nil, err
 		}
 		from = skip[0] + skip[1]
@@ -137,7 +113,7 @@ var (
 	oidPEImage         = asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 311, 2, 1, 15}
 )
 
-// peImageData is SpcPeImageData with no flags and an empty file name, which nobody reads.
+// peImageData is SpcPeImageData with no flags and an empty file name; firmware ignores it.
 var peImageData = asn1.RawValue{FullBytes: []byte{0x30, 0x09, 0x03, 0x01, 0x00, 0xa0, 0x04, 0xa2, 0x02, 0x80, 0x00}}
 
 // algorithm is an AlgorithmIdentifier whose parameters are NULL.
@@ -148,7 +124,7 @@ type algorithm struct {
 
 func algorithmOf(oid asn1.ObjectIdentifier) algorithm { return algorithm{oid, asn1.NullRawValue} }
 
-// indirectContent is SpcIndirectDataContent: what is signed in place of the image.
+// indirectContent is SpcIndirectDataContent: the digest that is signed in place of the image.
 type indirectContent struct {
 	Data struct {
 		Type  asn1.ObjectIdentifier
@@ -224,8 +200,8 @@ func signedData(digest []byte, key *rsa.PrivateKey, certificates []*x509.Certifi
 	}})
 }
 
-// signedAttributes are the attributes that the key signs, as a SET in DER: of which kind the content is, and its digest, for which its
-// own tag and length do not count.
+// signedAttributes are the attributes that the key signs, as a SET in DER: the type of the content, and its digest, which does not cover
+// the content's own tag and length.
 func signedAttributes(content indirectContent) ([]byte, error) {
 	der, err := asn1.Marshal(content)
 	if err != nil {

@@ -11,9 +11,9 @@ import (
 	"time"
 )
 
-// A snapshot is the content of a database at the time it was opened, with what lies in its write-ahead log. It only ever reads: it
-// takes no lock and makes no file, so an ordinary user can read the store of a running daemon. In exchange others may write to the
-// database meanwhile, which unchanged tells afterwards.
+// A snapshot is the content of a database at the time it was opened, including its write-ahead log. It takes no lock and creates no file, so
+// that an ordinary user can read the store of a running daemon. The price is that others may write to the database meanwhile, which
+// unchanged detects afterwards.
 type snapshot struct {
 	path           string
 	file, log, shm *os.File // log and shm are nil where there are none
@@ -23,7 +23,7 @@ type snapshot struct {
 	pageSize       int64
 }
 
-// A state is what changes when pages of the database file or of the log, as far as they were there, are written over.
+// A state is what changes when existing pages of the database file or of the log are overwritten.
 type state struct {
 	size       int64
 	mtime      time.Time
@@ -44,7 +44,7 @@ func openSnapshot(path string) (_ *snapshot, err error) {
 	if s.log, err = openIfThere(path + "-wal"); err != nil {
 		return nil, err
 	}
-	// Only programs that have the database open need it, and it may be unreadable.
+	// It exists only while a program has the database open, and may be unreadable for us.
 	s.shm, _ = os.Open(path + "-shm")
 	if s.before, err = s.state(); err != nil {
 		return nil, err
@@ -60,7 +60,7 @@ func openIfThere(path string) (*os.File, error) {
 	return f, err
 }
 
-// state looks at the files as they are now.
+// state is the state of the files now.
 func (s *snapshot) state() (state, error) {
 	info, err := s.file.Stat()
 	if err != nil {
@@ -76,8 +76,8 @@ func (s *snapshot) state() (state, error) {
 	return now, nil
 }
 
-// checkpoint is the last frame of the log that somebody undertook to write to the database file: field nBackfillAttempted of the
-// log's index, in native byte order ("The WAL-Index File Format", section 2.3). It changes before the file does.
+// checkpoint is the last frame of the log that anyone has started to write to the database file: field nBackfillAttempted of the log's
+// index, in native byte order ("The WAL-Index File Format", section 2.3). It changes before the file does.
 func (s *snapshot) checkpoint() uint32 {
 	const attemptedAt = 128
 	var b [4]byte
@@ -87,14 +87,14 @@ func (s *snapshot) checkpoint() uint32 {
 	return binary.NativeEndian.Uint32(b[:])
 }
 
-// unchanged says whether all that was read since the snapshot was opened belongs together: no frame of the log was written into the
-// database file, and the log did not start over. A longer log is no change.
+// unchanged reports whether everything read since the snapshot was opened is consistent: no frame of the log was written to the database
+// file, and the log was not restarted. A longer log is no change.
 func (s *snapshot) unchanged() bool {
 	now, err := s.state()
 	return err == nil && now == s.before
 }
 
-// index finds out where the pages are, before the first ReadAt.
+// index finds where the pages are. It is called before the first ReadAt.
 func (s *snapshot) index() error {
 	if err := refuseHotJournal(s.path + "-journal"); err != nil {
 		return err
@@ -115,7 +115,7 @@ func (s *snapshot) index() error {
 	return s.checkHeader()
 }
 
-// refuseHotJournal reports a rollback journal that tells of an interrupted or running transaction. Nix uses none unless told to.
+// refuseHotJournal reports the rollback journal of an interrupted or running transaction. Nix has one only when configured without WAL.
 func refuseHotJournal(path string) error {
 	f, err := openIfThere(path)
 	if f == nil || err != nil {
@@ -126,7 +126,7 @@ func refuseHotJournal(path string) error {
 	if n, _ := f.ReadAt(magic, 0); n < len(magic) || !bytes.Equal(magic, []byte("\xd9\xd5\x05\xf9\x20\xa1\x63\xd7")) {
 		return nil
 	}
-	return fmt.Errorf("%s: a transaction was interrupted or is running; any command of Nix that opens the store as its owner repairs it", path)
+	return fmt.Errorf("%s: a transaction was interrupted or is running; any Nix command run by the owner of the store repairs it", path)
 }
 
 // checkHeader checks the database's first bytes (section 1.3 of the SQLite file format).
@@ -151,8 +151,8 @@ func (s *snapshot) checkHeader() error {
 // Size is the database's length in bytes.
 func (s *snapshot) Size() (int64, error) { return s.size, nil }
 
-// ReadAt reads from the log what is in there, else from the database file. The header is shown without its wish for a log, which
-// SQLite would want to write to.
+// ReadAt reads pages from the log if they are there, else from the database file. It patches the header to say that there is no log:
+// SQLite would try to open the log for writing.
 func (s *snapshot) ReadAt(p []byte, off int64) (int, error) {
 	if off >= s.size {
 		return 0, io.EOF

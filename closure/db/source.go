@@ -11,16 +11,16 @@ import (
 // ErrNotFound is the error for a path that is not valid in the store.
 var ErrNotFound = errors.New("not a valid path")
 
-// A Source is the database of a store that may be in use. It is read only, without a lock, a new file or anything else that needs more
-// than permission to read, and with what is still in its write-ahead log. Its methods may be called from several goroutines at once.
+// A Source is the database of a store that may be in use, including what is still in its write-ahead log. Reading it needs no lock, no new
+// file and no permission but to read. Its methods may be called by several goroutines at once.
 type Source struct {
 	path string
 	mu   sync.Mutex
 	view *view // nil after a change
 }
 
-// Open opens the database at that path. A database whose tables are not those of Nix's schema 10 is an error; so is a damaged one, when
-// that shows.
+// Open opens the database at that path. It is an error if the tables are not those of Nix's schema 10, or if the database is visibly
+// damaged.
 func Open(ctx context.Context, path string) (*Source, error) {
 	s := &Source{path: path}
 	if err := s.read(ctx, func(*view) error { return nil }); err != nil {
@@ -29,7 +29,7 @@ func Open(ctx context.Context, path string) (*Source, error) {
 	return s, nil
 }
 
-// Close ends the use of the source.
+// Close closes the files of the database.
 func (s *Source) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -37,7 +37,7 @@ func (s *Source) Close() error {
 	return nil
 }
 
-// Item gives the rows of a path, ErrNotFound if there are none.
+// Item returns the rows of a path. The error wraps [ErrNotFound] when there are none.
 func (s *Source) Item(ctx context.Context, path string) (item *Item, err error) {
 	err = s.read(ctx, func(v *view) (err error) {
 		item, err = v.read(path)
@@ -46,11 +46,11 @@ func (s *Source) Item(ctx context.Context, path string) (item *Item, err error) 
 	return item, err
 }
 
-// maxReads is how often a read is made again because others wrote to the database meanwhile. The pauses between, each twice as long as
-// the one before, add up to two seconds; a checkpoint takes a fraction of one.
+// maxReads is how often a read is tried, since others may write to the database meanwhile. The pauses between the tries, each twice as long
+// as the last, add up to two seconds; a checkpoint takes a fraction of one.
 const maxReads = 11
 
-// read runs a query until nobody has disturbed it. The error that counts is that of an undisturbed query.
+// read runs a query until it was undisturbed, and returns the error of that try: errors of a disturbed one may come from mixed pages.
 func (s *Source) read(ctx context.Context, query func(*view) error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -72,7 +72,7 @@ func (s *Source) read(ctx context.Context, query func(*view) error) error {
 			pause *= 2
 		}
 	}
-	return s.explain(fmt.Errorf("others wrote to it during each of %d reads; try again when the store is less busy", maxReads))
+	return s.explain(fmt.Errorf("it was written to during each of %d reads; try again when the store is less busy", maxReads))
 }
 
 // try runs a query once.
@@ -93,8 +93,8 @@ func (s *Source) try(ctx context.Context, query func(*view) error) (err error, u
 	return err, s.view.snapshot.unchanged()
 }
 
-// guard makes a panic an error. This SQLite is C translated to Go: what a malicious database might do to it stays within its own
-// memory, and ends as a panic there.
+// guard turns a panic into an error. This SQLite is C translated to Go: if a malicious database corrupts it, the damage stays within its
+// own memory and ends in a panic.
 func guard(query func() error) (err error) {
 	defer func() {
 		if r := recover(); r != nil {

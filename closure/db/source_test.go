@@ -211,7 +211,7 @@ func TestSourceSeesWhatSQLiteSees(t *testing.T) {
 	})
 }
 
-// compare reads all items. A source may be behind, since it shows the last state that it saw undisturbed; a new one may not.
+// compare reads all items. A source may be after, since it shows the last state that it saw undisturbed; a new one may not.
 func compare(t *rapid.T, l *live, old *Source) {
 	fresh := l.open()
 	defer fresh.Close()
@@ -274,7 +274,7 @@ func TestItemRefuses(t *testing.T) {
 	l.exec("pragma foreign_keys=off; delete from ValidPaths where id = 1")
 	l.exec("update ValidPaths set hash = 'md5:1234' where id = 8; update ValidPaths set narSize = null where id = 9")
 	for n, want := range map[int]string{
-		0: "not a valid path", 99: "not a valid path", 5: "references: one is not registered", 7: `NAR hash "md5:1234"`, 8: "without the size of its NAR",
+		0: "not a valid path", 99: "not a valid path", 5: "references: one of them is not registered", 7: `NAR hash "md5:1234"`, 8: "with the NAR size 0",
 	} {
 		_, err := l.open().Item(t.Context(), storePath(n))
 		if err == nil || !strings.Contains(err.Error(), want) || errors.Is(err, ErrNotFound) != (n == 0 || n == 99) {

@@ -10,9 +10,9 @@ import (
 	"github.com/ncruces/go-sqlite3/ext/serdes"
 )
 
-// Write makes the database of a store that has just these items, registered at the time epoch (seconds since 1970, above 0). Items get
-// their ids in the given order, in which all that an item refers to comes before it; one that breaks this, or is there twice, is an
-// error. The bytes depend on nothing but the arguments: pages of 4096 bytes, no write-ahead log, no version of SQLite.
+// Write returns the database of a store that has just these items, registered at epoch (seconds since 1970, above 0). Items get their ids in
+// the given order. An item must come after everything it refers to, and only once. The bytes depend on the arguments alone: pages have
+// 4096 bytes, there is no write-ahead log, and the header names a fixed version of SQLite.
 func Write(items []Item, epoch int64) ([]byte, error) {
 	conn, err := sqlite3.Open(":memory:")
 	if err != nil {
@@ -80,10 +80,10 @@ func (w *rowWriter) close() {
 
 func (w *rowWriter) add(item Item) error {
 	if w.epoch <= 0 || item.NARSize <= 0 {
-		return fmt.Errorf("registered at %d with a size of %d bytes: both must be above 0", w.epoch, item.NARSize)
+		return fmt.Errorf("registration time %d and NAR size %d must be above 0", w.epoch, item.NARSize)
 	}
 	if _, twice := w.ids[item.Path]; twice {
-		return fmt.Errorf("is there twice")
+		return fmt.Errorf("duplicate item")
 	}
 	hash := "sha256:" + hex.EncodeToString(item.NARHash[:])
 	sigs := orNull(strings.Join(item.Sigs, " "))
@@ -138,16 +138,16 @@ func insert(stmt *sqlite3.Stmt, values ...any) error {
 
 // Fields of the database header (section 1.3 of the SQLite file format).
 const (
-	writeVersionAt  = 18 // and the read version behind it: 1 for a rollback journal, 2 for a write-ahead log
+	writeVersionAt  = 18 // and the read version in the next byte: 1 for a rollback journal, 2 for a write-ahead log
 	pageCountAt     = 28
 	changeCounterAt = 24
-	validForAt      = 92 // the change counter with which pageCountAt was written
+	validForAt      = 92 // the change counter at which pageCountAt was valid
 	sqliteVersionAt = 96
 	headerSize      = 100
 	statedSQLite    = 3_040_001
 )
 
-// normalise takes out of the header what tells how the database was made: the change counter, and which SQLite wrote it.
+// normalise sets the fields of the header that depend on how the database was made: the change counter, and the version of SQLite.
 func normalise(file []byte) {
 	file[writeVersionAt], file[writeVersionAt+1] = 1, 1
 	binary.BigEndian.PutUint32(file[changeCounterAt:], 1)

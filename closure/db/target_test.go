@@ -132,7 +132,7 @@ var (
 	space   = regexp.MustCompile(`\s+`)
 )
 
-// schemaOf gives the statements of a database, without comments and layout.
+// schemaOf returns the statements of a database, without comments and layout.
 func schemaOf(t *testing.T, path string) []string {
 	out := hosttest.Run(t, "sqlite3", "-newline", ";\n\n", path, "select sql from sqlite_schema where sql is not null order by name")
 	var list []string
@@ -154,9 +154,9 @@ func TestWriteRefuses(t *testing.T) {
 		want  string
 	}{
 		{[]Item{b, a}, 1, storePath(2) + ": refers to " + storePath(1) + ", which does not come before it"},
-		{[]Item{a, a}, 1, storePath(1) + ": is there twice"},
-		{[]Item{a}, 0, "registered at 0"},
-		{[]Item{{Path: a.Path}}, 1, "a size of 0 bytes"},
+		{[]Item{a, a}, 1, storePath(1) + ": duplicate item"},
+		{[]Item{a}, 0, "registration time 0"},
+		{[]Item{{Path: a.Path}}, 1, "NAR size 0 must"},
 		{[]Item{a, {Path: b.Path, NARSize: 1, References: []string{a.Path, a.Path}}}, 1, "reference to " + a.Path},
 		{[]Item{{Path: a.Path, NARSize: 1, Outputs: []Output{{"out", "x"}, {"out", "y"}}}}, 1, "output out"},
 	} {

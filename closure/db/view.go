@@ -14,14 +14,14 @@ import (
 	"github.com/ncruces/go-sqlite3/vfs/readervfs"
 )
 
-// Limits for what a database can make SQLite, and then us, hold in memory.
+// Limits on the memory that a hostile database can make SQLite and us use.
 const (
 	maxMemory = 64 << 20 // bytes for SQLite
 	maxValue  = 1 << 20  // bytes in a value or a row
 	maxRows   = 1 << 18  // references, or outputs, of one item
 )
 
-// A view is a snapshot with SQLite looking at it.
+// A view is a snapshot opened by SQLite.
 type view struct {
 	snapshot         *snapshot
 	name             string // of the snapshot, for SQLite
@@ -31,7 +31,7 @@ type view struct {
 
 var views atomic.Uint64
 
-// open lets SQLite look at the snapshot and checks that the tables are the known ones.
+// open opens the snapshot with SQLite and checks the tables.
 func (v *view) open() (err error) {
 	if err := v.snapshot.index(); err != nil {
 		return err
@@ -43,7 +43,7 @@ func (v *view) open() (err error) {
 		return err
 	}
 	v.conn.Limit(sqlite3.LIMIT_LENGTH, maxValue)
-	// A schema may hold expressions, and is not to be trusted with functions.
+	// A schema can hold expressions, which must not call functions with side effects.
 	if err := v.conn.Exec("pragma trusted_schema=off; pragma cell_size_check=on; pragma temp_store=memory"); err != nil {
 		return err
 	}
@@ -75,7 +75,7 @@ func (v *view) prepare() (err error) {
 	return nil
 }
 
-// checkSchema wants each table to be one, not a view or a virtual table, with at least the columns that are read.
+// checkSchema checks that each table is a real one, not a view or a virtual table, and has the columns that are read.
 func (v *view) checkSchema() error {
 	for _, table := range []string{"ValidPaths", "Refs", "DerivationOutputs"} {
 		real, err := v.column("select name from sqlite_schema where type = 'table' and rootpage > 0 and name = ?", table)
@@ -91,14 +91,14 @@ func (v *view) checkSchema() error {
 		}
 		for _, c := range columns[table] {
 			if !slices.Contains(have, c) {
-				return fmt.Errorf("unknown schema: table %s has no column %s, but %s", table, c, strings.Join(have, ", "))
+				return fmt.Errorf("unknown schema: table %s has no column %s, only %s", table, c, strings.Join(have, ", "))
 			}
 		}
 	}
 	return nil
 }
 
-// column gives the first column of a query's rows.
+// column returns the first column of a query's rows.
 func (v *view) column(sql, argument string) ([]string, error) {
 	stmt, _, err := v.conn.Prepare(sql)
 	if err != nil {
@@ -113,7 +113,7 @@ func (v *view) column(sql, argument string) ([]string, error) {
 	return values, err
 }
 
-// rows runs a statement to its end and makes it ready for the next time.
+// rows runs a statement to its end and resets it.
 func rows(stmt *sqlite3.Stmt, row func() error) error {
 	defer stmt.Reset()
 	for n := 0; stmt.Step(); n++ {
@@ -127,7 +127,7 @@ func rows(stmt *sqlite3.Stmt, row func() error) error {
 	return stmt.Err()
 }
 
-// read gives the rows of a path.
+// read returns the rows of a path.
 func (v *view) read(path string) (*Item, error) {
 	item := &Item{Path: path}
 	id, err := v.readItem(item)
@@ -165,12 +165,12 @@ func (v *view) readItem(item *Item) (id int64, err error) {
 	case !found:
 		return 0, fmt.Errorf("%s: %w", item.Path, ErrNotFound)
 	case item.NARSize <= 0:
-		return 0, fmt.Errorf("%s: registered without the size of its NAR: %d", item.Path, item.NARSize)
+		return 0, fmt.Errorf("%s: registered with the NAR size %d", item.Path, item.NARSize)
 	}
 	return id, nil
 }
 
-// parseHash reads the one form that Nix writes.
+// parseHash reads a hash in the only form that Nix writes.
 func parseHash(text string) (hash [32]byte, err error) {
 	digits, ok := strings.CutPrefix(text, "sha256:")
 	b, err := hex.DecodeString(digits)
@@ -186,7 +186,7 @@ func (v *view) readReferences(id int64, item *Item) error {
 	}
 	err := rows(v.refs, func() error {
 		if v.refs.ColumnType(0) != sqlite3.TEXT {
-			return fmt.Errorf("one is not registered")
+			return fmt.Errorf("one of them is not registered")
 		}
 		item.References = append(item.References, v.refs.ColumnText(0))
 		return nil

@@ -17,7 +17,7 @@ const (
 // frames before it is written back.
 const maxFrames = 1 << 20
 
-// A walHeader is the start of a write-ahead log. SQLite writes a new one with other salts when it starts over at the log's beginning.
+// A walHeader is the start of a write-ahead log. SQLite writes a new one with new salts when it restarts the log from the beginning.
 type walHeader [walHeaderSize]byte
 
 func (h *walHeader) field(n int) uint32 { return binary.BigEndian.Uint32(h[4*n:]) }
@@ -30,8 +30,8 @@ type walIndex struct {
 	content  map[uint32]int64 // offset in the log by page number
 }
 
-// readWAL indexes the committed frames of a log. As in SQLite, the log ends before the first frame whose salts or cumulative checksum
-// are not right, and an absent, short or damaged header means that there is no log: nothing of that is an error.
+// readWAL indexes the committed frames of a log. As in SQLite, the log ends before the first frame with wrong salts or a wrong cumulative
+// checksum, and a missing, short or damaged header means that there is no log; none of this is an error.
 func readWAL(log io.ReaderAt, size int64) (*walIndex, error) {
 	x := &walIndex{content: map[uint32]int64{}}
 	if n, err := log.ReadAt(x.header[:], 0); n < len(x.header) {
@@ -66,7 +66,7 @@ func (x *walIndex) start() (sum checksum, ok bool) {
 
 func isPageSize(n int64) bool { return n >= 512 && n <= 65536 && n&(n-1) == 0 }
 
-// frames reads frames until one is not valid. Those after the last commit do not count.
+// frames reads frames up to the first invalid one, and ignores those after the last commit.
 func (x *walIndex) frames(r io.Reader, sum checksum) error {
 	frame := make([]byte, frameHeaderSize+x.pageSize)
 	var uncommitted []uint32
@@ -110,7 +110,7 @@ func (x *walIndex) commit(pages []uint32, at int64) {
 	}
 }
 
-// A checksum is that of a log, over 32-bit words in the byte order that the log's magic number says.
+// A checksum is the checksum of a log, over 32-bit words in the byte order that the log's magic number gives.
 type checksum struct {
 	order  binary.ByteOrder
 	s0, s1 uint32

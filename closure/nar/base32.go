@@ -8,7 +8,7 @@ import (
 // alphabet holds the digits of Nix base32: the lower-case letters and figures without e, o, t and u.
 const alphabet = "0123456789abcdfghijklmnpqrsvwxyz"
 
-// digits gives the value of each character, or notADigit.
+// digits holds the value of each character, or notADigit.
 var digits = func() (d [256]byte) {
 	for i := range d {
 		d[i] = notADigit
@@ -24,7 +24,7 @@ const notADigit = 0xff
 // EncodedLen is how many base32 digits n bytes take.
 func EncodedLen(n int) int { return (n*8 + 4) / 5 }
 
-// EncodeBase32 writes bytes in Nix base32: five bits a digit from the low bits of the first byte on, the digits in reverse order
+// EncodeBase32 encodes bytes in Nix base32: digits of five bits, from the low bits of the first byte on, written in reverse order
 // (printHash32 in Nix's hash.cc).
 func EncodeBase32(b []byte) string {
 	var s strings.Builder
@@ -40,12 +40,12 @@ func EncodeBase32(b []byte) string {
 	return s.String()
 }
 
-// DecodeBase32 is the reverse of EncodeBase32. Each byte string has one text: characters outside the alphabet, lengths that no number
-// of bytes gives, and set bits beyond the last byte are refused.
+// DecodeBase32 is the inverse of [EncodeBase32]. Every byte string has exactly one encoding: characters outside of the alphabet, lengths
+// that no number of bytes has, and set bits beyond the last byte are errors.
 func DecodeBase32(s string) ([]byte, error) {
 	b := make([]byte, len(s)*5/8)
 	if EncodedLen(len(b)) != len(s) {
-		return nil, fmt.Errorf("base32 text of %d digits: no number of bytes gives that", len(s))
+		return nil, fmt.Errorf("base32 text of %d digits: no number of bytes has that length", len(s))
 	}
 	for n := range len(s) {
 		at := len(s) - 1 - n
@@ -59,7 +59,7 @@ func DecodeBase32(s string) ([]byte, error) {
 		if i+1 < len(b) {
 			b[i+1] |= carry
 		} else if carry != 0 {
-			return nil, fmt.Errorf("base32 text %q: its first digit holds bits beyond %d bytes", s, len(b))
+			return nil, fmt.Errorf("base32 text %q: its first digit has bits beyond %d bytes", s, len(b))
 		}
 	}
 	return b, nil

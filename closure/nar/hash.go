@@ -1,6 +1,7 @@
 package nar
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
@@ -16,7 +17,7 @@ import (
 // A Digest is the SHA-256 of a NAR.
 type Digest = [sha256.Size]byte
 
-// Hash gives the NAR hash of an item and the length of its NAR in bytes. It reads every file once.
+// Hash returns the NAR hash of an item and the length of its NAR in bytes. It reads every file once.
 func Hash(n *tree.Node) (Digest, int64, error) {
 	h := hashers.Get().(*hasher)
 	defer hashers.Put(h)
@@ -36,38 +37,18 @@ type hasher struct {
 
 var hashers = sync.Pool{New: func() any { return &hasher{sha256.New(), make([]byte, 256<<10)} }}
 
-// copy writes a file's content, at most one byte more than its size: enough to tell that it has grown.
+// copy writes a file's content, which must be as long as its size.
 func (h *hasher) copy(w io.Writer, file *tree.Node) error {
-	file = file.Inode()
-	r, err := file.Blob().Open()
-	if err != nil {
-		return err
-	}
-	defer r.Close()
-	left := file.Size() + 1
-	for off := int64(0); left > 0; {
-		n, err := r.ReadAt(h.buf[:min(left, int64(len(h.buf)))], off)
-		if _, werr := w.Write(h.buf[:n]); werr != nil {
-			return werr
-		}
-		off, left = off+int64(n), left-int64(n)
-		if err == io.EOF {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return tree.Copy(context.Background(), w, file.Inode().Blob(), h.buf)
 }
 
-// ParseHash reads a SHA-256 digest as stores and tools write it: 64 hexadecimal or 52 base32 digits, each with or without "sha256:"
-// before it, or "sha256-" and standard base64 (SRI).
+// ParseHash reads a SHA-256 digest as stores and tools write it: 64 hexadecimal or 52 base32 digits, with or without the prefix "sha256:",
+// or "sha256-" and standard base64 (SRI).
 func ParseHash(text string) (Digest, error) {
 	if b64, ok := strings.CutPrefix(text, "sha256-"); ok {
 		b, err := base64.StdEncoding.Strict().DecodeString(b64)
 		if err != nil || strings.ContainsAny(b64, "\r\n") {
-			return Digest{}, fmt.Errorf("read hash %.80q: no base64", text)
+			return Digest{}, fmt.Errorf("read hash %.80q: not base64", text)
 		}
 		return digest(text, b)
 	}
@@ -76,7 +57,7 @@ func ParseHash(text string) (Digest, error) {
 	case hex.EncodedLen(sha256.Size):
 		b, err := hex.DecodeString(bare)
 		if err != nil || strings.ToLower(bare) != bare {
-			return Digest{}, fmt.Errorf("read hash %q: not all of it lower-case hexadecimal digits", text)
+			return Digest{}, fmt.Errorf("read hash %q: not lower-case hexadecimal", text)
 		}
 		return digest(text, b)
 	case EncodedLen(sha256.Size):
@@ -86,7 +67,7 @@ func ParseHash(text string) (Digest, error) {
 		}
 		return digest(text, b)
 	}
-	return Digest{}, fmt.Errorf("read hash %.80q: %d digits, a SHA-256 has 64 (hexadecimal) or 52 (base32)", text, len(bare))
+	return Digest{}, fmt.Errorf("read hash %.80q: %d digits; a SHA-256 has 64 (hexadecimal) or 52 (base32)", text, len(bare))
 }
 
 func digest(text string, b []byte) (Digest, error) {

@@ -91,9 +91,9 @@ func TestParseHashRefuses(t *testing.T) {
 		strings.Repeat("z", 52):              "beyond 32 bytes",
 		"sha256-":                            "0 bytes",
 		"sha256-LPJNul+wow4=":                "8 bytes",
-		"sha256-LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ":    "no base64",
-		"sha256-LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCR=":   "no base64",
-		"sha256-LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ=\n": "no base64",
+		"sha256-LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ":    "not base64",
+		"sha256-LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCR=":   "not base64",
+		"sha256-LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ=\n": "not base64",
 	} {
 		if got, err := ParseHash(text); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q gave %x, %v, want %q", text, got, err, want)

@@ -1,7 +1,7 @@
-// Package nar writes the Nix archive format, over which both stores hash their items, and the base32 of its hashes.
+// Package nar writes the Nix archive format, over which store items are hashed, and reads and writes those hashes.
 //
-// The format (section "Nix Archive" of the Nix manual; archive.cc, serialise.cc): every string is a length of 64 bits, little endian,
-// then the bytes, then zeros up to a multiple of 8.
+// In this format (section "Nix Archive" of the Nix manual; archive.cc, serialise.cc) every string is its length in 64 bits, little-endian,
+// then its bytes, then zeros up to a multiple of 8.
 //
 //	archive = "nix-archive-1" node
 //	node    = "(" "type" ( "regular" [ "executable" "" ] "contents" BYTES
@@ -21,7 +21,7 @@ import (
 	"imprint/internal/tree"
 )
 
-// What stands between names, targets and contents.
+// What comes between names, targets and contents.
 var (
 	magic        = framed("nix-archive-1")
 	openFile     = framed("(", "type", "regular", "contents")
@@ -45,14 +45,15 @@ func framed(list ...string) string {
 
 var zeros [8]byte
 
-// framedLen is the room that a string of n bytes takes.
+// framedLen is how many bytes a string of n bytes takes with length and padding.
 func framedLen(n int64) int64 { return 8 + (n+7)&^7 }
 
-// Write writes n, which may be a directory, a file or a symlink, with all below it as one archive. content is called for every regular
-// file and writes exactly its Size bytes to w; more or fewer is an error, and an error of its own is passed on. Links count as what
-// they lead to; content is given the Link itself, whose Inode has the content. A file is executable when its owner may execute it; nothing else of the attributes is in an archive.
+// Write writes n, which may be a directory, a file or a symlink, with everything below it as one archive. content is called for every
+// regular file, and must write exactly its Size bytes to w; its errors are passed on. A Link is archived as the file it leads to; content is
+// called with the Link, whose Inode has the blob. A file is executable when its owner may execute it; nothing else of the attributes is in
+// an archive.
 //
-// Small writes are gathered: what w sees are pieces of 32 KiB and more, the last one apart.
+// Writes to w are buffered: they have 32 KiB or more, except the last.
 func Write(w io.Writer, n *tree.Node, content func(w io.Writer, file *tree.Node) error) error {
 	gather := gatherers.Get().(*bufio.Writer)
 	defer gatherers.Put(gather)
@@ -67,7 +68,7 @@ func Write(w io.Writer, n *tree.Node, content func(w io.Writer, file *tree.Node)
 
 var gatherers = sync.Pool{New: func() any { return bufio.NewWriterSize(nil, 32<<10) }}
 
-// An archive is one being written. An error of its writer stays there until the next content or the end.
+// An archive is being written to w, which keeps its first error until Flush.
 type archive struct {
 	w       *bufio.Writer
 	content func(io.Writer, *tree.Node) error
@@ -97,7 +98,7 @@ func (a *archive) dir(path string, n *tree.Node) error {
 			return fmt.Errorf("archive %s: %v", shown(path), err)
 		}
 		if i > 0 && kids[i-1].Name == c.Name {
-			return fmt.Errorf("archive %s: the name %q is there twice", shown(path), c.Name)
+			return fmt.Errorf("archive %s: duplicate name %q", shown(path), c.Name)
 		}
 		a.w.WriteString(openEntry)
 		a.string(c.Name)
@@ -110,7 +111,7 @@ func (a *archive) dir(path string, n *tree.Node) error {
 	return nil
 }
 
-// sorted is for nodes that are in no finished tree yet.
+// sorted returns nodes in the order of their names, which those of an unfinished tree may not have.
 func sorted(kids []*tree.Node) []*tree.Node {
 	byName := func(a, b *tree.Node) int { return cmp.Compare(a.Name, b.Name) }
 	if !slices.IsSortedFunc(kids, byName) {
@@ -129,7 +130,7 @@ func (a *archive) file(path string, n *tree.Node) error {
 		return fmt.Errorf("archive %s: %w", shown(path), err)
 	}
 	if body.n != size {
-		return fmt.Errorf("archive %s: its content gave %d bytes, its size is %d", shown(path), body.n, size)
+		return fmt.Errorf("archive %s: its content has %d bytes, its size is %d", shown(path), body.n, size)
 	}
 	a.w.Write(zeros[:-size&7])
 	return nil
@@ -155,7 +156,7 @@ func (a *archive) length(n int64) {
 // shown is a path inside an item, for messages.
 func shown(path string) string { return cmp.Or(path, "/") }
 
-// counted counts what a file's content amounts to.
+// A counted writer counts the bytes that are written to it.
 type counted struct {
 	w io.Writer
 	n int64

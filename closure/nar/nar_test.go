@@ -133,10 +133,10 @@ func TestWriteRefuses(t *testing.T) {
 	}{
 		{dir("", dir("d", tree.NewSpecial("pipe", plain, tree.Fifo))), copyText, "archive /d/pipe: a fifo"},
 		{tree.NewDevice("", plain, tree.CharDevice, tree.Device{}), copyText, "archive /: a character device"},
-		{dir("", file("f", "abc")), nothing, "archive /f: its content gave 0 bytes, its size is 3"},
-		{file("", "abc"), func(w io.Writer, n *tree.Node) error { copyText(w, n); return copyText(w, n) }, "gave 6 bytes"},
+		{dir("", file("f", "abc")), nothing, "archive /f: its content has 0 bytes, its size is 3"},
+		{file("", "abc"), func(w io.Writer, n *tree.Node) error { copyText(w, n); return copyText(w, n) }, "has 6 bytes"},
 		{file("", "abc"), func(io.Writer, *tree.Node) error { return io.ErrUnexpectedEOF }, "unexpected EOF"},
-		{dir("", file("f", ""), file("f", "")), copyText, `"f" is there twice`},
+		{dir("", file("f", ""), file("f", "")), copyText, `duplicate name "f"`},
 		{dir("", file("..", "")), copyText, `name ".."`},
 	} {
 		if err := Write(io.Discard, c.node, c.content); err == nil || !strings.Contains(err.Error(), c.want) {
@@ -154,9 +154,9 @@ type resized struct {
 func (r resized) Size() int64 { return r.size }
 
 func TestHashRefusesChangedFiles(t *testing.T) {
-	for size, want := range map[int64]string{3: "gave 4 bytes, its size is 3", 7: "gave 5 bytes, its size is 7"} {
+	for size, want := range map[int64]string{3: "it is longer than its 3 bytes", 7: "it ends at byte 5 of 7"} {
 		_, _, err := Hash(tree.NewFile("", plain, resized{tree.Text("12345"), size}))
-		if err == nil || !strings.Contains(err.Error(), want) {
+		if !errors.Is(err, tree.ErrChanged) || !strings.Contains(err.Error(), want) {
 			t.Errorf("size %d: %v, want %q", size, err, want)
 		}
 	}

@@ -10,7 +10,7 @@ import (
 	"sync"
 	"testing"
 
-	"imprint/image"
+	"imprint/image/write"
 	"imprint/internal/demostore"
 	"imprint/internal/hosttest"
 	"imprint/internal/qemutest"
@@ -21,8 +21,8 @@ type bootRow struct {
 	config string
 	mode   string // of qemutest
 	how    string // in words, for the README
-	direct bool   // the kernel is started by QEMU, with the files of --export-boot
-	says   string // what the console shows besides
+	direct bool   // QEMU starts the kernel, with the files of --export-boot
+	says   string // a text on the console, in addition to the marker
 }
 
 var bootMatrix = []bootRow{
@@ -63,8 +63,8 @@ const (
 	matrixTo   = "<!-- end of the boot matrix -->\n"
 )
 
-// Every description in configs gives the same bytes twice, and an image that boots to its marker on every machine it is for.
-// UPDATE_MATRIX=1 writes the matrix in the README anew.
+// Two builds of every description in configs give the same bytes, and the image boots to the marker on every machine it is for.
+// UPDATE_MATRIX=1 rewrites the matrix in the README.
 func TestBootMatrix(t *testing.T) {
 	dir := configs(t)
 	keys(t, filepath.Join(dir, "../build/keys"), true)
@@ -93,7 +93,7 @@ func TestBootMatrix(t *testing.T) {
 	}
 }
 
-// configs copies the descriptions to where the demo's store lies beside them, as after `make demo`.
+// configs copies the descriptions to a directory beside the store of the demo, as after `make demo`.
 func configs(t *testing.T) string {
 	t.Helper()
 	root := public(t)
@@ -107,7 +107,7 @@ func configs(t *testing.T) string {
 	return dir
 }
 
-// buildTwice builds a description's image, once on one processor and once on several, and gives its path.
+// buildTwice builds a description's image on one processor and on several, compares the two and returns the path.
 func buildTwice(t *testing.T, dir, config string) string {
 	t.Helper()
 	file := filepath.Join(dir, config+".toml")
@@ -129,14 +129,14 @@ func buildTwice(t *testing.T, dir, config string) string {
 	return first
 }
 
-// kernelArgs are QEMU's arguments for the default entry of an export.
+// kernelArgs returns QEMU's arguments for the default boot entry of an export.
 func kernelArgs(t *testing.T, dir string) []string {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(dir, image.ExportFile))
+	text, err := os.ReadFile(filepath.Join(dir, write.ExportFile))
 	if err != nil {
 		t.Fatal(err)
 	}
-	var export struct{ Entries []image.ExportedEntry }
+	var export struct{ Entries []write.ExportedEntry }
 	if err := json.Unmarshal(text, &export); err != nil {
 		t.Fatal(err)
 	}
@@ -164,10 +164,10 @@ func writeMatrix(t *testing.T, seconds []float64) {
 	for i, row := range bootMatrix {
 		fmt.Fprintf(&b, "| %s | [%s](configs/%s.toml) | %s | %.1f s |\n", row.how, row.config, row.config, row.mode, seconds[i])
 	}
-	write(t, readme, before+matrixFrom+b.String()+matrixTo+after)
+	writeFile(t, readme, before+matrixFrom+b.String()+matrixTo+after)
 }
 
-// The README has all rows, and every description is in a row.
+// The README has every row, and every description is in a row.
 func TestMatrixIsWhole(t *testing.T) {
 	text, err := os.ReadFile(readme)
 	if err != nil {
@@ -187,11 +187,11 @@ func TestMatrixIsWhole(t *testing.T) {
 	}
 	for _, file := range files {
 		if name := strings.TrimSuffix(filepath.Base(file), ".toml"); !inRow[name] {
-			t.Errorf("configs/%s.toml is booted by no row", name)
+			t.Errorf("no row boots configs/%s.toml", name)
 		}
 		src, err := os.ReadFile(file)
 		if err != nil || !regexp.MustCompile(`^#:schema ./imprint.schema.json\n# `).Match(src) {
-			t.Errorf("%s does not begin with its schema and what it is about: %v", file, err)
+			t.Errorf("%s does not begin with its schema and a comment: %v", file, err)
 		}
 	}
 }

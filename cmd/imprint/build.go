@@ -14,7 +14,10 @@ import (
 	"syscall"
 	"time"
 
-	"imprint/image"
+	"imprint/image/description"
+	"imprint/image/plan"
+	"imprint/image/resolve"
+	"imprint/image/write"
 	"imprint/internal/diag"
 	"imprint/internal/units"
 
@@ -26,7 +29,7 @@ type buildFlags struct {
 	out        string
 	exportBoot string
 	noManifest bool
-	write      image.WriteOptions
+	write      write.Options
 }
 
 func (r *root) build() *cobra.Command {
@@ -34,14 +37,15 @@ func (r *root) build() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "build FILE",
 		Short: "Build the image that a description describes",
-		Long: `build makes the image that FILE describes and writes it to OUT, and beside it its manifest OUT.json: the plan, every
-identifier, and the digests of every partition and store item.
+		Long: `build writes the image that FILE describes to OUT, and its manifest to OUT.json: the plan, every identifier, and the
+digests of every partition and store item.
 
-The contents of every store item are checked against the NAR hash that it is registered with while they are written.
-The image digest is the SHA-256 over the SHA-256s of the image's consecutive pieces of 4 MiB; --sha256 adds the
-SHA-256 of the whole image, which takes a pass of its own.
+While it writes a store item, build checks the contents against the NAR hash that the item is registered with.
+The image digest is the SHA-256 of the SHA-256s of consecutive 4 MiB pieces of the image. --sha256 also computes the
+SHA-256 of the whole image, which takes a second pass.
 
-OUT appears when it is complete. A build that fails or is interrupted leaves nothing, and an older OUT untouched.`,
+OUT appears only when it is complete. A build that fails or is interrupted leaves nothing behind and does not change an
+older OUT.`,
 		Example: `  imprint build image.toml
   imprint build image.toml -o /srv/images/web.raw
   SOURCE_DATE_EPOCH=1700000000 imprint build image.toml --json`,
@@ -49,65 +53,65 @@ OUT appears when it is complete. A build that fails or is interrupted leaves not
 		RunE: func(c *cobra.Command, args []string) error { return r.runBuild(c.Context(), args[0], f) },
 	}
 	flags := c.Flags()
-	flags.StringVarP(&f.out, "out", "o", "", "the image (default: NAME.raw or NAME.iso in the working directory)")
+	flags.StringVarP(&f.out, "out", "o", "", "image `file` (default NAME.raw or NAME.iso in the working directory)")
 	flags.StringVar(&f.exportBoot, "export-boot", "", "also write kernel, initrd and command line of every boot entry to this `directory`")
-	flags.BoolVar(&f.noManifest, "no-manifest", false, "write no OUT.json")
+	flags.BoolVar(&f.noManifest, "no-manifest", false, "do not write OUT.json")
 	flags.BoolVar(&f.write.SHA256, "sha256", false, "also compute the SHA-256 of the whole image")
-	flags.BoolVar(&f.write.NoDigest, "no-digest", false, "compute no image digest")
-	flags.BoolVar(&f.write.NoVerify, "no-verify", false, "leave the NAR hashes of store items unchecked")
-	flags.BoolVar(&r.json, "json", false, "write events as lines of JSON to standard output")
+	flags.BoolVar(&f.write.NoDigest, "no-digest", false, "do not compute the image digest")
+	flags.BoolVar(&f.write.NoVerify, "no-verify", false, "do not check the NAR hashes of store items")
+	flags.BoolVar(&r.json, "json", false, "print events as lines of JSON")
 	return c
 }
 
-// planned is a description that has come as far as can be without writing.
+// planned is a description after Parse, Resolve and Layout.
 type planned struct {
-	plan   *image.Plan
-	layout *image.Layout
+	plan   *plan.Plan
+	layout *plan.Layout
 }
 
-// resolve takes a description through Parse, Resolve and Layout. The image will be in outDir, "" when there will be none.
+// resolve takes a description through Parse, Resolve and Layout. The image will be written to outDir; "" means that none will be.
 func (r *root) resolve(ctx context.Context, file, outDir string) (*planned, error) {
 	src, err := readDescription(file)
 	if err != nil {
 		return nil, err
 	}
-	d, err := image.Parse(file, src)
+	d, err := description.Parse(file, src)
 	if err != nil {
 		return nil, err
 	}
-	in := image.Inputs{Dir: filepath.Dir(file), Unique: rand.Text(), OutDir: outDir}
+	in := resolve.Inputs{Dir: filepath.Dir(file), Unique: rand.Text(), OutDir: outDir}
 	if in.Epoch, err = sourceDateEpoch(r.env("SOURCE_DATE_EPOCH")); err != nil {
 		return nil, err
 	}
-	r.ui.stage("resolve", "reading the store and the description's inputs")
-	plan, err := image.Resolve(ctx, d, in)
+	r.ui.stage("resolve", "reading the store and other inputs")
+	resolved, err := resolve.Plan(ctx, d, in)
 	if err != nil {
 		return nil, err
 	}
-	r.log.WithField("items", len(plan.Items)).Info("resolved")
+	r.log.WithField("items", len(resolved.Items)).Info("resolved")
 	r.ui.stage("layout", "laying out the disk")
-	layout, err := plan.Layout()
+	layout, err := resolved.Layout(nil)
 	if err != nil {
 		return nil, err
 	}
 	r.log.WithField("bytes", layout.Size).Info("laid out")
-	return &planned{plan, layout}, nil
+	return &planned{resolved, layout}, nil
 }
 
-// readDescription reads a description, and no more of it than Parse takes.
+// readDescription reads a description, but no more than Parse accepts.
 func readDescription(file string) ([]byte, error) {
 	f, err := os.Open(file)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, diag.List{{Place: diag.Place{File: file}, Text: "there is no such file", Hint: "imprint init writes one to start from"}}
+		return nil, diag.List{{Place: diag.Place{File: file}, Text: "no such file", Hint: "imprint init prints a description to start from"}}
 	}
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, image.MaxSource+1))
+	return io.ReadAll(io.LimitReader(f, description.MaxSource+1))
 }
 
-// checkOut refuses an output that cannot be, before any work is done for it. Nothing is refused while it has no name.
+// checkOut refuses an impossible output path before any work is done. It accepts "", which means that the name is not known yet.
 func checkOut(file, out string) error {
 	if out == "" {
 		return nil
@@ -117,27 +121,27 @@ func checkOut(file, out string) error {
 		return fmt.Errorf("write %s: %w", out, err)
 	}
 	if !dir.IsDir() {
-		return fmt.Errorf("write %s: %s is no directory", out, filepath.Dir(out))
+		return fmt.Errorf("write %s: %s is not a directory", out, filepath.Dir(out))
 	}
 	a, errA := os.Stat(file)
 	b, errB := os.Stat(out)
 	if errA == nil && errB == nil && os.SameFile(a, b) {
-		return usagef("%s is the description itself", out)
+		return usagef("the output %s is the description itself", out)
 	}
 	return nil
 }
 
-// maxEpoch is the last second that the superblock of an ext4 file system can tell, in 2106.
+// maxEpoch is the last second that the superblock of an ext4 file system can store, in 2106.
 const maxEpoch = 1<<32 - 1
 
-// sourceDateEpoch reads the variable that reproducible builds take their time from: seconds since 1970.
+// sourceDateEpoch parses the value of SOURCE_DATE_EPOCH: seconds since 1970.
 func sourceDateEpoch(text string) (*int64, error) {
 	if text == "" {
 		return nil, nil
 	}
 	n, err := strconv.ParseInt(text, 10, 64)
 	if err != nil || n < 0 || n > maxEpoch {
-		return nil, usagef("SOURCE_DATE_EPOCH is %q, not a number of seconds since 1970 up to %d", text, int64(maxEpoch))
+		return nil, usagef("SOURCE_DATE_EPOCH is %q; it must be a number of seconds from 0 to %d", text, int64(maxEpoch))
 	}
 	return &n, nil
 }
@@ -153,7 +157,7 @@ func (r *root) runBuild(ctx context.Context, file string, f buildFlags) error {
 		return err
 	}
 	if f.exportBoot != "" && len(p.plan.Entries) == 0 {
-		return usagef("--export-boot %s: the description has no boot entry", f.exportBoot)
+		return usagef("--export-boot %s: the description has no boot entries", f.exportBoot)
 	}
 	if err := checkOut(file, f.exportBoot); err != nil {
 		return err
@@ -161,8 +165,7 @@ func (r *root) runBuild(ctx context.Context, file string, f buildFlags) error {
 	if f.out == "" {
 		f.out = p.plan.Name + "." + p.plan.Format
 	}
-	manifest := p.plan.Manifest(p.layout, 0)
-	result, err := r.write(ctx, p, f, manifest)
+	manifest, result, err := r.write(ctx, p, f)
 	if err != nil {
 		return err
 	}
@@ -170,21 +173,22 @@ func (r *root) runBuild(ctx context.Context, file string, f buildFlags) error {
 	return r.built(f, manifest, result, time.Since(start))
 }
 
-// write writes the image and its manifest, and gives them their names when both are complete.
-func (r *root) write(ctx context.Context, p *planned, f buildFlags, m *image.Manifest) (*image.Result, error) {
-	out, err := image.Create(f.out)
+// write writes the image, its manifest and the boot files, and names them when all are complete.
+func (r *root) write(ctx context.Context, p *planned, f buildFlags) (*plan.Manifest, *write.Result, error) {
+	out, err := write.Create(f.out)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer out.Discard()
 	r.ui.stage("write", "writing "+f.out)
 	f.write.Progress = r.ui.meter
-	result, err := p.plan.Write(ctx, out.File, p.layout, f.write)
+	result, err := write.Image(ctx, out.File, p.plan, p.layout, f.write)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	r.ui.stage("commit", "")
-	m.Built(result, !f.write.NoVerify)
+	m := p.plan.Manifest(result.Layout, 0)
+	m.Built(result.Digests, !f.write.NoVerify)
 	outputs := []output{out}
 	for _, more := range []func() (output, error){
 		func() (output, error) { return manifest(f, m) },
@@ -192,7 +196,7 @@ func (r *root) write(ctx context.Context, p *planned, f buildFlags, m *image.Man
 	} {
 		o, err := more()
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		if o != nil {
 			defer o.Discard()
@@ -201,24 +205,24 @@ func (r *root) write(ctx context.Context, p *planned, f buildFlags, m *image.Man
 	}
 	for _, o := range outputs {
 		if err := o.Commit(); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
-	return result, nil
+	return m, result, nil
 }
 
-// An output is what appears whole, when everything is complete, or not at all.
+// An output appears complete on Commit, or not at all.
 type output interface {
 	Commit() error
 	Discard()
 }
 
-// manifest is the file beside the image, if one is wanted.
-func manifest(f buildFlags, m *image.Manifest) (output, error) {
+// manifest writes the manifest, if one is wanted.
+func manifest(f buildFlags, m *plan.Manifest) (output, error) {
 	if f.noManifest {
 		return nil, nil
 	}
-	beside, err := image.Create(f.out + ".json")
+	beside, err := write.Create(f.out + ".json")
 	if err != nil {
 		return nil, err
 	}
@@ -229,20 +233,20 @@ func manifest(f buildFlags, m *image.Manifest) (output, error) {
 	return beside, nil
 }
 
-// exportBoot is the directory of boot files, if one is wanted.
-func exportBoot(ctx context.Context, p *image.Plan, dir string) (output, error) {
+// exportBoot writes the directory of boot files, if one is wanted.
+func exportBoot(ctx context.Context, p *plan.Plan, dir string) (output, error) {
 	if dir == "" {
 		return nil, nil
 	}
-	e, err := p.ExportBoot(ctx, dir)
+	e, err := write.Boot(ctx, p, dir)
 	if err != nil {
 		return nil, err
 	}
 	return e, nil
 }
 
-// built tells what was made, and how to boot it.
-func (r *root) built(f buildFlags, m *image.Manifest, result *image.Result, spent time.Duration) error {
+// built reports what was made, and how to boot it.
+func (r *root) built(f buildFlags, m *plan.Manifest, result *write.Result, spent time.Duration) error {
 	onDisk := int64(0)
 	if info, err := os.Stat(f.out); err == nil {
 		onDisk = info.Sys().(*syscall.Stat_t).Blocks * 512
@@ -253,7 +257,7 @@ func (r *root) built(f buildFlags, m *image.Manifest, result *image.Result, spen
 	if r.json {
 		r.ui.event(event{
 			"event": "done", "image": f.out, "size": m.Size, "onDisk": onDisk, "written": result.Written, "seconds": spent.Seconds(),
-			"digest": result.Digest, "sha256": result.SHA256, "verified": !f.write.NoVerify, "manifest": manifestName(f),
+			"digest": result.Digests.Image, "sha256": result.Digests.SHA256, "verified": !f.write.NoVerify, "manifest": manifestName(f),
 		})
 		return r.ui.failed
 	}
@@ -261,7 +265,7 @@ func (r *root) built(f buildFlags, m *image.Manifest, result *image.Result, spen
 	say := func(format string, args ...any) { fmt.Fprintf(&text, format+"\n", args...) }
 	say("%s: %s (%s on disk), %d partitions, %d store items, in %.1f s", f.out, units.FormatBytes(m.Size), units.FormatBytes(onDisk),
 		len(m.Partitions), len(m.Items), spent.Seconds())
-	for _, line := range [][2]string{{"digest", result.Digest}, {"sha256", result.SHA256}, {"manifest", manifestName(f)}, {"boot", bootCommand(m, f.out)}} {
+	for _, line := range [][2]string{{"digest", result.Digests.Image}, {"sha256", result.Digests.SHA256}, {"manifest", manifestName(f)}, {"boot", bootCommand(m, f.out)}} {
 		if line[1] != "" {
 			say("  %-8s  %s", line[0], line[1])
 		}
@@ -280,8 +284,8 @@ func manifestName(f buildFlags) string {
 	return f.out + ".json"
 }
 
-// bootCommand is a way to try the image, or "" when it has no loader.
-func bootCommand(m *image.Manifest, out string) string {
+// bootCommand returns a command that boots the image in QEMU, or "" if it has no boot loader.
+func bootCommand(m *plan.Manifest, out string) string {
 	if m.Loader == "none" {
 		return ""
 	}

@@ -6,13 +6,13 @@ import (
 	"fmt"
 	"strings"
 
-	"imprint/image"
+	"imprint/image/write"
 	"imprint/internal/diag"
 	"imprint/internal/hosttool"
 	"imprint/internal/stream"
 )
 
-// Exit codes, as the help tells them.
+// Exit codes, as listed in the help.
 const (
 	exitDone        = 0
 	exitFailed      = 1
@@ -23,12 +23,12 @@ const (
 	exitInterrupted = 130
 )
 
-// usage is an error of how a command was called.
+// usage is an error in how a command was called.
 type usage struct{ error }
 
 func usagef(format string, args ...any) error { return usage{fmt.Errorf(format, args...)} }
 
-// exitCode is what the program ends with after an error.
+// exitCode returns the exit code for an error.
 func exitCode(ctx context.Context, err error) int {
 	var problems diag.List
 	var wrong usage
@@ -43,13 +43,13 @@ func exitCode(ctx context.Context, err error) int {
 		return exitInvalid
 	case errors.Is(err, hosttool.ErrMissing):
 		return exitMissingTool
-	case errors.Is(err, image.ErrMismatch), errors.Is(err, stream.ErrChanged):
+	case errors.Is(err, write.ErrMismatch), errors.Is(err, stream.ErrChanged):
 		return exitMismatch
 	}
 	return exitFailed
 }
 
-// report tells an error, and gives the exit code.
+// report prints an error and returns the exit code.
 func (r *root) report(ctx context.Context, err error) int {
 	code := exitCode(ctx, err)
 	if code == exitDone {
@@ -68,12 +68,12 @@ func (r *root) report(ctx context.Context, err error) int {
 	}
 	fmt.Fprintln(r.stderr, text)
 	if code == exitUsage {
-		fmt.Fprintln(r.stderr, "hint: imprint help tells what there is")
+		fmt.Fprintln(r.stderr, "hint: imprint help lists the commands, imprint help COMMAND its flags")
 	}
 	return code
 }
 
-// problems are the mistakes in an error, for machines.
+// problems returns the diagnostics in an error as events.
 func problems(err error) []event {
 	var list diag.List
 	if !errors.As(err, &list) {

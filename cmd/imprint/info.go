@@ -7,7 +7,7 @@ import (
 	"runtime/debug"
 	"text/tabwriter"
 
-	"imprint/image"
+	"imprint/image/description"
 	"imprint/internal/hosttool"
 
 	"github.com/spf13/cobra"
@@ -17,7 +17,7 @@ import (
 func (r *root) doctor() *cobra.Command {
 	return &cobra.Command{
 		Use:   "doctor",
-		Short: "Show which host tools are there and what each is needed for",
+		Short: "List the host tools, their versions, and what needs them",
 		Args:  exactly(0, "no arguments"),
 		RunE: func(c *cobra.Command, _ []string) error {
 			t := tabwriter.NewWriter(r.stdout, 0, 0, 2, ' ', 0)
@@ -35,24 +35,24 @@ func (r *root) doctor() *cobra.Command {
 }
 
 func (r *root) init() *cobra.Command {
-	c := r.prints("init", "Write a commented description to start from", image.StartingDescription)
+	c := r.prints("init", "Print a commented description to start from", description.Starting)
 	c.Example = "  imprint init > image.toml"
 	return c
 }
 
 func (r *root) schema() *cobra.Command {
-	c := r.prints("schema", "Write the JSON Schema of the description language", func() string { return string(image.Schema()) })
-	c.Long = "schema writes the JSON Schema of the description language, with which editors complete and check descriptions."
+	c := r.prints("schema", "Print the JSON Schema of the description language", func() string { return string(description.Schema()) })
+	c.Long = "schema prints the JSON Schema of the description language, with which editors complete and check descriptions."
 	return c
 }
 
 func (r *root) version() *cobra.Command {
-	return r.prints("version", "Show the version", func() string {
+	return r.prints("version", "Print the version", func() string {
 		return fmt.Sprintf("imprint %s (%s, %s/%s)\n", buildVersion(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 	})
 }
 
-// prints is a command without arguments that writes a text to standard output.
+// prints returns a command without arguments that prints a text.
 func (r *root) prints(use, short string, text func() string) *cobra.Command {
 	return &cobra.Command{
 		Use:   use,
@@ -65,7 +65,7 @@ func (r *root) prints(use, short string, text func() string) *cobra.Command {
 	}
 }
 
-// buildVersion is what the Go tool has recorded: a release, or the revision that was built.
+// buildVersion returns the version that the Go tool recorded: a release, or the revision that was built.
 func buildVersion() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {

@@ -11,8 +11,8 @@ import (
 	"imprint/internal/qemutest"
 )
 
-// isoDescription is a description of an ISO with two closures. Its arguments are the source's directory, the root of the first closure, the
-// two of the second, and the keys of the partition with the store.
+// isoDescription describes an ISO with two closures. Its arguments are the source's directory, the root of the first closure, the two roots
+// of the second, and further keys of the partition with the store.
 const isoDescription = `
 name = "nix"
 arch = "x86_64"
@@ -59,13 +59,13 @@ inside = "iso"
 path = "/nix-store.%[1]s"
 `
 
-// A closure that real Nix has built is, in an ISO or in a file system in it, one that real Nix finds perfect, keeps, and boots.
+// Nix finds a closure that it has built intact in an ISO, or in a file system in an ISO, does not collect it, and the ISO boots.
 func TestRealNixInISO(t *testing.T) {
 	hosttest.Need(t, "xorriso", "sqfstar", "unsquashfs", "fsck.erofs", "grub-mkimage")
 	build := func(t *testing.T, s *nixtest.Source, store string) string {
 		dir := t.TempDir()
 		file, image := filepath.Join(dir, "image.toml"), filepath.Join(dir, "nix.iso")
-		write(t, file, fmt.Sprintf(isoDescription, s.Root, s.System, s.Extra, s.Derivation, store))
+		writeFile(t, file, fmt.Sprintf(isoDescription, s.Root, s.System, s.Extra, s.Derivation, store))
 		imprint(t, "build", file, "-o", image)
 		return image
 	}

@@ -15,7 +15,7 @@ import (
 	"imprint/internal/qemutest"
 )
 
-// kernelDescription is a system whose /etc/rc works on a second disk, and the file system for that disk.
+// kernelDescription describes a system whose /etc/rc uses a second disk, and the file system for that disk.
 const kernelDescription = `
 name = "kernel"
 arch = "x86_64"
@@ -55,8 +55,8 @@ free = "200MiB" # with one inode for each 16 KiB
   source = "data"
 `
 
-// guestWork is what the guest does to the file system on its second disk: it writes, deletes, makes thousands of files, and lets it grow
-// to twice its size while it is mounted.
+// guestWork is what the guest does with the file system on its second disk: it writes and deletes thousands of files, and grows the file
+// system to twice its size while it is mounted.
 const guestWork = `
 set -e
 PATH=$PATH:/usr/sbin:/sbin
@@ -91,7 +91,7 @@ cut)
 esac
 `
 
-// kernelImage builds the system and gives its image, and the file system for the second disk with as much room behind it.
+// kernelImage builds the system and returns its image, and the file system for the second disk in a file of twice its size.
 func kernelImage(t *testing.T, work string) (image, data string) {
 	dir := t.TempDir()
 	if _, _, err := demostore.Demo(dir, demostore.Need(t)); err != nil {
@@ -100,16 +100,16 @@ func kernelImage(t *testing.T, work string) (image, data string) {
 	for _, d := range []string{"dev", "proc", "sys", "mnt", "etc"} {
 		mkdir(t, filepath.Join(dir, "guest", d))
 	}
-	write(t, filepath.Join(dir, "guest/etc/rc"), guestWork)
-	write(t, filepath.Join(dir, "guest/etc/work"), work)
+	writeFile(t, filepath.Join(dir, "guest/etc/rc"), guestWork)
+	writeFile(t, filepath.Join(dir, "guest/etc/work"), work)
 	program(t, filepath.Join(dir, "guest"), "resize2fs")
 	mkdir(t, filepath.Join(dir, "data/deep/er"))
-	write(t, filepath.Join(dir, "data/deep/er/file"), "content")
+	writeFile(t, filepath.Join(dir, "data/deep/er/file"), "content")
 	for i := range 3000 {
-		write(t, filepath.Join(dir, "data", fmt.Sprint("file-", i)), strings.Repeat("x", i))
+		writeFile(t, filepath.Join(dir, "data", fmt.Sprint("file-", i)), strings.Repeat("x", i))
 	}
 	file := filepath.Join(dir, "image.toml")
-	write(t, file, kernelDescription)
+	writeFile(t, file, kernelDescription)
 	image, data = filepath.Join(dir, "kernel.raw"), filepath.Join(dir, "data.ext4")
 	imprint(t, "build", file, "-o", image)
 	r := nixtest.Partition(t, image, "data")
@@ -128,7 +128,7 @@ func mkdir(t *testing.T, path string) {
 	}
 }
 
-// program copies a program of the host and the libraries it needs to the same places below root, and links it into /bin.
+// program copies a program of the host and its libraries to the same paths below root.
 func program(t *testing.T, root, name string) {
 	t.Helper()
 	hosttest.Need(t, "ldd")
@@ -149,7 +149,7 @@ func program(t *testing.T, root, name string) {
 	}
 }
 
-// session boots the image with the second disk and waits for a line; with off, until the guest has switched the machine off too.
+// session boots the image with the second disk and waits for a line and, with off, until the guest has switched the machine off.
 func session(t *testing.T, image, data, marker string, off bool) string {
 	t.Helper()
 	return qemutest.Boot(t, qemutest.Options{
@@ -158,7 +158,7 @@ func session(t *testing.T, image, data, marker string, off bool) string {
 	}).Serial
 }
 
-// The kernel is the last judge of our ext4: it writes to it, grows it to twice its size, and what comes out is in order.
+// The kernel writes to our ext4 and grows it to twice its size, and e2fsck finds no errors afterwards.
 func TestKernelGrows(t *testing.T) {
 	t.Parallel()
 	hosttest.Need(t, "e2fsck")
@@ -178,14 +178,14 @@ func TestKernelGrows(t *testing.T) {
 	}
 }
 
-// A power cut in the middle of writing: the journal brings everything back that was synced.
+// After a power cut during writes, the journal restores everything that was synced.
 func TestKernelPowerCut(t *testing.T) {
 	t.Parallel()
 	hosttest.Need(t, "e2fsck")
 	image, data := kernelImage(t, "cut")
 	session(t, image, data, "^imprint: cut the power$", false)
 	if out, err := exec.Command(hosttest.Find(t, "dumpe2fs"), "-h", data).CombinedOutput(); err != nil || !strings.Contains(string(out), "needs_recovery") {
-		t.Fatalf("there is nothing to recover from: %v\n%s", err, out)
+		t.Fatalf("the journal needs no recovery: %v\n%s", err, out)
 	}
 	session(t, image, data, "^imprint: ready$", true)
 	nixtest.CheckExt4(t, data)

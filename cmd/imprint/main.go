@@ -20,32 +20,32 @@ func main() {
 	tuneMemory()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
-	context.AfterFunc(ctx, stop) // a second signal ends the program at once
+	context.AfterFunc(ctx, stop) // a second signal kills the program
 	os.Exit(Main(ctx, world{os.Stdout, os.Stderr, os.Args[1:], os.Getenv}))
 }
 
-// Main is the program without its process: it returns the exit code.
+// Main runs the program with the arguments, environment and outputs of w, and returns the exit code.
 func Main(ctx context.Context, w world) int {
 	root := newRoot(w)
 	root.cmd.SetArgs(w.args)
 	return root.report(ctx, root.cmd.ExecuteContext(ctx))
 }
 
-// Memory that a build may take before garbage is collected, in bytes; beyond it, garbage may be a quarter of what lives.
+// The heap may grow to roomy bytes before garbage is collected; beyond that, to a quarter more than the live heap, plus slack bytes.
 const (
 	roomy = 64 << 20
 	slack = 16 << 20
 )
 
-// tuneMemory leaves garbage alone while the heap is small: most builds never need a collection. The limit follows what lives, so
-// that a large one is not collected all the time.
+// tuneMemory turns garbage collection off while the heap is small: most builds never need one. The limit follows the live heap, so
+// that a large heap is not collected all the time.
 func tuneMemory() {
 	debug.SetGCPercent(-1)
 	debug.SetMemoryLimit(roomy)
 	followHeap()
 }
 
-// followHeap sets the limit anew after every collection.
+// followHeap updates the limit after every collection.
 func followHeap() {
 	runtime.AddCleanup(new([64]byte), func(struct{}) {
 		live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}

@@ -14,8 +14,8 @@ import (
 	"imprint/internal/qemutest"
 )
 
-// nixDescription is a description of a disk with two closures. Its arguments are the tables [[source]] and [store], the root of the first
-// closure, and the two of the second.
+// nixDescription describes a disk with two closures. Its arguments are the tables [[source]] and [store], the root of the first closure, and
+// the two roots of the second.
 const nixDescription = `
 name = "nix"
 arch = "x86_64"
@@ -55,7 +55,7 @@ path = "/proc"
 path = "/sys"
 `
 
-// imprint runs the program, which TestMain has put into PATH.
+// imprint runs the program, which TestMain puts in PATH.
 func imprint(t testing.TB, args ...string) string {
 	t.Helper()
 	out, err := exec.Command("imprint", args...).CombinedOutput()
@@ -65,14 +65,14 @@ func imprint(t testing.TB, args ...string) string {
 	return string(out)
 }
 
-// A closure that real Nix has built is, in the image, one that real Nix finds perfect, keeps, and boots.
+// Nix finds a closure that it has built intact in the image, does not collect it, and the image boots.
 func TestRealNix(t *testing.T) {
 	hosttest.Need(t, "sgdisk", "fsck.fat")
 	s := nixtest.Make(t, nixtest.Options{Large: true, Newline: true})
 	build := func(t *testing.T, source string) string {
 		dir := t.TempDir()
 		file, image := filepath.Join(dir, "image.toml"), filepath.Join(dir, "nix.raw")
-		write(t, file, fmt.Sprintf(nixDescription, source, s.System, s.Extra, s.Derivation))
+		writeFile(t, file, fmt.Sprintf(nixDescription, source, s.System, s.Extra, s.Derivation))
 		imprint(t, "build", file, "-o", image)
 		checkDisk(t, image)
 		return image
@@ -92,7 +92,7 @@ func TestRealNix(t *testing.T) {
 	t.Run("registration", func(t *testing.T) {
 		t.Parallel()
 		registration := filepath.Join(t.TempDir(), "registration")
-		write(t, registration, s.Registration(t, roots...))
+		writeFile(t, registration, s.Registration(t, roots...))
 		image := build(t, database+fmt.Sprintf("registration = %q\n", registration))
 		s.Judge(t, nixtest.Target{Tree: extract(t, image), Roots: roots, Epoch: 1, Unsigned: true})
 	})
@@ -108,14 +108,14 @@ func TestRealNix(t *testing.T) {
 	})
 }
 
-func write(t testing.TB, path, text string) {
+func writeFile(t testing.TB, path, text string) {
 	t.Helper()
 	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// checkDisk has foreign tools look at the partition table and at the ESP.
+// checkDisk checks the partition table with sgdisk and the ESP with fsck.fat.
 func checkDisk(t *testing.T, image string) {
 	t.Helper()
 	if out := hosttest.Run(t, "sgdisk", "-v", image); !strings.Contains(out, "No problems found") {
@@ -128,7 +128,7 @@ func checkDisk(t *testing.T, image string) {
 	hosttest.Run(t, "fsck.fat", "-n", esp)
 }
 
-// boot boots an image with one of the systems of demostore and nixtest.
+// boot boots an image with a system of demostore or nixtest.
 func boot(t *testing.T, image, system string) {
 	t.Helper()
 	r := qemutest.Boot(t, qemutest.Options{Image: image, Marker: "^imprint: ready$", Bad: "^imprint: FAIL", PowerOff: true})

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"text/tabwriter"
 
-	"imprint/image"
+	"imprint/image/plan"
 	"imprint/internal/units"
 
 	"github.com/spf13/cobra"
@@ -14,10 +14,10 @@ func (r *root) plan() *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
 		Use:   "plan FILE",
-		Short: "Show what an image will hold and where, and write nothing",
-		Long: `plan reads a description and all that it names, and shows the disk as it will be: partitions, offsets, exact sizes,
-inodes, and the largest things in each partition. Nothing is written. A size that cannot be exact, because a host tool
-makes the partition, is called a bound.`,
+		Short: "Show what an image will contain, without writing it",
+		Long: `plan reads a description and the inputs it names, and shows the disk: partitions, offsets, sizes, inodes, and the largest
+files and store items in each partition. It writes nothing. A size is exact, or a bound if a host tool makes the
+partition.`,
 		Example: "  imprint plan image.toml\n  imprint plan image.toml --json | jq .partitions",
 		Args:    exactly(1, "one description FILE"),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -35,12 +35,12 @@ makes the partition, is called a bound.`,
 			return r.show(m)
 		},
 	}
-	c.Flags().BoolVar(&asJSON, "json", false, "write the plan as one JSON document to standard output")
+	c.Flags().BoolVar(&asJSON, "json", false, "print the plan as a JSON document")
 	return c
 }
 
-// show writes a plan for people.
-func (r *root) show(m *image.Manifest) error {
+// show prints a plan for people.
+func (r *root) show(m *plan.Manifest) error {
 	fmt.Fprintf(r.stdout, "%s: %s disk of %s (%d bytes), sectors of %d bytes, %d store items\n", m.Name, m.Format,
 		units.FormatBytes(m.Size), m.Size, m.SectorSize, len(m.Items))
 	id := "disk GUID " + m.DiskGUID

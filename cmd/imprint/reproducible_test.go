@@ -56,7 +56,7 @@ path = "/etc/hostname"
 text = "same\n"
 `
 
-// reproducibleISO has times that differ, links to equal files, and file systems inside.
+// reproducibleISO has different times, hard links between equal files, and file systems inside the ISO.
 const reproducibleISO = `
 name = "same"
 arch = "x86_64"
@@ -110,7 +110,7 @@ path = "/in/erofs"
 source = "tree"
 `
 
-// otherLoaders have other code on the same disk, some of it made by tools of the host.
+// otherLoaders are the other boot loaders for the same disk, some of which need host tools.
 var otherLoaders = map[string]struct {
 	table string
 	more  string // before the ESP
@@ -122,16 +122,16 @@ var otherLoaders = map[string]struct {
 	"extlinux": {"gpt", "", nil},
 }
 
-// A surrounding is all that may differ between two builds without a bit of difference between the images.
+// A surrounding is what may differ between two builds that give the same bytes.
 type surrounding struct {
 	name   string
 	umask  string
 	env    []string
 	nobody bool // build as an ordinary user, if this is root
-	inside bool // in the description's directory, which is then named by a relative path
+	inside bool // in the directory of the description, which is named by a relative path
 }
 
-// One description over two copies of its inputs, built by different users in different surroundings, gives one image.
+// Different users in different surroundings, each with a copy of the inputs, build the same image.
 func TestReproducible(t *testing.T) {
 	t.Run("disk", func(t *testing.T) { reproducible(t, reproducibleDescription) })
 	for name, l := range otherLoaders {
@@ -174,12 +174,12 @@ func same(t *testing.T, a, b []byte) {
 	}
 	for i := range a {
 		if a[i] != b[i] {
-			t.Fatalf("the images differ first in byte %d", i)
+			t.Fatalf("the images first differ at byte %d", i)
 		}
 	}
 }
 
-// The file system that inputs and image lie on leaves no trace, also where extents are shared.
+// The image does not depend on the file system that inputs and image are on, even if extents are shared.
 func TestReproducibleOnFileSystems(t *testing.T) {
 	program, here := buildProgram(t), surrounding{name: "here", umask: "022"}
 	want := here.build(t, program, inputs(t, public(t), reproducibleDescription))
@@ -190,7 +190,7 @@ func TestReproducibleOnFileSystems(t *testing.T) {
 	}
 }
 
-// buildProgram makes the program where any user may run it: the copy that the tests have in PATH lies in a private directory.
+// buildProgram builds the program where every user may run it. The copy that tests have in PATH is in a private directory.
 func buildProgram(t *testing.T) string {
 	t.Helper()
 	hosttest.Need(t, "go")
@@ -199,7 +199,7 @@ func buildProgram(t *testing.T) string {
 	return program
 }
 
-// public is a temporary directory that everybody may enter.
+// public returns a temporary directory that every user may enter.
 func public(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "reproducible-")
@@ -221,19 +221,19 @@ func public(t *testing.T) string {
 	return dir
 }
 
-// inputs makes the description's inputs anew in dir: the same names and contents with other times and other inodes.
+// inputs makes the description's inputs in dir: always the same names and contents, with new times and inodes.
 func inputs(t *testing.T, dir, description string) string {
 	t.Helper()
 	if _, _, err := demostore.Demo(dir, demostore.Need(t)); err != nil {
 		t.Fatal(err)
 	}
-	write(t, filepath.Join(dir, "image.toml"), description)
+	writeFile(t, filepath.Join(dir, "image.toml"), description)
 	for name, text := range map[string]string{"a": "one", "b/c": "two", "b/d": "two", "Größe": "three"} { // in any order
 		path := filepath.Join(dir, "tree", name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			t.Fatal(err)
 		}
-		write(t, path, text)
+		writeFile(t, path, text)
 	}
 	return dir
 }
@@ -267,7 +267,7 @@ func (s surrounding) build(t *testing.T, program, dir string) []byte {
 	}
 	manifest, err := os.ReadFile(image + ".json")
 	if err != nil || strings.Contains(string(manifest), dir) {
-		t.Errorf("the manifest names a directory of this machine, %v", err)
+		t.Errorf("the manifest contains the path of a directory on this machine, or cannot be read: %v", err)
 	}
 	return content
 }

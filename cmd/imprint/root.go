@@ -8,14 +8,14 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// world is all that the program sees besides the file system.
+// world is everything that the program sees apart from the file system.
 type world struct {
 	stdout, stderr io.Writer
 	args           []string
 	env            func(string) string
 }
 
-// root is the program: its commands share a logger and the way that they speak.
+// root is the root command. All commands share its logger and user interface.
 type root struct {
 	world
 	cmd   *cobra.Command
@@ -25,17 +25,17 @@ type root struct {
 	ui    *ui
 }
 
-const help = `imprint turns a software closure (store items and all that they refer to) into a bootable disk image, on an ordinary host:
-no virtual machine, no root, no fakeroot, no loop device, no user namespace. The store inside the image is registered in
-its own database and rooted against garbage collection when it is built; nothing is left for the first boot.
+const help = `imprint turns a software closure (store items and everything they refer to) into a bootable disk image, without a virtual
+machine, root, fakeroot, loop devices or user namespaces. The store in the image is complete: its items are registered in
+its database and protected by GC roots, so that the first boot has nothing left to do.
 
 Exit codes:
   0    done
   1    failed: an input or output error
-  2    wrong usage of a command
-  3    the description or its inputs are invalid, or they do not fit
+  2    wrong usage
+  3    the description or its inputs are invalid, or the contents do not fit
   4    a host tool is missing
-  5    contents are not what their hash promises
+  5    contents do not match their hash
   130  interrupted`
 
 func newRoot(w world) *root {
@@ -48,18 +48,18 @@ func newRoot(w world) *root {
 		SilenceUsage:      true,
 		PersistentPreRunE: func(*cobra.Command, []string) error { return r.prepare() },
 		Example: `  imprint init > image.toml        a commented description to start from
-  imprint plan image.toml          what the image will hold, and where
+  imprint plan image.toml          what the image will contain, and where
   imprint build image.toml         the image`,
 	}
 	r.cmd.SetOut(w.stdout)
 	r.cmd.SetErr(w.stderr)
 	r.cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage{err} })
-	r.cmd.PersistentFlags().StringVar(&r.level, "log-level", "warning", "what to log: error, warning, info or debug")
+	r.cmd.PersistentFlags().StringVar(&r.level, "log-level", "warning", "log messages of this `level` and above: error, warning, info or debug")
 	r.cmd.AddCommand(r.build(), r.plan(), r.doctor(), r.init(), r.schema(), r.version(), r.man())
 	return r
 }
 
-// prepare sets the logger up, once the flags are known.
+// prepare sets up the logger after the flags are parsed.
 func (r *root) prepare() error {
 	level, err := logrus.ParseLevel(r.level)
 	if err != nil {
@@ -78,7 +78,7 @@ func (r *root) prepare() error {
 	return nil
 }
 
-// exactly is cobra.ExactArgs with our exit code.
+// exactly is cobra.ExactArgs with a usage error.
 func exactly(n int, what string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) == n {
@@ -88,7 +88,7 @@ func exactly(n int, what string) cobra.PositionalArgs {
 	}
 }
 
-// isTerminal tells whether a person looks at a stream.
+// isTerminal reports whether w is a terminal.
 func isTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
 	return ok && terminal(f)

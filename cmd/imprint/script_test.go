@@ -5,15 +5,19 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
 	"imprint/closure/nar"
-	"imprint/internal/hosttest"
 	"imprint/internal/hosttree"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
@@ -21,35 +25,38 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"imprint": main})
 }
 
-// TestScript runs the command line as users do: testdata/script/*.txtar.
+// TestScript runs testdata/script/*.txtar, a script for each topic of the command line. UPDATE_SCRIPTS=1 rewrites the outputs in them.
+// $STAND_INS is the directory of the stand-ins for host tools, $PROGRAM that of imprint, with nothing else in it.
 func TestScript(t *testing.T) {
+	standIns, err := filepath.Abs("testdata/stand-ins")
+	if err != nil {
+		t.Fatal(err)
+	}
+	program, err := exec.LookPath("imprint") // where TestMain has put it
+	if err != nil {
+		t.Fatal(err)
+	}
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
 		UpdateScripts:       os.Getenv("UPDATE_SCRIPTS") == "1",
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("PATH", e.Getenv("PATH")+":/usr/sbin:/sbin")
+			e.Setenv("STAND_INS", standIns)
+			e.Setenv("PROGRAM", filepath.Dir(program))
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"store": makeStore,
-			"exits": exits,
-			"empty": empty,
-			"spoil": spoil,
-		},
-		Condition: func(cond string) (bool, error) {
-			tool, ok := strings.CutPrefix(cond, "tool:")
-			if !ok {
-				return false, fmt.Errorf("unknown condition %s", cond)
-			}
-			hosttest.Need(t, tool)
-			return true, nil
+			"store":        makeStore,
+			"fails":        fails,
+			"nothing-left": nothingLeft,
+			"spoil":        spoil,
 		},
 	})
 }
 
-// makeStore implements "store DIR ITEM[:REFERENCE,…]…": it moves each file or directory ITEM of the script into a store below DIR,
-// registers all in DIR/registration, makes a link DIR/ITEM to the store path, and sets $ITEM to it.
+// makeStore implements "store DIR ITEM[:REFERENCE,…]…": it moves each file or directory ITEM of the script to a store below DIR, registers
+// them in DIR/registration, makes DIR/ITEM a link to the store path, and sets $ITEM to the store path.
 func makeStore(ts *testscript.TestScript, _ bool, args []string) {
 	if len(args) < 2 {
 		ts.Fatalf("usage: store DIR ITEM[:REFERENCE,…]…")
@@ -76,38 +83,75 @@ func makeStore(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(os.WriteFile(dir+"/registration", []byte(registration.String()), 0o644))
 }
 
-// storePath is a store path for a name; its digest means nothing.
+// storePath returns a store path for a name, with an arbitrary digest.
 func storePath(name string) string {
 	sum := sha256.Sum256([]byte(name))
 	return "/nix/store/" + nar.EncodeBase32(sum[:20]) + "-" + name
 }
 
-// exits implements "exits CODE imprint ARG…": the program must end with that code.
-func exits(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) < 2 {
-		ts.Fatalf("usage: exits CODE PROGRAM ARG…")
+// fails implements "fails CODE PROGRAM ARG…": the program must exit with CODE and leave every file of the script as it was: no output, no
+// manifest, no temporary file, and no change to older ones.
+func fails(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 || args[0] == "0" {
+		ts.Fatalf("usage: fails CODE PROGRAM ARG…")
 	}
-	code := args[0]
+	before := snapshot(ts)
 	err := ts.Exec(args[1], args[2:]...)
-	got := "0"
-	if err != nil {
-		got = strings.TrimPrefix(err.Error(), "exit status ")
+	if want := "exit status " + args[0]; err == nil || err.Error() != want {
+		ts.Fatalf("%v ended with %v, not %s", args[1:], err, want)
 	}
-	if got != code {
-		ts.Fatalf("%v ended with %s, not %s", args[1:], got, code)
+	if d := cmp.Diff(before, snapshot(ts)); d != "" {
+		ts.Fatalf("%v left something behind:\n%s", args[1:], d)
 	}
 }
 
-// empty implements "empty DIR": the directory is empty, hidden files counted.
-func empty(ts *testscript.TestScript, _ bool, args []string) {
+// snapshot returns the mode, modification time and content of every file below the script's directory.
+func snapshot(ts *testscript.TestScript) map[string]string {
+	files, root := map[string]string{}, ts.Getenv("WORK")
+	ts.Check(filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		what := fmt.Sprint(info.Mode())
+		switch d.Type() {
+		case 0:
+			content, err := os.ReadFile(path)
+			if err != nil {
+				return err
+			}
+			what = fmt.Sprintf("%v %v %d bytes %x", info.Mode(), info.ModTime(), len(content), sha256.Sum256(content))
+		case fs.ModeSymlink:
+			if what, err = os.Readlink(path); err != nil {
+				return err
+			}
+		}
+		files[strings.TrimPrefix(path, root)] = what
+		return nil
+	}))
+	return files
+}
+
+// nothingLeft implements "nothing-left DIR [NAME…]": the directory contains NAMEs and nothing else, not even hidden files.
+func nothingLeft(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 1 {
+		ts.Fatalf("usage: nothing-left DIR [NAME…]")
+	}
 	entries, err := os.ReadDir(ts.MkAbs(args[0]))
 	ts.Check(err)
+	var names []string
 	for _, e := range entries {
-		ts.Fatalf("%s holds %s", args[0], e.Name())
+		names = append(names, e.Name())
+	}
+	if want := slices.Sorted(slices.Values(args[1:])); !slices.Equal(names, want) {
+		ts.Fatalf("%s holds %q, not %q", args[0], names, want)
 	}
 }
 
-// spoil implements "spoil FILE": it changes the first byte of FILE, whatever its mode.
+// spoil implements "spoil FILE": it changes the first byte of FILE, even if it is read-only.
 func spoil(ts *testscript.TestScript, _ bool, args []string) {
 	path := ts.MkAbs(args[0])
 	content, err := os.ReadFile(path)
@@ -117,24 +161,36 @@ func spoil(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(os.WriteFile(path, content, 0o444))
 }
 
-// Main must not depend on the process: what it prints and the code it gives are all there is.
+// Main takes arguments, environment and outputs from its world, not from the process.
 func TestMainInProcess(t *testing.T) {
-	var out, err strings.Builder
-	file := filepath.Join(t.TempDir(), "bad.toml")
-	if e := os.WriteFile(file, []byte("name = 1\n"), 0o644); e != nil {
-		t.Fatal(e)
-	}
-	code := Main(context.Background(), world{&out, &err, []string{"plan", file}, func(string) string { return "" }})
-	if code != exitInvalid || out.Len() > 0 || !strings.Contains(err.String(), "bad.toml:1:") {
-		t.Errorf("exit code %d, output %q, errors %q", code, out.String(), err.String())
-	}
-	code = Main(context.Background(), world{&out, &err, []string{"plan", file}, func(string) string { return "soon" }})
-	if code == exitDone {
-		t.Error("a SOURCE_DATE_EPOCH that is no number was taken")
+	t.Setenv("SOURCE_DATE_EPOCH", "never") // Main must not see it
+	file := filepath.Join(t.TempDir(), "image.toml")
+	description := "name = \"data\"\n[[partition]]\nname = \"data\"\ntype = \"linux-generic\"\nfilesystem = \"ext4\"\n"
+	for _, test := range []struct {
+		text, epoch string
+		code        int
+		out, err    string // regular expressions
+	}{
+		{description, "", exitDone, `^data: raw disk .* epoch 1\n`, `^reading .*\nlaying out .*\n$`},
+		{description, "1700000000", exitDone, `epoch 1700000000\n`, ``},
+		{description, "soon", exitUsage, `^$`, `^imprint: SOURCE_DATE_EPOCH is "soon"`},
+		{"name = 1\n", "", exitInvalid, `^$`, `image.toml:1:`},
+	} {
+		writeFile(t, file, test.text)
+		var out, err strings.Builder
+		env := map[string]string{"SOURCE_DATE_EPOCH": test.epoch}
+		code := Main(t.Context(), world{&out, &err, []string{"plan", file}, func(name string) string { return env[name] }})
+		if code != test.code || !matches(test.out, out.String()) || !matches(test.err, err.String()) {
+			t.Errorf("epoch %q: exit code %d, output %q, errors %q", test.epoch, code, out.String(), err.String())
+		}
 	}
 }
 
-// canceller ends the context as soon as a word is written.
+func matches(pattern, text string) bool {
+	return regexp.MustCompile("(?s)" + pattern).MatchString(text)
+}
+
+// A canceller cancels a context when a word is written to it.
 type canceller struct {
 	word   string
 	cancel context.CancelFunc
@@ -147,7 +203,7 @@ func (c canceller) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// A build that is interrupted, whatever it is doing, leaves nothing behind, and an older image as it was.
+// A build that is interrupted, at whatever stage, leaves nothing behind and does not change an older image.
 func TestInterrupted(t *testing.T) {
 	dir := t.TempDir()
 	file, out := filepath.Join(dir, "image.toml"), filepath.Join(dir, "out")
@@ -190,7 +246,7 @@ filesystem = "%s"
 				t.Errorf("%s, interrupted in %s: exit code %d, left are %v", name, stage, code, entries)
 			}
 			if got, _ := os.ReadFile(old); string(got) != "old" {
-				t.Errorf("%s, interrupted in %s: the older image is not what it was", name, stage)
+				t.Errorf("%s, interrupted in %s: the older image has changed", name, stage)
 			}
 		}
 	}

@@ -14,10 +14,10 @@ import (
 	"imprint/internal/qemutest"
 )
 
-// snakeOil is the key of Debian's package ovmf that firmware with its variables trusts; the pass phrase is the same word.
+// snakeOil is the key in Debian's package ovmf that its firmware for Secure Boot trusts. The pass phrase is snakeoil.
 const snakeOil = "/usr/share/ovmf/PkKek-1-snakeoil"
 
-// keys makes the keys that configs/uki-signed.toml names, in dir: the snake oil's, or another one.
+// keys makes the key and certificate that configs/uki-signed.toml names, in dir: the snake oil key, or one that is not trusted.
 func keys(t *testing.T, dir string, trusted bool) {
 	t.Helper()
 	if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -33,7 +33,7 @@ func keys(t *testing.T, dir string, trusted bool) {
 	hosttest.Run(t, "cp", snakeOil+".pem", certificate)
 }
 
-// Firmware with Secure Boot on refuses what nobody has signed, and what somebody else has. What is signed with its key is in the boot matrix.
+// Firmware with Secure Boot refuses a program without a signature, and one signed with another key. TestBootMatrix boots a signed one.
 func TestSecureBootRefuses(t *testing.T) {
 	for name, prepare := range map[string]func(t *testing.T, dir string) string{
 		"unsigned":    func(*testing.T, string) string { return "uki.toml" },
@@ -52,7 +52,7 @@ func TestSecureBootRefuses(t *testing.T) {
 	}
 }
 
-// What cannot sign is told at its key.
+// Errors in a key or certificate are reported for the key of the description that names it.
 func TestSigningMistakes(t *testing.T) {
 	dir := configs(t)
 	build := filepath.Join(dir, "../build/keys")
@@ -73,18 +73,18 @@ func TestSigningMistakes(t *testing.T) {
 	keys(t, filepath.Join(dir, "other"), false)
 	hosttest.Run(t, "cp", filepath.Join(dir, "other/db.pem"), filepath.Join(build, "db.pem"))
 	says("boot.sign-certificate: is the certificate of another key than sign-key")
-	write(t, filepath.Join(build, "db.pem"), "no certificate")
+	writeFile(t, filepath.Join(build, "db.pem"), "no certificate")
 	says("boot.sign-certificate: there is no certificate in it, in the form of PEM")
-	write(t, filepath.Join(build, "db.pem"), string(good))
+	writeFile(t, filepath.Join(build, "db.pem"), string(good))
 	hosttest.Run(t, "cp", snakeOil+".key", filepath.Join(build, "db.key"))
 	says("boot.sign-key: the key has a pass phrase")
 	hosttest.Run(t, "openssl", "ecparam", "-name", "prime256v1", "-genkey", "-out", filepath.Join(build, "db.key"))
 	says("boot.sign-key: the key is an EC PRIVATE KEY, not an RSA one")
-	write(t, filepath.Join(build, "db.key"), string(good))
+	writeFile(t, filepath.Join(build, "db.key"), string(good))
 	says("boot.sign-key: there is no private key in it, in the form of PEM")
 }
 
-// Nothing that a build leaves or says has the private key in it, in whatever form; what it signs is signed for the certificate.
+// A build does not write or print the private key in any form, and its signature is valid for the certificate.
 func TestKeyStaysSecret(t *testing.T) {
 	hosttest.Need(t, "openssl", "sbverify", "mcopy")
 	dir := configs(t)
@@ -98,7 +98,7 @@ func TestKeyStaysSecret(t *testing.T) {
 	if code != exitDone {
 		t.Fatalf("exit code %d:\n%s", code, said.String())
 	}
-	write(t, filepath.Join(dir, "said"), said.String())
+	writeFile(t, filepath.Join(dir, "said"), said.String())
 	text, err := os.ReadFile(filepath.Join(build, "db.key"))
 	if err != nil {
 		t.Fatal(err)

@@ -7,7 +7,7 @@ import (
 	"os"
 	"time"
 
-	"imprint/image"
+	"imprint/image/write"
 	"imprint/internal/units"
 
 	"golang.org/x/term"
@@ -16,8 +16,8 @@ import (
 // An event is a line of JSON for machines.
 type event map[string]any
 
-// ui speaks to whoever runs the program: results go to out, what happens meanwhile to err. On a terminal that is one line that
-// changes, in a pipe a line for each stage, and with --json events on out.
+// ui is the user interface: results go to out, progress to err. On a terminal progress is one line that is rewritten, in a pipe a line
+// for each stage. With --json both are events on out.
 type ui struct {
 	out, err io.Writer
 	json     bool
@@ -38,7 +38,7 @@ func newUI(out, err io.Writer, json bool) *ui {
 
 func terminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
 
-// event writes a line of JSON.
+// event prints an event as a line of JSON.
 func (u *ui) event(e event) {
 	line, err := json.Marshal(e)
 	if err == nil {
@@ -49,7 +49,7 @@ func (u *ui) event(e event) {
 	}
 }
 
-// stage says what is being done from now on.
+// stage reports the start of a stage.
 func (u *ui) stage(name, text string) {
 	u.stop()
 	u.stop = func() {}
@@ -63,7 +63,7 @@ func (u *ui) stage(name, text string) {
 	}
 }
 
-// line replaces the live line; text that is too long is cut.
+// line replaces the live line. It cuts text that is too long.
 func (u *ui) line(text string) {
 	if u.width > 4 && len(text) >= u.width {
 		text = text[:u.width-1]
@@ -80,8 +80,8 @@ func (u *ui) clear() {
 	}
 }
 
-// meter shows how far a writing is, until the next stage.
-func (u *ui) meter(m *image.Meter) {
+// meter shows the progress of writing until the next stage.
+func (u *ui) meter(m *write.Meter) {
 	every := 100 * time.Millisecond
 	if !u.live && !u.json {
 		every = 10 * time.Second
@@ -103,7 +103,7 @@ func (u *ui) meter(m *image.Meter) {
 	u.stop = func() { close(done); <-ended }
 }
 
-func (u *ui) progress(m *image.Meter, spent time.Duration) {
+func (u *ui) progress(m *write.Meter, spent time.Duration) {
 	written := m.Written()
 	if u.json {
 		u.event(event{"event": "progress", "stage": "write", "bytes": written, "total": m.Total})

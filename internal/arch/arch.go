@@ -26,9 +26,10 @@ func (b breach) String() string {
 	return fmt.Sprintf("%s:%d: %s", b.pos.Filename, b.pos.Line, b.text)
 }
 
-// check reads all Go files of a module, apart from tests, and gives every breach.
+// check reads all Go files of a module, apart from tests, and returns every breach.
 func check(fsys fs.FS) ([]breach, error) {
 	var found []breach
+	files := map[string]int{} // by package
 	err := fs.WalkDir(fsys, ".", func(name string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -43,10 +44,16 @@ func check(fsys fs.FS) ([]breach, error) {
 		if err != nil {
 			return err
 		}
+		files[path.Dir(name)]++
 		breaches, err := checkFile(name, src)
 		found = append(found, breaches...)
 		return err
 	})
+	for pkg, n := range files {
+		if n > mostFiles && !matchesOne(large, pkg) && !matchesOne(testSupport, pkg) {
+			found = append(found, breach{token.Position{Filename: pkg}, fmt.Sprintf("%d files, more than %d: it has two reasons to be", n, mostFiles)})
+		}
+	}
 	return found, err
 }
 
@@ -133,11 +140,29 @@ func (c *checker) node(n ast.Node) bool {
 			c.use(n, c.imports[of.Name], n.Sel.Name)
 		}
 	case *ast.Field:
-		if n.Tag != nil && strings.Contains(n.Tag.Value, `toml:"`) && c.files.Position(n.Pos()).Filename != "image/description.go" {
-			c.breach(n, "a TOML key outside image/description.go, which is the only place that names them")
+		if n.Tag != nil && strings.Contains(n.Tag.Value, `toml:"`) && c.files.Position(n.Pos()).Filename != tomlKeys {
+			c.breach(n, "a TOML key outside %s, which is the only file that names them", tomlKeys)
 		}
+	case *ast.BasicLit:
+		c.literal(n)
 	}
 	return true
+}
+
+// tomlKeys is the file with the keys of the description language.
+const tomlKeys = "image/description/description.go"
+
+// literal checks a text.
+func (c *checker) literal(n *ast.BasicLit) {
+	text, err := strconv.Unquote(n.Value)
+	if n.Kind != token.STRING || err != nil || c.pkg == "internal/arch" { // whose rules name the words
+		return
+	}
+	for _, w := range words {
+		if slices.Contains(w.texts, text) && !c.isOneOf(w.where) {
+			c.breach(n, "%s says %q: %s", c.pkg, text, w.why)
+		}
+	}
 }
 
 func (c *checker) use(n ast.Node, pkg, name string) {

@@ -5,14 +5,14 @@ import (
 	"fmt"
 )
 
-// A cpioArchive is a cpio archive in the "newc" form that the kernel unpacks as its initial root file system
-// (Documentation/driver-api/early-userspace/buffer-format.rst). Everything in it belongs to root and has no time.
+// A cpioArchive is a cpio archive in the "newc" format, which the kernel unpacks as its initial root file system
+// (Documentation/driver-api/early-userspace/buffer-format.rst). Every entry belongs to root and has time 0.
 type cpioArchive struct {
 	buf   bytes.Buffer
 	inode int
 }
 
-// Kinds of file in the mode field.
+// File types in the mode field.
 const (
 	cpioChar    = 0o020000
 	cpioDir     = 0o040000
@@ -20,12 +20,12 @@ const (
 	cpioSymlink = 0o120000
 )
 
-// A cpioEntry is one file: its path without a leading slash, its kind and permissions, and its content or its link's target.
+// A cpioEntry is one file: its path without a leading slash, its type and permissions, and its content or link target.
 type cpioEntry struct {
 	path    string
 	mode    int
 	content []byte
-	rdev    [2]int // major and minor number of a device
+	rdev    [2]int // major and minor device number
 }
 
 func (a *cpioArchive) add(e cpioEntry) {
@@ -47,7 +47,7 @@ func (a *cpioArchive) pad(grain int) {
 	}
 }
 
-// bytes ends the archive and gives it.
+// bytes finishes the archive and returns it.
 func (a *cpioArchive) bytes() []byte {
 	a.inode = -1
 	a.add(cpioEntry{path: "TRAILER!!!"})

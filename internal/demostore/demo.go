@@ -5,9 +5,14 @@ import (
 	"path/filepath"
 )
 
-// Demo makes the demo's store below dir in place of one that may be there: dir/store, the directory under which nix/store lies,
-// dir/registration, and dir/system, a link to the system's store path.
+// Demo makes the demo's store below dir, replacing an earlier one: dir/store is the directory that holds nix/store, dir/registration
+// registers its items, and dir/system is a link to the system's store path.
 func Demo(dir string, p Parts) (*Store, Item, error) {
+	return layOut(dir, func(s *Store) (Item, error) { return s.AddSystem(p) })
+}
+
+// layOut makes the files of Demo; add fills the store and returns the system.
+func layOut(dir string, add func(*Store) (Item, error)) (*Store, Item, error) {
 	root := filepath.Join(dir, "store")
 	if err := clean(root); err != nil {
 		return nil, Item{}, err
@@ -16,7 +21,7 @@ func Demo(dir string, p Parts) (*Store, Item, error) {
 	if err != nil {
 		return nil, Item{}, err
 	}
-	system, err := s.AddSystem(p)
+	system, err := add(s)
 	if err != nil {
 		return nil, Item{}, err
 	}

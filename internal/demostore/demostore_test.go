@@ -13,7 +13,7 @@ import (
 	"imprint/internal/qemutest"
 )
 
-// The examples were made with Nix 2.8.
+// The expected values are from Nix 2.8.
 func TestStorePath(t *testing.T) {
 	sum, err := hex.DecodeString("21180f159c3768b9e6c946c4b71bd40a229a86a05abccbf23c10c846e0dfef69")
 	if err != nil {
@@ -27,7 +27,7 @@ func TestStorePath(t *testing.T) {
 	}
 }
 
-// A directory of an executable file and a symlink, also made with Nix.
+// A directory with an executable file and a symlink; the expected hash is from Nix.
 func TestNARHash(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "b"), []byte("hi"), 0o755); err != nil {
@@ -42,7 +42,7 @@ func TestNARHash(t *testing.T) {
 	}
 }
 
-// newStore makes a store that can be removed again.
+// newStore makes a store that is removed at the end of the test.
 func newStore(t *testing.T) (*Store, string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -78,7 +78,7 @@ func TestEqualItemsAreOne(t *testing.T) {
 	}
 }
 
-func TestAddLeavesNothingBehindAnError(t *testing.T) {
+func TestAddFailsCleanly(t *testing.T) {
 	s, _ := newStore(t)
 	if _, err := s.Add("a", nil, func(string) error { return fmt.Errorf("no") }); err == nil || err.Error() != "make a: no" {
 		t.Errorf("error %v", err)
@@ -88,7 +88,7 @@ func TestAddLeavesNothingBehindAnError(t *testing.T) {
 	}
 }
 
-// Real Nix takes the registration and finds every item as it says.
+// Nix accepts the registration and finds every item intact.
 func TestNixAgrees(t *testing.T) {
 	hosttest.Need(t, "nix-store")
 	s, dir := newStore(t)
@@ -118,7 +118,7 @@ func TestNixAgrees(t *testing.T) {
 	if len(closure) != 4 || closure[3] != system.Path {
 		t.Errorf("the closure is %q", closure)
 	}
-	// what Nix itself makes of the same content
+	// the store path that Nix itself computes for the same content
 	ours, err := s.Add("same", nil, text("content"))
 	if err != nil {
 		t.Fatal(err)
@@ -128,11 +128,11 @@ func TestNixAgrees(t *testing.T) {
 		t.Fatal(err)
 	}
 	if theirs := strings.TrimSpace(nix("", "--add", same)); theirs != ours.Path {
-		t.Errorf("Nix adds as %s what is %s here", theirs, ours.Path)
+		t.Errorf("store path %s, Nix has %s", ours.Path, theirs)
 	}
 }
 
-// The system finds its root by the ways to name it (that by PARTUUID is tried with images), and says so when there is none.
+// The system finds its root file system by UUID and label (TestBootMatrix covers PARTUUID), and fails if there is none.
 func TestSystemBoots(t *testing.T) {
 	hosttest.Need(t, "mke2fs", "sfdisk")
 	s, dir := newStore(t)
@@ -182,7 +182,7 @@ func readlink(t *testing.T, path string) string {
 	return target
 }
 
-// rootDisk makes a disk with one partition that holds the store below dir.
+// rootDisk makes a disk with one partition, which holds the store below dir.
 func rootDisk(t *testing.T, dir, partition, filesystem string) string {
 	t.Helper()
 	for _, d := range []string{"dev", "proc", "sys"} {

@@ -10,15 +10,15 @@ import (
 	"strings"
 )
 
-// A Kernel is Debian's kernel as its package lays it out, installed or just unpacked.
+// A Kernel is Debian's kernel in the layout of its package, installed or only unpacked.
 type Kernel struct {
 	Version string // such as 6.1.0-56-cloud-amd64
 	Image   string // the file boot/vmlinuz-VERSION
 	modules string // the directory lib/modules/VERSION
 }
 
-// findKernel looks for a cloud kernel of a Debian architecture below the given directories, in their order: the last version in the first
-// one that has any.
+// findKernel looks for a cloud kernel of a Debian architecture below the given directories. It returns the last version in the first
+// directory that has one.
 func findKernel(arch string, dirs ...string) (Kernel, error) {
 	for _, dir := range dirs {
 		images, err := filepath.Glob(filepath.Join(dir, "boot/vmlinuz-*-cloud-"+arch))
@@ -32,13 +32,13 @@ func findKernel(arch string, dirs ...string) (Kernel, error) {
 	return Kernel{}, fmt.Errorf("no boot/vmlinuz-*-cloud-%s below %s", arch, strings.Join(dirs, ", "))
 }
 
-// A module is a kernel module's name and content.
+// A module is a kernel module: its name and content.
 type module struct {
 	name    string
 	content []byte
 }
 
-// load gives the named modules and all that they depend on, each after what it depends on.
+// load returns the named modules and their dependencies, each after those it depends on.
 func (k Kernel) load(names ...string) ([]module, error) {
 	files := map[string]string{}
 	err := filepath.WalkDir(filepath.Join(k.modules, "kernel"), func(path string, _ fs.DirEntry, err error) error {
@@ -87,7 +87,7 @@ func (l *loader) add(name string) error {
 	return nil
 }
 
-// dependencies reads "depends=a,b" of a module's .modinfo section: texts that end in NUL.
+// dependencies reads the field "depends=a,b" of a module's .modinfo section, whose fields end in NUL.
 func dependencies(content []byte) ([]string, error) {
 	f, err := elf.NewFile(bytes.NewReader(content))
 	if err != nil {

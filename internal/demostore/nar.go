@@ -11,7 +11,7 @@ import (
 	"path/filepath"
 )
 
-// hashNAR gives the SHA-256 and the length in bytes of the archive of what lies at path (Nix, archive.cc: dump).
+// hashNAR returns the SHA-256 and the length in bytes of the NAR of the file at path (Nix, archive.cc: dump).
 func hashNAR(path string) (hash [sha256.Size]byte, size int64, err error) {
 	sum := sha256.New()
 	w := &narWriter{out: bufio.NewWriterSize(sum, 64<<10)}
@@ -23,7 +23,7 @@ func hashNAR(path string) (hash [sha256.Size]byte, size int64, err error) {
 	return [sha256.Size]byte(sum.Sum(nil)), w.size, w.err
 }
 
-// A narWriter writes an archive and keeps its first error.
+// A narWriter writes a NAR and keeps its first error.
 type narWriter struct {
 	out  *bufio.Writer
 	size int64
@@ -66,7 +66,7 @@ func (w *narWriter) node(path string) {
 		w.text("symlink", "target", target)
 		w.fail(err)
 	default:
-		w.fail(fmt.Errorf("%s is neither file, directory nor symlink", path))
+		w.fail(fmt.Errorf("%s is not a file, directory or symlink", path))
 	}
 	w.text(")")
 }
@@ -99,7 +99,7 @@ func (w *narWriter) file(path string, info fs.FileInfo) {
 	w.pad(n)
 }
 
-// dir writes a directory; os.ReadDir sorts names by their bytes, as the format asks for.
+// dir writes a directory; os.ReadDir sorts names by bytes, as the format requires.
 func (w *narWriter) dir(path string) {
 	w.text("directory")
 	entries, err := os.ReadDir(path)

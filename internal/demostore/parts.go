@@ -11,15 +11,15 @@ import (
 	"imprint/internal/hosttest"
 )
 
-// Parts are the foreign files that a system is made of.
+// Parts are the files of other projects that a system is made of.
 type Parts struct {
 	Busybox  string // a statically linked busybox
 	Kernel   Kernel
-	Modules  []string // what the initrd loads
-	Programs string   // a directory with EFI programs and GRUB's modules below lib, for an item that the system needs; "" for none
+	Modules  []string // names of the kernel modules that the initrd loads
+	Programs string   // a directory with EFI programs and GRUB modules below lib, which become a further item; "" for none
 }
 
-// HostParts finds the parts on this machine: the kernel below kernelDir or, installed, below /; busybox where its package puts it.
+// HostParts finds the parts on this machine: the kernel below kernelDir or, if it is installed, below /, and /bin/busybox.
 func HostParts(kernelDir string) (Parts, error) {
 	kernel, err := findKernel("amd64", kernelDir, "/")
 	if err != nil {
@@ -31,7 +31,7 @@ func HostParts(kernelDir string) (Parts, error) {
 	return p, p.check()
 }
 
-// ArmParts finds the parts of a system for aarch64 in a directory into which Debian's packages for it are unpacked.
+// ArmParts finds the parts of an aarch64 system in a directory with unpacked Debian packages.
 func ArmParts(dir string) (Parts, error) {
 	kernel, err := findKernel("arm64", dir)
 	if err != nil {
@@ -44,7 +44,7 @@ func ArmParts(dir string) (Parts, error) {
 	return p, p.check()
 }
 
-// NeedArm gives a test the parts for aarch64, or skips it as hosttest does.
+// NeedArm returns the parts of an aarch64 system; without them it skips or fails the test, as [hosttest.Need] does.
 func NeedArm(t testing.TB) Parts {
 	t.Helper()
 	dir := filepath.Join(moduleRoot(t), "build/arm64")
@@ -56,20 +56,20 @@ func NeedArm(t testing.TB) Parts {
 	return p
 }
 
-// check refuses a busybox that wants a dynamic linker: the guest has none.
+// check refuses a dynamically linked busybox: the guest has no dynamic linker.
 func (p Parts) check() error {
 	f, err := elf.Open(p.Busybox)
 	if err != nil {
-		return fmt.Errorf("%v (Debian's package busybox-static has it)", err)
+		return fmt.Errorf("%v (it is in Debian's package busybox-static)", err)
 	}
 	defer f.Close()
 	if slices.ContainsFunc(f.Progs, func(p *elf.Prog) bool { return p.Type == elf.PT_INTERP }) {
-		return fmt.Errorf("%s is not statically linked; that of Debian's package busybox-static is", p.Busybox)
+		return fmt.Errorf("%s is not statically linked; install Debian's package busybox-static", p.Busybox)
 	}
 	return nil
 }
 
-// Need gives a test the parts, or skips it as hosttest does.
+// Need returns the parts; without them it skips or fails the test, as [hosttest.Need] does.
 func Need(t testing.TB) Parts {
 	t.Helper()
 	unpacked := filepath.Join(moduleRoot(t), "build/kernel")

@@ -1,7 +1,7 @@
-// Package demostore makes real Nix stores without Nix, for the demo, the boot tests and the benchmark: items with true store paths
-// and NAR hashes, and a registration of them. One of its items is a system that boots.
+// Package demostore makes Nix stores without Nix, for the demo, the tests and the benchmark: items with correct store paths and NAR
+// hashes, and their registration. Demo makes a system that boots, Synthetic one with the same contents on every machine.
 //
-// It shares no code with the rest of the program, so that it can serve as a second opinion on hashes and store paths.
+// It shares no code with the rest of the program, so that it is a second opinion on hashes and store paths.
 package demostore
 
 import (
@@ -18,17 +18,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Dir is the store directory: where the items lie in the running system, whatever directory they lie in now.
+// Dir is the store directory of the running system, wherever the items are now.
 const Dir = "/nix/store"
 
-// A Store is a store in the making. Its methods may be called from several goroutines at once.
+// A Store is a store that items are added to. Its methods are safe for concurrent use.
 type Store struct {
-	root  string // the directory under which nix/store lies
+	root  string // the directory that holds nix/store
 	mu    sync.Mutex
 	items map[string]Item
 }
 
-// An Item is what the registration says of a store item.
+// An Item is the registration of a store item.
 type Item struct {
 	Path       string // as in Dir
 	Hash       [sha256.Size]byte
@@ -36,7 +36,7 @@ type Item struct {
 	References []string // sorted store paths
 }
 
-// Create makes an empty store below root, a directory that may exist already but must hold no store.
+// Create makes an empty store below root. The directory may exist already, but must not hold a store.
 func Create(root string) (*Store, error) {
 	if err := os.MkdirAll(filepath.Join(root, "nix"), 0o755); err != nil {
 		return nil, err
@@ -47,11 +47,11 @@ func Create(root string) (*Store, error) {
 	return &Store{root: root, items: map[string]Item{}}, nil
 }
 
-// Host is where something of the store lies on this machine.
+// Host returns the path of a store path on this machine.
 func (s *Store) Host(storePath string) string { return filepath.Join(s.root, storePath) }
 
-// Add makes an item: fill writes its content to path, as a file, a symlink or a directory, and refers to nothing but references.
-// The item then gets the metadata that all store items have, and the store path that its content asks for.
+// Add makes an item: fill writes its content to path, as a file, a symlink or a directory, and must refer to nothing but references.
+// Add then sets the metadata that all store items have, and the store path follows from the content.
 func (s *Store) Add(name string, references []string, fill func(path string) error) (Item, error) {
 	scratch, err := os.MkdirTemp(s.Host(Dir), ".new-")
 	if err != nil {
@@ -69,7 +69,7 @@ func (s *Store) Add(name string, references []string, fill func(path string) err
 	return item, s.keep(content, item)
 }
 
-// keep moves an item to its place, unless an equal one is there.
+// keep moves an item to its place, unless an equal item is there.
 func (s *Store) keep(content string, item Item) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -80,7 +80,7 @@ func (s *Store) keep(content string, item Item) error {
 	return move(content, s.Host(item.Path))
 }
 
-// move renames what may be a directory that nobody may write to: its ".." changes, which only root may do then.
+// move renames an item. A read-only directory must be made writable first, except for root, since renaming it changes its "..".
 func move(from, to string) error {
 	st, err := os.Lstat(from)
 	if err != nil {
@@ -98,7 +98,7 @@ func move(from, to string) error {
 	return canonical(to, fs.FileInfoToDirEntry(st))
 }
 
-// removeAll removes a tree of read-only directories.
+// removeAll removes a tree that has read-only directories.
 func removeAll(path string) error {
 	err := filepath.WalkDir(path, func(p string, d fs.DirEntry, err error) error {
 		if err == nil && d.IsDir() {
@@ -125,8 +125,7 @@ func register(content, name string, references []string) (Item, error) {
 	return item, nil
 }
 
-// canonicalTree gives every file the mode and the time that store items have: what is below a directory first, since making
-// something in a directory changes its time.
+// canonicalTree sets mode and time of every file to those of store items, contents of a directory before the directory.
 func canonicalTree(root string) error {
 	type entry struct {
 		path string
@@ -167,7 +166,7 @@ func canonical(path string, d fs.DirEntry) error {
 	return unix.UtimesNanoAt(unix.AT_FDCWD, path, []unix.Timespec{second, second}, unix.AT_SYMLINK_NOFOLLOW)
 }
 
-// Items gives all items, sorted by store path.
+// Items returns all items, sorted by store path.
 func (s *Store) Items() []Item {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -179,8 +178,8 @@ func (s *Store) Items() []Item {
 	return items
 }
 
-// Registration is the text by which the items are registered, in the form of nixpkgs' closureInfo: for each item its path, NAR hash,
-// NAR size, an empty line for the deriver, the number of references, and these.
+// Registration returns the registration of all items in the format of nixpkgs' closureInfo: for each item the path, the NAR hash, the
+// NAR size, an empty line for the deriver, the number of references, and the references.
 func (s *Store) Registration() string {
 	var b strings.Builder
 	for _, i := range s.Items() {

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// sourcePath is the store path of an item that is addressed by the hash of its NAR and refers to other items, as Nix makes it for
-// "source" (Nix, store-api.cc: makeStorePath, makeFixedOutputPath).
+// sourcePath returns the store path of an item that is addressed by its NAR hash and its references, which Nix calls "source" (Nix,
+// store-api.cc: makeStorePath, makeFixedOutputPath).
 func sourcePath(name string, nar [sha256.Size]byte, references []string) string {
 	kind := strings.Join(append([]string{"source"}, references...), ":")
 	sum := sha256.Sum256([]byte(kind + ":sha256:" + hex.EncodeToString(nar[:]) + ":" + Dir + ":" + name))
@@ -18,7 +18,7 @@ func sourcePath(name string, nar [sha256.Size]byte, references []string) string 
 	return Dir + "/" + base32(folded[:]) + "-" + name
 }
 
-// base32 writes a hash in Nix's digits, the last bits first (Nix, hash.cc: printHash32).
+// base32 returns a hash in Nix's base 32, which starts with the last bits (Nix, hash.cc: printHash32).
 func base32(hash []byte) string {
 	const digits = "0123456789abcdfghijklmnpqrsvwxyz"
 	var text []byte

@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// The guest's programs are shell scripts for busybox.
+// The guest's programs are shell scripts that busybox runs.
 var (
 	//go:embed guest/initrd-init
 	initrdInit []byte
@@ -20,13 +20,13 @@ var (
 	partuuid []byte
 )
 
-// applets are the names that busybox has in its item.
+// applets are the links to busybox in its item.
 var applets = strings.Fields(`sh awk basename cat chmod cp cut date dd df dmesg echo env find grep head hexdump id ln ls mkdir mknod mount mv
 	poweroff readlink reboot rm sed sha256sum sleep sort stat sync tail tar test touch tr true umount uname wc xargs`)
 
-// AddSystem adds a system that boots, and what it refers to: an item with kernel, initrd and init, as the systems of NixOS have them.
-// Its init writes "imprint: hello from STORE-PATH" to the console, checks its root file system, runs /etc/rc if the image has one,
-// writes "imprint: ready" and switches the machine off. A check that fails writes "imprint: FAIL: WHAT" in place of that.
+// AddSystem adds a system that boots, and what it refers to. Like a system of NixOS it is an item with kernel, initrd and init.
+// Its init prints "imprint: hello from STORE-PATH" on the console, checks its root file system, runs /etc/rc if the image has one,
+// prints "imprint: ready" and switches the machine off. If a check fails it prints "imprint: FAIL: REASON" instead.
 func (s *Store) AddSystem(p Parts) (Item, error) {
 	busybox, err := s.Add("busybox", nil, func(path string) error { return writeBusybox(path, p.Busybox) })
 	if err != nil {
@@ -57,8 +57,8 @@ func (s *Store) AddSystem(p Parts) (Item, error) {
 	})
 }
 
-// Write writes the parts of a system into a new directory, for whoever makes it a store item in another way: busybox, linux and initrd as
-// AddSystem's items have them, and guest with the scripts partuuid and system-init, in which @busybox@ stands for busybox's store path.
+// Write writes the parts of a system to a new directory, from which something else makes store items: busybox, linux and initrd with the
+// contents of AddSystem's items, and guest with the scripts partuuid and system-init, in which @busybox@ stands for busybox's store path.
 func (p Parts) Write(dir string) error {
 	guest := filepath.Join(dir, "guest")
 	if err := os.MkdirAll(guest, 0o755); err != nil {
@@ -124,7 +124,7 @@ func writeInitrd(path string, p Parts) error {
 	return os.WriteFile(filepath.Join(path, "initrd"), packed.Bytes(), 0o644)
 }
 
-// writePrograms copies what boot loaders are made of.
+// writePrograms copies the files that boot loaders are made of.
 func writePrograms(path, from string) error {
 	for _, dir := range []string{"lib/grub", "lib/systemd/boot/efi"} {
 		if err := os.CopyFS(filepath.Join(path, dir), os.DirFS(filepath.Join(from, dir))); err != nil {
@@ -134,7 +134,7 @@ func writePrograms(path, from string) error {
 	return nil
 }
 
-// initrdArchive has init, the scripts and the modules with the order in which they are loaded.
+// initrdArchive returns an archive of init, the scripts, the modules, and the order in which to load them.
 func initrdArchive(p Parts) ([]byte, error) {
 	busybox, err := os.ReadFile(p.Busybox)
 	if err != nil {

@@ -1,4 +1,4 @@
-// Package diag is how mistakes in a user's file are told: where, which key, what is wrong, and what to do about it; all at once.
+// Package diag reports errors in a user's file: position, key, what is wrong, and what to do about it; all of them at once.
 package diag
 
 import (
@@ -23,7 +23,7 @@ func (p Place) String() string {
 	return fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Col)
 }
 
-// A Problem is one mistake.
+// A Problem is one error in a file.
 type Problem struct {
 	Place
 	Key  string // as in "partition[1].size"; may be empty
@@ -47,7 +47,7 @@ func (p Problem) String() string {
 // A List is every problem found. A List with problems is an error.
 type List []Problem
 
-// Error implements error: the problems in the order of their places.
+// Error implements error: one problem after the other, in the order of the list.
 func (l List) Error() string {
 	lines := make([]string, len(l))
 	for i, p := range l {
@@ -56,7 +56,7 @@ func (l List) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// Err gives the list as an error, sorted and without repetitions, or nil when it is empty.
+// Err returns the list as an error, sorted and without repetitions, or nil when it is empty.
 func (l List) Err() error {
 	if len(l) == 0 {
 		return nil
@@ -68,7 +68,8 @@ func (l List) Err() error {
 	return slices.Compact(l)
 }
 
-// Nearest gives the known word that was probably meant: one that differs by few letters, or "".
+// Nearest returns the known word that was probably meant, or "". It may differ by a third of the letters of word, and one more: enough for
+// usual typing errors, too few to make a different word of a short one.
 func Nearest(word string, known []string) string {
 	best, nearest := len(word)/3+2, ""
 	for _, k := range known {
@@ -79,7 +80,8 @@ func Nearest(word string, known []string) string {
 	return nearest
 }
 
-// distance counts the insertions, deletions, replacements and swaps of neighbours between two words.
+// distance is the optimal string alignment distance of two words: the insertions, deletions, replacements and swaps of neighbours that turn
+// one into the other. Of the table, three rows are kept.
 func distance(a, b string) int {
 	var before, last []int
 	row := make([]int, len(b)+1)

@@ -1,11 +1,12 @@
-// Package extent says what lies where in a region of a disk without any byte of it written: sorted, disjoint pieces, each backed by
+// Package extent says what lies where in a region of a disk without any byte of it written: sorted, disjoint extents, each backed by
 // a slice of a blob. What no extent covers is a hole and reads as zero.
+//
+// Layouts nest: [NewBlob] makes a blob of one, which can be the content of a file in another. [Flatten] shows such a layout without the
+// levels between a file and the disk, and [Through] finds where on the disk a file of the inner layout lies.
 package extent
 
 import (
-	"errors"
 	"fmt"
-	"io"
 	"iter"
 	"sort"
 
@@ -20,12 +21,20 @@ type Extent struct {
 	Meta     bool // the region's own structure, not the content of a file in it
 }
 
-// End is the offset behind the extent.
+// End is the offset after the extent.
 func (e Extent) End() int64 { return e.Off + e.Len }
+
+// Cut is the part of the extent that lies in [from, to) of the region. Its Len is 0 when there is none.
+func (e Extent) Cut(from, to int64) Extent {
+	lo, hi := max(e.Off, from), min(e.End(), to)
+	e.Off, e.Len, e.At = lo, max(0, hi-lo), e.At+lo-e.Off
+	return e
+}
 
 // A Source is the content of a region as extents.
 type Source interface {
-	// Extents yields the extents that end behind from, in the order of their offsets.
+	// Extents yields the extents that end after from, in the order of their offsets. Passing over those before from takes at most
+	// logarithmic time, since reading a region part by part calls Extents for each part.
 	Extents(from int64) iter.Seq[Extent]
 }
 
@@ -55,59 +64,4 @@ func (l List) Sort(size int64) error {
 		end = e.End()
 	}
 	return nil
-}
-
-// ReadAt fills p with the bytes of the region from off on: those of the extents, and zeros between them.
-func ReadAt(s Source, p []byte, off int64) error {
-	clear(p)
-	end := off + int64(len(p))
-	for e := range s.Extents(off) {
-		if e.Off >= end {
-			break
-		}
-		from, to := max(e.Off, off), min(e.End(), end)
-		if err := readBlob(e.Blob, p[from-off:to-off], e.At+from-e.Off); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func readBlob(b tree.Blob, p []byte, at int64) error {
-	r, err := b.Open()
-	if err != nil {
-		return err
-	}
-	defer r.Close()
-	n, err := r.ReadAt(p, at)
-	if n == len(p) || err == nil {
-		return nil
-	}
-	if errors.Is(err, io.EOF) {
-		return io.ErrUnexpectedEOF
-	}
-	return err
-}
-
-// Generated is a blob whose bytes are made when asked for. Read fills p with the bytes from off on; it must give the same bytes
-// whenever and however often it is called, from several goroutines at once.
-func Generated(size int64, read func(p []byte, off int64)) tree.Blob { return &generated{size, read} }
-
-type generated struct {
-	size int64
-	read func(p []byte, off int64)
-}
-
-func (g *generated) Size() int64                { return g.size }
-func (g *generated) Open() (tree.Reader, error) { return g, nil }
-func (g *generated) Close() error               { return nil }
-
-// ReadAt implements io.ReaderAt.
-func (g *generated) ReadAt(p []byte, off int64) (int, error) {
-	n := int(min(int64(len(p)), max(0, g.size-off)))
-	g.read(p[:n], off)
-	if n < len(p) {
-		return n, io.EOF
-	}
-	return n, nil
 }

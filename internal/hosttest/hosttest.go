@@ -1,4 +1,4 @@
-// Package hosttest is for tests that need something of the host: tools that not every machine has.
+// Package hosttest is for tests that need something of the host, such as tools that not every machine has.
 package hosttest
 
 import (
@@ -8,8 +8,7 @@ import (
 	"testing"
 )
 
-// Need skips the test when one of the host tools is missing, or fails it where IMPRINT_REQUIRE_TOOLS=1 says that all of them should
-// be there, as in CI.
+// Need skips the test if a host tool is missing. With IMPRINT_REQUIRE_TOOLS=1, as in CI, it fails the test instead.
 func Need(t testing.TB, tools ...string) {
 	t.Helper()
 	for _, tool := range tools {
@@ -19,7 +18,7 @@ func Need(t testing.TB, tools ...string) {
 	}
 }
 
-// NeedFile is Need for a file, such as firmware.
+// NeedFile is Need for files, such as firmware.
 func NeedFile(t testing.TB, paths ...string) {
 	t.Helper()
 	for _, p := range paths {
@@ -29,7 +28,7 @@ func NeedFile(t testing.TB, paths ...string) {
 	}
 }
 
-// NeedRoot skips the test for ordinary users; it never fails, since a machine may well test as one.
+// NeedRoot skips the test for ordinary users. It never fails, since tests may run as one.
 func NeedRoot(t testing.TB) {
 	t.Helper()
 	if os.Getuid() != 0 {
@@ -45,7 +44,7 @@ func missing(t testing.TB, what string) {
 	t.Skip(what)
 }
 
-// Run runs a host tool and gives its output; a failure ends the test.
+// Run runs a host tool and returns its output, standard error included. If the tool fails, so does the test.
 func Run(t testing.TB, tool string, args ...string) string {
 	t.Helper()
 	Need(t, tool)
@@ -56,7 +55,7 @@ func Run(t testing.TB, tool string, args ...string) string {
 	return string(out)
 }
 
-// Find is the path of a host tool, also of one in the directories for administrators that a user's PATH may lack.
+// Find returns the path of a host tool in PATH, /usr/sbin or /sbin; a user's PATH may lack the latter.
 func Find(t testing.TB, tool string) string {
 	t.Helper()
 	for _, dir := range []string{"", "/usr/sbin/", "/sbin/"} {
@@ -68,11 +67,12 @@ func Find(t testing.TB, tool string) string {
 	return ""
 }
 
-// Mounted makes a file system of 400 MiB by a host tool such as mkfs.xfs, and gives the directory where it is mounted for this test. It
-// skips the test where nothing can be mounted.
+// Mounted makes a file system of 400 MiB with a host tool such as mkfs.xfs, mounts it for the test and returns the directory. It skips the
+// test if it cannot mount it.
 func Mounted(t testing.TB, mkfs string) string {
 	t.Helper()
 	NeedRoot(t)
+	Need(t, "mount", "umount")
 	tool := Find(t, mkfs)
 	device, dir := filepath.Join(t.TempDir(), "device"), t.TempDir()
 	if err := os.WriteFile(device, nil, 0o600); err != nil {

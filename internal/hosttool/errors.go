@@ -7,10 +7,10 @@ import (
 	"strings"
 )
 
-// ErrMissing is what every *MissingError is.
+// ErrMissing is matched by every [*MissingError].
 var ErrMissing = errors.New("host tool is missing")
 
-// A MissingError says which program the host lacks.
+// A MissingError is a program that the host does not have.
 type MissingError struct {
 	Tool    string
 	Package string // the Debian package that has it, "" if unknown
@@ -28,7 +28,7 @@ func (e *MissingError) Error() string {
 // Is makes the error match ErrMissing.
 func (e *MissingError) Is(target error) bool { return target == ErrMissing }
 
-// An ExitError is a program that ended with something else than 0.
+// An ExitError is a program that did not end with exit code 0.
 type ExitError struct {
 	Argv   []string
 	Code   int    // exit code, -1 when a signal ended it
@@ -36,7 +36,7 @@ type ExitError struct {
 	Stderr string // the end of what it wrote to standard error, or of all output where that is merged
 }
 
-// Error implements error: the arguments in one line, as one could type them, and then the program's words.
+// Error implements error: the command in one line, quoted for a shell, and then what the program wrote to standard error.
 func (e *ExitError) Error() string {
 	words := make([]string, len(e.Argv))
 	for i, w := range e.Argv {
@@ -49,7 +49,7 @@ func (e *ExitError) Error() string {
 	return s
 }
 
-// shellWord quotes an argument where a shell or a terminal would take it for something else.
+// shellWord quotes an argument that a shell would not take literally or a terminal would not show.
 func shellWord(w string) string {
 	plain := func(r rune) bool {
 		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_=+,.:/@%^", r)

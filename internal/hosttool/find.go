@@ -9,8 +9,8 @@ import (
 // systemDirs are searched after PATH: Debian keeps mke2fs and mkfs.fat in directories that are not in the PATH of ordinary users.
 var systemDirs = []string{"/usr/sbin", "/sbin", "/usr/local/sbin"}
 
-// Find gives the absolute path of a program: the first one of that name in the absolute directories of PATH, or in /usr/sbin, /sbin and
-// /usr/local/sbin. A name with a slash is taken as it is. The error is a *MissingError.
+// Find returns the absolute path of a program: the first one of that name in the absolute directories of PATH, then in /usr/sbin, /sbin and
+// /usr/local/sbin. A name with a slash is a path. The error is a [*MissingError].
 func Find(name string) (string, error) {
 	if strings.Contains(name, "/") {
 		if path, err := filepath.Abs(name); err == nil && executable(path) {
@@ -27,7 +27,7 @@ func Find(name string) (string, error) {
 	return "", &MissingError{Tool: name, Package: tool.Package}
 }
 
-// searchPath is PATH without directories that depend on where the caller stands, and with the system's.
+// searchPath is PATH without relative directories, which would depend on the working directory, followed by systemDirs.
 func searchPath() string {
 	var dirs []string
 	for _, dir := range append(filepath.SplitList(os.Getenv("PATH")), systemDirs...) {

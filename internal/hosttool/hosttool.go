@@ -1,8 +1,8 @@
-// Package hosttool runs programs of the host. It is the only package that does, so that every one of them gets the same environment,
-// is told of with its arguments and its words when it fails, and ends when the caller's context does.
+// Package hosttool runs programs of the host. It is the only package that does, so that each of them gets the same environment, ends when
+// the caller's context does, and is reported with its arguments and its standard error when it fails.
 //
-// What a program is told of the caller's environment is PATH. The rest is fixed: LC_ALL=C and TZ=UTC, so that neither its output nor
-// what it writes depends on who runs it.
+// From the caller's environment a program gets only PATH. The rest is fixed, LC_ALL=C and TZ=UTC, so that neither its output nor the files
+// it writes depend on who runs it.
 package hosttool
 
 import (
@@ -25,7 +25,7 @@ const DefaultLimit = 1 << 20
 // tailSize is how many bytes of the end of standard error are kept.
 const tailSize = 4 << 10
 
-// drainTime is how long Run waits for the output of a killed program's children.
+// drainTime is how long Run waits for children of a killed program that still hold its output open.
 const drainTime = 2 * time.Second
 
 // A Command is a program to run.
@@ -33,11 +33,11 @@ type Command struct {
 	Name  string   // of the program, as Find takes it
 	Args  []string // without the name
 	Stdin io.Reader
-	Files []*os.File // open files that the program gets too, as descriptors from 3 on
+	Files []*os.File // open files that the program inherits, as descriptors from 3 on
 	Dir   string     // working directory, "" for the caller's
-	Env   []string   // "NAME=value", besides the fixed ones
-	Merge bool       // standard error goes into Result.Output too, in the order of writing
-	Limit int64      // bytes of Result.Output; a program that writes more is killed, which is an error
+	Env   []string   // "NAME=value", in addition to the fixed variables
+	Merge bool       // append standard error to Result.Output too, in the order of writing
+	Limit int64      // bytes of Result.Output, 0 for DefaultLimit; a program that writes more is killed, which is an error
 }
 
 // A Result is what a program wrote.
@@ -46,8 +46,8 @@ type Result struct {
 	Stderr []byte // the last 4 KiB of standard error; nil with Merge
 }
 
-// Run runs the program to its end. The error is a *MissingError when there is no such program, ctx's error when ctx ended and killed it
-// with all its children, and an *ExitError when it did not return 0; then the Result is there too.
+// Run runs the program to its end. The error is a [*MissingError] when there is no such program, ctx's cause when ctx ended and killed it
+// with all its children, and an [*ExitError] when it did not return 0; the Result is valid in that case too.
 func Run(ctx context.Context, c Command) (Result, error) {
 	path, err := Find(c.Name)
 	if err != nil {
@@ -63,7 +63,7 @@ func Run(ctx context.Context, c Command) (Result, error) {
 		out.limit = DefaultLimit
 	}
 	var end tail
-	runtime.LockOSThread() // the kernel kills the program when the thread that has started it is gone, see exec
+	runtime.LockOSThread() // Pdeathsig kills the program when the thread that started it ends, see exec
 	defer runtime.UnlockOSThread()
 	err = c.exec(ctx, path, out, &end).Run()
 	return c.result(ctx, err, out, &end)
@@ -76,10 +76,10 @@ func (c Command) exec(ctx context.Context, path string, out, end io.Writer) *exe
 	cmd.Stdout, cmd.Stderr = out, end
 	cmd.ExtraFiles = c.Files
 	if c.Merge {
-		cmd.Stderr = out // the same writer: one pipe, so the order is kept
+		cmd.Stderr = out // the same writer, so one pipe, which keeps the order
 	}
-	// A group of its own: a program's children are killed with it, and the terminal's Ctrl-C reaches only the caller, who ends ctx.
-	// When the caller itself is killed, so is the program.
+	// In a process group of its own, a program is killed together with its children, and the terminal's Ctrl-C reaches only the caller,
+	// who ends ctx. When the caller itself is killed, so is the program.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = drainTime

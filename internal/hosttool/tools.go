@@ -7,15 +7,15 @@ import (
 	"regexp"
 )
 
-// A Tool is a program that imprint can make use of.
+// A Tool is a program that imprint can use.
 type Tool struct {
 	Name        string
 	Package     string   // the Debian package that has it
 	Purpose     string   // what imprint needs it for
-	VersionArgs []string // what makes it tell its version and do nothing else
+	VersionArgs []string // arguments that make it print its version and do nothing else
 }
 
-// tools is what every message about a missing program and `imprint doctor` draw on.
+// tools are listed by `imprint doctor`, and name the package in every message about a missing program.
 var tools = []Tool{
 	{"mke2fs", "e2fsprogs", "ext4 by the host's tools (engine mke2fs)", []string{"-V"}},
 	{"debugfs", "e2fsprogs", "ext4 by the host's tools (engine mke2fs)", []string{"-V"}},
@@ -27,7 +27,7 @@ var tools = []Tool{
 	{"mcopy", "mtools", "SYSLINUX on FAT (loader syslinux)", []string{"--version"}},
 }
 
-// Tools lists the programs that imprint can make use of. None is needed for a GPT disk of the native engines.
+// Tools returns the programs that imprint can use. A GPT disk of native file systems needs none of them.
 func Tools() []Tool { return append([]Tool(nil), tools...) }
 
 func known(name string) (Tool, bool) {
@@ -49,7 +49,7 @@ func Version(ctx context.Context, name string) (string, error) {
 	}
 	r, err := Run(ctx, Command{Name: name, Args: tool.VersionArgs, Merge: true})
 	var exit *ExitError
-	if err != nil && !errors.As(err, &exit) { // some return 1 after telling it
+	if err != nil && !errors.As(err, &exit) { // some return 1 after printing it
 		return "", err
 	}
 	return string(versionNumber.Find(r.Output)), nil

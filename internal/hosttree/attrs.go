@@ -8,7 +8,7 @@ import (
 	"imprint/internal/tree"
 )
 
-// attrs gives equal attributes one value.
+// attrs keeps one value for equal attributes, so that nodes share it.
 type attrs struct {
 	mu    sync.Mutex
 	known map[attrKey]*tree.Attr

@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maxHeld is how many directories stay open while others below them wait to be read, all scans of a Scanner together. What is below
-// any further one is opened by its path.
+// maxHeld is how many directories a Scanner keeps open for those below them that wait to be read; what is below any further directory is
+// opened by its path. It is well below the usual limit of 1024 descriptors.
 const maxHeld = 256
 
 // A descriptor is an open directory. It is closed when its last user releases it.
@@ -26,7 +26,7 @@ func newDescriptor(s *Scanner, fd int) *descriptor {
 	return d
 }
 
-// share gives the descriptor to that many tasks, or nil if it will not stay open for them.
+// share returns the descriptor for that many tasks, each of which releases it, or nil if it will not stay open for them.
 func (d *descriptor) share(tasks int) *descriptor {
 	if !d.held {
 		return nil

@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// An entry is a name in a directory: a part of all the names in it, one after another.
+// An entry is a name in a directory: a part of a string with all of them, which saves an allocation for each.
 type entry struct {
 	off int
 	n   uint16
@@ -35,7 +35,7 @@ func (w *worker) list(fd int) error {
 	}
 }
 
-// parse takes the records of getdents64(2): inode (8 bytes), offset (8), length of the record (2), type (1), name with a NUL.
+// parse reads the records of getdents64(2): inode (8 bytes), offset (8), length of the record (2), type (1), name with a NUL.
 func (w *worker) parse(records []byte) {
 	const nameAt = 19
 	for len(records) > nameAt {

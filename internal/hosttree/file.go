@@ -17,7 +17,7 @@ type file struct {
 	size int64
 }
 
-// File is the file at path as a blob; symlinks are followed. Errors are *fs.PathError.
+// File returns the file at path as a blob; symlinks are followed. Errors are [*fs.PathError].
 func File(path string) (tree.Blob, error) {
 	f, err := lookAt(path)
 	if err != nil {
@@ -44,7 +44,7 @@ func lookAt(path string) (*file, error) {
 // Size is the length in bytes when the file was looked at.
 func (f *file) Size() int64 { return f.size }
 
-// HostPath is where the file is.
+// HostPath implements tree.HostBlob.
 func (f *file) HostPath() string {
 	if f.dir == nil {
 		return f.name
@@ -52,7 +52,7 @@ func (f *file) HostPath() string {
 	return f.dir.path(f.name)
 }
 
-// HostRange is where the content lies: in the file at that path, from that byte on.
+// HostRange implements tree.HostRangeBlob.
 func (f *file) HostRange() (path string, off int64) { return f.HostPath(), 0 }
 
 // Open opens the file, without a change to the time of its last access where that is permitted.
@@ -83,16 +83,16 @@ type fileReader struct {
 	file *file
 }
 
-// Fd is the descriptor, for what the kernel can do with a whole file; it is open until Close.
-func (r *fileReader) Fd() int { return r.fd }
+// Descriptor implements tree.DescriptorReader.
+func (r *fileReader) Descriptor() (fd int, off int64, ok bool) { return r.fd, 0, true }
 
-// ReadAt gives io.EOF at the end of the file as it is now, which may lie behind Size. A file that has become shorter than Size is an
-// error that wraps io.ErrUnexpectedEOF.
+// ReadAt returns io.EOF at the end of the file as it is now, which may be after Size. If the file has become shorter than Size, the error
+// wraps [io.ErrUnexpectedEOF].
 func (r *fileReader) ReadAt(p []byte, off int64) (int, error) {
 	done := 0
 	for done < len(p) {
 		n, err := unix.Pread(r.fd, p[done:], off+int64(done))
-		runtime.KeepAlive(r) // of an archive, which is closed when nobody refers to it
+		runtime.KeepAlive(r) // an archive's reader is closed when it becomes unreachable
 		switch {
 		case err == unix.EINTR:
 			continue
@@ -107,8 +107,8 @@ func (r *fileReader) ReadAt(p []byte, off int64) (int, error) {
 	return done, nil
 }
 
-// ended is the error of a read that met the end of the file. A short read at the expected size has met it: another call would only
-// say so.
+// ended is the error of a read that met the end of the file. A short read at the expected size counts as the end: this saves the system
+// call that would return 0.
 func (r *fileReader) ended(at int64) error {
 	if at >= r.file.size {
 		return io.EOF

@@ -14,7 +14,7 @@ import (
 	"imprint/internal/tree"
 )
 
-// scanned gives the blob of a file with the text "content".
+// scanned returns the blob of a file with the text "content".
 func scanned(t *testing.T) (string, tree.Blob) {
 	t.Helper()
 	top := t.TempDir()
@@ -31,14 +31,14 @@ func scanned(t *testing.T) (string, tree.Blob) {
 
 func TestFileReadAt(t *testing.T) {
 	path, blob := scanned(t)
-	if got := blob.(interface{ HostPath() string }).HostPath(); got != path {
+	if got := tree.HostPath(blob); got != path {
 		t.Errorf("HostPath is %s", got)
 	}
 	r, err := blob.Open()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if fd := r.(interface{ Fd() int }).Fd(); fd < 3 {
+	if fd, off, ok := tree.Descriptor(r); !ok || fd < 3 || off != 0 {
 		t.Errorf("descriptor %d", fd)
 	}
 	p := make([]byte, 20)

@@ -1,11 +1,11 @@
-// Package hosttree reads what lies on the host (directories, single files, tar archives) into nodes of package tree. Contents stay where
-// they are: a node's Blob names a file of the host, or a slice of an archive, and is read when it is opened.
+// Package hosttree reads directories, files and tar archives of the host into nodes of package tree. Contents stay where they are: a node's
+// Blob names a file of the host, or a slice of an archive, and is read when it is opened.
 //
-// Attributes are what the caller's Attr makes of those of the host. Hard links between the host's files, their extended attributes, ACLs,
-// inode numbers, access times and (unless asked for) holes are not seen.
+// The caller's Attr maps the attributes of the host to those of nodes. Hard links between the host's files, their extended attributes, ACLs,
+// inode numbers, access times and holes are ignored; of archives, hard links, extended attributes and holes are kept.
 //
-// Blobs of this package have a method HostPath, the path of the file that they are read from, and the readers of whole files a method Fd,
-// the descriptor.
+// Blobs of this package are [tree.HostBlob]s; those whose bytes lie in one run in their file are [tree.HostRangeBlob]s, with readers that
+// are [tree.DescriptorReader]s.
 package hosttree
 
 import (
@@ -19,7 +19,7 @@ import (
 	"imprint/internal/tree"
 )
 
-// Host is what is known of a file besides its name and content.
+// Host is what is known about a file of the host besides its name and content.
 type Host struct {
 	Kind   tree.Kind
 	Mode   uint16 // permission bits, set-uid, set-gid and sticky: 07777 at most
@@ -31,19 +31,19 @@ type Host struct {
 
 // A Scanner reads directories of the host. Its fields are set before the first Read and not changed afterwards.
 type Scanner struct {
-	// Attr chooses the attributes of a node; nil takes them as they stand on the host. It is called from several goroutines at once,
-	// and should return the same pointer for equal attributes.
+	// Attr returns the attributes of a node; nil keeps those of the host. It is called by several goroutines at once, and should
+	// return the same pointer for equal attributes.
 	Attr func(Host) *tree.Attr
 
-	// FilesOnly says that Attr looks at more than the Kind of a Host only when it is a tree.File: the other fields are then 0 for
-	// directories and symlinks. It spares one system call for each of them.
+	// FilesOnly says that Attr needs only the Kind of directories and symlinks: their other fields are then 0, which saves a system
+	// call for each.
 	FilesOnly bool
 
-	// Special takes devices, fifos and sockets, which are an error without it.
+	// Special allows devices, fifos and sockets, which are errors otherwise.
 	Special bool
 
-	// Workers is how many directories are read, and batches of files looked at, at the same time, over all calls of Read; 0 is 8 a
-	// core, at least 32: with a cold cache every one of them waits for the disk, and idle ones cost nothing.
+	// Workers is how many directories and batches of files are read at a time, over all calls of Read; 0 is 8 per processor and at
+	// least 32: with a cold cache each of them waits for the disk, and idle ones cost nothing.
 	Workers int
 
 	once   sync.Once
@@ -51,11 +51,11 @@ type Scanner struct {
 	pool
 }
 
-// Read gives the directory, file or symlink at path, with everything below it, sorted by the bytes of the names. The node itself has
-// an empty name. A symlink at the end of path is not followed, unless the path ends in "/" or "/.". Read may be called from any number of
+// Read returns the directory, file or symlink at path, with everything below it, sorted by the bytes of the names. The node itself has
+// an empty name. A symlink at the end of path is not followed, unless the path ends in "/" or "/.". Read may be called by any number of
 // goroutines, which share Workers.
 //
-// Errors are *fs.PathError with the path of the file they are about; of several, one is told.
+// Errors are [*fs.PathError] with the path of the file that failed; of several errors, one is returned.
 func (s *Scanner) Read(path string) (*tree.Node, error) {
 	s.once.Do(s.prepare)
 	for strings.HasSuffix(path, "/.") {
@@ -78,7 +78,7 @@ func (s *Scanner) Read(path string) (*tree.Node, error) {
 	return sc.top, nil
 }
 
-// lookAtTop gives what is at path, or nil for a directory.
+// lookAtTop returns the node of path, or nil for a directory.
 func (sc *scan) lookAtTop(path string) (*tree.Node, error) {
 	if path == "" {
 		return nil, pathError("stat", path, unix.ENOENT)
@@ -89,7 +89,7 @@ func (sc *scan) lookAtTop(path string) (*tree.Node, error) {
 	if parent == "" {
 		parent = "./"
 	}
-	return w.look(sc, place{fd: unix.AT_FDCWD, ref: path, dir: &dir{name: parent}, name: name}, unix.DT_UNKNOWN)
+	return w.look(sc, location{fd: unix.AT_FDCWD, ref: path, dir: &dir{name: parent}, name: name}, unix.DT_UNKNOWN)
 }
 
 func (s *Scanner) prepare() {

@@ -7,11 +7,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A dir is a directory of the host, kept for the paths of the files in it: a million files share their directories' names.
+// A dir is a directory of the host. Files keep a pointer to theirs instead of a path, so that a million of them share the names of their
+// directories.
 type dir struct {
 	parent *dir
 	name   string // one path element; the whole path when there is no parent
-	atime  bool   // the kernel refuses O_NOATIME here: the files belong to someone else
+	atime  bool   // the kernel refuses O_NOATIME here, since the files belong to another user
 }
 
 // path is the path of name in d, or of d itself when name is "".
@@ -47,7 +48,7 @@ func (d *dir) base() string {
 	return d.name
 }
 
-// flags are those of open(2) for reading what is in d. The time of the last access is the host's, and writing it is work.
+// flags are the flags of open(2) for reading what is in d. Reading should not change the host's access times, nor spend time on it.
 func (d *dir) flags() int {
 	if d == nil || d.atime {
 		return readFlags
@@ -55,10 +56,10 @@ func (d *dir) flags() int {
 	return readFlags | unix.O_NOATIME
 }
 
-// readFlags: a file that was swapped for a fifo since must not make open wait for a writer.
+// readFlags has O_NONBLOCK since a file that was replaced by a fifo must not make open wait for a writer.
 const readFlags = unix.O_RDONLY | unix.O_CLOEXEC | unix.O_NONBLOCK | unix.O_NOCTTY
 
-// openat is openat(2) for reading, without O_NOATIME where it is not permitted. It says whether it was left out.
+// openat is openat(2) for reading, without O_NOATIME where that is not permitted; atime reports whether it was left out.
 func openat(at int, name string, flags int) (fd int, atime bool, err error) {
 	for {
 		fd, err = unix.Openat(at, name, flags, 0)
@@ -75,13 +76,13 @@ func openat(at int, name string, flags int) (fd int, atime bool, err error) {
 // maxPath is the longest path that a system call takes: PATH_MAX of linux/limits.h without the NUL.
 const maxPath = 4095
 
-// openPath is openat for a path of any length: one that is too long for a system call is walked in pieces.
+// openPath is openat for a path of any length: one that is too long for a system call is opened in parts.
 func openPath(path string, flags int) (fd int, atime bool, err error) {
 	at := unix.AT_FDCWD
 	for len(path) > maxPath {
 		cut := strings.LastIndexByte(path[:maxPath], '/')
 		if cut <= 0 {
-			break // the kernel says that the name is too long
+			break // let the kernel report that the name is too long
 		}
 		next, _, err := openat(at, path[:cut], unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC)
 		closeUnless(at, unix.AT_FDCWD)

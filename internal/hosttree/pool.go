@@ -17,25 +17,25 @@ type scan struct {
 
 func (sc *scan) fail(err error) { sc.err.CompareAndSwap(nil, &err) }
 
-// A task is a directory to be read, or a batch of the entries of one that is open.
+// A task is a directory to read, or a batch of the entries of an open one.
 type task struct {
 	scan  *scan
 	dir   *dir
-	out   **tree.Node // where the directory's node belongs
+	out   **tree.Node // where the directory's node goes
 	from  *descriptor // the parent directory, if it is still open
 	batch *listing    // nil for a directory
 	lo    int         // the first entry of the batch
 }
 
-// A pool is the tasks of a Scanner, and the goroutines that do them as long as there are any.
+// A pool is the tasks of a Scanner, and the goroutines that do them, which end when there are none left.
 type pool struct {
 	mu    sync.Mutex
-	queue []task // a stack: what was found last is read first, so that few directories wait for their descendants
+	queue []task // a stack: reading what was found last first keeps few directories open
 	alive int
-	held  atomic.Int32 // descriptors that tasks in the queue lead to
+	held  atomic.Int32 // descriptors that are open for tasks
 }
 
-// push adds tasks. doing is how many of them the caller does itself in the end.
+// push adds tasks and starts workers for them, except for the number that the caller itself will do.
 func (s *Scanner) push(tasks []task, doing int) {
 	s.mu.Lock()
 	s.queue = append(s.queue, tasks...)
@@ -47,7 +47,7 @@ func (s *Scanner) push(tasks []task, doing int) {
 	}
 }
 
-// pop gives a task, or counts the worker out.
+// pop returns a task, or false when there is none; the worker then ends.
 func (s *Scanner) pop() (task, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -220,7 +220,7 @@ func TestReadSpecial(t *testing.T) {
 	}
 }
 
-// asNobody gives up the rights of root for the time of f.
+// asNobody returns up the rights of root for the time of f.
 func asNobody(t *testing.T, f func()) {
 	if os.Getuid() == 0 {
 		if err := syscall.Setreuid(-1, 65534); err != nil {
@@ -300,7 +300,7 @@ func TestReadVanishedFile(t *testing.T) {
 	}
 }
 
-// Some file systems do not tell types with names.
+// Some file systems return no types with names.
 func TestReadUnknownTypes(t *testing.T) {
 	item := grow(t, t.TempDir(), 1)[0]
 	s := Scanner{FilesOnly: true}

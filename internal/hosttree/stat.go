@@ -6,7 +6,7 @@ import (
 	"imprint/internal/tree"
 )
 
-// statMask is what is asked of statx(2): a network file system may have to fetch the rest.
+// statMask is what is asked of statx(2). Anything more could cost a network file system a request.
 const statMask = unix.STATX_TYPE | unix.STATX_MODE | unix.STATX_UID | unix.STATX_GID | unix.STATX_MTIME | unix.STATX_SIZE |
 	unix.STATX_BLOCKS
 
@@ -23,7 +23,7 @@ func stat(at int, name string, st *unix.Statx_t) error {
 	}
 }
 
-// hostOf takes what matters of a statx structure.
+// hostOf returns the fields of a statx structure that matter.
 func hostOf(st *unix.Statx_t) Host {
 	return Host{
 		Kind:  kindOf(st.Mode),

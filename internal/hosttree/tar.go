@@ -12,7 +12,7 @@ import (
 	"imprint/internal/tree"
 )
 
-// TarOptions says how an archive is read.
+// TarOptions are how an archive is read.
 type TarOptions struct {
 	Attr    func(Host) *tree.Attr // chooses the attributes of a node, as in a Scanner; nil takes them as the archive states them
 	Special bool                  // takes devices and fifos, which are an error without it
@@ -20,20 +20,20 @@ type TarOptions struct {
 
 // An Entry is a file of an archive.
 type Entry struct {
-	Path   string     // absolute and plain, as tree.Clean gives it; "/" states the attributes of the top
-	Node   *tree.Node // a directory holds nothing yet; a tree.Link leads to the node of another entry
+	Path   string     // absolute and clean, as [tree.Clean] returns it; "/" is an entry for the top directory itself
+	Node   *tree.Node // directories have no children; the target of a tree.Link is the node of another entry
 	Offset int64      // of the entry's first header in the archive, in bytes
 }
 
 // Tar reads an archive in the ustar, PAX, GNU or V7 format (POSIX.1-2024, pax; GNU tar manual, "Tar Internals"), which must not be
-// compressed. Contents stay in it: blobs are slices of the archive, which is open until none of them is used any more. Sparse entries
-// of the four GNU formats are tree.SparseBlob: their holes are stated by the archive itself.
+// compressed. Contents stay in it: blobs are slices of the archive, which stays open until all of them are unreachable. Sparse entries of
+// the four GNU formats are [tree.SparseBlob]s, with the holes that the archive records.
 //
-// The entries are in the order of the archive. One that comes again replaces the earlier one at its place, as unpacking would; a hard
-// link keeps what it was made for. Parent directories need not be stated. Owners are the numbers, names are not looked at.
+// The entries are in the order of the archive. A repeated path replaces the earlier entry, as unpacking would; a hard link to that keeps the
+// earlier content. Parent directories may be missing. Owners are numeric; user and group names are ignored.
 //
-// Refused are names that leave the top ("..", absolute ones) or lead through a symlink, and whatever an image cannot take over exactly.
-// Errors are *fs.PathError with the archive's path, and tell the entry and its offset.
+// Names that leave the top ("..", absolute ones) or lead through a symlink are errors, as is anything that an image cannot hold exactly.
+// Errors are [*fs.PathError] with the archive's path, and name the entry and its offset.
 func Tar(path string, o TarOptions) ([]Entry, error) {
 	f, err := lookAt(path)
 	if err != nil {
@@ -59,7 +59,7 @@ type archive struct {
 	size int64
 }
 
-// An unpacking is the reading of an archive.
+// An unpacking is an archive being read.
 type unpacking struct {
 	TarOptions
 	archive *archive
@@ -91,7 +91,7 @@ func readTar(a *archive, o TarOptions) ([]Entry, error) {
 	}
 }
 
-// checkEnd finds that an archive was cut off between two entries.
+// checkEnd reports an archive that was cut off between two entries.
 func (u *unpacking) checkEnd() error {
 	if u.start+blockSize > u.archive.size {
 		return fmt.Errorf("ends at byte %d without the blocks of zeros that close an archive: it is cut off", u.archive.size)
@@ -113,7 +113,7 @@ func (u *unpacking) entryError(h *tar.Header, err error) error {
 	return fmt.Errorf("entry %.200q at byte %d: %v", h.Name, u.start, err)
 }
 
-// add takes an entry whose content begins at the place where the archive is being read.
+// add adds an entry, whose content begins at the current position.
 func (u *unpacking) add(h *tar.Header) error {
 	content, next, err := u.content(h)
 	if err != nil {
@@ -147,7 +147,7 @@ func (u *unpacking) put(h *tar.Header, content tree.Blob) error {
 	return u.names.put(path, n, u.start)
 }
 
-// content gives the content of an entry and the offset of the next one.
+// content returns the content of an entry and the offset of the next one.
 func (u *unpacking) content(h *tar.Header) (tree.Blob, int64, error) {
 	at, size := u.blocks.pos, h.Size
 	switch h.Typeflag {

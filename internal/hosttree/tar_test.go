@@ -58,8 +58,8 @@ func hard(name, target string) *tar.Header {
 }
 func other(typ byte, name string) *tar.Header { return &tar.Header{Typeflag: typ, Name: name} }
 
-// told is an entry in words: its kind, path and what is in it.
-func told(t testing.TB, e Entry) string {
+// inWords is an entry in words: its kind, path and content.
+func inWords(t testing.TB, e Entry) string {
 	t.Helper()
 	s := fmt.Sprintf("%v %s", e.Node.Kind(), e.Path)
 	switch e.Node.Kind() {
@@ -122,7 +122,7 @@ func TestTarEntries(t *testing.T) {
 		}
 		var got []string
 		for _, e := range entries {
-			got = append(got, told(t, e))
+			got = append(got, inWords(t, e))
 		}
 		if !slices.Equal(got, c.want) {
 			t.Errorf("%s: got %q", c.name, got)
@@ -167,13 +167,13 @@ func TestTarRefuses(t *testing.T) {
 		{packed(t, reg("/etc/passwd")), `absolute name "/etc/passwd"`},
 		{packed(t, reg("d/"+strings.Repeat("n", 256))), "name of 256 bytes"},
 		{packed(t, reg(strings.Repeat("n/", 2048)+"n")), "name of 4097 bytes, 4095 are allowed"},
-		{packed(t, soft("l", "/etc"), reg("l/passwd")), `entry "l/passwd" at byte 512: lies below /l, a symlink`},
-		{packed(t, reg("l"), reg("l/x/y")), "lies below /l, a file"},
-		{packed(t, reg("l/x"), soft("l", "t")), "a symlink in the place of a directory with entries"},
-		{packed(t, folder("l"), reg("l/x"), hard("l", "l/x")), "a hard link in the place of a directory"},
-		{packed(t, reg(".")), "a file in the place of a directory"},
+		{packed(t, soft("l", "/etc"), reg("l/passwd")), `entry "l/passwd" at byte 512: is below /l, a symlink`},
+		{packed(t, reg("l"), reg("l/x/y")), "is below /l, a file"},
+		{packed(t, reg("l/x"), soft("l", "t")), "a symlink replaces a directory that has entries"},
+		{packed(t, folder("l"), reg("l/x"), hard("l", "l/x")), "a hard link replaces a directory"},
+		{packed(t, reg(".")), "a file replaces a directory"},
 		{packed(t, soft("l", "")), "symlink to a path of 0 bytes"},
-		{packed(t, hard("l", "x")), `hard link to "x", which no entry before it states`},
+		{packed(t, hard("l", "x")), `hard link to "x", which is not an earlier entry`},
 		{packed(t, hard("l", "../x")), `hard link to "../x": name ".."`},
 		{packed(t, folder("d"), hard("l", "d")), "hard link to the directory"},
 		{packed(t, other(tar.TypeFifo, "p")), "is a fifo; only files"},

@@ -6,7 +6,7 @@ import (
 	"io"
 )
 
-// blockSize is the unit of a tar archive: headers take one block, contents are padded to whole ones.
+// blockSize is the unit of a tar archive in bytes: a header is one block, and contents are padded to whole blocks.
 const blockSize = 512
 
 func roundUp(n int64) int64 { return (n + blockSize - 1) &^ (blockSize - 1) }
@@ -15,11 +15,11 @@ func roundUp(n int64) int64 { return (n + blockSize - 1) &^ (blockSize - 1) }
 type blocks struct {
 	archive *archive
 	pos     int64
-	buf     []byte // what lies from at on, with room for a window
+	buf     []byte // the bytes from at on, with capacity for a window
 	at      int64
 }
 
-// window is how much is read at once, in bytes: small contents and the headers between them come along.
+// window is how many bytes are read at once: enough to get many headers of small files with one system call.
 const window = 32 << 10
 
 func newBlocks(a *archive) *blocks { return &blocks{archive: a, buf: make([]byte, 0, window)} }
@@ -49,7 +49,7 @@ func (b *blocks) load() error {
 	return nil
 }
 
-// Seek implements io.Seeker, from the current position only: package archive/tar knows no other.
+// Seek implements io.Seeker, from the current position only: package archive/tar uses no other.
 func (b *blocks) Seek(offset int64, whence int) (int64, error) {
 	if whence != io.SeekCurrent || offset < 0 || offset > b.archive.size-b.pos {
 		return 0, io.ErrUnexpectedEOF
@@ -58,7 +58,8 @@ func (b *blocks) Seek(offset int64, whence int) (int64, error) {
 	return b.pos, nil
 }
 
-// magics are how compressed files begin. The one of bzip2 includes that of its first block, since a tar archive begins with a name.
+// magics are the first bytes of compressed files. That of bzip2 includes the magic number of its first block: a tar archive begins with a
+// file name, which may well be "BZh".
 var magics = []struct{ bytes, tool string }{
 	{"\x1f\x8b", "gzip"},
 	{"\x28\xb5\x2f\xfd", "zstd"},

@@ -7,11 +7,11 @@ import (
 	"imprint/internal/tree"
 )
 
-// names is what stands where in an archive so far.
+// names are the entries of an archive so far.
 type names struct {
 	list    []Entry
-	at      map[string]int       // the place of a path in list
-	parents map[string]struct{}  // directories that hold something, stated or not
+	at      map[string]int       // index of a path in list
+	parents map[string]struct{}  // directories that something is in, with or without an entry
 	links   map[*tree.Node][]int // the entries that were made as hard links to a node
 }
 
@@ -19,7 +19,7 @@ func newNames() names {
 	return names{at: map[string]int{}, parents: map[string]struct{}{}, links: map[*tree.Node][]int{}}
 }
 
-// cleanName gives the path of a name in an archive.
+// cleanName returns the path of a name in an archive.
 func cleanName(name string) (string, error) {
 	switch {
 	case name == "":
@@ -32,14 +32,14 @@ func cleanName(name string) (string, error) {
 	return tree.Clean(name)
 }
 
-// put takes a node, in the place of what was there before.
+// put adds a node, replacing an earlier one at the path.
 func (s *names) put(path string, n *tree.Node, offset int64) error {
 	if err := s.enter(path); err != nil {
 		return err
 	}
 	if n.Kind() != tree.Dir {
 		if _, ok := s.parents[path]; ok || path == "/" {
-			return fmt.Errorf("a %v in the place of a directory with entries", n.Kind())
+			return fmt.Errorf("a %v replaces a directory that has entries", n.Kind())
 		}
 	}
 	i, again := s.at[path]
@@ -62,14 +62,14 @@ func (s *names) link(path, target string, offset int64) error {
 	}
 	i, ok := s.at[to]
 	if !ok {
-		return fmt.Errorf("hard link to %.80q, which no entry before it states", target)
+		return fmt.Errorf("hard link to %.80q, which is not an earlier entry", target)
 	}
 	inode := s.list[i].Node.Inode()
 	if inode.Kind() == tree.Dir {
 		return fmt.Errorf("hard link to the directory %.80q", target)
 	}
 	if i, ok := s.at[path]; ok && s.list[i].Node.Inode() == inode {
-		return nil // it is that already
+		return nil // it already is
 	}
 	if err := s.put(path, tree.NewLink("", inode), offset); err != nil {
 		return err
@@ -78,7 +78,7 @@ func (s *names) link(path, target string, offset int64) error {
 	return nil
 }
 
-// inherit makes the first link to a node that is replaced the node itself.
+// inherit makes the first link to a replaced node that node, so that its other links stay valid.
 func (s *names) inherit(old *tree.Node) {
 	links := s.links[old]
 	for len(links) > 0 {
@@ -92,7 +92,7 @@ func (s *names) inherit(old *tree.Node) {
 	s.links[old] = links
 }
 
-// enter refuses a path that leads through something else than directories, and notes the directories.
+// enter records the directories that a path leads through, and refuses one that leads through anything else.
 func (s *names) enter(path string) error {
 	for {
 		path = path[:max(0, strings.LastIndexByte(path, '/'))]
@@ -100,7 +100,7 @@ func (s *names) enter(path string) error {
 			return nil
 		}
 		if i, ok := s.at[path]; ok && s.list[i].Node.Kind() != tree.Dir {
-			return fmt.Errorf("lies below %s, a %v", path, s.list[i].Node.Kind())
+			return fmt.Errorf("is below %s, a %v", path, s.list[i].Node.Kind())
 		}
 		s.parents[path] = struct{}{}
 	}

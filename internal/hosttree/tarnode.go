@@ -35,7 +35,7 @@ func (u *unpacking) node(h *tar.Header, content tree.Blob) (*tree.Node, error) {
 	switch host.Kind {
 	case tree.File:
 		if strings.HasSuffix(h.Name, "/") {
-			return nil, fmt.Errorf("a file, but its name ends in a slash")
+			return nil, fmt.Errorf("is a file, but its name ends in a slash")
 		}
 		return tree.NewFile("", attr(), content), nil
 	case tree.Dir:
@@ -56,11 +56,11 @@ func (u *unpacking) node(h *tar.Header, content tree.Blob) (*tree.Node, error) {
 	return tree.NewDevice("", attr(), host.Kind, number), err
 }
 
-// hostOfHeader takes the attributes of an entry.
+// hostOfHeader returns the attributes of an entry.
 func hostOfHeader(h *tar.Header) (Host, error) {
 	kind, ok := typeKinds[h.Typeflag]
 	if !ok {
-		return Host{}, fmt.Errorf("type %q is not known", h.Typeflag)
+		return Host{}, fmt.Errorf("unknown type %q", h.Typeflag)
 	}
 	uid, err := id32("owner", int64(h.Uid))
 	if err != nil {
@@ -72,7 +72,7 @@ func hostOfHeader(h *tar.Header) (Host, error) {
 	}
 	mode := uint16(h.Mode & 0o7777)
 	if kind == tree.Symlink {
-		mode = 0o777 // as Linux has it for all of them, whatever an archive says
+		mode = 0o777 // which all symlinks have on Linux, whatever the archive says
 	}
 	return Host{
 		Kind:   kind,
@@ -100,7 +100,7 @@ func deviceOf(h *tar.Header) (tree.Device, error) {
 	return tree.Device{Major: major, Minor: minor}, err
 }
 
-// paxXattr begins the keyword of an extended attribute, in the archives of star, GNU tar and libarchive.
+// paxXattr is the prefix of the keywords of extended attributes in archives of star, GNU tar and libarchive.
 const paxXattr = "SCHILY.xattr."
 
 func xattrs(records map[string]string) []tree.Xattr {
@@ -114,7 +114,8 @@ func xattrs(records map[string]string) []tree.Xattr {
 	return all
 }
 
-// checkGlobal refuses a global header that would change the entries after it. Those in use only hold comments, as of git archive.
+// checkGlobal refuses a global header that would change the entries after it. In practice they only hold comments, such as the commit that
+// git archive records.
 func checkGlobal(records map[string]string) error {
 	for _, key := range slices.Sorted(maps.Keys(records)) {
 		switch key {

@@ -8,7 +8,7 @@ import (
 	"imprint/internal/tree"
 )
 
-// A slice is a part of an archive as content.
+// A slice is a part of an archive.
 type slice struct {
 	archive *archive
 	off     int64
@@ -18,16 +18,25 @@ type slice struct {
 // Size is the length in bytes.
 func (s *slice) Size() int64 { return s.size }
 
-// HostPath is where the archive is.
+// HostPath implements tree.HostBlob: the path of the archive.
 func (s *slice) HostPath() string { return s.archive.path }
 
-// HostRange is where the content lies: in the file at that path, from that byte on.
+// HostRange implements tree.HostRangeBlob.
 func (s *slice) HostRange() (path string, off int64) { return s.archive.path, s.off }
 
 // Open costs nothing: the archive is open.
 func (s *slice) Open() (tree.Reader, error) { return sliceReader{s}, nil }
 
 type sliceReader struct{ *slice }
+
+// Descriptor implements tree.DescriptorReader.
+func (r sliceReader) Descriptor() (fd int, off int64, ok bool) {
+	f, ok := r.archive.ReaderAt.(*fileReader)
+	if !ok {
+		return 0, 0, false
+	}
+	return f.fd, r.off, true
+}
 
 // ReadAt implements io.ReaderAt.
 func (r sliceReader) ReadAt(p []byte, off int64) (int, error) {
@@ -48,7 +57,7 @@ func (r sliceReader) ReadAt(p []byte, off int64) (int, error) {
 // Close implements io.Closer.
 func (sliceReader) Close() error { return nil }
 
-// A sparseSlice is content whose data lies in one piece in an archive.
+// A sparseSlice is content with holes, whose data is in one run in an archive.
 type sparseSlice struct {
 	archive *archive
 	size    int64
@@ -56,13 +65,14 @@ type sparseSlice struct {
 	at      []int64 // where each of data is in the archive
 }
 
-// place takes the pairs of offset and length of a map, whose data begins at an offset of the archive, and gives the end of it.
+// place adds the data of a map, given as pairs of offset and length, which begins at the given offset of the archive. It returns the offset
+// where it ends.
 func (s *sparseSlice) place(pairs []int64, at int64) (int64, error) {
 	end := int64(0) // of the last range
 	for ; len(pairs) >= 2; pairs = pairs[2:] {
 		off, size := pairs[0], pairs[1]
 		if off < end || size < 0 || size > s.size-off || size > s.archive.size-at {
-			return 0, fmt.Errorf("sparse map with %d bytes at %d in a file of %d", size, off, s.size)
+			return 0, fmt.Errorf("sparse map with %d bytes at %d, in a file of %d bytes", size, off, s.size)
 		}
 		last := len(s.data) - 1
 		switch {
@@ -84,7 +94,7 @@ func (s *sparseSlice) Size() int64 { return s.size }
 // Data implements tree.SparseBlob.
 func (s *sparseSlice) Data() []tree.Range { return s.data }
 
-// HostPath is where the archive is.
+// HostPath implements tree.HostBlob: the path of the archive.
 func (s *sparseSlice) HostPath() string { return s.archive.path }
 
 // Open costs nothing: the archive is open.
@@ -92,7 +102,7 @@ func (s *sparseSlice) Open() (tree.Reader, error) { return sparseReader{s}, nil 
 
 type sparseReader struct{ *sparseSlice }
 
-// ReadAt gives zeros for holes.
+// ReadAt implements io.ReaderAt; holes read as zeros.
 func (r sparseReader) ReadAt(p []byte, off int64) (int, error) {
 	if off >= r.size {
 		return 0, io.EOF

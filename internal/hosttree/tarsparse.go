@@ -11,18 +11,18 @@ import (
 	"imprint/internal/tree"
 )
 
-// The formats of sparse entries, of the GNU tar manual, "Storing Sparse Files". Package archive/tar checks the maps, but does not tell
-// them.
+// A sparseFormat is a format of sparse entries (GNU tar manual, "Storing Sparse Files"). Package archive/tar checks their maps but does not
+// export them, so they are read again here.
 type sparseFormat int
 
 const (
 	notSparse sparseFormat = iota
 	sparseOld              // in the header and blocks after it
 	sparse0                // 0.0 and 0.1: in PAX records
-	sparse1                // 1.0: in front of the data
+	sparse1                // 1.0: before the data
 )
 
-// sparseForm tells the format as package archive/tar does.
+// sparseForm returns the format, by the same rules as package archive/tar.
 func sparseForm(h *tar.Header) sparseFormat {
 	version := h.PAXRecords["GNU.sparse.major"] + "." + h.PAXRecords["GNU.sparse.minor"]
 	switch {
@@ -38,14 +38,14 @@ func sparseForm(h *tar.Header) sparseFormat {
 	return notSparse
 }
 
-// sparse gives the content of a sparse entry, whose map was read already, and the offset of the next entry.
+// sparse returns the content of a sparse entry, whose map package archive/tar has passed already, and the offset of the next entry.
 func (u *unpacking) sparse(h *tar.Header, form sparseFormat) (tree.Blob, int64, error) {
 	header, err := u.mainHeader()
 	if err != nil {
 		return nil, 0, err
 	}
 	data := u.blocks.pos
-	stored := data // where the entry's content begins, map included
+	stored := data // where the entry's content begins, including a map before the data
 	var pairs []int64
 	switch form {
 	case sparseOld:
@@ -67,7 +67,7 @@ func (u *unpacking) sparse(h *tar.Header, form sparseFormat) (tree.Blob, int64, 
 	return s, roundUp(end), u.checkStored(h, header, end-stored)
 }
 
-// checkStored compares the length that an entry states, which is where package archive/tar looks for the next one, with that of its map.
+// checkStored compares the length in an entry's header, by which package archive/tar finds the next entry, with that of its map.
 func (u *unpacking) checkStored(h *tar.Header, header, size int64) error {
 	stated, err := strconv.ParseInt(h.PAXRecords["size"], 10, 64)
 	if err != nil {
@@ -85,7 +85,7 @@ func (u *unpacking) checkStored(h *tar.Header, header, size int64) error {
 	return nil
 }
 
-// mainHeader finds the header of the entry itself behind those that extend it.
+// mainHeader finds the header of the entry itself, after the headers that extend it.
 func (u *unpacking) mainHeader() (int64, error) {
 	var block [blockSize]byte
 	for at := u.start; ; {
@@ -117,7 +117,8 @@ func (u *unpacking) block(at int64, b *[blockSize]byte) error {
 	return nil
 }
 
-// oldMap reads the map in a header (4 pairs from byte 386 on, a flag at 482) and the blocks that extend it (21 pairs, a flag at 504).
+// oldMap reads the map in a header (4 pairs of 24 bytes from byte 386 on, a flag for more at 482) and the blocks that extend it (21 pairs, a
+// flag for more at 504).
 func (u *unpacking) oldMap(header int64) ([]int64, error) {
 	var numbers []int64
 	var block [blockSize]byte
@@ -141,7 +142,8 @@ func (u *unpacking) oldMap(header int64) ([]int64, error) {
 	}
 }
 
-// frontMap reads the map between two offsets: a line with the number of pairs, then a line for each of their numbers.
+// frontMap reads the map between two offsets: a line with the number of pairs, then a line for each of the numbers, in decimal. One of
+// more than 2 MiB is not a real one.
 func (u *unpacking) frontMap(from, to int64) ([]int64, error) {
 	if to < from || to-from > 2<<20 {
 		return nil, tar.ErrHeader
@@ -173,8 +175,8 @@ func decimals(words []string) ([]int64, error) {
 	return numbers, nil
 }
 
-// number is a number of a header: octal digits, or with the first bit set a big-endian number, of which the negative ones (second bit)
-// make no sense here.
+// number reads a number of a header: octal digits, or if the first bit is set a big-endian number. Negative ones (second bit set) are
+// errors.
 func number(field []byte) (int64, error) {
 	if field[0]&0x80 == 0 {
 		digits, _, _ := bytes.Cut(bytes.Trim(field, " \x00"), []byte{0})

@@ -9,7 +9,7 @@ import (
 	"imprint/internal/tree"
 )
 
-// A worker has the memory that is used again for each directory.
+// A worker holds the buffers that are reused for each directory.
 type worker struct {
 	dirents []byte
 	link    []byte
@@ -24,7 +24,7 @@ var workers = sync.Pool{New: func() any {
 	return &worker{dirents: make([]byte, 32<<10), link: make([]byte, maxPath+1)}
 }}
 
-// A listing is a directory whose names are known.
+// A listing is a directory whose names have been read.
 type listing struct {
 	scan    *scan
 	dir     *dir
@@ -34,10 +34,10 @@ type listing struct {
 	nodes   []*tree.Node // as many as entries
 }
 
-// batchSize is how many entries of a directory are looked at in one go; a larger directory is shared among the workers.
+// batchSize is how many entries of a directory one task handles; a larger directory is divided among the workers.
 const batchSize = 512
 
-// read reads a directory and what is in it; directories in it become tasks.
+// read reads a directory and the files in it; directories in it become tasks.
 func (w *worker) read(t task) error {
 	fd, err := t.open()
 	if err != nil {
@@ -73,7 +73,7 @@ func (t task) open() (fd int, err error) {
 	return fd, err
 }
 
-// statDir asks for the attributes of an open directory if they matter.
+// statDir returns the attributes of an open directory, as far as they are needed.
 func (w *worker) statDir(l *listing) (Host, error) {
 	if l.scan.FilesOnly {
 		return Host{Kind: tree.Dir}, nil
@@ -84,7 +84,7 @@ func (w *worker) statDir(l *listing) (Host, error) {
 	return hostOf(&w.st), nil
 }
 
-// split shares a large directory among the workers, in batches.
+// split divides a large directory into batches for the workers.
 func (w *worker) split(l *listing) error {
 	w.entries = nil // they belong to the batches now
 	if !l.fd.held {
@@ -102,7 +102,7 @@ func (w *worker) split(l *listing) error {
 	return w.fill(l, 0)
 }
 
-// give makes the collected tasks, all of them about entries of l, the scan's.
+// give adds the collected tasks, all of them for entries of l, to the pool.
 func (w *worker) give(l *listing) {
 	if len(w.tasks) == 0 {
 		return
@@ -121,7 +121,7 @@ func (w *worker) fill(l *listing, lo int) error {
 	w.tasks = w.tasks[:0]
 	for i := lo; i < min(lo+batchSize, len(l.entries)); i++ {
 		name := l.entries[i].in(l.names)
-		n, err := w.look(l.scan, place{fd: l.fd.fd, dir: l.dir, ref: name, name: name}, l.entries[i].typ)
+		n, err := w.look(l.scan, location{fd: l.fd.fd, dir: l.dir, ref: name, name: name}, l.entries[i].typ)
 		if err != nil {
 			return err
 		}
@@ -134,18 +134,18 @@ func (w *worker) fill(l *listing, lo int) error {
 	return nil
 }
 
-// A place is where a file is.
-type place struct {
+// A location is where a file is.
+type location struct {
 	fd   int    // a directory
-	ref  string // the way to the file from there
+	ref  string // the path of the file from there
 	dir  *dir   // the directory that the file is in
 	name string // its name in there
 }
 
-func (p place) error(op string, err error) error { return pathError(op, p.dir.path(p.name), err) }
+func (p location) error(op string, err error) error { return pathError(op, p.dir.path(p.name), err) }
 
-// look makes the node of anything but a directory, for which it gives nil. typ is what is known of it already.
-func (w *worker) look(sc *scan, p place, typ uint8) (*tree.Node, error) {
+// look returns the node of a file, symlink or special file, and nil for a directory. typ is the type that the directory entry gave.
+func (w *worker) look(sc *scan, p location, typ uint8) (*tree.Node, error) {
 	switch {
 	case typ == unix.DT_DIR:
 		return nil, nil
@@ -167,7 +167,7 @@ func (w *worker) look(sc *scan, p place, typ uint8) (*tree.Node, error) {
 	return w.special(sc, p, host)
 }
 
-func (w *worker) symlink(sc *scan, p place, host Host) (*tree.Node, error) {
+func (w *worker) symlink(sc *scan, p location, host Host) (*tree.Node, error) {
 	for {
 		n, err := unix.Readlinkat(p.fd, p.ref, w.link)
 		switch {
@@ -182,7 +182,7 @@ func (w *worker) symlink(sc *scan, p place, host Host) (*tree.Node, error) {
 	}
 }
 
-func (w *worker) special(sc *scan, p place, host Host) (*tree.Node, error) {
+func (w *worker) special(sc *scan, p location, host Host) (*tree.Node, error) {
 	if !sc.Special {
 		return nil, p.error("read", refuseSpecial(host.Kind))
 	}
@@ -196,8 +196,8 @@ func refuseSpecial(k tree.Kind) error {
 	return fmt.Errorf("is a %v; only files, directories and symlinks are taken", k)
 }
 
-// blob is the content of the file that was just looked at. Files lie in slabs, since there are so many of them.
-func (w *worker) blob(p place) tree.Blob {
+// blob is the content of the file that was just looked at. Files are allocated in slabs: one allocation for 128 of them.
+func (w *worker) blob(p location) tree.Blob {
 	if len(w.slab) == cap(w.slab) {
 		w.slab = make([]file, 0, 128)
 	}

@@ -10,17 +10,17 @@ import (
 	"imprint/internal/hosttest"
 )
 
-// rows are all that a database says of the items, each query with its rows in a fixed order.
+// rows are queries for everything that a database says about the items.
 var rows = []struct{ what, query string }{
 	{"items", `select path, hash, narSize, deriver from ValidPaths`},
 	{"references", `select a.path, b.path from Refs join ValidPaths a on a.id = referrer join ValidPaths b on b.id = reference`},
 	{"outputs", `select a.path, o.id, o.path from DerivationOutputs o join ValidPaths a on a.id = drv`},
 }
 
-// signed are what a registration file does not carry.
+// signed queries for what a registration does not contain.
 const signed = `select path, sigs, ca from ValidPaths`
 
-// database looks at the database before any Nix has touched it.
+// database checks the database before Nix has opened it.
 func (j judge) database() {
 	j.Helper()
 	db := j.state("db/db.sqlite")
@@ -29,11 +29,11 @@ func (j judge) database() {
 	}
 	for _, suffix := range []string{"-wal", "-shm", "-journal"} {
 		if _, err := os.Stat(db + suffix); err == nil {
-			j.Errorf("db.sqlite%s is left over", suffix)
+			j.Errorf("db.sqlite%s exists", suffix)
 		}
 	}
 	if got := j.sqlite(db, "pragma integrity_check; pragma foreign_key_check"); got != "ok\n" {
-		j.Errorf("SQLite finds %s", got)
+		j.Errorf("SQLite reports %s", got)
 	}
 	j.equal("registered", j.valid(), j.closure)
 	j.equal("in the store", j.stored(), j.closure)
@@ -41,11 +41,11 @@ func (j judge) database() {
 	j.sameRows(db)
 	odd := fmt.Sprintf("select * from ValidPaths where ultimate is not null or registrationTime <> %d limit 3", j.Epoch)
 	if odd := j.sqlite(db, odd); odd != "" {
-		j.Errorf("ultimate, or registered at another time than %d: %s", j.Epoch, odd)
+		j.Errorf("ultimate, or registered at a time other than %d: %s", j.Epoch, odd)
 	}
 }
 
-// schema compares the statements that made the database with those of a store that Nix makes anew.
+// schema compares the schema with that of a new store of Nix's.
 func (j judge) schema(db string) {
 	j.Helper()
 	fresh := newNix(j, tempDir(j))
@@ -63,13 +63,13 @@ var (
 	punctuation = regexp.MustCompile(` ?([(),;]) ?`)
 )
 
-// plainSQL is SQL without comments, cases and spaces that mean nothing.
+// plainSQL returns SQL without comments, in lower case, and with no more space than it needs.
 func plainSQL(sql string) string {
 	sql = space.ReplaceAllString(comment.ReplaceAllString(strings.ToLower(sql), ""), " ")
 	return punctuation.ReplaceAllString(sql, "$1")
 }
 
-// sameRows compares the rows with those of the source, as far as they belong to the closure.
+// sameRows compares the rows with those of the source that belong to the closure.
 func (j judge) sameRows(db string) {
 	j.Helper()
 	queries := rows
@@ -92,13 +92,13 @@ func (j judge) sameRows(db string) {
 	}
 }
 
-// sqlite asks a database.
+// sqlite runs a query.
 func (j judge) sqlite(db, query string, flags ...string) string {
 	j.Helper()
 	return hosttest.Run(j, "sqlite3", append(append([]string{"-readonly", "-cmd", ".timeout 20000"}, flags...), db, query)...)
 }
 
-// quoted asks for rows in SQLite's quoted form, in which NULL is not an empty text.
+// quoted returns rows in SQLite's quoted form, in which NULL differs from an empty text.
 func (j judge) quoted(db, query string) []string {
 	j.Helper()
 	return lines(j.sqlite(db, query+" order by 1, 2", "-quote"))

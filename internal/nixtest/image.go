@@ -14,10 +14,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A Region is a part of an image, in bytes.
+// A Region is a range of an image, in bytes.
 type Region struct{ Offset, Length int64 }
 
-// Partition finds the partition of that name as sfdisk sees it.
+// Partition returns the region of the partition of that name, as sfdisk reports it.
 func Partition(t testing.TB, image, name string) Region {
 	t.Helper()
 	var disk struct {
@@ -42,14 +42,14 @@ func Partition(t testing.TB, image, name string) Region {
 	return Region{}
 }
 
-// A Tree is a file system as the host sees it, on a copy of its own.
+// A Tree is a copy of a file system of an image, below a directory of the host.
 type Tree struct {
 	Root    string
-	Mounted bool // by the kernel; owners are there too. Else debugfs has written out what it could
+	Mounted bool // by the kernel, so that owners are right; false where a tool has extracted the files
 }
 
-// Extract checks the ext4 file system in a region of an image and lays out its tree to be read and written: root mounts a copy, with
-// 64 MiB more room, and others have debugfs write it out.
+// Extract checks the ext4 file system in a region of an image and returns its tree, which may be written to. As root it mounts a copy that
+// is 64 MiB larger, otherwise debugfs extracts the files.
 func Extract(t testing.TB, image string, r Region) Tree {
 	t.Helper()
 	dir := tempDir(t)
@@ -71,7 +71,7 @@ func Extract(t testing.TB, image string, r Region) Tree {
 	return Tree{root, false}
 }
 
-// CheckExt4 has e2fsck look at a file system. Its words count as well as its status: some damage is only told.
+// CheckExt4 runs e2fsck on a file system. It reads the output too, since e2fsck reports some damage with exit status 0.
 func CheckExt4(t testing.TB, file string) {
 	t.Helper()
 	out := hosttest.Run(t, "e2fsck", "-fn", file)
@@ -80,7 +80,7 @@ func CheckExt4(t testing.TB, file string) {
 	}
 }
 
-// mount grows the file system, so that Nix has room for its logs, and mounts it; not where the kernel does not let it.
+// mount grows the file system, so that Nix has room for its logs, and mounts it. It reports false if the kernel refuses.
 func mount(t testing.TB, file, dir string, size int64) bool {
 	t.Helper()
 	if err := os.Truncate(file, size+64<<20); err != nil {
@@ -96,7 +96,7 @@ func mount(t testing.TB, file, dir string, size int64) bool {
 	return true
 }
 
-// Links gives the entries of the store's .links directory, each with how many names its file has.
+// Links returns the entries of the store's .links directory with their link counts.
 func (tr Tree) Links(t testing.TB) map[string]uint64 {
 	t.Helper()
 	dir := filepath.Join(tr.Root, "nix/store/.links")
@@ -115,13 +115,13 @@ func (tr Tree) Links(t testing.TB) map[string]uint64 {
 	return links
 }
 
-// Optimise has Nix link equal files of the tree's store.
+// Optimise runs nix-store --optimise, which links equal files of the tree's store.
 func (tr Tree) Optimise(t testing.TB) {
 	t.Helper()
 	newNix(t, tr.Root).must(t, "nix-store", "--optimise")
 }
 
-// ExtractISO lays out the tree of an ISO image, as xorriso reads it.
+// ExtractISO extracts the tree of an ISO image with xorriso.
 func ExtractISO(t testing.TB, image string) Tree {
 	t.Helper()
 	root := filepath.Join(tempDir(t), "tree")
@@ -129,7 +129,7 @@ func ExtractISO(t testing.TB, image string) Tree {
 	return Tree{root, false}
 }
 
-// ExtractSquashfs lays out the tree of a squashfs, as unsquashfs reads it.
+// ExtractSquashfs extracts the tree of a squashfs with unsquashfs.
 func ExtractSquashfs(t testing.TB, file string) Tree {
 	t.Helper()
 	root := filepath.Join(tempDir(t), "tree")
@@ -137,7 +137,7 @@ func ExtractSquashfs(t testing.TB, file string) Tree {
 	return Tree{root, false}
 }
 
-// ExtractEROFS lays out the tree of an EROFS, as fsck.erofs reads it.
+// ExtractEROFS extracts the tree of an EROFS with fsck.erofs.
 func ExtractEROFS(t testing.TB, file string) Tree {
 	t.Helper()
 	root := filepath.Join(tempDir(t), "tree")

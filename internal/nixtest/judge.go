@@ -9,13 +9,13 @@ import (
 	"testing"
 )
 
-// A Target is a store that was made from a Source.
+// A Target is a store made from a Source.
 type Target struct {
 	Tree
-	Roots []string // store paths whose closure it should hold, rooted
+	Roots []string // store paths that are GC roots; the store holds their closure
 	Epoch int64    // registration time of every item
 
-	// Unsigned is set where the items came from a registration file, which knows no signatures and content addresses.
+	// Unsigned is set if the items come from a registration, which has no signatures and no content addresses.
 	Unsigned bool
 }
 
@@ -27,15 +27,15 @@ type judge struct {
 	closure []string // sorted
 }
 
-// Judge fails the test unless the target holds just the closure of its roots, registered like in the source, with the metadata of store
-// items, and real Nix finds every item intact and keeps it. Nix writes to the target, and at the end the roots are gone.
+// Judge fails the test unless the target holds exactly the closure of its roots, registered as in the source, with the metadata of store
+// items, and Nix finds every item intact and does not collect any. Nix writes to the target, and Judge removes the roots at the end.
 func (s *Source) Judge(t testing.TB, target Target) {
 	t.Helper()
 	j := judge{t, target, s, newNix(t, target.Root).alone(), slices.Sorted(slices.Values(s.Closure(t, target.Roots...)))}
 	j.database()
 	j.links()
 	j.files()
-	j.verify("as it comes")
+	j.verify("at first")
 	j.roots()
 	j.collect()
 	j.verify("after a collection")
@@ -50,7 +50,7 @@ func (j judge) state(names ...string) string {
 func (j judge) equal(what string, got, want []string) {
 	j.Helper()
 	if extra, missing := without(got, want), without(want, got); len(extra)+len(missing) > 0 {
-		j.Errorf("%s: %d, right are %d; too many %q, missing %q", what, len(got), len(want), first(extra), first(missing))
+		j.Errorf("%s: %d, want %d; too many %q, missing %q", what, len(got), len(want), first(extra), first(missing))
 	}
 }
 
@@ -58,10 +58,10 @@ func without(list, other []string) []string {
 	return slices.DeleteFunc(slices.Clone(list), func(s string) bool { return slices.Contains(other, s) })
 }
 
-// first is what of a list fits a message.
+// first returns as much of a list as fits a message.
 func first(list []string) []string { return list[:min(5, len(list))] }
 
-// links looks for symlinks in the state directory that lead out of the target, such as to where it was staged.
+// links checks that no symlink in the state directory leads out of the target, for example to where it was staged.
 func (j judge) links() {
 	j.Helper()
 	err := filepath.WalkDir(j.state(), func(path string, d fs.DirEntry, err error) error {
@@ -79,7 +79,7 @@ func (j judge) links() {
 	}
 }
 
-// verify has Nix hash everything. It ends well, but says so, where it has mended the database or dropped what it did not find.
+// verify has Nix hash everything. Nix succeeds even if it has repaired the database or dropped missing items, but reports that.
 func (j judge) verify(when string) {
 	j.Helper()
 	out, complaints, err := j.nix.run("nix-store", "--verify", "--check-contents")
@@ -99,7 +99,7 @@ func (j judge) valid() []string {
 	return lines(j.sqlite(j.state("db/db.sqlite"), "select path from ValidPaths order by path"))
 }
 
-// roots asks Nix which roots it finds.
+// roots checks that Nix finds the roots.
 func (j judge) roots() {
 	j.Helper()
 	found := j.nix.must(j, "nix-store", "--gc", "--print-roots")
@@ -114,7 +114,7 @@ func (j judge) dead() []string {
 	return slices.Sorted(slices.Values(lines(j.nix.must(j, "nix-store", "--gc", "--print-dead"))))
 }
 
-// collect adds an item that nothing roots, and has Nix collect garbage: just that one goes.
+// collect adds an item without a root and has Nix collect garbage, which removes only that one.
 func (j judge) collect() {
 	j.Helper()
 	j.equal("dead", j.dead(), nil)
@@ -128,7 +128,7 @@ func (j judge) collect() {
 	j.equal("in the store after a collection", j.stored(), j.closure)
 }
 
-// stored is what lies in the store directory.
+// stored returns the store paths in the store directory.
 func (j judge) stored() []string {
 	j.Helper()
 	entries, err := os.ReadDir(filepath.Join(j.Root, "nix/store"))
@@ -144,7 +144,7 @@ func (j judge) stored() []string {
 	return paths
 }
 
-// unrooted is the counter-check: without the roots everything is dead, so it was they that kept it.
+// unrooted is the negative control: without roots everything is dead.
 func (j judge) unrooted() {
 	j.Helper()
 	for _, dir := range []string{"gcroots", "profiles"} {

@@ -9,8 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// files compares every file of the closure with the source's: the same names and kinds, and the metadata that store items have.
-// Contents are left to Nix.
+// files compares names and kinds of all files of the closure with the source's, and checks the metadata. Nix checks the contents.
 func (j judge) files() {
 	j.Helper()
 	for _, item := range j.closure {
@@ -56,7 +55,7 @@ func (j judge) file(path, original string) error {
 		j.Errorf("%s has mode %o, the source %o", name, got.Mode, want.Mode)
 	}
 	symlink := got.Mode&unix.S_IFMT == unix.S_IFLNK
-	if (got.Mtim.Sec != 1 || got.Mtim.Nsec != 0) && (j.Mounted || !symlink) { // debugfs gives symlinks no times
+	if (got.Mtim.Sec != 1 || got.Mtim.Nsec != 0) && (j.Mounted || !symlink) { // debugfs does not set times of symlinks
 		j.Errorf("%s was modified at %d.%09d", name, got.Mtim.Sec, got.Mtim.Nsec)
 	}
 	if j.Mounted && (got.Uid != 0 || got.Gid != 0) {
@@ -87,7 +86,7 @@ func (j judge) sameTarget(path, original string) error {
 	return err
 }
 
-// canonicalMode is what Nix makes of a mode: nobody writes, and all may execute if the owner may.
+// canonicalMode returns what Nix makes of a mode: nobody may write, and everybody may execute if the owner may.
 func canonicalMode(mode uint32) uint32 {
 	switch {
 	case mode&unix.S_IFMT == unix.S_IFLNK:

@@ -10,7 +10,7 @@ import (
 	"imprint/internal/hosttest"
 )
 
-// configuration keeps Nix away from the network and from the machine's users.
+// configuration keeps Nix from using the network and build users.
 const configuration = `build-users-group =
 sandbox = true
 sandbox-paths =
@@ -22,11 +22,11 @@ keep-derivations = true
 keep-outputs = false
 `
 
-// A nix runs Nix over the store below a directory.
+// A nix runs Nix on the store below a directory.
 type nix struct {
 	root string
 	conf string   // directory of nix.conf
-	wrap []string // what each command is run by
+	wrap []string // command and arguments before each command
 }
 
 func newNix(t testing.TB, root string) nix {
@@ -40,7 +40,7 @@ func newNix(t testing.TB, root string) nix {
 	return nix{root: root, conf: conf}
 }
 
-// needNamespaces skips the test where the kernel refuses what Nix's sandbox stands on, as it does in most containers.
+// needNamespaces skips the test if the kernel refuses the namespaces that Nix's sandbox needs, as in most containers.
 func needNamespaces(t testing.TB) {
 	t.Helper()
 	args := []string{"--user", "--map-root-user", "--fork", "--pid", "--mount-proc", "true"}
@@ -49,8 +49,8 @@ func needNamespaces(t testing.TB) {
 	}
 }
 
-// alone is a nix that sees no other process: store paths in the environment or among the open files of any process that Nix finds in
-// /proc are roots to its garbage collector, in a chroot store too.
+// alone returns a nix that sees no other process. Nix's garbage collector treats store paths in the environment and the open files of every
+// process in /proc as roots, even for a chroot store.
 func (n nix) alone() nix {
 	n.wrap = strings.Fields("unshare --fork --pid --mount-proc")
 	if os.Getuid() != 0 {
@@ -59,7 +59,7 @@ func (n nix) alone() nix {
 	return n
 }
 
-// run gives what the command writes to its standard output and, apart, to its standard error.
+// run runs a command and returns its standard output and standard error.
 func (n nix) run(command string, args ...string) (stdout, stderr string, err error) {
 	argv := append(append(n.wrap[:len(n.wrap):len(n.wrap)], command), args...)
 	cmd := exec.Command(argv[0], argv[1:]...)
@@ -73,7 +73,7 @@ func (n nix) run(command string, args ...string) (stdout, stderr string, err err
 	return out.String(), complaints.String(), err
 }
 
-// must is run for a command that has to succeed.
+// must runs a command that must succeed and returns its standard output.
 func (n nix) must(t testing.TB, command string, args ...string) string {
 	t.Helper()
 	out, complaints, err := n.run(command, args...)

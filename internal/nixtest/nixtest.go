@@ -1,6 +1,6 @@
-// Package nixtest makes closures with the real Nix, and has the real Nix judge the store of an image. It is for tests.
+// Package nixtest makes closures with Nix, and has Nix judge the store of an image. It is for tests.
 //
-// Nothing of it touches the machine's own store: every store lies below a directory and is opened as a "chroot store", in which paths
+// It does not touch the store of the machine: every store is below a directory and is opened as a "chroot store", whose store paths
 // are the usual ones below /nix/store.
 package nixtest
 
@@ -19,19 +19,19 @@ import (
 //go:embed closure.nix
 var expression []byte
 
-// Options leave things out of a closure, or put them in.
+// Options choose what a closure contains.
 type Options struct {
 	Large   bool // an item with a file of 110 MB, most of it a hole
-	Newline bool // a file name with a newline in it
-	ForISO  bool // no names and link targets that an ISO does not carry
+	Newline bool // a file name that contains a newline
+	ForISO  bool // no names and link targets that an ISO cannot hold
 }
 
-// A Source is a store that Nix has made: some 270 items of every kind.
+// A Source is a store that Nix has made: about 270 items of every kind.
 type Source struct {
-	Root       string // the directory under which nix/store and nix/var/nix lie
-	System     string // store path of a system that boots and refers to nearly everything, as demostore's does
+	Root       string // the directory that holds nix/store and nix/var/nix
+	System     string // store path of a system that boots, like demostore's, and refers to nearly everything
 	Extra      string // a second root, which shares items with the system
-	Derivation string // a .drv file, whose closure is what it is made from
+	Derivation string // a .drv file, whose closure is its build-time dependencies
 	nix        nix
 }
 
@@ -65,7 +65,7 @@ func Make(t testing.TB, o Options) *Source {
 	return s
 }
 
-// sign gives the system's closure a signature by a key made for it.
+// sign signs the system's closure with a new key.
 func (s *Source) sign(t testing.TB, key string) {
 	t.Helper()
 	secret := s.nix.must(t, "nix", "key", "generate-secret", "--key-name", "imprint-test-1")
@@ -75,19 +75,19 @@ func (s *Source) sign(t testing.TB, key string) {
 	s.nix.must(t, "nix", "store", "sign", "--key-file", key, "--recursive", s.System)
 }
 
-// Registration is the text by which Nix would register the closure of the given roots elsewhere: nix-store --dump-db.
+// Registration returns the registration of the closure of the roots, as nix-store --dump-db prints it.
 func (s *Source) Registration(t testing.TB, roots ...string) string {
 	t.Helper()
 	return s.nix.must(t, "nix-store", append([]string{"--dump-db"}, s.Closure(t, roots...)...)...)
 }
 
-// Closure is all that the roots refer to, in Nix's order: references first.
+// Closure returns the closure of the roots, references first.
 func (s *Source) Closure(t testing.TB, roots ...string) []string {
 	t.Helper()
 	return strings.Fields(s.nix.must(t, "nix-store", append([]string{"--query", "--requisites"}, roots...)...))
 }
 
-// tempDir is a directory of the test that is removed at its end although there are read-only directories in it.
+// tempDir returns a temporary directory that is removed at the end of the test even if it has read-only directories.
 func tempDir(t testing.TB) string {
 	dir := t.TempDir()
 	t.Cleanup(func() {

@@ -10,14 +10,14 @@ import (
 	"imprint/internal/hosttest"
 )
 
-// target makes by hand what an image should hold: Nix itself copies the closure, and gets its roots.
+// target makes what an image should hold with Nix: it copies the closure and adds the roots.
 func target(t *testing.T, s *Source, roots ...string) Target {
 	t.Helper()
 	n := newNix(t, filepath.Join(tempDir(t), "target"))
 	for _, r := range roots {
 		args := []string{"copy", "--no-check-sigs", "--from", "local?root=" + s.Root, "--to", "local?root=" + n.root, r}
 		if strings.HasSuffix(r, ".drv") {
-			args = append(args, "--derivation") // the file itself, not what it builds
+			args = append(args, "--derivation") // the file itself, not its outputs
 		}
 		n.must(t, "nix", args...)
 	}
@@ -35,7 +35,7 @@ func target(t *testing.T, s *Source, roots ...string) Target {
 	return Target{Tree: Tree{Root: n.root}, Roots: roots, Epoch: 1}
 }
 
-// judged runs Judge in a test of its own, whose failures are looked at and not counted.
+// judged runs Judge and returns its failures.
 func judged(t *testing.T, s *Source, target Target) string {
 	t.Helper()
 	r := &recorder{TB: t}
@@ -48,7 +48,7 @@ func judged(t *testing.T, s *Source, target Target) string {
 	return strings.Join(r.errors, "\n")
 }
 
-// A recorder keeps a test's failures.
+// A recorder keeps the failures of a test.
 type recorder struct {
 	testing.TB
 	errors []string
@@ -67,14 +67,14 @@ func TestJudge(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		damage func(t *testing.T, g Target)
-		want   string // of the judgement; "" when nothing is wrong
+		want   string // in the failures; "" for none
 	}{
 		{"good", func(*testing.T, Target) {}, ""},
 		{"content", func(t *testing.T, g Target) { write(t, g.Root+s.System+"/contents", "other") }, "was modified!"},
 		{"mode", func(t *testing.T, g Target) { check(t, os.Chmod(g.Root+s.Extra+"/uses", 0o644)) }, "has mode 100644"},
 		{"time", func(t *testing.T, g Target) { hosttest.Run(t, "touch", "-d", "@2", g.Root+s.Extra+"/uses") }, "was modified at 2.0"},
 		{"foreign file", func(t *testing.T, g Target) { write(t, g.Root+"/nix/store/stray", "") }, `too many ["/nix/store/stray"]`},
-		{"registration time", sql("update ValidPaths set registrationTime = 2 where id = 1"), "registered at another time"},
+		{"registration time", sql("update ValidPaths set registrationTime = 2 where id = 1"), "registered at a time other than"},
 		{"size", sql("update ValidPaths set narSize = narSize + 8 where id = 1"), "items: "},
 		{"signature", sql("update ValidPaths set sigs = null"), "signatures: "},
 		{"reference", sql("delete from Refs where rowid = 7"), "references: "},
@@ -118,7 +118,7 @@ func write(t *testing.T, path, text string) {
 	check(t, os.WriteFile(path, []byte(text), 0o644))
 }
 
-// A tree that went through a real file system is judged right, mounted or written out by debugfs.
+// A tree that went through a file system passes, mounted or extracted by debugfs.
 func TestExtract(t *testing.T) {
 	hosttest.Need(t, "mke2fs")
 	s := Make(t, Options{Large: true})

@@ -8,16 +8,16 @@ import (
 	"strings"
 )
 
-// escapes are what firmware writes to paint its screen.
+// escapes matches the escape sequences with which firmware paints its screen.
 var escapes = regexp.MustCompile(`\x1b(\[[0-9;?=]*[A-Za-z]|[()][0-9A-B]|[=>c])`)
 
-// A console takes what a guest writes to its serial line and looks at every line; for the marker also at the unfinished last one, since a
-// prompt has no end.
+// A console takes what a guest writes to its serial line and checks every line. It looks for the marker in the unfinished last line too,
+// since a prompt does not end in a newline.
 type console struct {
 	marker, bad          *regexp.Regexp
 	echo                 io.Writer
 	done                 strings.Builder // whole lines
-	rest                 []byte          // the unfinished line, as it came
+	rest                 []byte          // the unfinished line, with escape sequences
 	marked, failed       string
 	hasMarker, hasFailed chan struct{}
 }
@@ -80,5 +80,5 @@ func (c *console) lookForFailure(line string) {
 	}
 }
 
-// text is all that came; only to be called when nothing more comes.
+// text returns all output; call it only when there will be no more.
 func (c *console) text() string { return c.done.String() + plain(c.rest) }

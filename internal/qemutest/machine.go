@@ -15,8 +15,8 @@ type machine struct {
 	program string
 	args    []string
 	bios    string // firmware for -bios; "" for QEMU's own
-	code    string // UEFI firmware in flash memory …
-	vars    string // … and its variables, of which every machine has a copy of its own
+	code    string // UEFI firmware in flash memory
+	vars    string // the variables of code, of which every machine gets a copy
 }
 
 // The machines, with the firmware of Debian's packages ovmf, qemu-efi-aarch64 and u-boot-qemu.
@@ -26,7 +26,7 @@ var (
 		program: "qemu-system-x86_64", args: []string{"-machine", "q35", "-vga", "std"},
 		code: "/usr/share/OVMF/OVMF_CODE_4M.fd", vars: "/usr/share/OVMF/OVMF_VARS_4M.fd",
 	}
-	// secure starts only what is signed with the key of Debian's snake oil.
+	// secure starts only programs signed with Debian's snake oil key.
 	secure = machine{
 		program: "qemu-system-x86_64",
 		args:    []string{"-machine", "q35,smm=on", "-vga", "std", "-global", "driver=cfi.pflash01,property=secure,value=on"},
@@ -37,18 +37,18 @@ var (
 	armArgs  = []string{"-machine", "virt", "-cpu", "cortex-a57"}
 )
 
-// A mode is a machine and how the image is plugged into it: second in the order of booting, since a kernel that Args give is first.
+// A mode is a machine and how the image is attached to it: second in the boot order, since a kernel in Args comes first.
 type mode struct {
 	machine
 	cdrom  bool     // the image is a CD
-	device []string // takes the drive "image"
+	device []string // devices, one of which has the drive "image"
 	twice  bool     // there is a second drive "again" with the same content
 }
 
-// usbStick is what firmware starts from. Debian's cloud kernel knows no USB, and so finds the same image on a disk that does not boot.
+// usbStick is what the firmware starts from. Debian's cloud kernel has no USB driver, so it finds the same image on a second disk.
 var usbStick = []string{"qemu-xhci", "usb-storage,drive=image,bootindex=1", "virtio-blk-pci,drive=again"}
 
-// scsiCD is a CD where there is no IDE.
+// scsiCD is a CD on a machine without IDE.
 var scsiCD = []string{"virtio-scsi-pci", "scsi-cd,drive=image,bootindex=1"}
 
 const virtio = "virtio-blk-pci,drive=image,bootindex=1"
@@ -68,7 +68,7 @@ var modes = map[string]mode{
 	"aarch64-u-boot": {machine: armUBoot, device: []string{virtio}},
 }
 
-// files are what the machine's firmware is in.
+// files returns the files of the machine's firmware.
 func (m machine) files() (files []string) {
 	for _, f := range []string{m.bios, m.code, m.vars} {
 		if f != "" {
@@ -78,7 +78,7 @@ func (m machine) files() (files []string) {
 	return files
 }
 
-// Modes are the machines that there are: "uefi" and "bios" have the image as a virtio disk.
+// Modes returns the names of all modes. In "uefi" and "bios" the image is a virtio disk.
 func Modes() []string { return slices.Sorted(maps.Keys(modes)) }
 
 func (o Options) mode() string {
@@ -88,11 +88,11 @@ func (o Options) mode() string {
 	return o.Mode
 }
 
-// args are QEMU's arguments; dir is for what the machine writes.
+// args returns QEMU's arguments; the firmware's variables are copied to dir.
 func (o Options) args(dir string) ([]string, error) {
 	m, ok := modes[o.mode()]
 	if !ok {
-		return nil, fmt.Errorf("no mode %q, there are %s", o.Mode, strings.Join(Modes(), ", "))
+		return nil, fmt.Errorf("unknown mode %q; the modes are %s", o.Mode, strings.Join(Modes(), ", "))
 	}
 	memory := o.Memory
 	if memory == 0 {
@@ -114,7 +114,7 @@ func (o Options) args(dir string) ([]string, error) {
 	return slices.Concat(args, m.machine.args, firmware, o.Args), nil
 }
 
-// drive describes the image to QEMU, in whose options a comma in a name is doubled.
+// drive returns the -drive option for the image. QEMU wants a comma in a file name doubled.
 func (o Options) drive(id string, m mode) string {
 	d := "id=" + id + ",if=none,format=raw,file=" + strings.ReplaceAll(o.Image, ",", ",,")
 	switch {
@@ -126,7 +126,7 @@ func (o Options) drive(id string, m mode) string {
 	return d + ",snapshot=on"
 }
 
-// firmware are the arguments for the machine's firmware; dir is for its variables.
+// firmware returns the arguments for the machine's firmware, whose variables are copied to dir.
 func (m machine) firmware(dir string) ([]string, error) {
 	if m.bios != "" {
 		return []string{"-bios", m.bios}, nil

@@ -1,5 +1,4 @@
-// Package qemutest boots images under QEMU without KVM and without root, and reads what the guest writes to its serial console. It is for
-// tests and for the demo.
+// Package qemutest boots images under QEMU, without KVM or root, and reads the guest's serial console. It is for tests and the demo.
 package qemutest
 
 import (
@@ -21,29 +20,29 @@ import (
 type Options struct {
 	Image   string
 	Mode    string        // one of Modes; "uefi" when empty
-	Marker  string        // regular expression for the line on the console that says the system came up
-	Bad     string        // regular expression for a line that says it did not, besides a kernel panic
+	Marker  string        // regular expression for the console line that says the system is up
+	Bad     string        // regular expression for a line that says it failed, in addition to a kernel panic
 	Timeout time.Duration // two minutes when 0
 	Memory  int           // MiB; 1024 when 0
 
-	// Keep lets the guest's writes reach the image, which is left as it was else.
+	// Keep writes the guest's changes to the image. By default they are discarded.
 	Keep bool
-	// PowerOff waits, after the marker, until the guest switches the machine off. Else the machine is cut off there.
+	// PowerOff waits after the marker until the guest switches the machine off. By default QEMU is killed at the marker.
 	PowerOff bool
-	// Args are further arguments for QEMU.
+	// Args are additional arguments for QEMU.
 	Args []string
-	// Echo gets the lines of the console as they come.
+	// Echo receives the console lines as they are printed.
 	Echo io.Writer
 }
 
-// A Result is what came of a boot.
+// A Result is the outcome of a boot.
 type Result struct {
-	Serial  string // all that was written to the console, without escape sequences and carriage returns
-	Line    string // the one with the marker
+	Serial  string // console output without escape sequences and carriage returns
+	Line    string // the line with the marker
 	Seconds float64
 }
 
-// Boot boots an image and fails the test unless the marker comes. Tests that boot may run side by side.
+// Boot boots an image and fails the test unless the marker is printed. It is safe for parallel tests.
 func Boot(t testing.TB, o Options) Result {
 	t.Helper()
 	m := modes[o.mode()]
@@ -56,7 +55,7 @@ func Boot(t testing.TB, o Options) Result {
 	return r
 }
 
-// Run boots an image. Without the marker there is an error that tells the last lines of the console.
+// Run boots an image. If the marker is not printed, it returns an error with the last console lines.
 func Run(ctx context.Context, o Options) (Result, error) {
 	c, err := newConsole(o)
 	if err != nil {
@@ -83,11 +82,11 @@ func Run(ctx context.Context, o Options) (Result, error) {
 	r := Result{c.text(), c.marked, time.Since(start).Seconds()}
 	switch {
 	case c.failed != "":
-		err = fmt.Errorf("the guest says %q", c.failed)
+		err = fmt.Errorf("the guest printed %q", c.failed)
 	case errors.Is(err, context.DeadlineExceeded):
-		err = fmt.Errorf("no end within %v", timeout)
+		err = fmt.Errorf("still running after %v", timeout)
 	case err == nil && c.marked == "":
-		err = fmt.Errorf("QEMU ended without a line %q", o.Marker)
+		err = fmt.Errorf("QEMU exited before a line matched %q", o.Marker)
 	}
 	if err != nil {
 		return r, fmt.Errorf("boot %s (%s): %v\n%s%s", o.Image, o.mode(), err, complaints, c.tail(25))
@@ -95,8 +94,8 @@ func Run(ctx context.Context, o Options) (Result, error) {
 	return r, nil
 }
 
-// watch runs QEMU until the console has shown what is waited for, the context ends or QEMU does, and ends it. It gives what QEMU wrote
-// to its standard error.
+// watch runs QEMU until the console shows what it waits for, the context ends, or QEMU exits. Then it kills QEMU and returns its standard
+// error.
 func (c *console) watch(ctx context.Context, qemu *exec.Cmd, powerOff bool) (string, error) {
 	var complaints bytes.Buffer
 	qemu.Stdout, qemu.Stderr = c, &complaints
@@ -127,7 +126,7 @@ func (c *console) watch(ctx context.Context, qemu *exec.Cmd, powerOff bool) (str
 	}
 }
 
-// tail is the last lines of the console.
+// tail returns the last n console lines.
 func (c *console) tail(n int) string {
 	lines := strings.Split(strings.TrimRight(c.text(), "\n"), "\n")
 	return strings.Join(lines[max(0, len(lines)-n):], "\n")

@@ -16,7 +16,7 @@ func TestConsole(t *testing.T) {
 	for _, c := range []struct{ name, input, marked, failed string }{
 		{"line", "one\r\nready\r\n", "ready", ""},
 		{"painted", "\x1b[2J\x1b[01;01Hready\r\n", "ready", ""},
-		{"prompt without an end", "host ready", "", ""},
+		{"prompt without a newline", "host ready", "", ""},
 		{"panic", "[    1.0] Kernel panic - not syncing\nready\n", "ready", "[    1.0] Kernel panic - not syncing"},
 		{"own bad mark", "oops\n", "", "oops"},
 		{"nothing", "", "", ""},
@@ -26,7 +26,7 @@ func TestConsole(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, b := range []byte(c.input) { // as a slow serial line brings it
+			for _, b := range []byte(c.input) { // as from a slow serial line
 				if _, err := con.Write([]byte{b}); err != nil {
 					t.Fatal(err)
 				}
@@ -52,7 +52,7 @@ func TestConsoleSeesAPrompt(t *testing.T) {
 	}
 }
 
-// A disk without anything on it boots nowhere: the error comes at the end of the time, and shows the console.
+// An empty disk does not boot: Run fails at the timeout, and the error shows the console.
 func TestRunEndsInTime(t *testing.T) {
 	hosttest.Need(t, pc.program)
 	image := filepath.Join(t.TempDir(), "empty.raw")
@@ -66,7 +66,7 @@ func TestRunEndsInTime(t *testing.T) {
 		options Options
 		want    string
 	}{
-		{t.Context(), Options{Image: image, Mode: "bios", Timeout: time.Second}, "no end within 1s"},
+		{t.Context(), Options{Image: image, Mode: "bios", Timeout: time.Second}, "still running after 1s"},
 		{stopped, Options{Image: image, Mode: "bios"}, "context canceled"},
 		{t.Context(), Options{Image: image, Mode: "floppy"}, "bios-cd"},
 		{t.Context(), Options{Image: image + ".gone", Mode: "bios"}, "empty.raw.gone"},

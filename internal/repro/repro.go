@@ -1,5 +1,5 @@
-// Package repro is where every identifier and every time of an image comes from. Nothing in it looks at a clock or a random source:
-// the same seed gives the same identifiers.
+// Package repro derives every identifier and every time of an image. Nothing in it uses a clock or a random source: the same seed gives the
+// same identifiers.
 package repro
 
 import (
@@ -11,7 +11,7 @@ import (
 	"github.com/google/uuid"
 )
 
-// A UUID is 16 bytes in the order they are written as text.
+// A UUID is 16 bytes, in the order in which they are written as text.
 type UUID = uuid.UUID
 
 // A Seed is what an image's identifiers derive from.
@@ -39,15 +39,15 @@ func (s Seed) Uint32(name string) uint32 {
 
 // Times of an image, in seconds since 1970.
 const (
-	StoreEpoch   int64 = 1         // what both stores set the modification time of every item to
-	DefaultEpoch int64 = 1         // of everything else, when nobody says otherwise
-	FATEpoch     int64 = 315532800 // 1980-01-01, the first day that FAT can tell
+	StoreEpoch   int64 = 1         // the modification time of everything in a store item
+	DefaultEpoch int64 = 1         // the default for everything else
+	FATEpoch     int64 = 315532800 // 1980-01-01, the first day that FAT can store
 )
 
 // ParseUUID reads a UUID in the form of 8-4-4-4-12 hexadecimal digits.
 func ParseUUID(text string) (UUID, error) {
 	if len(text) != 36 {
-		return UUID{}, fmt.Errorf("UUID %q has %d characters, 36 are wanted", text, len(text))
+		return UUID{}, fmt.Errorf("UUID %q has %d characters, not 36", text, len(text))
 	}
 	return uuid.Parse(text)
 }

@@ -1,5 +1,5 @@
-// Package scratch gives directories for files that host tools must know by name. They are locked as long as their maker lives; the next one who
-// asks for a directory at the same place removes those whose makers were killed.
+// Package scratch makes directories for files that host tools must know by name. A directory is locked while its process lives; the next
+// process that makes one in the same parent removes those whose processes were killed.
 package scratch
 
 import (
@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A Directory is for files that must have names.
+// A Directory holds files that need names.
 type Directory struct {
 	Path string   // absolute
 	lock *os.File // nil on a file system without locks
@@ -19,10 +19,10 @@ type Directory struct {
 
 const prefix = ".imprint-scratch-"
 
-// ours are names of directories made by Dir, and of nothing else.
+// ours matches the names of directories made by Dir.
 var ours = regexp.MustCompile(`^\.imprint-scratch-[0-9]+$`)
 
-// Dir makes a directory in another one, which is swept first.
+// Dir sweeps parent and makes a directory in it.
 func Dir(parent string) (*Directory, error) {
 	Sweep(parent)
 	for {
@@ -35,7 +35,7 @@ func Dir(parent string) (*Directory, error) {
 		}
 		lock, err := hold(path)
 		if errors.Is(err, unix.EWOULDBLOCK) {
-			continue // the sweep of another process has it, before it was held, and will remove it
+			continue // another process swept it before it was locked, and will remove it
 		}
 		if _, err := os.Stat(path); err == nil {
 			return &Directory{path, lock}, nil
@@ -44,14 +44,14 @@ func Dir(parent string) (*Directory, error) {
 	}
 }
 
-// Remove removes the directory and all that is in it.
+// Remove removes the directory and everything in it.
 func (d *Directory) Remove() error {
 	err := os.RemoveAll(d.Path)
 	d.lock.Close()
 	return err
 }
 
-// Sweep removes the directories in a directory whose makers were killed. What it cannot remove stays.
+// Sweep removes the scratch directories in parent whose processes were killed. Failures are ignored: the next sweep tries again.
 func Sweep(parent string) {
 	entries, err := os.ReadDir(parent)
 	if err != nil {
@@ -69,7 +69,7 @@ func Sweep(parent string) {
 	}
 }
 
-// hold locks a directory that nobody holds.
+// hold locks a directory, or returns EWOULDBLOCK when another process holds it.
 func hold(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
 	if err != nil {

@@ -1,95 +1,102 @@
 package stream
 
 import (
-	"errors"
-	"fmt"
-	"io"
+	"iter"
 
 	"imprint/internal/tree"
 )
 
-// ErrChanged is matched by errors about a source that has another length than when the layout was made.
-var ErrChanged = errors.New("changed while it was read")
+// ErrChanged is [tree.ErrChanged]: a source has another length than when the layout was made.
+var ErrChanged = tree.ErrChanged
 
-// copying is one blob on its way.
+// A copying is one blob on its way.
 type copying struct {
+	To
 	w      *Worker
 	blob   tree.Blob
 	reader tree.Reader
-	hash   io.Writer
-	more   []Place
-	grain  int64
 	at     int64 // bytes of the blob that have passed
 	ended  bool  // the blob's end was seen where it should be
 }
 
-// all moves the whole blob: parts with a place through the window, others past the hash alone.
-func (c *copying) all(first []Place) error {
-	for _, e := range first {
+// all moves the whole blob: what has a place in the region through the window, the rest past the hash alone.
+func (c *copying) all() error {
+	for _, e := range c.Places {
 		if err := c.pass(e.At); err != nil {
 			return err
 		}
-		err := c.w.window.put(e.Off, e.Len, c.grain, c)
-		if err != nil {
-			return err
+		for part := range pieces(e) {
+			if err := c.put(part); err != nil {
+				return err
+			}
 		}
 	}
 	if err := c.pass(c.blob.Size()); err != nil || c.ended {
 		return err
 	}
-	return c.end()
+	return tree.CheckEnd(c.reader, c.blob)
 }
 
-// fetch fills p. With the last part of the blob it asks for one byte more than there should be, where p has room behind it, so that a
-// source that has grown costs no further system call to notice.
-func (c *copying) fetch(p []byte, at int64) error {
-	if at+int64(len(p)) < c.blob.Size() || cap(p) == len(p) {
-		return readFull(c.reader, c.blob, p, at)
+// pieces yields the parts of an extent that lie in one piece of the disk each.
+func pieces(e Place) iter.Seq[Place] {
+	return func(yield func(Place) bool) {
+		for e.Len > 0 {
+			part := e.Cut(e.Off, (e.Off/PieceSize+1)*PieceSize)
+			if !yield(part) {
+				return
+			}
+			e = e.Cut(part.End(), e.End())
+		}
 	}
-	n, err := c.reader.ReadAt(p[:len(p)+1], at)
-	switch c.ended = true; {
-	case n > len(p):
-		return c.grown()
-	case n < len(p):
-		return readFull(c.reader, c.blob, p, at)
-	case errors.Is(err, io.EOF):
+}
+
+// put moves a part of the blob that lies in one piece of the disk. What the host's file system can share is not written, and read only
+// if a hash wants it; then its bytes are in the window all the same.
+func (c *copying) put(part Place) error {
+	if n := c.share(part); n > 0 {
+		if err := c.window(part.Cut(part.Off, part.Off+n), true); err != nil {
+			return err
+		}
+		part = part.Cut(part.Off+n, part.End())
+	}
+	if part.Len == 0 {
 		return nil
 	}
-	return err
+	return c.window(part, false)
 }
 
-// read implements feed.
-func (c *copying) read(p []byte, _ int64) error { return c.take(p, c.at) }
-
-// wanted implements feed.
-func (c *copying) wanted() bool { return c.hash != nil || len(c.more) > 0 }
-
-// skip implements feed.
-func (c *copying) skip(n int64) { c.at += n }
-
-// share implements feed: whole files of the host only, whose blocks start where the blob's do.
-func (c *copying) share(off, n, _ int64) bool {
-	f, ok := c.reader.(interface{ Fd() int })
-	return ok && c.w.disk.share(f.Fd(), c.at, n, off)
-}
-
-// take reads the next part of the blob into p, hashes it, and writes it to the further places.
-func (c *copying) take(p []byte, at int64) error {
-	if err := c.fetch(p, at); err != nil {
+// window moves a part through the window.
+func (c *copying) window(part Place, shared bool) error {
+	p, err := c.w.window.claim(part.Off, part.Len, c.Grain, shared)
+	if err != nil {
 		return err
 	}
-	c.at = at + int64(len(p))
-	if c.hash != nil {
-		if _, err := c.hash.Write(p); err != nil {
+	if shared && c.Hash == nil && len(c.Further) == 0 && c.w.disk.Digest == nil {
+		c.at += part.Len
+		return nil
+	}
+	return c.take(p)
+}
+
+// take reads the next part of the blob into p, hashes it, and writes it to the further places. Where p has room after it, the last part
+// of the blob is read with one byte more, so that a source that has grown costs no further system call to notice.
+func (c *copying) take(p []byte) (err error) {
+	from := c.at
+	if c.ended, err = tree.ReadNext(c.reader, c.blob, p, from); err != nil {
+		return err
+	}
+	c.at += int64(len(p))
+	if c.Hash != nil {
+		if _, err := c.Hash.Write(p); err != nil {
 			return err
 		}
 	}
-	return c.further(at, c.at, func(from, to, off int64) error { return c.w.disk.write(p[from-at:to-at], off) })
+	return c.further(from, c.at, func(lo, hi, off int64) error { return c.w.disk.write(p[lo-from:hi-from], off) })
 }
 
 // further calls do for the parts of [from, to) of the blob that have a further place, with their offsets in the disk.
 func (c *copying) further(from, to int64, do func(from, to, off int64) error) error {
-	for _, e := range c.more {
+	for _, e := range c.Further {
 		if lo, hi := max(from, e.At), min(to, e.At+e.Len); lo < hi {
 			if err := do(lo, hi, e.Off+lo-e.At); err != nil {
 				return err
@@ -99,9 +106,12 @@ func (c *copying) further(from, to int64, do func(from, to, off int64) error) er
 	return nil
 }
 
-// pass moves the part before to, which has no first place: it is a hole, or the blob is stored elsewhere or nowhere.
+// passBuffer is how many bytes are read at once of content that only a hash takes: few enough to stay in the processor's cache.
+const passBuffer = 256 << 10
+
+// pass moves the part before to, which has no place in the region: it is a hole, or the blob is stored elsewhere or nowhere.
 func (c *copying) pass(to int64) error {
-	if c.hash == nil && len(c.more) == 0 {
+	if c.Hash == nil && len(c.Further) == 0 {
 		c.at = to
 		return nil
 	}
@@ -115,25 +125,25 @@ func (c *copying) pass(to int64) error {
 			continue
 		}
 		if c.w.scratch == nil {
-			c.w.scratch = make([]byte, 256<<10)
+			c.w.scratch = make([]byte, passBuffer)
 		}
-		if err := c.take(c.w.scratch[:min(n, int64(len(c.w.scratch)))], c.at); err != nil {
+		if err := c.take(c.w.scratch[:min(n, passBuffer)]); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// zeros feeds a hole of n bytes to the hash. Where it has a further place, the disk is zero already.
+// zeros passes a hole of n bytes to the hash. Where it has a further place, the disk is zero already.
 func (c *copying) zeros(n int64) error {
 	err := c.further(c.at, c.at+n, func(from, to, off int64) error { return c.w.disk.written(off, to-from) })
 	if err != nil {
 		return err
 	}
 	c.at += n
-	for n > 0 && c.hash != nil {
+	for n > 0 && c.Hash != nil {
 		k := min(n, int64(len(zeroes)))
-		if _, err := c.hash.Write(zeroes[:k]); err != nil {
+		if _, err := c.Hash.Write(zeroes[:k]); err != nil {
 			return err
 		}
 		n -= k
@@ -143,12 +153,12 @@ func (c *copying) zeros(n int64) error {
 
 var zeroes [64 << 10]byte
 
-// dataAfter gives a function that tells, for an offset that only grows, whether data or a hole lies there, and how many bytes up to
+// dataAfter returns a function that says, for an offset that only grows, whether data or a hole lies there, and how many bytes up to
 // limit are of that kind.
 func dataAfter(b tree.Blob, from int64) func(at, limit int64) (data bool, n int64) {
 	ranges := tree.DataOf(b)
 	return func(at, limit int64) (bool, int64) {
-		for len(ranges) > 0 && ranges[0].Off+ranges[0].Len <= at {
+		for len(ranges) > 0 && ranges[0].End() <= at {
 			ranges = ranges[1:]
 		}
 		switch {
@@ -157,39 +167,6 @@ func dataAfter(b tree.Blob, from int64) func(at, limit int64) (data bool, n int6
 		case ranges[0].Off > at:
 			return false, ranges[0].Off - at
 		}
-		return true, min(limit, ranges[0].Off+ranges[0].Len) - at
+		return true, min(limit, ranges[0].End()) - at
 	}
-}
-
-// end makes sure that the blob is no longer than it was.
-func (c *copying) end() error {
-	var one [1]byte
-	if n, _ := c.reader.ReadAt(one[:], c.blob.Size()); n > 0 {
-		return c.grown()
-	}
-	return nil
-}
-
-func (c *copying) grown() error {
-	return fmt.Errorf("%s %w: it grew beyond %d bytes", name(c.blob), ErrChanged, c.blob.Size())
-}
-
-// readFull reads exactly len(p) bytes; an earlier end means that the source has shrunk.
-func readFull(r io.ReaderAt, b tree.Blob, p []byte, off int64) error {
-	n, err := r.ReadAt(p, off)
-	switch {
-	case n == len(p):
-		return nil
-	case err == nil || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
-		return fmt.Errorf("%s %w: it ends at byte %d", name(b), ErrChanged, off+int64(n))
-	}
-	return err
-}
-
-// name is the host path of a blob that has one.
-func name(b tree.Blob) string {
-	if h, ok := b.(interface{ HostPath() string }); ok {
-		return h.HostPath()
-	}
-	return "content"
 }

@@ -2,7 +2,6 @@ package stream
 
 import (
 	"context"
-	"sync"
 	"time"
 
 	"imprint/internal/processors"
@@ -10,68 +9,91 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Most is how many workers there are at the very most. A cold cache is read fastest with many more readers than processors.
+// Most is how many workers there are at the very most. A cold cache is read fastest with many more readers than processors, since each
+// read waits for the disk; but every worker has a window of 4 MiB, and disks that gain from still more of them are rare.
 const Most = 12
 
-// pause is how often the crew looks at whether the processors are busy.
+// pause is how often the number of workers is reconsidered: short against a build of a second, and long enough for the kernel's counts of
+// processor time, which may go in steps of 4 ms.
 const pause = 8 * time.Millisecond
 
-// coldBlocks is how many sectors of 512 bytes are read from disks in a pause when the sources are cold: 16 MB/s. Fewer may be the
+// coldBlocks is how many sectors of 512 bytes are read from disks in a pause when the sources are cold: 16 MB/s. Less may be the
 // directories and bitmaps of the file system that is written to.
 const coldBlocks = 256
 
-// warmPauses is for how many pauses in turn nothing may have come from a disk until the sources count as warm again.
+// busyTenths is how much of the processors' time in a pause, in tenths, makes them busy: further workers would only take it from the
+// others. A single processor that waits now and then is below, as is one of two that waits all the time.
+const busyTenths = 6
+
+// warmPauses is for how many pauses in turn nothing may have come from a disk until the sources count as warm again: a cold build has
+// such pauses too, while what the kernel has read ahead is used up.
 const warmPauses = 16
 
-// A crew starts workers and lets them go.
+// A crew is how many workers there are, and what is known about the sources. It is a value: after returns the next one.
 type crew struct {
-	start   func()
-	dismiss func()     // one of them, when it has done its job
-	left    func() int // jobs that nobody has begun
+	processors int
+	workers    int
+	warm       int // pauses in turn in which nothing came from a disk
 }
 
-// staff starts a worker for each processor, and further ones while the sources come from a disk, processors are idle and jobs are
-// left. When the sources are warm again these go: too many windows fit no processor's cache. It returns when all workers have ended.
-func (c crew) staff(ctx context.Context, all *sync.WaitGroup) {
-	n := processors.Count()
-	for range n {
-		c.start()
+// used is what the process has used.
+type used struct {
+	cpu    time.Duration // of all processors together
+	blocks int64         // of 512 bytes, read from disks
+}
+
+// after is the crew after a pause in which that was used, and with that many jobs not begun. It has one worker more while the sources
+// come from a disk, the processors wait for it, and there is something to do for one; and one fewer, down to the number of processors,
+// once the sources are warm again: too many windows do not fit a processor's cache.
+func (c crew) after(u used, left int) crew {
+	cold := u.blocks >= coldBlocks
+	waiting := u.cpu < pause*time.Duration(c.processors)*busyTenths/10
+	c.warm++
+	if cold {
+		c.warm = 0
+	}
+	switch {
+	case cold && waiting && left > 0 && c.workers < Most:
+		c.workers++
+	case c.warm > warmPauses && c.workers > c.processors:
+		c.workers--
+	}
+	return c
+}
+
+// staff starts a worker for each processor, then starts and dismisses workers as the crew says. It returns when all have ended.
+func (s *schedule) staff(ctx context.Context) {
+	c := crew{processors: processors.Count(), workers: processors.Count()}
+	start := func() { s.workers.Go(func() { s.work(ctx) }) }
+	for range c.workers {
+		start()
 	}
 	ended := make(chan struct{})
-	go func() { all.Wait(); close(ended) }()
+	go func() { s.workers.Wait(); close(ended) }()
 	tick := time.NewTicker(pause)
 	defer tick.Stop()
-	before, warm := usage(), 0
-	for last := n; ; {
+	for before := usage(); ; {
 		select {
 		case <-ended:
 			return
 		case <-tick.C:
 		}
-		now := usage()
-		cold := now.blocks-before.blocks >= coldBlocks
-		waiting := cold && now.cpu-before.cpu < pause*time.Duration(n)*6/10
-		before, warm = now, warm+1
-		if cold {
-			warm = 0
+		now, left := usage(), s.left()
+		if ctx.Err() != nil {
+			left = 0
 		}
+		next := c.after(used{now.cpu - before.cpu, now.blocks - before.blocks}, left)
 		switch {
-		case waiting && last < Most && c.left() > 0 && ctx.Err() == nil:
-			c.start()
-			last++
-		case warm > warmPauses && last > n:
-			c.dismiss()
-			last--
+		case next.workers > c.workers:
+			start()
+		case next.workers < c.workers:
+			s.dismissed.Add(1)
 		}
+		c, before = next, now
 	}
 }
 
-// used is what this process has used so far.
-type used struct {
-	cpu    time.Duration
-	blocks int64 // read from disks
-}
-
+// usage is what this process has used since it began; zero where the kernel does not say.
 func usage() used {
 	var u unix.Rusage
 	if unix.Getrusage(unix.RUSAGE_SELF, &u) != nil {

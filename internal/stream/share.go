@@ -3,15 +3,34 @@ package stream
 import (
 	"errors"
 
+	"imprint/internal/tree"
+
 	"golang.org/x/sys/unix"
 )
 
 // shareBlock is the unit in bytes in which file systems share extents: their block size, at most a page in all of them.
 const shareBlock = 4096
 
+// leastShared is the length in bytes from which on sharing extents is faster than copying.
+const leastShared = 64 << 10
+
+// share shares the first whole blocks of a part with the source, if both the host's file system and the alignment allow it, and
+// returns how many bytes that are.
+func (c *copying) share(part Place) int64 {
+	whole := part.Len &^ (shareBlock - 1)
+	if whole < leastShared || part.Off%shareBlock != 0 || c.w.disk.unshared.Load() {
+		return 0
+	}
+	fd, start, ok := tree.Descriptor(c.reader)
+	if !ok || !c.w.disk.share(fd, start+part.At, whole, part.Off) {
+		return 0
+	}
+	return whole
+}
+
 // share makes n bytes at off of the disk the same extents as those of an open file from at on, where the host's file system can
-// (ioctl_ficlonerange(2): btrfs, XFS, bcachefs…). The first refusal that holds for every file ends the trying: a copy is faster than a
-// system call that fails.
+// (ioctl_ficlonerange(2): btrfs, XFS, bcachefs…). The first refusal that holds for every file is the last attempt: a copy is faster than
+// a system call that fails.
 func (d *Disk) share(fd int, at, n, off int64) bool {
 	if at%shareBlock != 0 {
 		return false

@@ -11,6 +11,7 @@ import (
 
 	"imprint/internal/hosttest"
 	"imprint/internal/hosttree"
+	"imprint/internal/tree"
 
 	"golang.org/x/sys/unix"
 )
@@ -40,6 +41,10 @@ func TestShare(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
+				if hashes { // a blob that is not the whole file has blocks to share too
+					content = content[2*shareBlock:]
+					b = tree.Slice(b, 2*shareBlock, int64(len(content)))
+				}
 				f, err := os.Create(filepath.Join(dir, "disk"))
 				if err != nil {
 					t.Fatal(err)
@@ -63,10 +68,11 @@ func TestShare(t *testing.T) {
 				}
 				before, h := bytesUsed(t, dir), sha256.New()
 				if err := d.Run(context.Background(), []Job{{Run: func(_ context.Context, w *Worker) error {
+					to := To{Places: places, Grain: 4096}
 					if hashes {
-						return w.Copy(b, places, nil, 4096, h)
+						to.Hash = h
 					}
-					return w.Copy(b, places, nil, 4096, nil)
+					return w.Copy(b, to)
 				}}}); err != nil {
 					t.Fatal(err)
 				}

@@ -22,7 +22,7 @@ type noise struct {
 	size  int64
 	seed  byte
 	data  []tree.Range
-	grown int64 // bytes that can be read behind size
+	grown int64 // bytes that can be read after size
 }
 
 func (n *noise) Size() int64                { return n.size }
@@ -132,7 +132,7 @@ func TestCopy(t *testing.T) {
 			}
 			jobs = append(jobs, Job{Cost: w.blob.size, Run: func(_ context.Context, k *Worker) error {
 				h := sha256.New()
-				err := k.Copy(w.blob, w.first, w.more, block, h)
+				err := k.Copy(w.blob, To{w.first, w.more, block, h})
 				w.sum = h.Sum(nil)
 				return err
 			}})
@@ -183,7 +183,7 @@ func TestChangedSource(t *testing.T) {
 			d.Digest = nil
 			err := d.Run(context.Background(), []Job{{Run: func(_ context.Context, w *Worker) error {
 				b.grown = change
-				return w.Copy(b, []Place{place}, nil, 4096, io.Discard)
+				return w.Copy(b, To{Places: []Place{place}, Grain: 4096, Hash: io.Discard})
 			}}})
 			if !errors.Is(err, ErrChanged) || !bytes.Contains([]byte(err.Error()), []byte("/host/noise")) {
 				t.Errorf("size %d, changed by %d: %v", size, change, err)
@@ -192,7 +192,7 @@ func TestChangedSource(t *testing.T) {
 	}
 }
 
-// The first error ends the run, and jobs behind it do not start.
+// The first error ends the run, and jobs after it do not start.
 func TestErrorEndsTheRun(t *testing.T) {
 	d := disk(t, PieceSize)
 	wrong := errors.New("wrong")
@@ -219,7 +219,7 @@ func TestCancel(t *testing.T) {
 	b := &noise{size: 1 << 30}
 	err := d.Run(ctx, []Job{{Run: func(_ context.Context, w *Worker) error {
 		cancel()
-		return w.Copy(b, []Place{{Len: b.size, Blob: b}}, nil, 4096, nil)
+		return w.Copy(b, To{Places: []Place{{Len: b.size, Blob: b}}, Grain: 4096})
 	}}})
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("the run ended with %v", err)

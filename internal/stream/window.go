@@ -5,72 +5,42 @@ import (
 	"context"
 )
 
-// A window is where a worker gathers what lies in one piece of the disk, to write it in few large runs and to hash it while it is
-// still in the processor's cache.
+// A window is the memory in which a worker gathers the bytes of one piece of the disk, to write them in few large runs and to hash them while
+// they are still in the processor's cache.
 type window struct {
 	disk  *Disk
 	buf   []byte
 	piece int64 // which piece the window lies on
-	runs  []run // of buf, in order, not touching one another
-	bytes int64 // of extents in the runs, fill of blocks not counted
+	runs  []run // of buf, in order and disjoint
+	bytes int64 // of extents in the runs, without the zeros after the last bytes of blocks
 }
 
-// A run is a part of the window that will be written: bytes [lo, hi). A shared one is in the file already, by extents that it shares
-// with its source.
+// A run is a part of the window that will be written: bytes [lo, hi). A shared one is in the file already, by extents that it shares with its
+// source.
 type run struct {
 	lo, hi int64
 	shared bool
 }
 
-// A feed is where the window's bytes come from.
-type feed interface {
-	// share puts n bytes into the file at off without moving them, if the host's file system can do that.
-	share(off, n, done int64) bool
-	// read fills p with the bytes from done on.
-	read(p []byte, done int64) error
-	// wanted tells whether bytes that are shared must be read all the same.
-	wanted() bool
-	// skip passes over n bytes that are not read.
-	skip(n int64)
-}
-
-// put takes n bytes for offset off of the disk. Up to grain-1 bytes that are missing between the last run and this one are the rest
-// of a block and filled with zeros.
-func (w *window) put(off, n, grain int64, from feed) error {
-	for done := int64(0); done < n; {
-		if err := w.move((off + done) / PieceSize); err != nil {
-			return err
-		}
-		lo := (off + done) % PieceSize
-		hi, shared := w.share(lo, min(PieceSize, lo+n-done), done, from)
-		if err := w.claim(lo, grain, shared); err != nil {
-			return err
-		}
-		if shared && !from.wanted() && w.disk.Digest == nil {
-			from.skip(hi - lo)
-		} else if err := from.read(w.buf[lo:hi], done); err != nil {
-			return err
-		}
-		w.runs[len(w.runs)-1].hi = hi
-		w.bytes += hi - lo
-		done += hi - lo
+// claim makes the n bytes at off of the disk, which lie in one piece, a part of what the window will write, and returns the memory for
+// the caller to fill before it claims anything else. What lies after it in the window is free: the caller may overwrite it. Up to
+// grain-1 bytes between the last run and this one are the rest of a block and filled with zeros. A shared part is in the file already;
+// its memory is filled only for the digest.
+func (w *window) claim(off, n, grain int64, shared bool) ([]byte, error) {
+	if err := w.move(off / PieceSize); err != nil {
+		return nil, err
 	}
-	return nil
-}
-
-// leastShared is the length in bytes from which on sharing extents is faster than copying.
-const leastShared = 64 << 10
-
-// share tries to share the whole blocks of [lo, hi) with the source, and gives the end of what is shared, or hi.
-func (w *window) share(lo, hi, done int64, from feed) (int64, bool) {
-	whole := (hi - lo) &^ (shareBlock - 1)
-	if whole < leastShared || w.disk.unshared.Load() || lo%shareBlock != 0 || done%shareBlock != 0 {
-		return hi, false
+	lo := off % PieceSize
+	if len(w.runs) > 0 && lo < w.runs[len(w.runs)-1].hi {
+		// What was after the last run is overwritten: going backwards writes the runs first.
+		if err := w.flush(); err != nil {
+			return nil, err
+		}
 	}
-	if !from.share(w.piece*PieceSize+lo, whole, done) {
-		return hi, false
-	}
-	return lo + whole, true
+	w.extend(lo, grain, shared)
+	w.runs[len(w.runs)-1].hi = lo + n
+	w.bytes += n
+	return w.buf[lo : lo+n], nil
 }
 
 // move puts the window on a piece.
@@ -88,26 +58,20 @@ func (w *window) move(piece int64) error {
 	return nil
 }
 
-// claim makes lo the place where the last run goes on: by filling the rest of its last block, or as a new run. What lies behind a
-// run in the window has been given away, so going backwards writes what is there first.
-func (w *window) claim(lo, grain int64, shared bool) error {
-	if len(w.runs) > 0 && lo < w.runs[len(w.runs)-1].hi {
-		if err := w.flush(); err != nil {
-			return err
-		}
+// extend makes the last run reach to lo, by filling the rest of its last block, or begins a new run there. Either way, what lies between
+// is zeros, as it is in the file: the digest is taken of the whole window.
+func (w *window) extend(lo, grain int64, shared bool) {
+	end, near := int64(0), false
+	if k := len(w.runs) - 1; k >= 0 {
+		end = w.runs[k].hi
+		near = lo-end < grain && w.runs[k].shared == shared
 	}
-	gap := lo
-	if k := len(w.runs); k > 0 {
-		end := w.runs[k-1].hi
-		if gap = lo - end; gap < grain && w.runs[k-1].shared == shared {
-			clear(w.buf[end:lo])
-			w.runs[k-1].hi = lo
-			return nil
-		}
+	clear(w.buf[end:lo])
+	if near {
+		w.runs[len(w.runs)-1].hi = lo
+		return
 	}
-	clear(w.buf[lo-gap : lo])
 	w.runs = append(w.runs, run{lo, lo, shared})
-	return nil
 }
 
 // flush writes the runs and empties the window.
@@ -130,7 +94,7 @@ func (w *window) flush() error {
 	return err
 }
 
-// digest hashes the piece out of the window when all that it holds came through it.
+// digest hashes the piece from the window if everything in it came through the window.
 func (w *window) digest() error {
 	d := w.disk.Digest
 	if d == nil {
@@ -144,12 +108,12 @@ func (w *window) digest() error {
 		return nil
 	}
 	if d.last(w.piece, w.bytes) {
-		return d.read(w.piece, w.disk.File, w.buf) // whose content is in the file by now
+		return d.read(w.piece, w.disk.File, w.buf) // the window is free again: its runs are written
 	}
 	return nil
 }
 
-// write writes p at once, for contents that have a second place.
+// write writes p at once, for contents that have a further place.
 func (d *Disk) write(p []byte, off int64) error {
 	if _, err := d.File.WriteAt(p, off); err != nil {
 		return err
@@ -157,7 +121,7 @@ func (d *Disk) write(p []byte, off int64) error {
 	return d.written(off, int64(len(p)))
 }
 
-// written counts bytes that the file holds now.
+// written counts bytes that are in the file now.
 func (d *Disk) written(off, n int64) error {
 	d.Bytes.Add(n)
 	if d.Digest == nil {
@@ -166,10 +130,11 @@ func (d *Disk) written(off, n int64) error {
 	return d.Digest.Made(off, n, d.File)
 }
 
-// holeSize is the length in bytes of zeros that are left out as a hole, since the file is zero where nothing is written.
+// holeSize is the unit in bytes in which zeros are not written, since the file is zero there anyway. Smaller holes would cost the host's
+// file system more extents than they save.
 const holeSize = 64 << 10
 
-// write writes a part of the window, which lies at base of the disk, but for long zeros.
+// write writes a part of the window, which starts at offset base of the disk, except for long zeros.
 func (w *window) write(base, lo, hi int64) error {
 	from := lo
 	for lo < hi {
@@ -193,7 +158,7 @@ func (w *window) writeAt(base, lo, hi int64) error {
 	return err
 }
 
-// isZero looks at the ends first, which nearly always tell.
+// isZero looks at the ends first, which nearly always decide.
 func isZero(p []byte) bool {
 	return p[0] == 0 && p[len(p)-1] == 0 && bytes.Equal(p, zeroes[:len(p)])
 }

@@ -5,16 +5,16 @@ import (
 	"strings"
 )
 
-// A Builder collects nodes at paths and makes them one tree. Directories may be stated several times and are merged; anything else
-// stated twice is an error that names both origins.
+// A Builder collects nodes at paths and makes a tree of them. A directory that is added twice is merged; for anything else that is an error
+// with both origins.
 type Builder struct {
 	root    *Node
 	implied *Attr
 	index   map[*Node]map[string]*Node // the names in directories that were added to
-	stated  map[*Node]string           // origin of what was added; a directory that is only a parent of it is not in here
+	stated  map[*Node]string           // origin of added nodes; implied parent directories are not in it
 }
 
-// NewBuilder starts a tree whose root, and every parent directory that nobody states, has the given attributes.
+// NewBuilder returns a Builder whose root, and every parent directory that is not added itself, has the given attributes.
 func NewBuilder(implied *Attr) *Builder {
 	return &Builder{
 		root:    NewDir("", implied, nil),
@@ -24,10 +24,10 @@ func NewBuilder(implied *Attr) *Builder {
 	}
 }
 
-// A Conflict is a path that two origins claim with something else than directories, or one below something that is no directory.
+// A Conflict is a path that was added twice, not both times as a directory, or that is below something that is not a directory.
 type Conflict struct {
 	Path          string
-	First, Second string // origins, as they were given to Add
+	First, Second string // origins, as passed to Add
 	Reason        string
 }
 
@@ -40,7 +40,8 @@ func (c *Conflict) Error() string {
 	return s
 }
 
-// Clean makes a path absolute and plain: "/a/b". A path that holds "..", a NUL or a name over 255 bytes is refused.
+// Clean returns a path in the form "/a/b", without empty and "." elements. It is an error if the path has "..", a NUL or a name of more than
+// 255 bytes.
 func Clean(path string) (string, error) {
 	var b strings.Builder
 	for name := range strings.SplitSeq(path, "/") {
@@ -58,9 +59,9 @@ func Clean(path string) (string, error) {
 	return b.String(), nil
 }
 
-// Add puts n, with all below it, at path; n's own name is replaced by the path's last one. At "/" a directory is merged into the
-// root. origin says where the node comes from, for the message of a Conflict. The
-// builder may change the directories in n from then on.
+// Add puts n, with everything below it, at path, whose last element replaces n's name. At "/" a directory is merged into the root. origin
+// says where the node comes from, for the message of a [Conflict], which every error about a path that is taken is. From then on the
+// Builder may change the directories in n.
 func (b *Builder) Add(path string, n *Node, origin string) error {
 	path, err := Clean(path)
 	if err != nil {
@@ -77,7 +78,7 @@ func (b *Builder) Add(path string, n *Node, origin string) error {
 	return b.put(path, dir, n, origin)
 }
 
-// parent gives the directory above path and makes the missing ones.
+// parent returns the directory that path is in, making it and those above it as needed.
 func (b *Builder) parent(path, origin string) (*Node, error) {
 	dir, rest, at := b.root, path[1:], ""
 	for {
@@ -108,7 +109,7 @@ func (b *Builder) put(path string, dir, n *Node, origin string) error {
 	return nil
 }
 
-// merge joins a directory with one that is there already. What is stated later has the say over the attributes.
+// merge adds the children of a directory to an existing one, which gets its attributes.
 func (b *Builder) merge(path string, old, n *Node, origin string) error {
 	if old.kind != Dir || n.kind != Dir {
 		return &Conflict{path, b.stated[old], origin, fmt.Sprintf("a %v is there already", old.kind)}
@@ -125,7 +126,7 @@ func (b *Builder) merge(path string, old, n *Node, origin string) error {
 	return nil
 }
 
-// names is the index of a directory, made when it is first added to.
+// names returns the index of a directory, which is made when the first node is added to it.
 func (b *Builder) names(dir *Node) map[string]*Node {
 	m := b.index[dir]
 	if m == nil {
@@ -144,7 +145,7 @@ func (b *Builder) attach(dir, n *Node) {
 	c.nodes = append(c.nodes, n)
 }
 
-// Find gives what stands at a path so far, or nil. Symlinks are not followed.
+// Find returns the node at a path so far, or nil. Symlinks are not followed.
 func (b *Builder) Find(path string) *Node {
 	n := b.root
 	for name := range strings.SplitSeq(path, "/") {
@@ -161,5 +162,6 @@ func (b *Builder) Find(path string) *Node {
 	return n
 }
 
-// Tree sorts everything and ends the building.
+// Tree returns the finished tree. The Builder must not be used afterwards. Errors name duplicate and invalid names, and links whose target
+// is not in the tree.
 func (b *Builder) Tree() (*Tree, error) { return seal(b.root) }

@@ -6,8 +6,8 @@ import (
 	"slices"
 )
 
-// Concat is the contents of several blobs, one behind the other, opened only while they are read. Two of them are the same Blob only if
-// they come from one call.
+// Concat is the contents of several blobs, one after the other. Each call makes another blob, even of the same parts. Its holes are not
+// known.
 func Concat(parts ...Blob) Blob {
 	c := &concat{parts: slices.Clone(parts)}
 	for _, p := range parts {
@@ -25,13 +25,13 @@ type concat struct {
 
 func (c *concat) Size() int64 { return c.size }
 
-// Composed tells whether a blob is put together of others, by Concat.
+// Composed reports whether a blob was made by [Concat].
 func Composed(b Blob) bool {
 	_, ok := b.(*concat)
 	return ok
 }
 
-// Open implements Blob.
+// Open implements Blob. It opens all parts.
 func (c *concat) Open() (Reader, error) {
 	r := &concatReader{concat: c}
 	for _, p := range c.parts {

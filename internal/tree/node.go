@@ -1,13 +1,13 @@
-// Package tree is a file tree as a value: nodes with names, attributes and contents, built by appending and sorted once.
-// It knows nothing of the host's file system; package hosttree reads that into nodes.
+// Package tree is a file tree as a value: nodes with names, attributes and contents, built by appending and sorted once. It does not use
+// the host's file system; package hosttree reads that into nodes.
 //
 // A tree of a million files stays small: a node is 48 bytes, and nodes share their attributes.
 package tree
 
-// A Kind says what a node is.
+// A Kind is the type of a node.
 type Kind uint8
 
-// The kinds of node. A Link is a further name of a file (or symlink, device…) elsewhere in the same tree.
+// The kinds of nodes. A Link is another name of a file (or symlink, device…) elsewhere in the same tree.
 const (
 	File Kind = iota
 	Dir
@@ -21,10 +21,10 @@ const (
 
 var kindNames = [...]string{"file", "directory", "symlink", "character device", "block device", "fifo", "socket", "hard link"}
 
-// String is the kind in words.
+// String returns the kind in words, such as "symlink".
 func (k Kind) String() string { return kindNames[k] }
 
-// A Time is a point in time as inodes keep it: seconds since 1970 (negative before) and nanoseconds below 1e9.
+// A Time is a point in time as inodes store it: seconds since 1970 (negative before) and nanoseconds below 1e9.
 type Time struct {
 	Sec  int64
 	Nsec uint32
@@ -36,7 +36,7 @@ type Xattr struct {
 	Value []byte
 }
 
-// Attr is what a node has besides name and content. Nodes share it, so it is never changed once a node points to it.
+// Attr is what a node has besides name and content. Nodes share their Attr, so it must not be changed once a node points to it.
 type Attr struct {
 	Mode   uint16 // permission bits, set-uid, set-gid and sticky: 07777 at most
 	UID    uint32
@@ -45,9 +45,9 @@ type Attr struct {
 	Xattrs []Xattr // sorted by name
 }
 
-// A Node is one name in a directory, with what it names. It belongs to one tree.
+// A Node is one name in a directory and the file that it names. It belongs to one tree.
 type Node struct {
-	Name string // one path element of 1 to 255 bytes without "/" and NUL; the root's is ""
+	Name string // one path element: 1 to 255 bytes without "/" and NUL; "" for the root
 	Attr *Attr  // nil for a Link, which has the attributes of its target
 	body any    // Blob, *children, string, Device, *Node or nil, by kind
 	id   int32
@@ -64,7 +64,7 @@ func NewFile(name string, attr *Attr, content Blob) *Node {
 	return &Node{Name: name, Attr: attr, body: content, kind: File}
 }
 
-// NewDir is a directory over nodes in any order; duplicate names are found when the tree is built.
+// NewDir is a directory with nodes in any order; duplicate names are reported when the tree is built.
 func NewDir(name string, attr *Attr, nodes []*Node) *Node {
 	return &Node{Name: name, Attr: attr, body: &children{nodes}, kind: Dir}
 }
@@ -84,27 +84,27 @@ func NewSpecial(name string, attr *Attr, kind Kind) *Node {
 	return &Node{Name: name, Attr: attr, kind: kind}
 }
 
-// NewLink is a further name of target, which is no directory and no link itself.
+// NewLink is another name of target, which must not be a directory or a link itself.
 func NewLink(name string, target *Node) *Node {
 	return &Node{Name: name, body: target, kind: Link}
 }
 
-// Kind says what the node is.
+// Kind is the type of the node.
 func (n *Node) Kind() Kind { return n.kind }
 
-// ID is the node's place in its tree in the order of Walk, from 0 (the root) on.
+// ID is the index of the node in its finished tree, in the order of [Tree.Nodes]; the root has 0.
 func (n *Node) ID() int { return int(n.id) }
 
-// Blob is the content of a File, nil for other kinds.
+// Blob is the content of a File; nil for other kinds.
 func (n *Node) Blob() Blob {
 	b, _ := n.body.(Blob)
 	return b
 }
 
-// SetBlob gives a File another blob with the same content, before it is in a finished tree.
+// SetBlob replaces the blob of a File by another one with the same content. The node must not be in a finished tree yet.
 func (n *Node) SetBlob(b Blob) { n.body = b }
 
-// Children are the nodes in a Dir, sorted by the bytes of their names once the tree is built. They must not be changed.
+// Children are the nodes in a Dir, sorted by the bytes of their names once the tree is built. The slice must not be changed.
 func (n *Node) Children() []*Node {
 	if c, ok := n.body.(*children); ok {
 		return c.nodes
@@ -112,7 +112,7 @@ func (n *Node) Children() []*Node {
 	return nil
 }
 
-// Target is where a Symlink points.
+// Target is the target of a Symlink; "" for other kinds.
 func (n *Node) Target() string {
 	s, _ := n.body.(string)
 	return s
@@ -124,7 +124,7 @@ func (n *Node) Device() Device {
 	return d
 }
 
-// Inode is the node itself, or what a Link leads to: the one that has attributes and content.
+// Inode is the node itself, or for a Link its target: the node that has attributes and content.
 func (n *Node) Inode() *Node {
 	if n.kind == Link {
 		return n.body.(*Node)
@@ -132,7 +132,7 @@ func (n *Node) Inode() *Node {
 	return n
 }
 
-// Size is the content's length in bytes of a File, the target's of a Symlink, else 0.
+// Size is the length in bytes of a File's content or of a Symlink's target, and 0 for other kinds.
 func (n *Node) Size() int64 {
 	switch n.kind {
 	case File:

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// A Tree is a finished file tree: every directory sorted by the bytes of the names, no name twice. It is not changed any more.
+// A Tree is a finished file tree: every directory is sorted by the bytes of the names, and no name is there twice. It does not change.
 type Tree struct {
 	nodes []*Node // in the order of Walk
 }
@@ -16,20 +16,20 @@ type Tree struct {
 // Root is the directory at the top.
 func (t *Tree) Root() *Node { return t.nodes[0] }
 
-// Len is the number of nodes, root included.
+// Len is the number of nodes, including the root.
 func (t *Tree) Len() int { return len(t.nodes) }
 
 // Node is the node of that ID.
 func (t *Tree) Node(id int) *Node { return t.nodes[id] }
 
-// Nodes yields every node: parents before children, names in byte order, a directory's whole content before the next name. This is
-// the order of a NAR too.
+// Nodes yields every node: parents before children, names in byte order, everything in a directory before the next name. A NAR has the
+// same order.
 func (t *Tree) Nodes() iter.Seq[*Node] { return slices.Values(t.nodes) }
 
 // Walk yields every node with its path from the root, "/" for the root itself, in the order of Nodes.
 func (t *Tree) Walk() iter.Seq2[string, *Node] { return Walk("/", t.Root()) }
 
-// Walk yields n and all below it, with their paths, n itself at the given path.
+// Walk yields n and everything below it with their paths, given that of n.
 func Walk(path string, n *Node) iter.Seq2[string, *Node] {
 	return func(yield func(string, *Node) bool) { walk(path, n, yield) }
 }
@@ -49,7 +49,7 @@ func walk(path string, n *Node, yield func(string, *Node) bool) bool {
 // Join is the path of a name in a directory.
 func Join(dir, name string) string { return strings.TrimSuffix(dir, "/") + "/" + name }
 
-// Find gives the node at an absolute path, or nil. Symlinks are not followed.
+// Find returns the node at an absolute path, or nil. Symlinks are not followed.
 func (t *Tree) Find(path string) *Node {
 	n := t.Root()
 	for name := range strings.SplitSeq(path, "/") {
@@ -63,7 +63,7 @@ func (t *Tree) Find(path string) *Node {
 	return n
 }
 
-// Child gives the node of that name in a directory whose children are sorted, or nil.
+// Child returns the node of that name in a directory whose children are sorted, or nil.
 func (n *Node) Child(name string) *Node {
 	kids := n.Children()
 	i, ok := slices.BinarySearchFunc(kids, name, func(n *Node, s string) int { return cmp.Compare(n.Name, s) })
@@ -73,7 +73,7 @@ func (n *Node) Child(name string) *Node {
 	return kids[i]
 }
 
-// CheckName refuses what cannot be the name of a file in any Linux directory.
+// CheckName returns an error for a name that no file in a Linux directory can have.
 func CheckName(name string) error {
 	switch {
 	case name == "":
@@ -128,9 +128,9 @@ func (t *Tree) seal(n *Node) *badName {
 	return nil
 }
 
-// A badName is a name that cannot stay. Its path is only put together once it is needed.
+// A badName is an invalid or duplicate name. Its path is collected on the way back up, so that a good tree needs no paths.
 type badName struct {
-	above   []string // the directories that it lies in, the innermost first
+	above   []string // the directories that it is in, the innermost first
 	problem string
 }
 

@@ -20,14 +20,14 @@ const (
 // up to.
 const Grain = MiB
 
-// suffixes are the units that a size may carry, longest first so that "B" does not shadow "KiB".
+// suffixes are the units of a size, those that end in others first so that "B" does not match "1KiB".
 var suffixes = []struct {
 	name string
 	unit int64
 }{{"KiB", KiB}, {"MiB", MiB}, {"GiB", GiB}, {"TiB", TiB}, {"B", 1}}
 
-// ParseBytes reads a size in bytes: digits, then one of B, KiB, MiB, GiB, TiB. A number without a unit is refused here; the
-// description language takes those as TOML integers.
+// ParseBytes reads a size in bytes: digits, then one of B, KiB, MiB, GiB, TiB. A number without a unit is an error: in a description it is
+// a TOML integer, not a string.
 func ParseBytes(text string) (int64, error) {
 	for _, s := range suffixes {
 		digits, ok := strings.CutSuffix(text, s.name)
@@ -44,10 +44,10 @@ func ParseBytes(text string) (int64, error) {
 		}
 		return int64(n) * s.unit, nil
 	}
-	return 0, fmt.Errorf("size %q has no unit out of B, KiB, MiB, GiB, TiB", text)
+	return 0, fmt.Errorf("size %q has none of the units B, KiB, MiB, GiB, TiB", text)
 }
 
-// FormatBytes writes a size for people: exact when a unit divides it, else with one decimal.
+// FormatBytes writes a size in the largest unit that fits: without decimals when it is a multiple of that, else with one.
 func FormatBytes(n int64) string {
 	unit, name := int64(1), "B"
 	for _, s := range suffixes {

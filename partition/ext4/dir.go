@@ -23,7 +23,7 @@ var entryTypes = [...]uint8{
 func entrySize(name string) int64 { return units.Align(entryHeader+int64(len(name)), 4) }
 
 // dirRoom is what a block has for entries.
-func (f format) dirRoom() int64 {
+func (f *format) dirRoom() int64 {
 	if f.features.has(metadataCsum) {
 		return f.blockSize - dirTail
 	}
@@ -37,8 +37,8 @@ type entry struct {
 	kind uint8
 }
 
-// entries is the number of names in a directory beside "." and "..".
-func (c *content) entries(d *dir) int {
+// entries is the number of names in a directory besides "." and "..".
+func (c *inventory) entries(d *dir) int {
 	n := len(c.node(d.id).Children())
 	if d.id == 0 && c.own != nil {
 		n++
@@ -46,8 +46,8 @@ func (c *content) entries(d *dir) int {
 	return n
 }
 
-// entry gives a name of a directory: those of the tree in its order, then lost+found when it is ours.
-func (c *content) entry(d *dir, i int) entry {
+// entry returns a name of a directory: those of the tree in its order, then lost+found when it is ours.
+func (c *inventory) entry(d *dir, i int) entry {
 	children := c.node(d.id).Children()
 	if i == len(children) {
 		return entry{c.own.Name, lostFoundInode, entryTypes[tree.Dir]}
@@ -57,7 +57,7 @@ func (c *content) entry(d *dir, i int) entry {
 }
 
 // name is entry(d, i).name without looking at the inode.
-func (c *content) name(d *dir, i int) string {
+func (c *inventory) name(d *dir, i int) string {
 	children := c.node(d.id).Children()
 	if i == len(children) {
 		return c.own.Name
@@ -66,7 +66,7 @@ func (c *content) name(d *dir, i int) string {
 }
 
 // kind says what an entry of a directory names.
-func (c *content) kind(d *dir, i int) tree.Kind {
+func (c *inventory) kind(d *dir, i int) tree.Kind {
 	children := c.node(d.id).Children()
 	if i == len(children) {
 		return tree.Dir
@@ -75,7 +75,7 @@ func (c *content) kind(d *dir, i int) tree.Kind {
 }
 
 // measureDir finds how many blocks a directory has, and how its names are spread over them.
-func (c *content) measureDir(d *dir) error {
+func (c *inventory) measureDir(d *dir) error {
 	used := int64(2 * dotSize)
 	for i := range c.entries(d) {
 		used += entrySize(c.name(d, i))
@@ -107,7 +107,7 @@ type dirLeaves struct {
 func (d *dir) indexed() bool { return d.leaves != nil && d.leaves.order != nil }
 
 // measureLeaves is measureDir for a directory that has names in several blocks.
-func (c *content) measureLeaves(d *dir) error {
+func (c *inventory) measureLeaves(d *dir) error {
 	if c.features.has(dirIndex) {
 		return c.indexDir(d)
 	}
@@ -117,7 +117,7 @@ func (c *content) measureLeaves(d *dir) error {
 }
 
 // spread fills blocks with entries in an order, the first one from the given byte on, and gives the positions that blocks begin with.
-func (c *content) spread(d *dir, order []int32, used int64) (first []uint32) {
+func (c *inventory) spread(d *dir, order []int32, used int64) (first []uint32) {
 	first = append(first, 0)
 	for pos := range c.entries(d) {
 		i := pos
@@ -133,8 +133,8 @@ func (c *content) spread(d *dir, order []int32, used int64) (first []uint32) {
 	return first
 }
 
-// leaf gives the positions [from, to) of the entries in a leaf.
-func (c *content) leaf(d *dir, i int64) (from, to int) {
+// leaf returns the positions [from, to) of the entries in a leaf.
+func (c *inventory) leaf(d *dir, i int64) (from, to int) {
 	switch {
 	case d.leaves == nil && i == 0:
 		return 0, c.entries(d)
@@ -154,7 +154,7 @@ func (d *dir) dirLinks() uint16 {
 	return 1
 }
 
-// A dirBlock is a block of a directory that entries are put into, one behind the other.
+// A dirBlock is a block of a directory that entries are put into, one after the other.
 type dirBlock struct {
 	b    []byte
 	room int
@@ -162,7 +162,7 @@ type dirBlock struct {
 	last int // where the last record begins
 }
 
-func (c *content) newDirBlock(b []byte) *dirBlock { return &dirBlock{b: b, room: int(c.dirRoom())} }
+func (c *inventory) newDirBlock(b []byte) *dirBlock { return &dirBlock{b: b, room: int(c.dirRoom())} }
 
 func (w *dirBlock) add(e entry) {
 	b := w.b[w.at:]
@@ -193,7 +193,7 @@ func (w *dirBlock) finish(sum checksum) {
 }
 
 // putDirBlock writes block i of a directory into a block of zeros.
-func (c *content) putDirBlock(b []byte, d *dir, i int64, sum checksum) {
+func (c *inventory) putDirBlock(b []byte, d *dir, i int64, sum checksum) {
 	if d.indexed() {
 		c.putIndexedBlock(b, d, i, sum)
 		return

@@ -12,11 +12,11 @@ const (
 )
 
 // nodeEntries is how many entries a block of an extent tree has.
-func (f format) nodeEntries() int64 { return (f.blockSize - extentSize - 4) / extentSize }
+func (f *format) nodeEntries() int64 { return (f.blockSize - extentSize - 4) / extentSize }
 
-// treeLevels gives the entries of each level of the tree over so many extents: the extents themselves, the blocks that hold them
+// treeLevels returns the entries of each level of the tree over so many extents: the extents themselves, the blocks that hold them
 // (the leaves), the blocks above those, up to a level that the root can hold.
-func (f format) treeLevels(extents int64) []int64 {
+func (f *format) treeLevels(extents int64) []int64 {
 	levels := []int64{extents}
 	for extents > rootEntries {
 		extents = units.Blocks(extents, f.nodeEntries())
@@ -25,8 +25,8 @@ func (f format) treeLevels(extents int64) []int64 {
 	return levels
 }
 
-// treeBlocks is how many blocks the tree over so many extents takes beside its root.
-func (f format) treeBlocks(extents int64) (blocks int64) {
+// treeBlocks is how many blocks the tree over so many extents takes besides its root.
+func (f *format) treeBlocks(extents int64) (blocks int64) {
 	for extents > rootEntries {
 		extents = units.Blocks(extents, f.nodeEntries())
 		blocks += extents
@@ -37,7 +37,7 @@ func (f format) treeBlocks(extents int64) (blocks int64) {
 // An extentTree is the tree over the extents of one inode. Its blocks follow the content on the tape: first the leaves, then the
 // level above them, and so on.
 type extentTree struct {
-	format
+	*format
 	tape    tape
 	extents []mapping
 	at      int64 // tape position of the tree's first block

@@ -27,7 +27,7 @@ const (
 	featureCount
 )
 
-// featureTable gives each feature its name as mke2fs -O writes it, its word (0 compat, 1 incompat, 2 ro_compat) and its bit. Those
+// featureTable returns each feature its name as mke2fs -O writes it, its word (0 compat, 1 incompat, 2 ro_compat) and its bit. Those
 // that are not optional decide how everything else is written.
 var featureTable = [featureCount]struct {
 	name     string

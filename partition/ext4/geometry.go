@@ -13,22 +13,22 @@ const (
 	flexGroups    = 1 << logFlexGroups
 )
 
-// A format is what the options decide about every structure.
+// A format is what the options decide about every structure. A plan has one, which all parts of it point to.
 type format struct {
 	blockSize int64
 	features  featureSet
 }
 
-func (f format) maxPerGroup() int64    { return 8 * f.blockSize } // blocks, or inodes, that one bitmap block tells about
-func (f format) inodesPerBlock() int64 { return f.blockSize / inodeSize }
-func (f format) pointers() int64       { return f.blockSize / 4 } // block numbers in an indirect block
+func (f *format) maxPerGroup() int64    { return 8 * f.blockSize } // blocks, or inodes, that one bitmap block tells about
+func (f *format) inodesPerBlock() int64 { return f.blockSize / inodeSize }
+func (f *format) pointers() int64       { return f.blockSize / 4 } // block numbers in an indirect block
 
 // densePerGroup is how many inodes a group has where there are so many more than blocks that groups must be smaller than they could be
 // to give room for all. Half of what a bitmap can tell about: shorter tables find room between the superblocks more easily.
-func (f format) densePerGroup() int64 { return f.maxPerGroup() / 2 }
+func (f *format) densePerGroup() int64 { return f.maxPerGroup() / 2 }
 
 // descSize is the bytes of a group descriptor.
-func (f format) descSize() int64 {
+func (f *format) descSize() int64 {
 	if f.features.has(bit64) {
 		return 64
 	}
@@ -36,7 +36,7 @@ func (f format) descSize() int64 {
 }
 
 // firstBlock is the block that the first group begins with: the one with the superblock, which is always at byte 1024.
-func (f format) firstBlock() int64 {
+func (f *format) firstBlock() int64 {
 	if f.blockSize == 1024 {
 		return 1
 	}
@@ -44,7 +44,7 @@ func (f format) firstBlock() int64 {
 }
 
 // maxBlocks is the largest file system: block numbers of 32 bits in our indexes, and descriptors that fill half a group at most.
-func (f format) maxBlocks() int64 {
+func (f *format) maxBlocks() int64 {
 	descriptors := f.maxPerGroup() / 2 * (f.blockSize / f.descSize())
 	limit := min(1<<32, descriptors*f.maxPerGroup())
 	if !f.features.has(bit64) {
@@ -54,7 +54,7 @@ func (f format) maxBlocks() int64 {
 }
 
 // A wish is what decides a geometry.
-type wish struct {
+type request struct {
 	blocks  int64 // of the file system
 	inodes  int64 // at least
 	journal int64 // blocks; 0: none
@@ -62,44 +62,44 @@ type wish struct {
 }
 
 // A piece is a structure that has a fixed place.
-type piece struct {
+type structure struct {
 	start, blocks int64
-	kind          pieceKind
+	kind          structureKind
 	group         int64 // that it belongs to, or the first one of several
 }
 
-func (p piece) end() int64 { return p.start + p.blocks }
+func (s structure) end() int64 { return s.start + s.blocks }
 
-type pieceKind uint8
+type structureKind uint8
 
 const (
-	superPiece       pieceKind = iota // superblock, descriptors, reserved descriptors
-	blockBitmapPiece                  // of the groups of a flex group
-	inodeBitmapPiece                  // of the groups of a flex group
-	tablePiece                        // the inode table of one group
+	superCopy    structureKind = iota // superblock, descriptors, reserved descriptors
+	blockBitmaps                      // of the groups of a flex group
+	inodeBitmaps                      // of the groups of a flex group
+	inodeTable                        // the inode table of one group
 )
 
 // A geometry is the frame of a file system: its groups and the places of all structures that do not depend on the content.
 type geometry struct {
-	format
-	wish
+	*format
+	request
 	perGroup       int64 // blocks in a group
 	groups         int64
 	inodesPerGroup int64
 	descBlocks     int64   // blocks of group descriptors in each copy
-	reservedDesc   int64   // blocks behind them to grow into
+	reservedDesc   int64   // blocks after them to grow into
 	copies         []int64 // groups that begin with a copy of the superblock
-	group          []groupPlaces
-	fixed          []piece // sorted
+	group          []groupLocations
+	fixed          []structure // sorted
 	tape           tape
 }
 
-// groupPlaces are the blocks that a group descriptor points to.
-type groupPlaces struct{ blockBitmap, inodeBitmap, inodeTable int64 }
+// groupLocations are the blocks that a group descriptor points to.
+type groupLocations struct{ blockBitmap, inodeBitmap, inodeTable int64 }
 
 // newGeometry lays the frame for a wish. Whether everything fits into it is asked with missing.
-func newGeometry(f format, w wish) *geometry {
-	g := &geometry{format: f, wish: w, perGroup: f.maxPerGroup()}
+func newGeometry(f *format, w request) *geometry {
+	g := &geometry{format: f, request: w, perGroup: f.maxPerGroup()}
 	span := w.blocks - f.firstBlock()
 	if w.inodes > units.Blocks(span, g.perGroup)*f.maxPerGroup() {
 		g.perGroup = units.Align(units.Blocks(span, units.Blocks(w.inodes, f.densePerGroup())), 8)
@@ -107,11 +107,11 @@ func newGeometry(f format, w wish) *geometry {
 	g.groups = units.Blocks(span, g.perGroup)
 	g.inodesPerGroup = units.Align(units.Blocks(w.inodes, g.groups), max(8, f.inodesPerBlock()))
 	g.descBlocks, g.reservedDesc = g.descriptors()
-	g.place()
+	g.allocate()
 	return g
 }
 
-// descriptors gives the blocks of group descriptors, and those that are kept behind them so that the file system can grow online: as
+// descriptors returns the blocks of group descriptors, and those that are kept after them so that the file system can grow online: as
 // many as mke2fs keeps, for 1024 times the size, but no more than one double indirect block can name.
 func (g *geometry) descriptors() (used, reserved int64) {
 	perBlock := g.blockSize / g.descSize()
@@ -132,7 +132,7 @@ func (g *geometry) groupBlocks(group int64) int64 {
 	return min(g.perGroup, g.blocks-g.groupStart(group))
 }
 
-// superBlocks is what a copy of the superblock takes with the descriptors behind it.
+// superBlocks is what a copy of the superblock takes with the descriptors after it.
 func (g *geometry) superBlocks() int64 { return 1 + g.descBlocks + g.reservedDesc }
 
 func (g *geometry) flex() int64 {
@@ -142,7 +142,7 @@ func (g *geometry) flex() int64 {
 	return 1
 }
 
-// hasSuper says whether a group begins with a copy of the superblock: groups 0, 1 and the powers of 3, 5 and 7 do (kernel:
+// hasSuper reports whether a group begins with a copy of the superblock: groups 0, 1 and the powers of 3, 5 and 7 do (kernel:
 // "Sparse Superblocks").
 func hasSuper(group int64) bool {
 	return group <= 1 || powerOf(group, 3) || powerOf(group, 5) || powerOf(group, 7)
@@ -155,47 +155,47 @@ func powerOf(n, base int64) bool {
 	return n == 1
 }
 
-// place gives every fixed structure its blocks: the superblocks first, since their places are law, then for each flex group its block
+// place returns every fixed structure its blocks: the superblocks first, since their places are law, then for each flex group its block
 // bitmaps, inode bitmaps and inode tables, at its start and around the superblocks.
-func (g *geometry) place() {
+func (g *geometry) allocate() {
 	for n := range g.groups {
 		if hasSuper(n) {
 			g.copies = append(g.copies, n)
-			g.fixed = append(g.fixed, piece{g.groupStart(n), g.superBlocks(), superPiece, n})
+			g.fixed = append(g.fixed, structure{g.groupStart(n), g.superBlocks(), superCopy, n})
 		}
 	}
-	g.group = make([]groupPlaces, g.groups)
+	g.group = make([]groupLocations, g.groups)
 	k := packer{around: g.fixed}
 	for first := int64(0); first < g.groups; first += g.flex() {
 		k.at = max(k.at, g.groupStart(first))
-		g.placeFlexGroup(&k, first)
+		g.allocateFlexGroup(&k, first)
 	}
-	byStart := func(a, b piece) int { return cmp.Compare(a.start, b.start) }
+	byStart := func(a, b structure) int { return cmp.Compare(a.start, b.start) }
 	slices.SortFunc(g.fixed, byStart)
 	g.tape = newTape(g.fixed, g.blocks)
 }
 
-func (g *geometry) placeFlexGroup(k *packer, first int64) {
+func (g *geometry) allocateFlexGroup(k *packer, first int64) {
 	n := min(g.flex(), g.groups-first)
-	add := func(kind pieceKind, group, blocks int64) int64 {
-		p := piece{k.place(blocks), blocks, kind, group}
+	add := func(kind structureKind, group, blocks int64) int64 {
+		p := structure{k.allocate(blocks), blocks, kind, group}
 		g.fixed = append(g.fixed, p)
 		return p.start
 	}
-	blockBitmaps := add(blockBitmapPiece, first, n)
-	inodeBitmaps := add(inodeBitmapPiece, first, n)
+	blocksAt := add(blockBitmaps, first, n)
+	inodesAt := add(inodeBitmaps, first, n)
 	for i := range n {
-		g.group[first+i] = groupPlaces{blockBitmaps + i, inodeBitmaps + i, add(tablePiece, first+i, g.tableBlocks())}
+		g.group[first+i] = groupLocations{blocksAt + i, inodesAt + i, add(inodeTable, first+i, g.tableBlocks())}
 	}
 }
 
 // A packer gives runs of blocks in ascending order, each as a whole, around pieces that are there already.
 type packer struct {
 	at     int64
-	around []piece
+	around []structure
 }
 
-func (k *packer) place(blocks int64) (start int64) {
+func (k *packer) allocate(blocks int64) (start int64) {
 	for len(k.around) > 0 && k.around[0].start < k.at+blocks {
 		k.at = max(k.at, k.around[0].end())
 		k.around = k.around[1:]
@@ -205,7 +205,7 @@ func (k *packer) place(blocks int64) (start int64) {
 	return start
 }
 
-// spareInLast is how many blocks the last group must have beside its own structures, or mke2fs and resize2fs leave it away.
+// spareInLast is how many blocks the last group must have besides its own structures, or mke2fs and resize2fs leave it away.
 const spareInLast = 50
 
 // lastGroup says how many blocks the last group has when it is not a whole one, else 0, and how many it must have.

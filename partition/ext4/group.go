@@ -1,5 +1,7 @@
 package ext4
 
+import "encoding/binary"
+
 // Group descriptors (kernel: "Block Group Descriptors") and the two bitmaps of each group.
 
 // Flags of a group, which need checksums to be believed.
@@ -14,7 +16,7 @@ func (p *Plan) usedInodes(group int64) int64 {
 	return max(0, min(p.g.inodesPerGroup, p.inodes()-group*p.g.inodesPerGroup))
 }
 
-// tapeOf gives the part of the tape that lies in a group.
+// tapeOf returns the part of the tape that lies in a group.
 func (p *Plan) tapeOf(group int64) (from, to int64) {
 	start := p.g.groupStart(group)
 	return p.g.tape.position(start), p.g.tape.position(start + p.g.groupBlocks(group))
@@ -47,35 +49,67 @@ func (p *Plan) ownBlocks(group int64) (blocks int64) {
 	return blocks
 }
 
-// putDescriptor writes a group's descriptor into 32 or 64 bytes of zeros.
-func (p *Plan) putDescriptor(b []byte, group int64) {
-	at, sums, flags := p.g.group[group], p.bitmapSums()[group], p.flags(group)
+// A groupDescriptor is what the kernel's "Block Group Descriptors" describes, field by field (struct ext4_group_desc). Without the feature
+// 64bit it ends before the first Hi.
+type groupDescriptor struct {
+	BlockBitmapLo, InodeBitmapLo, InodeTableLo uint32
+	FreeBlocksCountLo, FreeInodesCountLo       uint16
+	UsedDirsCountLo, Flags                     uint16
+	ExcludeBitmapLo                            uint32
+	BlockBitmapCsumLo, InodeBitmapCsumLo       uint16
+	ItableUnusedLo, Checksum                   uint16
+	BlockBitmapHi, InodeBitmapHi, InodeTableHi uint32
+	FreeBlocksCountHi, FreeInodesCountHi       uint16
+	UsedDirsCountHi, ItableUnusedHi            uint16
+	ExcludeBitmapHi                            uint32
+	BlockBitmapCsumHi, InodeBitmapCsumHi       uint16
+	Reserved                                   uint32
+}
+
+// encode writes the descriptor into b, of 32 or 64 bytes, with a checksum that goes on from sum unless that is nil.
+func (d *groupDescriptor) encode(b []byte, sum *checksum) {
+	var whole [64]byte
+	if _, err := binary.Encode(whole[:], le, d); err != nil {
+		panic(err) // only a struct without a fixed size fails
+	}
+	copy(b, whole[:])
+	if sum != nil {
+		le.PutUint16(b[0x1e:], uint16(sum.over(b)))
+	}
+}
+
+// descriptor is the descriptor of a group, without its checksum.
+func (p *Plan) descriptor(group int64) *groupDescriptor {
+	at := p.g.group[group]
 	from, to := p.tapeOf(group)
 	free := max(0, to-max(from, p.sections.end))
 	unused := p.g.inodesPerGroup - p.usedInodes(group)
-	put16 := func(lo, hi int, v uint32) {
-		le.PutUint16(b[lo:], uint16(v))
-		if len(b) > hi {
-			le.PutUint16(b[hi:], uint16(v>>16))
-		}
+	d := &groupDescriptor{
+		BlockBitmapLo: uint32(at.blockBitmap), BlockBitmapHi: uint32(at.blockBitmap >> 32),
+		InodeBitmapLo: uint32(at.inodeBitmap), InodeBitmapHi: uint32(at.inodeBitmap >> 32),
+		InodeTableLo: uint32(at.inodeTable), InodeTableHi: uint32(at.inodeTable >> 32),
+		FreeBlocksCountLo: uint16(free), FreeBlocksCountHi: uint16(free >> 16),
+		FreeInodesCountLo: uint16(unused), FreeInodesCountHi: uint16(unused >> 16),
+		UsedDirsCountLo: uint16(p.dirsIn[group]), UsedDirsCountHi: uint16(p.dirsIn[group] >> 16),
+		Flags: p.flags(group),
 	}
-	for i, block := range [...]int64{at.blockBitmap, at.inodeBitmap, at.inodeTable} {
-		le.PutUint32(b[4*i:], uint32(block))
-		if len(b) > 0x20 {
-			le.PutUint32(b[0x20+4*i:], uint32(block>>32))
-		}
+	if p.features.has(metadataCsum) {
+		sums := p.bitmapSums()[group]
+		d.BlockBitmapCsumLo, d.BlockBitmapCsumHi = uint16(sums.block), uint16(sums.block>>16)
+		d.InodeBitmapCsumLo, d.InodeBitmapCsumHi = uint16(sums.inode), uint16(sums.inode>>16)
+		d.ItableUnusedLo, d.ItableUnusedHi = uint16(unused), uint16(unused>>16)
 	}
-	put16(0x0c, 0x2c, uint32(free))
-	put16(0x0e, 0x2e, uint32(unused))
-	put16(0x10, 0x30, p.dirsIn[group])
-	le.PutUint16(b[0x12:], flags)
-	if !p.features.has(metadataCsum) {
-		return
+	return d
+}
+
+// putDescriptor writes a group's descriptor into 32 or 64 bytes.
+func (p *Plan) putDescriptor(b []byte, group int64) {
+	var sum *checksum
+	if p.features.has(metadataCsum) {
+		c := p.sum.over32(uint32(group))
+		sum = &c
 	}
-	put16(0x18, 0x38, sums.block)
-	put16(0x1a, 0x3a, sums.inode)
-	put16(0x1c, 0x32, uint32(unused))
-	le.PutUint16(b[0x1e:], uint16(p.sum.over32(uint32(group)).over(b)))
+	p.descriptor(group).encode(b, sum)
 }
 
 // bitmapSum are the checksums of a group's bitmaps; 0 for one that is not written.
@@ -138,7 +172,7 @@ func setBits(b []byte, from, to int64) {
 	}
 }
 
-// countDirs gives the number of directories in each group.
+// countDirs returns the number of directories in each group.
 func (p *Plan) countDirs() []uint32 {
 	counts := make([]uint32, p.g.groups)
 	for _, d := range p.dirs {

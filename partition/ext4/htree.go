@@ -19,18 +19,18 @@ const (
 	rootInfoSize = 8
 )
 
-func (f format) indexLimit(header int64) int64 {
+func (f *format) indexLimit(header int64) int64 {
 	if f.features.has(metadataCsum) {
 		header += indexTail
 	}
 	return (f.blockSize - header) / indexEntry
 }
 
-func (f format) rootLimit() int64 { return f.indexLimit(rootHeader) }
-func (f format) nodeLimit() int64 { return f.indexLimit(nodeHeader) }
+func (f *format) rootLimit() int64 { return f.indexLimit(rootHeader) }
+func (f *format) nodeLimit() int64 { return f.indexLimit(nodeHeader) }
 
 // indexDir sorts a directory's names by hash and fills leaves with them.
-func (c *content) indexDir(d *dir) error {
+func (c *inventory) indexDir(d *dir) error {
 	l := &dirLeaves{order: c.hashOrder(d)}
 	l.first = c.spread(d, l.order, 0)
 	leaves := int64(len(l.first))
@@ -45,8 +45,8 @@ func (c *content) indexDir(d *dir) error {
 	return nil
 }
 
-// hashOrder gives the entries of a directory sorted by hash; entries with the same hash stay in their order.
-func (c *content) hashOrder(d *dir) []int32 {
+// hashOrder returns the entries of a directory sorted by hash; entries with the same hash stay in their order.
+func (c *inventory) hashOrder(d *dir) []int32 {
 	type hashed struct {
 		dirHash
 		i int32
@@ -66,7 +66,7 @@ func (c *content) hashOrder(d *dir) []int32 {
 }
 
 // putIndexedBlock writes block i of an indexed directory into a block of zeros.
-func (c *content) putIndexedBlock(b []byte, d *dir, i int64, sum checksum) {
+func (c *inventory) putIndexedBlock(b []byte, d *dir, i int64, sum checksum) {
 	l := d.leaves
 	switch {
 	case i == 0:
@@ -85,7 +85,7 @@ func (c *content) putIndexedBlock(b []byte, d *dir, i int64, sum checksum) {
 	}
 }
 
-func (c *content) putRoot(b []byte, d *dir, sum checksum) {
+func (c *inventory) putRoot(b []byte, d *dir, sum checksum) {
 	w := c.newDirBlock(b)
 	w.addDots(c.ino[d.id], c.ino[d.parent])
 	le.PutUint16(b[dotSize+4:], uint16(c.blockSize-dotSize)) // ".." covers all the rest of the block
@@ -108,7 +108,7 @@ func (c *content) putRoot(b []byte, d *dir, sum checksum) {
 type indexed struct{ hash, block uint32 }
 
 // leafEntries are the leaves [from, to) as an index node tells of them.
-func (c *content) leafEntries(d *dir, from, to int64) []indexed {
+func (c *inventory) leafEntries(d *dir, from, to int64) []indexed {
 	entries := make([]indexed, 0, to-from)
 	for i := from; i < to; i++ {
 		entries = append(entries, indexed{c.leafHash(d, i), uint32(1 + d.leaves.nodes + i)})
@@ -117,7 +117,7 @@ func (c *content) leafEntries(d *dir, from, to int64) []indexed {
 }
 
 // leafHash is the first hash of a leaf, with the lowest bit set when names of the same hash are in the leaf before it too.
-func (c *content) leafHash(d *dir, leaf int64) uint32 {
+func (c *inventory) leafHash(d *dir, leaf int64) uint32 {
 	pos := d.leaves.first[leaf]
 	first := c.hasher.hash(c.name(d, int(d.leaves.order[pos]))).major
 	if pos > 0 && c.hasher.hash(c.name(d, int(d.leaves.order[pos-1]))).major == first {
@@ -126,8 +126,8 @@ func (c *content) leafHash(d *dir, leaf int64) uint32 {
 	return first
 }
 
-// putIndex writes the index entries of a root or node behind its header, and the checksum.
-func (c *content) putIndex(b []byte, header int64, entries []indexed, sum checksum) {
+// putIndex writes the index entries of a root or node after its header, and the checksum.
+func (c *inventory) putIndex(b []byte, header int64, entries []indexed, sum checksum) {
 	limit := c.indexLimit(header)
 	for i, e := range entries {
 		at := header + int64(i)*indexEntry

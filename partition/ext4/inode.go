@@ -1,6 +1,8 @@
 package ext4
 
 import (
+	"encoding/binary"
+
 	"imprint/internal/tree"
 )
 
@@ -39,59 +41,104 @@ const (
 	maxTime = 3<<32 - 1<<31 - 1
 )
 
-// An inode is what is written into one entry of an inode table.
+// An inode is an entry of an inode table (kernel: "Inode Table", struct ext4_inode), field by field and without extended attributes,
+// which lie after it. Block is the root of the extent tree, the target of a short symlink, or a device number. Version is i_osd1, Reserved
+// is l_i_reserved: the parts of the unions that Linux uses.
 type inode struct {
-	mode     uint16
-	uid, gid uint32
-	links    uint16
-	flags    uint32
-	size     int64
-	blocks   int64 // of the file system, with those of the extent tree and of extended attributes
-	xattr    int64 // block with extended attributes; 0: none
-	time     tree.Time
-	block    [rootNodeSize]byte // root of the extent tree, target of a short symlink, or device number
+	Mode, UID                       uint16 // UID: lower half
+	SizeLo                          uint32
+	Atime, Ctime, Mtime, Dtime      uint32
+	GID, LinksCount                 uint16 // GID: lower half
+	BlocksLo, Flags, Version        uint32 // Blocks: in sectors of 512 bytes
+	Block                           [rootNodeSize]byte
+	Generation, FileACLLo, SizeHigh uint32 // FileACL: the block with extended attributes
+	ObsoFaddr                       uint32
+	BlocksHigh, FileACLHigh         uint16
+	UIDHigh, GIDHigh                uint16
+	ChecksumLo, Reserved            uint16
+	ExtraIsize, ChecksumHi          uint16
+	CtimeExtra, MtimeExtra          uint32
+	AtimeExtra, Crtime, CrtimeExtra uint32
+	VersionHi, Projid               uint32
 }
 
-// put writes the inode into 256 bytes of zeros that may hold extended attributes already, and the checksum.
-func (n *inode) put(b []byte, f format, sum checksum) {
-	le.PutUint16(b[0x00:], n.mode)
-	le.PutUint16(b[0x02:], uint16(n.uid))
-	le.PutUint32(b[0x04:], uint32(n.size))
-	le.PutUint16(b[0x18:], uint16(n.gid))
-	le.PutUint16(b[0x1a:], n.links)
-	sectors := n.blocks * (f.blockSize / 512)
-	le.PutUint32(b[0x1c:], uint32(sectors))
-	le.PutUint32(b[0x20:], n.flags)
-	copy(b[0x28:], n.block[:])
-	le.PutUint32(b[0x68:], uint32(n.xattr))
-	le.PutUint32(b[0x6c:], uint32(n.size>>32))
-	le.PutUint16(b[0x74:], uint16(sectors>>32))
-	le.PutUint16(b[0x76:], uint16(n.xattr>>32))
-	le.PutUint16(b[0x78:], uint16(n.uid>>16))
-	le.PutUint16(b[0x7a:], uint16(n.gid>>16))
-	le.PutUint16(b[0x80:], extraFields)
-	n.putTimes(b)
-	if f.features.has(metadataCsum) {
-		c := sum.over(b[:inodeSize])
-		le.PutUint16(b[0x7c:], uint16(c))
-		le.PutUint16(b[0x82:], uint16(c>>16))
+// newInode is an inode with one link, whose access, change, modification and birth time are the one time that is known.
+func newInode(mode uint16, t tree.Time) inode {
+	seconds := uint32(t.Sec)
+	extra := uint32((t.Sec-int64(int32(t.Sec)))>>32)&3 | t.Nsec<<2 // 2 more bits of seconds, 30 bits of nanoseconds
+	return inode{
+		Mode: mode, LinksCount: 1, ExtraIsize: extraFields,
+		Atime: seconds, Ctime: seconds, Mtime: seconds, Crtime: seconds,
+		AtimeExtra: extra, CtimeExtra: extra, MtimeExtra: extra, CrtimeExtra: extra,
 	}
 }
 
-// putTimes sets access, change, modification and birth time, all to the one time that is known.
-func (n *inode) putTimes(b []byte) {
-	extra := uint32((n.time.Sec-int64(int32(n.time.Sec)))>>32)&3 | n.time.Nsec<<2
-	for _, at := range [...]struct{ seconds, extra int }{{0x08, 0x8c}, {0x0c, 0x84}, {0x10, 0x88}, {0x90, 0x94}} {
-		le.PutUint32(b[at.seconds:], uint32(n.time.Sec))
-		le.PutUint32(b[at.extra:], extra)
-	}
+func (n *inode) setOwner(uid, gid uint32) {
+	n.UID, n.UIDHigh = uint16(uid), uint16(uid>>16)
+	n.GID, n.GIDHigh = uint16(gid), uint16(gid>>16)
 }
 
-// putDevice sets the device number: in 16 bits where it fits, as ever, else in the second word with 12 bits of major and 20 of minor.
-func (n *inode) putDevice(d tree.Device) {
+func (n *inode) setSize(bytes int64) { n.SizeLo, n.SizeHigh = uint32(bytes), uint32(bytes>>32) }
+
+// setXattrs sets the block with extended attributes.
+func (n *inode) setXattrs(block int64) { n.FileACLLo, n.FileACLHigh = uint32(block), uint16(block>>32) }
+
+// addBlocks counts blocks of the file system that belong to the inode: content, extent tree and extended attributes.
+func (n *inode) addBlocks(blocks int64, f *format) {
+	sectors := int64(n.BlocksHigh)<<32 + int64(n.BlocksLo) + blocks*(f.blockSize/512)
+	n.BlocksLo, n.BlocksHigh = uint32(sectors), uint16(sectors>>32)
+}
+
+// setDevice sets the device number: in 16 bits where it fits, as ever, else in the second word with 12 bits of major and 20 of minor.
+func (n *inode) setDevice(d tree.Device) {
 	if d.Major < 256 && d.Minor < 256 {
-		le.PutUint32(n.block[0:], d.Major<<8|d.Minor)
+		le.PutUint32(n.Block[0:], d.Major<<8|d.Minor)
 		return
 	}
-	le.PutUint32(n.block[4:], d.Minor&0xff|d.Major<<8|d.Minor&^0xff<<12)
+	le.PutUint32(n.Block[4:], d.Minor&0xff|d.Major<<8|d.Minor&^0xff<<12)
+}
+
+// encode writes the fields in their order into the first 160 bytes of b, as encoding/binary would, but fast enough for a million inodes.
+func (n *inode) encode(b []byte) {
+	b = b[:0]
+	for _, v := range [...]uint16{n.Mode, n.UID} {
+		b = le.AppendUint16(b, v)
+	}
+	for _, v := range [...]uint32{n.SizeLo, n.Atime, n.Ctime, n.Mtime, n.Dtime} {
+		b = le.AppendUint32(b, v)
+	}
+	for _, v := range [...]uint16{n.GID, n.LinksCount} {
+		b = le.AppendUint16(b, v)
+	}
+	for _, v := range [...]uint32{n.BlocksLo, n.Flags, n.Version} {
+		b = le.AppendUint32(b, v)
+	}
+	b = append(b, n.Block[:]...)
+	for _, v := range [...]uint32{n.Generation, n.FileACLLo, n.SizeHigh, n.ObsoFaddr} {
+		b = le.AppendUint32(b, v)
+	}
+	for _, v := range [...]uint16{
+		n.BlocksHigh, n.FileACLHigh, n.UIDHigh, n.GIDHigh, n.ChecksumLo, n.Reserved, n.ExtraIsize, n.ChecksumHi,
+	} {
+		b = le.AppendUint16(b, v)
+	}
+	for _, v := range [...]uint32{n.CtimeExtra, n.MtimeExtra, n.AtimeExtra, n.Crtime, n.CrtimeExtra, n.VersionHi, n.Projid} {
+		b = le.AppendUint32(b, v)
+	}
+}
+
+// decode reads the first 160 bytes of an inode.
+func (n *inode) decode(b []byte) error {
+	_, err := binary.Decode(b, le, n)
+	return err
+}
+
+// put writes the inode into 256 bytes of zeros that may hold extended attributes already, with a checksum over all of them.
+func (n *inode) put(b []byte, f *format, sum checksum) {
+	n.encode(b)
+	if f.features.has(metadataCsum) {
+		c := sum.over(b[:inodeSize])
+		n.ChecksumLo, n.ChecksumHi = uint16(c), uint16(c>>16)
+		n.encode(b)
+	}
 }

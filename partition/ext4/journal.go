@@ -35,9 +35,10 @@ func (p *Plan) putJournalSuper(b []byte) {
 	}
 }
 
-// journalInode is the inode of the journal.
+// journalFile is the inode of the journal.
 func (p *Plan) journalFile() inode {
-	n := inode{mode: modeTypes[tree.File] | 0o600, links: 1, size: p.g.journal * p.blockSize, time: tree.Time{Sec: p.options.Epoch}}
+	n := newInode(modeTypes[tree.File]|0o600, tree.Time{Sec: p.options.Epoch})
+	n.setSize(p.g.journal * p.blockSize)
 	p.mapInode(&n, []run{{0, p.g.journal}}, p.sections.journal)
 	return n
 }
@@ -45,9 +46,9 @@ func (p *Plan) journalFile() inode {
 // journalBackup is what the superblock keeps of the journal's inode: its block map and its size, high word first.
 func (p *Plan) journalBackup() (words [17]uint32) {
 	n := p.journalFile()
-	for i := range n.block[:rootNodeSize] {
-		words[i/4] |= uint32(n.block[i]) << (i % 4 * 8)
+	for i := range words[:15] {
+		words[i] = le.Uint32(n.Block[4*i:])
 	}
-	words[15], words[16] = uint32(n.size>>32), uint32(n.size)
+	words[15], words[16] = n.SizeHigh, n.SizeLo
 	return words
 }

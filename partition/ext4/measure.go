@@ -10,7 +10,7 @@ import (
 )
 
 // measureNode checks that ext4 can hold a node, and counts the blocks that it has.
-func (c *content) measureNode(n *tree.Node, parent int32) error {
+func (c *inventory) measureNode(n *tree.Node, parent int32) error {
 	if err := checkAttr(n.Attr); err != nil {
 		return err
 	}
@@ -58,7 +58,7 @@ const (
 	maxSectors32  = math.MaxUint32 - 1<<20
 )
 
-func (c *content) measureFile(n *tree.Node) error {
+func (c *inventory) measureFile(n *tree.Node) error {
 	blob := n.Blob()
 	if blob == nil {
 		return fmt.Errorf("is a file without content")
@@ -84,8 +84,8 @@ func (c *content) measureFile(n *tree.Node) error {
 	return nil
 }
 
-// runs gives the blocks of a sparse file that hold data.
-func (c *content) runs(b tree.SparseBlob) (runs []run, err error) {
+// runs returns the blocks of a sparse file that hold data.
+func (c *inventory) runs(b tree.SparseBlob) (runs []run, err error) {
 	end := int64(0)
 	for _, d := range b.Data() {
 		if d.Off < end || d.Len < 0 || d.Len > b.Size()-d.Off {
@@ -106,7 +106,7 @@ func (c *content) runs(b tree.SparseBlob) (runs []run, err error) {
 }
 
 // fileRuns appends the runs of a file that was measured: one unless it is sparse, none when it is empty.
-func (c *content) fileRuns(dst []run, n *tree.Node) []run {
+func (c *inventory) fileRuns(dst []run, n *tree.Node) []run {
 	if sparse, ok := n.Blob().(tree.SparseBlob); ok {
 		runs, _ := c.runs(sparse) // the error was told when it was measured
 		return append(dst, runs...)
@@ -120,7 +120,7 @@ func (c *content) fileRuns(dst []run, n *tree.Node) []run {
 // fastSymlink is the length from which a symlink's target no longer fits into the inode.
 const fastSymlink = rootNodeSize
 
-func (c *content) measureSymlink(n *tree.Node) error {
+func (c *inventory) measureSymlink(n *tree.Node) error {
 	target := n.Target()
 	if len(target) == 0 || int64(len(target)) >= c.blockSize {
 		return fmt.Errorf("symlink target of %d bytes, 1 to %d are allowed", len(target), c.blockSize-1)
@@ -138,7 +138,7 @@ func (c *content) measureSymlink(n *tree.Node) error {
 const maxLinks = 65000
 
 // link counts one more name for the file that a link leads to.
-func (c *content) link(id int32) error {
+func (c *inventory) link(id int32) error {
 	to := c.tree.Node(int(id)).Inode().ID()
 	c.ino[id] = c.ino[to]
 	c.furtherOf[int32(to)]++

@@ -14,7 +14,7 @@ type Options struct {
 	Size    int64 // bytes of the region; 0: as small as the content, Free and FreeInodes allow
 	MinSize int64 // bytes that the region has at least when Size is 0
 
-	Free          int64 // bytes that stay free beside the content
+	Free          int64 // bytes that stay free besides the content
 	FreeInodes    int64 // inodes that stay free
 	BytesPerInode int64 // at least one inode for so many bytes of the file system; growing it later keeps this ratio; 0: no such floor
 	Reserved      int64 // bytes of what is free that only root may fill

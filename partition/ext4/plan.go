@@ -15,11 +15,11 @@ import (
 
 // A Plan is a file system that is laid out. It is not changed any more, and may be read by several goroutines.
 type Plan struct {
-	*content
+	*inventory
 	g          *geometry
 	options    Options
 	sections   sections
-	usedEnd    int64    // the block behind the last one of the content
+	usedEnd    int64    // the block after the last one of the content
 	sum        checksum // over the UUID: where the checksums of all structures start
 	dirsIn     []uint32 // directories in each group
 	bitmapSums func() []bitmapSum
@@ -38,9 +38,9 @@ func New(t *tree.Tree, o Options) (*Plan, error) {
 	if err != nil {
 		return nil, fmt.Errorf("lay out ext4: %v", err)
 	}
-	f := format{blockSize: o.BlockSize, features: features}
+	f := &format{blockSize: o.BlockSize, features: features}
 	lost := &tree.Attr{Mode: 0o700, Mtime: tree.Time{Sec: o.Epoch}}
-	c, err := newContent(t, f, o.HashSeed, lost)
+	c, err := newInventory(t, f, o.HashSeed, lost)
 	if err != nil {
 		return nil, err
 	}
@@ -51,18 +51,18 @@ func New(t *tree.Tree, o Options) (*Plan, error) {
 	return newPlan(c, g, o)
 }
 
-func newPlan(c *content, g *geometry, o Options) (*Plan, error) {
+func newPlan(c *inventory, g *geometry, o Options) (*Plan, error) {
 	if reserved := o.Reserved / o.BlockSize; reserved > g.blocks/2 {
 		return nil, fmt.Errorf("lay out ext4: %d blocks are reserved, half of the %d blocks are allowed", reserved, g.blocks)
 	}
 	if inodes := g.groups * g.inodesPerGroup; inodes > math.MaxUint32 {
 		return nil, fmt.Errorf("lay out ext4: %d inodes are asked for, %d are the limit", inodes, uint32(math.MaxUint32))
 	}
-	p := &Plan{content: c, g: g, options: o, sum: checksumStart.over(o.UUID[:])}
-	if g.journal == 0 {
+	p := &Plan{inventory: c, g: g, options: o, sum: checksumStart.over(o.UUID[:])}
+	if g.journal == 0 { // the file system is too small for one
 		p.features &^= 1 << hasJournal
 	}
-	p.sections = c.place(g, true)
+	p.sections = c.allocate(g, true)
 	last, _ := g.tape.physical(p.sections.end - 1)
 	p.usedEnd = last + 1
 	p.dirsIn = p.countDirs()
@@ -71,7 +71,7 @@ func newPlan(c *content, g *geometry, o Options) (*Plan, error) {
 }
 
 // Size is the bytes of the file system: a multiple of the block size. It is what Options.Size says but for a rest of less than a block, or
-// at the end of the last whole block group when what is behind it is too little for one more.
+// at the end of the last whole block group when what is after it is too little for one more.
 func (p *Plan) Size() int64 { return p.g.blocks * p.blockSize }
 
 // A Summary is what a file system amounts to.
@@ -90,7 +90,7 @@ type Summary struct {
 func (p *Plan) Summary() Summary {
 	inodes := p.g.groups * p.g.inodesPerGroup
 	return Summary{
-		BlockSize: p.blockSize, Blocks: p.g.blocks, FreeBlocks: p.freeBlocks(), Inodes: inodes, FreeInodes: inodes - p.content.inodes(),
+		BlockSize: p.blockSize, Blocks: p.g.blocks, FreeBlocks: p.freeBlocks(), Inodes: inodes, FreeInodes: inodes - p.inventory.inodes(),
 		JournalBlocks: p.g.journal, Groups: p.g.groups, Features: p.features.names(),
 	}
 }

@@ -2,18 +2,18 @@ package ext4
 
 import "imprint/internal/tree"
 
-// The resize inode (kernel: "Special inodes", number 7) owns the blocks that are reserved behind each copy of the group descriptors, so
+// The resize inode (kernel: "Special inodes", number 7) owns the blocks that are reserved after each copy of the group descriptors, so
 // that the file system can grow while it is mounted. Its double indirect block names the reserved blocks of the first copy, and each of
 // those, used as an indirect block, names the same block of all other copies.
 
 // resizeFile is the resize inode. It is so large that its map reaches over the double indirect block.
 func (p *Plan) resizeFile() inode {
-	n := inode{mode: modeTypes[tree.File] | 0o600, links: 1, time: tree.Time{Sec: p.options.Epoch}}
+	n := newInode(modeTypes[tree.File]|0o600, tree.Time{Sec: p.options.Epoch})
 	const directBlocks, doubleIndirect = 12, 13
-	n.size = (p.pointers()*p.pointers() + p.pointers() + directBlocks) * p.blockSize
-	n.blocks = 1 + p.g.reservedDesc*int64(len(p.g.copies))
+	n.setSize((p.pointers()*p.pointers() + p.pointers() + directBlocks) * p.blockSize)
+	n.addBlocks(1+p.g.reservedDesc*int64(len(p.g.copies)), p.format)
 	block, _ := p.g.tape.physical(0)
-	le.PutUint32(n.block[4*doubleIndirect:], uint32(block))
+	le.PutUint32(n.Block[4*doubleIndirect:], uint32(block))
 	return n
 }
 
@@ -25,7 +25,7 @@ func (p *Plan) putResizeMap(b []byte) {
 	}
 }
 
-// putReservedDesc writes a reserved block of the first copy, the one so many blocks behind the superblock.
+// putReservedDesc writes a reserved block of the first copy, the one so many blocks after the superblock.
 func (p *Plan) putReservedDesc(b []byte, behind int64) {
 	for i, group := range p.g.copies[1:] {
 		le.PutUint32(b[4*i:], uint32(p.g.groupStart(group)+behind))

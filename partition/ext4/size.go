@@ -11,7 +11,7 @@ const inodeRatio = 16384
 
 // A sizer finds the geometry for a content: the one planner that both says how large the file system must be and lays it out.
 type sizer struct {
-	*content
+	*inventory
 	Options
 }
 
@@ -50,14 +50,14 @@ func (s *sizer) inodesFor(blocks int64) int64 {
 }
 
 // wish is what a file system of so many blocks should be like.
-func (s *sizer) wish(blocks, inodes int64) wish {
-	return wish{blocks: blocks, inodes: inodes, journal: s.journalFor(blocks), growth: blocks * 1024}
+func (s *sizer) request(blocks, inodes int64) request {
+	return request{blocks: blocks, inodes: inodes, journal: s.journalFor(blocks), growth: blocks * 1024}
 }
 
 // try lays the frame and says how many blocks it lacks for the content and what must stay free; nothing or less when it fits.
-func (s *sizer) try(w wish) (g *geometry, short int64) {
+func (s *sizer) try(w request) (g *geometry, short int64) {
 	g = newGeometry(s.format, w)
-	need := s.place(g, false).end + units.Blocks(s.Free, s.blockSize)
+	need := s.allocate(g, false).end + units.Blocks(s.Free, s.blockSize)
 	if missing := g.missing(); missing > 0 {
 		return g, max(missing, need-g.tape.blocks())
 	}
@@ -69,7 +69,7 @@ func (s *sizer) tooSmall(needed, given int64) error {
 }
 
 // minimum finds the smallest geometry: it asks for too few blocks, adds those that are missing, and so on. More blocks hardly ever
-// need less beside the content, so that the last step does not lead too far; where it did, bisect finds the way back.
+// need less besides the content, so that the last step does not lead too far; where it did, bisect finds the way back.
 func (s *sizer) minimum() (*geometry, error) {
 	before, limit := int64(0), s.maxBlocks()
 	blocks := s.fileBlocks + units.Blocks(s.Free, s.blockSize) + units.Blocks(s.neededInodes(), s.inodesPerBlock()) + 1
@@ -85,7 +85,7 @@ func (s *sizer) minimum() (*geometry, error) {
 
 // tryDefault is try for what a file system of so many blocks should be like.
 func (s *sizer) tryDefault(blocks int64) (g *geometry, short int64) {
-	return s.try(s.wish(blocks, s.inodesFor(blocks)))
+	return s.try(s.request(blocks, s.inodesFor(blocks)))
 }
 
 // bisect finds a number of blocks that is enough where one less is not, between one that is not and one that is enough.
@@ -127,16 +127,16 @@ func (s *sizer) layOut() (*geometry, error) {
 	return g, nil
 }
 
-// enlarge gives the least geometry more blocks. It then has the journal of its size, and inodes for the additional space; right behind
+// enlarge returns the least geometry more blocks. It then has the journal of its size, and inodes for the additional space; right after
 // a border where the journal gets larger there is no room for that, and all but the number of blocks stays as it is.
 func (s *sizer) enlarge(least *geometry, blocks int64) *geometry {
 	inodes := s.inodesFor(blocks)
 	if s.BytesPerInode == 0 {
 		inodes += (blocks - least.blocks) * s.blockSize / inodeRatio
 	}
-	same := least.wish
+	same := least.request
 	same.blocks = blocks
-	for _, w := range []wish{s.wish(blocks, inodes), same} {
+	for _, w := range []request{s.request(blocks, inodes), same} {
 		if g, short := s.try(s.wholeGroups(w)); short <= 0 {
 			return g
 		}
@@ -145,7 +145,7 @@ func (s *sizer) enlarge(least *geometry, blocks int64) *geometry {
 }
 
 // wholeGroups leaves away a last group that is too small to be worth having.
-func (s *sizer) wholeGroups(w wish) wish {
+func (s *sizer) wholeGroups(w request) request {
 	g := newGeometry(s.format, w)
 	if has, must := g.lastGroup(); has > 0 && has < must && g.groups > 1 {
 		w.blocks -= has

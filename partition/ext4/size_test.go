@@ -91,7 +91,7 @@ func TestNoSmallerGeometryFits(t *testing.T) {
 		o := testOptions()
 		o.BlockSize, o.Free, o.FreeInodes = 4096, rng.Int64N(1<<20), rng.Int64N(1<<rng.Int64N(23)+1)
 		p := plan(t, tr, o)
-		c, err := newContent(tr, p.format, o.HashSeed, plain)
+		c, err := newInventory(tr, p.format, o.HashSeed, plain)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -105,7 +105,7 @@ func TestNoSmallerGeometryFits(t *testing.T) {
 		}
 		for less := int64(1); less <= steps; less++ {
 			blocks := p.g.blocks - less
-			if _, short := s.try(s.wish(blocks, s.inodesFor(blocks))); short <= 0 {
+			if _, short := s.try(s.request(blocks, s.inodesFor(blocks))); short <= 0 {
 				t.Errorf("%d blocks were said to be needed, %d are enough", p.g.blocks, blocks)
 			}
 		}

@@ -11,7 +11,7 @@ import (
 // metaChunk is how many blocks of directories and the like are one extent at most, so that several workers can make them.
 const metaChunk = 1024
 
-// Extents yields what the file system consists of, in the order of offsets: all extents that end behind from, a byte offset. What no
+// Extents yields what the file system consists of, in the order of offsets: all extents that end after from, a byte offset. What no
 // extent covers is zero.
 func (p *Plan) Extents(from int64) iter.Seq[extent.Extent] {
 	return func(yield func(extent.Extent) bool) {
@@ -19,7 +19,7 @@ func (p *Plan) Extents(from int64) iter.Seq[extent.Extent] {
 		fixed = fixed[sort.Search(len(fixed), func(i int) bool { return fixed[i].end()*p.blockSize > from }):]
 		for e := range p.contentExtents(from) {
 			for len(fixed) > 0 && fixed[0].start*p.blockSize < e.Off {
-				if !p.yieldPiece(fixed[0], from, yield) {
+				if !p.yieldStructure(fixed[0], from, yield) {
 					return
 				}
 				fixed = fixed[1:]
@@ -29,24 +29,24 @@ func (p *Plan) Extents(from int64) iter.Seq[extent.Extent] {
 			}
 		}
 		for _, piece := range fixed {
-			if !p.yieldPiece(piece, from, yield) {
+			if !p.yieldStructure(piece, from, yield) {
 				return
 			}
 		}
 	}
 }
 
-// yieldPiece yields the part of a fixed structure that is not all zeros, if there is one and it ends behind from.
-func (p *Plan) yieldPiece(f piece, from int64, yield func(extent.Extent) bool) bool {
+// yieldStructure yields the part of a fixed structure that is not all zeros, if there is one and it ends after from.
+func (p *Plan) yieldStructure(f structure, from int64, yield func(extent.Extent) bool) bool {
 	var e extent.Extent
 	switch f.kind {
-	case superPiece:
-		e = p.generated(f.start, p.superPieceBlocks(f.group), func(b []byte, i int64) { p.putSuperPiece(b, f.group, i) })
-	case blockBitmapPiece:
+	case superCopy:
+		e = p.generated(f.start, p.superCopyBlocks(f.group), func(b []byte, i int64) { p.putSuperCopy(b, f.group, i) })
+	case blockBitmaps:
 		e = p.generated(f.start, p.writtenGroups(f, blockUninit), func(b []byte, i int64) { p.putBlockBitmap(b, f.group+i) })
-	case inodeBitmapPiece:
+	case inodeBitmaps:
 		e = p.generated(f.start, p.writtenGroups(f, inodeUninit), func(b []byte, i int64) { p.putInodeBitmap(b, f.group+i) })
-	case tablePiece:
+	case inodeTable:
 		first := uint32(f.group*p.g.inodesPerGroup) + 1
 		inodes := records{size: inodeSize, count: p.usedInodes(f.group), put: func(b []byte, i int64) { p.putInode(b, first+uint32(i)) }}
 		e = extent.Extent{Off: f.start * p.blockSize, Len: inodes.count * inodeSize, Blob: inodes.blob(), Meta: true}
@@ -55,7 +55,7 @@ func (p *Plan) yieldPiece(f piece, from int64, yield func(extent.Extent) bool) b
 }
 
 // writtenGroups is how many of the groups of a bitmap piece there are up to the last whose bitmap is written, the flag being off.
-func (p *Plan) writtenGroups(f piece, flag uint16) int64 {
+func (p *Plan) writtenGroups(f structure, flag uint16) int64 {
 	for n := f.blocks; n > 0; n-- {
 		if p.flags(f.group+n-1)&flag == 0 {
 			return n
@@ -70,7 +70,7 @@ func (p *Plan) generated(block, count int64, put func(b []byte, i int64)) extent
 	return extent.Extent{Off: block * p.blockSize, Len: count * p.blockSize, Blob: u.blob(), Meta: true}
 }
 
-// records are structures of one size, one behind the other.
+// records are structures of one size, one after the other.
 type records struct {
 	size, count int64
 	put         func(b []byte, i int64) // writes structure i into zeros

@@ -71,6 +71,7 @@ func TestStructureSizes(t *testing.T) {
 		want int
 	}{
 		{"superblock", superblock{}, superSize}, {"journal superblock", journalSuper{}, 0x50}, {"inode", wireInode{}, inodeSize},
+		{"inode's fields", inode{}, oldInode + extraFields}, {"group descriptor", groupDescriptor{}, 64},
 		{"descriptor", wireDescriptor{}, 64}, {"extent header", wireExtentHeader{}, extentSize}, {"extent", wireExtent{}, extentSize},
 		{"attribute header", wireXattrHeader{}, xattrHeader}, {"attribute", wireXattrEntry{}, xattrEntry}, {"directory tail", wireDirTail{}, dirTail},
 	} {

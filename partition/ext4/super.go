@@ -142,17 +142,17 @@ func (p *Plan) putSuperBlock(b []byte, group int64) {
 	p.super(group).encode(b[:superSize])
 }
 
-// superPieceBlocks is how many blocks of a superblock piece are not all zeros: the reserved descriptors are used by the resize inode in
+// superCopyBlocks is how many blocks of a superblock piece are not all zeros: the reserved descriptors are used by the resize inode in
 // the first copy only.
-func (p *Plan) superPieceBlocks(group int64) int64 {
+func (p *Plan) superCopyBlocks(group int64) int64 {
 	if group == 0 {
 		return p.g.superBlocks()
 	}
 	return 1 + p.g.descBlocks
 }
 
-// putSuperPiece writes block i of a superblock piece: superblock, descriptors, reserved descriptors.
-func (p *Plan) putSuperPiece(b []byte, group, i int64) {
+// putSuperCopy writes block i of a superblock piece: superblock, descriptors, reserved descriptors.
+func (p *Plan) putSuperCopy(b []byte, group, i int64) {
 	switch {
 	case i == 0:
 		p.putSuperBlock(b, group)

@@ -26,9 +26,11 @@ func (p *Plan) putInode(b []byte, number uint32) {
 func (p *Plan) nodeInode(b []byte, id int32) inode {
 	node := p.node(id)
 	a := node.Attr
-	n := inode{mode: modeTypes[node.Kind()] | a.Mode, uid: a.UID, gid: a.GID, links: 1, size: node.Size(), time: a.Mtime}
+	n := newInode(modeTypes[node.Kind()]|a.Mode, a.Mtime)
+	n.setOwner(a.UID, a.GID)
+	n.setSize(node.Size())
 	if len(p.furtherOf) > 0 {
-		n.links += uint16(p.furtherOf[id])
+		n.LinksCount += uint16(p.furtherOf[id])
 	}
 	switch node.Kind() {
 	case tree.Dir:
@@ -39,13 +41,14 @@ func (p *Plan) nodeInode(b []byte, id int32) inode {
 	case tree.Symlink:
 		p.symlinkInode(&n, node, id)
 	case tree.CharDevice, tree.BlockDevice:
-		n.putDevice(node.Device())
+		n.setDevice(node.Device())
 	}
 	if len(a.Xattrs) > 0 {
 		putXattrsInInode(b, p.xattrs.of[a].inode)
 		if i, ok := p.xattrs.block(id); ok {
-			n.xattr, _ = p.g.tape.physical(p.sections.xattrs + int64(i))
-			n.blocks++
+			block, _ := p.g.tape.physical(p.sections.xattrs + int64(i))
+			n.setXattrs(block)
+			n.addBlocks(1, p.format)
 		}
 	}
 	return n
@@ -53,28 +56,29 @@ func (p *Plan) nodeInode(b []byte, id int32) inode {
 
 func (p *Plan) dirInode(n *inode, id int32) {
 	d := p.dir(id)
-	n.links, n.size = d.dirLinks(), int64(d.blocks)*p.blockSize
+	n.LinksCount = d.dirLinks()
+	n.setSize(int64(d.blocks) * p.blockSize)
 	p.mapInode(n, []run{{0, int64(d.blocks)}}, int64(d.at))
 	if d.indexed() {
-		n.flags |= indexFlag
+		n.Flags |= indexFlag
 	}
 }
 
 func (p *Plan) symlinkInode(n *inode, node *tree.Node, id int32) {
 	if len(node.Target()) < fastSymlink {
-		copy(n.block[:], node.Target())
+		copy(n.Block[:], node.Target())
 		return
 	}
 	p.mapInode(n, []run{{0, 1}}, p.sections.symlinks+int64(p.slowOrdinal(id)))
 }
 
-// mapInode gives an inode the extents of runs that lie at a tape position, with the blocks of the tree over them behind.
+// mapInode returns an inode the extents of runs that lie at a tape position, with the blocks of the tree over them after.
 func (p *Plan) mapInode(n *inode, runs []run, at int64) {
 	var buf [rootEntries]mapping
 	t := p.extentTree(buf[:0], runs, at)
-	t.root(n.block[:])
-	n.flags |= extentsFlag
-	n.blocks += t.at - at + p.treeBlocks(int64(len(t.extents)))
+	t.root(n.Block[:])
+	n.Flags |= extentsFlag
+	n.addBlocks(t.at-at+p.treeBlocks(int64(len(t.extents))), p.format)
 }
 
 // extentTree is the tree over the extents of runs at a tape position; dst is space for them.

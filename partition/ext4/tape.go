@@ -6,7 +6,7 @@ import (
 )
 
 // A tape is the row of all blocks that no structure of fixed place takes: everything else is written on it from its start, one thing
-// behind the other. Where the fixed structures cut it does not change what lies where on the tape, so sizes and positions
+// after the other. Where the fixed structures cut it does not change what lies where on the tape, so sizes and positions
 // of contents are known before the geometry is. Its last area is an empty one at the end of the file system.
 type tape []area
 
@@ -16,9 +16,9 @@ type area struct {
 	before     int64 // tape blocks in front of it
 }
 
-// newTape gives what fixed pieces, sorted and disjoint, leave of a file system of so many blocks. The blocks before the first
+// newTape returns what fixed pieces, sorted and disjoint, leave of a file system of so many blocks. The blocks before the first
 // piece (the boot block of small block sizes) are no part of the tape.
-func newTape(fixed []piece, blocks int64) tape {
+func newTape(fixed []structure, blocks int64) tape {
 	t := tape{{start: 0, end: fixed[0].end()}}
 	for _, p := range fixed[1:] {
 		last := &t[len(t)-1]
@@ -32,17 +32,17 @@ func newTape(fixed []piece, blocks int64) tape {
 	return append(t, area{blocks, blocks, last.before + blocks - last.end})
 }
 
-// blocks is the length of the tape; negative when the fixed pieces reach behind the end of the file system.
+// blocks is the length of the tape; negative when the fixed pieces reach after the end of the file system.
 func (t tape) blocks() int64 { return t[len(t)-1].before }
 
-// physical gives the block at tape position at, and how many more follow it on the disk and on the tape alike, itself included.
+// physical returns the block at tape position at, and how many more follow it on the disk and on the tape alike, itself included.
 func (t tape) physical(at int64) (block, run int64) {
 	i := sort.Search(len(t)-1, func(i int) bool { return t[i+1].before > at })
 	i = min(i, len(t)-2)
 	return t[i].end + at - t[i].before, t[i+1].before - at
 }
 
-// position gives the tape position of a block, or for a fixed one that of the first tape block behind it.
+// position returns the tape position of a block, or for a fixed one that of the first tape block after it.
 func (t tape) position(block int64) int64 {
 	i := sort.Search(len(t)-1, func(i int) bool { return t[i+1].start > block })
 	i = min(i, len(t)-2)
@@ -70,7 +70,7 @@ type mapping struct{ logical, physical, blocks int64 }
 // maxExtent is how many blocks one extent of ext4 can have.
 const maxExtent = 32768
 
-// mappings appends where runs lie that are on the tape one behind the other from position at on: a mapping for each extent.
+// mappings appends where runs lie that are on the tape one after the other from position at on: a mapping for each extent.
 func (t tape) mappings(dst []mapping, runs []run, at int64) []mapping {
 	for _, r := range runs {
 		for r.blocks > 0 {
@@ -87,7 +87,7 @@ func (t tape) mappings(dst []mapping, runs []run, at int64) []mapping {
 type cursor struct {
 	tape tape
 	at   int64
-	next int // the first area that is not behind the cursor
+	next int // the first area that is not after the cursor
 }
 
 // pass moves over so many blocks and gives the number of extents they need.

@@ -50,7 +50,7 @@ func build(t tb, nodes map[string]*tree.Node) *tree.Tree {
 	return tr
 }
 
-// slow says whether the long sweeps run too.
+// slow reports whether the long sweeps run too.
 func slow() bool { return os.Getenv("IMPRINT_SLOW") == "1" }
 
 func plan(t tb, tr *tree.Tree, o Options) *Plan {
@@ -137,7 +137,7 @@ func checked(t testing.TB, p *Plan) string {
 	return path
 }
 
-// debugfs gives what a debugfs command says about an image.
+// debugfs returns what a debugfs command says about an image.
 func debugfs(t testing.TB, image, command string) string {
 	t.Helper()
 	hosttest.Need(t, "debugfs")

@@ -11,7 +11,7 @@ import (
 )
 
 // Extended attributes (kernel: "Extended Attributes"): entries from the front, ended by four zero bytes, their values from the back;
-// in the inode behind a magic number, or in a block behind a header.
+// in the inode after a magic number, or in a block after a header.
 const (
 	xattrMagic     = 0xea020000
 	xattrHeader    = 32
@@ -19,7 +19,7 @@ const (
 	xattrEnd       = 4
 	xattrPerBlock  = 1024 // inodes that may share a block
 	xattrInInodeAt = oldInode + extraFields
-	xattrInInode   = inodeSize - xattrInInodeAt - 4 // bytes behind the magic number
+	xattrInInode   = inodeSize - xattrInInodeAt - 4 // bytes after the magic number
 )
 
 // xattrPrefixes are the beginnings of names that have a number. The whole names come before the prefix that they begin with.

@@ -43,7 +43,7 @@ func (t *xattrTable) add(id int32, a *tree.Attr, blockSize int64) error {
 	return nil
 }
 
-// share gives the block for these attributes: one that is there and not shared by too many, or a new one.
+// share returns the block for these attributes: one that is there and not shared by too many, or a new one.
 func (t *xattrTable) share(all []xattr) int32 {
 	var b []byte
 	for _, x := range all {
@@ -61,7 +61,7 @@ func (t *xattrTable) share(all []xattr) int32 {
 	return i
 }
 
-// block gives the block that a node's attributes are in, if any.
+// block returns the block that a node's attributes are in, if any.
 func (t *xattrTable) block(id int32) (int32, bool) {
 	i, ok := slices.BinarySearchFunc(t.uses, id, func(u xattrUse, id int32) int { return int(u.id) - int(id) })
 	if !ok {

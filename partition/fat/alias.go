@@ -10,12 +10,12 @@ import (
 // A short name is eight bytes and an extension of three, filled with spaces, without the dot ("FAT Directory Structure").
 type short [11]byte
 
-// isShortRune says whether a character may stand in a short name as it is.
+// isShortRune reports whether a character may stand in a short name as it is.
 func isShortRune(r rune) bool {
 	return 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || r != 0 && strings.ContainsRune("$%'-_@~`!(){}^#&", r)
 }
 
-// isShort says whether a name is a short name as it stands. Any other gets a long name too: the flags for names all in lower case are
+// isShort reports whether a name is a short name as it stands. Any other gets a long name too: the flags for names all in lower case are
 // of Windows NT, and not every reader knows them.
 func isShort(name string) bool {
 	base, ext, dot := strings.Cut(name, ".")

@@ -1,7 +1,6 @@
 package fat
 
 import (
-	"encoding/binary"
 	"sort"
 	"time"
 	"unicode/utf16"
@@ -18,32 +17,47 @@ const (
 	attrLong    = 0x0f
 )
 
+// lastLong is set in the Ord of a name's last part, which comes first.
+const lastLong = 0x40
+
 // lastTime is the last even second that a date tells, 2107-12-31 23:59:58.
 const lastTime = 4354819198
 
-// An entry is what a directory entry of 32 bytes tells beside a long name.
-type entry struct {
-	name    short
-	attr    byte
-	mtime   int64  // seconds since 1970
-	cluster uint32 // the first, 0 for an empty file
-	size    uint32 // bytes, 0 for directories
+// A dirEntry is an entry with a short name ("FAT Directory Structure"), with the names of fields that the specification gives them, less
+// the prefix DIR_. It is [slotSize] bytes, as is a longEntry.
+type dirEntry struct {
+	Name         short
+	Attr         uint8
+	NTRes        uint8
+	CrtTimeTenth uint8
+	CrtTime      uint16
+	CrtDate      uint16
+	LstAccDate   uint16
+	FstClusHI    uint16 // the number of the first cluster, 0 of an empty file
+	WrtTime      uint16
+	WrtDate      uint16
+	FstClusLO    uint16
+	FileSize     uint32 // bytes, 0 for directories
 }
 
-// append encodes the entry. What the file was made and read at is what it was changed at.
-func (e entry) append(b []byte) []byte {
-	date, clock := dosTime(e.mtime)
-	le := binary.LittleEndian
-	b = append(b, e.name[:]...)
-	b = append(b, e.attr, 0, 0)
-	b = le.AppendUint16(b, clock) // made
-	b = le.AppendUint16(b, date)
-	b = le.AppendUint16(b, date) // read
-	b = le.AppendUint16(b, uint16(e.cluster>>16))
-	b = le.AppendUint16(b, clock) // changed
-	b = le.AppendUint16(b, date)
-	b = le.AppendUint16(b, uint16(e.cluster))
-	return le.AppendUint32(b, e.size)
+// newEntry is the entry of what was changed at a time, in seconds since 1970, and was made and read at no other.
+func newEntry(name short, attr uint8, mtime int64) dirEntry {
+	date, clock := dosTime(mtime)
+	return dirEntry{Name: name, Attr: attr, CrtTime: clock, CrtDate: date, LstAccDate: date, WrtTime: clock, WrtDate: date}
+}
+
+func (e *dirEntry) setCluster(c uint32) { e.FstClusHI, e.FstClusLO = uint16(c>>16), uint16(c) }
+
+// A longEntry is 13 UTF-16 units of a long name ("FAT Long Directory Entries"), with the names of fields less the prefix LDIR_.
+type longEntry struct {
+	Ord       uint8 // which part of the name, from 1 on
+	Name1     [5]uint16
+	Attr      uint8
+	Type      uint8
+	Chksum    uint8 // of the short name
+	Name2     [6]uint16
+	FstClusLO uint16
+	Name3     [2]uint16
 }
 
 // dosTime is a point in time as FAT tells it, in UTC and even seconds ("Date and Time Formats").
@@ -75,23 +89,17 @@ func appendLong(b []byte, name string, alias short) []byte {
 	for len(text)%longUnits != 0 {
 		text = append(text, 0xffff)
 	}
-	le, sum := binary.LittleEndian, alias.checksum()
+	e := longEntry{Attr: attrLong, Chksum: alias.checksum()}
 	for i := parts - 1; i >= 0; i-- {
-		order := byte(i + 1)
+		e.Ord = uint8(i + 1)
 		if i == parts-1 {
-			order |= 0x40
+			e.Ord |= lastLong
 		}
 		part := text[i*longUnits:]
-		b = append(b, order)
-		for j, u := range part[:longUnits] {
-			switch j {
-			case 5:
-				b = append(b, attrLong, 0, sum)
-			case 11:
-				b = append(b, 0, 0)
-			}
-			b = le.AppendUint16(b, u)
-		}
+		copy(e.Name1[:], part)
+		copy(e.Name2[:], part[5:])
+		copy(e.Name3[:], part[11:])
+		b = encode(b, &e)
 	}
 	return b
 }
@@ -99,38 +107,41 @@ func appendLong(b []byte, name string, alias short) []byte {
 // directory encodes all entries of a directory.
 func (p *Plan) directory(dir *tree.Node) []byte {
 	b := make([]byte, 0, p.length(dir))
+	add := func(e dirEntry) { b = encode(b, &e) }
 	if dir == p.tree.Root() {
 		if p.opts.Label != "" {
-			b = entry{name: labelName(p.opts.Label), attr: attrVolume, mtime: p.opts.Epoch}.append(b)
+			add(newEntry(labelName(p.opts.Label), attrVolume, p.opts.Epoch))
 		}
 	} else {
-		b = p.entry(newShort(".", ""), dir).append(b)
+		add(p.entry(newShort(".", ""), dir))
 		up := p.entry(newShort("..", ""), p.parent(dir))
 		if p.parent(dir) == p.tree.Root() {
-			up.cluster = 0 // even in FAT32, where the root has a cluster
+			up.setCluster(0) // even in FAT32, where the root has a cluster
 		}
-		b = up.append(b)
+		add(up)
 	}
 	kids := dir.Children()
 	for i, alias := range aliases(kids) {
 		if !isShort(kids[i].Name) {
 			b = appendLong(b, kids[i].Name, alias)
 		}
-		b = p.entry(alias, kids[i]).append(b)
+		add(p.entry(alias, kids[i]))
 	}
 	return b
 }
 
 // entry is the directory entry of a node.
-func (p *Plan) entry(name short, n *tree.Node) entry {
-	e := entry{name: name, attr: attrArchive, mtime: n.Inode().Attr.Mtime.Sec}
-	if p.start[n.ID()+1] > p.start[n.ID()] {
-		e.cluster = p.start[n.ID()]
-	}
+func (p *Plan) entry(name short, n *tree.Node) dirEntry {
+	attr := uint8(attrArchive)
 	if n.Kind() == tree.Dir {
-		e.attr = attrDir
-	} else {
-		e.size = uint32(n.Inode().Size())
+		attr = attrDir
+	}
+	e := newEntry(name, attr, n.Inode().Attr.Mtime.Sec)
+	if p.start[n.ID()+1] > p.start[n.ID()] {
+		e.setCluster(p.start[n.ID()])
+	}
+	if n.Kind() != tree.Dir {
+		e.FileSize = uint32(n.Inode().Size())
 	}
 	return e
 }

@@ -8,7 +8,7 @@ import (
 	"imprint/internal/tree"
 )
 
-// Extents implements extent.Source: it yields the extents of the volume that end behind from, a byte offset, sorted by their offsets.
+// Extents implements extent.Source: it yields the extents of the volume that end after from, a byte offset, sorted by their offsets.
 // The boot sector, the FATs and the directories have Meta set; a file's extents have its Blob.
 func (p *Plan) Extents(from int64) iter.Seq[extent.Extent] {
 	return func(yield func(extent.Extent) bool) {
@@ -29,7 +29,7 @@ func (p *Plan) Extents(from int64) iter.Seq[extent.Extent] {
 	}
 }
 
-// firstNode is the ID of the first node with a cluster that ends behind from.
+// firstNode is the ID of the first node with a cluster that ends after from.
 func (p *Plan) firstNode(from int64) int {
 	clusters := max(0, from-p.vol.offset(firstCluster)) / p.vol.cluster
 	if clusters >= p.vol.clusters {
@@ -42,7 +42,7 @@ func (p *Plan) firstNode(from int64) int {
 // empty one has none.
 func (p *Plan) Place(dst []extent.Extent, n *tree.Node) []extent.Extent {
 	if n == p.tree.Root() && p.vol.bits != 32 {
-		return append(dst, p.fixed[3:]...) // behind boot sector and FATs
+		return append(dst, p.fixed[3:]...) // after boot sector and FATs
 	}
 	return p.place(dst, n)
 }

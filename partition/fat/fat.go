@@ -48,7 +48,7 @@ type Plan struct {
 	tree  *tree.Tree
 	vol   volume
 	slots []int32  // by node ID: entries in the directory, 0 for files
-	start []uint32 // by node ID: first cluster; the next node's is behind its last, so an empty file has none
+	start []uint32 // by node ID: first cluster; the next node's is after its last, so an empty file has none
 	fixed extent.List
 }
 
@@ -87,7 +87,7 @@ func (o Options) check() error {
 	return checkLabel(o.Label)
 }
 
-// allocate gives every node its clusters. A fixed root directory has none.
+// allocate returns every node its clusters. A fixed root directory has none.
 func (p *Plan) allocate() {
 	next := uint32(firstCluster)
 	p.start = make([]uint32, 0, p.tree.Len()+1)

@@ -212,7 +212,7 @@ func TestTable(t *testing.T) {
 	}
 }
 
-// TestHighClusters has a directory and a file behind cluster 65535, whose number takes more than 16 bits.
+// TestHighClusters has a directory and a file after cluster 65535, whose number takes more than 16 bits.
 func TestHighClusters(t *testing.T) {
 	b := tree.NewBuilder(attr)
 	for path, n := range map[string]*tree.Node{

@@ -133,7 +133,7 @@ func fsck(t testing.TB, p *Plan, name string) {
 	}
 }
 
-// mtools gives what mcopy reads from an image.
+// mtools returns what mcopy reads from an image.
 func mtools(t testing.TB, name string) files {
 	t.Helper()
 	hosttest.Need(t, "mcopy")
@@ -167,7 +167,7 @@ func walk(t testing.TB, f fs.FS) files {
 	return got
 }
 
-// diskfs gives what go-diskfs reads from an image.
+// diskfs returns what go-diskfs reads from an image.
 func diskfs(t testing.TB, p *Plan, name string) (got files) {
 	t.Helper()
 	defer func() {

@@ -26,7 +26,7 @@ func TestThresholds(t *testing.T) {
 		o        Options
 		cluster  int64
 		clusters int64 // where to look
-		reach    int64 // sectors before and behind
+		reach    int64 // sectors before and after
 	}{
 		{Options{}, 2048, 4085, 12},
 		{Options{Bits: 12}, 2048, 4084, 6},

@@ -7,14 +7,6 @@ import (
 	"imprint/internal/tree"
 )
 
-const (
-	media = 0xf8 // a fixed disk
-
-	// Sectors of FAT32's reserved ones ("FAT32 FSInfo Sector Structure and Backup Boot Sector").
-	infoSector   = 1
-	backupSector = 6
-)
-
 // structures are the extents before the clusters.
 func (p *Plan) structures() extent.List {
 	v := p.vol
@@ -26,9 +18,9 @@ func (p *Plan) structures() extent.List {
 	add(0, boot)
 	if v.bits == 32 {
 		info := tree.Text(p.infoSector())
-		add(infoSector, info)
-		add(backupSector, boot)
-		add(backupSector+infoSector, info)
+		add(infoAt, info)
+		add(backupAt, boot)
+		add(backupAt+infoAt, info)
 	}
 	table := extent.Generated(p.tableSize(), p.readTable)
 	add(v.reserved, table)
@@ -37,93 +29,6 @@ func (p *Plan) structures() extent.List {
 		add(v.reserved+fats*v.fat, directoryBlob{p, p.tree.Root()})
 	}
 	return list
-}
-
-// bootSector is the first 512 bytes of the volume ("Boot Sector and BPB"), also those of a sector of 4096.
-func (p *Plan) bootSector() string {
-	v, le := p.vol, binary.LittleEndian
-	b := make([]byte, 512)
-	copy(b[3:], "MSWIN4.1") // the name that the specification recommends: some drivers look at it
-	le.PutUint16(b[11:], uint16(v.sector))
-	b[13] = byte(v.cluster / v.sector)
-	le.PutUint16(b[14:], uint16(v.reserved))
-	b[16] = fats
-	le.PutUint16(b[17:], uint16(v.root*v.sector/slotSize))
-	b[21] = media
-	le.PutUint16(b[24:], 63)  // sectors of a track and
-	le.PutUint16(b[26:], 255) // heads, as BIOSes see a large disk; nobody who reads sectors by number looks at them
-	le.PutUint32(b[28:], p.opts.HiddenSectors)
-	if v.bits != 32 && v.total < 1<<16 {
-		le.PutUint16(b[19:], uint16(v.total))
-	} else {
-		le.PutUint32(b[32:], uint32(v.total))
-	}
-	end := b[36:]
-	if v.bits == 32 {
-		le.PutUint32(b[36:], uint32(v.fat))
-		le.PutUint32(b[44:], firstCluster) // of the root directory
-		le.PutUint16(b[48:], infoSector)
-		le.PutUint16(b[50:], backupSector)
-		end = b[64:]
-	} else {
-		le.PutUint16(b[22:], uint16(v.fat))
-	}
-	end[0] = 0x80 // BIOS number of the first hard disk
-	end[2] = 0x29 // the next three are there
-	le.PutUint32(end[3:], p.opts.Serial)
-	name := labelName(p.opts.Label)
-	copy(end[7:], name[:])
-	copy(end[18:], [...]string{12: "FAT12   ", 16: "FAT16   ", 32: "FAT32   "}[v.bits])
-	putBootCode(b, len(b)-len(end)+26)
-	return string(b)
-}
-
-// labelName is a volume label as a short name.
-func labelName(label string) short {
-	if label == "" {
-		label = "NO NAME" // of a volume without one
-	}
-	s := newShort("", "")
-	copy(s[:], label)
-	return s
-}
-
-// putBootCode sets the jump over the table of parameters, the code behind it at that offset, and the signature. The code is for a BIOS
-// that boots the volume, which loads it at 0x7c00: it says that there is nothing to boot and stops.
-func putBootCode(b []byte, at int) {
-	const size = 25
-	text := 0x7c00 + at + size
-	copy(b, []byte{0xeb, byte(at - 2), 0x90}) // jmp at; nop
-	copy(b[at:], []byte{
-		0xfc,       // cld
-		0x31, 0xc0, // xor ax, ax
-		0x8e, 0xd8, // mov ds, ax
-		0xbe, byte(text), byte(text >> 8), // mov si, text
-		0xac,       // next: lodsb
-		0x84, 0xc0, // test al, al
-		0x74, 0x09, // jz stop
-		0xb4, 0x0e, // mov ah, 0x0e
-		0xbb, 0x07, 0x00, // mov bx, 7
-		0xcd, 0x10, // int 0x10
-		0xeb, 0xf2, // jmp next
-		0xf4,       // stop: hlt
-		0xeb, 0xfd, // jmp stop
-	})
-	copy(b[at+size:], "This volume holds no boot code for a BIOS.\r\n\x00")
-	copy(b[510:], "\x55\xaa")
-}
-
-// infoSector is the FSInfo sector of FAT32. The hint where to look for a free cluster is the last one taken, since
-// drivers begin behind it.
-func (p *Plan) infoSector() string {
-	le := binary.LittleEndian
-	b := make([]byte, 512)
-	copy(b, "RRaA")
-	copy(b[484:], "rrAa")
-	le.PutUint32(b[488:], uint32(p.FreeClusters()))
-	le.PutUint32(b[492:], p.last())
-	copy(b[510:], "\x55\xaa")
-	return string(b)
 }
 
 // tableSize is the length in bytes of the part of a FAT that is not zero.

@@ -138,7 +138,7 @@ func linkRoom(dir *tree.Node) int64 {
 	return bytes/(dirSpace-maxEntry) + 1
 }
 
-// addedByLink says whether a name is made by ln of an inode that is there already: further names of a file, and sockets, which no
+// addedByLink reports whether a name is made by ln of an inode that is there already: further names of a file, and sockets, which no
 // command of debugfs makes.
 func addedByLink(n *tree.Node) bool { return n.Kind() == tree.Link || n.Kind() == tree.Socket }
 

@@ -26,7 +26,7 @@ const (
 	fixedBlocks    = 1 + 4 + 1 // root directory, lost+found, the resize inode's map
 )
 
-// fit gives the layout for what the tree needs and what shall be free. Without a size it is a bound that always fits: that is decided
+// fit returns the layout for what the tree needs and what shall be free. Without a size it is a bound that always fits: that is decided
 // by what can be known of what debugfs and e2fsck will do, not by trying.
 func fit(c census, o Options) (layout, error) {
 	inodes := firstInode + c.inodes + max(o.FreeInodes, o.Free/inodeRatio)

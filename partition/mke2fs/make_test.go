@@ -161,10 +161,10 @@ func TestContentThatChanged(t *testing.T) {
 		t.Fatal(err)
 	}
 	for want, b := range map[string]tree.Blob{
-		"content ends at byte 5 of 9":               wrong{tree.Text("12345"), 9},
-		"content is longer than its 3":              wrong{tree.Text("12345"), 3},
-		"has 5 bytes now (mode -rw-------), had 70": onHost{path, 70},
-		"no such file or directory":                 onHost{path + "-gone", 5},
+		"it ends at byte 5 of 9":                                     wrong{tree.Text("12345"), 9},
+		"it is longer than its 3 bytes":                              wrong{tree.Text("12345"), 3},
+		path + " changed while it was read: it ends at byte 5 of 70": onHost{path, 70},
+		"no such file or directory":                                  onHost{path + "-gone", 5},
 	} {
 		p := planOf(t, map[string]*tree.Node{"/some/file": tree.NewFile("", store, b)}, options(partitiontest.Options{}))
 		_, err := makeIn(t, t.Context(), p, "disk")

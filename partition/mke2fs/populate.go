@@ -185,7 +185,7 @@ func (p *populator) link(dir *tree.Node, path string) {
 	}
 }
 
-// flush gives the script to debugfs and begins a new one, when it is due.
+// flush returns the script to debugfs and begins a new one, when it is due.
 func (p *populator) flush(ctx context.Context, due bool) error {
 	if !due || len(p.lines) == 0 {
 		return nil

@@ -96,7 +96,7 @@ var xattrPrefixes = []string{"user.", "trusted.", "security.", "system.posix_acl
 
 const (
 	xattrHeader  = 16                       // bytes of an entry before its name
-	xattrInInode = inodeSize - 128 - 32 - 8 // bytes for them behind the inode's fields
+	xattrInInode = inodeSize - 128 - 32 - 8 // bytes for them after the inode's fields
 	xattrInBlock = blockSize - 32 - 4       // bytes for them in the one block that an inode may have
 )
 

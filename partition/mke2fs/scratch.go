@@ -3,7 +3,6 @@ package mke2fs
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -49,36 +48,22 @@ func (s *scratch) name() string {
 	return s.files[len(s.files)-1]
 }
 
-// source gives a path where debugfs can read a blob: that of the host's file, or of a scratch file with the content.
+// source returns a path where debugfs can read a blob: that of the host's file, or of a scratch file with the content.
 func (s *scratch) source(ctx context.Context, b tree.Blob) (string, error) {
-	f, ok := b.(interface{ HostPath() string })
-	if !ok || !whole(b) {
+	path, off, ok := tree.HostRange(b)
+	if !ok || off != 0 {
 		return s.copy(ctx, b)
 	}
-	return s.host(f.HostPath(), b.Size())
+	if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() || info.Size() != b.Size() {
+		return s.copy(ctx, b) // a part of the file, or one that has changed, which copying finds out
+	}
+	return s.host(path)
 }
 
-// whole tells whether a blob is the whole of a file of the host: a slice of an archive has no descriptor of its own.
-func whole(b tree.Blob) bool {
-	r, err := b.Open()
+// host returns the path of a file of the host, or of a link to it where the script cannot hold its path.
+func (s *scratch) host(path string) (string, error) {
+	path, err := filepath.Abs(path)
 	if err != nil {
-		return true // which the caller will find out by the path
-	}
-	defer r.Close()
-	_, ok := r.(interface{ Fd() int })
-	return ok
-}
-
-// host checks a file of the host. A script that cannot say its path gets a link to it.
-func (s *scratch) host(path string, size int64) (string, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return "", err
-	}
-	if !info.Mode().IsRegular() || info.Size() != size {
-		return "", fmt.Errorf("%s has %d bytes now (mode %v), had %d", path, info.Size(), info.Mode(), size)
-	}
-	if path, err = filepath.Abs(path); err != nil {
 		return "", err
 	}
 	if sayable("path", path) == nil {
@@ -112,44 +97,36 @@ func (s *scratch) copy(ctx context.Context, b tree.Blob) (name string, err error
 		return "", err
 	}
 	for _, part := range tree.DataOf(b) {
-		if err := s.copyRange(ctx, f, r, part); err != nil {
+		if err := s.copyRange(ctx, f, b, r, part); err != nil {
 			return "", err
 		}
 	}
-	return name, checkEnd(r, b.Size())
+	return name, tree.CheckEnd(r, b)
 }
 
 // copyRange copies a part of a blob to the same place of a file.
-func (s *scratch) copyRange(ctx context.Context, to io.WriterAt, from io.ReaderAt, part tree.Range) error {
+func (s *scratch) copyRange(ctx context.Context, to io.WriterAt, b tree.Blob, from io.ReaderAt, part tree.Range) error {
 	if s.buffer == nil {
 		s.buffer = make([]byte, 1<<20)
 	}
-	for off, end := part.Off, part.Off+part.Len; off < end; {
+	for off := part.Off; off < part.End(); {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		n, err := from.ReadAt(s.buffer[:min(end-off, int64(len(s.buffer)))], off)
-		if n == 0 {
-			return fmt.Errorf("content ends at byte %d of %d: %v", off, end, err)
-		}
-		if _, err := to.WriteAt(s.buffer[:n], off); err != nil {
+		p := s.buffer[:min(part.End()-off, int64(len(s.buffer)))]
+		if err := tree.ReadFull(from, b, p, off); err != nil {
 			return err
 		}
-		off += int64(n)
-		s.bytes += int64(n)
+		if _, err := to.WriteAt(p, off); err != nil {
+			return err
+		}
+		off += int64(len(p))
+		s.bytes += int64(len(p))
 	}
 	return nil
 }
 
-// checkEnd refuses content that has grown.
-func checkEnd(r io.ReaderAt, size int64) error {
-	if n, _ := r.ReadAt(make([]byte, 1), size); n > 0 {
-		return fmt.Errorf("content is longer than its %d bytes", size)
-	}
-	return nil
-}
-
-// imageName is a path of the disk file that holds no question mark, behind which libext2fs looks for options.
+// imageName is a path of the disk file that holds no question mark, after which libext2fs looks for options.
 func (s *scratch) imageName(file string) (string, error) {
 	file, err := filepath.Abs(file)
 	if err != nil || !strings.Contains(file, "?") {

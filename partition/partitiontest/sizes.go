@@ -34,7 +34,9 @@ func testExactFit(t *testing.T, e Engine) {
 			o.Size = e.smallest(t, tr)
 			e.roundTrip(t, tr, o)
 			need := o.Size
-			o.Size -= e.Grain
+			if o.Size -= e.Grain; o.Size == 0 {
+				return // which would ask for the smallest size
+			}
 			_, err := e.Plan(tr, o)
 			if err == nil {
 				t.Fatalf("%d bytes were taken, %d are needed", o.Size, need)

@@ -25,7 +25,7 @@ const (
 	inodeGID   = 6 // 2 bytes
 	inodeMtime = 8 // 4 bytes
 
-	metadataSize = 8192    // bytes of a metadata block, behind a header of 2 bytes
+	metadataSize = 8192    // bytes of a metadata block, after a header of 2 bytes
 	uncompressed = 1 << 15 // in the header
 	grain        = 4096    // what the file is padded to
 )
@@ -36,7 +36,7 @@ type image struct {
 	super []byte
 }
 
-// ownRoot gives the root its owner and its time, in place of those that sqfstar 4.5 gives it: whoever runs it, and the clock's. used are the
+// ownRoot returns the root its owner and its time, in place of those that sqfstar 4.5 gives it: whoever runs it, and the clock's. used are the
 // numbers of users and groups of everything else.
 func ownRoot(name string, root *tree.Attr, used map[uint32]bool) (err error) {
 	f, err := os.OpenFile(name, os.O_RDWR, 0)
@@ -69,7 +69,7 @@ func ownRoot(name string, root *tree.Attr, used map[uint32]bool) (err error) {
 	return i.setIDs(ids)
 }
 
-// ids are the numbers of users and groups. They are the last thing in the file: a metadata block, and behind it where that begins.
+// ids are the numbers of users and groups. They are the last thing in the file: a metadata block, and after it where that begins.
 func (i image) ids() ([]uint32, error) {
 	n := int64(binary.LittleEndian.Uint16(i.super[superIDs:]))
 	table, used := i.field(superID), i.field(superUsed)
@@ -90,7 +90,7 @@ func (i image) ids() ([]uint32, error) {
 	return ids, nil
 }
 
-// without gives the ids that are used. Those of the root come last, since its inode does.
+// without returns the ids that are used. Those of the root come last, since its inode does.
 func without(ids []uint32, used map[uint32]bool) ([]uint32, error) {
 	n := len(ids)
 	for n > 0 && !used[ids[n-1]] {
@@ -125,7 +125,7 @@ func (i image) setRoot(root *tree.Attr, ids []uint32) error {
 	return nil
 }
 
-// setIDs writes the table of numbers anew, with what stands behind it.
+// setIDs writes the table of numbers anew, with what stands after it.
 func (i image) setIDs(ids []uint32) error {
 	begin := i.field(superID) - 2 - 4*int64(binary.LittleEndian.Uint16(i.super[superIDs:]))
 	p := binary.LittleEndian.AppendUint16(nil, uint16(4*len(ids))|uncompressed)

@@ -48,7 +48,7 @@ func Create(ctx context.Context, name string, root *tree.Attr, made int64) (*Wri
 	go func() {
 		_, err := hosttool.Run(ctx, hosttool.Command{Name: "sqfstar", Args: args, Stdin: out})
 		if err == nil {
-			_, err = io.Copy(io.Discard, out) // padding behind the end of the archive
+			_, err = io.Copy(io.Discard, out) // padding after the end of the archive
 		}
 		if err == nil {
 			err = ownRoot(name, root, w.ids)

@@ -1,11 +1,10 @@
-// Make makes the demo's store: a small closure that boots, below DIR.
+// Make makes the store of the demo, a small closure that boots, below DIR.
 //
 //	go run ./internal/demostore/make [-arch ARCH] [-kernel DIR] DIR
 //
-// It leaves DIR/store (the directory under which nix/store lies), DIR/registration (in the form of nixpkgs' closureInfo) and DIR/system,
-// a link to the system's store path as nix-build makes one. What was there before is replaced. The kernel is that of Debian's package
-// linux-image-cloud-amd64, unpacked below -kernel or installed; busybox is that of
-// busybox-static.
+// It makes DIR/store, which holds nix/store, DIR/registration in the format of nixpkgs' closureInfo, and DIR/system, a link to the
+// system's store path like nix-build's result. It replaces what was there before. The kernel is that of Debian's package
+// linux-image-cloud-amd64, unpacked below -kernel or installed; busybox is that of busybox-static.
 package main
 
 import (
@@ -18,15 +17,15 @@ import (
 )
 
 func main() {
-	arch := flag.String("arch", "x86_64", "x86_64, or aarch64 of the packages unpacked in build/arm64")
-	kernel := flag.String("kernel", "build/kernel", "directory of the unpacked kernel package")
+	arch := flag.String("arch", "x86_64", "x86_64, or aarch64, which needs the packages unpacked in build/arm64")
+	kernel := flag.String("kernel", "build/kernel", "directory with the unpacked kernel package")
 	flag.Parse()
 	if flag.NArg() != 1 {
 		fmt.Fprintln(os.Stderr, "usage: make [-arch ARCH] [-kernel DIR] DIR")
 		os.Exit(2)
 	}
 	if err := run(flag.Arg(0), *arch, *kernel); err != nil {
-		fmt.Fprintln(os.Stderr, "make the demo's store:", err)
+		fmt.Fprintln(os.Stderr, "make the store of the demo:", err)
 		os.Exit(1)
 	}
 }

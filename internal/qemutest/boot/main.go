@@ -1,8 +1,8 @@
-// Boot boots an image under QEMU and shows those lines of its serial console that begin with a prefix.
+// Boot boots an image under QEMU and prints the lines of its serial console that begin with a prefix.
 //
 //	go run ./internal/qemutest/boot [-mode MODE] [-prefix TEXT] [-marker REGEX] IMAGE
 //
-// It ends with status 0 when the guest has written the marker and switched itself off.
+// It exits with status 0 after the guest has printed the marker and switched the machine off.
 package main
 
 import (
@@ -18,7 +18,7 @@ import (
 
 func main() {
 	mode := flag.String("mode", "uefi", strings.Join(qemutest.Modes(), ", "))
-	prefix := flag.String("prefix", "imprint: ", "show only lines that begin so")
+	prefix := flag.String("prefix", "imprint: ", "print only lines with this prefix")
 	marker := flag.String("marker", "^imprint: ready$", "regular expression for the line that says the system came up")
 	flag.Parse()
 	if flag.NArg() != 1 {

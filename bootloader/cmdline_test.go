@@ -1,0 +1,22 @@
+package bootloader
+
+import "testing"
+
+// What all entries have comes before "--", behind which the kernel hands everything to init.
+func TestConsoleBeforeInit(t *testing.T) {
+	for text, want := range map[string]string{
+		"":                  "console=ttyS0",
+		" quiet  a=b ":      "quiet  a=b console=ttyS0",
+		"a -- single":       "a console=ttyS0 -- single",
+		"-- single -- x":    "console=ttyS0 -- single -- x",
+		"a --":              "a console=ttyS0 --",
+		"a--b --c d-- x":    "a--b --c d-- x console=ttyS0",
+		"--":                "console=ttyS0 --",
+		"$x --  two":        "$x console=ttyS0 --  two",
+		"panic=-1 quiet --": "panic=-1 quiet console=ttyS0 --",
+	} {
+		if got := Cmdline(text, []string{"ttyS0"}, nil); got != want {
+			t.Errorf("%q: %q, want %q", text, got, want)
+		}
+	}
+}

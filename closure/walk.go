@@ -1,0 +1,96 @@
+package closure
+
+import (
+	"fmt"
+	"path"
+	"strings"
+
+	"imprint/internal/tree"
+)
+
+// A Walker finds what paths in the store of an image lead to, as the running system would: it follows symlinks from item to item.
+type Walker struct {
+	Flavor Flavor
+	Nodes  map[Path]*tree.Node // every item of the image
+}
+
+// A Location is what a path in the store leads to.
+type Location struct {
+	Item Path       // that holds it
+	Path string     // without symlinks
+	Node *tree.Node // not a symlink
+}
+
+// File finds a file. A path that leads to anything else, or out of the items of the image, is an error.
+func (w Walker) File(name string) (Location, error) {
+	l, err := w.Find(name)
+	if err == nil && l.Node.Inode().Kind() != tree.File {
+		err = fmt.Errorf("%s: %s is a %v", name, l.Path, l.Node.Kind())
+	}
+	return l, err
+}
+
+// Find finds what a path leads to. One that leads out of the items of the image is an error.
+func (w Walker) Find(name string) (Location, error) {
+	at := path.Clean(name)
+	for range maxLinksFollowed {
+		item, rest, err := w.split(at)
+		if err != nil {
+			return Location{}, fmt.Errorf("%s: %v", name, err)
+		}
+		n, next := w.descend(item, rest)
+		switch {
+		case next != "":
+			at = next
+		case n == nil:
+			return Location{}, fmt.Errorf("%s: there is no %s", name, at)
+		default:
+			return Location{item, at, n}, nil
+		}
+	}
+	return Location{}, fmt.Errorf("%s: more than %d symbolic links", name, maxLinksFollowed)
+}
+
+// descend goes down from an item along rest. It returns the node there, or nil; or, where it comes by a symlink, the path to go on with.
+func (w Walker) descend(item Path, rest string) (n *tree.Node, next string) {
+	n, here := w.Nodes[item], item.String()
+	for {
+		if n.Kind() == tree.Symlink {
+			return nil, joinLink(path.Dir(here), n.Target(), rest)
+		}
+		if rest == "" {
+			return n, ""
+		}
+		var name string
+		name, rest, _ = strings.Cut(rest, "/")
+		if n = n.Child(name); n == nil {
+			return nil, ""
+		}
+		here += "/" + name
+	}
+}
+
+// joinLink is the path that a symlink in dir leads to, with the rest after it.
+func joinLink(dir, target, rest string) string {
+	if path.IsAbs(target) {
+		return path.Join(target, rest)
+	}
+	return path.Join(dir, target, rest)
+}
+
+// split cuts a path in the store into its item and the rest.
+func (w Walker) split(at string) (Path, string, error) {
+	below, ok := strings.CutPrefix(at, w.Flavor.StoreDir+"/")
+	if !ok {
+		return Path{}, "", fmt.Errorf("leads to %s, outside the store", at)
+	}
+	base, rest, _ := strings.Cut(below, "/")
+	p, err := w.Flavor.ParsePath(w.Flavor.StoreDir + "/" + base)
+	if err != nil {
+		return Path{}, "", err
+	}
+	if w.Nodes[p] == nil {
+		return Path{}, "", fmt.Errorf("leads to %v, which is in no closure of the image", p)
+	}
+	return p, rest, nil
+}

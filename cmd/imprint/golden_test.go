@@ -1,0 +1,195 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"imprint/internal/demostore"
+
+	"github.com/rogpeppe/go-internal/diff"
+)
+
+// A golden is what testdata/golden records of a description.
+type golden struct {
+	Plan  json.RawMessage `json:"plan"`            // of imprint plan --json
+	Boot  json.RawMessage `json:"boot,omitempty"`  // boot.json of imprint build --export-boot
+	Image *goldenImage    `json:"image,omitempty"` // nil if a host tool makes the image
+}
+
+// A setting is how and where imprint runs.
+type setting struct {
+	dir   string   // the directory with configs and build
+	cwd   string   // "" for dir
+	umask string   // octal
+	env   []string // in addition to PATH
+}
+
+// Every description gives the recorded plan and the recorded bytes. The store and the other inputs are the same on every machine.
+// UPDATE_GOLDEN=1 records them again.
+func TestGolden(t *testing.T) {
+	s := setting{dir: syntheticConfigs(t), umask: "022"}
+	for _, file := range descriptions(t) {
+		name := strings.TrimSuffix(filepath.Base(file), ".toml")
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s.golden(t, name).compare(t, filepath.Join("testdata/golden", name+".json"))
+		})
+	}
+}
+
+// Working directory, umask and environment make no difference.
+func TestGoldenElsewhere(t *testing.T) {
+	s := setting{
+		dir: syntheticConfigs(t), cwd: "/", umask: "077",
+		env: []string{"TZ=Pacific/Kiritimati", "LC_ALL=tr_TR.UTF-8", "LANG=ja_JP", "GOMAXPROCS=1", "HOME=/nowhere"},
+	}
+	for _, name := range []string{"board", "every-key", "iso-squashfs", "syslinux", "uki-signed"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			want := read(t, filepath.Join("testdata/golden", name+".json"))
+			if d := diff.Diff("recorded", want, "elsewhere", []byte(s.golden(t, name).text(t))); d != nil {
+				t.Errorf("%s", d)
+			}
+		})
+	}
+}
+
+// descriptions returns those in configs, and those in testdata/golden, which use what no other does.
+func descriptions(t *testing.T) []string {
+	t.Helper()
+	files, err := filepath.Glob("../../configs/*.toml")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no descriptions: ", err)
+	}
+	more, err := filepath.Glob("testdata/golden/*.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return append(files, more...)
+}
+
+// syntheticConfigs makes a directory with the descriptions in configs, and in build synthetic stores and all other inputs that they name.
+func syntheticConfigs(t *testing.T) string {
+	t.Helper()
+	root := public(t)
+	for name, arch := range map[string]string{"demo": "x86_64", "demo-arm64": "aarch64"} {
+		dir := filepath.Join(root, "build", name)
+		mkdir(t, dir)
+		if _, _, err := demostore.Synthetic(dir, arch); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := demostore.SyntheticHost(filepath.Join(root, "build/host")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.CopyFS(filepath.Join(root, "build/keys"), os.DirFS("testdata/keys")); err != nil {
+		t.Fatal(err)
+	}
+	mkdir(t, filepath.Join(root, "configs"))
+	for _, file := range descriptions(t) {
+		onHost := strings.ReplaceAll(string(read(t, file)), `"/usr/`, `"../build/host/usr/`)
+		writeFile(t, filepath.Join(root, "configs", filepath.Base(file)), onHost)
+	}
+	return root
+}
+
+// golden plans and builds a description. It does not build an ISO image, which a host tool makes.
+func (s setting) golden(t *testing.T, name string) golden {
+	t.Helper()
+	file, out := filepath.Join(s.dir, "configs", name+".toml"), t.TempDir()
+	g := golden{Plan: s.run(t, "plan", "--json", file)}
+	if strings.Contains(string(g.Plan), s.dir) {
+		t.Errorf("the plan contains a path of this machine:\n%s", g.Plan)
+	}
+	if regexp.MustCompile(`(?m)^format += "iso"`).Match(read(t, file)) {
+		return g
+	}
+	image, export := filepath.Join(out, "image.raw"), filepath.Join(out, "boot")
+	s.run(t, "build", file, "-o", image, "--sha256", "--export-boot", export)
+	g.Boot = read(t, filepath.Join(export, "boot.json"))
+	g.Image = readImage(t, image, g.Plan)
+	return g
+}
+
+// run runs imprint with stand-ins for host tools first in PATH, and returns its standard output.
+func (s setting) run(t *testing.T, args ...string) []byte {
+	t.Helper()
+	tools, err := filepath.Abs("testdata/stand-ins")
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := "PATH=" + tools + ":" + os.Getenv("PATH")
+	cmd := exec.Command("sh", append([]string{"-c", "umask " + s.umask + ` && exec imprint "$@"`, "sh"}, args...)...)
+	cmd.Dir, cmd.Env = s.cwd, append([]string{path}, s.env...)
+	if cmd.Dir == "" {
+		cmd.Dir = s.dir
+	}
+	var failure strings.Builder
+	cmd.Stderr = &failure
+	stdout, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("imprint %q: %v\n%s", args, err, failure.String())
+	}
+	return stdout
+}
+
+func read(t *testing.T, file string) []byte {
+	t.Helper()
+	content, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return content
+}
+
+// text returns the golden in the form that is recorded.
+func (g golden) text(t *testing.T) string {
+	t.Helper()
+	var b strings.Builder
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	if err := e.Encode(g); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+// compare compares the golden with the recorded one, or records it.
+func (g golden) compare(t *testing.T, file string) {
+	t.Helper()
+	got := g.text(t)
+	if os.Getenv("UPDATE_GOLDEN") == "1" {
+		writeFile(t, file, got)
+		return
+	}
+	recorded, err := os.ReadFile(file)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		t.Fatal(err)
+	}
+	if d := diff.Diff(file, recorded, "now", []byte(got)); d != nil {
+		t.Errorf("to record this, run make golden:\n%s", d)
+	}
+}
+
+// Every recorded golden has a description.
+func TestGoldenIsWhole(t *testing.T) {
+	recorded, err := filepath.Glob("testdata/golden/*.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	base := func(file string) string { return strings.TrimSuffix(filepath.Base(file), filepath.Ext(file)) }
+	for _, name := range recorded {
+		if !slices.ContainsFunc(descriptions(t), func(f string) bool { return base(f) == base(name) }) {
+			t.Errorf("%s: there is no such description", name)
+		}
+	}
+}

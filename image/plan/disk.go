@@ -1,0 +1,197 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"imprint/image/gpt"
+	"imprint/image/mbr"
+	"imprint/internal/diag"
+	"imprint/internal/extent"
+	"imprint/internal/tree"
+	"imprint/internal/units"
+	"imprint/partition"
+)
+
+// BIOSSector is the unit in bytes that a BIOS counts in.
+const BIOSSector = 512
+
+// disk puts the partition table, boot code and raw contents around the regions.
+func (l *layouter) disk() (*Layout, error) {
+	p := l.plan
+	d := &Layout{}
+	for _, part := range p.Partitions {
+		d.Regions = append(d.Regions, l.regions[part])
+	}
+	for _, r := range d.Regions {
+		if r.In != nil {
+			r.file()
+		}
+	}
+	d.Size = units.Align(max(l.end, Grain, p.rawEnd())+p.backupSize(), Grain)
+	if err := p.tabulate(d); err != nil {
+		return nil, err
+	}
+	return d, p.placeRaw(d)
+}
+
+// tabulate writes the partition table around the regions, and boot code before it.
+func (p *Plan) tabulate(l *Layout) error {
+	var list extent.List
+	var err error
+	if p.Table == partition.MBR {
+		list, err = p.mbrTable(l).Extents()
+	} else {
+		list, err = p.gptTable(l).Extents()
+	}
+	if err != nil {
+		return diag.List{p.Key.Problem(strings.TrimPrefix(strings.TrimPrefix(err.Error(), "gpt: "), "mbr: "), "")}.Err()
+	}
+	l.Table = append(p.codeExtents(l), list...)
+	return nil
+}
+
+// backupSize is what the partition table takes at the end of the disk, in bytes.
+func (p *Plan) backupSize() int64 {
+	if p.Table == partition.MBR {
+		return 0
+	}
+	return gpt.BackupSize(p.SectorSize)
+}
+
+// tableEnd is where the partition table at the front of the disk ends, in bytes.
+func (p *Plan) tableEnd() int64 {
+	if p.Table == partition.MBR {
+		return mbr.Size
+	}
+	return gpt.FirstUsable(p.SectorSize) * p.SectorSize
+}
+
+func (p *Plan) gptTable(l *Layout) gpt.Table {
+	t := gpt.Table{DiskGUID: p.DiskGUID, SectorSize: p.SectorSize, Sectors: l.Size / p.SectorSize}
+	for _, r := range l.entries() {
+		t.Partitions = append(t.Partitions, gpt.Partition{
+			Name: r.Partition.Spec.Name, Type: r.Partition.TypeGUID, UUID: r.Partition.PartUUID, Attributes: r.Partition.Attributes,
+			Start: (r.Offset + r.lead) / p.SectorSize, Sectors: (r.Size - r.lead) / p.SectorSize,
+		})
+	}
+	return t
+}
+
+func (p *Plan) mbrTable(l *Layout) mbr.Table {
+	t := mbr.Table{Signature: p.Signature, SectorSize: p.SectorSize, Sectors: l.Size / p.SectorSize}
+	for _, r := range l.entries() {
+		t.Partitions = append(t.Partitions, mbr.Partition{
+			Type: r.Partition.MBRType, Active: r.Partition.Active, Start: r.Offset / p.SectorSize, Sectors: r.Size / p.SectorSize,
+		})
+	}
+	return t
+}
+
+// entries are the regions that the partition table has an entry for, in its order, which is the description's.
+func (l *Layout) entries() []*Region {
+	return slices.DeleteFunc(slices.Clone(l.Regions), func(r *Region) bool { return r.In != nil })
+}
+
+// codeExtents are the loader's code in the first sector.
+func (p *Plan) codeExtents(l *Layout) extent.List {
+	var code []byte
+	switch {
+	case p.ElTorito != nil:
+		code = p.ElTorito.Hybrid.Linked(p.elToritoOffset(l) / BIOSSector)
+	case p.BootCode != nil:
+		code = p.BootCode.Linked(p.codeTarget(l) / BIOSSector)
+	default:
+		return nil
+	}
+	b := tree.Text(string(code))
+	return extent.List{{Len: b.Size(), Blob: b, Meta: true}}
+}
+
+// codeTarget is where the content begins that the code in the first sector loads, in bytes.
+func (p *Plan) codeTarget(l *Layout) int64 {
+	for _, r := range l.Regions {
+		if r.Partition.Code != nil {
+			return r.Offset
+		}
+	}
+	for _, raw := range p.Raw {
+		if raw.Loader {
+			return raw.Offset
+		}
+	}
+	return 0
+}
+
+// elToritoOffset is where the program lies that a BIOS starts from a CD, in bytes: the code in the first sector starts the same one.
+func (p *Plan) elToritoOffset(l *Layout) int64 {
+	for _, r := range l.Regions {
+		if !r.Partition.filesystem().WholeDisk {
+			continue
+		}
+		if parts := r.Place(nil, r.Tree.Find(p.ElTorito.Path)); len(parts) > 0 {
+			return parts[0].Off
+		}
+	}
+	return 0
+}
+
+// placeRaw puts what lies outside of all partitions where it belongs, unless something else is there.
+func (p *Plan) placeRaw(l *Layout) error {
+	var problems diag.List
+	taken := []span{{0, p.tableEnd(), "the partition table"}, {l.Size - p.backupSize(), l.Size, "the backup of the partition table"}}
+	for _, r := range l.entries() {
+		taken = append(taken, span{r.Offset + r.lead, r.Offset + r.Size, fmt.Sprintf("partition %q", r.Partition.Spec.Name)})
+	}
+	for _, raw := range p.Raw {
+		here := span{raw.Offset, raw.Offset + raw.Content.Size(), raw.Name}
+		if i := slices.IndexFunc(taken, here.overlaps); i >= 0 {
+			problems = append(problems, raw.Key.Problem(here.conflict(taken[i]), p.rawHint(here, taken[i], l)))
+			continue
+		}
+		taken = append(taken, here)
+		for _, d := range tree.DataOf(raw.Content) {
+			l.Raw = append(l.Raw, extent.Extent{Off: raw.Offset + d.Off, Len: d.Len, Blob: raw.Content, At: d.Off})
+		}
+	}
+	if err := problems.Err(); err != nil {
+		return err
+	}
+	l.outside = slices.Concat(l.Table, l.Raw)
+	return l.outside.Sort(l.Size)
+}
+
+// rawHint says where there is room for raw content that lies over something else: after it, unless that is a partition that has to move.
+func (p *Plan) rawHint(raw, other span, l *Layout) string {
+	for _, r := range l.entries() {
+		if raw.overlaps(span{r.Offset, r.Offset + r.Size, ""}) {
+			return fmt.Sprintf("let partition %q begin after it, at %d", r.Partition.Spec.Name, units.Align(raw.end, Grain))
+		}
+	}
+	hint := fmt.Sprintf("there is room from byte %d on", units.Align(other.end, p.SectorSize))
+	if other.start == 0 && p.Table != partition.MBR {
+		hint += fmt.Sprintf("; with table = \"mbr\" from byte %d on", p.SectorSize)
+	}
+	return hint
+}
+
+// rawEnd is where the last of the contents outside of partitions ends.
+func (p *Plan) rawEnd() (end int64) {
+	for _, raw := range p.Raw {
+		end = max(end, raw.Offset+raw.Content.Size())
+	}
+	return end
+}
+
+// A span is a range of the disk, in bytes.
+type span struct {
+	start, end int64
+	name       string
+}
+
+func (s span) overlaps(t span) bool { return s.start < t.end && t.start < s.end }
+
+func (s span) conflict(t span) string {
+	return fmt.Sprintf("%s takes bytes %d to %d of the disk, and %s bytes %d to %d", s.name, s.start, s.end-1, t.name, t.start, t.end-1)
+}

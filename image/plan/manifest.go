@@ -1,0 +1,164 @@
+package plan
+
+import (
+	"encoding/hex"
+	"encoding/json"
+
+	"imprint/bootloader"
+	"imprint/internal/repro"
+	"imprint/partition"
+)
+
+// Manifest is a plan with its layout, and what a build has computed, in the form that is written beside an image and that
+// `imprint plan --json` prints. Numbers of bytes are JSON numbers.
+type Manifest struct {
+	Name       string              `json:"name"`
+	Arch       string              `json:"arch,omitempty"`
+	Format     string              `json:"format"`
+	Size       int64               `json:"size"` // of the disk, bytes
+	SectorSize int64               `json:"sectorSize"`
+	Epoch      int64               `json:"epoch"` // seconds since 1970
+	Seed       string              `json:"seed"`
+	Table      string              `json:"table"` // "gpt" or "mbr"
+	DiskGUID   string              `json:"diskGUID,omitempty"`
+	Signature  string              `json:"diskSignature,omitempty"` // of a disk with an MBR, in eight hexadecimal digits
+	Loader     string              `json:"loader"`
+	Digest     string              `json:"digest,omitempty"`
+	SHA256     string              `json:"sha256,omitempty"`
+	Verified   *bool               `json:"verified,omitempty"` // whether every NAR hash and pin was checked; absent in a plan
+	Partitions []ManifestPartition `json:"partitions"`
+	Closures   []ManifestClosure   `json:"closures,omitempty"`
+	Items      []ManifestItem      `json:"items,omitempty"`
+}
+
+// ManifestPartition is one entry of the partition table.
+type ManifestPartition struct {
+	Number     int        `json:"number"`
+	Name       string     `json:"name"`
+	Type       string     `json:"type"`
+	TypeGUID   repro.UUID `json:"typeGUID,omitzero"`
+	MBRType    byte       `json:"mbrType,omitempty"`
+	PartUUID   string     `json:"partUUID,omitempty"`
+	Attributes uint64     `json:"attributes,omitempty"`
+	Inside     string     `json:"inside,omitempty"` // the partition that it is a file of
+	Path       string     `json:"path,omitempty"`   // of that file
+	Offset     int64      `json:"offset"`           // bytes
+	Size       int64      `json:"size"`             // bytes
+	Exact      bool       `json:"exact"`            // false: an upper bound, chosen before a host tool fills it
+	Filesystem string     `json:"filesystem"`
+	Engine     string     `json:"engine,omitempty"`
+	Label      string     `json:"label,omitempty"`
+	VolumeID   string     `json:"volumeID,omitempty"`
+	BlockSize  int64      `json:"blockSize,omitempty"` // bytes
+	Inodes     int64      `json:"inodes,omitempty"`
+	FreeInodes int64      `json:"freeInodes,omitempty"`
+	FreeBytes  int64      `json:"freeBytes,omitempty"`
+	Journal    int64      `json:"journalBytes,omitempty"`
+	Items      int        `json:"items,omitempty"`
+	Largest    []Large    `json:"largest,omitempty"`
+	Digest     string     `json:"digest,omitempty"` // of the 4 MiB pieces of the disk that it lies in
+}
+
+// ManifestClosure is a named set of roots.
+type ManifestClosure struct {
+	Name    string   `json:"name"`
+	Profile string   `json:"profile,omitempty"`
+	Roots   []string `json:"roots"`
+}
+
+// ManifestItem is a store item.
+type ManifestItem struct {
+	Path    string `json:"path"`
+	NARHash string `json:"narHash"` // "sha256:" and 64 hexadecimal digits
+	NARSize int64  `json:"narSize"` // bytes
+}
+
+// Manifest describes the plan with its layout; largest is how many of the largest things of each partition it names.
+func (p *Plan) Manifest(l *Layout, largest int) *Manifest {
+	m := &Manifest{
+		Name: p.Name, Arch: p.Arch, Format: p.Format, Size: l.Size, SectorSize: p.SectorSize, Epoch: p.Epoch,
+		Seed: p.Seed.String(), Table: p.Table, Loader: p.Loader,
+	}
+	if p.Table == partition.MBR {
+		m.Signature = p.DiskID()
+	} else {
+		m.DiskGUID = p.DiskID()
+	}
+	for i, r := range l.Regions {
+		m.Partitions = append(m.Partitions, r.manifest(i+1))
+		m.Partitions[i].Exact = l.exact(r)
+		m.Partitions[i].Largest = r.Partition.Largest(largest)
+	}
+	for _, c := range p.Closures {
+		mc := ManifestClosure{Name: c.Name, Profile: c.Profile}
+		for _, root := range c.Roots {
+			mc.Roots = append(mc.Roots, root.String())
+		}
+		m.Closures = append(m.Closures, mc)
+	}
+	for _, item := range p.Items {
+		hash := "sha256:" + hex.EncodeToString(item.Info.NARHash[:])
+		m.Items = append(m.Items, ManifestItem{item.Info.Path.String(), hash, item.Info.NARSize})
+	}
+	return m
+}
+
+// exact reports whether the size of a region is known, and not a bound: its own, and that of what lies in it.
+func (l *Layout) exact(r *Region) bool {
+	for _, inner := range l.Regions {
+		if inner.In == r && !l.exact(inner) {
+			return false
+		}
+	}
+	return partition.StatsOf(r.Maker).Exact
+}
+
+func (r *Region) manifest(number int) ManifestPartition {
+	p, s := r.Partition, partition.StatsOf(r.Maker)
+	offset, size := r.Range()
+	m := ManifestPartition{
+		Number: number, Name: p.Spec.Name, Type: p.Type, TypeGUID: p.TypeGUID, MBRType: p.MBRType, PartUUID: p.PartUUIDText(), Attributes: p.Attributes,
+		Offset: offset, Size: size, Filesystem: p.Spec.Filesystem, Engine: p.Spec.Engine, Label: p.Spec.Label,
+		BlockSize: s.BlockSize, Inodes: s.Inodes, FreeInodes: s.FreeInodes, FreeBytes: s.FreeBytes, Journal: s.Journal,
+		Items: len(p.Items), Inside: p.Inside, Path: p.Path,
+	}
+	m.VolumeID = p.VolumeID()
+	return m
+}
+
+// Digests are the hashes of a written image.
+type Digests struct {
+	Image      string   // over the SHA-256s of its pieces of 4 MiB; empty when none was wanted
+	Partitions []string // of the pieces that each partition lies in
+	SHA256     string   // in hexadecimal digits; empty unless it was asked for
+}
+
+// Built adds what a build has computed. verified says whether it checked the contents.
+func (m *Manifest) Built(d Digests, verified bool) {
+	m.Digest, m.SHA256, m.Verified = d.Image, d.SHA256, &verified
+	for i, digest := range d.Partitions {
+		m.Partitions[i].Digest = digest
+	}
+}
+
+// Firmware is the kind of firmware that boots the image: "uefi", "bios" or "u-boot"; of two the first.
+func (m *Manifest) Firmware() string {
+	types := make([]string, len(m.Partitions))
+	for i, p := range m.Partitions {
+		types[i] = partition.TypeName(p.Type)
+	}
+	loader, err := bootloader.Named(m.Loader)
+	if err != nil {
+		return ""
+	}
+	return loader.Firmware(types)
+}
+
+// JSON is the manifest as indented text with a newline at the end.
+func (m *Manifest) JSON() []byte {
+	text, err := json.MarshalIndent(m, "", "  ")
+	if err != nil {
+		panic(err) // a manifest holds nothing that JSON cannot say
+	}
+	return append(text, '\n')
+}

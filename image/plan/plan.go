@@ -1,0 +1,178 @@
+// Package plan holds an image as values: a [Plan] with nothing left open but where things lie, and a [Layout], which says that too. Both
+// are arithmetic over what resolving a description has found; nothing in here opens a file.
+//
+// A plan has every default filled in, every input pinned by a digest, every tree complete, and every identifier and time chosen. Its layout
+// is the finished disk as a value: it can be read at any offset before a byte of it is written, and writing it, in parallel, is
+// another package's business. A file system that is a file of another one nests: the file's content is itself a layout, so that
+// what lies in it has a final position on the disk like everything else.
+//
+// The one exception are file systems that a host tool makes. One that fills a region of the disk in place (mke2fs, syslinux) has no
+// extents, and one that is packed into a file of its own (squashfs) has a size only after it is made: [Plan.Layout] takes such
+// files, and without them lays out a bound.
+package plan
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"imprint/bootloader"
+	"imprint/closure"
+	"imprint/internal/diag"
+	"imprint/internal/repro"
+	"imprint/internal/tree"
+	"imprint/partition"
+)
+
+// A Plan is an image with nothing left open but where things lie.
+type Plan struct {
+	Key        diag.Key // of the partitions in the description
+	Name       string
+	Arch       string
+	Format     string
+	Table      string // one of the words of package partition
+	SectorSize int64  // bytes
+	Epoch      int64  // seconds since 1970
+	Seed       repro.Seed
+	DiskGUID   repro.UUID
+	Signature  uint32 // of a disk with an MBR, in place of a GUID
+	Loader     string
+	Partitions []*Partition
+	Closures   []*Closure
+	Items      []*Item // of all closures, references first
+	Entries    []bootloader.Entry
+	// DefaultEntry is the index of the entry that boots by itself.
+	DefaultEntry int
+	Raw          []Raw                // what lies on the disk outside of all partitions
+	BootCode     *bootloader.Code     // of the first sector; nil where there is none
+	ElTorito     *bootloader.ElTorito // how a BIOS starts an ISO; nil where it does not
+}
+
+// A Partition is one entry of the partition table, or a file system that is a file of another partition, and what is in it.
+type Partition struct {
+	Key        diag.Key // in the description
+	SizeKey    diag.Key // of its size
+	Type       string   // as the description names it
+	TypeGUID   repro.UUID
+	PartUUID   repro.UUID
+	MBRType    byte   // in an MBR, in place of TypeGUID
+	MBRUUID    string // what Linux makes up as PARTUUID there
+	Attributes uint64 // bits of the GPT entry
+	Align      int64  // bytes
+	Offset     int64  // bytes; 0 means after the partition before
+	FreeShare  int64  // of the content's bytes, in percent, besides Spec.Free
+	Active     bool   // it is marked as the one that boots
+	Inside     string // the partition that it is a file of, "" for none
+	Path       string // where that file is
+	Volatile   bool   // what the running system writes stays in memory
+	Items      []*Item
+	Spec       partition.Spec
+	Code       *bootloader.Raw // what it holds in place of a file system, to be linked for where it lies
+}
+
+// A Raw is content at an offset of the disk.
+type Raw struct {
+	Key     diag.Key
+	Name    string // for messages
+	Offset  int64  // bytes
+	Loader  bool   // it is the boot loader's, which the code in the first sector loads
+	Content tree.Blob
+}
+
+// A Closure is a named set of roots.
+type Closure struct {
+	Name    string
+	Profile string
+	Roots   []closure.Path
+}
+
+// An Item is a store item of the image: its registration and its content.
+type Item struct {
+	Info *closure.Info
+	Node *tree.Node
+}
+
+// DiskID is the GUID of a disk with a GPT, or the signature of one with an MBR in eight hexadecimal digits.
+func (p *Plan) DiskID() string {
+	if p.Table == partition.MBR {
+		return fmt.Sprintf("%08x", p.Signature)
+	}
+	return p.DiskGUID.String()
+}
+
+// Find returns the partition of that name, nil if there is none.
+func (p *Plan) Find(name string) *Partition {
+	i := slices.IndexFunc(p.Partitions, func(part *Partition) bool { return part.Spec.Name == name })
+	if i < 0 {
+		return nil
+	}
+	return p.Partitions[i]
+}
+
+// WholeDisk is the partition that an ISO image is, nil for other disks.
+func (p *Plan) WholeDisk() *Partition {
+	for _, part := range p.Partitions {
+		if part.filesystem().WholeDisk {
+			return part
+		}
+	}
+	return nil
+}
+
+func (p *Partition) filesystem() *partition.Filesystem { return partition.Named(p.Spec.Filesystem) }
+
+// PartUUIDText is the PARTUUID as Linux prints it, "" for what is no entry of a table.
+func (p *Partition) PartUUIDText() string {
+	switch {
+	case p.Inside != "":
+		return ""
+	case p.MBRUUID != "":
+		return p.MBRUUID
+	}
+	return p.PartUUID.String()
+}
+
+// VolumeID is the identifier of the file system as mount and udev print it: a UUID, or "XXXX-XXXX" of a FAT volume.
+func (p *Partition) VolumeID() string {
+	if id := p.filesystem().VolumeID; id != nil {
+		return id(&p.Spec)
+	}
+	return ""
+}
+
+// Largest returns the n largest things of a partition: store items as a whole, and files besides them.
+func (p *Partition) Largest(n int) []Large {
+	if p.Spec.Tree == nil || n == 0 {
+		return nil
+	}
+	items := make(map[*tree.Node]bool, len(p.Items))
+	for _, item := range p.Items {
+		items[item.Node] = true
+	}
+	all := largest(p.Spec.Tree, items)
+	slices.SortStableFunc(all, func(a, b Large) int { return cmp.Compare(b.Bytes, a.Bytes) })
+	return all[:min(n, len(all))]
+}
+
+// A Large is a path with the bytes it holds.
+type Large struct {
+	Path  string `json:"path"`
+	Bytes int64  `json:"bytes"`
+}
+
+// largest lists the items of a tree, and the files outside of them.
+func largest(t *tree.Tree, items map[*tree.Node]bool) (all []Large) {
+	var walk func(path string, n *tree.Node, within bool) int64
+	walk = func(path string, n *tree.Node, within bool) int64 {
+		sum := n.Size()
+		for _, c := range n.Children() {
+			sum += walk(tree.Join(path, c.Name), c, within || items[n])
+		}
+		if items[n] || !within && n.Kind() == tree.File {
+			all = append(all, Large{path, sum})
+		}
+		return sum
+	}
+	walk("/", t.Root(), false)
+	return all
+}

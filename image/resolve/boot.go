@@ -1,0 +1,214 @@
+package resolve
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"imprint/bootloader"
+	"imprint/closure"
+	"imprint/image/description"
+	"imprint/internal/diag"
+	"imprint/internal/tree"
+)
+
+// A boot is what the image boots: entries whose kernels and initrds are found, and what the loader is made of. Command lines stay as they
+// are written: what they refer to is chosen later.
+type boot struct {
+	loader  *bootloader.Loader
+	machine bootloader.Machine
+	entries []bootEntry
+	inputs  map[string]tree.Blob // by their path below a store item or the host's /usr
+}
+
+// A bootEntry is a [[boot.entry]].
+type bootEntry struct {
+	bootloader.Entry
+	cmdline description.Value[description.Template]
+	items   []rootedItem
+}
+
+// A rootedItem is an item that holds a boot file, and the name of the GC root that keeps it.
+type rootedItem struct {
+	name string
+	path closure.Path
+}
+
+// A bootFinder finds boot files.
+type bootFinder struct {
+	world
+	hosts    hosts
+	store    *store
+	problems diag.List
+	boot     *boot
+	names    bootNames
+}
+
+// boot finds the kernels and initrds of all entries and the files that the loader is made of.
+func (w world) boot(ctx context.Context, hosts hosts, store *store) (*boot, error) {
+	loader, err := bootloader.Named(w.d.Boot.Loader.V)
+	if err != nil {
+		return nil, err
+	}
+	f := &bootFinder{world: w, hosts: hosts, store: store, names: bootNames{}, boot: &boot{loader: loader, machine: w.d.Machine()}}
+	required := loader.Requires(f.boot.machine)
+	titles := make([]bootloader.Entry, len(w.d.Boot.Entry.Items))
+	for i, e := range w.d.Boot.Entry.Items {
+		titles[i].Title = e.Title.V
+	}
+	for i, id := range bootloader.IDs(titles) {
+		f.boot.entries = append(f.boot.entries, f.entry(ctx, w.d.Boot.Entry.Items[i], id, required.EFIKernel))
+	}
+	if err := f.inputs(ctx, required.Inputs); err != nil {
+		return nil, err
+	}
+	return f.boot, f.problems.Err()
+}
+
+// problem notes a mistake at a key.
+func (f *bootFinder) problem(key diag.Key, text, hint string) {
+	f.problems = append(f.problems, key.Problem(text, hint))
+}
+
+// entry finds the files of one entry; id is the name that it has in those of GC roots.
+func (f *bootFinder) entry(ctx context.Context, d description.Entry, id string, efi bool) bootEntry {
+	e := bootEntry{Entry: bootloader.Entry{Title: d.Title.V}, cmdline: d.Cmdline}
+	e.Kernel = f.file(ctx, d.Kernel, "boot-"+id+"-kernel", &e)
+	if e.Kernel.Content != nil {
+		f.checkProgram(d.Kernel.Key, e.Kernel.Content, efi,
+			"a kernel with an EFI stub is one, as bzImage and Image are; vmlinux and compressed ones are not")
+	}
+	for k, text := range d.Initrd.Items {
+		e.Initrd = append(e.Initrd, f.file(ctx, text, fmt.Sprintf("boot-%s-initrd-%d", id, k), &e))
+	}
+	if d.DeviceTree.V != "" {
+		e.DeviceTree = f.deviceTree(ctx, d.DeviceTree, "boot-"+id+"-devicetree", &e)
+	}
+	return e
+}
+
+// checkProgram reports a program that the machine cannot start: one for another architecture, or, where the firmware starts it, no EFI
+// program at all.
+func (f *bootFinder) checkProgram(key diag.Key, program tree.Blob, efi bool, hint string) {
+	p, err := bootloader.ProgramOf(program)
+	arch := f.d.Arch.V
+	switch name := tree.HostPath(program); {
+	case err != nil:
+		f.problem(key, err.Error(), "")
+	case efi && !p.EFI:
+		f.problem(key, fmt.Sprintf("%s is no EFI program, and %s has the firmware start it", name, f.boot.loader.Name), hint)
+	case p.Arch != "" && arch != "" && p.Arch != arch:
+		f.problem(key, fmt.Sprintf("%s is for %s, and the image for %s", name, p.Arch, arch), "")
+	}
+}
+
+// file finds a kernel or initrd: in a store item of the image, following links as the booted system would, or on the host.
+func (f *bootFinder) file(ctx context.Context, name description.Value[description.Template], rootName string, e *bootEntry) bootloader.Source {
+	path, inStore := f.path(name)
+	switch {
+	case path == "":
+		return bootloader.Source{}
+	case !inStore:
+		return f.hostFile(ctx, name.Key, path)
+	}
+	at, err := f.store.walker.File(path)
+	if err != nil {
+		f.problem(name.Key, err.Error(), "")
+		return bootloader.Source{}
+	}
+	e.items = append(e.items, rootedItem{rootName, at.Item})
+	content := at.Node.Inode().Blob()
+	own := f.names.own(at.Item.Base()+"-"+filepath.Base(at.Path), content)
+	return bootloader.Source{Name: own, Path: at.Path, Content: content}
+}
+
+// path is the path that a boot file is named by, "" when there is a problem with it, and whether it is one of the store.
+func (f *bootFinder) path(name description.Value[description.Template]) (path string, inStore bool) {
+	refs, _ := name.V.References()
+	if slices.ContainsFunc(refs, func(ref description.Reference) bool { return ref.Kind != "closure" }) {
+		f.problem(name.Key, "a file cannot be named by an identifier that is chosen after it is found", "use ${closure.NAME}")
+		return "", false
+	}
+	path = name.V.Expand(f.store.closureReference)
+	return path, strings.HasPrefix(path, f.flavor.StoreDir+"/")
+}
+
+func (f *bootFinder) hostFile(ctx context.Context, key diag.Key, name string) bootloader.Source {
+	in := f.one(ctx, f.hosts, &f.problems, key, func(h *hostReader) *host { return h.file(key, name) })
+	if in == nil {
+		return bootloader.Source{}
+	}
+	base := in.short() + "-" + filepath.Base(name)
+	if same, ok := f.names.find(base); ok {
+		in.blob = same.Content // two entries name one file
+	}
+	return bootloader.Source{Name: f.names.own(base, in.blob), Content: in.blob}
+}
+
+// deviceTree finds the device tree of an entry, or a directory of them, in the store or on the host.
+func (f *bootFinder) deviceTree(ctx context.Context, name description.Value[description.Template], rootName string, e *bootEntry) bootloader.DeviceTree {
+	path, inStore := f.path(name)
+	if path == "" {
+		return bootloader.DeviceTree{}
+	}
+	if !inStore {
+		if info, err := os.Stat(f.world.path(path)); err == nil && info.IsDir() {
+			return f.hostDeviceTrees(ctx, name.Key, path)
+		}
+		return bootloader.DeviceTree{Source: f.hostFile(ctx, name.Key, path)}
+	}
+	at, err := f.store.walker.Find(path)
+	if err != nil {
+		f.problem(name.Key, err.Error(), "")
+		return bootloader.DeviceTree{}
+	}
+	if at.Node.Kind() != tree.Dir {
+		return bootloader.DeviceTree{Source: f.file(ctx, name, rootName, e)}
+	}
+	e.items = append(e.items, rootedItem{rootName, at.Item})
+	own := f.names.own(at.Item.Base()+"-"+filepath.Base(at.Path), tree.Text(at.Path))
+	d := bootloader.DeviceTree{Source: bootloader.Source{Name: own, Path: at.Path}, Dir: true}
+	for below, n := range tree.Walk("", at.Node) {
+		switch n.Kind() {
+		case tree.Dir:
+			continue
+		case tree.Symlink:
+			file, err := f.store.walker.File(at.Path + below)
+			if err != nil {
+				f.problem(name.Key, err.Error(), "")
+				continue
+			}
+			n = file.Node
+		}
+		d.Files = append(d.Files, bootloader.Source{Name: below, Content: n.Inode().Blob()})
+	}
+	return d
+}
+
+// hostDeviceTrees reads and pins a directory of the host.
+func (f *bootFinder) hostDeviceTrees(ctx context.Context, key diag.Key, name string) bootloader.DeviceTree {
+	in := f.one(ctx, f.hosts, &f.problems, key, func(h *hostReader) *host { return h.tree(key, name) })
+	if in == nil {
+		return bootloader.DeviceTree{}
+	}
+	own := f.names.own(in.short()+"-"+filepath.Base(f.world.path(name)), tree.Text(in.digest))
+	for _, known := range f.boot.entries {
+		if known.DeviceTree.Name == own {
+			return known.DeviceTree // two entries name one directory
+		}
+	}
+	d := bootloader.DeviceTree{Source: bootloader.Source{Name: own}, Dir: true}
+	for below, n := range tree.Walk("", in.entries[0].Node) {
+		switch n.Kind() {
+		case tree.Dir:
+		case tree.Symlink:
+			f.problem(key, filepath.Join(name, below)+" is a symlink, which is not followed on the host", "name a directory without links")
+		default:
+			d.Files = append(d.Files, bootloader.Source{Name: below, Content: n.Inode().Blob()})
+		}
+	}
+	return d
+}

@@ -1,0 +1,136 @@
+package resolve_test
+
+import (
+	"bytes"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"imprint/image/imagetest"
+	"imprint/image/plan"
+	"imprint/image/write"
+	"imprint/internal/tree"
+)
+
+// onlyBoot is an image of nothing but boot files.
+const onlyBoot = `
+[boot]
+loader = "%s"
+%s
+[[boot.entry]]
+title = "one"
+kernel = "%s"
+cmdline = "%s"
+[[boot.entry]]
+title = "two"
+kernel = "%s"
+%s
+[[partition]]
+name = "esp"
+type = "esp"
+filesystem = "fat"
+`
+
+// What cannot boot is told where it is named.
+func TestBootProblems(t *testing.T) {
+	w := imagetest.New(t)
+	w.File("usr/lib/systemd/boot/efi/systemd-bootx64.efi", "MZ")
+	w.File("usr/lib/systemd/boot/efi/linuxx64.efi.stub", "MZ")
+	w.File("good", imagetest.EFIProgram(imagetest.X86, "a kernel"))
+	w.File("arm", imagetest.EFIProgram(imagetest.ARM, "a kernel"))
+	w.File("vmlinux", "\x7fELF")
+	w.File("empty", "")
+	w.File("registration", "")
+	image := func(loader, more, kernel, cmdline, other string) string {
+		return fmt.Sprintf(onlyBoot, loader, more, kernel, cmdline, other, "")
+	}
+	raw := "[[raw]]\noffset = \"64KiB\"\nsource = \"empty\"\n"
+	for name, c := range map[string]struct{ text, want string }{
+		"arm":           {image("systemd-boot", "", "good", "", "arm"), "boot.entry[1].kernel: " + w.Dir + "/arm is for aarch64, and the image for x86_64"},
+		"arm, extlinux": {image("extlinux", "", "good", "", "arm"), "arm is for aarch64"},
+		"ELF":           {image("uki", "", "vmlinux", "", "good"), "boot.entry[0].kernel: " + w.Dir + "/vmlinux is no EFI program, and uki has"},
+		"text as EFI":   {image("uki", `efi-binary = "empty"`, "good", "", "good"), "boot.efi-binary: " + w.Dir + "/empty is no EFI program"},
+		"arm as EFI":    {image("uki", `efi-binary = "arm"`, "good", "", "good"), "boot.efi-binary: " + w.Dir + "/arm is for aarch64"},
+		"no stub":       {image("uki", `efi-binary = "good"`, "good", "", "good"), "boot.loader: entry \"one\": not a Portable Executable"},
+		"too long": {
+			image("systemd-boot", `console = ["tty0"]`, "good", strings.Repeat("x", 1530), "good"),
+			"boot.entry[0].cmdline: is 1543 bytes long, and a kernel for x86_64 reads 2047 with what the loader adds",
+		},
+		"dollar":    {image("extlinux", "", "good", "l=$$x", "good"), "has a $ in it"},
+		"empty raw": {raw + image("systemd-boot", "", "good", "", "good"), "raw[0].source: empty is empty"},
+	} {
+		if _, err := w.Plan(c.text); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: error %v, want %s", name, err, c.want)
+		}
+	}
+	// A label is what its partition says, and may have what GRUB changes.
+	w.File("usr/lib/grub/x86_64-efi/moddep.lst", "")
+	text := image("grub", `efi-binary = "good"`, "good", "root=LABEL=${partition.root.label}", "good")
+	_, err := w.Plan(text + "[[partition]]\nname = \"root\"\ntype = \"root\"\nfilesystem = \"ext4\"\nlabel = \"a'b\"\n")
+	if err == nil || !strings.Contains(err.Error(), "boot.entry[0].cmdline: has a ' in it, which GRUB") || !strings.Contains(err.Error(), "root=LABEL=a'b") {
+		t.Errorf("error %v", err)
+	}
+}
+
+// bootFiles are the files of the first partition below a directory.
+func bootFiles(p *plan.Plan, dir string) (files []string) {
+	for path, n := range p.Partitions[0].Spec.Tree.Walk() {
+		if strings.HasPrefix(path, dir) && n.Kind() == tree.File {
+			files = append(files, strings.TrimPrefix(path, dir))
+		}
+	}
+	return files
+}
+
+// A kernel that two entries name is there once, and names that differ in case alone do not meet on a FAT volume.
+func TestBootFilesAreThereOnce(t *testing.T) {
+	w := imagetest.New(t)
+	w.File("usr/lib/systemd/boot/efi/systemd-bootx64.efi", "MZ")
+	w.File("Image", imagetest.EFIProgram(imagetest.X86, "one"))
+	w.File("registration", "")
+	text := fmt.Sprintf(onlyBoot, "systemd-boot", "", "Image", "", "./Image", "")
+	p, err := w.Plan(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if files := bootFiles(p, "/EFI/imprint/"); len(files) != 1 || !strings.HasSuffix(files[0], "-Image") {
+		t.Errorf("files %v", files)
+	}
+	system := w.Item("system", nil, map[string]string{"Image": "MZ a kernel", "image": "another"})
+	initrds := strings.NewReplacer("/a/initrd", "/image", "/b/initrd", "/image")
+	p, err = w.Plan(initrds.Replace(fmt.Sprintf(imagetest.KernelOnly, system, "${closure.system}/Image")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if files := bootFiles(p, "/EFI/imprint/"); len(files) != 2 || strings.EqualFold(files[0], files[1]) {
+		t.Errorf("files %v", files)
+	}
+	if _, err := p.Layout(nil); err != nil {
+		t.Error(err)
+	}
+}
+
+// Boot files may be equal to others of their item, which makes them hard links, and may have the same last name.
+func TestBootFilesWithTwins(t *testing.T) {
+	w := imagetest.New(t)
+	system := w.Item("system", nil, map[string]string{
+		"bzImage": "MZ kernel", "vmlinuz": "MZ kernel", "a/initrd": "first", "b/initrd": "second",
+		"aaa/copy.efi": "EFI", "lib/systemd/boot/efi/systemd-bootx64.efi": "EFI",
+	})
+	w.File("usr/lib/systemd/boot/efi/systemd-bootx64.efi", "the host's")
+	p, err := w.Plan(fmt.Sprintf(imagetest.KernelOnly, system, "${closure.system}/vmlinuz"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	disk, _, _ := imagetest.Build(t, p, write.Options{})
+	if bytes.Contains(disk, []byte("the host's")) {
+		t.Error("the loader is the host's, though the closure has one")
+	}
+	base := filepath.Base(system)
+	for _, name := range []string{base + "-vmlinuz", base + "-initrd", base + "-initrd-2"} {
+		if p.Partitions[0].Spec.Tree.Find("/EFI/imprint/"+name) == nil {
+			t.Errorf("the ESP has no %s", name)
+		}
+	}
+}

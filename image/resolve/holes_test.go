@@ -1,0 +1,37 @@
+package resolve
+
+import (
+	"bytes"
+	"context"
+	"slices"
+	"testing"
+
+	"imprint/internal/tree"
+)
+
+// Holes follow from the content: long zeros that lie on the unit, whatever the host makes of them.
+func TestHoles(t *testing.T) {
+	zeros, data := bytes.Repeat([]byte{0}, holeSize), bytes.Repeat([]byte{1}, holeSize)
+	join := func(parts ...[]byte) []byte { return slices.Concat(parts...) }
+	for name, c := range map[string]struct {
+		content []byte
+		want    []tree.Range
+	}{
+		"none":        {join(data, data), []tree.Range{{Off: 0, Len: 2 * holeSize}}},
+		"short zeros": {join(data, zeros[:holeSize-1], data[:1]), []tree.Range{{Off: 0, Len: 2 * holeSize}}},
+		"middle":      {join(data, zeros, data), []tree.Range{{Off: 0, Len: holeSize}, {Off: 2 * holeSize, Len: holeSize}}},
+		"front":       {join(zeros, zeros, data[:5]), []tree.Range{{Off: 2 * holeSize, Len: 5}}},
+		"all":         {join(zeros, zeros), nil},
+		"off the unit": {
+			join(data[:1], zeros, zeros, data[:1]), []tree.Range{{Off: 0, Len: holeSize}, {Off: 2 * holeSize, Len: 2}},
+		},
+	} {
+		b, err := pin(context.Background(), tree.Text(string(c.content)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := tree.DataOf(b); !slices.Equal(got, c.want) {
+			t.Errorf("%s: data %v; want %v", name, got, c.want)
+		}
+	}
+}

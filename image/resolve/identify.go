@@ -1,0 +1,115 @@
+package resolve
+
+import (
+	"cmp"
+	"encoding/binary"
+	"encoding/hex"
+	"strings"
+
+	"imprint/image/description"
+	"imprint/image/mbr"
+	"imprint/image/plan"
+	"imprint/internal/repro"
+	"imprint/partition"
+)
+
+// identify starts the plan: it chooses every identifier of the image, all of which derive from its seed.
+func (w world) identify(hosts hosts, store *store, boot *boot) (*plan.Plan, error) {
+	seed, err := w.seed(hosts, store, boot)
+	if err != nil {
+		return nil, err
+	}
+	d := w.d
+	p := &plan.Plan{
+		Key: d.Partition.Key, Name: d.Name.V, Arch: d.Arch.V, Format: d.Format.V, Table: d.Table.V, SectorSize: d.SectorSize.V, Epoch: w.epoch,
+		Loader: boot.loader.Name, Seed: seed, DiskGUID: given(d.UUID.V, seed.UUID("disk")), Signature: seed.Uint32("disk/signature"),
+		Closures: store.closures, Items: store.items,
+	}
+	number := 0 // in the partition table
+	for _, described := range d.Partition.Items {
+		part, err := w.partition(described, p)
+		if err != nil {
+			return nil, err
+		}
+		if part.Inside == "" {
+			number++
+		}
+		if part.Inside == "" && p.Table == partition.MBR {
+			part.MBRUUID = mbr.UUID(p.Signature, number)
+		}
+		p.Partitions = append(p.Partitions, part)
+	}
+	return p, nil
+}
+
+// partition is a partition with its identifiers, and without its tree.
+func (w world) partition(d description.Partition, p *plan.Plan) (*plan.Partition, error) {
+	guid, mbrType, err := w.partitionType(d)
+	if err != nil {
+		return nil, err
+	}
+	name := "partition/" + d.Name.V
+	label := d.Label.V
+	if f := partition.Named(d.Filesystem.V); label == "" && f.DefaultLabel != nil {
+		label = f.DefaultLabel(w.d.Name.V, d.Name.V)
+	}
+	return &plan.Partition{
+		Key: d.Key, SizeKey: d.Size.Key, Type: d.Type.V, TypeGUID: guid, MBRType: mbrType, Attributes: attributes(d.Flags),
+		PartUUID: given(d.PartUUID.V, p.Seed.UUID(name+"/partuuid")),
+		Align:    d.Align.V.Bytes, Offset: d.Offset.V.Bytes, FreeShare: d.Free.V.Percent,
+		Inside: d.Inside.V, Path: d.Path.V, Volatile: d.Volatile.V,
+		Spec: partition.Spec{
+			Name: d.Name.V, Filesystem: d.Filesystem.V, Engine: d.Engine.V, Features: texts(d.Features), Label: label,
+			UUID: given(d.UUID.V, p.Seed.UUID(name+"/uuid")), Serial: serial(d.UUID.V, p.Seed.Uint32(name+"/serial")),
+			HashSeed: p.Seed.UUID(name + "/hash-seed"), Modified: modified(p.Seed.Uint32(name + "/modified")),
+			Epoch: p.Epoch, SectorSize: p.SectorSize, Size: d.Size.V.Bytes, MinSize: d.MinSize.V.Bytes, Free: d.Free.V.Bytes,
+			Scratch: cmp.Or(w.in.OutDir, "."),
+		},
+	}, nil
+}
+
+// partitionType is the type of a partition in the table that the disk has. What is the whole of an ISO has the type that such partitions
+// have, and a file of another partition has none.
+func (w world) partitionType(d description.Partition) (guid repro.UUID, mbrType byte, err error) {
+	switch name := d.Type.V; {
+	case d.Inside.V != "":
+	case partition.Named(d.Filesystem.V).WholeDisk:
+		guid = partition.BasicData
+	case w.d.Table.V == partition.MBR:
+		mbrType, err = partition.MBRType(name)
+	default:
+		guid, err = partition.TypeGUID(name, w.d.Arch.V)
+	}
+	return guid, mbrType, err
+}
+
+// modified makes a number a time whose digits serve as a UUID: from 1980 on, for 120 years, so that no reader finds it odd.
+func modified(n uint32) int64 {
+	const from, span = 315532800, 120 * 365 * 86400
+	return from + int64(n)%span
+}
+
+func attributes(flags description.List[description.Value[description.Flag]]) (bits uint64) {
+	for _, f := range flags.Items {
+		bits |= 1 << f.V
+	}
+	return bits
+}
+
+// given is the identifier that the description gives, or the derived one.
+func given(text string, derived repro.UUID) repro.UUID {
+	id, err := repro.ParseUUID(text)
+	if err != nil {
+		return derived
+	}
+	return id
+}
+
+// serial is the same for a FAT volume, whose identifier is written "XXXX-XXXX".
+func serial(text string, derived uint32) uint32 {
+	b, err := hex.DecodeString(strings.Replace(text, "-", "", 1))
+	if err != nil || len(b) != 4 {
+		return derived
+	}
+	return binary.BigEndian.Uint32(b)
+}

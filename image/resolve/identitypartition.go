@@ -1,0 +1,102 @@
+package resolve
+
+import (
+	"imprint/image/description"
+)
+
+// partitionsIn describes the partitions for the image's identity.
+func (h hosts) partitionsIn(d *description.Image) (list []record) {
+	for _, p := range d.Partition.Items {
+		r := record{}
+		put(r, "Name", p.Name.V)
+		put(r, "Type", p.Type.V)
+		put(r, "Filesystem", p.Filesystem.V)
+		putList(r, "Features", p.Features)
+		put(r, "Engine", p.Engine.V)
+		putSize(r, "Size", p.Size)
+		putSize(r, "MinSize", p.MinSize)
+		free := record{}
+		put(free, "Bytes", p.Free.V.Bytes)
+		put(free, "Percent", p.Free.V.Percent)
+		put(free, "Set", p.Free.Written())
+		putRecord(r, "Free", free)
+		putSize(r, "Offset", p.Offset)
+		putSize(r, "Align", p.Align)
+		put(r, "Label", p.Label.V)
+		put(r, "UUID", p.UUID.V)
+		put(r, "PartUUID", p.PartUUID.V)
+		var flags []record
+		for _, flag := range p.Flags.Items {
+			one := record{}
+			put(one, "Bit", int(flag.V))
+			flags = append(flags, one)
+		}
+		putRecords(r, "Flags", flags)
+		put(r, "Content", h.digest(p.Content.Key, p.Content.V))
+		put(r, "Inside", p.Inside.V)
+		put(r, "Path", p.Path.V)
+		put(r, "Volatile", p.Volatile.V)
+		putList(r, "Closures", p.Closures)
+		h.contentsIn(r, p)
+		list = append(list, r)
+	}
+	return list
+}
+
+// contentsIn describes what a partition holds besides closures.
+func (h hosts) contentsIn(r record, p description.Partition) {
+	var dirs, files, links, trees []record
+	for _, d := range p.Dir.Items {
+		one := owner(d.UID, d.GID)
+		put(one, "Path", d.Path.V)
+		putMode(one, d.Mode)
+		dirs = append(dirs, one)
+	}
+	for _, f := range p.File.Items {
+		one := owner(f.UID, f.GID)
+		put(one, "Path", f.Path.V)
+		put(one, "Text", f.Text.V)
+		put(one, "Source", h.digest(f.Source.Key, f.Source.V))
+		putMode(one, f.Mode)
+		files = append(files, one)
+	}
+	for _, l := range p.Link.Items {
+		one := owner(l.UID, l.GID)
+		put(one, "Path", l.Path.V)
+		put(one, "Target", l.Target.V)
+		links = append(links, one)
+	}
+	for _, t := range p.Tree.Items {
+		one := record{}
+		put(one, "Source", h.digest(t.Source.Key, t.Source.V))
+		put(one, "Target", t.Target.V)
+		trees = append(trees, one)
+	}
+	putRecords(r, "Dir", dirs)
+	putRecords(r, "File", files)
+	putRecords(r, "Link", links)
+	putRecords(r, "Tree", trees)
+}
+
+func owner(uid, gid description.Number) record {
+	r := record{}
+	put(r, "UID", uid.V)
+	put(r, "GID", gid.V)
+	return r
+}
+
+func putMode(r record, mode description.Value[description.Mode]) {
+	bits := record{}
+	put(bits, "Bits", uint16(mode.V))
+	put(bits, "Set", mode.Written())
+	putRecord(r, "Mode", bits)
+}
+
+// putSize adds a size that was written, or has a default.
+func putSize(r record, name string, size description.Value[description.Size]) {
+	one := record{}
+	put(one, "Bytes", size.V.Bytes)
+	put(one, "Auto", size.V.Auto)
+	put(one, "Set", size.Written() || size.V != description.Size{})
+	putRecord(r, name, one)
+}

@@ -1,0 +1,214 @@
+package resolve
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+
+	"imprint/closure"
+	"imprint/image/description"
+	"imprint/image/plan"
+	"imprint/internal/diag"
+	"imprint/internal/hosttree"
+	"imprint/internal/processors"
+	"imprint/internal/tree"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// A store is what the closures of a description need: every item, once, with its content.
+type store struct {
+	closures []*plan.Closure // in the order of the description
+	items    []*plan.Item    // references first
+	database []byte          // that registers all of them
+	walker   closure.Walker  // over all of them
+}
+
+// roots are those of the closure of that name.
+func (s *store) roots(name string) []closure.Path {
+	for _, c := range s.closures {
+		if c.Name == name {
+			return c.Roots
+		}
+	}
+	return nil
+}
+
+// closureReference is what a substitution that names a root stands for, "" for others.
+func (s *store) closureReference(ref description.Reference) string {
+	if roots := s.roots(ref.Name); ref.Kind == "closure" && ref.Index < len(roots) {
+		return roots[ref.Index].String()
+	}
+	return ""
+}
+
+// stores finds the roots of all closures, computes what they need, and lists the content of every item.
+func (w world) stores(ctx context.Context) (*store, diag.List, error) {
+	s := &store{walker: closure.Walker{Flavor: w.flavor, Nodes: map[closure.Path]*tree.Node{}}}
+	if len(w.d.Closure.Items) == 0 {
+		return s, nil, nil
+	}
+	sources := w.openSources(ctx)
+	defer sources.close()
+	if len(sources.problems) > 0 {
+		return nil, sources.problems, nil
+	}
+	all := sources.compute(ctx, s)
+	if len(sources.problems) > 0 {
+		return nil, sources.problems, nil
+	}
+	problems, err := w.list(ctx, s, all)
+	return s, problems, err
+}
+
+// sources are the stores that items come from, in the order in which they are asked.
+type sources struct {
+	world
+	stores   []closure.Store
+	prefixes []string
+	problems diag.List
+}
+
+// openSources opens every [[source]].
+func (w world) openSources(ctx context.Context) *sources {
+	s := &sources{world: w}
+	canonical := func(h hosttree.Host) *tree.Attr { return closure.CanonicalAttr(h.Kind, h.Mode) }
+	read := (&hosttree.Scanner{Attr: canonical, FilesOnly: true}).Read
+	for _, d := range w.d.Source.Items {
+		prefix := w.path(d.Path.V)
+		var opened closure.Store
+		var err error
+		key := d.Path.Key
+		if d.Registration.V != "" {
+			key = d.Registration.Key
+			opened, err = closure.OpenRegistration(prefix, w.path(d.Registration.V), w.flavor, read)
+		} else {
+			opened, err = closure.OpenNix(ctx, prefix, w.flavor, read)
+		}
+		if err != nil {
+			s.refuse(key, err)
+			continue
+		}
+		s.stores, s.prefixes = append(s.stores, opened), append(s.prefixes, prefix)
+	}
+	return s
+}
+
+// refuse says why a source cannot be used. Mistakes in a registration file have positions of their own.
+func (s *sources) refuse(key diag.Key, err error) {
+	var list diag.List
+	switch {
+	case errors.As(err, &list):
+		s.problems = append(s.problems, list...)
+	case errors.Is(err, fs.ErrNotExist):
+		s.problems = append(s.problems, key.Problem(err.Error(), "a source needs the store's database below its path, or a registration file"))
+	default:
+		s.problems = append(s.problems, key.ProblemOf(err))
+	}
+}
+
+func (s *sources) close() {
+	for _, opened := range s.stores {
+		if c, ok := opened.(interface{ Close() error }); ok {
+			c.Close()
+		}
+	}
+}
+
+// compute finds the roots of every [[closure]] and computes all of them together, so that what two closures share is there once.
+func (s *sources) compute(ctx context.Context, into *store) *closure.Closure {
+	var all []closure.Path
+	keys := map[closure.Path]diag.Key{}
+	for _, d := range s.d.Closure.Items {
+		c := &plan.Closure{Name: d.Name.V, Profile: d.Profile.V}
+		for _, text := range d.Roots.Items {
+			root, err := s.root(text.V)
+			if err != nil {
+				s.problems = append(s.problems, text.Key.ProblemOf(err))
+				continue
+			}
+			keys[root] = text.Key
+			c.Roots, all = append(c.Roots, root), append(all, root)
+		}
+		into.closures = append(into.closures, c)
+	}
+	if len(s.problems) > 0 {
+		return nil
+	}
+	result, err := closure.Compute(ctx, s.stores, all)
+	s.blame(err, keys)
+	return result
+}
+
+// blame turns what is wrong with a closure into problems: of the root itself where it is missing, else of the closures.
+func (s *sources) blame(err error, keys map[closure.Path]diag.Key) {
+	var missing *closure.MissingError
+	switch {
+	case err == nil:
+		return
+	case !errors.As(err, &missing):
+		s.problems = append(s.problems, s.d.Closure.Key.ProblemOf(err))
+		return
+	}
+	for _, m := range missing.Items {
+		one := closure.MissingError{Items: []closure.MissingItem{m}, Stores: missing.Stores}
+		s.problems = append(s.problems, cmp.Or(keys[m.Path], s.d.Closure.Key).ProblemOf(&one))
+	}
+}
+
+// root finds the item that a root names: a store path, or a link of the host or of a source.
+func (s *sources) root(text string) (closure.Path, error) {
+	if !strings.HasPrefix(text, s.flavor.StoreDir+"/") {
+		text = s.path(text)
+	}
+	var first error
+	for _, prefix := range s.prefixes {
+		root, err := s.flavor.ResolveRoot(text, prefix)
+		if err == nil {
+			return root, nil
+		}
+		first = cmp.Or(first, err)
+	}
+	return closure.Path{}, first
+}
+
+// list reads the tree of every item, and makes the database meanwhile.
+func (w world) list(ctx context.Context, s *store, all *closure.Closure) (diag.List, error) {
+	var gone unreadable
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(8 * processors.Count())
+	group.Go(func() (err error) {
+		rows := make([]closure.TargetItem, len(all.Items))
+		for i, found := range all.Items {
+			rows[i].Info = found.Info
+		}
+		s.database, err = closure.Database(rows, w.epoch)
+		return err
+	})
+	for _, found := range all.Items {
+		item := &plan.Item{Info: found.Info}
+		s.items = append(s.items, item)
+		group.Go(func() (err error) {
+			if item.Node, err = found.Store.Item(ctx, found.Info.Path); err != nil {
+				return gone.add(all, found.Info.Path, err)
+			}
+			if w.d.Store.HardLink.V {
+				return nil // which takes in what Unify does
+			}
+			if err = closure.Unify(ctx, item.Node); err != nil {
+				return fmt.Errorf("%v: %w", found.Info.Path, err)
+			}
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	for _, item := range s.items {
+		s.walker.Nodes[item.Info.Path] = item.Node
+	}
+	return gone.problems(w.d.Closure.Key), nil
+}

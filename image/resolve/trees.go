@@ -1,0 +1,252 @@
+package resolve
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"imprint/bootloader"
+	"imprint/closure"
+	"imprint/image/description"
+	"imprint/image/plan"
+	"imprint/internal/diag"
+	"imprint/internal/processors"
+	"imprint/internal/tree"
+	"imprint/partition"
+)
+
+// A filler makes the trees of the partitions.
+type filler struct {
+	world
+	plan     *plan.Plan
+	hosts    hosts
+	stored   *store
+	boot     *boot
+	refer    func(description.Reference) string
+	problems diag.List
+}
+
+// fill makes the tree of every partition complete: what the description adds, boot files, file systems that are files of it, and the
+// store with its database and roots.
+func (w world) fill(ctx context.Context, p *plan.Plan, hosts hosts, store *store, boot *boot, files []bootloader.File) error {
+	f := &filler{world: w, plan: p, hosts: hosts, stored: store, boot: boot, refer: w.reference(p, store)}
+	for _, raw := range w.d.Raw.Items { // after the loader's own, which cannot lie elsewhere
+		p.Raw = append(p.Raw, plan.Raw{Key: raw.Key, Name: raw.Key.Path, Offset: raw.Offset.V.Bytes, Content: hosts[raw.Source.Key].blob})
+	}
+	for i, part := range p.Partitions {
+		d := w.d.Partition.Items[i]
+		if partition.Named(d.Filesystem.V).Raw {
+			f.content(part, d)
+			continue
+		}
+		if err := f.tree(ctx, part, d, files); err != nil {
+			return err
+		}
+	}
+	return f.problems.Err()
+}
+
+// content gives a partition without a file system its bytes, unless the loader has some for it.
+func (f *filler) content(part *plan.Partition, d description.Partition) {
+	switch in := f.hosts[d.Content.Key]; {
+	case part.Code != nil:
+	case in != nil:
+		part.Spec.Content = in.blob
+	default:
+		part.Spec.Content = tree.Text("")
+	}
+}
+
+// tree makes the tree of one partition.
+func (f *filler) tree(ctx context.Context, part *plan.Partition, d description.Partition, files []bootloader.File) error {
+	t := &treeFiller{filler: f, part: part, d: d, b: tree.NewBuilder(f.attrs().dir), keys: map[string]diag.Key{}}
+	t.described()
+	t.bootFiles(files)
+	t.inside()
+	if err := t.store(ctx); err != nil {
+		return err
+	}
+	var err error
+	if part.Spec.Tree, err = t.b.Tree(); err != nil {
+		return fmt.Errorf("%s: %v", d.Key.Path, err)
+	}
+	return nil
+}
+
+// defaultAttrs are the attributes of what is added without more being said.
+type defaultAttrs struct{ dir, file, link *tree.Attr }
+
+func (w world) attrs() defaultAttrs {
+	now := tree.Time{Sec: w.epoch}
+	return defaultAttrs{
+		dir:  &tree.Attr{Mode: 0o755, Mtime: now},
+		file: &tree.Attr{Mode: 0o644, Mtime: now},
+		link: &tree.Attr{Mode: 0o777, Mtime: now},
+	}
+}
+
+// A treeFiller makes the tree of one partition.
+type treeFiller struct {
+	*filler
+	part *plan.Partition
+	d    description.Partition
+	b    *tree.Builder
+	keys map[string]diag.Key // of what was added, by path
+}
+
+// described adds trees, directories, files and links, in this order: what is stated later decides over a directory's attributes.
+func (t *treeFiller) described() {
+	defaults := t.attrs()
+	for _, d := range t.d.Tree.Items {
+		for _, e := range t.hosts[d.Source.Key].entries {
+			t.add(d.Key, tree.Join(cmp.Or(d.Target.V, "/"), strings.TrimPrefix(e.Path, "/")), e.Node)
+		}
+	}
+	for _, d := range t.d.Dir.Items {
+		if path, _ := tree.Clean(d.Path.V); path == t.flavor.StoreDir && len(t.d.Closures.Items) > 0 {
+			t.problems = append(t.problems, d.Path.Key.Problem(path+" is the store's, which has a mode and owner of its own", "leave it out"))
+			continue
+		}
+		t.add(d.Path.Key, d.Path.V, tree.NewDir("", owned(*defaults.dir, d.Mode, d.UID, d.GID), nil))
+	}
+	for _, d := range t.d.File.Items {
+		t.add(d.Path.Key, d.Path.V, tree.NewFile("", owned(*defaults.file, d.Mode, d.UID, d.GID), t.fileContent(d)))
+	}
+	for _, d := range t.d.Link.Items {
+		n := tree.NewSymlink("", owned(*defaults.link, description.Value[description.Mode]{}, d.UID, d.GID), d.Target.V.Expand(t.refer))
+		t.add(d.Path.Key, d.Path.V, n)
+	}
+}
+
+func owned(a tree.Attr, mode description.Value[description.Mode], uid, gid description.Number) *tree.Attr {
+	if mode.Written() {
+		a.Mode = uint16(mode.V)
+	}
+	a.UID, a.GID = uid.V, gid.V
+	return &a
+}
+
+func (t *treeFiller) fileContent(d description.File) tree.Blob {
+	if d.Text.Written() {
+		return tree.Text(d.Text.V.Expand(t.refer))
+	}
+	return t.hosts[d.Source.Key].blob
+}
+
+// add puts a node into the tree; a path that is taken is a problem of that key.
+func (t *treeFiller) add(key diag.Key, path string, n *tree.Node) {
+	t.keys[key.Path] = key
+	err := t.b.Add(path, n, key.Path)
+	var conflict *tree.Conflict
+	if errors.As(err, &conflict) {
+		t.problems = append(t.problems, key.Problem(conflict.Error(), ""))
+	} else if err != nil {
+		t.problems = append(t.problems, key.Problem(fmt.Sprintf("%s: %v", path, err), ""))
+	}
+}
+
+// bootFiles adds the loader's files that belong on this partition.
+func (t *treeFiller) bootFiles(files []bootloader.File) {
+	for _, b := range files {
+		if b.Partition != t.part.Spec.Name {
+			continue
+		}
+		if err := t.b.Add(b.Path, tree.NewFile("", t.attrs().file, b.Content), "boot"); err != nil {
+			t.problems = append(t.problems, t.world.d.Boot.Loader.Key.Problem(fmt.Sprintf("%s: %v", t.d.Key.Path, err), ""))
+		}
+	}
+}
+
+// inside adds the files that are file systems, empty: the layout puts their content there.
+func (t *treeFiller) inside() {
+	for _, d := range t.world.d.Partition.Items {
+		if d.Inside.V == "" || d.Inside.V != t.part.Spec.Name {
+			continue
+		}
+		t.keys[d.Path.Key.Path] = d.Path.Key
+		if err := t.b.Add(d.Path.V, tree.NewFile("", t.attrs().file, tree.Text("")), d.Path.Key.Path); err != nil {
+			t.problems = append(t.problems, d.Path.Key.Problem(err.Error(), "choose another path"))
+		}
+	}
+}
+
+// store installs the closures that the partition selects, registered and rooted.
+func (t *treeFiller) store(ctx context.Context) error {
+	names := texts(t.d.Closures)
+	if len(names) == 0 {
+		return nil
+	}
+	if dir := t.b.Find(t.flavor.StoreDir); dir != nil && (dir.Kind() != tree.Dir || len(dir.Children()) > 0) {
+		t.problems = append(t.problems, t.d.Key.Problem("something else than the closures puts files into "+t.flavor.StoreDir,
+			"a closure brings all that belongs there"))
+		return nil
+	}
+	target := closure.Target{
+		Flavor: t.flavor, Epoch: t.epoch, HardLink: t.world.d.Store.HardLink.V, Database: t.stored.database, Workers: 2 * processors.Count(),
+	}
+	t.part.Items = t.stored.itemsOf(names)
+	for _, item := range t.part.Items {
+		target.Items = append(target.Items, closure.TargetItem{Info: item.Info, Node: item.Node})
+	}
+	t.roots(&target, names)
+	err := target.Install(ctx, t.b)
+	var conflict *tree.Conflict
+	if errors.As(err, &conflict) {
+		t.problems = append(t.problems, cmp.Or(t.keys[conflict.First], t.d.Key).Problem(conflict.Error(), "this path belongs to the store"))
+		return nil
+	}
+	for i, item := range t.part.Items {
+		item.Node = target.Items[i].Node // hard links have made new ones
+	}
+	return err
+}
+
+// roots keeps what the closures and the boot entries need from the garbage collector.
+func (t *treeFiller) roots(target *closure.Target, names []string) {
+	own := t.flavor.StateDir + "/gcroots/imprint/"
+	for i, c := range t.stored.closures {
+		if !slices.Contains(names, c.Name) {
+			continue
+		}
+		for k, root := range c.Roots {
+			if c.Profile != "" {
+				target.Profiles = append(target.Profiles, closure.Profile{Name: c.Profile, Item: root})
+				continue
+			}
+			target.Roots = append(target.Roots, closure.GCRoot{Path: fmt.Sprintf("%s%s-%d", own, c.Name, k), Target: root.String()})
+		}
+		for k, link := range t.world.d.Closure.Items[i].GCRoots.Items {
+			root := c.Roots[min(k, len(c.Roots)-1)]
+			target.Roots = append(target.Roots, closure.GCRoot{Path: link.V, Target: root.String()})
+		}
+	}
+	for _, e := range t.boot.entries {
+		for _, i := range e.items {
+			target.Roots = append(target.Roots, closure.GCRoot{Path: own + i.name, Target: i.path.String()})
+		}
+	}
+}
+
+// itemsOf returns the items that the named closures need, references first.
+func (s *store) itemsOf(names []string) (items []*plan.Item) {
+	wanted := map[closure.Path]bool{}
+	for _, name := range names {
+		for _, root := range s.roots(name) {
+			wanted[root] = true
+		}
+	}
+	for _, item := range slices.Backward(s.items) { // referrers before what they refer to
+		if !wanted[item.Info.Path] {
+			continue
+		}
+		items = append(items, item)
+		for _, ref := range item.Info.References {
+			wanted[ref] = true
+		}
+	}
+	slices.Reverse(items)
+	return items
+}

@@ -1,0 +1,181 @@
+package write
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"hash"
+	"io"
+	"iter"
+	"slices"
+
+	"imprint/image/plan"
+	"imprint/internal/processors"
+	"imprint/internal/stream"
+	"imprint/internal/tree"
+	"imprint/partition"
+)
+
+// Small things are put together to batches, so that a job is worth its overhead and few pieces of the disk belong to two jobs. They
+// shrink towards the end of the work, so that no worker has much left when the others are done.
+const (
+	leastBatch = 4 << 20
+	mostBatch  = 64 << 20
+)
+
+// batches decide how much work the next batch is to hold.
+type batches struct{ left int64 }
+
+// full reports whether a batch of that cost is enough, and takes it off the work that is left if it is.
+func (b *batches) full(cost int64) bool {
+	share := b.left / int64(4*processors.Count())
+	if cost < max(leastBatch, min(mostBatch, share)) {
+		return false
+	}
+	b.left -= cost
+	return true
+}
+
+// items makes jobs for the store items of a region, small ones several together, in the order of the tree, which is that of the disk.
+func (p *planner) items(r *plan.Region) {
+	items := slices.SortedFunc(slices.Values(r.Partition.Items), func(a, b *plan.Item) int { return cmp.Compare(a.Node.ID(), b.Node.ID()) })
+	costs, work := make([]int64, len(items)), batches{}
+	for i, item := range items {
+		costs[i] = p.announce(r, item.Node)
+		work.left += costs[i]
+	}
+	first, cost := 0, int64(0)
+	flush := func(end int) {
+		if group := items[first:end]; len(group) > 0 {
+			p.add(cost, func(ctx context.Context, w *stream.Worker) error { return p.copyItems(ctx, w, r, group) })
+		}
+		first, cost = end, 0
+	}
+	for i := range items {
+		if cost += costs[i]; work.full(cost) {
+			flush(i + 1)
+		}
+	}
+	flush(len(items))
+}
+
+// files makes jobs for what the region holds besides store items, several files together.
+func (p *planner) files(r *plan.Region) {
+	var group []*tree.Node
+	cost := int64(0)
+	flush := func() {
+		if nodes := group; len(nodes) > 0 {
+			p.add(cost, func(ctx context.Context, w *stream.Worker) error { return p.copyFiles(ctx, w, r, nodes) })
+		}
+		group, cost = nil, 0
+	}
+	for n := range besides(r) {
+		if isRegion(n) || p.patched(r, n) {
+			continue
+		}
+		group, cost = append(group, n), cost+p.announce(r, n)
+		if cost >= leastBatch {
+			flush()
+		}
+	}
+	flush()
+}
+
+// announce counts what will be written of a node and all below it, and returns the cost.
+func (p *planner) announce(r *plan.Region, n *tree.Node) (cost int64) {
+	if n.Kind() == tree.File {
+		p.scratch = r.Place(p.scratch[:0], n)
+		p.expect(p.scratch)
+		if b := n.Blob(); p.carrier[b] == nil && p.further[b] != nil {
+			p.carrier[b] = n
+			p.expect(p.further[b])
+		}
+		return n.Size() + stream.FileCost
+	}
+	for _, c := range n.Children() {
+		cost += p.announce(r, c)
+	}
+	return cost
+}
+
+// besides yields the files of a region that are in no store item.
+func besides(r *plan.Region) iter.Seq[*tree.Node] {
+	items := make(map[*tree.Node]bool, len(r.Partition.Items))
+	for _, item := range r.Partition.Items {
+		items[item.Node] = true
+	}
+	return func(yield func(*tree.Node) bool) {
+		var walk func(n *tree.Node) bool
+		walk = func(n *tree.Node) bool {
+			if items[n] {
+				return true
+			}
+			if n.Kind() == tree.File && !yield(n) {
+				return false
+			}
+			for _, c := range n.Children() {
+				if !walk(c) {
+					return false
+				}
+			}
+			return true
+		}
+		walk(r.Tree.Root())
+	}
+}
+
+func (p *planner) copyItems(ctx context.Context, w *stream.Worker, r *plan.Region, items []*plan.Item) error {
+	c := newCopier(p, w, r)
+	for _, item := range items {
+		if err := p.verify.item(ctx, item, c.narHash, c.file); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *planner) copyFiles(ctx context.Context, w *stream.Worker, r *plan.Region, nodes []*tree.Node) error {
+	c := newCopier(p, w, r)
+	for _, n := range nodes {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if err := p.verify.content(n.Blob(), func(h io.Writer) error { return c.file(n, h) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// A copier moves the files of one job.
+type copier struct {
+	p       *planner
+	w       *stream.Worker
+	region  *plan.Region
+	grain   int64 // bytes
+	narHash hash.Hash
+	places  []stream.Place
+}
+
+func newCopier(p *planner, w *stream.Worker, r *plan.Region) *copier {
+	c := &copier{p: p, w: w, region: r, grain: 1, narHash: sha256.New()}
+	if m, ok := r.Maker.(partition.Placer); ok {
+		c.grain = m.Grain()
+	}
+	return c
+}
+
+// file moves one file. A further name of a file is only hashed: its content is written once.
+func (c *copier) file(n *tree.Node, h io.Writer) error {
+	b := n.Inode().Blob()
+	if n.Kind() == tree.Link {
+		return c.w.Copy(b, stream.To{Grain: 1, Hash: h})
+	}
+	to := stream.To{Grain: c.grain, Hash: h}
+	if c.p.carrier[b] == n {
+		to.Further = c.p.further[b]
+	}
+	c.places = c.region.Place(c.places[:0], n)
+	to.Places = c.places
+	return c.w.Copy(b, to)
+}

@@ -1,0 +1,129 @@
+package write
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"imprint/bootloader"
+	"imprint/image/plan"
+	"imprint/internal/tree"
+	"imprint/internal/units"
+)
+
+// ExportFile is the name of the file that tells what an export holds.
+const ExportFile = "boot.json"
+
+// An ExportedEntry is a boot entry as it is told in ExportFile. Files lie beside it.
+type ExportedEntry struct {
+	Title   string `json:"title"`
+	Default bool   `json:"default,omitempty"`
+	Kernel  string `json:"kernel"`
+	Initrd  string `json:"initrd,omitempty"` // all initrds of the entry, one behind the other
+	Cmdline string `json:"cmdline"`
+}
+
+// An Export is boot files that lie beside an image, for those who start a kernel themselves: `qemu -kernel`, PXE. They get their names
+// in Commit, all or none of them.
+type Export struct {
+	dir     string
+	made    bool // the directory was not there before
+	outputs []*Output
+}
+
+// Boot writes kernel, initrd and command line of every boot entry of a plan into a directory, which is made if it is not there. The caller
+// commits or discards it. Errors match [ErrMismatch] when a file of the host has changed since the plan was made.
+func Boot(ctx context.Context, p *plan.Plan, dir string) (e *Export, err error) {
+	e = &Export{dir: dir}
+	defer func() {
+		if err != nil {
+			e.Discard()
+		}
+	}()
+	if err := os.Mkdir(dir, 0o755); err == nil {
+		e.made = true
+	} else if !errors.Is(err, fs.ErrExist) {
+		return e, err
+	}
+	var entries []ExportedEntry
+	for i, id := range bootloader.IDs(p.Entries) {
+		x, err := e.entry(ctx, p.Entries[i], id)
+		if err != nil {
+			return e, err
+		}
+		x.Default = i == p.DefaultEntry
+		entries = append(entries, x)
+	}
+	text, err := json.MarshalIndent(map[string]any{"arch": p.Arch, "entries": entries}, "", "  ")
+	if err != nil {
+		return e, err
+	}
+	return e, e.add(ctx, ExportFile, tree.Text(string(text)+"\n"))
+}
+
+// entry writes the files of one entry.
+func (e *Export) entry(ctx context.Context, entry bootloader.Entry, id string) (ExportedEntry, error) {
+	x := ExportedEntry{Title: entry.Title, Kernel: id + ".kernel", Cmdline: entry.Cmdline}
+	if err := e.add(ctx, x.Kernel, entry.Kernel.Content); err != nil || len(entry.Initrd) == 0 {
+		return x, err
+	}
+	x.Initrd = id + ".initrd"
+	var parts []tree.Blob
+	for _, src := range entry.Initrd {
+		parts = append(parts, src.Content)
+	}
+	return x, e.add(ctx, x.Initrd, parts...)
+}
+
+// add writes a file that has no name yet, of one content or of several initrds, each of which begins on 4 bytes.
+func (e *Export) add(ctx context.Context, name string, parts ...tree.Blob) error {
+	out, err := Create(filepath.Join(e.dir, name))
+	if err != nil {
+		return err
+	}
+	e.outputs = append(e.outputs, out)
+	at := int64(0)
+	for _, b := range parts {
+		at = units.Align(at, 4)
+		if err := export(ctx, io.NewOffsetWriter(out.File, at), b); err != nil {
+			return err
+		}
+		at += b.Size()
+	}
+	return nil
+}
+
+// export copies a content, which must be what it was when the plan was made.
+func export(ctx context.Context, w io.Writer, b tree.Blob) error {
+	return verifier{}.content(b, func(h io.Writer) error {
+		if h != nil {
+			w = io.MultiWriter(w, h)
+		}
+		return tree.Copy(ctx, w, b, nil)
+	})
+}
+
+// Commit gives all files their names.
+func (e *Export) Commit() error {
+	for _, out := range e.outputs {
+		if err := out.Commit(); err != nil {
+			return err
+		}
+	}
+	e.outputs, e.made = nil, false
+	return nil
+}
+
+// Discard removes what Commit has not named. After Commit it does nothing.
+func (e *Export) Discard() {
+	for _, out := range e.outputs {
+		out.Discard()
+	}
+	if e.made {
+		os.Remove(e.dir)
+	}
+}

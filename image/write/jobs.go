@@ -1,0 +1,209 @@
+package write
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"imprint/image/plan"
+	"imprint/internal/extent"
+	"imprint/internal/stream"
+	"imprint/internal/tree"
+	"imprint/internal/units"
+	"imprint/partition"
+)
+
+// A planner makes the jobs that carry a layout out.
+type planner struct {
+	disk   *stream.Disk
+	verify verifier
+
+	jobs    []stream.Job
+	total   int64                        // bytes that will be written
+	further map[tree.Blob][]stream.Place // where contents lie in other regions than the main one
+	carrier map[tree.Blob]*tree.Node     // the file of the main region with which those are written
+	scratch []stream.Place
+}
+
+// newPlanner makes all jobs. The main region comes last: contents that lie in others too are read with its files, and written twice.
+func newPlanner(disk *stream.Disk, v verifier, l *plan.Layout) *planner {
+	p := &planner{disk: disk, verify: v, further: map[tree.Blob][]stream.Place{}, carrier: map[tree.Blob]*tree.Node{}}
+	main := mainRegion(l)
+	for _, r := range l.Regions {
+		if r != main {
+			p.other(r)
+		}
+	}
+	for _, e := range l.Raw {
+		p.further[e.Blob] = append(p.further[e.Blob], e)
+	}
+	if main != nil {
+		p.main(main)
+	}
+	for b, places := range p.further {
+		if p.carrier[b] == nil {
+			p.copyOf(b, places)
+		}
+	}
+	p.fill(l.Table, 1)
+	return p
+}
+
+// mainRegion is the one with the store, else the first with files.
+func mainRegion(l *plan.Layout) *plan.Region {
+	var first *plan.Region
+	for _, r := range l.Regions {
+		if len(r.Partition.Items) > 0 {
+			return r
+		}
+		if first == nil && r.Tree != nil {
+			first = r
+		}
+	}
+	return first
+}
+
+// main makes the jobs for the region whose files are read in its own order.
+func (p *planner) main(r *plan.Region) {
+	p.structure(r)
+	if isMade(r) {
+		return // it is all in the file that a host tool has packed, and was verified then
+	}
+	p.items(r)
+	p.files(r)
+}
+
+// other makes the jobs for a region beside the main one: where its files lie is kept, to be written by whoever reads them.
+func (p *planner) other(r *plan.Region) {
+	p.structure(r)
+	if r.Tree == nil || isMade(r) {
+		return
+	}
+	for n := range r.Tree.Nodes() {
+		if n.Kind() != tree.File || isRegion(n) || p.patched(r, n) {
+			continue
+		}
+		b, places := n.Blob(), r.Place(nil, n)
+		if len(places) > 0 || p.verify.wants(b) && p.further[b] == nil { // what a host tool has read is read once more
+			p.further[b] = append(p.further[b], places...)
+		}
+	}
+}
+
+// isRegion reports whether the content of a file is a region of its own, whose jobs write it.
+func isRegion(n *tree.Node) bool {
+	src, _ := extent.SourceOf(n.Blob())
+	return src != nil
+}
+
+// patched takes care of a file that the region holds in another form than the tree, such as a program that knows where it lies: the
+// other content is written, and the file's own is compared with its pin. It reports whether n is one.
+func (p *planner) patched(r *plan.Region, n *tree.Node) bool {
+	places := r.Place(nil, n)
+	if len(places) == 0 || places[0].Blob == n.Blob() {
+		return false
+	}
+	p.further[places[0].Blob] = append(p.further[places[0].Blob], places...)
+	if b := n.Blob(); p.verify.wants(b) && p.further[b] == nil {
+		p.further[b] = []stream.Place{}
+	}
+	return true
+}
+
+// isMade reports whether a region is content that a host tool has packed.
+func isMade(r *plan.Region) bool {
+	_, ready := r.Maker.(partition.Made)
+	return ready
+}
+
+// structure makes jobs for what a region holds besides the contents of its files.
+func (p *planner) structure(r *plan.Region) {
+	switch m := r.Maker.(type) {
+	case partition.HostMade:
+		p.host(r, m)
+	case partition.Placer:
+		p.metadata(r, m.Grain())
+	default:
+		if r.In == nil { // else it is written as a file of the region that it lies in
+			for e := range m.Extents(0) {
+				e.Off += r.Offset
+				p.further[e.Blob] = append(p.further[e.Blob], e)
+			}
+		}
+	}
+}
+
+func (p *planner) add(cost int64, run func(context.Context, *stream.Worker) error) {
+	p.jobs = append(p.jobs, stream.Job{Cost: cost, Run: run})
+}
+
+// expect counts bytes that a job will write.
+func (p *planner) expect(places []stream.Place) {
+	for _, e := range places {
+		p.total += e.Len
+		if p.disk.Digest != nil {
+			p.disk.Digest.Expect(e.Off, e.Len)
+		}
+	}
+}
+
+// metadata makes jobs that write a file system's own structure.
+func (p *planner) metadata(r *plan.Region, grain int64) {
+	var list extent.List
+	for e := range r.Maker.Extents(0) {
+		if e.Meta {
+			list = append(list, e)
+		}
+	}
+	p.fill(r.OnDisk(list), grain)
+}
+
+// fill makes jobs that write generated extents, several together.
+func (p *planner) fill(list []extent.Extent, grain int64) {
+	for len(list) > 0 {
+		n, size := 0, int64(0)
+		for n < len(list) && (n == 0 || size+list[n].Len <= leastBatch) {
+			size += list[n].Len
+			n++
+		}
+		part := list[:n:n]
+		p.expect(part)
+		p.add(size, func(_ context.Context, w *stream.Worker) error { return w.Fill(part, grain) })
+		list = list[n:]
+	}
+}
+
+// copyOf makes a job for contents that lie in no main region.
+func (p *planner) copyOf(b tree.Blob, places []stream.Place) {
+	p.expect(places)
+	p.add(b.Size()+stream.FileCost, func(_ context.Context, w *stream.Worker) error {
+		return p.verify.content(b, func(h io.Writer) error { return w.Copy(b, stream.To{Further: places, Grain: 1, Hash: h}) })
+	})
+}
+
+// host makes the job that runs a host tool.
+func (p *planner) host(r *plan.Region, m partition.HostMade) {
+	p.total += hostMade(r)
+	if p.disk.Digest != nil {
+		p.disk.Digest.Expect(r.Offset, r.Size)
+	}
+	p.add(r.Size, func(ctx context.Context, _ *stream.Worker) error {
+		if err := m.Make(ctx, procPath(p.disk.File), r.Offset); err != nil {
+			return fmt.Errorf("make partition %q: %w", r.Partition.Spec.Name, err)
+		}
+		if p.disk.Digest == nil {
+			return nil
+		}
+		return p.disk.Digest.Made(r.Offset, r.Size, p.disk.File)
+	})
+}
+
+// hostMade bounds what a host tool writes to a region, in bytes: contents in whole blocks, an inode for each node, and structure.
+func hostMade(r *plan.Region) int64 {
+	const block, inode = 4096, 256
+	sum := int64(0)
+	for n := range r.Tree.Nodes() {
+		sum += units.Align(n.Size(), block) + inode
+	}
+	return min(r.Size, sum+sum/20)
+}

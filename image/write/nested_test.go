@@ -1,0 +1,155 @@
+package write_test
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+
+	"imprint/closure/nar"
+	"imprint/image/imagetest"
+	"imprint/image/plan"
+	"imprint/image/write"
+	"imprint/internal/extent"
+	"imprint/internal/hosttest"
+	"imprint/internal/tree"
+	"imprint/partition/erofs"
+)
+
+const store = `
+[[closure]]
+name = "system"
+roots = ["%s"]
+`
+
+// outers are partitions that a file system may be a file of, and what follows them.
+var outers = map[string]string{
+	"iso9660": "format = \"iso\"\n" + store + "[[partition]]\nname = \"outer\"\nfilesystem = \"iso9660\"\n",
+	"ext4":    store + "[[partition]]\nname = \"outer\"\ntype = \"root\"\nfilesystem = \"ext4\"\n",
+	"fat":     store + "[[partition]]\nname = \"outer\"\ntype = \"esp\"\nfilesystem = \"fat\"\n",
+	"erofs":   store + "[[partition]]\nname = \"outer\"\ntype = \"root\"\nfilesystem = \"erofs\"\n",
+}
+
+const innerErofs = `
+[[partition]]
+name = "inner"
+filesystem = "erofs"
+inside = "outer"
+path = "/images/store"
+closures = ["system"]
+  [[partition.tree]]
+  source = "rootfs"
+`
+
+// A store in an EROFS that is a file of another file system is at its final place on the disk, and can be read back from there.
+func TestNested(t *testing.T) {
+	for name, outer := range outers {
+		t.Run(name, func(t *testing.T) {
+			w, system := imagetest.Boot(t)
+			p, err := w.Plan(fmt.Sprintf(outer, system) + innerErofs)
+			if err != nil {
+				t.Fatal(err)
+			}
+			disk, l, result := imagetest.Build(t, p, write.Options{})
+			sameAsLayout(t, disk, l)
+			if again, _, other := imagetest.Build(t, p, write.Options{NoVerify: true}); !bytes.Equal(again, disk) || other.Digests.Image != result.Digests.Image {
+				t.Error("a second build gave other bytes")
+			}
+			inner := l.Regions[1]
+			image := make([]byte, inner.Size)
+			for _, e := range inner.OnDisk(wholeOf(inner)) {
+				copy(image[e.At:e.At+e.Len], disk[e.Off:e.End()])
+			}
+			holdsStore(t, image, p)
+		})
+	}
+}
+
+// An EROFS is a partition like others.
+func TestErofsPartition(t *testing.T) {
+	w, system := imagetest.Boot(t)
+	p, err := w.Plan(fmt.Sprintf(store, system) + "[[partition]]\nname = \"root\"\ntype = \"root\"\nfilesystem = \"erofs\"\nclosures = [\"system\"]\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	disk, l, _ := imagetest.Build(t, p, write.Options{})
+	sameAsLayout(t, disk, l)
+	r := l.Regions[0]
+	holdsStore(t, disk[r.Offset:r.Offset+r.Size], p)
+}
+
+// A squashfs, which a host tool packs, is a partition of a disk, or a file in one, with the size that it turns out to have.
+func TestSquashfs(t *testing.T) {
+	hosttest.Need(t, "sqfstar", "unsquashfs")
+	for name, text := range map[string]string{
+		"partition":   store + "[[partition]]\nname = \"root\"\ntype = \"root\"\nfilesystem = \"squashfs\"\nclosures = [\"system\"]\n",
+		"file of ISO": outers["iso9660"] + strings.Replace(innerErofs, "erofs", "squashfs", 1),
+		"file of FAT": outers["fat"] + strings.Replace(innerErofs, "erofs", "squashfs", 1),
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, system := imagetest.Boot(t)
+			p, err := w.Plan(fmt.Sprintf(text, system))
+			if err != nil {
+				t.Fatal(err)
+			}
+			bound, err := p.Layout(nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			disk, l, _ := imagetest.Build(t, p, write.Options{})
+			if again, _, _ := imagetest.Build(t, p, write.Options{NoDigest: true}); !bytes.Equal(again, disk) {
+				t.Error("a second build gave other bytes")
+			}
+			if l.Size > bound.Size {
+				t.Errorf("the disk has %d bytes, the bound is %d", l.Size, bound.Size)
+			}
+			r := l.Regions[len(l.Regions)-1]
+			off, size := r.Range()
+			w.File("packed", string(disk[off:off+size]))
+			listing := hosttest.Run(t, "unsquashfs", "-l", w.Dir+"/packed")
+			if !strings.Contains(listing, system) {
+				t.Errorf("no %s in\n%s", system, listing)
+			}
+		})
+	}
+}
+
+// wholeOf is all of a region as one extent.
+func wholeOf(r *plan.Region) []extent.Extent { return []extent.Extent{{Len: r.Size}} }
+
+func sameAsLayout(t *testing.T, disk []byte, l *plan.Layout) {
+	t.Helper()
+	whole := make([]byte, l.Size)
+	if err := l.ReadAt(whole, 0); err != nil {
+		t.Fatal(err)
+	}
+	if int64(len(disk)) != l.Size || !bytes.Equal(whole, disk) {
+		t.Fatalf("the layout of %d bytes differs from the disk of %d at byte %d", l.Size, len(disk), imagetest.FirstDifference(whole, disk))
+	}
+}
+
+// holdsStore compares the items in an EROFS with the NAR hashes that they are registered with.
+func holdsStore(t *testing.T, image []byte, p *plan.Plan) {
+	t.Helper()
+	v, err := erofs.Read(bytes.NewReader(image), int64(len(image)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, item := range p.Items {
+		n := v.Tree.Find(item.Info.Path.String())
+		if n == nil {
+			t.Fatalf("no %v", item.Info.Path)
+		}
+		if digest, _, err := nar.Hash(n); err != nil || digest != item.Info.NARHash {
+			t.Errorf("%v has the NAR hash %x, %v", item.Info.Path, digest, err)
+		}
+	}
+	db := v.Tree.Find("/nix/var/nix/db/db.sqlite")
+	if db == nil {
+		t.Fatal("no database")
+	}
+	if head, err := tree.ReadHead(db.Blob(), 15); err != nil && err != io.EOF || string(head) != "SQLite format 3" {
+		t.Errorf("the database begins with %q, %v", head, err)
+	}
+}

@@ -1,0 +1,99 @@
+package write
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+
+	"imprint/closure"
+	"imprint/closure/nar"
+	"imprint/image/plan"
+	"imprint/internal/tree"
+)
+
+// ErrMismatch is matched by errors about contents that are not what their hash promises.
+var ErrMismatch = errors.New("contents are not what was promised")
+
+// A HashMismatch is an item whose content has another NAR hash than its registration.
+type HashMismatch struct {
+	Path              closure.Path
+	Registered, Found nar.Digest
+}
+
+// Error implements error.
+func (m *HashMismatch) Error() string {
+	return fmt.Sprintf("%v has changed: its NAR hash is sha256:%s, but it is registered with sha256:%s",
+		m.Path, nar.EncodeBase32(m.Found[:]), nar.EncodeBase32(m.Registered[:]))
+}
+
+// Unwrap makes it match ErrMismatch.
+func (m *HashMismatch) Unwrap() error { return ErrMismatch }
+
+// A verifier compares what passes with what was promised: a store item with the NAR hash that it is registered with, a pinned content with
+// its pin. Whoever moves contents moves them through it.
+type verifier struct{ off bool }
+
+// wants reports whether a content is to be compared with a pin.
+func (v verifier) wants(b tree.Blob) bool {
+	_, pinned := tree.PinOf(b)
+	return pinned && !v.off
+}
+
+// content moves a content by move, which gives all of it to h, or nothing when that is nil.
+func (v verifier) content(b tree.Blob, move func(h io.Writer) error) error {
+	if !v.wants(b) {
+		return move(nil)
+	}
+	h := sha256.New()
+	if err := move(h); err != nil {
+		return err
+	}
+	if want, _ := tree.PinOf(b); tree.Pin(h.Sum(nil)) != want {
+		return fmt.Errorf("%s has other contents than when the plan was made: %w", tree.HostPath(b), ErrMismatch)
+	}
+	return nil
+}
+
+// item moves a store item: move is called for each of its files in the order of a NAR, further names of a file included, and gives the
+// content to h. reset is a SHA-256 to be used.
+func (v verifier) item(ctx context.Context, item *plan.Item, reset hash.Hash, move func(n *tree.Node, h io.Writer) error) error {
+	if v.off {
+		return each(ctx, item.Node, func(n *tree.Node) error { return move(n, nil) })
+	}
+	if size := nar.Size(item.Node); size != item.Info.NARSize {
+		return fmt.Errorf("%v has changed: its NAR has %d bytes, but it is registered with %d: %w", item.Info.Path, size, item.Info.NARSize, ErrMismatch)
+	}
+	reset.Reset()
+	err := nar.Write(reset, item.Node, func(h io.Writer, n *tree.Node) error {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		return move(n, h)
+	})
+	if err != nil {
+		return fmt.Errorf("%v: %w", item.Info.Path, err)
+	}
+	if got := nar.Digest(reset.Sum(nil)); got != item.Info.NARHash {
+		return &HashMismatch{Path: item.Info.Path, Registered: item.Info.NARHash, Found: got}
+	}
+	return nil
+}
+
+// each calls move for the files of a node and all below it, those that are further names left out.
+func each(ctx context.Context, n *tree.Node, move func(*tree.Node) error) error {
+	if n.Kind() == tree.File {
+		return move(n)
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	for _, k := range n.Children() {
+		if err := each(ctx, k, move); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,121 @@
+// Package write carries a layout out: it is the only stage that writes. Every source is read once and written once, in parallel, at its
+// final place, and what passes is hashed and compared with what the plan promised of it.
+//
+// A layout becomes jobs for package stream: runs of store items, files, generated structure, contents at fixed offsets. A region that a
+// host tool fills in place is one job. A file system that a host tool packs into a file of its own comes first, since the layout around
+// it depends on its size; what goes into it is hashed as it passes, too.
+//
+// An image appears under its name when it is complete, or not at all: see [Output].
+package write
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"os"
+
+	"imprint/image/plan"
+	"imprint/internal/interrupt"
+	"imprint/internal/stream"
+	"imprint/internal/units"
+
+	"golang.org/x/sys/unix"
+)
+
+// Options say what is computed while a disk is written.
+type Options struct {
+	NoVerify bool         // leave the NAR hashes of store items and the pins of host files unchecked
+	NoDigest bool         // compute no image digest
+	SHA256   bool         // also compute the plain SHA-256 of the whole disk, in a pass of its own
+	Progress func(*Meter) // called once, before the first byte is written
+}
+
+// A Meter says how far the writing is.
+type Meter struct {
+	written func() int64
+	Total   int64 // bytes that will be written, as far as that is known
+}
+
+// Written is the number of bytes written so far.
+func (m *Meter) Written() int64 { return m.written() }
+
+// A Result is what was written.
+type Result struct {
+	Layout  *plan.Layout // with the sizes of what host tools have packed
+	Digests plan.Digests
+	Written int64 // bytes
+}
+
+// Image carries a layout of a plan out into file, which is empty. ctx ends it early; the file's content is of no use then.
+//
+// Errors match [ErrMismatch] when an item or a host file is not what it was promised to be, and [tree.ErrChanged] when one changes while
+// it is read.
+func Image(ctx context.Context, file *os.File, p *plan.Plan, l *plan.Layout, o Options) (*Result, error) {
+	made, err := packAll(ctx, l, verifier{off: o.NoVerify})
+	if err != nil {
+		return nil, err
+	}
+	defer made.remove()
+	if len(made.files) > 0 {
+		if l, err = p.Layout(made.files); err != nil {
+			return nil, err
+		}
+	}
+	if err := file.Truncate(l.Size); err != nil {
+		return nil, fmt.Errorf("make a file of %d bytes: %w", l.Size, err)
+	}
+	disk := &stream.Disk{File: file, Size: l.Size}
+	if !o.NoDigest {
+		disk.Digest = stream.NewPieces(l.Size)
+	}
+	jobs := newPlanner(disk, verifier{off: o.NoVerify}, l)
+	if err := enoughSpace(file, jobs.total); err != nil {
+		return nil, err
+	}
+	if o.Progress != nil {
+		o.Progress(&Meter{disk.Bytes.Load, jobs.total})
+	}
+	if err := disk.Run(ctx, jobs.jobs); err != nil {
+		return nil, err
+	}
+	r := &Result{Layout: l, Written: disk.Bytes.Load()}
+	r.Digests, err = digests(ctx, disk, l, o)
+	return r, err
+}
+
+// digests gathers the digests of the image and of its partitions.
+func digests(ctx context.Context, disk *stream.Disk, l *plan.Layout, o Options) (d plan.Digests, err error) {
+	if disk.Digest != nil {
+		d.Image = disk.Digest.Sum(0, l.Size).String()
+		for _, region := range l.Regions {
+			d.Partitions = append(d.Partitions, disk.Digest.Sum(region.Range()).String())
+		}
+	}
+	if o.SHA256 {
+		d.SHA256, err = plainSum(ctx, disk.File, l.Size)
+	}
+	return d, err
+}
+
+// plainSum is the SHA-256 of a whole image of that many bytes.
+func plainSum(ctx context.Context, image io.ReaderAt, size int64) (string, error) {
+	sum := sha256.New()
+	if _, err := io.Copy(sum, interrupt.Reader(ctx, io.NewSectionReader(image, 0, size))); err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%x", sum.Sum(nil)), nil
+}
+
+// enoughSpace asks the host's file system whether that many bytes will find room, before the first one is written.
+func enoughSpace(file *os.File, need int64) error {
+	var st unix.Statfs_t
+	if err := unix.Fstatfs(int(file.Fd()), &st); err != nil {
+		return nil // a file system that cannot say; the writing will
+	}
+	if free := int64(st.Bavail) * st.Frsize; need > free {
+		return fmt.Errorf("write %s: the disk needs %s (%d bytes) and its file system has %s (%d bytes) free: %w",
+			file.Name(), units.FormatBytes(need), need, units.FormatBytes(free), free, unix.ENOSPC)
+	}
+	return nil
+}

@@ -1,0 +1,92 @@
+package stream
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"imprint/internal/tree"
+
+	"golang.org/x/sys/unix"
+)
+
+// A Worker moves contents for the job that it runs.
+type Worker struct {
+	disk    *Disk
+	window  window
+	scratch []byte // for contents that go nowhere but into a hash
+}
+
+// newWorker makes a worker, whose window lies outside of the heap: on the heap, the windows of many workers would count as live memory,
+// and the collector would let as much garbage accumulate.
+func newWorker(d *Disk) (*Worker, error) {
+	buf, err := unix.Mmap(-1, 0, PieceSize, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON)
+	if err != nil {
+		return nil, fmt.Errorf("get memory for a worker: %w", err)
+	}
+	return &Worker{disk: d, window: window{disk: d, buf: buf}}, nil
+}
+
+func (w *Worker) end() { unix.Munmap(w.window.buf) }
+
+func (w *Worker) run(ctx context.Context, j Job) error {
+	if err := j.Run(ctx, w); err != nil {
+		return err
+	}
+	return w.window.flush()
+}
+
+// To says where the content of a blob goes.
+type To struct {
+	// Places are those in one region, in the order of the blob and disjoint. They are written through the worker's window.
+	Places []Place
+	// Further are places in other regions, in any order; each is written by itself.
+	Further []Place
+	// Grain is the size in bytes of the blocks of the region of Places. The rest of a last block belongs to nobody else and is filled
+	// with zeros, so that small files one after the other are one write.
+	Grain int64
+	// Hash takes all bytes of the blob in order, holes as zeros, unless it is nil.
+	Hash io.Writer
+}
+
+// Copy reads a blob once and writes it to where it goes. The error matches [ErrChanged] when the blob is not as long as it says.
+func (w *Worker) Copy(b tree.Blob, to To) error {
+	if to.Hash == nil && len(to.Places) == 0 && len(to.Further) == 0 {
+		return nil
+	}
+	r, err := b.Open()
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	c := copying{To: to, w: w, blob: b, reader: r}
+	return c.all()
+}
+
+// Fill writes extents that are generated: in the order of their offsets, none of them read from a host file. Grain is as in [To].
+func (w *Worker) Fill(list []Place, grain int64) error {
+	for _, e := range list {
+		if err := w.fill(e, grain); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *Worker) fill(e Place, grain int64) error {
+	r, err := e.Blob.Open()
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	for part := range pieces(e) {
+		p, err := w.window.claim(part.Off, part.Len, grain, false)
+		if err != nil {
+			return err
+		}
+		if err := tree.ReadFull(r, e.Blob, p, part.At); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,48 @@
+package tree
+
+import "crypto/sha256"
+
+// A Pin is the SHA-256 that the content of a blob must have when it is copied.
+type Pin = [sha256.Size]byte
+
+// A PinnedBlob knows its [Pin]: it was read before, and something depends on what was read.
+type PinnedBlob interface {
+	PartBlob
+	Pin() Pin
+}
+
+// Pinned is b with its pin. Two of them are the same Blob only if they come from one call.
+func Pinned(b Blob, sum Pin) Blob {
+	p := &pinned{b, sum}
+	if s, ok := b.(SparseBlob); ok {
+		return &pinnedSparse{p, s}
+	}
+	return p
+}
+
+// PinOf returns the pin of a blob that has one. A part of a pinned blob has none.
+func PinOf(b Blob) (sum Pin, ok bool) {
+	if p, is := b.(PinnedBlob); is {
+		return p.Pin(), true
+	}
+	return Pin{}, false
+}
+
+type pinned struct {
+	Blob
+	sum Pin
+}
+
+// Pin implements PinnedBlob.
+func (p *pinned) Pin() Pin { return p.sum }
+
+// Within implements PartBlob.
+func (p *pinned) Within() (Blob, int64) { return p.Blob, 0 }
+
+type pinnedSparse struct {
+	*pinned
+	sparse SparseBlob
+}
+
+// Data implements SparseBlob.
+func (p *pinnedSparse) Data() []Range { return p.sparse.Data() }

@@ -1,0 +1,89 @@
+package tree
+
+// A SparseBlob knows its holes.
+type SparseBlob interface {
+	Blob
+	// Data returns the parts that may hold other bytes than zeros, in order and apart from one another.
+	Data() []Range
+}
+
+// A HostBlob is read from a file of the host.
+type HostBlob interface {
+	Blob
+	// HostPath is the path of that file, which may hold other content as well.
+	HostPath() string
+}
+
+// A HostRangeBlob is one run of bytes of a file of the host.
+type HostRangeBlob interface {
+	Blob
+	// HostRange returns the path of the file and the offset of the blob's first byte in it.
+	HostRange() (path string, off int64)
+}
+
+// A PartBlob has the bytes of another blob, from an offset on. It can do what the other can: see [Origin].
+type PartBlob interface {
+	Blob
+	// Within returns the other blob, and the offset in it of this one's first byte.
+	Within() (whole Blob, off int64)
+}
+
+// A DescriptorReader may read an open file of the host, which the kernel can then share with another one.
+type DescriptorReader interface {
+	Reader
+	// Descriptor returns the descriptor of the file in which the blob's bytes lie in one run, and the offset of the first. It is valid
+	// until Close. ok is false when there is no such file.
+	Descriptor() (fd int, off int64, ok bool)
+}
+
+// DataOf returns the parts of a blob that must be stored: all of it unless it is sparse.
+func DataOf(b Blob) []Range {
+	if s, ok := b.(SparseBlob); ok {
+		return s.Data()
+	}
+	if b.Size() == 0 {
+		return nil
+	}
+	return []Range{{0, b.Size()}}
+}
+
+// Origin returns the blob that b is a part of and the offset of b in it, through any number of [PartBlob]s; or b itself and 0.
+func Origin(b Blob) (whole Blob, off int64) {
+	for {
+		p, ok := b.(PartBlob)
+		if !ok {
+			return b, off
+		}
+		outer, at := p.Within()
+		b, off = outer, off+at
+	}
+}
+
+// HostPath is what messages call a blob: the path of the host's file that it is read from, or "content".
+func HostPath(b Blob) string {
+	whole, _ := Origin(b)
+	if h, ok := whole.(HostBlob); ok {
+		return h.HostPath()
+	}
+	return "content"
+}
+
+// HostRange returns the path of the host's file in which the bytes of b lie in one run, and the offset of the first. ok is false
+// when there is no such file. Whether the run is the whole file is for the caller to find out.
+func HostRange(b Blob) (path string, off int64, ok bool) {
+	whole, at := Origin(b)
+	h, ok := whole.(HostRangeBlob)
+	if !ok {
+		return "", 0, false
+	}
+	path, off = h.HostRange()
+	return path, off + at, true
+}
+
+// Descriptor returns what the Descriptor of a [DescriptorReader] does; ok is false for other readers.
+func Descriptor(r Reader) (fd int, off int64, ok bool) {
+	if d, is := r.(DescriptorReader); is {
+		return d.Descriptor()
+	}
+	return 0, 0, false
+}

@@ -1,0 +1,31 @@
+package tree
+
+import "slices"
+
+// Replace returns a tree like t with other content in one of its files, which n must be. Nodes that are not above n are shared by both
+// trees, and have the same IDs in both; further names of the file keep the old content.
+func (t *Tree) Replace(n *Node, content Blob) *Tree {
+	r := &Tree{nodes: slices.Clone(t.nodes)}
+	file := NewFile(n.Name, n.Attr, content)
+	file.id = n.id
+	r.nodes[0] = r.replace(t.Root(), n, file)
+	return r
+}
+
+// replace copies the directories from dir down to the node old, which it replaces. The IDs of what lies in a directory begin after its own.
+func (t *Tree) replace(dir, old, file *Node) *Node {
+	if dir == old {
+		t.nodes[file.id] = file
+		return file
+	}
+	kids := slices.Clone(dir.Children())
+	i, found := slices.BinarySearchFunc(kids, old.id, func(n *Node, id int32) int { return int(n.id) - int(id) })
+	if !found {
+		i-- // the last one that begins before it holds it
+	}
+	kids[i] = t.replace(kids[i], old, file)
+	c := NewDir(dir.Name, dir.Attr, kids)
+	c.id = dir.id
+	t.nodes[c.id] = c
+	return c
+}

@@ -1,0 +1,95 @@
+package erofs
+
+import (
+	"fmt"
+	"math"
+	"strings"
+
+	"imprint/internal/tree"
+)
+
+// Check reports what of a tree EROFS cannot hold. The error names the path.
+func Check(t *tree.Tree) error {
+	for n := range t.Nodes() {
+		if err := check(n); err != nil {
+			return fmt.Errorf("%s: %v", pathOf(t, int32(n.ID())), err)
+		}
+	}
+	return nil
+}
+
+// pathOf finds the path of a node, for a message.
+func pathOf(t *tree.Tree, id int32) string {
+	for path, n := range t.Walk() {
+		if n.ID() == int(id) {
+			return path
+		}
+	}
+	return ""
+}
+
+// maxTarget is the length in bytes of the longest symlink that the kernel follows: a page with the NUL at its end.
+const maxTarget = blockSize - 1
+
+func check(n *tree.Node) error {
+	if n.Kind() == tree.Link {
+		return nil
+	}
+	if err := checkAttr(n.Attr); err != nil {
+		return err
+	}
+	switch n.Kind() {
+	case tree.File:
+		if n.Blob() == nil || n.Size() < 0 {
+			return fmt.Errorf("is a file without content")
+		}
+		return checkData(n)
+	case tree.Symlink:
+		return checkTarget(n.Target())
+	case tree.CharDevice, tree.BlockDevice:
+		if d := n.Device(); d.Major >= 1<<12 || d.Minor >= 1<<20 {
+			return fmt.Errorf("device number %d:%d is over 4095:1048575", d.Major, d.Minor)
+		}
+	}
+	return nil
+}
+
+func checkAttr(a *tree.Attr) error {
+	switch {
+	case a == nil:
+		return fmt.Errorf("has no attributes")
+	case a.UID == math.MaxUint32 || a.GID == math.MaxUint32:
+		return fmt.Errorf("owner %d:%d: %d is no ID", a.UID, a.GID, uint32(math.MaxUint32))
+	case a.Mode > 0o7777:
+		return fmt.Errorf("mode %#o is over 07777", a.Mode)
+	case a.Mtime.Nsec >= 1e9:
+		return fmt.Errorf("time %d has %d nanoseconds, a second has 1000000000", a.Mtime.Sec, a.Mtime.Nsec)
+	}
+	return checkXattrs(a.Xattrs)
+}
+
+// checkData refuses a sparse file whose parts are out of order.
+func checkData(n *tree.Node) error {
+	end := int64(0)
+	sparse, ok := n.Blob().(tree.SparseBlob)
+	if !ok {
+		return nil
+	}
+	for _, d := range sparse.Data() {
+		if d.Off < end || d.Len < 0 || d.Len > n.Size()-d.Off {
+			return fmt.Errorf("data of %d bytes at %d is out of order or not within the file's %d bytes", d.Len, d.Off, n.Size())
+		}
+		end = d.Off + d.Len
+	}
+	return nil
+}
+
+func checkTarget(target string) error {
+	switch {
+	case len(target) == 0 || len(target) > maxTarget:
+		return fmt.Errorf("symlink target of %d bytes, 1 to %d are allowed", len(target), maxTarget)
+	case strings.IndexByte(target, 0) >= 0:
+		return fmt.Errorf("symlink target %.60q holds a NUL", target)
+	}
+	return nil
+}

@@ -1,0 +1,184 @@
+package erofs
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"imprint/internal/repro"
+	"imprint/internal/tree"
+)
+
+// A Volume is a file system that was read.
+type Volume struct {
+	Tree   *tree.Tree // the content of each file is a slice of the image
+	Label  string
+	UUID   repro.UUID
+	Epoch  int64 // seconds since 1970: when it was made
+	Size   int64 // bytes in use
+	Inodes int64
+}
+
+// Read reads the file system in a region of so many bytes. It reads all structure, and no contents: blobs read those from image. Anything
+// wrong is an error with the path; so are compressed files and files in chunks.
+//
+// A hostile image costs no more memory than a multiple of its structure: no byte of that may be used twice, no directory may have two
+// names, and nothing outside of the file system is read.
+func Read(image io.ReaderAt, size int64) (*Volume, error) {
+	r := &reader{image: image, size: size, inodes: map[uint64]*tree.Node{}, shared: map[uint32]tree.Xattr{}, attrs: map[plainAttr]*tree.Attr{}}
+	root, err := r.root()
+	if err != nil {
+		return nil, fmt.Errorf("read EROFS: %w", err)
+	}
+	b := tree.NewBuilder(root.Attr)
+	if err := b.Add("/", root, ""); err != nil {
+		return nil, fmt.Errorf("read EROFS: %v", err)
+	}
+	t, err := b.Tree()
+	if err != nil {
+		return nil, fmt.Errorf("read EROFS: %v", err)
+	}
+	s := r.super
+	return &Volume{Tree: t, Label: s.label, UUID: s.uuid, Epoch: s.made.Sec, Size: r.size, Inodes: int64(s.inodes)}, nil
+}
+
+// A reader goes through a file system.
+type reader struct {
+	image  io.ReaderAt
+	size   int64 // bytes of the file system
+	super  superblock
+	budget int64 // bytes of structure that may still be read
+	count  uint64
+	inodes map[uint64]*tree.Node // by nid; nil while a directory is read
+	shared map[uint32]tree.Xattr // by ID
+	attrs  map[plainAttr]*tree.Attr
+}
+
+// root reads the superblock, and the tree from its root on.
+func (r *reader) root() (*tree.Node, error) {
+	if err := r.readSuper(); err != nil {
+		return nil, err
+	}
+	r.budget = r.size // no structure overlaps another
+	root, err := r.node("", uint64(r.super.root), uint64(r.super.root), 0)
+	if err != nil {
+		return nil, below("", err)
+	}
+	if root.Kind() != tree.Dir {
+		return nil, fmt.Errorf("the root is a %v", root.Kind())
+	}
+	if r.count != r.super.inodes {
+		return nil, fmt.Errorf("the superblock counts %d inodes, there are %d", r.super.inodes, r.count)
+	}
+	return root, nil
+}
+
+// incompatible are the features that a reader must know, by their bits. That contents may begin with zeros is of no concern to what is
+// not compressed.
+var incompatible = []struct {
+	bits uint32
+	name string
+}{
+	{1 << 1, "compression with options"}, {1 << 2, "files in chunks"}, {1 << 3, "several devices"}, {1 << 4, "compressed tails"},
+	{1 << 5, "compressed fragments"}, {1 << 6, "attribute prefixes"}, {1 << 7, "48-bit blocks"}, {1 << 8, "a metadata inode"},
+}
+
+const zeroPadding = 1 << 0
+
+func (r *reader) readSuper() error {
+	block := make([]byte, blockSize)
+	n, err := r.image.ReadAt(block[:min(blockSize, max(0, r.size))], 0)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	if n < superOffset+superSize {
+		return fmt.Errorf("%d bytes are too few for a superblock", n)
+	}
+	s, ok := parseSuper(block[superOffset:])
+	r.super = s
+	switch bytes := int64(s.blocks) * blockSize; {
+	case !ok:
+		return fmt.Errorf("no superblock: magic number 0x%08x, not 0x%08x", le.Uint32(block[superOffset:]), uint32(superMagic))
+	case s.blockBits != blockBits || s.dirBits != 0:
+		return fmt.Errorf("blocks of 2^%d bytes, directory blocks of 2^%d, only 2^%d are read", s.blockBits, s.blockBits+s.dirBits, blockBits)
+	case bytes > r.size || s.blocks == 0:
+		return fmt.Errorf("%d blocks are %d bytes, the region has %d", s.blocks, bytes, r.size)
+	default:
+		r.size = bytes
+	}
+	if sum := superChecksum(block); s.compat&compatChecksum != 0 && sum != s.checksum {
+		return fmt.Errorf("checksum 0x%08x of the superblock does not match its bytes, which have 0x%08x", s.checksum, sum)
+	}
+	return s.supported()
+}
+
+// supported refuses, by name, what is not read here.
+func (s superblock) supported() error {
+	for _, f := range incompatible {
+		if s.incompat&f.bits != 0 {
+			return fmt.Errorf("features 0x%x: %s is not supported", s.incompat, f.name)
+		}
+	}
+	if unknown := s.incompat &^ zeroPadding; unknown != 0 {
+		return fmt.Errorf("features 0x%x are not known", unknown)
+	}
+	return nil
+}
+
+// A located error is about what lies at a path, which is put together only when it is printed.
+type located struct {
+	names []string // the innermost first
+	err   error
+}
+
+// below says in which directory entry the reason for an error lies.
+func below(name string, err error) error {
+	if l, ok := err.(*located); ok {
+		l.names = append(l.names, name)
+		return l
+	}
+	return &located{[]string{name}, err}
+}
+
+// Error implements error.
+func (l *located) Error() string {
+	names := slices.Clone(l.names)
+	slices.Reverse(names)
+	path := strings.Join(names, "/")
+	if len(names) == 1 {
+		path = "/"
+	}
+	return fmt.Sprintf("%.4096s: %v", path, l.err)
+}
+
+// Unwrap gives the reason alone.
+func (l *located) Unwrap() error { return l.err }
+
+// errBudget is why a file system that uses bytes twice is refused.
+var errBudget = errors.New("structures overlap: they have more bytes than the file system")
+
+// bytes reads a piece of structure.
+func (r *reader) bytes(at, n int64) ([]byte, error) {
+	if at < 0 || n < 0 || at > r.size-n {
+		return nil, fmt.Errorf("%d bytes at %d lie outside of the file system's %d", n, at, r.size)
+	}
+	if r.budget -= n; r.budget < 0 {
+		return nil, errBudget
+	}
+	b := make([]byte, n)
+	return b, readFull(r.image, b, at)
+}
+
+// readFull fills b from an image, which must not end before that.
+func readFull(image io.ReaderAt, b []byte, at int64) error {
+	n, err := image.ReadAt(b, at)
+	switch {
+	case n == len(b):
+		return nil
+	case err == nil || errors.Is(err, io.EOF):
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}

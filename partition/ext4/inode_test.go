@@ -1,0 +1,34 @@
+package ext4
+
+import (
+	"bytes"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+// The fields of an inode lie in the order of the struct, as encoding/binary writes them, and are read back from there.
+func TestInodeFields(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		want := rapid.SliceOfN(rapid.Byte(), oldInode+extraFields, oldInode+extraFields).Draw(t, "bytes")
+		var n, again inode
+		if err := n.decode(want); err != nil {
+			t.Fatal(err)
+		}
+		got := make([]byte, inodeSize)
+		n.encode(got)
+		if !bytes.Equal(got[:len(want)], want) || !bytes.Equal(got[len(want):], make([]byte, inodeSize-len(want))) {
+			t.Fatalf("%x was encoded as %x", want, got)
+		}
+		if err := again.decode(got); err != nil || again != n {
+			t.Fatalf("%+v was read back as %+v, %v", n, again, err)
+		}
+	})
+}
+
+func BenchmarkInodeEncode(b *testing.B) {
+	n, p := newInode(modeTypes[0], plain.Mtime), make([]byte, inodeSize)
+	for b.Loop() {
+		n.encode(p)
+	}
+}

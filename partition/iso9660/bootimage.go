@@ -1,0 +1,102 @@
+package iso9660
+
+import (
+	"encoding/binary"
+	"errors"
+	"io"
+
+	"imprint/internal/tree"
+)
+
+// The boot info table, in bytes of the image.
+const (
+	infoTable     = 8
+	infoTableSize = 56
+	infoChecksum  = infoTable + 12
+	infoSummed    = infoTable + infoTableSize // what the checksum is over begins here
+	pointerSize   = 8
+)
+
+// A biosImage is a BIOS image that lies at a block: what it is told of that is put in as it is read.
+type biosImage struct {
+	tree.Blob
+	id int // of its node
+	BIOSImage
+	start int64 // block
+}
+
+// Open opens the image itself.
+func (b *biosImage) Open() (tree.Reader, error) {
+	r, err := b.Blob.Open()
+	if err != nil {
+		return nil, err
+	}
+	return &biosReader{r, b}, nil
+}
+
+type biosReader struct {
+	tree.Reader
+	image *biosImage
+}
+
+// ReadAt implements io.ReaderAt. The whole image is read for its checksum whenever that is asked for.
+func (r *biosReader) ReadAt(p []byte, off int64) (int, error) {
+	n, err := r.Reader.ReadAt(p, off)
+	if !r.image.InfoTable {
+		r.point(p[:n], off)
+		return n, err
+	}
+	var table [infoTableSize]byte
+	le := binary.LittleEndian
+	le.PutUint32(table[0:], systemArea)
+	le.PutUint32(table[4:], uint32(r.image.start))
+	le.PutUint32(table[8:], uint32(r.image.Size()))
+	if off < infoChecksum+4 && off+int64(n) > infoChecksum {
+		sum, err := r.sum()
+		if err != nil {
+			return 0, err
+		}
+		le.PutUint32(table[infoChecksum-infoTable:], sum)
+	}
+	overlay(p[:n], off, table[:], infoTable)
+	r.point(p[:n], off)
+	return n, err
+}
+
+// point writes the pointers into p, the bytes from off on.
+func (r *biosReader) point(p []byte, off int64) {
+	var b [pointerSize]byte
+	for _, to := range r.image.Pointers {
+		binary.LittleEndian.PutUint64(b[:], uint64(r.image.start*(block/bootSector)+to.Plus))
+		overlay(p, off, b[:], to.At)
+	}
+}
+
+// overlay writes over p, the bytes from off on, what of patch lies in them; patch begins at byte at.
+func overlay(p []byte, off int64, patch []byte, at int64) {
+	from, to := max(at, off), min(at+int64(len(patch)), off+int64(len(p)))
+	if from < to {
+		copy(p[from-off:to-off], patch[from-at:])
+	}
+}
+
+// sum adds the words of 32 bits after the table, zeros filling the last one. Pointers count as they are written.
+func (r *biosReader) sum() (sum uint32, err error) {
+	buf := make([]byte, 64<<10)
+	for off, size := int64(infoSummed), r.image.Size(); off < size; off += int64(len(buf)) {
+		p := buf[:min(int64(len(buf)), size-off)]
+		n, err := r.Reader.ReadAt(p, off)
+		if n < len(p) {
+			if err == nil || errors.Is(err, io.EOF) {
+				err = io.ErrUnexpectedEOF
+			}
+			return 0, err
+		}
+		r.point(p, off)
+		clear(buf[len(p):])
+		for i := 0; i < len(p); i += 4 {
+			sum += binary.LittleEndian.Uint32(buf[i:])
+		}
+	}
+	return sum, nil
+}

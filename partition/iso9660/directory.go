@@ -1,0 +1,173 @@
+package iso9660
+
+import (
+	"fmt"
+
+	"imprint/internal/tree"
+	"imprint/internal/units"
+)
+
+// A directory is laid out as blocks of records, none of which crosses a block (ECMA-119, 6.8.1.1), and blocks of continuation areas for
+// the system use entries that its records have no room for. Entry 0 is the directory itself, entry 1 its parent, then come its children
+// in the order of their identifiers.
+
+// firstChild is the entry of the first child.
+const firstChild = 2
+
+// A mark is where a block of a directory begins: with which record of which entry, and how many bytes of continuation areas are before that
+// entry's. A directory has one for each block but the first of both kinds, so that every block can be made by itself.
+type mark struct {
+	entry   int32
+	section int32 // of the file
+	more    uint32
+}
+
+// entryNode is what entry i of a directory names: a Link for a further name of a file.
+func (c *content) entryNode(d *dir, i int32) *tree.Node {
+	switch i {
+	case 0:
+		return c.tree.Node(int(d.id))
+	case 1:
+		return c.tree.Node(int(c.dirs[d.parent].id))
+	}
+	return c.tree.Node(int(c.order[d.order+i-firstChild]))
+}
+
+// isRoot reports whether entry i is the root's own, which the protocols are announced with.
+func (d *dir) isRoot(i int32) bool { return i == 0 && d.id == 0 }
+
+// appendUse adds the system use entries of entry i, which names n.
+func (c *content) appendUse(b []byte, d *dir, i int32, n *tree.Node) []byte {
+	inode := n.Inode()
+	if d.isRoot(i) {
+		b = appendSP(b)
+	}
+	b = appendPX(b, inode.Kind(), inode.Attr, c.hardLinks(inode), serial(inode))
+	b = appendTF(b, inode.Attr.Mtime.Sec)
+	if i >= firstChild {
+		b = appendNM(b, n.Name)
+	}
+	switch inode.Kind() {
+	case tree.Symlink:
+		b = appendSL(b, inode.Target())
+	case tree.CharDevice, tree.BlockDevice:
+		b = appendPN(b, inode.Device())
+	}
+	if d.isRoot(i) {
+		b = appendER(b)
+	}
+	return b
+}
+
+// useSize is the length of what appendUse adds for a child.
+func useSize(n *tree.Node) int {
+	size := sizePX + sizeTF + sizeNM(len(n.Name))
+	switch inode := n.Inode(); inode.Kind() {
+	case tree.Symlink:
+		var buf [maxEntry]byte
+		size += len(appendSL(buf[:0], inode.Target()))
+	case tree.CharDevice, tree.BlockDevice:
+		size += sizePN
+	}
+	return size
+}
+
+// A splitter says which system use entries of an entry go into its records, and which into continuation areas.
+type splitter struct {
+	*content
+	buf   []byte
+	areas []area
+}
+
+// split splits the entries of entry i, which names n: inside is what records with a head of so many bytes hold. If there are areas, from
+// byte more on of the directory's, room for the CE entry that leads to them stays. The result is good until the next call.
+func (s *splitter) split(d *dir, i int32, n *tree.Node, head int, more uint32) (inside []byte, areas []area) {
+	s.buf = s.appendUse(s.buf[:0], d, i, n)
+	if len(s.buf) <= maxRecord-head {
+		return s.buf, nil
+	}
+	k := wholeEntries(s.buf, maxRecord-head-sizeCE)
+	s.areas = appendAreas(s.areas[:0], s.buf[k:], int(more))
+	return s.buf[:k], s.areas
+}
+
+// A layer lays directories out.
+type layer struct {
+	splitter
+	children   []named
+	blocks     []mark // where the directory's blocks of records begin
+	moreBlocks []mark // likewise of continuation areas
+	used       int    // bytes of the last block of records
+	moreUsed   uint32 // bytes of continuation areas
+}
+
+// lay orders the children of a directory and finds how many blocks it has.
+func (l *layer) lay(d *dir) error {
+	nodes := l.tree.Node(int(d.id)).Children()
+	l.children = l.identify(l.children[:0], nodes)
+	d.order = int32(len(l.order))
+	for _, child := range l.children {
+		l.order = append(l.order, child.id)
+	}
+	l.blocks, l.moreBlocks, l.used, l.moreUsed = append(l.blocks[:0], mark{}), l.moreBlocks[:0], 0, 0
+	for i := range d.children + firstChild {
+		l.entry(d, i)
+		if len(l.blocks) > maxDir || l.moreUsed > maxDir*block {
+			return fmt.Errorf("records of more than %d blocks, a directory has %d", len(l.blocks)-1, maxDir)
+		}
+	}
+	d.at, d.blocks, d.more = uint32(l.dirsEnd), uint32(len(l.blocks)), uint32(len(l.moreBlocks))
+	d.marks = uint32(len(l.marks))
+	l.marks = append(l.marks, l.blocks[1:]...)
+	if len(l.moreBlocks) > 0 {
+		l.marks = append(l.marks, l.moreBlocks[1:]...)
+	}
+	if l.dirsEnd += int64(d.blocks) + int64(d.more); l.dirsEnd >= maxBlocks {
+		return fmt.Errorf("directories up to here have %d blocks, an ISO holds fewer than %d", l.dirsEnd, int64(maxBlocks))
+	}
+	return nil
+}
+
+// entry gives the records of entry i their places.
+func (l *layer) entry(d *dir, i int32) {
+	n := l.entryNode(d, i)
+	head := headSize(1)
+	if i >= firstChild {
+		child := &l.children[i-firstChild]
+		head = headSize(child.identifierSize(n.Kind() == tree.Dir))
+		if size := head + useSize(n); size <= maxRecord {
+			l.records(i, n, even(size))
+			return
+		}
+	}
+	inside, areas := l.split(d, i, n, head, l.moreUsed)
+	if areas == nil {
+		l.records(i, n, even(head+len(inside)))
+		return
+	}
+	l.records(i, n, even(head+len(inside)+sizeCE))
+	end := areas[len(areas)-1].end()
+	for len(l.moreBlocks) < int(units.Blocks(int64(end), block)) {
+		l.moreBlocks = append(l.moreBlocks, mark{entry: i, more: l.moreUsed})
+	}
+	l.moreUsed = uint32(end)
+}
+
+// records places the records of entry i, each of which has so many bytes.
+func (l *layer) records(i int32, n *tree.Node, size int) {
+	for section := range sections(n) {
+		if l.used+size > block {
+			l.used = 0
+			l.blocks = append(l.blocks, mark{i, section, l.moreUsed})
+		}
+		l.used += size
+	}
+}
+
+// sections is how many records n has.
+func sections(n *tree.Node) int32 {
+	if inode := n.Inode(); inode.Kind() == tree.File {
+		return max(1, int32(units.Blocks(inode.Size(), most)))
+	}
+	return 1
+}

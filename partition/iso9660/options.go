@@ -1,0 +1,81 @@
+package iso9660
+
+import (
+	"fmt"
+	"strings"
+
+	"imprint/internal/tree"
+)
+
+// Options say what image is made around a tree.
+type Options struct {
+	VolumeID string // 32 bytes at most
+	Created  int64  // seconds since 1970
+	Modified int64  // likewise; its digits are what mount, udev and GRUB take for the UUID
+
+	// PartitionOffset is the block of 2048 bytes that the ISO's own partition begins at: a second set of volume descriptors, path tables
+	// and directories is made for it, so that the partition can be mounted as well as the whole disk. 0: none; else at least 16.
+	PartitionOffset int64
+
+	BIOS *BIOSImage // what a BIOS starts from a CD; nil: nothing
+
+	// ESP is the size in bytes of an EFI system partition that follows the ISO, which UEFI starts from a CD; 0: there is none. What is
+	// in it is not the plan's.
+	ESP   int64
+	Align int64 // the ESP begins at a multiple of so many bytes, which are a multiple of 2048; 0: 2048
+}
+
+// A BIOSImage is a file of the tree that a BIOS loads and starts: "no emulation", 2048 bytes of it (El Torito, 2.2).
+type BIOSImage struct {
+	Path string // in the tree
+
+	// InfoTable has the 56 bytes at byte 8 tell the program where it lies: the block of the primary volume descriptor, its own block, its
+	// length in bytes and the sum of its words of 32 bits from byte 64 on, then zeros (the "boot info table" of mkisofs).
+	InfoTable bool
+	Pointers  []Pointer
+}
+
+// A Pointer is a place in a BIOSImage for its own sector of 512 bytes on the disk plus Plus: 8 bytes at byte At, little-endian.
+type Pointer struct{ At, Plus int64 }
+
+// check refuses options that no image can have.
+func (o *Options) check() error {
+	switch {
+	case len(o.VolumeID) > maxVolumeID || strings.ContainsRune(o.VolumeID, 0):
+		return fmt.Errorf("volume ID %q has %d bytes, %d are allowed, none of them NUL", o.VolumeID, len(o.VolumeID), maxVolumeID)
+	case o.PartitionOffset != 0 && (o.PartitionOffset < systemArea || o.PartitionOffset >= maxBlocks):
+		return fmt.Errorf("partition offset of %d blocks is not 0 and not within %d and %d", o.PartitionOffset, systemArea, int64(maxBlocks))
+	case o.ESP < 0 || o.ESP >= maxBlocks*block:
+		return fmt.Errorf("ESP of %d bytes is not within 0 and %d", o.ESP, int64(maxBlocks*block))
+	case o.Align < 0 || o.Align%block != 0 || o.Align >= maxBlocks*block:
+		return fmt.Errorf("alignment of %d bytes is not a multiple of %d", o.Align, block)
+	}
+	for _, date := range []int64{o.Created, o.Modified} {
+		if date < minDate || date > maxDate {
+			return fmt.Errorf("date %d is not within %d and %d seconds since 1970", date, int64(minDate), int64(maxDate))
+		}
+	}
+	return nil
+}
+
+// find looks a BIOS image up and checks that what is patched lies in it.
+func (b *BIOSImage) find(t *tree.Tree) (*tree.Node, error) {
+	n := t.Find(b.Path)
+	if n == nil {
+		return nil, fmt.Errorf("BIOS image %s is not in the tree", b.Path)
+	}
+	n = n.Inode()
+	if n.Kind() != tree.File {
+		return nil, fmt.Errorf("BIOS image %s is a %v, not a file", b.Path, n.Kind())
+	}
+	size := n.Size()
+	if size == 0 || b.InfoTable && size < infoTable+infoTableSize {
+		return nil, fmt.Errorf("BIOS image %s has %d bytes, too few", b.Path, size)
+	}
+	for _, p := range b.Pointers {
+		if p.At < 0 || p.At > size-pointerSize {
+			return nil, fmt.Errorf("BIOS image %s has %d bytes and a pointer at byte %d", b.Path, size, p.At)
+		}
+	}
+	return n, nil
+}

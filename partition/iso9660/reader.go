@@ -1,0 +1,97 @@
+package iso9660
+
+import (
+	"fmt"
+	"io"
+
+	"imprint/internal/tree"
+)
+
+// Read reads the tree of an image of that many bytes. The contents of its files stay in the image: a blob is read out of r when it is
+// opened. Further names of a file are files by themselves, with the same content; see [ReadLinks].
+func Read(r io.ReaderAt, size int64) (*Volume, error) {
+	return (&reader{image: r, size: size}).volume()
+}
+
+// ReadLinks is Read that makes a [tree.Link] of a further name of a file: of what has the serial number of an earlier one, and is alike in all else.
+func ReadLinks(r io.ReaderAt, size int64) (*Volume, error) {
+	return (&reader{image: r, size: size, linked: map[inode]*tree.Node{}}).volume()
+}
+
+// A reader reads the tree of an image once.
+type reader struct {
+	image  io.ReaderAt
+	size   int64 // bytes
+	skip   int   // bytes before the first entry of a system use field
+	spent  int64 // bytes of directories and continuation areas read
+	seen   map[int64]bool
+	attrs  map[attrKey]*tree.Attr
+	linked map[inode]*tree.Node // the first name of what has several; nil: names are not compared
+	above  []string             // names of the directories that are being read
+}
+
+func (rd *reader) volume() (*Volume, error) {
+	rd.seen, rd.attrs = map[int64]bool{}, map[attrKey]*tree.Attr{}
+	v, root, err := rd.primary()
+	if err != nil {
+		return nil, err
+	}
+	if v.Tree, err = rd.tree(root); err != nil {
+		return nil, fmt.Errorf("read ISO 9660 volume %q: %v", v.ID, err)
+	}
+	return v, nil
+}
+
+// read fills p from the image.
+func (rd *reader) read(p []byte, off int64) error {
+	if off < 0 || off > rd.size-int64(len(p)) {
+		return fmt.Errorf("%d bytes at %d of an image of %d", len(p), off, rd.size)
+	}
+	n, err := rd.image.ReadAt(p, off)
+	if n == len(p) {
+		return nil
+	}
+	return err
+}
+
+// spend counts bytes of structure: together they are no more than the image, unless parts of it are used several times.
+func (rd *reader) spend(n int64) error {
+	if rd.spent += n; rd.spent > rd.size {
+		return fmt.Errorf("directories of more than the image's %d bytes", rd.size)
+	}
+	return nil
+}
+
+// records calls do for every record of a directory, its own and its parent's included.
+func (rd *reader) records(dir record, do func(record) error) error {
+	if rd.seen[dir.start] {
+		return fmt.Errorf("the directory at block %d is there twice", dir.start)
+	}
+	rd.seen[dir.start] = true
+	if err := rd.spend(dir.size); err != nil {
+		return err
+	}
+	buf := make([]byte, min(block, dir.size)) // not on the stack, on which directories nest
+	for off := int64(0); off < dir.size; off += block {
+		p := buf[:min(block, dir.size-off)]
+		if err := rd.read(p, dir.start*block+off); err != nil {
+			return err
+		}
+		if err := eachRecord(p, do); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// own is the first record of a directory, which is that of the directory itself.
+func (rd *reader) own(dir record) (own record, err error) {
+	p := make([]byte, min(block, max(dir.size, 0)))
+	if err := rd.read(p, dir.start*block); err != nil {
+		return record{}, err
+	}
+	if len(p) == 0 || int(p[0]) > len(p) {
+		return record{}, fmt.Errorf("no directory at block %d", dir.start)
+	}
+	return parseRecord(p[:p[0]])
+}

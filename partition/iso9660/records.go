@@ -1,0 +1,126 @@
+package iso9660
+
+import "imprint/internal/tree"
+
+// A view is a volume: the whole disk's, or that of the ISO's own partition, which has descriptors, path tables and directories of its own,
+// shares the files, and counts blocks from the start of the partition.
+type view struct {
+	*Plan
+	shift     int64 // block of the disk where the volume begins
+	end       int64 // block where it ends
+	pathTable int64 // first block of both path tables
+	dirBase   int64 // block of the first directory
+}
+
+// dirStart is the block of a directory as the volume counts.
+func (v view) dirStart(d *dir) int64 { return v.dirBase + int64(d.at) - v.shift }
+
+// record is the record of one section of a node, without identifier and system use field.
+func (v view) record(n *tree.Node, section int32) record {
+	inode := n.Inode()
+	r := record{date: shortDate(inode.Attr.Mtime.Sec)}
+	switch inode.Kind() {
+	case tree.Dir:
+		d := v.dir(int32(inode.ID()))
+		r.start, r.size, r.flags = v.dirStart(d), d.size(), isDirectory
+	case tree.File:
+		r.size = inode.Size() - int64(section)*most
+		if r.size > most {
+			r.size, r.flags = most, hasMore
+		}
+		if r.size > 0 { // an empty file lies at block 0 wherever the others do
+			r.start = v.fileStart(inode.ID()) + int64(section)*(most/block) - v.shift
+		}
+	}
+	return r
+}
+
+// A dirWriter makes blocks of directories.
+type dirWriter struct {
+	view
+	splitter
+	d  *dir
+	id []byte
+}
+
+// putDirBlock writes a block of the directories, counted from the first one's, into zeros.
+func (v view) putDirBlock(b []byte, at int64) {
+	d := v.dirAt(at)
+	w := dirWriter{view: v, splitter: splitter{content: v.content}, d: d}
+	if i := uint32(at) - d.at; i < d.blocks {
+		w.putRecords(b, d.marksOf(v.marks, i, 0))
+	} else {
+		w.putAreas(b, int(i-d.blocks), d.marksOf(v.marks, i-d.blocks, d.blocks-1))
+	}
+}
+
+// marksOf is the mark of block i of the one kind or, with the marks of the other kind skipped, of the other.
+func (d *dir) marksOf(marks []mark, i, skip uint32) mark {
+	if i == 0 {
+		return mark{}
+	}
+	return marks[d.marks+skip+i-1]
+}
+
+// entry returns the identifier of entry i and what its system use entries come to.
+func (w *dirWriter) entry(i int32, n *tree.Node, more uint32) (inside []byte, areas []area) {
+	switch i {
+	case 0:
+		w.id = append(w.id[:0], selfID...)
+	case 1:
+		w.id = append(w.id[:0], parentID...)
+	default:
+		w.id = w.ident(n).appendIdentifier(w.id[:0], n.Kind() == tree.Dir)
+	}
+	return w.split(w.d, i, n, headSize(len(w.id)), more)
+}
+
+// ce is the CE entry that leads to an area.
+func (w *dirWriter) appendCE(b []byte, a area) []byte {
+	first := w.dirStart(w.d) + int64(w.d.blocks)
+	return appendCE(b, uint32(first+int64(a.off/block)), uint32(a.off%block), uint32(a.size))
+}
+
+// putRecords writes a block of records that begins at a mark.
+func (w *dirWriter) putRecords(b []byte, m mark) {
+	used := 0
+	for i, section := m.entry, m.section; i < w.d.children+firstChild; i, section = i+1, 0 {
+		n := w.entryNode(w.d, i)
+		use, areas := w.entry(i, n, m.more)
+		if areas != nil {
+			m.more = uint32(areas[len(areas)-1].end())
+			use = w.appendCE(use[:len(use):len(use)], areas[0])
+		}
+		for ; section < sections(n); section++ {
+			r := w.record(n, section)
+			r.id, r.use = w.id, use
+			if used+even(headSize(len(r.id))+len(r.use)) > block {
+				return
+			}
+			used += r.put(b[used:])
+		}
+	}
+}
+
+// putAreas writes block j of the continuation areas. It begins at a mark, but for the areas of that entry that are in earlier blocks.
+func (w *dirWriter) putAreas(b []byte, j int, m mark) {
+	for i := m.entry; i < w.d.children+firstChild; i++ {
+		_, areas := w.entry(i, w.entryNode(w.d, i), m.more)
+		for k, a := range areas {
+			if a.off/block != j {
+				continue
+			}
+			at := b[a.off%block:]
+			n := copy(at, a.entries)
+			if k+1 < len(areas) {
+				w.appendCE(at[:n], areas[k+1])
+			}
+		}
+		if len(areas) > 0 {
+			if areas[0].off/block > j {
+				return
+			}
+			m.more = uint32(areas[len(areas)-1].end())
+		}
+	}
+}

@@ -1,0 +1,103 @@
+package iso9660
+
+import (
+	"iter"
+	"sort"
+
+	"imprint/internal/extent"
+	"imprint/internal/tree"
+)
+
+// metaChunk is how many blocks of structure are one extent at most, so that several workers can make them.
+const metaChunk = 512
+
+// Extents yields what the image consists of, in the order of offsets: all extents that end after from, a byte offset. What no extent covers
+// is zero, the system area among it.
+func (p *Plan) Extents(from int64) iter.Seq[extent.Extent] {
+	return func(yield func(extent.Extent) bool) {
+		if p.yieldStructure(from, yield) {
+			p.yieldFiles(from, yield)
+		}
+	}
+}
+
+func (p *Plan) yieldStructure(from int64, yield func(extent.Extent) bool) bool {
+	first := sort.Search(len(p.pieces), func(i int) bool { return p.pieces[i].end*block > from })
+	for _, s := range p.pieces[first:] {
+		at := s.start
+		if skip := from/block - at; skip > 0 {
+			at += skip / metaChunk * metaChunk
+		}
+		for ; at < s.end; at += metaChunk {
+			if !yield(s.extent(at, min(metaChunk, s.end-at))) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// extent is blocks of a piece that are made when asked for.
+func (s piece) extent(at, blocks int64) extent.Extent {
+	read := func(p []byte, off int64) { s.read(p, (at-s.start)*block+off) }
+	return extent.Extent{Off: at * block, Len: blocks * block, Blob: extent.Generated(blocks*block, read), Meta: true}
+}
+
+// read makes the bytes of a piece from off on.
+func (s piece) read(b []byte, off int64) {
+	clear(b)
+	for len(b) > 0 {
+		i, skip := off/block, off%block
+		n := min(block-skip, int64(len(b)))
+		if n == block {
+			s.put(b[:n:n], i)
+		} else {
+			var whole [block]byte
+			s.put(whole[:], i)
+			copy(b, whole[skip:skip+n])
+		}
+		b, off = b[n:], off+n
+	}
+}
+
+func (p *Plan) yieldFiles(from int64, yield func(extent.Extent) bool) {
+	at := max(0, from/block-p.files)
+	var buf []extent.Extent
+	for id := sort.Search(p.tree.Len(), func(id int) bool { return int64(p.at[id+1]) > at }); id < p.tree.Len(); id++ {
+		if p.at[id] == p.at[id+1] {
+			continue
+		}
+		buf = p.Place(buf[:0], p.tree.Node(id))
+		for _, e := range buf {
+			if e.End() > from && !yield(e) {
+				return
+			}
+		}
+	}
+}
+
+// Place appends where the content of a File lies, in the order of its bytes. Parts of a sparse file that are zero are left out. The blob of a
+// BIOS image is not the node's: it has what the image is told of its place.
+func (p *Plan) Place(dst []extent.Extent, n *tree.Node) []extent.Extent {
+	n = n.Inode()
+	if n.Kind() != tree.File {
+		return dst
+	}
+	start, blob := p.fileStart(n.ID())*block, n.Blob()
+	if p.bios != nil && p.bios.id == n.ID() {
+		blob = p.bios
+	}
+	sparse, ok := blob.(tree.SparseBlob)
+	if !ok {
+		if size := blob.Size(); size > 0 {
+			dst = append(dst, extent.Extent{Off: start, Len: size, Blob: blob})
+		}
+		return dst
+	}
+	for _, r := range sparse.Data() {
+		if r.Len > 0 {
+			dst = append(dst, extent.Extent{Off: start + r.Off, Len: r.Len, Blob: blob, At: r.Off})
+		}
+	}
+	return dst
+}
