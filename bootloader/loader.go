@@ -16,7 +16,7 @@ type Loader struct {
 	DeviceTree    bool // it hands the kernel a device tree
 	Signs         bool // it makes EFI programs, which can be signed
 	FillsBIOSBoot bool // it is what a BIOS boot partition holds
-	NeedsGPT      bool // it finds an XBOOTLDR partition in a GPT alone
+	XBOOTLDRInGPT bool // it finds an XBOOTLDR partition in a GPT alone
 
 	firmware string   // the only kind that starts it: "bios", "u-boot"
 	reads    []string // file systems with a store that it reads
@@ -38,8 +38,8 @@ var noLoader = Loader{Name: "none", Menu: true, Bootloader: nothing{}}
 // None reports whether l stands for no loader: the image boots by other means, or not at all.
 func (l *Loader) None() bool { return l == &noLoader }
 
-// CanRead reports whether the loader reads kernels in the store of a machine, if it has one. A file system that is a file of another is
-// none that a loader reads.
+// CanRead reports whether the loader reads kernels in the store of a machine, if it has one. No loader reads a file
+// system that is a file of another.
 func (l *Loader) CanRead(m Machine) bool {
 	store, ok := m.store()
 	return !ok || store.Number > 0 && slices.Contains(l.reads, store.Filesystem)

@@ -26,7 +26,7 @@ var serialForm = regexp.MustCompile(SerialForm)
 var fatFilesystem = Filesystem{
 	Name: "fat", Firmware: true, Writable: true,
 	Refuses: map[string]string{
-		"content": contentHint, "engine": "FAT has one engine", "features": "", "closures": "a store needs ext4: FAT has neither links nor owners",
+		"content": contentHint, "engine": "FAT has one engine", "features": "", "closures": "FAT has neither links nor owners, which a store needs",
 		"link": "FAT has no symbolic links", "volatile": "",
 	},
 	CheckLabel:   checkFATLabel,

@@ -1,6 +1,7 @@
 package description
 
 import (
+	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
@@ -11,8 +12,13 @@ import (
 	"imprint/internal/diag"
 )
 
-// Parse takes any text without a panic, and says of every mistake where it is, in words that fit on a terminal.
+// Parse takes any text without a panic, and reports every mistake with its position, in words that a terminal shows as they are. What it
+// accepts the schema accepts too.
 func FuzzParse(f *testing.F) {
+	var schema object
+	if err := json.Unmarshal(Schema(), &schema); err != nil {
+		f.Fatal(err)
+	}
 	archives, _ := filepath.Glob("testdata/parse/*.txtar")
 	for _, name := range archives {
 		src, err := os.ReadFile(name)
@@ -27,7 +33,11 @@ func FuzzParse(f *testing.F) {
 	f.Fuzz(func(t *testing.T, src []byte) {
 		d, err := Parse("x.toml", src)
 		if err == nil {
-			expandAll(d)
+			expandAll(d.WithDefaults())
+			tables, _, err := readTOML(src)
+			if refusal := refuse(schema, plain(t, tables), ""); err != nil || refusal != "" {
+				t.Errorf("only the schema refuses it: %s, %v", refusal, err)
+			}
 			return
 		}
 		var list diag.List

@@ -100,7 +100,8 @@ var language = map[string]keyword{
 	"boot.efi-binary": {doc: "EFI binary of the loader; else it is looked for in the closures, then on the host."},
 	"boot.default":    {doc: "Title of the entry that boots by itself; that of the first one by default."},
 	"boot.console": {
-		doc: "Consoles for every entry, as console= of the kernel takes them, such as ttyS0,115200; GRUB and SYSLINUX show the menu on the first of ttyS0 to 3.",
+		doc: "Consoles for every entry, as console= of the kernel takes them, such as ttyS0,115200; " +
+			"GRUB and SYSLINUX show the menu on the first of ttyS0 to 3.",
 	},
 	"boot.copy-kernel": {
 		doc: "Copy kernels, initrds and device trees to the ESP or XBOOTLDR partition, where there is one; false reads them in the store.",
@@ -113,7 +114,8 @@ var language = map[string]keyword{
 	"boot.entry.initrd":     {doc: "Initial RAM disks, in the order they are loaded."},
 	"boot.entry.cmdline":    {doc: "Kernel command line."},
 	"boot.entry.devicetree": {
-		doc: "With loader = " + alternatives(loadersThat(takeDeviceTree)) + ": device tree of the board, or a directory such as a kernel's dtbs, in which U-Boot finds its own.",
+		doc: "With loader = " + alternatives(loadersThat(takeDeviceTree)) +
+			": device tree of the board, or a directory such as a kernel's dtbs, in which U-Boot finds its own.",
 	},
 
 	"raw":        {doc: "Bytes at an offset of the disk, outside of all partitions, such as a board's firmware."},
@@ -155,7 +157,8 @@ var language = map[string]keyword{
 	"partition.flags":    {doc: "Attributes of the GPT entry."},
 	"partition.content":  {doc: "File whose bytes the partition holds, with filesystem = " + alternatives(filesystemsThat(areRaw)) + "."},
 	"partition.inside": {
-		doc: "Name of the partition that has this one as a file, with filesystem = " + alternatives(filesystemsThat(goInside)) + "; it is no entry of the table then.",
+		doc: "Name of the partition that has this one as a file, with filesystem = " + alternatives(filesystemsThat(goInside)) +
+			"; it is not an entry of the table then.",
 	},
 	"partition.path": {doc: "Where that file is, as in \"/nix-store.squashfs\".", pattern: absoluteForm},
 	"partition.volatile": {
@@ -203,7 +206,6 @@ func areRaw(f *partition.Filesystem) bool        { return f.Raw }
 func goInside(f *partition.Filesystem) bool      { return f.Inside }
 func areOfFirmware(f *partition.Filesystem) bool { return f.Firmware }
 func areWholeDisks(f *partition.Filesystem) bool { return f.WholeDisk }
-func takeStore(f *partition.Filesystem) bool     { return f.Store && !f.WholeDisk }
 
 // loadersThat are the words for the boot loaders with a property.
 func loadersThat(have func(*bootloader.Loader) bool) (words []string) {

@@ -83,7 +83,7 @@ func (c *checker) unfit(l *bootloader.Loader, required bootloader.Requirements) 
 // xbootldr reports a partition that the loader does not find.
 func (c *checker) xbootldr(l *bootloader.Loader, m bootloader.Machine) {
 	for i, p := range m.Partitions {
-		if l.NeedsGPT && m.Table == partition.MBR && p.Type == "xbootldr" {
+		if l.XBOOTLDRInGPT && m.Table == partition.MBR && p.Type == "xbootldr" {
 			c.report(c.d.Partition.Items[i].Type.Key, fmt.Sprintf("%s finds no XBOOTLDR partition in an MBR", l.Name),
 				fmt.Sprintf("remove the partition, or write table = %q", partition.GPT))
 		}
@@ -139,9 +139,11 @@ func (c *checker) copyKernel(l *bootloader.Loader, m bootloader.Machine) {
 		c.report(k.Key, fmt.Sprintf("%s reads only FAT, and always has copies there", l.Name), "it is for loader = "+alternatives(loadersThat(readStore)))
 	case !l.ReadsStore || l.CanRead(m) || c.d.isISO():
 	case k.Written() && !k.V:
-		c.report(k.Key, fmt.Sprintf("%s does not read the file system that the store is on", l.Name), "remove it: kernels are copied to the ESP or XBOOTLDR partition")
+		c.report(k.Key, fmt.Sprintf("%s does not read the file system that the store is on", l.Name),
+			"remove it: kernels are copied to the ESP or XBOOTLDR partition")
 	case !hasBootPartition(m):
-		c.report(c.d.Boot.Loader.Key, fmt.Sprintf("%s does not read the file system that the store is on, and there is no other for kernels", l.Name),
+		c.report(c.d.Boot.Loader.Key,
+			fmt.Sprintf("%s does not read the file system that the store is on, and there is no other for kernels", l.Name),
 			`add a partition of type "xbootldr" or "esp"`)
 	}
 }

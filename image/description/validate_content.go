@@ -94,7 +94,8 @@ func (c *checker) raw(p *Partition) {
 	case filled && p.Content.V != "":
 		c.report(p.Content.Key, "is GRUB's core image, which the boot loader brings", "remove it")
 	case !filled && p.Content.V == "" && p.Size.V.Bytes == 0:
-		c.report(p.Content.Key, fmt.Sprintf("is required with filesystem = %q", p.Filesystem.V), "name the file whose bytes the partition holds, or give a size")
+		c.report(p.Content.Key, fmt.Sprintf("is required with filesystem = %q", p.Filesystem.V),
+			"name the file whose bytes the partition holds, or give a size")
 	}
 }
 

@@ -168,7 +168,8 @@ func (c *checker) bootPartitions() {
 		case c.isFilledByLoader(p):
 			c.unique(taken, p.Type.Key, kind, "the type")
 			if raw := filesystemsThat(areRaw); p.Filesystem.V != "" && !slices.Contains(raw, p.Filesystem.V) {
-				c.report(p.Filesystem.Key, fmt.Sprintf("is %q, and GRUB's core image takes the whole partition", p.Filesystem.V), "write filesystem = "+alternatives(raw))
+				c.report(p.Filesystem.Key, fmt.Sprintf("is %q, and GRUB's core image takes the whole partition", p.Filesystem.V),
+					"write filesystem = "+alternatives(raw))
 			}
 			if !c.told[c.d.Boot.Loader.Key.Path] {
 				c.noBIOS(p.Type.Key, kind, "remove the partition")
@@ -187,7 +188,8 @@ func (c *checker) isFilledByLoader(p *Partition) bool {
 func (c *checker) readByFirmware(filesystem Text) {
 	row := partition.Named(filesystem.V)
 	if row != nil && !row.Firmware && !(row.Raw && c.d.loader().None()) {
-		c.report(filesystem.Key, fmt.Sprintf("is %q, and the firmware reads FAT", filesystem.V), "write filesystem = "+alternatives(filesystemsThat(areOfFirmware)))
+		c.report(filesystem.Key, fmt.Sprintf("is %q, and the firmware reads FAT", filesystem.V),
+			"write filesystem = "+alternatives(filesystemsThat(areOfFirmware)))
 	}
 }
 
