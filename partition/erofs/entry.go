@@ -56,7 +56,7 @@ func (e *entry) split(limit int64) {
 	e.blocks = units.Blocks(e.size-e.tail, blockSize)
 }
 
-// append appends all of a node's entry but the tail of a file.
+// appendEntry appends all of a node's entry but the tail of a file.
 func (c *content) appendEntry(b []byte, id int32) []byte {
 	n := c.tree.Node(int(id))
 	e := c.entry(n)

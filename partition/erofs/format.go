@@ -73,6 +73,17 @@ func (s superblock) put(b []byte) {
 	b[90] = s.dirBits
 }
 
+// parseSuper is the inverse of put. It reports whether the magic number is there.
+func parseSuper(b []byte) (s superblock, ok bool) {
+	s = superblock{
+		compat: le.Uint32(b[8:]), incompat: le.Uint32(b[80:]), blockBits: b[12], dirBits: b[90], root: le.Uint16(b[14:]), inodes: le.Uint64(b[16:]),
+		made:   tree.Time{Sec: int64(le.Uint64(b[24:])), Nsec: le.Uint32(b[32:])},
+		blocks: le.Uint32(b[36:]), metaBlock: le.Uint32(b[40:]), xattrBlock: le.Uint32(b[44:]), uuid: [16]byte(b[48:64]),
+		label: strings.TrimRight(string(b[64:80]), "\x00"), checksum: le.Uint32(b[4:]),
+	}
+	return s, le.Uint32(b) == superMagic
+}
+
 // superChecksum is the CRC32C over the first block from the superblock on, not inverted at the end. The checksum field counts as zero.
 func superChecksum(block []byte) uint32 {
 	castagnoli := crc32.MakeTable(crc32.Castagnoli)
@@ -139,52 +150,6 @@ func (n inode) append(b []byte) []byte {
 	return b
 }
 
-// A kind of node as inodes have it in the high bits of their mode, and directories as a byte (linux/fs_types.h).
-type kindCode struct {
-	mode  uint16
-	entry uint8
-}
-
-var kindCodes = [...]kindCode{
-	tree.File: {0o100000, 1}, tree.Dir: {0o040000, 2}, tree.CharDevice: {0o020000, 3}, tree.BlockDevice: {0o060000, 4},
-	tree.Fifo: {0o010000, 5}, tree.Socket: {0o140000, 6}, tree.Symlink: {0o120000, 7},
-}
-
-// kindOf is the kind of a node with a mode.
-func kindOf(mode uint16) (tree.Kind, bool) {
-	for kind := tree.File; kind <= tree.Socket; kind++ {
-		if kindCodes[kind].mode == mode&typeMask {
-			return kind, true
-		}
-	}
-	return 0, false
-}
-
-// typeMask is where the type is in a mode.
-const typeMask = 0o170000
-
-// deviceNumber packs the number of a device as the kernel does (new_encode_dev): the minor's low 8 bits, the major, the minor's rest.
-func deviceNumber(d tree.Device) uint32 { return d.Minor&0xff | d.Major<<8 | d.Minor&^0xff<<12 }
-
-// parseDevice is the inverse of deviceNumber.
-func parseDevice(n uint32) tree.Device {
-	return tree.Device{Major: n >> 8 & 0xfff, Minor: n&0xff | n>>12&^0xff}
-}
-
-// Sizes of a directory entry (struct erofs_dirent: nid, offset of the name, type) beside its name.
-const direntSize = 12
-
-// parseSuper is the inverse of put. It reports whether the magic number is there.
-func parseSuper(b []byte) (s superblock, ok bool) {
-	s = superblock{
-		compat: le.Uint32(b[8:]), incompat: le.Uint32(b[80:]), blockBits: b[12], dirBits: b[90], root: le.Uint16(b[14:]), inodes: le.Uint64(b[16:]),
-		made:   tree.Time{Sec: int64(le.Uint64(b[24:])), Nsec: le.Uint32(b[32:])},
-		blocks: le.Uint32(b[36:]), metaBlock: le.Uint32(b[40:]), xattrBlock: le.Uint32(b[44:]), uuid: [16]byte(b[48:64]),
-		label: strings.TrimRight(string(b[64:80]), "\x00"), checksum: le.Uint32(b[4:]),
-	}
-	return s, le.Uint32(b) == superMagic
-}
-
 // parseInode is the inverse of append, for 64 bytes or, of the compact form, 32. It reports whether the format is a known one.
 func parseInode(b []byte, made tree.Time) (n inode, ok bool) {
 	format := le.Uint16(b[0:])
@@ -205,3 +170,38 @@ func parseInode(b []byte, made tree.Time) (n inode, ok bool) {
 	n.mtime = tree.Time{Sec: int64(le.Uint64(b[32:])), Nsec: le.Uint32(b[40:])}
 	return n, format>>4 == 0
 }
+
+// A kindCode is a kind of node: in the high bits of a mode, and as a byte in a directory (linux/fs_types.h).
+type kindCode struct {
+	mode  uint16
+	entry uint8
+}
+
+var kindCodes = [...]kindCode{
+	tree.File: {0o100000, 1}, tree.Dir: {0o040000, 2}, tree.CharDevice: {0o020000, 3}, tree.BlockDevice: {0o060000, 4},
+	tree.Fifo: {0o010000, 5}, tree.Socket: {0o140000, 6}, tree.Symlink: {0o120000, 7},
+}
+
+// typeMask is where the type is in a mode.
+const typeMask = 0o170000
+
+// kindOf is the kind of a node with a mode.
+func kindOf(mode uint16) (tree.Kind, bool) {
+	for kind := tree.File; kind <= tree.Socket; kind++ {
+		if kindCodes[kind].mode == mode&typeMask {
+			return kind, true
+		}
+	}
+	return 0, false
+}
+
+// deviceNumber packs the number of a device as the kernel does (new_encode_dev): the minor's low 8 bits, the major, the minor's rest.
+func deviceNumber(d tree.Device) uint32 { return d.Minor&0xff | d.Major<<8 | d.Minor&^0xff<<12 }
+
+// parseDevice is the inverse of deviceNumber.
+func parseDevice(n uint32) tree.Device {
+	return tree.Device{Major: n >> 8 & 0xfff, Minor: n&0xff | n>>12&^0xff}
+}
+
+// direntSize is the bytes of a directory entry besides its name (struct erofs_dirent): nid, offset of the name, type.
+const direntSize = 12

@@ -1,8 +1,6 @@
 package erofs
 
-import (
-	"sort"
-)
+import "sort"
 
 // A canvas is the bytes of the file system from an offset on, to be filled.
 type canvas struct {

@@ -91,6 +91,7 @@ func TestReadRefuses(t *testing.T) {
 		{"/c: 255 shared attributes do not fit", func(b []byte) { b[at("/c")+32+4] = 255 }},
 		{"/c: extended attribute of", func(b []byte) { b[at("/c")+32+16] = 255 }},
 		{"/c: extended attribute \"y\" of kind 7 is not known", func(b []byte) { b[at("/c")+32+16+1] = 7 }},
+		{"/c: extended attribute \"user.x\" is there twice", func(b []byte) { b[at("/c")+32+16+1], b[at("/c")+32+16+4] = 1, 'x' }},
 		{"/b: 4 bytes at", func(b []byte) { b[at("/b")+32+12+3] = 255 }},
 	} {
 		b := bytes.Clone(whole)

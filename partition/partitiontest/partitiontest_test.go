@@ -163,6 +163,37 @@ func TestFAT(t *testing.T) {
 	}
 }
 
+func TestEROFS(t *testing.T) {
+	hosttest.Need(t, "mkfs.erofs", "fsck.erofs")
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "a\xff\n"), []byte("content"), 0o640); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("to\nnowhere", filepath.Join(dir, "link")); err != nil {
+		t.Fatal(err)
+	}
+	r := Region{File: filepath.Join(t.TempDir(), "disk")}
+	hosttest.Run(t, "mkfs.erofs", "--quiet", "-T77", r.File, dir)
+	st, err := os.Stat(r.File)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Size = st.Size()
+	CheckEROFS(t, r)
+	s := EROFS(t, r)
+	e := s.Entries["/a\xff\n"]
+	if len(s.Entries) != 3 || e.Kind != tree.File || e.Mode != 0o640 || e.Size != 7 || e.Content != digest(strings.NewReader("content")) || e.Links != 1 || e.Mtime.Sec != 77 {
+		t.Errorf("got %+v", s)
+	}
+	if got := s.Entries["/link"]; got.Kind != tree.Symlink || got.Target != "to\nnowhere" {
+		t.Errorf("got %+v", got)
+	}
+	damage(t, r, 1024+48, "another UUID")
+	if said := failure(t, func(t testing.TB) { CheckEROFS(t, r) }); !strings.Contains(said, "not content") {
+		t.Errorf("a wrong checksum: %q", said)
+	}
+}
+
 func damage(t *testing.T, r Region, at int64, with string) {
 	t.Helper()
 	f, err := os.OpenFile(r.File, os.O_WRONLY, 0)
