@@ -43,11 +43,13 @@ func appendSP(b []byte) []byte {
 	return append(appendEntry(b, "SP", sizeSP), 0xbe, 0xef, 0)
 }
 
-// The extension that all other entries belong to (RRIP 1.12, 4.3).
+// The extension that all other entries belong to. RRIP 1.12 has another name for it in its section 4.3, but this one, of version 1.09, is
+// what mkisofs and xorriso write and what every reader knows.
 const (
-	extensionID          = "IEEE_P1282"
-	extensionDescription = "THE IEEE P1282 PROTOCOL PROVIDES SUPPORT FOR POSIX FILE SYSTEM SEMANTICS."
-	extensionSource      = "PLEASE CONTACT THE IEEE STANDARDS DEPARTMENT, PISCATAWAY, NJ, USA FOR THE P1282 SPECIFICATION."
+	extensionID          = "RRIP_1991A"
+	extensionDescription = "THE ROCK RIDGE INTERCHANGE PROTOCOL PROVIDES SUPPORT FOR POSIX FILE SYSTEM SEMANTICS"
+	extensionSource      = "PLEASE CONTACT DISC PUBLISHER FOR SPECIFICATION SOURCE.  SEE PUBLISHER IDENTIFIER IN PRIMARY VOLUME DESCRIPTOR " +
+		"FOR CONTACT INFORMATION."
 )
 
 // appendER names the extension (SUSP 1.12, 5.5). It is in the root's own record too.

@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// The target of a symbolic link is a row of components (RRIP 1.12, 4.1.3), each with a flag and a length before its text. A component that
-// is empty stands for what two slashes have between them, or the last one of a target after it: Linux, xorriso and GRUB put a slash after
-// every component but the root and the last one.
+// The target of a symbolic link is a row of components (RRIP 1.12, 4.1.3), each with a flag and a length before its text. Linux, xorriso,
+// libarchive and GRUB put a slash after every component but the last one and those for the root, which are a slash by themselves. So a
+// second slash in a row is one for the root, and a slash at the end of a target is followed by an empty component.
 const (
 	headSL        = entryHeader + 1 // the components follow
 	headComponent = 2
@@ -17,28 +17,41 @@ const (
 // maxTarget is how long a target may be on Linux, in bytes: isofs puts it together in one page, with a NUL (get_symlink_chunk).
 const maxTarget = 4095
 
-// appendSL adds the entries of a target, as many as it takes. Components go on in the next entry wherever one is full.
+// appendSL adds the entries of a target, as many as it takes.
+//
+// Where an entry is full, readers do not agree whether a slash belongs between its last component and the first one of the next entry. So an
+// entry always ends in a component that goes on, if only in the empty beginning of one.
 func appendSL(b []byte, target string) []byte {
 	e := slWriter{b: b}
 	e.begin()
-	if rest, ok := strings.CutPrefix(target, "/"); ok {
-		e.special(root)
-		if rest == "" {
-			return e.b
-		}
-		target = rest
-	}
-	for name := range strings.SplitSeq(target, "/") {
-		switch name {
-		case ".":
-			e.special(current)
-		case "..":
-			e.special(parent)
-		default:
+	for before := byte(root); ; { // flag of the component before
+		name, rest, more := strings.Cut(target, "/")
+		flag := componentOf(name, before, more)
+		switch {
+		case flag != 0:
+			e.special(flag)
+		case name != "" || before != root:
 			e.text(name)
 		}
+		if !more {
+			return e.b
+		}
+		target, before = rest, flag
 	}
-	return e.b
+}
+
+// componentOf is the flag of a component, 0 for one of text. GRUB forgets the slash between text and a component for "." or "..", which are text
+// there too.
+func componentOf(name string, before byte, more bool) byte {
+	switch {
+	case name == "" && more:
+		return root
+	case name == "." && before != 0:
+		return current
+	case name == ".." && before != 0:
+		return parent
+	}
+	return 0
 }
 
 // A slWriter appends SL entries, the last of which begins at start.
@@ -52,37 +65,35 @@ func (e *slWriter) begin() {
 	e.b = append(appendEntry(e.b, "SL", headSL), 0)
 }
 
-// room makes sure of room for so many bytes, and returns how many there are.
-func (e *slWriter) room(n int) int {
-	if e.left() < n {
-		e.b[e.start+entryHeader] = goesOn
-		e.begin()
-	}
-	return e.left()
-}
-
-func (e *slWriter) left() int { return maxEntry - (len(e.b) - e.start) }
+// room is how much text a component may have so that another one without text has room after it.
+func (e *slWriter) room() int { return maxEntry - 2*headComponent - (len(e.b) - e.start) }
 
 func (e *slWriter) component(flags byte, text string) {
 	e.b = append(append(e.b, flags, byte(len(text))), text...)
 	e.b[e.start+2] = byte(len(e.b) - e.start)
 }
 
+// goOn ends an entry with the beginning of a component, and begins the next one.
+func (e *slWriter) goOn(text string) {
+	e.component(goesOn, text)
+	e.b[e.start+entryHeader] = goesOn
+	e.begin()
+}
+
 func (e *slWriter) special(flag byte) {
-	e.room(headComponent)
+	if e.room() < 0 {
+		e.goOn("")
+	}
 	e.component(flag, "")
 }
 
 func (e *slWriter) text(name string) {
-	for {
-		room := e.room(headComponent+min(len(name), 1)) - headComponent
-		if len(name) <= room {
-			e.component(0, name)
-			return
-		}
-		e.component(goesOn, name[:room])
-		name = name[room:]
+	for len(name) > e.room() {
+		n := min(len(name), e.room()+headComponent)
+		e.goOn(name[:n])
+		name = name[n:]
 	}
+	e.component(0, name)
 }
 
 // A linkTarget is put together of components, as Linux does it.
