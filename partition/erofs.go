@@ -7,8 +7,8 @@ import (
 	"imprint/partition/erofs"
 )
 
-// maxErofsLabel is the length of volume_name in bytes.
-const maxErofsLabel = 16
+// maxErofsLabel is the length of volume_name in bytes, without the NUL that Linux 6.1 does not mount a label without.
+const maxErofsLabel = 15
 
 var erofsFilesystem = Filesystem{
 	Name: "erofs", Store: true, Owners: true, Inside: true,

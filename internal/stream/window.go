@@ -58,18 +58,14 @@ func (w *window) move(piece int64) error {
 	return nil
 }
 
-// extend makes the last run reach to lo, by filling the rest of its last block, or begins a new run there. Either way, what lies between
-// is zeros, as it is in the file: the digest is taken of the whole window.
+// extend makes the last run reach to lo, by filling the rest of its last block, or begins a new run there.
 func (w *window) extend(lo, grain int64, shared bool) {
-	end, near := int64(0), false
 	if k := len(w.runs) - 1; k >= 0 {
-		end = w.runs[k].hi
-		near = lo-end < grain && w.runs[k].shared == shared
-	}
-	clear(w.buf[end:lo])
-	if near {
-		w.runs[len(w.runs)-1].hi = lo
-		return
+		if last := &w.runs[k]; lo-last.hi < grain && last.shared == shared {
+			clear(w.buf[last.hi:lo])
+			last.hi = lo
+			return
+		}
 	}
 	w.runs = append(w.runs, run{lo, lo, shared})
 }
@@ -101,9 +97,8 @@ func (w *window) digest() error {
 		return nil
 	}
 	if d.whole(w.piece, w.bytes) {
-		end := w.runs[len(w.runs)-1].hi
 		size := d.size(w.piece)
-		clear(w.buf[end:size])
+		w.clearGaps(size)
 		d.put(w.piece, w.buf[:size])
 		return nil
 	}
@@ -111,6 +106,17 @@ func (w *window) digest() error {
 		return d.read(w.piece, w.disk.File, w.buf) // the window is free again: its runs are written
 	}
 	return nil
+}
+
+// clearGaps makes what lies between the runs zero, as it is in the file. It is done for a whole piece alone: most runs of a file system
+// that keeps the ends of files apart from the rest are the only ones of their window.
+func (w *window) clearGaps(size int64) {
+	at := int64(0)
+	for _, r := range w.runs {
+		clear(w.buf[at:r.lo])
+		at = r.hi
+	}
+	clear(w.buf[at:size])
 }
 
 // write writes p at once, for contents that have a further place.
