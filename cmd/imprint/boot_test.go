@@ -35,6 +35,7 @@ var bootMatrix = []bootRow{
 	{config: "grub-both", mode: "bios-ide", how: "the same disk"},
 	{config: "grub-mbr", mode: "bios", how: "MBR, GRUB before the first partition"},
 	{config: "syslinux", mode: "bios", how: "MBR, SYSLINUX on FAT"},
+	{config: "appliance", mode: "uefi", how: "GPT, systemd-boot; an EROFS as root"},
 	{config: "uki", mode: "uefi", how: "GPT, unified kernel image"},
 	{config: "uki-signed", mode: "uefi-secure", how: "GPT, unified kernel image, signed for Secure Boot"},
 	{config: "direct", mode: "bios", how: "GPT, kernel started by QEMU", direct: true},
@@ -51,6 +52,8 @@ var bootMatrix = []bootRow{
 	{config: "iso", mode: "bios-ide", how: "the same ISO on a hard disk"},
 	{config: "iso-squashfs", mode: "uefi-cd", how: "ISO, the store in a squashfs in it"},
 	{config: "iso-squashfs", mode: "bios-usb", how: "the same ISO on a stick"},
+	{config: "iso-erofs", mode: "uefi-cd", how: "ISO, the store in an EROFS in it"},
+	{config: "iso-erofs", mode: "bios-ide", how: "the same ISO on a hard disk"},
 	{config: "iso-aarch64", mode: "aarch64-cd", how: "ISO, the store in its tree"},
 	{config: "iso-aarch64", mode: "aarch64-uefi", how: "the same ISO on a hard disk"},
 }
