@@ -7,10 +7,6 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
-
-	"github.com/diskfs/go-diskfs/backend"
-	"github.com/diskfs/go-diskfs/partition/gpt"
-	"github.com/google/uuid"
 )
 
 // Read reads the table of a disk of size bytes. Both copies are read and have to tell the same, the protective MBR has to cover the disk,
@@ -145,45 +141,6 @@ func (t Table) checkHeader(h header, lba int64) error {
 	return nil
 }
 
-// readEntries takes what go-diskfs reads. It believes the header's numbers, for which reason that was checked before.
-func (t *Table) readEntries(r io.ReaderAt) error {
-	var d *gpt.Table
-	err := guard(func() (err error) {
-		d, err = gpt.Read(&disk{r: r, size: t.Sectors * t.SectorSize}, int(t.SectorSize), int(t.SectorSize))
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	if t.DiskGUID, err = uuid.Parse(d.GUID); err != nil {
-		return err
-	}
-	for _, p := range d.Partitions {
-		for len(t.Partitions) < p.Index {
-			t.Partitions = append(t.Partitions, Partition{})
-		}
-		if t.Partitions[p.Index-1], err = fromDiskfs(p); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func fromDiskfs(p *gpt.Partition) (Partition, error) {
-	kind, err := uuid.Parse(string(p.Type))
-	if err != nil {
-		return Partition{}, err
-	}
-	id, err := uuid.Parse(p.GUID)
-	if err != nil {
-		return Partition{}, err
-	}
-	return Partition{
-		Name: p.Name, Type: kind, UUID: id, Attributes: p.Attributes,
-		Start: int64(p.Start), Sectors: int64(p.End - p.Start + 1), // what is past the disk is negative or too large, and refused by Check
-	}, nil
-}
-
 // checkWithin is Check, with the usable sectors that the header tells: there may be fewer than possible.
 func (t Table) checkWithin(h header) error {
 	if err := t.Check(); err != nil {
@@ -196,16 +153,3 @@ func (t Table) checkWithin(h header) error {
 	}
 	return nil
 }
-
-// A disk is what go-diskfs reads a table from.
-type disk struct {
-	backend.File // nil: it calls no other methods than those below
-	r            io.ReaderAt
-	size         int64
-}
-
-// ReadAt implements io.ReaderAt.
-func (d *disk) ReadAt(p []byte, off int64) (int, error) { return d.r.ReadAt(p, off) }
-
-// Seek implements io.Seeker for the one thing it is called for, to learn the size.
-func (d *disk) Seek(int64, int) (int64, error) { return d.size, nil }
