@@ -24,7 +24,8 @@ import (
 	"imprint/partition"
 )
 
-// A Plan is an image with nothing left open but where things lie.
+// A Plan is an image with nothing left open but where things lie. It is a plain value: as JSON it holds every node of every tree, and equal
+// inputs give equal plans, wherever on the host they lie.
 type Plan struct {
 	Key        diag.Key // of the partitions in the description
 	Name       string
@@ -89,7 +90,7 @@ type Closure struct {
 // An Item is a store item of the image: its registration and its content.
 type Item struct {
 	Info *closure.Info
-	Node *tree.Node
+	Node *tree.Node `json:"-"` // it is in the tree of a partition
 }
 
 // DiskID is the GUID of a disk with a GPT, or the signature of one with an MBR in eight hexadecimal digits.
