@@ -95,6 +95,7 @@ func (r *root) resolve(ctx context.Context, file, outDir string) (*planned, erro
 		return nil, err
 	}
 	r.log.WithField("bytes", layout.Size).Info("laid out")
+	r.ui.warn(resolved.Warnings)
 	return &planned{resolved, layout}, nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"imprint/image/write"
+	"imprint/internal/diag"
 	"imprint/internal/units"
 
 	"golang.org/x/term"
@@ -60,6 +61,25 @@ func (u *ui) stage(name, text string) {
 		u.line(text)
 	case text != "":
 		fmt.Fprintln(u.err, text)
+	}
+}
+
+// mostWarnings is how many warnings are printed one by one.
+const mostWarnings = 20
+
+// warn reports what may not be meant in a description.
+func (u *ui) warn(list diag.List) {
+	for i, p := range list {
+		switch {
+		case u.json:
+			u.event(event{"event": "warning", "file": p.File, "line": p.Line, "column": p.Col, "key": p.Key, "problem": p.Text, "hint": p.Hint})
+		case i < mostWarnings:
+			u.clear()
+			fmt.Fprintf(u.err, "warning: %v\n", p)
+		}
+	}
+	if n := len(list) - mostWarnings; n > 0 && !u.json {
+		fmt.Fprintf(u.err, "warning: and %d more\n", n)
 	}
 }
 

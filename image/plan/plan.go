@@ -47,6 +47,7 @@ type Plan struct {
 	Raw          []Raw                // what lies on the disk outside of all partitions
 	BootCode     *bootloader.Code     // of the first sector; nil where there is none
 	ElTorito     *bootloader.ElTorito // how a BIOS starts an ISO; nil where it does not
+	Warnings     diag.List            // what may not be meant, though it is possible
 }
 
 // A Partition is one entry of the partition table, or a file system that is a file of another partition, and what is in it.

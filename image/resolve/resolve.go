@@ -11,6 +11,7 @@ package resolve
 import (
 	"context"
 	"path/filepath"
+	"sync"
 
 	"imprint/closure"
 	"imprint/image/description"
@@ -40,7 +41,7 @@ func Plan(ctx context.Context, d *description.Image, in Inputs) (*plan.Plan, err
 	if err != nil {
 		return nil, diag.List{d.Store.Flavor.Key.ProblemOf(err)}
 	}
-	w := world{d: d, in: in, flavor: flavor, epoch: epoch(d, in)}
+	w := world{d: d, in: in, flavor: flavor, epoch: epoch(d, in), warnings: &warnings{}}
 	hosts, store, err := w.read(ctx)
 	if err != nil {
 		return nil, err
@@ -57,7 +58,9 @@ func Plan(ctx context.Context, d *description.Image, in Inputs) (*plan.Plan, err
 	if err != nil {
 		return nil, err
 	}
-	return p, w.fill(ctx, p, hosts, store, boot, files)
+	err = w.fill(ctx, p, hosts, store, boot, files)
+	p.Warnings = w.warnings.sorted()
+	return p, err
 }
 
 // A world is what every step may look at: the description with its defaults, and what that does not say.
@@ -66,6 +69,27 @@ type world struct {
 	in     Inputs
 	flavor closure.Flavor
 	epoch  int64 // seconds since 1970
+
+	warnings *warnings
+}
+
+// warnings are what steps have noticed that may not be meant, though it is possible. Steps may run side by side.
+type warnings struct {
+	mu   sync.Mutex
+	list diag.List
+}
+
+// warn notes that what a key says may not be meant.
+func (w world) warn(key diag.Key, text, hint string) {
+	w.warnings.mu.Lock()
+	defer w.warnings.mu.Unlock()
+	w.warnings.list = append(w.warnings.list, key.Problem(text, hint))
+}
+
+// sorted returns the warnings in the order of the description.
+func (w *warnings) sorted() diag.List {
+	list, _ := w.list.Err().(diag.List)
+	return list
 }
 
 // read reads what the description names: host files and stores side by side.
