@@ -81,7 +81,7 @@ func (p *registrationParser) readError() error {
 
 // problem is an error in the current line, at the byte with that index.
 func (p *registrationParser) problem(at int, err error) error {
-	return diag.List{{Place: diag.Place{File: p.file, Line: p.line, Col: at + 1}, Text: err.Error()}}
+	return diag.List{{Position: diag.Position{File: p.file, Line: p.line, Col: at + 1}, Text: err.Error()}}
 }
 
 // item reads an item; its first line is the current one.

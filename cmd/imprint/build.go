@@ -103,7 +103,7 @@ func (r *root) resolve(ctx context.Context, file, outDir string) (*planned, erro
 func readDescription(file string) ([]byte, error) {
 	f, err := os.Open(file)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, diag.List{{Place: diag.Place{File: file}, Text: "no such file", Hint: "imprint init prints a description to start from"}}
+		return nil, diag.List{{Position: diag.Position{File: file}, Text: "no such file", Hint: "imprint init prints a description to start from"}}
 	}
 	if err != nil {
 		return nil, err

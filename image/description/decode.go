@@ -17,8 +17,8 @@ import (
 type decoder struct{ *reporter }
 
 // keyOf is a key with its position: that of its node, or of the table around it where the key is absent.
-func (d *decoder) keyOf(path string, around diag.Place, doc any, at *tomlpos.Node) diag.Key {
-	k := diag.Key{Path: path, Place: around, Written: doc != nil}
+func (d *decoder) keyOf(path string, around diag.Position, doc any, at *tomlpos.Node) diag.Key {
+	k := diag.Key{Path: path, Position: around, Written: doc != nil}
 	if line, col := at.Pos(); k.Written && line > 0 {
 		k.Line, k.Col = line, col
 	}
@@ -35,7 +35,7 @@ func (d *decoder) table(k diag.Key, table map[string]any, at *tomlpos.Node, into
 	for i := range fields {
 		f := &fields[i]
 		doc := table[f.name]
-		below := d.keyOf(tomlpos.Join(k.Path, f.name), k.Place, doc, at.Key(f.name))
+		below := d.keyOf(tomlpos.Join(k.Path, f.name), k.Position, doc, at.Key(f.name))
 		if doc == nil && f.required && table != nil {
 			d.missing(f, below, into.Field(f.index).Type())
 		}
@@ -77,7 +77,7 @@ func (d *decoder) unknownKeys(k diag.Key, table map[string]any, at *tomlpos.Node
 			near = nearest(name, known)
 			hint = unknownHint(k, name, near, known)
 		}
-		d.report(d.keyOf(tomlpos.Join(k.Path, name), k.Place, table, at.Key(name)), "unknown key", hint)
+		d.report(d.keyOf(tomlpos.Join(k.Path, name), k.Position, table, at.Key(name)), "unknown key", hint)
 		if near != "" && table[near] == nil {
 			d.told[tomlpos.Join(k.Path, near)] = true // it is not missing as well
 		}

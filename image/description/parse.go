@@ -20,7 +20,7 @@ const MaxSource = 16 << 20
 // Parse reads a description in TOML, and looks at nothing but its text. file is its name in diagnostics. The error is a diag.List of
 // every mistake that shows in the text alone.
 func Parse(file string, src []byte) (*Image, error) {
-	top := diag.Key{Place: diag.Place{File: file}}
+	top := diag.Key{Position: diag.Position{File: file}}
 	c := &checker{reporter: &reporter{top: top, told: map[string]bool{}}, d: &Image{}}
 	doc, root, err := readTOML(src)
 	if err != nil {
@@ -46,9 +46,9 @@ type syntaxError struct {
 func (r *reporter) syntax(err error) {
 	var e syntaxError
 	errors.As(err, &e)
-	at := r.top.Place
+	at := r.top.Position
 	at.Line, at.Col = e.line, e.col
-	r.report(diag.Key{Path: e.key, Place: at}, e.Text, e.Hint)
+	r.report(diag.Key{Path: e.key, Position: at}, e.Text, e.Hint)
 }
 
 // readTOML returns the tables of a document and where its keys stand. The error is a syntaxError.

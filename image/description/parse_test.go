@@ -199,21 +199,21 @@ func TestValuesKnowTheirKeys(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	at := map[string]diag.Place{}
+	at := map[string]diag.Position{}
 	for path, n := range doc.Root.All() {
 		line, col := n.Pos()
-		at[path] = diag.Place{File: name, Line: line, Col: col}
+		at[path] = diag.Position{File: name, Line: line, Col: col}
 	}
 	seen := map[string]bool{}
 	visit(parseFile(t, name), func(_ string, k diag.Key) {
 		here, there := at[k.Path]
 		for around := k.Path; !there; {
-			if around = around[:max(0, strings.LastIndexAny(around, ".["))]; at[around] != (diag.Place{}) {
+			if around = around[:max(0, strings.LastIndexAny(around, ".["))]; at[around] != (diag.Position{}) {
 				here = at[around]
 				break
 			}
 		}
-		if k.Written != there || k.Place != here || seen[k.Path] {
+		if k.Written != there || k.Position != here || seen[k.Path] {
 			t.Errorf("%#v; want %v at %v", k, there, here)
 		}
 		seen[k.Path] = true

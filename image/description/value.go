@@ -62,7 +62,7 @@ func (l *List[T]) fill(d *decoder, f *field, k diag.Key, doc any, at *tomlpos.No
 	l.Items = make([]T, len(elements))
 	for i, element := range elements {
 		below := at.Item(i)
-		d.value(f, d.keyOf(tomlpos.Index(k.Path, i), k.Place, element, below), element, below, &l.Items[i])
+		d.value(f, d.keyOf(tomlpos.Index(k.Path, i), k.Position, element, below), element, below, &l.Items[i])
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"imprint/image/plan"
+	"imprint/internal/extent"
 	"imprint/internal/processors"
 	"imprint/internal/stream"
 	"imprint/internal/tree"
@@ -154,7 +155,7 @@ type copier struct {
 	region  *plan.Region
 	grain   int64 // bytes
 	narHash hash.Hash
-	places  []stream.Place
+	places  []extent.Extent
 }
 
 func newCopier(p *planner, w *stream.Worker, r *plan.Region) *copier {

@@ -19,15 +19,15 @@ type planner struct {
 	verify verifier
 
 	jobs    []stream.Job
-	total   int64                        // bytes that will be written
-	further map[tree.Blob][]stream.Place // where contents lie in other regions than the main one
-	carrier map[tree.Blob]*tree.Node     // the file of the main region with which those are written
-	scratch []stream.Place
+	total   int64                         // bytes that will be written
+	further map[tree.Blob][]extent.Extent // where contents lie in other regions than the main one
+	carrier map[tree.Blob]*tree.Node      // the file of the main region with which those are written
+	scratch []extent.Extent
 }
 
 // newPlanner makes all jobs. The main region comes last: contents that lie in others too are read with its files, and written twice.
 func newPlanner(disk *stream.Disk, v verifier, l *plan.Layout) *planner {
-	p := &planner{disk: disk, verify: v, further: map[tree.Blob][]stream.Place{}, carrier: map[tree.Blob]*tree.Node{}}
+	p := &planner{disk: disk, verify: v, further: map[tree.Blob][]extent.Extent{}, carrier: map[tree.Blob]*tree.Node{}}
 	main := mainRegion(l)
 	for _, r := range l.Regions {
 		if r != main {
@@ -105,7 +105,7 @@ func (p *planner) patched(r *plan.Region, n *tree.Node) bool {
 	}
 	p.further[places[0].Blob] = append(p.further[places[0].Blob], places...)
 	if b := n.Blob(); p.verify.wants(b) && p.further[b] == nil {
-		p.further[b] = []stream.Place{}
+		p.further[b] = []extent.Extent{}
 	}
 	return true
 }
@@ -138,7 +138,7 @@ func (p *planner) add(cost int64, run func(context.Context, *stream.Worker) erro
 }
 
 // expect counts bytes that a job will write.
-func (p *planner) expect(places []stream.Place) {
+func (p *planner) expect(places []extent.Extent) {
 	for _, e := range places {
 		p.total += e.Len
 		if p.disk.Digest != nil {
@@ -174,7 +174,7 @@ func (p *planner) fill(list []extent.Extent, grain int64) {
 }
 
 // copyOf makes a job for contents that lie in no main region.
-func (p *planner) copyOf(b tree.Blob, places []stream.Place) {
+func (p *planner) copyOf(b tree.Blob, places []extent.Extent) {
 	p.expect(places)
 	p.add(b.Size()+stream.FileCost, func(_ context.Context, w *stream.Worker) error {
 		return p.verify.content(b, func(h io.Writer) error { return w.Copy(b, stream.To{Further: places, Grain: 1, Hash: h}) })

@@ -8,15 +8,15 @@ import (
 	"strings"
 )
 
-// A Place is a position in a file: line and column count from 1, the column in characters. Line 0 means the file as a whole.
-type Place struct {
+// A Position is a place in a file: line and column count from 1, the column in characters. Line 0 means the file as a whole.
+type Position struct {
 	File string
 	Line int
 	Col  int
 }
 
 // String is "file:line:col".
-func (p Place) String() string {
+func (p Position) String() string {
 	if p.Line == 0 {
 		return p.File
 	}
@@ -25,7 +25,7 @@ func (p Place) String() string {
 
 // A Problem is one error in a file.
 type Problem struct {
-	Place
+	Position
 	Key  string // as in "partition[1].size"; may be empty
 	Text string // lower case, no full stop, with the numbers that decide it
 	Hint string // what to write instead; may be empty
@@ -33,7 +33,7 @@ type Problem struct {
 
 // String is "file:line:col: key: problem", and the hint on a line of its own.
 func (p Problem) String() string {
-	s := p.Place.String() + ": "
+	s := p.Position.String() + ": "
 	if p.Key != "" {
 		s += p.Key + ": "
 	}

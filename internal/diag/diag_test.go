@@ -4,10 +4,10 @@ import "testing"
 
 func TestListSortsAndTellsAll(t *testing.T) {
 	l := List{
-		{Place{"web.toml", 14, 8}, "partition[1].size", "512 MiB is smaller than its content (743 MiB)", "use size = \"auto\""},
-		{Place{"web.toml", 2, 1}, "nmae", "unknown key", "did you mean \"name\"?"},
-		{Place{"web.toml", 2, 1}, "nmae", "unknown key", "did you mean \"name\"?"},
-		{Place{File: "web.toml"}, "", "is empty", ""},
+		{Position{"web.toml", 14, 8}, "partition[1].size", "512 MiB is smaller than its content (743 MiB)", "use size = \"auto\""},
+		{Position{"web.toml", 2, 1}, "nmae", "unknown key", "did you mean \"name\"?"},
+		{Position{"web.toml", 2, 1}, "nmae", "unknown key", "did you mean \"name\"?"},
+		{Position{File: "web.toml"}, "", "is empty", ""},
 	}
 	want := `web.toml: is empty
 web.toml:2:1: nmae: unknown key

@@ -9,13 +9,13 @@ import (
 // Values that are read from the file carry theirs, so that a later stage can say which of them is wrong.
 type Key struct {
 	Path string // as in "partition[1].size"
-	Place
+	Position
 	Written bool // the file has the key
 }
 
 // Problem is a mistake at the key. The hint may be empty.
 func (k Key) Problem(text, hint string) Problem {
-	return Problem{Place: k.Place, Key: k.Path, Text: text, Hint: hint}
+	return Problem{Position: k.Position, Key: k.Path, Text: text, Hint: hint}
 }
 
 // ProblemOf is the mistake that an error describes, with the hint of a [Mistake] in it.
@@ -27,7 +27,7 @@ func (k Key) ProblemOf(err error) Problem {
 
 // Below is a key of a table that stands at k, or an element of an array, in its textual form such as ".size" or "[2]". It is for
 // values that have no key of their own in the file, and has the position of k.
-func (k Key) Below(suffix string) Key { return Key{Path: k.Path + suffix, Place: k.Place} }
+func (k Key) Below(suffix string) Key { return Key{Path: k.Path + suffix, Position: k.Position} }
 
 // MarshalJSON writes the path alone: two files that say the same have equal keys.
 func (k Key) MarshalJSON() ([]byte, error) { return json.Marshal(k.Path) }

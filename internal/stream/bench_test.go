@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"imprint/internal/extent"
 	"imprint/internal/hosttree"
 )
 
@@ -27,7 +28,7 @@ func benchmarkCopy(b *testing.B, files, size int) {
 	dir := b.TempDir()
 	content := make([]byte, size)
 	rand.New(rand.NewSource(1)).Read(content)
-	var places []Place
+	var places []extent.Extent
 	end := int64(0)
 	for i := range files {
 		path := filepath.Join(dir, fmt.Sprint(i))
@@ -38,7 +39,7 @@ func benchmarkCopy(b *testing.B, files, size int) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		places = append(places, Place{Off: end, Len: int64(size), Blob: blob})
+		places = append(places, extent.Extent{Off: end, Len: int64(size), Blob: blob})
 		end += int64(size+block-1) / block * block
 	}
 	b.SetBytes(int64(files) * int64(size))

@@ -3,6 +3,7 @@ package stream
 import (
 	"iter"
 
+	"imprint/internal/extent"
 	"imprint/internal/tree"
 )
 
@@ -38,8 +39,8 @@ func (c *copying) all() error {
 }
 
 // pieces yields the parts of an extent that lie in one piece of the disk each.
-func pieces(e Place) iter.Seq[Place] {
-	return func(yield func(Place) bool) {
+func pieces(e extent.Extent) iter.Seq[extent.Extent] {
+	return func(yield func(extent.Extent) bool) {
 		for e.Len > 0 {
 			part := e.Cut(e.Off, (e.Off/PieceSize+1)*PieceSize)
 			if !yield(part) {
@@ -52,7 +53,7 @@ func pieces(e Place) iter.Seq[Place] {
 
 // put moves a part of the blob that lies in one piece of the disk. What the host's file system can share is not written, and read only
 // if a hash wants it; then its bytes are in the window all the same.
-func (c *copying) put(part Place) error {
+func (c *copying) put(part extent.Extent) error {
 	if n := c.share(part); n > 0 {
 		if err := c.window(part.Cut(part.Off, part.Off+n), true); err != nil {
 			return err
@@ -66,7 +67,7 @@ func (c *copying) put(part Place) error {
 }
 
 // window moves a part through the window.
-func (c *copying) window(part Place, shared bool) error {
+func (c *copying) window(part extent.Extent, shared bool) error {
 	p, err := c.w.window.claim(part.Off, part.Len, c.Grain, shared)
 	if err != nil {
 		return err

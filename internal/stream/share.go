@@ -3,6 +3,7 @@ package stream
 import (
 	"errors"
 
+	"imprint/internal/extent"
 	"imprint/internal/tree"
 
 	"golang.org/x/sys/unix"
@@ -16,7 +17,7 @@ const leastShared = 64 << 10
 
 // share shares the first whole blocks of a part with the source, if both the host's file system and the alignment allow it, and
 // returns how many bytes that are.
-func (c *copying) share(part Place) int64 {
+func (c *copying) share(part extent.Extent) int64 {
 	whole := part.Len &^ (shareBlock - 1)
 	if whole < leastShared || part.Off%shareBlock != 0 || c.w.disk.unshared.Load() {
 		return 0

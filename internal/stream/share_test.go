@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"imprint/internal/extent"
 	"imprint/internal/hosttest"
 	"imprint/internal/hosttree"
 	"imprint/internal/tree"
@@ -55,7 +56,7 @@ func TestShare(t *testing.T) {
 					t.Fatal(err)
 				}
 				cut := int64(9 << 20) // two extents, neither of them on the grain of the pieces
-				places := []Place{{Off: 1<<20 + 4096, Len: cut, Blob: b}, {Off: 20<<20 + 8192, Len: b.Size() - cut, Blob: b, At: cut}}
+				places := []extent.Extent{{Off: 1<<20 + 4096, Len: cut, Blob: b}, {Off: 20<<20 + 8192, Len: b.Size() - cut, Blob: b, At: cut}}
 				want := make([]byte, d.Size)
 				for _, p := range places {
 					copy(want[p.Off:], content[p.At:p.At+p.Len])

@@ -14,12 +14,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
-
-	"imprint/internal/extent"
 )
-
-// A Place is a part of a blob and where it goes: Len bytes at Off of the disk, from At of the blob on.
-type Place = extent.Extent
 
 // A Job is work for one worker. Run reads sources through the worker, which knows where their contents go.
 type Job struct {

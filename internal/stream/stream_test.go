@@ -12,6 +12,7 @@ import (
 	"slices"
 	"testing"
 
+	"imprint/internal/extent"
 	"imprint/internal/tree"
 
 	"pgregory.net/rapid"
@@ -91,14 +92,14 @@ func TestCopy(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		type work struct {
 			blob        *noise
-			first, more []Place
+			first, more []extent.Extent
 			sum         []byte
 		}
 		var works []*work
 		end := int64(0)
-		place := func(b *noise, off, n int64) Place {
+		place := func(b *noise, off, n int64) extent.Extent {
 			end = (end + block - 1) / block * block
-			p := Place{Off: end, Len: n, Blob: b, At: off}
+			p := extent.Extent{Off: end, Len: n, Blob: b, At: off}
 			end += n + block*rapid.Int64Range(0, 300).Draw(t, "gap")*rapid.Int64Range(0, 1).Draw(t, "apart")
 			return p
 		}
@@ -178,12 +179,12 @@ func TestChangedSource(t *testing.T) {
 				continue
 			}
 			b := &noise{size: size}
-			place := Place{Len: size, Blob: b}
+			place := extent.Extent{Len: size, Blob: b}
 			d := disk(t, 4*PieceSize)
 			d.Digest = nil
 			err := d.Run(context.Background(), []Job{{Run: func(_ context.Context, w *Worker) error {
 				b.grown = change
-				return w.Copy(b, To{Places: []Place{place}, Grain: 4096, Hash: io.Discard})
+				return w.Copy(b, To{Places: []extent.Extent{place}, Grain: 4096, Hash: io.Discard})
 			}}})
 			if !errors.Is(err, ErrChanged) || !bytes.Contains([]byte(err.Error()), []byte("/host/noise")) {
 				t.Errorf("size %d, changed by %d: %v", size, change, err)
@@ -219,7 +220,7 @@ func TestCancel(t *testing.T) {
 	b := &noise{size: 1 << 30}
 	err := d.Run(ctx, []Job{{Run: func(_ context.Context, w *Worker) error {
 		cancel()
-		return w.Copy(b, To{Places: []Place{{Len: b.size, Blob: b}}, Grain: 4096})
+		return w.Copy(b, To{Places: []extent.Extent{{Len: b.size, Blob: b}}, Grain: 4096})
 	}}})
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("the run ended with %v", err)

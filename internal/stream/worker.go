@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 
+	"imprint/internal/extent"
 	"imprint/internal/tree"
 
 	"golang.org/x/sys/unix"
@@ -39,9 +40,9 @@ func (w *Worker) run(ctx context.Context, j Job) error {
 // To says where the content of a blob goes.
 type To struct {
 	// Places are those in one region, in the order of the blob and disjoint. They are written through the worker's window.
-	Places []Place
+	Places []extent.Extent
 	// Further are places in other regions, in any order; each is written by itself.
-	Further []Place
+	Further []extent.Extent
 	// Grain is the size in bytes of the blocks of the region of Places. The rest of a last block belongs to nobody else and is filled
 	// with zeros, so that small files one after the other are one write.
 	Grain int64
@@ -64,7 +65,7 @@ func (w *Worker) Copy(b tree.Blob, to To) error {
 }
 
 // Fill writes extents that are generated: in the order of their offsets, none of them read from a host file. Grain is as in [To].
-func (w *Worker) Fill(list []Place, grain int64) error {
+func (w *Worker) Fill(list []extent.Extent, grain int64) error {
 	for _, e := range list {
 		if err := w.fill(e, grain); err != nil {
 			return err
@@ -73,7 +74,7 @@ func (w *Worker) Fill(list []Place, grain int64) error {
 	return nil
 }
 
-func (w *Worker) fill(e Place, grain int64) error {
+func (w *Worker) fill(e extent.Extent, grain int64) error {
 	r, err := e.Blob.Open()
 	if err != nil {
 		return err
