@@ -120,7 +120,7 @@ func TestAppendRefuses(t *testing.T) {
 		`begins with ""`:       nil,
 		`begins with "#!"`:     []byte("#!/bin/sh" + strings.Repeat(" ", 100)),
 		"no PE signature":      spoil(func(p []byte, at int) { p[at] = 'X' }),
-		"magic number 0x10b":           spoil(func(p []byte, at int) { p[at+24] = 0x0b; p[at+25] = 1 }),
+		"magic number 0x10b":   spoil(func(p []byte, at int) { p[at+24] = 0x0b; p[at+25] = 1 }),
 		"section table ends":   spoil(func(p []byte, at int) { p[at+6] = 0xff }),
 		"alignment of 3 bytes": spoil(func(p []byte, at int) { le.PutUint32(p[at+24+36:], 3) }),
 		"is signed":            spoil(func(p []byte, at int) { p[at+24+optCertificates] = 1 }),

@@ -20,6 +20,7 @@ var entryTypes = [...]uint8{
 	tree.File: 1, tree.Dir: 2, tree.CharDevice: 3, tree.BlockDevice: 4, tree.Fifo: 5, tree.Socket: 6, tree.Symlink: 7,
 }
 
+// entrySize is the length of the record of a name, which is a multiple of 4.
 func entrySize(name string) int64 { return units.Align(entryHeader+int64(len(name)), 4) }
 
 // dirRoom is how many bytes of a block are for entries.
@@ -165,6 +166,8 @@ type dirBlock struct {
 
 func (c *inventory) newDirBlock(b []byte) *dirBlock { return &dirBlock{b: b, room: int(c.dirRoom())} }
 
+// add appends a record, of the least length for its name: inode (4 bytes), length of the record (2), length of the name (1), file type (1), name.
+// finish extends the last record.
 func (w *dirBlock) add(e entry) {
 	b := w.b[w.at:]
 	size := int(entrySize(e.name))

@@ -87,6 +87,8 @@ type treeNode struct {
 	children int64 // tape position of the block that the level's first entry points to
 }
 
+// node writes a node: a header with magic number, number of entries, capacity and depth (2 bytes each, then 4 bytes of generation), and the
+// entries. A node at depth n has entries for the nodes at depth n-1, each of which covers as many extents as a full tree of that depth.
 func (t *extentTree) node(b []byte, n treeNode) {
 	le.PutUint16(b[0:], extentMagic)
 	le.PutUint16(b[2:], uint16(n.count))
@@ -108,6 +110,7 @@ func (t *extentTree) node(b []byte, n treeNode) {
 	}
 }
 
+// putExtent writes an entry of a leaf: first block in the file (4 bytes), number of blocks (2), block on the disk (upper 2, lower 4).
 func putExtent(b []byte, m mapping) {
 	le.PutUint32(b[0:], uint32(m.logical))
 	le.PutUint16(b[4:], uint16(m.blocks)) // up to 32768; larger values mark an extent as unwritten
@@ -115,6 +118,7 @@ func putExtent(b []byte, m mapping) {
 	le.PutUint32(b[8:], uint32(m.physical))
 }
 
+// putIndex writes an entry of an inner node: first block in the file (4 bytes), block of the child (lower 4, upper 2).
 func putIndex(b []byte, logical, block int64) {
 	le.PutUint32(b[0:], uint32(logical))
 	le.PutUint32(b[4:], uint32(block))

@@ -102,6 +102,8 @@ type groupLocations struct{ blockBitmap, inodeBitmap, inodeTable int64 }
 func newGeometry(f *format, r request) *geometry {
 	g := &geometry{format: f, request: r, perGroup: f.maxPerGroup()}
 	span := r.blocks - f.firstBlock()
+	// The number of inodes per group is bounded by a bitmap of one block. If the full-size groups cannot have enough of them, the groups are
+	// made smaller, and so more.
 	if r.inodes > units.Blocks(span, g.perGroup)*f.maxPerGroup() {
 		g.perGroup = units.Align(units.Blocks(span, units.Blocks(r.inodes, f.densePerGroup())), 8)
 	}
@@ -136,6 +138,7 @@ func (g *geometry) groupBlocks(group int64) int64 {
 // superBlocks is how many blocks a copy of the superblock takes, including the descriptors after it.
 func (g *geometry) superBlocks() int64 { return 1 + g.descBlocks + g.reservedDesc }
 
+// flex is how many groups a flex group has.
 func (g *geometry) flex() int64 {
 	if g.features.has(flexBG) {
 		return flexGroups
@@ -176,6 +179,7 @@ func (g *geometry) allocate() {
 	g.tape = newTape(g.fixed, g.blocks)
 }
 
+// allocateFlexGroup allocates the block bitmaps of a flex group in one run, then its inode bitmaps in one run, then each inode table.
 func (g *geometry) allocateFlexGroup(k *packer, first int64) {
 	n := min(g.flex(), g.groups-first)
 	add := func(kind structureKind, group, blocks int64) int64 {
@@ -196,6 +200,7 @@ type packer struct {
 	around []structure
 }
 
+// allocate returns the start of a run of blocks: after the last one, or after the structure that it would overlap.
 func (k *packer) allocate(blocks int64) (start int64) {
 	for len(k.around) > 0 && k.around[0].start < k.at+blocks {
 		k.at = max(k.at, k.around[0].end())

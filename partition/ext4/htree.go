@@ -19,6 +19,7 @@ const (
 	rootInfoSize = 8
 )
 
+// indexLimit is how many entries a node with a header of that size can have.
 func (f *format) indexLimit(header int64) int64 {
 	if f.features.has(metadataCsum) {
 		header += indexTail
@@ -85,6 +86,8 @@ func (c *inventory) putIndexedBlock(b []byte, d *dir, i int64, sum checksum) {
 	}
 }
 
+// putRoot writes the root: "." and ".." as two ordinary records, then 8 bytes that say which hash is used, how long they are and how many
+// levels of nodes there are, then the index entries.
 func (c *inventory) putRoot(b []byte, d *dir, sum checksum) {
 	w := c.newDirBlock(b)
 	w.addDots(c.ino[d.id], c.ino[d.parent])

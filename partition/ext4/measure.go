@@ -37,6 +37,7 @@ func (c *inventory) measureNode(n *tree.Node, parent int32) error {
 	return nil
 }
 
+// checkAttr returns an error for attributes that an inode cannot hold.
 func checkAttr(a *tree.Attr) error {
 	switch {
 	case a == nil:
@@ -58,6 +59,7 @@ const (
 	maxSectors32  = math.MaxUint32 - 1<<20
 )
 
+// measureFile counts the blocks of a file's data. Its extent tree is counted when it is allocated, since the extents depend on the geometry.
 func (c *inventory) measureFile(n *tree.Node) error {
 	blob := n.Blob()
 	if blob == nil {
@@ -120,6 +122,7 @@ func (c *inventory) fileRuns(dst []run, n *tree.Node) []run {
 // fastSymlink is the length of the shortest target that does not fit into the inode: there, it ends with a NUL.
 const fastSymlink = rootNodeSize
 
+// measureSymlink checks the target, which must fit into the inode or into one block, there with a NUL.
 func (c *inventory) measureSymlink(n *tree.Node) error {
 	target := n.Target()
 	if len(target) == 0 || int64(len(target)) >= c.blockSize {

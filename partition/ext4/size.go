@@ -28,6 +28,7 @@ func defaultJournal(blocks int64) int64 {
 	return 262144
 }
 
+// journalFor is the size of the journal, in blocks, for a file system with that many blocks.
 func (s *sizer) journalFor(blocks int64) int64 {
 	switch {
 	case !s.features.has(hasJournal):
@@ -65,6 +66,7 @@ func (s *sizer) try(r request) (g *geometry, short int64) {
 	return g, need - g.tape.blocks()
 }
 
+// tooSmall is the error for a size, given the number of blocks that would be enough.
 func (s *sizer) tooSmall(needed, given int64) error {
 	return &TooSmallError{Needed: needed * s.blockSize, Given: given, Inodes: s.neededInodes()}
 }

@@ -123,6 +123,7 @@ func (s *superblock) encode(b []byte) {
 	}
 }
 
+// logBlockSize is the block size as the superblock has it: the number of times that 1024 is doubled.
 func logBlockSize(size int64) (log uint32) {
 	for size > 1024<<log {
 		log++

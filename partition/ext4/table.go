@@ -54,6 +54,7 @@ func (p *Plan) nodeInode(b []byte, id int32) inode {
 	return n
 }
 
+// dirInode sets the fields that a directory has of its own.
 func (p *Plan) dirInode(n *inode, id int32) {
 	d := p.dir(id)
 	n.LinksCount = d.dirLinks()
@@ -64,6 +65,7 @@ func (p *Plan) dirInode(n *inode, id int32) {
 	}
 }
 
+// symlinkInode puts the target of a symlink into the inode if it fits, else maps the block that has it.
 func (p *Plan) symlinkInode(n *inode, node *tree.Node, id int32) {
 	if len(node.Target()) < fastSymlink {
 		copy(n.Block[:], node.Target())

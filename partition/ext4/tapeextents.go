@@ -50,6 +50,7 @@ func (p *Plan) putTapeBlock(b []byte, at int64) {
 	}
 }
 
+// putXattrBlock writes the block of extended attributes at a tape position.
 func (p *Plan) putXattrBlock(b []byte, at int64) {
 	x := p.xattrs.blocks[at-p.sections.xattrs]
 	putXattrBlock(b, x.xattrs, x.refs)

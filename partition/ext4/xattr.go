@@ -38,6 +38,7 @@ type xattr struct {
 	value []byte
 }
 
+// An entry is 16 bytes and the name, padded to 4. The value is stored apart, padded to 4 as well.
 func (x xattr) entrySize() int64 { return units.Align(xattrEntry+int64(len(x.name)), 4) }
 func (x xattr) size() int64      { return x.entrySize() + units.Align(int64(len(x.value)), 4) }
 

@@ -73,6 +73,7 @@ func (p *Plan) Make(ctx context.Context, file string, offset int64) (err error) 
 	return m.make(ctx)
 }
 
+// checkRegion returns an error if the file has no such region. The tools take offsets in sectors.
 func (p *Plan) checkRegion(file string, offset int64) error {
 	info, err := os.Stat(file)
 	if err != nil {

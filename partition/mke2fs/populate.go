@@ -78,6 +78,7 @@ func (p *populator) sockets() {
 	}
 }
 
+// allocate gives a node the number that debugfs will give its inode; script.check compares the two where debugfs prints it.
 func (p *populator) allocate(n *tree.Node) uint32 {
 	p.number[n.ID()] = p.next
 	p.next++

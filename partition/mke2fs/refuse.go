@@ -41,6 +41,7 @@ func checkNode(path string, n *tree.Node) error {
 	return checkBody(n)
 }
 
+// checkBody returns an error for a content, target or device number that ext4 or debugfs cannot handle.
 func checkBody(n *tree.Node) error {
 	switch n.Kind() {
 	case tree.File:
@@ -125,6 +126,7 @@ func xattrName(name string) (string, bool) {
 	return "", false
 }
 
+// xattrSize is how many bytes attributes take as ext4 stores them, without headers and the end mark.
 func xattrSize(list []tree.Xattr) int64 {
 	size := int64(0)
 	for _, x := range list {

@@ -104,6 +104,7 @@ func without(ids []uint32, used map[uint32]bool) ([]uint32, error) {
 
 // setRoot changes the root's inode. It writes byte by byte, since the inode may continue in the next metadata block, after its header.
 func (i image) setRoot(root *tree.Attr, ids []uint32) error {
+	// A reference to an inode is the offset of its metadata block in the inode table, and the offset in the unpacked block.
 	ref := i.field(superRoot)
 	block, at := i.field(superNode)+ref>>16, ref&0xffff
 	var header [2]byte
@@ -113,6 +114,7 @@ func (i image) setRoot(root *tree.Attr, ids []uint32) error {
 	if binary.LittleEndian.Uint16(header[:])&uncompressed == 0 {
 		return errors.New("the inodes are compressed")
 	}
+	// Owner, group and time are adjacent: indexes of IDs (2 bytes each) and seconds (4 bytes).
 	p := binary.LittleEndian.AppendUint16(nil, uint16(slices.Index(ids, root.UID)))
 	p = binary.LittleEndian.AppendUint16(p, uint16(slices.Index(ids, root.GID)))
 	p = binary.LittleEndian.AppendUint32(p, uint32(root.Mtime.Sec))
@@ -127,6 +129,7 @@ func (i image) setRoot(root *tree.Attr, ids []uint32) error {
 
 // setIDs writes a new table of IDs, and the offset after it.
 func (i image) setIDs(ids []uint32) error {
+	// The table is a list of offsets of metadata blocks with up to 2048 IDs each; there is only one. Header and IDs end where the list begins.
 	begin := i.field(superID) - 2 - 4*int64(binary.LittleEndian.Uint16(i.super[superIDs:]))
 	p := binary.LittleEndian.AppendUint16(nil, uint16(4*len(ids))|uncompressed)
 	for _, id := range ids {
@@ -150,4 +153,5 @@ func (i image) setIDs(ids []uint32) error {
 	return i.Truncate(units.Align(used, grain))
 }
 
+// field reads 8 bytes of the superblock. All numbers in a squashfs are little-endian.
 func (i image) field(at int) int64 { return int64(binary.LittleEndian.Uint64(i.super[at:])) }

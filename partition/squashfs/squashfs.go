@@ -45,6 +45,7 @@ func Create(ctx context.Context, name string, root *tree.Attr, made int64) (*Wri
 	w := &Writer{tar: tar.NewWriter(in), pipe: in, ended: make(chan error, 1), first: map[*tree.Node]string{}, ids: map[uint32]bool{}}
 	args := append(strings.Fields("-quiet -no-progress -exit-on-error -force -comp zstd -no-xattrs -noI"),
 		"-root-mode", fmt.Sprintf("%o", root.Mode), "-mkfs-time", fmt.Sprint(made), name)
+	// sqfstar reads the archive while Add writes it. When it fails, closing the pipe makes Add return its error.
 	go func() {
 		_, err := hosttool.Run(ctx, hosttool.Command{Name: "sqfstar", Args: args, Stdin: out})
 		if err == nil {
@@ -59,6 +60,7 @@ func Create(ctx context.Context, name string, root *tree.Attr, made int64) (*Wri
 	return w, nil
 }
 
+// checkTime returns an error for a time that an inode cannot hold.
 func checkTime(t tree.Time) error {
 	if t.Sec < 0 || t.Sec > maxTime {
 		return fmt.Errorf("time %d is not between 0 and %d seconds since 1970, which squashfs can store", t.Sec, int64(maxTime))
@@ -84,6 +86,7 @@ func Check(t *tree.Tree) error {
 	return nil
 }
 
+// checkNode returns an error for a node that the tar stream or the image cannot hold. Sockets are among them.
 func checkNode(n *tree.Node) error {
 	if _, ok := types[n.Kind()]; !ok {
 		return fmt.Errorf("a %v cannot be in a tar archive", n.Kind())
