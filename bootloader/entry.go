@@ -21,6 +21,7 @@ func IDs(entries []Entry) []string {
 	return ids
 }
 
+// slug makes a file name of a title. It is cut, so that names with a suffix fit into every file system.
 func slug(title string) string {
 	words := strings.FieldsFunc(strings.ToLower(title), func(r rune) bool {
 		return !('a' <= r && r <= 'z' || '0' <= r && r <= '9' || r == '.' || r == '_')

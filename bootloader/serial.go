@@ -17,6 +17,7 @@ func (c Config) serialLine() (unit, speed string, ok bool) {
 	return "", "", false
 }
 
+// serialPort reads a console such as "ttyS0,115200n8".
 func serialPort(console string) (unit, speed string, ok bool) {
 	name, options, _ := strings.Cut(console, ",")
 	unit, ok = strings.CutPrefix(name, "ttyS")

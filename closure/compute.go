@@ -65,6 +65,8 @@ type traversal struct {
 	items   []Item
 }
 
+// visit adds an item after everything it refers to, unless it has been visited. Missing items are recorded, so that the traversal goes on and
+// finds all of them.
 func (t *traversal) visit(ctx context.Context, p Path) error {
 	if item, seen := t.found[p]; seen {
 		if item == nil {
@@ -87,6 +89,7 @@ func (t *traversal) visit(ctx context.Context, p Path) error {
 	return t.descend(ctx, item)
 }
 
+// descend visits the references of an item and then appends the item. References are sorted, so the order of items depends on their paths alone.
 func (t *traversal) descend(ctx context.Context, item *Item) error {
 	p := item.Info.Path
 	t.found[p] = nil
@@ -119,6 +122,7 @@ func (t *traversal) lookUp(ctx context.Context, p Path) (*Item, error) {
 	return nil, ErrNotFound
 }
 
+// miss records a missing item with the item that the traversal came from; a root has none.
 func (t *traversal) miss(p Path) {
 	from := t.missing[p]
 	if len(t.way) > 0 {
@@ -127,6 +131,7 @@ func (t *traversal) miss(p Path) {
 	t.missing[p] = from
 }
 
+// cycle is the error for an item that the traversal reaches again below itself. It names the items in the cycle.
 func (t *traversal) cycle(p Path) error {
 	var names strings.Builder
 	for _, q := range t.way[slices.Index(t.way, p):] {

@@ -66,17 +66,20 @@ type term struct {
 	err  error
 }
 
+// skip removes s from the beginning of the rest, and reports whether it was there.
 func (t *term) skip(s string) (there bool) {
 	t.rest, there = strings.CutPrefix(t.rest, s)
 	return there
 }
 
+// expect is skip for a text that must be there. After the first error it does nothing, so that callers check for one only at the end.
 func (t *term) expect(s string) {
 	if t.err == nil && !t.skip(s) {
 		t.err = fmt.Errorf("%q is missing", s)
 	}
 }
 
+// output reads one output, of which the hash algorithm and the hash are not needed.
 func (t *term) output() (id, path string) {
 	t.expect("(")
 	id = t.string()

@@ -29,6 +29,7 @@ func (f Flavor) GCRoot(p Path) GCRoot { return GCRoot{f.StateDir + "/gcroots/" +
 // links are the symlinks to create in an image: targets by path.
 type links map[string]string
 
+// addAll adds the links of all roots and profiles of a target.
 func (l links) addAll(t *Target) error {
 	for _, r := range t.Roots {
 		if err := l.addRoot(t, r); err != nil {
@@ -61,6 +62,7 @@ func (l links) addRoot(t *Target, r GCRoot) error {
 	return l.add(path, r.Target)
 }
 
+// addProfile adds a profile and its first generation. The link to the generation is relative, as Nix makes it: both are in one directory.
 func (l links) addProfile(t *Target, p Profile) error {
 	profiles := t.Flavor.StateDir + "/profiles"
 	path, err := tree.Clean(p.Name)
@@ -74,6 +76,7 @@ func (l links) addProfile(t *Target, p Profile) error {
 	return l.addRoot(t, GCRoot{profiles + path + "-1-link", p.Item.String()})
 }
 
+// add adds a link. The same link may be added twice: an indirect root, for example, may also be listed as a root.
 func (l links) add(at, target string) error {
 	if old, ok := l[at]; ok && old != target {
 		return fmt.Errorf("%s would link to both %s and %s", at, old, target)

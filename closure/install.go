@@ -69,6 +69,7 @@ func (t *Target) share(ctx context.Context) ([]*tree.Node, error) {
 	return Optimise(ctx, t.Flavor, t.Items, t.Workers)
 }
 
+// databaseItems converts items to rows of the database, in the same order.
 func databaseItems(items []TargetItem) []db.Item {
 	rows := make([]db.Item, len(items))
 	for i, item := range items {
@@ -121,6 +122,7 @@ func (i *installer) store(t *Target, shared []*tree.Node) {
 	attr.GID = t.Flavor.StoreGroup
 	i.dir(path.Dir(t.Flavor.StoreDir))
 	i.add(t.Flavor.StoreDir, tree.NewDir("", attr, nil))
+	// Nix creates .links when it opens the store; it is there from the start so that a read-only store is complete.
 	i.add(t.Flavor.StoreDir+"/.links", tree.NewDir("", i.attr(0o755), shared))
 	for _, item := range t.Items {
 		i.add(item.Info.Path.String(), item.Node)

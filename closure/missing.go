@@ -46,6 +46,7 @@ func (m MissingItem) origin() string {
 	return s
 }
 
+// missingError makes the error about all missing items, sorted so that it is the same every time.
 func (t *traversal) missingError() error {
 	e := &MissingError{}
 	for p, from := range t.missing {

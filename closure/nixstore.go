@@ -48,6 +48,7 @@ func OpenNix(ctx context.Context, prefix string, f Flavor, read ReadFunc) (*NixS
 	return s, nil
 }
 
+// newHostStore makes the part that both kinds of stores have in common. A prefix of "/" is the same as none.
 func newHostStore(prefix string, f Flavor, read ReadFunc) hostStore {
 	return hostStore{prefix: strings.TrimRight(prefix, "/"), flavor: f, read: read}
 }
@@ -67,6 +68,7 @@ func (s *NixStore) Info(ctx context.Context, p Path) (*Info, error) {
 	if err != nil {
 		return nil, err
 	}
+	// Everything from the database ends up in the image's database, so it must be well-formed.
 	if row.Deriver != "" {
 		if _, err := s.flavor.ParsePath(row.Deriver); err != nil {
 			return nil, fmt.Errorf("read store database: deriver of %s: %v", p, err)

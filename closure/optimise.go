@@ -44,6 +44,8 @@ type linkedFile struct {
 	names int
 }
 
+// optimise links the files of all items. Items are handled in the order of their paths, so that the choice of the first of equal files, which
+// becomes the inode, does not depend on the order of Items.
 func (o *optimiser) optimise(ctx context.Context, items []TargetItem, workers int) ([]*tree.Node, error) {
 	if err := o.hash(ctx, items, workers); err != nil {
 		return nil, err
@@ -120,6 +122,7 @@ func (o *optimiser) linked(n *tree.Node) bool {
 	return false
 }
 
+// keyOf returns the key of a file or symlink. Nodes with the same blob have the same content by definition.
 func keyOf(n *tree.Node) fileKey { return fileKey{n.Blob(), n.Attr.Mode, n.Target()} }
 
 // link returns the node that replaces n.
@@ -138,6 +141,7 @@ func (o *optimiser) link(n *tree.Node) *tree.Node {
 	first := o.inodes[digest]
 	switch {
 	case first == nil:
+		// Its two names are the one in the item and the one in .links.
 		o.inodes[digest] = &linkedFile{n, 2}
 		o.links = append(o.links, tree.NewLink(nar.EncodeBase32(digest[:]), n))
 	case first.names < o.maxLinks:

@@ -72,6 +72,7 @@ func checkBase(base string) (at int, err error) {
 	return at + hashDigits + 1, err
 }
 
+// checkName checks the name in a store path (path.cc, checkName); at is the index of the wrong byte.
 func checkName(name string) (at int, err error) {
 	switch {
 	case name == "":
@@ -91,6 +92,7 @@ func isFigure(c byte) bool { return '0' <= c && c <= '9' }
 
 func isLower(c byte) bool { return 'a' <= c && c <= 'z' }
 
+// isDigit reports whether c is a digit of Nix base32, which leaves out four letters to make offensive words unlikely.
 func isDigit(c byte) bool { return isFigure(c) || isLower(c) && !strings.ContainsRune("eotu", rune(c)) }
 
 func isNameByte(c byte) bool {

@@ -120,6 +120,7 @@ func (p *registrationParser) storePath() (Path, error) {
 	return path, nil
 }
 
+// hash reads the NAR hash. An empty line is what a graph of references (exportReferencesGraph) has in its place.
 func (p *registrationParser) hash(info *Info) (err error) {
 	if p.text == "" {
 		return p.problem(0, fmt.Errorf("no NAR hash: this looks like a graph of references; use the registration file of nixpkgs' closureInfo"))
@@ -148,6 +149,7 @@ func (p *registrationParser) deriver(info *Info) error {
 	return err
 }
 
+// referenceList reads the number of references and then the references, and sorts them: their order in the file has no meaning.
 func (p *registrationParser) referenceList(info *Info) error {
 	n, err := strconv.ParseUint(p.text, 10, 31)
 	if err != nil {
@@ -171,6 +173,7 @@ func (p *registrationParser) referenceList(info *Info) error {
 	return nil
 }
 
+// take adds a complete item. Files that were concatenated repeat items.
 func (p *registrationParser) take(info *Info) error {
 	if i, again := p.at[info.Path]; again {
 		if !reflect.DeepEqual(p.items[i], info) {

@@ -63,6 +63,7 @@ func follow(at, prefix string) (string, error) {
 		return "", err
 	case !filepath.IsAbs(target):
 		return filepath.Join(dir, target), nil
+	// An absolute link below the prefix was made for the time when the prefix is the root.
 	case strings.HasPrefix(at, prefix+"/") && !strings.HasPrefix(target, prefix+"/"):
 		return filepath.Join(prefix, target), nil
 	}

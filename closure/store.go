@@ -28,6 +28,7 @@ type ReadFunc func(hostPath string) (*tree.Node, error)
 // The attributes of everything in a store item (canonicalisePathMetaData in Nix's local-store.cc): owned by root, read-only, last changed
 // in the first second of 1970, without extended attributes.
 var (
+	// Programs have the mode of directories, so one Attr serves both.
 	canonicalDir     = &tree.Attr{Mode: 0o555, Mtime: tree.Time{Sec: repro.StoreEpoch}}
 	canonicalProgram = canonicalDir
 	canonicalFile    = &tree.Attr{Mode: 0o444, Mtime: tree.Time{Sec: repro.StoreEpoch}}

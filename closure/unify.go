@@ -41,7 +41,7 @@ type slot struct {
 	mode uint16
 }
 
-// like reports whether two files may be equal, as far as can be told without reading them.
+// like reports whether two files can be equal, as far as that is known without reading them.
 func (s slot) like(o slot) bool { return s.size == o.size && s.mode == o.mode }
 
 // slotsOf appends the slots of all files below a directory.

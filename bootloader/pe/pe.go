@@ -102,6 +102,7 @@ func parse(p []byte) (image, error) {
 	return i, nil
 }
 
+// opt32 is a field of 4 bytes of the optional header.
 func (i image) opt32(field int64) int64 { return int64(le.Uint32(i.head[i.at+optional+field:])) }
 
 func (i image) setOpt32(field, value int64) {
@@ -153,6 +154,7 @@ func Append(stub []byte, sections []Section) (tree.Blob, error) {
 		address, offset = address+size, offset+raw
 	}
 	i.setOpt32(optImageSize, units.Align(address, i.opt32(optSectionAlign)))
+	// Nobody checks the checksum of an EFI program, and 0 means that there is none.
 	i.setOpt32(optChecksum, 0)
 	body[0] = tree.Text(string(i.head))
 	return tree.Concat(body...), nil

@@ -136,6 +136,7 @@ type indirectContent struct {
 	}
 }
 
+// contentInfo is ContentInfo (RFC 2315, 7).
 type contentInfo struct {
 	Type    asn1.ObjectIdentifier
 	Content any `asn1:"explicit,tag:0"`
@@ -160,11 +161,13 @@ type signer struct {
 	Signature  []byte
 }
 
+// issuer is IssuerAndSerialNumber (RFC 2315, 6.7), which names the certificate of the key.
 type issuer struct {
 	Name   asn1.RawValue
 	Serial *big.Int
 }
 
+// attribute is Attribute (X.501): a type and a set of values, here always one.
 type attribute struct {
 	Type   asn1.ObjectIdentifier
 	Values []any `asn1:"set"`

@@ -31,6 +31,7 @@ type state struct {
 	checkpoint uint32
 }
 
+// openSnapshot opens the files of a database. The state is recorded before anything else is read, so that unchanged sees every later write.
 func openSnapshot(path string) (_ *snapshot, err error) {
 	s := &snapshot{path: path}
 	defer func() {
@@ -170,6 +171,7 @@ func (s *snapshot) ReadAt(p []byte, off int64) (int, error) {
 	return done, err
 }
 
+// readPages reads a range page by page, since each page may be in the log or in the database file.
 func (s *snapshot) readPages(p []byte, off int64) (done int, err error) {
 	if s.wal.pages == 0 {
 		return s.file.ReadAt(p, off)

@@ -104,6 +104,7 @@ func guard(query func() error) (err error) {
 	return query()
 }
 
+// explain adds the path of the database to an error.
 func (s *Source) explain(err error) error {
 	if err == nil {
 		return nil
@@ -111,6 +112,7 @@ func (s *Source) explain(err error) error {
 	return fmt.Errorf("read store database %s: %w", s.path, err)
 }
 
+// forget closes the view, so that the next read starts from a new snapshot.
 func (s *Source) forget() {
 	if s.view != nil {
 		guard(s.view.close)

@@ -30,6 +30,8 @@ func Write(items []Item, epoch int64) ([]byte, error) {
 	return file, nil
 }
 
+// fill makes the tables and adds the items in one transaction. There is nothing to roll back to, so no journal is needed; foreign keys are not
+// checked by SQLite since rowWriter does it, with better messages.
 func fill(conn *sqlite3.Conn, items []Item, epoch int64) error {
 	if err := conn.Exec("pragma page_size=4096; pragma foreign_keys=off; pragma journal_mode=off;" + schema + "begin"); err != nil {
 		return err
@@ -78,6 +80,7 @@ func (w *rowWriter) close() {
 	}
 }
 
+// add adds an item and its rows in the other tables. Its id is the number of items so far, since the column counts up from 1.
 func (w *rowWriter) add(item Item) error {
 	if w.epoch <= 0 || item.NARSize <= 0 {
 		return fmt.Errorf("registration time %d and NAR size %d must be above 0", w.epoch, item.NARSize)

@@ -62,6 +62,7 @@ func (v *view) close() error {
 	return v.conn.Close()
 }
 
+// prepare compiles the three queries. The left join makes references to ids that are not registered visible, as rows with a NULL.
 func (v *view) prepare() (err error) {
 	for stmt, sql := range map[**sqlite3.Stmt]string{
 		&v.item: "select id, hash, narSize, deriver, sigs, ca from ValidPaths where path = ?",
@@ -143,6 +144,7 @@ func (v *view) read(path string) (*Item, error) {
 	return item, nil
 }
 
+// readItem reads the row of ValidPaths, and returns its id. A path is unique there.
 func (v *view) readItem(item *Item) (id int64, err error) {
 	if err := v.item.BindText(1, item.Path); err != nil {
 		return 0, err

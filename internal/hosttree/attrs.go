@@ -21,6 +21,7 @@ type attrKey struct {
 	xattrs   string
 }
 
+// of returns the attributes of a file as they are on the host, as a value that equal ones share.
 func (a *attrs) of(h Host) *tree.Attr {
 	key := attrKey{h.Mode, h.UID, h.GID, h.Mtime, xattrKey(h.Xattrs)}
 	a.mu.Lock()
@@ -36,6 +37,7 @@ func (a *attrs) of(h Host) *tree.Attr {
 	return attr
 }
 
+// xattrKey makes a map key of extended attributes. They are rare, so it need not be fast.
 func xattrKey(xattrs []tree.Xattr) string {
 	if len(xattrs) == 0 {
 		return ""

@@ -17,6 +17,7 @@ type descriptor struct {
 	refs atomic.Int32
 }
 
+// newDescriptor takes over an open directory, which is kept for tasks if there are not too many already.
 func newDescriptor(s *Scanner, fd int) *descriptor {
 	d := &descriptor{fd: fd, held: s.held.Add(1) <= maxHeld}
 	if !d.held {

@@ -17,6 +17,7 @@ type dir struct {
 
 // path is the path of name in d, or of d itself when name is "".
 func (d *dir) path(name string) string {
+	// The path is built from its end, in memory of its greatest length: each element may need a slash.
 	n := len(name)
 	for p := d; p != nil; p = p.parent {
 		n += len(p.name) + 1

@@ -15,6 +15,7 @@ type scan struct {
 	err     atomic.Pointer[error]
 }
 
+// fail keeps the first error of the scan.
 func (sc *scan) fail(err error) { sc.err.CompareAndSwap(nil, &err) }
 
 // A task is a directory to read, or a batch of the entries of an open one.
@@ -62,6 +63,7 @@ func (s *Scanner) pop() (task, bool) {
 	return t, true
 }
 
+// work does tasks until there are none left. A worker that ends is not missed: push starts a new one.
 func (s *Scanner) work() {
 	w := workers.Get().(*worker)
 	defer workers.Put(w)

@@ -34,6 +34,7 @@ func hostOf(st *unix.Statx_t) Host {
 	}
 }
 
+// kindOf returns the kind of a file from its mode. Types that Linux does not have cannot occur.
 func kindOf(mode uint16) tree.Kind {
 	switch mode & unix.S_IFMT {
 	case unix.S_IFDIR:

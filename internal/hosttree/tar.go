@@ -68,6 +68,7 @@ type unpacking struct {
 	names   names
 }
 
+// readTar reads all headers. Contents are skipped, so only the headers, and what shares a window with them, are read.
 func readTar(a *archive, o TarOptions) ([]Entry, error) {
 	if err := refuseCompressed(a); err != nil {
 		return nil, err
@@ -99,6 +100,8 @@ func (u *unpacking) checkEnd() error {
 	return nil
 }
 
+// entryError adds the entry and its offset to an error. archive/tar reports a file that is not an archive like a damaged header: the first
+// entry makes the difference.
 func (u *unpacking) entryError(h *tar.Header, err error) error {
 	switch {
 	case errors.Is(err, tar.ErrHeader) && u.start == 0:
@@ -126,6 +129,7 @@ func (u *unpacking) add(h *tar.Header) error {
 	return nil
 }
 
+// put adds an entry with its content to the names.
 func (u *unpacking) put(h *tar.Header, content tree.Blob) error {
 	switch h.Typeflag {
 	case tar.TypeXGlobalHeader:

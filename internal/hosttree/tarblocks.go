@@ -39,6 +39,7 @@ func (b *blocks) Read(p []byte) (int, error) {
 	return n, nil
 }
 
+// load fills the buffer from the current position on.
 func (b *blocks) load() error {
 	b.buf = b.buf[:min(window, b.archive.size-b.pos)]
 	b.at = b.pos
@@ -70,6 +71,7 @@ var magics = []struct{ bytes, tool string }{
 	{"LZIP\x01", "lzip"},
 }
 
+// refuseCompressed returns an error that names the tool for a compressed archive: its headers would only be reported as damaged.
 func refuseCompressed(a *archive) error {
 	begin := make([]byte, min(16, a.size))
 	if n, err := a.ReadAt(begin, 0); n < len(begin) {

@@ -84,6 +84,7 @@ func hostOfHeader(h *tar.Header) (Host, error) {
 	}, nil
 }
 
+// id32 returns an ID or number in 32 bits. Archives can hold larger ones, and negative ones.
 func id32(what string, id int64) (uint32, error) {
 	if int64(uint32(id)) != id {
 		return 0, fmt.Errorf("%s %d, 0 to 4294967295 are allowed", what, id)
@@ -91,6 +92,7 @@ func id32(what string, id int64) (uint32, error) {
 	return uint32(id), nil
 }
 
+// deviceOf returns the number of a device entry.
 func deviceOf(h *tar.Header) (tree.Device, error) {
 	major, err := id32("device major", h.Devmajor)
 	if err != nil {

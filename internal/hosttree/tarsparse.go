@@ -160,6 +160,7 @@ func (u *unpacking) frontMap(from, to int64) ([]int64, error) {
 	return decimals(lines[1 : 1+2*pairs])
 }
 
+// decimals reads the numbers of a map. An empty map is one empty word.
 func decimals(words []string) ([]int64, error) {
 	numbers := make([]int64, 0, len(words))
 	for _, w := range words {

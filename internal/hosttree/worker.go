@@ -55,6 +55,7 @@ func (w *worker) read(t task) error {
 	l.names, l.entries = string(w.names), w.entries
 	sortEntries(l.entries, l.names)
 	l.nodes = make([]*tree.Node, len(l.entries))
+	// The directory's node is complete from here on, except that its children may still be nil: tasks fill them in.
 	*t.out = tree.NewDir(t.dir.base(), t.scan.Attr(host), l.nodes)
 	if len(l.entries) > batchSize {
 		return w.split(l)
@@ -167,6 +168,7 @@ func (w *worker) look(sc *scan, p location, typ uint8) (*tree.Node, error) {
 	return w.special(sc, p, host)
 }
 
+// symlink makes the node of a symlink. A target that fills the buffer may have been cut off.
 func (w *worker) symlink(sc *scan, p location, host Host) (*tree.Node, error) {
 	for {
 		n, err := unix.Readlinkat(p.fd, p.ref, w.link)
@@ -182,6 +184,7 @@ func (w *worker) symlink(sc *scan, p location, host Host) (*tree.Node, error) {
 	}
 }
 
+// special makes the node of a device, fifo or socket, if the scanner allows them.
 func (w *worker) special(sc *scan, p location, host Host) (*tree.Node, error) {
 	if !sc.Special {
 		return nil, p.error("read", refuseSpecial(host.Kind))

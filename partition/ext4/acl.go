@@ -22,11 +22,11 @@ const (
 	aclGroup = 0x08
 )
 
-// storedACL turns an access control list from the form that system calls have, with entries of 8 bytes (tag, permissions, ID), into
-// that of ext4, which leaves away the IDs that mean nothing.
+// storedACL converts an access control list from the form of system calls, with entries of 8 bytes (tag, permissions, ID), to that of ext4,
+// which drops the IDs that have no meaning.
 func storedACL(value []byte) ([]byte, error) {
 	if len(value) < 4 || len(value)%8 != 4 {
-		return nil, fmt.Errorf("access control list of %d bytes is not 4 and a multiple of 8", len(value))
+		return nil, fmt.Errorf("access control list of %d bytes: not 4 and a multiple of 8", len(value))
 	}
 	if v := le.Uint32(value); v != aclVersion {
 		return nil, fmt.Errorf("access control list of version %d, not %d", v, aclVersion)

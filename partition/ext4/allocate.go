@@ -1,11 +1,11 @@
 package ext4
 
-// sections are the tape positions at which the kinds of content begin, in this order; the first block of the tape is the resize
-// inode's.
+// sections are the tape positions at which the kinds of content begin, in this order. The first block of the tape belongs to the resize
+// inode.
 type sections struct{ dirs, symlinks, xattrs, journal, files, end int64 }
 
-// place puts everything on a geometry's tape, and gives the length that it takes; the tape need not be long enough. Only with settle
-// are the positions of files kept, which is done once.
+// allocate puts everything on a geometry's tape and returns where the sections begin and end; the tape may be too short. With settle it
+// records the positions of files, which can be done only once: until then, the table of positions holds the numbers of blocks.
 func (c *inventory) allocate(g *geometry, settle bool) sections {
 	k := &cursor{tape: g.tape}
 	if c.features.has(resizeInode) {
@@ -27,7 +27,7 @@ func (c *inventory) allocate(g *geometry, settle bool) sections {
 	return s
 }
 
-// take places one run of blocks, and after it those of its extent tree, and gives the position of the first.
+// take allocates one run of blocks, and those of its extent tree after it, and returns the position of the first.
 func (c *inventory) take(k *cursor, blocks int64) (at int64) {
 	at = k.at
 	if extents := k.pass(blocks); extents > rootEntries {
@@ -36,7 +36,7 @@ func (c *inventory) take(k *cursor, blocks int64) (at int64) {
 	return at
 }
 
-// allocateFiles places the files in the order of the tree, so that reading one after the other reads the disk in order.
+// allocateFiles allocates the files in the order of the tree, so that reading the files of a directory reads the disk sequentially.
 func (c *inventory) allocateFiles(k *cursor, settle bool) {
 	sparse, before := c.sparse, c.at[0]
 	for id := range c.tree.Len() {

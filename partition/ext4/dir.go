@@ -15,14 +15,15 @@ const (
 	dirTailType = 0xde
 )
 
-// entryTypes is the type in a directory entry, by kind of node.
+// entryTypes is the file type in a directory entry, by kind of node.
 var entryTypes = [...]uint8{
 	tree.File: 1, tree.Dir: 2, tree.CharDevice: 3, tree.BlockDevice: 4, tree.Fifo: 5, tree.Socket: 6, tree.Symlink: 7,
 }
 
+// entrySize is the length of the record of a name, which is a multiple of 4.
 func entrySize(name string) int64 { return units.Align(entryHeader+int64(len(name)), 4) }
 
-// dirRoom is what a block has for entries.
+// dirRoom is how many bytes of a block are for entries.
 func (f *format) dirRoom() int64 {
 	if f.features.has(metadataCsum) {
 		return f.blockSize - dirTail
@@ -37,7 +38,7 @@ type entry struct {
 	kind uint8
 }
 
-// entries is the number of names in a directory besides "." and "..".
+// entries is the number of names in a directory without "." and "..".
 func (c *inventory) entries(d *dir) int {
 	n := len(c.node(d.id).Children())
 	if d.id == 0 && c.own != nil {
@@ -46,7 +47,7 @@ func (c *inventory) entries(d *dir) int {
 	return n
 }
 
-// entry returns a name of a directory: those of the tree in its order, then lost+found when it is ours.
+// entry returns entry i of a directory: those of the tree in its order, then lost+found if it is not in the tree.
 func (c *inventory) entry(d *dir, i int) entry {
 	children := c.node(d.id).Children()
 	if i == len(children) {
@@ -56,7 +57,7 @@ func (c *inventory) entry(d *dir, i int) entry {
 	return entry{n.Name, c.ino[n.ID()], entryTypes[n.Inode().Kind()]}
 }
 
-// name is entry(d, i).name without looking at the inode.
+// name is entry(d, i).name, but can be called before inodes have numbers.
 func (c *inventory) name(d *dir, i int) string {
 	children := c.node(d.id).Children()
 	if i == len(children) {
@@ -65,7 +66,7 @@ func (c *inventory) name(d *dir, i int) string {
 	return children[i].Name
 }
 
-// kind says what an entry of a directory names.
+// kind returns the kind of an entry's node.
 func (c *inventory) kind(d *dir, i int) tree.Kind {
 	children := c.node(d.id).Children()
 	if i == len(children) {
@@ -74,7 +75,7 @@ func (c *inventory) kind(d *dir, i int) tree.Kind {
 	return children[i].Kind()
 }
 
-// measureDir finds how many blocks a directory has, and how its names are spread over them.
+// measureDir computes how many blocks a directory has, and which names are in which of them.
 func (c *inventory) measureDir(d *dir) error {
 	used := int64(2 * dotSize)
 	for i := range c.entries(d) {
@@ -97,10 +98,10 @@ func (c *inventory) measureDir(d *dir) error {
 	return nil
 }
 
-// A dirLeaves says what is in which block of a directory with several.
+// A dirLeaves is the contents of the blocks of a directory with several.
 type dirLeaves struct {
-	order []int32  // entries sorted by hash; nil: there is no index, and they are in the order of their names
-	first []uint32 // the first position in the order of each leaf
+	order []int32  // entries sorted by hash; nil without an index: they are in the order of their names
+	first []uint32 // position in order of the first entry of each leaf
 	nodes int64    // index nodes between root and leaves
 }
 
@@ -116,7 +117,8 @@ func (c *inventory) measureLeaves(d *dir) error {
 	return nil
 }
 
-// spread fills blocks with entries in an order, the first one from the given byte on, and gives the positions that blocks begin with.
+// spread fills blocks with entries in the given order, the first block from byte used on, and returns the position of each block's first
+// entry.
 func (c *inventory) spread(d *dir, order []int32, used int64) (first []uint32) {
 	first = append(first, 0)
 	for pos := range c.entries(d) {
@@ -133,7 +135,7 @@ func (c *inventory) spread(d *dir, order []int32, used int64) (first []uint32) {
 	return first
 }
 
-// leaf returns the positions [from, to) of the entries in a leaf.
+// leaf returns the positions [from, to) of the entries in leaf i.
 func (c *inventory) leaf(d *dir, i int64) (from, to int) {
 	switch {
 	case d.leaves == nil && i == 0:
@@ -146,7 +148,7 @@ func (c *inventory) leaf(d *dir, i int64) (from, to int) {
 	return int(d.leaves.first[i]), int(d.leaves.first[i+1])
 }
 
-// dirLinks is a directory's link count: its own two names and one from each subdirectory; 1 says that they are too many to count.
+// dirLinks is a directory's link count: its name, its "." and the ".." of each subdirectory. With dir_nlink, 1 means too many to count.
 func (d *dir) dirLinks() uint16 {
 	if n := d.subdirs + 2; n <= maxLinks {
 		return uint16(n)
@@ -154,7 +156,7 @@ func (d *dir) dirLinks() uint16 {
 	return 1
 }
 
-// A dirBlock is a block of a directory that entries are put into, one after the other.
+// A dirBlock is a block of a directory that is being filled with entries.
 type dirBlock struct {
 	b    []byte
 	room int
@@ -164,6 +166,8 @@ type dirBlock struct {
 
 func (c *inventory) newDirBlock(b []byte) *dirBlock { return &dirBlock{b: b, room: int(c.dirRoom())} }
 
+// add appends a record, of the least length for its name: inode (4 bytes), length of the record (2), length of the name (1), file type (1), name.
+// finish extends the last record.
 func (w *dirBlock) add(e entry) {
 	b := w.b[w.at:]
 	size := int(entrySize(e.name))
@@ -174,13 +178,14 @@ func (w *dirBlock) add(e entry) {
 	w.last, w.at = w.at, w.at+size
 }
 
-// addDots puts in what every directory begins with.
+// addDots adds the entries that every directory begins with.
 func (w *dirBlock) addDots(self, parent uint32) {
 	w.add(entry{".", self, entryTypes[tree.Dir]})
 	w.add(entry{"..", parent, entryTypes[tree.Dir]})
 }
 
-// finish makes the last record, or an unused one in an empty block, reach to the end of the room, and adds the tail.
+// finish extends the last record, or an unused one in an empty block, to the end of the space for entries, and adds the tail with the
+// checksum.
 func (w *dirBlock) finish(sum checksum) {
 	le.PutUint16(w.b[w.last+4:], uint16(w.room-w.last))
 	if w.room == len(w.b) {

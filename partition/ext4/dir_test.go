@@ -89,7 +89,7 @@ func TestIndexDepth(t *testing.T) {
 	tr := build(t, map[string]*tree.Node{"/d": tree.NewDir("", plain, named(longNames(4*123*126+1, 240)))})
 	o := testOptions()
 	o.BlockSize = 1024
-	if _, err := New(tr, o); err == nil || !strings.Contains(err.Error(), "/d: directory of 61993 entries needs 15499 blocks") {
+	if _, err := New(tr, o); err == nil || !strings.Contains(err.Error(), "/d: directory with 61993 entries needs 15499 blocks") {
 		t.Errorf("one leaf too many: %v", err)
 	}
 }

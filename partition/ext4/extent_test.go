@@ -77,7 +77,7 @@ func TestLargestSparseFile(t *testing.T) {
 		}
 	}
 	tr := build(t, map[string]*tree.Node{"/f": tree.NewFile("", plain, &holey{size: maxFileBlocks*4096 + 1, step: 1 << 60})})
-	if _, err := New(tr, testOptions()); err == nil || !strings.Contains(err.Error(), "/f: 17592186040321 bytes are more than the 17592186040320") {
+	if _, err := New(tr, testOptions()); err == nil || !strings.Contains(err.Error(), "/f: 17592186040321 bytes, a file can have 17592186040320") {
 		t.Errorf("a file that is too large: %v", err)
 	}
 }

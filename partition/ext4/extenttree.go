@@ -14,8 +14,8 @@ const (
 // nodeEntries is how many entries a block of an extent tree has.
 func (f *format) nodeEntries() int64 { return (f.blockSize - extentSize - 4) / extentSize }
 
-// treeLevels returns the entries of each level of the tree over so many extents: the extents themselves, the blocks that hold them
-// (the leaves), the blocks above those, up to a level that the root can hold.
+// treeLevels returns how many entries each level of the tree over a number of extents has: the extents themselves, the blocks that hold them
+// (the leaves), the blocks above those, up to the level that fits into the root.
 func (f *format) treeLevels(extents int64) []int64 {
 	levels := []int64{extents}
 	for extents > rootEntries {
@@ -25,7 +25,7 @@ func (f *format) treeLevels(extents int64) []int64 {
 	return levels
 }
 
-// treeBlocks is how many blocks the tree over so many extents takes besides its root.
+// treeBlocks is how many blocks the tree over a number of extents takes; the root is in the inode.
 func (f *format) treeBlocks(extents int64) (blocks int64) {
 	for extents > rootEntries {
 		extents = units.Blocks(extents, f.nodeEntries())
@@ -34,8 +34,8 @@ func (f *format) treeBlocks(extents int64) (blocks int64) {
 	return blocks
 }
 
-// An extentTree is the tree over the extents of one inode. Its blocks follow the content on the tape: first the leaves, then the
-// level above them, and so on.
+// An extentTree is the tree over the extents of one inode. Its blocks follow the content on the tape: first the leaves, then each level above
+// them.
 type extentTree struct {
 	*format
 	tape    tape
@@ -69,7 +69,7 @@ func (t *extentTree) block(b []byte, i int64, sum checksum) {
 	}
 }
 
-// levelStart is the tape position of a level's first block. The extents themselves, level 0, have none.
+// levelStart is the tape position of the first block of a level, from 1 on: level 0 is the extents themselves.
 func (t *extentTree) levelStart(levels []int64, level int) int64 {
 	at := t.at
 	for i := 1; i < level; i++ {
@@ -78,15 +78,17 @@ func (t *extentTree) levelStart(levels []int64, level int) int64 {
 	return at
 }
 
-// A treeNode says what a node of the tree holds.
+// A treeNode describes the content of a node.
 type treeNode struct {
 	depth    int   // 0: extents, else indexes
-	first    int64 // which of its level's entries is the first one in here
+	first    int64 // index in the level of the node's first entry
 	count    int64
 	max      int64
 	children int64 // tape position of the block that the level's first entry points to
 }
 
+// node writes a node: a header with magic number, number of entries, capacity and depth (2 bytes each, then 4 bytes of generation), and the
+// entries. A node at depth n has entries for the nodes at depth n-1, each of which covers as many extents as a full tree of that depth.
 func (t *extentTree) node(b []byte, n treeNode) {
 	le.PutUint16(b[0:], extentMagic)
 	le.PutUint16(b[2:], uint16(n.count))
@@ -108,13 +110,15 @@ func (t *extentTree) node(b []byte, n treeNode) {
 	}
 }
 
+// putExtent writes an entry of a leaf: first block in the file (4 bytes), number of blocks (2), block on the disk (upper 2, lower 4).
 func putExtent(b []byte, m mapping) {
 	le.PutUint32(b[0:], uint32(m.logical))
-	le.PutUint16(b[4:], uint16(m.blocks)) // 32768 means that many; more would mark an extent as unwritten
+	le.PutUint16(b[4:], uint16(m.blocks)) // up to 32768; larger values mark an extent as unwritten
 	le.PutUint16(b[6:], uint16(m.physical>>32))
 	le.PutUint32(b[8:], uint32(m.physical))
 }
 
+// putIndex writes an entry of an inner node: first block in the file (4 bytes), block of the child (lower 4, upper 2).
 func putIndex(b []byte, logical, block int64) {
 	le.PutUint32(b[0:], uint32(logical))
 	le.PutUint32(b[4:], uint32(block))

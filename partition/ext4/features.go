@@ -8,7 +8,7 @@ import (
 // A feature is a bit of one of the superblock's three feature words (kernel: "Super Block", s_feature_compat, _incompat, _ro_compat).
 type feature uint8
 
-// The features that a file system of this package may have; they are all on unless Options.Features takes one away.
+// The features of this package's file systems. All are on unless Options.Features turns one off.
 const (
 	hasJournal feature = iota
 	extAttr
@@ -27,8 +27,8 @@ const (
 	featureCount
 )
 
-// featureTable returns each feature its name as mke2fs -O writes it, its word (0 compat, 1 incompat, 2 ro_compat) and its bit. Those
-// that are not optional decide how everything else is written.
+// featureTable has the name of each feature as in mke2fs -O, its word (0 compat, 1 incompat, 2 ro_compat) and its bit. Those that are not
+// optional are assumed everywhere in this package.
 var featureTable = [featureCount]struct {
 	name     string
 	word     int
@@ -77,7 +77,7 @@ func (s featureSet) names() []string {
 	return names
 }
 
-// parseFeatures applies words as mke2fs -O takes them, "name" or "^name", to the full set.
+// parseFeatures applies words as in mke2fs -O, "name" or "^name", to the full set.
 func parseFeatures(words []string) (featureSet, error) {
 	set := featureSet(1<<featureCount - 1)
 	for _, w := range words {
@@ -85,7 +85,7 @@ func parseFeatures(words []string) (featureSet, error) {
 		f, ok := featureByName(name)
 		switch {
 		case !ok:
-			return 0, fmt.Errorf("feature %q is not one that this writer has (%s)", name, strings.Join(set.names(), ", "))
+			return 0, fmt.Errorf("unknown feature %q, only %s are supported", name, strings.Join(set.names(), ", "))
 		case off && !featureTable[f].optional:
 			return 0, fmt.Errorf("feature %q cannot be turned off", name)
 		case off:
@@ -97,7 +97,7 @@ func parseFeatures(words []string) (featureSet, error) {
 	return set, nil
 }
 
-// CheckFeatures refuses words that Options.Features cannot hold.
+// CheckFeatures returns an error for words that Options.Features does not accept.
 func CheckFeatures(words []string) error {
 	_, err := parseFeatures(words)
 	return err

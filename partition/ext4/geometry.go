@@ -7,7 +7,7 @@ import (
 	"imprint/internal/units"
 )
 
-// flexGroups is how many block groups keep their bitmaps and inode tables together (kernel: "Flexible Block Groups"), as mke2fs has it.
+// flexGroups is how many block groups keep their bitmaps and inode tables together (kernel: "Flexible Block Groups"): 16, as with mke2fs.
 const (
 	logFlexGroups = 4
 	flexGroups    = 1 << logFlexGroups
@@ -19,15 +19,15 @@ type format struct {
 	features  featureSet
 }
 
-func (f *format) maxPerGroup() int64    { return 8 * f.blockSize } // blocks, or inodes, that one bitmap block tells about
+func (f *format) maxPerGroup() int64    { return 8 * f.blockSize } // blocks, or inodes, that one bitmap block covers
 func (f *format) inodesPerBlock() int64 { return f.blockSize / inodeSize }
 func (f *format) pointers() int64       { return f.blockSize / 4 } // block numbers in an indirect block
 
-// densePerGroup is how many inodes a group has where there are so many more than blocks that groups must be smaller than they could be
-// to give room for all. Half of what a bitmap can tell about: shorter tables find room between the superblocks more easily.
+// densePerGroup is how many inodes a group gets when there are more inodes than groups of full size can have, so that groups must be smaller.
+// It is half of what a bitmap covers: shorter inode tables fit between the superblocks more easily.
 func (f *format) densePerGroup() int64 { return f.maxPerGroup() / 2 }
 
-// descSize is the bytes of a group descriptor.
+// descSize is the size of a group descriptor in bytes.
 func (f *format) descSize() int64 {
 	if f.features.has(bit64) {
 		return 64
@@ -35,7 +35,7 @@ func (f *format) descSize() int64 {
 	return 32
 }
 
-// firstBlock is the block that the first group begins with: the one with the superblock, which is always at byte 1024.
+// firstBlock is the first block of the first group: the one that contains the superblock, which is always at byte 1024.
 func (f *format) firstBlock() int64 {
 	if f.blockSize == 1024 {
 		return 1
@@ -43,7 +43,8 @@ func (f *format) firstBlock() int64 {
 	return 0
 }
 
-// maxBlocks is the largest file system: block numbers of 32 bits in our indexes, and descriptors that fill half a group at most.
+// maxBlocks is the size of the largest file system. Our tables have block numbers of 32 bits, and a copy of the descriptors should not fill
+// more than half of a group.
 func (f *format) maxBlocks() int64 {
 	descriptors := f.maxPerGroup() / 2 * (f.blockSize / f.descSize())
 	limit := min(1<<32, descriptors*f.maxPerGroup())
@@ -53,19 +54,19 @@ func (f *format) maxBlocks() int64 {
 	return limit
 }
 
-// A wish is what decides a geometry.
+// A request decides a geometry.
 type request struct {
 	blocks  int64 // of the file system
-	inodes  int64 // at least
+	inodes  int64 // at least this many
 	journal int64 // blocks; 0: none
-	growth  int64 // blocks that the file system may grow to with the group descriptors that are reserved
+	growth  int64 // blocks to which the reserved group descriptors let the file system grow
 }
 
-// A piece is a structure that has a fixed place.
+// A structure is a run of blocks whose location does not depend on the content.
 type structure struct {
 	start, blocks int64
 	kind          structureKind
-	group         int64 // that it belongs to, or the first one of several
+	group         int64 // the group it describes, or the first one of several
 }
 
 func (s structure) end() int64 { return s.start + s.blocks }
@@ -79,7 +80,7 @@ const (
 	inodeTable                        // the inode table of one group
 )
 
-// A geometry is the frame of a file system: its groups and the places of all structures that do not depend on the content.
+// A geometry is the frame of a file system: its groups, and the locations of all structures that do not depend on the content.
 type geometry struct {
 	*format
 	request
@@ -87,32 +88,34 @@ type geometry struct {
 	groups         int64
 	inodesPerGroup int64
 	descBlocks     int64   // blocks of group descriptors in each copy
-	reservedDesc   int64   // blocks after them to grow into
+	reservedDesc   int64   // blocks after them for the descriptors of further groups
 	copies         []int64 // groups that begin with a copy of the superblock
 	group          []groupLocations
-	fixed          []structure // sorted
+	fixed          []structure // sorted by start
 	tape           tape
 }
 
 // groupLocations are the blocks that a group descriptor points to.
 type groupLocations struct{ blockBitmap, inodeBitmap, inodeTable int64 }
 
-// newGeometry lays the frame for a wish. Whether everything fits into it is asked with missing.
-func newGeometry(f *format, w request) *geometry {
-	g := &geometry{format: f, request: w, perGroup: f.maxPerGroup()}
-	span := w.blocks - f.firstBlock()
-	if w.inodes > units.Blocks(span, g.perGroup)*f.maxPerGroup() {
-		g.perGroup = units.Align(units.Blocks(span, units.Blocks(w.inodes, f.densePerGroup())), 8)
+// newGeometry lays out the frame for a request, which may be too small for it: see missing.
+func newGeometry(f *format, r request) *geometry {
+	g := &geometry{format: f, request: r, perGroup: f.maxPerGroup()}
+	span := r.blocks - f.firstBlock()
+	// The number of inodes per group is bounded by a bitmap of one block. If the full-size groups cannot have enough of them, the groups are
+	// made smaller, and so more.
+	if r.inodes > units.Blocks(span, g.perGroup)*f.maxPerGroup() {
+		g.perGroup = units.Align(units.Blocks(span, units.Blocks(r.inodes, f.densePerGroup())), 8)
 	}
 	g.groups = units.Blocks(span, g.perGroup)
-	g.inodesPerGroup = units.Align(units.Blocks(w.inodes, g.groups), max(8, f.inodesPerBlock()))
+	g.inodesPerGroup = units.Align(units.Blocks(r.inodes, g.groups), max(8, f.inodesPerBlock()))
 	g.descBlocks, g.reservedDesc = g.descriptors()
 	g.allocate()
 	return g
 }
 
-// descriptors returns the blocks of group descriptors, and those that are kept after them so that the file system can grow online: as
-// many as mke2fs keeps, for 1024 times the size, but no more than one double indirect block can name.
+// descriptors returns the number of blocks with group descriptors, and of blocks reserved after them so that the file system can grow online:
+// like mke2fs, enough for 1024 times the size, but no more than one double indirect block can list, and at most a 16th of a group.
 func (g *geometry) descriptors() (used, reserved int64) {
 	perBlock := g.blockSize / g.descSize()
 	used = units.Blocks(g.groups, perBlock)
@@ -132,9 +135,10 @@ func (g *geometry) groupBlocks(group int64) int64 {
 	return min(g.perGroup, g.blocks-g.groupStart(group))
 }
 
-// superBlocks is what a copy of the superblock takes with the descriptors after it.
+// superBlocks is how many blocks a copy of the superblock takes, including the descriptors after it.
 func (g *geometry) superBlocks() int64 { return 1 + g.descBlocks + g.reservedDesc }
 
+// flex is how many groups a flex group has.
 func (g *geometry) flex() int64 {
 	if g.features.has(flexBG) {
 		return flexGroups
@@ -155,8 +159,8 @@ func powerOf(n, base int64) bool {
 	return n == 1
 }
 
-// place returns every fixed structure its blocks: the superblocks first, since their places are law, then for each flex group its block
-// bitmaps, inode bitmaps and inode tables, at its start and around the superblocks.
+// allocate gives every fixed structure its blocks: the superblocks first, since the format fixes them, then for each flex group its block
+// bitmaps, inode bitmaps and inode tables, from its start on and around the superblocks.
 func (g *geometry) allocate() {
 	for n := range g.groups {
 		if hasSuper(n) {
@@ -175,6 +179,7 @@ func (g *geometry) allocate() {
 	g.tape = newTape(g.fixed, g.blocks)
 }
 
+// allocateFlexGroup allocates the block bitmaps of a flex group in one run, then its inode bitmaps in one run, then each inode table.
 func (g *geometry) allocateFlexGroup(k *packer, first int64) {
 	n := min(g.flex(), g.groups-first)
 	add := func(kind structureKind, group, blocks int64) int64 {
@@ -189,12 +194,13 @@ func (g *geometry) allocateFlexGroup(k *packer, first int64) {
 	}
 }
 
-// A packer gives runs of blocks in ascending order, each as a whole, around pieces that are there already.
+// A packer allocates contiguous runs of blocks in ascending order, around existing structures.
 type packer struct {
 	at     int64
 	around []structure
 }
 
+// allocate returns the start of a run of blocks: after the last one, or after the structure that it would overlap.
 func (k *packer) allocate(blocks int64) (start int64) {
 	for len(k.around) > 0 && k.around[0].start < k.at+blocks {
 		k.at = max(k.at, k.around[0].end())
@@ -205,10 +211,10 @@ func (k *packer) allocate(blocks int64) (start int64) {
 	return start
 }
 
-// spareInLast is how many blocks the last group must have besides its own structures, or mke2fs and resize2fs leave it away.
+// spareInLast is how many blocks the last group must have in addition to its own structures; mke2fs and resize2fs drop a smaller one.
 const spareInLast = 50
 
-// lastGroup says how many blocks the last group has when it is not a whole one, else 0, and how many it must have.
+// lastGroup returns how many blocks the last group has if it is not a full one, else 0, and how many it must have.
 func (g *geometry) lastGroup() (has, must int64) {
 	has = (g.blocks - g.firstBlock()) % g.perGroup
 	must = 2 + g.tableBlocks() + spareInLast
@@ -218,8 +224,8 @@ func (g *geometry) lastGroup() (has, must int64) {
 	return has, must
 }
 
-// missing is how many more blocks the frame itself needs at least: for its structures, for a last group that is worth having and,
-// without flex groups, for each group's structures inside it.
+// missing is a lower bound of how many more blocks the frame itself needs: for its structures, for a last group that is worth having and,
+// without flex groups, for each group to contain its own structures.
 func (g *geometry) missing() int64 {
 	short := max(0, g.fixed[len(g.fixed)-1].end()-g.blocks)
 	if has, must := g.lastGroup(); has > 0 {

@@ -4,25 +4,25 @@ import "encoding/binary"
 
 // Group descriptors (kernel: "Block Group Descriptors") and the two bitmaps of each group.
 
-// Flags of a group, which need checksums to be believed.
+// Flags of a group. Readers trust them only with checksums.
 const (
-	inodeUninit = 1 // no inode is in use, and the bitmap is not written
-	blockUninit = 2 // no block is in use but for the group's own structures, and the bitmap is not written
+	inodeUninit = 1 // no inode is in use and the bitmap is not written
+	blockUninit = 2 // no block is in use except the group's own structures, and the bitmap is not written
 	inodeZeroed = 4 // unused inodes are all zeros
 )
 
-// usedInodes is how many inodes of a group are in use: they are given from the first on.
+// usedInodes is how many inodes of a group are in use; they are the first ones.
 func (p *Plan) usedInodes(group int64) int64 {
 	return max(0, min(p.g.inodesPerGroup, p.inodes()-group*p.g.inodesPerGroup))
 }
 
-// tapeOf returns the part of the tape that lies in a group.
+// tapeOf returns the tape positions [from, to) of the blocks in a group.
 func (p *Plan) tapeOf(group int64) (from, to int64) {
 	start := p.g.groupStart(group)
 	return p.g.tape.position(start), p.g.tape.position(start + p.g.groupBlocks(group))
 }
 
-// flags are a group's flags. The last group has its bitmap always, since it ends with padding.
+// flags returns a group's flags. The bitmap of the last group is always written, since it has padding after the last block.
 func (p *Plan) flags(group int64) (flags uint16) {
 	if !p.features.has(metadataCsum) {
 		return 0
@@ -38,7 +38,7 @@ func (p *Plan) flags(group int64) (flags uint16) {
 	return flags
 }
 
-// ownBlocks is how many blocks the structures take that a reader expects in a group whose bitmap is not written.
+// ownBlocks is how many blocks a reader takes to be in use in a group whose bitmap is not written.
 func (p *Plan) ownBlocks(group int64) (blocks int64) {
 	if hasSuper(group) {
 		blocks = p.g.superBlocks()
@@ -112,10 +112,10 @@ func (p *Plan) putDescriptor(b []byte, group int64) {
 	p.descriptor(group).encode(b, sum)
 }
 
-// bitmapSum are the checksums of a group's bitmaps; 0 for one that is not written.
+// A bitmapSum is the checksums of a group's bitmaps; 0 for one that is not written.
 type bitmapSum struct{ block, inode uint32 }
 
-// sumBitmaps computes the checksums of all bitmaps. They are in every copy of the descriptors.
+// sumBitmaps computes the checksums of all bitmaps, once, since every copy of the descriptors has them.
 func (p *Plan) sumBitmaps() []bitmapSum {
 	sums := make([]bitmapSum, p.g.groups)
 	if !p.features.has(metadataCsum) {
@@ -135,7 +135,7 @@ func (p *Plan) sumBitmaps() []bitmapSum {
 	return sums
 }
 
-// putBlockBitmap writes a group's block bitmap into a block of zeros, or says that there is none.
+// putBlockBitmap writes a group's block bitmap into a block of zeros. It returns false if the bitmap is not written.
 func (p *Plan) putBlockBitmap(b []byte, group int64) bool {
 	if p.flags(group)&blockUninit != 0 {
 		return false
@@ -149,7 +149,7 @@ func (p *Plan) putBlockBitmap(b []byte, group int64) bool {
 	return true
 }
 
-// putInodeBitmap writes a group's inode bitmap into a block of zeros, or says that there is none.
+// putInodeBitmap writes a group's inode bitmap into a block of zeros. It returns false if the bitmap is not written.
 func (p *Plan) putInodeBitmap(b []byte, group int64) bool {
 	if p.flags(group)&inodeUninit != 0 {
 		return false

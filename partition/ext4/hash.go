@@ -2,18 +2,17 @@ package ext4
 
 import "math/bits"
 
-// A dirHash is the place of a name in an indexed directory. Names are sorted by major, whose lowest bit is free for another use,
-// then by minor.
+// A dirHash orders the names in an indexed directory: by major, whose lowest bit is always 0, then by minor.
 type dirHash struct{ major, minor uint32 }
 
 // A hasher hashes names with half MD4 over signed characters, started from the superblock's s_hash_seed (kernel: "Hash Tree
 // Directories", hash version 1 with the superblock flag for signed hashes).
 type hasher [4]uint32
 
-// md4Start is where MD4 starts, and what a hash seed of zeros stands for.
+// md4Start is the initial state of MD4, which a hash seed of zeros stands for.
 var md4Start = hasher{0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476}
 
-// lastHash is the largest major hash that a name may have: the next one is the end mark of a kernel's directory position.
+// lastHash is the largest major hash of a name: the kernel uses the next one to mark the end of a directory.
 const lastHash = 0xfffffffc
 
 func newHasher(seed [16]byte) hasher {
@@ -40,8 +39,8 @@ func (h hasher) hash(name string) dirHash {
 	return dirHash{min(h[1]&^1, lastHash), h[2]}
 }
 
-// hashWords packs the first 32 bytes of a name, four to a word with the first uppermost, each taken as a signed number. What is
-// left is filled with the length of the name.
+// hashWords packs the first 32 bytes of a name as signed numbers, four to a word, the first one in the highest bits. The rest is padded with
+// the length of the name.
 func hashWords(name string) (words [8]uint32) {
 	pad := uint32(len(name)) * 0x01010101
 	word, filled := pad, 0
@@ -59,7 +58,7 @@ func hashWords(name string) (words [8]uint32) {
 	return words
 }
 
-// transform is MD4's with half of each round's steps (RFC 1320 has the whole).
+// transform is that of MD4 (RFC 1320) with half of the steps of each round.
 func (h *hasher) transform(in *[8]uint32) {
 	const k2, k3 = 0x5a827999, 0x6ed9eba1
 	a, b, c, d := h[0], h[1], h[2], h[3]

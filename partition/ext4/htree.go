@@ -8,8 +8,8 @@ import (
 	"imprint/internal/units"
 )
 
-// Hash tree directories (kernel: "Hash Tree Directories"). Block 0 is the root; where the leaves are too many for it, index nodes
-// follow; then come the leaves in the order of their hashes. To old readers, root and nodes look like blocks of unused entries.
+// Hash tree directories (kernel: "Hash Tree Directories"). Block 0 is the root; if it cannot hold the entries of all leaves, index nodes follow;
+// then come the leaves in the order of their hashes. To readers without dir_index, root and nodes look like blocks of unused entries.
 const (
 	indexEntry   = 8  // hash and block; the first one of a node has limit and count in place of the hash
 	rootHeader   = 32 // "." and ".." and the root's own fields
@@ -19,6 +19,7 @@ const (
 	rootInfoSize = 8
 )
 
+// indexLimit is how many entries a node with a header of that size can have.
 func (f *format) indexLimit(header int64) int64 {
 	if f.features.has(metadataCsum) {
 		header += indexTail
@@ -38,7 +39,7 @@ func (c *inventory) indexDir(d *dir) error {
 		l.nodes = units.Blocks(leaves, c.nodeLimit())
 	}
 	if l.nodes > c.rootLimit() {
-		return fmt.Errorf("directory of %d entries needs %d blocks for them, an index has %d at most",
+		return fmt.Errorf("directory with %d entries needs %d blocks, an index can have %d",
 			len(l.order), leaves, c.rootLimit()*c.nodeLimit())
 	}
 	d.leaves, d.blocks = l, uint32(1+l.nodes+leaves)
@@ -85,6 +86,8 @@ func (c *inventory) putIndexedBlock(b []byte, d *dir, i int64, sum checksum) {
 	}
 }
 
+// putRoot writes the root: "." and ".." as two ordinary records, then 8 bytes that say which hash is used, how long they are and how many
+// levels of nodes there are, then the index entries.
 func (c *inventory) putRoot(b []byte, d *dir, sum checksum) {
 	w := c.newDirBlock(b)
 	w.addDots(c.ino[d.id], c.ino[d.parent])
@@ -104,10 +107,10 @@ func (c *inventory) putRoot(b []byte, d *dir, sum checksum) {
 	c.putIndex(b, rootHeader, nodes, sum)
 }
 
-// indexed is a block of a directory, and from which hash on it has the names.
+// An indexed block of a directory has the names from the given hash on.
 type indexed struct{ hash, block uint32 }
 
-// leafEntries are the leaves [from, to) as an index node tells of them.
+// leafEntries are the index entries of the leaves [from, to).
 func (c *inventory) leafEntries(d *dir, from, to int64) []indexed {
 	entries := make([]indexed, 0, to-from)
 	for i := from; i < to; i++ {
@@ -116,7 +119,8 @@ func (c *inventory) leafEntries(d *dir, from, to int64) []indexed {
 	return entries
 }
 
-// leafHash is the first hash of a leaf, with the lowest bit set when names of the same hash are in the leaf before it too.
+// leafHash is the first hash of a leaf, with the lowest bit set if the previous leaf ends with names of the same hash: a reader then looks
+// into both.
 func (c *inventory) leafHash(d *dir, leaf int64) uint32 {
 	pos := d.leaves.first[leaf]
 	first := c.hasher.hash(c.name(d, int(d.leaves.order[pos]))).major
@@ -126,7 +130,7 @@ func (c *inventory) leafHash(d *dir, leaf int64) uint32 {
 	return first
 }
 
-// putIndex writes the index entries of a root or node after its header, and the checksum.
+// putIndex writes the index entries of a root or node, which start after the header, and the checksum.
 func (c *inventory) putIndex(b []byte, header int64, entries []indexed, sum checksum) {
 	limit := c.indexLimit(header)
 	for i, e := range entries {

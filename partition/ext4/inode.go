@@ -6,21 +6,21 @@ import (
 	"imprint/internal/tree"
 )
 
-// Sizes of an inode (kernel: "Inode Table"): 256 bytes, of which 128 are those of ext2, 32 more have fields, and the last 96 are
-// room for extended attributes.
+// Sizes of an inode in bytes (kernel: "Inode Table"): 256, of which the first 128 are the inode of ext2, the next 32 have further fields, and
+// the last 96 are space for extended attributes.
 const (
 	inodeSize   = 256
 	oldInode    = 128
 	extraFields = 32
 )
 
-// Inode numbers with a meaning (kernel: "Special inodes").
+// Special inode numbers (kernel: "Special inodes").
 const (
 	rootInode      = 2
 	resizeInodeNr  = 7
 	journalInode   = 8
 	lostFoundInode = 11
-	firstInode     = 12 // that this writer gives to a node of the tree
+	firstInode     = 12 // the first number for nodes of the tree
 )
 
 // Types in i_mode, by kind of node, and inode flags.
@@ -34,8 +34,8 @@ const (
 	extentsFlag = 0x80000
 )
 
-// Times that an inode can hold: 32 signed bits of seconds, and two more that add up to three times 2^32. What is negative with the
-// largest of these, 2310-04-04 and later, e2fsck takes for a time before 1970 that an old kernel wrote.
+// Times that an inode can hold, in seconds since 1970: 32 bits with sign, and two more bits that add up to three times 2^32. Times from
+// 2310-04-04 on, which are negative with both bits set, are left out: e2fsck takes them for times before 1970 that an old kernel wrote.
 const (
 	minTime = -1 << 31
 	maxTime = 3<<32 - 1<<31 - 1
@@ -89,7 +89,8 @@ func (n *inode) addBlocks(blocks int64, f *format) {
 	n.BlocksLo, n.BlocksHigh = uint32(sectors), uint16(sectors>>32)
 }
 
-// setDevice sets the device number: in 16 bits where it fits, as ever, else in the second word with 12 bits of major and 20 of minor.
+// setDevice sets the device number: in 16 bits of the first word where it fits, else in the second word, with 12 bits for the
+// major and 20 for the minor number.
 func (n *inode) setDevice(d tree.Device) {
 	if d.Major < 256 && d.Minor < 256 {
 		le.PutUint32(n.Block[0:], d.Major<<8|d.Minor)

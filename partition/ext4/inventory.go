@@ -8,28 +8,28 @@ import (
 	"imprint/internal/tree"
 )
 
-// A content is a tree as a file system sees it: inode numbers, directories, and how many blocks everything has. Tables by node ID
-// take 12 bytes a node; only directories, long symlinks, sparse files, further names and shared attributes take more.
+// An inventory is a tree with its inode numbers, its directories and the number of blocks of everything. Tables by node ID take 12 bytes per
+// node; only directories, long symlinks, sparse files, hard links and extended attributes take more.
 type inventory struct {
 	*format
 	hasher hasher
 	tree   *tree.Tree
-	lost   int32      // node ID of lost+found; tree.Len() when it is not in the tree
-	own    *tree.Node // lost+found then
+	lost   int32      // node ID of lost+found; tree.Len() if it is not in the tree
+	own    *tree.Node // lost+found, if it is not in the tree
 
 	ino   []uint32 // by node ID
 	nodes []int32  // node ID by inode number − firstInode
-	at    []uint32 // by node ID: tape position of a file's blocks; until the content is placed, file blocks before this node
+	at    []uint32 // by node ID: tape position of a file's blocks; before allocation, the number of file blocks before this node
 
 	dirs       []dir         // by node ID
 	slow       []int32       // IDs of the symlinks that have a block
 	sparse     []int32       // IDs of the files with several runs
-	furtherOf  map[int32]int // further names, by the ID of the file they lead to
+	furtherOf  map[int32]int // number of Links, by the ID of their target
 	xattrs     xattrTable
 	fileBlocks int64 // of all files
 }
 
-// A dir is a directory with its place.
+// A dir is a directory and its blocks.
 type dir struct {
 	id, parent int32 // node IDs; the root is its own parent
 	at         uint32
@@ -38,10 +38,10 @@ type dir struct {
 	leaves     *dirLeaves // nil: all entries are in the first block
 }
 
-// lostFoundBytes is the size of an empty lost+found: room for e2fsck to put names without taking blocks.
+// lostFoundBytes is the size of an empty lost+found: e2fsck can put names into it without allocating blocks.
 const lostFoundBytes = 16384
 
-// newInventory goes through the tree once. Lost+found gets the given attributes if the tree has none.
+// newInventory goes through the tree once. If the tree has no lost+found, it gets one with the given attributes.
 func newInventory(t *tree.Tree, f *format, seed [16]byte, lost *tree.Attr) (*inventory, error) {
 	c := &inventory{
 		format: f, hasher: newHasher(seed), tree: t, lost: int32(t.Len()), furtherOf: map[int32]int{},
@@ -63,7 +63,7 @@ func newInventory(t *tree.Tree, f *format, seed [16]byte, lost *tree.Attr) (*inv
 	return c, nil
 }
 
-// pathOf finds the path of a node, for a message.
+// pathOf returns the path of a node, for error messages.
 func pathOf(t *tree.Tree, id int32) string {
 	for path, n := range t.Walk() {
 		if n.ID() == int(id) {
@@ -73,7 +73,7 @@ func pathOf(t *tree.Tree, id int32) string {
 	return "/lost+found"
 }
 
-// node is the node of that ID, lost+found among them.
+// node returns the node with that ID, which may be that of lost+found.
 func (c *inventory) node(id int32) *tree.Node {
 	if int(id) == c.tree.Len() {
 		return c.own
@@ -81,10 +81,10 @@ func (c *inventory) node(id int32) *tree.Node {
 	return c.tree.Node(int(id))
 }
 
-// inodes is how many inodes are in use: the ten reserved ones, lost+found and the tree's.
+// inodes is how many inodes are in use: the ten reserved ones, lost+found, and those of the tree.
 func (c *inventory) inodes() int64 { return firstInode - 1 + int64(len(c.nodes)) }
 
-// measure goes through the whole tree. On an error it gives the ID of the node that it is about.
+// measure goes through the whole tree. With an error it returns the ID of the node that it is about.
 func (c *inventory) measure() (id int32, err error) {
 	var links []int32
 	if id, err = c.visit(c.tree.Root(), 0, &links); err != nil {
@@ -102,7 +102,7 @@ func (c *inventory) measure() (id int32, err error) {
 	return 0, nil
 }
 
-// visit measures a node and all below it, and collects the further names, which may come before what they lead to.
+// visit measures a node and everything below it, and collects the Links, whose targets may come after them.
 func (c *inventory) visit(n *tree.Node, parent int32, links *[]int32) (id int32, err error) {
 	id = int32(n.ID())
 	c.at[id] = uint32(c.fileBlocks)
@@ -122,7 +122,7 @@ func (c *inventory) visit(n *tree.Node, parent int32, links *[]int32) (id int32,
 	return id, nil
 }
 
-// number returns a node the next inode number, unless it has a fixed one.
+// number gives a node the next inode number, unless it has a fixed one.
 func (c *inventory) number(id int32) {
 	switch id {
 	case 0:
@@ -135,12 +135,12 @@ func (c *inventory) number(id int32) {
 	}
 }
 
-// dir finds the directory of a node ID.
+// dir returns the directory with that node ID.
 func (c *inventory) dir(id int32) *dir {
 	return &c.dirs[sort.Search(len(c.dirs), func(i int) bool { return c.dirs[i].id >= id })]
 }
 
-// slowOrdinal is the place of a symlink among those that have a block.
+// slowOrdinal is the index of a symlink among those that have a block.
 func (c *inventory) slowOrdinal(id int32) int {
 	i, _ := slices.BinarySearch(c.slow, id)
 	return i

@@ -7,8 +7,8 @@ import (
 )
 
 // A journalSuper is the superblock of the journal (kernel: "Journal (jbd2)", "Super Block"), the only block of it that is not zero: an
-// empty journal of version 2 without features. The kernel adds its checksums when it first mounts the file system.
-// Unlike all else it is big-endian.
+// empty journal of version 2 without features. The kernel adds checksums when it first mounts the file system.
+// Unlike everything else it is big-endian.
 type journalSuper struct {
 	Magic, BlockType, HeaderSequence           uint32
 	BlockSize, Blocks, First                   uint32
@@ -43,7 +43,7 @@ func (p *Plan) journalFile() inode {
 	return n
 }
 
-// journalBackup is what the superblock keeps of the journal's inode: its block map and its size, high word first.
+// journalBackup is the superblock's copy of the journal's inode: the 15 words of its block map and its size, high word first.
 func (p *Plan) journalBackup() (words [17]uint32) {
 	n := p.journalFile()
 	for i := range words[:15] {

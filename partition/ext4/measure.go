@@ -9,7 +9,7 @@ import (
 	"imprint/internal/units"
 )
 
-// measureNode checks that ext4 can hold a node, and counts the blocks that it has.
+// measureNode checks that ext4 can hold a node, and counts its blocks.
 func (c *inventory) measureNode(n *tree.Node, parent int32) error {
 	if err := checkAttr(n.Attr); err != nil {
 		return err
@@ -37,34 +37,36 @@ func (c *inventory) measureNode(n *tree.Node, parent int32) error {
 	return nil
 }
 
+// checkAttr returns an error for attributes that an inode cannot hold.
 func checkAttr(a *tree.Attr) error {
 	switch {
 	case a == nil:
 		return fmt.Errorf("has no attributes")
 	case a.UID == math.MaxUint32 || a.GID == math.MaxUint32:
-		return fmt.Errorf("owner %d:%d: %d is no ID", a.UID, a.GID, uint32(math.MaxUint32))
+		return fmt.Errorf("owner %d:%d: %d is not a valid ID", a.UID, a.GID, uint32(math.MaxUint32))
 	case a.Mode > 0o7777:
-		return fmt.Errorf("mode %#o is over 07777", a.Mode)
+		return fmt.Errorf("mode %#o is above 07777", a.Mode)
 	case a.Mtime.Sec < minTime || a.Mtime.Sec > maxTime || a.Mtime.Nsec >= 1e9:
 		return fmt.Errorf("time %d.%09d is not within %d and %d", a.Mtime.Sec, a.Mtime.Nsec, int64(minTime), int64(maxTime))
 	}
 	return nil
 }
 
-// maxFileBlocks is how many blocks the extents of a file can count; maxSectors32 is how many sectors of 512 bytes an inode can count
-// without the feature huge_file, less some for the blocks of its extent tree.
+// maxFileBlocks is how many blocks a file can have, since extents count them in 32 bits. maxSectors32 is how many sectors of 512 bytes an
+// inode can count without the feature huge_file, less a margin for the blocks of its extent tree.
 const (
 	maxFileBlocks = math.MaxUint32
 	maxSectors32  = math.MaxUint32 - 1<<20
 )
 
+// measureFile counts the blocks of a file's data. Its extent tree is counted when it is allocated, since the extents depend on the geometry.
 func (c *inventory) measureFile(n *tree.Node) error {
 	blob := n.Blob()
 	if blob == nil {
-		return fmt.Errorf("is a file without content")
+		return fmt.Errorf("has no content")
 	}
 	if size := blob.Size(); size < 0 || size > maxFileBlocks*c.blockSize {
-		return fmt.Errorf("%d bytes are more than the %d of the largest file", size, maxFileBlocks*c.blockSize)
+		return fmt.Errorf("%d bytes, a file can have %d", size, maxFileBlocks*c.blockSize)
 	}
 	blocks := units.Blocks(blob.Size(), c.blockSize)
 	if sparse, ok := blob.(tree.SparseBlob); ok {
@@ -78,7 +80,7 @@ func (c *inventory) measureFile(n *tree.Node) error {
 		}
 	}
 	if limit := maxSectors32 / (c.blockSize / 512); blocks > limit && !c.features.has(hugeFile) {
-		return fmt.Errorf("%d blocks are more than the %d of a file without the feature huge_file", blocks, limit)
+		return fmt.Errorf("%d blocks, a file without the feature huge_file can have %d", blocks, limit)
 	}
 	c.fileBlocks += blocks
 	return nil
@@ -95,20 +97,20 @@ func (c *inventory) runs(b tree.SparseBlob) (runs []run, err error) {
 		if d.Len == 0 {
 			continue
 		}
-		first, behind := d.Off/c.blockSize, units.Blocks(end, c.blockSize)
+		first, after := d.Off/c.blockSize, units.Blocks(end, c.blockSize)
 		if k := len(runs) - 1; k >= 0 && runs[k].logical+runs[k].blocks >= first {
-			runs[k].blocks = behind - runs[k].logical
+			runs[k].blocks = after - runs[k].logical
 			continue
 		}
-		runs = append(runs, run{first, behind - first})
+		runs = append(runs, run{first, after - first})
 	}
 	return runs, nil
 }
 
-// fileRuns appends the runs of a file that was measured: one unless it is sparse, none when it is empty.
+// fileRuns appends the runs of a measured file: one unless it is sparse, none if it is empty.
 func (c *inventory) fileRuns(dst []run, n *tree.Node) []run {
 	if sparse, ok := n.Blob().(tree.SparseBlob); ok {
-		runs, _ := c.runs(sparse) // the error was told when it was measured
+		runs, _ := c.runs(sparse) // measureFile has reported the error
 		return append(dst, runs...)
 	}
 	if blocks := units.Blocks(n.Size(), c.blockSize); blocks > 0 {
@@ -117,9 +119,10 @@ func (c *inventory) fileRuns(dst []run, n *tree.Node) []run {
 	return dst
 }
 
-// fastSymlink is the length from which a symlink's target no longer fits into the inode.
+// fastSymlink is the length of the shortest target that does not fit into the inode: there, it ends with a NUL.
 const fastSymlink = rootNodeSize
 
+// measureSymlink checks the target, which must fit into the inode or into one block, there with a NUL.
 func (c *inventory) measureSymlink(n *tree.Node) error {
 	target := n.Target()
 	if len(target) == 0 || int64(len(target)) >= c.blockSize {
@@ -134,10 +137,10 @@ func (c *inventory) measureSymlink(n *tree.Node) error {
 	return nil
 }
 
-// maxLinks is how many names an inode can have, and how many links a directory counts.
+// maxLinks is the largest link count of an inode (EXT4_LINK_MAX).
 const maxLinks = 65000
 
-// link counts one more name for the file that a link leads to.
+// link counts one more name for the target of a Link.
 func (c *inventory) link(id int32) error {
 	to := c.tree.Node(int(id)).Inode().ID()
 	c.ino[id] = c.ino[to]

@@ -9,30 +9,30 @@ import (
 	"imprint/internal/units"
 )
 
-// Options say what file system is made around a tree. The zero value gives the smallest one with blocks of 4096 bytes.
+// Options are the properties of the file system for a tree. The zero value gives the smallest one with blocks of 4096 bytes.
 type Options struct {
-	Size    int64 // bytes of the region; 0: as small as the content, Free and FreeInodes allow
-	MinSize int64 // bytes that the region has at least when Size is 0
+	Size    int64 // bytes of the region; 0 for the smallest size with room for the tree, Free and FreeInodes
+	MinSize int64 // the least size in bytes when Size is 0
 
-	Free          int64 // bytes that stay free besides the content
+	Free          int64 // bytes that stay free
 	FreeInodes    int64 // inodes that stay free
-	BytesPerInode int64 // at least one inode for so many bytes of the file system; growing it later keeps this ratio; 0: no such floor
-	Reserved      int64 // bytes of what is free that only root may fill
+	BytesPerInode int64 // at least one inode for each of this many bytes of the file system, also when it grows later; 0 for no minimum
+	Reserved      int64 // bytes of the free space that only root may use
 
-	BlockSize   int64 // bytes: 4096 (as is 0), 2048 or 1024
-	JournalSize int64 // bytes; 0: what mke2fs takes for a file system of that size
+	BlockSize   int64 // bytes: 4096, 2048 or 1024; 0 for 4096
+	JournalSize int64 // bytes; 0 for the default of mke2fs
 
 	Label    string     // 16 bytes at most
 	UUID     repro.UUID // of the file system
 	HashSeed repro.UUID // of the directory indexes
-	Epoch    int64      // seconds since 1970, of all that has no time in the tree: superblock, journal, lost+found
-	Features []string   // as after mke2fs -O, such as "^metadata_csum"
+	Epoch    int64      // seconds since 1970: the time of superblock, journal and lost+found, which are not in the tree
+	Features []string   // as in mke2fs -O, such as "^metadata_csum"
 }
 
-// A TooSmallError says that a tree, with what should stay free, does not fit.
+// A TooSmallError is a tree that does not fit together with what should stay free.
 type TooSmallError struct {
-	Needed, Given int64 // bytes; Given is the largest size there can be when no size was asked for
-	Inodes        int64 // inodes that are needed, those that should stay free among them
+	Needed, Given int64 // bytes; Given is the limit of the format when no size was given
+	Inodes        int64 // inodes that are needed, including those that should stay free
 }
 
 // Error implements error.
@@ -47,10 +47,10 @@ const (
 	maxJournal = 10_240_000
 )
 
-// maxOption bounds sizes and counts so that sums of them stay numbers.
+// maxOption bounds sizes and counts so that sums of them do not overflow.
 const maxOption = 1 << 56
 
-// check refuses options that no file system can have; defaults are in place already.
+// check refuses invalid options. BlockSize must be set.
 func (o *Options) check() error {
 	for _, n := range []struct {
 		name  string
@@ -66,9 +66,9 @@ func (o *Options) check() error {
 	journal := o.JournalSize / o.BlockSize
 	switch {
 	case o.BlockSize != 1024 && o.BlockSize != 2048 && o.BlockSize != 4096:
-		return fmt.Errorf("lay out ext4: block size %d is none of 1024, 2048, 4096", o.BlockSize)
+		return fmt.Errorf("lay out ext4: block size %d is not 1024, 2048 or 4096", o.BlockSize)
 	case len(o.Label) > 16 || strings.ContainsRune(o.Label, 0):
-		return fmt.Errorf("lay out ext4: label %q has %d bytes, 16 are allowed, none of them NUL", o.Label, len(o.Label))
+		return fmt.Errorf("lay out ext4: label %q has %d bytes; it can have 16, and no NUL", o.Label, len(o.Label))
 	case o.BytesPerInode != 0 && o.BytesPerInode < o.BlockSize:
 		return fmt.Errorf("lay out ext4: %d bytes per inode are less than a block of %d", o.BytesPerInode, o.BlockSize)
 	case o.JournalSize != 0 && (journal < minJournal || journal > maxJournal):

@@ -1,8 +1,8 @@
-// Package ext4 lays out an ext4 file system that holds a tree, to the byte, before anything of it is written: which size it needs, what
-// lies where, and the bytes of every structure when they are asked for. README.md tells the layout and its reasons.
+// Package ext4 lays out an ext4 file system for a tree, to the byte, before anything is written: the size it needs, what lies where, and the
+// bytes of every structure when they are asked for. README.md describes the layout and the reasons for it.
 //
-// The format is described in the kernel's Documentation/filesystems/ext4; comments name its sections. What is made is what mke2fs 1.47
-// makes of a file system of type ext4, with every directory indexed that has more than one block.
+// The format is described in the kernel's Documentation/filesystems/ext4; comments name its sections. The result is what mke2fs 1.47 makes by
+// default, with an index for every directory of more than one block.
 package ext4
 
 import (
@@ -13,20 +13,20 @@ import (
 	"imprint/internal/tree"
 )
 
-// A Plan is a file system that is laid out. It is not changed any more, and may be read by several goroutines.
+// A Plan is the layout of a file system. It does not change, and may be used by several goroutines at once.
 type Plan struct {
 	*inventory
 	g          *geometry
 	options    Options
 	sections   sections
-	usedEnd    int64    // the block after the last one of the content
-	sum        checksum // over the UUID: where the checksums of all structures start
+	usedEnd    int64    // the block after the last one in use
+	sum        checksum // over the UUID, which the checksums of all structures start with
 	dirsIn     []uint32 // directories in each group
 	bitmapSums func() []bitmapSum
 }
 
-// New lays out a file system for a tree. It opens no blob. What does not fit is a *TooSmallError; what ext4 cannot hold is an error
-// that names the path.
+// New lays out a file system for a tree. It opens no blob. A tree that does not fit is a [*TooSmallError]; a node that ext4 cannot hold is an
+// error with its path.
 func New(t *tree.Tree, o Options) (*Plan, error) {
 	if o.BlockSize == 0 {
 		o.BlockSize = 4096
@@ -53,10 +53,10 @@ func New(t *tree.Tree, o Options) (*Plan, error) {
 
 func newPlan(c *inventory, g *geometry, o Options) (*Plan, error) {
 	if reserved := o.Reserved / o.BlockSize; reserved > g.blocks/2 {
-		return nil, fmt.Errorf("lay out ext4: %d blocks are reserved, half of the %d blocks are allowed", reserved, g.blocks)
+		return nil, fmt.Errorf("lay out ext4: %d reserved blocks are more than half of %d blocks", reserved, g.blocks)
 	}
 	if inodes := g.groups * g.inodesPerGroup; inodes > math.MaxUint32 {
-		return nil, fmt.Errorf("lay out ext4: %d inodes are asked for, %d are the limit", inodes, uint32(math.MaxUint32))
+		return nil, fmt.Errorf("lay out ext4: %d inodes, %d are the limit", inodes, uint32(math.MaxUint32))
 	}
 	p := &Plan{inventory: c, g: g, options: o, sum: checksumStart.over(o.UUID[:])}
 	if g.journal == 0 { // the file system is too small for one
@@ -70,23 +70,23 @@ func newPlan(c *inventory, g *geometry, o Options) (*Plan, error) {
 	return p, nil
 }
 
-// Size is the bytes of the file system: a multiple of the block size. It is what Options.Size says but for a rest of less than a block, or
-// at the end of the last whole block group when what is after it is too little for one more.
+// Size is the size of the file system in bytes. It is Options.Size without a remainder of less than a block, or without a last block group
+// that would be too small.
 func (p *Plan) Size() int64 { return p.g.blocks * p.blockSize }
 
-// A Summary is what a file system amounts to.
+// A Summary is the figures of a file system.
 type Summary struct {
 	BlockSize     int64 // bytes
 	Blocks        int64
 	FreeBlocks    int64
 	Inodes        int64
 	FreeInodes    int64
-	JournalBlocks int64 // 0: there is no journal
+	JournalBlocks int64 // 0 without a journal
 	Groups        int64
 	Features      []string
 }
 
-// Summary tells what the file system amounts to.
+// Summary returns the figures of the file system.
 func (p *Plan) Summary() Summary {
 	inodes := p.g.groups * p.g.inodesPerGroup
 	return Summary{

@@ -3,10 +3,10 @@ package ext4
 import "imprint/internal/tree"
 
 // The resize inode (kernel: "Special inodes", number 7) owns the blocks that are reserved after each copy of the group descriptors, so
-// that the file system can grow while it is mounted. Its double indirect block names the reserved blocks of the first copy, and each of
-// those, used as an indirect block, names the same block of all other copies.
+// that the file system can grow while it is mounted. Its double indirect block lists the reserved blocks of the first copy; each of those
+// serves as an indirect block that lists the corresponding blocks of all other copies.
 
-// resizeFile is the resize inode. It is so large that its map reaches over the double indirect block.
+// resizeFile is the resize inode. Its size covers everything that a double indirect block can map, as with mke2fs.
 func (p *Plan) resizeFile() inode {
 	n := newInode(modeTypes[tree.File]|0o600, tree.Time{Sec: p.options.Epoch})
 	const directBlocks, doubleIndirect = 12, 13
@@ -25,9 +25,9 @@ func (p *Plan) putResizeMap(b []byte) {
 	}
 }
 
-// putReservedDesc writes a reserved block of the first copy, the one so many blocks after the superblock.
-func (p *Plan) putReservedDesc(b []byte, behind int64) {
+// putReservedDesc writes the reserved block of the first copy that is n blocks after the superblock.
+func (p *Plan) putReservedDesc(b []byte, n int64) {
 	for i, group := range p.g.copies[1:] {
-		le.PutUint32(b[4*i:], uint32(p.g.groupStart(group)+behind))
+		le.PutUint32(b[4*i:], uint32(p.g.groupStart(group)+n))
 	}
 }

@@ -6,16 +6,17 @@ import (
 	"imprint/internal/units"
 )
 
-// inodeRatio is how many bytes of free space there are for each inode that is added for them: mke2fs's own ratio.
+// inodeRatio is how many bytes of free space get one more inode: the default of mke2fs.
 const inodeRatio = 16384
 
-// A sizer finds the geometry for a content: the one planner that both says how large the file system must be and lays it out.
+// A sizer finds the geometry for a tree. The same planner computes the size and lays out the file system, so the two cannot disagree.
 type sizer struct {
 	*inventory
 	Options
 }
 
-// defaultJournal is mke2fs's size of a journal, in blocks, for a file system of so many blocks (ext2fs_default_journal_size); 0: none.
+// defaultJournal is the size in blocks that mke2fs gives the journal of a file system with that many blocks (ext2fs_default_journal_size);
+// 0 is no journal.
 func defaultJournal(blocks int64) int64 {
 	for _, tier := range []struct{ below, journal int64 }{
 		{2048, 0}, {32 << 10, 1024}, {256 << 10, 4096}, {512 << 10, 8192}, {4 << 20, 16384}, {8 << 20, 32768}, {16 << 20, 65536}, {32 << 20, 131072},
@@ -27,6 +28,7 @@ func defaultJournal(blocks int64) int64 {
 	return 262144
 }
 
+// journalFor is the size of the journal, in blocks, for a file system with that many blocks.
 func (s *sizer) journalFor(blocks int64) int64 {
 	switch {
 	case !s.features.has(hasJournal):
@@ -37,10 +39,10 @@ func (s *sizer) journalFor(blocks int64) int64 {
 	return defaultJournal(blocks)
 }
 
-// neededInodes is how many inodes there must be, whatever the size.
+// neededInodes is the least number of inodes, whatever the size.
 func (s *sizer) neededInodes() int64 { return s.inodes() + s.FreeInodes }
 
-// inodesFor is how many a file system of so many blocks must have.
+// inodesFor is the least number of inodes for a file system with that many blocks.
 func (s *sizer) inodesFor(blocks int64) int64 {
 	n := s.neededInodes()
 	if s.BytesPerInode > 0 {
@@ -49,14 +51,14 @@ func (s *sizer) inodesFor(blocks int64) int64 {
 	return n
 }
 
-// wish is what a file system of so many blocks should be like.
+// request is the geometry to ask for with that many blocks and inodes.
 func (s *sizer) request(blocks, inodes int64) request {
 	return request{blocks: blocks, inodes: inodes, journal: s.journalFor(blocks), growth: blocks * 1024}
 }
 
-// try lays the frame and says how many blocks it lacks for the content and what must stay free; nothing or less when it fits.
-func (s *sizer) try(w request) (g *geometry, short int64) {
-	g = newGeometry(s.format, w)
+// try lays out the frame and returns how many blocks it lacks for the content and the free space; 0 or less if they fit.
+func (s *sizer) try(r request) (g *geometry, short int64) {
+	g = newGeometry(s.format, r)
 	need := s.allocate(g, false).end + units.Blocks(s.Free, s.blockSize)
 	if missing := g.missing(); missing > 0 {
 		return g, max(missing, need-g.tape.blocks())
@@ -64,12 +66,13 @@ func (s *sizer) try(w request) (g *geometry, short int64) {
 	return g, need - g.tape.blocks()
 }
 
+// tooSmall is the error for a size, given the number of blocks that would be enough.
 func (s *sizer) tooSmall(needed, given int64) error {
 	return &TooSmallError{Needed: needed * s.blockSize, Given: given, Inodes: s.neededInodes()}
 }
 
-// minimum finds the smallest geometry: it asks for too few blocks, adds those that are missing, and so on. More blocks hardly ever
-// need less besides the content, so that the last step does not lead too far; where it did, bisect finds the way back.
+// minimum finds the smallest geometry: it starts with too few blocks and adds those that are missing until none are. A larger file system
+// rarely needs less overhead than a smaller one, so the last step hardly ever goes too far; if it did, bisect goes back.
 func (s *sizer) minimum() (*geometry, error) {
 	before, limit := int64(0), s.maxBlocks()
 	blocks := s.fileBlocks + units.Blocks(s.Free, s.blockSize) + units.Blocks(s.neededInodes(), s.inodesPerBlock()) + 1
@@ -83,12 +86,12 @@ func (s *sizer) minimum() (*geometry, error) {
 	return nil, s.tooSmall(blocks, limit*s.blockSize)
 }
 
-// tryDefault is try for what a file system of so many blocks should be like.
+// tryDefault is try with the default inodes and journal for that many blocks.
 func (s *sizer) tryDefault(blocks int64) (g *geometry, short int64) {
 	return s.try(s.request(blocks, s.inodesFor(blocks)))
 }
 
-// bisect finds a number of blocks that is enough where one less is not, between one that is not and one that is enough.
+// bisect returns a geometry that is large enough while one block less is not, given a number of blocks that is too small.
 func (s *sizer) bisect(tooFew int64, enough *geometry) *geometry {
 	for middle := enough.blocks - 1; middle > tooFew; middle = (tooFew + enough.blocks) / 2 {
 		if g, short := s.tryDefault(middle); short <= 0 {
@@ -100,7 +103,7 @@ func (s *sizer) bisect(tooFew int64, enough *geometry) *geometry {
 	return enough
 }
 
-// layOut finds the geometry for the options.
+// layOut returns the geometry for the options.
 func (s *sizer) layOut() (*geometry, error) {
 	least, err := s.minimum()
 	if err != nil {
@@ -115,20 +118,21 @@ func (s *sizer) layOut() (*geometry, error) {
 	case blocks < least.blocks:
 		return nil, s.tooSmall(least.blocks, s.Size)
 	case blocks > limit:
-		return nil, fmt.Errorf("lay out ext4: %d blocks of %d bytes are given, %d are the limit", blocks, s.blockSize, limit)
+		return nil, fmt.Errorf("lay out ext4: %d blocks of %d bytes, %d are the limit", blocks, s.blockSize, limit)
 	case blocks == least.blocks:
 		return least, nil
 	}
 	g := s.enlarge(least, blocks)
-	for s.Size == 0 && g.blocks < atLeast { // the last group was left away
+	for s.Size == 0 && g.blocks < atLeast { // the last group was dropped
 		blocks += spareInLast
 		g = s.enlarge(least, blocks)
 	}
 	return g, nil
 }
 
-// enlarge returns the least geometry more blocks. It then has the journal of its size, and inodes for the additional space; right after
-// a border where the journal gets larger there is no room for that, and all but the number of blocks stays as it is.
+// enlarge returns a geometry with more blocks than the least one. It has the default journal of its size, and inodes for the additional
+// space. Just above a size where the default journal grows there may be no room for that; then journal and inodes stay those of the least
+// geometry, so that whatever fits into a size fits into every larger one.
 func (s *sizer) enlarge(least *geometry, blocks int64) *geometry {
 	inodes := s.inodesFor(blocks)
 	if s.BytesPerInode == 0 {
@@ -136,19 +140,19 @@ func (s *sizer) enlarge(least *geometry, blocks int64) *geometry {
 	}
 	same := least.request
 	same.blocks = blocks
-	for _, w := range []request{s.request(blocks, inodes), same} {
-		if g, short := s.try(s.wholeGroups(w)); short <= 0 {
+	for _, r := range []request{s.request(blocks, inodes), same} {
+		if g, short := s.try(s.wholeGroups(r)); short <= 0 {
 			return g
 		}
 	}
 	return least
 }
 
-// wholeGroups leaves away a last group that is too small to be worth having.
-func (s *sizer) wholeGroups(w request) request {
-	g := newGeometry(s.format, w)
+// wholeGroups drops a last group that is too small to be worth having.
+func (s *sizer) wholeGroups(r request) request {
+	g := newGeometry(s.format, r)
 	if has, must := g.lastGroup(); has > 0 && has < must && g.groups > 1 {
-		w.blocks -= has
+		r.blocks -= has
 	}
-	return w
+	return r
 }

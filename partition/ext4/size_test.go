@@ -256,7 +256,7 @@ func TestSixteenTebibytes(t *testing.T) {
 		fsck(t, path)
 	}
 	o.Size += 4096
-	if _, err := New(tr, o); err == nil || !strings.Contains(err.Error(), "4294967297 blocks of 4096 bytes are given, 4294967296 are the limit") {
+	if _, err := New(tr, o); err == nil || !strings.Contains(err.Error(), "4294967297 blocks of 4096 bytes, 4294967296 are the limit") {
 		t.Errorf("a block more: %v", err)
 	}
 	o.Size, o.Free = 0, 16<<40

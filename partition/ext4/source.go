@@ -8,11 +8,11 @@ import (
 	"imprint/internal/tree"
 )
 
-// metaChunk is how many blocks of directories and the like are one extent at most, so that several workers can make them.
+// metaChunk is how many blocks of generated metadata are one extent at most, so that several workers can share the work.
 const metaChunk = 1024
 
-// Extents yields what the file system consists of, in the order of offsets: all extents that end after from, a byte offset. What no
-// extent covers is zero.
+// Extents implements [extent.Source]: it yields the extents of the file system that end after the byte offset from, in the order of their
+// offsets. What no extent covers is zero.
 func (p *Plan) Extents(from int64) iter.Seq[extent.Extent] {
 	return func(yield func(extent.Extent) bool) {
 		fixed := p.g.fixed
@@ -28,15 +28,15 @@ func (p *Plan) Extents(from int64) iter.Seq[extent.Extent] {
 				return
 			}
 		}
-		for _, piece := range fixed {
-			if !p.yieldStructure(piece, from, yield) {
+		for _, f := range fixed {
+			if !p.yieldStructure(f, from, yield) {
 				return
 			}
 		}
 	}
 }
 
-// yieldStructure yields the part of a fixed structure that is not all zeros, if there is one and it ends after from.
+// yieldStructure yields the part of a fixed structure that is not all zeros, if there is one and it ends after the byte offset from.
 func (p *Plan) yieldStructure(f structure, from int64, yield func(extent.Extent) bool) bool {
 	var e extent.Extent
 	switch f.kind {
@@ -54,7 +54,7 @@ func (p *Plan) yieldStructure(f structure, from int64, yield func(extent.Extent)
 	return e.Len == 0 || e.End() <= from || yield(e)
 }
 
-// writtenGroups is how many of the groups of a bitmap piece there are up to the last whose bitmap is written, the flag being off.
+// writtenGroups is how many bitmaps of a flex group there are up to the last one that is written, because its group lacks the flag.
 func (p *Plan) writtenGroups(f structure, flag uint16) int64 {
 	for n := f.blocks; n > 0; n-- {
 		if p.flags(f.group+n-1)&flag == 0 {
@@ -64,13 +64,13 @@ func (p *Plan) writtenGroups(f structure, flag uint16) int64 {
 	return 0
 }
 
-// generated is an extent of blocks that are made when asked for.
+// generated is an extent of metadata blocks that are made when they are read.
 func (p *Plan) generated(block, count int64, put func(b []byte, i int64)) extent.Extent {
 	u := records{size: p.blockSize, count: count, put: put}
 	return extent.Extent{Off: block * p.blockSize, Len: count * p.blockSize, Blob: u.blob(), Meta: true}
 }
 
-// records are structures of one size, one after the other.
+// records are structures of the same size, one after the other.
 type records struct {
 	size, count int64
 	put         func(b []byte, i int64) // writes structure i into zeros

@@ -138,8 +138,8 @@ func TestRefusals(t *testing.T) {
 		want string
 	}{
 		{tree.NewFile("", nil, tree.Text("")), "/x: has no attributes"},
-		{tree.NewFile("", plain, nil), "/x: is a file without content"},
-		{tree.NewFile("", mode, tree.Text("")), "/x: mode 010000 is over 07777"},
+		{tree.NewFile("", plain, nil), "/x: has no content"},
+		{tree.NewFile("", mode, tree.Text("")), "/x: mode 010000 is above 07777"},
 		{tree.NewFile("", &tree.Attr{UID: 1<<32 - 1}, tree.Text("")), "/x: owner 4294967295:0"},
 		{tree.NewFile("", at(maxTime+1, 0), tree.Text("")), "/x: time 10737418240.000000000 is not within -2147483648 and 10737418239"},
 		{tree.NewFile("", at(0, 1e9), tree.Text("")), "/x: time 0.1000000000 is not"},
@@ -148,11 +148,11 @@ func TestRefusals(t *testing.T) {
 		{tree.NewSymlink("", plain, strings.Repeat("x", 4096)), "/x: symlink target of 4096 bytes"},
 		{tree.NewSymlink("", plain, "a\x00b"), "holds a NUL"},
 		{tree.NewDevice("", plain, tree.CharDevice, tree.Device{Major: 4096}), "/x: device number 4096:0 is over 4095:1048575"},
-		{tree.NewFile("", withXattrs("btrfs.compression", "zstd"), tree.Text("")), `/x: extended attribute "btrfs.compression" has a name`},
-		{tree.NewFile("", withXattrs("user.", "zstd"), tree.Text("")), `/x: extended attribute "user." has a name`},
+		{tree.NewFile("", withXattrs("btrfs.compression", "zstd"), tree.Text("")), `/x: extended attribute "btrfs.compression": ext4 cannot store`},
+		{tree.NewFile("", withXattrs("user.", "zstd"), tree.Text("")), `/x: extended attribute "user.": ext4 cannot store`},
 		{tree.NewFile("", withXattrs("user."+strings.Repeat("n", 256), ""), tree.Text("")), "attribute name of 256 bytes, 255 are allowed"},
-		{tree.NewFile("", withXattrs("user.x", strings.Repeat("v", 4096)), tree.Text("")), "of 4116 bytes do not fit into a block with room for 4060"},
-		{tree.NewFile("", withXattrs("user.x", "1", "user.x", "2"), tree.Text("")), `attribute "x" is there twice`},
+		{tree.NewFile("", withXattrs("user.x", strings.Repeat("v", 4096)), tree.Text("")), "of 4116 bytes, a block has room for 4060"},
+		{tree.NewFile("", withXattrs("user.x", "1", "user.x", "2"), tree.Text("")), `duplicate extended attribute "x"`},
 		{tree.NewFile("", withXattrs(aclAccess, "\x02\x00\x00"), tree.Text("")), "access control list of 3 bytes"},
 		{tree.NewFile("", withXattrs(aclAccess, "\x01\x00\x00\x00"), tree.Text("")), "access control list of version 1, not 2"},
 		{tree.NewFile("", withXattrs(aclAccess, "\x02\x00\x00\x00\x03\x00\x00\x00\x00\x00\x00\x00"), tree.Text("")), "entry of tag 0x3"},
@@ -169,7 +169,7 @@ func TestHugeFileRefused(t *testing.T) {
 	o := testOptions()
 	o.Features = []string{"^huge_file"}
 	_, err := New(tr, o)
-	if err == nil || !strings.Contains(err.Error(), "/x: 536870912 blocks are more than the 536739839 of a file without") {
+	if err == nil || !strings.Contains(err.Error(), "/x: 536870912 blocks, a file without the feature huge_file can have 536739839") {
 		t.Error(err)
 	}
 	o.Features = nil
@@ -186,15 +186,15 @@ func TestOptionsRefused(t *testing.T) {
 		"block size 8192":                  func(o *Options) { o.BlockSize = 8192 },
 		`label "0123456789abcdefg" has 17`: func(o *Options) { o.Label = "0123456789abcdefg" },
 		"size of -1":                       func(o *Options) { o.Size = -1 },
-		"a journal has 1024 to 10240000 blocks, not 1023":       func(o *Options) { o.JournalSize = 1023 * 4096 },
-		"100 bytes per inode":                                   func(o *Options) { o.BytesPerInode = 100 },
-		"epoch 99999999999":                                     func(o *Options) { o.Epoch = 99999999999 },
-		"are reserved, half of the":                             func(o *Options) { o.Reserved = 1 << 30 },
-		`feature "casefold" is not one`:                         func(o *Options) { o.Features = []string{"casefold"} },
-		"4294967296 inodes are asked for":                       func(o *Options) { o.Size, o.BytesPerInode = 16<<40, 4096 },
-		`feature "quota" is not one`:                            func(o *Options) { o.Features = []string{"^quota"} },
-		`feature "extent" cannot be turned off`:                 func(o *Options) { o.Features = []string{"^extent"} },
-		"4294967296 blocks of 4096 bytes are given, 4294967295": func(o *Options) { o.Size, o.Features = 16<<40, []string{"^64bit"} },
+		"a journal has 1024 to 10240000 blocks, not 1023": func(o *Options) { o.JournalSize = 1023 * 4096 },
+		"100 bytes per inode":                             func(o *Options) { o.BytesPerInode = 100 },
+		"epoch 99999999999":                               func(o *Options) { o.Epoch = 99999999999 },
+		"reserved blocks are more than half":              func(o *Options) { o.Reserved = 1 << 30 },
+		`unknown feature "casefold"`:                      func(o *Options) { o.Features = []string{"casefold"} },
+		"4294967296 inodes, 4294967295":                   func(o *Options) { o.Size, o.BytesPerInode = 16<<40, 4096 },
+		`unknown feature "quota"`:                         func(o *Options) { o.Features = []string{"^quota"} },
+		`feature "extent" cannot be turned off`:           func(o *Options) { o.Features = []string{"^extent"} },
+		"4294967296 blocks of 4096 bytes, 4294967295":     func(o *Options) { o.Size, o.Features = 16<<40, []string{"^64bit"} },
 	} {
 		o := testOptions()
 		set(&o)

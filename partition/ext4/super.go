@@ -4,13 +4,14 @@ import (
 	"encoding/binary"
 )
 
-// superSize is the bytes of a superblock; superOffset is where the first one is on the disk, whatever the size of blocks.
+// superSize is the size of a superblock in bytes; superOffset is the offset of the first one, whatever the block size.
 const (
 	superSize   = 1024
 	superOffset = 1024
 )
 
-// A superblock is what the kernel's "Super Block" describes, field by field; fields that stay zero here are joined to rows of zeros.
+// A superblock is what the kernel's "Super Block" describes, field by field (struct ext4_super_block). Runs of fields that are always zero
+// here are joined to one.
 type superblock struct {
 	InodesCount, BlocksCountLo, RootBlocksLo, FreeBlocksLo, FreeInodes uint32
 	FirstDataBlock, LogBlockSize, LogClusterSize                       uint32
@@ -64,7 +65,7 @@ const (
 	neverCheck       = 1<<16 - 1
 )
 
-// super is the superblock in a group's copy. Like mke2fs, it calls only the first one clean.
+// super is the copy of the superblock in a group. Like those of mke2fs, only the first is marked as clean.
 func (p *Plan) super(group int64) *superblock {
 	g := p.g
 	words := p.features.words()
@@ -122,6 +123,7 @@ func (s *superblock) encode(b []byte) {
 	}
 }
 
+// logBlockSize is the block size as the superblock has it: the number of times that 1024 is doubled.
 func logBlockSize(size int64) (log uint32) {
 	for size > 1024<<log {
 		log++
@@ -129,7 +131,7 @@ func logBlockSize(size int64) (log uint32) {
 	return log
 }
 
-// overhead is how many blocks are taken by the file system itself, the journal among them: what statfs leaves out of the total.
+// overhead is how many blocks the file system itself takes, including the journal: statfs subtracts them from the total.
 func (p *Plan) overhead() int64 {
 	return p.g.blocks - p.g.tape.blocks() + p.g.journal
 }
@@ -142,8 +144,8 @@ func (p *Plan) putSuperBlock(b []byte, group int64) {
 	p.super(group).encode(b[:superSize])
 }
 
-// superCopyBlocks is how many blocks of a superblock piece are not all zeros: the reserved descriptors are used by the resize inode in
-// the first copy only.
+// superCopyBlocks is how many blocks of a copy of the superblock, with descriptors and reserved descriptors, are not all zeros: the resize
+// inode uses the reserved descriptors of the first copy only.
 func (p *Plan) superCopyBlocks(group int64) int64 {
 	if group == 0 {
 		return p.g.superBlocks()
@@ -151,7 +153,7 @@ func (p *Plan) superCopyBlocks(group int64) int64 {
 	return 1 + p.g.descBlocks
 }
 
-// putSuperCopy writes block i of a superblock piece: superblock, descriptors, reserved descriptors.
+// putSuperCopy writes block i of a copy of the superblock: superblock, descriptors, reserved descriptors.
 func (p *Plan) putSuperCopy(b []byte, group, i int64) {
 	switch {
 	case i == 0:

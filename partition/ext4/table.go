@@ -2,7 +2,7 @@ package ext4
 
 import "imprint/internal/tree"
 
-// putInode writes an entry of an inode table into 256 bytes of zeros. Reserved inodes without a use stay zeros.
+// putInode writes an entry of an inode table into 256 bytes of zeros. Unused reserved inodes stay zero.
 func (p *Plan) putInode(b []byte, number uint32) {
 	var n inode
 	switch {
@@ -22,7 +22,7 @@ func (p *Plan) putInode(b []byte, number uint32) {
 	n.put(b, p.format, p.sum.inode(number))
 }
 
-// nodeInode is the inode of a node of the tree. Extended attributes in the inode go straight into its bytes.
+// nodeInode returns the inode of a node. It writes the extended attributes that fit into the inode to b.
 func (p *Plan) nodeInode(b []byte, id int32) inode {
 	node := p.node(id)
 	a := node.Attr
@@ -54,6 +54,7 @@ func (p *Plan) nodeInode(b []byte, id int32) inode {
 	return n
 }
 
+// dirInode sets the fields that a directory has of its own.
 func (p *Plan) dirInode(n *inode, id int32) {
 	d := p.dir(id)
 	n.LinksCount = d.dirLinks()
@@ -64,6 +65,7 @@ func (p *Plan) dirInode(n *inode, id int32) {
 	}
 }
 
+// symlinkInode puts the target of a symlink into the inode if it fits, else maps the block that has it.
 func (p *Plan) symlinkInode(n *inode, node *tree.Node, id int32) {
 	if len(node.Target()) < fastSymlink {
 		copy(n.Block[:], node.Target())
@@ -72,7 +74,7 @@ func (p *Plan) symlinkInode(n *inode, node *tree.Node, id int32) {
 	p.mapInode(n, []run{{0, 1}}, p.sections.symlinks+int64(p.slowOrdinal(id)))
 }
 
-// mapInode returns an inode the extents of runs that lie at a tape position, with the blocks of the tree over them after.
+// mapInode sets the extents of an inode: those of runs from a tape position on, followed by the blocks of the extent tree.
 func (p *Plan) mapInode(n *inode, runs []run, at int64) {
 	var buf [rootEntries]mapping
 	t := p.extentTree(buf[:0], runs, at)
@@ -81,7 +83,7 @@ func (p *Plan) mapInode(n *inode, runs []run, at int64) {
 	n.addBlocks(t.at-at+p.treeBlocks(int64(len(t.extents))), p.format)
 }
 
-// extentTree is the tree over the extents of runs at a tape position; dst is space for them.
+// extentTree returns the tree over the extents of runs from a tape position on. The extents are appended to dst, which saves allocations.
 func (p *Plan) extentTree(dst []mapping, runs []run, at int64) extentTree {
 	t := extentTree{format: p.format, tape: p.g.tape, at: at}
 	for _, r := range runs {

@@ -5,19 +5,19 @@ import (
 	"sort"
 )
 
-// A tape is the row of all blocks that no structure of fixed place takes: everything else is written on it from its start, one thing
-// after the other. Where the fixed structures cut it does not change what lies where on the tape, so sizes and positions
-// of contents are known before the geometry is. Its last area is an empty one at the end of the file system.
+// A tape is the sequence of all blocks that belong to no fixed structure. Everything else is written on it without gaps. Where fixed
+// structures interrupt the tape does not change positions on it, so positions of contents are known before the geometry is. The last area
+// is an empty one at the end of the file system.
 type tape []area
 
-// An area is a run of blocks [start, end) that the tape goes around.
+// An area is a run of blocks [start, end) that is not part of the tape.
 type area struct {
 	start, end int64
-	before     int64 // tape blocks in front of it
+	before     int64 // tape blocks before it
 }
 
-// newTape returns what fixed pieces, sorted and disjoint, leave of a file system of so many blocks. The blocks before the first
-// piece (the boot block of small block sizes) are no part of the tape.
+// newTape returns the blocks that fixed structures, sorted and disjoint, leave free in a file system of the given size. The boot block before
+// the first structure (with blocks of 1024 bytes) is not part of the tape.
 func newTape(fixed []structure, blocks int64) tape {
 	t := tape{{start: 0, end: fixed[0].end()}}
 	for _, p := range fixed[1:] {
@@ -32,17 +32,17 @@ func newTape(fixed []structure, blocks int64) tape {
 	return append(t, area{blocks, blocks, last.before + blocks - last.end})
 }
 
-// blocks is the length of the tape; negative when the fixed pieces reach after the end of the file system.
+// blocks is the length of the tape; negative when the fixed structures reach beyond the end of the file system.
 func (t tape) blocks() int64 { return t[len(t)-1].before }
 
-// physical returns the block at tape position at, and how many more follow it on the disk and on the tape alike, itself included.
+// physical returns the block at a tape position, and how many blocks from there on are contiguous on the disk.
 func (t tape) physical(at int64) (block, run int64) {
 	i := sort.Search(len(t)-1, func(i int) bool { return t[i+1].before > at })
 	i = min(i, len(t)-2)
 	return t[i].end + at - t[i].before, t[i+1].before - at
 }
 
-// position returns the tape position of a block, or for a fixed one that of the first tape block after it.
+// position returns the tape position of a block; if that is in a fixed structure, of the first tape block after it.
 func (t tape) position(block int64) int64 {
 	i := sort.Search(len(t)-1, func(i int) bool { return t[i+1].start > block })
 	i = min(i, len(t)-2)
@@ -61,16 +61,16 @@ func (t tape) areas(from, to int64) iter.Seq[area] {
 	}
 }
 
-// A run is blocks of a file that follow one another in it.
+// A run is consecutive blocks of a file.
 type run struct{ logical, blocks int64 }
 
-// A mapping is a run and where on the disk it lies.
+// A mapping is a run that is contiguous on the disk: one extent.
 type mapping struct{ logical, physical, blocks int64 }
 
-// maxExtent is how many blocks one extent of ext4 can have.
+// maxExtent is how many blocks one extent can have (kernel: "Extent Tree", ee_len).
 const maxExtent = 32768
 
-// mappings appends where runs lie that are on the tape one after the other from position at on: a mapping for each extent.
+// mappings appends the extents of runs that follow one another on the tape from position at on.
 func (t tape) mappings(dst []mapping, runs []run, at int64) []mapping {
 	for _, r := range runs {
 		for r.blocks > 0 {
@@ -87,10 +87,10 @@ func (t tape) mappings(dst []mapping, runs []run, at int64) []mapping {
 type cursor struct {
 	tape tape
 	at   int64
-	next int // the first area that is not after the cursor
+	next int // the first area after the cursor
 }
 
-// pass moves over so many blocks and gives the number of extents they need.
+// pass moves over a number of blocks and returns how many extents they need.
 func (c *cursor) pass(blocks int64) (count int64) {
 	for blocks > 0 {
 		for c.next < len(c.tape) && c.tape[c.next].before <= c.at {

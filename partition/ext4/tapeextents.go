@@ -8,7 +8,7 @@ import (
 	"imprint/internal/tree"
 )
 
-// contentExtents yields what lies on the tape, as Extents does.
+// contentExtents yields the extents on the tape that end after from.
 func (p *Plan) contentExtents(from int64) iter.Seq[extent.Extent] {
 	return func(yield func(extent.Extent) bool) {
 		yield = endingAfter(from, yield)
@@ -17,12 +17,12 @@ func (p *Plan) contentExtents(from int64) iter.Seq[extent.Extent] {
 	}
 }
 
-// endingAfter leaves away what ends at an offset or before it.
+// endingAfter passes on the extents that end after from.
 func endingAfter(from int64, yield func(extent.Extent) bool) func(extent.Extent) bool {
 	return func(e extent.Extent) bool { return e.End() <= from || yield(e) }
 }
 
-// yieldMeta yields what lies between two tape positions, all of it generated: chunks that are cut where the tape is.
+// yieldMeta yields the generated blocks between two tape positions, in chunks that are contiguous on the disk.
 func (p *Plan) yieldMeta(at, end int64, yield func(extent.Extent) bool) bool {
 	for at < end {
 		block, n := p.g.tape.physical(at)
@@ -50,6 +50,7 @@ func (p *Plan) putTapeBlock(b []byte, at int64) {
 	}
 }
 
+// putXattrBlock writes the block of extended attributes at a tape position.
 func (p *Plan) putXattrBlock(b []byte, at int64) {
 	x := p.xattrs.blocks[at-p.sections.xattrs]
 	putXattrBlock(b, x.xattrs, x.refs)
@@ -59,7 +60,7 @@ func (p *Plan) putXattrBlock(b []byte, at int64) {
 	}
 }
 
-// putDirTapeBlock writes a block of a directory, or of the extent tree after it.
+// putDirTapeBlock writes a block of a directory, or of its extent tree, which follows it on the tape.
 func (p *Plan) putDirTapeBlock(b []byte, at int64) {
 	i := sort.Search(len(p.dirs), func(i int) bool { return int64(p.dirs[i].at) > at })
 	d := &p.dirs[i-1]
@@ -96,7 +97,7 @@ func (p *Plan) yieldTree(runs []run, at int64, ino uint32, yield func(extent.Ext
 	return true
 }
 
-// yieldFiles yields the contents of files from a tape position on.
+// yieldFiles yields the extents of files, and their extent trees, from a tape position on.
 func (p *Plan) yieldFiles(at int64, yield func(extent.Extent) bool) bool {
 	first := sort.Search(p.tree.Len(), func(id int) bool { return int64(p.at[id+1]) > at })
 	var buf []extent.Extent
@@ -118,7 +119,7 @@ func (p *Plan) yieldFiles(at int64, yield func(extent.Extent) bool) bool {
 	return true
 }
 
-// Place appends where the content of a File lies, in the order of its bytes. Parts of a sparse file that have no blocks are left out.
+// Place appends the extents of a File's content, in the order of its bytes. Holes of a sparse file have none.
 func (p *Plan) Place(dst []extent.Extent, n *tree.Node) []extent.Extent {
 	n = n.Inode()
 	if n.Kind() != tree.File {

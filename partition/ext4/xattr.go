@@ -15,14 +15,14 @@ import (
 const (
 	xattrMagic     = 0xea020000
 	xattrHeader    = 32
-	xattrEntry     = 16 // beside the name
+	xattrEntry     = 16 // without the name
 	xattrEnd       = 4
 	xattrPerBlock  = 1024 // inodes that may share a block
 	xattrInInodeAt = oldInode + extraFields
 	xattrInInode   = inodeSize - xattrInInodeAt - 4 // bytes after the magic number
 )
 
-// xattrPrefixes are the beginnings of names that have a number. The whole names come before the prefix that they begin with.
+// xattrPrefixes are the prefixes of names that are stored as a number. Whole names come before the prefix that they begin with.
 var xattrPrefixes = []struct {
 	prefix string
 	index  uint8
@@ -38,10 +38,11 @@ type xattr struct {
 	value []byte
 }
 
+// An entry is 16 bytes and the name, padded to 4. The value is stored apart, padded to 4 as well.
 func (x xattr) entrySize() int64 { return units.Align(xattrEntry+int64(len(x.name)), 4) }
 func (x xattr) size() int64      { return x.entrySize() + units.Align(int64(len(x.value)), 4) }
 
-// storedXattr translates an attribute's name, and the value where its stored form is another one.
+// storedXattr converts an attribute to the form in which it is stored.
 func storedXattr(x tree.Xattr) (xattr, error) {
 	for _, p := range xattrPrefixes {
 		name, ok := strings.CutPrefix(x.Name, p.prefix)
@@ -60,13 +61,13 @@ func storedXattr(x tree.Xattr) (xattr, error) {
 		}
 		return xattr{p.index, name, value}, nil
 	}
-	return xattr{}, fmt.Errorf("extended attribute %q has a name that ext4 has no number for", x.Name)
+	return xattr{}, fmt.Errorf("extended attribute %q: ext4 cannot store names with this prefix", x.Name)
 }
 
-// An xattrSplit is the attributes of a tree.Attr, sorted as a block wants them, parted between the inode and a block.
+// An xattrSplit is the attributes of a tree.Attr in the order of a block, divided between the inode and a block.
 type xattrSplit struct{ inode, block []xattr }
 
-// splitXattrs puts into the inode what finds room there, in order, and the rest into a block of so many bytes.
+// splitXattrs puts into the inode each attribute that still fits there, in order, and the rest into a block.
 func splitXattrs(a *tree.Attr, blockSize int64) (s xattrSplit, err error) {
 	all := make([]xattr, len(a.Xattrs))
 	for i, x := range a.Xattrs {
@@ -79,7 +80,7 @@ func splitXattrs(a *tree.Attr, blockSize int64) (s xattrSplit, err error) {
 	need := int64(0)
 	for i, x := range all {
 		if i > 0 && compareXattrs(all[i-1], x) == 0 {
-			return s, fmt.Errorf("extended attribute %q is there twice", x.name)
+			return s, fmt.Errorf("duplicate extended attribute %q", x.name)
 		}
 		if x.size() <= inInode {
 			inInode -= x.size()
@@ -90,7 +91,7 @@ func splitXattrs(a *tree.Attr, blockSize int64) (s xattrSplit, err error) {
 		s.block = append(s.block, x)
 	}
 	if need > inBlock {
-		return s, fmt.Errorf("extended attributes of %d bytes do not fit into a block with room for %d", need, inBlock)
+		return s, fmt.Errorf("extended attributes of %d bytes, a block has room for %d", need, inBlock)
 	}
 	return s, nil
 }
@@ -125,7 +126,7 @@ func putXattrsInInode(b []byte, all []xattr) {
 	}
 }
 
-// putXattrBlock writes a whole block of attributes that refs inodes share; all but the checksum, which depends on the place.
+// putXattrBlock writes a block of attributes that refs inodes share, except for the checksum, which depends on the block number.
 func putXattrBlock(b []byte, all []xattr, refs uint32) {
 	putXattrs(b[xattrHeader:], all, xattrHeader)
 	at, whole := xattrHeader, uint32(0)

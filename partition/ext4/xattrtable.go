@@ -7,24 +7,24 @@ import (
 	"imprint/internal/tree"
 )
 
-// An xattrTable knows where the extended attributes of each node are. Nodes with equal attributes share a block.
+// An xattrTable holds the blocks with extended attributes. Nodes with equal attributes share one.
 type xattrTable struct {
 	of     map[*tree.Attr]xattrSplit
 	uses   []xattrUse // of blocks, by node ID
 	blocks []xattrBlock
-	last   map[[sha256.Size]byte]int32 // the block that the next node with such content shares
+	last   map[[sha256.Size]byte]int32 // the block that the next node with that content can share
 }
 
 // An xattrUse is a node that has attributes in a block.
 type xattrUse struct{ id, block int32 }
 
-// An xattrBlock is a block of attributes, as many inodes as refs share it.
+// An xattrBlock is a block of attributes that refs inodes share.
 type xattrBlock struct {
 	xattrs []xattr
 	refs   uint32
 }
 
-// add takes the attributes of the next node.
+// add adds the attributes of the next node.
 func (t *xattrTable) add(id int32, a *tree.Attr, blockSize int64) error {
 	split, ok := t.of[a]
 	if !ok {
@@ -43,7 +43,7 @@ func (t *xattrTable) add(id int32, a *tree.Attr, blockSize int64) error {
 	return nil
 }
 
-// share returns the block for these attributes: one that is there and not shared by too many, or a new one.
+// share returns the block for these attributes: an existing one that is not shared by too many inodes yet, or a new one.
 func (t *xattrTable) share(all []xattr) int32 {
 	var b []byte
 	for _, x := range all {

@@ -15,8 +15,8 @@ func isShortRune(r rune) bool {
 	return 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || r != 0 && strings.ContainsRune("$%'-_@~`!(){}^#&", r)
 }
 
-// isShort reports whether a name is a short name as it stands. Any other gets a long name too: the flags for names all in lower case are
-// of Windows NT, and not every reader knows them.
+// isShort reports whether a name can be a short name unchanged. Any other name gets long entries too: Windows NT has flags for names that are
+// a short name in lower case, but not every reader knows them.
 func isShort(name string) bool {
 	base, ext, dot := strings.Cut(name, ".")
 	if base == "" || len(base) > 8 || len(ext) > 3 || dot == (ext == "") {
@@ -30,8 +30,8 @@ func isShort(name string) bool {
 	return true
 }
 
-// aliases are the short names of a directory's nodes, by their order. A name that is a short one but for lower case keeps its letters,
-// so that no other name's alias can be mistaken for it; the others get a tail like ~1 ("The Numeric-Tail Generation Algorithm").
+// aliases returns the short names of a directory's nodes, in their order. A name that is a short one except for lower case keeps its letters,
+// so that it is not found under another name's alias; the others get a tail such as ~1 ("The Numeric-Tail Generation Algorithm").
 func aliases(nodes []*tree.Node) []short {
 	list := make([]short, len(nodes))
 	a := aliaser{taken: make(map[short]bool, len(nodes)), next: map[tail]int{}}
@@ -58,7 +58,7 @@ func newShort(base, ext string) short {
 	return s
 }
 
-// basis is what remains of a long name in a short one's characters: at most 8 and 3, the first never empty.
+// basis returns the parts of a short name made from a long one, before the tail is added: at most 8 and 3 characters, the first not empty.
 func basis(name string) (base, ext string) {
 	name = strings.TrimLeft(strings.ReplaceAll(name, " ", ""), ".")
 	if dot := strings.LastIndexByte(name, '.'); dot >= 0 {
@@ -84,13 +84,14 @@ func shorten(text string, most int) string {
 	return b.String()
 }
 
-// An aliaser finds the lowest free tail for each short name, without trying all lower ones each time.
+// An aliaser finds the lowest free tail for each short name. It remembers where it stopped, so that many similar names do not take quadratic
+// time.
 type aliaser struct {
 	taken map[short]bool
-	next  map[tail]int // the lowest number that was not tried
+	next  map[tail]int // the lowest number that has not been tried
 }
 
-// A tail is a number of so many digits between a beginning and an extension.
+// A tail is the set of short names with the same beginning and extension and a tail of that many digits.
 type tail struct {
 	base, ext string
 	digits    int

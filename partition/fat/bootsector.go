@@ -5,9 +5,9 @@ import (
 	"slices"
 )
 
-// The structures of the boot sector ("Boot Sector and BPB"), with the names of fields that the specification gives them, less the
-// prefixes BS_ and BPB_. Sizes and counts are of sectors unless they say otherwise. Their fields lie in this order without gaps, so that
-// encoding/binary reads and writes them.
+// The structures of the boot sector ("Boot Sector and BPB"). Fields have the names of the specification without the prefixes BS_ and BPB_.
+// Sizes and counts are in sectors except where noted. The fields are in this order and without gaps, so that encoding/binary reads and
+// writes them.
 type (
 	// A bootSector is the beginning of the boot sector of every type of FAT.
 	bootSector struct {
@@ -76,7 +76,7 @@ const (
 	backupAt = 6
 )
 
-// bootSize is the length in bytes of the boot sector's and the FSInfo sector's content, also where sectors have 4096.
+// bootSize is the length in bytes of the content of the boot sector and of the FSInfo sector, even if sectors have 4096.
 const bootSize = 512
 
 // bootSector is the content of the boot sector.

@@ -20,7 +20,7 @@ const (
 // lastLong is set in the Ord of a name's last part, which comes first.
 const lastLong = 0x40
 
-// lastTime is the last even second that a date tells, 2107-12-31 23:59:58.
+// lastTime is the last time that FAT can store, 2107-12-31 23:59:58, in seconds since 1970.
 const lastTime = 4354819198
 
 // A dirEntry is an entry with a short name ("FAT Directory Structure"), with the names of fields that the specification gives them, less
@@ -40,7 +40,7 @@ type dirEntry struct {
 	FileSize     uint32 // bytes, 0 for directories
 }
 
-// newEntry is the entry of what was changed at a time, in seconds since 1970, and was made and read at no other.
+// newEntry is an entry with the same time of change, creation and last access, in seconds since 1970.
 func newEntry(name short, attr uint8, mtime int64) dirEntry {
 	date, clock := dosTime(mtime)
 	return dirEntry{Name: name, Attr: attr, CrtTime: clock, CrtDate: date, LstAccDate: date, WrtTime: clock, WrtDate: date}
@@ -60,7 +60,7 @@ type longEntry struct {
 	Name3     [2]uint16
 }
 
-// dosTime is a point in time as FAT tells it, in UTC and even seconds ("Date and Time Formats").
+// dosTime is a time as FAT stores it, in UTC and steps of two seconds ("Date and Time Formats"). Times outside of its range are clamped.
 func dosTime(sec int64) (date, clock uint16) {
 	t := time.Unix(min(max(sec, repro.FATEpoch), lastTime), 0).UTC()
 	date = uint16((t.Year()-1980)<<9 | int(t.Month())<<5 | t.Day())
@@ -68,7 +68,8 @@ func dosTime(sec int64) (date, clock uint16) {
 	return date, clock
 }
 
-// checksum ties the parts of a long name to its short name ("FAT Long Directory Entries").
+// checksum is the checksum in the parts of a long name, by which readers find that the short name was changed since ("FAT Long Directory
+// Entries").
 func (s short) checksum() byte {
 	var sum byte
 	for _, c := range s {
@@ -78,8 +79,8 @@ func (s short) checksum() byte {
 	return sum
 }
 
-// appendLong encodes a long name for the entry of that short name, which follows: its last part first, ended by a zero
-// and filled with 0xffff where there is room.
+// appendLong appends the entries of a long name, last part first, which go before the entry of its short name. If the last part is not full,
+// the name ends with a zero and the rest is 0xffff.
 func appendLong(b []byte, name string, alias short) []byte {
 	text := utf16.Encode([]rune(name))
 	parts := (len(text) + longUnits - 1) / longUnits
@@ -116,7 +117,7 @@ func (p *Plan) directory(dir *tree.Node) []byte {
 		add(p.entry(newShort(".", ""), dir))
 		up := p.entry(newShort("..", ""), p.parent(dir))
 		if p.parent(dir) == p.tree.Root() {
-			up.setCluster(0) // even in FAT32, where the root has a cluster
+			up.setCluster(0) // the root is always 0 here, even in FAT32, where it has a cluster
 		}
 		add(up)
 	}
@@ -146,7 +147,7 @@ func (p *Plan) entry(name short, n *tree.Node) dirEntry {
 	return e
 }
 
-// parent is the directory that holds n. In the order of Walk it is found from the root down by the numbers of the nodes.
+// parent is the directory that n is in. Since IDs are in the order of Walk, a binary search at each level leads to it.
 func (p *Plan) parent(n *tree.Node) *tree.Node {
 	for dir := p.tree.Root(); ; {
 		kids := dir.Children()

@@ -8,8 +8,8 @@ import (
 	"imprint/internal/tree"
 )
 
-// Extents implements extent.Source: it yields the extents of the volume that end after from, a byte offset, sorted by their offsets.
-// The boot sector, the FATs and the directories have Meta set; a file's extents have its Blob.
+// Extents implements [extent.Source]: it yields the extents of the volume that end after the byte offset from, in the order of their offsets.
+// Meta is set for the boot sector, the FATs and the directories; a file's extents have its Blob.
 func (p *Plan) Extents(from int64) iter.Seq[extent.Extent] {
 	return func(yield func(extent.Extent) bool) {
 		for e := range p.fixed.Extents(from) {
@@ -38,8 +38,7 @@ func (p *Plan) firstNode(from int64) int {
 	return p.owner(uint32(clusters) + firstCluster)
 }
 
-// Place appends to dst where the content of a file lies, or the entries of a directory. A sparse file may have several extents, an
-// empty one has none.
+// Place appends the extents of a file's content, or of a directory's entries, to dst. Holes of a sparse file have none.
 func (p *Plan) Place(dst []extent.Extent, n *tree.Node) []extent.Extent {
 	if n == p.tree.Root() && p.vol.bits != 32 {
 		return append(dst, p.fixed[3:]...) // after boot sector and FATs
@@ -56,7 +55,7 @@ func (p *Plan) place(dst []extent.Extent, n *tree.Node) []extent.Extent {
 	at := p.vol.offset(first)
 	if n.Kind() == tree.Dir {
 		if p.length(n) == 0 {
-			return dst // a root directory with nothing in it
+			return dst // an empty root directory
 		}
 		return append(dst, extent.Extent{Off: at, Len: p.length(n), Blob: directoryBlob{p, n}, Meta: true})
 	}
@@ -67,7 +66,7 @@ func (p *Plan) place(dst []extent.Extent, n *tree.Node) []extent.Extent {
 	return dst
 }
 
-// A directoryBlob is the entries of a directory, made when it is opened.
+// A directoryBlob is the entries of a directory. They are made when it is opened.
 type directoryBlob struct {
 	plan *Plan
 	dir  *tree.Node

@@ -1,23 +1,25 @@
-// Package fat plans a FAT file system: given a tree of files it works out where every structure and every file lies in a region of a
-// disk, and gives the result as extents. It opens no file and writes nothing; boot sector, tables and directories are made when their
-// bytes are asked for, so that a plan takes a few bytes for each file whatever the size of the volume.
+// Package fat plans a FAT file system: for a tree of files it computes where every structure and every file lies in a region of a disk, and
+// returns the result as extents. It opens no file and writes nothing; tables and directories are made when they are read, so that a plan
+// takes a few bytes per file whatever the size of the volume.
 //
 // The structures and their limits are those of "Microsoft Extensible Firmware Initiative FAT32 File System Specification", version
-// 1.03, which the UEFI specification (2.10, section 13.3) asks of an EFI system partition; titles in quotes below are sections of it.
+// 1.03, which the UEFI specification (2.10, section 13.3) requires of an EFI system partition; titles in quotes below are sections of it.
 // Whether a volume is FAT12, FAT16 or FAT32 follows from the number of its clusters alone ("FAT Type Determination").
 //
-// A volume lies like this, in sectors; all that is left over is in the reserved sectors, so that the clusters end with the region and
-// are aligned in it whenever its size is a multiple of the cluster size:
+// The layout of a volume is, in sectors:
 //
 //	reserved sectors   boot sector; in FAT32 also FSInfo (1) and the copies of both (6 and 7)
 //	two equal FATs     one entry of 12, 16 or 32 bits for each cluster: the next one of the file
 //	root directory     FAT12 and FAT16 only; in FAT32 it is a chain of clusters like any other
 //	clusters           numbered from 2 on
 //
+// Space that makes no whole cluster is added to the reserved sectors, so that the clusters end with the region, and are aligned if its size
+// is a multiple of the cluster size.
+//
 // Directories and files are laid out without gaps in the order of tree.Walk, each in consecutive clusters.
 //
-// FAT has no owners, permissions, symbolic links, devices and second names: hard links become copies, other kinds than files and
-// directories are refused.
+// FAT has no owners, permissions, symbolic links, devices or hard links. Hard links become copies; kinds other than files and directories
+// are errors.
 package fat
 
 import (
@@ -29,31 +31,31 @@ import (
 	"imprint/internal/tree"
 )
 
-// Options say what the volume shall be like. The zero value of each but SectorSize is a useful one.
+// Options are the properties of the volume. The zero value of each is useful, except that SectorSize must be set.
 type Options struct {
-	Size          int64  // of the region in bytes, a multiple of SectorSize; 0 is the smallest that holds the tree and Free
-	Grain         int64  // where Size is 0: bytes that the size found is a multiple of; 0 is SectorSize
-	Free          int64  // bytes that are free besides the tree, in whole clusters
+	Size          int64  // of the region in bytes, a multiple of SectorSize; 0 for the smallest with room for the tree and Free
+	Grain         int64  // if Size is 0: the size is rounded up to a multiple of this many bytes; 0 for SectorSize
+	Free          int64  // bytes that stay free, rounded up to whole clusters
 	SectorSize    int64  // of the disk: 512 or 4096 bytes
-	Label         string // up to 11 characters: capital letters, digits, spaces and some signs; "" is none
+	Label         string // up to 11 characters: capital letters, digits, spaces and some signs; "" for none
 	Serial        uint32 // the volume's serial number, which tools show as XXXX-XXXX
 	Epoch         int64  // date of the label, in seconds since 1970; all dates are clamped to the years 1980 to 2107
-	HiddenSectors uint32 // sectors of the disk before the region, 0 where unknown
-	Bits          int    // 12, 16 or 32; 0 is by size as mkfs.fat decides: FAT12 below 8 MiB, FAT32 from 512 MiB on
+	HiddenSectors uint32 // sectors of the disk before the region; 0 if unknown
+	Bits          int    // 12, 16 or 32; 0 to choose by size as mkfs.fat does: FAT12 below 8 MiB, FAT32 from 512 MiB on
 }
 
-// A Plan says what lies where in the region. It is not changed any more, so any number of goroutines may use it.
+// A Plan is the layout of a volume. It does not change, and may be used by any number of goroutines.
 type Plan struct {
 	opts  Options
 	tree  *tree.Tree
 	vol   volume
 	slots []int32  // by node ID: entries in the directory, 0 for files
-	start []uint32 // by node ID: first cluster; the next node's is after its last, so an empty file has none
+	start []uint32 // by node ID: first cluster; the next node's first cluster is the end, so an empty file has none
 	fixed extent.List
 }
 
-// New plans a volume that holds the tree. A tree that does not fit gives a *SizeError; a name or a node that FAT cannot hold an error
-// with its path. File contents are not opened, only their sizes matter.
+// New plans a volume for the tree. A tree that does not fit is a [*SizeError]; a name or a node that FAT cannot hold is an error with its
+// path. File contents are not opened; only their sizes matter.
 func New(t *tree.Tree, o Options) (*Plan, error) {
 	if err := o.check(); err != nil {
 		return nil, err
@@ -74,20 +76,20 @@ func New(t *tree.Tree, o Options) (*Plan, error) {
 func (o Options) check() error {
 	switch {
 	case o.SectorSize != 512 && o.SectorSize != 4096:
-		return fmt.Errorf("plan FAT: sectors of %d bytes, 512 or 4096 are possible", o.SectorSize)
+		return fmt.Errorf("plan FAT: sectors of %d bytes, not 512 or 4096", o.SectorSize)
 	case o.Bits != 0 && o.Bits != 12 && o.Bits != 16 && o.Bits != 32:
-		return fmt.Errorf("plan FAT: %d bits an entry, 12, 16 or 32 are possible", o.Bits)
+		return fmt.Errorf("plan FAT: FAT%d, not FAT12, FAT16 or FAT32", o.Bits)
 	case o.Size < 0 || o.Size%o.SectorSize != 0:
-		return fmt.Errorf("plan FAT: size of %d bytes is no multiple of the sector's %d", o.Size, o.SectorSize)
+		return fmt.Errorf("plan FAT: size of %d bytes is not a multiple of the sector size %d", o.Size, o.SectorSize)
 	case o.Grain < 0 || o.Grain%o.SectorSize != 0 || o.Grain > math.MaxUint32:
-		return fmt.Errorf("plan FAT: grain of %d bytes is no multiple of the sector's %d below 4 GiB", o.Grain, o.SectorSize)
+		return fmt.Errorf("plan FAT: grain of %d bytes is not a multiple of the sector size %d below 4 GiB", o.Grain, o.SectorSize)
 	case o.Free < 0 || o.Free > math.MaxUint32*o.SectorSize:
-		return fmt.Errorf("plan FAT: %d bytes of free space, %d are possible", o.Free, math.MaxUint32*o.SectorSize)
+		return fmt.Errorf("plan FAT: %d bytes of free space, the limit is %d", o.Free, math.MaxUint32*o.SectorSize)
 	}
 	return checkLabel(o.Label)
 }
 
-// allocate returns every node its clusters. A fixed root directory has none.
+// allocate gives every node its clusters. A fixed root directory has none.
 func (p *Plan) allocate() {
 	next := uint32(firstCluster)
 	p.start = make([]uint32, 0, p.tree.Len()+1)
@@ -98,7 +100,7 @@ func (p *Plan) allocate() {
 	p.start = append(p.start, next)
 }
 
-// length is how many bytes a node takes of its clusters.
+// length is how many bytes of its clusters a node uses.
 func (p *Plan) length(n *tree.Node) int64 {
 	if n.Kind() == tree.Dir {
 		return int64(p.slots[n.ID()]) * slotSize
@@ -106,18 +108,18 @@ func (p *Plan) length(n *tree.Node) int64 {
 	return n.Inode().Size()
 }
 
-// owner is the ID of the node that has cluster c, the number of nodes for a free one.
+// owner is the ID of the node with cluster c; the number of nodes if the cluster is free.
 func (p *Plan) owner(c uint32) int {
 	return sort.Search(p.tree.Len(), func(id int) bool { return p.start[id+1] > c })
 }
 
-// last is the number of the last cluster that is taken, or 1.
+// last is the number of the last cluster in use, or 1.
 func (p *Plan) last() uint32 { return p.start[p.tree.Len()] - 1 }
 
 // Size is the size of the volume in bytes.
 func (p *Plan) Size() int64 { return p.vol.total * p.vol.sector }
 
-// Bits is the width of an entry of the FAT: 12, 16 or 32.
+// Bits is the width of an entry of the FAT, and so its type: 12, 16 or 32.
 func (p *Plan) Bits() int { return p.vol.bits }
 
 // ClusterSize is in bytes.
@@ -126,5 +128,5 @@ func (p *Plan) ClusterSize() int64 { return p.vol.cluster }
 // Clusters is how many clusters the volume has.
 func (p *Plan) Clusters() int64 { return p.vol.clusters }
 
-// FreeClusters is how many of them are free.
+// FreeClusters is how many clusters are free.
 func (p *Plan) FreeClusters() int64 { return p.vol.clusters - int64(p.last()) + firstCluster - 1 }

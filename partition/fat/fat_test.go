@@ -177,16 +177,16 @@ func TestRefusedOptions(t *testing.T) {
 		want string
 	}{
 		{Options{SectorSize: 1024}, "sectors of 1024 bytes"},
-		{Options{SectorSize: 512, Bits: 8}, "8 bits an entry"},
-		{Options{SectorSize: 512, Size: 1000}, "size of 1000 bytes is no multiple"},
+		{Options{SectorSize: 512, Bits: 8}, "FAT8, not FAT12"},
+		{Options{SectorSize: 512, Size: 1000}, "size of 1000 bytes is not a multiple"},
 		{Options{SectorSize: 4096, Grain: 512}, "grain of 512 bytes"},
 		{Options{SectorSize: 512, Free: -1}, "-1 bytes of free space"},
-		{Options{SectorSize: 512, Label: "twelve bytes"}, "of 12 bytes, 11 are possible"},
+		{Options{SectorSize: 512, Label: "twelve bytes"}, "has 12 bytes, 11 are allowed"},
 		{Options{SectorSize: 512, Label: "esp"}, `'e' is not allowed`},
-		{Options{SectorSize: 512, Label: " ESP"}, "a space at its beginning or end"},
+		{Options{SectorSize: 512, Label: " ESP"}, "begins or ends with a space"},
 		{Options{SectorSize: 512, Label: "A.B"}, `'.' is not allowed`},
-		{Options{SectorSize: 512, Bits: 12, Size: 200 * units.MiB}, "FAT12 with sectors of 512 bytes ends at 13"},
-		{Options{SectorSize: 512, Bits: 16, Free: 3 * units.GiB}, "FAT16 with sectors of 512 bytes ends at 2147"},
+		{Options{SectorSize: 512, Bits: 12, Size: 200 * units.MiB}, "the limit of FAT12 with sectors of 512 bytes is 13"},
+		{Options{SectorSize: 512, Bits: 16, Free: 3 * units.GiB}, "the limit of FAT16 with sectors of 512 bytes is 2147"},
 	} {
 		_, err := New(tr, c.o)
 		if err == nil || !strings.Contains(err.Error(), c.want) {

@@ -8,9 +8,9 @@ import (
 	"imprint/internal/units"
 )
 
-// A SizeError says that the tree does not fit into a volume of the size given.
+// A SizeError is a tree that does not fit into a volume of the given size.
 type SizeError struct {
-	Need  int64 // bytes of the next larger volume that holds the tree and the free space asked for
+	Need  int64 // bytes of the smallest larger volume with room for the tree and the free space
 	Given int64 // bytes
 }
 
@@ -19,7 +19,7 @@ func (e *SizeError) Error() string {
 	return fmt.Sprintf("plan FAT: contents do not fit: %d bytes are needed, %d are given", e.Need, e.Given)
 }
 
-// fit is the volume of the size given, or the smallest one that holds the tree.
+// fit returns the volume of the given size, or the smallest one with room for the tree.
 func (p *Plan) fit() (volume, error) {
 	all := shapes(p.opts, p.slots[0])
 	given := p.opts.Size / p.opts.SectorSize
@@ -29,13 +29,13 @@ func (p *Plan) fit() (volume, error) {
 			return v(given), nil
 		}
 		if most := largest(all).hi; given > most {
-			return volume{}, fmt.Errorf("plan FAT: size of %d bytes, %s ends at %d", p.opts.Size, p.opts.kind(), most*p.opts.SectorSize)
+			return volume{}, fmt.Errorf("plan FAT: size of %d bytes, the limit of %s is %d", p.opts.Size, p.opts.kind(), most*p.opts.SectorSize)
 		}
 	}
 	s, sectors := p.smallest(all, given)
 	switch {
 	case sectors == 0:
-		return volume{}, fmt.Errorf("plan FAT: contents of %d bytes, %s ends at %d",
+		return volume{}, fmt.Errorf("plan FAT: contents of %d bytes, the limit of %s is %d",
 			p.need(s)*s.cluster, p.opts.kind(), s.hi*s.sector)
 	case given > 0:
 		return volume{}, &SizeError{Need: sectors * s.sector, Given: p.opts.Size}
@@ -43,7 +43,7 @@ func (p *Plan) fit() (volume, error) {
 	return s.volume(sectors), nil
 }
 
-// need is how many clusters the tree and the free space take.
+// need is how many clusters the tree and the free space need.
 func (p *Plan) need(s shape) int64 {
 	clusters := units.Blocks(p.opts.Free, s.cluster)
 	for n := range p.tree.Nodes() {
@@ -52,8 +52,8 @@ func (p *Plan) need(s shape) int64 {
 	return clusters
 }
 
-// smallest is the smallest volume of at least the given sectors that holds the tree, with its shape. Zero sectors say that there is
-// none; the shape is then the largest one.
+// smallest returns the size and the shape of the smallest volume with at least the given number of sectors and room for the tree. If there is
+// none, sectors is 0 and the shape is that of the largest volumes.
 func (p *Plan) smallest(all []shape, given int64) (best shape, sectors int64) {
 	grain := max(1, p.opts.Grain/p.opts.SectorSize)
 	for _, s := range all {
@@ -63,7 +63,7 @@ func (p *Plan) smallest(all []shape, given int64) (best shape, sectors int64) {
 			if chosen == s {
 				break
 			}
-			n = units.Align(chosen.hi+1, grain) // a volume of n sectors has another shape, which has its own turn
+			n = units.Align(chosen.hi+1, grain) // volumes of n sectors have another shape, which is tried by itself
 		}
 		if n <= s.hi && (sectors == 0 || n < sectors) {
 			best, sectors = s, n
@@ -75,12 +75,12 @@ func (p *Plan) smallest(all []shape, given int64) (best shape, sectors int64) {
 	return best, sectors
 }
 
-// largest is the shape that ends last.
+// largest is the shape of the largest volumes.
 func largest(all []shape) shape {
 	return slices.MaxFunc(all, func(a, b shape) int { return cmp.Compare(a.hi, b.hi) })
 }
 
-// kind names what was asked for.
+// kind names the type of volume in messages.
 func (o Options) kind() string {
 	if o.Bits == 0 {
 		return fmt.Sprintf("FAT with sectors of %d bytes", o.SectorSize)

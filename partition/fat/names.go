@@ -15,7 +15,7 @@ const (
 	maxUnits  = 255 // UTF-16 units of a name
 )
 
-// survey refuses what FAT cannot hold, and counts the entries of each directory, by node ID.
+// survey returns the number of entries of each directory, by node ID. It returns an error for what FAT cannot hold.
 func survey(t *tree.Tree, label bool) ([]int32, error) {
 	slots := make([]int32, t.Len())
 	for path, n := range t.Walk() {
@@ -39,7 +39,7 @@ func survey(t *tree.Tree, label bool) ([]int32, error) {
 			count += slotsOf(c.Name)
 		}
 		if count > maxSlots {
-			return nil, fmt.Errorf("plan FAT: %s: names need %d directory entries, %d are possible", path, count, maxSlots)
+			return nil, fmt.Errorf("plan FAT: %s: names need %d directory entries, a directory can have %d", path, count, maxSlots)
 		}
 		slots[n.ID()] = int32(count)
 	}
@@ -51,10 +51,10 @@ func checkNode(n *tree.Node) error {
 	case tree.Dir:
 	case tree.File:
 		if size := n.Inode().Size(); size > math.MaxUint32 {
-			return fmt.Errorf("file of %d bytes, FAT holds %d", size, uint32(math.MaxUint32))
+			return fmt.Errorf("file of %d bytes, FAT can store %d", size, uint32(math.MaxUint32))
 		}
 	default:
-		return fmt.Errorf("FAT holds no %v", kind)
+		return fmt.Errorf("FAT cannot store a %v", kind)
 	}
 	if n.ID() == 0 {
 		return nil
@@ -62,7 +62,7 @@ func checkNode(n *tree.Node) error {
 	return checkName(n.Name)
 }
 
-// checkName refuses what cannot be a long name ("FAT Long Directory Entries"). U+FFFF is what fills the last entry of one.
+// checkName returns an error for what cannot be a long name ("FAT Long Directory Entries"). U+FFFF is the padding in the last entry of one.
 func checkName(name string) error {
 	if !utf8.ValidString(name) {
 		return fmt.Errorf("name %q is not UTF-8", name)
@@ -76,7 +76,7 @@ func checkName(name string) error {
 		return fmt.Errorf("name %q ends with %q, which FAT drops", name, last)
 	}
 	if n := unitsOf(name); n > maxUnits {
-		return fmt.Errorf("name of %d UTF-16 units, FAT holds %d", n, maxUnits)
+		return fmt.Errorf("name of %d UTF-16 units, FAT can store %d", n, maxUnits)
 	}
 	return nil
 }
@@ -93,7 +93,7 @@ func unitsOf(name string) int {
 	return n
 }
 
-// slotsOf is how many directory entries a name takes.
+// slotsOf is how many directory entries a name needs.
 func slotsOf(name string) int {
 	if isShort(name) {
 		return 1
@@ -101,20 +101,20 @@ func slotsOf(name string) int {
 	return 1 + (unitsOf(name)+longUnits-1)/longUnits
 }
 
-// checkClash refuses names that differ in nothing but case: to FAT they are the same.
+// checkClash returns an error for names that differ only in case, which FAT does not distinguish.
 func checkClash(dir string, nodes []*tree.Node) error {
 	seen := make(map[string]string, len(nodes))
 	for _, n := range nodes {
 		key := fold(n.Name)
 		if other, ok := seen[key]; ok {
-			return fmt.Errorf("plan FAT: %s and %s are the same name to FAT", tree.Join(dir, other), tree.Join(dir, n.Name))
+			return fmt.Errorf("plan FAT: FAT does not distinguish %s and %s", tree.Join(dir, other), tree.Join(dir, n.Name))
 		}
 		seen[key] = n.Name
 	}
 	return nil
 }
 
-// fold is the same text for names that differ in case only, in the sense of strings.EqualFold.
+// fold maps names that are equal under strings.EqualFold to the same text.
 func fold(name string) string {
 	return strings.Map(func(r rune) rune {
 		least := r
@@ -125,21 +125,21 @@ func fold(name string) string {
 	}, name)
 }
 
-// checkLabel refuses what cannot be the entry of a volume label ("FAT Directory Structure"). Lower case is left to nobody's guess: some systems show
-// it, some change it, some find no label.
+// checkLabel returns an error for what cannot be a volume label ("FAT Directory Structure"). Lower case is refused since systems disagree about
+// it: some show it, some change it, some find no label.
 func checkLabel(label string) error {
 	if label == "" {
 		return nil
 	}
 	if len(label) > 11 {
-		return fmt.Errorf("plan FAT: label %q of %d bytes, 11 are possible", label, len(label))
+		return fmt.Errorf("plan FAT: label %q has %d bytes, 11 are allowed", label, len(label))
 	}
 	if label[0] == ' ' || label[len(label)-1] == ' ' {
-		return fmt.Errorf("plan FAT: label %q: a space at its beginning or end is not kept", label)
+		return fmt.Errorf("plan FAT: label %q begins or ends with a space, which is not stored", label)
 	}
 	for _, r := range label {
 		if r != ' ' && !isShortRune(r) {
-			return fmt.Errorf("plan FAT: label %q: %q is not allowed; capital letters, digits, spaces and some signs are", label, r)
+			return fmt.Errorf("plan FAT: label %q: %q is not allowed, only capital letters, digits, spaces and some signs", label, r)
 		}
 	}
 	return nil

@@ -73,12 +73,12 @@ func TestRefusedNodes(t *testing.T) {
 		{"dot.", file(""), `ends with '.'`},
 		{"space ", file(""), `ends with ' '`},
 		{"\xff", file(""), `is not UTF-8`},
-		{strings.Repeat("😀", 60), tree.NewSymlink("", attr, "x"), `FAT holds no symlink`},
-		{"fifo", tree.NewSpecial("", attr, tree.Fifo), `/dir/fifo: FAT holds no fifo`},
-		{"tty", tree.NewDevice("", attr, tree.CharDevice, tree.Device{}), `FAT holds no character device`},
-		{"big", tree.NewFile("", attr, sized(1<<32)), `/dir/big: file of 4294967296 bytes, FAT holds 4294967295`},
-		{"OTHER", file(""), `/dir/OTHER and /dir/Other are the same name to FAT`},
-		{"ŻÓŁW", file(""), `/dir/ŻÓŁW and /dir/żółw are the same name to FAT`},
+		{strings.Repeat("😀", 60), tree.NewSymlink("", attr, "x"), `FAT cannot store a symlink`},
+		{"fifo", tree.NewSpecial("", attr, tree.Fifo), `/dir/fifo: FAT cannot store a fifo`},
+		{"tty", tree.NewDevice("", attr, tree.CharDevice, tree.Device{}), `FAT cannot store a character device`},
+		{"big", tree.NewFile("", attr, sized(1<<32)), `/dir/big: file of 4294967296 bytes, FAT can store 4294967295`},
+		{"OTHER", file(""), `FAT does not distinguish /dir/OTHER and /dir/Other`},
+		{"ŻÓŁW", file(""), `FAT does not distinguish /dir/ŻÓŁW and /dir/żółw`},
 	} {
 		b := tree.NewBuilder(attr)
 		for path, n := range map[string]*tree.Node{"/dir/Other": file(""), "/dir/żółw": file(""), "/dir/" + c.name: c.node} {

@@ -178,7 +178,7 @@ func TestDirectoryLimit(t *testing.T) {
 	for i := range maxSlots/2 + 1 {
 		many[fmt.Sprintf("/file%05d", i)] = ""
 	}
-	if _, err := New(many.tree(t), Options{SectorSize: 512}); err == nil || !strings.Contains(err.Error(), "65410 directory entries, 65408") {
+	if _, err := New(many.tree(t), Options{SectorSize: 512}); err == nil || !strings.Contains(err.Error(), "65410 directory entries, a directory can have 65408") {
 		t.Errorf("error %v", err)
 	}
 	delete(many, "/file00000")

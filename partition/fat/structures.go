@@ -31,7 +31,7 @@ func (p *Plan) structures() extent.List {
 	return list
 }
 
-// tableSize is the length in bytes of the part of a FAT that is not zero.
+// tableSize is the length in bytes of the used part of a FAT; the rest is zero.
 func (p *Plan) tableSize() int64 {
 	return (int64(p.last()+1)*int64(p.vol.bits) + 7) / 8
 }
@@ -39,7 +39,7 @@ func (p *Plan) tableSize() int64 {
 // readTable fills b with the bytes of a FAT from off on.
 func (p *Plan) readTable(b []byte, off int64) {
 	bits := int64(p.vol.bits)
-	first := off * 8 / bits &^ 1 // even, so that an entry of 12 bits begins with a byte
+	first := off * 8 / bits &^ 1 // even, so that an entry of 12 bits begins on a byte
 	end := min((off+int64(len(b)))*8/bits+1, int64(p.last())+1)
 	buf := make([]byte, (end-first+1)*bits/8+4)
 	id := p.owner(uint32(max(first, firstCluster)))
@@ -52,10 +52,11 @@ func (p *Plan) readTable(b []byte, off int64) {
 	copy(b, buf[off-first*bits/8:])
 }
 
-// tableEntry is the entry of cluster c, which the node of that ID has: the next one of it, or all ones at its end. Entry 0 is the media
-// byte below ones; entry 1 is all ones, of which the highest say that the volume was unmounted in order ("FAT Data Structure").
+// tableEntry is the entry of cluster c, which belongs to the node with that ID: the node's next cluster, or all ones for its last. Entry 0 has
+// the media byte in its low bits and ones above; entry 1 is all ones, of which the highest mark the volume as cleanly unmounted ("FAT Data
+// Structure").
 func (p *Plan) tableEntry(c uint32, id int) uint32 {
-	end := uint32(1)<<min(p.vol.bits, 28) - 1 // of 32 bits, 28 are used
+	end := uint32(1)<<min(p.vol.bits, 28) - 1 // FAT32 uses 28 of the 32 bits
 	switch {
 	case c == 0:
 		return end&^0xff | media
@@ -65,7 +66,7 @@ func (p *Plan) tableEntry(c uint32, id int) uint32 {
 	return c + 1
 }
 
-// putEntry sets entry number i of a FAT whose bytes are zero so far.
+// putEntry sets entry i of a FAT whose bytes are zero. Two entries of 12 bits share three bytes.
 func putEntry(b []byte, bits int, i int64, value uint32) {
 	at := b[i*int64(bits)/8:]
 	switch {

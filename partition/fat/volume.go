@@ -8,28 +8,29 @@ import (
 )
 
 const (
-	firstCluster = 2  // the number of the first cluster; entries 0 and 1 of a FAT mean something else
+	firstCluster = 2  // number of the first cluster; entries 0 and 1 of a FAT are special
 	slotSize     = 32 // bytes of a directory entry
 	fats         = 2
-	rootSlots    = 512 // entries of a fixed root directory that holds no more, as everybody has them
+	rootSlots    = 512 // least number of entries in a fixed root directory: what formatters use
 
-	// A directory ends at 65,536 entries of 2 MiB in all ("FAT Directory Structure"). A fixed root directory has to fill whole sectors and to count
-	// its entries in 16 bits, which leaves this many with sectors of 4096 bytes. One limit for all is easier to understand.
+	// A directory can have 65,536 entries, 2 MiB in all ("FAT Directory Structure"). A fixed root directory fills whole sectors, and its
+	// number of entries has 16 bits, which leaves this many with sectors of 4096 bytes. It is the limit for all directories, so that there
+	// is only one.
 	maxSlots = 65536 - 4096/slotSize
 
 	maxSectors = math.MaxUint32 // the boot sector counts sectors in 32 bits
 	maxCluster = 32 << 10       // bytes; with more, some drivers fail ("Boot Sector and BPB")
 )
 
-// clusterLimits are the fewest and the most clusters of a type ("FAT Type Determination"). FAT16 may have 4085, but the driver of
-// Windows takes less than 4087 for FAT12. FAT32 ends before the entry values that mark bad clusters.
+// clusterLimits are the least and the greatest numbers of clusters of a type ("FAT Type Determination"). FAT16 could have 4085, but the
+// driver of Windows takes less than 4087 for FAT12. FAT32 ends before the entry values that mark bad clusters.
 var clusterLimits = map[int]struct{ min, max int64 }{
 	12: {1, 4084},
 	16: {4087, 65524},
 	32: {65525, 0x0ffffff5},
 }
 
-// A shape is what is chosen by size: the type and the cluster size, with the range of volumes that it is for.
+// A shape is what the size of a volume decides: the type and the cluster size. It is used for a range of sizes.
 type shape struct {
 	bits    int
 	sector  int64 // bytes
@@ -45,7 +46,7 @@ type volume struct {
 	clusters             int64 // a count
 }
 
-// fatSectors is the size of one FAT for so many clusters.
+// fatSectors is the size of one FAT for a number of clusters.
 func (s shape) fatSectors(clusters int64) int64 {
 	return units.Blocks((clusters+firstCluster)*int64(s.bits), 8*s.sector)
 }
@@ -58,12 +59,12 @@ func (s shape) minReserved() int64 {
 	return 1
 }
 
-// sectors is the size of the smallest volume with so many clusters. It grows with each cluster.
+// sectors is the size of the smallest volume with a number of clusters. It grows with each cluster.
 func (s shape) sectors(clusters int64) int64 {
 	return s.minReserved() + fats*s.fatSectors(clusters) + s.root + clusters*(s.cluster/s.sector)
 }
 
-// volume is the volume of that many sectors, at least s.lo: with as many clusters as fit, and the rest in the reserved sectors.
+// volume is the volume of that many sectors, at least s.lo. It has as many clusters as fit, and the rest as reserved sectors.
 func (s shape) volume(total int64) volume {
 	lo, hi := int64(0), total
 	for lo < hi { // the largest number of clusters that fits
@@ -79,25 +80,25 @@ func (s shape) volume(total int64) volume {
 	return v
 }
 
-// clustersOf are the clusters for so many bytes of a node.
+// clustersOf is the number of clusters of a node with that many bytes.
 func (s shape) clustersOf(length int64, n *tree.Node) int64 {
 	clusters := units.Blocks(length, s.cluster)
 	switch {
 	case n.ID() != 0:
 		return clusters
 	case s.bits == 32:
-		return max(1, clusters) // the root directory has one even with nothing in it
+		return max(1, clusters) // the root directory has one even if it is empty
 	}
 	return 0 // the fixed root directory
 }
 
-// offset is where cluster c lies in the region, in bytes.
+// offset is the offset of cluster c in the region, in bytes.
 func (v volume) offset(c uint32) int64 {
 	return (v.reserved+fats*v.fat+v.root)*v.sector + int64(c-firstCluster)*v.cluster
 }
 
-// shapes are what a volume can be like, the better ones first where ranges overlap. Cluster sizes are those of mkfs.fat, taken in bytes
-// for every sector size: FAT12 and FAT16 double them from 2 KiB on as the volume grows, FAT32 has a table by size.
+// shapes returns the possible shapes; where their ranges overlap, the preferred one is first. Cluster sizes are those of mkfs.fat, in bytes
+// whatever the sector size: for FAT12 and FAT16 they double from 2 KiB on as the volume grows, for FAT32 there is a table.
 func shapes(o Options, slots int32) []shape {
 	var all []shape
 	root := units.Blocks(int64(max(slots, rootSlots))*slotSize, o.SectorSize)
@@ -121,7 +122,7 @@ func shapes(o Options, slots int32) []shape {
 	return all
 }
 
-// addSmall adds FAT12 and FAT16. Where the type is left open, they end below 512 MiB.
+// addSmall adds FAT12 and FAT16, below 512 MiB unless the type is given.
 func addSmall(o Options, add func(bits int, cluster, over, upTo int64)) {
 	upTo := int64(math.MaxInt64)
 	if o.Bits == 0 {
@@ -131,13 +132,13 @@ func addSmall(o Options, add func(bits int, cluster, over, upTo int64)) {
 		add(12, c, 0, upTo)
 		add(16, c, 0, upTo)
 	}
-	if o.Bits == 16 { // asked for in a volume that would be FAT12
+	if o.Bits == 16 { // for volumes that would be FAT12 by default, smaller clusters make enough of them
 		add(16, units.KiB, 0, upTo)
 		add(16, 512, 0, upTo)
 	}
 }
 
-// addLarge adds FAT32: 512 bytes up to 260 MiB, 4 KiB up to 8 GiB and so on.
+// addLarge adds FAT32: clusters of 512 bytes up to 260 MiB, of 4 KiB up to 8 GiB, and so on.
 func addLarge(o Options, add func(bits int, cluster, over, upTo int64)) {
 	over := int64(0)
 	if o.Bits == 0 {
@@ -156,7 +157,7 @@ func addLarge(o Options, add func(bits int, cluster, over, upTo int64)) {
 	}
 }
 
-// choose is the shape of a volume of so many sectors.
+// choose returns the shape of a volume with that many sectors.
 func choose(all []shape, sectors int64) (shape, bool) {
 	for _, s := range all {
 		if s.lo <= sectors && sectors <= s.hi {

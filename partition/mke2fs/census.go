@@ -11,27 +11,27 @@ import (
 const (
 	blockSize   = 4096
 	inodeSize   = 256
-	fastSymlink = 59   // bytes of a target that lies in the inode
+	fastSymlink = 59   // bytes of the longest target that is stored in the inode
 	maxSymlink  = 4095 // bytes of a target
 	maxLinks    = 65000
 	dirSpace    = blockSize - 12 // bytes for entries in a block of a directory, before the checksum
 	maxEntry    = 264            // bytes of the longest entry
 
-	// What stays free in each leaf of an indexed directory, in percent and in bytes; e2fsck.conf says it to e2fsck.
+	// What e2fsck leaves free in each leaf of an indexed directory, in percent (set in e2fsck.conf) and in bytes.
 	dirSlack      = 10
 	dirSlackBytes = dirSpace * dirSlack / 100
 
 	firstInode = 11 // lost+found, the first that is not reserved
 )
 
-// A census is what a tree needs of a file system, as bounds from above.
+// A census is an upper bound of what a tree needs of a file system.
 type census struct {
 	inodes int64    // of the tree, without root and lost+found
 	blocks int64    // of contents, directories, link targets and extended attributes
 	links  []uint32 // by node ID: names of an inode; 0 for Link nodes
 }
 
-// survey counts what the tree needs and refuses what cannot be made.
+// survey counts what the tree needs. It returns an error for what cannot be made.
 func survey(t *tree.Tree) (census, error) {
 	c := census{links: make([]uint32, t.Len())}
 	for path, n := range t.Walk() {
@@ -56,7 +56,7 @@ func survey(t *tree.Tree) (census, error) {
 	return c, nil
 }
 
-// blocksOf bounds the blocks that an inode takes.
+// blocksOf is an upper bound of the blocks that an inode takes.
 func blocksOf(n *tree.Node) int64 {
 	blocks := xattrBlocks(n.Attr.Xattrs)
 	switch n.Kind() {
@@ -72,24 +72,24 @@ func blocksOf(n *tree.Node) int64 {
 	return blocks
 }
 
-// fileBlocks counts the blocks that the parts of a file touch, and those of its extent tree. debugfs stores no block of zeros, and the
-// holes that this makes in the extent tree are paid for by the blocks they spare.
+// fileBlocks counts the blocks that the data of a file touches, and those of its extent tree. debugfs does not store blocks of zeros; the
+// holes make the extent tree larger, but by less than the blocks that they save.
 func fileBlocks(b tree.Blob) int64 {
 	var blocks, runs, end int64
 	for _, r := range tree.DataOf(b) {
-		first, behind := r.Off/blockSize, units.Blocks(r.Off+r.Len, blockSize)
+		first, after := r.Off/blockSize, units.Blocks(r.Off+r.Len, blockSize)
 		if first > end || runs == 0 {
 			runs++
 		}
 		first = max(first, end)
-		blocks, end = blocks+max(0, behind-first), max(end, behind)
+		blocks, end = blocks+max(0, after-first), max(end, after)
 	}
-	// Where block groups begin there may be structures in the way: at most one every 1024 blocks, and then never more than a few.
+	// Structures at the beginning of block groups interrupt a file: at most one every 1024 blocks, and then only a few in all.
 	return blocks + extentBlocks(runs+blocks/1024)
 }
 
-// extentBlocks bounds the blocks of an extent tree: four extents lie in the inode, 340 in a full block; libext2fs leaves none of them less
-// than half full.
+// extentBlocks is an upper bound of the blocks of an extent tree: four extents are in the inode, 340 in a full block, and libext2fs keeps
+// blocks at least half full.
 func extentBlocks(extents int64) int64 {
 	total := int64(0)
 	for extents > 4 {
@@ -99,8 +99,8 @@ func extentBlocks(extents int64) int64 {
 	return total
 }
 
-// dirBlocks bounds the blocks of a directory, as the list that debugfs makes and as the tree of hashes that e2fsck makes of it. Each of
-// its blocks may be an extent, since those of the files in it lie between.
+// dirBlocks is an upper bound of the blocks of a directory, both as the list that debugfs makes and as the hash tree that e2fsck makes of it.
+// Each block may be an extent of its own, since debugfs allocates those of its files in between.
 func dirBlocks(n *tree.Node) int64 {
 	bytes, longest := int64(24), int64(0)
 	for _, c := range n.Children() {
@@ -123,8 +123,8 @@ func dirBlocks(n *tree.Node) int64 {
 	return blocks + extentBlocks(blocks)
 }
 
-// linkRoom is how many blocks a directory is given beforehand for the names that debugfs's ln adds: unlike the other commands it does
-// not make a full directory longer.
+// linkRoom is how many blocks a directory gets in advance for the names that debugfs's ln adds: unlike the other commands, ln does not extend
+// a full directory.
 func linkRoom(dir *tree.Node) int64 {
 	bytes := int64(0)
 	for _, c := range dir.Children() {
@@ -138,8 +138,8 @@ func linkRoom(dir *tree.Node) int64 {
 	return bytes/(dirSpace-maxEntry) + 1
 }
 
-// addedByLink reports whether a name is made by ln of an inode that is there already: further names of a file, and sockets, which no
-// command of debugfs makes.
+// addedByLink reports whether a name is added with ln to an existing inode: further names of a file, and sockets, which no command of debugfs
+// creates.
 func addedByLink(n *tree.Node) bool { return n.Kind() == tree.Link || n.Kind() == tree.Socket }
 
 // entrySize is the length of a directory entry in bytes.
@@ -147,7 +147,7 @@ func entrySize(name string) int64 { return 8 + units.Align(int64(len(name)), 4) 
 
 const lostFound = "lost+found"
 
-// showPath is a path as a message shows it: as it is, or quoted when a terminal could not show it.
+// showPath is a path for messages: quoted if it has characters that a terminal cannot show.
 func showPath(path string) string {
 	if q := fmt.Sprintf("%q", path); strings.Contains(q, `\`) {
 		return q

@@ -6,33 +6,33 @@ import (
 	"imprint/internal/units"
 )
 
-// A layout is how mke2fs is told to divide the file system. It follows lib/ext2fs/initialize.c of e2fsprogs, so that the free blocks
-// are known before anything is made.
+// A layout is the geometry that mke2fs is asked for. The computations follow lib/ext2fs/initialize.c of e2fsprogs, so that the number of free
+// blocks is known before anything is made.
 type layout struct {
 	blocks   int64 // of the file system
 	perGroup int64 // blocks in a block group
-	inodes   int64 // at least so many
+	inodes   int64 // at least this many
 	journal  int64 // blocks
 }
 
 const (
-	maxBlocks      = 1 << 32 // where resize_inode ends
+	maxBlocks      = 1 << 32 // the limit of the feature resize_inode
 	groupBlocks    = 8 * blockSize
 	maxGroupInodes = 8 * blockSize // what a group's bitmap of inodes can count
 	inodesPerBlock = blockSize / inodeSize
 	descsPerBlock  = blockSize / 64
-	lastGroupFree  = 50 // blocks that the last group must have besides its own structures, or mke2fs drops it
+	lastGroupFree  = 50 // blocks that the last group must have in addition to its own structures, or mke2fs drops it
 	inodeRatio     = 16 << 10
 	fixedBlocks    = 1 + 4 + 1 // root directory, lost+found, the resize inode's map
 )
 
-// fit returns the layout for what the tree needs and what shall be free. Without a size it is a bound that always fits: that is decided
-// by what can be known of what debugfs and e2fsck will do, not by trying.
+// fit returns the layout for what the tree needs and what should stay free. Without a size it is an upper bound, from what is known of debugfs
+// and e2fsck: nothing is tried.
 func fit(c census, o Options) (layout, error) {
 	inodes := firstInode + c.inodes + max(o.FreeInodes, o.Free/inodeRatio)
 	need := c.blocks + units.Blocks(o.Free, blockSize)
 	if inodes >= maxBlocks || need >= maxBlocks {
-		return layout{}, fmt.Errorf("plan ext4: %d inodes and %d blocks, below 2^32 of each are possible", inodes, need)
+		return layout{}, fmt.Errorf("plan ext4: %d inodes and %d blocks, both must be below 2^32", inodes, need)
 	}
 	least, err := smallest(need, inodes)
 	if err != nil || o.Size == 0 {
@@ -45,7 +45,7 @@ func fit(c census, o Options) (layout, error) {
 	return roomy(least, need, given), nil
 }
 
-// smallest finds the smallest layout with room for so many blocks and inodes.
+// smallest returns the smallest layout with room for that many blocks and inodes.
 func smallest(need, inodes int64) (layout, error) {
 	l := layout{perGroup: groupBlocks, inodes: inodes, blocks: need + 2*minJournal}
 	for l.blocks < maxBlocks {
@@ -62,7 +62,7 @@ func smallest(need, inodes int64) (layout, error) {
 	return l, fmt.Errorf("plan ext4: more than 2^32 blocks of %d bytes are needed", blockSize)
 }
 
-// roomy is the layout for a given size: more inodes and a larger journal where there is room for them.
+// roomy returns the layout for a given size, with more inodes and a larger journal if there is room for them.
 func roomy(least layout, need, blocks int64) layout {
 	spare := blocks - least.blocks
 	for _, journal := range []int64{journalFor(blocks), least.journal} {
@@ -77,10 +77,10 @@ func roomy(least layout, need, blocks int64) layout {
 	return least
 }
 
-// minJournal is the least number of blocks that a journal can have.
+// minJournal is the least number of blocks in a journal.
 const minJournal = 1024
 
-// journalFor is the journal's length in blocks: never more than mke2fs takes of its own accord, and less in small file systems.
+// journalFor is the number of blocks in the journal: at most the default of mke2fs, and less in small file systems.
 func journalFor(blocks int64) int64 {
 	switch {
 	case blocks < 1<<17: // 512 MiB
@@ -97,8 +97,8 @@ func (l layout) inodesPerGroup() int64 {
 	return units.Align(units.Blocks(l.inodes, l.groups()), inodesPerBlock)
 }
 
-// copyBlocks is the length of a copy of superblock, group descriptors and the room for more of these that resize_inode keeps: enough for
-// 1024 times the size.
+// copyBlocks is the number of blocks in a copy of the superblock, including the group descriptors and those that resize_inode reserves: enough
+// for 1024 times the size.
 func (l layout) copyBlocks() int64 {
 	largest := min(l.blocks*1024, maxBlocks-1)
 	descs := units.Blocks(l.groups(), descsPerBlock)
@@ -106,21 +106,21 @@ func (l layout) copyBlocks() int64 {
 	return 1 + descs + min(max(0, reserved), blockSize/4)
 }
 
-// leastLastGroup is the least number of blocks with which mke2fs does not drop the last group, be there a copy in it or not.
+// leastLastGroup is the number of blocks with which mke2fs keeps the last group, whether it has a copy of the superblock or not.
 func (l layout) leastLastGroup() int64 {
 	return l.copyBlocks() + 2 + l.inodesPerGroup()/inodesPerBlock + lastGroupFree
 }
 
-// overhead is how many blocks are taken when the file system is empty, the journal left out.
+// overhead is how many blocks an empty file system uses, without the journal.
 func (l layout) overhead() int64 {
 	return l.groups()*(2+l.inodesPerGroup()/inodesPerBlock) + l.copies()*l.copyBlocks() + fixedBlocks
 }
 
-// lacking is how many blocks more the layout would have to have; at most 0 if it is large enough.
+// lacking is how many more blocks the layout would need; at most 0 if it is large enough.
 func (l layout) lacking(need int64) int64 {
-	// Structures in the way break files into more extents than planned: a few blocks for each group.
+	// A few blocks for each group: its structures break files into more extents than planned.
 	free := l.blocks - l.overhead() - 4*(l.groups()+1)
-	// mke2fs refuses a journal of more than half of what is free when it makes it.
+	// mke2fs refuses a journal that takes more than half of the blocks that are free at the time.
 	lacking := max(need+l.journal, 2*l.journal) - free
 	if last := l.blocks % l.perGroup; last > 0 && l.groups() > 1 {
 		lacking = max(lacking, l.leastLastGroup()-last)

@@ -14,13 +14,13 @@ import (
 	"imprint/internal/hosttool"
 )
 
-// features are all that the file system has, whatever the defaults of the host's version. GRUB 2.06 as published reads no
-// metadata_csum_seed, and orphan_file would be of use only to one that is written to much.
+// features are the features of the file system, whatever the host's version has by default. Released GRUB 2.06 cannot read
+// metadata_csum_seed, and orphan_file only helps file systems that are written to a lot.
 const features = "none,has_journal,ext_attr,resize_inode,dir_index,filetype,extent,64bit,flex_bg,sparse_super,large_file,huge_file," +
 	"dir_nlink,extra_isize,metadata_csum"
 
-// configs take the place of the host's /etc/mke2fs.conf and /etc/e2fsck.conf. mke2fs asks for a usage type by size where it is given none,
-// and warns of types that are not there.
+// configs replace the host's /etc/mke2fs.conf and /etc/e2fsck.conf. mke2fs chooses a usage type by size if it is given none, and warns about
+// types that the file does not define.
 var configs = map[string]string{
 	"mke2fs.conf": `[defaults]
 	base_features = sparse_super
@@ -46,9 +46,8 @@ type maker struct {
 	offset  int64
 }
 
-// Make fills the region [offset, offset+Size) of the file, which must be there and read as zeros. It needs the host tools mke2fs, debugfs
-// and e2fsck; the error matches hosttool.ErrMissing when there is none, and ctx's when ctx ends. Scratch files are removed whatever
-// happens.
+// Make fills the region [offset, offset+Size) of the file, which must exist and read as zeros. It needs the host tools mke2fs, debugfs and
+// e2fsck. The error matches [hosttool.ErrMissing] when one is missing, and ctx's cause when ctx ends. Scratch files are always removed.
 func (p *Plan) Make(ctx context.Context, file string, offset int64) (err error) {
 	defer func() {
 		if err != nil {
@@ -74,6 +73,7 @@ func (p *Plan) Make(ctx context.Context, file string, offset int64) (err error) 
 	return m.make(ctx)
 }
 
+// checkRegion returns an error if the file has no such region. The tools take offsets in sectors.
 func (p *Plan) checkRegion(file string, offset int64) error {
 	info, err := os.Stat(file)
 	if err != nil {
@@ -109,7 +109,7 @@ func (m *maker) configure() error {
 	return nil
 }
 
-// format makes the empty file system. Inode tables and journal are written as zeros, which are holes in a sparse file, so that the kernel
+// format makes the empty file system. It initialises inode tables and journal, which as zeros are holes in a sparse file, so that the kernel
 // need not do it later.
 func (m *maker) format(ctx context.Context) error {
 	l := m.layout
@@ -119,7 +119,7 @@ func (m *maker) format(ctx context.Context) error {
 		"-g", strconv.FormatInt(l.perGroup, 10), "-N", strconv.FormatInt(l.inodes, 10),
 		"-J", "size=" + strconv.FormatInt(l.journal*blockSize>>20, 10),
 		"-O", features, "-U", m.opts.UUID.String(), "-L", m.opts.Label,
-		// One -E: of several, only the last counts.
+		// One -E only: the last of several replaces the others.
 		"-E", fmt.Sprintf("offset=%d,hash_seed=%s,root_owner=0:0,lazy_itable_init=0,lazy_journal_init=0,nodiscard", m.offset, m.opts.HashSeed),
 		m.image, strconv.FormatInt(l.blocks, 10),
 	}})
@@ -136,8 +136,8 @@ func (m *maker) debugfs(ctx context.Context, s *script) error {
 	return s.check(r.Output)
 }
 
-// index sorts every directory into a tree of hashes and checks the whole file system. e2fsck returns 1 when it has changed something, which
-// only directories may be: everything else that it changes it talks about.
+// index turns every directory into a hash tree and checks the whole file system. e2fsck returns 1 when it has changed something. That can only
+// be directories, since it prints a message about any other change.
 func (m *maker) index(ctx context.Context) error {
 	args := []string{"-f", "-D", "-y", "-E", "no_optimize_extents", m.region()}
 	r, err := hosttool.Run(ctx, hosttool.Command{Name: "e2fsck", Args: args, Env: m.env(), Merge: true})
@@ -147,16 +147,16 @@ func (m *maker) index(ctx context.Context) error {
 	}
 	for said := range strings.Lines(string(r.Output)) {
 		if said = strings.TrimSpace(said); said != "" && !fsckRoutine.MatchString(said) {
-			return fmt.Errorf("e2fsck found in what debugfs made: %s", said)
+			return fmt.Errorf("e2fsck reports about the new file system: %s", said)
 		}
 	}
 	return nil
 }
 
-// fsckRoutine is what e2fsck says when nothing is wrong.
+// fsckRoutine matches what e2fsck prints when nothing is wrong.
 var fsckRoutine = regexp.MustCompile(`^(e2fsck [0-9].*|Pass [1-5]A?: .*|.*: \*{5} FILE SYSTEM WAS MODIFIED \*{5}|.*: \d+/\d+ files \(.*\), \d+/\d+ blocks)$`)
 
-// region names the region as libext2fs takes it.
+// region names the region in the syntax of libext2fs.
 func (m *maker) region() string { return fmt.Sprintf("%s?offset=%d", m.image, m.offset) }
 
 // env is the tools' environment.
@@ -167,7 +167,7 @@ func (m *maker) env() []string {
 		"MKE2FS_CONFIG=" + conf("mke2fs.conf"), "E2FSCK_CONFIG=" + conf("e2fsck.conf"), "MKE2FS_SYNC=0"}
 }
 
-// toolTime is what the tools take for now: the epoch where they can. They keep 31 bits of it, and 0 is the clock's time to them.
+// toolTime is the current time for the tools: the epoch, if it is within 31 bits and not 0, which means the clock's time to them.
 func toolTime(epoch int64) int64 {
 	if epoch > 0 && epoch <= math.MaxInt32 {
 		return epoch

@@ -1,16 +1,16 @@
-// Package mke2fs makes an ext4 file system of a file tree with the host's e2fsprogs, without root, fakeroot, user
-// namespaces or a mount, and with the same bytes for the same tree and options on every machine that has the same version.
+// Package mke2fs makes an ext4 file system of a file tree with the host's e2fsprogs, without root, fakeroot, user namespaces or a mount. The
+// same tree and options give the same bytes on every machine with the same version.
 //
 // mke2fs makes an empty file system in a region of the disk file. debugfs fills it from a script, one command an inode and one for each
 // of its attributes, so that neither owner nor times nor extended attributes of the files that contents are read from matter. e2fsck -D
-// then indexes the directories (debugfs leaves them unsorted lists, which the kernel would search from the start for every name) and
-// is the check at the same time: it must have nothing else to say.
+// then indexes the directories (debugfs leaves them as unsorted lists, which the kernel would search from the start for every name) and
+// checks the result at the same time: it must not report anything else.
 //
-// debugfs 1.47.0 looks through a whole directory for every name that it adds, so the time grows with the square of its length: 10,000
+// debugfs 1.47.0 searches the whole directory for every name that it adds, so the time grows with the square of the number of names: 10,000
 // names of 40 bytes in one directory take 4 s, 20,000 take 17 s. 30,000 files of 3 kB in directories of 100 take 1 s.
 //
 // The tools take configuration and time from their environment: mke2fs.conf(5), e2fsck.conf(5), E2FSPROGS_FAKE_TIME and E2FSCK_TIME;
-// all of it is fixed here. Versions 1.47.0 and 1.47.4 were tried.
+// all of them are set here. It was tested with versions 1.47.0 and 1.47.4.
 package mke2fs
 
 import (
@@ -23,22 +23,22 @@ import (
 	"imprint/internal/units"
 )
 
-// Options say what the file system shall be like. UUID and HashSeed must be set.
+// Options are the properties of the file system. UUID and HashSeed must be set.
 type Options struct {
-	Size       int64      // of the region in bytes, of which whole blocks of 4096 are used; 0 is enough for the tree and what is free
-	Free       int64      // bytes that are free besides the tree
-	FreeInodes int64      // inodes that are free besides the tree; one for each 16 KiB of free space if that is more
+	Size       int64      // of the region in bytes, of which whole blocks of 4096 are used; 0 for one with room for the tree and what stays free
+	Free       int64      // bytes that stay free
+	FreeInodes int64      // inodes that stay free; one for each 16 KiB of free space if that is more
 	Label      string     // at most 16 bytes
 	UUID       repro.UUID // of the file system
-	HashSeed   repro.UUID // of the directories' hashes
-	Epoch      int64      // atime, ctime and crtime of every inode, in seconds since 1970; the superblock has 1 for what is below
+	HashSeed   repro.UUID // of the directory indexes
+	Epoch      int64      // atime, ctime and crtime of every inode, in seconds since 1970; the superblock has 1 if it is less
 	Scratch    string     // directory for scratch files; "" is the directory of the disk file
 }
 
 // maxLabel is the length of s_volume_name in bytes.
 const maxLabel = 16
 
-// A Plan is a file system that can be made: it is known to be possible and to fit.
+// A Plan is a file system that is known to be possible and to fit.
 type Plan struct {
 	tree   *tree.Tree
 	opts   Options
@@ -47,8 +47,8 @@ type Plan struct {
 	size   int64
 }
 
-// New plans a file system that holds the tree. A tree that may not fit into Options.Size gives a *SizeError; what ext4 cannot hold or a
-// debugfs script cannot say, an error with its path. Contents are not opened.
+// New plans a file system for the tree. A tree that may not fit into Options.Size is a [*SizeError]; what ext4 cannot hold, or a debugfs
+// script cannot express, is an error with its path. Contents are not opened.
 func New(t *tree.Tree, o Options) (*Plan, error) {
 	if err := o.check(); err != nil {
 		return nil, err
@@ -70,7 +70,7 @@ func New(t *tree.Tree, o Options) (*Plan, error) {
 // Size is the length of the region in bytes.
 func (p *Plan) Size() int64 { return p.size }
 
-// Inodes is how many inodes the file system has, those that are used or reserved included.
+// Inodes is how many inodes the file system has, including used and reserved ones.
 func (p *Plan) Inodes() int64 { return p.layout.groups() * p.layout.inodesPerGroup() }
 
 func (o Options) check() error {
@@ -78,21 +78,21 @@ func (o Options) check() error {
 	case o.UUID == repro.UUID{} || o.HashSeed == repro.UUID{}:
 		return fmt.Errorf("plan ext4: no UUID or no hash seed")
 	case len(o.Label) > maxLabel || strings.ContainsRune(o.Label, 0):
-		return fmt.Errorf("plan ext4: label %q has %d bytes, %d are possible, none of them NUL", o.Label, len(o.Label), maxLabel)
+		return fmt.Errorf("plan ext4: label %q has %d bytes; it can have %d, and no NUL", o.Label, len(o.Label), maxLabel)
 	case o.Size < 0 || o.Free < 0 || o.FreeInodes < 0 || o.FreeInodes > math.MaxUint32 || max(o.Size, o.Free) >= maxBlocks*blockSize:
 		return fmt.Errorf("plan ext4: size %d, free %d bytes, free %d inodes: each must be at least 0 and below %s and 2^32",
 			o.Size, o.Free, o.FreeInodes, units.FormatBytes(maxBlocks*blockSize))
 	case !validTime(tree.Time{Sec: o.Epoch}):
-		return fmt.Errorf("plan ext4: epoch %d is none of ext4's times, %d to %d", o.Epoch, minTime, maxTime)
+		return fmt.Errorf("plan ext4: epoch %d is not between %d and %d, which ext4 can store", o.Epoch, minTime, maxTime)
 	}
 	return nil
 }
 
-// A SizeError is a file system that may not fit. Need is how many bytes are always enough.
+// A SizeError is a tree that may not fit into Size bytes. Need bytes are always enough.
 type SizeError struct{ Size, Need int64 }
 
 // Error implements error.
 func (e *SizeError) Error() string {
-	return fmt.Sprintf("plan ext4: %s (%d bytes) may not hold the tree, %s (%d bytes) always do",
+	return fmt.Sprintf("plan ext4: %s (%d bytes) may be too small for the tree, %s (%d bytes) are always enough",
 		units.FormatBytes(e.Size), e.Size, units.FormatBytes(e.Need), e.Need)
 }

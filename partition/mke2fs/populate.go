@@ -14,18 +14,19 @@ var modeOf = map[tree.Kind]uint16{
 	tree.Fifo: 0o010000, tree.Socket: 0o140000,
 }
 
-// A batch ends at one of these: one run of debugfs is fast, and neither its script nor its scratch files become large.
+// Limits of a batch, after which debugfs is run. Batches are large enough to make the runs few, and bound the memory for the script and the
+// space for scratch files.
 const (
 	batchLines   = 50_000
 	batchScratch = 64 << 20
 )
 
-// A populator writes the script that fills an empty file system. Inodes get numbers in the order in which they are made: libext2fs takes
-// the first free one from the group of the parent directory on, and as none is ever freed that is the next one.
+// A populator writes the script that fills an empty file system. Inodes are numbered in the order in which they are made: libext2fs takes the
+// first free number from the group of the parent directory on, and as none is ever freed that is the next one.
 type populator struct {
 	*Plan
 	script
-	run     func(context.Context, *script) error // gives a script to debugfs
+	run     func(context.Context, *script) error // runs a script with debugfs
 	scratch *scratch
 	number  []uint32 // of the inode, by node ID
 	next    uint32
@@ -39,9 +40,9 @@ const (
 // populate makes every inode and every name.
 func (p *populator) populate(ctx context.Context) error {
 	p.number, p.next = make([]uint32, p.tree.Len()), firstInode+1
-	p.add("/", "ssv", "kbytes_written", "0") // it depends on what the host's file system can do; 0 is kept
+	p.add("/", "ssv", "kbytes_written", "0") // otherwise it depends on the host's file system; debugfs keeps a 0
 	private := &tree.Attr{Mode: 0o700, Mtime: tree.Time{Sec: p.opts.Epoch}}
-	p.attributes(inode{number: lostFoundInode, mode: modeOf[tree.Dir] | private.Mode, attr: private}, "/"+lostFound, p.opts.Epoch)
+	p.attributes(fields{number: lostFoundInode, mode: modeOf[tree.Dir] | private.Mode, attr: private}, "/"+lostFound, p.opts.Epoch)
 	p.sockets()
 	root := p.tree.Root()
 	p.number[root.ID()] = rootInode
@@ -62,8 +63,8 @@ func (p *populator) populate(ctx context.Context) error {
 	return p.flush(ctx, true)
 }
 
-// sockets makes the sockets, of which debugfs knows nothing: fifos in lost+found that change their type and lose that name. They get
-// their own by link.
+// sockets makes the sockets, which debugfs has no command for: fifos in lost+found that are changed to sockets and unlinked. link adds their
+// names.
 func (p *populator) sockets() {
 	for path, n := range p.tree.Walk() {
 		if n.Kind() != tree.Socket {
@@ -77,13 +78,14 @@ func (p *populator) sockets() {
 	}
 }
 
+// allocate gives a node the number that debugfs will give its inode; script.check compares the two where debugfs prints it.
 func (p *populator) allocate(n *tree.Node) uint32 {
 	p.number[n.ID()] = p.next
 	p.next++
 	return p.next - 1
 }
 
-// fill makes what is in a directory, but for the names that link adds.
+// fill makes everything in a directory, except for the names that link adds.
 func (p *populator) fill(ctx context.Context, dir *tree.Node, path string) error {
 	for _, n := range dir.Children() {
 		if err := ctx.Err(); err != nil {
@@ -140,8 +142,8 @@ func (p *populator) create(ctx context.Context, dir, n *tree.Node, path string) 
 	return nil
 }
 
-// device makes a device node. mknod takes no minor number above 65535, so the number is set afterwards, as the kernel reads it: both
-// parts in one byte each in the first word, or the new encoding in the second.
+// device makes a device node. mknod accepts no minor number above 65535, so the number is set afterwards in the encoding of the kernel: both
+// parts in one byte each in the first word, or else the new encoding in the second.
 func (p *populator) device(n *tree.Node, number uint32, path string) {
 	kind := map[tree.Kind]string{tree.CharDevice: "c", tree.BlockDevice: "b"}[n.Kind()]
 	p.addAllocating(number, path, "mknod", quote(n.Name), kind, "0", "0")
@@ -156,7 +158,7 @@ func (p *populator) device(n *tree.Node, number uint32, path string) {
 
 // finish sets the attributes of an inode that has been made.
 func (p *populator) finish(n *tree.Node, path string) error {
-	i := inode{number: p.number[n.ID()], mode: modeOf[n.Kind()] | n.Attr.Mode&0o7777, links: p.census.links[n.ID()], attr: n.Attr}
+	i := fields{number: p.number[n.ID()], mode: modeOf[n.Kind()] | n.Attr.Mode&0o7777, links: p.census.links[n.ID()], attr: n.Attr}
 	if n.Kind() == tree.Dir {
 		i.links = 0
 	}
@@ -185,7 +187,7 @@ func (p *populator) link(dir *tree.Node, path string) {
 	}
 }
 
-// flush returns the script to debugfs and begins a new one, when it is due.
+// flush runs the script if due is set, and begins a new one.
 func (p *populator) flush(ctx context.Context, due bool) error {
 	if !due || len(p.lines) == 0 {
 		return nil

@@ -13,12 +13,12 @@ import (
 	"imprint/internal/tree"
 )
 
-// A scratch is a directory for what the tools must have as files. Its contents are cleared after every batch.
+// A scratch is a directory for what the tools need as files. It is cleared after every batch.
 type scratch struct {
 	dir    string
 	made   *madedir.Directory
 	files  []string
-	bytes  int64 // of contents, holes left out
+	bytes  int64 // of contents, without holes
 	buffer []byte
 }
 
@@ -66,14 +66,14 @@ func (s *scratch) host(path string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if sayable("path", path) == nil {
+	if checkWord("path", path) == nil {
 		return path, nil
 	}
 	link := s.name()
 	return link, os.Symlink(path, link)
 }
 
-// text makes a scratch file of bytes in memory.
+// text makes a scratch file with the given content.
 func (s *scratch) text(content []byte) (string, error) {
 	name := s.name()
 	s.bytes += int64(len(content))
@@ -104,7 +104,7 @@ func (s *scratch) copy(ctx context.Context, b tree.Blob) (name string, err error
 	return name, tree.CheckEnd(r, b)
 }
 
-// copyRange copies a part of a blob to the same place of a file.
+// copyRange copies a part of a blob to the same offset of a file.
 func (s *scratch) copyRange(ctx context.Context, to io.WriterAt, b tree.Blob, from io.ReaderAt, part tree.Range) error {
 	if s.buffer == nil {
 		s.buffer = make([]byte, 1<<20)
@@ -126,7 +126,7 @@ func (s *scratch) copyRange(ctx context.Context, to io.WriterAt, b tree.Blob, fr
 	return nil
 }
 
-// imageName is a path of the disk file that holds no question mark, after which libext2fs looks for options.
+// imageName is a path of the disk file without a question mark, which would be the start of options to libext2fs.
 func (s *scratch) imageName(file string) (string, error) {
 	file, err := filepath.Abs(file)
 	if err != nil || !strings.Contains(file, "?") {

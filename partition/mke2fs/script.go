@@ -9,10 +9,10 @@ import (
 	"imprint/internal/tree"
 )
 
-// A script is a list of debugfs commands, and where they have got to.
+// A script is a list of debugfs commands, and the state after the last of them.
 type script struct {
 	lines []line
-	cwd   uint32 // inode of the current directory, 0 when debugfs has not been told yet
+	cwd   uint32 // inode of the current directory, 0 before the first command cd
 	bytes int
 }
 
@@ -20,10 +20,10 @@ type script struct {
 type line struct {
 	text  string
 	path  string // of the node it makes or changes, for messages
-	inode uint32 // that debugfs shall say it allocated, 0 if it does not say
+	inode uint32 // number that debugfs must print as allocated; 0 if the command allocates none or does not print it
 }
 
-// quote makes one word of a text, as libss takes it: between quotation marks, those in it doubled (lib/ss/parse.c).
+// quote quotes a word for libss: in quotes, with quotes inside doubled (lib/ss/parse.c).
 func quote(word string) string { return `"` + strings.ReplaceAll(word, `"`, `""`) + `"` }
 
 func ref(inode uint32) string { return "<" + strconv.FormatUint(uint64(inode), 10) + ">" }
@@ -36,7 +36,7 @@ func (s *script) addAllocating(inode uint32, path string, words ...string) {
 	s.bytes += len(text) + 1
 }
 
-// in makes dir the current directory, so that names stand alone: no command looks up a path, and none takes "<5>" for an inode.
+// in makes dir the current directory, so that commands have single names: no path is looked up, and a name like "<5>" is not taken for an inode.
 func (s *script) in(dir uint32, path string) {
 	if s.cwd != dir {
 		s.add(path, "cd", ref(dir))
@@ -48,17 +48,17 @@ func (s *script) set(inode uint32, path, field, value string) {
 	s.add(path, "sif", ref(inode), field, value)
 }
 
-// An inode is what attributes sets: all that debugfs would take from a source file, from the clock or from nowhere.
-type inode struct {
+// fields are the fields of an inode that attributes sets, since debugfs takes them from the source file, from the clock or from a default.
+type fields struct {
 	number uint32
 	mode   uint16 // type and permissions, as in i_mode
-	links  uint32 // 0 leaves the count alone, which debugfs keeps for directories
+	links  uint32 // 0 keeps the count, which debugfs maintains for directories
 	attr   *tree.Attr
 }
 
-// attributes writes the fields of an inode that are not what libext2fs has just made them: owner 0, and all times those of the clock that
-// it is given. All times but mtime shall be the epoch.
-func (s *script) attributes(i inode, path string, epoch int64) {
+// attributes sets the fields of an inode that differ from what libext2fs has just set: owner 0, and all times the current one. All times
+// except mtime become the epoch.
+func (s *script) attributes(i fields, path string, epoch int64) {
 	set := func(field string, value uint32) { s.set(i.number, path, field, strconv.FormatUint(uint64(value), 10)) }
 	s.set(i.number, path, "mode", fmt.Sprintf("0%o", i.mode))
 	if i.attr.UID != 0 {
@@ -79,8 +79,8 @@ func (s *script) attributes(i inode, path string, epoch int64) {
 	}
 }
 
-// time writes both halves of a time as numbers: debugfs takes no time before 1970 otherwise. The extra half has two more bits of the
-// seconds, counted from what the lower 32 mean as a signed number, and the nanoseconds above them.
+// time sets both halves of a time as numbers, since debugfs parses no date before 1970. The extra half has two more bits of the seconds, which
+// are added to the lower 32 as a signed number, and above them the nanoseconds.
 func (s *script) time(inode uint32, path, field string, t tree.Time) {
 	low := int32(t.Sec)
 	epoch := uint32((t.Sec-int64(low))>>32) & 3
@@ -97,11 +97,11 @@ func (s *script) input() []byte {
 	return b
 }
 
-// transcriptSize bounds what debugfs writes when nothing is wrong: every line after its prompt, and "Allocated inode: N".
+// transcriptSize is an upper bound of what debugfs prints when nothing is wrong: every line after its prompt, and "Allocated inode: N".
 func (s *script) transcriptSize() int64 { return int64(s.bytes+64*len(s.lines)) + 1<<10 }
 
-// check reads what debugfs wrote. It repeats each command before it obeys, says which inode it allocated, and anything else is a
-// complaint about the command before: its exit code is 0 all the same.
+// check reads what debugfs printed. It echoes each command before running it and prints the inode that it allocated. Anything else is an error
+// message about the command before: the exit code is 0 in any case.
 func (s *script) check(transcript []byte) error {
 	done := 0
 	for said := range bytes.Lines(transcript) {

@@ -40,7 +40,7 @@ func FuzzQuote(f *testing.F) {
 		f.Add(s, "second")
 	}
 	f.Fuzz(func(t *testing.T, a, b string) {
-		if sayable("word", a) != nil || sayable("word", b) != nil {
+		if checkWord("word", a) != nil || checkWord("word", b) != nil {
 			t.Skip()
 		}
 		got := words("symlink " + quote(a) + " " + quote(b))

@@ -1,5 +1,5 @@
-// Package squashfs makes squashfs file systems by the program sqfstar, from a tar stream: nothing is staged, and what is not in the stream
-// cannot reach the image.
+// Package squashfs makes squashfs file systems with the program sqfstar, from a tar stream: nothing is staged, and nothing of the host can
+// reach the image except through the stream.
 package squashfs
 
 import (
@@ -25,11 +25,11 @@ type Writer struct {
 	ids   map[uint32]bool // users and groups
 }
 
-// maxTime is the last second that an inode tells, which are counted from 1970 in 32 bits without sign.
+// maxTime is the last time that an inode can store: unsigned 32 bits of seconds since 1970.
 const maxTime = 1<<32 - 1
 
-// Create starts a file system in the file of that name, whose content is replaced. root has the attributes of its root, and made is what the
-// file system tells as the time it was made at, in seconds since 1970. The error is a *hosttool.MissingError when the host lacks sqfstar.
+// Create starts a file system in the named file, whose content is replaced. root is the attributes of the root directory, and made the time in
+// the superblock, in seconds since 1970. The error is a [*hosttool.MissingError] when the host lacks sqfstar.
 func Create(ctx context.Context, name string, root *tree.Attr, made int64) (*Writer, error) {
 	name, err := filepath.Abs(name)
 	if err != nil {
@@ -45,10 +45,11 @@ func Create(ctx context.Context, name string, root *tree.Attr, made int64) (*Wri
 	w := &Writer{tar: tar.NewWriter(in), pipe: in, ended: make(chan error, 1), first: map[*tree.Node]string{}, ids: map[uint32]bool{}}
 	args := append(strings.Fields("-quiet -no-progress -exit-on-error -force -comp zstd -no-xattrs -noI"),
 		"-root-mode", fmt.Sprintf("%o", root.Mode), "-mkfs-time", fmt.Sprint(made), name)
+	// sqfstar reads the archive while Add writes it. When it fails, closing the pipe makes Add return its error.
 	go func() {
 		_, err := hosttool.Run(ctx, hosttool.Command{Name: "sqfstar", Args: args, Stdin: out})
 		if err == nil {
-			_, err = io.Copy(io.Discard, out) // padding after the end of the archive
+			_, err = io.Copy(io.Discard, out) // the padding after the end of the archive
 		}
 		if err == nil {
 			err = ownRoot(name, root, w.ids)
@@ -59,22 +60,23 @@ func Create(ctx context.Context, name string, root *tree.Attr, made int64) (*Wri
 	return w, nil
 }
 
+// checkTime returns an error for a time that an inode cannot hold.
 func checkTime(t tree.Time) error {
 	if t.Sec < 0 || t.Sec > maxTime {
-		return fmt.Errorf("time %d is none of squashfs's, 0 to %d seconds since 1970", t.Sec, int64(maxTime))
+		return fmt.Errorf("time %d is not between 0 and %d seconds since 1970, which squashfs can store", t.Sec, int64(maxTime))
 	}
 	return nil
 }
 
-// checkAttr refuses what would not arrive.
+// checkAttr returns an error for attributes that would not reach the image.
 func checkAttr(a *tree.Attr) error {
 	if len(a.Xattrs) > 0 {
-		return fmt.Errorf("extended attribute %q is not carried over", a.Xattrs[0].Name)
+		return fmt.Errorf("extended attribute %q is not supported", a.Xattrs[0].Name)
 	}
 	return checkTime(a.Mtime)
 }
 
-// Check says what of a tree a file system of ours does not carry. The error names the path.
+// Check returns an error with the path of a node that a file system of this package cannot hold.
 func Check(t *tree.Tree) error {
 	for path, n := range t.Walk() {
 		if err := checkNode(n.Inode()); err != nil {
@@ -84,6 +86,7 @@ func Check(t *tree.Tree) error {
 	return nil
 }
 
+// checkNode returns an error for a node that the tar stream or the image cannot hold. Sockets are among them.
 func checkNode(n *tree.Node) error {
 	if _, ok := types[n.Kind()]; !ok {
 		return fmt.Errorf("a %v cannot be in a tar archive", n.Kind())
@@ -96,8 +99,7 @@ var types = map[tree.Kind]byte{
 	tree.BlockDevice: tar.TypeBlock, tree.Fifo: tar.TypeFifo,
 }
 
-// Add adds a node at a path; its directory is there already. content writes a file's content to w; for a further name of a file it is not
-// called.
+// Add adds a node at a path whose directory has been added. content writes a file's content; it is not called for a further name of a file.
 func (w *Writer) Add(path string, n *tree.Node, content func(io.Writer) error) error {
 	if path == "/" {
 		return nil
@@ -116,7 +118,7 @@ func (w *Writer) Add(path string, n *tree.Node, content func(io.Writer) error) e
 	return content(w.tar)
 }
 
-// header is what the archive says of a node. The format of GNU takes any bytes for names.
+// header is the tar header of a node. The GNU format allows any bytes in names.
 func (w *Writer) header(path string, n *tree.Node) (*tar.Header, error) {
 	if err := checkNode(n); err != nil {
 		return nil, err
