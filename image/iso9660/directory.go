@@ -59,19 +59,6 @@ func (c *content) appendUse(b []byte, d *dir, i int32, n *tree.Node) []byte {
 	return b
 }
 
-// useSize is the length of what appendUse adds for a child.
-func useSize(n *tree.Node) int {
-	size := sizePX + sizeTF + sizeNM(len(n.Name))
-	switch inode := n.Inode(); inode.Kind() {
-	case tree.Symlink:
-		var buf [maxEntry]byte
-		size += len(appendSL(buf[:0], inode.Target()))
-	case tree.CharDevice, tree.BlockDevice:
-		size += sizePN
-	}
-	return size
-}
-
 // A splitter says which system use entries of an entry go into its records, and which into continuation areas.
 type splitter struct {
 	*content
@@ -89,6 +76,19 @@ func (s *splitter) split(d *dir, i int32, n *tree.Node, head int, more uint32) (
 	k := wholeEntries(s.buf, maxRecord-head-sizeCE)
 	s.areas = appendAreas(s.areas[:0], s.buf[k:], int(more))
 	return s.buf[:k], s.areas
+}
+
+// useSize is the length of what appendUse adds for a child.
+func (s *splitter) useSize(n *tree.Node) int {
+	size := sizePX + sizeTF + sizeNM(len(n.Name))
+	switch inode := n.Inode(); inode.Kind() {
+	case tree.Symlink:
+		s.buf = appendSL(s.buf[:0], inode.Target())
+		size += len(s.buf)
+	case tree.CharDevice, tree.BlockDevice:
+		size += sizePN
+	}
+	return size
 }
 
 // A layer lays directories out.
@@ -135,7 +135,7 @@ func (l *layer) entry(d *dir, i int32) {
 	if i >= firstChild {
 		child := &l.children[i-firstChild]
 		head = headSize(child.identifierSize(n.Kind() == tree.Dir))
-		if size := head + useSize(n); size <= maxRecord {
+		if size := head + l.useSize(n); size <= maxRecord {
 			l.records(i, n, even(size))
 			return
 		}
