@@ -35,15 +35,15 @@ func (b vastBlob) ReadAt(p []byte, off int64) (int, error) {
 
 // A file of more than 4 GiB has several sections, and records for them that may be in several blocks.
 func TestSections(t *testing.T) {
-	marks := []int64{0, most - 8, most + 8, 2*most - 16, 2 * most, 3*most - 1}
+	marks := []int64{0, maxSection - 8, maxSection + 8, 2*maxSection - 16, 2 * maxSection, 3*maxSection - 1}
 	large := func(size int64) *tree.Node {
 		return tree.NewFile("", plain, vastBlob{size, &marks})
 	}
 	nodes := map[string]*tree.Node{
-		"/exact": large(most), "/one more": large(most + 1), "/two": large(2 * most), "/three": large(3*most + 100),
+		"/exact": large(maxSection), "/one more": large(maxSection + 1), "/two": large(2 * maxSection), "/three": large(3*maxSection + 100),
 		"/after": tree.NewFile("", plain, tree.Text("after")),
 	}
-	many := large(40 * most)
+	many := large(40 * maxSection)
 	for i := range 30 { // whose records are in several blocks, each with a continuation area
 		nodes[fmt.Sprintf("/many/%d%s", i, strings.Repeat("n", 200))] = tree.NewLink("", many)
 	}
