@@ -17,7 +17,7 @@ const (
 	pointerSize   = 8
 )
 
-// A biosImage is a BIOS image that lies at a block: what it is told of that is put in as it is read.
+// A biosImage is the content of a BIOS image that lies at a block, patched as it is read.
 type biosImage struct {
 	tree.Blob
 	id int // of its node

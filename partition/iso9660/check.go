@@ -10,16 +10,16 @@ import (
 
 // Bounds of what an image carries so that Linux reads back what was put in.
 const (
-	maxName  = 253        // bytes: of longer names isofs sees a part (fs/isofs/rock.c, get_rock_ridge_filename)
-	maxMajor = 1<<12 - 1  // of device numbers
-	maxMinor = 1<<20 - 1  // likewise
-	noID     = 1<<32 - 1  // stands for no user or group
-	maxFile  = 100 * most // bytes: isofs takes no more sections (fs/isofs/inode.c, isofs_read_level3_size)
+	maxName  = 253              // bytes: of longer names isofs sees a part (fs/isofs/rock.c, get_rock_ridge_filename)
+	maxMajor = 1<<12 - 1        // of device numbers
+	maxMinor = 1<<20 - 1        // likewise
+	noID     = 1<<32 - 1        // stands for no user or group
+	maxFile  = 100 * maxSection // bytes: isofs takes no more sections (fs/isofs/inode.c, isofs_read_level3_size)
 )
 
-// most is how many bytes a section of a file has at most: a number of 32 bits, and a multiple of the block in all sections but the last
+// maxSection is how many bytes a section of a file has at maxSection: a number of 32 bits, and a multiple of the block in all sections but the last
 // (ECMA-119, 6.5.1).
-const most = 1<<32 - block
+const maxSection = 1<<32 - block
 
 // Check reports what of a tree an image cannot carry. The error names the path. Nanoseconds of times are dropped without an error.
 func Check(t *tree.Tree) error {

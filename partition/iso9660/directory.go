@@ -59,19 +59,6 @@ func (c *content) appendUse(b []byte, d *dir, i int32, n *tree.Node) []byte {
 	return b
 }
 
-// useSize is the length of what appendUse adds for a child.
-func useSize(n *tree.Node) int {
-	size := sizePX + sizeTF + sizeNM(len(n.Name))
-	switch inode := n.Inode(); inode.Kind() {
-	case tree.Symlink:
-		var buf [maxEntry]byte
-		size += len(appendSL(buf[:0], inode.Target()))
-	case tree.CharDevice, tree.BlockDevice:
-		size += sizePN
-	}
-	return size
-}
-
 // A splitter says which system use entries of an entry go into its records, and which into continuation areas.
 type splitter struct {
 	*content
@@ -81,14 +68,27 @@ type splitter struct {
 
 // split splits the entries of entry i, which names n: inside is what records with a head of so many bytes hold. If there are areas, from
 // byte more on of the directory's, room for the CE entry that leads to them stays. The result is good until the next call.
-func (s *splitter) split(d *dir, i int32, n *tree.Node, head int, more uint32) (inside []byte, areas []area) {
+func (s *splitter) split(d *dir, i int32, n *tree.Node, head, more int) (inside []byte, areas []area) {
 	s.buf = s.appendUse(s.buf[:0], d, i, n)
 	if len(s.buf) <= maxRecord-head {
 		return s.buf, nil
 	}
 	k := wholeEntries(s.buf, maxRecord-head-sizeCE)
-	s.areas = appendAreas(s.areas[:0], s.buf[k:], int(more))
+	s.areas = appendAreas(s.areas[:0], s.buf[k:], more)
 	return s.buf[:k], s.areas
+}
+
+// useSize is the length of what appendUse adds for a child.
+func (s *splitter) useSize(n *tree.Node) int {
+	size := sizePX + sizeTF + sizeNM(len(n.Name))
+	switch inode := n.Inode(); inode.Kind() {
+	case tree.Symlink:
+		s.buf = appendSL(s.buf[:0], inode.Target())
+		size += len(s.buf)
+	case tree.CharDevice, tree.BlockDevice:
+		size += sizePN
+	}
+	return size
 }
 
 // A layer lays directories out.
@@ -98,7 +98,7 @@ type layer struct {
 	blocks     []mark // where the directory's blocks of records begin
 	moreBlocks []mark // likewise of continuation areas
 	used       int    // bytes of the last block of records
-	moreUsed   uint32 // bytes of continuation areas
+	moreUsed   int    // bytes of continuation areas
 }
 
 // lay orders the children of a directory and finds how many blocks it has.
@@ -135,7 +135,7 @@ func (l *layer) entry(d *dir, i int32) {
 	if i >= firstChild {
 		child := &l.children[i-firstChild]
 		head = headSize(child.identifierSize(n.Kind() == tree.Dir))
-		if size := head + useSize(n); size <= maxRecord {
+		if size := head + l.useSize(n); size <= maxRecord {
 			l.records(i, n, even(size))
 			return
 		}
@@ -148,9 +148,9 @@ func (l *layer) entry(d *dir, i int32) {
 	l.records(i, n, even(head+len(inside)+sizeCE))
 	end := areas[len(areas)-1].end()
 	for len(l.moreBlocks) < int(units.Blocks(int64(end), block)) {
-		l.moreBlocks = append(l.moreBlocks, mark{entry: i, more: l.moreUsed})
+		l.moreBlocks = append(l.moreBlocks, mark{entry: i, more: uint32(l.moreUsed)})
 	}
-	l.moreUsed = uint32(end)
+	l.moreUsed = end
 }
 
 // records places the records of entry i, each of which has so many bytes.
@@ -158,7 +158,7 @@ func (l *layer) records(i int32, n *tree.Node, size int) {
 	for section := range sections(n) {
 		if l.used+size > block {
 			l.used = 0
-			l.blocks = append(l.blocks, mark{i, section, l.moreUsed})
+			l.blocks = append(l.blocks, mark{i, section, uint32(l.moreUsed)})
 		}
 		l.used += size
 	}
@@ -167,7 +167,7 @@ func (l *layer) records(i int32, n *tree.Node, size int) {
 // sections is how many records n has.
 func sections(n *tree.Node) int32 {
 	if inode := n.Inode(); inode.Kind() == tree.File {
-		return max(1, int32(units.Blocks(inode.Size(), most)))
+		return max(1, int32(units.Blocks(inode.Size(), maxSection)))
 	}
 	return 1
 }

@@ -21,7 +21,7 @@ func (rd *reader) fileBlob(parts []tree.Range) (*fileBlob, error) {
 			return nil, fmt.Errorf("%d bytes at %d of an image of %d", p.Len, p.Off, rd.size)
 		}
 		if i < len(parts)-1 && p.Len%block != 0 {
-			return nil, fmt.Errorf("a part of %d bytes is followed by another", p.Len)
+			return nil, fmt.Errorf("a section of %d bytes is followed by another", p.Len)
 		}
 		c.size += p.Len
 	}
@@ -31,7 +31,7 @@ func (rd *reader) fileBlob(parts []tree.Range) (*fileBlob, error) {
 // Size is the length in bytes.
 func (c *fileBlob) Size() int64 { return c.size }
 
-// Parts are where the content lies in the image.
+// Parts are where the content lies in the image, section by section.
 func (c *fileBlob) Parts() []tree.Range { return c.parts }
 
 // Open costs nothing.
@@ -41,6 +41,9 @@ type fileReader struct{ *fileBlob }
 
 // ReadAt implements io.ReaderAt.
 func (c fileReader) ReadAt(p []byte, off int64) (int, error) {
+	if off < 0 {
+		return 0, fmt.Errorf("read at byte %d", off)
+	}
 	done := 0
 	for _, part := range c.parts {
 		if off >= part.Len {

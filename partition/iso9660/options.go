@@ -29,10 +29,10 @@ type Options struct {
 type BIOSImage struct {
 	Path string // in the tree
 
-	// InfoTable has the 56 bytes at byte 8 tell the program where it lies: the block of the primary volume descriptor, its own block, its
-	// length in bytes and the sum of its words of 32 bits from byte 64 on, then zeros (the "boot info table" of mkisofs).
+	// InfoTable patches the "boot info table" of mkisofs into the 56 bytes at byte 8: the block of the primary volume descriptor, the block
+	// and the length in bytes of the image itself, the sum of its words of 32 bits from byte 64 on, then zeros.
 	InfoTable bool
-	Pointers  []Pointer
+	Pointers  []Pointer // are patched in too
 }
 
 // A Pointer is a place in a BIOSImage for its own sector of 512 bytes on the disk plus Plus: 8 bytes at byte At, little-endian.

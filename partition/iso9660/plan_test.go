@@ -192,8 +192,8 @@ func same(t tb, p *Plan, tr *tree.Tree) *Volume {
 	return whole
 }
 
-// all has every kind of name, target, attribute and content that an image carries.
-func all(t testing.TB) *tree.Tree {
+// all has every kind of name, target, attribute and content that an image carries, with times from first to last.
+func all(t testing.TB, first, last int64) *tree.Tree {
 	nodes := map[string]*tree.Node{}
 	attr := func(mode uint16, n int64) *tree.Attr {
 		return &tree.Attr{Mode: mode, UID: uint32(n), GID: uint32(2 * n), Mtime: tree.Time{Sec: n}}
@@ -215,10 +215,10 @@ func all(t testing.TB) *tree.Tree {
 		nodes[fmt.Sprintf("/many/dir %d", i)] = tree.NewDir("", attr(0o755, 1), nil)
 	}
 	nodes["/deep"+strings.Repeat("/d", 100)+"/end"] = tree.NewFile("", attr(0o4755, 99), tree.Text("end"))
-	nodes["/empty"] = tree.NewFile("", attr(0o400, 1<<31), tree.Text(""))
+	nodes["/empty"] = tree.NewFile("", &tree.Attr{Mode: 0o400, UID: 1 << 31, GID: 1<<32 - 2}, tree.Text(""))
 	nodes["/emptydir"] = tree.NewDir("", attr(0o1777, 5), nil)
-	nodes["/late"] = tree.NewFile("", attr(0o644, maxTime), tree.Text("late"))
-	nodes["/early"] = tree.NewFile("", &tree.Attr{Mode: 0o644, Mtime: tree.Time{Sec: minTime}}, tree.Text("early"))
+	nodes["/late"] = tree.NewFile("", attr(0o644, last), tree.Text("late"))
+	nodes["/early"] = tree.NewFile("", &tree.Attr{Mode: 0o644, Mtime: tree.Time{Sec: first}}, tree.Text("early"))
 	nodes["/char"] = tree.NewDevice("", attr(0o620, 5), tree.CharDevice, tree.Device{Major: 4, Minor: 64})
 	nodes["/null"] = tree.NewDevice("", attr(0o620, 5), tree.CharDevice, tree.Device{Minor: 255})
 	nodes["/block"] = tree.NewDevice("", attr(0o660, 6), tree.BlockDevice, tree.Device{Major: 4095, Minor: 255})
@@ -271,7 +271,7 @@ func (holesReader) Close() error { return nil }
 
 // What is laid out is what is read.
 func TestRoundTrip(t *testing.T) {
-	tr := all(t)
+	tr := all(t, minTime, maxTime)
 	p := plan(t, tr, testOptions())
 	v := same(t, p, tr)
 	if v.ID != "TEST" || v.UUID() != UUID(1_234_567_890) || v.Created != Date(1_000_000_000) || v.Blocks != p.Size()/block {

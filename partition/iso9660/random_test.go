@@ -79,7 +79,7 @@ func (d *drawer) node(depth int) *tree.Node {
 	name := d.name()
 	switch rapid.IntRange(0, 9).Draw(d.t, "kind") {
 	case 0, 1:
-		if depth < 6 {
+		if depth < 4 {
 			return tree.NewDir(name, d.attr(), d.nodes(depth+1))
 		}
 	case 2, 3, 4:
@@ -108,7 +108,7 @@ func (d *drawer) node(depth int) *tree.Node {
 
 func (d *drawer) nodes(depth int) (nodes []*tree.Node) {
 	seen := map[string]bool{}
-	for range rapid.IntRange(0, 25).Draw(d.t, "nodes") {
+	for range rapid.IntRange(0, 14).Draw(d.t, "nodes") {
 		if n := d.node(depth); !seen[n.Name] {
 			seen[n.Name] = true
 			nodes = append(nodes, n)

@@ -76,8 +76,8 @@ func (p *Plan) yieldFiles(from int64, yield func(extent.Extent) bool) {
 	}
 }
 
-// Place appends where the content of a File lies, in the order of its bytes. Parts of a sparse file that are zero are left out. The blob of a
-// BIOS image is not the node's: it has what the image is told of its place.
+// Place appends where the content of a File lies, in the order of its bytes. Parts of a sparse file that are zero are left out. Names of one
+// file share its place; other files with the same blob have places of their own. The blob of a BIOS image is not the node's: it is patched.
 func (p *Plan) Place(dst []extent.Extent, n *tree.Node) []extent.Extent {
 	n = n.Inode()
 	if n.Kind() != tree.File {

@@ -99,7 +99,7 @@ func parsePrimary(d []byte) (*Volume, record, error) {
 		return nil, record{}, err
 	}
 	v := &Volume{
-		ID: strings.TrimRight(string(d[pvdVolumeID:][:maxVolumeID]), " "), Blocks: blocks,
+		ID: strings.TrimRight(string(d[pvdVolumeID:][:maxVolumeID]), " \x00"), Blocks: blocks,
 		Created: string(d[pvdCreated:][:dateDigits]), Modified: string(d[pvdModified:][:dateDigits]),
 	}
 	root, err := parseRecord(d[pvdRoot:pvdVolumeSetID])

@@ -24,12 +24,12 @@ func (v view) record(n *tree.Node, section int32) record {
 		d := v.dir(int32(inode.ID()))
 		r.start, r.size, r.flags = v.dirStart(d), d.size(), isDirectory
 	case tree.File:
-		r.size = inode.Size() - int64(section)*most
-		if r.size > most {
-			r.size, r.flags = most, hasMore
+		r.size = inode.Size() - int64(section)*maxSection
+		if r.size > maxSection {
+			r.size, r.flags = maxSection, hasMore
 		}
 		if r.size > 0 { // an empty file lies at block 0 wherever the others do
-			r.start = v.fileStart(inode.ID()) + int64(section)*(most/block) - v.shift
+			r.start = v.fileStart(inode.ID()) + int64(section)*(maxSection/block) - v.shift
 		}
 	}
 	return r
@@ -48,21 +48,21 @@ func (v view) putDirBlock(b []byte, at int64) {
 	d := v.dirAt(at)
 	w := dirWriter{view: v, splitter: splitter{content: v.content}, d: d}
 	if i := uint32(at) - d.at; i < d.blocks {
-		w.putRecords(b, d.marksOf(v.marks, i, 0))
+		w.putRecords(b, d.markOf(v.marks, i, 0))
 	} else {
-		w.putAreas(b, int(i-d.blocks), d.marksOf(v.marks, i-d.blocks, d.blocks-1))
+		w.putAreas(b, int(i-d.blocks), d.markOf(v.marks, i-d.blocks, d.blocks-1))
 	}
 }
 
-// marksOf is the mark of block i of the one kind or, with the marks of the other kind skipped, of the other.
-func (d *dir) marksOf(marks []mark, i, skip uint32) mark {
+// markOf is the mark of block i of records or, after as many marks as those have, of continuation areas.
+func (d *dir) markOf(marks []mark, i, skip uint32) mark {
 	if i == 0 {
 		return mark{}
 	}
 	return marks[d.marks+skip+i-1]
 }
 
-// entry returns the identifier of entry i and what its system use entries come to.
+// entry puts the identifier of entry i, which names n, in place, and splits its system use entries.
 func (w *dirWriter) entry(i int32, n *tree.Node, more uint32) (inside []byte, areas []area) {
 	switch i {
 	case 0:
@@ -72,10 +72,10 @@ func (w *dirWriter) entry(i int32, n *tree.Node, more uint32) (inside []byte, ar
 	default:
 		w.id = w.ident(n).appendIdentifier(w.id[:0], n.Kind() == tree.Dir)
 	}
-	return w.split(w.d, i, n, headSize(len(w.id)), more)
+	return w.split(w.d, i, n, headSize(len(w.id)), int(more))
 }
 
-// ce is the CE entry that leads to an area.
+// appendCE adds the CE entry that leads to an area.
 func (w *dirWriter) appendCE(b []byte, a area) []byte {
 	first := w.dirStart(w.d) + int64(w.d.blocks)
 	return appendCE(b, uint32(first+int64(a.off/block)), uint32(a.off%block), uint32(a.size))
