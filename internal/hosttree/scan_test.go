@@ -332,3 +332,37 @@ func TestReadUnknownTypes(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 }
+
+// A worker that has served a scan which failed gives nothing of it to the next one.
+func TestWorkerAfterFailure(t *testing.T) {
+	top := t.TempDir()
+	for i := range 2*batchSize + 1 {
+		if err := os.WriteFile(filepath.Join(top, fmt.Sprint(i)), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	fd, err := unix.Open(top, unix.O_RDONLY|unix.O_DIRECTORY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := Scanner{FilesOnly: true}
+	s.once.Do(s.prepare)
+	w := workers.Get().(*worker)
+	if err := w.list(fd); err != nil {
+		t.Fatal(err)
+	}
+	failed, sc := &scan{Scanner: &s}, &scan{Scanner: &s}
+	w.tasks = append(w.tasks, task{scan: failed})
+	l := &listing{scan: sc, dir: &dir{name: top}, fd: newDescriptor(&s, fd), names: string(w.names), entries: w.entries}
+	l.nodes = make([]*tree.Node, len(l.entries))
+	if err := w.split(l); err != nil {
+		t.Fatal(err)
+	}
+	sc.pending.Wait()
+	l.fd.release(&s)
+	for i, n := range l.nodes {
+		if n == nil {
+			t.Fatalf("entry %d of %d was not read", i, len(l.nodes))
+		}
+	}
+}

@@ -87,7 +87,8 @@ func (w *worker) statDir(l *listing) (Host, error) {
 
 // split divides a large directory into batches for the workers.
 func (w *worker) split(l *listing) error {
-	w.entries = nil // they belong to the batches now
+	w.entries = nil       // they belong to the batches now
+	w.tasks = w.tasks[:0] // a scan that failed has left its own
 	if !l.fd.held {
 		for lo := 0; lo < len(l.entries); lo += batchSize {
 			if err := w.fill(l, lo); err != nil {

@@ -225,7 +225,7 @@ func all(t testing.TB, first, last int64) *tree.Tree {
 	nodes["/fifo"] = tree.NewSpecial("", attr(0o600, 0), tree.Fifo)
 	nodes["/socket"] = tree.NewSpecial("", attr(0o600, 0), tree.Socket)
 	text := tree.Text(strings.Repeat("sparse", 5000))
-	nodes["/sparse"] = tree.NewFile("", attr(0o600, 3), holes{text, []tree.Range{{Off: 6000, Len: 6}, {Off: 20_000, Len: 1000}}})
+	nodes["/sparse"] = tree.NewFile("", attr(0o600, 3), &holes{text, []tree.Range{{Off: 6000, Len: 6}, {Off: 20_000, Len: 1000}}})
 	for i, n := range []*tree.Node{
 		tree.NewFile("", attr(0o444, 3), tree.Text("several names")), tree.NewFile("", attr(0o444, 3), tree.Text("")),
 		tree.NewSymlink("", attr(0o777, 9), "several"), tree.NewSpecial("", attr(0o600, 1), tree.Fifo),
@@ -249,11 +249,11 @@ type holes struct {
 	data []tree.Range
 }
 
-func (h holes) Data() []tree.Range { return h.data }
+func (h *holes) Data() []tree.Range { return h.data }
 
-func (h holes) Open() (tree.Reader, error) { return holesReader{h}, nil }
+func (h *holes) Open() (tree.Reader, error) { return holesReader{h}, nil }
 
-type holesReader struct{ holes }
+type holesReader struct{ *holes }
 
 func (h holesReader) ReadAt(p []byte, off int64) (int, error) {
 	r, _ := h.Blob.Open()
