@@ -20,6 +20,7 @@ type Plan struct {
 	files   int64      // block of the first file
 	blocks  int64      // up to the end of the last file
 	esp     int64      // block of the ESP; 0: there is none
+	end     int64      // block after all of it, the ESP too
 }
 
 // A piece is blocks [start, end) of structure. Block i of them is made by put, into zeros.
@@ -56,31 +57,37 @@ func (p *Plan) lay() error {
 	if err := p.findBIOS(); err != nil {
 		return err
 	}
-	whole, inner := &view{Plan: p}, &view{Plan: p, shift: p.options.PartitionOffset}
-	at := p.descriptors(whole)
-	if inner.shift > 0 {
-		at = p.descriptors(inner)
+	views := []*view{{Plan: p}}
+	if offset := p.options.PartitionOffset; offset > 0 {
+		views = append(views, &view{Plan: p, shift: offset})
+	}
+	at := int64(0)
+	for _, v := range views {
+		at = p.descriptors(v)
 	}
 	if p.hasCatalog() {
 		p.catalog = at
 		at = p.add(at, 1, func(b []byte, _ int64) { p.putCatalog(b) })
 	}
-	at = p.tables(whole, at)
-	if inner.shift > 0 {
-		at = p.tables(inner, at)
+	for _, v := range views {
+		at = p.tables(v, at)
 	}
-	at = p.directories(whole, at)
-	if inner.shift > 0 {
-		at = p.directories(inner, at)
+	for _, v := range views {
+		at = p.directories(v, at)
 	}
+	return p.layFiles(at)
+}
+
+// layFiles places the files from a block on, and the ESP after them.
+func (p *Plan) layFiles(at int64) error {
 	p.files, p.blocks = at, at+int64(p.at[p.tree.Len()])
-	end := p.blocks
+	p.end = p.blocks
 	if p.options.ESP > 0 {
 		p.esp = units.Align(p.blocks*block, p.options.Align) / block
-		end = p.esp + units.Blocks(p.options.ESP, block)
+		p.end = p.esp + units.Blocks(p.options.ESP, block)
 	}
-	if whole.end, inner.end = end, p.blocks; end >= maxBlocks {
-		return fmt.Errorf("%d blocks are needed, an ISO has fewer than %d", end, int64(maxBlocks))
+	if p.end >= maxBlocks {
+		return fmt.Errorf("%d blocks are needed, an ISO has fewer than %d", p.end, int64(maxBlocks))
 	}
 	if p.bios != nil {
 		p.bios.start = p.fileStart(p.bios.id)

@@ -7,9 +7,16 @@ import "imprint/internal/tree"
 type view struct {
 	*Plan
 	shift     int64 // block of the disk where the volume begins
-	end       int64 // block where it ends
 	pathTable int64 // first block of both path tables
 	dirBase   int64 // block of the first directory
+}
+
+// size is the number of blocks. The whole disk's volume has the ESP in it, the partition's has not.
+func (v view) size() int64 {
+	if v.shift == 0 {
+		return v.end
+	}
+	return v.blocks - v.shift
 }
 
 // dirStart is the block of a directory as the volume counts.
@@ -46,7 +53,7 @@ type dirWriter struct {
 // putDirBlock writes a block of the directories, counted from the first one's, into zeros.
 func (v view) putDirBlock(b []byte, at int64) {
 	d := v.dirAt(at)
-	w := dirWriter{view: v, splitter: splitter{content: v.content}, d: d}
+	w := dirWriter{view: v, splitter: splitter{content: v.content, buf: make([]byte, 0, 2*maxEntry)}, d: d, id: make([]byte, 0, maxRecord)}
 	if i := uint32(at) - d.at; i < d.blocks {
 		w.putRecords(b, d.markOf(v.marks, i, 0))
 	} else {

@@ -123,7 +123,7 @@ func (v view) putPrimary(b []byte) {
 		b[i] = ' '
 	}
 	copy(b[pvdVolumeID:], v.options.VolumeID)
-	putBoth(b[pvdSpaceSize:], uint32(v.end-v.shift))
+	putBoth(b[pvdSpaceSize:], uint32(v.size()))
 	putBoth16(b[pvdSetSize:], 1)
 	putBoth16(b[pvdSequence:], 1)
 	putBoth16(b[pvdBlockSize:], block)
