@@ -22,7 +22,7 @@ const pause = 8 * time.Millisecond
 const coldBlocks = 256
 
 // busyTenths is which part of the processors' time in a pause, in tenths, must be used for them to count as busy, so that further workers would
-// only take it from the others. When one of two workers waits for a disk all the time, they are at 5; warm sources keep them above 8.
+// only take it from the others. It is above 5, where two processors are when one of their two workers always waits for a disk.
 const busyTenths = 6
 
 // warmPauses is for how many pauses in turn nothing may have come from a disk until the sources count as warm again: a cold build has
