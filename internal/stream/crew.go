@@ -21,8 +21,8 @@ const pause = 8 * time.Millisecond
 // directories and bitmaps of the file system that is written to.
 const coldBlocks = 256
 
-// busyTenths is how much of the processors' time in a pause, in tenths, makes them busy: further workers would only take it from the
-// others. A single processor that waits now and then is below, as is one of two that waits all the time.
+// busyTenths is which part of the processors' time in a pause, in tenths, must be used for them to count as busy, so that further workers would
+// only take it from the others. It is above 5, where two processors are when one of their two workers always waits for a disk.
 const busyTenths = 6
 
 // warmPauses is for how many pauses in turn nothing may have come from a disk until the sources count as warm again: a cold build has
@@ -93,7 +93,7 @@ func (s *schedule) staff(ctx context.Context) {
 	}
 }
 
-// usage is what this process has used since it began; zero where the kernel does not say.
+// usage is what this process has used since it started; zero if the kernel does not say.
 func usage() used {
 	var u unix.Rusage
 	if unix.Getrusage(unix.RUSAGE_SELF, &u) != nil {
