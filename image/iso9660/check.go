@@ -78,6 +78,7 @@ func checkNode(n *tree.Node) error {
 	return checkAttr(n.Attr)
 }
 
+// checkTarget refuses targets that Linux reads as nothing or cut off; everything else it reads as it was, slashes at the end included.
 func checkTarget(target string) error {
 	switch {
 	case target == "":
