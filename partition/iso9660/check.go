@@ -56,8 +56,8 @@ func checkBelow(n *tree.Node, depth int) (*tree.Node, error) {
 }
 
 func checkNode(n *tree.Node) error {
-	if l := len(n.Name); l > maxName {
-		return fmt.Errorf("name of %d bytes, an ISO holds %d", l, maxName)
+	if err := checkName(n.Name); err != nil {
+		return err
 	}
 	switch n.Kind() {
 	case tree.Link:
@@ -78,6 +78,19 @@ func checkNode(n *tree.Node) error {
 	return checkAttr(n.Attr)
 }
 
+// checkName refuses names that Linux lists in another form, or not under the name that it lists: it takes a name of one byte, as a signed
+// number, for that of the directory itself unless it is more than 1 (fs/isofs/namei.c, isofs_find_entry).
+func checkName(name string) error {
+	switch {
+	case len(name) > maxName:
+		return fmt.Errorf("name of %d bytes, an ISO holds %d", len(name), maxName)
+	case len(name) == 1 && int8(name[0]) <= 1:
+		return fmt.Errorf("name %q, of one byte, is one that Linux does not find in an ISO", name)
+	}
+	return nil
+}
+
+// checkTarget refuses targets that Linux reads as nothing or cut off; everything else it reads as it was, slashes at the end included.
 func checkTarget(target string) error {
 	switch {
 	case target == "":

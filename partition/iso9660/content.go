@@ -115,5 +115,5 @@ func (c *content) hardLinks(n *tree.Node) uint32 {
 	return 1
 }
 
-// serial is the same for all names of a file, and never 0, which would say that there is none.
+// serial is the serial number of a node. It is the same for all names of a file, and never 0, which would say that there is none.
 func serial(n *tree.Node) uint32 { return uint32(n.ID()) + 1 }

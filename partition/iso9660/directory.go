@@ -10,6 +10,15 @@ import (
 // A directory is laid out as blocks of records, none of which crosses a block (ECMA-119, 6.8.1.1), and blocks of continuation areas for
 // the system use entries that its records have no room for. Entry 0 is the directory itself, entry 1 its parent, then come its children
 // in the order of their identifiers.
+//
+//	at              at + blocks          at + blocks + more
+//	├───────────────┼────────────────────┤
+//	│ . .. a b c … │ … of b  … of c     │
+//	└───────────────┴────────────────────┘
+//	 records          continuation areas of some of them, in the same order
+//
+// Which entries are in which block follows from their sizes alone, and those from names, targets and kinds. So directories are laid out before
+// anything has a place, and both volumes have the same layout.
 
 // firstChild is the entry of the first child.
 const firstChild = 2
@@ -155,7 +164,7 @@ func (l *layer) entry(d *dir, i int32) {
 
 // records places the records of entry i, each of which has so many bytes.
 func (l *layer) records(i int32, n *tree.Node, size int) {
-	for section := range sections(n) {
+	for section := range sections(n) { // all with the same continuation areas
 		if l.used+size > block {
 			l.used = 0
 			l.blocks = append(l.blocks, mark{i, section, uint32(l.moreUsed)})

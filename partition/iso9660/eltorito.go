@@ -50,6 +50,9 @@ func (p *Plan) putBootRecord(b []byte) {
 
 // putCatalog writes the boot catalog: the BIOS's entry is the default one, if there is one, and the ESP's has a section of its own. Firmware
 // that finds UEFI alone takes the default entry for it.
+//
+// The validation entry (El Torito, figure 2) has the platform in byte 1, a checksum in bytes 28 and 29, and 55 aa at its end. A section header
+// (figure 4) has the platform in byte 1 and the number of its entries in bytes 2 and 3.
 func (p *Plan) putCatalog(b []byte) {
 	var platform byte = UEFI
 	if p.bios != nil {
@@ -79,6 +82,13 @@ func espSectors(size int64) uint16 {
 	return 0
 }
 
+// putCatalogEntry writes a default or section entry (El Torito, figures 3 and 5):
+//
+//	0  1  0x88: bootable
+//	1  1  media: 0, no emulation
+//	2  2  segment to load to: 0, the usual one
+//	6  2  sectors to load, of 512 bytes
+//	8  4  block
 func putCatalogEntry(b []byte, start int64, sectors uint16) {
 	b[0] = bootable
 	binary.LittleEndian.PutUint16(b[6:], sectors)

@@ -63,7 +63,7 @@ func readFile(t *testing.T, path string) []byte {
 	return content
 }
 
-// A BIOS starts the image from a CD by the boot catalog, and from a disk by code in the first sector that is told where the BIOS image lies;
+// A BIOS starts the image from a CD by the boot catalog, and from a disk by code in the first sector that points to the BIOS image;
 // UEFI starts the ESP from a CD by the catalog.
 func TestFirmwareStarts(t *testing.T) {
 	t.Parallel()

@@ -16,6 +16,8 @@ import (
 	"imprint/internal/hosttest"
 	"imprint/internal/qemutest"
 	"imprint/internal/tree"
+
+	"pgregory.net/rapid"
 )
 
 // guestInit lists the tree, once as the root file system has it and once as the partition of a second disk with the same image has it, on a third disk.
@@ -81,6 +83,10 @@ func guestTree(t testing.TB, busybox string) *tree.Tree {
 		// Linux reads the number in two halves.
 		"/test/far": tree.NewDevice("", plain, tree.BlockDevice, tree.Device{Major: 259, Minor: maxMinor}),
 	}
+	trees := rapid.Custom(func(t *rapid.T) *tree.Tree { return (&drawer{t: t, first: math.MinInt32, last: math.MaxInt32}).tree() })
+	for i := range 20 {
+		nodes[fmt.Sprint("/test/random ", i)] = trees.Example(i).Root()
+	}
 	for _, dir := range []string{"dev", "proc", "sys", "mnt"} {
 		nodes["/"+dir] = tree.NewDir("", plain, nil)
 	}
@@ -142,12 +148,12 @@ func guestList(t testing.TB, p *Plan, top *tree.Node) string {
 func compareText(t testing.TB, got, want string) {
 	t.Helper()
 	g, w := strings.Split(got, "\n"), strings.Split(want, "\n")
-	for i := range min(len(g), len(w)) {
-		if g[i] != w[i] {
-			t.Errorf("line %d is\n%.600q\nnot\n%.600q", i+1, g[i], w[i])
-		}
-	}
 	if len(g) != len(w) {
 		t.Errorf("%d lines, not %d", len(g), len(w))
+	}
+	for i := range min(len(g), len(w)) {
+		if g[i] != w[i] {
+			t.Fatalf("line %d is\n%.600q\nnot\n%.600q", i+1, g[i], w[i])
+		}
 	}
 }

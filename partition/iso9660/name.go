@@ -17,6 +17,7 @@ type ident struct {
 	n    uint8
 }
 
+// Lengths in bytes. An extension of more than maxExtension counts as a part of the name, which would have too little room beside it.
 const (
 	maxIdent     = 31
 	maxExtension = 8

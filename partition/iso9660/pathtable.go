@@ -74,7 +74,13 @@ func (v view) putPathBlock(b []byte, i int64, order binary.ByteOrder) {
 	}
 }
 
-// putPathRecord writes a record (ECMA-119, 9.4) into zeros and returns its length.
+// putPathRecord writes a record (ECMA-119, 9.4) into zeros and returns its length:
+//
+//	0  1  length of the identifier
+//	1  1  blocks of an extended attribute record: 0
+//	2  4  block of the directory
+//	6  2  number of the parent; the root's is its own
+//	8     identifier, and a zero if its length is odd
 func (v view) putPathRecord(b []byte, d *dir, order binary.ByteOrder) int {
 	id := append(b[pathHeader:pathHeader], selfID...)
 	if d.id != 0 {

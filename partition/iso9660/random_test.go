@@ -14,9 +14,10 @@ import (
 
 // A drawer draws trees. A host has fewer possibilities than an image: tools that put files on one are judges of those trees only.
 type drawer struct {
-	t     *rapid.T
-	host  bool
-	files []*tree.Node // those that may get further names
+	t           *rapid.T
+	host        bool
+	first, last int64        // times
+	files       []*tree.Node // those that may get further names
 }
 
 func (d *drawer) name() string {
@@ -29,10 +30,10 @@ func (d *drawer) name() string {
 		return strings.Repeat("name", rapid.IntRange(1, 40).Draw(d.t, "times")) + rapid.StringMatching(`[A-Za-z.]{0,3}`).Draw(d.t, "name")
 	}
 	b := rapid.SliceOfN(rapid.ByteRange(1, 255), 1, 40).Draw(d.t, "name")
-	if name := strings.ReplaceAll(string(b), "/", "|"); strings.Trim(name, ".") != "" {
+	if name := strings.ReplaceAll(string(b), "/", "|"); strings.Trim(name, ".") != "" && checkName(name) == nil {
 		return name
 	}
-	return "dots"
+	return "neither"
 }
 
 func (d *drawer) target() string {
@@ -54,15 +55,11 @@ func (d *drawer) target() string {
 }
 
 func (d *drawer) attr() *tree.Attr {
-	first := int64(minTime)
-	if d.host {
-		first = 0
-	}
 	return &tree.Attr{
 		Mode:  rapid.Uint16Range(0, 0o7777).Draw(d.t, "mode"),
 		UID:   rapid.Uint32Max(1<<32-2).Draw(d.t, "uid"),
 		GID:   rapid.Uint32Max(1<<32-2).Draw(d.t, "gid"),
-		Mtime: tree.Time{Sec: rapid.Int64Range(first, maxTime).Draw(d.t, "seconds")},
+		Mtime: tree.Time{Sec: rapid.Int64Range(d.first, d.last).Draw(d.t, "seconds")},
 	}
 }
 
@@ -146,7 +143,7 @@ func (d *drawer) tree() *tree.Tree {
 func TestRandomTrees(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		tr := (&drawer{t: t}).tree()
+		tr := (&drawer{t: t, first: minTime, last: maxTime}).tree()
 		o := testOptions()
 		o.PartitionOffset = rapid.SampledFrom([]int64{0, 16, 17, 512}).Draw(t, "partition")
 		same(t, plan(t, tr, o), tr)
@@ -163,7 +160,7 @@ func TestRandomTreesExtracted(t *testing.T) {
 	if slow() {
 		count = 200
 	}
-	trees := rapid.Custom(func(t *rapid.T) *tree.Tree { return (&drawer{t: t, host: true}).tree() })
+	trees := rapid.Custom(func(t *rapid.T) *tree.Tree { return (&drawer{t: t, host: true, last: maxTime}).tree() })
 	for i := range count {
 		tr := trees.Example(i)
 		image := write(t, plan(t, tr, testOptions()))

@@ -47,7 +47,8 @@ const (
 	maxNM  = maxEntry - headNM
 )
 
-// appendPX adds the POSIX attributes (RRIP 1.12, 4.1.1). Names of one file have one serial number.
+// appendPX adds the POSIX attributes (RRIP 1.12, 4.1.1): mode, number of links, owner, group and serial number, each in both byte orders. Names of
+// one file have one serial number. Linux takes no notice of it, and has an inode for each name; xorriso and libarchive find hard links by it.
 func appendPX(b []byte, kind tree.Kind, a *tree.Attr, links, serial uint32) []byte {
 	b = appendEntry(b, "PX", sizePX)
 	for _, n := range [...]uint32{typeOf[kind] | uint32(a.Mode), links, a.UID, a.GID, serial} {

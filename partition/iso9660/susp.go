@@ -80,7 +80,8 @@ type area struct {
 func (a area) end() int { return a.off + a.size }
 
 // appendAreas lays out entries from byte off on: in one area that crosses no block, or, when they are more than a block holds, in areas
-// of a block each.
+// of a block each. The rest of a block is left empty rather than entries split that one block holds: every area is one more read, and Linux
+// follows 31 at most (RR_MAX_CE_ENTRIES). The longest target takes five.
 func appendAreas(dst []area, entries []byte, off int) []area {
 	if room := block - off%block; len(entries) > room {
 		off += room % block

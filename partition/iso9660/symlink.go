@@ -8,7 +8,10 @@ import (
 
 // The target of a symbolic link is a row of components (RRIP 1.12, 4.1.3), each with a flag and a length before its text. Linux, xorriso,
 // libarchive and GRUB put a slash after every component but the last one and those for the root, which are a slash by themselves. So a
-// second slash in a row is one for the root, and a slash at the end of a target is followed by an empty component.
+// second slash in a row is one for the root, and a slash at the end of a target is followed by an empty component:
+//
+//	/usr/lib   root, "usr", "lib"          a//b   "a", root, "b"
+//	../x/      parent, "x", ""             //     root, root
 const (
 	headSL        = entryHeader + 1 // the components follow
 	headComponent = 2

@@ -91,6 +91,8 @@ func (w *dirWriter) appendCE(b []byte, a area) []byte {
 // putRecords writes a block of records that begins at a mark.
 func (w *dirWriter) putRecords(b []byte, m mark) {
 	used := 0
+	// All of an entry's records have the same system use field, so it is made once. A record that does not fit ends the block: the
+	// next one begins with it.
 	for i, section := m.entry, m.section; i < w.d.children+firstChild; i, section = i+1, 0 {
 		n := w.entryNode(w.d, i)
 		use, areas := w.entry(i, n, m.more)
