@@ -114,9 +114,3 @@ func (s *sparse) Data() []Range { return s.data }
 
 // Within implements PartBlob.
 func (s *sparse) Within() (Blob, int64) { return s.Blob, 0 }
-
-// Unwrap returns the blob without the knowledge of its holes.
-func (s *sparse) Unwrap() Blob { return s.Blob }
-
-// HostPath implements HostBlob.
-func (s *sparse) HostPath() string { return HostPath(s.Blob) }
