@@ -3,6 +3,7 @@ package partition
 import (
 	"errors"
 	"fmt"
+	"io"
 
 	"imprint/partition/erofs"
 )
@@ -26,6 +27,17 @@ var erofsFilesystem = Filesystem{
 	Carries:      erofs.Check,
 	VolumeID:     specUUID,
 	plan:         newErofs,
+	probe:        func(head []byte) bool { return has(head, 1024, "\xe2\xe1\xf5\xe0") },
+	open: func(r io.ReaderAt, size int64) (*Volume, error) {
+		v, err := erofs.Read(r, size)
+		if err != nil {
+			return nil, err
+		}
+		return &Volume{
+			Tree: v.Tree, Label: v.Label, ID: v.UUID.String(), Size: v.Size, Stats: Stats{Exact: true, BlockSize: 4096, Inodes: v.Inodes},
+			Check: v.Check, Explain: v.Explain,
+		}, nil
+	},
 }
 
 // erofsMaker is an EROFS in our terms.

@@ -2,6 +2,7 @@ package partition
 
 import (
 	"fmt"
+	"io"
 	"slices"
 
 	"imprint/internal/tree"
@@ -30,7 +31,9 @@ type Filesystem struct {
 	Carries       func(*tree.Tree) error                   // nodes that it cannot hold, which the error names by path
 	VolumeID      func(*Spec) string                       // the identifier of the file system as mount and udev print it
 
-	plan func(Spec) (Maker, error)
+	plan  func(Spec) (Maker, error)
+	probe func(head []byte) bool // recognises it by its first bytes; nil where nothing reads it
+	open  func(io.ReaderAt, int64) (*Volume, error)
 }
 
 // Filesystems are all kinds, in the order in which messages name them.

@@ -2,6 +2,7 @@ package partition
 
 import (
 	"fmt"
+	"io"
 	"regexp"
 
 	"imprint/internal/diag"
@@ -34,6 +35,17 @@ var iso9660Filesystem = Filesystem{
 	Carries:      iso9660.Check,
 	VolumeID:     func(s *Spec) string { return iso9660.UUID(s.Modified) },
 	plan:         newISO,
+	probe:        func(head []byte) bool { return has(head, 16*isoBlock+1, "CD001") },
+	open: func(r io.ReaderAt, size int64) (*Volume, error) {
+		v, err := iso9660.ReadLinks(r, size)
+		if err != nil {
+			return nil, err
+		}
+		return &Volume{
+			Tree: v.Tree, Label: v.ID, ID: v.UUID(), Size: v.Blocks * isoBlock, Stats: Stats{Exact: true, BlockSize: isoBlock},
+			Check: v.Check, Explain: v.Explain,
+		}, nil
+	},
 }
 
 // volumeIDOf makes a name one that every reader of ISO 9660 takes for the ID of a volume: d-characters (ECMA-119, 8.4.7).
