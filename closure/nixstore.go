@@ -9,6 +9,7 @@ import (
 	"os"
 	"regexp"
 	"strings"
+	"syscall"
 
 	"imprint/closure/db"
 	"imprint/internal/tree"
@@ -170,6 +171,10 @@ func (s hostStore) Item(ctx context.Context, path Path) (*tree.Node, error) {
 		return nil, err
 	}
 	n, err := s.read(s.prefix + path.String())
+	var failed syscall.Errno
+	if err != nil && !errors.As(err, &failed) { // it was read, but holds what cannot be in a tree
+		err = invalid("%v", err)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -134,17 +134,16 @@ func dump(list []*Info) string {
 	return b.String()
 }
 
-// The outputs are those that were written, whatever their names.
+// The outputs are those that were written.
 func TestParseOutputs(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		ids := rapid.SliceOfDistinct(rapid.String(), rapid.ID).Draw(t, "ids")
+		ids := rapid.SliceOfDistinct(rapid.StringMatching(`[a-zA-Z0-9+._?=-]{1,20}`), rapid.ID).Draw(t, "ids")
 		var terms []string
 		var want []Output
 		slices.Sort(ids)
 		for _, id := range ids {
-			quoted := strings.NewReplacer(`"`, `\"`, `\`, `\\`, "\n", `\n`, "\r", `\r`, "\t", `\t`).Replace(id)
 			path := rapid.SampledFrom([]string{"", pathA, pathB}).Draw(t, "path")
-			terms = append(terms, `("`+quoted+`","`+path+`","r:sha256","")`)
+			terms = append(terms, `("`+id+`","`+path+`","r:sha256","")`)
 			if path != "" {
 				want = append(want, Output{id, Path{path}})
 			}
@@ -156,15 +155,29 @@ func TestParseOutputs(t *testing.T) {
 	})
 }
 
+// A string of an ATerm may hold anything.
+func TestTermString(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		want := rapid.String().Draw(t, "text")
+		quoted := strings.NewReplacer(`"`, `\"`, `\`, `\\`, "\n", `\n`, "\r", `\r`, "\t", `\t`).Replace(want)
+		in := &term{rest: `"` + quoted + `",`}
+		if got := in.string(); got != want || in.err != nil || in.rest != "," {
+			t.Fatalf("%q, %v, want %q; left %q", got, in.err, want, in.rest)
+		}
+	})
+}
+
 func TestParseOutputsRefuses(t *testing.T) {
 	for text, want := range map[string]string{
 		"":                           `at byte 0: "Derive([" is missing`,
 		"Derive([":                   `at byte 8: "(" is missing`,
 		`Derive([("out`:              "string without a closing quote",
 		`Derive([("out\`:             "string without a closing quote",
-		`Derive([("out","x","","")]`: `output "out": store path "x"`,
-		`Derive([("a","","","")("b"`: `at byte 22: "," is missing`,
-		`Derive([("a","","",""),]`:   `"(" is missing`,
+		`Derive([("out","x","","")]`: `output out: store path "x"`,
+		"Derive([(\"o\x1b[2J\",\"x\",\"\",\"\")]":                              `output "o\x1b[2J": invalid name`,
+		"Derive([" + strings.Repeat(`("o","`+pathA+`","",""),`, 1025):          "more than 1024 outputs",
+		`Derive([("a","","","")("b"`:                                           `at byte 22: "," is missing`,
+		`Derive([("a","","",""),]`:                                             `"(" is missing`,
 		`Derive([("out","` + pathA + `","",""),("out","` + pathB + `","","")]`: `output "out" is listed twice`,
 	} {
 		if got, err := Nix.parseOutputs(text); !says(err, want) {

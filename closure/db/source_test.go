@@ -16,8 +16,6 @@ import (
 
 	"github.com/ncruces/go-sqlite3"
 	"pgregory.net/rapid"
-
-	"imprint/internal/hosttest"
 )
 
 // live is a database in use: opened by a writer, with a write-ahead log that nobody writes back.
@@ -389,11 +387,7 @@ func (l *live) number(sql string, args ...any) int64 {
 
 func TestOpenRefuses(t *testing.T) {
 	altered := func(sql string) func(*testing.T) string {
-		return func(t *testing.T) string {
-			path := save(t, "db.sqlite", write(t, chain(3)))
-			hosttest.Run(t, "sqlite3", path, sql)
-			return path
-		}
+		return func(t *testing.T) string { return altered(t, sql) }
 	}
 	for want, make := range map[string]func(*testing.T) string{
 		"no such file":               func(t *testing.T) string { return t.TempDir() + "/absent" },
@@ -402,7 +396,7 @@ func TestOpenRefuses(t *testing.T) {
 		"malformed":                  func(t *testing.T) string { return save(t, "db", write(t, nil)[:4096]) },
 		"has no column ca":           altered("alter table ValidPaths drop column ca"),
 		"no table Refs":              altered("drop table Refs"),
-		"has no views and no virtual tables": altered("drop table DerivationOutputs; create view DerivationOutputs as select 1 as drv, '' as id, '' as path"),
+		"no table DerivationOutputs": altered("drop table DerivationOutputs"),
 		"a transaction was interrupted": func(t *testing.T) string {
 			path := save(t, "db", write(t, nil))
 			os.WriteFile(path+"-journal", []byte("\xd9\xd5\x05\xf9\x20\xa1\x63\xd7\x00\x00"), 0o644)
