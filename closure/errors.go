@@ -28,13 +28,13 @@ func ofDatabase(err error) error {
 	return err
 }
 
-// A GoneError is an item that was valid when its store was opened, and is not any more.
+// A GoneError is an item that was valid when the closure was computed, and has been deleted since.
 type GoneError struct{ Path Path }
 
 // Error implements error.
 func (e *GoneError) Error() string {
-	return fmt.Sprintf("%v was valid when the closure was computed, but the store has deleted it since: garbage was collected; "+
-		"build or fetch it again, and keep a GC root until the image is complete", e.Path)
+	return fmt.Sprintf("%v was in the store when the closure was computed, and has been deleted since: a garbage collection takes what no GC root "+
+		"leads to; make it again, and keep a root until the image is complete", e.Path)
 }
 
 // quoted returns a text of foreign origin as it is if it is plain, else quoted, so that it does nothing to a terminal.

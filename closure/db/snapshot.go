@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"math"
 	"os"
+	"path/filepath"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -87,7 +88,7 @@ func openRegular(path string) (*os.File, error) {
 	}
 	info, err := f.Stat()
 	if err == nil && !info.Mode().IsRegular() {
-		err = invalid("%s is not a regular file", path)
+		err = invalid("%s is not a regular file", filepath.Base(path))
 	}
 	if err != nil {
 		f.Close()
