@@ -43,10 +43,10 @@ func (c *Closure) Read(ctx context.Context, workers int) ([]TargetItem, error) {
 // Compute follows the references of the roots. Each item is looked up in the stores in their order. All items that no store has are
 // reported at once, in a [*MissingError]. A cycle of references is an error, except that an item may refer to itself.
 func Compute(ctx context.Context, stores []Store, roots []Path) (*Closure, error) {
-	t := &traversal{stores: stores, found: map[Path]*Item{}, missing: map[Path][]Path{}}
+	t := &traversal{stores: stores, state: map[Path]state{}, missing: map[Path][]Path{}}
 	roots = slices.Compact(slices.SortedFunc(slices.Values(roots), Path.Compare))
 	for _, r := range roots {
-		if err := t.visit(ctx, r); err != nil {
+		if err := t.walk(ctx, r); err != nil {
 			return nil, err
 		}
 	}
@@ -59,54 +59,82 @@ func Compute(ctx context.Context, stores []Store, roots []Path) (*Closure, error
 // A traversal walks the graph of references depth first, and appends an item when it leaves it.
 type traversal struct {
 	stores  []Store
-	found   map[Path]*Item // nil for items that the traversal has entered and not left
-	missing map[Path][]Path
-	way     []Path // from a root to the current item
+	state   map[Path]state
+	missing map[Path][]Path // who refers to each
+	way     []step          // from a root to the current item
 	items   []Item
 }
 
-// visit adds an item after everything it refers to, unless it has been visited. Missing items are recorded, so that the traversal goes on and
-// finds all of them.
-func (t *traversal) visit(ctx context.Context, p Path) error {
-	if item, seen := t.found[p]; seen {
-		if item == nil {
-			return t.cycle(p)
-		}
-		return nil
-	}
-	if _, missing := t.missing[p]; missing {
-		t.miss(p)
-		return nil
-	}
-	item, err := t.lookUp(ctx, p)
-	if errors.Is(err, ErrNotFound) {
-		t.miss(p)
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	return t.descend(ctx, item)
+// A state is what a traversal knows about an item.
+type state byte
+
+const (
+	unknown state = iota
+	entered       // and not left
+	left
+	absent // from every store
+)
+
+// A step is an item that the traversal has entered, and how many of its references are done.
+type step struct {
+	item *Item
+	done int
 }
 
-// descend visits the references of an item and then appends the item. References are sorted, so the order of items depends on their paths alone.
-func (t *traversal) descend(ctx context.Context, item *Item) error {
-	p := item.Info.Path
-	t.found[p] = nil
-	t.way = append(t.way, p)
-	for _, r := range item.Info.References {
-		if r == p {
+// walk follows the references of a root. It does not recurse, since a chain of references may be as long as a store is large.
+func (t *traversal) walk(ctx context.Context, root Path) error {
+	if err := t.visit(ctx, root); err != nil {
+		return err
+	}
+	for len(t.way) > 0 {
+		at := &t.way[len(t.way)-1]
+		if references := at.item.Info.References; at.done < len(references) {
+			at.done++
+			if err := t.visit(ctx, references[at.done-1]); err != nil {
+				return err
+			}
 			continue
 		}
-		if err := t.visit(ctx, r); err != nil {
-			return err
-		}
+		t.state[at.item.Info.Path] = left
+		t.items = append(t.items, *at.item)
+		t.way = t.way[:len(t.way)-1]
 	}
-	t.way = t.way[:len(t.way)-1]
-	t.found[p] = item
-	t.items = append(t.items, *item)
 	return nil
 }
+
+// visit enters an item that is new.
+func (t *traversal) visit(ctx context.Context, p Path) error {
+	switch t.state[p] {
+	case left:
+		return nil
+	case absent:
+		t.miss(p)
+		return nil
+	case entered:
+		if t.current() == p { // its reference to itself
+			return nil
+		}
+		return t.cycle(p)
+	}
+	if len(t.state) == maxItems {
+		return invalid("compute closure: more than %d items", maxItems)
+	}
+	item, err := t.lookUp(ctx, p)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		t.state[p] = absent
+		t.miss(p)
+		return nil
+	case err != nil:
+		return err
+	}
+	t.state[p] = entered
+	t.way = append(t.way, step{item, 0})
+	return nil
+}
+
+// current is the item whose references are visited.
+func (t *traversal) current() Path { return t.way[len(t.way)-1].item.Info.Path }
 
 // lookUp returns an error that wraps ErrNotFound when no store has the item.
 func (t *traversal) lookUp(ctx context.Context, p Path) (*Item, error) {
@@ -126,16 +154,20 @@ func (t *traversal) lookUp(ctx context.Context, p Path) (*Item, error) {
 func (t *traversal) miss(p Path) {
 	from := t.missing[p]
 	if len(t.way) > 0 {
-		from = append(from, t.way[len(t.way)-1])
+		from = append(from, t.current())
 	}
 	t.missing[p] = from
 }
 
-// cycle is the error for an item that the traversal reaches again below itself. It names the items in the cycle.
+// cycle names a few items of a cycle, which may be any number.
 func (t *traversal) cycle(p Path) error {
-	var names strings.Builder
-	for _, q := range t.way[slices.Index(t.way, p):] {
-		names.WriteString(q.String() + " -> ")
+	const shown = 10
+	names := []string{}
+	for _, s := range t.way[slices.IndexFunc(t.way, func(s step) bool { return s.item.Info.Path == p }):] {
+		names = append(names, s.item.Info.Path.String())
 	}
-	return fmt.Errorf("compute closure: cycle of references: %s%s", &names, p)
+	if more := len(names) - shown; more > 0 {
+		names = append(names[:shown], fmt.Sprintf("%d more", more))
+	}
+	return invalid("compute closure: cycle of references: %s -> %s", strings.Join(names, " -> "), p)
 }

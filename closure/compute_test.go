@@ -87,10 +87,48 @@ func TestComputeReportsAllMissing(t *testing.T) {
 	}
 }
 
+// A long list is cut, and says how much it leaves out.
+func TestMissingIsCut(t *testing.T) {
+	many := "root:"
+	for n := range 20_000 {
+		many += fmt.Sprintf(" lost-%d", n)
+	}
+	_, err := Compute(t.Context(), slices.Repeat([]Store{graph(many)}, 500), []Path{named("root")})
+	var missing *MissingError
+	if !errors.As(err, &missing) || len(missing.Items) != 20_000 {
+		t.Fatalf("got %.200v", err)
+	}
+	text := err.Error()
+	if strings.Count(text, "\n") != 20 || !strings.HasSuffix(text, "\nand 19980 more") || !strings.Contains(text, "nor in memory and 480 more (") {
+		t.Errorf("got %d bytes in %d lines, at the end %q", len(text), strings.Count(text, "\n"), text[max(0, len(text)-100):])
+	}
+}
+
+// A chain of references may be as long as a store is large.
+func TestComputeLongChain(t *testing.T) {
+	const length = 200_000
+	s := memory{}
+	for n := range length {
+		s[named(fmt.Sprint(n))] = &Info{Path: named(fmt.Sprint(n)), NARSize: 1, References: []Path{named(fmt.Sprint(n + 1))}}
+	}
+	end := named(fmt.Sprint(length))
+	s[end] = &Info{Path: end, NARSize: 1}
+	c, err := Compute(t.Context(), []Store{s}, []Path{named("0")})
+	if err != nil || len(c.Items) != length+1 || c.Items[0].Info.Path != end {
+		t.Errorf("%v, %v", c, err)
+	}
+	s[end].References = []Path{named("0")}
+	_, err = Compute(t.Context(), []Store{s}, []Path{named("0")})
+	if want := fmt.Sprintf("%s -> %d more -> %s", named("9"), length-9, named("0")); !says(err, want) {
+		t.Errorf("got %.300v, want %q", err, want)
+	}
+}
+
 func TestComputeRefusesCircles(t *testing.T) {
 	_, err := Compute(t.Context(), []Store{graph("root: a", "a: b", "b: c b", "c: a")}, []Path{named("root")})
 	want := fmt.Sprintf("cycle of references: %s -> %s -> %s -> %s", named("a"), named("b"), named("c"), named("a"))
-	if !says(err, want) {
+	var wrong *InvalidError
+	if !says(err, want) || !errors.As(err, &wrong) {
 		t.Errorf("got %v, want %q", err, want)
 	}
 }
@@ -101,7 +139,7 @@ type broken struct{ memory }
 func (broken) Info(context.Context, Path) (*Info, error) { return nil, errors.New("disk on fire") }
 
 func TestComputeReportsBrokenStores(t *testing.T) {
-	if _, err := Compute(t.Context(), []Store{broken{}}, []Path{named("a")}); !says(err, "disk on fire") {
+	if _, err := Compute(t.Context(), []Store{broken{}}, []Path{named("a")}); !says(err, "disk on fire") || errors.As(err, new(*InvalidError)) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -9,14 +9,17 @@ import (
 	"imprint/internal/tree"
 )
 
-// maxDerivation is how many bytes a derivation may have. Real ones have a few megabytes at most.
-const maxDerivation = 64 << 20
+// Limits of a derivation. Real ones have a few megabytes, and a dozen outputs, at most.
+const (
+	maxDerivation = 64 << 20 // bytes
+	maxOutputs    = 1 << 10
+)
 
 // readOutputs returns the outputs of a derivation, sorted by ID. Outputs without a path (their path depends on what is built) are left
 // out, as they are when Nix registers a derivation (addValidPath in local-store.cc).
 func (f Flavor) readOutputs(derivation *tree.Node) ([]Output, error) {
 	if derivation.Kind() != tree.File || derivation.Size() > maxDerivation {
-		return nil, fmt.Errorf("a %v of %d bytes, not a derivation", derivation.Kind(), derivation.Size())
+		return nil, invalid("a %v of %d bytes, not a derivation", derivation.Kind(), derivation.Size())
 	}
 	text, err := tree.ReadAll(derivation.Blob(), maxDerivation)
 	if err != nil {
@@ -42,19 +45,22 @@ func (f Flavor) parseOutputs(text string) ([]Output, error) {
 		if t.err != nil || path == "" {
 			continue
 		}
-		p, err := f.ParsePath(path)
-		if err != nil {
-			return nil, fmt.Errorf("output %.40q: %v", id, err)
+		if len(outputs) == maxOutputs {
+			return nil, invalid("more than %d outputs", maxOutputs)
 		}
-		outputs = append(outputs, Output{id, p})
+		o, err := f.output(id, path)
+		if err != nil {
+			return nil, invalid("%v", err)
+		}
+		outputs = append(outputs, o)
 	}
 	if t.err != nil {
-		return nil, fmt.Errorf("at byte %d: %v", len(text)-len(t.rest), t.err)
+		return nil, invalid("at byte %d: %v", len(text)-len(t.rest), t.err)
 	}
 	slices.SortFunc(outputs, func(a, b Output) int { return cmp.Compare(a.ID, b.ID) })
 	for i, o := range outputs[:max(0, len(outputs)-1)] {
 		if o.ID == outputs[i+1].ID {
-			return nil, fmt.Errorf("output %.40q is listed twice", o.ID)
+			return nil, invalid("output %.40q is listed twice", o.ID)
 		}
 	}
 	return outputs, nil

@@ -18,14 +18,21 @@ type MissingItem struct {
 	Referrers []Path // items that refer to it, sorted; none if it is a root
 }
 
-// Error implements error: one line for each item.
+// maxShown is how many items, referrers or stores an error lists.
+const maxShown = 20
+
+// Error implements error: one line for each item, up to some number.
 func (e *MissingError) Error() string {
-	lines := make([]string, len(e.Items))
-	for i, m := range e.Items {
-		lines[i] = fmt.Sprintf("%s: not valid in %s (%s)", m.Path, strings.Join(e.Stores, ", nor in "), m.origin())
+	var lines []string
+	for _, m := range e.Items[:min(maxShown, len(e.Items))] {
 		if len(e.Stores) == 0 {
-			lines[i] = fmt.Sprintf("%s: there is no store to read it from (%s)", m.Path, m.origin())
+			lines = append(lines, fmt.Sprintf("%s: there is no store to read it from (%s)", m.Path, m.origin()))
+			continue
 		}
+		lines = append(lines, fmt.Sprintf("%s: not valid in %s (%s)", m.Path, list(e.Stores, ", nor in ", maxShown), m.origin()))
+	}
+	if more := len(e.Items) - len(lines); more > 0 {
+		lines = append(lines, fmt.Sprintf("and %d more", more))
 	}
 	return strings.Join(lines, "\n")
 }
@@ -35,15 +42,19 @@ func (m MissingItem) origin() string {
 	if len(m.Referrers) == 0 {
 		return "named as a root"
 	}
-	var names []string
-	for _, r := range m.Referrers[:min(3, len(m.Referrers))] {
-		names = append(names, r.String())
+	names := make([]string, len(m.Referrers))
+	for i, r := range m.Referrers {
+		names[i] = r.String()
 	}
-	s := "referred to by " + strings.Join(names, ", ")
-	if more := len(m.Referrers) - len(names); more > 0 {
-		s += fmt.Sprintf(" and %d more", more)
+	return "referred to by " + list(names, ", ", 3)
+}
+
+// list joins the first few of some names, and says how many more there are.
+func list(names []string, separator string, shown int) string {
+	if more := len(names) - shown; more > 0 {
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:shown], separator), more)
 	}
-	return s
+	return strings.Join(names, separator)
 }
 
 // missingError makes the error about all missing items, sorted so that it is the same every time.

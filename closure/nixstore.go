@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"regexp"
 	"strings"
+	"syscall"
 
 	"imprint/closure/db"
 	"imprint/internal/tree"
@@ -16,11 +18,16 @@ import (
 // A NixStore is a store on this machine that has a database. It may be in use.
 type NixStore struct {
 	hostStore
+	path     string // of the database
 	database *db.Source
 }
 
-// contentAddress matches content addresses (content-address.cc).
-var contentAddress = regexp.MustCompile(`^(text|fixed(:r)?|fixed:git):(md5|sha1|sha256|sha512|blake3):[0-9a-z]+$`)
+// contentAddress matches content addresses (content-address.cc), signature those of a path: the name of a key, a colon, and base64
+// (crypto.cc).
+var (
+	contentAddress = regexp.MustCompile(`^(text|fixed(:r)?|fixed:git):(md5|sha1|sha256|sha512|blake3):[0-9a-z]+$`)
+	signature      = regexp.MustCompile(`^[!-9;-~]+:[0-9A-Za-z+/]+=*$`)
+)
 
 // A hostStore is a store directory on this machine.
 type hostStore struct {
@@ -30,69 +37,132 @@ type hostStore struct {
 }
 
 // OpenNix opens the store below prefix: "" or "/" for the store of this machine, "/mnt" for one whose items are in /mnt/nix/store. The
-// error wraps [fs.ErrNotExist] when there is no database.
+// error wraps [fs.ErrNotExist] when there is no database. The store shows one moment, unless its database cannot be locked; it should be
+// closed soon, since the database's log is not written back while it is open.
 func OpenNix(ctx context.Context, prefix string, f Flavor, read ReadFunc) (*NixStore, error) {
 	s := &NixStore{hostStore: newHostStore(prefix, f, read)}
 	dir := s.prefix + f.StateDir + "/db/"
-	version, err := os.ReadFile(dir + "schema")
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("open store: %w", err)
+	if err := checkVersion(dir+"schema", f.Schema); err != nil {
+		return nil, err
 	}
-	// Nix accepts a database without a version, and so do we: its tables are checked anyway.
-	if v := strings.TrimSpace(string(version)); err == nil && v != f.Schema {
-		return nil, fmt.Errorf("open store: %sschema has version %.20q, only %s is supported", dir, v, f.Schema)
-	}
-	if s.database, err = db.Open(ctx, dir+"db.sqlite"); err != nil {
-		return nil, fmt.Errorf("open store: %w", err)
+	s.path = dir + "db.sqlite"
+	var err error
+	if s.database, err = db.Open(ctx, s.path); err != nil {
+		return nil, ofDatabase(err)
 	}
 	return s, nil
 }
 
-// newHostStore makes the part that both kinds of stores have in common. A prefix of "/" is the same as none.
+// checkVersion checks the version of a database. Nix accepts one without a version, and so do we: its tables are checked anyway.
+func checkVersion(file, want string) error {
+	info, err := os.Stat(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil && !info.Mode().IsRegular() {
+		return invalid("%s is not a regular file", file)
+	}
+	f, err := os.Open(file)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, 100))
+	if v := strings.TrimSpace(string(text)); err == nil && v != want {
+		return invalid("store database %s has version %.20q, only %s is supported", file, v, want)
+	}
+	return err
+}
+
 func newHostStore(prefix string, f Flavor, read ReadFunc) hostStore {
 	return hostStore{prefix: strings.TrimRight(prefix, "/"), flavor: f, read: read}
 }
 
-// Close closes the database.
+// Close closes the database. Items can be read from then on, but nothing can be looked up.
 func (s *NixStore) Close() error { return s.database.Close() }
 
 // String is the store directory on this machine.
 func (s hostStore) String() string { return s.prefix + s.flavor.StoreDir }
 
-// Info implements [Store]. What the database says is checked as far as that is possible without the items.
+// Info implements [Store].
 func (s *NixStore) Info(ctx context.Context, p Path) (*Info, error) {
 	row, err := s.database.Item(ctx, p.String())
 	if errors.Is(err, db.ErrNotFound) {
 		return nil, fmt.Errorf("%s: %w", p, ErrNotFound)
 	}
 	if err != nil {
-		return nil, err
+		return nil, ofDatabase(err)
 	}
-	// Everything from the database ends up in the image's database, so it must be well-formed.
+	info, err := s.flavor.info(p, row)
+	if err != nil {
+		return nil, invalid("store database %s: %v: %v", s.path, p, err)
+	}
+	return info, nil
+}
+
+// info checks what a database says about an item, as far as that is possible without the item.
+func (f Flavor) info(p Path, row *db.Item) (*Info, error) {
 	if row.Deriver != "" {
-		if _, err := s.flavor.ParsePath(row.Deriver); err != nil {
-			return nil, fmt.Errorf("read store database: deriver of %s: %v", p, err)
+		if _, err := f.ParsePath(row.Deriver); err != nil {
+			return nil, fmt.Errorf("deriver: %w", err)
 		}
 	}
 	if row.CA != "" && !contentAddress.MatchString(row.CA) {
-		return nil, fmt.Errorf("read store database: %s has the invalid content address %q", p, row.CA)
+		return nil, fmt.Errorf("invalid content address %.100q", row.CA)
+	}
+	for _, s := range row.Sigs {
+		if !signature.MatchString(s) {
+			return nil, fmt.Errorf("invalid signature %.100q", s)
+		}
 	}
 	info := &Info{Path: p, NARHash: row.NARHash, NARSize: row.NARSize, Deriver: row.Deriver, CA: row.CA, Sigs: row.Sigs}
 	for _, r := range row.References {
-		reference, err := s.flavor.ParsePath(r)
+		reference, err := f.ParsePath(r)
 		if err != nil {
-			return nil, fmt.Errorf("read store database: %s: %v", p, err)
+			return nil, fmt.Errorf("reference: %w", err)
 		}
 		info.References = append(info.References, reference)
 	}
 	for _, o := range row.Outputs {
-		output, err := s.flavor.ParsePath(o.Path)
+		output, err := f.output(o.ID, o.Path)
 		if err != nil {
-			return nil, fmt.Errorf("read store database: %s: output %s: %v", p, o.ID, err)
+			return nil, err
 		}
-		info.Outputs = append(info.Outputs, Output{o.ID, output})
+		info.Outputs = append(info.Outputs, output)
 	}
 	return info, nil
+}
+
+// output checks an output of a derivation. Its name ends up in the name of its path.
+func (f Flavor) output(id, path string) (Output, error) {
+	if _, err := checkName(id); err != nil {
+		return Output{}, fmt.Errorf("output %.100q: invalid name", id)
+	}
+	p, err := f.ParsePath(path)
+	if err != nil {
+		return Output{}, fmt.Errorf("output %s: %w", id, err)
+	}
+	return Output{id, p}, nil
+}
+
+// Item implements [Store]. The error is a [*GoneError] if the item was deleted after the store was opened.
+func (s *NixStore) Item(ctx context.Context, p Path) (*tree.Node, error) {
+	n, err := s.hostStore.Item(ctx, p)
+	if errors.Is(err, fs.ErrNotExist) && s.gone(ctx, p) {
+		err = &GoneError{p}
+	}
+	return n, err
+}
+
+// gone reports whether an item is not valid any more. Nix removes an item from the database before it deletes it.
+func (s *NixStore) gone(ctx context.Context, p Path) bool {
+	now, err := db.Open(ctx, s.path)
+	if err != nil {
+		return false
+	}
+	defer now.Close()
+	_, err = now.Item(ctx, p.String())
+	return errors.Is(err, db.ErrNotFound)
 }
 
 // Item implements [Store].
@@ -101,11 +171,15 @@ func (s hostStore) Item(ctx context.Context, path Path) (*tree.Node, error) {
 		return nil, err
 	}
 	n, err := s.read(s.prefix + path.String())
+	var failed syscall.Errno
+	if err != nil && !errors.As(err, &failed) { // it was read, but holds what cannot be in a tree
+		err = invalid("%v", err)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("read store item: %w", err)
+		return nil, err
 	}
 	if n, err = Canonical(path.Base(), n); err != nil {
-		return nil, fmt.Errorf("read store item %s%s: %v", s.prefix, path, err)
+		return nil, invalid("store item %s%s: %v", s.prefix, path, err)
 	}
 	return n, nil
 }

@@ -36,7 +36,7 @@ type InsideError struct {
 
 // Error implements error.
 func (e *InsideError) Error() string {
-	return fmt.Sprintf("%s is inside the store item %s, not an item itself", e.Text, e.Item)
+	return fmt.Sprintf("%s is inside the store item %s, not an item itself", quoted(e.Text), e.Item)
 }
 
 // parse splits a text into a store path and what follows it, starting with a slash. With an error it returns the index of the wrong byte.
@@ -58,7 +58,7 @@ func (f Flavor) parse(text string) (p Path, inside string, at int, err error) {
 // checkBase checks the last element of a store path; at is the index of the wrong byte.
 func checkBase(base string) (at int, err error) {
 	if len(base) < hashDigits+1 {
-		return 0, fmt.Errorf("store path name %q has %d characters; it must have %d digits, a hyphen and a name", base, len(base), hashDigits)
+		return 0, fmt.Errorf("store path name %.300q has %d characters; it must have %d digits, a hyphen and a name", base, len(base), hashDigits)
 	}
 	for i := range hashDigits {
 		if !isDigit(base[i]) {
@@ -82,7 +82,7 @@ func checkName(name string) (at int, err error) {
 	}
 	for i := range len(name) {
 		if !isNameByte(name[i]) {
-			return i, fmt.Errorf("store path name %q: %q is not one of a-z A-Z 0-9 + - . _ ? =", name, name[i])
+			return i, fmt.Errorf("store path name %.300q: %q is not one of a-z A-Z 0-9 + - . _ ? =", name, name[i])
 		}
 	}
 	return 0, nil

@@ -2,6 +2,7 @@ package closure
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 )
@@ -17,7 +18,7 @@ type RegisteredStore struct {
 func OpenRegistration(prefix, file string, f Flavor, read ReadFunc) (*RegisteredStore, error) {
 	r, err := os.Open(file)
 	if err != nil {
-		return nil, fmt.Errorf("open registration: %w", err)
+		return nil, err
 	}
 	defer r.Close()
 	list, err := ParseRegistration(r, file, f)
@@ -48,12 +49,16 @@ func (s *RegisteredStore) Info(ctx context.Context, p Path) (*Info, error) {
 // derivation adds the outputs to what is registered about a derivation.
 func (s *RegisteredStore) derivation(info *Info) (*Info, error) {
 	n, err := s.read(s.prefix + info.Path.String())
-	var outputs []Output
-	if err == nil {
-		outputs, err = s.flavor.readOutputs(n.Inode())
+	if err != nil {
+		return nil, err
+	}
+	outputs, err := s.flavor.readOutputs(n.Inode())
+	var wrong *InvalidError
+	if errors.As(err, &wrong) {
+		err = invalid("derivation %s%s: %s", s.prefix, info.Path, wrong.text)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read derivation %s%s: %w", s.prefix, info.Path, err)
+		return nil, err
 	}
 	with := *info
 	with.Outputs = outputs

@@ -3,8 +3,10 @@ package closure
 import (
 	"bufio"
 	"cmp"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"reflect"
 	"slices"
 	"strconv"
@@ -16,9 +18,11 @@ import (
 
 // Limits of a registration, so that a wrong file cannot fill the memory. The largest closures have tens of thousands of items.
 const (
-	maxItems      = 1 << 20
-	maxReferences = 1 << 24 // of all items together
-	maxLine       = 4 << 10 // bytes
+	maxItems      = 1 << 20   // each time that one is repeated included
+	maxReferences = 1 << 24   // of all items together
+	maxLine       = 4 << 10   // bytes
+	maxText       = 512 << 20 // bytes of the file
+	maxNARSize    = 1 << 42   // bytes, so that all items together have fewer than 2^63
 )
 
 // ParseRegistration reads the format of "nix-store --load-db", which "nix-store --dump-db" and nixpkgs' closureInfo write. An item is a line
@@ -26,7 +30,7 @@ const (
 // references; and each reference. The next item follows at once. The result is in the order of the text. Errors are a [diag.List] with the
 // position in the file. An item may be repeated if it is the same.
 func ParseRegistration(r io.Reader, file string, f Flavor) ([]*Info, error) {
-	p := &registrationParser{in: bufio.NewReaderSize(r, maxLine), flavor: f, file: file, at: map[Path]int{}}
+	p := &registrationParser{in: bufio.NewReaderSize(r, maxLine), flavor: f, file: file, at: map[Path]int{}, known: map[string]Path{}}
 	for p.next() {
 		if err := p.item(); err != nil {
 			return nil, err
@@ -45,8 +49,11 @@ type registrationParser struct {
 	file       string
 	line       int // of text, from 1 on
 	text       string
+	bytes      int // read so far
 	items      []*Info
-	at         map[Path]int // index in items
+	at         map[Path]int    // index in items
+	known      map[string]Path // one copy of each: most are referred to more than once
+	records    int
 	references int
 }
 
@@ -55,6 +62,7 @@ func (p *registrationParser) next() bool {
 	var line []byte
 	line, p.err = p.in.ReadSlice('\n')
 	p.line++
+	p.bytes += len(line)
 	p.text = strings.TrimSuffix(string(line), "\n")
 	return p.err == nil || p.err == io.EOF && len(line) > 0
 }
@@ -75,6 +83,10 @@ func (p *registrationParser) readError() error {
 	case bufio.ErrBufferFull:
 		return p.problem(maxLine, fmt.Errorf("line is longer than %d bytes", maxLine))
 	default:
+		var known *fs.PathError // which names the file
+		if errors.As(p.err, &known) {
+			return p.err
+		}
 		return fmt.Errorf("read %s: %w", p.file, p.err)
 	}
 }
@@ -86,8 +98,11 @@ func (p *registrationParser) problem(at int, err error) error {
 
 // item reads an item; its first line is the current one.
 func (p *registrationParser) item() error {
-	if len(p.items) == maxItems {
+	if p.records++; p.records > maxItems {
 		return p.problem(0, fmt.Errorf("more than %d items", maxItems))
+	}
+	if p.bytes > maxText {
+		return p.problem(0, fmt.Errorf("the file has more than %d MiB", maxText>>20))
 	}
 	info := &Info{}
 	for i, field := range []func(*Info) error{p.path, p.hash, p.size, p.deriver, p.referenceList} {
@@ -110,6 +125,9 @@ func (p *registrationParser) path(info *Info) (err error) {
 
 // storePath reads the current line.
 func (p *registrationParser) storePath() (Path, error) {
+	if path, ok := p.known[p.text]; ok {
+		return path, nil
+	}
 	path, inside, at, err := p.flavor.parse(p.text)
 	if err == nil && inside != "" {
 		at, err = len(path.text), &InsideError{p.text, path}
@@ -117,6 +135,7 @@ func (p *registrationParser) storePath() (Path, error) {
 	if err != nil {
 		return Path{}, p.problem(at, err)
 	}
+	p.known[path.text] = path
 	return path, nil
 }
 
@@ -133,8 +152,8 @@ func (p *registrationParser) hash(info *Info) (err error) {
 
 func (p *registrationParser) size(info *Info) error {
 	n, err := strconv.ParseInt(p.text, 10, 64)
-	if err != nil || n <= 0 {
-		return p.problem(0, fmt.Errorf("NAR size %.40q is not a positive number of bytes", p.text))
+	if err != nil || n <= 0 || n > maxNARSize {
+		return p.problem(0, fmt.Errorf("NAR size %.40q is not a number of bytes from 1 to %d", p.text, int64(maxNARSize)))
 	}
 	info.NARSize = n
 	return nil

@@ -13,6 +13,7 @@ import (
 
 	"imprint/closure/nar"
 	"imprint/internal/diag"
+	"imprint/internal/hosttest"
 )
 
 // record is an item's lines.
@@ -46,11 +47,13 @@ func TestParseRegistrationRefuses(t *testing.T) {
 		"x\n":                                        "r:1:1: store path",
 		pathA + "/b\n":                               "r:1:46: " + pathA + "/b is inside",
 		pathA + "é\n":                                "r:1:46: store path name",
+		pathA + "/\x1b[2J\n":                         `r:1:46: "` + pathA + `/\x1b[2J" is inside`,
 		pathA + "\r\n":                               `r:1:46: store path name "a\r"`,
 		record(pathA, ""):                            "r:2:1: no NAR hash",
 		record(pathA, base16[1:]):                    "r:2:1: read hash",
 		record(pathA, base16, "0"):                   `r:3:1: NAR size "0"`,
 		record(pathA, base16, "1e3"):                 `r:3:1: NAR size "1e3"`,
+		record(pathA, base16, "4398046511105"):       `r:3:1: NAR size "4398046511105" is not a number of bytes from 1 to 4398046511104`,
 		record(pathA, base16, "1", "x"):              "r:4:1: store path",
 		record(pathA, base16, "1", "", "-1"):         `r:5:1: number of references "-1"`,
 		record(pathA, base16, "1", "", "99999999"):   "r:5:1: more than 16777216 references",
@@ -71,6 +74,45 @@ func TestParseRegistrationRefuses(t *testing.T) {
 	}
 	if _, err := ParseRegistration(brokenReader{}, "r", Nix); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("an unreadable file: %v", err)
+	}
+}
+
+// A file may be as long as its producer likes, but it is not read for ever.
+func TestRegistrationIsBounded(t *testing.T) {
+	same := []byte(record(pathA, base16, "1488", "", "0"))
+	endless := &repeated{same, 0}
+	_, err := ParseRegistration(endless, "r", Nix)
+	var list diag.List
+	if !errors.As(err, &list) || !says(err, "more than 1048576 items") {
+		t.Errorf("got %v", err)
+	}
+	long := slices.Repeat([]string{pathB + strings.Repeat("b", 210)}, 9000)
+	large := []byte(record(append([]string{pathA, base16, "1488", "", "9000"}, long...)...))
+	if _, err := ParseRegistration(&repeated{large, 0}, "r", Nix); !says(err, "the file has more than 512 MiB") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// repeated is a text over and over.
+type repeated struct {
+	text []byte
+	at   int
+}
+
+func (r *repeated) Read(p []byte) (n int, _ error) {
+	for n < len(p) {
+		k := copy(p[n:], r.text[r.at:])
+		n, r.at = n+k, (r.at+k)%len(r.text)
+	}
+	return n, nil
+}
+
+func TestOpenRegistrationNamesTheFileOnce(t *testing.T) {
+	dir := t.TempDir()
+	for _, file := range []string{dir + "/absent", dir} {
+		if _, err := OpenRegistration("", file, Nix, readHost); err == nil || strings.Count(err.Error(), file) != 1 {
+			t.Errorf("got %v", err)
+		}
 	}
 }
 
@@ -109,6 +151,7 @@ func TestRegistrationAsNix(t *testing.T) {
 func FuzzParseRegistration(f *testing.F) {
 	f.Add(record(pathA, base16, "1488", pathA+".drv", "2", pathA, pathB) + record(pathB, "sha256:"+base32, "112", "", "0"))
 	f.Add(record(pathA, ""))
+	hosttest.Quick(f, func() { ParseRegistration(strings.NewReader(record(pathA, base16, "1488", "", "1", pathA)), "r", Nix) })
 	f.Fuzz(func(t *testing.T, text string) {
 		list, err := ParseRegistration(strings.NewReader(text), "r", Nix)
 		if err != nil {
@@ -134,17 +177,16 @@ func dump(list []*Info) string {
 	return b.String()
 }
 
-// The outputs are those that were written, whatever their names.
+// The outputs are those that were written.
 func TestParseOutputs(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		ids := rapid.SliceOfDistinct(rapid.String(), rapid.ID).Draw(t, "ids")
+		ids := rapid.SliceOfDistinct(rapid.StringMatching(`[a-zA-Z0-9+._?=-]{1,20}`), rapid.ID).Draw(t, "ids")
 		var terms []string
 		var want []Output
 		slices.Sort(ids)
 		for _, id := range ids {
-			quoted := strings.NewReplacer(`"`, `\"`, `\`, `\\`, "\n", `\n`, "\r", `\r`, "\t", `\t`).Replace(id)
 			path := rapid.SampledFrom([]string{"", pathA, pathB}).Draw(t, "path")
-			terms = append(terms, `("`+quoted+`","`+path+`","r:sha256","")`)
+			terms = append(terms, `("`+id+`","`+path+`","r:sha256","")`)
 			if path != "" {
 				want = append(want, Output{id, Path{path}})
 			}
@@ -156,15 +198,29 @@ func TestParseOutputs(t *testing.T) {
 	})
 }
 
+// A string of an ATerm may hold anything.
+func TestTermString(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		want := rapid.String().Draw(t, "text")
+		quoted := strings.NewReplacer(`"`, `\"`, `\`, `\\`, "\n", `\n`, "\r", `\r`, "\t", `\t`).Replace(want)
+		in := &term{rest: `"` + quoted + `",`}
+		if got := in.string(); got != want || in.err != nil || in.rest != "," {
+			t.Fatalf("%q, %v, want %q; left %q", got, in.err, want, in.rest)
+		}
+	})
+}
+
 func TestParseOutputsRefuses(t *testing.T) {
 	for text, want := range map[string]string{
 		"":                           `at byte 0: "Derive([" is missing`,
 		"Derive([":                   `at byte 8: "(" is missing`,
 		`Derive([("out`:              "string without a closing quote",
 		`Derive([("out\`:             "string without a closing quote",
-		`Derive([("out","x","","")]`: `output "out": store path "x"`,
-		`Derive([("a","","","")("b"`: `at byte 22: "," is missing`,
-		`Derive([("a","","",""),]`:   `"(" is missing`,
+		`Derive([("out","x","","")]`: `output out: store path "x"`,
+		"Derive([(\"o\x1b[2J\",\"x\",\"\",\"\")]":                              `output "o\x1b[2J": invalid name`,
+		"Derive([" + strings.Repeat(`("o","`+pathA+`","",""),`, 1025):          "more than 1024 outputs",
+		`Derive([("a","","","")("b"`:                                           `at byte 22: "," is missing`,
+		`Derive([("a","","",""),]`:                                             `"(" is missing`,
 		`Derive([("out","` + pathA + `","",""),("out","` + pathB + `","","")]`: `output "out" is listed twice`,
 	} {
 		if got, err := Nix.parseOutputs(text); !says(err, want) {
@@ -175,6 +231,7 @@ func TestParseOutputsRefuses(t *testing.T) {
 
 func FuzzParseOutputs(f *testing.F) {
 	f.Add(`Derive([("out","` + pathA + `","","")],[],["x"],"builtin","b",[],[])`)
+	hosttest.Quick(f, func() { Nix.parseOutputs(`Derive([("out","` + pathA + `","",""),("dev","` + pathB + `","","")]`) })
 	f.Add(`Derive([("o\"ut","","",""),("dev","` + pathB + `","r:sha256","00")]`)
 	f.Fuzz(func(t *testing.T, text string) {
 		got, err := Nix.parseOutputs(text)

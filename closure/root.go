@@ -37,7 +37,7 @@ func (f Flavor) resolveRoot(at, prefix string) (Path, error) {
 			return Path{}, err
 		}
 		if next == "" {
-			return Path{}, fmt.Errorf("leads to %s, which is not in %s", at, prefix+f.StoreDir)
+			return Path{}, fmt.Errorf("leads to %s, which is not in %s", quoted(at), prefix+f.StoreDir)
 		}
 		at = next
 	}

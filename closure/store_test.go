@@ -3,6 +3,7 @@ package closure
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -10,11 +11,14 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/ncruces/go-sqlite3"
 
+	"imprint/closure/db"
 	"imprint/closure/nar"
+	"imprint/internal/hosttest"
 	"imprint/internal/tree"
 )
 
@@ -203,4 +207,87 @@ func TestNixStoreRefusesForeignPaths(t *testing.T) {
 	if _, err := Compute(t.Context(), []Store{n.open()}, []Path{root}); !says(err, `store path "/etc/passwd" does not start with`) {
 		t.Errorf("got %v", err)
 	}
+}
+
+// An item that garbage collection takes is reported as such, not as a damaged store; one that is only missing is not.
+func TestGarbageCollectedItem(t *testing.T) {
+	n := newNix(t)
+	root := n.buildSystem()
+	s := n.open()
+	c, err := Compute(t.Context(), []Store{s}, []Path{root})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+	away := n.dir + "/away"
+	if err := errors.Join(os.Chmod(n.flavor.StoreDir, 0o755), os.Rename(root.String(), away)); err != nil {
+		t.Fatal(err)
+	}
+	var gone *GoneError
+	if _, err := c.Read(t.Context(), 2); !errors.Is(err, fs.ErrNotExist) || errors.As(err, &gone) {
+		t.Errorf("an item that is registered, but not there: %v", err)
+	}
+	if err := os.Rename(away, root.String()); err != nil {
+		t.Fatal(err)
+	}
+	n.collect()
+	if _, err := c.Read(t.Context(), 2); !errors.As(err, &gone) || !says(err, "keep a root until the image is complete") {
+		t.Errorf("an item that was collected: %v", err)
+	}
+}
+
+func TestStoreErrorsNameTheFileOnce(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.MkdirAll(dir+"/nix/var/nix/db", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	database := dir + "/nix/var/nix/db/db.sqlite"
+	check := func(what string, users bool) {
+		t.Helper()
+		_, err := OpenNix(t.Context(), dir, Nix, readHost)
+		if err == nil || strings.Count(err.Error(), dir) != 1 || errors.As(err, new(*InvalidError)) != users {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	check("no database", false)
+	if err := syscall.Mkfifo(database, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	check("a fifo", true)
+	os.Remove(database)
+	os.WriteFile(database, []byte("SQLite format 3\x00"), 0o644)
+	check("a short database", true)
+	os.Symlink("/dev/zero", dir+"/nix/var/nix/db/schema")
+	if _, err := OpenNix(t.Context(), dir, Nix, readHost); !says(err, "schema is not a regular file") {
+		t.Errorf("an endless version: %v", err)
+	}
+}
+
+// What a database says about an item is checked, and an error about it is printable.
+func FuzzInfo(f *testing.F) {
+	body := func(t testing.TB, deriver, ca, sigs, reference, id, output string) {
+		row := &db.Item{Deriver: deriver, CA: ca, References: []string{reference}, Outputs: []db.Output{{ID: id, Path: output}}}
+		if sigs != "" {
+			row.Sigs = strings.Split(sigs, " ")
+		}
+		info, err := Nix.info(named("x"), row)
+		text := fmt.Sprint(deriver, ca, sigs, reference, id, output)
+		if err != nil {
+			text = err.Error()
+		}
+		if strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f || 0x80 <= r && r < 0xa0 }) || !utf8.ValidString(text) {
+			t.Errorf("%q, accepted: %v", text, err == nil)
+		}
+		if err == nil && (len(info.References) != 1 || len(info.Outputs) != 1) {
+			t.Errorf("%+v", info)
+		}
+	}
+	path := named("a").String()
+	f.Add(path, "fixed:r:sha256:0asy", "key-1:AAAA== key-2:BBBB", path, "out", path)
+	f.Add("", "", "", path+"/\x1b[2J", "o\n", "")
+	f.Add(path+"\x00", "text\x1b", "key:\x9b", path, "out", path)
+	hosttest.Quick(f, func() { body(f, path, "fixed:r:sha256:0", "key-1:AAAA==", path, "out", path) })
+	f.Fuzz(func(t *testing.T, deriver, ca, sigs, reference, id, output string) {
+		body(t, deriver, ca, sigs, reference, id, output)
+	})
 }

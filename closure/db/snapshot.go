@@ -2,26 +2,48 @@ package db
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"os"
+	"path/filepath"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
-// A snapshot is the content of a database at the time it was opened, including its write-ahead log. It takes no lock and creates no file, so
-// that an ordinary user can read the store of a running daemon. The price is that others may write to the database meanwhile, which
-// unchanged detects afterwards.
+// A snapshot is the content of a database at the time it was opened, including its write-ahead log. It creates no file and needs no
+// permission but to read, so that an ordinary user can read the store of a running daemon. It takes the locks that SQLite's own readers
+// take, as far as they are to be had: see [protection].
 type snapshot struct {
 	path           string
 	file, log, shm *os.File // log and shm are nil where there are none
+	by             protection
+	live           *logState // nil when nobody has the log's index open
 	before         state
 	wal            *walIndex
 	size           int64 // bytes of the database
 	pageSize       int64
+	mayRead        int64 // bytes: a bound on the work that a database can cause
+	failed         error // the first error of a read
 }
+
+// A protection is what keeps a snapshot consistent.
+type protection int
+
+const (
+	// unprotected means that there are no locks: the file system has none, or the index of the log cannot be opened. Whether others have
+	// written to the database meanwhile shows in its files.
+	unprotected protection = iota
+	// alone means that no program had the database open. One that comes makes the index of the log before anything else, and cannot remove
+	// it while we share the lock of the database.
+	alone
+	// locked means that nobody can change what we read.
+	locked
+)
 
 // A state is what changes when existing pages of the database file or of the log are overwritten.
 type state struct {
@@ -31,34 +53,112 @@ type state struct {
 	checkpoint uint32
 }
 
-// openSnapshot opens the files of a database. The state is recorded before anything else is read, so that unchanged sees every later write.
-func openSnapshot(path string) (_ *snapshot, err error) {
-	s := &snapshot{path: path}
+// openSnapshot opens a database, without locks if so told. The error is [errBusy] when a lock is not to be had now.
+func openSnapshot(path string, locks bool) (_ *snapshot, err error) {
+	s := &snapshot{path: path, mayRead: mayRead}
 	defer func() {
 		if err != nil {
 			s.close()
 		}
 	}()
-	if s.file, err = os.Open(path); err != nil {
+	if s.file, err = openRegular(path); err != nil {
+		return nil, err
+	}
+	shares := false
+	if locks {
+		if shares, err = s.lockDatabase(); err != nil {
+			return nil, err
+		}
+	}
+	if err = s.openLogIndex(shares); err != nil {
 		return nil, err
 	}
 	if s.log, err = openIfThere(path + "-wal"); err != nil {
 		return nil, err
 	}
-	// It exists only while a program has the database open, and may be unreadable for us.
-	s.shm, _ = os.Open(path + "-shm")
-	if s.before, err = s.state(); err != nil {
+	s.before, err = s.state()
+	return s, err
+}
+
+// openRegular opens a file; any other kind is an error, since one could wait for ever, or never end.
+func openRegular(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
+	if err != nil {
 		return nil, err
 	}
-	return s, nil
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = invalid("%s is not a regular file", filepath.Base(path))
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
 }
 
 func openIfThere(path string) (*os.File, error) {
-	f, err := os.Open(path)
+	f, err := openRegular(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	return f, err
+}
+
+// lockDatabase shares the lock of the database file, as every reader does: nobody changes the file but by checkpoints of a write-ahead log,
+// and the log and its index stay. shares is false where the file system has no locks.
+func (s *snapshot) lockDatabase() (shares bool, err error) {
+	if pending.held(s.file) == unix.F_WRLCK { // a writer waits for its readers
+		return true, errBusy
+	}
+	if shares, err = shared.share(s.file); !shares || err != nil {
+		return shares, err
+	}
+	return true, s.refuseHotJournal()
+}
+
+// openLogIndex opens the index of the log and locks it, when there is a log, or may be one soon.
+func (s *snapshot) openLogIndex(shares bool) (err error) {
+	const logged = 2
+	var version [1]byte
+	if _, err := s.file.ReadAt(version[:], writeVersionAt); err != nil && err != io.EOF {
+		return err
+	}
+	if shares && version[0] != logged {
+		s.by = locked
+		return nil
+	}
+	s.shm, err = openIfThere(s.path + "-shm")
+	switch {
+	case err != nil, !shares: // it may be unreadable for us
+		return nil
+	case s.shm == nil:
+		s.by = alone
+		return nil
+	}
+	return s.lockLog()
+}
+
+// lockLog keeps the log from being written to the database file and from being started over. An index that nobody has open is worth nothing;
+// whoever opens it next finds our locks.
+func (s *snapshot) lockLog() error {
+	supported, err := readers.share(s.shm)
+	if !supported || err != nil {
+		return err
+	}
+	s.by = locked
+	switch alive.held(s.shm) {
+	case unix.F_WRLCK: // somebody is making a new index
+		return errBusy
+	case unix.F_UNLCK:
+		return nil
+	}
+	live, ok, err := readLogState(s.shm)
+	if err == nil && !ok {
+		err = errBusy
+	}
+	s.live = &live
+	return err
 }
 
 // state is the state of the files now.
@@ -88,25 +188,24 @@ func (s *snapshot) checkpoint() uint32 {
 	return binary.NativeEndian.Uint32(b[:])
 }
 
-// unchanged reports whether everything read since the snapshot was opened is consistent: no frame of the log was written to the database
-// file, and the log was not restarted. A longer log is no change.
+// unchanged reports whether everything read since the snapshot was opened is consistent. A longer log is no change.
 func (s *snapshot) unchanged() bool {
+	switch s.by {
+	case locked:
+		return true
+	case alone:
+		_, err := os.Lstat(s.path + "-shm")
+		return errors.Is(err, fs.ErrNotExist)
+	}
 	now, err := s.state()
 	return err == nil && now == s.before
 }
 
 // index finds where the pages are. It is called before the first ReadAt.
-func (s *snapshot) index() error {
-	if err := refuseHotJournal(s.path + "-journal"); err != nil {
-		return err
-	}
+func (s *snapshot) index() (err error) {
 	s.size, s.wal = s.before.size, &walIndex{}
-	if s.log != nil {
-		info, err := s.log.Stat()
-		if err != nil {
-			return err
-		}
-		if s.wal, err = readWAL(s.log, info.Size()); err != nil {
+	if s.log != nil && !(s.live != nil && s.live.frames == 0) {
+		if s.wal, err = s.readLog(); err != nil {
 			return err
 		}
 	}
@@ -116,9 +215,27 @@ func (s *snapshot) index() error {
 	return s.checkHeader()
 }
 
-// refuseHotJournal reports the rollback journal of an interrupted or running transaction. Nix has one only when configured without WAL.
-func refuseHotJournal(path string) error {
-	f, err := openIfThere(path)
+// readLog indexes the log. Programs that have it open say how much of it is committed.
+func (s *snapshot) readLog() (*walIndex, error) {
+	info, err := s.log.Stat()
+	if err != nil {
+		return nil, err
+	}
+	most := uint32(math.MaxUint32)
+	if s.live != nil {
+		most = s.live.frames
+	}
+	x, err := readWAL(s.log, info.Size(), most)
+	if err == nil && s.live != nil && (x.frames != most || !bytes.Equal(x.header[16:24], s.live.salts[:])) {
+		return nil, invalid("its write-ahead log has %d intact frames, of %d that are committed", x.frames, most)
+	}
+	return x, err
+}
+
+// refuseHotJournal reports the rollback journal of an interrupted transaction. Nix has one only when configured without WAL. The journal of
+// a running transaction, whose writer holds a lock, is no matter: it has to wait for us before it changes the database.
+func (s *snapshot) refuseHotJournal() error {
+	f, err := openIfThere(s.path + "-journal")
 	if f == nil || err != nil {
 		return err
 	}
@@ -127,7 +244,10 @@ func refuseHotJournal(path string) error {
 	if n, _ := f.ReadAt(magic, 0); n < len(magic) || !bytes.Equal(magic, []byte("\xd9\xd5\x05\xf9\x20\xa1\x63\xd7")) {
 		return nil
 	}
-	return fmt.Errorf("%s: a transaction was interrupted or is running; any Nix command run by the owner of the store repairs it", path)
+	if reserved.held(s.file) == unix.F_WRLCK {
+		return nil
+	}
+	return errors.New("a transaction was interrupted; any Nix command run by the owner of the store repairs it")
 }
 
 // checkHeader checks the database's first bytes (section 1.3 of the SQLite file format).
@@ -137,14 +257,14 @@ func (s *snapshot) checkHeader() error {
 		return err
 	}
 	if !bytes.HasPrefix(header[:], []byte("SQLite format 3\x00")) {
-		return fmt.Errorf("not an SQLite database")
+		return invalid("not an SQLite database")
 	}
 	pageSize := int64(binary.BigEndian.Uint16(header[16:]))
 	if pageSize == 1 {
 		pageSize = 65536
 	}
 	if !isPageSize(pageSize) || s.pageSize != 0 && s.pageSize != pageSize {
-		return fmt.Errorf("pages of %d bytes in the database, %d in its write-ahead log", pageSize, s.pageSize)
+		return invalid("pages of %d bytes in the database, %d in its write-ahead log", pageSize, s.pageSize)
 	}
 	return nil
 }
@@ -159,19 +279,30 @@ func (s *snapshot) ReadAt(p []byte, off int64) (int, error) {
 		return 0, io.EOF
 	}
 	want := min(int64(len(p)), s.size-off)
+	if s.mayRead -= want; s.mayRead < 0 {
+		return 0, s.fail(invalid("reading it takes too many pages: they form loops, or an index is missing"))
+	}
 	done, err := s.readPages(p[:want], off)
 	for i := int64(writeVersionAt); i <= writeVersionAt+1; i++ {
 		if i >= off && i < off+int64(done) {
 			p[i-off] = 1
 		}
 	}
-	if err == nil && done < len(p) {
+	switch {
+	case err != nil && err != io.EOF:
+		err = s.fail(err)
+	case done < len(p):
 		err = io.EOF
 	}
 	return done, err
 }
 
-// readPages reads a range page by page, since each page may be in the log or in the database file.
+// fail keeps an error, of which SQLite would only say that there was one.
+func (s *snapshot) fail(err error) error {
+	s.failed = cmp.Or(s.failed, err)
+	return err
+}
+
 func (s *snapshot) readPages(p []byte, off int64) (done int, err error) {
 	if s.wal.pages == 0 {
 		return s.file.ReadAt(p, off)

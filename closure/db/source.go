@@ -3,24 +3,22 @@ package db
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 )
 
-// ErrNotFound is the error for a path that is not valid in the store.
-var ErrNotFound = errors.New("not a valid path")
-
-// A Source is the database of a store that may be in use, including what is still in its write-ahead log. Reading it needs no lock, no new
-// file and no permission but to read. Its methods may be called by several goroutines at once.
+// A Source is the database of a store that may be in use, including what is still in its write-ahead log. It shows one moment, the one at
+// which it was opened, where the database can be locked as SQLite's own readers do, which keeps no writer waiting; it needs no new file and
+// no permission but to read. Its methods may be called by several goroutines at once.
 type Source struct {
-	path string
-	mu   sync.Mutex
-	view *view // nil after a change
+	path     string
+	lockless bool // for tests
+	mu       sync.Mutex
+	view     *view // nil after a change
 }
 
 // Open opens the database at that path. It is an error if the tables are not those of Nix's schema 10, or if the database is visibly
-// damaged.
+// damaged: see [InvalidError].
 func Open(ctx context.Context, path string) (*Source, error) {
 	s := &Source{path: path}
 	if err := s.read(ctx, func(*view) error { return nil }); err != nil {
@@ -29,7 +27,7 @@ func Open(ctx context.Context, path string) (*Source, error) {
 	return s, nil
 }
 
-// Close closes the files of the database.
+// Close closes the files of the database, which ends the locks.
 func (s *Source) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -46,16 +44,11 @@ func (s *Source) Item(ctx context.Context, path string) (item *Item, err error) 
 	return item, err
 }
 
-// maxReads is how often a read is tried, since others may write to the database meanwhile. The pauses between the tries, each twice as long
-// as the last, add up to two seconds; a checkpoint takes a fraction of one.
-const maxReads = 11
-
 // read runs a query until it was undisturbed, and returns the error of that try: errors of a disturbed one may come from mixed pages.
 func (s *Source) read(ctx context.Context, query func(*view) error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	pause := time.Millisecond
-	for range maxReads {
+	for p := (patience{}); ; {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
@@ -63,32 +56,59 @@ func (s *Source) read(ctx context.Context, query func(*view) error) error {
 		if !undisturbed || err != nil && !errors.Is(err, ErrNotFound) {
 			s.forget()
 		}
-		if undisturbed {
-			return s.explain(err)
+		if undisturbed && !errors.Is(err, errBusy) {
+			return explain(s.path, err)
 		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(pause):
-			pause *= 2
+		if err := p.wait(ctx, undisturbed); err != nil {
+			return explain(s.path, err)
 		}
 	}
-	return s.explain(fmt.Errorf("it was written to during each of %d reads; try again when the store is less busy", maxReads))
 }
+
+// patience counts how often a read was tried in vain. Locks stand in the way for the moment in which a log is written back, so it tries again
+// soon, for some ten seconds; where there are no locks, the pauses add up to two seconds.
+type patience struct{ busy, disturbed int }
+
+var mostBusy = 1200 // a test has no ten seconds
+
+func (p *patience) wait(ctx context.Context, undisturbed bool) error {
+	const mostDisturbed = 11
+	pause := time.Millisecond << p.disturbed
+	if undisturbed {
+		p.busy++
+		pause = time.Millisecond << min(p.busy/8, 3)
+	} else {
+		p.disturbed++
+	}
+	switch {
+	case p.busy == mostBusy:
+		return errBusy
+	case p.disturbed == mostDisturbed:
+		return errDisturbed
+	}
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(pause):
+		return nil
+	}
+}
+
+var errDisturbed = errors.New("it cannot be locked, and was written to during each of several reads; try again when the store is less busy")
 
 // try runs a query once.
 func (s *Source) try(ctx context.Context, query func(*view) error) (err error, undisturbed bool) {
 	if s.view == nil {
-		snapshot, err := openSnapshot(s.path)
+		snapshot, err := openSnapshot(s.path, !s.lockless)
 		if err != nil {
 			return err, true
 		}
 		s.view = &view{snapshot: snapshot}
-		err = guard(s.view.open)
-		if err != nil {
+		if err = guard(func() error { return s.view.open(ctx) }); err != nil {
 			return err, snapshot.unchanged()
 		}
 	}
-	s.view.conn.SetInterrupt(ctx)
+	s.view.budget.Context = ctx
 	err = guard(func() error { return query(s.view) })
 	return err, s.view.snapshot.unchanged()
 }
@@ -98,21 +118,12 @@ func (s *Source) try(ctx context.Context, query func(*view) error) (err error, u
 func guard(query func() error) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			err = fmt.Errorf("SQLite gave up on the database: %v", r)
+			err = invalid("SQLite gave up on it: %v", r)
 		}
 	}()
 	return query()
 }
 
-// explain adds the path of the database to an error.
-func (s *Source) explain(err error) error {
-	if err == nil {
-		return nil
-	}
-	return fmt.Errorf("read store database %s: %w", s.path, err)
-}
-
-// forget closes the view, so that the next read starts from a new snapshot.
 func (s *Source) forget() {
 	if s.view != nil {
 		guard(s.view.close)

@@ -1,9 +1,7 @@
 package db
 
 import (
-	"cmp"
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -14,43 +12,57 @@ import (
 	"github.com/ncruces/go-sqlite3/vfs/readervfs"
 )
 
-// Limits on the memory that a hostile database can make SQLite and us use.
-const (
-	maxMemory = 64 << 20 // bytes for SQLite
-	maxValue  = 1 << 20  // bytes in a value or a row
-	maxRows   = 1 << 18  // references, or outputs, of one item
-)
-
 // A view is a snapshot opened by SQLite.
 type view struct {
 	snapshot         *snapshot
 	name             string // of the snapshot, for SQLite
 	conn             *sqlite3.Conn
+	budget           *budget
+	reader           reader
 	item, refs, outs *sqlite3.Stmt
 }
 
 var views atomic.Uint64
 
 // open opens the snapshot with SQLite and checks the tables.
-func (v *view) open() (err error) {
+func (v *view) open(ctx context.Context) (err error) {
+	v.budget, v.reader.texts = &budget{ctx, mayStep}, map[string]string{}
 	if err := v.snapshot.index(); err != nil {
 		return err
 	}
 	v.name = fmt.Sprintf("imprint-store-%d", views.Add(1))
 	readervfs.Create(v.name, v.snapshot)
-	ctx := sqlite3.WithMaxMemory(context.Background(), maxMemory)
-	if v.conn, err = sqlite3.OpenContext(ctx, "file:"+v.name+"?vfs=reader&mode=ro&immutable=1"); err != nil {
+	limited := sqlite3.WithMaxMemory(context.Background(), maxMemory)
+	if v.conn, err = sqlite3.OpenContext(limited, "file:"+v.name+"?vfs=reader&mode=ro&immutable=1"); err != nil {
 		return err
 	}
+	if err = v.restrict(); err == nil {
+		err = v.checkSchema()
+	}
+	if err == nil {
+		err = v.prepare()
+	}
+	return v.cause(err)
+}
+
+// restrict turns off what the database of a store has no use for, and a hostile one has: whatever could make reading a table run something.
+func (v *view) restrict() error {
+	v.conn.SetInterrupt(v.budget)
 	v.conn.Limit(sqlite3.LIMIT_LENGTH, maxValue)
-	// A schema can hold expressions, which must not call functions with side effects.
-	if err := v.conn.Exec("pragma trusted_schema=off; pragma cell_size_check=on; pragma temp_store=memory"); err != nil {
-		return err
+	for _, c := range []struct {
+		what sqlite3.DBConfig
+		on   bool
+	}{
+		{sqlite3.DBCONFIG_DEFENSIVE, true},
+		{sqlite3.DBCONFIG_ENABLE_TRIGGER, false},
+		{sqlite3.DBCONFIG_ENABLE_VIEW, false},
+		{sqlite3.DBCONFIG_TRUSTED_SCHEMA, false},
+	} {
+		if _, err := v.conn.Config(c.what, c.on); err != nil {
+			return err
+		}
 	}
-	if err := v.checkSchema(); err != nil {
-		return err
-	}
-	return v.prepare()
+	return v.conn.Exec("pragma cell_size_check=on; pragma temp_store=memory; pragma cache_size=-16000")
 }
 
 func (v *view) close() error {
@@ -65,7 +77,7 @@ func (v *view) close() error {
 // prepare compiles the three queries. The left join makes references to ids that are not registered visible, as rows with a NULL.
 func (v *view) prepare() (err error) {
 	for stmt, sql := range map[**sqlite3.Stmt]string{
-		&v.item: "select id, hash, narSize, deriver, sigs, ca from ValidPaths where path = ?",
+		&v.item: "select id, path, hash, narSize, deriver, sigs, ca from ValidPaths where path = ?",
 		&v.refs: "select v.path from Refs r left join ValidPaths v on v.id = r.reference where r.referrer = ?",
 		&v.outs: "select id, path from DerivationOutputs where drv = ?",
 	} {
@@ -76,135 +88,136 @@ func (v *view) prepare() (err error) {
 	return nil
 }
 
-// checkSchema checks that each table is a real one, not a view or a virtual table, and has the columns that are read.
+// checkSchema checks that the database has tables, indexes and triggers only, and the columns that are read. Of a row of the schema only the
+// statement counts: SQLite makes what that says, whatever the other columns call it. Triggers do not run when a table is read.
 func (v *view) checkSchema() error {
+	stmt, _, err := v.conn.Prepare("select substr(sql, 1, 100) from sqlite_schema")
+	if err != nil {
+		return err
+	}
+	defer stmt.Close()
+	n := 0
+	err = v.rows(stmt, func() error {
+		if n++; n > maxTables {
+			return invalid("unknown schema: more than %d tables, indexes and triggers", maxTables)
+		}
+		return checkStatement(stmt.ColumnText(0))
+	})
 	for _, table := range []string{"ValidPaths", "Refs", "DerivationOutputs"} {
-		real, err := v.column("select name from sqlite_schema where type = 'table' and rootpage > 0 and name = ?", table)
-		if err != nil {
-			return err
+		if err == nil {
+			err = v.checkColumns(table, columns[table])
 		}
-		if len(real) != 1 {
-			return fmt.Errorf("unknown schema: no table %s", table)
+	}
+	return err
+}
+
+// checkStatement checks the start of a statement that makes something; the indexes that a table implies have none. SQLite writes such
+// statements itself, so that there are no other spaces and no comments.
+func checkStatement(sql string) error {
+	lower := strings.ToLower(sql)
+	for _, harmless := range []string{"create table ", "create index ", "create unique index ", "create trigger "} {
+		if sql == "" || strings.HasPrefix(lower, harmless) {
+			return nil
 		}
-		have, err := v.column("select name from pragma_table_info(?)", table)
-		if err != nil {
-			return err
+	}
+	return invalid("unknown schema: a store's database has no views and no virtual tables, but this one has %q", sql)
+}
+
+// checkColumns checks that a table is there, with those columns, and that they hold what was stored instead of being computed.
+func (v *view) checkColumns(table string, names []string) error {
+	stmt, _, err := v.conn.Prepare("pragma main.table_xinfo(" + table + ")")
+	if err != nil {
+		return err
+	}
+	defer stmt.Close()
+	var have []string
+	err = v.rows(stmt, func() error {
+		const name, hidden = 1, 6
+		if stmt.ColumnInt(hidden) != 0 {
+			return invalid("unknown schema: column %q of table %s is generated", stmt.ColumnText(name), table)
 		}
-		for _, c := range columns[table] {
-			if !slices.Contains(have, c) {
-				return fmt.Errorf("unknown schema: table %s has no column %s, only %s", table, c, strings.Join(have, ", "))
-			}
+		have = append(have, stmt.ColumnText(name))
+		return nil
+	})
+	switch {
+	case err != nil:
+		return err
+	case len(have) == 0:
+		return invalid("unknown schema: no table %s", table)
+	}
+	for _, n := range names {
+		if !slices.Contains(have, n) {
+			return invalid("unknown schema: table %s has no column %s, only %.20q", table, n, have[:min(len(have), 20)])
 		}
 	}
 	return nil
 }
 
-// column returns the first column of a query's rows.
-func (v *view) column(sql, argument string) ([]string, error) {
-	stmt, _, err := v.conn.Prepare(sql)
-	if err != nil {
-		return nil, err
-	}
-	defer stmt.Close()
-	var values []string
-	err = errors.Join(stmt.BindText(1, argument), rows(stmt, func() error {
-		values = append(values, stmt.ColumnText(0))
-		return nil
-	}))
-	return values, err
-}
-
 // rows runs a statement to its end and resets it.
-func rows(stmt *sqlite3.Stmt, row func() error) error {
+func (v *view) rows(stmt *sqlite3.Stmt, row func() error) error {
 	defer stmt.Reset()
+	defer v.earn()
 	for n := 0; stmt.Step(); n++ {
 		if n == maxRows {
-			return fmt.Errorf("more than %d rows", maxRows)
+			return invalid("more than %d rows", maxRows)
 		}
 		if err := row(); err != nil {
 			return err
 		}
+		v.earn()
 	}
-	return stmt.Err()
+	return v.cause(stmt.Err())
 }
 
 // read returns the rows of a path.
 func (v *view) read(path string) (*Item, error) {
-	item := &Item{Path: path}
-	id, err := v.readItem(item)
+	id, item, err := v.readItem(path)
 	if err != nil {
-		return nil, err
+		return nil, within(path, err)
 	}
 	if err := v.readReferences(id, item); err != nil {
-		return nil, fmt.Errorf("%s: references: %w", path, err)
+		return nil, within(path+": references", err)
 	}
 	if err := v.readOutputs(id, item); err != nil {
-		return nil, fmt.Errorf("%s: outputs: %w", path, err)
+		return nil, within(path+": outputs", err)
 	}
-	return item, nil
+	return item, item.finish()
 }
 
-// readItem reads the row of ValidPaths, and returns its id. A path is unique there.
-func (v *view) readItem(item *Item) (id int64, err error) {
-	if err := v.item.BindText(1, item.Path); err != nil {
-		return 0, err
+func (v *view) readItem(path string) (id int64, item *Item, err error) {
+	if err := v.item.BindText(1, path); err != nil {
+		return 0, nil, err
 	}
-	found := false
-	err = rows(v.item, func() (err error) {
-		found = true
-		id = v.item.ColumnInt64(0)
-		item.NARSize = v.item.ColumnInt64(2)
-		item.Deriver, item.CA = v.item.ColumnText(3), v.item.ColumnText(5)
-		if sigs := v.item.ColumnText(4); sigs != "" {
-			item.Sigs = strings.Split(sigs, " ")
+	err = v.rows(v.item, func() (err error) {
+		if item != nil {
+			return invalid("registered twice")
 		}
-		item.NARHash, err = parseHash(v.item.ColumnText(1))
+		s := v.item
+		row := pathRow{s.ColumnRawText(1), s.ColumnRawText(2), s.ColumnRawText(4), s.ColumnRawText(5), s.ColumnRawText(6), 0}
+		if s.ColumnType(3) == sqlite3.INTEGER {
+			row.size = s.ColumnInt64(3)
+		}
+		id = s.ColumnInt64(0)
+		item, err = v.reader.item(row, path)
 		return err
 	})
-	switch {
-	case err != nil:
-		return 0, fmt.Errorf("%s: %w", item.Path, err)
-	case !found:
-		return 0, fmt.Errorf("%s: %w", item.Path, ErrNotFound)
-	case item.NARSize <= 0:
-		return 0, fmt.Errorf("%s: registered with the NAR size %d", item.Path, item.NARSize)
+	if err == nil && item == nil {
+		err = ErrNotFound
 	}
-	return id, nil
-}
-
-// parseHash reads a hash in the only form that Nix writes.
-func parseHash(text string) (hash [32]byte, err error) {
-	digits, ok := strings.CutPrefix(text, "sha256:")
-	b, err := hex.DecodeString(digits)
-	if !ok || err != nil || len(b) != len(hash) {
-		return hash, fmt.Errorf(`NAR hash %.80q: not "sha256:" and 64 hexadecimal digits`, text)
-	}
-	return [32]byte(b), nil
+	return id, item, err
 }
 
 func (v *view) readReferences(id int64, item *Item) error {
-	if err := v.refs.BindInt64(1, id); err != nil {
-		return err
-	}
-	err := rows(v.refs, func() error {
+	return errors.Join(v.refs.BindInt64(1, id), v.rows(v.refs, func() error {
 		if v.refs.ColumnType(0) != sqlite3.TEXT {
-			return fmt.Errorf("one of them is not registered")
+			return invalid("one of them is not registered")
 		}
-		item.References = append(item.References, v.refs.ColumnText(0))
-		return nil
-	})
-	slices.Sort(item.References)
-	return err
+		return v.reader.reference(item, v.refs.ColumnRawText(0))
+	}))
 }
 
 func (v *view) readOutputs(id int64, item *Item) error {
-	if err := v.outs.BindInt64(1, id); err != nil {
-		return err
-	}
-	err := rows(v.outs, func() error {
-		item.Outputs = append(item.Outputs, Output{v.outs.ColumnText(0), v.outs.ColumnText(1)})
-		return nil
-	})
-	slices.SortFunc(item.Outputs, func(a, b Output) int { return cmp.Compare(a.ID, b.ID) })
-	return err
+	return errors.Join(v.outs.BindInt64(1, id), v.rows(v.outs, func() error {
+		return v.reader.output(item, v.outs.ColumnRawText(0), v.outs.ColumnRawText(1))
+	}))
 }

@@ -3,7 +3,6 @@ package db
 import (
 	"bufio"
 	"encoding/binary"
-	"fmt"
 	"io"
 )
 
@@ -26,13 +25,15 @@ func (h *walHeader) field(n int) uint32 { return binary.BigEndian.Uint32(h[4*n:]
 type walIndex struct {
 	header   walHeader
 	pageSize int64
+	frames   uint32           // that are committed
 	pages    int64            // in the database after the last commit; 0: nothing is committed in this log
 	content  map[uint32]int64 // offset in the log by page number
 }
 
-// readWAL indexes the committed frames of a log. As in SQLite, the log ends before the first frame with wrong salts or a wrong cumulative
-// checksum, and a missing, short or damaged header means that there is no log; none of this is an error.
-func readWAL(log io.ReaderAt, size int64) (*walIndex, error) {
+// readWAL indexes the committed frames of a log of that size in bytes, at most the given number of them. As in SQLite, the log ends before
+// the first frame with wrong salts or a wrong cumulative checksum, and a missing, short or damaged header means that there is no log; none
+// of this is an error.
+func readWAL(log io.ReaderAt, size int64, most uint32) (*walIndex, error) {
 	x := &walIndex{content: map[uint32]int64{}}
 	if n, err := log.ReadAt(x.header[:], 0); n < len(x.header) {
 		if err == io.EOF {
@@ -44,8 +45,9 @@ func readWAL(log io.ReaderAt, size int64) (*walIndex, error) {
 	if !ok {
 		return x, nil
 	}
-	r := bufio.NewReaderSize(io.NewSectionReader(log, walHeaderSize, size-walHeaderSize), 1<<20)
-	return x, x.frames(r, sum)
+	size = min(size, walHeaderSize+int64(most)*(frameHeaderSize+x.pageSize)) - walHeaderSize
+	r := bufio.NewReaderSize(io.NewSectionReader(log, walHeaderSize, size), int(min(size, 1<<20)))
+	return x, x.read(r, sum)
 }
 
 // start reads the header; ok is false if SQLite would ignore the log.
@@ -61,17 +63,17 @@ func (x *walIndex) start() (sum checksum, ok bool) {
 		sum.order = binary.BigEndian
 	}
 	sum.add(h[:24])
-	return sum, sum.is(h[24:])
+	return sum, sum.is(h[24:], binary.BigEndian)
 }
 
 func isPageSize(n int64) bool { return n >= 512 && n <= 65536 && n&(n-1) == 0 }
 
-// frames reads frames up to the first invalid one, and ignores those after the last commit.
-func (x *walIndex) frames(r io.Reader, sum checksum) error {
+// read reads frames up to the first invalid one, and ignores those after the last commit.
+func (x *walIndex) read(r io.Reader, sum checksum) error {
 	frame := make([]byte, frameHeaderSize+x.pageSize)
 	var uncommitted []uint32
 	committed := int64(walHeaderSize)
-	for n := 0; ; n++ {
+	for n := uint32(0); ; n++ {
 		if _, err := io.ReadFull(r, frame); err == io.EOF || err == io.ErrUnexpectedEOF {
 			return nil
 		} else if err != nil {
@@ -81,12 +83,12 @@ func (x *walIndex) frames(r io.Reader, sum checksum) error {
 			return nil
 		}
 		if n == maxFrames {
-			return fmt.Errorf("write-ahead log of more than %d frames", maxFrames)
+			return invalid("its write-ahead log has more than %d frames", maxFrames)
 		}
 		uncommitted = append(uncommitted, binary.BigEndian.Uint32(frame))
 		if pages := binary.BigEndian.Uint32(frame[4:]); pages != 0 {
 			x.commit(uncommitted, committed)
-			x.pages = int64(pages)
+			x.pages, x.frames = int64(pages), n+1
 			committed += int64(len(uncommitted) * len(frame))
 			uncommitted = uncommitted[:0]
 		}
@@ -100,7 +102,7 @@ func (x *walIndex) valid(frame []byte, sum *checksum) bool {
 	}
 	sum.add(frame[:8])
 	sum.add(frame[frameHeaderSize:])
-	return sum.is(frame[16:24])
+	return sum.is(frame[16:24], binary.BigEndian)
 }
 
 // commit takes the frames of a transaction, the first of which lies at the given offset.
@@ -133,6 +135,7 @@ func (c *checksum) add(b []byte) {
 	c.s0, c.s1 = s0, s1
 }
 
-func (c *checksum) is(stored []byte) bool {
-	return binary.BigEndian.Uint32(stored) == c.s0 && binary.BigEndian.Uint32(stored[4:]) == c.s1
+// is compares with a checksum that is stored in a byte order of its own: big-endian in a log.
+func (c *checksum) is(stored []byte, order binary.ByteOrder) bool {
+	return order.Uint32(stored) == c.s0 && order.Uint32(stored[4:]) == c.s1
 }

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
+	"syscall"
 
 	"imprint/closure"
 	"imprint/image/description"
@@ -51,17 +53,23 @@ func (w world) stores(ctx context.Context) (*store, diag.List, error) {
 	if len(w.d.Closure.Items) == 0 {
 		return s, nil, nil
 	}
-	sources := w.openSources(ctx)
-	defer sources.close()
-	if len(sources.problems) > 0 {
-		return nil, sources.problems, nil
+	all, problems, err := w.closures(ctx, s)
+	if len(problems) > 0 || err != nil {
+		return nil, problems, err
 	}
-	all := sources.compute(ctx, s)
-	if len(sources.problems) > 0 {
-		return nil, sources.problems, nil
-	}
-	problems, err := w.list(ctx, s, all)
+	problems, err = w.list(ctx, s, all)
 	return s, problems, err
+}
+
+// closures computes the closures, from sources that are open no longer than that takes.
+func (w world) closures(ctx context.Context, s *store) (*closure.Closure, diag.List, error) {
+	sources := &sources{world: w}
+	defer sources.close()
+	if err := sources.open(ctx); len(sources.problems) > 0 || err != nil {
+		return nil, sources.problems, err
+	}
+	all, err := sources.compute(ctx, s)
+	return all, sources.problems, err
 }
 
 // sources are the stores that items come from, in the order in which they are asked.
@@ -72,42 +80,55 @@ type sources struct {
 	problems diag.List
 }
 
-// openSources opens every [[source]].
-func (w world) openSources(ctx context.Context) *sources {
-	s := &sources{world: w}
+// open opens every [[source]].
+func (s *sources) open(ctx context.Context) error {
 	canonical := func(h hosttree.Host) *tree.Attr { return closure.CanonicalAttr(h.Kind, h.Mode) }
 	read := (&hosttree.Scanner{Attr: canonical, FilesOnly: true}).Read
-	for _, d := range w.d.Source.Items {
-		prefix := w.path(d.Path.V)
+	for _, d := range s.d.Source.Items {
+		prefix := s.path(d.Path.V)
 		var opened closure.Store
 		var err error
 		key := d.Path.Key
 		if d.Registration.V != "" {
 			key = d.Registration.Key
-			opened, err = closure.OpenRegistration(prefix, w.path(d.Registration.V), w.flavor, read)
+			opened, err = closure.OpenRegistration(prefix, s.path(d.Registration.V), s.flavor, read)
 		} else {
-			opened, err = closure.OpenNix(ctx, prefix, w.flavor, read)
+			opened, err = closure.OpenNix(ctx, prefix, s.flavor, read)
 		}
 		if err != nil {
-			s.refuse(key, err)
+			if err = s.refuse(key, err); err != nil {
+				return err
+			}
 			continue
 		}
 		s.stores, s.prefixes = append(s.stores, opened), append(s.prefixes, prefix)
 	}
-	return s
+	return nil
 }
 
-// refuse says why a source cannot be used. Mistakes in a registration file have positions of their own.
-func (s *sources) refuse(key diag.Key, err error) {
+// refuse says why a source cannot be used, if that is the user's to mend: the key names something else than a store, or one that is damaged.
+// It returns what is the world's fault, such as a broken disk or a database that another program has locked. Mistakes in a registration file
+// have positions of their own.
+func (s *sources) refuse(key diag.Key, err error) error {
 	var list diag.List
+	var invalid *closure.InvalidError
 	switch {
 	case errors.As(err, &list):
 		s.problems = append(s.problems, list...)
-	case errors.Is(err, fs.ErrNotExist):
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
 		s.problems = append(s.problems, key.Problem(err.Error(), "a source needs the store's database below its path, or a registration file"))
-	default:
+	case errors.As(err, &invalid), isBadName(err):
 		s.problems = append(s.problems, key.ProblemOf(err))
+	default:
+		return err
 	}
+	return nil
+}
+
+// isBadName reports whether a file could not be opened because of which file it is.
+func isBadName(err error) bool {
+	return slices.ContainsFunc([]error{fs.ErrPermission, syscall.EISDIR, syscall.ELOOP, syscall.ENAMETOOLONG, syscall.ENXIO},
+		func(known error) bool { return errors.Is(err, known) })
 }
 
 func (s *sources) close() {
@@ -119,7 +140,7 @@ func (s *sources) close() {
 }
 
 // compute finds the roots of every [[closure]] and computes all of them together, so that what two closures share is there once.
-func (s *sources) compute(ctx context.Context, into *store) *closure.Closure {
+func (s *sources) compute(ctx context.Context, into *store) (*closure.Closure, error) {
 	var all []closure.Path
 	keys := map[closure.Path]diag.Key{}
 	for _, d := range s.d.Closure.Items {
@@ -136,27 +157,29 @@ func (s *sources) compute(ctx context.Context, into *store) *closure.Closure {
 		into.closures = append(into.closures, c)
 	}
 	if len(s.problems) > 0 {
-		return nil
+		return nil, nil
 	}
 	result, err := closure.Compute(ctx, s.stores, all)
-	s.blame(err, keys)
-	return result
+	return result, s.blame(err, keys)
 }
 
-// blame turns what is wrong with a closure into problems: of the root itself where it is missing, else of the closures.
-func (s *sources) blame(err error, keys map[closure.Path]diag.Key) {
+// blame turns what is wrong with a closure into problems: of the root itself where it is missing, else of the closures. It returns what is the
+// world's fault.
+func (s *sources) blame(err error, keys map[closure.Path]diag.Key) error {
 	var missing *closure.MissingError
+	var invalid *closure.InvalidError
 	switch {
-	case err == nil:
-		return
-	case !errors.As(err, &missing):
+	case errors.As(err, &invalid):
 		s.problems = append(s.problems, s.d.Closure.Key.ProblemOf(err))
-		return
+		return nil
+	case !errors.As(err, &missing):
+		return err
 	}
 	for _, m := range missing.Items {
 		one := closure.MissingError{Items: []closure.MissingItem{m}, Stores: missing.Stores}
 		s.problems = append(s.problems, cmp.Or(keys[m.Path], s.d.Closure.Key).ProblemOf(&one))
 	}
+	return nil
 }
 
 // root finds the item that a root names: a store path, or a link of the host or of a source.
@@ -193,7 +216,7 @@ func (w world) list(ctx context.Context, s *store, all *closure.Closure) (diag.L
 		s.items = append(s.items, item)
 		group.Go(func() (err error) {
 			if item.Node, err = found.Store.Item(ctx, found.Info.Path); err != nil {
-				return gone.add(all, found.Info.Path, err)
+				return gone.add(found.Info.Path, err)
 			}
 			if w.d.Store.HardLink.V {
 				return nil // which takes in what Unify does
@@ -210,5 +233,5 @@ func (w world) list(ctx context.Context, s *store, all *closure.Closure) (diag.L
 	for _, item := range s.items {
 		s.walker.Nodes[item.Info.Path] = item.Node
 	}
-	return gone.problems(w.d.Closure.Key), nil
+	return gone.problems(w.d.Closure.Key, all), nil
 }

@@ -47,6 +47,10 @@ func TestChangesAreFound(t *testing.T) {
 			if !errors.Is(err, write.ErrMismatch) && !errors.Is(err, tree.ErrChanged) && !errors.Is(err, os.ErrNotExist) {
 				t.Errorf("Write gave %v", err)
 			}
+			var gone *closure.GoneError
+			if errors.As(err, &gone) != (name == "gone") {
+				t.Errorf("%v: an item that was deleted: %v", err, name == "gone")
+			}
 			if err != nil && !strings.Contains(err.Error(), w.Dir) && !strings.Contains(err.Error(), "/nix/store/") {
 				t.Errorf("%v names no file", err)
 			}

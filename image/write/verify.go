@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"io/fs"
 
 	"imprint/closure"
 	"imprint/closure/nar"
@@ -61,7 +62,7 @@ func (v verifier) content(b tree.Blob, move func(h io.Writer) error) error {
 // content to h. reset is a SHA-256 to be used.
 func (v verifier) item(ctx context.Context, item *plan.Item, reset hash.Hash, move func(n *tree.Node, h io.Writer) error) error {
 	if v.off {
-		return each(ctx, item.Node, func(n *tree.Node) error { return move(n, nil) })
+		return deleted(item, each(ctx, item.Node, func(n *tree.Node) error { return move(n, nil) }))
 	}
 	if size := nar.Size(item.Node); size != item.Info.NARSize {
 		return fmt.Errorf("%v has changed: its NAR has %d bytes, but it is registered with %d: %w", item.Info.Path, size, item.Info.NARSize, ErrMismatch)
@@ -74,12 +75,20 @@ func (v verifier) item(ctx context.Context, item *plan.Item, reset hash.Hash, mo
 		return move(n, h)
 	})
 	if err != nil {
-		return fmt.Errorf("%v: %w", item.Info.Path, err)
+		return deleted(item, fmt.Errorf("%v: %w", item.Info.Path, err))
 	}
 	if got := nar.Digest(reset.Sum(nil)); got != item.Info.NARHash {
 		return &HashMismatch{Path: item.Info.Path, Registered: item.Info.NARHash, Found: got}
 	}
 	return nil
+}
+
+// deleted says what has happened when a file of an item is not there any more.
+func deleted(item *plan.Item, err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%w (%w)", &closure.GoneError{Path: item.Info.Path}, err)
+	}
+	return err
 }
 
 // each calls move for the files of a node and all below it, those that are further names left out.

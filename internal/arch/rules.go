@@ -27,7 +27,7 @@ var rooms = []room{
 	{"partition", []string{"partition/...", "internal/..."}, []string{"github.com/google/uuid/..."}},
 	{"partition/...", cellar, nil},
 	{"closure", []string{"closure/...", "internal/..."}, []string{"golang.org/x/sync/..."}},
-	{"closure/db", cellar, []string{"github.com/ncruces/go-sqlite3/..."}},
+	{"closure/db", cellar, []string{"github.com/ncruces/go-sqlite3/...", "golang.org/x/sys/..."}},
 	{"closure/...", cellar, nil},
 
 	{"internal/repro", nil, []string{"github.com/google/uuid/..."}},

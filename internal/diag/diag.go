@@ -47,11 +47,17 @@ func (p Problem) String() string {
 // A List is every problem found. A List with problems is an error.
 type List []Problem
 
-// Error implements error: one problem after the other, in the order of the list.
+// maxPrinted is how many problems an error prints: nobody reads more before mending some of them.
+const maxPrinted = 50
+
+// Error implements error: one problem after the other, in the order of the list, and how many more there are than it prints.
 func (l List) Error() string {
-	lines := make([]string, len(l))
-	for i, p := range l {
-		lines[i] = p.String()
+	var lines []string
+	for _, p := range l[:min(len(l), maxPrinted)] {
+		lines = append(lines, p.String())
+	}
+	if more := len(l) - len(lines); more > 0 {
+		lines = append(lines, fmt.Sprintf("and %d more", more))
 	}
 	return strings.Join(lines, "\n")
 }

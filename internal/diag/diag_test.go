@@ -1,6 +1,9 @@
 package diag
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 func TestListSortsAndTellsAll(t *testing.T) {
 	l := List{
@@ -19,6 +22,18 @@ hint: use size = "auto"`
 	}
 	if err := (List{}).Err(); err != nil {
 		t.Errorf("an empty list is %v", err)
+	}
+}
+
+// A list of any length prints a page, and says how much it leaves out.
+func TestListIsCut(t *testing.T) {
+	l := make(List, 100_000)
+	for i := range l {
+		l[i] = Problem{Position: Position{"web.toml", i + 1, 1}, Text: "unknown key"}
+	}
+	got := l.Err().Error()
+	if strings.Count(got, "\n") != 50 || !strings.HasSuffix(got, "web.toml:50:1: unknown key\nand 99950 more") {
+		t.Errorf("got %d lines, at the end %q", strings.Count(got, "\n")+1, got[max(0, len(got)-100):])
 	}
 }
 
