@@ -1,9 +1,11 @@
 package mke2fs
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"os"
 	"path/filepath"
@@ -12,6 +14,7 @@ import (
 	"strings"
 
 	"imprint/internal/hosttool"
+	"imprint/internal/tree"
 )
 
 // features are all that the file system has, whatever the defaults of the host's version. GRUB 2.06 as published reads no
@@ -46,32 +49,94 @@ type maker struct {
 	offset  int64
 }
 
-// Make fills the region [offset, offset+Size) of the file, which must be there and read as zeros. It needs the host tools mke2fs, debugfs
-// and e2fsck; the error matches hosttool.ErrMissing when there is none, and ctx's when ctx ends. Scratch files are removed whatever
-// happens.
-func (p *Plan) Make(ctx context.Context, file string, offset int64) (err error) {
-	defer func() {
-		if err != nil {
-			err = fmt.Errorf("make ext4 in %s at byte %d: %w", file, offset, err)
-		}
-	}()
-	if err := p.checkRegion(file, offset); err != nil {
+// A Writer makes one file system. Every Writer must be closed.
+type Writer struct {
+	ctx   context.Context
+	file  string
+	made  maker
+	fill  populator
+	added int // nodes
+}
+
+// Begin starts to fill the region [offset, offset+Size) of the file, which must be there and read as zeros. It needs the host tools mke2fs,
+// debugfs and e2fsck; the error of the Writer's methods matches hosttool.ErrMissing when one is missing, and ctx's when ctx ends.
+func (p *Plan) Begin(ctx context.Context, file string, offset int64) (*Writer, error) {
+	w := &Writer{ctx: ctx, file: file, made: maker{Plan: p, offset: offset}}
+	if err := w.begin(); err != nil {
+		return nil, w.error(errors.Join(err, w.cleanUp()))
+	}
+	return w, nil
+}
+
+func (w *Writer) begin() (err error) {
+	m := &w.made
+	if err := m.checkRegion(w.file, m.offset); err != nil {
 		return err
 	}
-	dir := p.opts.Scratch
+	dir := m.opts.Scratch
 	if dir == "" {
-		dir = filepath.Dir(file)
+		dir = filepath.Dir(w.file)
 	}
-	s, err := newScratch(dir)
-	if err != nil {
+	if m.scratch, err = newScratch(dir); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, s.remove()) }()
-	m := &maker{Plan: p, scratch: s, offset: offset}
-	if m.image, err = s.imageName(file); err != nil {
+	if m.image, err = m.scratch.imageName(w.file); err != nil {
 		return err
 	}
-	return m.make(ctx)
+	if err := errors.Join(m.configure(), m.format(w.ctx)); err != nil {
+		return err
+	}
+	w.fill = populator{Plan: m.Plan, run: m.debugfs, scratch: m.scratch}
+	w.fill.begin()
+	return nil
+}
+
+// Add adds the next node of the tree, which has that path. content writes the content of a file; it is not called for a further name.
+func (w *Writer) Add(path string, n *tree.Node, content func(io.Writer) error) error {
+	if n.ID() != w.added {
+		return w.error(fmt.Errorf("%s is node %d of the tree, and comes after %d", showPath(path), n.ID(), w.added))
+	}
+	w.added++
+	if w.ctx.Err() != nil {
+		return w.error(context.Cause(w.ctx))
+	}
+	if err := w.fill.node(w.ctx, path, n, content); err != nil {
+		return w.error(fmt.Errorf("%s: %w", showPath(path), err))
+	}
+	return nil
+}
+
+// Close ends the file system, and removes all scratch files whatever happens. Before all nodes are added, it gives up and returns an error.
+func (w *Writer) Close() error {
+	return w.error(errors.Join(w.end(), w.cleanUp()))
+}
+
+func (w *Writer) end() error {
+	if w.added < w.made.tree.Len() {
+		return fmt.Errorf("given up after %d of %d nodes", w.added, w.made.tree.Len())
+	}
+	if err := w.fill.end(w.ctx); err != nil {
+		return err
+	}
+	if err := w.made.index(w.ctx); err != nil {
+		return err
+	}
+	return w.made.normalize()
+}
+
+func (w *Writer) cleanUp() error {
+	w.fill.wait() // its error, if any, comes after another one
+	if w.made.scratch == nil {
+		return nil
+	}
+	return w.made.scratch.remove()
+}
+
+func (w *Writer) error(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("make ext4 in %s at byte %d: %w", w.file, w.made.offset, err)
 }
 
 func (p *Plan) checkRegion(file string, offset int64) error {
@@ -83,20 +148,6 @@ func (p *Plan) checkRegion(file string, offset int64) error {
 		return fmt.Errorf("no region of %d bytes there, the file has %d", p.size, info.Size())
 	}
 	return nil
-}
-
-func (m *maker) make(ctx context.Context) error {
-	if err := m.configure(); err != nil {
-		return err
-	}
-	if err := m.format(ctx); err != nil {
-		return err
-	}
-	p := populator{Plan: m.Plan, run: m.debugfs, scratch: m.scratch}
-	if err := p.populate(ctx); err != nil {
-		return err
-	}
-	return m.index(ctx)
 }
 
 // configure writes the tools' configuration files.
@@ -123,7 +174,10 @@ func (m *maker) format(ctx context.Context) error {
 		"-E", fmt.Sprintf("offset=%d,hash_seed=%s,root_owner=0:0,lazy_itable_init=0,lazy_journal_init=0,nodiscard", m.offset, m.opts.HashSeed),
 		m.image, strconv.FormatInt(l.blocks, 10),
 	}})
-	return err
+	if err != nil {
+		return err
+	}
+	return m.checkFormat()
 }
 
 // debugfs runs one script.
@@ -149,6 +203,9 @@ func (m *maker) index(ctx context.Context) error {
 		if said = strings.TrimSpace(said); said != "" && !fsckRoutine.MatchString(said) {
 			return fmt.Errorf("e2fsck found in what debugfs made: %s", said)
 		}
+	}
+	if !bytes.Contains(r.Output, []byte("Pass 5: ")) {
+		return fmt.Errorf("e2fsck ended without an error before its last pass: %.200q", r.Output)
 	}
 	return nil
 }

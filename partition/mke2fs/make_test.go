@@ -245,7 +245,7 @@ func TestScratchIsBounded(t *testing.T) {
 	if _, err := makeIn(t, t.Context(), planOf(t, nodes, o), "disk"); err != nil {
 		t.Fatal(err)
 	}
-	if most == 0 || most > batchScratch+16<<20 {
+	if most == 0 || most > 2*batchScratch+16<<20 {
 		t.Errorf("%d bytes of scratch files at a time", most)
 	}
 	if left, _ := os.ReadDir(scratch); len(left) != 0 {
