@@ -57,4 +57,3 @@ func (p *packed) pack(ctx context.Context, r *plan.Region, m partition.Packed, v
 	p.files[r.Partition], err = hosttree.File(file.Name())
 	return err
 }
-
