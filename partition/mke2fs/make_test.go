@@ -105,6 +105,38 @@ func TestBytesDoNotDependOnTheCaller(t *testing.T) {
 	}
 }
 
+// Nor does what the disk file's own file system can do: the tools count what they write in every copy of the superblock.
+func TestBytesDoNotDependOnTheFileSystem(t *testing.T) {
+	hosttest.Need(t, "mke2fs", "debugfs", "e2fsck")
+	p, err := New(partitiontest.RandomTree(t, 6), options(partitiontest.Options{Size: 300 << 20, Epoch: 1}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	here, err := makeIn(t, t.Context(), p, "disk")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := partitiontest.Region{File: here, Size: p.Size()}
+	for _, group := range p.layout.copyGroups() {
+		if group > 0 {
+			at := fmt.Sprint(group * p.layout.perGroup)
+			if said := hosttest.Run(t, "dumpe2fs", "-h", "-o", "superblock="+at, "-o", "blocksize=4096", here); strings.Contains(said, "Lifetime writes") {
+				t.Errorf("the copy in group %d counts writes:\n%s", group, said)
+			}
+		}
+	}
+	for _, mkfs := range []string{"mkfs.ext4", "mkfs.xfs", "mkfs.btrfs"} {
+		t.Run(mkfs, func(t *testing.T) {
+			got := partitiontest.Region{File: filepath.Join(hosttest.Mounted(t, mkfs), "disk"), Size: p.Size()}
+			newFile(t, got.File, got.Size)
+			if err := p.Make(t.Context(), got.File, 0); err != nil {
+				t.Fatal(err)
+			}
+			partitiontest.SameBytes(t, got, want)
+		})
+	}
+}
+
 // Every time of every inode that is in use is the epoch, but for mtimes.
 func TestTimesAreTheEpoch(t *testing.T) {
 	hosttest.Need(t, "mke2fs", "debugfs", "e2fsck")
