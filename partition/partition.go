@@ -58,6 +58,8 @@ type HostMade interface {
 	Maker
 	// Fill starts to fill the region that starts at offset of the file, and reads as zeros before.
 	Fill(ctx context.Context, file string, offset int64) (Packer, error)
+	// Scratch bounds the bytes of scratch files that are needed meanwhile.
+	Scratch() int64
 }
 
 // A Packer takes the nodes of a tree in its order for a host tool, and must be closed. The tool reads no other file: what it gets of a

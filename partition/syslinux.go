@@ -9,6 +9,7 @@ import (
 
 	"imprint/internal/extent"
 	"imprint/internal/tree"
+	"imprint/internal/units"
 	"imprint/partition/fat"
 	"imprint/partition/syslinux"
 )
@@ -38,6 +39,9 @@ func (bootFAT) Extents(int64) iter.Seq[extent.Extent] { return extent.List(nil).
 
 // Stats implements Describer.
 func (b bootFAT) Stats() Stats { return fatMaker{b.plan}.Stats() }
+
+// Scratch implements HostMade: a configuration for mtools.
+func (bootFAT) Scratch() int64 { return 4 * units.KiB }
 
 // Fill implements HostMade.
 func (b bootFAT) Fill(ctx context.Context, file string, offset int64) (Packer, error) {

@@ -20,6 +20,7 @@ type planner struct {
 
 	jobs    []stream.Job
 	total   int64                         // bytes that will be written
+	beside  int64                         // bytes of scratch files that host tools need meanwhile
 	further map[tree.Blob][]extent.Extent // where contents lie in other regions than the main one
 	carrier map[tree.Blob]*tree.Node      // the file of the main region with which those are written
 	scratch []extent.Extent
@@ -184,6 +185,7 @@ func (p *planner) copyOf(b tree.Blob, places []extent.Extent) {
 // host makes the job that has a host tool fill a region.
 func (p *planner) host(r *plan.Region, m partition.HostMade) {
 	p.total += hostMade(r)
+	p.beside += m.Scratch()
 	if p.disk.Digest != nil {
 		p.disk.Digest.Expect(r.Offset, r.Size)
 	}

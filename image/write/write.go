@@ -77,7 +77,7 @@ func Image(ctx context.Context, file *os.File, p *plan.Plan, l *plan.Layout, o O
 		disk.Digest = stream.NewPieces(l.Size)
 	}
 	jobs := newPlanner(disk, v, l)
-	if err := enoughSpace(file, jobs.total); err != nil {
+	if err := enoughSpace(file, jobs.total+jobs.beside); err != nil {
 		return nil, err
 	}
 	if o.Progress != nil {

@@ -136,7 +136,7 @@ func (w *Writer) error(err error) error {
 	if err == nil {
 		return nil
 	}
-	return fmt.Errorf("make ext4 in %s at byte %d: %w", w.file, w.made.offset, err)
+	return fmt.Errorf("make ext4: %w", err)
 }
 
 func (p *Plan) checkRegion(file string, offset int64) error {

@@ -20,7 +20,7 @@ var modeOf = map[tree.Kind]uint16{
 // the scratch files of two batches stay in the page cache.
 const (
 	batchLines   = 4_000
-	batchScratch = 24 << 20 // bytes
+	batchScratch = 16 << 20 // bytes
 )
 
 // A populator writes the script that fills an empty file system. Inodes get numbers in the order in which they are made: libext2fs takes

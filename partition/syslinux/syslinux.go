@@ -36,10 +36,10 @@ func Install(ctx context.Context, file string, offset, epoch int64, scratch stri
 		Merge: true,
 	})
 	if err != nil {
-		return fmt.Errorf("install syslinux in %s at byte %d: %w", file, offset, err)
+		return fmt.Errorf("install syslinux: %w", err)
 	}
 	if len(r.Output) > 0 { // it says nothing unless something is wrong, and ends with 0 even then
-		return fmt.Errorf("install syslinux in %s at byte %d: %s", file, offset, r.Output)
+		return fmt.Errorf("install syslinux: %s", r.Output)
 	}
 	return nil
 }
