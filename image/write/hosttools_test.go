@@ -173,3 +173,43 @@ func TestExportIsCompared(t *testing.T) {
 		t.Errorf("left: %v", left)
 	}
 }
+
+// A host tool that fails, is killed, or does nothing and says that all is well, is an error that names it, and nothing is left.
+func TestHostToolsThatFail(t *testing.T) {
+	images := map[string]string{"mke2fs": "debugfs", "debugfs": "debugfs", "e2fsck": "debugfs", "sqfstar": "sqfstar", "syslinux": "syslinux"}
+	scripts := map[string]string{
+		"does nothing":        "exit 0",
+		"reads and no more":   "cat >/dev/null",
+		"is killed":           "kill -KILL $$",
+		"is killed, reading":  "head -c 2000 >/dev/null; kill -KILL $$",
+		"fails":               "echo no luck >&2; exit 9",
+		"fails after the end": `$REAL "$@" >/dev/null; echo no luck >&2; exit 9`,
+		"says too much":       "yes; exit 0",
+		"writes garbage":      `for f; do :; done; [ ! -f "$f" ] || yes garbage | dd of="$f" bs=1000 count=50 conv=notrunc status=none`,
+	}
+	for tool, image := range images {
+		hosttest.Need(t, tool)
+		for name, script := range scripts {
+			t.Run(tool+" "+name, func(t *testing.T) {
+				w, system := imagetest.Boot(t)
+				p, err := w.Plan(byHostTools[image](w, system))
+				if err != nil {
+					t.Fatal(err)
+				}
+				standIn(t, tool, script)
+				_, err = build(t, w, p)
+				if err == nil || !strings.Contains(err.Error(), tool) {
+					t.Fatalf("got %v", err)
+				}
+				if errors.Is(err, write.ErrMismatch) || errors.Is(err, tree.ErrChanged) {
+					t.Errorf("the source is blamed: %v", err)
+				}
+				for cause, want := range map[string]string{"exit 9": "exit status 9", "no luck": "\nno luck", "KILL": "signal: killed", "yes;": "more than"} {
+					if strings.Contains(script, cause) && !strings.Contains(err.Error(), want) {
+						t.Errorf("got %v", err)
+					}
+				}
+			})
+		}
+	}
+}

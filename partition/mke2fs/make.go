@@ -184,6 +184,10 @@ func (m *maker) format(ctx context.Context) error {
 func (m *maker) debugfs(ctx context.Context, s *script) error {
 	r, err := hosttool.Run(ctx, hosttool.Command{Name: "debugfs", Args: []string{"-w", "-f", "-", m.region()}, Env: m.env(),
 		Stdin: strings.NewReader(string(s.input())), Merge: true, Limit: s.transcriptSize() + 1<<20})
+	var exit *hosttool.ExitError
+	if errors.As(err, &exit) {
+		exit.Stderr = complaints(exit.Stderr)
+	}
 	if err != nil {
 		return err
 	}

@@ -238,6 +238,39 @@ func TestRegionMustBeThere(t *testing.T) {
 	}
 }
 
+// Whatever meets the end of the disk says so: the copies in the scratch directory, or a tool.
+func TestFullDisk(t *testing.T) {
+	hosttest.Need(t, "mke2fs", "debugfs", "e2fsck")
+	dir := hosttest.Mounted(t, "mkfs.xfs") // which keeps nothing for root
+	nodes := map[string]*tree.Node{}
+	for i := range 100 {
+		nodes[fmt.Sprintf("/%d", i)] = tree.NewFile("", store, tree.Text(strings.Repeat(fmt.Sprint(i), 100_000)))
+	}
+	p := planOf(t, nodes, options(partitiontest.Options{}))
+	for _, room := range []int64{64 << 10, 1 << 20, 8 << 20, 20 << 20} {
+		disk, fill := filepath.Join(dir, "disk"), filepath.Join(dir, "fill")
+		newFile(t, disk, p.Size())
+		f, err := os.Create(fill)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var st syscall.Statfs_t
+		if err := syscall.Fstatfs(int(f.Fd()), &st); err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(syscall.Fallocate(int(f.Fd()), 0, 0, int64(st.Bavail)*st.Frsize-room), f.Close()); err != nil {
+			t.Fatal(err)
+		}
+		if err := p.Make(t.Context(), disk, 0); err == nil || !strings.Contains(strings.ToLower(err.Error()), "no space left on device") {
+			t.Errorf("room for %d bytes: got %v", room, err)
+		}
+		left, err := os.ReadDir(dir)
+		if err := errors.Join(err, os.Remove(disk), os.Remove(fill)); err != nil || len(left) != 2 {
+			t.Errorf("left: %v, %v", left, err)
+		}
+	}
+}
+
 // A cancelled context ends the work wherever it is, and nothing is left behind.
 func TestCancel(t *testing.T) {
 	hosttest.Need(t, "mke2fs", "debugfs", "e2fsck")

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 
@@ -45,11 +46,15 @@ func ownRoot(name string, root *tree.Attr, used map[uint32]bool) (err error) {
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
 	i := image{f, make([]byte, superSize)}
-	if _, err := f.ReadAt(i.super, 0); err != nil {
+	info, err := f.Stat()
+	if err != nil {
 		return err
 	}
-	if binary.LittleEndian.Uint32(i.super) != magic {
-		return fmt.Errorf("%s is no squashfs", name)
+	if _, err := f.ReadAt(i.super, 0); err != nil && err != io.EOF {
+		return err
+	}
+	if used := i.field(superUsed); binary.LittleEndian.Uint32(i.super) != magic || used < superSize || used > info.Size() {
+		return fmt.Errorf("sqfstar ended without an error and wrote no squashfs: %d bytes that begin with %q", info.Size(), i.super[:4])
 	}
 	ids, err := i.ids()
 	if err != nil {
