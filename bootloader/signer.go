@@ -20,6 +20,10 @@ type Signer struct {
 // maxPEM is how many bytes a key or a certificate may have.
 const maxPEM = 1 << 20
 
+// maxKey is how many bytes the DER form of a key may have, that of one of 16384 bits with its factors: to check a longer one takes minutes,
+// and no firmware verifies its signatures.
+const maxKey = 10 << 10
+
 // ReadKey reads an RSA key in one of the two forms of PEM that openssl writes. Errors are a [diag.Mistake].
 func ReadKey(b tree.Blob) (*rsa.PrivateKey, error) {
 	key, err := privateKey(b)
@@ -35,6 +39,8 @@ func privateKey(b tree.Blob) (*rsa.PrivateKey, error) {
 		return nil, err
 	}
 	switch block := blocks[0]; {
+	case len(block.Bytes) > maxKey:
+		return nil, fmt.Errorf("the key has %d bytes, more than one of 16384 bits", len(block.Bytes))
 	case block.Type == "ENCRYPTED PRIVATE KEY" || block.Headers["Proc-Type"] != "":
 		return nil, fmt.Errorf("the key has a pass phrase")
 	case block.Type == "RSA PRIVATE KEY":

@@ -1,6 +1,7 @@
 package partition
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"iter"
@@ -71,6 +72,11 @@ func newMke2fs(s Spec) (Maker, error) {
 		return nil, err
 	}
 	return hostExt4{p}, nil
+}
+
+// Fill implements HostMade.
+func (m hostExt4) Fill(ctx context.Context, file string, offset int64) (Packer, error) {
+	return m.Begin(ctx, file, offset)
 }
 
 // Extents implements extent.Source: nothing is known before the tools have run.

@@ -5,6 +5,7 @@ package partition
 import (
 	"context"
 	"fmt"
+	"io"
 	"slices"
 
 	"imprint/internal/extent"
@@ -55,8 +56,19 @@ type Placer interface {
 // A HostMade is a Maker whose region a host tool fills; its extents cannot be known before.
 type HostMade interface {
 	Maker
-	// Make fills the region that starts at offset of the file. The region reads as zeros before.
-	Make(ctx context.Context, file string, offset int64) error
+	// Fill starts to fill the region that starts at offset of the file, and reads as zeros before.
+	Fill(ctx context.Context, file string, offset int64) (Packer, error)
+	// Scratch bounds the bytes of scratch files that are needed meanwhile.
+	Scratch() int64
+}
+
+// A Packer takes the nodes of a tree in its order for a host tool, and must be closed. The tool reads no other file: what it gets of a
+// content is what passes here, where it is hashed.
+type Packer interface {
+	// Add adds a node at a path. content writes a file's content to w; for a further name of a file it may not be called.
+	Add(path string, n *tree.Node, content func(w io.Writer) error) error
+	// Close ends the file system. When nodes are missing it gives up, and returns an error.
+	Close() error
 }
 
 // Stats is what a Maker says of itself for a user who asks for the plan.

@@ -2,11 +2,9 @@ package partition
 
 import (
 	"context"
-	"io"
 	"iter"
 
 	"imprint/internal/extent"
-	"imprint/internal/tree"
 	"imprint/internal/units"
 	"imprint/partition/squashfs"
 )
@@ -32,13 +30,6 @@ type Packed interface {
 	Maker
 	// Pack starts a file system in the file of that name, which is empty. Its nodes are added in the order of the tree.
 	Pack(ctx context.Context, file string) (Packer, error)
-}
-
-// A Packer takes the nodes of a tree in its order, and must be closed.
-type Packer interface {
-	// Add adds a node at a path. content writes a file's content to w; for a further name of a file it is not called.
-	Add(path string, n *tree.Node, content func(w io.Writer) error) error
-	Close() error
 }
 
 // packed is a squashfs in our terms.

@@ -3,6 +3,7 @@ package partition
 import (
 	"bytes"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"testing"
@@ -36,9 +37,7 @@ func TestSyslinux(t *testing.T) {
 		if err := os.WriteFile(path, around, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if err := m.(HostMade).Make(t.Context(), path, offset); err != nil {
-			t.Fatal(err)
-		}
+		fill(t, m.(HostMade), root, path, offset)
 		content, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)
@@ -67,5 +66,22 @@ func TestSyslinux(t *testing.T) {
 	var small *DoesNotFit
 	if _, err := New(spec); !errors.As(err, &small) {
 		t.Errorf("a volume without room for SYSLINUX: %v", err)
+	}
+}
+
+// fill fills a region with a tree.
+func fill(t *testing.T, m HostMade, root *tree.Tree, file string, offset int64) {
+	t.Helper()
+	w, err := m.Fill(t.Context(), file, offset)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, n := range root.Walk() {
+		if err := w.Add(path, n, func(to io.Writer) error { return tree.Copy(t.Context(), to, n.Inode().Blob(), nil) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
 	}
 }

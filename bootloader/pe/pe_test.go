@@ -239,7 +239,7 @@ func FuzzAppend(f *testing.F) {
 	f.Add(readStub(f))
 	f.Add([]byte("MZ"))
 	f.Add(tiny())
-	f.Fuzz(func(t *testing.T, p []byte) {
+	hosttest.Fuzz(f, func(t *testing.T, p []byte) {
 		b, err := Append(p, many()[:7])
 		if err != nil {
 			return
@@ -269,7 +269,7 @@ func FuzzSign(f *testing.F) {
 	f.Add(bytesOf(f, unsigned))
 	f.Add(readStub(f))
 	f.Add(tiny())
-	f.Fuzz(func(t *testing.T, p []byte) {
+	hosttest.Fuzz(f, func(t *testing.T, p []byte) {
 		signed, err := Sign(tree.Text(string(p)), key, []*x509.Certificate{cert})
 		if err != nil {
 			return
@@ -287,6 +287,24 @@ func FuzzSign(f *testing.F) {
 		i.setOpt32(optCertificates+4, 0)
 		if !bytes.Equal(i.head[:len(p)], p) {
 			t.Error("more has changed than where the certificates are")
+		}
+	})
+}
+
+// Whatever a program begins with, its machine type is that which another reader finds, or 0.
+func FuzzMachine(f *testing.F) {
+	f.Add(readStub(f)[:4096], uint16(4096))
+	f.Add(tiny(), uint16(0x200))
+	f.Add([]byte("MZ"+strings.Repeat("\x00", 0x3a)+"\xff\xff\xff\xff"), uint16(64))
+	f.Add([]byte("MZ"+strings.Repeat("\x00", 0x3a)+"\x40\x00\x00\x00PE\x00\x00\x64\x86"), uint16(70))
+	hosttest.Fuzz(f, func(t *testing.T, p []byte, length uint16) {
+		p = p[:min(len(p), int(length))]
+		m := Machine(p)
+		if m != 0 && (len(p) < 0x40 || string(p[:2]) != "MZ" || !bytes.Contains(p, []byte{'P', 'E', 0, 0, byte(m), byte(m >> 8)})) {
+			t.Errorf("%x has the machine type %#x", p, m)
+		}
+		if other, err := pe.NewFile(bytes.NewReader(p)); err == nil && string(p[:2]) == "MZ" && m != other.Machine {
+			t.Errorf("the machine type is %#x, and debug/pe says %#x", m, other.Machine)
 		}
 	})
 }

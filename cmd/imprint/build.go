@@ -182,7 +182,7 @@ func (r *root) write(ctx context.Context, p *planned, f buildFlags) (*plan.Manif
 	}
 	defer out.Discard()
 	r.ui.stage("write", "writing "+f.out)
-	f.write.Progress = r.ui.meter
+	f.write.Progress, f.write.Export = r.ui.meter, f.exportBoot != ""
 	result, err := write.Image(ctx, out.File, p.plan, p.layout, f.write)
 	if err != nil {
 		return nil, nil, err
@@ -193,7 +193,7 @@ func (r *root) write(ctx context.Context, p *planned, f buildFlags) (*plan.Manif
 	outputs := []output{out}
 	for _, more := range []func() (output, error){
 		func() (output, error) { return manifest(f, m) },
-		func() (output, error) { return exportBoot(ctx, p.plan, f.exportBoot) },
+		func() (output, error) { return exportBoot(ctx, p.plan, result, f.exportBoot) },
 	} {
 		o, err := more()
 		if err != nil {
@@ -235,11 +235,11 @@ func manifest(f buildFlags, m *plan.Manifest) (output, error) {
 }
 
 // exportBoot writes the directory of boot files, if one is wanted.
-func exportBoot(ctx context.Context, p *plan.Plan, dir string) (output, error) {
+func exportBoot(ctx context.Context, p *plan.Plan, r *write.Result, dir string) (output, error) {
 	if dir == "" {
 		return nil, nil
 	}
-	e, err := write.Boot(ctx, p, dir)
+	e, err := r.Boot(ctx, p, dir)
 	if err != nil {
 		return nil, err
 	}

@@ -30,15 +30,17 @@ type ExportedEntry struct {
 // An Export is boot files that lie beside an image, for those who start a kernel themselves: `qemu -kernel`, PXE. They get their names
 // in Commit, all or none of them.
 type Export struct {
+	verify  verifier
 	dir     string
 	made    bool // the directory was not there before
 	outputs []*Output
 }
 
 // Boot writes kernel, initrd and command line of every boot entry of a plan into a directory, which is made if it is not there. The caller
-// commits or discards it. Errors match [ErrMismatch] when a file of the host has changed since the plan was made.
-func Boot(ctx context.Context, p *plan.Plan, dir string) (e *Export, err error) {
-	e = &Export{dir: dir}
+// commits or discards it. Errors match [ErrMismatch] when a file has changed since the plan was made, or since it was written to the disk
+// with [Options].Export.
+func (r *Result) Boot(ctx context.Context, p *plan.Plan, dir string) (e *Export, err error) {
+	e = &Export{verify: verifier{ledger: r.ledger}, dir: dir}
 	defer func() {
 		if err != nil {
 			e.Discard()
@@ -89,7 +91,7 @@ func (e *Export) add(ctx context.Context, name string, parts ...tree.Blob) error
 	at := int64(0)
 	for _, b := range parts {
 		at = units.Align(at, 4)
-		if err := export(ctx, io.NewOffsetWriter(out.File, at), b); err != nil {
+		if err := e.copy(ctx, io.NewOffsetWriter(out.File, at), b); err != nil {
 			return err
 		}
 		at += b.Size()
@@ -97,9 +99,23 @@ func (e *Export) add(ctx context.Context, name string, parts ...tree.Blob) error
 	return nil
 }
 
-// export copies a content, which must be what it was when the plan was made.
-func export(ctx context.Context, w io.Writer, b tree.Blob) error {
-	return verifier{}.content(b, func(h io.Writer) error {
+// exported are the contents that Boot will read.
+func exported(p *plan.Plan, o Options) (list []tree.Blob) {
+	if !o.Export {
+		return nil
+	}
+	for _, e := range p.Entries {
+		list = append(list, e.Kernel.Content)
+		for _, src := range e.Initrd {
+			list = append(list, src.Content)
+		}
+	}
+	return list
+}
+
+// copy copies a content, which must be what it was before.
+func (e *Export) copy(ctx context.Context, w io.Writer, b tree.Blob) error {
+	return e.verify.content(b, func(h io.Writer) error {
 		if h != nil {
 			w = io.MultiWriter(w, h)
 		}

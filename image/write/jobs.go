@@ -20,6 +20,7 @@ type planner struct {
 
 	jobs    []stream.Job
 	total   int64                         // bytes that will be written
+	beside  int64                         // bytes of scratch files that host tools need meanwhile
 	further map[tree.Blob][]extent.Extent // where contents lie in other regions than the main one
 	carrier map[tree.Blob]*tree.Node      // the file of the main region with which those are written
 	scratch []extent.Extent
@@ -66,8 +67,8 @@ func mainRegion(l *plan.Layout) *plan.Region {
 // main makes the jobs for the region whose files are read in its own order.
 func (p *planner) main(r *plan.Region) {
 	p.structure(r)
-	if isMade(r) {
-		return // it is all in the file that a host tool has packed, and was verified then
+	if byHostTool(r) {
+		return // the tool gets the contents, and they are verified then
 	}
 	p.items(r)
 	p.files(r)
@@ -76,7 +77,7 @@ func (p *planner) main(r *plan.Region) {
 // other makes the jobs for a region beside the main one: where its files lie is kept, to be written by whoever reads them.
 func (p *planner) other(r *plan.Region) {
 	p.structure(r)
-	if r.Tree == nil || isMade(r) {
+	if r.Tree == nil || byHostTool(r) {
 		return
 	}
 	for n := range r.Tree.Nodes() {
@@ -84,7 +85,7 @@ func (p *planner) other(r *plan.Region) {
 			continue
 		}
 		b, places := n.Blob(), r.Place(nil, n)
-		if len(places) > 0 || p.verify.wants(b) && p.further[b] == nil { // what a host tool has read is read once more
+		if len(places) > 0 || p.verify.wants(b) && p.further[b] == nil {
 			p.further[b] = append(p.further[b], places...)
 		}
 	}
@@ -110,10 +111,10 @@ func (p *planner) patched(r *plan.Region, n *tree.Node) bool {
 	return true
 }
 
-// isMade reports whether a region is content that a host tool has packed.
-func isMade(r *plan.Region) bool {
-	_, ready := r.Maker.(partition.Made)
-	return ready
+// byHostTool reports whether a host tool fills the region, or has packed what it holds.
+func byHostTool(r *plan.Region) bool {
+	_, packed := r.Maker.(partition.Made)
+	return packed || r.MadeByHost()
 }
 
 // structure makes jobs for what a region holds besides the contents of its files.
@@ -181,14 +182,18 @@ func (p *planner) copyOf(b tree.Blob, places []extent.Extent) {
 	})
 }
 
-// host makes the job that runs a host tool.
+// host makes the job that has a host tool fill a region.
 func (p *planner) host(r *plan.Region, m partition.HostMade) {
 	p.total += hostMade(r)
+	p.beside += m.Scratch()
 	if p.disk.Digest != nil {
 		p.disk.Digest.Expect(r.Offset, r.Size)
 	}
 	p.add(r.Size, func(ctx context.Context, _ *stream.Worker) error {
-		if err := m.Make(ctx, procPath(p.disk.File), r.Offset); err != nil {
+		err := feed(ctx, r, p.verify, func(ctx context.Context) (partition.Packer, error) {
+			return m.Fill(ctx, procPath(p.disk.File), r.Offset)
+		})
+		if err != nil {
 			return fmt.Errorf("make partition %q: %w", r.Partition.Spec.Name, err)
 		}
 		if p.disk.Digest == nil {

@@ -2,16 +2,12 @@ package write
 
 import (
 	"context"
-	"crypto/sha256"
 	"fmt"
-	"hash"
-	"io"
 	"os"
 
 	"imprint/image/plan"
 	"imprint/internal/hosttree"
 	"imprint/internal/scratch"
-	"imprint/internal/tree"
 	"imprint/partition"
 )
 
@@ -54,115 +50,10 @@ func (p *packed) pack(ctx context.Context, r *plan.Region, m partition.Packed, v
 		return err
 	}
 	file.Close()
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	out, err := m.Pack(ctx, file.Name())
+	err = feed(ctx, r, v, func(ctx context.Context) (partition.Packer, error) { return m.Pack(ctx, file.Name()) })
 	if err != nil {
-		return err
-	}
-	f := feeder{ctx: ctx, out: out, verify: v, buf: make([]byte, 256<<10), narHash: sha256.New()}
-	if err := f.all(r); err != nil {
-		cancel()
-		out.Close()
-		return err
-	}
-	if err := out.Close(); err != nil {
 		return err
 	}
 	p.files[r.Partition], err = hosttree.File(file.Name())
-	return err
-}
-
-// A feeder gives all nodes of a tree to a packer, in the order of the tree. That of a NAR is the same, so that an item is hashed on the
-// way.
-type feeder struct {
-	ctx     context.Context
-	out     partition.Packer
-	verify  verifier
-	buf     []byte
-	narHash hash.Hash
-	paths   []string // by node ID
-	nodes   []*tree.Node
-	next    int // ID of the next node
-}
-
-func (f *feeder) all(r *plan.Region) error {
-	items := make(map[*tree.Node]*plan.Item, len(r.Partition.Items))
-	for _, item := range r.Partition.Items {
-		items[item.Node] = item
-	}
-	for path, n := range r.Tree.Walk() {
-		f.paths, f.nodes = append(f.paths, path), append(f.nodes, n)
-	}
-	for f.next < len(f.nodes) {
-		n := f.nodes[f.next]
-		var err error
-		if item := items[n]; item != nil && !f.verify.off {
-			err = f.item(item)
-		} else {
-			err = f.one(n)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// item gives an item, with what lies between its files.
-func (f *feeder) item(item *plan.Item) error {
-	err := f.verify.item(f.ctx, item, f.narHash, func(n *tree.Node, h io.Writer) error {
-		if err := f.until(n.ID()); err != nil {
-			return err
-		}
-		return f.file(n, h)
-	})
-	if err != nil {
-		return err
-	}
-	return f.until(end(item.Node))
-}
-
-// end is the ID after a node and all below it.
-func end(n *tree.Node) int {
-	if kids := n.Children(); len(kids) > 0 {
-		return end(kids[len(kids)-1])
-	}
-	return n.ID() + 1
-}
-
-// until gives the nodes before that ID, none of which is a file.
-func (f *feeder) until(id int) error {
-	for f.next < id {
-		if err := f.one(f.nodes[f.next]); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// one gives the next node.
-func (f *feeder) one(n *tree.Node) error {
-	if n.Inode().Kind() != tree.File {
-		f.next++
-		return f.out.Add(f.paths[n.ID()], n, nil)
-	}
-	return f.verify.content(n.Inode().Blob(), func(h io.Writer) error { return f.file(n, h) })
-}
-
-// file gives a file, whose content also goes to h unless that is nil.
-func (f *feeder) file(n *tree.Node, h io.Writer) error {
-	b, passed := n.Inode().Blob(), false
-	f.next++
-	err := f.out.Add(f.paths[n.ID()], n, func(w io.Writer) error {
-		passed = true
-		if h != nil {
-			w = io.MultiWriter(w, h)
-		}
-		return tree.Copy(f.ctx, w, b, f.buf)
-	})
-	if err == nil && !passed && h != nil { // a further name of a file
-		err = tree.Copy(f.ctx, h, b, f.buf)
-	}
 	return err
 }

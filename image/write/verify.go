@@ -34,13 +34,16 @@ func (m *HashMismatch) Error() string {
 func (m *HashMismatch) Unwrap() error { return ErrMismatch }
 
 // A verifier compares what passes with what was promised: a store item with the NAR hash that it is registered with, a pinned content with
-// its pin. Whoever moves contents moves them through it.
-type verifier struct{ off bool }
+// its pin, and a content that is read more than once with what it was before. Whoever moves contents moves them through it.
+type verifier struct {
+	off    bool
+	ledger *ledger // nil when nothing is read twice
+}
 
-// wants reports whether a content is to be compared with a pin.
+// wants reports whether a content is to be compared.
 func (v verifier) wants(b tree.Blob) bool {
 	_, pinned := tree.PinOf(b)
-	return pinned && !v.off
+	return !v.off && (pinned || v.ledger.has(b))
 }
 
 // content moves a content by move, which gives all of it to h, or nothing when that is nil.
@@ -48,11 +51,11 @@ func (v verifier) content(b tree.Blob, move func(h io.Writer) error) error {
 	if !v.wants(b) {
 		return move(nil)
 	}
-	h := sha256.New()
-	if err := move(h); err != nil {
+	whole := sha256.New()
+	if err := move(io.MultiWriter(whole, v.ledger.reading(b))); err != nil {
 		return err
 	}
-	if want, _ := tree.PinOf(b); tree.Pin(h.Sum(nil)) != want {
+	if want, pinned := tree.PinOf(b); pinned && tree.Pin(whole.Sum(nil)) != want {
 		return fmt.Errorf("%s has other contents than when the plan was made: %w", tree.HostPath(b), ErrMismatch)
 	}
 	return nil
@@ -72,7 +75,11 @@ func (v verifier) item(ctx context.Context, item *plan.Item, reset hash.Hash, mo
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		return move(n, h)
+		b := n.Inode().Blob()
+		if !v.ledger.has(b) {
+			return move(n, h)
+		}
+		return move(n, io.MultiWriter(h, v.ledger.reading(b)))
 	})
 	if err != nil {
 		return deleted(item, fmt.Errorf("%v: %w", item.Info.Path, err))

@@ -29,6 +29,7 @@ type Options struct {
 	NoDigest bool         // compute no image digest
 	SHA256   bool         // also compute the plain SHA-256 of the whole disk, in a pass of its own
 	Progress func(*Meter) // called once, before the first byte is written
+	Export   bool         // the boot files will be exported, and must be those of the disk
 }
 
 // A Meter says how far the writing is.
@@ -45,6 +46,8 @@ type Result struct {
 	Layout  *plan.Layout // with the sizes of what host tools have packed
 	Digests plan.Digests
 	Written int64 // bytes
+
+	ledger *ledger
 }
 
 // Image carries a layout of a plan out into file, which is empty. ctx ends it early; the file's content is of no use then.
@@ -52,7 +55,11 @@ type Result struct {
 // Errors match [ErrMismatch] when an item or a host file is not what it was promised to be, and [tree.ErrChanged] when one changes while
 // it is read.
 func Image(ctx context.Context, file *os.File, p *plan.Plan, l *plan.Layout, o Options) (*Result, error) {
-	made, err := packAll(ctx, l, verifier{off: o.NoVerify})
+	v := verifier{off: o.NoVerify}
+	if !v.off {
+		v.ledger = newLedger(l, exported(p, o))
+	}
+	made, err := packAll(ctx, l, v)
 	if err != nil {
 		return nil, err
 	}
@@ -69,8 +76,8 @@ func Image(ctx context.Context, file *os.File, p *plan.Plan, l *plan.Layout, o O
 	if !o.NoDigest {
 		disk.Digest = stream.NewPieces(l.Size)
 	}
-	jobs := newPlanner(disk, verifier{off: o.NoVerify}, l)
-	if err := enoughSpace(file, jobs.total); err != nil {
+	jobs := newPlanner(disk, v, l)
+	if err := enoughSpace(file, jobs.total+jobs.beside); err != nil {
 		return nil, err
 	}
 	if o.Progress != nil {
@@ -79,7 +86,7 @@ func Image(ctx context.Context, file *os.File, p *plan.Plan, l *plan.Layout, o O
 	if err := disk.Run(ctx, jobs.jobs); err != nil {
 		return nil, err
 	}
-	r := &Result{Layout: l, Written: disk.Bytes.Load()}
+	r := &Result{Layout: l, Written: disk.Bytes.Load(), ledger: v.ledger}
 	r.Digests, err = digests(ctx, disk, l, o)
 	return r, err
 }

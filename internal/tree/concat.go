@@ -31,6 +31,31 @@ func Composed(b Blob) bool {
 	return ok
 }
 
+// A Piece is a run of bytes of a blob that is neither a part of another one nor put together of several.
+type Piece struct {
+	Blob Blob
+	Range
+}
+
+// Pieces returns what the bytes of a blob are, in order, through any number of [PartBlob]s and of [Concat]s.
+func Pieces(b Blob) []Piece { return pieces(nil, b, Range{0, b.Size()}) }
+
+func pieces(list []Piece, b Blob, r Range) []Piece {
+	whole, at := Origin(b)
+	r.Off += at
+	c, ok := whole.(*concat)
+	if !ok {
+		return append(list, Piece{whole, r})
+	}
+	for i, p := range c.parts {
+		from, to := max(r.Off, c.starts[i]), min(r.End(), c.starts[i]+p.Size())
+		if from < to {
+			list = pieces(list, p, Range{from - c.starts[i], to - from})
+		}
+	}
+	return list
+}
+
 // Open implements Blob. It opens all parts.
 func (c *concat) Open() (Reader, error) {
 	r := &concatReader{concat: c}

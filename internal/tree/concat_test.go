@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -43,5 +44,16 @@ func TestConcatFindsAShortPart(t *testing.T) {
 	}
 	if _, err := r.ReadAt(make([]byte, 110), 0); !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("error %v", err)
+	}
+}
+
+// Pieces lead to the blobs that are read, whatever they are wrapped in.
+func TestPieces(t *testing.T) {
+	one, two := Text("one"), Text("second")
+	inner := Concat(Pinned(one, Pin{}), Text(""), Slice(two, 1, 4))
+	outer := Concat(Text("head"), Slice(Sparse(inner, nil), 1, 5), two)
+	want := []Piece{{Text("head"), Range{0, 4}}, {one, Range{1, 2}}, {two, Range{1, 3}}, {two, Range{0, 6}}}
+	if got := Pieces(Pinned(outer, Pin{})); !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
 	}
 }

@@ -1,6 +1,12 @@
 package units
 
-import "testing"
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"imprint/internal/hosttest"
+)
 
 func TestParseBytes(t *testing.T) {
 	for text, want := range map[string]int64{
@@ -31,4 +37,29 @@ func TestAlign(t *testing.T) {
 			t.Errorf("Align(%d, %d) = %d; want %d", c.n, c.grain, got, c.want)
 		}
 	}
+}
+
+// Whatever is read is what it says, and a whole number of units is read back as it is printed.
+func FuzzParseBytes(f *testing.F) {
+	for _, s := range []string{"0B", "12MiB", "1 TiB", "8388607TiB", "8388608TiB", "-1B", "+1B", "1_0B", "KiB", "9223372036854775808B", "٣B", "1.5GiB", "01KiB"} {
+		f.Add(s, int64(len(s)))
+	}
+	hosttest.Fuzz(f, func(t *testing.T, text string, size int64) {
+		if n, err := ParseBytes(text); err == nil {
+			digits := strings.TrimRight(text, "BKMGTi ")
+			if n < 0 || strings.Trim(digits, "0123456789") != "" || digits == "" {
+				t.Errorf("%q is read as %d", text, n)
+			}
+			if again, err := ParseBytes(fmt.Sprintf("%dB", n)); err != nil || again != n {
+				t.Errorf("%q is %d, and %d when written in bytes, %v", text, n, again, err)
+			}
+		}
+		if size < 0 {
+			return
+		}
+		printed := FormatBytes(size)
+		if n, err := ParseBytes(printed); !strings.Contains(printed, ".") && (err != nil || n != size) {
+			t.Errorf("%d is printed as %q, which is read as %d, %v", size, printed, n, err)
+		}
+	})
 }

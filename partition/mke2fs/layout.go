@@ -128,14 +128,20 @@ func (l layout) lacking(need int64) int64 {
 	return lacking
 }
 
-// copies counts the groups with a copy of the superblock: 0, 1 and the powers of 3, 5 and 7 (sparse_super).
-func (l layout) copies() int64 {
-	groups := l.groups()
-	n := min(groups, 2)
+// copies counts the groups with a copy of the superblock.
+func (l layout) copies() int64 { return int64(len(l.copyGroups())) }
+
+// copyGroups are the groups with a copy of the superblock: 0, 1 and the powers of 3, 5 and 7 (sparse_super).
+func (l layout) copyGroups() []int64 {
+	last := l.groups() - 1
+	list := []int64{0}
+	if last >= 1 {
+		list = append(list, 1)
+	}
 	for _, base := range []int64{3, 5, 7} {
-		for g := base; g < groups; g *= base {
-			n++
+		for g := base; g <= last; g *= base {
+			list = append(list, g)
 		}
 	}
-	return n
+	return list
 }

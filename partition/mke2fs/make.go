@@ -1,9 +1,11 @@
 package mke2fs
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"os"
 	"path/filepath"
@@ -12,15 +14,16 @@ import (
 	"strings"
 
 	"imprint/internal/hosttool"
+	"imprint/internal/tree"
 )
 
-// features are the features of the file system, whatever the host's version has by default. Released GRUB 2.06 cannot read
-// metadata_csum_seed, and orphan_file only helps file systems that are written to a lot.
+// features are all that the file system has, whatever the defaults of the host's version. GRUB 2.06 as published reads no
+// metadata_csum_seed, and orphan_file would be of use only to one that is written to much.
 const features = "none,has_journal,ext_attr,resize_inode,dir_index,filetype,extent,64bit,flex_bg,sparse_super,large_file,huge_file," +
 	"dir_nlink,extra_isize,metadata_csum"
 
-// configs replace the host's /etc/mke2fs.conf and /etc/e2fsck.conf. mke2fs chooses a usage type by size if it is given none, and warns about
-// types that the file does not define.
+// configs take the place of the host's /etc/mke2fs.conf and /etc/e2fsck.conf. mke2fs asks for a usage type by size where it is given none,
+// and warns of types that are not there.
 var configs = map[string]string{
 	"mke2fs.conf": `[defaults]
 	base_features = sparse_super
@@ -46,34 +49,96 @@ type maker struct {
 	offset  int64
 }
 
-// Make fills the region [offset, offset+Size) of the file, which must exist and read as zeros. It needs the host tools mke2fs, debugfs and
-// e2fsck. The error matches [hosttool.ErrMissing] when one is missing, and ctx's cause when ctx ends. Scratch files are always removed.
-func (p *Plan) Make(ctx context.Context, file string, offset int64) (err error) {
-	defer func() {
-		if err != nil {
-			err = fmt.Errorf("make ext4 in %s at byte %d: %w", file, offset, err)
-		}
-	}()
-	if err := p.checkRegion(file, offset); err != nil {
-		return err
-	}
-	dir := p.opts.Scratch
-	if dir == "" {
-		dir = filepath.Dir(file)
-	}
-	s, err := newScratch(dir)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, s.remove()) }()
-	m := &maker{Plan: p, scratch: s, offset: offset}
-	if m.image, err = s.imageName(file); err != nil {
-		return err
-	}
-	return m.make(ctx)
+// A Writer makes one file system. Every Writer must be closed.
+type Writer struct {
+	ctx   context.Context
+	file  string
+	made  maker
+	fill  populator
+	added int // nodes
 }
 
-// checkRegion returns an error if the file has no such region. The tools take offsets in sectors.
+// Begin starts to fill the region [offset, offset+Size) of the file, which must be there and read as zeros. It needs the host tools mke2fs,
+// debugfs and e2fsck; the error of the Writer's methods matches hosttool.ErrMissing when one is missing, and ctx's when ctx ends.
+func (p *Plan) Begin(ctx context.Context, file string, offset int64) (*Writer, error) {
+	w := &Writer{ctx: ctx, file: file, made: maker{Plan: p, offset: offset}}
+	if err := w.begin(); err != nil {
+		return nil, w.error(errors.Join(err, w.cleanUp()))
+	}
+	return w, nil
+}
+
+func (w *Writer) begin() (err error) {
+	m := &w.made
+	if err := m.checkRegion(w.file, m.offset); err != nil {
+		return err
+	}
+	dir := m.opts.Scratch
+	if dir == "" {
+		dir = filepath.Dir(w.file)
+	}
+	if m.scratch, err = newScratch(dir); err != nil {
+		return err
+	}
+	if m.image, err = m.scratch.imageName(w.file); err != nil {
+		return err
+	}
+	if err := errors.Join(m.configure(), m.format(w.ctx)); err != nil {
+		return err
+	}
+	w.fill = populator{Plan: m.Plan, run: m.debugfs, scratch: m.scratch}
+	w.fill.begin()
+	return nil
+}
+
+// Add adds the next node of the tree, which has that path. content writes the content of a file; it is not called for a further name.
+func (w *Writer) Add(path string, n *tree.Node, content func(io.Writer) error) error {
+	if n.ID() != w.added {
+		return w.error(fmt.Errorf("%s is node %d of the tree, and comes after %d", showPath(path), n.ID(), w.added))
+	}
+	w.added++
+	if w.ctx.Err() != nil {
+		return w.error(context.Cause(w.ctx))
+	}
+	if err := w.fill.node(w.ctx, path, n, content); err != nil {
+		return w.error(fmt.Errorf("%s: %w", showPath(path), err))
+	}
+	return nil
+}
+
+// Close ends the file system, and removes all scratch files whatever happens. Before all nodes are added, it gives up and returns an error.
+func (w *Writer) Close() error {
+	return w.error(errors.Join(w.end(), w.cleanUp()))
+}
+
+func (w *Writer) end() error {
+	if w.added < w.made.tree.Len() {
+		return fmt.Errorf("given up after %d of %d nodes", w.added, w.made.tree.Len())
+	}
+	if err := w.fill.end(w.ctx); err != nil {
+		return err
+	}
+	if err := w.made.index(w.ctx); err != nil {
+		return err
+	}
+	return w.made.normalize()
+}
+
+func (w *Writer) cleanUp() error {
+	w.fill.wait() // its error, if any, comes after another one
+	if w.made.scratch == nil {
+		return nil
+	}
+	return w.made.scratch.remove()
+}
+
+func (w *Writer) error(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("make ext4: %w", err)
+}
+
 func (p *Plan) checkRegion(file string, offset int64) error {
 	info, err := os.Stat(file)
 	if err != nil {
@@ -83,20 +148,6 @@ func (p *Plan) checkRegion(file string, offset int64) error {
 		return fmt.Errorf("no region of %d bytes there, the file has %d", p.size, info.Size())
 	}
 	return nil
-}
-
-func (m *maker) make(ctx context.Context) error {
-	if err := m.configure(); err != nil {
-		return err
-	}
-	if err := m.format(ctx); err != nil {
-		return err
-	}
-	p := populator{Plan: m.Plan, run: m.debugfs, scratch: m.scratch}
-	if err := p.populate(ctx); err != nil {
-		return err
-	}
-	return m.index(ctx)
 }
 
 // configure writes the tools' configuration files.
@@ -109,7 +160,7 @@ func (m *maker) configure() error {
 	return nil
 }
 
-// format makes the empty file system. It initialises inode tables and journal, which as zeros are holes in a sparse file, so that the kernel
+// format makes the empty file system. Inode tables and journal are written as zeros, which are holes in a sparse file, so that the kernel
 // need not do it later.
 func (m *maker) format(ctx context.Context) error {
 	l := m.layout
@@ -119,25 +170,32 @@ func (m *maker) format(ctx context.Context) error {
 		"-g", strconv.FormatInt(l.perGroup, 10), "-N", strconv.FormatInt(l.inodes, 10),
 		"-J", "size=" + strconv.FormatInt(l.journal*blockSize>>20, 10),
 		"-O", features, "-U", m.opts.UUID.String(), "-L", m.opts.Label,
-		// One -E only: the last of several replaces the others.
+		// One -E: of several, only the last counts.
 		"-E", fmt.Sprintf("offset=%d,hash_seed=%s,root_owner=0:0,lazy_itable_init=0,lazy_journal_init=0,nodiscard", m.offset, m.opts.HashSeed),
 		m.image, strconv.FormatInt(l.blocks, 10),
 	}})
-	return err
+	if err != nil {
+		return err
+	}
+	return m.checkFormat()
 }
 
 // debugfs runs one script.
 func (m *maker) debugfs(ctx context.Context, s *script) error {
 	r, err := hosttool.Run(ctx, hosttool.Command{Name: "debugfs", Args: []string{"-w", "-f", "-", m.region()}, Env: m.env(),
 		Stdin: strings.NewReader(string(s.input())), Merge: true, Limit: s.transcriptSize() + 1<<20})
+	var exit *hosttool.ExitError
+	if errors.As(err, &exit) {
+		exit.Stderr = complaints(exit.Stderr)
+	}
 	if err != nil {
 		return err
 	}
 	return s.check(r.Output)
 }
 
-// index turns every directory into a hash tree and checks the whole file system. e2fsck returns 1 when it has changed something. That can only
-// be directories, since it prints a message about any other change.
+// index sorts every directory into a tree of hashes and checks the whole file system. e2fsck returns 1 when it has changed something, which
+// only directories may be: everything else that it changes it talks about.
 func (m *maker) index(ctx context.Context) error {
 	args := []string{"-f", "-D", "-y", "-E", "no_optimize_extents", m.region()}
 	r, err := hosttool.Run(ctx, hosttool.Command{Name: "e2fsck", Args: args, Env: m.env(), Merge: true})
@@ -147,16 +205,19 @@ func (m *maker) index(ctx context.Context) error {
 	}
 	for said := range strings.Lines(string(r.Output)) {
 		if said = strings.TrimSpace(said); said != "" && !fsckRoutine.MatchString(said) {
-			return fmt.Errorf("e2fsck reports about the new file system: %s", said)
+			return fmt.Errorf("e2fsck found in what debugfs made: %s", said)
 		}
+	}
+	if !bytes.Contains(r.Output, []byte("Pass 5: ")) {
+		return fmt.Errorf("e2fsck ended without an error before its last pass: %.200q", r.Output)
 	}
 	return nil
 }
 
-// fsckRoutine matches what e2fsck prints when nothing is wrong.
+// fsckRoutine is what e2fsck says when nothing is wrong.
 var fsckRoutine = regexp.MustCompile(`^(e2fsck [0-9].*|Pass [1-5]A?: .*|.*: \*{5} FILE SYSTEM WAS MODIFIED \*{5}|.*: \d+/\d+ files \(.*\), \d+/\d+ blocks)$`)
 
-// region names the region in the syntax of libext2fs.
+// region names the region as libext2fs takes it.
 func (m *maker) region() string { return fmt.Sprintf("%s?offset=%d", m.image, m.offset) }
 
 // env is the tools' environment.
@@ -167,7 +228,7 @@ func (m *maker) env() []string {
 		"MKE2FS_CONFIG=" + conf("mke2fs.conf"), "E2FSCK_CONFIG=" + conf("e2fsck.conf"), "MKE2FS_SYNC=0"}
 }
 
-// toolTime is the current time for the tools: the epoch, if it is within 31 bits and not 0, which means the clock's time to them.
+// toolTime is what the tools take for now: the epoch where they can. They keep 31 bits of it, and 0 is the clock's time to them.
 func toolTime(epoch int64) int64 {
 	if epoch > 0 && epoch <= math.MaxInt32 {
 		return epoch

@@ -73,6 +73,18 @@ func (p *Plan) Size() int64 { return p.size }
 // Inodes is how many inodes the file system has, including used and reserved ones.
 func (p *Plan) Inodes() int64 { return p.layout.groups() * p.layout.inodesPerGroup() }
 
+// Scratch bounds the bytes of scratch files that there are at a time: the contents of two batches, each of which may end with a large one.
+func (p *Plan) Scratch() int64 {
+	var all, largest int64
+	for n := range p.tree.Nodes() {
+		if n.Kind() == tree.File {
+			size := units.Align(n.Size(), blockSize)
+			all, largest = all+size, max(largest, size)
+		}
+	}
+	return min(all, 2*(batchScratch+largest))
+}
+
 func (o Options) check() error {
 	switch {
 	case o.UUID == repro.UUID{} || o.HashSeed == repro.UUID{}:

@@ -2,7 +2,9 @@ package mke2fs
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"strconv"
 
 	"imprint/internal/tree"
@@ -14,22 +16,36 @@ var modeOf = map[tree.Kind]uint16{
 	tree.Fifo: 0o010000, tree.Socket: 0o140000,
 }
 
-// Limits of a batch, after which debugfs is run. Batches are large enough to make the runs few, and bound the memory for the script and the
-// space for scratch files.
+// A batch ends at one of these. It is small enough that one run of debugfs and the preparation of the next batch take turns often, and that
+// the scratch files of two batches stay in the page cache.
 const (
-	batchLines   = 50_000
-	batchScratch = 64 << 20
+	batchLines   = 4_000
+	batchScratch = 16 << 20 // bytes
 )
 
-// A populator writes the script that fills an empty file system. Inodes are numbered in the order in which they are made: libext2fs takes the
-// first free number from the group of the parent directory on, and as none is ever freed that is the next one.
+// A populator writes the script that fills an empty file system. Inodes get numbers in the order in which they are made: libext2fs takes
+// the first free one from the group of the parent directory on, and as none is ever freed that is the next one.
 type populator struct {
 	*Plan
-	script
-	run     func(context.Context, *script) error // runs a script with debugfs
+	batch
+	run     func(context.Context, *script) error // gives a script to debugfs
 	scratch *scratch
+	running *running // the batch that debugfs works on
+	parent  []int32  // ID of the directory, by node ID
 	number  []uint32 // of the inode, by node ID
-	next    uint32
+	next    uint32   // number of the next inode
+}
+
+// A batch is a script and the scratch files that it names.
+type batch struct {
+	script
+	files files
+}
+
+// A running batch is one that debugfs works on.
+type running struct {
+	batch
+	ended chan error
 }
 
 const (
@@ -37,21 +53,39 @@ const (
 	lostFoundInode = firstInode
 )
 
-// populate makes every inode and every name.
-func (p *populator) populate(ctx context.Context) error {
-	p.number, p.next = make([]uint32, p.tree.Len()), firstInode+1
-	p.add("/", "ssv", "kbytes_written", "0") // otherwise it depends on the host's file system; debugfs keeps a 0
+// begin makes what is there before the first node.
+func (p *populator) begin() {
+	p.parent, p.number, p.next = make([]int32, p.tree.Len()), make([]uint32, p.tree.Len()), firstInode+1
+	for n := range p.tree.Nodes() {
+		for _, c := range n.Children() {
+			p.parent[c.ID()] = int32(n.ID())
+		}
+	}
+	p.add("/", "ssv", "kbytes_written", "0") // it depends on what the host's file system can do; 0 is kept
 	private := &tree.Attr{Mode: 0o700, Mtime: tree.Time{Sec: p.opts.Epoch}}
 	p.attributes(fields{number: lostFoundInode, mode: modeOf[tree.Dir] | private.Mode, attr: private}, "/"+lostFound, p.opts.Epoch)
 	p.sockets()
-	root := p.tree.Root()
-	p.number[root.ID()] = rootInode
-	if err := p.finish(root, "/"); err != nil {
+	p.number[p.tree.Root().ID()] = rootInode
+}
+
+// node makes a node, whose directory is there already, but for the names that link adds. content gives the content of a file.
+func (p *populator) node(ctx context.Context, path string, n *tree.Node, content func(io.Writer) error) error {
+	if n.Kind() == tree.Link {
+		return nil
+	}
+	if n != p.tree.Root() {
+		if err := p.create(n, path, content); err != nil {
+			return err
+		}
+	}
+	if err := p.finish(n, path); err != nil {
 		return err
 	}
-	if err := p.fill(ctx, root, "/"); err != nil {
-		return err
-	}
+	return p.flush(ctx, len(p.lines) >= batchLines || p.files.bytes >= batchScratch)
+}
+
+// end adds the names that link makes, and waits for debugfs.
+func (p *populator) end(ctx context.Context) error {
 	for path, n := range p.tree.Walk() {
 		if n.Kind() == tree.Dir {
 			p.link(n, path)
@@ -60,11 +94,14 @@ func (p *populator) populate(ctx context.Context) error {
 			return err
 		}
 	}
-	return p.flush(ctx, true)
+	if err := p.flush(ctx, len(p.lines) > 0); err != nil {
+		return err
+	}
+	return p.wait()
 }
 
-// sockets makes the sockets, which debugfs has no command for: fifos in lost+found that are changed to sockets and unlinked. link adds their
-// names.
+// sockets makes the sockets, of which debugfs knows nothing: fifos in lost+found that change their type and lose that name. They get
+// their own by link.
 func (p *populator) sockets() {
 	for path, n := range p.tree.Walk() {
 		if n.Kind() != tree.Socket {
@@ -78,42 +115,14 @@ func (p *populator) sockets() {
 	}
 }
 
-// allocate gives a node the number that debugfs will give its inode; script.check compares the two where debugfs prints it.
 func (p *populator) allocate(n *tree.Node) uint32 {
 	p.number[n.ID()] = p.next
 	p.next++
 	return p.next - 1
 }
 
-// fill makes everything in a directory, except for the names that link adds.
-func (p *populator) fill(ctx context.Context, dir *tree.Node, path string) error {
-	for _, n := range dir.Children() {
-		if err := ctx.Err(); err != nil {
-			return context.Cause(ctx)
-		}
-		if n.Kind() == tree.Link {
-			continue
-		}
-		at := tree.Join(path, n.Name)
-		err := p.create(ctx, dir, n, at)
-		if err == nil {
-			err = p.finish(n, at)
-		}
-		if err != nil {
-			return fmt.Errorf("%s: %w", showPath(at), err)
-		}
-		if err := p.flush(ctx, len(p.lines) >= batchLines || p.scratch.bytes >= batchScratch); err != nil {
-			return err
-		}
-		if err := p.fill(ctx, n, at); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // create makes one inode with its name.
-func (p *populator) create(ctx context.Context, dir, n *tree.Node, path string) error {
+func (p *populator) create(n *tree.Node, path string, content func(io.Writer) error) error {
 	if path == "/"+lostFound {
 		p.number[n.ID()] = lostFoundInode
 		return nil
@@ -122,10 +131,10 @@ func (p *populator) create(ctx context.Context, dir, n *tree.Node, path string) 
 		return nil
 	}
 	number, name := p.allocate(n), quote(n.Name)
-	p.in(p.number[dir.ID()], path)
+	p.in(p.number[p.parent[n.ID()]], path)
 	switch n.Kind() {
 	case tree.File:
-		source, err := p.scratch.source(ctx, n.Blob())
+		source, err := p.scratch.file(&p.files, n.Size(), content)
 		if err != nil {
 			return err
 		}
@@ -142,8 +151,8 @@ func (p *populator) create(ctx context.Context, dir, n *tree.Node, path string) 
 	return nil
 }
 
-// device makes a device node. mknod accepts no minor number above 65535, so the number is set afterwards in the encoding of the kernel: both
-// parts in one byte each in the first word, or else the new encoding in the second.
+// device makes a device node. mknod takes no minor number above 65535, so the number is set afterwards, as the kernel reads it: both
+// parts in one byte each in the first word, or the new encoding in the second.
 func (p *populator) device(n *tree.Node, number uint32, path string) {
 	kind := map[tree.Kind]string{tree.CharDevice: "c", tree.BlockDevice: "b"}[n.Kind()]
 	p.addAllocating(number, path, "mknod", quote(n.Name), kind, "0", "0")
@@ -164,7 +173,7 @@ func (p *populator) finish(n *tree.Node, path string) error {
 	}
 	p.attributes(i, path, p.opts.Epoch)
 	for _, x := range n.Attr.Xattrs {
-		value, err := p.scratch.text(x.Value)
+		value, err := p.scratch.text(&p.files, x.Value)
 		if err != nil {
 			return err
 		}
@@ -187,14 +196,26 @@ func (p *populator) link(dir *tree.Node, path string) {
 	}
 }
 
-// flush runs the script if due is set, and begins a new one.
+// flush hands the batch to debugfs, which works on it while the next one is prepared, when it is due.
 func (p *populator) flush(ctx context.Context, due bool) error {
-	if !due || len(p.lines) == 0 {
+	if !due {
 		return nil
 	}
-	if err := p.run(ctx, &p.script); err != nil {
+	if err := p.wait(); err != nil {
 		return err
 	}
-	p.script = script{lines: p.lines[:0]}
-	return p.scratch.clear()
+	r := &running{p.batch, make(chan error, 1)}
+	p.batch, p.running = batch{}, r
+	go func() { r.ended <- p.run(ctx, &r.script) }()
+	return nil
+}
+
+// wait returns the error of the batch that debugfs works on, whose scratch files are free then.
+func (p *populator) wait() error {
+	r := p.running
+	if r == nil {
+		return nil
+	}
+	p.running = nil
+	return errors.Join(<-r.ended, p.scratch.free(&r.files))
 }

@@ -1,8 +1,9 @@
 package mke2fs
 
 import (
-	"context"
+	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -10,16 +11,33 @@ import (
 	"strings"
 
 	madedir "imprint/internal/scratch"
-	"imprint/internal/tree"
 )
 
-// A scratch is a directory for what the tools need as files. It is cleared after every batch.
+// A scratch is a directory for what the tools must have as files. Contents are copied into it while they are hashed, and debugfs reads the
+// copy: it never opens a path of the host, where something else may lie by then.
+//
+// Small files are written over and over: to create a file takes the host's file system many times longer than to write a few blocks to
+// one that is there.
 type scratch struct {
-	dir    string
-	made   *madedir.Directory
-	files  []string
-	bytes  int64 // of contents, without holes
-	buffer []byte
+	dir   string
+	made  *madedir.Directory
+	next  int     // number of the next file
+	small []named // that are free to be written again
+}
+
+// A named is a scratch file.
+type named struct {
+	name string
+	size int64 // bytes
+}
+
+// smallFile is the size in bytes up to which a file is kept.
+const smallFile = 64 << 10
+
+// files are the scratch files of one batch.
+type files struct {
+	list  []named
+	bytes int64 // that were written to them
 }
 
 func newScratch(dir string) (*scratch, error) {
@@ -32,101 +50,98 @@ func newScratch(dir string) (*scratch, error) {
 
 func (s *scratch) remove() error { return s.made.Remove() }
 
-// clear removes the files of a batch.
-func (s *scratch) clear() error {
-	for _, f := range s.files {
-		if err := os.Remove(f); err != nil {
+// free removes the large files of a batch and keeps the small ones.
+func (s *scratch) free(f *files) error {
+	for _, file := range f.list {
+		if file.size <= smallFile {
+			s.small = append(s.small, file)
+		} else if err := os.Remove(file.name); err != nil {
 			return err
 		}
-	}
-	s.files, s.bytes = s.files[:0], 0
-	return nil
-}
-
-func (s *scratch) name() string {
-	s.files = append(s.files, filepath.Join(s.dir, strconv.Itoa(len(s.files))))
-	return s.files[len(s.files)-1]
-}
-
-// source returns a path where debugfs can read a blob: that of the host's file, or of a scratch file with the content.
-func (s *scratch) source(ctx context.Context, b tree.Blob) (string, error) {
-	path, off, ok := tree.HostRange(b)
-	if !ok || off != 0 {
-		return s.copy(ctx, b)
-	}
-	if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() || info.Size() != b.Size() {
-		return s.copy(ctx, b) // a part of the file, or one that has changed, which copying finds out
-	}
-	return s.host(path)
-}
-
-// host returns the path of a file of the host, or of a link to it where the script cannot hold its path.
-func (s *scratch) host(path string) (string, error) {
-	path, err := filepath.Abs(path)
-	if err != nil {
-		return "", err
-	}
-	if checkWord("path", path) == nil {
-		return path, nil
-	}
-	link := s.name()
-	return link, os.Symlink(path, link)
-}
-
-// text makes a scratch file with the given content.
-func (s *scratch) text(content []byte) (string, error) {
-	name := s.name()
-	s.bytes += int64(len(content))
-	return name, os.WriteFile(name, content, 0o600)
-}
-
-// copy makes a scratch file of a blob, with its holes.
-func (s *scratch) copy(ctx context.Context, b tree.Blob) (name string, err error) {
-	r, err := b.Open()
-	if err != nil {
-		return "", err
-	}
-	defer r.Close()
-	name = s.name()
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return "", err
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	if err := f.Truncate(b.Size()); err != nil {
-		return "", err
-	}
-	for _, part := range tree.DataOf(b) {
-		if err := s.copyRange(ctx, f, b, r, part); err != nil {
-			return "", err
-		}
-	}
-	return name, tree.CheckEnd(r, b)
-}
-
-// copyRange copies a part of a blob to the same offset of a file.
-func (s *scratch) copyRange(ctx context.Context, to io.WriterAt, b tree.Blob, from io.ReaderAt, part tree.Range) error {
-	if s.buffer == nil {
-		s.buffer = make([]byte, 1<<20)
-	}
-	for off := part.Off; off < part.End(); {
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		p := s.buffer[:min(part.End()-off, int64(len(s.buffer)))]
-		if err := tree.ReadFull(from, b, p, off); err != nil {
-			return err
-		}
-		if _, err := to.WriteAt(p, off); err != nil {
-			return err
-		}
-		off += int64(len(p))
-		s.bytes += int64(len(p))
 	}
 	return nil
 }
 
-// imageName is a path of the disk file without a question mark, which would be the start of options to libext2fs.
+// text makes a scratch file of bytes in memory.
+func (s *scratch) text(f *files, content []byte) (string, error) {
+	return s.file(f, int64(len(content)), func(w io.Writer) error {
+		_, err := w.Write(content)
+		return err
+	})
+}
+
+// file makes a scratch file of size bytes, which content writes.
+func (s *scratch) file(f *files, size int64, content func(io.Writer) error) (string, error) {
+	file, old, err := s.open(size)
+	if err != nil {
+		return "", err
+	}
+	f.list = append(f.list, named{file.Name(), size})
+	w := &holeWriter{file: file, dense: size <= smallFile}
+	err = content(w)
+	switch {
+	case err == nil && w.at != size:
+		err = fmt.Errorf("%d bytes of %d", w.at, size)
+	case err == nil && size != max(old, w.end):
+		err = file.Truncate(size)
+	}
+	f.bytes += w.written
+	return file.Name(), errors.Join(err, file.Close())
+}
+
+// open opens a file that will have size bytes, and returns how many it has.
+func (s *scratch) open(size int64) (*os.File, int64, error) {
+	if last := len(s.small) - 1; size <= smallFile && last >= 0 {
+		old := s.small[last]
+		s.small = s.small[:last]
+		file, err := os.OpenFile(old.name, os.O_WRONLY, 0)
+		return file, old.size, err
+	}
+	s.next++
+	file, err := os.OpenFile(filepath.Join(s.dir, strconv.Itoa(s.next)), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	return file, 0, err
+}
+
+// A holeWriter writes all but blocks of zeros.
+type holeWriter struct {
+	file    *os.File
+	dense   bool  // write those too, since the file has been used before
+	at      int64 // bytes that have come
+	end     int64 // of what was written
+	written int64 // bytes
+}
+
+// Write implements io.Writer.
+func (w *holeWriter) Write(p []byte) (int, error) {
+	for rest := p; len(rest) > 0; {
+		n, zero := runOf(rest, w.at)
+		if !zero || w.dense {
+			if _, err := w.file.WriteAt(rest[:n], w.at); err != nil {
+				return len(p) - len(rest), err
+			}
+			w.end, w.written = w.at+int64(n), w.written+int64(n)
+		}
+		w.at, rest = w.at+int64(n), rest[n:]
+	}
+	return len(p), nil
+}
+
+var zeros [blockSize]byte
+
+// runOf counts the bytes at the front of p, which begins at offset off, up to where blocks of zeros and others meet.
+func runOf(p []byte, off int64) (n int, zero bool) {
+	for n < len(p) {
+		k := min(len(p)-n, int(blockSize-(off+int64(n))%blockSize))
+		z := bytes.Equal(p[n:n+k], zeros[:k])
+		if n > 0 && z != zero {
+			break
+		}
+		n, zero = n+k, z
+	}
+	return n, zero
+}
+
+// imageName is a path of the disk file that holds no question mark, after which libext2fs looks for options.
 func (s *scratch) imageName(file string) (string, error) {
 	file, err := filepath.Abs(file)
 	if err != nil || !strings.Contains(file, "?") {

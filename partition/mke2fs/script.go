@@ -117,9 +117,21 @@ func (s *script) check(transcript []byte) error {
 		return fmt.Errorf("debugfs: %s: %.200s: %s", showPath(last.path), last.text, strings.ToValidUTF8(string(said), "?"))
 	}
 	if done < len(s.lines) {
-		return fmt.Errorf("debugfs: %s: %.200s: not reached", showPath(s.lines[done].path), s.lines[done].text)
+		l := s.lines[done]
+		return fmt.Errorf("debugfs ended without an error after %d of %d commands, before %s: %.200s", done, len(s.lines), showPath(l.path), l.text)
 	}
 	return nil
+}
+
+// complaints is what debugfs wrote besides the commands that it obeyed.
+func complaints(transcript string) string {
+	var rest strings.Builder
+	for said := range strings.Lines(transcript) {
+		if !strings.HasPrefix(said, "debugfs: ") && !strings.HasPrefix(said, "Allocated inode: ") {
+			rest.WriteString(said)
+		}
+	}
+	return rest.String()
 }
 
 func (s *script) expected(after line, said []byte) bool {

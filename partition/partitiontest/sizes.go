@@ -86,5 +86,5 @@ func testSameBytes(t *testing.T, e Engine) {
 	if first.Size != second.Size {
 		t.Fatalf("sizes %d and %d", first.Size, second.Size)
 	}
-	sameBytes(t, first, second)
+	SameBytes(t, first, second)
 }

@@ -151,8 +151,8 @@ func diff(t testing.TB, got, want Snapshot) {
 	}
 }
 
-// sameBytes compares two regions of equal size.
-func sameBytes(t testing.TB, a, b Region) {
+// SameBytes compares two regions of equal size.
+func SameBytes(t testing.TB, a, b Region) {
 	t.Helper()
 	ra, rb := a.open(t), b.open(t)
 	pa, pb := make([]byte, 1<<20), make([]byte, 1<<20)

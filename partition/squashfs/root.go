@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 
@@ -11,33 +12,33 @@ import (
 	"imprint/internal/units"
 )
 
-// Offsets in the superblock and in an inode (Linux, fs/squashfs/squashfs_fs.h: struct squashfs_super_block, squashfs_base_inode).
+// Places in the superblock and in an inode (Linux, fs/squashfs/squashfs_fs.h: struct squashfs_super_block, squashfs_base_inode).
 const (
 	magic     = 0x73717368
-	superIDs  = 26 // 2 bytes: number of user and group IDs
-	superRoot = 32 // 8 bytes: start of the root's metadata block in the inode table, shifted left by 16, plus its offset in the block
-	superUsed = 40 // 8 bytes: length of the file without padding
-	superID   = 48 // 8 bytes: offset of the table of IDs
-	superNode = 64 // 8 bytes: offset of the inode table
+	superIDs  = 26 // 2 bytes: how many numbers of users and groups there are
+	superRoot = 32 // 8 bytes: where the root's metadata block begins in the inode table, shifted by 16, and where it is in that
+	superUsed = 40 // 8 bytes: how much of the file is used
+	superID   = 48 // 8 bytes: the table of those numbers
+	superNode = 64 // 8 bytes: the inode table
 	superSize = 96
 
-	inodeUID   = 4 // 2 bytes: index of an ID
+	inodeUID   = 4 // 2 bytes: which of the numbers
 	inodeGID   = 6 // 2 bytes
 	inodeMtime = 8 // 4 bytes
 
 	metadataSize = 8192    // bytes of a metadata block, after a header of 2 bytes
 	uncompressed = 1 << 15 // in the header
-	grain        = 4096    // the file is padded to a multiple of it
+	grain        = 4096    // what the file is padded to
 )
 
-// An image is a finished squashfs whose inodes and table of IDs are not compressed (-noI).
+// An image is a finished squashfs whose inodes and numbers of users and groups are not compressed (-noI).
 type image struct {
 	*os.File
 	super []byte
 }
 
-// ownRoot sets owner and time of the root directory: sqfstar 4.5 sets those to the user who runs it and the time of day. used are the user and
-// group IDs of everything else.
+// ownRoot returns the root its owner and its time, in place of those that sqfstar 4.5 gives it: whoever runs it, and the clock's. used are the
+// numbers of users and groups of everything else.
 func ownRoot(name string, root *tree.Attr, used map[uint32]bool) (err error) {
 	f, err := os.OpenFile(name, os.O_RDWR, 0)
 	if err != nil {
@@ -45,11 +46,15 @@ func ownRoot(name string, root *tree.Attr, used map[uint32]bool) (err error) {
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
 	i := image{f, make([]byte, superSize)}
-	if _, err := f.ReadAt(i.super, 0); err != nil {
+	info, err := f.Stat()
+	if err != nil {
 		return err
 	}
-	if binary.LittleEndian.Uint32(i.super) != magic {
-		return fmt.Errorf("%s is not a squashfs", name)
+	if _, err := f.ReadAt(i.super, 0); err != nil && err != io.EOF {
+		return err
+	}
+	if used := i.field(superUsed); binary.LittleEndian.Uint32(i.super) != magic || used < superSize || used > info.Size() {
+		return fmt.Errorf("sqfstar ended without an error and wrote no squashfs: %d bytes that begin with %q", info.Size(), i.super[:4])
 	}
 	ids, err := i.ids()
 	if err != nil {
@@ -69,19 +74,19 @@ func ownRoot(name string, root *tree.Attr, used map[uint32]bool) (err error) {
 	return i.setIDs(ids)
 }
 
-// ids returns the user and group IDs. They are the last thing in the file: a metadata block, and after it the offset where that begins.
+// ids are the numbers of users and groups. They are the last thing in the file: a metadata block, and after it where that begins.
 func (i image) ids() ([]uint32, error) {
 	n := int64(binary.LittleEndian.Uint16(i.super[superIDs:]))
 	table, used := i.field(superID), i.field(superUsed)
 	block := make([]byte, 2+4*n)
 	if 4*n > metadataSize || table+8 != used || table < int64(len(block)) {
-		return nil, fmt.Errorf("%d user and group IDs at byte %d of %d", n, table, used)
+		return nil, fmt.Errorf("%d numbers of users and groups at %d of %d bytes", n, table, used)
 	}
 	if _, err := i.ReadAt(block, table-int64(len(block))); err != nil {
 		return nil, err
 	}
 	if int64(binary.LittleEndian.Uint16(block)) != 4*n|uncompressed {
-		return nil, errors.New("the user and group IDs are compressed, or in several blocks")
+		return nil, errors.New("the numbers of users and groups are compressed, or in several blocks")
 	}
 	ids := make([]uint32, n)
 	for k := range ids {
@@ -90,21 +95,20 @@ func (i image) ids() ([]uint32, error) {
 	return ids, nil
 }
 
-// without returns the ids that are used. Unused ones, which sqfstar gave the root, are at the end: the root's inode is written last.
+// without returns the ids that are used. Those of the root come last, since its inode does.
 func without(ids []uint32, used map[uint32]bool) ([]uint32, error) {
 	n := len(ids)
 	for n > 0 && !used[ids[n-1]] {
 		n--
 	}
 	if n != len(used) {
-		return nil, fmt.Errorf("user and group IDs %v, of which %d are used", ids, len(used))
+		return nil, fmt.Errorf("numbers of users and groups %v, of which %d are used", ids, len(used))
 	}
 	return ids[:n], nil
 }
 
-// setRoot changes the root's inode. It writes byte by byte, since the inode may continue in the next metadata block, after its header.
+// setRoot changes the root's inode, which may go on in the next metadata block.
 func (i image) setRoot(root *tree.Attr, ids []uint32) error {
-	// A reference to an inode is the offset of its metadata block in the inode table, and the offset in the unpacked block.
 	ref := i.field(superRoot)
 	block, at := i.field(superNode)+ref>>16, ref&0xffff
 	var header [2]byte
@@ -114,7 +118,6 @@ func (i image) setRoot(root *tree.Attr, ids []uint32) error {
 	if binary.LittleEndian.Uint16(header[:])&uncompressed == 0 {
 		return errors.New("the inodes are compressed")
 	}
-	// Owner, group and time are adjacent: indexes of IDs (2 bytes each) and seconds (4 bytes).
 	p := binary.LittleEndian.AppendUint16(nil, uint16(slices.Index(ids, root.UID)))
 	p = binary.LittleEndian.AppendUint16(p, uint16(slices.Index(ids, root.GID)))
 	p = binary.LittleEndian.AppendUint32(p, uint32(root.Mtime.Sec))
@@ -127,9 +130,8 @@ func (i image) setRoot(root *tree.Attr, ids []uint32) error {
 	return nil
 }
 
-// setIDs writes a new table of IDs, and the offset after it.
+// setIDs writes the table of numbers anew, with what stands after it.
 func (i image) setIDs(ids []uint32) error {
-	// The table is a list of offsets of metadata blocks with up to 2048 IDs each; there is only one. Header and IDs end where the list begins.
 	begin := i.field(superID) - 2 - 4*int64(binary.LittleEndian.Uint16(i.super[superIDs:]))
 	p := binary.LittleEndian.AppendUint16(nil, uint16(4*len(ids))|uncompressed)
 	for _, id := range ids {
@@ -153,5 +155,4 @@ func (i image) setIDs(ids []uint32) error {
 	return i.Truncate(units.Align(used, grain))
 }
 
-// field reads 8 bytes of the superblock. All numbers in a squashfs are little-endian.
 func (i image) field(at int) int64 { return int64(binary.LittleEndian.Uint64(i.super[at:])) }

@@ -3,7 +3,9 @@
 package syslinux
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -29,6 +31,10 @@ func Install(ctx context.Context, file string, offset, epoch int64, scratch stri
 	if dir, err = filepath.Abs(dir); err != nil {
 		return err
 	}
+	before, err := bootSector(file, offset)
+	if err != nil {
+		return err
+	}
 	r, err := hosttool.Run(ctx, hosttool.Command{
 		Name:  "syslinux",
 		Args:  []string{"--offset", fmt.Sprint(offset), "--install", file},
@@ -36,10 +42,26 @@ func Install(ctx context.Context, file string, offset, epoch int64, scratch stri
 		Merge: true,
 	})
 	if err != nil {
-		return fmt.Errorf("install syslinux in %s at byte %d: %w", file, offset, err)
+		return fmt.Errorf("install syslinux: %w", err)
 	}
 	if len(r.Output) > 0 { // it says nothing unless something is wrong, and ends with 0 even then
-		return fmt.Errorf("install syslinux in %s at byte %d: %s", file, offset, r.Output)
+		return fmt.Errorf("install syslinux: %s", r.Output)
 	}
-	return nil
+	after, err := bootSector(file, offset)
+	if err == nil && bytes.Equal(before, after) {
+		err = errors.New("install syslinux: it ended without an error, and the boot sector is as it was")
+	}
+	return err
+}
+
+// bootSector reads the first sector of the volume.
+func bootSector(file string, offset int64) ([]byte, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	p := make([]byte, 512)
+	_, err = f.ReadAt(p, offset)
+	return p, err
 }

@@ -1,0 +1,142 @@
+package write
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"hash"
+	"maps"
+	"slices"
+	"sync"
+
+	"imprint/image/plan"
+	"imprint/internal/tree"
+)
+
+// A ledger keeps the SHA-256 of what is read more than once: a kernel in a store item and in a unified kernel image, a file in two regions
+// of which a host tool fills one, or one on the disk and in an export. Every reading must give the same: then what a NAR hash was verified
+// of is what lies everywhere.
+type ledger struct {
+	times map[tree.Piece]int // how often each is read, at least twice
+	mu    sync.Mutex
+	sums  map[tree.Piece]tree.Pin // of those that were read
+}
+
+// newLedger finds what is read more than once to write a layout, and the given contents besides.
+func newLedger(l *plan.Layout, besides []tree.Blob) *ledger {
+	g := &ledger{times: map[tree.Piece]int{}, sums: map[tree.Piece]tree.Pin{}}
+	for _, b := range besides {
+		g.count(b)
+	}
+	main, together := mainRegion(l), map[tree.Blob]bool{}
+	for _, r := range l.Regions {
+		if r.Tree != nil && r != main {
+			g.countRegion(r, together)
+		}
+	}
+	if main != nil {
+		g.countMain(main, together)
+	}
+	maps.DeleteFunc(g.times, func(_ tree.Piece, n int) bool { return n < 2 })
+	return g
+}
+
+// count adds one reading of a content. One that is a whole file with a pin is compared with that each time.
+func (g *ledger) count(b tree.Blob) {
+	pieces := tree.Pieces(b)
+	if _, pinned := tree.PinOf(b); pinned && len(pieces) == 1 {
+		return
+	}
+	for _, piece := range pieces {
+		if _, ok := piece.Blob.(tree.HostBlob); ok {
+			g.times[piece]++
+		}
+	}
+}
+
+// countRegion counts the files of a region. What lies in several that no host tool fills is read for all of them together.
+func (g *ledger) countRegion(r *plan.Region, together map[tree.Blob]bool) {
+	for n := range r.Tree.Nodes() {
+		b := n.Blob()
+		if n.Kind() != tree.File || isRegion(n) || together[b] {
+			continue
+		}
+		together[b] = !byHostTool(r)
+		g.count(b)
+	}
+}
+
+// countMain counts the files of the main region. Those in store items may be a million, so only what is read elsewhere is looked for.
+func (g *ledger) countMain(r *plan.Region, together map[tree.Blob]bool) {
+	for n := range besides(r) {
+		if b := n.Blob(); !isRegion(n) && (byHostTool(r) || !together[b]) {
+			g.count(b)
+		}
+	}
+	if len(g.times) == 0 {
+		return
+	}
+	for _, item := range r.Partition.Items {
+		for _, n := range tree.Walk("", item.Node) {
+			if b := n.Blob(); n.Kind() == tree.File && (byHostTool(r) || !together[b]) && g.has(b) {
+				g.count(b)
+			}
+		}
+	}
+}
+
+// has reports whether a part of a content is in the ledger.
+func (g *ledger) has(b tree.Blob) bool {
+	return g != nil && len(g.times) > 0 && slices.ContainsFunc(tree.Pieces(b), func(p tree.Piece) bool { return g.times[p] > 0 })
+}
+
+// reading starts one reading of a content.
+func (g *ledger) reading(b tree.Blob) *reading {
+	r := &reading{ledger: g, sum: sha256.New()}
+	if g != nil {
+		r.pieces = tree.Pieces(b)
+	}
+	return r
+}
+
+// compare enters what a piece was found to be, or compares it with what is there.
+func (g *ledger) compare(p tree.Piece, found tree.Pin) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if before, ok := g.sums[p]; ok && before != found {
+		return fmt.Errorf("%s changed between two readings: %w", tree.HostPath(p.Blob), ErrMismatch)
+	}
+	g.sums[p] = found
+	return nil
+}
+
+// A reading is a content as it passes.
+type reading struct {
+	ledger *ledger
+	pieces []tree.Piece // that have not passed
+	at     int64        // bytes of the first of them that have
+	sum    hash.Hash    // of those
+}
+
+// Write implements io.Writer. It fails at the end of a piece that differs.
+func (r *reading) Write(p []byte) (int, error) {
+	for rest := p; len(rest) > 0 && len(r.pieces) > 0; {
+		piece := r.pieces[0]
+		n := min(int64(len(rest)), piece.Len-r.at)
+		wanted := r.ledger.times[piece] > 0
+		if wanted {
+			r.sum.Write(rest[:n])
+		}
+		rest, r.at = rest[n:], r.at+n
+		if r.at < piece.Len {
+			continue
+		}
+		if wanted {
+			if err := r.ledger.compare(piece, tree.Pin(r.sum.Sum(nil))); err != nil {
+				return 0, err
+			}
+		}
+		r.sum.Reset()
+		r.pieces, r.at = r.pieces[1:], 0
+	}
+	return len(p), nil
+}
