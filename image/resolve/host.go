@@ -3,10 +3,7 @@ package resolve
 import (
 	"context"
 	"crypto/sha256"
-	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"sync"
 
 	"imprint/image/description"
@@ -22,6 +19,7 @@ import (
 type host struct {
 	blob    tree.Blob        // of a file, pinned
 	entries []hosttree.Entry // of a tree: nodes at paths below the target
+	isDir   bool             // the tree is a directory of the host, and not an archive: of its top, only what is in it counts
 	digest  string
 }
 
@@ -54,7 +52,7 @@ func (h *hostReader) all(ctx context.Context) error {
 			h.fileIf(f.Source)
 		}
 		for _, t := range p.Tree.Items {
-			h.tree(t.Source.Key, t.Source.V)
+			h.tree(sourceOf(p, t))
 		}
 	}
 	for _, raw := range d.Raw.Items {
@@ -86,73 +84,6 @@ func (h *hostReader) file(key diag.Key, source string) *host {
 	h.hosts[key] = in
 	h.contents = append(h.contents, hostContent{b, func(b tree.Blob) { in.blob = b }})
 	return in
-}
-
-// tree reads a directory, or an archive when the source is a file.
-func (h *hostReader) tree(key diag.Key, source string) *host {
-	path := h.path(source)
-	if h.in.OutDir != "" && within(path, h.in.OutDir) {
-		h.problems = append(h.problems, key.Problem(fmt.Sprintf("the image would lie in %s, which is to be copied into it", path),
-			"-o elsewhere, or take a directory that holds the tree alone"))
-		return nil
-	}
-	entries, err := h.readTree(path)
-	if err != nil {
-		h.problems = append(h.problems, key.Problem(err.Error(), ""))
-		return nil
-	}
-	in := &host{entries: entries}
-	h.hosts[key] = in
-	for _, e := range entries {
-		for _, n := range tree.Walk(e.Path, e.Node) {
-			if n.Kind() == tree.File {
-				h.contents = append(h.contents, hostContent{n.Blob(), n.SetBlob})
-			}
-		}
-	}
-	return in
-}
-
-// within reports whether dir is root or lies below it. What cannot be found is reported where it is read.
-func within(root, dir string) bool {
-	for _, p := range []*string{&root, &dir} {
-		real, err := filepath.EvalSymlinks(*p)
-		if err != nil {
-			return false
-		}
-		if *p, err = filepath.Abs(real); err != nil {
-			return false
-		}
-	}
-	rel, err := filepath.Rel(root, dir)
-	return err == nil && filepath.IsLocal(rel)
-}
-
-func (h *hostReader) readTree(path string) ([]hosttree.Entry, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if !info.IsDir() {
-		return hosttree.Tar(path, hosttree.TarOptions{Special: true})
-	}
-	n, err := h.scanner().Read(path + "/.")
-	if err != nil {
-		return nil, err
-	}
-	return []hosttree.Entry{{Path: "/", Node: n}}, nil
-}
-
-// scanner reads host trees that the description names: permission bits are the host's, owner and time are not.
-func (h *hostReader) scanner() *hosttree.Scanner {
-	shared := &attrTable{}
-	return &hosttree.Scanner{Special: true, Attr: func(found hosttree.Host) *tree.Attr {
-		mode := found.Mode
-		if found.Kind == tree.Symlink {
-			mode = 0o777
-		}
-		return shared.attr(tree.Attr{Mode: mode, Mtime: tree.Time{Sec: h.epoch}})
-	}}
 }
 
 // pin hashes all contents, side by side, and finds their holes; then the digests of all that has been read.
