@@ -2,8 +2,6 @@ package resolve
 
 import (
 	"context"
-	"crypto/sha256"
-	"io"
 	"sync"
 
 	"imprint/image/description"
@@ -130,14 +128,14 @@ func (w world) one(ctx context.Context, known hosts, problems *diag.List, key di
 
 var buffers = sync.Pool{New: func() any { return new([256 << 10]byte) }}
 
-// pin reads a blob and returns it with its SHA-256 and its holes, which follow from the content: a file is as sparse in every image,
-// whether the host's file system keeps it so or not.
+// pin reads a blob and returns it with its pin and its holes, which follow from the content: a file is as sparse in every image, whether the
+// host's file system keeps it so or not.
 func pin(ctx context.Context, b tree.Blob) (tree.Blob, error) {
 	buf := buffers.Get().(*[256 << 10]byte)
 	defer buffers.Put(buf)
-	sum, holes := sha256.New(), holes{}
-	if err := tree.Copy(ctx, io.MultiWriter(sum, &holes), b, buf[:]); err != nil {
+	p := tree.NewPinner()
+	if err := tree.Copy(ctx, p, b, buf[:]); err != nil {
 		return nil, err
 	}
-	return tree.Pinned(holes.blob(b), tree.Pin(sum.Sum(nil))), nil
+	return p.Blob(b), nil
 }

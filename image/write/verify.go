@@ -2,7 +2,6 @@ package write
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"hash"
@@ -47,11 +46,11 @@ func (v verifier) content(b tree.Blob, move func(h io.Writer) error) error {
 	if !v.wants(b) {
 		return move(nil)
 	}
-	h := sha256.New()
+	h := tree.NewPinner()
 	if err := move(h); err != nil {
 		return err
 	}
-	if want, _ := tree.PinOf(b); tree.Pin(h.Sum(nil)) != want {
+	if want, _ := tree.PinOf(b); h.Pin() != want {
 		return fmt.Errorf("%s has other contents than when the plan was made: %w", tree.HostPath(b), ErrMismatch)
 	}
 	return nil
