@@ -9,6 +9,7 @@ import (
 	"imprint/internal/hosttree"
 	"imprint/internal/processors"
 	"imprint/internal/tree"
+	"imprint/partition"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -40,14 +41,16 @@ type hostContent struct {
 
 func newHostReader(w world) *hostReader { return &hostReader{world: w, hosts: hosts{}} }
 
-// all reads every host file and tree that the description names, and pins the contents. Boot files are not among them: whether one is
+// all reads every host file and tree that the description names, and pins the contents, unless there is a problem already. Boot files are not among them: whether one is
 // the host's is known only with the closures.
 func (h *hostReader) all(ctx context.Context) error {
 	d := h.d
 	for _, p := range d.Partition.Items {
 		h.fileIf(p.Content)
 		for _, f := range p.File.Items {
-			h.fileIf(f.Source)
+			if in := h.fileIf(f.Source); in != nil {
+				h.fits(f.Source.Key, partition.Named(p.Filesystem.V), f.Path.V, in.blob.Size())
+			}
 		}
 		for _, t := range p.Tree.Items {
 			h.tree(sourceOf(p, t))
@@ -61,14 +64,18 @@ func (h *hostReader) all(ctx context.Context) error {
 	h.fileIf(d.Boot.EFIBinary)
 	h.fileIf(d.Boot.SignKey)
 	h.fileIf(d.Boot.SignCert)
+	if len(h.problems) > 0 {
+		return nil
+	}
 	return h.pin(ctx)
 }
 
 // fileIf reads the file that a key names, if it was written.
-func (h *hostReader) fileIf(name description.Text) {
-	if name.V != "" {
-		h.file(name.Key, name.V)
+func (h *hostReader) fileIf(name description.Text) *host {
+	if name.V == "" {
+		return nil
 	}
+	return h.file(name.Key, name.V)
 }
 
 // file looks a file up; one that is not there is a problem of the key.

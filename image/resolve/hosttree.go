@@ -21,12 +21,12 @@ type treeSource struct {
 	key     diag.Key
 	name    string // as the description has it
 	exclude pattern.Set
-	owners  bool // the image keeps modes and owners
+	to      *partition.Filesystem // that receives it, nil if it becomes something else
 }
 
 func sourceOf(p description.Partition, t description.Tree) treeSource {
 	exclude, _ := pattern.Parse(texts(t.Exclude)) // checked with the description
-	return treeSource{key: t.Source.Key, name: t.Source.V, exclude: exclude, owners: partition.Named(p.Filesystem.V).Owners}
+	return treeSource{key: t.Source.Key, name: t.Source.V, exclude: exclude, to: partition.Named(p.Filesystem.V)}
 }
 
 // tree reads a directory, or an archive when the source is a file.
@@ -44,13 +44,23 @@ func (h *hostReader) tree(src treeSource) *host {
 	}
 	h.hosts[src.key] = in
 	for _, e := range in.entries {
-		for _, n := range tree.Walk(e.Path, e.Node) {
-			if n.Kind() == tree.File {
+		for path, n := range tree.Walk(e.Path, e.Node) {
+			if n.Kind() == tree.File && h.fits(src.key, src.to, path, n.Size()) {
 				h.contents = append(h.contents, hostContent{n.Blob(), n.SetBlob})
 			}
 		}
 	}
 	return in
+}
+
+// fits reports a file that is larger than its file system holds, before any time is spent on reading it.
+func (h *hostReader) fits(key diag.Key, fs *partition.Filesystem, path string, size int64) bool {
+	if fs == nil || fs.MaxFile == 0 || size <= fs.MaxFile {
+		return true
+	}
+	h.problems = append(h.problems, key.Problem(
+		fmt.Sprintf("%s: file of %d bytes, the largest that %s holds has %d", tree.Shown(path), size, fs.Name, fs.MaxFile), ""))
+	return false
 }
 
 // holds reports whether dir is root or lies below it, and is not excluded. What cannot be found is reported where it is read.
@@ -99,10 +109,11 @@ func (h *hostReader) scanner(src treeSource, shared *attrTable, m *mounts) *host
 		if found.Kind == tree.Symlink {
 			a.Mode = 0o777
 		}
-		if src.owners && a.Mode&setUID != 0 {
+		owners := src.to != nil && src.to.Owners
+		if owners && a.Mode&setUID != 0 {
 			a.UID = found.UID
 		}
-		if src.owners && a.Mode&setGID != 0 {
+		if owners && a.Mode&setGID != 0 {
 			a.GID = found.GID
 		}
 		return shared.attr(a)

@@ -230,3 +230,122 @@ func TestMountsAreLeftOut(t *testing.T) {
 		t.Errorf("excluded: %v, %v", err, p.Warnings)
 	}
 }
+
+// What an archive says of a file is in the image, or the file system refuses it by the path. No name of a file reaches a terminal as it is.
+func TestAttributesOfArchives(t *testing.T) {
+	const acl = "user::rw-,user:daemon:rwx:1,group::r--,mask::rw-,other::---"
+	for _, c := range []struct {
+		filesystem, key, value string
+		want                   string // "" if it is carried
+	}{
+		{"ext4", "SCHILY.acl.access", acl, ""},
+		{"ext4\"\nengine = \"mke2fs", "SCHILY.acl.access", acl, ""},
+		{"erofs", "RHT.security.selinux", "system_u:object_r:bin_t:s0", ""},
+		{"fat", "LIBARCHIVE.xattr.user.x", "YQ", `"/a\x1b[2J": extended attribute "user.x"`},
+		{"squashfs", "SCHILY.xattr.user.x", "a", `"/a\x1b[2J": extended attribute "user.x"`},
+		{"ext4", "SCHILY.xattr.other.x", "a", `"/a\x1b[2J": extended attribute "other.x"`},
+		{"ext4", "SCHILY.fflags", "nodump", `entry "a\x1b[2J" at byte 0: record "SCHILY.fflags"`},
+		{"erofs", "SCHILY.acl.access", "user:joe:rwx", "a name without its number"},
+	} {
+		w := imagetest.New(t)
+		h := tar.Header{Typeflag: tar.TypeReg, Name: "a\x1b[2J", Mode: 0o640, PAXRecords: map[string]string{c.key: c.value}}
+		if c.filesystem == "fat" || c.want == "" {
+			h.Name = "a"
+			c.want = strings.ReplaceAll(c.want, `"/a\x1b[2J"`, "/a")
+		}
+		w.File("a.tar", archiveOf(t, h))
+		p, err := w.Plan(fmt.Sprintf(inPartition, c.filesystem, "[[partition.tree]]\nsource = \"a.tar\""))
+		if err == nil {
+			_, err = p.Layout(nil)
+		}
+		switch {
+		case c.want == "" && err != nil:
+			t.Errorf("%s, %s: %v", c.filesystem, c.key, err)
+		case c.want == "" && len(rootOf(p).Child("a").Attr.Xattrs) != 1:
+			t.Errorf("%s, %s: %q", c.filesystem, c.key, rootOf(p).Child("a").Attr.Xattrs)
+		case c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want) || strings.ContainsRune(err.Error(), 0x1b)):
+			t.Errorf("%s, %s: %q; want %q", c.filesystem, c.key, err, c.want)
+		}
+	}
+}
+
+// Whatever is wrong with a file, its name is quoted when a terminal would obey it.
+func TestNamesAreQuoted(t *testing.T) {
+	const name = "a\x1b[31m\nfake: error"
+	for what, text := range map[string]string{
+		"not on FAT":         fmt.Sprintf(inPartition, "fat", "[[partition.tree]]\nsource = \"tree\""),
+		"there twice":        fmt.Sprintf(inPartition, "ext4", "[[partition.tree]]\nsource = \"tree\"\n[[partition.tree]]\nsource = \"a.tar\""),
+		"below a file":       fmt.Sprintf(inPartition, "ext4", "[[partition.tree]]\nsource = \"tree\"\n[[partition.file]]\npath = \"/a\\u001B[31m\\nfake: error/x\"\ntext = \"\""),
+		"does not fit":       fmt.Sprintf(inPartition, "ext4", "size = \"1MiB\"\n[[partition.tree]]\nsource = \"tree\""),
+		"target of a search": fmt.Sprintf(inPartition, "ext4", "[[partition.tree]]\nsource = \"a\\u001B\\n\""),
+	} {
+		w := imagetest.New(t)
+		w.File("tree/"+name, strings.Repeat("x", 2<<20))
+		w.File("a.tar", archiveOf(t, tar.Header{Typeflag: tar.TypeReg, Name: name, Mode: 0o644}))
+		p, err := w.Plan(text)
+		if err == nil {
+			_, err = p.Layout(nil)
+		}
+		if err == nil || strings.ContainsRune(err.Error(), 0x1b) || strings.Contains(err.Error(), "\nfake") {
+			t.Errorf("%s: %q", what, err)
+		}
+	}
+}
+
+// A file that is too large for its file system is reported at the key that names it, before anything is read.
+func TestTooLargeForItsFileSystem(t *testing.T) {
+	w := imagetest.New(t)
+	w.File("tree/big", "")
+	if err := os.Truncate(w.Dir+"/tree/big", 5<<30); err != nil {
+		t.Skip(err)
+	}
+	for text, key := range map[string]string{
+		"[[partition.tree]]\nsource = \"tree\"":                    "partition[0].tree[0].source: /big: file of 5368709120 bytes",
+		"[[partition.file]]\npath = \"/x\"\nsource = \"tree/big\"": "partition[0].file[0].source: /x: file of 5368709120 bytes",
+	} {
+		_, err := w.Plan(fmt.Sprintf(inPartition, "fat", text))
+		if err == nil || !strings.Contains(err.Error(), key) || !strings.Contains(err.Error(), "4294967295") {
+			t.Errorf("%v", err)
+		}
+	}
+	if _, err := w.Plan(fmt.Sprintf(inPartition, "fat", "[[partition.tree]]\nsource = \"tree\"\nexclude = [\"big\"]")); err != nil {
+		t.Error(err)
+	}
+}
+
+// What an image holds does not depend on how the host stores its files.
+func TestHolesOfTheHost(t *testing.T) {
+	seeds := map[string]bool{}
+	for _, sparse := range []bool{false, true} {
+		w := imagetest.New(t)
+		content := make([]byte, 8<<20)
+		copy(content[5<<20:], "x")
+		w.File("tree/f", string(content))
+		if sparse {
+			if err := unix.Fallocate(openRW(t, w.Dir+"/tree/f"), unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, 0, 4<<20); err != nil {
+				t.Skipf("punch a hole: %v", err)
+			}
+		}
+		p, err := w.Plan(fmt.Sprintf(inPartition, "ext4", "[[partition.tree]]\nsource = \"tree\""))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := tree.DataOf(rootOf(p).Child("f").Blob()); !slices.Equal(got, []tree.Range{{Off: 5 << 20, Len: tree.HoleSize}}) {
+			t.Errorf("data %v", got)
+		}
+		seeds[p.Seed.String()] = true
+	}
+	if len(seeds) != 1 {
+		t.Error("a file with holes gives another seed")
+	}
+}
+
+func openRW(t *testing.T, path string) int {
+	t.Helper()
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	return int(f.Fd())
+}

@@ -58,6 +58,9 @@ const (
 	maxSectors32  = math.MaxUint32 - 1<<20
 )
 
+// MaxFile is the largest file in bytes, with blocks of the usual size.
+const MaxFile = maxFileBlocks * 4096
+
 func (c *inventory) measureFile(n *tree.Node) error {
 	blob := n.Blob()
 	if blob == nil {

@@ -98,7 +98,7 @@ func (p *populator) fill(ctx context.Context, dir *tree.Node, path string) error
 			err = p.finish(n, at)
 		}
 		if err != nil {
-			return fmt.Errorf("%s: %w", showPath(at), err)
+			return fmt.Errorf("%s: %w", tree.Shown(at), err)
 		}
 		if err := p.flush(ctx, len(p.lines) >= batchLines || p.scratch.bytes >= batchScratch); err != nil {
 			return err

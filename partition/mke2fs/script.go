@@ -114,10 +114,10 @@ func (s *script) check(transcript []byte) error {
 			continue // before the first command there is only the version
 		}
 		last := s.lines[done-1]
-		return fmt.Errorf("debugfs: %s: %.200s: %s", showPath(last.path), last.text, strings.ToValidUTF8(string(said), "?"))
+		return fmt.Errorf("debugfs: %s: %.200s: %s", tree.Shown(last.path), last.text, strings.ToValidUTF8(string(said), "?"))
 	}
 	if done < len(s.lines) {
-		return fmt.Errorf("debugfs: %s: %.200s: not reached", showPath(s.lines[done].path), s.lines[done].text)
+		return fmt.Errorf("debugfs: %s: %.200s: not reached", tree.Shown(s.lines[done].path), s.lines[done].text)
 	}
 	return nil
 }
