@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"imprint/bootloader"
 	"imprint/closure"
@@ -117,32 +116,6 @@ func (t *treeFiller) described() {
 		n := tree.NewSymlink("", owned(*defaults.link, description.Value[description.Mode]{}, d.UID, d.GID), d.Target.V.Expand(t.refer))
 		t.add(d.Path.Key, d.Path.V, n)
 	}
-}
-
-// addTree adds a host directory or the entries of an archive. The top of a directory has attributes where nothing else gives it any.
-func (t *treeFiller) addTree(d description.Tree) {
-	in, target := t.hosts[d.Source.Key], cmp.Or(d.Target.V, "/")
-	for _, e := range in.entries {
-		path, n := tree.Join(target, strings.TrimPrefix(e.Path, "/")), e.Node
-		if in.isDir && t.b.Find(target) != nil {
-			n = tree.NewDir("", nil, n.Children())
-		}
-		t.add(d.Key, path, n)
-		if clean, _ := tree.Clean(path); clean == "/" && !in.isDir && n.Kind() == tree.Dir {
-			t.checkTop(d.Key, n.Attr)
-		}
-	}
-}
-
-// checkTop warns of an archive whose own top makes that of the partition one that not all can search, or that is not root's: it may be
-// how a user keeps the directory that was packed.
-func (t *treeFiller) checkTop(key diag.Key, a *tree.Attr) {
-	stated := slices.ContainsFunc(t.d.Dir.Items, func(d description.Dir) bool { return d.Path.V == "/" })
-	if stated || !partition.Named(t.d.Filesystem.V).Owners || a.Mode&0o001 != 0 && a.UID == 0 {
-		return
-	}
-	t.warn(key, fmt.Sprintf("by the archive's entry for its top, / has mode %04o and owner %d:%d", a.Mode, a.UID, a.GID),
-		`[[partition.dir]] with path = "/" says what it shall have`)
 }
 
 func owned(a tree.Attr, mode description.Value[description.Mode], uid, gid description.Number) *tree.Attr {

@@ -11,7 +11,6 @@ package hosttree
 
 import (
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 
@@ -90,17 +89,6 @@ func (s *Scanner) Read(path string) (*tree.Node, error) {
 		return compact(sc.top), nil
 	}
 	return sc.top, nil
-}
-
-// compact returns a directory without the places of what was left out.
-func compact(dir *tree.Node) *tree.Node {
-	nodes := slices.DeleteFunc(dir.Children(), func(n *tree.Node) bool { return n == nil })
-	for i, n := range nodes {
-		if n.Kind() == tree.Dir {
-			nodes[i] = compact(n)
-		}
-	}
-	return tree.NewDir(dir.Name, dir.Attr, nodes)
 }
 
 // lookAtTop returns the node of path, or nil for a directory.

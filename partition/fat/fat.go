@@ -17,7 +17,7 @@
 // Directories and files are laid out without gaps in the order of tree.Walk, each in consecutive clusters.
 //
 // FAT has no owners, permissions, symbolic links, devices and second names: hard links become copies, other kinds than files and
-// directories are refused.
+// directories are refused, as are extended attributes.
 package fat
 
 import (
