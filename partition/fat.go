@@ -24,7 +24,7 @@ const SerialForm = "^[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}$"
 var serialForm = regexp.MustCompile(SerialForm)
 
 var fatFilesystem = Filesystem{
-	Name: "fat", Firmware: true, Writable: true,
+	Name: "fat", Firmware: true, Writable: true, MaxFile: fat.MaxFile,
 	Refuses: map[string]string{
 		"content": contentHint, "engine": "FAT has one engine", "features": "", "closures": "FAT has neither links nor owners, which a store needs",
 		"link": "FAT has no symbolic links", "volatile": "",

@@ -24,6 +24,8 @@ type Filesystem struct {
 	WholeDisk bool // it is what an ISO image is, and no other disk has it
 	Inside    bool // it may be a file of another partition
 
+	MaxFile int64 // bytes of the largest file; 0 where there is no limit that a file of the host can pass
+
 	CheckLabel    func(label string) error                 // limits of the label
 	DefaultLabel  func(image, partition string) string     // the label where a description gives none
 	CheckID       func(text string) error                  // form of the identifier that a description gives

@@ -15,7 +15,7 @@ const maxVolumeID = 32
 var volumeIDForm = regexp.MustCompile(`^[A-Z0-9_]{1,32}$`)
 
 var iso9660Filesystem = Filesystem{
-	Name: "iso9660", Store: true, Owners: true, WholeDisk: true,
+	Name: "iso9660", Store: true, Owners: true, WholeDisk: true, MaxFile: iso9660.MaxFile,
 	Refuses: map[string]string{
 		"type": "it is the image itself", "partuuid": "an ISO is found by ${iso.uuid}", "uuid": "it is derived, and is ${iso.uuid}",
 		"size": "an ISO is as large as its content", "min-size": "an ISO is as large as its content",
@@ -43,7 +43,6 @@ var iso9660Filesystem = Filesystem{
 		}
 		return &Volume{
 			Tree: v.Tree, Label: v.ID, ID: v.UUID(), Size: v.Blocks * isoBlock, Stats: Stats{Exact: true, BlockSize: isoBlock},
-			Check: v.Check, Explain: v.Explain,
 		}, nil
 	},
 }

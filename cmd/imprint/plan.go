@@ -5,6 +5,7 @@ import (
 	"text/tabwriter"
 
 	"imprint/image/plan"
+	"imprint/internal/tree"
 	"imprint/internal/units"
 
 	"github.com/spf13/cobra"
@@ -67,7 +68,7 @@ func (r *root) show(m *plan.Manifest) error {
 		}
 		fmt.Fprintf(r.stdout, "\nlargest in %s:\n", p.Name)
 		for _, l := range p.Largest {
-			fmt.Fprintf(r.stdout, "  %10s  %s\n", units.FormatBytes(l.Bytes), l.Path)
+			fmt.Fprintf(r.stdout, "  %10s  %s\n", units.FormatBytes(l.Bytes), tree.Shown(l.Path))
 		}
 	}
 	return nil

@@ -167,7 +167,8 @@ type Link struct {
 
 // A Tree is a [[partition.tree]]: a directory or a tar archive of the host.
 type Tree struct {
-	Key    diag.Key
-	Source Text `toml:"source"`
-	Target Text `toml:"target"`
+	Key     diag.Key
+	Source  Text       `toml:"source"`
+	Target  Text       `toml:"target"`
+	Exclude List[Text] `toml:"exclude"`
 }

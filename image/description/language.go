@@ -189,6 +189,9 @@ var language = map[string]keyword{
 	"partition.tree":        {doc: "A directory of the host, or an uncompressed tar archive, whose content the partition takes over."},
 	"partition.tree.source": {doc: "Directory or archive of the host.", required: true},
 	"partition.tree.target": {doc: "Directory in the partition that receives it; / by default.", pattern: absoluteForm},
+	"partition.tree.exclude": {
+		doc: "Patterns of paths in the source that are left out, as in .gitignore: *.pyc, /proc, /var/cache/*, .git/, /home/**/tmp.",
+	},
 }
 
 // filesystemsThat are the words for the file systems with a property.

@@ -134,7 +134,7 @@ func TestParseFillsEveryKey(t *testing.T) {
 					File{Path: val("/a"), Source: val("a")},
 				),
 				Link: list(Link{Path: val("/run/booted"), Target: val[Template]("${closure.system}"), UID: val[uint32](5), GID: val[uint32](6)}),
-				Tree: list(Tree{Source: val("rootfs/"), Target: val("/")}),
+				Tree: list(Tree{Source: val("rootfs/"), Target: val("/"), Exclude: vals("*.pyc", "/proc")}),
 			},
 			Partition{Name: val("data"), Type: val("linux-generic"), Filesystem: val("none"), Content: val("data.bin")},
 			Partition{Name: val("more"), Filesystem: val("erofs"), Inside: val("root"), Path: val("/more.erofs")},

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"imprint/internal/diag"
+	"imprint/internal/pattern"
 	"imprint/partition"
 )
 
@@ -123,6 +124,11 @@ func (c *checker) content(p *Partition) {
 	}
 	for _, t := range p.Tree.Items {
 		c.absolute(t.Target)
+		for _, text := range t.Exclude.Items {
+			if _, err := pattern.Parse([]string{text.V}); err != nil {
+				c.report(text.Key, err.Error(), "")
+			}
+		}
 	}
 	for _, inner := range c.d.Partition.Items {
 		if inner.Inside.V == p.Name.V && p.Name.V != "" {

@@ -190,7 +190,7 @@ func (f *bootFinder) deviceTree(ctx context.Context, name description.Value[desc
 
 // hostDeviceTrees reads and pins a directory of the host.
 func (f *bootFinder) hostDeviceTrees(ctx context.Context, key diag.Key, name string) bootloader.DeviceTree {
-	in := f.one(ctx, f.hosts, &f.problems, key, func(h *hostReader) *host { return h.tree(key, name) })
+	in := f.one(ctx, f.hosts, &f.problems, key, func(h *hostReader) *host { return h.tree(treeSource{key: key, name: name}) })
 	if in == nil {
 		return bootloader.DeviceTree{}
 	}

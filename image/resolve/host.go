@@ -2,11 +2,6 @@ package resolve
 
 import (
 	"context"
-	"crypto/sha256"
-	"fmt"
-	"io"
-	"os"
-	"path/filepath"
 	"sync"
 
 	"imprint/image/description"
@@ -14,6 +9,7 @@ import (
 	"imprint/internal/hosttree"
 	"imprint/internal/processors"
 	"imprint/internal/tree"
+	"imprint/partition"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -22,6 +18,7 @@ import (
 type host struct {
 	blob    tree.Blob        // of a file, pinned
 	entries []hosttree.Entry // of a tree: nodes at paths below the target
+	isDir   bool             // the tree is a directory of the host, and not an archive: of its top, only what is in it counts
 	digest  string
 }
 
@@ -44,17 +41,19 @@ type hostContent struct {
 
 func newHostReader(w world) *hostReader { return &hostReader{world: w, hosts: hosts{}} }
 
-// all reads every host file and tree that the description names, and pins the contents. Boot files are not among them: whether one is
+// all reads every host file and tree that the description names, and pins the contents, unless there is a problem already. Boot files are not among them: whether one is
 // the host's is known only with the closures.
 func (h *hostReader) all(ctx context.Context) error {
 	d := h.d
 	for _, p := range d.Partition.Items {
 		h.fileIf(p.Content)
 		for _, f := range p.File.Items {
-			h.fileIf(f.Source)
+			if in := h.fileIf(f.Source); in != nil {
+				h.fits(f.Source.Key, partition.Named(p.Filesystem.V), f.Path.V, in.blob.Size())
+			}
 		}
 		for _, t := range p.Tree.Items {
-			h.tree(t.Source.Key, t.Source.V)
+			h.tree(sourceOf(p, t))
 		}
 	}
 	for _, raw := range d.Raw.Items {
@@ -65,14 +64,18 @@ func (h *hostReader) all(ctx context.Context) error {
 	h.fileIf(d.Boot.EFIBinary)
 	h.fileIf(d.Boot.SignKey)
 	h.fileIf(d.Boot.SignCert)
+	if len(h.problems) > 0 {
+		return nil
+	}
 	return h.pin(ctx)
 }
 
 // fileIf reads the file that a key names, if it was written.
-func (h *hostReader) fileIf(name description.Text) {
-	if name.V != "" {
-		h.file(name.Key, name.V)
+func (h *hostReader) fileIf(name description.Text) *host {
+	if name.V == "" {
+		return nil
 	}
+	return h.file(name.Key, name.V)
 }
 
 // file looks a file up; one that is not there is a problem of the key.
@@ -86,73 +89,6 @@ func (h *hostReader) file(key diag.Key, source string) *host {
 	h.hosts[key] = in
 	h.contents = append(h.contents, hostContent{b, func(b tree.Blob) { in.blob = b }})
 	return in
-}
-
-// tree reads a directory, or an archive when the source is a file.
-func (h *hostReader) tree(key diag.Key, source string) *host {
-	path := h.path(source)
-	if h.in.OutDir != "" && within(path, h.in.OutDir) {
-		h.problems = append(h.problems, key.Problem(fmt.Sprintf("the image would lie in %s, which is to be copied into it", path),
-			"-o elsewhere, or take a directory that holds the tree alone"))
-		return nil
-	}
-	entries, err := h.readTree(path)
-	if err != nil {
-		h.problems = append(h.problems, key.Problem(err.Error(), ""))
-		return nil
-	}
-	in := &host{entries: entries}
-	h.hosts[key] = in
-	for _, e := range entries {
-		for _, n := range tree.Walk(e.Path, e.Node) {
-			if n.Kind() == tree.File {
-				h.contents = append(h.contents, hostContent{n.Blob(), n.SetBlob})
-			}
-		}
-	}
-	return in
-}
-
-// within reports whether dir is root or lies below it. What cannot be found is reported where it is read.
-func within(root, dir string) bool {
-	for _, p := range []*string{&root, &dir} {
-		real, err := filepath.EvalSymlinks(*p)
-		if err != nil {
-			return false
-		}
-		if *p, err = filepath.Abs(real); err != nil {
-			return false
-		}
-	}
-	rel, err := filepath.Rel(root, dir)
-	return err == nil && filepath.IsLocal(rel)
-}
-
-func (h *hostReader) readTree(path string) ([]hosttree.Entry, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if !info.IsDir() {
-		return hosttree.Tar(path, hosttree.TarOptions{Special: true})
-	}
-	n, err := h.scanner().Read(path + "/.")
-	if err != nil {
-		return nil, err
-	}
-	return []hosttree.Entry{{Path: "/", Node: n}}, nil
-}
-
-// scanner reads host trees that the description names: permission bits are the host's, owner and time are not.
-func (h *hostReader) scanner() *hosttree.Scanner {
-	shared := &attrTable{}
-	return &hosttree.Scanner{Special: true, Attr: func(found hosttree.Host) *tree.Attr {
-		mode := found.Mode
-		if found.Kind == tree.Symlink {
-			mode = 0o777
-		}
-		return shared.attr(tree.Attr{Mode: mode, Mtime: tree.Time{Sec: h.epoch}})
-	}}
 }
 
 // pin hashes all contents, side by side, and finds their holes; then the digests of all that has been read.
@@ -199,14 +135,14 @@ func (w world) one(ctx context.Context, known hosts, problems *diag.List, key di
 
 var buffers = sync.Pool{New: func() any { return new([256 << 10]byte) }}
 
-// pin reads a blob and returns it with its SHA-256 and its holes, which follow from the content: a file is as sparse in every image,
-// whether the host's file system keeps it so or not.
+// pin reads a blob and returns it with its pin and its holes, which follow from the content: a file is as sparse in every image, whether the
+// host's file system keeps it so or not.
 func pin(ctx context.Context, b tree.Blob) (tree.Blob, error) {
 	buf := buffers.Get().(*[256 << 10]byte)
 	defer buffers.Put(buf)
-	sum, holes := sha256.New(), holes{}
-	if err := tree.Copy(ctx, io.MultiWriter(sum, &holes), b, buf[:]); err != nil {
+	p := tree.NewPinner()
+	if err := tree.Copy(ctx, p, b, buf[:]); err != nil {
 		return nil, err
 	}
-	return tree.Pinned(holes.blob(b), tree.Pin(sum.Sum(nil))), nil
+	return p.Blob(b), nil
 }

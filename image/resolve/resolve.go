@@ -5,7 +5,7 @@
 // every identifier derives; the boot loader's files, which hold such identifiers; and last the tree of every partition.
 //
 // Store items are pinned by the NAR hash that they are registered with, and their contents are not read here. Host files are read, since
-// the identity depends on what they hold, and pinned by its SHA-256: when they are written they must hold the same.
+// the identity depends on what they hold, and pinned: when they are written they must hold the same.
 package resolve
 
 import (

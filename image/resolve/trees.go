@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"imprint/bootloader"
 	"imprint/closure"
@@ -101,9 +100,7 @@ type treeFiller struct {
 func (t *treeFiller) described() {
 	defaults := t.attrs()
 	for _, d := range t.d.Tree.Items {
-		for _, e := range t.hosts[d.Source.Key].entries {
-			t.add(d.Key, tree.Join(cmp.Or(d.Target.V, "/"), strings.TrimPrefix(e.Path, "/")), e.Node)
-		}
+		t.addTree(d)
 	}
 	for _, d := range t.d.Dir.Items {
 		if path, _ := tree.Clean(d.Path.V); path == t.flavor.StoreDir && len(t.d.Closures.Items) > 0 {

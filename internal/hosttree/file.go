@@ -116,6 +116,19 @@ func (r *fileReader) ended(at int64) error {
 	return pathError("read", r.file.HostPath(), fmt.Errorf("ends at byte %d, had %d bytes before: %w", at, r.file.size, io.ErrUnexpectedEOF))
 }
 
+// NextData implements tree.DataReader, where the file system of the host knows holes.
+func (r *fileReader) NextData(off int64) int64 {
+	next, err := unix.Seek(r.fd, off, unix.SEEK_DATA)
+	if err == unix.ENXIO { // there is none: the file ends with a hole, or before off, which the next read reports
+		next, err = unix.Seek(r.fd, 0, io.SeekEnd)
+	}
+	runtime.KeepAlive(r)
+	if err != nil {
+		return off
+	}
+	return max(next, off)
+}
+
 // Close implements io.Closer.
 func (r *fileReader) Close() error {
 	fd := r.fd

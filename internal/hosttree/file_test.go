@@ -1,6 +1,7 @@
 package hosttree
 
 import (
+	"context"
 	"errors"
 	"io"
 	"os"
@@ -144,5 +145,39 @@ func TestFileIsSmall(t *testing.T) {
 	}
 	if a, b := tree.Blob(&file{name: "x"}), tree.Blob(&file{name: "x"}); a == b {
 		t.Error("two files are one")
+	}
+}
+
+// The reader of a file with holes skips them; one that has become shorter is reported all the same.
+func TestFileWithHoles(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "f")
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	const size = 15 << 40
+	if err := f.Truncate(size); err != nil {
+		t.Skipf("a file of 15 TiB: %v", err)
+	}
+	if _, err := f.WriteAt([]byte("x"), 1<<40); err != nil {
+		t.Fatal(err)
+	}
+	blob, err := File(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := tree.NewPinner()
+	if err := tree.Copy(context.Background(), p, blob, nil); err != nil {
+		t.Fatal(err)
+	}
+	if got := tree.DataOf(p.Blob(blob)); len(got) != 1 || got[0] != (tree.Range{Off: 1 << 40, Len: tree.HoleSize}) {
+		t.Errorf("data at %v", got)
+	}
+	if err := f.Truncate(1 << 30); err != nil {
+		t.Fatal(err)
+	}
+	if err := tree.Copy(context.Background(), tree.NewPinner(), blob, nil); !errors.Is(err, tree.ErrChanged) {
+		t.Errorf("a file that has become shorter gives %v", err)
 	}
 }

@@ -1,8 +1,9 @@
 // Package hosttree reads directories, files and tar archives of the host into nodes of package tree. Contents stay where they are: a node's
 // Blob names a file of the host, or a slice of an archive, and is read when it is opened.
 //
-// The caller's Attr maps the attributes of the host to those of nodes. Hard links between the host's files, their extended attributes, ACLs,
-// inode numbers, access times and holes are ignored; of archives, hard links, extended attributes and holes are kept.
+// The caller's Attr maps the attributes of the host to those of nodes. Hard links between the host's files, their extended attributes, access
+// control lists, inode numbers and access times are ignored; of archives, hard links, extended attributes, access control lists and holes
+// are kept.
 //
 // Blobs of this package are [tree.HostBlob]s; those whose bytes lie in one run in their file are [tree.HostRangeBlob]s, with readers that
 // are [tree.DescriptorReader]s.
@@ -22,7 +23,7 @@ import (
 // Host is what is known about a file of the host besides its name and content.
 type Host struct {
 	Kind   tree.Kind
-	Mode   uint16 // permission bits, set-uid, set-gid and sticky: 07777 at most
+	Mode   uint16 // permission bits, the group's without those of an access control list, set-uid, set-gid and sticky: 07777 at most
 	UID    uint32
 	GID    uint32
 	Mtime  tree.Time
@@ -41,6 +42,15 @@ type Scanner struct {
 
 	// Special allows devices, fifos and sockets, which are errors otherwise.
 	Special bool
+
+	// Exclude, unless it is nil, reports whether a file is left out, with all that is below it, given its path below the top of the scan,
+	// such as "/etc/motd". It is called by several goroutines at once, before anything else is asked of the file.
+	Exclude func(path string, dir bool) bool
+
+	// Mounted, unless it is nil, keeps a scan within what is mounted where its top is: of what is mounted below, directories are taken
+	// without what is in them, and files are left out. Their paths below the top go to Mounted, which is called by several goroutines
+	// at once. Subvolumes of btrfs are not mounted, and are read. It has no effect with FilesOnly.
+	Mounted func(path string)
 
 	// Workers is how many directories and batches of files are read at a time, over all calls of Read; 0 is 8 per processor and at
 	// least 32: with a cold cache each of them waits for the disk, and idle ones cost nothing.
@@ -75,6 +85,9 @@ func (s *Scanner) Read(path string) (*tree.Node, error) {
 	if err := sc.err.Load(); err != nil {
 		return nil, *err
 	}
+	if sc.omitted.Load() {
+		return compact(sc.top), nil
+	}
 	return sc.top, nil
 }
 
@@ -98,5 +111,8 @@ func (s *Scanner) prepare() {
 	}
 	if s.Attr == nil {
 		s.Attr = s.shared.of
+	}
+	if s.FilesOnly {
+		s.Mounted = nil
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"imprint/internal/tree"
 )
 
 // A dir is a directory of the host. Files keep a pointer to theirs instead of a path, so that a million of them share the names of their
@@ -39,6 +41,14 @@ func (d *dir) path(name string) string {
 		prepend(p.name)
 	}
 	return string(b[at:])
+}
+
+// below is the path of name in d as seen from the top of the scan, such as "/etc/motd".
+func (d *dir) below(name string) string {
+	if d.parent == nil {
+		return "/" + name
+	}
+	return tree.Join(d.parent.below(d.name), name)
 }
 
 // base is the name of the directory's node: none for the top of a scan.
@@ -103,7 +113,7 @@ func closeUnless(fd, not int) {
 	}
 }
 
-// pathError is the error of an operation on a path.
+// pathError is the error of an operation on a path, which may hold anything.
 func pathError(op, path string, err error) error {
-	return &fs.PathError{Op: op, Path: path, Err: err}
+	return &fs.PathError{Op: op, Path: tree.Shown(path), Err: err}
 }

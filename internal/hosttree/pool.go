@@ -12,6 +12,7 @@ type scan struct {
 	*Scanner
 	pending sync.WaitGroup // tasks
 	top     *tree.Node
+	omitted atomic.Bool // something was left out, whose place among the nodes of its directory is nil
 	err     atomic.Pointer[error]
 }
 

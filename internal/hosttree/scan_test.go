@@ -366,3 +366,108 @@ func TestWorkerAfterFailure(t *testing.T) {
 		}
 	}
 }
+
+// excluding leaves out the paths of a list.
+func excluding(paths ...string) func(string, bool) bool {
+	return func(path string, dir bool) bool {
+		return slices.Contains(paths, path) || dir && slices.Contains(paths, path+"/")
+	}
+}
+
+// What is excluded is not looked at, whatever it is.
+func TestExclude(t *testing.T) {
+	top := t.TempDir()
+	for _, name := range []string{"a/b/c", "a/d", "e/f", "g"} {
+		path := filepath.Join(top, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, nil, 0o644)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range 2 * batchSize {
+		if err := os.WriteFile(filepath.Join(top, "e", fmt.Sprint(i)), nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := unix.Mkfifo(filepath.Join(top, "fifo"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := Scanner{Exclude: excluding("/a/b", "/e/f", "/fifo", "/g/", "/e/700", "/e/1")}
+	n, err := s.Read(top + "/.")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var paths []string
+	for path := range tree.Walk("/", n) {
+		if !strings.HasPrefix(path, "/e/") {
+			paths = append(paths, path)
+		}
+	}
+	if want := []string{"/", "/a", "/a/d", "/e", "/g"}; !slices.Equal(paths, want) {
+		t.Errorf("got %q, want %q", paths, want)
+	}
+	if e := n.Child("e"); len(e.Children()) != 2*batchSize-2 || e.Child("700") != nil || e.Child("701") == nil {
+		t.Errorf("%d files of a large directory", len(e.Children()))
+	}
+}
+
+// A scan of / that stays on its file system sees that /proc is another one, and nothing of what is in it.
+func TestMounted(t *testing.T) {
+	if _, err := os.Stat("/proc/self/stat"); err != nil {
+		t.Skip("nothing is mounted on /proc")
+	}
+	var mu sync.Mutex
+	var mounted []string
+	s := Scanner{
+		Exclude: func(path string, _ bool) bool { return path != "/proc" },
+		Mounted: func(path string) { mu.Lock(); defer mu.Unlock(); mounted = append(mounted, path) },
+	}
+	n, err := s.Read("/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if proc := n.Child("proc"); proc == nil || len(proc.Children()) > 0 || len(n.Children()) != 1 || !slices.Equal(mounted, []string{"/proc"}) {
+		t.Errorf("mounted: %q; / holds %d nodes", mounted, len(n.Children()))
+	}
+}
+
+// So it is with a file system that can be read, and with a file that another one is mounted on. The top itself may be mounted.
+func TestMountedByUs(t *testing.T) {
+	top := t.TempDir()
+	mount := func(source, target, kind string, flags uintptr) {
+		if err := unix.Mount(source, target, kind, flags, ""); err != nil {
+			t.Skipf("mount %s: %v", target, err)
+		}
+		t.Cleanup(func() { unix.Unmount(target, unix.MNT_DETACH) })
+	}
+	for _, dir := range []string{"", "a", "other"} {
+		if err := os.MkdirAll(filepath.Join(top, dir), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	mount("tmpfs", top, "tmpfs", 0)
+	for _, name := range []string{"a/f", "file", "b/g"} {
+		path := filepath.Join(top, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, nil, 0o644)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	mount("tmpfs", top+"/a", "tmpfs", 0)
+	mount(top+"/b/g", top+"/file", "", unix.MS_BIND)
+	if err := os.WriteFile(top+"/a/secret", nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	var mu sync.Mutex
+	var mounted, paths []string
+	s := Scanner{Mounted: func(path string) { mu.Lock(); defer mu.Unlock(); mounted = append(mounted, path) }}
+	n, err := s.Read(top)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path := range tree.Walk("/", n) {
+		paths = append(paths, path)
+	}
+	slices.Sort(mounted)
+	if !slices.Equal(mounted, []string{"/a", "/file"}) || !slices.Equal(paths, []string{"/", "/a", "/b", "/b/g"}) {
+		t.Errorf("mounted: %q; paths: %q", mounted, paths)
+	}
+}

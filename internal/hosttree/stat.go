@@ -52,3 +52,17 @@ func kindOf(mode uint16) tree.Kind {
 	}
 	return tree.File
 }
+
+// A device is the number of a file system.
+type device struct{ major, minor uint32 }
+
+func deviceOn(st *unix.Statx_t) device { return device{st.Dev_major, st.Dev_minor} }
+
+// isMounted reports whether a file is the root of something that is mounted there. Before Linux 5.8 the kernel does not say; then it is what
+// lies on another device than its directory.
+func isMounted(st *unix.Statx_t, above device) bool {
+	if st.Attributes_mask&unix.STATX_ATTR_MOUNT_ROOT != 0 {
+		return st.Attributes&unix.STATX_ATTR_MOUNT_ROOT != 0
+	}
+	return deviceOn(st) != above
+}

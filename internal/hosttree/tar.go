@@ -16,6 +16,10 @@ import (
 type TarOptions struct {
 	Attr    func(Host) *tree.Attr // chooses the attributes of a node, as in a Scanner; nil takes them as the archive states them
 	Special bool                  // takes devices and fifos, which are an error without it
+
+	// Exclude, unless it is nil, reports whether a path is left out, with all that is below it. A hard link that stays gets the content of
+	// the file that it leads to. What an image cannot hold is no error in an entry that is left out.
+	Exclude func(path string, dir bool) bool
 }
 
 // An Entry is a file of an archive.
@@ -81,7 +85,7 @@ func readTar(a *archive, o TarOptions) ([]Entry, error) {
 	for {
 		h, err := r.Next()
 		if err == io.EOF {
-			return u.names.list, u.checkEnd()
+			return u.names.without(u.excluded), u.checkEnd()
 		}
 		if err == nil {
 			err = u.add(h)
@@ -141,6 +145,14 @@ func (u *unpacking) put(h *tar.Header, content tree.Blob) error {
 	if err != nil {
 		return err
 	}
+	err = u.enter(path, h, content)
+	if err != nil && u.excluded(path, h.Typeflag == tar.TypeDir) {
+		return nil
+	}
+	return err
+}
+
+func (u *unpacking) enter(path string, h *tar.Header, content tree.Blob) error {
 	if h.Typeflag == tar.TypeLink {
 		return u.names.link(path, h.Linkname, u.start)
 	}
@@ -149,6 +161,19 @@ func (u *unpacking) put(h *tar.Header, content tree.Blob) error {
 		return err
 	}
 	return u.names.put(path, n, u.start)
+}
+
+// excluded reports whether a path or a directory above it is left out.
+func (u *unpacking) excluded(path string, dir bool) bool {
+	if u.Exclude == nil || path == "/" {
+		return false
+	}
+	for i := 1; i < len(path); i++ {
+		if path[i] == '/' && u.Exclude(path[:i], true) {
+			return true
+		}
+	}
+	return u.Exclude(path, dir)
 }
 
 // content returns the content of an entry and the offset of the next one.

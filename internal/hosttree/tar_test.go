@@ -179,7 +179,7 @@ func TestTarRefuses(t *testing.T) {
 		{packed(t, other(tar.TypeFifo, "p")), "is a fifo; only files"},
 		{packed(t, other(tar.TypeChar, "p")), "is a character device; only files"},
 		{packed(t, owner), "owner 4294967296"},
-		{packed(t, global, reg("a")), "a global header that sets mtime"},
+		{packed(t, global, reg("a")), `a global header that sets "mtime"`},
 		{nil, "ends at byte 0 without"},
 		{good[:512], "at byte 0: cut off: the archive ends at byte 512"},
 		{good[:700], "cut off"},
@@ -260,5 +260,21 @@ func TestTarStaysOpen(t *testing.T) {
 	}
 	if _, err := Tar(t.TempDir(), TarOptions{}); err == nil || !strings.Contains(err.Error(), "is a directory, not a file") {
 		t.Errorf("a directory as an archive gives %v", err)
+	}
+}
+
+// What is excluded may be anything; a hard link to it keeps its content.
+func TestTarExclude(t *testing.T) {
+	data := packed(t, folder("d/"), reg("d/f"), other(tar.TypeChar, "dev"), hard("h", "d/f"), hard("d/h", "d/f"), reg("k"), hard("d/k", "k"), folder("x/"), reg("x/y"))
+	entries, err := unpacked(data, TarOptions{Exclude: excluding("/d", "/dev", "/x/y/")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, e := range entries {
+		got = append(got, inWords(t, e))
+	}
+	if want := []string{"file /h = d/f", "file /k = k", "directory /x", "file /x/y = x/y"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }

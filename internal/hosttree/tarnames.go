@@ -2,6 +2,7 @@ package hosttree
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"imprint/internal/tree"
@@ -100,8 +101,29 @@ func (s *names) enter(path string) error {
 			return nil
 		}
 		if i, ok := s.at[path]; ok && s.list[i].Node.Kind() != tree.Dir {
-			return fmt.Errorf("is below %s, a %v", path, s.list[i].Node.Kind())
+			return fmt.Errorf("is below %s, a %v", tree.Shown(path), s.list[i].Node.Kind())
 		}
 		s.parents[path] = struct{}{}
 	}
+}
+
+// without returns the entries that are not left out, after a hard link to each of the others has taken its place.
+func (s *names) without(excluded func(path string, dir bool) bool) []Entry {
+	kept := make([]bool, len(s.list))
+	for i, e := range s.list {
+		kept[i] = !excluded(e.Path, e.Node.Kind() == tree.Dir)
+	}
+	for i, e := range s.list {
+		if !kept[i] && e.Node.Kind() != tree.Link {
+			s.links[e.Node] = slices.DeleteFunc(s.links[e.Node], func(link int) bool { return !kept[link] })
+			s.inherit(e.Node)
+		}
+	}
+	list := s.list[:0]
+	for i, e := range s.list {
+		if kept[i] {
+			list = append(list, e)
+		}
+	}
+	return list
 }

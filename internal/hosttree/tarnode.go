@@ -2,10 +2,9 @@ package hosttree
 
 import (
 	"archive/tar"
-	"cmp"
+	"errors"
 	"fmt"
-	"maps"
-	"slices"
+	"strconv"
 	"strings"
 
 	"imprint/internal/tree"
@@ -70,18 +69,17 @@ func hostOfHeader(h *tar.Header) (Host, error) {
 	if err != nil {
 		return Host{}, err
 	}
-	mode := uint16(h.Mode & 0o7777)
-	if kind == tree.Symlink {
-		mode = 0o777 // which all symlinks have on Linux, whatever the archive says
+	host := Host{
+		Kind:  kind,
+		Mode:  uint16(h.Mode & 0o7777),
+		UID:   uid,
+		GID:   gid,
+		Mtime: tree.Time{Sec: h.ModTime.Unix(), Nsec: uint32(h.ModTime.Nanosecond())},
 	}
-	return Host{
-		Kind:   kind,
-		Mode:   mode,
-		UID:    uid,
-		GID:    gid,
-		Mtime:  tree.Time{Sec: h.ModTime.Unix(), Nsec: uint32(h.ModTime.Nanosecond())},
-		Xattrs: xattrs(h.PAXRecords),
-	}, nil
+	if kind == tree.Symlink {
+		host.Mode = 0o777 // which all symlinks have on Linux, whatever the archive says
+	}
+	return host, host.takeRecords(h.PAXRecords)
 }
 
 // id32 returns an ID or number in 32 bits. Archives can hold larger ones, and negative ones.
@@ -99,32 +97,23 @@ func deviceOf(h *tar.Header) (tree.Device, error) {
 		return tree.Device{}, err
 	}
 	minor, err := id32("device minor", h.Devminor)
+	if err != nil {
+		return tree.Device{}, err
+	}
+	// Where a number does not fit into the header, star and libarchive write it into records.
+	err = errors.Join(deviceRecord(h, "SCHILY.devmajor", &major), deviceRecord(h, "SCHILY.devminor", &minor))
 	return tree.Device{Major: major, Minor: minor}, err
 }
 
-// paxXattr is the prefix of the keywords of extended attributes in archives of star, GNU tar and libarchive.
-const paxXattr = "SCHILY.xattr."
-
-func xattrs(records map[string]string) []tree.Xattr {
-	var all []tree.Xattr
-	for key, value := range records {
-		if name, ok := strings.CutPrefix(key, paxXattr); ok {
-			all = append(all, tree.Xattr{Name: name, Value: []byte(value)})
-		}
+func deviceRecord(h *tar.Header, key string, number *uint32) error {
+	text, ok := h.PAXRecords[key]
+	if !ok {
+		return nil
 	}
-	slices.SortFunc(all, func(a, b tree.Xattr) int { return cmp.Compare(a.Name, b.Name) })
-	return all
-}
-
-// checkGlobal refuses a global header that would change the entries after it. In practice they only hold comments, such as the commit that
-// git archive records.
-func checkGlobal(records map[string]string) error {
-	for _, key := range slices.Sorted(maps.Keys(records)) {
-		switch key {
-		case "comment", "charset", "atime", "ctime", "uname", "gname":
-		default:
-			return fmt.Errorf("a global header that sets %s for all entries after it is not supported", key)
-		}
+	n, err := strconv.ParseUint(text, 10, 32)
+	if err != nil {
+		return fmt.Errorf("%s=%.40q is not a device number", key, text)
 	}
+	*number = uint32(n)
 	return nil
 }

@@ -54,6 +54,14 @@ func (r sliceReader) ReadAt(p []byte, off int64) (int, error) {
 	return n, err
 }
 
+// NextData implements tree.DataReader: the archive may be a file with holes.
+func (r sliceReader) NextData(off int64) int64 {
+	if f, ok := r.archive.ReaderAt.(*fileReader); ok {
+		return f.NextData(r.off+off) - r.off
+	}
+	return off
+}
+
 // Close implements io.Closer.
 func (sliceReader) Close() error { return nil }
 
@@ -121,6 +129,15 @@ func (r sparseReader) ReadAt(p []byte, off int64) (int, error) {
 		return len(cut), io.EOF
 	}
 	return len(cut), nil
+}
+
+// NextData implements tree.DataReader.
+func (r sparseReader) NextData(off int64) int64 {
+	i := sort.Search(len(r.data), func(i int) bool { return r.data[i].End() > off })
+	if i == len(r.data) {
+		return r.size
+	}
+	return max(off, r.data[i].Off)
 }
 
 // Close implements io.Closer.

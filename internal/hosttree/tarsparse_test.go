@@ -3,6 +3,7 @@ package hosttree
 import (
 	"archive/tar"
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -232,5 +233,26 @@ func TestTarSparse(t *testing.T) {
 		if _, err := unpacked(bytes.Replace(data, []byte("5000"), []byte("7000"), 1), TarOptions{}); err == nil && form != "oldgnu" {
 			t.Errorf("%s: a map past the end was taken", form)
 		}
+	}
+}
+
+// The content of a sparse entry is not read where the map has a hole.
+func TestTarSparseSkipsHoles(t *testing.T) {
+	s := &sparseSlice{archive: &archive{bytes.NewReader([]byte("ab")), "memory.tar", 2}, size: 1 << 40}
+	if _, err := s.place([]int64{1 << 30, 1, 1 << 39, 1}, 0); err != nil {
+		t.Fatal(err)
+	}
+	p := tree.NewPinner()
+	if err := tree.Copy(context.Background(), p, s, nil); err != nil {
+		t.Fatal(err)
+	}
+	plain := tree.NewPinner()
+	plain.WriteZeros(1 << 30)
+	plain.Write([]byte("a"))
+	plain.WriteZeros(1<<39 - 1<<30 - 1)
+	plain.Write([]byte("b"))
+	plain.WriteZeros(1<<40 - 1<<39 - 1)
+	if p.Pin() != plain.Pin() {
+		t.Error("the pin depends on the map")
 	}
 }

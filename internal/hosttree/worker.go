@@ -29,6 +29,7 @@ type listing struct {
 	scan    *scan
 	dir     *dir
 	fd      *descriptor
+	device  device
 	names   string
 	entries []entry
 	nodes   []*tree.Node // as many as entries
@@ -63,6 +64,34 @@ func (w *worker) read(t task) error {
 	return w.fill(l, 0)
 }
 
+// withoutACL gives the group of a file the rights that it has: with an access control list, the mode holds the mask in their place.
+func (w *worker) withoutACL(host *Host, p location) error {
+	if host.Mode&0o070 == 0 {
+		return nil
+	}
+	at := p.dir.path(p.name)
+	if len(at) > maxPath {
+		at = fmt.Sprintf("/proc/self/fd/%d/%s", p.fd, p.ref)
+	}
+	for {
+		n, err := unix.Lgetxattr(at, aclAccessXattr, w.dirents)
+		switch err {
+		case nil:
+			list, err := decodeACL(w.dirents[:n])
+			if err != nil {
+				return p.error("read", err)
+			}
+			host.Mode = list.withoutACL(host.Mode)
+			return nil
+		case unix.EINTR:
+		case unix.ENODATA, unix.EOPNOTSUPP:
+			return nil
+		default:
+			return p.error("getxattr", err)
+		}
+	}
+}
+
 // open opens the directory of the task.
 func (t task) open() (fd int, err error) {
 	flags := t.dir.flags() | unix.O_DIRECTORY | unix.O_NOFOLLOW
@@ -82,7 +111,9 @@ func (w *worker) statDir(l *listing) (Host, error) {
 	if err := stat(l.fd.fd, "", &w.st); err != nil {
 		return Host{}, pathError("stat", l.dir.path(""), err)
 	}
-	return hostOf(&w.st), nil
+	l.device = deviceOn(&w.st)
+	host := hostOf(&w.st)
+	return host, w.withoutACL(&host, location{fd: l.fd.fd, ref: ".", dir: l.dir})
 }
 
 // split divides a large directory into batches for the workers.
@@ -123,9 +154,13 @@ func (w *worker) fill(l *listing, lo int) error {
 	w.tasks = w.tasks[:0]
 	for i := lo; i < min(lo+batchSize, len(l.entries)); i++ {
 		name := l.entries[i].in(l.names)
-		n, err := w.look(l.scan, location{fd: l.fd.fd, dir: l.dir, ref: name, name: name}, l.entries[i].typ)
+		n, err := w.entry(l, location{fd: l.fd.fd, dir: l.dir, ref: name, name: name}, l.entries[i].typ)
 		if err != nil {
 			return err
+		}
+		if n == leftOut {
+			l.scan.omitted.Store(true)
+			continue
 		}
 		l.nodes[i] = n
 		if n == nil {
@@ -160,6 +195,11 @@ func (w *worker) look(sc *scan, p location, typ uint8) (*tree.Node, error) {
 	host := hostOf(&w.st)
 	switch host.Kind {
 	case tree.File:
+		if !sc.FilesOnly {
+			if err := w.withoutACL(&host, p); err != nil {
+				return nil, err
+			}
+		}
 		return tree.NewFile(p.name, sc.Attr(host), w.blob(p)), nil
 	case tree.Dir:
 		return nil, nil

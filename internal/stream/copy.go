@@ -142,6 +142,9 @@ func (c *copying) zeros(n int64) error {
 		return err
 	}
 	c.at += n
+	if zeros, ok := c.Hash.(tree.ZeroWriter); ok {
+		return zeros.WriteZeros(n)
+	}
 	for n > 0 && c.Hash != nil {
 		k := min(n, int64(len(zeroes)))
 		if _, err := c.Hash.Write(zeroes[:k]); err != nil {

@@ -33,7 +33,7 @@ type Conflict struct {
 
 // Error implements error.
 func (c *Conflict) Error() string {
-	s := c.Path + ": " + c.Reason
+	s := Shown(c.Path) + ": " + c.Reason
 	if c.First != "" {
 		s += " (" + c.First + ")"
 	}
@@ -93,7 +93,7 @@ func (b *Builder) parent(path, origin string) (*Node, error) {
 			b.attach(dir, next)
 		}
 		if next.kind != Dir {
-			return nil, &Conflict{path, b.stated[next], origin, fmt.Sprintf("%s is a %v, not a directory", at, next.kind)}
+			return nil, &Conflict{path, b.stated[next], origin, fmt.Sprintf("%s is a %v, not a directory", Shown(at), next.kind)}
 		}
 		dir, rest = next, below
 	}

@@ -39,7 +39,11 @@ func line(path string, n *Node) string {
 // describe says what is known of a content without reading it.
 func describe(b Blob) string {
 	if sum, ok := PinOf(b); ok {
-		return fmt.Sprintf("%d bytes sha256:%s", b.Size(), hex.EncodeToString(sum[:]))
+		kind := "sha256"
+		if _, sparse := b.(SparseBlob); sparse {
+			kind = "pin"
+		}
+		return fmt.Sprintf("%d bytes %s:%s", b.Size(), kind, hex.EncodeToString(sum[:]))
 	}
 	if t, ok := b.(text); ok && len(t) <= 80 {
 		return fmt.Sprintf("%q", string(t))

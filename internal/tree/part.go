@@ -82,6 +82,9 @@ func (r *sliceReader) Descriptor() (fd int, off int64, ok bool) {
 	return fd, off + r.off, ok
 }
 
+// NextData implements DataReader.
+func (r *sliceReader) NextData(off int64) int64 { return NextData(r.Reader, r.off+off) - r.off }
+
 // A sparseSlice is a slice of a SparseBlob.
 type sparseSlice struct{ slice }
 

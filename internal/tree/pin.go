@@ -2,7 +2,7 @@ package tree
 
 import "crypto/sha256"
 
-// A Pin is the SHA-256 that the content of a blob must have when it is copied.
+// A Pin is the hash that the content of a blob must have when it is copied: that of a [Pinner].
 type Pin = [sha256.Size]byte
 
 // A PinnedBlob knows its [Pin]: it was read before, and something depends on what was read.

@@ -1,5 +1,7 @@
 package tree
 
+import "io"
+
 // A SparseBlob knows its holes.
 type SparseBlob interface {
 	Blob
@@ -34,6 +36,28 @@ type DescriptorReader interface {
 	// Descriptor returns the descriptor of the file in which the blob's bytes lie in one run, and the offset of the first. It is valid
 	// until Close. ok is false when there is no such file.
 	Descriptor() (fd int, off int64, ok bool)
+}
+
+// A DataReader knows holes of its blob without reading them.
+type DataReader interface {
+	Reader
+	// NextData returns the offset of the first byte from off on that may be another one than zero; one at or after the end of the blob
+	// when there is none.
+	NextData(off int64) int64
+}
+
+// A ZeroWriter takes any number of zeros at once.
+type ZeroWriter interface {
+	io.Writer
+	WriteZeros(n int64) error
+}
+
+// NextData returns what the NextData of a [DataReader] does, and off for other readers.
+func NextData(r Reader, off int64) int64 {
+	if d, is := r.(DataReader); is {
+		return d.NextData(off)
+	}
+	return off
 }
 
 // DataOf returns the parts of a blob that must be stored: all of it unless it is sparse.

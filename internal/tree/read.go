@@ -88,7 +88,8 @@ func ReadNext(r io.ReaderAt, b Blob, p []byte, off int64) (ended bool, err error
 const copyBuffer = 256 << 10
 
 // Copy writes the content of a blob to w, reading into buf, or into a buffer of its own if that is empty. It stops with ctx's cause when ctx
-// ends. Errors match [ErrChanged] when the content is shorter or longer than its size; never more than the size is written.
+// ends. Errors match [ErrChanged] when the content is shorter or longer than its size; never more than the size is written. Where w is a
+// [ZeroWriter] and the reader a [DataReader], the holes that it knows are not read.
 func Copy(ctx context.Context, w io.Writer, b Blob, buf []byte) error {
 	r, err := b.Open()
 	if err != nil {
@@ -99,6 +100,7 @@ func Copy(ctx context.Context, w io.Writer, b Blob, buf []byte) error {
 		buf = make([]byte, min(copyBuffer, b.Size()+1))
 	}
 	ended := false
+	zeros, _ := w.(ZeroWriter)
 	for off, size := int64(0), b.Size(); off < size; {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
@@ -111,6 +113,14 @@ func Copy(ctx context.Context, w io.Writer, b Blob, buf []byte) error {
 			return err
 		}
 		off += int64(len(p))
+		if zeros == nil || !isZero(p) {
+			continue
+		}
+		hole := min(NextData(r, off), size) - off // zeros were read: there may be more of them
+		if err := zeros.WriteZeros(hole); err != nil {
+			return err
+		}
+		off += hole
 	}
 	if ended {
 		return nil

@@ -92,7 +92,7 @@ func CheckName(name string) error {
 func seal(root *Node) (*Tree, error) {
 	t := &Tree{}
 	if err := t.seal(root); err != nil {
-		return nil, fmt.Errorf("%s%v", strings.TrimSuffix(err.dir(), "/"), err.problem)
+		return nil, fmt.Errorf("%s%v", Shown(strings.TrimSuffix(err.dir(), "/")), err.problem)
 	}
 	for _, n := range t.nodes {
 		if k := n.Inode().kind; n.kind == Link && (k == Dir || k == Link) {
@@ -118,7 +118,7 @@ func (t *Tree) seal(n *Node) *badName {
 			return &badName{problem: ": " + err.Error()}
 		}
 		if i > 0 && kids[i-1].Name == c.Name {
-			return &badName{problem: "/" + c.Name + " is there twice"}
+			return &badName{problem: "/" + Shown(c.Name) + " is there twice"}
 		}
 		if err := t.seal(c); err != nil {
 			err.above = append(err.above, c.Name)

@@ -22,7 +22,7 @@ func Check(t *tree.Tree) error {
 func pathOf(t *tree.Tree, id int32) string {
 	for path, n := range t.Walk() {
 		if n.ID() == int(id) {
-			return path
+			return tree.Shown(path)
 		}
 	}
 	return ""

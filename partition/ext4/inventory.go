@@ -67,7 +67,7 @@ func newInventory(t *tree.Tree, f *format, seed [16]byte, lost *tree.Attr) (*inv
 func pathOf(t *tree.Tree, id int32) string {
 	for path, n := range t.Walk() {
 		if n.ID() == int(id) {
-			return path
+			return tree.Shown(path)
 		}
 	}
 	return "/lost+found"

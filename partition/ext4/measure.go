@@ -59,6 +59,9 @@ const (
 	maxSectors32  = math.MaxUint32 - 1<<20
 )
 
+// MaxFile is the largest file in bytes, with blocks of the usual size.
+const MaxFile = maxFileBlocks * 4096
+
 // measureFile counts the blocks of a file's data. Its extent tree is counted when it is allocated, since the extents depend on the geometry.
 func (c *inventory) measureFile(n *tree.Node) error {
 	blob := n.Blob()

@@ -31,11 +31,10 @@ func TestConformance(t *testing.T) {
 			return small.Need, true
 		},
 		Grain:   512,
-		Refuses: []partitiontest.Feature{partitiontest.Symlinks, partitiontest.Specials, partitiontest.Subdirs, partitiontest.LongDirs},
-		Drops: []partitiontest.Feature{partitiontest.HardLinks, partitiontest.Owners, partitiontest.Modes, partitiontest.Xattrs,
-			partitiontest.Times},
-		Names: regexp.MustCompile(`^[^\x00-\x1f"*/:<>?\\|\x{fffd}]*[^\x00-\x1f"*/:<>?\\|\x{fffd}. ]$`).MatchString,
-		Read:  partitiontest.FAT,
-		Check: partitiontest.CheckFAT,
+		Refuses: []partitiontest.Feature{partitiontest.Symlinks, partitiontest.Specials, partitiontest.Subdirs, partitiontest.LongDirs, partitiontest.Xattrs},
+		Drops:   []partitiontest.Feature{partitiontest.HardLinks, partitiontest.Owners, partitiontest.Modes, partitiontest.Times},
+		Names:   regexp.MustCompile(`^[^\x00-\x1f"*/:<>?\\|\x{fffd}]*[^\x00-\x1f"*/:<>?\\|\x{fffd}. ]$`).MatchString,
+		Read:    partitiontest.FAT,
+		Check:   partitiontest.CheckFAT,
 	})
 }

@@ -19,7 +19,7 @@
 // Directories and files are laid out without gaps in the order of tree.Walk, each in consecutive clusters.
 //
 // FAT has no owners, permissions, symbolic links, devices or hard links. Hard links become copies; kinds other than files and directories
-// are errors.
+// are errors, and so are extended attributes.
 package fat
 
 import (

@@ -20,7 +20,7 @@ func survey(t *tree.Tree, label bool) ([]int32, error) {
 	slots := make([]int32, t.Len())
 	for path, n := range t.Walk() {
 		if err := checkNode(n); err != nil {
-			return nil, fmt.Errorf("plan FAT: %s: %v", path, err)
+			return nil, fmt.Errorf("plan FAT: %s: %v", tree.Shown(path), err)
 		}
 		if n.Kind() != tree.Dir {
 			continue
@@ -39,22 +39,28 @@ func survey(t *tree.Tree, label bool) ([]int32, error) {
 			count += slotsOf(c.Name)
 		}
 		if count > maxSlots {
-			return nil, fmt.Errorf("plan FAT: %s: names need %d directory entries, a directory can have %d", path, count, maxSlots)
+			return nil, fmt.Errorf("plan FAT: %s: names need %d directory entries, a directory can have %d", tree.Shown(path), count, maxSlots)
 		}
 		slots[n.ID()] = int32(count)
 	}
 	return slots, nil
 }
 
+// MaxFile is the largest file in bytes ("FAT Directory Structure", DIR_FileSize).
+const MaxFile = math.MaxUint32
+
 func checkNode(n *tree.Node) error {
 	switch kind := n.Inode().Kind(); kind {
 	case tree.Dir:
 	case tree.File:
-		if size := n.Inode().Size(); size > math.MaxUint32 {
-			return fmt.Errorf("file of %d bytes, FAT can store %d", size, uint32(math.MaxUint32))
+		if size := n.Inode().Size(); size > MaxFile {
+			return fmt.Errorf("file of %d bytes, FAT can store %d", size, int64(MaxFile))
 		}
 	default:
 		return fmt.Errorf("FAT cannot store a %v", kind)
+	}
+	if a := n.Inode().Attr; a != nil && len(a.Xattrs) > 0 {
+		return fmt.Errorf("extended attribute %q cannot be on FAT", a.Xattrs[0].Name)
 	}
 	if n.ID() == 0 {
 		return nil
@@ -107,7 +113,7 @@ func checkClash(dir string, nodes []*tree.Node) error {
 	for _, n := range nodes {
 		key := fold(n.Name)
 		if other, ok := seen[key]; ok {
-			return fmt.Errorf("plan FAT: FAT does not distinguish %s and %s", tree.Join(dir, other), tree.Join(dir, n.Name))
+			return fmt.Errorf("plan FAT: FAT does not distinguish %s and %s", tree.Shown(tree.Join(dir, other)), tree.Shown(tree.Join(dir, n.Name)))
 		}
 		seen[key] = n.Name
 	}

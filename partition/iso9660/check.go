@@ -14,7 +14,7 @@ const (
 	maxMajor = 1<<12 - 1        // of device numbers
 	maxMinor = 1<<20 - 1        // likewise
 	noID     = 1<<32 - 1        // stands for no user or group
-	maxFile  = 100 * maxSection // bytes: isofs takes no more sections (fs/isofs/inode.c, isofs_read_level3_size)
+	MaxFile  = 100 * maxSection // bytes: isofs takes no more sections (fs/isofs/inode.c, isofs_read_level3_size)
 )
 
 // maxSection is how many bytes a section of a file has at maxSection: a number of 32 bits, and a multiple of the block in all sections but the last
@@ -33,7 +33,7 @@ func Check(t *tree.Tree) error {
 func pathOf(t *tree.Tree, n *tree.Node) string {
 	for path, other := range t.Walk() {
 		if other == n {
-			return path
+			return tree.Shown(path)
 		}
 	}
 	return ""
@@ -71,8 +71,8 @@ func checkNode(n *tree.Node) error {
 			return err
 		}
 	case tree.File:
-		if size := n.Size(); size > maxFile {
-			return fmt.Errorf("file of %d bytes, Linux reads %d from an ISO", size, int64(maxFile))
+		if size := n.Size(); size > MaxFile {
+			return fmt.Errorf("file of %d bytes, Linux reads %d from an ISO", size, int64(MaxFile))
 		}
 	}
 	return checkAttr(n.Attr)

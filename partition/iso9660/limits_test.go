@@ -83,12 +83,12 @@ func TestRefused(t *testing.T) {
 		"/d/x: device number 4096:0, an ISO holds 4095:1048575":            tree.NewDevice("", plain, tree.CharDevice, tree.Device{Major: 4096}),
 		"/d/x: device number 1:1048576, an ISO holds 4095:1048575":         tree.NewDevice("", plain, tree.BlockDevice, tree.Device{Major: 1, Minor: 1 << 20}),
 		"/d/x: device number 0:256, an ISO holds 0:255":                    tree.NewDevice("", plain, tree.BlockDevice, tree.Device{Minor: 256}),
-		"/d/x: file of 429496524801 bytes, Linux reads 429496524800 from":  tree.NewFile("", plain, size(maxFile+1)),
+		"/d/x: file of 429496524801 bytes, Linux reads 429496524800 from":  tree.NewFile("", plain, size(MaxFile+1)),
 		"/d/x/" + strings.Repeat("n", 254) + ": name of 254 bytes, an ISO": tree.NewDir("", plain, []*tree.Node{tree.NewFile(strings.Repeat("n", 254), plain, tree.Text(""))}),
 		`/d/x/` + "\x80" + `: name "\x80", of one byte, is one that Linux`: tree.NewDir("", plain, []*tree.Node{tree.NewFile("\x80", plain, tree.Text(""))}),
 		`/d/x/` + "\x01" + `: name "\x01", of one byte, is one that Linux`: tree.NewDir("", plain, []*tree.Node{tree.NewFile("\x01", plain, tree.Text(""))}),
 		"directories nest deeper than 2048":                                nested(2050),
-		"blocks, an ISO holds fewer than 4294967296":                       tree.NewDir("", plain, vasts(30, maxFile)),
+		"blocks, an ISO holds fewer than 4294967296":                       tree.NewDir("", plain, vasts(30, MaxFile)),
 		"blocks are needed, an ISO has fewer than 4294967296":              tree.NewDir("", plain, vasts(25, (maxBlocks-1)/25*block)),
 	} {
 		tr := build(t, map[string]*tree.Node{"/d/x": n})

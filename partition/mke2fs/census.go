@@ -2,7 +2,6 @@ package mke2fs
 
 import (
 	"fmt"
-	"strings"
 
 	"imprint/internal/tree"
 	"imprint/internal/units"
@@ -36,12 +35,12 @@ func survey(t *tree.Tree) (census, error) {
 	c := census{links: make([]uint32, t.Len())}
 	for path, n := range t.Walk() {
 		if err := checkNode(path, n); err != nil {
-			return c, fmt.Errorf("plan ext4: %s: %v", showPath(path), err)
+			return c, fmt.Errorf("plan ext4: %s: %v", tree.Shown(path), err)
 		}
 		inode := n.Inode()
 		c.links[inode.ID()]++
 		if c.links[inode.ID()] > maxLinks {
-			return c, fmt.Errorf("plan ext4: %s: the file has more than %d names", showPath(path), maxLinks)
+			return c, fmt.Errorf("plan ext4: %s: the file has more than %d names", tree.Shown(path), maxLinks)
 		}
 		if inode != n {
 			continue
@@ -146,11 +145,3 @@ func addedByLink(n *tree.Node) bool { return n.Kind() == tree.Link || n.Kind() =
 func entrySize(name string) int64 { return 8 + units.Align(int64(len(name)), 4) }
 
 const lostFound = "lost+found"
-
-// showPath is a path for messages: quoted if it has characters that a terminal cannot show.
-func showPath(path string) string {
-	if q := fmt.Sprintf("%q", path); strings.Contains(q, `\`) {
-		return q
-	}
-	return path
-}

@@ -94,14 +94,14 @@ func (w *Writer) begin() (err error) {
 // Add adds the next node of the tree, which has that path. content writes the content of a file; it is not called for a further name.
 func (w *Writer) Add(path string, n *tree.Node, content func(io.Writer) error) error {
 	if n.ID() != w.added {
-		return w.error(fmt.Errorf("%s is node %d of the tree, and comes after %d", showPath(path), n.ID(), w.added))
+		return w.error(fmt.Errorf("%s is node %d of the tree, and comes after %d", tree.Shown(path), n.ID(), w.added))
 	}
 	w.added++
 	if w.ctx.Err() != nil {
 		return w.error(context.Cause(w.ctx))
 	}
 	if err := w.fill.node(w.ctx, path, n, content); err != nil {
-		return w.error(fmt.Errorf("%s: %w", showPath(path), err))
+		return w.error(fmt.Errorf("%s: %w", tree.Shown(path), err))
 	}
 	return nil
 }

@@ -114,11 +114,11 @@ func (s *script) check(transcript []byte) error {
 			continue // before the first command there is only the version
 		}
 		last := s.lines[done-1]
-		return fmt.Errorf("debugfs: %s: %.200s: %s", showPath(last.path), last.text, strings.ToValidUTF8(string(said), "?"))
+		return fmt.Errorf("debugfs: %s: %.200s: %s", tree.Shown(last.path), last.text, strings.ToValidUTF8(string(said), "?"))
 	}
 	if done < len(s.lines) {
 		l := s.lines[done]
-		return fmt.Errorf("debugfs ended without an error after %d of %d commands, before %s: %.200s", done, len(s.lines), showPath(l.path), l.text)
+		return fmt.Errorf("debugfs ended without an error after %d of %d commands, before %s: %.200s", done, len(s.lines), tree.Shown(l.path), l.text)
 	}
 	return nil
 }

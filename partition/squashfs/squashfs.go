@@ -80,7 +80,7 @@ func checkAttr(a *tree.Attr) error {
 func Check(t *tree.Tree) error {
 	for path, n := range t.Walk() {
 		if err := checkNode(n.Inode()); err != nil {
-			return fmt.Errorf("%s: %v", path, err)
+			return fmt.Errorf("%s: %v", tree.Shown(path), err)
 		}
 	}
 	return nil
@@ -107,10 +107,10 @@ func (w *Writer) Add(path string, n *tree.Node, content func(io.Writer) error) e
 	n = n.Inode()
 	h, err := w.header(path, n)
 	if err != nil {
-		return fmt.Errorf("%s: %v", path, err)
+		return fmt.Errorf("%s: %v", tree.Shown(path), err)
 	}
 	if err := w.tar.WriteHeader(h); err != nil {
-		return fmt.Errorf("%s: %w", path, err)
+		return fmt.Errorf("%s: %w", tree.Shown(path), err)
 	}
 	if h.Typeflag != tar.TypeReg {
 		return nil

@@ -1,0 +1,126 @@
+package tree
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"crypto/sha512"
+	"encoding/binary"
+	"hash"
+)
+
+// HoleSize is the unit in bytes in which zeros make a hole: large enough that a hole is worth an extent.
+const HoleSize = 64 << 10
+
+// A Pinner computes the [Pin] of the content that is written to it, and finds its holes: the units of [HoleSize] bytes that hold zeros
+// alone. Both follow from the content, however it is stored and in whatever parts it is written. The work is that of the bytes outside of
+// the holes, so that a file of terabytes with little in it is pinned at once.
+//
+// The zero Pinner is not ready: use [NewPinner].
+type Pinner struct {
+	sum   hash.Hash // of the bytes outside of holes
+	data  []Range   // where those are
+	at    int64     // bytes written
+	zeros int64     // of the unit that is being written, which holds nothing else so far, and that are in no range yet
+	holes bool
+}
+
+// NewPinner returns a Pinner of the content "".
+func NewPinner() *Pinner { return &Pinner{sum: sha256.New()} }
+
+var zeroUnit [HoleSize]byte
+
+// Write implements io.Writer. It never fails.
+func (p *Pinner) Write(b []byte) (int, error) {
+	for rest := b; len(rest) > 0; {
+		part := rest[:min(int64(len(rest)), HoleSize-p.at%HoleSize)]
+		if p.zeros == p.at%HoleSize && isZero(part) {
+			p.unit(int64(len(part)))
+		} else {
+			p.settle()
+			p.add(part)
+		}
+		rest = rest[len(part):]
+	}
+	return len(b), nil
+}
+
+// WriteZeros implements ZeroWriter.
+func (p *Pinner) WriteZeros(n int64) error {
+	front := min(n, (HoleSize-p.at%HoleSize)%HoleSize)
+	p.Write(zeroUnit[:front])
+	n -= front
+	if whole := n &^ (HoleSize - 1); whole > 0 {
+		p.at += whole
+		p.holes = true
+		n -= whole
+	}
+	p.Write(zeroUnit[:n])
+	return nil
+}
+
+// unit takes zeros of a unit that holds nothing else.
+func (p *Pinner) unit(n int64) {
+	p.at += n
+	if p.zeros += n; p.zeros == HoleSize {
+		p.zeros, p.holes = 0, true
+	}
+}
+
+// settle makes the zeros of the unit data, since something else follows them there, or the end.
+func (p *Pinner) settle() {
+	if n := p.zeros; n > 0 {
+		p.at, p.zeros = p.at-n, 0
+		p.add(zeroUnit[:n])
+	}
+}
+
+func (p *Pinner) add(b []byte) {
+	p.sum.Write(b)
+	n := int64(len(b))
+	if k := len(p.data) - 1; k >= 0 && p.data[k].End() == p.at {
+		p.data[k].Len += n
+	} else {
+		p.data = append(p.data, Range{p.at, n})
+	}
+	p.at += n
+}
+
+// Pin is that of all that was written: the SHA-256 of a content without holes. With holes it is another hash, so that no content without
+// them can have the same: the SHA-512/256 of its length in bytes, the SHA-256 of its data, and offset and length of each run of those, all
+// numbers in 8 bytes, little-endian. Nothing must be written afterwards.
+func (p *Pinner) Pin() (sum Pin) {
+	p.settle()
+	p.sum.Sum(sum[:0])
+	if !p.holes {
+		return sum
+	}
+	h := sha512.New512_256()
+	h.Write(append(binary.LittleEndian.AppendUint64(nil, uint64(p.at)), sum[:]...))
+	for _, r := range p.data {
+		h.Write(binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint64(nil, uint64(r.Off)), uint64(r.Len)))
+	}
+	h.Sum(sum[:0])
+	return sum
+}
+
+// Blob is b, which is what was written, with its pin and the knowledge of its holes. Those that it has of itself stay.
+func (p *Pinner) Blob(b Blob) Blob {
+	sum := p.Pin()
+	if _, sparse := b.(SparseBlob); !sparse && p.holes {
+		b = Sparse(b, p.data)
+	}
+	return Pinned(b, sum)
+}
+
+// isZero looks at the ends first, which nearly always decide.
+func isZero(p []byte) bool {
+	if len(p) == 0 || p[0] != 0 || p[len(p)-1] != 0 {
+		return len(p) == 0
+	}
+	for ; len(p) > HoleSize; p = p[HoleSize:] {
+		if !bytes.Equal(p[:HoleSize], zeroUnit[:]) {
+			return false
+		}
+	}
+	return bytes.Equal(p, zeroUnit[:len(p)])
+}
