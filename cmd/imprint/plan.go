@@ -22,7 +22,11 @@ partition.`,
 		Args:    exactly(1, "one description FILE"),
 		RunE: func(c *cobra.Command, args []string) error {
 			defer r.ui.clear()
-			p, err := r.resolve(c.Context(), args[0], "")
+			d, err := parse(args[0])
+			if err != nil {
+				return err
+			}
+			p, err := r.resolve(c.Context(), args[0], d, "")
 			if err != nil {
 				return err
 			}

@@ -3,10 +3,8 @@ package resolve
 import (
 	"context"
 	"crypto/sha256"
-	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"sync"
 
 	"imprint/image/description"
@@ -91,11 +89,6 @@ func (h *hostReader) file(key diag.Key, source string) *host {
 // tree reads a directory, or an archive when the source is a file.
 func (h *hostReader) tree(key diag.Key, source string) *host {
 	path := h.path(source)
-	if h.in.OutDir != "" && within(path, h.in.OutDir) {
-		h.problems = append(h.problems, key.Problem(fmt.Sprintf("the image would lie in %s, which is to be copied into it", path),
-			"-o elsewhere, or take a directory that holds the tree alone"))
-		return nil
-	}
 	entries, err := h.readTree(path)
 	if err != nil {
 		h.problems = append(h.problems, key.Problem(err.Error(), ""))
@@ -111,21 +104,6 @@ func (h *hostReader) tree(key diag.Key, source string) *host {
 		}
 	}
 	return in
-}
-
-// within reports whether dir is root or lies below it. What cannot be found is reported where it is read.
-func within(root, dir string) bool {
-	for _, p := range []*string{&root, &dir} {
-		real, err := filepath.EvalSymlinks(*p)
-		if err != nil {
-			return false
-		}
-		if *p, err = filepath.Abs(real); err != nil {
-			return false
-		}
-	}
-	rel, err := filepath.Rel(root, dir)
-	return err == nil && filepath.IsLocal(rel)
 }
 
 func (h *hostReader) readTree(path string) ([]hosttree.Entry, error) {

@@ -188,7 +188,7 @@ func (p *planner) host(r *plan.Region, m partition.HostMade) {
 		p.disk.Digest.Expect(r.Offset, r.Size)
 	}
 	p.add(r.Size, func(ctx context.Context, _ *stream.Worker) error {
-		if err := m.Make(ctx, procPath(p.disk.File), r.Offset); err != nil {
+		if err := m.Make(ctx, toolPath(p.disk.File), r.Offset); err != nil {
 			return fmt.Errorf("make partition %q: %w", r.Partition.Spec.Name, err)
 		}
 		if p.disk.Digest == nil {
