@@ -29,7 +29,6 @@ type buildFlags struct {
 	out        string
 	exportBoot string
 	noManifest bool
-	noSync     bool
 	write      write.Options
 }
 
@@ -58,7 +57,7 @@ replaced and comes back afterwards. OUT keeps the owner and mode of the file tha
 	flags.StringVarP(&f.out, "out", "o", "", "image `file` (default NAME.raw or NAME.iso in the working directory)")
 	flags.StringVar(&f.exportBoot, "export-boot", "", "also write kernel, initrd and command line of every boot entry to this `directory`")
 	flags.BoolVar(&f.noManifest, "no-manifest", false, "do not write OUT.json")
-	flags.BoolVar(&f.noSync, "no-sync", false, "do not wait until everything is on the disk")
+	flags.BoolVar(&f.write.NoSync, "no-sync", false, "do not wait until everything is on the disk")
 	flags.BoolVar(&f.write.SHA256, "sha256", false, "also compute the SHA-256 of the whole image")
 	flags.BoolVar(&f.write.NoDigest, "no-digest", false, "do not compute the image digest")
 	flags.BoolVar(&f.write.NoVerify, "no-verify", false, "do not check the NAR hashes of store items")
@@ -189,7 +188,7 @@ func (r *root) write(ctx context.Context, p *planned, o *outputs, f buildFlags) 
 		defer e.Discard()
 		b.entries, groups = e.Entries, append(groups, e.Group())
 	}
-	return b, write.Commit(ctx, f.noSync, groups...)
+	return b, write.Commit(ctx, f.write.NoSync, groups...)
 }
 
 // built reports what was made, and how to boot it.
