@@ -212,7 +212,7 @@ func (r *root) built(f buildFlags, b *build) error {
 	say := func(format string, args ...any) { fmt.Fprintf(&text, format+"\n", args...) }
 	say("%s: %s (%s on disk), %d partitions, %d store items, in %.1f s", f.out, units.FormatBytes(m.Size), units.FormatBytes(onDisk),
 		len(m.Partitions), len(m.Items), b.seconds)
-	for _, line := range [][2]string{{"digest", result.Digests.Image}, {"sha256", result.Digests.SHA256}, {"manifest", manifestName(f)}, {"boot", bootCommand(m, f.out)}} {
+	for _, line := range [][2]string{{"digest", result.Digests.Image}, {"sha256", result.Digests.SHA256}, {"manifest", manifestName(f)}, {"boot", bootLine(m, f.out, f.exportBoot, b.entries)}} {
 		if line[1] != "" {
 			say("  %-8s  %s", line[0], line[1])
 		}
@@ -229,27 +229,4 @@ func manifestName(f buildFlags) string {
 		return ""
 	}
 	return f.manifest()
-}
-
-// bootCommand returns a command that boots the image in QEMU, or "" if it has no boot loader.
-func bootCommand(m *plan.Manifest, out string) string {
-	if m.Loader == "none" {
-		return ""
-	}
-	drive := " -drive if=virtio,format=raw,file="
-	if m.Format == "iso" {
-		drive = " -cdrom "
-	}
-	firmware := m.Firmware()
-	switch {
-	case m.Arch == "x86_64" && firmware == "bios":
-		return "qemu-system-x86_64 -m 1024 -nographic" + drive + out
-	case m.Arch == "x86_64" && firmware == "uefi":
-		return "qemu-system-x86_64 -machine q35 -m 1024 -nographic -bios /usr/share/ovmf/OVMF.fd" + drive + out
-	case m.Arch == "aarch64" && firmware == "u-boot":
-		return "qemu-system-aarch64 -machine virt -cpu max -m 1024 -nographic -bios /usr/lib/u-boot/qemu_arm64/u-boot.bin" + drive + out
-	case m.Arch == "aarch64" && firmware == "uefi":
-		return "qemu-system-aarch64 -machine virt -cpu max -m 1024 -nographic -bios /usr/share/qemu-efi-aarch64/QEMU_EFI.fd" + drive + out
-	}
-	return ""
 }
