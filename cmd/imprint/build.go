@@ -71,8 +71,11 @@ type planned struct {
 	layout *plan.Layout
 }
 
-// parse reads a description.
+// parse reads a description, if the process may use what a build needs.
 func parse(file string) (*description.Image, error) {
+	if err := checkLimits(); err != nil {
+		return nil, err
+	}
 	src, err := readDescription(file)
 	if err != nil {
 		return nil, err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"imprint/image/write"
@@ -39,8 +40,10 @@ func exitCode(ctx context.Context, err error) int {
 		return exitInterrupted
 	case errors.As(err, &wrong), strings.HasPrefix(err.Error(), "unknown command"):
 		return exitUsage
-	case errors.As(err, &problems):
+	case errors.As(err, &problems) && !slices.ContainsFunc(problems, func(p diag.Problem) bool { return p.World }):
 		return exitInvalid
+	case problems != nil:
+		return exitFailed
 	case errors.Is(err, hosttool.ErrMissing):
 		return exitMissingTool
 	case errors.Is(err, write.ErrMismatch), errors.Is(err, stream.ErrChanged):
@@ -63,7 +66,7 @@ func (r *root) report(ctx context.Context, err error) int {
 		r.ui.event(event{"event": "error", "exit": code, "error": text, "problems": problems(err)})
 		return code
 	}
-	if code != exitInvalid {
+	if problems(err) == nil {
 		text = "imprint: " + text
 	}
 	fmt.Fprintln(r.stderr, text)

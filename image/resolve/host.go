@@ -77,7 +77,7 @@ func (h *hostReader) fileIf(name description.Text) {
 func (h *hostReader) file(key diag.Key, source string) *host {
 	b, err := hosttree.File(h.path(source))
 	if err != nil {
-		h.problems = append(h.problems, key.Problem(err.Error(), ""))
+		h.problems = append(h.problems, key.ProblemOf(err))
 		return nil
 	}
 	in := &host{blob: b}
@@ -91,7 +91,7 @@ func (h *hostReader) tree(key diag.Key, source string) *host {
 	path := h.path(source)
 	entries, err := h.readTree(path)
 	if err != nil {
-		h.problems = append(h.problems, key.Problem(err.Error(), ""))
+		h.problems = append(h.problems, key.ProblemOf(err))
 		return nil
 	}
 	in := &host{entries: entries}
@@ -168,7 +168,7 @@ func (w world) one(ctx context.Context, known hosts, problems *diag.List, key di
 		return nil
 	}
 	if err := h.pin(ctx); err != nil {
-		*problems = append(*problems, key.Problem(err.Error(), ""))
+		*problems = append(*problems, key.ProblemOf(err))
 		return nil
 	}
 	known[key] = in
