@@ -58,7 +58,7 @@ func (r *root) report(ctx context.Context, err error) int {
 	if code == exitDone {
 		return code
 	}
-	text := err.Error()
+	text := message(err)
 	if code == exitInterrupted {
 		text = "interrupted; nothing was left behind"
 	}
@@ -74,6 +74,16 @@ func (r *root) report(ctx context.Context, err error) int {
 		fmt.Fprintln(r.stderr, "hint: imprint help lists the commands, imprint help COMMAND its flags")
 	}
 	return code
+}
+
+// message is the text of an error. Lines are those of diagnostics, of a host tool and of the suggestions for a command; others come from names.
+func message(err error) string {
+	var tool *hosttool.ExitError
+	var wrong usage
+	if problems(err) == nil && !errors.As(err, &tool) && !errors.As(err, &wrong) && !strings.HasPrefix(err.Error(), "unknown command") {
+		return oneLine(err.Error())
+	}
+	return err.Error()
 }
 
 // problems returns the diagnostics in an error as events.

@@ -59,7 +59,7 @@ func (r *root) show(m *plan.Manifest) error {
 		if !p.Exact {
 			kind = "bound"
 		}
-		fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%d\t%d\t%s\t%s\t%s\t%s\n", p.Number, p.Name, p.Type, p.Filesystem, p.Offset, p.Size, kind,
+		fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%d\t%d\t%s\t%s\t%s\t%s\n", p.Number, oneLine(p.Name), p.Type, p.Filesystem, p.Offset, p.Size, kind,
 			count(p.Inodes), bytes(p.FreeBytes), p.PartUUID)
 	}
 	if err := t.Flush(); err != nil {
@@ -69,9 +69,9 @@ func (r *root) show(m *plan.Manifest) error {
 		if len(p.Largest) == 0 {
 			continue
 		}
-		fmt.Fprintf(r.stdout, "\nlargest in %s:\n", p.Name)
+		fmt.Fprintf(r.stdout, "\nlargest in %s:\n", oneLine(p.Name))
 		for _, l := range p.Largest {
-			fmt.Fprintf(r.stdout, "  %10s  %s\n", units.FormatBytes(l.Bytes), l.Path)
+			fmt.Fprintf(r.stdout, "  %10s  %s\n", units.FormatBytes(l.Bytes), oneLine(l.Path))
 		}
 	}
 	return nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"imprint/bootloader"
 	"imprint/internal/diag"
@@ -197,7 +198,7 @@ func (p *Plan) problem(part *Partition, err error) diag.Problem {
 	if large := part.Largest(5); len(large) > 0 {
 		hint += "; the largest in it:"
 		for _, l := range large {
-			hint += fmt.Sprintf("\n%10s  %s", units.FormatBytes(l.Bytes), l.Path)
+			hint += fmt.Sprintf("\n%10s  %s", units.FormatBytes(l.Bytes), strings.ReplaceAll(l.Path, "\n", `\n`))
 		}
 	}
 	return part.SizeKey.Problem(small.Error(), hint)

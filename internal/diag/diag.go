@@ -40,7 +40,7 @@ func (p Problem) String() string {
 	if p.Key != "" {
 		s += p.Key + ": "
 	}
-	s += p.Text
+	s = strings.ReplaceAll(s+p.Text, "\n", `\n`) // names may have any bytes
 	if p.Hint != "" {
 		s += "\nhint: " + strings.ReplaceAll(p.Hint, "\n", "\n      ")
 	}
