@@ -17,7 +17,7 @@ type RegisteredStore struct {
 func OpenRegistration(prefix, file string, f Flavor, read ReadFunc) (*RegisteredStore, error) {
 	r, err := os.Open(file)
 	if err != nil {
-		return nil, fmt.Errorf("open registration: %w", err)
+		return nil, err
 	}
 	defer r.Close()
 	list, err := ParseRegistration(r, file, f)

@@ -75,7 +75,7 @@ func (p *registrationParser) readError() error {
 	case bufio.ErrBufferFull:
 		return p.problem(maxLine, fmt.Errorf("line is longer than %d bytes", maxLine))
 	default:
-		return fmt.Errorf("read %s: %w", p.file, p.err)
+		return p.err // which names the file
 	}
 }
 
