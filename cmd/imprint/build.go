@@ -213,8 +213,8 @@ func (r *root) built(f buildFlags, b *build) error {
 	}
 	var text strings.Builder
 	say := func(format string, args ...any) { fmt.Fprintf(&text, format+"\n", args...) }
-	say("%s: %s (%s on disk), %d partitions, %d store items, in %.1f s", f.out, units.FormatBytes(m.Size), units.FormatBytes(onDisk),
-		len(m.Partitions), len(m.Items), b.seconds)
+	say("%s: %s (%s on disk), %s, %s, in %.1f s", f.out, units.FormatBytes(m.Size), units.FormatBytes(onDisk),
+		units.Count(len(m.Partitions), "partition"), units.Count(len(m.Items), "store item"), b.seconds)
 	for _, line := range [][2]string{{"digest", result.Digests.Image}, {"sha256", result.Digests.SHA256}, {"manifest", manifestName(f)}, {"boot", bootLine(m, f.out, f.exportBoot, b.entries)}} {
 		if line[1] != "" {
 			say("  %-8s  %s", line[0], line[1])

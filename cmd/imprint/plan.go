@@ -45,8 +45,8 @@ partition.`,
 
 // show prints a plan for people.
 func (r *root) show(m *plan.Manifest) error {
-	fmt.Fprintf(r.stdout, "%s: %s disk of %s (%d bytes), sectors of %d bytes, %d store items\n", m.Name, m.Format,
-		units.FormatBytes(m.Size), m.Size, m.SectorSize, len(m.Items))
+	fmt.Fprintf(r.stdout, "%s: %s disk of %s (%d bytes), sectors of %d bytes, %s\n", m.Name, m.Format,
+		units.FormatBytes(m.Size), m.Size, m.SectorSize, units.Count(len(m.Items), "store item"))
 	id := "disk GUID " + m.DiskGUID
 	if m.Signature != "" {
 		id = "MBR with disk signature " + m.Signature
