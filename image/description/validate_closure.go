@@ -8,8 +8,8 @@ import (
 	"strings"
 
 	"imprint/closure"
-	"imprint/partition"
 	"imprint/internal/units"
+	"imprint/partition"
 )
 
 // Directories of the image whose names a description may choose.
