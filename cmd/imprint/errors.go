@@ -24,6 +24,12 @@ const (
 	exitInterrupted = 130
 )
 
+// missing is what doctor has not found: host tools, and files of other programs.
+type missing []string
+
+func (m missing) Error() string        { return "missing: " + strings.Join(m, ", ") }
+func (m missing) Is(target error) bool { return target == hosttool.ErrMissing }
+
 // usage is an error in how a command was called.
 type usage struct{ error }
 
