@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -10,7 +9,6 @@ import (
 	"sync"
 	"testing"
 
-	"imprint/image/write"
 	"imprint/internal/demostore"
 	"imprint/internal/hosttest"
 	"imprint/internal/qemutest"
@@ -21,40 +19,40 @@ type bootRow struct {
 	config string
 	mode   string // of qemutest
 	how    string // in words, for the README
-	direct bool   // QEMU starts the kernel, with the files of --export-boot
+	line   bool   // booted by the line that build prints, which is for that machine
 	says   string // a text on the console, in addition to the marker
 }
 
 var bootMatrix = []bootRow{
-	{config: "hello", mode: "uefi", how: "GPT, systemd-boot"},
-	{config: "grub-uefi", mode: "uefi", how: "GPT, GRUB on the ESP; kernel in the store"},
-	{config: "grub-bios", mode: "bios", how: "GPT, GRUB with a BIOS boot partition"},
-	{config: "grub-given", mode: "uefi", how: "GPT, GRUB as Debian ships it"},
-	{config: "generations", mode: "bios", how: "GPT, GRUB, the older of two entries", says: " generation=1 "},
-	{config: "grub-both", mode: "uefi", how: "GPT, GRUB for both"},
+	{config: "hello", mode: "uefi", how: "GPT, systemd-boot", line: true},
+	{config: "grub-uefi", mode: "uefi", how: "GPT, GRUB on the ESP; kernel in the store", line: true},
+	{config: "grub-bios", mode: "bios", how: "GPT, GRUB with a BIOS boot partition", line: true},
+	{config: "grub-given", mode: "uefi", how: "GPT, GRUB as Debian ships it", line: true},
+	{config: "generations", mode: "bios", how: "GPT, GRUB, the older of two entries", says: " generation=1 ", line: true},
+	{config: "grub-both", mode: "uefi", how: "GPT, GRUB for both", line: true},
 	{config: "grub-both", mode: "bios-ide", how: "the same disk"},
-	{config: "grub-mbr", mode: "bios", how: "MBR, GRUB before the first partition"},
-	{config: "syslinux", mode: "bios", how: "MBR, SYSLINUX on FAT"},
-	{config: "appliance", mode: "uefi", how: "GPT, systemd-boot; an EROFS as root"},
-	{config: "uki", mode: "uefi", how: "GPT, unified kernel image"},
+	{config: "grub-mbr", mode: "bios", how: "MBR, GRUB before the first partition", line: true},
+	{config: "syslinux", mode: "bios", how: "MBR, SYSLINUX on FAT", line: true},
+	{config: "appliance", mode: "uefi", how: "GPT, systemd-boot; an EROFS as root", line: true},
+	{config: "uki", mode: "uefi", how: "GPT, unified kernel image", line: true},
 	{config: "uki-signed", mode: "uefi-secure", how: "GPT, unified kernel image, signed for Secure Boot"},
-	{config: "direct", mode: "bios", how: "GPT, kernel started by QEMU", direct: true},
-	{config: "systemd-boot-aarch64", mode: "aarch64-uefi", how: "GPT, systemd-boot"},
-	{config: "grub-aarch64", mode: "aarch64-uefi", how: "GPT, GRUB on the ESP; kernel in the store"},
-	{config: "uki-aarch64", mode: "aarch64-uefi", how: "GPT, unified kernel image"},
-	{config: "extlinux", mode: "aarch64-u-boot", how: "GPT, menu for U-Boot on FAT"},
-	{config: "board", mode: "aarch64-u-boot", how: "MBR, U-Boot at 8 KiB; its menu on the root file system"},
-	{config: "iso", mode: "uefi-cd", how: "ISO, the store in its tree"},
+	{config: "direct", mode: "bios", how: "GPT, kernel started by QEMU", line: true},
+	{config: "systemd-boot-aarch64", mode: "aarch64-uefi", how: "GPT, systemd-boot", line: true},
+	{config: "grub-aarch64", mode: "aarch64-uefi", how: "GPT, GRUB on the ESP; kernel in the store", line: true},
+	{config: "uki-aarch64", mode: "aarch64-uefi", how: "GPT, unified kernel image", line: true},
+	{config: "extlinux", mode: "aarch64-u-boot", how: "GPT, menu for U-Boot on FAT", line: true},
+	{config: "board", mode: "aarch64-u-boot", how: "MBR, U-Boot at 8 KiB; its menu on the root file system", line: true},
+	{config: "iso", mode: "uefi-cd", how: "ISO, the store in its tree", line: true},
 	{config: "iso", mode: "bios-cd", how: "the same ISO"},
 	{config: "iso", mode: "uefi-usb", how: "the same ISO on a stick"},
 	{config: "iso", mode: "bios-usb", how: "the same ISO on a stick"},
 	{config: "iso", mode: "uefi", how: "the same ISO on a hard disk"},
 	{config: "iso", mode: "bios-ide", how: "the same ISO on a hard disk"},
-	{config: "iso-squashfs", mode: "uefi-cd", how: "ISO, the store in a squashfs in it"},
+	{config: "iso-squashfs", mode: "uefi-cd", how: "ISO, the store in a squashfs in it", line: true},
 	{config: "iso-squashfs", mode: "bios-usb", how: "the same ISO on a stick"},
-	{config: "iso-erofs", mode: "uefi-cd", how: "ISO, the store in an EROFS in it"},
+	{config: "iso-erofs", mode: "uefi-cd", how: "ISO, the store in an EROFS in it", line: true},
 	{config: "iso-erofs", mode: "bios-ide", how: "the same ISO on a hard disk"},
-	{config: "iso-aarch64", mode: "aarch64-cd", how: "ISO, the store in its tree"},
+	{config: "iso-aarch64", mode: "aarch64-cd", how: "ISO, the store in its tree", line: true},
 	{config: "iso-aarch64", mode: "aarch64-uefi", how: "the same ISO on a hard disk"},
 }
 
@@ -73,16 +71,17 @@ func TestBootMatrix(t *testing.T) {
 	keys(t, filepath.Join(dir, "../build/keys"), true)
 	seconds := make([]float64, len(bootMatrix))
 	t.Run("rows", func(t *testing.T) {
-		images := map[string]func() string{}
+		images := map[string]func() (image, line string){}
 		for i, row := range bootMatrix {
 			if images[row.config] == nil {
-				images[row.config] = sync.OnceValue(func() string { return buildTwice(t, dir, row.config) })
+				images[row.config] = sync.OnceValues(func() (image, line string) { return buildTwice(t, dir, row.config) })
 			}
 			t.Run(row.config+" "+row.mode, func(t *testing.T) {
 				t.Parallel()
-				o := qemutest.Options{Image: images[row.config](), Mode: row.mode, Marker: marker, Bad: failure, PowerOff: true}
-				if row.direct {
-					o.Args = kernelArgs(t, o.Image+".boot")
+				image, line := images[row.config]()
+				o := qemutest.Options{Image: image, Mode: row.mode, Marker: marker, Bad: failure, PowerOff: true}
+				if row.line {
+					o.Command = line
 				}
 				r := qemutest.Boot(t, o)
 				if seconds[i] = r.Seconds; !strings.Contains(r.Serial, row.says) {
@@ -110,12 +109,12 @@ func configs(t *testing.T) string {
 	return dir
 }
 
-// buildTwice builds a description's image on one processor and on several, compares the two and returns the path.
-func buildTwice(t *testing.T, dir, config string) string {
+// buildTwice builds a description's image on one processor and on several, compares the two and returns the path, with the line that boots it.
+func buildTwice(t *testing.T, dir, config string) (image, line string) {
 	t.Helper()
 	file := filepath.Join(dir, config+".toml")
 	first, second := filepath.Join(dir, config+".img"), filepath.Join(dir, config+".again")
-	hosttest.Run(t, "env", "GOMAXPROCS=1", "imprint", "build", file, "-o", first, "--export-boot", first+".boot")
+	said := hosttest.Run(t, "env", "GOMAXPROCS=1", "imprint", "build", file, "-o", first, "--export-boot", first+".boot")
 	hosttest.Run(t, "env", "GOMAXPROCS=5", "TZ=Asia/Tokyo", "imprint", "build", file, "-o", second)
 	a, err := os.ReadFile(first)
 	if err != nil {
@@ -129,27 +128,42 @@ func buildTwice(t *testing.T, dir, config string) string {
 		t.Errorf("%s: two builds differ", config)
 	}
 	os.Remove(second)
-	return first
+	return first, printedLine(t, said)
 }
 
-// kernelArgs returns QEMU's arguments for the default boot entry of an export.
-func kernelArgs(t *testing.T, dir string) []string {
+// printedLine is the line that boots the image, in what build has printed.
+func printedLine(t *testing.T, said string) string {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(dir, write.ExportFile))
+	found := regexp.MustCompile(`(?m)^  boot +(.*)$`).FindStringSubmatch(said)
+	if found == nil {
+		t.Fatalf("build prints no line to boot with:\n%s", said)
+	}
+	return found[1]
+}
+
+// The line that build prints boots images that no row of the matrix is for: of a disk with large sectors, of one with a signed program without Secure
+// Boot, and from a directory whose name a shell and QEMU would take apart.
+func TestPrintedLine(t *testing.T) {
+	dir := configs(t)
+	keys(t, filepath.Join(dir, "../build/keys"), true)
+	src, err := os.ReadFile(filepath.Join(dir, "hello.toml"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	var export struct{ Entries []write.ExportedEntry }
-	if err := json.Unmarshal(text, &export); err != nil {
+	writeFile(t, filepath.Join(dir, "large-sectors.toml"), strings.Replace(string(src), "\narch ", "\nsector-size = 4096\narch ", 1))
+	writeFile(t, filepath.Join(dir, "small-sectors.toml"), string(src))
+	odd := filepath.Join(dir, "it's, $HOME & more")
+	if err := os.Mkdir(odd, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	for _, e := range export.Entries {
-		if e.Default {
-			return []string{"-kernel", filepath.Join(dir, e.Kernel), "-initrd", filepath.Join(dir, e.Initrd), "-append", e.Cmdline}
-		}
+	for _, config := range []string{"large-sectors", "small-sectors", "uki-signed"} {
+		t.Run(config, func(t *testing.T) {
+			t.Parallel()
+			image := filepath.Join(odd, config)
+			line := printedLine(t, imprint(t, "build", filepath.Join(dir, config+".toml"), "-o", image))
+			qemutest.Boot(t, qemutest.Options{Image: image, Command: line, Marker: marker, Bad: failure, PowerOff: true})
+		})
 	}
-	t.Fatalf("no default entry in %s", text)
-	return nil
 }
 
 func writeMatrix(t *testing.T, seconds []float64) {

@@ -44,8 +44,9 @@ While it writes a store item, build checks the contents against the NAR hash tha
 The image digest is the SHA-256 of the SHA-256s of consecutive 4 MiB pieces of the image. --sha256 also computes the
 SHA-256 of the whole image, which takes a second pass.
 
-OUT appears only when it is complete. A build that fails or is interrupted leaves nothing behind and does not change an
-older OUT.`,
+OUT appears only when it is complete and on the disk. A build that fails or is interrupted leaves nothing behind and does
+not change an older OUT. OUT.json is never there beside an image that it does not describe: it is taken away before OUT is
+replaced and comes back afterwards. OUT keeps the owner and mode of the file that it replaces.`,
 		Example: `  imprint build image.toml
   imprint build image.toml -o /srv/images/web.raw
   SOURCE_DATE_EPOCH=1700000000 imprint build image.toml --json`,
@@ -56,6 +57,7 @@ older OUT.`,
 	flags.StringVarP(&f.out, "out", "o", "", "image `file` (default NAME.raw or NAME.iso in the working directory)")
 	flags.StringVar(&f.exportBoot, "export-boot", "", "also write kernel, initrd and command line of every boot entry to this `directory`")
 	flags.BoolVar(&f.noManifest, "no-manifest", false, "do not write OUT.json")
+	flags.BoolVar(&f.write.NoSync, "no-sync", false, "do not wait until everything is on the disk")
 	flags.BoolVar(&f.write.SHA256, "sha256", false, "also compute the SHA-256 of the whole image")
 	flags.BoolVar(&f.write.NoDigest, "no-digest", false, "do not compute the image digest")
 	flags.BoolVar(&f.write.NoVerify, "no-verify", false, "do not check the NAR hashes of store items")
@@ -69,16 +71,20 @@ type planned struct {
 	layout *plan.Layout
 }
 
-// resolve takes a description through Parse, Resolve and Layout. The image will be written to outDir; "" means that none will be.
-func (r *root) resolve(ctx context.Context, file, outDir string) (*planned, error) {
+// parse reads a description, if the process may use what a build needs.
+func parse(file string) (*description.Image, error) {
+	if err := checkLimits(); err != nil {
+		return nil, err
+	}
 	src, err := readDescription(file)
 	if err != nil {
 		return nil, err
 	}
-	d, err := description.Parse(file, src)
-	if err != nil {
-		return nil, err
-	}
+	return description.Parse(file, src)
+}
+
+// resolve takes the description of a file through Resolve and Layout. The image will be written to outDir; "" means that none will be.
+func (r *root) resolve(ctx context.Context, file string, d *description.Image, outDir string) (_ *planned, err error) {
 	in := resolve.Inputs{Dir: filepath.Dir(file), Unique: rand.Text(), OutDir: outDir}
 	if in.Epoch, err = sourceDateEpoch(r.env("SOURCE_DATE_EPOCH")); err != nil {
 		return nil, err
@@ -112,26 +118,6 @@ func readDescription(file string) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(f, description.MaxSource+1))
 }
 
-// checkOut refuses an impossible output path before any work is done. It accepts "", which means that the name is not known yet.
-func checkOut(file, out string) error {
-	if out == "" {
-		return nil
-	}
-	dir, err := os.Stat(filepath.Dir(out))
-	if err != nil {
-		return fmt.Errorf("write %s: %w", out, err)
-	}
-	if !dir.IsDir() {
-		return fmt.Errorf("write %s: %s is not a directory", out, filepath.Dir(out))
-	}
-	a, errA := os.Stat(file)
-	b, errB := os.Stat(out)
-	if errA == nil && errB == nil && os.SameFile(a, b) {
-		return usagef("the output %s is the description itself", out)
-	}
-	return nil
-}
-
 // maxEpoch is the last second that the superblock of an ext4 file system can store, in 2106.
 const maxEpoch = 1<<32 - 1
 
@@ -150,104 +136,67 @@ func sourceDateEpoch(text string) (*int64, error) {
 func (r *root) runBuild(ctx context.Context, file string, f buildFlags) error {
 	start := time.Now()
 	defer r.ui.clear()
-	if err := checkOut(file, f.out); err != nil {
-		return err
-	}
-	p, err := r.resolve(ctx, file, filepath.Dir(f.out))
+	d, err := parse(file)
 	if err != nil {
 		return err
 	}
-	if f.exportBoot != "" && len(p.plan.Entries) == 0 {
-		return usagef("--export-boot %s: the description has no boot entries", f.exportBoot)
-	}
-	if err := checkOut(file, f.exportBoot); err != nil {
+	o := &outputs{}
+	defer o.discard()
+	if err := o.open(&f, file, d); err != nil {
 		return err
 	}
-	if f.out == "" {
-		f.out = p.plan.Name + "." + p.plan.Format
+	p, err := r.resolve(ctx, file, d, filepath.Dir(o.image.Path()))
+	if err != nil {
+		return err
 	}
-	manifest, result, err := r.write(ctx, p, f)
+	b, err := r.write(ctx, p, o, f)
 	if err != nil {
 		return err
 	}
 	r.ui.clear()
-	return r.built(f, manifest, result, time.Since(start))
+	b.seconds = time.Since(start).Seconds()
+	return r.built(f, b)
+}
+
+// A build is what was made.
+type build struct {
+	*write.Result
+	manifest *plan.Manifest
+	entries  []write.ExportedEntry
+	seconds  float64
 }
 
 // write writes the image, its manifest and the boot files, and names them when all are complete.
-func (r *root) write(ctx context.Context, p *planned, f buildFlags) (*plan.Manifest, *write.Result, error) {
-	out, err := write.Create(f.out)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer out.Discard()
+func (r *root) write(ctx context.Context, p *planned, o *outputs, f buildFlags) (*build, error) {
 	r.ui.stage("write", "writing "+f.out)
 	f.write.Progress, f.write.Export = r.ui.meter, f.exportBoot != ""
-	result, err := write.Image(ctx, out.File, p.plan, p.layout, f.write)
+	result, err := write.Image(ctx, o.image.File, p.plan, p.layout, f.write)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	r.ui.stage("commit", "")
-	m := p.plan.Manifest(result.Layout, 0)
-	m.Built(result.Digests, !f.write.NoVerify)
-	outputs := []output{out}
-	for _, more := range []func() (output, error){
-		func() (output, error) { return manifest(f, m) },
-		func() (output, error) { return exportBoot(ctx, p.plan, result, f.exportBoot) },
-	} {
-		o, err := more()
+	b := &build{Result: result, manifest: p.plan.Manifest(result.Layout, 0)}
+	b.manifest.Built(result.Digests, !f.write.NoVerify)
+	if o.manifest != nil {
+		if _, err := o.manifest.File.Write(b.manifest.JSON()); err != nil {
+			return nil, err
+		}
+	}
+	groups := []write.Group{o.group()}
+	if f.exportBoot != "" {
+		e, err := result.Boot(ctx, p.plan, f.exportBoot)
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
-		if o != nil {
-			defer o.Discard()
-			outputs = append(outputs, o)
-		}
+		defer e.Discard()
+		b.entries, groups = e.Entries, append(groups, e.Group())
 	}
-	for _, o := range outputs {
-		if err := o.Commit(); err != nil {
-			return nil, nil, err
-		}
-	}
-	return m, result, nil
-}
-
-// An output appears complete on Commit, or not at all.
-type output interface {
-	Commit() error
-	Discard()
-}
-
-// manifest writes the manifest, if one is wanted.
-func manifest(f buildFlags, m *plan.Manifest) (output, error) {
-	if f.noManifest {
-		return nil, nil
-	}
-	beside, err := write.Create(f.out + ".json")
-	if err != nil {
-		return nil, err
-	}
-	if _, err := beside.File.Write(m.JSON()); err != nil {
-		beside.Discard()
-		return nil, err
-	}
-	return beside, nil
-}
-
-// exportBoot writes the directory of boot files, if one is wanted.
-func exportBoot(ctx context.Context, p *plan.Plan, r *write.Result, dir string) (output, error) {
-	if dir == "" {
-		return nil, nil
-	}
-	e, err := r.Boot(ctx, p, dir)
-	if err != nil {
-		return nil, err
-	}
-	return e, nil
+	return b, write.Commit(ctx, f.write.NoSync, groups...)
 }
 
 // built reports what was made, and how to boot it.
-func (r *root) built(f buildFlags, m *plan.Manifest, result *write.Result, spent time.Duration) error {
+func (r *root) built(f buildFlags, b *build) error {
+	m, result := b.manifest, b.Result
 	onDisk := int64(0)
 	if info, err := os.Stat(f.out); err == nil {
 		onDisk = info.Sys().(*syscall.Stat_t).Blocks * 512
@@ -257,16 +206,16 @@ func (r *root) built(f buildFlags, m *plan.Manifest, result *write.Result, spent
 	}
 	if r.json {
 		r.ui.event(event{
-			"event": "done", "image": f.out, "size": m.Size, "onDisk": onDisk, "written": result.Written, "seconds": spent.Seconds(),
+			"event": "done", "image": f.out, "size": m.Size, "onDisk": onDisk, "written": result.Written, "seconds": b.seconds,
 			"digest": result.Digests.Image, "sha256": result.Digests.SHA256, "verified": !f.write.NoVerify, "manifest": manifestName(f),
 		})
 		return r.ui.failed
 	}
 	var text strings.Builder
 	say := func(format string, args ...any) { fmt.Fprintf(&text, format+"\n", args...) }
-	say("%s: %s (%s on disk), %d partitions, %d store items, in %.1f s", f.out, units.FormatBytes(m.Size), units.FormatBytes(onDisk),
-		len(m.Partitions), len(m.Items), spent.Seconds())
-	for _, line := range [][2]string{{"digest", result.Digests.Image}, {"sha256", result.Digests.SHA256}, {"manifest", manifestName(f)}, {"boot", bootCommand(m, f.out)}} {
+	say("%s: %s (%s on disk), %s, %s, in %.1f s", f.out, units.FormatBytes(m.Size), units.FormatBytes(onDisk),
+		units.Count(len(m.Partitions), "partition"), units.Count(len(m.Items), "store item"), b.seconds)
+	for _, line := range [][2]string{{"digest", result.Digests.Image}, {"sha256", result.Digests.SHA256}, {"manifest", manifestName(f)}, {"boot", bootLine(m, f.out, f.exportBoot, b.entries)}} {
 		if line[1] != "" {
 			say("  %-8s  %s", line[0], line[1])
 		}
@@ -282,28 +231,5 @@ func manifestName(f buildFlags) string {
 	if f.noManifest {
 		return ""
 	}
-	return f.out + ".json"
-}
-
-// bootCommand returns a command that boots the image in QEMU, or "" if it has no boot loader.
-func bootCommand(m *plan.Manifest, out string) string {
-	if m.Loader == "none" {
-		return ""
-	}
-	drive := " -drive if=virtio,format=raw,file="
-	if m.Format == "iso" {
-		drive = " -cdrom "
-	}
-	firmware := m.Firmware()
-	switch {
-	case m.Arch == "x86_64" && firmware == "bios":
-		return "qemu-system-x86_64 -m 1024 -nographic" + drive + out
-	case m.Arch == "x86_64" && firmware == "uefi":
-		return "qemu-system-x86_64 -machine q35 -m 1024 -nographic -bios /usr/share/ovmf/OVMF.fd" + drive + out
-	case m.Arch == "aarch64" && firmware == "u-boot":
-		return "qemu-system-aarch64 -machine virt -cpu max -m 1024 -nographic -bios /usr/lib/u-boot/qemu_arm64/u-boot.bin" + drive + out
-	case m.Arch == "aarch64" && firmware == "uefi":
-		return "qemu-system-aarch64 -machine virt -cpu max -m 1024 -nographic -bios /usr/share/qemu-efi-aarch64/QEMU_EFI.fd" + drive + out
-	}
-	return ""
+	return f.manifest()
 }

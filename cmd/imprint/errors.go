@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"imprint/image/write"
@@ -23,6 +24,12 @@ const (
 	exitInterrupted = 130
 )
 
+// missing is what doctor has not found: host tools, and files of other programs.
+type missing []string
+
+func (m missing) Error() string        { return "missing: " + strings.Join(m, ", ") }
+func (m missing) Is(target error) bool { return target == hosttool.ErrMissing }
+
 // usage is an error in how a command was called.
 type usage struct{ error }
 
@@ -39,8 +46,10 @@ func exitCode(ctx context.Context, err error) int {
 		return exitInterrupted
 	case errors.As(err, &wrong), strings.HasPrefix(err.Error(), "unknown command"):
 		return exitUsage
-	case errors.As(err, &problems):
+	case errors.As(err, &problems) && !slices.ContainsFunc(problems, func(p diag.Problem) bool { return p.World }):
 		return exitInvalid
+	case problems != nil:
+		return exitFailed
 	case errors.Is(err, hosttool.ErrMissing):
 		return exitMissingTool
 	case errors.Is(err, write.ErrMismatch), errors.Is(err, stream.ErrChanged):
@@ -55,7 +64,7 @@ func (r *root) report(ctx context.Context, err error) int {
 	if code == exitDone {
 		return code
 	}
-	text := err.Error()
+	text := message(err)
 	if code == exitInterrupted {
 		text = "interrupted; nothing was left behind"
 	}
@@ -63,7 +72,7 @@ func (r *root) report(ctx context.Context, err error) int {
 		r.ui.event(event{"event": "error", "exit": code, "error": text, "problems": problems(err)})
 		return code
 	}
-	if code != exitInvalid {
+	if problems(err) == nil {
 		text = "imprint: " + text
 	}
 	fmt.Fprintln(r.stderr, text)
@@ -71,6 +80,16 @@ func (r *root) report(ctx context.Context, err error) int {
 		fmt.Fprintln(r.stderr, "hint: imprint help lists the commands, imprint help COMMAND its flags")
 	}
 	return code
+}
+
+// message is the text of an error. Lines are those of diagnostics, of a host tool and of the suggestions for a command; others come from names.
+func message(err error) string {
+	var tool *hosttool.ExitError
+	var wrong usage
+	if problems(err) == nil && !errors.As(err, &tool) && !errors.As(err, &wrong) && !strings.HasPrefix(err.Error(), "unknown command") {
+		return oneLine(err.Error())
+	}
+	return err.Error()
 }
 
 // problems returns the diagnostics in an error as events.

@@ -5,34 +5,12 @@ import (
 	"io"
 	"runtime"
 	"runtime/debug"
-	"text/tabwriter"
 
 	"imprint/image/description"
-	"imprint/internal/hosttool"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/cobra/doc"
 )
-
-func (r *root) doctor() *cobra.Command {
-	return &cobra.Command{
-		Use:   "doctor",
-		Short: "List the host tools, their versions, and what needs them",
-		Args:  exactly(0, "no arguments"),
-		RunE: func(c *cobra.Command, _ []string) error {
-			t := tabwriter.NewWriter(r.stdout, 0, 0, 2, ' ', 0)
-			fmt.Fprintln(t, "TOOL\tVERSION\tPACKAGE\tNEEDED FOR")
-			for _, tool := range hosttool.Tools() {
-				version, err := hosttool.Version(c.Context(), tool.Name)
-				if err != nil {
-					version = "missing"
-				}
-				fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", tool.Name, version, tool.Package, tool.Purpose)
-			}
-			return t.Flush()
-		},
-	}
-}
 
 func (r *root) init() *cobra.Command {
 	c := r.prints("init", "Print a commented description to start from", description.Starting)

@@ -23,7 +23,11 @@ partition.`,
 		Args:    exactly(1, "one description FILE"),
 		RunE: func(c *cobra.Command, args []string) error {
 			defer r.ui.clear()
-			p, err := r.resolve(c.Context(), args[0], "")
+			d, err := parse(args[0])
+			if err != nil {
+				return err
+			}
+			p, err := r.resolve(c.Context(), args[0], d, "")
 			if err != nil {
 				return err
 			}
@@ -42,8 +46,8 @@ partition.`,
 
 // show prints a plan for people.
 func (r *root) show(m *plan.Manifest) error {
-	fmt.Fprintf(r.stdout, "%s: %s disk of %s (%d bytes), sectors of %d bytes, %d store items\n", m.Name, m.Format,
-		units.FormatBytes(m.Size), m.Size, m.SectorSize, len(m.Items))
+	fmt.Fprintf(r.stdout, "%s: %s disk of %s (%d bytes), sectors of %d bytes, %s\n", m.Name, m.Format,
+		units.FormatBytes(m.Size), m.Size, m.SectorSize, units.Count(len(m.Items), "store item"))
 	id := "disk GUID " + m.DiskGUID
 	if m.Signature != "" {
 		id = "MBR with disk signature " + m.Signature
@@ -56,7 +60,7 @@ func (r *root) show(m *plan.Manifest) error {
 		if !p.Exact {
 			kind = "bound"
 		}
-		fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%d\t%d\t%s\t%s\t%s\t%s\n", p.Number, p.Name, p.Type, p.Filesystem, p.Offset, p.Size, kind,
+		fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%d\t%d\t%s\t%s\t%s\t%s\n", p.Number, oneLine(p.Name), p.Type, p.Filesystem, p.Offset, p.Size, kind,
 			count(p.Inodes), bytes(p.FreeBytes), p.PartUUID)
 	}
 	if err := t.Flush(); err != nil {
@@ -66,7 +70,7 @@ func (r *root) show(m *plan.Manifest) error {
 		if len(p.Largest) == 0 {
 			continue
 		}
-		fmt.Fprintf(r.stdout, "\nlargest in %s:\n", p.Name)
+		fmt.Fprintf(r.stdout, "\nlargest in %s:\n", oneLine(p.Name))
 		for _, l := range p.Largest {
 			fmt.Fprintf(r.stdout, "  %10s  %s\n", units.FormatBytes(l.Bytes), tree.Shown(l.Path))
 		}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"io"
-	"os"
 
 	"github.com/sirupsen/logrus"
 	"github.com/spf13/cobra"
@@ -23,6 +22,7 @@ type root struct {
 	level string
 	json  bool
 	ui    *ui
+	tty   io.Writer // standard error as it is, for what moves the cursor
 }
 
 const help = `imprint turns a software closure (store items and everything they refer to) into a bootable disk image, without a virtual
@@ -39,7 +39,9 @@ Exit codes:
   130  interrupted`
 
 func newRoot(w world) *root {
-	r := &root{world: w, log: logrus.New(), ui: newUI(w.stdout, w.stderr, false)}
+	r := &root{world: w, log: logrus.New(), tty: w.stderr}
+	r.stdout, r.stderr = visible{w.stdout}, visible{w.stderr}
+	r.ui = newUI(r.stdout, r.tty, false)
 	r.cmd = &cobra.Command{
 		Use:               "imprint",
 		Short:             "Turn a software closure into a bootable disk image",
@@ -51,8 +53,8 @@ func newRoot(w world) *root {
   imprint plan image.toml          what the image will contain, and where
   imprint build image.toml         the image`,
 	}
-	r.cmd.SetOut(w.stdout)
-	r.cmd.SetErr(w.stderr)
+	r.cmd.SetOut(r.stdout)
+	r.cmd.SetErr(r.stderr)
 	r.cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage{err} })
 	r.cmd.PersistentFlags().StringVar(&r.level, "log-level", "warning", "log messages of this `level` and above: error, warning, info or debug")
 	r.cmd.AddCommand(r.build(), r.plan(), r.doctor(), r.init(), r.schema(), r.version(), r.man())
@@ -67,14 +69,14 @@ func (r *root) prepare() error {
 	}
 	r.log.SetOutput(r.stderr)
 	r.log.SetLevel(level)
-	r.log.SetFormatter(&logrus.TextFormatter{DisableTimestamp: true, DisableColors: !isTerminal(r.stderr)})
+	r.log.SetFormatter(&logrus.TextFormatter{DisableTimestamp: true, DisableColors: true})
 	if r.json {
 		r.log.SetFormatter(&logrus.JSONFormatter{DisableTimestamp: true})
 	}
 	// go-diskfs logs to logrus' own logger.
 	logrus.SetOutput(r.stderr)
 	logrus.SetLevel(min(level, logrus.WarnLevel))
-	r.ui = newUI(r.stdout, r.stderr, r.json)
+	r.ui = newUI(r.stdout, r.tty, r.json)
 	return nil
 }
 
@@ -86,10 +88,4 @@ func exactly(n int, what string) cobra.PositionalArgs {
 		}
 		return usagef("%s takes %s, not %q", cmd.CommandPath(), what, args)
 	}
-}
-
-// isTerminal reports whether w is a terminal.
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	return ok && terminal(f)
 }

@@ -21,6 +21,7 @@ type event map[string]any
 // for each stage. With --json both are events on out.
 type ui struct {
 	out, err io.Writer
+	raw      io.Writer // err, for what moves the cursor
 	json     bool
 	live     bool
 	width    int
@@ -29,7 +30,7 @@ type ui struct {
 }
 
 func newUI(out, err io.Writer, json bool) *ui {
-	u := &ui{out: out, err: err, json: json, stop: func() {}}
+	u := &ui{out: out, err: visible{err}, raw: err, json: json, stop: func() {}}
 	if f, ok := err.(*os.File); ok && !json && terminal(f) {
 		u.live = true
 		u.width, _, _ = term.GetSize(int(f.Fd()))
@@ -88,7 +89,7 @@ func (u *ui) line(text string) {
 	if u.width > 4 && len(text) >= u.width {
 		text = text[:u.width-1]
 	}
-	fmt.Fprintf(u.err, "\r\x1b[K%s", text)
+	fmt.Fprint(u.raw, "\r\x1b[K", escaped(oneLine(text)))
 }
 
 // clear removes the live line.
@@ -96,7 +97,7 @@ func (u *ui) clear() {
 	u.stop()
 	u.stop = func() {}
 	if u.live {
-		fmt.Fprint(u.err, "\r\x1b[K")
+		fmt.Fprint(u.raw, "\r\x1b[K")
 	}
 }
 

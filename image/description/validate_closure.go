@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"imprint/closure"
+	"imprint/internal/units"
 	"imprint/partition"
 )
 
@@ -74,7 +75,7 @@ func (c *checker) profile(cl *Closure) {
 
 func (c *checker) gcRoots(cl *Closure, taken unique) {
 	if n, roots := len(cl.GCRoots.Items), len(cl.Roots.Items); n > 0 && roots > 1 && n != roots {
-		c.report(cl.GCRoots.Key, fmt.Sprintf("has %d links for %d roots", n, roots), "one for each root, in the same order")
+		c.report(cl.GCRoots.Key, fmt.Sprintf("has %s for %d roots", units.Count(n, "link"), roots), "one for each root, in the same order")
 	}
 	for _, link := range cl.GCRoots.Items {
 		below, ok := strings.CutPrefix(link.V, gcRoots)

@@ -82,7 +82,7 @@ func (h *hostReader) fileIf(name description.Text) *host {
 func (h *hostReader) file(key diag.Key, source string) *host {
 	b, err := hosttree.File(h.path(source))
 	if err != nil {
-		h.problems = append(h.problems, key.Problem(err.Error(), ""))
+		h.problems = append(h.problems, key.ProblemOf(err))
 		return nil
 	}
 	in := &host{blob: b}
@@ -126,7 +126,7 @@ func (w world) one(ctx context.Context, known hosts, problems *diag.List, key di
 		return nil
 	}
 	if err := h.pin(ctx); err != nil {
-		*problems = append(*problems, key.Problem(err.Error(), ""))
+		*problems = append(*problems, key.ProblemOf(err))
 		return nil
 	}
 	known[key] = in

@@ -52,9 +52,12 @@ func (f *bootFinder) input(ctx context.Context, in bootloader.Input) (tree.Blob,
 	return file.blob, nil
 }
 
+// moduleList is a file that every directory of GRUB's modules has.
+const moduleList = "moddep.lst"
+
 // core has GRUB's core image made of the modules in a directory, which is found by a file that every such directory has.
 func (f *bootFinder) core(ctx context.Context, in bootloader.Input) (tree.Blob, error) {
-	path := in.Path + "/moddep.lst"
+	path := in.Path + "/" + moduleList
 	dir := ""
 	if b := f.inClosures(path); b != nil {
 		dir = filepath.Dir(tree.HostPath(b))
@@ -82,17 +85,28 @@ func (f *bootFinder) inClosures(path string) tree.Blob {
 
 // onHost looks for a file below the host's directories of programs; "" is a problem that is noted.
 func (f *bootFinder) onHost(path, debian string) string {
-	dirs := f.in.HostDirs
-	if dirs == nil {
-		dirs = []string{"/usr"}
+	if full := f.below(path); full != "" {
+		return full
 	}
-	for _, dir := range dirs {
+	f.problem(f.d.Boot.Loader.Key, fmt.Sprintf("no %s in any closure, nor on the host below %s", path, strings.Join(f.hostDirs(), ", ")),
+		"give it with boot.efi-binary if it is an EFI program, or install it (Debian: apt-get install "+debian+")")
+	return ""
+}
+
+// below looks for a file below the host's directories of programs; "" means that it is not there.
+func (f *bootFinder) below(path string) string {
+	for _, dir := range f.hostDirs() {
 		full := filepath.Join(dir, path)
 		if _, err := os.Stat(full); !errors.Is(err, fs.ErrNotExist) {
 			return full
 		}
 	}
-	f.problem(f.d.Boot.Loader.Key, fmt.Sprintf("no %s in any closure, nor on the host below %s", path, strings.Join(dirs, ", ")),
-		"give it with boot.efi-binary if it is an EFI program, or install it (Debian: apt-get install "+debian+")")
 	return ""
+}
+
+func (f *bootFinder) hostDirs() []string {
+	if f.in.HostDirs == nil {
+		return []string{"/usr"}
+	}
+	return f.in.HostDirs
 }

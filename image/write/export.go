@@ -27,17 +27,30 @@ type ExportedEntry struct {
 	Cmdline string `json:"cmdline"`
 }
 
-// An Export is boot files that lie beside an image, for those who start a kernel themselves: `qemu -kernel`, PXE. They get their names
-// in Commit, all or none of them.
+// ExportNames are the names of the files that an export of entries with these titles may have.
+func ExportNames(titles []string) []string {
+	entries := make([]bootloader.Entry, len(titles))
+	for i := range titles {
+		entries[i].Title = titles[i]
+	}
+	names := []string{ExportFile}
+	for _, id := range bootloader.IDs(entries) {
+		names = append(names, id+".kernel", id+".initrd")
+	}
+	return names
+}
+
+// An Export is boot files that lie beside an image, for those who start a kernel themselves: `qemu -kernel`, PXE.
 type Export struct {
 	verify  verifier
+	Entries []ExportedEntry
 	dir     string
 	made    bool // the directory was not there before
 	outputs []*Output
 }
 
 // Boot writes kernel, initrd and command line of every boot entry of a plan into a directory, which is made if it is not there. The caller
-// commits or discards it. Errors match [ErrMismatch] when a file has changed since the plan was made, or since it was written to the disk
+// commits its group, or discards it. Errors match [ErrMismatch] when a file has changed since the plan was made, or since it was written to the disk
 // with [Options].Export.
 func (r *Result) Boot(ctx context.Context, p *plan.Plan, dir string) (e *Export, err error) {
 	e = &Export{verify: verifier{ledger: r.ledger}, dir: dir}
@@ -51,16 +64,15 @@ func (r *Result) Boot(ctx context.Context, p *plan.Plan, dir string) (e *Export,
 	} else if !errors.Is(err, fs.ErrExist) {
 		return e, err
 	}
-	var entries []ExportedEntry
 	for i, id := range bootloader.IDs(p.Entries) {
 		x, err := e.entry(ctx, p.Entries[i], id)
 		if err != nil {
 			return e, err
 		}
 		x.Default = i == p.DefaultEntry
-		entries = append(entries, x)
+		e.Entries = append(e.Entries, x)
 	}
-	text, err := json.MarshalIndent(map[string]any{"arch": p.Arch, "entries": entries}, "", "  ")
+	text, err := json.MarshalIndent(map[string]any{"arch": p.Arch, "entries": e.Entries}, "", "  ")
 	if err != nil {
 		return e, err
 	}
@@ -123,23 +135,18 @@ func (e *Export) copy(ctx context.Context, w io.Writer, b tree.Blob) error {
 	})
 }
 
-// Commit gives all files their names.
-func (e *Export) Commit() error {
-	for _, out := range e.outputs {
-		if err := out.Commit(); err != nil {
-			return err
-		}
-	}
-	e.outputs, e.made = nil, false
-	return nil
+// Group is what is to be committed: the files, and the list of them as their index.
+func (e *Export) Group() Group {
+	last := len(e.outputs) - 1
+	return Group{Files: e.outputs[:last], Index: e.outputs[last]}
 }
 
-// Discard removes what Commit has not named. After Commit it does nothing.
+// Discard removes what Commit has not named.
 func (e *Export) Discard() {
 	for _, out := range e.outputs {
 		out.Discard()
 	}
 	if e.made {
-		os.Remove(e.dir)
+		os.Remove(e.dir) // fails when there are files in it
 	}
 }

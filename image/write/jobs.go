@@ -191,7 +191,7 @@ func (p *planner) host(r *plan.Region, m partition.HostMade) {
 	}
 	p.add(r.Size, func(ctx context.Context, _ *stream.Worker) error {
 		err := feed(ctx, r, p.verify, func(ctx context.Context) (partition.Packer, error) {
-			return m.Fill(ctx, procPath(p.disk.File), r.Offset)
+			return m.Fill(ctx, toolPath(p.disk.File), r.Offset)
 		})
 		if err != nil {
 			return fmt.Errorf("make partition %q: %w", r.Partition.Spec.Name, err)

@@ -3,85 +3,148 @@ package write
 import (
 	"errors"
 	"fmt"
-	"hash/fnv"
-	"io"
 	"os"
 	"path/filepath"
+
+	"imprint/internal/scratch"
 
 	"golang.org/x/sys/unix"
 )
 
-// An Output is a file that appears under its name whole, or not at all. Where the file system can do it, the file has no name until
-// then, so that even a killed build leaves nothing.
+// An Output is a file that appears under its name whole, or not at all; see [Commit]. Where the file system can do it, the file has no name
+// until then, so that even a killed build leaves nothing. Elsewhere it lies in a scratch directory, which the next build removes.
 type Output struct {
-	File *os.File
-	path string
-	temp string // the name that it has until Commit; empty when it has none
+	File    *os.File
+	path    string // absolute, and no symlink
+	temp    string // the name that it has until Commit; empty when it has none
+	scratch *scratch.Directory
 }
 
-// maxFileName is the length in bytes of a name that nearly every file system takes.
-const maxFileName = 255
-
-// Create starts an output for path; a symlink there leads to the file that is meant. Whatever stands there stays untouched until
-// Commit.
+// Create starts an output for path, and sweeps the directory that it will be in. A symlink there leads to the file that is meant. Whatever
+// stands there stays untouched until Commit.
 func Create(path string) (*Output, error) {
-	if target, err := filepath.EvalSymlinks(path); err == nil {
-		path = target
-	}
-	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is there and is no regular file", path)
-	}
-	if n := len(filepath.Base(path)); n > maxFileName {
-		return nil, fmt.Errorf("the name of %s has %d bytes, %d are possible", path, n, maxFileName)
-	}
-	dir := filepath.Dir(path)
-	fd, err := unix.Open(dir, unix.O_TMPFILE|unix.O_RDWR|unix.O_CLOEXEC, 0o666)
-	if err == nil {
-		return &Output{File: os.NewFile(uintptr(fd), path), path: path}, nil
-	}
-	if !errors.Is(err, unix.EOPNOTSUPP) && !errors.Is(err, unix.EISDIR) && !errors.Is(err, unix.EINVAL) {
-		return nil, &os.PathError{Op: "create a file in", Path: dir, Err: err}
-	}
-	o := &Output{path: path, temp: temporary(path)}
-	o.File, err = os.OpenFile(o.temp, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o666)
+	place, err := Place(path)
 	if err != nil {
 		return nil, err
 	}
-	return o, nil
-}
-
-// temporary is a name beside path that no other process takes. Of two outputs of one process only one can have the same path.
-func temporary(path string) string {
-	sum := fnv.New32a()
-	io.WriteString(sum, path)
-	return filepath.Join(filepath.Dir(path), fmt.Sprintf(".imprint-%d-%08x.part", os.Getpid(), sum.Sum32()))
-}
-
-// Commit gives the file its name, in place of what stood there.
-func (o *Output) Commit() error {
-	if o.temp == "" {
-		name := temporary(o.path)
-		os.Remove(name)
-		if err := unix.Linkat(unix.AT_FDCWD, procPath(o.File), unix.AT_FDCWD, name, unix.AT_SYMLINK_FOLLOW); err != nil {
-			return fmt.Errorf("name %s: %w", o.path, err)
-		}
-		o.temp = name
+	dir := filepath.Dir(place)
+	scratch.Sweep(dir)
+	o := &Output{path: place}
+	if o.File, err = unnamed(dir, path); err == nil || !hasNoUnnamed(err) {
+		return o, err
 	}
-	if err := os.Rename(o.temp, o.path); err != nil {
+	return o, o.named()
+}
+
+// Path is where the file will be: absolute, with all symlinks followed.
+func (o *Output) Path() string { return o.path }
+
+// unnamed makes a file without a name.
+func unnamed(dir, shown string) (*os.File, error) {
+	fd, err := unix.Open(dir, unix.O_TMPFILE|unix.O_RDWR|unix.O_CLOEXEC, 0o666)
+	if err != nil {
+		return nil, &os.PathError{Op: "create a file in", Path: dir, Err: err}
+	}
+	f := os.NewFile(uintptr(fd), shown)
+	if _, err := os.Stat(procPath(f)); err != nil { // it could get no name, and host tools could not open it
+		f.Close()
+		return nil, unix.EOPNOTSUPP
+	}
+	return f, nil
+}
+
+// hasNoUnnamed reports whether an error of unnamed means that there are no such files here.
+func hasNoUnnamed(err error) bool {
+	return errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.EISDIR) || errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOENT)
+}
+
+// named makes a file in a scratch directory.
+func (o *Output) named() (err error) {
+	if o.scratch, err = scratch.Dir(filepath.Dir(o.path)); err != nil {
 		return err
 	}
-	o.temp = ""
-	return o.File.Close()
+	o.temp = filepath.Join(o.scratch.Path, "new")
+	if o.File, err = os.OpenFile(o.temp, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o666); err != nil {
+		o.scratch.Remove()
+	}
+	return err
 }
 
 // Discard removes what Commit has not named. After Commit it does nothing.
 func (o *Output) Discard() {
 	o.File.Close()
-	if o.temp != "" {
-		os.Remove(o.temp)
-		o.temp = ""
+	if o.scratch != nil {
+		o.scratch.Remove()
 	}
 }
 
+// finish makes the file ready for its name: its bytes are on the disk if sync says so, it has the owner and mode of what it replaces, and it
+// has a name in a directory that dir returns.
+func (o *Output) finish(sync bool, dir func(parent string) (string, error)) error {
+	if err := o.keepMode(); err != nil {
+		return err
+	}
+	if sync {
+		if err := o.File.Sync(); err != nil {
+			return err
+		}
+	}
+	if o.temp == "" {
+		if err := o.link(dir); err != nil {
+			return fmt.Errorf("name %s: %w", o.path, err)
+		}
+	}
+	return o.File.Close()
+}
+
+func (o *Output) link(dir func(parent string) (string, error)) error {
+	parent, err := dir(filepath.Dir(o.path))
+	if err != nil {
+		return err
+	}
+	name := filepath.Join(parent, filepath.Base(o.path))
+	if err := unix.Linkat(unix.AT_FDCWD, procPath(o.File), unix.AT_FDCWD, name, unix.AT_SYMLINK_FOLLOW); err != nil {
+		return err
+	}
+	o.temp = name
+	return nil
+}
+
+// keepMode gives the file the owner and the permissions of the one that it replaces. Only root can give files away.
+func (o *Output) keepMode() error {
+	var old, own unix.Stat_t
+	if unix.Lstat(o.path, &old) != nil {
+		return nil
+	}
+	fd := int(o.File.Fd())
+	if err := unix.Fstat(fd, &own); err != nil {
+		return &os.PathError{Op: "stat", Path: o.path, Err: err}
+	}
+	if old.Uid != own.Uid || old.Gid != own.Gid {
+		if err := unix.Fchown(fd, int(old.Uid), int(old.Gid)); err != nil && !errors.Is(err, unix.EPERM) {
+			return &os.PathError{Op: "chown", Path: o.path, Err: err}
+		}
+	}
+	if old.Mode == own.Mode {
+		return nil
+	}
+	if err := unix.Fchmod(fd, old.Mode&0o777); err != nil {
+		return &os.PathError{Op: "chmod", Path: o.path, Err: err}
+	}
+	return nil
+}
+
+// procDir is where the kernel shows open files.
+var procDir = "/proc"
+
 // procPath is a path by which this process and its children open an open file, whether it has a name or not.
-func procPath(f *os.File) string { return fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), f.Fd()) }
+func procPath(f *os.File) string { return fmt.Sprintf("%s/%d/fd/%d", procDir, os.Getpid(), f.Fd()) }
+
+// toolPath is a path by which a host tool opens the file. Without /proc every output has a name.
+func toolPath(f *os.File) string {
+	path := procPath(f)
+	if _, err := os.Stat(path); err != nil {
+		return f.Name()
+	}
+	return path
+}

@@ -23,10 +23,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Options say what is computed while a disk is written.
+// Options say what is computed while a disk is written, and how.
 type Options struct {
 	NoVerify bool         // leave the NAR hashes of store items and the pins of host files unchecked
 	NoDigest bool         // compute no image digest
+	NoSync   bool         // the disk need not have everything when the build ends
 	SHA256   bool         // also compute the plain SHA-256 of the whole disk, in a pass of its own
 	Progress func(*Meter) // called once, before the first byte is written
 	Export   bool         // the boot files will be exported, and must be those of the disk
@@ -82,6 +83,9 @@ func Image(ctx context.Context, file *os.File, p *plan.Plan, l *plan.Layout, o O
 	}
 	if o.Progress != nil {
 		o.Progress(&Meter{disk.Bytes.Load, jobs.total})
+	}
+	if !o.NoSync {
+		defer writeBack(file)()
 	}
 	if err := disk.Run(ctx, jobs.jobs); err != nil {
 		return nil, err

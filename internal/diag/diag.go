@@ -29,6 +29,9 @@ type Problem struct {
 	Key  string // as in "partition[1].size"; may be empty
 	Text string // lower case, no full stop, with the numbers that decide it
 	Hint string // what to write instead; may be empty
+
+	// World says that the file is not to blame, but the world: a broken disk, a database that is locked, too few open files.
+	World bool
 }
 
 // String is "file:line:col: key: problem", and the hint on a line of its own.
@@ -37,7 +40,7 @@ func (p Problem) String() string {
 	if p.Key != "" {
 		s += p.Key + ": "
 	}
-	s += p.Text
+	s = strings.ReplaceAll(s+p.Text, "\n", `\n`) // names may have any bytes
 	if p.Hint != "" {
 		s += "\nhint: " + strings.ReplaceAll(p.Hint, "\n", "\n      ")
 	}

@@ -1,16 +1,20 @@
 package diag
 
 import (
+	"errors"
+	"fmt"
+	"io/fs"
 	"strings"
+	"syscall"
 	"testing"
 )
 
 func TestListSortsAndTellsAll(t *testing.T) {
 	l := List{
-		{Position{"web.toml", 14, 8}, "partition[1].size", "512 MiB is smaller than its content (743 MiB)", "use size = \"auto\""},
-		{Position{"web.toml", 2, 1}, "nmae", "unknown key", "did you mean \"name\"?"},
-		{Position{"web.toml", 2, 1}, "nmae", "unknown key", "did you mean \"name\"?"},
-		{Position{File: "web.toml"}, "", "is empty", ""},
+		{Position{"web.toml", 14, 8}, "partition[1].size", "512 MiB is smaller than its content (743 MiB)", "use size = \"auto\"", false},
+		{Position{"web.toml", 2, 1}, "nmae", "unknown key", "did you mean \"name\"?", false},
+		{Position{"web.toml", 2, 1}, "nmae", "unknown key", "did you mean \"name\"?", false},
+		{Position{File: "web.toml"}, "", "is empty", "", false},
 	}
 	want := `web.toml: is empty
 web.toml:2:1: nmae: unknown key
@@ -42,6 +46,22 @@ func TestNearest(t *testing.T) {
 	for word, want := range map[string]string{"nmae": "name", "sizee": "size", "Partitions": "partition", "format": "format", "zzz": "", "x": ""} {
 		if got := Nearest(word, known); got != want {
 			t.Errorf("Nearest(%q) = %q; want %q", word, got, want)
+		}
+	}
+}
+
+// What the operating system could not do is not the fault of the file that names it, but a name of nothing is.
+func TestWorld(t *testing.T) {
+	for _, c := range []struct {
+		err  error
+		want bool
+	}{
+		{syscall.EIO, true}, {syscall.EMFILE, true}, {syscall.ENOMEM, true}, {syscall.ESTALE, true}, {syscall.EAGAIN, true},
+		{syscall.ENOENT, false}, {syscall.EACCES, false}, {syscall.ENOTDIR, false}, {errors.New("is a pipe, not a file"), false},
+	} {
+		err := fmt.Errorf("read it: %w", &fs.PathError{Op: "read", Path: "x", Err: c.err})
+		if got := (Key{}).ProblemOf(err).World; got != c.want {
+			t.Errorf("%v: %v", err, got)
 		}
 	}
 }

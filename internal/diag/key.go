@@ -3,6 +3,8 @@ package diag
 import (
 	"encoding/json"
 	"errors"
+	"slices"
+	"syscall"
 )
 
 // A Key is a key of a user's file and where it stands: the position at which it was written, or that of the table which lacks it.
@@ -22,7 +24,24 @@ func (k Key) Problem(text, hint string) Problem {
 func (k Key) ProblemOf(err error) Problem {
 	var m Mistake
 	errors.As(err, &m)
-	return k.Problem(err.Error(), m.Hint)
+	p := k.Problem(err.Error(), m.Hint)
+	p.World = isWorlds(err)
+	return p
+}
+
+// nameable are the errors of the operating system that another name in the file, or another file of that name, would avoid.
+var nameable = []error{
+	syscall.ENOENT, syscall.ENOTDIR, syscall.EISDIR, syscall.EACCES, syscall.EPERM, syscall.ELOOP, syscall.ENAMETOOLONG, syscall.ENXIO, syscall.EINVAL,
+}
+
+// isWorlds reports whether an error came from the operating system, or passes, and not from what a file says.
+func isWorlds(err error) bool {
+	var errno syscall.Errno
+	if errors.As(err, &errno) {
+		return !slices.ContainsFunc(nameable, func(known error) bool { return errors.Is(errno, known) })
+	}
+	var passing interface{ Temporary() bool }
+	return errors.As(err, &passing) && passing.Temporary()
 }
 
 // Below is a key of a table that stands at k, or an element of an array, in its textual form such as ".size" or "[2]". It is for

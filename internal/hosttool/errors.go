@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // ErrMissing is matched by every [*MissingError].
@@ -40,7 +41,7 @@ type ExitError struct {
 func (e *ExitError) Error() string {
 	words := make([]string, len(e.Argv))
 	for i, w := range e.Argv {
-		words[i] = shellWord(w)
+		words[i] = ShellWord(w)
 	}
 	s := fmt.Sprintf("run %s: %s", strings.Join(words, " "), e.Status)
 	if said := strings.TrimSpace(e.Stderr); said != "" {
@@ -49,16 +50,19 @@ func (e *ExitError) Error() string {
 	return s
 }
 
-// shellWord quotes an argument that a shell would not take literally or a terminal would not show.
-func shellWord(w string) string {
+// ShellWord quotes an argument that a shell would not take literally. What a terminal would not show is escaped as in Go, for reading alone.
+func ShellWord(w string) string {
 	plain := func(r rune) bool {
 		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_=+,.:/@%^", r)
 	}
+	hidden := func(r rune) bool { return !strconv.IsPrint(r) }
 	switch {
 	case w != "" && strings.IndexFunc(w, func(r rune) bool { return !plain(r) }) < 0:
 		return w
-	case strconv.Quote(w) == `"`+w+`"` && !strings.Contains(w, "'"):
-		return "'" + w + "'"
+	case !utf8.ValidString(w) || strings.IndexFunc(w, hidden) >= 0:
+		return strconv.Quote(w)
+	case strings.Contains(w, "'") && !strings.ContainsAny(w, "\"$`\\!"):
+		return `"` + w + `"`
 	}
-	return strconv.Quote(w)
+	return "'" + strings.ReplaceAll(w, "'", `'\''`) + "'"
 }

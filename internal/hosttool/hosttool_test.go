@@ -66,10 +66,10 @@ func TestExitError(t *testing.T) {
 
 func TestShellWord(t *testing.T) {
 	for word, want := range map[string]string{
-		"-E": "-E", "a b": "'a b'", "": "''", "it's": `"it's"`, "a\nb": `"a\nb"`, "disk.img?offset=1": "'disk.img?offset=1'", "\xff": `"\xff"`,
+		"-E": "-E", "a b": "'a b'", "": "''", "it's": `"it's"`, "it's $5": `'it'\''s $5'`, "a\nb": `"a\nb"`, "disk.img?offset=1": "'disk.img?offset=1'", "\xff": `"\xff"`,
 	} {
-		if got := shellWord(word); got != want {
-			t.Errorf("shellWord(%q) = %s, want %s", word, got, want)
+		if got := ShellWord(word); got != want {
+			t.Errorf("ShellWord(%q) = %s, want %s", word, got, want)
 		}
 	}
 }

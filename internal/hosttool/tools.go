@@ -11,20 +11,20 @@ import (
 type Tool struct {
 	Name        string
 	Package     string   // the Debian package that has it
+	For         string   // the word of a description that needs it: an engine, a file system or a boot loader
 	Purpose     string   // what imprint needs it for
 	VersionArgs []string // arguments that make it print its version and do nothing else
 }
 
 // tools are listed by `imprint doctor`, and name the package in every message about a missing program.
 var tools = []Tool{
-	{"mke2fs", "e2fsprogs", "ext4 by the host's tools (engine mke2fs)", []string{"-V"}},
-	{"debugfs", "e2fsprogs", "ext4 by the host's tools (engine mke2fs)", []string{"-V"}},
-	{"e2fsck", "e2fsprogs", "ext4 by the host's tools (engine mke2fs)", []string{"-V"}},
-	{"grub-mkimage", "grub-common", "core images of GRUB (loader grub)", []string{"--version"}},
-	{"xorriso", "xorriso", "ISO 9660 images (format iso)", []string{"-version"}},
-	{"sqfstar", "squashfs-tools", "squashfs in an ISO", []string{"-version"}},
-	{"syslinux", "syslinux", "SYSLINUX on FAT (loader syslinux)", []string{"--version"}},
-	{"mcopy", "mtools", "SYSLINUX on FAT (loader syslinux)", []string{"--version"}},
+	{"mke2fs", "e2fsprogs", "mke2fs", "ext4 by the host's tools (engine mke2fs)", []string{"-V"}},
+	{"debugfs", "e2fsprogs", "mke2fs", "ext4 by the host's tools (engine mke2fs)", []string{"-V"}},
+	{"e2fsck", "e2fsprogs", "mke2fs", "ext4 by the host's tools (engine mke2fs)", []string{"-V"}},
+	{"grub-mkimage", "grub-common", "grub", "core images of GRUB (loader grub)", []string{"--version"}},
+	{"sqfstar", "squashfs-tools", "squashfs", "squashfs", []string{"-version"}},
+	{"syslinux", "syslinux", "syslinux", "SYSLINUX on FAT (loader syslinux)", []string{"--version"}},
+	{"mcopy", "mtools", "syslinux", "SYSLINUX on FAT (loader syslinux)", []string{"--version"}},
 }
 
 // Tools returns the programs that imprint can use. A GPT disk of native file systems needs none of them.

@@ -20,6 +20,7 @@ import (
 type Options struct {
 	Image   string
 	Mode    string        // one of Modes; "uefi" when empty
+	Command string        // a shell's command line that starts QEMU with the image on a serial console, in place of Mode's
 	Marker  string        // regular expression for the console line that says the system is up
 	Bad     string        // regular expression for a line that says it failed, in addition to a kernel panic
 	Timeout time.Duration // two minutes when 0
@@ -66,7 +67,7 @@ func Run(ctx context.Context, o Options) (Result, error) {
 		return Result{}, err
 	}
 	defer os.RemoveAll(dir)
-	args, err := o.args(dir)
+	qemu, err := o.command(dir)
 	if err != nil {
 		return Result{}, err
 	}
@@ -78,7 +79,7 @@ func Run(ctx context.Context, o Options) (Result, error) {
 	defer cancel()
 
 	start := time.Now()
-	complaints, err := c.watch(ctx, exec.Command(modes[o.mode()].program, args...), o.PowerOff)
+	complaints, err := c.watch(ctx, qemu, o.PowerOff)
 	r := Result{c.text(), c.marked, time.Since(start).Seconds()}
 	switch {
 	case c.failed != "":
@@ -92,6 +93,15 @@ func Run(ctx context.Context, o Options) (Result, error) {
 		return r, fmt.Errorf("boot %s (%s): %v\n%s%s", o.Image, o.mode(), err, complaints, c.tail(25))
 	}
 	return r, nil
+}
+
+// command is how QEMU is run.
+func (o Options) command(dir string) (*exec.Cmd, error) {
+	if o.Command != "" {
+		return exec.Command("sh", "-c", "exec "+o.Command+" -no-reboot -snapshot -net none"), nil
+	}
+	args, err := o.args(dir)
+	return exec.Command(modes[o.mode()].program, args...), err
 }
 
 // watch runs QEMU until the console shows what it waits for, the context ends, or QEMU exits. Then it kills QEMU and returns its standard

@@ -1,5 +1,5 @@
-// Package scratch makes directories for files that host tools must know by name. A directory is locked while its process lives; the next
-// process that makes one in the same parent removes those whose processes were killed.
+// Package scratch makes directories for files that need a name before they are complete, and locks names. A directory is locked while its
+// process lives; the next process that sweeps the same parent removes those whose processes were killed.
 package scratch
 
 import (
@@ -51,17 +51,20 @@ func (d *Directory) Remove() error {
 	return err
 }
 
-// Sweep removes the scratch directories in parent whose processes were killed. Failures are ignored: the next sweep tries again.
+// Sweep removes the scratch directories and locks in parent whose processes were killed. Failures are ignored: the next sweep tries again.
 func Sweep(parent string) {
 	entries, err := os.ReadDir(parent)
 	if err != nil {
 		return
 	}
 	for _, e := range entries {
+		path := filepath.Join(parent, e.Name())
+		if e.Type().IsRegular() && lockNames.MatchString(e.Name()) {
+			sweepLock(path)
+		}
 		if !e.IsDir() || !ours.MatchString(e.Name()) {
 			continue
 		}
-		path := filepath.Join(parent, e.Name())
 		if lock, err := hold(path); err == nil {
 			os.RemoveAll(path)
 			lock.Close()

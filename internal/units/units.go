@@ -61,6 +61,14 @@ func FormatBytes(n int64) string {
 	return fmt.Sprintf("%.1f %s", float64(n)/float64(unit), name)
 }
 
+// Count is a number of things, such as "1 partition" or "2 partitions".
+func Count(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
+}
+
 // Align rounds n up to a multiple of grain; both are in the same unit, grain is positive.
 func Align(n, grain int64) int64 {
 	return (n + grain - 1) / grain * grain

@@ -63,3 +63,11 @@ func FuzzParseBytes(f *testing.F) {
 		}
 	})
 }
+
+func TestCount(t *testing.T) {
+	for n, want := range map[int]string{0: "0 items", 1: "1 item", 2: "2 items"} {
+		if got := Count(n, "item"); got != want {
+			t.Errorf("%d: %q", n, got)
+		}
+	}
+}

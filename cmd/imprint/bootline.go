@@ -1,0 +1,100 @@
+package main
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"imprint/image/description"
+	"imprint/image/plan"
+	"imprint/image/write"
+	"imprint/internal/hosttool"
+)
+
+// A machine is what QEMU needs to start an image.
+type machine struct {
+	program  string
+	pkg      string   // the Debian package that has the program
+	args     []string // without firmware and image
+	firmware string   // a file for -bios; "" for QEMU's own
+	firmPkg  string   // the Debian package that has that
+}
+
+// machines are those by architecture and firmware; "none" starts a kernel.
+var machines = map[[2]string]machine{
+	{"x86_64", "bios"}: pc("", ""),
+	{"x86_64", "none"}: pc("", ""),
+	{"x86_64", "uefi"}: pc("/usr/share/ovmf/OVMF.fd", "ovmf", "-machine", "q35"),
+
+	{"aarch64", "none"}:   arm("", ""),
+	{"aarch64", "uefi"}:   arm("/usr/share/qemu-efi-aarch64/QEMU_EFI.fd", "qemu-efi-aarch64"),
+	{"aarch64", "u-boot"}: arm("/usr/lib/u-boot/qemu_arm64/u-boot.bin", "u-boot-qemu"),
+}
+
+func pc(firmware, pkg string, args ...string) machine {
+	return machine{"qemu-system-x86_64", "qemu-system-x86", args, firmware, pkg}
+}
+
+func arm(firmware, pkg string) machine {
+	return machine{"qemu-system-aarch64", "qemu-system-arm", []string{"-machine", "virt", "-cpu", "max"}, firmware, pkg}
+}
+
+// machineOf returns the machine for an image, and whether there is one.
+func machineOf(m *plan.Manifest) (machine, bool) {
+	firmware := m.Firmware()
+	if m.Loader == "none" {
+		firmware = "none"
+	}
+	found, ok := machines[[2]string{m.Arch, firmware}]
+	if m.Format == description.FormatISO && m.Arch == "x86_64" {
+		found.args = nil // more kernels have a driver for the CD drive of QEMU's older machine
+	}
+	return found, ok
+}
+
+// bootLine returns a command that boots the image in QEMU, "" if there is none. An image without a loader boots by the default entry of an
+// export.
+func bootLine(m *plan.Manifest, out, export string, entries []write.ExportedEntry) string {
+	found, ok := machineOf(m)
+	i := slices.IndexFunc(entries, func(e write.ExportedEntry) bool { return e.Default })
+	if !ok || m.Loader == "none" && i < 0 {
+		return ""
+	}
+	words := slices.Concat([]string{found.program}, found.args, []string{"-m", "1024", "-nographic"})
+	if found.firmware != "" {
+		words = append(words, "-bios", found.firmware)
+	}
+	if m.Loader == "none" {
+		words = append(words, kernelWords(export, entries[i])...)
+	}
+	words = append(words, driveWords(m, out)...)
+	for i, w := range words {
+		words[i] = hosttool.ShellWord(w)
+	}
+	return strings.Join(words, " ")
+}
+
+func kernelWords(export string, e write.ExportedEntry) []string {
+	words := []string{"-kernel", filepath.Join(export, e.Kernel)}
+	if e.Initrd != "" {
+		words = append(words, "-initrd", filepath.Join(export, e.Initrd))
+	}
+	return append(words, "-append", e.Cmdline)
+}
+
+// driveWords attach the image: an ISO as a CD, another disk with the sectors that its partition table counts in. QEMU wants a comma in a file name
+// doubled.
+func driveWords(m *plan.Manifest, out string) []string {
+	file := ",format=raw,file=" + strings.ReplaceAll(out, ",", ",,")
+	switch {
+	case m.Format == description.FormatISO && m.Arch == "x86_64":
+		return []string{"-drive", "media=cdrom" + file}
+	case m.Format == description.FormatISO:
+		return []string{"-device", "virtio-scsi-pci", "-device", "scsi-cd,drive=cd", "-drive", "if=none,id=cd,media=cdrom" + file}
+	case m.SectorSize != 512:
+		device := fmt.Sprintf("virtio-blk-pci,drive=disk,logical_block_size=%d,physical_block_size=%[1]d", m.SectorSize)
+		return []string{"-device", device, "-drive", "if=none,id=disk" + file}
+	}
+	return []string{"-drive", "if=virtio" + file}
+}

@@ -1,0 +1,182 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"imprint/image/description"
+	"imprint/image/plan"
+	"imprint/image/resolve"
+	"imprint/internal/hosttool"
+
+	"github.com/spf13/cobra"
+)
+
+// A finding is a host tool or a file, and whether it is there.
+type finding struct {
+	Name    string `json:"name"`
+	Version string `json:"version,omitempty"` // of a program, if it says
+	Path    string `json:"path,omitempty"`    // where it is; empty when it is missing
+	Package string `json:"package"`           // the Debian package that has it
+	Purpose string `json:"neededFor"`
+
+	asked bool // for its version, which some do not say
+}
+
+// there is the finding in the words of a table.
+func (f finding) there() string {
+	switch {
+	case f.Path == "":
+		return "missing"
+	case f.asked:
+		return f.Version
+	}
+	return f.Path
+}
+
+func (r *root) doctor() *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "doctor [FILE]",
+		Short: "List the host tools, or what a description needs, and what is missing",
+		Long: `doctor lists the host tools that imprint can use, their versions, and what needs them.
+
+With FILE it lists what the image of that description needs: host tools, the files of its boot loader, and the program and
+firmware of the line that boots the image. If something is missing, it prints the command that installs it on Debian and
+exits with 4.`,
+		Example: "  imprint doctor\n  imprint doctor image.toml",
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				return exactly(1, "one description FILE or nothing")(cmd, args)
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return r.examined(allTools(c.Context()), false, asJSON)
+			}
+			found, err := r.examine(c.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			return r.examined(found, true, asJSON)
+		},
+	}
+	c.Flags().BoolVar(&asJSON, "json", false, "print the list as a JSON document")
+	return c
+}
+
+// allTools looks for every host tool.
+func allTools(ctx context.Context) (list []finding) {
+	for _, t := range hosttool.Tools() {
+		list = append(list, tool(ctx, t.Name, t.Package, t.Purpose))
+	}
+	return list
+}
+
+// tool looks for a program.
+func tool(ctx context.Context, name, pkg, purpose string) finding {
+	f := finding{Name: name, Package: pkg, Purpose: purpose}
+	if where, err := hosttool.Find(name); err == nil {
+		f.Path = where
+		f.Version, err = hosttool.Version(ctx, name)
+		f.asked = err == nil
+	}
+	return f
+}
+
+// examine looks for what the image of a description needs.
+func (r *root) examine(ctx context.Context, file string) (list []finding, err error) {
+	d, err := parse(file)
+	if err != nil {
+		return nil, err
+	}
+	needs, err := resolve.Needs(ctx, d, resolve.Inputs{Dir: filepath.Dir(file)})
+	if err != nil {
+		fmt.Fprintf(r.stderr, "warning: what the closures hold is not known: %v\n", err)
+	}
+	for _, n := range needs {
+		if n.Tool != "" {
+			list = append(list, tool(ctx, n.Tool, n.Package, n.Purpose))
+			continue
+		}
+		list = append(list, finding{Name: path.Base(n.Path), Path: n.Found, Package: n.Package, Purpose: n.Purpose})
+	}
+	return append(list, emulator(ctx, d.WithDefaults())...), nil
+}
+
+// emulator looks for what the line that boots the image needs.
+func emulator(ctx context.Context, d *description.Image) (list []finding) {
+	m := &plan.Manifest{Arch: d.Arch.V, Format: d.Format.V, Loader: d.Boot.Loader.V}
+	for _, p := range d.Partition.Items {
+		m.Partitions = append(m.Partitions, plan.ManifestPartition{Type: p.Type.V})
+	}
+	found, ok := machineOf(m)
+	if !ok || len(d.Boot.Entry.Items) == 0 {
+		return nil
+	}
+	const purpose = "the line that boots the image"
+	list = append(list, tool(ctx, found.program, found.pkg, purpose))
+	if found.firmware != "" {
+		f := finding{Name: path.Base(found.firmware), Package: found.firmPkg, Purpose: purpose}
+		if _, err := os.Stat(found.firmware); err == nil {
+			f.Path = found.firmware
+		}
+		list = append(list, f)
+	}
+	return list
+}
+
+// examined prints what was looked for. What is missing is an error if it is needed.
+func (r *root) examined(list []finding, needed, asJSON bool) error {
+	var gone missing
+	var packages []string
+	for _, f := range list {
+		if f.Path == "" {
+			gone, packages = append(gone, f.Name), append(packages, f.Package)
+		}
+	}
+	slices.Sort(packages)
+	install := ""
+	if packages = slices.Compact(packages); len(packages) > 0 {
+		install = "apt-get install " + strings.Join(packages, " ")
+	}
+	if err := r.showFindings(list, needed, install, asJSON); err != nil {
+		return err
+	}
+	if needed && len(gone) > 0 {
+		return gone
+	}
+	return nil
+}
+
+func (r *root) showFindings(list []finding, needed bool, install string, asJSON bool) error {
+	if asJSON {
+		text, err := json.MarshalIndent(map[string]any{"needs": list, "install": install}, "", "  ")
+		if err == nil {
+			_, err = fmt.Fprintf(r.stdout, "%s\n", text)
+		}
+		return err
+	}
+	if len(list) == 0 {
+		_, err := fmt.Fprintln(r.stdout, "nothing is needed but imprint")
+		return err
+	}
+	t := tabwriter.NewWriter(r.stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "TOOL\tVERSION\tPACKAGE\tNEEDED FOR")
+	for _, f := range list {
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", f.Name, f.there(), f.Package, f.Purpose)
+	}
+	if err := t.Flush(); err != nil || install == "" || !needed {
+		return err
+	}
+	_, err := fmt.Fprintf(r.stdout, "\nto install what is missing (Debian):\n  %s\n", install)
+	return err
+}

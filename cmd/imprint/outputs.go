@@ -1,0 +1,222 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"imprint/image/description"
+	"imprint/image/plan"
+	"imprint/image/resolve"
+	"imprint/image/write"
+	"imprint/internal/diag"
+	"imprint/internal/hosttool"
+)
+
+// outputs are the files that a build writes. They are begun before anything is read, so that what cannot be written is refused at once.
+type outputs struct {
+	image    *write.Output
+	manifest *write.Output // nil for none
+	stale    []string      // manifests of what the image replaces
+}
+
+func (o *outputs) discard() {
+	for _, out := range []*write.Output{o.image, o.manifest} {
+		if out != nil {
+			out.Discard()
+		}
+	}
+}
+
+// group is what is named when the build is complete.
+func (o *outputs) group() write.Group {
+	return write.Group{Files: []*write.Output{o.image}, Index: o.manifest, Stale: o.stale}
+}
+
+// open checks all names that a build of a description will write to, and begins the image and its manifest. The caller discards them.
+func (o *outputs) open(f *buildFlags, file string, d *description.Image) (err error) {
+	format := d.WithDefaults().Format.V
+	if f.out == "" {
+		f.out = d.Name.V + "." + format
+	}
+	if err := checkSuffix(f.out, format); err != nil {
+		return err
+	}
+	if err := f.check(file, d); err != nil {
+		return err
+	}
+	if o.image, err = write.Create(f.out); err != nil {
+		return err
+	}
+	if !f.noManifest {
+		if o.manifest, err = write.Create(f.manifest()); err != nil {
+			return err
+		}
+	}
+	for _, beside := range []string{f.manifest(), o.image.Path() + ".json"} { // these differ where a symlink leads to the image
+		if place, err := write.Place(beside); err == nil && isManifest(place) {
+			o.stale = append(o.stale, place)
+		}
+	}
+	return nil
+}
+
+// manifest is the name of the manifest.
+func (f *buildFlags) manifest() string { return f.out + ".json" }
+
+// check refuses names that no output can have.
+func (f *buildFlags) check(file string, d *description.Image) error {
+	names := []string{f.out}
+	if !f.noManifest {
+		names = append(names, f.manifest())
+	}
+	if f.exportBoot != "" {
+		exported, err := f.exported(file, d)
+		if err != nil {
+			return err
+		}
+		names = append(names, exported...)
+	}
+	inputs := append(resolve.HostPaths(d, filepath.Dir(file)), resolve.HostPath{Path: file})
+	taken := map[string]string{}
+	for _, name := range names {
+		place, err := write.Place(name)
+		if err != nil {
+			return err
+		}
+		if other := taken[place]; other != "" {
+			return usagef("the outputs %s and %s are one file", other, name)
+		}
+		taken[place] = name
+		if err := refuseInput(name, place, inputs); err != nil {
+			return err
+		}
+	}
+	return f.checkManifest()
+}
+
+// exported are the names of the files that --export-boot may write.
+func (f *buildFlags) exported(file string, d *description.Image) (names []string, err error) {
+	var titles []string
+	for _, e := range d.Boot.Entry.Items {
+		titles = append(titles, e.Title.V)
+	}
+	if len(titles) == 0 {
+		return nil, usagef("--export-boot %s: the description has no boot entries", f.exportBoot)
+	}
+	dir := filepath.Clean(f.exportBoot)
+	switch info, err := os.Stat(dir); {
+	case errors.Is(err, fs.ErrNotExist):
+		place, err := write.Place(dir) // it will be made
+		if err != nil {
+			return nil, err
+		}
+		return nil, refuseInput(f.exportBoot, place, resolve.HostPaths(d, filepath.Dir(file)))
+	case err != nil:
+		return nil, err
+	case sameFile(dir, file):
+		return nil, usagef("the output %s is the description itself", f.exportBoot)
+	case !info.IsDir():
+		return nil, fmt.Errorf("write %s: it is no directory", f.exportBoot)
+	}
+	for _, name := range write.ExportNames(titles) {
+		names = append(names, filepath.Join(dir, name))
+	}
+	return names, nil
+}
+
+// refuseInput refuses an output that would replace an input or lie in one. A tree that holds the image has a position in the description.
+func refuseInput(name, place string, inputs []resolve.HostPath) error {
+	for _, in := range inputs {
+		info, err := os.Stat(in.Path)
+		if err != nil {
+			continue // the stage that reads it says so
+		}
+		real, err := filepath.EvalSymlinks(in.Path)
+		if err == nil {
+			real, err = filepath.Abs(real)
+		}
+		switch rel, relErr := filepath.Rel(real, place); {
+		case info.IsDir() && err == nil && relErr == nil && filepath.IsLocal(rel):
+			return diag.List{in.Key.Problem(fmt.Sprintf("the output %s would lie in %s, which the image is made of", name, in.Path),
+				"-o elsewhere, or take a directory that holds the input alone")}
+		case !info.IsDir() && sameFile(in.Path, place) && in.Key.Path == "":
+			return usagef("the output %s is the description itself", name)
+		case !info.IsDir() && sameFile(in.Path, place):
+			return usagef("the output %s is an input of the image: %v: %s", name, in.Key.Position, in.Key.Path)
+		}
+	}
+	return nil
+}
+
+func sameFile(a, b string) bool {
+	infoA, errA := os.Stat(a)
+	infoB, errB := os.Stat(b)
+	return errA == nil && errB == nil && os.SameFile(infoA, infoB)
+}
+
+// checkManifest refuses to replace a file that is no manifest, which nobody has asked for.
+func (f *buildFlags) checkManifest() error {
+	if f.noManifest {
+		return nil
+	}
+	if info, err := os.Stat(f.manifest()); err == nil && info.Size() > 0 && !isManifest(f.manifest()) {
+		return usagef("%s is there and is no manifest of an image; another -o, or --no-manifest, leaves it alone", f.manifest())
+	}
+	return nil
+}
+
+// maxManifest is how many bytes of a manifest are read: far more than one of a hundred thousand store items has.
+const maxManifest = 64 << 20
+
+// isManifest reports whether a file is the manifest of an image.
+func isManifest(path string) bool {
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	var m plan.Manifest
+	err = json.NewDecoder(io.LimitReader(f, maxManifest)).Decode(&m)
+	return err == nil && m.Seed != "" && m.Table != "" && m.SectorSize > 0
+}
+
+// converters make files of other formats, by the suffix of their names; "" where a description cannot say how.
+var converters = map[string]string{
+	"qcow2": "qemu-img convert -O qcow2", "vmdk": "qemu-img convert -O vmdk", "vdi": "qemu-img convert -O vdi",
+	"vhd": "qemu-img convert -O vpc", "vhdx": "qemu-img convert -O vhdx",
+	"zst": "zstd", "gz": "gzip", "xz": "xz", "bz2": "bzip2", "lz4": "lz4",
+	"tar": "", "tgz": "", "ova": "", "ovf": "", "zip": "", "7z": "",
+}
+
+// checkSuffix refuses names that promise another format than the image has. An ISO is a disk image, too: .raw and .img suit both.
+func checkSuffix(out, format string) error {
+	if out == "-" {
+		return usagef("-o -: an image is written in parallel at offsets, which no pipe can take; -o FILE, and then copy it")
+	}
+	base := strings.ToLower(filepath.Base(out))
+	suffix := strings.TrimPrefix(filepath.Ext(base), ".")
+	plain := strings.TrimSuffix(out, filepath.Ext(out))
+	if !strings.HasSuffix(strings.ToLower(plain), "."+format) {
+		plain += "." + format
+	}
+	converter, other := converters[suffix]
+	switch {
+	case suffix == description.FormatISO && format != description.FormatISO:
+		return usagef(`-o %s: the name promises an ISO, and the description makes a raw disk; -o %s, or format = "iso" in it`, out, plain)
+	case !other:
+		return nil
+	case converter == "":
+		return usagef("-o %s: the name promises another format than %s, which is what is written; -o %s", out, format, plain)
+	}
+	how := converter + " " + hosttool.ShellWord(plain)
+	if strings.Contains(converter, "convert") {
+		how += " " + hosttool.ShellWord(out)
+	}
+	return usagef("-o %s: the name promises another format than %s, which is what is written; -o %s, and then %s", out, format, plain, how)
+}

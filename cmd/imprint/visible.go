@@ -1,0 +1,56 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"unicode/utf8"
+)
+
+// A visible writer is the last line of defence between names of files, of which a store or an archive may hold any, and a terminal, which takes
+// some of their bytes as commands. It escapes them, but leaves newlines and tabs.
+type visible struct{ io.Writer }
+
+// Write implements io.Writer. A character must come in one piece.
+func (v visible) Write(p []byte) (int, error) {
+	if _, err := io.WriteString(v.Writer, escaped(string(p))); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+// escaped returns a text with escapes for what a terminal would not show. Those above ASCII have the form that JSON has as well.
+func escaped(text string) string {
+	if strings.IndexFunc(text, isHidden) < 0 {
+		return text
+	}
+	var out strings.Builder
+	for i, r := range text {
+		_, size := utf8.DecodeRuneInString(text[i:])
+		switch {
+		case r == utf8.RuneError && size > 1:
+			out.WriteRune(r)
+		case r == utf8.RuneError, r < 0x80 && isHidden(r):
+			fmt.Fprintf(&out, `\x%02x`, text[i])
+		case isHidden(r):
+			fmt.Fprintf(&out, `\u%04x`, r)
+		default:
+			out.WriteRune(r)
+		}
+	}
+	return out.String()
+}
+
+// isHidden reports control characters of ASCII and of Latin-1, bytes that are no UTF-8, and what turns the direction of writing or ends a line.
+func isHidden(r rune) bool {
+	switch {
+	case r == '\n' || r == '\t':
+		return false
+	case r < 0x20, 0x7f <= r && r < 0xa0, r == utf8.RuneError: // also U+FFFD itself
+		return true
+	}
+	return 0x200e <= r && r <= 0x200f || 0x2028 <= r && r <= 0x202e || 0x2066 <= r && r <= 0x2069 || r == 0xfeff
+}
+
+// oneLine is a name or a message that must not begin a line of its own.
+func oneLine(text string) string { return strings.NewReplacer("\n", `\n`, "\t", `\t`).Replace(text) }

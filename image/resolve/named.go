@@ -1,0 +1,78 @@
+package resolve
+
+import (
+	"path/filepath"
+	"strings"
+
+	"imprint/closure"
+	"imprint/image/description"
+	"imprint/internal/diag"
+)
+
+// A HostPath is a file or a directory of the host that a key of a description names.
+type HostPath struct {
+	Key  diag.Key
+	Path string // absolute, or relative to the working directory
+}
+
+// HostPaths are all files and directories of the host that a description names: what no output may replace or lie in. dir is what its relative
+// paths are relative to. They need not be there.
+func HostPaths(d *description.Image, dir string) []HostPath {
+	flavor, err := closure.FlavorNamed(d.WithDefaults().Store.Flavor.V)
+	if err != nil {
+		return nil
+	}
+	n := &named{world: world{in: Inputs{Dir: dir}, flavor: flavor}}
+	for _, s := range d.WithDefaults().Source.Items {
+		n.text(s.Registration)
+		n.add(s.Path.Key, s.Path.V+flavor.StoreDir)
+		n.add(s.Path.Key, s.Path.V+flavor.StateDir)
+	}
+	for _, c := range d.Closure.Items {
+		for _, root := range c.Roots.Items {
+			n.text(root)
+		}
+	}
+	n.boot(d.Boot)
+	for _, p := range d.Partition.Items {
+		n.text(p.Content)
+		for _, f := range p.File.Items {
+			n.text(f.Source)
+		}
+		for _, t := range p.Tree.Items {
+			n.text(t.Source)
+		}
+	}
+	for _, r := range d.Raw.Items {
+		n.text(r.Source)
+	}
+	return n.paths
+}
+
+// named gathers host paths.
+type named struct {
+	world
+	paths []HostPath
+}
+
+func (n *named) boot(b description.Boot) {
+	for _, t := range []description.Text{b.EFIBinary, b.SignKey, b.SignCert} {
+		n.text(t)
+	}
+	for _, e := range b.Entry.Items {
+		for _, t := range append([]description.Value[description.Template]{e.Kernel, e.DeviceTree}, e.Initrd.Items...) {
+			if refs, _ := t.V.References(); len(refs) == 0 { // others lie in a store item
+				n.add(t.Key, t.V.Expand(nil))
+			}
+		}
+	}
+}
+
+func (n *named) text(t description.Text) { n.add(t.Key, t.V) }
+
+// add adds a path, unless there is none or it is one of the image's store.
+func (n *named) add(key diag.Key, path string) {
+	if path != "" && !strings.HasPrefix(filepath.Clean(path), n.flavor.StoreDir+"/") {
+		n.paths = append(n.paths, HostPath{key, n.path(path)})
+	}
+}

@@ -1,0 +1,82 @@
+package resolve
+
+import (
+	"context"
+
+	"imprint/bootloader"
+	"imprint/closure"
+	"imprint/image/description"
+	"imprint/internal/hosttool"
+	"imprint/internal/tree"
+)
+
+// A Need is what building an image takes besides the contents: a program of the host, or a file that the boot loader is made of.
+type Need struct {
+	Tool    string // name of the program; "" for a file
+	Path    string // of the file, below a store item or the host's directories of programs
+	Package string // the Debian package that has it
+	Purpose string
+	Found   string // path of the program or the file; "" where it is missing
+}
+
+// Needs returns what the image of a description takes, whether it is there or not. Closures that cannot be read count as empty, and the error
+// says why; the needs are valid all the same.
+func Needs(ctx context.Context, d *description.Image, in Inputs) ([]Need, error) {
+	d = d.WithDefaults()
+	loader, err := bootloader.Named(d.Boot.Loader.V)
+	if err != nil {
+		return nil, err
+	}
+	flavor, err := closure.FlavorNamed(d.Store.Flavor.V)
+	if err != nil {
+		return nil, err
+	}
+	w := world{d: d, in: in, flavor: flavor, epoch: epoch(d, in), warnings: &warnings{}}
+	s, problems, err := w.stores(ctx)
+	if err == nil {
+		err = problems.Err()
+	}
+	if s == nil {
+		s = &store{}
+	}
+	f := &bootFinder{world: w, store: s}
+	var needs []Need
+	words := map[string]bool{}
+	for _, input := range loader.Requires(d.Machine()).Inputs {
+		if input.EFI && d.Boot.EFIBinary.Written() {
+			continue // the description names a program that is made already
+		}
+		needs = append(needs, f.need(input))
+		words[loader.Name] = true
+	}
+	for _, p := range d.Partition.Items {
+		words[p.Filesystem.V], words[p.Engine.V] = true, true
+	}
+	return append(needs, toolsFor(words)...), err
+}
+
+// toolsFor are the host tools that these words of a description need.
+func toolsFor(words map[string]bool) (needs []Need) {
+	for _, t := range hosttool.Tools() {
+		if words[t.For] {
+			path, _ := hosttool.Find(t.Name)
+			needs = append(needs, Need{Tool: t.Name, Package: t.Package, Purpose: t.Purpose, Found: path})
+		}
+	}
+	return needs
+}
+
+// need looks for a file of the loader.
+func (f *bootFinder) need(in bootloader.Input) Need {
+	n := Need{Path: in.Path, Package: in.Package, Purpose: "loader " + f.d.Boot.Loader.V}
+	name := in.Path
+	if in.Core != nil {
+		name += "/" + moduleList
+	}
+	if b := f.inClosures(name); b != nil {
+		n.Found = tree.HostPath(b)
+	} else {
+		n.Found = f.below(name)
+	}
+	return n
+}
