@@ -22,7 +22,7 @@ const (
 const maxExt4Label = 16
 
 var ext4Filesystem = Filesystem{
-	Name: "ext4", Engines: []string{engineNative, engineMke2fs}, Store: true, Owners: true, Writable: true,
+	Name: "ext4", Engines: []string{engineNative, engineMke2fs}, Store: true, Owners: true, Writable: true, Grows: true,
 	Refuses: map[string]string{"content": contentHint},
 	CheckLabel: func(label string) error {
 		if len(label) > maxExt4Label {

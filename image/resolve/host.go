@@ -65,7 +65,10 @@ func (h *hostReader) all(ctx context.Context) error {
 	h.fileIf(d.Boot.EFIBinary)
 	h.fileIf(d.Boot.SignKey)
 	h.fileIf(d.Boot.SignCert)
-	return h.pin(ctx)
+	if err := h.pin(ctx); err != nil {
+		return err
+	}
+	return h.checkBytes()
 }
 
 // fileIf reads the file that a key names, if it was written.
