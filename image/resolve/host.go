@@ -23,6 +23,8 @@ type host struct {
 	blob    tree.Blob        // of a file, pinned
 	entries []hosttree.Entry // of a tree: nodes at paths below the target
 	digest  string
+
+	mentions []mention // of store items, in small files
 }
 
 // hosts are all of them, by the key that names each.
@@ -40,6 +42,8 @@ type hostReader struct {
 type hostContent struct {
 	blob tree.Blob
 	set  func(tree.Blob)
+	in   *host
+	path string // in a tree, else ""
 }
 
 func newHostReader(w world) *hostReader { return &hostReader{world: w, hosts: hosts{}} }
@@ -87,7 +91,7 @@ func (h *hostReader) file(key diag.Key, source string) *host {
 	}
 	in := &host{blob: b}
 	h.hosts[key] = in
-	h.contents = append(h.contents, hostContent{b, func(b tree.Blob) { in.blob = b }})
+	h.contents = append(h.contents, hostContent{b, func(b tree.Blob) { in.blob = b }, in, ""})
 	return in
 }
 
@@ -107,9 +111,9 @@ func (h *hostReader) tree(key diag.Key, source string) *host {
 	in := &host{entries: entries}
 	h.hosts[key] = in
 	for _, e := range entries {
-		for _, n := range tree.Walk(e.Path, e.Node) {
+		for path, n := range tree.Walk(e.Path, e.Node) {
 			if n.Kind() == tree.File {
-				h.contents = append(h.contents, hostContent{n.Blob(), n.SetBlob})
+				h.contents = append(h.contents, hostContent{n.Blob(), n.SetBlob, in, path})
 			}
 		}
 	}
@@ -162,12 +166,14 @@ func (h *hostReader) scanner() *hosttree.Scanner {
 func (h *hostReader) pin(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(2 * processors.Count())
-	pinned := make([]tree.Blob, len(h.contents))
+	pinned, texts := make([]tree.Blob, len(h.contents)), make([]smallText, len(h.contents))
 	for i, c := range h.contents {
 		group.Go(func() (err error) {
 			if err = ctx.Err(); err == nil {
-				pinned[i], err = pin(ctx, c.blob)
+				pinned[i], err = pin(ctx, c.blob, &texts[i])
 			}
+			texts[i].mentions = h.flavor.Mentions(texts[i].String())
+			texts[i].Reset()
 			return err
 		})
 	}
@@ -176,6 +182,9 @@ func (h *hostReader) pin(ctx context.Context) error {
 	}
 	for i, c := range h.contents {
 		c.set(pinned[i])
+		for _, item := range texts[i].mentions {
+			c.in.mentions = append(c.in.mentions, mention{c.path, item})
+		}
 	}
 	h.contents = nil
 	for _, in := range h.hosts {
@@ -203,12 +212,12 @@ func (w world) one(ctx context.Context, known hosts, problems *diag.List, key di
 var buffers = sync.Pool{New: func() any { return new([256 << 10]byte) }}
 
 // pin reads a blob and returns it with its SHA-256 and its holes, which follow from the content: a file is as sparse in every image,
-// whether the host's file system keeps it so or not.
-func pin(ctx context.Context, b tree.Blob) (tree.Blob, error) {
+// whether the host's file system keeps it so or not. What it reads is also written to more.
+func pin(ctx context.Context, b tree.Blob, more ...io.Writer) (tree.Blob, error) {
 	buf := buffers.Get().(*[256 << 10]byte)
 	defer buffers.Put(buf)
 	sum, holes := sha256.New(), holes{}
-	if err := tree.Copy(ctx, io.MultiWriter(sum, &holes), b, buf[:]); err != nil {
+	if err := tree.Copy(ctx, io.MultiWriter(append(more, sum, &holes)...), b, buf[:]); err != nil {
 		return nil, err
 	}
 	return tree.Pinned(holes.blob(b), tree.Pin(sum.Sum(nil))), nil

@@ -26,13 +26,14 @@ type filler struct {
 	stored   *store
 	boot     *boot
 	refer    func(description.Reference) string
+	dangling *dangling
 	problems diag.List
 }
 
 // fill makes the tree of every partition complete: what the description adds, boot files, file systems that are files of it, and the
 // store with its database and roots.
 func (w world) fill(ctx context.Context, p *plan.Plan, hosts hosts, store *store, boot *boot, files []bootloader.File) error {
-	f := &filler{world: w, plan: p, hosts: hosts, stored: store, boot: boot, refer: w.reference(p, store)}
+	f := &filler{world: w, plan: p, hosts: hosts, stored: store, boot: boot, refer: w.reference(p, store), dangling: w.dangling(store)}
 	for _, raw := range w.d.Raw.Items { // after the loader's own, which cannot lie elsewhere
 		p.Raw = append(p.Raw, plan.Raw{Key: raw.Key, Name: raw.Key.Path, Offset: raw.Offset.V.Bytes, Content: hosts[raw.Source.Key].blob})
 	}
@@ -46,6 +47,10 @@ func (w world) fill(ctx context.Context, p *plan.Plan, hosts hosts, store *store
 			return err
 		}
 	}
+	for i, e := range p.Entries {
+		f.dangling.cmdline(boot.entries[i].cmdline.Key, e.Cmdline)
+	}
+	f.dangling.report(p)
 	return f.problems.Err()
 }
 
@@ -64,6 +69,7 @@ func (f *filler) content(part *plan.Partition, d description.Partition) {
 func (f *filler) tree(ctx context.Context, part *plan.Partition, d description.Partition, files []bootloader.File) error {
 	t := &treeFiller{filler: f, part: part, d: d, b: tree.NewBuilder(f.attrs().dir), keys: map[string]diag.Key{}}
 	t.described()
+	t.references()
 	t.bootFiles(files)
 	t.inside()
 	if err := t.store(ctx); err != nil {
@@ -134,6 +140,26 @@ func (t *treeFiller) fileContent(d description.File) tree.Blob {
 		return tree.Text(d.Text.V.Expand(t.refer))
 	}
 	return t.hosts[d.Source.Key].blob
+}
+
+// references checks what is named in the store by what the description adds.
+func (t *treeFiller) references() {
+	withStore := len(t.d.Closures.Items) > 0
+	for _, d := range t.d.Tree.Items {
+		t.dangling.tree(d.Key, cmp.Or(d.Target.V, "/"), t.hosts[d.Source.Key], withStore)
+	}
+	for _, d := range t.d.File.Items {
+		if d.Text.Written() {
+			t.dangling.text(d.Text.Key, "", t.flavor.Mentions(d.Text.V.Expand(t.refer)))
+			continue
+		}
+		for _, m := range t.hosts[d.Source.Key].mentions {
+			t.dangling.text(d.Source.Key, d.Source.V+" ", []closure.Path{m.item})
+		}
+	}
+	for _, d := range t.d.Link.Items {
+		t.dangling.link(d.Target.Key, d.Path.V, d.Target.V.Expand(t.refer), withStore)
+	}
 }
 
 // add puts a node into the tree; a path that is taken is a problem of that key.
