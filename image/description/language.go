@@ -166,7 +166,7 @@ var language = map[string]keyword{
 	},
 	"partition.closures": {doc: "Closures whose items, registration and GC roots the partition holds."},
 
-	"partition.dir":      {doc: "A directory in the partition; parents are made too."},
+	"partition.dir":      {doc: "A directory in the partition; parents are made too, and belong to the owner of what they are in."},
 	"partition.dir.path": {doc: "Where it is in the partition.", required: true, pattern: absoluteForm},
 	"partition.dir.mode": {doc: "Permissions in octal; 0755 by default."},
 	"partition.dir.uid":  {doc: "Owner; 0 by default.", most: maxOwner},

@@ -1,6 +1,7 @@
 package resolve
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"path"
@@ -59,6 +60,26 @@ type absence struct{ path, text, hint string }
 const mostAbsences = 5
 
 func (w world) dangling(store *store) *dangling { return &dangling{w, store, map[diag.Key]*absences{}} }
+
+// references checks what is named in the store by what the description adds.
+func (t *treeFiller) references() {
+	withStore := len(t.d.Closures.Items) > 0
+	for _, d := range t.d.Tree.Items {
+		t.dangling.tree(d.Key, cmp.Or(d.Target.V, "/"), t.hosts[d.Source.Key], withStore)
+	}
+	for _, d := range t.d.File.Items {
+		if d.Text.Written() {
+			t.dangling.text(d.Text.Key, "", t.flavor.Mentions(d.Text.V.Expand(t.refer)))
+			continue
+		}
+		for _, m := range t.hosts[d.Source.Key].mentions {
+			t.dangling.text(d.Source.Key, d.Source.V+" ", []closure.Path{m.item})
+		}
+	}
+	for _, d := range t.d.Link.Items {
+		t.dangling.link(d.Target.Key, d.Path.V, d.Target.V.Expand(t.refer), withStore)
+	}
+}
 
 // text checks what a text names. where says which text it is, with a space after it; "" is that of the key itself.
 func (d *dangling) text(key diag.Key, where string, items []closure.Path) {

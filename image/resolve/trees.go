@@ -107,10 +107,12 @@ type treeFiller struct {
 func (t *treeFiller) described() {
 	defaults := t.attrs()
 	for _, d := range t.d.Tree.Items {
+		t.parents([]addition{{key: d.Target.Key, path: d.Target.V}})
 		for _, e := range t.hosts[d.Source.Key].entries {
 			t.add(d.Key, tree.Join(cmp.Or(d.Target.V, "/"), strings.TrimPrefix(e.Path, "/")), e.Node)
 		}
 	}
+	t.parents(additions(t.d))
 	for _, d := range t.d.Dir.Items {
 		if path, _ := tree.Clean(d.Path.V); path == t.flavor.StoreDir && len(t.d.Closures.Items) > 0 {
 			t.problems = append(t.problems, d.Path.Key.Problem(path+" is the store's, which has a mode and owner of its own", "leave it out"))
@@ -140,26 +142,6 @@ func (t *treeFiller) fileContent(d description.File) tree.Blob {
 		return tree.Text(d.Text.V.Expand(t.refer))
 	}
 	return t.hosts[d.Source.Key].blob
-}
-
-// references checks what is named in the store by what the description adds.
-func (t *treeFiller) references() {
-	withStore := len(t.d.Closures.Items) > 0
-	for _, d := range t.d.Tree.Items {
-		t.dangling.tree(d.Key, cmp.Or(d.Target.V, "/"), t.hosts[d.Source.Key], withStore)
-	}
-	for _, d := range t.d.File.Items {
-		if d.Text.Written() {
-			t.dangling.text(d.Text.Key, "", t.flavor.Mentions(d.Text.V.Expand(t.refer)))
-			continue
-		}
-		for _, m := range t.hosts[d.Source.Key].mentions {
-			t.dangling.text(d.Source.Key, d.Source.V+" ", []closure.Path{m.item})
-		}
-	}
-	for _, d := range t.d.Link.Items {
-		t.dangling.link(d.Target.Key, d.Path.V, d.Target.V.Expand(t.refer), withStore)
-	}
 }
 
 // add puts a node into the tree; a path that is taken is a problem of that key.
