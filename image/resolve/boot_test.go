@@ -11,6 +11,7 @@ import (
 	"imprint/image/plan"
 	"imprint/image/write"
 	"imprint/internal/tree"
+	"imprint/partition"
 )
 
 // onlyBoot is an image of nothing but boot files.
@@ -131,6 +132,38 @@ func TestBootFilesWithTwins(t *testing.T) {
 	for _, name := range []string{base + "-vmlinuz", base + "-initrd", base + "-initrd-2"} {
 		if p.Partitions[0].Spec.Tree.Find("/EFI/imprint/"+name) == nil {
 			t.Errorf("the ESP has no %s", name)
+		}
+	}
+}
+
+// An ESP of no given size has room for its boot files once more, and for what firmware updates put there; the description decides if it
+// says anything.
+func TestESPHasRoom(t *testing.T) {
+	w := imagetest.New(t)
+	w.File("usr/lib/systemd/boot/efi/systemd-bootx64.efi", "MZ")
+	w.File("small", imagetest.EFIProgram(imagetest.X86, "a kernel"))
+	w.File("large", imagetest.EFIProgram(imagetest.X86, strings.Repeat("kernel", 5<<20)))
+	w.File("registration", "")
+	for _, c := range []struct {
+		kernel, more string
+		least, most  int64 // bytes
+	}{
+		{"small", "", 16 << 20, 17 << 20},
+		{"large", "", 30 << 20, 31 << 20},
+		{"large", "free = 0", 0, 1 << 20},
+		{"large", `free = "1MiB"`, 1 << 20, 2 << 20},
+		{"large", `size = "40MiB"`, 9 << 20, 10 << 20},
+	} {
+		p, err := w.Plan(fmt.Sprintf(onlyBoot, "systemd-boot", "", c.kernel, "", c.kernel, "") + c.more)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l, err := p.Layout(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if free := partition.StatsOf(l.Regions[0].Maker).FreeBytes; free < c.least || free > c.most {
+			t.Errorf("%s, %q: %d bytes are free, want %d to %d", c.kernel, c.more, free, c.least, c.most)
 		}
 	}
 }

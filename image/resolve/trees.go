@@ -71,6 +71,7 @@ func (f *filler) tree(ctx context.Context, part *plan.Partition, d description.P
 	t.described()
 	t.references()
 	t.bootFiles(files)
+	part.Spec.Free = f.room(d, files)
 	t.inside()
 	if err := t.store(ctx); err != nil {
 		return err

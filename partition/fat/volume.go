@@ -11,7 +11,8 @@ const (
 	firstCluster = 2  // the number of the first cluster; entries 0 and 1 of a FAT mean something else
 	slotSize     = 32 // bytes of a directory entry
 	fats         = 2
-	rootSlots    = 512 // entries of a fixed root directory that holds no more, as everybody has them
+	rootSlots    = 512 // entries that a fixed root directory has at least, as everybody's
+	rootRoom     = 112 // and how many of them stay free, since it never grows: a floppy disk has as many
 
 	// A directory ends at 65,536 entries of 2 MiB in all ("FAT Directory Structure"). A fixed root directory has to fill whole sectors and to count
 	// its entries in 16 bits, which leaves this many with sectors of 4096 bytes. One limit for all is easier to understand.
@@ -100,7 +101,7 @@ func (v volume) offset(c uint32) int64 {
 // for every sector size: FAT12 and FAT16 double them from 2 KiB on as the volume grows, FAT32 has a table by size.
 func shapes(o Options, slots int32) []shape {
 	var all []shape
-	root := units.Blocks(int64(max(slots, rootSlots))*slotSize, o.SectorSize)
+	root := units.Blocks(int64(min(max(slots+rootRoom, rootSlots), maxSlots))*slotSize, o.SectorSize)
 	add := func(bits int, cluster, over, upTo int64) {
 		if cluster < o.SectorSize || o.Bits != 0 && o.Bits != bits {
 			return
