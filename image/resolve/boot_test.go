@@ -41,6 +41,7 @@ func TestBootProblems(t *testing.T) {
 	w.File("good", imagetest.EFIProgram(imagetest.X86, "a kernel"))
 	w.File("arm", imagetest.EFIProgram(imagetest.ARM, "a kernel"))
 	w.File("vmlinux", "\x7fELF")
+	w.File("Image.gz", "\x1f\x8b\x08")
 	w.File("empty", "")
 	w.File("registration", "")
 	image := func(loader, more, kernel, cmdline, other string) string {
@@ -51,9 +52,15 @@ func TestBootProblems(t *testing.T) {
 		"arm":           {image("systemd-boot", "", "good", "", "arm"), "boot.entry[1].kernel: " + w.Dir + "/arm is for aarch64, and the image for x86_64"},
 		"arm, extlinux": {image("extlinux", "", "good", "", "arm"), "arm is for aarch64"},
 		"ELF":           {image("uki", "", "vmlinux", "", "good"), "boot.entry[0].kernel: " + w.Dir + "/vmlinux is no EFI program, and uki has"},
-		"text as EFI":   {image("uki", `efi-binary = "empty"`, "good", "", "good"), "boot.efi-binary: " + w.Dir + "/empty is no EFI program"},
-		"arm as EFI":    {image("uki", `efi-binary = "arm"`, "good", "", "good"), "boot.efi-binary: " + w.Dir + "/arm is for aarch64"},
-		"no stub":       {image("uki", `efi-binary = "good"`, "good", "", "good"), "boot.loader: entry \"one\": not a Portable Executable"},
+		"ELF, extlinux": {image("extlinux", "", "vmlinux", "", "good"), "vmlinux is an ELF file, as vmlinux is, and no boot loader starts that"},
+		"gzip": {
+			image("systemd-boot", "", "Image.gz", "", "good"),
+			"boot.entry[0].kernel: " + w.Dir + "/Image.gz is compressed with gzip, which systemd-boot does not unpack\nhint: name one that is not " +
+				"compressed, such as the Image beside it, or unpack it (gzip -d)",
+		},
+		"text as EFI": {image("uki", `efi-binary = "empty"`, "good", "", "good"), "boot.efi-binary: " + w.Dir + "/empty is no EFI program"},
+		"arm as EFI":  {image("uki", `efi-binary = "arm"`, "good", "", "good"), "boot.efi-binary: " + w.Dir + "/arm is for aarch64"},
+		"no stub":     {image("uki", `efi-binary = "good"`, "good", "", "good"), "boot.loader: entry \"one\": not a Portable Executable"},
 		"too long": {
 			image("systemd-boot", `console = ["tty0"]`, "good", strings.Repeat("x", 1530), "good"),
 			"boot.entry[0].cmdline: is 1543 bytes long, and a kernel for x86_64 reads 2047 with what the loader adds",
@@ -164,6 +171,27 @@ func TestESPHasRoom(t *testing.T) {
 		}
 		if free := partition.StatsOf(l.Regions[0].Maker).FreeBytes; free < c.least || free > c.most {
 			t.Errorf("%s, %q: %d bytes are free, want %d to %d", c.kernel, c.more, free, c.least, c.most)
+		}
+	}
+}
+
+// A number in an MBR that is that of another FAT than the one that the size gives brings a warning with the right one.
+func TestFATTypesInMBR(t *testing.T) {
+	w := imagetest.New(t)
+	w.File("registration", "")
+	const volume = "table = \"mbr\"\n[[partition]]\nname = \"p\"\ntype = %q\nfilesystem = \"fat\"\nsize = %q\n"
+	for _, c := range []struct{ kind, size, want string }{
+		{"0x0c", "64MiB", "partition[0].type: 0x0c is the type of a FAT32, and the volume is a FAT16\nhint: write type = \"0x0e\", or choose another size"},
+		{"0x06", "1GiB", "0x06 is the type of a FAT16, and the volume is a FAT32\nhint: write type = \"0x0c\""},
+		{"0x0b", "4MiB", "0x0b is the type of a FAT32, and the volume is a FAT12\nhint: write type = \"0x01\""},
+		{"0x0c", "1GiB", ""}, {"0x0e", "64MiB", ""}, {"0x01", "4MiB", ""}, {"esp", "4MiB", ""}, {"0xef", "64MiB", ""}, {"0x83", "64MiB", ""},
+	} {
+		p, err := w.Plan(fmt.Sprintf(volume, c.kind, c.size))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := p.Warnings.Error(); (got == "") != (c.want == "") || !strings.Contains(got, c.want) {
+			t.Errorf("%s, %s: %q, want %q", c.kind, c.size, got, c.want)
 		}
 	}
 }
