@@ -3,6 +3,7 @@ package resolve_test
 import (
 	"bytes"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -193,5 +194,70 @@ func TestFATTypesInMBR(t *testing.T) {
 		if got := p.Warnings.Error(); (got == "") != (c.want == "") || !strings.Contains(got, c.want) {
 			t.Errorf("%s, %s: %q, want %q", c.kind, c.size, got, c.want)
 		}
+	}
+}
+
+const withGRUB = `
+[[closure]]
+name = "system"
+roots = ["%s"]
+[boot]
+loader = "grub"
+[[boot.entry]]
+title = "test"
+kernel = "${closure.system}/kernel"
+[[partition]]
+name = "esp"
+type = "esp"
+filesystem = "fat"
+[[partition]]
+name = "root"
+type = "root"
+filesystem = "ext4"
+closures = ["system"]
+`
+
+// What grub-mkimage reads in a closure is what the closure has there: no link out of it is followed, neither that of a module that only
+// another module needs.
+func TestModulesOfGRUB(t *testing.T) {
+	tools, err := filepath.Abs("../../cmd/imprint/testdata/stand-ins")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", tools+":"+os.Getenv("PATH"))
+	const dir = "lib/grub/x86_64-efi/"
+	good := func() map[string]string {
+		return map[string]string{
+			"kernel": "K", dir + "moddep.lst": "linux: relocator\nnormal: \n", dir + "kernel.img": "kernel", dir + "linux.mod": "linux",
+			dir + "relocator.mod": "relocator", dir + "normal.mod": "normal", dir + "unused.mod": "-> /etc/unused",
+		}
+	}
+	for _, c := range []struct{ name, file, content, want string }{
+		{"good", "", "", ""},
+		{"relative", dir + "linux.mod", "-> normal.mod", ""},
+		{"index", dir + "moddep.lst", "-> /etc/moddep.lst", "/" + dir + "moddep.lst: leads to /etc/moddep.lst, outside the store"},
+		{"module", dir + "linux.mod", "-> /etc/linux.mod", "/" + dir + "linux.mod: leads to /etc/linux.mod, outside the store"},
+		{"needed", dir + "relocator.mod", "-> /etc/relocator.mod", "relocator.mod: leads to /etc/relocator.mod, outside the store"},
+		{"image", dir + "kernel.img", "-> ../../../../../../etc/kernel.img", "kernel.img: leads to /etc/kernel.img, outside the store"},
+		{"item", dir + "normal.mod", "-> /nix/store/" + strings.Repeat("0", 32) + "-gone/normal.mod", "-gone, which is in no closure of the image"},
+	} {
+		w := imagetest.New(t)
+		files := good()
+		if c.file != "" {
+			files[c.file] = c.content
+		}
+		_, err := w.Plan(fmt.Sprintf(withGRUB, w.Item("system", nil, files)))
+		if got := fmt.Sprint(err); (err == nil) != (c.want == "") || !strings.Contains(got, c.want) || err != nil && !strings.Contains(got, "boot.loader: /nix/store/") {
+			t.Errorf("%s: error %v, want %s", c.name, err, c.want)
+		}
+	}
+	// A link between items of the image is good, but not where the machine would find something else at its end.
+	w := imagetest.New(t)
+	grub := w.Item("grub", nil, map[string]string{"linux.mod": "linux"})
+	files := good()
+	files[dir+"linux.mod"] = "-> " + grub + "/linux.mod"
+	_, err = w.Plan(fmt.Sprintf(withGRUB, w.Item("system", []string{grub}, files)))
+	if err == nil || !strings.Contains(err.Error(), "linux.mod is not what grub-mkimage would read on this machine") {
+		t.Errorf("error %v", err)
 	}
 }
