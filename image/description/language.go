@@ -145,7 +145,7 @@ var language = map[string]keyword{
 	"partition.min-size": {doc: "Least size of a partition whose size is \"auto\"."},
 	"partition.free": {
 		doc: "Room for the running system in a partition whose size is \"auto\": a size, or a share of the content's bytes such as \"20%\". " +
-			"An ESP or XBOOTLDR partition has by default what a second generation of its boot files takes, and at least 16 MiB.",
+			"An ESP or XBOOTLDR partition has by default what a second generation of its boot files takes, and at least 16 MiB; in an ISO 1 MiB.",
 	},
 	"partition.offset": {doc: "Where the partition starts on the disk; else after the one before."},
 	"partition.align":  {doc: "Grain that the start is rounded up to; 1 MiB by default."},

@@ -251,8 +251,19 @@ func TestModulesOfGRUB(t *testing.T) {
 			t.Errorf("%s: error %v, want %s", c.name, err, c.want)
 		}
 	}
-	// A link between items of the image is good, but not where the machine would find something else at its end.
+	// The directory is that of the platform, though another one has an equal index, and is the same file in the image.
 	w := imagetest.New(t)
+	both := good()
+	both["lib/grub/i386-pc/moddep.lst"] = both[dir+"moddep.lst"]
+	p, err := w.Plan(fmt.Sprintf(withGRUB, w.Item("system", nil, both)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if core := textOf(t, p.Partitions[0].Spec.Tree.Find("/EFI/BOOT/BOOTX64.EFI")); !strings.Contains(core, "x86_64-efi") {
+		t.Errorf("a core image of %.40q", core)
+	}
+	// A link between items of the image is good, but not where the machine would find something else at its end.
+	w = imagetest.New(t)
 	grub := w.Item("grub", nil, map[string]string{"linux.mod": "linux"})
 	files := good()
 	files[dir+"linux.mod"] = "-> " + grub + "/linux.mod"
