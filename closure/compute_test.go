@@ -87,6 +87,14 @@ func TestComputeReportsAllMissing(t *testing.T) {
 	}
 }
 
+func TestMissingErrorIsBounded(t *testing.T) {
+	e := &MissingError{Stores: []string{"memory"}, Items: make([]MissingItem, 1000)}
+	lines := strings.Split(e.Error(), "\n")
+	if len(lines) != MostReported+1 || lines[MostReported] != "and 980 more items" {
+		t.Errorf("%d lines, the last one %q", len(lines), lines[len(lines)-1])
+	}
+}
+
 func TestComputeRefusesCircles(t *testing.T) {
 	_, err := Compute(t.Context(), []Store{graph("root: a", "a: b", "b: c b", "c: a")}, []Path{named("root")})
 	want := fmt.Sprintf("cycle of references: %s -> %s -> %s -> %s", named("a"), named("b"), named("c"), named("a"))

@@ -1,7 +1,9 @@
 package closure
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"strings"
 )
@@ -18,14 +20,20 @@ type MissingItem struct {
 	Referrers []Path // items that refer to it, sorted; none if it is a root
 }
 
-// Error implements error: one line for each item.
+// MostReported is how many items an error names that is about any number of them.
+const MostReported = 20
+
+// Error implements error: one line for each of the first [MostReported] items, and one that says how many more there are.
 func (e *MissingError) Error() string {
-	lines := make([]string, len(e.Items))
-	for i, m := range e.Items {
+	lines := make([]string, min(MostReported, len(e.Items)))
+	for i, m := range e.Items[:len(lines)] {
 		lines[i] = fmt.Sprintf("%s: not valid in %s (%s)", m.Path, strings.Join(e.Stores, ", nor in "), m.origin())
 		if len(e.Stores) == 0 {
 			lines[i] = fmt.Sprintf("%s: there is no store to read it from (%s)", m.Path, m.origin())
 		}
+	}
+	if more := len(e.Items) - len(lines); more > 0 {
+		lines = append(lines, fmt.Sprintf("and %d more items", more))
 	}
 	return strings.Join(lines, "\n")
 }
@@ -57,4 +65,12 @@ func (t *traversal) missingError() error {
 		e.Stores = append(e.Stores, fmt.Sprint(s))
 	}
 	return e
+}
+
+// Reading is an error about reading an item, with its path. Where a file has vanished it says what may have happened.
+func Reading(p Path, err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%v: %w: was it garbage-collected? Make it a root first (nix-store --add-root LINK --realise %v)", p, err, p)
+	}
+	return fmt.Errorf("%v: %w", p, err)
 }

@@ -15,36 +15,67 @@ import (
 
 // unreadable gathers items that are registered, but cannot be in an image: they are not there, or hold what no item may hold.
 type unreadable struct {
-	mu    sync.Mutex
-	texts []string
+	mu   sync.Mutex
+	errs map[closure.Path]error
 }
 
-// add keeps an error about an item, for all of them to be told at once. What is not the item's fault, such as a missing permission, it
-// gives back.
-func (u *unreadable) add(all *closure.Closure, path closure.Path, err error) error {
+// add keeps an error about an item, so that all of them are reported at once. What is not the item's fault, such as a missing
+// permission, it gives back.
+func (u *unreadable) add(path closure.Path, err error) error {
 	if errors.Is(err, context.Canceled) || errors.Is(err, fs.ErrPermission) {
 		return err
 	}
-	var referrers []string
-	for _, item := range all.Items {
-		if item.Info.Path != path && slices.Contains(item.Info.References, path) {
-			referrers = append(referrers, item.Info.Path.String())
-		}
-	}
-	text := fmt.Sprintf("%v is registered, but: %v", path, err)
-	if len(referrers) > 0 {
-		text += " (referred to by " + strings.Join(referrers[:min(3, len(referrers))], ", ") + ")"
-	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.texts = append(u.texts, text)
+	if u.errs == nil {
+		u.errs = map[closure.Path]error{}
+	}
+	u.errs[path] = err
 	return nil
 }
 
-func (u *unreadable) problems(key diag.Key) (list diag.List) {
-	slices.Sort(u.texts)
-	for _, text := range u.texts {
-		list = append(list, key.Problem(text, ""))
+// problems are the first ones by path, and how many more there are; items are all that might refer to one of them.
+func (u *unreadable) problems(key diag.Key, items []closure.Item) (list diag.List) {
+	paths := make([]closure.Path, 0, len(u.errs))
+	for path := range u.errs {
+		paths = append(paths, path)
+	}
+	slices.SortFunc(paths, closure.Path.Compare)
+	shown := paths[:min(closure.MostReported, len(paths))]
+	referrers := referrersOf(shown, items)
+	for _, path := range shown {
+		text := fmt.Sprintf("%v is registered, but: %v", path, u.errs[path])
+		if from := referrers[path]; len(from) > 0 {
+			text += " (referred to by " + strings.Join(from, ", ") + ")"
+		}
+		hint := ""
+		if errors.Is(u.errs[path], fs.ErrNotExist) {
+			hint = collected
+		}
+		list = append(list, key.Problem(text, hint))
+	}
+	if more := len(paths) - len(shown); more > 0 {
+		list = append(list, key.Problem(fmt.Sprintf("%d more items are registered and cannot be read", more), ""))
 	}
 	return list
+}
+
+// collected is the hint for an item that is not there.
+const collected = "was it garbage-collected? make what is needed a root first (nix-store --add-root LINK --realise PATH)"
+
+// referrersOf are the first three items that refer to each of the paths, in one pass over all.
+func referrersOf(paths []closure.Path, items []closure.Item) map[closure.Path][]string {
+	const most = 3
+	from := make(map[closure.Path][]string, len(paths))
+	for _, path := range paths {
+		from[path] = nil
+	}
+	for _, item := range items {
+		for _, ref := range item.Info.References {
+			if known, wanted := from[ref]; wanted && len(known) < most && ref != item.Info.Path {
+				from[ref] = append(known, item.Info.Path.String())
+			}
+		}
+	}
+	return from
 }

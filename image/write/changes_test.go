@@ -47,6 +47,9 @@ func TestChangesAreFound(t *testing.T) {
 			if !errors.Is(err, write.ErrMismatch) && !errors.Is(err, tree.ErrChanged) && !errors.Is(err, os.ErrNotExist) {
 				t.Errorf("Write gave %v", err)
 			}
+			if name == "gone" && !strings.Contains(err.Error(), "was it garbage-collected? Make it a root first") {
+				t.Errorf("%v does not say why", err)
+			}
 			if err != nil && !strings.Contains(err.Error(), w.Dir) && !strings.Contains(err.Error(), "/nix/store/") {
 				t.Errorf("%v names no file", err)
 			}

@@ -61,7 +61,10 @@ func (v verifier) content(b tree.Blob, move func(h io.Writer) error) error {
 // content to h. reset is a SHA-256 to be used.
 func (v verifier) item(ctx context.Context, item *plan.Item, reset hash.Hash, move func(n *tree.Node, h io.Writer) error) error {
 	if v.off {
-		return each(ctx, item.Node, func(n *tree.Node) error { return move(n, nil) })
+		if err := each(ctx, item.Node, func(n *tree.Node) error { return move(n, nil) }); err != nil {
+			return closure.Reading(item.Info.Path, err)
+		}
+		return nil
 	}
 	if size := nar.Size(item.Node); size != item.Info.NARSize {
 		return fmt.Errorf("%v has changed: its NAR has %d bytes, but it is registered with %d: %w", item.Info.Path, size, item.Info.NARSize, ErrMismatch)
@@ -74,7 +77,7 @@ func (v verifier) item(ctx context.Context, item *plan.Item, reset hash.Hash, mo
 		return move(n, h)
 	})
 	if err != nil {
-		return fmt.Errorf("%v: %w", item.Info.Path, err)
+		return closure.Reading(item.Info.Path, err)
 	}
 	if got := nar.Digest(reset.Sum(nil)); got != item.Info.NARHash {
 		return &HashMismatch{Path: item.Info.Path, Registered: item.Info.NARHash, Found: got}
