@@ -16,6 +16,10 @@ type extlinux struct{}
 var extlinuxLoader = Loader{
 	Name: "extlinux", firmware: "u-boot", Menu: true, ReadsStore: true, DeviceTree: true, reads: []string{"ext4"},
 	changes: `$'\`, how: "which has a meaning to U-Boot", comment: "#", reader: "U-Boot", Bootloader: extlinux{},
+	// U-Boot, doc/usage/cmd/booti.rst.
+	mayUnpack: []string{"gzip", "bzip2", "lz4", "lzop", "zstd"},
+	unpacksIf: "U-Boot unpacks only where the board's environment has kernel_comp_addr_r and kernel_comp_size",
+	noZBoot:   "U-Boot's booti does not start",
 }
 
 func (extlinux) Requires(Machine) Requirements { return Requirements{} }

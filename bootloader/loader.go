@@ -26,6 +26,12 @@ type Loader struct {
 	comment  string   // text that makes a comment of the line it begins
 	reader   string   // of that comment
 
+	unpacks   []string // compressors of kernels, by the names of package compressed, that it undoes
+	mayUnpack []string // those that it undoes on some machines, other than PCs
+	unpacksIf string   // on which
+	noZBoot   string   // why it does not start an EFI program that unpacks a kernel; "" where it does
+	newZBoot  string   // which version of it does; "" for all
+
 	Bootloader
 }
 

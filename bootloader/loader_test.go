@@ -45,3 +45,50 @@ func TestCanRead(t *testing.T) {
 		}
 	}
 }
+
+// What a loader makes of kernels that are not plain ones, as each really does.
+func TestCheckKernel(t *testing.T) {
+	const starts, refuses, doubts = "starts", "refuses", "doubts"
+	gz, xz, zboot, elf := Program{Compressed: "gzip"}, Program{Compressed: "xz"}, Program{EFI: true, ZBoot: true}, Program{ELF: true}
+	for _, c := range []struct {
+		loader, arch string
+		kernel       Program
+		want         string
+	}{
+		{"systemd-boot", "aarch64", Program{EFI: true}, starts},
+		{"systemd-boot", "aarch64", zboot, starts},
+		{"systemd-boot", "aarch64", gz, refuses},
+		{"uki", "x86_64", xz, refuses},
+		{"grub", "aarch64", gz, starts},
+		{"grub", "x86_64", gz, starts},
+		{"grub", "x86_64", xz, refuses},
+		{"grub", "aarch64", zboot, doubts},
+		{"grub", "x86_64", elf, refuses},
+		{"extlinux", "aarch64", Program{}, starts},
+		{"extlinux", "aarch64", gz, doubts},
+		{"extlinux", "riscv64", Program{Compressed: "zstd"}, doubts},
+		{"extlinux", "aarch64", xz, refuses},
+		{"extlinux", "x86_64", gz, refuses},
+		{"extlinux", "aarch64", zboot, refuses},
+		{"extlinux", "riscv64", elf, refuses},
+		{"syslinux", "x86_64", gz, refuses},
+		{"syslinux", "x86_64", elf, refuses},
+		{"none", "aarch64", gz, starts},
+		{"none", "x86_64", elf, starts},
+	} {
+		l, err := Named(c.loader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := starts
+		switch refusal, doubt := l.CheckKernel(c.arch, c.kernel); {
+		case refusal != nil:
+			got = refuses
+		case doubt != nil:
+			got = doubts
+		}
+		if got != c.want {
+			t.Errorf("%s on %s %s %+v, want %s", c.loader, c.arch, got, c.kernel, c.want)
+		}
+	}
+}

@@ -1,7 +1,12 @@
 package bootloader
 
 import (
+	"fmt"
+	"slices"
+
 	"imprint/bootloader/pe"
+	"imprint/internal/compressed"
+	"imprint/internal/diag"
 	"imprint/internal/tree"
 )
 
@@ -12,6 +17,10 @@ var machines = map[uint16]string{0x8664: "x86_64", 0xaa64: "aarch64", 0x5064: "r
 type Program struct {
 	EFI  bool   // it is an EFI program, which is all that UEFI firmware starts
 	Arch string // of an EFI program; "" when its machine type is not a known one
+	// Compressed is the program that has compressed it as a whole, "" for none.
+	Compressed string
+	ZBoot      bool // an EFI program that unpacks a kernel (Linux, drivers/firmware/efi/libstub/zboot-header.S)
+	ELF        bool
 }
 
 // ProgramOf reads the first bytes of a program.
@@ -20,5 +29,31 @@ func ProgramOf(b tree.Blob) (Program, error) {
 	if err != nil {
 		return Program{}, err
 	}
-	return Program{EFI: len(head) > 2 && string(head[:2]) == "MZ", Arch: machines[pe.Machine(head)]}, nil
+	efi := len(head) > 2 && string(head[:2]) == "MZ"
+	return Program{
+		EFI: efi, Arch: machines[pe.Machine(head)], Compressed: compressed.By(head),
+		ZBoot: efi && len(head) > 8 && string(head[4:8]) == "zimg", ELF: len(head) >= 4 && string(head[:4]) == "\x7fELF",
+	}, nil
+}
+
+// CheckKernel refuses a kernel that the loader does not start on machines of an architecture. The error is a [diag.Mistake]; doubt is one
+// about a kernel that starts on some of them. An image without a loader may have any: who starts it from outside knows what it takes.
+func (l *Loader) CheckKernel(arch string, p Program) (refusal, doubt error) {
+	by := p.Compressed
+	without := "name one that is not compressed, such as the Image beside it, or unpack it (" + compressed.Unpack(by) + ")"
+	switch {
+	case l.None():
+	case by != "" && slices.Contains(l.unpacks, by):
+	case by != "" && slices.Contains(l.mayUnpack, by) && !HasBIOS(arch):
+		return nil, diag.Mistake{Text: fmt.Sprintf("is compressed with %s, which %s", by, l.unpacksIf), Hint: without}
+	case by != "":
+		return diag.Mistake{Text: fmt.Sprintf("is compressed with %s, which %s does not unpack", by, l.Name), Hint: without}, nil
+	case p.ELF:
+		return diag.Mistake{Text: "is an ELF file, as vmlinux is, and no boot loader starts that", Hint: "name the bzImage or Image that is made of it"}, nil
+	case p.ZBoot && l.noZBoot != "":
+		return diag.Mistake{Text: "is an EFI zboot image, which " + l.noZBoot, Hint: "name the Image that is in it"}, nil
+	case p.ZBoot && l.newZBoot != "":
+		return nil, diag.Mistake{Text: "is an EFI zboot image, which " + l.newZBoot, Hint: "name the Image that is in it, unless the loader is as new"}
+	}
+	return nil, nil
 }

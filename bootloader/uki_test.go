@@ -98,7 +98,9 @@ func TestProgramOf(t *testing.T) {
 	}
 	for text, want := range map[string]Program{
 		"":                {},
-		"\x7fELF":         {},
+		"\x7fELF":         {ELF: true},
+		"\x1f\x8b\x08":    {Compressed: "gzip"},
+		"MZ\x00\x00zimg…": {EFI: true, ZBoot: true},
 		"MZ, and no more": {EFI: true},
 		efi("\x64\x86"):   {EFI: true, Arch: "x86_64"},
 		efi("\x64\xaa"):   {EFI: true, Arch: "aarch64"},

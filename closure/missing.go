@@ -1,7 +1,9 @@
 package closure
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"strings"
 )
@@ -18,21 +20,24 @@ type MissingItem struct {
 	Referrers []Path // items that refer to it, sorted; none if it is a root
 }
 
-// maxShown is how many items, referrers or stores an error lists.
-const maxShown = 20
+// MostReported is how many items, referrers or stores an error lists.
+const MostReported = 20
 
 // Error implements error: one line for each item, up to some number.
 func (e *MissingError) Error() string {
 	var lines []string
-	for _, m := range e.Items[:min(maxShown, len(e.Items))] {
+	for _, m := range e.Items[:min(MostReported, len(e.Items))] {
 		if len(e.Stores) == 0 {
 			lines = append(lines, fmt.Sprintf("%s: there is no store to read it from (%s)", m.Path, m.origin()))
 			continue
 		}
-		lines = append(lines, fmt.Sprintf("%s: not valid in %s (%s)", m.Path, list(e.Stores, ", nor in ", maxShown), m.origin()))
+		lines = append(lines, fmt.Sprintf("%s: not valid in %s (%s)", m.Path, list(e.Stores, ", nor in ", MostReported), m.origin()))
 	}
 	if more := len(e.Items) - len(lines); more > 0 {
 		lines = append(lines, fmt.Sprintf("and %d more", more))
+	}
+	if more := len(e.Items) - len(lines); more > 0 {
+		lines = append(lines, fmt.Sprintf("and %d more items", more))
 	}
 	return strings.Join(lines, "\n")
 }
@@ -69,4 +74,12 @@ func (t *traversal) missingError() error {
 		e.Stores = append(e.Stores, fmt.Sprint(s))
 	}
 	return e
+}
+
+// Reading is an error about reading an item, with its path. Where a file has vanished it says what may have happened.
+func Reading(p Path, err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%v: %w: was it garbage-collected? Make it a root first (nix-store --add-root LINK --realise %v)", p, err, p)
+	}
+	return fmt.Errorf("%v: %w", p, err)
 }

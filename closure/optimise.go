@@ -74,7 +74,7 @@ func (o *optimiser) hash(ctx context.Context, items []TargetItem, workers int) e
 				return err
 			}
 			if digests[i], _, err = nar.Hash(f.node); err != nil {
-				return fmt.Errorf("hash %s: %v", f.path, err)
+				return Reading(f.item, fmt.Errorf("hash %s: %w", f.path, err))
 			}
 			return nil
 		})
@@ -90,6 +90,7 @@ func (o *optimiser) hash(ctx context.Context, items []TargetItem, workers int) e
 
 // A candidate is a file that may be linked.
 type candidate struct {
+	item Path
 	path string
 	node *tree.Node
 }
@@ -104,7 +105,7 @@ func (o *optimiser) contents(items []TargetItem) (list []candidate) {
 			}
 			if _, seen := o.digests[keyOf(n)]; !seen {
 				o.digests[keyOf(n)] = nar.Digest{}
-				list = append(list, candidate{path, n})
+				list = append(list, candidate{item.Info.Path, path, n})
 			}
 		}
 	}

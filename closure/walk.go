@@ -36,14 +36,14 @@ func (w Walker) Find(name string) (Location, error) {
 	for range maxLinksFollowed {
 		item, rest, err := w.split(at)
 		if err != nil {
-			return Location{}, fmt.Errorf("%s: %v", name, err)
+			return Location{}, fmt.Errorf("%s: %w", name, err)
 		}
 		n, next := w.descend(item, rest)
 		switch {
 		case next != "":
 			at = next
 		case n == nil:
-			return Location{}, fmt.Errorf("%s: there is no %s", name, at)
+			return Location{}, fmt.Errorf("%s: %w", name, &NowhereError{at})
 		default:
 			return Location{item, at, n}, nil
 		}
@@ -82,7 +82,7 @@ func joinLink(dir, target, rest string) string {
 func (w Walker) split(at string) (Path, string, error) {
 	below, ok := strings.CutPrefix(at, w.Flavor.StoreDir+"/")
 	if !ok {
-		return Path{}, "", fmt.Errorf("leads to %s, outside the store", at)
+		return Path{}, "", &OutsideError{at}
 	}
 	base, rest, _ := strings.Cut(below, "/")
 	p, err := w.Flavor.ParsePath(w.Flavor.StoreDir + "/" + base)
@@ -90,7 +90,49 @@ func (w Walker) split(at string) (Path, string, error) {
 		return Path{}, "", err
 	}
 	if w.Nodes[p] == nil {
-		return Path{}, "", fmt.Errorf("leads to %v, which is in no closure of the image", p)
+		return Path{}, "", &AbsentError{p}
 	}
 	return p, rest, nil
+}
+
+// An OutsideError is a path that leads out of the store.
+type OutsideError struct{ At string }
+
+// Error implements error.
+func (e *OutsideError) Error() string { return fmt.Sprintf("leads to %s, outside the store", e.At) }
+
+// An AbsentError is a path that leads to an item which the image does not have.
+type AbsentError struct{ Item Path }
+
+// Error implements error.
+func (e *AbsentError) Error() string {
+	return fmt.Sprintf("leads to %v, which is in no closure of the image", e.Item)
+}
+
+// A NowhereError is a path below an item of the image that does not have it.
+type NowhereError struct{ At string }
+
+// Error implements error.
+func (e *NowhereError) Error() string { return "there is no " + e.At }
+
+// Mentions returns the store paths in a text, in their order and each once. What follows a path ends it; a full stop at its end is taken for
+// that of a sentence.
+func (f Flavor) Mentions(text string) (found []Path) {
+	seen := map[Path]bool{}
+	for {
+		_, rest, more := strings.Cut(text, f.StoreDir+"/")
+		if !more {
+			return found
+		}
+		end := strings.IndexFunc(rest, func(r rune) bool { return r >= 128 || !isNameByte(byte(r)) })
+		if end < 0 {
+			end = len(rest)
+		}
+		p, err := f.ParsePath(f.StoreDir + "/" + strings.TrimRight(rest[:end], "."))
+		if err == nil && !seen[p] {
+			seen[p] = true
+			found = append(found, p)
+		}
+		text = rest[end:]
+	}
 }

@@ -23,7 +23,7 @@ const (
 const maxExt4Label = 16
 
 var ext4Filesystem = Filesystem{
-	Name: "ext4", Engines: []string{engineNative, engineMke2fs}, Store: true, Owners: true, Writable: true, MaxFile: ext4.MaxFile,
+	Name: "ext4", Engines: []string{engineNative, engineMke2fs}, Store: true, Owners: true, Writable: true, Grows: true, MaxFile: ext4.MaxFile,
 	Refuses: map[string]string{"content": contentHint},
 	CheckLabel: func(label string) error {
 		if len(label) > maxExt4Label {

@@ -21,6 +21,7 @@ type Filesystem struct {
 	Owners    bool // its files have modes and owners of their own
 	Firmware  bool // firmware reads it
 	Writable  bool // the running system can write to it
+	Grows     bool // systemd-growfs makes it as large as its partition
 	WholeDisk bool // it is what an ISO image is, and no other disk has it
 	Inside    bool // it may be a file of another partition
 

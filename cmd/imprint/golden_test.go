@@ -138,6 +138,9 @@ func (s setting) run(t *testing.T, args ...string) []byte {
 	if err != nil {
 		t.Fatalf("imprint %q: %v\n%s", args, err, failure.String())
 	}
+	if strings.Contains(failure.String(), "warning") {
+		t.Errorf("imprint %q warns of an example:\n%s", args, failure.String())
+	}
 	return stdout
 }
 

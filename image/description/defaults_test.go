@@ -142,7 +142,7 @@ func TestWithDefaults(t *testing.T) {
 
 // A description without a loader has the row of none, and nothing to copy.
 func TestDefaultsWithoutLoader(t *testing.T) {
-	d := parseText(t, "name = \"x\"\n[[partition]]\nname = \"p\"\ntype = \"swap\"\nfilesystem = \"ext4\"\n").WithDefaults()
+	d := parseText(t, "name = \"x\"\n[[partition]]\nname = \"p\"\ntype = \"var\"\nfilesystem = \"ext4\"\n").WithDefaults()
 	if d.Boot.Loader.V != "none" || d.Boot.CopyKernel.V || d.Boot.Timeout.V != 3 {
 		t.Errorf("%+v", d.Boot)
 	}

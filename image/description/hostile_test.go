@@ -33,7 +33,7 @@ func TestHostileTexts(t *testing.T) {
 		"open substitutions":  head + entry + strings.Repeat("${", size/2) + "\"\n",
 		"substitutions":       head + entry + strings.Repeat("${closure.a}", size/12) + "\"\n",
 		"unlike names":        head + numbered(40_000, "[[closure]]\nname = \"#\"\nroots = [\"/x\"]\n") + entry + numbered(100_000, "${closure.#.x}${closure.q#}") + "\"\n",
-		"unlike closures":     "closure = [" + numbered(80_000, "{name=\"#\"},") + "]\n[[partition]]\nname = \"a\"\ntype = \"swap\"\nfilesystem = \"ext4\"\nclosures = [" + numbered(80_000, "\"q#\",") + "]\n",
+		"unlike closures":     "closure = [" + numbered(80_000, "{name=\"#\"},") + "]\n[[partition]]\nname = \"a\"\ntype = \"var\"\nfilesystem = \"ext4\"\nclosures = [" + numbered(80_000, "\"q#\",") + "]\n",
 		"titles":              "[boot]\ndefault = \"q\"\nloader = \"none\"\nentry = [" + numbered(80_000, "{title=\"#\"},") + "]\n",
 		"cycle":               head + numbered(1000, "[[partition]]\nname = \"#\"\nfilesystem = \"erofs\"\npath = \"/x\"\ninside = \"aaaa\"\n"),
 		"array of arrays":     "a = [" + strings.Repeat("[[[[1]]]],", 1<<20) + "]\n",
@@ -66,7 +66,7 @@ func TestHostileTexts(t *testing.T) {
 }
 
 func TestProblemsBeyondTheBoundAreCounted(t *testing.T) {
-	_, err := Parse("x.toml", []byte("name = \"x\"\nepoch = ["+strings.Repeat("1,", 10)+"]\n[[partition]]\nname = \"a\"\ntype = \"swap\"\nfilesystem = \"ext4\"\ndir = ["+strings.Repeat("{},", 1000)+"]\n"))
+	_, err := Parse("x.toml", []byte("name = \"x\"\nepoch = ["+strings.Repeat("1,", 10)+"]\n[[partition]]\nname = \"a\"\ntype = \"var\"\nfilesystem = \"ext4\"\ndir = ["+strings.Repeat("{},", 1000)+"]\n"))
 	if want := "x.toml: has at least 1001 mistakes; 500 are reported\nx.toml:2:1: epoch: must be an integer, not an array\n"; err == nil || !strings.HasPrefix(err.Error(), want) {
 		t.Errorf("got %.300v; want %s", err, want)
 	}

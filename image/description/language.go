@@ -144,7 +144,8 @@ var language = map[string]keyword{
 	"partition.size":     {doc: "Size of the partition; \"auto\", the default, is what its content needs."},
 	"partition.min-size": {doc: "Least size of a partition whose size is \"auto\"."},
 	"partition.free": {
-		doc: "Room for the running system in a partition whose size is \"auto\": a size, or a share of the content's bytes such as \"20%\".",
+		doc: "Room for the running system in a partition whose size is \"auto\": a size, or a share of the content's bytes such as \"20%\". " +
+			"An ESP or XBOOTLDR partition has by default what a second generation of its boot files takes, and at least 16 MiB; in an ISO 1 MiB.",
 	},
 	"partition.offset": {doc: "Where the partition starts on the disk; else after the one before."},
 	"partition.align":  {doc: "Grain that the start is rounded up to; 1 MiB by default."},
@@ -166,7 +167,7 @@ var language = map[string]keyword{
 	},
 	"partition.closures": {doc: "Closures whose items, registration and GC roots the partition holds."},
 
-	"partition.dir":      {doc: "A directory in the partition; parents are made too."},
+	"partition.dir":      {doc: "A directory in the partition; parents are made too, and belong to the owner of what they are in."},
 	"partition.dir.path": {doc: "Where it is in the partition.", required: true, pattern: absoluteForm},
 	"partition.dir.mode": {doc: "Permissions in octal; 0755 by default."},
 	"partition.dir.uid":  {doc: "Owner; 0 by default.", most: maxOwner},

@@ -122,7 +122,7 @@ func TestParseFillsEveryKey(t *testing.T) {
 			Partition{
 				Name: val("esp"), Type: val("esp"), Filesystem: val("fat"), Size: val(Size{Bytes: 64 << 20}), Label: val("ESP"), UUID: val("1234-ABCD"),
 				PartUUID: val("00112233-4455-6677-8899-aabbccddee00"), Offset: val(Size{Bytes: 1 << 20}),
-				Align: val(Size{Bytes: 4096}), Flags: vals[Flag](0, 63, 48),
+				Align: val(Size{Bytes: 4096}), Flags: vals[Flag](0, 1, 48),
 			},
 			Partition{
 				Name: val("root"), Type: val("root"), Filesystem: val("ext4"), Engine: val("native"), Size: val(Size{Auto: true}),

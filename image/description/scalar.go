@@ -9,6 +9,7 @@ import (
 
 	"imprint/internal/diag"
 	"imprint/internal/units"
+	"imprint/partition"
 )
 
 // A Size is a number of bytes, or "auto": what the content needs.
@@ -30,7 +31,7 @@ type Flag int
 // Flags".
 var flagBits = map[string]Flag{
 	"required": 0, "no-block-io": 1, "legacy-bios-bootable": 2, // UEFI; it reserves 3 to 47
-	"growfs": 59, "read-only": 60, "no-auto": 63, // of the types of that specification
+	"growfs": partition.FlagGrowFS, "read-only": partition.FlagReadOnly, "no-auto": partition.FlagNoAuto,
 }
 
 // A scalar is a type of the language that reads itself from a TOML value. Its errors are a [diag.Mistake].

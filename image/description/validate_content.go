@@ -169,3 +169,38 @@ func (c *checker) link(l *Link) {
 		c.report(l.Target.Key, fmt.Sprintf("is %d bytes long, more than %d", n, maxTarget), "")
 	}
 }
+
+// purpose checks that a partition holds what its type says, and has only attributes that mean something with it.
+func (c *checker) purpose(p *Partition) {
+	row, is := partition.Named(p.Filesystem.V), partition.PurposeOf(p.Type.V)
+	if row == nil {
+		return // which is reported when it is decoded
+	}
+	raw := alternatives(filesystemsThat(areRaw))
+	switch {
+	case is == nil:
+		c.fatType(p, row)
+	case c.isFilledByLoader(p): // which has a check of its own
+	case !row.Raw:
+		c.report(p.Filesystem.Key, fmt.Sprintf("is %q, and a partition of type %q holds %s", row.Name, p.Type.V, is.Holds),
+			fmt.Sprintf("write filesystem = %s and content = a file that %s has made, or choose another type", raw, is.From))
+	case is.Used && p.Content.V == "" && !c.isLeftAlone(p):
+		c.report(p.Content.Key, fmt.Sprintf("is required: systems that find a partition of type %q use it as %s", p.Type.V, is.Holds),
+			fmt.Sprintf("name a file that %s has made, or add flags = [\"no-auto\"] to leave it to the running system", is.From))
+	}
+}
+
+// emptySlot is the name of a partition that nothing has been installed on yet (sysupdate.d(5), "Target partitions").
+const emptySlot = "_empty"
+
+// isLeftAlone reports whether a partition may be empty whatever its type: systemd does not use it by itself.
+func (c *checker) isLeftAlone(p *Partition) bool {
+	return p.Name.V == emptySlot || c.d.table() == partition.MBR || p.has(partition.FlagNoAuto)
+}
+
+// fatType checks that a type of an MBR that stands for FAT is that of one.
+func (c *checker) fatType(p *Partition, row *partition.Filesystem) {
+	if c.d.table() == partition.MBR && partition.IsFATType(p.Type.V) && !row.Raw && !row.Firmware {
+		c.report(p.Type.Key, fmt.Sprintf("%s is the type of a FAT, and the file system is %q", p.Type.V, row.Name), `write type = "linux-generic"`)
+	}
+}

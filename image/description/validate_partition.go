@@ -36,6 +36,7 @@ func (c *checker) allPartitions() {
 			continue
 		}
 		c.partitionType(p)
+		c.purpose(p)
 		c.uuid(p.PartUUID)
 		c.withoutMBR(p.PartUUID.Key, p.Flags.Key)
 		c.geometry(p)
@@ -145,14 +146,42 @@ func (c *checker) position(p *Partition) {
 	}
 }
 
+// flags checks the attributes of an entry of a GPT.
 func (c *checker) flags(p *Partition) {
 	seen := map[Flag]bool{}
 	for _, f := range p.Flags.Items {
-		if seen[f.V] {
+		switch text, hint := meaningless(p, f.V); {
+		case c.told[f.Key.Path]:
+			continue
+		case seen[f.V]:
 			c.report(f.Key, fmt.Sprintf("bit %d is already set", f.V), "")
+		case text != "":
+			c.report(f.Key, text, hint)
 		}
 		seen[f.V] = true
 	}
+}
+
+// meaningless says why nothing would come of an attribute, "" where something may.
+func meaningless(p *Partition, f Flag) (text, hint string) {
+	row := partition.Named(p.Filesystem.V)
+	switch {
+	case !partition.DefinesFlag(p.Type.V, int(f)):
+		return fmt.Sprintf("bit %d means nothing on a partition of type %q", f, p.Type.V), "remove it"
+	case f != partition.FlagGrowFS || row == nil:
+	case p.has(partition.FlagReadOnly):
+		return "growfs needs a file system that is mounted to be written to, and read-only is set too", "remove one of the two"
+	case row.Raw && p.Content.V == "":
+		return "growfs is set, and there is nothing that could grow", "remove it"
+	case !row.Raw && !row.Grows:
+		return fmt.Sprintf("growfs is set, and %s cannot grow", row.Name), "remove it"
+	}
+	return "", ""
+}
+
+// has reports whether the description sets an attribute.
+func (p *Partition) has(flag Flag) bool {
+	return slices.ContainsFunc(p.Flags.Items, func(f Value[Flag]) bool { return f.V == flag })
 }
 
 // bootPartitions checks the partitions that firmware and loader read.

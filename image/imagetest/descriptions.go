@@ -71,7 +71,7 @@ func OnMBR(system, loader string) string {
 	text := fmt.Sprintf(Bootable, system)
 	text = strings.Replace(text, `loader = "systemd-boot"`, `loader = "`+loader+`"`, 1)
 	text = strings.Replace(text, `size = "8MiB"`, `size = "16MiB"`, 1)
-	return "table = \"mbr\"\n" + strings.Replace(text, `type = "esp"`, `type = "0x0c"`, 1)
+	return "table = \"mbr\"\n" + strings.Replace(text, `type = "esp"`, `type = "0x0e"`, 1)
 }
 
 // KernelOnly is a description of a disk that boots a kernel, which it takes after the root of a closure.

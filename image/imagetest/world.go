@@ -51,8 +51,8 @@ func (w World) Item(name string, refs []string, files map[string]string) string 
 	path := w.Path(name)
 	for file, content := range files {
 		if target, ok := strings.CutPrefix(content, "-> "); ok {
-			w.File("store"+path+"/x", "")
-			os.Remove(w.Dir + "/store" + path + "/x")
+			w.File("store"+path+"/"+file, "")
+			os.Remove(w.Dir + "/store" + path + "/" + file)
 			if err := os.Symlink(target, w.Dir+"/store"+path+"/"+file); err != nil {
 				w.t.Fatal(err)
 			}

@@ -2,6 +2,7 @@ package resolve
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -78,8 +79,7 @@ func (f *bootFinder) entry(ctx context.Context, d description.Entry, id string, 
 	e := bootEntry{Entry: bootloader.Entry{Title: d.Title.V}, cmdline: d.Cmdline}
 	e.Kernel = f.file(ctx, d.Kernel, "boot-"+id+"-kernel", &e)
 	if e.Kernel.Content != nil {
-		f.checkProgram(d.Kernel.Key, e.Kernel.Content, efi,
-			"a kernel with an EFI stub is one, as bzImage and Image are; vmlinux and compressed ones are not")
+		f.checkKernel(d.Kernel.Key, e.Kernel.Content, efi)
 	}
 	for k, text := range d.Initrd.Items {
 		e.Initrd = append(e.Initrd, f.file(ctx, text, fmt.Sprintf("boot-%s-initrd-%d", id, k), &e))
@@ -88,6 +88,23 @@ func (f *bootFinder) entry(ctx context.Context, d description.Entry, id string, 
 		e.DeviceTree = f.deviceTree(ctx, d.DeviceTree, "boot-"+id+"-devicetree", &e)
 	}
 	return e
+}
+
+// checkKernel reports a kernel that the loader cannot start.
+func (f *bootFinder) checkKernel(key diag.Key, kernel tree.Blob, efi bool) {
+	name := tree.HostPath(kernel)
+	p, err := bootloader.ProgramOf(kernel)
+	refusal, doubt := f.boot.loader.CheckKernel(f.d.Arch.V, p)
+	var m diag.Mistake
+	switch {
+	case err != nil || refusal == nil || efi && p.ELF: // which no EFI program is
+		f.checkProgram(key, kernel, efi, "a kernel with an EFI stub is one, as bzImage and Image are; vmlinux and compressed ones are not")
+	case errors.As(refusal, &m):
+		f.problem(key, name+" "+m.Text, m.Hint)
+	}
+	if errors.As(doubt, &m) {
+		f.warn(key, name+" "+m.Text, m.Hint)
+	}
 }
 
 // checkProgram reports a program that the machine cannot start: one for another architecture, or, where the firmware starts it, no EFI

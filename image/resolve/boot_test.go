@@ -3,6 +3,7 @@ package resolve_test
 import (
 	"bytes"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -11,6 +12,7 @@ import (
 	"imprint/image/plan"
 	"imprint/image/write"
 	"imprint/internal/tree"
+	"imprint/partition"
 )
 
 // onlyBoot is an image of nothing but boot files.
@@ -40,6 +42,7 @@ func TestBootProblems(t *testing.T) {
 	w.File("good", imagetest.EFIProgram(imagetest.X86, "a kernel"))
 	w.File("arm", imagetest.EFIProgram(imagetest.ARM, "a kernel"))
 	w.File("vmlinux", "\x7fELF")
+	w.File("Image.gz", "\x1f\x8b\x08")
 	w.File("empty", "")
 	w.File("registration", "")
 	image := func(loader, more, kernel, cmdline, other string) string {
@@ -50,9 +53,15 @@ func TestBootProblems(t *testing.T) {
 		"arm":           {image("systemd-boot", "", "good", "", "arm"), "boot.entry[1].kernel: " + w.Dir + "/arm is for aarch64, and the image for x86_64"},
 		"arm, extlinux": {image("extlinux", "", "good", "", "arm"), "arm is for aarch64"},
 		"ELF":           {image("uki", "", "vmlinux", "", "good"), "boot.entry[0].kernel: " + w.Dir + "/vmlinux is no EFI program, and uki has"},
-		"text as EFI":   {image("uki", `efi-binary = "empty"`, "good", "", "good"), "boot.efi-binary: " + w.Dir + "/empty is no EFI program"},
-		"arm as EFI":    {image("uki", `efi-binary = "arm"`, "good", "", "good"), "boot.efi-binary: " + w.Dir + "/arm is for aarch64"},
-		"no stub":       {image("uki", `efi-binary = "good"`, "good", "", "good"), "boot.loader: entry \"one\": not a Portable Executable"},
+		"ELF, extlinux": {image("extlinux", "", "vmlinux", "", "good"), "vmlinux is an ELF file, as vmlinux is, and no boot loader starts that"},
+		"gzip": {
+			image("systemd-boot", "", "Image.gz", "", "good"),
+			"boot.entry[0].kernel: " + w.Dir + "/Image.gz is compressed with gzip, which systemd-boot does not unpack\nhint: name one that is not " +
+				"compressed, such as the Image beside it, or unpack it (gzip -d)",
+		},
+		"text as EFI": {image("uki", `efi-binary = "empty"`, "good", "", "good"), "boot.efi-binary: " + w.Dir + "/empty is no EFI program"},
+		"arm as EFI":  {image("uki", `efi-binary = "arm"`, "good", "", "good"), "boot.efi-binary: " + w.Dir + "/arm is for aarch64"},
+		"no stub":     {image("uki", `efi-binary = "good"`, "good", "", "good"), "boot.loader: entry \"one\": not a Portable Executable"},
 		"too long": {
 			image("systemd-boot", `console = ["tty0"]`, "good", strings.Repeat("x", 1530), "good"),
 			"boot.entry[0].cmdline: is 1543 bytes long, and a kernel for x86_64 reads 2047 with what the loader adds",
@@ -132,5 +141,134 @@ func TestBootFilesWithTwins(t *testing.T) {
 		if p.Partitions[0].Spec.Tree.Find("/EFI/imprint/"+name) == nil {
 			t.Errorf("the ESP has no %s", name)
 		}
+	}
+}
+
+// An ESP of no given size has room for its boot files once more, and for what firmware updates put there; the description decides if it
+// says anything.
+func TestESPHasRoom(t *testing.T) {
+	w := imagetest.New(t)
+	w.File("usr/lib/systemd/boot/efi/systemd-bootx64.efi", "MZ")
+	w.File("small", imagetest.EFIProgram(imagetest.X86, "a kernel"))
+	w.File("large", imagetest.EFIProgram(imagetest.X86, strings.Repeat("kernel", 5<<20)))
+	w.File("registration", "")
+	for _, c := range []struct {
+		kernel, more string
+		least, most  int64 // bytes
+	}{
+		{"small", "", 16 << 20, 17 << 20},
+		{"large", "", 30 << 20, 31 << 20},
+		{"large", "free = 0", 0, 1 << 20},
+		{"large", `free = "1MiB"`, 1 << 20, 2 << 20},
+		{"large", `size = "40MiB"`, 9 << 20, 10 << 20},
+	} {
+		p, err := w.Plan(fmt.Sprintf(onlyBoot, "systemd-boot", "", c.kernel, "", c.kernel, "") + c.more)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l, err := p.Layout(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if free := partition.StatsOf(l.Regions[0].Maker).FreeBytes; free < c.least || free > c.most {
+			t.Errorf("%s, %q: %d bytes are free, want %d to %d", c.kernel, c.more, free, c.least, c.most)
+		}
+	}
+}
+
+// A number in an MBR that is that of another FAT than the one that the size gives brings a warning with the right one.
+func TestFATTypesInMBR(t *testing.T) {
+	w := imagetest.New(t)
+	w.File("registration", "")
+	const volume = "table = \"mbr\"\n[[partition]]\nname = \"p\"\ntype = %q\nfilesystem = \"fat\"\nsize = %q\n"
+	for _, c := range []struct{ kind, size, want string }{
+		{"0x0c", "64MiB", "partition[0].type: 0x0c is the type of a FAT32, and the volume is a FAT16\nhint: write type = \"0x0e\", or choose another size"},
+		{"0x06", "1GiB", "0x06 is the type of a FAT16, and the volume is a FAT32\nhint: write type = \"0x0c\""},
+		{"0x0b", "4MiB", "0x0b is the type of a FAT32, and the volume is a FAT12\nhint: write type = \"0x01\""},
+		{"0x0c", "1GiB", ""}, {"0x0e", "64MiB", ""}, {"0x01", "4MiB", ""}, {"esp", "4MiB", ""}, {"0xef", "64MiB", ""}, {"0x83", "64MiB", ""},
+	} {
+		p, err := w.Plan(fmt.Sprintf(volume, c.kind, c.size))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := p.Warnings.Error(); (got == "") != (c.want == "") || !strings.Contains(got, c.want) {
+			t.Errorf("%s, %s: %q, want %q", c.kind, c.size, got, c.want)
+		}
+	}
+}
+
+const withGRUB = `
+[[closure]]
+name = "system"
+roots = ["%s"]
+[boot]
+loader = "grub"
+[[boot.entry]]
+title = "test"
+kernel = "${closure.system}/kernel"
+[[partition]]
+name = "esp"
+type = "esp"
+filesystem = "fat"
+[[partition]]
+name = "root"
+type = "root"
+filesystem = "ext4"
+closures = ["system"]
+`
+
+// What grub-mkimage reads in a closure is what the closure has there: no link out of it is followed, neither that of a module that only
+// another module needs.
+func TestModulesOfGRUB(t *testing.T) {
+	tools, err := filepath.Abs("../../cmd/imprint/testdata/stand-ins")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", tools+":"+os.Getenv("PATH"))
+	const dir = "lib/grub/x86_64-efi/"
+	good := func() map[string]string {
+		return map[string]string{
+			"kernel": "K", dir + "moddep.lst": "linux: relocator\nnormal: \n", dir + "kernel.img": "kernel", dir + "linux.mod": "linux",
+			dir + "relocator.mod": "relocator", dir + "normal.mod": "normal", dir + "unused.mod": "-> /etc/unused",
+		}
+	}
+	for _, c := range []struct{ name, file, content, want string }{
+		{"good", "", "", ""},
+		{"relative", dir + "linux.mod", "-> normal.mod", ""},
+		{"index", dir + "moddep.lst", "-> /etc/moddep.lst", "/" + dir + "moddep.lst: leads to /etc/moddep.lst, outside the store"},
+		{"module", dir + "linux.mod", "-> /etc/linux.mod", "/" + dir + "linux.mod: leads to /etc/linux.mod, outside the store"},
+		{"needed", dir + "relocator.mod", "-> /etc/relocator.mod", "relocator.mod: leads to /etc/relocator.mod, outside the store"},
+		{"image", dir + "kernel.img", "-> ../../../../../../etc/kernel.img", "kernel.img: leads to /etc/kernel.img, outside the store"},
+		{"item", dir + "normal.mod", "-> /nix/store/" + strings.Repeat("0", 32) + "-gone/normal.mod", "-gone, which is in no closure of the image"},
+	} {
+		w := imagetest.New(t)
+		files := good()
+		if c.file != "" {
+			files[c.file] = c.content
+		}
+		_, err := w.Plan(fmt.Sprintf(withGRUB, w.Item("system", nil, files)))
+		if got := fmt.Sprint(err); (err == nil) != (c.want == "") || !strings.Contains(got, c.want) || err != nil && !strings.Contains(got, "boot.loader: /nix/store/") {
+			t.Errorf("%s: error %v, want %s", c.name, err, c.want)
+		}
+	}
+	// The directory is that of the platform, though another one has an equal index, and is the same file in the image.
+	w := imagetest.New(t)
+	both := good()
+	both["lib/grub/i386-pc/moddep.lst"] = both[dir+"moddep.lst"]
+	p, err := w.Plan(fmt.Sprintf(withGRUB, w.Item("system", nil, both)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if core := textOf(t, p.Partitions[0].Spec.Tree.Find("/EFI/BOOT/BOOTX64.EFI")); !strings.Contains(core, "x86_64-efi") {
+		t.Errorf("a core image of %.40q", core)
+	}
+	// A link between items of the image is good, but not where the machine would find something else at its end.
+	w = imagetest.New(t)
+	grub := w.Item("grub", nil, map[string]string{"linux.mod": "linux"})
+	files := good()
+	files[dir+"linux.mod"] = "-> " + grub + "/linux.mod"
+	_, err = w.Plan(fmt.Sprintf(withGRUB, w.Item("system", []string{grub}, files)))
+	if err == nil || !strings.Contains(err.Error(), "linux.mod is not what grub-mkimage would read on this machine") {
+		t.Errorf("error %v", err)
 	}
 }

@@ -65,6 +65,42 @@ func TestItemsThatAreGone(t *testing.T) {
 	}
 }
 
+// Of very many items that are gone, or that no source knows, the first ones are reported, and how many more there are. Time that grows
+// with the square of their number would be minutes here.
+func TestManyItemsThatAreGone(t *testing.T) {
+	const n = 30_000
+	for name, c := range map[string]struct {
+		registered bool
+		want       string
+	}{
+		"gone":    {true, fmt.Sprintf("%d more items are registered and cannot be read", n+1-20)},
+		"unknown": {false, fmt.Sprintf("%d more items that they need are not valid in any source", n-20)},
+	} {
+		w := imagetest.New(t)
+		var text, refs strings.Builder
+		for i := range n {
+			path := w.Path(fmt.Sprint(i))
+			fmt.Fprintln(&refs, path)
+			if c.registered {
+				fmt.Fprintf(&text, "%s\n%064d\n120\n\n0\n", path, 0)
+			}
+		}
+		top := w.Path("top")
+		fmt.Fprintf(&text, "%s\n%064d\n120\n\n%d\n%s", top, 0, n, refs.String())
+		w.File("registration", text.String())
+		w.File("store/nix/store/.keep", "")
+		_, err := w.Plan(fmt.Sprintf("[[closure]]\nname = \"c\"\nroots = [%q]\n[[partition]]\nname = \"root\"\ntype = \"root\"\n"+
+			"filesystem = \"ext4\"\nclosures = [\"c\"]\n", top))
+		var list diag.List
+		if !errors.As(err, &list) || len(list) != 20+1 || list[20].Text != c.want {
+			t.Errorf("%s: %d problems: %.3000v", name, len(list), err)
+		}
+		if c.registered && !strings.Contains(list[0].Hint, "was it garbage-collected") {
+			t.Errorf("%s: hint %q", name, list[0].Hint)
+		}
+	}
+}
+
 // Problems of the inputs are told at the key that names them, all at once.
 func TestResolveProblems(t *testing.T) {
 	w, system := imagetest.Boot(t)

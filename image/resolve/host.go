@@ -2,6 +2,7 @@ package resolve
 
 import (
 	"context"
+	"io"
 	"sync"
 
 	"imprint/image/description"
@@ -20,6 +21,8 @@ type host struct {
 	entries []hosttree.Entry // of a tree: nodes at paths below the target
 	isDir   bool             // the tree is a directory of the host, and not an archive: of its top, only what is in it counts
 	digest  string
+
+	mentions []mention // of store items, in small files
 }
 
 // hosts are all of them, by the key that names each.
@@ -37,6 +40,8 @@ type hostReader struct {
 type hostContent struct {
 	blob tree.Blob
 	set  func(tree.Blob)
+	in   *host
+	path string // in a tree, else ""
 }
 
 func newHostReader(w world) *hostReader { return &hostReader{world: w, hosts: hosts{}} }
@@ -67,7 +72,10 @@ func (h *hostReader) all(ctx context.Context) error {
 	if len(h.problems) > 0 {
 		return nil
 	}
-	return h.pin(ctx)
+	if err := h.pin(ctx); err != nil {
+		return err
+	}
+	return h.checkBytes()
 }
 
 // fileIf reads the file that a key names, if it was written.
@@ -87,7 +95,7 @@ func (h *hostReader) file(key diag.Key, source string) *host {
 	}
 	in := &host{blob: b}
 	h.hosts[key] = in
-	h.contents = append(h.contents, hostContent{b, func(b tree.Blob) { in.blob = b }})
+	h.contents = append(h.contents, hostContent{b, func(b tree.Blob) { in.blob = b }, in, ""})
 	return in
 }
 
@@ -95,12 +103,14 @@ func (h *hostReader) file(key diag.Key, source string) *host {
 func (h *hostReader) pin(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(2 * processors.Count())
-	pinned := make([]tree.Blob, len(h.contents))
+	pinned, texts := make([]tree.Blob, len(h.contents)), make([]smallText, len(h.contents))
 	for i, c := range h.contents {
 		group.Go(func() (err error) {
 			if err = ctx.Err(); err == nil {
-				pinned[i], err = pin(ctx, c.blob)
+				pinned[i], err = pin(ctx, c.blob, &texts[i])
 			}
+			texts[i].mentions = h.flavor.Mentions(texts[i].String())
+			texts[i].Reset()
 			return err
 		})
 	}
@@ -109,6 +119,9 @@ func (h *hostReader) pin(ctx context.Context) error {
 	}
 	for i, c := range h.contents {
 		c.set(pinned[i])
+		for _, item := range texts[i].mentions {
+			c.in.mentions = append(c.in.mentions, mention{c.path, item})
+		}
 	}
 	h.contents = nil
 	for _, in := range h.hosts {
@@ -136,12 +149,16 @@ func (w world) one(ctx context.Context, known hosts, problems *diag.List, key di
 var buffers = sync.Pool{New: func() any { return new([256 << 10]byte) }}
 
 // pin reads a blob and returns it with its pin and its holes, which follow from the content: a file is as sparse in every image, whether the
-// host's file system keeps it so or not.
-func pin(ctx context.Context, b tree.Blob) (tree.Blob, error) {
+// host's file system keeps it so or not. What it reads is also written to more.
+func pin(ctx context.Context, b tree.Blob, more ...io.Writer) (tree.Blob, error) {
 	buf := buffers.Get().(*[256 << 10]byte)
 	defer buffers.Put(buf)
 	p := tree.NewPinner()
-	if err := tree.Copy(ctx, p, b, buf[:]); err != nil {
+	to := io.Writer(p) // which takes holes by their length; several writers together do not
+	if len(more) > 0 {
+		to = io.MultiWriter(append(more, p)...)
+	}
+	if err := tree.Copy(ctx, to, b, buf[:]); err != nil {
 		return nil, err
 	}
 	return p.Blob(b), nil

@@ -47,7 +47,7 @@ func (h *hostReader) tree(src treeSource) *host {
 	for _, e := range in.entries {
 		for path, n := range tree.Walk(e.Path, e.Node) {
 			if n.Kind() == tree.File && h.fits(src.key, src.to, path, n.Size()) {
-				h.contents = append(h.contents, hostContent{n.Blob(), n.SetBlob})
+				h.contents = append(h.contents, hostContent{n.Blob(), n.SetBlob, in, path})
 			}
 		}
 	}

@@ -4,11 +4,14 @@ import (
 	"cmp"
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
+	"slices"
 	"strings"
 
 	"imprint/image/description"
 	"imprint/image/mbr"
 	"imprint/image/plan"
+	"imprint/internal/diag"
 	"imprint/internal/repro"
 	"imprint/partition"
 )
@@ -81,6 +84,25 @@ func (w world) partitionType(d description.Partition) (guid repro.UUID, mbrType 
 		guid, err = partition.TypeGUID(name, w.d.Arch.V)
 	}
 	return guid, mbrType, err
+}
+
+// checkFATTypes warns of numbers in an MBR for another FAT than the one that is made: Linux does not look at them, but firmware may.
+func (w world) checkFATTypes(p *plan.Plan) {
+	isOne := func(part *plan.Partition) bool { return p.Table == partition.MBR && partition.IsFATType(part.Type) }
+	if !slices.ContainsFunc(p.Partitions, isOne) {
+		return
+	}
+	l, err := p.Layout(nil) // the width follows from the size
+	if err != nil {
+		return // which is reported when the disk is laid out
+	}
+	for i, part := range p.Partitions {
+		bits := partition.StatsOf(l.Regions[i].Maker).FATBits
+		var m diag.Mistake
+		if bits != 0 && isOne(part) && errors.As(partition.CheckFATType(part.Type, bits), &m) {
+			w.warn(w.d.Partition.Items[i].Type.Key, m.Text, m.Hint)
+		}
+	}
 }
 
 // modified makes a number a time whose digits serve as a UUID: from 1980 on, for 120 years, so that no reader finds it odd.

@@ -8,6 +8,7 @@ import (
 	"imprint/image/plan"
 	"imprint/internal/diag"
 	"imprint/internal/tree"
+	"imprint/internal/units"
 	"imprint/partition"
 )
 
@@ -160,4 +161,32 @@ func (w world) place(p *plan.Plan, a bootloader.Artifacts) {
 			}
 		}
 	}
+}
+
+// What stays free in a partition that firmware reads, in bytes: updates of firmware are put there for it, and it writes its variables and
+// logs. To an ISO on a USB stick firmware alone writes.
+const (
+	leastRoom = 16 * units.MiB
+	roomOnISO = units.MiB
+)
+
+// room is what a partition of boot files has free where the description leaves size and free space open: as much as the loader's files take
+// on it, so that a second generation of kernel and initrd can be put beside the first, which may be running.
+func (w world) room(d description.Partition, files []bootloader.File) int64 {
+	kind := partition.TypeName(d.Type.V)
+	taken := int64(0)
+	for _, f := range files {
+		if f.Partition == d.Name.V {
+			taken += f.Content.Size()
+		}
+	}
+	switch row := partition.Named(d.Filesystem.V); {
+	case !row.Firmware || d.Free.Written() || !d.Size.V.Auto:
+		return d.Free.V.Bytes
+	case kind != "esp" && kind != "xbootldr" && taken == 0:
+		return 0
+	case w.d.Format.V == description.FormatISO:
+		return roomOnISO
+	}
+	return max(taken, leastRoom)
 }

@@ -2,15 +2,19 @@ package resolve
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 
 	"imprint/bootloader"
 	"imprint/bootloader/grubmkimage"
+	"imprint/closure"
+	"imprint/internal/hosttree"
 	"imprint/internal/tree"
 )
 
@@ -38,8 +42,12 @@ func (f *bootFinder) input(ctx context.Context, in bootloader.Input) (tree.Blob,
 	if in.Core != nil {
 		return f.core(ctx, in)
 	}
-	if b := f.inClosures(in.Path); b != nil {
-		return b, nil
+	at, found := f.inClosures(in.Path)
+	switch {
+	case found && at == nil:
+		return nil, nil
+	case found:
+		return at.Node.Inode().Blob(), nil
 	}
 	name, key := f.onHost(in.Path, in.Package), f.d.Boot.Loader.Key
 	if name == "" {
@@ -52,35 +60,117 @@ func (f *bootFinder) input(ctx context.Context, in bootloader.Input) (tree.Blob,
 	return file.blob, nil
 }
 
-// moduleList is a file that every directory of GRUB's modules has.
-const moduleList = "moddep.lst"
-
 // core has GRUB's core image made of the modules in a directory, which is found by a file that every such directory has.
 func (f *bootFinder) core(ctx context.Context, in bootloader.Input) (tree.Blob, error) {
-	path := in.Path + "/" + moduleList
-	dir := ""
-	if b := f.inClosures(path); b != nil {
-		dir = filepath.Dir(tree.HostPath(b))
-	} else if name := f.onHost(path, in.Package); name != "" {
-		dir = filepath.Dir(name)
-	} else {
+	o := grubmkimage.Options{Format: in.Core.Format, Prefix: in.Core.Prefix, Modules: in.Core.Modules}
+	index := in.Path + "/" + grubmkimage.Index
+	at, found := f.inClosures(index)
+	if !found {
+		name := f.onHost(index, in.Package)
+		if name == "" {
+			return nil, nil
+		}
+		o.Dir = filepath.Dir(name)
+		return makeCore(ctx, o)
+	}
+	if at == nil {
 		return nil, nil
 	}
-	image, err := grubmkimage.Make(ctx, grubmkimage.Options{Dir: dir, Format: in.Core.Format, Prefix: in.Core.Prefix, Modules: in.Core.Modules})
+	prefix, _, _ := strings.Cut(tree.HostPath(at.Node.Inode().Blob()), at.Item.String())
+	o.Dir = prefix + path.Dir(at.Path)
+	before, ok, err := f.modules(ctx, o, *at)
+	if !ok || err != nil {
+		return nil, err
+	}
+	image, err := makeCore(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	if after, _, err := f.modules(ctx, o, *at); err != nil || after != before {
+		return nil, fmt.Errorf("make GRUB core image: modules in %s have changed meanwhile", o.Dir)
+	}
+	return image, nil
+}
+
+func makeCore(ctx context.Context, o grubmkimage.Options) (tree.Blob, error) {
+	image, err := grubmkimage.Make(ctx, o)
 	if err != nil {
 		return nil, err
 	}
 	return pin(ctx, tree.Text(string(image)))
 }
 
-// inClosures looks for a file by its path below a store item.
-func (f *bootFinder) inClosures(path string) tree.Blob {
+// modules checks that what grub-mkimage will read in a directory of the host is what the closure has there: the program follows links, and
+// one that leads out of the image's items, or into the store of another machine, would have it read something else. It returns a digest
+// of all of it.
+func (f *bootFinder) modules(ctx context.Context, o grubmkimage.Options, index closure.Location) (digest string, ok bool, err error) {
+	const maxIndex = 1 << 20 // bytes; GRUB's has 5 KB
+	text, err := tree.ReadAll(index.Node.Inode().Blob(), maxIndex)
+	if err != nil {
+		return "", false, err
+	}
+	all, key := sha256.New(), f.d.Boot.Loader.Key
+	reported := len(f.problems)
+	for _, name := range grubmkimage.Reads(string(text), o.Modules) {
+		at, err := f.store.walker.File(path.Dir(index.Path) + "/" + name)
+		var nowhere *closure.NowhereError
+		if errors.As(err, &nowhere) { // the program reports it if it needs the file
+			continue
+		}
+		if err != nil {
+			f.problem(key, err.Error(), "grub-mkimage would follow that link on this machine: have the item hold the module itself")
+			continue
+		}
+		inside, outside, err := pinBoth(ctx, at.Node.Inode().Blob(), filepath.Join(o.Dir, name))
+		if err != nil {
+			return "", false, err
+		}
+		if inside != outside {
+			f.problem(key, fmt.Sprintf("%s is not what grub-mkimage would read on this machine, in %s", at.Path, filepath.Join(o.Dir, name)),
+				"have the item hold the module itself, or a relative link")
+		}
+		all.Write(inside[:])
+	}
+	return string(all.Sum(nil)), len(f.problems) == reported, nil
+}
+
+// pinBoth returns the pins of a blob and of what a path on the host leads to, links followed; that of nothing is zero.
+func pinBoth(ctx context.Context, b tree.Blob, name string) (inside, outside tree.Pin, err error) {
+	if b, err = pin(ctx, b); err != nil {
+		return inside, outside, err
+	}
+	inside, _ = tree.PinOf(b)
+	file, err := hosttree.File(name)
+	if err != nil {
+		return inside, outside, nil
+	}
+	if file, err = pin(ctx, file); err == nil {
+		outside, _ = tree.PinOf(file)
+	}
+	return inside, outside, err
+}
+
+// inClosures looks for a file by its path below a store item. It is nil, but found, where there is a problem: an item has the beginning of
+// the path, and a link in it leads out of the image's items.
+func (f *bootFinder) inClosures(name string) (at *closure.Location, found bool) {
+	first, _, _ := strings.Cut(name, "/")
 	for _, item := range f.store.items {
-		if at, err := f.store.walker.File(item.Info.Path.String() + "/" + path); err == nil {
-			return at.Node.Inode().Blob()
+		below := item.Info.Path.String() + "/"
+		at, err := f.store.walker.File(below + name)
+		if err == nil {
+			return &at, true
+		}
+		var outside *closure.OutsideError
+		var absent *closure.AbsentError
+		if !errors.As(err, &outside) && !errors.As(err, &absent) {
+			continue
+		}
+		if _, out := f.store.walker.Find(below + first); out == nil {
+			f.problem(f.d.Boot.Loader.Key, err.Error(), "a boot loader's files come from the image's items or from the host, and links between the two are not followed")
+			return nil, true
 		}
 	}
-	return nil
+	return nil, false
 }
 
 // onHost looks for a file below the host's directories of programs; "" is a problem that is noted.

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"imprint/bootloader"
+	"imprint/bootloader/grubmkimage"
 	"imprint/closure"
 	"imprint/image/description"
 	"imprint/internal/hosttool"
@@ -71,11 +72,11 @@ func (f *bootFinder) need(in bootloader.Input) Need {
 	n := Need{Path: in.Path, Package: in.Package, Purpose: "loader " + f.d.Boot.Loader.V}
 	name := in.Path
 	if in.Core != nil {
-		name += "/" + moduleList
+		name += "/" + grubmkimage.Index
 	}
-	if b := f.inClosures(name); b != nil {
-		n.Found = tree.HostPath(b)
-	} else {
+	if at, found := f.inClosures(name); at != nil {
+		n.Found = tree.HostPath(at.Node.Inode().Blob())
+	} else if !found {
 		n.Found = f.below(name)
 	}
 	return n

@@ -58,7 +58,9 @@ func Plan(ctx context.Context, d *description.Image, in Inputs) (*plan.Plan, err
 	if err != nil {
 		return nil, err
 	}
-	err = w.fill(ctx, p, hosts, store, boot, files)
+	if err = w.fill(ctx, p, hosts, store, boot, files); err == nil {
+		w.checkFATTypes(p)
+	}
 	p.Warnings = w.warnings.sorted()
 	return p, err
 }

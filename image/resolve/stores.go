@@ -175,9 +175,20 @@ func (s *sources) blame(err error, keys map[closure.Path]diag.Key) error {
 	case !errors.As(err, &missing):
 		return err
 	}
+	others := 0
 	for _, m := range missing.Items {
-		one := closure.MissingError{Items: []closure.MissingItem{m}, Stores: missing.Stores}
-		s.problems = append(s.problems, cmp.Or(keys[m.Path], s.d.Closure.Key).ProblemOf(&one))
+		key, isRoot := keys[m.Path]
+		if !isRoot {
+			key = s.d.Closure.Key
+			others++
+		}
+		if isRoot || others <= closure.MostReported {
+			one := closure.MissingError{Items: []closure.MissingItem{m}, Stores: missing.Stores}
+			s.problems = append(s.problems, key.ProblemOf(&one))
+		}
+	}
+	if more := others - closure.MostReported; more > 0 {
+		s.problems = append(s.problems, s.d.Closure.Key.Problem(fmt.Sprintf("%d more items that they need are not valid in any source", more), ""))
 	}
 	return nil
 }
@@ -222,7 +233,7 @@ func (w world) list(ctx context.Context, s *store, all *closure.Closure) (diag.L
 				return nil // which takes in what Unify does
 			}
 			if err = closure.Unify(ctx, item.Node); err != nil {
-				return fmt.Errorf("%v: %w", found.Info.Path, err)
+				return closure.Reading(found.Info.Path, err)
 			}
 			return nil
 		})
@@ -233,5 +244,5 @@ func (w world) list(ctx context.Context, s *store, all *closure.Closure) (diag.L
 	for _, item := range s.items {
 		s.walker.Nodes[item.Info.Path] = item.Node
 	}
-	return gone.problems(w.d.Closure.Key, all), nil
+	return gone.problems(w.d.Closure.Key, all.Items), nil
 }

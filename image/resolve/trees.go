@@ -25,13 +25,14 @@ type filler struct {
 	stored   *store
 	boot     *boot
 	refer    func(description.Reference) string
+	dangling *dangling
 	problems diag.List
 }
 
 // fill makes the tree of every partition complete: what the description adds, boot files, file systems that are files of it, and the
 // store with its database and roots.
 func (w world) fill(ctx context.Context, p *plan.Plan, hosts hosts, store *store, boot *boot, files []bootloader.File) error {
-	f := &filler{world: w, plan: p, hosts: hosts, stored: store, boot: boot, refer: w.reference(p, store)}
+	f := &filler{world: w, plan: p, hosts: hosts, stored: store, boot: boot, refer: w.reference(p, store), dangling: w.dangling(store)}
 	for _, raw := range w.d.Raw.Items { // after the loader's own, which cannot lie elsewhere
 		p.Raw = append(p.Raw, plan.Raw{Key: raw.Key, Name: raw.Key.Path, Offset: raw.Offset.V.Bytes, Content: hosts[raw.Source.Key].blob})
 	}
@@ -45,6 +46,10 @@ func (w world) fill(ctx context.Context, p *plan.Plan, hosts hosts, store *store
 			return err
 		}
 	}
+	for i, e := range p.Entries {
+		f.dangling.cmdline(boot.entries[i].cmdline.Key, e.Cmdline)
+	}
+	f.dangling.report(p)
 	return f.problems.Err()
 }
 
@@ -63,7 +68,9 @@ func (f *filler) content(part *plan.Partition, d description.Partition) {
 func (f *filler) tree(ctx context.Context, part *plan.Partition, d description.Partition, files []bootloader.File) error {
 	t := &treeFiller{filler: f, part: part, d: d, b: tree.NewBuilder(f.attrs().dir), keys: map[string]diag.Key{}}
 	t.described()
+	t.references()
 	t.bootFiles(files)
+	part.Spec.Free = f.room(d, files)
 	t.inside()
 	if err := t.store(ctx); err != nil {
 		return err
@@ -100,8 +107,10 @@ type treeFiller struct {
 func (t *treeFiller) described() {
 	defaults := t.attrs()
 	for _, d := range t.d.Tree.Items {
+		t.parents([]addition{{key: d.Target.Key, path: d.Target.V}})
 		t.addTree(d)
 	}
+	t.parents(additions(t.d))
 	for _, d := range t.d.Dir.Items {
 		if path, _ := tree.Clean(d.Path.V); path == t.flavor.StoreDir && len(t.d.Closures.Items) > 0 {
 			t.problems = append(t.problems, d.Path.Key.Problem(path+" is the store's, which has a mode and owner of its own", "leave it out"))

@@ -147,7 +147,7 @@ func TestMBR(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if table.Signature != p.Signature || len(table.Partitions) != 3 || table.Partitions[0].Type != 0x0c || !table.Partitions[2].Active || table.Partitions[2].Type != 0x83 {
+	if table.Signature != p.Signature || len(table.Partitions) != 3 || table.Partitions[0].Type != 0x0e || !table.Partitions[2].Active || table.Partitions[2].Type != 0x83 {
 		t.Errorf("table %+v", table)
 	}
 	for i, part := range table.Partitions {

@@ -187,7 +187,7 @@ func TestTarRefuses(t *testing.T) {
 		{good[:1100], "entry at byte 1024: cut off"},
 		{append(slices.Clone(good[:1024]), bytes.Repeat([]byte("x"), 1024)...), "entry at byte 1024: not a tar header"},
 		{bytes.Repeat([]byte("hello world"), 200), "not a tar archive"},
-		{[]byte("\x1f\x8b\x08..."), "compressed with gzip: unpack it first"},
+		{[]byte("\x1f\x8b\x08..."), "compressed with gzip: unpack it first (gzip -d)"},
 		{[]byte("\x28\xb5\x2f\xfd..."), "zstd"},
 		{[]byte("\xfd7zXZ\x00..."), "xz"},
 		{[]byte("BZh91AY&SY..."), "bzip2"},

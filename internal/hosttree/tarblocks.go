@@ -1,9 +1,10 @@
 package hosttree
 
 import (
-	"bytes"
 	"fmt"
 	"io"
+
+	"imprint/internal/compressed"
 )
 
 // blockSize is the unit of a tar archive in bytes: a header is one block, and contents are padded to whole blocks.
@@ -59,31 +60,13 @@ func (b *blocks) Seek(offset int64, whence int) (int64, error) {
 	return b.pos, nil
 }
 
-// magics are the first bytes of compressed files. That of bzip2 includes the magic number of its first block: a tar archive begins with a
-// file name, which may well be "BZh".
-var magics = []struct{ bytes, tool string }{
-	{"\x1f\x8b", "gzip"},
-	{"\x28\xb5\x2f\xfd", "zstd"},
-	{"\xfd7zXZ\x00", "xz"},
-	{"BZh?1AY&SY", "bzip2"},
-	{"\x04\x22\x4d\x18", "lz4"},
-	{"\x1f\x9d", "compress"},
-	{"LZIP\x01", "lzip"},
-}
-
-// refuseCompressed returns an error that names the tool for a compressed archive: its headers would only be reported as damaged.
 func refuseCompressed(a *archive) error {
-	begin := make([]byte, min(16, a.size))
+	begin := make([]byte, min(compressed.Head, a.size))
 	if n, err := a.ReadAt(begin, 0); n < len(begin) {
 		return err
 	}
-	if len(begin) > 3 && bytes.HasPrefix(begin, []byte("BZh")) {
-		begin[3] = '?' // the block size
-	}
-	for _, m := range magics {
-		if bytes.HasPrefix(begin, []byte(m.bytes)) {
-			return fmt.Errorf("compressed with %s: unpack it first", m.tool)
-		}
+	if name := compressed.By(begin); name != "" {
+		return fmt.Errorf("compressed with %s: unpack it first (%s)", name, compressed.Unpack(name))
 	}
 	return nil
 }

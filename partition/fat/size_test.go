@@ -194,6 +194,22 @@ func TestDirectoryLimit(t *testing.T) {
 	}
 }
 
+// A fixed root directory never grows, so it has room for more names than it holds; only one at its limit is full.
+func TestRootDirectoryHasRoom(t *testing.T) {
+	for _, c := range []struct{ names, slots int64 }{{0, 512}, {400, 512}, {401, 528}, {512, 624}, {maxSlots, maxSlots}} {
+		f := files{}
+		for i := range c.names {
+			f[fmt.Sprintf("/F%d", i)] = ""
+		}
+		for _, sector := range []int64{512, 4096} {
+			p := plan(t, f.tree(t), Options{Bits: 16, SectorSize: sector})
+			if got := p.vol.root * sector / slotSize; got < c.slots || got >= c.slots+sector/slotSize {
+				t.Errorf("%d names: room for %d with sectors of %d bytes, want %d", c.names, got, sector, c.slots)
+			}
+		}
+	}
+}
+
 // TestSmallest checks for any tree and options that the size found is the least one: a grain less is refused, with that size as the need.
 func TestSmallest(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {

@@ -12,6 +12,7 @@ const (
 	slotSize     = 32 // bytes of a directory entry
 	fats         = 2
 	rootSlots    = 512 // least number of entries in a fixed root directory: what formatters use
+	rootRoom     = 112 // entries that stay free in one, since it never grows: as many as a floppy disk has
 
 	// A directory can have 65,536 entries, 2 MiB in all ("FAT Directory Structure"). A fixed root directory fills whole sectors, and its
 	// number of entries has 16 bits, which leaves this many with sectors of 4096 bytes. It is the limit for all directories, so that there
@@ -101,7 +102,7 @@ func (v volume) offset(c uint32) int64 {
 // whatever the sector size: for FAT12 and FAT16 they double from 2 KiB on as the volume grows, for FAT32 there is a table.
 func shapes(o Options, slots int32) []shape {
 	var all []shape
-	root := units.Blocks(int64(max(slots, rootSlots))*slotSize, o.SectorSize)
+	root := units.Blocks(int64(min(max(slots+rootRoom, rootSlots), maxSlots))*slotSize, o.SectorSize)
 	add := func(bits int, cluster, over, upTo int64) {
 		if cluster < o.SectorSize || o.Bits != 0 && o.Bits != bits {
 			return

@@ -1,0 +1,183 @@
+package resolve
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"imprint/closure"
+	"imprint/image/plan"
+	"imprint/internal/diag"
+	"imprint/internal/hosttree"
+	"imprint/internal/tree"
+)
+
+// A mention is a store item that a file of the host names.
+type mention struct {
+	path string // of the file in its tree, "" of one that is no tree
+	item closure.Path
+}
+
+// maxScanned bounds the files in bytes that are searched for store paths: configuration and scripts are smaller.
+const maxScanned = 64 << 10
+
+// A smallText keeps what is written to it, or nothing of a longer text.
+type smallText struct {
+	strings.Builder
+	long     bool
+	mentions []closure.Path
+}
+
+// Write implements io.Writer.
+func (s *smallText) Write(p []byte) (int, error) {
+	if s.long = s.long || s.Len()+len(p) > maxScanned; s.long {
+		s.Reset()
+		return len(p), nil
+	}
+	return s.Builder.Write(p)
+}
+
+// dangling finds what names store items that the image does not have, and warns of it: it would not work in the running system, not even
+// after the item was copied to it, since nothing would keep the item there.
+type dangling struct {
+	world
+	store *store
+	found map[diag.Key]*absences
+}
+
+// absences are what one key names and the store does not have, by path, with the first place that names each.
+type absences struct {
+	list []absence
+	seen map[string]bool
+}
+
+type absence struct{ path, text, hint string }
+
+// mostAbsences is how many of them are reported for one key.
+const mostAbsences = 5
+
+func (w world) dangling(store *store) *dangling { return &dangling{w, store, map[diag.Key]*absences{}} }
+
+// references checks what is named in the store by what the description adds.
+func (t *treeFiller) references() {
+	withStore := len(t.d.Closures.Items) > 0
+	for _, d := range t.d.Tree.Items {
+		t.dangling.tree(d.Key, cmp.Or(d.Target.V, "/"), t.hosts[d.Source.Key], withStore)
+	}
+	for _, d := range t.d.File.Items {
+		if d.Text.Written() {
+			t.dangling.text(d.Text.Key, "", t.flavor.Mentions(d.Text.V.Expand(t.refer)))
+			continue
+		}
+		for _, m := range t.hosts[d.Source.Key].mentions {
+			t.dangling.text(d.Source.Key, d.Source.V+" ", []closure.Path{m.item})
+		}
+	}
+	for _, d := range t.d.Link.Items {
+		t.dangling.link(d.Target.Key, d.Path.V, d.Target.V.Expand(t.refer), withStore)
+	}
+}
+
+// text checks what a text names. where says which text it is, with a space after it; "" is that of the key itself.
+func (d *dangling) text(key diag.Key, where string, items []closure.Path) {
+	for _, item := range items {
+		if d.store.walker.Nodes[item] == nil {
+			d.absent(key, where+"names ", item)
+		}
+	}
+}
+
+// link checks a symlink at a path of a partition; withStore says that the store is on the same one, which relative links may lead to.
+func (d *dangling) link(key diag.Key, at, target string, withStore bool) {
+	if !path.IsAbs(target) {
+		if !withStore {
+			return
+		}
+		target = path.Join(path.Dir(at), target)
+	}
+	d.path(key, at+" ", target)
+}
+
+// path checks a path in the image which the text of that place leads to.
+func (d *dangling) path(key diag.Key, where, to string) {
+	if to = path.Clean(to); !strings.HasPrefix(to, d.flavor.StoreDir+"/") {
+		return
+	}
+	_, err := d.store.walker.Find(to)
+	var absent *closure.AbsentError
+	var nowhere *closure.NowhereError
+	switch {
+	case errors.As(err, &absent):
+		d.absent(key, where+"leads to ", absent.Item)
+	case errors.As(err, &nowhere):
+		d.add(key, nowhere.At, where+"leads to "+nowhere.At+", and the item has no such file", "")
+	}
+}
+
+// tree checks what a tree of the host holds.
+func (d *dangling) tree(key diag.Key, target string, in *host, withStore bool) {
+	for _, m := range in.mentions {
+		d.text(key, tree.Join(target, strings.TrimPrefix(m.path, "/"))+" ", []closure.Path{m.item})
+	}
+	for _, e := range in.entries {
+		d.links(key, target, e, withStore)
+	}
+}
+
+func (d *dangling) links(key diag.Key, target string, e hosttree.Entry, withStore bool) {
+	for at, n := range tree.Walk(e.Path, e.Node) {
+		if n.Kind() == tree.Symlink {
+			d.link(key, tree.Join(target, strings.TrimPrefix(at, "/")), n.Target(), withStore)
+		}
+	}
+}
+
+// cmdline checks a kernel command line.
+func (d *dangling) cmdline(key diag.Key, line string) {
+	for word := range strings.FieldsSeq(line) {
+		if init, ok := strings.CutPrefix(word, "init="); ok {
+			d.path(key, word+" ", init)
+			continue
+		}
+		d.text(key, "", d.flavor.Mentions(word))
+	}
+}
+
+func (d *dangling) absent(key diag.Key, what string, item closure.Path) {
+	d.add(key, item.String(), fmt.Sprintf("%s%v, which is in no closure of the image", what, item), fmt.Sprintf("add %q to the roots of a [[closure]]", item))
+}
+
+// add notes that a path in the store is not there.
+func (d *dangling) add(key diag.Key, path, text, hint string) {
+	a := d.found[key]
+	if a == nil {
+		a = &absences{seen: map[string]bool{}}
+		d.found[key] = a
+	}
+	if !a.seen[path] {
+		a.seen[path] = true
+		a.list = append(a.list, absence{path, text, hint})
+	}
+}
+
+// report warns of what is not there, now that all trees are complete: where the image has no closures, one of them may bring a store.
+func (d *dangling) report(p *plan.Plan) {
+	for key, a := range d.found {
+		list := slices.DeleteFunc(a.list, func(a absence) bool { return isInTree(p, a.path) })
+		for i, a := range list[:min(mostAbsences, len(list))] {
+			if more := len(list) - mostAbsences; more > 0 && i == mostAbsences-1 {
+				a.text += fmt.Sprintf("; so are %d more", more)
+			}
+			d.warn(key, a.text, a.hint)
+		}
+	}
+}
+
+func isInTree(p *plan.Plan, path string) bool {
+	return slices.ContainsFunc(p.Partitions, func(part *plan.Partition) bool {
+		return part.Spec.Tree != nil && part.Spec.Tree.Find(path) != nil
+	})
+}

@@ -1,0 +1,95 @@
+package resolve
+
+import (
+	"fmt"
+	"iter"
+	"path"
+	"strings"
+
+	"imprint/image/description"
+	"imprint/internal/diag"
+	"imprint/internal/tree"
+)
+
+// An addition is a path that the description puts something at.
+type addition struct {
+	key  diag.Key
+	path string
+	file bool
+	uid  uint32
+	gid  uint32
+}
+
+// additions are the directories, files and links of a partition.
+func additions(d description.Partition) (list []addition) {
+	for _, dir := range d.Dir.Items {
+		list = append(list, addition{key: dir.Path.Key, path: dir.Path.V})
+	}
+	for _, file := range d.File.Items {
+		list = append(list, addition{file.Path.Key, file.Path.V, true, file.UID.V, file.GID.V})
+	}
+	for _, link := range d.Link.Items {
+		list = append(list, addition{key: link.Path.Key, path: link.Path.V})
+	}
+	return list
+}
+
+// parents adds directories above paths that nobody states, where one above them belongs to somebody else than root: they belong to the
+// same. The description's own directories count, and what is in the tree already. All other parents are root's, as the builder makes
+// them; parents warns where a file in one is another's.
+func (t *treeFiller) parents(list []addition) {
+	stated := map[string]*tree.Attr{}
+	for _, d := range t.d.Dir.Items {
+		stated[d.Path.V] = owned(*t.attrs().dir, d.Mode, d.UID, d.GID)
+	}
+	warned := map[string]bool{}
+	for _, a := range list {
+		dir := path.Dir(a.path)
+		isRoots := t.above(a, stated)
+		if !isRoots || !a.file || a.uid == 0 || warned[dir] || strings.Count(dir, "/") == 1 { // those below "/" are root's everywhere
+			continue
+		}
+		warned[dir] = true
+		t.warn(a.key, fmt.Sprintf("%s belongs to user %d, and %s to root, since nothing states it", a.path, a.uid, dir),
+			fmt.Sprintf("add [[partition.dir]] with path = %q, uid = %d and gid = %d, or without these two if it is to be root's", dir, a.uid, a.gid))
+	}
+}
+
+// above adds the directories above one path, with the owner of the nearest stated one. It reports whether the last one is left to root
+// for want of a statement.
+func (t *treeFiller) above(a addition, stated map[string]*tree.Attr) (isRoots bool) {
+	owner := t.attrs().dir
+	for at := range ancestors(a.path) {
+		n := t.b.Find(at)
+		switch isRoots = false; {
+		case stated[at] != nil:
+			owner = stated[at]
+		case n != nil:
+			owner = n.Inode().Attr
+		case owner.UID == 0 && owner.GID == 0:
+			isRoots = true
+		default:
+			owner = inherited(*owner, t.epoch)
+			t.add(a.key, at, tree.NewDir("", owner, nil))
+		}
+	}
+	return isRoots
+}
+
+// ancestors yields the directories above an absolute path, from below the root down.
+func ancestors(p string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for i := 1; i < len(p); i++ {
+			if p[i] == '/' && !yield(p[:i]) {
+				return
+			}
+		}
+	}
+}
+
+// inherited are the attributes of a directory that nothing states, below one with those given: as mkdir would make it there, and no more
+// open than that.
+func inherited(a tree.Attr, epoch int64) *tree.Attr {
+	const setGID = 0o2000
+	return &tree.Attr{Mode: a.Mode & (0o755 | setGID), UID: a.UID, GID: a.GID, Mtime: tree.Time{Sec: epoch}}
+}
