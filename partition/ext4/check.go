@@ -1,0 +1,5 @@
+package ext4
+
+import "imprint/internal/fault"
+
+func (v *Volume) Check(report fault.Report) {}
