@@ -19,16 +19,16 @@ type checker struct {
 	report fault.Report
 	take   func(claim) // is called for whatever uses blocks; nil for none
 
-	used       bitset            // blocks in use
-	states     pages[inodeState] // by inode number
-	inUse      []uint32          // all inodes in use that are not reserved
-	dirs       []uint32
-	orphans    map[uint32]bool
-	xattrRefs  map[int64]*xattrRefs
-	valueRefs  map[uint32]uint64 // uses of inodes that hold values of attributes
-	names      map[string]bool   // in the directory that is being checked
-	freeBlocks int64             // clusters
-	freeInodes int64
+	used      bitset            // blocks in use
+	states    pages[inodeState] // by inode number
+	inUse     []uint32          // all inodes in use that are not reserved
+	dirs      []uint32
+	orphans   map[uint32]bool
+	xattrRefs map[int64]*xattrRefs
+	valueRefs map[uint32]uint64 // uses of inodes that hold values of attributes
+	names     map[string]bool   // in the directory that is being checked
+
+	freeClusters, freeInodes int64
 }
 
 // xattrRefs counts the inodes that use a block of attributes.
@@ -86,6 +86,20 @@ func newChecker(v *Volume, report fault.Report, take func(claim)) *checker {
 }
 
 func (c *checker) run() {
+	c.survey()
+	c.checkSharing()
+	for _, number := range c.dirs {
+		c.checkDir(number)
+	}
+	c.checkLinks()
+	for group := range c.groups {
+		c.checkBlockBitmap(group)
+	}
+	c.checkCounts()
+}
+
+// survey checks all that uses blocks.
+func (c *checker) survey() {
 	c.checkSuper()
 	c.checkSuperCopies()
 	c.checkOrphanList()
@@ -96,15 +110,6 @@ func (c *checker) run() {
 	for group := range c.groups {
 		c.checkInodes(group)
 	}
-	c.checkSharing()
-	for _, number := range c.dirs {
-		c.checkDir(number)
-	}
-	c.checkLinks()
-	for group := range c.groups {
-		c.checkBlockBitmap(group)
-	}
-	c.checkCounts()
 }
 
 // fault reports what is wrong with a structure at a byte.

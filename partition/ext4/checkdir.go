@@ -45,7 +45,7 @@ func (k *checker) checkDir(number uint32) {
 	if n.Flags&indexFlag != 0 && c.blocks > 0 {
 		c.checkIndex()
 	}
-	c.checkBlocks()
+	c.checkContents()
 	if c.count < 2 && c.states.get(int64(number)).dotdot == 0 {
 		c.inodeFault(number, -1, "directory without \".\" and \"..\"")
 	}
@@ -79,8 +79,8 @@ func (c *dirCheck) block(i int64) (b []byte, at int64) {
 	return b, at
 }
 
-// checkBlocks checks all blocks. The map was checked before, so one that cannot be read ends it.
-func (c *dirCheck) checkBlocks() {
+// checkContents checks all blocks. The map was checked before, so one that cannot be read ends it.
+func (c *dirCheck) checkContents() {
 	for i := range c.blocks {
 		b, at := c.block(i)
 		if b == nil {
@@ -233,8 +233,8 @@ func (c *checker) checkLinks() {
 
 // checkDirLinks checks a directory's link count and its place in the tree.
 func (c *checker) checkDirLinks(number uint32, s inodeState) {
-	want := uint32(s.subs) + 2
-	if c.features.has(dirNlink) && (want > maxLinks || s.links == 1) {
+	want := s.subs + 2
+	if c.features.has(dirNlink) && want > maxLinks {
 		want = 1
 	}
 	if uint32(s.links) != want {

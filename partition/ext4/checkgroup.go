@@ -75,10 +75,10 @@ func (c *checker) checkGroupSum(at int64, object string, group int64, b []byte, 
 	}
 }
 
-// checkGroupCopies compares the other copies of a descriptor with the first one: all of it in a file system that was never mounted, else where
-// the group's structures are.
+// checkGroupCopies compares the other copies of a descriptor with the first one: all of it in a pristine file system, else where the group's
+// structures are.
 func (c *checker) checkGroupCopies(group int64, want []byte, first *groupDescriptor) {
-	mounted := c.super.MountTime != 0 || c.super.MountCount != 0
+	pristine := c.super.pristine() && !c.groupChecksums()
 	c.descriptorCopies(group, func(at int64) {
 		object := func() string { return fmt.Sprintf("copy of group descriptor %d", group) }
 		b := c.read(at, c.descBytes, object)
@@ -88,7 +88,7 @@ func (c *checker) checkGroupCopies(group int64, want []byte, first *groupDescrip
 		var d groupDescriptor
 		d.decode(b[:min(c.descBytes, 64)])
 		c.checkGroupSum(at, object(), group, b, d.Checksum)
-		if !mounted || d.blockBitmap() != first.blockBitmap() || d.inodeBitmap() != first.inodeBitmap() || d.inodeTable() != first.inodeTable() {
+		if pristine || d.blockBitmap() != first.blockBitmap() || d.inodeBitmap() != first.inodeBitmap() || d.inodeTable() != first.inodeTable() {
 			c.compareFields(at, object(), groupNames, "bg_", reflect.ValueOf(d), reflect.ValueOf(*first))
 		}
 	})
@@ -184,7 +184,7 @@ func (c *checker) checkBlockBitmap(group int64) {
 	} else {
 		return
 	}
-	c.freeBlocks += n - used
+	c.freeClusters += n - used
 	if said := int64(d.FreeBlocksCountLo) | int64(d.FreeBlocksCountHi)<<16; said != n-used {
 		c.mismatch(c.descriptorAt(group), groupObject(group), "bg_free_blocks_count", said, n-used)
 	}

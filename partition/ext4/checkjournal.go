@@ -83,7 +83,7 @@ func (c *inodeCheck) checkJournalSuper(at int64, b []byte) {
 	bad(s.HeaderSequence == 0 && s.DynamicSuper|s.MaxTransaction|s.MaxIO == 0 && s.Users <= 1, "reserved fields are not zero")
 	bad(s.UUID == c.super.UUID || zeroBytes(s.UUID[:]), "UUID %x is not that of the file system", s.UUID)
 	bad(s.Incompat&journalSums != 0 || zeroBytes(b[journalSumType:journalFastFirst]) && zeroBytes(b[journalSumAt:journalUsers]), "a checksum without the feature")
-	bad(zeroBytes(b[journalPadding:journalSumAt]), "padding is not zero")
+	bad(zeroBytes(b[journalPadding:journalSumAt]) && zeroBytes(b[journalUsers:]), "padding or the list of other users is not zero")
 	if s.Incompat&journalSums != 0 {
 		sum := uint32(checksumStart.over(b[:journalSumAt]).over(make([]byte, 4)).over(b[journalSumAt+4:]))
 		has := binary.BigEndian.Uint32(b[journalSumAt:])

@@ -85,7 +85,7 @@ func (f *frame) freeBlocksSaid() int64 {
 	if f.features.has(bit64) {
 		n += int64(f.super.FreeBlocksHi) << 32
 	}
-	return n * f.ratio
+	return n
 }
 
 // cString is a text up to its first NUL.
@@ -123,8 +123,8 @@ const windowSize = 64 << 10
 // windows reads pieces of structure through a small cache. What it returns stays valid and must not be changed. One goroutine may use it.
 type windows struct {
 	image io.ReaderAt
-	size  int64 // bytes that may be read
-	slots [64]window
+	size  int64         // bytes that may be read
+	sets  [32][2]window // by the number of the window; the one used last comes first
 }
 
 type window struct {
@@ -138,15 +138,18 @@ func (w *windows) read(off, n int64) ([]byte, error) {
 		return nil, fmt.Errorf("%d bytes at byte %d are outside of the %d bytes that there are", n, off, w.size)
 	}
 	at := off / windowSize * windowSize
-	slot := &w.slots[off/windowSize%int64(len(w.slots))]
-	if slot.b == nil || slot.at != at {
+	set := &w.sets[off/windowSize%int64(len(w.sets))]
+	if set[0].at != at || set[0].b == nil {
+		set[0], set[1] = set[1], set[0]
+	}
+	if set[0].at != at || set[0].b == nil {
 		b := make([]byte, min(windowSize, w.size-at))
 		if err := readFull(w.image, b, at); err != nil {
 			return nil, fmt.Errorf("%d bytes at byte %d: %w", len(b), at, err)
 		}
-		*slot = window{at, b}
+		set[0] = window{at, b}
 	}
-	return slot.b[off-at:][:n:n], nil
+	return set[0].b[off-at:][:n:n], nil
 }
 
 // readFull fills b from an image, which must not end before that.

@@ -129,20 +129,33 @@ func (d *groupDescriptor) inodeTable() int64 {
 	return int64(d.InodeTableLo) | int64(d.InodeTableHi)<<32
 }
 
+// inodeTableOf is the first block of a group's inode table: bg_inode_table_lo and _hi alone, since every inode needs them.
+func (f *frame) inodeTableOf(w *windows, group int64) (table int64, err error) {
+	b, err := w.read(f.descriptorAt(group), f.descBytes)
+	if err != nil {
+		return 0, fmt.Errorf("group descriptor %d: %w", group, err)
+	}
+	table = int64(le.Uint32(b[0x8:]))
+	if f.features.has(bit64) {
+		table |= int64(le.Uint32(b[0x28:])) << 32
+	}
+	if err := f.checkBlocks(table, f.tableBlocks()); err != nil {
+		return 0, fmt.Errorf("inode table of group %d: %w", group, err)
+	}
+	return table, nil
+}
+
 // inodeAt is the offset in bytes of an inode.
 func (f *frame) inodeAt(w *windows, number uint32) (int64, error) {
 	if number == 0 || int64(number) > f.inodes() {
 		return 0, fmt.Errorf("inode %d: is not within 1 and %d", number, f.inodes())
 	}
 	group, i := int64(number-1)/f.inodesPerGroup, int64(number-1)%f.inodesPerGroup
-	d, _, err := f.descriptor(w, group)
+	table, err := f.inodeTableOf(w, group)
 	if err != nil {
 		return 0, err
 	}
-	if err := f.checkBlocks(d.inodeTable(), f.tableBlocks()); err != nil {
-		return 0, fmt.Errorf("inode table of group %d: %w", group, err)
-	}
-	return d.inodeTable()*f.blockSize + i*f.inodeBytes, nil
+	return table*f.blockSize + i*f.inodeBytes, nil
 }
 
 // inode reads an inode.
