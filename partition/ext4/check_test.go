@@ -204,7 +204,7 @@ var damages = []struct{ args, commands, want string }{
 	{"", "clri /files/4096", "not in use"},
 	{"", "freei /files/4096", "in use and marked as free"},
 	{"", "seti <600>", ""},
-	{"", "setb 50000 5", "marked as used and nothing uses them"},
+	{"-O ^metadata_csum", "setb 50000 5", "marked as used and nothing uses them"},
 	{"", "freeb 1", "in use and marked as free"},
 	{"", "link /deep /files/second", "second name"},
 	{"", "link /files/1 /files/third", "i_links_count is 1, 2 is expected"},
@@ -273,4 +273,95 @@ func TestCheckAgreesWithE2fsck(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Of single bits that are changed in structures, Check reports those that e2fsck reports.
+func TestFlipsWithE2fsck(t *testing.T) {
+	hosttest.Need(t, "mke2fs", "e2fsck")
+	t.Parallel()
+	dir := sourceDir(t)
+	count := 6
+	if slow() {
+		count = 60
+	}
+	for _, args := range []string{
+		"-t ext4", "-t ext2", "-t ext4 -O ^metadata_csum,uninit_bg", "-t ext4 -O inline_data -b 4096", "-t ext4 -O ^metadata_csum,meta_bg,^resize_inode -b 1024",
+		"-t ext4 -O ^metadata_csum,bigalloc -C 16384", "-t ext4 -O ^metadata_csum,orphan_file,quota",
+	} {
+		t.Run(args, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "image")
+			tool(t, "mke2fs", append(strings.Fields(args), "-q", "-F", "-d", dir, path, "24M")...)
+			runFsck(path, "-fyD")
+			f, err := os.OpenFile(path, os.O_RDWR, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer f.Close()
+			clean, err := Read(f, 24<<20)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r := rand.New(rand.NewPCG(3, uint64(len(args))))
+			both := [3]int{}
+			for _, at := range structureBytes(clean, r, count) {
+				both[flipBoth(t, f, clean, at, 1<<r.IntN(8))]++
+			}
+			t.Logf("%d flips were reported by both, %d by Check alone, %d by none", both[2], both[1], both[0])
+		})
+	}
+}
+
+// structureBytes draws some bytes from each kind of structure; those of superblocks come from all of them.
+func structureBytes(v *Volume, r *rand.Rand, count int) (all []int64) {
+	byKind := map[claimKind][]claim{}
+	for _, m := range v.explain().claims {
+		if m.kind != contentClaim || strings.HasPrefix(v.Explain(m.start*v.blockSize), "directory") {
+			byKind[m.kind] = append(byKind[m.kind], m)
+		}
+	}
+	for kind := range xattrClaim + 1 {
+		claims := byKind[kind]
+		for range count * min(1, len(claims)) {
+			m := claims[r.IntN(len(claims))]
+			size := m.blocks * v.blockSize
+			switch kind {
+			case inodeTableClaim:
+				size = min(size, 800*v.inodeBytes)
+			case descClaim:
+				size = min(size, 6*v.descBytes)
+			}
+			all = append(all, m.start*v.blockSize+r.Int64N(size))
+		}
+	}
+	return all
+}
+
+// flipBoth changes a byte for a moment and compares what e2fsck and Check find: 2 if both report it, 1 for Check alone, 0 for none.
+func flipBoth(t *testing.T, f *os.File, clean *Volume, at int64, bits byte) int {
+	t.Helper()
+	var b [1]byte
+	if _, err := f.ReadAt(b[:], at); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.WriteAt([]byte{b[0] ^ bits}, at); err != nil {
+		t.Fatal(err)
+	}
+	out, code := runFsck(f.Name(), "-fn")
+	v, err := Open(f, clean.Size)
+	reported := err != nil
+	if err == nil {
+		v.Check(func(fault.Fault) { reported = true })
+	}
+	if _, err := f.WriteAt(b[:], at); err != nil {
+		t.Fatal(err)
+	}
+	switch {
+	case code != 0 && reported:
+		return 2
+	case code != 0:
+		t.Errorf("byte %d (%s), bits 0x%x: e2fsck says\n%.1500s", at, clean.Explain(at), bits, out)
+	case reported:
+		return 1
+	}
+	return 0
 }

@@ -161,7 +161,7 @@ func (c *dirCheck) entry(d dirent, at int64) {
 
 // dot checks one of the first two names of a directory.
 func (c *dirCheck) dot(d dirent, name string, bad func(string, ...any)) {
-	want := "."[:1]
+	want := "."
 	if c.count == 2 {
 		want = ".."
 		c.states.get(int64(c.number)).dotdot = d.ino
@@ -169,6 +169,8 @@ func (c *dirCheck) dot(d dirent, name string, bad func(string, ...any)) {
 	switch {
 	case name != want:
 		bad("%q is expected", want)
+	case len(d.rest) == 0 || d.rest[0] != 0:
+		bad("is not followed by a NUL")
 	case c.count == 1 && d.ino != c.number:
 		bad("leads to inode %d", d.ino)
 	case c.features.has(filetype) && d.kind != entryTypes[tree.Dir]:

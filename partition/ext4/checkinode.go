@@ -103,14 +103,23 @@ func (k *checker) checkInode(number uint32, at int64, b []byte) {
 		c.checkReserved()
 		return
 	case c.LinksCount == 0 && !orphan && c.Flags&eaInodeFlag == 0:
-		if c.Mode != 0 && c.Dtime == 0 {
-			c.fault("is deleted, and i_dtime is 0")
-		}
+		c.checkDeleted()
 		return
 	case c.Dtime != 0 && !orphan:
 		c.fault("is in use, and i_dtime is %d", c.Dtime)
 	}
 	c.checkUsed()
+}
+
+// checkDeleted checks an inode that is not in use: when it was deleted. A number of an inode in the place of that time would make it part of a
+// list of orphans, in which it is not.
+func (c *inodeCheck) checkDeleted() {
+	switch {
+	case c.Mode != 0 && c.Dtime == 0:
+		c.fault("is deleted, and i_dtime is 0")
+	case c.Dtime != 0 && int64(c.Dtime) < c.frame.inodes() && int64(c.super.MakeTime) > c.frame.inodes():
+		c.fault("is deleted, and i_dtime is %d, the number of an inode", c.Dtime)
+	}
 }
 
 // checkUsed checks an inode in use.

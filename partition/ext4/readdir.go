@@ -12,6 +12,7 @@ import (
 type dirent struct {
 	ino  uint32
 	name []byte
+	rest []byte // the bytes after the name
 	kind uint8
 	at   int // offset of the record in what was read
 	size int // length of the record
@@ -28,7 +29,7 @@ func (f *frame) eachDirent(b []byte, do func(dirent) error) error {
 		if d.size < entryHeader || d.size%4 != 0 || d.size > len(e) || entryHeader+int(e[6]) > d.size {
 			return fmt.Errorf("record at byte %d of %d has length %d and a name of %d bytes", at, len(b), d.size, e[6])
 		}
-		d.name = e[entryHeader:][:e[6]:e[6]]
+		d.name, d.rest = e[entryHeader:][:e[6]:e[6]], e[entryHeader+int(e[6]):d.size]
 		if err := do(d); err != nil {
 			return err
 		}
