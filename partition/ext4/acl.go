@@ -44,3 +44,26 @@ func storedACL(value []byte) ([]byte, error) {
 	}
 	return stored, nil
 }
+
+// loadedACL is the inverse of storedACL. IDs that have no meaning are all ones, as in system calls.
+func loadedACL(stored []byte) ([]byte, error) {
+	if len(stored) < 4 || le.Uint32(stored) != storedACLVersion {
+		return nil, fmt.Errorf("access control list of %d bytes is not of version %d", len(stored), storedACLVersion)
+	}
+	value := le.AppendUint32(nil, aclVersion)
+	for entry := stored[4:]; len(entry) > 0; {
+		n := 4
+		if len(entry) >= 4 && (le.Uint16(entry) == aclUser || le.Uint16(entry) == aclGroup) {
+			n = 8
+		}
+		if len(entry) < n {
+			return nil, fmt.Errorf("access control list ends with %d bytes of an entry", len(entry))
+		}
+		value = append(value, entry[:n]...)
+		if n == 4 {
+			value = le.AppendUint32(value, 1<<32-1)
+		}
+		entry = entry[n:]
+	}
+	return value, nil
+}

@@ -8,7 +8,7 @@ import (
 // A feature is a bit of one of the superblock's three feature words (kernel: "Super Block", s_feature_compat, _incompat, _ro_compat).
 type feature uint8
 
-// The features of this package's file systems. All are on unless Options.Features turns one off.
+// The features of the file systems that this package lays out. All are on unless Options.Features turns one off.
 const (
 	hasJournal feature = iota
 	extAttr
@@ -27,9 +27,43 @@ const (
 	featureCount
 )
 
+// Features that are only read.
+const (
+	dirPrealloc feature = featureCount + iota
+	imagicInodes
+	excludeInode
+	excludeBitmap
+	sparseSuper2
+	fastCommit
+	stableInodes
+	orphanFile
+	compression
+	needsRecovery
+	journalDevice
+	metaBG
+	mmp
+	eaInode
+	dirData
+	csumSeed
+	largeDir
+	inlineData
+	encrypt
+	casefold
+	uninitBG
+	quota
+	bigalloc
+	replica
+	readOnly
+	project
+	sharedBlocks
+	verity
+	orphanPresent
+	knownFeatures
+)
+
 // featureTable has the name of each feature as in mke2fs -O, its word (0 compat, 1 incompat, 2 ro_compat) and its bit. Those that are not
-// optional are assumed everywhere in this package.
-var featureTable = [featureCount]struct {
+// optional are assumed everywhere in what is laid out.
+var featureTable = [knownFeatures]struct {
 	name     string
 	word     int
 	bit      uint32
@@ -49,10 +83,40 @@ var featureTable = [featureCount]struct {
 	dirNlink:     {"dir_nlink", 2, 0x20, true},
 	extraIsize:   {"extra_isize", 2, 0x40, true},
 	metadataCsum: {"metadata_csum", 2, 0x400, true},
+
+	dirPrealloc:   {"dir_prealloc", 0, 0x1, false},
+	imagicInodes:  {"imagic_inodes", 0, 0x2, false},
+	excludeInode:  {"exclude_inode", 0, 0x80, false},
+	excludeBitmap: {"snapshot_bitmap", 0, 0x100, false},
+	sparseSuper2:  {"sparse_super2", 0, 0x200, false},
+	fastCommit:    {"fast_commit", 0, 0x400, false},
+	stableInodes:  {"stable_inodes", 0, 0x800, false},
+	orphanFile:    {"orphan_file", 0, 0x1000, false},
+	compression:   {"compression", 1, 0x1, false},
+	needsRecovery: {"needs_recovery", 1, 0x4, false},
+	journalDevice: {"journal_dev", 1, 0x8, false},
+	metaBG:        {"meta_bg", 1, 0x10, false},
+	mmp:           {"mmp", 1, 0x100, false},
+	eaInode:       {"ea_inode", 1, 0x400, false},
+	dirData:       {"dirdata", 1, 0x1000, false},
+	csumSeed:      {"metadata_csum_seed", 1, 0x2000, false},
+	largeDir:      {"large_dir", 1, 0x4000, false},
+	inlineData:    {"inline_data", 1, 0x8000, false},
+	encrypt:       {"encrypt", 1, 0x10000, false},
+	casefold:      {"casefold", 1, 0x20000, false},
+	uninitBG:      {"uninit_bg", 2, 0x10, false},
+	quota:         {"quota", 2, 0x100, false},
+	bigalloc:      {"bigalloc", 2, 0x200, false},
+	replica:       {"replica", 2, 0x800, false},
+	readOnly:      {"read-only", 2, 0x1000, false},
+	project:       {"project", 2, 0x2000, false},
+	sharedBlocks:  {"shared_blocks", 2, 0x4000, false},
+	verity:        {"verity", 2, 0x8000, false},
+	orphanPresent: {"orphan_present", 2, 0x10000, false},
 }
 
 // featureSet has bit f for feature f.
-type featureSet uint32
+type featureSet uint64
 
 func (s featureSet) has(f feature) bool { return s>>f&1 != 0 }
 
@@ -64,6 +128,18 @@ func (s featureSet) words() (w [3]uint32) {
 		}
 	}
 	return w
+}
+
+// featuresOf returns the features of three words, and the bits of each that have no name here.
+func featuresOf(words [3]uint32) (s featureSet, unknown [3]uint32) {
+	unknown = words
+	for f, t := range featureTable {
+		if words[t.word]&t.bit != 0 {
+			s |= 1 << f
+			unknown[t.word] &^= t.bit
+		}
+	}
+	return s, unknown
 }
 
 // names lists the features in the order of the table.
@@ -103,8 +179,9 @@ func CheckFeatures(words []string) error {
 	return err
 }
 
+// featureByName finds a feature that can be laid out.
 func featureByName(name string) (feature, bool) {
-	for f, t := range featureTable {
+	for f, t := range featureTable[:featureCount] {
 		if t.name == name {
 			return feature(f), true
 		}

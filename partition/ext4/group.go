@@ -1,7 +1,5 @@
 package ext4
 
-import "encoding/binary"
-
 // Group descriptors (kernel: "Block Group Descriptors") and the two bitmaps of each group.
 
 // Flags of a group. Readers trust them only with checksums.
@@ -66,12 +64,36 @@ type groupDescriptor struct {
 	Reserved                                   uint32
 }
 
+// groupNames are the fields in their order, without the prefix bg_.
+const groupNames = `block_bitmap_lo inode_bitmap_lo inode_table_lo free_blocks_count_lo free_inodes_count_lo used_dirs_count_lo flags
+exclude_bitmap_lo block_bitmap_csum_lo inode_bitmap_csum_lo itable_unused_lo checksum block_bitmap_hi inode_bitmap_hi inode_table_hi
+free_blocks_count_hi free_inodes_count_hi used_dirs_count_hi itable_unused_hi exclude_bitmap_hi block_bitmap_csum_hi
+inode_bitmap_csum_hi reserved`
+
+// fields goes over all 64 bytes.
+func (d *groupDescriptor) fields(c *codec) {
+	c.u32(&d.BlockBitmapLo, &d.InodeBitmapLo, &d.InodeTableLo)
+	c.u16(&d.FreeBlocksCountLo, &d.FreeInodesCountLo, &d.UsedDirsCountLo, &d.Flags)
+	c.u32(&d.ExcludeBitmapLo)
+	c.u16(&d.BlockBitmapCsumLo, &d.InodeBitmapCsumLo, &d.ItableUnusedLo, &d.Checksum)
+	c.u32(&d.BlockBitmapHi, &d.InodeBitmapHi, &d.InodeTableHi)
+	c.u16(&d.FreeBlocksCountHi, &d.FreeInodesCountHi, &d.UsedDirsCountHi, &d.ItableUnusedHi)
+	c.u32(&d.ExcludeBitmapHi)
+	c.u16(&d.BlockBitmapCsumHi, &d.InodeBitmapCsumHi)
+	c.u32(&d.Reserved)
+}
+
+// decode reads the descriptor from 32 or more bytes; fields after the end are 0.
+func (d *groupDescriptor) decode(b []byte) {
+	var whole [64]byte
+	copy(whole[:], b)
+	d.fields(&codec{whole[:], false})
+}
+
 // encode writes the descriptor into b, of 32 or 64 bytes, with a checksum that goes on from sum unless that is nil.
 func (d *groupDescriptor) encode(b []byte, sum *checksum) {
 	var whole [64]byte
-	if _, err := binary.Encode(whole[:], le, d); err != nil {
-		panic(err) // only a struct without a fixed size fails
-	}
+	d.fields(&codec{whole[:], true})
 	copy(b, whole[:])
 	if sum != nil {
 		le.PutUint16(b[0x1e:], uint16(sum.over(b)))

@@ -29,7 +29,8 @@ func newHasher(seed [16]byte) hasher {
 // hash is the hash of a name.
 func (h hasher) hash(name string) dirHash {
 	for {
-		words := hashWords(name)
+		var words [8]uint32
+		hashWords(words[:], name, false)
 		h.transform(&words)
 		if len(name) <= 32 {
 			break
@@ -39,13 +40,17 @@ func (h hasher) hash(name string) dirHash {
 	return dirHash{min(h[1]&^1, lastHash), h[2]}
 }
 
-// hashWords packs the first 32 bytes of a name as signed numbers, four to a word, the first one in the highest bits. The rest is padded with
-// the length of the name.
-func hashWords(name string) (words [8]uint32) {
+// hashWords packs the first bytes of a name as signed or unsigned numbers, four to a word, the first one in the highest bits. The rest is
+// padded with the length of the name.
+func hashWords(words []uint32, name string, unsigned bool) {
 	pad := uint32(len(name)) * 0x01010101
 	word, filled := pad, 0
-	for i := range min(len(name), 32) {
-		word = word<<8 + uint32(int32(int8(name[i])))
+	for i := range min(len(name), 4*len(words)) {
+		if unsigned {
+			word = word<<8 + uint32(name[i])
+		} else {
+			word = word<<8 + uint32(int32(int8(name[i])))
+		}
 		if i%4 == 3 {
 			words[filled] = word
 			word, filled = pad, filled+1
@@ -55,7 +60,6 @@ func hashWords(name string) (words [8]uint32) {
 		words[filled] = word
 		word = pad
 	}
-	return words
 }
 
 // transform is that of MD4 (RFC 1320) with half of the steps of each round.

@@ -1,10 +1,6 @@
 package ext4
 
-import (
-	"encoding/binary"
-
-	"imprint/internal/tree"
-)
+import "imprint/internal/tree"
 
 // Sizes of an inode in bytes (kernel: "Inode Table"): 256, of which the first 128 are the inode of ext2, the next 32 have further fields, and
 // the last 96 are space for extended attributes.
@@ -99,62 +95,32 @@ func (n *inode) setDevice(d tree.Device) {
 	le.PutUint32(n.Block[4:], d.Minor&0xff|d.Major<<8|d.Minor&^0xff<<12)
 }
 
-// encode writes the fields to their offsets in an inode. It does by hand what encoding/binary would do with the struct, which takes a
-// microsecond for each of what may be millions of inodes.
-func (n *inode) encode(b []byte) {
-	p := (*[oldInode + extraFields]byte)(b) // of known length, so that the compiler needs no bounds checks
-	le.PutUint16(p[0x00:], n.Mode)
-	le.PutUint16(p[0x02:], n.UID)
-	le.PutUint32(p[0x04:], n.SizeLo)
-	le.PutUint32(p[0x08:], n.Atime)
-	le.PutUint32(p[0x0c:], n.Ctime)
-	le.PutUint32(p[0x10:], n.Mtime)
-	le.PutUint32(p[0x14:], n.Dtime)
-	le.PutUint16(p[0x18:], n.GID)
-	le.PutUint16(p[0x1a:], n.LinksCount)
-	le.PutUint32(p[0x1c:], n.BlocksLo)
-	le.PutUint32(p[0x20:], n.Flags)
-	le.PutUint32(p[0x24:], n.Version)
-	copy(p[0x28:], n.Block[:])
-	le.PutUint32(p[0x64:], n.Generation)
-	le.PutUint32(p[0x68:], n.FileACLLo)
-	le.PutUint32(p[0x6c:], n.SizeHigh)
-	le.PutUint32(p[0x70:], n.ObsoFaddr)
-	le.PutUint16(p[0x74:], n.BlocksHigh)
-	le.PutUint16(p[0x76:], n.FileACLHigh)
-	le.PutUint16(p[0x78:], n.UIDHigh)
-	le.PutUint16(p[0x7a:], n.GIDHigh)
-	le.PutUint16(p[offChecksumLo:], n.ChecksumLo)
-	le.PutUint16(p[0x7e:], n.Reserved)
-	le.PutUint16(p[0x80:], n.ExtraIsize)
-	le.PutUint16(p[offChecksumHi:], n.ChecksumHi)
-	le.PutUint32(p[0x84:], n.CtimeExtra)
-	le.PutUint32(p[0x88:], n.MtimeExtra)
-	le.PutUint32(p[0x8c:], n.AtimeExtra)
-	le.PutUint32(p[0x90:], n.Crtime)
-	le.PutUint32(p[0x94:], n.CrtimeExtra)
-	le.PutUint32(p[0x98:], n.VersionHi)
-	le.PutUint32(p[0x9c:], n.Projid)
+// inodeNames are the fields in their order, as the kernel has them.
+const inodeNames = `i_mode i_uid i_size_lo i_atime i_ctime i_mtime i_dtime i_gid i_links_count i_blocks_lo i_flags i_osd1 i_block i_generation
+i_file_acl_lo i_size_high i_obso_faddr l_i_blocks_high l_i_file_acl_high l_i_uid_high l_i_gid_high l_i_checksum_lo l_i_reserved
+i_extra_isize i_checksum_hi i_ctime_extra i_mtime_extra i_atime_extra i_crtime i_crtime_extra i_version_hi i_projid`
+
+// fields goes over the first 160 bytes.
+func (n *inode) fields(c *codec) {
+	c.u16(&n.Mode, &n.UID)
+	c.u32(&n.SizeLo, &n.Atime, &n.Ctime, &n.Mtime, &n.Dtime)
+	c.u16(&n.GID, &n.LinksCount)
+	c.u32(&n.BlocksLo, &n.Flags, &n.Version)
+	c.bytes(n.Block[:])
+	c.u32(&n.Generation, &n.FileACLLo, &n.SizeHigh, &n.ObsoFaddr)
+	c.u16(&n.BlocksHigh, &n.FileACLHigh, &n.UIDHigh, &n.GIDHigh, &n.ChecksumLo, &n.Reserved, &n.ExtraIsize, &n.ChecksumHi)
+	c.u32(&n.CtimeExtra, &n.MtimeExtra, &n.AtimeExtra, &n.Crtime, &n.CrtimeExtra, &n.VersionHi, &n.Projid)
 }
 
-// Offsets of the checksum, which is computed over the encoded inode and written last.
-const (
-	offChecksumLo = 0x7c
-	offChecksumHi = 0x82
-)
-
-// decode reads the first 160 bytes of an inode.
-func (n *inode) decode(b []byte) error {
-	_, err := binary.Decode(b, le, n)
-	return err
-}
+func (n *inode) encode(b []byte) { n.fields(&codec{b, true}) }
+func (n *inode) decode(b []byte) { n.fields(&codec{b, false}) }
 
 // put writes the inode into 256 bytes of zeros that may hold extended attributes already, with a checksum over all of them.
 func (n *inode) put(b []byte, f *format, sum checksum) {
 	n.encode(b)
 	if f.features.has(metadataCsum) {
 		c := sum.over(b[:inodeSize])
-		le.PutUint16(b[offChecksumLo:], uint16(c))
-		le.PutUint16(b[offChecksumHi:], uint16(c>>16))
+		n.ChecksumLo, n.ChecksumHi = uint16(c), uint16(c>>16)
+		n.encode(b)
 	}
 }

@@ -10,8 +10,8 @@ const (
 	superOffset = 1024
 )
 
-// A superblock is what the kernel's "Super Block" describes, field by field (struct ext4_super_block). Runs of fields that are always zero
-// here are joined to one.
+// A superblock is what the kernel's "Super Block" describes, field by field (struct ext4_super_block). superNames has
+// its names for them.
 type superblock struct {
 	InodesCount, BlocksCountLo, RootBlocksLo, FreeBlocksLo, FreeInodes uint32
 	FirstDataBlock, LogBlockSize, LogClusterSize                       uint32
@@ -44,11 +44,27 @@ type superblock struct {
 	RAIDStripe                                                         uint32
 	LogGroupsPerFlex, ChecksumType, EncryptionLevel, ReservedPad       uint8
 	KilobytesWritten                                                   uint64
-	SnapshotsAndErrors                                                 [0x200 - 0x180]byte
+	SnapshotInode, SnapshotID                                          uint32
+	SnapshotReserved                                                   uint64
+	SnapshotList, ErrorCount                                           uint32
+	FirstErrorTime, FirstErrorInode                                    uint32
+	FirstErrorBlock                                                    uint64
+	FirstErrorFunc                                                     [32]byte
+	FirstErrorLine                                                     uint32
+	LastErrorTime, LastErrorInode, LastErrorLine                       uint32
+	LastErrorBlock                                                     uint64
+	LastErrorFunc                                                      [32]byte
 	MountOptionText                                                    [64]byte
-	UserQuota, GroupQuota                                              uint32
-	OverheadBlocks                                                     uint32
-	Zeros                                                              [0x3fc - 0x24c]byte
+	UserQuota, GroupQuota, OverheadBlocks                              uint32
+	BackupGroups                                                       [2]uint32
+	EncryptAlgorithms                                                  [4]byte
+	EncryptSalt                                                        [16]byte
+	LostFoundInode, ProjectQuota, ChecksumSeed                         uint32
+	WriteTimeHi, MountTimeHi, MakeTimeHi, LastCheckHi                  uint8
+	FirstErrorTimeHi, LastErrorTimeHi, FirstErrorCode, LastErrorCode   uint8
+	Encoding, EncodingFlags                                            uint16
+	OrphanFile                                                         uint32
+	Reserved                                                           [0x3fc - 0x284]byte
 	Checksum                                                           uint32
 }
 
@@ -63,6 +79,8 @@ const (
 	checksumCRC32C   = 1    // in ChecksumType
 	backupInodeBlock = 1    // in JournalBackupType: the journal inode's block map is in JournalBackup
 	neverCheck       = 1<<16 - 1
+	stateErrors      = 2
+	unsignedHash     = 2 // in Flags: names are hashed as unsigned characters
 )
 
 // super is the copy of the superblock in a group. Like those of mke2fs, only the first is marked as clean.
@@ -110,6 +128,27 @@ func (p *Plan) setOptional(s *superblock) {
 	}
 	if p.features.has(metadataCsum) {
 		s.ChecksumType = checksumCRC32C
+	}
+}
+
+// superNames are the fields in their order, without the prefix s_.
+const superNames = `inodes_count blocks_count_lo r_blocks_count_lo free_blocks_count_lo free_inodes_count first_data_block log_block_size
+log_cluster_size blocks_per_group clusters_per_group inodes_per_group mtime wtime mnt_count max_mnt_count magic state errors minor_rev_level
+lastcheck checkinterval creator_os rev_level def_resuid def_resgid first_ino inode_size block_group_nr feature_compat feature_incompat
+feature_ro_compat uuid volume_name last_mounted algorithm_usage_bitmap prealloc_blocks prealloc_dir_blocks reserved_gdt_blocks
+journal_uuid journal_inum journal_dev last_orphan hash_seed def_hash_version jnl_backup_type desc_size default_mount_opts first_meta_bg
+mkfs_time jnl_blocks blocks_count_hi r_blocks_count_hi free_blocks_count_hi min_extra_isize want_extra_isize flags raid_stride
+mmp_interval mmp_block raid_stripe_width log_groups_per_flex checksum_type encryption_level reserved_pad kbytes_written snapshot_inum
+snapshot_id snapshot_r_blocks_count snapshot_list error_count first_error_time first_error_ino first_error_block first_error_func
+first_error_line last_error_time last_error_ino last_error_line last_error_block last_error_func mount_opts usr_quota_inum grp_quota_inum
+overhead_clusters backup_bgs encrypt_algos encrypt_pw_salt lpf_ino prj_quota_inum checksum_seed wtime_hi mtime_hi mkfs_time_hi
+lastcheck_hi first_error_time_hi last_error_time_hi first_error_errcode last_error_errcode encoding encoding_flags orphan_file_inum
+reserved checksum`
+
+// decode reads the superblock from superSize bytes.
+func (s *superblock) decode(b []byte) {
+	if _, err := binary.Decode(b[:superSize], le, s); err != nil {
+		panic(err) // only a struct without a fixed size fails
 	}
 }
 

@@ -147,6 +147,11 @@ func (x xattr) hash() (h uint32) {
 	for _, c := range []byte(x.name) {
 		h = h<<5 ^ h>>27 ^ uint32(c)
 	}
+	return x.hashOn(h)
+}
+
+// hashOn goes on with the hash over the value.
+func (x xattr) hashOn(h uint32) uint32 {
 	for v := x.value; len(v) > 0; v = v[min(4, len(v)):] {
 		var word [4]byte
 		copy(word[:], v)

@@ -1,0 +1,303 @@
+package ext4
+
+import (
+	"bytes"
+	"fmt"
+	"math/bits"
+	"reflect"
+)
+
+// crc16 goes on with the checksum of uninit_bg: CRC-16 with the polynomial 0x8005, lowest bit first.
+func crc16(sum uint16, b []byte) uint16 {
+	for _, x := range b {
+		sum ^= uint16(x)
+		for range 8 {
+			sum = sum>>1 ^ 0xa001*(sum&1)
+		}
+	}
+	return sum
+}
+
+// groupChecksums reports whether groups have checksums and flags.
+func (f *frame) groupChecksums() bool {
+	return f.features.has(metadataCsum) || f.features.has(uninitBG)
+}
+
+// groupSum is the checksum of a descriptor's bytes.
+func (f *frame) groupSum(group int64, b []byte) uint16 {
+	const at = 0x1e // of bg_checksum
+	number := le.AppendUint32(nil, uint32(group))
+	if f.features.has(metadataCsum) {
+		return uint16(f.seed.over(number).over(b[:at]).over([]byte{0, 0}).over(b[at+2:]))
+	}
+	sum := crc16(crc16(crc16(0xffff, f.super.UUID[:]), number), b[:at])
+	return crc16(sum, b[at+2:])
+}
+
+func groupObject(group int64) string { return fmt.Sprintf("group descriptor %d", group) }
+
+// flagsOf are the flags of a group that mean something in this file system.
+func (c *checker) flagsOf(d *groupDescriptor) uint16 {
+	if !c.groupChecksums() {
+		return 0
+	}
+	return d.Flags
+}
+
+// checkGroup checks a group's descriptor and its copies, and claims the group's own blocks.
+func (c *checker) checkGroup(group int64) {
+	at := c.descriptorAt(group)
+	d, b, err := c.descriptor(c.w, group)
+	if err != nil {
+		c.fault(at, groupObject(group), "%v", err)
+		return
+	}
+	c.checkGroupSum(at, groupObject(group), group, b, d.Checksum)
+	if d.ExcludeBitmapLo|d.ExcludeBitmapHi|d.Reserved != 0 {
+		c.fault(at, groupObject(group), "bg_exclude_bitmap and bg_reserved are not zero")
+	}
+	if unknown := d.Flags &^ (inodeUninit | blockUninit | inodeZeroed); unknown != 0 {
+		c.fault(at, groupObject(group), "flags 0x%x are not known", unknown)
+	}
+	c.checkGroupCopies(group, b, &d)
+	c.claimCopy(group)
+	c.claimOwn(group, at, d.blockBitmap(), 1, blockBitmapClaim)
+	c.claimOwn(group, at, d.inodeBitmap(), 1, inodeBitmapClaim)
+	c.claimOwn(group, at, d.inodeTable(), c.tableBlocks(), inodeTableClaim)
+}
+
+func (c *checker) checkGroupSum(at int64, object string, group int64, b []byte, has uint16) {
+	if !c.groupChecksums() {
+		return
+	}
+	if want := c.groupSum(group, b); has != want {
+		c.fault(at, object, "checksum 0x%04x does not match its bytes, which have 0x%04x", has, want)
+	}
+}
+
+// checkGroupCopies compares the other copies of a descriptor with the first one: all of it in a pristine file system, else where the group's
+// structures are.
+func (c *checker) checkGroupCopies(group int64, want []byte, first *groupDescriptor) {
+	pristine := c.super.pristine() && !c.groupChecksums()
+	c.descriptorCopies(group, func(at int64) {
+		object := func() string { return fmt.Sprintf("copy of group descriptor %d", group) }
+		b := c.read(at, c.descBytes, object)
+		if b == nil || bytes.Equal(b, want) {
+			return
+		}
+		var d groupDescriptor
+		d.decode(b[:min(c.descBytes, 64)])
+		c.checkGroupSum(at, object(), group, b, d.Checksum)
+		if pristine || d.blockBitmap() != first.blockBitmap() || d.inodeBitmap() != first.inodeBitmap() || d.inodeTable() != first.inodeTable() {
+			c.compareFields(at, object(), groupNames, "bg_", reflect.ValueOf(d), reflect.ValueOf(*first))
+		}
+	})
+}
+
+// claimCopy claims the superblock and the descriptors that a group begins with.
+func (c *checker) claimCopy(group int64) {
+	add := func(start, blocks int64, kind claimKind) {
+		if blocks > 0 {
+			c.claim(claim{start, blocks, kind, group, 0}, func(format string, args ...any) { c.fault(start*c.blockSize, groupObject(group), format, args...) })
+		}
+	}
+	if group == 0 && c.superBlock(0) > c.first { // the boot block of a file system with clusters
+		add(c.first, c.superBlock(0)-c.first, bootClaim)
+	}
+	if c.hasSuper(group) {
+		add(c.superBlock(group), 1, superClaim)
+	}
+	if c.metaGroup(group) {
+		if block := c.metaDescBlock(group); block != 0 {
+			add(block, 1, descClaim)
+		}
+	} else if c.hasSuper(group) {
+		descs, reserved := c.oldDescs()
+		add(c.superBlock(group)+1, descs, descClaim)
+		add(c.superBlock(group)+1+descs, reserved, reservedDescClaim)
+	}
+}
+
+var ownNames = map[claimKind]string{blockBitmapClaim: "block bitmap", inodeBitmapClaim: "inode bitmap", inodeTableClaim: "inode table"}
+
+// claimOwn claims the blocks that a descriptor points to. Without flex_bg they must lie in the group.
+func (c *checker) claimOwn(group, at, start, blocks int64, kind claimKind) {
+	fault := func(format string, args ...any) {
+		c.fault(at, groupObject(group), "%s: %s", ownNames[kind], fmt.Sprintf(format, args...))
+	}
+	lo, hi := c.groupStart(group), c.groupStart(group)+c.groupBlocks(group)
+	if c.features.has(flexBG) {
+		lo, hi = c.first, c.blocks
+	}
+	if start < lo || start > hi-blocks {
+		fault("blocks %d to %d are not within %d and %d", start, start+blocks-1, lo, hi-1)
+		return
+	}
+	c.claim(claim{start, blocks, kind, group, 0}, fault)
+}
+
+// bitmap reads a bitmap and checks its checksum and its padding; nil if it cannot be read.
+func (c *checker) bitmap(group, block, bits int64, has uint32, kind claimKind) []byte {
+	object := func() string { return fmt.Sprintf("%s of group %d", ownNames[kind], group) }
+	at := block * c.blockSize
+	if c.checkBlocks(block, 1) != nil {
+		return nil // was reported
+	}
+	b := c.read(at, c.blockSize, object)
+	if b == nil {
+		return nil
+	}
+	if c.features.has(metadataCsum) {
+		used := c.perGroup / c.ratio
+		if kind == inodeBitmapClaim {
+			used = c.inodesPerGroup
+		}
+		want := uint32(c.seed.over(b[:used/8]))
+		if c.descBytes < 64 {
+			want &= 0xffff
+		}
+		if has != want {
+			c.fault(at, object(), "checksum 0x%08x does not match its bytes, which have 0x%08x", has, want)
+		}
+	}
+	for i := bits; i < 8*c.blockSize; i++ {
+		if b[i/8]>>(i%8)&1 == 0 {
+			c.fault(at+i/8, object(), "padding bit %d is not set", i)
+			break
+		}
+	}
+	return b
+}
+
+// checkBlockBitmap compares a group's block bitmap and count with the blocks that were found in use.
+func (c *checker) checkBlockBitmap(group int64) {
+	d, _, err := c.descriptor(c.w, group)
+	if err != nil {
+		return // was reported
+	}
+	start, n := c.groupStart(group), (c.groupBlocks(group)+c.ratio-1)/c.ratio
+	used := int64(0)
+	if c.flagsOf(&d)&blockUninit != 0 {
+		used = c.checkUninit(group, &d)
+	} else if b := c.bitmap(group, d.blockBitmap(), n, uint32(d.BlockBitmapCsumLo)|uint32(d.BlockBitmapCsumHi)<<16, blockBitmapClaim); b != nil {
+		used = c.compareBlocks(group, b, start, n, d.blockBitmap()*c.blockSize)
+	} else {
+		return
+	}
+	c.freeClusters += n - used
+	if said := int64(d.FreeBlocksCountLo) | int64(d.FreeBlocksCountHi)<<16; said != n-used {
+		c.mismatch(c.descriptorAt(group), groupObject(group), "bg_free_blocks_count", said, n-used)
+	}
+}
+
+// clusters returns 64 clusters from a block on that are in use, as bits.
+func (c *checker) clusters(block int64) (w uint64) {
+	if c.ratio == 1 {
+		return c.used.word(block)
+	}
+	for i := range int64(64) {
+		if at := block + i*c.ratio; at < c.blocks && c.used.count(at, c.ratio) > 0 {
+			w |= 1 << i
+		}
+	}
+	return w
+}
+
+// compareBlocks compares a bitmap of n clusters with what is in use, and counts that. Runs of differences are one fault.
+func (c *checker) compareBlocks(group int64, b []byte, start, n, at int64) (used int64) {
+	runs := diffRuns{unit: c.ratio, base: start, report: func(from, to int64, marked bool) {
+		c.fault(at+(from-start)/c.ratio/8, fmt.Sprintf("block bitmap of group %d", group), "%s", diffText("blocks", from, to, marked))
+	}}
+	for i := int64(0); i < n; i += 64 {
+		m := ^uint64(0)
+		if n-i < 64 {
+			m >>= 64 - (n - i)
+		}
+		want := c.clusters(start+i*c.ratio) & m
+		used += int64(bits.OnesCount64(want))
+		runs.compare(i, le.Uint64(padded8(b, i/8))&m, want)
+	}
+	runs.flush()
+	return used
+}
+
+// padded8 returns 8 bytes from an offset on.
+func padded8(b []byte, at int64) []byte {
+	if at+8 <= int64(len(b)) {
+		return b[at:]
+	}
+	var p [8]byte
+	copy(p[:], b[at:])
+	return p[:]
+}
+
+func diffText(what string, from, to int64, marked bool) string {
+	if marked {
+		return fmt.Sprintf("%s %d to %d are marked as used and nothing uses them", what, from, to)
+	}
+	return fmt.Sprintf("%s %d to %d are in use and marked as free", what, from, to)
+}
+
+// diffRuns joins differences between two bitmaps to runs.
+type diffRuns struct {
+	unit, base int64
+	from, to   int64 // bits [from, to) differ; none if they are equal
+	marked     bool  // they are set in the bitmap that was read
+	report     func(from, to int64, marked bool)
+}
+
+// compare adds 64 bits.
+func (r *diffRuns) compare(at int64, has, want uint64) {
+	for diff := has ^ want; diff != 0; diff &= diff - 1 {
+		i := bits.TrailingZeros64(diff)
+		bit, marked := at+int64(i), has>>i&1 != 0
+		if bit != r.to || marked != r.marked {
+			r.flush()
+			r.from, r.marked = bit, marked
+		}
+		r.to = bit + 1
+	}
+}
+
+func (r *diffRuns) flush() {
+	if r.to > r.from {
+		r.report(r.base+r.from*r.unit, r.base+r.to*r.unit-1, r.marked)
+	}
+	r.from, r.to = 0, 0
+}
+
+// checkUninit checks a group whose block bitmap is not written: nothing but its own structures may be in it. It returns the clusters in use.
+func (c *checker) checkUninit(group int64, d *groupDescriptor) int64 {
+	start, blocks := c.groupStart(group), c.groupBlocks(group)
+	own := int64(0)
+	if c.hasSuper(group) {
+		own++
+	}
+	if c.metaGroup(group) {
+		if c.metaDescBlock(group) != 0 {
+			own++
+		}
+	} else if c.hasSuper(group) {
+		descs, reserved := c.oldDescs()
+		own += descs + reserved
+	}
+	for _, s := range []mapping{{0, d.blockBitmap(), 1}, {0, d.inodeBitmap(), 1}, {0, d.inodeTable(), c.tableBlocks()}} {
+		if s.physical >= start && s.physical < start+blocks {
+			own += s.blocks
+		}
+	}
+	used := c.used.count(start, blocks)
+	if used != own {
+		c.fault(c.descriptorAt(group), groupObject(group), "the block bitmap is not written, and %d blocks are in use, not %d", used, own)
+	}
+	if c.ratio == 1 {
+		return used
+	}
+	used = 0
+	for i := int64(0); i < blocks; i += c.ratio {
+		if c.used.count(start+i, min(c.ratio, blocks-i)) > 0 {
+			used++
+		}
+	}
+	return used
+}

@@ -1,0 +1,255 @@
+package ext4
+
+import (
+	"fmt"
+	"strings"
+)
+
+// A frame is what the superblock of a file system that is read decides about every other structure.
+type frame struct {
+	format
+	super          superblock
+	unknown        [3]uint32 // bits of the feature words that have no name here
+	inodeBytes     int64     // 128 or more
+	descBytes      int64     // of a group descriptor: 32 or more
+	blocks         int64
+	first          int64 // the first block of the first group
+	perGroup       int64 // blocks in a group
+	ratio          int64 // blocks in a cluster, the unit of block bitmaps: 1 without bigalloc
+	groups         int64
+	inodesPerGroup int64
+	firstFree      int64    // the first inode that is not reserved
+	seed           checksum // of all checksums but that of the superblock
+	hasher         hasher
+}
+
+// size is the length of the file system in bytes.
+func (f *frame) size() int64 { return f.blocks * f.blockSize }
+
+// inodes is how many inodes there are.
+func (f *frame) inodes() int64 { return f.groups * f.inodesPerGroup }
+
+func (f *frame) groupStart(group int64) int64  { return f.first + group*f.perGroup }
+func (f *frame) groupBlocks(group int64) int64 { return min(f.perGroup, f.blocks-f.groupStart(group)) }
+func (f *frame) tableBlocks() int64 {
+	return (f.inodesPerGroup*f.inodeBytes + f.blockSize - 1) / f.blockSize
+}
+
+// unreadable are the incompatible features without which nothing can be read.
+const unreadable = featureSet(1<<compression | 1<<journalDevice | 1<<dirData)
+
+// newFrame takes the geometry from a superblock's bytes, and checks that it is possible in a region of so many bytes.
+func newFrame(b []byte, size int64) (*frame, error) {
+	f := &frame{}
+	s := &f.super
+	s.decode(b)
+	if s.Magic != superMagic {
+		return nil, fmt.Errorf("no superblock: magic number 0x%04x, not 0x%04x", s.Magic, superMagic)
+	}
+	if s.Revision > 0 {
+		f.features, f.unknown = featuresOf([3]uint32{s.Compat, s.Incompat, s.ROCompat})
+	}
+	if sum := uint32(checksumStart.over(b[:superSize-4])); f.features.has(metadataCsum) && sum != s.Checksum {
+		return nil, fmt.Errorf("checksum 0x%08x of the superblock does not match its bytes, which have 0x%08x", s.Checksum, sum)
+	}
+	if err := f.supported(); err != nil {
+		return nil, err
+	}
+	if err := f.sizes(); err != nil {
+		return nil, err
+	}
+	if f.size() > size {
+		return nil, fmt.Errorf("%d blocks of %d bytes are more than the region's %d bytes", f.blocks, f.blockSize, size)
+	}
+	f.seed = checksumStart.over(s.UUID[:])
+	if f.features.has(csumSeed) {
+		f.seed = checksum(s.ChecksumSeed)
+	}
+	f.hasher = newHasher(s.HashSeed)
+	return f, nil
+}
+
+// supported refuses, by name, what cannot be read here.
+func (f *frame) supported() error {
+	if refused := f.features & unreadable; refused != 0 {
+		return fmt.Errorf("feature %s is not supported", strings.Join(refused.names(), ", "))
+	}
+	if f.unknown[1] != 0 {
+		return fmt.Errorf("incompatible features 0x%x are not known", f.unknown[1])
+	}
+	if f.super.Revision > dynamicRevision {
+		return fmt.Errorf("revision %d is not known", f.super.Revision)
+	}
+	return nil
+}
+
+// sizes computes the geometry. Each check keeps the arithmetic after it within range.
+func (f *frame) sizes() error {
+	s := &f.super
+	if s.LogBlockSize > 6 {
+		return fmt.Errorf("blocks of 2^%d bytes, 2^16 are the limit", 10+int64(s.LogBlockSize))
+	}
+	f.blockSize, f.ratio, f.first = 1024<<s.LogBlockSize, 1, int64(s.FirstDataBlock)
+	if f.features.has(bigalloc) {
+		if s.LogClusterSize < s.LogBlockSize || s.LogClusterSize > 20 {
+			return fmt.Errorf("clusters of 2^%d bytes for blocks of %d", 10+int64(s.LogClusterSize), f.blockSize)
+		}
+		f.ratio = 1 << (s.LogClusterSize - s.LogBlockSize)
+	}
+	f.inodeBytes, f.firstFree, f.descBytes = oldInode, lostFoundInode, 32
+	if s.Revision > 0 {
+		f.inodeBytes, f.firstFree = int64(s.InodeSize), int64(s.FirstInode)
+	}
+	f.blocks, f.perGroup, f.inodesPerGroup = int64(s.BlocksCountLo), int64(s.BlocksPerGroup), int64(s.InodesPerGroup)
+	if f.features.has(bit64) {
+		f.blocks, f.descBytes = f.blocks+int64(s.BlocksCountHi)<<32, int64(s.DescSize)
+	}
+	return f.checkSizes()
+}
+
+func (f *frame) checkSizes() error {
+	s := &f.super
+	wantFirst := int64(0)
+	if f.blockSize == 1024 && f.ratio == 1 {
+		wantFirst = 1
+	}
+	power := func(n, least int64) bool { return n >= least && n <= f.blockSize && n&(n-1) == 0 }
+	switch {
+	case !power(f.inodeBytes, oldInode):
+		return fmt.Errorf("inodes of %d bytes in blocks of %d", f.inodeBytes, f.blockSize)
+	case !power(f.descBytes, f.format.descSize()):
+		return fmt.Errorf("group descriptors of %d bytes, a power of two of at least %d is expected", f.descBytes, f.format.descSize())
+	case f.first != wantFirst:
+		return fmt.Errorf("the first group starts at block %d, not %d", f.first, wantFirst)
+	case f.perGroup == 0 || f.perGroup%(8*f.ratio) != 0 || f.perGroup > f.maxPerGroup()*f.ratio:
+		return fmt.Errorf("%d blocks in a group, a multiple of 8 up to %d is expected", f.perGroup, f.maxPerGroup()*f.ratio)
+	case f.inodesPerGroup == 0 || f.inodesPerGroup%8 != 0 || f.inodesPerGroup > f.maxPerGroup():
+		return fmt.Errorf("%d inodes in a group, a multiple of 8 up to %d is expected", f.inodesPerGroup, f.maxPerGroup())
+	case f.blocks <= f.first+1 || f.blocks > 1<<48:
+		return fmt.Errorf("%d blocks", f.blocks)
+	}
+	f.groups = (f.blocks - f.first + f.perGroup - 1) / f.perGroup
+	switch {
+	case int64(s.InodesCount) != f.inodes():
+		return fmt.Errorf("%d inodes, not %d for each of %d groups", s.InodesCount, f.inodesPerGroup, f.groups)
+	case f.firstFree < lostFoundInode || f.firstFree > f.inodes():
+		return fmt.Errorf("the first inode that is not reserved is %d", f.firstFree)
+	case f.descBlocks()+1 >= f.blocks || int64(s.FirstMetaGroup) > f.descBlocks() || int64(s.ReservedDescBlocks) > f.pointers():
+		return fmt.Errorf("%d groups have %d blocks of descriptors, %d of them before the first meta block group, and %d reserved blocks",
+			f.groups, f.descBlocks(), s.FirstMetaGroup, s.ReservedDescBlocks)
+	}
+	return nil
+}
+
+// descBlocks is how many blocks the descriptors of all groups have.
+func (f *frame) descBlocks() int64 {
+	return (f.groups + f.descsPerBlock() - 1) / f.descsPerBlock()
+}
+
+func (f *frame) descsPerBlock() int64 { return f.blockSize / f.descBytes }
+
+// hasSuper reports whether a group begins with a copy of the superblock (kernel: "Super Block", on sparse_super and sparse_super2).
+func (f *frame) hasSuper(group int64) bool {
+	switch {
+	case group == 0:
+		return true
+	case f.features.has(sparseSuper2):
+		return group == int64(f.super.BackupGroups[0]) || group == int64(f.super.BackupGroups[1])
+	case f.features.has(sparseSuper):
+		return hasSuper(group)
+	}
+	return true
+}
+
+// superBlock is the block that holds the superblock of a group. That of the first one is always at byte 1024.
+func (f *frame) superBlock(group int64) int64 {
+	if group == 0 {
+		return superOffset / f.blockSize
+	}
+	return f.groupStart(group)
+}
+
+// superAt is the offset in bytes of the superblock of a group.
+func (f *frame) superAt(group int64) int64 {
+	return max(superOffset, f.superBlock(group)*f.blockSize)
+}
+
+// oldDescs is how many blocks of descriptors, and of reserved ones, follow each superblock: all of them, or with meta_bg those before the
+// first meta block group (kernel: "Meta Block Groups").
+func (f *frame) oldDescs() (descs, reserved int64) {
+	if f.features.has(metaBG) {
+		return int64(f.super.FirstMetaGroup), 0
+	}
+	return f.descBlocks(), int64(f.super.ReservedDescBlocks)
+}
+
+// metaGroup reports whether the descriptors of a group lie in its meta block group: as many groups as a block has descriptors for.
+func (f *frame) metaGroup(group int64) bool {
+	return f.features.has(metaBG) && group/f.descsPerBlock() >= int64(f.super.FirstMetaGroup)
+}
+
+// metaDescBlock is the block of descriptors in a group that is the first, second or last one of its meta block group, else 0.
+func (f *frame) metaDescBlock(group int64) int64 {
+	if n := group % f.descsPerBlock(); !f.metaGroup(group) || n > 1 && n != f.descsPerBlock()-1 {
+		return 0
+	}
+	if f.hasSuper(group) {
+		return f.superBlock(group) + 1
+	}
+	return f.groupStart(group)
+}
+
+// descriptorAt is the offset in bytes of a group's descriptor.
+func (f *frame) descriptorAt(group int64) int64 {
+	within := group % f.descsPerBlock()
+	block := 1 + f.superBlock(0) + group/f.descsPerBlock()
+	if f.metaGroup(group) {
+		block = f.metaDescBlock(group - within)
+	}
+	return block*f.blockSize + within*f.descBytes
+}
+
+// descriptorCopies yields the offsets of the other copies of a group's descriptor.
+func (f *frame) descriptorCopies(group int64, yield func(at int64)) {
+	n := f.descsPerBlock()
+	within := group % n
+	if f.metaGroup(group) {
+		for _, host := range []int64{group - within + 1, group - within + n - 1} {
+			if host < f.groups && host > group-within {
+				yield(f.metaDescBlock(host)*f.blockSize + within*f.descBytes)
+			}
+		}
+		return
+	}
+	for copy := int64(1); copy < f.groups; copy++ {
+		if f.hasSuper(copy) && !f.metaGroup(copy) {
+			yield((f.superBlock(copy)+1+group/n)*f.blockSize + within*f.descBytes)
+		}
+	}
+}
+
+// goodCopies lists where copies of the superblock are that could be used in place of the first one: at the places where file systems of
+// usual geometry have them.
+func goodCopies(read func(off, n int64) ([]byte, error), size int64) string {
+	var found []string
+	for log := range 7 {
+		blockSize := int64(1024) << log
+		for _, group := range []int64{1, 3, 5, 7, 9, 25, 27, 49, 81, 125} {
+			at := group * 8 * blockSize * blockSize
+			if blockSize == 1024 {
+				at += blockSize
+			}
+			b, err := read(at, superSize)
+			if err != nil {
+				break
+			}
+			if f, err := newFrame(b, size); err == nil && f.blockSize == blockSize && int64(f.super.BlockGroup) == group {
+				found = append(found, fmt.Sprint(at))
+			}
+		}
+	}
+	if found == nil {
+		return "no copy of it is good at the usual places"
+	}
+	return "copies of it are good at byte " + strings.Join(found, ", ")
+}

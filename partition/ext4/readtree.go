@@ -1,0 +1,258 @@
+package ext4
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"imprint/internal/tree"
+)
+
+// A treeReader reads the tree of a file system once.
+type treeReader struct {
+	*reader
+	w           *windows
+	budget      int64                 // bytes of structure that may still be read
+	nodes       map[uint32]*tree.Node // by inode number; nil while a directory is read
+	attrs       map[attrKey]*tree.Attr
+	xattrBlocks map[int64][]tree.Xattr
+	values      map[uint32][]byte // of attributes, by the inode that holds them
+}
+
+// newWindows returns a cache for one goroutine to read structure through.
+func (r *reader) newWindows() *windows { return &windows{image: r.image, size: r.size()} }
+
+// readTree sets Tree and the inodes in it.
+func (v *Volume) readTree() error {
+	r := &treeReader{
+		reader: v.reader, w: v.newWindows(), budget: v.size(), nodes: map[uint32]*tree.Node{}, attrs: map[attrKey]*tree.Attr{},
+		xattrBlocks: map[int64][]tree.Xattr{}, values: map[uint32][]byte{},
+	}
+	root, err := r.node("", rootInode, rootInode, 0)
+	if err != nil {
+		return below("", err)
+	}
+	if root.Kind() != tree.Dir {
+		return fmt.Errorf("the root is a %v", root.Kind())
+	}
+	b := tree.NewBuilder(root.Attr)
+	if err := b.Add("/", root, ""); err != nil {
+		return err
+	}
+	v.inodes = r.nodes
+	v.Tree, err = b.Tree()
+	return err
+}
+
+// walkPaths returns the path of each inode in the tree, that of the first name if it has several.
+func (v *Volume) walkPaths() map[uint32]string {
+	numbers := make(map[*tree.Node]uint32, len(v.inodes))
+	for number, n := range v.inodes {
+		numbers[n] = number
+	}
+	paths := make(map[uint32]string, len(v.inodes))
+	if v.Tree == nil {
+		return paths
+	}
+	for path, n := range v.Tree.Walk() {
+		if number, ok := numbers[n]; ok {
+			paths[number] = path
+		}
+	}
+	paths[rootInode] = "/"
+	return paths
+}
+
+// A located error is about what lies at a path, which is put together only when it is printed.
+type located struct {
+	names []string // the innermost first
+	err   error
+}
+
+// below says in which directory entry the reason for an error lies.
+func below(name string, err error) error {
+	if l, ok := err.(*located); ok {
+		l.names = append(l.names, name)
+		return l
+	}
+	return &located{[]string{name}, err}
+}
+
+// Error implements error.
+func (l *located) Error() string {
+	names := slices.Clone(l.names)
+	slices.Reverse(names)
+	path := strings.Join(names, "/")
+	if len(names) == 1 {
+		path = "/"
+	}
+	return fmt.Sprintf("%.4096q: %v", path, l.err)
+}
+
+// Unwrap gives the reason alone.
+func (l *located) Unwrap() error { return l.err }
+
+// errBudget is why a file system that uses bytes twice is refused.
+var errBudget = errors.New("structures overlap: they have more bytes than the file system")
+
+// errTwice is why a directory with two names is refused: a walk over it might not end.
+var errTwice = errors.New("the directory has a second name")
+
+// block reads a block of structure.
+func (r *treeReader) block(block int64) ([]byte, error) {
+	if err := r.checkBlocks(block, 1); err != nil {
+		return nil, err
+	}
+	if r.budget -= r.blockSize; r.budget < 0 {
+		return nil, errBudget
+	}
+	return r.w.read(block*r.blockSize, r.blockSize)
+}
+
+// structureMap is the map of an inode whose blocks are structure.
+func (r *treeReader) structureMap(n *inode) *fileMap {
+	return &fileMap{fs: &r.frame, root: n.Block, extents: n.Flags&extentsFlag != 0, read: r.block}
+}
+
+// node reads what an inode holds. One that was read before gives a link to it. parent is the inode of the directory above; depth counts
+// directories.
+func (r *treeReader) node(name string, number, parent uint32, depth int) (*tree.Node, error) {
+	if first, ok := r.nodes[number]; ok {
+		if first == nil || first.Kind() == tree.Dir {
+			return nil, errTwice
+		}
+		return tree.NewLink(name, first), nil
+	}
+	r.nodes[number] = nil
+	n, b, err := r.inode(r.w, number)
+	if err != nil {
+		return nil, err
+	}
+	node, err := r.newNode(name, &n, b, dirAt{number, parent, depth})
+	if err != nil {
+		return nil, err
+	}
+	r.nodes[number] = node
+	return node, nil
+}
+
+// dirAt is where a directory stands.
+type dirAt struct {
+	number, parent uint32
+	depth          int
+}
+
+func (r *treeReader) newNode(name string, n *inode, b []byte, at dirAt) (*tree.Node, error) {
+	kind, ok := n.kind()
+	switch {
+	case int64(at.number) < r.firstFree && at.number != rootInode:
+		return nil, fmt.Errorf("inode %d is reserved", at.number)
+	case n.LinksCount == 0:
+		return nil, fmt.Errorf("inode %d is not in use", at.number)
+	case !ok:
+		return nil, fmt.Errorf("inode %d: mode %#o has no known type", at.number, n.Mode)
+	}
+	attr, err := r.attr(n, b)
+	if err != nil {
+		return nil, err
+	}
+	refused := refusedFlags(n)
+	switch kind {
+	case tree.CharDevice, tree.BlockDevice:
+		return tree.NewDevice(name, attr, kind, n.device()), nil
+	case tree.Fifo, tree.Socket:
+		return tree.NewSpecial(name, attr, kind), nil
+	case tree.File:
+		blob, err := r.file(n, b, refused)
+		return tree.NewFile(name, attr, blob), err
+	}
+	if refused != "" {
+		return nil, fmt.Errorf("the %v is %s, which is not supported", kind, refused)
+	}
+	if kind == tree.Symlink {
+		target, err := r.target(n, b)
+		return tree.NewSymlink(name, attr, target), err
+	}
+	kids, err := r.dir(n, b, at.number, at.parent, at.depth)
+	return tree.NewDir(name, attr, kids), err
+}
+
+// refusedFlags says why the content of an inode cannot be read, "" if it can. The hash tree of verity lies after the content, and
+// casefold only changes how names are looked up.
+func refusedFlags(n *inode) string {
+	switch {
+	case n.Flags&encryptFlag != 0:
+		return "encrypted"
+	case n.Flags&compressedFlag != 0 && n.Flags&extentsFlag == 0 && n.Flags&0x200 != 0: // with the flag for compressed blocks
+		return "compressed"
+	}
+	return ""
+}
+
+// file returns the content of a file.
+func (r *treeReader) file(n *inode, b []byte, refused string) (tree.Blob, error) {
+	if err := r.checkSize(n); err != nil {
+		return nil, err
+	}
+	if n.Flags&inlineFlag == 0 || refused != "" {
+		return r.blob(n, refused), nil
+	}
+	content, err := r.inline(n, b)
+	return tree.Text(content), err
+}
+
+// inline is the content that lies in the inode itself (kernel: "Inline Data").
+func (r *treeReader) inline(n *inode, b []byte) (string, error) {
+	rest, err := r.inlineRest(b)
+	if err != nil {
+		return "", err
+	}
+	whole := append(n.Block[:], rest...)
+	if n.size() < 0 || n.size() > int64(len(whole)) {
+		return "", fmt.Errorf("inline content of %d bytes, the inode has %d", n.size(), len(whole))
+	}
+	return string(whole[:n.size()]), nil
+}
+
+// target returns the target of a symlink: in the inode, or in a block.
+func (r *treeReader) target(n *inode, b []byte) (target string, err error) {
+	switch size := n.size(); {
+	case size <= 0 || size >= r.blockSize && n.Flags&inlineFlag == 0 || size > 4095:
+		return "", fmt.Errorf("symlink target of %d bytes, 1 to %d are allowed", size, min(r.blockSize-1, 4095))
+	case n.Flags&inlineFlag != 0:
+		target, err = r.inline(n, b)
+	case r.fast(n):
+		target = string(n.Block[:size])
+	default:
+		var whole []byte
+		whole, err = r.contentBytes(n)
+		target = string(whole)
+	}
+	if err == nil && strings.IndexByte(target, 0) >= 0 {
+		return "", fmt.Errorf("symlink target %.60q holds a NUL", target)
+	}
+	return target, err
+}
+
+// contentBytes reads a short content.
+func (r *treeReader) contentBytes(n *inode) ([]byte, error) {
+	m := r.structureMap(n)
+	var content bytes.Buffer
+	for rest := n.size(); rest > 0; rest -= r.blockSize {
+		run, err := m.locate((n.size() - rest) / r.blockSize)
+		if err != nil {
+			return nil, err
+		}
+		if run.physical == hole {
+			return nil, fmt.Errorf("content of %d bytes has a hole", n.size())
+		}
+		b, err := r.block(run.physical)
+		if err != nil {
+			return nil, err
+		}
+		content.Write(b[:min(rest, r.blockSize)])
+	}
+	return content.Bytes(), nil
+}
