@@ -235,7 +235,7 @@ func TestReadFragments(t *testing.T) {
 
 // Names as Windows NT writes them, and long names that belong to no entry.
 func TestReadNames(t *testing.T) {
-	p := plan(t, files{"/LOWER.TXT": "a", "/Long Name": "b"}.tree(t), Options{})
+	p := plan(t, files{"/LOWER.TXT": "a", "/Long Name": "b", "/\U0001f600 face": "c"}.tree(t), Options{})
 	_, b := image(t, p)
 	root := b[p.vol.offset(firstCluster)-p.vol.root*512:]
 	if p.Bits() == 32 {
@@ -244,7 +244,7 @@ func TestReadNames(t *testing.T) {
 	find := func(name string) []byte { return root[bytes.Index(root, []byte(name)):] }
 	find("LOWER   TXT")[12] = lowerBase | lowerExt
 	v := sound(t, b)
-	if v.Tree.Find("/lower.txt") == nil || v.Tree.Find("/Long Name") == nil {
+	if v.Tree.Find("/lower.txt") == nil || v.Tree.Find("/Long Name") == nil || v.Tree.Find("/\U0001f600 face") == nil {
 		t.Errorf("names %v", slices.Collect(v.Tree.Nodes()))
 	}
 	find("LONGNA~1")[0] = 'K'

@@ -23,6 +23,8 @@ type table struct {
 	at    int64 // offset of the FAT in bytes
 	mu    sync.Mutex
 	pages map[uint32][]byte
+	last  []byte // the page that was used last
+	lastN uint32 // its number
 }
 
 // active is the FAT that counts: the first one, unless FAT32's ExtFlags turn mirroring off and name another.
@@ -55,18 +57,21 @@ func (t *table) entry(c uint32) (uint32, error) {
 func (t *table) raw(c uint32) (uint32, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	p := t.pages[c/pageEntries]
-	if p == nil {
-		var err error
-		if p, err = t.page(c / pageEntries); err != nil {
+	if n := c / pageEntries; t.last == nil || n != t.lastN {
+		p, err := t.page(n)
+		if err != nil {
 			return 0, err
 		}
+		t.last, t.lastN = p, n
 	}
-	return getEntry(p, t.bits, int64(c%pageEntries)), nil
+	return getEntry(t.last, t.bits, int64(c%pageEntries)), nil
 }
 
-// page reads a page and keeps it.
+// page returns a page, which it keeps.
 func (t *table) page(n uint32) ([]byte, error) {
+	if p := t.pages[n]; p != nil {
+		return p, nil
+	}
 	size := int64(pageEntries * t.bits / 8)
 	at := int64(n) * size
 	b := make([]byte, min(size, t.fatSize-at))

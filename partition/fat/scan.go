@@ -19,6 +19,7 @@ type scan struct {
 	strict  bool
 	err     error // why a strict scan ended
 	report  fault.Report
+	files   []pending
 	objects []object // in the order in which they were found; the root is the first
 	owners  owners
 	attrs   map[plainAttr]*tree.Attr
@@ -56,6 +57,9 @@ func (s *scan) root() (*tree.Tree, error) {
 	kids := s.directory(0, places, 0, 0)
 	if s.err != nil {
 		return nil, s.err
+	}
+	for _, f := range s.files {
+		s.file(f.from, f.id)
 	}
 	when := repro.FATEpoch
 	if s.label != nil {
@@ -144,6 +148,12 @@ func (s *scan) claim(from link, id int32, c uint32, most int64) (list []tree.Ran
 	}
 	wrong(fmt.Sprintf("the chain goes on after %d clusters, the limit", most))
 	return list, false
+}
+
+// A pending is a file whose chain is followed after all directories are read, so that a cluster of both is the directory's.
+type pending struct {
+	from link
+	id   int32
 }
 
 // file follows the chain of a file, and compares its length with the file's.

@@ -136,7 +136,7 @@ func (d *dirScan) child(it *item) {
 		return
 	}
 	if !d.strict {
-		d.file(from, id)
+		d.files = append(d.files, pending{from, id})
 	}
 	d.kids = append(d.kids, tree.NewFile(it.name, d.attr(it), stored{d.table, o.first, o.size}))
 }
