@@ -101,7 +101,7 @@ var words = []word{
 const mostFiles = 18
 
 // large are packages whose format alone needs more.
-var large = []string{"partition/ext4", "partition/iso9660", "partition/erofs"}
+var large = []string{"partition/ext4", "partition/iso9660", "partition/erofs", "partition/fat"}
 
 // testSupport are packages for tests, measurements and the demo: no rule is for them, and nothing of the program may import them.
 var testSupport = []string{

@@ -6,6 +6,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"sync"
 
 	"imprint/internal/repro"
 	"imprint/internal/tree"
@@ -19,6 +20,10 @@ type Volume struct {
 	Epoch  int64 // seconds since 1970: when it was made
 	Size   int64 // bytes in use
 	Inodes int64
+
+	image io.ReaderAt
+	super superblock
+	all   func() *audit // of every structure, made once
 }
 
 // Read reads the file system in a region of so many bytes. It reads all structure, and no contents: blobs read those from image. Anything
@@ -27,7 +32,7 @@ type Volume struct {
 // A hostile image costs no more memory than a multiple of its structure: no byte of that may be used twice, no directory may have two
 // names, and nothing outside of the file system is read.
 func Read(image io.ReaderAt, size int64) (*Volume, error) {
-	r := &reader{image: image, size: size, inodes: map[uint64]*tree.Node{}, shared: map[uint32]tree.Xattr{}, attrs: map[plainAttr]*tree.Attr{}}
+	r := newReader(image, size)
 	root, err := r.root()
 	if err != nil {
 		return nil, fmt.Errorf("read EROFS: %w", err)
@@ -40,8 +45,18 @@ func Read(image io.ReaderAt, size int64) (*Volume, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read EROFS: %v", err)
 	}
+	return newVolume(r, t), nil
+}
+
+func newVolume(r *reader, t *tree.Tree) *Volume {
 	s := r.super
-	return &Volume{Tree: t, Label: s.label, UUID: s.uuid, Epoch: s.made.Sec, Size: r.size, Inodes: int64(s.inodes)}, nil
+	v := &Volume{Tree: t, Label: s.label, UUID: s.uuid, Epoch: s.made.Sec, Size: r.size, Inodes: int64(s.inodes), image: r.image, super: s}
+	v.all = sync.OnceValue(func() *audit { return v.audit(nil) })
+	return v
+}
+
+func newReader(image io.ReaderAt, size int64) *reader {
+	return &reader{image: image, size: size, inodes: map[uint64]*tree.Node{}, shared: map[uint32]tree.Xattr{}, attrs: map[plainAttr]*tree.Attr{}}
 }
 
 // A reader goes through a file system.
@@ -87,31 +102,41 @@ var incompatible = []struct {
 
 const zeroPadding = 1 << 0
 
+// readSuper reads the superblock and refuses what it says to be wrong or not supported.
 func (r *reader) readSuper() error {
+	block, err := r.superBlock()
+	if err != nil {
+		return err
+	}
+	if s, sum := r.super, superChecksum(block); s.compat&compatChecksum != 0 && sum != s.checksum {
+		return fmt.Errorf("checksum 0x%08x of the superblock does not match its bytes, which have 0x%08x", s.checksum, sum)
+	}
+	return r.super.supported()
+}
+
+// superBlock reads the first block, and from it the superblock and the size of the file system.
+func (r *reader) superBlock() ([]byte, error) {
 	block := make([]byte, blockSize)
 	n, err := r.image.ReadAt(block[:min(blockSize, max(0, r.size))], 0)
 	if err != nil && !errors.Is(err, io.EOF) {
-		return err
+		return nil, err
 	}
 	if n < superOffset+superSize {
-		return fmt.Errorf("%d bytes are too few for a superblock", n)
+		return nil, fmt.Errorf("%d bytes are too few for a superblock", n)
 	}
 	s, ok := parseSuper(block[superOffset:])
 	r.super = s
 	switch bytes := int64(s.blocks) * blockSize; {
 	case !ok:
-		return fmt.Errorf("no superblock: magic number 0x%08x, not 0x%08x", le.Uint32(block[superOffset:]), uint32(superMagic))
+		return nil, fmt.Errorf("no superblock: magic number 0x%08x, not 0x%08x", le.Uint32(block[superOffset:]), uint32(superMagic))
 	case s.blockBits != blockBits || s.dirBits != 0:
-		return fmt.Errorf("blocks of 2^%d bytes, directory blocks of 2^%d, only 2^%d are read", s.blockBits, s.blockBits+s.dirBits, blockBits)
+		return nil, fmt.Errorf("blocks of 2^%d bytes, directory blocks of 2^%d, only 2^%d are read", s.blockBits, s.blockBits+s.dirBits, blockBits)
 	case bytes > r.size || s.blocks == 0:
-		return fmt.Errorf("%d blocks are %d bytes, the region has %d", s.blocks, bytes, r.size)
+		return nil, fmt.Errorf("%d blocks are %d bytes, the region has %d", s.blocks, bytes, r.size)
 	default:
 		r.size = bytes
 	}
-	if sum := superChecksum(block); s.compat&compatChecksum != 0 && sum != s.checksum {
-		return fmt.Errorf("checksum 0x%08x of the superblock does not match its bytes, which have 0x%08x", s.checksum, sum)
-	}
-	return s.supported()
+	return block, nil
 }
 
 // supported refuses, by name, what is not read here.

@@ -38,8 +38,23 @@ type dirReader struct {
 	kids        []*tree.Node
 }
 
-// block reads the entries of a block. The first name begins where the entries end.
+// block reads the entries of a block.
 func (d *dirReader) block(b []byte) error {
+	return eachDirent(b, func(e dirent) error { return d.entry(e.name, e.nid, e.code) })
+}
+
+// A dirent is a directory entry (struct erofs_dirent) with its name. Offsets are in bytes of its block.
+type dirent struct {
+	at       int // of the entry
+	from, to int // of the name, with the zeros after it
+	nid      uint64
+	code     uint8 // type
+	reserved uint8
+	name     string
+}
+
+// eachDirent calls do for the entries of a block. The first name begins where the entries end.
+func eachDirent(b []byte, do func(dirent) error) error {
 	if len(b) < direntSize {
 		return fmt.Errorf("directory block of %d bytes", len(b))
 	}
@@ -56,7 +71,7 @@ func (d *dirReader) block(b []byte) error {
 			return fmt.Errorf("directory block of %d bytes has a name from %d to %d", len(b), from, to)
 		}
 		name, _, _ := bytes.Cut(b[from:to], []byte{0})
-		if err := d.entry(string(name), le.Uint64(b[at:]), b[at+10]); err != nil {
+		if err := do(dirent{at, from, to, le.Uint64(b[at:]), b[at+10], b[at+11], string(name)}); err != nil {
 			return err
 		}
 	}

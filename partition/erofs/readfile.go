@@ -47,3 +47,11 @@ func (s *stored) ReadAt(p []byte, off int64) (n int, err error) {
 	}
 	return n, nil
 }
+
+// place is the offset in the image of a byte of the content.
+func (s *stored) place(off int64) int64 {
+	if body := s.size - s.tail; off >= body {
+		return s.tailAt + off - body
+	}
+	return s.at + off
+}

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"imprint/internal/extent"
+	"imprint/internal/fault"
 	"imprint/internal/hosttest"
 	"imprint/internal/tree"
 
@@ -54,13 +55,14 @@ func describe(t tb, tr *tree.Tree) []string {
 	return lines
 }
 
-// readBackSame reads a plan, and compares what it finds with the tree.
+// readBackSame reads a plan, compares what it finds with the tree, and checks that there is no fault.
 func readBackSame(t tb, tr *tree.Tree, p *Plan) *Volume {
 	t.Helper()
 	v, err := Read(imageOf{p}, p.Size())
 	if err != nil {
 		t.Fatal(err)
 	}
+	v.Check(func(f fault.Fault) { t.Fatal(f) })
 	want, got := describe(t, tr), describe(t, v.Tree)
 	if slices.Equal(want, got) {
 		return v
