@@ -25,12 +25,15 @@ func Starting() string { return starting }
 // An object is a JSON object.
 type object = map[string]any
 
+// SchemaTitle is the title of the JSON Schema, by which every version of it is known.
+const SchemaTitle = "imprint image description"
+
 // Schema returns the JSON Schema (draft 2020-12) of the language, for editors: every key with what it means and which values it takes. What
 // a schema cannot say, such as which keys exclude each other, only Parse knows; whatever Parse accepts, the schema accepts too.
 func Schema() []byte {
 	s := tableSchema(reflect.TypeFor[Image]())
 	s["$schema"] = "https://json-schema.org/draft/2020-12/schema"
-	s["title"] = "imprint image description"
+	s["title"] = SchemaTitle
 	var out bytes.Buffer
 	e := json.NewEncoder(&out)
 	e.SetEscapeHTML(false)
