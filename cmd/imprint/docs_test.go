@@ -1,7 +1,7 @@
 package main
 
 import (
-	"encoding/json"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -12,10 +12,7 @@ import (
 	"testing"
 
 	"imprint/internal/demostore"
-	"imprint/internal/diag"
 	"imprint/internal/hosttest"
-
-	"go.yaml.in/yaml/v3"
 )
 
 // A block is a code block of a page. In the comment before it, needs is why its commands are checked and not run, and file the name that it is
@@ -192,13 +189,22 @@ func (c command) shows(out string) bool {
 
 var calls = regexp.MustCompile(`(?:^|[ \n;&|(])imprint ((?:'[^']*'|"[^"]*"|[^;&|>)\n'"])*)`)
 
-// checkFlags checks every call of imprint in a shell script: the command, its flags, and how many arguments it has.
-func checkFlags(t *testing.T, script string) (found int) {
+// checkFlags checks every call of imprint in a shell script, and returns how many there are.
+func checkFlags(t *testing.T, script string) int {
 	t.Helper()
+	found, wrong := wrongCalls(script)
+	for _, text := range wrong {
+		t.Error(text)
+	}
+	return found
+}
+
+// wrongCalls returns the number of calls of imprint in a shell script, and what is wrong with them: the command, a flag, or the number of arguments.
+func wrongCalls(script string) (found int, wrong []string) {
 	for _, call := range calls.FindAllStringSubmatch(script, -1) {
-		args := strings.Fields(call[1])
+		found++
 		r := newRoot(world{io.Discard, io.Discard, nil, os.Getenv})
-		c, rest, err := r.cmd.Find(args)
+		c, rest, err := r.cmd.Find(strings.Fields(call[1]))
 		if err == nil {
 			err = c.ParseFlags(rest)
 		}
@@ -206,11 +212,37 @@ func checkFlags(t *testing.T, script string) (found int) {
 			err = c.Args(c, c.Flags().Args())
 		}
 		if err != nil {
-			t.Errorf("imprint %s: %v", call[1], err)
+			wrong = append(wrong, fmt.Sprintf("imprint %s: %v", call[1], err))
 		}
-		found++
 	}
-	return found
+	return found, wrong
+}
+
+// The checks of this file find what is wrong.
+func TestDocChecks(t *testing.T) {
+	for script, want := range map[string]int{
+		"imprint build a.toml -o b.raw --sha256\n": 0, "cd out && imprint plan a.toml --json | jq .": 0, "imprint schema > s.json; imprint version": 0,
+		"imprint biuld a.toml": 1, "imprint build a.toml --fast": 1, "x; imprint plan": 1, "imprint man a b && imprint version 3": 2,
+	} {
+		if found, wrong := wrongCalls(script); found == 0 || len(wrong) != want {
+			t.Errorf("%s: %d calls, wrong are %q", script, found, wrong)
+		}
+	}
+	for _, test := range []struct {
+		shown, out string
+		want       bool
+	}{
+		{"a …\n", "a b\n", true}, {"a …\n", "b\n", false}, {"…\nc\n", "a\nb\nc\nd\n", true}, {"…\na\n", "a\n", true},
+		{"a … c\n", "a b\nx c\n", false}, {"a\n", "", false}, {"", "a\n", true},
+	} {
+		if got := (command{output: test.shown}).shows(test.out); got != test.want {
+			t.Errorf("%q shows %q: %v", test.shown, test.out, got)
+		}
+	}
+	commands := block{text: "$ one \\\n  more\nsaid\n$ two\n"}.commands()
+	if len(commands) != 2 || commands[0] != (command{"one \\\n  more\n", "said\n"}) {
+		t.Errorf("commands are %q", commands)
+	}
 }
 
 // The calls in the README are right too.
@@ -223,68 +255,6 @@ func TestReadmeFlags(t *testing.T) {
 	}
 	if found == 0 {
 		t.Error("no calls found")
-	}
-}
-
-// The templates for CI are YAML, have the parts that their services want, and their scripts are right.
-func TestTemplates(t *testing.T) {
-	var github struct {
-		On   map[string]any
-		Jobs map[string]struct {
-			RunsOn string `yaml:"runs-on"`
-			Needs  string
-			Steps  []struct{ Uses, Run string }
-		}
-	}
-	decodeYAML(t, "github.yml", &github)
-	scripts := map[string][]string{}
-	for name, job := range github.Jobs {
-		if job.RunsOn == "" || len(job.Steps) == 0 {
-			t.Errorf("github.yml: job %s has no runner or no steps", name)
-		}
-		for _, step := range job.Steps {
-			if (step.Uses == "") == (step.Run == "") {
-				t.Errorf("github.yml: a step of %s has not one of uses and run", name)
-			}
-			scripts["github.yml"] = append(scripts["github.yml"], step.Run)
-		}
-	}
-	if len(github.On) == 0 || github.Jobs["publish"].Needs != "build" {
-		t.Error("github.yml: nothing starts it, or publish does not wait for build")
-	}
-
-	type job struct {
-		Stage  string
-		Script []string
-	}
-	var gitlab struct {
-		Stages                []string
-		Build, Check, Publish job
-		Default               struct {
-			BeforeScript []string `yaml:"before_script"`
-		}
-	}
-	decodeYAML(t, "gitlab.yml", &gitlab)
-	scripts["gitlab.yml"] = gitlab.Default.BeforeScript
-	for _, j := range []job{gitlab.Build, gitlab.Check, gitlab.Publish} {
-		if !slices.Contains(gitlab.Stages, j.Stage) || len(j.Script) == 0 {
-			t.Errorf("gitlab.yml: a job of stage %q with %d commands", j.Stage, len(j.Script))
-		}
-		scripts["gitlab.yml"] = append(scripts["gitlab.yml"], j.Script...)
-	}
-	for file, list := range scripts {
-		script := strings.Join(list, "\n")
-		hosttest.Run(t, "sh", "-n", "-c", script)
-		if checkFlags(t, script) < 2 || !strings.Contains(script, "imprint build image.toml") || !strings.Contains(script, "cmp ") {
-			t.Errorf("%s does not build and check an image:\n%s", file, script)
-		}
-	}
-}
-
-func decodeYAML(t *testing.T, name string, into any) {
-	t.Helper()
-	if err := yaml.Unmarshal(read(t, filepath.Join("../../docs/ci", name)), into); err != nil {
-		t.Fatalf("%s: %v", name, err)
 	}
 }
 
@@ -302,118 +272,4 @@ func TestDocLinks(t *testing.T) {
 			}
 		}
 	}
-}
-
-// eventKind is the schema of one kind of event, or of a problem in it.
-type eventKind struct {
-	Description string
-	Properties  map[string]struct {
-		Const       string
-		Enum        []any
-		Type        any
-		Description string
-		Items       *eventKind
-	}
-	Required []string
-}
-
-// eventKinds returns the kinds of events in the schema, by name.
-func eventKinds(t *testing.T) map[string]eventKind {
-	t.Helper()
-	var schema struct{ OneOf []eventKind }
-	if err := json.Unmarshal([]byte(imprint(t, "schema", "--events")), &schema); err != nil {
-		t.Fatal(err)
-	}
-	kinds := map[string]eventKind{}
-	for _, k := range schema.OneOf {
-		kinds[k.Properties["event"].Const] = k
-	}
-	return kinds
-}
-
-// Events are those of the schema, key by key, and the page explains all of them.
-func TestEvents(t *testing.T) {
-	kinds, dir, seen := eventKinds(t), t.TempDir(), map[string]bool{}
-	page := string(read(t, "../../docs/events.md"))
-	for name, k := range kinds {
-		_, section, ok := strings.Cut(page, "\n## `"+name+"`\n")
-		section, _, _ = strings.Cut(section, "\n## ")
-		for key := range k.Properties {
-			if !ok || key != "event" && !strings.Contains(section, "`"+key+"`") {
-				t.Errorf("docs/events.md does not explain %s of %s", key, name)
-			}
-		}
-	}
-	var out strings.Builder
-	description := "name = \"data\"\n[[partition]]\nname = \"data\"\ntype = \"linux-generic\"\nfilesystem = \"ext4\"\n"
-	large := "[[partition.file]]\npath = \"/large\"\nsource = \"large\"\n" // takes long enough for events of progress on most machines
-	writeFile(t, filepath.Join(dir, "large"), strings.Repeat("content\n", 8<<20))
-	for name, text := range map[string]string{"good": description + large, "wrong": "nmae = 1\n"} {
-		file := filepath.Join(dir, name+".toml")
-		writeFile(t, file, text)
-		Main(t.Context(), world{&out, io.Discard, []string{"build", file, "-o", filepath.Join(dir, "out.raw"), "--json"}, func(string) string { return "" }})
-	}
-	newUI(&out, io.Discard, true).warn(diag.List{{Position: diag.Position{File: "data.toml", Line: 1, Col: 1}, Key: "name", Text: "is odd"}})
-	for line := range strings.Lines(out.String()) {
-		var event map[string]any
-		if err := json.Unmarshal([]byte(line), &event); err != nil {
-			t.Fatalf("%s: %v", line, err)
-		}
-		name := event["event"].(string)
-		kind, ok := kinds[name]
-		if !ok {
-			t.Errorf("an event that the schema lacks: %s", line)
-		}
-		seen[name] = true
-		kind.check(t, event)
-	}
-	for name := range kinds {
-		if !seen[name] && name != "progress" {
-			t.Errorf("no event %s", name)
-		}
-	}
-}
-
-// check compares an object with its kind: its keys, their types and words.
-func (k eventKind) check(t *testing.T, object map[string]any) {
-	t.Helper()
-	for _, key := range k.Required {
-		if _, ok := object[key]; !ok {
-			t.Errorf("%v lacks %s", object, key)
-		}
-	}
-	for key, v := range object {
-		p, ok := k.Properties[key]
-		switch {
-		case !ok:
-			t.Errorf("%v: the schema lacks %s", object, key)
-		case p.Const != "" && v != p.Const, p.Enum != nil && !slices.Contains(p.Enum, v), p.Type != nil && !isOfType(v, p.Type):
-			t.Errorf("%v: %s is %v", object, key, v)
-		}
-		if list, ok := v.([]any); ok && p.Items != nil {
-			for _, element := range list {
-				p.Items.check(t, element.(map[string]any))
-			}
-		}
-	}
-}
-
-// isOfType reports whether a value has a type of JSON Schema, or one of several.
-func isOfType(v, want any) bool {
-	if list, ok := want.([]any); ok {
-		return slices.ContainsFunc(list, func(one any) bool { return isOfType(v, one) })
-	}
-	switch v := v.(type) {
-	case nil:
-		return want == "null"
-	case string:
-		return want == "string"
-	case bool:
-		return want == "boolean"
-	case float64:
-		return want == "number" || want == "integer" && v == float64(int64(v))
-	case []any:
-		return want == "array"
-	}
-	return want == "object"
 }
