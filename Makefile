@@ -1,12 +1,15 @@
 # Needs Go and make. On Debian, testdata/hosttools installs everything else that a target needs.
 export PATH := $(PATH):/usr/sbin:/sbin
-export GOFLAGS ?= -buildvcs=false
+export GOFLAGS ?= -buildvcs=false -trimpath
+export CGO_ENABLED ?= 0
 tests = IMPRINT_REQUIRE_TOOLS=1 go test
 
 help: ## list the targets
 	@sed -n 's/^\([a-z/]*\):.*## /  make \1\t/p' Makefile
-bin/imprint: ## build the program
-	@go build -o bin/imprint ./cmd/imprint
+bin/imprint: ## build the program, static
+	@go build -ldflags "-X main.release=$$(git describe --tags --always --dirty 2>/dev/null)" -o bin/imprint ./cmd/imprint
+dist: ## build the files of a release in build/dist, for amd64 and arm64
+	@go run ./dist
 demo: bin/imprint ## build the image of a small system and boot it under QEMU
 	@testdata/demo
 check: ## run gofmt, go vet and staticcheck
@@ -30,4 +33,4 @@ bench: bin/imprint ## compare with other ways to build an image: make bench BENC
 clean: ## remove what was built
 	@chmod -R u+w build 2>/dev/null; rm -rf bin build
 
-.PHONY: help bin/imprint demo check test repro golden matrix fuzz bench clean
+.PHONY: help bin/imprint dist demo check test repro golden matrix fuzz bench clean

@@ -5,6 +5,7 @@ import (
 	"path"
 	"strings"
 
+	"imprint/internal/diag"
 	"imprint/internal/tree"
 )
 
@@ -30,7 +31,8 @@ func (w Walker) File(name string) (Location, error) {
 	return l, err
 }
 
-// Find finds what a path leads to. One that leads out of the items of the image is an error.
+// Find finds what a path leads to. One that leads out of the items of the image is an error; that for one that is not there may be a
+// [diag.Mistake] with the name that was meant.
 func (w Walker) Find(name string) (Location, error) {
 	at := path.Clean(name)
 	for range maxLinksFollowed {
@@ -43,7 +45,7 @@ func (w Walker) Find(name string) (Location, error) {
 		case next != "":
 			at = next
 		case n == nil:
-			return Location{}, fmt.Errorf("%s: %w", name, &NowhereError{at})
+			return Location{}, fmt.Errorf("%s: %w", name, &NowhereError{at, w.near(item, rest)})
 		default:
 			return Location{item, at, n}, nil
 		}
@@ -68,6 +70,29 @@ func (w Walker) descend(item Path, rest string) (n *tree.Node, next string) {
 		}
 		here += "/" + name
 	}
+}
+
+// mostNames bounds the names that one that is not there is compared with.
+const mostNames = 1000
+
+// near is the hint for a path of an item that is not there: the name that may be meant in place of the first one that is not, or "".
+func (w Walker) near(item Path, rest string) string {
+	n := w.Nodes[item]
+	for name := range strings.SplitSeq(rest, "/") {
+		if below := n.Child(name); below != nil {
+			n = below
+			continue
+		}
+		var names []string
+		for _, child := range n.Children()[:min(mostNames, len(n.Children()))] {
+			names = append(names, child.Name)
+		}
+		if meant := diag.Nearest(name, names); meant != "" {
+			return fmt.Sprintf("did you mean %q?", meant)
+		}
+		return ""
+	}
+	return ""
 }
 
 // joinLink is the path that a symlink in dir leads to, with the rest after it.
@@ -110,10 +135,16 @@ func (e *AbsentError) Error() string {
 }
 
 // A NowhereError is a path below an item of the image that does not have it.
-type NowhereError struct{ At string }
+type NowhereError struct {
+	At   string
+	Near string // what may have been meant, as a hint; "" where nothing is near
+}
 
 // Error implements error.
 func (e *NowhereError) Error() string { return "there is no " + e.At }
+
+// Unwrap makes it a [diag.Mistake] with the hint.
+func (e *NowhereError) Unwrap() error { return diag.Mistake{Text: e.Error(), Hint: e.Near} }
 
 // Mentions returns the store paths in a text, in their order and each once. What follows a path ends it; a full stop at its end is taken for
 // that of a sentence.

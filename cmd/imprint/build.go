@@ -50,8 +50,9 @@ replaced and comes back afterwards. OUT keeps the owner and mode of the file tha
 		Example: `  imprint build image.toml
   imprint build image.toml -o /srv/images/web.raw
   SOURCE_DATE_EPOCH=1700000000 imprint build image.toml --json`,
-		Args: exactly(1, "one description FILE"),
-		RunE: func(c *cobra.Command, args []string) error { return r.runBuild(c.Context(), args[0], f) },
+		Args:              exactly(1, "one description FILE"),
+		ValidArgsFunction: tomlFiles,
+		RunE:              func(c *cobra.Command, args []string) error { return r.runBuild(c.Context(), args[0], f) },
 	}
 	flags := c.Flags()
 	flags.StringVarP(&f.out, "out", "o", "", "image `file` (default NAME.raw or NAME.iso in the working directory)")

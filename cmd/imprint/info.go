@@ -6,23 +6,8 @@ import (
 	"runtime"
 	"runtime/debug"
 
-	"imprint/image/description"
-
 	"github.com/spf13/cobra"
-	"github.com/spf13/cobra/doc"
 )
-
-func (r *root) init() *cobra.Command {
-	c := r.prints("init", "Print a commented description to start from", description.Starting)
-	c.Example = "  imprint init > image.toml"
-	return c
-}
-
-func (r *root) schema() *cobra.Command {
-	c := r.prints("schema", "Print the JSON Schema of the description language", func() string { return string(description.Schema()) })
-	c.Long = "schema prints the JSON Schema of the description language, with which editors complete and check descriptions."
-	return c
-}
 
 func (r *root) version() *cobra.Command {
 	return r.prints("version", "Print the version", func() string {
@@ -43,8 +28,14 @@ func (r *root) prints(use, short string, text func() string) *cobra.Command {
 	}
 }
 
-// buildVersion returns the version that the Go tool recorded: a release, or the revision that was built.
+// release is the version that the linker was given (-X main.release), which make takes from the tags.
+var release string
+
+// buildVersion returns the release, else what the Go tool recorded: the version of the module, or the revision that was built.
 func buildVersion() string {
+	if release != "" {
+		return release
+	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return "unknown"
@@ -55,17 +46,4 @@ func buildVersion() string {
 		}
 	}
 	return info.Main.Version
-}
-
-func (r *root) man() *cobra.Command {
-	return &cobra.Command{
-		Use:     "man DIR",
-		Short:   "Write the man pages to a directory",
-		Example: "  imprint man /usr/local/share/man/man1",
-		Args:    exactly(1, "one DIR"),
-		RunE: func(c *cobra.Command, args []string) error {
-			c.Root().DisableAutoGenTag = true
-			return doc.GenManTree(c.Root(), &doc.GenManHeader{Title: "IMPRINT", Section: "1", Source: "imprint", Manual: " "}, args[0])
-		},
-	}
 }

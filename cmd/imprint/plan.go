@@ -1,8 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
+	"strings"
 	"text/tabwriter"
+	"unicode/utf8"
 
 	"imprint/image/plan"
 	"imprint/internal/tree"
@@ -12,15 +15,18 @@ import (
 )
 
 func (r *root) plan() *cobra.Command {
-	var asJSON bool
+	var asJSON, exact bool
 	c := &cobra.Command{
 		Use:   "plan FILE",
 		Short: "Show what an image will contain, without writing it",
 		Long: `plan reads a description and the inputs it names, and shows the disk: partitions, offsets, sizes, inodes, and the largest
-files and store items in each partition. It writes nothing. A size is exact, or a bound if a host tool makes the
-partition.`,
-		Example: "  imprint plan image.toml\n  imprint plan image.toml --json | jq .partitions",
-		Args:    exactly(1, "one description FILE"),
+files and store items in each partition. It writes nothing.
+
+A size with ≤ is a bound, since a host tool makes the partition. Without --bytes sizes are rounded, and long paths are cut
+in the middle.`,
+		Example:           "  imprint plan image.toml\n  imprint plan image.toml --json | jq .partitions",
+		Args:              exactly(1, "one description FILE"),
+		ValidArgsFunction: tomlFiles,
 		RunE: func(c *cobra.Command, args []string) error {
 			defer r.ui.clear()
 			d, err := parse(args[0])
@@ -37,57 +43,85 @@ partition.`,
 				_, err = r.stdout.Write(m.JSON())
 				return err
 			}
-			return r.show(m)
+			return r.show(m, listing{exact})
 		},
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print the plan as a JSON document")
+	c.Flags().BoolVar(&exact, "bytes", false, "print sizes in bytes, and paths in full")
 	return c
 }
 
+// A listing is how a plan is printed for people: exact, or rounded so that its lines fit a terminal.
+type listing struct{ exact bool }
+
+// columns is how wide a terminal is at least.
+const columns = 80
+
 // show prints a plan for people.
-func (r *root) show(m *plan.Manifest) error {
-	fmt.Fprintf(r.stdout, "%s: %s disk of %s (%d bytes), sectors of %d bytes, %s\n", m.Name, m.Format,
-		units.FormatBytes(m.Size), m.Size, m.SectorSize, units.Count(len(m.Items), "store item"))
-	id := "disk GUID " + m.DiskGUID
+func (r *root) show(m *plan.Manifest, l listing) error {
+	var b strings.Builder
+	unit := ""
+	if l.exact {
+		unit = " bytes"
+	}
+	fmt.Fprintf(&b, "%s: %s disk of %s%s, %s\n", m.Name, m.Format, l.size(m.Size), unit, units.Count(len(m.Items), "store item"))
+	fmt.Fprintf(&b, "sectors of %d bytes, epoch %d, seed %.16s…\n", m.SectorSize, m.Epoch, m.Seed)
 	if m.Signature != "" {
-		id = "MBR with disk signature " + m.Signature
+		fmt.Fprintf(&b, "MBR with disk signature %s\n\n", m.Signature)
+	} else {
+		fmt.Fprintf(&b, "disk GUID %s\n\n", m.DiskGUID)
 	}
-	fmt.Fprintf(r.stdout, "%s, seed %.16s…, epoch %d\n\n", id, m.Seed, m.Epoch)
-	t := tabwriter.NewWriter(r.stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "NR\tNAME\tTYPE\tFILE SYSTEM\tOFFSET\tSIZE\t\tINODES\tFREE\tPARTUUID")
+	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "NR\tNAME\tTYPE\tFILE SYSTEM\tOFFSET\tSIZE\tINODES\tFREE")
 	for _, p := range m.Partitions {
-		kind := "exact"
+		bound := ""
 		if !p.Exact {
-			kind = "bound"
+			bound = "≤ "
 		}
-		fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%d\t%d\t%s\t%s\t%s\t%s\n", p.Number, oneLine(p.Name), p.Type, p.Filesystem, p.Offset, p.Size, kind,
-			count(p.Inodes), bytes(p.FreeBytes), p.PartUUID)
+		fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", p.Number, oneLine(p.Name), p.Type, p.Filesystem, l.size(p.Offset), bound+l.size(p.Size),
+			orDash(p.Inodes, fmt.Sprint(p.Inodes)), orDash(p.FreeBytes, l.size(p.FreeBytes)))
 	}
-	if err := t.Flush(); err != nil {
-		return err
-	}
+	t.Flush() // to a builder, which takes everything
+	fmt.Fprintln(t, "\nNR\tPARTUUID\tFILE SYSTEM UUID")
 	for _, p := range m.Partitions {
-		if len(p.Largest) == 0 {
-			continue
+		fmt.Fprintf(t, "%d\t%s\t%s\n", p.Number, cmp.Or(p.PartUUID, "-"), cmp.Or(p.VolumeID, "-"))
+	}
+	t.Flush()
+	for _, p := range m.Partitions {
+		if len(p.Largest) > 0 {
+			fmt.Fprintf(&b, "\nlargest in %s:\n", oneLine(p.Name))
 		}
-		fmt.Fprintf(r.stdout, "\nlargest in %s:\n", oneLine(p.Name))
-		for _, l := range p.Largest {
-			fmt.Fprintf(r.stdout, "  %10s  %s\n", units.FormatBytes(l.Bytes), tree.Shown(l.Path))
+		for _, large := range p.Largest {
+			fmt.Fprintf(&b, "  %10s  %s\n", l.size(large.Bytes), l.path(tree.Shown(large.Path)))
 		}
 	}
-	return nil
+	_, err := r.stdout.Write([]byte(b.String()))
+	return err
 }
 
-func count(n int64) string {
-	if n == 0 {
-		return "-"
-	}
-	return fmt.Sprint(n)
-}
-
-func bytes(n int64) string {
-	if n == 0 {
-		return "-"
+// size is a number of bytes.
+func (l listing) size(n int64) string {
+	if l.exact {
+		return fmt.Sprint(n)
 	}
 	return units.FormatBytes(n)
+}
+
+// path is a path; unless the listing is exact, one that is longer than the rest of the line is cut in the middle. Its end is what tells store
+// paths apart for people.
+func (l listing) path(path string) string {
+	const room, begin = columns - 14, 20 // characters
+	if n := utf8.RuneCountInString(path); !l.exact && n > room {
+		runes := []rune(path)
+		return string(runes[:begin]) + "…" + string(runes[n-room+begin+1:])
+	}
+	return path
+}
+
+// orDash is the text, or a dash where the number is 0: the file system does not have it.
+func orDash(n int64, text string) string {
+	if n == 0 {
+		return "-"
+	}
+	return text
 }

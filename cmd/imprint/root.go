@@ -49,7 +49,7 @@ func newRoot(w world) *root {
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		PersistentPreRunE: func(*cobra.Command, []string) error { return r.prepare() },
-		Example: `  imprint init > image.toml        a commented description to start from
+		Example: `  imprint init image.toml          a commented description to start from
   imprint plan image.toml          what the image will contain, and where
   imprint build image.toml         the image`,
 	}
@@ -57,6 +57,7 @@ func newRoot(w world) *root {
 	r.cmd.SetErr(r.stderr)
 	r.cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage{err} })
 	r.cmd.PersistentFlags().StringVar(&r.level, "log-level", "warning", "log messages of this `level` and above: error, warning, info or debug")
+	r.completions()
 	r.cmd.AddCommand(r.build(), r.plan(), r.doctor(), r.init(), r.schema(), r.version(), r.man())
 	return r
 }

@@ -171,8 +171,8 @@ func TestMainInProcess(t *testing.T) {
 		code        int
 		out, err    string // regular expressions
 	}{
-		{description, "", exitDone, `^data: raw disk .* epoch 1\n`, `^reading .*\nlaying out .*\n$`},
-		{description, "1700000000", exitDone, `epoch 1700000000\n`, ``},
+		{description, "", exitDone, `^data: raw disk .* epoch 1, `, `^reading .*\nlaying out .*\n$`},
+		{description, "1700000000", exitDone, `epoch 1700000000, `, ``},
 		{description, "soon", exitUsage, `^$`, `^imprint: SOURCE_DATE_EPOCH is "soon"`},
 		{"name = 1\n", "", exitInvalid, `^$`, `image.toml:1:`},
 	} {

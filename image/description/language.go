@@ -18,6 +18,8 @@ type keyword struct {
 	numbers  []int64           // the only integers it takes
 	most     int64             // the largest integer, the least being 0; of an array the largest number of elements
 	pattern  string            // of its text, for editors; validation says more
+	def      any               // the value of the key where it is absent; nil if it has none, or one that depends on other keys
+	examples []any
 }
 
 // Words that more than one stage knows. No word for a file system, an engine, a partition table or a boot loader is written in this package:
@@ -57,7 +59,7 @@ var language = map[string]keyword{
 		aliases: map[string]string{"amd64": "x86_64", "x64": "x86_64", "arm64": "aarch64"},
 	},
 	"format": {
-		doc:   "Format of the disk; raw by default.",
+		doc:   "Format of the disk.",
 		words: []string{FormatRaw, FormatISO},
 		later: []string{"qcow2", "vdi", "vhd", "vhdx", "vmdk", "tar", "oci"},
 	},
@@ -67,16 +69,16 @@ var language = map[string]keyword{
 		doc:  "Time of everything in the image, in seconds since 1970; else SOURCE_DATE_EPOCH, else 1. Store items always have 1.",
 		most: maxEpoch,
 	},
-	"sector-size": {doc: "Bytes of a logical sector; 512 by default.", numbers: []int64{512, 4096}},
+	"sector-size": {doc: "Bytes of a logical sector.", numbers: []int64{512, 4096}},
 	"uuid":        {doc: "GUID of the disk.", pattern: partition.UUIDForm},
-	"table":       {doc: "Partition table; gpt by default.", words: []string{partition.GPT, partition.MBR}},
+	"table":       {doc: "Partition table.", words: []string{partition.GPT, partition.MBR}},
 
 	"store":           {doc: "The store in the image."},
-	"store.flavor":    {doc: "Kind of store; nix by default.", words: []string{flavorNix}, later: []string{"guix"}},
+	"store.flavor":    {doc: "Kind of store.", words: []string{flavorNix}, later: []string{"guix"}},
 	"store.hard-link": {doc: "Keep equal files once, under .links, as nix-store --optimise does."},
 
 	"source":      {doc: "Where store items come from; several are asked in order. By default there is one with path = \"/\"."},
-	"source.path": {doc: "Directory that holds nix/store and nix/var/nix; / by default."},
+	"source.path": {doc: "Directory that holds nix/store and nix/var/nix."},
 	"source.registration": {
 		doc: "File in the form of nix-store --dump-db or of nixpkgs' closureInfo, in place of the source's database.",
 	},
@@ -92,11 +94,11 @@ var language = map[string]keyword{
 
 	"boot": {doc: "How the image boots."},
 	"boot.loader": {
-		doc:   "Boot loader; none by default.",
+		doc:   "Boot loader.",
 		words: bootloader.Names(),
 		later: bootloader.Later(),
 	},
-	"boot.timeout":    {doc: "Seconds that the menu waits, 3 by default; with 0 there is no menu.", most: maxTimeout},
+	"boot.timeout":    {doc: "Seconds that the menu waits; with 0 there is no menu.", most: maxTimeout},
 	"boot.efi-binary": {doc: "EFI binary of the loader; else it is looked for in the closures, then on the host."},
 	"boot.default":    {doc: "Title of the entry that boots by itself; that of the first one by default."},
 	"boot.console": {
@@ -141,14 +143,14 @@ var language = map[string]keyword{
 	"partition.features": {
 		doc: "Features of ext4 as after mke2fs -O, for boot loaders that do not know all of them: [\"^metadata_csum\", \"^64bit\"].",
 	},
-	"partition.size":     {doc: "Size of the partition; \"auto\", the default, is what its content needs."},
+	"partition.size":     {doc: "Size of the partition; \"auto\" is what its content needs."},
 	"partition.min-size": {doc: "Least size of a partition whose size is \"auto\"."},
 	"partition.free": {
 		doc: "Room for the running system in a partition whose size is \"auto\": a size, or a share of the content's bytes such as \"20%\". " +
 			"An ESP or XBOOTLDR partition has by default what a second generation of its boot files takes, and at least 16 MiB; in an ISO 1 MiB.",
 	},
 	"partition.offset": {doc: "Where the partition starts on the disk; else after the one before."},
-	"partition.align":  {doc: "Grain that the start is rounded up to; 1 MiB by default."},
+	"partition.align":  {doc: "Grain that the start is rounded up to."},
 	"partition.label":  {doc: "Label of the file system."},
 	"partition.uuid": {
 		doc:     "UUID of the file system; of FAT its volume ID, as \"1234-ABCD\".",
@@ -169,27 +171,27 @@ var language = map[string]keyword{
 
 	"partition.dir":      {doc: "A directory in the partition; parents are made too, and belong to the owner of what they are in."},
 	"partition.dir.path": {doc: "Where it is in the partition.", required: true, pattern: absoluteForm},
-	"partition.dir.mode": {doc: "Permissions in octal; 0755 by default."},
-	"partition.dir.uid":  {doc: "Owner; 0 by default.", most: maxOwner},
-	"partition.dir.gid":  {doc: "Group; 0 by default.", most: maxOwner},
+	"partition.dir.mode": {doc: "Permissions in octal."},
+	"partition.dir.uid":  {doc: "Owner.", most: maxOwner},
+	"partition.dir.gid":  {doc: "Group.", most: maxOwner},
 
 	"partition.file":        {doc: "A file in the partition, of a text or of a file of the host."},
 	"partition.file.path":   {doc: "Where it is in the partition.", required: true, pattern: absoluteForm},
 	"partition.file.text":   {doc: "Its content."},
 	"partition.file.source": {doc: "File of the host that it copies."},
-	"partition.file.mode":   {doc: "Permissions in octal; 0644 by default."},
-	"partition.file.uid":    {doc: "Owner; 0 by default.", most: maxOwner},
-	"partition.file.gid":    {doc: "Group; 0 by default.", most: maxOwner},
+	"partition.file.mode":   {doc: "Permissions in octal."},
+	"partition.file.uid":    {doc: "Owner.", most: maxOwner},
+	"partition.file.gid":    {doc: "Group.", most: maxOwner},
 
 	"partition.link":        {doc: "A symbolic link in the partition."},
 	"partition.link.path":   {doc: "Where it is in the partition.", required: true, pattern: absoluteForm},
 	"partition.link.target": {doc: "Where it leads.", required: true},
-	"partition.link.uid":    {doc: "Owner; 0 by default.", most: maxOwner},
-	"partition.link.gid":    {doc: "Group; 0 by default.", most: maxOwner},
+	"partition.link.uid":    {doc: "Owner.", most: maxOwner},
+	"partition.link.gid":    {doc: "Group.", most: maxOwner},
 
 	"partition.tree":        {doc: "A directory of the host, or an uncompressed tar archive, whose content the partition takes over."},
 	"partition.tree.source": {doc: "Directory or archive of the host.", required: true},
-	"partition.tree.target": {doc: "Directory in the partition that receives it; / by default.", pattern: absoluteForm},
+	"partition.tree.target": {doc: "Directory in the partition that receives it.", pattern: absoluteForm},
 	"partition.tree.exclude": {
 		doc: "Patterns of paths in the source that are left out, as in .gitignore: *.pyc, /proc, /var/cache/*, .git/, /home/**/tmp.",
 	},

@@ -8,6 +8,9 @@ import (
 	"reflect"
 	"slices"
 
+	"imprint/bootloader"
+	"imprint/closure"
+	"imprint/internal/units"
 	"imprint/partition"
 )
 
@@ -22,12 +25,15 @@ func Starting() string { return starting }
 // An object is a JSON object.
 type object = map[string]any
 
+// SchemaTitle is the title of the JSON Schema, by which every version of it is known.
+const SchemaTitle = "imprint image description"
+
 // Schema returns the JSON Schema (draft 2020-12) of the language, for editors: every key with what it means and which values it takes. What
 // a schema cannot say, such as which keys exclude each other, only Parse knows; whatever Parse accepts, the schema accepts too.
 func Schema() []byte {
 	s := tableSchema(reflect.TypeFor[Image]())
 	s["$schema"] = "https://json-schema.org/draft/2020-12/schema"
-	s["title"] = "imprint image description"
+	s["title"] = SchemaTitle
 	var out bytes.Buffer
 	e := json.NewEncoder(&out)
 	e.SetEscapeHTML(false)
@@ -64,6 +70,12 @@ func fieldSchema(f field, t reflect.Type) object {
 		}
 	}
 	s["description"] = f.doc
+	if f.def != nil {
+		s["default"] = f.def
+	}
+	if f.examples != nil {
+		s["examples"] = f.examples
+	}
 	return s
 }
 
@@ -123,4 +135,94 @@ func integerSchema(f field) object {
 		s["minimum"], s["maximum"] = 0, f.most
 	}
 	return s
+}
+
+// defaults are the values of keys that are absent, by the key's path, as a description would have them.
+var defaults = map[string]any{
+	"format": FormatRaw, "unique": false, "sector-size": defaultSectorSize, "table": partition.GPT,
+	"store.flavor": flavorNix, "store.hard-link": false,
+	"source.path": "/",
+	"boot.loader": noLoader(), "boot.timeout": defaultTimeout,
+	"partition.size": "auto", "partition.align": units.FormatBytes(units.Grain),
+	"partition.dir.mode": "0755", "partition.dir.uid": 0, "partition.dir.gid": 0,
+	"partition.file.mode": "0644", "partition.file.uid": 0, "partition.file.gid": 0,
+	"partition.link.uid": 0, "partition.link.gid": 0,
+	"partition.tree.target": "/",
+}
+
+// noLoader is the word for an image without a boot loader.
+func noLoader() string {
+	row, err := bootloader.Named("")
+	if err != nil {
+		panic(err) // of a word of ours
+	}
+	return row.Name
+}
+
+// array is an example of an array.
+type array = []any
+
+// examples are values that keys may have. A key that takes one of a few words has none.
+var examples = map[string][]any{
+	"name":  {"web"},
+	"seed":  {"web 2026-01"},
+	"epoch": {1700000000},
+	"uuid":  {"3e4cbd52-8cf3-4f0c-a3a5-3d5b8a1a3d5e"},
+
+	"source.path":         {"/mnt"},
+	"source.registration": {"closure-info/registration"},
+
+	"closure.name":     {"system"},
+	"closure.roots":    {array{"./result"}},
+	"closure.profile":  {"system"},
+	"closure.gc-roots": {array{closure.Nix.StateDir + "/gcroots/booted-system"}},
+
+	"boot.timeout":          {10},
+	"boot.efi-binary":       {"build/loader.efi"},
+	"boot.default":          {"web"},
+	"boot.console":          {array{"tty0", "ttyS0,115200"}},
+	"boot.sign-key":         {"keys/db.key"},
+	"boot.sign-certificate": {"keys/db.pem"},
+	"boot.entry.title":      {"web"},
+	"boot.entry.kernel":     {"${closure.system}/kernel"},
+	"boot.entry.initrd":     {array{"${closure.system}/initrd"}},
+	"boot.entry.cmdline":    {"init=${closure.system}/init root=PARTUUID=${partition.root.partuuid}"},
+	"boot.entry.devicetree": {"${closure.system}/dtbs"},
+
+	"raw.offset": {"8KiB"},
+	"raw.source": {"u-boot.bin"},
+
+	"partition.name":     {"root"},
+	"partition.type":     {"esp", "root", "0x0c"},
+	"partition.features": {array{"^metadata_csum", "^64bit"}},
+	"partition.size":     {"512MiB", "auto"},
+	"partition.min-size": {"1GiB"},
+	"partition.free":     {"256MiB", "20%"},
+	"partition.offset":   {"16MiB"},
+	"partition.align":    {"4MiB"},
+	"partition.label":    {"ROOT"},
+	"partition.uuid":     {"2b6f5d1e-6a0f-4b53-9d35-6d6a5b0f3c11", "1234-ABCD"},
+	"partition.partuuid": {"9a3c1f4e-5f0b-4a57-8a43-0c1f5f6c2d10"},
+	"partition.flags":    {array{"read-only"}, array{"legacy-bios-bootable", 60}},
+	"partition.content":  {"firmware.bin"},
+	"partition.inside":   {"iso"},
+	"partition.path":     {"/root.img"},
+	"partition.closures": {array{"system"}},
+
+	"partition.dir.path":    {"/tmp"},
+	"partition.dir.mode":    {"1777"},
+	"partition.dir.uid":     {1000},
+	"partition.dir.gid":     {100},
+	"partition.file.path":   {"/etc/hostname"},
+	"partition.file.text":   {"web\n"},
+	"partition.file.source": {"motd"},
+	"partition.file.mode":   {"0600"},
+	"partition.file.uid":    {1000},
+	"partition.file.gid":    {100},
+	"partition.link.path":   {"/run/booted-system"},
+	"partition.link.target": {"${closure.system}"},
+	"partition.tree.source": {"rootfs.tar", "files/"},
+	"partition.tree.target": {"/srv"},
+
+	"partition.tree.exclude": {[]any{"/proc/*", "*.pyc"}},
 }

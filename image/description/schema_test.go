@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -14,6 +16,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"imprint/internal/diag"
 	"imprint/internal/tomlpos"
 )
 
@@ -78,6 +81,92 @@ func TestSchemaAgreesWithParse(t *testing.T) {
 			if unreadable && refusal == "" {
 				t.Errorf("%s: %s: the schema accepts it", name, d.name)
 			}
+		}
+	}
+}
+
+// Defaults and examples are values that their keys take, and belong to keys. Keys without words, patterns or bounds have an example or a default.
+func TestDefaultsAndExamples(t *testing.T) {
+	known := map[string]bool{}
+	for table, fields := range tables {
+		for _, f := range fields {
+			known[f.path] = true
+			values := f.examples
+			if f.def != nil {
+				values = append(values[:len(values):len(values)], f.def)
+			}
+			typ := table.Field(f.index).Type
+			of, isList := elementType(typ)
+			if len(values) == 0 && !isTable(of) && f.words == nil && of.Kind() != reflect.Bool {
+				t.Errorf("%s has neither a default nor an example", f.path)
+			}
+			for _, v := range values {
+				if refusal := refuse(plain(t, fieldSchema(f, typ)).(object), plain(t, v), f.path); refusal != "" {
+					t.Error(refusal)
+				}
+				r := &reporter{told: map[string]bool{}}
+				(&decoder{r}).value(&f, diag.Key{Path: f.path, Written: true}, asTOML(v), nil, reflect.New(typ).Interface())
+				if err := r.err(); err != nil {
+					t.Errorf("%v: %v", v, err)
+				}
+				if _, ok := v.([]any); ok != isList {
+					t.Errorf("%s: %v is an array, or should be one", f.path, v)
+				}
+			}
+		}
+	}
+	for _, key := range slices.Concat(slices.Collect(maps.Keys(defaults)), slices.Collect(maps.Keys(examples))) {
+		if !known[key] {
+			t.Errorf("%s is no key", key)
+		}
+	}
+}
+
+// asTOML is a value as the TOML library decodes it.
+func asTOML(v any) any {
+	switch v := v.(type) {
+	case int:
+		return int64(v)
+	case []any:
+		elements := make([]any, len(v))
+		for i := range v {
+			elements[i] = asTOML(v[i])
+		}
+		return elements
+	}
+	return v
+}
+
+// The defaults of the schema are those that WithDefaults fills in: writing them changes nothing.
+func TestDefaultsAreThose(t *testing.T) {
+	const plain = "name = \"web\"\n[[source]]\nregistration = \"r\"\n[boot]\n[[partition]]\nname = \"a\"\ntype = \"linux-generic\"\nfilesystem = \"ext4\"\n"
+	d, err := Parse("plain.toml", []byte(plain))
+	if err != nil {
+		t.Fatal(err)
+	}
+	full := reflect.ValueOf(*d.WithDefaults())
+	for key, want := range defaults {
+		v := full
+		var f field
+		for _, name := range strings.Split(key, ".") {
+			if items := v.FieldByName("Items"); items.IsValid() {
+				if items.Len() == 0 {
+					v = reflect.Value{} // filled in by the next stage, which a script tests
+					break
+				}
+				v = items.Index(0)
+			}
+			fields := tables[v.Type()]
+			f = fields[slices.IndexFunc(fields, func(f field) bool { return f.name == name })]
+			v = v.Field(f.index)
+		}
+		if !v.IsValid() {
+			continue
+		}
+		r, got := &reporter{told: map[string]bool{}}, reflect.New(v.Type())
+		(&decoder{r}).value(&f, diag.Key{Path: key, Written: true}, asTOML(want), nil, got.Interface())
+		if diff := cmp.Diff(got.Elem().FieldByName("V").Interface(), v.FieldByName("V").Interface()); diff != "" {
+			t.Errorf("%s (-schema +WithDefaults):\n%s", key, diff)
 		}
 	}
 }
@@ -180,7 +269,7 @@ func fits(word string, schema object, v any) bool {
 	list, _ := v.([]any)
 	table, _ := v.(object)
 	switch word {
-	case "$schema", "title", "description", "items", "properties":
+	case "$schema", "title", "description", "items", "properties", "default", "examples":
 		return true
 	case "type":
 		return typeOfJSON(v) == want

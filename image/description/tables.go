@@ -4,6 +4,7 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 
 	"imprint/internal/diag"
@@ -34,7 +35,9 @@ func addTable(path string, table reflect.Type) {
 			continue
 		}
 		below := tomlpos.Join(path, name)
-		tables[table] = append(tables[table], field{language[below], name, below, i})
+		row := language[below]
+		row.def, row.examples = defaults[below], examples[below]
+		tables[table] = append(tables[table], field{row, name, below, i})
 		switch of, _ := elementType(table.Field(i).Type); {
 		case isTable(of):
 			addTable(below, of)
@@ -105,4 +108,84 @@ func (p *Partition) keyNamed(name string) diag.Key {
 		}
 	}
 	panic("no key of a partition: " + name) // of the rows of package partition, which a test compares with the language
+}
+
+// A TableText explains a table of the language.
+type TableText struct {
+	Header string // as a description begins it: "[boot]" or "[[boot.entry]]"; "" for the keys at the top
+	Doc    string
+	Keys   []KeyText // in the order of the table, without the tables below it
+}
+
+// A KeyText explains a key.
+type KeyText struct {
+	Name, Kind, Doc string
+	Required        bool
+	Default         any      // nil if there is none
+	Examples        []any    // TOML values
+	Words           []string // the only values it takes; nil if there are others
+}
+
+// Texts explains the language: every table, each before those below it.
+func Texts() []TableText { return textsOf(TableText{}, reflect.TypeFor[Image]()) }
+
+// textsOf fills in the text of a table, and returns it with those below it.
+func textsOf(text TableText, table reflect.Type) []TableText {
+	var below []TableText
+	for _, f := range tables[table] {
+		of, isList := elementType(table.Field(f.index).Type)
+		if !isTable(of) {
+			text.Keys = append(text.Keys, KeyText{f.name, kindOfKey(f, of, isList), f.doc, f.required, f.def, f.examples, f.allWords(of)})
+			continue
+		}
+		header := "[" + f.path + "]"
+		if isList {
+			header = "[" + header + "]"
+		}
+		below = append(below, textsOf(TableText{Header: header, Doc: f.doc}, of)...)
+	}
+	return append([]TableText{text}, below...)
+}
+
+// allWords are the only values that a key takes, as text.
+func (f field) allWords(t reflect.Type) []string {
+	switch {
+	case t == reflect.TypeFor[Flag]():
+		return slices.Sorted(maps.Keys(flagBits))
+	case f.numbers != nil:
+		words := make([]string, len(f.numbers))
+		for i, n := range f.numbers {
+			words[i] = strconv.FormatInt(n, 10)
+		}
+		return words
+	}
+	return f.words
+}
+
+// kindOfKey names the type of a key in words.
+func kindOfKey(f field, t reflect.Type, isList bool) string {
+	kind, ok := kinds[t]
+	switch {
+	case f.path == "partition.size":
+		kind = "size or \"auto\""
+	case !ok && t.Kind() == reflect.String:
+		kind = "text"
+	case !ok && t.Kind() == reflect.Bool:
+		kind = "true or false"
+	case !ok:
+		kind = "integer"
+	}
+	if isList {
+		return "array: " + kind
+	}
+	return kind
+}
+
+// kinds are the names of the types that are not those of TOML.
+var kinds = map[reflect.Type]string{
+	reflect.TypeFor[Template](): "text with substitutions",
+	reflect.TypeFor[Size]():     "size",
+	reflect.TypeFor[Free]():     "size or percentage",
+	reflect.TypeFor[Mode]():     "text of octal digits",
+	reflect.TypeFor[Flag]():     "name or number of a bit",
 }

@@ -133,7 +133,7 @@ func (f *bootFinder) file(ctx context.Context, name description.Value[descriptio
 	}
 	at, err := f.store.walker.File(path)
 	if err != nil {
-		f.problem(name.Key, err.Error(), "")
+		f.problems = append(f.problems, name.Key.ProblemOf(err))
 		return bootloader.Source{}
 	}
 	e.items = append(e.items, rootedItem{rootName, at.Item})
@@ -179,7 +179,7 @@ func (f *bootFinder) deviceTree(ctx context.Context, name description.Value[desc
 	}
 	at, err := f.store.walker.Find(path)
 	if err != nil {
-		f.problem(name.Key, err.Error(), "")
+		f.problems = append(f.problems, name.Key.ProblemOf(err))
 		return bootloader.DeviceTree{}
 	}
 	if at.Node.Kind() != tree.Dir {

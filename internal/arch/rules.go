@@ -20,6 +20,7 @@ var rooms = []room{
 	{"image/description", []string{"image/mbr", "partition", "bootloader", "closure", "internal/diag", "internal/pattern", "internal/tomlpos",
 		"internal/units"},
 		[]string{"github.com/BurntSushi/toml/..."}},
+	{"image/description/reference", []string{"image/description"}, nil},
 	{"image/mbr", cellar, nil},
 	{"image/gpt", cellar, []string{"github.com/diskfs/go-diskfs/...", "github.com/google/uuid/..."}},
 
@@ -103,7 +104,7 @@ const mostFiles = 18
 // large are packages whose format alone needs more.
 var large = []string{"partition/ext4", "partition/iso9660", "partition/erofs", "partition/fat"}
 
-// testSupport are packages for tests, measurements and the demo: no rule is for them, and nothing of the program may import them.
+// testSupport are packages for tests, measurements, releases and the demo: no rule is for them, and nothing of the program may import them.
 var testSupport = []string{
-	"bench/...", "image/imagetest", "internal/hosttest", "internal/nixtest", "internal/qemutest/...", "internal/demostore/...", "partition/partitiontest",
+	"bench/...", "dist/...", "image/imagetest", "internal/hosttest", "internal/nixtest", "internal/qemutest/...", "internal/demostore/...", "partition/partitiontest",
 }

@@ -1,0 +1,126 @@
+package main
+
+import (
+	"encoding/json"
+	"io"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"imprint/internal/diag"
+)
+
+// eventKind is the schema of one kind of event, or of a problem in it.
+type eventKind struct {
+	Description string
+	Properties  map[string]struct {
+		Const       string
+		Enum        []any
+		Type        any
+		Description string
+		Items       *eventKind
+	}
+	Required []string
+}
+
+// eventKinds returns the kinds of events in the schema, by name.
+func eventKinds(t *testing.T) map[string]eventKind {
+	t.Helper()
+	var schema struct{ OneOf []eventKind }
+	if err := json.Unmarshal([]byte(imprint(t, "schema", "--events")), &schema); err != nil {
+		t.Fatal(err)
+	}
+	kinds := map[string]eventKind{}
+	for _, k := range schema.OneOf {
+		kinds[k.Properties["event"].Const] = k
+	}
+	return kinds
+}
+
+// Events are those of the schema, key by key, and the page explains all of them.
+func TestEvents(t *testing.T) {
+	kinds, dir, seen := eventKinds(t), t.TempDir(), map[string]bool{}
+	page := string(read(t, "../../docs/events.md"))
+	for name, k := range kinds {
+		_, section, ok := strings.Cut(page, "\n## `"+name+"`\n")
+		section, _, _ = strings.Cut(section, "\n## ")
+		for key := range k.Properties {
+			if !ok || key != "event" && !strings.Contains(section, "`"+key+"`") {
+				t.Errorf("docs/events.md does not explain %s of %s", key, name)
+			}
+		}
+	}
+	var out strings.Builder
+	description := "name = \"data\"\n[[partition]]\nname = \"data\"\ntype = \"linux-generic\"\nfilesystem = \"ext4\"\n"
+	large := "[[partition.file]]\npath = \"/large\"\nsource = \"large\"\n" // takes long enough for events of progress on most machines
+	writeFile(t, filepath.Join(dir, "large"), strings.Repeat("content\n", 8<<20))
+	for name, text := range map[string]string{"good": description + large, "wrong": "nmae = 1\n"} {
+		file := filepath.Join(dir, name+".toml")
+		writeFile(t, file, text)
+		Main(t.Context(), world{&out, io.Discard, []string{"build", file, "-o", filepath.Join(dir, "out.raw"), "--json"}, func(string) string { return "" }})
+	}
+	newUI(&out, io.Discard, true).warn(diag.List{{Position: diag.Position{File: "data.toml", Line: 1, Col: 1}, Key: "name", Text: "is odd"}})
+	for line := range strings.Lines(out.String()) {
+		var event map[string]any
+		if err := json.Unmarshal([]byte(line), &event); err != nil {
+			t.Fatalf("%s: %v", line, err)
+		}
+		name := event["event"].(string)
+		kind, ok := kinds[name]
+		if !ok {
+			t.Errorf("an event that the schema lacks: %s", line)
+		}
+		seen[name] = true
+		kind.check(t, event)
+	}
+	for name := range kinds {
+		if !seen[name] && name != "progress" {
+			t.Errorf("no event %s", name)
+		}
+	}
+}
+
+// check compares an object with its kind: its keys, their types and words.
+func (k eventKind) check(t *testing.T, object map[string]any) {
+	t.Helper()
+	for _, key := range k.Required {
+		if _, ok := object[key]; !ok {
+			t.Errorf("%v lacks %s", object, key)
+		}
+	}
+	for key, v := range object {
+		p, ok := k.Properties[key]
+		switch {
+		case !ok:
+			t.Errorf("%v: the schema lacks %s", object, key)
+		case p.Const != "" && v != p.Const, p.Enum != nil && !slices.Contains(p.Enum, v), p.Type != nil && !isOfType(v, p.Type):
+			t.Errorf("%v: %s is %v", object, key, v)
+		}
+		if list, ok := v.([]any); ok && p.Items != nil {
+			for _, element := range list {
+				p.Items.check(t, element.(map[string]any))
+			}
+		}
+	}
+}
+
+// isOfType reports whether a value has a type of JSON Schema, or one of several.
+func isOfType(v, want any) bool {
+	if list, ok := want.([]any); ok {
+		return slices.ContainsFunc(list, func(one any) bool { return isOfType(v, one) })
+	}
+	switch v := v.(type) {
+	case nil:
+		return want == "null"
+	case string:
+		return want == "string"
+	case bool:
+		return want == "boolean"
+	case float64:
+		return want == "number" || want == "integer" && v == float64(int64(v))
+	case []any:
+		return want == "array"
+	}
+	return want == "object"
+}

@@ -1,0 +1,93 @@
+package main
+
+import (
+	_ "embed"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"imprint/image/description"
+
+	"github.com/spf13/cobra"
+)
+
+// schemaFile is the name of the JSON Schema in the first line of a new description.
+const schemaFile = "imprint.schema.json"
+
+// eventSchema is the JSON Schema of the events of build --json.
+//
+//go:embed events.schema.json
+var eventSchema string
+
+func (r *root) init() *cobra.Command {
+	return &cobra.Command{
+		Use:   "init [FILE]",
+		Short: "Write a commented description to start from",
+		Long: `init writes a commented description to FILE, which must not exist, and the JSON Schema of the language to
+` + schemaFile + ` beside it. The first line of the description names the schema, from which editors complete and check keys.
+
+Without FILE init prints the description, and "imprint schema" the schema.`,
+		Example: "  imprint init image.toml",
+		Args:    atMost(1, "at most one FILE"),
+		RunE: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				_, err := io.WriteString(r.stdout, description.Starting())
+				return err
+			}
+			return r.start(args[0])
+		},
+	}
+}
+
+// start writes a new description and the schema beside it: both or neither.
+func (r *root) start(file string) error {
+	schema := filepath.Join(filepath.Dir(file), schemaFile)
+	if err := checkSchema(schema); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(description.Starting())
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = os.WriteFile(schema, description.Schema(), 0o666)
+	}
+	if err != nil {
+		os.Remove(file)
+		return err
+	}
+	_, err = fmt.Fprintf(r.stdout, "%s: a description to start from\n%s: the JSON Schema that its first line names\n", file, schema)
+	return err
+}
+
+// checkSchema refuses to replace a file that is no schema of ours; one of another version may be there.
+func checkSchema(file string) error {
+	old, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil && !strings.Contains(string(old), description.SchemaTitle) {
+		err = fmt.Errorf("write %s: another file has this name", file)
+	}
+	return err
+}
+
+func (r *root) schema() *cobra.Command {
+	var events bool
+	c := r.prints("schema", "Print the JSON Schema of the description language", func() string {
+		if events {
+			return eventSchema
+		}
+		return string(description.Schema())
+	})
+	c.Long = `schema prints the JSON Schema of the description language, with which editors complete and check descriptions; with
+--events that of the lines that build --json prints.`
+	c.Example = "  imprint schema > " + schemaFile
+	c.Flags().BoolVar(&events, "events", false, "print the schema of events instead")
+	return c
+}
