@@ -36,9 +36,6 @@ func (e *MissingError) Error() string {
 	if more := len(e.Items) - len(lines); more > 0 {
 		lines = append(lines, fmt.Sprintf("and %d more", more))
 	}
-	if more := len(e.Items) - len(lines); more > 0 {
-		lines = append(lines, fmt.Sprintf("and %d more items", more))
-	}
 	return strings.Join(lines, "\n")
 }
 
