@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"imprint/internal/hosttool"
+	"imprint/internal/processors"
 	"imprint/internal/tree"
 )
 
@@ -27,6 +28,10 @@ type Writer struct {
 
 // maxTime is the last second that an inode tells, which are counted from 1970 in 32 bits without sign.
 const maxTime = 1<<32 - 1
+
+// memory is what sqfstar may take for its queues, a quarter of the machine's memory when it is not told. It packs as fast with less, and the
+// same bytes.
+const memory = "256M"
 
 // Create starts a file system in the file of that name, whose content is replaced. root has the attributes of its root, and made is what the
 // file system tells as the time it was made at, in seconds since 1970. The error is a *hosttool.MissingError when the host lacks sqfstar.
@@ -44,6 +49,7 @@ func Create(ctx context.Context, name string, root *tree.Attr, made int64) (*Wri
 	out, in := io.Pipe()
 	w := &Writer{tar: tar.NewWriter(in), pipe: in, ended: make(chan error, 1), first: map[*tree.Node]string{}, ids: map[uint32]bool{}}
 	args := append(strings.Fields("-quiet -no-progress -exit-on-error -force -comp zstd -no-xattrs -noI"),
+		"-mem", memory, "-processors", fmt.Sprint(processors.Count()),
 		"-root-mode", fmt.Sprintf("%o", root.Mode), "-mkfs-time", fmt.Sprint(made), name)
 	go func() {
 		_, err := hosttool.Run(ctx, hosttool.Command{Name: "sqfstar", Args: args, Stdin: out})
