@@ -39,7 +39,7 @@ func Commit(ctx context.Context, noSync bool, groups ...Group) (err error) {
 		}
 	}
 	for _, o := range slices.Concat(files, indexes) {
-		if err := o.finish(c.sync, c.scratch); err != nil {
+		if err := o.finish(c.sync, c.fresh); err != nil {
 			return err
 		}
 	}
@@ -58,13 +58,14 @@ func Commit(ctx context.Context, noSync bool, groups ...Group) (err error) {
 type commit struct {
 	sync    bool
 	dirs    map[string]*scratch.Directory // by parent
+	names   int                           // that fresh has returned
 	parents map[string]bool               // directories in which names change
 	locks   []*scratch.Lock
 	undo    []func() error // the names that were given and taken away, in order
 }
 
-// scratch returns a scratch directory in parent.
-func (c *commit) scratch(parent string) (string, error) {
+// fresh returns an unused name in a scratch directory in parent.
+func (c *commit) fresh(parent string) (string, error) {
 	if c.dirs[parent] == nil {
 		dir, err := scratch.Dir(parent)
 		if err != nil {
@@ -72,7 +73,8 @@ func (c *commit) scratch(parent string) (string, error) {
 		}
 		c.dirs[parent] = dir
 	}
-	return c.dirs[parent].Path, nil
+	c.names++
+	return filepath.Join(c.dirs[parent].Path, strconv.Itoa(c.names)), nil
 }
 
 // lock locks all names, in an order that is the same for everyone.
@@ -97,11 +99,10 @@ func (c *commit) takeAway(path string) error {
 	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	dir, err := c.scratch(filepath.Dir(path))
+	away, err := c.fresh(filepath.Dir(path))
 	if err != nil {
 		return err
 	}
-	away := filepath.Join(dir, strconv.Itoa(len(c.undo))+".old")
 	return c.do(away, path, func() error { return os.Rename(path, away) }, func() error { return os.Rename(away, path) })
 }
 
