@@ -22,7 +22,7 @@ import (
 type outputs struct {
 	image    *write.Output
 	manifest *write.Output // nil for none
-	stale    []string      // manifests of what the image replaces
+	stale    []string      // where manifests of older images may be
 }
 
 func (o *outputs) discard() {
@@ -35,7 +35,7 @@ func (o *outputs) discard() {
 
 // group is what is named when the build is complete.
 func (o *outputs) group() write.Group {
-	return write.Group{Files: []*write.Output{o.image}, Index: o.manifest, Stale: o.stale}
+	return write.Group{Files: []*write.Output{o.image}, Index: o.manifest, Stale: o.stale, IsIndex: isManifest}
 }
 
 // open checks all names that a build of a description will write to, and begins the image and its manifest. The caller discards them.
@@ -59,7 +59,7 @@ func (o *outputs) open(f *buildFlags, file string, d *description.Image) (err er
 		}
 	}
 	for _, beside := range []string{f.manifest(), o.image.Path() + ".json"} { // these differ where a symlink leads to the image
-		if place, err := write.Place(beside); err == nil && isManifest(place) {
+		if place, err := write.Place(beside); err == nil {
 			o.stale = append(o.stale, place)
 		}
 	}
@@ -176,6 +176,9 @@ const maxManifest = 64 << 20
 
 // isManifest reports whether a file is the manifest of an image.
 func isManifest(path string) bool {
+	if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() {
+		return false
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return false

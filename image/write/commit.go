@@ -18,8 +18,10 @@ import (
 // A Group is outputs that belong together, with an index that describes them: an image with its manifest, boot files with their list.
 type Group struct {
 	Files []*Output
-	Index *Output  // nil for none
-	Stale []string // where indexes may be that describe older files
+	Index *Output // nil for none
+
+	Stale   []string               // where indexes may be that describe older files
+	IsIndex func(path string) bool // whether what is there is one
 }
 
 // Commit gives the outputs of all groups their names, in place of what stands there, after everything is on the disk; noSync leaves that
@@ -31,23 +33,24 @@ func Commit(ctx context.Context, noSync bool, groups ...Group) (err error) {
 	c := &commit{sync: !noSync, dirs: map[string]*scratch.Directory{}, parents: map[string]bool{}}
 	defer func() { err = c.end(err) }()
 	var files, indexes []*Output
-	var stale []string
+	var names []string
 	for _, g := range groups {
-		files, stale = append(files, g.Files...), append(stale, g.Stale...)
+		files, names = append(files, g.Files...), append(names, g.Stale...)
 		if g.Index != nil {
-			indexes, stale = append(indexes, g.Index), append(stale, g.Index.path)
+			indexes = append(indexes, g.Index)
 		}
 	}
 	for _, o := range slices.Concat(files, indexes) {
-		if err := o.finish(c.sync, c.scratch); err != nil {
+		if err := o.finish(c.sync, c.fresh); err != nil {
 			return err
 		}
+		names = append(names, o.path)
 	}
-	if err := c.lock(ctx, files, stale); err != nil {
+	if err := c.lock(ctx, names); err != nil {
 		return err
 	}
-	for _, path := range stale {
-		if err := c.takeAway(path); err != nil {
+	for _, g := range groups {
+		if err := c.takeIndexes(g); err != nil {
 			return err
 		}
 	}
@@ -58,13 +61,14 @@ func Commit(ctx context.Context, noSync bool, groups ...Group) (err error) {
 type commit struct {
 	sync    bool
 	dirs    map[string]*scratch.Directory // by parent
+	names   int                           // that fresh has returned
 	parents map[string]bool               // directories in which names change
 	locks   []*scratch.Lock
 	undo    []func() error // the names that were given and taken away, in order
 }
 
-// scratch returns a scratch directory in parent.
-func (c *commit) scratch(parent string) (string, error) {
+// fresh returns an unused name in a scratch directory in parent.
+func (c *commit) fresh(parent string) (string, error) {
 	if c.dirs[parent] == nil {
 		dir, err := scratch.Dir(parent)
 		if err != nil {
@@ -72,15 +76,12 @@ func (c *commit) scratch(parent string) (string, error) {
 		}
 		c.dirs[parent] = dir
 	}
-	return c.dirs[parent].Path, nil
+	c.names++
+	return filepath.Join(c.dirs[parent].Path, strconv.Itoa(c.names)), nil
 }
 
 // lock locks all names, in an order that is the same for everyone.
-func (c *commit) lock(ctx context.Context, files []*Output, more []string) error {
-	names := slices.Clone(more)
-	for _, o := range files {
-		names = append(names, o.path)
-	}
+func (c *commit) lock(ctx context.Context, names []string) error {
 	slices.Sort(names)
 	for _, name := range slices.Compact(names) {
 		l, err := scratch.Hold(ctx, name)
@@ -92,16 +93,33 @@ func (c *commit) lock(ctx context.Context, files []*Output, more []string) error
 	return nil
 }
 
+// takeIndexes takes away what describes the older files of a group.
+func (c *commit) takeIndexes(g Group) error {
+	if g.Index != nil {
+		if err := c.takeAway(g.Index.path); err != nil {
+			return err
+		}
+	}
+	for _, path := range g.Stale {
+		if !g.IsIndex(path) {
+			continue
+		}
+		if err := c.takeAway(path); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // takeAway moves a file to the scratch directory, if it is there.
 func (c *commit) takeAway(path string) error {
 	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	dir, err := c.scratch(filepath.Dir(path))
+	away, err := c.fresh(filepath.Dir(path))
 	if err != nil {
 		return err
 	}
-	away := filepath.Join(dir, strconv.Itoa(len(c.undo))+".old")
 	return c.do(away, path, func() error { return os.Rename(path, away) }, func() error { return os.Rename(away, path) })
 }
 

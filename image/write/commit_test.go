@@ -81,14 +81,16 @@ func TestCommit(t *testing.T) {
 			index.Discard()
 			holds(t, dir, map[string]string{"image": content, "image.json": "of " + content})
 		}
+		put(t, path+".mine", "mine", 0o644)
+		isOurs := func(path string) bool { return strings.HasSuffix(path, ".json") }
 		o := begin(t, path, "third")
-		if err := Commit(t.Context(), true, Group{Files: []*Output{o}, Stale: []string{path + ".json", path + ".none"}}); err != nil {
+		if err := Commit(t.Context(), true, Group{Files: []*Output{o}, Stale: []string{path + ".json", path + ".none", path + ".mine"}, IsIndex: isOurs}); err != nil {
 			t.Fatal(err)
 		}
 		o.Discard()
-		holds(t, dir, map[string]string{"image": "third"})
+		holds(t, dir, map[string]string{"image": "third", "image.mine": "mine"})
 		begin(t, path, "never").Discard()
-		holds(t, dir, map[string]string{"image": "third"})
+		holds(t, dir, map[string]string{"image": "third", "image.mine": "mine"})
 	})
 }
 

@@ -97,9 +97,13 @@ func TestSquashfs(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			disk, l, _ := imagetest.Build(t, p, write.Options{})
+			asked := int64(0) // of the host's file system
+			disk, l, _ := imagetest.Build(t, p, write.Options{Progress: func(m *write.Meter) { asked = m.Total }})
 			if again, _, _ := imagetest.Build(t, p, write.Options{NoDigest: true}); !bytes.Equal(again, disk) {
 				t.Error("a second build gave other bytes")
+			}
+			if asked > l.Size {
+				t.Errorf("the space for %d bytes was asked for, the disk has %d", asked, l.Size)
 			}
 			if l.Size > bound.Size {
 				t.Errorf("the disk has %d bytes, the bound is %d", l.Size, bound.Size)

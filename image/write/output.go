@@ -79,8 +79,8 @@ func (o *Output) Discard() {
 }
 
 // finish makes the file ready for its name: its bytes are on the disk if sync says so, it has the owner and mode of what it replaces, and it
-// has a name in a directory that dir returns.
-func (o *Output) finish(sync bool, dir func(parent string) (string, error)) error {
+// has a name, which fresh returns for a directory.
+func (o *Output) finish(sync bool, fresh func(parent string) (string, error)) error {
 	if err := o.keepMode(); err != nil {
 		return err
 	}
@@ -90,19 +90,18 @@ func (o *Output) finish(sync bool, dir func(parent string) (string, error)) erro
 		}
 	}
 	if o.temp == "" {
-		if err := o.link(dir); err != nil {
+		if err := o.link(fresh); err != nil {
 			return fmt.Errorf("name %s: %w", o.path, err)
 		}
 	}
 	return o.File.Close()
 }
 
-func (o *Output) link(dir func(parent string) (string, error)) error {
-	parent, err := dir(filepath.Dir(o.path))
+func (o *Output) link(fresh func(parent string) (string, error)) error {
+	name, err := fresh(filepath.Dir(o.path))
 	if err != nil {
 		return err
 	}
-	name := filepath.Join(parent, filepath.Base(o.path))
 	if err := unix.Linkat(unix.AT_FDCWD, procPath(o.File), unix.AT_FDCWD, name, unix.AT_SYMLINK_FOLLOW); err != nil {
 		return err
 	}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"imprint/internal/hosttool"
+	"imprint/internal/processors"
 	"imprint/internal/tree"
 )
 
@@ -27,6 +28,10 @@ type Writer struct {
 
 // maxTime is the last time that an inode can store: unsigned 32 bits of seconds since 1970.
 const maxTime = 1<<32 - 1
+
+// memory is what sqfstar may take for its queues, a quarter of the machine's memory when it is not told. It packs as fast with less, and the
+// same bytes.
+const memory = "256M"
 
 // Create starts a file system in the named file, whose content is replaced. root is the attributes of the root directory, and made the time in
 // the superblock, in seconds since 1970. The error is a [*hosttool.MissingError] when the host lacks sqfstar.
@@ -44,6 +49,7 @@ func Create(ctx context.Context, name string, root *tree.Attr, made int64) (*Wri
 	out, in := io.Pipe()
 	w := &Writer{tar: tar.NewWriter(in), pipe: in, ended: make(chan error, 1), first: map[*tree.Node]string{}, ids: map[uint32]bool{}}
 	args := append(strings.Fields("-quiet -no-progress -exit-on-error -force -comp zstd -no-xattrs -noI"),
+		"-mem", memory, "-processors", fmt.Sprint(processors.Count()),
 		"-root-mode", fmt.Sprintf("%o", root.Mode), "-mkfs-time", fmt.Sprint(made), name)
 	// sqfstar reads the archive while Add writes it. When it fails, closing the pipe makes Add return its error.
 	go func() {
