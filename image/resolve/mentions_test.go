@@ -19,15 +19,16 @@ loader = "none"
 [[boot.entry]]
 title = "test"
 kernel = "${closure.system}/kernel"
-cmdline = "init=%[2]s/init other=%[3]s/x good=%[1]s"
+cmdline = "root=/dev/vda1 init=%[2]s/init other=%[3]s/x good=%[1]s"
 [[boot.entry]]
 title = "without"
 kernel = "${closure.system}/kernel"
-cmdline = "init=${closure.system}/nothing"
+cmdline = "root=/dev/vda1 init=${closure.system}/nothing"
 [[partition]]
 name = "root"
 type = "root"
 filesystem = "ext4"
+free = 0
 closures = ["system"]
   [[partition.file]]
   path = "/etc/text"

@@ -1,0 +1,154 @@
+package resolve
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+	"unicode"
+
+	"imprint/bootloader"
+	"imprint/image/description"
+	"imprint/image/plan"
+	"imprint/internal/tree"
+	"imprint/partition"
+)
+
+// bootNames are the names of boot files that are taken, in lower case, as FAT compares them.
+type bootNames map[string]bootloader.Source
+
+// find returns the boot file of that name.
+func (b bootNames) find(base string) (bootloader.Source, bool) {
+	known, ok := b[strings.ToLower(bootName(base))]
+	return known, ok
+}
+
+// own is a name for a boot file, with a number where another content has it already.
+func (b bootNames) own(base string, content tree.Blob) string {
+	base = bootName(base)
+	name := base
+	for n := 2; ; n++ {
+		known, taken := b[strings.ToLower(name)]
+		switch {
+		case !taken:
+			b[strings.ToLower(name)] = bootloader.Source{Name: name, Content: content}
+			return name
+		case known.Content == content:
+			return known.Name
+		}
+		name = fmt.Sprintf("%s-%d", base, n)
+	}
+}
+
+// maxBootName keeps the names of boot files below what FAT and command lines of firmware can hold.
+const maxBootName = 120
+
+// bootName makes the name of a boot file one that every file system takes.
+func bootName(name string) string {
+	name = strings.Map(func(c rune) rune {
+		if c < 128 && (c == '.' || c == '_' || c == '+' || c == '-' || unicode.IsLetter(c) || unicode.IsDigit(c)) {
+			return c
+		}
+		return '_'
+	}, name)
+	return name[:min(len(name), maxBootName)]
+}
+
+// checkEntries warns of what an entry says, or does not say, that cannot be meant: the image is complete, and would not boot.
+func (w world) checkEntries(p *plan.Plan, store *store) {
+	titles := map[string]bool{}
+	for i, e := range p.Entries {
+		d := w.d.Boot.Entry.Items[i]
+		if titles[e.Title] {
+			w.warn(d.Title.Key, fmt.Sprintf("the menu has another entry %q", e.Title), "give each a title of its own")
+		}
+		titles[e.Title] = true
+		for k, initrd := range e.Initrd {
+			if initrd.Content.Size() == 0 {
+				w.warn(d.Initrd.Items[k].Key, "is an empty file", "")
+			}
+		}
+		w.checkRoot(d, e)
+		w.checkInit(p, store, d, e)
+	}
+	w.checkVolatile(p)
+	w.checkFree(p)
+}
+
+// word is the value of the last NAME=VALUE of a kernel command line, which is the one that counts.
+func word(cmdline, name string) (value string, found bool) {
+	for word := range strings.FieldsSeq(cmdline) {
+		if v, ok := strings.CutPrefix(word, name+"="); ok {
+			value, found = v, true
+		}
+	}
+	return value, found
+}
+
+// checkRoot warns of an entry by which nothing finds the root file system. Other programs than Linux need none.
+func (w world) checkRoot(d description.Entry, e bootloader.Entry) {
+	kernel, err := bootloader.ProgramOf(e.Kernel.Content)
+	if _, ok := word(e.Cmdline, "root"); !ok && len(e.Initrd) == 0 && err == nil && kernel.Linux {
+		w.warn(d.Key, "has neither an initrd nor root= in its cmdline, so the kernel finds no root file system unless it has an initrd built in",
+			`add initrd, or root= to cmdline, as in "root=PARTUUID=${partition.root.partuuid}"`)
+	}
+}
+
+// programs are what a kernel starts first where its command line does not say (Linux, init/main.c).
+var programs = []string{"/sbin/init", "/etc/init", "/bin/init", "/bin/sh"}
+
+// checkInit warns of an entry whose root file system has nothing to start, or a program for other machines.
+func (w world) checkInit(p *plan.Plan, store *store, d description.Entry, e bootloader.Entry) {
+	init, ok := word(e.Cmdline, "init")
+	if _, hasRoot := word(e.Cmdline, "root"); !ok && hasRoot && len(store.items) > 0 && !hasProgram(p) {
+		w.warn(d.Cmdline.Key, "has no init=, and no partition has one of "+strings.Join(programs, ", "), `add it, as in "init=${closure.system}/init"`)
+	}
+	at, err := store.walker.File(init)
+	if err != nil {
+		return // a path that leads nowhere has a warning
+	}
+	head, err := tree.ReadHead(at.Node.Inode().Blob(), 64)
+	if arch := bootloader.ELFArch(head); err == nil && arch != "" && w.d.Arch.V != "" && arch != w.d.Arch.V {
+		w.warn(d.Cmdline.Key, fmt.Sprintf("%s is for %s, and the image for %s", at.Path, arch, w.d.Arch.V), "")
+	}
+}
+
+func hasProgram(p *plan.Plan) bool {
+	return slices.ContainsFunc(p.Partitions, func(part *plan.Partition) bool {
+		return part.Spec.Tree != nil && slices.ContainsFunc(programs, func(name string) bool { return hasPath(part.Spec.Tree, name) })
+	})
+}
+
+// hasPath reports whether there is something at a path, or a symlink on the way there, which may lead to it.
+func hasPath(t *tree.Tree, name string) bool {
+	for ; name != "/"; name = path.Dir(name) {
+		if n := t.Find(name); n != nil {
+			return n.Kind() != tree.Dir
+		}
+	}
+	return false
+}
+
+// checkVolatile warns of a root file system that is said to be volatile, or is a file of another one, where no initrd makes it so.
+func (w world) checkVolatile(p *plan.Plan) {
+	root := w.d.Root()
+	if root == nil || !root.Volatile.V || !root.Volatile.Written() {
+		return
+	}
+	if !slices.ContainsFunc(p.Entries, func(e bootloader.Entry) bool { return len(e.Initrd) > 0 }) {
+		w.warn(root.Volatile.Key, "is for the initrd of a boot entry, and there is none", "add initrd to a [[boot.entry]]")
+	}
+}
+
+// checkFree warns of a root file system that would be full at the first boot, unless the description says so.
+func (w world) checkFree(p *plan.Plan) {
+	root := w.d.Root()
+	if root == nil || len(p.Entries) == 0 || root.Volatile.V || !partition.Named(root.Filesystem.V).Writable {
+		return
+	}
+	grows := slices.ContainsFunc(root.Flags.Items, func(f description.Value[description.Flag]) bool { return f.V == partition.FlagGrowFS })
+	if root.Size.V.Auto && !root.Free.Written() && !root.MinSize.Written() && !grows {
+		w.warn(root.Key, "is as large as its content, so the running system can write next to nothing",
+			`add free, as in free = "1GiB", or free = 0 if something else makes it larger before`)
+	}
+}
