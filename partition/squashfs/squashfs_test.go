@@ -222,6 +222,7 @@ func TestErrors(t *testing.T) {
 	for _, n := range []*tree.Node{
 		tree.NewSpecial("x", root, tree.Socket), tree.NewFile("x", &tree.Attr{Mtime: tree.Time{Sec: -1}}, tree.Text("")),
 		tree.NewFile("x", &tree.Attr{Xattrs: []tree.Xattr{{Name: "user.x"}}}, tree.Text("")),
+		tree.NewSymlink("x", root, "a\x00b"), tree.NewSymlink("x", root, ""),
 	} {
 		w := &Writer{first: map[*tree.Node]string{}, ids: map[uint32]bool{}}
 		if err := w.Add("/x", n, nil); err == nil || !strings.HasPrefix(err.Error(), "/x: ") {
