@@ -13,6 +13,7 @@ import (
 
 	"imprint/closure/nar"
 	"imprint/internal/diag"
+	"imprint/internal/hosttest"
 )
 
 // record is an item's lines.
@@ -109,7 +110,7 @@ func TestRegistrationAsNix(t *testing.T) {
 func FuzzParseRegistration(f *testing.F) {
 	f.Add(record(pathA, base16, "1488", pathA+".drv", "2", pathA, pathB) + record(pathB, "sha256:"+base32, "112", "", "0"))
 	f.Add(record(pathA, ""))
-	f.Fuzz(func(t *testing.T, text string) {
+	hosttest.Fuzz(f, func(t *testing.T, text string) {
 		list, err := ParseRegistration(strings.NewReader(text), "r", Nix)
 		if err != nil {
 			return
@@ -176,7 +177,7 @@ func TestParseOutputsRefuses(t *testing.T) {
 func FuzzParseOutputs(f *testing.F) {
 	f.Add(`Derive([("out","` + pathA + `","","")],[],["x"],"builtin","b",[],[])`)
 	f.Add(`Derive([("o\"ut","","",""),("dev","` + pathB + `","r:sha256","00")]`)
-	f.Fuzz(func(t *testing.T, text string) {
+	hosttest.Fuzz(f, func(t *testing.T, text string) {
 		got, err := Nix.parseOutputs(text)
 		if err == nil && !slices.IsSortedFunc(got, func(a, b Output) int { return strings.Compare(a.ID, b.ID) }) {
 			t.Errorf("%q gave %v", text, got)
