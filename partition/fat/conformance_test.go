@@ -31,7 +31,7 @@ func TestConformance(t *testing.T) {
 			return small.Need, true
 		},
 		Grain:   512,
-		Refuses: []partitiontest.Feature{partitiontest.Symlinks, partitiontest.Specials, partitiontest.Subdirs, partitiontest.LongDirs},
+		Refuses: []partitiontest.Feature{partitiontest.Symlinks, partitiontest.Specials, partitiontest.Sockets, partitiontest.Subdirs, partitiontest.LongDirs},
 		Drops: []partitiontest.Feature{partitiontest.HardLinks, partitiontest.Owners, partitiontest.Modes, partitiontest.Xattrs,
 			partitiontest.Times},
 		Names: regexp.MustCompile(`^[^\x00-\x1f"*/:<>?\\|\x{fffd}]*[^\x00-\x1f"*/:<>?\\|\x{fffd}. ]$`).MatchString,
