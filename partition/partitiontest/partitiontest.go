@@ -40,6 +40,7 @@ const (
 	Sockets   Feature = "sockets"
 	Owners    Feature = "owners"
 	Modes     Feature = "modes"
+	LinkModes Feature = "modes of symlinks" // without it they have all permissions
 	Xattrs    Feature = "extended attributes"
 	Times     Feature = "times" // without it they are not compared
 	Nanos     Feature = "nanoseconds of times"

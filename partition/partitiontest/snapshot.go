@@ -97,6 +97,10 @@ func (x Entry) without(e Engine) Entry {
 			x.UID, x.GID = 0, 0
 		case Modes:
 			x.Mode = 0
+		case LinkModes:
+			if x.Kind == tree.Symlink {
+				x.Mode = 0o777
+			}
 		case Xattrs:
 			x.Xattrs = nil
 		case Times:
