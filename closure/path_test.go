@@ -4,6 +4,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"imprint/internal/hosttest"
 )
 
 const digits = "xp0dpr9yz5h0fk5c5lpj7zzqjbdh3w8c"
@@ -88,7 +90,7 @@ func FuzzParsePath(f *testing.F) {
 	for _, c := range names {
 		f.Add("/nix/store/" + digits + c.name)
 	}
-	f.Fuzz(func(t *testing.T, text string) {
+	hosttest.Fuzz(f, func(t *testing.T, text string) {
 		p, err := Nix.ParsePath(text)
 		if valid := pathForm.MatchString(text) && !strings.HasSuffix(text, "\n"); valid != (err == nil) {
 			t.Fatalf("%q: %v", text, err)

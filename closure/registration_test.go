@@ -152,7 +152,7 @@ func FuzzParseRegistration(f *testing.F) {
 	f.Add(record(pathA, base16, "1488", pathA+".drv", "2", pathA, pathB) + record(pathB, "sha256:"+base32, "112", "", "0"))
 	f.Add(record(pathA, ""))
 	hosttest.Quick(f, func() { ParseRegistration(strings.NewReader(record(pathA, base16, "1488", "", "1", pathA)), "r", Nix) })
-	f.Fuzz(func(t *testing.T, text string) {
+	hosttest.Fuzz(f, func(t *testing.T, text string) {
 		list, err := ParseRegistration(strings.NewReader(text), "r", Nix)
 		if err != nil {
 			return
@@ -233,7 +233,7 @@ func FuzzParseOutputs(f *testing.F) {
 	f.Add(`Derive([("out","` + pathA + `","","")],[],["x"],"builtin","b",[],[])`)
 	hosttest.Quick(f, func() { Nix.parseOutputs(`Derive([("out","` + pathA + `","",""),("dev","` + pathB + `","","")]`) })
 	f.Add(`Derive([("o\"ut","","",""),("dev","` + pathB + `","r:sha256","00")]`)
-	f.Fuzz(func(t *testing.T, text string) {
+	hosttest.Fuzz(f, func(t *testing.T, text string) {
 		got, err := Nix.parseOutputs(text)
 		if err == nil && !slices.IsSortedFunc(got, func(a, b Output) int { return strings.Compare(a.ID, b.ID) }) {
 			t.Errorf("%q gave %v", text, got)

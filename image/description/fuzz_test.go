@@ -10,6 +10,7 @@ import (
 	"unicode"
 
 	"imprint/internal/diag"
+	"imprint/internal/hosttest"
 )
 
 // Parse takes any text without a panic, and reports every mistake with its position, in words that a terminal shows as they are. What it
@@ -30,7 +31,7 @@ func FuzzParse(f *testing.F) {
 		}
 	}
 	f.Add([]byte(`0."00\`)) // of which the TOML library says where the text ends with a NUL in its message
-	f.Fuzz(func(t *testing.T, src []byte) {
+	hosttest.Fuzz(f, func(t *testing.T, src []byte) {
 		d, err := Parse("x.toml", src)
 		if err == nil {
 			expandAll(d.WithDefaults())

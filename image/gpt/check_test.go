@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"imprint/internal/extent"
+	"imprint/internal/hosttest"
 	"imprint/internal/repro"
 	"imprint/internal/units"
 
@@ -181,7 +182,7 @@ func TestReadShort(t *testing.T) {
 func FuzzRead(f *testing.F) {
 	f.Add([]byte{})
 	f.Add([]byte{0x02, 80, 0xff, 0x02, 81, 0xff, 0x04, 0, 7, 0xbe, 0, 7})
-	f.Fuzz(func(t *testing.T, changes []byte) {
+	hosttest.Fuzz(f, func(t *testing.T, changes []byte) {
 		b := smallDisk(t)
 		for ; len(changes) >= 3; changes = changes[3:] {
 			b[int64(binary.BigEndian.Uint16(changes))%small] = changes[2]

@@ -117,7 +117,7 @@ func TestCheckRefuses(t *testing.T) {
 
 func FuzzRead(f *testing.F) {
 	f.Add(bytesOf(f, full))
-	f.Fuzz(func(t *testing.T, p []byte) {
+	hosttest.Fuzz(f, func(t *testing.T, p []byte) {
 		table, err := Read(bytes.NewReader(p), 1<<30, 512)
 		if err == nil {
 			bytesOf(t, table)

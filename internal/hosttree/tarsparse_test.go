@@ -118,7 +118,7 @@ func FuzzTar(f *testing.F) {
 	for _, form := range []string{"oldgnu", "0.0", "0.1", "1.0"} {
 		f.Add(sparseArchive(form))
 	}
-	f.Fuzz(func(t *testing.T, data []byte) {
+	hosttest.Fuzz(f, func(t *testing.T, data []byte) {
 		data = slices.Clone(data)
 		for b := data; len(b) >= blockSize; b = b[blockSize:] {
 			if string(b[257:262]) == "ustar" {

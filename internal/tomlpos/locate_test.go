@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"imprint/internal/hosttest"
+
 	"github.com/BurntSushi/toml"
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
@@ -269,7 +271,7 @@ func FuzzLocate(f *testing.F) {
 	for _, src := range []string{"a = 1", "[[a]]\nb.c = [{ d = 1 }]", "a = \"\"\"\n\\\"\"\"\"\"\"", "'a' = ''''''\n\"b\\u00e9\" = 2", "a={\n}\n[b.c]\n[b]", `"\e\x80\\x" = 1`} {
 		f.Add(src)
 	}
-	f.Fuzz(func(t *testing.T, src string) {
+	hosttest.Fuzz(f, func(t *testing.T, src string) {
 		doc, limit := Locate(src)
 		if limit != nil {
 			return // which may well be too much for the decoder

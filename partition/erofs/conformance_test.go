@@ -2,6 +2,7 @@ package erofs
 
 import (
 	"errors"
+	"math"
 	"testing"
 
 	"imprint/internal/hosttest"
@@ -27,9 +28,10 @@ func TestConformance(t *testing.T) {
 			}
 			return small.Needed, true
 		},
-		Grain: blockSize,
-		Drops: []partitiontest.Feature{partitiontest.FreeSpace},
-		Read:  partitiontest.EROFS,
-		Check: partitiontest.CheckEROFS,
+		Grain:   blockSize,
+		Drops:   []partitiontest.Feature{partitiontest.FreeSpace},
+		Seconds: [2]int64{math.MinInt64, math.MaxInt64},
+		Read:    partitiontest.EROFS,
+		Check:   partitiontest.CheckEROFS,
 	})
 }

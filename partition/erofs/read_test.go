@@ -13,6 +13,7 @@ import (
 
 	"imprint/internal/hosttest"
 	"imprint/internal/tree"
+	"imprint/partition/partitiontest"
 )
 
 // padded is an image of which only the first bytes are given; all others are zeros.
@@ -214,7 +215,7 @@ func FuzzRead(f *testing.F) {
 	for _, n := range []int{1024, int(p.place(0)), int(p.tailsAt()) * blockSize, int(p.dirsAt()) * blockSize, int(p.xattrsAt()) * blockSize} {
 		f.Add([]byte{byte(n), byte(n >> 8), byte(n >> 16), 1, 2, 3, 255, 1})
 	}
-	f.Fuzz(func(t *testing.T, patches []byte) {
+	hosttest.Fuzz(f, func(t *testing.T, patches []byte) {
 		b := bytes.Clone(whole)
 		for ; len(patches) >= 8; patches = patches[8:] { // three bytes of offset, five of content
 			at := int(patches[0]) | int(patches[1])<<8 | int(patches[2])<<16
@@ -241,6 +242,27 @@ func FuzzRead(f *testing.F) {
 		}
 		if a, b := describe(t, v.Tree), describe(t, again.Tree); !slices.Equal(a, b) {
 			t.Fatalf("%q\n%q", a, b)
+		}
+	})
+}
+
+// FuzzNew lays out any tree: it is refused, or all of it is read back.
+func FuzzNew(f *testing.F) {
+	for i, p := range partitiontest.Seeds() {
+		f.Add(p, int64(i)<<31, "label"[:i%6])
+	}
+	hosttest.Fuzz(f, func(t *testing.T, p []byte, epoch int64, label string) {
+		tr := partitiontest.TreeOf(p, tree.Link, tree.Symlink, tree.CharDevice, tree.BlockDevice)
+		refused := Check(tr)
+		plan, err := New(tr, Options{Epoch: epoch, Label: label})
+		if err != nil {
+			return
+		}
+		if refused != nil {
+			t.Errorf("Check says %v, and New takes it", refused)
+		}
+		if v := readBackSame(t, tr, plan); v.Label != label || v.Epoch != epoch {
+			t.Errorf("label %q and epoch %d are read as %q and %d", label, epoch, v.Label, v.Epoch)
 		}
 	})
 }

@@ -3,10 +3,12 @@ package ext4
 import (
 	"bytes"
 	"encoding/binary"
+	"slices"
 	"strings"
 	"testing"
 
 	"imprint/internal/extent"
+	"imprint/internal/hosttest"
 	"imprint/internal/tree"
 )
 
@@ -208,7 +210,7 @@ func TestOptionsRefused(t *testing.T) {
 func FuzzNew(f *testing.F) {
 	f.Add(int64(0), int64(0), int64(0), int64(0), uint16(0), uint8(2), uint16(10))
 	f.Add(int64(1<<30), int64(1<<20), int64(100), int64(0), uint16(5), uint8(0), uint16(3000))
-	f.Fuzz(func(t *testing.T, size, free, inodes, perInode int64, features uint16, blockSize uint8, files uint16) {
+	hosttest.Fuzz(f, func(t *testing.T, size, free, inodes, perInode int64, features uint16, blockSize uint8, files uint16) {
 		o := testOptions()
 		o.Size, o.Free, o.FreeInodes, o.BytesPerInode, o.BlockSize = size, free, inodes, perInode, 1024<<(blockSize%3)
 		for i, f := range featureTable {
@@ -238,10 +240,42 @@ func FuzzNew(f *testing.F) {
 // FuzzACL: whatever the attribute holds, it is stored or refused.
 func FuzzACL(f *testing.F) {
 	f.Add([]byte(acl))
-	f.Fuzz(func(t *testing.T, value []byte) {
+	hosttest.Fuzz(f, func(t *testing.T, value []byte) {
 		stored, err := storedACL(value)
 		if err == nil && (len(stored) > len(value) || len(stored) < 4) {
 			t.Errorf("%x is stored as %x", value, stored)
+		}
+	})
+}
+
+// FuzzCheckFeatures: words are refused, or New takes them, and the superblock says what they say, the last one of each feature.
+func FuzzCheckFeatures(f *testing.F) {
+	for _, s := range []string{"", "^has_journal", "64bit ^64bit", "^64bit ^metadata_csum", "^^64bit", "^", "none", "extent", "^extent", "dir_index,^resize_inode",
+		"^metadata_csum_seed ^orphan_file ^resize_inode ^has_journal"} {
+		f.Add(s)
+	}
+	empty := build(f, nil)
+	hosttest.Fuzz(f, func(t *testing.T, text string) {
+		words := strings.Fields(text)
+		refused := CheckFeatures(words)
+		o := testOptions()
+		o.Features = words
+		p, err := New(empty, o)
+		if (refused == nil) != (err == nil) {
+			t.Fatalf("CheckFeatures gave %v, New %v", refused, err)
+		}
+		if err != nil {
+			return
+		}
+		want := map[string]bool{}
+		for _, w := range words {
+			want[strings.TrimPrefix(w, "^")] = !strings.HasPrefix(w, "^")
+		}
+		for name, on := range want {
+			found := p.Summary().Features
+			if slices.Contains(found, name) != on && name != "has_journal" { // there is none where there is no room for one
+				t.Errorf("%q: the file system has %v", words, found)
+			}
 		}
 	})
 }

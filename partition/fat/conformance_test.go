@@ -31,7 +31,7 @@ func TestConformance(t *testing.T) {
 			return small.Need, true
 		},
 		Grain:   512,
-		Refuses: []partitiontest.Feature{partitiontest.Symlinks, partitiontest.Specials, partitiontest.Subdirs, partitiontest.LongDirs, partitiontest.Xattrs},
+		Refuses: []partitiontest.Feature{partitiontest.Symlinks, partitiontest.Specials, partitiontest.Sockets, partitiontest.Subdirs, partitiontest.LongDirs, partitiontest.Xattrs},
 		Drops:   []partitiontest.Feature{partitiontest.HardLinks, partitiontest.Owners, partitiontest.Modes, partitiontest.Times},
 		Names:   regexp.MustCompile(`^[^\x00-\x1f"*/:<>?\\|\x{fffd}]*[^\x00-\x1f"*/:<>?\\|\x{fffd}. ]$`).MatchString,
 		Read:    partitiontest.FAT,

@@ -62,8 +62,19 @@ func plan(t testing.TB, tr *tree.Tree, o Options) *Plan {
 	return p
 }
 
-// image writes the plan into a file that was full of random bytes and gives the file's name with its content.
+// image writes the plan into a file and gives the file's name with its content.
 func image(t testing.TB, p *Plan) (string, []byte) {
+	t.Helper()
+	b := volumeOf(t, p)
+	name := filepath.Join(t.TempDir(), "fat.img")
+	if err := os.WriteFile(name, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return name, b
+}
+
+// volumeOf carries the plan out over random bytes.
+func volumeOf(t testing.TB, p *Plan) []byte {
 	t.Helper()
 	b := make([]byte, p.Size())
 	rand.NewChaCha8([32]byte{1}).Read(b)
@@ -84,11 +95,7 @@ func image(t testing.TB, p *Plan) (string, []byte) {
 		end = e.End()
 	}
 	clear(b[end:])
-	name := filepath.Join(t.TempDir(), "fat.img")
-	if err := os.WriteFile(name, b, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return name, b
+	return b
 }
 
 // sparse writes the plan into a sparse file, for volumes larger than the memory.

@@ -2,12 +2,16 @@ package fat
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
 
+	"imprint/internal/hosttest"
 	"imprint/internal/tree"
+	"imprint/partition/partitiontest"
 
+	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 )
 
@@ -121,7 +125,7 @@ func FuzzNames(f *testing.F) {
 	for _, s := range []string{"a\nA\n", "loader.conf\nloader.cons\nLOADER~1.CON", "😀\n\xf0\x9f\n.x", strings.Repeat("é", 127) + "\n~1\n a", "K\n\u212a"} {
 		f.Add(s)
 	}
-	f.Fuzz(func(t *testing.T, text string) {
+	hosttest.Fuzz(f, func(t *testing.T, text string) {
 		b := tree.NewBuilder(attr)
 		want := files{}
 		for name := range strings.SplitSeq(text, "\n") {
@@ -137,8 +141,7 @@ func FuzzNames(f *testing.F) {
 		if err != nil {
 			return
 		}
-		_, img := image(t, p)
-		got := read(t, img).files()
+		got := read(t, volumeOf(t, p)).files()
 		for name := range want {
 			if got[name] != "x" {
 				t.Errorf("%q is not in the image", name)
@@ -146,6 +149,42 @@ func FuzzNames(f *testing.F) {
 		}
 		if len(got) != len(want) {
 			t.Errorf("%d names of %d", len(got), len(want))
+		}
+	})
+}
+
+// FuzzNew lays out any tree: it is refused, or another reader of FAT finds all of it, and nothing that is unusual.
+func FuzzNew(f *testing.F) {
+	for i, p := range partitiontest.Seeds() {
+		f.Add(p, uint16(i), uint8(i), uint8(0))
+		f.Add(p, uint16(4000), uint8(i), uint8(2))
+	}
+	hosttest.Fuzz(f, func(t *testing.T, p []byte, free uint16, label, shift uint8) {
+		tr := partitiontest.TreeOf(p, tree.Link)
+		o := Options{SectorSize: 512 << (shift % 4), Free: int64(free) << 3, Label: "LABEL"[:label%6], Grain: 512 << (shift / 4 % 4)}
+		v, err := New(tr, o)
+		if err != nil {
+			return
+		}
+		want := files{}
+		for path, n := range tr.Walk() {
+			switch {
+			case n == tr.Root():
+			case n.Kind() == tree.Dir:
+				want[path+"/"] = ""
+			default:
+				text, err := tree.ReadAll(n.Inode().Blob(), 1<<20)
+				if err != nil {
+					t.Fatal(err)
+				}
+				want[path] = string(text)
+			}
+		}
+		if got := read(t, volumeOf(t, v)).files(); !maps.Equal(got, want) {
+			t.Errorf("-want +got:\n%s", cmp.Diff(want, got))
+		}
+		if v.FreeClusters()*v.ClusterSize() < o.Free {
+			t.Errorf("%d clusters of %d bytes are free, for %d bytes", v.FreeClusters(), v.ClusterSize(), o.Free)
 		}
 	})
 }

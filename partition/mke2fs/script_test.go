@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"imprint/internal/hosttest"
 	"imprint/internal/tree"
 )
 
@@ -39,7 +40,7 @@ func FuzzQuote(f *testing.F) {
 	for _, s := range []string{"", "a", `"`, `""`, `a"b`, "a b", "\t", `\`, "<5>", `ends"`, `"starts`, "\xff"} {
 		f.Add(s, "second")
 	}
-	f.Fuzz(func(t *testing.T, a, b string) {
+	hosttest.Fuzz(f, func(t *testing.T, a, b string) {
 		if checkWord("word", a) != nil || checkWord("word", b) != nil {
 			t.Skip()
 		}
@@ -83,9 +84,9 @@ func TestCheckReadsTheTranscript(t *testing.T) {
 		{"an inode out of turn", "debugfs: write", "Allocated inode: 13\ndebugfs: write", "/d: cd <12>: Allocated inode: 13"},
 		{"a complaint", "Allocated", "write: No space\nAllocated", `/d/f: write "/src" "f": write: No space`},
 		{"a complaint at the end", "\"t\"\n", "\"t\"\nsymlink: it is there\n", "/d/l: symlink \"l\" \"t\": symlink: it is there"},
-		{"cut off", "debugfs: symlink \"l\" \"t\"\n", "", "before /d/l: symlink \"l\" \"t\""},
+		{"cut off", "debugfs: symlink \"l\" \"t\"\n", "", "after 2 of 3 commands, before /d/l: symlink \"l\""},
 		{"another command", "symlink \"l\"", "symlink \"k\"", `debugfs: symlink "k"`},
-		{"nothing", fine, "", "before /d: cd <12>"},
+		{"nothing", fine, "", "after 0 of 3 commands, before /d: cd <12>"},
 	} {
 		err := s.check([]byte(strings.Replace(fine, c.old, c.new, 1)))
 		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {

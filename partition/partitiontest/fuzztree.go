@@ -1,14 +1,16 @@
 package partitiontest
 
 import (
+	"slices"
 	"strings"
 
 	"imprint/internal/tree"
 )
 
-// TreeOf grows a small tree from any bytes, for fuzz tests: each bit of them makes a difference, and none is wrong. Names have any bytes.
-func TreeOf(p []byte) *tree.Tree {
-	g := sprout{rest: p, attr: plain, b: tree.NewBuilder(plain)}
+// TreeOf grows a small tree of directories, files and some other kinds of nodes from any bytes, for fuzz tests. Names and targets of links
+// have any bytes.
+func TreeOf(p []byte, kinds ...tree.Kind) *tree.Tree {
+	g := sprout{rest: p, attr: plain, b: tree.NewBuilder(plain), kinds: kinds}
 	for len(g.rest) > 0 {
 		g.node()
 	}
@@ -26,6 +28,8 @@ type sprout struct {
 	dir  string
 	attr *tree.Attr
 	last *tree.Node // the last file
+
+	kinds []tree.Kind // besides directories and files
 }
 
 func (g *sprout) byte() byte {
@@ -81,7 +85,7 @@ func (g *sprout) node() {
 }
 
 func (g *sprout) add(n *tree.Node) bool {
-	return g.b.Add(tree.Join(g.dir, g.word()), n, "") == nil
+	return (n.Kind() == tree.File || slices.Contains(g.kinds, n.Kind())) && g.b.Add(tree.Join(g.dir, g.word()), n, "") == nil
 }
 
 // Seeds are bytes for TreeOf that have every kind of node in them.

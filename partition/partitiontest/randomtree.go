@@ -47,9 +47,13 @@ func RandomTree(t testing.TB, seed int) *tree.Tree {
 
 func (e Engine) kinds() []tree.Kind {
 	kinds := []tree.Kind{tree.File, tree.File, tree.File, tree.Dir, tree.Dir}
-	for feature, more := range map[Feature][]tree.Kind{Symlinks: {tree.Symlink, tree.Symlink}, HardLinks: {tree.Link}, Specials: {tree.CharDevice, tree.Fifo, tree.Socket}} {
-		if !slices.Contains(e.Refuses, feature) {
-			kinds = append(kinds, more...)
+	for _, of := range []struct {
+		Feature
+		kinds []tree.Kind
+	}{{Symlinks, []tree.Kind{tree.Symlink, tree.Symlink}}, {HardLinks, []tree.Kind{tree.Link}}, {Specials, []tree.Kind{tree.CharDevice, tree.Fifo}},
+		{Sockets, []tree.Kind{tree.Socket}}} {
+		if !slices.Contains(e.Refuses, of.Feature) {
+			kinds = append(kinds, of.kinds...)
 		}
 	}
 	return kinds
@@ -57,6 +61,7 @@ func (e Engine) kinds() []tree.Kind {
 
 func drawRecipe(e Engine) *rapid.Generator[recipe] {
 	kinds := e.kinds()
+	seconds := rapid.Int64Range(e.seconds()).Filter(func(sec int64) bool { return !slices.Contains(e.Unread, sec) })
 	xattrs := rapid.Just(-1)
 	if !slices.Contains(e.Refuses, Xattrs) {
 		xattrs = rapid.SampledFrom([]int{-1, -1, -1, 0, 20, 80, 200, 3900})
@@ -70,7 +75,7 @@ func drawRecipe(e Engine) *rapid.Generator[recipe] {
 			Runs:    rapid.SampledFrom([]int{1, 1, 1, 0, 2, 30}).Draw(t, "runs"),
 			Mode:    rapid.Uint16Range(0, 0o7777).Draw(t, "mode"),
 			UID:     rapid.Uint32Range(0, 1<<32-2).Draw(t, "uid"),
-			Mtime:   tree.Time{Sec: rapid.Int64Range(-1<<31, lastTime).Draw(t, "sec"), Nsec: rapid.Uint32Range(0, 999_999_999).Draw(t, "nsec")},
+			Mtime:   tree.Time{Sec: seconds.Draw(t, "sec"), Nsec: rapid.Uint32Range(0, 999_999_999).Draw(t, "nsec")},
 			Xattr:   xattrs.Draw(t, "xattr"),
 			Partner: rapid.IntRange(0, 1000).Draw(t, "partner"),
 		}

@@ -97,6 +97,9 @@ func checkNode(n *tree.Node) error {
 	if _, ok := types[n.Kind()]; !ok {
 		return fmt.Errorf("a %v cannot be in a tar archive", n.Kind())
 	}
+	if n.Kind() == tree.Symlink && (n.Target() == "" || strings.Contains(n.Target(), "\x00")) {
+		return fmt.Errorf("link target %q is empty or has a NUL in it", n.Target())
+	}
 	return checkAttr(n.Attr)
 }
 

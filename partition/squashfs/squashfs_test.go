@@ -1,6 +1,7 @@
 package squashfs
 
 import (
+	"archive/tar"
 	"bytes"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 
 	"imprint/internal/hosttest"
 	"imprint/internal/tree"
+	"imprint/partition/partitiontest"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -220,10 +222,77 @@ func TestErrors(t *testing.T) {
 	for _, n := range []*tree.Node{
 		tree.NewSpecial("x", root, tree.Socket), tree.NewFile("x", &tree.Attr{Mtime: tree.Time{Sec: -1}}, tree.Text("")),
 		tree.NewFile("x", &tree.Attr{Xattrs: []tree.Xattr{{Name: "user.x"}}}, tree.Text("")),
+		tree.NewSymlink("x", root, "a\x00b"), tree.NewSymlink("x", root, ""),
 	} {
 		w := &Writer{first: map[*tree.Node]string{}, ids: map[uint32]bool{}}
 		if err := w.Add("/x", n, nil); err == nil || !strings.HasPrefix(err.Error(), "/x: ") {
 			t.Errorf("got %v", err)
 		}
+	}
+}
+
+// FuzzFeed gives any tree to sqfstar's side of the pipe: what Check lets pass arrives there, all of it, and all of the rest is refused.
+func FuzzFeed(f *testing.F) {
+	for _, p := range partitiontest.Seeds() {
+		f.Add(p)
+	}
+	hosttest.Fuzz(f, func(t *testing.T, p []byte) {
+		tr := partitiontest.TreeOf(p, tree.Link, tree.Symlink, tree.CharDevice, tree.BlockDevice)
+		var archive bytes.Buffer
+		w := &Writer{tar: tar.NewWriter(&archive), first: map[*tree.Node]string{}, ids: map[uint32]bool{}}
+		var failed error
+		for path, n := range tr.Walk() {
+			failed = errors.Join(failed, w.Add(path, n, content(n)))
+		}
+		if refused := Check(tr); refused != nil || failed != nil {
+			if root := checkNode(tr.Root()); root == nil && (refused == nil) != (failed == nil) {
+				t.Errorf("Check gave %v, Add %v", refused, failed)
+			}
+			return
+		}
+		if err := w.tar.Close(); err != nil {
+			t.Fatal(err)
+		}
+		r, first := tar.NewReader(&archive), map[*tree.Node]string{}
+		for path, n := range tr.Walk() {
+			if path != "/" {
+				arrives(t, r, path, n.Inode(), first)
+			}
+		}
+		if h, err := r.Next(); err != io.EOF {
+			t.Errorf("after the last node: %v, %v", h, err)
+		}
+	})
+}
+
+// arrives compares the next member of an archive with a node.
+func arrives(t *testing.T, r *tar.Reader, path string, n *tree.Node, first map[*tree.Node]string) {
+	h, err := r.Next()
+	if err != nil {
+		t.Fatalf("%q: %v", path, err)
+	}
+	text, err := io.ReadAll(r)
+	if err != nil {
+		t.Fatalf("%q: %v", path, err)
+	}
+	if strings.TrimSuffix(h.Name, "/") != path[1:] || h.Mode != int64(n.Attr.Mode) || h.Uid != int(n.Attr.UID) || h.Gid != int(n.Attr.GID) || h.ModTime.Unix() != n.Attr.Mtime.Sec {
+		t.Errorf("%q arrives as %+v", path, h)
+	}
+	if h.Typeflag == tar.TypeLink {
+		if n.Kind() == tree.Dir || h.Linkname != first[n] || first[n] == "" {
+			t.Errorf("%q is a link to %q", path, h.Linkname)
+		}
+		return
+	}
+	first[n] = path[1:]
+	var want bytes.Buffer
+	if n.Kind() == tree.File {
+		if err := content(n)(&want); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if h.Typeflag != types[n.Kind()] || h.Linkname != n.Target() || !bytes.Equal(text, want.Bytes()) ||
+		(tree.Device{Major: uint32(h.Devmajor), Minor: uint32(h.Devminor)}) != n.Device() {
+		t.Errorf("%q arrives as %+v with %d bytes", path, h, len(text))
 	}
 }
