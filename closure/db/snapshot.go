@@ -55,7 +55,7 @@ type state struct {
 
 // openSnapshot opens a database, without locks if so told. The error is [errBusy] when a lock is not to be had now.
 func openSnapshot(path string, locks bool) (_ *snapshot, err error) {
-	s := &snapshot{path: path, mayRead: mayRead}
+	s := &snapshot{path: path, by: unprotected, mayRead: mayRead}
 	defer func() {
 		if err != nil {
 			s.close()
