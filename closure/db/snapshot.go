@@ -129,9 +129,12 @@ func (s *snapshot) openLogIndex(shares bool) (err error) {
 		return nil
 	}
 	s.shm, err = openIfThere(s.path + "-shm")
+	var unusable *InvalidError
 	switch {
-	case err != nil, !shares: // it may be unreadable for us
+	case errors.Is(err, fs.ErrPermission), errors.As(err, &unusable):
 		return nil
+	case err != nil || !shares:
+		return err
 	case s.shm == nil:
 		s.by = alone
 		return nil
