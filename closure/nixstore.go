@@ -22,11 +22,11 @@ type NixStore struct {
 	database *db.Source
 }
 
-// contentAddress matches content addresses (content-address.cc), signature those of a path: the name of a key, a colon, and base64
-// (crypto.cc).
+// contentAddress matches content addresses (content-address.cc); signature matches what can be one: the name of a key, a colon, and base64
+// now (crypto.cc), whatever follows the name in times to come.
 var (
 	contentAddress = regexp.MustCompile(`^(text|fixed(:r)?|fixed:git):(md5|sha1|sha256|sha512|blake3):[0-9a-z]+$`)
-	signature      = regexp.MustCompile(`^[!-9;-~]+:[0-9A-Za-z+/]+=*$`)
+	signature      = regexp.MustCompile(`^[!-9;-~]+:[!-~]+$`)
 )
 
 // A hostStore is a store directory on this machine.

@@ -31,20 +31,6 @@ type snapshot struct {
 	failed         error // the first error of a read
 }
 
-// A protection is what keeps a snapshot consistent.
-type protection int
-
-const (
-	// unprotected means that there are no locks: the file system has none, or the index of the log cannot be opened. Whether others have
-	// written to the database meanwhile shows in its files.
-	unprotected protection = iota
-	// alone means that no program had the database open. One that comes makes the index of the log before anything else, and cannot remove
-	// it while we share the lock of the database.
-	alone
-	// locked means that nobody can change what we read.
-	locked
-)
-
 // A state is what changes when existing pages of the database file or of the log are overwritten.
 type state struct {
 	size       int64
@@ -55,7 +41,7 @@ type state struct {
 
 // openSnapshot opens a database, without locks if so told. The error is [errBusy] when a lock is not to be had now.
 func openSnapshot(path string, locks bool) (_ *snapshot, err error) {
-	s := &snapshot{path: path, mayRead: mayRead}
+	s := &snapshot{path: path, by: unprotected, mayRead: mayRead}
 	defer func() {
 		if err != nil {
 			s.close()
@@ -105,62 +91,6 @@ func openIfThere(path string) (*os.File, error) {
 	return f, err
 }
 
-// lockDatabase shares the lock of the database file, as every reader does: nobody changes the file but by checkpoints of a write-ahead log,
-// and the log and its index stay. shares is false where the file system has no locks.
-func (s *snapshot) lockDatabase() (shares bool, err error) {
-	if pending.held(s.file) == unix.F_WRLCK { // a writer waits for its readers
-		return true, errBusy
-	}
-	if shares, err = shared.share(s.file); !shares || err != nil {
-		return shares, err
-	}
-	return true, s.refuseHotJournal()
-}
-
-// openLogIndex opens the index of the log and locks it, when there is a log, or may be one soon.
-func (s *snapshot) openLogIndex(shares bool) (err error) {
-	const logged = 2
-	var version [1]byte
-	if _, err := s.file.ReadAt(version[:], writeVersionAt); err != nil && err != io.EOF {
-		return err
-	}
-	if shares && version[0] != logged {
-		s.by = locked
-		return nil
-	}
-	s.shm, err = openIfThere(s.path + "-shm")
-	switch {
-	case err != nil, !shares: // it may be unreadable for us
-		return nil
-	case s.shm == nil:
-		s.by = alone
-		return nil
-	}
-	return s.lockLog()
-}
-
-// lockLog keeps the log from being written to the database file and from being started over. An index that nobody has open is worth nothing;
-// whoever opens it next finds our locks.
-func (s *snapshot) lockLog() error {
-	supported, err := readers.share(s.shm)
-	if !supported || err != nil {
-		return err
-	}
-	s.by = locked
-	switch alive.held(s.shm) {
-	case unix.F_WRLCK: // somebody is making a new index
-		return errBusy
-	case unix.F_UNLCK:
-		return nil
-	}
-	live, ok, err := readLogState(s.shm)
-	if err == nil && !ok {
-		err = errBusy
-	}
-	s.live = &live
-	return err
-}
-
 // state is the state of the files now.
 func (s *snapshot) state() (state, error) {
 	info, err := s.file.Stat()
@@ -186,19 +116,6 @@ func (s *snapshot) checkpoint() uint32 {
 		s.shm.ReadAt(b[:], attemptedAt)
 	}
 	return binary.NativeEndian.Uint32(b[:])
-}
-
-// unchanged reports whether everything read since the snapshot was opened is consistent. A longer log is no change.
-func (s *snapshot) unchanged() bool {
-	switch s.by {
-	case locked:
-		return true
-	case alone:
-		_, err := os.Lstat(s.path + "-shm")
-		return errors.Is(err, fs.ErrNotExist)
-	}
-	now, err := s.state()
-	return err == nil && now == s.before
 }
 
 // index finds where the pages are. It is called before the first ReadAt.
@@ -230,24 +147,6 @@ func (s *snapshot) readLog() (*walIndex, error) {
 		return nil, invalid("its write-ahead log has %d intact frames, of %d that are committed", x.frames, most)
 	}
 	return x, err
-}
-
-// refuseHotJournal reports the rollback journal of an interrupted transaction. Nix has one only when configured without WAL. The journal of
-// a running transaction, whose writer holds a lock, is no matter: it has to wait for us before it changes the database.
-func (s *snapshot) refuseHotJournal() error {
-	f, err := openIfThere(s.path + "-journal")
-	if f == nil || err != nil {
-		return err
-	}
-	defer f.Close()
-	magic := make([]byte, 8)
-	if n, _ := f.ReadAt(magic, 0); n < len(magic) || !bytes.Equal(magic, []byte("\xd9\xd5\x05\xf9\x20\xa1\x63\xd7")) {
-		return nil
-	}
-	if reserved.held(s.file) == unix.F_WRLCK {
-		return nil
-	}
-	return errors.New("a transaction was interrupted; any Nix command run by the owner of the store repairs it")
 }
 
 // checkHeader checks the database's first bytes (section 1.3 of the SQLite file format).

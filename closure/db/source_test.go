@@ -301,6 +301,29 @@ func TestSourceAfterACrash(t *testing.T) {
 	}
 }
 
+// An index of the log that cannot be opened is done without.
+func TestSourceWithoutTheIndex(t *testing.T) {
+	l := newLive(t, chain(50))
+	l.exec("update ValidPaths set narSize = 777")
+	copied := l.path + "-copy"
+	for _, suffix := range []string{"", "-wal"} {
+		if err := os.WriteFile(copied+suffix, read(t, l.path+suffix), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Mkdir(copied+"-shm", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	s, err := Open(t.Context(), copied)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if got := item(t, s, storePath(7)).NARSize; got != 777 || s.view.snapshot.by != unprotected {
+		t.Errorf("size %d, protection %d", got, s.view.snapshot.by)
+	}
+}
+
 // A database without a log, whose writers wait for readers.
 func TestSourceWithoutALog(t *testing.T) {
 	l := newLive(t, chain(50))

@@ -83,6 +83,9 @@ func TestRealNix(t *testing.T) {
 	roots := []string{s.System, s.Extra, s.Derivation}
 	database := fmt.Sprintf("[[source]]\npath = %q\n", s.Root)
 
+	t.Run("busy", func(t *testing.T) {
+		checkBusy(t, s, fmt.Sprintf(nixDescription, database, s.System, s.Extra, s.Derivation))
+	})
 	t.Run("database", func(t *testing.T) {
 		t.Parallel()
 		image := build(t, database)

@@ -137,7 +137,7 @@ func TestExplain(t *testing.T) {
 		8193 * 1024: "superblock copy in group 1, s_inodes_count", 2048: "group descriptor 0, bg_block_bitmap_lo", 2048 + 64 + 0x1e: "group descriptor 1, bg_checksum",
 		8194*1024 + 70: "group descriptor 1 copy in group 1, bg_inode_bitmap_lo", some: fmt.Sprintf("inode %d (/some), i_mode", number),
 		some + 5: fmt.Sprintf("inode %d (/some), i_size_lo", number), some + 0x80: fmt.Sprintf("inode %d (/some), i_extra_isize", number),
-		some + 0xa0: fmt.Sprintf("inode %d (/some), unused space for extended attributes", number),
+		some + 0xa0:               fmt.Sprintf("inode %d (/some), unused space for extended attributes", number),
 		content.physical*1024 + 5: "file /some, byte 5", content.physical*1024 + 300_000: "file tail after /some",
 		node.child(0) * 1024: fmt.Sprintf("extent tree of inode %d (/tree), header", treeNumber), v.Size - 1: "free", v.Size: "outside of the file system",
 	} {
