@@ -129,7 +129,7 @@ func hasPath(t *tree.Tree, name string) bool {
 	return false
 }
 
-// checkVolatile warns of a root file system that is said to be volatile, or is a file of another one, where no initrd makes it so.
+// checkVolatile warns of a root file system that is said to be volatile where no initrd makes it so.
 func (w world) checkVolatile(p *plan.Plan) {
 	root := w.d.Root()
 	if root == nil || !root.Volatile.V || !root.Volatile.Written() {

@@ -40,8 +40,8 @@ func (s *smallText) Write(p []byte) (int, error) {
 	return s.Builder.Write(p)
 }
 
-// dangling finds what names store items that the image does not have, and warns of it: it would not work in the running system, not even
-// after the item was copied to it, since nothing would keep the item there.
+// dangling warns of links, command lines and small files that name store items which the image does not have: they cannot work in the
+// running system.
 type dangling struct {
 	world
 	store *store

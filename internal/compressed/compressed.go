@@ -7,7 +7,7 @@ const Head = 16
 // formats are compressors by the bytes that their files begin with; '?' stands for any byte. That of bzip2 includes the magic number of its
 // first block: a file of another kind, such as a tar archive, which begins with a file name, may well begin with "BZh".
 var formats = []struct{ magic, name, unpack string }{
-	{"\x1f\x8b", "gzip", "gzip -d"},
+	{"\x1f\x8b\x08", "gzip", "gzip -d"},
 	{"\x28\xb5\x2f\xfd", "zstd", "zstd -d"},
 	{"\xfd7zXZ\x00", "xz", "xz -d"},
 	{"BZh?1AY&SY", "bzip2", "bzip2 -d"},
