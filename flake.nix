@@ -34,7 +34,7 @@
       });
 
       # makeImage { pkgs = …; } { description = …; } builds an image: see nix/make-image.nix
-      lib.makeImage = { pkgs, imprint ? self.packages.${pkgs.system}.imprint }:
+      lib.makeImage = { pkgs, imprint ? self.packages.${pkgs.stdenv.hostPlatform.system}.imprint }:
         import ./nix/make-image.nix { inherit imprint; inherit (pkgs) closureInfo runCommand; };
     };
 }

@@ -189,6 +189,10 @@ func checkPackage(t *testing.T) {
 	}
 	hosttest.Run(t, "dpkg-deb", "--raw-extract", deb, "raw")
 	t.Chdir("raw")
+	page := hosttest.Run(t, "gzip", "-dc", "usr/share/man/man1/imprint.1.gz")
+	if !strings.Contains(page, `"Nov 2023"`) {
+		t.Errorf("the manual page has another date than the release:\n%.300s", page)
+	}
 	hosttest.Run(t, "md5sum", "--check", "--strict", "DEBIAN/md5sums")
 	program, err := os.ReadFile("usr/bin/imprint")
 	if want, _ := os.ReadFile("../imprint-1.2.3-linux-arm64"); err != nil || !bytes.Equal(program, want) {

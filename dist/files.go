@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path"
 	"path/filepath"
@@ -49,7 +50,8 @@ func (r release) shared() ([]file, error) {
 	if err := os.Mkdir(pages, 0o755); err != nil {
 		return nil, err
 	}
-	if _, err := output(program, "man", pages); err != nil {
+	date := fmt.Sprintf("SOURCE_DATE_EPOCH=%d", r.epoch.Unix()) // of the pages
+	if _, err := output("env", date, program, "man", pages); err != nil {
 		return nil, err
 	}
 	if files, err = appendTree(files, pages, "share/man"); err != nil {

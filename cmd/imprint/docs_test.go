@@ -82,8 +82,11 @@ func TestDocs(t *testing.T) {
 				case b.language != "console":
 					t.Errorf("%s: a block of %s has no file", page, b.language)
 				}
-				if b.language == "console" {
+				switch b.language {
+				case "console":
 					b.run(t, dir)
+				case "nix":
+					hosttest.Run(t, "nix-instantiate", "--store", "dummy://", "--parse", filepath.Join(dir, b.file))
 				}
 			}
 		})

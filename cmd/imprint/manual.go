@@ -22,7 +22,7 @@ key of a description.`,
 	}
 }
 
-// writeManual writes the manual pages below a directory that exists. They have no date, so that they are the same whenever they are made.
+// writeManual writes the manual pages below a directory that exists. Their date is that of SOURCE_DATE_EPOCH if it is set; imprint.toml(5) has none.
 func writeManual(c *cobra.Command, dir string) error {
 	for _, section := range []string{"man1", "man5"} {
 		if err := os.Mkdir(filepath.Join(dir, section), 0o755); err != nil && !os.IsExist(err) {
@@ -30,7 +30,7 @@ func writeManual(c *cobra.Command, dir string) error {
 		}
 	}
 	c.DisableAutoGenTag = true
-	header := &doc.GenManHeader{Title: "IMPRINT", Section: "1", Source: "imprint", Manual: " ", Date: nil}
+	header := &doc.GenManHeader{Title: "IMPRINT", Section: "1", Source: "imprint", Manual: " "}
 	if err := doc.GenManTree(c, header, filepath.Join(dir, "man1")); err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"io"
 	"strings"
 	"text/tabwriter"
 	"unicode/utf8"
@@ -59,19 +60,32 @@ const columns = 80
 
 // show prints a plan for people.
 func (r *root) show(m *plan.Manifest, l listing) error {
-	var b strings.Builder
+	var b strings.Builder // takes everything that is written to it
+	l.disk(&b, m)
+	l.partitions(&b, m)
+	l.largest(&b, m)
+	_, err := io.WriteString(r.stdout, b.String())
+	return err
+}
+
+// disk prints what belongs to the disk as a whole.
+func (l listing) disk(b *strings.Builder, m *plan.Manifest) {
 	unit := ""
 	if l.exact {
 		unit = " bytes"
 	}
-	fmt.Fprintf(&b, "%s: %s disk of %s%s, %s\n", m.Name, m.Format, l.size(m.Size), unit, units.Count(len(m.Items), "store item"))
-	fmt.Fprintf(&b, "sectors of %d bytes, epoch %d, seed %.16s…\n", m.SectorSize, m.Epoch, m.Seed)
+	fmt.Fprintf(b, "%s: %s disk of %s%s, %s\n", m.Name, m.Format, l.size(m.Size), unit, units.Count(len(m.Items), "store item"))
+	fmt.Fprintf(b, "sectors of %d bytes, epoch %d, seed %.16s…\n", m.SectorSize, m.Epoch, m.Seed)
 	if m.Signature != "" {
-		fmt.Fprintf(&b, "MBR with disk signature %s\n\n", m.Signature)
+		fmt.Fprintf(b, "MBR with disk signature %s\n\n", m.Signature)
 	} else {
-		fmt.Fprintf(&b, "disk GUID %s\n\n", m.DiskGUID)
+		fmt.Fprintf(b, "disk GUID %s\n\n", m.DiskGUID)
 	}
-	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+}
+
+// partitions prints a table of the partitions and one of their identifiers, which together are too wide.
+func (l listing) partitions(b *strings.Builder, m *plan.Manifest) {
+	t := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "NR\tNAME\tTYPE\tFILE SYSTEM\tOFFSET\tSIZE\tINODES\tFREE")
 	for _, p := range m.Partitions {
 		bound := ""
@@ -81,22 +95,24 @@ func (r *root) show(m *plan.Manifest, l listing) error {
 		fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", p.Number, oneLine(p.Name), p.Type, p.Filesystem, l.size(p.Offset), bound+l.size(p.Size),
 			orDash(p.Inodes, fmt.Sprint(p.Inodes)), orDash(p.FreeBytes, l.size(p.FreeBytes)))
 	}
-	t.Flush() // to a builder, which takes everything
+	t.Flush()
 	fmt.Fprintln(t, "\nNR\tPARTUUID\tFILE SYSTEM UUID")
 	for _, p := range m.Partitions {
 		fmt.Fprintf(t, "%d\t%s\t%s\n", p.Number, cmp.Or(p.PartUUID, "-"), cmp.Or(p.VolumeID, "-"))
 	}
 	t.Flush()
+}
+
+// largest prints the largest files and store items of each partition.
+func (l listing) largest(b *strings.Builder, m *plan.Manifest) {
 	for _, p := range m.Partitions {
 		if len(p.Largest) > 0 {
-			fmt.Fprintf(&b, "\nlargest in %s:\n", oneLine(p.Name))
+			fmt.Fprintf(b, "\nlargest in %s:\n", oneLine(p.Name))
 		}
 		for _, large := range p.Largest {
-			fmt.Fprintf(&b, "  %10s  %s\n", l.size(large.Bytes), l.path(tree.Shown(large.Path)))
+			fmt.Fprintf(b, "  %10s  %s\n", l.size(large.Bytes), l.path(tree.Shown(large.Path)))
 		}
 	}
-	_, err := r.stdout.Write([]byte(b.String()))
-	return err
 }
 
 // size is a number of bytes.

@@ -13,7 +13,7 @@ import (
 const root = "../.."
 
 // essential are tools that every Debian machine has, of packages that cannot be removed, and what make test itself needs.
-var essential = strings.Fields("bash blkid chmod cp dd env go ldd partx sh tar touch true unshare")
+var essential = strings.Fields("bash blkid chmod cp dd dpkg dpkg-deb env go gzip ldd md5sum partx sh sha256sum tar touch true unshare")
 
 var (
 	uses = regexp.MustCompile(`hosttest\.(Need|Run|Find|Mounted)\(\w+, ("[^")]*"(?:, "[^")]*")*)`)

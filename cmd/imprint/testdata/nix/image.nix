@@ -23,7 +23,7 @@ let
     echo "$rootPaths" > $out/store-paths
   '';
 
-  pkgs = { system = "x86_64-linux"; inherit runCommand closureInfo; };
+  pkgs = { stdenv.hostPlatform.system = "x86_64-linux"; inherit runCommand closureInfo; };
 
   flake = (import (repository + "/flake.nix")).outputs {
     self = { outPath = repository; packages.x86_64-linux.imprint = builtins.path { path = program; name = "imprint"; }; };
