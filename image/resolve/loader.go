@@ -39,7 +39,9 @@ func (f *bootFinder) input(ctx context.Context, in bootloader.Input) (tree.Blob,
 		return f.core(ctx, in)
 	}
 	if b := f.inClosures(in.Path); b != nil {
-		return b, nil
+		pinned, err := pin(ctx, b)
+		f.boot.read = append(f.boot.read, pinned)
+		return b, err
 	}
 	name, key := f.onHost(in.Path, in.Package), f.d.Boot.Loader.Key
 	if name == "" {
