@@ -42,6 +42,7 @@ type Plan struct {
 	Closures   []*Closure
 	Items      []*Item // of all closures, references first
 	Entries    []bootloader.Entry
+	BootInputs []tree.Blob `json:"-"` // pinned: what was read in store items, since the boot loader is made of it
 	// DefaultEntry is the index of the entry that boots by itself.
 	DefaultEntry int
 	Raw          []Raw                // what lies on the disk outside of all partitions

@@ -23,6 +23,7 @@ type boot struct {
 	machine bootloader.Machine
 	entries []bootEntry
 	inputs  map[string]tree.Blob // by their path below a store item or the host's /usr
+	read    []tree.Blob          // those of store items, pinned
 }
 
 // A bootEntry is a [[boot.entry]].

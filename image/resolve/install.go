@@ -25,7 +25,7 @@ func (w world) install(ctx context.Context, p *plan.Plan, hosts hosts, store *st
 	}
 	c.Entries, c.Default = w.entries(p, store, boot, &problems)
 	c.Signer = w.signer(hosts, &problems)
-	p.Entries, p.DefaultEntry = c.Entries, c.Default
+	p.Entries, p.DefaultEntry, p.BootInputs = c.Entries, c.Default, boot.read
 	if problems != nil {
 		return nil, problems.Err()
 	}

@@ -47,7 +47,10 @@ func (f *bootFinder) input(ctx context.Context, in bootloader.Input) (tree.Blob,
 	case found && at == nil:
 		return nil, nil
 	case found:
-		return at.Node.Inode().Blob(), nil
+		b := at.Node.Inode().Blob()
+		pinned, err := pin(ctx, b)
+		f.boot.read = append(f.boot.read, pinned)
+		return b, err
 	}
 	name, key := f.onHost(in.Path, in.Package), f.d.Boot.Loader.Key
 	if name == "" {

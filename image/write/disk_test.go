@@ -61,6 +61,35 @@ func TestLayoutIsTheDisk(t *testing.T) {
 	}
 }
 
+// FAT has no hard links: each name of a file that a tar archive links has the content, whatever else is on the disk.
+func TestHardLinksOnFAT(t *testing.T) {
+	var archive bytes.Buffer
+	to := tar.NewWriter(&archive)
+	for _, h := range []*tar.Header{{Name: "a", Size: 6, Typeflag: tar.TypeReg}, {Name: "b", Linkname: "a", Typeflag: tar.TypeLink}, {Name: "c/d", Linkname: "a", Typeflag: tar.TypeLink}} {
+		if err := to.WriteHeader(h); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := to.Write([]byte("linked")[:h.Size]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	to.Close()
+	fat := "[[partition]]\nname = \"data\"\ntype = \"linux-generic\"\nfilesystem = \"fat\"\n[[partition.tree]]\nsource = \"links.tar\"\n"
+	for _, more := range []string{"", fmt.Sprintf(store, "%s") + "[[partition]]\nname = \"root\"\ntype = \"root\"\nfilesystem = \"ext4\"\nclosures = [\"system\"]\n"} {
+		w, system := imagetest.Boot(t)
+		w.File("links.tar", archive.String())
+		p, err := w.Plan(strings.ReplaceAll(more, "%s", system) + fat)
+		if err != nil {
+			t.Fatal(err)
+		}
+		disk, l, _ := imagetest.Build(t, p, write.Options{})
+		sameAsLayout(t, disk, l)
+		if n := bytes.Count(disk, []byte("linked")); n != 3 {
+			t.Errorf("the content is there %d times", n)
+		}
+	}
+}
+
 // The digest in the result is what anybody computes who reads the disk.
 func TestDigest(t *testing.T) {
 	w, system := imagetest.Boot(t)

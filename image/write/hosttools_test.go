@@ -139,6 +139,25 @@ func TestSecondReadingIsCompared(t *testing.T) {
 	}
 }
 
+// What a loader was made of while the plan was made must be what its store item holds when that is verified.
+func TestBootInputsAreCompared(t *testing.T) {
+	w := imagetest.New(t)
+	system := w.Item("system", nil, map[string]string{
+		"kernel": "MZ kernel", "a/initrd": "first", "b/initrd": "second", "lib/systemd/boot/efi/systemd-bootx64.efi": "MZ a loader",
+	})
+	p, err := w.Plan(fmt.Sprintf(imagetest.KernelOnly, system, "${closure.system}/kernel"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := build(t, w, p); err != nil || len(p.BootInputs) != 1 {
+		t.Fatalf("%d inputs, %v", len(p.BootInputs), err)
+	}
+	p.BootInputs[0] = tree.Pinned(p.BootInputs[0], tree.Pin{1}) // as if other bytes had been there
+	if _, err := build(t, w, p); !errors.Is(err, write.ErrMismatch) || !strings.Contains(err.Error(), "systemd-bootx64.efi changed") {
+		t.Errorf("Image gave %v", err)
+	}
+}
+
 // What is exported is what was written to the disk.
 func TestExportIsCompared(t *testing.T) {
 	w, system := imagetest.Boot(t)

@@ -50,18 +50,31 @@ func newPlanner(disk *stream.Disk, v verifier, l *plan.Layout) *planner {
 	return p
 }
 
-// mainRegion is the one with the store, else the first with files.
+// mainRegion is the one with the store, else the first with files, each of which has its content once.
 func mainRegion(l *plan.Layout) *plan.Region {
 	var first *plan.Region
 	for _, r := range l.Regions {
 		if len(r.Partition.Items) > 0 {
 			return r
 		}
-		if first == nil && r.Tree != nil {
+		if first == nil && r.Tree != nil && !copiesLinks(r) {
 			first = r
 		}
 	}
 	return first
+}
+
+// copiesLinks reports whether a region has further names of files and keeps no links: there, each name has a copy of the content.
+func copiesLinks(r *plan.Region) bool {
+	if partition.Named(r.Partition.Spec.Filesystem).Store {
+		return false
+	}
+	for n := range r.Tree.Nodes() {
+		if n.Kind() == tree.Link {
+			return true
+		}
+	}
+	return false
 }
 
 // main makes the jobs for the region whose files are read in its own order.
@@ -80,11 +93,16 @@ func (p *planner) other(r *plan.Region) {
 	if r.Tree == nil || byHostTool(r) {
 		return
 	}
+	copies := copiesLinks(r)
 	for n := range r.Tree.Nodes() {
-		if n.Kind() != tree.File || isRegion(n) || p.patched(r, n) {
+		if n.Kind() == tree.Link && !copies {
 			continue
 		}
-		b, places := n.Blob(), r.Place(nil, n)
+		inode := n.Inode()
+		if inode.Kind() != tree.File || isRegion(inode) || p.patched(r, inode) {
+			continue
+		}
+		b, places := inode.Blob(), r.Place(nil, n)
 		if len(places) > 0 || p.verify.wants(b) && p.further[b] == nil {
 			p.further[b] = append(p.further[b], places...)
 		}

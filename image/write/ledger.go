@@ -21,9 +21,16 @@ type ledger struct {
 	sums  map[tree.Piece]tree.Pin // of those that were read
 }
 
-// newLedger finds what is read more than once to write a layout, and the given contents besides.
-func newLedger(l *plan.Layout, besides []tree.Blob) *ledger {
+// newLedger finds what is read more than once to write a layout, and the given contents besides. known have been read before, and have
+// pins.
+func newLedger(l *plan.Layout, besides, known []tree.Blob) *ledger {
 	g := &ledger{times: map[tree.Piece]int{}, sums: map[tree.Piece]tree.Pin{}}
+	for _, b := range known {
+		if pieces := tree.Pieces(b); len(pieces) == 1 {
+			g.times[pieces[0]]++
+			g.sums[pieces[0]], _ = tree.PinOf(b)
+		}
+	}
 	for _, b := range besides {
 		g.count(b)
 	}

@@ -58,7 +58,7 @@ type Result struct {
 func Image(ctx context.Context, file *os.File, p *plan.Plan, l *plan.Layout, o Options) (*Result, error) {
 	v := verifier{off: o.NoVerify}
 	if !v.off {
-		v.ledger = newLedger(l, exported(p, o))
+		v.ledger = newLedger(l, exported(p, o), p.BootInputs)
 	}
 	made, err := packAll(ctx, l, v)
 	if err != nil {
