@@ -32,6 +32,10 @@ func (k *checker) checkDir(number uint32) {
 	if err != nil || n.Flags&encryptFlag != 0 { // names that are encrypted mean nothing here
 		return
 	}
+	if k.states.get(int64(number)).marks&sharedMark != 0 {
+		k.inodeFault(number, -1, "the names are not checked: the directory shares blocks")
+		return
+	}
 	clear(k.names)
 	c := &dirCheck{checker: k, number: number, inode: n, sum: k.inodeSum(number, &n)}
 	if n.Flags&inlineFlag != 0 {
@@ -260,19 +264,22 @@ func (c *checker) checkDirLinks(number uint32, s inodeState) {
 
 // rooted reports whether a directory is below the root, or below one without a name, which is reported by itself.
 func (c *checker) rooted(number uint32) bool {
-	var above []uint32
+	var below []uint32
+	mark := uint8(rootedMark)
 	for at := number; at != 0 && at != rootInode; {
 		s := c.states.get(int64(at))
-		if s.marks&rootedMark != 0 {
+		if seen := s.marks & (rootedMark | loopMark); seen != 0 {
+			mark = seen
 			break
 		}
-		if above = append(above, at); len(above) > len(c.dirs) {
-			return false
+		if below = append(below, at); len(below) > len(c.dirs) {
+			mark = loopMark
+			break
 		}
 		at = s.parent
 	}
-	for _, at := range above {
-		c.states.get(int64(at)).marks |= rootedMark
+	for _, at := range below {
+		c.states.get(int64(at)).marks |= mark
 	}
-	return true
+	return mark == rootedMark
 }

@@ -160,13 +160,22 @@ func (c *checker) bitmap(group, block, bits int64, has uint32, kind claimKind) [
 			c.fault(at, object(), "checksum 0x%08x does not match its bytes, which have 0x%08x", has, want)
 		}
 	}
-	for i := bits; i < 8*c.blockSize; i++ {
-		if b[i/8]>>(i%8)&1 == 0 {
-			c.fault(at+i/8, object(), "padding bit %d is not set", i)
-			break
-		}
+	if i := firstClear(b, bits); i < 8*c.blockSize {
+		c.fault(at+i/8, object(), "padding bit %d is not set", i)
 	}
 	return b
+}
+
+// firstClear returns the first bit of a bitmap from a bit on that is not set.
+func firstClear(b []byte, from int64) int64 {
+	for i := from; i < int64(8*len(b)); i++ {
+		if i%8 == 0 && b[i/8] == 0xff {
+			i += 7
+		} else if b[i/8]>>(i%8)&1 == 0 {
+			return i
+		}
+	}
+	return int64(8 * len(b))
 }
 
 // checkBlockBitmap compares a group's block bitmap and count with the blocks that were found in use.

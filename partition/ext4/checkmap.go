@@ -47,7 +47,9 @@ func (c *inodeCheck) content(m mapping, written bool) {
 		c.clusters--
 	}
 	c.lastCluster = to
-	c.claim(claim{m.physical, m.blocks, kind, int64(c.number), m.logical}, c.fault)
+	if s := c.states.find(int64(c.number)); !c.claim(claim{m.physical, m.blocks, kind, int64(c.number), m.logical}, c.fault) && s != nil {
+		s.marks |= sharedMark
+	}
 }
 
 // mapBlock claims and reads a block of the inode's map; nil if it cannot be used.
@@ -236,9 +238,9 @@ func (c *inodeCheck) checkReservedDesc(block, n int64) (copies int64) {
 		c.fault("reserved descriptor block: %v", err)
 		return 0
 	}
-	for group := int64(1); group < c.groups && 4*copies < c.blockSize; group++ {
-		if !c.hasSuper(group) {
-			continue
+	for group := range c.frame.copies() {
+		if 4*copies == c.blockSize {
+			break
 		}
 		if got, want := int64(le.Uint32(b[4*copies:])), c.superBlock(group)+n; got != want {
 			c.inodeFault(c.number, block*c.blockSize+4*copies, "pointer %d of reserved descriptor block %d is %d, %d is expected", copies, block, got, want)

@@ -85,10 +85,7 @@ func (s superblock) fixed(pristine bool) superblock {
 func (c *checker) checkSuperCopies() {
 	pristine := c.super.pristine() && !c.features.has(metadataCsum)
 	want := c.super.fixed(pristine)
-	for group := int64(1); group < c.groups; group++ {
-		if !c.hasSuper(group) {
-			continue
-		}
+	for group := range c.copies() {
 		at, object := c.superAt(group), func() string { return fmt.Sprintf("superblock copy of group %d", group) }
 		b := c.read(at, superSize, object)
 		if b == nil {

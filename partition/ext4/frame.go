@@ -2,6 +2,8 @@ package ext4
 
 import (
 	"fmt"
+	"iter"
+	"slices"
 	"strings"
 )
 
@@ -221,11 +223,36 @@ func (f *frame) descriptorCopies(group int64, yield func(at int64)) {
 		}
 		return
 	}
-	for copy := int64(1); copy < f.groups; copy++ {
-		if f.hasSuper(copy) && !f.metaGroup(copy) {
+	for copy := range f.copies() {
+		if !f.metaGroup(copy) {
 			yield((f.superBlock(copy)+1+group/n)*f.blockSize + within*f.descBytes)
 		}
 	}
+}
+
+// copies yields the groups, but the first, that begin with a copy of the superblock, in ascending order. Of many groups few do, so it does not
+// go through all of them.
+func (f *frame) copies() iter.Seq[int64] {
+	var few []int64
+	switch {
+	case f.features.has(sparseSuper2):
+		few = []int64{int64(f.super.BackupGroups[0]), int64(f.super.BackupGroups[1])}
+	case f.features.has(sparseSuper):
+		few = []int64{1}
+		for _, base := range []int64{3, 5, 7} {
+			for group := base; group < f.groups; group *= base {
+				few = append(few, group)
+			}
+		}
+	default:
+		return func(yield func(int64) bool) {
+			for group := int64(1); group < f.groups && yield(group); group++ {
+			}
+		}
+	}
+	few = slices.DeleteFunc(few, func(group int64) bool { return group == 0 || group >= f.groups })
+	slices.Sort(few)
+	return slices.Values(slices.Compact(few))
 }
 
 // goodCopies lists where copies of the superblock are that could be used in place of the first one: at the places where file systems of
