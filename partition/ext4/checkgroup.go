@@ -55,6 +55,9 @@ func (c *checker) checkGroup(group int64) {
 	if d.ExcludeBitmapLo|d.ExcludeBitmapHi|d.Reserved != 0 {
 		c.fault(at, groupObject(group), "bg_exclude_bitmap and bg_reserved are not zero")
 	}
+	if d.Flags&(inodeUninit|blockUninit) != 0 && !c.groupChecksums() {
+		c.fault(at, groupObject(group), "flags 0x%x say that a bitmap is not written, without checksums", d.Flags)
+	}
 	if unknown := d.Flags &^ (inodeUninit | blockUninit | inodeZeroed); unknown != 0 {
 		c.fault(at, groupObject(group), "flags 0x%x are not known", unknown)
 	}
