@@ -71,7 +71,7 @@ func (k *checker) checkInode(number uint32, at int64, b []byte) {
 	case int64(number) < c.firstFree && number != rootInode:
 		c.checkReserved()
 		return
-	case c.LinksCount == 0 && !orphan && c.Flags&eaInodeFlag == 0:
+	case c.LinksCount == 0 && !orphan:
 		c.checkDeleted()
 		return
 	case c.Dtime != 0 && !orphan:
@@ -105,7 +105,7 @@ func (c *inodeCheck) checkUsed() {
 	switch {
 	case c.Flags&eaInodeFlag != 0:
 		state.marks |= valueMark
-	case c.orphans[c.number], c.number == c.super.OrphanFile && c.features.has(orphanFile), c.number == c.super.ProjectQuota && c.features.has(project):
+	case c.LinksCount == 0, c.number == c.super.OrphanFile && c.features.has(orphanFile), c.number == c.super.ProjectQuota && c.features.has(project):
 		state.marks |= hiddenMark
 	}
 	c.checkFields(kind)
@@ -174,8 +174,10 @@ func (c *inodeCheck) checkSpecial(kind tree.Kind) {
 func (c *inodeCheck) checkSymlink() {
 	size := c.size()
 	switch {
-	case c.Flags&encryptFlag != 0 && !c.fast(&c.inode):
-		c.checkMap(tree.Symlink)
+	case c.Flags&encryptFlag != 0: // the target means nothing here
+		if !c.fast(&c.inode) {
+			c.checkMap(tree.Symlink)
+		}
 		return
 	case c.Flags&inlineFlag != 0:
 		c.checkInline()

@@ -97,11 +97,10 @@ func use(t *testing.T, dir string) {
 	for i := range 4 {
 		must(unix.Lsetxattr(filepath.Join(dir, "xattrs"), fmt.Sprint("user.name", i), bytes.Repeat([]byte("v"), 50*i), 0))
 	}
-	for _, name := range []string{"xattrs", "device-x"} { // only with ea_inode is there room
-		if name != "xattrs" {
-			must(os.WriteFile(filepath.Join(dir, name), nil, 0o644))
-		}
-		_ = unix.Lsetxattr(filepath.Join(dir, name), "user.large", bytes.Repeat([]byte("large"), 4000), 0)
+	must(os.WriteFile(filepath.Join(dir, "no-xattrs"), nil, 0o644))
+	for i, name := range []string{"xattrs", "no-xattrs"} { // only with ea_inode is there room
+		_ = unix.Lsetxattr(filepath.Join(dir, name), "user.large", bytes.Repeat([]byte(name), 3000), 0)
+		_ = unix.Lremovexattr(filepath.Join(dir, name), []string{"user.none", "user.large"}[i])
 	}
 	must(os.Link(filepath.Join(dir, "xattrs"), filepath.Join(dir, "d/second name")))
 	must(unix.Mknod(filepath.Join(dir, "device"), unix.S_IFCHR|0o600, int(unix.Mkdev(300, 70000))))

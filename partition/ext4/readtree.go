@@ -29,7 +29,7 @@ func (v *Volume) readTree() error {
 		reader: v.reader, w: v.newWindows(), budget: v.size(), nodes: map[uint32]*tree.Node{}, attrs: map[attrKey]*tree.Attr{},
 		xattrBlocks: map[int64][]tree.Xattr{}, values: map[uint32][]byte{},
 	}
-	root, err := r.node("", rootInode, rootInode, 0)
+	root, err := r.node("", rootInode, 0)
 	if err != nil {
 		return below("", err)
 	}
@@ -115,9 +115,8 @@ func (r *treeReader) structureMap(n *inode) *fileMap {
 	return &fileMap{fs: &r.frame, root: n.Block, extents: n.Flags&extentsFlag != 0, read: r.block}
 }
 
-// node reads what an inode holds. One that was read before gives a link to it. parent is the inode of the directory above; depth counts
-// directories.
-func (r *treeReader) node(name string, number, parent uint32, depth int) (*tree.Node, error) {
+// node reads what an inode holds. One that was read before gives a link to it. depth counts the directories above.
+func (r *treeReader) node(name string, number uint32, depth int) (*tree.Node, error) {
 	if first, ok := r.nodes[number]; ok {
 		if first == nil || first.Kind() == tree.Dir {
 			return nil, errTwice
@@ -129,7 +128,7 @@ func (r *treeReader) node(name string, number, parent uint32, depth int) (*tree.
 	if err != nil {
 		return nil, err
 	}
-	node, err := r.newNode(name, &n, b, dirAt{number, parent, depth})
+	node, err := r.newNode(name, number, &n, b, depth)
 	if err != nil {
 		return nil, err
 	}
@@ -137,21 +136,15 @@ func (r *treeReader) node(name string, number, parent uint32, depth int) (*tree.
 	return node, nil
 }
 
-// dirAt is where a directory stands.
-type dirAt struct {
-	number, parent uint32
-	depth          int
-}
-
-func (r *treeReader) newNode(name string, n *inode, b []byte, at dirAt) (*tree.Node, error) {
+func (r *treeReader) newNode(name string, number uint32, n *inode, b []byte, depth int) (*tree.Node, error) {
 	kind, ok := n.kind()
 	switch {
-	case int64(at.number) < r.firstFree && at.number != rootInode:
-		return nil, fmt.Errorf("inode %d is reserved", at.number)
+	case int64(number) < r.firstFree && number != rootInode:
+		return nil, fmt.Errorf("inode %d is reserved", number)
 	case n.LinksCount == 0:
-		return nil, fmt.Errorf("inode %d is not in use", at.number)
+		return nil, fmt.Errorf("inode %d is not in use", number)
 	case !ok:
-		return nil, fmt.Errorf("inode %d: mode %#o has no known type", at.number, n.Mode)
+		return nil, fmt.Errorf("inode %d: mode %#o has no known type", number, n.Mode)
 	}
 	attr, err := r.attr(n, b)
 	if err != nil {
@@ -174,6 +167,6 @@ func (r *treeReader) newNode(name string, n *inode, b []byte, at dirAt) (*tree.N
 		target, err := r.target(n, b)
 		return tree.NewSymlink(name, attr, target), err
 	}
-	kids, err := r.dir(n, b, at.number, at.parent, at.depth)
+	kids, err := r.dir(n, b, depth)
 	return tree.NewDir(name, attr, kids), err
 }
