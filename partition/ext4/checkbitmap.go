@@ -16,6 +16,7 @@ func (c *checker) bitmap(group, block, bits int64, has uint32, kind claimKind) [
 	if b == nil {
 		return nil
 	}
+	// The checksum covers the bits of a full group, also in the last one, and descriptors of 32 bytes hold half of it.
 	if c.features.has(metadataCsum) {
 		used := c.perGroup / c.ratio
 		if kind == inodeBitmapClaim {
@@ -81,7 +82,8 @@ func (c *checker) clusters(block int64) (w uint64) {
 	return w
 }
 
-// compareBlocks compares a bitmap of n clusters with what is in use, and counts that. Runs of differences are one fault.
+// compareBlocks compares a bitmap of n clusters with what is in use, and counts that. Runs of differences are one fault. It goes by words of 64
+// bits, since a large file system has billions of blocks.
 func (c *checker) compareBlocks(group int64, b []byte, start, n, at int64) (used int64) {
 	runs := diffRuns{unit: c.ratio, base: start, report: func(from, to int64, marked bool) {
 		c.fault(at+(from-start)/c.ratio/8, fmt.Sprintf("block bitmap of group %d", group), "%s", diffText("blocks", from, to, marked))
@@ -146,6 +148,7 @@ func (r *diffRuns) flush() {
 
 // checkUninit checks a group whose block bitmap is not written: nothing but its own structures may be in it. It returns the clusters in use.
 func (c *checker) checkUninit(group int64, d *groupDescriptor) int64 {
+	// The kernel makes the bitmap from what the superblock and the descriptor say is in the group, whatever else lies there.
 	start, blocks := c.groupStart(group), c.groupBlocks(group)
 	own := int64(0)
 	if c.hasSuper(group) {

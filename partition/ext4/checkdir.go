@@ -121,7 +121,7 @@ func (c *dirCheck) checkTail(b []byte, bad func(string, ...any)) {
 	if room == c.blockSize {
 		return
 	}
-	tail := b[room:]
+	tail := b[room:] // an unused record of 12 bytes, of a type that no file has, with the checksum in the place of a name
 	if le.Uint32(tail) != 0 || le.Uint16(tail[4:]) != dirTail || tail[6] != 0 || tail[7] != dirTailType {
 		bad("does not end with a record for the checksum")
 		return
@@ -147,6 +147,7 @@ func (c *dirCheck) entry(d dirent, at int64) {
 	bad := func(format string, args ...any) {
 		c.inodeFault(c.number, at, "name %.300q: %s", name, fmt.Sprintf(format, args...))
 	}
+	// Inline directories have no record for ".", and for ".." only a number.
 	inline := c.inode.Flags&inlineFlag != 0
 	if c.count++; !inline && c.count <= 2 {
 		c.dot(d, name, bad)

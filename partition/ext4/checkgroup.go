@@ -6,7 +6,7 @@ import (
 	"reflect"
 )
 
-// crc16 goes on with the checksum of uninit_bg: CRC-16 with the polynomial 0x8005, lowest bit first.
+// crc16 goes on with the checksum of uninit_bg: CRC-16 with the polynomial 0x8005, lowest bit first. It needs no table, since descriptors are few.
 func crc16(sum uint16, b []byte) uint16 {
 	for _, x := range b {
 		sum ^= uint16(x)

@@ -24,7 +24,7 @@ func (c *checker) checkInodes(group int64) {
 	if flags&inodeUninit != 0 {
 		scan = 0
 	}
-	dirs := int64(len(c.dirs))
+	dirs := int64(len(c.dirs)) // before this group
 	for i := range scan {
 		number := uint32(group*c.inodesPerGroup+i) + 1
 		where := d.inodeTable()*c.blockSize + i*c.inodeBytes

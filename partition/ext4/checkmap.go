@@ -41,6 +41,7 @@ func (c *inodeCheck) content(m mapping, written bool) {
 		c.written = max(c.written, m.logical+m.blocks)
 	}
 	c.end = max(c.end, m.logical+m.blocks)
+	// i_blocks counts whole clusters, and consecutive runs may share one.
 	from, to := m.physical/c.ratio, (m.physical+m.blocks-1)/c.ratio
 	c.clusters += to - from + 1
 	if from == c.lastCluster {

@@ -146,7 +146,7 @@ const (
 	mmpMagic   = 0x004d4d50
 	mmpSum     = 0x3fc
 	mmpClean   = 0xff4d4d50
-	mmpSeqAt   = 4
+	mmpSeqAt   = 4 // what a host that has mounted it changes every few seconds
 	mmpMinimum = 1024
 )
 
