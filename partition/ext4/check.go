@@ -50,6 +50,8 @@ const (
 	valueMark  = 1 << iota // holds the value of an attribute
 	hiddenMark             // belongs to the file system itself: no name leads to it
 	rootedMark             // a directory that the root leads to
+	loopMark               // a directory that lies in itself, or below one that does
+	sharedMark             // some of its blocks are in use by something else
 )
 
 // A claim is a use of blocks.
@@ -139,8 +141,7 @@ func (c *checker) read(at, n int64, object func() string) []byte {
 	return b
 }
 
-// claim marks blocks as in use. It returns false if any of them was before, which is reported with what is said about the user, or lies
-// outside of the file system.
+// claim marks blocks as in use. It returns false if any of them was before, or lies outside of the file system, and reports that with fault.
 func (c *checker) claim(m claim, fault func(format string, args ...any)) bool {
 	if m.start < 0 || m.blocks < 1 || m.start > c.blocks-m.blocks {
 		fault("blocks %d to %d are outside of the file system's %d", m.start, m.start+m.blocks-1, c.blocks)
@@ -149,11 +150,11 @@ func (c *checker) claim(m claim, fault func(format string, args ...any)) bool {
 	if c.take != nil {
 		c.take(m)
 	}
-	if twice, ok := c.used.set(m.start, m.blocks); ok && !c.features.has(sharedBlocks) {
+	twice, ok := c.used.set(m.start, m.blocks)
+	if ok && !(c.features.has(sharedBlocks) && m.kind == contentClaim) {
 		fault("block %d is in use by something else too", twice)
-		return false
 	}
-	return true
+	return !ok
 }
 
 // zeros reports whether all bytes are zero.

@@ -32,6 +32,10 @@ func (k *checker) checkDir(number uint32) {
 	if err != nil || n.Flags&encryptFlag != 0 { // names that are encrypted mean nothing here
 		return
 	}
+	if k.states.get(int64(number)).marks&sharedMark != 0 {
+		k.inodeFault(number, -1, "the names are not checked: the directory shares blocks")
+		return
+	}
 	clear(k.names)
 	c := &dirCheck{checker: k, number: number, inode: n, sum: k.inodeSum(number, &n)}
 	if n.Flags&inlineFlag != 0 {
@@ -117,7 +121,7 @@ func (c *dirCheck) checkTail(b []byte, bad func(string, ...any)) {
 	if room == c.blockSize {
 		return
 	}
-	tail := b[room:]
+	tail := b[room:] // an unused record of 12 bytes, of a type that no file has, with the checksum in the place of a name
 	if le.Uint32(tail) != 0 || le.Uint16(tail[4:]) != dirTail || tail[6] != 0 || tail[7] != dirTailType {
 		bad("does not end with a record for the checksum")
 		return
@@ -143,6 +147,7 @@ func (c *dirCheck) entry(d dirent, at int64) {
 	bad := func(format string, args ...any) {
 		c.inodeFault(c.number, at, "name %.300q: %s", name, fmt.Sprintf(format, args...))
 	}
+	// Inline directories have no record for ".", and for ".." only a number.
 	inline := c.inode.Flags&inlineFlag != 0
 	if c.count++; !inline && c.count <= 2 {
 		c.dot(d, name, bad)
@@ -208,71 +213,4 @@ func (c *dirCheck) target(d dirent, bad func(string, ...any)) {
 		return
 	}
 	s.parent = c.number
-}
-
-// checkLinks compares link counts with names, and finds inodes that no name leads to.
-func (c *checker) checkLinks() {
-	for _, number := range c.inUse {
-		s := *c.states.get(int64(number))
-		switch {
-		case s.marks&valueMark != 0:
-			if c.valueRefs[number] == 0 {
-				c.inodeFault(number, -1, "holds the value of an attribute that no inode has")
-			}
-		case s.marks&hiddenMark != 0 || number == rootInode && s.kind != entryTypes[tree.Dir]:
-		case s.kind == entryTypes[tree.Dir]:
-			c.checkDirLinks(number, s)
-		case s.names == 0:
-			c.inodeFault(number, -1, "is in use, and no name leads to it")
-		case uint32(s.links) != s.names:
-			c.inodeFault(number, -1, "i_links_count is %d, %d is expected", s.links, s.names)
-		}
-	}
-	if s := c.states.find(rootInode); s == nil || s.kind != entryTypes[tree.Dir] {
-		c.inodeFault(rootInode, -1, "the root is not a directory")
-	}
-}
-
-// checkDirLinks checks a directory's link count and its place in the tree.
-func (c *checker) checkDirLinks(number uint32, s inodeState) {
-	want := s.subs + 2
-	if c.features.has(dirNlink) && want > maxLinks {
-		want = 1
-	}
-	if uint32(s.links) != want {
-		c.inodeFault(number, -1, "i_links_count is %d, %d is expected", s.links, want)
-	}
-	parent := s.parent
-	if number == rootInode {
-		parent = rootInode
-	}
-	switch {
-	case parent == 0:
-		c.inodeFault(number, -1, "is a directory, and no name leads to it")
-		return
-	case s.dotdot != parent:
-		c.inodeFault(number, -1, "\"..\" leads to inode %d, the directory is in inode %d", s.dotdot, parent)
-	}
-	if !c.rooted(number) {
-		c.inodeFault(number, -1, "is a directory in itself: the root does not lead to it")
-	}
-}
-
-// rooted reports whether a directory is below the root, or below one without a name, which is reported by itself.
-func (c *checker) rooted(number uint32) bool {
-	var above []uint32
-	for at := number; at != 0 && at != rootInode; {
-		s := c.states.get(int64(at))
-		if s.marks&rootedMark != 0 {
-			break
-		}
-		if above = append(above, at); len(above) > len(c.dirs) {
-			return false
-		}
-		at = s.parent
-	}
-	for _, at := range above {
-		c.states.get(int64(at)).marks |= rootedMark
-	}
-	return true
 }

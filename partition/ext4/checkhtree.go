@@ -8,6 +8,7 @@ func (c *dirCheck) checkIndex() {
 	if b == nil {
 		return
 	}
+	// After the records of "." and "..": four zero bytes, hash version, length of these fields, levels of nodes, flags (one byte each).
 	info := b[2*dotSize : rootHeader]
 	version, levels := info[4], int(info[6])
 	bad := func(format string, args ...any) {
@@ -31,6 +32,10 @@ func (c *dirCheck) checkIndex() {
 }
 
 // checkNode checks the entries of a root or node, whose names all have hashes in a range. levels is how many levels of nodes are below it.
+//
+// An entry is the first hash of the names below it (4 bytes) and a block of the directory (4). The first entry has no hash, since that is known
+// from the node above; in its place are the number of entries that there is room for (2) and that there are (2). Two entries may have the same
+// hash: an odd one says that names of the hash before it begin in the previous block.
 func (c *dirCheck) checkNode(b []byte, header int64, levels int, within hashRange, bad func(string, ...any)) {
 	limit, count := int64(le.Uint16(b[header:])), int64(le.Uint16(b[header+2:]))
 	if limit != c.indexLimit(header) || count < 1 || count > limit {
@@ -39,6 +44,7 @@ func (c *dirCheck) checkNode(b []byte, header int64, levels int, within hashRang
 	}
 	if c.features.has(metadataCsum) {
 		tail := b[header+limit*indexEntry:]
+		// The checksum covers what is in use, then the first half of the tail (reserved), then zeros in its own place.
 		sum := c.sum.over(b[:header+count*indexEntry]).over(tail[:4]).over(make([]byte, 4))
 		if has := le.Uint32(tail[4:]); has != uint32(sum) {
 			bad("checksum 0x%08x does not match its bytes, which have 0x%08x", has, uint32(sum))

@@ -40,7 +40,8 @@ func (c *inodeCheck) checkJournal() {
 	}
 }
 
-// checkJournalBackup compares the superblock's copy of the block map and the size with those of the inode.
+// checkJournalBackup compares the superblock's copy of the block map and the size with those of the inode. e2fsck finds the journal by it when
+// the inode table is damaged.
 func (c *inodeCheck) checkJournalBackup() {
 	s := &c.super
 	if s.JournalBackupType == 0 {

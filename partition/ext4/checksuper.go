@@ -48,10 +48,23 @@ func (c *checker) checkSuper() {
 		bad(s.BlocksCountHi|s.RootBlocksHi|s.FreeBlocksHi == 0, "upper halves of block counts without 64bit")
 	}
 	bad(root <= c.blocks/2, "%d blocks are reserved for root, of %d", root, c.blocks)
-	bad(!has(hasJournal) || s.JournalInode == journalInode || s.JournalDevice != 0, "journal in inode %d, %d is expected", s.JournalInode, journalInode)
-	bad(has(hasJournal) || s.JournalInode == 0, "journal in inode %d without has_journal", s.JournalInode)
+	c.checkJournalFields(bad)
 	if c.first > 0 && c.take != nil {
 		c.take(claim{0, c.first, bootClaim, 0, 0})
+	}
+}
+
+// checkJournalFields checks where the journal is: in an inode, or on another device with the UUID that is given.
+func (c *checker) checkJournalFields(bad func(ok bool, format string, args ...any)) {
+	s := &c.super
+	elsewhere := s.JournalUUID != [16]byte{}
+	switch {
+	case !c.features.has(hasJournal):
+		bad(s.JournalInode == 0 && !elsewhere, "journal in inode %d, UUID %x, without has_journal", s.JournalInode, s.JournalUUID)
+	case elsewhere:
+		bad(s.JournalInode == 0, "journal both in inode %d and on a device with UUID %x", s.JournalInode, s.JournalUUID)
+	default:
+		bad(s.JournalInode == journalInode, "journal in inode %d, %d is expected", s.JournalInode, journalInode)
 	}
 }
 
@@ -85,10 +98,7 @@ func (s superblock) fixed(pristine bool) superblock {
 func (c *checker) checkSuperCopies() {
 	pristine := c.super.pristine() && !c.features.has(metadataCsum)
 	want := c.super.fixed(pristine)
-	for group := int64(1); group < c.groups; group++ {
-		if !c.hasSuper(group) {
-			continue
-		}
+	for group := range c.copies() {
 		at, object := c.superAt(group), func() string { return fmt.Sprintf("superblock copy of group %d", group) }
 		b := c.read(at, superSize, object)
 		if b == nil {
@@ -136,7 +146,7 @@ const (
 	mmpMagic   = 0x004d4d50
 	mmpSum     = 0x3fc
 	mmpClean   = 0xff4d4d50
-	mmpSeqAt   = 4
+	mmpSeqAt   = 4 // what a host that has mounted it changes every few seconds
 	mmpMinimum = 1024
 )
 

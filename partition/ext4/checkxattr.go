@@ -55,6 +55,8 @@ func (c *inodeCheck) checkXattrBlock(block int64, refs *xattrRefs) {
 		refs.said = refs.found
 		return
 	}
+	// The header: magic number, references, blocks, hash of all entries, checksum (4 bytes each), 12 reserved bytes. The hash only helps to find
+	// equal blocks, and is 0 in some; it is covered by the checksum.
 	if blocks := le.Uint32(b[8:]); blocks != 1 || !zeroBytes(b[20:xattrHeader]) {
 		bad("h_blocks is %d, 1 is expected, and the reserved bytes after it are zero", blocks)
 	}
@@ -77,6 +79,7 @@ func (c *inodeCheck) checkEntries(b []byte, at int, inInode bool, bad func(strin
 	for _, x := range all {
 		end = x.at + int(x.entrySize())
 	}
+	// Entries and the four zero bytes after them are taken first; no value may lie in them or in another value.
 	var used bitset
 	used.set(0, int64(min(end+xattrEnd, len(b))))
 	for _, x := range all {
@@ -106,6 +109,7 @@ func (c *inodeCheck) checkXattr(x rawXattr, inInode bool, bad func(string, ...an
 			bad("%v", err)
 		}
 	}
+	// In an inode the hash is 0 unless the kernel moved the attribute there from a block.
 	if want := x.xattr.hash(); x.hash != want && x.hash != x.signedHash() && !(x.hash == 0 && inInode) {
 		bad("extended attribute %q has hash 0x%08x, its name and value have 0x%08x", x.name, x.hash, want)
 	}

@@ -54,6 +54,7 @@ func (e *explainer) mapByte(n *inode, name string, at int64) string {
 	if err != nil {
 		return object
 	}
+	// A header and entries of 12 bytes each; the checksum follows the last entry that there is room for.
 	switch i := at/extentSize - 1; {
 	case i < 0:
 		return object + ", header"

@@ -143,7 +143,6 @@ func TestReadRefuses(t *testing.T) {
 		{"more than the region's", func(b []byte) { b[s+5] = 16 }},
 		{"\"/\": inode table of group 0", func(b []byte) { b[2048+11] = 1 }},
 		{"\"/a/dir\": the directory has a second name", func(b []byte) { copy(b[blockOf("/a")+24:], []byte{2, 0, 0, 0}) }},
-		{"name \"..\" leads to inode 13", func(b []byte) { b[blockOf("/a")+12] = 13 }},
 		{"\"/a\": directory block 0: record at byte 24 of 1024 has length 3", func(b []byte) { le.PutUint16(b[blockOf("/a")+28:], 3) }},
 		{"\"/a\": name \"d/r\" holds a slash", func(b []byte) { b[blockOf("/a")+33] = '/' }},
 		{"\"/a/dir\": inode 4294967295: is not within", func(b []byte) { le.PutUint32(b[blockOf("/a")+24:], 1<<32-1) }},
@@ -268,6 +267,7 @@ func FuzzRead(f *testing.F) {
 	images := [][]byte{small(f), small(f, "^metadata_csum", "^64bit"), stored(f, "ext2.img.gz"), stored(f, "inline.img.gz"), stored(f, "csum.img.gz")}
 	for i := range images {
 		f.Add(uint8(i), []byte{})
+		f.Add(uint8(130+i), []byte{}) // a multiple of five more, explained too
 		for _, at := range []int{1024, 2048, 8 << 10, 20 << 10, 40 << 10} {
 			f.Add(uint8(i), []byte{byte(at), byte(at >> 8), byte(at >> 16), 1, 2, 3, 255, 1})
 		}
@@ -289,7 +289,9 @@ func FuzzRead(f *testing.F) {
 		if n > 10*len(b) {
 			t.Errorf("%d faults", n)
 		}
-		v.Explain(int64(len(b) / 3))
+		if which >= 128 { // takes as long as Check
+			v.Explain(int64(len(b) / 3))
+		}
 		if v, err = Read(image, int64(len(b))); err != nil {
 			return
 		}

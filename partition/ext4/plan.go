@@ -1,8 +1,9 @@
 // Package ext4 lays out an ext4 file system for a tree, to the byte, before anything is written: the size it needs, what lies where, and the
-// bytes of every structure when they are asked for. README.md describes the layout and the reasons for it.
+// bytes of every structure when they are asked for. README.md describes the layout and the reasons for it. [Read] is the inverse: it reads the
+// tree of any ext2, ext3 or ext4 file system, and the [Volume] checks and explains its structure.
 //
-// The format is described in the kernel's Documentation/filesystems/ext4; comments name its sections. The result is what mke2fs 1.47 makes by
-// default, with an index for every directory of more than one block.
+// The format is described in the kernel's Documentation/filesystems/ext4; comments name its sections. What is laid out is what mke2fs
+// 1.47 makes by default, with an index for every directory of more than one block.
 package ext4
 
 import (

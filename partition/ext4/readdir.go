@@ -50,11 +50,11 @@ func (f *frame) recordLength(n uint16) int {
 const maxDepth = 4096
 
 // dir reads a directory and all below it.
-func (r *treeReader) dir(n *inode, b []byte, number, parent uint32, depth int) ([]*tree.Node, error) {
+func (r *treeReader) dir(n *inode, b []byte, depth int) ([]*tree.Node, error) {
 	if depth > maxDepth {
 		return nil, fmt.Errorf("more than %d directories are nested", maxDepth)
 	}
-	entries, err := r.dirEntries(n, b, number, parent)
+	entries, err := r.dirEntries(n, b)
 	if err != nil {
 		return nil, err
 	}
@@ -68,46 +68,32 @@ func (r *treeReader) dir(n *inode, b []byte, number, parent uint32, depth int) (
 		if i > 0 && entries[i-1].name == e.name {
 			return nil, fmt.Errorf("name %q is there twice", e.name)
 		}
-		if kids[i], err = r.node(e.name, e.ino, number, depth+1); err != nil {
+		if kids[i], err = r.node(e.name, e.ino, depth+1); err != nil {
 			return nil, below(e.name, err)
 		}
 	}
 	return kids, nil
 }
 
-// dirEntries returns the names in a directory, without "." and "..".
-func (r *treeReader) dirEntries(n *inode, b []byte, number, parent uint32) (entries []entry, err error) {
+// dirEntries returns the names in a directory, without "." and "..", which are for Check to look at.
+func (r *treeReader) dirEntries(n *inode, b []byte) (entries []entry, err error) {
 	add := func(d dirent) error {
-		switch name := string(d.name); {
-		case d.ino == 0:
-		case name == ".":
-			return dot(name, d.ino, number)
-		case name == "..":
-			return dot(name, d.ino, parent)
-		default:
+		if name := string(d.name); d.ino != 0 && name != "." && name != ".." {
 			entries = append(entries, entry{name, d.ino, d.kind})
 		}
 		return nil
 	}
 	if n.Flags&inlineFlag != 0 {
-		return entries, r.inlineDir(n, b, parent, add)
+		err = r.inlineDir(n, b, add)
+	} else {
+		err = r.eachBlock(n, func(block []byte) error { return r.eachDirent(block, add) })
 	}
-	return entries, r.eachBlock(n, func(block []byte) error { return r.eachDirent(block, add) })
+	return entries, err
 }
 
-func dot(name string, ino, want uint32) error {
-	if ino != want {
-		return fmt.Errorf("name %q leads to inode %d, not %d", name, ino, want)
-	}
-	return nil
-}
-
-// inlineDir reads the records in an inode (kernel: "Inline Directories"): the number of the directory above, records up to the end of
-// i_block, and more of them in the attribute "system.data".
-func (r *treeReader) inlineDir(n *inode, b []byte, parent uint32, add func(dirent) error) error {
-	if err := dot("..", le.Uint32(n.Block[:]), parent); err != nil {
-		return err
-	}
+// inlineDir reads the records in an inode (kernel: "Inline Directories"): after the number of the directory above, they go up to the end of
+// i_block, and on in the attribute "system.data".
+func (r *treeReader) inlineDir(n *inode, b []byte, add func(dirent) error) error {
 	if err := r.eachDirent(n.Block[4:], add); err != nil {
 		return err
 	}

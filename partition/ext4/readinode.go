@@ -8,13 +8,14 @@ import (
 
 // Further inode flags (kernel: "Inode Table", i_flags).
 const (
-	compressedFlag = 0x4
-	encryptFlag    = 0x800
-	hugeFileFlag   = 0x40000
-	verityFlag     = 0x100000
-	eaInodeFlag    = 0x200000
-	inlineFlag     = 0x10000000
-	casefoldFlag   = 0x40000000
+	compressedFlag       = 0x4
+	compressedBlocksFlag = 0x200
+	encryptFlag          = 0x800
+	hugeFileFlag         = 0x40000
+	verityFlag           = 0x100000
+	eaInodeFlag          = 0x200000
+	inlineFlag           = 0x10000000
+	casefoldFlag         = 0x40000000
 )
 
 // size is the length of the content in bytes.

@@ -40,7 +40,7 @@ func (m *fileMap) locate(at int64) (mapping, error) {
 	return m.locateIndirect(at)
 }
 
-// block reads a block of the map; level tells the blocks apart that are kept.
+// block reads a block of the map, and keeps it as the last one of its level.
 func (m *fileMap) block(block int64, level int) ([]byte, error) {
 	if kept := m.last[level].Load(); kept != nil && kept.block == block {
 		return kept.b, nil

@@ -1,7 +1,6 @@
 package ext4
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"slices"
@@ -30,7 +29,7 @@ func (v *Volume) readTree() error {
 		reader: v.reader, w: v.newWindows(), budget: v.size(), nodes: map[uint32]*tree.Node{}, attrs: map[attrKey]*tree.Attr{},
 		xattrBlocks: map[int64][]tree.Xattr{}, values: map[uint32][]byte{},
 	}
-	root, err := r.node("", rootInode, rootInode, 0)
+	root, err := r.node("", rootInode, 0)
 	if err != nil {
 		return below("", err)
 	}
@@ -116,9 +115,8 @@ func (r *treeReader) structureMap(n *inode) *fileMap {
 	return &fileMap{fs: &r.frame, root: n.Block, extents: n.Flags&extentsFlag != 0, read: r.block}
 }
 
-// node reads what an inode holds. One that was read before gives a link to it. parent is the inode of the directory above; depth counts
-// directories.
-func (r *treeReader) node(name string, number, parent uint32, depth int) (*tree.Node, error) {
+// node reads what an inode holds. One that was read before gives a link to it. depth counts the directories above.
+func (r *treeReader) node(name string, number uint32, depth int) (*tree.Node, error) {
 	if first, ok := r.nodes[number]; ok {
 		if first == nil || first.Kind() == tree.Dir {
 			return nil, errTwice
@@ -130,7 +128,7 @@ func (r *treeReader) node(name string, number, parent uint32, depth int) (*tree.
 	if err != nil {
 		return nil, err
 	}
-	node, err := r.newNode(name, &n, b, dirAt{number, parent, depth})
+	node, err := r.newNode(name, number, &n, b, depth)
 	if err != nil {
 		return nil, err
 	}
@@ -138,21 +136,15 @@ func (r *treeReader) node(name string, number, parent uint32, depth int) (*tree.
 	return node, nil
 }
 
-// dirAt is where a directory stands.
-type dirAt struct {
-	number, parent uint32
-	depth          int
-}
-
-func (r *treeReader) newNode(name string, n *inode, b []byte, at dirAt) (*tree.Node, error) {
+func (r *treeReader) newNode(name string, number uint32, n *inode, b []byte, depth int) (*tree.Node, error) {
 	kind, ok := n.kind()
 	switch {
-	case int64(at.number) < r.firstFree && at.number != rootInode:
-		return nil, fmt.Errorf("inode %d is reserved", at.number)
+	case int64(number) < r.firstFree && number != rootInode:
+		return nil, fmt.Errorf("inode %d is reserved", number)
 	case n.LinksCount == 0:
-		return nil, fmt.Errorf("inode %d is not in use", at.number)
+		return nil, fmt.Errorf("inode %d is not in use", number)
 	case !ok:
-		return nil, fmt.Errorf("inode %d: mode %#o has no known type", at.number, n.Mode)
+		return nil, fmt.Errorf("inode %d: mode %#o has no known type", number, n.Mode)
 	}
 	attr, err := r.attr(n, b)
 	if err != nil {
@@ -175,84 +167,6 @@ func (r *treeReader) newNode(name string, n *inode, b []byte, at dirAt) (*tree.N
 		target, err := r.target(n, b)
 		return tree.NewSymlink(name, attr, target), err
 	}
-	kids, err := r.dir(n, b, at.number, at.parent, at.depth)
+	kids, err := r.dir(n, b, depth)
 	return tree.NewDir(name, attr, kids), err
-}
-
-// refusedFlags says why the content of an inode cannot be read, "" if it can. The hash tree of verity lies after the content, and
-// casefold only changes how names are looked up.
-func refusedFlags(n *inode) string {
-	switch {
-	case n.Flags&encryptFlag != 0:
-		return "encrypted"
-	case n.Flags&compressedFlag != 0 && n.Flags&extentsFlag == 0 && n.Flags&0x200 != 0: // with the flag for compressed blocks
-		return "compressed"
-	}
-	return ""
-}
-
-// file returns the content of a file.
-func (r *treeReader) file(n *inode, b []byte, refused string) (tree.Blob, error) {
-	if err := r.checkSize(n); err != nil {
-		return nil, err
-	}
-	if n.Flags&inlineFlag == 0 || refused != "" {
-		return r.blob(n, refused), nil
-	}
-	content, err := r.inline(n, b)
-	return tree.Text(content), err
-}
-
-// inline is the content that lies in the inode itself (kernel: "Inline Data").
-func (r *treeReader) inline(n *inode, b []byte) (string, error) {
-	rest, err := r.inlineRest(b)
-	if err != nil {
-		return "", err
-	}
-	whole := append(n.Block[:], rest...)
-	if n.size() < 0 || n.size() > int64(len(whole)) {
-		return "", fmt.Errorf("inline content of %d bytes, the inode has %d", n.size(), len(whole))
-	}
-	return string(whole[:n.size()]), nil
-}
-
-// target returns the target of a symlink: in the inode, or in a block.
-func (r *treeReader) target(n *inode, b []byte) (target string, err error) {
-	switch size := n.size(); {
-	case size <= 0 || size >= r.blockSize && n.Flags&inlineFlag == 0 || size > 4095:
-		return "", fmt.Errorf("symlink target of %d bytes, 1 to %d are allowed", size, min(r.blockSize-1, 4095))
-	case n.Flags&inlineFlag != 0:
-		target, err = r.inline(n, b)
-	case r.fast(n):
-		target = string(n.Block[:size])
-	default:
-		var whole []byte
-		whole, err = r.contentBytes(n)
-		target = string(whole)
-	}
-	if err == nil && strings.IndexByte(target, 0) >= 0 {
-		return "", fmt.Errorf("symlink target %.60q holds a NUL", target)
-	}
-	return target, err
-}
-
-// contentBytes reads a short content.
-func (r *treeReader) contentBytes(n *inode) ([]byte, error) {
-	m := r.structureMap(n)
-	var content bytes.Buffer
-	for rest := n.size(); rest > 0; rest -= r.blockSize {
-		run, err := m.locate((n.size() - rest) / r.blockSize)
-		if err != nil {
-			return nil, err
-		}
-		if run.physical == hole {
-			return nil, fmt.Errorf("content of %d bytes has a hole", n.size())
-		}
-		b, err := r.block(run.physical)
-		if err != nil {
-			return nil, err
-		}
-		content.Write(b[:min(rest, r.blockSize)])
-	}
-	return content.Bytes(), nil
 }

@@ -69,7 +69,7 @@ func (f *frame) bodyXattrs(b []byte) []byte {
 	return b[at+4 : f.inodeBytes]
 }
 
-// attrKey tells the attributes of nodes apart. Blocks are compared by their number.
+// attrKey is all that the attributes of a node come from: nodes with the same key share them. Blocks are compared by their number.
 type attrKey struct {
 	mode     uint16
 	uid, gid uint32
