@@ -30,7 +30,9 @@ func (a *audit) tree(t *auditTree) {
 		a.fault(at, "", t.name, fmt.Sprintf("directory record of the root: %v", err))
 		return
 	}
-	a.recordFields(t.d[pvdRoot:pvdVolumeSetID], at, "/", "directory record of the root")
+	checkRecord(t.d[pvdRoot:pvdVolumeSetID], func(off int, text string) {
+		a.fault(at+int64(off), "/", t.name, "directory record of the root: "+text)
+	})
 	t.skip = -1
 	t.root = int32(len(a.dirs))
 	if own, err := a.own(record{start: r.start + t.shift, size: r.size}); err == nil && !t.joliet {
@@ -85,6 +87,7 @@ type dirAudit struct {
 	at       int64    // offset of the record
 	raw      []byte   // the record
 	sections []record // of a file that goes on
+	buf      []byte
 }
 
 // directory goes through the records of a directory.
@@ -137,14 +140,17 @@ func (d *dirAudit) block(b []byte, at int64) {
 	}
 }
 
-// recordFields checks the fields that reading does not look at.
-func (a *audit) recordFields(b []byte, at int64, path, object string) {
-	wrong := func(off int, text string) { a.fault(at+int64(off), path, object, text) }
-	for _, name := range []string{"extent", "data length", "volume sequence number"} {
-		off := span.Offset(recordFields, name)
-		f, _ := recordFields.At(off)
-		if text := bothDiffer(b[off:f.End()]); text != "" {
-			wrong(int(off), name+" "+text)
+// bothFields are the fields of a record in both byte orders.
+var bothFields = []struct {
+	name    string
+	at, end int
+}{{"extent", recordStart, recordSize}, {"data length", recordSize, recordDate}, {"volume sequence number", recordVolume, recordIDLength}}
+
+// checkRecord checks the fields that reading does not look at. wrong takes the byte of the record and what is wrong with it.
+func checkRecord(b []byte, wrong func(off int, text string)) {
+	for _, f := range bothFields {
+		if text := bothDiffer(b[f.at:f.end]); text != "" {
+			wrong(f.at, f.name+" "+text)
 		}
 	}
 	if n := binary.LittleEndian.Uint16(b[recordVolume:]); n != 1 {
@@ -174,9 +180,7 @@ func (d *dirAudit) record() {
 		d.wrong(d.at, fmt.Sprintf("%d bytes with an identifier of %d", len(d.raw), d.raw[min(recordIDLength, len(d.raw)-1)]))
 		return
 	}
-	if d.report != nil {
-		d.recordFields(d.raw, d.at, d.path(d.id), fmt.Sprintf("directory record %d", d.count))
-	}
+	checkRecord(d.raw, func(off int, text string) { d.wrong(d.at+int64(off), text) })
 	r, err := parseRecord(d.raw)
 	if err != nil {
 		if !strings.Contains(err.Error(), "byte order") { // that was reported
@@ -202,18 +206,14 @@ var hashSeed = maphash.MakeSeed()
 
 // mark takes note of what must be alike in another tree of the same files: all but blocks of directories and of continuation areas.
 func (d *dirAudit) mark(t *auditTree, r record, use *useAudit) {
-	var h maphash.Hash
-	h.SetSeed(hashSeed)
+	b := d.buf[:0]
 	if r.flags&isDirectory == 0 && r.size > 0 {
-		binary.Write(&h, binary.LittleEndian, r.start)
+		b = binary.LittleEndian.AppendUint64(b, uint64(r.start))
 	}
-	binary.Write(&h, binary.LittleEndian, r.size)
-	h.Write(r.date[:])
-	h.WriteByte(r.flags)
-	h.Write(r.id)
-	h.WriteByte(0)
-	h.Write(use.all)
-	t.marks = append(t.marks, recordMark{d.at, d.id, h.Sum64()})
+	b = append(binary.LittleEndian.AppendUint64(b, uint64(r.size)), r.flags)
+	b = append(append(append(b, r.date[:]...), r.id...), 0)
+	d.buf = append(b, use.all...)
+	t.marks = append(t.marks, recordMark{d.at, d.id, maphash.Bytes(hashSeed, d.buf)})
 }
 
 // self checks the record of the directory itself against the one that names it.
