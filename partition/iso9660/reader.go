@@ -3,6 +3,7 @@ package iso9660
 import (
 	"fmt"
 	"io"
+	"sync"
 
 	"imprint/internal/tree"
 )
@@ -39,6 +40,8 @@ func (rd *reader) volume() (*Volume, error) {
 	if v.Tree, err = rd.tree(root); err != nil {
 		return nil, fmt.Errorf("read ISO 9660 volume %q: %v", v.ID, err)
 	}
+	v.image, v.size = rd.image, rd.size
+	v.all = sync.OnceValue(func() *audit { return newAudit(v.image, v.size, nil) })
 	return v, nil
 }
 

@@ -163,6 +163,8 @@ func (rr *rockRidge) entry(signature string, data []byte) (err error) {
 		err = rr.link.add(data)
 	case "TF":
 		err = rr.times(data)
+	case "ZF":
+		err = errors.New("files that are compressed by zisofs are not supported")
 	}
 	return err
 }

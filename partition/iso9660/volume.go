@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 
 	"imprint/internal/tree"
@@ -49,6 +50,10 @@ type Volume struct {
 	Modified string // likewise
 	Boot     []BootImage
 	Tree     *tree.Tree
+
+	image io.ReaderAt
+	size  int64         // bytes of the image
+	all   func() *audit // of every structure, made once
 }
 
 // UUID is what mount, udev and GRUB take for the UUID: the digits of the date of modification with hyphens between.

@@ -1,0 +1,337 @@
+package iso9660
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"hash/maphash"
+	"slices"
+	"strings"
+	"unicode/utf16"
+
+	"imprint/internal/fault"
+	"imprint/internal/span"
+	"imprint/internal/units"
+)
+
+// recordFields are the fields of a directory record before its identifier (ECMA-119, 9.1).
+var recordFields = span.Row(
+	span.Field{Len: 1, Name: "length"}, span.Field{Len: 1, Name: "extended attribute length"}, span.Field{Len: 8, Name: "extent"},
+	span.Field{Len: 8, Name: "data length"}, span.Field{Len: 7, Name: "date"}, span.Field{Len: 1, Name: "flags"}, span.Field{Len: 1, Name: "file unit size"},
+	span.Field{Len: 1, Name: "interleave gap size"}, span.Field{Len: 4, Name: "volume sequence number"}, span.Field{Len: 1, Name: "identifier length"},
+)
+
+// tree goes through the directories of a tree, those above first. Only what ISO 9660 itself says counts: a directory that was moved is where
+// it was moved to.
+func (a *audit) tree(t *auditTree) {
+	at := t.at + pvdRoot
+	r, err := parseRecord(t.d[pvdRoot:pvdVolumeSetID])
+	if err != nil {
+		a.fault(at, "", t.name, fmt.Sprintf("directory record of the root: %v", err))
+		return
+	}
+	checkRecord(t.d[pvdRoot:pvdVolumeSetID], func(off int, text string) {
+		a.fault(at+int64(off), "/", t.name, "directory record of the root: "+text)
+	})
+	t.skip = -1
+	t.root = int32(len(a.dirs))
+	if own, err := a.own(record{start: r.start + t.shift, size: r.size}); err == nil && !t.joliet {
+		if t.skip, err = skipped(own.use); err != nil {
+			a.fault((r.start+t.shift)*block, "/", "directory record 0", err.Error())
+			t.skip = -1
+		}
+	}
+	a.addDir(auditDir{tree: t, parent: t.root, at: at, start: r.start + t.shift, size: r.size, id: string(selfID)})
+	for i := t.root; int(i) < len(a.dirs) && !a.full; i++ {
+		a.directory(i)
+	}
+}
+
+// addDir takes note of a directory, which must not be there already.
+func (a *audit) addDir(d auditDir) {
+	t := d.tree
+	if other, twice := t.byAt[d.start]; twice {
+		a.fault(d.at, a.path(other), "directory record", fmt.Sprintf("leads to block %d, where a directory that has another name begins", d.start))
+		return
+	}
+	if d.start*block > a.size-d.size || d.size == 0 || d.size%block != 0 {
+		a.fault(d.at, a.path(d.parent), "directory record", fmt.Sprintf("%q: a directory of %d bytes at block %d of an image of %d bytes",
+			d.id, d.size, d.start, a.size))
+		return
+	}
+	t.byAt[d.start] = int32(len(a.dirs))
+	a.dirs = append(a.dirs, d)
+}
+
+// path is that of a directory, put together when it is asked for.
+func (a *audit) path(id int32) string {
+	var names []string
+	for int(id) < len(a.dirs) && a.dirs[id].parent != id && len(names) <= maxDepth {
+		names = append(names, a.dirs[id].name)
+		id = a.dirs[id].parent
+	}
+	slices.Reverse(names)
+	return "/" + strings.Join(names, "/")
+}
+
+func (a *audit) filePath(id int32) string {
+	f := a.files[id]
+	return strings.TrimSuffix(a.path(f.dir), "/") + "/" + f.name
+}
+
+// A dirAudit goes through one directory.
+type dirAudit struct {
+	*audit
+	id       int32
+	count    int      // records so far
+	at       int64    // offset of the record
+	raw      []byte   // the record
+	sections []record // of a file that goes on
+	buf      []byte
+}
+
+// directory goes through the records of a directory.
+func (a *audit) directory(id int32) {
+	d := &dirAudit{audit: a, id: id}
+	start, size := a.dirs[id].start, a.dirs[id].size
+	if !a.use(start*block, size, claim{use: dirUse, id: id}) {
+		return
+	}
+	b := make([]byte, block)
+	for off := int64(0); off < size; off += block {
+		if err := a.read(b, start*block+off); err != nil {
+			d.wrong(start*block+off, err.Error())
+			return
+		}
+		d.block(b, start*block+off)
+	}
+	if len(d.sections) > 0 {
+		d.wrong(d.at, "a file has no last section")
+	}
+	if d.count < 2 {
+		d.wrong(start*block, "the records of the directory and of its parent are not there")
+	}
+}
+
+func (d *dirAudit) wrong(at int64, text string) {
+	if d.report != nil {
+		d.fault(at, d.path(d.id), fmt.Sprintf("directory record %d", d.count), text)
+	}
+}
+
+// block goes through the records of a block. Zeros fill its rest.
+func (d *dirAudit) block(b []byte, at int64) {
+	for off := 0; off < block; {
+		n := int(b[off])
+		if n == 0 {
+			if i := bytes.IndexFunc(b[off:], func(r rune) bool { return r != 0 }); i >= 0 {
+				d.wrong(at+int64(off+i), "bytes after the last record of a block are not zero")
+			}
+			return
+		}
+		if off+n > block {
+			d.wrong(at+int64(off), fmt.Sprintf("%d bytes where %d are left", n, block-off))
+			return
+		}
+		d.at, d.raw = at+int64(off), b[off:off+n]
+		d.record()
+		d.count++
+		off += n
+	}
+}
+
+// bothFields are the fields of a record in both byte orders.
+var bothFields = []struct {
+	name    string
+	at, end int
+}{{"extent", recordStart, recordSize}, {"data length", recordSize, recordDate}, {"volume sequence number", recordVolume, recordIDLength}}
+
+// checkRecord checks the fields that reading does not look at. wrong takes the byte of the record and what is wrong with it.
+func checkRecord(b []byte, wrong func(off int, text string)) {
+	for _, f := range bothFields {
+		if text := bothDiffer(b[f.at:f.end]); text != "" {
+			wrong(f.at, f.name+" "+text)
+		}
+	}
+	if n := binary.LittleEndian.Uint16(b[recordVolume:]); n != 1 {
+		wrong(recordVolume, fault.Mismatch("volume sequence number", n, 1))
+	}
+	if flags := b[recordFlags]; flags&0x60 != 0 || b[recordExtended] != 0 {
+		wrong(recordFlags, fmt.Sprintf("flags 0x%02x and %d blocks of extended attributes are not expected", flags, b[recordExtended]))
+	}
+	if !validDate(b[recordDate:]) {
+		wrong(recordDate, fmt.Sprintf("date % x is none", b[recordDate:][:shortDateSize]))
+	}
+	if n := int(b[recordIDLength]); n%2 == 0 && recordHeader+n < len(b) && b[recordHeader+n] != 0 {
+		wrong(recordHeader+n, "the byte after the identifier is not 0")
+	}
+}
+
+// validDate reports whether a date is one, or left out.
+func validDate(b []byte) bool {
+	zone := int8(b[6])
+	none := len(bytes.Trim(b[:6], "\x00")) == 0
+	return none || b[1] >= 1 && b[1] <= 12 && b[2] >= 1 && b[2] <= 31 && b[3] < 24 && b[4] < 60 && b[5] < 60 && zone >= -48 && zone <= 52
+}
+
+// record checks a record, and takes what it leads to.
+func (d *dirAudit) record() {
+	if len(d.raw) < recordHeader+1 || recordHeader+int(d.raw[recordIDLength]) > len(d.raw) || len(d.raw)%2 != 0 {
+		d.wrong(d.at, fmt.Sprintf("%d bytes with an identifier of %d", len(d.raw), d.raw[min(recordIDLength, len(d.raw)-1)]))
+		return
+	}
+	checkRecord(d.raw, func(off int, text string) { d.wrong(d.at+int64(off), text) })
+	r, err := parseRecord(d.raw)
+	if err != nil {
+		if !strings.Contains(err.Error(), "byte order") { // that was reported
+			d.wrong(d.at, err.Error())
+		}
+		return
+	}
+	t := d.dirs[d.id].tree
+	use := d.systemUse(r, t)
+	r.start += t.shift
+	d.mark(t, r, use)
+	switch {
+	case d.count == 0:
+		d.self(r, use)
+	case d.count == 1:
+		d.up(r)
+	default:
+		d.child(r, use)
+	}
+}
+
+var hashSeed = maphash.MakeSeed()
+
+// mark takes note of what must be alike in another tree of the same files: all but blocks of directories and of continuation areas.
+func (d *dirAudit) mark(t *auditTree, r record, use *useAudit) {
+	b := d.buf[:0]
+	if r.flags&isDirectory == 0 && r.size > 0 {
+		b = binary.LittleEndian.AppendUint64(b, uint64(r.start))
+	}
+	b = append(binary.LittleEndian.AppendUint64(b, uint64(r.size)), r.flags)
+	b = append(append(append(b, r.date[:]...), r.id...), 0)
+	d.buf = append(b, use.all...)
+	t.marks = append(t.marks, recordMark{d.at, d.id, maphash.Bytes(hashSeed, d.buf)})
+}
+
+// self checks the record of the directory itself against the one that names it.
+func (d *dirAudit) self(r record, use *useAudit) {
+	dir := &d.dirs[d.id]
+	d.same("the directory's own record", r, selfID, *dir)
+	dir.own, dir.ownAt = use.px, d.at
+}
+
+// up checks the record of the directory above. In the Joliet trees of libisofs it leads to the directory itself.
+func (d *dirAudit) up(r record) {
+	dir := d.dirs[d.id]
+	if !dir.tree.joliet || r.start != dir.start {
+		d.same("the record of the directory above", r, parentID, d.dirs[dir.parent])
+	}
+}
+
+func (d *dirAudit) same(what string, r record, id []byte, of auditDir) {
+	switch {
+	case !bytes.Equal(r.id, id):
+		d.wrong(d.at, fmt.Sprintf("%s has the identifier %q", what, r.id))
+	case r.start != of.start:
+		d.wrong(d.at, fmt.Sprintf("%s leads to block %d, %d is expected", what, r.start, of.start))
+	case r.size != of.size:
+		d.wrong(d.at, fmt.Sprintf("%s has %d bytes, %d are expected", what, r.size, of.size))
+	case r.flags&isDirectory == 0:
+		d.wrong(d.at, what+" is not that of a directory")
+	}
+}
+
+// child takes a file or a directory.
+func (d *dirAudit) child(r record, use *useAudit) {
+	t := d.dirs[d.id].tree
+	name := use.rr.name
+	switch {
+	case t.joliet:
+		name = jolietName(r.id)
+	case name == "":
+		name = plainName(r.id)
+	}
+	if use.rr.posix {
+		isDir, mode := r.flags&isDirectory != 0, use.rr.mode&typeMask
+		if isDir != (mode == typeDir) && use.rr.child == 0 {
+			d.wrong(d.at, fmt.Sprintf("%q: flags 0x%02x do not go with mode 0%o", name, r.flags, use.rr.mode))
+		}
+		if mode == typeSymlink {
+			if _, err := use.rr.link.target(); err != nil {
+				d.wrong(d.at, fmt.Sprintf("%q: %v", name, err))
+			}
+		}
+	}
+	if r.flags&isDirectory != 0 {
+		d.dirs[d.id].subdirs++
+		d.addDir(auditDir{tree: t, parent: d.id, name: name, id: string(r.id), at: d.at, start: r.start, size: r.size, px: use.px})
+		return
+	}
+	if use.rr.child != 0 {
+		d.dirs[d.id].subdirs++ // as Rock Ridge has it
+	}
+	d.sections = append(d.sections, r)
+	if r.flags&hasMore == 0 {
+		d.file(name, use)
+	}
+}
+
+// jolietName is a name in UCS-2, without a version.
+func jolietName(id []byte) string {
+	var text []uint16
+	for ; len(id) >= 2; id = id[2:] {
+		text = append(text, binary.BigEndian.Uint16(id))
+	}
+	name, _, _ := strings.Cut(string(utf16.Decode(text)), version[:1])
+	return name
+}
+
+// file takes a file with all of its sections.
+func (d *dirAudit) file(name string, use *useAudit) {
+	size := int64(0)
+	for _, s := range d.sections {
+		size += s.size
+	}
+	id := int32(len(d.files))
+	d.files = append(d.files, auditFile{d.id, name, size})
+	from := int64(0)
+	for i, s := range d.sections {
+		if s.size > 0 && (s.start*block > d.audit.size-s.size) {
+			d.wrong(d.at, fmt.Sprintf("%q: %d bytes at block %d of an image of %d bytes", name, s.size, s.start, d.audit.size))
+		} else {
+			d.extent(s.start*block, s.size, claim{fileUse, id, from})
+		}
+		if from += s.size; i+1 < len(d.sections) && s.size%block != 0 {
+			d.wrong(d.at, fmt.Sprintf("%q: a section of %d bytes is followed by another", name, s.size))
+		}
+	}
+	if use.rr.serial != 0 && d.dirs[d.id].tree == d.trees[0] {
+		f := d.families[use.rr.serial]
+		if f == nil {
+			f = &family{links: use.rr.links, at: d.at, path: strings.TrimSuffix(d.path(d.id), "/") + "/" + name}
+			d.families[use.rr.serial] = f
+		}
+		if f.names++; f.links != use.rr.links {
+			d.wrong(d.at, fmt.Sprintf("%q: PX has %d links, another name of the file %d", name, use.rr.links, f.links))
+		}
+	}
+	d.sections = d.sections[:0]
+}
+
+// extent takes note of a content. Files may have one in common; the longest one counts then.
+func (a *audit) extent(at, size int64, p claim) {
+	if size == 0 {
+		return
+	}
+	if i, shared := a.starts[at]; shared {
+		if units.Blocks(size, block) > units.Blocks(a.spans[i].Len, block) {
+			a.spans[i].Len, a.spans[i].What = size, p
+		}
+		return
+	}
+	a.starts[at] = len(a.spans)
+	a.spans.Add(at, size, p)
+}
