@@ -117,7 +117,7 @@ func TestFlipsWithE2fsck(t *testing.T) {
 	}
 	for _, args := range []string{
 		"-t ext4", "-t ext2", "-t ext4 -O ^metadata_csum,uninit_bg", "-t ext4 -O inline_data -b 4096", "-t ext4 -O ^metadata_csum,meta_bg,^resize_inode -b 1024",
-		"-t ext4 -O ^metadata_csum,bigalloc -C 16384", "-t ext4 -O ^metadata_csum,orphan_file,quota",
+		"-t ext4 -O ^metadata_csum,bigalloc -C 16384", "-t ext4 -O ^metadata_csum,orphan_file",
 	} {
 		t.Run(args, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "image")
