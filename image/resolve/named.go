@@ -25,7 +25,9 @@ func HostPaths(d *description.Image, dir string) []HostPath {
 	n := &named{world: world{in: Inputs{Dir: dir}, flavor: flavor}}
 	for _, s := range d.WithDefaults().Source.Items {
 		n.text(s.Registration)
-		n.add(s.Path.Key, s.Path.V+flavor.StoreDir)
+		if !s.Registration.Written() { // else the image may be an item itself, as in a Nix build, whose store holds its output too
+			n.add(s.Path.Key, s.Path.V+flavor.StoreDir)
+		}
 		n.add(s.Path.Key, s.Path.V+flavor.StateDir)
 	}
 	for _, c := range d.Closure.Items {
