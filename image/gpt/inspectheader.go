@@ -126,7 +126,11 @@ func (in *inspection) array(c *tableCopy) error {
 	}
 	c.entries = make([]rawEntry, n)
 	for i := range c.entries {
-		if _, err := binary.Decode(c.array[int64(i)*size:], binary.LittleEndian, &c.entries[i]); err != nil {
+		b := c.array[int64(i)*size:][:entrySize]
+		if nonZero(b) < 0 {
+			continue // as most are
+		}
+		if _, err := binary.Decode(b, binary.LittleEndian, &c.entries[i]); err != nil {
 			return err
 		}
 	}
