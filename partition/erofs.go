@@ -35,6 +35,7 @@ var erofsFilesystem = Filesystem{
 		}
 		return &Volume{
 			Tree: v.Tree, Label: v.Label, ID: v.UUID.String(), Size: v.Size, Stats: Stats{Exact: true, BlockSize: 4096, Inodes: v.Inodes},
+			Check: v.Check, Explain: v.Explain,
 		}, nil
 	},
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"iter"
 
 	"imprint/internal/diag"
@@ -40,6 +41,17 @@ var ext4Filesystem = Filesystem{
 		return ext4.CheckFeatures(words)
 	},
 	VolumeID: specUUID,
+	probe:    func(head []byte) bool { return has(head, 1024+56, "\x53\xef") },
+	open: func(r io.ReaderAt, size int64) (*Volume, error) {
+		v, err := ext4.Read(r, size)
+		if err != nil {
+			return nil, err
+		}
+		return &Volume{
+			Tree: v.Tree, Label: v.Label, ID: v.UUID.String(), Size: v.Size, Features: v.Summary.Features,
+			Stats: statsOf(v.Summary), Check: v.Check, Explain: v.Explain,
+		}, nil
+	},
 	plan: func(s Spec) (Maker, error) {
 		if s.Engine == engineMke2fs {
 			return newMke2fs(s)
@@ -111,8 +123,9 @@ func newExt4(s Spec) (Maker, error) {
 func (m ext4Maker) Grain() int64 { return m.Summary().BlockSize }
 
 // Stats implements Describer.
-func (m ext4Maker) Stats() Stats {
-	s := m.Summary()
+func (m ext4Maker) Stats() Stats { return statsOf(m.Summary()) }
+
+func statsOf(s ext4.Summary) Stats {
 	return Stats{
 		Exact: true, BlockSize: s.BlockSize, Inodes: s.Inodes, FreeInodes: s.FreeInodes, FreeBytes: s.FreeBlocks * s.BlockSize,
 		Journal: s.JournalBlocks * s.BlockSize,

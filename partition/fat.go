@@ -3,6 +3,7 @@ package partition
 import (
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"regexp"
 	"strings"
@@ -38,6 +39,19 @@ var fatFilesystem = Filesystem{
 		return nil
 	},
 	VolumeID: func(s *Spec) string { return fmt.Sprintf("%04X-%04X", s.Serial>>16, s.Serial&0xffff) },
+	// A jump, and the signature at the end of the first sector; an MBR has no jump, or no plausible size of a sector after it.
+	probe: func(head []byte) bool {
+		return len(head) >= 512 && head[510] == 0x55 && head[511] == 0xaa && (head[0] == 0xeb || head[0] == 0xe9) && fat.IsBootSector(head)
+	},
+	open: func(r io.ReaderAt, size int64) (*Volume, error) {
+		v, err := fat.Read(r, size)
+		if err != nil {
+			return nil, err
+		}
+		free, _ := v.FreeClusters() // faults are for Check
+		stats := Stats{Exact: true, BlockSize: v.ClusterSize, FATBits: v.Bits, FreeBytes: free * v.ClusterSize}
+		return &Volume{Tree: v.Tree, Label: v.Label, ID: v.ID, Size: v.Size, Stats: stats, Check: v.Check, Explain: v.Explain}, nil
+	},
 	plan: func(s Spec) (Maker, error) {
 		if s.Syslinux {
 			return newSyslinux(s)

@@ -43,6 +43,7 @@ var iso9660Filesystem = Filesystem{
 		}
 		return &Volume{
 			Tree: v.Tree, Label: v.ID, ID: v.UUID(), Size: v.Blocks * isoBlock, Stats: Stats{Exact: true, BlockSize: isoBlock},
+			Check: v.Check, Explain: v.Explain,
 		}, nil
 	},
 }

@@ -180,3 +180,20 @@ func MBRType(name string) (byte, error) {
 	}
 	return 0, fmt.Errorf("partition type %q is neither a name of the Discoverable Partitions Specification nor a number such as 0x0c", name)
 }
+
+// TypeOf is the name of a type GUID: the one that [TypeGUID] takes for every architecture, or the GUID where there is none.
+func TypeOf(id repro.UUID) string {
+	for name, known := range types {
+		if known == id {
+			return name
+		}
+	}
+	for base, ids := range typesByArch {
+		for arch, known := range ids {
+			if known == id {
+				return explicitType(base, arch)
+			}
+		}
+	}
+	return id.String()
+}

@@ -130,3 +130,12 @@ func (s *Source) forget() {
 		s.view = nil
 	}
 }
+
+// Paths returns every valid path, in the order in which they were registered.
+func (s *Source) Paths(ctx context.Context) (paths []string, err error) {
+	err = s.read(ctx, func(v *view) (err error) {
+		paths, err = v.paths()
+		return err
+	})
+	return paths, err
+}

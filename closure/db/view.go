@@ -221,3 +221,18 @@ func (v *view) readOutputs(id int64, item *Item) error {
 		return v.reader.output(item, v.outs.ColumnRawText(0), v.outs.ColumnRawText(1))
 	}))
 }
+
+// paths returns every valid path.
+func (v *view) paths() (paths []string, err error) {
+	stmt, _, err := v.conn.Prepare("SELECT path FROM ValidPaths ORDER BY id")
+	if err != nil {
+		return nil, v.cause(err)
+	}
+	defer stmt.Close()
+	err = v.rows(stmt, func() error {
+		path, err := v.reader.text(stmt.ColumnRawText(0), "path", maxPath)
+		paths = append(paths, path)
+		return err
+	})
+	return paths, err
+}

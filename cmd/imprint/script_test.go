@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"fmt"
@@ -51,8 +52,24 @@ func TestScript(t *testing.T) {
 			"fails":        fails,
 			"nothing-left": nothingLeft,
 			"spoil":        spoil,
+			"spoil-image":  spoilImage,
 		},
 	})
+}
+
+// spoilImage implements "spoil-image FILE TEXT": it changes the first byte of a text that the file has once.
+func spoilImage(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 2 {
+		ts.Fatalf("usage: spoil-image FILE TEXT")
+	}
+	name := ts.MkAbs(args[0])
+	content, err := os.ReadFile(name)
+	ts.Check(err)
+	if n := bytes.Count(content, []byte(args[1])); n != 1 {
+		ts.Fatalf("%s has %q %d times", args[0], args[1], n)
+	}
+	content[bytes.Index(content, []byte(args[1]))] ^= 1
+	ts.Check(os.WriteFile(name, content, 0o644))
 }
 
 // makeStore implements "store DIR ITEM[:REFERENCE,…]…": it moves each file or directory ITEM of the script to a store below DIR, registers

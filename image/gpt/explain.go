@@ -47,12 +47,20 @@ func (in *inspection) protective(e mbrEntry, i int) {
 	}
 	t := Table{SectorSize: in.sector, Sectors: in.count}
 	start, end := cylinders(1), cylinders(in.count-1)
-	all := [3]byte{0xff, 0xff, 0xff}
+	ends := [][3]byte{end, in.smallEnd(), {0xff, 0xff, 0xff}, {0xfe, 0xff, 0xff}}
 	want("BootIndicator", e.BootIndicator == 0, e.BootIndicator, 0)
 	want("StartingCHS", e.StartingCHS == start || e.StartingCHS == [3]byte{0, 1, 0}, fmt.Sprintf("% x", e.StartingCHS), fmt.Sprintf("% x", start))
-	want("EndingCHS", slices.Contains([][3]byte{end, all, {0xfe, 0xff, 0xff}}, e.EndingCHS), fmt.Sprintf("% x", e.EndingCHS), fmt.Sprintf("% x", end))
+	want("EndingCHS", slices.Contains(ends, e.EndingCHS), fmt.Sprintf("% x", e.EndingCHS), fmt.Sprintf("% x", end))
 	want("StartingLBA", e.StartingLBA == 1, e.StartingLBA, 1)
 	want("SizeInLBA", e.SizeInLBA == t.protectedSectors() || e.SizeInLBA == 0xffffffff, e.SizeInLBA, t.protectedSectors())
+}
+
+// smallEnd is the last sector of the disk in the 64 heads and 32 sectors that xorriso takes it to have.
+func (in *inspection) smallEnd() [3]byte {
+	const heads, sectors = 64, 32
+	lba := in.count - 1
+	c := min(lba/(heads*sectors), 1023)
+	return [3]byte{byte(lba / sectors % heads), byte(lba%sectors + 1 | c>>8<<6), byte(c)}
 }
 
 // Explain says what the byte at an offset of a disk of size bytes belongs to, such as "protective MBR, record 1, OSType", "primary header,

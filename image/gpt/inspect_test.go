@@ -67,7 +67,7 @@ func TestInspectFinds(t *testing.T) {
 		damage func(b []byte) []byte
 	}{
 		{"primary header: HeaderCRC32 is", func(b []byte) []byte { b[512+40]++; return b }},
-		{"primary header: Signature is", func(b []byte) []byte { b[512]++; return b }},
+		{"primary header: no header: Signature is", func(b []byte) []byte { b[512]++; return b }},
 		{"primary header: PartitionEntryArrayCRC32", func(b []byte) []byte { b[1024+40]++; return b }},
 		{"backup header: PartitionEntryArrayCRC32", func(b []byte) []byte { b[len(b)-512-arraySize+300]++; return b }},
 		{"backup header: HeaderCRC32 is", func(b []byte) []byte { b[len(b)-512+60]++; return b }},
@@ -131,7 +131,7 @@ func TestInspectEntries(t *testing.T) {
 	}
 }
 
-// Every flip of a byte of the table is found, but in what is boot code's.
+// Every flip of a byte of the table is found, except in boot code and the disk signature of the MBR.
 func TestInspectFlips(t *testing.T) {
 	free := regexp.MustCompile(`^(protective MBR, (boot code|UniqueMBRDiskSignature|Unknown)|partition .*|unused.*)$`)
 	for _, sector := range []int64{512, 4096} {
@@ -153,7 +153,7 @@ func TestInspectFlips(t *testing.T) {
 	}
 }
 
-// Tables of sgdisk and sfdisk have no faults, also after the disk has grown and the backup was moved; sgdisk's hybrid MBR is said.
+// Tables of sgdisk and sfdisk have no faults, also after the disk has grown and the backup was moved; sgdisk's hybrid MBR is reported.
 func TestInspectOthers(t *testing.T) {
 	hosttest.Need(t, "sgdisk", "sfdisk")
 	for _, c := range []struct {

@@ -63,7 +63,7 @@ func TestInspect(t *testing.T) {
 	}
 }
 
-// Every flip of a byte of the table is found, but in values that nothing else tells.
+// Every flip of a byte of the table is found, except in values that follow from nothing else.
 func TestInspectFlips(t *testing.T) {
 	free := regexp.MustCompile(`^MBR, (BootCode|UniqueMBRDiskSignature|Unknown|record \d, (OSType|BootIndicator))$`)
 	b := bytesOf(t, full)

@@ -12,7 +12,8 @@ var rooms = []room{
 	{"cmd/...", []string{"..."}, []string{"..."}},
 
 	// The stages, each of which sees only what it needs of those before it.
-	{"image/write", []string{"image/plan", "partition", "bootloader", "closure", "closure/nar", "internal/..."}, []string{"golang.org/x/sys/..."}},
+	{"image/disk", []string{"image/gpt", "image/mbr", "partition", "closure", "internal/fault", "internal/tree"}, nil},
+	{"image/write", []string{"image/plan", "partition", "bootloader", "closure", "closure/nar", "internal/..."}, []string{"golang.org/x/sys/...", "golang.org/x/sync/..."}},
 	{"image/resolve", []string{"image/description", "image/plan", "image/mbr", "partition", "bootloader", "bootloader/grubmkimage", "closure", "internal/..."},
 		[]string{"golang.org/x/sync/..."}},
 	{"image/plan", []string{"image/gpt", "image/mbr", "partition", "bootloader", "closure", "internal/diag", "internal/extent", "internal/repro",
@@ -28,7 +29,7 @@ var rooms = []room{
 	{"bootloader/...", cellar, []string{"golang.org/x/sys/..."}},
 	{"partition", []string{"partition/...", "internal/..."}, []string{"github.com/google/uuid/..."}},
 	{"partition/...", cellar, nil},
-	{"closure", []string{"closure/...", "internal/..."}, []string{"golang.org/x/sync/..."}},
+	{"closure", []string{"closure/...", "internal/..."}, []string{"golang.org/x/sync/...", "golang.org/x/sys/..."}},
 	{"closure/db", cellar, []string{"github.com/ncruces/go-sqlite3/...", "golang.org/x/sys/..."}},
 	{"closure/...", cellar, nil},
 

@@ -138,3 +138,9 @@ func (b *badName) dir() string {
 	slices.Reverse(b.above)
 	return "/" + strings.Join(b.above, "/")
 }
+
+// A Walked is a node with its path, as Walk yields them.
+type Walked struct {
+	Path string
+	Node *Node
+}

@@ -28,8 +28,8 @@ func Inspect(image io.ReaderAt, size int64, report fault.Report) (*Volume, error
 }
 
 // Check reads all structure again and reports every fault that it finds: fields of the superblock and of inodes, extended attributes,
-// directories, numbers of links, and blocks that are used twice or not at all. Only the superblock has a checksum in EROFS; what it
-// does not cover can be told to be wrong where something else says the same. Contents are not read.
+// directories, numbers of links, and blocks that are used twice or not at all. Only the superblock has a checksum in EROFS; elsewhere a
+// wrong value is found where it contradicts another one. Contents are not read.
 func (v *Volume) Check(report fault.Report) {
 	a := v.audit(report)
 	a.links()
@@ -104,12 +104,19 @@ func (v *Volume) audit(report fault.Report) *audit {
 	return a
 }
 
+// maxPath bounds paths in messages, in bytes: Linux takes no longer ones, and an image may nest directories that have a fault each.
+const maxPath = 4096
+
 // path is that of an inode, by the first name that was found.
 func (a *audit) path(n *audited) string {
 	var names []string
-	for n.nid != n.parent && len(names) <= maxDepth {
+	size := 0
+	for ; n.nid != n.parent && len(names) <= maxDepth; n = a.found[n.parent] {
 		names = append(names, n.name)
-		n = a.found[n.parent]
+		if size += 1 + len(n.name); size > maxPath {
+			names = append(names, "…")
+			break
+		}
 	}
 	path := "/"
 	for i := len(names) - 1; i >= 0; i-- {

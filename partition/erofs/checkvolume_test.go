@@ -83,7 +83,7 @@ func TestCheckMkfs(t *testing.T) {
 	}
 }
 
-// unchecked are the bytes that nothing else tells the value of: Explain names them.
+// unchecked matches what Explain says of bytes whose value follows from nothing else.
 var unchecked = regexp.MustCompile(`^(unused.*|file .*|.*, unused.*|.* device .*|symlink .*|` +
 	`inode .*, (i_mode|i_size|i_uid|i_gid|i_mtime|i_mtime_nsec|i_u|i_ino)|directory .*, name of .*|` +
 	`.*extended attribute .*, (name|byte \d+|e_name_len|e_name_index|e_value_size)|.*ID \d+ of a shared extended attribute)$`)

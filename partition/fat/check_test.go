@@ -165,7 +165,7 @@ func fsckFinds(t testing.TB, b []byte) (said string, found bool) {
 	return string(out), found || err != nil
 }
 
-// unchecked are the bytes whose value nothing else tells: what they are is what Explain says.
+// unchecked matches what Explain says of bytes whose value follows from nothing else.
 var unchecked = regexp.MustCompile(`^(file .*|free.*|reserved.*|.*unused.*|.*deleted.*|` +
 	`boot sector, (JmpBoot|OEMName|SecPerTrk|NumHeads|HiddSec|DrvNum|VolID|VolLab|boot code|Media|BootSig|RootEntCnt|Reserved1|TotSec16|TotSec32)|` +
 	`(backup )?FSInfo sector, (NxtFree|FreeCount)|FAT \d, entry 1|` +

@@ -1,6 +1,6 @@
 // Package fat plans a FAT file system: for a tree of files it computes where every structure and every file lies in a region of a disk, and
 // returns the result as extents. It opens no file and writes nothing; tables and directories are made when they are read, so that a plan
-// takes a few bytes per file whatever the size of the volume.
+// takes a few bytes per file whatever the size of the volume. [Read] is the inverse: it reads any tool's volume.
 //
 // The structures and their limits are those of "Microsoft Extensible Firmware Initiative FAT32 File System Specification", version
 // 1.03, which the UEFI specification (2.10, section 13.3) requires of an EFI system partition; titles in quotes below are sections of it.

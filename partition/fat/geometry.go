@@ -76,7 +76,7 @@ func (g *geometry) sizes() error {
 }
 
 // parts computes where everything lies. The type of the volume is that of its number of clusters ("FAT Type Determination"), except that
-// FAT32 is told by the form of its boot sector.
+// FAT32 is recognized by the form of its boot sector.
 func (g *geometry) parts(size int64) error {
 	b := g.boot
 	total, fatSize := int64(b.TotSec16), int64(b.FATSz16)

@@ -157,3 +157,11 @@ func (v *Volume) FreeClusters() (n int64, err error) {
 	}
 	return n, nil
 }
+
+// IsBootSector reports whether the first 512 bytes of a region may be the boot sector of a FAT file system: other code that starts with a
+// jump and ends in the same signature has no sizes in the fields of the BPB.
+func IsBootSector(b []byte) bool {
+	sector, cluster, fats, media := int(b[11])|int(b[12])<<8, int(b[13]), b[16], b[21]
+	return (sector == 512 || sector == 1024 || sector == 2048 || sector == 4096) && cluster != 0 && cluster&(cluster-1) == 0 &&
+		(fats == 1 || fats == 2) && media >= 0xf0
+}

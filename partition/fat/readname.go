@@ -10,7 +10,7 @@ import (
 	"imprint/internal/tree"
 )
 
-// codePage is what the bytes from 0x80 on stand for in short names: code page 437, which DOS and Linux take unless told otherwise.
+// codePage is what the bytes from 0x80 on stand for in short names: code page 437, the default of DOS and Linux.
 var codePage = []rune("ÇüéâäàåçêëèïîìÄÅÉæÆôöòûùÿÖÜ¢£¥₧ƒáíóúñÑªº¿⌐¬½¼¡«»░▒▓│┤╡╢╖╕╣║╗╝╜╛┐└┴┬├─┼╞╟╚╔╩╦╠═╬╧╨╤╥╙╘╒╓╫╪┘┌█▄▌▐▀αßΓπΣσµτΦΘΩδ∞φε∩≡±≥≤⌠⌡÷≈°∙·√ⁿ²■\u00a0")
 
 // Windows NT keeps names that are short but for lower case without long entries, by these bits of NTRes.

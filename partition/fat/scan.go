@@ -72,11 +72,19 @@ func (s *scan) root() (*tree.Tree, error) {
 	return b.Tree()
 }
 
+// maxPath bounds paths in messages, in bytes: Linux takes no longer ones, and an image may nest directories that have a fault each.
+const maxPath = 4096
+
 // path is that of an object, put together when it is asked for.
 func (s *scan) path(id int32) string {
 	var names []string
+	size := 0
 	for ; id > 0; id = s.objects[id].parent {
 		names = append(names, s.objects[id].name)
+		if size += 1 + len(s.objects[id].name); size > maxPath {
+			names = append(names, "…")
+			break
+		}
 	}
 	path := "/"
 	for _, name := range slices.Backward(names) {
@@ -95,7 +103,7 @@ func (s *scan) fault(at int64, id int32, object, text string) {
 // hides reports a fault that hides a part of the tree.
 func (s *scan) hides(at int64, id int32, object, text string) {
 	if s.strict && s.err == nil {
-		s.err = fmt.Errorf("%.4096s: %s: %s", s.path(id), object, text)
+		s.err = fmt.Errorf("%s: %s: %s", s.path(id), object, text)
 	}
 	s.fault(at, id, object, text)
 }
@@ -130,7 +138,7 @@ func (s *scan) claim(from link, id int32, c uint32, most int64) (list []tree.Ran
 	}
 	for n := int64(0); n < most; n++ {
 		if other, taken := s.owners.of(c); taken {
-			wrong(fmt.Sprintf("leads to cluster %d, which is one of %.4096q already", c, s.path(other)))
+			wrong(fmt.Sprintf("leads to cluster %d, which is one of %q already", c, s.path(other)))
 			return list, false
 		}
 		s.owners.set(c, id)

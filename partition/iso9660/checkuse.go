@@ -128,7 +128,7 @@ func (d *dirAudit) continued(data []byte, from int64, t *auditTree) ([]byte, int
 func (a *audit) links() {
 	for _, f := range a.families {
 		if f.links < f.names {
-			a.fault(f.at, f.path, "directory record", fmt.Sprintf("PX has %d links, the file has %d names", f.links, f.names))
+			a.fault(f.at, a.filePath(f.file), "directory record", fmt.Sprintf("PX has %d links, the file has %d names", f.links, f.names))
 		}
 	}
 	for i := range a.dirs {

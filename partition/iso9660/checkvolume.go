@@ -88,7 +88,7 @@ type auditFile struct {
 type family struct {
 	names, links int64
 	at           int64
-	path         string
+	file         int32 // the first one
 }
 
 // A claim is what a range of bytes is for.

@@ -117,7 +117,7 @@ func TestCheckOthers(t *testing.T) {
 	}
 }
 
-// unchecked are the bytes that nothing else tells the value of: Explain names them.
+// unchecked matches what Explain says of bytes whose value follows from nothing else.
 var unchecked = regexp.MustCompile(`^(unused|system area|file .*|boot image .*|.*volume descriptor, (system|volume|volume set|publisher|data preparer|` +
 	`application|copyright file|abstract file|bibliographic file) identifier|.*volume descriptor, (.* date|application use)|.*, padding|.*, date|` +
 	`directory .*, record of .*, (identifier|flags|(PX|NM|TF|SL|PN|RR|ER), .*)|continuation area .*, (NM|SL|TF|PX|PN|ER), .*|` +
@@ -161,7 +161,7 @@ func TestFlips(t *testing.T) {
 	flips(t, sample(t, 20, "-J"), 400)
 }
 
-// In a second tree, each flip in a record is found but where the trees may differ.
+// In a second tree, each flip in a record is found.
 func TestTwoTrees(t *testing.T) {
 	o := Options{VolumeID: "TWO", PartitionOffset: 16}
 	p := plan(t, judged(t), o)

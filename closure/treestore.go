@@ -1,0 +1,109 @@
+package closure
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"imprint/closure/db"
+	"imprint/internal/tree"
+
+	"golang.org/x/sys/unix"
+)
+
+// A TreeStore is a store inside a file tree, such as that of an image's partition. Nothing writes to it.
+type TreeStore struct {
+	flavor   Flavor
+	tree     *tree.Tree
+	database *db.Source
+	copied   *os.File // of the database, in memory
+}
+
+// maxDatabase is how many bytes of a database are taken into memory: that of a store with ten million paths.
+const maxDatabase = 4 << 30
+
+// OpenTree opens the store of that flavor in a tree. The error is [ErrNoStore] when the tree has no database of one.
+func OpenTree(ctx context.Context, t *tree.Tree, f Flavor) (*TreeStore, error) {
+	n := t.Find(f.StateDir + "/db/db.sqlite")
+	if n == nil || n.Inode().Kind() != tree.File {
+		return nil, ErrNoStore
+	}
+	copied, err := inMemory(ctx, n.Inode().Blob())
+	if err != nil {
+		return nil, fmt.Errorf("read store database: %w", err)
+	}
+	s := &TreeStore{flavor: f, tree: t, copied: copied}
+	if s.database, err = db.Open(ctx, fmt.Sprintf("/proc/self/fd/%d", copied.Fd())); err != nil {
+		copied.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// ErrNoStore is the error for a tree without a store.
+var ErrNoStore = errors.New("there is no store database")
+
+// inMemory copies a content to a file that has no name and lies on no disk, since SQLite reads files.
+func inMemory(ctx context.Context, b tree.Blob) (*os.File, error) {
+	if b.Size() > maxDatabase {
+		return nil, fmt.Errorf("%d bytes, more than %d", b.Size(), int64(maxDatabase))
+	}
+	fd, err := unix.MemfdCreate("database", unix.MFD_CLOEXEC)
+	if err != nil {
+		return nil, err
+	}
+	f := os.NewFile(uintptr(fd), "database")
+	if err := tree.Copy(ctx, io.Writer(f), b, nil); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// Close frees the memory of the database.
+func (s *TreeStore) Close() error { return errors.Join(s.database.Close(), s.copied.Close()) }
+
+// Flavor is the kind of store.
+func (s *TreeStore) Flavor() Flavor { return s.flavor }
+
+// Paths returns every valid path, in the order of registration. One that is no store path is an error.
+func (s *TreeStore) Paths(ctx context.Context) ([]Path, error) {
+	texts, err := s.database.Paths(ctx)
+	if err != nil {
+		return nil, err
+	}
+	paths := make([]Path, len(texts))
+	for i, text := range texts {
+		if paths[i], err = s.flavor.ParsePath(text); err != nil {
+			return nil, err
+		}
+	}
+	return paths, nil
+}
+
+// Info implements [Store].
+func (s *TreeStore) Info(ctx context.Context, p Path) (*Info, error) {
+	row, err := s.database.Item(ctx, p.String())
+	if errors.Is(err, db.ErrNotFound) {
+		return nil, fmt.Errorf("%s: %w", p, ErrNotFound)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return s.flavor.info(p, row)
+}
+
+// Item implements [Store].
+func (s *TreeStore) Item(_ context.Context, p Path) (*tree.Node, error) {
+	n := s.tree.Find(p.String())
+	if n == nil {
+		return nil, fmt.Errorf("read store item: there is no %v", p)
+	}
+	n, err := Canonical(p.Base(), n)
+	if err != nil {
+		return nil, fmt.Errorf("read store item %v: %v", p, err)
+	}
+	return n, nil
+}

@@ -1,0 +1,219 @@
+package closure
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+
+	"imprint/closure/nar"
+	"imprint/internal/fault"
+	"imprint/internal/processors"
+	"imprint/internal/tree"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// Verify compares a store in a tree with its database, and reports every fault: items that are not there or that no path is registered for,
+// sizes and NAR hashes that are not those registered, attributes that are not a store's, references and GC roots that lead nowhere,
+// items that no root reaches. Contents are read, several items at a time. An error means that the database cannot be read.
+func (s *TreeStore) Verify(ctx context.Context, report fault.Report) error {
+	paths, err := s.Paths(ctx)
+	if err != nil {
+		return err
+	}
+	v := &storeVerifier{TreeStore: s, report: report, infos: map[Path]*Info{}}
+	for _, p := range paths {
+		info, err := s.Info(ctx, p)
+		if err != nil {
+			v.fault(p.String(), "registration", err.Error())
+			continue
+		}
+		v.infos[p] = info
+	}
+	if err := v.items(ctx); err != nil {
+		return err
+	}
+	v.stray()
+	v.references()
+	v.roots()
+	return nil
+}
+
+// A storeVerifier finds faults of a store.
+type storeVerifier struct {
+	*TreeStore
+	mu     sync.Mutex
+	report fault.Report
+	infos  map[Path]*Info
+}
+
+func (v *storeVerifier) fault(path, object, text string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.report(fault.Fault{Offset: -1, Path: path, Object: object, Text: text})
+}
+
+// items compares every item with its registration.
+func (v *storeVerifier) items(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(2 * processors.Count())
+	for p, info := range v.infos {
+		group.Go(func() error {
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			v.item(p, info)
+			return nil
+		})
+	}
+	return group.Wait()
+}
+
+func (v *storeVerifier) item(p Path, info *Info) {
+	n := v.tree.Find(p.String())
+	if n == nil {
+		v.fault(p.String(), "store item", "is registered and not there")
+		return
+	}
+	for below, n := range tree.Walk(p.String(), n) {
+		if text := odd(n); text != "" {
+			v.fault(below, "store item", text)
+		}
+	}
+	node, err := v.Item(context.Background(), p)
+	if err != nil {
+		v.fault(p.String(), "store item", err.Error())
+		return
+	}
+	digest, size, err := nar.Hash(node)
+	switch {
+	case err != nil:
+		v.fault(p.String(), "store item", err.Error())
+	case size != info.NARSize:
+		v.fault(p.String(), "NAR", fault.Mismatch("size", size, info.NARSize))
+	case digest != info.NARHash:
+		v.fault(p.String(), "NAR", fault.Mismatch("hash", "sha256:"+nar.EncodeBase32(digest[:]), "sha256:"+nar.EncodeBase32(info.NARHash[:])))
+	}
+}
+
+// odd says which attribute of a node in an item is not what a store gives it; "" for none.
+func odd(n *tree.Node) string {
+	if n.Kind() == tree.Link || n.Attr == nil {
+		return ""
+	}
+	want := CanonicalAttr(n.Kind(), n.Attr.Mode)
+	a := n.Attr
+	switch {
+	case a.Mode != want.Mode:
+		return fmt.Sprintf("mode is %04o, %04o is expected", a.Mode, want.Mode)
+	case a.UID != 0 || a.GID != 0:
+		return fmt.Sprintf("owner is %d:%d, 0:0 is expected", a.UID, a.GID)
+	case a.Mtime != want.Mtime:
+		return fmt.Sprintf("time is %d.%09d, %d is expected", a.Mtime.Sec, a.Mtime.Nsec, want.Mtime.Sec)
+	case len(a.Xattrs) > 0:
+		return fmt.Sprintf("it has the extended attribute %q", a.Xattrs[0].Name)
+	}
+	return ""
+}
+
+// stray reports what lies in the store directory without being registered.
+func (v *storeVerifier) stray() {
+	dir := v.tree.Find(v.flavor.StoreDir)
+	if dir == nil {
+		return
+	}
+	for _, n := range dir.Children() {
+		if n.Name == ".links" {
+			continue
+		}
+		p, err := v.flavor.ParsePath(v.flavor.StoreDir + "/" + n.Name)
+		if err != nil || v.infos[p] == nil {
+			v.fault(v.flavor.StoreDir+"/"+n.Name, "store", "is not registered")
+		}
+	}
+}
+
+// references reports references to paths that are not valid.
+func (v *storeVerifier) references() {
+	for p, info := range v.infos {
+		for _, ref := range info.References {
+			if v.infos[ref] == nil {
+				v.fault(p.String(), "references", fmt.Sprintf("%v is not valid", ref))
+			}
+		}
+	}
+}
+
+// roots reports GC roots that lead to no valid path, and items that none reaches.
+func (v *storeVerifier) roots() {
+	reached := map[Path]bool{}
+	for _, dir := range []string{"/gcroots", "/profiles"} {
+		top := v.tree.Find(v.flavor.StateDir + dir)
+		if top == nil {
+			continue
+		}
+		for at, n := range tree.Walk(v.flavor.StateDir+dir, top) {
+			if n.Kind() != tree.Symlink {
+				continue
+			}
+			p, ok, err := v.follow(at, n)
+			switch {
+			case err != nil:
+				v.fault(at, "GC root", err.Error())
+			case ok && v.infos[p] == nil:
+				v.fault(at, "GC root", fmt.Sprintf("leads to %v, which is not valid", p))
+			case ok:
+				v.reach(p, reached)
+			}
+		}
+	}
+	for p := range v.infos {
+		if !reached[p] {
+			v.fault(p.String(), "store item", "no GC root reaches it")
+		}
+	}
+}
+
+// reach marks an item and all that it refers to.
+func (v *storeVerifier) reach(p Path, reached map[Path]bool) {
+	for queue := []Path{p}; len(queue) > 0; {
+		p, queue = queue[len(queue)-1], queue[:len(queue)-1]
+		if reached[p] || v.infos[p] == nil {
+			continue
+		}
+		reached[p] = true
+		queue = append(queue, v.infos[p].References...)
+	}
+}
+
+// follow finds the item that a root leads to, through further links of the tree. A link to a directory of roots leads to none itself.
+func (v *storeVerifier) follow(at string, n *tree.Node) (Path, bool, error) {
+	for range maxLinksFollowed {
+		if n.Kind() != tree.Symlink {
+			return Path{}, false, nil
+		}
+		target := n.Target()
+		if !path.IsAbs(target) {
+			target = path.Join(path.Dir(at), target)
+		}
+		target = path.Clean(target)
+		if below, ok := strings.CutPrefix(target, v.flavor.StoreDir+"/"); ok {
+			base, _, _ := strings.Cut(below, "/")
+			p, err := v.flavor.ParsePath(v.flavor.StoreDir + "/" + base)
+			return p, err == nil, err
+		}
+		if at, n = target, v.tree.Find(target); n == nil {
+			return Path{}, false, fmt.Errorf("leads to %s, which is not there", target)
+		}
+	}
+	return Path{}, false, errors.New("leads through too many links")
+}
+
+// SortFaults puts faults in the order of their paths, since items are verified in any order.
+func SortFaults(list []fault.Fault) {
+	slices.SortStableFunc(list, func(a, b fault.Fault) int { return strings.Compare(a.Path+"\x00"+a.Text, b.Path+"\x00"+b.Text) })
+}

@@ -1,0 +1,106 @@
+package disk
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"imprint/closure"
+	"imprint/internal/fault"
+)
+
+// A Fault is one that lies in a region, or in the partition table.
+type Fault struct {
+	Region string // "" for the table
+	fault.Fault
+}
+
+// String is the fault in one line.
+func (f Fault) String() string {
+	if f.Region == "" {
+		return f.Fault.String()
+	}
+	return f.Region + ": " + f.Fault.String()
+}
+
+// Verify reads all structure of the disk, and the contents of all stores in it, and reports every fault: of the partition table, of each file
+// system, of each store against its database. Offsets are those of the region. An error means that reading itself failed.
+func (d *Disk) Verify(ctx context.Context, report func(Fault)) error {
+	for _, f := range d.faults {
+		report(Fault{Fault: f})
+	}
+	for _, r := range d.Regions {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if err := r.verify(ctx, func(f fault.Fault) { report(Fault{r.String(), f}) }); err != nil {
+			return fmt.Errorf("verify %v: %w", r, err)
+		}
+	}
+	return nil
+}
+
+func (r *Region) verify(ctx context.Context, report fault.Report) error {
+	if r.Err != nil {
+		report(fault.Fault{Offset: -1, Object: r.Kind, Text: r.Err.Error()})
+	}
+	if r.Volume == nil {
+		return nil
+	}
+	r.Volume.Check(report)
+	store, err := r.Store(ctx)
+	if errors.Is(err, closure.ErrNoStore) {
+		return nil
+	}
+	if err != nil {
+		report(fault.Fault{Offset: -1, Object: "store database", Text: err.Error()})
+		return nil
+	}
+	defer store.Close()
+	var list []fault.Fault
+	if err := store.Verify(ctx, func(f fault.Fault) { list = append(list, f) }); err != nil {
+		report(fault.Fault{Offset: -1, Object: "store database", Text: err.Error()})
+		return ctx.Err()
+	}
+	closure.SortFaults(list)
+	for _, f := range list {
+		report(f)
+	}
+	return nil
+}
+
+// Store opens the store in a region. The error is [closure.ErrNoStore] when there is none.
+func (r *Region) Store(ctx context.Context) (*closure.TreeStore, error) {
+	if r.Volume == nil {
+		return nil, closure.ErrNoStore
+	}
+	return closure.OpenTree(ctx, r.Volume.Tree, closure.Nix)
+}
+
+// Explain says what the byte at an offset of the disk belongs to.
+func (d *Disk) Explain(off int64) string {
+	for _, r := range d.Regions {
+		if r.In != nil || off < r.Offset || off >= r.Offset+r.Size {
+			continue
+		}
+		if d.inTable(r, off) {
+			break
+		}
+		if r.Volume == nil {
+			return fmt.Sprintf("%v, byte %d", r, off-r.Offset)
+		}
+		return fmt.Sprintf("%v: %s", r, r.Volume.Explain(off-r.Offset))
+	}
+	if d.explain == nil {
+		return "outside of every file system"
+	}
+	return d.explain(off)
+}
+
+// isoSystemArea is what the front of an ISO leaves to boot code and the partition table, in bytes (ECMA-119, 6.2.1).
+const isoSystemArea = 32 << 10
+
+// inTable reports whether a byte of an ISO is the partition table's.
+func (d *Disk) inTable(r *Region, off int64) bool {
+	return d.explain != nil && r.Volume != nil && r.Volume.Filesystem.WholeDisk && off < isoSystemArea
+}
