@@ -2,7 +2,7 @@
 export PATH := $(PATH):/usr/sbin:/sbin
 export GOFLAGS ?= -buildvcs=false -trimpath
 export CGO_ENABLED ?= 0
-tests = IMPRINT_REQUIRE_TOOLS=1 go test
+tests = IMPRINT_REQUIRE_TOOLS=1 go test -timeout 30m
 
 help: ## list the targets
 	@sed -n 's/^\([a-z/]*\):.*## /  make \1\t/p' Makefile

@@ -34,8 +34,7 @@ func sourceOf(p description.Partition, t description.Tree) treeSource {
 func (h *hostReader) tree(src treeSource) *host {
 	path := h.path(src.name)
 	if h.in.OutDir != "" && holds(path, h.in.OutDir, src.exclude) {
-		h.problems = append(h.problems, src.key.Problem(fmt.Sprintf("the image would lie in %s, which is to be copied into it", path),
-			"-o elsewhere, or take a directory that holds the tree alone"))
+		h.problems = append(h.problems, inItself(src.key, path))
 		return nil
 	}
 	in, err := h.readTree(path, src)
@@ -62,6 +61,12 @@ func (h *hostReader) fits(key diag.Key, fs *partition.Filesystem, path string, s
 	h.problems = append(h.problems, key.Problem(
 		fmt.Sprintf("%s: file of %d bytes, the largest that %s holds has %d", tree.Shown(path), size, fs.Name, fs.MaxFile), ""))
 	return false
+}
+
+// inItself is the problem that the image would lie in a directory of its content.
+func inItself(key diag.Key, path string) diag.Problem {
+	return key.Problem(fmt.Sprintf("the image would lie in %s, which is to be copied into it", path),
+		"-o elsewhere, or take a directory that holds the tree alone")
 }
 
 // holds reports whether dir is root or lies below it, and is not excluded. What cannot be found is reported where it is read.

@@ -15,6 +15,7 @@ import (
 	"imprint/image/plan"
 	"imprint/internal/diag"
 	"imprint/internal/hosttree"
+	"imprint/internal/pattern"
 	"imprint/internal/processors"
 	"imprint/internal/tree"
 
@@ -160,7 +161,25 @@ func (s *sources) compute(ctx context.Context, into *store) (*closure.Closure, e
 		return nil, nil
 	}
 	result, err := closure.Compute(ctx, s.stores, all)
+	if err == nil {
+		s.refuseOutput(result)
+	}
 	return result, s.blame(err, keys)
+}
+
+// refuseOutput refuses to write the image into one of its own items. Elsewhere in a store it may lie: that is where a Nix build has its output.
+func (s *sources) refuseOutput(all *closure.Closure) {
+	if s.in.OutDir == "" {
+		return
+	}
+	for i, prefix := range s.prefixes {
+		for _, item := range all.Items {
+			path := prefix + item.Info.Path.String()
+			if strings.Contains(s.in.OutDir, item.Info.Path.Base()) && holds(path, s.in.OutDir, pattern.Set{}) { // the first only saves time
+				s.problems = append(s.problems, inItself(s.d.Source.Items[i].Path.Key, path))
+			}
+		}
+	}
 }
 
 // blame turns what is wrong with a closure into problems: of the root itself where it is missing, else of the closures. It returns what is the
