@@ -19,25 +19,27 @@ import (
 // exit code is not 0 or the image has the right bytes, nothing is left behind, and an older image is as it was.
 //
 // TORTURE_SEED decides what is random, apart from the speed of the machine; TORTURE_ROUNDS is how often each fault meets each format. Without
-// it, every other pair does, once.
+// it, every other pair does, once. There is a subtest for each fault.
 func TestTorture(t *testing.T) {
 	hosttest.Need(t, "strace", "mke2fs", "sqfstar", "syslinux", "mtools", "sh", "env")
 	seed, rounds := uint64(number(t, "TORTURE_SEED", 1)), number(t, "TORTURE_ROUNDS", 0)
 	rack, tally, start := newRack(t), tally{}, time.Now()
-	for round := range max(1, rounds) {
-		for i, f := range faults {
-			for j, victim := range rack.formats {
-				if f.tools && !victim.tools || f.mount && !rack.mounts || rounds == 0 && (i+j)%2 == 1 {
-					continue
-				}
-				r := rand.New(rand.NewPCG(seed, uint64(round)<<32|uint64(i)<<16|uint64(j)))
-				c := rack.build(t, victim, f, r)
-				tally.add(f.name, c)
-				for _, wrong := range c.wrong {
-					t.Errorf("%s, %s in round %d of seed %d (%s): exit code %s: %s\n%s", victim.name, f.name, round, seed, c.what, c.code, wrong, c.said)
+	for i, f := range faults {
+		t.Run(f.name, func(t *testing.T) {
+			for round := range max(1, rounds) {
+				for j, victim := range rack.formats {
+					if f.tools && !victim.tools || f.mount && !rack.mounts || rounds == 0 && (i+j)%2 == 1 {
+						continue
+					}
+					r := rand.New(rand.NewPCG(seed, uint64(round)<<32|uint64(i)<<16|uint64(j)))
+					c := rack.build(t, victim, f, r)
+					tally.add(f.name, c)
+					for _, wrong := range c.wrong {
+						t.Errorf("%s in round %d of seed %d, %s: exit code %s: %s\n%s", victim.name, round, seed, c.what, c.code, wrong, c.said)
+					}
 				}
 			}
-		}
+		})
 	}
 	rack.checkSources(t)
 	t.Logf("seed %d, %d formats, %v\n%s", seed, len(rack.formats), time.Since(start).Round(time.Second), tally.table())

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -30,18 +31,20 @@ var faults = []fault{
 	{name: "SIGKILL at a call", plan: killedAtCall},
 	{name: "host tool killed", tools: true, plan: toolKilled},
 	{name: "full file system", mount: true, plan: fullDisk},
+	{name: "file system fills up", mount: true, plan: fillsUp},
 	{name: "no inodes left", mount: true, plan: noInodes},
 	{name: "ulimit -f", plan: limited("-f", 0, 40<<10)}, // in blocks of 512 bytes, or of 1 KiB: to beyond every image
 	{name: "ulimit -n", plan: limited("-n", 3, 70)},
 	{name: "ulimit -v", plan: limited("-v", 50<<10, 4<<20)},
-	{name: "error of a call", plan: failingCall},
+	{name: "write fails", plan: failing(changing)},
+	{name: "read fails", plan: failing(reading)},
 	{name: "source changed", plan: sourceChanged},
 }
 
 // moment waits for a time that a build takes, or somewhat longer, beginning at its start.
 func (c *child) moment(r *rand.Rand) func() {
 	d := time.Duration(r.Float64() * 1.1 * float64(c.format.takes))
-	c.what += fmt.Sprintf("after %v of %v; ", d.Round(time.Millisecond), c.format.takes.Round(time.Millisecond))
+	c.what += fmt.Sprintf("after %v of %v", d.Round(time.Millisecond), c.format.takes.Round(time.Millisecond))
 	return func() { time.Sleep(d) }
 }
 
@@ -60,51 +63,63 @@ func signals(list ...syscall.Signal) func(*child, *rand.Rand) {
 	}
 }
 
-// failing are system calls that can fail, how often a build makes them, and the errors that they may return.
-var failing = []struct {
+// A call is a system call that can fail.
+type call struct {
 	name   string
-	often  float64
+	most   float64 // how often a thread makes it, in the order of magnitude
 	errors []string
-	remain bool // without it nothing can be removed, so the next build does
-}{
-	{"pwrite64", 100, []string{"EIO", "ENOSPC", "EDQUOT"}, false},
-	{"pwritev", 3, []string{"EIO", "ENOSPC"}, false},
-	{"copy_file_range", 20, []string{"EIO", "ENOSPC", "EXDEV"}, false},
-	{"fallocate", 1, []string{"EIO", "ENOSPC"}, false},
-	{"ftruncate", 1, []string{"EIO", "ENOSPC"}, false},
-	{"fsync", 1, []string{"EIO", "ENOSPC"}, false},
-	{"linkat", 1, []string{"EIO", "ENOSPC", "EMLINK"}, false},
-	{"renameat", 1, []string{"EIO", "ENOSPC"}, false},
-	{"renameat2", 1, []string{"EIO", "ENOSPC"}, false},
-	{"mkdirat", 1, []string{"EIO", "ENOSPC"}, false},
-	{"pread64", 100, []string{"EIO"}, false},
-	{"openat", 200, []string{"EMFILE", "ENFILE", "EIO", "ENOMEM"}, true},
-	{"getdents64", 5, []string{"EIO"}, true},
-	{"newfstatat", 50, []string{"EIO"}, true},
-	{"unlinkat", 2, []string{"EIO"}, true},
+	remain bool // without it, scratch files cannot be removed, which the next build does
 }
 
-// strace has one call of one kind, or with all every later one too, do something else than it should.
-func (c *child) strace(call, injected, when string) {
-	c.what += fmt.Sprintf("%s:%s:when=%s; ", call, injected, when)
-	c.argv = append([]string{"strace", "-f", "--seccomp-bpf", "-qq", "-o", "/dev/null", "-e", "trace=" + call,
-		"-e", "inject=" + call + ":" + injected + ":when=" + when}, c.argv...)
+// changing are the calls that change what is on the disk. (An error of write would be one of Go's own events, too.)
+var changing = []call{
+	{"pwrite64", 3000, []string{"EIO", "ENOSPC", "EDQUOT"}, false},
+	{"fallocate", 5, []string{"EIO", "ENOSPC"}, false},
+	{"ftruncate", 3, []string{"EIO", "ENOSPC"}, false},
+	{"fsync", 6, []string{"EIO", "ENOSPC"}, false},
+	{"sync_file_range", 10, []string{"EIO", "ENOSPC"}, false},
+	{"linkat", 3, []string{"EIO", "ENOSPC", "EMLINK"}, false},
+	{"renameat", 3, []string{"EIO", "ENOSPC"}, false},
+	{"renameat2", 3, []string{"EIO", "ENOSPC"}, false},
+	{"mkdirat", 3, []string{"EIO", "ENOSPC"}, false},
+	{"unlinkat", 20, []string{"EIO"}, true},
 }
 
-func failingCall(c *child, r *rand.Rand) {
-	call := failing[r.IntN(len(failing))]
-	when := strconv.Itoa(1 + int(r.ExpFloat64()*call.often))
-	if strings.HasPrefix(call.name, "p") && r.IntN(2) == 0 { // a device that fails for good
+// reading are those that read.
+var reading = []call{
+	{"pread64", 3000, []string{"EIO"}, false},
+	{"read", 100, []string{"EIO"}, false},
+	{"openat", 2000, []string{"EMFILE", "ENFILE", "EIO", "ENOMEM"}, true},
+	{"getdents64", 50, []string{"EIO"}, true},
+	{"newfstatat", 100, []string{"EIO"}, true},
+	{"statx", 1000, []string{"EIO", "ENOMEM"}, false},
+	{"statfs", 5, []string{"EIO"}, false},
+	{"flock", 5, []string{"ENOLCK"}, true},
+}
+
+// strace has the n-th call of a thread do something else than it should, with all each later one too. Small n are as probable as large ones.
+func (c *child) strace(k call, r *rand.Rand, injected string, all bool) {
+	when := fmt.Sprint(int(math.Pow(k.most, r.Float64())))
+	if all {
 		when += "+"
 	}
-	c.strace(call.name, "error="+call.errors[r.IntN(len(call.errors))], when)
-	c.remains = call.remain
+	c.what = fmt.Sprintf("%s:%s:when=%s", k.name, injected, when)
+	c.argv = append([]string{"strace", "-f", "--seccomp-bpf", "-qq", "-o", "/dev/null", "-e", "trace=" + k.name,
+		"-e", "inject=" + k.name + ":" + injected + ":when=" + when}, c.argv...)
 }
 
-// killedAtCall kills the build at a call that changes what is on the disk.
+// failing has a call fail, once; or, where files are read and written, from then on, as on a device that is broken.
+func failing(calls []call) func(*child, *rand.Rand) {
+	return func(c *child, r *rand.Rand) {
+		k := calls[r.IntN(len(calls))]
+		c.strace(k, r, "error="+k.errors[r.IntN(len(k.errors))], strings.HasPrefix(k.name, "p") && r.IntN(2) == 0)
+		c.remains = k.remain
+	}
+}
+
+// killedAtCall kills the build when it is about to change what is on the disk.
 func killedAtCall(c *child, r *rand.Rand) {
-	call := failing[r.IntN(10)]
-	c.strace(call.name, "signal=KILL", strconv.Itoa(1+int(r.ExpFloat64()*call.often)))
+	c.strace(changing[r.IntN(len(changing))], r, "signal=KILL", false)
 	c.killed = true
 }
 
@@ -129,7 +144,7 @@ func toolKilled(c *child, r *rand.Rand) {
 	}
 }
 
-// limited is a build with a limit of the shell, which the signal that some parents ignore does not make another one.
+// limited is a build with a limit of the shell. Some parents ignore SIGXFSZ, which would make -f another fault.
 func limited(flag string, least, most int) func(*child, *rand.Rand) {
 	return func(c *child, r *rand.Rand) {
 		n := least + r.IntN(most-least)
@@ -143,6 +158,21 @@ func limited(flag string, least, most int) func(*child, *rand.Rand) {
 func fullDisk(c *child, r *rand.Rand) {
 	c.mount = fmt.Sprintf("size=%d", 128<<10+r.Int64N(c.format.onDisk*5/4))
 	c.what = c.mount
+}
+
+// fillsUp has them where somebody else takes all the room that is left, some time after the build has seen that there is enough.
+func fillsUp(c *child, r *rand.Rand) {
+	c.mount = "size=200m"
+	wait := c.moment(r)
+	c.during = func() {
+		wait()
+		var now unix.Statfs_t
+		for range 10 { // while the build takes more
+			if unix.Statfs(c.out, &now) == nil && unix.Mount("", c.out, "", unix.MS_REMOUNT, fmt.Sprintf("size=%d", int64(now.Blocks-now.Bfree)*now.Bsize)) == nil {
+				return
+			}
+		}
+	}
 }
 
 // noInodes has them where few files can be: the directory and the older image with its manifest are three.
@@ -159,7 +189,7 @@ func sourceChanged(c *child, r *rand.Rand) {
 	}
 	change := changes[r.IntN(len(changes))]
 	wait := c.moment(r)
-	c.what += fmt.Sprintf("%s: %s", source.path, change.name)
+	c.what += fmt.Sprintf(", %s: %s", source.path, change.name)
 	c.changed = source
 	c.during = func() {
 		wait()

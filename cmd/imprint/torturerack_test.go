@@ -139,7 +139,7 @@ func (k *rack) mount(options string) (unmount func() error, err error) {
 // findSources lists the files of the store and of the tree, and opens the directories of the store to changes.
 func (k *rack) findSources(t *testing.T) {
 	t.Helper()
-	for _, top := range []string{"store/nix/store", "tree"} {
+	for _, top := range []string{"store/nix/store", "tree", "registration"} {
 		err := filepath.WalkDir(filepath.Join(k.dir, top), func(path string, d fs.DirEntry, err error) error {
 			if err == nil && d.IsDir() {
 				return os.Chmod(path, 0o755)
