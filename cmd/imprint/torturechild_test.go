@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -58,7 +59,7 @@ func (k *rack) build(t *testing.T, f *format, fault fault, r *rand.Rand) *child 
 	c.argv = append(c.argv, c.image())
 	k.putOld(t, c.out)
 	c.run(t)
-	c.judge()
+	c.judge(fault)
 	if c.changed.path != "" {
 		if err := c.changed.restore(); err != nil {
 			t.Fatal(err)
@@ -134,9 +135,12 @@ func ofSession(leader int) (pids []int) {
 	return pids
 }
 
-// judge compares what there is after the build with what may be there.
-func (c *child) judge() {
+// judge compares how the build ended, and what there is afterwards, with what may be.
+func (c *child) judge(f fault) {
 	c.judgeProcesses()
+	if !slices.Contains(strings.Fields(f.codes), c.code) {
+		c.wrongf("it is none of %s", f.codes)
+	}
 	if strings.Contains(c.said, "goroutine ") && !c.starved {
 		c.wrongf("a trace of Go's runtime")
 	}

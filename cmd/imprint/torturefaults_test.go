@@ -17,28 +17,29 @@ import (
 // A fault is something that goes wrong with a build.
 type fault struct {
 	name  string
-	tools bool // happens only to builds that run host tools
-	mount bool // needs a file system of its own
+	codes string // with which a build may end, and "signal"
+	tools bool   // happens only to builds that run host tools
+	mount bool   // needs a file system of its own
 	plan  func(c *child, r *rand.Rand)
 }
 
 var faults = []fault{
-	{name: "SIGKILL", plan: signals(unix.SIGKILL)},
-	{name: "SIGTERM", plan: signals(unix.SIGTERM)},
-	{name: "SIGINT", plan: signals(unix.SIGINT)},
-	{name: "SIGHUP", plan: signals(unix.SIGHUP)},
-	{name: "SIGINT twice", plan: signals(unix.SIGINT, unix.SIGINT)},
-	{name: "SIGKILL at a call", plan: killedAtCall},
-	{name: "host tool killed", tools: true, plan: toolKilled},
-	{name: "full file system", mount: true, plan: fullDisk},
-	{name: "file system fills up", mount: true, plan: fillsUp},
-	{name: "no inodes left", mount: true, plan: noInodes},
-	{name: "ulimit -f", plan: limited("-f", 0, 40<<10)}, // in blocks of 512 bytes, or of 1 KiB: to beyond every image
-	{name: "ulimit -n", plan: limited("-n", 3, 70)},
-	{name: "ulimit -v", plan: limited("-v", 50<<10, 4<<20)},
-	{name: "write fails", plan: failing(changing)},
-	{name: "read fails", plan: failing(reading)},
-	{name: "source changed", plan: sourceChanged},
+	{name: "SIGKILL", codes: "0 signal", plan: signals(unix.SIGKILL)},
+	{name: "SIGTERM", codes: "0 130 signal", plan: signals(unix.SIGTERM)},
+	{name: "SIGINT", codes: "0 130 signal", plan: signals(unix.SIGINT)},
+	{name: "SIGHUP", codes: "0 130 signal", plan: signals(unix.SIGHUP)},
+	{name: "SIGINT twice", codes: "0 130 signal", plan: signals(unix.SIGINT, unix.SIGINT)},
+	{name: "SIGKILL at a call", codes: "0 1 signal", plan: killedAtCall}, // 1 when it is a host tool's call
+	{name: "host tool killed", codes: "0 1", tools: true, plan: toolKilled},
+	{name: "full file system", codes: "0 1", mount: true, plan: fullDisk},
+	{name: "file system fills up", codes: "0 1", mount: true, plan: fillsUp},
+	{name: "no inodes left", codes: "0 1", mount: true, plan: noInodes},
+	{name: "ulimit -f", codes: "0 1", plan: limited("-f", 0, 40<<10)}, // in blocks of 512 bytes, or of 1 KiB: to beyond every image
+	{name: "ulimit -n", codes: "0 1", plan: limited("-n", 8, 70)},
+	{name: "ulimit -v", codes: "0 1 2 126 127 signal", plan: limited("-v", 50<<10, 4<<20)},
+	{name: "write fails", codes: "0 1", plan: failing(changing)},
+	{name: "read fails", codes: "0 1", plan: failing(reading)},
+	{name: "source changed", codes: "0 1 3 5", plan: sourceChanged},
 }
 
 // moment waits for a time that a build takes, or somewhat longer, beginning at its start.
@@ -184,8 +185,8 @@ func noInodes(c *child, r *rand.Rand) {
 // sourceChanged changes a file that goes into the image.
 func sourceChanged(c *child, r *rand.Rand) {
 	source := c.rack.sources[r.IntN(len(c.rack.sources))]
-	if large := c.rack.large; r.IntN(2) == 0 {
-		source = large[r.IntN(len(large))]
+	if likely := c.rack.likely; r.IntN(3) > 0 {
+		source = likely[r.IntN(len(likely))]
 	}
 	change := changes[r.IntN(len(changes))]
 	wait := c.moment(r)

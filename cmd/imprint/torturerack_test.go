@@ -24,7 +24,7 @@ import (
 const (
 	tortureStore = "name = \"torture\"\narch = \"x86_64\"\n[[source]]\npath = \"store\"\nregistration = \"registration\"\n" +
 		"[[closure]]\nname = \"system\"\nroots = [\"system\"]\nprofile = \"system\"\n"
-	tortureTree   = "[[partition.tree]]\nsource = \"tree\"\ntarget = \"/tree\"\n"
+	tortureTree   = "[[partition.tree]]\nsource = \"tree\"\ntarget = \"/tree\"\n[[partition.file]]\npath = \"/file\"\nsource = \"file\"\n"
 	tortureRoot   = "[[partition]]\nname = \"root\"\ntype = \"root\"\nclosures = [\"system\"]\nfilesystem = "
 	tortureISO    = "format = \"iso\"\n" + tortureStore + "[[partition]]\nname = \"iso\"\nfilesystem = \"iso9660\"\n"
 	tortureInside = "[[partition]]\nname = \"root\"\ninside = \"iso\"\npath = \"/root\"\nclosures = [\"system\"]\nfilesystem = "
@@ -62,7 +62,7 @@ type rack struct {
 	image, manifest []byte // the older image, which is any bytes, and its manifest
 	formats         []*format
 	sources         []source
-	large           []source // those that take time to read
+	likely          []source // those that take time to read, and the registration
 	mounts          bool     // file systems can be mounted
 }
 
@@ -87,6 +87,7 @@ func newRack(t *testing.T) *rack {
 	noise := make([]byte, 3<<20)
 	rand.NewChaCha8([32]byte{}).Read(noise)
 	writeFile(t, k.dir+"/tree/large", string(noise))
+	writeFile(t, k.dir+"/file", string(noise[:300_000]))
 	for i := range 50 {
 		writeFile(t, fmt.Sprintf("%s/tree/many/%d", k.dir, i), strings.Repeat(strconv.Itoa(i), i))
 	}
@@ -102,9 +103,12 @@ func newRack(t *testing.T) *rack {
 	for _, f := range tortureFormats {
 		f.file = f.name + ".toml"
 		writeFile(t, filepath.Join(k.dir, f.file), f.description)
-		start := time.Now()
-		k.mustBuild(t, f.file, "check/image")
-		f.takes = time.Since(start)
+		f.takes = tooLong
+		for range 2 { // the first one may read from a disk
+			start := time.Now()
+			k.mustBuild(t, f.file, "check/image")
+			f.takes = min(f.takes, time.Since(start))
+		}
 		info, err := os.Stat(k.dir + "/check/image")
 		if err != nil {
 			t.Fatal(err)
@@ -139,7 +143,7 @@ func (k *rack) mount(options string) (unmount func() error, err error) {
 // findSources lists the files of the store and of the tree, and opens the directories of the store to changes.
 func (k *rack) findSources(t *testing.T) {
 	t.Helper()
-	for _, top := range []string{"store/nix/store", "tree", "registration"} {
+	for _, top := range []string{"store/nix/store", "tree", "file", "registration"} {
 		err := filepath.WalkDir(filepath.Join(k.dir, top), func(path string, d fs.DirEntry, err error) error {
 			if err == nil && d.IsDir() {
 				return os.Chmod(path, 0o755)
@@ -149,8 +153,8 @@ func (k *rack) findSources(t *testing.T) {
 			}
 			s := source{path: path, content: read(t, path)}
 			s.info, err = d.Info()
-			if k.sources = append(k.sources, s); len(s.content) > 50_000 {
-				k.large = append(k.large, s)
+			if k.sources = append(k.sources, s); len(s.content) > 50_000 || top == "registration" {
+				k.likely = append(k.likely, s)
 			}
 			return err
 		})
