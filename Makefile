@@ -27,10 +27,12 @@ matrix: ## boot every description in configs, and write the table in the README
 	UPDATE_MATRIX=1 $(tests) -count=1 -v -run BootMatrix ./cmd/imprint
 fuzz: ## run every fuzz test for FUZZTIME, 20s by default
 	@testdata/fuzz
+torture: ## build images while something goes wrong: TORTURE_ROUNDS times, 10 by default, with the moments of TORTURE_SEED
+	TORTURE_ROUNDS=$${TORTURE_ROUNDS:-10} $(tests) -count=1 -v -timeout 0 -run Torture ./cmd/imprint
 bench: bin/imprint ## compare with other ways to build an image: make bench BENCH="-w S -n 3"
 	@testdata/hosttools bench
 	go run ./bench $(BENCH)
 clean: ## remove what was built
 	@chmod -R u+w build 2>/dev/null; rm -rf bin build
 
-.PHONY: help bin/imprint dist demo check test repro golden matrix fuzz bench clean
+.PHONY: help bin/imprint dist demo check test repro golden matrix fuzz torture bench clean

@@ -165,28 +165,45 @@ func (f *buildFlags) checkManifest() error {
 	if f.noManifest {
 		return nil
 	}
-	if info, err := os.Stat(f.manifest()); err == nil && info.Size() > 0 && !isManifest(f.manifest()) {
-		return usagef("%s is there and is no manifest of an image; another -o, or --no-manifest, leaves it alone", f.manifest())
+	if info, err := os.Stat(f.manifest()); err != nil || info.Size() == 0 {
+		return nil
 	}
-	return nil
+	is, err := isManifest(f.manifest())
+	if err == nil && !is {
+		err = usagef("%s is there and is no manifest of an image; another -o, or --no-manifest, leaves it alone", f.manifest())
+	}
+	return err
 }
 
 // maxManifest is how many bytes of a manifest are read: far more than one of a hundred thousand store items has.
 const maxManifest = 64 << 20
 
-// isManifest reports whether a file is the manifest of an image.
-func isManifest(path string) bool {
-	if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() {
-		return false
+// isManifest reports whether a file is the manifest of an image. One that this user may not read is none; the error is one of the machine.
+func isManifest(path string) (bool, error) {
+	info, err := os.Stat(path)
+	if err != nil || !info.Mode().IsRegular() {
+		return false, unlessAbsent(err)
 	}
 	f, err := os.Open(path)
 	if err != nil {
-		return false
+		return false, unlessAbsent(err)
 	}
 	defer f.Close()
 	var m plan.Manifest
 	err = json.NewDecoder(io.LimitReader(f, maxManifest)).Decode(&m)
-	return err == nil && m.Seed != "" && m.Table != "" && m.SectorSize > 0
+	var read *fs.PathError
+	if errors.As(err, &read) {
+		return false, err
+	}
+	return err == nil && m.Seed != "" && m.Table != "" && m.SectorSize > 0, nil
+}
+
+// unlessAbsent drops the error of a file that is not there, or that belongs to somebody else.
+func unlessAbsent(err error) error {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
+		return nil
+	}
+	return err
 }
 
 // converters make files of other formats, by the suffix of their names; "" where a description cannot say how.

@@ -20,8 +20,8 @@ type Group struct {
 	Files []*Output
 	Index *Output // nil for none
 
-	Stale   []string               // where indexes may be that describe older files
-	IsIndex func(path string) bool // whether what is there is one
+	Stale   []string                        // where indexes may be that describe older files
+	IsIndex func(path string) (bool, error) // whether what is there is one; an error when it cannot be read
 }
 
 // Commit gives the outputs of all groups their names, in place of what stands there, after everything is on the disk; noSync leaves that
@@ -101,10 +101,11 @@ func (c *commit) takeIndexes(g Group) error {
 		}
 	}
 	for _, path := range g.Stale {
-		if !g.IsIndex(path) {
-			continue
+		is, err := g.IsIndex(path)
+		if err == nil && is {
+			err = c.takeAway(path)
 		}
-		if err := c.takeAway(path); err != nil {
+		if err != nil {
 			return err
 		}
 	}

@@ -82,7 +82,7 @@ func TestCommit(t *testing.T) {
 			holds(t, dir, map[string]string{"image": content, "image.json": "of " + content})
 		}
 		put(t, path+".mine", "mine", 0o644)
-		isOurs := func(path string) bool { return strings.HasSuffix(path, ".json") }
+		isOurs := func(path string) (bool, error) { return strings.HasSuffix(path, ".json"), nil }
 		o := begin(t, path, "third")
 		if err := Commit(t.Context(), true, Group{Files: []*Output{o}, Stale: []string{path + ".json", path + ".none", path + ".mine"}, IsIndex: isOurs}); err != nil {
 			t.Fatal(err)
@@ -90,6 +90,13 @@ func TestCommit(t *testing.T) {
 		o.Discard()
 		holds(t, dir, map[string]string{"image": "third", "image.mine": "mine"})
 		begin(t, path, "never").Discard()
+		holds(t, dir, map[string]string{"image": "third", "image.mine": "mine"})
+		unreadable := func(string) (bool, error) { return false, unix.EIO } // nobody knows whether it describes the older file
+		o = begin(t, path, "fourth")
+		if err := Commit(t.Context(), true, Group{Files: []*Output{o}, Stale: []string{path + ".mine"}, IsIndex: unreadable}); !errors.Is(err, unix.EIO) {
+			t.Errorf("error %v", err)
+		}
+		o.Discard()
 		holds(t, dir, map[string]string{"image": "third", "image.mine": "mine"})
 	})
 }

@@ -8,10 +8,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 
 	"imprint/internal/hosttool"
 	"imprint/internal/repro"
+	"imprint/internal/scratch"
 	"imprint/internal/units"
 )
 
@@ -19,18 +19,15 @@ import (
 const Room = 512 * units.KiB
 
 // Install writes SYSLINUX's boot sector and files to the volume at offset of a file. The volume's hidden sectors must be offset in sectors.
-// What is installed has the time epoch, in seconds since 1970. The program's own file for mtools is in a directory below scratch, which
-// is removed even when the program is killed. The error matches hosttool.ErrMissing when the host lacks the program.
-func Install(ctx context.Context, file string, offset, epoch int64, scratch string) error {
+// What is installed has the time epoch, in seconds since 1970. The program's own file for mtools is in a [scratch.Directory] below parent.
+// The error matches hosttool.ErrMissing when the host lacks the program.
+func Install(ctx context.Context, file string, offset, epoch int64, parent string) error {
 	epoch = max(epoch, repro.FATEpoch)
-	dir, err := os.MkdirTemp(scratch, ".syslinux-*")
+	dir, err := scratch.Dir(parent)
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
-	if dir, err = filepath.Abs(dir); err != nil {
-		return err
-	}
+	defer dir.Remove()
 	before, err := bootSector(file, offset)
 	if err != nil {
 		return err
@@ -38,7 +35,7 @@ func Install(ctx context.Context, file string, offset, epoch int64, scratch stri
 	r, err := hosttool.Run(ctx, hosttool.Command{
 		Name:  "syslinux",
 		Args:  []string{"--offset", fmt.Sprint(offset), "--install", file},
-		Env:   []string{fmt.Sprintf("SOURCE_DATE_EPOCH=%d", epoch), "MTOOLSRC=/dev/null", "TMPDIR=" + dir},
+		Env:   []string{fmt.Sprintf("SOURCE_DATE_EPOCH=%d", epoch), "MTOOLSRC=/dev/null", "TMPDIR=" + dir.Path},
 		Merge: true,
 	})
 	if err != nil {
