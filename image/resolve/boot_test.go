@@ -50,16 +50,16 @@ func TestBootProblems(t *testing.T) {
 	}
 	raw := "[[raw]]\noffset = \"64KiB\"\nsource = \"empty\"\n"
 	for name, c := range map[string]struct{ text, want string }{
-		"arm":           {image("systemd-boot", "", "good", "", "arm"), "boot.entry[1].kernel: " + w.Dir + "/arm is for aarch64, and the image for x86_64"},
+		"arm":           {image("systemd-boot", "", "good", "", "arm"), "boot.entry[1].kernel: " + w.Dir + "/arm is for aarch64, but the image is for x86_64"},
 		"arm, extlinux": {image("extlinux", "", "good", "", "arm"), "arm is for aarch64"},
-		"ELF":           {image("uki", "", "vmlinux", "", "good"), "boot.entry[0].kernel: " + w.Dir + "/vmlinux is no EFI program, and uki has"},
+		"ELF":           {image("uki", "", "vmlinux", "", "good"), "boot.entry[0].kernel: " + w.Dir + "/vmlinux is not an EFI program, but with uki"},
 		"ELF, extlinux": {image("extlinux", "", "vmlinux", "", "good"), "vmlinux is an ELF file, as vmlinux is, and no boot loader starts that"},
 		"gzip": {
 			image("systemd-boot", "", "Image.gz", "", "good"),
 			"boot.entry[0].kernel: " + w.Dir + "/Image.gz is compressed with gzip, which systemd-boot does not unpack\nhint: name one that is not " +
 				"compressed, such as the Image beside it, or unpack it (gzip -d)",
 		},
-		"text as EFI": {image("uki", `efi-binary = "empty"`, "good", "", "good"), "boot.efi-binary: " + w.Dir + "/empty is no EFI program"},
+		"text as EFI": {image("uki", `efi-binary = "empty"`, "good", "", "good"), "boot.efi-binary: " + w.Dir + "/empty is not an EFI program"},
 		"arm as EFI":  {image("uki", `efi-binary = "arm"`, "good", "", "good"), "boot.efi-binary: " + w.Dir + "/arm is for aarch64"},
 		"no stub":     {image("uki", `efi-binary = "good"`, "good", "", "good"), "boot.loader: entry \"one\": not a Portable Executable"},
 		"too long": {
