@@ -99,7 +99,7 @@ func TestCheckRefuses(t *testing.T) {
 		"100 sectors from sector 0":        func(t *Table) { t.Partitions[0].Start = 0 },
 		"the disk has 1048576":             func(t *Table) { t.Partitions[0].Sectors = 1 << 40 },
 		"an MBR counts up to 4294967295":   func(t *Table) { t.Sectors = 1 << 40; t.Partitions[0].Start = 1 << 32 },
-		"partition 1 sectors 2048 to 2147": func(t *Table) { t.Partitions[1].Start = 2147 },
+		"partition 1 has sectors 2048 to 2147": func(t *Table) { t.Partitions[1].Start = 2147 },
 		"2 partitions are active":          func(t *Table) { t.Partitions[0].Active, t.Partitions[1].Active = true, true },
 	} {
 		second := p
