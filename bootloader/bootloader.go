@@ -1,16 +1,21 @@
-// Package bootloader turns boot entries into what firmware and boot loaders look for: files, the code of a disk's first sector, and
-// contents at fixed sectors. Each loader is data in a file of its own: the files it consists of, the partitions it needs, and what goes
-// where. Nothing here writes to a disk, and only the programs that are changed (stubs, boot code, core images) are read.
+// Package bootloader turns boot entries into what firmware and boot loaders look for: files, code for a disk's first sector,
+// and contents at fixed sectors. Each loader is data in a file of its own: which files it is made of, which partitions it
+// needs, and what goes where. Nothing here writes to a disk, and only programs that have to be modified (stubs, boot code,
+// core images) are read.
+//
+// Loaders know nothing of offsets. Code that has to find its next part holds pointers ([Pointer]) to sectors, which are filled
+// in when the layout is known.
 package bootloader
 
 import "imprint/internal/tree"
 
 // A Bootloader is one way to boot.
 type Bootloader interface {
-	// Requires says what must be there. Of the machine it looks at the architecture, the table, and the partitions' names, types and
-	// file systems only: the rest is not known yet when it is called.
+	// Requires returns what a loader needs. It is called before identifiers are chosen, so it uses only the architecture, the
+	// table, and the partitions' names, types and file systems.
 	Requires(Machine) Requirements
-	// Artifacts returns what the loader puts on the disk. The error says which entry the loader's configuration cannot express.
+	// Artifacts returns what the loader puts on the disk. The error names the entry that the loader's configuration cannot
+	// express.
 	Artifacts(Config) (Artifacts, error)
 }
 
@@ -25,18 +30,18 @@ type Machine struct {
 type Partition struct {
 	Name       string
 	Number     int    // in the partition table, from 1 on
-	Type       string // "esp", "xbootldr", "bios-boot", or another; the tree of an ISO has the type "iso9660"
+	Type       string // such as "esp", "xbootldr", "bios-boot"; "iso9660" for the tree of an ISO
 	Filesystem string // "fat", "ext4", … or "none"
-	VolumeID   string // of the file system, as mount and udev show it
+	VolumeID   string // of the file system, as mount and udev print it
 	Store      bool   // it holds the store
 }
 
-// Requirements are what a loader cannot do without.
+// Requirements are what a loader cannot work without.
 type Requirements struct {
 	Partitions []Requirement
 	Inputs     []Input
-	BIOS       bool   // it starts from a BIOS, so sectors must have 512 bytes
-	EFIKernel  bool   // it has the firmware start kernels, so they must be EFI programs
+	BIOS       bool   // a BIOS starts it, so sectors must have 512 bytes
+	EFIKernel  bool   // firmware starts the kernels, so they must be EFI programs
 	Table      string // the only partition table that it works with; "" for any
 }
 
@@ -45,41 +50,41 @@ type Requirement struct {
 	For        string // what needs it
 	Type       string // a name of the Discoverable Partitions Specification
 	Filesystem string
-	Size       string // a sufficient size, as a description writes it
+	Size       string // a sufficient size, in the syntax of a description
 	Or         string // an alternative to name in the hint
 }
 
-// Met reports whether a machine has a partition of that type, whatever its file system.
+// Met reports whether a machine has a partition of that type, with any file system.
 func (r Requirement) Met(m Machine) bool {
 	_, ok := m.find(r.Type)
 	return ok
 }
 
-// An Input is a file that a loader consists of, either as it is or made from GRUB's modules by grub-mkimage.
+// An Input is a file that a loader is made of: used as it is, or made from GRUB's modules by grub-mkimage.
 type Input struct {
-	Path    string // below a store item, or below the host's /usr: of the file, or of the directory of modules
+	Path    string // of the file, or the directory of modules, below a store item or the host's /usr
 	Package string // the Debian package that has it
-	EFI     bool   // it is the EFI program, which the description may name instead
-	Core    *Core  // how to make it from GRUB's modules; nil for a file that is used as it is
+	EFI     bool   // the EFI program, which efi-binary replaces
+	Core    *Core  // how to make it from GRUB's modules; nil for a file used as it is
 }
 
-// A Core is a core image of GRUB: what starts before GRUB can read its configuration.
+// A Core is a core image of GRUB: the part that runs before GRUB can read files.
 type Core struct {
-	Format  string   // as grub-mkimage calls it; "" for that of the directory of modules
-	Prefix  string   // directory of the configuration, with its disk if that is not the one that firmware started GRUB from
-	Modules []string // all modules that will be needed, since there are none on the disk
+	Format  string   // of grub-mkimage; "" for that of the directory of modules
+	Prefix  string   // directory of the configuration, with its disk unless firmware started GRUB from it
+	Modules []string // all modules needed, since there are none on the disk
 }
 
-// Config is what a loader is asked to boot.
+// Config is what a loader shall boot.
 type Config struct {
 	Machine
 	Inputs     map[string]tree.Blob // by Path
 	Timeout    int64                // seconds that the menu is shown; 0 boots at once
-	Console    []string             // as the kernel's parameter console= takes them
+	Console    []string             // in the syntax of the kernel's console=
 	Entries    []Entry
-	Default    int     // of Entries
+	Default    int     // index in Entries
 	Signer     *Signer // signs EFI programs; nil for unsigned ones
-	CopyKernel bool    // copy kernels and initrds next to the loader's configuration, even if it can read them in the store
+	CopyKernel bool    // copy kernels and initrds next to the loader's configuration, even if it can read the store
 }
 
 // An Entry is one system to boot.
@@ -88,11 +93,11 @@ type Entry struct {
 	Kernel  Source
 	Initrd  []Source
 	Cmdline string // without a newline
-	// DeviceTree describes the board to the kernel; the zero value leaves that to the firmware.
+	// DeviceTree describes the board to the kernel; if it is zero, the firmware's is used.
 	DeviceTree DeviceTree
 }
 
-// A DeviceTree is a flattened device tree, or a directory of them from which the firmware takes that of its board.
+// A DeviceTree is a flattened device tree, or a directory of them from which the firmware picks its board's.
 type DeviceTree struct {
 	Source
 	Dir   bool
@@ -106,7 +111,7 @@ type Source struct {
 	Content tree.Blob
 }
 
-// Artifacts are what a loader puts on the disk.
+// Artifacts is what a loader puts on the disk.
 type Artifacts struct {
 	Files    []File
 	BootCode *Code // of the first sector, at most 440 bytes; its pointers are to the first of Raw
@@ -123,11 +128,11 @@ type File struct {
 	Content   tree.Blob
 }
 
-// ElTorito is how a BIOS starts an ISO 9660 image.
+// ElTorito describes how a BIOS boots an ISO 9660 image.
 type ElTorito struct {
-	Path     string    // in the ISO's tree: of the program that starts from a CD
-	Pointers []Pointer // in that program, to the sector of 512 bytes where it begins itself
-	Hybrid   Code      // of the first sector, which starts the same program from a disk; its pointers are to that program
+	Path     string    // of the program in the ISO's tree that starts from a CD
+	Pointers []Pointer // in that program, to the sector of 512 bytes where it begins
+	Hybrid   Code      // for the first sector: starts the same program from a disk; its pointers are to that program
 }
 
 // A Raw is content at an offset of a partition, or of the disk.

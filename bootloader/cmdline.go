@@ -7,35 +7,36 @@ import (
 	"imprint/internal/diag"
 )
 
-// maxCmdline is how many bytes of a command line a kernel takes (Linux, COMMAND_LINE_SIZE without the NUL), by architecture.
+// maxCmdline is the length in bytes of the longest command line of a kernel (Linux, COMMAND_LINE_SIZE less the NUL), by
+// architecture. Longer ones are cut without a word.
 var maxCmdline = map[string]int{"x86_64": 2047, "aarch64": 2047, "riscv64": 1023}
 
-// CheckCmdline refuses a command line that would not reach a kernel for arch as it is written. The error may be a [diag.Mistake].
+// CheckCmdline reports a command line that would not reach a kernel for arch unchanged. The error may be a [diag.Mistake].
 func (l *Loader) CheckCmdline(arch, text string) error {
 	if i := strings.IndexAny(text, l.changes); i >= 0 {
-		return diag.Mistake{Text: fmt.Sprintf("has a %c in it, %s", text[i], l.how)}
+		return diag.Mistake{Text: fmt.Sprintf("contains a %c, %s", text[i], l.how)}
 	}
 	if err := l.checkComment(text); err != nil {
 		return err
 	}
 	if most, ok := maxCmdline[arch]; ok && len(text) > most-l.room {
-		return diag.Mistake{Text: fmt.Sprintf("is %d bytes long, and a kernel for %s reads %d with what the loader adds", len(text), arch, most)}
+		return diag.Mistake{Text: fmt.Sprintf("is %d bytes long, but a kernel for %s reads %d, of which the loader needs some", len(text), arch, most)}
 	}
 	return nil
 }
 
-// CheckTitle refuses the title of an entry that the loader would not show.
+// CheckTitle reports a title of an entry that the loader would not show.
 func (l *Loader) CheckTitle(title string) error { return l.checkComment(title) }
 
 func (l *Loader) checkComment(text string) error {
 	if l.comment != "" && strings.HasPrefix(strings.TrimLeft(text, " "), l.comment) {
-		return diag.Mistake{Text: fmt.Sprintf("begins with %s, which is a comment to %s", l.comment, l.reader)}
+		return diag.Mistake{Text: fmt.Sprintf("begins with %s, which starts a comment for %s", l.comment, l.reader)}
 	}
 	return nil
 }
 
-// Cmdline is a kernel command line with a console= for each console and further words added: in front of "--", after which all is for
-// init (Linux, Documentation/admin-guide/kernel-parameters.rst).
+// Cmdline adds a console= for each console, and further words, to a kernel command line. They go before "--", after which
+// everything is for init (Linux, Documentation/admin-guide/kernel-parameters.rst).
 func Cmdline(written string, consoles, words []string) string {
 	kernel, init := written, ""
 	if at := strings.Index(" "+kernel+" ", " -- "); at >= 0 {
@@ -55,8 +56,8 @@ func Cmdline(written string, consoles, words []string) string {
 	return strings.Join(parts, " ")
 }
 
-// RootWords are the words of a command line by which an initrd knows how to mount the root file system, besides root=. Where what root=
-// names holds it as a file, path is that file's. Of a volatile one, changes stay in memory: it is read-only, under an overlay
+// RootWords returns the words of a command line, besides root=, that tell an initrd how to mount the root file system. If it
+// is a file on what root= names, path is its path. A volatile one is mounted read-only, below an overlay in memory
 // (kernel-command-line(7), systemd.volatile=).
 func RootWords(path string, volatile bool) (words []string) {
 	if path != "" {

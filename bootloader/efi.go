@@ -1,10 +1,10 @@
 package bootloader
 
-// removable is the name of the EFI program that firmware starts from a disk it has no entry for (UEFI 2.10, 3.5.1.1), by
-// architecture.
+// removable is the name of the EFI program that firmware starts from a disk for which it has no boot entry (UEFI 2.10,
+// 3.5.1.1), by architecture.
 var removable = map[string]string{"x86_64": "BOOTX64.EFI", "aarch64": "BOOTAA64.EFI", "riscv64": "BOOTRISCV64.EFI"}
 
-// efiArch is how systemd spells an architecture in the names of its EFI programs.
+// efiArch is the name of each architecture in systemd's EFI programs.
 var efiArch = map[string]string{"x86_64": "x64", "aarch64": "aa64", "riscv64": "riscv64"}
 
 // esp requires an EFI system partition.

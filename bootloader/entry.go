@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// IDs returns a unique file name for each entry: its title in lower case, letters and digits kept, and a number added where two would be
-// the same.
+// IDs returns a unique file name for each entry: its title in lower case, reduced to letters and digits, with a number added
+// to duplicates.
 func IDs(entries []Entry) []string {
 	ids, seen := make([]string, len(entries)), map[string]bool{}
 	for i, e := range entries {
@@ -21,7 +21,7 @@ func IDs(entries []Entry) []string {
 	return ids
 }
 
-// slug makes a file name of a title. It is cut, so that names with a suffix fit into every file system.
+// slug turns a title into a file name. It is cut, so that names with a suffix fit into every file system.
 func slug(title string) string {
 	words := strings.FieldsFunc(strings.ToLower(title), func(r rune) bool {
 		return !('a' <= r && r <= 'z' || '0' <= r && r <= '9' || r == '.' || r == '_')
@@ -33,16 +33,16 @@ func slug(title string) string {
 	return s[:min(len(s), 64)]
 }
 
-// A shelf is where a loader reads kernels and initrds: copies in a directory of one partition, or the store itself. It collects the
-// copies.
+// A shelf is where a loader reads kernels and initrds: copies in a directory of one partition, or the store itself. It
+// collects the copies.
 type shelf struct {
 	partition Partition
 	dir       string
-	store     *Partition // with the store, where the loader reads it; nil when everything is copied
+	store     *Partition // with the store, if the loader reads it; nil if everything is copied
 	files     []File
 }
 
-// put returns the partition and the path at which the loader finds a kernel or initrd, and adds a copy there if it needs one.
+// put returns the partition and the path at which the loader finds a kernel or initrd, after adding a copy if it needs one.
 func (s *shelf) put(src Source) (Partition, string) {
 	if s.reads(src.Path) {
 		return *s.store, src.Path
@@ -54,7 +54,8 @@ func (s *shelf) put(src Source) (Partition, string) {
 	return s.partition, f.Path
 }
 
-// reads reports whether the loader reads a file in place: in the store, at a path that needs no quoting in any loader's configuration.
+// reads reports whether the loader reads a file in place: it is in the store, and its path needs no quoting in any loader's
+// configuration.
 func (s *shelf) reads(path string) bool {
 	return s.store != nil && path != "" && strings.IndexFunc(path, func(r rune) bool { return !isPlain(r) && r != '?' }) < 0
 }

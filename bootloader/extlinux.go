@@ -7,10 +7,10 @@ import (
 	"imprint/internal/tree"
 )
 
-// extlinux is a menu in the form of SYSLINUX's for firmware that reads it itself, such as U-Boot: /extlinux/extlinux.conf on the first
-// partition or on one that is marked as bootable (U-Boot, doc/develop/distro.rst). It is on an XBOOTLDR partition or an ESP if there is
-// one, else on the partition with the store, where kernels and initrds are read in place. Since a menu can only name files of its own
-// partition, it is there too when copies are not wanted.
+// extlinux is a menu in SYSLINUX's format for firmware that reads it itself, such as U-Boot: /extlinux/extlinux.conf on the
+// first partition, or on one that is marked bootable (U-Boot, doc/develop/distro.rst). It is on an XBOOTLDR partition or an
+// ESP if there is one, else on the partition with the store, where kernels and initrds are read in place. A menu can only name
+// files on its own partition, so without copies it is in the partition with the store too.
 type extlinux struct{}
 
 var extlinuxLoader = Loader{
@@ -24,7 +24,7 @@ var extlinuxLoader = Loader{
 
 func (extlinux) Requires(Machine) Requirements { return Requirements{} }
 
-// home is the partition with the menu.
+// home returns the partition with the menu.
 func (extlinux) home(c Config) (Partition, bool) {
 	p, ok := c.find("xbootldr", "esp")
 	if store, has := c.store(); has && (!ok || !c.CopyKernel) {
@@ -42,7 +42,7 @@ func (x extlinux) Artifacts(c Config) (Artifacts, error) {
 	if home.Store && !c.CopyKernel {
 		f.store = &home
 	}
-	text := "MENU TITLE Boot\n" + f.linuxMenu(c) // U-Boot asks, and waits, only where there is a title
+	text := "MENU TITLE Boot\n" + f.linuxMenu(c) // without a title, U-Boot shows no menu and does not wait
 	if c.Timeout == 0 {
 		text = "PROMPT 0\n" + f.linuxMenu(c)
 	}
@@ -50,8 +50,8 @@ func (x extlinux) Artifacts(c Config) (Artifacts, error) {
 	return Artifacts{Files: files, Active: home.Name}, nil
 }
 
-// linuxMenu is a menu in the language that SYSLINUX and U-Boot share. Timeouts are in tenths of a second, 0 meaning forever, and an entry
-// has one initrd.
+// linuxMenu returns a menu in the language that SYSLINUX and U-Boot share. Timeouts are in tenths of a second, 0 means
+// forever, and an entry has one initrd.
 func (s *shelf) linuxMenu(c Config) string {
 	ids := IDs(c.Entries)
 	var b strings.Builder
@@ -71,7 +71,7 @@ func (s *shelf) linuxMenu(c Config) string {
 	return b.String()
 }
 
-// deviceTree is the line that names the device tree, which only U-Boot knows.
+// deviceTree returns the line that names the device tree, which only U-Boot understands.
 func (s *shelf) deviceTree(d DeviceTree) string {
 	switch {
 	case d.Name == "":
@@ -83,7 +83,7 @@ func (s *shelf) deviceTree(d DeviceTree) string {
 	return fmt.Sprintf("  FDT %s\n", path)
 }
 
-// oneInitrd is the initrds of an entry as one file.
+// oneInitrd returns the initrds of an entry as one file.
 func oneInitrd(initrds []Source, id string) Source {
 	if len(initrds) == 1 {
 		return initrds[0]

@@ -23,11 +23,11 @@ var grubLoader = Loader{
 
 const grubDir = "/boot/grub"
 
-// grubModules read a partition, find another one by its UUID, and load Linux from it.
+// grubModules are enough to read a partition, find another one by its UUID, and load Linux from it.
 var grubModules = strings.Fields(`part_gpt part_msdos fat ext2 normal configfile linux search search_fs_uuid serial terminal gzio echo test
 	all_video halt reboot ls cat`)
 
-// grubEFI is the directory of GRUB's modules for UEFI, and Debian's package that has it, by architecture.
+// grubEFI is the directory of GRUB's modules for UEFI and the Debian package that has it, by architecture.
 var grubEFI = map[string][2]string{
 	"x86_64":  {"lib/grub/x86_64-efi", "grub-efi-amd64-bin"},
 	"aarch64": {"lib/grub/arm64-efi", "grub-efi-arm64-bin"},
@@ -67,22 +67,23 @@ func (g grub) Requires(m Machine) Requirements {
 	return r
 }
 
-// firmware reports which firmware can start the disk, given its partitions: UEFI looks for an ESP, and for a BIOS there must be room for a
-// core image, in a BIOS boot partition or, on a disk with an MBR, before the first partition.
+// firmware reports which firmware can start the disk: UEFI needs an ESP, and a BIOS needs room for a core image, in a BIOS
+// boot partition or, on a disk with an MBR, before the first partition.
 func (grub) firmware(m Machine) (uefi, bios bool) {
 	_, uefi = m.find("esp")
 	_, bios = m.find("bios-boot")
 	return uefi, HasBIOS(m.Arch) && (bios || m.Table == "mbr")
 }
 
-// biosPrefix names the directory by the number of its partition on the disk that the BIOS started: "(,gpt2)/boot/grub".
+// biosPrefix names the directory by the number of its partition on the disk that the BIOS started: "(,gpt2)/boot/grub". A UUID
+// would do as well, but is derived from the image's content, of which the core image is a part.
 func (g grub) biosPrefix(m Machine) string {
 	scheme := map[string]string{"gpt": "gpt", "mbr": "msdos"}[m.Table]
 	home, _ := g.home(m)
 	return fmt.Sprintf("(,%s%d)%s", scheme, home.Number, grubDir)
 }
 
-// home is the partition with grub.cfg.
+// home returns the partition with grub.cfg.
 func (grub) home(m Machine) (Partition, bool) {
 	if p, ok := m.find("esp", "xbootldr"); ok {
 		return p, true
@@ -102,7 +103,7 @@ func (g grub) Artifacts(c Config) (Artifacts, error) {
 	a := Artifacts{Files: append(files, File{home.Name, grubDir + "/grub.cfg", tree.Text(text)})}
 	uefi, bios := g.firmware(c.Machine)
 	if uefi {
-		// GRUB as distributions build it looks for its menu next to itself; ours looks in grubDir.
+		// GRUB built by a distribution looks for its menu next to itself; ours looks in grubDir.
 		a.Files = append(a.Files, File{home.Name, "/EFI/BOOT/" + removable[c.Arch], c.Inputs[grubEFI[c.Arch][0]]},
 			File{home.Name, "/EFI/BOOT/grub.cfg", tree.Text(text)})
 	}
@@ -116,8 +117,8 @@ func (g grub) Artifacts(c Config) (Artifacts, error) {
 	return a, err
 }
 
-// embed adds what a BIOS starts: boot.img in the first sector, which loads the first sector of the core image, which loads the rest. Their
-// sector numbers are written into them as grub-bios-setup does it (grub-core/boot/i386/pc/boot.S and diskboot.S).
+// embed adds what a BIOS starts: boot.img in the first sector, which loads the first sector of the core image, which loads the
+// rest. Their sector numbers are set as grub-bios-setup does (grub-core/boot/i386/pc/boot.S and diskboot.S).
 func (grub) embed(c Config, a *Artifacts) error {
 	boot, err := read(c.Inputs[grubBootCode])
 	if err != nil {
@@ -129,20 +130,20 @@ func (grub) embed(c Config, a *Artifacts) error {
 	}
 	const (
 		kernelSector = 0x5c  // of boot.img: where the core image begins
-		driveCheck   = 0x66  // of boot.img: a jump; replaced by NOPs, the drive number that the BIOS passes is checked
+		driveCheck   = 0x66  // of boot.img: a jump; NOPs in its place enable a check of the BIOS's drive number
 		list         = 0x1f4 // of the core image's first sector: start (8 bytes), sectors (2) and segment (2) of the rest
 		segment      = 0x820 // where the rest is loaded to, in paragraphs
 		sector       = 512
 	)
 	if len(boot) != sector || len(core) <= sector {
-		return fmt.Errorf("grub's boot.img has %d bytes and its core image %d", len(boot), len(core))
+		return fmt.Errorf("GRUB's boot.img has %d bytes and its core image %d", len(boot), len(core))
 	}
 	boot = append([]byte(nil), boot[:BootCodeSize]...)
 	boot[driveCheck], boot[driveCheck+1] = 0x90, 0x90
 	core = append(core, make([]byte, units.Align(int64(len(core)), sector)-int64(len(core)))...)
 	rest := len(core)/sector - 1
 	if rest > 0xffff {
-		return fmt.Errorf("grub's core image of %d bytes is too large to load", len(core))
+		return fmt.Errorf("GRUB's core image of %d bytes is too large to load", len(core))
 	}
 	binary.LittleEndian.PutUint16(core[list+8:], uint16(rest))
 	binary.LittleEndian.PutUint16(core[list+10:], segment)
@@ -155,7 +156,8 @@ func (grub) embed(c Config, a *Artifacts) error {
 	return nil
 }
 
-// maxProgram is how many bytes boot code and stubs may have, since they are read into memory. Real ones have a few megabytes at most.
+// maxProgram is the maximum size of boot code and stubs in bytes, since they are read into memory. Real ones have a few
+// megabytes.
 const maxProgram = 64 << 20
 
 // read returns the content of boot code or a stub.

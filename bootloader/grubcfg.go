@@ -5,7 +5,8 @@ import (
 	"strings"
 )
 
-// config returns grub.cfg, and the kernels and initrds to copy to home. GRUB finds every partition by the UUID of its file system.
+// config returns grub.cfg, and the kernels and initrds to copy to home. GRUB finds every partition by the UUID of its file
+// system, since the numbering of disks depends on the machine.
 func (grub) config(c Config, home Partition) (string, []File) {
 	s := shelf{partition: home, dir: "/EFI/imprint"}
 	if home.Store || home.Filesystem == "iso9660" {
@@ -31,7 +32,7 @@ func (grub) config(c Config, home Partition) (string, []File) {
 	return b.String(), s.files
 }
 
-// menuEntry is one entry of the menu, with a variable for each partition that it reads.
+// menuEntry returns one entry of the menu, with a variable for each partition that it reads.
 func (s *shelf) menuEntry(e Entry, id string) string {
 	var search, load strings.Builder
 	found := map[string]bool{}
@@ -57,7 +58,7 @@ func (s *shelf) menuEntry(e Entry, id string) string {
 	return fmt.Sprintf("menuentry --id %s -- %s {\n%s%s\n}\n", grubWord(id), grubWord(e.Title), search.String(), load.String())
 }
 
-// grubWord quotes a word for GRUB's scripts where it may mean something to them.
+// grubWord quotes a word that may have a meaning in GRUB's scripts.
 func grubWord(s string) string {
 	if s != "" && strings.IndexFunc(s, func(r rune) bool { return !isPlain(r) }) < 0 {
 		return s

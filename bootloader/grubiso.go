@@ -15,16 +15,17 @@ const (
 	grubHybrid   = grubPC + "/boot_hybrid.img"
 )
 
-// Where GRUB's programs keep the sector at which they go on to load: the core image after the 2048 bytes of cdboot.img, in which El Torito
-// starts, and the same for boot_hybrid.img, which skips those four sectors and starts with diskboot's list of blocks.
+// Offsets at which GRUB's programs hold the sector to load next. An El Torito boot starts in the 2048 bytes of cdboot.img,
+// which loads the core image after it; boot_hybrid.img starts from a disk, skips those four sectors, and begins with the block
+// list of diskboot.
 const (
 	grubCDPointer   = 2548
 	grubDiskPointer = 0x1b0
 )
 
-// requiresISO is Requires for an ISO. UEFI starts GRUB from the ESP, which it finds through the boot catalog on a CD and through the GPT on
-// a disk. A BIOS starts a core image in the ISO's tree, through the boot catalog on a CD and through the code in the first sector on a
-// disk. Both read grub.cfg on the file system they were started from, and kernels in the ISO's tree.
+// requiresISO is Requires for an ISO. UEFI starts GRUB from the ESP, which it finds through the boot catalog on a CD and the
+// GPT on a disk. A BIOS starts a core image in the ISO's tree, through the boot catalog on a CD and the first sector on a
+// disk. Both read grub.cfg on the file system from which they were started, and kernels in the ISO's tree.
 func (g grub) requiresISO(m Machine) Requirements {
 	modules := append([]string{"iso9660"}, grubModules...)
 	dir := grubEFI[m.Arch]
@@ -45,7 +46,7 @@ func (g grub) artifactsISO(c Config) (Artifacts, error) {
 	iso, ok := c.find("iso9660")
 	esp, hasESP := c.find("esp")
 	if !ok || !hasESP {
-		return Artifacts{}, fmt.Errorf("grub on an ISO needs the ISO's tree and an ESP")
+		return Artifacts{}, fmt.Errorf("GRUB on an ISO needs the ISO's tree and an ESP")
 	}
 	if !iso.Store { // the store is in a file system inside the ISO, which GRUB cannot read
 		c.Partitions = slices.Clone(c.Partitions)

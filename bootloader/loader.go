@@ -5,47 +5,47 @@ import (
 	"slices"
 )
 
-// A Loader is one way to boot: what is known of it before anything is read, and what it puts on a disk. There is one for each word that
-// a description takes, in the file of that loader.
+// A Loader is one way to boot: what is known of it before anything is read, and what it puts on a disk. There is one for each
+// word in a description, in the file of that loader. The rest of the program asks this row instead of comparing names.
 type Loader struct {
 	Name string // as descriptions call it
 
-	ISO           bool // it boots an ISO 9660 image
-	Menu          bool // it shows a menu, which can wait
-	ReadsStore    bool // it reads file systems that a store may lie on, so that kernels can stay there
-	DeviceTree    bool // it hands the kernel a device tree
-	Signs         bool // it makes EFI programs, which can be signed
-	FillsBIOSBoot bool // it is what a BIOS boot partition holds
-	XBOOTLDRInGPT bool // it finds an XBOOTLDR partition in a GPT alone
+	ISO           bool // can boot an ISO 9660 image
+	Menu          bool // shows a menu, which can wait
+	ReadsStore    bool // reads file systems that can hold a store, so kernels can stay there
+	DeviceTree    bool // can pass a device tree to the kernel
+	Signs         bool // makes EFI programs, which can be signed
+	FillsBIOSBoot bool // provides the content of a BIOS boot partition
+	XBOOTLDRInGPT bool // finds an XBOOTLDR partition only in a GPT
 
-	firmware string   // the only kind that starts it: "bios", "u-boot"
-	reads    []string // file systems with a store that it reads
+	firmware string   // the only kind that starts it: "bios" or "u-boot"
+	reads    []string // file systems with a store that it can read
 	room     int      // bytes that it may add to a command line: names of the kernel and of initrds
-	changes  string   // characters of a command line that do not reach the kernel as they are
-	how      string   // what the loader does to them
-	comment  string   // text that makes a comment of the line it begins
-	reader   string   // of that comment
+	changes  string   // characters of a command line that do not reach the kernel unchanged
+	how      string   // what the loader does to them, for messages
+	comment  string   // text that starts a comment at the beginning of a line
+	reader   string   // what reads that comment, for messages
 
-	unpacks   []string // compressors of kernels, by the names of package compressed, that it undoes
-	mayUnpack []string // those that it undoes on some machines, other than PCs
-	unpacksIf string   // on which
-	noZBoot   string   // why it does not start an EFI program that unpacks a kernel; "" where it does
-	newZBoot  string   // which version of it does; "" for all
+	unpacks   []string // compressed kernels that it unpacks, by the names of package compressed
+	mayUnpack []string // those that it unpacks on some machines other than PCs
+	unpacksIf string   // on which machines, for messages
+	noZBoot   string   // why it cannot start an EFI zboot image; "" if it can
+	newZBoot  string   // which version can; "" for all
 
 	Bootloader
 }
 
-// loaders are the ways to boot, in the order in which messages name them.
+// loaders lists all loaders, in the order in which messages list them.
 var loaders = []*Loader{&systemdBootLoader, &grubLoader, &ukiLoader, &extlinuxLoader, &syslinuxLoader, &noLoader}
 
-// noLoader is for an image that boots by other means, or not at all.
+// noLoader is the row of an image that boots by other means, or not at all.
 var noLoader = Loader{Name: "none", Menu: true, Bootloader: nothing{}}
 
-// None reports whether l stands for no loader: the image boots by other means, or not at all.
+// None reports whether l is the row "none": the image boots by other means, or not at all.
 func (l *Loader) None() bool { return l == &noLoader }
 
-// CanRead reports whether the loader reads kernels in the store of a machine, if it has one. No loader reads a file
-// system that is a file of another.
+// CanRead reports whether the loader can read kernels in the store of a machine, if it has one. No loader can read a file
+// system inside another one.
 func (l *Loader) CanRead(m Machine) bool {
 	store, ok := m.store()
 	return !ok || store.Number > 0 && slices.Contains(l.reads, store.Filesystem)
@@ -54,7 +54,7 @@ func (l *Loader) CanRead(m Machine) bool {
 // HasBIOS reports whether machines of an architecture have a BIOS.
 func HasBIOS(arch string) bool { return arch == "x86_64" }
 
-// Names are the words for the loaders that there are.
+// Names returns the names of all loaders.
 func Names() []string {
 	var names []string
 	for _, l := range loaders {
@@ -63,7 +63,7 @@ func Names() []string {
 	return names
 }
 
-// Later are names of loaders that other tools support, and imprint does not yet.
+// Later returns names of loaders that are not supported yet, but that users of other tools may expect.
 func Later() []string { return []string{"efistub", "limine", "u-boot"} }
 
 // Named returns the loader of that name; "" is "none".
@@ -78,8 +78,8 @@ func Named(name string) (*Loader, error) {
 	return loaders[i], nil
 }
 
-// Firmware is the kind of firmware that the loader starts from on a disk with partitions of these types: "uefi", "bios" or "u-boot"; of
-// two the first.
+// Firmware returns the kind of firmware that starts the loader on a disk with partitions of these types: "uefi", "bios" or
+// "u-boot"; the first if there are two.
 func (l *Loader) Firmware(types []string) string {
 	switch {
 	case l.firmware != "":

@@ -10,14 +10,14 @@ import (
 	"imprint/internal/tree"
 )
 
-// machines are the numbers of architectures in EFI programs (PE, "Machine Types").
+// machines maps the machine types of EFI programs (PE, "Machine Types") to architectures.
 var machines = map[uint16]string{0x8664: "x86_64", 0xaa64: "aarch64", 0x5064: "riscv64", 0x01c2: "arm", 0x01c4: "arm"}
 
-// elfMachines are the numbers of architectures in ELF files of 64 bits (System V ABI, "e_machine").
+// elfMachines maps the machine numbers of 64-bit ELF files (System V ABI, "e_machine") to architectures.
 var elfMachines = map[byte]string{0x3e: "x86_64", 0xb7: "aarch64", 0xf3: "riscv64"}
 
-// ELFArch is the architecture of an ELF file of 64 bits, little-endian, by its first bytes; "" for other files, and for machines that are
-// not known.
+// ELFArch returns the architecture of a 64-bit little-endian ELF file by its first bytes, "" for other files and unknown
+// machines.
 func ELFArch(head []byte) string {
 	const class64, little = 2, 1
 	if len(head) < 20 || string(head[:4]) != "\x7fELF" || head[4] != class64 || head[5] != little || head[19] != 0 {
@@ -28,17 +28,17 @@ func ELFArch(head []byte) string {
 
 // A Program is what the first bytes of a kernel or of a loader say about it.
 type Program struct {
-	EFI  bool   // it is an EFI program, which is all that UEFI firmware starts
-	Arch string // of an EFI program; "" when its machine type is not a known one
-	// Compressed is the program that has compressed it as a whole, "" for none.
+	EFI  bool   // an EFI program; UEFI firmware starts nothing else
+	Arch string // of an EFI program; "" if the machine type is unknown
+	// Compressed is the program that has compressed the whole file, "" for none.
 	Compressed string
 	ZBoot      bool // an EFI program that unpacks a kernel (Linux, drivers/firmware/efi/libstub/zboot-header.S)
 	ELF        bool
-	Linux      bool // it is a Linux kernel that a boot loader can start, not compressed
+	Linux      bool // an uncompressed Linux kernel that a boot loader can start
 }
 
-// isLinux looks for the magic number of a bzImage (Linux, Documentation/arch/x86/boot.rst) or of an Image (arch/arm64/booting.rst,
-// arch/riscv/boot-image-header.rst).
+// isLinux looks for the magic number of a bzImage (Linux, Documentation/arch/x86/boot.rst) or of an Image
+// (arch/arm64/booting.rst, arch/riscv/boot-image-header.rst).
 func isLinux(head []byte) bool {
 	at := func(off int, magic string) bool {
 		return len(head) >= off+len(magic) && string(head[off:off+len(magic)]) == magic
@@ -60,8 +60,9 @@ func ProgramOf(b tree.Blob) (Program, error) {
 	}, nil
 }
 
-// CheckKernel refuses a kernel that the loader does not start on machines of an architecture. The error is a [diag.Mistake]; doubt is one
-// about a kernel that starts on some of them. An image without a loader may have any: who starts it from outside knows what it takes.
+// CheckKernel reports a kernel that the loader cannot start on machines of an architecture. The error is a [diag.Mistake];
+// doubt is one about a kernel that it can start on some of them. Without a loader every kernel is accepted: whoever starts it
+// from outside knows what it takes.
 func (l *Loader) CheckKernel(arch string, p Program) (refusal, doubt error) {
 	by := p.Compressed
 	without := "name one that is not compressed, such as the Image beside it, or unpack it (" + compressed.Unpack(by) + ")"
@@ -73,11 +74,11 @@ func (l *Loader) CheckKernel(arch string, p Program) (refusal, doubt error) {
 	case by != "":
 		return diag.Mistake{Text: fmt.Sprintf("is compressed with %s, which %s does not unpack", by, l.Name), Hint: without}, nil
 	case p.ELF:
-		return diag.Mistake{Text: "is an ELF file, as vmlinux is, and no boot loader starts that", Hint: "name the bzImage or Image that is made of it"}, nil
+		return diag.Mistake{Text: "is an ELF file, such as vmlinux, which no boot loader starts", Hint: "name the bzImage or Image made from it"}, nil
 	case p.ZBoot && l.noZBoot != "":
 		return diag.Mistake{Text: "is an EFI zboot image, which " + l.noZBoot, Hint: "name the Image that is in it"}, nil
 	case p.ZBoot && l.newZBoot != "":
-		return nil, diag.Mistake{Text: "is an EFI zboot image, which " + l.newZBoot, Hint: "name the Image that is in it, unless the loader is as new"}
+		return nil, diag.Mistake{Text: "is an EFI zboot image, which " + l.newZBoot, Hint: "name the Image that is in it, unless the loader is new enough"}
 	}
 	return nil, nil
 }

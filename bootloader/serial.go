@@ -2,9 +2,9 @@ package bootloader
 
 import "strings"
 
-// serialLine is the first serial line among the consoles that a PC boot loader can use too: its number and its speed in bits per
-// second, 9600 by default (Linux, Documentation/admin-guide/serial-console.rst). GRUB and SYSLINUX drive the four ports of a PC; other
-// serial lines, such as ttySAC0 and ttyAMA0, can only be used through the firmware's console.
+// serialLine returns the first serial line among the consoles that a boot loader for PCs can use too: its number and its speed
+// in bits per second, 9600 by default (Linux, Documentation/admin-guide/serial-console.rst). GRUB and SYSLINUX drive the four
+// ports of a PC; other serial lines, such as ttySAC0 and ttyAMA0, can only be used through the firmware's console.
 func (c Config) serialLine() (unit, speed string, ok bool) {
 	if c.Arch != "x86_64" {
 		return "", "", false
@@ -17,7 +17,7 @@ func (c Config) serialLine() (unit, speed string, ok bool) {
 	return "", "", false
 }
 
-// serialPort reads a console such as "ttyS0,115200n8".
+// serialPort parses a console such as "ttyS0,115200n8".
 func serialPort(console string) (unit, speed string, ok bool) {
 	name, options, _ := strings.Cut(console, ",")
 	unit, ok = strings.CutPrefix(name, "ttyS")

@@ -14,21 +14,21 @@ import (
 // A Signer signs EFI programs for Secure Boot.
 type Signer struct {
 	Key          *rsa.PrivateKey
-	Certificates []*x509.Certificate // the key's, then those that lead from it to one that the firmware knows
+	Certificates []*x509.Certificate // the key's, then the chain to one that the firmware trusts
 }
 
-// maxPEM is how many bytes a key or a certificate may have.
+// maxPEM is the maximum size of a key or certificate file in bytes.
 const maxPEM = 1 << 20
 
-// maxKey is how many bytes the DER form of a key may have, that of one of 16384 bits with its factors: to check a longer one takes minutes,
-// and no firmware verifies its signatures.
+// maxKey is the maximum size of the DER form of a key in bytes, that of 16384 bits: checking a longer key takes minutes, and
+// no firmware verifies its signatures.
 const maxKey = 10 << 10
 
-// ReadKey reads an RSA key in one of the two forms of PEM that openssl writes. Errors are a [diag.Mistake].
+// ReadKey reads an RSA key in either PEM form that openssl writes. Errors are a [diag.Mistake].
 func ReadKey(b tree.Blob) (*rsa.PrivateKey, error) {
 	key, err := privateKey(b)
 	if err != nil {
-		return nil, diag.Mistake{Text: err.Error(), Hint: "an RSA key without a pass phrase: openssl rsa -in KEY -out PLAIN removes one"}
+		return nil, diag.Mistake{Text: err.Error(), Hint: "use an RSA key without a passphrase; openssl rsa -in KEY -out PLAIN removes one"}
 	}
 	return key, nil
 }
@@ -40,9 +40,9 @@ func privateKey(b tree.Blob) (*rsa.PrivateKey, error) {
 	}
 	switch block := blocks[0]; {
 	case len(block.Bytes) > maxKey:
-		return nil, fmt.Errorf("the key has %d bytes, more than one of 16384 bits", len(block.Bytes))
+		return nil, fmt.Errorf("the key has %d bytes, more than an RSA key of 16384 bits", len(block.Bytes))
 	case block.Type == "ENCRYPTED PRIVATE KEY" || block.Headers["Proc-Type"] != "":
-		return nil, fmt.Errorf("the key has a pass phrase")
+		return nil, fmt.Errorf("the key has a passphrase")
 	case block.Type == "RSA PRIVATE KEY":
 		return x509.ParsePKCS1PrivateKey(block.Bytes)
 	case block.Type != "PRIVATE KEY":
@@ -59,7 +59,7 @@ func privateKey(b tree.Blob) (*rsa.PrivateKey, error) {
 	return key, nil
 }
 
-// NewSigner reads the certificate of a key, and after it those of a chain. Errors may be a [diag.Mistake].
+// NewSigner reads the certificate of a key, followed by those of its chain. Errors may be a [diag.Mistake].
 func NewSigner(key *rsa.PrivateKey, certificate tree.Blob) (*Signer, error) {
 	blocks, err := pemBlocks(certificate, "CERTIFICATE")
 	if err != nil {
@@ -74,15 +74,16 @@ func NewSigner(key *rsa.PrivateKey, certificate tree.Blob) (*Signer, error) {
 		s.Certificates = append(s.Certificates, c)
 	}
 	if !key.PublicKey.Equal(s.Certificates[0].PublicKey) {
-		return nil, diag.Mistake{Text: "is the certificate of another key than sign-key", Hint: "the key's certificate is the first one of a chain"}
+		return nil, diag.Mistake{Text: "is not the certificate of sign-key", Hint: "the key's certificate must be the first of a chain"}
 	}
 	return s, nil
 }
 
-// pemBlocks returns the blocks of a PEM file whose type ends in kind, at least one: openssl may have written others beside them.
+// pemBlocks returns the blocks of a PEM file whose type ends in kind, at least one. Others are skipped: openssl may write them
+// too.
 func pemBlocks(b tree.Blob, kind string) (blocks []*pem.Block, err error) {
 	if b.Size() > maxPEM {
-		return nil, fmt.Errorf("%d bytes, more than PEM needs", b.Size())
+		return nil, fmt.Errorf("is %d bytes long, more than PEM needs", b.Size())
 	}
 	text, err := read(b)
 	if err != nil {
@@ -94,7 +95,7 @@ func pemBlocks(b tree.Blob, kind string) (blocks []*pem.Block, err error) {
 		}
 	}
 	if blocks == nil {
-		return nil, fmt.Errorf("there is no %s in it, in the form of PEM", strings.ToLower(kind))
+		return nil, fmt.Errorf("contains no %s in PEM", strings.ToLower(kind))
 	}
 	return blocks, nil
 }

@@ -7,15 +7,15 @@ import (
 	"imprint/internal/tree"
 )
 
-// syslinux is SYSLINUX, for a BIOS and an MBR: its boot code starts the active partition, a FAT volume on which the host's syslinux is
-// installed, with its configuration, kernels and initrds.
+// syslinux is SYSLINUX, for a BIOS and an MBR. Its boot code starts the active partition, a FAT volume on which the host's
+// syslinux installs itself, with its configuration, kernels and initrds.
 type syslinux struct{}
 
 var syslinuxLoader = Loader{Name: "syslinux", firmware: "bios", Menu: true, room: 512, Bootloader: syslinux{}}
 
 const syslinuxBootCode = "lib/SYSLINUX/mbr.bin"
 
-// syslinuxMenu is the program that shows the menu, and the library it needs.
+// syslinuxMenu are the program that shows the menu and the library it needs.
 var syslinuxMenu = []string{"lib/syslinux/modules/bios/menu.c32", "lib/syslinux/modules/bios/libutil.c32"}
 
 func (s syslinux) Requires(m Machine) Requirements {
@@ -29,7 +29,7 @@ func (s syslinux) Requires(m Machine) Requirements {
 	return r
 }
 
-// home is the FAT volume that syslinux is on: the first one, whatever its type.
+// home returns the FAT volume for SYSLINUX: the first one, of any type.
 func (syslinux) home(m Machine) (Partition, bool) {
 	for _, p := range m.Partitions {
 		if p.Filesystem == "fat" {
@@ -45,7 +45,7 @@ func (s syslinux) Artifacts(c Config) (Artifacts, error) {
 		return Artifacts{}, err
 	}
 	if len(code) > BootCodeSize {
-		return Artifacts{}, fmt.Errorf("%s has %d bytes, boot code can have %d", syslinuxBootCode, len(code), BootCodeSize)
+		return Artifacts{}, fmt.Errorf("%s has %d bytes, but boot code is limited to %d", syslinuxBootCode, len(code), BootCodeSize)
 	}
 	home, _ := s.home(c.Machine)
 	f := shelf{partition: home, dir: "/syslinux"}
@@ -61,8 +61,8 @@ func (s syslinux) Artifacts(c Config) (Artifacts, error) {
 	}, nil
 }
 
-// head is the beginning of the configuration: the serial line, which has to be first, and the menu. Without a menu SYSLINUX boots at once,
-// whatever the timeout.
+// head returns the beginning of the configuration: the serial line, which must come first, and the menu. Without a menu
+// SYSLINUX boots at once, whatever the timeout.
 func (syslinux) head(c Config) string {
 	text := ""
 	if unit, speed, ok := c.serialLine(); ok {

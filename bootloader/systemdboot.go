@@ -8,8 +8,8 @@ import (
 	"imprint/internal/tree"
 )
 
-// systemdBoot is the EFI boot manager of systemd. Its binary and loader.conf are on the ESP. Entries of type 1 of the Boot Loader
-// Specification, with the kernels and initrds they name, are on the XBOOTLDR partition if there is one, else on the ESP: systemd-boot
+// systemdBoot is the EFI boot manager of systemd. Its binary and loader.conf are on the ESP. Type 1 entries of the Boot Loader
+// Specification, with their kernels and initrds, are on the XBOOTLDR partition if there is one, else on the ESP: systemd-boot
 // reads only FAT.
 type systemdBoot struct{}
 
@@ -47,7 +47,7 @@ func (systemdBoot) Artifacts(c Config) (Artifacts, error) {
 	return Artifacts{Files: append(files, s.files...)}, nil
 }
 
-// type1 is a type 1 entry. The sort key keeps the entries of the menu in the order of the description.
+// type1 returns a type 1 entry. Its sort key keeps the menu in the order of the description.
 func (s *shelf) type1(e Entry, order int) string {
 	var b strings.Builder
 	line := func(key, value string) { fmt.Fprintf(&b, "%s %s\n", key, value) }

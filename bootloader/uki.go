@@ -10,8 +10,9 @@ import (
 	"imprint/internal/units"
 )
 
-// uki makes each entry a unified kernel image: one EFI program that is systemd's stub with kernel, initrds and command line as sections. The
-// firmware starts the default entry by itself; the others are in EFI/Linux, where boot managers look for them. There is no menu.
+// uki makes each entry a unified kernel image: one EFI program, systemd's stub with kernel, initrds and command line as
+// sections. The firmware starts the default entry by itself; the others are in EFI/Linux, where boot managers look for them.
+// There is no menu.
 type uki struct{}
 
 var ukiLoader = Loader{Name: "uki", Signs: true, Bootloader: uki{}}
@@ -49,8 +50,8 @@ func (u uki) Artifacts(c Config) (Artifacts, error) {
 	return a, nil
 }
 
-// program is the unified kernel image of an entry, signed if there is a key. The kernel is the last section, since some kernels run in
-// place and need the memory after them (systemd-stub(7); UAPI group, "Unified Kernel Image").
+// program returns the unified kernel image of an entry, signed if there is a key. The kernel is the last section, since some
+// kernels run in place and need the memory after them (systemd-stub(7); UAPI group, "Unified Kernel Image").
 func (uki) program(stub []byte, e Entry, s *Signer) (tree.Blob, error) {
 	sections := []pe.Section{{Name: ".osrel", Content: tree.Text(osRelease(e.Title))}}
 	if e.Cmdline != "" {
@@ -73,13 +74,13 @@ func (uki) program(stub []byte, e Entry, s *Signer) (tree.Blob, error) {
 	return pe.Sign(program, s.Key, s.Certificates)
 }
 
-// osRelease is what boot managers show for a unified kernel image, in the form of os-release(5).
+// osRelease returns what boot managers show for a unified kernel image, in the format of os-release(5).
 func osRelease(title string) string {
 	quoted := strings.NewReplacer(`\`, `\\`, `"`, `\"`, "$", `\$`, "`", "\\`").Replace(title)
 	return fmt.Sprintf("ID=imprint\nPRETTY_NAME=\"%s\"\n", quoted)
 }
 
-// joined is several initrds as one: each begins at a multiple of 4 bytes (Linux, Documentation/driver-api/early-userspace/buffer-format.rst).
+// joined concatenates initrds, each aligned to 4 bytes (Linux, Documentation/driver-api/early-userspace/buffer-format.rst).
 func joined(initrds []Source) tree.Blob {
 	if len(initrds) == 1 {
 		return initrds[0].Content
@@ -92,11 +93,11 @@ func joined(initrds []Source) tree.Blob {
 	return tree.Concat(parts...)
 }
 
-// maxVersion is how many bytes `uname -r` prints at most (Linux, include/uapi/linux/utsname.h, __NEW_UTS_LEN).
+// maxVersion is the maximum length of `uname -r` in bytes (Linux, include/uapi/linux/utsname.h, __NEW_UTS_LEN).
 const maxVersion = 64
 
-// linuxVersion is what `uname -r` will print under a kernel for x86; "" for other kernels, whose version can only be found by unpacking
-// them. The header field kernel_version, at byte 0x20e, holds the offset of the text from byte 0x200 on (Linux,
+// linuxVersion returns what `uname -r` will print under a kernel for x86, "" for other kernels, which would have to be
+// unpacked. The header field kernel_version, at byte 0x20e, holds the offset of the text from byte 0x200 (Linux,
 // Documentation/arch/x86/boot.rst).
 func linuxVersion(kernel tree.Blob) (string, error) {
 	head, err := tree.ReadHead(kernel, 64<<10)

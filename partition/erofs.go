@@ -8,17 +8,17 @@ import (
 	"imprint/partition/erofs"
 )
 
-// maxErofsLabel is the length of volume_name in bytes, without the NUL that Linux 6.1 does not mount a label without.
+// maxErofsLabel is the length of volume_name in bytes, less a NUL: Linux 6.1 does not mount a label without one.
 const maxErofsLabel = 15
 
 var erofsFilesystem = Filesystem{
 	Name: "erofs", Store: true, Owners: true, Inside: true,
 	Refuses: map[string]string{
-		"content": contentHint, "engine": "", "features": "", "free": "nothing is written to an EROFS",
+		"content": contentHint, "engine": "", "features": "", "free": "an EROFS is read-only",
 	},
 	CheckLabel: func(label string) error {
 		if len(label) > maxErofsLabel {
-			return fmt.Errorf("%q is %d bytes long, and EROFS holds %d", label, len(label), maxErofsLabel)
+			return fmt.Errorf("%q is %d bytes long, but EROFS holds %d", label, len(label), maxErofsLabel)
 		}
 		return nil
 	},
@@ -40,7 +40,7 @@ var erofsFilesystem = Filesystem{
 	},
 }
 
-// erofsMaker is an EROFS in our terms.
+// erofsMaker adapts an EROFS to this package's interfaces.
 type erofsMaker struct{ *erofs.Plan }
 
 func newErofs(s Spec) (Maker, error) {

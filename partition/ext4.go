@@ -28,7 +28,7 @@ var ext4Filesystem = Filesystem{
 	Refuses: map[string]string{"content": contentHint},
 	CheckLabel: func(label string) error {
 		if len(label) > maxExt4Label {
-			return fmt.Errorf("%q is %d bytes long, and ext4 holds %d", label, len(label), maxExt4Label)
+			return fmt.Errorf("%q is %d bytes long, but ext4 holds %d", label, len(label), maxExt4Label)
 		}
 		return nil
 	},
@@ -36,7 +36,7 @@ var ext4Filesystem = Filesystem{
 	CheckID:      CheckUUID,
 	CheckFeatures: func(engine string, words []string) error {
 		if engine == engineMke2fs && len(words) > 0 {
-			return diag.Mistake{Text: `does not go with engine = "mke2fs"`, Hint: "leave out engine: the native one can"}
+			return diag.Mistake{Text: `does not go with engine = "mke2fs"`, Hint: "remove engine: the native one can"}
 		}
 		return ext4.CheckFeatures(words)
 	},
@@ -60,10 +60,10 @@ var ext4Filesystem = Filesystem{
 	},
 }
 
-// contentHint is where a file of raw bytes belongs.
+// contentHint is the hint for content with a file system.
 const contentHint = `it is for filesystem = "none"`
 
-// hostExt4 is an ext4 file system that the host's tools make, in our terms.
+// hostExt4 is an ext4 file system that mke2fs and debugfs make.
 type hostExt4 struct{ *mke2fs.Plan }
 
 func newMke2fs(s Spec) (Maker, error) {
@@ -91,17 +91,17 @@ func (m hostExt4) Fill(ctx context.Context, file string, offset int64) (Packer, 
 	return m.Begin(ctx, file, offset)
 }
 
-// Extents implements extent.Source: nothing is known before the tools have run.
+// Extents implements extent.Source. Nothing is known until the tools have run.
 func (hostExt4) Extents(int64) iter.Seq[extent.Extent] { return extent.List(nil).Extents(0) }
 
 // Stats implements Describer.
 func (m hostExt4) Stats() Stats { return Stats{BlockSize: 4096, Inodes: m.Inodes()} }
 
-// leastInodeRatio is a floor for the inodes of a file system of few large files: one for so many bytes. It costs 0.4 % of the size at
-// most, and without it a system that grows to many times its size at first boot would have room for bytes but not for files.
+// leastInodeRatio is the maximum size in bytes per inode, for a file system with few, large files. Inodes cost at most 0.4 %
+// of the size. Without them, a system that grows to many times its size at first boot would have space left but no inodes.
 const leastInodeRatio = 64 * units.KiB
 
-// ext4Maker is an ext4 file system of our own making, in our terms.
+// ext4Maker adapts a native ext4 file system to this package's interfaces.
 type ext4Maker struct{ *ext4.Plan }
 
 func newExt4(s Spec) (Maker, error) {

@@ -16,10 +16,10 @@ import (
 	"imprint/partition/fat"
 )
 
-// maxFATLabel is the length of a directory entry's name in bytes.
+// maxFATLabel is the length of a name in a directory entry in bytes.
 const maxFATLabel = 11
 
-// SerialForm is a regular expression for the ID of a FAT volume as mount and udev print it.
+// SerialForm is a regular expression for the ID of a FAT volume, as mount and udev print it.
 const SerialForm = "^[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}$"
 
 var serialForm = regexp.MustCompile(SerialForm)
@@ -27,7 +27,7 @@ var serialForm = regexp.MustCompile(SerialForm)
 var fatFilesystem = Filesystem{
 	Name: "fat", Firmware: true, Writable: true, MaxFile: fat.MaxFile,
 	Refuses: map[string]string{
-		"content": contentHint, "engine": "FAT has one engine", "features": "", "closures": "FAT has neither links nor owners, which a store needs",
+		"content": contentHint, "engine": "FAT has one engine", "features": "", "closures": "a store needs links and owners, which FAT does not have",
 		"link": "FAT has no symbolic links", "volatile": "",
 	},
 	CheckLabel:   checkFATLabel,
@@ -60,26 +60,26 @@ var fatFilesystem = Filesystem{
 	},
 }
 
-// checkFATLabel refuses what a directory entry cannot hold as a label, or what firmware would show otherwise.
+// checkFATLabel reports a label that a directory entry cannot hold, or that firmware would show differently.
 func checkFATLabel(label string) error {
 	upper := strings.ToUpper(label)
 	switch {
 	case len(label) > maxFATLabel:
-		return fmt.Errorf("%q is %d characters long, and FAT holds %d", label, len(label), maxFATLabel)
+		return fmt.Errorf("%q is %d characters long, but FAT holds %d", label, len(label), maxFATLabel)
 	case strings.ContainsFunc(label, func(r rune) bool { return r > unicode.MaxASCII }) || strings.ContainsAny(label, `"*+,./:;<=>?[\]|`):
-		return diag.Mistake{Text: fmt.Sprintf("%q has a character that FAT does not take in a label", label), Hint: "use A-Z 0-9 _ - and spaces"}
+		return diag.Mistake{Text: fmt.Sprintf("%q contains a character that FAT does not allow in a label", label), Hint: "use A-Z 0-9 _ - and spaces"}
 	case label != strings.TrimSpace(label):
-		return fmt.Errorf("%q has a space at an end, which FAT drops", label)
+		return fmt.Errorf("%q begins or ends with a space, which FAT drops", label)
 	case label != upper:
-		return diag.Mistake{Text: fmt.Sprintf("%q has lower-case letters, which FAT does not take in a label", label), Hint: fmt.Sprintf("write %q", upper)}
+		return diag.Mistake{Text: fmt.Sprintf("%q contains lower-case letters, which FAT does not allow in a label", label), Hint: fmt.Sprintf("write %q", upper)}
 	}
 	return nil
 }
 
-// fatGrain keeps the clusters of a volume on the blocks of the host's file system and of flash, whatever its size.
+// fatGrain aligns the clusters of a volume of any size with the blocks of the host's file system and of flash.
 const fatGrain = 4 * units.KiB
 
-// fatMaker is a FAT volume in our terms.
+// fatMaker adapts a FAT volume to this package's interfaces.
 type fatMaker struct{ *fat.Plan }
 
 func newFAT(s Spec) (Maker, error) {
@@ -102,7 +102,8 @@ func newFAT(s Spec) (Maker, error) {
 	return fatMaker{p}, nil
 }
 
-// hidden is the field of the boot sector that says where the volume begins; beyond its 32 bits it is 0, as for an unknown place.
+// hidden is the boot sector's field for the number of sectors before the volume. It has 32 bits; beyond, it is 0, which means
+// unknown.
 func hidden(s Spec) uint32 {
 	if n := s.Offset / s.SectorSize; n <= math.MaxUint32 {
 		return uint32(n)

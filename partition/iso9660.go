@@ -19,14 +19,14 @@ var iso9660Filesystem = Filesystem{
 	Refuses: map[string]string{
 		"type": "it is the image itself", "partuuid": "an ISO is found by ${iso.uuid}", "uuid": "it is derived, and is ${iso.uuid}",
 		"size": "an ISO is as large as its content", "min-size": "an ISO is as large as its content",
-		"free":   "an ISO is as large as its content, and nothing is written to it",
+		"free":   "an ISO is as large as its content, and read-only",
 		"offset": "an ISO begins with its tree", "align": "an ISO begins with its tree", "flags": "", "content": contentHint, "engine": "", "features": "",
 	},
 	CheckLabel: func(label string) error {
 		if !volumeIDForm.MatchString(label) {
 			return diag.Mistake{
-				Text: fmt.Sprintf("%q is not fit for the ID of an ISO volume", label),
-				Hint: fmt.Sprintf("up to %d of A-Z 0-9 _, as in %q", maxVolumeID, volumeIDOf(label)),
+				Text: fmt.Sprintf("%q is not valid as the ID of an ISO volume", label),
+				Hint: fmt.Sprintf("use up to %d of A-Z 0-9 _, as in %q", maxVolumeID, volumeIDOf(label)),
 			}
 		}
 		return nil
@@ -48,31 +48,33 @@ var iso9660Filesystem = Filesystem{
 	},
 }
 
-// volumeIDOf makes a name one that every reader of ISO 9660 takes for the ID of a volume: d-characters (ECMA-119, 8.4.7).
+// volumeIDOf turns a name into a volume ID that every reader of ISO 9660 accepts: d-characters (ECMA-119, 8.4.7).
 func volumeIDOf(name string) string {
 	id := upper(name, "")
 	return id[:min(len(id), maxVolumeID)]
 }
 
-// Hybrid says how an ISO 9660 image boots, and what follows its tree.
+// Hybrid says how an ISO 9660 image boots and what follows its tree. It is hybrid since it boots from a CD and, as a disk,
+// from a USB stick.
 type Hybrid struct {
 	BIOS     string    // path of a program in the tree that a BIOS starts from a CD; "" for none
 	Pointers []Pointer // in that program, to itself
 	ESP      int64     // bytes of the EFI system partition after the tree, which UEFI starts from a CD; 0 for none
-	Align    int64     // what the offset of that partition is a multiple of, bytes
+	Align    int64     // alignment of that partition, bytes
 }
 
-// A Pointer is a number in a program: 8 bytes at At, little-endian, for its own sector of 512 bytes on the disk plus Plus.
+// A Pointer is a place in a program for the number of its own sector: 8 bytes at At, little-endian, get the sector of 512
+// bytes on the disk, plus Plus.
 type Pointer = iso9660.Pointer
 
-// ISOSystemArea is what the front of an ISO leaves to boot code and a partition table, in bytes (ECMA-119, 6.2.1). The partition in the
-// table begins after it, so that it can be mounted as well as the whole disk.
+// ISOSystemArea is the size of the area at the front of an ISO for boot code and a partition table, in bytes (ECMA-119,
+// 6.2.1). The ISO's own partition begins after it, so that it can be mounted as well as the whole disk.
 const ISOSystemArea = 32 << 10
 
 // isoBlock is the size of a logical block in bytes.
 const isoBlock = 2048
 
-// isoMaker is an ISO 9660 volume in our terms.
+// isoMaker adapts an ISO 9660 volume to this package's interfaces.
 type isoMaker struct{ *iso9660.Plan }
 
 func newISO(s Spec) (Maker, error) {

@@ -15,18 +15,18 @@ const UUIDForm = "^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$"
 
 var uuidForm = regexp.MustCompile(UUIDForm)
 
-// CheckUUID refuses a text that is no UUID, and the one of all zeros.
+// CheckUUID reports an error for text that is not a UUID, or is that of all zeros.
 func CheckUUID(text string) error {
 	switch {
 	case !uuidForm.MatchString(text):
 		return diag.Mistake{Text: fmt.Sprintf("%q is not a UUID", text), Hint: `as in "4f68bce3-e8cd-4db1-96e7-fbcaf984b709"`}
 	case strings.Trim(text, "0-") == "":
-		return diag.Mistake{Text: "is all zeros, which means that there is none", Hint: "leave it out to have one derived"}
+		return diag.Mistake{Text: "is all zeros, which means none", Hint: "remove it to have one derived"}
 	}
 	return nil
 }
 
-// specUUID is the identifier of a file system that has a UUID.
+// specUUID returns the identifier of a file system that has a UUID.
 func specUUID(s *Spec) string {
 	if s.UUID == (repro.UUID{}) {
 		return ""
@@ -34,8 +34,8 @@ func specUUID(s *Spec) string {
 	return s.UUID.String()
 }
 
-// labelOf joins an image's name and a partition's in at most room bytes. It cuts the first part rather than the second, by which the
-// partitions of one image differ.
+// labelOf joins the names of an image and a partition into at most room bytes. It cuts the image's name first, since the
+// partition's tells the partitions of one image apart.
 func labelOf(image, partition string, room int) string {
 	for len(partition) > room {
 		_, size := utf8.DecodeLastRuneInString(partition)
@@ -48,7 +48,7 @@ func labelOf(image, partition string, room int) string {
 	return image + "-" + partition
 }
 
-// upper makes a text one of A-Z, 0-9 and the characters of more; others become _.
+// upper converts a text to A-Z, 0-9 and the characters in more; others become _.
 func upper(text, more string) string {
 	return strings.Map(func(r rune) rune {
 		if 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune(more, r) {

@@ -17,7 +17,7 @@ var none = Filesystem{
 	plan: newRaw,
 }
 
-// raw is content without a file system.
+// raw is a partition's content without a file system.
 type raw struct {
 	content tree.Blob
 	size    int64
@@ -41,7 +41,7 @@ func (r raw) Extents(from int64) iter.Seq[extent.Extent] {
 	return list.Extents(from)
 }
 
-// A Made is a file system that a host tool has packed into a file of its own.
+// A Made is a file system that a host tool has packed into a file.
 type Made struct {
 	raw
 	stats Stats
@@ -50,7 +50,7 @@ type Made struct {
 // Stats implements Describer.
 func (m Made) Stats() Stats { return m.stats }
 
-// Ready is a partition whose content a [Packed] has made: a size that is too small is a *DoesNotFit.
+// Ready is [New] for a partition whose content a [Packed] has made. The error is a *DoesNotFit if the size is too small.
 func Ready(s Spec, content tree.Blob) (Maker, error) {
 	inodes := int64(0)
 	if s.Tree != nil {

@@ -1,5 +1,8 @@
-// Package partition plans what goes into one partition: a file system over a tree, or raw content. Which program or package makes
-// it is decided here; where it lies on the disk is decided above.
+// Package partition plans the content of one partition: a file system with a tree, or raw content. Which sub-package or host
+// tool makes it is decided here; its offset on the disk is decided by the caller.
+//
+// Planning is arithmetic: [New] returns a [Maker], whose size and extents are known before a byte is written. Host tools are
+// the exception: a [HostMade] is filled in place, and a [Packed] is made first.
 package partition
 
 import (
@@ -14,81 +17,82 @@ import (
 	"imprint/internal/units"
 )
 
-// A Spec is a partition to be made, with nothing left open but the size.
+// A Spec is a partition to be planned, complete except that its size may be open.
 type Spec struct {
 	Name       string
-	Filesystem string   // the name of one of [Filesystems]
+	Filesystem string   // name of one of [Filesystems]
 	Engine     string   // one of that file system's engines
-	Features   []string // of ext4, as after mke2fs -O
+	Features   []string // of ext4, in the syntax of mke2fs -O
 	Label      string
 	UUID       repro.UUID // of the file system
-	Serial     uint32     // of a FAT volume, in place of a UUID
+	Serial     uint32     // of a FAT volume, instead of a UUID
 	HashSeed   repro.UUID // of ext4's directory index
-	Modified   int64      // of an ISO 9660 volume, seconds since 1970: its digits are the identifier
+	Modified   int64      // of an ISO 9660 volume, seconds since 1970; serves as its identifier
 	Epoch      int64      // seconds since 1970
 	SectorSize int64      // bytes
-	Offset     int64      // of the region in the disk, bytes
-	Size       int64      // bytes; 0 means what it needs, and at least MinSize
+	Offset     int64      // of the region on the disk, bytes
+	Size       int64      // bytes; 0 fits the content, but is at least MinSize
 	MinSize    int64      // bytes
-	Free       int64      // bytes that stay free in a partition of no fixed size
+	Free       int64      // bytes to leave free if Size is 0
 	Tree       *tree.Tree
 	Syslinux   bool      // install SYSLINUX on it
 	Hybrid     Hybrid    // of an ISO 9660 image
 	Content    tree.Blob // of a partition without a file system
-	Scratch    string    // directory for what a host tool needs besides; it is empty again afterwards
+	Scratch    string    // directory for temporary files of host tools
 }
 
-// A Maker is a partition as it will be: how large, and what lies where in its region.
+// A Maker is a planned partition: its size, and the extents of its region.
 type Maker interface {
 	extent.Source
 	Size() int64 // bytes
 }
 
-// A Placer is a Maker that knows where each file's content goes, so that it can be written in any order.
+// A Placer is a Maker that knows where the content of each file goes, so that files can be written in any order.
 type Placer interface {
 	Maker
-	// Place adds the extents of a File to list, in the order of the file.
+	// Place appends the extents of a file's content to list, in the order of the content.
 	Place(list []extent.Extent, file *tree.Node) []extent.Extent
-	// Grain is the unit in bytes of the space that a file's content takes for itself: what is left of its last one is nobody else's.
+	// Grain is the unit of allocation in bytes. The rest of a file's last unit belongs to nobody else, so a writer may fill it
+	// with zeros.
 	Grain() int64
 }
 
-// A HostMade is a Maker whose region a host tool fills; its extents cannot be known before.
+// A HostMade is a Maker whose region a host tool fills in place. Its extents are not known.
 type HostMade interface {
 	Maker
-	// Fill starts to fill the region that starts at offset of the file, and reads as zeros before.
+	// Fill starts to fill the region at offset in the file, which reads as zeros so far.
 	Fill(ctx context.Context, file string, offset int64) (Packer, error)
-	// Scratch bounds the bytes of scratch files that are needed meanwhile.
+	// Scratch is an upper bound of the bytes of temporary files.
 	Scratch() int64
 }
 
-// A Packer takes the nodes of a tree in its order for a host tool, and must be closed. The tool reads no other file: what it gets of a
-// content is what passes here, where it is hashed.
+// A Packer passes the nodes of a tree, in its order, to a host tool, and must be closed. The tool reads no source by path: all
+// it sees of a file are the bytes that pass here, which are hashed on the way.
 type Packer interface {
-	// Add adds a node at a path. content writes a file's content to w; for a further name of a file it may not be called.
+	// Add adds a node at a path. content writes a file's content to w; Add may not call it for a further name of a file.
 	Add(path string, n *tree.Node, content func(w io.Writer) error) error
-	// Close ends the file system. When nodes are missing it gives up, and returns an error.
+	// Close completes the file system. If nodes are missing, it aborts and returns an error.
 	Close() error
 }
 
-// Stats is what a Maker says of itself for a user who asks for the plan.
+// Stats describes a planned partition to the user.
 type Stats struct {
-	Exact      bool  // the size is what the content needs, not a bound
-	BlockSize  int64 // bytes; a FAT's cluster
-	Inodes     int64 // all, used and free; 0 for FAT
+	Exact      bool  // the size is exact, not an upper bound
+	BlockSize  int64 // bytes; of FAT the cluster
+	Inodes     int64 // used and free; 0 for FAT
 	FreeInodes int64
 	FreeBytes  int64
 	Journal    int64 // bytes
 	FATBits    int   // 12, 16 or 32
 }
 
-// InodeRatio is how many bytes of declared free space come with one free inode.
+// InodeRatio is the number of bytes of requested free space for which one free inode is added.
 const InodeRatio = 16 * units.KiB
 
-// DoesNotFit is the error for a fixed size below what the content needs.
+// DoesNotFit is the error for a fixed size that is too small for the content.
 type DoesNotFit struct {
 	Needed, Given int64 // bytes
-	Inodes        int64 // that are needed, where the file system has a number of them
+	Inodes        int64 // needed, if the file system has a fixed number
 }
 
 // Error implements error.
@@ -101,13 +105,13 @@ func (d *DoesNotFit) Error() string {
 	return text
 }
 
-// A Large is a path with the bytes it holds.
+// A Large is a path and the bytes in it.
 type Large struct {
 	Path  string `json:"path"`
 	Bytes int64  `json:"bytes"`
 }
 
-// Largest gives the n largest things of a tree: files, or whole directories where cut says that they belong together.
+// Largest returns the n largest files of a tree; directories for which cut is true count as one.
 func Largest(t *tree.Tree, n int, cut func(path string) bool) []Large {
 	var all []Large
 	var walk func(path string, node *tree.Node, whole bool) int64
@@ -127,10 +131,10 @@ func Largest(t *tree.Tree, n int, cut func(path string) bool) []Large {
 	return all[:min(n, len(all))]
 }
 
-// A Describer is a Maker that can say more of itself.
+// A Describer is a Maker with Stats.
 type Describer interface{ Stats() Stats }
 
-// StatsOf asks a Maker for what it says of itself.
+// StatsOf returns the Stats of a Maker, zero if it has none.
 func StatsOf(m Maker) Stats {
 	if d, ok := m.(Describer); ok {
 		return d.Stats()

@@ -9,20 +9,20 @@ import (
 	"imprint/internal/diag"
 )
 
-// A Purpose is what a partition of some type holds in place of a file system (Discoverable Partitions Specification, "Defined Partition
-// Type UUIDs").
+// A Purpose is what partitions of a type hold instead of a file system (Discoverable Partitions Specification, "Defined
+// Partition Type UUIDs").
 type Purpose struct {
 	Holds string // "swap space"
 	From  string // what makes it: "mkswap"
-	Used  bool   // systemd uses it as that without being asked, unless it is marked as no-auto
+	Used  bool   // systemd uses it automatically, unless it is marked no-auto
 
 	begins func(head []byte) bool
 }
 
-// PurposeHead is how many bytes of the content [Purpose.Begins] needs.
+// PurposeHead is the number of first bytes that [Purpose.Begins] needs.
 const PurposeHead = 64 << 10
 
-// Begins reports whether content with the given first bytes may be what the partition is for. Any of them may be encrypted.
+// Begins reports whether content with these first bytes may serve the purpose. Any of it may be encrypted with LUKS.
 func (p *Purpose) Begins(head []byte) bool {
 	return p.begins == nil || p.begins(head) || bytes.HasPrefix(head, []byte("LUKS\xba\xbe"))
 }
@@ -37,7 +37,7 @@ var (
 	}}
 )
 
-// purposes are what partitions are for, by the names of their types.
+// purposes are the purposes of partitions, by the name of the type.
 var purposes = map[string]*Purpose{
 	"swap":        swapSpace,
 	"root-verity": verityHash, "usr-verity": verityHash,
@@ -45,7 +45,8 @@ var purposes = map[string]*Purpose{
 	"bios-boot": {Holds: "GRUB's core image", From: "grub-mkimage"},
 }
 
-// isSwap reports whether there is the signature of swap space, which ends the first page, of any size that Linux has (mkswap(8)).
+// isSwap reports whether there is a signature of swap space at the end of the first page, for any page size of Linux
+// (mkswap(8)).
 func isSwap(head []byte) bool {
 	const signature = "SWAPSPACE2"
 	for page := 4096; page <= len(head); page *= 2 {
@@ -56,14 +57,15 @@ func isSwap(head []byte) bool {
 	return false
 }
 
-// PurposeOf returns what a partition is for whose type a description gives by name, by GUID or by its number in an MBR; nil where it
-// may hold any file system.
+// PurposeOf returns the purpose of a partition whose type a description gives as a name, a GUID or an MBR number; nil for
+// types that may hold any file system.
 func PurposeOf(text string) *Purpose { return purposes[plainType(text)] }
 
-// IsForeign reports whether only who wrote a type knows what such a partition holds: it is a GUID or a number that has no name here.
+// IsForeign reports whether a type is a GUID or number without a name here, so that only the author of the description knows
+// what it holds.
 func IsForeign(text string) bool { return plainType(text) == "" }
 
-// plainType is the name of a type without an architecture in it, "" of one that has no name.
+// plainType returns the name of a type without its architecture, "" if it has no name.
 func plainType(text string) string {
 	if strings.HasPrefix(text, "0x") {
 		n, err := MBRType(text)
@@ -96,45 +98,46 @@ func plainType(text string) string {
 	return ""
 }
 
-// fatTypes are the numbers of FAT volumes in an MBR, with the bits of an entry. Those of one width differ in whether sectors are counted
-// in cylinders, which nobody does any more.
+// fatTypes maps the MBR types of FAT volumes to the bits of a FAT entry. Types of one width differ in whether they are
+// addressed by cylinders, which is obsolete.
 var fatTypes = map[byte]int{0x01: 12, 0x04: 16, 0x06: 16, 0x0e: 16, 0x0b: 32, 0x0c: 32}
 
-// bestFATType is the number for a new FAT volume with entries of so many bits.
+// bestFATType is the type for a new FAT volume, by the bits of an entry.
 var bestFATType = map[int]byte{12: 0x01, 16: 0x0e, 32: 0x0c}
 
-// IsFATType reports whether a description gives the type of an MBR's partition by one of the numbers of FAT volumes.
+// IsFATType reports whether a description gives an MBR type as one of the numbers of FAT volumes.
 func IsFATType(text string) bool {
 	n, err := MBRType(text)
 	return err == nil && fatTypes[n] != 0
 }
 
-// CheckFATType refuses such a number for a volume with entries of another width in bits. The error is a [diag.Mistake].
+// CheckFATType reports such a number for a volume with entries of another width in bits. The error is a [diag.Mistake].
 func CheckFATType(text string, bits int) error {
 	n, err := MBRType(text)
 	if of := fatTypes[n]; err == nil && of != 0 && of != bits {
 		return diag.Mistake{
-			Text: fmt.Sprintf("0x%02x is the type of a FAT%d, and the volume is a FAT%d", n, of, bits),
+			Text: fmt.Sprintf("0x%02x is the type of a FAT%d, but the volume is a FAT%d", n, of, bits),
 			Hint: fmt.Sprintf("write type = \"0x%02x\", or choose another size", bestFATType[bits]),
 		}
 	}
 	return nil
 }
 
-// Attributes of a GPT entry by which systemd goes, as numbers of bits (Discoverable Partitions Specification, "Partition Attribute Flags").
+// Attributes of a GPT entry that systemd interprets, as bit numbers (Discoverable Partitions Specification, "Partition
+// Attribute Flags").
 const (
 	FlagGrowFS   = 59
 	FlagReadOnly = 60
 	FlagNoAuto   = 63
 )
 
-// undefinedFlags are attributes that the specification does not define for a type, so that they mean nothing there.
+// undefinedFlags are attributes that the specification does not define for a type: they have no effect there.
 var undefinedFlags = map[string][]int{
 	"esp": {FlagGrowFS, FlagReadOnly, FlagNoAuto}, "bios-boot": {FlagGrowFS, FlagReadOnly, FlagNoAuto}, "swap": {FlagGrowFS, FlagReadOnly},
 	"root-verity": {FlagGrowFS}, "root-verity-sig": {FlagGrowFS}, "usr-verity": {FlagGrowFS}, "usr-verity-sig": {FlagGrowFS},
 }
 
-// DefinesFlag reports whether an attribute may mean something on a partition of a type.
+// DefinesFlag reports whether an attribute may have an effect on a partition of a type.
 func DefinesFlag(text string, bit int) bool {
 	return !slices.Contains(undefinedFlags[plainType(text)], bit)
 }

@@ -24,25 +24,26 @@ var squashfsFilesystem = Filesystem{
 	},
 }
 
-// A Packed is a Maker whose content a host tool packs into a file of its own, from nodes that it is given one after another. Until then
-// Size is a bound, and its extents are not known.
+// A Packed is a Maker whose content a host tool packs into a file of its own, from nodes passed one by one. Until then Size is
+// an upper bound, and it has no extents.
 type Packed interface {
 	Maker
-	// Pack starts a file system in the file of that name, which is empty. Its nodes are added in the order of the tree.
+	// Pack starts a file system in the named, empty file. Nodes are added in the order of the tree.
 	Pack(ctx context.Context, file string) (Packer, error)
 }
 
-// packed is a squashfs in our terms.
+// packed adapts a squashfs to this package's interfaces.
 type packed struct{ spec Spec }
 
-// Bounds of a squashfs in bytes: contents that do not shrink are stored as they are, and the rest is an inode and a name for each node.
+// Upper bounds for a squashfs in bytes: content that does not shrink is stored uncompressed, and the rest is an inode and a
+// name for each node.
 const (
-	squashBlock   = 4 * units.KiB // what the image is padded to
+	squashBlock   = 4 * units.KiB // the image is padded to a multiple
 	squashPerNode = 512
 	squashFixed   = units.MiB
 )
 
-// Size is the most that the file system takes, in bytes.
+// Size is an upper bound of the size in bytes.
 func (p packed) Size() int64 {
 	size := int64(squashFixed)
 	for n := range p.spec.Tree.Nodes() {
@@ -51,7 +52,7 @@ func (p packed) Size() int64 {
 	return max(units.Align(size, squashBlock), p.spec.Size, p.spec.MinSize)
 }
 
-// Extents implements extent.Source: nothing is known yet.
+// Extents implements extent.Source. Nothing is known yet.
 func (packed) Extents(int64) iter.Seq[extent.Extent] { return extent.List(nil).Extents(0) }
 
 // Stats implements Describer.

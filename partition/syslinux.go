@@ -14,12 +14,13 @@ import (
 	"imprint/partition/syslinux"
 )
 
-// bootFAT is a FAT volume of our own making, on which the host's syslinux installs itself afterwards.
+// bootFAT is a native FAT volume on which the host's syslinux then installs itself. It changes the boot sector and adds a
+// file, so the region counts as made by a host tool.
 type bootFAT struct {
 	plan    *fat.Plan
 	epoch   int64
 	nodes   int    // of the tree
-	scratch string // directory for what the program needs besides
+	scratch string // directory for the program's temporary files
 }
 
 func newSyslinux(s Spec) (Maker, error) {
@@ -34,13 +35,13 @@ func newSyslinux(s Spec) (Maker, error) {
 // Size implements Maker.
 func (b bootFAT) Size() int64 { return b.plan.Size() }
 
-// Extents implements extent.Source: what syslinux writes is not known before it has run.
+// Extents implements extent.Source. What syslinux writes is not known until it has run.
 func (bootFAT) Extents(int64) iter.Seq[extent.Extent] { return extent.List(nil).Extents(0) }
 
 // Stats implements Describer.
 func (b bootFAT) Stats() Stats { return fatMaker{b.plan}.Stats() }
 
-// Scratch implements HostMade: a configuration for mtools.
+// Scratch implements HostMade: the program needs a configuration for mtools.
 func (bootFAT) Scratch() int64 { return 4 * units.KiB }
 
 // Fill implements HostMade.
@@ -72,7 +73,7 @@ type fatFiller struct {
 	added  int   // nodes
 }
 
-// structure writes an extent of what is not the content of a file.
+// structure writes an extent of the volume's metadata.
 func (w *fatFiller) structure(e extent.Extent) error {
 	r, err := e.Blob.Open()
 	if err != nil {
@@ -86,7 +87,7 @@ func (w *fatFiller) structure(e extent.Extent) error {
 	return err
 }
 
-// Add implements Packer. A further name of a file has a copy of its content.
+// Add implements Packer. A further name of a file gets a copy of its content.
 func (w *fatFiller) Add(_ string, n *tree.Node, content func(io.Writer) error) error {
 	w.added++
 	if w.ctx.Err() != nil {
@@ -104,17 +105,17 @@ func (w *fatFiller) Close() error {
 		return err
 	}
 	if w.added < w.nodes {
-		return fmt.Errorf("given up after %d of %d nodes", w.added, w.nodes)
+		return fmt.Errorf("aborted after %d of %d nodes", w.added, w.nodes)
 	}
 	return syslinux.Install(w.ctx, w.name, w.offset, w.epoch, w.scratch)
 }
 
-// A placeWriter writes a content to where its extents lie. What is in none of them is zeros.
+// A placeWriter writes a content to its extents. Bytes outside of all extents are zeros, and skipped.
 type placeWriter struct {
 	to     io.WriterAt
 	offset int64           // of the region, bytes
 	places []extent.Extent // in the order of the content
-	at     int64           // bytes that have come
+	at     int64           // bytes received
 }
 
 // Write implements io.Writer.

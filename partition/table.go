@@ -1,6 +1,6 @@
 package partition
 
-// Partition tables, by the words of descriptions; ISO is that of an ISO 9660 image, which has a GPT and a boot catalog.
+// Partition tables, as descriptions name them. ISO is that of an ISO 9660 image: a GPT, and a boot catalog.
 const (
 	GPT = "gpt"
 	MBR = "mbr"

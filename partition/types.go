@@ -12,18 +12,18 @@ import (
 	"imprint/internal/repro"
 )
 
-// Types that a bootloader looks for.
+// Types that a boot loader looks for.
 var (
 	ESP      = uuid.MustParse("c12a7328-f81f-11d2-ba4b-00a0c93ec93b") // the EFI system partition (UEFI 2.10, 13.3)
 	XBOOTLDR = uuid.MustParse("bc13c2ff-59e6-4262-a352-b275fd6f7172") // the extended boot loader partition
-	BIOSBoot = uuid.MustParse("21686148-6449-6e6f-744e-656564454649") // GRUB's core image on a disk that a BIOS starts
+	BIOSBoot = uuid.MustParse("21686148-6449-6e6f-744e-656564454649") // GRUB's core image, for a BIOS
 )
 
-// BasicData is the type of a partition that is no other system's business, as that of an ISO's tree.
+// BasicData is the type of a partition that no system treats specially, such as an ISO's tree.
 var BasicData = uuid.MustParse("ebd0a0a2-b9e5-4433-87c0-68b6b72699c7")
 
-// types are the partition types of the Discoverable Partitions Specification that are the same on every architecture, with the BIOS
-// boot partition of GRUB, which that specification leaves out.
+// types are the types of the Discoverable Partitions Specification that are the same on every architecture, and GRUB's BIOS
+// boot partition, which is not in that specification.
 var types = map[string]repro.UUID{
 	"esp":           ESP,
 	"xbootldr":      XBOOTLDR,
@@ -37,10 +37,10 @@ var types = map[string]repro.UUID{
 	"bios-boot":     BIOSBoot,
 }
 
-// An archTypes is one type that the specification defines anew for every architecture.
+// An archTypes is one type of the specification, with its GUID for each architecture.
 type archTypes map[string]repro.UUID
 
-// typesByArch are the types of the same specification that depend on the architecture.
+// typesByArch are the types that depend on the architecture.
 var typesByArch = map[string]archTypes{
 	"root": {
 		"x86_64":  uuid.MustParse("4f68bce3-e8cd-4db1-96e7-fbcaf984b709"),
@@ -74,11 +74,11 @@ var typesByArch = map[string]archTypes{
 	},
 }
 
-// archInType is how an architecture is spelled inside the name of a type, as in "root-x86-64-verity".
+// archInType is the spelling of each architecture in the names of types, as in "root-x86-64-verity".
 var archInType = map[string]string{"x86_64": "x86-64", "aarch64": "arm64", "riscv64": "riscv64"}
 
-// TypeGUID gives the type GUID of a partition: of a name of the Discoverable Partitions Specification, which is looked up for the
-// architecture ("x86_64", "aarch64", "riscv64") where it depends on one, or of a GUID in its textual form.
+// TypeGUID returns the GUID of a partition type: a name of the Discoverable Partitions Specification, which may depend on the
+// architecture ("x86_64", "aarch64", "riscv64"), or a GUID as text.
 func TypeGUID(name, arch string) (repro.UUID, error) {
 	if id, ok := types[name]; ok {
 		return id, nil
@@ -87,7 +87,7 @@ func TypeGUID(name, arch string) (repro.UUID, error) {
 		if id, ok := ids[arch]; ok {
 			return id, nil
 		}
-		return repro.UUID{}, fmt.Errorf("partition type %q is not defined for the architecture %q", name, arch)
+		return repro.UUID{}, fmt.Errorf("partition type %q is not defined for architecture %q", name, arch)
 	}
 	for base, ids := range typesByArch {
 		for arch, id := range ids {
@@ -103,8 +103,8 @@ func TypeGUID(name, arch string) (repro.UUID, error) {
 	return id, nil
 }
 
-// TypeName returns the name of a partition type that firmware or a boot loader looks for, whether text gives it by that name, by its GUID or
-// by its number in an MBR: "esp", "xbootldr" or "bios-boot". Of another type it returns text.
+// TypeName returns the name of a type that firmware or a boot loader looks for ("esp", "xbootldr" or "bios-boot"), whether
+// text is that name, its GUID or its MBR number. Other text is returned as it is.
 func TypeName(text string) string {
 	if n, err := MBRType(text); err == nil {
 		for _, name := range []string{"esp", "xbootldr"} {
@@ -125,13 +125,13 @@ func TypeName(text string) string {
 	return text
 }
 
-// TypeNeedsArch reports whether the name stands for another type on every architecture.
+// TypeNeedsArch reports whether a name stands for a different type on each architecture.
 func TypeNeedsArch(name string) bool {
 	_, ok := typesByArch[name]
 	return ok
 }
 
-// TypeNames are the names that TypeGUID knows, sorted.
+// TypeNames returns the names that TypeGUID knows, sorted.
 func TypeNames() []string {
 	names := slices.Collect(maps.Keys(types))
 	for base, ids := range typesByArch {
@@ -144,7 +144,7 @@ func TypeNames() []string {
 	return names
 }
 
-// explicitType is the name that has the architecture in it: "root-verity" of "x86_64" is "root-x86-64-verity".
+// explicitType adds the architecture to a name: "root-verity" on "x86_64" is "root-x86-64-verity".
 func explicitType(base, arch string) string {
 	mount, kind, verity := strings.Cut(base, "-")
 	name := mount + "-" + archInType[arch]
@@ -154,13 +154,13 @@ func explicitType(base, arch string) string {
 	return name
 }
 
-// mbrTypes are the types of an MBR for names of the Discoverable Partitions Specification; all others of it are Linux file systems
+// mbrTypes are the MBR types for names of the Discoverable Partitions Specification; all others stand for Linux file systems
 // (UAPI group, "Boot Loader Specification"; UEFI 2.10, 5.2.2).
 var mbrTypes = map[string]byte{"esp": 0xef, "xbootldr": 0xea, "swap": 0x82, "linux-generic": mbrLinux}
 
 const mbrLinux = 0x83
 
-// MBRType gives the type of an MBR's partition: of a name that TypeGUID knows, or of a number such as "0x0c".
+// MBRType returns the type of an MBR entry for a name that TypeGUID knows, or for a number such as "0x0c".
 func MBRType(name string) (byte, error) {
 	if digits, ok := strings.CutPrefix(name, "0x"); ok {
 		n, err := strconv.ParseUint(digits, 16, 8)
@@ -173,7 +173,7 @@ func MBRType(name string) (byte, error) {
 		return n, nil
 	}
 	if name == "bios-boot" {
-		return 0, fmt.Errorf("an MBR has no partitions of type %q: boot code lies before the first partition", name)
+		return 0, fmt.Errorf("an MBR has no partitions of type %q: boot code is before the first partition", name)
 	}
 	if slices.Contains(TypeNames(), name) {
 		return mbrLinux, nil

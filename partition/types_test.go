@@ -26,8 +26,8 @@ func TestTypeGUID(t *testing.T) {
 		}
 	}
 	for _, c := range []struct{ name, arch, want string }{
-		{"root", "", "not defined for the architecture"},
-		{"usr", "i686", "not defined for the architecture"},
+		{"root", "", "not defined for architecture"},
+		{"usr", "i686", "not defined for architecture"},
 		{"rooot", "x86_64", "neither a name"},
 		{"", "x86_64", "neither a name"},
 		{"{0FC63DAF-8483-4772-8E79-3D69D8477DE4}", "", "neither a name"},
@@ -95,7 +95,7 @@ func TestMBRType(t *testing.T) {
 		}
 	}
 	for name, want := range map[string]string{
-		"bios-boot": "boot code lies before the first partition", "0xc": "two hexadecimal digits", "0x100": "two hexadecimal digits",
+		"bios-boot": "boot code is before the first partition", "0xc": "two hexadecimal digits", "0x100": "two hexadecimal digits",
 		"0xgg": "two hexadecimal digits", "rot": "neither a name", "4f68bce3-e8cd-4db1-96e7-fbcaf984b709": "neither a name",
 	} {
 		if _, err := MBRType(name); err == nil || !strings.Contains(err.Error(), want) {

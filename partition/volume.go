@@ -8,31 +8,30 @@ import (
 	"imprint/internal/tree"
 )
 
-// A Volume is a file system that was opened in a region of a disk, or in a file of another file system.
+// A Volume is a file system opened in a region of a disk, or in a file of another file system.
 type Volume struct {
 	Filesystem *Filesystem
-	Tree       *tree.Tree // the content of each file is a part of the image
+	Tree       *tree.Tree // each file's content is a range of the image
 	Label      string
 	ID         string // as mount and udev print it
-	Size       int64  // bytes that the file system takes of its region
+	Size       int64  // bytes of the region that the file system uses
 	Stats      Stats
 	Features   []string
 
-	// Check reads all structure again and reports every fault that it finds. Contents are not read.
+	// Check reads all metadata and reports every fault. It does not read the contents of files.
 	Check func(fault.Report)
-	// Explain says what the byte at an offset of the region belongs to.
+	// Explain names the structure that the byte at an offset of the region belongs to.
 	Explain func(off int64) string
 }
 
-// ErrUnknown is the error for a region without a file system that can be recognised.
+// ErrUnknown is the error for a region without a known file system.
 var ErrUnknown = errors.New("no known file system")
 
-// probeSize is how many bytes at the front of a region show which file system is in it: the first volume descriptor of an ISO lies
-// farthest behind.
+// probeSize is the number of first bytes that identify every file system: up to the first volume descriptor of an ISO.
 const probeSize = 36 << 10
 
-// Open recognises the file system in a region of size bytes, and opens it. The error is [ErrUnknown] where there is none; another one says
-// why it cannot be read, and then the file system is returned too.
+// Open opens the file system in a region of size bytes. The error is [ErrUnknown] if there is no known one. With any other
+// error, which says why it cannot be read, it returns the Filesystem but no Volume.
 func Open(region io.ReaderAt, size int64) (*Volume, *Filesystem, error) {
 	head := make([]byte, min(probeSize, size))
 	if _, err := region.ReadAt(head, 0); err != nil && !errors.Is(err, io.EOF) {
@@ -51,7 +50,7 @@ func Open(region io.ReaderAt, size int64) (*Volume, *Filesystem, error) {
 	return nil, nil, ErrUnknown
 }
 
-// has reports whether a text lies at an offset of the front of a region.
+// has reports whether the first bytes of a region have a text at an offset.
 func has(head []byte, off int, text string) bool {
 	return len(head) >= off+len(text) && string(head[off:off+len(text)]) == text
 }

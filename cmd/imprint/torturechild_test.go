@@ -43,7 +43,7 @@ type child struct {
 const tooLong = 2 * time.Minute
 
 // build has a fault happen to a build, and returns what was wrong with it.
-func (k *rack) build(t *testing.T, f *format, fault fault, r *rand.Rand) *child {
+func (k *rack) build(t *testing.T, f *format, fault mishap, r *rand.Rand) *child {
 	t.Helper()
 	c := &child{rack: k, format: f, out: k.dir + "/out", during: func() {}}
 	c.argv = []string{k.program, "build", f.file, "-o"}
@@ -136,7 +136,7 @@ func ofSession(leader int) (pids []int) {
 }
 
 // judge compares how the build ended, and what there is afterwards, with what may be.
-func (c *child) judge(f fault) {
+func (c *child) judge(f mishap) {
 	c.judgeProcesses()
 	if !slices.Contains(strings.Fields(f.codes), c.code) {
 		c.wrongf("it is none of %s", f.codes)

@@ -15,7 +15,7 @@ import (
 )
 
 // A fault is something that goes wrong with a build.
-type fault struct {
+type mishap struct {
 	name  string
 	codes string // with which a build may end, and "signal"
 	tools bool   // happens only to builds that run host tools
@@ -23,7 +23,7 @@ type fault struct {
 	plan  func(c *child, r *rand.Rand)
 }
 
-var faults = []fault{
+var faults = []mishap{
 	{name: "SIGKILL", codes: "0 signal", plan: signals(unix.SIGKILL)},
 	{name: "SIGTERM", codes: "0 130 signal", plan: signals(unix.SIGTERM)},
 	{name: "SIGINT", codes: "0 130 signal", plan: signals(unix.SIGINT)},

@@ -13,10 +13,11 @@ import (
 	"imprint/internal/tomlpos"
 )
 
-// A decoder fills a description from the tables of a document. Every key of the description is filled in, those that are absent too.
+// A decoder fills a description from the tables of a document, by its types. It visits every key of the description, absent
+// ones too: they get the position of the table that lacks them, for later errors.
 type decoder struct{ *reporter }
 
-// keyOf is a key with its position: that of its node, or of the table around it where the key is absent.
+// keyOf returns a key with its position in the text, or that of the table around it if the key is absent.
 func (d *decoder) keyOf(path string, around diag.Position, doc any, at *tomlpos.Node) diag.Key {
 	k := diag.Key{Path: path, Position: around, Written: doc != nil}
 	if line, col := at.Pos(); k.Written && line > 0 {
@@ -25,7 +26,7 @@ func (d *decoder) keyOf(path string, around diag.Position, doc any, at *tomlpos.
 	return k
 }
 
-// table fills a struct from a TOML table, which is nil where it is absent. A key is known by exactly its name.
+// table fills a struct from a TOML table, nil if it is absent. Keys match exactly: the library would also accept other cases.
 func (d *decoder) table(k diag.Key, table map[string]any, at *tomlpos.Node, into reflect.Value) {
 	if own := into.FieldByName("Key"); own.IsValid() {
 		own.Set(reflect.ValueOf(k))
@@ -43,7 +44,7 @@ func (d *decoder) table(k diag.Key, table map[string]any, at *tomlpos.Node, into
 	}
 }
 
-// value fills a Value, a List or a table from what the document has for it, nil where the key is absent.
+// value fills a Value, a List or a table from the document's value, nil if the key is absent.
 func (d *decoder) value(f *field, k diag.Key, doc any, at *tomlpos.Node, into any) {
 	if h, ok := into.(holder); ok {
 		h.fill(d, f, k, doc, at)
@@ -65,7 +66,8 @@ func (d *decoder) missing(f *field, k diag.Key, t reflect.Type) {
 	d.report(k, "is required", hint)
 }
 
-// unknownKeys reports the keys that the language does not have.
+// unknownKeys reports keys that the language does not have. If such a key is probably a misspelled required one, that one is
+// not also reported as missing.
 func (d *decoder) unknownKeys(k diag.Key, table map[string]any, at *tomlpos.Node, fields []field) {
 	known := names(fields)
 	for _, name := range slices.Sorted(maps.Keys(table)) {
@@ -79,12 +81,12 @@ func (d *decoder) unknownKeys(k diag.Key, table map[string]any, at *tomlpos.Node
 		}
 		d.report(d.keyOf(tomlpos.Join(k.Path, name), k.Position, table, at.Key(name)), "unknown key", hint)
 		if near != "" && table[near] == nil {
-			d.told[tomlpos.Join(k.Path, near)] = true // it is not missing as well
+			d.told[tomlpos.Join(k.Path, near)] = true // do not report it as missing too
 		}
 	}
 }
 
-// unknownHint says which key may be meant: near, if it is not "", is the most similar of the known ones.
+// unknownHint suggests the key that was probably meant. near is the most similar known key, or "".
 func unknownHint(table diag.Key, name, near string, known []string) string {
 	elsewhere := tablesWith(name)
 	switch {
@@ -100,7 +102,7 @@ func unknownHint(table diag.Key, name, near string, known []string) string {
 	return "known keys: " + strings.Join(known, ", ")
 }
 
-// bounded reports an array with more elements than the language takes, and returns those that it takes.
+// bounded reports an array with too many elements, and returns those within the bound.
 func (d *decoder) bounded(f *field, k diag.Key, elements []any) []any {
 	if n := len(elements); f.most > 0 && int64(n) > f.most {
 		d.report(k, fmt.Sprintf("has %d elements, more than %d", n, f.most), "")
@@ -142,7 +144,7 @@ func (d *decoder) scalar(f *field, k diag.Key, doc, into any) {
 	}
 }
 
-// isInRange reports an integer that the key does not take.
+// isInRange reports whether the key takes an integer, and if not adds a problem.
 func (d *decoder) isInRange(f *field, k diag.Key, n int64) bool {
 	switch {
 	case f.numbers != nil && !slices.Contains(f.numbers, n):
@@ -155,15 +157,16 @@ func (d *decoder) isInRange(f *field, k diag.Key, n int64) bool {
 	return false
 }
 
-// text checks what is the same for every text: the words that it may be, and that it is neither empty nor unfit to be printed.
+// text checks what holds for every text: it is not empty, has no control characters, and is one of the words if the key has
+// words.
 func (d *decoder) text(f *field, k diag.Key, text string) {
 	switch {
 	case text == "":
 		d.report(k, "is empty", "")
 	case strings.ContainsFunc(text, unicode.IsControl):
-		d.report(k, fmt.Sprintf("%q has a control character in it", text), "")
+		d.report(k, fmt.Sprintf("%q contains a control character", text), "")
 	case strings.Contains(text, "${"):
-		d.report(k, "substitutions are not valid here", "they are in "+strings.Join(templates(), ", "))
+		d.report(k, "substitutions are not valid here", "they are valid in "+strings.Join(templates(), ", "))
 	case len(f.words) == 0 || slices.Contains(f.words, text):
 	case slices.Contains(f.later, text):
 		d.report(k, fmt.Sprintf("%q is not supported yet", text), "supported: "+strings.Join(f.words, ", "))
@@ -174,7 +177,7 @@ func (d *decoder) text(f *field, k diag.Key, text string) {
 	}
 }
 
-// wrongType reports a value of another type than its key has.
+// wrongType reports a value of the wrong type.
 func (d *decoder) wrongType(f *field, k diag.Key, doc, into any) {
 	of, list := elementType(reflect.TypeOf(into).Elem())
 	d.report(k, fmt.Sprintf("must be %s, not %s", typeInWords(of, list), kindOf(doc)), typeHint(f.path, doc, of, list))
@@ -198,7 +201,7 @@ func typeInWords(of reflect.Type, list bool) string {
 	return "an integer"
 }
 
-// typeHint says how to write a value of the type that the key has, or returns "".
+// typeHint shows how to write a value of the right type, or returns "".
 func typeHint(path string, doc any, of reflect.Type, list bool) string {
 	text, isText := doc.(string)
 	_, isTables := doc.([]map[string]any)

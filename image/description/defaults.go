@@ -9,14 +9,14 @@ import (
 	"imprint/partition"
 )
 
-// Defaults that are not zero and not a word.
+// Numeric defaults other than zero.
 const (
 	defaultTimeout    = 3   // seconds
 	defaultSectorSize = 512 // bytes
 )
 
-// WithDefaults returns a copy of the description with the value of every absent key that has a default. The keys stay as they are:
-// Written remains false. The description is one that Parse returned.
+// WithDefaults returns a copy of a parsed description in which absent keys have their defaults. Written stays false for them,
+// so that later stages can still tell what the user wrote.
 func (d *Image) WithDefaults() *Image {
 	c := *d
 	defaultTo(&c.Format, FormatRaw)
@@ -46,7 +46,7 @@ func (d *Image) WithDefaults() *Image {
 	return &c
 }
 
-// defaults fills in the absent keys of a partition of an image of that name.
+// defaults fills in the absent keys of a partition. image is the name of the image, from which labels derive.
 func (p *Partition) defaults(image string) {
 	defaultTo(&p.Size, Size{Auto: true})
 	defaultTo(&p.Align, Size{Bytes: units.Grain})
@@ -60,7 +60,7 @@ func (p *Partition) defaults(image string) {
 	}
 }
 
-// defaultTo gives a key that is absent its default.
+// defaultTo sets the value of a key if it is absent.
 func defaultTo[T any](v *Value[T], value T) {
 	if !v.Written() {
 		v.V = value
@@ -70,7 +70,7 @@ func defaultTo[T any](v *Value[T], value T) {
 // isISO reports whether the image is an ISO 9660 image.
 func (d *Image) isISO() bool { return d.Format.V == FormatISO }
 
-// table is the word for the partition table.
+// table returns the word for the partition table.
 func (d *Image) table() string {
 	if d.isISO() {
 		return partition.ISO
@@ -78,7 +78,7 @@ func (d *Image) table() string {
 	return cmp.Or(d.Table.V, partition.GPT)
 }
 
-// loader is the row of the boot loader, that of an image without one if the description names none or one that there is not.
+// loader returns the row of the boot loader. Without one, or with an unknown one, it is the row "none".
 func (d *Image) loader() *bootloader.Loader {
 	loader, err := bootloader.Named(d.Boot.Loader.V)
 	if err != nil {
@@ -87,8 +87,8 @@ func (d *Image) loader() *bootloader.Loader {
 	return loader
 }
 
-// copiesKernel reports whether kernels and initrds are copied to a partition of their own where the description does not say so: where
-// there is one, and always where the loader does not read the file system that the store is on.
+// copiesKernel reports whether kernels and initrds are copied by default: if there is a partition for them, and if the loader
+// cannot read the file system with the store.
 func (d *Image) copiesKernel() bool {
 	if d.isISO() {
 		return false
@@ -97,13 +97,13 @@ func (d *Image) copiesKernel() bool {
 	return hasBootPartition(m) || !d.loader().CanRead(m)
 }
 
-// hasBootPartition reports whether there is a partition for boot files alone.
+// hasBootPartition reports whether there is a partition for boot files.
 func hasBootPartition(m bootloader.Machine) bool {
 	return slices.ContainsFunc(m.Partitions, func(p bootloader.Partition) bool { return p.Type == "esp" || p.Type == "xbootldr" })
 }
 
-// Machine is the disk as a boot loader sees it, before any identifier is chosen. Its partitions are those of the description, in the same
-// order; one that is a file of another has no number.
+// Machine returns the disk as a boot loader sees it, before identifiers are chosen. Its partitions are those of the
+// description, in the same order. A partition inside another one has no number.
 func (d *Image) Machine() bootloader.Machine {
 	m := bootloader.Machine{Arch: d.Arch.V, Table: d.table()}
 	entries := 0
@@ -120,8 +120,8 @@ func (d *Image) Machine() bootloader.Machine {
 	return m
 }
 
-// Root is the partition that is mounted as root: the one that says whether it is volatile, else the one with the store, else the tree of
-// an ISO. It is nil where there is none of them.
+// Root returns the partition that is mounted as root: the one with a key volatile, or the one with the store, or the tree of
+// an ISO; nil if there is none of these.
 func (d *Image) Root() *Partition {
 	for _, is := range []func(Partition) bool{
 		func(p Partition) bool { return p.Volatile.Written() },

@@ -1,41 +1,40 @@
-// Package description is the language of image descriptions: from TOML text to typed values, the words and rules of the language, its
-// defaults, and its JSON Schema. It looks at text alone. It reads no file, and knows of no store and no disk.
+// Package description is the language of image descriptions: TOML text becomes typed values; the words, rules and defaults of
+// the language are here, and so is its JSON Schema. It looks at text only: it opens no file, store or disk.
 //
 // # The language
 //
-// A description says what an image holds: closures of store items ([[closure]], found in the [[source]]s), partitions and what is in them
-// ([[partition]] with dir, file, link and tree), and how it boots ([boot] and [[boot.entry]]). The types of this package are the language:
-// every field of [Image] with a tag is a key. What a key means and which values it takes is a row of the table in language.go. The words for file
-// systems, engines, partition tables and boot loaders, with the rules that hold for one of them, are the rows of [partition.Filesystems] and of
-// package [bootloader]; so a new file system needs no change here.
+// A description says what an image holds: closures of store items ([[closure]], found in each [[source]]), partitions and
+// their content ([[partition]] with dir, file, link and tree), and how it boots ([boot] and [[boot.entry]]). The types of this
+// package are the language: every tagged field of [Image] is a key. What a key means and which values it takes is a row of the
+// table in language.go. The words for file systems, engines, partition tables and boot loaders, and the rules for each, come
+// from the rows of [partition.Filesystems] and of package [bootloader], so that a new file system needs no change here.
 //
 // In some texts ${closure.NAME}, ${partition.NAME.uuid} and the like stand for what is known only later: see [Template].
 //
 // # Values that know their keys
 //
-// Every value carries the key that holds it, a [diag.Key]: its path, such as "partition[1].size", its position in the text, and whether it was
-// written at all. An absent key has the position of the table that lacks it. So each stage can report a mistake at the value it is about, and
-// "is it there" is Written, not a comparison with zero:
+// Every value carries its key, a [diag.Key]: its path, such as "partition[1].size", its position in the text, and whether it
+// was written at all. An absent key has the position of the table that lacks it. So every stage can report an error at the
+// value that causes it, and "was it given" is Written, not a comparison with zero:
 //
 //	problems = append(problems, p.Label.Key.Problem("is too long", ""))
 //
 // # Which step does what
 //
-// [Parse] takes four steps, and reports all mistakes that the text shows by itself at once:
+// [Parse] reports all errors that the text shows by itself, at once. It takes four steps:
 //
-//   - decodeTOML decodes the text with a library, and [imprint/internal/tomlpos] finds where the keys stand;
-//   - a decoder fills an [Image], keys and values, by its types. It reports unknown and missing keys, wrong types, and values that no image
-//     may have;
+//   - decodeTOML decodes the text with a library, and [imprint/internal/tomlpos] finds the positions of the keys;
+//   - a decoder fills an [Image] by its types. It reports unknown and missing keys, wrong types, and values that are never valid;
 //   - a checker validates what depends on other keys, on the file system and on the boot loader. It changes nothing;
-//   - a reporter sorts the mistakes, and bounds what is said about a hostile text.
+//   - a reporter sorts the problems, and bounds how many a hostile text can cause.
 //
-// The result is the description as it was written. [Image.WithDefaults] fills in the defaults. The next stage, which reads the closures and the
-// files that the description names, begins with that.
+// The result is the description as written; [Image.WithDefaults] fills in the defaults. The next stage, package resolve,
+// starts with that.
 package description
 
 import "imprint/internal/diag"
 
-// An Image is an image description. The fields with a tag are the keys of the language, and this file is the only place that names them.
+// An Image is an image description. Its tagged fields are the keys of the language, which are named nowhere else.
 type Image struct {
 	Name       Text            `toml:"name"`
 	Arch       Text            `toml:"arch"`
@@ -68,7 +67,7 @@ type Source struct {
 	Registration Text `toml:"registration"`
 }
 
-// A Closure is a [[closure]]: roots, with all that they refer to.
+// A Closure is a [[closure]]: roots, and everything that they refer to.
 type Closure struct {
 	Key     diag.Key
 	Name    Text       `toml:"name"`
@@ -98,7 +97,7 @@ type Entry struct {
 	Kernel     Value[Template]       `toml:"kernel"`
 	Initrd     List[Value[Template]] `toml:"initrd"`
 	Cmdline    Value[Template]       `toml:"cmdline"`
-	DeviceTree Value[Template]       `toml:"devicetree"` // a file, or a directory of them
+	DeviceTree Value[Template]       `toml:"devicetree"` // a file, or a directory of device trees
 }
 
 // A Partition is a [[partition]].
@@ -119,8 +118,8 @@ type Partition struct {
 	PartUUID   Text              `toml:"partuuid"` // partition UUID
 	Flags      List[Value[Flag]] `toml:"flags"`
 	Content    Text              `toml:"content"`
-	Inside     Text              `toml:"inside"` // name of the partition that it is a file of
-	Path       Text              `toml:"path"`   // where it is in that
+	Inside     Text              `toml:"inside"` // name of the partition that has it as a file
+	Path       Text              `toml:"path"`   // of that file in it
 	Volatile   Bool              `toml:"volatile"`
 	Closures   List[Text]        `toml:"closures"`
 	Dir        List[Dir]         `toml:"dir"`

@@ -67,7 +67,7 @@ func TestHostileTexts(t *testing.T) {
 
 func TestProblemsBeyondTheBoundAreCounted(t *testing.T) {
 	_, err := Parse("x.toml", []byte("name = \"x\"\nepoch = ["+strings.Repeat("1,", 10)+"]\n[[partition]]\nname = \"a\"\ntype = \"var\"\nfilesystem = \"ext4\"\ndir = ["+strings.Repeat("{},", 1000)+"]\n"))
-	if want := "x.toml: has at least 1001 mistakes; 500 are reported\nx.toml:2:1: epoch: must be an integer, not an array\n"; err == nil || !strings.HasPrefix(err.Error(), want) {
+	if want := "x.toml: has at least 1001 errors; 500 are reported\nx.toml:2:1: epoch: must be an integer, not an array\n"; err == nil || !strings.HasPrefix(err.Error(), want) {
 		t.Errorf("got %.300v; want %s", err, want)
 	}
 }

@@ -14,11 +14,11 @@ import (
 	"imprint/internal/tomlpos"
 )
 
-// MaxSource bounds the length of a description in bytes.
+// MaxSource is the maximum length of a description in bytes.
 const MaxSource = 16 << 20
 
-// Parse reads a description in TOML, and looks at nothing but its text. file is its name in diagnostics. The error is a diag.List of
-// every mistake that shows in the text alone.
+// Parse reads a description in TOML. It looks at the text only; file is its name in diagnostics. The error is a [diag.List] of
+// all problems that the text shows by itself.
 func Parse(file string, src []byte) (*Image, error) {
 	top := diag.Key{Position: diag.Position{File: file}}
 	c := &checker{reporter: &reporter{top: top, told: map[string]bool{}}, d: &Image{}}
@@ -35,7 +35,7 @@ func Parse(file string, src []byte) (*Image, error) {
 	return c.d, nil
 }
 
-// A syntaxError is what is wrong with a text as a whole, or with it as TOML.
+// A syntaxError is an error of the text as a whole, or of its TOML syntax.
 type syntaxError struct {
 	line, col int // 0 for the text as a whole
 	key       string
@@ -51,7 +51,10 @@ func (r *reporter) syntax(err error) {
 	r.report(diag.Key{Path: e.key, Position: at}, e.Text, e.Hint)
 }
 
-// readTOML returns the tables of a document and where its keys stand. The error is a syntaxError.
+// readTOML returns the tables of a document and the positions of its keys. The error is a syntaxError.
+//
+// The text is read twice: the library decodes it but keeps no positions, and tomlpos finds positions but decodes nothing.
+// Positions come first, since its bounds on depth and number of keys keep the library from running out of memory or stack.
 func readTOML(src []byte) (map[string]any, *tomlpos.Node, error) {
 	if len(src) > MaxSource {
 		return nil, nil, syntaxError{Mistake: diag.Mistake{Text: fmt.Sprintf("is %d bytes long, more than %d", len(src), MaxSource)}}
@@ -78,7 +81,7 @@ func readTOML(src []byte) (map[string]any, *tomlpos.Node, error) {
 	return nil, nil, inOurWords(text, wrong)
 }
 
-// decodeTOML is toml.Unmarshal, with a panic in it turned into an error.
+// decodeTOML is toml.Unmarshal, with a panic turned into an error: the text may be hostile.
 func decodeTOML(text string) (tables map[string]any, err error) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -89,7 +92,8 @@ func decodeTOML(text string) (tables map[string]any, err error) {
 	return tables, err
 }
 
-// definedTwice is the error for a key that is defined twice. The library's points at the value, and does not say where the first one is.
+// definedTwice is the error for a key that is defined twice. The library's own error points at the value, and does not say
+// where the first definition is.
 func definedTwice(doc tomlpos.Document) syntaxError {
 	var key string
 	for path, n := range doc.Root.All() {
@@ -100,10 +104,11 @@ func definedTwice(doc tomlpos.Document) syntaxError {
 	}
 	first, _ := doc.Twice.First.Pos()
 	line, col := doc.Twice.Second.Pos()
-	return syntaxError{line, col, key, diag.Mistake{Text: fmt.Sprintf("is already defined, in line %d", first)}}
+	return syntaxError{line, col, key, diag.Mistake{Text: fmt.Sprintf("is already defined in line %d", first)}}
 }
 
-// inOurWords is an error of the library in the form of ours, at the character it is about.
+// inOurWords turns an error of the library into one of ours. The library reports an offset in bytes, from which line and
+// column follow.
 func inOurWords(text string, wrong toml.ParseError) syntaxError {
 	before := text[:max(0, min(wrong.Position.Start, len(text)))]
 	line := strings.Count(before, "\n") + 1

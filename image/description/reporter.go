@@ -10,23 +10,23 @@ import (
 	"imprint/internal/diag"
 )
 
-// Bounds of what is reported of a hostile description.
+// Bounds of the report, for hostile descriptions.
 const (
 	maxProblems = 500
 	maxText     = 2000 // bytes of a text, a hint or the path of a key; the golden hints are shorter
-	maxKnown    = 200  // words that a wrong one is compared with
-	maxWord     = 64   // bytes of a wrong word that is compared with them
+	maxKnown    = 200  // known words that a wrong one is compared with
+	maxWord     = 64   // bytes of a wrong word that is compared at all; the time is quadratic
 )
 
-// A reporter collects the mistakes in a description.
+// A reporter collects the problems of a description. It keeps one for each key: others would only follow from the first.
 type reporter struct {
 	top      diag.Key // of the description as a whole
 	problems diag.List
-	told     map[string]bool // paths of keys with a mistake, of which more would only be noise
-	left     int             // mistakes beyond maxProblems
+	told     map[string]bool // paths of keys with a problem
+	left     int             // problems beyond maxProblems
 }
 
-// report notes a mistake at a key, unless there is one already.
+// report adds a problem at a key, unless the key has one already.
 func (r *reporter) report(k diag.Key, text, hint string) {
 	switch {
 	case r.told[k.Path]:
@@ -39,19 +39,19 @@ func (r *reporter) report(k diag.Key, text, hint string) {
 	}
 }
 
-// reportError is report for an error that may know a hint.
+// reportError is report for an error, which may carry a hint.
 func (r *reporter) reportError(k diag.Key, err error) {
 	p := k.ProblemOf(err)
 	r.report(k, p.Text, p.Hint)
 }
 
-// full reports whether further mistakes are only counted, so that nobody need say what they are.
+// full reports whether further problems are only counted, so that their texts need not be computed.
 func (r *reporter) full() bool { return len(r.problems) == maxProblems }
 
-// err is the list of all mistakes, nil if there are none.
+// err returns all problems, or nil.
 func (r *reporter) err() error {
 	if r.left > 0 {
-		r.problems = append(r.problems, r.top.Problem(fmt.Sprintf("has at least %d mistakes; %d are reported", maxProblems+r.left, maxProblems), ""))
+		r.problems = append(r.problems, r.top.Problem(fmt.Sprintf("has at least %d errors; %d are reported", maxProblems+r.left, maxProblems), ""))
 	}
 	return r.problems.Err()
 }
@@ -64,7 +64,7 @@ func printableLines(text string) []string {
 	return lines
 }
 
-// printable is a text without the middle of a long one, and with escapes in place of what a terminal would not show as it is.
+// printable shortens a long text in the middle, and escapes what a terminal would not show as it is.
 func printable(text string) string {
 	if len(text) > maxText {
 		text = text[:maxText/2] + " … " + text[len(text)-maxText/2:]
@@ -84,7 +84,7 @@ func printable(text string) string {
 	return out.String()
 }
 
-// meant is the hint for a word that is not among the known ones.
+// meant is the hint for an unknown word.
 func meant(word string, known []string) string {
 	if near := nearest(word, known); near != "" {
 		return fmt.Sprintf("did you mean %q?", near)
@@ -96,7 +96,7 @@ func meant(word string, known []string) string {
 	return "known: " + strings.Join(list, ", ")
 }
 
-// nearest is [diag.Nearest] for words of any length and number.
+// nearest is [diag.Nearest], for words of any length and number.
 func nearest(word string, known []string) string {
 	if len(word) > maxWord {
 		return ""

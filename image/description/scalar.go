@@ -12,32 +12,32 @@ import (
 	"imprint/partition"
 )
 
-// A Size is a number of bytes, or "auto": what the content needs.
+// A Size is a number of bytes, or "auto": as large as the content needs.
 type Size struct {
 	Bytes int64
 	Auto  bool
 }
 
-// Free is room for the running system: bytes, or a share of the content's bytes in percent.
+// Free is free space for the running system: bytes, or a percentage of the content's bytes.
 type Free struct{ Bytes, Percent int64 }
 
-// A Mode is permission bits, which a description writes in octal: "0755" or "1777".
+// A Mode is permission bits, in octal in a description: "0755" or "1777".
 type Mode uint16
 
-// A Flag is the number of a bit among the attributes of a GPT entry, which a description may write by its name.
+// A Flag is the number of an attribute bit of a GPT entry. A description may use its name.
 type Flag int
 
-// flagBits are the attributes with a name: UEFI 2.10, table 5.8, and the Discoverable Partitions Specification, "Partition Attribute
-// Flags".
+// flagBits maps the names of attributes to bits: UEFI 2.10, table 5.8, and the Discoverable Partitions Specification,
+// "Partition Attribute Flags".
 var flagBits = map[string]Flag{
 	"required": 0, "no-block-io": 1, "legacy-bios-bootable": 2, // UEFI; it reserves 3 to 47
 	"growfs": partition.FlagGrowFS, "read-only": partition.FlagReadOnly, "no-auto": partition.FlagNoAuto,
 }
 
-// A scalar is a type of the language that reads itself from a TOML value. Its errors are a [diag.Mistake].
+// A scalar is a type of the language that parses itself from a TOML value. Its errors are a [diag.Mistake].
 type scalar interface{ parse(v any) error }
 
-// parse reads an integer of bytes, text with a unit, or "auto".
+// parse accepts an integer of bytes, text with a unit, or "auto".
 func (s *Size) parse(v any) error {
 	if v == "auto" {
 		*s = Size{Auto: true}
@@ -48,7 +48,7 @@ func (s *Size) parse(v any) error {
 	return err
 }
 
-// maxSize is larger than any disk, in bytes, and small enough that the sum over all partitions does not overflow.
+// maxSize is larger than any disk, and small enough that the sum over all partitions does not overflow.
 const maxSize = 1 << 54
 
 func parseSize(v any) (int64, error) {
@@ -83,7 +83,7 @@ func bytesOf(v any) (int64, error) {
 
 const sizeForm = `write an integer of bytes, or text such as "64MiB"`
 
-// nearSize guesses the size that was meant, or returns "": other tools take "64M", "64MB" and "64mib" for 64 MiB.
+// nearSize guesses the size that was meant, or returns "": in other tools "64M", "64MB" and "64mib" mean 64 MiB.
 func nearSize(text string) string {
 	number := strings.TrimRight(text, "BbIiKkMmGgTt ")
 	unit := strings.ToUpper(strings.TrimLeft(text[len(number):], " "))
@@ -97,16 +97,16 @@ func nearSize(text string) string {
 	return ""
 }
 
-// maxShare is the largest share of [Free], in percent.
+// maxShare is the largest percentage of [Free].
 const maxShare = 1000
 
-// parse reads a size, or a share such as "20%".
+// parse accepts a size, or a percentage such as "20%".
 func (f *Free) parse(v any) error {
 	if text, ok := v.(string); ok {
 		if digits, ok := strings.CutSuffix(text, "%"); ok {
 			n, err := strconv.ParseUint(digits, 10, 16)
 			if err != nil || n > maxShare {
-				return diag.Mistake{Text: fmt.Sprintf("share %q is not a whole number of percent up to %d", text, maxShare)}
+				return diag.Mistake{Text: fmt.Sprintf("%q is not a whole percentage up to %d%%", text, maxShare)}
 			}
 			*f = Free{Percent: int64(n)}
 			return nil
@@ -117,7 +117,8 @@ func (f *Free) parse(v any) error {
 	return err
 }
 
-// parse reads three or four octal digits in text: a TOML integer does not say whether it was written in octal.
+// parse accepts text of three or four octal digits. It refuses integers: in TOML, 755 and 0o755 differ, and afterwards nobody
+// can tell which was written.
 func (m *Mode) parse(v any) error {
 	text, ok := v.(string)
 	if !ok {
@@ -131,7 +132,7 @@ func (m *Mode) parse(v any) error {
 	return nil
 }
 
-// parse reads the name or the number of a bit.
+// parse accepts the name or the number of a bit.
 func (f *Flag) parse(v any) error {
 	switch v := v.(type) {
 	case int64:
@@ -154,7 +155,7 @@ func (f *Flag) parse(v any) error {
 	return diag.Mistake{Text: "must be the name or the number of a bit, not " + kindOf(v)}
 }
 
-// kindOf names the type of a TOML value in words.
+// kindOf returns the type of a TOML value in words.
 func kindOf(v any) string {
 	switch v.(type) {
 	case string:

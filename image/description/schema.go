@@ -19,17 +19,18 @@ import (
 //go:embed init.toml
 var starting string
 
-// Starting returns a description with comments to begin with: one that boots a closure from an ESP and a root partition.
+// Starting returns a commented description to start from. It boots a closure from an ESP and a root partition.
 func Starting() string { return starting }
 
 // An object is a JSON object.
 type object = map[string]any
 
-// SchemaTitle is the title of the JSON Schema, by which every version of it is known.
+// SchemaTitle is the title of the JSON Schema. It is the same in all versions, which `imprint init` relies on to replace an
+// old one.
 const SchemaTitle = "imprint image description"
 
-// Schema returns the JSON Schema (draft 2020-12) of the language, for editors: every key with what it means and which values it takes. What
-// a schema cannot say, such as which keys exclude each other, only Parse knows; whatever Parse accepts, the schema accepts too.
+// Schema returns the JSON Schema (draft 2020-12) of the language, for editors. It describes every key and its values. What
+// depends on several keys only Parse checks; the schema accepts whatever Parse accepts.
 func Schema() []byte {
 	s := tableSchema(reflect.TypeFor[Image]())
 	s["$schema"] = "https://json-schema.org/draft/2020-12/schema"
@@ -39,7 +40,7 @@ func Schema() []byte {
 	e.SetEscapeHTML(false)
 	e.SetIndent("", "  ")
 	if err := e.Encode(s); err != nil {
-		panic(err) // the values are ours
+		panic(err) // only strings, numbers and lists of them
 	}
 	return out.Bytes()
 }
@@ -56,7 +57,7 @@ func tableSchema(table reflect.Type) object {
 	return object{"type": "object", "properties": properties, "required": required, "additionalProperties": false}
 }
 
-// fieldSchema is the schema of a key that a Value, a List or a table holds.
+// fieldSchema returns the schema of a key that holds a Value, a List or a table.
 func fieldSchema(f field, t reflect.Type) object {
 	of, list := elementType(t)
 	s := valueSchema(f, of)
@@ -107,7 +108,7 @@ func valueSchema(f field, t reflect.Type) object {
 	return integerSchema(f)
 }
 
-// sizeSchema are the forms of a size in bytes.
+// sizeSchema returns the two forms of a size.
 func sizeSchema() []object {
 	return []object{{"type": "integer", "minimum": 0}, {"type": "string", "pattern": "^[0-9]+ *(B|KiB|MiB|GiB|TiB)$"}}
 }
@@ -137,7 +138,7 @@ func integerSchema(f field) object {
 	return s
 }
 
-// defaults are the values of keys that are absent, by the key's path, as a description would have them.
+// defaults holds the default of each key, as a description would write it. They are those of [Image.WithDefaults].
 var defaults = map[string]any{
 	"format": FormatRaw, "unique": false, "sector-size": defaultSectorSize, "table": partition.GPT,
 	"store.flavor": flavorNix, "store.hard-link": false,
@@ -150,11 +151,11 @@ var defaults = map[string]any{
 	"partition.tree.target": "/",
 }
 
-// noLoader is the word for an image without a boot loader.
+// noLoader returns the word for an image without a boot loader.
 func noLoader() string {
 	row, err := bootloader.Named("")
 	if err != nil {
-		panic(err) // of a word of ours
+		panic(err) // the empty name is always known
 	}
 	return row.Name
 }
@@ -162,7 +163,7 @@ func noLoader() string {
 // array is an example of an array.
 type array = []any
 
-// examples are values that keys may have. A key that takes one of a few words has none.
+// examples holds values for each key, for the schema and the manual. A key with a fixed set of words has none.
 var examples = map[string][]any{
 	"name":  {"web"},
 	"seed":  {"web 2026-01"},

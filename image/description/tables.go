@@ -11,7 +11,7 @@ import (
 	"imprint/internal/tomlpos"
 )
 
-// A field is a key of a table: of one struct of the description.
+// A field is a key of a table, and the field of the struct that holds it.
 type field struct {
 	keyword
 	name  string
@@ -19,15 +19,16 @@ type field struct {
 	index int    // of the field in the struct
 }
 
-// tables are the keys of every table, by the type of its struct, in the order of the struct. Each type is one table of the language.
+// tables holds the keys of every table, by the type of its struct, in the order of the struct. init fills it from the struct
+// tags, so that reflection over types happens once.
 var tables = map[reflect.Type][]field{}
 
-// templateKeys are the keys in which substitutions are valid.
+// templateKeys holds the keys in which substitutions are valid.
 var templateKeys = map[string]bool{}
 
 func init() { addTable("", reflect.TypeFor[Image]()) }
 
-// addTable reads the tags of a struct, and of those below it.
+// addTable reads the tags of a struct, and of the tables in it.
 func addTable(path string, table reflect.Type) {
 	for i := range table.NumField() {
 		name, ok := table.Field(i).Tag.Lookup("toml")
@@ -47,7 +48,7 @@ func addTable(path string, table reflect.Type) {
 	}
 }
 
-// elementType is the type of a Value's V, or of an element of a List; else t itself, which is a table.
+// elementType returns the type of a Value's V or of a List's elements; a table is its own element type.
 func elementType(t reflect.Type) (of reflect.Type, list bool) {
 	h, ok := reflect.New(t).Interface().(holder)
 	if !ok {
@@ -59,7 +60,7 @@ func elementType(t reflect.Type) (of reflect.Type, list bool) {
 	return of, list
 }
 
-// isTable reports whether a type of the description is a table: a struct that has a Key. Values and scalars are not.
+// isTable reports whether a type of the description is a table: a struct with a Key. Values and scalars are not.
 func isTable(t reflect.Type) bool {
 	if t.Kind() != reflect.Struct || reflect.PointerTo(t).Implements(reflect.TypeFor[holder]()) {
 		return false
@@ -68,7 +69,7 @@ func isTable(t reflect.Type) bool {
 	return ok
 }
 
-// names are the names of the keys of a table, sorted.
+// names returns the names of the keys of a table, sorted.
 func names(fields []field) []string {
 	names := make([]string, 0, len(fields))
 	for _, f := range fields {
@@ -78,7 +79,7 @@ func names(fields []field) []string {
 	return names
 }
 
-// tablesWith are the tables of the language that know a key, for the hint on one that stands in the wrong table.
+// tablesWith returns the tables that have a key of that name, for the hint about a key in the wrong table.
 func tablesWith(name string) []string {
 	var tables []string
 	for _, key := range slices.Sorted(maps.Keys(language)) {
@@ -89,7 +90,7 @@ func tablesWith(name string) []string {
 	return tables
 }
 
-// templates are the names of the keys in which substitutions are valid, sorted by their paths.
+// templates returns the names of the keys in which substitutions are valid, sorted by path.
 func templates() (names []string) {
 	for _, key := range slices.Sorted(maps.Keys(templateKeys)) {
 		if name := key[strings.LastIndexByte(key, '.')+1:]; !slices.Contains(names, name) {
@@ -99,7 +100,7 @@ func templates() (names []string) {
 	return names
 }
 
-// keyNamed is a key of a partition by its name.
+// keyNamed returns a key of a partition by its name.
 func (p *Partition) keyNamed(name string) diag.Key {
 	table := reflect.ValueOf(p).Elem()
 	for _, f := range tables[table.Type()] {
@@ -107,29 +108,29 @@ func (p *Partition) keyNamed(name string) diag.Key {
 			return table.Field(f.index).FieldByName("Key").Interface().(diag.Key)
 		}
 	}
-	panic("no key of a partition: " + name) // of the rows of package partition, which a test compares with the language
+	panic("no key of a partition: " + name) // from a row of package partition; a test checks them all
 }
 
-// A TableText explains a table of the language.
+// A TableText describes a table of the language, for the manual.
 type TableText struct {
 	Header string // as a description begins it: "[boot]" or "[[boot.entry]]"; "" for the keys at the top
 	Doc    string
 	Keys   []KeyText // in the order of the table, without the tables below it
 }
 
-// A KeyText explains a key.
+// A KeyText describes a key.
 type KeyText struct {
 	Name, Kind, Doc string
 	Required        bool
 	Default         any      // nil if there is none
 	Examples        []any    // TOML values
-	Words           []string // the only values it takes; nil if there are others
+	Words           []string // the only valid values; nil if there are others
 }
 
-// Texts explains the language: every table, each before those below it.
+// Texts describes the language: every table, each before those in it.
 func Texts() []TableText { return textsOf(TableText{}, reflect.TypeFor[Image]()) }
 
-// textsOf fills in the text of a table, and returns it with those below it.
+// textsOf completes the description of a table, and returns it with those of the tables in it.
 func textsOf(text TableText, table reflect.Type) []TableText {
 	var below []TableText
 	for _, f := range tables[table] {
@@ -147,7 +148,7 @@ func textsOf(text TableText, table reflect.Type) []TableText {
 	return append([]TableText{text}, below...)
 }
 
-// allWords are the only values that a key takes, as text.
+// allWords returns the only values that a key takes, as text; nil if there are others.
 func (f field) allWords(t reflect.Type) []string {
 	switch {
 	case t == reflect.TypeFor[Flag]():
@@ -162,7 +163,7 @@ func (f field) allWords(t reflect.Type) []string {
 	return f.words
 }
 
-// kindOfKey names the type of a key in words.
+// kindOfKey returns the type of a key in words.
 func kindOfKey(f field, t reflect.Type, isList bool) string {
 	kind, ok := kinds[t]
 	switch {
@@ -181,7 +182,7 @@ func kindOfKey(f field, t reflect.Type, isList bool) string {
 	return kind
 }
 
-// kinds are the names of the types that are not those of TOML.
+// kinds names the types that TOML does not have.
 var kinds = map[reflect.Type]string{
 	reflect.TypeFor[Template](): "text with substitutions",
 	reflect.TypeFor[Size]():     "size",

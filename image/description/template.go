@@ -18,14 +18,14 @@ type Template string
 type Reference struct {
 	Kind  string // "closure", "partition", "disk" or "iso"
 	Name  string // of the closure or the partition
-	Index int    // of the closure's root; 0 where none was written, since it is the only one then
+	Index int    // of the closure's root; 0 if none was written, since there is only one then
 	Field string // "partuuid", "uuid" or "label" of a partition, "guid" of the disk, "uuid" or "label" of an ISO
 
-	indexed bool // the index was written
+	indexed bool // whether the index was written
 }
 
-// Expand returns the text with every substitution replaced by what lookup returns for it. What lookup returns is not expanded again,
-// and what is no substitution, which Parse refuses, stays as it is.
+// Expand returns the text with every substitution replaced by what lookup returns, which is not expanded again. Text that is
+// not a valid substitution stays as it is; Parse refuses it.
 func (t Template) Expand(lookup func(Reference) string) string {
 	var out strings.Builder
 	for p := range t.pieces() {
@@ -49,7 +49,7 @@ func (t Template) References() (refs []Reference, errs []error) {
 	return refs, errs
 }
 
-// literal reports whether there is nothing to replace in a template but $$.
+// literal reports whether a template has no substitutions other than $$.
 func (t Template) literal() bool {
 	for p := range t.pieces() {
 		if p.isReference() {
@@ -59,9 +59,9 @@ func (t Template) literal() bool {
 	return true
 }
 
-// A piece of a template is text as it is, or a reference, or an error.
+// A piece of a template is literal text, a reference, or an error.
 type piece struct {
-	text string // with $$ replaced; of a reference or an error, as it is written
+	text string // with $$ replaced; for a reference or an error, as written
 	ref  Reference
 	err  error
 }
@@ -85,7 +85,7 @@ func (t Template) pieces() iter.Seq[piece] {
 	}
 }
 
-// substitution reads what follows a $, and returns the text after it.
+// substitution parses what follows a $, and returns the text after it.
 func substitution(text string) (piece, string) {
 	if rest, ok := strings.CutPrefix(text, "$"); ok {
 		return piece{text: "$"}, rest
@@ -95,20 +95,20 @@ func substitution(text string) (piece, string) {
 		return piece{text: "$", err: diag.Mistake{Text: "a $ is followed by neither { nor $", Hint: "write $$ for a $"}}, text
 	}
 	inside, rest, ok := strings.Cut(inside, "}")
-	if !ok { // nor is any that follows
+	if !ok { // and so neither is any later one
 		return piece{text: "$" + text, err: diag.Mistake{Text: "a ${ is not closed by }", Hint: "write $$ for a $"}}, ""
 	}
 	ref, err := parseReference(inside)
 	return piece{text: "${" + inside + "}", ref: ref, err: err}, rest
 }
 
-// What a substitution may name.
+// The kinds of substitution, and the fields of a partition.
 var (
 	substitutions   = []string{"closure", "partition", "disk", "iso"}
 	partitionFields = []string{"partuuid", "uuid", "label"}
 )
 
-// parseReference reads what stands between the braces. The name of a partition may have dots in it, that of a closure has none.
+// parseReference parses what is between the braces. Names of partitions may contain dots, names of closures may not.
 func parseReference(text string) (Reference, error) {
 	bad := func(problem, hint string) (Reference, error) {
 		return Reference{}, diag.Mistake{Text: fmt.Sprintf("${%s} %s", text, problem), Hint: hint}
@@ -129,7 +129,7 @@ func parseReference(text string) (Reference, error) {
 		}
 		ref := Reference{Kind: kind, Name: rest[:dot], Field: rest[dot+1:]}
 		if !slices.Contains(partitionFields, ref.Field) {
-			return bad(fmt.Sprintf("asks for the unknown field %q of a partition", ref.Field), meant(ref.Field, partitionFields))
+			return bad(fmt.Sprintf("has the unknown field %q", ref.Field), meant(ref.Field, partitionFields))
 		}
 		return ref, nil
 	case "disk":

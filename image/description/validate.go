@@ -12,8 +12,8 @@ import (
 	"imprint/partition"
 )
 
-// A checker finds the mistakes that the text shows by itself, and changes nothing. What is wrong with a key in any image is checked when it is
-// decoded; here is what depends on other keys, on the file system and on the boot loader.
+// A checker finds the errors that the text shows by itself, and changes nothing. The decoder has checked each value alone; the
+// checker checks what depends on other keys, on the file system and on the boot loader.
 type checker struct {
 	*reporter
 	d          *Image
@@ -32,7 +32,7 @@ func (c *checker) validate() {
 	c.iso()
 }
 
-// index notes what names stand for.
+// index records what names stand for.
 func (c *checker) index() {
 	c.closures, c.partitions = map[string]*Closure{}, map[string]*Partition{}
 	for i := range c.d.Closure.Items {
@@ -51,7 +51,7 @@ func (c *checker) index() {
 	}
 }
 
-// maxNameLength is the length of an image's name in bytes: what a file's name may have, with room for a suffix.
+// maxNameLength is the maximum length of an image's name in bytes: that of a file name, less room for a suffix.
 const maxNameLength = 200
 
 var imageName = regexp.MustCompile(imageNameForm)
@@ -60,17 +60,17 @@ var imageName = regexp.MustCompile(imageNameForm)
 func (c *checker) disk() {
 	d := c.d
 	if name := d.Name.V; name != "" && (!imageName.MatchString(name) || len(name) > maxNameLength) {
-		c.report(d.Name.Key, fmt.Sprintf("%q is not fit for the name of a file", name),
-			fmt.Sprintf("up to %d of a-z A-Z 0-9 . _ + -, with a letter or digit first", maxNameLength))
+		c.report(d.Name.Key, fmt.Sprintf("%q is not valid as a file name", name),
+			fmt.Sprintf("use up to %d of a-z A-Z 0-9 . _ + -, a letter or digit first", maxNameLength))
 	}
 	if d.Unique.V && d.Seed.V != "" {
-		c.report(d.Unique.Key, "excludes seed: ids are new in every build, or derive from a text", "remove one of the two")
+		c.report(d.Unique.Key, "excludes seed: identifiers are either new in every build or derived from a text", "remove one of the two")
 	}
 	c.uuid(d.UUID)
 	c.withoutMBR(d.UUID.Key)
 	for _, raw := range d.Raw.Items {
 		if offset := raw.Offset; offset.V.Auto {
-			c.report(offset.Key, `"auto" is for the size of a partition`, `as in "8KiB"`)
+			c.report(offset.Key, `"auto" is only for the size of a partition`, `as in "8KiB"`)
 		} else if sector := c.sector(); offset.V.Bytes%sector != 0 {
 			c.report(offset.Key, fmt.Sprintf("%d is not a multiple of the sector size, %d", offset.V.Bytes, sector), "")
 		}
@@ -80,7 +80,7 @@ func (c *checker) disk() {
 // isoSector is the size of a logical sector of an ISO in bytes (ECMA-119, 6.1.2).
 const isoSector = 2048
 
-// sector is the unit of sizes and offsets in bytes.
+// sector returns the unit of sizes and offsets in bytes.
 func (c *checker) sector() int64 {
 	switch {
 	case c.d.isISO():
@@ -101,7 +101,7 @@ func (c *checker) uuid(id Text) {
 	}
 }
 
-// withoutMBR reports keys for what an MBR does not hold.
+// withoutMBR reports keys for what an MBR has no room for.
 func (c *checker) withoutMBR(keys ...diag.Key) {
 	for _, k := range keys {
 		if c.d.table() == partition.MBR && k.Written {
@@ -111,14 +111,14 @@ func (c *checker) withoutMBR(keys ...diag.Key) {
 	}
 }
 
-// iso checks that an image that is an ISO has one tree, and no key that means nothing there.
+// iso checks that an ISO image has exactly one tree, and no key that has no meaning there.
 func (c *checker) iso() {
 	if !c.d.isISO() {
 		return
 	}
 	for _, k := range []diag.Key{c.d.SectorSize.Key, c.d.Table.Key, c.d.Raw.Key} {
 		if k.Written {
-			c.report(k, fmt.Sprintf("does not go with format = %q", FormatISO), "an ISO has sectors of 2048 bytes and a table of its own")
+			c.report(k, fmt.Sprintf("does not go with format = %q", FormatISO), "an ISO has sectors of 2048 bytes and its own partition table")
 		}
 	}
 	first := true
@@ -127,31 +127,31 @@ func (c *checker) iso() {
 			continue
 		}
 		if !first {
-			c.report(p.Filesystem.Key, fmt.Sprintf("is %q for the second time: an ISO has one tree", p.Filesystem.V),
-				fmt.Sprintf("put more into it, or write filesystem = %s with inside and path", alternatives(filesystemsThat(goInside))))
+			c.report(p.Filesystem.Key, fmt.Sprintf("is the second %q: an ISO has one tree", p.Filesystem.V),
+				fmt.Sprintf("add to the first, or write filesystem = %s with inside and path", alternatives(filesystemsThat(goInside))))
 		}
 		first = false
 	}
 	if k := c.d.Partition.Key; first && !c.told[k.Path] {
-		c.report(k, "none is the tree of the ISO", "add [[partition]] with filesystem = "+alternatives(filesystemsThat(areWholeDisks)))
+		c.report(k, "an ISO needs a tree", "add [[partition]] with filesystem = "+alternatives(filesystemsThat(areWholeDisks)))
 	}
 }
 
-// needsArch reports that the architecture is missing where a key depends on it.
+// needsArch reports that the architecture is missing, if it is.
 func (c *checker) needsArch(k diag.Key, value string) {
 	if c.d.Arch.V == "" {
 		c.report(c.d.Arch.Key, fmt.Sprintf("is required: %s = %q depends on it", k.Path, value), `as in arch = "x86_64"`)
 	}
 }
 
-// noBIOS reports what only a BIOS starts in an image for machines without one.
+// noBIOS reports what only a BIOS can start, if the architecture has none.
 func (c *checker) noBIOS(k diag.Key, what, hint string) {
 	if arch := c.d.Arch.V; arch != "" && !bootloader.HasBIOS(arch) {
-		c.report(k, fmt.Sprintf("%s is for a BIOS, which no machine of %s has", what, arch), hint)
+		c.report(k, fmt.Sprintf("%s needs a BIOS, which machines of architecture %s do not have", what, arch), hint)
 	}
 }
 
-// A unique set knows what is taken, and by which key.
+// A unique set maps each value to the path of the key that has it.
 type unique map[string]string
 
 // unique reports a value that another key already has; what names the kind of value.
@@ -160,14 +160,14 @@ func (c *checker) unique(taken unique, k diag.Key, value, what string) {
 		return
 	}
 	if first, ok := taken[value]; ok {
-		c.report(k, fmt.Sprintf("%s %q is taken by %s", what, value, first), "")
+		c.report(k, fmt.Sprintf("%s %q is already used by %s", what, value, first), "")
 		return
 	}
 	taken[value] = k.Path
 }
 
-// absent is the mistake of naming a closure or a partition that there is not. It is nil where one has no name, which is reported there: that
-// may be the one that is meant.
+// absent is the error for a reference to a closure or partition that does not exist. It is nil if one of them has no name,
+// since that is reported already and may be the one that is meant.
 func (c *checker) absent(kind, name string, names []string) error {
 	text := fmt.Sprintf("there is no %s %q", kind, name)
 	switch {

@@ -15,7 +15,7 @@ func (c *checker) boot() {
 	b := &c.d.Boot
 	loader, err := bootloader.Named(b.Loader.V)
 	if err != nil {
-		loader, _ = bootloader.Named("") // which one is meant is reported when it is decoded
+		loader, _ = bootloader.Named("") // the decoder has reported the unknown name
 	}
 	switch {
 	case err != nil:
@@ -29,11 +29,11 @@ func (c *checker) boot() {
 	}
 }
 
-// loader checks that there is what a loader starts, and the partitions that it needs.
+// loader checks that the loader has entries to start and the partitions that it needs.
 func (c *checker) loader(l *bootloader.Loader) {
 	k := c.d.Boot.Loader.Key
 	if len(c.d.Boot.Entry.Items) == 0 {
-		c.report(k, "has no entry to boot", "add [[boot.entry]] with title, kernel, initrd and cmdline")
+		c.report(k, "has no boot entry", "add [[boot.entry]] with title, kernel, initrd and cmdline")
 	}
 	c.needsArch(k, l.Name)
 	if c.d.isISO() && !l.ISO {
@@ -43,7 +43,7 @@ func (c *checker) loader(l *bootloader.Loader) {
 	m := c.d.Machine()
 	required := l.Requires(m)
 	if t := required.Table; t != "" && t != m.Table {
-		c.report(k, fmt.Sprintf("%s needs table = %q, and the table is %q", l.Name, t, m.Table), fmt.Sprintf("write table = %q", t))
+		c.report(k, fmt.Sprintf("%s needs table = %q, not %q", l.Name, t, m.Table), fmt.Sprintf("write table = %q", t))
 	}
 	for _, r := range required.Partitions {
 		if !r.Met(m) {
@@ -61,26 +61,26 @@ func (c *checker) loader(l *bootloader.Loader) {
 	c.signing(l)
 }
 
-// startsFromBIOS checks that there is a BIOS, which knows sectors of 512 bytes alone.
+// startsFromBIOS checks that the architecture has a BIOS, and the sector size: a BIOS only knows sectors of 512 bytes.
 func (c *checker) startsFromBIOS(l *bootloader.Loader) {
 	c.noBIOS(c.d.Boot.Loader.Key, l.Name, "")
 	if size := c.d.SectorSize; size.V != 0 && size.V != bootloader.BIOSSector {
-		c.report(size.Key, fmt.Sprintf("is %d, and a BIOS boots from sectors of %d bytes", size.V, bootloader.BIOSSector), "")
+		c.report(size.Key, fmt.Sprintf("is %d, but a BIOS boots only from sectors of %d bytes", size.V, bootloader.BIOSSector), "")
 	}
 }
 
-// unfit reports keys that mean nothing to the loader.
+// unfit reports keys that have no meaning for the loader.
 func (c *checker) unfit(l *bootloader.Loader, required bootloader.Requirements) {
 	if k := c.d.Boot.Timeout.Key; k.Written && !l.Menu {
-		c.report(k, "there is no menu that waits: the firmware starts the default entry", "remove it")
+		c.report(k, "has no effect: there is no menu, the firmware starts the default entry", "remove it")
 	}
 	startsEFI := slices.ContainsFunc(required.Inputs, func(in bootloader.Input) bool { return in.EFI })
 	if k := c.d.Boot.EFIBinary.Key; k.Written && !startsEFI {
-		c.report(k, fmt.Sprintf("%s does not start from an EFI program here", l.Name), "remove it")
+		c.report(k, fmt.Sprintf("has no effect: %s is not started by UEFI here", l.Name), "remove it")
 	}
 }
 
-// xbootldr reports a partition that the loader does not find.
+// xbootldr reports an XBOOTLDR partition that the loader does not find.
 func (c *checker) xbootldr(l *bootloader.Loader, m bootloader.Machine) {
 	for i, p := range m.Partitions {
 		if l.XBOOTLDRInGPT && m.Table == partition.MBR && p.Type == "xbootldr" {
@@ -90,7 +90,7 @@ func (c *checker) xbootldr(l *bootloader.Loader, m bootloader.Machine) {
 	}
 }
 
-// partitionLines is the hint that shows the partition a loader needs.
+// partitionLines is the hint for a partition that a loader needs: the lines to add.
 func partitionLines(r bootloader.Requirement) string {
 	intro := "add one"
 	if r.Or != "" {
@@ -99,7 +99,7 @@ func partitionLines(r bootloader.Requirement) string {
 	return fmt.Sprintf("%s:\n[[partition]]\nname = %q\ntype = %q\nfilesystem = %q\nsize = %q", intro, r.Type, r.Type, r.Filesystem, r.Size)
 }
 
-// defaultEntry checks that the default is the title of one entry.
+// defaultEntry checks that the default is the title of exactly one entry.
 func (c *checker) defaultEntry() {
 	wanted := c.d.Boot.Default
 	if wanted.V == "" {
@@ -115,7 +115,7 @@ func (c *checker) defaultEntry() {
 	}
 	switch {
 	case n == 0:
-		c.report(wanted.Key, fmt.Sprintf("%q is the title of no entry", wanted.V), meant(wanted.V, titles))
+		c.report(wanted.Key, fmt.Sprintf("there is no entry with the title %q", wanted.V), meant(wanted.V, titles))
 	case n > 1:
 		c.report(wanted.Key, fmt.Sprintf("%q is the title of several entries", wanted.V), "give each a title of its own")
 	}
@@ -131,27 +131,27 @@ func (c *checker) consoles() {
 	}
 }
 
-// copyKernel checks that the loader can do without copies, where they are not wanted, and without a partition for them.
+// copyKernel checks that the loader can read kernels where they will be: in the store, or in copies on a partition for them.
 func (c *checker) copyKernel(l *bootloader.Loader, m bootloader.Machine) {
 	k := c.d.Boot.CopyKernel
 	switch {
 	case !l.ReadsStore && k.Written():
-		c.report(k.Key, fmt.Sprintf("%s reads only FAT, and always has copies there", l.Name), "it is for loader = "+alternatives(loadersThat(readStore)))
+		c.report(k.Key, fmt.Sprintf("has no effect: %s reads only FAT, so kernels are always copied", l.Name), "it is for loader = "+alternatives(loadersThat(readStore)))
 	case !l.ReadsStore || l.CanRead(m) || c.d.isISO():
 	case k.Written() && !k.V:
-		c.report(k.Key, fmt.Sprintf("%s does not read the file system that the store is on", l.Name),
-			"remove it: kernels are copied to the ESP or XBOOTLDR partition")
+		c.report(k.Key, fmt.Sprintf("%s cannot read the file system of the store", l.Name),
+			"remove it: kernels are then copied to the ESP or XBOOTLDR partition")
 	case !hasBootPartition(m):
 		c.report(c.d.Boot.Loader.Key,
-			fmt.Sprintf("%s does not read the file system that the store is on, and there is no other for kernels", l.Name),
+			fmt.Sprintf("%s cannot read the file system of the store, and there is no other partition for kernels", l.Name),
 			`add a partition of type "xbootldr" or "esp"`)
 	}
 }
 
-// noLoader checks that no key is for a loader that is not there.
+// noLoader reports keys for a loader in an image without one.
 func (c *checker) noLoader() {
 	b := &c.d.Boot
-	if b.Loader.Written() { // that there is none: what the entries name is for --export-boot
+	if b.Loader.Written() { // loader = "none": the entries are for --export-boot
 		c.defaultEntry()
 		c.consoles()
 	} else {
@@ -160,17 +160,18 @@ func (c *checker) noLoader() {
 	c.unused(b.Timeout.Key, b.CopyKernel.Key, b.EFIBinary.Key, b.SignKey.Key, b.SignCert.Key)
 }
 
-// unused reports keys for a loader that is not there.
+// unused reports keys that need a loader.
 func (c *checker) unused(keys ...diag.Key) {
 	for _, k := range keys {
 		if k.Written {
-			c.report(k, "there is no loader for it",
-				fmt.Sprintf("add loader = %q to [boot], or %q for entries that only --export-boot uses", loadersThat(doBoot)[0], c.d.loader().Name))
+			c.report(k, "has no effect without a boot loader",
+				fmt.Sprintf("add loader = %q to [boot], or loader = %q if the entries are only for --export-boot", loadersThat(doBoot)[0], c.d.loader().Name))
 		}
 	}
 }
 
-// entry checks an entry for a loader.
+// entry checks a boot entry. Substitutions in its command line count as empty here; the complete line is checked when they are
+// known.
 func (c *checker) entry(e *Entry, l *bootloader.Loader) {
 	c.path(e.Kernel)
 	for _, initrd := range e.Initrd.Items {
@@ -178,12 +179,12 @@ func (c *checker) entry(e *Entry, l *bootloader.Loader) {
 	}
 	c.path(e.DeviceTree)
 	if k := e.DeviceTree.Key; k.Written && !l.DeviceTree && !c.told[c.d.Boot.Loader.Key.Path] {
-		c.report(k, fmt.Sprintf("means nothing to %s", describe(l)), "it is for loader = "+alternatives(loadersThat(takeDeviceTree)))
+		c.report(k, fmt.Sprintf("has no effect with %s", describe(l)), "it is for loader = "+alternatives(loadersThat(takeDeviceTree)))
 	}
 	cmdline := e.Cmdline
 	c.template(cmdline)
 	if hasControl(string(cmdline.V)) {
-		c.report(cmdline.Key, "has a control character in it", `one line, as in "init=${closure.system}/init quiet"`)
+		c.report(cmdline.Key, "contains a control character", `use one line, as in "init=${closure.system}/init quiet"`)
 	}
 	if err := l.CheckCmdline(c.d.Arch.V, cmdline.V.Expand(func(Reference) string { return "" })); err != nil {
 		c.reportError(cmdline.Key, err)
@@ -193,20 +194,20 @@ func (c *checker) entry(e *Entry, l *bootloader.Loader) {
 	}
 }
 
-// describe names a loader, or says that there is none.
+// describe names the loader in a message.
 func describe(l *bootloader.Loader) string {
 	if l.None() {
-		return "an image without a boot loader"
+		return "no boot loader"
 	}
 	return l.Name
 }
 
-// signing checks that key and certificate come together, for what is signed.
+// signing checks that key and certificate are both given, and that the loader makes something to sign.
 func (c *checker) signing(l *bootloader.Loader) {
 	key, cert := c.d.Boot.SignKey, c.d.Boot.SignCert
 	for _, k := range []diag.Key{key.Key, cert.Key} {
 		if k.Written && !l.Signs {
-			c.report(k, fmt.Sprintf("signs unified kernel images, and the loader is %s", l.Name), "it is for loader = "+alternatives(loadersThat(sign)))
+			c.report(k, fmt.Sprintf("is for unified kernel images, but the loader is %s", l.Name), "it is for loader = "+alternatives(loadersThat(sign)))
 		}
 	}
 	switch {

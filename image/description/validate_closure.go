@@ -12,13 +12,13 @@ import (
 	"imprint/partition"
 )
 
-// Directories of the image whose names a description may choose.
+// Directories of the image in which a description may choose names.
 var (
 	profiles = closure.Nix.StateDir + "/profiles"
 	gcRoots  = closure.Nix.StateDir + "/gcroots/"
 )
 
-// ownGCRoots are the names below the directory of GC roots that Nix and imprint fill.
+// ownGCRoots are the names in the directory of GC roots that Nix and imprint use themselves.
 var ownGCRoots = []string{"auto", "imprint", "per-user", "profiles"}
 
 var (
@@ -27,15 +27,15 @@ var (
 	generationName = regexp.MustCompile(`-[0-9]+-link$`)
 )
 
-// allClosures checks every closure by itself, and that no two use one name.
+// allClosures checks every closure, and that names are unique.
 func (c *checker) allClosures() {
 	names, profiles, roots := unique{}, unique{}, unique{}
 	for i := range c.d.Closure.Items {
 		cl := &c.d.Closure.Items[i]
 		if name := cl.Name.V; name != "" && !closureName.MatchString(name) {
-			c.report(cl.Name.Key, fmt.Sprintf("%q is not fit for the name of a closure", name), "use a-z A-Z 0-9 _ -")
+			c.report(cl.Name.Key, fmt.Sprintf("%q is not valid as the name of a closure", name), "use a-z A-Z 0-9 _ -")
 		} else if strings.HasPrefix(name, "boot-") {
-			c.report(cl.Name.Key, fmt.Sprintf("%q begins with boot-, as the GC roots of the boot entries do", name), "")
+			c.report(cl.Name.Key, fmt.Sprintf("%q begins with boot-, which is reserved for the GC roots of boot entries", name), "")
 		}
 		c.unique(names, cl.Name.Key, cl.Name.V, "the name")
 		c.unique(profiles, cl.Profile.Key, cl.Profile.V, "the profile")
@@ -64,18 +64,18 @@ func (c *checker) profile(cl *Closure) {
 	switch {
 	case name == "":
 	case !profileName.MatchString(name) || name == "per-user":
-		c.report(k, fmt.Sprintf("%q is not fit for the name of a profile", name),
-			"it becomes a link in "+profiles+": use a-z A-Z 0-9 . _ + -, with a letter or digit first")
+		c.report(k, fmt.Sprintf("%q is not valid as the name of a profile", name),
+			"it becomes a link in "+profiles+": use a-z A-Z 0-9 . _ + -, a letter or digit first")
 	case generationName.MatchString(name):
-		c.report(k, fmt.Sprintf("%q is how a generation of a profile is named", name), "")
+		c.report(k, fmt.Sprintf("%q is the form of a profile generation's name", name), "")
 	case len(cl.Roots.Items) > 1:
-		c.report(k, fmt.Sprintf("leads to one item, but the closure has %d roots", len(cl.Roots.Items)), "put the other roots into a closure of their own")
+		c.report(k, fmt.Sprintf("needs a closure with one root, but this one has %d", len(cl.Roots.Items)), "put the other roots into a closure of their own")
 	}
 }
 
 func (c *checker) gcRoots(cl *Closure, taken unique) {
 	if n, roots := len(cl.GCRoots.Items), len(cl.Roots.Items); n > 0 && roots > 1 && n != roots {
-		c.report(cl.GCRoots.Key, fmt.Sprintf("has %s for %d roots", units.Count(n, "link"), roots), "one for each root, in the same order")
+		c.report(cl.GCRoots.Key, fmt.Sprintf("has %s for %d roots", units.Count(n, "link"), roots), "give one for each root, in the same order")
 	}
 	for _, link := range cl.GCRoots.Items {
 		below, ok := strings.CutPrefix(link.V, gcRoots)
@@ -84,19 +84,19 @@ func (c *checker) gcRoots(cl *Closure, taken unique) {
 		case !ok || path.Clean(link.V) != link.V:
 			c.report(link.Key, fmt.Sprintf("%q is not a path below %s", link.V, gcRoots), "as in "+gcRoots+"extra")
 		case slices.Contains(ownGCRoots, first):
-			c.report(link.Key, fmt.Sprintf("%s%s belongs to Nix or imprint", gcRoots, first), "choose another name")
+			c.report(link.Key, fmt.Sprintf("%s%s is reserved for Nix or imprint", gcRoots, first), "choose another name")
 		}
 		c.unique(taken, link.Key, link.V, "the link")
 	}
 }
 
-// closuresInPartitions checks that closures are in one store, and that each is.
+// closuresInPartitions checks that all closures are in one partition, the one with the store.
 func (c *checker) closuresInPartitions() {
 	used, store := map[string]bool{}, ""
 	for _, p := range c.d.Partition.Items {
 		if k := p.Closures.Key; len(p.Closures.Items) > 0 {
 			if store != "" {
-				c.report(k, fmt.Sprintf("the store is in one partition, and %s has it", store), "put all closures there")
+				c.report(k, fmt.Sprintf("closures must be in one partition, and %s has some", store), "put all closures there")
 			} else {
 				store = k.Path
 			}
@@ -114,13 +114,13 @@ func (c *checker) closuresInPartitions() {
 	}
 	for _, cl := range c.d.Closure.Items {
 		if name := cl.Name; name.V != "" && !used[name.V] {
-			c.report(name.Key, fmt.Sprintf("%q is in no partition", name.V),
+			c.report(name.Key, fmt.Sprintf("%q is not in any partition", name.V),
 				fmt.Sprintf("add closures = [%q] to a partition with filesystem = %q", name.V, c.storeFilesystem()))
 		}
 	}
 }
 
-// storeFilesystem is what a hint suggests for a partition with a store.
+// storeFilesystem is the file system that a hint suggests for the store.
 func (c *checker) storeFilesystem() string {
 	fit := filesystemsThat(func(f *partition.Filesystem) bool {
 		return f.Store && (c.d.isISO() && f.WholeDisk || !c.d.isISO() && f.Writable)

@@ -13,11 +13,11 @@ import (
 
 // Bounds of Linux (limits.h).
 const (
-	maxName   = 255  // bytes of a file's name
-	maxTarget = 4095 // bytes of a symlink's target
+	maxName   = 255  // bytes of a file name (NAME_MAX)
+	maxTarget = 4095 // bytes of a symlink's target (PATH_MAX without the NUL)
 )
 
-// filesystem checks what a partition says against the row of its file system.
+// filesystem checks the keys of a partition against the row of its file system.
 func (c *checker) filesystem(p *Partition) {
 	row := partition.Named(p.Filesystem.V)
 	if row == nil {
@@ -46,14 +46,14 @@ func (c *checker) filesystem(p *Partition) {
 	c.content(p)
 }
 
-// refuse reports a key that does not go with the file system.
+// refuse reports a key that the file system does not take.
 func (c *checker) refuse(row *partition.Filesystem, k diag.Key, hint string) {
 	if k.Written {
 		c.report(k, fmt.Sprintf("does not go with filesystem = %q", row.Name), hint)
 	}
 }
 
-// withoutOwners reports modes and owners for a file system that keeps none.
+// withoutOwners reports modes and owners on a file system that has none.
 func (c *checker) withoutOwners(row *partition.Filesystem, p *Partition) {
 	for _, d := range p.Dir.Items {
 		for _, k := range []diag.Key{d.Mode.Key, d.UID.Key, d.GID.Key} {
@@ -80,7 +80,7 @@ func (c *checker) values(row *partition.Filesystem, p *Partition) {
 	check(p.Label, row.CheckLabel)
 	check(p.UUID, row.CheckID)
 	if engine := p.Engine; engine.V != "" && row.Engines != nil && !slices.Contains(row.Engines, engine.V) {
-		c.report(engine.Key, fmt.Sprintf("%q does not make %s", engine.V, row.Name), "write engine = "+alternatives(row.Engines))
+		c.report(engine.Key, fmt.Sprintf("%q cannot make %s", engine.V, row.Name), "write engine = "+alternatives(row.Engines))
 	}
 	if row.CheckFeatures != nil {
 		if err := row.CheckFeatures(p.Engine.V, texts(p.Features)); err != nil {
@@ -89,19 +89,19 @@ func (c *checker) values(row *partition.Filesystem, p *Partition) {
 	}
 }
 
-// raw checks that a partition of bytes has some.
+// raw checks that a partition without a file system has content or a size.
 func (c *checker) raw(p *Partition) {
 	switch filled := c.isFilledByLoader(p); {
 	case filled && p.Content.V != "":
-		c.report(p.Content.Key, "is GRUB's core image, which the boot loader brings", "remove it")
+		c.report(p.Content.Key, "is provided by the boot loader: GRUB's core image", "remove it")
 	case !filled && p.Content.V == "" && p.Size.V.Bytes == 0:
 		c.report(p.Content.Key, fmt.Sprintf("is required with filesystem = %q", p.Filesystem.V),
 			"name the file whose bytes the partition holds, or give a size")
 	}
 }
 
-// content checks the directories, files, links and trees of a partition, and that no two of them have one path, nor one of them that of a
-// partition that is a file.
+// content checks the directories, files, links and trees of a partition, and that their paths and those of partitions inside
+// it are different. What a tree brings is not known yet; resolving it reports conflicts.
 func (c *checker) content(p *Partition) {
 	taken := unique{}
 	add := func(path Text, mayBeRoot bool) {
@@ -137,18 +137,18 @@ func (c *checker) content(p *Partition) {
 	}
 }
 
-// absolute checks a path in the image; one that is absent is reported elsewhere.
+// absolute checks a path in the image. An absent one is reported elsewhere.
 func (c *checker) absolute(v Text) {
 	if v.V == "" {
 		return
 	}
 	if clean := path.Clean("/" + v.V); v.V != clean {
-		c.report(v.Key, fmt.Sprintf("%q is not an absolute path without empty parts, . and ..", v.V), fmt.Sprintf("did you mean %q?", clean))
+		c.report(v.Key, fmt.Sprintf("%q is not a clean absolute path", v.V), fmt.Sprintf("did you mean %q?", clean))
 		return
 	}
 	for name := range strings.SplitSeq(v.V, "/") {
 		if len(name) > maxName {
-			c.report(v.Key, fmt.Sprintf("has a name of %d bytes in it, more than %d", len(name), maxName), "")
+			c.report(v.Key, fmt.Sprintf("contains a name of %d bytes, more than %d", len(name), maxName), "")
 		}
 	}
 }
@@ -156,9 +156,9 @@ func (c *checker) absolute(v Text) {
 func (c *checker) file(f *File) {
 	switch text, source := f.Text.Key, f.Source.Key; {
 	case text.Written && source.Written:
-		c.report(source, "excludes text: a file has one content", "remove one of the two")
+		c.report(source, "excludes text", "remove one of the two")
 	case !text.Written && !source.Written && !c.told[text.Path] && !c.told[source.Path]:
-		c.report(f.Key, "has neither text nor source", `an empty file has text = ""`)
+		c.report(f.Key, "has neither text nor source", `for an empty file write text = ""`)
 	}
 	c.template(f.Text)
 }
@@ -170,7 +170,8 @@ func (c *checker) link(l *Link) {
 	}
 }
 
-// purpose checks that a partition holds what its type says, and has only attributes that mean something with it.
+// purpose checks that a partition holds what its type promises. systemd acts on types: it would enable a partition of type
+// swap, even one that holds something else.
 func (c *checker) purpose(p *Partition) {
 	row, is := partition.Named(p.Filesystem.V), partition.PurposeOf(p.Type.V)
 	if row == nil {
@@ -182,25 +183,25 @@ func (c *checker) purpose(p *Partition) {
 		c.fatType(p, row)
 	case c.isFilledByLoader(p): // which has a check of its own
 	case !row.Raw:
-		c.report(p.Filesystem.Key, fmt.Sprintf("is %q, and a partition of type %q holds %s", row.Name, p.Type.V, is.Holds),
-			fmt.Sprintf("write filesystem = %s and content = a file that %s has made, or choose another type", raw, is.From))
+		c.report(p.Filesystem.Key, fmt.Sprintf("is %q, but a partition of type %q holds %s", row.Name, p.Type.V, is.Holds),
+			fmt.Sprintf("write filesystem = %s and content = a file made by %s, or choose another type", raw, is.From))
 	case is.Used && p.Content.V == "" && !c.isLeftAlone(p):
-		c.report(p.Content.Key, fmt.Sprintf("is required: systems that find a partition of type %q use it as %s", p.Type.V, is.Holds),
-			fmt.Sprintf("name a file that %s has made, or add flags = [\"no-auto\"] to leave it to the running system", is.From))
+		c.report(p.Content.Key, fmt.Sprintf("is required: systemd uses any partition of type %q as %s", p.Type.V, is.Holds),
+			fmt.Sprintf("name a file made by %s, or add flags = [\"no-auto\"] to leave the partition to the running system", is.From))
 	}
 }
 
-// emptySlot is the name of a partition that nothing has been installed on yet (sysupdate.d(5), "Target partitions").
+// emptySlot is the name of a partition for updates with nothing installed yet (sysupdate.d(5), "Target partitions").
 const emptySlot = "_empty"
 
-// isLeftAlone reports whether a partition may be empty whatever its type: systemd does not use it by itself.
+// isLeftAlone reports whether systemd does not use the partition on its own, so that it may be empty.
 func (c *checker) isLeftAlone(p *Partition) bool {
 	return p.Name.V == emptySlot || c.d.table() == partition.MBR || p.has(partition.FlagNoAuto)
 }
 
-// fatType checks that a type of an MBR that stands for FAT is that of one.
+// fatType checks that a partition with a FAT type in an MBR has a FAT.
 func (c *checker) fatType(p *Partition, row *partition.Filesystem) {
 	if c.d.table() == partition.MBR && partition.IsFATType(p.Type.V) && !row.Raw && !row.Firmware {
-		c.report(p.Type.Key, fmt.Sprintf("%s is the type of a FAT, and the file system is %q", p.Type.V, row.Name), `write type = "linux-generic"`)
+		c.report(p.Type.Key, fmt.Sprintf("%s is a FAT type, but the file system is %q", p.Type.V, row.Name), `write type = "linux-generic"`)
 	}
 }

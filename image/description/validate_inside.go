@@ -18,14 +18,14 @@ func (c *checker) isFile(p *Partition) {
 		p.Type.Key, p.Size.Key, p.MinSize.Key, p.Offset.Key, p.Align.Key, p.PartUUID.Key, p.Flags.Key,
 	} {
 		if k.Written {
-			c.report(k, fmt.Sprintf("does not go with inside: it is a file of partition %q", p.Inside.V), "remove it")
+			c.report(k, fmt.Sprintf("does not go with inside: the partition is a file of %q", p.Inside.V), "remove it")
 		}
 	}
 	c.outer(p)
 	c.innerPath(p)
 }
 
-// outer checks the partition that has this one as a file.
+// outer checks the partition that this one is in.
 func (c *checker) outer(p *Partition) {
 	k, name := p.Inside.Key, p.Inside.V
 	if name == "" {
@@ -42,11 +42,11 @@ func (c *checker) outer(p *Partition) {
 		c.report(k, fmt.Sprintf("partition %q has no file system", name), "")
 	}
 	if around := c.cycle(p); around != nil {
-		c.report(k, fmt.Sprintf("partition %q would be a file of itself (%s)", p.Name.V, strings.Join(around, " inside ")), "")
+		c.report(k, fmt.Sprintf("partition %q is inside itself (%s)", p.Name.V, strings.Join(around, " inside ")), "")
 	}
 }
 
-// cycle follows the partitions that p is a file of, and returns their names, p's first and last, if they lead back to it.
+// cycle returns the names of the partitions around p, with p first and last, if p is inside itself. Otherwise it returns nil.
 func (c *checker) cycle(p *Partition) []string {
 	around := []string{p.Name.V}
 	for outer := c.partitions[p.Inside.V]; outer != nil && len(around) <= len(c.partitions); outer = c.partitions[outer.Inside.V] {
@@ -60,13 +60,13 @@ func (c *checker) cycle(p *Partition) []string {
 	return nil
 }
 
-// innerPath checks where the file is. That no other file is there is checked with the content of the partition around it.
+// innerPath checks the path of the file. That it is unique is checked with the content of the outer partition.
 func (c *checker) innerPath(p *Partition) {
 	c.absolute(p.Path)
 	switch k := p.Path.Key; {
 	case !k.Written:
-		c.report(k, fmt.Sprintf("is required: where the file is in partition %q", p.Inside.V), fmt.Sprintf("as in path = \"/nix-store.%s\"", p.Filesystem.V))
+		c.report(k, fmt.Sprintf("is required: the path of the file in partition %q", p.Inside.V), fmt.Sprintf("as in path = \"/nix-store.%s\"", p.Filesystem.V))
 	case strings.ContainsAny(p.Path.V, " \t\"'\\") && c.d.Root() == p:
-		c.report(k, fmt.Sprintf("%q does not fit into a kernel command line", p.Path.V), "use no spaces, quotes and backslashes")
+		c.report(k, fmt.Sprintf("%q cannot be written on a kernel command line", p.Path.V), "use no spaces, quotes and backslashes")
 	}
 }

@@ -18,7 +18,7 @@ const (
 	maxPartitions    = 128 // entries of the table that every firmware reads (UEFI 2.10, 5.3.2)
 )
 
-// allPartitions checks every partition by itself, and that they get along.
+// allPartitions checks every partition, and what must be unique among them.
 func (c *checker) allPartitions() {
 	c.number()
 	names, uuids, partuuids := unique{}, unique{}, unique{strings.ToLower(c.d.UUID.V): "uuid"}
@@ -28,7 +28,7 @@ func (c *checker) allPartitions() {
 		c.unique(uuids, p.UUID.Key, strings.ToLower(p.UUID.V), "the UUID")
 		c.unique(partuuids, p.PartUUID.Key, strings.ToLower(p.PartUUID.V), "the partition UUID")
 		if n := len(utf16.Encode([]rune(p.Name.V))); n > maxPartitionName {
-			c.report(p.Name.Key, fmt.Sprintf("is %d UTF-16 units long, and a GPT entry holds %d", n, maxPartitionName), "")
+			c.report(p.Name.Key, fmt.Sprintf("is %d UTF-16 units long, but a GPT entry holds %d", n, maxPartitionName), "")
 		}
 		c.filesystem(p)
 		if p.Inside.Written() {
@@ -47,7 +47,7 @@ func (c *checker) allPartitions() {
 	c.closuresInPartitions()
 }
 
-// number checks how many entries the partition table has.
+// number checks the number of entries in the partition table.
 func (c *checker) number() {
 	k, n := c.d.Partition.Key, 0
 	for _, p := range c.d.Partition.Items {
@@ -59,13 +59,13 @@ func (c *checker) number() {
 	case len(c.d.Partition.Items) == 0:
 		c.report(k, "is empty", "a disk has at least one partition")
 	case isMBR && n > mbr.MaxPartitions:
-		c.report(k, fmt.Sprintf("%d partitions are more than the %d entries of an MBR", n, mbr.MaxPartitions), fmt.Sprintf("write table = %q", partition.GPT))
+		c.report(k, fmt.Sprintf("has %d partitions, but an MBR has %d entries", n, mbr.MaxPartitions), fmt.Sprintf("write table = %q", partition.GPT))
 	case n > maxPartitions:
-		c.report(k, fmt.Sprintf("%d partitions are more than the %d entries of a GPT", n, maxPartitions), "")
+		c.report(k, fmt.Sprintf("has %d partitions, but a GPT has %d entries", n, maxPartitions), "")
 	}
 }
 
-// partitionType checks the type of an entry of the partition table.
+// partitionType checks the type of an entry in the partition table.
 func (c *checker) partitionType(p *Partition) {
 	k, name := p.Type.Key, p.Type.V
 	switch {
@@ -82,7 +82,7 @@ func (c *checker) partitionType(p *Partition) {
 			c.reportError(k, err)
 		}
 	case partition.TypeNeedsArch(name):
-		c.needsArch(k, name) // which architectures there are is reported at arch
+		c.needsArch(k, name) // an unknown architecture is reported at arch
 	default:
 		if _, err := partition.TypeGUID(name, c.d.Arch.V); err != nil {
 			c.report(k, err.Error(), meantType(name))
@@ -90,7 +90,7 @@ func (c *checker) partitionType(p *Partition) {
 	}
 }
 
-// meantType is the hint for a type that is none. Names with an architecture in them are of use only to those who write one.
+// meantType is the hint for an unknown type. It suggests names that contain an architecture only to those who wrote one.
 func meantType(name string) string {
 	known := partition.TypeNames()
 	if strings.Contains(name, "-") {
@@ -99,7 +99,7 @@ func meantType(name string) string {
 	return meant(name, slices.DeleteFunc(known, func(n string) bool { return strings.ContainsAny(n, "0123456789") }))
 }
 
-// geometry checks size, position and grain.
+// geometry checks size, offset and alignment.
 func (c *checker) geometry(p *Partition) {
 	sector := c.sector()
 	for _, s := range []struct {
@@ -109,17 +109,17 @@ func (c *checker) geometry(p *Partition) {
 		switch n := s.V.Bytes; {
 		case !s.Written():
 		case s.V.Auto && s.Key != p.Size.Key:
-			c.report(s.Key, `"auto" is for size`, "remove it")
+			c.report(s.Key, `"auto" is only for size`, "remove it")
 		case !s.V.Auto && n == 0:
 			c.report(s.Key, "is 0 bytes", "")
 		case s.isAligned && n%sector != 0:
-			c.report(s.Key, fmt.Sprintf("%d bytes are not a multiple of the sector size, %d", n, sector), fmt.Sprintf("use %d", units.Align(n, sector)))
+			c.report(s.Key, fmt.Sprintf("%d bytes is not a multiple of the sector size, %d", n, sector), fmt.Sprintf("use %d", units.Align(n, sector)))
 		}
 	}
 	c.position(p)
 	for _, k := range []diag.Key{p.MinSize.Key, p.Free.Key} {
 		if k.Written && p.Size.Written() && !p.Size.V.Auto {
-			c.report(k, fmt.Sprintf("is for a size that is computed, and this one is %d bytes", p.Size.V.Bytes), `write size = "auto"`)
+			c.report(k, fmt.Sprintf("is for size = \"auto\", but the size is %d bytes", p.Size.V.Bytes), `write size = "auto"`)
 		}
 	}
 }
@@ -136,17 +136,17 @@ func (c *checker) position(p *Partition) {
 	case partition.MBR:
 		reserved = c.sector()
 	case partition.ISO:
-		c.report(k, fmt.Sprintf("does not go with format = %q", FormatISO), "partitions follow the tree of the ISO, whose size depends on its content")
+		c.report(k, fmt.Sprintf("does not go with format = %q", FormatISO), "partitions follow the ISO's tree, whose size depends on its content")
 	}
 	switch {
 	case offset < reserved:
-		c.report(k, fmt.Sprintf("%d lies in the partition table, which takes the first %d bytes", offset, reserved), "")
+		c.report(k, fmt.Sprintf("%d is in the partition table, which takes the first %d bytes", offset, reserved), "")
 	case align > 0 && offset%align != 0:
 		c.report(k, fmt.Sprintf("%d is not a multiple of align, %d", offset, align), fmt.Sprintf("use %d", units.Align(offset, align)))
 	}
 }
 
-// flags checks the attributes of an entry of a GPT.
+// flags checks the attributes of a GPT entry.
 func (c *checker) flags(p *Partition) {
 	seen := map[Flag]bool{}
 	for _, f := range p.Flags.Items {
@@ -162,19 +162,19 @@ func (c *checker) flags(p *Partition) {
 	}
 }
 
-// meaningless says why nothing would come of an attribute, "" where something may.
+// meaningless explains why an attribute would have no effect, or returns "".
 func meaningless(p *Partition, f Flag) (text, hint string) {
 	row := partition.Named(p.Filesystem.V)
 	switch {
 	case !partition.DefinesFlag(p.Type.V, int(f)):
-		return fmt.Sprintf("bit %d means nothing on a partition of type %q", f, p.Type.V), "remove it"
+		return fmt.Sprintf("bit %d has no meaning for type %q", f, p.Type.V), "remove it"
 	case f != partition.FlagGrowFS || row == nil:
 	case p.has(partition.FlagReadOnly):
-		return "growfs needs a file system that is mounted to be written to, and read-only is set too", "remove one of the two"
+		return "growfs needs a writable mount, but read-only is set too", "remove one of the two"
 	case row.Raw && p.Content.V == "":
-		return "growfs is set, and there is nothing that could grow", "remove it"
+		return "growfs is set, but there is nothing to grow", "remove it"
 	case !row.Raw && !row.Grows:
-		return fmt.Sprintf("growfs is set, and %s cannot grow", row.Name), "remove it"
+		return fmt.Sprintf("growfs is set, but %s cannot grow", row.Name), "remove it"
 	}
 	return "", ""
 }
@@ -197,7 +197,7 @@ func (c *checker) bootPartitions() {
 		case c.isFilledByLoader(p):
 			c.unique(taken, p.Type.Key, kind, "the type")
 			if raw := filesystemsThat(areRaw); p.Filesystem.V != "" && !slices.Contains(raw, p.Filesystem.V) {
-				c.report(p.Filesystem.Key, fmt.Sprintf("is %q, and GRUB's core image takes the whole partition", p.Filesystem.V),
+				c.report(p.Filesystem.Key, fmt.Sprintf("is %q, but GRUB's core image takes the whole partition", p.Filesystem.V),
 					"write filesystem = "+alternatives(raw))
 			}
 			if !c.told[c.d.Boot.Loader.Key.Path] {
@@ -207,22 +207,22 @@ func (c *checker) bootPartitions() {
 	}
 }
 
-// isFilledByLoader reports whether the boot loader brings the content of a partition.
+// isFilledByLoader reports whether the boot loader provides the content of the partition.
 func (c *checker) isFilledByLoader(p *Partition) bool {
 	return c.d.loader().FillsBIOSBoot && !c.d.isISO() && partition.TypeName(p.Type.V) == "bios-boot"
 }
 
-// readByFirmware checks the file system of an ESP or XBOOTLDR partition. Bytes that are given as they are may be anything, where no loader
-// adds files to them.
+// readByFirmware checks the file system of an ESP or XBOOTLDR partition. Raw content is allowed if no loader has to add files
+// to it.
 func (c *checker) readByFirmware(filesystem Text) {
 	row := partition.Named(filesystem.V)
 	if row != nil && !row.Firmware && !(row.Raw && c.d.loader().None()) {
-		c.report(filesystem.Key, fmt.Sprintf("is %q, and the firmware reads FAT", filesystem.V),
+		c.report(filesystem.Key, fmt.Sprintf("is %q, but firmware reads only FAT", filesystem.V),
 			"write filesystem = "+alternatives(filesystemsThat(areOfFirmware)))
 	}
 }
 
-// volatiles checks that one partition at most is said to be the root.
+// volatiles checks that at most one partition has the key, since it also selects the root.
 func (c *checker) volatiles() {
 	first := ""
 	for _, p := range c.d.Partition.Items {
@@ -231,7 +231,7 @@ func (c *checker) volatiles() {
 		case first == "":
 			first = k.Path
 		default:
-			c.report(k, "is a key of the partition that is mounted as root, and there is "+first, "remove one of the two")
+			c.report(k, "is for the partition that is mounted as root, and "+first+" is another", "remove one of the two")
 		}
 	}
 }

@@ -14,11 +14,11 @@ func (c *checker) path(t Value[Template]) {
 	case t.V == "" && t.Written():
 		c.report(t.Key, "is empty", "")
 	case hasControl(string(t.V)):
-		c.report(t.Key, "has a control character in it", "")
+		c.report(t.Key, "contains a control character", "")
 	}
 }
 
-// template checks the substitutions in a text, and that what they refer to is in the description.
+// template checks the substitutions in a text, and that the description has what they refer to.
 func (c *checker) template(t Value[Template]) {
 	for p := range t.V.pieces() {
 		err := p.err
@@ -26,7 +26,7 @@ func (c *checker) template(t Value[Template]) {
 			err = c.resolves(p.ref)
 		}
 		if err != nil {
-			c.told[t.Key.Path] = false // one text, but every mistake in it
+			c.told[t.Key.Path] = false // report every error in this text
 			c.reportError(t.Key, err)
 		}
 		if c.full() {
@@ -35,7 +35,8 @@ func (c *checker) template(t Value[Template]) {
 	}
 }
 
-// resolves returns what is wrong with a reference; a name that is missing where it should be defined is reported there.
+// resolves returns what is wrong with a reference. Missing names of closures and partitions are reported where they are
+// defined.
 func (c *checker) resolves(ref Reference) error {
 	switch ref.Kind {
 	case "closure":
@@ -44,7 +45,7 @@ func (c *checker) resolves(ref Reference) error {
 		return c.resolvesPartition(ref)
 	case "iso":
 		if !c.d.isISO() {
-			return diag.Mistake{Text: fmt.Sprintf("${iso.%s}: the image is not an ISO", ref.Field), Hint: "a partition's is ${partition.NAME." + ref.Field + "}"}
+			return diag.Mistake{Text: fmt.Sprintf("${iso.%s}: the image is not an ISO", ref.Field), Hint: "for a partition write ${partition.NAME." + ref.Field + "}"}
 		}
 	}
 	return nil
@@ -58,11 +59,11 @@ func (c *checker) resolvesClosure(ref Reference) error {
 	switch n := len(cl.Roots.Items); {
 	case c.told[cl.Roots.Key.Path] || n == 0:
 	case ref.indexed && ref.Index >= n:
-		return diag.Mistake{Text: fmt.Sprintf("${closure.%s.%d}: the roots of the closure are 0 to %d", ref.Name, ref.Index, n-1)}
+		return diag.Mistake{Text: fmt.Sprintf("${closure.%s.%d}: the closure has roots 0 to %d", ref.Name, ref.Index, n-1)}
 	case !ref.indexed && n > 1:
 		return diag.Mistake{
 			Text: fmt.Sprintf("${closure.%s}: the closure has %d roots", ref.Name, n),
-			Hint: fmt.Sprintf("say which one, as in ${closure.%s.0}", ref.Name),
+			Hint: fmt.Sprintf("name one, as in ${closure.%s.0}", ref.Name),
 		}
 	}
 	return nil
@@ -82,7 +83,7 @@ func (c *checker) resolvesPartition(ref Reference) error {
 	}
 	switch {
 	case ref.Field == "partuuid" && p.Inside.Written():
-		return without(fmt.Sprintf("the partition is a file of partition %q, which has a partuuid", p.Inside.V), "")
+		return without(fmt.Sprintf("the partition is inside %q, which has the partuuid", p.Inside.V), "")
 	case ref.Field == "partuuid" && row.WholeDisk:
 		return without("the tree of an ISO has none", row.Refuses["partuuid"])
 	case ref.Field == "partuuid":

@@ -7,8 +7,8 @@ import (
 	"imprint/internal/tomlpos"
 )
 
-// A Value is what a key holds, with the key: where it was written, or, where it is absent, the position of the table that lacks it. V of
-// an absent key is the zero value, or its default once [Image.WithDefaults] has filled it in.
+// A Value is the value of a key, with the key: its position in the text, or, if it is absent, that of the table that lacks it.
+// An absent key has the zero value, or its default after [Image.WithDefaults].
 type Value[T any] struct {
 	V   T
 	Key diag.Key
@@ -17,7 +17,7 @@ type Value[T any] struct {
 // Written reports whether the description has the key.
 func (v Value[T]) Written() bool { return v.Key.Written }
 
-// A List is an array, with its key. Its elements, which are values or tables, have keys of their own.
+// A List is an array, with its key. Its elements are values or tables, which have keys of their own.
 type List[T any] struct {
 	Items []T
 	Key   diag.Key
@@ -26,15 +26,15 @@ type List[T any] struct {
 // Written reports whether the description has the key.
 func (l List[T]) Written() bool { return l.Key.Written }
 
-// Kinds of value that have no type of their own.
+// Values of the basic types.
 type (
 	Text   = Value[string]
 	Bool   = Value[bool]
 	Int    = Value[int64]
-	Number = Value[uint32] // of a user or a group
+	Number = Value[uint32] // a user or group ID
 )
 
-// A holder is a Value or a List. It takes its key, and what the document has there: nil where the key is absent.
+// A holder is a Value or a List: it fills itself from the document's value v, nil if the key is absent.
 type holder interface {
 	fill(d *decoder, f *field, k diag.Key, v any, at *tomlpos.Node)
 	element() (of reflect.Type, list bool) // the type of V, or of an element of Items
@@ -66,7 +66,7 @@ func (l *List[T]) fill(d *decoder, f *field, k diag.Key, doc any, at *tomlpos.No
 	}
 }
 
-// texts are the elements of an array of texts.
+// texts returns the elements of an array of texts.
 func texts(l List[Text]) []string {
 	var texts []string
 	for _, v := range l.Items {
@@ -75,7 +75,7 @@ func texts(l List[Text]) []string {
 	return texts
 }
 
-// elementsOf are the elements of either form of a TOML array.
+// elementsOf returns the elements of an array: the library has a type of its own for arrays of tables.
 func elementsOf(doc any) ([]any, bool) {
 	switch list := doc.(type) {
 	case []any:

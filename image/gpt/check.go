@@ -12,9 +12,8 @@ import (
 	"imprint/internal/repro"
 )
 
-// Check refuses a table that would not be a valid one on a disk of that size: partitions that overlap, that leave the disk or lie over the
-// table itself, identifiers that are zero or there twice, names and numbers of partitions that there is no room for. Alignment is not
-// looked at.
+// Check reports why a table would not be valid on a disk of that size: partitions that overlap, leave the disk or cover the
+// table, identifiers that are zero or not unique, too many partitions, names that are too long. It does not check alignment.
 func (t Table) Check() error {
 	if err := t.checkDisk(); err != nil {
 		return fmt.Errorf("gpt: %v", err)
@@ -34,14 +33,14 @@ func (t Table) Check() error {
 			return fmt.Errorf("gpt: %s: %v", t.label(i), err)
 		}
 		if other, ok := owner[p.UUID]; ok {
-			return fmt.Errorf("gpt: %s: UUID %v is that of %s too", t.label(i), p.UUID, other)
+			return fmt.Errorf("gpt: %s: UUID %v is also that of %s", t.label(i), p.UUID, other)
 		}
 		owner[p.UUID] = t.label(i)
 	}
 	return t.checkOverlap()
 }
 
-// label names partition i, counted from 0, in messages.
+// label names partition i, counted from 0, in messages, which count from 1.
 func (t Table) label(i int) string {
 	if name := t.Partitions[i].Name; name != "" {
 		return fmt.Sprintf("partition %d (%q)", i+1, name)
@@ -51,14 +50,14 @@ func (t Table) label(i int) string {
 
 func (t Table) checkDisk() error {
 	if t.SectorSize != 512 && t.SectorSize != 4096 {
-		return fmt.Errorf("sectors of %d bytes, 512 or 4096 are possible", t.SectorSize)
+		return fmt.Errorf("sectors of %d bytes, want 512 or 4096", t.SectorSize)
 	}
 	least := FirstUsable(t.SectorSize) + 1 + BackupSize(t.SectorSize)/t.SectorSize
 	switch {
 	case t.Sectors < least:
-		return fmt.Errorf("disk of %d sectors of %d bytes, a table with room for a partition needs %d", t.Sectors, t.SectorSize, least)
+		return fmt.Errorf("disk of %d sectors of %d bytes is too small: a table and one partition need %d", t.Sectors, t.SectorSize, least)
 	case t.Sectors > math.MaxInt64/t.SectorSize:
-		return fmt.Errorf("disk of %d sectors of %d bytes, %d can be addressed", t.Sectors, t.SectorSize, math.MaxInt64/t.SectorSize)
+		return fmt.Errorf("disk of %d sectors of %d bytes is too large: the most is %d", t.Sectors, t.SectorSize, math.MaxInt64/t.SectorSize)
 	}
 	return nil
 }
@@ -67,25 +66,25 @@ func (t Table) checkPartition(p Partition) error {
 	first, last := FirstUsable(t.SectorSize), t.lastUsable()
 	switch {
 	case p.Type == repro.UUID{}:
-		return fmt.Errorf("type GUID is zero, which is that of an unused entry")
+		return fmt.Errorf("type GUID is zero, which marks an unused entry")
 	case p.UUID == repro.UUID{}:
 		return fmt.Errorf("UUID is zero")
 	case p.Sectors < 1:
 		return fmt.Errorf("%d sectors", p.Sectors)
 	case p.Start < first:
-		return fmt.Errorf("starts at sector %d, the table at the front ends before sector %d", p.Start, first)
+		return fmt.Errorf("starts at sector %d, but the first usable sector is %d", p.Start, first)
 	case p.Start > last || p.Sectors > last-p.Start+1:
-		return fmt.Errorf("%d sectors from sector %d on, the last usable one is %d", p.Sectors, p.Start, last)
+		return fmt.Errorf("has %d sectors from sector %d, but the last usable sector is %d", p.Sectors, p.Start, last)
 	}
 	return checkName(p.Name)
 }
 
 func checkName(name string) error {
 	if !utf8.ValidString(name) || strings.ContainsRune(name, 0) {
-		return fmt.Errorf("name %q is not UTF-8, or holds a NUL", name)
+		return fmt.Errorf("name %q is not UTF-8 or contains a NUL", name)
 	}
 	if n := len(utf16.Encode([]rune(name))); n > maxNameUnits {
-		return fmt.Errorf("name of %d UTF-16 units, an entry holds %d", n, maxNameUnits)
+		return fmt.Errorf("name has %d UTF-16 units, but an entry holds %d", n, maxNameUnits)
 	}
 	return nil
 }

@@ -11,23 +11,24 @@ import (
 	"github.com/google/uuid"
 )
 
-// This file is all that go-diskfs is used for: the bytes of headers and entries with their checksums, and reading them back. What is done
-// around its calls, and why:
+// This file is the only user of go-diskfs, which encodes headers and entries with their checksums and reads them back. What is
+// done around its calls, and why:
 //
 //   - It validates nothing: [Table.Check] does so before a write, and headers are checked before it follows their numbers.
-//   - It makes identifiers up where there are none: none are left empty.
-//   - It panics on names that are too long, and on short reads: a panic is an error here.
-//   - It writes to a file of its own kind: what it writes is kept in memory, as pieces.
-//   - Of the protective MBR it leaves out cylinders, heads and sectors, and on disks over 2 TiB it writes a wrong size: see protect.
+//   - It makes up missing identifiers: none are left empty.
+//   - It panics on names that are too long and on short reads: guard turns a panic into an error.
+//   - It writes to its own interface for files: writes keeps what it writes in memory, piece by piece.
+//   - In the protective MBR it omits cylinders, heads and sectors, and on disks over 2 TiB it writes a wrong size: see protect.
 
-// bytesOf returns what go-diskfs writes for a table, piece by piece.
+// bytesOf returns the pieces that go-diskfs writes for a table.
 func (t Table) bytesOf() ([]piece, error) {
 	var w writes
 	err := guard(func() error { return t.diskfs().Write(&w, t.Sectors*t.SectorSize) })
 	return w.pieces, err
 }
 
-// diskfs is the table in the terms of go-diskfs, with nothing left for it to make up.
+// diskfs converts the table for go-diskfs. Unused entries between partitions are kept: the index of an entry is the
+// partition's number.
 func (t Table) diskfs() *gpt.Table {
 	d := &gpt.Table{
 		LogicalSectorSize:  int(t.SectorSize),
@@ -52,9 +53,9 @@ func (t Table) diskfs() *gpt.Table {
 	return d
 }
 
-// writes keeps what is written to it.
+// writes is a file that keeps the pieces written to it.
 type writes struct {
-	backend.WritableFile // nil: a table is written with WriteAt alone
+	backend.WritableFile // nil: go-diskfs only calls WriteAt
 	pieces               []piece
 }
 
@@ -79,7 +80,7 @@ func guard(call func() error) (err error) {
 	return call()
 }
 
-// readEntries takes what go-diskfs reads. It believes the header's numbers, for which reason that was checked before.
+// readEntries has go-diskfs read the entries. It trusts the numbers in the header, which is why the header was checked before.
 func (t *Table) readEntries(r io.ReaderAt) error {
 	var d *gpt.Table
 	err := guard(func() (err error) {
@@ -114,13 +115,13 @@ func fromDiskfs(p *gpt.Partition) (Partition, error) {
 	}
 	return Partition{
 		Name: p.Name, Type: kind, UUID: id, Attributes: p.Attributes,
-		Start: int64(p.Start), Sectors: int64(p.End - p.Start + 1), // what is past the disk is negative or too large, and refused by Check
+		Start: int64(p.Start), Sectors: int64(p.End - p.Start + 1), // may be negative or past the disk; Check reports that
 	}, nil
 }
 
-// A disk is what go-diskfs reads a table from.
+// A disk is a read-only file for go-diskfs.
 type disk struct {
-	backend.File // nil: it calls no other methods than those below
+	backend.File // nil: go-diskfs calls only the methods below
 	r            io.ReaderAt
 	size         int64
 }
@@ -128,5 +129,5 @@ type disk struct {
 // ReadAt implements io.ReaderAt.
 func (d *disk) ReadAt(p []byte, off int64) (int, error) { return d.r.ReadAt(p, off) }
 
-// Seek implements io.Seeker for the one thing it is called for, to learn the size.
+// Seek implements io.Seeker. go-diskfs only calls it to find the size.
 func (d *disk) Seek(int64, int) (int64, error) { return d.size, nil }

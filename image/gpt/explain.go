@@ -10,7 +10,7 @@ import (
 	"imprint/internal/span"
 )
 
-// An mbrEntry is a partition record of an MBR with the names that UEFI gives its fields (UEFI, 5.2.1).
+// An mbrEntry is a partition record of an MBR. Fields have the names of UEFI, 5.2.1.
 type mbrEntry struct {
 	BootIndicator uint8
 	StartingCHS   [3]byte
@@ -38,7 +38,8 @@ func decodeMBR(b []byte, i int) (e mbrEntry) {
 	return e
 }
 
-// protective checks the fields of the record over the whole disk. Where it ends in cylinders is not the same with every tool.
+// protective checks the fields of the record for the whole disk. Tools disagree about its end in cylinders, so several values
+// pass.
 func (in *inspection) protective(e mbrEntry, i int) {
 	want := func(field string, ok bool, found, expected any) {
 		if !ok {
@@ -63,8 +64,9 @@ func (in *inspection) smallEnd() [3]byte {
 	return [3]byte{byte(lba / sectors % heads), byte(lba%sectors + 1 | c>>8<<6), byte(c)}
 }
 
-// Explain says what the byte at an offset of a disk of size bytes belongs to, such as "protective MBR, record 1, OSType", "primary header,
-// MyLBA", "backup entry 3, PartitionName" or "partition 2 ("root"), byte 512". sectorSize is as for [Inspect].
+// Explain names the structure and field that the byte at off belongs to, such as "protective MBR, record 1, OSType", "primary
+// header, MyLBA", "backup entry 3, PartitionName" or "partition 2 ("root"), byte 512". size is that of the disk in bytes,
+// sectorSize is as for [Inspect].
 func Explain(r io.ReaderAt, size, sectorSize, off int64) string {
 	sector, err := findSectorSize(r, size, sectorSize)
 	switch {
@@ -104,7 +106,7 @@ func explainMBR(off int64) string {
 	return fmt.Sprintf("protective MBR, record %d, %s", (off-f.Off)/mbrEntrySize+1, field.What)
 }
 
-// explainCopy is about a byte of a copy, "" for another one. Of a damaged header the usual numbers count.
+// explainCopy is Explain for one copy; "" for a byte outside of it. If the header is damaged, it assumes the usual layout.
 func (in *inspection) explainCopy(c *tableCopy, off int64) string {
 	at, n, size := int64(c.PartitionEntryLBA)*in.sector, int64(len(c.array)), int64(c.SizeOfPartitionEntry)
 	if n == 0 {

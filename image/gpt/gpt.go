@@ -1,5 +1,5 @@
-// Package gpt lays out and reads the GUID partition table of a disk: the protective MBR, the table at the front and its backup at the
-// end (UEFI specification 2.10, chapter 5; "UEFI, N" below is a section of it).
+// Package gpt lays out and reads the GUID partition table of a disk: the protective MBR, the table at the front and its backup
+// at the end (UEFI specification 2.10, chapter 5; "UEFI, N" below is a section of it).
 //
 //	LBA 0          protective MBR, for tools that know no GPT: one partition over the whole disk
 //	LBA 1          header
@@ -7,8 +7,11 @@
 //	…              partitions
 //	last sectors   the same entries, then the header in the very last one
 //
-// The bytes are those of go-diskfs, which checks nothing of what it is given; so a table is checked here before it is written and after it
+// go-diskfs encodes and decodes the bytes, but validates nothing; so a table is checked here before it is written and after it
 // was read.
+//
+// [Read] is strict, for programs: it takes a table only if both copies agree. [Inspect] is lenient, for people: it reports
+// every fault and returns what can be used.
 package gpt
 
 import (
@@ -16,7 +19,7 @@ import (
 )
 
 const (
-	// MaxPartitions is the number of entries, which is the same in every table here; fewer are not allowed (UEFI, 5.3.1).
+	// MaxPartitions is the number of entries in every table here, which is also the minimum (UEFI, 5.3.1).
 	MaxPartitions = 128
 	entrySize     = 128 // bytes
 	arraySize     = MaxPartitions * entrySize
@@ -28,24 +31,24 @@ type Table struct {
 	DiskGUID   repro.UUID
 	SectorSize int64       // logical sector of the disk in bytes: 512 or 4096
 	Sectors    int64       // of the whole disk
-	Partitions []Partition // in the order of their numbers, from 1 on
+	Partitions []Partition // partition number 1 first
 }
 
-// A Partition is an entry of the table. The zero Partition is an entry that is not used.
+// A Partition is an entry of the table. The zero Partition is an unused entry.
 type Partition struct {
 	Name       string     // up to 36 UTF-16 units; what Linux calls the PARTLABEL
-	Type       repro.UUID // what the partition is for
-	UUID       repro.UUID // its own, which no other has
+	Type       repro.UUID // type: what the partition is for
+	UUID       repro.UUID // unique
 	Start      int64      // first sector
-	Sectors    int64      // how many
+	Sectors    int64      // number of sectors
 	Attributes uint64     // bits of UEFI, 5.3.3: 0 required, 1 no block I/O protocol, 2 bootable by a BIOS, 48 to 63 by partition type
 }
 
-// FirstUsable is the first sector of a disk that a partition may have.
+// FirstUsable returns the first sector that a partition may use.
 func FirstUsable(sectorSize int64) int64 { return 2 + arraySize/sectorSize }
 
-// BackupSize is how many bytes the backup takes at the end of the disk.
+// BackupSize returns the size in bytes of the backup at the end of the disk.
 func BackupSize(sectorSize int64) int64 { return arraySize + sectorSize }
 
-// lastUsable is the last sector that a partition may have.
+// lastUsable returns the last sector that a partition may use.
 func (t Table) lastUsable() int64 { return t.Sectors - 1 - BackupSize(t.SectorSize)/t.SectorSize }

@@ -10,12 +10,13 @@ import (
 	"imprint/internal/span"
 )
 
-// Inspect reads the table of a disk of size bytes that may be damaged or another tool's, and reports every fault of both copies and of the
-// protective MBR: checksums, numbers that lead elsewhere, copies that differ, a backup that is not at the end of the disk, since that has
-// grown or was cut off, and partitions that overlap. It returns the first copy, or the backup if the first is damaged; an error means that
-// neither can be used. sectorSize is in bytes; 0 tries 512, then 4096.
+// Inspect reads the table of a disk of size bytes that may be damaged or made by any tool, and reports every fault of both
+// copies and of the protective MBR: wrong checksums and offsets, copies that differ, partitions that overlap, and a backup
+// that is not at the end of the disk, as after the disk has grown or was truncated. It returns the first copy, or the backup
+// if the first is unusable; the error says that both are. sectorSize is in bytes; 0 tries 512, then 4096.
 //
-// An MBR that has further partitions (a hybrid one) is reported, since UEFI allows none. See [Table.Notes] for what is unusual, but right.
+// Further partitions in the MBR (a hybrid MBR) are reported, since UEFI does not allow them. See [Table.Notes] for what is
+// valid but unusual.
 func Inspect(r io.ReaderAt, size, sectorSize int64, report fault.Report) (Table, error) {
 	sectorSize, err := findSectorSize(r, size, sectorSize)
 	if err != nil {
@@ -28,7 +29,7 @@ func Inspect(r io.ReaderAt, size, sectorSize int64, report fault.Report) (Table,
 	best := front
 	switch {
 	case frontErr != nil && backErr != nil:
-		return Table{}, fmt.Errorf("gpt: no copy of the table can be used: the primary's %v; the backup's %v", frontErr, backErr)
+		return Table{}, fmt.Errorf("gpt: neither copy of the table can be used: primary %v; backup %v", frontErr, backErr)
 	case frontErr != nil:
 		best = back
 	case backErr == nil:
@@ -38,10 +39,10 @@ func Inspect(r io.ReaderAt, size, sectorSize int64, report fault.Report) (Table,
 	return in.table(best), nil
 }
 
-// findSectorSize looks for a header where sectors of each size have one: at the front, then at the end.
+// findSectorSize looks for a header where each sector size would put one: at the front, then at the end.
 func findSectorSize(r io.ReaderAt, size, given int64) (int64, error) {
 	if given != 0 && given != 512 && given != 4096 {
-		return 0, fmt.Errorf("gpt: sectors of %d bytes, 512 or 4096 are possible", given)
+		return 0, fmt.Errorf("gpt: sectors of %d bytes, want 512 or 4096", given)
 	}
 	if given != 0 {
 		return given, nil
@@ -54,7 +55,7 @@ func findSectorSize(r io.ReaderAt, size, given int64) (int64, error) {
 			}
 		}
 	}
-	return 0, fmt.Errorf("gpt: no header in the second or the last sector of %d bytes, whether sectors have 512 or 4096", size)
+	return 0, fmt.Errorf("gpt: no header in the second or the last sector of a disk of %d bytes, with sectors of 512 or 4096", size)
 }
 
 // readAt fills b.
@@ -97,7 +98,7 @@ type tableCopy struct {
 	entries []rawEntry
 }
 
-// copy reads the copy whose header is in a sector. An error says why it cannot be used; that was reported.
+// copy reads the copy whose header is in sector lba. An error, which was reported too, says why it cannot be used.
 func (in *inspection) copy(name string, lba int64) (*tableCopy, error) {
 	c := &tableCopy{name: name, lba: lba}
 	if err := in.header(c); err != nil {
@@ -114,17 +115,17 @@ func (in *inspection) copy(name string, lba int64) (*tableCopy, error) {
 
 func (c *tableCopy) header() string { return c.name + " header" }
 
-// field is the offset on the disk of a field of the header.
+// field returns the offset on the disk of a field of the header.
 func (c *tableCopy) field(name string, in *inspection) int64 {
 	return c.lba*in.sector + span.Offset(headerFields, name)
 }
 
-// arraySectors is how many sectors the entries take.
+// arraySectors returns the number of sectors that the entries take.
 func (in *inspection) arraySectors(c *tableCopy) int64 {
 	return (int64(len(c.array)) + in.sector - 1) / in.sector
 }
 
-// places checks where the parts of a copy lie: the header where it says, the entries outside of the usable sectors.
+// places checks the offsets of a copy's parts: the header is where it says, and the entries are outside of the usable sectors.
 func (in *inspection) places(c *tableCopy) {
 	in.want(c, "MyLBA", c.MyLBA, uint64(c.lba))
 	if c.lba != 1 {
@@ -132,18 +133,19 @@ func (in *inspection) places(c *tableCopy) {
 	}
 	first, end := c.PartitionEntryLBA, c.PartitionEntryLBA+uint64(in.arraySectors(c))
 	if c.FirstUsableLBA > c.LastUsableLBA || c.LastUsableLBA >= uint64(max(in.count, 1)) {
-		in.fault(c.field("LastUsableLBA", in), c.header(), fmt.Sprintf("usable sectors are %d to %d of the disk's %d", c.FirstUsableLBA, c.LastUsableLBA, in.count))
+		in.fault(c.field("LastUsableLBA", in), c.header(), fmt.Sprintf("usable sectors are %d to %d, but the disk has %d", c.FirstUsableLBA, c.LastUsableLBA, in.count))
 	}
 	if first < 2 || first <= c.LastUsableLBA && end > c.FirstUsableLBA {
-		in.fault(c.field("PartitionEntryLBA", in), c.header(), fmt.Sprintf("entries are in sectors %d to %d, partitions may be in %d to %d",
+		in.fault(c.field("PartitionEntryLBA", in), c.header(), fmt.Sprintf("entries are in sectors %d to %d, among the usable sectors %d to %d",
 			first, end-1, c.FirstUsableLBA, c.LastUsableLBA))
 	}
 	if c.lba != 1 && first < uint64(c.lba) && end > uint64(c.lba) {
-		in.fault(c.field("PartitionEntryLBA", in), c.header(), fmt.Sprintf("entries are in sectors %d to %d, and the header in %d", first, end-1, c.lba))
+		in.fault(c.field("PartitionEntryLBA", in), c.header(), fmt.Sprintf("entries are in sectors %d to %d, and the header is in sector %d", first, end-1, c.lba))
 	}
 }
 
-// backupAt is where the backup must be: where the first copy says, if that is on the disk, else in the last sector.
+// backupAt returns the sector of the backup header: the one in the first copy if it is on the disk, or the last sector. After
+// a disk has grown, the backup is still where its end was.
 func (in *inspection) backupAt(front *tableCopy) int64 {
 	if n := front.AlternateLBA; string(front.Signature[:]) == signature && n > 1 && n < uint64(in.count) && in.hasHeader(int64(n)) {
 		return int64(n)
@@ -156,7 +158,7 @@ func (in *inspection) hasHeader(lba int64) bool {
 	return readAt(in.image, b, lba*in.sector) == nil && string(b) == signature
 }
 
-// extent compares the disk with the one that the table was made for, whose last sector has the backup.
+// extent compares the disk with the one that the table was made for, whose last sector held the backup.
 func (in *inspection) extent(c *tableCopy) {
 	last := c.AlternateLBA
 	if c.lba != 1 {
@@ -165,12 +167,12 @@ func (in *inspection) extent(c *tableCopy) {
 	at := c.field("AlternateLBA", in)
 	switch {
 	case last >= math.MaxInt64/uint64(in.sector):
-		in.fault(at, c.header(), fmt.Sprintf("AlternateLBA is %d, which no disk has", last))
+		in.fault(at, c.header(), fmt.Sprintf("AlternateLBA is %d, which is impossible", last))
 	case int64(last) < in.count-1:
-		in.fault(at, c.header(), fmt.Sprintf("the backup is in sector %d, the last one of the disk is %d: the disk has grown by %d bytes",
+		in.fault(at, c.header(), fmt.Sprintf("the backup is in sector %d, but the last sector is %d: the disk has grown by %d bytes",
 			last, in.count-1, (in.count-1-int64(last))*in.sector))
 	case int64(last) > in.count-1:
-		in.fault(at, c.header(), fmt.Sprintf("the backup is in sector %d, the last one of the disk is %d: %d bytes at its end are missing",
+		in.fault(at, c.header(), fmt.Sprintf("the backup is in sector %d, but the last sector is %d: %d bytes at its end are missing",
 			last, in.count-1, (int64(last)-in.count+1)*in.sector))
 	}
 }

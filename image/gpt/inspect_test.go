@@ -75,10 +75,10 @@ func TestInspectFinds(t *testing.T) {
 		{"protective MBR: Signature is 54 aa, 55 aa is expected", func(b []byte) []byte { b[510]--; return b }},
 		{"protective MBR: SizeInLBA is", func(b []byte) []byte { b[446+12]++; return b }},
 		{"protective MBR: EndingCHS is", func(b []byte) []byte { b[446+5]++; return b }},
-		{"hybrid: it has entry 2 of type 0x83 with 7 sectors from 9 on", func(b []byte) []byte { b[446+16+4], b[446+16+8], b[446+16+12] = 0x83, 9, 7; return b }},
+		{"hybrid: it has entry 2 of type 0x83 with 7 sectors from 9", func(b []byte) []byte { b[446+16+4], b[446+16+8], b[446+16+12] = 0x83, 9, 7; return b }},
 		{"the disk has grown by 1048576 bytes", func(b []byte) []byte { return append(b, make([]byte, 1<<20)...) }},
 		{"65536 bytes at its end are missing", func(b []byte) []byte { return b[:len(b)-65536] }},
-		{"EndingLBA is 6143, the disk has 6000 sectors", func(b []byte) []byte { return b[:6000*512] }},
+		{"EndingLBA is 6143, but the disk has 6000 sectors", func(b []byte) []byte { return b[:6000*512] }},
 		{"", func(b []byte) []byte { return b }},
 	} {
 		want, b := patient(t, 512)
@@ -94,7 +94,7 @@ func TestInspectFinds(t *testing.T) {
 	_, b := patient(t, 512)
 	b[512+40]++
 	b[len(b)-1-511+40]++
-	if _, _, err := inspect(b, 512); err == nil || !strings.Contains(err.Error(), "no copy of the table can be used") {
+	if _, _, err := inspect(b, 512); err == nil || !strings.Contains(err.Error(), "neither copy of the table can be used") {
 		t.Errorf("both headers are damaged: %v", err)
 	}
 	if _, _, err := inspect(make([]byte, 1<<20), 0); err == nil {
@@ -119,14 +119,14 @@ func TestInspectEntries(t *testing.T) {
 	in.report = func(f fault.Fault) { list = append(list, f.String()) }
 	in.table(c)
 	all := strings.Join(list, "\n")
-	for _, want := range []string{"partition 2 (\"root ☃\") has sectors", "that of partition 2 too", "EndingLBA is 4, and StartingLBA 5",
-		"bits 3 to 47 are reserved", "as of an unused entry", "goes on with", "a surrogate has no partner"} {
+	for _, want := range []string{"partition 2 (\"root ☃\") has sectors", "also that of partition 2", "EndingLBA is 4, but StartingLBA is 5",
+		"bits 3 to 47 are reserved", "as of an unused entry", "after a zero", "unpaired surrogate"} {
 		if !strings.Contains(all, want) {
 			t.Errorf("not %q:\n%s", want, all)
 		}
 	}
 	table.Partitions[0].Start++
-	if notes := table.Notes(); len(notes) != 1 || !strings.Contains(notes[0], "byte 1049088, which is no multiple") {
+	if notes := table.Notes(); len(notes) != 1 || !strings.Contains(notes[0], "byte 1049088, which is not a multiple") {
 		t.Errorf("notes %q", notes)
 	}
 }

@@ -14,7 +14,7 @@ import (
 	"imprint/internal/units"
 )
 
-// compare reports what the backup says otherwise than the first copy.
+// compare reports where the backup differs from the first copy.
 func (in *inspection) compare(front, back *tableCopy) {
 	for _, f := range []struct {
 		name     string
@@ -27,7 +27,7 @@ func (in *inspection) compare(front, back *tableCopy) {
 		{"AlternateLBA", front.AlternateLBA, back.MyLBA}, {"HeaderSize", front.HeaderSize, back.HeaderSize},
 	} {
 		if f.one != f.two {
-			in.fault(back.field(f.name, in), back.header(), fmt.Sprintf("%s is %v, the primary header has %v", f.name, f.two, f.one))
+			in.fault(back.field(f.name, in), back.header(), fmt.Sprintf("%s is %v, but the primary header has %v", f.name, f.two, f.one))
 		}
 	}
 	size := int(front.SizeOfPartitionEntry)
@@ -39,18 +39,18 @@ func (in *inspection) compare(front, back *tableCopy) {
 		for _, f := range entryFields {
 			if !bytes.Equal(one[f.Off:f.End()], two[f.Off:f.End()]) {
 				in.fault(in.entryAt(back, i)+f.Off, fmt.Sprintf("backup entry %d", i+1),
-					fmt.Sprintf("%s is %x, the primary entry has %x", f.What, two[f.Off:f.End()], one[f.Off:f.End()]))
+					fmt.Sprintf("%s is %x, but the primary entry has %x", f.What, two[f.Off:f.End()], one[f.Off:f.End()]))
 			}
 		}
 	}
 }
 
-// entryAt is the offset on the disk of an entry.
+// entryAt returns the offset of an entry on the disk.
 func (in *inspection) entryAt(c *tableCopy, i int) int64 {
 	return int64(c.PartitionEntryLBA)*in.sector + int64(i)*int64(c.SizeOfPartitionEntry)
 }
 
-// table makes a Table of a copy, and checks its entries. Those that are no partition of the disk are in it too: its Check refuses them.
+// table returns a copy as a Table, and checks its entries. Invalid entries are in it too: its Check reports them.
 func (in *inspection) table(c *tableCopy) Table {
 	t := Table{DiskGUID: c.DiskGUID.uuid(), SectorSize: in.sector, Sectors: in.count}
 	if t.DiskGUID == (repro.UUID{}) {
@@ -73,7 +73,7 @@ func (in *inspection) table(c *tableCopy) Table {
 		}
 		p := in.partition(c, e, wrong)
 		if other, ok := owner[p.UUID]; ok {
-			wrong("UniquePartitionGUID", fmt.Sprintf("UniquePartitionGUID %v is that of partition %d too", p.UUID, other))
+			wrong("UniquePartitionGUID", fmt.Sprintf("UniquePartitionGUID %v is also that of partition %d", p.UUID, other))
 		}
 		owner[p.UUID] = i + 1
 		t.Partitions[i] = p
@@ -88,34 +88,34 @@ func (in *inspection) partition(c *tableCopy, e rawEntry, wrong func(field, text
 	p.Start = int64(min(e.StartingLBA, math.MaxInt64))
 	switch {
 	case e.StartingLBA > e.EndingLBA:
-		wrong("EndingLBA", fmt.Sprintf("EndingLBA is %d, and StartingLBA %d", e.EndingLBA, e.StartingLBA))
+		wrong("EndingLBA", fmt.Sprintf("EndingLBA is %d, but StartingLBA is %d", e.EndingLBA, e.StartingLBA))
 	case e.EndingLBA >= math.MaxInt64:
-		wrong("EndingLBA", fmt.Sprintf("EndingLBA is %d, which no disk has", e.EndingLBA))
+		wrong("EndingLBA", fmt.Sprintf("EndingLBA is %d, which is impossible", e.EndingLBA))
 	default:
 		if p.Sectors = int64(e.EndingLBA-e.StartingLBA) + 1; e.StartingLBA < c.FirstUsableLBA || e.EndingLBA > c.LastUsableLBA {
-			wrong("StartingLBA", fmt.Sprintf("sectors %d to %d, usable ones are %d to %d", e.StartingLBA, e.EndingLBA, c.FirstUsableLBA, c.LastUsableLBA))
+			wrong("StartingLBA", fmt.Sprintf("sectors %d to %d are not within the usable sectors %d to %d", e.StartingLBA, e.EndingLBA, c.FirstUsableLBA, c.LastUsableLBA))
 		}
 		if e.EndingLBA >= uint64(in.count) {
-			wrong("EndingLBA", fmt.Sprintf("EndingLBA is %d, the disk has %d sectors", e.EndingLBA, in.count))
+			wrong("EndingLBA", fmt.Sprintf("EndingLBA is %d, but the disk has %d sectors", e.EndingLBA, in.count))
 		}
 	}
 	if p.UUID == (repro.UUID{}) {
 		wrong("UniquePartitionGUID", "UniquePartitionGUID is zero")
 	}
 	if reserved := e.Attributes &^ (7 | 0xffff<<48); reserved != 0 {
-		wrong("Attributes", fmt.Sprintf("Attributes are 0x%016x, bits 3 to 47 are reserved", e.Attributes))
+		wrong("Attributes", fmt.Sprintf("Attributes are 0x%016x, but bits 3 to 47 are reserved", e.Attributes))
 	}
 	p.Name = name(e, wrong)
 	return p
 }
 
-// name is the name in an entry, which zeros follow.
+// name returns the name in an entry, which is padded with zeros.
 func name(e rawEntry, wrong func(field, text string)) string {
 	units := e.PartitionName[:]
 	if i := slices.Index(units, 0); i >= 0 {
 		for _, u := range units[i:] {
 			if u != 0 {
-				wrong("PartitionName", fmt.Sprintf("PartitionName goes on with 0x%04x after a zero", u))
+				wrong("PartitionName", fmt.Sprintf("PartitionName has 0x%04x after a zero", u))
 				break
 			}
 		}
@@ -123,12 +123,12 @@ func name(e rawEntry, wrong func(field, text string)) string {
 	}
 	text := string(utf16.Decode(units))
 	if !slices.Equal(utf16.Encode([]rune(text)), units) {
-		wrong("PartitionName", fmt.Sprintf("PartitionName %q is not UTF-16: a surrogate has no partner", text))
+		wrong("PartitionName", fmt.Sprintf("PartitionName %q is not UTF-16: it has an unpaired surrogate", text))
 	}
 	return text
 }
 
-// overlaps reports partitions that have sectors in common.
+// overlaps reports partitions that share sectors.
 func (in *inspection) overlaps(c *tableCopy, t Table) {
 	var all span.Map[int]
 	for i, p := range t.Partitions {
@@ -137,12 +137,12 @@ func (in *inspection) overlaps(c *tableCopy, t Table) {
 	all.Sort()
 	for one, two := range all.Overlaps() {
 		in.fault(in.entryAt(c, two.What)+span.Offset(entryFields, "StartingLBA"), fmt.Sprintf("%s entry %d", c.name, two.What+1),
-			fmt.Sprintf("%s has sectors %d to %d, %s has %d to %d", t.label(two.What), two.Off, two.End()-1, t.label(one.What), one.Off, one.End()-1))
+			fmt.Sprintf("%s has sectors %d to %d, but %s has %d to %d", t.label(two.What), two.Off, two.End()-1, t.label(one.What), one.Off, one.End()-1))
 	}
 }
 
-// Notes says what is right, but unusual: partitions that do not begin at a multiple of 1 MiB, and numbers that are not in the order of the
-// disk.
+// Notes returns what is valid but unusual: partitions that are not aligned to 1 MiB, and numbers that are not in the order of
+// the disk.
 func (t Table) Notes() (notes []string) {
 	last := int64(0)
 	for i, p := range t.Partitions {
@@ -150,10 +150,10 @@ func (t Table) Notes() (notes []string) {
 			continue
 		}
 		if off := p.Start * t.SectorSize; off%units.MiB != 0 {
-			notes = append(notes, fmt.Sprintf("%s begins at byte %d, which is no multiple of 1 MiB", t.label(i), off))
+			notes = append(notes, fmt.Sprintf("%s begins at byte %d, which is not a multiple of 1 MiB", t.label(i), off))
 		}
 		if p.Start < last {
-			notes = append(notes, fmt.Sprintf("%s lies before the one with the number before it", t.label(i)))
+			notes = append(notes, fmt.Sprintf("%s lies before the partition with the previous number", t.label(i)))
 		}
 		last = cmp.Or(p.Start, last)
 	}
@@ -178,7 +178,7 @@ func (in *inspection) protectiveMBR() {
 			protective++
 			in.protective(e, i)
 		case e != (mbrEntry{}):
-			others = append(others, fmt.Sprintf("entry %d of type 0x%02x with %d sectors from %d on", i+1, e.OSType, e.SizeInLBA, e.StartingLBA))
+			others = append(others, fmt.Sprintf("entry %d of type 0x%02x with %d sectors from %d", i+1, e.OSType, e.SizeInLBA, e.StartingLBA))
 		}
 	}
 	if protective != 1 {

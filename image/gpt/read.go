@@ -9,8 +9,8 @@ import (
 	"io"
 )
 
-// Read reads the table of a disk of size bytes. Both copies are read and have to tell the same, the protective MBR has to cover the disk,
-// and the table has to stand Check; so what it gives is what every other reader sees, whichever copy that takes.
+// Read reads the table of a disk of size bytes. Both copies must agree, the protective MBR must cover the disk, and the table
+// must pass [Table.Check]: every other reader then sees the same table, whichever copy it uses.
 func Read(r io.ReaderAt, size, sectorSize int64) (Table, error) {
 	t := Table{SectorSize: sectorSize}
 	if sectorSize > 0 {
@@ -35,7 +35,7 @@ func Read(r io.ReaderAt, size, sectorSize int64) (Table, error) {
 	return t, nil
 }
 
-// readProtectiveMBR wants one partition of type 0xee over the whole disk, and no other (UEFI, 5.2.3).
+// readProtectiveMBR checks that the MBR has one partition, of type 0xee over the whole disk (UEFI, 5.2.3).
 func (t Table) readProtectiveMBR(r io.ReaderAt) error {
 	b := make([]byte, 512)
 	if _, err := r.ReadAt(b, 0); err != nil {
@@ -49,12 +49,12 @@ func (t Table) readProtectiveMBR(r io.ReaderAt) error {
 	case entry[4] != 0xee || len(bytes.Trim(others, "\x00")) > 0:
 		return fmt.Errorf("partitions % x", b[mbrEntries:510])
 	case start != 1 || sectors != t.protectedSectors():
-		return fmt.Errorf("%d sectors from %d on, %d from 1 on are expected", sectors, start, t.protectedSectors())
+		return fmt.Errorf("%d sectors from %d, want %d from 1", sectors, start, t.protectedSectors())
 	}
 	return nil
 }
 
-// A header is what the header of a copy tells, with the entries it leads to.
+// A header is the header of a copy.
 type header struct {
 	self, other int64 // sectors of this header and of the other copy's
 	first, last int64 // usable sectors
@@ -79,7 +79,7 @@ func (t Table) readHeaders(r io.ReaderAt) (header, error) {
 	return front, nil
 }
 
-// readCopy reads the copy whose header is at lba, the second sector or the last, with both checksums (UEFI, 5.3.2).
+// readCopy reads the copy whose header is in sector lba, the second or the last, and checks both checksums (UEFI, 5.3.2).
 func (t Table) readCopy(r io.ReaderAt, lba int64) (header, error) {
 	b := make([]byte, 92)
 	if _, err := r.ReadAt(b, lba*t.SectorSize); err != nil {
@@ -97,7 +97,7 @@ func (t Table) readCopy(r io.ReaderAt, lba int64) (header, error) {
 		return header{}, err
 	}
 	if want, got := binary.LittleEndian.Uint32(b[88:]), crc32.ChecksumIEEE(h.entries); want != got {
-		return header{}, fmt.Errorf("entries have the checksum %08x, not %08x", got, want)
+		return header{}, fmt.Errorf("entries have the checksum %08x, want %08x", got, want)
 	}
 	return h, nil
 }
@@ -112,18 +112,18 @@ func parseHeader(b []byte) (header, error) {
 	case string(b[:8]) != "EFI PART":
 		return header{}, errors.New("no header")
 	case revision != 0x10000 || size != 92:
-		return header{}, fmt.Errorf("header of revision %#x with %d bytes, 0x10000 with 92 is read", revision, size)
+		return header{}, fmt.Errorf("header of revision %#x with %d bytes, want 0x10000 with 92", revision, size)
 	case sum != crc32.ChecksumIEEE(copied):
-		return header{}, fmt.Errorf("header has the checksum %08x, not %08x", crc32.ChecksumIEEE(copied), sum)
+		return header{}, fmt.Errorf("header has the checksum %08x, want %08x", crc32.ChecksumIEEE(copied), sum)
 	}
 	if count, size := le.Uint32(b[80:]), le.Uint32(b[84:]); count != MaxPartitions || size != entrySize {
-		return header{}, fmt.Errorf("%d entries of %d bytes, %d of %d are read", count, size, MaxPartitions, entrySize)
+		return header{}, fmt.Errorf("%d entries of %d bytes, want %d of %d", count, size, MaxPartitions, entrySize)
 	}
 	at := func(off int) int64 { return int64(le.Uint64(b[off:])) }
 	return header{self: at(24), other: at(32), first: at(40), last: at(48), array: at(72), guid: [16]byte(b[56:72])}, nil
 }
 
-// checkHeader checks where the parts of the copy at lba lie: the entries between their header and the usable sectors.
+// checkHeader checks the offsets in the header in sector lba: the entries must be between the header and the usable sectors.
 func (t Table) checkHeader(h header, lba int64) error {
 	from, to := int64(2), h.first
 	if lba != 1 {
@@ -132,23 +132,23 @@ func (t Table) checkHeader(h header, lba int64) error {
 	to -= arraySize / t.SectorSize
 	switch {
 	case h.self != lba || h.other != t.Sectors-lba:
-		return fmt.Errorf("header in sector %d says that it is in %d and the other one in %d", lba, h.self, h.other)
+		return fmt.Errorf("header in sector %d says that it is in sector %d, and the other in %d", lba, h.self, h.other)
 	case h.first < FirstUsable(t.SectorSize) || h.last > t.lastUsable() || h.first > h.last:
-		return fmt.Errorf("usable sectors %d to %d, %d to %d are possible", h.first, h.last, FirstUsable(t.SectorSize), t.lastUsable())
+		return fmt.Errorf("usable sectors %d to %d, want within %d to %d", h.first, h.last, FirstUsable(t.SectorSize), t.lastUsable())
 	case h.array < from || h.array > to:
-		return fmt.Errorf("entries from sector %d on, %d to %d are possible", h.array, from, to)
+		return fmt.Errorf("entries from sector %d, want %d to %d", h.array, from, to)
 	}
 	return nil
 }
 
-// checkWithin is Check, with the usable sectors that the header tells: there may be fewer than possible.
+// checkWithin is Check with the usable sectors in the header, which may be fewer than possible.
 func (t Table) checkWithin(h header) error {
 	if err := t.Check(); err != nil {
 		return err
 	}
 	for i, p := range t.Partitions {
 		if end := p.Start + p.Sectors - 1; p != (Partition{}) && (p.Start < h.first || end > h.last) {
-			return fmt.Errorf("gpt: %s has sectors %d to %d, the header allows %d to %d", t.label(i), p.Start, end, h.first, h.last)
+			return fmt.Errorf("gpt: %s has sectors %d to %d, but the header allows %d to %d", t.label(i), p.Start, end, h.first, h.last)
 		}
 	}
 	return nil

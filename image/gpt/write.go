@@ -9,11 +9,12 @@ import (
 	"imprint/internal/tree"
 )
 
-// mbrEntries is where the four partitions of an MBR begin, in bytes. What is before them belongs to boot code.
+// mbrEntries is the offset of the four entries of an MBR. The bytes before it belong to boot code.
 const mbrEntries = 446
 
-// Extents gives the table's bytes as extents of the disk, sorted, all with Meta set: the protective MBR without the 446 bytes of boot code
-// before its entries, the header, the entries, and the backups of both. A table that Check refuses gives its error.
+// Extents returns the table's bytes as extents of the disk, sorted, all with Meta set: the protective MBR without its 446
+// bytes of boot code, which the caller may fill, the header, the entries, and the backups of both. The error is that of
+// [Table.Check].
 func (t Table) Extents() (extent.List, error) {
 	if err := t.Check(); err != nil {
 		return nil, err
@@ -36,8 +37,8 @@ func (t Table) Extents() (extent.List, error) {
 	return list, nil
 }
 
-// protect sets what go-diskfs leaves out of the one partition of the protective MBR (UEFI, 5.2.3): where it begins and ends in cylinders,
-// heads and sectors, and its size on a disk with more sectors than 32 bits count.
+// protect sets what go-diskfs omits in the protective MBR (UEFI, 5.2.3): begin and end in cylinders, heads and sectors, and
+// the size of a disk with more sectors than fit into 32 bits.
 func (t Table) protect(entries []byte) {
 	first, last := cylinders(1), cylinders(t.Sectors-1)
 	copy(entries[1:], first[:])
@@ -45,11 +46,12 @@ func (t Table) protect(entries []byte) {
 	binary.LittleEndian.PutUint32(entries[12:], t.protectedSectors())
 }
 
-// protectedSectors is how much of the disk the protective MBR covers.
+// protectedSectors returns the size of the protective partition in sectors.
 func (t Table) protectedSectors() uint32 { return uint32(min(t.Sectors-1, math.MaxUint32)) }
 
-// cylinders is a sector as head, sector and cylinder on the disk of 255 heads and 63 sectors that BIOSes make of every large one; the sector
-// counts from 1, and its two highest bits are those of the cylinder. All ones are a sector past what can be told.
+// cylinders returns a sector as the bytes head, sector and cylinder, with 255 heads and 63 sectors, the geometry that BIOSes
+// use for all large disks. Sectors count from 1, and the two highest bits of that byte belong to the cylinder. A sector too
+// large for this form is all ones.
 func cylinders(lba int64) [3]byte {
 	const heads, sectors = 255, 63
 	c, h, s := lba/(heads*sectors), lba/sectors%heads, lba%sectors+1

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// Bootable is a description of a disk with a boot loader, raw content and a store; it takes the root of a closure.
+// Bootable is a description of a disk with a boot loader, raw content and a store; its argument is the root of a closure.
 const Bootable = `
 [[closure]]
 name = "system"
@@ -47,7 +47,7 @@ closures = ["system"]
   source = "rootfs"
 `
 
-// Boot has a small system with a kernel of its own.
+// Boot makes a small bootable system with its own kernel.
 func Boot(t testing.TB) (World, string) {
 	w := New(t)
 	noise := make([]byte, 5<<20)
@@ -74,7 +74,7 @@ func OnMBR(system, loader string) string {
 	return "table = \"mbr\"\n" + strings.Replace(text, `type = "esp"`, `type = "0x0e"`, 1)
 }
 
-// KernelOnly is a description of a disk that boots a kernel, which it takes after the root of a closure.
+// KernelOnly is a description of a disk that boots a kernel; its arguments are the root of a closure and the kernel.
 const KernelOnly = `
 [[closure]]
 name = "system"
@@ -96,18 +96,18 @@ filesystem = "ext4"
 closures = ["system"]
 `
 
-// EFIProgram is the beginning of an EFI program for a machine (PE, "Machine Types").
+// EFIProgram returns the header of an EFI program for a machine (PE, "Machine Types"), enough for imprint to take it for one.
 func EFIProgram(machine, rest string) string {
 	return "MZ" + strings.Repeat("\x00", 0x3a) + "\x40\x00\x00\x00PE\x00\x00" + machine + rest
 }
 
-// Machines of EFI programs.
+// Machine types of EFI programs.
 const (
 	X86 = "\x64\x86"
 	ARM = "\x64\xaa"
 )
 
-// FirstDifference is the first offset at which two disks of one size differ, -1 if there is none.
+// FirstDifference returns the first offset at which two disks of the same size differ, -1 if they are equal.
 func FirstDifference(a, b []byte) int {
 	for i := range a {
 		if a[i] != b[i] {

@@ -1,4 +1,4 @@
-// Package imagetest takes descriptions through all stages in tests, over stores that it makes in a directory of the test's own.
+// Package imagetest takes descriptions through all stages in tests, with stores in a temporary directory of the test.
 package imagetest
 
 import (
@@ -18,13 +18,13 @@ import (
 	"imprint/internal/hosttree"
 )
 
-// A World is a source store and a description in a directory of a test's own.
+// A World is a source store and a description in a temporary directory.
 type World struct {
 	t   testing.TB
 	Dir string
 }
 
-// New is an empty one.
+// New returns an empty World.
 func New(t testing.TB) World { return World{t, t.TempDir()} }
 
 // File writes a file below the directory.
@@ -39,7 +39,7 @@ func (w World) File(name, content string) {
 	}
 }
 
-// Path is a store path for a name; its digest means nothing.
+// Path returns a store path for a name. The digest in it has no meaning.
 func (w World) Path(name string) string {
 	sum := sha256.Sum256([]byte(name))
 	return "/nix/store/" + nar.EncodeBase32(sum[:20]) + "-" + name
@@ -80,7 +80,7 @@ func (w World) Item(name string, refs []string, files map[string]string) string 
 	return path
 }
 
-// Plan takes a description as far as a plan. The name, the architecture and the source are there already.
+// Plan resolves a description, to which it adds name, arch and source.
 func (w World) Plan(text string) (*plan.Plan, error) {
 	w.t.Helper()
 	text = "name = \"test\"\narch = \"x86_64\"\n" + text + "\n[[source]]\npath = \"store\"\nregistration = \"registration\"\n"
@@ -91,7 +91,7 @@ func (w World) Plan(text string) (*plan.Plan, error) {
 	return resolve.Plan(context.Background(), d, resolve.Inputs{Dir: w.Dir, HostDirs: []string{w.Dir + "/usr"}, OutDir: w.Dir})
 }
 
-// Build carries a plan out and returns the bytes of the disk.
+// Build writes a plan and returns the bytes of the disk.
 func Build(t testing.TB, p *plan.Plan, o write.Options) ([]byte, *plan.Layout, *write.Result) {
 	t.Helper()
 	l, err := p.Layout(nil)

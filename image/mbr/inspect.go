@@ -12,7 +12,7 @@ import (
 	"imprint/internal/units"
 )
 
-// An entry is a partition record with the names that UEFI gives its fields (UEFI, 5.2.1).
+// An entry is a partition record. Fields have the names of UEFI, 5.2.1.
 type entry struct {
 	BootIndicator uint8
 	StartingCHS   [3]byte
@@ -28,8 +28,9 @@ var (
 		span.Field{Len: 2, Name: "Unknown"}, span.Field{Len: MaxPartitions * entrySize, Name: "PartitionRecord"}, span.Field{Len: 2, Name: "Signature"})
 )
 
-// Inspect reads the table of a disk of that many bytes that may be damaged or another tool's, and reports every fault. sectorSize is in
-// bytes; 0 stands for 512, since the table does not say it. Extended partitions, and the record that stands for a GPT, are an error.
+// Inspect reads the table of a disk of that many bytes that may be damaged or made by any tool, and reports every fault.
+// sectorSize is in bytes; 0 means 512, since the table does not say. Extended partitions, and the entry that stands for a GPT,
+// are an error.
 func Inspect(r io.ReaderAt, size, sectorSize int64, report fault.Report) (Table, error) {
 	if sectorSize == 0 {
 		sectorSize = 512
@@ -82,7 +83,7 @@ func decode(record []byte, i int) (e entry) {
 	return e
 }
 
-// refuse names what is not read.
+// refuse returns an error for entries that are not supported.
 func refuse(e entry, i int) error {
 	switch {
 	case e.OSType == 0xee:
@@ -103,7 +104,7 @@ func (in *inspection) wrong(i int, field, text string) {
 	in.report(fault.Fault{Offset: int64(entriesOff+i*entrySize) + span.Offset(entryFields, field), Object: fmt.Sprintf("MBR record %d", i+1), Text: text})
 }
 
-// partition checks an entry by itself.
+// partition checks a single entry.
 func (in *inspection) partition(e entry, i int) Partition {
 	if e.OSType == 0 {
 		if e != (entry{}) {
@@ -116,15 +117,15 @@ func (in *inspection) partition(e entry, i int) Partition {
 		in.wrong(i, "BootIndicator", fmt.Sprintf("BootIndicator is 0x%02x, 0x80 or 0 is expected", e.BootIndicator))
 	}
 	if p.Start < 1 || p.Sectors < 1 {
-		in.wrong(i, "StartingLBA", fmt.Sprintf("%d sectors from sector %d on", p.Sectors, p.Start))
+		in.wrong(i, "StartingLBA", fmt.Sprintf("%d sectors from sector %d", p.Sectors, p.Start))
 	}
 	if p.Start+p.Sectors > in.Sectors {
-		in.wrong(i, "SizeInLBA", fmt.Sprintf("%d sectors from sector %d on, the disk has %d", p.Sectors, p.Start, in.Sectors))
+		in.wrong(i, "SizeInLBA", fmt.Sprintf("%d sectors from sector %d, but the disk has %d", p.Sectors, p.Start, in.Sectors))
 	}
 	return p
 }
 
-// overlaps reports partitions that have sectors in common, and more than one that is active.
+// overlaps reports partitions that share sectors, and all but the first that are active.
 func (in *inspection) overlaps() {
 	var all span.Map[int]
 	first := -1
@@ -135,20 +136,21 @@ func (in *inspection) overlaps() {
 		case first < 0:
 			first = i
 		default:
-			in.wrong(i, "BootIndicator", fmt.Sprintf("partition %d is active, and partition %d too", i+1, first+1))
+			in.wrong(i, "BootIndicator", fmt.Sprintf("partition %d is active, but so is partition %d", i+1, first+1))
 		}
 	}
 	all.Sort()
 	for one, two := range all.Overlaps() {
-		in.wrong(two.What, "StartingLBA", fmt.Sprintf("partition %d has sectors %d to %d, partition %d has %d to %d",
+		in.wrong(two.What, "StartingLBA", fmt.Sprintf("partition %d has sectors %d to %d, but partition %d has %d to %d",
 			two.What+1, two.Off, two.End()-1, one.What+1, one.Off, one.End()-1))
 	}
 }
 
-// geometries are numbers of heads and of sectors that tools take a disk to have.
+// geometries are the heads and sectors per track that partitioning tools assume.
 var geometries = [][2]int64{{255, 63}, {64, 32}, {128, 63}, {16, 63}, {240, 63}}
 
-// geometry checks cylinders, heads and sectors: there is a geometry in which they are those of the sectors. Zeros are for no value.
+// geometry checks cylinders, heads and sectors: some geometry must make them agree with the sector numbers. All zeros mean no
+// value.
 func (in *inspection) geometry(entries []entry) {
 	worst := -1
 	for _, g := range geometries {
@@ -168,7 +170,8 @@ func (e entry) fits(g [2]int64) bool {
 	return fits(e.StartingCHS, first, g) && fits(e.EndingCHS, end, g)
 }
 
-// fits reports whether three bytes are a sector in a geometry. A sector past the last cylinder that has a number is written in several ways.
+// fits reports whether three bytes are a sector in a geometry. A sector past the last cylinder that fits is written in several
+// ways.
 func fits(chs [3]byte, lba int64, g [2]int64) bool {
 	heads, sectors := g[0], g[1]
 	c, h, s := lba/(heads*sectors), lba/sectors%heads, lba%sectors+1
@@ -178,21 +181,21 @@ func fits(chs [3]byte, lba int64, g [2]int64) bool {
 	return chs[1] == 0xff && chs[2] == 0xff || chs == [3]byte{byte(heads - 1), byte(sectors | 0xc0), 0xff} || chs == [3]byte{byte(h), byte(s | 0xc0), 0xff}
 }
 
-// Notes says what is right, but unusual: partitions that do not begin at a multiple of 1 MiB, and a disk without a signature.
+// Notes returns what is valid but unusual: partitions that are not aligned to 1 MiB, and a disk without a signature.
 func (t Table) Notes() (notes []string) {
 	if t.Signature == 0 {
 		notes = append(notes, "the disk signature is zero, so partitions have no PARTUUID")
 	}
 	for i, p := range t.Partitions {
 		if off := p.Start * t.SectorSize; p != (Partition{}) && off%units.MiB != 0 {
-			notes = append(notes, fmt.Sprintf("partition %d begins at byte %d, which is no multiple of 1 MiB", i+1, off))
+			notes = append(notes, fmt.Sprintf("partition %d begins at byte %d, which is not a multiple of 1 MiB", i+1, off))
 		}
 	}
 	return notes
 }
 
-// Explain says what the byte at an offset of a disk of size bytes belongs to, such as "MBR, record 1, OSType" or "partition 2, byte 512".
-// sectorSize is as for [Inspect].
+// Explain names the structure and field that the byte at off belongs to, such as "MBR, record 1, OSType" or "partition 2, byte
+// 512". size is that of the disk in bytes, sectorSize is as for [Inspect].
 func Explain(r io.ReaderAt, size, sectorSize, off int64) string {
 	switch f, ok := recordFields.At(off); {
 	case off < 0 || off >= size:

@@ -1,13 +1,14 @@
-// Package mbr lays out and reads the partition table of a master boot record, with up to four primary partitions (UEFI specification 2.10,
-// 5.2.1, which keeps the form that DOS gave it).
+// Package mbr lays out and reads the partition table of a master boot record, with up to four primary partitions (UEFI
+// specification 2.10, 5.2.1, which describes the format of DOS).
 //
 //	0     boot code, up to 440 bytes
 //	440   disk signature, 4 bytes
-//	444   2 bytes that mean nothing here
+//	444   2 bytes, unused
 //	446   four entries of 16 bytes
 //	510   55 aa
 //
-// Cylinders, heads and sectors, which only firmware of the last century reads, are those of a disk with 255 heads and 63 sectors.
+// Cylinders, heads and sectors, which only very old firmware reads, are those of a disk with 255 heads and 63 sectors per
+// track.
 package mbr
 
 import (
@@ -23,9 +24,9 @@ import (
 
 // Sizes and offsets in bytes.
 const (
-	// MaxPartitions is how many there is room for.
+	// MaxPartitions is the number of entries.
 	MaxPartitions = 4
-	// Size is what the record takes at the front of the disk.
+	// Size is the size of the record, which is at offset 0 of the disk.
 	Size         = 512
 	signatureOff = 440
 	entriesOff   = 446
@@ -33,7 +34,7 @@ const (
 	active       = 0x80
 )
 
-// Types that are not for a partition with content: none, extended ones, and the one that stands for a GPT.
+// Types of entries that are not a partition with content: unused, extended, and the protective entry of a GPT.
 var reserved = []byte{0x00, 0x05, 0x0f, 0x85, 0xee}
 
 // A Table is the partition table of a disk.
@@ -44,18 +45,18 @@ type Table struct {
 	Partitions []Partition
 }
 
-// A Partition is an entry of the table. The zero Partition is an entry that is not used.
+// A Partition is an entry of the table. The zero Partition is an unused entry.
 type Partition struct {
 	Type    byte
-	Active  bool  // boot code starts this one
+	Active  bool  // boot code boots from it
 	Start   int64 // first sector
-	Sectors int64 // how many
+	Sectors int64 // number of sectors
 }
 
-// UUID is how Linux names partition number, from 1 on, of a disk with that signature (PARTUUID).
+// UUID returns the PARTUUID that Linux derives for a partition, numbered from 1, of a disk with that signature.
 func UUID(signature uint32, number int) string { return fmt.Sprintf("%08x-%02x", signature, number) }
 
-// Extents gives the bytes of the table, without boot code, as one extent with Meta set. A table that Check refuses gives its error.
+// Extents returns the bytes of the table as one extent with Meta set, without boot code. The error is that of [Table.Check].
 func (t Table) Extents() (extent.List, error) {
 	if err := t.Check(); err != nil {
 		return nil, err
@@ -84,8 +85,8 @@ func (p Partition) put(entry []byte) {
 	binary.LittleEndian.PutUint32(entry[12:], uint32(p.Sectors))
 }
 
-// cylinders is a sector as head, sector and cylinder; the sector counts from 1, and its two highest bits are those of the cylinder. A
-// sector past what can be told is the last one of all.
+// cylinders returns a sector as the bytes head, sector and cylinder. Sectors count from 1, and the two highest bits of that
+// byte belong to the cylinder. A sector too large for this form becomes the last one that fits.
 func cylinders(lba int64) [3]byte {
 	const heads, sectors, most = 255, 63, 1023
 	c, h, s := lba/(heads*sectors), lba/sectors%heads, lba%sectors+1
@@ -95,20 +96,21 @@ func cylinders(lba int64) [3]byte {
 	return [3]byte{byte(h), byte(s | c>>8<<6), byte(c)}
 }
 
-// CheckType refuses a type that is not one of a partition with content.
+// CheckType reports an error for a type that is not that of a partition with content.
 func CheckType(n byte) error {
 	if slices.Contains(reserved, n) {
-		return fmt.Errorf("type 0x%02x is not one of a partition with content", n)
+		return fmt.Errorf("type 0x%02x does not stand for a partition with content", n)
 	}
 	return nil
 }
 
-// Check refuses a table that would not be a valid one on a disk of that size: a signature of zero, more than four partitions, partitions
-// that overlap, leave the disk or cannot be told in 32 bits, types that stand for something else, more than one that is active.
+// Check reports why a table would not be valid on a disk of that size: a signature of zero, more than four partitions,
+// partitions that overlap, leave the disk or do not fit into 32 bits, types with a special meaning, more than one active
+// partition.
 func (t Table) Check() error {
 	switch {
 	case t.Signature == 0:
-		return fmt.Errorf("mbr: the disk signature is zero, which means that there is none")
+		return fmt.Errorf("mbr: the disk signature is zero, which means none")
 	case len(t.Partitions) > MaxPartitions:
 		return fmt.Errorf("mbr: %d partitions, the table has %d entries", len(t.Partitions), MaxPartitions)
 	}
@@ -122,7 +124,7 @@ func (t Table) Check() error {
 		}
 		for k, q := range t.Partitions[:i] {
 			if q.Start < p.Start+p.Sectors && p.Start < q.Start+q.Sectors {
-				return fmt.Errorf("mbr: partition %d has sectors %d to %d, and partition %d sectors %d to %d",
+				return fmt.Errorf("mbr: partition %d has sectors %d to %d, but partition %d has sectors %d to %d",
 					i+1, p.Start, p.Start+p.Sectors-1, k+1, q.Start, q.Start+q.Sectors-1)
 			}
 		}
@@ -131,7 +133,7 @@ func (t Table) Check() error {
 		}
 	}
 	if starting > 1 {
-		return fmt.Errorf("mbr: %d partitions are active, boot code wants one", starting)
+		return fmt.Errorf("mbr: %d partitions are active, but boot code expects one", starting)
 	}
 	return nil
 }
@@ -141,23 +143,23 @@ func (t Table) check(p Partition) error {
 	case CheckType(p.Type) != nil:
 		return CheckType(p.Type)
 	case p.Start < 1 || p.Sectors < 1:
-		return fmt.Errorf("%d sectors from sector %d on", p.Sectors, p.Start)
+		return fmt.Errorf("%d sectors from sector %d", p.Sectors, p.Start)
 	case p.Start > t.Sectors || p.Sectors > t.Sectors-p.Start:
-		return fmt.Errorf("%d sectors from sector %d on, the disk has %d", p.Sectors, p.Start, t.Sectors)
+		return fmt.Errorf("%d sectors from sector %d, but the disk has %d", p.Sectors, p.Start, t.Sectors)
 	case p.Start+p.Sectors-1 > math.MaxUint32:
-		return fmt.Errorf("its last sector is %d, an MBR counts up to %d", p.Start+p.Sectors-1, uint32(math.MaxUint32))
+		return fmt.Errorf("its last sector is %d, but an MBR counts up to %d", p.Start+p.Sectors-1, uint32(math.MaxUint32))
 	}
 	return nil
 }
 
-// Read reads the table of a disk of that many bytes and checks it.
+// Read reads and checks the table of a disk of that many bytes.
 func Read(r io.ReaderAt, size, sectorSize int64) (Table, error) {
 	record := make([]byte, Size)
 	if _, err := r.ReadAt(record, 0); err != nil {
 		return Table{}, fmt.Errorf("mbr: read: %w", err)
 	}
 	if record[Size-2] != 0x55 || record[Size-1] != 0xaa {
-		return Table{}, fmt.Errorf("mbr: the first sector ends in % x, not in 55 aa", record[Size-2:])
+		return Table{}, fmt.Errorf("mbr: the first sector ends with % x, not 55 aa", record[Size-2:])
 	}
 	t := Table{Signature: binary.LittleEndian.Uint32(record[signatureOff:]), SectorSize: sectorSize, Sectors: size / sectorSize}
 	for i := range MaxPartitions {

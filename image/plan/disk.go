@@ -15,7 +15,9 @@ import (
 	"imprint/partition"
 )
 
-// disk puts the partition table, boot code and raw contents around the regions.
+// disk completes the layout once every region has an offset: files that are regions get their place on the disk, the size
+// follows from where the last region ends, and the partition table, boot code and raw contents are laid out around the
+// regions.
 func (l *layouter) disk() (*Layout, error) {
 	p := l.plan
 	d := &Layout{}
@@ -34,7 +36,8 @@ func (l *layouter) disk() (*Layout, error) {
 	return d, p.placeRaw(d)
 }
 
-// tabulate writes the partition table around the regions, and boot code before it.
+// tabulate lays out the partition table and the boot code in the first sector. The code comes before the table in the list,
+// but they share that sector: an MBR's entries, protective or not, begin after the 440 or so bytes that boot code may use.
 func (p *Plan) tabulate(l *Layout) error {
 	var list extent.List
 	var err error
@@ -50,7 +53,7 @@ func (p *Plan) tabulate(l *Layout) error {
 	return nil
 }
 
-// backupSize is what the partition table takes at the end of the disk, in bytes.
+// backupSize is the number of bytes that the partition table takes at the end of the disk: a GPT has a second copy there.
 func (p *Plan) backupSize() int64 {
 	if p.Table == partition.MBR {
 		return 0
@@ -58,7 +61,7 @@ func (p *Plan) backupSize() int64 {
 	return gpt.BackupSize(p.SectorSize)
 }
 
-// tableEnd is where the partition table at the front of the disk ends, in bytes.
+// tableEnd is the offset after the partition table at the front of the disk, in bytes.
 func (p *Plan) tableEnd() int64 {
 	if p.Table == partition.MBR {
 		return mbr.Size
@@ -66,6 +69,8 @@ func (p *Plan) tableEnd() int64 {
 	return gpt.FirstUsable(p.SectorSize) * p.SectorSize
 }
 
+// gptTable returns the GPT. An ISO's own partition starts after the system area (lead), although its file system begins at
+// offset 0: the table itself lies in the system area, and a partition must not cover it.
 func (p *Plan) gptTable(l *Layout) gpt.Table {
 	t := gpt.Table{DiskGUID: p.DiskGUID, SectorSize: p.SectorSize, Sectors: l.Size / p.SectorSize}
 	for _, r := range l.entries() {
@@ -77,6 +82,7 @@ func (p *Plan) gptTable(l *Layout) gpt.Table {
 	return t
 }
 
+// mbrTable returns the MBR, which has no names, UUIDs or attributes, but marks one partition as active.
 func (p *Plan) mbrTable(l *Layout) mbr.Table {
 	t := mbr.Table{Signature: p.Signature, SectorSize: p.SectorSize, Sectors: l.Size / p.SectorSize}
 	for _, r := range l.entries() {
@@ -87,12 +93,14 @@ func (p *Plan) mbrTable(l *Layout) mbr.Table {
 	return t
 }
 
-// entries are the regions that the partition table has an entry for, in its order, which is the description's.
+// entries returns the regions that have an entry in the partition table, in the order of the description. That is not always
+// their order on the disk: partition numbers must stay what the description says wherever a partition lies.
 func (l *Layout) entries() []*Region {
 	return slices.DeleteFunc(slices.Clone(l.Regions), func(r *Region) bool { return r.In != nil })
 }
 
-// codeExtents are the loader's code in the first sector.
+// codeExtents returns the boot loader's code for the first sector, linked: the number of the sector that it loads next is
+// known only now.
 func (p *Plan) codeExtents(l *Layout) extent.List {
 	var code []byte
 	switch {
@@ -107,7 +115,8 @@ func (p *Plan) codeExtents(l *Layout) extent.List {
 	return extent.List{{Len: b.Size(), Blob: b, Meta: true}}
 }
 
-// codeTarget is where the content begins that the code in the first sector loads, in bytes.
+// codeTarget returns the offset of what the code in the first sector loads: a BIOS boot partition, or raw content in the gap
+// after an MBR.
 func (p *Plan) codeTarget(l *Layout) int64 {
 	for _, r := range l.Regions {
 		if r.Partition.Code != nil {
@@ -122,7 +131,8 @@ func (p *Plan) codeTarget(l *Layout) int64 {
 	return 0
 }
 
-// elToritoOffset is where the program lies that a BIOS starts from a CD, in bytes: the code in the first sector starts the same one.
+// elToritoOffset returns the offset of the El Torito boot image. A BIOS that starts the ISO from a USB stick runs the code in
+// the first sector instead, which loads the same program.
 func (p *Plan) elToritoOffset(l *Layout) int64 {
 	for _, r := range l.Regions {
 		if !r.Partition.filesystem().WholeDisk {
@@ -135,7 +145,8 @@ func (p *Plan) elToritoOffset(l *Layout) int64 {
 	return 0
 }
 
-// placeRaw puts what lies outside of all partitions where it belongs, unless something else is there.
+// placeRaw lays out the contents outside of all partitions, and reports those that overlap the partition table, a partition or
+// each other. Only data is laid out: the holes of a sparse source stay holes.
 func (p *Plan) placeRaw(l *Layout) error {
 	var problems diag.List
 	taken := []span{{0, p.tableEnd(), "the partition table"}, {l.Size - p.backupSize(), l.Size, "the backup of the partition table"}}
@@ -160,7 +171,8 @@ func (p *Plan) placeRaw(l *Layout) error {
 	return l.outside.Sort(l.Size)
 }
 
-// rawHint says where there is room for raw content that lies over something else: after it, unless that is a partition that has to move.
+// rawHint suggests how to resolve an overlap. Firmware usually must lie at a fixed offset, so a partition moves out of its
+// way; but the table cannot move, so what overlaps it has to.
 func (p *Plan) rawHint(raw, other span, l *Layout) string {
 	for _, r := range l.entries() {
 		if raw.overlaps(span{r.Offset, r.Offset + r.Size, ""}) {
@@ -174,7 +186,7 @@ func (p *Plan) rawHint(raw, other span, l *Layout) string {
 	return hint
 }
 
-// rawEnd is where the last of the contents outside of partitions ends.
+// rawEnd is the offset after the last content outside of partitions. The disk has to hold it even if no partition does.
 func (p *Plan) rawEnd() (end int64) {
 	for _, raw := range p.Raw {
 		end = max(end, raw.Offset+raw.Content.Size())
@@ -182,7 +194,7 @@ func (p *Plan) rawEnd() (end int64) {
 	return end
 }
 
-// A span is a range of the disk, in bytes.
+// A span is a range of the disk in bytes, without its end, and what is there.
 type span struct {
 	start, end int64
 	name       string

@@ -9,15 +9,18 @@ import (
 	"imprint/internal/extent"
 )
 
-// Extents implements [extent.Source] for the whole disk. The region of a file system that a host tool makes is missing until it is made.
+// Extents implements [extent.Source] for the whole disk. File systems inside others are flattened: what a consumer sees are
+// the files in them, each at its final offset. A region that a host tool makes has no extents, and reads as a hole.
 func (l *Layout) Extents(from int64) iter.Seq[extent.Extent] {
 	return extent.Flatten(regions{l}).Extents(from)
 }
 
-// regions are what a layout consists of, with file systems that are files of others as content.
+// regions is a layout whose nested file systems are still single files of the regions around them. [extent.Flatten] takes them
+// apart.
 type regions struct{ *Layout }
 
-// Extents implements [extent.Source]: what regions hold, and what lies outside of them in between.
+// Extents implements [extent.Source]: it merges the regions with what lies outside of them, in the order of offsets. Both are
+// sorted, and the regions may have millions of extents, so nothing is gathered.
 func (l regions) Extents(from int64) iter.Seq[extent.Extent] {
 	regions := l.onDisk()
 	return func(yield func(extent.Extent) bool) {
@@ -47,15 +50,15 @@ func (l regions) Extents(from int64) iter.Seq[extent.Extent] {
 	}
 }
 
-// onDisk are the regions that lie on the disk themselves, in the order of their offsets.
+// onDisk returns the regions that are ranges of the disk, sorted by offset.
 func (l *Layout) onDisk() []*Region {
 	list := slices.DeleteFunc(slices.Clone(l.Regions), func(r *Region) bool { return r.In != nil })
 	slices.SortFunc(list, func(a, b *Region) int { return cmp.Compare(a.Offset, b.Offset) })
 	return list
 }
 
-// ReadAt returns the bytes of the finished disk, with no disk there: it reads only the sources that lie in the range. It is an error
-// when a host tool has to make the region first.
+// ReadAt reads bytes of the finished disk without writing it. It opens only the sources of the extents in that range. It fails
+// if the range touches a region that a host tool has yet to make.
 func (l *Layout) ReadAt(p []byte, off int64) error {
 	for _, r := range l.onDisk() {
 		if r.MadeByHost() && off < r.Offset+r.Size && r.Offset < off+int64(len(p)) {

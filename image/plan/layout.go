@@ -14,23 +14,27 @@ import (
 	"imprint/partition"
 )
 
-// A Layout is the finished disk as a value: what lies where, before any of it is written.
+// A Layout is the finished disk as a value: what lies where, before anything is written. Package write writes it in parallel;
+// [Layout.ReadAt] reads it at any offset without a disk. Both consume the same extents.
 type Layout struct {
 	Size    int64     // bytes
 	Regions []*Region // of every partition, in the order of the plan
 
 	Table extent.List // the partition table's own bytes, and boot code in the first sector
-	Raw   extent.List // contents outside of all partitions
+	Raw   extent.List // contents outside of all partitions, such as firmware
 
 	outside extent.List // both
 }
 
-// Made are the file systems that a host tool has packed into files of their own, by the partition that they are.
+// Made holds the file systems that host tools have packed into files of their own, by partition.
 type Made map[*Partition]tree.Blob
 
-// Layout computes where everything lies. It reads no content. What does not fit, and what a file system does not carry, comes as a
-// [diag.List] of all such problems. A file system that a host tool packs is laid out as it is in made, and as a bound where it is not
-// there.
+// Layout computes where everything lies. It reads no content. The error is a [diag.List] of everything that does not fit, and
+// of everything that a file system cannot store. A file system that a host tool packs is laid out with its size in made, or,
+// before it is made, with an upper bound.
+//
+// The order is that of dependencies. A file system inside another one is a file of it, so the outer one needs its size; and
+// among the regions of the disk, an ISO's tree needs the size of the EFI system partition after it (see hybrid).
 func (p *Plan) Layout(made Made) (*Layout, error) {
 	l := &layouter{plan: p, made: made, regions: map[*Partition]*Region{}}
 	for _, part := range p.Partitions {
@@ -47,7 +51,7 @@ func (p *Plan) Layout(made Made) (*Layout, error) {
 	return l.disk()
 }
 
-// A layouter lays out one partition after another.
+// A layouter lays out partitions, and collects the problems of all of them.
 type layouter struct {
 	plan     *Plan
 	made     Made
@@ -56,14 +60,15 @@ type layouter struct {
 	problems diag.List
 }
 
-// onDisk are the partitions that are regions of the disk, in the order in which they lie there: what is the whole of an ISO comes first.
+// onDisk returns the partitions that are ranges of the disk, in the order in which they lie there. That is the order of the
+// description, except on an ISO, whose volume descriptors have a fixed offset at the front.
 func (l *layouter) onDisk() []*Partition {
 	list := slices.DeleteFunc(slices.Clone(l.plan.Partitions), func(p *Partition) bool { return p.Inside != "" })
 	slices.SortStableFunc(list, func(a, b *Partition) int { return cmp.Compare(l.rank(a), l.rank(b)) })
 	return list
 }
 
-// rank is where a partition lies on the disk: that of an ISO's tree first, what UEFI starts from a CD after it.
+// rank orders the partitions of an ISO: its tree first, then the ESP, whose position the tree's boot catalog records.
 func (l *layouter) rank(p *Partition) int {
 	switch {
 	case l.plan.WholeDisk() == nil:
@@ -82,7 +87,7 @@ func (l *layouter) inner(part *Partition) {
 		return
 	}
 	r := &Region{Partition: part}
-	l.regions[part] = r // before what lies in it: no cycle is endless
+	l.regions[part] = r // first, so that a cycle, which Parse reports, cannot recurse without end
 	spec, err := l.spec(r)
 	if err == nil {
 		r.Maker, err = l.maker(r, spec)
@@ -98,8 +103,8 @@ func (l *layouter) inner(part *Partition) {
 	}
 }
 
-// outer lays out a partition in a region of the disk: at the offset that the description wants, or the first one aligned after the
-// regions before.
+// outer lays out a partition in a region of the disk: at the offset in the description, or at the first aligned one after the
+// regions so far.
 func (l *layouter) outer(part *Partition) {
 	r := &Region{Partition: part, Offset: part.Offset}
 	l.regions[part] = r
@@ -125,7 +130,9 @@ func (l *layouter) outer(part *Partition) {
 	l.end = r.Offset + r.Size
 }
 
-// hybrid says how an ISO boots, and how large the EFI system partition is that comes after its tree.
+// hybrid returns what an ISO has to know of the rest of the disk: the program that a BIOS boots, and the size and alignment of
+// the EFI system partition that follows the tree. Only the ESP's size matters here, not its offset, which depends on the size
+// of the tree: so the ESP is planned twice, and what depends on its offset must not change its size.
 func (l *layouter) hybrid() (h partition.Hybrid) {
 	if boot := l.plan.ElTorito; boot != nil {
 		h.BIOS = boot.Path
@@ -137,7 +144,7 @@ func (l *layouter) hybrid() (h partition.Hybrid) {
 		if part.TypeGUID != partition.ESP || part.Inside != "" {
 			continue
 		}
-		r := &Region{Partition: part} // of which only the size counts: where it lies is not known yet
+		r := &Region{Partition: part} // at offset 0, since only its size is used
 		spec, err := l.spec(r)
 		if err != nil {
 			return h // reported when it is laid out
@@ -151,7 +158,8 @@ func (l *layouter) hybrid() (h partition.Hybrid) {
 	return h
 }
 
-// spec is the partition as its maker is asked for it, with the files of the tree that are file systems in their places.
+// spec returns the partition's spec with what only the layout knows: its offset, linked boot code, room in percent of the
+// content, and in the tree the nested file systems in place of their empty files.
 func (l *layouter) spec(r *Region) (partition.Spec, error) {
 	spec := r.Partition.Spec
 	spec.Offset = r.Offset
@@ -164,7 +172,7 @@ func (l *layouter) spec(r *Region) (partition.Spec, error) {
 			continue
 		}
 		if l.inner(part); l.regions[part].content == nil {
-			continue // there is a problem with it
+			continue // its problem is reported already
 		}
 		n := spec.Tree.Find(part.Path)
 		if n == nil {
@@ -177,7 +185,7 @@ func (l *layouter) spec(r *Region) (partition.Spec, error) {
 	return spec, nil
 }
 
-// maker plans what is in a region, or takes what a host tool has made for it.
+// maker plans the content of a region, or wraps the file that a host tool has made for it.
 func (l *layouter) maker(r *Region, spec partition.Spec) (partition.Maker, error) {
 	if made := l.made[r.Partition]; made != nil {
 		return partition.Ready(spec, made)
@@ -185,7 +193,8 @@ func (l *layouter) maker(r *Region, spec partition.Spec) (partition.Maker, error
 	return partition.New(spec)
 }
 
-// problem says why a partition cannot be laid out.
+// problem turns an error of a file system into a diagnostic. If the content does not fit, that is a mistake in the key size,
+// and the hint lists the largest items.
 func (p *Plan) problem(part *Partition, err error) diag.Problem {
 	var small *partition.DoesNotFit
 	if !errors.As(err, &small) {
@@ -203,21 +212,21 @@ func (p *Plan) problem(part *Partition, err error) diag.Problem {
 	return part.SizeKey.Problem(small.Error(), hint)
 }
 
-// carriedInside is the hint for a tree that a file system does not carry: one that does can be a file of it.
+// carriedInside is the hint for a tree that a file system cannot store: another one can, as a file of it.
 func carriedInside(part *Partition) string {
 	if own := part.filesystem(); own.Carries == nil || part.Spec.Tree == nil || own.Carries(part.Spec.Tree) == nil {
 		return ""
 	}
 	for _, f := range partition.Filesystems {
 		if f.Inside && (f.Carries == nil || f.Carries(part.Spec.Tree) == nil) {
-			return fmt.Sprintf("%s that is a file of it carries this: filesystem = %q, with inside and path", f.Name, f.Name)
+			return fmt.Sprintf("%s can store it, as a file of this one: filesystem = %q, with inside and path", f.Name, f.Name)
 		}
 	}
-	return "leave it out"
+	return "remove it"
 }
 
-// regionSize is the size of the region for content of that size. A region whose size is not fixed ends on the grain, as partitioning
-// tools want it; what is in it is as large as it needs to be.
+// regionSize is the size of the region for content of that size. A region without a fixed size ends on the grain, as
+// partitioning tools want it; the file system in it is only as large as it has to be.
 func (p *Partition) regionSize(content, sector int64) int64 {
 	if p.Spec.Size != 0 {
 		return p.Spec.Size
@@ -225,7 +234,7 @@ func (p *Partition) regionSize(content, sector int64) int64 {
 	return units.Align(content, max(sector, min(p.Align, units.Grain)))
 }
 
-// contentBytes is the sum of the sizes of all files.
+// contentBytes is the sum of the sizes of all files, of which FreeShare is a percentage.
 func (p *Partition) contentBytes() (sum int64) {
 	if p.Spec.Tree == nil || p.FreeShare == 0 {
 		return 0

@@ -9,8 +9,8 @@ import (
 	"imprint/partition"
 )
 
-// Manifest is a plan with its layout, and what a build has computed, in the form that is written beside an image and that
-// `imprint plan --json` prints. Numbers of bytes are JSON numbers.
+// Manifest is what is written beside an image and what `imprint plan --json` prints: a plan with its layout, and after a build
+// its digests. Sizes and offsets are JSON numbers of bytes.
 type Manifest struct {
 	Name       string              `json:"name"`
 	Arch       string              `json:"arch,omitempty"`
@@ -21,7 +21,7 @@ type Manifest struct {
 	Seed       string              `json:"seed"`
 	Table      string              `json:"table"` // "gpt" or "mbr"
 	DiskGUID   string              `json:"diskGUID,omitempty"`
-	Signature  string              `json:"diskSignature,omitempty"` // of a disk with an MBR, in eight hexadecimal digits
+	Signature  string              `json:"diskSignature,omitempty"` // of a disk with an MBR, eight hexadecimal digits
 	Loader     string              `json:"loader"`
 	Digest     string              `json:"digest,omitempty"`
 	SHA256     string              `json:"sha256,omitempty"`
@@ -44,7 +44,7 @@ type ManifestPartition struct {
 	Path       string     `json:"path,omitempty"`   // of that file
 	Offset     int64      `json:"offset"`           // bytes
 	Size       int64      `json:"size"`             // bytes
-	Exact      bool       `json:"exact"`            // false: an upper bound, chosen before a host tool fills it
+	Exact      bool       `json:"exact"`            // false: an upper bound, since a host tool has yet to fill it
 	Filesystem string     `json:"filesystem"`
 	Engine     string     `json:"engine,omitempty"`
 	Label      string     `json:"label,omitempty"`
@@ -56,7 +56,7 @@ type ManifestPartition struct {
 	Journal    int64      `json:"journalBytes,omitempty"`
 	Items      int        `json:"items,omitempty"`
 	Largest    []Large    `json:"largest,omitempty"`
-	Digest     string     `json:"digest,omitempty"` // of the 4 MiB pieces of the disk that it lies in
+	Digest     string     `json:"digest,omitempty"` // of the 4 MiB pieces of the disk that it touches
 }
 
 // ManifestClosure is a named set of roots.
@@ -73,7 +73,7 @@ type ManifestItem struct {
 	NARSize int64  `json:"narSize"` // bytes
 }
 
-// Manifest describes the plan with its layout; largest is how many of the largest things of each partition it names.
+// Manifest describes the plan with its layout. It names up to largest of the largest things in each partition.
 func (p *Plan) Manifest(l *Layout, largest int) *Manifest {
 	m := &Manifest{
 		Name: p.Name, Arch: p.Arch, Format: p.Format, Size: l.Size, SectorSize: p.SectorSize, Epoch: p.Epoch,
@@ -103,7 +103,7 @@ func (p *Plan) Manifest(l *Layout, largest int) *Manifest {
 	return m
 }
 
-// exact reports whether the size of a region is known, and not a bound: its own, and that of what lies in it.
+// exact reports whether the size of a region and of all file systems in it is known, rather than an upper bound.
 func (l *Layout) exact(r *Region) bool {
 	for _, inner := range l.Regions {
 		if inner.In == r && !l.exact(inner) {
@@ -128,12 +128,12 @@ func (r *Region) manifest(number int) ManifestPartition {
 
 // Digests are the hashes of a written image.
 type Digests struct {
-	Image      string   // over the SHA-256s of its pieces of 4 MiB; empty when none was wanted
-	Partitions []string // of the pieces that each partition lies in
-	SHA256     string   // in hexadecimal digits; empty unless it was asked for
+	Image      string   // over the SHA-256s of its pieces of 4 MiB; empty unless computed
+	Partitions []string // of the pieces that each partition touches
+	SHA256     string   // hexadecimal; empty unless requested
 }
 
-// Built adds what a build has computed. verified says whether it checked the contents.
+// Built adds the digests of a build. verified reports whether it checked the contents against their hashes.
 func (m *Manifest) Built(d Digests, verified bool) {
 	m.Digest, m.SHA256, m.Verified = d.Image, d.SHA256, &verified
 	for i, digest := range d.Partitions {
@@ -141,7 +141,8 @@ func (m *Manifest) Built(d Digests, verified bool) {
 	}
 }
 
-// Firmware is the kind of firmware that boots the image: "uefi", "bios" or "u-boot"; of two the first.
+// Firmware is the kind of firmware that boots the image: "uefi", "bios" or "u-boot". For an image that boots from two it is
+// the first.
 func (m *Manifest) Firmware() string {
 	types := make([]string, len(m.Partitions))
 	for i, p := range m.Partitions {
@@ -154,11 +155,11 @@ func (m *Manifest) Firmware() string {
 	return loader.Firmware(types)
 }
 
-// JSON is the manifest as indented text with a newline at the end.
+// JSON returns the manifest as indented text that ends in a newline.
 func (m *Manifest) JSON() []byte {
 	text, err := json.MarshalIndent(m, "", "  ")
 	if err != nil {
-		panic(err) // a manifest holds nothing that JSON cannot say
+		panic(err) // a manifest holds only strings, numbers and lists of them
 	}
 	return append(text, '\n')
 }

@@ -1,14 +1,14 @@
-// Package plan holds an image as values: a [Plan] with nothing left open but where things lie, and a [Layout], which says that too. Both
-// are arithmetic over what resolving a description has found; nothing in here opens a file.
+// Package plan holds an image as values: a [Plan], in which everything is decided but where things lie, and a [Layout], which
+// says that too. Both are arithmetic over what was resolved; nothing in here opens a file.
 //
-// A plan has every default filled in, every input pinned by a digest, every tree complete, and every identifier and time chosen. Its layout
-// is the finished disk as a value: it can be read at any offset before a byte of it is written, and writing it, in parallel, is
-// another package's business. A file system that is a file of another one nests: the file's content is itself a layout, so that
-// what lies in it has a final position on the disk like everything else.
+// In a plan every default is filled in, every input is pinned by a digest, every tree is complete, and every identifier and
+// time is chosen. Its layout is the finished disk as a value: any byte can be read before one is written. Writing it, in
+// parallel, is up to package write. A file system that is a file of another one nests: the file's content is itself a layout,
+// so that what lies in it has a final offset on the disk like everything else.
 //
-// The one exception are file systems that a host tool makes. One that fills a region of the disk in place (mke2fs, syslinux) has no
-// extents, and one that is packed into a file of its own (squashfs) has a size only after it is made: [Plan.Layout] takes such
-// files, and without them lays out a bound.
+// Host tools are the exception. One that fills a region of the disk in place (mke2fs, syslinux) has no extents, and one that
+// packs a file of its own (squashfs) has a size only when it is done: [Plan.Layout] takes such files, and lays out an upper
+// bound without them.
 package plan
 
 import (
@@ -24,8 +24,8 @@ import (
 	"imprint/partition"
 )
 
-// A Plan is an image with nothing left open but where things lie. It is a plain value: as JSON it holds every node of every tree, and equal
-// inputs give equal plans, wherever on the host they lie.
+// A Plan is an image with everything decided but where things lie. It is a plain value: as JSON it holds every node of every
+// tree, and equal inputs give equal plans, wherever on the host they are.
 type Plan struct {
 	Key        diag.Key // of the partitions in the description
 	Name       string
@@ -36,41 +36,41 @@ type Plan struct {
 	Epoch      int64  // seconds since 1970
 	Seed       repro.Seed
 	DiskGUID   repro.UUID
-	Signature  uint32 // of a disk with an MBR, in place of a GUID
+	Signature  uint32 // of a disk with an MBR, instead of a GUID
 	Loader     string
 	Partitions []*Partition
 	Closures   []*Closure
 	Items      []*Item // of all closures, references first
 	Entries    []bootloader.Entry
-	BootInputs []tree.Blob `json:"-"` // pinned: what was read in store items, since the boot loader is made of it
-	// DefaultEntry is the index of the entry that boots by itself.
+	BootInputs []tree.Blob `json:"-"` // files in store items that were read, and so pinned, to make the boot loader
+	// DefaultEntry is the index of the entry that boots when nobody chooses one.
 	DefaultEntry int
-	Raw          []Raw                // what lies on the disk outside of all partitions
+	Raw          []Raw                // outside of all partitions
 	BootCode     *bootloader.Code     // of the first sector; nil where there is none
 	ElTorito     *bootloader.ElTorito // how a BIOS starts an ISO; nil where it does not
-	Warnings     diag.List            // what may not be meant, though it is possible
+	Warnings     diag.List            // about what is valid but probably a mistake
 }
 
 // A Partition is one entry of the partition table, or a file system that is a file of another partition, and what is in it.
 type Partition struct {
 	Key        diag.Key // in the description
 	SizeKey    diag.Key // of its size
-	Type       string   // as the description names it
+	Type       string   // as in the description
 	TypeGUID   repro.UUID
 	PartUUID   repro.UUID
-	MBRType    byte   // in an MBR, in place of TypeGUID
-	MBRUUID    string // what Linux makes up as PARTUUID there
+	MBRType    byte   // in an MBR, instead of TypeGUID
+	MBRUUID    string // the PARTUUID that Linux derives there from the disk signature and the number
 	Attributes uint64 // bits of the GPT entry
 	Align      int64  // bytes
 	Offset     int64  // bytes; 0 means after the partition before
 	FreeShare  int64  // of the content's bytes, in percent, besides Spec.Free
-	Active     bool   // it is marked as the one that boots
+	Active     bool   // the MBR entry is marked active
 	Inside     string // the partition that it is a file of, "" for none
-	Path       string // where that file is
+	Path       string // of that file in it
 	Volatile   bool   // what the running system writes stays in memory
 	Items      []*Item
 	Spec       partition.Spec
-	Code       *bootloader.Raw // what it holds in place of a file system, to be linked for where it lies
+	Code       *bootloader.Raw // what it holds instead of a file system; linked when its offset is known
 }
 
 // A Raw is content at an offset of the disk.
@@ -78,7 +78,7 @@ type Raw struct {
 	Key     diag.Key
 	Name    string // for messages
 	Offset  int64  // bytes
-	Loader  bool   // it is the boot loader's, which the code in the first sector loads
+	Loader  bool   // the boot loader's, which the code in the first sector loads
 	Content tree.Blob
 }
 
@@ -92,7 +92,7 @@ type Closure struct {
 // An Item is a store item of the image: its registration and its content.
 type Item struct {
 	Info *closure.Info
-	Node *tree.Node `json:"-"` // it is in the tree of a partition
+	Node *tree.Node `json:"-"` // in the tree of a partition
 }
 
 // DiskID is the GUID of a disk with a GPT, or the signature of one with an MBR in eight hexadecimal digits.
@@ -112,7 +112,7 @@ func (p *Plan) Find(name string) *Partition {
 	return p.Partitions[i]
 }
 
-// WholeDisk is the partition that an ISO image is, nil for other disks.
+// WholeDisk returns the partition that holds the tree of an ISO, nil for other disks.
 func (p *Plan) WholeDisk() *Partition {
 	for _, part := range p.Partitions {
 		if part.filesystem().WholeDisk {
@@ -124,7 +124,7 @@ func (p *Plan) WholeDisk() *Partition {
 
 func (p *Partition) filesystem() *partition.Filesystem { return partition.Named(p.Spec.Filesystem) }
 
-// PartUUIDText is the PARTUUID as Linux prints it, "" for what is no entry of a table.
+// PartUUIDText is the PARTUUID as Linux prints it, "" for a partition that has no entry in the table.
 func (p *Partition) PartUUIDText() string {
 	switch {
 	case p.Inside != "":
@@ -135,7 +135,7 @@ func (p *Partition) PartUUIDText() string {
 	return p.PartUUID.String()
 }
 
-// VolumeID is the identifier of the file system as mount and udev print it: a UUID, or "XXXX-XXXX" of a FAT volume.
+// VolumeID is the identifier of the file system as mount and udev print it: a UUID, or "XXXX-XXXX" for FAT.
 func (p *Partition) VolumeID() string {
 	if id := p.filesystem().VolumeID; id != nil {
 		return id(&p.Spec)

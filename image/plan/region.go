@@ -6,17 +6,18 @@ import (
 	"imprint/partition"
 )
 
-// A Region is where a partition lies, and what is in it: a range of the disk, or a file of the partition in another region.
+// A Region is where a partition lies and what is in it. It is a range of the disk, or a file of another region: then its bytes
+// are where that file's are, possibly in several parts.
 type Region struct {
 	Partition *Partition
-	Offset    int64 // of the disk, bytes; of a file of another region see Range
+	Offset    int64 // on the disk, bytes; 0 for a file of another region, see Range
 	Size      int64 // bytes
 	Maker     partition.Maker
-	Tree      *tree.Tree // as it is laid out; nil without a file system
+	Tree      *tree.Tree // with nested file systems in place; nil without a file system
 	In        *Region    // the region that it is a file of; nil for a range of the disk
 
-	lead    int64     // bytes at the front that are not the partition's in the table: the system area of an ISO
-	content tree.Blob // of the file that it is
+	lead    int64     // bytes at the front that the table's entry excludes: the system area of an ISO
+	content tree.Blob // of the file, for a region inside another
 	outer   []extent.Extent
 }
 
@@ -29,7 +30,8 @@ func (r *Region) MadeByHost() bool {
 	return false
 }
 
-// OnDisk moves extents of the region to where they lie on the disk, splitting those that cross the parts of a file.
+// OnDisk moves extents of the region to their offsets on the disk. It may split them: a file that is a region can lie in
+// several parts, as on ext4, where block group metadata interrupts it.
 func (r *Region) OnDisk(list []extent.Extent) []extent.Extent {
 	if r.In != nil {
 		return extent.Through(r.file(), list)
@@ -40,7 +42,8 @@ func (r *Region) OnDisk(list []extent.Extent) []extent.Extent {
 	return list
 }
 
-// Place appends where on the disk the content of a file lies. Without a Placer, which a host tool's region has not, it is nowhere.
+// Place appends the extents of a file's content on the disk to list. In a region that a host tool makes, files have no known
+// place, and it appends none.
 func (r *Region) Place(list []extent.Extent, n *tree.Node) []extent.Extent {
 	placer, ok := r.Maker.(partition.Placer)
 	if !ok {
@@ -55,7 +58,7 @@ func (r *Region) Place(list []extent.Extent, n *tree.Node) []extent.Extent {
 	return append(list, r.OnDisk(placer.Place(nil, n))...)
 }
 
-// file is where on the disk the file lies that the region is.
+// file returns, and keeps, the extents on the disk of the file that the region is.
 func (r *Region) file() []extent.Extent {
 	if r.outer == nil {
 		r.outer = r.In.Place(nil, r.In.Tree.Find(r.Partition.Path))
@@ -63,7 +66,8 @@ func (r *Region) file() []extent.Extent {
 	return r.outer
 }
 
-// Range is where the region begins on the disk, and how many bytes it takes.
+// Range returns the offset of the region on the disk and its size in bytes. A file of another region may lie in several parts,
+// of which off is the first.
 func (r *Region) Range() (off, size int64) {
 	if r.In == nil {
 		return r.Offset, r.Size

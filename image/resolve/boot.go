@@ -16,14 +16,14 @@ import (
 	"imprint/internal/tree"
 )
 
-// A boot is what the image boots: entries whose kernels and initrds are found, and what the loader is made of. Command lines stay as they
-// are written: what they refer to is chosen later.
+// A boot is what the image boots: entries with their kernels and initrds found, and the files that the loader is made of.
+// Command lines are still templates, since the identifiers in them are chosen later.
 type boot struct {
 	loader  *bootloader.Loader
 	machine bootloader.Machine
 	entries []bootEntry
-	inputs  map[string]tree.Blob // by their path below a store item or the host's /usr
-	read    []tree.Blob          // those of store items, pinned
+	inputs  map[string]tree.Blob // by path below a store item or the host's /usr
+	read    []tree.Blob          // those from store items, pinned since they are read twice
 }
 
 // A bootEntry is a [[boot.entry]].
@@ -33,7 +33,8 @@ type bootEntry struct {
 	items   []rootedItem
 }
 
-// A rootedItem is an item that holds a boot file, and the name of the GC root that keeps it.
+// A rootedItem is an item that holds a boot file, with the name of the GC root that keeps it: nothing else may refer to a
+// kernel.
 type rootedItem struct {
 	name string
 	path closure.Path
@@ -49,7 +50,7 @@ type bootFinder struct {
 	names    bootNames
 }
 
-// boot finds the kernels and initrds of all entries and the files that the loader is made of.
+// boot finds the kernels and initrds of all entries, and the files that the loader is made of.
 func (w world) boot(ctx context.Context, hosts hosts, store *store) (*boot, error) {
 	loader, err := bootloader.Named(w.d.Boot.Loader.V)
 	if err != nil {
@@ -70,12 +71,13 @@ func (w world) boot(ctx context.Context, hosts hosts, store *store) (*boot, erro
 	return f.boot, f.problems.Err()
 }
 
-// problem notes a mistake at a key.
+// problem adds a problem at a key.
 func (f *bootFinder) problem(key diag.Key, text, hint string) {
 	f.problems = append(f.problems, key.Problem(text, hint))
 }
 
-// entry finds the files of one entry; id is the name that it has in those of GC roots.
+// entry finds the files of one entry. id is the entry's part of the names of its GC roots; efi says that firmware starts the
+// kernel.
 func (f *bootFinder) entry(ctx context.Context, d description.Entry, id string, efi bool) bootEntry {
 	e := bootEntry{Entry: bootloader.Entry{Title: d.Title.V}, cmdline: d.Cmdline}
 	e.Kernel = f.file(ctx, d.Kernel, "boot-"+id+"-kernel", &e)
@@ -98,8 +100,8 @@ func (f *bootFinder) checkKernel(key diag.Key, kernel tree.Blob, efi bool) {
 	refusal, doubt := f.boot.loader.CheckKernel(f.d.Arch.V, p)
 	var m diag.Mistake
 	switch {
-	case err != nil || refusal == nil || efi && p.ELF: // which no EFI program is
-		f.checkProgram(key, kernel, efi, "a kernel with an EFI stub is one, as bzImage and Image are; vmlinux and compressed ones are not")
+	case err != nil || refusal == nil || efi && p.ELF: // an ELF file is no EFI program
+		f.checkProgram(key, kernel, efi, "use a kernel with an EFI stub, such as bzImage or Image; vmlinux and compressed kernels have none")
 	case errors.As(refusal, &m):
 		f.problem(key, name+" "+m.Text, m.Hint)
 	}
@@ -108,8 +110,7 @@ func (f *bootFinder) checkKernel(key diag.Key, kernel tree.Blob, efi bool) {
 	}
 }
 
-// checkProgram reports a program that the machine cannot start: one for another architecture, or, where the firmware starts it, no EFI
-// program at all.
+// checkProgram reports a program for another architecture, and, if firmware starts it, one that is not an EFI program.
 func (f *bootFinder) checkProgram(key diag.Key, program tree.Blob, efi bool, hint string) {
 	p, err := bootloader.ProgramOf(program)
 	arch := f.d.Arch.V
@@ -117,13 +118,14 @@ func (f *bootFinder) checkProgram(key diag.Key, program tree.Blob, efi bool, hin
 	case err != nil:
 		f.problems = append(f.problems, key.ProblemOf(err))
 	case efi && !p.EFI:
-		f.problem(key, fmt.Sprintf("%s is no EFI program, and %s has the firmware start it", name, f.boot.loader.Name), hint)
+		f.problem(key, fmt.Sprintf("%s is not an EFI program, but with %s the firmware starts it", name, f.boot.loader.Name), hint)
 	case p.Arch != "" && arch != "" && p.Arch != arch:
-		f.problem(key, fmt.Sprintf("%s is for %s, and the image for %s", name, p.Arch, arch), "")
+		f.problem(key, fmt.Sprintf("%s is for %s, but the image is for %s", name, p.Arch, arch), "")
 	}
 }
 
-// file finds a kernel or initrd: in a store item of the image, following links as the booted system would, or on the host.
+// file finds a kernel or initrd: in a store item of the image, where symlinks lead where they would in the booted system, or
+// on the host.
 func (f *bootFinder) file(ctx context.Context, name description.Value[description.Template], rootName string, e *bootEntry) bootloader.Source {
 	path, inStore := f.path(name)
 	switch {
@@ -143,11 +145,11 @@ func (f *bootFinder) file(ctx context.Context, name description.Value[descriptio
 	return bootloader.Source{Name: own, Path: at.Path, Content: content}
 }
 
-// path is the path that a boot file is named by, "" when there is a problem with it, and whether it is one of the store.
+// path returns the path of a boot file and whether it is in the store; "" after a problem.
 func (f *bootFinder) path(name description.Value[description.Template]) (path string, inStore bool) {
 	refs, _ := name.V.References()
 	if slices.ContainsFunc(refs, func(ref description.Reference) bool { return ref.Kind != "closure" }) {
-		f.problem(name.Key, "a file cannot be named by an identifier that is chosen after it is found", "use ${closure.NAME}")
+		f.problem(name.Key, "contains an identifier, which is chosen only after files are found", "use ${closure.NAME}")
 		return "", false
 	}
 	path = name.V.Expand(f.store.closureReference)
@@ -161,12 +163,12 @@ func (f *bootFinder) hostFile(ctx context.Context, key diag.Key, name string) bo
 	}
 	base := in.short() + "-" + filepath.Base(name)
 	if same, ok := f.names.find(base); ok {
-		in.blob = same.Content // two entries name one file
+		in.blob = same.Content // two entries with the same file share its copy
 	}
 	return bootloader.Source{Name: f.names.own(base, in.blob), Content: in.blob}
 }
 
-// deviceTree finds the device tree of an entry, or a directory of them, in the store or on the host.
+// deviceTree finds the device tree of an entry, or a directory of device trees, in the store or on the host.
 func (f *bootFinder) deviceTree(ctx context.Context, name description.Value[description.Template], rootName string, e *bootEntry) bootloader.DeviceTree {
 	path, inStore := f.path(name)
 	if path == "" {
@@ -206,7 +208,7 @@ func (f *bootFinder) deviceTree(ctx context.Context, name description.Value[desc
 	return d
 }
 
-// hostDeviceTrees reads and pins a directory of the host.
+// hostDeviceTrees reads and pins a directory on the host.
 func (f *bootFinder) hostDeviceTrees(ctx context.Context, key diag.Key, name string) bootloader.DeviceTree {
 	in := f.one(ctx, f.hosts, &f.problems, key, func(h *hostReader) *host { return h.tree(treeSource{key: key, name: name}) })
 	if in == nil {
@@ -215,7 +217,7 @@ func (f *bootFinder) hostDeviceTrees(ctx context.Context, key diag.Key, name str
 	own := f.names.own(in.short()+"-"+filepath.Base(f.world.path(name)), tree.Text(in.digest))
 	for _, known := range f.boot.entries {
 		if known.DeviceTree.Name == own {
-			return known.DeviceTree // two entries name one directory
+			return known.DeviceTree // two entries with the same directory share its copy
 		}
 	}
 	d := bootloader.DeviceTree{Source: bootloader.Source{Name: own}, Dir: true}
@@ -223,7 +225,7 @@ func (f *bootFinder) hostDeviceTrees(ctx context.Context, key diag.Key, name str
 		switch n.Kind() {
 		case tree.Dir:
 		case tree.Symlink:
-			f.problem(key, filepath.Join(name, below)+" is a symlink, which is not followed on the host", "name a directory without links")
+			f.problem(key, filepath.Join(name, below)+" is a symlink, and symlinks on the host are not followed", "use a directory without symlinks")
 		default:
 			d.Files = append(d.Files, bootloader.Source{Name: below, Content: n.Inode().Blob()})
 		}

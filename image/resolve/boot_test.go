@@ -50,23 +50,23 @@ func TestBootProblems(t *testing.T) {
 	}
 	raw := "[[raw]]\noffset = \"64KiB\"\nsource = \"empty\"\n"
 	for name, c := range map[string]struct{ text, want string }{
-		"arm":           {image("systemd-boot", "", "good", "", "arm"), "boot.entry[1].kernel: " + w.Dir + "/arm is for aarch64, and the image for x86_64"},
+		"arm":           {image("systemd-boot", "", "good", "", "arm"), "boot.entry[1].kernel: " + w.Dir + "/arm is for aarch64, but the image is for x86_64"},
 		"arm, extlinux": {image("extlinux", "", "good", "", "arm"), "arm is for aarch64"},
-		"ELF":           {image("uki", "", "vmlinux", "", "good"), "boot.entry[0].kernel: " + w.Dir + "/vmlinux is no EFI program, and uki has"},
-		"ELF, extlinux": {image("extlinux", "", "vmlinux", "", "good"), "vmlinux is an ELF file, as vmlinux is, and no boot loader starts that"},
+		"ELF":           {image("uki", "", "vmlinux", "", "good"), "boot.entry[0].kernel: " + w.Dir + "/vmlinux is not an EFI program, but with uki"},
+		"ELF, extlinux": {image("extlinux", "", "vmlinux", "", "good"), "vmlinux is an ELF file, such as vmlinux, which no boot loader starts"},
 		"gzip": {
 			image("systemd-boot", "", "Image.gz", "", "good"),
 			"boot.entry[0].kernel: " + w.Dir + "/Image.gz is compressed with gzip, which systemd-boot does not unpack\nhint: name one that is not " +
 				"compressed, such as the Image beside it, or unpack it (gzip -d)",
 		},
-		"text as EFI": {image("uki", `efi-binary = "empty"`, "good", "", "good"), "boot.efi-binary: " + w.Dir + "/empty is no EFI program"},
+		"text as EFI": {image("uki", `efi-binary = "empty"`, "good", "", "good"), "boot.efi-binary: " + w.Dir + "/empty is not an EFI program"},
 		"arm as EFI":  {image("uki", `efi-binary = "arm"`, "good", "", "good"), "boot.efi-binary: " + w.Dir + "/arm is for aarch64"},
 		"no stub":     {image("uki", `efi-binary = "good"`, "good", "", "good"), "boot.loader: entry \"one\": not a Portable Executable"},
 		"too long": {
 			image("systemd-boot", `console = ["tty0"]`, "good", strings.Repeat("x", 1530), "good"),
-			"boot.entry[0].cmdline: is 1543 bytes long, and a kernel for x86_64 reads 2047 with what the loader adds",
+			"boot.entry[0].cmdline: is 1543 bytes long, but a kernel for x86_64 reads 2047, of which the loader needs some",
 		},
-		"dollar":    {image("extlinux", "", "good", "l=$$x", "good"), "has a $ in it"},
+		"dollar":    {image("extlinux", "", "good", "l=$$x", "good"), "contains a $"},
 		"empty raw": {raw + image("systemd-boot", "", "good", "", "good"), "raw[0].source: empty is empty"},
 	} {
 		if _, err := w.Plan(c.text); err == nil || !strings.Contains(err.Error(), c.want) {
@@ -77,7 +77,7 @@ func TestBootProblems(t *testing.T) {
 	w.File("usr/lib/grub/x86_64-efi/moddep.lst", "")
 	text := image("grub", `efi-binary = "good"`, "good", "root=LABEL=${partition.root.label}", "good")
 	_, err := w.Plan(text + "[[partition]]\nname = \"root\"\ntype = \"root\"\nfilesystem = \"ext4\"\nlabel = \"a'b\"\n")
-	if err == nil || !strings.Contains(err.Error(), "boot.entry[0].cmdline: has a ' in it, which GRUB") || !strings.Contains(err.Error(), "root=LABEL=a'b") {
+	if err == nil || !strings.Contains(err.Error(), "boot.entry[0].cmdline: contains a ', which GRUB") || !strings.Contains(err.Error(), "root=LABEL=a'b") {
 		t.Errorf("error %v", err)
 	}
 }
@@ -182,9 +182,9 @@ func TestFATTypesInMBR(t *testing.T) {
 	w.File("registration", "")
 	const volume = "table = \"mbr\"\n[[partition]]\nname = \"p\"\ntype = %q\nfilesystem = \"fat\"\nsize = %q\n"
 	for _, c := range []struct{ kind, size, want string }{
-		{"0x0c", "64MiB", "partition[0].type: 0x0c is the type of a FAT32, and the volume is a FAT16\nhint: write type = \"0x0e\", or choose another size"},
-		{"0x06", "1GiB", "0x06 is the type of a FAT16, and the volume is a FAT32\nhint: write type = \"0x0c\""},
-		{"0x0b", "4MiB", "0x0b is the type of a FAT32, and the volume is a FAT12\nhint: write type = \"0x01\""},
+		{"0x0c", "64MiB", "partition[0].type: 0x0c is the type of a FAT32, but the volume is a FAT16\nhint: write type = \"0x0e\", or choose another size"},
+		{"0x06", "1GiB", "0x06 is the type of a FAT16, but the volume is a FAT32\nhint: write type = \"0x0c\""},
+		{"0x0b", "4MiB", "0x0b is the type of a FAT32, but the volume is a FAT12\nhint: write type = \"0x01\""},
 		{"0x0c", "1GiB", ""}, {"0x0e", "64MiB", ""}, {"0x01", "4MiB", ""}, {"esp", "4MiB", ""}, {"0xef", "64MiB", ""}, {"0x83", "64MiB", ""},
 	} {
 		p, err := w.Plan(fmt.Sprintf(volume, c.kind, c.size))

@@ -14,7 +14,7 @@ import (
 	"imprint/partition"
 )
 
-// bootNames are the names of boot files that are taken, in lower case, as FAT compares them.
+// bootNames holds the names of boot files in use, in lower case, since FAT ignores case.
 type bootNames map[string]bootloader.Source
 
 // find returns the boot file of that name.
@@ -23,7 +23,7 @@ func (b bootNames) find(base string) (bootloader.Source, bool) {
 	return known, ok
 }
 
-// own is a name for a boot file, with a number where another content has it already.
+// own returns a name for a boot file. If another content has the name, it gets a number.
 func (b bootNames) own(base string, content tree.Blob) string {
 	base = bootName(base)
 	name := base
@@ -40,10 +40,10 @@ func (b bootNames) own(base string, content tree.Blob) string {
 	}
 }
 
-// maxBootName keeps the names of boot files below what FAT and command lines of firmware can hold.
+// maxBootName is the maximum length of a boot file's name in bytes: firmware and loaders handle long paths badly.
 const maxBootName = 120
 
-// bootName makes the name of a boot file one that every file system takes.
+// bootName replaces the characters of a name that some file system or loader configuration does not take.
 func bootName(name string) string {
 	name = strings.Map(func(c rune) rune {
 		if c < 128 && (c == '.' || c == '_' || c == '+' || c == '-' || unicode.IsLetter(c) || unicode.IsDigit(c)) {
@@ -54,13 +54,13 @@ func bootName(name string) string {
 	return name[:min(len(name), maxBootName)]
 }
 
-// checkEntries warns of what an entry says, or does not say, that cannot be meant: the image is complete, and would not boot.
+// checkEntries warns about entries that are valid but would probably not boot.
 func (w world) checkEntries(p *plan.Plan, store *store) {
 	titles := map[string]bool{}
 	for i, e := range p.Entries {
 		d := w.d.Boot.Entry.Items[i]
 		if titles[e.Title] {
-			w.warn(d.Title.Key, fmt.Sprintf("the menu has another entry %q", e.Title), "give each a title of its own")
+			w.warn(d.Title.Key, fmt.Sprintf("the menu has another entry %q", e.Title), "give each entry its own title")
 		}
 		titles[e.Title] = true
 		for k, initrd := range e.Initrd {
@@ -75,7 +75,7 @@ func (w world) checkEntries(p *plan.Plan, store *store) {
 	w.checkFree(p)
 }
 
-// word is the value of the last NAME=VALUE of a kernel command line, which is the one that counts.
+// word returns the value of the last NAME=VALUE on a kernel command line, which is the one that counts.
 func word(cmdline, name string) (value string, found bool) {
 	for word := range strings.FieldsSeq(cmdline) {
 		if v, ok := strings.CutPrefix(word, name+"="); ok {
@@ -85,19 +85,19 @@ func word(cmdline, name string) (value string, found bool) {
 	return value, found
 }
 
-// checkRoot warns of an entry by which nothing finds the root file system. Other programs than Linux need none.
+// checkRoot warns about a Linux entry that cannot find a root file system. Other programs, such as memtest, need none.
 func (w world) checkRoot(d description.Entry, e bootloader.Entry) {
 	kernel, err := bootloader.ProgramOf(e.Kernel.Content)
 	if _, ok := word(e.Cmdline, "root"); !ok && len(e.Initrd) == 0 && err == nil && kernel.Linux {
-		w.warn(d.Key, "has neither an initrd nor root= in its cmdline, so the kernel finds no root file system unless it has an initrd built in",
+		w.warn(d.Key, "has neither an initrd nor root= in cmdline: the kernel finds no root file system unless an initrd is built in",
 			`add initrd, or root= to cmdline, as in "root=PARTUUID=${partition.root.partuuid}"`)
 	}
 }
 
-// programs are what a kernel starts first where its command line does not say (Linux, init/main.c).
+// programs are what the kernel tries to start without init= (Linux, init/main.c).
 var programs = []string{"/sbin/init", "/etc/init", "/bin/init", "/bin/sh"}
 
-// checkInit warns of an entry whose root file system has nothing to start, or a program for other machines.
+// checkInit warns about an entry whose root file system has nothing to start, or a program for another architecture.
 func (w world) checkInit(p *plan.Plan, store *store, d description.Entry, e bootloader.Entry) {
 	init, ok := word(e.Cmdline, "init")
 	if _, hasRoot := word(e.Cmdline, "root"); !ok && hasRoot && len(store.items) > 0 && !hasProgram(p) {
@@ -105,11 +105,11 @@ func (w world) checkInit(p *plan.Plan, store *store, d description.Entry, e boot
 	}
 	at, err := store.walker.File(init)
 	if err != nil {
-		return // a path that leads nowhere has a warning
+		return // dangling warns about that
 	}
 	head, err := tree.ReadHead(at.Node.Inode().Blob(), 64)
 	if arch := bootloader.ELFArch(head); err == nil && arch != "" && w.d.Arch.V != "" && arch != w.d.Arch.V {
-		w.warn(d.Cmdline.Key, fmt.Sprintf("%s is for %s, and the image for %s", at.Path, arch, w.d.Arch.V), "")
+		w.warn(d.Cmdline.Key, fmt.Sprintf("%s is for %s, but the image is for %s", at.Path, arch, w.d.Arch.V), "")
 	}
 }
 
@@ -119,7 +119,7 @@ func hasProgram(p *plan.Plan) bool {
 	})
 }
 
-// hasPath reports whether there is something at a path, or a symlink on the way there, which may lead to it.
+// hasPath reports whether a path exists, or may exist because of a symlink on the way.
 func hasPath(t *tree.Tree, name string) bool {
 	for ; name != "/"; name = path.Dir(name) {
 		if n := t.Find(name); n != nil {
@@ -129,18 +129,18 @@ func hasPath(t *tree.Tree, name string) bool {
 	return false
 }
 
-// checkVolatile warns of a root file system that is said to be volatile where no initrd makes it so.
+// checkVolatile warns about a volatile root file system in an image without an initrd, which would have to make it so.
 func (w world) checkVolatile(p *plan.Plan) {
 	root := w.d.Root()
 	if root == nil || !root.Volatile.V || !root.Volatile.Written() {
 		return
 	}
 	if !slices.ContainsFunc(p.Entries, func(e bootloader.Entry) bool { return len(e.Initrd) > 0 }) {
-		w.warn(root.Volatile.Key, "is for the initrd of a boot entry, and there is none", "add initrd to a [[boot.entry]]")
+		w.warn(root.Volatile.Key, "has no effect: it needs an initrd, and no boot entry has one", "add initrd to a [[boot.entry]]")
 	}
 }
 
-// checkFree warns of a root file system that would be full at the first boot, unless the description says so.
+// checkFree warns about a writable root file system that would be full at the first boot.
 func (w world) checkFree(p *plan.Plan) {
 	root := w.d.Root()
 	if root == nil || len(p.Entries) == 0 || root.Volatile.V || !partition.Named(root.Filesystem.V).Writable {
@@ -148,7 +148,7 @@ func (w world) checkFree(p *plan.Plan) {
 	}
 	grows := slices.ContainsFunc(root.Flags.Items, func(f description.Value[description.Flag]) bool { return f.V == partition.FlagGrowFS })
 	if root.Size.V.Auto && !root.Free.Written() && !root.MinSize.Written() && !grows {
-		w.warn(root.Key, "is as large as its content, so the running system can write next to nothing",
-			`add free, as in free = "1GiB", or free = 0 if something else makes it larger before`)
+		w.warn(root.Key, "is only as large as its content, so the running system has almost no free space",
+			`add free = "1GiB", for example, or free = 0 if something else enlarges it first`)
 	}
 }

@@ -45,7 +45,7 @@ func TestEntriesThatCannotBeMeant(t *testing.T) {
 		{entry("a", "root=/dev/vda1 "+init+"init"), "", ""},
 		{entry("a", init+"init", "initrd") + entry("a", init+"init", "initrd"), "", `boot.entry[1].title: the menu has another entry "a"`},
 		{entry("a", init+"init", "initrd", "empty"), "", "boot.entry[0].initrd[1]: is an empty file"},
-		{entry("a", init+"init"), "", "boot.entry[0]: has neither an initrd nor root= in its cmdline"},
+		{entry("a", init+"init"), "", "boot.entry[0]: has neither an initrd nor root= in cmdline"},
 		{strings.Replace(entry("a", ""), "/kernel", "/shell.efi", 1), "", ""},
 		{entry("a", "root=/dev/vda1", "initrd"), "", "boot.entry[0].cmdline: has no init=, and no partition has one of /sbin/init, /etc/init, /bin/init, /bin/sh"},
 		{entry("a", "root=/dev/vda1", "initrd"), "link = [{ path = \"/sbin/init\", target = \"${closure.system}/init\" }]", ""},
@@ -53,10 +53,10 @@ func TestEntriesThatCannotBeMeant(t *testing.T) {
 		{entry("a", "quiet", "initrd"), "", ""}, // by which a system may find its root file system by the type of its partition
 		{entry("a", init+"x86", "initrd"), "", ""},
 		{entry("a", init+"i386", "initrd"), "", ""},
-		{entry("a", init+"arm", "initrd"), "", "boot.entry[0].cmdline: " + system + "/arm is for aarch64, and the image for x86_64"},
+		{entry("a", init+"arm", "initrd"), "", "boot.entry[0].cmdline: " + system + "/arm is for aarch64, but the image is for x86_64"},
 		{entry("a", init+"arm "+init+"x86", "initrd"), "", ""},
-		{entry("a", "root=/dev/vda1 "+init+"init"), "volatile = true", "partition[0].volatile: is for the initrd of a boot entry, and there is none"},
-		{"", "volatile = true", "partition[0].volatile: is for the initrd of a boot entry, and there is none"},
+		{entry("a", "root=/dev/vda1 "+init+"init"), "volatile = true", "partition[0].volatile: has no effect: it needs an initrd, and no boot entry has one"},
+		{"", "volatile = true", "partition[0].volatile: has no effect: it needs an initrd, and no boot entry has one"},
 		{entry("a", init+"init", "initrd"), "volatile = true", ""},
 	} {
 		p, err := w.Plan(fmt.Sprintf(withEntries, system, c.entries, "free = 0\n"+c.more))
@@ -90,7 +90,7 @@ func TestRootWithoutFreeSpace(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := strings.Contains(p.Warnings.Error(), "partition[0]: is as large as its content"); got != c.want {
+		if got := strings.Contains(p.Warnings.Error(), "partition[0]: is only as large as its content"); got != c.want {
 			t.Errorf("%q: warnings %v", c.more, p.Warnings)
 		}
 	}

@@ -29,13 +29,13 @@ func TestBytesOfContent(t *testing.T) {
 	const foreign = "fe3a2a5d-4f32-41a7-b725-accc3285a309"
 	raw := partition("linux-generic", "plain.xz") + "[[raw]]\noffset = \"64KiB\"\nsource = \"fs.zst\"\n"
 	for _, c := range []struct{ text, refusal, warning string }{
-		{partition("root", "fs.img"), "partition[0].content: fs.img is compressed with gzip, and nothing unpacks it in the image\nhint: unpack it first (gzip -d)", ""},
+		{partition("root", "fs.img"), "partition[0].content: fs.img is compressed with gzip, and nothing will unpack it\nhint: unpack it first (gzip -d)", ""},
 		{partition("linux-generic", "fs.xz"), "compressed with xz", ""},
 		{raw, "raw[0].source: fs.zst is compressed with zstd", ""},
 		{partition("linux-generic", "plain.xz"), "", ""},
-		{partition(foreign, "fs.xz"), "", "partition[0].content: fs.xz is compressed with xz, and its bytes are taken as they are"},
+		{partition(foreign, "fs.xz"), "", "partition[0].content: fs.xz is compressed with xz and will be copied as it is"},
 		{partition(foreign, "plain.xz"), "", ""},
-		{partition("swap", "plain.xz"), "", `plain.xz does not look like swap space, as a partition of type "swap" holds`},
+		{partition("swap", "plain.xz"), "", `plain.xz does not look like swap space, which a partition of type "swap" holds`},
 		{partition("root-verity", "swap"), "", "swap does not look like dm-verity hashes"},
 		{partition("swap", "swap"), "", ""},
 	} {

@@ -74,7 +74,7 @@ func TestManyItemsThatAreGone(t *testing.T) {
 		want       string
 	}{
 		"gone":    {true, fmt.Sprintf("%d more items are registered and cannot be read", n+1-20)},
-		"unknown": {false, fmt.Sprintf("%d more items that they need are not valid in any source", n-20)},
+		"unknown": {false, fmt.Sprintf("%d more items that they refer to are not valid in any source", n-20)},
 	} {
 		w := imagetest.New(t)
 		var text, refs strings.Builder

@@ -15,7 +15,8 @@ import (
 	"imprint/internal/tree"
 )
 
-// digestOf stands for a host file or tree in the identity of the image: a digest of names, attributes and contents.
+// digestOf returns the digest by which a host file or tree enters the identity of the image: of contents, and for a tree also
+// of names and attributes.
 func digestOf(in *host) string {
 	if in.blob != nil {
 		sum, _ := tree.PinOf(in.blob)
@@ -35,13 +36,13 @@ func digestOf(in *host) string {
 	return dirDigest + hex.EncodeToString(d.Sum(nil))
 }
 
-// What the digests of files and of trees begin with.
+// Prefixes of the digests of files and trees.
 const (
 	fileDigest = "sha256:"
 	dirDigest  = "tree:"
 )
 
-// short is the first half of a digest's digits, for the name of a file.
+// short returns the first half of the digest's digits, for a file name.
 func (in *host) short() string {
 	if in.blob != nil {
 		return in.digest[len(fileDigest):][:32]
@@ -49,7 +50,8 @@ func (in *host) short() string {
 	return in.digest[len(dirDigest):][:32]
 }
 
-// treeDigest hashes the fields of nodes, each with its length where that is open.
+// treeDigest hashes the fields of nodes. Fields of variable length are preceded by their length, so that two different trees
+// cannot give the same bytes.
 type treeDigest struct{ hash.Hash }
 
 func (d treeDigest) text(s string) {
@@ -59,7 +61,8 @@ func (d treeDigest) text(s string) {
 
 func (d treeDigest) number(n uint64) { d.Write(binary.LittleEndian.AppendUint64(nil, n)) }
 
-// node hashes what a node is; a further name of a file by what that file is.
+// node hashes one node. A further name of a file is hashed like the file itself, so that hard links on the host make no
+// difference.
 func (d treeDigest) node(path string, n *tree.Node) {
 	d.text(path)
 	d.number(uint64(n.Kind()))
@@ -77,7 +80,8 @@ func (d treeDigest) node(path string, n *tree.Node) {
 	}
 }
 
-// checkBytes looks at how the files begin whose bytes the disk takes over as they are.
+// checkBytes checks the first bytes of files that are copied to the disk as they are. A compressed disk image or firmware
+// there is almost always a mistake.
 func (h *hostReader) checkBytes() error {
 	for _, p := range h.d.Partition.Items {
 		if err := h.checkContent(p); err != nil {
@@ -96,7 +100,8 @@ func (h *hostReader) checkBytes() error {
 	return nil
 }
 
-// checkContent checks the bytes of a partition against its type. Of a type that has no name here, only its author knows what it holds.
+// checkContent checks the content of a partition against its type. What a partition of an unknown type holds, only its author
+// knows.
 func (h *hostReader) checkContent(p description.Partition) error {
 	name, head, err := h.beginning(p.Content)
 	is := partition.PurposeOf(p.Type.V)
@@ -106,15 +111,15 @@ func (h *hostReader) checkContent(p description.Partition) error {
 	case name != "" && !partition.IsForeign(p.Type.V):
 		h.refuseCompressed(p.Content, name)
 	case name != "":
-		h.warn(p.Content.Key, fmt.Sprintf("%s is compressed with %s, and its bytes are taken as they are", p.Content.V, name), "unpack it first, unless that is meant")
+		h.warn(p.Content.Key, fmt.Sprintf("%s is compressed with %s and will be copied as it is", p.Content.V, name), "unpack it first, unless this is intended")
 	case is != nil && !is.Begins(head):
-		h.warn(p.Content.Key, fmt.Sprintf("%s does not look like %s, as a partition of type %q holds", p.Content.V, is.Holds, p.Type.V),
-			"name a file that "+is.From+" has made")
+		h.warn(p.Content.Key, fmt.Sprintf("%s does not look like %s, which a partition of type %q holds", p.Content.V, is.Holds, p.Type.V),
+			"name a file made by "+is.From)
 	}
 	return nil
 }
 
-// beginning returns the first bytes of the file that a key names, and what has compressed it, "" for nothing.
+// beginning returns the first bytes of the file that a key names, and the program that has compressed it, or "".
 func (h *hostReader) beginning(source description.Text) (compressedBy string, head []byte, err error) {
 	in := h.hosts[source.Key]
 	if in == nil {
@@ -125,6 +130,6 @@ func (h *hostReader) beginning(source description.Text) (compressedBy string, he
 }
 
 func (h *hostReader) refuseCompressed(source description.Text, name string) {
-	h.problems = append(h.problems, source.Key.Problem(fmt.Sprintf("%s is compressed with %s, and nothing unpacks it in the image", source.V, name),
+	h.problems = append(h.problems, source.Key.Problem(fmt.Sprintf("%s is compressed with %s, and nothing will unpack it", source.V, name),
 		fmt.Sprintf("unpack it first (%s) and name the result", compressed.Unpack(name))))
 }

@@ -15,20 +15,20 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// A host is a file or a tree of the host that a key of the description names, with the digest of what it holds.
+// A host is a file or tree on the host that the description names, with a digest of its content.
 type host struct {
 	blob    tree.Blob        // of a file, pinned
 	entries []hosttree.Entry // of a tree: nodes at paths below the target
-	isDir   bool             // the tree is a directory of the host, and not an archive: of its top, only what is in it counts
+	isDir   bool             // a directory and not an archive: the attributes of its top do not count
 	digest  string
 
-	mentions []mention // of store items, in small files
+	mentions []mention // store paths found in small files
 }
 
-// hosts are all of them, by the key that names each.
+// hosts maps the keys of the description to what they name on the host.
 type hosts map[diag.Key]*host
 
-// A hostReader reads host files and trees, and pins the blobs in them.
+// A hostReader reads host files and trees, and pins their contents.
 type hostReader struct {
 	world
 	hosts    hosts
@@ -36,7 +36,7 @@ type hostReader struct {
 	contents []hostContent
 }
 
-// hostContent is a blob of the host, and how to put the pinned one in its stead.
+// A hostContent is a content to pin. set replaces it by the pinned one.
 type hostContent struct {
 	blob tree.Blob
 	set  func(tree.Blob)
@@ -46,8 +46,8 @@ type hostContent struct {
 
 func newHostReader(w world) *hostReader { return &hostReader{world: w, hosts: hosts{}} }
 
-// all reads every host file and tree that the description names, and pins the contents, unless there is a problem already. Boot files are not among them: whether one is
-// the host's is known only with the closures.
+// all reads every host file and tree that the description names, and pins the contents, unless there is a problem already.
+// Boot files are found later: only the closures tell which of them are on the host.
 func (h *hostReader) all(ctx context.Context) error {
 	d := h.d
 	for _, p := range d.Partition.Items {
@@ -78,7 +78,7 @@ func (h *hostReader) all(ctx context.Context) error {
 	return h.checkBytes()
 }
 
-// fileIf reads the file that a key names, if it was written.
+// fileIf reads the file that a key names, if there is such a key.
 func (h *hostReader) fileIf(name description.Text) *host {
 	if name.V == "" {
 		return nil
@@ -86,7 +86,7 @@ func (h *hostReader) fileIf(name description.Text) *host {
 	return h.file(name.Key, name.V)
 }
 
-// file looks a file up; one that is not there is a problem of the key.
+// file opens a file; a missing one is a problem at the key.
 func (h *hostReader) file(key diag.Key, source string) *host {
 	b, err := hosttree.File(h.path(source))
 	if err != nil {
@@ -99,7 +99,7 @@ func (h *hostReader) file(key diag.Key, source string) *host {
 	return in
 }
 
-// pin hashes all contents, side by side, and finds their holes; then the digests of all that has been read.
+// pin reads and hashes all contents in parallel, and then computes the digests of what was read.
 func (h *hostReader) pin(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(2 * processors.Count())
@@ -130,7 +130,7 @@ func (h *hostReader) pin(ctx context.Context) error {
 	return nil
 }
 
-// one reads and pins a host file or tree that was only found to be needed on the way, by the given one of the methods above.
+// one reads and pins a host file or tree that turned out to be needed later than the others; read is a method of [hostReader].
 func (w world) one(ctx context.Context, known hosts, problems *diag.List, key diag.Key, read func(*hostReader) *host) *host {
 	h := newHostReader(w)
 	in := read(h)
@@ -148,8 +148,8 @@ func (w world) one(ctx context.Context, known hosts, problems *diag.List, key di
 
 var buffers = sync.Pool{New: func() any { return new([256 << 10]byte) }}
 
-// pin reads a blob and returns it with its pin and its holes, which follow from the content: a file is as sparse in every image, whether the
-// host's file system keeps it so or not. What it reads is also written to more.
+// pin reads a blob and returns it with its pin and its holes. Holes follow from the content, so that a file is equally sparse
+// in every image, whatever the host's file system makes of it. What is read is also written to more.
 func pin(ctx context.Context, b tree.Blob, more ...io.Writer) (tree.Blob, error) {
 	buf := buffers.Get().(*[256 << 10]byte)
 	defer buffers.Put(buf)

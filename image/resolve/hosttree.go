@@ -17,12 +17,12 @@ import (
 	"imprint/partition"
 )
 
-// A treeSource is a directory or an archive of the host that a key names.
+// A treeSource is a directory or an archive on the host that a key names.
 type treeSource struct {
 	key     diag.Key
 	name    string // as the description has it
 	exclude pattern.Set
-	to      *partition.Filesystem // that receives it, nil if it becomes something else
+	to      *partition.Filesystem // of the partition; nil if it does not become a tree there
 }
 
 func sourceOf(p description.Partition, t description.Tree) treeSource {
@@ -30,7 +30,7 @@ func sourceOf(p description.Partition, t description.Tree) treeSource {
 	return treeSource{key: t.Source.Key, name: t.Source.V, exclude: exclude, to: partition.Named(p.Filesystem.V)}
 }
 
-// tree reads a directory, or an archive when the source is a file.
+// tree reads a directory or an archive.
 func (h *hostReader) tree(src treeSource) *host {
 	path := h.path(src.name)
 	if h.in.OutDir != "" && holds(path, h.in.OutDir, src.exclude) {
@@ -53,23 +53,23 @@ func (h *hostReader) tree(src treeSource) *host {
 	return in
 }
 
-// fits reports a file that is larger than its file system holds, before any time is spent on reading it.
+// fits reports a file that is too large for the file system, before time is spent on reading it.
 func (h *hostReader) fits(key diag.Key, fs *partition.Filesystem, path string, size int64) bool {
 	if fs == nil || fs.MaxFile == 0 || size <= fs.MaxFile {
 		return true
 	}
 	h.problems = append(h.problems, key.Problem(
-		fmt.Sprintf("%s: file of %d bytes, the largest that %s holds has %d", tree.Shown(path), size, fs.Name, fs.MaxFile), ""))
+		fmt.Sprintf("%s has %d bytes, but the largest file on %s has %d", tree.Shown(path), size, fs.Name, fs.MaxFile), ""))
 	return false
 }
 
-// inItself is the problem that the image would lie in a directory of its content.
+// inItself is the problem that the image would be inside a directory of its content.
 func inItself(key diag.Key, path string) diag.Problem {
-	return key.Problem(fmt.Sprintf("the image would lie in %s, which is to be copied into it", path),
-		"-o elsewhere, or take a directory that holds the tree alone")
+	return key.Problem(fmt.Sprintf("the image would be inside %s, which is copied into it", path),
+		"use another -o, or a directory with nothing else in it")
 }
 
-// holds reports whether dir is root or lies below it, and is not excluded. What cannot be found is reported where it is read.
+// holds reports whether dir is root or below it, and not excluded. Paths that do not exist are reported when they are read.
 func holds(root, dir string, exclude pattern.Set) bool {
 	for _, p := range []*string{&root, &dir} {
 		real, err := filepath.EvalSymlinks(*p)
@@ -99,16 +99,16 @@ func (h *hostReader) readTree(path string, src treeSource) (*host, error) {
 		return nil, err
 	}
 	if text := mounts.text(); text != "" {
-		h.warn(src.key, text, "name it in a [[partition.tree]] of its own, or in exclude")
+		h.warn(src.key, text, "add a [[partition.tree]] for it, or list it in exclude")
 	}
 	h.checkSetID(src, n)
-	// How the host keeps the directory says nothing of what is in it: it may be one of mktemp, which only its owner can search.
+	// The attributes of the top itself say nothing about its content: it may come from mktemp -d and have mode 0700.
 	top := tree.NewDir("", shared.attr(tree.Attr{Mode: 0o755, Mtime: tree.Time{Sec: h.epoch}}), n.Children())
 	return &host{entries: []hosttree.Entry{{Path: "/", Node: top}}, isDir: true}, nil
 }
 
-// scanner reads host trees that the description names: permission bits are the host's, owner and time are not. Only with set-ID bits the
-// owner is kept, for checkSetID.
+// scanner returns a scanner for host trees. Permission bits are those of the host; owner and time are not, since they differ
+// from machine to machine. Owners of set-ID files are kept, for checkSetID.
 func (h *hostReader) scanner(src treeSource, shared *attrTable, m *mounts) *hosttree.Scanner {
 	return &hosttree.Scanner{Special: true, Exclude: src.exclude.Match, Mounted: m.add, Attr: func(found hosttree.Host) *tree.Attr {
 		a := tree.Attr{Mode: found.Mode, Mtime: tree.Time{Sec: h.epoch}}
@@ -126,13 +126,14 @@ func (h *hostReader) scanner(src treeSource, shared *attrTable, m *mounts) *host
 	}}
 }
 
-// Bits of a mode that give a file's owner or group to who runs it, or a directory's group to what is made in it.
+// Mode bits that give a program the owner or group of its file, or new files the group of their directory.
 const (
 	setUID = 0o4000
 	setGID = 0o2000
 )
 
-// checkSetID reports what would become set-ID of root, since all of a host directory is root's in the image, and is not on the host.
+// checkSetID reports set-ID files of other users than root. The image would give them to root, and so their callers root's
+// rights.
 func (h *hostReader) checkSetID(src treeSource, top *tree.Node) {
 	var found []string
 	for path, n := range tree.Walk("/", top) {
@@ -141,12 +142,13 @@ func (h *hostReader) checkSetID(src treeSource, top *tree.Node) {
 		}
 	}
 	if len(found) > 0 {
-		h.problems = append(h.problems, src.key.Problem(some(found)+": set-ID of another user or group than root, and would be root's in the image",
-			"take the bits away (chmod ug-s), or use a tar archive, which keeps owners; exclude leaves files out"))
+		h.problems = append(h.problems, src.key.Problem(some(found)+": set-ID of a user or group other than root, and would belong to root in the image",
+			"remove the bits (chmod ug-s), use a tar archive, which keeps owners, or exclude the files"))
 	}
 }
 
-// mounts are the paths in a tree where other file systems are mounted.
+// mounts collects paths in a tree where other file systems are mounted. They are skipped: what is mounted differs from machine
+// to machine.
 type mounts struct {
 	mu    sync.Mutex
 	paths []string
@@ -158,16 +160,16 @@ func (m *mounts) add(path string) {
 	m.paths = append(m.paths, tree.Shown(path))
 }
 
-// text says what was left out, "" if nothing was.
+// text is a warning about what was skipped, or "".
 func (m *mounts) text() string {
 	if len(m.paths) == 0 {
 		return ""
 	}
 	slices.Sort(m.paths)
-	return "what is mounted at " + some(m.paths) + " is left out"
+	return "skipped what is mounted at " + some(m.paths)
 }
 
-// some is a list in words, the first five of it.
+// some returns a list in words, cut after five elements.
 func some(list []string) string {
 	const most = 5
 	text := strings.Join(list[:min(most, len(list))], ", ")
@@ -177,7 +179,8 @@ func some(list []string) string {
 	return text
 }
 
-// addTree adds a host directory or the entries of an archive. The top of a directory has attributes where nothing else gives it any.
+// addTree adds a host directory or the entries of an archive. The top of a directory gets default attributes, unless the
+// target exists.
 func (t *treeFiller) addTree(d description.Tree) {
 	in, target := t.hosts[d.Source.Key], cmp.Or(d.Target.V, "/")
 	for _, e := range in.entries {
@@ -192,18 +195,18 @@ func (t *treeFiller) addTree(d description.Tree) {
 	}
 }
 
-// checkTop warns of an archive whose own top makes that of the partition one that not all can search, or that is not root's: it may be
-// how a user keeps the directory that was packed.
+// checkTop warns about an archive whose entry for its own top makes the root directory inaccessible or not root's. Often that
+// is just how the packed directory was kept.
 func (t *treeFiller) checkTop(key diag.Key, a *tree.Attr) {
 	stated := slices.ContainsFunc(t.d.Dir.Items, func(d description.Dir) bool { return d.Path.V == "/" })
 	if stated || !partition.Named(t.d.Filesystem.V).Owners || a.Mode&0o001 != 0 && a.UID == 0 {
 		return
 	}
-	t.warn(key, fmt.Sprintf("by the archive's entry for its top, / has mode %04o and owner %d:%d", a.Mode, a.UID, a.GID),
-		`[[partition.dir]] with path = "/" says what it shall have`)
+	t.warn(key, fmt.Sprintf("the archive gives / mode %04o and owner %d:%d", a.Mode, a.UID, a.GID),
+		`set them with a [[partition.dir]] with path = "/"`)
 }
 
-// attrTable gives equal attributes one pointer, so that a large tree stays small.
+// attrTable makes equal attributes share one pointer, so that a large tree takes little memory.
 type attrTable struct {
 	mu    sync.Mutex
 	known map[attrKey]*tree.Attr

@@ -223,7 +223,7 @@ func TestMountsAreLeftOut(t *testing.T) {
 	if mnt := rootOf(p).Child("mnt"); mnt == nil || len(mnt.Children()) > 0 {
 		t.Errorf("the image has %v of what is mounted", mnt)
 	}
-	if got := p.Warnings.Error(); !strings.Contains(got, "mounted at /mnt is left out") {
+	if got := p.Warnings.Error(); !strings.Contains(got, "skipped what is mounted at /mnt") {
 		t.Errorf("warnings %q", got)
 	}
 	if p, err = w.Plan(fmt.Sprintf(inPartition, "ext4", "[[partition.tree]]\nsource = \"tree\"\nexclude = [\"/mnt\"]")); err != nil || len(p.Warnings) > 0 {
@@ -300,8 +300,8 @@ func TestTooLargeForItsFileSystem(t *testing.T) {
 		t.Skip(err)
 	}
 	for text, key := range map[string]string{
-		"[[partition.tree]]\nsource = \"tree\"":                    "partition[0].tree[0].source: /big: file of 5368709120 bytes",
-		"[[partition.file]]\npath = \"/x\"\nsource = \"tree/big\"": "partition[0].file[0].source: /x: file of 5368709120 bytes",
+		"[[partition.tree]]\nsource = \"tree\"":                    "partition[0].tree[0].source: /big has 5368709120 bytes",
+		"[[partition.file]]\npath = \"/x\"\nsource = \"tree/big\"": "partition[0].file[0].source: /x has 5368709120 bytes",
 	} {
 		_, err := w.Plan(fmt.Sprintf(inPartition, "fat", text))
 		if err == nil || !strings.Contains(err.Error(), key) || !strings.Contains(err.Error(), "4294967295") {

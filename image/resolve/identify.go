@@ -16,7 +16,7 @@ import (
 	"imprint/partition"
 )
 
-// identify starts the plan: it chooses every identifier of the image, all of which derive from its seed.
+// identify starts the plan: it computes the seed, and derives every identifier from it.
 func (w world) identify(hosts hosts, store *store, boot *boot) (*plan.Plan, error) {
 	seed, err := w.seed(hosts, store, boot)
 	if err != nil {
@@ -45,7 +45,7 @@ func (w world) identify(hosts hosts, store *store, boot *boot) (*plan.Plan, erro
 	return p, nil
 }
 
-// partition is a partition with its identifiers, and without its tree.
+// partition returns a partition with its identifiers, without its tree.
 func (w world) partition(d description.Partition, p *plan.Plan) (*plan.Partition, error) {
 	guid, mbrType, err := w.partitionType(d)
 	if err != nil {
@@ -71,8 +71,8 @@ func (w world) partition(d description.Partition, p *plan.Plan) (*plan.Partition
 	}, nil
 }
 
-// partitionType is the type of a partition in the table that the disk has. What is the whole of an ISO has the type that such partitions
-// have, and a file of another partition has none.
+// partitionType returns the type of a partition in the image's table. An ISO's tree has the type that others give such
+// partitions, and a file of another partition has no type.
 func (w world) partitionType(d description.Partition) (guid repro.UUID, mbrType byte, err error) {
 	switch name := d.Type.V; {
 	case d.Inside.V != "":
@@ -86,7 +86,8 @@ func (w world) partitionType(d description.Partition) (guid repro.UUID, mbrType 
 	return guid, mbrType, err
 }
 
-// checkFATTypes warns of numbers in an MBR for another FAT than the one that is made: Linux does not look at them, but firmware may.
+// checkFATTypes warns about an MBR type for FAT12, FAT16 or FAT32 that differs from the FAT made. Linux ignores it, but
+// firmware may not.
 func (w world) checkFATTypes(p *plan.Plan) {
 	isOne := func(part *plan.Partition) bool { return p.Table == partition.MBR && partition.IsFATType(part.Type) }
 	if !slices.ContainsFunc(p.Partitions, isOne) {
@@ -94,7 +95,7 @@ func (w world) checkFATTypes(p *plan.Plan) {
 	}
 	l, err := p.Layout(nil) // the width follows from the size
 	if err != nil {
-		return // which is reported when the disk is laid out
+		return // reported when the disk is laid out
 	}
 	for i, part := range p.Partitions {
 		bits := partition.StatsOf(l.Regions[i].Maker).FATBits
@@ -105,7 +106,8 @@ func (w world) checkFATTypes(p *plan.Plan) {
 	}
 }
 
-// modified makes a number a time whose digits serve as a UUID: from 1980 on, for 120 years, so that no reader finds it odd.
+// modified turns a number into a time from 1980 on, within 120 years. The digits of an ISO's modification time serve as its
+// UUID, so they must differ between images, yet be a plausible time.
 func modified(n uint32) int64 {
 	const from, span = 315532800, 120 * 365 * 86400
 	return from + int64(n)%span
@@ -118,7 +120,7 @@ func attributes(flags description.List[description.Value[description.Flag]]) (bi
 	return bits
 }
 
-// given is the identifier that the description gives, or the derived one.
+// given returns the identifier in the description, or the derived one.
 func given(text string, derived repro.UUID) repro.UUID {
 	id, err := repro.ParseUUID(text)
 	if err != nil {
@@ -127,7 +129,7 @@ func given(text string, derived repro.UUID) repro.UUID {
 	return id
 }
 
-// serial is the same for a FAT volume, whose identifier is written "XXXX-XXXX".
+// serial is given for the ID of a FAT volume, which is written "XXXX-XXXX".
 func serial(text string, derived uint32) uint32 {
 	b, err := hex.DecodeString(strings.Replace(text, "-", "", 1))
 	if err != nil || len(b) != 4 {

@@ -17,8 +17,8 @@ import (
 	"imprint/partition"
 )
 
-// seed is what all identifiers of the image derive from: by default a digest of all that makes the image what it is, so that equal inputs
-// give equal identifiers and other ones differ.
+// seed returns the seed of all identifiers. By default it is a digest of everything that makes the image what it is, so that
+// equal inputs have equal identifiers and different ones do not.
 func (w world) seed(hosts hosts, store *store, boot *boot) (repro.Seed, error) {
 	switch {
 	case w.d.Unique.V:
@@ -40,8 +40,9 @@ func (w world) seed(hosts hosts, store *store, boot *boot) (repro.Seed, error) {
 	return repro.Seed(h.Sum(nil)), nil
 }
 
-// A record is a JSON object without members that are zero, so that a key which a later version adds does not change the identity of an
-// image without it. The names of its members are what the first version called them: a change makes other identifiers of every image.
+// A record is a JSON object without zero members. A key that a later version adds is then absent from the record of every
+// older description, so the seed, and with it every identifier, stays the same. For the same reason members keep the names
+// that they had first, even where the code has renamed the field: another name would change the identifiers of every image.
 type record map[string]any
 
 // put adds a member unless its value is zero.
@@ -59,7 +60,7 @@ func putList(r record, name string, list description.List[description.Text]) {
 	}
 }
 
-// putRecords adds a list of records unless it is empty. One that is empty itself is null.
+// putRecords adds a list of records unless it is empty. An empty record in it is null.
 func putRecords(r record, name string, list []record) {
 	if len(list) == 0 {
 		return
@@ -87,8 +88,8 @@ func texts(list description.List[description.Text]) (all []string) {
 	return all
 }
 
-// identify describes the image without what does not reach it: where things lie on the host gives way to digests of what lies there, and
-// comments and the order of keys are gone.
+// identity describes everything that reaches the image and nothing else: host paths are replaced by digests of what they name,
+// and comments and the order of keys are gone.
 func (w world) identity(hosts hosts, store *store, boot *boot) record {
 	d, r := w.d, record{}
 	put(r, "Name", d.Name.V)
@@ -97,7 +98,7 @@ func (w world) identity(hosts hosts, store *store, boot *boot) record {
 	put(r, "Epoch", w.epoch)
 	put(r, "SectorSize", d.SectorSize.V)
 	put(r, "UUID", d.UUID.V)
-	if d.Table.V != partition.GPT { // as it was before there was another
+	if d.Table.V != partition.GPT { // absent, as before there was a choice
 		put(r, "Table", d.Table.V)
 	}
 	kind := record{}
@@ -117,7 +118,7 @@ func (w world) identity(hosts hosts, store *store, boot *boot) record {
 	return r
 }
 
-// digest is that of what a key names on the host, or the key's text where it names nothing there.
+// digest returns the digest of what a key names on the host, or the text of a key that names nothing there.
 func (h hosts) digest(key diag.Key, text string) string {
 	if in := h[key]; in != nil {
 		return in.digest
@@ -174,7 +175,8 @@ func bootIn(d description.Boot, hosts hosts, boot *boot) record {
 	return r
 }
 
-// loaderDigest stands for what the loader is made of: a file from a closure is pinned with its item.
+// loaderDigest stands for the files that the loader is made of. Those from a closure are covered by the NAR hash of their
+// item. Several loaders take several files, but the record still calls the member EFIBinary (see [record]).
 func loaderDigest(inputs map[string]tree.Blob) string {
 	var digests []string
 	for _, path := range slices.Sorted(maps.Keys(inputs)) {

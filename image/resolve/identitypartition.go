@@ -4,7 +4,7 @@ import (
 	"imprint/image/description"
 )
 
-// partitionsIn describes the partitions for the image's identity.
+// partitionsIn describes the partitions, for the identity.
 func (h hosts) partitionsIn(d *description.Image) (list []record) {
 	for _, p := range d.Partition.Items {
 		r := record{}
@@ -43,7 +43,8 @@ func (h hosts) partitionsIn(d *description.Image) (list []record) {
 	return list
 }
 
-// contentsIn describes what a partition holds besides closures.
+// contentsIn describes the content of a partition apart from closures. What a tree excludes is not mentioned: the digest is of
+// what remains.
 func (h hosts) contentsIn(r record, p description.Partition) {
 	var dirs, files, links, trees []record
 	for _, d := range p.Dir.Items {
@@ -92,7 +93,7 @@ func putMode(r record, mode description.Value[description.Mode]) {
 	putRecord(r, "Mode", bits)
 }
 
-// putSize adds a size that was written, or has a default.
+// putSize adds a size that was written or has a default. The members are those of the struct that was once encoded directly.
 func putSize(r record, name string, size description.Value[description.Size]) {
 	one := record{}
 	put(one, "Bytes", size.V.Bytes)

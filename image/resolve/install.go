@@ -12,8 +12,8 @@ import (
 	"imprint/partition"
 )
 
-// install asks the loader what it puts where, once all identifiers are chosen. Codes and contents at fixed offsets go into the plan; the
-// files that belong on partitions are returned.
+// install asks the loader what to put where. This comes after identifiers are chosen, since menus and command lines contain
+// them. Code and contents at fixed offsets go into the plan; files for partitions are returned.
 func (w world) install(ctx context.Context, p *plan.Plan, hosts hosts, store *store, boot *boot) ([]bootloader.File, error) {
 	var problems diag.List
 	c := bootloader.Config{
@@ -40,14 +40,14 @@ func (w world) install(ctx context.Context, p *plan.Plan, hosts hosts, store *st
 	return a.Files, nil
 }
 
-// entries are the boot entries with their command lines complete, and which one boots by itself.
+// entries returns the boot entries with complete command lines, and the index of the default one.
 func (w world) entries(p *plan.Plan, store *store, boot *boot, problems *diag.List) (list []bootloader.Entry, first int) {
 	refer := w.reference(p, store)
 	for i, e := range boot.entries {
 		e.Cmdline = bootloader.Cmdline(e.cmdline.V.Expand(refer), texts(w.d.Boot.Console), w.rootWords())
 		if err := boot.loader.CheckCmdline(w.d.Arch.V, e.Cmdline); err != nil {
 			*problems = append(*problems, e.cmdline.Key.Problem(err.Error(),
-				"with what stands for substitutions, and the words that all entries have, it is\n"+e.Cmdline))
+				"with substitutions, consoles and root options it is\n"+e.Cmdline))
 		}
 		list = append(list, e.Entry)
 		if e.Title == w.d.Boot.Default.V {
@@ -57,7 +57,7 @@ func (w world) entries(p *plan.Plan, store *store, boot *boot, problems *diag.Li
 	return list, first
 }
 
-// rootWords are the words of a command line by which an initrd knows how to mount the root file system, besides root=.
+// rootWords returns the words besides root= that tell an initrd how to mount the root file system.
 func (w world) rootWords() []string {
 	root := w.d.Root()
 	if root == nil {
@@ -70,7 +70,7 @@ func (w world) rootWords() []string {
 	return bootloader.RootWords(path, root.Volatile.V)
 }
 
-// reference is what a substitution stands for, once all identifiers are chosen.
+// reference returns the function that resolves substitutions, now that identifiers are chosen.
 func (w world) reference(p *plan.Plan, store *store) func(description.Reference) string {
 	return func(ref description.Reference) string {
 		switch ref.Kind {
@@ -85,7 +85,7 @@ func (w world) reference(p *plan.Plan, store *store) func(description.Reference)
 	}
 }
 
-// field is what "${partition.NAME.FIELD}" stands for.
+// field resolves "${partition.NAME.FIELD}".
 func field(p *plan.Partition, name string) string {
 	switch {
 	case p == nil:
@@ -98,7 +98,7 @@ func field(p *plan.Partition, name string) string {
 	return p.VolumeID()
 }
 
-// signer reads the key and the certificate that the description names; nil when it names none, or when there is a problem.
+// signer reads the key and certificate that the description names. It is nil if there are none, or after a problem.
 func (w world) signer(hosts hosts, problems *diag.List) *bootloader.Signer {
 	b := w.d.Boot
 	if hosts[b.SignKey.Key] == nil || hosts[b.SignCert.Key] == nil {
@@ -116,7 +116,8 @@ func (w world) signer(hosts hosts, problems *diag.List) *bootloader.Signer {
 	return signer
 }
 
-// pinFiles pins contents that are put together of several, so that a change of one of them is found when they are written.
+// pinFiles pins contents composed of several files, such as joined initrds. It reads them once more, but only so is a change
+// between now and the writing found.
 func pinFiles(ctx context.Context, files []bootloader.File) error {
 	pinned := map[tree.Blob]tree.Blob{}
 	for i, f := range files {
@@ -135,10 +136,10 @@ func pinFiles(ctx context.Context, files []bootloader.File) error {
 	return nil
 }
 
-// activeBit is the attribute of a GPT entry that a BIOS, or a loader in its place, boots from (UEFI 2.10, table 5.8).
+// activeBit is the attribute of the GPT entry that a BIOS, or its boot code, boots from (UEFI 2.10, table 5.8).
 const activeBit = 1 << 2
 
-// place keeps in the plan what the loader puts at fixed offsets, and on which partition it starts.
+// place adds to the plan what the loader puts at fixed offsets, and marks the partition that it starts from.
 func (w world) place(p *plan.Plan, a bootloader.Artifacts) {
 	p.BootCode, p.ElTorito = a.BootCode, a.ElTorito
 	for _, raw := range a.Raw {
@@ -163,15 +164,15 @@ func (w world) place(p *plan.Plan, a bootloader.Artifacts) {
 	}
 }
 
-// What stays free in a partition that firmware reads, in bytes: updates of firmware are put there for it, and it writes its variables and
-// logs. To an ISO on a USB stick firmware alone writes.
+// Minimum free space in bytes on a partition that firmware reads: firmware updates are placed there, and firmware writes
+// variables and logs. On an ISO, only firmware can write, and only from a USB stick.
 const (
 	leastRoom = 16 * units.MiB
 	roomOnISO = units.MiB
 )
 
-// room is what a partition of boot files has free where the description leaves size and free space open: as much as the loader's files take
-// on it, so that a second generation of kernel and initrd can be put beside the first, which may be running.
+// room returns the free space of a partition of boot files if neither size nor free is given: as much as the boot files take,
+// so that a second generation of kernel and initrd fits beside the running one.
 func (w world) room(d description.Partition, files []bootloader.File) int64 {
 	kind := partition.TypeName(d.Type.V)
 	taken := int64(0)

@@ -18,7 +18,7 @@ import (
 	"imprint/internal/tree"
 )
 
-// inputs finds what the loader is made of: where the description says, in a closure, or on the host.
+// inputs finds the files that the loader is made of: named in the description, in a closure, or on the host.
 func (f *bootFinder) inputs(ctx context.Context, inputs []bootloader.Input) error {
 	f.boot.inputs = map[string]tree.Blob{}
 	for _, in := range inputs {
@@ -33,7 +33,7 @@ func (f *bootFinder) inputs(ctx context.Context, inputs []bootloader.Input) erro
 	return nil
 }
 
-// input returns one input, pinned. It is nil when there is a problem.
+// input returns one such file, pinned; nil after a problem.
 func (f *bootFinder) input(ctx context.Context, in bootloader.Input) (tree.Blob, error) {
 	if given := f.hosts[f.d.Boot.EFIBinary.Key]; given != nil && in.EFI {
 		f.checkProgram(f.d.Boot.EFIBinary.Key, given.blob, true, "")
@@ -63,7 +63,9 @@ func (f *bootFinder) input(ctx context.Context, in bootloader.Input) (tree.Blob,
 	return file.blob, nil
 }
 
-// core has GRUB's core image made of the modules in a directory, which is found by a file that every such directory has.
+// core has grub-mkimage make GRUB's core image from the modules in a directory, in a closure or on the host. The program reads
+// the host's files by path, so for a closure the modules are compared before and after it runs: what it read is then what the
+// closure has.
 func (f *bootFinder) core(ctx context.Context, in bootloader.Input) (tree.Blob, error) {
 	o := grubmkimage.Options{Format: in.Core.Format, Prefix: in.Core.Prefix, Modules: in.Core.Modules}
 	index := in.Path + "/" + grubmkimage.Index
@@ -90,7 +92,7 @@ func (f *bootFinder) core(ctx context.Context, in bootloader.Input) (tree.Blob, 
 		return nil, err
 	}
 	if after, _, err := f.modules(ctx, o, *at); err != nil || after != before {
-		return nil, fmt.Errorf("make GRUB core image: modules in %s have changed meanwhile", o.Dir)
+		return nil, fmt.Errorf("make GRUB core image: modules in %s changed while it ran", o.Dir)
 	}
 	return image, nil
 }
@@ -103,11 +105,11 @@ func makeCore(ctx context.Context, o grubmkimage.Options) (tree.Blob, error) {
 	return pin(ctx, tree.Text(string(image)))
 }
 
-// modules checks that what grub-mkimage will read in a directory of the host is what the closure has there: the program follows links, and
-// one that leads out of the image's items, or into the store of another machine, would have it read something else. It returns a digest
-// of all of it.
+// modules checks that what grub-mkimage will read in a directory of the host is what the closure has there. The program
+// follows symlinks, and one that leads out of the image's items, or into this machine's own store, would make it read
+// something else. It returns a digest of the modules.
 func (f *bootFinder) modules(ctx context.Context, o grubmkimage.Options, index closure.Location) (digest string, ok bool, err error) {
-	const maxIndex = 1 << 20 // bytes; GRUB's has 5 KB
+	const maxIndex = 1 << 20 // bytes; GRUB's is 5 KB
 	text, err := tree.ReadAll(index.Node.Inode().Blob(), maxIndex)
 	if err != nil {
 		return "", false, err
@@ -117,11 +119,11 @@ func (f *bootFinder) modules(ctx context.Context, o grubmkimage.Options, index c
 	for _, name := range grubmkimage.Reads(string(text), o.Modules) {
 		at, err := f.store.walker.File(path.Dir(index.Path) + "/" + name)
 		var nowhere *closure.NowhereError
-		if errors.As(err, &nowhere) { // the program reports it if it needs the file
+		if errors.As(err, &nowhere) { // grub-mkimage reports it if it needs the file
 			continue
 		}
 		if err != nil {
-			f.problem(key, err.Error(), "grub-mkimage would follow that link on this machine: have the item hold the module itself")
+			f.problem(key, err.Error(), "grub-mkimage would follow the link on this machine: the item has to contain the module itself")
 			continue
 		}
 		inside, outside, err := pinBoth(ctx, at.Node.Inode().Blob(), filepath.Join(o.Dir, name))
@@ -130,14 +132,14 @@ func (f *bootFinder) modules(ctx context.Context, o grubmkimage.Options, index c
 		}
 		if inside != outside {
 			f.problem(key, fmt.Sprintf("%s is not what grub-mkimage would read on this machine, in %s", at.Path, filepath.Join(o.Dir, name)),
-				"have the item hold the module itself, or a relative link")
+				"the item has to contain the module itself, or a relative link")
 		}
 		all.Write(inside[:])
 	}
 	return string(all.Sum(nil)), len(f.problems) == reported, nil
 }
 
-// pinBoth returns the pins of a blob and of what a path on the host leads to, links followed; that of nothing is zero.
+// pinBoth returns the pin of a blob, and that of the file that a path on the host leads to; zero if there is none.
 func pinBoth(ctx context.Context, b tree.Blob, name string) (inside, outside tree.Pin, err error) {
 	if b, err = pin(ctx, b); err != nil {
 		return inside, outside, err
@@ -153,8 +155,8 @@ func pinBoth(ctx context.Context, b tree.Blob, name string) (inside, outside tre
 	return inside, outside, err
 }
 
-// inClosures looks for a file by its path below a store item. It is nil, but found, where there is a problem: an item has the beginning of
-// the path, and a link in it leads out of the image's items.
+// inClosures looks for a file by its path below a store item. at is nil with found set after a problem: an item has the
+// beginning of the path, but a symlink leads out of the image's items.
 func (f *bootFinder) inClosures(name string) (at *closure.Location, found bool) {
 	first, _, _ := strings.Cut(name, "/")
 	for _, item := range f.store.items {
@@ -169,24 +171,24 @@ func (f *bootFinder) inClosures(name string) (at *closure.Location, found bool) 
 			continue
 		}
 		if _, out := f.store.walker.Find(below + first); out == nil {
-			f.problem(f.d.Boot.Loader.Key, err.Error(), "a boot loader's files come from the image's items or from the host, and links between the two are not followed")
+			f.problem(f.d.Boot.Loader.Key, err.Error(), "a boot loader's files come from the image's items or from the host; links from one to the other are not followed")
 			return nil, true
 		}
 	}
 	return nil, false
 }
 
-// onHost looks for a file below the host's directories of programs; "" is a problem that is noted.
+// onHost looks for a file below the host's directories of programs; "" after a problem.
 func (f *bootFinder) onHost(path, debian string) string {
 	if full := f.below(path); full != "" {
 		return full
 	}
-	f.problem(f.d.Boot.Loader.Key, fmt.Sprintf("no %s in any closure, nor on the host below %s", path, strings.Join(f.hostDirs(), ", ")),
-		"give it with boot.efi-binary if it is an EFI program, or install it (Debian: apt-get install "+debian+")")
+	f.problem(f.d.Boot.Loader.Key, fmt.Sprintf("%s is neither in a closure nor on the host below %s", path, strings.Join(f.hostDirs(), ", ")),
+		"name it with boot.efi-binary if it is an EFI program, or install it (Debian: apt-get install "+debian+")")
 	return ""
 }
 
-// below looks for a file below the host's directories of programs; "" means that it is not there.
+// below looks for a file below the host's directories of programs; "" if there is none.
 func (f *bootFinder) below(path string) string {
 	for _, dir := range f.hostDirs() {
 		full := filepath.Join(dir, path)

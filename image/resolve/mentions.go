@@ -15,16 +15,16 @@ import (
 	"imprint/internal/tree"
 )
 
-// A mention is a store item that a file of the host names.
+// A mention is a store path found in a file on the host.
 type mention struct {
-	path string // of the file in its tree, "" of one that is no tree
+	path string // of the file in its tree; "" for a single file
 	item closure.Path
 }
 
-// maxScanned bounds the files in bytes that are searched for store paths: configuration and scripts are smaller.
+// maxScanned is the size in bytes up to which files are searched for store paths: configuration and scripts are smaller.
 const maxScanned = 64 << 10
 
-// A smallText keeps what is written to it, or nothing of a longer text.
+// A smallText keeps what is written to it, but nothing of a text longer than maxScanned.
 type smallText struct {
 	strings.Builder
 	long     bool
@@ -40,15 +40,15 @@ func (s *smallText) Write(p []byte) (int, error) {
 	return s.Builder.Write(p)
 }
 
-// dangling warns of links, command lines and small files that name store items which the image does not have: they cannot work in the
-// running system.
+// dangling warns about links, command lines and small files that name store items missing from the image: they cannot work in
+// the running system.
 type dangling struct {
 	world
 	store *store
 	found map[diag.Key]*absences
 }
 
-// absences are what one key names and the store does not have, by path, with the first place that names each.
+// absences are the missing paths that one key names, each with the first place that names it.
 type absences struct {
 	list []absence
 	seen map[string]bool
@@ -56,12 +56,12 @@ type absences struct {
 
 type absence struct{ path, text, hint string }
 
-// mostAbsences is how many of them are reported for one key.
+// mostAbsences is the number of absences reported for one key.
 const mostAbsences = 5
 
 func (w world) dangling(store *store) *dangling { return &dangling{w, store, map[diag.Key]*absences{}} }
 
-// references checks what is named in the store by what the description adds.
+// references checks the store paths named in what the description adds to the partition.
 func (t *treeFiller) references() {
 	withStore := len(t.d.Closures.Items) > 0
 	for _, d := range t.d.Tree.Items {
@@ -81,7 +81,7 @@ func (t *treeFiller) references() {
 	}
 }
 
-// text checks what a text names. where says which text it is, with a space after it; "" is that of the key itself.
+// text checks the items that a text names. where says which text, with a space after it; "" if it is the key's own.
 func (d *dangling) text(key diag.Key, where string, items []closure.Path) {
 	for _, item := range items {
 		if d.store.walker.Nodes[item] == nil {
@@ -90,7 +90,8 @@ func (d *dangling) text(key diag.Key, where string, items []closure.Path) {
 	}
 }
 
-// link checks a symlink at a path of a partition; withStore says that the store is on the same one, which relative links may lead to.
+// link checks a symlink at a path of a partition. withStore says that the store is on the same partition, so that relative
+// links can lead into it.
 func (d *dangling) link(key diag.Key, at, target string, withStore bool) {
 	if !path.IsAbs(target) {
 		if !withStore {
@@ -101,7 +102,7 @@ func (d *dangling) link(key diag.Key, at, target string, withStore bool) {
 	d.path(key, at+" ", target)
 }
 
-// path checks a path in the image which the text of that place leads to.
+// path checks a path in the image that where leads to.
 func (d *dangling) path(key diag.Key, where, to string) {
 	if to = path.Clean(to); !strings.HasPrefix(to, d.flavor.StoreDir+"/") {
 		return
@@ -113,11 +114,11 @@ func (d *dangling) path(key diag.Key, where, to string) {
 	case errors.As(err, &absent):
 		d.absent(key, where+"leads to ", absent.Item)
 	case errors.As(err, &nowhere):
-		d.add(key, nowhere.At, where+"leads to "+nowhere.At+", and the item has no such file", "")
+		d.add(key, nowhere.At, where+"leads to "+nowhere.At+", but the item has no such file", "")
 	}
 }
 
-// tree checks what a tree of the host holds.
+// tree checks the files and links of a host tree.
 func (d *dangling) tree(key diag.Key, target string, in *host, withStore bool) {
 	for _, m := range in.mentions {
 		d.text(key, tree.Join(target, strings.TrimPrefix(m.path, "/"))+" ", []closure.Path{m.item})
@@ -147,10 +148,10 @@ func (d *dangling) cmdline(key diag.Key, line string) {
 }
 
 func (d *dangling) absent(key diag.Key, what string, item closure.Path) {
-	d.add(key, item.String(), fmt.Sprintf("%s%v, which is in no closure of the image", what, item), fmt.Sprintf("add %q to the roots of a [[closure]]", item))
+	d.add(key, item.String(), fmt.Sprintf("%s%v, which is not in the image", what, item), fmt.Sprintf("add %q to the roots of a [[closure]]", item))
 }
 
-// add notes that a path in the store is not there.
+// add records a missing path in the store.
 func (d *dangling) add(key diag.Key, path, text, hint string) {
 	a := d.found[key]
 	if a == nil {
@@ -163,13 +164,13 @@ func (d *dangling) add(key diag.Key, path, text, hint string) {
 	}
 }
 
-// report warns of what is not there, now that all trees are complete: where the image has no closures, one of them may bring a store.
+// report adds the warnings. It waits for all trees: in an image without closures, one of them may contain a store.
 func (d *dangling) report(p *plan.Plan) {
 	for key, a := range d.found {
 		list := slices.DeleteFunc(a.list, func(a absence) bool { return isInTree(p, a.path) })
 		for i, a := range list[:min(mostAbsences, len(list))] {
 			if more := len(list) - mostAbsences; more > 0 && i == mostAbsences-1 {
-				a.text += fmt.Sprintf("; so are %d more", more)
+				a.text += fmt.Sprintf("; %d more are missing too", more)
 			}
 			d.warn(key, a.text, a.hint)
 		}

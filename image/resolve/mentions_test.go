@@ -78,17 +78,17 @@ func TestDanglingReferences(t *testing.T) {
 	}
 	got := p.Warnings.Error()
 	for _, want := range []string{
-		"boot.entry[0].cmdline: init=" + gone + "/init leads to " + gone + ", which is in no closure of the image\nhint: add \"" + gone + "\" to the roots of a [[closure]]",
+		"boot.entry[0].cmdline: init=" + gone + "/init leads to " + gone + ", which is not in the image\nhint: add \"" + gone + "\" to the roots of a [[closure]]",
 		"boot.entry[0].cmdline: names " + other + ", which",
-		"boot.entry[1].cmdline: init=" + system + "/nothing leads to " + system + "/nothing, and the item has no such file",
+		"boot.entry[1].cmdline: init=" + system + "/nothing leads to " + system + "/nothing, but the item has no such file",
 		"partition[0].file[0].text: names " + gone + ", which",
 		"partition[0].file[1].source: script names " + gone + ", which",
 		"partition[0].file[1].source: script names " + other + ", which",
 		"partition[0].link[0].target: /bin/sh leads to " + gone + ", which",
 		"partition[0].link[1].target: /bin/relative leads to " + other + ", which",
-		"partition[0].link[2].target: /bin/nothing leads to " + system + "/bin/nothing, and the item has no such file",
+		"partition[0].link[2].target: /bin/nothing leads to " + system + "/bin/nothing, but the item has no such file",
 		"partition[0].tree[0]: /srv/unit names " + other + ", which",
-		"partition[0].tree[0]: /srv/link3 leads to " + w.Path("item3") + ", which is in no closure of the image; so are 3 more",
+		"partition[0].tree[0]: /srv/link3 leads to " + w.Path("item3") + ", which is not in the image; 3 more are missing too",
 	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("no warning %s", want)

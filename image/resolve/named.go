@@ -9,14 +9,14 @@ import (
 	"imprint/internal/diag"
 )
 
-// A HostPath is a file or a directory of the host that a key of a description names.
+// A HostPath is a file or directory on the host that a key of the description names.
 type HostPath struct {
 	Key  diag.Key
 	Path string // absolute, or relative to the working directory
 }
 
-// HostPaths are all files and directories of the host that a description names: what no output may replace or lie in. dir is what its relative
-// paths are relative to. They need not be there.
+// HostPaths returns all files and directories on the host that a description names, whether they exist or not: no output may
+// replace one or be inside one. Relative paths are relative to dir.
 func HostPaths(d *description.Image, dir string) []HostPath {
 	flavor, err := closure.FlavorNamed(d.WithDefaults().Store.Flavor.V)
 	if err != nil {
@@ -51,7 +51,7 @@ func HostPaths(d *description.Image, dir string) []HostPath {
 	return n.paths
 }
 
-// named gathers host paths.
+// named collects host paths.
 type named struct {
 	world
 	paths []HostPath
@@ -63,7 +63,7 @@ func (n *named) boot(b description.Boot) {
 	}
 	for _, e := range b.Entry.Items {
 		for _, t := range append([]description.Value[description.Template]{e.Kernel, e.DeviceTree}, e.Initrd.Items...) {
-			if refs, _ := t.V.References(); len(refs) == 0 { // others lie in a store item
+			if refs, _ := t.V.References(); len(refs) == 0 { // others are in a store item
 				n.add(t.Key, t.V.Expand(nil))
 			}
 		}
@@ -72,7 +72,7 @@ func (n *named) boot(b description.Boot) {
 
 func (n *named) text(t description.Text) { n.add(t.Key, t.V) }
 
-// add adds a path, unless there is none or it is one of the image's store.
+// add adds a path, unless it is empty or in the image's store.
 func (n *named) add(key diag.Key, path string) {
 	if path != "" && !strings.HasPrefix(filepath.Clean(path), n.flavor.StoreDir+"/") {
 		n.paths = append(n.paths, HostPath{key, n.path(path)})

@@ -11,17 +11,17 @@ import (
 	"imprint/internal/tree"
 )
 
-// A Need is what building an image takes besides the contents: a program of the host, or a file that the boot loader is made of.
+// A Need is a host program, or a file of the boot loader, that building an image takes besides its contents.
 type Need struct {
 	Tool    string // name of the program; "" for a file
-	Path    string // of the file, below a store item or the host's directories of programs
+	Path    string // of the file, relative to a store item or the host's /usr
 	Package string // the Debian package that has it
 	Purpose string
-	Found   string // path of the program or the file; "" where it is missing
+	Found   string // path of the program or file; "" if it is missing
 }
 
-// Needs returns what the image of a description takes, whether it is there or not. Closures that cannot be read count as empty, and the error
-// says why; the needs are valid all the same.
+// Needs returns what building an image takes, present or not. If the closures cannot be read, it returns the error along with
+// the needs, and looks for files on the host only.
 func Needs(ctx context.Context, d *description.Image, in Inputs) ([]Need, error) {
 	d = d.WithDefaults()
 	loader, err := bootloader.Named(d.Boot.Loader.V)
@@ -45,7 +45,7 @@ func Needs(ctx context.Context, d *description.Image, in Inputs) ([]Need, error)
 	words := map[string]bool{}
 	for _, input := range loader.Requires(d.Machine()).Inputs {
 		if input.EFI && d.Boot.EFIBinary.Written() {
-			continue // the description names a program that is made already
+			continue // the description names the finished program
 		}
 		needs = append(needs, f.need(input))
 		words[loader.Name] = true
@@ -56,7 +56,7 @@ func Needs(ctx context.Context, d *description.Image, in Inputs) ([]Need, error)
 	return append(needs, toolsFor(words)...), err
 }
 
-// toolsFor are the host tools that these words of a description need.
+// toolsFor returns the host tools that some words of the description need.
 func toolsFor(words map[string]bool) (needs []Need) {
 	for _, t := range hosttool.Tools() {
 		if words[t.For] {

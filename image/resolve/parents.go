@@ -11,7 +11,7 @@ import (
 	"imprint/internal/tree"
 )
 
-// An addition is a path that the description puts something at.
+// An addition is a path at which the description adds something.
 type addition struct {
 	key  diag.Key
 	path string
@@ -20,7 +20,7 @@ type addition struct {
 	gid  uint32
 }
 
-// additions are the directories, files and links of a partition.
+// additions returns the directories, files and links of a partition.
 func additions(d description.Partition) (list []addition) {
 	for _, dir := range d.Dir.Items {
 		list = append(list, addition{key: dir.Path.Key, path: dir.Path.V})
@@ -34,9 +34,10 @@ func additions(d description.Partition) (list []addition) {
 	return list
 }
 
-// parents adds directories above paths that nobody states, where one above them belongs to somebody else than root: they belong to the
-// same. The description's own directories count, and what is in the tree already. All other parents are root's, as the builder makes
-// them; parents warns where a file in one is another's.
+// parents adds the missing directories above the additions. A directory that the description does not state gets the owner of
+// the nearest one above it that it states or that is in the tree already, so that /home/u/.config/x belongs to u if /home/u
+// does. Under root-owned directories the tree builder makes them, root's; parents warns if a file in one belongs to another
+// user.
 func (t *treeFiller) parents(list []addition) {
 	stated := map[string]*tree.Attr{}
 	for _, d := range t.d.Dir.Items {
@@ -50,13 +51,13 @@ func (t *treeFiller) parents(list []addition) {
 			continue
 		}
 		warned[dir] = true
-		t.warn(a.key, fmt.Sprintf("%s belongs to user %d, and %s to root, since nothing states it", a.path, a.uid, dir),
-			fmt.Sprintf("add [[partition.dir]] with path = %q, uid = %d and gid = %d, or without these two if it is to be root's", dir, a.uid, a.gid))
+		t.warn(a.key, fmt.Sprintf("%s belongs to user %d, but %s will belong to root", a.path, a.uid, dir),
+			fmt.Sprintf("add a [[partition.dir]] with path = %q, uid = %d and gid = %d, or without uid and gid to leave it to root", dir, a.uid, a.gid))
 	}
 }
 
-// above adds the directories above one path, with the owner of the nearest stated one. It reports whether the last one is left to root
-// for want of a statement.
+// above adds the missing directories above one path. It reports whether the last one is left to root because the description
+// does not state it.
 func (t *treeFiller) above(a addition, stated map[string]*tree.Attr) (isRoots bool) {
 	owner := t.attrs().dir
 	for at := range ancestors(a.path) {
@@ -87,8 +88,8 @@ func ancestors(p string) iter.Seq[string] {
 	}
 }
 
-// inherited are the attributes of a directory that nothing states, below one with those given: as mkdir would make it there, and no more
-// open than that.
+// inherited returns the attributes of a directory that is not stated, below one with attributes a: those that mkdir would give
+// it with umask 022.
 func inherited(a tree.Attr, epoch int64) *tree.Attr {
 	const setGID = 0o2000
 	return &tree.Attr{Mode: a.Mode & (0o755 | setGID), UID: a.UID, GID: a.GID, Mtime: tree.Time{Sec: epoch}}

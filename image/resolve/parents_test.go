@@ -72,8 +72,8 @@ func TestParentsOfOthersFiles(t *testing.T) {
 	const head = "[[partition]]\nname = \"root\"\ntype = \"root\"\nfilesystem = \"ext4\"\n"
 	for text, want := range map[string]string{
 		`file = [{ path = "/home/alice/.ssh/x", text = "", uid = 1000, gid = 100 }, { path = "/home/alice/.ssh/y", text = "", uid = 1000 }]`: `
-partition[0].file[0].path: /home/alice/.ssh/x belongs to user 1000, and /home/alice/.ssh to root, since nothing states it
-hint: add [[partition.dir]] with path = "/home/alice/.ssh", uid = 1000 and gid = 100, or without these two if it is to be root's`,
+partition[0].file[0].path: /home/alice/.ssh/x belongs to user 1000, but /home/alice/.ssh will belong to root
+hint: add a [[partition.dir]] with path = "/home/alice/.ssh", uid = 1000 and gid = 100, or without uid and gid to leave it to root`,
 		`dir = [{ path = "/etc/ssl" }]
 file = [{ path = "/etc/ssl/key", text = "", uid = 33 }, { path = "/etc/key", text = "", uid = 33 }]`: "",
 		`dir = [{ path = "/var/lib/db/data", uid = 26 }]`:                   "",

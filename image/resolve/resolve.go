@@ -1,11 +1,12 @@
-// Package resolve makes a description into a plan. It is the stage that reads the world, and it writes nothing.
+// Package resolve turns a description into a plan. It is the stage that reads the world; it writes nothing.
 //
-// It goes in steps, each a function from values to a value: the host files and trees that the description names, hashed; the stores'
-// registrations and the trees of all items; the boot files among them; then the image's identity, a digest of all of that, from which
-// every identifier derives; the boot loader's files, which hold such identifiers; and last the tree of every partition.
+// It goes in steps, each a function from values to a value: the host files and trees that the description names, hashed; the
+// stores' registrations and the trees of all items; the boot files in them; the identity of the image, a digest of all that,
+// from which every identifier derives; the boot loader's files, which contain such identifiers; and last the tree of every
+// partition.
 //
-// Store items are pinned by the NAR hash that they are registered with, and their contents are not read here. Host files are read, since
-// the identity depends on what they hold, and pinned: when they are written they must hold the same.
+// Store items are pinned by their registered NAR hash, so most of their contents need not be read here. Host files are read,
+// since the identity depends on their contents, and pinned: when they are written, they must still be the same.
 package resolve
 
 import (
@@ -22,19 +23,19 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// Inputs is what a plan depends on besides the description and what that names.
+// Inputs is what a plan depends on besides the description and the files it names.
 type Inputs struct {
-	Dir      string   // what relative paths of the description are relative to
-	Epoch    *int64   // SOURCE_DATE_EPOCH, when it is set: seconds since 1970
-	Unique   string   // what makes this build's identifiers differ from others', for unique = true
-	OutDir   string   // where the image will be, and scratch files of host tools; "" when there will be none
-	HostDirs []string // where a loader's files are looked for that no closure holds; nil means /usr
+	Dir      string   // base of the description's relative paths
+	Epoch    *int64   // SOURCE_DATE_EPOCH, seconds since 1970; nil if unset
+	Unique   string   // seed of this build's identifiers with unique = true
+	OutDir   string   // directory of the image and of host tools' scratch files; "" to write none
+	HostDirs []string // searched for loader files that no closure has; nil means /usr
 }
 
-// Plan makes a description into a plan: it reads the source stores' registrations, lists the trees of all items, hashes the host files
-// that the description names, and chooses every identifier and time. It writes nothing.
+// Plan turns a description into a plan: it reads the registrations of the source stores, lists the trees of all items, hashes
+// the host files that the description names, and chooses every identifier and time. It writes nothing.
 //
-// The user's mistakes come as a [diag.List], all that were found in a step; other errors are the world's.
+// The error is a [diag.List] of all user errors found in a step, or an error of the world, such as a broken disk.
 func Plan(ctx context.Context, d *description.Image, in Inputs) (*plan.Plan, error) {
 	d = d.WithDefaults()
 	flavor, err := closure.FlavorNamed(d.Store.Flavor.V)
@@ -66,7 +67,7 @@ func Plan(ctx context.Context, d *description.Image, in Inputs) (*plan.Plan, err
 	return p, err
 }
 
-// A world is what every step may look at: the description with its defaults, and what that does not say.
+// A world is what every step may use: the description with its defaults, and the inputs that it does not state.
 type world struct {
 	d      *description.Image
 	in     Inputs
@@ -76,13 +77,13 @@ type world struct {
 	warnings *warnings
 }
 
-// warnings are what steps have noticed that may not be meant, though it is possible. Steps may run side by side.
+// warnings collects what is valid but probably a mistake. Steps may run in parallel.
 type warnings struct {
 	mu   sync.Mutex
 	list diag.List
 }
 
-// warn notes that what a key says may not be meant.
+// warn adds a warning at a key.
 func (w world) warn(key diag.Key, text, hint string) {
 	w.warnings.mu.Lock()
 	defer w.warnings.mu.Unlock()
@@ -95,7 +96,7 @@ func (w *warnings) sorted() diag.List {
 	return list
 }
 
-// read reads what the description names: host files and stores side by side.
+// read reads what the description names: host files and stores, in parallel.
 func (w world) read(ctx context.Context) (hosts, *store, error) {
 	h, s := newHostReader(w), &store{}
 	group, ctx := errgroup.WithContext(ctx)
@@ -108,7 +109,7 @@ func (w world) read(ctx context.Context) (hosts, *store, error) {
 	return h.hosts, s, append(h.problems, found...).Err()
 }
 
-// epoch is the time of everything but store items: the description's, else SOURCE_DATE_EPOCH, else a fixed one.
+// epoch returns the time of everything but store items: the description's, SOURCE_DATE_EPOCH, or a fixed one.
 func epoch(d *description.Image, in Inputs) int64 {
 	switch {
 	case d.Epoch.Written():
@@ -119,7 +120,7 @@ func epoch(d *description.Image, in Inputs) int64 {
 	return repro.DefaultEpoch
 }
 
-// path makes a path of the description one of the host.
+// path returns a path of the description as a path on the host.
 func (w world) path(p string) string {
 	if filepath.IsAbs(p) {
 		return filepath.Clean(p)

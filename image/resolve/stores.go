@@ -22,15 +22,15 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// A store is what the closures of a description need: every item, once, with its content.
+// A store is the union of all closures of a description: each item once, with its content.
 type store struct {
 	closures []*plan.Closure // in the order of the description
 	items    []*plan.Item    // references first
-	database []byte          // that registers all of them
-	walker   closure.Walker  // over all of them
+	database []byte          // SQLite database that registers all items
+	walker   closure.Walker  // over all items
 }
 
-// roots are those of the closure of that name.
+// roots returns the roots of the named closure.
 func (s *store) roots(name string) []closure.Path {
 	for _, c := range s.closures {
 		if c.Name == name {
@@ -40,7 +40,7 @@ func (s *store) roots(name string) []closure.Path {
 	return nil
 }
 
-// closureReference is what a substitution that names a root stands for, "" for others.
+// closureReference resolves a substitution that names a root; "" for others.
 func (s *store) closureReference(ref description.Reference) string {
 	if roots := s.roots(ref.Name); ref.Kind == "closure" && ref.Index < len(roots) {
 		return roots[ref.Index].String()
@@ -48,7 +48,7 @@ func (s *store) closureReference(ref description.Reference) string {
 	return ""
 }
 
-// stores finds the roots of all closures, computes what they need, and lists the content of every item.
+// stores finds the roots of all closures, computes the closures, and lists the content of every item.
 func (w world) stores(ctx context.Context) (*store, diag.List, error) {
 	s := &store{walker: closure.Walker{Flavor: w.flavor, Nodes: map[closure.Path]*tree.Node{}}}
 	if len(w.d.Closure.Items) == 0 {
@@ -62,7 +62,7 @@ func (w world) stores(ctx context.Context) (*store, diag.List, error) {
 	return s, problems, err
 }
 
-// closures computes the closures, from sources that are open no longer than that takes.
+// closures computes the closures. Sources are open only for that long, since open databases hold locks.
 func (w world) closures(ctx context.Context, s *store) (*closure.Closure, diag.List, error) {
 	sources := &sources{world: w}
 	defer sources.close()
@@ -73,7 +73,7 @@ func (w world) closures(ctx context.Context, s *store) (*closure.Closure, diag.L
 	return all, sources.problems, err
 }
 
-// sources are the stores that items come from, in the order in which they are asked.
+// sources are the stores from which items come, in the order of search.
 type sources struct {
 	world
 	stores   []closure.Store
@@ -107,9 +107,9 @@ func (s *sources) open(ctx context.Context) error {
 	return nil
 }
 
-// refuse says why a source cannot be used, if that is the user's to mend: the key names something else than a store, or one that is damaged.
-// It returns what is the world's fault, such as a broken disk or a database that another program has locked. Mistakes in a registration file
-// have positions of their own.
+// refuse turns an error of opening a source into a problem at the key, if the user can fix it: the key names no store, or a
+// damaged one. It returns errors of the world, such as a broken disk or a locked database. Errors in a registration file have
+// positions of their own.
 func (s *sources) refuse(key diag.Key, err error) error {
 	var list diag.List
 	var invalid *closure.InvalidError
@@ -126,7 +126,7 @@ func (s *sources) refuse(key diag.Key, err error) error {
 	return nil
 }
 
-// isBadName reports whether a file could not be opened because of which file it is.
+// isBadName reports whether a file could not be opened because it is the wrong one.
 func isBadName(err error) bool {
 	return slices.ContainsFunc([]error{fs.ErrPermission, syscall.EISDIR, syscall.ELOOP, syscall.ENAMETOOLONG, syscall.ENXIO},
 		func(known error) bool { return errors.Is(err, known) })
@@ -140,7 +140,7 @@ func (s *sources) close() {
 	}
 }
 
-// compute finds the roots of every [[closure]] and computes all of them together, so that what two closures share is there once.
+// compute finds the roots of every [[closure]], and computes all closures together, so that shared items are read once.
 func (s *sources) compute(ctx context.Context, into *store) (*closure.Closure, error) {
 	var all []closure.Path
 	keys := map[closure.Path]diag.Key{}
@@ -182,8 +182,8 @@ func (s *sources) refuseOutput(all *closure.Closure) {
 	}
 }
 
-// blame turns what is wrong with a closure into problems: of the root itself where it is missing, else of the closures. It returns what is the
-// world's fault.
+// blame turns errors of closures into problems: at the root if that is missing, else at the closures. It returns errors of the
+// world.
 func (s *sources) blame(err error, keys map[closure.Path]diag.Key) error {
 	var missing *closure.MissingError
 	var invalid *closure.InvalidError
@@ -207,12 +207,12 @@ func (s *sources) blame(err error, keys map[closure.Path]diag.Key) error {
 		}
 	}
 	if more := others - closure.MostReported; more > 0 {
-		s.problems = append(s.problems, s.d.Closure.Key.Problem(fmt.Sprintf("%d more items that they need are not valid in any source", more), ""))
+		s.problems = append(s.problems, s.d.Closure.Key.Problem(fmt.Sprintf("%d more items that they refer to are not valid in any source", more), ""))
 	}
 	return nil
 }
 
-// root finds the item that a root names: a store path, or a link of the host or of a source.
+// root returns the item of a root: a store path, or a symlink on the host or in a source.
 func (s *sources) root(text string) (closure.Path, error) {
 	if !strings.HasPrefix(text, s.flavor.StoreDir+"/") {
 		text = s.path(text)
@@ -228,7 +228,7 @@ func (s *sources) root(text string) (closure.Path, error) {
 	return closure.Path{}, first
 }
 
-// list reads the tree of every item, and makes the database meanwhile.
+// list reads the tree of every item, while it makes the database.
 func (w world) list(ctx context.Context, s *store, all *closure.Closure) (diag.List, error) {
 	var gone unreadable
 	group, ctx := errgroup.WithContext(ctx)
@@ -249,7 +249,7 @@ func (w world) list(ctx context.Context, s *store, all *closure.Closure) (diag.L
 				return gone.add(found.Info.Path, err)
 			}
 			if w.d.Store.HardLink.V {
-				return nil // which takes in what Unify does
+				return nil // which links equal files of the whole store later
 			}
 			if err = closure.Unify(ctx, item.Node); err != nil {
 				return closure.Reading(found.Info.Path, err)

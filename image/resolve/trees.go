@@ -29,11 +29,11 @@ type filler struct {
 	problems diag.List
 }
 
-// fill makes the tree of every partition complete: what the description adds, boot files, file systems that are files of it, and the
-// store with its database and roots.
+// fill completes the tree of every partition: what the description adds, boot files, nested file systems, and the store with
+// its database and GC roots.
 func (w world) fill(ctx context.Context, p *plan.Plan, hosts hosts, store *store, boot *boot, files []bootloader.File) error {
 	f := &filler{world: w, plan: p, hosts: hosts, stored: store, boot: boot, refer: w.reference(p, store), dangling: w.dangling(store)}
-	for _, raw := range w.d.Raw.Items { // after the loader's own, which cannot lie elsewhere
+	for _, raw := range w.d.Raw.Items { // after the loader's own, which cannot move: conflicts are reported at these
 		p.Raw = append(p.Raw, plan.Raw{Key: raw.Key, Name: raw.Key.Path, Offset: raw.Offset.V.Bytes, Content: hosts[raw.Source.Key].blob})
 	}
 	for i, part := range p.Partitions {
@@ -53,7 +53,7 @@ func (w world) fill(ctx context.Context, p *plan.Plan, hosts hosts, store *store
 	return f.problems.Err()
 }
 
-// content gives a partition without a file system its bytes, unless the loader has some for it.
+// content sets the content of a partition without a file system, unless the loader provides it.
 func (f *filler) content(part *plan.Partition, d description.Partition) {
 	switch in := f.hosts[d.Content.Key]; {
 	case part.Code != nil:
@@ -82,7 +82,7 @@ func (f *filler) tree(ctx context.Context, part *plan.Partition, d description.P
 	return nil
 }
 
-// defaultAttrs are the attributes of what is added without more being said.
+// defaultAttrs are the attributes of nodes for which the description gives none.
 type defaultAttrs struct{ dir, file, link *tree.Attr }
 
 func (w world) attrs() defaultAttrs {
@@ -103,7 +103,7 @@ type treeFiller struct {
 	keys map[string]diag.Key // of what was added, by path
 }
 
-// described adds trees, directories, files and links, in this order: what is stated later decides over a directory's attributes.
+// described adds trees, directories, files and links, in this order: the attributes of a directory are those stated last.
 func (t *treeFiller) described() {
 	defaults := t.attrs()
 	for _, d := range t.d.Tree.Items {
@@ -113,7 +113,7 @@ func (t *treeFiller) described() {
 	t.parents(additions(t.d))
 	for _, d := range t.d.Dir.Items {
 		if path, _ := tree.Clean(d.Path.V); path == t.flavor.StoreDir && len(t.d.Closures.Items) > 0 {
-			t.problems = append(t.problems, d.Path.Key.Problem(path+" is the store's, which has a mode and owner of its own", "leave it out"))
+			t.problems = append(t.problems, d.Path.Key.Problem(path+" is the store, whose mode and owner are fixed", "remove it"))
 			continue
 		}
 		t.add(d.Path.Key, d.Path.V, tree.NewDir("", owned(*defaults.dir, d.Mode, d.UID, d.GID), nil))
@@ -142,7 +142,7 @@ func (t *treeFiller) fileContent(d description.File) tree.Blob {
 	return t.hosts[d.Source.Key].blob
 }
 
-// add puts a node into the tree; a path that is taken is a problem of that key.
+// add adds a node to the tree; a path in use is a problem at the key.
 func (t *treeFiller) add(key diag.Key, path string, n *tree.Node) {
 	t.keys[key.Path] = key
 	err := t.b.Add(path, n, key.Path)
@@ -166,7 +166,8 @@ func (t *treeFiller) bootFiles(files []bootloader.File) {
 	}
 }
 
-// inside adds the files that are file systems, empty: the layout puts their content there.
+// inside adds empty files for the file systems inside the partition. The layout fills in their content, whose size only it
+// knows.
 func (t *treeFiller) inside() {
 	for _, d := range t.world.d.Partition.Items {
 		if d.Inside.V == "" || d.Inside.V != t.part.Spec.Name {
@@ -179,15 +180,15 @@ func (t *treeFiller) inside() {
 	}
 }
 
-// store installs the closures that the partition selects, registered and rooted.
+// store installs the partition's closures, registered and rooted.
 func (t *treeFiller) store(ctx context.Context) error {
 	names := texts(t.d.Closures)
 	if len(names) == 0 {
 		return nil
 	}
 	if dir := t.b.Find(t.flavor.StoreDir); dir != nil && (dir.Kind() != tree.Dir || len(dir.Children()) > 0) {
-		t.problems = append(t.problems, t.d.Key.Problem("something else than the closures puts files into "+t.flavor.StoreDir,
-			"a closure brings all that belongs there"))
+		t.problems = append(t.problems, t.d.Key.Problem("something other than a closure adds files to "+t.flavor.StoreDir,
+			"only closures may add to the store"))
 		return nil
 	}
 	target := closure.Target{
@@ -205,12 +206,13 @@ func (t *treeFiller) store(ctx context.Context) error {
 		return nil
 	}
 	for i, item := range t.part.Items {
-		item.Node = target.Items[i].Node // hard links have made new ones
+		item.Node = target.Items[i].Node // hard linking may have replaced it
 	}
 	return err
 }
 
-// roots keeps what the closures and the boot entries need from the garbage collector.
+// roots adds GC roots for the closures and the boot entries, so that a garbage collection in the running system does not
+// remove them.
 func (t *treeFiller) roots(target *closure.Target, names []string) {
 	own := t.flavor.StateDir + "/gcroots/imprint/"
 	for i, c := range t.stored.closures {
@@ -236,7 +238,8 @@ func (t *treeFiller) roots(target *closure.Target, names []string) {
 	}
 }
 
-// itemsOf returns the items that the named closures need, references first.
+// itemsOf returns the items of the named closures, references first. A referrer comes after everything it refers to, so one
+// pass backwards finds them all.
 func (s *store) itemsOf(names []string) (items []*plan.Item) {
 	wanted := map[closure.Path]bool{}
 	for _, name := range names {
@@ -244,7 +247,7 @@ func (s *store) itemsOf(names []string) (items []*plan.Item) {
 			wanted[root] = true
 		}
 	}
-	for _, item := range slices.Backward(s.items) { // referrers before what they refer to
+	for _, item := range slices.Backward(s.items) { // referrers first
 		if !wanted[item.Info.Path] {
 			continue
 		}

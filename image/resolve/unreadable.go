@@ -12,13 +12,14 @@ import (
 	"imprint/internal/diag"
 )
 
-// unreadable gathers items that are registered, but cannot be in an image: they are not there, or hold what no item may hold.
+// unreadable collects items that are registered but missing, or that contain what no item may.
 type unreadable struct {
 	mu   sync.Mutex
 	errs map[closure.Path]error
 }
 
-// add keeps an error about an item, so that all are reported at once. It returns what is not the item's fault, such as a missing permission.
+// add records an error about an item, so that all are reported at once. It returns errors that are not the item's fault, such
+// as a missing permission.
 func (u *unreadable) add(path closure.Path, err error) error {
 	var invalid *closure.InvalidError
 	if !errors.As(err, &invalid) && !errors.Is(err, fs.ErrNotExist) {
@@ -33,7 +34,7 @@ func (u *unreadable) add(path closure.Path, err error) error {
 	return nil
 }
 
-// problems are the first ones by path, and how many more there are; items are all that might refer to one of them.
+// problems returns the first errors by path, and the number of the others. items are all that may refer to one of them.
 func (u *unreadable) problems(key diag.Key, items []closure.Item) (list diag.List) {
 	paths := make([]closure.Path, 0, len(u.errs))
 	for path := range u.errs {
@@ -60,10 +61,10 @@ func (u *unreadable) problems(key diag.Key, items []closure.Item) (list diag.Lis
 	return list
 }
 
-// collected is the hint for an item that is not there.
-const collected = "was it garbage-collected? make what is needed a root first (nix-store --add-root LINK --realise PATH)"
+// collected is the hint for a missing item.
+const collected = "was it garbage-collected? add a GC root (nix-store --add-root LINK --realise PATH)"
 
-// referrersOf are the first three items that refer to each of the paths, in one pass over all.
+// referrersOf returns up to three items that refer to each path, in one pass over all items.
 func referrersOf(paths []closure.Path, items []closure.Item) map[closure.Path][]string {
 	const most = 3
 	from := make(map[closure.Path][]string, len(paths))

@@ -17,17 +17,19 @@ import (
 	"imprint/partition"
 )
 
-// Small things are put together to batches, so that a job is worth its overhead and few pieces of the disk belong to two jobs. They
-// shrink towards the end of the work, so that no worker has much left when the others are done.
+// A job covers several small files, so that it is worth its overhead and few 4 MiB pieces of the disk are shared by two jobs.
+// Batches shrink towards the end of the work, so that no worker has much left to do when the others are done. (Both in bytes
+// of cost, which adds [stream.FileCost] for each file.)
 const (
 	leastBatch = 4 << 20
 	mostBatch  = 64 << 20
 )
 
-// batches decide how much work the next batch is to hold.
+// batches decides when a batch has enough work. left is the cost that is not in any batch yet.
 type batches struct{ left int64 }
 
-// full reports whether a batch of that cost is enough, and takes it off the work that is left if it is.
+// full reports whether a batch of that cost is large enough, and if so subtracts it from what is left. A quarter of an equal
+// share for each worker leaves room to balance jobs that take longer than their cost suggests.
 func (b *batches) full(cost int64) bool {
 	share := b.left / int64(4*processors.Count())
 	if cost < max(leastBatch, min(mostBatch, share)) {
@@ -37,7 +39,8 @@ func (b *batches) full(cost int64) bool {
 	return true
 }
 
-// items makes jobs for the store items of a region, small ones several together, in the order of the tree, which is that of the disk.
+// items makes jobs for the store items of a region, in the order of the tree. That is also their order on the disk, so that a
+// job writes one contiguous range.
 func (p *planner) items(r *plan.Region) {
 	items := slices.SortedFunc(slices.Values(r.Partition.Items), func(a, b *plan.Item) int { return cmp.Compare(a.Node.ID(), b.Node.ID()) })
 	costs, work := make([]int64, len(items)), batches{}
@@ -60,7 +63,7 @@ func (p *planner) items(r *plan.Region) {
 	flush(len(items))
 }
 
-// files makes jobs for what the region holds besides store items, several files together.
+// files makes jobs for the files of the region outside of store items.
 func (p *planner) files(r *plan.Region) {
 	var group []*tree.Node
 	cost := int64(0)
@@ -82,7 +85,8 @@ func (p *planner) files(r *plan.Region) {
 	flush()
 }
 
-// announce counts what will be written of a node and all below it, and returns the cost.
+// announce counts the bytes that will be written for a node and everything below it, and returns the cost. Every byte must be
+// announced before the first job runs: the digest of a piece is computed when the last byte expected in it has been written.
 func (p *planner) announce(r *plan.Region, n *tree.Node) (cost int64) {
 	if n.Kind() == tree.File {
 		p.scratch = r.Place(p.scratch[:0], n)
@@ -148,7 +152,7 @@ func (p *planner) copyFiles(ctx context.Context, w *stream.Worker, r *plan.Regio
 	return nil
 }
 
-// A copier moves the files of one job.
+// A copier copies the files of one job.
 type copier struct {
 	p       *planner
 	w       *stream.Worker
@@ -166,7 +170,8 @@ func newCopier(p *planner, w *stream.Worker, r *plan.Region) *copier {
 	return c
 }
 
-// file moves one file. A further name of a file is only hashed: its content is written once.
+// file copies one file. A further name of a file is only hashed, since the NAR has its content once more but the disk does
+// not. If another region holds the same content, it is written there from the same read.
 func (c *copier) file(n *tree.Node, h io.Writer) error {
 	b := n.Inode().Blob()
 	if n.Kind() == tree.Link {

@@ -15,20 +15,23 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A Group is outputs that belong together, with an index that describes them: an image with its manifest, boot files with their list.
+// A Group is outputs that belong together, and an index that describes them: an image with its manifest, or boot files with
+// their list.
 type Group struct {
 	Files []*Output
 	Index *Output // nil for none
 
-	Stale   []string                        // where indexes may be that describe older files
-	IsIndex func(path string) (bool, error) // whether what is there is one; an error when it cannot be read
+	Stale   []string                        // paths where indexes of older files may be
+	IsIndex func(path string) (bool, error) // reports whether the file there is one; an error when it cannot be read
 }
 
-// Commit gives the outputs of all groups their names, in place of what stands there, after everything is on the disk; noSync leaves that
-// out. Two calls that name the same path, of whatever processes, run one after the other. When one name cannot be given, none is.
+// Commit gives the outputs of all groups their names, replacing older files, once their bytes are on the disk; noSync skips
+// the syncs. Calls that name the same path run one after the other, in any process. Either all outputs get their names or none
+// does.
 //
-// An index never stands beside files that it does not describe, whenever the process is killed or the power fails: older indexes are taken away
-// first, then the files get their names, and then the new indexes do. In between there is none.
+// An index never stands beside files that it does not describe, even if the process is killed or the power fails. Renames of
+// several files are not atomic, so the order has to ensure it: first older indexes go away, then the files get their names,
+// then the new indexes do. In between there is no index.
 func Commit(ctx context.Context, noSync bool, groups ...Group) (err error) {
 	c := &commit{sync: !noSync, dirs: map[string]*scratch.Directory{}, parents: map[string]bool{}}
 	defer func() { err = c.end(err) }()
@@ -61,10 +64,10 @@ func Commit(ctx context.Context, noSync bool, groups ...Group) (err error) {
 type commit struct {
 	sync    bool
 	dirs    map[string]*scratch.Directory // by parent
-	names   int                           // that fresh has returned
+	names   int                           // number of names that fresh has returned
 	parents map[string]bool               // directories in which names change
 	locks   []*scratch.Lock
-	undo    []func() error // the names that were given and taken away, in order
+	undo    []func() error // of each rename so far, in order
 }
 
 // fresh returns an unused name in a scratch directory in parent.
@@ -80,7 +83,7 @@ func (c *commit) fresh(parent string) (string, error) {
 	return filepath.Join(c.dirs[parent].Path, strconv.Itoa(c.names)), nil
 }
 
-// lock locks all names, in an order that is the same for everyone.
+// lock locks all names, sorted, so that two commits of the same names cannot wait for each other.
 func (c *commit) lock(ctx context.Context, names []string) error {
 	slices.Sort(names)
 	for _, name := range slices.Compact(names) {
@@ -93,7 +96,7 @@ func (c *commit) lock(ctx context.Context, names []string) error {
 	return nil
 }
 
-// takeIndexes takes away what describes the older files of a group.
+// takeIndexes moves away the indexes of the older files.
 func (c *commit) takeIndexes(g Group) error {
 	if g.Index != nil {
 		if err := c.takeAway(g.Index.path); err != nil {
@@ -112,7 +115,7 @@ func (c *commit) takeIndexes(g Group) error {
 	return nil
 }
 
-// takeAway moves a file to the scratch directory, if it is there.
+// takeAway moves a file to the scratch directory, if there is one. It is removed with that directory when all has succeeded.
 func (c *commit) takeAway(path string) error {
 	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -124,20 +127,20 @@ func (c *commit) takeAway(path string) error {
 	return c.do(away, path, func() error { return os.Rename(path, away) }, func() error { return os.Rename(away, path) })
 }
 
-// do moves what stands at path away, and notes how that is undone. What is no file was put there in the meantime, and goes back: a scratch
-// directory is removed with all that it holds.
+// do performs a rename and records how to undo it. If something other than a regular file has appeared at path since [Place]
+// looked, that is an error, and end puts it back: otherwise it would be removed with the scratch directory that it is now in.
 func (c *commit) do(away, path string, move, back func() error) error {
 	if err := move(); err != nil {
 		return err
 	}
 	c.undo, c.parents[filepath.Dir(path)] = append(c.undo, back), true
 	if info, err := os.Lstat(away); err == nil && !info.Mode().IsRegular() {
-		return fmt.Errorf("write %s: it is there now and is no regular file", path)
+		return fmt.Errorf("write %s: it now exists and is not a regular file", path)
 	}
 	return nil
 }
 
-// name names the files and then the indexes. Each step is on the disk before the next one.
+// name names the files and then the indexes. Each step reaches the disk before the next one begins.
 func (c *commit) name(steps ...[]*Output) error {
 	for _, outputs := range steps {
 		if err := c.syncDirs(); err != nil {
@@ -152,7 +155,8 @@ func (c *commit) name(steps ...[]*Output) error {
 	return c.syncDirs()
 }
 
-// nameOne swaps an output with what stands in its place, which can be undone. Where that is impossible, the output simply replaces it.
+// nameOne exchanges an output with the file at its path, which can be undone. On a file system that cannot exchange names, and
+// if there is no file yet, it renames; replacing a file this way cannot be undone.
 func (c *commit) nameOne(o *Output) error {
 	swap := func() error {
 		return unix.Renameat2(unix.AT_FDCWD, o.temp, unix.AT_FDCWD, o.path, unix.RENAME_EXCHANGE)
@@ -168,7 +172,7 @@ func (c *commit) nameOne(o *Output) error {
 	return c.do(o.temp, o.path, func() error { return os.Rename(o.temp, o.path) }, back)
 }
 
-// syncDirs writes the names to the disk.
+// syncDirs syncs the directories in which names have changed.
 func (c *commit) syncDirs() error {
 	if !c.sync {
 		return nil
@@ -187,18 +191,18 @@ func syncDir(path string) error {
 		return err
 	}
 	defer d.Close()
-	if err := d.Sync(); err != nil && !errors.Is(err, unix.EINVAL) { // some file systems have nothing to do
+	if err := d.Sync(); err != nil && !errors.Is(err, unix.EINVAL) { // from file systems that cannot sync directories
 		return err
 	}
 	return nil
 }
 
-// end undoes what was done before an error, and removes scratch directories and locks.
+// end undoes all renames if there was an error, and removes scratch directories and locks.
 func (c *commit) end(err error) error {
 	if err != nil {
 		for _, undo := range slices.Backward(c.undo) {
 			if undone := undo(); undone != nil {
-				err = fmt.Errorf("%w; and an older file could not be put back: %v", err, undone)
+				err = fmt.Errorf("%w; and an older file could not be restored: %v", err, undone)
 			}
 		}
 	}

@@ -133,7 +133,7 @@ func TestCommitIsUndone(t *testing.T) {
 		}
 		put(t, dir+"/c/mine", "precious", 0o600)
 		err := Commit(t.Context(), false, Group{Files: outs[:3], Index: outs[3]})
-		if err == nil || !strings.Contains(err.Error(), "/c: it is there now and is no regular file") {
+		if err == nil || !strings.Contains(err.Error(), "/c: it now exists and is not a regular file") {
 			t.Errorf("error %v", err)
 		}
 		for _, o := range outs {

@@ -15,19 +15,19 @@ import (
 	"imprint/internal/units"
 )
 
-// ExportFile is the name of the file that tells what an export holds.
+// ExportFile is the name of the index of an export.
 const ExportFile = "boot.json"
 
-// An ExportedEntry is a boot entry as it is told in ExportFile. Files lie beside it.
+// An ExportedEntry is a boot entry in ExportFile. Its files are in the same directory.
 type ExportedEntry struct {
 	Title   string `json:"title"`
 	Default bool   `json:"default,omitempty"`
 	Kernel  string `json:"kernel"`
-	Initrd  string `json:"initrd,omitempty"` // all initrds of the entry, one behind the other
+	Initrd  string `json:"initrd,omitempty"` // all initrds of the entry, concatenated
 	Cmdline string `json:"cmdline"`
 }
 
-// ExportNames are the names of the files that an export of entries with these titles may have.
+// ExportNames returns the names of all files that an export of entries with these titles may have.
 func ExportNames(titles []string) []string {
 	entries := make([]bootloader.Entry, len(titles))
 	for i := range titles {
@@ -40,18 +40,18 @@ func ExportNames(titles []string) []string {
 	return names
 }
 
-// An Export is boot files that lie beside an image, for those who start a kernel themselves: `qemu -kernel`, PXE.
+// An Export is boot files beside an image, for those who load a kernel themselves: `qemu -kernel`, PXE.
 type Export struct {
 	verify  verifier
 	Entries []ExportedEntry
 	dir     string
-	made    bool // the directory was not there before
+	made    bool // the directory is new
 	outputs []*Output
 }
 
-// Boot writes kernel, initrd and command line of every boot entry of a plan into a directory, which is made if it is not there. The caller
-// commits its group, or discards it. Errors match [ErrMismatch] when a file has changed since the plan was made, or since it was written to the disk
-// with [Options].Export.
+// Boot writes the kernel, initrd and command line of every boot entry of a plan into a directory, which it makes if needed.
+// The caller commits its group, or discards it. Errors match [ErrMismatch] if a file has changed since it was planned, or,
+// with [Options].Export, since it was written to the disk.
 func (r *Result) Boot(ctx context.Context, p *plan.Plan, dir string) (e *Export, err error) {
 	e = &Export{verify: verifier{ledger: r.ledger}, dir: dir}
 	defer func() {
@@ -93,7 +93,8 @@ func (e *Export) entry(ctx context.Context, entry bootloader.Entry, id string) (
 	return x, e.add(ctx, x.Initrd, parts...)
 }
 
-// add writes a file that has no name yet, of one content or of several initrds, each of which begins on 4 bytes.
+// add writes an output with one content, or with several initrds. Each initrd begins at a multiple of 4 bytes, as Linux
+// requires of concatenated cpio archives (Documentation/driver-api/early-userspace/buffer-format.rst).
 func (e *Export) add(ctx context.Context, name string, parts ...tree.Blob) error {
 	out, err := Create(filepath.Join(e.dir, name))
 	if err != nil {
@@ -111,7 +112,7 @@ func (e *Export) add(ctx context.Context, name string, parts ...tree.Blob) error
 	return nil
 }
 
-// exported are the contents that Boot will read.
+// exported returns the contents that Boot will read.
 func exported(p *plan.Plan, o Options) (list []tree.Blob) {
 	if !o.Export {
 		return nil
@@ -125,7 +126,7 @@ func exported(p *plan.Plan, o Options) (list []tree.Blob) {
 	return list
 }
 
-// copy copies a content, which must be what it was before.
+// copy copies a content, and verifies it.
 func (e *Export) copy(ctx context.Context, w io.Writer, b tree.Blob) error {
 	return e.verify.content(b, func(h io.Writer) error {
 		if h != nil {
@@ -135,13 +136,13 @@ func (e *Export) copy(ctx context.Context, w io.Writer, b tree.Blob) error {
 	})
 }
 
-// Group is what is to be committed: the files, and the list of them as their index.
+// Group returns the files, with ExportFile, which was added last, as their index.
 func (e *Export) Group() Group {
 	last := len(e.outputs) - 1
 	return Group{Files: e.outputs[:last], Index: e.outputs[last]}
 }
 
-// Discard removes what Commit has not named.
+// Discard removes the files that Commit has not named.
 func (e *Export) Discard() {
 	for _, out := range e.outputs {
 		out.Discard()

@@ -11,8 +11,8 @@ import (
 	"imprint/partition"
 )
 
-// feed gives all nodes of a region to a packer that start makes, and closes it. Contents are verified before the packer ends its work, and
-// when one of them is wrong it is cancelled.
+// feed passes all nodes of a region to the packer that start returns, and closes it. Contents are verified as they pass,
+// before the packer finishes; on a mismatch the packer is cancelled.
 func feed(ctx context.Context, r *plan.Region, v verifier, start func(context.Context) (partition.Packer, error)) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -29,8 +29,8 @@ func feed(ctx context.Context, r *plan.Region, v verifier, start func(context.Co
 	return out.Close()
 }
 
-// A feeder gives all nodes of a tree to a packer, in the order of the tree. That of a NAR is the same, so that an item is hashed on the
-// way.
+// A feeder passes all nodes of a tree to a packer, in the order of the tree. A NAR has the same order (entries sorted by
+// name), so an item's NAR hash is computed from the same read.
 type feeder struct {
 	ctx     context.Context
 	out     partition.Packer
@@ -65,7 +65,7 @@ func (f *feeder) all(r *plan.Region) error {
 	return nil
 }
 
-// item gives an item, with what lies between its files.
+// item passes an item. The verifier walks the files; directories and links between them are passed along by until.
 func (f *feeder) item(item *plan.Item) error {
 	err := f.verify.item(f.ctx, item, f.narHash, func(n *tree.Node, h io.Writer) error {
 		if err := f.until(n.ID()); err != nil {
@@ -79,7 +79,7 @@ func (f *feeder) item(item *plan.Item) error {
 	return f.until(end(item.Node))
 }
 
-// end is the ID after a node and all below it.
+// end returns the ID after those of a node and everything below it.
 func end(n *tree.Node) int {
 	if kids := n.Children(); len(kids) > 0 {
 		return end(kids[len(kids)-1])
@@ -87,7 +87,7 @@ func end(n *tree.Node) int {
 	return n.ID() + 1
 }
 
-// until gives the nodes before that ID, none of which is a file.
+// until passes the nodes before that ID, none of which is a file.
 func (f *feeder) until(id int) error {
 	for f.next < id {
 		if err := f.one(f.nodes[f.next]); err != nil {
@@ -97,7 +97,7 @@ func (f *feeder) until(id int) error {
 	return nil
 }
 
-// one gives the next node.
+// one passes the next node.
 func (f *feeder) one(n *tree.Node) error {
 	if n.Inode().Kind() != tree.File {
 		f.next++
@@ -106,7 +106,8 @@ func (f *feeder) one(n *tree.Node) error {
 	return f.verify.content(n.Inode().Blob(), func(h io.Writer) error { return f.file(n, h) })
 }
 
-// file gives a file, whose content also goes to h unless that is nil.
+// file passes a file. Its content also goes to h, unless that is nil: even if the packer does not read it, since it is another
+// name of a file that it has.
 func (f *feeder) file(n *tree.Node, h io.Writer) error {
 	b, passed := n.Inode().Blob(), false
 	f.next++

@@ -132,7 +132,7 @@ func TestSecondReadingIsCompared(t *testing.T) {
 					n.SetBlob(c.second(kernel))
 				}
 			}
-			if _, err := build(t, w, p); !errors.Is(err, write.ErrMismatch) || !strings.Contains(err.Error(), "bzImage changed between two readings") {
+			if _, err := build(t, w, p); !errors.Is(err, write.ErrMismatch) || !strings.Contains(err.Error(), "bzImage changed between two reads") {
 				t.Errorf("Image gave %v", err)
 			}
 		})

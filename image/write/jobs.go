@@ -13,20 +13,22 @@ import (
 	"imprint/partition"
 )
 
-// A planner makes the jobs that carry a layout out.
+// A planner makes the jobs that write a layout.
 type planner struct {
 	disk   *stream.Disk
 	verify verifier
 
 	jobs    []stream.Job
 	total   int64                         // bytes that will be written
-	beside  int64                         // bytes of scratch files that host tools need meanwhile
-	further map[tree.Blob][]extent.Extent // where contents lie in other regions than the main one
-	carrier map[tree.Blob]*tree.Node      // the file of the main region with which those are written
+	beside  int64                         // bytes of scratch files that host tools need while they run
+	further map[tree.Blob][]extent.Extent // where contents lie outside the main region
+	carrier map[tree.Blob]*tree.Node      // the file of the main region whose job writes them too
 	scratch []extent.Extent
 }
 
-// newPlanner makes all jobs. The main region comes last: contents that lie in others too are read with its files, and written twice.
+// newPlanner makes all jobs. The main region is planned last: a content that is also in other regions, such as a kernel in the
+// store and on the ESP, is then known to be, and is read once and written in all places. What only other regions hold gets
+// jobs of its own.
 func newPlanner(disk *stream.Disk, v verifier, l *plan.Layout) *planner {
 	p := &planner{disk: disk, verify: v, further: map[tree.Blob][]extent.Extent{}, carrier: map[tree.Blob]*tree.Node{}}
 	main := mainRegion(l)
@@ -50,7 +52,7 @@ func newPlanner(disk *stream.Disk, v verifier, l *plan.Layout) *planner {
 	return p
 }
 
-// mainRegion is the one with the store, else the first with files, each of which has its content once.
+// mainRegion returns the region with the store, or else the first one that stores each file once.
 func mainRegion(l *plan.Layout) *plan.Region {
 	var first *plan.Region
 	for _, r := range l.Regions {
@@ -64,7 +66,8 @@ func mainRegion(l *plan.Layout) *plan.Region {
 	return first
 }
 
-// copiesLinks reports whether a region has further names of files and keeps no links: there, each name has a copy of the content.
+// copiesLinks reports whether the region has hard links on a file system without them (FAT), where each name has its own copy
+// of the content.
 func copiesLinks(r *plan.Region) bool {
 	if partition.Named(r.Partition.Spec.Filesystem).Store {
 		return false
@@ -77,17 +80,18 @@ func copiesLinks(r *plan.Region) bool {
 	return false
 }
 
-// main makes the jobs for the region whose files are read in its own order.
+// main makes the jobs for the main region, in the order of its tree.
 func (p *planner) main(r *plan.Region) {
 	p.structure(r)
 	if byHostTool(r) {
-		return // the tool gets the contents, and they are verified then
+		return // the tool gets the contents, verified as they pass
 	}
 	p.items(r)
 	p.files(r)
 }
 
-// other makes the jobs for a region beside the main one: where its files lie is kept, to be written by whoever reads them.
+// other makes the jobs for the structure of another region, and notes where its files lie, for the job that reads them. A
+// content that lies nowhere, such as an empty or inlined one, is noted if it has to be verified.
 func (p *planner) other(r *plan.Region) {
 	p.structure(r)
 	if r.Tree == nil || byHostTool(r) {
@@ -109,14 +113,15 @@ func (p *planner) other(r *plan.Region) {
 	}
 }
 
-// isRegion reports whether the content of a file is a region of its own, whose jobs write it.
+// isRegion reports whether the content of a file is a nested file system, which has jobs of its own.
 func isRegion(n *tree.Node) bool {
 	src, _ := extent.SourceOf(n.Blob())
 	return src != nil
 }
 
-// patched takes care of a file that the region holds in another form than the tree, such as a program that knows where it lies: the
-// other content is written, and the file's own is compared with its pin. It reports whether n is one.
+// patched reports whether the file system changes the content of a file, such as ISOLINUX or GRUB's boot image, which hold
+// their own offset (a boot info table). The changed content is noted to be written, and the original is still compared with
+// its pin, since nothing else reads it.
 func (p *planner) patched(r *plan.Region, n *tree.Node) bool {
 	places := r.Place(nil, n)
 	if len(places) == 0 || places[0].Blob == n.Blob() {
@@ -129,13 +134,13 @@ func (p *planner) patched(r *plan.Region, n *tree.Node) bool {
 	return true
 }
 
-// byHostTool reports whether a host tool fills the region, or has packed what it holds.
+// byHostTool reports whether a host tool fills the region or has packed its content.
 func byHostTool(r *plan.Region) bool {
 	_, packed := r.Maker.(partition.Made)
 	return packed || r.MadeByHost()
 }
 
-// structure makes jobs for what a region holds besides the contents of its files.
+// structure makes jobs for a region's own metadata, or for its bytes if it is not a file system.
 func (p *planner) structure(r *plan.Region) {
 	switch m := r.Maker.(type) {
 	case partition.HostMade:
@@ -143,7 +148,7 @@ func (p *planner) structure(r *plan.Region) {
 	case partition.Placer:
 		p.metadata(r, m.Grain())
 	default:
-		if r.In == nil { // else it is written as a file of the region that it lies in
+		if r.In == nil { // otherwise it is written as a file of the outer region
 			for e := range m.Extents(0) {
 				e.Off += r.Offset
 				p.further[e.Blob] = append(p.further[e.Blob], e)
@@ -156,7 +161,7 @@ func (p *planner) add(cost int64, run func(context.Context, *stream.Worker) erro
 	p.jobs = append(p.jobs, stream.Job{Cost: cost, Run: run})
 }
 
-// expect counts bytes that a job will write.
+// expect counts bytes that a job will write, for the progress and for the digests of pieces.
 func (p *planner) expect(places []extent.Extent) {
 	for _, e := range places {
 		p.total += e.Len
@@ -177,7 +182,7 @@ func (p *planner) metadata(r *plan.Region, grain int64) {
 	p.fill(r.OnDisk(list), grain)
 }
 
-// fill makes jobs that write generated extents, several together.
+// fill makes jobs that write generated extents, several in each.
 func (p *planner) fill(list []extent.Extent, grain int64) {
 	for len(list) > 0 {
 		n, size := 0, int64(0)
@@ -192,7 +197,7 @@ func (p *planner) fill(list []extent.Extent, grain int64) {
 	}
 }
 
-// copyOf makes a job for contents that lie in no main region.
+// copyOf makes a job for a content that is not in the main region.
 func (p *planner) copyOf(b tree.Blob, places []extent.Extent) {
 	p.expect(places)
 	p.add(b.Size()+stream.FileCost, func(_ context.Context, w *stream.Worker) error {
@@ -200,7 +205,7 @@ func (p *planner) copyOf(b tree.Blob, places []extent.Extent) {
 	})
 }
 
-// host makes the job that has a host tool fill a region.
+// host makes the job in which a host tool fills a region.
 func (p *planner) host(r *plan.Region, m partition.HostMade) {
 	p.total += hostMade(r)
 	p.beside += m.Scratch()
@@ -221,7 +226,8 @@ func (p *planner) host(r *plan.Region, m partition.HostMade) {
 	})
 }
 
-// hostMade bounds what a host tool writes to a region, in bytes: contents in whole blocks, an inode for each node, and structure.
+// hostMade estimates the bytes that a host tool writes to a region: contents in whole blocks, an inode for each node, and 5 %
+// of structure.
 func hostMade(r *plan.Region) int64 {
 	const block, inode = 4096, 256
 	sum := int64(0)

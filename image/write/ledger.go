@@ -12,17 +12,19 @@ import (
 	"imprint/internal/tree"
 )
 
-// A ledger keeps the SHA-256 of what is read more than once: a kernel in a store item and in a unified kernel image, a file in two regions
-// of which a host tool fills one, or one on the disk and in an export. Every reading must give the same: then what a NAR hash was verified
-// of is what lies everywhere.
+// A ledger keeps the SHA-256 of every file of the host that is read more than once: a kernel in a store item and in a unified
+// kernel image, a file in two regions of which a host tool fills one, a boot file on the disk and in an export. Sources may
+// change during a build. A NAR hash verifies only one of those reads, and the ledger compares the others with it.
+//
+// Entries are pieces ([tree.Piece]), since a content may be composed of parts of several files.
 type ledger struct {
-	times map[tree.Piece]int // how often each is read, at least twice
+	times map[tree.Piece]int // how often each is read; once newLedger returns, at least twice
 	mu    sync.Mutex
-	sums  map[tree.Piece]tree.Pin // of those that were read
+	sums  map[tree.Piece]tree.Pin // of those read so far
 }
 
-// newLedger finds what is read more than once to write a layout, and the given contents besides. known have been read before, and have
-// pins.
+// newLedger finds everything that writing a layout and reading besides will read more than once. known was read before, while
+// resolving, and has pins.
 func newLedger(l *plan.Layout, besides, known []tree.Blob) *ledger {
 	g := &ledger{times: map[tree.Piece]int{}, sums: map[tree.Piece]tree.Pin{}}
 	for _, b := range known {
@@ -47,7 +49,8 @@ func newLedger(l *plan.Layout, besides, known []tree.Blob) *ledger {
 	return g
 }
 
-// count adds one reading of a content. One that is a whole file with a pin is compared with that each time.
+// count adds one read of a content. One that is a whole file with a pin is not counted, since each read is compared with the
+// pin.
 func (g *ledger) count(b tree.Blob) {
 	pieces := tree.Pieces(b)
 	if _, pinned := tree.PinOf(b); pinned && len(pieces) == 1 {
@@ -60,7 +63,8 @@ func (g *ledger) count(b tree.Blob) {
 	}
 }
 
-// countRegion counts the files of a region. What lies in several that no host tool fills is read for all of them together.
+// countRegion counts the files of a region. A content in several regions is read once for all of them (see newPlanner), except
+// by host tools, each of which reads for itself.
 func (g *ledger) countRegion(r *plan.Region, together map[tree.Blob]bool) {
 	for n := range r.Tree.Nodes() {
 		b := n.Blob()
@@ -72,7 +76,8 @@ func (g *ledger) countRegion(r *plan.Region, together map[tree.Blob]bool) {
 	}
 }
 
-// countMain counts the files of the main region. Those in store items may be a million, so only what is read elsewhere is looked for.
+// countMain counts the files of the main region. Store items may have a million files, so only those that are also read
+// elsewhere are looked up.
 func (g *ledger) countMain(r *plan.Region, together map[tree.Blob]bool) {
 	for n := range besides(r) {
 		if b := n.Blob(); !isRegion(n) && (byHostTool(r) || !together[b]) {
@@ -91,12 +96,12 @@ func (g *ledger) countMain(r *plan.Region, together map[tree.Blob]bool) {
 	}
 }
 
-// has reports whether a part of a content is in the ledger.
+// has reports whether any piece of a content is in the ledger.
 func (g *ledger) has(b tree.Blob) bool {
 	return g != nil && len(g.times) > 0 && slices.ContainsFunc(tree.Pieces(b), func(p tree.Piece) bool { return g.times[p] > 0 })
 }
 
-// reading starts one reading of a content.
+// reading returns a writer that compares a content as it is read.
 func (g *ledger) reading(b tree.Blob) *reading {
 	r := &reading{ledger: g, sum: sha256.New()}
 	if g != nil {
@@ -105,26 +110,26 @@ func (g *ledger) reading(b tree.Blob) *reading {
 	return r
 }
 
-// compare enters what a piece was found to be, or compares it with what is there.
+// compare records the SHA-256 of a piece, or compares it with the one recorded.
 func (g *ledger) compare(p tree.Piece, found tree.Pin) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if before, ok := g.sums[p]; ok && before != found {
-		return fmt.Errorf("%s changed between two readings: %w", tree.HostPath(p.Blob), ErrMismatch)
+		return fmt.Errorf("%s changed between two reads: %w", tree.HostPath(p.Blob), ErrMismatch)
 	}
 	g.sums[p] = found
 	return nil
 }
 
-// A reading is a content as it passes.
+// A reading is one read of a content.
 type reading struct {
 	ledger *ledger
-	pieces []tree.Piece // that have not passed
-	at     int64        // bytes of the first of them that have
-	sum    hash.Hash    // of those
+	pieces []tree.Piece // not completely read yet
+	at     int64        // bytes of the first of them that were read
+	sum    hash.Hash    // of these bytes
 }
 
-// Write implements io.Writer. It fails at the end of a piece that differs.
+// Write implements io.Writer. It fails at the end of a piece that differs from an earlier read.
 func (r *reading) Write(p []byte) (int, error) {
 	for rest := p; len(rest) > 0 && len(r.pieces) > 0; {
 		piece := r.pieces[0]

@@ -11,17 +11,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// An Output is a file that appears under its name whole, or not at all; see [Commit]. Where the file system can do it, the file has no name
-// until then, so that even a killed build leaves nothing. Elsewhere it lies in a scratch directory, which the next build removes.
+// An Output is a file that appears under its name complete or not at all; see [Commit]. Until then it has no name at all
+// (O_TMPFILE), so that even a killed build leaves nothing. On file systems without such files it is in a scratch directory,
+// which the next build removes.
 type Output struct {
 	File    *os.File
-	path    string // absolute, and no symlink
-	temp    string // the name that it has until Commit; empty when it has none
+	path    string // absolute, without symlinks
+	temp    string // its name until Commit; empty if it has none
 	scratch *scratch.Directory
 }
 
-// Create starts an output for path, and sweeps the directory that it will be in. A symlink there leads to the file that is meant. Whatever
-// stands there stays untouched until Commit.
+// Create starts an output for path, after removing what killed builds left in its directory. If path is a symlink, the output
+// replaces the file that it leads to. A file there stays untouched until Commit.
 func Create(path string) (*Output, error) {
 	place, err := Place(path)
 	if err != nil {
@@ -39,26 +40,28 @@ func Create(path string) (*Output, error) {
 // Path is where the file will be: absolute, with all symlinks followed.
 func (o *Output) Path() string { return o.path }
 
-// unnamed makes a file without a name.
+// unnamed creates a file without a name. Naming it later goes through /proc, and so do host tools that write to it: without
+// /proc it would be of no use.
 func unnamed(dir, shown string) (*os.File, error) {
 	fd, err := unix.Open(dir, unix.O_TMPFILE|unix.O_RDWR|unix.O_CLOEXEC, 0o666)
 	if err != nil {
 		return nil, &os.PathError{Op: "create a file in", Path: dir, Err: err}
 	}
 	f := os.NewFile(uintptr(fd), shown)
-	if _, err := os.Stat(procPath(f)); err != nil { // it could get no name, and host tools could not open it
+	if _, err := os.Stat(procPath(f)); err != nil { // no /proc
 		f.Close()
 		return nil, unix.EOPNOTSUPP
 	}
 	return f, nil
 }
 
-// hasNoUnnamed reports whether an error of unnamed means that there are no such files here.
+// hasNoUnnamed reports whether an error of unnamed means that such files are not supported here. Old kernels ignore the flag
+// and say EISDIR; others say ENOENT or EINVAL.
 func hasNoUnnamed(err error) bool {
 	return errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.EISDIR) || errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOENT)
 }
 
-// named makes a file in a scratch directory.
+// named creates a file in a scratch directory.
 func (o *Output) named() (err error) {
 	if o.scratch, err = scratch.Dir(filepath.Dir(o.path)); err != nil {
 		return err
@@ -70,7 +73,7 @@ func (o *Output) named() (err error) {
 	return err
 }
 
-// Discard removes what Commit has not named. After Commit it does nothing.
+// Discard removes the file if Commit has not named it. After Commit it does nothing.
 func (o *Output) Discard() {
 	o.File.Close()
 	if o.scratch != nil {
@@ -78,8 +81,8 @@ func (o *Output) Discard() {
 	}
 }
 
-// finish makes the file ready for its name: its bytes are on the disk if sync says so, it has the owner and mode of what it replaces, and it
-// has a name, which fresh returns for a directory.
+// finish prepares the file for its name: it gets the owner and mode of the file that it replaces, is synced if sync is set,
+// and gets a temporary name in the same file system, from fresh.
 func (o *Output) finish(sync bool, fresh func(parent string) (string, error)) error {
 	if err := o.keepMode(); err != nil {
 		return err
@@ -109,7 +112,8 @@ func (o *Output) link(fresh func(parent string) (string, error)) error {
 	return nil
 }
 
-// keepMode gives the file the owner and the permissions of the one that it replaces. Only root can give files away.
+// keepMode gives the file the owner and permissions of the one that it replaces. Only root can change owners, so that is not
+// an error for others.
 func (o *Output) keepMode() error {
 	var old, own unix.Stat_t
 	if unix.Lstat(o.path, &old) != nil {
@@ -133,13 +137,13 @@ func (o *Output) keepMode() error {
 	return nil
 }
 
-// procDir is where the kernel shows open files.
+// procDir is where procfs is mounted; tests change it.
 var procDir = "/proc"
 
-// procPath is a path by which this process and its children open an open file, whether it has a name or not.
+// procPath is a path by which this process and its children can open an open file, named or not.
 func procPath(f *os.File) string { return fmt.Sprintf("%s/%d/fd/%d", procDir, os.Getpid(), f.Fd()) }
 
-// toolPath is a path by which a host tool opens the file. Without /proc every output has a name.
+// toolPath is a path by which a host tool can open the file. Without /proc every output has a name.
 func toolPath(f *os.File) string {
 	path := procPath(f)
 	if _, err := os.Stat(path); err != nil {

@@ -11,10 +11,10 @@ import (
 	"imprint/partition"
 )
 
-// packed are the file systems that host tools have packed, in files of a scratch directory beside the image.
+// packed holds the file systems that host tools have packed, as files in a scratch directory beside the image.
 type packed struct {
 	files plan.Made
-	dir   *scratch.Directory // nil when there are none
+	dir   *scratch.Directory // nil if there are none
 }
 
 func (p *packed) remove() {
@@ -23,7 +23,8 @@ func (p *packed) remove() {
 	}
 }
 
-// packAll makes those file systems. Contents are read once, and verified as they pass.
+// packAll has host tools pack the file systems that they pack. This happens before anything is written to the disk, since the
+// layout depends on their sizes.
 func packAll(ctx context.Context, l *plan.Layout, v verifier) (*packed, error) {
 	p := &packed{files: plan.Made{}}
 	for _, r := range l.Regions {

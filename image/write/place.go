@@ -12,12 +12,12 @@ import (
 )
 
 const (
-	maxFileName = 255 // bytes of a name that nearly every file system takes
-	maxLinks    = 40  // symlinks that Linux follows in a path
+	maxFileName = 255 // bytes of a name, on nearly every file system
+	maxLinks    = 40  // symlinks that Linux follows in one path (MAXSYMLINKS)
 )
 
-// Place is the absolute path of the file that an output path means, with symlinks followed as the kernel does when it opens the path for
-// writing. It refuses what can be no output: a directory, a device, an open file of a process.
+// Place returns the absolute path of the file that an output path names, with symlinks followed as open(2) would. It refuses
+// what cannot be an output: a directory, a device, an open file of a process.
 func Place(path string) (string, error) {
 	at := path
 	for range maxLinks {
@@ -28,14 +28,14 @@ func Place(path string) (string, error) {
 		if link == "" {
 			return place, nil
 		}
-		if at = link; !filepath.IsAbs(link) { // not Join, which would remove ".." before links are followed
+		if at = link; !filepath.IsAbs(link) { // without Join, which would drop ".." before links are followed
 			at = filepath.Dir(place) + "/" + link
 		}
 	}
 	return "", fmt.Errorf("write %s: %w", path, unix.ELOOP)
 }
 
-// step follows the directory of a path, and reads the symlink that the path is, "" where it is none.
+// step follows the symlinks in the directory of a path. If the path itself is a symlink, link is what it holds.
 func step(at string) (place, link string, err error) {
 	dir, base := filepath.Split(at)
 	if base == "" || base == "." || base == ".." {
@@ -66,10 +66,10 @@ func step(at string) (place, link string, err error) {
 	case unix.S_IFDIR:
 		return "", "", errors.New("that is a directory")
 	}
-	return "", "", errors.New("it is there and is no regular file")
+	return "", "", errors.New("not a regular file")
 }
 
-// realDir follows all symlinks of a directory.
+// realDir resolves all symlinks of a directory. It refuses /proc, where /proc/self/fd/1 and /dev/stdout lead.
 func realDir(dir string) (string, error) {
 	dir, err := filepath.EvalSymlinks(dir)
 	if err != nil {
@@ -80,7 +80,7 @@ func realDir(dir string) (string, error) {
 	}
 	var st unix.Statfs_t
 	if err := unix.Statfs(dir, &st); err == nil && st.Type == unix.PROC_SUPER_MAGIC {
-		return "", errors.New("an open file or a pipe cannot be an image, which is written in parallel at offsets and then named")
+		return "", errors.New("an image cannot go to an open file or a pipe, since it is written in parallel at offsets and then named")
 	}
 	info, err := os.Stat(dir)
 	if err == nil && !info.IsDir() {
@@ -89,9 +89,10 @@ func realDir(dir string) (string, error) {
 	return dir, err
 }
 
-// mayReplace refuses what another user has put into a directory in which everyone can put something, such as /tmp: a link there would choose
-// which of our files is replaced, and a file would be the other user's image. It is the rule of fs.protected_symlinks and
-// fs.protected_regular (Linux, Documentation/admin-guide/sysctl/fs.rst), which open applies and rename does not.
+// mayReplace refuses a file that another user has put into a sticky world-writable directory such as /tmp: a symlink there
+// would choose which of our files is replaced, and a file would stay the other user's. This is the rule of
+// fs.protected_symlinks and fs.protected_regular (Linux, Documentation/admin-guide/sysctl/fs.rst), which open applies and
+// rename does not.
 func mayReplace(dir string, st *unix.Stat_t) error {
 	var parent unix.Stat_t
 	if err := unix.Stat(dir, &parent); err != nil {

@@ -14,10 +14,10 @@ import (
 	"imprint/internal/tree"
 )
 
-// ErrMismatch is matched by errors about contents that are not what their hash promises.
-var ErrMismatch = errors.New("contents are not what was promised")
+// ErrMismatch is matched by errors about contents that differ from their hash.
+var ErrMismatch = errors.New("contents do not match their hash")
 
-// A HashMismatch is an item whose content has another NAR hash than its registration.
+// A HashMismatch reports an item whose NAR hash differs from the one in its registration.
 type HashMismatch struct {
 	Path              closure.Path
 	Registered, Found nar.Digest
@@ -32,20 +32,20 @@ func (m *HashMismatch) Error() string {
 // Unwrap makes it match ErrMismatch.
 func (m *HashMismatch) Unwrap() error { return ErrMismatch }
 
-// A verifier compares what passes with what was promised: a store item with the NAR hash that it is registered with, a pinned content with
-// its pin, and a content that is read more than once with what it was before. Whoever moves contents moves them through it.
+// A verifier compares contents as they are read: a store item with its registered NAR hash, a pinned content with its pin, and
+// what is read more than once with the earlier reads. Everything that is written passes through one, whoever moves it.
 type verifier struct {
 	off    bool
-	ledger *ledger // nil when nothing is read twice
+	ledger *ledger // nil if nothing is read twice
 }
 
-// wants reports whether a content is to be compared.
+// wants reports whether a content has to be compared with something.
 func (v verifier) wants(b tree.Blob) bool {
 	_, pinned := tree.PinOf(b)
 	return !v.off && (pinned || v.ledger.has(b))
 }
 
-// content moves a content by move, which gives all of it to h, or nothing when that is nil.
+// content calls move, which copies a content and writes all of it to h too, unless h is nil, and verifies it.
 func (v verifier) content(b tree.Blob, move func(h io.Writer) error) error {
 	if !v.wants(b) {
 		return move(nil)
@@ -59,13 +59,14 @@ func (v verifier) content(b tree.Blob, move func(h io.Writer) error) error {
 		return err
 	}
 	if want, pinned := tree.PinOf(b); pinned && whole.Pin() != want {
-		return fmt.Errorf("%s has other contents than when the plan was made: %w", tree.HostPath(b), ErrMismatch)
+		return fmt.Errorf("%s has changed since it was planned: %w", tree.HostPath(b), ErrMismatch)
 	}
 	return nil
 }
 
-// item moves a store item: move is called for each of its files in the order of a NAR, further names of a file included, and gives the
-// content to h. reset is a SHA-256 to be used.
+// item verifies a store item. It calls move for each file in the order of a NAR, including further names of a file; move
+// copies the content and writes it to h too. reset is a SHA-256 for item to use, so that a worker allocates one for all its
+// items.
 func (v verifier) item(ctx context.Context, item *plan.Item, reset hash.Hash, move func(n *tree.Node, h io.Writer) error) error {
 	if v.off {
 		return deleted(item, each(ctx, item.Node, func(n *tree.Node) error { return move(n, nil) }))
@@ -93,7 +94,7 @@ func (v verifier) item(ctx context.Context, item *plan.Item, reset hash.Hash, mo
 	return nil
 }
 
-// deleted says what has happened when a file of an item is not there any more.
+// deleted turns the error of a missing file into one that says that the item is gone, probably garbage-collected.
 func deleted(item *plan.Item, err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%w (%w)", &closure.GoneError{Path: item.Info.Path}, err)
@@ -101,7 +102,7 @@ func deleted(item *plan.Item, err error) error {
 	return err
 }
 
-// each calls move for the files of a node and all below it, those that are further names left out.
+// each calls move for the files of a node and everything below it, without further names of files.
 func each(ctx context.Context, n *tree.Node, move func(*tree.Node) error) error {
 	if n.Kind() == tree.File {
 		return move(n)

@@ -1,11 +1,11 @@
-// Package write carries a layout out: it is the only stage that writes. Every source is read once and written once, in parallel, at its
-// final place, and what passes is hashed and compared with what the plan promised of it.
+// Package write writes a layout to a file. It is the only stage that writes. Every source is read once and written at its
+// final offset, in parallel; what is read is hashed and compared with the hash in the plan.
 //
-// A layout becomes jobs for package stream: runs of store items, files, generated structure, contents at fixed offsets. A region that a
-// host tool fills in place is one job. A file system that a host tool packs into a file of its own comes first, since the layout around
-// it depends on its size; what goes into it is hashed as it passes, too.
+// A layout becomes jobs for package stream: batches of store items and files, generated structure, contents at fixed offsets.
+// A region that a host tool fills in place is one job. A file system that a host tool packs into a file of its own comes
+// before everything else, since the layout depends on its size.
 //
-// An image appears under its name when it is complete, or not at all: see [Output].
+// An image appears under its name complete or not at all: see [Output] and [Commit].
 package write
 
 import (
@@ -25,18 +25,18 @@ import (
 
 // Options say what is computed while a disk is written, and how.
 type Options struct {
-	NoVerify bool         // leave the NAR hashes of store items and the pins of host files unchecked
+	NoVerify bool         // skip the comparison with NAR hashes, pins and earlier reads
 	NoDigest bool         // compute no image digest
-	NoSync   bool         // the disk need not have everything when the build ends
-	SHA256   bool         // also compute the plain SHA-256 of the whole disk, in a pass of its own
+	NoSync   bool         // skip the syncs: after a power cut the image may be incomplete
+	SHA256   bool         // also compute the plain SHA-256 of the disk, in a second pass
 	Progress func(*Meter) // called once, before the first byte is written
-	Export   bool         // the boot files will be exported, and must be those of the disk
+	Export   bool         // boot files will be exported, and must equal those on the disk
 }
 
-// A Meter says how far the writing is.
+// A Meter reports progress.
 type Meter struct {
 	written func() int64
-	Total   int64 // bytes that will be written, as far as that is known
+	Total   int64 // bytes that will be written; an estimate with host tools
 }
 
 // Written is the number of bytes written so far.
@@ -44,17 +44,17 @@ func (m *Meter) Written() int64 { return m.written() }
 
 // A Result is what was written.
 type Result struct {
-	Layout  *plan.Layout // with the sizes of what host tools have packed
+	Layout  *plan.Layout // with the actual sizes of what host tools have packed
 	Digests plan.Digests
 	Written int64 // bytes
 
 	ledger *ledger
 }
 
-// Image carries a layout of a plan out into file, which is empty. ctx ends it early; the file's content is of no use then.
+// Image writes a layout of a plan to file, which is empty. If ctx ends, it returns early, with the file incomplete.
 //
-// Errors match [ErrMismatch] when an item or a host file is not what it was promised to be, and [tree.ErrChanged] when one changes while
-// it is read.
+// Errors match [ErrMismatch] if an item or a host file differs from its hash, and [tree.ErrChanged] if one changes while it is
+// read.
 func Image(ctx context.Context, file *os.File, p *plan.Plan, l *plan.Layout, o Options) (*Result, error) {
 	v := verifier{off: o.NoVerify}
 	if !v.off {
@@ -109,7 +109,7 @@ func digests(ctx context.Context, disk *stream.Disk, l *plan.Layout, o Options) 
 	return d, err
 }
 
-// plainSum is the SHA-256 of a whole image of that many bytes.
+// plainSum returns the SHA-256 of the first size bytes of an image.
 func plainSum(ctx context.Context, image io.ReaderAt, size int64) (string, error) {
 	sum := sha256.New()
 	if _, err := io.Copy(sum, interrupt.Reader(ctx, io.NewSectionReader(image, 0, size))); err != nil {
@@ -118,11 +118,11 @@ func plainSum(ctx context.Context, image io.ReaderAt, size int64) (string, error
 	return fmt.Sprintf("%x", sum.Sum(nil)), nil
 }
 
-// enoughSpace asks the host's file system whether that many bytes will find room, before the first one is written.
+// enoughSpace reports an error if the host's file system has less than need bytes free, before anything is written.
 func enoughSpace(file *os.File, need int64) error {
 	var st unix.Statfs_t
 	if err := unix.Fstatfs(int(file.Fd()), &st); err != nil {
-		return nil // a file system that cannot say; the writing will
+		return nil // unknown; the writes will fail if there is too little
 	}
 	if free := int64(st.Bavail) * st.Frsize; need > free {
 		return fmt.Errorf("write %s: the disk needs %s (%d bytes) and its file system has %s (%d bytes) free: %w",

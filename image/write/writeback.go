@@ -7,11 +7,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// writebackPause is how long the kernel gathers what is written before it is asked to send that to the disk.
+// writebackPause is the time between requests to the kernel to write back dirty pages. Much less, and small writes go out that
+// could have been merged.
 const writebackPause = 50 * time.Millisecond
 
-// writeBack has the kernel send what is written to a file to the disk while more is being written, so that the sync at the end finds little
-// left to do. The function that it returns ends that.
+// writeBack has the kernel write a file back while more is being written to it, so that the sync at the end has little left to
+// do. stop ends it.
 func writeBack(file *os.File) (stop func()) {
 	done, ended := make(chan struct{}), make(chan struct{})
 	go func() {

@@ -1,5 +1,5 @@
-// Package arch keeps the house in order: which package may import which, and who may look at the clock, the environment and other things
-// that must not reach the bytes of an image. Its test reads the source of the whole module.
+// Package arch enforces the architecture: which package may import which, and which may use the clock, the environment and
+// other things that must not influence the bytes of an image. Its test parses the source of the whole module.
 package arch
 
 import (
@@ -16,7 +16,7 @@ import (
 
 const module = "imprint"
 
-// A breach is a place in the source that breaks a rule: "file:line: what".
+// A breach is a violation of a rule in the source: "file:line: what".
 type breach struct {
 	pos  token.Position
 	text string
@@ -26,7 +26,7 @@ func (b breach) String() string {
 	return fmt.Sprintf("%s:%d: %s", b.pos.Filename, b.pos.Line, b.text)
 }
 
-// check reads all Go files of a module, apart from tests, and returns every breach.
+// check parses all Go files of a module except tests, and returns every breach.
 func check(fsys fs.FS) ([]breach, error) {
 	var found []breach
 	files := map[string]int{} // by package
@@ -51,13 +51,13 @@ func check(fsys fs.FS) ([]breach, error) {
 	})
 	for pkg, n := range files {
 		if n > mostFiles && !matchesOne(large, pkg) && !matchesOne(testSupport, pkg) {
-			found = append(found, breach{token.Position{Filename: pkg}, fmt.Sprintf("%d files, more than %d: it has two reasons to be", n, mostFiles)})
+			found = append(found, breach{token.Position{Filename: pkg}, fmt.Sprintf("%d files, more than %d: split the package", n, mostFiles)})
 		}
 	}
 	return found, err
 }
 
-// checkFile gives the breaches of one file; name is its path in the module.
+// checkFile returns the breaches of one file; name is its path in the module.
 func checkFile(name string, src []byte) ([]breach, error) {
 	files := token.NewFileSet()
 	f, err := parser.ParseFile(files, name, src, parser.SkipObjectResolution)
@@ -81,7 +81,7 @@ func checkFile(name string, src []byte) ([]breach, error) {
 	return c.found, nil
 }
 
-// A checker walks one file.
+// A checker checks one file.
 type checker struct {
 	pkg     string // path of the package in the module
 	room    room
@@ -97,10 +97,10 @@ func (c *checker) breach(n ast.Node, format string, args ...any) {
 func (c *checker) importSpec(spec *ast.ImportSpec) {
 	imported, err := strconv.Unquote(spec.Path.Value)
 	if err != nil {
-		return // the compiler refuses it
+		return // a compile error
 	}
 	name := path.Base(imported)
-	if name == "v2" { // a major version is no name
+	if name == "v2" { // a major version is not the package's name
 		name = path.Base(path.Dir(imported))
 	}
 	if spec.Name != nil {
@@ -118,7 +118,7 @@ func (c *checker) importSpec(spec *ast.ImportSpec) {
 	}
 }
 
-// floor checks that an import goes down, and to no room beside.
+// floor checks that an import leads to a lower floor, and not to a neighbour.
 func (c *checker) floor(spec *ast.ImportSpec, imported string) {
 	inside, ours := strings.CutPrefix(imported, module+"/")
 	domain, _, _ := strings.Cut(imported, "/") // of another module; the standard library has none
@@ -132,7 +132,7 @@ func (c *checker) floor(spec *ast.ImportSpec, imported string) {
 	}
 }
 
-// node checks a use of a banned name, and a TOML tag.
+// node checks uses of banned names, and TOML tags.
 func (c *checker) node(n ast.Node) bool {
 	switch n := n.(type) {
 	case *ast.SelectorExpr:
@@ -149,13 +149,13 @@ func (c *checker) node(n ast.Node) bool {
 	return true
 }
 
-// tomlKeys is the file with the keys of the description language.
+// tomlKeys is the only file that may have TOML tags, the keys of the description language.
 const tomlKeys = "image/description/description.go"
 
-// literal checks a text.
+// literal checks a string literal.
 func (c *checker) literal(n *ast.BasicLit) {
 	text, err := strconv.Unquote(n.Value)
-	if n.Kind != token.STRING || err != nil || c.pkg == "internal/arch" { // whose rules name the words
+	if n.Kind != token.STRING || err != nil || c.pkg == "internal/arch" { // its rules contain the words
 		return
 	}
 	for _, w := range words {
@@ -173,14 +173,14 @@ func (c *checker) use(n ast.Node, pkg, name string) {
 	}
 }
 
-// isOneOf tells whether the package of the file is one of those.
+// isOneOf reports whether the package of the file matches one of the patterns.
 func (c *checker) isOneOf(patterns []string) bool { return matchesOne(patterns, c.pkg) }
 
 func matchesOne(patterns []string, path string) bool {
 	return slices.ContainsFunc(patterns, func(p string) bool { return matches(p, path) })
 }
 
-// matches tells whether a path is a pattern's: the same, or at or below the parent of "parent/...".
+// matches reports whether a path matches a pattern: it is equal, or it is at or below the parent of "parent/...".
 func matches(pattern, path string) bool {
 	if pattern == "..." {
 		return true

@@ -1,17 +1,17 @@
 package arch
 
-// A room is what the packages below a path of the module may import, besides the standard library.
+// A room says what the packages below a path of the module may import, besides the standard library.
 type room struct {
 	path    string   // of a package, or "parent/..." for a package and all below it
 	may     []string // packages of the module, in the same form
 	modules []string // packages of other modules, likewise
 }
 
-// rooms are the floors of the house, the roof first. The first that fits a package counts; a package that fits none is a mistake.
+// rooms lists the floors from the top. The first match for a package counts; a package without a match is an error.
 var rooms = []room{
 	{"cmd/...", []string{"..."}, []string{"..."}},
 
-	// The stages, each of which sees only what it needs of those before it.
+	// The stages: each imports only what it needs of earlier ones.
 	{"image/disk", []string{"image/gpt", "image/mbr", "partition", "closure", "internal/fault", "internal/tree"}, nil},
 	{"image/write", []string{"image/plan", "partition", "bootloader", "closure", "closure/nar", "internal/..."}, []string{"golang.org/x/sys/...", "golang.org/x/sync/..."}},
 	{"image/resolve", []string{"image/description", "image/plan", "image/mbr", "partition", "bootloader", "bootloader/grubmkimage", "closure", "internal/..."},
@@ -39,10 +39,10 @@ var rooms = []room{
 
 var cellar = []string{"internal/..."}
 
-// A ban is a name of the standard library, or a whole package of it, that only some packages may use.
+// A ban is a package of the standard library, or names of it, that only some packages may use.
 type ban struct {
 	pkg   string   // import path
-	names []string // exported names; none means that the package may not be imported
+	names []string // exported names; none means the whole package
 	where []string // the packages that may, as in a room
 	why   string
 }
@@ -74,22 +74,22 @@ var bans = []ban{
 	{"net/http", nil, nil, "nothing is fetched"},
 }
 
-// readers are the packages that open files. All others, the description, the plan and its layout, file systems, partition tables and boot
-// loaders among them, are values and arithmetic.
+// readers are the packages that may open files. All others are values and arithmetic: descriptions, plans and layouts, file
+// systems, partition tables, boot loaders.
 var readers = []string{
 	"cmd/...", "image/resolve", "image/write",
 	"closure", "closure/db", "bootloader/grubmkimage", "partition", "partition/mke2fs", "partition/squashfs", "partition/syslinux",
 	"internal/hosttool", "internal/hosttree", "internal/processors", "internal/scratch", "internal/stream",
 }
 
-// A word is a text of the language, or of a format, that only some packages may have.
+// A word is a string of the language or of a format that only some packages may contain.
 type word struct {
-	texts []string // what a string literal of the source may not be
+	texts []string // the string literals
 	where []string // the packages that may, as in a room
 	why   string
 }
 
-// words are what one row describes, in the package that owns it: the rest of the program asks that row.
+// words are described by one row each, in the package that owns it; the rest of the program asks that row.
 var words = []word{
 	{[]string{"ext4", "fat", "squashfs", "erofs", "iso9660", "mke2fs"}, []string{"partition/...", "bootloader", "internal/hosttool"},
 		"file systems are described in package partition, a file for each"},
@@ -99,13 +99,14 @@ var words = []word{
 	{[]string{"/EFI/BOOT/", "/EFI/BOOT"}, []string{"bootloader"}, "where firmware looks is for package bootloader to say"},
 }
 
-// mostFiles bounds the source files of a package, tests apart: one that needs more has two reasons to be.
+// mostFiles is the maximum number of source files in a package, not counting tests.
 const mostFiles = 18
 
-// large are packages whose format alone needs more.
+// large are packages that need more for their format.
 var large = []string{"partition/ext4", "partition/iso9660", "partition/erofs", "partition/fat"}
 
-// testSupport are packages for tests, measurements, releases and the demo: no rule is for them, and nothing of the program may import them.
+// testSupport are packages for tests, measurements, releases and the demo. No rule applies to them, and the program may not
+// import them.
 var testSupport = []string{
 	"bench/...", "dist/...", "image/imagetest", "internal/hosttest", "internal/nixtest", "internal/qemutest/...", "internal/demostore/...", "partition/partitiontest",
 }

@@ -1,4 +1,4 @@
-// Package diag reports errors in a user's file: position, key, what is wrong, and what to do about it; all of them at once.
+// Package diag reports errors in a user's file: position, key, problem and a hint, all of them at once.
 package diag
 
 import (
@@ -8,14 +8,14 @@ import (
 	"strings"
 )
 
-// A Position is a place in a file: line and column count from 1, the column in characters. Line 0 means the file as a whole.
+// A Position is a position in a file: line and column count from 1, the column in characters. Line 0 means the whole file.
 type Position struct {
 	File string
 	Line int
 	Col  int
 }
 
-// String is "file:line:col".
+// String returns "file:line:col".
 func (p Position) String() string {
 	if p.Line == 0 {
 		return p.File
@@ -30,11 +30,11 @@ type Problem struct {
 	Text string // lower case, no full stop, with the numbers that decide it
 	Hint string // what to write instead; may be empty
 
-	// World says that the file is not to blame, but the world: a broken disk, a database that is locked, too few open files.
+	// World says that the cause is not the file but the system: a broken disk, a locked database, too few open files.
 	World bool
 }
 
-// String is "file:line:col: key: problem", and the hint on a line of its own.
+// String returns "file:line:col: key: problem", with the hint on its own line.
 func (p Problem) String() string {
 	s := p.Position.String() + ": "
 	if p.Key != "" {
@@ -47,13 +47,13 @@ func (p Problem) String() string {
 	return s
 }
 
-// A List is every problem found. A List with problems is an error.
+// A List is all problems found. A List with problems is an error.
 type List []Problem
 
-// maxPrinted is how many problems an error prints: nobody reads more before mending some of them.
+// maxPrinted is the number of problems that an error prints; after fixing some, the rest is printed.
 const maxPrinted = 50
 
-// Error implements error: one problem after the other, in the order of the list, and how many more there are than it prints.
+// Error implements error. It lists the problems in order, and the number of those that it omits.
 func (l List) Error() string {
 	var lines []string
 	for _, p := range l[:min(len(l), maxPrinted)] {
@@ -65,7 +65,7 @@ func (l List) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// Err returns the list as an error, sorted and without repetitions, or nil when it is empty.
+// Err returns the list as an error, sorted and without duplicates, or nil if it is empty.
 func (l List) Err() error {
 	if len(l) == 0 {
 		return nil
@@ -77,8 +77,8 @@ func (l List) Err() error {
 	return slices.Compact(l)
 }
 
-// Nearest returns the known word that was probably meant, or "". It may differ by a third of the letters of word, and one more: enough for
-// usual typing errors, too few to make a different word of a short one.
+// Nearest returns the known word that was probably meant, or "". It may differ in a third of the letters of word, plus one:
+// enough for common typing errors, but too few to turn a short word into another one.
 func Nearest(word string, known []string) string {
 	best, nearest := len(word)/3+2, ""
 	for _, k := range known {
@@ -89,8 +89,8 @@ func Nearest(word string, known []string) string {
 	return nearest
 }
 
-// distance is the optimal string alignment distance of two words: the insertions, deletions, replacements and swaps of neighbours that turn
-// one into the other. Of the table, three rows are kept.
+// distance returns the optimal string alignment distance of two words: the number of insertions, deletions, replacements and
+// swaps of neighbours that turn one into the other. It keeps three rows of the table.
 func distance(a, b string) int {
 	var before, last []int
 	row := make([]int, len(b)+1)

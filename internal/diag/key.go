@@ -7,20 +7,20 @@ import (
 	"syscall"
 )
 
-// A Key is a key of a user's file and where it stands: the position at which it was written, or that of the table which lacks it.
-// Values that are read from the file carry theirs, so that a later stage can say which of them is wrong.
+// A Key is a key of a user's file with its position: where it is written, or where the table is that lacks it. Values read
+// from the file carry their keys, so that a later stage can report an error at the value that causes it.
 type Key struct {
 	Path string // as in "partition[1].size"
 	Position
-	Written bool // the file has the key
+	Written bool // whether the file has the key
 }
 
-// Problem is a mistake at the key. The hint may be empty.
+// Problem returns a problem at the key. The hint may be empty.
 func (k Key) Problem(text, hint string) Problem {
 	return Problem{Position: k.Position, Key: k.Path, Text: text, Hint: hint}
 }
 
-// ProblemOf is the mistake that an error describes, with the hint of a [Mistake] in it.
+// ProblemOf returns a problem from an error, with the hint of a [Mistake] in it.
 func (k Key) ProblemOf(err error) Problem {
 	var m Mistake
 	errors.As(err, &m)
@@ -29,12 +29,12 @@ func (k Key) ProblemOf(err error) Problem {
 	return p
 }
 
-// nameable are the errors of the operating system that another name in the file, or another file of that name, would avoid.
+// nameable are errors of the operating system that the user can fix by naming another file, or by creating this one.
 var nameable = []error{
 	syscall.ENOENT, syscall.ENOTDIR, syscall.EISDIR, syscall.EACCES, syscall.EPERM, syscall.ELOOP, syscall.ENAMETOOLONG, syscall.ENXIO, syscall.EINVAL,
 }
 
-// isWorlds reports whether an error came from the operating system, or passes, and not from what a file says.
+// isWorlds reports whether an error is the operating system's, possibly temporary, and not caused by what the file says.
 func isWorlds(err error) bool {
 	var errno syscall.Errno
 	if errors.As(err, &errno) {
@@ -44,14 +44,14 @@ func isWorlds(err error) bool {
 	return errors.As(err, &passing) && passing.Temporary()
 }
 
-// Below is a key of a table that stands at k, or an element of an array, in its textual form such as ".size" or "[2]". It is for
-// values that have no key of their own in the file, and has the position of k.
+// Below returns the key of a table at k or of an array element, such as ".size" or "[2]", for values without a key in the
+// file. It has the position of k.
 func (k Key) Below(suffix string) Key { return Key{Path: k.Path + suffix, Position: k.Position} }
 
-// MarshalJSON writes the path alone: two files that say the same have equal keys.
+// MarshalJSON encodes only the path: keys of files that say the same are then equal.
 func (k Key) MarshalJSON() ([]byte, error) { return json.Marshal(k.Path) }
 
-// A Mistake is an error that knows what to write instead.
+// A Mistake is an error with a hint.
 type Mistake struct{ Text, Hint string }
 
 // Error implements error.

@@ -1,18 +1,18 @@
-// Package fault is how a reader of a format reports what is wrong with the bytes that it reads: what it looked at, where it lies, what was
-// expected and what was found. A reader that checks goes on after a fault as long as it makes sense, so that one reading finds many.
+// Package fault is how readers of formats report errors in the bytes they read: the structure, its offset, what was expected
+// and what was found. A checking reader continues after a fault as long as it can, so that one pass finds many.
 package fault
 
 import "fmt"
 
-// A Fault is one thing that is wrong.
+// A Fault is one error in the bytes that were read.
 type Fault struct {
-	Offset int64  // bytes from the front of what was read, -1 where there is no one place
-	Path   string // of the file that it is about, "" for none
+	Offset int64  // bytes from the start of what was read; -1 if it has no single place
+	Path   string // of the file concerned; "" for none
 	Object string // the structure, as the format calls it: "group descriptor 3", "directory block 7"
-	Text   string // what is wrong with it, with what was expected and what was found
+	Text   string // what is wrong, with the expected and the found value
 }
 
-// String is the fault in one line: "byte 1024: superblock: checksum 1234, 5678 is expected".
+// String returns the fault in one line: "byte 1024: superblock: checksum is 1234, 5678 is expected".
 func (f Fault) String() string {
 	s := f.Object + ": " + f.Text
 	if f.Path != "" {
@@ -24,10 +24,10 @@ func (f Fault) String() string {
 	return s
 }
 
-// A Report takes faults, one after another, from one goroutine at a time.
+// A Report receives faults, from one goroutine at a time.
 type Report func(Fault)
 
-// Mismatch is the text for a field that has another value than it should.
+// Mismatch is the text for a field with an unexpected value.
 func Mismatch(field string, found, expected any) string {
 	return fmt.Sprintf("%s is %v, %v is expected", field, found, expected)
 }

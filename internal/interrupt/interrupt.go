@@ -1,5 +1,5 @@
-// Package interrupt ends reading and writing when a context ends. Once it has, every call returns the context's cause; a call that has
-// begun is not cut short.
+// Package interrupt stops reading and writing when a context ends. From then on every call returns the context's cause; a call
+// in progress is not interrupted.
 package interrupt
 
 import (
@@ -7,7 +7,7 @@ import (
 	"io"
 )
 
-// Reader is r until ctx ends.
+// Reader returns a reader that reads from r until ctx ends.
 func Reader(ctx context.Context, r io.Reader) io.Reader { return reader{ctx, r} }
 
 type reader struct {
@@ -22,7 +22,7 @@ func (r reader) Read(p []byte) (int, error) {
 	return r.r.Read(p)
 }
 
-// ReaderAt is r until ctx ends.
+// ReaderAt returns a reader that reads from r until ctx ends.
 func ReaderAt(ctx context.Context, r io.ReaderAt) io.ReaderAt { return readerAt{ctx, r} }
 
 type readerAt struct {
@@ -37,7 +37,7 @@ func (r readerAt) ReadAt(p []byte, off int64) (int, error) {
 	return r.r.ReadAt(p, off)
 }
 
-// WriteSeeker is w until ctx ends; seeking is always possible.
+// WriteSeeker returns a writer that writes to w until ctx ends; seeking always works.
 func WriteSeeker(ctx context.Context, w io.WriteSeeker) io.WriteSeeker { return writeSeeker{ctx, w} }
 
 type writeSeeker struct {

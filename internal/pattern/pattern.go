@@ -1,14 +1,14 @@
-// Package pattern matches paths in a tree with patterns in the form of .gitignore (gitignore(5)), except that a pattern cannot begin with "!"
-// to take back what an earlier one matched, and "#" begins no comment:
+// Package pattern matches paths in a tree with patterns as in .gitignore (gitignore(5)), except that there are no negated
+// patterns ("!") and no comments ("#"):
 //
 //	*.pyc          a name, in any directory
-//	/etc/motd      a path from the top of the tree; so is every pattern with a slash before its end, as in etc/motd
+//	/etc/motd      a path from the top of the tree; so is any pattern with a slash before its end, such as etc/motd
 //	.git/          a directory, and nothing else of that name
 //	/var/cache/*   everything in a directory, but not the directory
-//	/home/**/tmp   ** between slashes stands for any number of directories; at the end for everything below
+//	/home/**/tmp   ** between slashes matches any number of directories; at the end everything below
 //
-// Within a name, * stands for any characters, ? for one, [a-z] for one of a class and [!a-z] for one outside of it; \ takes the special
-// meaning from the next character.
+// Within a name, * matches any characters, ? any one, [a-z] one of a class and [!a-z] one outside of it; \ quotes the next
+// character.
 package pattern
 
 import (
@@ -17,13 +17,13 @@ import (
 	"strings"
 )
 
-// maxLength is the longest pattern in bytes: that of a path in Linux (PATH_MAX).
+// maxLength is the maximum length of a pattern in bytes, that of a path in Linux (PATH_MAX).
 const maxLength = 4096
 
-// anyDirs is the part of a pattern that stands for any number of names.
+// anyDirs is the part of a pattern that matches any number of names.
 const anyDirs = "**"
 
-// A Set is any number of patterns. The zero Set matches nothing.
+// A Set is a set of patterns. The zero Set matches nothing.
 type Set struct{ patterns []pattern }
 
 type pattern struct {
@@ -31,7 +31,7 @@ type pattern struct {
 	onlyDirs bool
 }
 
-// Parse returns the set of some patterns, or what is wrong with the first bad one.
+// Parse parses patterns. The error describes the first invalid one.
 func Parse(texts []string) (Set, error) {
 	var s Set
 	for _, text := range texts {
@@ -49,20 +49,20 @@ func parse(text string) (pattern, error) {
 	body, anchored := strings.CutPrefix(body, "/")
 	switch {
 	case len(text) > maxLength:
-		return pattern{}, fmt.Errorf("pattern of %d bytes, %d are allowed", len(text), maxLength)
+		return pattern{}, fmt.Errorf("pattern of %d bytes is longer than %d", len(text), maxLength)
 	case body == "":
 		return pattern{}, fmt.Errorf("pattern %q matches no path", text)
 	case text[0] == '!':
-		return pattern{}, fmt.Errorf("pattern %q begins with \"!\", which is not supported; \"\\!\" stands for the character", text)
+		return pattern{}, fmt.Errorf("pattern %q begins with \"!\", which is not supported; write \"\\!\" for the character", text)
 	}
 	p := pattern{parts: strings.Split(body, "/"), onlyDirs: onlyDirs}
 	for i, part := range p.parts {
 		if part == "" || part == "." || part == ".." {
-			return pattern{}, fmt.Errorf("pattern %q has an empty part, . or .. in it", text)
+			return pattern{}, fmt.Errorf("pattern %q contains an empty part, . or ..", text)
 		}
 		p.parts[i] = class(part)
 		if _, err := path.Match(p.parts[i], ""); err != nil {
-			return pattern{}, fmt.Errorf("pattern %q has a [ without its ], an empty class or a \\ at the end of a name", text)
+			return pattern{}, fmt.Errorf("pattern %q has a [ without ], an empty class or a \\ at the end of a name", text)
 		}
 	}
 	if !anchored && len(p.parts) == 1 {
@@ -71,7 +71,7 @@ func parse(text string) (pattern, error) {
 	return p, nil
 }
 
-// class writes the classes of a part as [path.Match] has them: [^a] for [!a].
+// class converts the classes of a part to the syntax of [path.Match]: [!a] becomes [^a].
 func class(part string) string {
 	b := []byte(part)
 	for i := 0; i+1 < len(b); i++ {
@@ -85,7 +85,8 @@ func class(part string) string {
 	return string(b)
 }
 
-// Match reports whether a pattern matches a path below the top of the tree, such as "/etc/motd", itself. dir says that it is a directory.
+// Match reports whether a pattern matches a path below the top of the tree, such as "/etc/motd". dir says that it is a
+// directory.
 func (s Set) Match(name string, dir bool) bool {
 	if len(s.patterns) == 0 || name == "/" {
 		return false
@@ -112,8 +113,8 @@ func (s Set) Covers(name string, dir bool) bool {
 	return s.Match(name, dir)
 }
 
-// match follows all ways to match at once: after each part, matched[i] says whether the parts so far match the first i names. So the work
-// is bounded by parts times names, whatever the pattern.
+// match follows all possible matches at once: after each part, matched[i] says whether the parts so far match the first i
+// names. The work is at most parts times names, for any pattern.
 func (p pattern) match(names []string) bool {
 	matched := make([]bool, len(names)+1)
 	matched[0] = true
@@ -130,7 +131,7 @@ func (p pattern) match(names []string) bool {
 	return matched[len(names)]
 }
 
-// spread lets anyDirs match any number of names, and at least one where it is the last part.
+// spread lets anyDirs match any number of names, and at least one if it is the last part.
 func spread(matched []bool, last bool) {
 	some := false
 	for i := range matched {

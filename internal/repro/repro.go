@@ -1,4 +1,4 @@
-// Package repro derives every identifier and every time of an image. Nothing in it uses a clock or a random source: the same seed gives the
+// Package repro derives every identifier and time of an image. It uses no clock and no random source: the same seed gives the
 // same identifiers.
 package repro
 
@@ -11,27 +11,27 @@ import (
 	"github.com/google/uuid"
 )
 
-// A UUID is 16 bytes, in the order in which they are written as text.
+// A UUID is 16 bytes, in the order of its text.
 type UUID = uuid.UUID
 
-// A Seed is what an image's identifiers derive from.
+// A Seed is what the identifiers of an image derive from.
 type Seed [sha256.Size]byte
 
-// SeedOf is the seed for a text.
+// SeedOf returns the seed for a text.
 func SeedOf(text string) Seed { return sha256.Sum256([]byte(text)) }
 
-// String is the seed in hexadecimal digits.
+// String returns the seed in hexadecimal digits.
 func (s Seed) String() string { return hex.EncodeToString(s[:]) }
 
-// namespace is the name space of imprint's version 5 UUIDs: the UUIDv5 of "imprint" in the name space of all zeros.
+// namespace is the namespace of imprint's version 5 UUIDs: the UUIDv5 of "imprint" in the namespace of all zeros.
 var namespace = uuid.NewSHA1(uuid.Nil, []byte("imprint"))
 
-// UUID derives the identifier of that name (RFC 9562, version 5).
+// UUID derives the identifier with that name (RFC 9562, version 5).
 func (s Seed) UUID(name string) UUID {
 	return uuid.NewSHA1(namespace, append(s[:], name...))
 }
 
-// Uint32 derives a number of 32 bits, as for the serial number of a FAT volume; never 0.
+// Uint32 derives a 32-bit number that is never 0, such as the serial number of a FAT volume.
 func (s Seed) Uint32(name string) uint32 {
 	id := s.UUID(name)
 	return max(1, binary.BigEndian.Uint32(id[:4]))
@@ -44,10 +44,10 @@ const (
 	FATEpoch     int64 = 315532800 // 1980-01-01, the first day that FAT can store
 )
 
-// ParseUUID reads a UUID in the form of 8-4-4-4-12 hexadecimal digits.
+// ParseUUID parses a UUID in the form 8-4-4-4-12 of hexadecimal digits.
 func ParseUUID(text string) (UUID, error) {
 	if len(text) != 36 {
-		return UUID{}, fmt.Errorf("UUID %q has %d characters, not 36", text, len(text))
+		return UUID{}, fmt.Errorf("UUID %q has %d characters, want 36", text, len(text))
 	}
 	return uuid.Parse(text)
 }

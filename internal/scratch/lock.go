@@ -14,24 +14,24 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A Lock keeps other processes from a name in a directory. It is a file beside that name, since a lock on the directory itself would meet
-// those of others: `flock DIR imprint …` would wait for itself.
+// A Lock keeps other processes away from a name in a directory. It is a file beside that name: a lock on the directory itself
+// would conflict with the user's own, as in `flock DIR imprint …`, which would wait for itself.
 type Lock struct {
 	path string
 	file *os.File // nil on a file system without locks
 }
 
-// lockNames matches the names of the files that locks are.
+// lockNames matches the names of lock files.
 var lockNames = regexp.MustCompile(`^\.imprint-lock-[0-9a-f]{16}$`)
 
-// patience is how long Hold waits for another process, and between is how long from one attempt to the next.
+// patience is the time that Hold waits for another process; between is the time between attempts.
 const (
 	patience = time.Minute
 	between  = 5 * time.Millisecond
 )
 
-// Hold locks the name of a path, which need not exist. It waits for a process that has the lock, but not longer than a minute. On a file system
-// without locks nobody waits.
+// Hold locks a path, which need not exist. It waits for another process up to a minute. On a file system without locks it
+// locks nothing.
 func Hold(ctx context.Context, path string) (*Lock, error) {
 	sum := fnv.New64a()
 	io.WriteString(sum, filepath.Base(path))
@@ -53,7 +53,8 @@ func Hold(ctx context.Context, path string) (*Lock, error) {
 	}
 }
 
-// try takes the lock, or returns EWOULDBLOCK. Whoever ends removes the file, so a lock on one that is gone by then is none.
+// try takes the lock, or returns EWOULDBLOCK. The last holder removes the file, so a lock on a file that was removed meanwhile
+// does not count.
 func (l *Lock) try() error {
 	fd, err := unix.Open(l.path, unix.O_RDONLY|unix.O_CREAT|unix.O_CLOEXEC|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0o644)
 	if err != nil {
@@ -76,7 +77,8 @@ func (l *Lock) try() error {
 	return nil
 }
 
-// held reports whether an error of try means that another process has the lock. What another user holds may not even be opened.
+// held reports whether an error of try means that another process has the lock. Another user's lock file may not even be
+// readable.
 func (l *Lock) held(err error) bool {
 	if _, gone := os.Lstat(l.path); errors.Is(err, unix.EACCES) && gone == nil {
 		return true
@@ -84,14 +86,14 @@ func (l *Lock) held(err error) bool {
 	return errors.Is(err, unix.EWOULDBLOCK)
 }
 
-// isNamed reports whether f is what stands at path.
+// isNamed reports whether f is the file at path.
 func isNamed(f *os.File, path string) bool {
 	a, errA := f.Stat()
 	b, errB := os.Lstat(path)
 	return errA == nil && errB == nil && os.SameFile(a, b)
 }
 
-// Release ends the lock.
+// Release releases the lock.
 func (l *Lock) Release() {
 	if l.file != nil {
 		os.Remove(l.path)
@@ -99,7 +101,7 @@ func (l *Lock) Release() {
 	}
 }
 
-// sweepLock removes the file of a lock that nobody holds.
+// sweepLock removes a lock file that nobody holds.
 func sweepLock(path string) {
 	if l := (&Lock{path: path}); l.try() == nil {
 		l.Release()

@@ -1,5 +1,5 @@
-// Package scratch makes directories for files that need a name before they are complete, and locks names. A directory is locked while its
-// process lives; the next process that sweeps the same parent removes those whose processes were killed.
+// Package scratch makes directories for files that need a name before they are complete, and locks names. A directory is
+// locked while its process lives, so that the next process can tell, and remove, those of killed processes.
 package scratch
 
 import (
@@ -19,7 +19,7 @@ type Directory struct {
 
 const prefix = ".imprint-scratch-"
 
-// ours matches the names of directories made by Dir.
+// ours matches the names of the directories that Dir makes.
 var ours = regexp.MustCompile(`^\.imprint-scratch-[0-9]+$`)
 
 // Dir sweeps parent and makes a directory in it.
@@ -35,7 +35,7 @@ func Dir(parent string) (*Directory, error) {
 		}
 		lock, err := hold(path)
 		if errors.Is(err, unix.EWOULDBLOCK) {
-			continue // another process swept it before it was locked, and will remove it
+			continue // another process swept it before it was locked
 		}
 		if _, err := os.Stat(path); err == nil {
 			return &Directory{path, lock}, nil
@@ -51,7 +51,8 @@ func (d *Directory) Remove() error {
 	return err
 }
 
-// Sweep removes the scratch directories and locks in parent whose processes were killed. Failures are ignored: the next sweep tries again.
+// Sweep removes the scratch directories and lock files of killed processes in parent. It ignores failures: the next sweep
+// tries again.
 func Sweep(parent string) {
 	entries, err := os.ReadDir(parent)
 	if err != nil {
@@ -72,7 +73,7 @@ func Sweep(parent string) {
 	}
 }
 
-// hold locks a directory, or returns EWOULDBLOCK when another process holds it.
+// hold locks a directory, or returns EWOULDBLOCK if another process holds it.
 func hold(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
 	if err != nil {

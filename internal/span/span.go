@@ -1,4 +1,5 @@
-// Package span says what the bytes of something are: which range belongs to which structure, and which field of a structure a byte lies in.
+// Package span records what the bytes of a format are: which range belongs to which structure, and which field of it a byte is
+// in. Faults and explanations name bytes with it.
 package span
 
 import (
@@ -16,32 +17,32 @@ type Span[T any] struct {
 	What     T
 }
 
-// End is the offset after the span.
+// End returns the offset after the span.
 func (s Span[T]) End() int64 { return s.Off + s.Len }
 
-// A Map is spans sorted by offset. They may overlap, which is a fault of whatever they describe.
+// A Map is a list of spans sorted by offset. Spans may overlap, which is a fault in whatever they describe.
 type Map[T any] []Span[T]
 
-// Add appends a span unless it is empty. [Map.Sort] must follow before anything is looked up.
+// Add appends a span unless it is empty. Call [Map.Sort] before looking anything up.
 func (m *Map[T]) Add(off, n int64, what T) {
 	if n > 0 {
 		*m = append(*m, Span[T]{off, n, what})
 	}
 }
 
-// Sort puts the spans in order: by offset, of equal ones the longest first.
+// Sort sorts the spans by offset, and longer ones first at the same offset.
 func (m Map[T]) Sort() {
 	slices.SortStableFunc(m, func(a, b Span[T]) int {
 		return cmp.Or(cmp.Compare(a.Off, b.Off), cmp.Compare(b.Len, a.Len))
 	})
 }
 
-// Before is the index of the last span that begins at or before an offset, -1 if there is none.
+// Before returns the index of the last span that begins at or before an offset, -1 if there is none.
 func (m Map[T]) Before(off int64) int {
 	return sort.Search(len(m), func(i int) bool { return m[i].Off > off }) - 1
 }
 
-// At returns the last span that begins at or before an offset, if the offset lies in it.
+// At returns the last span that begins at or before an offset, if the offset is in it.
 func (m Map[T]) At(off int64) (s Span[T], ok bool) {
 	i := m.Before(off)
 	if i < 0 || off >= m[i].End() {
@@ -50,7 +51,7 @@ func (m Map[T]) At(off int64) (s Span[T], ok bool) {
 	return m[i], true
 }
 
-// Overlaps yields each span that begins before an earlier one ends, after the earlier one that ends last.
+// Overlaps yields each span that begins before an earlier one ends, preceded by the earlier one that ends last.
 func (m Map[T]) Overlaps() iter.Seq2[Span[T], Span[T]] {
 	return func(yield func(Span[T], Span[T]) bool) {
 		far := 0
@@ -65,7 +66,7 @@ func (m Map[T]) Overlaps() iter.Seq2[Span[T], Span[T]] {
 	}
 }
 
-// Fields are the fields of structures that follow one another without gaps, as encoding/binary reads them: their names by offset.
+// Fields returns the fields of consecutive structures without padding, as encoding/binary reads them: names by offset.
 // Structures are values or pointers.
 func Fields(structures ...any) Map[string] {
 	var m Map[string]
@@ -81,7 +82,7 @@ func Fields(structures ...any) Map[string] {
 	return m
 }
 
-// Row is fields that follow one another from byte 0 on, given by length and name.
+// Row returns consecutive fields from byte 0, given by length and name.
 func Row(fields ...Field) Map[string] {
 	var m Map[string]
 	end := int64(0)
@@ -92,13 +93,13 @@ func Row(fields ...Field) Map[string] {
 	return m
 }
 
-// A Field is the length in bytes of a field, and its name.
+// A Field is the length of a field in bytes, and its name.
 type Field struct {
 	Len  int64
 	Name string
 }
 
-// Offset is where the field of that name begins, which must be there.
+// Offset returns the offset of the field of that name, which must exist.
 func Offset(m Map[string], name string) int64 {
 	return m[slices.IndexFunc(m, func(s Span[string]) bool { return s.What == name })].Off
 }

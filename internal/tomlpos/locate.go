@@ -8,14 +8,14 @@ import (
 	"unicode/utf8"
 )
 
-// A locator walks through TOML text and notes where its keys are.
+// A locator scans TOML text and records the positions of its keys. It does not validate: that is up to the decoder.
 type locator struct {
 	src   string
 	pos   int
 	table *Node // of the last header
 	depth int
 	nodes int
-	limit *LimitError // once a bound is exceeded; nothing after it is read
+	limit *LimitError // set when a bound is exceeded, which ends the scan
 
 	line, col int32 // of the byte at marked
 	marked    int
@@ -23,8 +23,8 @@ type locator struct {
 	twice *Duplicate
 }
 
-// Locate notes the positions of all keys and array elements of a text. The error is a *LimitError; the document then has what comes before
-// the limit.
+// Locate returns the positions of all keys and array elements of a text. The error is a *LimitError; the document then has
+// what precedes the limit.
 func Locate(src string) (Document, error) {
 	root := &Node{}
 	l := &locator{src: src, table: root, line: 1, col: 1}
@@ -47,7 +47,8 @@ func Locate(src string) (Document, error) {
 	return doc, nil
 }
 
-// mark returns a node for the byte at pos. Nodes are asked for in the order of the text, so that all of it is counted once.
+// mark returns a node for the byte at pos. Nodes are marked in the order of the text, so lines and columns are counted once,
+// in linear time.
 func (l *locator) mark() *Node {
 	for l.marked < l.pos {
 		c, n := utf8.DecodeRuneInString(l.src[l.marked:])
@@ -60,7 +61,7 @@ func (l *locator) mark() *Node {
 	return &Node{line: l.line, col: l.col}
 }
 
-// exceed notes that a bound is exceeded at pos.
+// exceed ends the scan with a LimitError at pos.
 func (l *locator) exceed(text string) {
 	if l.limit == nil {
 		line, col := l.mark().Pos()
@@ -70,14 +71,14 @@ func (l *locator) exceed(text string) {
 
 func (l *locator) tooDeep() { l.exceed(fmt.Sprintf("nests deeper than %d levels", MaxDepth)) }
 
-// skip passes over the given characters.
+// skip skips the given characters.
 func (l *locator) skip(chars string) {
 	for l.pos < len(l.src) && strings.IndexByte(chars, l.src[l.pos]) >= 0 {
 		l.pos++
 	}
 }
 
-// until passes over everything before the first of the given characters.
+// until skips to the first of the given characters.
 func (l *locator) until(chars string) {
 	n := strings.IndexAny(l.src[l.pos:], chars)
 	if n < 0 {
@@ -89,14 +90,14 @@ func (l *locator) until(chars string) {
 func (l *locator) comment()    { l.until("\n") }
 func (l *locator) restOfLine() { l.until("\n") }
 
-// space passes over blanks, ends of lines and comments, as they stand between the elements of an array or of an inline table.
+// space skips blanks, newlines and comments, as they may appear between the elements of an array or of an inline table.
 func (l *locator) space() {
 	for l.skip(" \t\r\n"); l.next() == '#'; l.skip(" \t\r\n") {
 		l.comment()
 	}
 }
 
-// next is the byte at pos, or 0 at the end.
+// next returns the byte at pos, 0 at the end.
 func (l *locator) next() byte {
 	if l.pos >= len(l.src) {
 		return 0
@@ -140,7 +141,7 @@ func (l *locator) keyValue(table *Node) {
 	l.value(l.child(table, key, at))
 }
 
-// dotted reads a key of one or more parts, and returns the table that holds the last part, that part, and where it stands.
+// dotted reads a key of one or more parts. It returns the table of the last part, that part, and its position.
 func (l *locator) dotted(table *Node) (*Node, string, *Node) {
 	for range MaxDepth {
 		l.skip(" \t")
@@ -175,7 +176,7 @@ func (l *locator) keyPart() string {
 
 var newEscapes = regexp.MustCompile(`\\(\\|e|x[0-9A-Fa-f]{2})`)
 
-// goEscapes writes the escapes that TOML 1.1 added as Go does: \e, and \xHH, which is a character in TOML and a byte in Go.
+// goEscapes translates the escapes of TOML 1.1 to Go's: \e, and \xHH, which is a character in TOML but a byte in Go.
 func goEscapes(text string) string {
 	return newEscapes.ReplaceAllStringFunc(text, func(escape string) string {
 		switch escape[1] {

@@ -1,8 +1,8 @@
-// Package tomlpos finds where the keys and the array elements of a TOML document stand. Libraries that decode TOML report a position with
-// an error of syntax, but none for a key that a program does not know, or for a value of the wrong type.
+// Package tomlpos finds the positions of the keys and array elements of a TOML document. TOML libraries report the position of
+// a syntax error, but not that of an unknown key or of a value of the wrong type.
 //
-// It takes any text: whether that is TOML is the decoder's to say, and what is found in other text only serves to point at the mistake.
-// On text that is TOML 1.0 or 1.1 the keys found are those that a decoder finds.
+// It accepts any text, since a decoder validates it; in text that is not TOML the positions only serve to point at the error.
+// In valid TOML 1.0 or 1.1 it finds exactly the keys that a decoder finds.
 package tomlpos
 
 import (
@@ -11,15 +11,16 @@ import (
 	"strconv"
 )
 
-// Bounds of a document, which keep the memory for hostile text small.
+// Bounds of a document, which limit the memory for hostile text.
 const (
-	// MaxDepth is how deep tables and arrays nest. Decoders recurse, and the memory of some grows with the square of the depth.
+	// MaxDepth is the maximum depth of nested tables and arrays. Decoders recurse, and the memory of some grows with the square
+	// of the depth.
 	MaxDepth = 32
-	// MaxNodes is how many keys and array elements there are.
+	// MaxNodes is the maximum number of keys and array elements.
 	MaxNodes = 1 << 18
 )
 
-// A Node is a key or an element of an array: its position, and what lies below it. The nil Node has no position, and nothing below it.
+// A Node is a key or an array element: its position and its children. The nil Node has neither.
 type Node struct {
 	line, col int32
 	header    bool // defined by a [header]
@@ -27,16 +28,16 @@ type Node struct {
 	items     []*Node // of an array, or of an array of tables
 }
 
-// A Document is what was found in a text.
+// A Document holds the positions found in a text.
 type Document struct {
-	Root  *Node      // the table at the top, which has no position
-	Twice *Duplicate // the first key that is defined a second time; nil if none is
+	Root  *Node      // the top-level table, which has no position
+	Twice *Duplicate // the first key that is defined twice; nil for none
 }
 
 // A Duplicate is a key that is defined twice. First is its node in the document.
 type Duplicate struct{ First, Second *Node }
 
-// A LimitError is a text beyond one of the bounds, and where it exceeds it. What comes after that is not read.
+// A LimitError reports a text that exceeds a bound, and where. The rest of the text is not read.
 type LimitError struct {
 	Line, Col int
 	Text      string
@@ -45,7 +46,7 @@ type LimitError struct {
 // Error implements error.
 func (e *LimitError) Error() string { return e.Text }
 
-// Pos returns line and column, which count from 1, the column in characters. They are 0 for the table at the top.
+// Pos returns line and column, counted from 1, the column in characters. They are 0 for the top-level table.
 func (n *Node) Pos() (line, col int) {
 	if n == nil {
 		return 0, 0
@@ -69,7 +70,7 @@ func (n *Node) Item(i int) *Node {
 	return n.items[i]
 }
 
-// All yields n and all nodes below it with their paths, such as "a.b[1]"; that of n is "".
+// All yields n and all nodes below it with their paths, such as "a.b[1]"; the path of n is "".
 func (n *Node) All() iter.Seq2[string, *Node] {
 	return func(yield func(string, *Node) bool) { n.walk("", yield) }
 }
@@ -91,7 +92,7 @@ func (n *Node) walk(path string, yield func(string, *Node) bool) bool {
 	return true
 }
 
-// Join appends a key to the path of its table, which is "" at the top. A key that is not bare (TOML 1.0, "Keys") is quoted.
+// Join appends a key to the path of its table, "" at the top. A key that is not bare (TOML 1.0, "Keys") is quoted.
 func Join(table, key string) string {
 	bare := key != ""
 	for i := range len(key) {
@@ -113,7 +114,7 @@ func isBare(c byte) bool {
 	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '_' || c == '-'
 }
 
-// child returns the node of a key below n, a new one at the position of at if there was none.
+// child returns the node of a key below n, made at the position of at if it does not exist.
 func (l *locator) child(n *Node, key string, at *Node) *Node {
 	if below := n.keys[key]; below != nil {
 		return below
@@ -121,7 +122,7 @@ func (l *locator) child(n *Node, key string, at *Node) *Node {
 	if n.keys == nil {
 		n.keys = map[string]*Node{}
 	}
-	// An array of tables stands where its first header does; the header's own node is the element's.
+	// An array of tables has the position of its first header; the header's own node becomes the element.
 	n.keys[key] = &Node{line: at.line, col: at.col}
 	l.count()
 	return n.keys[key]
@@ -133,14 +134,14 @@ func (l *locator) add(array, element *Node) {
 	l.count()
 }
 
-// count bounds the number of nodes.
+// count counts a node, and ends the scan when there are too many.
 func (l *locator) count() {
 	if l.nodes++; l.nodes > MaxNodes {
 		l.exceed(fmt.Sprintf("has more than %d keys and array elements", MaxNodes))
 	}
 }
 
-// last is the last element of an array of tables, which is what the name of the array means in a header; else n itself.
+// last returns the last element of an array of tables, which is what the array's name means in a header; otherwise n itself.
 func (n *Node) last() *Node {
 	if len(n.items) > 0 {
 		return n.items[len(n.items)-1]

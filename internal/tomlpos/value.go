@@ -2,7 +2,7 @@ package tomlpos
 
 import "strings"
 
-// value passes over a value, and notes the positions of what is in it.
+// value skips a value, and records the positions in it.
 func (l *locator) value(at *Node) {
 	switch l.next() {
 	case '[':
@@ -55,7 +55,8 @@ func (l *locator) inlineTable(at *Node) {
 	}
 }
 
-// separator passes over the comma after an element. It always moves on, whatever stands there: start is where the element began.
+// separator skips the comma after an element. It always advances, so that broken text cannot loop: start is where the element
+// began.
 func (l *locator) separator(start int) {
 	l.space()
 	if l.next() == ',' || l.pos == start {
@@ -63,13 +64,13 @@ func (l *locator) separator(start int) {
 	}
 }
 
-// text passes over a string of any of the four kinds: basic or literal, on one line or on several.
+// text skips a string of any of the four kinds: basic or literal, on one line or several.
 func (l *locator) text() {
 	quote := l.src[l.pos : l.pos+1]
 	if three := strings.Repeat(quote, 3); strings.HasPrefix(l.src[l.pos:], three) {
 		l.pos += 3
 		l.textUntil(three)
-		// A quotation mark or two may stand directly before the closing three.
+		// One or two quotation marks may directly precede the closing three.
 		for i := 0; i < 2 && l.pos < len(l.src) && l.src[l.pos] == quote[0]; i++ {
 			l.pos++
 		}
@@ -79,7 +80,7 @@ func (l *locator) text() {
 	l.textUntil(quote)
 }
 
-// textUntil passes over the rest of a string with its closing mark; one that should end on its line ends there.
+// textUntil skips the rest of a string and its closing mark. A single-line string without one ends with the line.
 func (l *locator) textUntil(closing string) {
 	for l.pos < len(l.src) {
 		switch c := l.src[l.pos]; {

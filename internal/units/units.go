@@ -16,18 +16,17 @@ const (
 	TiB int64 = 1 << 40
 )
 
-// Grain is the alignment of partitions in bytes where a description asks for no other, and the unit that the size of a disk is rounded
-// up to.
+// Grain is the default alignment of partitions in bytes; the size of a disk is a multiple of it, too.
 const Grain = MiB
 
-// suffixes are the units of a size, those that end in others first so that "B" does not match "1KiB".
+// suffixes are the units of a size. Longer ones come first, so that "B" does not match "1KiB".
 var suffixes = []struct {
 	name string
 	unit int64
 }{{"KiB", KiB}, {"MiB", MiB}, {"GiB", GiB}, {"TiB", TiB}, {"B", 1}}
 
-// ParseBytes reads a size in bytes: digits, then one of B, KiB, MiB, GiB, TiB. A number without a unit is an error: in a description it is
-// a TOML integer, not a string.
+// ParseBytes parses a size: digits, then one of B, KiB, MiB, GiB, TiB. A number without a unit is an error: in a description
+// it would be a TOML integer, not a string.
 func ParseBytes(text string) (int64, error) {
 	for _, s := range suffixes {
 		digits, ok := strings.CutSuffix(text, s.name)
@@ -47,7 +46,7 @@ func ParseBytes(text string) (int64, error) {
 	return 0, fmt.Errorf("size %q has none of the units B, KiB, MiB, GiB, TiB", text)
 }
 
-// FormatBytes writes a size in the largest unit that fits: without decimals when it is a multiple of that, else with one.
+// FormatBytes formats a size in the largest unit that fits, without decimals if it is a multiple of that, else with one.
 func FormatBytes(n int64) string {
 	unit, name := int64(1), "B"
 	for _, s := range suffixes {
@@ -61,7 +60,7 @@ func FormatBytes(n int64) string {
 	return fmt.Sprintf("%.1f %s", float64(n)/float64(unit), name)
 }
 
-// Count is a number of things, such as "1 partition" or "2 partitions".
+// Count returns a number of things in words, such as "1 partition" or "2 partitions".
 func Count(n int, thing string) string {
 	if n == 1 {
 		return "1 " + thing
@@ -69,12 +68,12 @@ func Count(n int, thing string) string {
 	return fmt.Sprintf("%d %ss", n, thing)
 }
 
-// Align rounds n up to a multiple of grain; both are in the same unit, grain is positive.
+// Align rounds n up to a multiple of grain, which is positive and in the same unit.
 func Align(n, grain int64) int64 {
 	return (n + grain - 1) / grain * grain
 }
 
-// Blocks is how many blocks of the given size hold n bytes.
+// Blocks returns the number of blocks of the given size that hold n bytes.
 func Blocks(n, size int64) int64 {
 	return (n + size - 1) / size
 }
