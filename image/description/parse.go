@@ -113,7 +113,9 @@ func inOurWords(text string, wrong toml.ParseError) syntaxError {
 	before := text[:max(0, min(wrong.Position.Start, len(text)))]
 	line := strings.Count(before, "\n") + 1
 	col := utf8.RuneCountInString(before[strings.LastIndexByte(before, '\n')+1:]) + 1
-	first, size := utf8.DecodeRuneInString(wrong.Message)
-	message := strings.ToLower(string(first)) + strings.TrimSuffix(wrong.Message[size:], ".")
+	message := strings.TrimSuffix(wrong.Message, ".")
+	if first, size := utf8.DecodeRuneInString(message); !strings.HasPrefix(message, "TOML") {
+		message = strings.ToLower(string(first)) + message[size:]
+	}
 	return syntaxError{line: line, col: col, Mistake: diag.Mistake{Text: message}}
 }

@@ -2,7 +2,6 @@ package resolve
 
 import (
 	"context"
-	"io"
 	"sync"
 
 	"imprint/image/description"
@@ -150,15 +149,11 @@ var buffers = sync.Pool{New: func() any { return new([256 << 10]byte) }}
 
 // pin reads a blob and returns it with its pin and its holes. Holes follow from the content, so that a file is equally sparse
 // in every image, whatever the host's file system makes of it. What is read is also written to more.
-func pin(ctx context.Context, b tree.Blob, more ...io.Writer) (tree.Blob, error) {
+func pin(ctx context.Context, b tree.Blob, more ...tree.ZeroWriter) (tree.Blob, error) {
 	buf := buffers.Get().(*[256 << 10]byte)
 	defer buffers.Put(buf)
 	p := tree.NewPinner()
-	to := io.Writer(p) // which takes holes by their length; several writers together do not
-	if len(more) > 0 {
-		to = io.MultiWriter(append(more, p)...)
-	}
-	if err := tree.Copy(ctx, to, b, buf[:]); err != nil {
+	if err := tree.Copy(ctx, tree.Tee(append(more, p)...), b, buf[:]); err != nil {
 		return nil, err
 	}
 	return p.Blob(b), nil

@@ -40,6 +40,12 @@ func (s *smallText) Write(p []byte) (int, error) {
 	return s.Builder.Write(p)
 }
 
+// WriteZeros implements tree.ZeroWriter.
+func (s *smallText) WriteZeros(n int64) error {
+	_, err := s.Write(make([]byte, min(n, maxScanned+1)))
+	return err
+}
+
 // dangling warns about links, command lines and small files that name store items missing from the image: they cannot work in
 // the running system.
 type dangling struct {

@@ -139,11 +139,12 @@ func TestSecondReadingIsCompared(t *testing.T) {
 	}
 }
 
-// What a loader was made of while the plan was made must be what its store item holds when that is verified.
+// What a loader was made of while the plan was made must be what its store item holds when that is verified. The one here has a hole.
 func TestBootInputsAreCompared(t *testing.T) {
 	w := imagetest.New(t)
+	loader := "MZ a loader" + strings.Repeat("\x00", 3*tree.HoleSize) + "end"
 	system := w.Item("system", nil, map[string]string{
-		"kernel": "MZ kernel", "a/initrd": "first", "b/initrd": "second", "lib/systemd/boot/efi/systemd-bootx64.efi": "MZ a loader",
+		"kernel": "MZ kernel", "a/initrd": "first", "b/initrd": "second", "lib/systemd/boot/efi/systemd-bootx64.efi": loader,
 	})
 	p, err := w.Plan(fmt.Sprintf(imagetest.KernelOnly, system, "${closure.system}/kernel"))
 	if err != nil {

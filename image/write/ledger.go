@@ -1,9 +1,7 @@
 package write
 
 import (
-	"crypto/sha256"
 	"fmt"
-	"hash"
 	"maps"
 	"slices"
 	"sync"
@@ -12,7 +10,7 @@ import (
 	"imprint/internal/tree"
 )
 
-// A ledger keeps the SHA-256 of every file of the host that is read more than once: a kernel in a store item and in a unified
+// A ledger keeps the pin of every file of the host that is read more than once: a kernel in a store item and in a unified
 // kernel image, a file in two regions of which a host tool fills one, a boot file on the disk and in an export. Sources may
 // change during a build. A NAR hash verifies only one of those reads, and the ledger compares the others with it.
 //
@@ -103,14 +101,14 @@ func (g *ledger) has(b tree.Blob) bool {
 
 // reading returns a writer that compares a content as it is read.
 func (g *ledger) reading(b tree.Blob) *reading {
-	r := &reading{ledger: g, sum: sha256.New()}
+	r := &reading{ledger: g, pin: tree.NewPinner()}
 	if g != nil {
 		r.pieces = tree.Pieces(b)
 	}
 	return r
 }
 
-// compare records the SHA-256 of a piece, or compares it with the one recorded.
+// compare records the pin of a piece, or compares it with the one recorded.
 func (g *ledger) compare(p tree.Piece, found tree.Pin) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -126,29 +124,45 @@ type reading struct {
 	ledger *ledger
 	pieces []tree.Piece // not completely read yet
 	at     int64        // bytes of the first of them that were read
-	sum    hash.Hash    // of these bytes
+	pin    *tree.Pinner // of these bytes, since what was read before has pins
 }
 
 // Write implements io.Writer. It fails at the end of a piece that differs from an earlier read.
 func (r *reading) Write(p []byte) (int, error) {
-	for rest := p; len(rest) > 0 && len(r.pieces) > 0; {
-		piece := r.pieces[0]
-		n := min(int64(len(rest)), piece.Len-r.at)
-		wanted := r.ledger.times[piece] > 0
+	rest := p
+	return len(p), r.pass(int64(len(p)), func(n int64, wanted bool) {
 		if wanted {
-			r.sum.Write(rest[:n])
+			r.pin.Write(rest[:n])
 		}
-		rest, r.at = rest[n:], r.at+n
-		if r.at < piece.Len {
+		rest = rest[n:]
+	})
+}
+
+// WriteZeros implements tree.ZeroWriter.
+func (r *reading) WriteZeros(n int64) error {
+	return r.pass(n, func(n int64, wanted bool) {
+		if wanted {
+			r.pin.WriteZeros(n)
+		}
+	})
+}
+
+// pass cuts bytes that pass at the ends of pieces. wanted says whether those of a piece are compared.
+func (r *reading) pass(n int64, take func(n int64, wanted bool)) error {
+	for n > 0 && len(r.pieces) > 0 {
+		piece := r.pieces[0]
+		k, wanted := min(n, piece.Len-r.at), r.ledger.times[piece] > 0
+		take(k, wanted)
+		if n, r.at = n-k, r.at+k; r.at < piece.Len {
 			continue
 		}
 		if wanted {
-			if err := r.ledger.compare(piece, tree.Pin(r.sum.Sum(nil))); err != nil {
-				return 0, err
+			if err := r.ledger.compare(piece, r.pin.Pin()); err != nil {
+				return err
 			}
+			r.pin = tree.NewPinner()
 		}
-		r.sum.Reset()
 		r.pieces, r.at = r.pieces[1:], 0
 	}
-	return len(p), nil
+	return nil
 }

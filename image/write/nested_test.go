@@ -119,6 +119,35 @@ func TestSquashfs(t *testing.T) {
 	}
 }
 
+// A squashfs that is a file of another one is packed before it, however deep: the outer one holds what was made, and no zeros.
+func TestSquashfsInSquashfs(t *testing.T) {
+	hosttest.Need(t, "sqfstar", "unsquashfs")
+	w, system := imagetest.Boot(t)
+	text := strings.Replace(outers["erofs"], "erofs", "squashfs", 1) +
+		"[[partition]]\nname = \"between\"\nfilesystem = \"erofs\"\ninside = \"outer\"\npath = \"/between\"\n" +
+		strings.NewReplacer("erofs", "squashfs", "outer", "between").Replace(innerErofs)
+	p, err := w.Plan(fmt.Sprintf(text, system))
+	if err != nil {
+		t.Fatal(err)
+	}
+	disk, l, _ := imagetest.Build(t, p, write.Options{})
+	outer := l.Regions[0]
+	w.File("outer", string(disk[outer.Offset:outer.Offset+outer.Size]))
+	between := hosttest.Run(t, "unsquashfs", "-cat", w.Dir+"/outer", "between")
+	v, err := erofs.Read(strings.NewReader(between), int64(len(between)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	inner, err := tree.ReadAll(v.Tree.Find("/images/store").Blob(), 1<<30)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.File("inner", string(inner))
+	if listing := hosttest.Run(t, "unsquashfs", "-l", w.Dir+"/inner"); !strings.Contains(listing, system) {
+		t.Errorf("no %s in\n%s", system, listing)
+	}
+}
+
 // wholeOf is all of a region as one extent.
 func wholeOf(r *plan.Region) []extent.Extent { return []extent.Extent{{Len: r.Size}} }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 
 	"imprint/image/plan"
 	"imprint/internal/hosttree"
@@ -23,21 +24,42 @@ func (p *packed) remove() {
 	}
 }
 
-// packAll has host tools pack the file systems that they pack. This happens before anything is written to the disk, since the
-// layout depends on their sizes.
-func packAll(ctx context.Context, l *plan.Layout, v verifier) (*packed, error) {
-	p := &packed{files: plan.Made{}}
-	for _, r := range l.Regions {
-		m, ok := r.Maker.(partition.Packed)
-		if !ok {
-			continue
+// packAll has host tools pack the file systems that they pack, and returns the layout with them. This happens before anything
+// is written to the disk, since the layout depends on their sizes. A file system that is a file of another comes first.
+func packAll(ctx context.Context, p *plan.Plan, l *plan.Layout, v verifier) (*packed, *plan.Layout, error) {
+	all := &packed{files: plan.Made{}}
+	for {
+		next := packable(l)
+		if len(next) == 0 {
+			return all, l, nil
 		}
-		if err := p.pack(ctx, r, m, v); err != nil {
-			p.remove()
-			return nil, fmt.Errorf("make partition %q: %w", r.Partition.Spec.Name, err)
+		for _, r := range next {
+			if err := all.pack(ctx, r, r.Maker.(partition.Packed), v); err != nil {
+				all.remove()
+				return nil, nil, fmt.Errorf("make partition %q: %w", r.Partition.Spec.Name, err)
+			}
+		}
+		var err error
+		if l, err = p.Layout(all.files); err != nil {
+			all.remove()
+			return nil, nil, err
 		}
 	}
-	return p, nil
+}
+
+// packable are the regions that can be packed now: all that lies in them is there.
+func packable(l *plan.Layout) (list []*plan.Region) {
+	waits := map[*plan.Region]bool{}
+	for _, r := range l.Regions {
+		if _, ok := r.Maker.(partition.Packed); !ok {
+			continue
+		}
+		list = append(list, r)
+		for in := r.In; in != nil; in = in.In {
+			waits[in] = true
+		}
+	}
+	return slices.DeleteFunc(list, func(r *plan.Region) bool { return waits[r] })
 }
 
 func (p *packed) pack(ctx context.Context, r *plan.Region, m partition.Packed, v verifier) (err error) {

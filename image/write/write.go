@@ -60,16 +60,11 @@ func Image(ctx context.Context, file *os.File, p *plan.Plan, l *plan.Layout, o O
 	if !v.off {
 		v.ledger = newLedger(l, exported(p, o), p.BootInputs)
 	}
-	made, err := packAll(ctx, l, v)
+	made, l, err := packAll(ctx, p, l, v)
 	if err != nil {
 		return nil, err
 	}
 	defer made.remove()
-	if len(made.files) > 0 {
-		if l, err = p.Layout(made.files); err != nil {
-			return nil, err
-		}
-	}
 	if err := file.Truncate(l.Size); err != nil {
 		return nil, fmt.Errorf("make a file of %d bytes: %w", l.Size, err)
 	}

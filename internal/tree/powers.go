@@ -52,6 +52,31 @@ type ZeroWriter interface {
 	WriteZeros(n int64) error
 }
 
+// Tee returns a writer that gives all that it gets to each of several, as [io.MultiWriter] does, and zeros at once.
+func Tee(all ...ZeroWriter) ZeroWriter { return tee(all) }
+
+type tee []ZeroWriter
+
+// Write implements io.Writer.
+func (t tee) Write(p []byte) (int, error) {
+	for _, w := range t {
+		if n, err := w.Write(p); err != nil {
+			return n, err
+		}
+	}
+	return len(p), nil
+}
+
+// WriteZeros implements ZeroWriter.
+func (t tee) WriteZeros(n int64) error {
+	for _, w := range t {
+		if err := w.WriteZeros(n); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // NextData returns what the NextData of a [DataReader] does, and off for other readers.
 func NextData(r Reader, off int64) int64 {
 	if d, is := r.(DataReader); is {
