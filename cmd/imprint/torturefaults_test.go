@@ -157,7 +157,7 @@ func limited(flag string, least, most int) func(*child, *rand.Rand) {
 
 // fullDisk has the outputs on a file system that has room for the older image and for part of a new one.
 func fullDisk(c *child, r *rand.Rand) {
-	c.mount = fmt.Sprintf("size=%d", 128<<10+r.Int64N(c.format.onDisk*5/4))
+	c.mount = fmt.Sprintf("size=%d", 128<<10+r.Int64N(2*c.format.onDisk))
 	c.what = c.mount
 }
 
