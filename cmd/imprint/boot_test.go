@@ -132,7 +132,7 @@ func buildTwice(t *testing.T, dir, config string) (image, line string) {
 	return first, printedLine(t, said)
 }
 
-// printedLine is the line that boots the image, in what build has printed.
+// printedLine is the boot command, in what build has printed.
 func printedLine(t *testing.T, said string) string {
 	t.Helper()
 	found := regexp.MustCompile(`(?m)^  boot +(.*)$`).FindStringSubmatch(said)

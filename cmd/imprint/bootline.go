@@ -12,7 +12,7 @@ import (
 	"imprint/internal/hosttool"
 )
 
-// A machine is what QEMU needs to start an image.
+// A machine is what QEMU needs to boot an image.
 type machine struct {
 	program  string
 	pkg      string   // the Debian package that has the program
@@ -21,7 +21,7 @@ type machine struct {
 	firmPkg  string   // the Debian package that has that
 }
 
-// machines are those by architecture and firmware; "none" starts a kernel.
+// machines are the machines by architecture and firmware; with "none" QEMU starts the kernel itself.
 var machines = map[[2]string]machine{
 	{"x86_64", "bios"}: pc("", ""),
 	{"x86_64", "none"}: pc("", ""),
@@ -48,13 +48,13 @@ func machineOf(m *plan.Manifest) (machine, bool) {
 	}
 	found, ok := machines[[2]string{m.Arch, firmware}]
 	if m.Format == description.FormatISO && m.Arch == "x86_64" {
-		found.args = nil // more kernels have a driver for the CD drive of QEMU's older machine
+		found.args = nil // QEMU's default machine has an IDE CD drive, for which more kernels have a driver
 	}
 	return found, ok
 }
 
-// bootLine returns a command that boots the image in QEMU, "" if there is none. An image without a loader boots by the default entry of an
-// export.
+// bootLine returns a command that boots the image in QEMU, "" if there is none. An image without a loader boots the default
+// entry of an export.
 func bootLine(m *plan.Manifest, out, export string, entries []write.ExportedEntry) string {
 	found, ok := machineOf(m)
 	i := slices.IndexFunc(entries, func(e write.ExportedEntry) bool { return e.Default })
@@ -83,8 +83,8 @@ func kernelWords(export string, e write.ExportedEntry) []string {
 	return append(words, "-append", e.Cmdline)
 }
 
-// driveWords attach the image: an ISO as a CD, another disk with the sectors that its partition table counts in. QEMU wants a comma in a file name
-// doubled.
+// driveWords returns the arguments that attach the image: an ISO as a CD, any other disk with the sector size of its partition
+// table. A comma in a file name is doubled, which is QEMU's quoting.
 func driveWords(m *plan.Manifest, out string) []string {
 	file := ",format=raw,file=" + strings.ReplaceAll(out, ",", ",,")
 	switch {

@@ -44,9 +44,9 @@ While it writes a store item, build checks the contents against the NAR hash tha
 The image digest is the SHA-256 of the SHA-256s of consecutive 4 MiB pieces of the image. --sha256 also computes the
 SHA-256 of the whole image, which takes a second pass.
 
-OUT appears only when it is complete and on the disk. A build that fails or is interrupted leaves nothing behind and does
-not change an older OUT. OUT.json is never there beside an image that it does not describe: it is taken away before OUT is
-replaced and comes back afterwards. OUT keeps the owner and mode of the file that it replaces.`,
+OUT appears only when it is complete and on the disk. A build that fails or is interrupted leaves nothing and does
+not change an older OUT. OUT.json never stands beside an image that it does not describe: it is removed before OUT is
+replaced, and written afterwards. OUT keeps the owner and mode of the file that it replaces.`,
 		Example: `  imprint build image.toml
   imprint build image.toml -o /srv/images/web.raw
   SOURCE_DATE_EPOCH=1700000000 imprint build image.toml --json`,
@@ -58,7 +58,7 @@ replaced and comes back afterwards. OUT keeps the owner and mode of the file tha
 	flags.StringVarP(&f.out, "out", "o", "", "image `file` (default NAME.raw or NAME.iso in the working directory)")
 	flags.StringVar(&f.exportBoot, "export-boot", "", "also write kernel, initrd and command line of every boot entry to this `directory`")
 	flags.BoolVar(&f.noManifest, "no-manifest", false, "do not write OUT.json")
-	flags.BoolVar(&f.write.NoSync, "no-sync", false, "do not wait until everything is on the disk")
+	flags.BoolVar(&f.write.NoSync, "no-sync", false, "do not sync: return before everything is on the disk")
 	flags.BoolVar(&f.write.SHA256, "sha256", false, "also compute the SHA-256 of the whole image")
 	flags.BoolVar(&f.write.NoDigest, "no-digest", false, "do not compute the image digest")
 	flags.BoolVar(&f.write.NoVerify, "no-verify", false, "do not check the NAR hashes of store items")
@@ -66,13 +66,13 @@ replaced and comes back afterwards. OUT keeps the owner and mode of the file tha
 	return c
 }
 
-// planned is a description after Parse, Resolve and Layout.
+// planned is a description after the stages Parse, Resolve and Layout.
 type planned struct {
 	plan   *plan.Plan
 	layout *plan.Layout
 }
 
-// parse reads a description, if the process may use what a build needs.
+// parse reads a description, after checking that the limits of the process suffice for a build.
 func parse(file string) (*description.Image, error) {
 	if err := checkLimits(); err != nil {
 		return nil, err
@@ -84,7 +84,7 @@ func parse(file string) (*description.Image, error) {
 	return description.Parse(file, src)
 }
 
-// resolve takes the description of a file through Resolve and Layout. The image will be written to outDir; "" means that none will be.
+// resolve takes a description through Resolve and Layout. outDir is the directory of the image; "" if none will be written.
 func (r *root) resolve(ctx context.Context, file string, d *description.Image, outDir string) (_ *planned, err error) {
 	in := resolve.Inputs{Dir: filepath.Dir(file), Unique: rand.Text(), OutDir: outDir}
 	if in.Epoch, err = sourceDateEpoch(r.env("SOURCE_DATE_EPOCH")); err != nil {
@@ -119,7 +119,7 @@ func readDescription(file string) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(f, description.MaxSource+1))
 }
 
-// maxEpoch is the last second that the superblock of an ext4 file system can store, in 2106.
+// maxEpoch is the last second that a superblock of ext4 can store, in 2106.
 const maxEpoch = 1<<32 - 1
 
 // sourceDateEpoch parses the value of SOURCE_DATE_EPOCH: seconds since 1970.
@@ -159,7 +159,7 @@ func (r *root) runBuild(ctx context.Context, file string, f buildFlags) error {
 	return r.built(f, b)
 }
 
-// A build is what was made.
+// A build is the result of writing an image.
 type build struct {
 	*write.Result
 	manifest *plan.Manifest
@@ -195,7 +195,7 @@ func (r *root) write(ctx context.Context, p *planned, o *outputs, f buildFlags) 
 	return b, write.Commit(ctx, f.write.NoSync, groups...)
 }
 
-// built reports what was made, and how to boot it.
+// built reports what was built, and how to boot it.
 func (r *root) built(f buildFlags, b *build) error {
 	m, result := b.manifest, b.Result
 	onDisk := int64(0)

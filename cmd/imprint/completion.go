@@ -9,14 +9,15 @@ import (
 // levels are the values of --log-level.
 var levels = []cobra.Completion{"error", "warning", "info", "debug"}
 
-// completions makes shells complete the values of the global flags.
+// completions registers completions for the values of the global flags.
 func (r *root) completions() {
 	if err := r.cmd.RegisterFlagCompletionFunc("log-level", cobra.FixedCompletions(levels, cobra.ShellCompDirectiveNoFileComp)); err != nil {
 		panic(err) // for a flag that is not there
 	}
 }
 
-// tomlFiles completes the only argument of a command: a description, whose name ends in .toml, or a directory on the way to one.
+// tomlFiles completes a description, the only argument of a command: a file that ends in .toml, or a directory on the way to
+// one.
 func tomlFiles(_ *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
 	if len(args) > 0 {
 		return nil, cobra.ShellCompDirectiveNoFileComp

@@ -19,18 +19,18 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// A finding is a host tool or a file, and whether it is there.
+// A finding is a host tool or file, and whether it exists.
 type finding struct {
 	Name    string `json:"name"`
-	Version string `json:"version,omitempty"` // of a program, if it says
-	Path    string `json:"path,omitempty"`    // where it is; empty when it is missing
+	Version string `json:"version,omitempty"` // of a program, if it reports one
+	Path    string `json:"path,omitempty"`    // empty if it is missing
 	Package string `json:"package"`           // the Debian package that has it
 	Purpose string `json:"neededFor"`
 
-	asked bool // for its version, which some do not say
+	asked bool // whether it was asked for its version
 }
 
-// there is the finding in the words of a table.
+// there describes the finding in a table.
 func (f finding) there() string {
 	switch {
 	case f.Path == "":
@@ -48,8 +48,8 @@ func (r *root) doctor() *cobra.Command {
 		Short: "List the host tools, or what a description needs, and what is missing",
 		Long: `doctor lists the host tools that imprint can use, their versions, and what needs them.
 
-With FILE it lists what the image of that description needs: host tools, the files of its boot loader, and the program and
-firmware of the line that boots the image. If something is missing, it prints the command that installs it on Debian and
+With FILE it lists what the image of that description needs: host tools, the files of its boot loader, and the emulator and
+firmware for the boot command that build prints. If something is missing, it prints the command that installs it on Debian and
 exits with 4.`,
 		Example: "  imprint doctor\n  imprint doctor image.toml",
 		Args: func(cmd *cobra.Command, args []string) error {
@@ -92,7 +92,7 @@ func tool(ctx context.Context, name, pkg, purpose string) finding {
 	return f
 }
 
-// examine looks for what the image of a description needs.
+// examine looks for everything that the image of a description needs.
 func (r *root) examine(ctx context.Context, file string) (list []finding, err error) {
 	d, err := parse(file)
 	if err != nil {
@@ -100,7 +100,7 @@ func (r *root) examine(ctx context.Context, file string) (list []finding, err er
 	}
 	needs, err := resolve.Needs(ctx, d, resolve.Inputs{Dir: filepath.Dir(file)})
 	if err != nil {
-		fmt.Fprintf(r.stderr, "warning: what the closures hold is not known: %v\n", err)
+		fmt.Fprintf(r.stderr, "warning: cannot read the closures: %v\n", err)
 	}
 	for _, n := range needs {
 		if n.Tool != "" {
@@ -112,7 +112,7 @@ func (r *root) examine(ctx context.Context, file string) (list []finding, err er
 	return append(list, emulator(ctx, d.WithDefaults())...), nil
 }
 
-// emulator looks for what the line that boots the image needs.
+// emulator looks for what the command that boots the image needs.
 func emulator(ctx context.Context, d *description.Image) (list []finding) {
 	m := &plan.Manifest{Arch: d.Arch.V, Format: d.Format.V, Loader: d.Boot.Loader.V}
 	for _, p := range d.Partition.Items {
@@ -122,7 +122,7 @@ func emulator(ctx context.Context, d *description.Image) (list []finding) {
 	if !ok || len(d.Boot.Entry.Items) == 0 {
 		return nil
 	}
-	const purpose = "the line that boots the image"
+	const purpose = "the boot command"
 	list = append(list, tool(ctx, found.program, found.pkg, purpose))
 	if found.firmware != "" {
 		f := finding{Name: path.Base(found.firmware), Package: found.firmPkg, Purpose: purpose}
@@ -134,7 +134,7 @@ func emulator(ctx context.Context, d *description.Image) (list []finding) {
 	return list
 }
 
-// examined prints what was looked for. What is missing is an error if it is needed.
+// examined prints the findings. It is an error if something needed is missing.
 func (r *root) examined(list []finding, needed, asJSON bool) error {
 	var gone missing
 	var packages []string
@@ -166,7 +166,7 @@ func (r *root) showFindings(list []finding, needed bool, install string, asJSON 
 		return err
 	}
 	if len(list) == 0 {
-		_, err := fmt.Fprintln(r.stdout, "nothing is needed but imprint")
+		_, err := fmt.Fprintln(r.stdout, "nothing but imprint is needed")
 		return err
 	}
 	t := tabwriter.NewWriter(r.stdout, 0, 0, 2, ' ', 0)

@@ -24,13 +24,13 @@ const (
 	exitInterrupted = 130
 )
 
-// missing is what doctor has not found: host tools, and files of other programs.
+// missing is the error of doctor for missing host tools and files.
 type missing []string
 
 func (m missing) Error() string        { return "missing: " + strings.Join(m, ", ") }
 func (m missing) Is(target error) bool { return target == hosttool.ErrMissing }
 
-// usage is an error in how a command was called.
+// usage is an error in the command line.
 type usage struct{ error }
 
 func usagef(format string, args ...any) error { return usage{fmt.Errorf(format, args...)} }
@@ -66,7 +66,7 @@ func (r *root) report(ctx context.Context, err error) int {
 	}
 	text := message(err)
 	if code == exitInterrupted {
-		text = "interrupted; nothing was left behind"
+		text = "interrupted; no output was written"
 	}
 	if r.json {
 		r.ui.event(event{"event": "error", "exit": code, "error": text, "problems": problems(err)})
@@ -82,7 +82,8 @@ func (r *root) report(ctx context.Context, err error) int {
 	return code
 }
 
-// message is the text of an error. Lines are those of diagnostics, of a host tool and of the suggestions for a command; others come from names.
+// message returns the text of an error. Newlines are kept in diagnostics, messages of host tools and suggestions of commands;
+// others come from file names and are escaped.
 func message(err error) string {
 	var tool *hosttool.ExitError
 	var wrong usage

@@ -15,7 +15,7 @@ func (r *root) version() *cobra.Command {
 	})
 }
 
-// prints returns a command without arguments that prints a text.
+// prints returns a command that takes no arguments and prints a text.
 func (r *root) prints(use, short string, text func() string) *cobra.Command {
 	return &cobra.Command{
 		Use:   use,
@@ -28,10 +28,10 @@ func (r *root) prints(use, short string, text func() string) *cobra.Command {
 	}
 }
 
-// release is the version that the linker was given (-X main.release), which make takes from the tags.
+// release is the version set by the linker (-X main.release), which make takes from git tags.
 var release string
 
-// buildVersion returns the release, else what the Go tool recorded: the version of the module, or the revision that was built.
+// buildVersion returns the release, or what the Go tool recorded: the version of the module, or the revision.
 func buildVersion() string {
 	if release != "" {
 		return release

@@ -31,14 +31,15 @@ func Main(ctx context.Context, w world) int {
 	return root.report(ctx, root.cmd.ExecuteContext(ctx))
 }
 
-// The heap may grow to roomy bytes before garbage is collected; beyond that, to a quarter more than the live heap, plus slack bytes.
+// The heap may grow to roomy bytes without garbage collection, and then to a quarter more than the live heap, plus slack
+// bytes.
 const (
 	roomy = 64 << 20
 	slack = 16 << 20
 )
 
-// tuneMemory turns garbage collection off while the heap is small: most builds never need one. The limit follows the live heap, so
-// that a large heap is not collected all the time.
+// tuneMemory turns off garbage collection while the heap is small: most builds never need one. The limit follows the live
+// heap, so that a large heap is not collected all the time.
 func tuneMemory() {
 	debug.SetGCPercent(-1)
 	debug.SetMemoryLimit(roomy)

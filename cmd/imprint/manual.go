@@ -22,7 +22,8 @@ key of a description.`,
 	}
 }
 
-// writeManual writes the manual pages below a directory that exists. Their date is that of SOURCE_DATE_EPOCH if it is set; imprint.toml(5) has none.
+// writeManual writes the manual pages below an existing directory. Their date is SOURCE_DATE_EPOCH, if set; imprint.toml(5)
+// has none.
 func writeManual(c *cobra.Command, dir string) error {
 	for _, section := range []string{"man1", "man5"} {
 		if err := os.Mkdir(filepath.Join(dir, section), 0o755); err != nil && !os.IsExist(err) {

@@ -18,11 +18,12 @@ import (
 	"imprint/internal/hosttool"
 )
 
-// outputs are the files that a build writes. They are begun before anything is read, so that what cannot be written is refused at once.
+// outputs are the files that a build writes. They are created before any input is read, so that an unwritable output fails at
+// once.
 type outputs struct {
 	image    *write.Output
 	manifest *write.Output // nil for none
-	stale    []string      // where manifests of older images may be
+	stale    []string      // paths where manifests of older images may be
 }
 
 func (o *outputs) discard() {
@@ -33,12 +34,12 @@ func (o *outputs) discard() {
 	}
 }
 
-// group is what is named when the build is complete.
+// group returns what is committed when the build is complete.
 func (o *outputs) group() write.Group {
 	return write.Group{Files: []*write.Output{o.image}, Index: o.manifest, Stale: o.stale, IsIndex: isManifest}
 }
 
-// open checks all names that a build of a description will write to, and begins the image and its manifest. The caller discards them.
+// open checks the names of all outputs, and creates the image and its manifest. The caller discards them.
 func (o *outputs) open(f *buildFlags, file string, d *description.Image) (err error) {
 	format := d.WithDefaults().Format.V
 	if f.out == "" {
@@ -58,7 +59,7 @@ func (o *outputs) open(f *buildFlags, file string, d *description.Image) (err er
 			return err
 		}
 	}
-	for _, beside := range []string{f.manifest(), o.image.Path() + ".json"} { // these differ where a symlink leads to the image
+	for _, beside := range []string{f.manifest(), o.image.Path() + ".json"} { // these differ if a symlink leads to the image
 		if place, err := write.Place(beside); err == nil {
 			o.stale = append(o.stale, place)
 		}
@@ -66,10 +67,10 @@ func (o *outputs) open(f *buildFlags, file string, d *description.Image) (err er
 	return nil
 }
 
-// manifest is the name of the manifest.
+// manifest returns the name of the manifest.
 func (f *buildFlags) manifest() string { return f.out + ".json" }
 
-// check refuses names that no output can have.
+// check reports names that an output cannot have.
 func (f *buildFlags) check(file string, d *description.Image) error {
 	names := []string{f.out}
 	if !f.noManifest {
@@ -90,7 +91,7 @@ func (f *buildFlags) check(file string, d *description.Image) error {
 			return err
 		}
 		if other := taken[place]; other != "" {
-			return usagef("the outputs %s and %s are one file", other, name)
+			return usagef("the outputs %s and %s are the same file", other, name)
 		}
 		taken[place] = name
 		if err := refuseInput(name, place, inputs); err != nil {
@@ -100,7 +101,7 @@ func (f *buildFlags) check(file string, d *description.Image) error {
 	return f.checkManifest()
 }
 
-// exported are the names of the files that --export-boot may write.
+// exported returns the names of the files that --export-boot may write.
 func (f *buildFlags) exported(file string, d *description.Image) (names []string, err error) {
 	var titles []string
 	for _, e := range d.Boot.Entry.Items {
@@ -122,7 +123,7 @@ func (f *buildFlags) exported(file string, d *description.Image) (names []string
 	case sameFile(dir, file):
 		return nil, usagef("the output %s is the description itself", f.exportBoot)
 	case !info.IsDir():
-		return nil, fmt.Errorf("write %s: it is no directory", f.exportBoot)
+		return nil, fmt.Errorf("write %s: not a directory", f.exportBoot)
 	}
 	for _, name := range write.ExportNames(titles) {
 		names = append(names, filepath.Join(dir, name))
@@ -130,12 +131,13 @@ func (f *buildFlags) exported(file string, d *description.Image) (names []string
 	return names, nil
 }
 
-// refuseInput refuses an output that would replace an input or lie in one. A tree that holds the image has a position in the description.
+// refuseInput reports an output that would replace an input or be inside one. A tree that contains the image has a position in
+// the description.
 func refuseInput(name, place string, inputs []resolve.HostPath) error {
 	for _, in := range inputs {
 		info, err := os.Stat(in.Path)
 		if err != nil {
-			continue // the stage that reads it says so
+			continue // reported by the stage that reads it
 		}
 		real, err := filepath.EvalSymlinks(in.Path)
 		if err == nil {
@@ -143,8 +145,8 @@ func refuseInput(name, place string, inputs []resolve.HostPath) error {
 		}
 		switch rel, relErr := filepath.Rel(real, place); {
 		case info.IsDir() && err == nil && relErr == nil && filepath.IsLocal(rel):
-			return diag.List{in.Key.Problem(fmt.Sprintf("the output %s would lie in %s, which the image is made of", name, in.Path),
-				"-o elsewhere, or take a directory that holds the input alone")}
+			return diag.List{in.Key.Problem(fmt.Sprintf("the output %s would be inside the input %s", name, in.Path),
+				"use another -o, or a directory with nothing else in it")}
 		case !info.IsDir() && sameFile(in.Path, place) && in.Key.Path == "":
 			return usagef("the output %s is the description itself", name)
 		case !info.IsDir() && sameFile(in.Path, place):
@@ -160,7 +162,7 @@ func sameFile(a, b string) bool {
 	return errA == nil && errB == nil && os.SameFile(infoA, infoB)
 }
 
-// checkManifest refuses to replace a file that is no manifest, which nobody has asked for.
+// checkManifest refuses to replace a file that is not a manifest: nobody has asked for that.
 func (f *buildFlags) checkManifest() error {
 	if f.noManifest {
 		return nil
@@ -170,12 +172,12 @@ func (f *buildFlags) checkManifest() error {
 	}
 	is, err := isManifest(f.manifest())
 	if err == nil && !is {
-		err = usagef("%s is there and is no manifest of an image; another -o, or --no-manifest, leaves it alone", f.manifest())
+		err = usagef("%s exists and is not a manifest; to keep it, use another -o or --no-manifest", f.manifest())
 	}
 	return err
 }
 
-// maxManifest is how many bytes of a manifest are read: far more than one of a hundred thousand store items has.
+// maxManifest is the number of bytes of a manifest that are read: far more than one of a hundred thousand store items has.
 const maxManifest = 64 << 20
 
 // isManifest reports whether a file is the manifest of an image. One that this user may not read is none; the error is one of the machine.
@@ -206,7 +208,7 @@ func unlessAbsent(err error) error {
 	return err
 }
 
-// converters make files of other formats, by the suffix of their names; "" where a description cannot say how.
+// converters are commands that make files of other formats, by suffix; "" if no description can name one.
 var converters = map[string]string{
 	"qcow2": "qemu-img convert -O qcow2", "vmdk": "qemu-img convert -O vmdk", "vdi": "qemu-img convert -O vdi",
 	"vhd": "qemu-img convert -O vpc", "vhdx": "qemu-img convert -O vhdx",
@@ -214,10 +216,10 @@ var converters = map[string]string{
 	"tar": "", "tgz": "", "ova": "", "ovf": "", "zip": "", "7z": "",
 }
 
-// checkSuffix refuses names that promise another format than the image has. An ISO is a disk image, too: .raw and .img suit both.
+// checkSuffix reports names that promise another format. An ISO is a disk image too, so .raw and .img suit both.
 func checkSuffix(out, format string) error {
 	if out == "-" {
-		return usagef("-o -: an image is written in parallel at offsets, which no pipe can take; -o FILE, and then copy it")
+		return usagef("-o -: an image is written in parallel at offsets, which a pipe cannot do; use -o FILE, and then copy it")
 	}
 	base := strings.ToLower(filepath.Base(out))
 	suffix := strings.TrimPrefix(filepath.Ext(base), ".")
@@ -228,15 +230,15 @@ func checkSuffix(out, format string) error {
 	converter, other := converters[suffix]
 	switch {
 	case suffix == description.FormatISO && format != description.FormatISO:
-		return usagef(`-o %s: the name promises an ISO, and the description makes a raw disk; -o %s, or format = "iso" in it`, out, plain)
+		return usagef(`-o %s: the name suggests an ISO, but the description makes a raw disk; use -o %s, or format = "iso"`, out, plain)
 	case !other:
 		return nil
 	case converter == "":
-		return usagef("-o %s: the name promises another format than %s, which is what is written; -o %s", out, format, plain)
+		return usagef("-o %s: the name suggests another format, but the image is %s; use -o %s", out, format, plain)
 	}
 	how := converter + " " + hosttool.ShellWord(plain)
 	if strings.Contains(converter, "convert") {
 		how += " " + hosttool.ShellWord(out)
 	}
-	return usagef("-o %s: the name promises another format than %s, which is what is written; -o %s, and then %s", out, format, plain, how)
+	return usagef("-o %s: the name suggests another format, but the image is %s; use -o %s, and then %s", out, format, plain, how)
 }

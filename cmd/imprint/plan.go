@@ -23,7 +23,7 @@ func (r *root) plan() *cobra.Command {
 		Long: `plan reads a description and the inputs it names, and shows the disk: partitions, offsets, sizes, inodes, and the largest
 files and store items in each partition. It writes nothing.
 
-A size with ≤ is a bound, since a host tool makes the partition. Without --bytes sizes are rounded, and long paths are cut
+A size with ≤ is an upper bound, since a host tool makes the partition. Without --bytes sizes are rounded, and long paths are cut
 in the middle.`,
 		Example:           "  imprint plan image.toml\n  imprint plan image.toml --json | jq .partitions",
 		Args:              exactly(1, "one description FILE"),
@@ -52,15 +52,15 @@ in the middle.`,
 	return c
 }
 
-// A listing is how a plan is printed for people: exact, or rounded so that its lines fit a terminal.
+// A listing prints a plan for people: exact, or rounded so that lines fit a terminal.
 type listing struct{ exact bool }
 
-// columns is how wide a terminal is at least.
+// columns is the assumed width of a terminal.
 const columns = 80
 
 // show prints a plan for people.
 func (r *root) show(m *plan.Manifest, l listing) error {
-	var b strings.Builder // takes everything that is written to it
+	var b strings.Builder // writes to it never fail
 	l.disk(&b, m)
 	l.partitions(&b, m)
 	l.largest(&b, m)
@@ -68,7 +68,7 @@ func (r *root) show(m *plan.Manifest, l listing) error {
 	return err
 }
 
-// disk prints what belongs to the disk as a whole.
+// disk prints what concerns the whole disk.
 func (l listing) disk(b *strings.Builder, m *plan.Manifest) {
 	unit := ""
 	if l.exact {
@@ -83,7 +83,7 @@ func (l listing) disk(b *strings.Builder, m *plan.Manifest) {
 	}
 }
 
-// partitions prints a table of the partitions and one of their identifiers, which together are too wide.
+// partitions prints a table of the partitions, and one of their identifiers; together they would be too wide.
 func (l listing) partitions(b *strings.Builder, m *plan.Manifest) {
 	t := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "NR\tNAME\tTYPE\tFILE SYSTEM\tOFFSET\tSIZE\tINODES\tFREE")
@@ -115,7 +115,7 @@ func (l listing) largest(b *strings.Builder, m *plan.Manifest) {
 	}
 }
 
-// size is a number of bytes.
+// size formats a number of bytes.
 func (l listing) size(n int64) string {
 	if l.exact {
 		return fmt.Sprint(n)
@@ -123,8 +123,8 @@ func (l listing) size(n int64) string {
 	return units.FormatBytes(n)
 }
 
-// path is a path; unless the listing is exact, one that is longer than the rest of the line is cut in the middle. Its end is what tells store
-// paths apart for people.
+// path formats a path. Unless the listing is exact, a path that does not fit the line is cut in the middle, since it is the
+// end that people tell store paths apart by.
 func (l listing) path(path string) string {
 	const room, begin = columns - 14, 20 // characters
 	if n := utf8.RuneCountInString(path); !l.exact && n > room {
@@ -134,7 +134,7 @@ func (l listing) path(path string) string {
 	return path
 }
 
-// orDash is the text, or a dash where the number is 0: the file system does not have it.
+// orDash formats a number; 0 is a dash, since the file system does not have it.
 func orDash(n int64, text string) string {
 	if n == 0 {
 		return "-"

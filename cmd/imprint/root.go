@@ -7,7 +7,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// world is everything that the program sees apart from the file system.
+// world is everything that the program uses of its environment, apart from the file system. Tests replace it.
 type world struct {
 	stdout, stderr io.Writer
 	args           []string
@@ -22,7 +22,7 @@ type root struct {
 	level string
 	json  bool
 	ui    *ui
-	tty   io.Writer // standard error as it is, for what moves the cursor
+	tty   io.Writer // standard error unfiltered, for output that moves the cursor
 }
 
 const help = `imprint turns a software closure (store items and everything they refer to) into a bootable disk image, without a virtual
@@ -62,7 +62,7 @@ func newRoot(w world) *root {
 	return r
 }
 
-// prepare sets up the logger after the flags are parsed.
+// prepare sets up the logger once the flags are parsed.
 func (r *root) prepare() error {
 	level, err := logrus.ParseLevel(r.level)
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// schemaFile is the name of the JSON Schema in the first line of a new description.
+// schemaFile is the file name of the JSON Schema, as in the first line of a new description.
 const schemaFile = "imprint.schema.json"
 
 // eventSchema is the JSON Schema of the events of build --json.
@@ -65,14 +65,14 @@ func (r *root) start(file string) error {
 	return err
 }
 
-// checkSchema refuses to replace a file that is no schema of ours; one of another version may be there.
+// checkSchema refuses to replace a file other than our schema, of which an older version may be there.
 func checkSchema(file string) error {
 	old, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err == nil && !strings.Contains(string(old), description.SchemaTitle) {
-		err = fmt.Errorf("write %s: another file has this name", file)
+		err = fmt.Errorf("write %s: a different file exists", file)
 	}
 	return err
 }

@@ -17,11 +17,11 @@ import (
 // An event is a line of JSON for machines.
 type event map[string]any
 
-// ui is the user interface: results go to out, progress to err. On a terminal progress is one line that is rewritten, in a pipe a line
-// for each stage. With --json both are events on out.
+// ui is the user interface: results go to out, progress to err. Progress is one line that is rewritten on a terminal, and one
+// line for each stage in a pipe. With --json, both are events on out.
 type ui struct {
 	out, err io.Writer
-	raw      io.Writer // err, for what moves the cursor
+	raw      io.Writer // err unfiltered, for output that moves the cursor
 	json     bool
 	live     bool
 	width    int
@@ -65,10 +65,10 @@ func (u *ui) stage(name, text string) {
 	}
 }
 
-// mostWarnings is how many warnings are printed one by one.
+// mostWarnings is the number of warnings that are printed one by one.
 const mostWarnings = 20
 
-// warn reports what may not be meant in a description.
+// warn prints warnings about a description.
 func (u *ui) warn(list diag.List) {
 	for i, p := range list {
 		switch {
@@ -84,7 +84,7 @@ func (u *ui) warn(list diag.List) {
 	}
 }
 
-// line replaces the live line. It cuts text that is too long.
+// line replaces the progress line. It cuts text that is too long.
 func (u *ui) line(text string) {
 	if u.width > 4 && len(text) >= u.width {
 		text = text[:u.width-1]
@@ -92,7 +92,7 @@ func (u *ui) line(text string) {
 	fmt.Fprint(u.raw, "\r\x1b[K", escaped(oneLine(text)))
 }
 
-// clear removes the live line.
+// clear removes the progress line.
 func (u *ui) clear() {
 	u.stop()
 	u.stop = func() {}

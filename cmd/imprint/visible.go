@@ -7,11 +7,11 @@ import (
 	"unicode/utf8"
 )
 
-// A visible writer is the last line of defence between names of files, of which a store or an archive may hold any, and a terminal, which takes
-// some of their bytes as commands. It escapes them, but leaves newlines and tabs.
+// A visible writer escapes control characters, except newlines and tabs. It is the last line of defence between a terminal,
+// which takes some bytes as commands, and file names, which in a store or an archive may contain any.
 type visible struct{ io.Writer }
 
-// Write implements io.Writer. A character must come in one piece.
+// Write implements io.Writer. A character must not be split between calls.
 func (v visible) Write(p []byte) (int, error) {
 	if _, err := io.WriteString(v.Writer, escaped(string(p))); err != nil {
 		return 0, err
@@ -19,7 +19,7 @@ func (v visible) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// escaped returns a text with escapes for what a terminal would not show. Those above ASCII have the form that JSON has as well.
+// escaped escapes what a terminal would not show. Characters above ASCII get the form that JSON uses.
 func escaped(text string) string {
 	if strings.IndexFunc(text, isHidden) < 0 {
 		return text
@@ -41,7 +41,8 @@ func escaped(text string) string {
 	return out.String()
 }
 
-// isHidden reports control characters of ASCII and of Latin-1, bytes that are no UTF-8, and what turns the direction of writing or ends a line.
+// isHidden reports control characters of ASCII and Latin-1, invalid UTF-8, and characters that change the direction of writing
+// or end a line.
 func isHidden(r rune) bool {
 	switch {
 	case r == '\n' || r == '\t':
@@ -52,5 +53,5 @@ func isHidden(r rune) bool {
 	return 0x200e <= r && r <= 0x200f || 0x2028 <= r && r <= 0x202e || 0x2066 <= r && r <= 0x2069 || r == 0xfeff
 }
 
-// oneLine is a name or a message that must not begin a line of its own.
+// oneLine escapes a name or message that must not contain a newline.
 func oneLine(text string) string { return strings.NewReplacer("\n", `\n`, "\t", `\t`).Replace(text) }

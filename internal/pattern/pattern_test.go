@@ -68,7 +68,7 @@ func TestCovers(t *testing.T) {
 func TestRefused(t *testing.T) {
 	for text, want := range map[string]string{
 		"": "matches no path", "/": "matches no path", "//": "matches no path", "!a": "not supported", "a//b": "empty part", "./a": ". or ..", "/../a": ". or ..",
-		"[a": "without ]", `a\`: `\ at the end`, "[a/b]": "without its ]", strings.Repeat("a", maxLength+1): "4097 bytes",
+		"[a": "without ]", `a\`: `\ at the end`, "[a/b]": "without ]", strings.Repeat("a", maxLength+1): "4097 bytes",
 	} {
 		if _, err := Parse([]string{"fine", text}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%.20q gives %v; want %q", text, err, want)
