@@ -52,7 +52,22 @@ func TestScript(t *testing.T) {
 			"nothing-left": nothingLeft,
 			"spoil":        spoil,
 		},
+		Condition: haveTool,
 	})
+}
+
+// haveTool implements the condition [tool:NAME]: a host tool is there. Where all tools are required, one that is missing fails the script,
+// which would otherwise end early without having looked at anything.
+func haveTool(condition string) (bool, error) {
+	name, ok := strings.CutPrefix(condition, "tool:")
+	if !ok {
+		return false, fmt.Errorf("unknown condition %q", condition)
+	}
+	_, err := exec.LookPath(name)
+	if err != nil && os.Getenv("IMPRINT_REQUIRE_TOOLS") == "1" {
+		return false, err
+	}
+	return err == nil, nil
 }
 
 // makeStore implements "store DIR ITEM[:REFERENCE,…]…": it moves each file or directory ITEM of the script to a store below DIR, registers

@@ -115,7 +115,7 @@ func (f *bootFinder) checkProgram(key diag.Key, program tree.Blob, efi bool, hin
 	arch := f.d.Arch.V
 	switch name := tree.HostPath(program); {
 	case err != nil:
-		f.problem(key, err.Error(), "")
+		f.problems = append(f.problems, key.ProblemOf(err))
 	case efi && !p.EFI:
 		f.problem(key, fmt.Sprintf("%s is no EFI program, and %s has the firmware start it", name, f.boot.loader.Name), hint)
 	case p.Arch != "" && arch != "" && p.Arch != arch:
@@ -196,7 +196,7 @@ func (f *bootFinder) deviceTree(ctx context.Context, name description.Value[desc
 		case tree.Symlink:
 			file, err := f.store.walker.File(at.Path + below)
 			if err != nil {
-				f.problem(name.Key, err.Error(), "")
+				f.problems = append(f.problems, name.Key.ProblemOf(err))
 				continue
 			}
 			n = file.Node

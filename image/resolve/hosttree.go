@@ -40,7 +40,7 @@ func (h *hostReader) tree(src treeSource) *host {
 	}
 	in, err := h.readTree(path, src)
 	if err != nil {
-		h.problems = append(h.problems, src.key.Problem(err.Error(), ""))
+		h.problems = append(h.problems, src.key.ProblemOf(err))
 		return nil
 	}
 	h.hosts[src.key] = in
