@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"slices"
 
 	"imprint/internal/extent"
 	"imprint/internal/repro"
@@ -99,32 +98,6 @@ func (d *DoesNotFit) Error() string {
 		text += fmt.Sprintf(" and %d inodes", d.Inodes)
 	}
 	return text
-}
-
-// A Large is a path with the bytes it holds.
-type Large struct {
-	Path  string `json:"path"`
-	Bytes int64  `json:"bytes"`
-}
-
-// Largest gives the n largest things of a tree: files, or whole directories where cut says that they belong together.
-func Largest(t *tree.Tree, n int, cut func(path string) bool) []Large {
-	var all []Large
-	var walk func(path string, node *tree.Node, whole bool) int64
-	walk = func(path string, node *tree.Node, whole bool) int64 {
-		here := cut(path)
-		sum := node.Size()
-		for _, c := range node.Children() {
-			sum += walk(tree.Join(path, c.Name), c, whole || here)
-		}
-		if here || !whole && node.Kind() == tree.File {
-			all = append(all, Large{path, sum})
-		}
-		return sum
-	}
-	walk("/", t.Root(), false)
-	slices.SortStableFunc(all, func(a, b Large) int { return int(max(-1, min(1, b.Bytes-a.Bytes))) })
-	return all[:min(n, len(all))]
 }
 
 // A Describer is a Maker that can say more of itself.
