@@ -9,7 +9,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"slices"
 
 	"imprint/internal/extent"
 	"imprint/internal/repro"
@@ -103,32 +102,6 @@ func (d *DoesNotFit) Error() string {
 		text += fmt.Sprintf(" and %d inodes", d.Inodes)
 	}
 	return text
-}
-
-// A Large is a path and the bytes in it.
-type Large struct {
-	Path  string `json:"path"`
-	Bytes int64  `json:"bytes"`
-}
-
-// Largest returns the n largest files of a tree; directories for which cut is true count as one.
-func Largest(t *tree.Tree, n int, cut func(path string) bool) []Large {
-	var all []Large
-	var walk func(path string, node *tree.Node, whole bool) int64
-	walk = func(path string, node *tree.Node, whole bool) int64 {
-		here := cut(path)
-		sum := node.Size()
-		for _, c := range node.Children() {
-			sum += walk(tree.Join(path, c.Name), c, whole || here)
-		}
-		if here || !whole && node.Kind() == tree.File {
-			all = append(all, Large{path, sum})
-		}
-		return sum
-	}
-	walk("/", t.Root(), false)
-	slices.SortStableFunc(all, func(a, b Large) int { return int(max(-1, min(1, b.Bytes-a.Bytes))) })
-	return all[:min(n, len(all))]
 }
 
 // A Describer is a Maker with Stats.

@@ -54,6 +54,7 @@ func TestScript(t *testing.T) {
 			"spoil":        spoil,
 			"spoil-image":  spoilImage,
 		},
+		Condition: haveTool,
 	})
 }
 
@@ -70,6 +71,20 @@ func spoilImage(ts *testscript.TestScript, _ bool, args []string) {
 	}
 	content[bytes.Index(content, []byte(args[1]))] ^= 1
 	ts.Check(os.WriteFile(name, content, 0o644))
+}
+
+// haveTool implements the condition [tool:NAME]: a host tool is there. Where all tools are required, one that is missing fails the script,
+// which would otherwise end early without having looked at anything.
+func haveTool(condition string) (bool, error) {
+	name, ok := strings.CutPrefix(condition, "tool:")
+	if !ok {
+		return false, fmt.Errorf("unknown condition %q", condition)
+	}
+	_, err := exec.LookPath(name)
+	if err != nil && os.Getenv("IMPRINT_REQUIRE_TOOLS") == "1" {
+		return false, err
+	}
+	return err == nil, nil
 }
 
 // makeStore implements "store DIR ITEM[:REFERENCE,…]…": it moves each file or directory ITEM of the script to a store below DIR, registers
