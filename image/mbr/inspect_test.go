@@ -43,16 +43,16 @@ func TestInspect(t *testing.T) {
 		t.Errorf("notes %q", notes)
 	}
 	for want, damage := range map[string]func(b []byte){
-		"Signature is 54 aa, 55 aa is expected":  func(b []byte) { b[510]-- },
-		"BootIndicator is 0x01":                  func(b []byte) { b[446]++ },
+		"Signature is 54 aa, 55 aa is expected":        func(b []byte) { b[510]-- },
+		"BootIndicator is 0x01":                        func(b []byte) { b[446]++ },
 		"partition 2 is active, but so is partition 1": func(b []byte) { b[446] = active },
-		"OSType is 0, as of an unused record":    func(b []byte) { b[446+4] = 0 },
-		"partition 2 has sectors 4096":           func(b []byte) { b[446+12+2] = 1 },
-		"the disk has 1048576":                   func(b []byte) { b[446+3*16+15] = 1 },
-		"0 sectors from sector 2048":             func(b []byte) { b[446+12] = 0 },
-		"StartingCHS and EndingCHS are 21 21 00": func(b []byte) { b[446+1]++ },
-		"type 0x0f: extended partitions":         func(b []byte) { b[446+4] = 0x0f },
-		"type 0xee: the disk has a GPT":          func(b []byte) { b[446+4] = 0xee },
+		"OSType is 0, as of an unused record":          func(b []byte) { b[446+4] = 0 },
+		"partition 2 has sectors 4096":                 func(b []byte) { b[446+12+2] = 1 },
+		"the disk has 1048576":                         func(b []byte) { b[446+3*16+15] = 1 },
+		"0 sectors from sector 2048":                   func(b []byte) { b[446+12] = 0 },
+		"StartingCHS and EndingCHS are 21 21 00":       func(b []byte) { b[446+1]++ },
+		"type 0x0f: extended partitions":               func(b []byte) { b[446+4] = 0x0f },
+		"type 0xee: the disk has a GPT":                func(b []byte) { b[446+4] = 0xee },
 	} {
 		b := bytes.Clone(whole)
 		damage(b)

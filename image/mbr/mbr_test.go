@@ -92,15 +92,15 @@ func TestRoundTrip(t *testing.T) {
 func TestCheckRefuses(t *testing.T) {
 	p := Partition{Type: 0x83, Start: 2048, Sectors: 100}
 	for want, change := range map[string]func(*Table){
-		"signature is zero":                func(t *Table) { t.Signature = 0 },
-		"5 partitions":                     func(t *Table) { t.Partitions = make([]Partition, 5) },
-		"type 0x05":                        func(t *Table) { t.Partitions[0].Type = 5 },
-		"0 sectors from sector 2048":       func(t *Table) { t.Partitions[0].Sectors = 0 },
-		"100 sectors from sector 0":        func(t *Table) { t.Partitions[0].Start = 0 },
-		"the disk has 1048576":             func(t *Table) { t.Partitions[0].Sectors = 1 << 40 },
-		"an MBR counts up to 4294967295":   func(t *Table) { t.Sectors = 1 << 40; t.Partitions[0].Start = 1 << 32 },
+		"signature is zero":                    func(t *Table) { t.Signature = 0 },
+		"5 partitions":                         func(t *Table) { t.Partitions = make([]Partition, 5) },
+		"type 0x05":                            func(t *Table) { t.Partitions[0].Type = 5 },
+		"0 sectors from sector 2048":           func(t *Table) { t.Partitions[0].Sectors = 0 },
+		"100 sectors from sector 0":            func(t *Table) { t.Partitions[0].Start = 0 },
+		"the disk has 1048576":                 func(t *Table) { t.Partitions[0].Sectors = 1 << 40 },
+		"an MBR counts up to 4294967295":       func(t *Table) { t.Sectors = 1 << 40; t.Partitions[0].Start = 1 << 32 },
 		"partition 1 has sectors 2048 to 2147": func(t *Table) { t.Partitions[1].Start = 2147 },
-		"2 partitions are active":          func(t *Table) { t.Partitions[0].Active, t.Partitions[1].Active = true, true },
+		"2 partitions are active":              func(t *Table) { t.Partitions[0].Active, t.Partitions[1].Active = true, true },
 	} {
 		second := p
 		second.Start = 2148
