@@ -183,6 +183,7 @@ func (d *decoder) wrongType(f *field, k diag.Key, doc, into any) {
 	d.report(k, fmt.Sprintf("must be %s, not %s", typeInWords(of, list), kindOf(doc)), typeHint(f.path, doc, of, list))
 }
 
+// typeInWords returns the type of a key in words, for "must be …".
 func typeInWords(of reflect.Type, list bool) string {
 	switch {
 	case list && isTable(of):

@@ -45,6 +45,7 @@ func Schema() []byte {
 	return out.Bytes()
 }
 
+// tableSchema returns the schema of a table. Other keys are not allowed in it, as in [Parse].
 func tableSchema(table reflect.Type) object {
 	properties, required := object{}, []string{}
 	for _, f := range tables[table] {
@@ -80,6 +81,8 @@ func fieldSchema(f field, t reflect.Type) object {
 	return s
 }
 
+// valueSchema returns the schema of a single value. Types of our own have several forms in TOML, all of which the schema
+// lists.
 func valueSchema(f field, t reflect.Type) object {
 	switch t {
 	case reflect.TypeFor[Template]():
@@ -113,6 +116,7 @@ func sizeSchema() []object {
 	return []object{{"type": "integer", "minimum": 0}, {"type": "string", "pattern": "^[0-9]+ *(B|KiB|MiB|GiB|TiB)$"}}
 }
 
+// textSchema returns the schema of a text. Partition types are special: a name, a GUID or a number.
 func textSchema(f field) object {
 	if f.path == "partition.type" {
 		return object{"anyOf": []object{{"enum": partition.TypeNames()}, {"type": "string", "pattern": partition.UUIDForm + "|" + mbrTypeForm}}}
@@ -127,6 +131,7 @@ func textSchema(f field) object {
 	return s
 }
 
+// integerSchema returns the schema of an integer, with its bounds.
 func integerSchema(f field) object {
 	s := object{"type": "integer"}
 	if f.numbers != nil {

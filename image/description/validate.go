@@ -23,6 +23,8 @@ type checker struct {
 	closureNames, partitionNames []string
 }
 
+// validate runs all checks. Names are indexed first, since every check of a reference needs them; the order of the others does
+// not matter, because problems are sorted by position.
 func (c *checker) validate() {
 	c.index()
 	c.disk()

@@ -123,6 +123,8 @@ func (c *checker) defaultEntry() {
 
 var consoleText = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9]*(,[A-Za-z0-9,]+)?$`)
 
+// consoles checks the form of consoles. They are also added to menus, where a stray space or quote would end up in a
+// configuration.
 func (c *checker) consoles() {
 	for _, console := range c.d.Boot.Console.Items {
 		if !consoleText.MatchString(console.V) {

@@ -45,6 +45,7 @@ func (c *checker) allClosures() {
 	}
 }
 
+// roots checks the roots of a closure as text. Whether two of them lead to the same item is known only when they are resolved.
 func (c *checker) roots(cl *Closure) {
 	if cl.Roots.Written() && len(cl.Roots.Items) == 0 {
 		c.report(cl.Roots.Key, "is empty", "a closure has at least one root")
@@ -59,6 +60,8 @@ func (c *checker) roots(cl *Closure) {
 	}
 }
 
+// profile checks the name of a profile. It becomes the link PROFILE in the directory of profiles, beside its generation
+// PROFILE-1-link, so it must not look like a generation itself.
 func (c *checker) profile(cl *Closure) {
 	k, name := cl.Profile.Key, cl.Profile.V
 	switch {
@@ -73,6 +76,8 @@ func (c *checker) profile(cl *Closure) {
 	}
 }
 
+// gcRoots checks further GC roots. They must be below the store's directory of GC roots, since Nix finds roots nowhere else,
+// and not in a subdirectory that is managed by a program.
 func (c *checker) gcRoots(cl *Closure, taken unique) {
 	if n, roots := len(cl.GCRoots.Items), len(cl.Roots.Items); n > 0 && roots > 1 && n != roots {
 		c.report(cl.GCRoots.Key, fmt.Sprintf("has %s for %d roots", units.Count(n, "link"), roots), "give one for each root, in the same order")

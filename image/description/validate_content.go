@@ -153,6 +153,7 @@ func (c *checker) absolute(v Text) {
 	}
 }
 
+// file checks that a file has exactly one content. An empty text counts as content, so this is about keys and not values.
 func (c *checker) file(f *File) {
 	switch text, source := f.Text.Key, f.Source.Key; {
 	case text.Written && source.Written:
@@ -163,6 +164,7 @@ func (c *checker) file(f *File) {
 	c.template(f.Text)
 }
 
+// link checks a symlink. The length of a target with substitutions is known only when they are resolved.
 func (c *checker) link(l *Link) {
 	c.path(l.Target)
 	if n := len(l.Target.V); n > maxTarget && l.Target.V.literal() {

@@ -43,12 +43,15 @@ type holder interface {
 func (v *Value[T]) element() (reflect.Type, bool) { return reflect.TypeFor[T](), false }
 func (l *List[T]) element() (reflect.Type, bool)  { return reflect.TypeFor[T](), true }
 
+// fill keeps the key even if the value is absent or wrong.
 func (v *Value[T]) fill(d *decoder, f *field, k diag.Key, doc any, _ *tomlpos.Node) {
 	if v.Key = k; doc != nil {
 		d.scalar(f, k, doc, &v.V)
 	}
 }
 
+// fill reports an array with too many elements before it makes any, so that a hostile text cannot make imprint allocate much
+// more than its own size.
 func (l *List[T]) fill(d *decoder, f *field, k diag.Key, doc any, at *tomlpos.Node) {
 	if l.Key = k; doc == nil {
 		return

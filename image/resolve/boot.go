@@ -156,6 +156,8 @@ func (f *bootFinder) path(name description.Value[description.Template]) (path st
 	return path, strings.HasPrefix(path, f.flavor.StoreDir+"/")
 }
 
+// hostFile reads and pins a kernel or initrd on the host. Its name on the disk begins with its digest, so that two versions
+// can be beside each other, as with store items.
 func (f *bootFinder) hostFile(ctx context.Context, key diag.Key, name string) bootloader.Source {
 	in := f.one(ctx, f.hosts, &f.problems, key, func(h *hostReader) *host { return h.file(key, name) })
 	if in == nil {

@@ -113,6 +113,8 @@ func (w world) checkInit(p *plan.Plan, store *store, d description.Entry, e boot
 	}
 }
 
+// hasProgram reports whether any partition has a program that the kernel would start without init=. It does not know which
+// partition will be root.
 func hasProgram(p *plan.Plan) bool {
 	return slices.ContainsFunc(p.Partitions, func(part *plan.Partition) bool {
 		return part.Spec.Tree != nil && slices.ContainsFunc(programs, func(name string) bool { return hasPath(part.Spec.Tree, name) })

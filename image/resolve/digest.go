@@ -59,6 +59,7 @@ func (d treeDigest) text(s string) {
 	io.WriteString(d, s)
 }
 
+// number hashes a number in 8 bytes, little-endian.
 func (d treeDigest) number(n uint64) { d.Write(binary.LittleEndian.AppendUint64(nil, n)) }
 
 // node hashes one node. A further name of a file is hashed like the file itself, so that hard links on the host make no
@@ -129,6 +130,7 @@ func (h *hostReader) beginning(source description.Text) (compressedBy string, he
 	return compressed.By(head), head, err
 }
 
+// refuseCompressed reports compressed content, with the command that unpacks it.
 func (h *hostReader) refuseCompressed(source description.Text, name string) {
 	h.problems = append(h.problems, source.Key.Problem(fmt.Sprintf("%s is compressed with %s, and nothing will unpack it", source.V, name),
 		fmt.Sprintf("unpack it first (%s) and name the result", compressed.Unpack(name))))

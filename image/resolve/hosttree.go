@@ -25,6 +25,7 @@ type treeSource struct {
 	to      *partition.Filesystem // of the partition; nil if it does not become a tree there
 }
 
+// sourceOf returns the source of a [[partition.tree]].
 func sourceOf(p description.Partition, t description.Tree) treeSource {
 	exclude, _ := pattern.Parse(texts(t.Exclude)) // checked with the description
 	return treeSource{key: t.Source.Key, name: t.Source.V, exclude: exclude, to: partition.Named(p.Filesystem.V)}
@@ -84,6 +85,8 @@ func holds(root, dir string, exclude pattern.Set) bool {
 	return err == nil && filepath.IsLocal(rel) && !exclude.Covers("/"+rel, true)
 }
 
+// readTree reads a directory or a tar archive without opening the files in it. "/." makes a symlink to a directory readable as
+// the directory that it leads to.
 func (h *hostReader) readTree(path string, src treeSource) (*host, error) {
 	info, err := os.Stat(path)
 	if err != nil {

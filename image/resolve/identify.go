@@ -113,6 +113,7 @@ func modified(n uint32) int64 {
 	return from + int64(n)%span
 }
 
+// attributes returns the attribute bits of a GPT entry.
 func attributes(flags description.List[description.Value[description.Flag]]) (bits uint64) {
 	for _, f := range flags.Items {
 		bits |= 1 << f.V

@@ -81,6 +81,7 @@ func putRecord(r record, name string, member record) {
 	}
 }
 
+// texts returns the values of a list of texts.
 func texts(list description.List[description.Text]) (all []string) {
 	for _, t := range list.Items {
 		all = append(all, t.V)
@@ -126,6 +127,7 @@ func (h hosts) digest(key diag.Key, text string) string {
 	return text
 }
 
+// closuresIn describes the closures by the items that their roots lead to, not by the links in the description.
 func closuresIn(d *description.Image, store *store) (list []record) {
 	for i, c := range d.Closure.Items {
 		r := record{}
@@ -142,6 +144,7 @@ func closuresIn(d *description.Image, store *store) (list []record) {
 	return list
 }
 
+// bootIn describes [boot]. Kernels in the store stay as written, since their items are part of the identity anyway.
 func bootIn(d description.Boot, hosts hosts, boot *boot) record {
 	r := record{}
 	put(r, "Loader", d.Loader.V)

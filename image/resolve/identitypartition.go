@@ -79,6 +79,7 @@ func (h hosts) contentsIn(r record, p description.Partition) {
 	putRecords(r, "Tree", trees)
 }
 
+// owner starts a record with an owner. Root's is empty.
 func owner(uid, gid description.Number) record {
 	r := record{}
 	put(r, "UID", uid.V)
@@ -86,6 +87,7 @@ func owner(uid, gid description.Number) record {
 	return r
 }
 
+// putMode adds a mode. Set tells mode 0 from an absent key.
 func putMode(r record, mode description.Value[description.Mode]) {
 	bits := record{}
 	put(bits, "Bits", uint16(mode.V))

@@ -97,6 +97,7 @@ func (f *bootFinder) core(ctx context.Context, in bootloader.Input) (tree.Blob, 
 	return image, nil
 }
 
+// makeCore runs grub-mkimage and pins the result. It is small enough to stay in memory.
 func makeCore(ctx context.Context, o grubmkimage.Options) (tree.Blob, error) {
 	image, err := grubmkimage.Make(ctx, o)
 	if err != nil {
@@ -199,6 +200,7 @@ func (f *bootFinder) below(path string) string {
 	return ""
 }
 
+// hostDirs returns the directories below which a host has the files of boot loaders. Tests replace /usr.
 func (f *bootFinder) hostDirs() []string {
 	if f.in.HostDirs == nil {
 		return []string{"/usr"}

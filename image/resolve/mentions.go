@@ -134,6 +134,7 @@ func (d *dangling) tree(key diag.Key, target string, in *host, withStore bool) {
 	}
 }
 
+// links checks the symlinks of one entry of a tree.
 func (d *dangling) links(key diag.Key, target string, e hosttree.Entry, withStore bool) {
 	for at, n := range tree.Walk(e.Path, e.Node) {
 		if n.Kind() == tree.Symlink {
@@ -153,6 +154,7 @@ func (d *dangling) cmdline(key diag.Key, line string) {
 	}
 }
 
+// absent records an item that no closure has; what says where it is named, and how.
 func (d *dangling) absent(key diag.Key, what string, item closure.Path) {
 	d.add(key, item.String(), fmt.Sprintf("%s%v, which is not in the image", what, item), fmt.Sprintf("add %q to the roots of a [[closure]]", item))
 }
@@ -183,6 +185,7 @@ func (d *dangling) report(p *plan.Plan) {
 	}
 }
 
+// isInTree reports whether any partition has something at a path.
 func isInTree(p *plan.Plan, path string) bool {
 	return slices.ContainsFunc(p.Partitions, func(part *plan.Partition) bool {
 		return part.Spec.Tree != nil && part.Spec.Tree.Find(path) != nil

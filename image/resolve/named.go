@@ -57,6 +57,7 @@ type named struct {
 	paths []HostPath
 }
 
+// boot adds the files in [boot]. A kernel whose path has substitutions is in the store, or is an error.
 func (n *named) boot(b description.Boot) {
 	for _, t := range []description.Text{b.EFIBinary, b.SignKey, b.SignCert} {
 		n.text(t)

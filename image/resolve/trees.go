@@ -127,6 +127,7 @@ func (t *treeFiller) described() {
 	}
 }
 
+// owned returns attributes with the mode and owner in the description.
 func owned(a tree.Attr, mode description.Value[description.Mode], uid, gid description.Number) *tree.Attr {
 	if mode.Written() {
 		a.Mode = uint16(mode.V)
@@ -135,6 +136,7 @@ func owned(a tree.Attr, mode description.Value[description.Mode], uid, gid descr
 	return &a
 }
 
+// fileContent returns the content of a file. Its text may contain identifiers, and so is expanded only now.
 func (t *treeFiller) fileContent(d description.File) tree.Blob {
 	if d.Text.Written() {
 		return tree.Text(d.Text.V.Expand(t.refer))
