@@ -211,7 +211,7 @@ var changes = []struct {
 	}},
 	{"removed", func(s source, _ *rand.Rand) { os.Remove(s.path) }},
 	{"replaced by a link", func(s source, _ *rand.Rand) { s.replace(func(p string) { os.Symlink("/proc/self/exe", p) }) }},
-	{"replaced by an endless file", func(s source, _ *rand.Rand) { s.replace(func(p string) { os.Symlink("/dev/zero", p) }) }},
+	{"replaced by a link to an endless file", func(s source, _ *rand.Rand) { s.replace(func(p string) { os.Symlink("/dev/zero", p) }) }},
 	{"replaced by a fifo", func(s source, _ *rand.Rand) { s.replace(func(p string) { unix.Mkfifo(p, 0o644) }) }},
 	{"replaced by a directory", func(s source, _ *rand.Rand) {
 		os.Remove(s.path)

@@ -33,10 +33,10 @@ const (
 	oldDescription = "name = \"old\"\n[[partition]]\nname = \"data\"\ntype = \"linux-generic\"\nfilesystem = \"none\"\ncontent = \"tree/many/9\"\n"
 )
 
-// A format is an engine and a format that is tortured.
+// A format is a file system, or an image format, and the engine that makes it.
 type format struct {
 	name, description string
-	tools             bool // of the host make it
+	tools             bool // host tools make it
 
 	file   string    // of the description
 	want   [2]string // digests of the image and the manifest
@@ -73,8 +73,10 @@ type source struct {
 	info    fs.FileInfo
 }
 
+// newRack makes the sources, and builds every image once to know what is right.
 func newRack(t *testing.T) *rack {
 	t.Helper()
+	t.Setenv("CGO_ENABLED", "0") // the loader of shared libraries would have exit codes of its own
 	k := &rack{program: buildProgram(t), dir: public(t)}
 	if _, _, err := demostore.Synthetic(k.dir, "x86_64"); err != nil {
 		t.Fatal(err)
@@ -175,6 +177,7 @@ func (k *rack) checkSources(t *testing.T) {
 	}
 }
 
+// flip changes a bit in place.
 func (s source) flip(r *rand.Rand) {
 	if len(s.content) == 0 {
 		return
