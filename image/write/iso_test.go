@@ -119,7 +119,7 @@ func TestISORefuses(t *testing.T) {
 		switch {
 		case want == "" && err != nil:
 			t.Errorf("%s: %v", inside, err)
-		case want != "" && (err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), refused) || !strings.Contains(err.Error(), "that is a file of it")):
+		case want != "" && (err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), refused) || !strings.Contains(err.Error(), "as a file of this one")):
 			t.Errorf("%s: Layout gave %v", inside, err)
 		}
 	}
