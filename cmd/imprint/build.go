@@ -134,6 +134,7 @@ func sourceDateEpoch(text string) (*int64, error) {
 	return &n, nil
 }
 
+// runBuild builds an image. Outputs are opened first, so that a build of minutes does not fail at its end for a wrong name.
 func (r *root) runBuild(ctx context.Context, file string, f buildFlags) error {
 	start := time.Now()
 	defer r.ui.clear()
@@ -228,6 +229,7 @@ func (r *root) built(f buildFlags, b *build) error {
 	return err
 }
 
+// manifestName returns the name of the manifest for the report, "" with --no-manifest.
 func manifestName(f buildFlags) string {
 	if f.noManifest {
 		return ""

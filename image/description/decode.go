@@ -81,7 +81,7 @@ func (d *decoder) unknownKeys(k diag.Key, table map[string]any, at *tomlpos.Node
 		}
 		d.report(d.keyOf(tomlpos.Join(k.Path, name), k.Position, table, at.Key(name)), "unknown key", hint)
 		if near != "" && table[near] == nil {
-			d.told[tomlpos.Join(k.Path, near)] = true // do not report it as missing too
+			d.reported[tomlpos.Join(k.Path, near)] = true // do not report it as missing too
 		}
 	}
 }

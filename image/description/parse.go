@@ -21,7 +21,7 @@ const MaxSource = 16 << 20
 // all problems that the text shows by itself.
 func Parse(file string, src []byte) (*Image, error) {
 	top := diag.Key{Position: diag.Position{File: file}}
-	c := &checker{reporter: &reporter{top: top, told: map[string]bool{}}, d: &Image{}}
+	c := &checker{reporter: &reporter{top: top, reported: map[string]bool{}}, d: &Image{}}
 	doc, root, err := readTOML(src)
 	if err != nil {
 		c.syntax(err)

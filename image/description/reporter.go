@@ -22,18 +22,18 @@ const (
 type reporter struct {
 	top      diag.Key // of the description as a whole
 	problems diag.List
-	told     map[string]bool // paths of keys with a problem
+	reported map[string]bool // paths of keys with a problem
 	left     int             // problems beyond maxProblems
 }
 
 // report adds a problem at a key, unless the key has one already.
 func (r *reporter) report(k diag.Key, text, hint string) {
 	switch {
-	case r.told[k.Path]:
+	case r.reported[k.Path]:
 	case len(r.problems) == maxProblems:
 		r.left++
 	default:
-		r.told[k.Path] = true
+		r.reported[k.Path] = true
 		k.Path = printable(k.Path)
 		r.problems = append(r.problems, k.Problem(printable(text), strings.Join(printableLines(hint), "\n")))
 	}

@@ -104,7 +104,7 @@ func TestDefaultsAndExamples(t *testing.T) {
 				if refusal := refuse(plain(t, fieldSchema(f, typ)).(object), plain(t, v), f.path); refusal != "" {
 					t.Error(refusal)
 				}
-				r := &reporter{told: map[string]bool{}}
+				r := &reporter{reported: map[string]bool{}}
 				(&decoder{r}).value(&f, diag.Key{Path: f.path, Written: true}, asTOML(v), nil, reflect.New(typ).Interface())
 				if err := r.err(); err != nil {
 					t.Errorf("%v: %v", v, err)
@@ -163,7 +163,7 @@ func TestDefaultsAreThose(t *testing.T) {
 		if !v.IsValid() {
 			continue
 		}
-		r, got := &reporter{told: map[string]bool{}}, reflect.New(v.Type())
+		r, got := &reporter{reported: map[string]bool{}}, reflect.New(v.Type())
 		(&decoder{r}).value(&f, diag.Key{Path: key, Written: true}, asTOML(want), nil, got.Interface())
 		if diff := cmp.Diff(got.Elem().FieldByName("V").Interface(), v.FieldByName("V").Interface()); diff != "" {
 			t.Errorf("%s (-schema +WithDefaults):\n%s", key, diff)

@@ -134,7 +134,7 @@ func (c *checker) iso() {
 		}
 		first = false
 	}
-	if k := c.d.Partition.Key; first && !c.told[k.Path] {
+	if k := c.d.Partition.Key; first && !c.reported[k.Path] {
 		c.report(k, "an ISO needs a tree", "add [[partition]] with filesystem = "+alternatives(filesystemsThat(areWholeDisks)))
 	}
 }
@@ -173,7 +173,7 @@ func (c *checker) unique(taken unique, k diag.Key, value, what string) {
 func (c *checker) absent(kind, name string, names []string) error {
 	text := fmt.Sprintf("there is no %s %q", kind, name)
 	switch {
-	case slices.Contains(names, "") || c.told[kind]:
+	case slices.Contains(names, "") || c.reported[kind]:
 		return nil
 	case len(names) == 0:
 		return diag.Mistake{Text: text, Hint: "there are none: add [[" + kind + "]]"}

@@ -180,7 +180,7 @@ func (c *checker) entry(e *Entry, l *bootloader.Loader) {
 		c.path(initrd)
 	}
 	c.path(e.DeviceTree)
-	if k := e.DeviceTree.Key; k.Written && !l.DeviceTree && !c.told[c.d.Boot.Loader.Key.Path] {
+	if k := e.DeviceTree.Key; k.Written && !l.DeviceTree && !c.reported[c.d.Boot.Loader.Key.Path] {
 		c.report(k, fmt.Sprintf("has no effect with %s", describe(l)), "it is for loader = "+alternatives(loadersThat(takeDeviceTree)))
 	}
 	cmdline := e.Cmdline

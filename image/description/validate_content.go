@@ -158,7 +158,7 @@ func (c *checker) file(f *File) {
 	switch text, source := f.Text.Key, f.Source.Key; {
 	case text.Written && source.Written:
 		c.report(source, "excludes text", "remove one of the two")
-	case !text.Written && !source.Written && !c.told[text.Path] && !c.told[source.Path]:
+	case !text.Written && !source.Written && !c.reported[text.Path] && !c.reported[source.Path]:
 		c.report(f.Key, "has neither text nor source", `for an empty file write text = ""`)
 	}
 	c.template(f.Text)

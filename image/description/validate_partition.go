@@ -151,7 +151,7 @@ func (c *checker) flags(p *Partition) {
 	seen := map[Flag]bool{}
 	for _, f := range p.Flags.Items {
 		switch text, hint := meaningless(p, f.V); {
-		case c.told[f.Key.Path]:
+		case c.reported[f.Key.Path]:
 			continue
 		case seen[f.V]:
 			c.report(f.Key, fmt.Sprintf("bit %d is already set", f.V), "")
@@ -200,7 +200,7 @@ func (c *checker) bootPartitions() {
 				c.report(p.Filesystem.Key, fmt.Sprintf("is %q, but GRUB's core image takes the whole partition", p.Filesystem.V),
 					"write filesystem = "+alternatives(raw))
 			}
-			if !c.told[c.d.Boot.Loader.Key.Path] {
+			if !c.reported[c.d.Boot.Loader.Key.Path] {
 				c.noBIOS(p.Type.Key, kind, "remove the partition")
 			}
 		}

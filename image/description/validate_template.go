@@ -26,7 +26,7 @@ func (c *checker) template(t Value[Template]) {
 			err = c.resolves(p.ref)
 		}
 		if err != nil {
-			c.told[t.Key.Path] = false // report every error in this text
+			c.reported[t.Key.Path] = false // report every error in this text
 			c.reportError(t.Key, err)
 		}
 		if c.full() {
@@ -57,7 +57,7 @@ func (c *checker) resolvesClosure(ref Reference) error {
 		return c.absent("closure", ref.Name, c.closureNames)
 	}
 	switch n := len(cl.Roots.Items); {
-	case c.told[cl.Roots.Key.Path] || n == 0:
+	case c.reported[cl.Roots.Key.Path] || n == 0:
 	case ref.indexed && ref.Index >= n:
 		return diag.Mistake{Text: fmt.Sprintf("${closure.%s.%d}: the closure has roots 0 to %d", ref.Name, ref.Index, n-1)}
 	case !ref.indexed && n > 1:
