@@ -58,7 +58,7 @@ func parse(text string) (pattern, error) {
 	p := pattern{parts: strings.Split(body, "/"), onlyDirs: onlyDirs}
 	for i, part := range p.parts {
 		if part == "" || part == "." || part == ".." {
-			return pattern{}, fmt.Errorf("pattern %q contains an empty part, . or ..", text)
+			return pattern{}, fmt.Errorf("pattern %q contains . or .. or an empty part", text)
 		}
 		p.parts[i] = class(part)
 		if _, err := path.Match(p.parts[i], ""); err != nil {
