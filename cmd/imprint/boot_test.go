@@ -128,7 +128,7 @@ func buildTwice(t *testing.T, dir, config string) (image, line string) {
 		t.Errorf("%s: two builds differ", config)
 	}
 	os.Remove(second)
-	hosttest.Run(t, "imprint", "verify", first) // our readers find no fault in what our writers and the host's tools have written
+	imprint(t, "verify", first) // our readers find no fault in what our writers and the host's tools have written
 	return first, printedLine(t, said)
 }
 

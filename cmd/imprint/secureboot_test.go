@@ -72,16 +72,16 @@ func TestSigningMistakes(t *testing.T) {
 	}
 	keys(t, filepath.Join(dir, "other"), false)
 	hosttest.Run(t, "cp", filepath.Join(dir, "other/db.pem"), filepath.Join(build, "db.pem"))
-	says("boot.sign-certificate: is the certificate of another key than sign-key")
+	says("boot.sign-certificate: is not the certificate of sign-key")
 	writeFile(t, filepath.Join(build, "db.pem"), "no certificate")
-	says("boot.sign-certificate: there is no certificate in it, in the form of PEM")
+	says("boot.sign-certificate: contains no certificate in PEM")
 	writeFile(t, filepath.Join(build, "db.pem"), string(good))
 	hosttest.Run(t, "cp", snakeOil+".key", filepath.Join(build, "db.key"))
-	says("boot.sign-key: the key has a pass phrase")
+	says("boot.sign-key: the key has a passphrase")
 	hosttest.Run(t, "openssl", "ecparam", "-name", "prime256v1", "-genkey", "-out", filepath.Join(build, "db.key"))
 	says("boot.sign-key: the key is an EC PRIVATE KEY, not an RSA one")
 	writeFile(t, filepath.Join(build, "db.key"), string(good))
-	says("boot.sign-key: there is no private key in it, in the form of PEM")
+	says("boot.sign-key: contains no private key in PEM")
 }
 
 // A build does not write or print the private key in any form, and its signature is valid for the certificate.
