@@ -26,12 +26,12 @@ type Layout struct {
 	outside extent.List // both
 }
 
-// Made holds the file systems that host tools have packed into files of their own, by partition.
+// Made holds the file systems that were made into files of their own, by partition.
 type Made map[*Partition]tree.Blob
 
 // Layout computes where everything lies. It reads no content. The error is a [diag.List] of everything that does not fit, and
 // of everything that a file system cannot store. A file system that a host tool packs is laid out with its size in made, or,
-// before it is made, with an upper bound.
+// before it is made, with an upper bound. One of ours is in made if a host tool gets it as a file.
 //
 // The order is that of dependencies. A file system inside another one is a file of it, so the outer one needs its size; and
 // among the regions of the disk, an ISO's tree needs the size of the EFI system partition after it (see hybrid).
@@ -185,12 +185,13 @@ func (l *layouter) spec(r *Region) (partition.Spec, error) {
 	return spec, nil
 }
 
-// maker plans the content of a region, or wraps the file that a host tool has made for it.
+// maker plans the content of a region, or wraps the file that a host tool has packed for it.
 func (l *layouter) maker(r *Region, spec partition.Spec) (partition.Maker, error) {
-	if made := l.made[r.Partition]; made != nil {
-		return partition.Ready(spec, made)
+	m, err := partition.New(spec)
+	if _, packed := m.(partition.Packed); packed && l.made[r.Partition] != nil {
+		return partition.Ready(spec, l.made[r.Partition])
 	}
-	return partition.New(spec)
+	return m, err
 }
 
 // problem turns an error of a file system into a diagnostic. If the content does not fit, that is a mistake in the key size,

@@ -127,7 +127,7 @@ filesystem = "ext4"
 		t.Fatal(err)
 	}
 	inner, outer := l.Regions[0], l.Regions[2]
-	off, size := inner.Range()
+	off, size, _ := inner.Range()
 	if off <= outer.Offset || off+size > outer.Offset+outer.Size || size != inner.Maker.Size() {
 		t.Errorf("the inner one has %d bytes at %d, the outer %d at %d", size, off, outer.Size, outer.Offset)
 	}

@@ -115,7 +115,7 @@ func (l *Layout) exact(r *Region) bool {
 
 func (r *Region) manifest(number int) ManifestPartition {
 	p, s := r.Partition, partition.StatsOf(r.Maker)
-	offset, size := r.Range()
+	offset, size, _ := r.Range()
 	m := ManifestPartition{
 		Number: number, Name: p.Spec.Name, Type: p.Type, TypeGUID: p.TypeGUID, MBRType: p.MBRType, PartUUID: p.PartUUIDText(), Attributes: p.Attributes,
 		Offset: offset, Size: size, Filesystem: p.Spec.Filesystem, Engine: p.Spec.Engine, Label: p.Spec.Label,
@@ -129,7 +129,7 @@ func (r *Region) manifest(number int) ManifestPartition {
 // Digests are the hashes of a written image.
 type Digests struct {
 	Image      string   // over the SHA-256s of its pieces of 4 MiB; empty unless computed
-	Partitions []string // of the pieces that each partition touches
+	Partitions []string // of the pieces that each partition touches; empty for one that is not a single range of the disk
 	SHA256     string   // hexadecimal; empty unless requested
 }
 

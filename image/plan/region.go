@@ -66,14 +66,43 @@ func (r *Region) file() []extent.Extent {
 	return r.outer
 }
 
-// Range returns the offset of the region on the disk and its size in bytes. A file of another region may lie in several parts,
-// of which off is the first.
-func (r *Region) Range() (off, size int64) {
+// Range returns the offset of the region on the disk and its size in bytes, and whether it lies there in one part. A file of
+// another region may lie in several, of which off is the first, or nowhere: a host tool puts it where it likes.
+func (r *Region) Range() (off, size int64, whole bool) {
 	if r.In == nil {
-		return r.Offset, r.Size
+		return r.Offset, r.Size, true
 	}
 	if file := r.file(); len(file) > 0 {
-		return file[0].Off, r.Size
+		return file[0].Off, r.Size, len(file) == 1
 	}
-	return 0, r.Size
+	return 0, r.Size, false
+}
+
+// Apart reports whether the region is a file, at any depth, of one that a host tool makes, and so has no extents on the disk.
+func (r *Region) Apart() bool {
+	if r.In == nil {
+		return false
+	}
+	_, placer := r.In.Maker.(partition.Placer)
+	return !placer || r.In.Apart()
+}
+
+// Alone returns the layout of a region that is a file of another one, and of those inside it, as if it were a disk.
+func (l *Layout) Alone(whole *Region) *Layout {
+	alone := &Layout{Size: whole.Size}
+	copies := map[*Region]*Region{}
+	var with func(r *Region)
+	with = func(r *Region) {
+		c := *r
+		c.In, c.outer = copies[r.In], nil
+		copies[r] = &c
+		alone.Regions = append(alone.Regions, &c)
+		for _, inner := range l.Regions {
+			if inner.In == r {
+				with(inner)
+			}
+		}
+	}
+	with(whole)
+	return alone
 }

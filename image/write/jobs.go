@@ -134,10 +134,10 @@ func (p *planner) patched(r *plan.Region, n *tree.Node) bool {
 	return true
 }
 
-// byHostTool reports whether a host tool fills the region or has packed its content.
+// byHostTool reports whether a host tool fills the region, has packed its content, or gets it as a file.
 func byHostTool(r *plan.Region) bool {
 	_, packed := r.Maker.(partition.Made)
-	return packed || r.MadeByHost()
+	return packed || r.MadeByHost() || r.Apart()
 }
 
 // structure makes jobs for a region's own metadata, or for its bytes if it is not a file system.

@@ -2,9 +2,12 @@ package write_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"imprint/closure/nar"
@@ -29,6 +32,12 @@ var outers = map[string]string{
 	"ext4":    store + "[[partition]]\nname = \"outer\"\ntype = \"root\"\nfilesystem = \"ext4\"\n",
 	"fat":     store + "[[partition]]\nname = \"outer\"\ntype = \"esp\"\nfilesystem = \"fat\"\n",
 	"erofs":   store + "[[partition]]\nname = \"outer\"\ntype = \"root\"\nfilesystem = \"erofs\"\n",
+}
+
+// hostOuters are outers that a host tool makes.
+var hostOuters = map[string]string{
+	"squashfs": strings.Replace(outers["erofs"], "erofs", "squashfs", 1),
+	"mke2fs":   outers["ext4"] + "engine = \"mke2fs\"\n",
 }
 
 const innerErofs = `
@@ -62,6 +71,101 @@ func TestNested(t *testing.T) {
 				copy(image[e.At:e.At+e.Len], disk[e.Off:e.End()])
 			}
 			holdsStore(t, image, p)
+		})
+	}
+}
+
+// So is one that is a file of a file system that a host tool makes, which gets it as one file. The manifest knows it all the same.
+func TestNestedInHostMade(t *testing.T) {
+	hosttest.Need(t, "sqfstar", "unsquashfs", "debugfs")
+	read := map[string]func(file string) string{
+		"squashfs": func(file string) string { return hosttest.Run(t, "unsquashfs", "-cat", file, "images/store") },
+		"mke2fs": func(file string) string {
+			hosttest.Run(t, "debugfs", "-R", "dump /images/store "+file+".inner", file)
+			content, err := os.ReadFile(file + ".inner")
+			if err != nil {
+				t.Fatal(err)
+			}
+			return string(content)
+		},
+	}
+	for name, outer := range hostOuters {
+		t.Run(name, func(t *testing.T) {
+			w, system := imagetest.Boot(t)
+			w.File("rootfs/zeros", strings.Repeat("a", 24<<20)) // which squashfs compresses: the file is larger than the disk
+			p, err := w.Plan(fmt.Sprintf(outer, system) + innerErofs)
+			if err != nil {
+				t.Fatal(err)
+			}
+			disk, l, result := imagetest.Build(t, p, write.Options{})
+			if again, _, other := imagetest.Build(t, p, write.Options{NoVerify: true}); !bytes.Equal(again, disk) || other.Digests.Image != result.Digests.Image {
+				t.Error("a second build gave other bytes")
+			}
+			r := l.Regions[0]
+			w.File("outer", string(disk[r.Offset:r.Offset+r.Size]))
+			holdsStore(t, []byte(read[name](w.Dir+"/outer")), p)
+			m := p.Manifest(l, 0)
+			m.Built(result.Digests, true)
+			if inner := m.Partitions[1]; inner.BlockSize == 0 || inner.Inodes == 0 || inner.Offset != 0 || inner.Digest != "" {
+				t.Errorf("the manifest has %+v", inner)
+			}
+		})
+	}
+}
+
+// A fickle file has other bytes at one of its readings.
+type fickle struct {
+	tree.Blob
+	readings, bad *atomic.Int64
+}
+
+func (b fickle) Open() (tree.Reader, error) {
+	if b.readings.Add(1) == b.bad.Load() {
+		return tampered{b.Blob}.Open()
+	}
+	return b.Blob.Open()
+}
+
+// Whichever reading of a file gives other bytes, the image is what the NAR hash says, or there is none.
+func TestEveryReadingIsVerified(t *testing.T) {
+	hosttest.Need(t, "sqfstar", "debugfs")
+	texts := map[string]string{"alone": strings.Replace(outers["erofs"], "\"outer\"", "\"outer\"\nclosures = [\"system\"]", 1)}
+	for _, m := range []map[string]string{outers, hostOuters} {
+		for name, outer := range m {
+			texts["in "+name] = outer + innerErofs
+		}
+	}
+	for name, text := range texts {
+		t.Run(name, func(t *testing.T) {
+			w, system := imagetest.Boot(t)
+			p, err := w.Plan(fmt.Sprintf(text, system))
+			if err != nil {
+				t.Fatal(err)
+			}
+			var readings, bad atomic.Int64
+			for _, item := range p.Items {
+				for path, n := range tree.Walk("", item.Node) {
+					if path == "/lib.so" {
+						n.SetBlob(fickle{n.Blob(), &readings, &bad})
+					}
+				}
+			}
+			want, err := build(t, w, p)
+			n := readings.Load()
+			if err != nil || n == 0 {
+				t.Fatalf("%d readings, %v", n, err)
+			}
+			for i := range n {
+				readings.Store(0)
+				bad.Store(i + 1)
+				got, err := build(t, w, p)
+				if err == nil && !bytes.Equal(got, want) {
+					t.Errorf("reading %d of %d was not verified", i+1, n)
+				}
+				if err != nil && !errors.Is(err, write.ErrMismatch) {
+					t.Error(err)
+				}
+			}
 		})
 	}
 }
@@ -109,7 +213,7 @@ func TestSquashfs(t *testing.T) {
 				t.Errorf("the disk has %d bytes, the bound is %d", l.Size, bound.Size)
 			}
 			r := l.Regions[len(l.Regions)-1]
-			off, size := r.Range()
+			off, size, _ := r.Range()
 			w.File("packed", string(disk[off:off+size]))
 			listing := hosttest.Run(t, "unsquashfs", "-l", w.Dir+"/packed")
 			if !strings.Contains(listing, system) {

@@ -9,10 +9,11 @@ import (
 	"imprint/image/plan"
 	"imprint/internal/hosttree"
 	"imprint/internal/scratch"
+	"imprint/internal/stream"
 	"imprint/partition"
 )
 
-// packed holds the file systems that host tools have packed, as files in a scratch directory beside the image.
+// packed holds the file systems that have to be made before the others, as files in a scratch directory beside the image.
 type packed struct {
 	files plan.Made
 	dir   *scratch.Directory // nil if there are none
@@ -24,17 +25,18 @@ func (p *packed) remove() {
 	}
 }
 
-// packAll has host tools pack the file systems that they pack, and returns the layout with them. This happens before anything
-// is written to the disk, since the layout depends on their sizes. A file system that is a file of another comes first.
+// packAll makes the file systems that have to be there before anything is written to the disk, and returns the layout with
+// them: those that host tools pack, since the layout depends on their sizes, and those that host tools get as files, so that
+// what they get has been verified. A file system that is a file of another comes first.
 func packAll(ctx context.Context, p *plan.Plan, l *plan.Layout, v verifier) (*packed, *plan.Layout, error) {
 	all := &packed{files: plan.Made{}}
 	for {
-		next := packable(l)
+		next := all.packable(l)
 		if len(next) == 0 {
 			return all, l, nil
 		}
 		for _, r := range next {
-			if err := all.pack(ctx, r, r.Maker.(partition.Packed), v); err != nil {
+			if err := all.pack(ctx, l, r, v); err != nil {
 				all.remove()
 				return nil, nil, fmt.Errorf("make partition %q: %w", r.Partition.Spec.Name, err)
 			}
@@ -47,11 +49,13 @@ func packAll(ctx context.Context, p *plan.Plan, l *plan.Layout, v verifier) (*pa
 	}
 }
 
-// packable are the regions that can be packed now: all that lies in them is there.
-func packable(l *plan.Layout) (list []*plan.Region) {
+// packable returns the regions that can be made now: everything inside them is made.
+func (p *packed) packable(l *plan.Layout) (list []*plan.Region) {
 	waits := map[*plan.Region]bool{}
 	for _, r := range l.Regions {
-		if _, ok := r.Maker.(partition.Packed); !ok {
+		_, byTool := r.Maker.(partition.Packed)
+		forTool := r.In != nil && r.In.MadeByHost() && p.files[r.Partition] == nil
+		if !byTool && !forTool {
 			continue
 		}
 		list = append(list, r)
@@ -62,7 +66,8 @@ func packable(l *plan.Layout) (list []*plan.Region) {
 	return slices.DeleteFunc(list, func(r *plan.Region) bool { return waits[r] })
 }
 
-func (p *packed) pack(ctx context.Context, r *plan.Region, m partition.Packed, v verifier) (err error) {
+// pack makes a file system into a file of its own.
+func (p *packed) pack(ctx context.Context, l *plan.Layout, r *plan.Region, v verifier) (err error) {
 	if p.dir == nil {
 		if p.dir, err = scratch.Dir(r.Partition.Spec.Scratch); err != nil {
 			return err
@@ -72,11 +77,26 @@ func (p *packed) pack(ctx context.Context, r *plan.Region, m partition.Packed, v
 	if err != nil {
 		return err
 	}
-	file.Close()
-	err = feed(ctx, r, v, func(ctx context.Context) (partition.Packer, error) { return m.Pack(ctx, file.Name()) })
-	if err != nil {
+	defer file.Close()
+	if m, ok := r.Maker.(partition.Packed); ok {
+		err = feed(ctx, r, v, func(ctx context.Context) (partition.Packer, error) { return m.Pack(ctx, file.Name()) })
+	} else {
+		err = fill(ctx, &stream.Disk{File: file, Size: r.Size}, l.Alone(r), v)
+	}
+	if err == nil {
+		p.files[r.Partition], err = hosttree.File(file.Name())
+	}
+	return err
+}
+
+// fill writes a layout to an empty file.
+func fill(ctx context.Context, disk *stream.Disk, l *plan.Layout, v verifier) error {
+	if err := disk.File.Truncate(l.Size); err != nil {
 		return err
 	}
-	p.files[r.Partition], err = hosttree.File(file.Name())
-	return err
+	jobs := newPlanner(disk, v, l)
+	if err := enoughSpace(disk.File, jobs.total); err != nil {
+		return err
+	}
+	return disk.Run(ctx, jobs.jobs)
 }

@@ -95,7 +95,11 @@ func digests(ctx context.Context, disk *stream.Disk, l *plan.Layout, o Options) 
 	if disk.Digest != nil {
 		d.Image = disk.Digest.Sum(0, l.Size).String()
 		for _, region := range l.Regions {
-			d.Partitions = append(d.Partitions, disk.Digest.Sum(region.Range()).String())
+			text := ""
+			if off, size, whole := region.Range(); whole {
+				text = disk.Digest.Sum(off, size).String()
+			}
+			d.Partitions = append(d.Partitions, text)
 		}
 	}
 	if o.SHA256 {
