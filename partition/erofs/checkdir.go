@@ -68,7 +68,7 @@ func (d *dirAudit) entry(e dirent) error {
 		d.child(e)
 	}
 	if d.spent() {
-		return errBudget
+		return fault.ErrOverlap
 	}
 	return nil
 }

@@ -144,7 +144,7 @@ func (a *audit) spent() bool {
 	}
 	if !a.full {
 		a.full = true
-		a.fault(-1, nil, "file system", errBudget.Error())
+		a.fault(-1, nil, "file system", fault.ErrOverlap.Error())
 	}
 	return true
 }

@@ -4,10 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
-	"strings"
 	"sync"
 
+	"imprint/internal/fault"
 	"imprint/internal/repro"
 	"imprint/internal/tree"
 )
@@ -79,7 +78,7 @@ func (r *reader) root() (*tree.Node, error) {
 	r.budget = r.size // no structure overlaps another
 	root, err := r.node("", uint64(r.super.root), uint64(r.super.root), 0)
 	if err != nil {
-		return nil, below("", err)
+		return nil, fault.Below("", err)
 	}
 	if root.Kind() != tree.Dir {
 		return nil, fmt.Errorf("the root is a %v", root.Kind())
@@ -152,45 +151,13 @@ func (s superblock) supported() error {
 	return nil
 }
 
-// A located error is about what lies at a path, which is put together only when it is printed.
-type located struct {
-	names []string // the innermost first
-	err   error
-}
-
-// below says in which directory entry the reason for an error lies.
-func below(name string, err error) error {
-	if l, ok := err.(*located); ok {
-		l.names = append(l.names, name)
-		return l
-	}
-	return &located{[]string{name}, err}
-}
-
-// Error implements error.
-func (l *located) Error() string {
-	names := slices.Clone(l.names)
-	slices.Reverse(names)
-	path := strings.Join(names, "/")
-	if len(names) == 1 {
-		path = "/"
-	}
-	return fmt.Sprintf("%.4096s: %v", path, l.err)
-}
-
-// Unwrap gives the reason alone.
-func (l *located) Unwrap() error { return l.err }
-
-// errBudget is why a file system that uses bytes twice is refused.
-var errBudget = errors.New("structures overlap: they have more bytes than the file system")
-
 // bytes reads a piece of structure.
 func (r *reader) bytes(at, n int64) ([]byte, error) {
 	if at < 0 || n < 0 || at > r.size-n {
 		return nil, fmt.Errorf("%d bytes at %d lie outside of the file system's %d", n, at, r.size)
 	}
 	if r.budget -= n; r.budget < 0 {
-		return nil, errBudget
+		return nil, fault.ErrOverlap
 	}
 	b := make([]byte, n)
 	return b, readFull(r.image, b, at)

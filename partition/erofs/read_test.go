@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"imprint/internal/fault"
 	"imprint/internal/hosttest"
 	"imprint/internal/tree"
 	"imprint/partition/partitiontest"
@@ -67,33 +68,33 @@ func TestReadRefuses(t *testing.T) {
 		{"files in chunks is not supported", func(b []byte) { b[1024+80] = 4 }},
 		{"features 0x80000000 are not known", func(b []byte) { b[1024+83] = 0x80 }},
 		{"the superblock counts", func(b []byte) { b[1024+16]++ }},
-		{"/: inode 65535: is not within the file system's", func(b []byte) { b[1024+14], b[1024+15] = 255, 255 }},
+		{"\"/\": inode 65535: is not within the file system's", func(b []byte) { b[1024+14], b[1024+15] = 255, 255 }},
 		{"the root is a file", func(b []byte) { le.PutUint16(b[1024+14:], uint16(at("/c")/32)) }},
-		{"/dev: mode 0144 has no known type", func(b []byte) { le.PutUint16(b[at("/dev")+4:], 0o144) }},
+		{"\"/dev\": mode 0144 has no known type", func(b []byte) { le.PutUint16(b[at("/dev")+4:], 0o144) }},
 		{"time with 4278190082 nanoseconds", func(b []byte) { b[at("/dev")+43] = 255 }},
-		{"/big: inode", func(b []byte) { b[at("/big")+1] = 1 }},
-		{"/big: content is compressed (layout 3)", func(b []byte) { b[at("/big")] = 3 << 1 }},
-		{"/big: content is stored in chunks (layout 4)", func(b []byte) { b[at("/big")] = 4 << 1 }},
-		{"/big: content of 9000 bytes at 1099511623680 lies outside", func(b []byte) { le.PutUint32(b[at("/big")+16:], 0x0fffffff) }},
-		{"/a/dir/file: 4090 bytes of content at", func(b []byte) { le.PutUint16(b[at("/a/dir/file")+8:], 4090) }},
-		{"/a/dir/file: content of 4096 bytes has no part", func(b []byte) { le.PutUint16(b[at("/a/dir/file")+8:], 4096) }},
-		{"/symlink: symlink target of 4097 bytes, 4095 are allowed", func(b []byte) { b[at("/symlink")] = 0; le.PutUint16(b[at("/symlink")+8:], 4097) }},
-		{"/symlink: symlink target \"targ\\x00t\" holds a NUL", func(b []byte) { b[tail("/symlink")+4] = 0 }},
-		{"/a: directory block of", func(b []byte) { b[tail("/a")+8]++ }},
-		{"/a: directory block of 42 bytes has a name from 36 to 255", func(b []byte) { b[tail("/a")+12+8] = 255 }},
-		{"/a: name \"-ir\" comes after \"..\"", func(b []byte) { b[tail("/a")+36+3] = '-' }},
-		{"/a: name \"..\" leads to inode", func(b []byte) { b[tail("/a")+12]++ }},
-		{"/a/dir: the directory has a second name", func(b []byte) { copy(b[tail("/a")+24:tail("/a")+32], b[tail("/a"):]) }},
-		{"/a/dir: the directory says type 1, the inode is a directory", func(b []byte) { b[tail("/a")+24+10] = 1 }},
-		{"/a: name \"d/r\"", func(b []byte) { b[tail("/a")+36+4] = '/' }},
-		{"/b: has 1 of the names", func(b []byte) {
+		{"\"/big\": inode", func(b []byte) { b[at("/big")+1] = 1 }},
+		{"\"/big\": content is compressed (layout 3)", func(b []byte) { b[at("/big")] = 3 << 1 }},
+		{"\"/big\": content is stored in chunks (layout 4)", func(b []byte) { b[at("/big")] = 4 << 1 }},
+		{"\"/big\": content of 9000 bytes at 1099511623680 lies outside", func(b []byte) { le.PutUint32(b[at("/big")+16:], 0x0fffffff) }},
+		{"\"/a/dir/file\": 4090 bytes of content at", func(b []byte) { le.PutUint16(b[at("/a/dir/file")+8:], 4090) }},
+		{"\"/a/dir/file\": content of 4096 bytes has no part", func(b []byte) { le.PutUint16(b[at("/a/dir/file")+8:], 4096) }},
+		{"\"/symlink\": symlink target of 4097 bytes, 4095 are allowed", func(b []byte) { b[at("/symlink")] = 0; le.PutUint16(b[at("/symlink")+8:], 4097) }},
+		{"\"/symlink\": symlink target \"targ\\x00t\" holds a NUL", func(b []byte) { b[tail("/symlink")+4] = 0 }},
+		{"\"/a\": directory block of", func(b []byte) { b[tail("/a")+8]++ }},
+		{"\"/a\": directory block of 42 bytes has a name from 36 to 255", func(b []byte) { b[tail("/a")+12+8] = 255 }},
+		{"\"/a\": name \"-ir\" comes after \"..\"", func(b []byte) { b[tail("/a")+36+3] = '-' }},
+		{"\"/a\": name \"..\" leads to inode", func(b []byte) { b[tail("/a")+12]++ }},
+		{"\"/a/dir\": the directory has a second name", func(b []byte) { copy(b[tail("/a")+24:tail("/a")+32], b[tail("/a"):]) }},
+		{"\"/a/dir\": the directory says type 1, the inode is a directory", func(b []byte) { b[tail("/a")+24+10] = 1 }},
+		{"\"/a\": name \"d/r\"", func(b []byte) { b[tail("/a")+36+4] = '/' }},
+		{"\"/b\": has 1 of the names", func(b []byte) {
 			b[at("/b")+8], b[tail("/b")+8], b[tail("/b")+direntSize] = direntSize+1, direntSize, '.'
 		}},
-		{"/c: 255 shared attributes do not fit", func(b []byte) { b[at("/c")+32+4] = 255 }},
-		{"/c: extended attribute of", func(b []byte) { b[at("/c")+32+16] = 255 }},
-		{"/c: extended attribute \"y\" of kind 7 is not known", func(b []byte) { b[at("/c")+32+16+1] = 7 }},
-		{"/c: extended attribute \"user.x\" is there twice", func(b []byte) { b[at("/c")+32+16+1], b[at("/c")+32+16+4] = 1, 'x' }},
-		{"/b: 4 bytes at", func(b []byte) { b[at("/b")+32+12+3] = 255 }},
+		{"\"/c\": 255 shared attributes do not fit", func(b []byte) { b[at("/c")+32+4] = 255 }},
+		{"\"/c\": extended attribute of", func(b []byte) { b[at("/c")+32+16] = 255 }},
+		{"\"/c\": extended attribute \"y\" of kind 7 is not known", func(b []byte) { b[at("/c")+32+16+1] = 7 }},
+		{"\"/c\": extended attribute \"user.x\" is there twice", func(b []byte) { b[at("/c")+32+16+1], b[at("/c")+32+16+4] = 1, 'x' }},
+		{"\"/b\": 4 bytes at", func(b []byte) { b[at("/b")+32+12+3] = 255 }},
 	} {
 		b := bytes.Clone(whole)
 		c.damage(b)
@@ -122,7 +123,7 @@ func TestReadOverlap(t *testing.T) {
 	for i := range 30 {
 		copy(b[p.place(int32(tr.Find(fmt.Sprint("/", i)).ID())):], long.append(nil))
 	}
-	if _, err := Read(bytes.NewReader(mended(b)), p.Size()); !errors.Is(err, errBudget) {
+	if _, err := Read(bytes.NewReader(mended(b)), p.Size()); !errors.Is(err, fault.ErrOverlap) {
 		t.Errorf("got %v", err)
 	}
 }

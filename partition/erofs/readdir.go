@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 
+	"imprint/internal/fault"
 	"imprint/internal/tree"
 )
 
@@ -95,10 +96,10 @@ func (d *dirReader) entry(name string, nid uint64, code uint8) error {
 	}
 	n, err := d.node(name, nid, d.nid, d.depth+1)
 	if err != nil {
-		return below(name, err)
+		return fault.Below(name, err)
 	}
 	if kind := n.Inode().Kind(); code != kindCodes[kind].entry {
-		return below(name, fmt.Errorf("the directory says type %d, the inode is a %v", code, kind))
+		return fault.Below(name, fmt.Errorf("the directory says type %d, the inode is a %v", code, kind))
 	}
 	d.kids = append(d.kids, n)
 	return nil

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"imprint/internal/fault"
 	"imprint/internal/tree"
 	"imprint/internal/units"
 )
@@ -150,7 +151,7 @@ func (r *reader) target(content *stored) (string, error) {
 func (r *reader) part(s *stored, off int64) ([]byte, error) {
 	b := make([]byte, min(blockSize, s.size-off))
 	if r.budget -= int64(len(b)); r.budget < 0 {
-		return nil, errBudget
+		return nil, fault.ErrOverlap
 	}
 	_, err := s.ReadAt(b, off)
 	return b, err

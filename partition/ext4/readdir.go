@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"imprint/internal/fault"
 	"imprint/internal/tree"
 )
 
@@ -69,7 +70,7 @@ func (r *treeReader) dir(n *inode, b []byte, depth int) ([]*tree.Node, error) {
 			return nil, fmt.Errorf("name %q is there twice", e.name)
 		}
 		if kids[i], err = r.node(e.name, e.ino, depth+1); err != nil {
-			return nil, below(e.name, err)
+			return nil, fault.Below(e.name, err)
 		}
 	}
 	return kids, nil

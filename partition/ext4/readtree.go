@@ -3,9 +3,8 @@ package ext4
 import (
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
 
+	"imprint/internal/fault"
 	"imprint/internal/tree"
 )
 
@@ -31,7 +30,7 @@ func (v *Volume) readTree() error {
 	}
 	root, err := r.node("", rootInode, 0)
 	if err != nil {
-		return below("", err)
+		return fault.Below("", err)
 	}
 	if root.Kind() != tree.Dir {
 		return fmt.Errorf("the root is a %v", root.Kind())
@@ -64,38 +63,6 @@ func (v *Volume) walkPaths() map[uint32]string {
 	return paths
 }
 
-// A located error is about what lies at a path, which is put together only when it is printed.
-type located struct {
-	names []string // the innermost first
-	err   error
-}
-
-// below says in which directory entry the reason for an error lies.
-func below(name string, err error) error {
-	if l, ok := err.(*located); ok {
-		l.names = append(l.names, name)
-		return l
-	}
-	return &located{[]string{name}, err}
-}
-
-// Error implements error.
-func (l *located) Error() string {
-	names := slices.Clone(l.names)
-	slices.Reverse(names)
-	path := strings.Join(names, "/")
-	if len(names) == 1 {
-		path = "/"
-	}
-	return fmt.Sprintf("%.4096q: %v", path, l.err)
-}
-
-// Unwrap gives the reason alone.
-func (l *located) Unwrap() error { return l.err }
-
-// errBudget is why a file system that uses bytes twice is refused.
-var errBudget = errors.New("structures overlap: they have more bytes than the file system")
-
 // errTwice is why a directory with two names is refused: a walk over it might not end.
 var errTwice = errors.New("the directory has a second name")
 
@@ -105,7 +72,7 @@ func (r *treeReader) block(block int64) ([]byte, error) {
 		return nil, err
 	}
 	if r.budget -= r.blockSize; r.budget < 0 {
-		return nil, errBudget
+		return nil, fault.ErrOverlap
 	}
 	return r.w.read(block*r.blockSize, r.blockSize)
 }
