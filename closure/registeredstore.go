@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 )
 
@@ -16,6 +17,9 @@ type RegisteredStore struct {
 // OpenRegistration opens the items below prefix that a registration file lists: see [ParseRegistration]. Such a file has no content
 // addresses and no signatures; the outputs of derivations are read from the derivations.
 func OpenRegistration(prefix, file string, f Flavor, read ReadFunc) (*RegisteredStore, error) {
+	if info, err := os.Stat(file); err == nil && info.Mode()&fs.ModeNamedPipe != 0 { // opening one may never return
+		return nil, invalid("%s is a pipe, not a file", file)
+	}
 	r, err := os.Open(file)
 	if err != nil {
 		return nil, err

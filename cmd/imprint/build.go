@@ -73,15 +73,28 @@ type planned struct {
 }
 
 // parse reads a description, after checking that the limits of the process suffice for a build.
-func parse(file string) (*description.Image, error) {
+func parse(ctx context.Context, file string) (*description.Image, error) {
 	if err := checkLimits(); err != nil {
 		return nil, err
 	}
-	src, err := readDescription(file)
-	if err != nil {
-		return nil, err
+	type text struct {
+		src []byte
+		err error
 	}
-	return description.Parse(file, src)
+	read := make(chan text, 1)
+	go func() { // which a pipe without a writer keeps for ever
+		src, err := readDescription(file)
+		read <- text{src, err}
+	}()
+	select {
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	case t := <-read:
+		if t.err != nil {
+			return nil, t.err
+		}
+		return description.Parse(file, t.src)
+	}
 }
 
 // resolve takes a description through Resolve and Layout. outDir is the directory of the image; "" if none will be written.
@@ -138,7 +151,7 @@ func sourceDateEpoch(text string) (*int64, error) {
 func (r *root) runBuild(ctx context.Context, file string, f buildFlags) error {
 	start := time.Now()
 	defer r.ui.clear()
-	d, err := parse(file)
+	d, err := parse(ctx, file)
 	if err != nil {
 		return err
 	}

@@ -94,7 +94,7 @@ func tool(ctx context.Context, name, pkg, purpose string) finding {
 
 // examine looks for everything that the image of a description needs.
 func (r *root) examine(ctx context.Context, file string) (list []finding, err error) {
-	d, err := parse(file)
+	d, err := parse(ctx, file)
 	if err != nil {
 		return nil, err
 	}

@@ -2,9 +2,9 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path"
 	"strings"
@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"imprint/image/disk"
-	"imprint/image/plan"
 	"imprint/image/write"
 	"imprint/internal/fault"
 	"imprint/internal/tree"
@@ -23,6 +22,9 @@ import (
 
 // openImage opens an image for the commands that read one.
 func openImage(name string) (*disk.Disk, io.Closer, error) {
+	if info, err := os.Stat(name); err == nil && info.Mode()&(fs.ModeNamedPipe|fs.ModeCharDevice) != 0 {
+		return nil, nil, fmt.Errorf("read %s: an image is read at any offset, which a pipe or a terminal cannot do", name)
+	}
 	f, err := os.Open(name)
 	if err != nil {
 		return nil, nil, err
@@ -96,12 +98,17 @@ func (r *root) runVerify(ctx context.Context, name string, d *disk.Disk) error {
 
 // verifyManifest compares the image with the manifest that a build has left beside it, if there is one: it knows every byte.
 func (r *root) verifyManifest(ctx context.Context, name string, d *disk.Disk, report func(disk.Fault)) error {
-	text, err := os.ReadFile(name + ".json")
+	m, err := readManifest(name + ".json")
 	if err != nil {
-		return nil // there is none to compare with
+		return err
 	}
-	var m plan.Manifest
-	if json.Unmarshal(text, &m) != nil || m.Digest == "" {
+	if m == nil {
+		if _, err := os.Lstat(name + ".json"); err == nil {
+			r.log.Warnf("%s.json is no manifest that can be read: the image is not compared with it", name)
+		}
+		return nil
+	}
+	if m.Digest == "" { // built with --no-digest
 		return nil
 	}
 	differs := func(text string) { report(disk.Fault{Fault: fault.Fault{Offset: -1, Object: "manifest", Text: text}}) }

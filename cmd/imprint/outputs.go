@@ -180,24 +180,33 @@ func (f *buildFlags) checkManifest() error {
 // maxManifest is the number of bytes of a manifest that are read: far more than one of a hundred thousand store items has.
 const maxManifest = 64 << 20
 
-// isManifest reports whether a file is the manifest of an image. One that this user may not read is none; the error is one of the machine.
+// isManifest reports whether a file is the manifest of an image.
 func isManifest(path string) (bool, error) {
+	m, err := readManifest(path)
+	return m != nil, err
+}
+
+// readManifest reads the manifest of an image. It is nil for what is none, or what this user may not read; the error is one of the machine.
+func readManifest(path string) (*plan.Manifest, error) {
 	info, err := os.Stat(path)
 	if err != nil || !info.Mode().IsRegular() {
-		return false, unlessAbsent(err)
+		return nil, unlessAbsent(err)
 	}
 	f, err := os.Open(path)
 	if err != nil {
-		return false, unlessAbsent(err)
+		return nil, unlessAbsent(err)
 	}
 	defer f.Close()
 	var m plan.Manifest
 	err = json.NewDecoder(io.LimitReader(f, maxManifest)).Decode(&m)
 	var read *fs.PathError
 	if errors.As(err, &read) {
-		return false, err
+		return nil, err
 	}
-	return err == nil && m.Seed != "" && m.Table != "" && m.SectorSize > 0, nil
+	if err != nil || m.Seed == "" || m.Table == "" || m.SectorSize <= 0 {
+		return nil, nil
+	}
+	return &m, nil
 }
 
 // unlessAbsent drops the error of a file that is not there, or that belongs to somebody else.

@@ -30,7 +30,7 @@ in the middle.`,
 		ValidArgsFunction: tomlFiles,
 		RunE: func(c *cobra.Command, args []string) error {
 			defer r.ui.clear()
-			d, err := parse(args[0])
+			d, err := parse(c.Context(), args[0])
 			if err != nil {
 				return err
 			}
@@ -92,7 +92,11 @@ func (l listing) partitions(b *strings.Builder, m *plan.Manifest) {
 		if !p.Exact {
 			bound = "≤ "
 		}
-		fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", p.Number, oneLine(p.Name), p.Type, p.Filesystem, l.size(p.Offset), bound+l.size(p.Size),
+		offset := l.size(p.Offset)
+		if p.Inside != "" && p.Offset == 0 { // in a file that a host tool makes
+			offset = "-"
+		}
+		fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", p.Number, oneLine(p.Name), p.Type, p.Filesystem, offset, bound+l.size(p.Size),
 			orDash(p.Inodes, fmt.Sprint(p.Inodes)), orDash(p.FreeBytes, l.size(p.FreeBytes)))
 	}
 	t.Flush()
