@@ -243,9 +243,14 @@ func TestSixteenTebibytes(t *testing.T) {
 	o.Size = 16 << 40
 	tr := everything(t, 4096)
 	p := plan(t, tr, o)
-	path := filepath.Join("/dev/shm", "ext4-16tib-test")
+	f, err := os.CreateTemp("/dev/shm", "ext4-16tib-")
+	if err != nil {
+		t.Skip(err)
+	}
+	defer f.Close()
+	path := f.Name()
 	t.Cleanup(func() { os.Remove(path) })
-	if f, err := os.Create(path); err != nil || f.Truncate(o.Size) != nil {
+	if f.Truncate(o.Size) != nil {
 		t.Skip("no file of 16 TiB can be made here")
 	}
 	writeTo(t, p, path)
