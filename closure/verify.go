@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"path"
 	"slices"
 	"strings"
@@ -151,24 +152,14 @@ func (v *storeVerifier) references() {
 // roots reports GC roots that lead to no valid path, and items that none reaches.
 func (v *storeVerifier) roots() {
 	reached := map[Path]bool{}
-	for _, dir := range []string{"/gcroots", "/profiles"} {
-		top := v.tree.Find(v.flavor.StateDir + dir)
-		if top == nil {
-			continue
-		}
-		for at, n := range tree.Walk(v.flavor.StateDir+dir, top) {
-			if n.Kind() != tree.Symlink {
-				continue
-			}
-			p, ok, err := v.follow(at, n)
-			switch {
-			case err != nil:
-				v.fault(at, "GC root", err.Error())
-			case ok && v.infos[p] == nil:
-				v.fault(at, "GC root", fmt.Sprintf("leads to %v, which is not valid", p))
-			case ok:
-				v.reach(p, reached)
-			}
+	for root := range v.Roots() {
+		switch {
+		case root.Err != nil:
+			v.fault(root.At, "GC root", root.Err.Error())
+		case v.infos[root.Item] == nil:
+			v.fault(root.At, "GC root", fmt.Sprintf("leads to %v, which is not valid", root.Item))
+		default:
+			v.reach(root.Item, reached)
 		}
 	}
 	for p := range v.infos {
@@ -190,8 +181,35 @@ func (v *storeVerifier) reach(p Path, reached map[Path]bool) {
 	}
 }
 
+// A Root is a symlink below the directories of GC roots and profiles.
+type Root struct {
+	At   string // path in the tree
+	Item Path   // that it leads to, which need not be valid
+	Err  error  // why it leads to none
+}
+
+// Roots yields the GC roots of the store, in the order of the tree.
+func (s *TreeStore) Roots() iter.Seq[Root] {
+	return func(yield func(Root) bool) {
+		for _, dir := range []string{"/gcroots", "/profiles"} {
+			top := s.tree.Find(s.flavor.StateDir + dir)
+			if top == nil {
+				continue
+			}
+			for at, n := range tree.Walk(s.flavor.StateDir+dir, top) {
+				if n.Kind() != tree.Symlink {
+					continue
+				}
+				if p, ok, err := s.follow(at, n); (ok || err != nil) && !yield(Root{at, p, err}) {
+					return
+				}
+			}
+		}
+	}
+}
+
 // follow finds the item that a root leads to, through further links of the tree. A link to a directory of roots leads to none itself.
-func (v *storeVerifier) follow(at string, n *tree.Node) (Path, bool, error) {
+func (s *TreeStore) follow(at string, n *tree.Node) (Path, bool, error) {
 	for range maxLinksFollowed {
 		if n.Kind() != tree.Symlink {
 			return Path{}, false, nil
@@ -201,12 +219,12 @@ func (v *storeVerifier) follow(at string, n *tree.Node) (Path, bool, error) {
 			target = path.Join(path.Dir(at), target)
 		}
 		target = path.Clean(target)
-		if below, ok := strings.CutPrefix(target, v.flavor.StoreDir+"/"); ok {
+		if below, ok := strings.CutPrefix(target, s.flavor.StoreDir+"/"); ok {
 			base, _, _ := strings.Cut(below, "/")
-			p, err := v.flavor.ParsePath(v.flavor.StoreDir + "/" + base)
+			p, err := s.flavor.ParsePath(s.flavor.StoreDir + "/" + base)
 			return p, err == nil, err
 		}
-		if at, n = target, v.tree.Find(target); n == nil {
+		if at, n = target, s.tree.Find(target); n == nil {
 			return Path{}, false, fmt.Errorf("leads to %s, which is not there", target)
 		}
 	}

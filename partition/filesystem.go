@@ -37,7 +37,7 @@ type Filesystem struct {
 
 	plan  func(Spec) (Maker, error)
 	probe func(head []byte) bool // recognises it by its first bytes; nil if it cannot be read
-	open  func(io.ReaderAt, int64) (*Volume, error)
+	open  func(image io.ReaderAt, size int64, omit string) (*Volume, error)
 }
 
 // Filesystems lists all kinds, in the order in which messages list them.

@@ -15,8 +15,11 @@ func Read(r io.ReaderAt, size int64) (*Volume, error) {
 }
 
 // ReadLinks is Read that makes a [tree.Link] of a further name of a file: of what has the serial number of an earlier one, and is alike in all else.
-func ReadLinks(r io.ReaderAt, size int64) (*Volume, error) {
-	return (&reader{image: r, size: size, linked: map[inode]*tree.Node{}}).volume()
+func ReadLinks(r io.ReaderAt, size int64) (*Volume, error) { return ReadPart(r, size, "") }
+
+// ReadPart is ReadLinks without what the directory at the path omit holds, nothing of which is read.
+func ReadPart(r io.ReaderAt, size int64, omit string) (*Volume, error) {
+	return (&reader{image: r, size: size, linked: map[inode]*tree.Node{}, omit: tree.Omit(omit)}).volume()
 }
 
 // A reader reads the tree of an image once.
@@ -29,6 +32,7 @@ type reader struct {
 	attrs  map[attrKey]*tree.Attr
 	linked map[inode]*tree.Node // the first name of what has several; nil: names are not compared
 	above  []string             // names of the directories that are being read
+	omit   *tree.Omission
 }
 
 func (rd *reader) volume() (*Volume, error) {
