@@ -49,7 +49,7 @@ var ext4Filesystem = Filesystem{
 		}
 		return &Volume{
 			Tree: v.Tree, Label: v.Label, ID: v.UUID.String(), Size: v.Size, Features: v.Summary.Features,
-			Stats: statsOf(v.Summary), Check: v.Check, Explain: v.Explain,
+			Stats: statsOf(v.Summary), NeedsReplay: v.NeedsRecovery, Check: v.Check, Explain: v.Explain,
 		}, nil
 	},
 	plan: func(s Spec) (Maker, error) {

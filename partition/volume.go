@@ -18,6 +18,8 @@ type Volume struct {
 	Stats      Stats
 	Features   []string
 
+	NeedsReplay bool // the journal holds changes that were not read
+
 	// Check reads all metadata and reports every fault. It does not read the contents of files.
 	Check func(fault.Report)
 	// Explain names the structure that the byte at an offset of the region belongs to.

@@ -8,7 +8,6 @@ import (
 	"os"
 	"path"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"imprint/image/disk"
@@ -21,7 +20,10 @@ import (
 )
 
 // openImage opens an image for the commands that read one.
-func openImage(name string) (*disk.Disk, io.Closer, error) {
+func openImage(name string) (*disk.Disk, io.Closer, error) { return openWith(name, disk.Open) }
+
+// openWith opens a file and gives it, with its size, to a function that opens images.
+func openWith(name string, open func(io.ReaderAt, int64) (*disk.Disk, error)) (*disk.Disk, io.Closer, error) {
 	if info, err := os.Stat(name); err == nil && info.Mode()&(fs.ModeNamedPipe|fs.ModeCharDevice) != 0 {
 		return nil, nil, fmt.Errorf("read %s: an image is read at any offset, which a pipe or a terminal cannot do", name)
 	}
@@ -32,7 +34,7 @@ func openImage(name string) (*disk.Disk, io.Closer, error) {
 	size, err := f.Seek(0, io.SeekEnd) // of a block device too
 	if err == nil {
 		var d *disk.Disk
-		if d, err = disk.Open(f, size); err == nil {
+		if d, err = open(f, size); err == nil {
 			return d, f, nil
 		}
 	}
@@ -121,54 +123,6 @@ func (r *root) verifyManifest(ctx context.Context, name string, d *disk.Disk, re
 		differs(fault.Mismatch("digest", digest, m.Digest))
 	}
 	return err
-}
-
-func (r *root) inspect() *cobra.Command {
-	return &cobra.Command{
-		Use:     "inspect IMAGE",
-		Short:   "Show the partitions and file systems of a disk image, and the stores inside",
-		Example: "  imprint inspect web.raw",
-		Args:    exactly(1, "one IMAGE"),
-		RunE: func(c *cobra.Command, args []string) error {
-			d, f, err := openImage(args[0])
-			if err != nil {
-				return err
-			}
-			defer f.Close()
-			return r.runInspect(c.Context(), args[0], d)
-		},
-	}
-}
-
-func (r *root) runInspect(ctx context.Context, name string, d *disk.Disk) error {
-	fmt.Fprintf(r.stdout, "%s: %s, sectors of %d bytes, table %s %s\n\n", name, units.FormatBytes(d.Size), d.SectorSize, orNone(d.Table), d.ID)
-	t := tabwriter.NewWriter(r.stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "NR\tREGION\tTYPE\tFILE SYSTEM\tLABEL\tOFFSET\tSIZE\tFREE\tITEMS")
-	for _, region := range d.Regions {
-		label, free, items := "-", "-", "-"
-		if v := region.Volume; v != nil {
-			label, free = orNone(v.Label), orDash(v.Stats.FreeBytes, units.FormatBytes(v.Stats.FreeBytes))
-		}
-		if store, err := region.Store(ctx); err == nil {
-			paths, err := store.Paths(ctx)
-			store.Close()
-			if err != nil {
-				return err
-			}
-			items = fmt.Sprint(len(paths))
-		}
-		number := orDash(int64(region.Number), fmt.Sprint(region.Number))
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\t%s\n", number, oneLine(region.String()), orNone(region.Type), orNone(region.Kind),
-			oneLine(label), region.Offset, units.FormatBytes(region.Size), free, items)
-	}
-	return t.Flush()
-}
-
-func orNone(text string) string {
-	if text == "" {
-		return "-"
-	}
-	return text
 }
 
 // find opens what IMAGE[:PARTITION] and a path name. Without a partition, it is the one region with that path.
