@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"imprint/closure/db"
 	"imprint/internal/tree"
@@ -26,18 +27,18 @@ const maxDatabase = 4 << 30
 
 // OpenTree opens the store of that flavor in a tree. The error is [ErrNoStore] when the tree has no database of one.
 func OpenTree(ctx context.Context, t *tree.Tree, f Flavor) (*TreeStore, error) {
-	n := t.Find(f.StateDir + "/db/db.sqlite")
+	n := t.Find(f.Database())
 	if n == nil || n.Inode().Kind() != tree.File {
 		return nil, ErrNoStore
 	}
 	copied, err := inMemory(ctx, n.Inode().Blob())
 	if err != nil {
-		return nil, fmt.Errorf("read store database: %w", err)
+		return nil, invalid("read store database: %v", err)
 	}
 	s := &TreeStore{flavor: f, tree: t, copied: copied}
 	if s.database, err = db.Open(ctx, fmt.Sprintf("/proc/self/fd/%d", copied.Fd())); err != nil {
 		copied.Close()
-		return nil, err
+		return nil, ofDatabase(err)
 	}
 	return s, nil
 }
@@ -90,9 +91,13 @@ func (s *TreeStore) Info(ctx context.Context, p Path) (*Info, error) {
 		return nil, fmt.Errorf("%s: %w", p, ErrNotFound)
 	}
 	if err != nil {
-		return nil, err
+		return nil, ofDatabase(err)
 	}
-	return s.flavor.info(p, row)
+	info, err := s.flavor.info(p, row)
+	if err != nil {
+		return nil, invalid("store database: %v: %v", p, err)
+	}
+	return info, nil
 }
 
 // Infos returns what is registered about every valid path, in the order of registration. It is faster than asking for each.
@@ -118,11 +123,29 @@ func (s *TreeStore) Infos(ctx context.Context) ([]*Info, error) {
 func (s *TreeStore) Item(_ context.Context, p Path) (*tree.Node, error) {
 	n := s.tree.Find(p.String())
 	if n == nil {
-		return nil, fmt.Errorf("read store item: there is no %v", p)
+		return nil, invalid("there is no %v", p)
 	}
 	n, err := Canonical(p.Base(), n)
 	if err != nil {
-		return nil, fmt.Errorf("read store item %v: %v", p, err)
+		return nil, invalid("store item %v: %v", p, err)
 	}
 	return n, nil
+}
+
+// ResolveRoot returns the item that a path of the tree names: a store path, or a symlink that leads to one. ok is false for a path that is not in the
+// tree.
+func (s *TreeStore) ResolveRoot(at string) (p Path, ok bool, err error) {
+	if strings.HasPrefix(at, s.flavor.StoreDir+"/") {
+		p, err = s.flavor.ParsePath(at)
+		return p, true, err
+	}
+	n := s.tree.Find(at)
+	if n == nil {
+		return Path{}, false, nil
+	}
+	p, leads, err := s.follow(at, n)
+	if err == nil && !leads {
+		err = fmt.Errorf("root %s: is no link to a store item", quoted(at))
+	}
+	return p, true, err
 }

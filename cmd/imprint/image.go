@@ -281,7 +281,7 @@ func (r *root) cat() *cobra.Command {
 			if n.Kind() != tree.File {
 				return fmt.Errorf("%s is a %v", tree.Shown(found.Path), n.Kind())
 			}
-			return tree.Copy(c.Context(), r.stdout, n.Blob(), nil)
+			return tree.Copy(c.Context(), r.raw, n.Blob(), nil)
 		},
 	}
 }

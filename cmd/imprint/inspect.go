@@ -54,7 +54,7 @@ func (r *root) showReport(image, page string, report *inspect.Report) error {
 	name := filepath.Base(image)
 	switch {
 	case page == "-":
-		return report.Page(r.world.stdout, name)
+		return report.Page(r.raw, name)
 	case page != "":
 		return writePage(page, name, image, report)
 	case r.json:

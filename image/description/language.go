@@ -83,6 +83,8 @@ var language = map[string]keyword{
 	"source.registration": {
 		doc: "File in the format of nix-store --dump-db or of nixpkgs' closureInfo, instead of the source's database.",
 	},
+	"source.image":     {doc: "Disk image with a store in one of its file systems, instead of a directory."},
+	"source.partition": {doc: "Name or number of the image's partition with the store, needed if several have one."},
 
 	"closure":         {doc: "Roots, and everything that they refer to."},
 	"closure.name":    {doc: "Name by which partitions and substitutions refer to the closure.", required: true, pattern: closureNameForm},

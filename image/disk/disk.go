@@ -174,12 +174,12 @@ func (d *Disk) add(r *Region) {
 	d.Regions = append(d.Regions, r)
 }
 
-// Find returns the region of that number or name.
+// Find returns the region of that number or name, or the one that is a file at that path.
 func (d *Disk) Find(name string) (*Region, error) {
 	number, err := strconv.Atoi(name)
 	var names []string
 	for _, r := range d.Regions {
-		if err == nil && r.Number == number || r.Name == name {
+		if err == nil && r.Number == number || r.Name == name || r.In != nil && r.Path == name {
 			return r, nil
 		}
 		names = append(names, r.String())

@@ -15,7 +15,7 @@ var rooms = []room{
 	{"image/disk", []string{"image/gpt", "image/mbr", "partition", "closure", "internal/fault", "internal/tree"}, nil},
 	{"image/inspect", []string{"image/disk", "partition", "bootloader/menu", "closure", "internal/..."}, []string{"golang.org/x/sync/..."}},
 	{"image/write", []string{"image/plan", "partition", "bootloader", "closure", "closure/nar", "internal/..."}, []string{"golang.org/x/sys/...", "golang.org/x/sync/..."}},
-	{"image/resolve", []string{"image/description", "image/host", "image/identity", "image/plan", "image/mbr", "partition", "bootloader",
+	{"image/resolve", []string{"image/description", "image/host", "image/identity", "image/plan", "image/mbr", "image/disk", "partition", "bootloader",
 		"bootloader/grubmkimage", "closure", "internal/..."}, []string{"golang.org/x/sync/..."}},
 	{"image/identity", []string{"image/description", "image/host", "image/plan", "partition", "internal/repro", "internal/tree"}, nil},
 	{"image/host", []string{"image/description", "partition", "closure", "internal/..."}, []string{"golang.org/x/sync/..."}},
