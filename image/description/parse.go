@@ -17,8 +17,8 @@ type (
 	Number = Value[uint32] // a user or group ID
 )
 
-// texts returns the elements of an array of texts.
-func texts(l List[Text]) []string {
+// Strings returns the elements of an array of texts.
+func Strings(l List[Text]) []string {
 	var texts []string
 	for _, v := range l.Items {
 		texts = append(texts, v.V)
