@@ -50,13 +50,13 @@ func (c *checker) allSources() {
 	for _, s := range c.d.Source.Items {
 		if !s.Image.Written() {
 			if s.Partition.Written() {
-				c.report(s.Partition.Key, "is for an image, but this source has none", "add image, or remove partition")
+				c.Report(s.Partition.Key, "is for an image, but this source has none", "add image, or remove partition")
 			}
 			continue
 		}
 		for _, t := range []Text{s.Path, s.Registration} {
 			if t.Written() {
-				c.report(t.Key, "does not go with image, which has a store of its own", "remove one of them")
+				c.Report(t.Key, "does not go with image, which has a store of its own", "remove one of them")
 			}
 		}
 	}
