@@ -148,7 +148,9 @@ func (d *Deep) text(line printf) {
 	for _, f := range d.Fragmented {
 		line("  %6d pieces  %s", f.Pieces, tree.Shown(f.Path))
 	}
-	line("hard links in place of %s would save %s", units.Count(d.Duplicates, "duplicate"), units.FormatBytes(d.Saved))
+	if d.Duplicates > 0 {
+		line("hard links in place of %s would save %s", units.Count(d.Duplicates, "duplicate"), units.FormatBytes(d.Saved))
+	}
 	if d.Unreadable > 0 {
 		line("%s could not be read", units.Count(d.Unreadable, "file"))
 	}
