@@ -63,6 +63,9 @@ func inMemory(ctx context.Context, b tree.Blob) (*os.File, error) {
 	return f, nil
 }
 
+// DatabaseFile is a copy of the database in memory, which Close closes.
+func (s *TreeStore) DatabaseFile() *os.File { return s.copied }
+
 // Close frees the memory of the database.
 func (s *TreeStore) Close() error { return errors.Join(s.database.Close(), s.copied.Close()) }
 

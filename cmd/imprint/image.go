@@ -21,10 +21,10 @@ import (
 )
 
 // openImage opens an image for the commands that read one.
-func openImage(name string) (*disk.Disk, io.Closer, error) { return openWith(name, disk.Open) }
+func openImage(name string) (*disk.Disk, *os.File, error) { return openWith(name, disk.Open) }
 
 // openWith opens a file and gives it, with its size, to a function that opens images.
-func openWith(name string, open func(io.ReaderAt, int64) (*disk.Disk, error)) (*disk.Disk, io.Closer, error) {
+func openWith(name string, open func(io.ReaderAt, int64) (*disk.Disk, error)) (*disk.Disk, *os.File, error) {
 	if info, err := os.Stat(name); err == nil && info.Mode()&(fs.ModeNamedPipe|fs.ModeCharDevice) != 0 {
 		return nil, nil, fmt.Errorf("read %s: an image is read at any offset, which a pipe or a terminal cannot do", name)
 	}
@@ -45,6 +45,7 @@ func openWith(name string, open func(io.ReaderAt, int64) (*disk.Disk, error)) (*
 
 func (r *root) verify() *cobra.Command {
 	var explain int64
+	var second bool
 	c := &cobra.Command{
 		Use:   "verify IMAGE",
 		Short: "Check a disk image: its partition table, file systems, and the store inside",
@@ -52,7 +53,10 @@ func (r *root) verify() *cobra.Command {
 backup, every structure of ext4, FAT, EROFS and ISO 9660 file systems, also of those that are files of others, and the
 store inside: every registered item is there with the NAR hash and size that the database has, nothing else is in the
 store, references are valid, and GC roots reach every item. Where the manifest IMAGE.json lies beside the image, the digest of
-all its bytes is compared, too. It prints a line for each fault and exits with 5 if there is one.`,
+all its bytes is compared, too. It prints a line for each fault and exits with 5 if there is one.
+
+With --cross-check other libraries read the partition table, ext4, FAT and ISO 9660 file systems and store databases, in
+processes of their own, and what they see must be the same.`,
 		Example: "  imprint verify web.raw\n  imprint verify --explain 1049600 web.raw",
 		Args:    exactly(1, "one IMAGE"),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -65,15 +69,20 @@ all its bytes is compared, too. It prints a line for each fault and exits with 5
 				_, err := fmt.Fprintln(r.stdout, oneLine(d.Explain(explain)))
 				return err
 			}
-			return r.runVerify(c.Context(), args[0], d)
+			if !second {
+				return r.runVerify(c.Context(), args[0], d, nil)
+			}
+			return r.runVerify(c.Context(), args[0], d, f)
 		},
 	}
 	c.Flags().Int64Var(&explain, "explain", 0, "print what the byte at this `offset` belongs to, and check nothing")
+	c.Flags().BoolVar(&second, "cross-check", false, "compare with what other libraries read, too")
 	c.Flags().BoolVar(&r.json, "json", false, "write faults as lines of JSON to standard output")
 	return c
 }
 
-func (r *root) runVerify(ctx context.Context, name string, d *disk.Disk) error {
+// runVerify verifies an image, and compares it with what others see in the file if that is given.
+func (r *root) runVerify(ctx context.Context, name string, d *disk.Disk, file *os.File) error {
 	start, faults := time.Now(), 0
 	report := func(f disk.Fault) {
 		faults++
@@ -84,6 +93,10 @@ func (r *root) runVerify(ctx context.Context, name string, d *disk.Disk) error {
 		fmt.Fprintln(r.stdout, oneLine(f.String()))
 	}
 	err := d.Verify(ctx, report)
+	second := ""
+	if err == nil && file != nil {
+		second, err = r.crossCheck(ctx, d, file, report)
+	}
 	if err == nil {
 		err = r.verifyManifest(ctx, name, d, report)
 	}
@@ -94,7 +107,7 @@ func (r *root) runVerify(ctx context.Context, name string, d *disk.Disk) error {
 		return fmt.Errorf("%s: %s: %w", name, units.Count(faults, "fault"), write.ErrMismatch)
 	}
 	if !r.json {
-		fmt.Fprintf(r.stdout, "%s: %s, no faults, in %.1f s\n", name, units.Count(len(d.Regions), "region"), time.Since(start).Seconds())
+		fmt.Fprintf(r.stdout, "%s: %s, no faults%s, in %.1f s\n", name, units.Count(len(d.Regions), "region"), second, time.Since(start).Seconds())
 	}
 	return r.ui.failed
 }

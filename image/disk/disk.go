@@ -27,6 +27,7 @@ type Disk struct {
 	Table      string // one of the words of package partition; "" for a file system without a table
 	ID         string // GUID of the disk, or signature of one with an MBR
 	Regions    []*Region
+	Entries    []Region // of the partition table, as it has them
 
 	image   io.ReaderAt
 	omit    string        // directory whose contents are not read; "" for none
@@ -161,6 +162,7 @@ func (d *Disk) readMBR() bool {
 // add adds a partition of the table. One that is the tree of an ISO is the region that is there already, by which it is read: its own
 // volume begins later, and holds the same.
 func (d *Disk) add(r *Region) {
+	d.Entries = append(d.Entries, *r)
 	if r.Offset < 0 || r.Size < 0 || r.Offset > d.Size || r.Size > d.Size-r.Offset {
 		r.Err = fmt.Errorf("bytes %d to %d are not in the image of %d bytes", r.Offset, r.Offset+r.Size-1, d.Size)
 		r.Size = 0

@@ -13,6 +13,9 @@ var rooms = []room{
 
 	// The stages: each imports only what it needs of earlier ones.
 	{"image/disk", []string{"image/gpt", "image/mbr", "partition", "closure", "internal/fault", "internal/tree"}, nil},
+	{"image/crosscheck", []string{"image/crosscheck/opinion", "image/disk", "partition", "closure", "internal/..."},
+		[]string{"golang.org/x/sync/...", "golang.org/x/sys/..."}},
+	{"image/crosscheck/opinion", nil, []string{"github.com/diskfs/go-diskfs/...", "github.com/kdomanski/iso9660/...", "github.com/ncruces/go-sqlite3/..."}},
 	{"image/inspect", []string{"image/disk", "partition", "bootloader/menu", "closure", "internal/..."}, []string{"golang.org/x/sync/..."}},
 	{"image/write", []string{"image/plan", "partition", "bootloader", "closure", "closure/nar", "internal/..."}, []string{"golang.org/x/sys/...", "golang.org/x/sync/..."}},
 	{"image/resolve", []string{"image/description", "image/host", "image/identity", "image/plan", "image/mbr", "image/disk", "partition", "bootloader",
@@ -80,7 +83,7 @@ var bans = []ban{
 // readers are the packages that may open files. All others are values and arithmetic: descriptions, plans and layouts, file
 // systems, partition tables, boot loaders.
 var readers = []string{
-	"cmd/...", "image/host", "image/resolve", "image/write",
+	"cmd/...", "image/crosscheck", "image/crosscheck/opinion", "image/host", "image/resolve", "image/write",
 	"closure", "closure/db", "bootloader/grubmkimage", "partition", "partition/mke2fs", "partition/squashfs", "partition/syslinux",
 	"internal/hosttool", "internal/hosttree", "internal/processors", "internal/scratch", "internal/stream",
 }
@@ -94,7 +97,7 @@ type word struct {
 
 // words are described by one row each, in the package that owns it; the rest of the program asks that row.
 var words = []word{
-	{[]string{"ext4", "fat", "squashfs", "erofs", "iso9660", "mke2fs"}, []string{"partition/...", "bootloader", "internal/hosttool"},
+	{[]string{"ext4", "fat", "squashfs", "erofs", "iso9660", "mke2fs"}, []string{"partition/...", "bootloader", "image/crosscheck/opinion", "internal/hosttool"},
 		"file systems are described in package partition, a file for each"},
 	{[]string{"systemd-boot", "grub", "uki", "extlinux"}, []string{"bootloader/...", "partition/syslinux", "internal/hosttool"},
 		"boot loaders are described in package bootloader, a file for each"},
