@@ -20,7 +20,7 @@ import (
 // Limits of the process that reads.
 const (
 	addressSpace = 6 << 30 // of which Go's runtime reserves a part that it never uses
-	answerBytes  = 1 << 30       // of its answer
+	answerBytes  = 1 << 30 // of its answer
 	patience     = 2 * time.Minute
 	slowest      = 4 << 20 // bytes a second, which take longer than patience
 )
@@ -41,12 +41,34 @@ func Process(program, name string, args ...string) Asker {
 		if err != nil {
 			return nil, brief(err)
 		}
-		v := &opinion.View{}
-		if err := json.Unmarshal(result.Output, v); err != nil {
-			return nil, fmt.Errorf("unreadable answer: %w", err)
-		}
-		return v, nil
+		return parse(result.Output)
 	}
+}
+
+// parse reads an answer. It comes from a process that a hostile image may have taken over.
+func parse(text []byte) (*opinion.View, error) {
+	var v opinion.View
+	err := json.Unmarshal(text, &v)
+	if err == nil && v.Root != nil {
+		err = complete(v.Root)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("unreadable answer: %w", err)
+	}
+	return &v, nil
+}
+
+// complete reports nodes that are not there. JSON nests no deeper than 10,000.
+func complete(n *opinion.Node) error {
+	for _, k := range n.Kids {
+		if k == nil {
+			return errors.New("a null in place of a file")
+		}
+		if err := complete(k); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // brief is an error with no more than the first line of what a process said: a panic says much.
