@@ -3,6 +3,8 @@ package main
 import (
 	"io"
 
+	"imprint/internal/visible"
+
 	"github.com/sirupsen/logrus"
 	"github.com/spf13/cobra"
 )
@@ -41,7 +43,7 @@ Exit codes:
 
 func newRoot(w world) *root {
 	r := &root{world: w, log: logrus.New(), tty: w.stderr, raw: w.stdout}
-	r.stdout, r.stderr = visible{w.stdout}, visible{w.stderr}
+	r.stdout, r.stderr = visible.Writer{Writer: w.stdout}, visible.Writer{Writer: w.stderr}
 	r.ui = newUI(r.stdout, r.tty, false)
 	r.cmd = &cobra.Command{
 		Use:               "imprint",

@@ -11,9 +11,13 @@ import (
 	"imprint/internal/diag"
 	"imprint/internal/interrupt"
 	"imprint/internal/units"
+	"imprint/internal/visible"
 
 	"golang.org/x/term"
 )
+
+// oneLine is a text of one line, whatever it was.
+var oneLine = visible.Line
 
 // An event is a line of JSON for machines.
 type event map[string]any
@@ -31,7 +35,7 @@ type ui struct {
 }
 
 func newUI(out, err io.Writer, json bool) *ui {
-	u := &ui{out: out, err: visible{err}, raw: err, json: json, stop: func() {}}
+	u := &ui{out: out, err: visible.Writer{Writer: err}, raw: err, json: json, stop: func() {}}
 	if f, ok := err.(*os.File); ok && !json && terminal(f) {
 		u.live = true
 		u.width, _, _ = term.GetSize(int(f.Fd()))
@@ -90,7 +94,7 @@ func (u *ui) line(text string) {
 	if u.width > 4 && len(text) >= u.width {
 		text = text[:u.width-1]
 	}
-	fmt.Fprint(u.raw, "\r\x1b[K", escaped(oneLine(text)))
+	fmt.Fprint(u.raw, "\r\x1b[K", visible.Escape(oneLine(text)))
 }
 
 // clear removes the progress line.
