@@ -223,7 +223,7 @@ func (t *treeFiller) roots(target *closure.Target, names []string) {
 		}
 		for k, root := range c.Roots {
 			if c.Profile != "" {
-				target.Profiles = append(target.Profiles, closure.Profile{Name: c.Profile, Item: root})
+				target.Profiles = append(target.Profiles, closure.Profile{Name: c.Profile, Generations: []closure.Path{root}})
 				continue
 			}
 			target.Roots = append(target.Roots, closure.GCRoot{Path: fmt.Sprintf("%s%s-%d", own, c.Name, k), Target: root.String()})
