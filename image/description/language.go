@@ -87,7 +87,7 @@ var language = map[string]keyword{
 	"closure":         {doc: "Roots, and everything that they refer to."},
 	"closure.name":    {doc: "Name by which partitions and substitutions refer to the closure.", required: true, pattern: closureNameForm},
 	"closure.roots":   {doc: "Store paths, or symlinks on the host that lead to them.", required: true},
-	"closure.profile": {doc: "Profile in the image whose first generation is the closure's only root."},
+	"closure.profile": {doc: "Profile in the image. The roots are its generations, in order; the last one is current, and is what ${closure.NAME} stands for."},
 	"closure.gc-roots": {
 		doc:     "Further GC roots in the image: links below " + gcRoots + ", to the only root, or one for each root in the same order.",
 		pattern: "^" + gcRoots,
@@ -111,11 +111,17 @@ var language = map[string]keyword{
 	},
 	"boot.sign-key":         {doc: "RSA key that signs unified kernel images for Secure Boot: PEM, without a passphrase."},
 	"boot.sign-certificate": {doc: "Certificate of the key, in PEM; the rest of its chain may follow."},
-	"boot.entry":            {doc: "An entry of the boot menu."},
-	"boot.entry.title":      {doc: "Title in the menu.", required: true},
-	"boot.entry.kernel":     {doc: "Linux kernel with an EFI stub.", required: true},
-	"boot.entry.initrd":     {doc: "Initial RAM disks, in the order in which they are loaded."},
-	"boot.entry.cmdline":    {doc: "Kernel command line."},
+	"boot.system": {
+		doc: "Closure with a profile whose generations are NixOS systems: the menu has them all, the newest first, with their specialisations, as NixOS itself would write it.",
+	},
+	"boot.entry":       {doc: "An entry of the boot menu."},
+	"boot.entry.title": {doc: "Title in the menu. Required without system."},
+	"boot.entry.system": {
+		doc: "NixOS system, instead of a kernel: the entry boots as its bootspec says, and each of its specialisations gets an entry as well.",
+	},
+	"boot.entry.kernel":  {doc: "Linux kernel with an EFI stub. Required without system."},
+	"boot.entry.initrd":  {doc: "Initial RAM disks, in the order in which they are loaded."},
+	"boot.entry.cmdline": {doc: "Kernel command line; with system it comes after the system's own."},
 	"boot.entry.devicetree": {
 		doc: "With loader = " + alternatives(loadersThat(takeDeviceTree)) +
 			": device tree of the board, or a directory such as a kernel's dtbs, from which U-Boot picks its board's.",

@@ -55,7 +55,11 @@ func tableSchema(table reflect.Type) object {
 		}
 	}
 	slices.Sort(required)
-	return object{"type": "object", "properties": properties, "required": required, "additionalProperties": false}
+	s := object{"type": "object", "properties": properties, "required": required, "additionalProperties": false}
+	if table == reflect.TypeFor[Entry]() {
+		s["anyOf"] = []object{{"required": []string{"kernel", "title"}}, {"required": []string{"system"}}}
+	}
+	return s
 }
 
 // fieldSchema returns the schema of a key that holds a Value, a List or a table.
@@ -189,6 +193,8 @@ var examples = map[string][]any{
 	"boot.console":          {array{"tty0", "ttyS0,115200"}},
 	"boot.sign-key":         {"keys/db.key"},
 	"boot.sign-certificate": {"keys/db.pem"},
+	"boot.system":           {"${closure.system}"},
+	"boot.entry.system":     {"${closure.system}"},
 	"boot.entry.title":      {"web"},
 	"boot.entry.kernel":     {"${closure.system}/kernel"},
 	"boot.entry.initrd":     {array{"${closure.system}/initrd"}},
