@@ -15,7 +15,7 @@ let
   } // environment);
 
   linux = n: run "linux-6.12.${n}" { } ''mkdir $out; cp ${source "linux"}/bzImage $out/bzImage; chmod +w $out/bzImage; echo ${n} >> $out/bzImage'';
-  initrd = n: run "initrd-linux-6.12.${n}" { } ''mkdir $out; cp ${source "initrd"}/initrd $out/initrd; chmod +w $out/initrd; truncate -s +4096 $out/initrd; echo ${n} >> $out/initrd'';
+  initrd = n: run "initrd-linux-6.12.${n}" { } ''mkdir $out; cp ${source "initrd"}/initrd $out/initrd; chmod +w $out/initrd; echo ${n} >> $out/initrd'';
 
   # params and label are texts of JSON
   toplevel = n: { name ? "", initrd, specialisations ? { } }: run "nixos-system-test-25.05.${n}${name}" {
