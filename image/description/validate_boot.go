@@ -103,7 +103,7 @@ func partitionLines(r bootloader.Requirement) string {
 // defaultEntry checks that the default is the title of exactly one entry.
 func (c *checker) defaultEntry() {
 	wanted := c.d.Boot.Default
-	if wanted.V == "" || c.d.bootsSystems() {
+	if wanted.V == "" || c.d.BootsSystems() {
 		return // the titles of systems are in the systems
 	}
 	var titles []string

@@ -7,11 +7,11 @@ import (
 	"imprint/internal/diag"
 )
 
-// HasBootEntries reports whether a description has any, written as such or in systems.
+// HasBootEntries reports whether an image has boot entries, written as such or those of systems.
 func (d *Image) HasBootEntries() bool { return d.Boot.System.Written() || len(d.Boot.Entry.Items) > 0 }
 
-// bootsSystems reports whether there are entries whose titles are not in the description.
-func (d *Image) bootsSystems() bool {
+// BootsSystems reports whether there are entries of systems, whose titles are not in the description.
+func (d *Image) BootsSystems() bool {
 	return d.Boot.System.Written() || slices.ContainsFunc(d.Boot.Entry.Items, func(e Entry) bool { return e.System.Written() })
 }
 
