@@ -34,13 +34,13 @@ func (c *checker) menu() {
 	}
 	ref, ok := system.V.Whole()
 	if !ok || ref.Kind != "closure" || ref.Indexed {
-		c.report(system.Key, fmt.Sprintf("%q is not a closure as a whole", system.V),
+		c.Report(system.Key, fmt.Sprintf("%q is not a closure as a whole", system.V),
 			`as in "${closure.system}"; for a single system write [[boot.entry]] with system`)
 		return
 	}
 	c.template(system)
 	if cl := c.closures[ref.Name]; cl != nil && !cl.Profile.Written() {
-		c.report(system.Key, fmt.Sprintf("the closure %q has no profile, so it has no generations", ref.Name),
+		c.Report(system.Key, fmt.Sprintf("the closure %q has no profile, so it has no generations", ref.Name),
 			fmt.Sprintf("add profile = \"system\" to the [[closure]] with name = %q", ref.Name))
 	}
 }
@@ -51,14 +51,14 @@ func (c *checker) kernelOrSystem(e *Entry) {
 	if e.System.Written() {
 		for _, k := range []diag.Key{e.Kernel.Key, e.Initrd.Key, e.DeviceTree.Key} {
 			if k.Written {
-				c.report(k, "has no effect with system, which names its own", "remove one of the two")
+				c.Report(k, "has no effect with system, which names its own", "remove one of the two")
 			}
 		}
 		return
 	}
 	for _, k := range []diag.Key{e.Title.Key, e.Kernel.Key} {
 		if !k.Written {
-			c.report(k, "is required", "")
+			c.Report(k, "is required", "")
 		}
 	}
 }
