@@ -102,7 +102,7 @@ func TestReadRefuses(t *testing.T) {
 		{map[string]string{"/boot.json": "{}"}, item("system") + "/boot.json: has no member org.nixos.bootspec.v1"},
 		{map[string]string{"/boot.json": strings.Repeat(" ", bootspec.MaxSize+1)}, "read " + item("system") + "/boot.json: "},
 		{map[string]string{"/boot.json": "dir"}, "boot.json is a directory"},
-		{map[string]string{"/boot.json": "->" + item("absent")}, "which is in no closure of the image"},
+		{map[string]string{"/boot.json": "->" + item("absent")}, "which is not in the image"},
 		{map[string]string{"/boot.json": "->/etc/passwd"}, "leads to /etc/passwd, outside the store"},
 		{map[string]string{"/kernel": "k", "/kernel-params": "a\nb"}, "kernel-params has several lines"},
 		{map[string]string{"/kernel": "k", "/specialisation/a b": "dir"}, `the specialisation "a b" has a name`},
