@@ -13,7 +13,7 @@ import (
 // reads only FAT.
 type systemdBoot struct{}
 
-var systemdBootLoader = Loader{Name: "systemd-boot", Menu: true, XBOOTLDRInGPT: true, room: 512, Bootloader: systemdBoot{}}
+var systemdBootLoader = Loader{Name: "systemd-boot", Menu: true, DeviceTree: true, XBOOTLDRInGPT: true, room: 512, Bootloader: systemdBoot{}}
 
 func (systemdBoot) Requires(m Machine) Requirements {
 	return Requirements{

@@ -185,8 +185,17 @@ func (f *bootFinder) hostFile(ctx context.Context, key diag.Key, name string) bo
 	return bootloader.Source{Name: f.names.own(base, in.Blob), Content: in.Blob}
 }
 
-// deviceTree finds the device tree of an entry, or a directory of device trees, in the store or on the host.
+// deviceTree finds the device tree of an entry, or a directory of device trees if the loader takes one.
 func (f *bootFinder) deviceTree(ctx context.Context, name description.Value[description.Template], rootName string, e *bootEntry) bootloader.DeviceTree {
+	d := f.deviceTrees(ctx, name, rootName, e)
+	if d.Dir && !f.boot.loader.DeviceTrees {
+		f.problem(name.Key, fmt.Sprintf("is a directory, but %s takes a file", f.boot.loader.Name), "name the device tree of the board in it")
+	}
+	return d
+}
+
+// deviceTrees finds a device tree, or a directory of them, in the store or on the host.
+func (f *bootFinder) deviceTrees(ctx context.Context, name description.Value[description.Template], rootName string, e *bootEntry) bootloader.DeviceTree {
 	path, inStore := f.path(name)
 	if path == "" {
 		return bootloader.DeviceTree{}

@@ -143,7 +143,7 @@ func (f *bootFinder) specEntry(d description.Entry, g generation, spec bootspec.
 	if !d.Cmdline.Written() {
 		e.cmdline.Key = key
 	}
-	if g.known {
+	if g.known && !f.boots(g.ID()) {
 		e.Generation = g.Generation
 	}
 	if e.Kernel = f.storeFile(key, spec.Kernel, "kernel", &e); e.Kernel.Content != nil {
@@ -161,6 +161,11 @@ func (f *bootFinder) specEntry(d description.Entry, g generation, spec bootspec.
 	}
 	f.checkSpec(key, spec)
 	return e
+}
+
+// boots reports whether there is an entry for a generation already. NixOS has one for each, so another one is not NixOS's.
+func (f *bootFinder) boots(id string) bool {
+	return slices.ContainsFunc(f.boot.entries, func(e bootEntry) bool { return e.Generation != nil && e.Generation.ID() == id })
 }
 
 // checkSpec reports a system for other machines, and warns about what an image cannot have.
