@@ -2,7 +2,6 @@ package description
 
 import (
 	"bytes"
-	_ "embed"
 	"encoding/json"
 	"maps"
 	"reflect"
@@ -16,12 +15,6 @@ import (
 )
 
 //go:generate go test -run TestSchemaIsCommitted -update .
-
-//go:embed init.toml
-var starting string
-
-// Starting returns a commented description to start from. It boots a closure from an ESP and a root partition.
-func Starting() string { return starting }
 
 // An object is a JSON object.
 type object = map[string]any
