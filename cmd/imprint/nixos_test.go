@@ -110,6 +110,9 @@ func TestNixOS(t *testing.T) {
 				}
 			}
 		}
+		grubCfg := filepath.Join(t.TempDir(), "grub.cfg")
+		writeFile(t, grubCfg, all["boot/grub/grub.cfg"])
+		hosttest.Run(t, "grub-script-check", grubCfg)
 		titles := regexp.MustCompile(`(?m)^menuentry --id \S+ -- '(.*)' \{$`).FindAllStringSubmatch(all["boot/grub/grub.cfg"], -1)
 		var got []string
 		for _, m := range titles {

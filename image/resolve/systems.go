@@ -22,8 +22,9 @@ import (
 func (f *bootFinder) menu(ctx context.Context, efi bool) error {
 	d := f.d.Boot
 	if c := f.generations(); c != nil {
-		for _, system := range slices.Backward(c.Roots) {
-			if err := f.system(ctx, description.Entry{Key: d.System.Key, System: d.System}, system, efi); err != nil {
+		for i, item := range slices.Backward(c.Roots) {
+			s := system{item, c, i}
+			if err := f.system(ctx, description.Entry{Key: d.System.Key, System: d.System}, s, efi); err != nil {
 				return err
 			}
 		}
@@ -32,7 +33,7 @@ func (f *bootFinder) menu(ctx context.Context, efi bool) error {
 		if !e.System.Written() {
 			f.boot.entries = append(f.boot.entries, f.entry(ctx, e, efi))
 		} else if item, ok := f.systemOf(e.System); ok {
-			if err := f.system(ctx, e, item, efi); err != nil {
+			if err := f.system(ctx, e, f.placed(item), efi); err != nil {
 				return err
 			}
 		}
@@ -72,9 +73,28 @@ func (f *bootFinder) systemOf(name description.Value[description.Template]) (clo
 	return at.Item, true
 }
 
+// A system is one of NixOS's, and where in the image it is: a generation of a profile, or no more than an item.
+type system struct {
+	item    closure.Path
+	profile *plan.Closure // nil for none
+	index   int           // of the profile's generations
+}
+
+// placed returns the latest generation of a profile that a system is.
+func (f *bootFinder) placed(item closure.Path) system {
+	for _, c := range f.store.closures {
+		for i, root := range slices.Backward(c.Roots) {
+			if root == item && c.Profile != "" {
+				return system{item, c, i}
+			}
+		}
+	}
+	return system{item: item}
+}
+
 // system adds the entries of a system: its own, and one for each specialisation.
-func (f *bootFinder) system(ctx context.Context, d description.Entry, item closure.Path, efi bool) error {
-	s, err := toplevel.Read(f.store.walker, item)
+func (f *bootFinder) system(ctx context.Context, d description.Entry, at system, efi bool) error {
+	s, err := toplevel.Read(f.store.walker, at.item)
 	if err != nil {
 		f.problems = append(f.problems, d.System.Key.ProblemOf(err))
 		return nil
@@ -87,7 +107,7 @@ func (f *bootFinder) system(ctx context.Context, d description.Entry, item closu
 		f.boot.read = append(f.boot.read, pinned)
 	}
 	for _, spec := range slices.Concat([]bootspec.Spec{s.Spec}, s.Specialised) {
-		f.boot.entries = append(f.boot.entries, f.specEntry(d, f.generationOf(item, spec, s.Version), spec, efi))
+		f.boot.entries = append(f.boot.entries, f.specEntry(d, f.generationOf(at, spec, s.Version), spec, efi))
 	}
 	return nil
 }
@@ -105,18 +125,16 @@ type generation struct {
 }
 
 // generationOf returns the generation that a system is in the image. One that is in no profile is titled by its label.
-func (f *bootFinder) generationOf(item closure.Path, spec bootspec.Spec, version string) generation {
+func (f *bootFinder) generationOf(at system, spec bootspec.Spec, version string) generation {
 	g := &bootloader.Generation{
 		Distribution: distribution, Specialisation: spec.Name, Label: spec.Label, Version: version, SortKey: spec.SortKey,
 		Built: time.Unix(f.epoch, 0).UTC().Format(time.DateOnly),
 	}
-	for _, c := range f.store.closures {
-		if i := slices.Index(c.Roots, item); i >= 0 && c.Profile != "" {
-			g.Number, g.Current = i+1, i+1 == len(c.Roots)
-			return generation{g, c.Profile == systemProfile, true}
-		}
+	if at.profile == nil {
+		return generation{g, false, false}
 	}
-	return generation{g, false, false}
+	g.Number, g.Current = at.index+1, at.index+1 == len(at.profile.Roots)
+	return generation{g, at.profile.Profile == systemProfile, true}
 }
 
 // title returns the title of an entry: as written, or that of the generation, or the label of the system.

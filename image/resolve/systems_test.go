@@ -2,6 +2,7 @@ package resolve_test
 
 import (
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -85,6 +86,28 @@ func TestSystems(t *testing.T) {
 	}
 	if len(p.Warnings) > 0 {
 		t.Errorf("warnings: %v", p.Warnings)
+	}
+}
+
+// A system may be several generations, as after a way back to it.
+func TestSystemTwice(t *testing.T) {
+	w, roots := systems(t, plainSpec, plainSpec)
+	first := strings.Split(roots, ", ")[0]
+	if err := os.Symlink(strings.Trim(first, `"`), w.Dir+"/again"); err != nil {
+		t.Fatal(err)
+	}
+	p, err := w.Plan(fmt.Sprintf(systemsImage, roots+`, "again"`, profile, "systemd-boot", menu))
+	if err != nil {
+		t.Fatal(err)
+	}
+	esp, root := p.Find("esp").Spec.Tree, p.Find("root").Spec.Tree
+	for n := 1; n <= 3; n++ {
+		if esp.Find(fmt.Sprintf("/loader/entries/nixos-generation-%d.conf", n)) == nil {
+			t.Errorf("no entry for generation %d", n)
+		}
+	}
+	if at := root.Find("/nix/var/nix/profiles/system-3-link"); at == nil || at.Target() != strings.Trim(first, `"`) {
+		t.Error("generation 3 is not the first system")
 	}
 }
 
