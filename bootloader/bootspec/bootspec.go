@@ -18,8 +18,8 @@ const File = "boot.json"
 // MaxSize is the maximum size of a document in bytes. Real ones have a few kilobytes.
 const MaxSize = 1 << 20
 
-// maxSpecialisations is the maximum number of specialisations: each is an entry of the menu.
-const maxSpecialisations = 256
+// MaxSpecialisations is the maximum number of specialisations of a system: each is an entry of the menu.
+const MaxSpecialisations = 256
 
 // The members of a document.
 const (
@@ -61,8 +61,8 @@ func Parse(text []byte) (Spec, error) {
 	if err != nil {
 		return Spec{}, err
 	}
-	if n := len(below); n > maxSpecialisations {
-		return Spec{}, fmt.Errorf("%s has %d specialisations, more than %d", specialisations, n, maxSpecialisations)
+	if n := len(below); n > MaxSpecialisations {
+		return Spec{}, fmt.Errorf("%s has %d specialisations, more than %d", specialisations, n, MaxSpecialisations)
 	}
 	for _, name := range slices.Sorted(maps.Keys(below)) {
 		one, err := specialised(name, below[name])

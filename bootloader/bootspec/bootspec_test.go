@@ -57,7 +57,7 @@ func TestParse(t *testing.T) {
 
 func TestParseRefuses(t *testing.T) {
 	many := map[string]string{}
-	for i := range maxSpecialisations + 1 {
+	for i := range MaxSpecialisations + 1 {
 		many[fmt.Sprint(i)] = ""
 	}
 	var list strings.Builder

@@ -104,6 +104,10 @@ func (r *reader) synthesize(dir string) bootspec.Spec {
 	if all == nil || all.Node.Inode().Kind() != tree.Dir {
 		return s
 	}
+	if n := len(all.Node.Inode().Children()); n > bootspec.MaxSpecialisations && r.err == nil {
+		r.err = fmt.Errorf("%s has %d specialisations, more than %d", all.Path, n, bootspec.MaxSpecialisations)
+		return s
+	}
 	for _, n := range all.Node.Inode().Children() {
 		if err := bootspec.CheckName(n.Name); err != nil && r.err == nil {
 			r.err = fmt.Errorf("%s: %w", all.Path, err)

@@ -1,6 +1,7 @@
 package toplevel
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -94,10 +95,15 @@ func TestReadBootspec(t *testing.T) {
 }
 
 func TestReadRefuses(t *testing.T) {
+	many := map[string]string{"/kernel": "k"}
+	for i := range bootspec.MaxSpecialisations + 1 {
+		many[fmt.Sprintf("/specialisation/s%d", i)] = "dir"
+	}
 	for _, c := range []struct {
 		files map[string]string
 		want  string
 	}{
+		{many, "specialisation has 257 specialisations, more than 256"},
 		{map[string]string{"/init": "x"}, "has neither boot.json nor kernel"},
 		{map[string]string{"/boot.json": "{}"}, item("system") + "/boot.json: has no member org.nixos.bootspec.v1"},
 		{map[string]string{"/boot.json": strings.Repeat(" ", bootspec.MaxSize+1)}, "read " + item("system") + "/boot.json: "},
