@@ -20,6 +20,7 @@ type TreeStore struct {
 	tree     *tree.Tree
 	database *db.Source
 	copied   *os.File // of the database, in memory
+	unread   int64    // bytes of its write-ahead log
 }
 
 // maxDatabase is how many bytes of a database are taken into memory: that of a store with ten million paths.
@@ -40,8 +41,14 @@ func OpenTree(ctx context.Context, t *tree.Tree, f Flavor) (*TreeStore, error) {
 		copied.Close()
 		return nil, ofDatabase(err)
 	}
+	if log := t.Find(f.Database() + "-wal"); log != nil {
+		s.unread = log.Inode().Size()
+	}
 	return s, nil
 }
+
+// UnreadLog is how many bytes the database's write-ahead log has, which is not read: that of a store in use, or of a system that crashed.
+func (s *TreeStore) UnreadLog() int64 { return s.unread }
 
 // ErrNoStore is the error for a tree without a store.
 var ErrNoStore = errors.New("there is no store database")

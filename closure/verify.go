@@ -35,6 +35,9 @@ func (s *TreeStore) Verify(ctx context.Context, report fault.Report) error {
 		}
 		v.infos[p] = info
 	}
+	if s.unread > 0 {
+		v.fault(s.flavor.Database()+"-wal", "store database", fmt.Sprintf("%d bytes of its write-ahead log were not read", s.unread))
+	}
 	if err := v.items(ctx); err != nil {
 		return err
 	}

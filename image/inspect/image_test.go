@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -14,8 +15,31 @@ import (
 	"imprint/image/write"
 )
 
+// A database whose log holds more is said to be read without it.
+func TestUnreadLog(t *testing.T) {
+	image := storeImage(t, "ext4", 1, `[[partition.file]]
+path = "/nix/var/nix/db/db.sqlite-wal"
+text = "frames"
+`)
+	d, err := disk.Open(bytes.NewReader(image), int64(len(image)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := Of(t.Context(), d, Options{})
+	if err != nil || r.Regions[1].Store == nil || r.Regions[1].Error != "store database: 6 bytes of its write-ahead log were not read" {
+		t.Errorf("%v, %q", err, r.Regions[1].Error)
+	}
+	var faults []string
+	if err := d.Verify(t.Context(), func(f disk.Fault) { faults = append(faults, f.String()) }); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.ContainsFunc(faults, func(f string) bool { return strings.Contains(f, `db.sqlite-wal": store database: 6 bytes`) }) {
+		t.Errorf("faults %q", faults)
+	}
+}
+
 // storeImage is an image with so many store items, on the file system, that refer to one another in a chain.
-func storeImage(t *testing.T, filesystem string, items int) []byte {
+func storeImage(t *testing.T, filesystem string, items int, more ...string) []byte {
 	t.Helper()
 	w := imagetest.New(t)
 	var refs []string
@@ -49,7 +73,7 @@ name = "root"
 type = "root"
 filesystem = %q
 closures = ["system"]
-`, last, filesystem))
+%s`, last, filesystem, strings.Join(more, "")))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -138,6 +138,9 @@ func (d *Region) readStore(ctx context.Context, r *disk.Region, o Options) error
 	if err == nil {
 		defer store.Close()
 		d.Store, err = storeOf(ctx, store, o)
+		if n := store.UnreadLog(); n > 0 && err == nil {
+			d.fail(fmt.Errorf("store database: %d bytes of its write-ahead log were not read", n))
+		}
 	}
 	if ctx.Err() != nil {
 		return ctx.Err()
