@@ -1,10 +1,12 @@
 package closure
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"iter"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -61,16 +63,19 @@ func (v *storeVerifier) fault(path, object, text string) {
 	v.report(fault.Fault{Offset: -1, Path: path, Object: object, Text: text})
 }
 
-// items compares every item with its registration.
+// items compares every item with its registration, the largest first, so that no worker is left with much.
 func (v *storeVerifier) items(ctx context.Context) error {
+	order := slices.SortedFunc(maps.Values(v.infos), func(a, b *Info) int {
+		return cmp.Or(cmp.Compare(b.NARSize, a.NARSize), a.Path.Compare(b.Path))
+	})
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(2 * processors.Count())
-	for p, info := range v.infos {
+	for _, info := range order {
 		group.Go(func() error {
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
 			}
-			v.item(p, info)
+			v.item(info.Path, info)
 			return nil
 		})
 	}

@@ -47,26 +47,38 @@ func (r *Region) verify(ctx context.Context, report fault.Report) error {
 	if r.Volume == nil {
 		return nil
 	}
+	var list []fault.Fault
+	done := make(chan struct{})
+	go func() { // beside the check, which is one goroutine's work
+		defer close(done)
+		list = r.verifyStore(ctx)
+	}()
 	r.Volume.Check(report)
+	<-done
+	for _, f := range list {
+		report(f)
+	}
+	return ctx.Err()
+}
+
+// verifyStore returns the faults of the store in a region, if there is one.
+func (r *Region) verifyStore(ctx context.Context) (list []fault.Fault) {
+	unreadable := func(err error) []fault.Fault {
+		return append(list, fault.Fault{Offset: -1, Object: "store database", Text: err.Error()})
+	}
 	store, err := r.Store(ctx)
 	if errors.Is(err, closure.ErrNoStore) {
 		return nil
 	}
 	if err != nil {
-		report(fault.Fault{Offset: -1, Object: "store database", Text: err.Error()})
-		return nil
+		return unreadable(err)
 	}
 	defer store.Close()
-	var list []fault.Fault
 	if err := store.Verify(ctx, func(f fault.Fault) { list = append(list, f) }); err != nil {
-		report(fault.Fault{Offset: -1, Object: "store database", Text: err.Error()})
-		return ctx.Err()
+		return unreadable(err)
 	}
 	closure.SortFaults(list)
-	for _, f := range list {
-		report(f)
-	}
-	return nil
+	return list
 }
 
 // Store opens the store in a region. The error is [closure.ErrNoStore] when there is none.
