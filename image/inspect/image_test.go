@@ -39,7 +39,7 @@ text = "frames"
 }
 
 // storeImage is an image with so many store items, on the file system, that refer to one another in a chain.
-func storeImage(t *testing.T, filesystem string, items int, more ...string) []byte {
+func storeImage(t testing.TB, filesystem string, items int, more ...string) []byte {
 	t.Helper()
 	w := imagetest.New(t)
 	var refs []string
