@@ -77,6 +77,14 @@ func (r *Region) Store(ctx context.Context) (*closure.TreeStore, error) {
 	return closure.OpenTree(ctx, r.Volume.Tree, closure.Nix)
 }
 
+// Explain says what the byte at an offset of the region belongs to.
+func (r *Region) Explain(off int64) string {
+	if r.Volume == nil {
+		return fmt.Sprintf("partition %v, byte %d", r, off)
+	}
+	return r.Volume.Explain(off)
+}
+
 // Explain says what the byte at an offset of the disk belongs to.
 func (d *Disk) Explain(off int64) string {
 	for _, r := range d.Regions {
