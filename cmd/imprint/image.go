@@ -15,8 +15,8 @@ import (
 	"imprint/image/write"
 	"imprint/internal/fault"
 	"imprint/internal/tree"
-	"imprint/internal/verity"
 	"imprint/internal/units"
+	"imprint/internal/verity"
 
 	"github.com/spf13/cobra"
 )

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"slices"
 	"sort"
 
+	"imprint/image/disk"
 	"imprint/internal/processors"
 	"imprint/internal/tree"
 
@@ -121,27 +123,30 @@ func cut(list []spans, from, to int64) (parts []spans) {
 	return parts
 }
 
-// bytes compares the disks byte by byte, where that says something: their partitions have the same places.
+// littleSize is how many bytes of a disk may differ for the reason to be damage rather than another layout.
+const littleSize = 64 << 10
+
+// bytes compares the disks byte by byte, where that says something: their partitions have the same places, or little differs.
 func (c *comparison) bytes() (err error) {
-	if c.same = !c.Values && c.sameLayout(); c.same {
-		c.differ, err = differing(c.ctx, c.a.Image(), c.b.Image(), c.a.Size)
+	a, b := c.a, c.b
+	if c.Values || a.Size != b.Size {
+		return nil
 	}
-	return err
+	if c.differ, err = differing(c.ctx, a.Image(), b.Image(), a.Size); err != nil {
+		return err
+	}
+	size := int64(0)
+	for _, s := range c.differ {
+		size += s.Len
+	}
+	c.little = size <= littleSize
+	c.same = c.little || samePlaces(outer(a), outer(b))
+	return nil
 }
 
-// sameLayout reports whether the regions of both disks have the same places.
-func (c *comparison) sameLayout() bool {
-	a, b := c.a, c.b
-	if a.Size != b.Size || a.Table != b.Table || a.SectorSize != b.SectorSize {
-		return false
-	}
-	x, y := outer(a), outer(b)
-	for i := range x {
-		if len(x) != len(y) || x[i].Offset != y[i].Offset || x[i].Size != y[i].Size {
-			return false
-		}
-	}
-	return len(x) == len(y)
+// samePlaces reports whether regions have the same places.
+func samePlaces(x, y []*disk.Region) bool {
+	return slices.EqualFunc(x, y, func(r, s *disk.Region) bool { return r.Offset == s.Offset && r.Size == s.Size })
 }
 
 // A tally is how two contents of the same size differ.

@@ -105,8 +105,9 @@ type comparison struct {
 	ctx     context.Context
 	a, b    *disk.Disk
 	changes []Change
-	same    bool    // the partitions of both lie at the same places, and bytes were compared
-	differ  []spans // of the disk, see bytes
+	same    bool    // bytes were compared: the partitions of both lie at the same places, or little differs
+	little  bool    // only a few bytes differ
+	differ  []spans // of the disk
 	items   items
 }
 

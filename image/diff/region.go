@@ -97,9 +97,6 @@ func (c *comparison) region(p pair) error {
 	case p.a.Kind == p.b.Kind && p.a.Volume == nil && p.b.Volume == nil:
 		return c.raw(p)
 	}
-	if c.Values || p.a.Size != p.b.Size {
-		return nil
-	}
 	return c.structure(p, found, c.changes[before:])
 }
 
@@ -144,13 +141,15 @@ func errorText(err error) string {
 	return err.Error()
 }
 
-// rangesOf returns the bytes of a region that differ; nil where the two do not have the same size, or bytes are not compared.
+// rangesOf returns the bytes of a region that differ; nil where bytes are not compared.
 func (c *comparison) rangesOf(p pair) ([]spans, error) {
 	switch {
-	case c.Values || p.a.Size != p.b.Size:
+	case c.Values || p.a.In != nil && p.a.Size != p.b.Size:
 		return nil, nil
-	case c.same && p.a.In == nil:
+	case p.a.In == nil && c.inPlace(p):
 		return cut(c.differ, p.a.Offset, p.a.Offset+p.a.Size), nil
+	case p.a.Size != p.b.Size:
+		return nil, nil
 	}
 	a, err := p.a.Blob().Open()
 	if err != nil {
@@ -165,9 +164,14 @@ func (c *comparison) rangesOf(p pair) ([]spans, error) {
 	return differing(c.ctx, a, b, p.a.Size)
 }
 
+// inPlace reports whether the bytes of A's region were compared with those at its place in B.
+func (c *comparison) inPlace(p pair) bool {
+	return c.same && (c.little || p.a.Offset == p.b.Offset && p.a.Size == p.b.Size)
+}
+
 // sameBytes reports whether all bytes of a region are known to be equal.
 func (c *comparison) sameBytes(p pair, found []spans) bool {
-	return !c.Values && p.a.Size == p.b.Size && len(found) == 0
+	return !c.Values && p.a.Size == p.b.Size && (p.a.Offset == p.b.Offset || p.a.In != nil) && len(found) == 0
 }
 
 // raw compares a region without a file system that can be read.

@@ -42,6 +42,9 @@ type namer struct {
 
 // structure names the bytes of a region that differ and are in no file that was named before.
 func (c *comparison) structure(p pair, found []spans, before []Change) error {
+	if len(found) == 0 {
+		return nil
+	}
 	a, err := p.a.Blob().Open()
 	if err != nil {
 		return err
@@ -53,7 +56,11 @@ func (c *comparison) structure(p pair, found []spans, before []Change) error {
 	}
 	defer b.Close()
 	n := newNamer(p.name(), explainer{a, p.a.Explain}, explainer{b, p.b.Explain}, p.a.Size)
-	n.skip = reported(before)
+	if p.a.In == nil && (p.a.Offset != p.b.Offset || p.a.Size != p.b.Size) {
+		at := p.a.Offset
+		n.b = explainer{io.NewSectionReader(c.b.Image(), at, p.a.Size), func(off int64) string { return c.b.Explain(off + at) }}
+	}
+	n.skip = reported(before, nestedPaths(p, c.a, c.b))
 	if isWhole(p.a) { // its system area is the disk's
 		found = cut(found, isoSystemArea, p.a.Size)
 		for i := range found {
@@ -242,10 +249,10 @@ func (n *namer) add(place string, off int64) {
 	switch {
 	case inDir && entry != otherEntry:
 		change.Field, change.A, change.B = "order or names of entries", entry, otherEntry
-	case bare(other) != bare(place):
+	case bare(other) != bare(place) && !strings.HasPrefix(other, "partition "):
 		change.A, change.B = place, other
 	case field != "":
-		change.A, change.B = n.value(n.a, place, off), n.value(n.b, other, off)
+		change.A, change.B = n.values(place, off)
 	}
 }
 
@@ -260,21 +267,21 @@ func split(place string) (object, field string) {
 	return place, ""
 }
 
-// value is the bytes of a field around an offset.
-func (n *namer) value(e explainer, place string, off int64) string {
+// values returns the field around an offset, as both have it.
+func (n *namer) values(place string, off int64) (a, b string) {
 	from, end := off, off+1
-	for from > 0 && end-from < mostField && e.explain(from-1) == place {
+	for from > 0 && end-from < mostField && n.a.explain(from-1) == place {
 		from--
 	}
-	for end < n.size && end-from < mostField && e.explain(end) == place {
+	for end < n.size && end-from < mostField && n.a.explain(end) == place {
 		end++
 	}
 	n.left -= int(end - from)
-	b := make([]byte, end-from)
-	if readFull(e.content, b, from) != nil {
-		return ""
+	p, q := make([]byte, end-from), make([]byte, end-from)
+	if readFull(n.a.content, p, from) != nil || readFull(n.b.content, q, from) != nil {
+		return "", ""
 	}
-	return valueText(place, b)
+	return valueText(place, p), valueText(place, q)
 }
 
 // valueText shows the bytes of a field: identifiers in their usual form, short ones as a number, which is little-endian in nearly every
@@ -309,7 +316,7 @@ var quoted = regexp.MustCompile(`\([^)]*\)|"[^"]*"`)
 func bare(place string) string { return quoted.ReplaceAllString(place, "") }
 
 // reported returns whether a place is of a file whose change was reported: its content, or the field of its inode or directory entry.
-func reported(before []Change) func(place string) bool {
+func reported(before []Change, nested map[string]bool) func(place string) bool {
 	content, size, times := map[string]bool{}, map[string]bool{}, map[string]bool{}
 	for _, c := range before {
 		switch {
@@ -324,7 +331,7 @@ func reported(before []Change) func(place string) bool {
 		path, field, ok := subject(place)
 		if !ok {
 			_, path, _ = strings.Cut(place, " ") // "file /etc/passwd"
-			return content[path]
+			return content[path] || nested[path]
 		}
 		return times[path] && timeField.MatchString(field) || size[path] && sizeField.MatchString(field)
 	}

@@ -82,7 +82,7 @@ var bans = []ban{
 var readers = []string{
 	"cmd/...", "image/host", "image/resolve", "image/write",
 	"closure", "closure/db", "bootloader/grubmkimage", "partition", "partition/mke2fs", "partition/squashfs", "partition/syslinux",
-	"internal/hosttool", "internal/hosttree", "internal/processors", "internal/scratch", "internal/stream",
+	"internal/hosttool", "internal/hosttree", "internal/limits", "internal/processors", "internal/scratch", "internal/stream",
 }
 
 // A word is a string of the language or of a format that only some packages may contain.
