@@ -78,7 +78,7 @@ type = "esp"
 filesystem = "fat"
 size = "8MiB"
   [[partition.file]]
-  path = "/EFI/BOOT/BOOTX64.EFI"
+  path = "/EFI/TEST/TEST.EFI"
   text = "a program"
 [[partition]]
 name = "blob"
@@ -201,17 +201,17 @@ func fatSpoilings(i image) (list []spoiling) {
 		list = append(list, spoiling{boot + off, class + ` "esp": boot sector, .*` + field})
 	}
 	reserved, size := boot+int64(binary.LittleEndian.Uint16(i.bytes[boot+14:]))*512, int64(binary.LittleEndian.Uint16(i.bytes[boot+22:]))*512
-	entry := i.find(boot, "BOOTX64 EFI")
+	entry := i.find(boot, "TEST    EFI")
 	for off, want := range map[int64]string{
-		11: "structure .*BOOTX64.EFI, Attr", 14: "time directory entry of /EFI/BOOT/BOOTX64.EFI, CrtTime", 22: "time .*mtime|WrtTime", 24: "time .*mtime|WrtDate",
+		11: "structure .*TEST.EFI, Attr", 14: "time directory entry of /EFI/TEST/TEST.EFI, CrtTime", 22: "time .*mtime|WrtTime", 24: "time .*mtime|WrtDate",
 	} {
 		list = append(list, spoiling{entry + off, want})
 	}
 	return append(list,
 		spoiling{reserved + 6, `structure "esp": FAT 1, entr`}, spoiling{reserved + size + 6, `structure "esp": FAT 2, entr`},
-		spoiling{entry + 28, `file "esp": /EFI/BOOT/BOOTX64.EFI, content: a program -> a progra$`},
-		spoiling{i.find(boot, "a program"), `file "esp": /EFI/BOOT/BOOTX64.EFI, content \(1 byte from byte 0 on\): a program -> .* program`},
-		spoiling{i.find(boot, "a program") + 100, `unused "esp": file tail after /EFI/BOOT/BOOTX64.EFI`})
+		spoiling{entry + 28, `file "esp": /EFI/TEST/TEST.EFI, content: a program -> a progra$`},
+		spoiling{i.find(boot, "a program"), `file "esp": /EFI/TEST/TEST.EFI, content \(1 byte from byte 0 on\): a program -> .* program`},
+		spoiling{i.find(boot, "a program") + 100, `unused "esp": file tail after /EFI/TEST/TEST.EFI`})
 }
 
 func isoSpoilings(i image) (list []spoiling) {
