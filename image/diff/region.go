@@ -147,7 +147,7 @@ func (c *comparison) rangesOf(p pair) ([]spans, error) {
 	case c.Values || p.a.In != nil && p.a.Size != p.b.Size:
 		return nil, nil
 	case p.a.In == nil && c.inPlace(p):
-		return cut(c.differ, p.a.Offset, p.a.Offset+p.a.Size), nil
+		return c.own(p.a), nil
 	case p.a.Size != p.b.Size:
 		return nil, nil
 	}
@@ -162,6 +162,27 @@ func (c *comparison) rangesOf(p pair) ([]spans, error) {
 	}
 	defer b.Close()
 	return differing(c.ctx, a, b, p.a.Size)
+}
+
+// own returns what differs in a region of A. An ISO spans the partition table before its tree, and the partitions after it.
+func (c *comparison) own(r *disk.Region) (parts []spans) {
+	at := r.Offset
+	if isWhole(r) {
+		at += isoSystemArea
+	}
+	take := func(end int64) {
+		for _, s := range cut(c.differ, at, max(at, end)) {
+			parts = append(parts, spans{Off: s.Off + at - r.Offset, Len: s.Len})
+		}
+	}
+	for _, other := range outer(c.a) {
+		if isWhole(r) && other != r && other.Offset > at && other.Offset < r.Offset+r.Size {
+			take(other.Offset)
+			at = other.Offset + other.Size
+		}
+	}
+	take(r.Offset + r.Size)
+	return parts
 }
 
 // inPlace reports whether the bytes of A's region were compared with those at its place in B.

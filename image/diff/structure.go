@@ -55,19 +55,21 @@ func (c *comparison) structure(p pair, found []spans, before []Change) error {
 		return err
 	}
 	defer b.Close()
-	n := newNamer(p.name(), explainer{a, p.a.Explain}, explainer{b, p.b.Explain}, p.a.Size)
+	n := newNamer(p.name(), explainer{a, explainOf(p.a)}, explainer{b, explainOf(p.b)}, p.a.Size)
 	if p.a.In == nil && (p.a.Offset != p.b.Offset || p.a.Size != p.b.Size) {
 		at := p.a.Offset
 		n.b = explainer{io.NewSectionReader(c.b.Image(), at, p.a.Size), func(off int64) string { return c.b.Explain(off + at) }}
 	}
 	n.skip = reported(before, nestedPaths(p, c.a, c.b))
-	if isWhole(p.a) { // its system area is the disk's
-		found = cut(found, isoSystemArea, p.a.Size)
-		for i := range found {
-			found[i].Off += isoSystemArea
-		}
-	}
 	return c.nameBytes(n, found)
+}
+
+// explainOf explains the bytes of a region; files of it that are regions are compared by themselves.
+func explainOf(r *disk.Region) func(off int64) string {
+	if r.Volume == nil {
+		return r.Explain
+	}
+	return r.Volume.Explain
 }
 
 // isoSystemArea is what the front of an ISO leaves to boot code and the partition table, in bytes (ECMA-119, 6.2.1).
