@@ -8,7 +8,6 @@ package diff
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -78,6 +77,9 @@ func Compare(ctx context.Context, a, b *disk.Disk, o Options) ([]Change, error) 
 		}
 	}
 	c.once()
+	if len(c.changes) == 0 && len(c.differ) > 0 { // in what was not understood
+		c.add(Change{Class: Structure, Object: "disk", What: Changed, Field: "content", Offset: c.differ[0].Off})
+	}
 	c.causes()
 	return c.changes, nil
 }
@@ -137,6 +139,3 @@ func (c *comparison) disk() error {
 	c.field(ID, "", "disk", "id", a.ID, b.ID)
 	return nil
 }
-
-// errUnequal ends a walk that has found a difference.
-var errUnequal = errors.New("unequal")
