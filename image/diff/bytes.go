@@ -2,10 +2,12 @@ package diff
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"io"
 	"slices"
 	"sort"
+	"sync"
 
 	"imprint/image/disk"
 	"imprint/internal/processors"
@@ -27,25 +29,29 @@ type holed interface {
 	NextData(off int64) int64
 }
 
-// differing compares n bytes of two images, several chunks at a time, and returns the blocks that differ. What is a hole in both is
-// not read.
-func differing(ctx context.Context, a, b io.ReaderAt, n int64) ([]spans, error) {
-	chunks := make([][]spans, (n+chunkSize-1)/chunkSize)
+// differing compares parts of two images, several chunks at a time, and returns the blocks that differ. What is a hole in both is not
+// read.
+func differing(ctx context.Context, a, b io.ReaderAt, parts []tree.Range) (all []spans, err error) {
 	group, within := errgroup.WithContext(ctx)
 	group.SetLimit(processors.Count())
-	for i := int64(0); i < int64(len(chunks)) && within.Err() == nil; i++ {
-		from, to := i*chunkSize, min(n, (i+1)*chunkSize)
-		if data := min(nextData(a, from), nextData(b, from)); data >= to {
-			i = max(i, min(data, n)/chunkSize-1)
-			continue
-		}
-		group.Go(func() (err error) {
-			if within.Err() != nil {
-				return context.Cause(within)
+	var mu sync.Mutex
+	for _, part := range parts {
+		for from := part.Off; from < part.End() && within.Err() == nil; {
+			to := min(part.End(), (from/chunkSize+1)*chunkSize)
+			if data := min(nextData(a, from), nextData(b, from)); data >= to {
+				from = min(data, part.End())
+				continue
 			}
-			chunks[i], err = compareChunk(a, b, from, to)
-			return err
-		})
+			start := from
+			group.Go(func() error {
+				list, err := compareChunk(a, b, start, to)
+				mu.Lock()
+				defer mu.Unlock()
+				all = append(all, list...)
+				return err
+			})
+			from = to
+		}
 	}
 	if err := group.Wait(); err != nil {
 		return nil, err
@@ -53,13 +59,30 @@ func differing(ctx context.Context, a, b io.ReaderAt, n int64) ([]spans, error) 
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
-	var all []spans
-	for _, list := range chunks {
-		for _, s := range list {
-			all = extend(all, s)
-		}
+	slices.SortFunc(all, func(x, y spans) int { return cmp.Compare(x.Off, y.Off) })
+	return joined(all), nil
+}
+
+// joined is sorted spans with those that follow each other as one.
+func joined(list []spans) (all []spans) {
+	for _, s := range list {
+		all = extend(all, s)
 	}
-	return all, nil
+	return all
+}
+
+// dataOf returns the parts of two contents of equal size that are not holes in both.
+func dataOf(a, b tree.Blob) (all []tree.Range) {
+	list := slices.Concat(tree.DataOf(a), tree.DataOf(b))
+	slices.SortFunc(list, func(x, y tree.Range) int { return cmp.Compare(x.Off, y.Off) })
+	for _, r := range list {
+		if last := len(all) - 1; last >= 0 && r.Off <= all[last].End() {
+			all[last].Len = max(all[last].End(), r.End()) - all[last].Off
+			continue
+		}
+		all = append(all, r)
+	}
+	return all
 }
 
 func nextData(r io.ReaderAt, off int64) int64 {
@@ -132,7 +155,7 @@ func (c *comparison) bytes() (err error) {
 	if c.Values || a.Size != b.Size {
 		return nil
 	}
-	if c.differ, err = differing(c.ctx, a.Image(), b.Image(), a.Size); err != nil {
+	if c.differ, err = differing(c.ctx, a.Image(), b.Image(), []tree.Range{{Len: a.Size}}); err != nil {
 		return err
 	}
 	size := int64(0)
@@ -169,24 +192,22 @@ func contents(ctx context.Context, a, b tree.Blob) (t tally, err error) {
 		return t, err
 	}
 	defer s.Close()
-	const size = 256 << 10
-	p, q := make([]byte, min(size, a.Size())), make([]byte, min(size, a.Size()))
-	for off := int64(0); off < a.Size(); {
-		if ctx.Err() != nil {
-			return t, context.Cause(ctx)
+	const most = 256 << 10
+	p, q := make([]byte, min(most, a.Size())), make([]byte, min(most, a.Size()))
+	for _, part := range dataOf(a, b) {
+		for off := part.Off; off < part.End(); off += most {
+			if ctx.Err() != nil {
+				return t, context.Cause(ctx)
+			}
+			n := min(most, part.End()-off)
+			if err := readFull(r, p[:n], off); err != nil {
+				return t, err
+			}
+			if err := readFull(s, q[:n], off); err != nil {
+				return t, err
+			}
+			t.count(p[:n], q[:n], off)
 		}
-		if off = min(tree.NextData(r, off), tree.NextData(s, off)); off >= a.Size() {
-			break
-		}
-		n := min(size, a.Size()-off)
-		if err := readFull(r, p[:n], off); err != nil {
-			return t, err
-		}
-		if err := readFull(s, q[:n], off); err != nil {
-			return t, err
-		}
-		t.count(p[:n], q[:n], off)
-		off += n
 	}
 	return t, nil
 }

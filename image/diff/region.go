@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"imprint/image/disk"
+	"imprint/internal/tree"
 	"imprint/internal/units"
 )
 
@@ -161,7 +162,7 @@ func (c *comparison) rangesOf(p pair) ([]spans, error) {
 		return nil, err
 	}
 	defer b.Close()
-	return differing(c.ctx, a, b, p.a.Size)
+	return differing(c.ctx, a, b, dataOf(p.content()))
 }
 
 // own returns what differs in a region of A. An ISO spans the partition table before its tree, and the partitions after it.
@@ -185,6 +186,17 @@ func (c *comparison) own(r *disk.Region) (parts []spans) {
 	return parts
 }
 
+// content returns the contents of regions that are files, whose holes are known.
+func (p pair) content() (a, b tree.Blob) {
+	of := func(r *disk.Region) tree.Blob {
+		if r.In == nil {
+			return r.Blob()
+		}
+		return r.In.Volume.Tree.Find(r.Path).Blob()
+	}
+	return of(p.a), of(p.b)
+}
+
 // inPlace reports whether the bytes of A's region were compared with those at its place in B.
 func (c *comparison) inPlace(p pair) bool {
 	return c.same && (c.little || p.a.Offset == p.b.Offset && p.a.Size == p.b.Size)
@@ -200,7 +212,8 @@ func (c *comparison) raw(p pair) error {
 	if p.a.Size != p.b.Size {
 		return nil // as was said
 	}
-	t, err := contents(c.ctx, p.a.Blob(), p.b.Blob())
+	a, b := p.content()
+	t, err := contents(c.ctx, a, b)
 	if err == nil && t.bytes > 0 {
 		c.add(Change{Class: File, Region: p.name(), Object: "partition", What: Changed, Field: "content", Offset: t.first, Bytes: t.bytes})
 	}
