@@ -17,7 +17,7 @@ import (
 )
 
 const (
-	chunkSize = 4 << 20 // bytes that a worker compares at a time
+	chunkSize = 1 << 20 // bytes that a worker compares at a time
 	grain     = 4 << 10 // bytes: what differs is found in blocks of that size
 )
 
@@ -101,8 +101,13 @@ func extend(list []spans, s spans) []spans {
 	return append(list, s)
 }
 
+// buffers are pairs of chunks.
+var buffers = sync.Pool{New: func() any { return new([2][chunkSize]byte) }}
+
 func compareChunk(a, b io.ReaderAt, from, to int64) (list []spans, err error) {
-	p, q := make([]byte, to-from), make([]byte, to-from)
+	both := buffers.Get().(*[2][chunkSize]byte)
+	defer buffers.Put(both)
+	p, q := both[0][:to-from], both[1][:to-from]
 	if err := readFull(a, p, from); err != nil {
 		return nil, err
 	}
@@ -193,7 +198,9 @@ func contents(ctx context.Context, a, b tree.Blob) (t tally, err error) {
 	}
 	defer s.Close()
 	const most = 256 << 10
-	p, q := make([]byte, min(most, a.Size())), make([]byte, min(most, a.Size()))
+	both := buffers.Get().(*[2][chunkSize]byte)
+	defer buffers.Put(both)
+	p, q := both[0][:most], both[1][:most]
 	for _, part := range dataOf(a, b) {
 		for off := part.Off; off < part.End(); off += most {
 			if ctx.Err() != nil {

@@ -11,6 +11,7 @@ var (
 	sizeField    = regexp.MustCompile(`(?i)size|i_blocks`)
 	timeField    = regexp.MustCompile(`(?i)time|date|lastcheck|h_sequence`)
 	derivedField = regexp.MustCompile(`(?i)checksum|crc|csum|free_|freecount|free_count|nxt_free|nxtfree|used_dirs|unused_count|kbytes_written|bitmap of group| copy in group |^backup `)
+	placed       = regexp.MustCompile(`^(inode|directory|group descriptor|extent tree|block map|FAT [12]|extended attributes|file|symlink|journal|path table)\b|, record of |path table`)
 	unusedPlace  = regexp.MustCompile(`^free\b|^unused|, unused|^(file|symlink|directory) tail after |: unused|(?i:\breserved\b)|padding|^after the|^outside of|^bad cluster|in use by no file|^journal, block`)
 	identifier   = regexp.MustCompile(`[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}|\b[0-9a-fA-F]{8}(-[0-9]{2})?\b|\b[0-9A-F]{4}-[0-9A-F]{4}\b`)
 )

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -16,7 +17,6 @@ import (
 const (
 	mostExplained = 400_000 // bytes
 	mostGroups    = 5000    // fields
-	partSize      = 1 << 20 // bytes that are read at a time
 	mostField     = 64      // bytes of a field that are shown
 )
 
@@ -35,6 +35,7 @@ type namer struct {
 	skip     func(place string) bool // what was reported before
 	groups   map[string]*Change
 	order    []*Change
+	moved    bool  // files have come, gone or grown, and so others lie elsewhere
 	left     int   // bytes that may still be explained
 	unnamed  int64 // bytes that were not
 	firstOff int64
@@ -61,6 +62,9 @@ func (c *comparison) structure(p pair, found []spans, before []Change) error {
 		n.b = explainer{io.NewSectionReader(c.b.Image(), at, p.a.Size), func(off int64) string { return c.b.Explain(off + at) }}
 	}
 	n.skip = reported(before, nestedPaths(p, c.a, c.b))
+	if n.moved = reshaped(before); n.moved {
+		n.left /= 10 // of what nobody will read
+	}
 	return c.nameBytes(n, found)
 }
 
@@ -70,6 +74,13 @@ func explainOf(r *disk.Region) func(off int64) string {
 		return r.Explain
 	}
 	return r.Volume.Explain
+}
+
+// reshaped reports whether changes move other files and what describes them.
+func reshaped(changes []Change) bool {
+	return slices.ContainsFunc(changes, func(c Change) bool {
+		return c.What != Changed || c.Field == "content" && c.Offset < 0 || c.Field == "size"
+	})
 }
 
 // isoSystemArea is what the front of an ISO leaves to boot code and the partition table, in bytes (ECMA-119, 6.2.1).
@@ -118,7 +129,11 @@ func (c *comparison) nameBytes(n *namer, found []spans) error {
 		c.add(*change)
 	}
 	if n.unnamed > 0 {
-		c.add(Change{Class: Structure, Region: n.region, Object: "further structure", What: Changed, Offset: n.firstOff, Bytes: n.unnamed})
+		class := Structure
+		if n.moved {
+			class = Derived
+		}
+		c.add(Change{Class: class, Region: n.region, Object: "further structure", What: Changed, Offset: n.firstOff, Bytes: n.unnamed})
 	}
 	return nil
 }
@@ -129,9 +144,11 @@ func newNamer(region string, a, b explainer, size int64) *namer {
 
 // span names the bytes in a range.
 func (n *namer) span(s spans) error {
-	for off := s.Off; off < s.End(); off += partSize {
-		size := min(partSize, s.End()-off)
-		p, q := make([]byte, size), make([]byte, size)
+	both := buffers.Get().(*[2][chunkSize]byte)
+	defer buffers.Put(both)
+	for off := s.Off; off < s.End(); off += chunkSize {
+		size := min(chunkSize, s.End()-off)
+		p, q := both[0][:size], both[1][:size]
 		if err := readFull(n.a.content, p, off); err != nil {
 			return err
 		}
@@ -178,7 +195,7 @@ func (n *namer) at(p, q []byte, off int64) int {
 
 // run returns how many bytes of a content lie in a row from an offset on, at most so many.
 func (n *namer) run(prefix string, at, off int64, most int) int {
-	for _, size := range []int{partSize, 64 << 10, 4 << 10, 512} {
+	for _, size := range []int{chunkSize, 64 << 10, 4 << 10, 512} {
 		size = min(size, most)
 		n.left--
 		if p, end, ok := byteOf(n.a.explain(off + int64(size) - 1)); ok && p == prefix && end == at+int64(size)-1 {
@@ -219,6 +236,9 @@ func (n *namer) count(key, place string, p, q []byte, off int64) {
 func (n *namer) group(key string, class Class, object, field string, off int64) *Change {
 	if change := n.groups[key]; change != nil {
 		return change
+	}
+	if n.moved && class == Structure && placed.MatchString(object) {
+		class = Derived
 	}
 	change := &Change{Class: class, Region: n.region, Object: object, What: Changed, Field: field, Offset: off}
 	n.groups[key] = change

@@ -15,7 +15,7 @@ const mostLines = 20
 // headings are what lists call the classes.
 var headings = map[Class]string{
 	Layout: "layout", Store: "store", File: "files", Structure: "structure", ID: "identifiers", Time: "times",
-	Derived: "derived (checksums, counters, copies)", Unused: "unused space",
+	Derived: "derived (checksums, counters, copies, places of files)", Unused: "unused space",
 }
 
 // Text lists changes for people, by class. Without all, a long list is cut, and what is derived or unused is only counted where there is
