@@ -9,12 +9,14 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"imprint/image/diff"
 	"imprint/image/disk"
 	"imprint/image/plan"
 	"imprint/image/write"
 	"imprint/internal/processors"
+	"imprint/partition"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
@@ -105,19 +107,28 @@ func (l laidOut) ReadAt(p []byte, off int64) (int, error) {
 	return n, io.EOF
 }
 
-// unknown lists the regions that a host tool makes, as package disk names them.
-func unknown(l *plan.Layout) (names []string) {
-	for _, r := range l.Regions {
-		if !r.MadeByHost() {
-			continue
-		}
+// disk opens a layout. What a host tool has yet to make has the tree that the tool will get, where a reader of the file system
+// shows one; unknown are the names of the other regions that no one knows yet, as package disk names them.
+func (p *planned) disk() (d *disk.Disk, unknown []string, err error) {
+	if d, err = disk.Open(laidOut{p.layout}, p.layout.Size); err != nil {
+		return nil, nil, err
+	}
+	for _, r := range p.layout.Regions {
 		name := fmt.Sprintf("%q", r.Partition.Spec.Name)
 		if r.In != nil {
 			name = fmt.Sprintf("%q:%s", r.In.Partition.Spec.Name, r.Partition.Path)
 		}
-		names = append(names, name)
+		i := slices.IndexFunc(d.Regions, func(o *disk.Region) bool { return o.String() == name })
+		switch f := partition.Named(r.Partition.Spec.Filesystem); {
+		case !r.MadeByHost():
+		case i < 0 || r.Tree == nil || !f.Readable():
+			unknown = append(unknown, name)
+		default:
+			v := &partition.Volume{Filesystem: f, Tree: r.Tree, Label: r.Partition.Spec.Label, ID: r.Partition.VolumeID()}
+			d.Regions[i].Volume, d.Regions[i].Kind, d.Regions[i].Err = v, f.Name, nil
+		}
 	}
-	return names
+	return d, unknown, nil
 }
 
 // planDiff prints what a build would change in an image. Items are compared by their registration.
@@ -127,11 +138,15 @@ func (r *root) planDiff(ctx context.Context, p *planned, image string, all bool)
 		return err
 	}
 	defer f.Close()
-	next, err := disk.Open(laidOut{p.layout}, p.layout.Size)
+	next, unknown, err := p.disk()
 	if err != nil {
 		return err
 	}
-	return r.compare(ctx, old, next, diff.Options{Values: true, Unknown: unknown(p.layout)}, all)
+	packed := slices.ContainsFunc(p.layout.Regions, func(r *plan.Region) bool {
+		_, is := r.Maker.(partition.Packed)
+		return is
+	})
+	return r.compare(ctx, old, next, diff.Options{Values: true, Unknown: unknown, Bounds: packed}, all)
 }
 
 // again builds an image a second time, into a file that gets no name, and returns how it differs from the first. What should not matter

@@ -21,7 +21,7 @@ func (w *walker) content(path string, x, y *tree.Node) {
 	change := w.change(path, Changed)
 	change.Field = "content"
 	if slices.Contains(w.Unknown, w.pair.b.String()+":"+path) {
-		change.B = notMade
+		change.Field = notMade
 		w.found = append(w.found, change)
 		return
 	}

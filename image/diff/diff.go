@@ -60,8 +60,10 @@ type Change struct {
 type Options struct {
 	// Values compares what the images hold and not how their bytes lie: items by their registration instead of their contents.
 	Values bool
-	// Unknown are the names of regions of B whose bytes are not known yet.
+	// Unknown are the names of regions of B, and of files of regions that would be ones, whose contents are not known yet.
 	Unknown []string
+	// Bounds says that sizes and offsets of B are upper bounds, which are not compared.
+	Bounds bool
 }
 
 // Compare returns all changes from A to B: in the order of the disk, those of the disk first. A structure that differs in more than some
@@ -122,6 +124,13 @@ func (c *comparison) field(class Class, region, object, name string, a, b any) {
 	}
 }
 
+// size adds a change of a size or an offset, where both are known.
+func (c *comparison) size(region, object, name string, a, b int64) {
+	if !c.Bounds {
+		c.field(Layout, region, object, name, a, b)
+	}
+}
+
 // shown is a value as a change has it: texts of an image are quoted.
 func shown(v any) string {
 	if text, ok := v.(string); ok {
@@ -133,7 +142,7 @@ func shown(v any) string {
 // disk compares what is not in a region.
 func (c *comparison) disk() error {
 	a, b := c.a, c.b
-	c.field(Layout, "", "disk", "size", a.Size, b.Size)
+	c.size("", "disk", "size", a.Size, b.Size)
 	c.field(Layout, "", "disk", "sector size", a.SectorSize, b.SectorSize)
 	c.field(Layout, "", "disk", "partition table", a.Table, b.Table)
 	c.field(ID, "", "disk", "id", a.ID, b.ID)

@@ -57,14 +57,14 @@ func (p pair) name() string {
 	return p.b.String()
 }
 
-// notMade is what is shown for contents that are not known.
-const notMade = "not known before a host tool has made it"
+// notMade is what is said of contents that are not known.
+const notMade = "content is not known before a host tool has made it"
 
 // regions compares all regions.
 func (c *comparison) regions() error {
 	for _, p := range pairs(c.a, c.b) {
 		if p.b != nil && slices.Contains(c.Unknown, p.b.String()) {
-			c.add(Change{Class: Layout, Region: p.name(), Object: "partition", What: Changed, Field: "content", B: notMade, Offset: -1})
+			c.add(Change{Class: Layout, Region: p.name(), Object: "partition", What: Changed, Field: notMade, Offset: -1})
 			continue
 		}
 		if err := c.region(p); err != nil {
@@ -118,8 +118,8 @@ func (c *comparison) properties(p pair) {
 	c.field(Layout, name, "partition", "type", a.Type, b.Type)
 	c.field(ID, name, "partition", "PARTUUID", a.PartUUID, b.PartUUID)
 	c.field(Layout, name, "partition", "attributes", a.Attributes, b.Attributes)
-	c.field(Layout, name, "partition", "offset", a.Offset, b.Offset)
-	c.field(Layout, name, "partition", "size", a.Size, b.Size)
+	c.size(name, "partition", "offset", a.Offset, b.Offset)
+	c.size(name, "partition", "size", a.Size, b.Size)
 	c.field(Layout, name, "partition", "file system", a.Kind, b.Kind)
 	if a.Volume == nil || b.Volume == nil {
 		c.field(Structure, name, "file system", "error", errorText(a.Err), errorText(b.Err))
@@ -128,7 +128,10 @@ func (c *comparison) properties(p pair) {
 	v, w := a.Volume, b.Volume
 	c.field(ID, name, "file system", "id", v.ID, w.ID)
 	c.field(File, name, "file system", "label", v.Label, w.Label)
-	c.field(Layout, name, "file system", "size", v.Size, w.Size)
+	if v.Size == 0 || w.Size == 0 {
+		return // which is yet to be made
+	}
+	c.size(name, "file system", "size", v.Size, w.Size)
 	c.field(Layout, name, "file system", "block size", v.Stats.BlockSize, w.Stats.BlockSize)
 	c.field(Layout, name, "file system", "inodes", v.Stats.Inodes, w.Stats.Inodes)
 	c.field(Layout, name, "file system", "journal", v.Stats.Journal, w.Stats.Journal)

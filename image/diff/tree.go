@@ -219,9 +219,12 @@ func compareNames(x, y []*tree.Node) int {
 	return cmp.Compare(x[0].Name, y[0].Name)
 }
 
+// lostFound is the directory that e2fsprogs adds to the tree that it gets.
+const lostFound = "/lost+found"
+
 // one reports what one tree has alone, with all that is below it. An item that is registered is a change of the store.
 func (w *walker) one(path string, n *tree.Node, what string) {
-	if w.items.told(path) {
+	if w.items.told(path) || path == lostFound && w.pair.b.Volume.Size == 0 {
 		return
 	}
 	change := w.change(path, what)
