@@ -52,8 +52,8 @@ OUT appears only when it is complete and on the disk. A build that fails or is i
 not change an older OUT. OUT.json never stands beside an image that it does not describe: it is removed before OUT is
 replaced, and written afterwards. OUT keeps the owner and mode of the file that it replaces.
 
---check builds the image again, in another working directory, with another umask and another number of workers, and
-compares the two; the second one never gets a name. If they differ, it prints how, as diff does, and exits with 6.`,
+--check builds the image again, in another working directory, with another umask, another number of workers and another
+order of files, and compares the two; the second one never gets a name. If they differ, it prints how, as diff does, and exits with 6.`,
 		Example: `  imprint build image.toml
   imprint build image.toml -o /srv/images/web.raw
   SOURCE_DATE_EPOCH=1700000000 imprint build image.toml --json`,
@@ -106,8 +106,13 @@ func parse(ctx context.Context, file string) (*description.Image, error) {
 }
 
 // resolve takes a description through Resolve and Layout. outDir is the directory of the image; "" if none will be written.
-func (r *root) resolve(ctx context.Context, file string, d *description.Image, outDir string) (_ *planned, err error) {
-	in := resolve.Inputs{Dir: filepath.Dir(file), Unique: rand.Text(), OutDir: outDir}
+func (r *root) resolve(ctx context.Context, file string, d *description.Image, outDir string) (*planned, error) {
+	return r.resolveAs(ctx, d, resolve.Inputs{Dir: filepath.Dir(file), OutDir: outDir})
+}
+
+// resolveAs is resolve with more to say about how inputs are read.
+func (r *root) resolveAs(ctx context.Context, d *description.Image, in resolve.Inputs) (_ *planned, err error) {
+	in.Unique = rand.Text()
 	if in.Epoch, err = sourceDateEpoch(r.env("SOURCE_DATE_EPOCH")); err != nil {
 		return nil, err
 	}

@@ -14,6 +14,7 @@ import (
 	"imprint/image/diff"
 	"imprint/image/disk"
 	"imprint/image/plan"
+	"imprint/image/resolve"
 	"imprint/image/write"
 	"imprint/internal/processors"
 	"imprint/partition"
@@ -150,7 +151,7 @@ func (r *root) planDiff(ctx context.Context, p *planned, image string, all bool)
 }
 
 // again builds an image a second time, into a file that gets no name, and returns how it differs from the first. What should not matter
-// is different: the working directory, the umask, the number of workers.
+// is different: the working directory, the umask, the number of workers, the order of files in directories.
 func (r *root) again(ctx context.Context, file, image string) ([]diff.Change, error) {
 	file, err := filepath.Abs(file)
 	if err != nil {
@@ -173,7 +174,7 @@ func (r *root) again(ctx context.Context, file, image string) ([]diff.Change, er
 	if err != nil {
 		return nil, err
 	}
-	p, err := r.resolve(ctx, file, d, filepath.Dir(image))
+	p, err := r.resolveAs(ctx, d, resolve.Inputs{Dir: filepath.Dir(file), OutDir: filepath.Dir(image), Backwards: true})
 	if err != nil {
 		return nil, err
 	}
