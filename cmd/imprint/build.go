@@ -187,6 +187,7 @@ func (r *root) runBuild(ctx context.Context, file string, f buildFlags) error {
 		return err
 	}
 	if f.twice {
+		r.written = f.out
 		if b.differences, err = r.again(ctx, file, o.image.Path()); err != nil {
 			return fmt.Errorf("build again: %w", err)
 		}

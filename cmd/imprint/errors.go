@@ -70,6 +70,9 @@ func (r *root) report(ctx context.Context, err error) int {
 	text := message(err)
 	if code == exitInterrupted {
 		text = "interrupted; no output was written"
+		if r.written != "" {
+			text = "interrupted; " + oneLine(r.written) + " is complete, and was not checked"
+		}
 	}
 	if r.json {
 		r.ui.event(event{"event": "error", "exit": code, "error": text, "problems": problems(err)})

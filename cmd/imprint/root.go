@@ -21,8 +21,10 @@ type root struct {
 	log   *logrus.Logger
 	level string
 	json  bool
-	ui    *ui
-	tty   io.Writer // standard error unfiltered, for output that moves the cursor
+
+	written string // the image that a build has completed before it was checked
+	ui      *ui
+	tty     io.Writer // standard error unfiltered, for output that moves the cursor
 }
 
 const help = `imprint turns a software closure (store items and everything they refer to) into a bootable disk image, without a virtual

@@ -293,6 +293,23 @@ func TestCauseOfByte(t *testing.T) {
 	}
 }
 
+// Another order of a directory is named as such, and the files in it are the same.
+func TestOrderOfDirectory(t *testing.T) {
+	i := build(t, strings.Replace(raw, `path = "/EFI/TEST/TEST.EFI"`, `path = "/EFI/TEST/AAAA.EFI"
+  text = "another program"
+  [[partition.file]]
+  path = "/EFI/TEST/TEST.EFI"`, 1), nil)
+	const slot = 32 // bytes of a directory entry
+	one, two := i.find(0, "AAAA    EFI"), i.find(0, "TEST    EFI")
+	b := bytes.Clone(i.bytes)
+	copy(b[one:one+slot], i.bytes[two:two+slot])
+	copy(b[two:two+slot], i.bytes[one:one+slot])
+	changes, err := diff.Compare(t.Context(), i.disk, open(t, b), diff.Options{})
+	if err != nil || len(changes) != 1 || !named(changes, `structure "esp": directory /EFI/TEST, order or names of entries .*: AAAA.EFI -> TEST.EFI`) {
+		t.Errorf("%v\n%s", err, diff.Text(changes, true))
+	}
+}
+
 // check changes a byte of a copy and looks for the cause.
 func (i image) check(t *testing.T, s spoiling) {
 	t.Helper()

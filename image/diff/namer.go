@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"path"
 	"regexp"
 	"strconv"
 	"strings"
@@ -159,24 +160,46 @@ func (n *namer) add(place string, off int64) {
 	if prefix, _, ok := byteOf(place); ok {
 		key, object, field = prefix, prefix, ""
 	}
-	dir, entry, inDir := strings.Cut(place, ": ")
-	if inDir = inDir && strings.HasPrefix(place, "directory "); inDir {
-		dir, _, _ = byteOf(dir)
+	dir, entry := inDirectory(place)
+	_, otherEntry := inDirectory(other)
+	moved := dir != "" && otherEntry != "" && entry != otherEntry && class != Unused
+	switch {
+	case moved:
+		key, object, field, class = dir+" entries", dir, "order or names of entries", Structure
+	case strings.Contains(place, ": ") && dir != "":
 		key, object, field = dir+class.group(), dir, entry
 	}
 	change := n.group(key, class, object, field, off)
 	if change.Bytes++; change.Bytes > 1 || class == Unused {
 		return
 	}
-	_, otherEntry, _ := strings.Cut(other, ": ")
 	switch {
-	case inDir && entry != otherEntry:
-		change.Field, change.A, change.B = "order or names of entries", entry, otherEntry
+	case moved:
+		change.A, change.B = entry, otherEntry
 	case bare(other) != bare(place) && !strings.HasPrefix(other, "partition "):
 		change.A, change.B = place, other
 	case field != "":
 		change.A, change.B = n.values(place, off)
 	}
+}
+
+// inDirectory splits the explanation of a byte of a directory into that and the entry that the byte belongs to, in the forms of all file
+// systems; dir is "" for other bytes.
+func inDirectory(place string) (dir, entry string) {
+	if m := entryForm.FindStringSubmatch(place); m != nil {
+		return "directory " + path.Dir(m[1]), path.Base(m[1])
+	}
+	if !strings.HasPrefix(place, "directory ") {
+		return "", ""
+	}
+	if dir, entry, ok := strings.Cut(place, ": "); ok {
+		dir, _, _ = byteOf(dir)
+		return dir, entry
+	}
+	if dir, entry, ok := strings.Cut(place, ", record of "); ok {
+		return dir, entry
+	}
+	return split(place)
 }
 
 // group keeps the unused bytes of a directory apart from the others.
