@@ -129,8 +129,8 @@ filesystem = "fat"
   source = "blob.bin"
 `
 
-func gptSpoilings(i image) (list []spoiling) {
-	for _, s := range []spoiling{
+func gptSpoilings(i image) []spoiling {
+	return []spoiling{
 		{0, "structure protective MBR, boot code"}, {440, "id protective MBR, UniqueMBRDiskSignature"}, {450, "structure protective MBR, record 1, OSType"},
 		{510, "structure protective MBR, Signature"},
 		{512, "structure primary header, Signature"}, {520, "structure primary header, Revision"}, {528, "derived primary header, HeaderCRC32"},
@@ -138,14 +138,12 @@ func gptSpoilings(i image) (list []spoiling) {
 		{552, "structure primary header, FirstUsableLBA"}, {560, "structure primary header, LastUsableLBA"}, {568, "id primary header, DiskGUID"},
 		{584, "structure primary header, PartitionEntryLBA"}, {592, "structure primary header, NumberOfPartitionEntries"},
 		{596, "structure primary header, SizeOfPartitionEntry"}, {600, "derived primary header, PartitionEntryArrayCRC32"},
-		{1024, "id primary entry 1, PartitionTypeGUID"}, {1040, "id primary entry 1, UniquePartitionGUID"}, {1056, "structure primary entry 1, StartingLBA"},
+		{1024, "structure primary entry 1, PartitionTypeGUID"}, {1040, "id primary entry 1, UniquePartitionGUID"}, {1056, "structure primary entry 1, StartingLBA"},
 		{1064, "structure primary entry 1, EndingLBA"}, {1072, "structure primary entry 1, Attributes"}, {1080, "structure primary entry 1, PartitionName"},
 		{1024 + 2*128 + 56, "structure primary entry 3, PartitionName"}, {20 << 10, "unused unused, in no partition"},
 		{int64(len(i.bytes)) - 512 + 56, "derived backup header, DiskGUID"}, {int64(len(i.bytes)) - 512 - 128*128 + 16, "derived backup entry 1, UniquePartitionGUID"},
-	} {
-		list = append(list, s)
+		{i.region("blob") + 1000, `file "blob": partition, content \(1 byte from byte 1000 on\)`},
 	}
-	return append(list, spoiling{i.region("blob") + 1000, `file "blob": partition, content \(1 byte from byte 1000 on\)`})
 }
 
 func ext4Spoilings(i image) (list []spoiling) {

@@ -108,11 +108,13 @@ func (c *comparison) nameBytes(n *namer, found []spans) error {
 
 // reported returns whether a place is of a file whose change was reported: its content, or the field of its inode or directory entry.
 func reported(before []Change, nested map[string]bool) func(place string) bool {
-	content, size, times := map[string]bool{}, map[string]bool{}, map[string]bool{}
+	content, size, times, attrs := map[string]bool{}, map[string]bool{}, map[string]bool{}, map[string]bool{}
 	for _, c := range before {
 		switch {
 		case c.Class == Time:
 			times[c.Object] = true
+		case c.Field == "mode" || c.Field == "owner":
+			attrs[c.Object] = true
 		case c.Field == "content" || c.Field == "target":
 			content[c.Object] = true
 			size[c.Object] = true
@@ -124,7 +126,7 @@ func reported(before []Change, nested map[string]bool) func(place string) bool {
 			_, path, _ = strings.Cut(place, " ") // "file /etc/passwd"
 			return content[path] || nested[path]
 		}
-		return times[path] && timeField.MatchString(field) || size[path] && sizeField.MatchString(field)
+		return times[path] && timeField.MatchString(field) || attrs[path] && attrField.MatchString(field) || size[path] && sizeField.MatchString(field)
 	}
 }
 

@@ -186,6 +186,9 @@ func (r *Region) String() string {
 	case r.Name != "":
 		return fmt.Sprintf("%q", r.Name)
 	}
+	if r.Number == 0 {
+		return "whole disk"
+	}
 	return fmt.Sprintf("partition %d", r.Number)
 }
 
