@@ -67,7 +67,7 @@ func TestNewRefuses(t *testing.T) {
 	}
 	for want, n := range map[string]*tree.Node{
 		"owner 4294967295:0":             tree.NewFile("", &tree.Attr{UID: math.MaxUint32}, tree.Text("")),
-		"mode 010000 is over 07777":      tree.NewFile("", &tree.Attr{Mode: 0o10000}, tree.Text("")),
+		"mode 010000 is above 07777":     tree.NewFile("", &tree.Attr{Mode: 0o10000}, tree.Text("")),
 		"has 1000000000 nanoseconds":     tree.NewFile("", at(1, 1e9), tree.Text("")),
 		"has no attributes":              tree.NewFile("", nil, tree.Text("")),
 		"is a file without content":      tree.NewFile("", plain, nil),
