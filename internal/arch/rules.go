@@ -33,6 +33,7 @@ var rooms = []room{
 	{"closure/db", cellar, []string{"github.com/ncruces/go-sqlite3/...", "golang.org/x/sys/..."}},
 	{"closure/...", cellar, nil},
 
+	{"internal/unpack", cellar, []string{"github.com/klauspost/compress/...", "github.com/therootcompany/xz/..."}},
 	{"internal/repro", nil, []string{"github.com/google/uuid/..."}},
 	{"internal/...", cellar, []string{"golang.org/x/sys/...", "golang.org/x/sync/..."}},
 }
@@ -79,7 +80,7 @@ var bans = []ban{
 var readers = []string{
 	"cmd/...", "image/resolve", "image/write",
 	"closure", "closure/db", "bootloader/grubmkimage", "partition", "partition/mke2fs", "partition/squashfs", "partition/syslinux",
-	"internal/hosttool", "internal/hosttree", "internal/processors", "internal/scratch", "internal/stream",
+	"internal/hosttool", "internal/hosttree", "internal/processors", "internal/scratch", "internal/stream", "internal/unpack",
 }
 
 // A word is a string of the language or of a format that only some packages may contain.

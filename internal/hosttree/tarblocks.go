@@ -1,11 +1,6 @@
 package hosttree
 
-import (
-	"fmt"
-	"io"
-
-	"imprint/internal/compressed"
-)
+import "io"
 
 // blockSize is the unit of a tar archive in bytes: a header is one block, and contents are padded to whole blocks.
 const blockSize = 512
@@ -58,15 +53,4 @@ func (b *blocks) Seek(offset int64, whence int) (int64, error) {
 	}
 	b.pos += offset
 	return b.pos, nil
-}
-
-func refuseCompressed(a *archive) error {
-	begin := make([]byte, min(compressed.Head, a.size))
-	if n, err := a.ReadAt(begin, 0); n < len(begin) {
-		return err
-	}
-	if name := compressed.By(begin); name != "" {
-		return fmt.Errorf("compressed with %s: unpack it first (%s)", name, compressed.Unpack(name))
-	}
-	return nil
 }

@@ -101,7 +101,9 @@ func TestOverlayTree(t *testing.T) {
 		t.Fatal(err)
 	}
 	file := func(name, text string) *tree.Node { return tree.NewFile(name, attr, tree.Text(text)) }
-	dir := func(name string, nodes ...*tree.Node) *tree.Node { return tree.NewDir(name, &tree.Attr{Mode: 0o700}, nodes) }
+	dir := func(name string, nodes ...*tree.Node) *tree.Node {
+		return tree.NewDir(name, &tree.Attr{Mode: 0o700}, nodes)
+	}
 	if err := b.Overlay("/", dir("", dir("lib", file("a", "A"), file("b", "B")), dir("etc", file("passwd", "alice"))), "later"); err != nil {
 		t.Fatal(err)
 	}
