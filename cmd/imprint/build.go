@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -99,7 +100,7 @@ func parse(ctx context.Context, file string) (*description.Image, error) {
 
 // resolve takes a description through Resolve and Layout. outDir is the directory of the image; "" if none will be written.
 func (r *root) resolve(ctx context.Context, file string, d *description.Image, outDir string) (_ *planned, err error) {
-	in := resolve.Inputs{Dir: filepath.Dir(file), Unique: rand.Text(), OutDir: outDir}
+	in := resolve.Inputs{Dir: filepath.Dir(file), Unique: rand.Text(), OutDir: outDir, Scratch: cmp.Or(outDir, r.env("TMPDIR"), "/var/tmp")}
 	if in.Epoch, err = sourceDateEpoch(r.env("SOURCE_DATE_EPOCH")); err != nil {
 		return nil, err
 	}

@@ -1,4 +1,5 @@
-// Package resolve turns a description into a plan. It is the stage that reads the world; it writes nothing.
+// Package resolve turns a description into a plan. It is the stage that reads the world. It writes nothing but what compressed archives
+// unpack to, in a directory that the caller chooses ([Inputs.Scratch]): files without names, which nobody else can see or has to remove.
 //
 // It goes in steps, each a function from values to a value: the host files and trees that the description names, hashed
 // (package host); the stores' registrations and the trees of all items; the boot files in them; the identity of the image, a
@@ -29,11 +30,12 @@ type Inputs struct {
 	Epoch    *int64   // SOURCE_DATE_EPOCH, seconds since 1970; nil if unset
 	Unique   string   // seed of this build's identifiers with unique = true
 	OutDir   string   // directory of the image and of host tools' scratch files; "" to write none
+	Scratch  string   // directory for what compressed archives unpack to, in files without names; "" refuses such archives
 	HostDirs []string // searched for loader files that no closure has; nil means /usr
 }
 
 // Plan turns a description into a plan: it reads the registrations of the source stores, lists the trees of all items, hashes
-// the host files that the description names, and chooses every identifier and time. It writes nothing.
+// the host files that the description names, and chooses every identifier and time.
 //
 // The error is a [diag.List] of all user errors found in a step, or an error of the world, such as a broken disk.
 func Plan(ctx context.Context, d *description.Image, in Inputs) (*plan.Plan, error) {
@@ -110,7 +112,7 @@ func (w world) read(ctx context.Context) (hosts host.Inputs, s *store, err error
 
 // host returns the reader of what the description names on the host.
 func (w world) host() host.Reader {
-	return host.Reader{Dir: w.in.Dir, OutDir: w.in.OutDir, Epoch: w.epoch, Flavor: w.flavor, Warn: w.warn}
+	return host.Reader{Dir: w.in.Dir, OutDir: w.in.OutDir, Epoch: w.epoch, Flavor: w.flavor, Warn: w.warn, Scratch: w.in.Scratch}
 }
 
 // epoch returns the time of everything but store items: the description's, SOURCE_DATE_EPOCH, or a fixed one.
