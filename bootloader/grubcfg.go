@@ -9,14 +9,14 @@ import (
 // system, since the numbering of disks depends on the machine.
 func (grub) config(c Config, home Partition) (string, []File) {
 	s := shelf{partition: home, dir: "/EFI/imprint"}
-	if home.Store || home.Filesystem == "iso9660" {
+	if home.Store || home.Root || home.Filesystem == "iso9660" {
 		s.dir = "/boot"
 	}
 	if p, ok := c.find("xbootldr"); ok {
 		s.partition = p
 	}
-	if p, ok := c.store(); ok && !c.CopyKernel {
-		s.store = &p
+	if !c.CopyKernel {
+		s.inPlace = grubLoader.readable(c.Machine)
 	}
 	ids := IDs(c.Entries)
 	var b strings.Builder
