@@ -37,6 +37,7 @@ const (
 	imageNameForm   = "^[A-Za-z0-9][A-Za-z0-9._+-]*$"
 	closureNameForm = "^[A-Za-z0-9_-]+$"
 	absoluteForm    = "^/"
+	accountForm     = "^[A-Za-z_][A-Za-z0-9_.-]*[$]?$" // useradd(8), with capitals
 )
 
 // Bounds of integers.
@@ -113,9 +114,13 @@ var language = map[string]keyword{
 	"boot.sign-certificate": {doc: "Certificate of the key, in PEM; the rest of its chain may follow."},
 	"boot.entry":            {doc: "An entry of the boot menu."},
 	"boot.entry.title":      {doc: "Title in the menu.", required: true},
-	"boot.entry.kernel":     {doc: "Linux kernel with an EFI stub.", required: true},
-	"boot.entry.initrd":     {doc: "Initial RAM disks, in the order in which they are loaded."},
-	"boot.entry.cmdline":    {doc: "Kernel command line."},
+	"boot.entry.kernel": {
+		doc: "Linux kernel: a file on the host, in a closure, or in a partition's own tree, where a pattern has to match exactly one file. " +
+			"UEFI and systemd-boot need one with an EFI stub.",
+		required: true,
+	},
+	"boot.entry.initrd":  {doc: "Initial RAM disks, in the order in which they are loaded; found as the kernel is."},
+	"boot.entry.cmdline": {doc: "Kernel command line."},
 	"boot.entry.devicetree": {
 		doc: "With loader = " + alternatives(loadersThat(takeDeviceTree)) +
 			": device tree of the board, or a directory such as a kernel's dtbs, from which U-Boot picks its board's.",
@@ -168,13 +173,23 @@ var language = map[string]keyword{
 	"partition.volatile": {
 		doc: "For the partition mounted as root: the running system writes to memory only. Default for format = \"iso\": true.",
 	},
+	"partition.mount": {
+		doc: "Where the running system mounts the partition, for fstab. By default the partition with fstab is \"/\", and those of types such as esp, " +
+			"xbootldr, home, srv and var are where their type says: /efi, /boot, /home, /srv, /var.",
+		pattern: absoluteForm,
+	},
+	"partition.fstab": {
+		doc: "Write /etc/fstab with all partitions that have a place to be mounted at, and with swap, by PARTUUID. A file there that has only comments is replaced.",
+	},
 	"partition.closures": {doc: "Closures to install: their items, registration and GC roots."},
 
-	"partition.dir":      {doc: "A directory in the partition. Missing parents are made, with the owner of the directory that they are in."},
-	"partition.dir.path": {doc: "Where it is in the partition.", required: true, pattern: absoluteForm},
-	"partition.dir.mode": {doc: "Permissions in octal."},
-	"partition.dir.uid":  {doc: "Owner.", most: maxOwner},
-	"partition.dir.gid":  {doc: "Group.", most: maxOwner},
+	"partition.dir":       {doc: "A directory in the partition. Missing parents are made, with the owner of the directory that they are in."},
+	"partition.dir.path":  {doc: "Where it is in the partition.", required: true, pattern: absoluteForm},
+	"partition.dir.mode":  {doc: "Permissions in octal."},
+	"partition.dir.uid":   {doc: "Owner.", most: maxOwner},
+	"partition.dir.gid":   {doc: "Group.", most: maxOwner},
+	"partition.dir.user":  {doc: "Owner by name, from /etc/passwd in the partition's own tree.", pattern: accountForm},
+	"partition.dir.group": {doc: "Group by name, from /etc/group in the partition's own tree.", pattern: accountForm},
 
 	"partition.file":        {doc: "A file in the partition, from text or from a file on the host."},
 	"partition.file.path":   {doc: "Where it is in the partition.", required: true, pattern: absoluteForm},
@@ -183,19 +198,43 @@ var language = map[string]keyword{
 	"partition.file.mode":   {doc: "Permissions in octal."},
 	"partition.file.uid":    {doc: "Owner.", most: maxOwner},
 	"partition.file.gid":    {doc: "Group.", most: maxOwner},
+	"partition.file.user":   {doc: "Owner by name, from /etc/passwd in the partition's own tree.", pattern: accountForm},
+	"partition.file.group":  {doc: "Group by name, from /etc/group in the partition's own tree.", pattern: accountForm},
 
 	"partition.link":        {doc: "A symbolic link in the partition."},
 	"partition.link.path":   {doc: "Where it is in the partition.", required: true, pattern: absoluteForm},
 	"partition.link.target": {doc: "Target of the link.", required: true},
 	"partition.link.uid":    {doc: "Owner.", most: maxOwner},
 	"partition.link.gid":    {doc: "Group.", most: maxOwner},
+	"partition.link.user":   {doc: "Owner by name, from /etc/passwd in the partition's own tree.", pattern: accountForm},
+	"partition.link.group":  {doc: "Group by name, from /etc/group in the partition's own tree.", pattern: accountForm},
 
-	"partition.tree":        {doc: "A directory on the host, or an uncompressed tar archive, to copy into the partition."},
+	"partition.file.override": {doc: "Replace what earlier trees, files and links have at the path; symlinks to directories on the way are followed."},
+	"partition.link.override": {doc: "Replace what earlier trees, files and links have at the path; symlinks to directories on the way are followed."},
+
+	"partition.tree": {
+		doc: "A directory on the host, or a tar archive, to copy into the partition. The archive may be compressed with gzip, zstd, xz or bzip2.",
+	},
 	"partition.tree.source": {doc: "Directory or archive on the host.", required: true},
 	"partition.tree.target": {doc: "Directory in the partition to copy it to.", pattern: absoluteForm},
 	"partition.tree.exclude": {
-		doc: "Patterns of paths in the source to omit, as in .gitignore: *.pyc, /proc, /var/cache/*, .git/, /home/**/tmp.",
+		doc: "Patterns of paths in the source to omit, as in .gitignore: *.pyc, /proc/*, /var/cache/*, .git/, /home/**/tmp.",
 	},
+	"partition.tree.override": {
+		doc: "Replace what earlier trees have at the same paths. Where this tree has a directory and an earlier one a symlink to a directory, " +
+			"such as /lib, the symlink stays and its target gets the files. A directory with files is replaced only by a directory.",
+	},
+
+	"partition.attr": {doc: "Mode and owner of everything that a pattern matches: what trees, dir, file and link add. Later ones count."},
+	"partition.attr.path": {
+		doc:      "Pattern of paths from the top of the partition, as in exclude: /home/alice/** is everything below the directory. It has to match something.",
+		required: true, pattern: absoluteForm,
+	},
+	"partition.attr.mode":  {doc: "Permissions in octal; symlinks keep theirs."},
+	"partition.attr.uid":   {doc: "Owner.", most: maxOwner},
+	"partition.attr.gid":   {doc: "Group.", most: maxOwner},
+	"partition.attr.user":  {doc: "Owner by name, from /etc/passwd in the partition's own tree.", pattern: accountForm},
+	"partition.attr.group": {doc: "Group by name, from /etc/group in the partition's own tree.", pattern: accountForm},
 }
 
 // filesystemsThat returns the names of the file systems with a property, for hints.

@@ -175,11 +175,11 @@ func (c *checker) unused(keys ...diag.Key) {
 // entry checks a boot entry. Substitutions in its command line count as empty here; the complete line is checked when they are
 // known.
 func (c *checker) entry(e *Entry, l *bootloader.Loader) {
-	c.path(e.Kernel)
+	c.bootFile(e.Kernel)
 	for _, initrd := range e.Initrd.Items {
-		c.path(initrd)
+		c.bootFile(initrd)
 	}
-	c.path(e.DeviceTree)
+	c.bootFile(e.DeviceTree)
 	if k := e.DeviceTree.Key; k.Written && !l.DeviceTree && !c.reported[c.d.Boot.Loader.Key.Path] {
 		c.report(k, fmt.Sprintf("has no effect with %s", describe(l)), "it is for loader = "+alternatives(loadersThat(takeDeviceTree)))
 	}
