@@ -24,11 +24,11 @@ func (c *checker) owner(o Owner) {
 		other  string
 	}{{o.UID, o.User, "uid"}, {o.GID, o.Group, "gid"}} {
 		switch name := pair.name; {
-		case !name.Written() || c.reported[name.Key.Path]:
+		case !name.Written() || c.Reported(name.Key.Path):
 		case pair.number.Written():
-			c.report(name.Key, "excludes "+pair.other, "remove one of the two")
+			c.Report(name.Key, "excludes "+pair.other, "remove one of the two")
 		case !accountName.MatchString(name.V):
-			c.report(name.Key, fmt.Sprintf("%q is not a name of a user or group", name.V), "write a number as "+pair.other)
+			c.Report(name.Key, fmt.Sprintf("%q is not a name of a user or group", name.V), "write a number as "+pair.other)
 		}
 	}
 }
@@ -39,12 +39,12 @@ func (c *checker) attr(a *Attr) {
 	switch {
 	case a.Path.V == "":
 	case a.Path.V[0] != '/':
-		c.report(a.Path.Key, fmt.Sprintf("%q does not begin at the top", a.Path.V), fmt.Sprintf("did you mean %q?", "/"+a.Path.V))
+		c.Report(a.Path.Key, fmt.Sprintf("%q does not begin at the top", a.Path.V), fmt.Sprintf("did you mean %q?", "/"+a.Path.V))
 	case err != nil:
-		c.report(a.Path.Key, err.Error(), "")
+		c.Report(a.Path.Key, err.Error(), "")
 	}
 	if !slices.ContainsFunc(append(a.Owner().keys(), a.Mode.Key), func(k diag.Key) bool { return k.Written }) {
-		c.report(a.Key, "has neither a mode nor an owner", `as in mode = "0750" or user = "alice"`)
+		c.Report(a.Key, "has neither a mode nor an owner", `as in mode = "0750" or user = "alice"`)
 	}
 	c.owner(a.Owner())
 }
@@ -56,7 +56,7 @@ func (c *checker) mounts() {
 		switch p := &c.d.Partition.Items[i]; {
 		case !p.FStab.V:
 		case table != nil:
-			c.report(p.FStab.Key, "is for the partition that is mounted as root, and "+table.FStab.Key.Path+" is another", "remove one of the two")
+			c.Report(p.FStab.Key, "is for the partition that is mounted as root, and "+table.FStab.Key.Path+" is another", "remove one of the two")
 		default:
 			table = p
 		}
@@ -70,13 +70,13 @@ func (c *checker) mounts() {
 		c.unique(taken, p.Mount.Key, p.Mount.V, "the mount point")
 		switch k := p.Mount.Key; {
 		case table == nil:
-			c.report(k, "has no effect: no partition has fstab = true", "add fstab = true to the partition that is mounted as root")
+			c.Report(k, "has no effect: no partition has fstab = true", "add fstab = true to the partition that is mounted as root")
 		case p.Inside.Written():
-			c.report(k, fmt.Sprintf("does not go with inside: the partition is a file of %q", p.Inside.V), "remove it")
+			c.Report(k, fmt.Sprintf("does not go with inside: the partition is a file of %q", p.Inside.V), "remove it")
 		case p == table && p.Mount.V != "/":
-			c.report(k, fmt.Sprintf("is %q, but the partition with fstab is mounted as root", p.Mount.V), "remove one of the two")
+			c.Report(k, fmt.Sprintf("is %q, but the partition with fstab is mounted as root", p.Mount.V), "remove one of the two")
 		case p != table && p.Mount.V == "/":
-			c.report(k, `is "/", where the partition with fstab is mounted`, "")
+			c.Report(k, `is "/", where the partition with fstab is mounted`, "")
 		}
 	}
 }
@@ -103,12 +103,12 @@ func (c *checker) bootFile(t Value[Template]) {
 	switch row := partition.Named(c.filesystemOf(p)); {
 	case p == nil:
 		if err := c.absent("partition", name, c.partitionNames); err != nil {
-			c.reportError(t.Key, err)
+			c.ReportError(t.Key, err)
 		}
 	case row != nil && row.Raw:
-		c.report(t.Key, fmt.Sprintf("partition %q has no file system", name), "")
+		c.Report(t.Key, fmt.Sprintf("partition %q has no file system", name), "")
 	case !strings.HasPrefix(string(path), "/"):
-		c.report(t.Key, fmt.Sprintf("%q is not followed by a path", "${partition."+name+"}"), fmt.Sprintf("as in %q", "${partition."+name+"}/boot/vmlinuz-*"))
+		c.Report(t.Key, fmt.Sprintf("%q is not followed by a path", "${partition."+name+"}"), fmt.Sprintf("as in %q", "${partition."+name+"}/boot/vmlinuz-*"))
 	default:
 		c.path(Value[Template]{V: path, Key: t.Key})
 	}

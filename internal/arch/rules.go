@@ -20,9 +20,8 @@ var rooms = []room{
 	{"image/host", []string{"image/description", "partition", "closure", "internal/..."}, []string{"golang.org/x/sync/..."}},
 	{"image/plan", []string{"image/gpt", "image/mbr", "partition", "bootloader", "closure", "internal/diag", "internal/extent", "internal/repro",
 		"internal/tree", "internal/units"}, nil},
-	{"image/description", []string{"image/mbr", "partition", "bootloader", "closure", "internal/diag", "internal/pattern", "internal/tomlpos",
-		"internal/units"},
-		[]string{"github.com/BurntSushi/toml/..."}},
+	{"image/description", []string{"image/mbr", "partition", "bootloader", "closure", "internal/diag", "internal/keyed", "internal/pattern",
+		"internal/units"}, nil},
 	{"image/description/reference", []string{"image/description"}, nil},
 	{"image/mbr", cellar, nil},
 	{"image/gpt", cellar, []string{"github.com/diskfs/go-diskfs/...", "github.com/google/uuid/..."}},
@@ -36,6 +35,7 @@ var rooms = []room{
 	{"closure/...", cellar, nil},
 
 	{"internal/unpack", cellar, []string{"github.com/klauspost/compress/...", "github.com/therootcompany/xz/..."}},
+	{"internal/keyed", []string{"internal/diag", "internal/tomlpos"}, []string{"github.com/BurntSushi/toml/..."}},
 	{"internal/repro", nil, []string{"github.com/google/uuid/..."}},
 	{"internal/...", cellar, []string{"golang.org/x/sys/...", "golang.org/x/sync/..."}},
 }
