@@ -13,6 +13,7 @@ import (
 	"imprint/closure"
 	"imprint/image/description"
 	"imprint/image/host"
+	"imprint/image/trees"
 	"imprint/internal/diag"
 	"imprint/internal/tree"
 )
@@ -47,17 +48,22 @@ type bootFinder struct {
 	hosts    host.Inputs
 	store    *store
 	problems diag.List
+	stated   []*trees.Tree // of the partitions; nil for those without one
 	boot     *boot
 	names    bootNames
 }
 
-// boot finds the kernels and initrds of all entries, and the files that the loader is made of.
-func (w world) boot(ctx context.Context, hosts host.Inputs, store *store) (*boot, error) {
+// boot finds the kernels and initrds of all entries, and the files that the loader is made of. problems are those of the step before, which
+// are reported together.
+func (w world) boot(ctx context.Context, hosts host.Inputs, store *store, stated []*trees.Tree, problems diag.List) (*boot, error) {
 	loader, err := bootloader.Named(w.d.Boot.Loader.V)
 	if err != nil {
 		return nil, err
 	}
-	f := &bootFinder{world: w, hosts: hosts, store: store, names: bootNames{}, boot: &boot{loader: loader, machine: w.d.Machine()}}
+	f := &bootFinder{
+		world: w, hosts: hosts, store: store, stated: stated, problems: problems, names: bootNames{},
+		boot: &boot{loader: loader, machine: w.d.Machine()},
+	}
 	required := loader.Requires(f.boot.machine)
 	titles := make([]bootloader.Entry, len(w.d.Boot.Entry.Items))
 	for i, e := range w.d.Boot.Entry.Items {
@@ -128,6 +134,9 @@ func (f *bootFinder) checkProgram(key diag.Key, program tree.Blob, efi bool, hin
 // file finds a kernel or initrd: in a store item of the image, where symlinks lead where they would in the booted system, or
 // on the host.
 func (f *bootFinder) file(ctx context.Context, name description.Value[description.Template], rootName string, e *bootEntry) bootloader.Source {
+	if partition, pattern, ok := name.V.InTree(); ok {
+		return f.treeFile(name.Key, partition, pattern)
+	}
 	path, inStore := f.path(name)
 	switch {
 	case path == "":
@@ -150,7 +159,7 @@ func (f *bootFinder) file(ctx context.Context, name description.Value[descriptio
 func (f *bootFinder) path(name description.Value[description.Template]) (path string, inStore bool) {
 	refs, _ := name.V.References()
 	if slices.ContainsFunc(refs, func(ref description.Reference) bool { return ref.Kind != "closure" }) {
-		f.problem(name.Key, "contains an identifier, which is chosen only after files are found", "use ${closure.NAME}")
+		f.problem(name.Key, "contains an identifier, which is chosen only after files are found", "use ${closure.NAME}, or ${partition.NAME} for its tree")
 		return "", false
 	}
 	path = name.V.Expand(f.store.closureReference)
@@ -182,6 +191,9 @@ func (f *bootFinder) hostFile(ctx context.Context, key diag.Key, name string) bo
 
 // deviceTree finds the device tree of an entry, or a directory of device trees, in the store or on the host.
 func (f *bootFinder) deviceTree(ctx context.Context, name description.Value[description.Template], rootName string, e *bootEntry) bootloader.DeviceTree {
+	if partition, pattern, ok := name.V.InTree(); ok {
+		return f.treeDeviceTree(name.Key, partition, pattern)
+	}
 	path, inStore := f.path(name)
 	if path == "" {
 		return bootloader.DeviceTree{}

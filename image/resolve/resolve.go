@@ -2,9 +2,10 @@
 // unpack to, in a directory that the caller chooses ([Inputs.Scratch]): files without names, which nobody else can see or has to remove.
 //
 // It goes in steps, each a function from values to a value: the host files and trees that the description names, hashed
-// (package host); the stores' registrations and the trees of all items; the boot files in them; the identity of the image, a
+// (package host); the stores' registrations and the trees of all items; the trees that the description states (package trees); the boot files in
+// them; the identity of the image, a
 // digest of all that (package identity), from which every identifier derives; the boot loader's files, which contain such
-// identifiers; and last the tree of every partition.
+// identifiers; and last the complete tree of every partition.
 //
 // Store items are pinned by their registered NAR hash, so most of their contents need not be read here. Host files are read,
 // since the identity depends on their contents, and pinned: when they are written, they must still be the same.
@@ -49,7 +50,8 @@ func Plan(ctx context.Context, d *description.Image, in Inputs) (*plan.Plan, err
 	if err != nil {
 		return nil, err
 	}
-	boot, err := w.boot(ctx, hosts, store)
+	stated, problems := w.described(hosts, store)
+	boot, err := w.boot(ctx, hosts, store, stated, problems)
 	if err != nil {
 		return nil, err
 	}
@@ -61,7 +63,7 @@ func Plan(ctx context.Context, d *description.Image, in Inputs) (*plan.Plan, err
 	if err != nil {
 		return nil, err
 	}
-	if err = w.fill(ctx, p, hosts, store, boot, files); err == nil {
+	if err = w.fill(ctx, p, hosts, store, stated, boot, files); err == nil {
 		w.checkFATTypes(p)
 		w.checkEntries(p, store)
 	}
