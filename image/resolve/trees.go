@@ -85,6 +85,7 @@ func (f *filler) tree(ctx context.Context, part *plan.Partition, d description.P
 	t := &treeFiller{filler: f, Tree: stated, part: part, d: d}
 	t.Expand(f.refer)
 	t.references()
+	t.fstab()
 	t.bootFiles(files)
 	part.Spec.Free = f.room(d, files)
 	t.inside()
