@@ -100,7 +100,7 @@ func parse(ctx context.Context, file string) (*description.Image, error) {
 
 // resolve takes a description through Resolve and Layout. outDir is the directory of the image; "" if none will be written.
 func (r *root) resolve(ctx context.Context, file string, d *description.Image, outDir string) (_ *planned, err error) {
-	in := resolve.Inputs{Dir: filepath.Dir(file), Unique: rand.Text(), OutDir: outDir, Scratch: cmp.Or(outDir, r.env("TMPDIR"), "/var/tmp")}
+	in := resolve.Inputs{Dir: filepath.Dir(file), Unique: rand.Text(), OutDir: outDir, Scratch: r.scratch(outDir)}
 	if in.Epoch, err = sourceDateEpoch(r.env("SOURCE_DATE_EPOCH")); err != nil {
 		return nil, err
 	}
@@ -119,6 +119,9 @@ func (r *root) resolve(ctx context.Context, file string, d *description.Image, o
 	r.ui.warn(resolved.Warnings)
 	return &planned{resolved, layout}, nil
 }
+
+// scratch returns the directory for files without names: that of the image, or one for temporary files that is on a disk.
+func (r *root) scratch(outDir string) string { return cmp.Or(outDir, r.env("TMPDIR"), "/var/tmp") }
 
 // readDescription reads a description, but no more than Parse accepts.
 func readDescription(file string) ([]byte, error) {

@@ -105,6 +105,9 @@ func syntheticConfigs(t *testing.T) string {
 	if err := demostore.SyntheticHost(filepath.Join(root, "build/host")); err != nil {
 		t.Fatal(err)
 	}
+	if err := demostore.SyntheticArchive(filepath.Join(root, "build/debian/rootfs.tar.zst")); err != nil {
+		t.Fatal(err)
+	}
 	if err := os.CopyFS(filepath.Join(root, "build/keys"), os.DirFS("testdata/keys")); err != nil {
 		t.Fatal(err)
 	}

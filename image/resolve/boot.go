@@ -89,7 +89,7 @@ func (f *bootFinder) entry(ctx context.Context, d description.Entry, id string, 
 	e := bootEntry{Entry: bootloader.Entry{Title: d.Title.V}, cmdline: d.Cmdline}
 	e.Kernel = f.file(ctx, d.Kernel, "boot-"+id+"-kernel", &e)
 	if e.Kernel.Content != nil {
-		f.checkKernel(d.Kernel.Key, e.Kernel.Content, efi)
+		f.checkKernel(d.Kernel.Key, e.Kernel, efi)
 	}
 	for k, text := range d.Initrd.Items {
 		e.Initrd = append(e.Initrd, f.file(ctx, text, fmt.Sprintf("boot-%s-initrd-%d", id, k), &e))
@@ -101,14 +101,17 @@ func (f *bootFinder) entry(ctx context.Context, d description.Entry, id string, 
 }
 
 // checkKernel reports a kernel that the loader cannot start.
-func (f *bootFinder) checkKernel(key diag.Key, kernel tree.Blob, efi bool) {
-	name := tree.HostPath(kernel)
-	p, err := bootloader.ProgramOf(kernel)
+func (f *bootFinder) checkKernel(key diag.Key, kernel bootloader.Source, efi bool) {
+	name := tree.HostPath(kernel.Content)
+	if kernel.Partition != "" {
+		name = tree.Shown(kernel.Path) // its content is in an archive with many others
+	}
+	p, err := bootloader.ProgramOf(kernel.Content)
 	refusal, doubt := f.boot.loader.CheckKernel(f.d.Arch.V, p)
 	var m diag.Mistake
 	switch {
 	case err != nil || refusal == nil || efi && p.ELF: // an ELF file is no EFI program
-		f.checkProgram(key, kernel, efi, "use a kernel with an EFI stub, such as bzImage or Image; vmlinux and compressed kernels have none")
+		f.checkProgram(key, name, kernel.Content, efi, "use a kernel with an EFI stub, such as bzImage or Image; vmlinux and compressed kernels have none")
 	case errors.As(refusal, &m):
 		f.problem(key, name+" "+m.Text, m.Hint)
 	}
@@ -118,10 +121,10 @@ func (f *bootFinder) checkKernel(key diag.Key, kernel tree.Blob, efi bool) {
 }
 
 // checkProgram reports a program for another architecture, and, if firmware starts it, one that is not an EFI program.
-func (f *bootFinder) checkProgram(key diag.Key, program tree.Blob, efi bool, hint string) {
+func (f *bootFinder) checkProgram(key diag.Key, name string, program tree.Blob, efi bool, hint string) {
 	p, err := bootloader.ProgramOf(program)
 	arch := f.d.Arch.V
-	switch name := tree.HostPath(program); {
+	switch {
 	case err != nil:
 		f.problems = append(f.problems, key.ProblemOf(err))
 	case efi && !p.EFI:
