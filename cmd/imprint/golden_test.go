@@ -66,7 +66,7 @@ func TestGoldenElsewhere(t *testing.T) {
 		dir: syntheticConfigs(t), cwd: "/", umask: "077",
 		env: []string{"TZ=Pacific/Kiritimati", "LC_ALL=tr_TR.UTF-8", "LANG=ja_JP", "GOMAXPROCS=1", "HOME=/nowhere"},
 	}
-	for _, name := range []string{"board", "every-key", "iso-squashfs", "syslinux", "uki-signed"} {
+	for _, name := range []string{"board", "every-key", "iso-squashfs", "syslinux", "trees", "uki-signed"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			want := read(t, filepath.Join("testdata/golden", name+".json"))

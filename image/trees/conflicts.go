@@ -45,7 +45,11 @@ func (p *making) remedy(key diag.Key, c *tree.Conflict, override bool) string {
 	switch takes := strings.Contains(key.Path, ".tree[") || strings.Contains(key.Path, ".file[") || strings.Contains(key.Path, ".link["); {
 	case override && c.Kind == tree.Dir:
 		return "a directory with files is replaced only by a directory: exclude it from the earlier tree"
-	case override || !takes:
+	case override:
+		return ""
+	case !takes && c.Kind == tree.Symlink && p.Behind(c.Path) != c.Path:
+		return fmt.Sprintf("did you mean %q?", p.Behind(c.Path))
+	case !takes:
 		return ""
 	case c.Kind == tree.Symlink:
 		return "with override = true the later one replaces it, and symlinks to directories are followed"

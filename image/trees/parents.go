@@ -58,8 +58,7 @@ func (p *making) parents(list []addition) {
 	warned := map[string]bool{}
 	for _, a := range list {
 		if a.override {
-			_, real := p.Follow(path.Dir(a.path))
-			a.path = tree.Join(real, path.Base(a.path))
+			a.path = p.Behind(a.path)
 		}
 		dir := path.Dir(a.path)
 		isRoots := p.above(a, stated)

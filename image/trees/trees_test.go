@@ -105,6 +105,8 @@ func TestClashes(t *testing.T) {
 source = "more"
 [[partition.dir]]
 path = "/etc/motd"
+[[partition.dir]]
+path = "/lib/firmware/x"
 [[partition.link]]
 path = "/usr"
 target = "x"
@@ -118,6 +120,7 @@ override = true
 		"partition[0].tree[1]: /etc/motd: a file is there already",
 		"partition[0].tree[1]: /lib: a symlink is there already (partition[0].tree[0])\nhint: with override = true the later one replaces it, and symlinks to directories are followed",
 		"partition[0].dir[0].path: /etc/motd: a file is there already",
+		"partition[0].dir[1].path: /lib/firmware/x: /lib is a symlink, not a directory (partition[0].tree[0])\nhint: did you mean \"/usr/lib/firmware/x\"?",
 		"partition[0].link[0].path: /usr: a directory that is not empty is there already (partition[0].tree[0])\nhint: a directory with files is replaced only by a directory",
 	} {
 		if !strings.Contains(err.Error(), want) {

@@ -77,7 +77,7 @@ func (a *addition) add(path string, n *Node) error {
 		return a.conflicts.err()
 	}
 	if a.overlay {
-		path = a.behindLinks(path)
+		path = a.Behind(path)
 	}
 	if dir := a.parent(path); dir != nil {
 		n.Name = path[strings.LastIndexByte(path, '/')+1:]

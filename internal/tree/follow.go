@@ -6,8 +6,11 @@ import (
 	"strings"
 )
 
-// maxLinks is how many symlinks Linux follows on the way to a file (MAXSYMLINKS).
-const maxLinks = 40
+// maxLinks is how many symlinks Linux follows on the way to a file (MAXSYMLINKS); maxSteps bounds the names in their targets.
+const (
+	maxLinks = 40
+	maxSteps = 4096
+)
 
 // Find returns the node at a path so far, or nil. Symlinks are not followed.
 func (b *Builder) Find(path string) *Node {
@@ -32,7 +35,7 @@ func (b *Builder) Find(path string) *Node {
 func (b *Builder) Follow(path string) (n *Node, real string) {
 	above, at, links := []*Node{b.root}, []string(nil), 0 // the directories on the way, and their names
 	rest := strings.Split(path, "/")
-	for len(rest) > 0 {
+	for steps := 0; len(rest) > 0; steps++ {
 		name, dir := rest[0], above[len(above)-1]
 		switch rest = rest[1:]; name {
 		case "", ".":
@@ -42,7 +45,7 @@ func (b *Builder) Follow(path string) (n *Node, real string) {
 			continue
 		}
 		next := b.child(dir, name)
-		if next == nil || next.kind == Symlink && links == maxLinks {
+		if next == nil || next.kind == Symlink && links == maxLinks || steps > maxSteps {
 			return nil, "/" + strings.Join(append(append(at, name), rest...), "/")
 		}
 		if next.kind != Symlink {

@@ -5,11 +5,14 @@ import (
 	"strings"
 )
 
-// behindLinks returns a path without symlinks above its last element. What does not exist stays as it is.
-func (a *addition) behindLinks(path string) string {
-	cut := strings.LastIndexByte(path, '/')
-	_, real := a.Follow(path[:cut])
-	return Join(real, path[cut+1:])
+// Behind returns where Overlay adds a clean path: without symlinks above its last element, as far as they lead to something.
+func (b *Builder) Behind(path string) string {
+	for cut := strings.LastIndexByte(path, '/'); cut > 0; cut = strings.LastIndexByte(path[:cut], '/') {
+		if dir, real := b.Follow(path[:cut]); dir != nil {
+			return Join(real, path[cut+1:])
+		}
+	}
+	return path
 }
 
 // replace puts n in the place of old in a directory. One of them is no directory.

@@ -76,6 +76,8 @@ func TestOverlay(t *testing.T) {
 		{"so does one above the path", []string{"/usr/lib/", "/lib -> usr/lib"}, []string{"/lib/x/y = b"}, []string{"/lib -> usr/lib", "/usr/lib/x/y = b"}},
 		{"an absolute one and .. begin at the top", []string{"/usr/lib/", "/a/b -> /usr/../../usr/lib"}, []string{"/a/b/c = c"},
 			[]string{"/a/b -> /usr/../../usr/lib", "/usr/lib/c = c"}},
+		{"a missing directory behind a symlink", []string{"/usr/lib/", "/lib -> usr/lib"}, []string{"/lib/x/y/z = b"},
+			[]string{"/lib -> usr/lib", "/usr/lib/x/y/z = b"}},
 		{"a symlink through another one", []string{"/usr/lib/", "/lib -> usr/lib", "/l -> lib/."}, []string{"/l/c = c"},
 			[]string{"/l -> lib/.", "/lib -> usr/lib", "/usr/lib/c = c"}},
 	} {
@@ -122,6 +124,18 @@ func TestOverlayKeepsFullDirectories(t *testing.T) {
 	var conflict *tree.Conflict
 	if !errors.As(err, &conflict) || conflict.Path != "/usr/bin" || conflict.Second != "later" {
 		t.Errorf("a symlink in place of a directory with files: %v", err)
+	}
+}
+
+// A symlink to nothing is no way to anything.
+func TestOverlayBehindNothing(t *testing.T) {
+	for _, target := range []string{"nowhere/../etc", "x", "/nowhere"} {
+		b := tree.NewBuilder(attr)
+		err := errors.Join(addLines(b, false, "first", "/x -> "+target), addLines(b, true, "later", "/x/y/z = a"))
+		var conflict *tree.Conflict
+		if !errors.As(err, &conflict) || conflict.Reason != "/x is a symlink, not a directory" {
+			t.Errorf("below a symlink to %s: %v", target, err)
+		}
 	}
 }
 
