@@ -96,6 +96,7 @@ type Entry struct {
 	Cmdline string // without a newline
 	// DeviceTree describes the board to the kernel; if it is zero, the firmware's is used.
 	DeviceTree DeviceTree
+	Generation *Generation // of NixOS; nil for other systems
 }
 
 // A DeviceTree is a flattened device tree, or a directory of them from which the firmware picks its board's.
@@ -110,6 +111,7 @@ type Source struct {
 	Name      string // unique among the entries' files: for a file in a store item, the item's base name and the file's
 	Path      string // where it is in the image; "" for a file that is in no partition
 	Partition string // name of the partition that Path is in; "" for the one with the store
+	Item      string // base name of the store item with the file, "" for none
 	Content   tree.Blob
 }
 

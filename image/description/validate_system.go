@@ -2,121 +2,63 @@ package description
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
-	"strings"
 
 	"imprint/internal/diag"
-	"imprint/internal/pattern"
-	"imprint/partition"
 )
 
-// keys returns the keys of an owner.
-func (o Owner) keys() []diag.Key { return []diag.Key{o.UID.Key, o.GID.Key, o.User.Key, o.Group.Key} }
+// HasBootEntries reports whether an image has boot entries, written as such or those of systems.
+func (d *Image) HasBootEntries() bool { return d.Boot.System.Written() || len(d.Boot.Entry.Items) > 0 }
 
-var accountName = regexp.MustCompile(accountForm)
-
-// owner checks that an owner is a number or a name. Whether the name is known is seen when the tree is there.
-func (c *checker) owner(o Owner) {
-	for _, pair := range []struct {
-		number Number
-		name   Text
-		other  string
-	}{{o.UID, o.User, "uid"}, {o.GID, o.Group, "gid"}} {
-		switch name := pair.name; {
-		case !name.Written() || c.Reported(name.Key.Path):
-		case pair.number.Written():
-			c.Report(name.Key, "excludes "+pair.other, "remove one of the two")
-		case !accountName.MatchString(name.V):
-			c.Report(name.Key, fmt.Sprintf("%q is not a name of a user or group", name.V), "write a number as "+pair.other)
-		}
-	}
+// BootsSystems reports whether there are entries of systems, whose titles are not in the description.
+func (d *Image) BootsSystems() bool {
+	return d.Boot.System.Written() || slices.ContainsFunc(d.Boot.Entry.Items, func(e Entry) bool { return e.System.Written() })
 }
 
-// attr checks a pattern with a mode or an owner.
-func (c *checker) attr(a *Attr) {
-	_, err := pattern.Parse([]string{a.Path.V})
-	switch {
-	case a.Path.V == "":
-	case a.Path.V[0] != '/':
-		c.Report(a.Path.Key, fmt.Sprintf("%q does not begin at the top", a.Path.V), fmt.Sprintf("did you mean %q?", "/"+a.Path.V))
-	case err != nil:
-		c.Report(a.Path.Key, err.Error(), "")
+// Whole returns the reference that a template consists of. ok is false if there is more in it, or none.
+func (t Template) Whole() (ref Reference, ok bool) {
+	for p := range t.pieces() {
+		if ref != (Reference{}) || !p.isReference() {
+			return Reference{}, false
+		}
+		ref = p.ref
 	}
-	if !slices.ContainsFunc(append(a.Owner().keys(), a.Mode.Key), func(k diag.Key) bool { return k.Written }) {
-		c.Report(a.Key, "has neither a mode nor an owner", `as in mode = "0750" or user = "alice"`)
-	}
-	c.owner(a.Owner())
+	return ref, ref != Reference{}
 }
 
-// mounts checks where partitions are mounted, and that a table of that is written somewhere.
-func (c *checker) mounts() {
-	var table *Partition
-	for i := range c.d.Partition.Items {
-		switch p := &c.d.Partition.Items[i]; {
-		case !p.FStab.V:
-		case table != nil:
-			c.Report(p.FStab.Key, "is for the partition that is mounted as root, and "+table.FStab.Key.Path+" is another", "remove one of the two")
-		default:
-			table = p
-		}
-	}
-	taken := unique{}
-	for i := range c.d.Partition.Items {
-		p := &c.d.Partition.Items[i]
-		if c.absolute(p.Mount); p.Mount.V == "" {
-			continue
-		}
-		c.unique(taken, p.Mount.Key, p.Mount.V, "the mount point")
-		switch k := p.Mount.Key; {
-		case table == nil:
-			c.Report(k, "has no effect: no partition has fstab = true", "add fstab = true to the partition that is mounted as root")
-		case p.Inside.Written():
-			c.Report(k, fmt.Sprintf("does not go with inside: the partition is a file of %q", p.Inside.V), "remove it")
-		case p == table && p.Mount.V != "/":
-			c.Report(k, fmt.Sprintf("is %q, but the partition with fstab is mounted as root", p.Mount.V), "remove one of the two")
-		case p != table && p.Mount.V == "/":
-			c.Report(k, `is "/", where the partition with fstab is mounted`, "")
-		}
-	}
-}
-
-// MountPoint returns where the running system mounts a partition, for the table in another one; "" if nothing says.
-func (d *Image) MountPoint(p *Partition) string {
-	switch {
-	case p.FStab.V:
-		return "/"
-	case p.Mount.V != "" || p.Inside.Written() || isWholeDisk(*p):
-		return p.Mount.V
-	}
-	return partition.MountPoint(p.Type.V)
-}
-
-// bootFile checks the path of a kernel or its like, which may be in a partition's own tree.
-func (c *checker) bootFile(t Value[Template]) {
-	name, path, ok := t.V.InTree()
-	if !ok {
-		c.path(t)
+// menu checks the closure of whose generations the menu consists.
+func (c *checker) menu() {
+	system := c.d.Boot.System
+	if !system.Written() {
 		return
 	}
-	p := c.partitions[name]
-	switch row := partition.Named(c.filesystemOf(p)); {
-	case p == nil:
-		if err := c.absent("partition", name, c.partitionNames); err != nil {
-			c.ReportError(t.Key, err)
-		}
-	case row != nil && row.Raw:
-		c.Report(t.Key, fmt.Sprintf("partition %q has no file system", name), "")
-	case !strings.HasPrefix(string(path), "/"):
-		c.Report(t.Key, fmt.Sprintf("%q is not followed by a path", "${partition."+name+"}"), fmt.Sprintf("as in %q", "${partition."+name+"}/boot/vmlinuz-*"))
-	default:
-		c.path(Value[Template]{V: path, Key: t.Key})
+	ref, ok := system.V.Whole()
+	if !ok || ref.Kind != "closure" || ref.Indexed {
+		c.Report(system.Key, fmt.Sprintf("%q is not a closure as a whole", system.V),
+			`as in "${closure.system}"; for a single system write [[boot.entry]] with system`)
+		return
+	}
+	c.template(system)
+	if cl := c.closures[ref.Name]; cl != nil && !cl.Profile.Written() {
+		c.Report(system.Key, fmt.Sprintf("the closure %q has no profile, so it has no generations", ref.Name),
+			fmt.Sprintf("add profile = \"system\" to the [[closure]] with name = %q", ref.Name))
 	}
 }
 
-func (c *checker) filesystemOf(p *Partition) string {
-	if p == nil {
-		return ""
+// kernelOrSystem checks that an entry has either a kernel or a system, which has all that a kernel needs.
+func (c *checker) kernelOrSystem(e *Entry) {
+	c.path(e.System)
+	if e.System.Written() {
+		for _, k := range []diag.Key{e.Kernel.Key, e.Initrd.Key, e.DeviceTree.Key} {
+			if k.Written {
+				c.Report(k, "has no effect with system, which names its own", "remove one of the two")
+			}
+		}
+		return
 	}
-	return p.Filesystem.V
+	for _, k := range []diag.Key{e.Title.Key, e.Kernel.Key} {
+		if !k.Written {
+			c.Report(k, "is required", "")
+		}
+	}
 }
