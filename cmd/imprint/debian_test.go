@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/binary"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -67,5 +68,44 @@ func TestDebian(t *testing.T) {
 				t.Errorf("the prompt is %q: the name of the host is not that of the description", r.Line)
 			}
 		})
+	}
+}
+
+const uBootText = `
+name = "board"
+arch = "aarch64"
+[boot]
+loader  = "extlinux"
+timeout = 0
+[[boot.entry]]
+title  = "a kernel that does nothing"
+kernel = "${partition.root}/boot/Image-*"
+initrd = ["${partition.root}/boot/initrd"]
+[[partition]]
+name       = "root"
+type       = "root"
+filesystem = "ext4"
+size       = "64MiB"
+features   = ["^metadata_csum", "^64bit"]
+  [[partition.tree]]
+  source = "tree"
+`
+
+// U-Boot finds the menu in a root file system without anything else on the disk, and loads what the menu names in there.
+func TestUBootWithOneRoot(t *testing.T) {
+	dir := public(t)
+	image := make([]byte, 100_000) // the header of a kernel (Linux, Documentation/arch/arm64/booting.rst)
+	copy(image, "MZ")
+	binary.LittleEndian.PutUint64(image[16:], uint64(len(image)))
+	copy(image[56:], "ARM\x64")
+	mkdir(t, filepath.Join(dir, "tree/boot"))
+	writeFile(t, filepath.Join(dir, "tree/boot/Image-6.1"), string(image))
+	writeFile(t, filepath.Join(dir, "tree/boot/initrd"), "an initrd")
+	writeFile(t, filepath.Join(dir, "board.toml"), uBootText)
+	out := filepath.Join(dir, "board.raw")
+	imprint(t, "build", filepath.Join(dir, "board.toml"), "-o", out)
+	r := qemutest.Boot(t, qemutest.Options{Image: out, Mode: "aarch64-u-boot", Marker: "^Retrieving file: /boot/Image-6.1$", Bad: "No EFI system partition"})
+	if !strings.Contains(r.Serial, "Found /boot/extlinux/extlinux.conf") || !strings.Contains(r.Serial, "Retrieving file: /boot/initrd") {
+		t.Errorf("the console shows\n%s", r.Serial)
 	}
 }

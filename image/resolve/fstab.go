@@ -73,6 +73,9 @@ func (t *treeFiller) mount(i int) (e fstab.Entry, ok bool) {
 		if part == t.part {
 			e.Pass = 1
 		}
+		if row.Firmware && partition.MountPoint(d.Type.V) == "" { // not for boot files, which are root's alone
+			e.Options = ""
+		}
 		return e, true
 	}
 }
