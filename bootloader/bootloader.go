@@ -34,6 +34,7 @@ type Partition struct {
 	Filesystem string // "fat", "ext4", … or "none"
 	VolumeID   string // of the file system, as mount and udev print it
 	Store      bool   // it holds the store
+	Root       bool   // it is mounted as root
 }
 
 // Requirements are what a loader cannot work without.
@@ -107,10 +108,11 @@ type DeviceTree struct {
 
 // A Source is a kernel or an initrd.
 type Source struct {
-	Name    string // unique among the entries' files: for a file in a store item, the item's base name and the file's
-	Path    string // in the partition with the store; "" for a file that is not in the store
-	Item    string // base name of the store item with the file, "" for none
-	Content tree.Blob
+	Name      string // unique among the entries' files: for a file in a store item, the item's base name and the file's
+	Path      string // where it is in the image; "" for a file that is in no partition
+	Partition string // name of the partition that Path is in; "" for the one with the store
+	Item      string // base name of the store item with the file, "" for none
+	Content   tree.Blob
 }
 
 // Artifacts is what a loader puts on the disk.
@@ -157,6 +159,19 @@ func (m Machine) find(types ...string) (Partition, bool) {
 			if p.Type == t {
 				return p, true
 			}
+		}
+	}
+	return Partition{}, false
+}
+
+// system returns the partition with the store, or the one that is mounted as root.
+func (m Machine) system() (Partition, bool) {
+	if p, ok := m.store(); ok {
+		return p, true
+	}
+	for _, p := range m.Partitions {
+		if p.Root {
+			return p, true
 		}
 	}
 	return Partition{}, false

@@ -11,7 +11,7 @@ import (
 
 // grub is GNU GRUB 2. UEFI starts it as an EFI program on the ESP; a BIOS starts boot code in the first sector, with a core image in a BIOS
 // boot partition (GPT) or right after the first sector (MBR); a disk may have both. All read one grub.cfg, on the ESP or XBOOTLDR
-// partition if there is one, else on the partition with the store. The core images hold all modules, so the disk has no directory of
+// partition if there is one, else on the partition with the store, or the one mounted as root. The core images hold all modules, so the disk has no directory of
 // them.
 type grub struct{}
 
@@ -60,6 +60,9 @@ func (g grub) Requires(m Machine) Requirements {
 		core := &Core{Prefix: grubDir, Modules: append([]string{"efi_gop"}, grubModules...)}
 		r.Inputs = append(r.Inputs, Input{Path: dir[0], Package: dir[1], EFI: true, Core: core})
 	}
+	if _, ok := g.home(m); bios && !ok {
+		r.Partitions = append(r.Partitions, menuPartition(&grubLoader))
+	}
 	if r.BIOS = bios; bios {
 		core := &Core{Prefix: g.biosPrefix(m), Modules: append([]string{"biosdisk"}, grubModules...)}
 		r.Inputs = append(r.Inputs, Input{Path: grubPC, Package: "grub-pc-bin", Core: core}, Input{Path: grubBootCode, Package: "grub-pc-bin"})
@@ -88,7 +91,7 @@ func (grub) home(m Machine) (Partition, bool) {
 	if p, ok := m.find("esp", "xbootldr"); ok {
 		return p, true
 	}
-	return m.store()
+	return grubLoader.home(m)
 }
 
 func (g grub) Artifacts(c Config) (Artifacts, error) {
@@ -97,7 +100,7 @@ func (g grub) Artifacts(c Config) (Artifacts, error) {
 	}
 	home, ok := g.home(c.Machine)
 	if !ok {
-		return Artifacts{}, fmt.Errorf("grub has no partition for its configuration: there is no ESP and no store")
+		return Artifacts{}, fmt.Errorf("grub has no partition for its menu: no ESP or XBOOTLDR partition, and no root file system that it reads")
 	}
 	text, files := g.config(c, home)
 	a := Artifacts{Files: append(files, File{home.Name, grubDir + "/grub.cfg", tree.Text(text)})}

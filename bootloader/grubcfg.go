@@ -9,14 +9,14 @@ import (
 // system, since the numbering of disks depends on the machine.
 func (grub) config(c Config, home Partition) (string, []File) {
 	own := shelf{partition: home, dir: "/EFI/imprint"}
-	if home.Store || home.Filesystem == "iso9660" {
+	if home.Store || home.Root || home.Filesystem == "iso9660" {
 		own.dir = "/boot"
 	}
 	if p, ok := c.find("xbootldr"); ok {
 		own.partition = p
 	}
-	if p, ok := c.store(); ok && !c.CopyKernel {
-		own.store = &p
+	if !c.CopyKernel {
+		own.inPlace = grubLoader.readable(c.Machine)
 	}
 	s := shelves{own, own}
 	s.generations.dir, s.generations.name = strings.TrimPrefix(own.dir, "/EFI/imprint")+"/kernels", kernelsName

@@ -52,6 +52,25 @@ func (l *Loader) CanRead(m Machine) bool {
 	return !ok || store.Number > 0 && slices.Contains(l.reads, store.Filesystem)
 }
 
+// CanReadFrom reports whether the loader can read a partition with a file system, if that is not inside another one.
+func (l *Loader) CanReadFrom(filesystem string) bool { return slices.Contains(l.reads, filesystem) }
+
+// readable returns the partitions in which a loader reads files in place.
+func (l *Loader) readable(m Machine) (list []Partition) {
+	for _, p := range m.Partitions {
+		if p.Number > 0 && l.CanReadFrom(p.Filesystem) {
+			list = append(list, p)
+		}
+	}
+	return list
+}
+
+// home returns the partition with the system, if the loader can read it.
+func (l *Loader) home(m Machine) (Partition, bool) {
+	p, ok := m.system()
+	return p, ok && (p.Store || p.Number > 0 && l.CanReadFrom(p.Filesystem))
+}
+
 // HasBIOS reports whether machines of an architecture have a BIOS.
 func HasBIOS(arch string) bool { return arch == "x86_64" }
 
@@ -89,4 +108,12 @@ func (l *Loader) Firmware(types []string) string {
 		return "uefi"
 	}
 	return "bios"
+}
+
+// menuPartition is the requirement of a loader that has no partition for its menu.
+func menuPartition(l *Loader) Requirement {
+	return Requirement{
+		For: l.Name + ", for its menu,", Type: "xbootldr", Filesystem: "fat", Size: "256MiB",
+		Or: `or, to have it in the root file system, one of type "root" with filesystem = "` + l.reads[0] + `"`,
+	}
 }

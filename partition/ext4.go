@@ -25,6 +25,7 @@ const maxExt4Label = 16
 
 var ext4Filesystem = Filesystem{
 	Name: "ext4", Engines: []string{engineNative, engineMke2fs}, Store: true, Owners: true, Writable: true, Grows: true, MaxFile: ext4.MaxFile,
+	MountType: "ext4", MountOptions: "errors=remount-ro",
 	Refuses: map[string]string{"content": contentHint},
 	CheckLabel: func(label string) error {
 		if len(label) > maxExt4Label {

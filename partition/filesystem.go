@@ -26,6 +26,9 @@ type Filesystem struct {
 	WholeDisk bool // the tree of an ISO image, and only there
 	Inside    bool // can be a file of another partition
 
+	MountType    string // what mount(8) and fstab(5) call it; "" if it is not mounted
+	MountOptions string // in fstab, unless it is read-only
+
 	MaxFile int64 // bytes of the largest file; 0 if no file of the host can be too large
 
 	CheckLabel    func(label string) error                 // limits of the label

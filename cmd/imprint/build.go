@@ -112,7 +112,7 @@ func (r *root) resolve(ctx context.Context, file string, d *description.Image, o
 
 // resolveAs is resolve with more to say about how inputs are read.
 func (r *root) resolveAs(ctx context.Context, d *description.Image, in resolve.Inputs) (_ *planned, err error) {
-	in.Unique = rand.Text()
+	in.Unique, in.Scratch = rand.Text(), r.scratch(in.OutDir)
 	if in.Epoch, err = sourceDateEpoch(r.env("SOURCE_DATE_EPOCH")); err != nil {
 		return nil, err
 	}
@@ -131,6 +131,9 @@ func (r *root) resolveAs(ctx context.Context, d *description.Image, in resolve.I
 	r.ui.warn(resolved.Warnings)
 	return &planned{resolved, layout}, nil
 }
+
+// scratch returns the directory for files without names: that of the image, or one for temporary files that is on a disk.
+func (r *root) scratch(outDir string) string { return cmp.Or(outDir, r.env("TMPDIR"), "/var/tmp") }
 
 // readDescription reads a description, but no more than Parse accepts.
 func readDescription(file string) ([]byte, error) {

@@ -22,7 +22,8 @@ func (r *root) plan() *cobra.Command {
 		Use:   "plan FILE",
 		Short: "Show what an image will contain, without writing it",
 		Long: `plan reads a description and the inputs it names, and shows the disk: partitions, offsets, sizes, inodes, and the largest
-files and store items in each partition. It writes nothing.
+files and store items in each partition. It writes nothing; only compressed archives are unpacked, into a file in $TMPDIR or
+/var/tmp that has no name and is gone afterwards.
 
 A size with ≤ is an upper bound, since a host tool makes the partition. Without --bytes sizes are rounded, and long paths are cut
 in the middle.`,

@@ -23,6 +23,7 @@ const (
 	imageNameForm   = "^[A-Za-z0-9][A-Za-z0-9._+-]*$"
 	closureNameForm = "^[A-Za-z0-9_-]+$"
 	absoluteForm    = "^/"
+	accountForm     = "^[A-Za-z_][A-Za-z0-9_.-]*[$]?$" // useradd(8), with capitals
 )
 
 // Bounds of integers.
@@ -105,8 +106,11 @@ var language = map[string]keyed.Rule{
 	"boot.entry.system": {
 		Doc: "NixOS system, instead of a kernel: the entry boots as its bootspec says, and each of its specialisations gets an entry as well.",
 	},
-	"boot.entry.kernel":  {Doc: "Linux kernel with an EFI stub. Required without system."},
-	"boot.entry.initrd":  {Doc: "Initial RAM disks, in the order in which they are loaded."},
+	"boot.entry.kernel": {
+		Doc: "Linux kernel: a file on the host, in a closure, or in a partition's own tree, where a pattern has to match exactly one file. " +
+			"UEFI and systemd-boot need one with an EFI stub. Required without system.",
+	},
+	"boot.entry.initrd":  {Doc: "Initial RAM disks, in the order in which they are loaded; found as the kernel is."},
 	"boot.entry.cmdline": {Doc: "Kernel command line; with system it comes after the system's own."},
 	"boot.entry.devicetree": {
 		Doc: "With loader = " + alternatives(loadersThat(takeDeviceTree)) +
@@ -160,13 +164,23 @@ var language = map[string]keyed.Rule{
 	"partition.volatile": {
 		Doc: "For the partition mounted as root: the running system writes to memory only. Default for format = \"iso\": true.",
 	},
+	"partition.mount": {
+		Doc: "Where the running system mounts the partition, for fstab. By default the partition with fstab is \"/\", and those of types such as esp, " +
+			"xbootldr, home, srv and var are where their type says: /efi, /boot, /home, /srv, /var.",
+		Pattern: absoluteForm,
+	},
+	"partition.fstab": {
+		Doc: "Write /etc/fstab with all partitions that have a place to be mounted at, and with swap, by PARTUUID. A file there that has only comments is replaced.",
+	},
 	"partition.closures": {Doc: "Closures to install: their items, registration and GC roots."},
 
-	"partition.dir":      {Doc: "A directory in the partition. Missing parents are made, with the owner of the directory that they are in."},
-	"partition.dir.path": {Doc: "Where it is in the partition.", Required: true, Pattern: absoluteForm},
-	"partition.dir.mode": {Doc: "Permissions in octal."},
-	"partition.dir.uid":  {Doc: "Owner.", Most: maxOwner},
-	"partition.dir.gid":  {Doc: "Group.", Most: maxOwner},
+	"partition.dir":       {Doc: "A directory in the partition. Missing parents are made, with the owner of the directory that they are in."},
+	"partition.dir.path":  {Doc: "Where it is in the partition.", Required: true, Pattern: absoluteForm},
+	"partition.dir.mode":  {Doc: "Permissions in octal."},
+	"partition.dir.uid":   {Doc: "Owner.", Most: maxOwner},
+	"partition.dir.gid":   {Doc: "Group.", Most: maxOwner},
+	"partition.dir.user":  {Doc: "Owner by name, from /etc/passwd in the partition's own tree.", Pattern: accountForm},
+	"partition.dir.group": {Doc: "Group by name, from /etc/group in the partition's own tree.", Pattern: accountForm},
 
 	"partition.file":        {Doc: "A file in the partition, from text or from a file on the host."},
 	"partition.file.path":   {Doc: "Where it is in the partition.", Required: true, Pattern: absoluteForm},
@@ -175,19 +189,43 @@ var language = map[string]keyed.Rule{
 	"partition.file.mode":   {Doc: "Permissions in octal."},
 	"partition.file.uid":    {Doc: "Owner.", Most: maxOwner},
 	"partition.file.gid":    {Doc: "Group.", Most: maxOwner},
+	"partition.file.user":   {Doc: "Owner by name, from /etc/passwd in the partition's own tree.", Pattern: accountForm},
+	"partition.file.group":  {Doc: "Group by name, from /etc/group in the partition's own tree.", Pattern: accountForm},
 
 	"partition.link":        {Doc: "A symbolic link in the partition."},
 	"partition.link.path":   {Doc: "Where it is in the partition.", Required: true, Pattern: absoluteForm},
 	"partition.link.target": {Doc: "Target of the link.", Required: true},
 	"partition.link.uid":    {Doc: "Owner.", Most: maxOwner},
 	"partition.link.gid":    {Doc: "Group.", Most: maxOwner},
+	"partition.link.user":   {Doc: "Owner by name, from /etc/passwd in the partition's own tree.", Pattern: accountForm},
+	"partition.link.group":  {Doc: "Group by name, from /etc/group in the partition's own tree.", Pattern: accountForm},
 
-	"partition.tree":        {Doc: "A directory on the host, or an uncompressed tar archive, to copy into the partition."},
+	"partition.file.override": {Doc: "Replace what earlier trees, files and links have at the path; symlinks to directories on the way are followed."},
+	"partition.link.override": {Doc: "Replace what earlier trees, files and links have at the path; symlinks to directories on the way are followed."},
+
+	"partition.tree": {
+		Doc: "A directory on the host, or a tar archive, to copy into the partition. The archive may be compressed with gzip, zstd, xz or bzip2.",
+	},
 	"partition.tree.source": {Doc: "Directory or archive on the host.", Required: true},
 	"partition.tree.target": {Doc: "Directory in the partition to copy it to.", Pattern: absoluteForm},
 	"partition.tree.exclude": {
-		Doc: "Patterns of paths in the source to omit, as in .gitignore: *.pyc, /proc, /var/cache/*, .git/, /home/**/tmp.",
+		Doc: "Patterns of paths in the source to omit, as in .gitignore: *.pyc, /proc/*, /var/cache/*, .git/, /home/**/tmp.",
 	},
+	"partition.tree.override": {
+		Doc: "Replace what earlier trees have at the same paths. Where this tree has a directory and an earlier one a symlink to a directory, " +
+			"such as /lib, the symlink stays and its target gets the files. A directory with files is replaced only by a directory.",
+	},
+
+	"partition.attr": {Doc: "Mode and owner of everything that a pattern matches: what trees, dir, file and link add. Later ones count."},
+	"partition.attr.path": {
+		Doc:      "Pattern of paths from the top of the partition, as in exclude: /home/alice/** is everything below the directory. It has to match something.",
+		Required: true, Pattern: absoluteForm,
+	},
+	"partition.attr.mode":  {Doc: "Permissions in octal; symlinks keep theirs."},
+	"partition.attr.uid":   {Doc: "Owner.", Most: maxOwner},
+	"partition.attr.gid":   {Doc: "Group.", Most: maxOwner},
+	"partition.attr.user":  {Doc: "Owner by name, from /etc/passwd in the partition's own tree.", Pattern: accountForm},
+	"partition.attr.group": {Doc: "Group by name, from /etc/group in the partition's own tree.", Pattern: accountForm},
 }
 
 // filesystemsThat returns the names of the file systems with a property, for hints.

@@ -128,14 +128,25 @@ func TestParseFillsEveryKey(t *testing.T) {
 			Partition{
 				Name: val("root"), Type: val("root"), Filesystem: val("ext4"), Engine: val("native"), Size: val(Size{Auto: true}),
 				Features: vals("^metadata_csum", "^64bit"), MinSize: val(Size{Bytes: 1 << 30}), Free: val(Free{Percent: 20}), Volatile: val(true),
+				Mount: val("/"), FStab: val(true),
 				Closures: vals("system", "extra"),
-				Dir:      list(Dir{Path: val("/tmp"), Mode: val[Mode](0o1777), UID: val[uint32](1), GID: val[uint32](2)}),
+				Dir: list(
+					Dir{Path: val("/tmp"), Mode: val[Mode](0o1777), UID: val[uint32](1), GID: val[uint32](2)},
+					Dir{Path: val("/home/alice"), User: val("alice"), Group: val("staff")},
+				),
 				File: list(
 					File{Path: val("/etc/hostname"), Text: val[Template]("hello\n"), Mode: val[Mode](0o600), UID: val[uint32](3), GID: val[uint32](4)},
-					File{Path: val("/a"), Source: val("a")},
+					File{Path: val("/a"), Source: val("a"), User: val("alice"), Group: val("staff"), Override: val(true)},
 				),
-				Link: list(Link{Path: val("/run/booted"), Target: val[Template]("${closure.system}"), UID: val[uint32](5), GID: val[uint32](6)}),
-				Tree: list(Tree{Source: val("rootfs/"), Target: val("/"), Exclude: vals("*.pyc", "/proc")}),
+				Link: list(
+					Link{Path: val("/run/booted"), Target: val[Template]("${closure.system}"), UID: val[uint32](5), GID: val[uint32](6), Override: val(false)},
+					Link{Path: val("/home/alice/a"), Target: val[Template]("/a"), User: val("alice"), Group: val("staff")},
+				),
+				Tree: list(Tree{Source: val("rootfs/"), Target: val("/"), Exclude: vals("*.pyc", "/proc"), Override: val(true)}),
+				Attr: list(
+					Attr{Path: val("/srv/**"), Mode: val[Mode](0o750), UID: val[uint32](7), GID: val[uint32](8)},
+					Attr{Path: val("/home/alice/**"), User: val("alice"), Group: val("staff")},
+				),
 			},
 			Partition{Name: val("data"), Type: val("linux-generic"), Filesystem: val("none"), Content: val("data.bin")},
 			Partition{Name: val("more"), Filesystem: val("erofs"), Inside: val("root"), Path: val("/more.erofs")},

@@ -150,7 +150,8 @@ var defaults = map[string]any{
 	"partition.dir.mode": "0755", "partition.dir.uid": 0, "partition.dir.gid": 0,
 	"partition.file.mode": "0644", "partition.file.uid": 0, "partition.file.gid": 0,
 	"partition.link.uid": 0, "partition.link.gid": 0,
-	"partition.tree.target": "/",
+	"partition.tree.target":   "/",
+	"partition.file.override": false, "partition.link.override": false, "partition.tree.override": false, "partition.fstab": false,
 }
 
 // noLoader returns the word for an image without a boot loader.
@@ -189,8 +190,8 @@ var examples = map[string][]any{
 	"boot.system":           {"${closure.system}"},
 	"boot.entry.system":     {"${closure.system}"},
 	"boot.entry.title":      {"web"},
-	"boot.entry.kernel":     {"${closure.system}/kernel"},
-	"boot.entry.initrd":     {array{"${closure.system}/initrd"}},
+	"boot.entry.kernel":     {"${closure.system}/kernel", "${partition.root}/boot/vmlinuz-*"},
+	"boot.entry.initrd":     {array{"${closure.system}/initrd"}, array{"${partition.root}/boot/initrd.img-*"}},
 	"boot.entry.cmdline":    {"init=${closure.system}/init root=PARTUUID=${partition.root.partuuid}"},
 	"boot.entry.devicetree": {"${closure.system}/dtbs"},
 
@@ -230,4 +231,18 @@ var examples = map[string][]any{
 	"partition.tree.target": {"/srv"},
 
 	"partition.tree.exclude": {[]any{"/proc/*", "*.pyc"}},
+
+	"partition.mount":      {"/home"},
+	"partition.dir.user":   {"alice"},
+	"partition.dir.group":  {"staff"},
+	"partition.file.user":  {"alice"},
+	"partition.file.group": {"staff"},
+	"partition.link.user":  {"alice"},
+	"partition.link.group": {"staff"},
+	"partition.attr.path":  {"/home/alice/**"},
+	"partition.attr.mode":  {"0750"},
+	"partition.attr.uid":   {1000},
+	"partition.attr.gid":   {100},
+	"partition.attr.user":  {"alice"},
+	"partition.attr.group": {"staff"},
 }

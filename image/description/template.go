@@ -50,6 +50,20 @@ func (t Template) References() (refs []Reference, errs []error) {
 	return refs, errs
 }
 
+// InTree splits the template of a boot file that is in a partition's own tree, "${partition.NAME}/PATH", into the name and the rest; ok is false
+// for any other. Such a beginning is no [Reference].
+func (t Template) InTree() (partition string, path Template, ok bool) {
+	rest, begins := strings.CutPrefix(string(t), "${partition.")
+	name, after, closed := strings.Cut(rest, "}")
+	if !begins || !closed || name == "" {
+		return "", "", false
+	}
+	if _, err := parseReference("partition." + name); err == nil {
+		return "", "", false
+	}
+	return name, Template(after), true
+}
+
 // literal reports whether a template has no substitutions other than $$.
 func (t Template) literal() bool {
 	for p := range t.pieces() {
@@ -126,7 +140,7 @@ func parseReference(text string) (Reference, error) {
 	case "partition":
 		dot := strings.LastIndexByte(rest, '.')
 		if dot < 1 {
-			return bad("is not ${partition.NAME.partuuid}, .uuid or .label", "")
+			return bad("is not ${partition.NAME.partuuid}, .uuid or .label", "only kernel, initrd and devicetree may begin with ${partition.NAME}, for a path in its tree")
 		}
 		ref := Reference{Kind: kind, Name: rest[:dot], Field: rest[dot+1:]}
 		if !slices.Contains(partitionFields, ref.Field) {

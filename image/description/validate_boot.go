@@ -178,11 +178,11 @@ func (c *checker) unused(keys ...diag.Key) {
 // known.
 func (c *checker) entry(e *Entry, l *bootloader.Loader) {
 	c.kernelOrSystem(e)
-	c.path(e.Kernel)
+	c.bootFile(e.Kernel)
 	for _, initrd := range e.Initrd.Items {
-		c.path(initrd)
+		c.bootFile(initrd)
 	}
-	c.path(e.DeviceTree)
+	c.bootFile(e.DeviceTree)
 	if k := e.DeviceTree.Key; k.Written && !l.DeviceTree && !c.Reported(c.d.Boot.Loader.Key.Path) {
 		c.Report(k, fmt.Sprintf("has no effect with %s", describe(l)), "it is for loader = "+alternatives(loadersThat(takeDeviceTree)))
 	}

@@ -55,13 +55,14 @@ func (c *checker) refuse(row *partition.Filesystem, k diag.Key, hint string) {
 
 // withoutOwners reports modes and owners on a file system that has none.
 func (c *checker) withoutOwners(row *partition.Filesystem, p *Partition) {
+	c.refuse(row, p.Attr.Key, "it stores neither modes nor owners")
 	for _, d := range p.Dir.Items {
-		for _, k := range []diag.Key{d.Mode.Key, d.UID.Key, d.GID.Key} {
+		for _, k := range append(d.Owner().keys(), d.Mode.Key) {
 			c.refuse(row, k, "")
 		}
 	}
 	for _, f := range p.File.Items {
-		for _, k := range []diag.Key{f.Mode.Key, f.UID.Key, f.GID.Key} {
+		for _, k := range append(f.Owner().keys(), f.Mode.Key) {
 			c.refuse(row, k, "")
 		}
 	}
@@ -113,14 +114,17 @@ func (c *checker) content(p *Partition) {
 	}
 	for _, d := range p.Dir.Items {
 		add(d.Path, true)
+		c.owner(d.Owner())
 	}
 	for _, f := range p.File.Items {
 		add(f.Path, false)
 		c.file(&f)
+		c.owner(f.Owner())
 	}
 	for _, l := range p.Link.Items {
 		add(l.Path, false)
 		c.link(&l)
+		c.owner(l.Owner())
 	}
 	for _, t := range p.Tree.Items {
 		c.absolute(t.Target)
@@ -129,6 +133,9 @@ func (c *checker) content(p *Partition) {
 				c.Report(text.Key, err.Error(), "")
 			}
 		}
+	}
+	for _, a := range p.Attr.Items {
+		c.attr(&a)
 	}
 	for _, inner := range c.d.Partition.Items {
 		if inner.Inside.V == p.Name.V && p.Name.V != "" {

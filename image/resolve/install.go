@@ -190,7 +190,7 @@ func (w world) room(d description.Partition, files []bootloader.File, nixOS bool
 		}
 	}
 	switch row := partition.Named(d.Filesystem.V); {
-	case !row.Firmware || d.Free.Written() || !d.Size.V.Auto:
+	case !row.Firmware && kind != "xbootldr" || d.Free.Written() || !d.Size.V.Auto:
 		return d.Free.V.Bytes
 	case kind != "esp" && kind != "xbootldr" && taken == 0:
 		return 0

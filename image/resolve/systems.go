@@ -165,7 +165,7 @@ func (f *bootFinder) specEntry(d description.Entry, g generation, spec bootspec.
 		e.Generation = g.Generation
 	}
 	if e.Kernel = f.storeFile(key, spec.Kernel, "kernel", &e); e.Kernel.Content != nil {
-		f.checkKernel(key, e.Kernel.Content, efi)
+		f.checkKernel(key, e.Kernel, efi)
 	}
 	if spec.Initrd != "" {
 		e.initrds = []diag.Key{key}

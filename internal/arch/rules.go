@@ -15,7 +15,10 @@ var rooms = []room{
 	{"image/disk", []string{"image/gpt", "image/mbr", "partition", "closure", "internal/chain", "internal/diag", "internal/fault", "internal/tree"}, nil},
 	{"image/diff", []string{"image/disk", "closure", "internal/..."}, []string{"golang.org/x/sync/..."}},
 	{"image/write", []string{"image/plan", "partition", "bootloader", "closure", "closure/nar", "internal/..."}, []string{"golang.org/x/sys/...", "golang.org/x/sync/..."}},
-	{"image/resolve", []string{"image/description", "image/host", "image/identity", "image/plan", "image/toplevel", "image/mbr", "partition", "bootloader", "bootloader/bootspec",
+	{"image/trees", []string{"image/description", "image/host", "partition", "closure", "internal/accounts", "internal/diag", "internal/pattern",
+		"internal/tree"}, nil},
+	{"image/resolve", []string{"image/description", "image/host", "image/trees", "image/identity", "image/plan", "image/toplevel", "image/mbr", "partition",
+		"bootloader", "bootloader/bootspec",
 		"bootloader/grubmkimage", "closure", "internal/..."}, []string{"golang.org/x/sync/..."}},
 	{"image/toplevel", []string{"bootloader/bootspec", "closure", "internal/diag", "internal/tree"}, nil},
 	{"image/identity", []string{"image/description", "image/host", "image/plan", "partition", "internal/repro", "internal/tree"}, nil},
@@ -36,6 +39,7 @@ var rooms = []room{
 	{"closure/db", cellar, []string{"github.com/ncruces/go-sqlite3/...", "golang.org/x/sys/..."}},
 	{"closure/...", cellar, nil},
 
+	{"internal/unpack", cellar, []string{"github.com/klauspost/compress/...", "github.com/therootcompany/xz/..."}},
 	{"internal/keyed", []string{"internal/diag", "internal/tomlpos"}, []string{"github.com/BurntSushi/toml/..."}},
 	{"internal/repro", nil, []string{"github.com/google/uuid/..."}},
 	{"internal/...", cellar, []string{"golang.org/x/sys/...", "golang.org/x/sync/..."}},
@@ -83,7 +87,7 @@ var bans = []ban{
 var readers = []string{
 	"cmd/...", "image/host", "image/resolve", "image/write",
 	"closure", "closure/db", "bootloader/grubmkimage", "partition", "partition/mke2fs", "partition/squashfs", "partition/syslinux",
-	"internal/hosttool", "internal/hosttree", "internal/limits", "internal/processors", "internal/scratch", "internal/stream",
+	"internal/hosttool", "internal/hosttree", "internal/limits", "internal/processors", "internal/scratch", "internal/stream", "internal/unpack",
 }
 
 // A word is a string of the language or of a format that only some packages may contain.

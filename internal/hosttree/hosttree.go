@@ -83,6 +83,9 @@ func (s *Scanner) Read(path string) (*tree.Node, error) {
 		n.Name = ""
 		return n, nil
 	}
+	if err := refusePseudo(path); err != nil {
+		return nil, pathError("read", path, err)
+	}
 	sc.pending.Add(1)
 	s.push([]task{{scan: sc, dir: &dir{name: path}, out: &sc.top}}, 0)
 	sc.pending.Wait()
