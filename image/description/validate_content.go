@@ -83,7 +83,7 @@ func (c *checker) values(row *partition.Filesystem, p *Partition) {
 		c.report(engine.Key, fmt.Sprintf("%q cannot make %s", engine.V, row.Name), "write engine = "+alternatives(row.Engines))
 	}
 	if row.CheckFeatures != nil {
-		if err := row.CheckFeatures(p.Engine.V, texts(p.Features)); err != nil {
+		if err := row.CheckFeatures(p.Engine.V, Strings(p.Features)); err != nil {
 			c.reportError(p.Features.Key, err)
 		}
 	}

@@ -69,8 +69,8 @@ func (l *List[T]) fill(d *decoder, f *field, k diag.Key, doc any, at *tomlpos.No
 	}
 }
 
-// texts returns the elements of an array of texts.
-func texts(l List[Text]) []string {
+// Strings returns the elements of an array of texts.
+func Strings(l List[Text]) []string {
 	var texts []string
 	for _, v := range l.Items {
 		texts = append(texts, v.V)

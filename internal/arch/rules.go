@@ -14,8 +14,10 @@ var rooms = []room{
 	// The stages: each imports only what it needs of earlier ones.
 	{"image/disk", []string{"image/gpt", "image/mbr", "partition", "closure", "internal/fault", "internal/tree"}, nil},
 	{"image/write", []string{"image/plan", "partition", "bootloader", "closure", "closure/nar", "internal/..."}, []string{"golang.org/x/sys/...", "golang.org/x/sync/..."}},
-	{"image/resolve", []string{"image/description", "image/plan", "image/mbr", "partition", "bootloader", "bootloader/grubmkimage", "closure", "internal/..."},
-		[]string{"golang.org/x/sync/..."}},
+	{"image/resolve", []string{"image/description", "image/host", "image/identity", "image/plan", "image/mbr", "partition", "bootloader",
+		"bootloader/grubmkimage", "closure", "internal/..."}, []string{"golang.org/x/sync/..."}},
+	{"image/identity", []string{"image/description", "image/host", "image/plan", "partition", "internal/repro", "internal/tree"}, nil},
+	{"image/host", []string{"image/description", "partition", "closure", "internal/..."}, []string{"golang.org/x/sync/..."}},
 	{"image/plan", []string{"image/gpt", "image/mbr", "partition", "bootloader", "closure", "internal/diag", "internal/extent", "internal/repro",
 		"internal/tree", "internal/units"}, nil},
 	{"image/description", []string{"image/mbr", "partition", "bootloader", "closure", "internal/diag", "internal/pattern", "internal/tomlpos",
@@ -77,7 +79,7 @@ var bans = []ban{
 // readers are the packages that may open files. All others are values and arithmetic: descriptions, plans and layouts, file
 // systems, partition tables, boot loaders.
 var readers = []string{
-	"cmd/...", "image/resolve", "image/write",
+	"cmd/...", "image/host", "image/resolve", "image/write",
 	"closure", "closure/db", "bootloader/grubmkimage", "partition", "partition/mke2fs", "partition/squashfs", "partition/syslinux",
 	"internal/hosttool", "internal/hosttree", "internal/processors", "internal/scratch", "internal/stream",
 }
