@@ -161,6 +161,7 @@ func (p *Partition) Largest(n int) []Large {
 type Large struct {
 	Path  string `json:"path"`
 	Bytes int64  `json:"bytes"`
+	Bound bool   `json:"bound,omitempty"` // Bytes is an upper bound
 }
 
 // largest lists the items of a tree, and the files outside of them.
@@ -172,7 +173,7 @@ func largest(t *tree.Tree, items map[*tree.Node]bool) (all []Large) {
 			sum += walk(tree.Join(path, c.Name), c, within || items[n])
 		}
 		if items[n] || !within && n.Kind() == tree.File {
-			all = append(all, Large{path, sum})
+			all = append(all, Large{Path: path, Bytes: sum})
 		}
 		return sum
 	}
