@@ -23,8 +23,8 @@ func (r *root) plan() *cobra.Command {
 		Long: `plan reads a description and the inputs it names, and shows the disk: partitions, offsets, sizes, inodes, and the largest
 files and store items in each partition. It writes nothing.
 
-A size or an offset with ≤ is an upper bound, since a host tool packs a file system before; one with - is not known. Without --bytes sizes are rounded, and long paths are cut
-in the middle.`,
+A size or an offset with ≤ is an upper bound, since a host tool has yet to pack a file system; an offset in a file system that a
+host tool makes is not known. Without --bytes sizes are rounded, and long paths are cut in the middle.`,
 		Example:           "  imprint plan image.toml\n  imprint plan image.toml --json | jq .partitions",
 		Args:              exactly(1, "one description FILE"),
 		ValidArgsFunction: tomlFiles,
