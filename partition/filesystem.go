@@ -94,6 +94,16 @@ func Compressors() (names []string) {
 	return names
 }
 
+// MaxLevel returns the highest level of any compressor.
+func MaxLevel() (most int64) {
+	for _, f := range Filesystems {
+		for _, c := range f.Compressors {
+			most = max(most, c.Levels)
+		}
+	}
+	return most
+}
+
 // CheckCompression reports a compressor, a level or a block size in bytes that the file system does not have; "" and 0 are the defaults. The
 // errors are nil where nothing is wrong.
 func (f *Filesystem) CheckCompression(name string, level, block int64) (compressor, badLevel, badBlock error) {

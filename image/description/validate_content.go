@@ -39,6 +39,7 @@ func (c *checker) filesystem(p *Partition) {
 		c.refuse(row, p.Path.Key, hint)
 	}
 	c.values(row, p)
+	c.compression(row, p)
 	if row.Raw {
 		c.raw(p)
 		return
@@ -85,6 +86,31 @@ func (c *checker) values(row *partition.Filesystem, p *Partition) {
 	if row.CheckFeatures != nil {
 		if err := row.CheckFeatures(p.Engine.V, Strings(p.Features)); err != nil {
 			c.ReportError(p.Features.Key, err)
+		}
+	}
+}
+
+// compression checks how the content is compressed, if the file system compresses it.
+func (c *checker) compression(row *partition.Filesystem, p *Partition) {
+	if row.Compressors == nil {
+		for _, k := range []diag.Key{p.Compress.Key, p.Level.Key, p.BlockSize.Key} {
+			c.refuse(row, k, "it is for filesystem = "+alternatives(filesystemsThat(compress)))
+		}
+		return
+	}
+	name, level, block := row.CheckCompression(p.Compress.V, p.Level.V, p.BlockSize.V.Bytes)
+	if p.Level.Written() && p.Level.V == 0 {
+		level = fmt.Errorf("is 0, but levels begin with 1")
+	}
+	if p.BlockSize.Written() && p.BlockSize.V.Bytes == 0 { // "auto" is among them
+		block = fmt.Errorf("is not a size, as in \"128KiB\"")
+	}
+	for _, wrong := range []struct {
+		key diag.Key
+		err error
+	}{{p.Compress.Key, name}, {p.Level.Key, level}, {p.BlockSize.Key, block}} {
+		if wrong.err != nil {
+			c.ReportError(wrong.key, wrong.err)
 		}
 	}
 }

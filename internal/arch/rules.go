@@ -26,7 +26,7 @@ var rooms = []room{
 	{"image/mbr", cellar, nil},
 	{"image/gpt", cellar, []string{"github.com/diskfs/go-diskfs/...", "github.com/google/uuid/..."}},
 
-	{"bootloader", []string{"bootloader/pe", "internal/..."}, nil},
+	{"bootloader", []string{"bootloader/pe", "bootloader/picture", "internal/..."}, nil},
 	{"bootloader/...", cellar, []string{"golang.org/x/sys/..."}},
 	{"partition", []string{"partition/...", "internal/..."}, []string{"github.com/google/uuid/..."}},
 	{"partition/...", cellar, nil},
