@@ -50,6 +50,8 @@ var bootMatrix = []bootRow{
 	{config: "iso", mode: "bios-ide", how: "the same ISO on a hard disk"},
 	{config: "iso-squashfs", mode: "uefi-cd", how: "ISO, the store in a squashfs in it", line: true},
 	{config: "iso-squashfs", mode: "bios-usb", how: "the same ISO on a stick"},
+	{config: "iso-menu", mode: "uefi-cd", how: "ISO, a submenu, the store in a squashfs in it", line: true},
+	{config: "iso-menu", mode: "bios-cd", how: "the same ISO"},
 	{config: "iso-erofs", mode: "uefi-cd", how: "ISO, the store in an EROFS in it", line: true},
 	{config: "iso-erofs", mode: "bios-ide", how: "the same ISO on a hard disk"},
 	{config: "iso-aarch64", mode: "aarch64-cd", how: "ISO, the store in its tree", line: true},
