@@ -215,3 +215,14 @@ func TestMatrixIsWhole(t *testing.T) {
 		}
 	}
 }
+
+// QEMU's network card has iPXE in its ROM, which fetches the exported script, and the kernel and initrd that it names.
+func TestBootFromExport(t *testing.T) {
+	hosttest.NeedFile(t, "/usr/lib/ipxe/qemu/pxe-virtio.rom")
+	dir := configs(t)
+	out, export := filepath.Join(dir, "direct.img"), filepath.Join(dir, "export")
+	hosttest.Run(t, "imprint", "build", filepath.Join(dir, "direct.toml"), "-o", out, "--export-boot", export)
+	qemutest.Boot(t, qemutest.Options{Image: out, Mode: "bios", Marker: marker, Bad: failure, PowerOff: true, Args: []string{
+		"-netdev", "user,id=net,tftp=" + export + ",bootfile=script.ipxe", "-device", "virtio-net-pci,netdev=net,bootindex=0",
+	}})
+}

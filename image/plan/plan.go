@@ -45,6 +45,7 @@ type Plan struct {
 	BootInputs []tree.Blob `json:"-"` // files in store items that were read, and so pinned, to make the boot loader
 	// DefaultEntry is the index of the entry that boots when nobody chooses one.
 	DefaultEntry int
+	Timeout      int64                // seconds that a menu waits; 0 boots at once
 	Raw          []Raw                // outside of all partitions
 	BootCode     *bootloader.Code     // of the first sector; nil where there is none
 	ElTorito     *bootloader.ElTorito // how a BIOS starts an ISO; nil where it does not

@@ -26,7 +26,7 @@ func (w world) install(ctx context.Context, p *plan.Plan, hosts host.Inputs, sto
 	}
 	c.Entries, c.Default = w.entries(p, store, boot, &problems)
 	c.Signer = w.signer(hosts, &problems)
-	p.Entries, p.DefaultEntry, p.BootInputs = c.Entries, c.Default, boot.read
+	p.Entries, p.DefaultEntry, p.BootInputs, p.Timeout = c.Entries, c.Default, boot.read, c.Timeout
 	if problems != nil {
 		return nil, problems.Err()
 	}

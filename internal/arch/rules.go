@@ -13,7 +13,7 @@ var rooms = []room{
 
 	// The stages: each imports only what it needs of earlier ones.
 	{"image/disk", []string{"image/gpt", "image/mbr", "partition", "closure", "internal/fault", "internal/tree"}, nil},
-	{"image/write", []string{"image/plan", "partition", "bootloader", "closure", "closure/nar", "internal/..."}, []string{"golang.org/x/sys/...", "golang.org/x/sync/..."}},
+	{"image/write", []string{"image/plan", "partition", "bootloader", "bootloader/ipxe", "closure", "closure/nar", "internal/..."}, []string{"golang.org/x/sys/...", "golang.org/x/sync/..."}},
 	{"image/resolve", []string{"image/description", "image/host", "image/identity", "image/plan", "image/mbr", "partition", "bootloader",
 		"bootloader/grubmkimage", "closure", "internal/..."}, []string{"golang.org/x/sync/..."}},
 	{"image/identity", []string{"image/description", "image/host", "image/plan", "partition", "internal/repro", "internal/tree"}, nil},
