@@ -11,33 +11,36 @@ import (
 // config returns grub.cfg, and the kernels and initrds to copy to home. GRUB finds every partition by the UUID of its file
 // system, since the numbering of disks depends on the machine.
 func (g grub) config(c Config, home Partition) (string, []File, error) {
-	s := shelf{partition: home, dir: "/EFI/imprint"}
+	own := shelf{partition: home, dir: "/EFI/imprint"}
 	if home.Store || home.Filesystem == "iso9660" {
-		s.dir = "/boot"
+		own.dir = "/boot"
 	}
 	if p, ok := c.find("xbootldr"); ok {
-		s.partition = p
+		own.partition = p
 	}
 	if p, ok := c.store(); ok && !c.CopyKernel {
-		s.store = &p
+		own.store = &p
 	}
+	s := shelves{own, own}
+	s.generations.dir, s.generations.name = strings.TrimPrefix(own.dir, "/EFI/imprint")+"/kernels", kernelsName
 	var b strings.Builder
 	if unit, speed, ok := c.serialLine(); ok {
 		const both = "  terminal_input console serial\n  terminal_output console serial\n"
 		fmt.Fprintf(&b, "if serial --unit=%s --speed=%s; then\n%sfi\n", unit, speed, both)
 	}
-	b.WriteString(s.looks(c, home))
+	looks, pictures := g.looks(c, home)
+	b.WriteString(looks)
 	entries, first, err := s.menu(c)
 	fmt.Fprintf(&b, "set default=%s\nset timeout=%d\n", grubWord(first), c.Timeout)
 	for _, line := range c.Menu.Lines {
 		b.WriteString(line + "\n")
 	}
 	b.WriteString(entries)
-	return b.String(), s.files, err
+	return b.String(), append(pictures, s.files()...), err
 }
 
-// looks returns what sets the colours of the menu and shows the picture, which is beside grub.cfg.
-func (s *shelf) looks(c Config, home Partition) string {
+// looks returns what sets the colours of the menu and shows the picture, and the files for that beside grub.cfg.
+func (grub) looks(c Config, home Partition) (string, []File) {
 	var b strings.Builder
 	for _, pair := range [][2]string{{"menu_color_normal", c.Menu.Color}, {"menu_color_highlight", c.Menu.Highlight}} {
 		if pair[1] != "" {
@@ -45,10 +48,9 @@ func (s *shelf) looks(c Config, home Partition) string {
 		}
 	}
 	if c.Menu.Background == nil {
-		return b.String()
+		return b.String(), nil
 	}
 	picture, font := grubDir+"/background."+c.Menu.Format, grubDir+"/"+path.Base(grubFont)
-	s.files = append(s.files, File{home.Name, picture, c.Menu.Background}, File{home.Name, font, c.Inputs[grubFont]})
 	fmt.Fprintf(&b, `search --no-floppy --fs-uuid --set=home %s
 if loadfont ($home)%s; then
   set gfxmode=auto
@@ -57,12 +59,12 @@ if loadfont ($home)%s; then
   background_image ($home)%s
 fi
 `, home.VolumeID, font, picture)
-	return b.String()
+	return b.String(), []File{{home.Name, picture, c.Menu.Background}, {home.Name, font, c.Inputs[grubFont]}}
 }
 
 // menu returns the entries, those of a submenu where its first one is, and the default one: by number, since GRUB would take a name that
 // begins with digits for one, and in a submenu by that of the submenu too.
-func (s *shelf) menu(c Config) (text, first string, err error) {
+func (s *shelves) menu(c Config) (text, first string, err error) {
 	type item struct {
 		submenu string
 		entries []string
@@ -70,7 +72,7 @@ func (s *shelf) menu(c Config) (text, first string, err error) {
 	var items []*item
 	ids := IDs(c.Entries)
 	for i, e := range c.Entries {
-		entry, err := s.menuEntry(e, ids[i])
+		entry, err := s.of(&e).menuEntry(e, ids[i])
 		if err != nil {
 			return "", "", err
 		}

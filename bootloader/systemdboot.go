@@ -14,7 +14,7 @@ import (
 type systemdBoot struct{}
 
 var systemdBootLoader = Loader{
-	Name: "systemd-boot", Menu: true, XBOOTLDRInGPT: true, room: 512, Bootloader: systemdBoot{},
+	Name: "systemd-boot", Menu: true, DeviceTree: true, XBOOTLDRInGPT: true, room: 512, Bootloader: systemdBoot{},
 	Editor: true, Modes: []string{"0", "1", "2", "auto", "max", "keep"}, ConfigFile: "loader.conf", // loader.conf(5)
 	ownLines: []string{"timeout", "default", "editor", "console-mode"},
 }
@@ -44,15 +44,15 @@ func (systemdBoot) Artifacts(c Config) (Artifacts, error) {
 	if home != esp {
 		files = append(files, File{home.Name, "/loader/entries.srel", tree.Text("type1\n")})
 	}
-	s := shelf{partition: home, dir: "/EFI/imprint"}
+	s := shelves{shelf{partition: home, dir: "/EFI/imprint"}, shelf{partition: home, dir: "/EFI/nixos", name: efiName}}
 	for i, e := range c.Entries {
-		text, err := s.type1(e, i)
+		text, err := s.of(&e).type1(&e, i)
 		if err != nil {
 			return Artifacts{}, err
 		}
 		files = append(files, File{home.Name, "/loader/entries/" + ids[i] + ".conf", tree.Text(text)})
 	}
-	return Artifacts{Files: append(files, s.files...)}, nil
+	return Artifacts{Files: append(files, s.files()...)}, nil
 }
 
 // loaderConf returns loader.conf, for a default entry.
@@ -70,8 +70,8 @@ func loaderConf(c Config, id string) string {
 	return b.String()
 }
 
-// type1 returns a type 1 entry. Its sort key keeps the menu in the order of the description.
-func (s *shelf) type1(e Entry, order int) (string, error) {
+// type1 returns a type 1 entry.
+func (s *shelf) type1(e *Entry, order int) (string, error) {
 	foreign, err := e.foreign()
 	if err != nil {
 		return "", err
@@ -83,14 +83,20 @@ func (s *shelf) type1(e Entry, order int) (string, error) {
 		_, path := s.put(src)
 		line(key, path)
 	}
-	line("title", e.Title)
-	line("sort-key", fmt.Sprintf("imprint-%03d", order))
+	line("title", e.heading())
+	line("sort-key", e.sortKey(order))
+	if g := e.Generation; g != nil {
+		line("version", fmt.Sprintf("Generation %d %s, built on %s", g.Number, g.Label, g.Built))
+	}
 	image(program, e.Kernel)
 	for _, src := range e.Initrd {
 		image("initrd", src)
 	}
 	if e.Cmdline != "" {
 		line("options", e.Cmdline)
+	}
+	if e.DeviceTree.Name != "" {
+		image("devicetree", e.DeviceTree.Source)
 	}
 	return b.String(), nil
 }

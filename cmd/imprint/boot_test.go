@@ -25,6 +25,7 @@ type bootRow struct {
 
 var bootMatrix = []bootRow{
 	{config: "hello", mode: "uefi", how: "GPT, systemd-boot", line: true},
+	{config: "nixos", mode: "uefi", how: "GPT, systemd-boot; NixOS's menu of two generations", says: "-nixos-system-demo-2\n", line: true},
 	{config: "grub-uefi", mode: "uefi", how: "GPT, GRUB on the ESP; kernel in the store", line: true},
 	{config: "grub-bios", mode: "bios", how: "GPT, GRUB with a BIOS boot partition", line: true},
 	{config: "grub-given", mode: "uefi", how: "GPT, GRUB as Debian ships it", line: true},
@@ -221,7 +222,7 @@ func TestBootFromExport(t *testing.T) {
 	hosttest.NeedFile(t, "/usr/lib/ipxe/qemu/pxe-virtio.rom")
 	dir := configs(t)
 	out, export := filepath.Join(dir, "direct.img"), filepath.Join(dir, "export")
-	hosttest.Run(t, "imprint", "build", filepath.Join(dir, "direct.toml"), "-o", out, "--export-boot", export)
+	imprint(t, "build", filepath.Join(dir, "direct.toml"), "-o", out, "--export-boot", export)
 	qemutest.Boot(t, qemutest.Options{Image: out, Mode: "bios", Marker: marker, Bad: failure, PowerOff: true, Args: []string{
 		"-netdev", "user,id=net,tftp=" + export + ",bootfile=script.ipxe", "-device", "virtio-net-pci,netdev=net,bootindex=0",
 	}})

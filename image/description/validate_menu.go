@@ -10,8 +10,8 @@ import (
 // maxLine is the maximum length of a line of a loader's configuration in bytes.
 const maxLine = 4096
 
-// menu checks how the menu looks and behaves.
-func (c *checker) menu(l *bootloader.Loader) {
+// looks checks how the menu looks and behaves.
+func (c *checker) looks(l *bootloader.Loader) {
 	b := &c.d.Boot
 	for _, color := range []Text{b.Color, b.Highlight} {
 		if c.only(color.Key, l, l.Looks, haveLooks); color.Written() && l.Looks {
