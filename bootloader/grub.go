@@ -17,7 +17,7 @@ import (
 type grub struct{}
 
 var grubLoader = Loader{
-	Name: "grub", ISO: true, Menu: true, ReadsStore: true, FillsBIOSBoot: true, reads: []string{"ext4", "iso9660"}, room: 256,
+	Name: "grub", ISO: true, Menu: true, ReadsStore: true, Serial: true, Fills: "GRUB's core image", reads: []string{"ext4", "iso9660"}, room: 256,
 	changes: `"'\`, how: "which GRUB hands to the kernel with a backslash before it", Bootloader: grub{},
 	unpacks: []string{"gzip"}, newZBoot: "GRUB starts from version 2.12 on",
 	Submenus: true, Looks: true, ConfigFile: "grub.cfg",

@@ -13,7 +13,7 @@ import (
 // they come from the rows of [partition] and [bootloader].
 const (
 	FormatRaw = "raw"
-	FormatISO = "iso"
+	FormatISO = partition.ISO
 	flavorNix = "nix"
 )
 
@@ -91,7 +91,7 @@ var language = map[string]keyed.Rule{
 	"boot.default":    {Doc: "Title of the default entry. Default: the first."},
 	"boot.console": {
 		Doc: "Consoles for every entry, as in the kernel's console=, such as ttyS0,115200. " +
-			"GRUB and SYSLINUX show the menu on the first of ttyS0 to ttyS3.",
+			"With loader = " + alternatives(loadersThat(showOnSerial)) + " the menu is on the first of ttyS0 to ttyS3 too.",
 	},
 	"boot.copy-kernel": {
 		Doc: "Copy kernels, initrds and device trees to the ESP or XBOOTLDR partition, if there is one; with false the loader reads them in the store.",
@@ -259,6 +259,7 @@ func bootISO(l *bootloader.Loader) bool        { return l.ISO }
 func readStore(l *bootloader.Loader) bool      { return l.ReadsStore }
 func takeDeviceTree(l *bootloader.Loader) bool { return l.DeviceTree }
 func sign(l *bootloader.Loader) bool           { return l.Signs }
+func showOnSerial(l *bootloader.Loader) bool   { return l.Serial }
 func haveLooks(l *bootloader.Loader) bool      { return l.Looks }
 func haveEditor(l *bootloader.Loader) bool     { return l.Editor }
 func haveModes(l *bootloader.Loader) bool      { return l.Modes != nil }

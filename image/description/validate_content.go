@@ -119,7 +119,7 @@ func (c *checker) compression(row *partition.Filesystem, p *Partition) {
 func (c *checker) raw(p *Partition) {
 	switch filled := c.isFilledByLoader(p); {
 	case filled && p.Content.V != "":
-		c.Report(p.Content.Key, "is provided by the boot loader: GRUB's core image", "remove it")
+		c.Report(p.Content.Key, "is provided by the boot loader: "+c.d.loader().Fills, "remove it")
 	case !filled && p.Content.V == "" && p.Size.V.Bytes == 0:
 		c.Report(p.Content.Key, fmt.Sprintf("is required with filesystem = %q", p.Filesystem.V),
 			"name the file whose bytes the partition holds, or give a size")

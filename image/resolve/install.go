@@ -100,7 +100,7 @@ func (w world) reference(p *plan.Plan, store *store) func(description.Reference)
 		switch ref.Kind {
 		case "disk":
 			return p.DiskID()
-		case "iso":
+		case description.KindISO:
 			return field(p.WholeDisk(), ref.Field)
 		case "partition":
 			return field(p.Find(ref.Name), ref.Field)
