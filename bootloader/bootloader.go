@@ -24,6 +24,9 @@ type Machine struct {
 	Arch       string // "x86_64", "aarch64" or "riscv64"
 	Table      string // "gpt", "mbr", or "iso" for an ISO 9660 image, which has a GPT and a boot catalog
 	Partitions []Partition
+
+	Foreign  bool // an entry may start something else than Linux
+	Graphics bool // the menu is shown on a picture
 }
 
 // A Partition is one that a loader may use.
@@ -83,7 +86,8 @@ type Config struct {
 	Timeout    int64                // seconds that the menu is shown; 0 boots at once
 	Console    []string             // in the syntax of the kernel's console=
 	Entries    []Entry
-	Default    int     // index in Entries
+	Default    int // index in Entries
+	Menu       Menu
 	Signer     *Signer // signs EFI programs; nil for unsigned ones
 	CopyKernel bool    // copy kernels and initrds next to the loader's configuration, even if it can read the store
 }
@@ -94,6 +98,8 @@ type Entry struct {
 	Kernel  Source
 	Initrd  []Source
 	Cmdline string // without a newline
+	Plain   bool   // the kernel may be another program
+	Submenu string // title of the submenu that it is in, "" for the menu itself
 	// DeviceTree describes the board to the kernel; if it is zero, the firmware's is used.
 	DeviceTree DeviceTree
 	Generation *Generation // of NixOS; nil for other systems

@@ -3,6 +3,7 @@ package bootloader
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"strings"
 
 	"imprint/internal/tree"
@@ -16,9 +17,10 @@ import (
 type grub struct{}
 
 var grubLoader = Loader{
-	Name: "grub", ISO: true, Menu: true, ReadsStore: true, FillsBIOSBoot: true, reads: []string{"ext4", "iso9660"}, room: 256,
+	Name: "grub", ISO: true, Menu: true, ReadsStore: true, Serial: true, Fills: "GRUB's core image", reads: []string{"ext4", "iso9660"}, room: 256,
 	changes: `"'\`, how: "which GRUB hands to the kernel with a backslash before it", Bootloader: grub{},
 	unpacks: []string{"gzip"}, newZBoot: "GRUB starts from version 2.12 on",
+	Submenus: true, Looks: true, ConfigFile: "grub.cfg",
 }
 
 const grubDir = "/boot/grub"
@@ -57,17 +59,41 @@ func (g grub) Requires(m Machine) Requirements {
 	}
 	if uefi {
 		dir := grubEFI[m.Arch]
-		core := &Core{Prefix: grubDir, Modules: append([]string{"efi_gop"}, grubModules...)}
+		core := &Core{Prefix: grubDir, Modules: append([]string{"efi_gop"}, g.modules(m)...)}
 		r.Inputs = append(r.Inputs, Input{Path: dir[0], Package: dir[1], EFI: true, Core: core})
 	}
 	if _, ok := g.home(m); bios && !ok {
 		r.Partitions = append(r.Partitions, menuPartition(&grubLoader))
 	}
 	if r.BIOS = bios; bios {
-		core := &Core{Prefix: g.biosPrefix(m), Modules: append([]string{"biosdisk"}, grubModules...)}
+		core := &Core{Prefix: g.biosPrefix(m), Modules: append([]string{"biosdisk"}, g.modules(m)...)}
 		r.Inputs = append(r.Inputs, Input{Path: grubPC, Package: "grub-pc-bin", Core: core}, Input{Path: grubBootCode, Package: "grub-pc-bin"})
 	}
+	r.Inputs = append(r.Inputs, g.font(m)...)
 	return r
+}
+
+// modules returns the modules of a core image.
+func (grub) modules(m Machine) []string {
+	list := slices.Clone(grubModules)
+	if m.Foreign {
+		list = append(list, "chain")
+	}
+	if m.Graphics {
+		list = append(list, "gfxterm", "gfxterm_background", "png", "jpeg", "tga")
+	}
+	return list
+}
+
+// grubFont is the font in which GRUB writes on a picture. It has none built in that draws the frame of a menu.
+const grubFont = "share/grub/unicode.pf2"
+
+// font returns the input that is the font, if there is a picture.
+func (grub) font(m Machine) []Input {
+	if !m.Graphics {
+		return nil
+	}
+	return []Input{{Path: grubFont, Package: "grub-common"}}
 }
 
 // firmware reports which firmware can start the disk: UEFI needs an ESP, and a BIOS needs room for a core image, in a BIOS
@@ -102,7 +128,10 @@ func (g grub) Artifacts(c Config) (Artifacts, error) {
 	if !ok {
 		return Artifacts{}, fmt.Errorf("grub has no partition for its menu: no ESP or XBOOTLDR partition, and no root file system that it reads")
 	}
-	text, files := g.config(c, home)
+	text, files, err := g.config(c, home)
+	if err != nil {
+		return Artifacts{}, err
+	}
 	a := Artifacts{Files: append(files, File{home.Name, grubDir + "/grub.cfg", tree.Text(text)})}
 	uefi, bios := g.firmware(c.Machine)
 	if uefi {
@@ -116,7 +145,7 @@ func (g grub) Artifacts(c Config) (Artifacts, error) {
 	if c.Table == "mbr" {
 		a.Active = home.Name // some BIOSes only start a disk with an MBR if one of its partitions is active
 	}
-	err := g.embed(c, &a)
+	err = g.embed(c, &a)
 	return a, err
 }
 

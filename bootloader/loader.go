@@ -16,8 +16,17 @@ type Loader struct {
 	DeviceTree    bool // can pass a device tree to the kernel
 	DeviceTrees   bool // takes a directory of device trees too
 	Signs         bool // makes EFI programs, which can be signed
-	FillsBIOSBoot bool // provides the content of a BIOS boot partition
+	Serial        bool // shows its menu on a serial line of a PC as well
 	XBOOTLDRInGPT bool // finds an XBOOTLDR partition only in a GPT
+	OnlyLinux     bool // makes programs of Linux kernels, and so starts nothing else
+	Submenus      bool // its menu may have submenus
+	Looks         bool // its menu may have colours and a picture behind it
+	Editor        bool // has a switch for editing command lines in the menu
+
+	Modes      []string // resolutions of its menu; nil if there is no choice
+	Fills      string   // what a BIOS boot partition holds with it, for messages; "" if it needs none
+	ConfigFile string   // its configuration that takes further lines; "" if none does
+	ownLines   []string // words that begin a line of that file which other keys are for, in the order of their keys
 
 	firmware string   // the only kind that starts it: "bios" or "u-boot"
 	reads    []string // file systems with a store that it can read

@@ -105,7 +105,8 @@ func hasBootPartition(m bootloader.Machine) bool {
 // Machine returns the disk as a boot loader sees it, before identifiers are chosen. Its partitions are those of the
 // description, in the same order. A partition inside another one has no number.
 func (d *Image) Machine() bootloader.Machine {
-	m := bootloader.Machine{Arch: d.Arch.V, Table: d.table()}
+	m := bootloader.Machine{Arch: d.Arch.V, Table: d.table(), Graphics: d.Boot.Background.Written()}
+	m.Foreign = slices.ContainsFunc(d.Boot.Entry.Items, func(e Entry) bool { return e.Plain.V })
 	entries, root := 0, d.Root()
 	for i := range d.Partition.Items {
 		p := &d.Partition.Items[i]

@@ -85,6 +85,12 @@ type Boot struct {
 	EFIBinary  Text            `toml:"efi-binary"`
 	SignKey    Text            `toml:"sign-key"`
 	SignCert   Text            `toml:"sign-certificate"`
+	Color      Text            `toml:"menu-color"`
+	Highlight  Text            `toml:"menu-highlight"`
+	Background Text            `toml:"background"` // a picture on the host
+	Editor     Bool            `toml:"editor"`
+	Mode       Text            `toml:"console-mode"`
+	Lines      List[Text]      `toml:"extra-lines"`
 	System     Value[Template] `toml:"system"` // the closure whose generations the menu has
 	Entry      List[Entry]     `toml:"entry"`
 }
@@ -98,6 +104,8 @@ type Entry struct {
 	Initrd     List[Value[Template]] `toml:"initrd"`
 	Cmdline    Value[Template]       `toml:"cmdline"`
 	DeviceTree Value[Template]       `toml:"devicetree"` // a file, or a directory of device trees
+	Plain      Bool                  `toml:"plain"`      // nothing is added to cmdline
+	Submenu    Text                  `toml:"submenu"`    // title of the submenu that it is in
 }
 
 // A Partition is a [[partition]].
@@ -108,6 +116,9 @@ type Partition struct {
 	Filesystem Text              `toml:"filesystem"`
 	Features   List[Text]        `toml:"features"`
 	Engine     Text              `toml:"engine"`
+	Compress   Text              `toml:"compression"`
+	Level      Int               `toml:"compression-level"`
+	BlockSize  Value[Size]       `toml:"block-size"`
 	Size       Value[Size]       `toml:"size"`
 	MinSize    Value[Size]       `toml:"min-size"`
 	Free       Value[Free]       `toml:"free"`

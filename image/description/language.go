@@ -13,7 +13,7 @@ import (
 // they come from the rows of [partition] and [bootloader].
 const (
 	FormatRaw = "raw"
-	FormatISO = "iso"
+	FormatISO = partition.ISO
 	flavorNix = "nix"
 )
 
@@ -31,6 +31,7 @@ const (
 	maxEpoch   = 1<<32 - 1 // seconds since 1970: the last one in a superblock of ext4, in 2106
 	maxTimeout = 1<<16 - 1 // seconds
 	maxOwner   = 1<<32 - 2 // of a user or group; the next number means "none" to chown(2)
+	maxLines   = 1024      // that a loader's configuration gets
 	maxTables  = 1024      // elements of [[partition]], the largest tables in memory
 )
 
@@ -91,13 +92,32 @@ var language = map[string]keyed.Rule{
 	"boot.default":    {Doc: "Title of the default entry. Default: the first."},
 	"boot.console": {
 		Doc: "Consoles for every entry, as in the kernel's console=, such as ttyS0,115200. " +
-			"GRUB and SYSLINUX show the menu on the first of ttyS0 to ttyS3.",
+			"With loader = " + alternatives(loadersThat(showOnSerial)) + " the menu is on the first of ttyS0 to ttyS3 too.",
 	},
 	"boot.copy-kernel": {
 		Doc: "Copy kernels, initrds and device trees to the ESP or XBOOTLDR partition, if there is one; with false the loader reads them in the store.",
 	},
 	"boot.sign-key":         {Doc: "RSA key that signs unified kernel images for Secure Boot: PEM, without a passphrase."},
 	"boot.sign-certificate": {Doc: "Certificate of the key, in PEM; the rest of its chain may follow."},
+	"boot.menu-color": {
+		Doc: "With loader = " + alternatives(loadersThat(haveLooks)) + ": colours of the menu, text/background, such as \"white/blue\".",
+	},
+	"boot.menu-highlight": {Doc: "Colours of the selected entry, likewise."},
+	"boot.background": {
+		Doc: "With loader = " + alternatives(loadersThat(haveLooks)) + ": picture on the host that is shown behind the menu: PNG, JPEG or TGA. " +
+			"A menu colour with background black lets it through.",
+	},
+	"boot.editor": {
+		Doc: "With loader = " + alternatives(loadersThat(haveEditor)) + ": whether command lines can be edited in the menu. Default: the loader's, which is true.",
+	},
+	"boot.console-mode": {
+		Doc:   "With loader = " + alternatives(loadersThat(haveModes)) + ": resolution of the menu, by number or word.",
+		Words: bootloader.ConsoleModes(),
+	},
+	"boot.extra-lines": {
+		Doc:  "Lines that are added to the loader's configuration as they are: " + bootloader.ConfigFiles() + ".",
+		Most: maxLines,
+	},
 	"boot.system": {
 		Doc: "Closure with a profile whose generations are NixOS systems: the menu has them all, the newest first, with their specialisations, as NixOS itself would write it.",
 	},
@@ -112,6 +132,12 @@ var language = map[string]keyed.Rule{
 	},
 	"boot.entry.initrd":  {Doc: "Initial RAM disks, in the order in which they are loaded; found as the kernel is."},
 	"boot.entry.cmdline": {Doc: "Kernel command line; with system it comes after the system's own."},
+	"boot.entry.plain": {
+		Doc: "Nothing is added to cmdline, neither boot.console nor what mounts the root file system. The kernel may be another EFI program, such as memtest.",
+	},
+	"boot.entry.submenu": {
+		Doc: "With loader = " + alternatives(loadersThat(haveSubmenus)) + ": title of the submenu that the entry is in; entries with the same one share it.",
+	},
 	"boot.entry.devicetree": {
 		Doc: "With loader = " + alternatives(loadersThat(takeDeviceTree)) +
 			": device tree of the board, or a directory such as a kernel's dtbs, from which U-Boot picks its board's.",
@@ -136,6 +162,17 @@ var language = map[string]keyed.Rule{
 		Doc:   "Program that makes the file system.",
 		Words: partition.Engines(),
 		Later: partition.LaterEngines(),
+	},
+	"partition.compression": {
+		Doc:   "With filesystem = " + alternatives(filesystemsThat(compress)) + ": compressor.",
+		Words: partition.Compressors(),
+	},
+	"partition.compression-level": {
+		Doc:  "Level of the compressor: up to 22 for zstd, 9 for gzip and lzo; the others have none. Default: the compressor's.",
+		Most: partition.MaxLevel(),
+	},
+	"partition.block-size": {
+		Doc: "With filesystem = " + alternatives(filesystemsThat(compress)) + ": size of the blocks that are compressed, a power of two from 4KiB to 1MiB. Larger ones compress better.",
 	},
 	"partition.features": {
 		Doc: "Features of ext4 in the syntax of mke2fs -O, for boot loaders that lack some: [\"^metadata_csum\", \"^64bit\"].",
@@ -242,6 +279,7 @@ func filesystemsThat(have func(*partition.Filesystem) bool) (words []string) {
 func areRaw(f *partition.Filesystem) bool        { return f.Raw }
 func goInside(f *partition.Filesystem) bool      { return f.Inside }
 func areOfFirmware(f *partition.Filesystem) bool { return f.Firmware }
+func compress(f *partition.Filesystem) bool      { return f.Compressors != nil }
 func areWholeDisks(f *partition.Filesystem) bool { return f.WholeDisk }
 
 // loadersThat returns the names of the boot loaders with a property, for hints.
@@ -259,6 +297,13 @@ func bootISO(l *bootloader.Loader) bool        { return l.ISO }
 func readStore(l *bootloader.Loader) bool      { return l.ReadsStore }
 func takeDeviceTree(l *bootloader.Loader) bool { return l.DeviceTree }
 func sign(l *bootloader.Loader) bool           { return l.Signs }
+func showOnSerial(l *bootloader.Loader) bool   { return l.Serial }
+func haveLooks(l *bootloader.Loader) bool      { return l.Looks }
+func haveEditor(l *bootloader.Loader) bool     { return l.Editor }
+func haveModes(l *bootloader.Loader) bool      { return l.Modes != nil }
+func haveSubmenus(l *bootloader.Loader) bool   { return l.Submenus }
+func takeLines(l *bootloader.Loader) bool      { return l.ConfigFile != "" }
+func startPlain(l *bootloader.Loader) bool     { return !l.OnlyLinux }
 func doBoot(l *bootloader.Loader) bool         { return !l.None() }
 
 // alternatives returns words in quotation marks, with "or" before the last one.

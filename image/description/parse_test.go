@@ -117,7 +117,7 @@ func TestParseFillsEveryKey(t *testing.T) {
 				Title: val("hello"), Kernel: val[Template]("${closure.system}/kernel"), Initrd: vals[Template]("${closure.system}/initrd", "ucode"),
 				Cmdline:    val[Template]("init=${closure.extra.1}/init root=PARTUUID=${partition.root.partuuid}"),
 				DeviceTree: val[Template]("board.dtb"),
-			}, Entry{System: val[Template]("${closure.system}")}),
+			}, Entry{Title: val("memory test"), Kernel: val[Template]("memtest"), Plain: val(true)}, Entry{System: val[Template]("${closure.system}")}),
 		},
 		Partition: list(
 			Partition{
@@ -150,6 +150,10 @@ func TestParseFillsEveryKey(t *testing.T) {
 			},
 			Partition{Name: val("data"), Type: val("linux-generic"), Filesystem: val("none"), Content: val("data.bin")},
 			Partition{Name: val("more"), Filesystem: val("erofs"), Inside: val("root"), Path: val("/more.erofs")},
+			Partition{
+				Name: val("packed"), Filesystem: val("squashfs"), Inside: val("root"), Path: val("/packed.squashfs"),
+				Compress: val("gzip"), Level: val[int64](9), BlockSize: val(Size{Bytes: 1 << 20}),
+			},
 		),
 	}
 	if diff := cmp.Diff(want, got, cmpopts.IgnoreTypes(diag.Key{})); diff != "" {
@@ -157,8 +161,11 @@ func TestParseFillsEveryKey(t *testing.T) {
 	}
 	used := map[string]bool{}
 	visit(got, func(path string, k diag.Key) { used[path] = used[path] || k.Written })
-	// An image has no more than one of seed and unique, and a key of a loader that is not there.
-	for _, key := range []string{"unique", "boot.efi-binary", "boot.sign-key", "boot.sign-certificate"} {
+	// An image has no more than one of seed and unique, and no key of a loader that is not there.
+	for _, key := range []string{
+		"unique", "boot.efi-binary", "boot.sign-key", "boot.sign-certificate", "boot.menu-color", "boot.menu-highlight", "boot.background",
+		"boot.editor", "boot.console-mode", "boot.extra-lines", "boot.entry.submenu",
+	} {
 		used[key] = true
 	}
 	for key := range language {

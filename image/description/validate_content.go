@@ -39,6 +39,7 @@ func (c *checker) filesystem(p *Partition) {
 		c.refuse(row, p.Path.Key, hint)
 	}
 	c.values(row, p)
+	c.compression(row, p)
 	if row.Raw {
 		c.raw(p)
 		return
@@ -90,11 +91,36 @@ func (c *checker) values(row *partition.Filesystem, p *Partition) {
 	}
 }
 
+// compression checks how the content is compressed, if the file system compresses it.
+func (c *checker) compression(row *partition.Filesystem, p *Partition) {
+	if row.Compressors == nil {
+		for _, k := range []diag.Key{p.Compress.Key, p.Level.Key, p.BlockSize.Key} {
+			c.refuse(row, k, "it is for filesystem = "+alternatives(filesystemsThat(compress)))
+		}
+		return
+	}
+	name, level, block := row.CheckCompression(p.Compress.V, p.Level.V, p.BlockSize.V.Bytes)
+	if p.Level.Written() && p.Level.V == 0 {
+		level = fmt.Errorf("is 0, but levels begin with 1")
+	}
+	if p.BlockSize.Written() && p.BlockSize.V.Bytes == 0 { // "auto" is among them
+		block = fmt.Errorf("is not a size, as in \"128KiB\"")
+	}
+	for _, wrong := range []struct {
+		key diag.Key
+		err error
+	}{{p.Compress.Key, name}, {p.Level.Key, level}, {p.BlockSize.Key, block}} {
+		if wrong.err != nil {
+			c.ReportError(wrong.key, wrong.err)
+		}
+	}
+}
+
 // raw checks that a partition without a file system has content or a size.
 func (c *checker) raw(p *Partition) {
 	switch filled := c.isFilledByLoader(p); {
 	case filled && p.Content.V != "":
-		c.Report(p.Content.Key, "is provided by the boot loader: GRUB's core image", "remove it")
+		c.Report(p.Content.Key, "is provided by the boot loader: "+c.d.loader().Fills, "remove it")
 	case !filled && p.Content.V == "" && p.Size.V.Bytes == 0:
 		c.Report(p.Content.Key, fmt.Sprintf("is required with filesystem = %q", p.Filesystem.V),
 			"name the file whose bytes the partition holds, or give a size")

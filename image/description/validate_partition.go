@@ -199,7 +199,7 @@ func (c *checker) bootPartitions() {
 		case c.isFilledByLoader(p):
 			c.unique(taken, p.Type.Key, kind, "the type")
 			if raw := filesystemsThat(areRaw); p.Filesystem.V != "" && !slices.Contains(raw, p.Filesystem.V) {
-				c.Report(p.Filesystem.Key, fmt.Sprintf("is %q, but GRUB's core image takes the whole partition", p.Filesystem.V),
+				c.Report(p.Filesystem.Key, fmt.Sprintf("is %q, but %s takes the whole partition", p.Filesystem.V, c.d.loader().Fills),
 					"write filesystem = "+alternatives(raw))
 			}
 			if !c.Reported(c.d.Boot.Loader.Key.Path) {
@@ -211,7 +211,7 @@ func (c *checker) bootPartitions() {
 
 // isFilledByLoader reports whether the boot loader provides the content of the partition.
 func (c *checker) isFilledByLoader(p *Partition) bool {
-	return c.d.loader().FillsBIOSBoot && !c.d.isISO() && partition.TypeName(p.Type.V) == "bios-boot"
+	return c.d.loader().Fills != "" && !c.d.isISO() && partition.TypeName(p.Type.V) == "bios-boot"
 }
 
 // readByFirmware checks the file system of an ESP or XBOOTLDR partition. Raw content is allowed if no loader has to add files

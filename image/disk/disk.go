@@ -74,7 +74,7 @@ func (d *Disk) readTable() error {
 	whole := &Region{Size: d.Size, content: d.image}
 	whole.open()
 	if whole.Volume != nil && whole.Volume.Filesystem.WholeDisk {
-		whole.Name, whole.Size = "iso", min(d.Size, whole.Volume.Size)
+		whole.Name, whole.Size = partition.ISO, min(d.Size, whole.Volume.Size)
 		d.Regions = append(d.Regions, whole)
 	}
 	for _, read := range []func() bool{d.readGPT, d.readMBR} {

@@ -102,6 +102,7 @@ func (h *reading) named(ctx context.Context, d *description.Image) {
 	h.fileIf(d.Boot.EFIBinary)
 	h.fileIf(d.Boot.SignKey)
 	h.fileIf(d.Boot.SignCert)
+	h.fileIf(d.Boot.Background)
 }
 
 // fileIf reads the file that a key names, if there is such a key.

@@ -13,6 +13,9 @@ func (m Image) partitions() (list []record) {
 		put(r, "Filesystem", p.Filesystem.V)
 		putList(r, "Features", p.Features)
 		put(r, "Engine", p.Engine.V)
+		put(r, "Compression", p.Compress.V)
+		put(r, "CompressionLevel", p.Level.V)
+		put(r, "BlockSize", p.BlockSize.V.Bytes)
 		putSize(r, "Size", p.Size)
 		putSize(r, "MinSize", p.MinSize)
 		free := record{}

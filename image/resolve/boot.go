@@ -85,10 +85,11 @@ func (f *bootFinder) problem(key diag.Key, text, hint string) {
 
 // entry finds the files of one entry. efi says that firmware starts the kernel.
 func (f *bootFinder) entry(ctx context.Context, d description.Entry, efi bool) bootEntry {
-	e := bootEntry{Entry: bootloader.Entry{Title: d.Title.V}, key: d.Key, title: d.Title.Key, cmdline: d.Cmdline}
+	e := bootEntry{Entry: bootloader.Entry{Title: d.Title.V, Plain: d.Plain.V, Submenu: d.Submenu.V}, key: d.Key, title: d.Title.Key, cmdline: d.Cmdline}
 	e.Kernel = f.file(ctx, d.Kernel, "kernel", &e)
 	if e.Kernel.Content != nil {
 		f.checkKernel(d.Kernel.Key, e.Kernel, efi)
+		f.checkPlain(d, e.Kernel.Content)
 	}
 	for k, text := range d.Initrd.Items {
 		e.initrds = append(e.initrds, text.Key)
@@ -98,6 +99,21 @@ func (f *bootFinder) entry(ctx context.Context, d description.Entry, efi bool) b
 		e.DeviceTree = f.deviceTree(ctx, d.DeviceTree, "devicetree", &e)
 	}
 	return e
+}
+
+// checkPlain reports a program other than Linux that the loader cannot start.
+func (f *bootFinder) checkPlain(d description.Entry, program tree.Blob) {
+	if !d.Plain.V {
+		return
+	}
+	p, err := bootloader.ProgramOf(program)
+	if err != nil {
+		return // which checkKernel reports
+	}
+	var m diag.Mistake
+	if errors.As(f.boot.loader.CheckPlain(f.boot.machine, p, len(d.Initrd.Items)), &m) {
+		f.problem(d.Kernel.Key, tree.HostPath(program)+" "+m.Text, m.Hint)
+	}
 }
 
 // checkKernel reports a kernel that the loader cannot start.

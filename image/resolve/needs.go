@@ -53,6 +53,7 @@ func Needs(ctx context.Context, d *description.Image, in Inputs) ([]Need, error)
 	}
 	for _, p := range d.Partition.Items {
 		words[p.Filesystem.V], words[p.Engine.V] = true, true
+		words["compression-level"] = words["compression-level"] || p.Level.Written()
 	}
 	return append(needs, toolsFor(words)...), err
 }

@@ -14,7 +14,7 @@ var rooms = []room{
 	// The stages: each imports only what it needs of earlier ones.
 	{"image/disk", []string{"image/gpt", "image/mbr", "partition", "closure", "internal/chain", "internal/diag", "internal/fault", "internal/tree"}, nil},
 	{"image/diff", []string{"image/disk", "closure", "internal/..."}, []string{"golang.org/x/sync/..."}},
-	{"image/write", []string{"image/plan", "partition", "bootloader", "closure", "closure/nar", "internal/..."}, []string{"golang.org/x/sys/...", "golang.org/x/sync/..."}},
+	{"image/write", []string{"image/plan", "partition", "bootloader", "bootloader/ipxe", "closure", "closure/nar", "internal/..."}, []string{"golang.org/x/sys/...", "golang.org/x/sync/..."}},
 	{"image/trees", []string{"image/description", "image/host", "partition", "closure", "internal/accounts", "internal/diag", "internal/pattern",
 		"internal/tree"}, nil},
 	{"image/resolve", []string{"image/description", "image/host", "image/trees", "image/identity", "image/plan", "image/toplevel", "image/mbr", "partition",
@@ -31,7 +31,7 @@ var rooms = []room{
 	{"image/mbr", cellar, nil},
 	{"image/gpt", cellar, []string{"github.com/diskfs/go-diskfs/...", "github.com/google/uuid/..."}},
 
-	{"bootloader", []string{"bootloader/pe", "internal/..."}, nil},
+	{"bootloader", []string{"bootloader/pe", "bootloader/picture", "internal/..."}, nil},
 	{"bootloader/...", cellar, []string{"golang.org/x/sys/..."}},
 	{"partition", []string{"partition/...", "internal/..."}, []string{"github.com/google/uuid/..."}},
 	{"partition/...", cellar, nil},
@@ -101,7 +101,8 @@ type word struct {
 var words = []word{
 	{[]string{"ext4", "fat", "squashfs", "erofs", "iso9660", "mke2fs"}, []string{"partition/...", "bootloader", "internal/hosttool"},
 		"file systems are described in package partition, a file for each"},
-	{[]string{"systemd-boot", "grub", "uki", "extlinux"}, []string{"bootloader/...", "partition/syslinux", "internal/hosttool"},
+	{[]string{"iso"}, []string{"partition/...", "bootloader"}, "the word for an ISO is partition.ISO"},
+	{[]string{"systemd-boot", "grub", "uki", "extlinux", "syslinux"}, []string{"bootloader/...", "partition/syslinux", "internal/hosttool"},
 		"boot loaders are described in package bootloader, a file for each"},
 	{[]string{"/nix/var/nix", "/nix/store", "/var/guix", "/gnu/store"}, []string{"closure/..."}, "store directories are those of closure.Flavor"},
 	{[]string{"/EFI/BOOT/", "/EFI/BOOT"}, []string{"bootloader"}, "where firmware looks is for package bootloader to say"},
