@@ -3,11 +3,8 @@ package closure
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
-	"iter"
 	"maps"
-	"path"
 	"slices"
 	"strings"
 	"sync"
@@ -160,16 +157,16 @@ func (v *storeVerifier) references() {
 // roots reports GC roots that lead to no valid path, and items that none reaches.
 func (v *storeVerifier) roots() {
 	reached := map[Path]bool{}
-	for root := range v.Roots() {
+	v.eachRoot(func(at string, p Path, err error) {
 		switch {
-		case root.Err != nil:
-			v.fault(root.At, "GC root", root.Err.Error())
-		case v.infos[root.Item] == nil:
-			v.fault(root.At, "GC root", fmt.Sprintf("leads to %v, which is not valid", root.Item))
+		case err != nil:
+			v.fault(at, "GC root", err.Error())
+		case v.infos[p] == nil:
+			v.fault(at, "GC root", fmt.Sprintf("leads to %v, which is not valid", p))
 		default:
-			v.reach(root.Item, reached)
+			v.reach(p, reached)
 		}
-	}
+	})
 	for p := range v.infos {
 		if !reached[p] {
 			v.fault(p.String(), "store item", "no GC root reaches it")
@@ -187,56 +184,6 @@ func (v *storeVerifier) reach(p Path, reached map[Path]bool) {
 		reached[p] = true
 		queue = append(queue, v.infos[p].References...)
 	}
-}
-
-// A Root is a symlink below the directories of GC roots and profiles.
-type Root struct {
-	At   string // path in the tree
-	Item Path   // that it leads to, which need not be valid
-	Err  error  // why it leads to none
-}
-
-// Roots yields the GC roots of the store, in the order of the tree.
-func (s *TreeStore) Roots() iter.Seq[Root] {
-	return func(yield func(Root) bool) {
-		for _, dir := range []string{"/gcroots", "/profiles"} {
-			top := s.tree.Find(s.flavor.StateDir + dir)
-			if top == nil {
-				continue
-			}
-			for at, n := range tree.Walk(s.flavor.StateDir+dir, top) {
-				if n.Kind() != tree.Symlink {
-					continue
-				}
-				if p, ok, err := s.follow(at, n); (ok || err != nil) && !yield(Root{at, p, err}) {
-					return
-				}
-			}
-		}
-	}
-}
-
-// follow finds the item that a root leads to, through further links of the tree. A link to a directory of roots leads to none itself.
-func (s *TreeStore) follow(at string, n *tree.Node) (Path, bool, error) {
-	for range maxLinksFollowed {
-		if n.Kind() != tree.Symlink {
-			return Path{}, false, nil
-		}
-		target := n.Target()
-		if !path.IsAbs(target) {
-			target = path.Join(path.Dir(at), target)
-		}
-		target = path.Clean(target)
-		if below, ok := strings.CutPrefix(target, s.flavor.StoreDir+"/"); ok {
-			base, _, _ := strings.Cut(below, "/")
-			p, err := s.flavor.ParsePath(s.flavor.StoreDir + "/" + base)
-			return p, err == nil, err
-		}
-		if at, n = target, s.tree.Find(target); n == nil {
-			return Path{}, false, fmt.Errorf("leads to %s, which is not there", target)
-		}
-	}
-	return Path{}, false, errors.New("leads through too many links")
 }
 
 // SortFaults puts faults in the order of their paths, since items are verified in any order.

@@ -30,7 +30,7 @@ func openWith(name string, open func(io.ReaderAt, int64) (*disk.Disk, error)) (*
 	size, err := f.Seek(0, io.SeekEnd) // of a block device too
 	if err == nil {
 		var d *disk.Disk
-		if d, err = open(f, size); err == nil {
+		if d, err = open(imageFile{f}, size); err == nil {
 			return d, f, nil
 		}
 	}

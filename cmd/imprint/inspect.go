@@ -189,7 +189,7 @@ func (r *root) verifyManifest(ctx context.Context, name string, d *disk.Disk, re
 }
 
 // readerCommand is the command that [root.crossCheck] runs.
-const readerCommand = "cross-check-reader"
+const readerCommand = "reader"
 
 // crossCheck compares an image with what other libraries see in it, and returns what it has compared.
 func (r *root) crossCheck(ctx context.Context, d *disk.Disk, f *os.File, report func(disk.Fault)) (string, error) {

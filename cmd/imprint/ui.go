@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -106,8 +107,9 @@ func (u *ui) clear() {
 	}
 }
 
-// meter shows the progress of writing until the next stage.
+// meter shows the progress of packing or writing until the next stage, or the next meter.
 func (u *ui) meter(m *write.Meter) {
+	u.stop()
 	every := 100 * time.Millisecond
 	if !u.live && !u.json {
 		every = 10 * time.Second
@@ -117,19 +119,31 @@ func (u *ui) meter(m *write.Meter) {
 }
 
 func (u *ui) progress(m *write.Meter, spent time.Duration) {
-	written := m.Written()
+	done := m.Written()
 	if u.json {
-		u.event(event{"event": "progress", "stage": "write", "bytes": written, "total": m.Total})
+		e := event{"event": "progress", "stage": "write", "bytes": done, "total": m.Total}
+		if m.Packs != "" {
+			e["stage"], e["partition"] = "pack", m.Packs
+		}
+		u.event(e)
 		return
 	}
-	rate := float64(written) / spent.Seconds()
-	text := fmt.Sprintf("writing %s of %s, %s/s", units.FormatBytes(written), units.FormatBytes(m.Total), units.FormatBytes(int64(rate)))
-	if rate > 0 && m.Total > written {
-		text += fmt.Sprintf(", %.0f s left", float64(m.Total-written)/rate)
+	rate := float64(done) / spent.Seconds()
+	text := fmt.Sprintf("%s %s of %s, %s/s", cmp.Or(packing(m), "writing"), units.FormatBytes(done), units.FormatBytes(m.Total), units.FormatBytes(int64(rate)))
+	if rate > 0 && m.Total > done {
+		text += fmt.Sprintf(", %.0f s left", float64(m.Total-done)/rate)
 	}
 	if u.live {
 		u.line(text)
 	} else {
 		fmt.Fprintln(u.err, text)
 	}
+}
+
+// packing names the file system that is packed, "" if there is none.
+func packing(m *write.Meter) string {
+	if m.Packs == "" {
+		return ""
+	}
+	return "packing " + m.Packs + ":"
 }

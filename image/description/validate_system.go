@@ -49,7 +49,7 @@ func (c *checker) menu() {
 func (c *checker) kernelOrSystem(e *Entry) {
 	c.path(e.System)
 	if e.System.Written() {
-		for _, k := range []diag.Key{e.Kernel.Key, e.Initrd.Key, e.DeviceTree.Key} {
+		for _, k := range []diag.Key{e.Kernel.Key, e.Initrd.Key, e.DeviceTree.Key, e.Plain.Key} {
 			if k.Written {
 				c.Report(k, "has no effect with system, which names its own", "remove one of the two")
 			}

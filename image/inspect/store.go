@@ -61,7 +61,7 @@ func storeOf(ctx context.Context, from *closure.TreeStore, o Options) (*Store, e
 }
 
 func (s *Store) readRoots(from *closure.TreeStore) {
-	for root := range from.Roots() {
+	for _, root := range from.Roots() {
 		r := Root{At: root.At, Item: root.Item.String()}
 		i, valid := s.graph.index[root.Item]
 		switch {

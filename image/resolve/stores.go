@@ -97,7 +97,7 @@ type place struct {
 // open opens every [[source]].
 func (s *sources) open(ctx context.Context) error {
 	canonical := func(h hosttree.Host) *tree.Attr { return closure.CanonicalAttr(h.Kind, h.Mode) }
-	read := (&hosttree.Scanner{Attr: canonical, FilesOnly: true}).Read
+	read := (&hosttree.Scanner{Attr: canonical, FilesOnly: true, Backwards: s.in.Backwards}).Read
 	for _, d := range s.d.Source.Items {
 		if d.Image.Written() {
 			if err := s.openImage(ctx, d); err != nil {
