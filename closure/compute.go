@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-
-	"golang.org/x/sync/errgroup"
 )
 
 // A Closure is a set of store items with everything that they refer to, directly or not.
@@ -20,24 +18,6 @@ type Closure struct {
 type Item struct {
 	Info  *Info
 	Store Store
-}
-
-// Read reads the content of all items, with the given number of workers, and returns it in the order of Items.
-func (c *Closure) Read(ctx context.Context, workers int) ([]TargetItem, error) {
-	read := make([]TargetItem, len(c.Items))
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(max(1, workers))
-	for i, item := range c.Items {
-		g.Go(func() error {
-			n, err := item.Store.Item(ctx, item.Info.Path)
-			read[i] = TargetItem{item.Info, n}
-			return err
-		})
-	}
-	if err := g.Wait(); err != nil {
-		return nil, err
-	}
-	return read, nil
 }
 
 // Compute follows the references of the roots. Each item is looked up in the stores in their order. All items that no store has are

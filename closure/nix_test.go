@@ -161,7 +161,7 @@ func (n *realNix) compute(roots ...Path) []TargetItem {
 	if err != nil {
 		n.t.Fatal(err)
 	}
-	items, err := c.Read(n.t.Context(), 4)
+	items, err := readItems(n.t.Context(), c)
 	if err != nil {
 		n.t.Fatal(err)
 	}

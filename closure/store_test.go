@@ -224,14 +224,14 @@ func TestGarbageCollectedItem(t *testing.T) {
 		t.Fatal(err)
 	}
 	var gone *GoneError
-	if _, err := c.Read(t.Context(), 2); !errors.Is(err, fs.ErrNotExist) || errors.As(err, &gone) {
+	if _, err := readItems(t.Context(), c); !errors.Is(err, fs.ErrNotExist) || errors.As(err, &gone) {
 		t.Errorf("an item that is registered, but not there: %v", err)
 	}
 	if err := os.Rename(away, root.String()); err != nil {
 		t.Fatal(err)
 	}
 	n.collect()
-	if _, err := c.Read(t.Context(), 2); !errors.As(err, &gone) || !says(err, "keep a root until the image is complete") {
+	if _, err := readItems(t.Context(), c); !errors.As(err, &gone) || !says(err, "keep a root until the image is complete") {
 		t.Errorf("an item that was collected: %v", err)
 	}
 }

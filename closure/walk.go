@@ -131,7 +131,7 @@ type AbsentError struct{ Item Path }
 
 // Error implements error.
 func (e *AbsentError) Error() string {
-	return fmt.Sprintf("leads to %v, which is in no closure of the image", e.Item)
+	return fmt.Sprintf("leads to %v, which is not in the image", e.Item)
 }
 
 // A NowhereError is a path below an item of the image that does not have it.

@@ -11,8 +11,8 @@ import (
 	"strings"
 
 	"imprint/image/description"
+	"imprint/image/host"
 	"imprint/image/plan"
-	"imprint/image/resolve"
 	"imprint/image/write"
 	"imprint/internal/diag"
 	"imprint/internal/hosttool"
@@ -83,7 +83,7 @@ func (f *buildFlags) check(file string, d *description.Image) error {
 		}
 		names = append(names, exported...)
 	}
-	inputs := append(resolve.HostPaths(d, filepath.Dir(file)), resolve.HostPath{Path: file})
+	inputs := append(host.Paths(d, filepath.Dir(file)), host.Path{Path: file})
 	taken := map[string]string{}
 	for _, name := range names {
 		place, err := write.Place(name)
@@ -117,7 +117,7 @@ func (f *buildFlags) exported(file string, d *description.Image) (names []string
 		if err != nil {
 			return nil, err
 		}
-		return nil, refuseInput(f.exportBoot, place, resolve.HostPaths(d, filepath.Dir(file)))
+		return nil, refuseInput(f.exportBoot, place, host.Paths(d, filepath.Dir(file)))
 	case err != nil:
 		return nil, err
 	case sameFile(dir, file):
@@ -133,7 +133,7 @@ func (f *buildFlags) exported(file string, d *description.Image) (names []string
 
 // refuseInput reports an output that would replace an input or be inside one. A tree that contains the image has a position in
 // the description.
-func refuseInput(name, place string, inputs []resolve.HostPath) error {
+func refuseInput(name, place string, inputs []host.Path) error {
 	for _, in := range inputs {
 		info, err := os.Stat(in.Path)
 		if err != nil {

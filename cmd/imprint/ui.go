@@ -9,6 +9,7 @@ import (
 
 	"imprint/image/write"
 	"imprint/internal/diag"
+	"imprint/internal/interrupt"
 	"imprint/internal/units"
 
 	"golang.org/x/term"
@@ -107,21 +108,8 @@ func (u *ui) meter(m *write.Meter) {
 	if !u.live && !u.json {
 		every = 10 * time.Second
 	}
-	start, done, ended := time.Now(), make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(ended)
-		tick := time.NewTicker(every)
-		defer tick.Stop()
-		for {
-			select {
-			case <-done:
-				return
-			case <-tick.C:
-				u.progress(m, time.Since(start))
-			}
-		}
-	}()
-	u.stop = func() { close(done); <-ended }
+	start := time.Now()
+	u.stop = interrupt.Every(every, func() bool { u.progress(m, time.Since(start)); return true })
 }
 
 func (u *ui) progress(m *write.Meter, spent time.Duration) {

@@ -12,6 +12,7 @@ import (
 	"imprint/bootloader"
 	"imprint/closure"
 	"imprint/image/description"
+	"imprint/image/host"
 	"imprint/internal/diag"
 	"imprint/internal/tree"
 )
@@ -43,7 +44,7 @@ type rootedItem struct {
 // A bootFinder finds boot files.
 type bootFinder struct {
 	world
-	hosts    hosts
+	hosts    host.Inputs
 	store    *store
 	problems diag.List
 	boot     *boot
@@ -51,7 +52,7 @@ type bootFinder struct {
 }
 
 // boot finds the kernels and initrds of all entries, and the files that the loader is made of.
-func (w world) boot(ctx context.Context, hosts hosts, store *store) (*boot, error) {
+func (w world) boot(ctx context.Context, hosts host.Inputs, store *store) (*boot, error) {
 	loader, err := bootloader.Named(w.d.Boot.Loader.V)
 	if err != nil {
 		return nil, err
@@ -156,18 +157,27 @@ func (f *bootFinder) path(name description.Value[description.Template]) (path st
 	return path, strings.HasPrefix(path, f.flavor.StoreDir+"/")
 }
 
+// keep adds an input to those of the image, where the identity finds it. It reports whether there is one.
+func (f *bootFinder) keep(key diag.Key, in *host.Input, problems diag.List) bool {
+	f.problems = append(f.problems, problems...)
+	if in != nil {
+		f.hosts[key] = in
+	}
+	return in != nil
+}
+
 // hostFile reads and pins a kernel or initrd on the host. Its name on the disk begins with its digest, so that two versions
 // can be beside each other, as with store items.
 func (f *bootFinder) hostFile(ctx context.Context, key diag.Key, name string) bootloader.Source {
-	in := f.one(ctx, f.hosts, &f.problems, key, func(h *hostReader) *host { return h.file(key, name) })
-	if in == nil {
+	in, problems := f.host().File(ctx, key, name)
+	if !f.keep(key, in, problems) {
 		return bootloader.Source{}
 	}
-	base := in.short() + "-" + filepath.Base(name)
+	base := in.Short() + "-" + filepath.Base(name)
 	if same, ok := f.names.find(base); ok {
-		in.blob = same.Content // two entries with the same file share its copy
+		in.Blob = same.Content // two entries with the same file share its copy
 	}
-	return bootloader.Source{Name: f.names.own(base, in.blob), Content: in.blob}
+	return bootloader.Source{Name: f.names.own(base, in.Blob), Content: in.Blob}
 }
 
 // deviceTree finds the device tree of an entry, or a directory of device trees, in the store or on the host.
@@ -212,18 +222,18 @@ func (f *bootFinder) deviceTree(ctx context.Context, name description.Value[desc
 
 // hostDeviceTrees reads and pins a directory on the host.
 func (f *bootFinder) hostDeviceTrees(ctx context.Context, key diag.Key, name string) bootloader.DeviceTree {
-	in := f.one(ctx, f.hosts, &f.problems, key, func(h *hostReader) *host { return h.tree(treeSource{key: key, name: name}) })
-	if in == nil {
+	in, problems := f.host().Tree(ctx, key, name)
+	if !f.keep(key, in, problems) {
 		return bootloader.DeviceTree{}
 	}
-	own := f.names.own(in.short()+"-"+filepath.Base(f.world.path(name)), tree.Text(in.digest))
+	own := f.names.own(in.Short()+"-"+filepath.Base(f.world.path(name)), tree.Text(in.Digest))
 	for _, known := range f.boot.entries {
 		if known.DeviceTree.Name == own {
 			return known.DeviceTree // two entries with the same directory share its copy
 		}
 	}
 	d := bootloader.DeviceTree{Source: bootloader.Source{Name: own}, Dir: true}
-	for below, n := range tree.Walk("", in.entries[0].Node) {
+	for below, n := range tree.Walk("", in.Entries[0].Node) {
 		switch n.Kind() {
 		case tree.Dir:
 		case tree.Symlink:

@@ -239,7 +239,7 @@ func TestModulesOfGRUB(t *testing.T) {
 		{"module", dir + "linux.mod", "-> /etc/linux.mod", "/" + dir + "linux.mod: leads to /etc/linux.mod, outside the store"},
 		{"needed", dir + "relocator.mod", "-> /etc/relocator.mod", "relocator.mod: leads to /etc/relocator.mod, outside the store"},
 		{"image", dir + "kernel.img", "-> ../../../../../../etc/kernel.img", "kernel.img: leads to /etc/kernel.img, outside the store"},
-		{"item", dir + "normal.mod", "-> /nix/store/" + strings.Repeat("0", 32) + "-gone/normal.mod", "-gone, which is in no closure of the image"},
+		{"item", dir + "normal.mod", "-> /nix/store/" + strings.Repeat("0", 32) + "-gone/normal.mod", "-gone, which is not in the image"},
 	} {
 		w := imagetest.New(t)
 		files := good()

@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"imprint/image/description"
+	"imprint/image/host"
+	"imprint/image/identity"
 	"imprint/image/mbr"
 	"imprint/image/plan"
 	"imprint/internal/diag"
@@ -17,7 +19,7 @@ import (
 )
 
 // identify starts the plan: it computes the seed, and derives every identifier from it.
-func (w world) identify(hosts hosts, store *store, boot *boot) (*plan.Plan, error) {
+func (w world) identify(hosts host.Inputs, store *store, boot *boot) (*plan.Plan, error) {
 	seed, err := w.seed(hosts, store, boot)
 	if err != nil {
 		return nil, err
@@ -45,6 +47,19 @@ func (w world) identify(hosts hosts, store *store, boot *boot) (*plan.Plan, erro
 	return p, nil
 }
 
+// seed returns the seed of all identifiers: what the description says, or a digest of everything that makes the image what it is.
+func (w world) seed(hosts host.Inputs, store *store, boot *boot) (repro.Seed, error) {
+	switch {
+	case w.d.Unique.V:
+		return repro.SeedOf("unique\n" + w.in.Unique), nil
+	case w.d.Seed.V != "":
+		return repro.SeedOf("seed\n" + w.d.Seed.V), nil
+	}
+	return identity.Image{
+		Description: w.d, Epoch: w.epoch, Hosts: hosts, Closures: store.closures, Items: store.items, Loader: boot.inputs,
+	}.Seed()
+}
+
 // partition returns a partition with its identifiers, without its tree.
 func (w world) partition(d description.Partition, p *plan.Plan) (*plan.Partition, error) {
 	guid, mbrType, err := w.partitionType(d)
@@ -62,7 +77,7 @@ func (w world) partition(d description.Partition, p *plan.Plan) (*plan.Partition
 		Align:    d.Align.V.Bytes, Offset: d.Offset.V.Bytes, FreeShare: d.Free.V.Percent,
 		Inside: d.Inside.V, Path: d.Path.V, Volatile: d.Volatile.V,
 		Spec: partition.Spec{
-			Name: d.Name.V, Filesystem: d.Filesystem.V, Engine: d.Engine.V, Features: texts(d.Features), Label: label,
+			Name: d.Name.V, Filesystem: d.Filesystem.V, Engine: d.Engine.V, Features: description.Strings(d.Features), Label: label,
 			UUID: given(d.UUID.V, p.Seed.UUID(name+"/uuid")), Serial: serial(d.UUID.V, p.Seed.Uint32(name+"/serial")),
 			HashSeed: p.Seed.UUID(name + "/hash-seed"), Modified: modified(p.Seed.Uint32(name + "/modified")),
 			Epoch: p.Epoch, SectorSize: p.SectorSize, Size: d.Size.V.Bytes, MinSize: d.MinSize.V.Bytes, Free: d.Free.V.Bytes,

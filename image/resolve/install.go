@@ -5,6 +5,7 @@ import (
 
 	"imprint/bootloader"
 	"imprint/image/description"
+	"imprint/image/host"
 	"imprint/image/plan"
 	"imprint/internal/diag"
 	"imprint/internal/tree"
@@ -14,10 +15,10 @@ import (
 
 // install asks the loader what to put where. This comes after identifiers are chosen, since menus and command lines contain
 // them. Code and contents at fixed offsets go into the plan; files for partitions are returned.
-func (w world) install(ctx context.Context, p *plan.Plan, hosts hosts, store *store, boot *boot) ([]bootloader.File, error) {
+func (w world) install(ctx context.Context, p *plan.Plan, hosts host.Inputs, store *store, boot *boot) ([]bootloader.File, error) {
 	var problems diag.List
 	c := bootloader.Config{
-		Machine: boot.machine, Inputs: boot.inputs, Timeout: w.d.Boot.Timeout.V, Console: texts(w.d.Boot.Console),
+		Machine: boot.machine, Inputs: boot.inputs, Timeout: w.d.Boot.Timeout.V, Console: description.Strings(w.d.Boot.Console),
 		CopyKernel: w.d.Boot.CopyKernel.V,
 	}
 	for i, part := range p.Partitions {
@@ -44,7 +45,7 @@ func (w world) install(ctx context.Context, p *plan.Plan, hosts hosts, store *st
 func (w world) entries(p *plan.Plan, store *store, boot *boot, problems *diag.List) (list []bootloader.Entry, first int) {
 	refer := w.reference(p, store)
 	for i, e := range boot.entries {
-		e.Cmdline = bootloader.Cmdline(e.cmdline.V.Expand(refer), texts(w.d.Boot.Console), w.rootWords())
+		e.Cmdline = bootloader.Cmdline(e.cmdline.V.Expand(refer), description.Strings(w.d.Boot.Console), w.rootWords())
 		if err := boot.loader.CheckCmdline(w.d.Arch.V, e.Cmdline); err != nil {
 			*problems = append(*problems, e.cmdline.Key.Problem(err.Error(),
 				"with substitutions, consoles and root options it is\n"+e.Cmdline))
@@ -99,17 +100,17 @@ func field(p *plan.Partition, name string) string {
 }
 
 // signer reads the key and certificate that the description names. It is nil if there are none, or after a problem.
-func (w world) signer(hosts hosts, problems *diag.List) *bootloader.Signer {
+func (w world) signer(hosts host.Inputs, problems *diag.List) *bootloader.Signer {
 	b := w.d.Boot
 	if hosts[b.SignKey.Key] == nil || hosts[b.SignCert.Key] == nil {
 		return nil
 	}
-	key, err := bootloader.ReadKey(hosts[b.SignKey.Key].blob)
+	key, err := bootloader.ReadKey(hosts[b.SignKey.Key].Blob)
 	if err != nil {
 		*problems = append(*problems, b.SignKey.Key.ProblemOf(err))
 		return nil
 	}
-	signer, err := bootloader.NewSigner(key, hosts[b.SignCert.Key].blob)
+	signer, err := bootloader.NewSigner(key, hosts[b.SignCert.Key].Blob)
 	if err != nil {
 		*problems = append(*problems, b.SignCert.Key.ProblemOf(err))
 	}
@@ -125,7 +126,7 @@ func pinFiles(ctx context.Context, files []bootloader.File) error {
 			continue
 		}
 		if pinned[f.Content] == nil {
-			b, err := pin(ctx, f.Content)
+			b, err := tree.PinContent(ctx, f.Content)
 			if err != nil {
 				return err
 			}

@@ -36,8 +36,8 @@ func (f *bootFinder) inputs(ctx context.Context, inputs []bootloader.Input) erro
 // input returns one such file, pinned; nil after a problem.
 func (f *bootFinder) input(ctx context.Context, in bootloader.Input) (tree.Blob, error) {
 	if given := f.hosts[f.d.Boot.EFIBinary.Key]; given != nil && in.EFI {
-		f.checkProgram(f.d.Boot.EFIBinary.Key, given.blob, true, "")
-		return given.blob, nil
+		f.checkProgram(f.d.Boot.EFIBinary.Key, given.Blob, true, "")
+		return given.Blob, nil
 	}
 	if in.Core != nil {
 		return f.core(ctx, in)
@@ -48,7 +48,7 @@ func (f *bootFinder) input(ctx context.Context, in bootloader.Input) (tree.Blob,
 		return nil, nil
 	case found:
 		b := at.Node.Inode().Blob()
-		pinned, err := pin(ctx, b)
+		pinned, err := tree.PinContent(ctx, b)
 		f.boot.read = append(f.boot.read, pinned)
 		return b, err
 	}
@@ -56,11 +56,12 @@ func (f *bootFinder) input(ctx context.Context, in bootloader.Input) (tree.Blob,
 	if name == "" {
 		return nil, nil
 	}
-	file := f.one(ctx, hosts{}, &f.problems, key, func(h *hostReader) *host { return h.file(key, name) })
+	file, problems := f.host().File(ctx, key, name)
+	f.problems = append(f.problems, problems...)
 	if file == nil {
 		return nil, nil
 	}
-	return file.blob, nil
+	return file.Blob, nil
 }
 
 // core has grub-mkimage make GRUB's core image from the modules in a directory, in a closure or on the host. The program reads
@@ -103,7 +104,7 @@ func makeCore(ctx context.Context, o grubmkimage.Options) (tree.Blob, error) {
 	if err != nil {
 		return nil, err
 	}
-	return pin(ctx, tree.Text(string(image)))
+	return tree.PinContent(ctx, tree.Text(string(image)))
 }
 
 // modules checks that what grub-mkimage will read in a directory of the host is what the closure has there. The program
@@ -142,7 +143,7 @@ func (f *bootFinder) modules(ctx context.Context, o grubmkimage.Options, index c
 
 // pinBoth returns the pin of a blob, and that of the file that a path on the host leads to; zero if there is none.
 func pinBoth(ctx context.Context, b tree.Blob, name string) (inside, outside tree.Pin, err error) {
-	if b, err = pin(ctx, b); err != nil {
+	if b, err = tree.PinContent(ctx, b); err != nil {
 		return inside, outside, err
 	}
 	inside, _ = tree.PinOf(b)
@@ -150,7 +151,7 @@ func pinBoth(ctx context.Context, b tree.Blob, name string) (inside, outside tre
 	if err != nil {
 		return inside, outside, nil
 	}
-	if file, err = pin(ctx, file); err == nil {
+	if file, err = tree.PinContent(ctx, file); err == nil {
 		outside, _ = tree.PinOf(file)
 	}
 	return inside, outside, err

@@ -9,42 +9,12 @@ import (
 	"strings"
 
 	"imprint/closure"
+	"imprint/image/host"
 	"imprint/image/plan"
 	"imprint/internal/diag"
 	"imprint/internal/hosttree"
 	"imprint/internal/tree"
 )
-
-// A mention is a store path found in a file on the host.
-type mention struct {
-	path string // of the file in its tree; "" for a single file
-	item closure.Path
-}
-
-// maxScanned is the size in bytes up to which files are searched for store paths: configuration and scripts are smaller.
-const maxScanned = 64 << 10
-
-// A smallText keeps what is written to it, but nothing of a text longer than maxScanned.
-type smallText struct {
-	strings.Builder
-	long     bool
-	mentions []closure.Path
-}
-
-// Write implements io.Writer.
-func (s *smallText) Write(p []byte) (int, error) {
-	if s.long = s.long || s.Len()+len(p) > maxScanned; s.long {
-		s.Reset()
-		return len(p), nil
-	}
-	return s.Builder.Write(p)
-}
-
-// WriteZeros implements tree.ZeroWriter.
-func (s *smallText) WriteZeros(n int64) error {
-	_, err := s.Write(make([]byte, min(n, maxScanned+1)))
-	return err
-}
 
 // dangling warns about links, command lines and small files that name store items missing from the image: they cannot work in
 // the running system.
@@ -78,8 +48,8 @@ func (t *treeFiller) references() {
 			t.dangling.text(d.Text.Key, "", t.flavor.Mentions(d.Text.V.Expand(t.refer)))
 			continue
 		}
-		for _, m := range t.hosts[d.Source.Key].mentions {
-			t.dangling.text(d.Source.Key, d.Source.V+" ", []closure.Path{m.item})
+		for _, m := range t.hosts[d.Source.Key].Mentions {
+			t.dangling.text(d.Source.Key, d.Source.V+" ", []closure.Path{m.Item})
 		}
 	}
 	for _, d := range t.d.Link.Items {
@@ -125,11 +95,11 @@ func (d *dangling) path(key diag.Key, where, to string) {
 }
 
 // tree checks the files and links of a host tree.
-func (d *dangling) tree(key diag.Key, target string, in *host, withStore bool) {
-	for _, m := range in.mentions {
-		d.text(key, tree.Join(target, strings.TrimPrefix(m.path, "/"))+" ", []closure.Path{m.item})
+func (d *dangling) tree(key diag.Key, target string, in *host.Input, withStore bool) {
+	for _, m := range in.Mentions {
+		d.text(key, tree.Join(target, strings.TrimPrefix(m.Path, "/"))+" ", []closure.Path{m.Item})
 	}
-	for _, e := range in.entries {
+	for _, e := range in.Entries {
 		d.links(key, target, e, withStore)
 	}
 }

@@ -1,9 +1,9 @@
 // Package resolve turns a description into a plan. It is the stage that reads the world; it writes nothing.
 //
-// It goes in steps, each a function from values to a value: the host files and trees that the description names, hashed; the
-// stores' registrations and the trees of all items; the boot files in them; the identity of the image, a digest of all that,
-// from which every identifier derives; the boot loader's files, which contain such identifiers; and last the tree of every
-// partition.
+// It goes in steps, each a function from values to a value: the host files and trees that the description names, hashed
+// (package host); the stores' registrations and the trees of all items; the boot files in them; the identity of the image, a
+// digest of all that (package identity), from which every identifier derives; the boot loader's files, which contain such
+// identifiers; and last the tree of every partition.
 //
 // Store items are pinned by their registered NAR hash, so most of their contents need not be read here. Host files are read,
 // since the identity depends on their contents, and pinned: when they are written, they must still be the same.
@@ -11,11 +11,11 @@ package resolve
 
 import (
 	"context"
-	"path/filepath"
 	"sync"
 
 	"imprint/closure"
 	"imprint/image/description"
+	"imprint/image/host"
 	"imprint/image/plan"
 	"imprint/internal/diag"
 	"imprint/internal/repro"
@@ -97,16 +97,20 @@ func (w *warnings) sorted() diag.List {
 }
 
 // read reads what the description names: host files and stores, in parallel.
-func (w world) read(ctx context.Context) (hosts, *store, error) {
-	h, s := newHostReader(w), &store{}
+func (w world) read(ctx context.Context) (hosts host.Inputs, s *store, err error) {
 	group, ctx := errgroup.WithContext(ctx)
-	var found diag.List
-	group.Go(func() error { return h.all(ctx) })
+	var problems, found diag.List
+	group.Go(func() (err error) { hosts, problems, err = w.host().All(ctx, w.d); return err })
 	group.Go(func() (err error) { s, found, err = w.stores(ctx); return err })
 	if err := group.Wait(); err != nil {
 		return nil, nil, err
 	}
-	return h.hosts, s, append(h.problems, found...).Err()
+	return hosts, s, append(problems, found...).Err()
+}
+
+// host returns the reader of what the description names on the host.
+func (w world) host() host.Reader {
+	return host.Reader{Dir: w.in.Dir, OutDir: w.in.OutDir, Epoch: w.epoch, Flavor: w.flavor, Warn: w.warn}
 }
 
 // epoch returns the time of everything but store items: the description's, SOURCE_DATE_EPOCH, or a fixed one.
@@ -121,9 +125,4 @@ func epoch(d *description.Image, in Inputs) int64 {
 }
 
 // path returns a path of the description as a path on the host.
-func (w world) path(p string) string {
-	if filepath.IsAbs(p) {
-		return filepath.Clean(p)
-	}
-	return filepath.Join(w.in.Dir, p)
-}
+func (w world) path(p string) string { return host.Join(w.in.Dir, p) }

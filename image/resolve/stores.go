@@ -12,6 +12,7 @@ import (
 
 	"imprint/closure"
 	"imprint/image/description"
+	"imprint/image/host"
 	"imprint/image/plan"
 	"imprint/internal/diag"
 	"imprint/internal/hosttree"
@@ -175,8 +176,8 @@ func (s *sources) refuseOutput(all *closure.Closure) {
 	for i, prefix := range s.prefixes {
 		for _, item := range all.Items {
 			path := prefix + item.Info.Path.String()
-			if strings.Contains(s.in.OutDir, item.Info.Path.Base()) && holds(path, s.in.OutDir, pattern.Set{}) { // the first only saves time
-				s.problems = append(s.problems, inItself(s.d.Source.Items[i].Path.Key, path))
+			if strings.Contains(s.in.OutDir, item.Info.Path.Base()) { // only saves time
+				s.problems = append(s.problems, host.CheckOutput(s.d.Source.Items[i].Path.Key, path, s.in.OutDir, pattern.Set{})...)
 			}
 		}
 	}

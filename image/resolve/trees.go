@@ -10,6 +10,7 @@ import (
 	"imprint/bootloader"
 	"imprint/closure"
 	"imprint/image/description"
+	"imprint/image/host"
 	"imprint/image/plan"
 	"imprint/internal/diag"
 	"imprint/internal/processors"
@@ -21,7 +22,7 @@ import (
 type filler struct {
 	world
 	plan     *plan.Plan
-	hosts    hosts
+	hosts    host.Inputs
 	stored   *store
 	boot     *boot
 	refer    func(description.Reference) string
@@ -31,10 +32,10 @@ type filler struct {
 
 // fill completes the tree of every partition: what the description adds, boot files, nested file systems, and the store with
 // its database and GC roots.
-func (w world) fill(ctx context.Context, p *plan.Plan, hosts hosts, store *store, boot *boot, files []bootloader.File) error {
+func (w world) fill(ctx context.Context, p *plan.Plan, hosts host.Inputs, store *store, boot *boot, files []bootloader.File) error {
 	f := &filler{world: w, plan: p, hosts: hosts, stored: store, boot: boot, refer: w.reference(p, store), dangling: w.dangling(store)}
 	for _, raw := range w.d.Raw.Items { // after the loader's own, which cannot move: conflicts are reported at these
-		p.Raw = append(p.Raw, plan.Raw{Key: raw.Key, Name: raw.Key.Path, Offset: raw.Offset.V.Bytes, Content: hosts[raw.Source.Key].blob})
+		p.Raw = append(p.Raw, plan.Raw{Key: raw.Key, Name: raw.Key.Path, Offset: raw.Offset.V.Bytes, Content: hosts[raw.Source.Key].Blob})
 	}
 	for i, part := range p.Partitions {
 		d := w.d.Partition.Items[i]
@@ -58,7 +59,7 @@ func (f *filler) content(part *plan.Partition, d description.Partition) {
 	switch in := f.hosts[d.Content.Key]; {
 	case part.Code != nil:
 	case in != nil:
-		part.Spec.Content = in.blob
+		part.Spec.Content = in.Blob
 	default:
 		part.Spec.Content = tree.Text("")
 	}
@@ -141,7 +142,7 @@ func (t *treeFiller) fileContent(d description.File) tree.Blob {
 	if d.Text.Written() {
 		return tree.Text(d.Text.V.Expand(t.refer))
 	}
-	return t.hosts[d.Source.Key].blob
+	return t.hosts[d.Source.Key].Blob
 }
 
 // add adds a node to the tree; a path in use is a problem at the key.
@@ -184,7 +185,7 @@ func (t *treeFiller) inside() {
 
 // store installs the partition's closures, registered and rooted.
 func (t *treeFiller) store(ctx context.Context) error {
-	names := texts(t.d.Closures)
+	names := description.Strings(t.d.Closures)
 	if len(names) == 0 {
 		return nil
 	}

@@ -17,13 +17,14 @@ var rooms = []room{
 	{"image/serve", []string{"image/disk", "image/plan", "image/write", "internal/extent", "internal/processors", "internal/tree"},
 		[]string{"golang.org/x/sys/...", "golang.org/x/sync/..."}},
 	{"image/write", []string{"image/plan", "partition", "bootloader", "closure", "closure/nar", "internal/..."}, []string{"golang.org/x/sys/...", "golang.org/x/sync/..."}},
-	{"image/resolve", []string{"image/description", "image/plan", "image/mbr", "partition", "bootloader", "bootloader/grubmkimage", "closure", "internal/..."},
-		[]string{"golang.org/x/sync/..."}},
+	{"image/resolve", []string{"image/description", "image/host", "image/identity", "image/plan", "image/mbr", "partition", "bootloader",
+		"bootloader/grubmkimage", "closure", "internal/..."}, []string{"golang.org/x/sync/..."}},
+	{"image/identity", []string{"image/description", "image/host", "image/plan", "partition", "internal/repro", "internal/tree"}, nil},
+	{"image/host", []string{"image/description", "partition", "closure", "internal/..."}, []string{"golang.org/x/sync/..."}},
 	{"image/plan", []string{"image/gpt", "image/mbr", "partition", "bootloader", "closure", "internal/diag", "internal/extent", "internal/repro",
 		"internal/tree", "internal/units"}, nil},
-	{"image/description", []string{"image/mbr", "partition", "bootloader", "closure", "internal/diag", "internal/pattern", "internal/tomlpos",
-		"internal/units"},
-		[]string{"github.com/BurntSushi/toml/..."}},
+	{"image/description", []string{"image/mbr", "partition", "bootloader", "closure", "internal/diag", "internal/keyed", "internal/pattern",
+		"internal/units"}, nil},
 	{"image/description/reference", []string{"image/description"}, nil},
 	{"image/mbr", cellar, nil},
 	{"image/gpt", cellar, []string{"github.com/diskfs/go-diskfs/...", "github.com/google/uuid/..."}},
@@ -36,6 +37,7 @@ var rooms = []room{
 	{"closure/db", cellar, []string{"github.com/ncruces/go-sqlite3/...", "golang.org/x/sys/..."}},
 	{"closure/...", cellar, nil},
 
+	{"internal/keyed", []string{"internal/diag", "internal/tomlpos"}, []string{"github.com/BurntSushi/toml/..."}},
 	{"internal/repro", nil, []string{"github.com/google/uuid/..."}},
 	{"internal/...", cellar, []string{"golang.org/x/sys/...", "golang.org/x/sync/..."}},
 }
@@ -87,7 +89,7 @@ var servers = []string{"internal/listen", "internal/nbd", "internal/httpfile"}
 // readers are the packages that may open files. All others are values and arithmetic: descriptions, plans and layouts, file
 // systems, partition tables, boot loaders.
 var readers = []string{
-	"cmd/...", "image/resolve", "image/serve", "image/write",
+	"cmd/...", "image/host", "image/resolve", "image/serve", "image/write",
 	"closure", "closure/db", "bootloader/grubmkimage", "partition", "partition/mke2fs", "partition/squashfs", "partition/syslinux",
 	"internal/hosttool", "internal/hosttree", "internal/listen", "internal/overlay", "internal/processors", "internal/scratch", "internal/stream",
 }

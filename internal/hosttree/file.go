@@ -52,9 +52,6 @@ func (f *file) HostPath() string {
 	return f.dir.path(f.name)
 }
 
-// HostRange implements tree.HostRangeBlob.
-func (f *file) HostRange() (path string, off int64) { return f.HostPath(), 0 }
-
 // Open opens the file, without a change to the time of its last access where that is permitted.
 func (f *file) Open() (tree.Reader, error) {
 	r, err := f.open()

@@ -5,7 +5,7 @@
 // control lists, inode numbers and access times are ignored; of archives, hard links, extended attributes, access control lists and holes
 // are kept.
 //
-// Blobs of this package are [tree.HostBlob]s; those whose bytes lie in one run in their file are [tree.HostRangeBlob]s, with readers that
+// Blobs of this package are [tree.HostBlob]s; those whose bytes lie in one run in their file have readers that
 // are [tree.DescriptorReader]s.
 package hosttree
 

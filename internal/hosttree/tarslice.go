@@ -21,9 +21,6 @@ func (s *slice) Size() int64 { return s.size }
 // HostPath implements tree.HostBlob: the path of the archive.
 func (s *slice) HostPath() string { return s.archive.path }
 
-// HostRange implements tree.HostRangeBlob.
-func (s *slice) HostRange() (path string, off int64) { return s.archive.path, s.off }
-
 // Open costs nothing: the archive is open.
 func (s *slice) Open() (tree.Reader, error) { return sliceReader{s}, nil }
 

@@ -1,10 +1,11 @@
-// Package interrupt stops reading and writing when a context ends. From then on every call returns the context's cause; a call
-// in progress is not interrupted.
+// Package interrupt stops what would go on: reading, when a context ends, and calls at an interval. After a context has ended, every read
+// returns its cause; one in progress is not interrupted.
 package interrupt
 
 import (
 	"context"
 	"io"
+	"time"
 )
 
 // Reader returns a reader that reads from r until ctx ends.
@@ -37,17 +38,24 @@ func (r readerAt) ReadAt(p []byte, off int64) (int, error) {
 	return r.r.ReadAt(p, off)
 }
 
-// WriteSeeker returns a writer that writes to w until ctx ends; seeking always works.
-func WriteSeeker(ctx context.Context, w io.WriteSeeker) io.WriteSeeker { return writeSeeker{ctx, w} }
-
-type writeSeeker struct {
-	ctx context.Context
-	io.WriteSeeker
-}
-
-func (w writeSeeker) Write(p []byte) (int, error) {
-	if w.ctx.Err() != nil {
-		return 0, context.Cause(w.ctx)
-	}
-	return w.WriteSeeker.Write(p)
+// Every calls f at every interval, from another goroutine, until f returns false or stop is called. After stop has returned, f is not
+// running and not called again.
+func Every(interval time.Duration, f func() bool) (stop func()) {
+	done, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		tick := time.NewTicker(interval)
+		defer tick.Stop()
+		for {
+			select {
+			case <-done:
+				return
+			case <-tick.C:
+			}
+			if !f() {
+				return
+			}
+		}
+	}()
+	return func() { close(done); <-ended }
 }

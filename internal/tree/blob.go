@@ -5,8 +5,8 @@ import "io"
 // A Blob is content of a known size: a host file, a slice of an archive, bytes in memory, or bytes made when asked for.
 // Blobs are comparable: two nodes with the same Blob have the same content, which is then read once.
 //
-// Some blobs can do more: they are a [SparseBlob], [HostBlob], [HostRangeBlob] or [PartBlob]. Callers should not assert these interfaces but
-// call [DataOf], [HostPath], [HostRange] and [Origin], which look through wrappers such as [Slice] and [Sparse].
+// Some blobs can do more: they are a [SparseBlob], [HostBlob] or [PartBlob]. Callers should not assert these interfaces but
+// call [DataOf], [HostPath] and [Origin], which look through wrappers such as [Slice] and [Sparse].
 type Blob interface {
 	// Open returns a reader of exactly Size bytes. Reading past the end returns io.EOF, unless the content has grown since:
 	// then the reader may return more, and the caller reports it.

@@ -4,6 +4,12 @@
 // A tree of a million files stays small: a node is 48 bytes, and nodes share their attributes.
 package tree
 
+import (
+	"errors"
+	"fmt"
+	"math"
+)
+
 // A Kind is the type of a node.
 type Kind uint8
 
@@ -45,6 +51,21 @@ type Attr struct {
 	Xattrs []Xattr // sorted by name
 }
 
+// Check returns an error if an inode of Linux cannot have the attributes.
+func (a *Attr) Check() error {
+	switch {
+	case a == nil:
+		return errors.New("has no attributes")
+	case a.UID == math.MaxUint32 || a.GID == math.MaxUint32: // -1, "unchanged" for chown(2)
+		return fmt.Errorf("owner %d:%d: %d is not a valid ID", a.UID, a.GID, uint32(math.MaxUint32))
+	case a.Mode > 0o7777:
+		return fmt.Errorf("mode %#o is above 07777", a.Mode)
+	case a.Mtime.Nsec >= 1e9:
+		return fmt.Errorf("time %d has %d nanoseconds, a second has 1000000000", a.Mtime.Sec, a.Mtime.Nsec)
+	}
+	return nil
+}
+
 // A Node is one name in a directory and the file that it names. It belongs to one tree.
 type Node struct {
 	Name string // one path element: 1 to 255 bytes without "/" and NUL; "" for the root
@@ -56,6 +77,14 @@ type Node struct {
 
 // A Device is the number of a device node.
 type Device struct{ Major, Minor uint32 }
+
+// Check returns an error if Linux has no such number: it has 12 bits for the major and 20 for the minor one.
+func (d Device) Check() error {
+	if d.Major >= 1<<12 || d.Minor >= 1<<20 {
+		return fmt.Errorf("device number %d:%d is over 4095:1048575", d.Major, d.Minor)
+	}
+	return nil
+}
 
 type children struct{ nodes []*Node }
 

@@ -2,10 +2,12 @@ package tree
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"crypto/sha512"
 	"encoding/binary"
 	"hash"
+	"sync"
 )
 
 // HoleSize is the unit in bytes in which zeros make a hole: large enough that a hole is worth an extent.
@@ -110,6 +112,21 @@ func (p *Pinner) Blob(b Blob) Blob {
 		b = Sparse(b, p.data)
 	}
 	return Pinned(b, sum)
+}
+
+// pinBuffers are what PinContent reads into: files are many and mostly small.
+var pinBuffers = sync.Pool{New: func() any { return new([copyBuffer]byte) }}
+
+// PinContent reads a blob and returns it with its pin and its holes. Those follow from the content, so that a file is equally sparse in
+// every image, whatever the host's file system makes of it. What is read is also written to more. Errors are those of [Copy].
+func PinContent(ctx context.Context, b Blob, more ...ZeroWriter) (Blob, error) {
+	buf := pinBuffers.Get().(*[copyBuffer]byte)
+	defer pinBuffers.Put(buf)
+	p := NewPinner()
+	if err := Copy(ctx, Tee(append(more, p)...), b, buf[:]); err != nil {
+		return nil, err
+	}
+	return p.Blob(b), nil
 }
 
 // isZero looks at the ends first, which nearly always decide.

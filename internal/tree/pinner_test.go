@@ -131,3 +131,30 @@ func TestCopySkipsHoles(t *testing.T) {
 		t.Errorf("%d bytes, %v", p.at, err)
 	}
 }
+
+// Holes follow from the content: long zeros that lie on the unit, whatever the host makes of them.
+func TestPinContent(t *testing.T) {
+	zeros, data := bytes.Repeat([]byte{0}, HoleSize), bytes.Repeat([]byte{1}, HoleSize)
+	join := func(parts ...[]byte) []byte { return slices.Concat(parts...) }
+	for name, c := range map[string]struct {
+		content []byte
+		want    []Range
+	}{
+		"none":        {join(data, data), []Range{{Off: 0, Len: 2 * HoleSize}}},
+		"short zeros": {join(data, zeros[:HoleSize-1], data[:1]), []Range{{Off: 0, Len: 2 * HoleSize}}},
+		"middle":      {join(data, zeros, data), []Range{{Off: 0, Len: HoleSize}, {Off: 2 * HoleSize, Len: HoleSize}}},
+		"front":       {join(zeros, zeros, data[:5]), []Range{{Off: 2 * HoleSize, Len: 5}}},
+		"all":         {join(zeros, zeros), nil},
+		"off the unit": {
+			join(data[:1], zeros, zeros, data[:1]), []Range{{Off: 0, Len: HoleSize}, {Off: 2 * HoleSize, Len: 2}},
+		},
+	} {
+		b, err := PinContent(t.Context(), Text(string(c.content)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := DataOf(b); !slices.Equal(got, c.want) {
+			t.Errorf("%s: data %v; want %v", name, got, c.want)
+		}
+	}
+}

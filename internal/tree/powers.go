@@ -16,13 +16,6 @@ type HostBlob interface {
 	HostPath() string
 }
 
-// A HostRangeBlob is one run of bytes of a file of the host.
-type HostRangeBlob interface {
-	Blob
-	// HostRange returns the path of the file and the offset of the blob's first byte in it.
-	HostRange() (path string, off int64)
-}
-
 // A PartBlob has the bytes of another blob, from an offset on. It can do what the other can: see [Origin].
 type PartBlob interface {
 	Blob
@@ -115,18 +108,6 @@ func HostPath(b Blob) string {
 		return h.HostPath()
 	}
 	return "content"
-}
-
-// HostRange returns the path of the host's file in which the bytes of b lie in one run, and the offset of the first. ok is false
-// when there is no such file. Whether the run is the whole file is for the caller to find out.
-func HostRange(b Blob) (path string, off int64, ok bool) {
-	whole, at := Origin(b)
-	h, ok := whole.(HostRangeBlob)
-	if !ok {
-		return "", 0, false
-	}
-	path, off = h.HostRange()
-	return path, off + at, true
 }
 
 // Descriptor returns what the Descriptor of a [DescriptorReader] does; ok is false for other readers.

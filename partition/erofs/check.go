@@ -2,7 +2,6 @@ package erofs
 
 import (
 	"fmt"
-	"math"
 	"strings"
 
 	"imprint/internal/tree"
@@ -47,23 +46,14 @@ func check(n *tree.Node) error {
 	case tree.Symlink:
 		return checkTarget(n.Target())
 	case tree.CharDevice, tree.BlockDevice:
-		if d := n.Device(); d.Major >= 1<<12 || d.Minor >= 1<<20 {
-			return fmt.Errorf("device number %d:%d is over 4095:1048575", d.Major, d.Minor)
-		}
+		return n.Device().Check()
 	}
 	return nil
 }
 
 func checkAttr(a *tree.Attr) error {
-	switch {
-	case a == nil:
-		return fmt.Errorf("has no attributes")
-	case a.UID == math.MaxUint32 || a.GID == math.MaxUint32:
-		return fmt.Errorf("owner %d:%d: %d is no ID", a.UID, a.GID, uint32(math.MaxUint32))
-	case a.Mode > 0o7777:
-		return fmt.Errorf("mode %#o is over 07777", a.Mode)
-	case a.Mtime.Nsec >= 1e9:
-		return fmt.Errorf("time %d has %d nanoseconds, a second has 1000000000", a.Mtime.Sec, a.Mtime.Nsec)
+	if err := a.Check(); err != nil {
+		return err
 	}
 	return checkXattrs(a.Xattrs)
 }

@@ -6,22 +6,11 @@ import (
 	"strings"
 
 	"imprint/internal/tree"
+	"imprint/partition/partitiontest"
 )
 
 // zeros is a file of so many zero bytes that is not sparse; tests leave it out when they write.
-type zeros int64
-
-func (z zeros) Size() int64                { return int64(z) }
-func (z zeros) Open() (tree.Reader, error) { return z, nil }
-func (z zeros) Close() error               { return nil }
-func (z zeros) ReadAt(p []byte, off int64) (int, error) {
-	n := int(min(int64(len(p)), max(0, int64(z)-off)))
-	clear(p[:n])
-	if n < len(p) {
-		return n, io.EOF
-	}
-	return n, nil
-}
+type zeros = partitiontest.Zeros
 
 // holey is a sparse file: in every step of so many bytes, count bytes are data, from the start of the step on.
 type holey struct{ size, step, count int64 }

@@ -6,7 +6,6 @@ import (
 	"math"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 
@@ -14,6 +13,7 @@ import (
 	"imprint/internal/hosttree"
 	"imprint/internal/repro"
 	"imprint/internal/tree"
+	"imprint/partition/partitiontest"
 )
 
 func TestSize(t *testing.T) {
@@ -67,7 +67,7 @@ func TestNewRefuses(t *testing.T) {
 	}
 	for want, n := range map[string]*tree.Node{
 		"owner 4294967295:0":             tree.NewFile("", &tree.Attr{UID: math.MaxUint32}, tree.Text("")),
-		"mode 010000 is over 07777":      tree.NewFile("", &tree.Attr{Mode: 0o10000}, tree.Text("")),
+		"mode 010000 is above 07777":     tree.NewFile("", &tree.Attr{Mode: 0o10000}, tree.Text("")),
 		"has 1000000000 nanoseconds":     tree.NewFile("", at(1, 1e9), tree.Text("")),
 		"has no attributes":              tree.NewFile("", nil, tree.Text("")),
 		"is a file without content":      tree.NewFile("", plain, nil),
@@ -172,69 +172,21 @@ func TestSizeBesideMkfs(t *testing.T) {
 	}
 }
 
-// storeTree is a tree like a store's: of seventeen nodes twelve are files, four symlinks to other items.
-func storeTree(t tb, nodes int) *tree.Tree {
-	t.Helper()
-	all := map[string]*tree.Node{}
-	for i := 0; nodes > 0; i++ {
-		var kids []*tree.Node
-		for d := range 5 {
-			var files []*tree.Node
-			for k := range 12 {
-				files = append(files, tree.NewFile(fmt.Sprintf("file-%d.so", k), plain, zeros((i*7919+k*104729)%70000)))
-			}
-			for k := range 4 {
-				files = append(files, tree.NewSymlink(fmt.Sprintf("link-%d", k), plain, "/nix/store/00000000000000000000000000000000-some-name-1.2.3/lib/some-file"))
-			}
-			kids = append(kids, tree.NewDir(fmt.Sprintf("dir-%d", d), plain, files))
-			nodes -= 17
-		}
-		all[fmt.Sprintf("/nix/store/%032d-item-%d", i, i)] = tree.NewDir("", plain, kids)
-		nodes--
-	}
-	return build(t, all)
-}
-
 func BenchmarkNew(b *testing.B) {
-	for _, nodes := range []int{50_000, 1_000_000} {
-		b.Run(fmt.Sprint(nodes), func(b *testing.B) {
-			tr := storeTree(b, nodes)
-			var before, after runtime.MemStats
-			runtime.GC()
-			runtime.ReadMemStats(&before)
-			var p *Plan
-			b.ReportAllocs()
-			for b.Loop() {
-				p = layOut(b, tr, testOptions())
-			}
-			runtime.GC()
-			runtime.ReadMemStats(&after)
-			b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/float64(tr.Len()), "bytes/node")
-			runtime.KeepAlive(p)
-		})
-	}
+	partitiontest.BenchmarkPlan(b, func(t *tree.Tree) (*Plan, error) { return New(t, testOptions()) })
 }
 
-// What it takes to make all structure, and to read it back.
 func BenchmarkMetadata(b *testing.B) {
-	p := layOut(b, storeTree(b, 50_000), testOptions())
-	b.Run("make", func(b *testing.B) {
-		buf := make([]byte, metaChunk)
-		for b.Loop() {
-			for e := range p.Extents(0) {
-				if e.Meta {
-					p.read(buf[:e.Len], e.At)
-				}
-			}
+	partitiontest.BenchmarkMetadata(b, layOut(b, partitiontest.StoreTree(b, 50_000), testOptions()))
+}
+
+func BenchmarkRead(b *testing.B) {
+	p := layOut(b, partitiontest.StoreTree(b, 50_000), testOptions())
+	image := make([]byte, p.filesAt()*blockSize)
+	p.read(image, 0)
+	for b.Loop() {
+		if _, err := Read(padded(image), p.Size()); err != nil {
+			b.Fatal(err)
 		}
-	})
-	b.Run("read", func(b *testing.B) {
-		image := make([]byte, p.filesAt()*blockSize)
-		p.read(image, 0)
-		for b.Loop() {
-			if _, err := Read(padded(image), p.Size()); err != nil {
-				b.Fatal(err)
-			}
-		}
-	})
+	}
 }

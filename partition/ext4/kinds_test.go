@@ -8,24 +8,13 @@ import (
 	"testing"
 
 	"imprint/internal/tree"
+	"imprint/partition/partitiontest"
 )
 
-// A zeros is a file of so many zero bytes that is not sparse; the test writer leaves it out.
-type zeros int64
+// zeros is content that is not sparse; the test writer omits it.
+type zeros = partitiontest.Zeros
 
-func (z zeros) Size() int64                { return int64(z) }
-func (z zeros) Open() (tree.Reader, error) { return z, nil }
-func (z zeros) Close() error               { return nil }
-func (z zeros) ReadAt(p []byte, off int64) (int, error) {
-	n := int(min(int64(len(p)), max(0, int64(z)-off)))
-	clear(p[:n])
-	if n < len(p) {
-		return n, io.EOF
-	}
-	return n, nil
-}
-
-// A holey is a sparse file: in every step of so many bytes, as many of them are data as count says, from the step's begin on.
+// A holey is a sparse file: the first count bytes of every step are data.
 type holey struct{ size, step, count int64 }
 
 func (h *holey) Size() int64                { return h.size }

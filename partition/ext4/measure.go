@@ -30,23 +30,17 @@ func (c *inventory) measureNode(n *tree.Node, parent int32) error {
 	case tree.Symlink:
 		return c.measureSymlink(n)
 	case tree.CharDevice, tree.BlockDevice:
-		if d := n.Device(); d.Major >= 1<<12 || d.Minor >= 1<<20 {
-			return fmt.Errorf("device number %d:%d is over 4095:1048575", d.Major, d.Minor)
-		}
+		return n.Device().Check()
 	}
 	return nil
 }
 
 // checkAttr returns an error for attributes that an inode cannot hold.
 func checkAttr(a *tree.Attr) error {
-	switch {
-	case a == nil:
-		return fmt.Errorf("has no attributes")
-	case a.UID == math.MaxUint32 || a.GID == math.MaxUint32:
-		return fmt.Errorf("owner %d:%d: %d is not a valid ID", a.UID, a.GID, uint32(math.MaxUint32))
-	case a.Mode > 0o7777:
-		return fmt.Errorf("mode %#o is above 07777", a.Mode)
-	case a.Mtime.Sec < minTime || a.Mtime.Sec > maxTime || a.Mtime.Nsec >= 1e9:
+	if err := a.Check(); err != nil {
+		return err
+	}
+	if a.Mtime.Sec < minTime || a.Mtime.Sec > maxTime {
 		return fmt.Errorf("time %d.%09d is not within %d and %d", a.Mtime.Sec, a.Mtime.Nsec, int64(minTime), int64(maxTime))
 	}
 	return nil

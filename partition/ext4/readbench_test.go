@@ -3,11 +3,13 @@ package ext4
 import (
 	"os"
 	"testing"
+
+	"imprint/partition/partitiontest"
 )
 
 // BenchmarkRead reads a file system like that of a store of 50,000 nodes, in a sparse file in the page cache: its tree, and all its structure.
 func BenchmarkRead(b *testing.B) {
-	p, err := New(storeTree(b, 50_000), testOptions())
+	p, err := New(partitiontest.StoreTree(b, 50_000), testOptions())
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -2,16 +2,15 @@ package iso9660
 
 import (
 	"bytes"
-	"fmt"
 	"math/rand/v2"
 	"os"
-	"runtime"
 	"slices"
 	"sync"
 	"testing"
 
 	"imprint/internal/extent"
 	"imprint/internal/tree"
+	"imprint/partition/partitiontest"
 )
 
 // From every offset the extents are those of the whole that end after it, but for where structure is cut; and every byte is the same.
@@ -112,89 +111,16 @@ func TestPlace(t *testing.T) {
 	}
 }
 
-// zeros is content that costs nothing.
-type zeros int64
-
-func (z zeros) Size() int64 { return int64(z) }
-func (z zeros) Open() (tree.Reader, error) {
-	return extent.Generated(int64(z), func(p []byte, _ int64) { clear(p) }).Open()
-}
-
-// storeTree is a tree like a store's: of eleven nodes six or seven are files, three directories, two symlinks to other items.
-func storeTree(t testing.TB, nodes int) *tree.Tree {
-	t.Helper()
-	b := tree.NewBuilder(plain)
-	for i := 0; nodes > 0; i++ {
-		var kids []*tree.Node
-		for d := range 5 {
-			var files []*tree.Node
-			for k := range 12 {
-				files = append(files, tree.NewFile(fmt.Sprintf("file-%d.so", k), plain, zeros((i*7919+k*104729)%70000)))
-			}
-			for k := range 4 {
-				files = append(files, tree.NewSymlink(fmt.Sprintf("link-%d", k), plain, "/nix/store/00000000000000000000000000000000-some-name-1.2.3/lib/some-file"))
-			}
-			kids = append(kids, tree.NewDir(fmt.Sprintf("dir-%d", d), plain, files))
-			nodes -= 17
-		}
-		if err := b.Add(fmt.Sprintf("/nix/store/%032d-item-%d", i, i), tree.NewDir("", plain, kids), ""); err != nil {
-			t.Fatal(err)
-		}
-		nodes--
-	}
-	tr, err := b.Tree()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return tr
-}
-
 func BenchmarkNew(b *testing.B) {
-	for _, nodes := range []int{50_000, 1_000_000} {
-		b.Run(fmt.Sprint(nodes), func(b *testing.B) {
-			tr := storeTree(b, nodes)
-			var before, after runtime.MemStats
-			runtime.GC()
-			runtime.ReadMemStats(&before)
-			var p *Plan
-			b.ReportAllocs()
-			for b.Loop() {
-				p = plan(b, tr, testOptions())
-			}
-			runtime.GC()
-			runtime.ReadMemStats(&after)
-			b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/float64(tr.Len()), "bytes/node")
-			runtime.KeepAlive(p)
-			runtime.KeepAlive(tr)
-		})
-	}
+	partitiontest.BenchmarkPlan(b, func(t *tree.Tree) (*Plan, error) { return New(t, testOptions()) })
 }
 
-// BenchmarkMetadata makes all structure of an image, as writing it does.
 func BenchmarkMetadata(b *testing.B) {
-	p := plan(b, storeTree(b, 50_000), testOptions())
-	buf := make([]byte, 1<<20)
-	var bytes, extents int64
-	b.ReportAllocs()
-	for b.Loop() {
-		bytes, extents = 0, 0
-		for e := range p.Extents(0) {
-			if extents++; !e.Meta {
-				continue
-			}
-			r, _ := e.Blob.Open()
-			for at := int64(0); at < e.Len; at += int64(len(buf)) {
-				n, _ := r.ReadAt(buf[:min(int64(len(buf)), e.Len-at)], at)
-				bytes += int64(n)
-			}
-		}
-	}
-	b.ReportMetric(float64(bytes)/1e6, "MB")
-	b.ReportMetric(float64(extents), "extents")
+	partitiontest.BenchmarkMetadata(b, plan(b, partitiontest.StoreTree(b, 50_000), testOptions()))
 }
 
 func BenchmarkRead(b *testing.B) {
-	p := plan(b, storeTree(b, 50_000), testOptions())
+	p := plan(b, partitiontest.StoreTree(b, 50_000), testOptions())
 	image := make([]byte, p.files*block)
 	if err := extent.ReadAt(p, image, 0); err != nil {
 		b.Fatal(err)

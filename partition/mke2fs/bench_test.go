@@ -19,7 +19,6 @@ type onHost struct {
 }
 
 func (f onHost) HostPath() string           { return f.path }
-func (f onHost) HostRange() (string, int64) { return f.path, 0 }
 func (f onHost) Size() int64                { return f.size }
 func (f onHost) Open() (tree.Reader, error) { return os.Open(f.path) }
 

@@ -56,9 +56,7 @@ func checkBody(n *tree.Node) error {
 	case tree.Dir:
 		return checkSubdirs(n)
 	case tree.CharDevice, tree.BlockDevice:
-		if d := n.Device(); d.Major > 0xfff || d.Minor > 0xfffff {
-			return fmt.Errorf("device number %d:%d is over 4095:1048575", d.Major, d.Minor)
-		}
+		return n.Device().Check()
 	}
 	return nil
 }

@@ -1,8 +1,7 @@
-package resolve_test
+package host_test
 
 import (
 	"archive/tar"
-	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -27,28 +26,6 @@ filesystem = "%s"
 `
 
 func rootOf(p *plan.Plan) *tree.Node { return p.Partitions[0].Spec.Tree.Root() }
-
-// archiveOf packs entries; a file holds its name.
-func archiveOf(t *testing.T, headers ...tar.Header) string {
-	t.Helper()
-	var b bytes.Buffer
-	w := tar.NewWriter(&b)
-	for _, h := range headers {
-		if h.Typeflag == tar.TypeReg {
-			h.Size = int64(len(h.Name))
-		}
-		if err := w.WriteHeader(&h); err != nil {
-			t.Fatal(err)
-		}
-		if h.Typeflag == tar.TypeReg {
-			fmt.Fprint(w, h.Name)
-		}
-	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return b.String()
-}
 
 // All of a host directory is root's in the image. What has a set-ID bit for somebody else must not become root's with it.
 func TestSetIDInHostDirectories(t *testing.T) {
@@ -109,7 +86,7 @@ func TestSetIDInHostDirectories(t *testing.T) {
 // An archive keeps owners, so it keeps set-ID bits. A FAT has neither.
 func TestSetIDElsewhere(t *testing.T) {
 	w := imagetest.New(t)
-	w.File("a.tar", archiveOf(t, tar.Header{Typeflag: tar.TypeReg, Name: "man", Mode: 0o6755, Uid: 6, Gid: 12}))
+	w.File("a.tar", imagetest.Tar(t, tar.Header{Typeflag: tar.TypeReg, Name: "man", Mode: 0o6755, Uid: 6, Gid: 12}))
 	p, err := w.Plan(fmt.Sprintf(inPartition, "ext4", "[[partition.tree]]\nsource = \"a.tar\""))
 	if err != nil {
 		t.Fatal(err)
@@ -129,43 +106,6 @@ func TestSetIDElsewhere(t *testing.T) {
 	}
 }
 
-// How the host keeps a directory that is taken says nothing of the image; what an archive or the description says counts.
-func TestTopOfTrees(t *testing.T) {
-	private := archiveOf(t, tar.Header{Typeflag: tar.TypeDir, Name: "./", Mode: 0o700, Uid: 1000, Gid: 1000}, tar.Header{Typeflag: tar.TypeReg, Name: "./f", Mode: 0o644})
-	const dir = "[[partition.tree]]\nsource = \"tree\"\n"
-	const archive = "[[partition.tree]]\nsource = \"a.tar\"\n"
-	for _, c := range []struct {
-		text, path string
-		mode       uint16
-		warning    string
-	}{
-		{dir, "/", 0o755, ""},
-		{dir + "target = \"/srv/www\"\n", "/srv/www", 0o755, ""},
-		{dir + "target = \"/srv/www\"\n[[partition.dir]]\npath = \"/srv/www\"\nmode = \"0750\"\n", "/srv/www", 0o750, ""},
-		{archive, "/", 0o700, "mode 0700 and owner 1000:1000"},
-		{archive + dir, "/", 0o700, "mode 0700"},
-		{archive + "[[partition.dir]]\npath = \"/\"\nmode = \"0755\"\n", "/", 0o755, ""},
-		{archive + "target = \"/srv\"\n" + dir + "target = \"/srv\"\n", "/srv", 0o700, ""},
-	} {
-		w := imagetest.New(t)
-		w.File("a.tar", private)
-		w.File("tree/g", "x")
-		if err := os.Chmod(w.Dir+"/tree", 0o700); err != nil {
-			t.Fatal(err)
-		}
-		p, err := w.Plan(fmt.Sprintf(inPartition, "ext4", c.text))
-		if err != nil {
-			t.Fatalf("%s: %v", c.text, err)
-		}
-		if a := p.Partitions[0].Spec.Tree.Find(c.path).Attr; a.Mode != c.mode {
-			t.Errorf("%s: %s has mode %#o", c.text, c.path, a.Mode)
-		}
-		if got := p.Warnings.Error(); len(p.Warnings) > 1 || (c.warning == "") != (got == "") || !strings.Contains(got, c.warning) {
-			t.Errorf("%s: warnings %q", c.text, got)
-		}
-	}
-}
-
 // Patterns leave out the same of a directory and of an archive, and count in the identity by what they leave.
 func TestExclude(t *testing.T) {
 	w := imagetest.New(t)
@@ -174,7 +114,7 @@ func TestExclude(t *testing.T) {
 		w.File("tree/"+name, name)
 		headers = append(headers, tar.Header{Typeflag: tar.TypeReg, Name: name, Mode: 0o644})
 	}
-	w.File("a.tar", archiveOf(t, headers...))
+	w.File("a.tar", imagetest.Tar(t, headers...))
 	seeds := map[string]bool{}
 	for _, text := range []string{
 		"source = \"tree\"\nexclude = [\"*.pyc\", \".git/\", \"/cache/*\"]", "source = \"tree\"\nexclude = [\"/a.pyc\", \"b/.git\", \"cache/**\"]",
@@ -253,7 +193,7 @@ func TestAttributesOfArchives(t *testing.T) {
 			h.Name = "a"
 			c.want = strings.ReplaceAll(c.want, `"/a\x1b[2J"`, "/a")
 		}
-		w.File("a.tar", archiveOf(t, h))
+		w.File("a.tar", imagetest.Tar(t, h))
 		p, err := w.Plan(fmt.Sprintf(inPartition, c.filesystem, "[[partition.tree]]\nsource = \"a.tar\""))
 		if err == nil {
 			_, err = p.Layout(nil)
@@ -281,7 +221,7 @@ func TestNamesAreQuoted(t *testing.T) {
 	} {
 		w := imagetest.New(t)
 		w.File("tree/"+name, strings.Repeat("x", 2<<20))
-		w.File("a.tar", archiveOf(t, tar.Header{Typeflag: tar.TypeReg, Name: name, Mode: 0o644}))
+		w.File("a.tar", imagetest.Tar(t, tar.Header{Typeflag: tar.TypeReg, Name: name, Mode: 0o644}))
 		p, err := w.Plan(text)
 		if err == nil {
 			_, err = p.Layout(nil)

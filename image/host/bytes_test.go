@@ -1,4 +1,4 @@
-package resolve_test
+package host_test
 
 import (
 	"bytes"

@@ -1,7 +1,6 @@
-package resolve
+package host
 
 import (
-	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -27,15 +26,15 @@ type treeSource struct {
 
 // sourceOf returns the source of a [[partition.tree]].
 func sourceOf(p description.Partition, t description.Tree) treeSource {
-	exclude, _ := pattern.Parse(texts(t.Exclude)) // checked with the description
+	exclude, _ := pattern.Parse(description.Strings(t.Exclude)) // checked with the description
 	return treeSource{key: t.Source.Key, name: t.Source.V, exclude: exclude, to: partition.Named(p.Filesystem.V)}
 }
 
 // tree reads a directory or an archive.
-func (h *hostReader) tree(src treeSource) *host {
-	path := h.path(src.name)
-	if h.in.OutDir != "" && holds(path, h.in.OutDir, src.exclude) {
-		h.problems = append(h.problems, inItself(src.key, path))
+func (h *reading) tree(src treeSource) *Input {
+	path := Join(h.Dir, src.name)
+	if inside := CheckOutput(src.key, path, h.OutDir, src.exclude); inside != nil {
+		h.problems = append(h.problems, inside...)
 		return nil
 	}
 	in, err := h.readTree(path, src)
@@ -43,11 +42,11 @@ func (h *hostReader) tree(src treeSource) *host {
 		h.problems = append(h.problems, src.key.ProblemOf(err))
 		return nil
 	}
-	h.hosts[src.key] = in
-	for _, e := range in.entries {
+	h.inputs[src.key] = in
+	for _, e := range in.Entries {
 		for path, n := range tree.Walk(e.Path, e.Node) {
 			if n.Kind() == tree.File && h.fits(src.key, src.to, path, n.Size()) {
-				h.contents = append(h.contents, hostContent{n.Blob(), n.SetBlob, in, path})
+				h.contents = append(h.contents, content{n.Blob(), n.SetBlob, in, path})
 			}
 		}
 	}
@@ -55,7 +54,7 @@ func (h *hostReader) tree(src treeSource) *host {
 }
 
 // fits reports a file that is too large for the file system, before time is spent on reading it.
-func (h *hostReader) fits(key diag.Key, fs *partition.Filesystem, path string, size int64) bool {
+func (h *reading) fits(key diag.Key, fs *partition.Filesystem, path string, size int64) bool {
 	if fs == nil || fs.MaxFile == 0 || size <= fs.MaxFile {
 		return true
 	}
@@ -64,10 +63,14 @@ func (h *hostReader) fits(key diag.Key, fs *partition.Filesystem, path string, s
 	return false
 }
 
-// inItself is the problem that the image would be inside a directory of its content.
-func inItself(key diag.Key, path string) diag.Problem {
-	return key.Problem(fmt.Sprintf("the image would be inside %s, which is copied into it", path),
-		"use another -o, or a directory with nothing else in it")
+// CheckOutput reports that the image, which will be in outDir, would be inside root, which is copied into it. The list is nil if
+// all is well, if outDir is "", or if one of the two does not exist.
+func CheckOutput(key diag.Key, root, outDir string, exclude pattern.Set) diag.List {
+	if outDir == "" || !holds(root, outDir, exclude) {
+		return nil
+	}
+	return diag.List{key.Problem(fmt.Sprintf("the image would be inside %s, which is copied into it", root),
+		"use another -o, or a directory with nothing else in it")}
 }
 
 // holds reports whether dir is root or below it, and not excluded. Paths that do not exist are reported when they are read.
@@ -87,14 +90,14 @@ func holds(root, dir string, exclude pattern.Set) bool {
 
 // readTree reads a directory or a tar archive without opening the files in it. "/." makes a symlink to a directory readable as
 // the directory that it leads to.
-func (h *hostReader) readTree(path string, src treeSource) (*host, error) {
+func (h *reading) readTree(path string, src treeSource) (*Input, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, err
 	}
 	if !info.IsDir() {
 		entries, err := hosttree.Tar(path, hosttree.TarOptions{Special: true, Exclude: src.exclude.Match})
-		return &host{entries: entries}, err
+		return &Input{Entries: entries}, err
 	}
 	shared, mounts := &attrTable{}, &mounts{}
 	n, err := h.scanner(src, shared, mounts).Read(path + "/.")
@@ -102,19 +105,19 @@ func (h *hostReader) readTree(path string, src treeSource) (*host, error) {
 		return nil, err
 	}
 	if text := mounts.text(); text != "" {
-		h.warn(src.key, text, "add a [[partition.tree]] for it, or list it in exclude")
+		h.Warn(src.key, text, "add a [[partition.tree]] for it, or list it in exclude")
 	}
 	h.checkSetID(src, n)
 	// The attributes of the top itself say nothing about its content: it may come from mktemp -d and have mode 0700.
-	top := tree.NewDir("", shared.attr(tree.Attr{Mode: 0o755, Mtime: tree.Time{Sec: h.epoch}}), n.Children())
-	return &host{entries: []hosttree.Entry{{Path: "/", Node: top}}, isDir: true}, nil
+	top := tree.NewDir("", shared.attr(tree.Attr{Mode: 0o755, Mtime: tree.Time{Sec: h.Epoch}}), n.Children())
+	return &Input{Entries: []hosttree.Entry{{Path: "/", Node: top}}, IsDir: true}, nil
 }
 
 // scanner returns a scanner for host trees. Permission bits are those of the host; owner and time are not, since they differ
 // from machine to machine. Owners of set-ID files are kept, for checkSetID.
-func (h *hostReader) scanner(src treeSource, shared *attrTable, m *mounts) *hosttree.Scanner {
+func (h *reading) scanner(src treeSource, shared *attrTable, m *mounts) *hosttree.Scanner {
 	return &hosttree.Scanner{Special: true, Exclude: src.exclude.Match, Mounted: m.add, Attr: func(found hosttree.Host) *tree.Attr {
-		a := tree.Attr{Mode: found.Mode, Mtime: tree.Time{Sec: h.epoch}}
+		a := tree.Attr{Mode: found.Mode, Mtime: tree.Time{Sec: h.Epoch}}
 		if found.Kind == tree.Symlink {
 			a.Mode = 0o777
 		}
@@ -137,7 +140,7 @@ const (
 
 // checkSetID reports set-ID files of other users than root. The image would give them to root, and so their callers root's
 // rights.
-func (h *hostReader) checkSetID(src treeSource, top *tree.Node) {
+func (h *reading) checkSetID(src treeSource, top *tree.Node) {
 	var found []string
 	for path, n := range tree.Walk("/", top) {
 		if a := n.Attr; path != "/" && (a.UID != 0 || a.GID != 0) {
@@ -180,33 +183,6 @@ func some(list []string) string {
 		text += fmt.Sprintf(" and %d more", n)
 	}
 	return text
-}
-
-// addTree adds a host directory or the entries of an archive. The top of a directory gets default attributes, unless the
-// target exists.
-func (t *treeFiller) addTree(d description.Tree) {
-	in, target := t.hosts[d.Source.Key], cmp.Or(d.Target.V, "/")
-	for _, e := range in.entries {
-		path, n := tree.Join(target, strings.TrimPrefix(e.Path, "/")), e.Node
-		if in.isDir && t.b.Find(target) != nil {
-			n = tree.NewDir("", nil, n.Children())
-		}
-		t.add(d.Key, path, n)
-		if clean, _ := tree.Clean(path); clean == "/" && !in.isDir && n.Kind() == tree.Dir {
-			t.checkTop(d.Key, n.Attr)
-		}
-	}
-}
-
-// checkTop warns about an archive whose entry for its own top makes the root directory inaccessible or not root's. Often that
-// is just how the packed directory was kept.
-func (t *treeFiller) checkTop(key diag.Key, a *tree.Attr) {
-	stated := slices.ContainsFunc(t.d.Dir.Items, func(d description.Dir) bool { return d.Path.V == "/" })
-	if stated || !partition.Named(t.d.Filesystem.V).Owners || a.Mode&0o001 != 0 && a.UID == 0 {
-		return
-	}
-	t.warn(key, fmt.Sprintf("the archive gives / mode %04o and owner %d:%d", a.Mode, a.UID, a.GID),
-		`set them with a [[partition.dir]] with path = "/"`)
 }
 
 // attrTable makes equal attributes share one pointer, so that a large tree takes little memory.

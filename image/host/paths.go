@@ -1,4 +1,4 @@
-package resolve
+package host
 
 import (
 	"path/filepath"
@@ -9,20 +9,20 @@ import (
 	"imprint/internal/diag"
 )
 
-// A HostPath is a file or directory on the host that a key of the description names.
-type HostPath struct {
+// A Path is a file or directory on the host that a key of the description names.
+type Path struct {
 	Key  diag.Key
 	Path string // absolute, or relative to the working directory
 }
 
-// HostPaths returns all files and directories on the host that a description names, whether they exist or not: no output may
+// Paths returns all files and directories on the host that a description names, whether they exist or not: no output may
 // replace one or be inside one. Relative paths are relative to dir.
-func HostPaths(d *description.Image, dir string) []HostPath {
+func Paths(d *description.Image, dir string) []Path {
 	flavor, err := closure.FlavorNamed(d.WithDefaults().Store.Flavor.V)
 	if err != nil {
 		return nil
 	}
-	n := &named{world: world{in: Inputs{Dir: dir}, flavor: flavor}}
+	n := &named{dir: dir, flavor: flavor}
 	for _, s := range d.WithDefaults().Source.Items {
 		n.text(s.Registration)
 		if !s.Registration.Written() { // else the image may be an item itself, as in a Nix build, whose store holds its output too
@@ -51,10 +51,19 @@ func HostPaths(d *description.Image, dir string) []HostPath {
 	return n.paths
 }
 
+// Join returns a path of the description as a path on the host. Relative ones are relative to dir.
+func Join(dir, path string) string {
+	if filepath.IsAbs(path) {
+		return filepath.Clean(path)
+	}
+	return filepath.Join(dir, path)
+}
+
 // named collects host paths.
 type named struct {
-	world
-	paths []HostPath
+	dir    string
+	flavor closure.Flavor
+	paths  []Path
 }
 
 // boot adds the files in [boot]. A kernel whose path has substitutions is in the store, or is an error.
@@ -76,6 +85,6 @@ func (n *named) text(t description.Text) { n.add(t.Key, t.V) }
 // add adds a path, unless it is empty or in the image's store.
 func (n *named) add(key diag.Key, path string) {
 	if path != "" && !strings.HasPrefix(filepath.Clean(path), n.flavor.StoreDir+"/") {
-		n.paths = append(n.paths, HostPath{key, n.path(path)})
+		n.paths = append(n.paths, Path{key, Join(n.dir, path)})
 	}
 }

@@ -1,12 +1,12 @@
-package resolve
+package identity
 
 import (
 	"imprint/image/description"
 )
 
-// partitionsIn describes the partitions, for the identity.
-func (h hosts) partitionsIn(d *description.Image) (list []record) {
-	for _, p := range d.Partition.Items {
+// partitions describes the partitions.
+func (m Image) partitions() (list []record) {
+	for _, p := range m.Description.Partition.Items {
 		r := record{}
 		put(r, "Name", p.Name.V)
 		put(r, "Type", p.Type.V)
@@ -32,20 +32,20 @@ func (h hosts) partitionsIn(d *description.Image) (list []record) {
 			flags = append(flags, one)
 		}
 		putRecords(r, "Flags", flags)
-		put(r, "Content", h.digest(p.Content.Key, p.Content.V))
+		put(r, "Content", m.Hosts.Digest(p.Content.Key, p.Content.V))
 		put(r, "Inside", p.Inside.V)
 		put(r, "Path", p.Path.V)
 		put(r, "Volatile", p.Volatile.V)
 		putList(r, "Closures", p.Closures)
-		h.contentsIn(r, p)
+		m.contents(r, p)
 		list = append(list, r)
 	}
 	return list
 }
 
-// contentsIn describes the content of a partition apart from closures. What a tree excludes is not mentioned: the digest is of
+// contents describes the content of a partition apart from closures. What a tree excludes is not mentioned: the digest is of
 // what remains.
-func (h hosts) contentsIn(r record, p description.Partition) {
+func (m Image) contents(r record, p description.Partition) {
 	var dirs, files, links, trees []record
 	for _, d := range p.Dir.Items {
 		one := owner(d.UID, d.GID)
@@ -57,7 +57,7 @@ func (h hosts) contentsIn(r record, p description.Partition) {
 		one := owner(f.UID, f.GID)
 		put(one, "Path", f.Path.V)
 		put(one, "Text", f.Text.V)
-		put(one, "Source", h.digest(f.Source.Key, f.Source.V))
+		put(one, "Source", m.Hosts.Digest(f.Source.Key, f.Source.V))
 		putMode(one, f.Mode)
 		files = append(files, one)
 	}
@@ -69,7 +69,7 @@ func (h hosts) contentsIn(r record, p description.Partition) {
 	}
 	for _, t := range p.Tree.Items {
 		one := record{}
-		put(one, "Source", h.digest(t.Source.Key, t.Source.V))
+		put(one, "Source", m.Hosts.Digest(t.Source.Key, t.Source.V))
 		put(one, "Target", t.Target.V)
 		trees = append(trees, one)
 	}
@@ -85,21 +85,4 @@ func owner(uid, gid description.Number) record {
 	put(r, "UID", uid.V)
 	put(r, "GID", gid.V)
 	return r
-}
-
-// putMode adds a mode. Set tells mode 0 from an absent key.
-func putMode(r record, mode description.Value[description.Mode]) {
-	bits := record{}
-	put(bits, "Bits", uint16(mode.V))
-	put(bits, "Set", mode.Written())
-	putRecord(r, "Mode", bits)
-}
-
-// putSize adds a size that was written or has a default. The members are those of the struct that was once encoded directly.
-func putSize(r record, name string, size description.Value[description.Size]) {
-	one := record{}
-	put(one, "Bytes", size.V.Bytes)
-	put(one, "Auto", size.V.Auto)
-	put(one, "Set", size.Written() || size.V != description.Size{})
-	putRecord(r, name, one)
 }
