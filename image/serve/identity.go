@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"slices"
 
+	"imprint/image/plan"
 	"imprint/internal/tree"
 )
 
@@ -25,7 +27,7 @@ func (d *Disk) Identity() (Identity, error) { return d.tag() }
 func (l *layoutDisk) identity() (id Identity, err error) {
 	h := sha256.New()
 	e := json.NewEncoder(h)
-	if err := e.Encode(l.Plan); err != nil {
+	if err := e.Encode(anywhere(l.Plan)); err != nil {
 		return id, err
 	}
 	if err := e.Encode(l.Plan.Manifest(l.Layout, 0)); err != nil {
@@ -49,6 +51,18 @@ func (l *layoutDisk) identity() (id Identity, err error) {
 	}
 	h.Sum(id[:0])
 	return id, nil
+}
+
+// anywhere is a plan without what depends on where it was made: the directory in which host tools work.
+func anywhere(p *plan.Plan) *plan.Plan {
+	c := *p
+	c.Partitions = slices.Clone(p.Partitions)
+	for i, part := range c.Partitions {
+		one := *part
+		one.Spec.Scratch = ""
+		c.Partitions[i] = &one
+	}
+	return &c
 }
 
 // identify adds a content: nothing of one that the plan has a hash of, the fingerprints of other files, and other bytes as they are.
