@@ -327,7 +327,7 @@ func (r *root) serving(e *export, s sockets) error {
 func nbdURI(l *listen.Listener, name string) string {
 	export := (&url.URL{Path: "/" + name}).EscapedPath()
 	if l.Network == "unix" {
-		return "nbd+unix://" + export + "?socket=" + strings.ReplaceAll(url.QueryEscape(l.Address()), "+", "%20")
+		return "nbd+unix://" + export + "?socket=" + strings.NewReplacer("+", "%20", "%2F", "/").Replace(url.QueryEscape(l.Address()))
 	}
 	return "nbd://" + l.Address() + export
 }

@@ -120,17 +120,24 @@ func TestLayout(t *testing.T) {
 	}
 }
 
-// Regions that host tools fill are made first, and have the same bytes as well.
+// Regions that host tools make are made first, and have the same bytes as well.
 func TestHostTools(t *testing.T) {
-	hosttest.Need(t, "mke2fs", "debugfs", "e2fsck")
-	w, system := imagetest.Boot(t)
-	text := strings.Replace(fmt.Sprintf(imagetest.Bootable, system), `filesystem = "ext4"`, "filesystem = \"ext4\"\nengine = \"mke2fs\"", 1)
-	p := resolved(t, w, text)
-	want, _, _ := imagetest.Build(t, p, write.Options{})
-	compare(t, opened(t, p), want)
-	left, err := filepath.Glob(w.Dir + "/.imprint*")
-	if err != nil || len(left) != 1 { // until the end of the test
-		t.Errorf("scratch directories: %q, %v", left, err)
+	hosttest.Need(t, "mke2fs", "debugfs", "e2fsck", "sqfstar")
+	for name, instead := range map[string]string{
+		"filled": "filesystem = \"ext4\"\nengine = \"mke2fs\"\nfree = \"10%\"", "packed": `filesystem = "squashfs"`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, system := imagetest.Boot(t)
+			text := strings.Replace(fmt.Sprintf(imagetest.Bootable, system), "filesystem = \"ext4\"\nfree = \"10%\"", instead, 1)
+			text = strings.Replace(text, "${partition.root.uuid}", "", 1) // which a squashfs has none of
+			p := resolved(t, w, text)
+			want, _, _ := imagetest.Build(t, p, write.Options{})
+			compare(t, opened(t, p), want)
+			left, err := filepath.Glob(w.Dir + "/.imprint*")
+			if err != nil || len(left) != 1 { // until the end of the test
+				t.Errorf("scratch directories: %q, %v", left, err)
+			}
+		})
 	}
 }
 
