@@ -113,7 +113,9 @@ func TestServe(t *testing.T) {
 			now := serving(t, file, "--nbd", "unix:"+socket)
 			hosttest.Run(t, "qemu-img", "compare", "-f", "raw", "-F", "raw", image, now.nbd)
 			hosttest.Run(t, "nbdcopy", now.nbd, image+".copy")
-			hosttest.Run(t, "cmp", image, image+".copy")
+			if !bytes.Equal(read(t, image), read(t, image+".copy")) {
+				t.Error("nbdcopy makes another image")
+			}
 			os.Remove(image + ".copy")
 			if said := now.stop(t); !regexp.MustCompile(`^read .* \(100\.0 %\)\n`).MatchString(said) {
 				t.Errorf("after everything was read, serve says\n%s", said)
