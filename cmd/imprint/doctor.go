@@ -120,7 +120,7 @@ func machine(ctx context.Context, d *description.Image) (list []finding) {
 		m.Partitions = append(m.Partitions, plan.ManifestPartition{Type: p.Type.V})
 	}
 	found, ok := emulator.For(m)
-	if !ok || len(d.Boot.Entry.Items) == 0 {
+	if !ok || !d.HasBootEntries() {
 		return nil
 	}
 	return parts(ctx, found)
