@@ -160,6 +160,49 @@ func TestServeWrite(t *testing.T) {
 	}
 }
 
+// By HTTP the image is a file that can be had in parts, also from several servers: the tag of equal images is equal, and that of others is not.
+func TestServeHTTP(t *testing.T) {
+	hosttest.Need(t, "curl")
+	dir := syntheticConfigs(t)
+	file, image := filepath.Join(dir, "configs/hello.toml"), filepath.Join(dir, "hello.raw")
+	setting{dir: dir, umask: "022"}.run(t, "build", file, "-o", image)
+	tag := func(what string) (tag, url string, s *served) {
+		s = serving(t, what, "--http", "127.0.0.1:0")
+		head := hosttest.Run(t, "curl", "-sSfI", s.http)
+		found := regexp.MustCompile(`(?mi)^etag: ("[0-9a-f]{64}")`).FindStringSubmatch(head)
+		if found == nil || !strings.HasSuffix(s.http, "/hello.raw") {
+			t.Fatalf("%s\n%s", s.http, head)
+		}
+		return found[1], s.http, s
+	}
+	first, url, one := tag(file)
+	same, other, two := tag(file)
+	ofImage, third, three := tag(image)
+	if first != same {
+		t.Error("two servers of one image have different tags")
+	}
+	out := filepath.Join(dir, "out")
+	hosttest.Run(t, "curl", "-sSf", "-r", "0-33333333", "-o", out, url)
+	hosttest.Run(t, "curl", "-sSf", "-C", "-", "-H", "If-Range: "+same, "-o", out, other)
+	if !bytes.Equal(read(t, out), read(t, image)) {
+		t.Error("half from one server and half from another are no image")
+	}
+	hosttest.Run(t, "curl", "-sSf", "-o", out, third)
+	if !bytes.Equal(read(t, out), read(t, image)) {
+		t.Error("the image in a file is served with other bytes")
+	}
+	for _, s := range []*served{one, two, three} {
+		s.stop(t)
+	}
+	src := string(read(t, file))
+	writeFile(t, file, strings.Replace(src, "[[partition.dir]]\npath = \"/tmp\"", "[[partition.dir]]\npath = \"/tmq\"", 1))
+	changed, _, four := tag(file)
+	four.stop(t)
+	if changed == first || ofImage == changed {
+		t.Error("another image has the same tag")
+	}
+}
+
 // A source that changes ends serve with the exit code for contents that do not match, and no client gets another byte.
 func TestServeChanged(t *testing.T) {
 	hosttest.Need(t, "nbdcopy", "curl")

@@ -30,8 +30,19 @@ func newClient(ctx context.Context, s *Server, c Conn) *client {
 	return &client{Server: s, ctx: ctx, end: cancel, conn: c, in: bufio.NewReaderSize(c, 64<<10)}
 }
 
-// hangUp makes the goroutine that reads requests stop.
-func (c *client) hangUp() { c.conn.SetReadDeadline(time.Unix(1, 0)) }
+// hangUp makes the goroutine that reads requests stop, and gives the client a moment to take what is being sent.
+func (c *client) hangUp() {
+	c.conn.SetReadDeadline(time.Unix(1, 0))
+	c.conn.SetWriteDeadline(time.Now().Add(grace))
+}
+
+// patience is how long the client may take a reply.
+func (c *client) patience() time.Duration {
+	if c.ctx.Err() != nil {
+		return min(c.Patience, grace)
+	}
+	return c.Patience
+}
 
 // hurry gives the client some time to send the rest of what it has begun, or, with no duration, any time to begin. It must not undo
 // hangUp, so it looks at the context afterwards.
@@ -63,7 +74,7 @@ func (c *client) send(parts ...[]byte) error {
 	if c.failed != nil {
 		return c.failed
 	}
-	c.failed = c.conn.SetWriteDeadline(time.Now().Add(c.Patience))
+	c.failed = c.conn.SetWriteDeadline(time.Now().Add(c.patience()))
 	for _, p := range parts {
 		if c.failed == nil && len(p) > 0 {
 			_, c.failed = c.conn.Write(p)

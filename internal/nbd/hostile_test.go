@@ -2,6 +2,7 @@ package nbd
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"fmt"
 	"io"
@@ -120,6 +121,33 @@ func TestSlowClient(t *testing.T) {
 	fast := dial(t, path, hello, optionOf(optExportName, nil), requestOf(0, cmdRead, 0, 4096))
 	if _, err := io.ReadFull(fast, done[:]); err != nil {
 		t.Error(err)
+	}
+}
+
+// A client that takes nothing does not keep the server from ending.
+func TestSlowClientAtTheEnd(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() { ended <- (&Server{Export: newMemory(5000), Patience: time.Hour}).Serve(ctx, l) }()
+	c, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	c.Write(bytes.Join([][]byte{hello, goOn, bytes.Repeat(requestOf(0, cmdRead, 0, 5000*block), 10)}, nil))
+	time.Sleep(200 * time.Millisecond) // the buffers are full
+	cancel()
+	select {
+	case err := <-ended:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(20 * time.Second):
+		t.Error("the server does not end")
 	}
 }
 

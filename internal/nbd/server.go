@@ -52,6 +52,9 @@ const (
 	maxInFlight = 16        // requests of a client
 )
 
+// grace is how long a client may take the last replies when the server ends.
+const grace = 2 * time.Second
+
 // Serve serves clients until ctx ends, and then closes the listener. Requests that were received by then are answered, if the clients take the
 // answers soon.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
@@ -89,10 +92,7 @@ type Conn interface {
 // Talk serves one client until it leaves, breaks the protocol, is too slow, or ctx ends. It returns why it ended; nil if the client
 // said that it would leave.
 func (s *Server) Talk(ctx context.Context, c Conn) error {
-	s.once.Do(func() { s.memory = semaphore.NewWeighted(maxMemory) })
-	if s.Patience == 0 {
-		s.Patience = 30 * time.Second
-	}
+	s.once.Do(s.prepare)
 	t := newClient(ctx, s, c)
 	defer t.end()
 	defer context.AfterFunc(t.ctx, t.hangUp)()
@@ -101,6 +101,13 @@ func (s *Server) Talk(ctx context.Context, c Conn) error {
 		return err
 	}
 	return t.transmit()
+}
+
+func (s *Server) prepare() {
+	s.memory = semaphore.NewWeighted(maxMemory)
+	if s.Patience == 0 {
+		s.Patience = 30 * time.Second
+	}
 }
 
 // errBroken is the error of a client that does not follow the protocol: what it sends next could mean anything.
