@@ -17,6 +17,7 @@ import (
 	"imprint/internal/fault"
 	"imprint/internal/units"
 	"imprint/internal/verity"
+	"imprint/internal/visible"
 
 	"github.com/spf13/cobra"
 )
@@ -111,7 +112,7 @@ processes of their own, and what they see must be the same.`,
 			}
 			defer f.Close()
 			if c.Flags().Changed("explain") {
-				_, err := fmt.Fprintln(r.stdout, oneLine(d.Explain(explain)))
+				_, err := fmt.Fprintln(r.stdout, visible.Line(d.Explain(explain)))
 				return err
 			}
 			if !second {
@@ -135,7 +136,7 @@ func (r *root) runVerify(ctx context.Context, name string, d *disk.Disk, file *o
 			r.ui.event(event{"event": "fault", "region": f.Region, "offset": f.Offset, "path": f.Path, "object": f.Object, "fault": f.Text})
 			return
 		}
-		fmt.Fprintln(r.stdout, oneLine(f.String()))
+		fmt.Fprintln(r.stdout, visible.Line(f.String()))
 	}
 	err := d.Verify(ctx, report)
 	second := ""

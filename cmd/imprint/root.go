@@ -27,7 +27,7 @@ type root struct {
 	written string // the image that a build has completed before it was checked
 	ui      *ui
 	tty     io.Writer // standard error unfiltered, for output that moves the cursor
-	raw     io.Writer // standard output unfiltered, for contents
+	raw     io.Writer // standard output unfiltered, for contents and for programs that the user talks to
 }
 
 const help = `imprint turns a software closure (store items and everything they refer to) into a bootable disk image, without a virtual
@@ -46,7 +46,7 @@ Exit codes:
 
 func newRoot(w world) *root {
 	r := &root{world: w, log: logrus.New(), tty: w.stderr, raw: w.stdout}
-	r.stdout, r.stderr = visible.Writer{Writer: w.stdout}, visible.Writer{Writer: w.stderr}
+	r.stdout, r.stderr = visible.To(w.stdout), visible.To(w.stderr)
 	r.ui = newUI(r.stdout, r.tty, false)
 	r.cmd = &cobra.Command{
 		Use:               "imprint",
@@ -64,7 +64,8 @@ func newRoot(w world) *root {
 	r.cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage{err} })
 	r.cmd.PersistentFlags().StringVar(&r.level, "log-level", "warning", "log messages of this `level` and above: error, warning, info or debug")
 	r.completions()
-	r.cmd.AddCommand(r.build(), r.plan(), r.doctor(), r.init(), r.schema(), r.version(), r.man(), r.verify(), r.reader(), r.inspect(), r.ls(), r.cat(), r.extract(), r.diff(), r.why())
+	r.cmd.AddCommand(r.build(), r.plan(), r.doctor(), r.init(), r.schema(), r.version(), r.man(), r.verify(), r.reader(), r.inspect(), r.ls(), r.cat(), r.extract(), r.diff(), r.why(),
+		r.serve(), r.boot())
 	return r
 }
 

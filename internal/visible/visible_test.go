@@ -1,8 +1,10 @@
 package visible
 
-import "testing"
+import (
+	"testing"
+)
 
-func TestEscape(t *testing.T) {
+func TestEscaped(t *testing.T) {
 	for text, want := range map[string]string{
 		"plain\ttext\n":     "plain\ttext\n",
 		"größer als 中文 🙂 �": "größer als 中文 🙂 �",
