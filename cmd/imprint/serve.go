@@ -251,7 +251,7 @@ func newer(a, b string) bool {
 func (r *root) verifyExport(ctx context.Context, e *export) error {
 	start := time.Now()
 	if e.image != nil {
-		return r.runVerify(ctx, e.path, e.image)
+		return r.runVerify(ctx, e.path, e.image, nil)
 	}
 	r.ui.stage("verify", "comparing everything with its hash")
 	err := e.disk.Verify(ctx)
