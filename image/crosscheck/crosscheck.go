@@ -144,7 +144,13 @@ func (c *Checker) filesystem(ctx context.Context, d *disk.Disk, r *disk.Region, 
 	if v == nil || v.Root == nil {
 		return ctx.Err()
 	}
+	none := 0
 	m := match{
+		none: func(path, text string) {
+			if none++; none == 1 {
+				c.Warn(fmt.Sprintf("%v: %q: no second opinion: %s: %.300q", r, path, v.Library, text))
+			}
+		},
 		library: v.Library, loose: opinion.Loose(r.Kind), folds: opinion.Folds(r.Kind),
 		report: func(path, text string) {
 			c.Report(disk.Fault{Region: r.String(), Fault: fault.Fault{Offset: -1, Path: path, Object: object, Text: text}})
@@ -152,6 +158,9 @@ func (c *Checker) filesystem(ctx context.Context, d *disk.Disk, r *disk.Region, 
 	}
 	m.dir("/", ours, v.Root)
 	c.Seen += m.seen
+	if none > 1 {
+		c.Warn(fmt.Sprintf("%v: no second opinion about %d more files and directories", r, none-1))
+	}
 	return nil
 }
 

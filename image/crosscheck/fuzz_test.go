@@ -43,7 +43,7 @@ func FuzzAnswer(f *testing.F) {
 			return
 		}
 		faults := 0
-		m := match{library: v.Library, loose: loose, folds: loose, report: func(string, string) { faults++ }}
+		m := match{library: v.Library, loose: loose, folds: loose, report: func(string, string) { faults++ }, none: func(string, string) { faults++ }}
 		m.dir("/", ours, v.Root)
 		names := func(n *opinion.Node) (list []string) {
 			for _, k := range n.Kids {

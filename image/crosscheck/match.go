@@ -104,6 +104,7 @@ type match struct {
 	loose   bool // names may differ where contents agree
 	folds   bool // names in upper and lower case are the same
 	report  func(path, text string)
+	none    func(path, text string) // about what the library has no opinion
 	seen    int
 }
 
@@ -139,7 +140,11 @@ func (m *match) dir(path string, ours, theirs *opinion.Node) {
 		twice = append(twice, n)
 	}
 	slices.SortFunc(twice, func(a, b *opinion.Node) int { return bytes.Compare(a.Name, b.Name) })
-	if theirs.Err != "" {
+	switch {
+	case theirs.Gave:
+		m.none(path, theirs.Err)
+		return
+	case theirs.Err != "":
 		m.report(path, fmt.Sprintf("%s cannot read the directory, in which imprint sees %d names: %q", m.library, len(ours.Kids), theirs.Err))
 		return
 	}
@@ -205,6 +210,10 @@ func shape(n *opinion.Node) [32]byte {
 
 // node compares two nodes of one name.
 func (m *match) node(path string, ours, theirs *opinion.Node) {
+	if theirs.Gave && theirs.Kind != opinion.Dir {
+		m.none(path, theirs.Err)
+		return
+	}
 	m.seen++
 	switch {
 	case ours.Kind != theirs.Kind || ours.Size != theirs.Size:

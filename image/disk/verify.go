@@ -26,7 +26,8 @@ func (f Fault) String() string {
 }
 
 // Verify reads all structure of the disk, and the contents of all stores in it, and reports every fault: of the partition table, of each file
-// system, of each store against its database. Offsets are those of the region. An error means that reading itself failed.
+// system, of each store against its database, and of boot menus whose files are not there. Offsets are those of the region. An error means
+// that reading itself failed.
 func (d *Disk) Verify(ctx context.Context, report func(Fault)) error {
 	for _, f := range d.faults {
 		report(Fault{Fault: f})
@@ -35,14 +36,14 @@ func (d *Disk) Verify(ctx context.Context, report func(Fault)) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		if err := r.verify(ctx, func(f fault.Fault) { report(Fault{r.String(), f}) }); err != nil {
+		if err := d.verify(ctx, r, func(f fault.Fault) { report(Fault{r.String(), f}) }); err != nil {
 			return fmt.Errorf("verify %v: %w", r, err)
 		}
 	}
 	return nil
 }
 
-func (r *Region) verify(ctx context.Context, report fault.Report) error {
+func (d *Disk) verify(ctx context.Context, r *Region, report fault.Report) error {
 	if r.Err != nil {
 		report(fault.Fault{Offset: -1, Object: r.Kind, Text: r.Err.Error()})
 	}
@@ -56,6 +57,7 @@ func (r *Region) verify(ctx context.Context, report fault.Report) error {
 		list = r.verifyStore(ctx)
 	}()
 	r.Volume.Check(report)
+	d.menus(r, report)
 	<-done
 	for _, f := range list {
 		report(f)

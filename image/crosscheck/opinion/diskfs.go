@@ -52,11 +52,11 @@ func openDiskfs(b backend.Storage, r Request) (filesystem.FileSystem, error) {
 	case r.Kind == "ext4":
 		return ext4.Read(b, r.Size, 0, 512)
 	case r.Bits == 12:
-		return fat12.Read(b, r.Size, 0, r.Sector)
+		return fat12.Read(b, r.Size, 0, 512)
 	case r.Bits == 16:
-		return fat16.Read(b, r.Size, 0, r.Sector)
+		return fat16.Read(b, r.Size, 0, 512)
 	}
-	return fat32.Read(b, r.Size, 0, r.Sector)
+	return fat32.Read(b, r.Size, 0, 512)
 }
 
 type diskfsWalk struct {
@@ -67,10 +67,13 @@ type diskfsWalk struct {
 
 // dir reads a directory and all below it.
 func (w *diskfsWalk) dir(at string, into *Node) error {
-	list, err := w.fsys.ReadDir(at)
+	var list []fs.DirEntry
+	err := guard(into, func() (err error) {
+		list, err = w.fsys.ReadDir(at)
+		return err
+	})
 	if err != nil {
 		into.Err = err.Error()
-		return nil
 	}
 	for _, d := range list {
 		if d.Name() == "." || d.Name() == ".." {
@@ -81,7 +84,8 @@ func (w *diskfsWalk) dir(at string, into *Node) error {
 		}
 		n := &Node{Name: []byte(d.Name())}
 		into.Kids = append(into.Kids, n)
-		if err := w.node(strings.TrimPrefix(at+"/"+d.Name(), "./"), d, n); err != nil {
+		path := strings.TrimPrefix(at+"/"+d.Name(), "./")
+		if err := guard(n, func() error { return w.node(path, d, n) }); err != nil {
 			return err
 		}
 	}

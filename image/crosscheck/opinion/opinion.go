@@ -55,6 +55,7 @@ type Node struct {
 	Digest []byte  `json:",omitempty"` // SHA-256 of a file's content or a symlink's target; nil where it is not read
 	Err    string  `json:",omitempty"` // why the content or the directory cannot be read
 	Kids   []*Node `json:",omitempty"`
+	Gave   bool    `json:",omitempty"` // the library gave up on it with a panic, so that it has no opinion
 }
 
 // An Item is a row of a store's database.
@@ -68,8 +69,23 @@ type Item struct {
 // mostNodes bounds a view.
 const mostNodes = 8 << 20
 
-// Answer reads what a request is for. Panics of the library are left to the process.
-func Answer(f *os.File, r Request) (*View, error) {
+// guard calls a library about a node. A panic of it is taken for the lack of an opinion.
+func guard(n *Node, call func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			n.Gave, n.Err = true, fmt.Sprint("panic: ", p)
+		}
+	}()
+	return call()
+}
+
+// Answer reads what a request is for. A panic of the library is an error, unless it concerns one file or directory.
+func Answer(f *os.File, r Request) (v *View, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			v, err = nil, fmt.Errorf("panic: %v", p)
+		}
+	}()
 	if r.Offset < 0 || r.Size < 0 || r.Sector <= 0 {
 		return nil, fmt.Errorf("request for %d bytes at %d, sectors of %d", r.Size, r.Offset, r.Sector)
 	}
