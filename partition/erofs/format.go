@@ -84,7 +84,8 @@ func parseSuper(b []byte) (s superblock, ok bool) {
 	return s, le.Uint32(b) == superMagic
 }
 
-// superChecksum is the CRC32C over the first block from the superblock on, not inverted at the end. The checksum field counts as zero.
+// superChecksum is the CRC32C of the first block from the superblock on, with the checksum field zero. The kernel's crc32c leaves out the
+// final inversion, which is therefore undone here.
 func superChecksum(block []byte) uint32 {
 	castagnoli := crc32.MakeTable(crc32.Castagnoli)
 	sum := crc32.Checksum(block[superOffset:superOffset+4], castagnoli)
@@ -98,7 +99,7 @@ const (
 	extendedSize = 64
 )
 
-// An inode is either form of an inode, decoded.
+// An inode is an inode of either form, decoded.
 type inode struct {
 	extended bool // has its own time, and owners, links and size beyond the compact form
 	layout   uint8
@@ -112,7 +113,7 @@ type inode struct {
 	mtime    tree.Time // of extended ones; compact ones have the superblock's
 }
 
-// bytes is the size of the form.
+// bytes is the size of the inode in its form.
 func (n inode) bytes() int64 {
 	if n.extended {
 		return extendedSize

@@ -30,7 +30,7 @@ type tb interface {
 	Fatalf(string, ...any)
 }
 
-// build makes a tree of nodes at paths.
+// build returns a tree of nodes, by their paths.
 func build(t tb, nodes map[string]*tree.Node) *tree.Tree {
 	t.Helper()
 	b := tree.NewBuilder(plain)
@@ -55,7 +55,7 @@ func layOut(t tb, tr *tree.Tree, o Options) *Plan {
 	return p
 }
 
-// save writes a plan into a fresh sparse file, extent by extent, and gives its path.
+// save writes a plan into a new sparse file, extent by extent, and returns its path.
 func save(t testing.TB, p *Plan) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "image")
@@ -95,7 +95,7 @@ func saveTo(t tb, p *Plan, path string) {
 	}
 }
 
-// fsck has fsck.erofs read the whole image: it must not complain.
+// fsck fails the test if fsck.erofs, which reads the whole image, complains.
 func fsck(t tb, path string) {
 	t.Helper()
 	if out, err := fsckOutput(path); err != nil || strings.Contains(out, "<E>") || strings.Contains(out, "<W>") {

@@ -17,7 +17,7 @@ import (
 	"imprint/partition/partitiontest"
 )
 
-// padded is an image of which only the first bytes are given; all others are zeros.
+// padded is an image that continues with zeros after its bytes.
 type padded []byte
 
 func (p padded) ReadAt(b []byte, off int64) (int, error) {
@@ -43,7 +43,7 @@ func small(t testing.TB) ([]byte, *Plan) {
 	return b, p
 }
 
-// mended sets the checksum of the superblock right.
+// mended corrects the checksum of the superblock.
 func mended(image []byte) []byte {
 	le.PutUint32(image[superOffset+4:], superChecksum(image[:blockSize]))
 	return image

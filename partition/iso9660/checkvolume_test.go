@@ -28,7 +28,7 @@ func sound(t testing.TB, b []byte) {
 	}
 }
 
-// planned is the bytes of a plan, with zeros up to the end of its ESP.
+// planned returns the bytes of a plan, with zeros up to the end of its ESP.
 func planned(t testing.TB, p *Plan) []byte {
 	t.Helper()
 	b := make([]byte, max(p.Size(), p.end*block))
@@ -38,7 +38,7 @@ func planned(t testing.TB, p *Plan) []byte {
 	return b
 }
 
-// What is laid out has no faults, with a boot catalog and a tree for a partition too.
+// Images of this package have no faults, with and without a boot catalog and a tree for a partition.
 func TestCheckOwn(t *testing.T) {
 	tr, _ := bootTree(t)
 	for _, o := range []Options{{VolumeID: "PLAIN"}, bootOptions(), testOptions()} {
@@ -65,7 +65,7 @@ func TestFieldTables(t *testing.T) {
 	}
 }
 
-// What other programs make has no faults: with Joliet, directories that were moved since they lie too deep, hard links, boot images, a
+// Images of other programs have no faults: with Joliet, directories that were moved since they lie too deep, hard links, boot images, and a
 // partition that can be mounted.
 func TestCheckOthers(t *testing.T) {
 	hosttest.Need(t, "xorriso", "genisoimage")
@@ -111,7 +111,7 @@ func TestCheckOthers(t *testing.T) {
 			sound(t, b)
 			v := read(t, b)
 			if n := v.Tree.Find("/1/2/3/4/5/6/7/8/9/10/11/deep"); n == nil || contentOf(t, n) != "deep" {
-				t.Error("the directory that lies deep is not read")
+				t.Error("the deep directory was not read")
 			}
 		})
 	}
@@ -217,7 +217,7 @@ func TestCheckFinds(t *testing.T) {
 		"boot info table: length of the boot":  func(b []byte) { b[bios+16]++ },
 		"location of the boot catalog":         func(b []byte) { b[17*block+recordCatalog+3] = 0x7f },
 		"boot system identifier is":            func(b []byte) { b[17*block+recordSystemID] = 'X' },
-		"their row ends without a terminator":  func(b []byte) { b[18*block+1] = 'X' },
+		"they end without a terminator":        func(b []byte) { b[18*block+1] = 'X' },
 		"bytes after the last record of a":     func(b []byte) { b[root+block-1] = 1 },
 		"are those of file":                    func(b []byte) { moveFile(b, root) },
 	} {
@@ -246,7 +246,7 @@ func moveFile(b []byte, root int64) {
 	}
 }
 
-// pvdAt is the offset of a field of a volume descriptor.
+// pvdAt returns the offset of a field of a volume descriptor.
 func pvdAt(name string) int64 {
 	for _, f := range descriptorFields {
 		if f.What == name {

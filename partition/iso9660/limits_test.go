@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// vastBlob is zeros but for marks, whatever its size.
+// vastBlob is zeros except for marks, at any size.
 type vastBlob struct {
 	size  int64
 	marks *[]int64
@@ -78,7 +78,7 @@ func TestRefused(t *testing.T) {
 		`/d/x: link target "a\x00b" holds a NUL`:                           tree.NewSymlink("", plain, "a\x00b"),
 		"/d/x: time 5869584000, an ISO holds -2208988800 to 5869583999":    attr(tree.Attr{Mtime: tree.Time{Sec: maxTime + 1}}),
 		"/d/x: time -2208988801, an ISO holds -2208988800 to 5869583999":   attr(tree.Attr{Mtime: tree.Time{Sec: minTime - 1}}),
-		"/d/x: owner 4294967295:0, 4294967295 is no ID":                    attr(tree.Attr{UID: 1<<32 - 1}),
+		"/d/x: owner 4294967295:0, but 4294967295 is not an ID":            attr(tree.Attr{UID: 1<<32 - 1}),
 		`/d/x: extended attribute "user.a" cannot be in an ISO`:            attr(tree.Attr{Xattrs: []tree.Xattr{{Name: "user.a"}}}),
 		"/d/x: device number 4096:0, an ISO holds 4095:1048575":            tree.NewDevice("", plain, tree.CharDevice, tree.Device{Major: 4096}),
 		"/d/x: device number 1:1048576, an ISO holds 4095:1048575":         tree.NewDevice("", plain, tree.BlockDevice, tree.Device{Major: 1, Minor: 1 << 20}),
@@ -141,7 +141,7 @@ func TestDeep(t *testing.T) {
 	}
 }
 
-// Identifiers differ, have their order, and are the same every time.
+// Identifiers differ, are in order, and are the same every time.
 func TestIdentifiers(t *testing.T) {
 	nodes := map[string]*tree.Node{}
 	names := []string{

@@ -139,7 +139,7 @@ func (d *drawer) tree() *tree.Tree {
 	return build(d.t, map[string]*tree.Node{"/": tree.NewDir("", d.attr(), reachable(nodes, kept))})
 }
 
-// Whatever tree is laid out is read back.
+// Any tree is read back as it was laid out.
 func TestRandomTrees(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -150,8 +150,8 @@ func TestRandomTrees(t *testing.T) {
 	})
 }
 
-// Whatever tree is laid out xorriso and libarchive put on the host as it is. Trees are drawn from numbers: a failure is not made smaller, which
-// would take minutes.
+// xorriso and libarchive extract any tree as it was laid out. Trees are drawn from seeds, not by rapid: to shrink a failure would take
+// minutes.
 func TestRandomTreesExtracted(t *testing.T) {
 	t.Parallel()
 	hosttest.NeedRoot(t)
@@ -172,7 +172,7 @@ func TestRandomTreesExtracted(t *testing.T) {
 	}
 }
 
-// slow says whether the long sweeps run too.
+// slow reports whether the long sweeps run too.
 func slow() bool { return os.Getenv("IMPRINT_SLOW") == "1" }
 
 // A directory of links that xorriso made so that Linux read other targets.
