@@ -87,7 +87,7 @@ func checkName(name string) error {
 	return nil
 }
 
-// unitsOf is the length of a name in UTF-16 units.
+// unitsOf returns the length of a name in UTF-16 units.
 func unitsOf(name string) int {
 	n := 0
 	for _, r := range name {
@@ -99,7 +99,7 @@ func unitsOf(name string) int {
 	return n
 }
 
-// slotsOf is how many directory entries a name needs.
+// slotsOf returns the number of directory entries that a name needs.
 func slotsOf(name string) int {
 	if isShort(name) {
 		return 1
