@@ -41,7 +41,7 @@ func (r *root) build() *cobra.Command {
 digests of every partition and store item.
 
 While it writes a store item, build checks the contents against the NAR hash that the item is registered with.
-The image digest is the SHA-256 of the SHA-256s of consecutive 4 MiB pieces of the image. --sha256 also computes the
+The image digest is the measurement of fs-verity, as "fsverity digest" prints it. --sha256 also computes the
 SHA-256 of the whole image, which takes a second pass.
 
 OUT appears only when it is complete and on the disk. A build that fails or is interrupted leaves nothing and does

@@ -16,6 +16,7 @@ import (
 	"imprint/internal/fault"
 	"imprint/internal/tree"
 	"imprint/internal/units"
+	"imprint/internal/verity"
 
 	"github.com/spf13/cobra"
 )
@@ -114,6 +115,10 @@ func (r *root) verifyManifest(ctx context.Context, name string, d *disk.Disk, re
 	differs := func(text string) { report(disk.Fault{Fault: fault.Fault{Offset: -1, Object: "manifest", Text: text}}) }
 	if m.Size != d.Size {
 		differs(fault.Mismatch("size", d.Size, m.Size))
+		return nil
+	}
+	if !strings.HasPrefix(m.Digest, verity.Name) {
+		r.log.Warnf("%s.json has a digest of another kind, %.20q: the image is not compared with it", name, m.Digest)
 		return nil
 	}
 	digest, err := write.Digest(ctx, d.Image(), d.Size)

@@ -6,27 +6,25 @@
 // A description says what an image holds: closures of store items ([[closure]], found in each [[source]]), partitions and
 // their content ([[partition]] with dir, file, link and tree), and how it boots ([boot] and [[boot.entry]]). The types of this
 // package are the language: every tagged field of [Image] is a key. What a key means and which values it takes is a row of the
-// table in language.go. The words for file systems, engines, partition tables and boot loaders, and the rules for each, come
-// from the rows of [partition.Filesystems] and of package [bootloader], so that a new file system needs no change here.
+// table in language.go, a [keyed.Rule]. The words for file systems, engines, partition tables and boot loaders, and the rules
+// for each, come from the rows of [partition.Filesystems] and of package [bootloader], so that a new file system needs no
+// change here.
 //
 // In some texts ${closure.NAME}, ${partition.NAME.uuid} and the like stand for what is known only later: see [Template].
 //
 // # Values that know their keys
 //
-// Every value carries its key, a [diag.Key]: its path, such as "partition[1].size", its position in the text, and whether it
-// was written at all. An absent key has the position of the table that lacks it. So every stage can report an error at the
-// value that causes it, and "was it given" is Written, not a comparison with zero:
+// Every value carries its key, a [diag.Key]: see package [keyed]. So every stage can report an error at the value that causes
+// it, and "was it given" is Written, not a comparison with zero:
 //
 //	problems = append(problems, p.Label.Key.Problem("is too long", ""))
 //
 // # Which step does what
 //
-// [Parse] reports all errors that the text shows by itself, at once. It takes four steps:
-//
-//   - decodeTOML decodes the text with a library, and [imprint/internal/tomlpos] finds the positions of the keys;
-//   - a decoder fills an [Image] by its types. It reports unknown and missing keys, wrong types, and values that are never valid;
-//   - a checker validates what depends on other keys, on the file system and on the boot loader. It changes nothing;
-//   - a reporter sorts the problems, and bounds how many a hostile text can cause.
+// [Parse] reports all errors that the text shows by itself, at once. Package keyed does what needs no knowledge of images: it
+// decodes the text into an [Image] by its types and the table of the language, and reports unknown and missing keys, wrong
+// types, and values that are never valid. Then a checker validates what depends on other keys, on the file system and on the
+// boot loader. It changes nothing. Both add to one [keyed.Reporter], which bounds how many problems a hostile text can cause.
 //
 // The result is the description as written; [Image.WithDefaults] fills in the defaults. The next stage, package resolve,
 // starts with that.

@@ -5,11 +5,18 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"unicode"
 
 	"imprint/internal/diag"
 )
 
-// A text of any size and kind takes neither much time nor much memory, and what is said about it stays short.
+// What is said about a text stays this short: package keyed bounds it.
+const (
+	mostProblems = 501
+	longestText  = 6000
+)
+
+// A text of any size and kind takes neither much time nor much memory, and what is said about it stays short and printable.
 func TestHostileTexts(t *testing.T) {
 	const size = MaxSource / 4
 	const head = "name = \"x\"\narch = \"x86_64\"\n"
@@ -22,9 +29,6 @@ func TestHostileTexts(t *testing.T) {
 	}
 	entry := "[[boot.entry]]\ntitle = \"x\"\nkernel = \"k\"\ncmdline = \""
 	for name, src := range map[string]string{
-		"unknown keys":        numbered(80_000, "#=1\n"),
-		"one long key":        strings.Repeat("k", size) + "=1\n",
-		"one long word":       "format = \"" + strings.Repeat("w", size) + "\"\n",
 		"one long name":       "name = \"" + strings.Repeat("\\u0001", size/6) + "\"\n",
 		"long size":           "[[raw]]\noffset = \"" + strings.Repeat("9", size) + "GB\"\n",
 		"partitions":          "partition = [" + strings.Repeat("{},", 200_000) + "]\n",
@@ -36,9 +40,6 @@ func TestHostileTexts(t *testing.T) {
 		"unlike closures":     "closure = [" + numbered(80_000, "{name=\"#\"},") + "]\n[[partition]]\nname = \"a\"\ntype = \"var\"\nfilesystem = \"ext4\"\nclosures = [" + numbered(80_000, "\"q#\",") + "]\n",
 		"titles":              "[boot]\ndefault = \"q\"\nloader = \"none\"\nentry = [" + numbered(80_000, "{title=\"#\"},") + "]\n",
 		"cycle":               head + numbered(1000, "[[partition]]\nname = \"#\"\nfilesystem = \"erofs\"\npath = \"/x\"\ninside = \"aaaa\"\n"),
-		"array of arrays":     "a = [" + strings.Repeat("[[[[1]]]],", 1<<20) + "]\n",
-		"key with an escape":  `0."00\`,
-		"control characters":  "\"\\u0000\\u001b[2J\\u202e\" = 1\nname = \"\\u009b\"\n",
 		"hint with a newline": "[boot]\nloader = \"none\"\ndefault = \"x\"\n[[boot.entry]]\nkernel = \"k\"\ntitle = \"abc\\nhint: do that\"\n",
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -47,17 +48,17 @@ func TestHostileTexts(t *testing.T) {
 			_, err := Parse("x.toml", []byte(src))
 			runtime.ReadMemStats(&after)
 			var list diag.List
-			if !errors.As(err, &list) || len(list) > maxProblems+1 {
+			if !errors.As(err, &list) || len(list) > mostProblems {
 				t.Fatalf("%d problems", len(list))
 			}
 			if used := (after.TotalAlloc - before.TotalAlloc) >> 20; used > 1000 {
 				t.Errorf("it took %d MiB", used)
 			}
 			for _, p := range list {
-				if len(p.Text) > 3*maxText || len(p.Key) > 3*maxText || len(p.Hint) > 3*maxText {
+				if max(len(p.Text), len(p.Key), len(p.Hint)) > longestText {
 					t.Errorf("a problem of %d, %d and %d bytes", len(p.Key), len(p.Text), len(p.Hint))
 				}
-				if p.Key != printable(p.Key) || p.Text != printable(p.Text) || strings.Contains(p.Hint, "\nhint:") {
+				if strings.ContainsFunc(p.Key+p.Text, func(c rune) bool { return !unicode.IsPrint(c) }) || strings.Contains(p.Hint, "\nhint:") {
 					t.Errorf("%q", p)
 				}
 			}

@@ -5,23 +5,9 @@ import (
 	"strings"
 
 	"imprint/bootloader"
+	"imprint/internal/keyed"
 	"imprint/partition"
 )
-
-// A keyword is what the language says about a key, apart from its type. Parsing, the JSON Schema and the manual all derive
-// from it.
-type keyword struct {
-	doc      string
-	required bool
-	words    []string          // the only values it takes
-	later    []string          // values that other tools have, not supported yet
-	aliases  map[string]string // what other tools call these words
-	numbers  []int64           // the only integers it takes
-	most     int64             // the largest integer (the least is 0), or number of elements
-	pattern  string            // of its text, for editors; Parse is stricter
-	def      any               // default; nil if there is none, or it depends on other keys
-	examples []any
-}
 
 // Words that several stages use. This package spells no word for a file system, an engine, a partition table or a boot loader:
 // they come from the rows of [partition] and [bootloader].
@@ -47,154 +33,154 @@ const (
 	maxTables  = 1024      // elements of [[partition]], the largest tables in memory
 )
 
-// language describes every key, by its path without indices.
-var language = map[string]keyword{
+// language describes every key, by its path without indices. Parsing, the JSON Schema and the manual all derive from it.
+var language = map[string]keyed.Rule{
 	"name": {
-		doc:      "Name of the image. The file is NAME.raw by default; identifiers and labels derive from it.",
-		required: true,
-		pattern:  imageNameForm,
+		Doc:      "Name of the image. The file is NAME.raw by default; identifiers and labels derive from it.",
+		Required: true,
+		Pattern:  imageNameForm,
 	},
 	"arch": {
-		doc:     "Architecture of the image; the host's does not matter. Required if a partition type or the loader depends on it.",
-		words:   []string{"x86_64", "aarch64", "riscv64"},
-		aliases: map[string]string{"amd64": "x86_64", "x64": "x86_64", "arm64": "aarch64"},
+		Doc:     "Architecture of the image; the host's does not matter. Required if a partition type or the loader depends on it.",
+		Words:   []string{"x86_64", "aarch64", "riscv64"},
+		Aliases: map[string]string{"amd64": "x86_64", "x64": "x86_64", "arm64": "aarch64"},
 	},
 	"format": {
-		doc:   "Format of the disk.",
-		words: []string{FormatRaw, FormatISO},
-		later: []string{"qcow2", "vdi", "vhd", "vhdx", "vmdk", "tar", "oci"},
+		Doc:   "Format of the disk.",
+		Words: []string{FormatRaw, FormatISO},
+		Later: []string{"qcow2", "vdi", "vhd", "vhdx", "vmdk", "tar", "oci"},
 	},
-	"seed":   {doc: "Text from which all identifiers derive, instead of from the image's content."},
-	"unique": {doc: "New identifiers in every build."},
+	"seed":   {Doc: "Text from which all identifiers derive, instead of from the image's content."},
+	"unique": {Doc: "New identifiers in every build."},
 	"epoch": {
-		doc:  "Time of everything in the image except store items, which have 1: seconds since 1970. Default: SOURCE_DATE_EPOCH, or 1.",
-		most: maxEpoch,
+		Doc:  "Time of everything in the image except store items, which have 1: seconds since 1970. Default: SOURCE_DATE_EPOCH, or 1.",
+		Most: maxEpoch,
 	},
-	"sector-size": {doc: "Size of a logical sector in bytes.", numbers: []int64{512, 4096}},
-	"uuid":        {doc: "GUID of the disk.", pattern: partition.UUIDForm},
-	"table":       {doc: "Partition table.", words: []string{partition.GPT, partition.MBR}},
+	"sector-size": {Doc: "Size of a logical sector in bytes.", Numbers: []int64{512, 4096}},
+	"uuid":        {Doc: "GUID of the disk.", Pattern: partition.UUIDForm},
+	"table":       {Doc: "Partition table.", Words: []string{partition.GPT, partition.MBR}},
 
-	"store":           {doc: "The store in the image."},
-	"store.flavor":    {doc: "Kind of store.", words: []string{flavorNix}, later: []string{"guix"}},
-	"store.hard-link": {doc: "Store equal files once, as hard links to .links, as nix-store --optimise does."},
+	"store":           {Doc: "The store in the image."},
+	"store.flavor":    {Doc: "Kind of store.", Words: []string{flavorNix}, Later: []string{"guix"}},
+	"store.hard-link": {Doc: "Store equal files once, as hard links to .links, as nix-store --optimise does."},
 
-	"source":      {doc: "Where store items come from. Several are searched in order; by default there is one with path = \"/\"."},
-	"source.path": {doc: "Directory that holds nix/store and nix/var/nix."},
+	"source":      {Doc: "Where store items come from. Several are searched in order; by default there is one with path = \"/\"."},
+	"source.path": {Doc: "Directory that holds nix/store and nix/var/nix."},
 	"source.registration": {
-		doc: "File in the format of nix-store --dump-db or of nixpkgs' closureInfo, instead of the source's database.",
+		Doc: "File in the format of nix-store --dump-db or of nixpkgs' closureInfo, instead of the source's database.",
 	},
 
-	"closure":         {doc: "Roots, and everything that they refer to."},
-	"closure.name":    {doc: "Name by which partitions and substitutions refer to the closure.", required: true, pattern: closureNameForm},
-	"closure.roots":   {doc: "Store paths, or symlinks on the host that lead to them.", required: true},
-	"closure.profile": {doc: "Profile in the image whose first generation is the closure's only root."},
+	"closure":         {Doc: "Roots, and everything that they refer to."},
+	"closure.name":    {Doc: "Name by which partitions and substitutions refer to the closure.", Required: true, Pattern: closureNameForm},
+	"closure.roots":   {Doc: "Store paths, or symlinks on the host that lead to them.", Required: true},
+	"closure.profile": {Doc: "Profile in the image whose first generation is the closure's only root."},
 	"closure.gc-roots": {
-		doc:     "Further GC roots in the image: links below " + gcRoots + ", to the only root, or one for each root in the same order.",
-		pattern: "^" + gcRoots,
+		Doc:     "Further GC roots in the image: links below " + gcRoots + ", to the only root, or one for each root in the same order.",
+		Pattern: "^" + gcRoots,
 	},
 
-	"boot": {doc: "How the image boots."},
+	"boot": {Doc: "How the image boots."},
 	"boot.loader": {
-		doc:   "Boot loader.",
-		words: bootloader.Names(),
-		later: bootloader.Later(),
+		Doc:   "Boot loader.",
+		Words: bootloader.Names(),
+		Later: bootloader.Later(),
 	},
-	"boot.timeout":    {doc: "Seconds that the menu waits; 0 boots at once, without a menu.", most: maxTimeout},
-	"boot.efi-binary": {doc: "EFI binary of the loader. Default: found in the closures, or on the host."},
-	"boot.default":    {doc: "Title of the default entry. Default: the first."},
+	"boot.timeout":    {Doc: "Seconds that the menu waits; 0 boots at once, without a menu.", Most: maxTimeout},
+	"boot.efi-binary": {Doc: "EFI binary of the loader. Default: found in the closures, or on the host."},
+	"boot.default":    {Doc: "Title of the default entry. Default: the first."},
 	"boot.console": {
-		doc: "Consoles for every entry, as in the kernel's console=, such as ttyS0,115200. " +
+		Doc: "Consoles for every entry, as in the kernel's console=, such as ttyS0,115200. " +
 			"GRUB and SYSLINUX show the menu on the first of ttyS0 to ttyS3.",
 	},
 	"boot.copy-kernel": {
-		doc: "Copy kernels, initrds and device trees to the ESP or XBOOTLDR partition, if there is one; with false the loader reads them in the store.",
+		Doc: "Copy kernels, initrds and device trees to the ESP or XBOOTLDR partition, if there is one; with false the loader reads them in the store.",
 	},
-	"boot.sign-key":         {doc: "RSA key that signs unified kernel images for Secure Boot: PEM, without a passphrase."},
-	"boot.sign-certificate": {doc: "Certificate of the key, in PEM; the rest of its chain may follow."},
-	"boot.entry":            {doc: "An entry of the boot menu."},
-	"boot.entry.title":      {doc: "Title in the menu.", required: true},
-	"boot.entry.kernel":     {doc: "Linux kernel with an EFI stub.", required: true},
-	"boot.entry.initrd":     {doc: "Initial RAM disks, in the order in which they are loaded."},
-	"boot.entry.cmdline":    {doc: "Kernel command line."},
+	"boot.sign-key":         {Doc: "RSA key that signs unified kernel images for Secure Boot: PEM, without a passphrase."},
+	"boot.sign-certificate": {Doc: "Certificate of the key, in PEM; the rest of its chain may follow."},
+	"boot.entry":            {Doc: "An entry of the boot menu."},
+	"boot.entry.title":      {Doc: "Title in the menu.", Required: true},
+	"boot.entry.kernel":     {Doc: "Linux kernel with an EFI stub.", Required: true},
+	"boot.entry.initrd":     {Doc: "Initial RAM disks, in the order in which they are loaded."},
+	"boot.entry.cmdline":    {Doc: "Kernel command line."},
 	"boot.entry.devicetree": {
-		doc: "With loader = " + alternatives(loadersThat(takeDeviceTree)) +
+		Doc: "With loader = " + alternatives(loadersThat(takeDeviceTree)) +
 			": device tree of the board, or a directory such as a kernel's dtbs, from which U-Boot picks its board's.",
 	},
 
-	"raw":        {doc: "Bytes at an offset of the disk outside of all partitions, such as a board's firmware."},
-	"raw.offset": {doc: "Offset on the disk.", required: true},
-	"raw.source": {doc: "File on the host.", required: true},
+	"raw":        {Doc: "Bytes at an offset of the disk outside of all partitions, such as a board's firmware."},
+	"raw.offset": {Doc: "Offset on the disk.", Required: true},
+	"raw.source": {Doc: "File on the host.", Required: true},
 
-	"partition":      {doc: "A partition. Partitions lie on the disk in the order of the description.", required: true, most: maxTables},
-	"partition.name": {doc: "GPT name (PARTLABEL), by which the description refers to the partition.", required: true},
+	"partition":      {Doc: "A partition. Partitions lie on the disk in the order of the description.", Required: true, Most: maxTables},
+	"partition.name": {Doc: "GPT name (PARTLABEL), by which the description refers to the partition.", Required: true},
 	"partition.type": {
-		doc: "Partition type: a name of the Discoverable Partitions Specification or a GUID; in an MBR a name or a number such as 0x0c. Required unless the partition is inside another one or is the tree of an ISO.",
+		Doc: "Partition type: a name of the Discoverable Partitions Specification or a GUID; in an MBR a name or a number such as 0x0c. Required unless the partition is inside another one or is the tree of an ISO.",
 	},
 	"partition.filesystem": {
-		doc:      "File system; with none the partition holds the bytes of content.",
-		required: true,
-		words:    partition.Names(),
-		later:    partition.Later(),
+		Doc:      "File system; with none the partition holds the bytes of content.",
+		Required: true,
+		Words:    partition.Names(),
+		Later:    partition.Later(),
 	},
 	"partition.engine": {
-		doc:   "Program that makes the file system.",
-		words: partition.Engines(),
-		later: partition.LaterEngines(),
+		Doc:   "Program that makes the file system.",
+		Words: partition.Engines(),
+		Later: partition.LaterEngines(),
 	},
 	"partition.features": {
-		doc: "Features of ext4 in the syntax of mke2fs -O, for boot loaders that lack some: [\"^metadata_csum\", \"^64bit\"].",
+		Doc: "Features of ext4 in the syntax of mke2fs -O, for boot loaders that lack some: [\"^metadata_csum\", \"^64bit\"].",
 	},
-	"partition.size":     {doc: "Size of the partition; \"auto\" fits the content."},
-	"partition.min-size": {doc: "Minimum size if size is \"auto\"."},
+	"partition.size":     {Doc: "Size of the partition; \"auto\" fits the content."},
+	"partition.min-size": {Doc: "Minimum size if size is \"auto\"."},
 	"partition.free": {
-		doc: "Free space if size is \"auto\": a size, or a percentage of the content's bytes such as \"20%\". " +
+		Doc: "Free space if size is \"auto\": a size, or a percentage of the content's bytes such as \"20%\". " +
 			"By default an ESP or XBOOTLDR partition has room for a second generation of its boot files, and at least 16 MiB; in an ISO 1 MiB.",
 	},
-	"partition.offset": {doc: "Offset of the partition on the disk. Default: after the previous one."},
-	"partition.align":  {doc: "Alignment: the offset is rounded up to a multiple."},
-	"partition.label":  {doc: "Label of the file system."},
+	"partition.offset": {Doc: "Offset of the partition on the disk. Default: after the previous one."},
+	"partition.align":  {Doc: "Alignment: the offset is rounded up to a multiple."},
+	"partition.label":  {Doc: "Label of the file system."},
 	"partition.uuid": {
-		doc:     "UUID of the file system; for FAT the volume ID, such as \"1234-ABCD\".",
-		pattern: partition.UUIDForm + "|" + partition.SerialForm,
+		Doc:     "UUID of the file system; for FAT the volume ID, such as \"1234-ABCD\".",
+		Pattern: partition.UUIDForm + "|" + partition.SerialForm,
 	},
-	"partition.partuuid": {doc: "UUID of the partition (PARTUUID).", pattern: partition.UUIDForm},
-	"partition.flags":    {doc: "Attributes of the GPT entry."},
-	"partition.content":  {doc: "File on the host whose bytes the partition holds, with filesystem = " + alternatives(filesystemsThat(areRaw)) + "."},
+	"partition.partuuid": {Doc: "UUID of the partition (PARTUUID).", Pattern: partition.UUIDForm},
+	"partition.flags":    {Doc: "Attributes of the GPT entry."},
+	"partition.content":  {Doc: "File on the host whose bytes the partition holds, with filesystem = " + alternatives(filesystemsThat(areRaw)) + "."},
 	"partition.inside": {
-		doc: "Name of another partition in which this one is a file, with filesystem = " + alternatives(filesystemsThat(goInside)) +
+		Doc: "Name of another partition in which this one is a file, with filesystem = " + alternatives(filesystemsThat(goInside)) +
 			"; it then has no entry in the partition table.",
 	},
-	"partition.path": {doc: "Path of that file, such as \"/nix-store.squashfs\".", pattern: absoluteForm},
+	"partition.path": {Doc: "Path of that file, such as \"/nix-store.squashfs\".", Pattern: absoluteForm},
 	"partition.volatile": {
-		doc: "For the partition mounted as root: the running system writes to memory only. Default for format = \"iso\": true.",
+		Doc: "For the partition mounted as root: the running system writes to memory only. Default for format = \"iso\": true.",
 	},
-	"partition.closures": {doc: "Closures to install: their items, registration and GC roots."},
+	"partition.closures": {Doc: "Closures to install: their items, registration and GC roots."},
 
-	"partition.dir":      {doc: "A directory in the partition. Missing parents are made, with the owner of the directory that they are in."},
-	"partition.dir.path": {doc: "Where it is in the partition.", required: true, pattern: absoluteForm},
-	"partition.dir.mode": {doc: "Permissions in octal."},
-	"partition.dir.uid":  {doc: "Owner.", most: maxOwner},
-	"partition.dir.gid":  {doc: "Group.", most: maxOwner},
+	"partition.dir":      {Doc: "A directory in the partition. Missing parents are made, with the owner of the directory that they are in."},
+	"partition.dir.path": {Doc: "Where it is in the partition.", Required: true, Pattern: absoluteForm},
+	"partition.dir.mode": {Doc: "Permissions in octal."},
+	"partition.dir.uid":  {Doc: "Owner.", Most: maxOwner},
+	"partition.dir.gid":  {Doc: "Group.", Most: maxOwner},
 
-	"partition.file":        {doc: "A file in the partition, from text or from a file on the host."},
-	"partition.file.path":   {doc: "Where it is in the partition.", required: true, pattern: absoluteForm},
-	"partition.file.text":   {doc: "Its content."},
-	"partition.file.source": {doc: "File on the host to copy."},
-	"partition.file.mode":   {doc: "Permissions in octal."},
-	"partition.file.uid":    {doc: "Owner.", most: maxOwner},
-	"partition.file.gid":    {doc: "Group.", most: maxOwner},
+	"partition.file":        {Doc: "A file in the partition, from text or from a file on the host."},
+	"partition.file.path":   {Doc: "Where it is in the partition.", Required: true, Pattern: absoluteForm},
+	"partition.file.text":   {Doc: "Its content."},
+	"partition.file.source": {Doc: "File on the host to copy."},
+	"partition.file.mode":   {Doc: "Permissions in octal."},
+	"partition.file.uid":    {Doc: "Owner.", Most: maxOwner},
+	"partition.file.gid":    {Doc: "Group.", Most: maxOwner},
 
-	"partition.link":        {doc: "A symbolic link in the partition."},
-	"partition.link.path":   {doc: "Where it is in the partition.", required: true, pattern: absoluteForm},
-	"partition.link.target": {doc: "Target of the link.", required: true},
-	"partition.link.uid":    {doc: "Owner.", most: maxOwner},
-	"partition.link.gid":    {doc: "Group.", most: maxOwner},
+	"partition.link":        {Doc: "A symbolic link in the partition."},
+	"partition.link.path":   {Doc: "Where it is in the partition.", Required: true, Pattern: absoluteForm},
+	"partition.link.target": {Doc: "Target of the link.", Required: true},
+	"partition.link.uid":    {Doc: "Owner.", Most: maxOwner},
+	"partition.link.gid":    {Doc: "Group.", Most: maxOwner},
 
-	"partition.tree":        {doc: "A directory on the host, or an uncompressed tar archive, to copy into the partition."},
-	"partition.tree.source": {doc: "Directory or archive on the host.", required: true},
-	"partition.tree.target": {doc: "Directory in the partition to copy it to.", pattern: absoluteForm},
+	"partition.tree":        {Doc: "A directory on the host, or an uncompressed tar archive, to copy into the partition."},
+	"partition.tree.source": {Doc: "Directory or archive on the host.", Required: true},
+	"partition.tree.target": {Doc: "Directory in the partition to copy it to.", Pattern: absoluteForm},
 	"partition.tree.exclude": {
-		doc: "Patterns of paths in the source to omit, as in .gitignore: *.pyc, /proc, /var/cache/*, .git/, /home/**/tmp.",
+		Doc: "Patterns of paths in the source to omit, as in .gitignore: *.pyc, /proc, /var/cache/*, .git/, /home/**/tmp.",
 	},
 }
 

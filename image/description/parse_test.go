@@ -173,8 +173,8 @@ func parseFile(t *testing.T, name string) *Image {
 func visit(d *Image, f func(path string, k diag.Key)) { visitTable(reflect.ValueOf(d).Elem(), f) }
 
 func visitTable(table reflect.Value, f func(string, diag.Key)) {
-	for _, field := range tables[table.Type()] {
-		visitValue(field.path, table.Field(field.index), f)
+	for _, field := range tables.Of(table.Type()) {
+		visitValue(field.Path, table.Field(field.Index), f)
 	}
 }
 
@@ -244,28 +244,6 @@ func TestProblemsOfLaterStages(t *testing.T) {
 		if got := k.Problem("is too large", "").String(); got != want {
 			t.Errorf("got\n%s\nwant\n%s", got, want)
 		}
-	}
-}
-
-func TestParseRefusesWhatIsNoText(t *testing.T) {
-	for want, src := range map[string][]byte{
-		"x.toml: is UTF-16":                         []byte("\xff\xfen\x00"),
-		"x.toml: is 16777217 byte":                  bytes.Repeat([]byte("#"), MaxSource+1),
-		"x.toml:1:5: invalid UTF-8 byte: 0xff":      []byte("a = \xff"),
-		"x.toml:1:37: nests deeper than 32 levels":  []byte("a = " + strings.Repeat("[", 1<<20)),
-		"x.toml:1:65: nests deeper than 32 levels":  []byte(strings.Repeat("a.", 1<<20)),
-		"x.toml:1:197: nests deeper than 32 levels": []byte("a = " + strings.Repeat("{ a = ", 1<<20)),
-	} {
-		if _, err := Parse("x.toml", src); err == nil || !strings.HasPrefix(err.Error(), want) {
-			t.Errorf("got %.200v; want %s", err, want)
-		}
-	}
-}
-
-func TestByteOrderMarkIsNoCharacter(t *testing.T) {
-	_, err := Parse("x.toml", []byte("\ufeffnmae = 1\n"))
-	if want := "x.toml:1:1: nmae: unknown key"; err == nil || !strings.Contains(err.Error(), want) {
-		t.Errorf("got %v; want %s", err, want)
 	}
 }
 

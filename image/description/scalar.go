@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"imprint/internal/diag"
+	"imprint/internal/keyed"
 	"imprint/internal/units"
 	"imprint/partition"
 )
@@ -34,11 +35,8 @@ var flagBits = map[string]Flag{
 	"growfs": partition.FlagGrowFS, "read-only": partition.FlagReadOnly, "no-auto": partition.FlagNoAuto,
 }
 
-// A scalar is a type of the language that parses itself from a TOML value. Its errors are a [diag.Mistake].
-type scalar interface{ parse(v any) error }
-
-// parse accepts an integer of bytes, text with a unit, or "auto".
-func (s *Size) parse(v any) error {
+// ParseTOML accepts an integer of bytes, text with a unit, or "auto".
+func (s *Size) ParseTOML(v any) error {
 	if v == "auto" {
 		*s = Size{Auto: true}
 		return nil
@@ -78,7 +76,7 @@ func bytesOf(v any) (int64, error) {
 		}
 		return 0, diag.Mistake{Text: err.Error(), Hint: sizeForm}
 	}
-	return 0, diag.Mistake{Text: "must be a size, not " + kindOf(v), Hint: sizeForm}
+	return 0, diag.Mistake{Text: "must be a size, not " + keyed.KindOf(v), Hint: sizeForm}
 }
 
 const sizeForm = `write an integer of bytes, or text such as "64MiB"`
@@ -100,8 +98,8 @@ func nearSize(text string) string {
 // maxShare is the largest percentage of [Free].
 const maxShare = 1000
 
-// parse accepts a size, or a percentage such as "20%".
-func (f *Free) parse(v any) error {
+// ParseTOML accepts a size, or a percentage such as "20%".
+func (f *Free) ParseTOML(v any) error {
 	if text, ok := v.(string); ok {
 		if digits, ok := strings.CutSuffix(text, "%"); ok {
 			n, err := strconv.ParseUint(digits, 10, 16)
@@ -117,12 +115,12 @@ func (f *Free) parse(v any) error {
 	return err
 }
 
-// parse accepts text of three or four octal digits. It refuses integers: in TOML, 755 and 0o755 differ, and afterwards nobody
+// ParseTOML accepts text of three or four octal digits. It refuses integers: in TOML, 755 and 0o755 differ, and afterwards nobody
 // can tell which was written.
-func (m *Mode) parse(v any) error {
+func (m *Mode) ParseTOML(v any) error {
 	text, ok := v.(string)
 	if !ok {
-		return diag.Mistake{Text: "must be text of octal digits, not " + kindOf(v), Hint: `write mode = "0755"`}
+		return diag.Mistake{Text: "must be text of octal digits, not " + keyed.KindOf(v), Hint: `write mode = "0755"`}
 	}
 	bits, err := strconv.ParseUint(text, 8, 16)
 	if err != nil || len(text) < 3 || len(text) > 4 {
@@ -132,8 +130,8 @@ func (m *Mode) parse(v any) error {
 	return nil
 }
 
-// parse accepts the name or the number of a bit.
-func (f *Flag) parse(v any) error {
+// ParseTOML accepts the name or the number of a bit.
+func (f *Flag) ParseTOML(v any) error {
 	switch v := v.(type) {
 	case int64:
 		if v < 0 || v > 63 {
@@ -147,31 +145,10 @@ func (f *Flag) parse(v any) error {
 	case string:
 		bit, ok := flagBits[v]
 		if !ok {
-			return diag.Mistake{Text: fmt.Sprintf("flag %q is unknown", v), Hint: meant(v, slices.Sorted(maps.Keys(flagBits)))}
+			return diag.Mistake{Text: fmt.Sprintf("flag %q is unknown", v), Hint: keyed.Meant(v, slices.Sorted(maps.Keys(flagBits)))}
 		}
 		*f = bit
 		return nil
 	}
-	return diag.Mistake{Text: "must be the name or the number of a bit, not " + kindOf(v)}
-}
-
-// kindOf returns the type of a TOML value in words.
-func kindOf(v any) string {
-	switch v.(type) {
-	case string:
-		return "text"
-	case int64:
-		return "an integer"
-	case float64:
-		return "a number with a fraction"
-	case bool:
-		return "true or false"
-	case map[string]any:
-		return "a table"
-	case []any:
-		return "an array"
-	case []map[string]any:
-		return "an array of tables"
-	}
-	return "a date or time"
+	return diag.Mistake{Text: "must be the name or the number of a bit, not " + keyed.KindOf(v)}
 }

@@ -10,6 +10,7 @@ import (
 
 	"imprint/bootloader"
 	"imprint/closure"
+	"imprint/internal/keyed"
 	"imprint/internal/units"
 	"imprint/partition"
 )
@@ -48,10 +49,10 @@ func Schema() []byte {
 // tableSchema returns the schema of a table. Other keys are not allowed in it, as in [Parse].
 func tableSchema(table reflect.Type) object {
 	properties, required := object{}, []string{}
-	for _, f := range tables[table] {
-		properties[f.name] = fieldSchema(f, table.Field(f.index).Type)
-		if f.required {
-			required = append(required, f.name)
+	for _, f := range tables.Of(table) {
+		properties[f.Name] = fieldSchema(f)
+		if f.Required {
+			required = append(required, f.Name)
 		}
 	}
 	slices.Sort(required)
@@ -59,36 +60,35 @@ func tableSchema(table reflect.Type) object {
 }
 
 // fieldSchema returns the schema of a key that holds a Value, a List or a table.
-func fieldSchema(f field, t reflect.Type) object {
-	of, list := elementType(t)
-	s := valueSchema(f, of)
-	if list {
+func fieldSchema(f keyed.Field) object {
+	s := valueSchema(f)
+	if f.List {
 		s = object{"type": "array", "items": s}
-		if f.required {
+		if f.Required {
 			s["minItems"] = 1
 		}
-		if f.most > 0 {
-			s["maxItems"] = f.most
+		if f.Most > 0 {
+			s["maxItems"] = f.Most
 		}
 	}
-	s["description"] = f.doc
-	if f.def != nil {
-		s["default"] = f.def
+	s["description"] = f.Doc
+	if f.Default != nil {
+		s["default"] = f.Default
 	}
-	if f.examples != nil {
-		s["examples"] = f.examples
+	if f.Examples != nil {
+		s["examples"] = f.Examples
 	}
 	return s
 }
 
 // valueSchema returns the schema of a single value. Types of our own have several forms in TOML, all of which the schema
 // lists.
-func valueSchema(f field, t reflect.Type) object {
-	switch t {
+func valueSchema(f keyed.Field) object {
+	switch f.Type {
 	case reflect.TypeFor[Template]():
 		return object{"type": "string"}
 	case reflect.TypeFor[Size]():
-		if f.path == "partition.size" {
+		if f.Path == "partition.size" {
 			return object{"anyOf": append(sizeSchema(), object{"const": "auto"})}
 		}
 		return object{"anyOf": sizeSchema()}
@@ -100,9 +100,9 @@ func valueSchema(f field, t reflect.Type) object {
 		names := slices.Sorted(maps.Keys(flagBits))
 		return object{"anyOf": []object{{"enum": names}, {"type": "integer", "minimum": 0, "maximum": 2}, {"type": "integer", "minimum": 48, "maximum": 63}}}
 	}
-	switch t.Kind() {
+	switch f.Type.Kind() {
 	case reflect.Struct:
-		return tableSchema(t)
+		return tableSchema(f.Type)
 	case reflect.String:
 		return textSchema(f)
 	case reflect.Bool:
@@ -117,28 +117,28 @@ func sizeSchema() []object {
 }
 
 // textSchema returns the schema of a text. Partition types are special: a name, a GUID or a number.
-func textSchema(f field) object {
-	if f.path == "partition.type" {
+func textSchema(f keyed.Field) object {
+	if f.Path == "partition.type" {
 		return object{"anyOf": []object{{"enum": partition.TypeNames()}, {"type": "string", "pattern": partition.UUIDForm + "|" + mbrTypeForm}}}
 	}
 	s := object{"type": "string", "minLength": 1}
-	if f.words != nil {
-		s["enum"] = f.words
+	if f.Words != nil {
+		s["enum"] = f.Words
 	}
-	if f.pattern != "" {
-		s["pattern"] = f.pattern
+	if f.Pattern != "" {
+		s["pattern"] = f.Pattern
 	}
 	return s
 }
 
 // integerSchema returns the schema of an integer, with its bounds.
-func integerSchema(f field) object {
+func integerSchema(f keyed.Field) object {
 	s := object{"type": "integer"}
-	if f.numbers != nil {
-		s["enum"] = f.numbers
+	if f.Numbers != nil {
+		s["enum"] = f.Numbers
 	}
-	if f.most > 0 {
-		s["minimum"], s["maximum"] = 0, f.most
+	if f.Most > 0 {
+		s["minimum"], s["maximum"] = 0, f.Most
 	}
 	return s
 }

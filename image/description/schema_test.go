@@ -14,9 +14,10 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"github.com/BurntSushi/toml"
 	"github.com/google/go-cmp/cmp"
 
-	"imprint/internal/diag"
+	"imprint/internal/keyed"
 	"imprint/internal/tomlpos"
 )
 
@@ -40,12 +41,10 @@ func TestSchemaIsCommitted(t *testing.T) {
 // The table of the language and the types of the description name the same keys, and each is explained.
 func TestLanguageIsComplete(t *testing.T) {
 	known := map[string]bool{}
-	for _, fields := range tables {
-		for _, f := range fields {
-			known[f.path] = true
-			if !strings.HasSuffix(f.doc, ".") {
-				t.Errorf("%s is explained as %q", f.path, f.doc)
-			}
+	for _, f := range tables.All() {
+		known[f.Path] = true
+		if !strings.HasSuffix(f.Doc, ".") {
+			t.Errorf("%s is explained as %q", f.Path, f.Doc)
 		}
 	}
 	for key := range language {
@@ -68,8 +67,8 @@ func TestSchemaAgreesWithParse(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, d := range descriptions(string(src)) {
-			tables, err := decodeTOML(d.text)
-			if err != nil {
+			var tables map[string]any
+			if err := toml.Unmarshal([]byte(d.text), &tables); err != nil {
 				continue
 			}
 			_, parseErr := Parse(d.name, []byte(d.text))
@@ -88,33 +87,27 @@ func TestSchemaAgreesWithParse(t *testing.T) {
 // Defaults and examples are values that their keys take, and belong to keys. Keys without words, patterns or bounds have an example or a default.
 func TestDefaultsAndExamples(t *testing.T) {
 	known := map[string]bool{}
-	for table, fields := range tables {
-		for _, f := range fields {
-			known[f.path] = true
-			values := f.examples
-			if f.def != nil {
-				values = append(values[:len(values):len(values)], f.def)
+	eachKey(reflect.TypeFor[Image](), func(f keyed.Field, typ reflect.Type) {
+		known[f.Path] = true
+		values := f.Examples
+		if f.Default != nil {
+			values = append(values[:len(values):len(values)], f.Default)
+		}
+		if len(values) == 0 && !f.IsTable() && f.Words == nil && f.Type.Kind() != reflect.Bool {
+			t.Errorf("%s has neither a default nor an example", f.Path)
+		}
+		for _, v := range values {
+			if refusal := refuse(plain(t, fieldSchema(f)).(object), plain(t, v), f.Path); refusal != "" {
+				t.Error(refusal)
 			}
-			typ := table.Field(f.index).Type
-			of, isList := elementType(typ)
-			if len(values) == 0 && !isTable(of) && f.words == nil && of.Kind() != reflect.Bool {
-				t.Errorf("%s has neither a default nor an example", f.path)
+			if _, err := decodeAlone(t, f, typ, v); err != nil {
+				t.Errorf("%v: %v", v, err)
 			}
-			for _, v := range values {
-				if refusal := refuse(plain(t, fieldSchema(f, typ)).(object), plain(t, v), f.path); refusal != "" {
-					t.Error(refusal)
-				}
-				r := &reporter{reported: map[string]bool{}}
-				(&decoder{r}).value(&f, diag.Key{Path: f.path, Written: true}, asTOML(v), nil, reflect.New(typ).Interface())
-				if err := r.err(); err != nil {
-					t.Errorf("%v: %v", v, err)
-				}
-				if _, ok := v.([]any); ok != isList {
-					t.Errorf("%s: %v is an array, or should be one", f.path, v)
-				}
+			if _, ok := v.([]any); ok != f.List {
+				t.Errorf("%s: %v is an array, or should be one", f.Path, v)
 			}
 		}
-	}
+	})
 	for _, key := range slices.Concat(slices.Collect(maps.Keys(defaults)), slices.Collect(maps.Keys(examples))) {
 		if !known[key] {
 			t.Errorf("%s is no key", key)
@@ -122,19 +115,27 @@ func TestDefaultsAndExamples(t *testing.T) {
 	}
 }
 
-// asTOML is a value as the TOML library decodes it.
-func asTOML(v any) any {
-	switch v := v.(type) {
-	case int:
-		return int64(v)
-	case []any:
-		elements := make([]any, len(v))
-		for i := range v {
-			elements[i] = asTOML(v[i])
+// eachKey calls back for every key of a table and of those in it, with the type of the struct's field.
+func eachKey(table reflect.Type, f func(keyed.Field, reflect.Type)) {
+	for _, key := range tables.Of(table) {
+		f(key, table.Field(key.Index).Type)
+		if key.IsTable() {
+			eachKey(key.Type, f)
 		}
-		return elements
 	}
-	return v
+}
+
+// decodeAlone gives the Value or List that a key has in a document with only that key.
+func decodeAlone(t *testing.T, f keyed.Field, typ reflect.Type, v any) (reflect.Value, error) {
+	t.Helper()
+	text, err := json.Marshal(v) // texts, integers and arrays of them have the same form in TOML
+	if err != nil {
+		t.Fatal(err)
+	}
+	document := reflect.StructOf([]reflect.StructField{{Name: "Only", Type: typ, Tag: reflect.StructTag(`toml:"` + f.Name + `"`)}})
+	into, r := reflect.New(document), keyed.NewReporter("x.toml")
+	keyed.NewTables(document, map[string]keyed.Rule{f.Name: f.Rule}).Decode(r, []byte(f.Name+" = "+string(text)), into.Interface(), withoutSubstitutions)
+	return into.Elem().Field(0), r.Err()
 }
 
 // The defaults of the schema are those that WithDefaults fills in: writing them changes nothing.
@@ -147,7 +148,7 @@ func TestDefaultsAreThose(t *testing.T) {
 	full := reflect.ValueOf(*d.WithDefaults())
 	for key, want := range defaults {
 		v := full
-		var f field
+		var f keyed.Field
 		for _, name := range strings.Split(key, ".") {
 			if items := v.FieldByName("Items"); items.IsValid() {
 				if items.Len() == 0 {
@@ -156,16 +157,18 @@ func TestDefaultsAreThose(t *testing.T) {
 				}
 				v = items.Index(0)
 			}
-			fields := tables[v.Type()]
-			f = fields[slices.IndexFunc(fields, func(f field) bool { return f.name == name })]
-			v = v.Field(f.index)
+			fields := tables.Of(v.Type())
+			f = fields[slices.IndexFunc(fields, func(f keyed.Field) bool { return f.Name == name })]
+			v = v.Field(f.Index)
 		}
 		if !v.IsValid() {
 			continue
 		}
-		r, got := &reporter{reported: map[string]bool{}}, reflect.New(v.Type())
-		(&decoder{r}).value(&f, diag.Key{Path: key, Written: true}, asTOML(want), nil, got.Interface())
-		if diff := cmp.Diff(got.Elem().FieldByName("V").Interface(), v.FieldByName("V").Interface()); diff != "" {
+		got, err := decodeAlone(t, f, v.Type(), want)
+		if err != nil {
+			t.Error(err)
+		}
+		if diff := cmp.Diff(got.FieldByName("V").Interface(), v.FieldByName("V").Interface()); diff != "" {
 			t.Errorf("%s (-schema +WithDefaults):\n%s", key, diff)
 		}
 	}
@@ -185,8 +188,8 @@ func TestExamples(t *testing.T) {
 		if _, err := Parse(name, src); err != nil {
 			t.Error(err)
 		}
-		tables, err := decodeTOML(string(src))
-		if err != nil {
+		var tables map[string]any
+		if err := toml.Unmarshal(src, &tables); err != nil {
 			t.Fatal(err)
 		}
 		if refusal := refuse(schema, plain(t, tables), ""); refusal != "" {

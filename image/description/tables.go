@@ -8,93 +8,35 @@ import (
 	"strings"
 
 	"imprint/internal/diag"
-	"imprint/internal/tomlpos"
+	"imprint/internal/keyed"
 )
 
-// A field is a key of a table, and the field of the struct that holds it.
-type field struct {
-	keyword
-	name  string
-	path  string // in the language: without indices
-	index int    // of the field in the struct
+// tables are the tables of the language and the keys in each.
+var tables = keyed.NewTables(reflect.TypeFor[Image](), rules())
+
+// rules returns the table of the language, with the defaults and examples of each key.
+func rules() map[string]keyed.Rule {
+	rules := make(map[string]keyed.Rule, len(language))
+	for path, rule := range language {
+		rule.Default, rule.Examples = defaults[path], examples[path]
+		rules[path] = rule
+	}
+	return rules
 }
 
-// tables holds the keys of every table, by the type of its struct, in the order of the struct. init fills it from the struct
-// tags, so that reflection over types happens once.
-var tables = map[reflect.Type][]field{}
-
-// templateKeys holds the keys in which substitutions are valid.
-var templateKeys = map[string]bool{}
-
-func init() { addTable("", reflect.TypeFor[Image]()) }
-
-// addTable reads the tags of a struct, and of the tables in it.
-func addTable(path string, table reflect.Type) {
-	for i := range table.NumField() {
-		name, ok := table.Field(i).Tag.Lookup("toml")
-		if !ok {
-			continue
-		}
-		below := tomlpos.Join(path, name)
-		row := language[below]
-		row.def, row.examples = defaults[below], examples[below]
-		tables[table] = append(tables[table], field{row, name, below, i})
-		switch of, _ := elementType(table.Field(i).Type); {
-		case isTable(of):
-			addTable(below, of)
-		case of == reflect.TypeFor[Template]():
-			templateKeys[below] = true
-		}
+// withoutSubstitutions returns an error for a text with substitutions that is not a [Template].
+func withoutSubstitutions(text string) error {
+	if !strings.Contains(text, "${") {
+		return nil
 	}
-}
-
-// elementType returns the type of a Value's V or of a List's elements; a table is its own element type.
-func elementType(t reflect.Type) (of reflect.Type, list bool) {
-	h, ok := reflect.New(t).Interface().(holder)
-	if !ok {
-		return t, false
-	}
-	if of, list = h.element(); list {
-		of, _ = elementType(of) // of a list of values, the type of their V
-	}
-	return of, list
-}
-
-// isTable reports whether a type of the description is a table: a struct with a Key. Values and scalars are not.
-func isTable(t reflect.Type) bool {
-	if t.Kind() != reflect.Struct || reflect.PointerTo(t).Implements(reflect.TypeFor[holder]()) {
-		return false
-	}
-	_, ok := t.FieldByName("Key")
-	return ok
-}
-
-// names returns the names of the keys of a table, sorted.
-func names(fields []field) []string {
-	names := make([]string, 0, len(fields))
-	for _, f := range fields {
-		names = append(names, f.name)
-	}
-	slices.Sort(names)
-	return names
-}
-
-// tablesWith returns the tables that have a key of that name, for the hint about a key in the wrong table.
-func tablesWith(name string) []string {
-	var tables []string
-	for _, key := range slices.Sorted(maps.Keys(language)) {
-		if table, found := strings.CutSuffix(key, "."+name); found {
-			tables = append(tables, "["+table+"]")
-		}
-	}
-	return tables
+	return diag.Mistake{Text: "substitutions are not valid here", Hint: "they are valid in " + strings.Join(templates(), ", ")}
 }
 
 // templates returns the names of the keys in which substitutions are valid, sorted by path.
 func templates() (names []string) {
-	for _, key := range slices.Sorted(maps.Keys(templateKeys)) {
-		if name := key[strings.LastIndexByte(key, '.')+1:]; !slices.Contains(names, name) {
-			names = append(names, name)
+	for _, f := range tables.All() {
+		if f.Type == reflect.TypeFor[Template]() && !slices.Contains(names, f.Name) {
+			names = append(names, f.Name)
 		}
 	}
 	return names
@@ -103,9 +45,9 @@ func templates() (names []string) {
 // keyNamed returns a key of a partition by its name.
 func (p *Partition) keyNamed(name string) diag.Key {
 	table := reflect.ValueOf(p).Elem()
-	for _, f := range tables[table.Type()] {
-		if f.name == name {
-			return table.Field(f.index).FieldByName("Key").Interface().(diag.Key)
+	for _, f := range tables.Of(table.Type()) {
+		if f.Name == name {
+			return table.Field(f.Index).FieldByName("Key").Interface().(diag.Key)
 		}
 	}
 	panic("no key of a partition: " + name) // from a row of package partition; a test checks them all
@@ -133,50 +75,49 @@ func Texts() []TableText { return textsOf(TableText{}, reflect.TypeFor[Image]())
 // textsOf completes the description of a table, and returns it with those of the tables in it.
 func textsOf(text TableText, table reflect.Type) []TableText {
 	var below []TableText
-	for _, f := range tables[table] {
-		of, isList := elementType(table.Field(f.index).Type)
-		if !isTable(of) {
-			text.Keys = append(text.Keys, KeyText{f.name, kindOfKey(f, of, isList), f.doc, f.required, f.def, f.examples, f.allWords(of)})
+	for _, f := range tables.Of(table) {
+		if !f.IsTable() {
+			text.Keys = append(text.Keys, KeyText{f.Name, kindOfKey(f), f.Doc, f.Required, f.Default, f.Examples, allWords(f)})
 			continue
 		}
-		header := "[" + f.path + "]"
-		if isList {
+		header := "[" + f.Path + "]"
+		if f.List {
 			header = "[" + header + "]"
 		}
-		below = append(below, textsOf(TableText{Header: header, Doc: f.doc}, of)...)
+		below = append(below, textsOf(TableText{Header: header, Doc: f.Doc}, f.Type)...)
 	}
 	return append([]TableText{text}, below...)
 }
 
 // allWords returns the only values that a key takes, as text; nil if there are others.
-func (f field) allWords(t reflect.Type) []string {
+func allWords(f keyed.Field) []string {
 	switch {
-	case t == reflect.TypeFor[Flag]():
+	case f.Type == reflect.TypeFor[Flag]():
 		return slices.Sorted(maps.Keys(flagBits))
-	case f.numbers != nil:
-		words := make([]string, len(f.numbers))
-		for i, n := range f.numbers {
+	case f.Numbers != nil:
+		words := make([]string, len(f.Numbers))
+		for i, n := range f.Numbers {
 			words[i] = strconv.FormatInt(n, 10)
 		}
 		return words
 	}
-	return f.words
+	return f.Words
 }
 
 // kindOfKey returns the type of a key in words.
-func kindOfKey(f field, t reflect.Type, isList bool) string {
-	kind, ok := kinds[t]
+func kindOfKey(f keyed.Field) string {
+	kind, ok := kinds[f.Type]
 	switch {
-	case f.path == "partition.size":
+	case f.Path == "partition.size":
 		kind = "size or \"auto\""
-	case !ok && t.Kind() == reflect.String:
+	case !ok && f.Type.Kind() == reflect.String:
 		kind = "text"
-	case !ok && t.Kind() == reflect.Bool:
+	case !ok && f.Type.Kind() == reflect.Bool:
 		kind = "true or false"
 	case !ok:
 		kind = "integer"
 	}
-	if isList {
+	if f.List {
 		return "array: " + kind
 	}
 	return kind

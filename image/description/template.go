@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"imprint/internal/diag"
+	"imprint/internal/keyed"
 )
 
 // A Template is text with substitutions: ${closure.N}, ${closure.N.I}, ${partition.N.partuuid|uuid|label}, ${disk.guid},
@@ -129,7 +130,7 @@ func parseReference(text string) (Reference, error) {
 		}
 		ref := Reference{Kind: kind, Name: rest[:dot], Field: rest[dot+1:]}
 		if !slices.Contains(partitionFields, ref.Field) {
-			return bad(fmt.Sprintf("has the unknown field %q", ref.Field), meant(ref.Field, partitionFields))
+			return bad(fmt.Sprintf("has the unknown field %q", ref.Field), keyed.Meant(ref.Field, partitionFields))
 		}
 		return ref, nil
 	case "disk":
@@ -143,5 +144,5 @@ func parseReference(text string) (Reference, error) {
 		}
 		return Reference{Kind: kind, Field: rest}, nil
 	}
-	return bad("is no substitution", meant(kind, substitutions)+"\na plain ${ is written $${")
+	return bad("is no substitution", keyed.Meant(kind, substitutions)+"\na plain ${ is written $${")
 }

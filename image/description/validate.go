@@ -9,13 +9,14 @@ import (
 
 	"imprint/bootloader"
 	"imprint/internal/diag"
+	"imprint/internal/keyed"
 	"imprint/partition"
 )
 
 // A checker finds the errors that the text shows by itself, and changes nothing. The decoder has checked each value alone; the
 // checker checks what depends on other keys, on the file system and on the boot loader.
 type checker struct {
-	*reporter
+	*keyed.Reporter
 	d          *Image
 	closures   map[string]*Closure   // by name, the first of each
 	partitions map[string]*Partition // by name, the first of each
@@ -62,19 +63,19 @@ var imageName = regexp.MustCompile(imageNameForm)
 func (c *checker) disk() {
 	d := c.d
 	if name := d.Name.V; name != "" && (!imageName.MatchString(name) || len(name) > maxNameLength) {
-		c.report(d.Name.Key, fmt.Sprintf("%q is not valid as a file name", name),
+		c.Report(d.Name.Key, fmt.Sprintf("%q is not valid as a file name", name),
 			fmt.Sprintf("use up to %d of a-z A-Z 0-9 . _ + -, a letter or digit first", maxNameLength))
 	}
 	if d.Unique.V && d.Seed.V != "" {
-		c.report(d.Unique.Key, "excludes seed: identifiers are either new in every build or derived from a text", "remove one of the two")
+		c.Report(d.Unique.Key, "excludes seed: identifiers are either new in every build or derived from a text", "remove one of the two")
 	}
 	c.uuid(d.UUID)
 	c.withoutMBR(d.UUID.Key)
 	for _, raw := range d.Raw.Items {
 		if offset := raw.Offset; offset.V.Auto {
-			c.report(offset.Key, `"auto" is only for the size of a partition`, `as in "8KiB"`)
+			c.Report(offset.Key, `"auto" is only for the size of a partition`, `as in "8KiB"`)
 		} else if sector := c.sector(); offset.V.Bytes%sector != 0 {
-			c.report(offset.Key, fmt.Sprintf("%d is not a multiple of the sector size, %d", offset.V.Bytes, sector), "")
+			c.Report(offset.Key, fmt.Sprintf("%d is not a multiple of the sector size, %d", offset.V.Bytes, sector), "")
 		}
 	}
 }
@@ -99,7 +100,7 @@ func (c *checker) uuid(id Text) {
 		return
 	}
 	if err := partition.CheckUUID(id.V); err != nil {
-		c.reportError(id.Key, err)
+		c.ReportError(id.Key, err)
 	}
 }
 
@@ -107,7 +108,7 @@ func (c *checker) uuid(id Text) {
 func (c *checker) withoutMBR(keys ...diag.Key) {
 	for _, k := range keys {
 		if c.d.table() == partition.MBR && k.Written {
-			c.report(k, fmt.Sprintf("does not go with table = %q", partition.MBR),
+			c.Report(k, fmt.Sprintf("does not go with table = %q", partition.MBR),
 				"an MBR holds a disk signature, which is derived, and a type for each partition")
 		}
 	}
@@ -120,7 +121,7 @@ func (c *checker) iso() {
 	}
 	for _, k := range []diag.Key{c.d.SectorSize.Key, c.d.Table.Key, c.d.Raw.Key} {
 		if k.Written {
-			c.report(k, fmt.Sprintf("does not go with format = %q", FormatISO), "an ISO has sectors of 2048 bytes and its own partition table")
+			c.Report(k, fmt.Sprintf("does not go with format = %q", FormatISO), "an ISO has sectors of 2048 bytes and its own partition table")
 		}
 	}
 	first := true
@@ -129,27 +130,27 @@ func (c *checker) iso() {
 			continue
 		}
 		if !first {
-			c.report(p.Filesystem.Key, fmt.Sprintf("is the second %q: an ISO has one tree", p.Filesystem.V),
+			c.Report(p.Filesystem.Key, fmt.Sprintf("is the second %q: an ISO has one tree", p.Filesystem.V),
 				fmt.Sprintf("add to the first, or write filesystem = %s with inside and path", alternatives(filesystemsThat(goInside))))
 		}
 		first = false
 	}
-	if k := c.d.Partition.Key; first && !c.reported[k.Path] {
-		c.report(k, "an ISO needs a tree", "add [[partition]] with filesystem = "+alternatives(filesystemsThat(areWholeDisks)))
+	if k := c.d.Partition.Key; first && !c.Reported(k.Path) {
+		c.Report(k, "an ISO needs a tree", "add [[partition]] with filesystem = "+alternatives(filesystemsThat(areWholeDisks)))
 	}
 }
 
 // needsArch reports that the architecture is missing, if it is.
 func (c *checker) needsArch(k diag.Key, value string) {
 	if c.d.Arch.V == "" {
-		c.report(c.d.Arch.Key, fmt.Sprintf("is required: %s = %q depends on it", k.Path, value), `as in arch = "x86_64"`)
+		c.Report(c.d.Arch.Key, fmt.Sprintf("is required: %s = %q depends on it", k.Path, value), `as in arch = "x86_64"`)
 	}
 }
 
 // noBIOS reports what only a BIOS can start, if the architecture has none.
 func (c *checker) noBIOS(k diag.Key, what, hint string) {
 	if arch := c.d.Arch.V; arch != "" && !bootloader.HasBIOS(arch) {
-		c.report(k, fmt.Sprintf("%s needs a BIOS, which machines of architecture %s do not have", what, arch), hint)
+		c.Report(k, fmt.Sprintf("%s needs a BIOS, which machines of architecture %s do not have", what, arch), hint)
 	}
 }
 
@@ -162,7 +163,7 @@ func (c *checker) unique(taken unique, k diag.Key, value, what string) {
 		return
 	}
 	if first, ok := taken[value]; ok {
-		c.report(k, fmt.Sprintf("%s %q is already used by %s", what, value, first), "")
+		c.Report(k, fmt.Sprintf("%s %q is already used by %s", what, value, first), "")
 		return
 	}
 	taken[value] = k.Path
@@ -173,12 +174,12 @@ func (c *checker) unique(taken unique, k diag.Key, value, what string) {
 func (c *checker) absent(kind, name string, names []string) error {
 	text := fmt.Sprintf("there is no %s %q", kind, name)
 	switch {
-	case slices.Contains(names, "") || c.reported[kind]:
+	case slices.Contains(names, "") || c.Reported(kind):
 		return nil
 	case len(names) == 0:
 		return diag.Mistake{Text: text, Hint: "there are none: add [[" + kind + "]]"}
 	}
-	return diag.Mistake{Text: text, Hint: meant(name, names)}
+	return diag.Mistake{Text: text, Hint: keyed.Meant(name, names)}
 }
 
 // hasControl reports whether a text has a control character in it.

@@ -7,6 +7,7 @@ import (
 
 	"imprint/bootloader"
 	"imprint/internal/diag"
+	"imprint/internal/keyed"
 	"imprint/partition"
 )
 
@@ -33,21 +34,21 @@ func (c *checker) boot() {
 func (c *checker) loader(l *bootloader.Loader) {
 	k := c.d.Boot.Loader.Key
 	if len(c.d.Boot.Entry.Items) == 0 {
-		c.report(k, "has no boot entry", "add [[boot.entry]] with title, kernel, initrd and cmdline")
+		c.Report(k, "has no boot entry", "add [[boot.entry]] with title, kernel, initrd and cmdline")
 	}
 	c.needsArch(k, l.Name)
 	if c.d.isISO() && !l.ISO {
-		c.report(k, fmt.Sprintf("%q cannot boot an ISO", l.Name), "write loader = "+alternatives(loadersThat(bootISO)))
+		c.Report(k, fmt.Sprintf("%q cannot boot an ISO", l.Name), "write loader = "+alternatives(loadersThat(bootISO)))
 		return
 	}
 	m := c.d.Machine()
 	required := l.Requires(m)
 	if t := required.Table; t != "" && t != m.Table {
-		c.report(k, fmt.Sprintf("%s needs table = %q, not %q", l.Name, t, m.Table), fmt.Sprintf("write table = %q", t))
+		c.Report(k, fmt.Sprintf("%s needs table = %q, not %q", l.Name, t, m.Table), fmt.Sprintf("write table = %q", t))
 	}
 	for _, r := range required.Partitions {
 		if !r.Met(m) {
-			c.report(k, fmt.Sprintf("%s needs a partition of type %q", r.For, r.Type), partitionLines(r))
+			c.Report(k, fmt.Sprintf("%s needs a partition of type %q", r.For, r.Type), partitionLines(r))
 		}
 	}
 	if required.BIOS {
@@ -65,18 +66,18 @@ func (c *checker) loader(l *bootloader.Loader) {
 func (c *checker) startsFromBIOS(l *bootloader.Loader) {
 	c.noBIOS(c.d.Boot.Loader.Key, l.Name, "")
 	if size := c.d.SectorSize; size.V != 0 && size.V != bootloader.BIOSSector {
-		c.report(size.Key, fmt.Sprintf("is %d, but a BIOS boots only from sectors of %d bytes", size.V, bootloader.BIOSSector), "")
+		c.Report(size.Key, fmt.Sprintf("is %d, but a BIOS boots only from sectors of %d bytes", size.V, bootloader.BIOSSector), "")
 	}
 }
 
 // unfit reports keys that have no meaning for the loader.
 func (c *checker) unfit(l *bootloader.Loader, required bootloader.Requirements) {
 	if k := c.d.Boot.Timeout.Key; k.Written && !l.Menu {
-		c.report(k, "has no effect: there is no menu, the firmware starts the default entry", "remove it")
+		c.Report(k, "has no effect: there is no menu, the firmware starts the default entry", "remove it")
 	}
 	startsEFI := slices.ContainsFunc(required.Inputs, func(in bootloader.Input) bool { return in.EFI })
 	if k := c.d.Boot.EFIBinary.Key; k.Written && !startsEFI {
-		c.report(k, fmt.Sprintf("has no effect: %s is not started by UEFI here", l.Name), "remove it")
+		c.Report(k, fmt.Sprintf("has no effect: %s is not started by UEFI here", l.Name), "remove it")
 	}
 }
 
@@ -84,7 +85,7 @@ func (c *checker) unfit(l *bootloader.Loader, required bootloader.Requirements) 
 func (c *checker) xbootldr(l *bootloader.Loader, m bootloader.Machine) {
 	for i, p := range m.Partitions {
 		if l.XBOOTLDRInGPT && m.Table == partition.MBR && p.Type == "xbootldr" {
-			c.report(c.d.Partition.Items[i].Type.Key, fmt.Sprintf("%s finds no XBOOTLDR partition in an MBR", l.Name),
+			c.Report(c.d.Partition.Items[i].Type.Key, fmt.Sprintf("%s finds no XBOOTLDR partition in an MBR", l.Name),
 				fmt.Sprintf("remove the partition, or write table = %q", partition.GPT))
 		}
 	}
@@ -115,9 +116,9 @@ func (c *checker) defaultEntry() {
 	}
 	switch {
 	case n == 0:
-		c.report(wanted.Key, fmt.Sprintf("there is no entry with the title %q", wanted.V), meant(wanted.V, titles))
+		c.Report(wanted.Key, fmt.Sprintf("there is no entry with the title %q", wanted.V), keyed.Meant(wanted.V, titles))
 	case n > 1:
-		c.report(wanted.Key, fmt.Sprintf("%q is the title of several entries", wanted.V), "give each a title of its own")
+		c.Report(wanted.Key, fmt.Sprintf("%q is the title of several entries", wanted.V), "give each a title of its own")
 	}
 }
 
@@ -128,7 +129,7 @@ var consoleText = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9]*(,[A-Za-z0-9,]+)?$`)
 func (c *checker) consoles() {
 	for _, console := range c.d.Boot.Console.Items {
 		if !consoleText.MatchString(console.V) {
-			c.report(console.Key, fmt.Sprintf("%q is not a console", console.V), `as in "tty0" or "ttyS0,115200"`)
+			c.Report(console.Key, fmt.Sprintf("%q is not a console", console.V), `as in "tty0" or "ttyS0,115200"`)
 		}
 	}
 }
@@ -138,13 +139,13 @@ func (c *checker) copyKernel(l *bootloader.Loader, m bootloader.Machine) {
 	k := c.d.Boot.CopyKernel
 	switch {
 	case !l.ReadsStore && k.Written():
-		c.report(k.Key, fmt.Sprintf("has no effect: %s reads only FAT, so kernels are always copied", l.Name), "it is for loader = "+alternatives(loadersThat(readStore)))
+		c.Report(k.Key, fmt.Sprintf("has no effect: %s reads only FAT, so kernels are always copied", l.Name), "it is for loader = "+alternatives(loadersThat(readStore)))
 	case !l.ReadsStore || l.CanRead(m) || c.d.isISO():
 	case k.Written() && !k.V:
-		c.report(k.Key, fmt.Sprintf("%s cannot read the file system of the store", l.Name),
+		c.Report(k.Key, fmt.Sprintf("%s cannot read the file system of the store", l.Name),
 			"remove it: kernels are then copied to the ESP or XBOOTLDR partition")
 	case !hasBootPartition(m):
-		c.report(c.d.Boot.Loader.Key,
+		c.Report(c.d.Boot.Loader.Key,
 			fmt.Sprintf("%s cannot read the file system of the store, and there is no other partition for kernels", l.Name),
 			`add a partition of type "xbootldr" or "esp"`)
 	}
@@ -166,7 +167,7 @@ func (c *checker) noLoader() {
 func (c *checker) unused(keys ...diag.Key) {
 	for _, k := range keys {
 		if k.Written {
-			c.report(k, "has no effect without a boot loader",
+			c.Report(k, "has no effect without a boot loader",
 				fmt.Sprintf("add loader = %q to [boot], or loader = %q if the entries are only for --export-boot", loadersThat(doBoot)[0], c.d.loader().Name))
 		}
 	}
@@ -180,19 +181,19 @@ func (c *checker) entry(e *Entry, l *bootloader.Loader) {
 		c.path(initrd)
 	}
 	c.path(e.DeviceTree)
-	if k := e.DeviceTree.Key; k.Written && !l.DeviceTree && !c.reported[c.d.Boot.Loader.Key.Path] {
-		c.report(k, fmt.Sprintf("has no effect with %s", describe(l)), "it is for loader = "+alternatives(loadersThat(takeDeviceTree)))
+	if k := e.DeviceTree.Key; k.Written && !l.DeviceTree && !c.Reported(c.d.Boot.Loader.Key.Path) {
+		c.Report(k, fmt.Sprintf("has no effect with %s", describe(l)), "it is for loader = "+alternatives(loadersThat(takeDeviceTree)))
 	}
 	cmdline := e.Cmdline
 	c.template(cmdline)
 	if hasControl(string(cmdline.V)) {
-		c.report(cmdline.Key, "contains a control character", `use one line, as in "init=${closure.system}/init quiet"`)
+		c.Report(cmdline.Key, "contains a control character", `use one line, as in "init=${closure.system}/init quiet"`)
 	}
 	if err := l.CheckCmdline(c.d.Arch.V, cmdline.V.Expand(func(Reference) string { return "" })); err != nil {
-		c.reportError(cmdline.Key, err)
+		c.ReportError(cmdline.Key, err)
 	}
 	if err := l.CheckTitle(e.Title.V); err != nil {
-		c.reportError(e.Title.Key, err)
+		c.ReportError(e.Title.Key, err)
 	}
 }
 
@@ -209,13 +210,13 @@ func (c *checker) signing(l *bootloader.Loader) {
 	key, cert := c.d.Boot.SignKey, c.d.Boot.SignCert
 	for _, k := range []diag.Key{key.Key, cert.Key} {
 		if k.Written && !l.Signs {
-			c.report(k, fmt.Sprintf("is for unified kernel images, but the loader is %s", l.Name), "it is for loader = "+alternatives(loadersThat(sign)))
+			c.Report(k, fmt.Sprintf("is for unified kernel images, but the loader is %s", l.Name), "it is for loader = "+alternatives(loadersThat(sign)))
 		}
 	}
 	switch {
 	case key.V != "" && cert.V == "":
-		c.report(cert.Key, "is required with sign-key", "name the key's certificate")
+		c.Report(cert.Key, "is required with sign-key", "name the key's certificate")
 	case key.V == "" && cert.V != "":
-		c.report(key.Key, "is required with sign-certificate", "name the certificate's key")
+		c.Report(key.Key, "is required with sign-certificate", "name the certificate's key")
 	}
 }

@@ -33,9 +33,9 @@ func (c *checker) allClosures() {
 	for i := range c.d.Closure.Items {
 		cl := &c.d.Closure.Items[i]
 		if name := cl.Name.V; name != "" && !closureName.MatchString(name) {
-			c.report(cl.Name.Key, fmt.Sprintf("%q is not valid as the name of a closure", name), "use a-z A-Z 0-9 _ -")
+			c.Report(cl.Name.Key, fmt.Sprintf("%q is not valid as the name of a closure", name), "use a-z A-Z 0-9 _ -")
 		} else if strings.HasPrefix(name, "boot-") {
-			c.report(cl.Name.Key, fmt.Sprintf("%q begins with boot-, which is reserved for the GC roots of boot entries", name), "")
+			c.Report(cl.Name.Key, fmt.Sprintf("%q begins with boot-, which is reserved for the GC roots of boot entries", name), "")
 		}
 		c.unique(names, cl.Name.Key, cl.Name.V, "the name")
 		c.unique(profiles, cl.Profile.Key, cl.Profile.V, "the profile")
@@ -48,12 +48,12 @@ func (c *checker) allClosures() {
 // roots checks the roots of a closure as text. Whether two of them lead to the same item is known only when they are resolved.
 func (c *checker) roots(cl *Closure) {
 	if cl.Roots.Written() && len(cl.Roots.Items) == 0 {
-		c.report(cl.Roots.Key, "is empty", "a closure has at least one root")
+		c.Report(cl.Roots.Key, "is empty", "a closure has at least one root")
 	}
 	seen := map[string]int{}
 	for i, root := range cl.Roots.Items {
 		if first, ok := seen[root.V]; ok {
-			c.report(root.Key, fmt.Sprintf("%q is already roots[%d]", root.V, first), "")
+			c.Report(root.Key, fmt.Sprintf("%q is already roots[%d]", root.V, first), "")
 			continue
 		}
 		seen[root.V] = i
@@ -67,12 +67,12 @@ func (c *checker) profile(cl *Closure) {
 	switch {
 	case name == "":
 	case !profileName.MatchString(name) || name == "per-user":
-		c.report(k, fmt.Sprintf("%q is not valid as the name of a profile", name),
+		c.Report(k, fmt.Sprintf("%q is not valid as the name of a profile", name),
 			"it becomes a link in "+profiles+": use a-z A-Z 0-9 . _ + -, a letter or digit first")
 	case generationName.MatchString(name):
-		c.report(k, fmt.Sprintf("%q is the form of a profile generation's name", name), "")
+		c.Report(k, fmt.Sprintf("%q is the form of a profile generation's name", name), "")
 	case len(cl.Roots.Items) > 1:
-		c.report(k, fmt.Sprintf("needs a closure with one root, but this one has %d", len(cl.Roots.Items)), "put the other roots into a closure of their own")
+		c.Report(k, fmt.Sprintf("needs a closure with one root, but this one has %d", len(cl.Roots.Items)), "put the other roots into a closure of their own")
 	}
 }
 
@@ -80,16 +80,16 @@ func (c *checker) profile(cl *Closure) {
 // and not in a subdirectory that is managed by a program.
 func (c *checker) gcRoots(cl *Closure, taken unique) {
 	if n, roots := len(cl.GCRoots.Items), len(cl.Roots.Items); n > 0 && roots > 1 && n != roots {
-		c.report(cl.GCRoots.Key, fmt.Sprintf("has %s for %d roots", units.Count(n, "link"), roots), "give one for each root, in the same order")
+		c.Report(cl.GCRoots.Key, fmt.Sprintf("has %s for %d roots", units.Count(n, "link"), roots), "give one for each root, in the same order")
 	}
 	for _, link := range cl.GCRoots.Items {
 		below, ok := strings.CutPrefix(link.V, gcRoots)
 		first, _, _ := strings.Cut(below, "/")
 		switch {
 		case !ok || path.Clean(link.V) != link.V:
-			c.report(link.Key, fmt.Sprintf("%q is not a path below %s", link.V, gcRoots), "as in "+gcRoots+"extra")
+			c.Report(link.Key, fmt.Sprintf("%q is not a path below %s", link.V, gcRoots), "as in "+gcRoots+"extra")
 		case slices.Contains(ownGCRoots, first):
-			c.report(link.Key, fmt.Sprintf("%s%s is reserved for Nix or imprint", gcRoots, first), "choose another name")
+			c.Report(link.Key, fmt.Sprintf("%s%s is reserved for Nix or imprint", gcRoots, first), "choose another name")
 		}
 		c.unique(taken, link.Key, link.V, "the link")
 	}
@@ -101,7 +101,7 @@ func (c *checker) closuresInPartitions() {
 	for _, p := range c.d.Partition.Items {
 		if k := p.Closures.Key; len(p.Closures.Items) > 0 {
 			if store != "" {
-				c.report(k, fmt.Sprintf("closures must be in one partition, and %s has some", store), "put all closures there")
+				c.Report(k, fmt.Sprintf("closures must be in one partition, and %s has some", store), "put all closures there")
 			} else {
 				store = k.Path
 			}
@@ -109,9 +109,9 @@ func (c *checker) closuresInPartitions() {
 		inThis := unique{}
 		for _, name := range p.Closures.Items {
 			c.unique(inThis, name.Key, name.V, "the closure")
-			if c.closures[name.V] == nil && !c.full() {
+			if c.closures[name.V] == nil && !c.Full() {
 				if err := c.absent("closure", name.V, c.closureNames); err != nil {
-					c.reportError(name.Key, err)
+					c.ReportError(name.Key, err)
 				}
 			}
 			used[name.V] = true
@@ -119,7 +119,7 @@ func (c *checker) closuresInPartitions() {
 	}
 	for _, cl := range c.d.Closure.Items {
 		if name := cl.Name; name.V != "" && !used[name.V] {
-			c.report(name.Key, fmt.Sprintf("%q is not in any partition", name.V),
+			c.Report(name.Key, fmt.Sprintf("%q is not in any partition", name.V),
 				fmt.Sprintf("add closures = [%q] to a partition with filesystem = %q", name.V, c.storeFilesystem()))
 		}
 	}

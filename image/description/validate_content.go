@@ -24,7 +24,7 @@ func (c *checker) filesystem(p *Partition) {
 		return // which is reported when it is decoded
 	}
 	if row.WholeDisk && !c.d.isISO() {
-		c.report(p.Filesystem.Key, fmt.Sprintf("%q is for format = %q", row.Name, FormatISO), fmt.Sprintf("add format = %q at the top", FormatISO))
+		c.Report(p.Filesystem.Key, fmt.Sprintf("%q is for format = %q", row.Name, FormatISO), fmt.Sprintf("add format = %q at the top", FormatISO))
 		return
 	}
 	for name, hint := range row.Refuses {
@@ -49,7 +49,7 @@ func (c *checker) filesystem(p *Partition) {
 // refuse reports a key that the file system does not take.
 func (c *checker) refuse(row *partition.Filesystem, k diag.Key, hint string) {
 	if k.Written {
-		c.report(k, fmt.Sprintf("does not go with filesystem = %q", row.Name), hint)
+		c.Report(k, fmt.Sprintf("does not go with filesystem = %q", row.Name), hint)
 	}
 }
 
@@ -74,17 +74,17 @@ func (c *checker) values(row *partition.Filesystem, p *Partition) {
 			return
 		}
 		if err := rule(v.V); err != nil {
-			c.reportError(v.Key, err)
+			c.ReportError(v.Key, err)
 		}
 	}
 	check(p.Label, row.CheckLabel)
 	check(p.UUID, row.CheckID)
 	if engine := p.Engine; engine.V != "" && row.Engines != nil && !slices.Contains(row.Engines, engine.V) {
-		c.report(engine.Key, fmt.Sprintf("%q cannot make %s", engine.V, row.Name), "write engine = "+alternatives(row.Engines))
+		c.Report(engine.Key, fmt.Sprintf("%q cannot make %s", engine.V, row.Name), "write engine = "+alternatives(row.Engines))
 	}
 	if row.CheckFeatures != nil {
 		if err := row.CheckFeatures(p.Engine.V, Strings(p.Features)); err != nil {
-			c.reportError(p.Features.Key, err)
+			c.ReportError(p.Features.Key, err)
 		}
 	}
 }
@@ -93,9 +93,9 @@ func (c *checker) values(row *partition.Filesystem, p *Partition) {
 func (c *checker) raw(p *Partition) {
 	switch filled := c.isFilledByLoader(p); {
 	case filled && p.Content.V != "":
-		c.report(p.Content.Key, "is provided by the boot loader: GRUB's core image", "remove it")
+		c.Report(p.Content.Key, "is provided by the boot loader: GRUB's core image", "remove it")
 	case !filled && p.Content.V == "" && p.Size.V.Bytes == 0:
-		c.report(p.Content.Key, fmt.Sprintf("is required with filesystem = %q", p.Filesystem.V),
+		c.Report(p.Content.Key, fmt.Sprintf("is required with filesystem = %q", p.Filesystem.V),
 			"name the file whose bytes the partition holds, or give a size")
 	}
 }
@@ -108,7 +108,7 @@ func (c *checker) content(p *Partition) {
 		c.absolute(path)
 		c.unique(taken, path.Key, path.V, "the path")
 		if path.V == "/" && !mayBeRoot {
-			c.report(path.Key, `"/" is a directory`, "")
+			c.Report(path.Key, `"/" is a directory`, "")
 		}
 	}
 	for _, d := range p.Dir.Items {
@@ -126,7 +126,7 @@ func (c *checker) content(p *Partition) {
 		c.absolute(t.Target)
 		for _, text := range t.Exclude.Items {
 			if _, err := pattern.Parse([]string{text.V}); err != nil {
-				c.report(text.Key, err.Error(), "")
+				c.Report(text.Key, err.Error(), "")
 			}
 		}
 	}
@@ -143,12 +143,12 @@ func (c *checker) absolute(v Text) {
 		return
 	}
 	if clean := path.Clean("/" + v.V); v.V != clean {
-		c.report(v.Key, fmt.Sprintf("%q is not a clean absolute path", v.V), fmt.Sprintf("did you mean %q?", clean))
+		c.Report(v.Key, fmt.Sprintf("%q is not a clean absolute path", v.V), fmt.Sprintf("did you mean %q?", clean))
 		return
 	}
 	for name := range strings.SplitSeq(v.V, "/") {
 		if len(name) > maxName {
-			c.report(v.Key, fmt.Sprintf("contains a name of %d bytes, more than %d", len(name), maxName), "")
+			c.Report(v.Key, fmt.Sprintf("contains a name of %d bytes, more than %d", len(name), maxName), "")
 		}
 	}
 }
@@ -157,9 +157,9 @@ func (c *checker) absolute(v Text) {
 func (c *checker) file(f *File) {
 	switch text, source := f.Text.Key, f.Source.Key; {
 	case text.Written && source.Written:
-		c.report(source, "excludes text", "remove one of the two")
-	case !text.Written && !source.Written && !c.reported[text.Path] && !c.reported[source.Path]:
-		c.report(f.Key, "has neither text nor source", `for an empty file write text = ""`)
+		c.Report(source, "excludes text", "remove one of the two")
+	case !text.Written && !source.Written && !c.Reported(text.Path) && !c.Reported(source.Path):
+		c.Report(f.Key, "has neither text nor source", `for an empty file write text = ""`)
 	}
 	c.template(f.Text)
 }
@@ -168,7 +168,7 @@ func (c *checker) file(f *File) {
 func (c *checker) link(l *Link) {
 	c.path(l.Target)
 	if n := len(l.Target.V); n > maxTarget && l.Target.V.literal() {
-		c.report(l.Target.Key, fmt.Sprintf("is %d bytes long, more than %d", n, maxTarget), "")
+		c.Report(l.Target.Key, fmt.Sprintf("is %d bytes long, more than %d", n, maxTarget), "")
 	}
 }
 
@@ -185,10 +185,10 @@ func (c *checker) purpose(p *Partition) {
 		c.fatType(p, row)
 	case c.isFilledByLoader(p): // which has a check of its own
 	case !row.Raw:
-		c.report(p.Filesystem.Key, fmt.Sprintf("is %q, but a partition of type %q holds %s", row.Name, p.Type.V, is.Holds),
+		c.Report(p.Filesystem.Key, fmt.Sprintf("is %q, but a partition of type %q holds %s", row.Name, p.Type.V, is.Holds),
 			fmt.Sprintf("write filesystem = %s and content = a file made by %s, or choose another type", raw, is.From))
 	case is.Used && p.Content.V == "" && !c.isLeftAlone(p):
-		c.report(p.Content.Key, fmt.Sprintf("is required: systemd uses any partition of type %q as %s", p.Type.V, is.Holds),
+		c.Report(p.Content.Key, fmt.Sprintf("is required: systemd uses any partition of type %q as %s", p.Type.V, is.Holds),
 			fmt.Sprintf("name a file made by %s, or add flags = [\"no-auto\"] to leave the partition to the running system", is.From))
 	}
 }
@@ -204,6 +204,6 @@ func (c *checker) isLeftAlone(p *Partition) bool {
 // fatType checks that a partition with a FAT type in an MBR has a FAT.
 func (c *checker) fatType(p *Partition, row *partition.Filesystem) {
 	if c.d.table() == partition.MBR && partition.IsFATType(p.Type.V) && !row.Raw && !row.Firmware {
-		c.report(p.Type.Key, fmt.Sprintf("%s is a FAT type, but the file system is %q", p.Type.V, row.Name), `write type = "linux-generic"`)
+		c.Report(p.Type.Key, fmt.Sprintf("%s is a FAT type, but the file system is %q", p.Type.V, row.Name), `write type = "linux-generic"`)
 	}
 }

@@ -18,7 +18,7 @@ func (c *checker) isFile(p *Partition) {
 		p.Type.Key, p.Size.Key, p.MinSize.Key, p.Offset.Key, p.Align.Key, p.PartUUID.Key, p.Flags.Key,
 	} {
 		if k.Written {
-			c.report(k, fmt.Sprintf("does not go with inside: the partition is a file of %q", p.Inside.V), "remove it")
+			c.Report(k, fmt.Sprintf("does not go with inside: the partition is a file of %q", p.Inside.V), "remove it")
 		}
 	}
 	c.outer(p)
@@ -34,15 +34,15 @@ func (c *checker) outer(p *Partition) {
 	outer := c.partitions[name]
 	if outer == nil {
 		if err := c.absent("partition", name, c.partitionNames); err != nil {
-			c.reportError(k, err)
+			c.ReportError(k, err)
 		}
 		return
 	}
 	if row := partition.Named(outer.Filesystem.V); row != nil && row.Raw {
-		c.report(k, fmt.Sprintf("partition %q has no file system", name), "")
+		c.Report(k, fmt.Sprintf("partition %q has no file system", name), "")
 	}
 	if around := c.cycle(p); around != nil {
-		c.report(k, fmt.Sprintf("partition %q is inside itself (%s)", p.Name.V, strings.Join(around, " inside ")), "")
+		c.Report(k, fmt.Sprintf("partition %q is inside itself (%s)", p.Name.V, strings.Join(around, " inside ")), "")
 	}
 }
 
@@ -65,8 +65,8 @@ func (c *checker) innerPath(p *Partition) {
 	c.absolute(p.Path)
 	switch k := p.Path.Key; {
 	case !k.Written:
-		c.report(k, fmt.Sprintf("is required: the path of the file in partition %q", p.Inside.V), fmt.Sprintf("as in path = \"/nix-store.%s\"", p.Filesystem.V))
+		c.Report(k, fmt.Sprintf("is required: the path of the file in partition %q", p.Inside.V), fmt.Sprintf("as in path = \"/nix-store.%s\"", p.Filesystem.V))
 	case strings.ContainsAny(p.Path.V, " \t\"'\\") && c.d.Root() == p:
-		c.report(k, fmt.Sprintf("%q cannot be written on a kernel command line", p.Path.V), "use no spaces, quotes and backslashes")
+		c.Report(k, fmt.Sprintf("%q cannot be written on a kernel command line", p.Path.V), "use no spaces, quotes and backslashes")
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"imprint/image/mbr"
 	"imprint/internal/diag"
+	"imprint/internal/keyed"
 	"imprint/internal/units"
 	"imprint/partition"
 )
@@ -28,7 +29,7 @@ func (c *checker) allPartitions() {
 		c.unique(uuids, p.UUID.Key, strings.ToLower(p.UUID.V), "the UUID")
 		c.unique(partuuids, p.PartUUID.Key, strings.ToLower(p.PartUUID.V), "the partition UUID")
 		if n := len(utf16.Encode([]rune(p.Name.V))); n > maxPartitionName {
-			c.report(p.Name.Key, fmt.Sprintf("is %d UTF-16 units long, but a GPT entry holds %d", n, maxPartitionName), "")
+			c.Report(p.Name.Key, fmt.Sprintf("is %d UTF-16 units long, but a GPT entry holds %d", n, maxPartitionName), "")
 		}
 		c.filesystem(p)
 		if p.Inside.Written() {
@@ -57,11 +58,11 @@ func (c *checker) number() {
 	}
 	switch isMBR := c.d.table() == partition.MBR; {
 	case len(c.d.Partition.Items) == 0:
-		c.report(k, "is empty", "a disk has at least one partition")
+		c.Report(k, "is empty", "a disk has at least one partition")
 	case isMBR && n > mbr.MaxPartitions:
-		c.report(k, fmt.Sprintf("has %d partitions, but an MBR has %d entries", n, mbr.MaxPartitions), fmt.Sprintf("write table = %q", partition.GPT))
+		c.Report(k, fmt.Sprintf("has %d partitions, but an MBR has %d entries", n, mbr.MaxPartitions), fmt.Sprintf("write table = %q", partition.GPT))
 	case n > maxPartitions:
-		c.report(k, fmt.Sprintf("has %d partitions, but a GPT has %d entries", n, maxPartitions), "")
+		c.Report(k, fmt.Sprintf("has %d partitions, but a GPT has %d entries", n, maxPartitions), "")
 	}
 }
 
@@ -71,7 +72,7 @@ func (c *checker) partitionType(p *Partition) {
 	switch {
 	case !k.Written && isWholeDisk(*p):
 	case !k.Written:
-		c.report(k, "is required", "")
+		c.Report(k, "is required", "")
 	case name == "":
 	case c.d.table() == partition.MBR:
 		n, err := partition.MBRType(name)
@@ -79,13 +80,13 @@ func (c *checker) partitionType(p *Partition) {
 			err = mbr.CheckType(n)
 		}
 		if err != nil {
-			c.reportError(k, err)
+			c.ReportError(k, err)
 		}
 	case partition.TypeNeedsArch(name):
 		c.needsArch(k, name) // an unknown architecture is reported at arch
 	default:
 		if _, err := partition.TypeGUID(name, c.d.Arch.V); err != nil {
-			c.report(k, err.Error(), meantType(name))
+			c.Report(k, err.Error(), meantType(name))
 		}
 	}
 }
@@ -94,9 +95,9 @@ func (c *checker) partitionType(p *Partition) {
 func meantType(name string) string {
 	known := partition.TypeNames()
 	if strings.Contains(name, "-") {
-		return meant(name, known)
+		return keyed.Meant(name, known)
 	}
-	return meant(name, slices.DeleteFunc(known, func(n string) bool { return strings.ContainsAny(n, "0123456789") }))
+	return keyed.Meant(name, slices.DeleteFunc(known, func(n string) bool { return strings.ContainsAny(n, "0123456789") }))
 }
 
 // geometry checks size, offset and alignment.
@@ -109,17 +110,17 @@ func (c *checker) geometry(p *Partition) {
 		switch n := s.V.Bytes; {
 		case !s.Written():
 		case s.V.Auto && s.Key != p.Size.Key:
-			c.report(s.Key, `"auto" is only for size`, "remove it")
+			c.Report(s.Key, `"auto" is only for size`, "remove it")
 		case !s.V.Auto && n == 0:
-			c.report(s.Key, "is 0 bytes", "")
+			c.Report(s.Key, "is 0 bytes", "")
 		case s.isAligned && n%sector != 0:
-			c.report(s.Key, fmt.Sprintf("%d bytes is not a multiple of the sector size, %d", n, sector), fmt.Sprintf("use %d", units.Align(n, sector)))
+			c.Report(s.Key, fmt.Sprintf("%d bytes is not a multiple of the sector size, %d", n, sector), fmt.Sprintf("use %d", units.Align(n, sector)))
 		}
 	}
 	c.position(p)
 	for _, k := range []diag.Key{p.MinSize.Key, p.Free.Key} {
 		if k.Written && p.Size.Written() && !p.Size.V.Auto {
-			c.report(k, fmt.Sprintf("is for size = \"auto\", but the size is %d bytes", p.Size.V.Bytes), `write size = "auto"`)
+			c.Report(k, fmt.Sprintf("is for size = \"auto\", but the size is %d bytes", p.Size.V.Bytes), `write size = "auto"`)
 		}
 	}
 }
@@ -136,13 +137,13 @@ func (c *checker) position(p *Partition) {
 	case partition.MBR:
 		reserved = c.sector()
 	case partition.ISO:
-		c.report(k, fmt.Sprintf("does not go with format = %q", FormatISO), "partitions follow the ISO's tree, whose size depends on its content")
+		c.Report(k, fmt.Sprintf("does not go with format = %q", FormatISO), "partitions follow the ISO's tree, whose size depends on its content")
 	}
 	switch {
 	case offset < reserved:
-		c.report(k, fmt.Sprintf("%d is in the partition table, which takes the first %d bytes", offset, reserved), "")
+		c.Report(k, fmt.Sprintf("%d is in the partition table, which takes the first %d bytes", offset, reserved), "")
 	case align > 0 && offset%align != 0:
-		c.report(k, fmt.Sprintf("%d is not a multiple of align, %d", offset, align), fmt.Sprintf("use %d", units.Align(offset, align)))
+		c.Report(k, fmt.Sprintf("%d is not a multiple of align, %d", offset, align), fmt.Sprintf("use %d", units.Align(offset, align)))
 	}
 }
 
@@ -151,12 +152,12 @@ func (c *checker) flags(p *Partition) {
 	seen := map[Flag]bool{}
 	for _, f := range p.Flags.Items {
 		switch text, hint := meaningless(p, f.V); {
-		case c.reported[f.Key.Path]:
+		case c.Reported(f.Key.Path):
 			continue
 		case seen[f.V]:
-			c.report(f.Key, fmt.Sprintf("bit %d is already set", f.V), "")
+			c.Report(f.Key, fmt.Sprintf("bit %d is already set", f.V), "")
 		case text != "":
-			c.report(f.Key, text, hint)
+			c.Report(f.Key, text, hint)
 		}
 		seen[f.V] = true
 	}
@@ -197,10 +198,10 @@ func (c *checker) bootPartitions() {
 		case c.isFilledByLoader(p):
 			c.unique(taken, p.Type.Key, kind, "the type")
 			if raw := filesystemsThat(areRaw); p.Filesystem.V != "" && !slices.Contains(raw, p.Filesystem.V) {
-				c.report(p.Filesystem.Key, fmt.Sprintf("is %q, but GRUB's core image takes the whole partition", p.Filesystem.V),
+				c.Report(p.Filesystem.Key, fmt.Sprintf("is %q, but GRUB's core image takes the whole partition", p.Filesystem.V),
 					"write filesystem = "+alternatives(raw))
 			}
-			if !c.reported[c.d.Boot.Loader.Key.Path] {
+			if !c.Reported(c.d.Boot.Loader.Key.Path) {
 				c.noBIOS(p.Type.Key, kind, "remove the partition")
 			}
 		}
@@ -217,7 +218,7 @@ func (c *checker) isFilledByLoader(p *Partition) bool {
 func (c *checker) readByFirmware(filesystem Text) {
 	row := partition.Named(filesystem.V)
 	if row != nil && !row.Firmware && !(row.Raw && c.d.loader().None()) {
-		c.report(filesystem.Key, fmt.Sprintf("is %q, but firmware reads only FAT", filesystem.V),
+		c.Report(filesystem.Key, fmt.Sprintf("is %q, but firmware reads only FAT", filesystem.V),
 			"write filesystem = "+alternatives(filesystemsThat(areOfFirmware)))
 	}
 }
@@ -231,7 +232,7 @@ func (c *checker) volatiles() {
 		case first == "":
 			first = k.Path
 		default:
-			c.report(k, "is for the partition that is mounted as root, and "+first+" is another", "remove one of the two")
+			c.Report(k, "is for the partition that is mounted as root, and "+first+" is another", "remove one of the two")
 		}
 	}
 }

@@ -12,9 +12,9 @@ func (c *checker) path(t Value[Template]) {
 	c.template(t)
 	switch {
 	case t.V == "" && t.Written():
-		c.report(t.Key, "is empty", "")
+		c.Report(t.Key, "is empty", "")
 	case hasControl(string(t.V)):
-		c.report(t.Key, "contains a control character", "")
+		c.Report(t.Key, "contains a control character", "")
 	}
 }
 
@@ -26,10 +26,10 @@ func (c *checker) template(t Value[Template]) {
 			err = c.resolves(p.ref)
 		}
 		if err != nil {
-			c.reported[t.Key.Path] = false // report every error in this text
-			c.reportError(t.Key, err)
+			c.Reopen(t.Key.Path) // report every error in this text
+			c.ReportError(t.Key, err)
 		}
-		if c.full() {
+		if c.Full() {
 			return
 		}
 	}
@@ -57,7 +57,7 @@ func (c *checker) resolvesClosure(ref Reference) error {
 		return c.absent("closure", ref.Name, c.closureNames)
 	}
 	switch n := len(cl.Roots.Items); {
-	case c.reported[cl.Roots.Key.Path] || n == 0:
+	case c.Reported(cl.Roots.Key.Path) || n == 0:
 	case ref.indexed && ref.Index >= n:
 		return diag.Mistake{Text: fmt.Sprintf("${closure.%s.%d}: the closure has roots 0 to %d", ref.Name, ref.Index, n-1)}
 	case !ref.indexed && n > 1:

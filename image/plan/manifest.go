@@ -56,7 +56,7 @@ type ManifestPartition struct {
 	Journal    int64      `json:"journalBytes,omitempty"`
 	Items      int        `json:"items,omitempty"`
 	Largest    []Large    `json:"largest,omitempty"`
-	Digest     string     `json:"digest,omitempty"` // of the 4 MiB pieces of the disk that it touches
+	Digest     string     `json:"digest,omitempty"` // of its bytes, as of a file
 }
 
 // ManifestClosure is a named set of roots.

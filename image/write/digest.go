@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// Digest is the image digest of a finished image of so many bytes, as [Image] computes it: several pieces at a time.
+// Digest is the image digest of a finished image of size bytes, as [Image] computes it: several pieces at a time.
 func Digest(ctx context.Context, image io.ReaderAt, size int64) (string, error) {
 	pieces := stream.NewPieces(size)
 	pieces.Expect(0, size)
@@ -27,5 +27,5 @@ func Digest(ctx context.Context, image io.ReaderAt, size int64) (string, error) 
 	if err := group.Wait(); err != nil {
 		return "", err
 	}
-	return pieces.Sum(0, size).String(), nil
+	return pieces.Sum().String(), nil
 }

@@ -16,7 +16,6 @@ import (
 	"imprint/image/mbr"
 	"imprint/image/write"
 	"imprint/internal/hosttest"
-	"imprint/internal/stream"
 )
 
 // The layout, read at any offset with no disk there, is what Write writes; and Write writes the same however many workers there are.
@@ -90,7 +89,7 @@ func TestHardLinksOnFAT(t *testing.T) {
 	}
 }
 
-// The digest in the result is what anybody computes who reads the disk.
+// The digests in the result are what fsverity-utils compute of the disk and of its partitions.
 func TestDigest(t *testing.T) {
 	w, system := imagetest.Boot(t)
 	p, err := w.Plan(fmt.Sprintf(imagetest.Bootable, system))
@@ -98,13 +97,20 @@ func TestDigest(t *testing.T) {
 		t.Fatal(err)
 	}
 	disk, _, result := imagetest.Build(t, p, write.Options{})
-	h := sha256.New()
-	for off := 0; off < len(disk); off += stream.PieceSize {
-		sum := sha256.Sum256(disk[off:min(off+stream.PieceSize, len(disk))])
-		h.Write(sum[:])
+	check := func(name string, content []byte, got string) {
+		file := filepath.Join(t.TempDir(), "file")
+		if err := os.WriteFile(file, content, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		want, _, _ := strings.Cut(hosttest.Run(t, "fsverity", "digest", file), " ")
+		if got != "fsverity-"+want {
+			t.Errorf("%s: digest %s; its bytes have %s", name, got, want)
+		}
 	}
-	if want := fmt.Sprintf("sha256-4MiB:%x", h.Sum(nil)); result.Digests.Image != want {
-		t.Errorf("digest %s; the disk has %s", result.Digests.Image, want)
+	check("disk", disk, result.Digests.Image)
+	for i, region := range result.Layout.Regions {
+		off, size, _ := region.Range()
+		check(fmt.Sprint("region ", i), disk[off:][:size], result.Digests.Partitions[i])
 	}
 }
 

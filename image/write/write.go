@@ -93,11 +93,15 @@ func Image(ctx context.Context, file *os.File, p *plan.Plan, l *plan.Layout, o O
 // digests gathers the digests of the image and of its partitions.
 func digests(ctx context.Context, disk *stream.Disk, l *plan.Layout, o Options) (d plan.Digests, err error) {
 	if disk.Digest != nil {
-		d.Image = disk.Digest.Sum(0, l.Size).String()
+		d.Image = disk.Digest.Sum().String()
 		for _, region := range l.Regions {
 			text := ""
 			if off, size, whole := region.Range(); whole {
-				text = disk.Digest.Sum(off, size).String()
+				sum, err := disk.Digest.SumOf(off, size, disk.File)
+				if err != nil {
+					return d, err
+				}
+				text = sum.String()
 			}
 			d.Partitions = append(d.Partitions, text)
 		}

@@ -36,6 +36,8 @@ func TestBreachesAreFound(t *testing.T) {
 		{"closure/nar/x.go", `import "github.com/ncruces/go-sqlite3"`, "closure/nar may not import github.com/ncruces/go-sqlite3"},
 		{"image/resolve/x.go", `import "github.com/diskfs/go-diskfs/disk"`, "image/resolve may not import github.com/diskfs/go-diskfs/disk"},
 		{"image/resolve/x.go", `import "github.com/BurntSushi/toml"`, "image/resolve may not import github.com/BurntSushi/toml"},
+		{"image/description/x.go", `import "github.com/BurntSushi/toml"`, "image/description may not import github.com/BurntSushi/toml"},
+		{"internal/keyed/x.go", `import "imprint/partition"`, "internal/keyed may not import partition"},
 		{"image/resolve/x.go", `import "imprint/internal/hosttest"`, "which is for tests"},
 		{"misc/x.go", `import "fmt"`, "misc is in no room"},
 		{"image/iso/x.go", `import "fmt"`, "image/iso is in no room"},

@@ -20,9 +20,8 @@ var rooms = []room{
 	{"image/host", []string{"image/description", "partition", "closure", "internal/..."}, []string{"golang.org/x/sync/..."}},
 	{"image/plan", []string{"image/gpt", "image/mbr", "partition", "bootloader", "closure", "internal/diag", "internal/extent", "internal/repro",
 		"internal/tree", "internal/units"}, nil},
-	{"image/description", []string{"image/mbr", "partition", "bootloader", "closure", "internal/diag", "internal/pattern", "internal/tomlpos",
-		"internal/units"},
-		[]string{"github.com/BurntSushi/toml/..."}},
+	{"image/description", []string{"image/mbr", "partition", "bootloader", "closure", "internal/diag", "internal/keyed", "internal/pattern",
+		"internal/units"}, nil},
 	{"image/description/reference", []string{"image/description"}, nil},
 	{"image/mbr", cellar, nil},
 	{"image/gpt", cellar, []string{"github.com/diskfs/go-diskfs/...", "github.com/google/uuid/..."}},
@@ -35,6 +34,7 @@ var rooms = []room{
 	{"closure/db", cellar, []string{"github.com/ncruces/go-sqlite3/...", "golang.org/x/sys/..."}},
 	{"closure/...", cellar, nil},
 
+	{"internal/keyed", []string{"internal/diag", "internal/tomlpos"}, []string{"github.com/BurntSushi/toml/..."}},
 	{"internal/repro", nil, []string{"github.com/google/uuid/..."}},
 	{"internal/...", cellar, []string{"golang.org/x/sys/...", "golang.org/x/sync/..."}},
 }

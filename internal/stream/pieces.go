@@ -1,32 +1,32 @@
 package stream
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"io"
 	"sync"
 	"sync/atomic"
+
+	"imprint/internal/verity"
 )
 
-// PieceSize is the length in bytes of the pieces that a disk's digest is computed over. A window is one piece: 4 MiB are enough to make
+// PieceSize is the length in bytes of the pieces that a disk's hash tree is computed from. A window is one piece: 4 MiB are enough to make
 // large writes, and twelve windows are still little memory.
 const PieceSize = 4 << 20
 
-// Pieces computes the digest of a disk while it is written: the SHA-256 over the SHA-256s of its consecutive pieces of PieceSize bytes, the
-// last one shorter. It counts the bytes that each piece still waits for; the worker that writes the last of them hashes the piece, from its
-// window when all bytes passed through that, else from the file. A piece that nothing is written to is known to be zeros.
+// Pieces computes the hash tree of a disk while it is written, a piece of PieceSize bytes at a time, the last one shorter. It counts the bytes
+// that each piece still waits for; the worker that writes the last of them hashes the piece, from its window when all bytes passed through
+// that, else from the file. A piece that nothing is written to is known to be zeros.
 type Pieces struct {
 	length int64
-	total  []int32        // bytes that will be written to each piece
-	left   []atomic.Int32 // bytes of those that are not in the file yet
-	sums   [][sha256.Size]byte
+	total  []int32         // bytes that will be written to each piece
+	left   []atomic.Int32  // bytes of those that are not in the file yet
+	sums   [][]verity.Hash // digests of each piece: see verity.Blocks; nil for zeros
 	spare  sync.Pool
 }
 
 // NewPieces returns the Pieces of a disk of that many bytes.
 func NewPieces(size int64) *Pieces {
 	n := (size + PieceSize - 1) / PieceSize
-	p := &Pieces{length: size, total: make([]int32, n), left: make([]atomic.Int32, n), sums: make([][sha256.Size]byte, n)}
+	p := &Pieces{length: size, total: make([]int32, n), left: make([]atomic.Int32, n), sums: make([][]verity.Hash, n)}
 	p.spare.New = func() any { return new([PieceSize]byte) }
 	return p
 }
@@ -60,7 +60,7 @@ func (p *Pieces) whole(piece, bytes int64) bool { return int64(p.total[piece]) =
 
 // put hashes a piece in memory.
 func (p *Pieces) put(piece int64, content []byte) {
-	p.sums[piece] = sha256.Sum256(content)
+	p.sums[piece] = verity.Digests(p.length, content)
 	p.left[piece].Store(0)
 }
 
@@ -73,7 +73,7 @@ func (p *Pieces) read(piece int64, file io.ReaderAt, buf []byte) error {
 	if _, err := file.ReadAt(content, piece*PieceSize); err != nil && err != io.EOF {
 		return err
 	}
-	p.sums[piece] = sha256.Sum256(content)
+	p.sums[piece] = verity.Digests(p.length, content)
 	return nil
 }
 
@@ -89,26 +89,60 @@ func (p *Pieces) Made(off, n int64, file io.ReaderAt) error {
 	})
 }
 
-// A Digest is a SHA-256 over the SHA-256s of pieces.
-type Digest [sha256.Size]byte
-
-// String returns the digest with its algorithm: "sha256-4MiB:" and 64 hexadecimal digits.
-func (d Digest) String() string { return "sha256-4MiB:" + hex.EncodeToString(d[:]) }
-
-// Sum returns the digest of the pieces that [off, off+n) lies in, once everything is written.
-func (p *Pieces) Sum(off, n int64) Digest {
-	zero := map[int64][sha256.Size]byte{}
-	h := sha256.New()
-	for piece := off / PieceSize; piece*PieceSize < off+n; piece++ {
-		sum := p.sums[piece]
-		if p.total[piece] == 0 {
-			size := p.size(piece)
-			if _, ok := zero[size]; !ok {
-				zero[size] = sha256.Sum256(make([]byte, size))
-			}
-			sum = zero[size]
-		}
-		h.Write(sum[:])
+// Sum returns the measurement of the whole disk, once everything is written.
+func (p *Pieces) Sum() verity.Measurement {
+	var root verity.Root
+	for piece, sums := range p.sums {
+		p.add(&root, int64(piece), sums)
 	}
-	return Digest(h.Sum(nil))
+	return verity.Measure(p.length, root.Sum())
+}
+
+// add appends a piece to a tree.
+func (p *Pieces) add(root *verity.Root, piece int64, sums []verity.Hash) {
+	if size := p.size(piece); p.total[piece] == 0 {
+		root.AddZeros(size)
+	} else {
+		root.Add(size, sums)
+	}
+}
+
+// SumOf returns the measurement of the n bytes at off, as of a file with those bytes, once everything is written. Where they do not consist of
+// whole blocks of the disk's tree, it reads them again.
+func (p *Pieces) SumOf(off, n int64, file io.ReaderAt) (verity.Measurement, error) {
+	var root verity.Root
+	buf := make([]byte, verity.Span)
+	for end := off + n; off < end; {
+		if off%PieceSize == 0 && end-off >= PieceSize {
+			p.add(&root, off/PieceSize, p.sums[off/PieceSize])
+			off += PieceSize
+			continue
+		}
+		part := buf[:min(verity.Span, end-off)]
+		if digest, ok := p.block(off, int64(len(part))); ok {
+			root.Add(verity.Span, []verity.Hash{digest})
+		} else if err := addFrom(&root, file, off, part, n); err != nil {
+			return verity.Measurement{}, err
+		}
+		off += int64(len(part))
+	}
+	return verity.Measure(n, root.Sum()), nil
+}
+
+// block returns the digest of a block of the disk's tree, if the n bytes at off are what it covers.
+func (p *Pieces) block(off, n int64) (digest verity.Hash, ok bool) {
+	sums := p.sums[off/PieceSize]
+	if off%verity.Span != 0 || n != verity.Span || sums == nil {
+		return digest, false
+	}
+	return sums[off%PieceSize/verity.Span], true
+}
+
+// addFrom appends a part of a file to the tree of all bytes.
+func addFrom(root *verity.Root, file io.ReaderAt, off int64, part []byte, all int64) error {
+	if _, err := file.ReadAt(part, off); err != nil && err != io.EOF {
+		return err
+	}
+	root.Add(int64(len(part)), verity.Digests(all, part))
+	return nil
 }

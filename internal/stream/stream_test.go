@@ -14,6 +14,7 @@ import (
 
 	"imprint/internal/extent"
 	"imprint/internal/tree"
+	"imprint/internal/verity"
 
 	"pgregory.net/rapid"
 )
@@ -76,14 +77,11 @@ func disk(t testing.TB, size int64) *Disk {
 	return &Disk{File: f, Size: size, Digest: NewPieces(size)}
 }
 
-// digestOf computes an image digest in the plainest way.
-func digestOf(content []byte) Digest {
-	h := sha256.New()
-	for p := range slices.Chunk(content, PieceSize) {
-		sum := sha256.Sum256(p)
-		h.Write(sum[:])
-	}
-	return Digest(h.Sum(nil))
+// digestOf returns the measurement of contents.
+func digestOf(content []byte) verity.Measurement {
+	var root verity.Root
+	root.Add(int64(len(content)), verity.Digests(int64(len(content)), content))
+	return verity.Measure(int64(len(content)), root.Sum())
 }
 
 // Blobs of all sizes at places in any order, some twice and some in parts, come out right, and so do all hashes.
@@ -148,7 +146,7 @@ func TestCopy(t *testing.T) {
 		if !bytes.Equal(got, want) {
 			t.Fatal("the disk has other bytes than the places say")
 		}
-		if d.Digest.Sum(0, d.Size) != digestOf(want) {
+		if d.Digest.Sum() != digestOf(want) {
 			t.Fatal("the digest is not that of the disk")
 		}
 		for i, w := range works {
@@ -233,7 +231,7 @@ func TestCancel(t *testing.T) {
 // A disk that nothing is written to has the digest of zeros, known without reading.
 func TestDigestOfHoles(t *testing.T) {
 	for _, size := range []int64{0, 1, PieceSize, PieceSize + 1, 5*PieceSize - 7} {
-		if got := NewPieces(size).Sum(0, size); got != digestOf(make([]byte, size)) {
+		if got := NewPieces(size).Sum(); got != digestOf(make([]byte, size)) {
 			t.Errorf("%d bytes: %v", size, got)
 		}
 	}
@@ -251,12 +249,37 @@ func TestMadeByOthers(t *testing.T) {
 	}
 	want := make([]byte, d.Size)
 	copy(want[1<<20:], content)
-	if d.Digest.Sum(0, d.Size) != digestOf(want) {
+	if d.Digest.Sum() != digestOf(want) {
 		t.Error("the digest is not that of the disk")
 	}
 }
 
-func ExampleDigest() {
-	fmt.Println(NewPieces(0).Sum(0, 0))
-	// Output: sha256-4MiB:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855
+// Any part of a disk is measured as a file of its bytes.
+func TestSumOf(t *testing.T) {
+	d := disk(t, 5*PieceSize+4096*3+17)
+	content := (&noise{size: 2*PieceSize + 5000}).bytes()
+	whole := make([]byte, d.Size)
+	at := int64(PieceSize + 3*verity.Span)
+	copy(whole[at:], content)
+	d.Digest.Expect(at, int64(len(content)))
+	if _, err := d.File.WriteAt(content, at); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Digest.Made(at, int64(len(content)), d.File); err != nil {
+		t.Fatal(err)
+	}
+	for _, part := range [][2]int64{
+		{0, d.Size}, {0, 0}, {0, 1}, {at, 4096}, {0, PieceSize}, {verity.Span, 4 * PieceSize}, {at, int64(len(content))}, {512, 3 * PieceSize},
+		{PieceSize, 4*PieceSize + 17}, {5 * PieceSize, 4096*3 + 17}, {3*verity.Span + 4096, d.Size - 3*verity.Span - 4096},
+	} {
+		got, err := d.Digest.SumOf(part[0], part[1], d.File)
+		if want := digestOf(whole[part[0]:][:part[1]]); got != want || err != nil {
+			t.Errorf("%d bytes at %d: %v, want %v, %v", part[1], part[0], got, want, err)
+		}
+	}
+}
+
+func ExamplePieces_Sum() {
+	fmt.Println(NewPieces(0).Sum())
+	// Output: fsverity-sha256:3d248ca542a24fc62d1c43b916eae5016878e2533c88238480b26128a1f1af95
 }

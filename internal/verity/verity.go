@@ -1,0 +1,181 @@
+// Package verity computes the Merkle trees of fs-verity and dm-verity: SHA-256, blocks of 4 KiB, no salt.
+//
+// The data is cut into blocks, the last one padded with zeros. The digests of 128 blocks, its leaves, fill a block of the level above; the
+// last block of a level is padded with zeros. The digest of the only block of the top level is the root. Both users of such trees in Linux
+// compute the same root for the same data (kernel documentation, filesystems/fsverity.rst, "Merkle tree", and
+// admin-guide/device-mapper/verity.rst, "On-disk format").
+//
+// Blocks are independent of one another, so trees are computed in parallel, and the tree over a hole of any size is a constant.
+package verity
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+)
+
+const (
+	// BlockSize is the length in bytes of a block, of data and of the tree.
+	BlockSize = 4096
+	// Fanout is the number of digests in a block of the tree.
+	Fanout = BlockSize / sha256.Size
+	// Span is the length in bytes of the data below a block of the lowest level of the tree.
+	Span = Fanout * BlockSize
+)
+
+// A Hash is the SHA-256 of a block.
+type Hash [sha256.Size]byte
+
+// levels is enough for 2^63 bytes: each level has 128 times the reach of the one below.
+const levels = 9
+
+// zeros holds, for each level, the digest of a block that covers zeros alone: of data at 0, of the lowest level of the tree at 1.
+var zeros = func() (z [levels + 1]Hash) {
+	z[0] = sha256.Sum256(zeroBlock[:])
+	for i := range levels {
+		z[i+1] = sha256.Sum256(bytes.Repeat(z[i][:], Fanout))
+	}
+	return z
+}()
+
+var zeroBlock [BlockSize]byte
+
+// Leaf returns the digest of a block of data, padded to BlockSize.
+func Leaf(data []byte) Hash {
+	if len(data) < BlockSize {
+		var block [BlockSize]byte
+		copy(block[:], data)
+		return sha256.Sum256(block[:])
+	}
+	if data[0] == 0 && data[BlockSize-1] == 0 && bytes.Equal(data, zeroBlock[:]) {
+		return zeros[0]
+	}
+	return sha256.Sum256(data)
+}
+
+// Blocks returns the digests of the blocks of the lowest level of the tree over data, one for each Span bytes.
+func Blocks(data []byte) (list []Hash) {
+	var block [BlockSize]byte
+	for len(data) > 0 {
+		part := data[:min(Span, len(data))]
+		data = data[len(part):]
+		clear(block[:])
+		for i := 0; len(part) > 0; i++ {
+			h := Leaf(part[:min(BlockSize, len(part))])
+			copy(block[i*sha256.Size:], h[:])
+			part = part[min(BlockSize, len(part)):]
+		}
+		list = append(list, sha256.Sum256(block[:]))
+	}
+	return list
+}
+
+// Digests returns what [Root.Add] takes for a part of data of total bytes: its [Blocks], or the [Leaf] that is all of it.
+func Digests(total int64, part []byte) []Hash {
+	if total <= BlockSize && len(part) > 0 {
+		return []Hash{Leaf(part)}
+	}
+	return Blocks(part)
+}
+
+// A Root computes the root of the tree over data that is added from its start to its end, as digests of [Blocks] or as holes. The zero value
+// is ready to use. It keeps a block for each level.
+type Root struct {
+	size   int64
+	levels [levels][]byte // digests that do not fill a block yet; of leaves at 0, of the blocks above them at 1
+	top    int            // the highest level that has had a digest
+}
+
+// Add appends the digests of the next n bytes, as [Digests] returns them. Only the last call may have an n that is not a multiple of Span.
+func (r *Root) Add(n int64, list []Hash) {
+	level := 1
+	if r.size+n <= BlockSize {
+		level = 0
+	}
+	r.size += n
+	for i := range list {
+		r.push(level, list[i])
+	}
+}
+
+// AddZeros appends n bytes that are zero, under the same condition as Add.
+func (r *Root) AddZeros(n int64) {
+	if whole := n / Span; whole > 0 {
+		r.size += whole * Span
+		r.pushZeros(1, whole)
+		n %= Span
+	}
+	switch {
+	case n == 0:
+	case r.size+n <= BlockSize:
+		r.Add(n, zeros[:1])
+	default:
+		r.Add(n, Blocks(make([]byte, n)))
+	}
+}
+
+// push appends a digest to a level. A level that is full becomes a digest of the one above.
+func (r *Root) push(level int, h Hash) {
+	r.top = max(r.top, level)
+	r.levels[level] = append(r.levels[level], h[:]...)
+	if len(r.levels[level]) == BlockSize {
+		h := sha256.Sum256(r.levels[level])
+		r.levels[level] = r.levels[level][:0]
+		r.push(level+1, h)
+	}
+}
+
+// pushZeros appends n digests of zeros to a level: one by one up to the end of its block, then whole blocks at once.
+func (r *Root) pushZeros(level int, n int64) {
+	for ; n > 0 && len(r.levels[level]) > 0; n-- {
+		r.push(level, zeros[level])
+	}
+	if n >= Fanout {
+		r.top = max(r.top, level)
+		r.pushZeros(level+1, n/Fanout)
+		n %= Fanout
+	}
+	for ; n > 0; n-- {
+		r.push(level, zeros[level])
+	}
+}
+
+// Size returns the number of bytes added.
+func (r *Root) Size() int64 { return r.size }
+
+// Sum returns the root; nothing can be added after that. The root of no data is zero.
+func (r *Root) Sum() (root Hash) {
+	for level := 0; r.size > 0; level++ {
+		digests := r.levels[level]
+		if level == r.top && len(digests) == sha256.Size {
+			return Hash(digests)
+		}
+		if len(digests) > 0 {
+			var block [BlockSize]byte
+			copy(block[:], digests)
+			r.levels[level] = nil
+			r.push(level+1, sha256.Sum256(block[:]))
+		}
+	}
+	return root
+}
+
+// A Measurement is the digest by which fs-verity names a file: that of a descriptor with its size and the root of its tree.
+type Measurement [sha256.Size]byte
+
+// Name is the prefix of a measurement as text.
+const Name = "fsverity-sha256:"
+
+// String returns the measurement as [Name] and 64 hexadecimal digits, those that "fsverity digest" prints.
+func (m Measurement) String() string { return Name + hex.EncodeToString(m[:]) }
+
+// Measure returns the measurement of a file of size bytes whose tree has this root (struct fsverity_descriptor in
+// include/uapi/linux/fsverity.h; without a salt and a signature).
+func Measure(size int64, root Hash) Measurement {
+	var d [256]byte
+	d[0], d[1], d[2] = 1, 1, 12 // version, SHA-256, binary logarithm of BlockSize
+	binary.LittleEndian.PutUint64(d[8:], uint64(size))
+	copy(d[16:], root[:])
+	return sha256.Sum256(d[:])
+}
