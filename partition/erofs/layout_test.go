@@ -11,6 +11,7 @@ import (
 	"imprint/internal/hosttest"
 	"imprint/internal/repro"
 	"imprint/internal/tree"
+	"imprint/partition/partitiontest"
 )
 
 // epoch is the time of most nodes in tests, and that of the file systems: inodes with it have the compact form.
@@ -22,28 +23,12 @@ func testOptions() Options {
 	return Options{UUID: repro.SeedOf("erofs test").UUID("uuid"), Label: "label-15-bytes-", Epoch: epoch}
 }
 
-// testing.TB without its unexported method, so that *rapid.T is one too.
-type tb interface {
-	Errorf(string, ...any)
-	Helper()
-	Fatal(...any)
-	Fatalf(string, ...any)
-}
+type tb = partitiontest.TB
 
 // build returns a tree of nodes, by their paths.
 func build(t tb, nodes map[string]*tree.Node) *tree.Tree {
 	t.Helper()
-	b := tree.NewBuilder(plain)
-	for path, n := range nodes {
-		if err := b.Add(path, n, path); err != nil {
-			t.Fatal(err)
-		}
-	}
-	tr, err := b.Tree()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return tr
+	return partitiontest.Build(t, plain, nodes)
 }
 
 func layOut(t tb, tr *tree.Tree, o Options) *Plan {

@@ -40,8 +40,8 @@ func (c *inodeCheck) checkJournal() {
 	}
 }
 
-// checkJournalBackup compares the superblock's copy of the block map and the size with those of the inode. e2fsck finds the journal by it when
-// the inode table is damaged.
+// checkJournalBackup compares the superblock's copy of the journal's block map and size with the inode's. e2fsck finds the journal by the copy
+// when the inode table is damaged.
 func (c *inodeCheck) checkJournalBackup() {
 	s := &c.super
 	if s.JournalBackupType == 0 {

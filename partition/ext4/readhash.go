@@ -19,7 +19,7 @@ type nameHasher struct {
 	fold     bool // names are compared without case
 }
 
-// hash returns the major hash of a name; ok is false if it is not known here how the name is folded or hashed.
+// hash returns the major hash of a name; ok is false if this package cannot fold or hash the name.
 func (h nameHasher) hash(name string) (major uint32, ok bool) {
 	if h.fold {
 		if name, ok = foldASCII(name); !ok {

@@ -13,6 +13,7 @@ import (
 	"imprint/internal/extent"
 	"imprint/internal/hosttest"
 	"imprint/internal/tree"
+	"imprint/partition/partitiontest"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -53,7 +54,7 @@ func TestBootCatalog(t *testing.T) {
 			o.BIOS = nil
 		}
 		p := plan(t, tr, o)
-		v, err := Read(disk{p}, p.Size())
+		v, err := Read(partitiontest.Image(p), p.Size())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -72,7 +73,7 @@ func TestBootCatalog(t *testing.T) {
 		if v.Blocks*block != end {
 			t.Errorf("%s: the volume ends at %d, the last of it at %d", what, v.Blocks*block, end)
 		}
-		if inner, err := Read(io.NewSectionReader(disk{p}, 16*block, p.Size()), p.Size()-16*block); err != nil || inner.Boot != nil || inner.Blocks*block != p.Size()-16*block {
+		if inner, err := Read(io.NewSectionReader(partitiontest.Image(p), 16*block, p.Size()), p.Size()-16*block); err != nil || inner.Boot != nil || inner.Blocks*block != p.Size()-16*block {
 			t.Errorf("%s: the partition has %+v, %v", what, inner, err)
 		}
 	}

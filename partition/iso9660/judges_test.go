@@ -15,6 +15,7 @@ import (
 
 	"imprint/internal/hosttest"
 	"imprint/internal/tree"
+	"imprint/partition/partitiontest"
 
 	"github.com/google/go-cmp/cmp"
 	other "github.com/kdomanski/iso9660"
@@ -201,7 +202,7 @@ func TestOtherReader(t *testing.T) {
 	}
 	tr := build(t, nodes)
 	p := plan(t, tr, testOptions())
-	image, err := other.OpenImage(disk{p})
+	image, err := other.OpenImage(partitiontest.Image(p))
 	if err != nil {
 		t.Fatal(err)
 	}

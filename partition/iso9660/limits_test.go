@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"imprint/internal/tree"
+	"imprint/partition/partitiontest"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -135,7 +136,7 @@ func TestOptionsRefused(t *testing.T) {
 func TestDeep(t *testing.T) {
 	tr := build(t, map[string]*tree.Node{"/d": nested(maxDepth - 1)})
 	p := plan(t, tr, testOptions())
-	v, err := Read(disk{p}, p.Size())
+	v, err := Read(partitiontest.Image(p), p.Size())
 	if err != nil || v.Tree.Len() != tr.Len() {
 		t.Fatalf("%+v, %v", v, err)
 	}
@@ -160,7 +161,7 @@ func TestIdentifiers(t *testing.T) {
 	tr := build(t, nodes)
 	p := plan(t, tr, Options{})
 	var ids []string
-	rd := &reader{image: disk{p}, size: p.Size(), seen: map[int64]bool{}}
+	rd := &reader{image: partitiontest.Image(p), size: p.Size(), seen: map[int64]bool{}}
 	d := p.dir(int32(tr.Find("/d").ID()))
 	if err := rd.records(record{start: p.pieces[len(p.pieces)-1].start + int64(d.at), size: d.size()}, func(r record) error {
 		ids = append(ids, string(r.id))
@@ -215,7 +216,7 @@ func TestPathTableEnds(t *testing.T) {
 	if want := 1 + 300 + 75_000 + maxParent - 301; len(p.paths.dirs) != want {
 		t.Errorf("%d directories in the path table, not %d", len(p.paths.dirs), want)
 	}
-	v, err := Read(disk{p}, p.Size())
+	v, err := Read(partitiontest.Image(p), p.Size())
 	if err != nil || v.Tree.Len() != tr.Len() {
 		t.Errorf("%+v, %v", v, err)
 	}

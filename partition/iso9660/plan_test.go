@@ -13,17 +13,10 @@ import (
 
 	"imprint/internal/extent"
 	"imprint/internal/tree"
+	"imprint/partition/partitiontest"
 
 	"github.com/google/go-cmp/cmp"
 )
-
-// testing.TB without its unexported method, so that *rapid.T is one too.
-type tb interface {
-	Errorf(string, ...any)
-	Helper()
-	Fatal(...any)
-	Fatalf(string, ...any)
-}
 
 var plain = &tree.Attr{Mode: 0o755, Mtime: tree.Time{Sec: 1}}
 
@@ -31,20 +24,12 @@ func testOptions() Options {
 	return Options{VolumeID: "TEST", Created: 1_000_000_000, Modified: 1_234_567_890, PartitionOffset: 16}
 }
 
+type tb = partitiontest.TB
+
 // build returns a tree of nodes, by their paths.
 func build(t tb, nodes map[string]*tree.Node) *tree.Tree {
 	t.Helper()
-	b := tree.NewBuilder(plain)
-	for path, n := range nodes {
-		if err := b.Add(path, n, path); err != nil {
-			t.Fatal(err)
-		}
-	}
-	tr, err := b.Tree()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return tr
+	return partitiontest.Build(t, plain, nodes)
 }
 
 func plan(t tb, tr *tree.Tree, o Options) *Plan {
@@ -54,20 +39,6 @@ func plan(t tb, tr *tree.Tree, o Options) *Plan {
 		t.Fatal(err)
 	}
 	return p
-}
-
-// A disk is a plan as an image, which is read without being written.
-type disk struct{ *Plan }
-
-func (d disk) ReadAt(p []byte, off int64) (int, error) {
-	n := int(max(0, min(int64(len(p)), d.Size()-off)))
-	if err := extent.ReadAt(d.Plan, p[:n], off); err != nil {
-		return 0, err
-	}
-	if n < len(p) {
-		return n, io.EOF
-	}
-	return n, nil
 }
 
 // write writes a plan into a new sparse file and returns its path.
@@ -176,7 +147,7 @@ func same(t tb, p *Plan, tr *tree.Tree) *Volume {
 	var whole *Volume
 	for _, offset := range []int64{0, p.options.PartitionOffset * block} {
 		size := p.Size() - offset
-		v, err := ReadLinks(io.NewSectionReader(disk{p}, offset, size), size)
+		v, err := ReadLinks(io.NewSectionReader(partitiontest.Image(p), offset, size), size)
 		if err != nil {
 			t.Fatalf("at %d: %v", offset, err)
 		}

@@ -8,6 +8,7 @@ import (
 
 	"imprint/internal/hosttest"
 	"imprint/internal/tree"
+	"imprint/partition/partitiontest"
 
 	"pgregory.net/rapid"
 )
@@ -114,29 +115,9 @@ func (d *drawer) nodes(depth int) (nodes []*tree.Node) {
 	return nodes
 }
 
-// reachable drops the links whose file is in none of the directories that were kept.
-func reachable(nodes []*tree.Node, kept map[*tree.Node]bool) (left []*tree.Node) {
-	for _, n := range nodes {
-		if n.Kind() == tree.Link && !kept[n.Inode()] {
-			continue
-		}
-		if n.Kind() == tree.Dir {
-			n = tree.NewDir(n.Name, n.Attr, reachable(n.Children(), kept))
-		}
-		left = append(left, n)
-	}
-	return left
-}
-
 func (d *drawer) tree() *tree.Tree {
 	nodes := d.nodes(0)
-	kept := map[*tree.Node]bool{}
-	for _, top := range nodes {
-		for _, n := range tree.Walk("", top) {
-			kept[n] = true
-		}
-	}
-	return build(d.t, map[string]*tree.Node{"/": tree.NewDir("", d.attr(), reachable(nodes, kept))})
+	return build(d.t, map[string]*tree.Node{"/": tree.NewDir("", d.attr(), partitiontest.Rooted(nodes))})
 }
 
 // Any tree is read back as it was laid out.

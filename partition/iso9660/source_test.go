@@ -41,7 +41,7 @@ func TestExtentsFrom(t *testing.T) {
 			break
 		}
 		b := make([]byte, r.Int64N(5000))
-		if n, _ := (disk{p}).ReadAt(b, off); !bytes.Equal(b[:n], image[min(off, p.Size()):min(off+int64(len(b)), p.Size())]) {
+		if n, _ := partitiontest.Image(p).ReadAt(b, off); !bytes.Equal(b[:n], image[min(off, p.Size()):min(off+int64(len(b)), p.Size())]) {
 			t.Fatalf("%d bytes at %d differ", n, off)
 		}
 	}
