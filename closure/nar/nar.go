@@ -21,7 +21,7 @@ import (
 	"imprint/internal/tree"
 )
 
-// What comes between names, targets and contents.
+// The framed words between names, targets and contents, encoded once.
 var (
 	magic        = framed("nix-archive-1")
 	openFile     = framed("(", "type", "regular", "contents")
@@ -45,7 +45,7 @@ func framed(list ...string) string {
 
 var zeros [8]byte
 
-// framedLen is how many bytes a string of n bytes takes with length and padding.
+// framedLen returns the number of bytes that a string of n bytes takes with its length and padding.
 func framedLen(n int64) int64 { return 8 + (n+7)&^7 }
 
 // Write writes n, which may be a directory, a file or a symlink, with everything below it as one archive. content is called for every
@@ -53,7 +53,7 @@ func framedLen(n int64) int64 { return 8 + (n+7)&^7 }
 // called with the Link, whose Inode has the blob. A file is executable when its owner may execute it; nothing else of the attributes is in
 // an archive.
 //
-// Writes to w are buffered: they have 32 KiB or more, except the last.
+// Writes to w are buffered: each has 32 KiB or more, except the last.
 func Write(w io.Writer, n *tree.Node, content func(w io.Writer, file *tree.Node) error) error {
 	gather := gatherers.Get().(*bufio.Writer)
 	defer gatherers.Put(gather)
@@ -68,7 +68,7 @@ func Write(w io.Writer, n *tree.Node, content func(w io.Writer, file *tree.Node)
 
 var gatherers = sync.Pool{New: func() any { return bufio.NewWriterSize(nil, 32<<10) }}
 
-// An archive is being written to w, which keeps its first error until Flush.
+// An archive writes to w, which keeps its first error until Flush.
 type archive struct {
 	w       *bufio.Writer
 	content func(io.Writer, *tree.Node) error
@@ -111,7 +111,7 @@ func (a *archive) dir(path string, n *tree.Node) error {
 	return nil
 }
 
-// sorted returns nodes in the order of their names, which those of an unfinished tree may not have.
+// sorted returns nodes in the order of their names; in an unfinished tree they may have another order.
 func sorted(kids []*tree.Node) []*tree.Node {
 	byName := func(a, b *tree.Node) int { return cmp.Compare(a.Name, b.Name) }
 	if !slices.IsSortedFunc(kids, byName) {
@@ -153,7 +153,7 @@ func (a *archive) length(n int64) {
 	a.w.Write(binary.LittleEndian.AppendUint64(a.w.AvailableBuffer(), uint64(n)))
 }
 
-// shown is a path inside an item, for messages.
+// shown returns a path inside an item, for messages.
 func shown(path string) string { return cmp.Or(path, "/") }
 
 // A counted writer counts the bytes that are written to it.
@@ -168,7 +168,7 @@ func (c *counted) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// Size is the length in bytes of the archive that Write makes of n.
+// Size returns the length in bytes of the archive that [Write] makes of n, without reading any content.
 func Size(n *tree.Node) int64 { return int64(len(magic)) + nodeSize(n.Inode()) }
 
 func nodeSize(n *tree.Node) int64 {

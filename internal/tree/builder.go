@@ -10,8 +10,8 @@ import (
 type Builder struct {
 	root    *Node
 	implied *Attr
-	index   map[*Node]map[string]*Node // the names in directories that were added to
-	stated  map[*Node]string           // origin of added nodes; implied parent directories are not in it
+	index   map[*Node]map[string]*Node // nodes by name, of directories to which nodes were added
+	stated  map[*Node]string           // origin of added nodes, without implied parent directories
 }
 
 // NewBuilder returns a Builder whose root, and every parent directory that is not added itself, has the given attributes.
@@ -24,7 +24,7 @@ func NewBuilder(implied *Attr) *Builder {
 	}
 }
 
-// A Conflict is a path that was added twice, not both times as a directory, or that is below something that is not a directory.
+// A Conflict reports a path that was added twice, not both times as a directory, or that is below a node other than a directory.
 type Conflict struct {
 	Path          string
 	First, Second string // origins, as passed to Add
@@ -60,8 +60,8 @@ func Clean(path string) (string, error) {
 }
 
 // Add puts n, with everything below it, at path, whose last element replaces n's name. At "/" a directory is merged into the root. origin
-// says where the node comes from, for the message of a [Conflict], which every error about a path that is taken is. From then on the
-// Builder may change the directories in n.
+// describes where the node comes from, for the message of a [Conflict], the error about a path that is taken. After the call the Builder may
+// change the directories in n.
 func (b *Builder) Add(path string, n *Node, origin string) error {
 	path, err := Clean(path)
 	if err != nil {
@@ -78,7 +78,7 @@ func (b *Builder) Add(path string, n *Node, origin string) error {
 	return b.put(path, dir, n, origin)
 }
 
-// parent returns the directory that path is in, making it and those above it as needed.
+// parent returns the directory that path is in, which it makes if needed, with those above it.
 func (b *Builder) parent(path, origin string) (*Node, error) {
 	dir, rest, at := b.root, path[1:], ""
 	for {
