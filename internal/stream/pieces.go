@@ -19,7 +19,7 @@ type Pieces struct {
 	length int64
 	total  []int32         // bytes that will be written to each piece
 	left   []atomic.Int32  // bytes of those that are not in the file yet
-	sums   [][]verity.Hash // digests of each piece: see verity.Blocks; nil for zeros
+	sums   [][]verity.Hash // digests of each piece: see verity.Fold; nil for zeros
 	spare  sync.Pool
 }
 
@@ -58,9 +58,9 @@ func (p *Pieces) size(piece int64) int64 { return min(PieceSize, p.length-piece*
 // whole reports whether these bytes are all bytes that are written to the piece.
 func (p *Pieces) whole(piece, bytes int64) bool { return int64(p.total[piece]) == bytes }
 
-// put hashes a piece in memory.
-func (p *Pieces) put(piece int64, content []byte) {
-	p.sums[piece] = verity.Digests(p.length, content)
+// put takes the leaves of a complete piece.
+func (p *Pieces) put(piece int64, leaves []verity.Hash) {
+	p.sums[piece] = verity.Fold(p.length, leaves)
 	p.left[piece].Store(0)
 }
 

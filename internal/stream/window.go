@@ -12,6 +12,7 @@ type window struct {
 	buf   []byte
 	piece int64 // number of the piece that the window is on
 	runs  []run // of buf, in order and disjoint
+	tree  leaves
 	bytes int64 // of extents in the runs, without the zeros after the last bytes of blocks
 }
 
@@ -86,6 +87,7 @@ func (w *window) flush() error {
 	w.disk.Bytes.Add(w.bytes)
 	err := w.digest()
 	w.runs, w.bytes = w.runs[:0], 0
+	w.tree.forget()
 	return err
 }
 
@@ -98,7 +100,7 @@ func (w *window) digest() error {
 	if d.whole(w.piece, w.bytes) {
 		size := d.size(w.piece)
 		w.clearGaps(size)
-		d.put(w.piece, w.buf[:size])
+		d.put(w.piece, w.tree.complete(w.buf[:size]))
 		return nil
 	}
 	if d.last(w.piece, w.bytes) {
