@@ -27,6 +27,7 @@ func (f Flavor) ResolveRoot(text, prefix string) (Path, error) {
 	return p, nil
 }
 
+// resolveRoot follows links until the path is in the store, and then stops: an item that is itself a symlink is the root, not its target.
 func (f Flavor) resolveRoot(at, prefix string) (Path, error) {
 	for range maxLinksFollowed {
 		if in := strings.TrimPrefix(at, prefix); strings.HasPrefix(in, f.StoreDir+"/") {

@@ -82,6 +82,7 @@ func isCanonical(n *tree.Node) bool {
 	return n.Attr == canonicalDir
 }
 
+// canonical is Canonical for a node at the path inside its item.
 func canonical(name, inside string, n *tree.Node) (*tree.Node, error) {
 	switch n.Kind() {
 	case tree.File:

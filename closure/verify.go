@@ -73,6 +73,7 @@ func (v *storeVerifier) items(ctx context.Context) error {
 	return group.Wait()
 }
 
+// item compares an item with its registration: existence, attributes, size and hash.
 func (v *storeVerifier) item(p Path, info *Info) {
 	n := v.tree.Find(p.String())
 	if n == nil {

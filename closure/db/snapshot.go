@@ -202,6 +202,8 @@ func (s *snapshot) fail(err error) error {
 	return err
 }
 
+// readPages reads bytes that may lie in several pages, each from its last committed frame in the log, if there is one, or from the database
+// file.
 func (s *snapshot) readPages(p []byte, off int64) (done int, err error) {
 	if s.wal.pages == 0 {
 		return s.file.ReadAt(p, off)

@@ -72,6 +72,8 @@ type patience struct{ busy, disturbed int }
 
 var mostBusy = 1200 // a test has no ten seconds
 
+// wait pauses before the next try; undisturbed means that a lock was in the way. The error ends the tries: pauses after a disturbed read double
+// each time, up to a second, since a writer that is that busy may go on; those for a lock stay at 8 ms or less.
 func (p *patience) wait(ctx context.Context, undisturbed bool) error {
 	const mostDisturbed = 11
 	pause := time.Millisecond << p.disturbed

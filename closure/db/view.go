@@ -184,6 +184,7 @@ func (v *view) read(path string) (*Item, error) {
 	return item, item.finish()
 }
 
+// readItem reads the row of a path in ValidPaths, and its ID for the other tables. A second row means that the unique index is damaged.
 func (v *view) readItem(path string) (id int64, item *Item, err error) {
 	if err := v.item.BindText(1, path); err != nil {
 		return 0, nil, err

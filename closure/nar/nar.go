@@ -195,6 +195,7 @@ func (b pairBody) WriteBlocks(p []byte, sums [][sha256.Size]byte) {
 // Size returns the length in bytes of the archive that [Write] makes of n, without reading any content.
 func Size(n *tree.Node) int64 { return int64(len(magic)) + nodeSize(n.Inode()) }
 
+// nodeSize returns the bytes that node writes for n, from the lengths of the same framed words.
 func nodeSize(n *tree.Node) int64 {
 	size := int64(len(closeBracket))
 	switch n.Kind() {

@@ -105,6 +105,8 @@ func seal(root *Node) (*Tree, error) {
 	return t, nil
 }
 
+// seal sorts a directory and those below it, and numbers the nodes. The sort is stable, so that of two equal names the same one is reported
+// every time; most directories are read in order, and are not sorted again.
 func (t *Tree) seal(n *Node) *badName {
 	n.id = int32(len(t.nodes))
 	t.nodes = append(t.nodes, n)

@@ -30,6 +30,7 @@ func pathOf(t *tree.Tree, id int32) string {
 // maxTarget is the length in bytes of the longest symlink that the kernel follows: a page with the NUL at its end.
 const maxTarget = blockSize - 1
 
+// check returns an error for a node that EROFS cannot hold. A Link has nothing of its own.
 func check(n *tree.Node) error {
 	if n.Kind() == tree.Link {
 		return nil

@@ -76,6 +76,7 @@ func (a *audit) explainContent(n *audited, at int64) string {
 var direntFields = span.Row(span.Field{Len: 8, Name: "nid"}, span.Field{Len: 2, Name: "nameoff"}, span.Field{Len: 1, Name: "file_type"},
 	span.Field{Len: 1, Name: "reserved"})
 
+// explainDir explains byte at of a directory. Entries and names lie apart in a block, so it looks for an entry or a name that has the byte.
 func (a *audit) explainDir(n *audited, at int64) string {
 	first := at / blockSize * blockSize
 	b := a.read(n.content.place(first), min(blockSize, n.content.size-first))

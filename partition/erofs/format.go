@@ -54,7 +54,7 @@ type superblock struct {
 	checksum         uint32
 }
 
-// put writes the superblock into 128 bytes of zeros.
+// put writes the superblock into 128 bytes of zeros. Fields that it omits belong to compression, to further devices or to later versions.
 func (s superblock) put(b []byte) {
 	le.PutUint32(b[0:], superMagic)
 	le.PutUint32(b[4:], s.checksum)
@@ -121,7 +121,8 @@ func (n inode) bytes() int64 {
 	return compactSize
 }
 
-// append appends the inode in its form.
+// append appends the inode in its form. The first 24 bytes are common to both, except that the extended form has a size of 64 bits, and its link
+// count elsewhere. Bit 0 of the format selects the form, bits 1 to 3 are the layout of the content.
 func (n inode) append(b []byte) []byte {
 	at := len(b)
 	b = append(b, make([]byte, n.bytes())...)

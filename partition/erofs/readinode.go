@@ -34,6 +34,7 @@ func (r *reader) node(name string, nid, parent uint64, depth int) (*tree.Node, e
 	return n, nil
 }
 
+// newNode reads an inode that was not read before, with everything below it.
 func (r *reader) newNode(name string, nid, parent uint64, depth int) (*tree.Node, error) {
 	at, n, err := r.inode(nid)
 	if err != nil {

@@ -53,6 +53,8 @@ func joinXattr(index uint8, rest string) (name string, ok bool) {
 // maxXattrBody is the largest number of bytes that i_xattr_icount can express.
 const maxXattrBody = xattrHeader + (math.MaxUint16-1)*xattrAlign
 
+// checkXattrs checks names and values, and that the attributes fit after an inode even if none of them is shared: which ones are is only known
+// when the whole tree was counted.
 func checkXattrs(all []tree.Xattr) error {
 	body := int64(xattrHeader)
 	for i, x := range all {
@@ -79,6 +81,7 @@ func xattrSize(x tree.Xattr) int64 {
 	return units.Align(int64(xattrEntry+len(rest)+len(x.Value)), xattrAlign)
 }
 
+// appendXattr appends an entry: length of the name (1 byte), number of the prefix (1), length of the value (2), name, value, padding.
 func appendXattr(b []byte, x tree.Xattr) []byte {
 	at := len(b)
 	index, rest, _ := splitXattr(x.Name)

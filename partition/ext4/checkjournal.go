@@ -59,6 +59,7 @@ func (c *inodeCheck) checkJournalBackup() {
 	}
 }
 
+// checkJournalSuper checks the journal's superblock. Version 1 ends before the features, so that only its type is checked.
 func (c *inodeCheck) checkJournalSuper(at int64, b []byte) {
 	var s journalSuper
 	if _, err := binary.Decode(b, binary.BigEndian, &s); err != nil {
@@ -141,6 +142,8 @@ func (c *checker) checkOrphanFile(number uint32) {
 	}
 }
 
+// checkOrphanBlock checks a block of the orphan file. Its checksum also covers the block's number on the disk, so that a block in the wrong
+// place does not pass.
 func (c *checker) checkOrphanBlock(number uint32, block int64, b []byte, sum checksum) {
 	tail := int64(len(b)) - orphanTail
 	at := block * c.blockSize

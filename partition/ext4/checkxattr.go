@@ -92,6 +92,7 @@ func (c *inodeCheck) checkEntries(b []byte, at int, inInode bool, bad func(strin
 	}
 }
 
+// checkXattr checks a single attribute. The value of one in another inode has no hash here: checkSharing checks how often that inode is used.
 func (c *inodeCheck) checkXattr(x rawXattr, inInode bool, bad func(string, ...any)) {
 	if x.valueInode != 0 {
 		c.clusters += c.valueClusters(x)

@@ -109,6 +109,8 @@ func (f *frame) sizes() error {
 	return f.checkSizes()
 }
 
+// checkSizes checks the numbers of the geometry against each other, so that no offset computed from them leaves the file system. There are at most
+// 1 << 48 blocks, since extents have block numbers of 48 bits.
 func (f *frame) checkSizes() error {
 	s := &f.super
 	wantFirst := int64(0)
@@ -128,7 +130,7 @@ func (f *frame) checkSizes() error {
 	case f.inodesPerGroup == 0 || f.inodesPerGroup%8 != 0 || f.inodesPerGroup > f.maxPerGroup():
 		return fmt.Errorf("%d inodes in a group, a multiple of 8 up to %d is expected", f.inodesPerGroup, f.maxPerGroup())
 	case f.blocks <= f.first+1 || f.blocks > 1<<48:
-		return fmt.Errorf("%d blocks are too few", f.blocks)
+		return fmt.Errorf("%d blocks are not within %d and %d", f.blocks, f.first+2, int64(1)<<48)
 	}
 	f.groups = (f.blocks - f.first + f.perGroup - 1) / f.perGroup
 	switch {

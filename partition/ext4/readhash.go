@@ -84,6 +84,7 @@ func (h nameHasher) tea(name string) uint32 {
 	}
 }
 
+// legacyHash is the hash of version 0, of the first kernels with indexes. The lowest bit is 0, as in all hashes: an index uses it as a mark.
 func legacyHash(name string, unsigned bool) uint32 {
 	h0, h1 := uint32(0x12a3fe2d), uint32(0x37abe8f9)
 	for _, c := range []byte(name) {

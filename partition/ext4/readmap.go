@@ -106,6 +106,8 @@ func (n extentNode) extent(i int) (m mapping, written bool) {
 	return m, true
 }
 
+// locateExtent is locate for an extent tree. It descends from the root to the last entry of each level that does not begin after at; the least
+// beginning of an entry after it ends the hole, if at is in one.
 func (m *fileMap) locateExtent(at int64) (mapping, error) {
 	limit := int64(math.MaxUint32) + 1 // where the next entry of some level begins
 	b, depth := m.root[:], -1
@@ -154,6 +156,8 @@ func (f *frame) maxMapped() int64 {
 	return directBlocks + p + p*p + p*p*p
 }
 
+// locateIndirect is locate for a block map: 12 blocks in the inode, then the blocks of a single, a double and a triple indirect block. It finds
+// the level by subtracting what those before it map, and then takes a digit of the rest, in base p, at each level. A pointer of 0 is a hole.
 func (m *fileMap) locateIndirect(at int64) (mapping, error) {
 	if at < directBlocks {
 		return m.inPointers(m.root[:4*directBlocks], at, at)

@@ -103,6 +103,8 @@ func (r *treeReader) node(name string, number uint32, depth int) (*tree.Node, er
 	return node, nil
 }
 
+// newNode returns the node of an inode, whose bytes are b. An encrypted or compressed file is a node whose blob cannot be opened, but an
+// encrypted directory or symlink is an error, since without the key it has no names and no target.
 func (r *treeReader) newNode(name string, number uint32, n *inode, b []byte, depth int) (*tree.Node, error) {
 	kind, ok := n.kind()
 	switch {

@@ -79,6 +79,8 @@ type records struct {
 // blob returns a blob of the structures, which are generated when they are read.
 func (r records) blob() tree.Blob { return extent.Generated(r.size*r.count, r.read) }
 
+// read generates the bytes from off on. A structure that b holds whole is written in place, since most are; the first and the last may need a
+// copy.
 func (r records) read(b []byte, off int64) {
 	clear(b)
 	for len(b) > 0 {

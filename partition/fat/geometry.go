@@ -98,6 +98,7 @@ func (g *geometry) parts(size int64) error {
 	return g.fits(size)
 }
 
+// fits checks that the parts of the volume lie in the region and are large enough for the clusters.
 func (g *geometry) fits(size int64) error {
 	switch {
 	case g.size > size:

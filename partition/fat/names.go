@@ -49,6 +49,7 @@ func survey(t *tree.Tree, label bool) ([]int32, error) {
 // MaxFile is the largest file in bytes ("FAT Directory Structure", DIR_FileSize).
 const MaxFile = math.MaxUint32
 
+// checkNode returns an error for a node that FAT cannot hold. Permissions and owners are no error, though FAT drops them: every tree has some.
 func checkNode(n *tree.Node) error {
 	switch kind := n.Inode().Kind(); kind {
 	case tree.Dir:

@@ -48,6 +48,7 @@ func parseDir(b []byte, fault func(slot int, text string)) []item {
 	return a.items
 }
 
+// slot takes entry i, the bytes b, after the parts of a long name that came before it.
 func (a *assembler) slot(b []byte, i int) {
 	switch {
 	case b[0] == deleted:

@@ -56,6 +56,7 @@ func checkBelow(n *tree.Node, depth int) (*tree.Node, error) {
 	return nil, nil
 }
 
+// checkNode returns an error for a node that an image cannot hold. A Link has only its name.
 func checkNode(n *tree.Node) error {
 	if err := checkName(n.Name); err != nil {
 		return err

@@ -142,6 +142,7 @@ func (rd *reader) rockRidge(r record) (*rockRidge, error) {
 
 var errShort = errors.New("entry is too short")
 
+// entry takes an entry. Others are ignored, as SUSP requires of a reader, except that a file compressed by zisofs would be read wrongly.
 func (rr *rockRidge) entry(signature string, data []byte) (err error) {
 	var n []int64
 	switch signature {

@@ -21,6 +21,8 @@ func (p *Plan) Extents(from int64) iter.Seq[extent.Extent] {
 	}
 }
 
+// yieldStructure yields the extents of structure that end after from. They begin at the same offsets whatever from is, since a caller compares
+// extents by their offsets.
 func (p *Plan) yieldStructure(from int64, yield func(extent.Extent) bool) bool {
 	first := sort.Search(len(p.pieces), func(i int) bool { return p.pieces[i].end*block > from })
 	for _, s := range p.pieces[first:] {
@@ -60,6 +62,7 @@ func (s piece) read(b []byte, off int64) {
 	}
 }
 
+// yieldFiles yields the extents of contents that end after from. The table of first blocks is sorted, so that a search finds the first file.
 func (p *Plan) yieldFiles(from int64, yield func(extent.Extent) bool) {
 	at := max(0, from/block-p.files)
 	var buf []extent.Extent

@@ -135,6 +135,8 @@ func (rd *reader) area(p []byte, do func(string, []byte) error) (next []byte, er
 	return next, nil
 }
 
+// continuation reads the area that a CE entry leads to: block, offset in it, and length. It counts against the budget, so that many records
+// cannot share one area.
 func (rd *reader) continuation(p []byte) ([]byte, error) {
 	n, err := numbers(p, 3)
 	if err != nil {

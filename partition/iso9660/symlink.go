@@ -105,6 +105,7 @@ type linkTarget struct {
 	slash bool // belongs before the next component
 }
 
+// add adds the components of an SL entry. It ignores the first byte, which says whether another entry follows: the list of entries shows that.
 func (l *linkTarget) add(data []byte) error {
 	if len(data) < 1 {
 		return errShort
@@ -122,6 +123,8 @@ func (l *linkTarget) add(data []byte) error {
 	return nil
 }
 
+// component adds a component, after the slash that belongs before it. No slash belongs after one for the root, which is a slash, and after one
+// that continues in the next component.
 func (l *linkTarget) component(flags byte, text []byte) {
 	switch {
 	case flags&current != 0:

@@ -94,6 +94,7 @@ func (rd *reader) primary() (*Volume, record, error) {
 	return nil, record{}, errors.New("read ISO 9660: no volume descriptors from block 16 to a terminator")
 }
 
+// parsePrimary decodes a primary volume descriptor.
 func parsePrimary(d []byte) (*Volume, record, error) {
 	size := binary.LittleEndian.Uint16(d[pvdBlockSize:])
 	if size != block || binary.BigEndian.Uint16(d[pvdBlockSize+2:]) != block {
