@@ -16,7 +16,8 @@ import (
 )
 
 func (r *root) plan() *cobra.Command {
-	var asJSON, exact bool
+	var asJSON, exact, all bool
+	var against string
 	c := &cobra.Command{
 		Use:   "plan FILE",
 		Short: "Show what an image will contain, without writing it",
@@ -39,6 +40,9 @@ in the middle.`,
 				return err
 			}
 			r.ui.clear()
+			if r.json = asJSON; against != "" {
+				return r.planDiff(c.Context(), p, against, all)
+			}
 			m := p.plan.Manifest(p.layout, 5)
 			if asJSON {
 				_, err = r.stdout.Write(m.JSON())
@@ -48,6 +52,8 @@ in the middle.`,
 		},
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print the plan as a JSON document")
+	c.Flags().StringVar(&against, "diff", "", "show what a build would change in this `image`, and exit with 6 if it would change anything")
+	c.Flags().BoolVar(&all, "all", false, "with --diff, list every difference")
 	c.Flags().BoolVar(&exact, "bytes", false, "print sizes in bytes, and paths in full")
 	return c
 }

@@ -49,6 +49,7 @@ type Region struct {
 	Err    error             // why it cannot be read
 
 	content io.ReaderAt
+	inner   []*Region // the files of it that are regions
 }
 
 // Open opens an image of so many bytes. An image that shows neither a partition table nor a file system is an error; a file system that
@@ -184,6 +185,9 @@ func (r *Region) String() string {
 		return fmt.Sprintf("%v:%s", r.In, r.Path)
 	case r.Name != "":
 		return fmt.Sprintf("%q", r.Name)
+	}
+	if r.Number == 0 {
+		return "whole disk"
 	}
 	return fmt.Sprintf("partition %d", r.Number)
 }

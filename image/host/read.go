@@ -21,6 +21,9 @@ type Reader struct {
 	Epoch  int64          // modification time of what is in directories, seconds since 1970
 	Flavor closure.Flavor // whose store paths are looked for in small files
 
+	// Backwards takes the names of directories in reverse order, which makes no difference to what is read.
+	Backwards bool
+
 	Warn func(key diag.Key, text, hint string) // takes what is valid but probably a mistake
 }
 

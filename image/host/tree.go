@@ -116,7 +116,7 @@ func (h *reading) readTree(path string, src treeSource) (*Input, error) {
 // scanner returns a scanner for host trees. Permission bits are those of the host; owner and time are not, since they differ
 // from machine to machine. Owners of set-ID files are kept, for checkSetID.
 func (h *reading) scanner(src treeSource, shared *attrTable, m *mounts) *hosttree.Scanner {
-	return &hosttree.Scanner{Special: true, Exclude: src.exclude.Match, Mounted: m.add, Attr: func(found hosttree.Host) *tree.Attr {
+	return &hosttree.Scanner{Special: true, Backwards: h.Backwards, Exclude: src.exclude.Match, Mounted: m.add, Attr: func(found hosttree.Host) *tree.Attr {
 		a := tree.Attr{Mode: found.Mode, Mtime: tree.Time{Sec: h.Epoch}}
 		if found.Kind == tree.Symlink {
 			a.Mode = 0o777

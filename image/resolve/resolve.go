@@ -30,6 +30,9 @@ type Inputs struct {
 	Unique   string   // seed of this build's identifiers with unique = true
 	OutDir   string   // directory of the image and of host tools' scratch files; "" to write none
 	HostDirs []string // searched for loader files that no closure has; nil means /usr
+
+	// Backwards takes the names of directories in reverse order. It makes no difference to a plan, and is for those who check that.
+	Backwards bool
 }
 
 // Plan turns a description into a plan: it reads the registrations of the source stores, lists the trees of all items, hashes
@@ -110,7 +113,7 @@ func (w world) read(ctx context.Context) (hosts host.Inputs, s *store, err error
 
 // host returns the reader of what the description names on the host.
 func (w world) host() host.Reader {
-	return host.Reader{Dir: w.in.Dir, OutDir: w.in.OutDir, Epoch: w.epoch, Flavor: w.flavor, Warn: w.warn}
+	return host.Reader{Dir: w.in.Dir, OutDir: w.in.OutDir, Epoch: w.epoch, Flavor: w.flavor, Backwards: w.in.Backwards, Warn: w.warn}
 }
 
 // epoch returns the time of everything but store items: the description's, SOURCE_DATE_EPOCH, or a fixed one.

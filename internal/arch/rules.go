@@ -12,7 +12,8 @@ var rooms = []room{
 	{"cmd/...", []string{"..."}, []string{"..."}},
 
 	// The stages: each imports only what it needs of earlier ones.
-	{"image/disk", []string{"image/gpt", "image/mbr", "partition", "closure", "internal/fault", "internal/tree"}, nil},
+	{"image/disk", []string{"image/gpt", "image/mbr", "partition", "closure", "internal/chain", "internal/diag", "internal/fault", "internal/tree"}, nil},
+	{"image/diff", []string{"image/disk", "closure", "internal/..."}, []string{"golang.org/x/sync/..."}},
 	{"image/write", []string{"image/plan", "partition", "bootloader", "closure", "closure/nar", "internal/..."}, []string{"golang.org/x/sys/...", "golang.org/x/sync/..."}},
 	{"image/resolve", []string{"image/description", "image/host", "image/identity", "image/plan", "image/toplevel", "image/mbr", "partition", "bootloader", "bootloader/bootspec",
 		"bootloader/grubmkimage", "closure", "internal/..."}, []string{"golang.org/x/sync/..."}},
@@ -82,7 +83,7 @@ var bans = []ban{
 var readers = []string{
 	"cmd/...", "image/host", "image/resolve", "image/write",
 	"closure", "closure/db", "bootloader/grubmkimage", "partition", "partition/mke2fs", "partition/squashfs", "partition/syslinux",
-	"internal/hosttool", "internal/hosttree", "internal/processors", "internal/scratch", "internal/stream",
+	"internal/hosttool", "internal/hosttree", "internal/limits", "internal/processors", "internal/scratch", "internal/stream",
 }
 
 // A word is a string of the language or of a format that only some packages may contain.

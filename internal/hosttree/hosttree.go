@@ -40,6 +40,10 @@ type Scanner struct {
 	// for each.
 	FilesOnly bool
 
+	// Backwards takes the names of each directory in the reverse of the order in which its file system has them. The result must not
+	// depend on it, which is what it is for.
+	Backwards bool
+
 	// Special allows devices, fifos and sockets, which are errors otherwise.
 	Special bool
 
