@@ -17,6 +17,7 @@ import (
 
 	"imprint/image/description"
 	"imprint/image/diff"
+	"imprint/image/emulator"
 	"imprint/image/plan"
 	"imprint/image/resolve"
 	"imprint/image/write"
@@ -263,7 +264,8 @@ func (r *root) built(f buildFlags, b *build) error {
 	say := func(format string, args ...any) { fmt.Fprintf(&text, format+"\n", args...) }
 	say("%s: %s (%s on disk), %s, %s, in %.1f s", f.out, units.FormatBytes(m.Size), units.FormatBytes(onDisk),
 		units.Count(len(m.Partitions), "partition"), units.Count(len(m.Items), "store item"), b.seconds)
-	for _, line := range [][2]string{{"digest", result.Digests.Image}, {"sha256", result.Digests.SHA256}, {"manifest", manifestName(f)}, {"boot", bootLine(m, f.out, f.exportBoot, b.entries)}} {
+	boot := emulator.Boot{Manifest: m, Image: f.out, Export: f.exportBoot, Entries: b.entries}
+	for _, line := range [][2]string{{"digest", result.Digests.Image}, {"sha256", result.Digests.SHA256}, {"manifest", manifestName(f)}, {"boot", boot.Line()}} {
 		if line[1] != "" {
 			say("  %-8s  %s", line[0], line[1])
 		}

@@ -12,6 +12,7 @@ import (
 	"imprint/internal/diag"
 	"imprint/internal/interrupt"
 	"imprint/internal/units"
+	"imprint/internal/visible"
 
 	"golang.org/x/term"
 )
@@ -32,7 +33,7 @@ type ui struct {
 }
 
 func newUI(out, err io.Writer, json bool) *ui {
-	u := &ui{out: out, err: visible{err}, raw: err, json: json, stop: func() {}}
+	u := &ui{out: out, err: visible.To(err), raw: err, json: json, stop: func() {}}
 	if f, ok := err.(*os.File); ok && !json && terminal(f) {
 		u.live = true
 		u.width, _, _ = term.GetSize(int(f.Fd()))
@@ -91,7 +92,7 @@ func (u *ui) line(text string) {
 	if u.width > 4 && len(text) >= u.width {
 		text = text[:u.width-1]
 	}
-	fmt.Fprint(u.raw, "\r\x1b[K", escaped(oneLine(text)))
+	fmt.Fprint(u.raw, "\r\x1b[K", visible.Escape(visible.Line(text)))
 }
 
 // clear removes the progress line.
