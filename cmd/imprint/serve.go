@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -314,22 +313,13 @@ func (r *root) runServe(ctx context.Context, file string, f serveFlags) error {
 func (r *root) serving(e *export, s sockets) error {
 	text := fmt.Sprintf("%s: %s, served until interrupted\n", oneLine(e.name), units.FormatBytes(e.disk.Size()))
 	if s.nbd != nil {
-		text += fmt.Sprintf("  nbd   %s\n", nbdURI(s.nbd, e.name))
+		text += fmt.Sprintf("  nbd   %s\n", nbd.URI(s.nbd.Network, s.nbd.Address(), e.name))
 	}
 	if s.http != nil {
 		text += fmt.Sprintf("  http  http://%s%s\n", s.http.Address(), (&httpfile.File{Name: e.file}).Path())
 	}
 	_, err := io.WriteString(r.stdout, text)
 	return err
-}
-
-// nbdURI is the URI of an export, by the rules of https://github.com/NetworkBlockDevice/nbd/blob/master/doc/uri.md.
-func nbdURI(l *listen.Listener, name string) string {
-	export := (&url.URL{Path: "/" + name}).EscapedPath()
-	if l.Network == "unix" {
-		return "nbd+unix://" + export + "?socket=" + strings.NewReplacer("+", "%20", "%2F", "/").Replace(url.QueryEscape(l.Address()))
-	}
-	return "nbd://" + l.Address() + export
 }
 
 // serve runs the servers until ctx ends or the disk does.
