@@ -29,6 +29,7 @@ type finding struct {
 	Purpose string `json:"neededFor"`
 
 	asked bool // whether it was asked for its version
+	spare bool // the build does without it
 }
 
 // there describes the finding in a table.
@@ -50,8 +51,8 @@ func (r *root) doctor() *cobra.Command {
 		Long: `doctor lists the host tools that imprint can use, their versions, and what needs them.
 
 With FILE it lists what the image of that description needs: host tools, the files of its boot loader, and the emulator and
-firmware for the boot command that build prints. If something is missing, it prints the command that installs it on Debian and
-exits with 4.`,
+firmware for the boot command that build prints. If something is missing, it prints the command that installs it on Debian. If
+the build needs it, doctor exits with 4.`,
 		Example: "  imprint doctor\n  imprint doctor image.toml",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 1 {
@@ -99,7 +100,7 @@ func (r *root) examine(ctx context.Context, file string) (list []finding, err er
 	if err != nil {
 		return nil, err
 	}
-	needs, err := resolve.Needs(ctx, d, resolve.Inputs{Dir: filepath.Dir(file)})
+	needs, err := resolve.Needs(ctx, d, resolve.Inputs{Dir: filepath.Dir(file), Scratch: r.scratch("")})
 	if err != nil {
 		fmt.Fprintf(r.stderr, "warning: cannot read the closures: %v\n", err)
 	}
@@ -123,7 +124,11 @@ func machine(ctx context.Context, d *description.Image) (list []finding) {
 	if !ok || !d.HasBootEntries() {
 		return nil
 	}
-	return parts(ctx, found)
+	list = parts(ctx, found)
+	for i := range list {
+		list[i].spare = true
+	}
+	return list
 }
 
 // parts looks for the program and the firmware of a machine.
@@ -140,7 +145,7 @@ func parts(ctx context.Context, found emulator.Machine) (list []finding) {
 	return list
 }
 
-// examined prints the findings. It is an error if something needed is missing.
+// examined prints the findings. It is an error if something that the build needs is missing.
 func (r *root) examined(list []finding, needed, asJSON bool) error {
 	gone, install := lacking(list)
 	if err := r.showFindings(list, needed, install, asJSON); err != nil {
@@ -156,8 +161,11 @@ func (r *root) examined(list []finding, needed, asJSON bool) error {
 func lacking(list []finding) (gone missing, install string) {
 	var packages []string
 	for _, f := range list {
-		if f.Path == "" {
-			gone, packages = append(gone, f.Name), append(packages, f.Package)
+		if f.Path != "" {
+			continue
+		}
+		if packages = append(packages, f.Package); !f.spare {
+			gone = append(gone, f.Name)
 		}
 	}
 	slices.Sort(packages)

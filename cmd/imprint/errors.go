@@ -11,6 +11,7 @@ import (
 	"imprint/internal/diag"
 	"imprint/internal/hosttool"
 	"imprint/internal/stream"
+	"imprint/internal/visible"
 )
 
 // Exit codes, as listed in the help.
@@ -21,6 +22,7 @@ const (
 	exitInvalid     = 3
 	exitMissingTool = 4
 	exitMismatch    = 5
+	exitDiffers     = 6
 	exitInterrupted = 130
 )
 
@@ -52,6 +54,8 @@ func exitCode(ctx context.Context, err error) int {
 		return exitFailed
 	case errors.Is(err, hosttool.ErrMissing):
 		return exitMissingTool
+	case errors.Is(err, errDiffers):
+		return exitDiffers
 	case errors.Is(err, write.ErrMismatch), errors.Is(err, stream.ErrChanged):
 		return exitMismatch
 	}
@@ -61,12 +65,15 @@ func exitCode(ctx context.Context, err error) int {
 // report prints an error and returns the exit code.
 func (r *root) report(ctx context.Context, err error) int {
 	code := exitCode(ctx, err)
-	if code == exitDone {
+	if code == exitDone || code == exitDiffers { // which have printed all there is to say
 		return code
 	}
 	text := message(err)
 	if code == exitInterrupted {
 		text = "interrupted; no output was written"
+		if r.written != "" {
+			text = "interrupted; " + visible.Line(r.written) + " is complete, and was not checked"
+		}
 	}
 	if r.json {
 		r.ui.event(event{"event": "error", "exit": code, "error": text, "problems": problems(err)})
@@ -88,7 +95,7 @@ func message(err error) string {
 	var tool *hosttool.ExitError
 	var wrong usage
 	if problems(err) == nil && !errors.As(err, &tool) && !errors.As(err, &wrong) && !strings.HasPrefix(err.Error(), "unknown command") {
-		return oneLine(err.Error())
+		return visible.Line(err.Error())
 	}
 	return err.Error()
 }

@@ -17,6 +17,7 @@ import (
 	"imprint/internal/tree"
 	"imprint/internal/units"
 	"imprint/internal/verity"
+	"imprint/internal/visible"
 
 	"github.com/spf13/cobra"
 )
@@ -33,7 +34,7 @@ func openImage(name string) (*disk.Disk, io.Closer, error) {
 	size, err := f.Seek(0, io.SeekEnd) // of a block device too
 	if err == nil {
 		var d *disk.Disk
-		if d, err = disk.Open(f, size); err == nil {
+		if d, err = disk.Open(imageFile{f}, size); err == nil {
 			return d, f, nil
 		}
 	}
@@ -60,7 +61,7 @@ all its bytes is compared, too. It prints a line for each fault and exits with 5
 			}
 			defer f.Close()
 			if c.Flags().Changed("explain") {
-				_, err := fmt.Fprintln(r.stdout, oneLine(d.Explain(explain)))
+				_, err := fmt.Fprintln(r.stdout, visible.Line(d.Explain(explain)))
 				return err
 			}
 			return r.runVerify(c.Context(), args[0], d)
@@ -79,7 +80,7 @@ func (r *root) runVerify(ctx context.Context, name string, d *disk.Disk) error {
 			r.ui.event(event{"event": "fault", "region": f.Region, "offset": f.Offset, "path": f.Path, "object": f.Object, "fault": f.Text})
 			return
 		}
-		fmt.Fprintln(r.stdout, oneLine(f.String()))
+		fmt.Fprintln(r.stdout, visible.Line(f.String()))
 	}
 	err := d.Verify(ctx, report)
 	if err == nil {
@@ -163,8 +164,8 @@ func (r *root) runInspect(ctx context.Context, name string, d *disk.Disk) error 
 			items = fmt.Sprint(len(paths))
 		}
 		number := orDash(int64(region.Number), fmt.Sprint(region.Number))
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\t%s\n", number, oneLine(region.String()), orNone(region.Type), orNone(region.Kind),
-			oneLine(label), region.Offset, units.FormatBytes(region.Size), free, items)
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\t%s\n", number, visible.Line(region.String()), orNone(region.Type), orNone(region.Kind),
+			visible.Line(label), region.Offset, units.FormatBytes(region.Size), free, items)
 	}
 	return t.Flush()
 }

@@ -13,6 +13,7 @@ import (
 	"imprint/internal/listen"
 	"imprint/internal/nbd"
 	"imprint/internal/units"
+	"imprint/internal/visible"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
@@ -155,7 +156,7 @@ func (r *root) runServe(ctx context.Context, file string, f serveFlags) error {
 
 // serving says where the disk is.
 func (r *root) serving(e *export, s sockets) error {
-	text := fmt.Sprintf("%s: %s, served until interrupted\n", oneLine(e.name), units.FormatBytes(e.disk.Size()))
+	text := fmt.Sprintf("%s: %s, served until interrupted\n", visible.Line(e.name), units.FormatBytes(e.disk.Size()))
 	if s.nbd != nil {
 		text += fmt.Sprintf("  nbd   %s\n", nbd.URI(s.nbd.Network, s.nbd.Address(), e.name))
 	}
@@ -202,7 +203,7 @@ func (r *root) served(e *export) error {
 	fmt.Fprintf(&text, "read %s of %s (%s)\n", units.FormatBytes(shares[0].Read), units.FormatBytes(shares[0].Data), percent(shares[0]))
 	t := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
 	for _, s := range shares[1:] {
-		fmt.Fprintf(t, "  %s\t%s of %s\t%s\n", oneLine(s.Name), units.FormatBytes(s.Read), units.FormatBytes(s.Data), percent(s))
+		fmt.Fprintf(t, "  %s\t%s of %s\t%s\n", visible.Line(s.Name), units.FormatBytes(s.Read), units.FormatBytes(s.Data), percent(s))
 	}
 	t.Flush()
 	if touched, checked := e.disk.Checked(); touched > 0 {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 	"imprint/internal/diag"
 	"imprint/internal/interrupt"
 	"imprint/internal/units"
+	"imprint/internal/visible"
 
 	"golang.org/x/term"
 )
@@ -31,7 +33,7 @@ type ui struct {
 }
 
 func newUI(out, err io.Writer, json bool) *ui {
-	u := &ui{out: out, err: visible{err}, raw: err, json: json, stop: func() {}}
+	u := &ui{out: out, err: visible.To(err), raw: err, json: json, stop: func() {}}
 	if f, ok := err.(*os.File); ok && !json && terminal(f) {
 		u.live = true
 		u.width, _, _ = term.GetSize(int(f.Fd()))
@@ -90,7 +92,7 @@ func (u *ui) line(text string) {
 	if u.width > 4 && len(text) >= u.width {
 		text = text[:u.width-1]
 	}
-	fmt.Fprint(u.raw, "\r\x1b[K", escaped(oneLine(text)))
+	fmt.Fprint(u.raw, "\r\x1b[K", visible.Escape(visible.Line(text)))
 }
 
 // clear removes the progress line.
@@ -102,8 +104,9 @@ func (u *ui) clear() {
 	}
 }
 
-// meter shows the progress of writing until the next stage.
+// meter shows the progress of packing or writing until the next stage, or the next meter.
 func (u *ui) meter(m *write.Meter) {
+	u.stop()
 	every := 100 * time.Millisecond
 	if !u.live && !u.json {
 		every = 10 * time.Second
@@ -113,19 +116,31 @@ func (u *ui) meter(m *write.Meter) {
 }
 
 func (u *ui) progress(m *write.Meter, spent time.Duration) {
-	written := m.Written()
+	done := m.Written()
 	if u.json {
-		u.event(event{"event": "progress", "stage": "write", "bytes": written, "total": m.Total})
+		e := event{"event": "progress", "stage": "write", "bytes": done, "total": m.Total}
+		if m.Packs != "" {
+			e["stage"], e["partition"] = "pack", m.Packs
+		}
+		u.event(e)
 		return
 	}
-	rate := float64(written) / spent.Seconds()
-	text := fmt.Sprintf("writing %s of %s, %s/s", units.FormatBytes(written), units.FormatBytes(m.Total), units.FormatBytes(int64(rate)))
-	if rate > 0 && m.Total > written {
-		text += fmt.Sprintf(", %.0f s left", float64(m.Total-written)/rate)
+	rate := float64(done) / spent.Seconds()
+	text := fmt.Sprintf("%s %s of %s, %s/s", cmp.Or(packing(m), "writing"), units.FormatBytes(done), units.FormatBytes(m.Total), units.FormatBytes(int64(rate)))
+	if rate > 0 && m.Total > done {
+		text += fmt.Sprintf(", %.0f s left", float64(m.Total-done)/rate)
 	}
 	if u.live {
 		u.line(text)
 	} else {
 		fmt.Fprintln(u.err, text)
 	}
+}
+
+// packing names the file system that is packed, "" if there is none.
+func packing(m *write.Meter) string {
+	if m.Packs == "" {
+		return ""
+	}
+	return "packing " + m.Packs + ":"
 }

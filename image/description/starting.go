@@ -10,8 +10,8 @@ var starting embed.FS
 
 // The kinds of descriptions to start from, besides the commented one.
 const (
-	StartNixOS = "nixos" // a disk of a NixOS system
-	StartISO   = "iso"   // a live ISO
+	StartNixOS = "nixos"   // a disk of a NixOS system
+	StartISO   = FormatISO // a live ISO
 )
 
 // Starting returns a description to start from: one of the kinds, or "" for one with a comment for each key.

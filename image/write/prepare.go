@@ -30,7 +30,7 @@ type Prepared struct {
 func Prepare(ctx context.Context, p *plan.Plan, l *plan.Layout) (_ *Prepared, err error) {
 	v := verifier{ledger: newLedger(l, exported(p, Options{Export: true}), p.BootInputs)}
 	r := &Prepared{Plan: p, made: &packed{}, verify: v}
-	if r.made, r.Layout, err = packAll(ctx, p, l, v); err != nil {
+	if r.made, r.Layout, err = packAll(ctx, p, l, v, nil); err != nil {
 		return nil, err
 	}
 	if err := r.fill(ctx); err != nil {

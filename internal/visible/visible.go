@@ -1,4 +1,6 @@
-package main
+// Package visible makes what a terminal takes as commands, or does not show, visible. It is the last line of defence between a terminal and
+// file names, which in a store or an archive may contain any bytes.
+package visible
 
 import (
 	"fmt"
@@ -7,20 +9,21 @@ import (
 	"unicode/utf8"
 )
 
-// A visible writer escapes control characters, except newlines and tabs. It is the last line of defence between a terminal,
-// which takes some bytes as commands, and file names, which in a store or an archive may contain any.
-type visible struct{ io.Writer }
+// To returns a writer that escapes control characters, except newlines and tabs.
+func To(w io.Writer) io.Writer { return writer{w} }
+
+type writer struct{ io.Writer }
 
 // Write implements io.Writer. A character must not be split between calls.
-func (v visible) Write(p []byte) (int, error) {
-	if _, err := io.WriteString(v.Writer, escaped(string(p))); err != nil {
+func (w writer) Write(p []byte) (int, error) {
+	if _, err := io.WriteString(w.Writer, Escape(string(p))); err != nil {
 		return 0, err
 	}
 	return len(p), nil
 }
 
-// escaped escapes what a terminal would not show. Characters above ASCII get the form that JSON uses.
-func escaped(text string) string {
+// Escape escapes what a terminal would not show. Characters above ASCII get the form that JSON uses.
+func Escape(text string) string {
 	if strings.IndexFunc(text, isHidden) < 0 {
 		return text
 	}
@@ -53,5 +56,5 @@ func isHidden(r rune) bool {
 	return 0x200e <= r && r <= 0x200f || 0x2028 <= r && r <= 0x202e || 0x2066 <= r && r <= 0x2069 || r == 0xfeff
 }
 
-// oneLine escapes a name or message that must not contain a newline.
-func oneLine(text string) string { return strings.NewReplacer("\n", `\n`, "\t", `\t`).Replace(text) }
+// Line escapes the newlines and tabs of a name or message.
+func Line(text string) string { return strings.NewReplacer("\n", `\n`, "\t", `\t`).Replace(text) }
