@@ -32,7 +32,7 @@ var Nix = Flavor{
 // Database is the path of the store's database.
 func (f Flavor) Database() string { return f.StateDir + "/db/db.sqlite" }
 
-// FlavorNamed returns the flavor of that name.
+// FlavorNamed returns the flavor with a name.
 func FlavorNamed(name string) (Flavor, error) {
 	switch name {
 	case Nix.Name:

@@ -98,8 +98,9 @@ func (r *root) verify() *cobra.Command {
 		Long: `verify reads a disk image of imprint or of another tool, without root, mounts or a VM. It checks the partition table and its
 backup, every structure of ext4, FAT, EROFS and ISO 9660 file systems, also of those that are files of others, and the
 store inside: every registered item is there with the NAR hash and size that the database has, nothing else is in the
-store, references are valid, and GC roots reach every item; and the files that boot menus name are there. Where the manifest IMAGE.json lies beside the image, the digest of
-all its bytes is compared, too. It prints a line for each fault and exits with 5 if there is one.
+store, references are valid, and GC roots reach every item. The files that boot menus name must be there. Where the manifest
+IMAGE.json lies beside the image, the digest of all its bytes is compared, too. It prints a line for each fault and exits with 5
+if there is one.
 
 With --cross-check other libraries read the partition table, ext4, FAT and ISO 9660 file systems and store databases, in
 processes of their own, and what they see must be the same.`,

@@ -7,7 +7,7 @@ import (
 	"imprint/internal/tree"
 )
 
-// stored is content that lies in an image: a tail of so many bytes at one place, and what is before it at another. It is a blob.
+// stored is content in an image, a [tree.Blob]: its last tail bytes are at tailAt, the bytes before them at at.
 type stored struct {
 	image      io.ReaderAt
 	size, tail int64
@@ -59,7 +59,7 @@ func (s *stored) Parts() (parts []tree.Range) {
 	return parts
 }
 
-// place is the offset in the image of a byte of the content.
+// place returns the offset in the image of byte off of the content.
 func (s *stored) place(off int64) int64 {
 	if body := s.size - s.tail; off >= body {
 		return s.tailAt + off - body
