@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -222,8 +223,19 @@ func TestBootFromExport(t *testing.T) {
 	hosttest.NeedFile(t, "/usr/lib/ipxe/qemu/pxe-virtio.rom")
 	dir := configs(t)
 	out, export := filepath.Join(dir, "direct.img"), filepath.Join(dir, "export")
-	imprint(t, "build", filepath.Join(dir, "direct.toml"), "-o", out, "--export-boot", export)
+	imprint(t, "build", filepath.Join(dir, "direct.toml"), "-o", out, "--export-boot", export, "--export-root")
 	qemutest.Boot(t, qemutest.Options{Image: out, Mode: "bios", Marker: marker, Bad: failure, PowerOff: true, Args: []string{
 		"-netdev", "user,id=net,tftp=" + export + ",bootfile=script.ipxe", "-device", "virtio-net-pci,netdev=net,bootindex=0",
 	}})
+	var index struct {
+		Entries []struct {
+			Memory string `json:"cmdlineInMemory"`
+		}
+	}
+	if err := json.Unmarshal(read(t, filepath.Join(export, "boot.json")), &index); err != nil {
+		t.Fatal(err)
+	}
+	// The root file system as an initrd is there as a whole: its init starts. The demo's own needs an initrd to mount /proc, so it gets no further.
+	qemutest.Boot(t, qemutest.Options{Marker: "^imprint: hello from /nix/store/", Command: fmt.Sprintf(
+		"qemu-system-x86_64 -m 1024 -nographic -no-reboot -kernel %s/hello.kernel -initrd %[1]s/root.initrd -append '%s'", export, index.Entries[0].Memory)})
 }
