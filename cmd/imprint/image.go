@@ -67,6 +67,7 @@ func (r *root) find(image, at string) (tree.Walked, io.Closer, error) {
 		regions = []*disk.Region{region}
 	}
 	var found []tree.Walked
+	var in []string
 	for _, region := range regions {
 		if region.Volume == nil {
 			if region.Err != nil && partition != "" {
@@ -75,7 +76,7 @@ func (r *root) find(image, at string) (tree.Walked, io.Closer, error) {
 			continue
 		}
 		if n := region.Volume.Tree.Find(clean); n != nil {
-			found = append(found, tree.Walked{Path: clean, Node: n})
+			found, in = append(found, tree.Walked{Path: clean, Node: n}), append(in, region.String())
 		}
 	}
 	switch len(found) {
@@ -84,7 +85,7 @@ func (r *root) find(image, at string) (tree.Walked, io.Closer, error) {
 	case 1:
 		return found[0], f, nil
 	}
-	return fail(usagef("%s is in several partitions: write %s:PARTITION", tree.Shown(clean), name))
+	return fail(usagef("%s is in several partitions, %s: write %s:PARTITION", tree.Shown(clean), strings.Join(in, ", "), tree.Shown(name)))
 }
 
 func (r *root) ls() *cobra.Command {

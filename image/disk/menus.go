@@ -3,14 +3,16 @@ package disk
 import (
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 
 	"imprint/bootloader/menu"
+	"imprint/closure"
 	"imprint/internal/fault"
 	"imprint/internal/tree"
 )
 
-// menus reports entries of boot menus in a region whose files are not there.
+// menus reports entries of boot menus in a region whose files, or the store items that their command lines name, are not there.
 func (d *Disk) menus(r *Region, report fault.Report) {
 	entries, problems := menu.Read(r.Volume.Tree)
 	for _, p := range problems {
@@ -23,6 +25,11 @@ func (d *Disk) menus(r *Region, report fault.Report) {
 				report(fault.Fault{Offset: -1, Path: e.File, Object: "boot entry", Text: fmt.Sprintf("%.200q: there is no %.500q", e.Title, file)})
 			}
 		}
+		for _, p := range closure.Nix.Mentions(e.Cmdline) {
+			if !d.anywhere(p.String()) {
+				report(fault.Fault{Offset: -1, Path: e.File, Object: "boot entry", Text: fmt.Sprintf("%.200q: there is no %s", e.Title, p)})
+			}
+		}
 	}
 }
 
@@ -32,7 +39,7 @@ func isPlainPath(file string) bool {
 }
 
 // hasFile reports whether the file of an entry is there: in the region of the menu, where the Boot Loader Specification wants it, or for other
-// menus in any region, since they may search for a partition. One that cannot be read may have it.
+// menus in any region, since they may search for a partition.
 func (d *Disk) hasFile(r *Region, e menu.Entry, file string) bool {
 	file = strings.ReplaceAll(file, `\`, "/")
 	if !strings.HasPrefix(file, "/") && leads(r, path.Join(path.Dir(e.File), file)) || leads(r, file) {
@@ -41,12 +48,12 @@ func (d *Disk) hasFile(r *Region, e menu.Entry, file string) bool {
 	if strings.Contains(e.File, "/entries/") {
 		return false
 	}
-	for _, other := range d.Regions {
-		if other.Volume == nil && other.In == nil || other.Volume != nil && leads(other, file) {
-			return true
-		}
-	}
-	return false
+	return d.anywhere(file)
+}
+
+// anywhere reports whether a path leads to something in any region. One that cannot be read may have it.
+func (d *Disk) anywhere(file string) bool {
+	return slices.ContainsFunc(d.Regions, func(r *Region) bool { return r.mayHoldMore() || r.Volume != nil && leads(r, file) })
 }
 
 // mostLinks is how many symlinks may lead to a file, as in Linux.
