@@ -271,7 +271,7 @@ func (r *root) built(f buildFlags, b *build) error {
 	say := func(format string, args ...any) { fmt.Fprintf(&text, format+"\n", args...) }
 	say("%s: %s (%s on disk), %s, %s, in %.1f s", f.out, units.FormatBytes(m.Size), units.FormatBytes(onDisk),
 		units.Count(len(m.Partitions), "partition"), units.Count(len(m.Items), "store item"), b.seconds)
-	boot := emulator.Boot{Manifest: m, Image: f.out, Export: f.exportBoot, Entries: b.entries}
+	boot := emulator.Boot{Target: emulator.TargetOf(m), Image: f.out, Export: f.exportBoot, Entries: b.entries}
 	for _, line := range [][2]string{{"digest", result.Digests.Image}, {"sha256", result.Digests.SHA256}, {"manifest", manifestName(f)}, {"boot", boot.Line()}} {
 		if line[1] != "" {
 			say("  %-8s  %s", line[0], line[1])

@@ -120,7 +120,7 @@ func machine(ctx context.Context, d *description.Image) (list []finding) {
 	for _, p := range d.Partition.Items {
 		m.Partitions = append(m.Partitions, plan.ManifestPartition{Type: p.Type.V})
 	}
-	found, ok := emulator.For(m)
+	found, ok := emulator.For(emulator.TargetOf(m))
 	if !ok || !d.HasBootEntries() {
 		return nil
 	}

@@ -42,7 +42,7 @@ func isPlainPath(file string) bool {
 // menus in any region, since they may search for a partition.
 func (d *Disk) hasFile(r *Region, e menu.Entry, file string) bool {
 	file = strings.ReplaceAll(file, `\`, "/")
-	if !strings.HasPrefix(file, "/") && leads(r, path.Join(path.Dir(e.File), file)) || leads(r, file) {
+	if !strings.HasPrefix(file, "/") && r.Lookup(path.Join(path.Dir(e.File), file)) != nil || r.Lookup(file) != nil {
 		return true
 	}
 	if strings.Contains(e.File, "/entries/") {
@@ -53,14 +53,27 @@ func (d *Disk) hasFile(r *Region, e menu.Entry, file string) bool {
 
 // anywhere reports whether a path leads to something in any region. One that cannot be read may have it.
 func (d *Disk) anywhere(file string) bool {
-	return slices.ContainsFunc(d.Regions, func(r *Region) bool { return r.mayHoldMore() || r.Volume != nil && leads(r, file) })
+	return d.Lookup(file) != nil || slices.ContainsFunc(d.Regions, (*Region).mayHoldMore)
+}
+
+// Lookup returns what a path leads to in the first region in which it leads to something, or nil.
+func (d *Disk) Lookup(file string) *tree.Node {
+	for _, r := range d.Regions {
+		if n := r.Lookup(file); n != nil {
+			return n
+		}
+	}
+	return nil
 }
 
 // mostLinks is how many symlinks may lead to a file, as in Linux.
 const mostLinks = 40
 
-// leads reports whether a path leads to something in a region, through symlinks, and on FAT in any case.
-func leads(r *Region, file string) bool {
+// Lookup returns what a path leads to in a region, through symlinks, and on FAT in any case; nil if that is nothing.
+func (r *Region) Lookup(file string) *tree.Node {
+	if r.Volume == nil {
+		return nil
+	}
 	rest, at, n := strings.Split(path.Clean("/"+file), "/"), "/", r.Volume.Tree.Root()
 	for links := 0; len(rest) > 0; {
 		name := rest[0]
@@ -73,14 +86,14 @@ func leads(r *Region, file string) bool {
 			child = folded(n, name)
 		}
 		if child == nil {
-			return false
+			return nil
 		}
 		if child.Inode().Kind() != tree.Symlink {
 			at, n = path.Join(at, name), child
 			continue
 		}
 		if links++; links > mostLinks {
-			return false
+			return nil
 		}
 		target := child.Inode().Target()
 		if !path.IsAbs(target) {
@@ -89,7 +102,7 @@ func leads(r *Region, file string) bool {
 		rest = append(strings.Split(path.Clean(target), "/"), rest...)
 		at, n = "/", r.Volume.Tree.Root()
 	}
-	return true
+	return n.Inode()
 }
 
 // folded is the child of that name in upper or lower case.
