@@ -16,9 +16,10 @@ func (r *root) extract() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "extract IMAGE[:PARTITION] PATH DIR",
 		Short: "Copy a file or directory out of a disk image",
-		Long: `extract copies PATH of the image, with everything below it, into the directory DIR, which must be there. Links, holes, modes, times
-and extended attributes are kept, and owners if the user is root. Device nodes, fifos and sockets are left out, with a warning, and
-so are extended attributes that cannot be set. Nothing is written outside of DIR, whatever names and links the image has.
+		Long: `extract copies PATH of the image, with everything below it, into the directory DIR, which must be there. PATH may be a pattern, as
+in descriptions: then all that it matches is copied. Links, holes, modes, times and extended attributes are kept, and owners if the
+user is root. Device nodes, fifos and sockets are left out, with a warning, and so are extended attributes that cannot be set.
+Nothing is written outside of DIR, whatever names and links the image has.
 
 With --tar it writes a tar archive in place of DIR, which keeps owners, device nodes and extended attributes without root.`,
 		Example: "  imprint extract web.raw:root /etc out\n  imprint extract web.raw:root / --tar - | tar -t",
@@ -29,7 +30,7 @@ With --tar it writes a tar archive in place of DIR, which keeps owners, device n
 			return exactly(3, "an IMAGE, a PATH and a DIR")(c, args)
 		},
 		RunE: func(c *cobra.Command, args []string) error {
-			found, f, err := r.find(args[0], args[1])
+			found, f, err := r.find(args[0], args[1], false)
 			if err != nil {
 				return err
 			}
@@ -41,7 +42,7 @@ With --tar it writes a tar archive in place of DIR, which keeps owners, device n
 				omitted, err = toDirectory(c, args[2], found)
 			}
 			if err != nil {
-				return fmt.Errorf("extract %s: %w", tree.Shown(found.Path), err)
+				return fmt.Errorf("extract %s: %w", tree.Shown(args[1]), err)
 			}
 			for _, o := range omitted {
 				fmt.Fprintf(r.stderr, "warning: %s %s\n", tree.Shown(o.Path), o.Why)
@@ -53,7 +54,7 @@ With --tar it writes a tar archive in place of DIR, which keeps owners, device n
 	return c
 }
 
-func toDirectory(c *cobra.Command, name string, found tree.Walked) ([]extract.Omission, error) {
+func toDirectory(c *cobra.Command, name string, found []tree.Walked) ([]extract.Omission, error) {
 	dir, err := os.OpenRoot(name)
 	if err != nil {
 		return nil, err
@@ -63,7 +64,7 @@ func toDirectory(c *cobra.Command, name string, found tree.Walked) ([]extract.Om
 }
 
 // toArchive writes an archive. One that is not complete is removed.
-func (r *root) toArchive(c *cobra.Command, name string, found tree.Walked) (omitted []extract.Omission, err error) {
+func (r *root) toArchive(c *cobra.Command, name string, found []tree.Walked) (omitted []extract.Omission, err error) {
 	if name == "-" {
 		return extract.Archive(c.Context(), r.raw, found)
 	}

@@ -9,17 +9,19 @@ import (
 	"imprint/internal/tree"
 )
 
-// Archive writes a node and everything below it as a tar archive in the pax format, in the order of the tree: with owners, modes, times, hard
+// Archive writes nodes and everything below them as a tar archive in the pax format, in the order of the tree: with owners, modes, times, hard
 // links, devices and extended attributes. Holes are zeros. Sockets are omitted, and so are attributes that a pax record cannot hold: those
 // without a value, or with an "=" in their name.
-func Archive(ctx context.Context, w io.Writer, top tree.Walked) ([]Omission, error) {
+func Archive(ctx context.Context, w io.Writer, tops []tree.Walked) ([]Omission, error) {
 	a := &archiver{ctx: ctx, tar: tar.NewWriter(w), first: map[*tree.Node]string{}}
-	for below, n := range tree.Walk("", top.Node) {
-		if ctx.Err() != nil {
-			return a.omitted, context.Cause(ctx)
-		}
-		if err := a.add(nameOf(top)+below, n.Inode()); err != nil {
-			return a.omitted, err
+	for _, top := range tops {
+		for below, n := range tree.Walk("", top.Node) {
+			if ctx.Err() != nil {
+				return a.omitted, context.Cause(ctx)
+			}
+			if err := a.add(nameOf(top)+below, n.Inode()); err != nil {
+				return a.omitted, err
+			}
 		}
 	}
 	return a.omitted, a.tar.Close()

@@ -24,13 +24,17 @@ type Omission struct {
 
 const noFile = "is left out: it is no file, directory or link"
 
-// Directory writes a node and everything below it into a directory. Names that are there already are an error. Links, holes, modes, times and
+// Directory writes nodes and everything below them into a directory. Names that are there already are an error. Links, holes, modes, times and
 // extended attributes are kept, and owners if the caller may give files away. Devices, fifos and sockets are omitted, and so are attributes
 // that the file system or the kernel refuses.
-func Directory(ctx context.Context, dir *os.Root, top tree.Walked, owners bool) ([]Omission, error) {
+func Directory(ctx context.Context, dir *os.Root, tops []tree.Walked, owners bool) ([]Omission, error) {
 	x := &extractor{ctx: ctx, dir: dir, first: map[*tree.Node]string{}, owners: owners}
-	err := x.all(top)
-	return x.omitted, err
+	for _, top := range tops {
+		if err := x.all(top); err != nil {
+			return x.omitted, err
+		}
+	}
+	return x.omitted, nil
 }
 
 // An extractor writes nodes below a directory.

@@ -19,7 +19,7 @@ import (
 )
 
 // sample is a tree with a node of every kind.
-func sample(t *testing.T) tree.Walked {
+func sample(t *testing.T) []tree.Walked {
 	t.Helper()
 	at := func(mode uint16, xattrs ...tree.Xattr) *tree.Attr {
 		return &tree.Attr{Mode: mode, UID: 0, GID: 0, Mtime: tree.Time{Sec: 1234, Nsec: 500}, Xattrs: xattrs}
@@ -43,7 +43,7 @@ func sample(t *testing.T) tree.Walked {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return tree.Walked{Path: "/top", Node: tr.Find("/top")}
+	return []tree.Walked{{Path: "/top", Node: tr.Find("/top")}}
 }
 
 // paths are those of what was omitted.
