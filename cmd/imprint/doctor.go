@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path"
-	"path/filepath"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -100,7 +99,7 @@ func (r *root) examine(ctx context.Context, file string) (list []finding, err er
 	if err != nil {
 		return nil, err
 	}
-	needs, err := resolve.Needs(ctx, d, resolve.Inputs{Dir: filepath.Dir(file), Scratch: r.scratch("")})
+	needs, err := resolve.Needs(ctx, d, resolve.Inputs{Dir: dirOf(file), Scratch: r.scratch("")})
 	if err != nil {
 		fmt.Fprintf(r.stderr, "warning: cannot read the closures: %v\n", err)
 	}
