@@ -13,7 +13,7 @@ var rooms = []room{
 
 	// The stages: each imports only what it needs of earlier ones.
 	{"image/disk", []string{"image/gpt", "image/mbr", "partition", "closure", "internal/fault", "internal/tree"}, nil},
-	{"image/write", []string{"image/plan", "partition", "bootloader", "closure", "closure/nar", "internal/..."}, []string{"golang.org/x/sys/...", "golang.org/x/sync/..."}},
+	{"image/write", []string{"image/plan", "container", "partition", "bootloader", "closure", "closure/nar", "internal/..."}, []string{"golang.org/x/sys/...", "golang.org/x/sync/..."}},
 	{"image/resolve", []string{"image/description", "image/host", "image/identity", "image/plan", "image/mbr", "partition", "bootloader",
 		"bootloader/grubmkimage", "closure", "internal/..."}, []string{"golang.org/x/sync/..."}},
 	{"image/identity", []string{"image/description", "image/host", "image/plan", "partition", "internal/repro", "internal/tree"}, nil},
@@ -26,6 +26,9 @@ var rooms = []room{
 	{"image/mbr", cellar, nil},
 	{"image/gpt", cellar, []string{"github.com/diskfs/go-diskfs/...", "github.com/google/uuid/..."}},
 
+	{"container", []string{"container/...", "internal/pieces"}, nil},
+	{"container/codec", nil, []string{"github.com/klauspost/compress/..."}},
+	{"container/...", []string{"internal/pieces"}, nil},
 	{"bootloader", []string{"bootloader/pe", "internal/..."}, nil},
 	{"bootloader/...", cellar, []string{"golang.org/x/sys/..."}},
 	{"partition", []string{"partition/...", "internal/..."}, []string{"github.com/google/uuid/..."}},
