@@ -21,6 +21,12 @@ type Pieces struct {
 	left   []atomic.Int32  // bytes of those that are not in the file yet
 	sums   [][]verity.Hash // digests of each piece: see verity.Blocks; nil for zeros
 	spare  sync.Pool
+
+	// NoSums says that no digest is wanted.
+	NoSums bool
+	// Take gets each complete piece that something is written to, unless it is nil. It is called from several goroutines, and does not keep
+	// the content.
+	Take func(piece int64, content []byte) error
 }
 
 // NewPieces returns the Pieces of a disk of that many bytes.
@@ -58,23 +64,36 @@ func (p *Pieces) size(piece int64) int64 { return min(PieceSize, p.length-piece*
 // whole reports whether these bytes are all that is written to the piece.
 func (p *Pieces) whole(piece, bytes int64) bool { return int64(p.total[piece]) == bytes }
 
-// put hashes a piece in memory.
-func (p *Pieces) put(piece int64, content []byte) {
-	p.sums[piece] = verity.Digests(p.length, content)
+// Hole reports whether nothing is written to a piece. It may be asked once all ranges are announced.
+func (p *Pieces) Hole(piece int64) bool { return p.total[piece] == 0 }
+
+// put takes a piece in memory.
+func (p *Pieces) put(piece int64, content []byte) error {
 	p.left[piece].Store(0)
+	return p.complete(piece, content)
+}
+
+// complete hashes a piece and passes it on.
+func (p *Pieces) complete(piece int64, content []byte) error {
+	if !p.NoSums {
+		p.sums[piece] = verity.Digests(p.length, content)
+	}
+	if p.Take == nil {
+		return nil
+	}
+	return p.Take(piece, content)
 }
 
 // last counts bytes that are in the file now, and reports whether they complete the piece.
 func (p *Pieces) last(piece, bytes int64) bool { return p.left[piece].Add(-int32(bytes)) == 0 }
 
-// read hashes a complete piece of the file, through a buffer of PieceSize bytes.
+// read takes a complete piece of the file, through a buffer of PieceSize bytes.
 func (p *Pieces) read(piece int64, file io.ReaderAt, buf []byte) error {
 	content := buf[:p.size(piece)]
 	if _, err := file.ReadAt(content, piece*PieceSize); err != nil && err != io.EOF {
 		return err
 	}
-	p.sums[piece] = verity.Digests(p.length, content)
-	return nil
+	return p.complete(piece, content)
 }
 
 // Made counts a range that is in the file now, whoever wrote it.

@@ -29,9 +29,11 @@ const FileCost = 24 << 10
 // A Disk is the file that jobs write to, made for one Run.
 type Disk struct {
 	File   *os.File
-	Size   int64        // bytes
-	Digest *Pieces      // nil when no digest is wanted
-	Bytes  atomic.Int64 // written so far, for a progress display
+	Size   int64   // bytes
+	Digest *Pieces // nil when nobody wants to know of pieces
+	// Scratch says that the file is only where the parts of pieces meet: what a window has of a whole piece goes to Digest alone.
+	Scratch bool
+	Bytes   atomic.Int64 // written so far, for a progress display
 
 	stopped  atomic.Bool // by an error or from outside: workers end at the next piece
 	unshared atomic.Bool // the host's file systems do not share extents
