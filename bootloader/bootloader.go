@@ -95,6 +95,7 @@ type Entry struct {
 	Cmdline string // without a newline
 	// DeviceTree describes the board to the kernel; if it is zero, the firmware's is used.
 	DeviceTree DeviceTree
+	Generation *Generation // of NixOS; nil for other systems
 }
 
 // A DeviceTree is a flattened device tree, or a directory of them from which the firmware picks its board's.
@@ -108,6 +109,7 @@ type DeviceTree struct {
 type Source struct {
 	Name    string // unique among the entries' files: for a file in a store item, the item's base name and the file's
 	Path    string // in the partition with the store; "" for a file that is not in the store
+	Item    string // base name of the store item with the file, "" for none
 	Content tree.Blob
 }
 

@@ -6,11 +6,20 @@ import (
 	"strings"
 )
 
-// IDs returns a unique file name for each entry: its title in lower case, reduced to letters and digits, with a number added
-// to duplicates.
+// IDs returns a unique file name for each entry: that of its generation, or its title in lower case, reduced to letters and
+// digits, with a number added to duplicates.
 func IDs(entries []Entry) []string {
 	ids, seen := make([]string, len(entries)), map[string]bool{}
 	for i, e := range entries {
+		if e.Generation != nil {
+			ids[i] = e.Generation.ID()
+			seen[strings.ToLower(ids[i])] = true
+		}
+	}
+	for i, e := range entries {
+		if e.Generation != nil {
+			continue
+		}
 		base := slug(e.Title)
 		id := base
 		for n := 2; seen[id]; n++ {
@@ -38,7 +47,8 @@ func slug(title string) string {
 type shelf struct {
 	partition Partition
 	dir       string
-	store     *Partition // with the store, if the loader reads it; nil if everything is copied
+	name      func(Source) string // of a copy; nil for the source's own
+	store     *Partition          // with the store, if the loader reads it; nil if everything is copied
 	files     []File
 }
 
@@ -47,7 +57,11 @@ func (s *shelf) put(src Source) (Partition, string) {
 	if s.reads(src.Path) {
 		return *s.store, src.Path
 	}
-	f := File{s.partition.Name, s.dir + "/" + src.Name, src.Content}
+	name := src.Name
+	if s.name != nil {
+		name = s.name(src)
+	}
+	f := File{s.partition.Name, s.dir + "/" + name, src.Content}
 	if !slices.Contains(s.files, f) {
 		s.files = append(s.files, f)
 	}

@@ -14,7 +14,7 @@ import (
 type extlinux struct{}
 
 var extlinuxLoader = Loader{
-	Name: "extlinux", firmware: "u-boot", Menu: true, ReadsStore: true, DeviceTree: true, reads: []string{"ext4"},
+	Name: "extlinux", firmware: "u-boot", Menu: true, ReadsStore: true, DeviceTree: true, DeviceTrees: true, reads: []string{"ext4"},
 	changes: `$'\`, how: "which has a meaning to U-Boot", comment: "#", reader: "U-Boot", Bootloader: extlinux{},
 	// U-Boot, doc/usage/cmd/booti.rst.
 	mayUnpack: []string{"gzip", "bzip2", "lz4", "lzop", "zstd"},

@@ -8,16 +8,18 @@ import (
 // config returns grub.cfg, and the kernels and initrds to copy to home. GRUB finds every partition by the UUID of its file
 // system, since the numbering of disks depends on the machine.
 func (grub) config(c Config, home Partition) (string, []File) {
-	s := shelf{partition: home, dir: "/EFI/imprint"}
+	own := shelf{partition: home, dir: "/EFI/imprint"}
 	if home.Store || home.Filesystem == "iso9660" {
-		s.dir = "/boot"
+		own.dir = "/boot"
 	}
 	if p, ok := c.find("xbootldr"); ok {
-		s.partition = p
+		own.partition = p
 	}
 	if p, ok := c.store(); ok && !c.CopyKernel {
-		s.store = &p
+		own.store = &p
 	}
+	s := shelves{own, own}
+	s.generations.dir, s.generations.name = strings.TrimPrefix(own.dir, "/EFI/imprint")+"/kernels", kernelsName
 	ids := IDs(c.Entries)
 	var b strings.Builder
 	if unit, speed, ok := c.serialLine(); ok {
@@ -27,9 +29,9 @@ func (grub) config(c Config, home Partition) (string, []File) {
 	// The default is given by number: GRUB would take a name that begins with digits for one.
 	fmt.Fprintf(&b, "set default=%d\nset timeout=%d\n", c.Default, c.Timeout)
 	for i, e := range c.Entries {
-		b.WriteString(s.menuEntry(e, ids[i]))
+		b.WriteString(s.of(&e).menuEntry(e, ids[i]))
 	}
-	return b.String(), s.files
+	return b.String(), s.files()
 }
 
 // menuEntry returns one entry of the menu, with a variable for each partition that it reads.

@@ -14,6 +14,7 @@ type Loader struct {
 	Menu          bool // shows a menu, which can wait
 	ReadsStore    bool // reads file systems that can hold a store, so kernels can stay there
 	DeviceTree    bool // can pass a device tree to the kernel
+	DeviceTrees   bool // takes a directory of device trees too
 	Signs         bool // makes EFI programs, which can be signed
 	FillsBIOSBoot bool // provides the content of a BIOS boot partition
 	XBOOTLDRInGPT bool // finds an XBOOTLDR partition only in a GPT

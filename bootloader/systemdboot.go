@@ -13,7 +13,7 @@ import (
 // reads only FAT.
 type systemdBoot struct{}
 
-var systemdBootLoader = Loader{Name: "systemd-boot", Menu: true, XBOOTLDRInGPT: true, room: 512, Bootloader: systemdBoot{}}
+var systemdBootLoader = Loader{Name: "systemd-boot", Menu: true, DeviceTree: true, XBOOTLDRInGPT: true, room: 512, Bootloader: systemdBoot{}}
 
 func (systemdBoot) Requires(m Machine) Requirements {
 	return Requirements{
@@ -40,29 +40,35 @@ func (systemdBoot) Artifacts(c Config) (Artifacts, error) {
 	if home != esp {
 		files = append(files, File{home.Name, "/loader/entries.srel", tree.Text("type1\n")})
 	}
-	s := shelf{partition: home, dir: "/EFI/imprint"}
+	s := shelves{shelf{partition: home, dir: "/EFI/imprint"}, shelf{partition: home, dir: "/EFI/nixos", name: efiName}}
 	for i, e := range c.Entries {
-		files = append(files, File{home.Name, "/loader/entries/" + ids[i] + ".conf", tree.Text(s.type1(e, i))})
+		files = append(files, File{home.Name, "/loader/entries/" + ids[i] + ".conf", tree.Text(s.of(&e).type1(&e, i))})
 	}
-	return Artifacts{Files: append(files, s.files...)}, nil
+	return Artifacts{Files: append(files, s.files()...)}, nil
 }
 
-// type1 returns a type 1 entry. Its sort key keeps the menu in the order of the description.
-func (s *shelf) type1(e Entry, order int) string {
+// type1 returns a type 1 entry.
+func (s *shelf) type1(e *Entry, order int) string {
 	var b strings.Builder
 	line := func(key, value string) { fmt.Fprintf(&b, "%s %s\n", key, value) }
 	image := func(key string, src Source) {
 		_, path := s.put(src)
 		line(key, path)
 	}
-	line("title", e.Title)
-	line("sort-key", fmt.Sprintf("imprint-%03d", order))
+	line("title", e.heading())
+	line("sort-key", e.sortKey(order))
+	if g := e.Generation; g != nil {
+		line("version", fmt.Sprintf("Generation %d %s, built on %s", g.Number, g.Label, g.Built))
+	}
 	image("linux", e.Kernel)
 	for _, src := range e.Initrd {
 		image("initrd", src)
 	}
 	if e.Cmdline != "" {
 		line("options", e.Cmdline)
+	}
+	if e.DeviceTree.Name != "" {
+		image("devicetree", e.DeviceTree.Source)
 	}
 	return b.String()
 }

@@ -16,11 +16,11 @@ type GCRoot struct {
 	Target string // an item's store path, or a path inside one
 }
 
-// A Profile is a profile with its first generation: two symlinks, NAME -> NAME-1-link and NAME-1-link -> item, below the flavor's
-// directory of profiles (profiles.cc). It is a GC root.
+// A Profile is a profile with its generations: symlinks NAME-1-link -> item and so on, and NAME -> NAME-N-link to the last one, which
+// is the current generation, below the flavor's directory of profiles (profiles.cc). It is a GC root.
 type Profile struct {
-	Name string // "system", "per-user/root/profile"…
-	Item Path
+	Name        string // "system", "per-user/root/profile"…
+	Generations []Path // at least one
 }
 
 // GCRoot is the default root for an item: a link named like it, in the flavor's directory of GC roots.
@@ -62,18 +62,27 @@ func (l links) addRoot(t *Target, r GCRoot) error {
 	return l.add(path, r.Target)
 }
 
-// addProfile adds a profile and its first generation. The link to the generation is relative, as Nix makes it: both are in one directory.
+// addProfile adds a profile and its generations. The link to the current one is relative, as Nix makes it: both are in one directory.
 func (l links) addProfile(t *Target, p Profile) error {
 	profiles := t.Flavor.StateDir + "/profiles"
 	path, err := tree.Clean(p.Name)
-	if err != nil || path == "/" {
+	switch {
+	case err != nil || path == "/":
 		return fmt.Errorf("not a path below %s", profiles)
+	case len(p.Generations) == 0:
+		return fmt.Errorf("it has no generation")
 	}
-	generation := path[strings.LastIndexByte(path, '/')+1:] + "-1-link"
-	if err := l.add(profiles+path, generation); err != nil {
+	generation := func(path string, i int) string { return fmt.Sprintf("%s-%d-link", path, i+1) }
+	current := generation(path[strings.LastIndexByte(path, '/')+1:], len(p.Generations)-1)
+	if err := l.add(profiles+path, current); err != nil {
 		return err
 	}
-	return l.addRoot(t, GCRoot{profiles + path + "-1-link", p.Item.String()})
+	for i, item := range p.Generations {
+		if err := l.addRoot(t, GCRoot{generation(profiles+path, i), item.String()}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // add adds a link. The same link may be added twice: an indirect root, for example, may also be listed as a root.

@@ -41,7 +41,7 @@ func items(words ...string) (list []TargetItem) {
 func TestInstallTree(t *testing.T) {
 	target := &Target{Flavor: Nix, Items: items("a", "b"), Epoch: 77,
 		Roots:    []GCRoot{Nix.GCRoot(named("a")), {"/root/result", named("b").String() + "/bin"}, {"/nix/var/nix/gcroots/deep/er", named("a").String()}},
-		Profiles: []Profile{{"system", named("b")}, {"per-user/root/profile", named("a")}}}
+		Profiles: []Profile{{"system", []Path{named("a"), named("b")}}, {"per-user/root/profile", []Path{named("a")}}}}
 	tr := install(t, target)
 	a, b := named("a").String(), named("b").String()
 	for path, want := range map[string]string{
@@ -50,8 +50,9 @@ func TestInstallTree(t *testing.T) {
 		"/nix/var/nix/gcroots/deep/er":                               a,
 		"/nix/var/nix/gcroots/auto/7h9kz6xpi43rhva1alqny0hi54w6203b": "/root/result", // the name that nix-store --add-root gave
 		"/root/result":                                       b + "/bin",
-		"/nix/var/nix/profiles/system":                       "system-1-link",
-		"/nix/var/nix/profiles/system-1-link":                b,
+		"/nix/var/nix/profiles/system":                       "system-2-link",
+		"/nix/var/nix/profiles/system-1-link":                a,
+		"/nix/var/nix/profiles/system-2-link":                b,
 		"/nix/var/nix/profiles/per-user/root/profile":        "profile-1-link",
 		"/nix/var/nix/profiles/per-user/root/profile-1-link": a,
 	} {
@@ -109,9 +110,10 @@ func TestInstallRefuses(t *testing.T) {
 		"add GC root x: not an absolute path":                                    {Roots: []GCRoot{{"x", a}}},
 		"add GC root /: not an absolute path":                                    {Roots: []GCRoot{{"/", a}}},
 		"add GC root /x/../y: not an absolute path":                              {Roots: []GCRoot{{"/x/../y", a}}},
-		`add profile "system": the image's store does not have`:                  {Profiles: []Profile{{"system", named("b")}}},
-		`add profile "": not a path below /nix/var/nix/profiles`:                 {Profiles: []Profile{{"", named("a")}}},
-		`add profile "../x": not a path below`:                                   {Profiles: []Profile{{"../x", named("a")}}},
+		`add profile "system": the image's store does not have`:                  {Profiles: []Profile{{"system", []Path{named("b")}}}},
+		`add profile "system": it has no generation`:                             {Profiles: []Profile{{"system", nil}}},
+		`add profile "": not a path below /nix/var/nix/profiles`:                 {Profiles: []Profile{{"", []Path{named("a")}}}},
+		`add profile "../x": not a path below`:                                   {Profiles: []Profile{{"../x", []Path{named("a")}}}},
 		"add GC root //r: /r would link to both " + a + " and " + a + "/x":       {Roots: []GCRoot{{"/r", a}, {"//r", a + "/x"}}},
 	} {
 		target.Flavor, target.Items = Nix, items("a")
@@ -131,7 +133,7 @@ func TestInstallAsNix(t *testing.T) {
 	closure := n.compute(root, n.path(n.run("nix-store", "--query", "--deriver", root.String())))
 	for epoch, hardLink := range []bool{false, true} {
 		target := &Target{Flavor: n.flavor, Items: slices.Clone(closure), Epoch: int64(epoch), HardLink: hardLink, Workers: 2,
-			Roots: []GCRoot{n.flavor.GCRoot(closure[len(closure)-1].Info.Path)}, Profiles: []Profile{{"system", root}}}
+			Roots: []GCRoot{n.flavor.GCRoot(closure[len(closure)-1].Info.Path)}, Profiles: []Profile{{"system", []Path{root}}}}
 		dir := filepath.Join(t.TempDir(), "image")
 		t.Cleanup(func() { makeWritable(dir) })
 		unpack(t, dir, install(t, target))

@@ -12,12 +12,14 @@ package nar
 import (
 	"bufio"
 	"cmp"
+	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
 	"io"
 	"slices"
 	"sync"
 
+	"imprint/internal/sha256pair"
 	"imprint/internal/tree"
 )
 
@@ -58,7 +60,7 @@ func Write(w io.Writer, n *tree.Node, content func(w io.Writer, file *tree.Node)
 	gather := gatherers.Get().(*bufio.Writer)
 	defer gatherers.Put(gather)
 	gather.Reset(w)
-	a := &archive{w: gather, content: content}
+	a := &archive{to: w, w: gather, content: content}
 	a.w.WriteString(magic)
 	if err := a.node("", n); err != nil {
 		return err
@@ -68,8 +70,9 @@ func Write(w io.Writer, n *tree.Node, content func(w io.Writer, file *tree.Node)
 
 var gatherers = sync.Pool{New: func() any { return bufio.NewWriterSize(nil, 32<<10) }}
 
-// An archive is being written to w, which keeps its first error until Flush.
+// An archive is being written through w, which keeps its first error until Flush.
 type archive struct {
+	to      io.Writer
 	w       *bufio.Writer
 	content func(io.Writer, *tree.Node) error
 }
@@ -125,8 +128,8 @@ func (a *archive) file(path string, n *tree.Node) error {
 	size := inode.Size()
 	a.w.WriteString(openingOf(inode))
 	a.length(size)
-	body := &counted{w: a.w}
-	if err := a.content(body, n); err != nil {
+	body := &body{a: a}
+	if err := a.content(body.writer(), n); err != nil {
 		return fmt.Errorf("archive %s: %w", shown(path), err)
 	}
 	if body.n != size {
@@ -156,16 +159,37 @@ func (a *archive) length(n int64) {
 // shown is a path inside an item, for messages.
 func shown(path string) string { return cmp.Or(path, "/") }
 
-// A counted writer counts the bytes that are written to it.
-type counted struct {
-	w io.Writer
-	n int64
+// A body is the content of a file on its way into an archive.
+type body struct {
+	a *archive
+	n int64 // bytes written
 }
 
-func (c *counted) Write(p []byte) (int, error) {
-	n, err := c.w.Write(p)
-	c.n += int64(n)
+// Write implements io.Writer.
+func (b *body) Write(p []byte) (int, error) {
+	n, err := b.a.w.Write(p)
+	b.n += int64(n)
 	return n, err
+}
+
+// writer returns a writer to the archive, a [sha256pair.Writer] if the archive is written to one.
+func (b *body) writer() io.Writer {
+	if pair, ok := b.a.to.(sha256pair.Writer); ok {
+		return pairBody{b, pair}
+	}
+	return b
+}
+
+type pairBody struct {
+	*body
+	to sha256pair.Writer
+}
+
+// WriteBlocks implements sha256pair.Writer. The error of what was written before is that of the next Write.
+func (b pairBody) WriteBlocks(p []byte, sums [][sha256.Size]byte) {
+	b.a.w.Flush()
+	b.to.WriteBlocks(p, sums)
+	b.n += int64(len(p))
 }
 
 // Size is the length in bytes of the archive that Write makes of n.

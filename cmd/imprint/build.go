@@ -164,6 +164,11 @@ func (r *root) runBuild(ctx context.Context, file string, f buildFlags) error {
 	if err != nil {
 		return err
 	}
+	if d.BootsSystems() { // whose entries have names only now
+		if err := f.check(file, d, p.plan.Entries); err != nil {
+			return err
+		}
+	}
 	b, err := r.write(ctx, p, o, f)
 	if err != nil {
 		return err

@@ -119,7 +119,7 @@ func emulator(ctx context.Context, d *description.Image) (list []finding) {
 		m.Partitions = append(m.Partitions, plan.ManifestPartition{Type: p.Type.V})
 	}
 	found, ok := machineOf(m)
-	if !ok || len(d.Boot.Entry.Items) == 0 {
+	if !ok || !d.HasBootEntries() {
 		return nil
 	}
 	const purpose = "the boot command"

@@ -51,11 +51,7 @@ roots = [%q]
 profile = "system"
 [boot]
 loader = "none"
-[[boot.entry]]
-title = "nix"
-kernel = "${closure.system}/kernel"
-initrd = ["${closure.system}/initrd"]
-cmdline = "quiet"
+system = "${closure.system}"
 [[partition]]
 name = "root"
 type = "root"

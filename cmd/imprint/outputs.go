@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"imprint/bootloader"
 	"imprint/image/description"
 	"imprint/image/host"
 	"imprint/image/plan"
@@ -48,7 +49,7 @@ func (o *outputs) open(f *buildFlags, file string, d *description.Image) (err er
 	if err := checkSuffix(f.out, format); err != nil {
 		return err
 	}
-	if err := f.check(file, d); err != nil {
+	if err := f.check(file, d, writtenEntries(d)); err != nil {
 		return err
 	}
 	if o.image, err = write.Create(f.out); err != nil {
@@ -70,14 +71,24 @@ func (o *outputs) open(f *buildFlags, file string, d *description.Image) (err er
 // manifest returns the name of the manifest.
 func (f *buildFlags) manifest() string { return f.out + ".json" }
 
+// writtenEntries returns the boot entries whose titles are in the description. Those of systems are known when they are read.
+func writtenEntries(d *description.Image) (entries []bootloader.Entry) {
+	for _, e := range d.Boot.Entry.Items {
+		if !e.System.Written() {
+			entries = append(entries, bootloader.Entry{Title: e.Title.V})
+		}
+	}
+	return entries
+}
+
 // check reports names that an output cannot have.
-func (f *buildFlags) check(file string, d *description.Image) error {
+func (f *buildFlags) check(file string, d *description.Image, entries []bootloader.Entry) error {
 	names := []string{f.out}
 	if !f.noManifest {
 		names = append(names, f.manifest())
 	}
 	if f.exportBoot != "" {
-		exported, err := f.exported(file, d)
+		exported, err := f.exported(file, d, entries)
 		if err != nil {
 			return err
 		}
@@ -101,13 +112,9 @@ func (f *buildFlags) check(file string, d *description.Image) error {
 	return f.checkManifest()
 }
 
-// exported returns the names of the files that --export-boot may write.
-func (f *buildFlags) exported(file string, d *description.Image) (names []string, err error) {
-	var titles []string
-	for _, e := range d.Boot.Entry.Items {
-		titles = append(titles, e.Title.V)
-	}
-	if len(titles) == 0 {
+// exported returns the names of the files that --export-boot may write for entries.
+func (f *buildFlags) exported(file string, d *description.Image, entries []bootloader.Entry) (names []string, err error) {
+	if !d.HasBootEntries() {
 		return nil, usagef("--export-boot %s: the description has no boot entries", f.exportBoot)
 	}
 	dir := filepath.Clean(f.exportBoot)
@@ -125,7 +132,7 @@ func (f *buildFlags) exported(file string, d *description.Image) (names []string
 	case !info.IsDir():
 		return nil, fmt.Errorf("write %s: not a directory", f.exportBoot)
 	}
-	for _, name := range write.ExportNames(titles) {
+	for _, name := range write.ExportNames(entries) {
 		names = append(names, filepath.Join(dir, name))
 	}
 	return names, nil

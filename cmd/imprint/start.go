@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"imprint/image/description"
@@ -24,27 +26,51 @@ const schemaFile = "imprint.schema.json"
 var eventSchema string
 
 func (r *root) init() *cobra.Command {
-	return &cobra.Command{
+	kinds := map[string]*bool{}
+	c := &cobra.Command{
 		Use:   "init [FILE]",
 		Short: "Write a commented description to start from",
 		Long: `init writes a commented description to FILE, which must not exist, and the JSON Schema of the language to
 ` + schemaFile + ` beside it. The first line of the description names the schema, from which editors complete and check keys.
 
+With --nixos or --iso it is one that can be built as it is, if "result" beside it is a link to a system, as nix-build makes it.
+
 Without FILE init prints the description, and "imprint schema" the schema.`,
-		Example: "  imprint init image.toml",
+		Example: "  imprint init image.toml\n  imprint init --nixos nixos.toml",
 		Args:    atMost(1, "at most one FILE"),
 		RunE: func(_ *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				_, err := io.WriteString(r.stdout, description.Starting())
+			kind, err := startKind(kinds)
+			if err != nil {
 				return err
 			}
-			return r.start(args[0])
+			if len(args) == 0 {
+				_, err := io.WriteString(r.stdout, description.Starting(kind))
+				return err
+			}
+			return r.start(args[0], kind)
 		},
 	}
+	kinds[description.StartNixOS] = c.Flags().Bool(description.StartNixOS, false, "of the disk of a NixOS system")
+	kinds[description.StartISO] = c.Flags().Bool(description.StartISO, false, "of a live ISO")
+	return c
+}
+
+// startKind returns the kind of description that flags ask for.
+func startKind(kinds map[string]*bool) (kind string, err error) {
+	for _, name := range slices.Sorted(maps.Keys(kinds)) {
+		switch {
+		case !*kinds[name]:
+		case kind != "":
+			return "", usagef("--%s and --%s exclude each other", kind, name)
+		default:
+			kind = name
+		}
+	}
+	return kind, nil
 }
 
 // start writes a new description and the schema beside it: both or neither.
-func (r *root) start(file string) error {
+func (r *root) start(file, kind string) error {
 	schema := filepath.Join(filepath.Dir(file), schemaFile)
 	if err := checkSchema(schema); err != nil {
 		return err
@@ -53,7 +79,7 @@ func (r *root) start(file string) error {
 	if err != nil {
 		return err
 	}
-	_, err = f.WriteString(description.Starting())
+	_, err = f.WriteString(description.Starting(kind))
 	if err = errors.Join(err, f.Close()); err == nil {
 		err = os.WriteFile(schema, description.Schema(), 0o666)
 	}

@@ -77,21 +77,23 @@ type Closure struct {
 // Boot is [boot].
 type Boot struct {
 	Key        diag.Key
-	Loader     Text        `toml:"loader"`
-	Timeout    Int         `toml:"timeout"`
-	Default    Text        `toml:"default"` // title of an entry
-	Console    List[Text]  `toml:"console"`
-	CopyKernel Bool        `toml:"copy-kernel"`
-	EFIBinary  Text        `toml:"efi-binary"`
-	SignKey    Text        `toml:"sign-key"`
-	SignCert   Text        `toml:"sign-certificate"`
-	Entry      List[Entry] `toml:"entry"`
+	Loader     Text            `toml:"loader"`
+	Timeout    Int             `toml:"timeout"`
+	Default    Text            `toml:"default"` // title of an entry
+	Console    List[Text]      `toml:"console"`
+	CopyKernel Bool            `toml:"copy-kernel"`
+	EFIBinary  Text            `toml:"efi-binary"`
+	SignKey    Text            `toml:"sign-key"`
+	SignCert   Text            `toml:"sign-certificate"`
+	System     Value[Template] `toml:"system"` // the closure whose generations the menu has
+	Entry      List[Entry]     `toml:"entry"`
 }
 
-// An Entry is a [[boot.entry]].
+// An Entry is a [[boot.entry]]: either a system, which may have several, or a kernel.
 type Entry struct {
 	Key        diag.Key
 	Title      Text                  `toml:"title"`
+	System     Value[Template]       `toml:"system"`
 	Kernel     Value[Template]       `toml:"kernel"`
 	Initrd     List[Value[Template]] `toml:"initrd"`
 	Cmdline    Value[Template]       `toml:"cmdline"`

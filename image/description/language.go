@@ -73,7 +73,7 @@ var language = map[string]keyed.Rule{
 	"closure":         {Doc: "Roots, and everything that they refer to."},
 	"closure.name":    {Doc: "Name by which partitions and substitutions refer to the closure.", Required: true, Pattern: closureNameForm},
 	"closure.roots":   {Doc: "Store paths, or symlinks on the host that lead to them.", Required: true},
-	"closure.profile": {Doc: "Profile in the image whose first generation is the closure's only root."},
+	"closure.profile": {Doc: "Profile in the image. The roots are its generations, in order; the last one is current, and is what ${closure.NAME} stands for."},
 	"closure.gc-roots": {
 		Doc:     "Further GC roots in the image: links below " + gcRoots + ", to the only root, or one for each root in the same order.",
 		Pattern: "^" + gcRoots,
@@ -97,11 +97,17 @@ var language = map[string]keyed.Rule{
 	},
 	"boot.sign-key":         {Doc: "RSA key that signs unified kernel images for Secure Boot: PEM, without a passphrase."},
 	"boot.sign-certificate": {Doc: "Certificate of the key, in PEM; the rest of its chain may follow."},
-	"boot.entry":            {Doc: "An entry of the boot menu."},
-	"boot.entry.title":      {Doc: "Title in the menu.", Required: true},
-	"boot.entry.kernel":     {Doc: "Linux kernel with an EFI stub.", Required: true},
-	"boot.entry.initrd":     {Doc: "Initial RAM disks, in the order in which they are loaded."},
-	"boot.entry.cmdline":    {Doc: "Kernel command line."},
+	"boot.system": {
+		Doc: "Closure with a profile whose generations are NixOS systems: the menu has them all, the newest first, with their specialisations, as NixOS itself would write it.",
+	},
+	"boot.entry":       {Doc: "An entry of the boot menu."},
+	"boot.entry.title": {Doc: "Title in the menu. Required without system."},
+	"boot.entry.system": {
+		Doc: "NixOS system, instead of a kernel: the entry boots as its bootspec says, and each of its specialisations gets an entry as well.",
+	},
+	"boot.entry.kernel":  {Doc: "Linux kernel with an EFI stub. Required without system."},
+	"boot.entry.initrd":  {Doc: "Initial RAM disks, in the order in which they are loaded."},
+	"boot.entry.cmdline": {Doc: "Kernel command line; with system it comes after the system's own."},
 	"boot.entry.devicetree": {
 		Doc: "With loader = " + alternatives(loadersThat(takeDeviceTree)) +
 			": device tree of the board, or a directory such as a kernel's dtbs, from which U-Boot picks its board's.",

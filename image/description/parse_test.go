@@ -112,11 +112,12 @@ func TestParseFillsEveryKey(t *testing.T) {
 		),
 		Boot: Boot{
 			Loader: val("extlinux"), Timeout: val[int64](0), Default: val("hello"), Console: vals("tty0", "ttyS0,115200"), CopyKernel: val(false),
+			System: val[Template]("${closure.system}"),
 			Entry: list(Entry{
 				Title: val("hello"), Kernel: val[Template]("${closure.system}/kernel"), Initrd: vals[Template]("${closure.system}/initrd", "ucode"),
 				Cmdline:    val[Template]("init=${closure.extra.1}/init root=PARTUUID=${partition.root.partuuid}"),
 				DeviceTree: val[Template]("board.dtb"),
-			}),
+			}, Entry{System: val[Template]("${closure.system}")}),
 		},
 		Partition: list(
 			Partition{

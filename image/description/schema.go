@@ -2,7 +2,6 @@ package description
 
 import (
 	"bytes"
-	_ "embed"
 	"encoding/json"
 	"maps"
 	"reflect"
@@ -16,12 +15,6 @@ import (
 )
 
 //go:generate go test -run TestSchemaIsCommitted -update .
-
-//go:embed init.toml
-var starting string
-
-// Starting returns a commented description to start from. It boots a closure from an ESP and a root partition.
-func Starting() string { return starting }
 
 // An object is a JSON object.
 type object = map[string]any
@@ -56,7 +49,11 @@ func tableSchema(table reflect.Type) object {
 		}
 	}
 	slices.Sort(required)
-	return object{"type": "object", "properties": properties, "required": required, "additionalProperties": false}
+	s := object{"type": "object", "properties": properties, "required": required, "additionalProperties": false}
+	if table == reflect.TypeFor[Entry]() {
+		s["anyOf"] = []object{{"required": []string{"kernel", "title"}}, {"required": []string{"system"}}}
+	}
+	return s
 }
 
 // fieldSchema returns the schema of a key that holds a Value, a List or a table.
@@ -189,6 +186,8 @@ var examples = map[string][]any{
 	"boot.console":          {array{"tty0", "ttyS0,115200"}},
 	"boot.sign-key":         {"keys/db.key"},
 	"boot.sign-certificate": {"keys/db.pem"},
+	"boot.system":           {"${closure.system}"},
+	"boot.entry.system":     {"${closure.system}"},
 	"boot.entry.title":      {"web"},
 	"boot.entry.kernel":     {"${closure.system}/kernel"},
 	"boot.entry.initrd":     {array{"${closure.system}/initrd"}},

@@ -19,10 +19,10 @@ type Template string
 type Reference struct {
 	Kind  string // "closure", "partition", "disk" or "iso"
 	Name  string // of the closure or the partition
-	Index int    // of the closure's root; 0 if none was written, since there is only one then
+	Index int    // of the closure's root; 0 if none was written: then there is only one, or the last one is meant
 	Field string // "partuuid", "uuid" or "label" of a partition, "guid" of the disk, "uuid" or "label" of an ISO
 
-	indexed bool // whether the index was written
+	Indexed bool // whether an index was written
 }
 
 // Expand returns the text with every substitution replaced by what lookup returns, which is not expanded again. Text that is
@@ -122,7 +122,7 @@ func parseReference(text string) (Reference, error) {
 		if name == "" || indexed && err != nil {
 			return bad("is not ${closure.NAME} or ${closure.NAME.INDEX}", "the index counts roots from 0")
 		}
-		return Reference{Kind: kind, Name: name, Index: int(index), indexed: indexed}, nil
+		return Reference{Kind: kind, Name: name, Index: int(index), Indexed: indexed}, nil
 	case "partition":
 		dot := strings.LastIndexByte(rest, '.')
 		if dot < 1 {

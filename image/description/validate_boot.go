@@ -25,6 +25,7 @@ func (c *checker) boot() {
 	default:
 		c.loader(loader)
 	}
+	c.menu()
 	for i := range b.Entry.Items {
 		c.entry(&b.Entry.Items[i], loader)
 	}
@@ -33,8 +34,8 @@ func (c *checker) boot() {
 // loader checks that the loader has entries to start and the partitions that it needs.
 func (c *checker) loader(l *bootloader.Loader) {
 	k := c.d.Boot.Loader.Key
-	if len(c.d.Boot.Entry.Items) == 0 {
-		c.Report(k, "has no boot entry", "add [[boot.entry]] with title, kernel, initrd and cmdline")
+	if !c.d.HasBootEntries() {
+		c.Report(k, "has no boot entry", "add [[boot.entry]] with title, kernel, initrd and cmdline, or system for NixOS")
 	}
 	c.needsArch(k, l.Name)
 	if c.d.isISO() && !l.ISO {
@@ -103,8 +104,8 @@ func partitionLines(r bootloader.Requirement) string {
 // defaultEntry checks that the default is the title of exactly one entry.
 func (c *checker) defaultEntry() {
 	wanted := c.d.Boot.Default
-	if wanted.V == "" {
-		return
+	if wanted.V == "" || c.d.BootsSystems() {
+		return // the titles of systems are in the systems
 	}
 	var titles []string
 	n := 0
@@ -158,7 +159,7 @@ func (c *checker) noLoader() {
 		c.defaultEntry()
 		c.consoles()
 	} else {
-		c.unused(b.Default.Key, b.Console.Key, b.Entry.Key)
+		c.unused(b.Default.Key, b.Console.Key, b.System.Key, b.Entry.Key)
 	}
 	c.unused(b.Timeout.Key, b.CopyKernel.Key, b.EFIBinary.Key, b.SignKey.Key, b.SignCert.Key)
 }
@@ -176,6 +177,7 @@ func (c *checker) unused(keys ...diag.Key) {
 // entry checks a boot entry. Substitutions in its command line count as empty here; the complete line is checked when they are
 // known.
 func (c *checker) entry(e *Entry, l *bootloader.Loader) {
+	c.kernelOrSystem(e)
 	c.path(e.Kernel)
 	for _, initrd := range e.Initrd.Items {
 		c.path(initrd)

@@ -71,8 +71,6 @@ func (c *checker) profile(cl *Closure) {
 			"it becomes a link in "+profiles+": use a-z A-Z 0-9 . _ + -, a letter or digit first")
 	case generationName.MatchString(name):
 		c.Report(k, fmt.Sprintf("%q is the form of a profile generation's name", name), "")
-	case len(cl.Roots.Items) > 1:
-		c.Report(k, fmt.Sprintf("needs a closure with one root, but this one has %d", len(cl.Roots.Items)), "put the other roots into a closure of their own")
 	}
 }
 

@@ -58,9 +58,9 @@ func (c *checker) resolvesClosure(ref Reference) error {
 	}
 	switch n := len(cl.Roots.Items); {
 	case c.Reported(cl.Roots.Key.Path) || n == 0:
-	case ref.indexed && ref.Index >= n:
+	case ref.Indexed && ref.Index >= n:
 		return diag.Mistake{Text: fmt.Sprintf("${closure.%s.%d}: the closure has roots 0 to %d", ref.Name, ref.Index, n-1)}
-	case !ref.indexed && n > 1:
+	case !ref.Indexed && n > 1 && !cl.Profile.Written():
 		return diag.Mistake{
 			Text: fmt.Sprintf("${closure.%s}: the closure has %d roots", ref.Name, n),
 			Hint: fmt.Sprintf("name one, as in ${closure.%s.0}", ref.Name),

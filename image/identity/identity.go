@@ -107,12 +107,14 @@ func (m Image) boot() record {
 	if len(m.Loader) > 0 {
 		r["EFIBinary"] = loaderDigest(m.Loader)
 	}
+	put(r, "System", string(d.System.V))
 	put(r, "SignKey", m.Hosts.Digest(d.SignKey.Key, d.SignKey.V))
 	put(r, "SignCert", m.Hosts.Digest(d.SignCert.Key, d.SignCert.V))
 	var entries []record
 	for _, e := range d.Entry.Items {
 		one := record{}
 		put(one, "Title", e.Title.V)
+		put(one, "System", string(e.System.V))
 		put(one, "Kernel", m.Hosts.Digest(e.Kernel.Key, string(e.Kernel.V)))
 		var initrds []string
 		for _, initrd := range e.Initrd.Items {

@@ -27,15 +27,19 @@ type boot struct {
 	read    []tree.Blob          // those from store items, pinned since they are read twice
 }
 
-// A bootEntry is a [[boot.entry]].
+// A bootEntry is an entry of the menu: a [[boot.entry]], or one of several that a system makes.
 type bootEntry struct {
 	bootloader.Entry
+	key     diag.Key   // in the description, for warnings about the entry
+	title   diag.Key   // likewise
+	initrds []diag.Key // likewise
+	params  string     // the beginning of the command line, without substitutions
 	cmdline description.Value[description.Template]
 	items   []rootedItem
 }
 
-// A rootedItem is an item that holds a boot file, with the name of the GC root that keeps it: nothing else may refer to a
-// kernel.
+// A rootedItem is an item that holds a boot file, with the end of the name of the GC root that keeps it: nothing else may refer
+// to a kernel.
 type rootedItem struct {
 	name string
 	path closure.Path
@@ -59,12 +63,8 @@ func (w world) boot(ctx context.Context, hosts host.Inputs, store *store) (*boot
 	}
 	f := &bootFinder{world: w, hosts: hosts, store: store, names: bootNames{}, boot: &boot{loader: loader, machine: w.d.Machine()}}
 	required := loader.Requires(f.boot.machine)
-	titles := make([]bootloader.Entry, len(w.d.Boot.Entry.Items))
-	for i, e := range w.d.Boot.Entry.Items {
-		titles[i].Title = e.Title.V
-	}
-	for i, id := range bootloader.IDs(titles) {
-		f.boot.entries = append(f.boot.entries, f.entry(ctx, w.d.Boot.Entry.Items[i], id, required.EFIKernel))
+	if err := f.menu(ctx, required.EFIKernel); err != nil {
+		return nil, err
 	}
 	if err := f.inputs(ctx, required.Inputs); err != nil {
 		return nil, err
@@ -77,19 +77,19 @@ func (f *bootFinder) problem(key diag.Key, text, hint string) {
 	f.problems = append(f.problems, key.Problem(text, hint))
 }
 
-// entry finds the files of one entry. id is the entry's part of the names of its GC roots; efi says that firmware starts the
-// kernel.
-func (f *bootFinder) entry(ctx context.Context, d description.Entry, id string, efi bool) bootEntry {
-	e := bootEntry{Entry: bootloader.Entry{Title: d.Title.V}, cmdline: d.Cmdline}
-	e.Kernel = f.file(ctx, d.Kernel, "boot-"+id+"-kernel", &e)
+// entry finds the files of one entry. efi says that firmware starts the kernel.
+func (f *bootFinder) entry(ctx context.Context, d description.Entry, efi bool) bootEntry {
+	e := bootEntry{Entry: bootloader.Entry{Title: d.Title.V}, key: d.Key, title: d.Title.Key, cmdline: d.Cmdline}
+	e.Kernel = f.file(ctx, d.Kernel, "kernel", &e)
 	if e.Kernel.Content != nil {
 		f.checkKernel(d.Kernel.Key, e.Kernel.Content, efi)
 	}
 	for k, text := range d.Initrd.Items {
-		e.Initrd = append(e.Initrd, f.file(ctx, text, fmt.Sprintf("boot-%s-initrd-%d", id, k), &e))
+		e.initrds = append(e.initrds, text.Key)
+		e.Initrd = append(e.Initrd, f.file(ctx, text, fmt.Sprintf("initrd-%d", k), &e))
 	}
 	if d.DeviceTree.V != "" {
-		e.DeviceTree = f.deviceTree(ctx, d.DeviceTree, "boot-"+id+"-devicetree", &e)
+		e.DeviceTree = f.deviceTree(ctx, d.DeviceTree, "devicetree", &e)
 	}
 	return e
 }
@@ -135,15 +135,20 @@ func (f *bootFinder) file(ctx context.Context, name description.Value[descriptio
 	case !inStore:
 		return f.hostFile(ctx, name.Key, path)
 	}
+	return f.storeFile(name.Key, path, rootName, e)
+}
+
+// storeFile is file for a path in the store.
+func (f *bootFinder) storeFile(key diag.Key, path, rootName string, e *bootEntry) bootloader.Source {
 	at, err := f.store.walker.File(path)
 	if err != nil {
-		f.problems = append(f.problems, name.Key.ProblemOf(err))
+		f.problems = append(f.problems, key.ProblemOf(err))
 		return bootloader.Source{}
 	}
 	e.items = append(e.items, rootedItem{rootName, at.Item})
 	content := at.Node.Inode().Blob()
 	own := f.names.own(at.Item.Base()+"-"+filepath.Base(at.Path), content)
-	return bootloader.Source{Name: own, Path: at.Path, Content: content}
+	return bootloader.Source{Name: own, Path: at.Path, Item: at.Item.Base(), Content: content}
 }
 
 // path returns the path of a boot file and whether it is in the store; "" after a problem.
@@ -180,8 +185,17 @@ func (f *bootFinder) hostFile(ctx context.Context, key diag.Key, name string) bo
 	return bootloader.Source{Name: f.names.own(base, in.Blob), Content: in.Blob}
 }
 
-// deviceTree finds the device tree of an entry, or a directory of device trees, in the store or on the host.
+// deviceTree finds the device tree of an entry, or a directory of device trees if the loader takes one.
 func (f *bootFinder) deviceTree(ctx context.Context, name description.Value[description.Template], rootName string, e *bootEntry) bootloader.DeviceTree {
+	d := f.deviceTrees(ctx, name, rootName, e)
+	if d.Dir && !f.boot.loader.DeviceTrees {
+		f.problem(name.Key, fmt.Sprintf("is a directory, but %s takes a file", f.boot.loader.Name), "name the device tree of the board in it")
+	}
+	return d
+}
+
+// deviceTrees finds a device tree, or a directory of them, in the store or on the host.
+func (f *bootFinder) deviceTrees(ctx context.Context, name description.Value[description.Template], rootName string, e *bootEntry) bootloader.DeviceTree {
 	path, inStore := f.path(name)
 	if path == "" {
 		return bootloader.DeviceTree{}

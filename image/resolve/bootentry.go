@@ -55,17 +55,17 @@ func bootName(name string) string {
 }
 
 // checkEntries warns about entries that are valid but would probably not boot.
-func (w world) checkEntries(p *plan.Plan, store *store) {
+func (w world) checkEntries(p *plan.Plan, store *store, boot *boot) {
 	titles := map[string]bool{}
 	for i, e := range p.Entries {
-		d := w.d.Boot.Entry.Items[i]
+		d := boot.entries[i]
 		if titles[e.Title] {
-			w.warn(d.Title.Key, fmt.Sprintf("the menu has another entry %q", e.Title), "give each entry its own title")
+			w.warn(d.title, fmt.Sprintf("the menu has another entry %q", e.Title), "give each entry its own title")
 		}
 		titles[e.Title] = true
 		for k, initrd := range e.Initrd {
 			if initrd.Content.Size() == 0 {
-				w.warn(d.Initrd.Items[k].Key, "is an empty file", "")
+				w.warn(d.initrds[k], "is an empty file", "")
 			}
 		}
 		w.checkRoot(d, e)
@@ -86,10 +86,10 @@ func word(cmdline, name string) (value string, found bool) {
 }
 
 // checkRoot warns about a Linux entry that cannot find a root file system. Other programs, such as memtest, need none.
-func (w world) checkRoot(d description.Entry, e bootloader.Entry) {
+func (w world) checkRoot(d bootEntry, e bootloader.Entry) {
 	kernel, err := bootloader.ProgramOf(e.Kernel.Content)
 	if _, ok := word(e.Cmdline, "root"); !ok && len(e.Initrd) == 0 && err == nil && kernel.Linux {
-		w.warn(d.Key, "has neither an initrd nor root= in cmdline: the kernel finds no root file system unless an initrd is built in",
+		w.warn(d.key, "has neither an initrd nor root= in cmdline: the kernel finds no root file system unless an initrd is built in",
 			`add initrd, or root= to cmdline, as in "root=PARTUUID=${partition.root.partuuid}"`)
 	}
 }
@@ -98,10 +98,10 @@ func (w world) checkRoot(d description.Entry, e bootloader.Entry) {
 var programs = []string{"/sbin/init", "/etc/init", "/bin/init", "/bin/sh"}
 
 // checkInit warns about an entry whose root file system has nothing to start, or a program for another architecture.
-func (w world) checkInit(p *plan.Plan, store *store, d description.Entry, e bootloader.Entry) {
+func (w world) checkInit(p *plan.Plan, store *store, d bootEntry, e bootloader.Entry) {
 	init, ok := word(e.Cmdline, "init")
 	if _, hasRoot := word(e.Cmdline, "root"); !ok && hasRoot && len(store.items) > 0 && !hasProgram(p) {
-		w.warn(d.Cmdline.Key, "has no init=, and no partition has one of "+strings.Join(programs, ", "), `add it, as in "init=${closure.system}/init"`)
+		w.warn(d.cmdline.Key, "has no init=, and no partition has one of "+strings.Join(programs, ", "), `add it, as in "init=${closure.system}/init"`)
 	}
 	at, err := store.walker.File(init)
 	if err != nil {
@@ -109,7 +109,7 @@ func (w world) checkInit(p *plan.Plan, store *store, d description.Entry, e boot
 	}
 	head, err := tree.ReadHead(at.Node.Inode().Blob(), 64)
 	if arch := bootloader.ELFArch(head); err == nil && arch != "" && w.d.Arch.V != "" && arch != w.d.Arch.V {
-		w.warn(d.Cmdline.Key, fmt.Sprintf("%s is for %s, but the image is for %s", at.Path, arch, w.d.Arch.V), "")
+		w.warn(d.cmdline.Key, fmt.Sprintf("%s is for %s, but the image is for %s", at.Path, arch, w.d.Arch.V), "")
 	}
 }
 

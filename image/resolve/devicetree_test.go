@@ -112,3 +112,27 @@ func textOf(t *testing.T, n *tree.Node) string {
 	}
 	return string(text)
 }
+
+// systemd-boot passes on a file, but picks none from a directory.
+func TestDeviceTreeOfSystemdBoot(t *testing.T) {
+	w := imagetest.New(t)
+	w.File("usr/lib/systemd/boot/efi/systemd-bootx64.efi", "MZ")
+	system := w.Item("system", nil, map[string]string{"kernel": imagetest.EFIProgram(imagetest.X86, "K"), "dtbs/b.dtb": "of the board"})
+	more := "[[partition]]\nname = \"root\"\ntype = \"root\"\nfilesystem = \"ext4\"\nfree = \"1MiB\"\nclosures = [\"system\"]\n"
+	text := func(first string) string {
+		text := fmt.Sprintf(withDeviceTree, system, first, "${closure.system}/dtbs/b.dtb", "esp", "fat", more)
+		return strings.Replace(text, "extlinux", "systemd-boot", 1)
+	}
+	_, err := w.Plan(text("${closure.system}/dtbs"))
+	if err == nil || !strings.Contains(err.Error(), "boot.entry[0].devicetree: is a directory, but systemd-boot takes a file") {
+		t.Errorf("error %v", err)
+	}
+	p, err := w.Plan(text("${closure.system}/dtbs/b.dtb"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	entry, _ := tree.ReadAll(p.Find("boot").Spec.Tree.Find("/loader/entries/file.conf").Blob(), 1<<10)
+	if !strings.Contains(string(entry), "\ndevicetree /EFI/imprint/") {
+		t.Errorf("the entry is\n%s", entry)
+	}
+}

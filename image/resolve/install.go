@@ -45,7 +45,7 @@ func (w world) install(ctx context.Context, p *plan.Plan, hosts host.Inputs, sto
 func (w world) entries(p *plan.Plan, store *store, boot *boot, problems *diag.List) (list []bootloader.Entry, first int) {
 	refer := w.reference(p, store)
 	for i, e := range boot.entries {
-		e.Cmdline = bootloader.Cmdline(e.cmdline.V.Expand(refer), description.Strings(w.d.Boot.Console), w.rootWords())
+		e.Cmdline = bootloader.Cmdline(e.params+e.cmdline.V.Expand(refer), description.Strings(w.d.Boot.Console), w.rootWords())
 		if err := boot.loader.CheckCmdline(w.d.Arch.V, e.Cmdline); err != nil {
 			*problems = append(*problems, e.cmdline.Key.Problem(err.Error(),
 				"with substitutions, consoles and root options it is\n"+e.Cmdline))
@@ -172,9 +172,16 @@ const (
 	roomOnISO = units.MiB
 )
 
+// Free space for the kernels and initrds of generations that the running system will add: NixOS keeps several, and copies the
+// new ones before it removes old ones.
+const (
+	laterGenerations   = 4
+	roomForGenerations = 256 * units.MiB
+)
+
 // room returns the free space of a partition of boot files if neither size nor free is given: as much as the boot files take,
-// so that a second generation of kernel and initrd fits beside the running one.
-func (w world) room(d description.Partition, files []bootloader.File) int64 {
+// so that a second generation of kernel and initrd fits beside the running one; for generations of NixOS more.
+func (w world) room(d description.Partition, files []bootloader.File, nixOS bool) int64 {
 	kind := partition.TypeName(d.Type.V)
 	taken := int64(0)
 	for _, f := range files {
@@ -189,6 +196,8 @@ func (w world) room(d description.Partition, files []bootloader.File) int64 {
 		return 0
 	case w.d.Format.V == description.FormatISO:
 		return roomOnISO
+	case nixOS:
+		return max(laterGenerations*taken, roomForGenerations)
 	}
 	return max(taken, leastRoom)
 }

@@ -61,7 +61,7 @@ func Plan(ctx context.Context, d *description.Image, in Inputs) (*plan.Plan, err
 	}
 	if err = w.fill(ctx, p, hosts, store, boot, files); err == nil {
 		w.checkFATTypes(p)
-		w.checkEntries(p, store)
+		w.checkEntries(p, store, boot)
 	}
 	p.Warnings = w.warnings.sorted()
 	return p, err

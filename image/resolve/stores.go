@@ -41,12 +41,17 @@ func (s *store) roots(name string) []closure.Path {
 	return nil
 }
 
-// closureReference resolves a substitution that names a root; "" for others.
+// closureReference resolves a substitution that names a root; "" for others. Without an index it is the only root, or the
+// current generation of a profile.
 func (s *store) closureReference(ref description.Reference) string {
-	if roots := s.roots(ref.Name); ref.Kind == "closure" && ref.Index < len(roots) {
-		return roots[ref.Index].String()
+	roots := s.roots(ref.Name)
+	switch {
+	case ref.Kind != "closure" || ref.Index >= len(roots):
+		return ""
+	case !ref.Indexed:
+		return roots[len(roots)-1].String()
 	}
-	return ""
+	return roots[ref.Index].String()
 }
 
 // stores finds the roots of all closures, computes the closures, and lists the content of every item.

@@ -69,9 +69,10 @@ func (f *filler) content(part *plan.Partition, d description.Partition) {
 func (f *filler) tree(ctx context.Context, part *plan.Partition, d description.Partition, files []bootloader.File) error {
 	t := &treeFiller{filler: f, part: part, d: d, b: tree.NewBuilder(f.attrs().dir), keys: map[string]diag.Key{}}
 	t.described()
+	t.nixOS()
 	t.references()
 	t.bootFiles(files)
-	part.Spec.Free = f.room(d, files)
+	part.Spec.Free = f.room(d, files, f.boot.hasGenerations())
 	t.inside()
 	if err := t.store(ctx); err != nil {
 		return err
@@ -222,27 +223,46 @@ func (t *treeFiller) roots(target *closure.Target, names []string) {
 		if !slices.Contains(names, c.Name) {
 			continue
 		}
+		if c.Profile != "" {
+			target.Profiles = append(target.Profiles, closure.Profile{Name: c.Profile, Generations: c.Roots})
+		}
 		for k, root := range c.Roots {
-			if c.Profile != "" {
-				target.Profiles = append(target.Profiles, closure.Profile{Name: c.Profile, Item: root})
-				continue
+			if c.Profile == "" {
+				target.Roots = append(target.Roots, closure.GCRoot{Path: fmt.Sprintf("%s%s-%d", own, c.Name, k), Target: root.String()})
 			}
-			target.Roots = append(target.Roots, closure.GCRoot{Path: fmt.Sprintf("%s%s-%d", own, c.Name, k), Target: root.String()})
 		}
 		for k, link := range t.world.d.Closure.Items[i].GCRoots.Items {
 			root := c.Roots[min(k, len(c.Roots)-1)]
 			target.Roots = append(target.Roots, closure.GCRoot{Path: link.V, Target: root.String()})
 		}
 	}
-	for _, e := range t.boot.entries {
+	kept := t.stored.keptByProfiles(names)
+	ids := bootloader.IDs(t.plan.Entries)
+	for k, e := range t.boot.entries {
 		for _, i := range e.items {
-			target.Roots = append(target.Roots, closure.GCRoot{Path: own + i.name, Target: i.path.String()})
+			if !kept[i.path] {
+				target.Roots = append(target.Roots, closure.GCRoot{Path: own + "boot-" + ids[k] + "-" + i.name, Target: i.path.String()})
+			}
 		}
 	}
 }
 
-// itemsOf returns the items of the named closures, references first. A referrer comes after everything it refers to, so one
-// pass backwards finds them all.
+// keptByProfiles returns the items that profiles of the named closures keep from the garbage collector. A root of ours would
+// keep them longer than their generation.
+func (s *store) keptByProfiles(names []string) map[closure.Path]bool {
+	kept := map[closure.Path]bool{}
+	for _, c := range s.closures {
+		for _, root := range c.Roots {
+			if c.Profile != "" && slices.Contains(names, c.Name) {
+				kept[root] = true
+			}
+		}
+	}
+	s.withReferences(kept)
+	return kept
+}
+
+// itemsOf returns the items of the named closures, references first.
 func (s *store) itemsOf(names []string) (items []*plan.Item) {
 	wanted := map[closure.Path]bool{}
 	for _, name := range names {
@@ -250,15 +270,23 @@ func (s *store) itemsOf(names []string) (items []*plan.Item) {
 			wanted[root] = true
 		}
 	}
-	for _, item := range slices.Backward(s.items) { // referrers first
-		if !wanted[item.Info.Path] {
-			continue
-		}
-		items = append(items, item)
-		for _, ref := range item.Info.References {
-			wanted[ref] = true
+	s.withReferences(wanted)
+	for _, item := range s.items {
+		if wanted[item.Info.Path] {
+			items = append(items, item)
 		}
 	}
-	slices.Reverse(items)
 	return items
+}
+
+// withReferences adds to a set of items everything that they refer to. A referrer comes after everything it refers to, so one
+// pass backwards finds them all.
+func (s *store) withReferences(wanted map[closure.Path]bool) {
+	for _, item := range slices.Backward(s.items) { // referrers first
+		if wanted[item.Info.Path] {
+			for _, ref := range item.Info.References {
+				wanted[ref] = true
+			}
+		}
+	}
 }

@@ -3,7 +3,6 @@ package write
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
 	"hash"
 	"io"
 	"iter"
@@ -12,6 +11,7 @@ import (
 	"imprint/image/plan"
 	"imprint/internal/extent"
 	"imprint/internal/processors"
+	"imprint/internal/sha256pair"
 	"imprint/internal/stream"
 	"imprint/internal/tree"
 	"imprint/partition"
@@ -163,7 +163,7 @@ type copier struct {
 }
 
 func newCopier(p *planner, w *stream.Worker, r *plan.Region) *copier {
-	c := &copier{p: p, w: w, region: r, grain: 1, narHash: sha256.New()}
+	c := &copier{p: p, w: w, region: r, grain: 1, narHash: sha256pair.New()}
 	if m, ok := r.Maker.(partition.Placer); ok {
 		c.grain = m.Grain()
 	}

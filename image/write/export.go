@@ -27,12 +27,8 @@ type ExportedEntry struct {
 	Cmdline string `json:"cmdline"`
 }
 
-// ExportNames returns the names of all files that an export of entries with these titles may have.
-func ExportNames(titles []string) []string {
-	entries := make([]bootloader.Entry, len(titles))
-	for i := range titles {
-		entries[i].Title = titles[i]
-	}
+// ExportNames returns the names of all files that an export of entries may have.
+func ExportNames(entries []bootloader.Entry) []string {
 	names := []string{ExportFile}
 	for _, id := range bootloader.IDs(entries) {
 		names = append(names, id+".kernel", id+".initrd")

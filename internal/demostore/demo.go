@@ -6,7 +6,8 @@ import (
 )
 
 // Demo makes the demo's store below dir, replacing an earlier one: dir/store is the directory that holds nix/store, dir/registration
-// registers its items, and dir/system is a link to the system's store path.
+// registers its items, and dir/system is a link to the system's store path. dir/nixos-1 and dir/nixos-2 are links to two generations
+// of it in NixOS's form.
 func Demo(dir string, p Parts) (*Store, Item, error) {
 	return layOut(dir, func(s *Store) (Item, error) { return s.AddSystem(p) })
 }
@@ -22,6 +23,9 @@ func layOut(dir string, add func(*Store) (Item, error)) (*Store, Item, error) {
 		return nil, Item{}, err
 	}
 	system, err := add(s)
+	if err == nil {
+		err = s.addNixOS(dir, system)
+	}
 	if err != nil {
 		return nil, Item{}, err
 	}

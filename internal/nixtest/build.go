@@ -44,3 +44,9 @@ func (s *Store) ClosureInfo(t testing.TB, root string) string {
 	}
 	return b.String()
 }
+
+// Closure returns the closure of store paths, references first.
+func (s *Store) Closure(t testing.TB, roots ...string) []string {
+	t.Helper()
+	return strings.Fields(s.nix.must(t, "nix-store", append([]string{"--query", "--requisites"}, roots...)...))
+}

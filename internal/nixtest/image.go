@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -143,4 +144,10 @@ func ExtractEROFS(t testing.TB, file string) Tree {
 	root := filepath.Join(tempDir(t), "tree")
 	hosttest.Run(t, "fsck.erofs", "--extract="+root, file)
 	return Tree{root, false}
+}
+
+// Dead returns the store paths of the tree that Nix would collect as garbage, sorted.
+func (tr Tree) Dead(t testing.TB) []string {
+	t.Helper()
+	return slices.Sorted(slices.Values(lines(newNix(t, tr.Root).alone().must(t, "nix-store", "--gc", "--print-dead"))))
 }

@@ -76,19 +76,25 @@ func (c *copying) window(part extent.Extent, shared bool) error {
 		c.at += part.Len
 		return nil
 	}
-	return c.take(p)
+	return c.take(p, func() error {
+		if d := c.w.disk.Digest; d == nil || d.NoSums {
+			_, err := c.Hash.Write(p)
+			return err
+		}
+		return c.w.window.tree.write(c.Hash, p, part.Off%PieceSize)
+	})
 }
 
-// take reads the next part of the blob into p, hashes it, and writes it to the further places. Where p has room after it, the last part
+// take reads the next part of the blob into p, has it hashed if there is a hash, and writes it to the further places. Where p has room after it, the last part
 // of the blob is read with one byte more, so that a source that has grown costs no further system call to notice.
-func (c *copying) take(p []byte) (err error) {
+func (c *copying) take(p []byte, hash func() error) (err error) {
 	from := c.at
 	if c.ended, err = tree.ReadNext(c.reader, c.blob, p, from); err != nil {
 		return err
 	}
 	c.at += int64(len(p))
 	if c.Hash != nil {
-		if _, err := c.Hash.Write(p); err != nil {
+		if err := hash(); err != nil {
 			return err
 		}
 	}
@@ -128,7 +134,8 @@ func (c *copying) pass(to int64) error {
 		if c.w.scratch == nil {
 			c.w.scratch = make([]byte, passBuffer)
 		}
-		if err := c.take(c.w.scratch[:min(n, passBuffer)]); err != nil {
+		p := c.w.scratch[:min(n, passBuffer)]
+		if err := c.take(p, func() error { _, err := c.Hash.Write(p); return err }); err != nil {
 			return err
 		}
 	}

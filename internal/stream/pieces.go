@@ -19,7 +19,7 @@ type Pieces struct {
 	length int64
 	total  []int32         // bytes that will be written to each piece
 	left   []atomic.Int32  // bytes of those that are not in the file yet
-	sums   [][]verity.Hash // digests of each piece: see verity.Blocks; nil for zeros
+	sums   [][]verity.Hash // digests of each piece: see verity.Fold; nil for zeros
 	spare  sync.Pool
 
 	// NoSums says that no digest is wanted.
@@ -67,17 +67,17 @@ func (p *Pieces) whole(piece, bytes int64) bool { return int64(p.total[piece]) =
 // Hole reports whether nothing is written to a piece. It may be asked once all ranges are announced.
 func (p *Pieces) Hole(piece int64) bool { return p.total[piece] == 0 }
 
-// put takes a piece in memory.
-func (p *Pieces) put(piece int64, content []byte) error {
+// put takes a complete piece in memory, and its leaves unless NoSums is set.
+func (p *Pieces) put(piece int64, content []byte, leaves []verity.Hash) error {
+	if !p.NoSums {
+		p.sums[piece] = verity.Fold(p.length, leaves)
+	}
 	p.left[piece].Store(0)
-	return p.complete(piece, content)
+	return p.pass(piece, content)
 }
 
-// complete hashes a piece and passes it on.
-func (p *Pieces) complete(piece int64, content []byte) error {
-	if !p.NoSums {
-		p.sums[piece] = verity.Digests(p.length, content)
-	}
+// pass passes a complete piece on.
+func (p *Pieces) pass(piece int64, content []byte) error {
 	if p.Take == nil {
 		return nil
 	}
@@ -93,7 +93,10 @@ func (p *Pieces) read(piece int64, file io.ReaderAt, buf []byte) error {
 	if _, err := file.ReadAt(content, piece*PieceSize); err != nil && err != io.EOF {
 		return err
 	}
-	return p.complete(piece, content)
+	if !p.NoSums {
+		p.sums[piece] = verity.Digests(p.length, content)
+	}
+	return p.pass(piece, content)
 }
 
 // Made counts a range that is in the file now, whoever wrote it.

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"imprint/internal/extent"
+	"imprint/internal/sha256pair"
 	"imprint/internal/tree"
 	"imprint/internal/verity"
 
@@ -130,7 +131,7 @@ func TestCopy(t *testing.T) {
 				d.Digest.Expect(p.Off, p.Len)
 			}
 			jobs = append(jobs, Job{Cost: w.blob.size, Run: func(_ context.Context, k *Worker) error {
-				h := sha256.New()
+				h := sha256pair.New()
 				err := k.Copy(w.blob, To{w.first, w.more, block, h})
 				w.sum = h.Sum(nil)
 				return err

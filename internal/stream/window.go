@@ -12,6 +12,7 @@ type window struct {
 	buf   []byte
 	piece int64 // which piece the window lies on
 	runs  []run // of buf, in order and disjoint
+	tree  leaves
 	bytes int64 // of extents in the runs, without the zeros after the last bytes of blocks
 }
 
@@ -87,6 +88,7 @@ func (w *window) flush() error {
 	w.disk.Bytes.Add(w.bytes)
 	err := w.digest()
 	w.runs, w.bytes = w.runs[:0], 0
+	w.tree.forget()
 	return err
 }
 
@@ -99,7 +101,10 @@ func (w *window) digest() error {
 	if d.whole(w.piece, w.bytes) {
 		size := d.size(w.piece)
 		w.clearGaps(size)
-		return d.put(w.piece, w.buf[:size])
+		if d.NoSums {
+			return d.put(w.piece, w.buf[:size], nil)
+		}
+		return d.put(w.piece, w.buf[:size], w.tree.complete(w.buf[:size]))
 	}
 	if d.last(w.piece, w.bytes) {
 		return d.read(w.piece, w.disk.File, w.buf) // the window is free again: its runs are written

@@ -13,6 +13,9 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"slices"
+
+	"imprint/internal/sha256pair"
 )
 
 const (
@@ -25,7 +28,7 @@ const (
 )
 
 // A Hash is the SHA-256 of a block.
-type Hash [sha256.Size]byte
+type Hash = [sha256.Size]byte
 
 // levels is enough for 2^63 bytes: each level has 128 times the reach of the one below.
 const levels = 9
@@ -41,45 +44,55 @@ var zeros = func() (z [levels + 1]Hash) {
 
 var zeroBlock [BlockSize]byte
 
-// Leaf returns the digest of a block of data, padded to BlockSize.
-func Leaf(data []byte) Hash {
-	if len(data) < BlockSize {
-		var block [BlockSize]byte
-		copy(block[:], data)
-		return sha256.Sum256(block[:])
+// Leaves sets leaves to the digests of the blocks of data, the last of which may be shorter.
+func Leaves(data []byte, leaves []Hash) {
+	waiting := -1 // for another to be hashed with
+	block := func(i int) []byte { return data[i*BlockSize : min((i+1)*BlockSize, len(data))] }
+	for i := range leaves {
+		switch b := block(i); {
+		case len(b) < BlockSize:
+			leaves[i] = sha256.Sum256(append(slices.Clone(b), zeroBlock[len(b):]...))
+		case b[0] == 0 && b[BlockSize-1] == 0 && bytes.Equal(b, zeroBlock[:]):
+			leaves[i] = zeros[0]
+		case waiting < 0:
+			waiting = i
+		default:
+			leaves[waiting], leaves[i] = sha256pair.Two(block(waiting), b)
+			waiting = -1
+		}
 	}
-	if data[0] == 0 && data[BlockSize-1] == 0 && bytes.Equal(data, zeroBlock[:]) {
-		return zeros[0]
+	if waiting >= 0 {
+		leaves[waiting] = sha256.Sum256(block(waiting))
 	}
-	return sha256.Sum256(data)
 }
 
-// Blocks returns the digests of the blocks of the lowest level of the tree over data, one for each Span bytes.
-func Blocks(data []byte) (list []Hash) {
-	var block [BlockSize]byte
-	for len(data) > 0 {
-		part := data[:min(Span, len(data))]
-		data = data[len(part):]
-		clear(block[:])
-		for i := 0; len(part) > 0; i++ {
-			h := Leaf(part[:min(BlockSize, len(part))])
-			copy(block[i*sha256.Size:], h[:])
-			part = part[min(BlockSize, len(part)):]
+// Count returns the number of blocks of data of n bytes.
+func Count(n int64) int { return int((n + BlockSize - 1) / BlockSize) }
+
+// Fold returns the digests of the blocks that leaves fill, one for each [Span] bytes of data. The tree over total bytes that are no more than a
+// block has no such blocks: its leaf is returned.
+func Fold(total int64, leaves []Hash) (list []Hash) {
+	if total <= BlockSize {
+		return slices.Clone(leaves)
+	}
+	for block := range slices.Chunk(leaves, Fanout) {
+		var b [BlockSize]byte
+		for i := range block {
+			copy(b[i*sha256.Size:], block[i][:])
 		}
-		list = append(list, sha256.Sum256(block[:]))
+		list = append(list, sha256.Sum256(b[:]))
 	}
 	return list
 }
 
-// Digests returns what [Root.Add] takes for a part of data of total bytes: its [Blocks], or the [Leaf] that is all of it.
+// Digests returns what [Root.Add] takes for a part of data of total bytes.
 func Digests(total int64, part []byte) []Hash {
-	if total <= BlockSize && len(part) > 0 {
-		return []Hash{Leaf(part)}
-	}
-	return Blocks(part)
+	leaves := make([]Hash, Count(int64(len(part))))
+	Leaves(part, leaves)
+	return Fold(total, leaves)
 }
 
-// A Root computes the root of the tree over data that is added from its start to its end, as digests of [Blocks] or as holes. The zero value
+// A Root computes the root of the tree over data that is added from its start to its end, as [Digests] or as holes. The zero value
 // is ready to use. It keeps a block for each level.
 type Root struct {
 	size   int64
@@ -106,12 +119,8 @@ func (r *Root) AddZeros(n int64) {
 		r.pushZeros(1, whole)
 		n %= Span
 	}
-	switch {
-	case n == 0:
-	case r.size+n <= BlockSize:
-		r.Add(n, zeros[:1])
-	default:
-		r.Add(n, Blocks(make([]byte, n)))
+	if n > 0 {
+		r.Add(n, Digests(r.size+n, make([]byte, n)))
 	}
 }
 

@@ -74,9 +74,9 @@ func TestHoles(t *testing.T) {
 		var mixed Root
 		data := append(noise(3*Span), make([]byte, size/Span*Span)...)
 		data = append(data, noise(Span+7)...)
-		mixed.Add(3*Span, Blocks(data[:3*Span]))
+		mixed.Add(3*Span, Digests(int64(len(data)), data[:3*Span]))
 		mixed.AddZeros(size / Span * Span)
-		mixed.Add(Span+7, Blocks(data[len(data)-Span-7:]))
+		mixed.Add(Span+7, Digests(int64(len(data)), data[len(data)-Span-7:]))
 		if got, want := mixed.Sum(), plain(data); got != want {
 			t.Errorf("%d zeros between data: root %x, want %x", size/Span*Span, got, want)
 		}
@@ -127,25 +127,25 @@ func FuzzRoot(f *testing.F) {
 			part := make([]byte, Span*(r.IntN(3)+1))
 			if r.IntN(2) == 0 {
 				part[r.IntN(len(part))] = 1
-				root.Add(int64(len(part)), Blocks(part))
+				root.Add(int64(len(part)), Digests(1<<40, part))
 			} else {
 				root.AddZeros(int64(len(part)))
 			}
 			whole = append(whole, part...)
 		}
 		last := make([]byte, BlockSize+r.IntN(Span-BlockSize))
-		root.Add(int64(len(last)), Blocks(last))
+		root.Add(int64(len(last)), Digests(1<<40, last))
 		if whole = append(whole, last...); root.Sum() != plain(whole) {
 			t.Errorf("%d bytes", len(whole))
 		}
 	})
 }
 
-func BenchmarkBlocks(b *testing.B) {
+func BenchmarkDigests(b *testing.B) {
 	data := noise(4 << 20)
 	b.SetBytes(int64(len(data)))
 	for b.Loop() {
-		Blocks(data)
+		Digests(int64(len(data)), data)
 	}
 }
 

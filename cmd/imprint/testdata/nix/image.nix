@@ -36,6 +36,9 @@ rec {
     ln -s ${linux}/bzImage $out/kernel
     ln -s ${initrd}/initrd $out/initrd
     ln -s ${busybox} $out/sw
+    ln -s ${busybox}/bin/busybox $out/init
+    echo quiet > $out/kernel-params
+    echo 25.05 > $out/nixos-version
     echo "a quote \" and a dollar $" > $out/text
   '';
 
@@ -48,7 +51,7 @@ rec {
       closure = [ { name = "system"; roots = [ system ]; profile = "system"; } ];
       boot = {
         loader = "none";
-        entry = [ { title = "nix"; kernel = "\${closure.system}/kernel"; initrd = [ "\${closure.system}/initrd" ]; cmdline = "quiet"; } ];
+        system = "\${closure.system}";
       };
       partition = [
         {
