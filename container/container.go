@@ -26,8 +26,9 @@ type Format struct {
 
 	Compressions []string // values of Options.Compression besides ""
 	Level        int      // the default compression level; 0 if it takes none
-	MostLevel    int
+	MostLevel    int      // the highest one
 
+	size   func(size int64) int64 // of the disk in the file; nil for the same
 	check  func(size int64) error
 	create func(Target, pieces.Disk, Options) (pieces.Writer, error)
 }
@@ -55,7 +56,15 @@ func (f *Format) Check(size int64) error {
 	return f.check(size)
 }
 
-// Create starts a file. The format is not [Raw].
+// DiskSize returns the size in bytes of the disk in a file that was made for one of that size: some formats have whole units.
+func (f *Format) DiskSize(size int64) int64 {
+	if f.size == nil {
+		return size
+	}
+	return f.size(size)
+}
+
+// Create starts a file.
 func (f *Format) Create(t Target, d pieces.Disk, o Options) (pieces.Writer, error) {
 	if err := f.Check(d.Size); err != nil {
 		return nil, err
@@ -69,6 +78,14 @@ func (f *Format) Create(t Target, d pieces.Disk, o Options) (pieces.Writer, erro
 // Packs reports whether a file of the format is compressed, so that it needs a scratch file.
 func (f *Format) Packs(o Options) bool {
 	return f.Level > 0 && (len(f.Compressions) == 0 || o.Compression != "")
+}
+
+// MostLevelOf returns the highest level with a compression, 0 if it has no levels.
+func (f *Format) MostLevelOf(compression string) int {
+	if compression == deflateClusters || compression == "" && len(f.Compressions) > 0 {
+		return 0
+	}
+	return f.MostLevel
 }
 
 // Named returns the format of that name, nil if there is none.
@@ -87,6 +104,9 @@ func Names() (names []string) {
 	}
 	return names
 }
+
+// Later returns the names of formats that other tools have, and this program not yet.
+func Later() []string { return []string{"vdi", "ova", "raw.xz", "tar", "oci"} }
 
 // BySuffix returns the format of the longest suffix that the name of a file has, nil if it has none of them.
 func BySuffix(file string) (found *Format) {

@@ -19,12 +19,18 @@ const (
 	deflateClusters = "deflate"
 )
 
+// leastPiece is the length in bytes of the pieces of a disk at least.
+const leastPiece = 4 << 20
+
 // inflateWindow is the window in bytes with which QEMU expands deflated clusters.
 const inflateWindow = 4 << 10
 
 // Formats are all formats.
 var Formats = []*Format{
-	{Name: Raw, Doc: "the disk, byte for byte", Suffixes: []string{".raw", ".img", ".iso"}, QEMU: "raw", Readable: true},
+	{
+		Name: Raw, Doc: "the disk, byte for byte", Suffixes: []string{".raw", ".img", ".iso"}, QEMU: "raw", Readable: true,
+		create: func(t Target, d pieces.Disk, _ Options) (pieces.Writer, error) { return &rawWriter{t.File, d}, nil },
+	},
 	{
 		Name: "qcow2", Doc: "QEMU's format: Proxmox, OpenStack, libvirt", Suffixes: []string{".qcow2"}, QEMU: "qcow2", Readable: true,
 		Compressions: []string{zstdClusters, deflateClusters}, Level: 1, MostLevel: 19,
@@ -54,22 +60,22 @@ var Formats = []*Format{
 		},
 	},
 	{
-		Name: "vmdk", Doc: "VMware's sparse format", Suffixes: []string{".vmdk"}, QEMU: "vmdk", Readable: true, check: vmdk.Check,
+		Name: "vmdk", Doc: "VMware's sparse format", Suffixes: []string{".vmdk"}, QEMU: "vmdk", Readable: true, size: vmdk.Size, check: vmdk.Check,
 		create: func(t Target, d pieces.Disk, _ Options) (pieces.Writer, error) { return vmdk.Sparse(t.File, d), nil },
 	},
 	{
 		Name: "vmdk-stream", Doc: "VMware's stream-optimised format, compressed, for uploads", Suffixes: []string{".stream.vmdk"}, QEMU: "vmdk",
-		Readable: true, Level: 6, MostLevel: 9, check: vmdk.Check,
+		Readable: true, Level: 6, MostLevel: 9, size: vmdk.Size, check: vmdk.Check,
 		create: func(t Target, d pieces.Disk, o Options) (pieces.Writer, error) {
 			return vmdk.Stream(appender(t.File), t.Spool, d, vmdk.Pack(codec.Deflate(o.Level, 0)))
 		},
 	},
 	{
-		Name: "vhd", Doc: "a fixed VHD of whole MiB, for Azure", Suffixes: []string{".vhd"}, QEMU: "vpc", Readable: true, check: vhd.Check,
+		Name: "vhd", Doc: "a fixed VHD of whole MiB, for Azure", Suffixes: []string{".vhd"}, QEMU: "vpc", Readable: true, size: vhd.Size, check: vhd.Check,
 		create: func(t Target, d pieces.Disk, _ Options) (pieces.Writer, error) { return vhd.Fixed(t.File, d), nil },
 	},
 	{
-		Name: "vhd-dynamic", Doc: "a dynamic VHD", Suffixes: []string{".dynamic.vhd"}, QEMU: "vpc", Readable: true, check: vhd.Check,
+		Name: "vhd-dynamic", Doc: "a dynamic VHD", Suffixes: []string{".dynamic.vhd"}, QEMU: "vpc", Readable: true, size: vhd.Size, check: vhd.Check,
 		create: func(t Target, d pieces.Disk, _ Options) (pieces.Writer, error) { return vhd.Dynamic(t.File, d), nil },
 	},
 	{
@@ -77,7 +83,7 @@ var Formats = []*Format{
 		create: func(t Target, d pieces.Disk, _ Options) (pieces.Writer, error) { return vhdx.Create(t.File, d), nil },
 	},
 	{
-		Name: "gce", Doc: "disk.raw of whole GiB in a tar.gz, for Google Compute Engine", Suffixes: []string{".tar.gz", ".tgz"}, Level: 6, MostLevel: 9,
+		Name: "gce", Doc: "disk.raw of whole GiB in a tar.gz, for Google Compute Engine", Suffixes: []string{".gce.tar.gz"}, Level: 6, MostLevel: 9,
 		create: func(t Target, d pieces.Disk, o Options) (pieces.Writer, error) {
 			return gce.Create(appender(t.File), t.Spool, d, gce.Pack(codec.DeflatePart(o.Level)))
 		},
@@ -89,6 +95,3 @@ var Formats = []*Format{
 		},
 	},
 }
-
-// leastPiece is the length of the pieces of disks.
-const leastPiece = 4 << 20

@@ -55,10 +55,11 @@ func machineOf(m *plan.Manifest) (machine, bool) {
 
 // bootLine returns a command that boots the image in QEMU, "" if there is none. An image without a loader boots the default
 // entry of an export.
-func bootLine(m *plan.Manifest, out, export string, entries []write.ExportedEntry) string {
+func bootLine(m *plan.Manifest, f buildFlags, entries []write.ExportedEntry) string {
 	found, ok := machineOf(m)
+	k := slices.IndexFunc(f.targetList, func(t *target) bool { return t.format.QEMU != "" })
 	i := slices.IndexFunc(entries, func(e write.ExportedEntry) bool { return e.Default })
-	if !ok || m.Loader == "none" && i < 0 {
+	if !ok || k < 0 || m.Loader == "none" && i < 0 {
 		return ""
 	}
 	words := slices.Concat([]string{found.program}, found.args, []string{"-m", "1024", "-nographic"})
@@ -66,9 +67,9 @@ func bootLine(m *plan.Manifest, out, export string, entries []write.ExportedEntr
 		words = append(words, "-bios", found.firmware)
 	}
 	if m.Loader == "none" {
-		words = append(words, kernelWords(export, entries[i])...)
+		words = append(words, kernelWords(f.exportBoot, entries[i])...)
 	}
-	words = append(words, driveWords(m, out)...)
+	words = append(words, driveWords(m, f.targetList[k])...)
 	for i, w := range words {
 		words[i] = hosttool.ShellWord(w)
 	}
@@ -85,8 +86,8 @@ func kernelWords(export string, e write.ExportedEntry) []string {
 
 // driveWords returns the arguments that attach the image: an ISO as a CD, any other disk with the sector size of its partition
 // table. A comma in a file name is doubled, which is QEMU's quoting.
-func driveWords(m *plan.Manifest, out string) []string {
-	file := ",format=raw,file=" + strings.ReplaceAll(out, ",", ",,")
+func driveWords(m *plan.Manifest, t *target) []string {
+	file := ",format=" + t.format.QEMU + ",file=" + strings.ReplaceAll(t.name, ",", ",,")
 	switch {
 	case m.Format == description.FormatISO && m.Arch == "x86_64":
 		return []string{"-drive", "media=cdrom" + file}

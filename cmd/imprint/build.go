@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"imprint/image/description"
@@ -26,10 +25,12 @@ import (
 
 // buildFlags are the flags of build.
 type buildFlags struct {
-	out        string
+	out        []string
 	exportBoot string
 	noManifest bool
 	write      write.Options
+
+	targetList []*target // what is written
 }
 
 func (r *root) build() *cobra.Command {
@@ -44,18 +45,22 @@ While it writes a store item, build checks the contents against the NAR hash tha
 The image digest is the measurement of fs-verity, as "fsverity digest" prints it. --sha256 also computes the
 SHA-256 of the whole image, which takes a second pass.
 
+-o may be repeated. Each file has the format of its suffix: .raw, .qcow2, .zst, .gz, .vmdk, .stream.vmdk, .vhd, .dynamic.vhd, .vhdx,
+.gce.tar.gz or .bmap. All are written from one read of the sources. Without -o they are those of [[output]] in FILE.
+
 OUT appears only when it is complete and on the disk. A build that fails or is interrupted leaves nothing and does
 not change an older OUT. OUT.json never stands beside an image that it does not describe: it is removed before OUT is
 replaced, and written afterwards. OUT keeps the owner and mode of the file that it replaces.`,
 		Example: `  imprint build image.toml
   imprint build image.toml -o /srv/images/web.raw
+  imprint build image.toml -o web.qcow2 -o web.raw.zst
   SOURCE_DATE_EPOCH=1700000000 imprint build image.toml --json`,
 		Args:              exactly(1, "one description FILE"),
 		ValidArgsFunction: tomlFiles,
 		RunE:              func(c *cobra.Command, args []string) error { return r.runBuild(c.Context(), args[0], f) },
 	}
 	flags := c.Flags()
-	flags.StringVarP(&f.out, "out", "o", "", "image `file` (default NAME.raw or NAME.iso in the working directory)")
+	flags.StringArrayVarP(&f.out, "out", "o", nil, "image `file`, in the format of its suffix; may be repeated (default NAME.raw or NAME.iso in the working directory)")
 	flags.StringVar(&f.exportBoot, "export-boot", "", "also write kernel, initrd and command line of every boot entry to this `directory`")
 	flags.BoolVar(&f.noManifest, "no-manifest", false, "do not write OUT.json")
 	flags.BoolVar(&f.write.NoSync, "no-sync", false, "do not sync: return before everything is on the disk")
@@ -160,7 +165,7 @@ func (r *root) runBuild(ctx context.Context, file string, f buildFlags) error {
 	if err := o.open(&f, file, d); err != nil {
 		return err
 	}
-	p, err := r.resolve(ctx, file, d, filepath.Dir(o.image.Path()))
+	p, err := r.resolve(ctx, file, d, filepath.Dir(o.disk.Path()))
 	if err != nil {
 		return err
 	}
@@ -188,21 +193,21 @@ type build struct {
 
 // write writes the image, its manifest and the boot files, and names them when all are complete.
 func (r *root) write(ctx context.Context, p *planned, o *outputs, f buildFlags) (*build, error) {
-	r.ui.stage("write", "writing "+f.out)
+	r.ui.stage("write", "writing "+f.targetList[0].name)
 	f.write.Progress, f.write.Export = r.ui.meter, f.exportBoot != ""
-	result, err := write.Image(ctx, o.image.File, p.plan, p.layout, f.write)
+	result, err := write.Image(ctx, o.disk.File, p.plan, p.layout, f.write)
 	if err != nil {
 		return nil, err
 	}
 	r.ui.stage("commit", "")
 	b := &build{Result: result, manifest: p.plan.Manifest(result.Layout, 0)}
 	b.manifest.Built(result.Digests, !f.write.NoVerify)
-	if o.manifest != nil {
-		if _, err := o.manifest.File.Write(b.manifest.JSON()); err != nil {
+	for _, t := range o.list {
+		if err := t.writeManifest(*b.manifest); err != nil {
 			return nil, err
 		}
 	}
-	groups := []write.Group{o.group()}
+	groups := o.groups()
 	if f.exportBoot != "" {
 		e, err := result.Boot(ctx, p.plan, f.exportBoot)
 		if err != nil {
@@ -216,26 +221,28 @@ func (r *root) write(ctx context.Context, p *planned, o *outputs, f buildFlags) 
 
 // built reports what was built, and how to boot it.
 func (r *root) built(f buildFlags, b *build) error {
-	m, result := b.manifest, b.Result
-	onDisk := int64(0)
-	if info, err := os.Stat(f.out); err == nil {
-		onDisk = info.Sys().(*syscall.Stat_t).Blocks * 512
-	}
+	m, result, first := b.manifest, b.Result, f.targetList[0]
+	_, onDisk := first.sizes()
 	if f.write.NoVerify {
 		r.log.Warn("the NAR hashes of store items were not checked (--no-verify)")
 	}
 	if r.json {
 		r.ui.event(event{
-			"event": "done", "image": f.out, "size": m.Size, "onDisk": onDisk, "written": result.Written, "seconds": b.seconds,
-			"digest": result.Digests.Image, "sha256": result.Digests.SHA256, "verified": !f.write.NoVerify, "manifest": manifestName(f),
+			"event": "done", "image": first.name, "size": m.Size, "onDisk": onDisk, "written": result.Written, "seconds": b.seconds,
+			"digest": result.Digests.Image, "sha256": result.Digests.SHA256, "verified": !f.write.NoVerify, "manifest": f.manifestOf(first),
+			"outputs": f.outputEvents(),
 		})
 		return r.ui.failed
 	}
 	var text strings.Builder
 	say := func(format string, args ...any) { fmt.Fprintf(&text, format+"\n", args...) }
-	say("%s: %s (%s on disk), %s, %s, in %.1f s", f.out, units.FormatBytes(m.Size), units.FormatBytes(onDisk),
+	say("%s: %s (%s on disk), %s, %s, in %.1f s", first.name, units.FormatBytes(m.Size), units.FormatBytes(onDisk),
 		units.Count(len(m.Partitions), "partition"), units.Count(len(m.Items), "store item"), b.seconds)
-	for _, line := range [][2]string{{"digest", result.Digests.Image}, {"sha256", result.Digests.SHA256}, {"manifest", manifestName(f)}, {"boot", bootLine(m, f.out, f.exportBoot, b.entries)}} {
+	for _, t := range f.targetList[1:] {
+		length, onDisk := t.sizes()
+		say("%s: %s, %s (%s on disk)", t.name, t.format.Name, units.FormatBytes(length), units.FormatBytes(onDisk))
+	}
+	for _, line := range [][2]string{{"digest", result.Digests.Image}, {"sha256", result.Digests.SHA256}, {"manifest", f.manifestOf(first)}, {"boot", bootLine(m, f, b.entries)}} {
 		if line[1] != "" {
 			say("  %-8s  %s", line[0], line[1])
 		}
@@ -247,10 +254,19 @@ func (r *root) built(f buildFlags, b *build) error {
 	return err
 }
 
-// manifestName returns the name of the manifest for the report, "" with --no-manifest.
-func manifestName(f buildFlags) string {
-	if f.noManifest {
+// manifestOf returns the name of a target's manifest for the report, "" if it has none.
+func (f buildFlags) manifestOf(t *target) string {
+	if f.noManifest || t.format.Beside {
 		return ""
 	}
-	return f.manifest()
+	return t.manifestName()
+}
+
+// outputEvents returns all outputs for the report of a build.
+func (f buildFlags) outputEvents() (list []event) {
+	for _, t := range f.targetList {
+		length, onDisk := t.sizes()
+		list = append(list, event{"image": t.name, "format": t.format.Name, "length": length, "onDisk": onDisk, "manifest": f.manifestOf(t)})
+	}
+	return list
 }

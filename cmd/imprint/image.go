@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"imprint/container"
 	"imprint/image/disk"
 	"imprint/image/write"
 	"imprint/internal/fault"
@@ -33,12 +35,24 @@ func openImage(name string) (*disk.Disk, io.Closer, error) {
 	size, err := f.Seek(0, io.SeekEnd) // of a block device too
 	if err == nil {
 		var d *disk.Disk
-		if d, err = disk.Open(f, size); err == nil {
+		if d, err = openDisk(f, size); err == nil {
 			return d, f, nil
 		}
 	}
 	f.Close()
 	return nil, nil, fmt.Errorf("read %s: %w", name, err)
+}
+
+// openDisk opens the disk in a file of any format.
+func openDisk(f io.ReaderAt, size int64) (*disk.Disk, error) {
+	image, err := container.Open(f, size)
+	switch {
+	case err != nil:
+		return nil, err
+	case image != nil:
+		return disk.Open(image, image.Size())
+	}
+	return disk.Open(f, size)
 }
 
 func (r *root) verify() *cobra.Command {
@@ -50,7 +64,10 @@ func (r *root) verify() *cobra.Command {
 backup, every structure of ext4, FAT, EROFS and ISO 9660 file systems, also of those that are files of others, and the
 store inside: every registered item is there with the NAR hash and size that the database has, nothing else is in the
 store, references are valid, and GC roots reach every item. Where the manifest IMAGE.json lies beside the image, the digest of
-all its bytes is compared, too. It prints a line for each fault and exits with 5 if there is one.`,
+all its bytes is compared, too. It prints a line for each fault and exits with 5 if there is one.
+
+The image may be raw, qcow2, VMDK, VHD or VHDX, of any program, or zstd or gzip as build writes them; so it may be for inspect, ls,
+cat and extract. The format is recognised by content.`,
 		Example: "  imprint verify web.raw\n  imprint verify --explain 1049600 web.raw",
 		Args:    exactly(1, "one IMAGE"),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -113,7 +130,7 @@ func (r *root) verifyManifest(ctx context.Context, name string, d *disk.Disk, re
 		return nil
 	}
 	differs := func(text string) { report(disk.Fault{Fault: fault.Fault{Offset: -1, Object: "manifest", Text: text}}) }
-	if m.Size != d.Size {
+	if format := container.Named(cmp.Or(m.FileFormat, container.Raw)); format == nil || format.DiskSize(m.Size) != d.Size {
 		differs(fault.Mismatch("size", d.Size, m.Size))
 		return nil
 	}
@@ -121,7 +138,7 @@ func (r *root) verifyManifest(ctx context.Context, name string, d *disk.Disk, re
 		r.log.Warnf("%s.json has a digest of another kind, %.20q: the image is not compared with it", name, m.Digest)
 		return nil
 	}
-	digest, err := write.Digest(ctx, d.Image(), d.Size)
+	digest, err := write.Digest(ctx, d.Image(), m.Size)
 	if err == nil && digest != m.Digest {
 		differs(fault.Mismatch("digest", digest, m.Digest))
 	}

@@ -34,6 +34,9 @@ const (
 	MaxSize = 2<<40 - 4<<30
 )
 
+// Size returns the size in bytes of the disk in the file: whole grains. What follows the given size are zeros.
+func Size(size int64) int64 { return (size + grain - 1) / grain * grain }
+
 // Check reports a disk that is too large.
 func Check(size int64) error {
 	if size > MaxSize {
@@ -46,7 +49,7 @@ func Check(size int64) error {
 func sectors(n int64) int64 { return (n + sector - 1) / sector }
 
 // capacity is the size of the disk in sectors, in whole grains.
-func capacity(d pieces.Disk) int64 { return (d.Size + grain - 1) / grain * (grain / sector) }
+func capacity(d pieces.Disk) int64 { return Size(d.Size) / sector }
 
 // tables is how many grain tables a disk has.
 func tables(d pieces.Disk) int64 { return (capacity(d)*sector + reach - 1) / reach }

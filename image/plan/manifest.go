@@ -15,7 +15,8 @@ type Manifest struct {
 	Name       string              `json:"name"`
 	Arch       string              `json:"arch,omitempty"`
 	Format     string              `json:"format"`
-	Size       int64               `json:"size"` // of the disk, bytes
+	FileFormat string              `json:"fileFormat,omitempty"` // of the file beside it, if that is not the disk itself
+	Size       int64               `json:"size"`                 // of the disk, bytes
 	SectorSize int64               `json:"sectorSize"`
 	Epoch      int64               `json:"epoch"` // seconds since 1970
 	Seed       string              `json:"seed"`

@@ -21,7 +21,7 @@ var rooms = []room{
 	{"image/host", []string{"image/description", "partition", "closure", "internal/..."}, []string{"golang.org/x/sync/..."}},
 	{"image/plan", []string{"image/gpt", "image/mbr", "partition", "bootloader", "closure", "internal/diag", "internal/extent", "internal/repro",
 		"internal/tree", "internal/units"}, nil},
-	{"image/description", []string{"image/mbr", "partition", "bootloader", "closure", "internal/diag", "internal/keyed", "internal/pattern",
+	{"image/description", []string{"image/mbr", "container", "partition", "bootloader", "closure", "internal/diag", "internal/keyed", "internal/pattern",
 		"internal/units"}, nil},
 	{"image/description/reference", []string{"image/description"}, nil},
 	{"image/mbr", cellar, nil},
@@ -101,6 +101,7 @@ var words = []word{
 		"file systems are described in package partition, a file for each"},
 	{[]string{"systemd-boot", "grub", "uki", "extlinux"}, []string{"bootloader/...", "partition/syslinux", "internal/hosttool"},
 		"boot loaders are described in package bootloader, a file for each"},
+	{[]string{"qcow2", "vmdk", "vhd", "vhdx", "raw.zst", "raw.gz", "gce", "bmap"}, []string{"container/..."}, "disk formats are described in package container, a row for each"},
 	{[]string{"/nix/var/nix", "/nix/store", "/var/guix", "/gnu/store"}, []string{"closure/..."}, "store directories are those of closure.Flavor"},
 	{[]string{"/EFI/BOOT/", "/EFI/BOOT"}, []string{"bootloader"}, "where firmware looks is for package bootloader to say"},
 }
