@@ -17,7 +17,7 @@
           inherit version;
           src = self;
           # of the directory that go mod vendor writes
-          vendorHash = "sha256-074rSid++336KQ34sA/DQoIZSs+tKn/3QlqrT0rxqa0=";
+          vendorHash = "sha256-trS/mlqLgXXbVp4ryn4Hb+MsVlSb/4RxxTmN62znf1w=";
           subPackages = [ "cmd/imprint" ];
           env.CGO_ENABLED = "0";
           ldflags = [ "-s" "-w" "-X main.release=${version}" ];
