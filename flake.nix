@@ -17,7 +17,7 @@
           inherit version;
           src = self;
           # of the directory that go mod vendor writes
-          vendorHash = "sha256-trS/mlqLgXXbVp4ryn4Hb+MsVlSb/4RxxTmN62znf1w=";
+          vendorHash = "sha256-IgbgaYTgWuN/7fCShgMp9BaGsVAGqtH6Cs2MnflIhCk=";
           subPackages = [ "cmd/imprint" ];
           env.CGO_ENABLED = "0";
           ldflags = [ "-s" "-w" "-X main.release=${version}" ];

@@ -24,6 +24,9 @@ type Machine struct {
 	Arch       string // "x86_64", "aarch64" or "riscv64"
 	Table      string // "gpt", "mbr", or "iso" for an ISO 9660 image, which has a GPT and a boot catalog
 	Partitions []Partition
+
+	Foreign  bool // an entry may start something else than Linux
+	Graphics bool // the menu is shown on a picture
 }
 
 // A Partition is one that a loader may use.
@@ -34,6 +37,7 @@ type Partition struct {
 	Filesystem string // "fat", "ext4", … or "none"
 	VolumeID   string // of the file system, as mount and udev print it
 	Store      bool   // it holds the store
+	Root       bool   // it is mounted as root
 }
 
 // Requirements are what a loader cannot work without.
@@ -82,7 +86,8 @@ type Config struct {
 	Timeout    int64                // seconds that the menu is shown; 0 boots at once
 	Console    []string             // in the syntax of the kernel's console=
 	Entries    []Entry
-	Default    int     // index in Entries
+	Default    int // index in Entries
+	Menu       Menu
 	Signer     *Signer // signs EFI programs; nil for unsigned ones
 	CopyKernel bool    // copy kernels and initrds next to the loader's configuration, even if it can read the store
 }
@@ -93,6 +98,8 @@ type Entry struct {
 	Kernel  Source
 	Initrd  []Source
 	Cmdline string // without a newline
+	Plain   bool   // the kernel may be another program
+	Submenu string // title of the submenu that it is in, "" for the menu itself
 	// DeviceTree describes the board to the kernel; if it is zero, the firmware's is used.
 	DeviceTree DeviceTree
 	Generation *Generation // of NixOS; nil for other systems
@@ -107,10 +114,11 @@ type DeviceTree struct {
 
 // A Source is a kernel or an initrd.
 type Source struct {
-	Name    string // unique among the entries' files: for a file in a store item, the item's base name and the file's
-	Path    string // in the partition with the store; "" for a file that is not in the store
-	Item    string // base name of the store item with the file, "" for none
-	Content tree.Blob
+	Name      string // unique among the entries' files: for a file in a store item, the item's base name and the file's
+	Path      string // where it is in the image; "" for a file that is in no partition
+	Partition string // name of the partition that Path is in; "" for the one with the store
+	Item      string // base name of the store item with the file, "" for none
+	Content   tree.Blob
 }
 
 // Artifacts is what a loader puts on the disk.
@@ -157,6 +165,19 @@ func (m Machine) find(types ...string) (Partition, bool) {
 			if p.Type == t {
 				return p, true
 			}
+		}
+	}
+	return Partition{}, false
+}
+
+// system returns the partition with the store, or the one that is mounted as root.
+func (m Machine) system() (Partition, bool) {
+	if p, ok := m.store(); ok {
+		return p, true
+	}
+	for _, p := range m.Partitions {
+		if p.Root {
+			return p, true
 		}
 	}
 	return Partition{}, false

@@ -42,20 +42,20 @@ func slug(title string) string {
 	return s[:min(len(s), 64)]
 }
 
-// A shelf is where a loader reads kernels and initrds: copies in a directory of one partition, or the store itself. It
+// A shelf is where a loader reads kernels and initrds: in copies in a directory of one partition, or where they are in the image. It
 // collects the copies.
 type shelf struct {
 	partition Partition
 	dir       string
 	name      func(Source) string // of a copy; nil for the source's own
-	store     *Partition          // with the store, if the loader reads it; nil if everything is copied
+	inPlace   []Partition         // others that the loader reads; nil if everything is copied
 	files     []File
 }
 
 // put returns the partition and the path at which the loader finds a kernel or initrd, after adding a copy if it needs one.
 func (s *shelf) put(src Source) (Partition, string) {
-	if s.reads(src.Path) {
-		return *s.store, src.Path
+	if p, ok := s.reads(src); ok {
+		return p, src.Path
 	}
 	name := src.Name
 	if s.name != nil {
@@ -68,10 +68,20 @@ func (s *shelf) put(src Source) (Partition, string) {
 	return s.partition, f.Path
 }
 
-// reads reports whether the loader reads a file in place: it is in the store, and its path needs no quoting in any loader's
-// configuration.
-func (s *shelf) reads(path string) bool {
-	return s.store != nil && path != "" && strings.IndexFunc(path, func(r rune) bool { return !isPlain(r) && r != '?' }) < 0
+// reads returns the partition in which the loader reads a file in place: its path has to need no quoting in any loader's configuration.
+func (s *shelf) reads(src Source) (Partition, bool) {
+	if src.Path == "" || strings.ContainsFunc(src.Path, func(r rune) bool { return !isPlain(r) && r != '?' }) {
+		return Partition{}, false
+	}
+	if src.Partition == s.partition.Name {
+		return s.partition, true
+	}
+	for _, p := range s.inPlace {
+		if src.Partition == p.Name || src.Partition == "" && p.Store {
+			return p, true
+		}
+	}
+	return Partition{}, false
 }
 
 // isPlain reports whether a character is literal in the configuration of every loader.
@@ -81,7 +91,7 @@ func isPlain(r rune) bool {
 
 // putDir is put for a directory.
 func (s *shelf) putDir(d DeviceTree) string {
-	if s.reads(d.Path) {
+	if _, ok := s.reads(d.Source); ok {
 		return d.Path
 	}
 	for _, f := range d.Files {

@@ -9,8 +9,8 @@ import (
 
 // extlinux is a menu in SYSLINUX's format for firmware that reads it itself, such as U-Boot: /extlinux/extlinux.conf on the
 // first partition, or on one that is marked bootable (U-Boot, doc/develop/distro.rst). It is on an XBOOTLDR partition or an
-// ESP if there is one, else on the partition with the store, where kernels and initrds are read in place. A menu can only name
-// files on its own partition, so without copies it is in the partition with the store too.
+// ESP if there is one, else on the partition with the store, or on the one mounted as root in /boot, where U-Boot looks as well; kernels and
+// initrds are read in place there. A menu can only name files on its own partition, so without copies it is there too.
 type extlinux struct{}
 
 var extlinuxLoader = Loader{
@@ -22,31 +22,39 @@ var extlinuxLoader = Loader{
 	noZBoot:   "U-Boot's booti does not start",
 }
 
-func (extlinux) Requires(Machine) Requirements { return Requirements{} }
+func (x extlinux) Requires(m Machine) Requirements {
+	if _, ok := x.home(m, true); !ok {
+		return Requirements{Partitions: []Requirement{menuPartition(&extlinuxLoader)}}
+	}
+	return Requirements{}
+}
 
 // home returns the partition with the menu.
-func (extlinux) home(c Config) (Partition, bool) {
-	p, ok := c.find("xbootldr", "esp")
-	if store, has := c.store(); has && (!ok || !c.CopyKernel) {
-		return store, true
+func (extlinux) home(m Machine, copies bool) (Partition, bool) {
+	p, ok := m.find("xbootldr", "esp")
+	if system, has := extlinuxLoader.home(m); has && (!ok || !copies) {
+		return system, true
 	}
 	return p, ok
 }
 
 func (x extlinux) Artifacts(c Config) (Artifacts, error) {
-	home, ok := x.home(c)
+	home, ok := x.home(c.Machine, c.CopyKernel)
 	if !ok {
-		return Artifacts{}, fmt.Errorf("extlinux has no partition for its menu: there is no XBOOTLDR partition, no ESP and no store")
+		return Artifacts{}, fmt.Errorf("extlinux has no partition for its menu: no XBOOTLDR partition or ESP, and no root file system that U-Boot reads")
 	}
 	f := shelf{partition: home, dir: "/extlinux"}
-	if home.Store && !c.CopyKernel {
-		f.store = &home
+	if !c.CopyKernel {
+		f.inPlace = []Partition{home}
+	}
+	if home.Root && !home.Store {
+		f.dir = "/boot/extlinux"
 	}
 	text := "MENU TITLE Boot\n" + f.linuxMenu(c) // without a title, U-Boot shows no menu and does not wait
 	if c.Timeout == 0 {
 		text = "PROMPT 0\n" + f.linuxMenu(c)
 	}
-	files := append([]File{{home.Name, "/extlinux/extlinux.conf", tree.Text(text)}}, f.files...)
+	files := append([]File{{home.Name, f.dir + "/extlinux.conf", tree.Text(text)}}, f.files...)
 	return Artifacts{Files: files, Active: home.Name}, nil
 }
 

@@ -97,7 +97,10 @@ func TestGenerationsInGRUB(t *testing.T) {
 	}{{[]Partition{espPartition, rootPartition}, "/kernels/"}, {[]Partition{biosPartition, rootPartition}, "/boot/kernels/"}} {
 		config := nixOSConfig(c.parts...)
 		home, _ := grub{}.home(config.Machine)
-		text, files := grub{}.config(config, home)
+		text, files, err := grub{}.config(config, home)
+		if err != nil {
+			t.Fatal(err)
+		}
 		for _, title := range []string{
 			"menuentry --id nixos-generation-2 -- 'NixOS - Default' {", "-- 'NixOS - (quiet - 2026-01-31 - 25.05)' {", "--id nixos-generation-1 -- mine {",
 			"linux ($disk" + string(rune('0'+home.Number)) + ")" + c.dir + "h2-linux-lib-bzImage init=/2\n",

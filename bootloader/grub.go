@@ -3,6 +3,7 @@ package bootloader
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"strings"
 
 	"imprint/internal/tree"
@@ -11,14 +12,15 @@ import (
 
 // grub is GNU GRUB 2. UEFI starts it as an EFI program on the ESP; a BIOS starts boot code in the first sector, with a core image in a BIOS
 // boot partition (GPT) or right after the first sector (MBR); a disk may have both. All read one grub.cfg, on the ESP or XBOOTLDR
-// partition if there is one, else on the partition with the store. The core images hold all modules, so the disk has no directory of
+// partition if there is one, else on the partition with the store, or the one mounted as root. The core images hold all modules, so the disk has no directory of
 // them.
 type grub struct{}
 
 var grubLoader = Loader{
-	Name: "grub", ISO: true, Menu: true, ReadsStore: true, FillsBIOSBoot: true, reads: []string{"ext4", "iso9660"}, room: 256,
+	Name: "grub", ISO: true, Menu: true, ReadsStore: true, Serial: true, Fills: "GRUB's core image", reads: []string{"ext4", "iso9660"}, room: 256,
 	changes: `"'\`, how: "which GRUB hands to the kernel with a backslash before it", Bootloader: grub{},
 	unpacks: []string{"gzip"}, newZBoot: "GRUB starts from version 2.12 on",
+	Submenus: true, Looks: true, ConfigFile: "grub.cfg",
 }
 
 const grubDir = "/boot/grub"
@@ -57,14 +59,41 @@ func (g grub) Requires(m Machine) Requirements {
 	}
 	if uefi {
 		dir := grubEFI[m.Arch]
-		core := &Core{Prefix: grubDir, Modules: append([]string{"efi_gop"}, grubModules...)}
+		core := &Core{Prefix: grubDir, Modules: append([]string{"efi_gop"}, g.modules(m)...)}
 		r.Inputs = append(r.Inputs, Input{Path: dir[0], Package: dir[1], EFI: true, Core: core})
 	}
+	if _, ok := g.home(m); bios && !ok {
+		r.Partitions = append(r.Partitions, menuPartition(&grubLoader))
+	}
 	if r.BIOS = bios; bios {
-		core := &Core{Prefix: g.biosPrefix(m), Modules: append([]string{"biosdisk"}, grubModules...)}
+		core := &Core{Prefix: g.biosPrefix(m), Modules: append([]string{"biosdisk"}, g.modules(m)...)}
 		r.Inputs = append(r.Inputs, Input{Path: grubPC, Package: "grub-pc-bin", Core: core}, Input{Path: grubBootCode, Package: "grub-pc-bin"})
 	}
+	r.Inputs = append(r.Inputs, g.font(m)...)
 	return r
+}
+
+// modules returns the modules of a core image.
+func (grub) modules(m Machine) []string {
+	list := slices.Clone(grubModules)
+	if m.Foreign {
+		list = append(list, "chain")
+	}
+	if m.Graphics {
+		list = append(list, "gfxterm", "gfxterm_background", "png", "jpeg", "tga")
+	}
+	return list
+}
+
+// grubFont is the font in which GRUB writes on a picture. It has none built in that draws the frame of a menu.
+const grubFont = "share/grub/unicode.pf2"
+
+// font returns the input that is the font, if there is a picture.
+func (grub) font(m Machine) []Input {
+	if !m.Graphics {
+		return nil
+	}
+	return []Input{{Path: grubFont, Package: "grub-common"}}
 }
 
 // firmware reports which firmware can start the disk: UEFI needs an ESP, and a BIOS needs room for a core image, in a BIOS
@@ -88,7 +117,7 @@ func (grub) home(m Machine) (Partition, bool) {
 	if p, ok := m.find("esp", "xbootldr"); ok {
 		return p, true
 	}
-	return m.store()
+	return grubLoader.home(m)
 }
 
 func (g grub) Artifacts(c Config) (Artifacts, error) {
@@ -97,9 +126,12 @@ func (g grub) Artifacts(c Config) (Artifacts, error) {
 	}
 	home, ok := g.home(c.Machine)
 	if !ok {
-		return Artifacts{}, fmt.Errorf("grub has no partition for its configuration: there is no ESP and no store")
+		return Artifacts{}, fmt.Errorf("grub has no partition for its menu: no ESP or XBOOTLDR partition, and no root file system that it reads")
 	}
-	text, files := g.config(c, home)
+	text, files, err := g.config(c, home)
+	if err != nil {
+		return Artifacts{}, err
+	}
 	a := Artifacts{Files: append(files, File{home.Name, grubDir + "/grub.cfg", tree.Text(text)})}
 	uefi, bios := g.firmware(c.Machine)
 	if uefi {
@@ -113,7 +145,7 @@ func (g grub) Artifacts(c Config) (Artifacts, error) {
 	if c.Table == "mbr" {
 		a.Active = home.Name // some BIOSes only start a disk with an MBR if one of its partitions is active
 	}
-	err := g.embed(c, &a)
+	err = g.embed(c, &a)
 	return a, err
 }
 

@@ -108,11 +108,14 @@ func TestGRUBRequires(t *testing.T) {
 		m    Machine
 		want string
 	}{
-		"neither":      {Machine{Arch: "x86_64", Table: "gpt"}, "bios-boot"},
-		"arm":          {Machine{Arch: "aarch64", Table: "gpt"}, "esp"},
-		"arm has bios": {Machine{Arch: "aarch64", Table: "gpt", Partitions: []Partition{biosPartition}}, "esp"},
-		"mbr":          {Machine{Arch: "x86_64", Table: "mbr"}, ""},
-		"both":         {Machine{Arch: "x86_64", Table: "gpt", Partitions: []Partition{biosPartition, espPartition}}, ""},
+		"neither":       {Machine{Arch: "x86_64", Table: "gpt"}, "bios-boot"},
+		"arm":           {Machine{Arch: "aarch64", Table: "gpt"}, "esp"},
+		"arm has bios":  {Machine{Arch: "aarch64", Table: "gpt", Partitions: []Partition{biosPartition}}, "esp"},
+		"mbr":           {Machine{Arch: "x86_64", Table: "mbr", Partitions: []Partition{rootPartition}}, ""},
+		"mbr of a tree": {Machine{Arch: "x86_64", Table: "mbr", Partitions: []Partition{systemPartition("ext4")}}, ""},
+		"no menu":       {Machine{Arch: "x86_64", Table: "mbr", Partitions: []Partition{systemPartition("erofs")}}, "xbootldr"},
+		"bios alone":    {Machine{Arch: "x86_64", Table: "gpt", Partitions: []Partition{biosPartition}}, "xbootldr"},
+		"both":          {Machine{Arch: "x86_64", Table: "gpt", Partitions: []Partition{biosPartition, espPartition}}, ""},
 	} {
 		missing := ""
 		for _, r := range (grub{}).Requires(c.m).Partitions {

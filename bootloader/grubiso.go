@@ -27,7 +27,7 @@ const (
 // GPT on a disk. A BIOS starts a core image in the ISO's tree, through the boot catalog on a CD and the first sector on a
 // disk. Both read grub.cfg on the file system from which they were started, and kernels in the ISO's tree.
 func (g grub) requiresISO(m Machine) Requirements {
-	modules := append([]string{"iso9660"}, grubModules...)
+	modules := append([]string{"iso9660"}, g.modules(m)...)
 	dir := grubEFI[m.Arch]
 	r := Requirements{
 		Partitions: []Requirement{esp("grub on an ISO")},
@@ -39,6 +39,7 @@ func (g grub) requiresISO(m Machine) Requirements {
 		core := &Core{Format: "i386-pc-eltorito", Prefix: grubDir, Modules: append([]string{"biosdisk"}, modules...)}
 		r.Inputs = append(r.Inputs, Input{Path: grubPC, Package: "grub-pc-bin", Core: core}, Input{Path: grubHybrid, Package: "grub-pc-bin"})
 	}
+	r.Inputs = append(r.Inputs, g.font(m)...)
 	return r
 }
 
@@ -54,7 +55,10 @@ func (g grub) artifactsISO(c Config) (Artifacts, error) {
 			c.Partitions[i].Store = false
 		}
 	}
-	text, files := g.config(c, iso)
+	text, files, err := g.config(c, iso)
+	if err != nil {
+		return Artifacts{}, err
+	}
 	cfg := tree.Text(text)
 	a := Artifacts{Files: append(files,
 		File{iso.Name, grubDir + "/grub.cfg", cfg},

@@ -16,8 +16,17 @@ type Loader struct {
 	DeviceTree    bool // can pass a device tree to the kernel
 	DeviceTrees   bool // takes a directory of device trees too
 	Signs         bool // makes EFI programs, which can be signed
-	FillsBIOSBoot bool // provides the content of a BIOS boot partition
+	Serial        bool // shows its menu on a serial line of a PC as well
 	XBOOTLDRInGPT bool // finds an XBOOTLDR partition only in a GPT
+	OnlyLinux     bool // makes programs of Linux kernels, and so starts nothing else
+	Submenus      bool // its menu may have submenus
+	Looks         bool // its menu may have colours and a picture behind it
+	Editor        bool // has a switch for editing command lines in the menu
+
+	Modes      []string // resolutions of its menu; nil if there is no choice
+	Fills      string   // what a BIOS boot partition holds with it, for messages; "" if it needs none
+	ConfigFile string   // its configuration that takes further lines; "" if none does
+	ownLines   []string // words that begin a line of that file which other keys are for, in the order of their keys
 
 	firmware string   // the only kind that starts it: "bios" or "u-boot"
 	reads    []string // file systems with a store that it can read
@@ -50,6 +59,25 @@ func (l *Loader) None() bool { return l == &noLoader }
 func (l *Loader) CanRead(m Machine) bool {
 	store, ok := m.store()
 	return !ok || store.Number > 0 && slices.Contains(l.reads, store.Filesystem)
+}
+
+// CanReadFrom reports whether the loader can read a partition with a file system, if that is not inside another one.
+func (l *Loader) CanReadFrom(filesystem string) bool { return slices.Contains(l.reads, filesystem) }
+
+// readable returns the partitions in which a loader reads files in place.
+func (l *Loader) readable(m Machine) (list []Partition) {
+	for _, p := range m.Partitions {
+		if p.Number > 0 && l.CanReadFrom(p.Filesystem) {
+			list = append(list, p)
+		}
+	}
+	return list
+}
+
+// home returns the partition with the system, if the loader can read it.
+func (l *Loader) home(m Machine) (Partition, bool) {
+	p, ok := m.system()
+	return p, ok && (p.Store || p.Number > 0 && l.CanReadFrom(p.Filesystem))
 }
 
 // HasBIOS reports whether machines of an architecture have a BIOS.
@@ -89,4 +117,12 @@ func (l *Loader) Firmware(types []string) string {
 		return "uefi"
 	}
 	return "bios"
+}
+
+// menuPartition is the requirement of a loader that has no partition for its menu.
+func menuPartition(l *Loader) Requirement {
+	return Requirement{
+		For: l.Name + ", for its menu,", Type: "xbootldr", Filesystem: "fat", Size: "256MiB",
+		Or: `or, to have it in the root file system, one of type "root" with filesystem = "` + l.reads[0] + `"`,
+	}
 }

@@ -46,6 +46,41 @@ func TestCanRead(t *testing.T) {
 	}
 }
 
+// A program other than Linux is for UEFI, and takes no initrd.
+func TestCheckPlain(t *testing.T) {
+	memtest, linux := Program{EFI: true}, Program{EFI: true, Linux: true}
+	uefi := Machine{Arch: "x86_64", Table: "gpt", Partitions: []Partition{espPartition, rootPartition}}
+	bios := Machine{Arch: "x86_64", Table: "gpt", Partitions: []Partition{biosPartition, rootPartition}}
+	both := Machine{Arch: "x86_64", Table: "gpt", Partitions: []Partition{espPartition, biosPartition, rootPartition}}
+	for _, c := range []struct {
+		loader  string
+		m       Machine
+		p       Program
+		initrds int
+		starts  bool
+	}{
+		{"systemd-boot", uefi, memtest, 0, true},
+		{"systemd-boot", uefi, memtest, 1, false},
+		{"systemd-boot", uefi, linux, 1, true},
+		{"grub", uefi, memtest, 0, true},
+		{"grub", both, memtest, 0, true},
+		{"grub", bios, memtest, 0, false},
+		{"grub", bios, Program{Linux: true}, 0, true},
+		{"syslinux", Machine{Arch: "x86_64", Table: "mbr"}, memtest, 0, false},
+		{"extlinux", uefi, memtest, 0, false},
+		{"extlinux", uefi, linux, 0, true},
+		{"none", uefi, memtest, 0, true},
+	} {
+		l, err := Named(c.loader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := l.CheckPlain(c.m, c.p, c.initrds); (err == nil) != c.starts {
+			t.Errorf("%s, %+v with %d initrds: %v", c.loader, c.p, c.initrds, err)
+		}
+	}
+}
+
 // What a loader makes of kernels that are not plain ones, as each really does.
 func TestCheckKernel(t *testing.T) {
 	const starts, refuses, doubts = "starts", "refuses", "doubts"

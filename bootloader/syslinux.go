@@ -11,7 +11,7 @@ import (
 // syslinux installs itself, with its configuration, kernels and initrds.
 type syslinux struct{}
 
-var syslinuxLoader = Loader{Name: "syslinux", firmware: "bios", Menu: true, room: 512, Bootloader: syslinux{}}
+var syslinuxLoader = Loader{Name: "syslinux", firmware: "bios", Menu: true, Serial: true, room: 512, Bootloader: syslinux{}}
 
 const syslinuxBootCode = "lib/SYSLINUX/mbr.bin"
 

@@ -13,7 +13,11 @@ import (
 // reads only FAT.
 type systemdBoot struct{}
 
-var systemdBootLoader = Loader{Name: "systemd-boot", Menu: true, DeviceTree: true, XBOOTLDRInGPT: true, room: 512, Bootloader: systemdBoot{}}
+var systemdBootLoader = Loader{
+	Name: "systemd-boot", Menu: true, DeviceTree: true, XBOOTLDRInGPT: true, room: 512, Bootloader: systemdBoot{},
+	Editor: true, Modes: []string{"0", "1", "2", "auto", "max", "keep"}, ConfigFile: "loader.conf", // loader.conf(5)
+	ownLines: []string{"timeout", "default", "editor", "console-mode"},
+}
 
 func (systemdBoot) Requires(m Machine) Requirements {
 	return Requirements{
@@ -35,20 +39,44 @@ func (systemdBoot) Artifacts(c Config) (Artifacts, error) {
 	files := []File{
 		{esp.Name, "/EFI/BOOT/" + removable[c.Arch], binary},
 		{esp.Name, "/EFI/systemd/" + path.Base(systemdBootPath(c.Arch)), binary},
-		{esp.Name, "/loader/loader.conf", tree.Text(fmt.Sprintf("timeout %d\ndefault %s.conf\n", c.Timeout, ids[c.Default]))},
+		{esp.Name, "/loader/loader.conf", tree.Text(loaderConf(c, ids[c.Default]))},
 	}
 	if home != esp {
 		files = append(files, File{home.Name, "/loader/entries.srel", tree.Text("type1\n")})
 	}
 	s := shelves{shelf{partition: home, dir: "/EFI/imprint"}, shelf{partition: home, dir: "/EFI/nixos", name: efiName}}
 	for i, e := range c.Entries {
-		files = append(files, File{home.Name, "/loader/entries/" + ids[i] + ".conf", tree.Text(s.of(&e).type1(&e, i))})
+		text, err := s.of(&e).type1(&e, i)
+		if err != nil {
+			return Artifacts{}, err
+		}
+		files = append(files, File{home.Name, "/loader/entries/" + ids[i] + ".conf", tree.Text(text)})
 	}
 	return Artifacts{Files: append(files, s.files()...)}, nil
 }
 
+// loaderConf returns loader.conf, for a default entry.
+func loaderConf(c Config, id string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "timeout %d\ndefault %s.conf\n", c.Timeout, id)
+	for _, pair := range [][2]string{{"editor", c.Menu.Editor}, {"console-mode", c.Menu.Mode}} {
+		if pair[1] != "" {
+			fmt.Fprintf(&b, "%s %s\n", pair[0], pair[1])
+		}
+	}
+	for _, line := range c.Menu.Lines {
+		b.WriteString(line + "\n")
+	}
+	return b.String()
+}
+
 // type1 returns a type 1 entry.
-func (s *shelf) type1(e *Entry, order int) string {
+func (s *shelf) type1(e *Entry, order int) (string, error) {
+	foreign, err := e.foreign()
+	if err != nil {
+		return "", err
+	}
+	program := map[bool]string{false: "linux", true: "efi"}[foreign]
 	var b strings.Builder
 	line := func(key, value string) { fmt.Fprintf(&b, "%s %s\n", key, value) }
 	image := func(key string, src Source) {
@@ -60,7 +88,7 @@ func (s *shelf) type1(e *Entry, order int) string {
 	if g := e.Generation; g != nil {
 		line("version", fmt.Sprintf("Generation %d %s, built on %s", g.Number, g.Label, g.Built))
 	}
-	image("linux", e.Kernel)
+	image(program, e.Kernel)
 	for _, src := range e.Initrd {
 		image("initrd", src)
 	}
@@ -70,5 +98,5 @@ func (s *shelf) type1(e *Entry, order int) string {
 	if e.DeviceTree.Name != "" {
 		image("devicetree", e.DeviceTree.Source)
 	}
-	return b.String()
+	return b.String(), nil
 }

@@ -15,7 +15,7 @@ import (
 // There is no menu.
 type uki struct{}
 
-var ukiLoader = Loader{Name: "uki", Signs: true, Bootloader: uki{}}
+var ukiLoader = Loader{Name: "uki", Signs: true, OnlyLinux: true, Bootloader: uki{}}
 
 func (uki) Requires(m Machine) Requirements {
 	return Requirements{

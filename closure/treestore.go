@@ -6,8 +6,11 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path"
+	"strings"
 
 	"imprint/closure/db"
+	"imprint/internal/chain"
 	"imprint/internal/tree"
 
 	"golang.org/x/sys/unix"
@@ -106,4 +109,71 @@ func (s *TreeStore) Item(_ context.Context, p Path) (*tree.Node, error) {
 		return nil, fmt.Errorf("read store item %v: %v", p, err)
 	}
 	return n, nil
+}
+
+// Graph returns the references of all items that are registered, and the GC roots of the tree that lead to one.
+func (s *TreeStore) Graph(ctx context.Context) (*chain.Graph, error) {
+	paths, err := s.Paths(ctx)
+	if err != nil {
+		return nil, err
+	}
+	g := &chain.Graph{References: make(map[string][]string, len(paths))}
+	for _, p := range paths {
+		info, err := s.Info(ctx, p)
+		if err != nil {
+			return nil, err
+		}
+		list := make([]string, len(info.References))
+		for i, r := range info.References {
+			list[i] = r.String()
+		}
+		g.References[p.String()] = list
+	}
+	s.eachRoot(func(at string, p Path, err error) {
+		if _, valid := g.References[p.String()]; err == nil && valid {
+			g.Roots = append(g.Roots, chain.Root{Name: at, Node: p.String()})
+		}
+	})
+	return g, nil
+}
+
+// eachRoot finds the symlinks below the directories where the collector looks, and the items that they lead to.
+func (s *TreeStore) eachRoot(found func(at string, p Path, err error)) {
+	for _, dir := range []string{"/gcroots", "/profiles"} {
+		top := s.tree.Find(s.flavor.StateDir + dir)
+		if top == nil {
+			continue
+		}
+		for at, n := range tree.Walk(s.flavor.StateDir+dir, top) {
+			if n.Kind() != tree.Symlink {
+				continue
+			}
+			if p, ok, err := s.follow(at, n); ok || err != nil {
+				found(at, p, err)
+			}
+		}
+	}
+}
+
+// follow finds the item that a root leads to, through further links of the tree. A link to a directory of roots leads to none itself.
+func (s *TreeStore) follow(at string, n *tree.Node) (Path, bool, error) {
+	for range maxLinksFollowed {
+		if n.Kind() != tree.Symlink {
+			return Path{}, false, nil
+		}
+		target := n.Target()
+		if !path.IsAbs(target) {
+			target = path.Join(path.Dir(at), target)
+		}
+		target = path.Clean(target)
+		if below, ok := strings.CutPrefix(target, s.flavor.StoreDir+"/"); ok {
+			base, _, _ := strings.Cut(below, "/")
+			p, err := s.flavor.ParsePath(s.flavor.StoreDir + "/" + base)
+			return p, err == nil, err
+		}
+		if at, n = target, s.tree.Find(target); n == nil {
+			return Path{}, false, fmt.Errorf("leads to %s, which is not there", target)
+		}
+	}
+	return Path{}, false, errors.New("leads through too many links")
 }

@@ -2,9 +2,7 @@ package closure
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"path"
 	"slices"
 	"strings"
 	"sync"
@@ -151,26 +149,16 @@ func (v *storeVerifier) references() {
 // roots reports GC roots that lead to no valid path, and items that none reaches.
 func (v *storeVerifier) roots() {
 	reached := map[Path]bool{}
-	for _, dir := range []string{"/gcroots", "/profiles"} {
-		top := v.tree.Find(v.flavor.StateDir + dir)
-		if top == nil {
-			continue
+	v.eachRoot(func(at string, p Path, err error) {
+		switch {
+		case err != nil:
+			v.fault(at, "GC root", err.Error())
+		case v.infos[p] == nil:
+			v.fault(at, "GC root", fmt.Sprintf("leads to %v, which is not valid", p))
+		default:
+			v.reach(p, reached)
 		}
-		for at, n := range tree.Walk(v.flavor.StateDir+dir, top) {
-			if n.Kind() != tree.Symlink {
-				continue
-			}
-			p, ok, err := v.follow(at, n)
-			switch {
-			case err != nil:
-				v.fault(at, "GC root", err.Error())
-			case ok && v.infos[p] == nil:
-				v.fault(at, "GC root", fmt.Sprintf("leads to %v, which is not valid", p))
-			case ok:
-				v.reach(p, reached)
-			}
-		}
-	}
+	})
 	for p := range v.infos {
 		if !reached[p] {
 			v.fault(p.String(), "store item", "no GC root reaches it")
@@ -188,29 +176,6 @@ func (v *storeVerifier) reach(p Path, reached map[Path]bool) {
 		reached[p] = true
 		queue = append(queue, v.infos[p].References...)
 	}
-}
-
-// follow finds the item that a root leads to, through further links of the tree. A link to a directory of roots leads to none itself.
-func (v *storeVerifier) follow(at string, n *tree.Node) (Path, bool, error) {
-	for range maxLinksFollowed {
-		if n.Kind() != tree.Symlink {
-			return Path{}, false, nil
-		}
-		target := n.Target()
-		if !path.IsAbs(target) {
-			target = path.Join(path.Dir(at), target)
-		}
-		target = path.Clean(target)
-		if below, ok := strings.CutPrefix(target, v.flavor.StoreDir+"/"); ok {
-			base, _, _ := strings.Cut(below, "/")
-			p, err := v.flavor.ParsePath(v.flavor.StoreDir + "/" + base)
-			return p, err == nil, err
-		}
-		if at, n = target, v.tree.Find(target); n == nil {
-			return Path{}, false, fmt.Errorf("leads to %s, which is not there", target)
-		}
-	}
-	return Path{}, false, errors.New("leads through too many links")
 }
 
 // SortFaults puts faults in the order of their paths, since items are verified in any order.

@@ -12,7 +12,7 @@ import (
 const maxErofsLabel = 15
 
 var erofsFilesystem = Filesystem{
-	Name: "erofs", Store: true, Owners: true, Inside: true,
+	Name: "erofs", Store: true, Owners: true, Inside: true, MountType: "erofs",
 	Refuses: map[string]string{
 		"content": contentHint, "engine": "", "features": "", "free": "an EROFS is read-only",
 	},

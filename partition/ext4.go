@@ -25,6 +25,7 @@ const maxExt4Label = 16
 
 var ext4Filesystem = Filesystem{
 	Name: "ext4", Engines: []string{engineNative, engineMke2fs}, Store: true, Owners: true, Writable: true, Grows: true, MaxFile: ext4.MaxFile,
+	MountType: "ext4", MountOptions: "errors=remount-ro",
 	Refuses: map[string]string{"content": contentHint},
 	CheckLabel: func(label string) error {
 		if len(label) > maxExt4Label {
@@ -95,7 +96,7 @@ func (m hostExt4) Fill(ctx context.Context, file string, offset int64) (Packer, 
 func (hostExt4) Extents(int64) iter.Seq[extent.Extent] { return extent.List(nil).Extents(0) }
 
 // Stats implements Describer.
-func (m hostExt4) Stats() Stats { return Stats{BlockSize: 4096, Inodes: m.Inodes()} }
+func (m hostExt4) Stats() Stats { return Stats{Exact: true, BlockSize: 4096, Inodes: m.Inodes()} }
 
 // leastInodeRatio is the maximum size in bytes per inode, for a file system with few, large files. Inodes cost at most 0.4 %
 // of the size. Without them, a system that grows to many times its size at first boot would have space left but no inodes.

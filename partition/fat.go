@@ -25,10 +25,10 @@ const SerialForm = "^[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}$"
 var serialForm = regexp.MustCompile(SerialForm)
 
 var fatFilesystem = Filesystem{
-	Name: "fat", Firmware: true, Writable: true, MaxFile: fat.MaxFile,
+	Name: "fat", Firmware: true, Writable: true, MaxFile: fat.MaxFile, MountType: "vfat", MountOptions: "umask=0077",
 	Refuses: map[string]string{
 		"content": contentHint, "engine": "FAT has one engine", "features": "", "closures": "a store needs links and owners, which FAT does not have",
-		"link": "FAT has no symbolic links", "volatile": "",
+		"link": "FAT has no symbolic links", "volatile": "", "fstab": "it belongs in the root file system",
 	},
 	CheckLabel:   checkFATLabel,
 	DefaultLabel: func(image, partition string) string { return upper(labelOf(image, partition, maxFATLabel), "-_") },

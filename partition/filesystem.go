@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"imprint/internal/tree"
+	"imprint/internal/units"
 )
 
 // A Filesystem is what is known of one kind of file system before there is a tree for it: its name in descriptions, what the
@@ -26,7 +27,13 @@ type Filesystem struct {
 	WholeDisk bool // the tree of an ISO image, and only there
 	Inside    bool // can be a file of another partition
 
+	MountType    string // what mount(8) and fstab(5) call it; "" if it is not mounted
+	MountOptions string // in fstab, unless it is read-only
+
 	MaxFile int64 // bytes of the largest file; 0 if no file of the host can be too large
+
+	Compressors []Compressor // that a description can choose from, the default first; nil if there is no choice
+	Blocks      [2]int64     // bytes of the smallest and of the largest block, the unit of compression; both are powers of two
 
 	CheckLabel    func(label string) error                 // limits of the label
 	DefaultLabel  func(image, partition string) string     // label if the description has none
@@ -38,6 +45,12 @@ type Filesystem struct {
 	plan  func(Spec) (Maker, error)
 	probe func(head []byte) bool // recognises it by its first bytes; nil if it cannot be read
 	open  func(io.ReaderAt, int64) (*Volume, error)
+}
+
+// A Compressor is a way to compress the content of a file system.
+type Compressor struct {
+	Name   string
+	Levels int64 // from 1 up to this one; 0 if there are none
 }
 
 // Filesystems lists all kinds, in the order in which messages list them.
@@ -72,6 +85,45 @@ func Engines() (names []string) {
 		names = append(names, f.Engines...)
 	}
 	return names
+}
+
+// Compressors returns the names of all compressors that a description can choose.
+func Compressors() (names []string) {
+	for _, f := range Filesystems {
+		for _, c := range f.Compressors {
+			names = append(names, c.Name)
+		}
+	}
+	return names
+}
+
+// MaxLevel returns the highest level of any compressor.
+func MaxLevel() (most int64) {
+	for _, f := range Filesystems {
+		for _, c := range f.Compressors {
+			most = max(most, c.Levels)
+		}
+	}
+	return most
+}
+
+// CheckCompression reports a compressor, a level or a block size in bytes that the file system does not have; "" and 0 are the defaults. The
+// errors are nil where nothing is wrong.
+func (f *Filesystem) CheckCompression(name string, level, block int64) (compressor, badLevel, badBlock error) {
+	i := slices.IndexFunc(f.Compressors, func(c Compressor) bool { return c.Name == name || name == "" })
+	switch {
+	case i < 0:
+		compressor = fmt.Errorf("%q cannot compress %s", name, f.Name)
+	case level == 0:
+	case f.Compressors[i].Levels == 0:
+		badLevel = fmt.Errorf("%s has no levels", f.Compressors[i].Name)
+	case level < 0 || level > f.Compressors[i].Levels:
+		badLevel = fmt.Errorf("%d is not between 1 and %d, the levels of %s", level, f.Compressors[i].Levels, f.Compressors[i].Name)
+	}
+	if least, most := f.Blocks[0], f.Blocks[1]; block != 0 && (block < least || block > most || block&(block-1) != 0) {
+		badBlock = fmt.Errorf("%d is not a power of two from %s to %s", block, units.FormatBytes(least), units.FormatBytes(most))
+	}
+	return compressor, badLevel, badBlock
 }
 
 // New plans a partition. The error is a *DoesNotFit for a size that is too small, or names the path that the file system

@@ -25,3 +25,26 @@ func TestRowsAgreeWithThemselves(t *testing.T) {
 		}
 	}
 }
+
+// A compressor, its level and the size of blocks are checked each for itself.
+func TestCheckCompression(t *testing.T) {
+	for _, c := range []struct {
+		name         string
+		level, block int64
+		wrong        [3]bool
+	}{
+		{"", 0, 0, [3]bool{}},
+		{"zstd", 22, 4096, [3]bool{}},
+		{"zstd", 23, 1 << 20, [3]bool{false, true, false}},
+		{"gzip", 10, 1 << 21, [3]bool{false, true, true}},
+		{"xz", 1, 2048, [3]bool{false, true, true}},
+		{"lz4", 0, 12288, [3]bool{false, false, true}},
+		{"lzma", 5, 0, [3]bool{true, false, false}},
+		{"", -1, -4096, [3]bool{false, true, true}},
+	} {
+		a, b, d := squashfsFilesystem.CheckCompression(c.name, c.level, c.block)
+		if got := [3]bool{a != nil, b != nil, d != nil}; got != c.wrong {
+			t.Errorf("%+v: %v, %v, %v", c, a, b, d)
+		}
+	}
+}

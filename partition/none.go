@@ -13,6 +13,7 @@ var none = Filesystem{
 	Name: "none", Raw: true,
 	Refuses: map[string]string{
 		"free": "", "label": "", "uuid": "", "engine": "", "features": "", "closures": "", "dir": "", "file": "", "link": "", "tree": "", "volatile": "",
+		"attr": "", "fstab": "", "mount": "",
 	},
 	plan: newRaw,
 }

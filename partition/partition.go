@@ -34,10 +34,18 @@ type Spec struct {
 	MinSize    int64      // bytes
 	Free       int64      // bytes to leave free if Size is 0
 	Tree       *tree.Tree
+	Packing    Packing   // of a file system that can be compressed
 	Syslinux   bool      // install SYSLINUX on it
 	Hybrid     Hybrid    // of an ISO 9660 image
 	Content    tree.Blob // of a partition without a file system
 	Scratch    string    // directory for temporary files of host tools
+}
+
+// A Packing says how a file system is compressed; the zero one is the default.
+type Packing struct {
+	Compressor string // the name of one of its compressors
+	Level      int64  // from 1 on
+	Block      int64  // bytes of the unit of compression
 }
 
 // A Maker is a planned partition: its size, and the extents of its region.

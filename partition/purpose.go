@@ -141,3 +141,17 @@ var undefinedFlags = map[string][]int{
 func DefinesFlag(text string, bit int) bool {
 	return !slices.Contains(undefinedFlags[plainType(text)], bit)
 }
+
+// mountPoints are where the running system mounts partitions of a type (Discoverable Partitions Specification, "Defined Partition Type UUIDs").
+var mountPoints = map[string]string{
+	"esp": "/efi", "xbootldr": "/boot", "home": "/home", "srv": "/srv", "var": "/var", "tmp": "/var/tmp", "usr": "/usr",
+}
+
+// MountPoint returns where the running system mounts partitions of a type, "" if the type does not say.
+func MountPoint(text string) string { return mountPoints[plainType(text)] }
+
+// IsRoot reports whether a type is that of root file systems, for any architecture.
+func IsRoot(text string) bool { return plainType(text) == "root" }
+
+// IsSwap reports whether a type is that of swap space.
+func IsSwap(text string) bool { return plainType(text) == "swap" }

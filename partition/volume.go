@@ -27,6 +27,9 @@ type Volume struct {
 // ErrUnknown is the error for a region without a known file system.
 var ErrUnknown = errors.New("no known file system")
 
+// Readable reports whether there is a reader of such file systems.
+func (f *Filesystem) Readable() bool { return f.open != nil }
+
 // probeSize is the number of first bytes that identify every file system: up to the first volume descriptor of an ISO.
 const probeSize = 36 << 10
 

@@ -51,6 +51,8 @@ var bootMatrix = []bootRow{
 	{config: "iso", mode: "bios-ide", how: "the same ISO on a hard disk"},
 	{config: "iso-squashfs", mode: "uefi-cd", how: "ISO, the store in a squashfs in it", line: true},
 	{config: "iso-squashfs", mode: "bios-usb", how: "the same ISO on a stick"},
+	{config: "iso-menu", mode: "uefi-cd", how: "ISO, a submenu, the store in a squashfs in it", line: true},
+	{config: "iso-menu", mode: "bios-cd", how: "the same ISO"},
 	{config: "iso-erofs", mode: "uefi-cd", how: "ISO, the store in an EROFS in it", line: true},
 	{config: "iso-erofs", mode: "bios-ide", how: "the same ISO on a hard disk"},
 	{config: "iso-aarch64", mode: "aarch64-cd", how: "ISO, the store in its tree", line: true},
@@ -213,4 +215,15 @@ func TestMatrixIsWhole(t *testing.T) {
 			t.Errorf("%s does not begin with its schema and a comment: %v", file, err)
 		}
 	}
+}
+
+// QEMU's network card has iPXE in its ROM, which fetches the exported script, and the kernel and initrd that it names.
+func TestBootFromExport(t *testing.T) {
+	hosttest.NeedFile(t, "/usr/lib/ipxe/qemu/pxe-virtio.rom")
+	dir := configs(t)
+	out, export := filepath.Join(dir, "direct.img"), filepath.Join(dir, "export")
+	imprint(t, "build", filepath.Join(dir, "direct.toml"), "-o", out, "--export-boot", export)
+	qemutest.Boot(t, qemutest.Options{Image: out, Mode: "bios", Marker: marker, Bad: failure, PowerOff: true, Args: []string{
+		"-netdev", "user,id=net,tftp=" + export + ",bootfile=script.ipxe", "-device", "virtio-net-pci,netdev=net,bootindex=0",
+	}})
 }

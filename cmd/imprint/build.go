@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -14,10 +15,12 @@ import (
 	"time"
 
 	"imprint/image/description"
+	"imprint/image/diff"
 	"imprint/image/plan"
 	"imprint/image/resolve"
 	"imprint/image/write"
 	"imprint/internal/diag"
+	"imprint/internal/limits"
 	"imprint/internal/units"
 
 	"github.com/spf13/cobra"
@@ -28,6 +31,7 @@ type buildFlags struct {
 	out        []string
 	exportBoot string
 	noManifest bool
+	twice      bool
 	write      write.Options
 
 	targetList []*target // what is written
@@ -50,7 +54,10 @@ SHA-256 of the whole image, which takes a second pass.
 
 OUT appears only when it is complete and on the disk. A build that fails or is interrupted leaves nothing and does
 not change an older OUT. OUT.json never stands beside an image that it does not describe: it is removed before OUT is
-replaced, and written afterwards. OUT keeps the owner and mode of the file that it replaces.`,
+replaced, and written afterwards. OUT keeps the owner and mode of the file that it replaces.
+
+--check builds the image again, in another working directory, with another umask, another number of workers and another
+order of files, and compares the two; the second one never gets a name. If they differ, it prints how, as diff does, and exits with 6.`,
 		Example: `  imprint build image.toml
   imprint build image.toml -o /srv/images/web.raw
   imprint build image.toml -o web.qcow2 -o web.raw.zst
@@ -61,12 +68,13 @@ replaced, and written afterwards. OUT keeps the owner and mode of the file that 
 	}
 	flags := c.Flags()
 	flags.StringArrayVarP(&f.out, "out", "o", nil, "image `file`, in the format of its suffix; may be repeated (default NAME.raw or NAME.iso in the working directory)")
-	flags.StringVar(&f.exportBoot, "export-boot", "", "also write kernel, initrd and command line of every boot entry to this `directory`")
+	flags.StringVar(&f.exportBoot, "export-boot", "", "also write kernel, initrd and command line of every boot entry, and a script for iPXE, to this `directory`")
 	flags.BoolVar(&f.noManifest, "no-manifest", false, "do not write OUT.json")
 	flags.BoolVar(&f.write.NoSync, "no-sync", false, "do not sync: return before everything is on the disk")
 	flags.BoolVar(&f.write.SHA256, "sha256", false, "also compute the SHA-256 of the whole image")
 	flags.BoolVar(&f.write.NoDigest, "no-digest", false, "do not compute the image digest")
 	flags.BoolVar(&f.write.NoVerify, "no-verify", false, "do not check the NAR hashes of store items")
+	flags.BoolVar(&f.twice, "check", false, "build twice, in different conditions, and compare the images")
 	flags.BoolVar(&r.json, "json", false, "print events as lines of JSON")
 	return c
 }
@@ -79,7 +87,7 @@ type planned struct {
 
 // parse reads a description, after checking that the limits of the process suffice for a build.
 func parse(ctx context.Context, file string) (*description.Image, error) {
-	if err := checkLimits(); err != nil {
+	if err := limits.Check(); err != nil {
 		return nil, err
 	}
 	type text struct {
@@ -103,8 +111,13 @@ func parse(ctx context.Context, file string) (*description.Image, error) {
 }
 
 // resolve takes a description through Resolve and Layout. outDir is the directory of the image; "" if none will be written.
-func (r *root) resolve(ctx context.Context, file string, d *description.Image, outDir string) (_ *planned, err error) {
-	in := resolve.Inputs{Dir: filepath.Dir(file), Unique: rand.Text(), OutDir: outDir}
+func (r *root) resolve(ctx context.Context, file string, d *description.Image, outDir string) (*planned, error) {
+	return r.resolveAs(ctx, d, resolve.Inputs{Dir: filepath.Dir(file), OutDir: outDir})
+}
+
+// resolveAs is resolve with more to say about how inputs are read.
+func (r *root) resolveAs(ctx context.Context, d *description.Image, in resolve.Inputs) (_ *planned, err error) {
+	in.Unique, in.Scratch = rand.Text(), r.scratch(in.OutDir)
 	if in.Epoch, err = sourceDateEpoch(r.env("SOURCE_DATE_EPOCH")); err != nil {
 		return nil, err
 	}
@@ -123,6 +136,9 @@ func (r *root) resolve(ctx context.Context, file string, d *description.Image, o
 	r.ui.warn(resolved.Warnings)
 	return &planned{resolved, layout}, nil
 }
+
+// scratch returns the directory for files without names: that of the image, or one for temporary files that is on a disk.
+func (r *root) scratch(outDir string) string { return cmp.Or(outDir, r.env("TMPDIR"), "/var/tmp") }
 
 // readDescription reads a description, but no more than Parse accepts.
 func readDescription(file string) ([]byte, error) {
@@ -178,6 +194,13 @@ func (r *root) runBuild(ctx context.Context, file string, f buildFlags) error {
 	if err != nil {
 		return err
 	}
+	if f.twice {
+		t := f.readable()
+		r.written = t.name
+		if b.differences, err = r.again(ctx, file, t.file.Path()); err != nil {
+			return fmt.Errorf("build again: %w", err)
+		}
+	}
 	r.ui.clear()
 	b.seconds = time.Since(start).Seconds()
 	return r.built(f, b)
@@ -189,6 +212,8 @@ type build struct {
 	manifest *plan.Manifest
 	entries  []write.ExportedEntry
 	seconds  float64
+
+	differences []diff.Change // of a second build, with --check
 }
 
 // write writes the image, its manifest and the boot files, and names them when all are complete.
@@ -227,12 +252,16 @@ func (r *root) built(f buildFlags, b *build) error {
 		r.log.Warn("the NAR hashes of store items were not checked (--no-verify)")
 	}
 	if r.json {
-		r.ui.event(event{
+		done := event{
 			"event": "done", "image": first.name, "size": m.Size, "onDisk": onDisk, "written": result.Written, "seconds": b.seconds,
 			"digest": result.Digests.Image, "sha256": result.Digests.SHA256, "verified": !f.write.NoVerify, "manifest": f.manifestOf(first),
 			"outputs": f.outputEvents(),
-		})
-		return r.ui.failed
+		}
+		if f.twice {
+			done["differences"] = append([]diff.Change{}, b.differences...)
+		}
+		r.ui.event(done)
+		return cmp.Or(r.ui.failed, b.checked())
 	}
 	var text strings.Builder
 	say := func(format string, args ...any) { fmt.Fprintf(&text, format+"\n", args...) }
@@ -250,8 +279,22 @@ func (r *root) built(f buildFlags, b *build) error {
 	if f.write.NoVerify {
 		say("  unverified: the NAR hashes of store items were not checked")
 	}
+	switch {
+	case len(b.differences) > 0:
+		say("  check     built again in other conditions, and different:\n%s", strings.TrimSuffix(diff.Text(b.differences, false), "\n"))
+	case f.twice:
+		say("  check     built again in other conditions, and equal")
+	}
 	_, err := io.WriteString(r.stdout, text.String())
-	return err
+	return cmp.Or(err, b.checked())
+}
+
+// checked is errDiffers if a second build has other bytes.
+func (b *build) checked() error {
+	if len(b.differences) > 0 {
+		return errDiffers
+	}
+	return nil
 }
 
 // manifestOf returns the name of a target's manifest for the report, "" if it has none.

@@ -102,38 +102,15 @@ func docsWorld(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	target := func(name string) string {
-		link, err := os.Readlink(s.Host(system.Path) + "/" + name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return s.Host(link)
+	if err := demostore.SyntheticArchive(filepath.Join(dir, "rootfs.tar.zst")); err != nil {
+		t.Fatal(err)
 	}
-	root := filepath.Join(dir, "rootfs")
-	for name, from := range map[string]string{
-		"boot/vmlinuz-6.1.0-9-amd64": target("kernel"), "boot/initrd.img-6.1.0-9-amd64": target("initrd"),
-		"usr/lib/systemd/boot/efi/systemd-bootx64.efi": programOf(t, s.Host("/nix/store"), "systemd-bootx64.efi"),
-	} {
-		mkdir(t, filepath.Dir(filepath.Join(root, name)))
-		writeFile(t, filepath.Join(root, name), string(read(t, from)))
-	}
-	hosttest.Run(t, "tar", "-C", root, "-cf", filepath.Join(dir, "rootfs.tar"), ".")
 	mkdir(t, filepath.Join(dir, "closure-info"))
 	writeFile(t, filepath.Join(dir, "closure-info/registration"), s.Registration())
 	if err := os.Symlink(system.Path, filepath.Join(dir, "result")); err != nil {
 		t.Fatal(err)
 	}
 	return dir
-}
-
-// programOf returns the path of a boot loader's program in a store.
-func programOf(t *testing.T, store, name string) string {
-	t.Helper()
-	paths, err := filepath.Glob(store + "/*-boot-programs/lib/systemd/boot/efi/" + name)
-	if err != nil || len(paths) != 1 {
-		t.Fatalf("%d programs %s: %v", len(paths), name, err)
-	}
-	return paths[0]
 }
 
 // inWorld is the text of a block for a file, with the store of the test in place of that of the machine.

@@ -28,6 +28,7 @@ type finding struct {
 	Purpose string `json:"neededFor"`
 
 	asked bool // whether it was asked for its version
+	spare bool // the build does without it
 }
 
 // there describes the finding in a table.
@@ -49,8 +50,8 @@ func (r *root) doctor() *cobra.Command {
 		Long: `doctor lists the host tools that imprint can use, their versions, and what needs them.
 
 With FILE it lists what the image of that description needs: host tools, the files of its boot loader, and the emulator and
-firmware for the boot command that build prints. If something is missing, it prints the command that installs it on Debian and
-exits with 4.`,
+firmware for the boot command that build prints. If something is missing, it prints the command that installs it on Debian. If
+the build needs it, doctor exits with 4.`,
 		Example: "  imprint doctor\n  imprint doctor image.toml",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 1 {
@@ -98,7 +99,7 @@ func (r *root) examine(ctx context.Context, file string) (list []finding, err er
 	if err != nil {
 		return nil, err
 	}
-	needs, err := resolve.Needs(ctx, d, resolve.Inputs{Dir: filepath.Dir(file)})
+	needs, err := resolve.Needs(ctx, d, resolve.Inputs{Dir: filepath.Dir(file), Scratch: r.scratch("")})
 	if err != nil {
 		fmt.Fprintf(r.stderr, "warning: cannot read the closures: %v\n", err)
 	}
@@ -123,9 +124,11 @@ func emulator(ctx context.Context, d *description.Image) (list []finding) {
 		return nil
 	}
 	const purpose = "the boot command"
-	list = append(list, tool(ctx, found.program, found.pkg, purpose))
+	program := tool(ctx, found.program, found.pkg, purpose)
+	program.spare = true
+	list = append(list, program)
 	if found.firmware != "" {
-		f := finding{Name: path.Base(found.firmware), Package: found.firmPkg, Purpose: purpose}
+		f := finding{Name: path.Base(found.firmware), Package: found.firmPkg, Purpose: purpose, spare: true}
 		if _, err := os.Stat(found.firmware); err == nil {
 			f.Path = found.firmware
 		}
@@ -134,13 +137,16 @@ func emulator(ctx context.Context, d *description.Image) (list []finding) {
 	return list
 }
 
-// examined prints the findings. It is an error if something needed is missing.
+// examined prints the findings. It is an error if something that the build needs is missing.
 func (r *root) examined(list []finding, needed, asJSON bool) error {
 	var gone missing
 	var packages []string
 	for _, f := range list {
-		if f.Path == "" {
-			gone, packages = append(gone, f.Name), append(packages, f.Package)
+		if f.Path != "" {
+			continue
+		}
+		if packages = append(packages, f.Package); !f.spare {
+			gone = append(gone, f.Name)
 		}
 	}
 	slices.Sort(packages)

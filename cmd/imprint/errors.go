@@ -21,6 +21,7 @@ const (
 	exitInvalid     = 3
 	exitMissingTool = 4
 	exitMismatch    = 5
+	exitDiffers     = 6
 	exitInterrupted = 130
 )
 
@@ -52,6 +53,8 @@ func exitCode(ctx context.Context, err error) int {
 		return exitFailed
 	case errors.Is(err, hosttool.ErrMissing):
 		return exitMissingTool
+	case errors.Is(err, errDiffers):
+		return exitDiffers
 	case errors.Is(err, write.ErrMismatch), errors.Is(err, stream.ErrChanged):
 		return exitMismatch
 	}
@@ -61,12 +64,15 @@ func exitCode(ctx context.Context, err error) int {
 // report prints an error and returns the exit code.
 func (r *root) report(ctx context.Context, err error) int {
 	code := exitCode(ctx, err)
-	if code == exitDone {
+	if code == exitDone || code == exitDiffers { // which have printed all there is to say
 		return code
 	}
 	text := message(err)
 	if code == exitInterrupted {
 		text = "interrupted; no output was written"
+		if r.written != "" {
+			text = "interrupted; " + oneLine(r.written) + " is complete, and was not checked"
+		}
 	}
 	if r.json {
 		r.ui.event(event{"event": "error", "exit": code, "error": text, "problems": problems(err)})

@@ -66,7 +66,7 @@ func TestGoldenElsewhere(t *testing.T) {
 		dir: syntheticConfigs(t), cwd: "/", umask: "077",
 		env: []string{"TZ=Pacific/Kiritimati", "LC_ALL=tr_TR.UTF-8", "LANG=ja_JP", "GOMAXPROCS=1", "HOME=/nowhere"},
 	}
-	for _, name := range []string{"board", "every-key", "iso-squashfs", "syslinux", "uki-signed"} {
+	for _, name := range []string{"board", "every-key", "iso-squashfs", "syslinux", "trees", "uki-signed"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			want := read(t, filepath.Join("testdata/golden", name+".json"))
@@ -103,6 +103,9 @@ func syntheticConfigs(t *testing.T) string {
 		}
 	}
 	if err := demostore.SyntheticHost(filepath.Join(root, "build/host")); err != nil {
+		t.Fatal(err)
+	}
+	if err := demostore.SyntheticArchive(filepath.Join(root, "build/debian/rootfs.tar.zst")); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.CopyFS(filepath.Join(root, "build/keys"), os.DirFS("testdata/keys")); err != nil {

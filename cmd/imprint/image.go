@@ -35,7 +35,7 @@ func openImage(name string) (*disk.Disk, io.Closer, error) {
 	size, err := f.Seek(0, io.SeekEnd) // of a block device too
 	if err == nil {
 		var d *disk.Disk
-		if d, err = openDisk(f, size); err == nil {
+		if d, err = openDisk(imageFile{f}, size); err == nil {
 			return d, f, nil
 		}
 	}

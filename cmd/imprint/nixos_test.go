@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -286,4 +287,47 @@ func files(t *testing.T, dir string) map[string]string {
 		t.Fatal(err)
 	}
 	return all
+}
+
+// The boot files of a system, whose names are known only when it is read, replace no input either.
+func TestExportOfSystems(t *testing.T) {
+	dir := docsWorld(t)
+	mkdir(t, filepath.Join(dir, "boot"))
+	writeFile(t, filepath.Join(dir, "boot/nixos-generation-1.kernel"), "an input")
+	export := func(input string) (string, error) {
+		file := filepath.Join(dir, "nixos.toml")
+		writeFile(t, file, `name = "nixos"
+[[source]]
+path = "store"
+registration = "registration"
+[[closure]]
+name = "system"
+roots = ["nixos-2"]
+profile = "system"
+[boot]
+loader = "none"
+system = "${closure.system}"
+[[partition]]
+name = "root"
+type = "linux-generic"
+filesystem = "ext4"
+free = "1MiB"
+closures = ["system"]
+`+input)
+		out, err := exec.Command("imprint", "build", file, "-o", filepath.Join(dir, "nixos.raw"), "--export-boot", filepath.Join(dir, "boot")).CombinedOutput()
+		return string(out), err
+	}
+	said, err := export("[[partition.file]]\npath = \"/etc/input\"\nsource = \"boot/nixos-generation-1.kernel\"\n")
+	if err == nil || !strings.Contains(said, "boot/nixos-generation-1.kernel is an input of the image") {
+		t.Errorf("build says\n%s", said)
+	}
+	if got := string(read(t, filepath.Join(dir, "boot/nixos-generation-1.kernel"))); got != "an input" {
+		t.Errorf("the input is %.20q", got)
+	}
+	if said, err = export(""); err != nil {
+		t.Errorf("build says\n%s", said)
+	}
+	if all := files(t, filepath.Join(dir, "boot")); len(all) != 5 || !strings.Contains(all["boot.json"], `"default": true`) {
+		t.Errorf("%d boot files: %s", len(all), all["boot.json"])
+	}
 }

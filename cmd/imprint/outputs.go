@@ -51,6 +51,9 @@ func (o *outputs) open(f *buildFlags, file string, d *description.Image) (err er
 	if f.targetList, err = f.targets(d); err != nil {
 		return err
 	}
+	if f.twice && f.readable() == nil {
+		return usagef("--check compares images, and none of the outputs can be read as one")
+	}
 	if err := f.check(file, d, writtenEntries(d)); err != nil {
 		return err
 	}

@@ -16,15 +16,17 @@ import (
 )
 
 func (r *root) plan() *cobra.Command {
-	var asJSON, exact bool
+	var asJSON, exact, all bool
+	var against string
 	c := &cobra.Command{
 		Use:   "plan FILE",
 		Short: "Show what an image will contain, without writing it",
 		Long: `plan reads a description and the inputs it names, and shows the disk: partitions, offsets, sizes, inodes, and the largest
-files and store items in each partition. It writes nothing.
+files and store items in each partition. It writes nothing; only compressed archives are unpacked, into a file in $TMPDIR or
+/var/tmp that has no name and is gone afterwards.
 
-A size with ≤ is an upper bound, since a host tool makes the partition. Without --bytes sizes are rounded, and long paths are cut
-in the middle.`,
+A size or an offset with ≤ is an upper bound, since a host tool has yet to pack a file system; an offset in a file system that a
+host tool makes is not known. Without --bytes sizes are rounded, and long paths are cut in the middle.`,
 		Example:           "  imprint plan image.toml\n  imprint plan image.toml --json | jq .partitions",
 		Args:              exactly(1, "one description FILE"),
 		ValidArgsFunction: tomlFiles,
@@ -39,6 +41,9 @@ in the middle.`,
 				return err
 			}
 			r.ui.clear()
+			if r.json = asJSON; against != "" {
+				return r.planDiff(c.Context(), p, against, all)
+			}
 			m := p.plan.Manifest(p.layout, 5)
 			if asJSON {
 				_, err = r.stdout.Write(m.JSON())
@@ -48,6 +53,8 @@ in the middle.`,
 		},
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print the plan as a JSON document")
+	c.Flags().StringVar(&against, "diff", "", "show what a build would change in this `image`, and exit with 6 if it would change anything")
+	c.Flags().BoolVar(&all, "all", false, "with --diff, list every difference")
 	c.Flags().BoolVar(&exact, "bytes", false, "print sizes in bytes, and paths in full")
 	return c
 }
@@ -74,7 +81,7 @@ func (l listing) disk(b *strings.Builder, m *plan.Manifest) {
 	if l.exact {
 		unit = " bytes"
 	}
-	fmt.Fprintf(b, "%s: %s disk of %s%s, %s\n", m.Name, m.Format, l.size(m.Size), unit, units.Count(len(m.Items), "store item"))
+	fmt.Fprintf(b, "%s: %s disk of %s%s%s, %s\n", m.Name, m.Format, upTo(m.SizeBound), l.size(m.Size), unit, units.Count(len(m.Items), "store item"))
 	fmt.Fprintf(b, "sectors of %d bytes, epoch %d, seed %.16s…\n", m.SectorSize, m.Epoch, m.Seed)
 	if m.Signature != "" {
 		fmt.Fprintf(b, "MBR with disk signature %s\n\n", m.Signature)
@@ -88,15 +95,11 @@ func (l listing) partitions(b *strings.Builder, m *plan.Manifest) {
 	t := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "NR\tNAME\tTYPE\tFILE SYSTEM\tOFFSET\tSIZE\tINODES\tFREE")
 	for _, p := range m.Partitions {
-		bound := ""
-		if !p.Exact {
-			bound = "≤ "
+		offset := "-" // in a file system that a host tool makes
+		if p.Offset != nil {
+			offset = upTo(p.Bound) + l.size(*p.Offset)
 		}
-		offset := l.size(p.Offset)
-		if p.Inside != "" && p.Offset == 0 { // in a file that a host tool makes
-			offset = "-"
-		}
-		fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", p.Number, oneLine(p.Name), p.Type, p.Filesystem, offset, bound+l.size(p.Size),
+		fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", p.Number, oneLine(p.Name), p.Type, p.Filesystem, offset, upTo(!p.Exact)+l.size(p.Size),
 			orDash(p.Inodes, fmt.Sprint(p.Inodes)), orDash(p.FreeBytes, l.size(p.FreeBytes)))
 	}
 	t.Flush()
@@ -114,9 +117,17 @@ func (l listing) largest(b *strings.Builder, m *plan.Manifest) {
 			fmt.Fprintf(b, "\nlargest in %s:\n", oneLine(p.Name))
 		}
 		for _, large := range p.Largest {
-			fmt.Fprintf(b, "  %10s  %s\n", l.size(large.Bytes), l.path(tree.Shown(large.Path)))
+			fmt.Fprintf(b, "  %10s  %s\n", upTo(large.Bound)+l.size(large.Bytes), l.path(tree.Shown(large.Path)))
 		}
 	}
+}
+
+// upTo marks an upper bound.
+func upTo(bound bool) string {
+	if bound {
+		return "≤ "
+	}
+	return ""
 }
 
 // size formats a number of bytes.

@@ -21,8 +21,10 @@ type root struct {
 	log   *logrus.Logger
 	level string
 	json  bool
-	ui    *ui
-	tty   io.Writer // standard error unfiltered, for output that moves the cursor
+
+	written string // the image that a build has completed before it was checked
+	ui      *ui
+	tty     io.Writer // standard error unfiltered, for output that moves the cursor
 }
 
 const help = `imprint turns a software closure (store items and everything they refer to) into a bootable disk image, without a virtual
@@ -36,6 +38,7 @@ Exit codes:
   3    the description or its inputs are invalid, or the contents do not fit
   4    a host tool is missing
   5    contents do not match their hash
+  6    there are differences (diff, plan --diff, build --check)
   130  interrupted`
 
 func newRoot(w world) *root {
@@ -58,7 +61,7 @@ func newRoot(w world) *root {
 	r.cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage{err} })
 	r.cmd.PersistentFlags().StringVar(&r.level, "log-level", "warning", "log messages of this `level` and above: error, warning, info or debug")
 	r.completions()
-	r.cmd.AddCommand(r.build(), r.plan(), r.doctor(), r.init(), r.schema(), r.version(), r.man(), r.verify(), r.inspect(), r.ls(), r.cat(), r.extract())
+	r.cmd.AddCommand(r.build(), r.plan(), r.doctor(), r.init(), r.schema(), r.version(), r.man(), r.verify(), r.inspect(), r.ls(), r.cat(), r.extract(), r.diff(), r.why())
 	return r
 }
 

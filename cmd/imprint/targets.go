@@ -47,6 +47,16 @@ func (f *buildFlags) targets(d *description.Image) (list []*target, err error) {
 	return list, nil
 }
 
+// readable returns the first target that can be read as an image, nil if there is none.
+func (f *buildFlags) readable() *target {
+	for _, t := range f.targetList {
+		if t.format.Readable {
+			return t
+		}
+	}
+	return nil
+}
+
 // manifestName returns the name of the manifest beside the file.
 func (t *target) manifestName() string { return t.name + ".json" }
 

@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"time"
 
+	"imprint/internal/limits"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -150,7 +152,7 @@ func limited(flag string, least, most int) func(*child, *rand.Rand) {
 		n := least + r.IntN(most-least)
 		c.what = fmt.Sprintf("ulimit %s %d", flag, n)
 		c.argv = append([]string{"env", "--default-signal=XFSZ", "sh", "-c", `ulimit "$1" "$2" && shift 2 && exec "$@"`, "sh", flag, strconv.Itoa(n)}, c.argv...)
-		c.starved = flag == "-v" && n < leastAddressSpace>>10
+		c.starved = flag == "-v" && n < limits.LeastAddressSpace>>10
 	}
 }
 

@@ -1,11 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"imprint/image/write"
 	"imprint/internal/diag"
@@ -102,8 +105,9 @@ func (u *ui) clear() {
 	}
 }
 
-// meter shows the progress of writing until the next stage.
+// meter shows the progress of packing or writing until the next stage, or the next meter.
 func (u *ui) meter(m *write.Meter) {
+	u.stop()
 	every := 100 * time.Millisecond
 	if !u.live && !u.json {
 		every = 10 * time.Second
@@ -113,15 +117,19 @@ func (u *ui) meter(m *write.Meter) {
 }
 
 func (u *ui) progress(m *write.Meter, spent time.Duration) {
-	written := m.Written()
+	done := m.Written()
 	if u.json {
-		u.event(event{"event": "progress", "stage": "write", "bytes": written, "total": m.Total})
+		e := event{"event": "progress", "stage": "write", "bytes": done, "total": m.Total}
+		if m.Packs != "" {
+			e["stage"], e["partition"] = "pack", m.Packs
+		}
+		u.event(e)
 		return
 	}
-	rate := float64(written) / spent.Seconds()
-	text := fmt.Sprintf("writing %s of %s, %s/s", units.FormatBytes(written), units.FormatBytes(m.Total), units.FormatBytes(int64(rate)))
-	if rate > 0 && m.Total > written {
-		text += fmt.Sprintf(", %.0f s left", float64(m.Total-written)/rate)
+	rate := float64(done) / spent.Seconds()
+	text := fmt.Sprintf("%s %s of %s, %s/s", cmp.Or(packing(m), "writing"), units.FormatBytes(done), units.FormatBytes(m.Total), units.FormatBytes(int64(rate)))
+	if rate > 0 && m.Total > done {
+		text += fmt.Sprintf(", %.0f s left", float64(m.Total-done)/rate)
 	}
 	if u.live {
 		u.line(text)
@@ -129,3 +137,60 @@ func (u *ui) progress(m *write.Meter, spent time.Duration) {
 		fmt.Fprintln(u.err, text)
 	}
 }
+
+// packing names the file system that is packed, "" if there is none.
+func packing(m *write.Meter) string {
+	if m.Packs == "" {
+		return ""
+	}
+	return "packing " + m.Packs + ":"
+}
+
+// A visible writer escapes control characters, except newlines and tabs. It is the last line of defence between a terminal,
+// which takes some bytes as commands, and file names, which in a store or an archive may contain any.
+type visible struct{ io.Writer }
+
+// Write implements io.Writer. A character must not be split between calls.
+func (v visible) Write(p []byte) (int, error) {
+	if _, err := io.WriteString(v.Writer, escaped(string(p))); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+// escaped escapes what a terminal would not show. Characters above ASCII get the form that JSON uses.
+func escaped(text string) string {
+	if strings.IndexFunc(text, isHidden) < 0 {
+		return text
+	}
+	var out strings.Builder
+	for i, r := range text {
+		_, size := utf8.DecodeRuneInString(text[i:])
+		switch {
+		case r == utf8.RuneError && size > 1:
+			out.WriteRune(r)
+		case r == utf8.RuneError, r < 0x80 && isHidden(r):
+			fmt.Fprintf(&out, `\x%02x`, text[i])
+		case isHidden(r):
+			fmt.Fprintf(&out, `\u%04x`, r)
+		default:
+			out.WriteRune(r)
+		}
+	}
+	return out.String()
+}
+
+// isHidden reports control characters of ASCII and Latin-1, invalid UTF-8, and characters that change the direction of writing
+// or end a line.
+func isHidden(r rune) bool {
+	switch {
+	case r == '\n' || r == '\t':
+		return false
+	case r < 0x20, 0x7f <= r && r < 0xa0, r == utf8.RuneError: // also U+FFFD itself
+		return true
+	}
+	return 0x200e <= r && r <= 0x200f || 0x2028 <= r && r <= 0x202e || 0x2066 <= r && r <= 0x2069 || r == 0xfeff
+}
+
+// oneLine escapes a name or message that must not contain a newline.
+func oneLine(text string) string { return strings.NewReplacer("\n", `\n`, "\t", `\t`).Replace(text) }

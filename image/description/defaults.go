@@ -105,11 +105,14 @@ func hasBootPartition(m bootloader.Machine) bool {
 // Machine returns the disk as a boot loader sees it, before identifiers are chosen. Its partitions are those of the
 // description, in the same order. A partition inside another one has no number.
 func (d *Image) Machine() bootloader.Machine {
-	m := bootloader.Machine{Arch: d.Arch.V, Table: d.table()}
-	entries := 0
-	for _, p := range d.Partition.Items {
+	m := bootloader.Machine{Arch: d.Arch.V, Table: d.table(), Graphics: d.Boot.Background.Written()}
+	m.Foreign = slices.ContainsFunc(d.Boot.Entry.Items, func(e Entry) bool { return e.Plain.V })
+	entries, root := 0, d.Root()
+	for i := range d.Partition.Items {
+		p := &d.Partition.Items[i]
 		b := bootloader.Partition{
 			Name: p.Name.V, Type: cmp.Or(partition.TypeName(p.Type.V), p.Filesystem.V), Filesystem: p.Filesystem.V, Store: len(p.Closures.Items) > 0,
+			Root: p == root,
 		}
 		if !p.Inside.Written() {
 			entries++
@@ -121,18 +124,34 @@ func (d *Image) Machine() bootloader.Machine {
 }
 
 // Root returns the partition that is mounted as root: the one with a key volatile, or the one with the store, or the tree of
-// an ISO; nil if there is none of these.
+// an ISO, or the one with fstab, or the one of that type, or the only one whose file system keeps owners; nil if there is none of these.
 func (d *Image) Root() *Partition {
 	for _, is := range []func(Partition) bool{
 		func(p Partition) bool { return p.Volatile.Written() },
 		func(p Partition) bool { return len(p.Closures.Items) > 0 },
 		func(p Partition) bool { return isWholeDisk(p) },
+		func(p Partition) bool { return p.FStab.V },
+		func(p Partition) bool { return partition.IsRoot(p.Type.V) },
+		d.isOnlySystem,
 	} {
 		if i := slices.IndexFunc(d.Partition.Items, is); i >= 0 {
 			return &d.Partition.Items[i]
 		}
 	}
 	return nil
+}
+
+// isOnlySystem reports whether only this partition has a file system that keeps owners, as that of a system has to, and no type that says
+// that it is something else.
+func (d *Image) isOnlySystem(p Partition) bool {
+	n := 0
+	for _, other := range d.Partition.Items {
+		if row := partition.Named(other.Filesystem.V); row != nil && row.Owners {
+			n++
+		}
+	}
+	row := partition.Named(p.Filesystem.V)
+	return n == 1 && row != nil && row.Owners && !p.Inside.Written() && partition.MountPoint(p.Type.V) == ""
 }
 
 // isWholeDisk reports whether the partition is the tree of an ISO.

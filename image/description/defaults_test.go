@@ -155,11 +155,11 @@ func TestMachine(t *testing.T) {
 	for text, want := range map[string]bootloader.Machine{
 		isoText: {Arch: "x86_64", Table: "iso", Partitions: []bootloader.Partition{
 			{Name: "tree", Number: 1, Type: "iso9660", Filesystem: "iso9660"},
-			{Name: "root", Type: "erofs", Filesystem: "erofs", Store: true},
+			{Name: "root", Type: "erofs", Filesystem: "erofs", Store: true, Root: true},
 			{Name: "esp", Number: 2, Type: "esp", Filesystem: "fat"},
 		}},
 		diskText: {Arch: "x86_64", Table: "mbr", Partitions: []bootloader.Partition{
-			{Name: "root", Number: 1, Type: "linux-generic", Filesystem: "ext4", Store: true},
+			{Name: "root", Number: 1, Type: "linux-generic", Filesystem: "ext4", Store: true, Root: true},
 			{Name: "inner", Type: "squashfs", Filesystem: "squashfs"},
 			{Name: "boot", Number: 2, Type: "xbootldr", Filesystem: "fat"},
 		}},

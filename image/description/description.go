@@ -86,6 +86,12 @@ type Boot struct {
 	EFIBinary  Text            `toml:"efi-binary"`
 	SignKey    Text            `toml:"sign-key"`
 	SignCert   Text            `toml:"sign-certificate"`
+	Color      Text            `toml:"menu-color"`
+	Highlight  Text            `toml:"menu-highlight"`
+	Background Text            `toml:"background"` // a picture on the host
+	Editor     Bool            `toml:"editor"`
+	Mode       Text            `toml:"console-mode"`
+	Lines      List[Text]      `toml:"extra-lines"`
 	System     Value[Template] `toml:"system"` // the closure whose generations the menu has
 	Entry      List[Entry]     `toml:"entry"`
 }
@@ -99,6 +105,8 @@ type Entry struct {
 	Initrd     List[Value[Template]] `toml:"initrd"`
 	Cmdline    Value[Template]       `toml:"cmdline"`
 	DeviceTree Value[Template]       `toml:"devicetree"` // a file, or a directory of device trees
+	Plain      Bool                  `toml:"plain"`      // nothing is added to cmdline
+	Submenu    Text                  `toml:"submenu"`    // title of the submenu that it is in
 }
 
 // A Partition is a [[partition]].
@@ -109,6 +117,9 @@ type Partition struct {
 	Filesystem Text              `toml:"filesystem"`
 	Features   List[Text]        `toml:"features"`
 	Engine     Text              `toml:"engine"`
+	Compress   Text              `toml:"compression"`
+	Level      Int               `toml:"compression-level"`
+	BlockSize  Value[Size]       `toml:"block-size"`
 	Size       Value[Size]       `toml:"size"`
 	MinSize    Value[Size]       `toml:"min-size"`
 	Free       Value[Free]       `toml:"free"`
@@ -122,11 +133,14 @@ type Partition struct {
 	Inside     Text              `toml:"inside"` // name of the partition that has it as a file
 	Path       Text              `toml:"path"`   // of that file in it
 	Volatile   Bool              `toml:"volatile"`
+	Mount      Text              `toml:"mount"`
+	FStab      Bool              `toml:"fstab"`
 	Closures   List[Text]        `toml:"closures"`
 	Dir        List[Dir]         `toml:"dir"`
 	File       List[File]        `toml:"file"`
 	Link       List[Link]        `toml:"link"`
 	Tree       List[Tree]        `toml:"tree"`
+	Attr       List[Attr]        `toml:"attr"`
 }
 
 // A Raw is a [[raw]]: bytes at an offset of the disk.
@@ -147,31 +161,39 @@ type Output struct {
 
 // A Dir is a [[partition.dir]].
 type Dir struct {
-	Key  diag.Key
-	Path Text        `toml:"path"`
-	Mode Value[Mode] `toml:"mode"`
-	UID  Number      `toml:"uid"`
-	GID  Number      `toml:"gid"`
+	Key   diag.Key
+	Path  Text        `toml:"path"`
+	Mode  Value[Mode] `toml:"mode"`
+	UID   Number      `toml:"uid"`
+	GID   Number      `toml:"gid"`
+	User  Text        `toml:"user"`
+	Group Text        `toml:"group"`
 }
 
 // A File is a [[partition.file]].
 type File struct {
-	Key    diag.Key
-	Path   Text            `toml:"path"`
-	Text   Value[Template] `toml:"text"`
-	Source Text            `toml:"source"`
-	Mode   Value[Mode]     `toml:"mode"`
-	UID    Number          `toml:"uid"`
-	GID    Number          `toml:"gid"`
+	Key      diag.Key
+	Path     Text            `toml:"path"`
+	Text     Value[Template] `toml:"text"`
+	Source   Text            `toml:"source"`
+	Mode     Value[Mode]     `toml:"mode"`
+	UID      Number          `toml:"uid"`
+	GID      Number          `toml:"gid"`
+	User     Text            `toml:"user"`
+	Group    Text            `toml:"group"`
+	Override Bool            `toml:"override"`
 }
 
 // A Link is a [[partition.link]]: a symbolic link.
 type Link struct {
-	Key    diag.Key
-	Path   Text            `toml:"path"`
-	Target Value[Template] `toml:"target"`
-	UID    Number          `toml:"uid"`
-	GID    Number          `toml:"gid"`
+	Key      diag.Key
+	Path     Text            `toml:"path"`
+	Target   Value[Template] `toml:"target"`
+	UID      Number          `toml:"uid"`
+	GID      Number          `toml:"gid"`
+	User     Text            `toml:"user"`
+	Group    Text            `toml:"group"`
+	Override Bool            `toml:"override"`
 }
 
 // A Tree is a [[partition.tree]]: a directory or a tar archive of the host.
@@ -180,4 +202,35 @@ type Tree struct {
 	Source  Text       `toml:"source"`
 	Target  Text       `toml:"target"`
 	Exclude List[Text] `toml:"exclude"`
+
+	Override Bool `toml:"override"`
 }
+
+// An Attr is a [[partition.attr]]: the mode and the owner of what a pattern matches.
+type Attr struct {
+	Key   diag.Key
+	Path  Text        `toml:"path"`
+	Mode  Value[Mode] `toml:"mode"`
+	UID   Number      `toml:"uid"`
+	GID   Number      `toml:"gid"`
+	User  Text        `toml:"user"`
+	Group Text        `toml:"group"`
+}
+
+// An Owner is the user and the group that something belongs to: numbers, or names in the accounts of the partition's own tree.
+type Owner struct {
+	UID, GID    Number
+	User, Group Text
+}
+
+// Owner returns the keys of the owner.
+func (d Dir) Owner() Owner { return Owner{d.UID, d.GID, d.User, d.Group} }
+
+// Owner returns the keys of the owner.
+func (f File) Owner() Owner { return Owner{f.UID, f.GID, f.User, f.Group} }
+
+// Owner returns the keys of the owner.
+func (l Link) Owner() Owner { return Owner{l.UID, l.GID, l.User, l.Group} }
+
+// Owner returns the keys of the owner.
+func (a Attr) Owner() Owner { return Owner{a.UID, a.GID, a.User, a.Group} }

@@ -1,7 +1,6 @@
 package description
 
 import (
-	"fmt"
 	"strconv"
 	"strings"
 
@@ -15,7 +14,7 @@ import (
 // they come from the rows of [partition] and [bootloader].
 const (
 	FormatRaw = "raw"
-	FormatISO = "iso"
+	FormatISO = partition.ISO
 	flavorNix = "nix"
 )
 
@@ -25,6 +24,7 @@ const (
 	imageNameForm   = "^[A-Za-z0-9][A-Za-z0-9._+-]*$"
 	closureNameForm = "^[A-Za-z0-9_-]+$"
 	absoluteForm    = "^/"
+	accountForm     = "^[A-Za-z_][A-Za-z0-9_.-]*[$]?$" // useradd(8), with capitals
 )
 
 // Bounds of integers.
@@ -34,6 +34,7 @@ const (
 	maxOwner   = 1<<32 - 2 // of a user or group; the next number means "none" to chown(2)
 	maxOutputs = 32        // elements of [[output]]: each has files open
 	maxLevel   = 19        // of compression
+	maxLines   = 1024      // that a loader's configuration gets
 	maxTables  = 1024      // elements of [[partition]], the largest tables in memory
 )
 
@@ -95,13 +96,32 @@ var language = map[string]keyed.Rule{
 	"boot.default":    {Doc: "Title of the default entry. Default: the first."},
 	"boot.console": {
 		Doc: "Consoles for every entry, as in the kernel's console=, such as ttyS0,115200. " +
-			"GRUB and SYSLINUX show the menu on the first of ttyS0 to ttyS3.",
+			"With loader = " + alternatives(loadersThat(showOnSerial)) + " the menu is on the first of ttyS0 to ttyS3 too.",
 	},
 	"boot.copy-kernel": {
 		Doc: "Copy kernels, initrds and device trees to the ESP or XBOOTLDR partition, if there is one; with false the loader reads them in the store.",
 	},
 	"boot.sign-key":         {Doc: "RSA key that signs unified kernel images for Secure Boot: PEM, without a passphrase."},
 	"boot.sign-certificate": {Doc: "Certificate of the key, in PEM; the rest of its chain may follow."},
+	"boot.menu-color": {
+		Doc: "With loader = " + alternatives(loadersThat(haveLooks)) + ": colours of the menu, text/background, such as \"white/blue\".",
+	},
+	"boot.menu-highlight": {Doc: "Colours of the selected entry, likewise."},
+	"boot.background": {
+		Doc: "With loader = " + alternatives(loadersThat(haveLooks)) + ": picture on the host that is shown behind the menu: PNG, JPEG or TGA. " +
+			"A menu colour with background black lets it through.",
+	},
+	"boot.editor": {
+		Doc: "With loader = " + alternatives(loadersThat(haveEditor)) + ": whether command lines can be edited in the menu. Default: the loader's, which is true.",
+	},
+	"boot.console-mode": {
+		Doc:   "With loader = " + alternatives(loadersThat(haveModes)) + ": resolution of the menu, by number or word.",
+		Words: bootloader.ConsoleModes(),
+	},
+	"boot.extra-lines": {
+		Doc:  "Lines that are added to the loader's configuration as they are: " + bootloader.ConfigFiles() + ".",
+		Most: maxLines,
+	},
 	"boot.system": {
 		Doc: "Closure with a profile whose generations are NixOS systems: the menu has them all, the newest first, with their specialisations, as NixOS itself would write it.",
 	},
@@ -110,9 +130,18 @@ var language = map[string]keyed.Rule{
 	"boot.entry.system": {
 		Doc: "NixOS system, instead of a kernel: the entry boots as its bootspec says, and each of its specialisations gets an entry as well.",
 	},
-	"boot.entry.kernel":  {Doc: "Linux kernel with an EFI stub. Required without system."},
-	"boot.entry.initrd":  {Doc: "Initial RAM disks, in the order in which they are loaded."},
+	"boot.entry.kernel": {
+		Doc: "Linux kernel: a file on the host, in a closure, or in a partition's own tree, where a pattern has to match exactly one file. " +
+			"UEFI and systemd-boot need one with an EFI stub. Required without system.",
+	},
+	"boot.entry.initrd":  {Doc: "Initial RAM disks, in the order in which they are loaded; found as the kernel is."},
 	"boot.entry.cmdline": {Doc: "Kernel command line; with system it comes after the system's own."},
+	"boot.entry.plain": {
+		Doc: "Nothing is added to cmdline, neither boot.console nor what mounts the root file system. The kernel may be another EFI program, such as memtest.",
+	},
+	"boot.entry.submenu": {
+		Doc: "With loader = " + alternatives(loadersThat(haveSubmenus)) + ": title of the submenu that the entry is in; entries with the same one share it.",
+	},
 	"boot.entry.devicetree": {
 		Doc: "With loader = " + alternatives(loadersThat(takeDeviceTree)) +
 			": device tree of the board, or a directory such as a kernel's dtbs, from which U-Boot picks its board's.",
@@ -125,7 +154,7 @@ var language = map[string]keyed.Rule{
 	"output":             {Doc: "A file that build writes, unless -o names others. By default there is one, NAME.raw or NAME.iso.", Most: maxOutputs},
 	"output.format":      {Doc: "Format of the file. Default: by the suffix of path.", Words: container.Names(), Later: container.Later()},
 	"output.path":        {Doc: "The file, from the working directory. Default: NAME and the suffix of the format."},
-	"output.compression": {Doc: "Compression of the clusters of " + alternatives(formatsThat(compress)) + "; by default they are not compressed.", Words: compressions()},
+	"output.compression": {Doc: "Compression of the clusters of " + alternatives(formatsThat(compressClusters)) + "; by default they are not compressed.", Words: compressions()},
 	"output.level":       {Doc: "Compression level, as of zstd from 1 to 19 or of gzip from 1 to 9. Default: 1 with zstd, 6 otherwise.", Most: maxLevel},
 
 	"partition":      {Doc: "A partition. Partitions lie on the disk in the order of the description.", Required: true, Most: maxTables},
@@ -143,6 +172,17 @@ var language = map[string]keyed.Rule{
 		Doc:   "Program that makes the file system.",
 		Words: partition.Engines(),
 		Later: partition.LaterEngines(),
+	},
+	"partition.compression": {
+		Doc:   "With filesystem = " + alternatives(filesystemsThat(compress)) + ": compressor.",
+		Words: partition.Compressors(),
+	},
+	"partition.compression-level": {
+		Doc:  "Level of the compressor: up to 22 for zstd, 9 for gzip and lzo; the others have none. Default: the compressor's.",
+		Most: partition.MaxLevel(),
+	},
+	"partition.block-size": {
+		Doc: "With filesystem = " + alternatives(filesystemsThat(compress)) + ": size of the blocks that are compressed, a power of two from 4KiB to 1MiB. Larger ones compress better.",
 	},
 	"partition.features": {
 		Doc: "Features of ext4 in the syntax of mke2fs -O, for boot loaders that lack some: [\"^metadata_csum\", \"^64bit\"].",
@@ -171,13 +211,23 @@ var language = map[string]keyed.Rule{
 	"partition.volatile": {
 		Doc: "For the partition mounted as root: the running system writes to memory only. Default for format = \"iso\": true.",
 	},
+	"partition.mount": {
+		Doc: "Where the running system mounts the partition, for fstab. By default the partition with fstab is \"/\", and those of types such as esp, " +
+			"xbootldr, home, srv and var are where their type says: /efi, /boot, /home, /srv, /var.",
+		Pattern: absoluteForm,
+	},
+	"partition.fstab": {
+		Doc: "Write /etc/fstab with all partitions that have a place to be mounted at, and with swap, by PARTUUID. A file there that has only comments is replaced.",
+	},
 	"partition.closures": {Doc: "Closures to install: their items, registration and GC roots."},
 
-	"partition.dir":      {Doc: "A directory in the partition. Missing parents are made, with the owner of the directory that they are in."},
-	"partition.dir.path": {Doc: "Where it is in the partition.", Required: true, Pattern: absoluteForm},
-	"partition.dir.mode": {Doc: "Permissions in octal."},
-	"partition.dir.uid":  {Doc: "Owner.", Most: maxOwner},
-	"partition.dir.gid":  {Doc: "Group.", Most: maxOwner},
+	"partition.dir":       {Doc: "A directory in the partition. Missing parents are made, with the owner of the directory that they are in."},
+	"partition.dir.path":  {Doc: "Where it is in the partition.", Required: true, Pattern: absoluteForm},
+	"partition.dir.mode":  {Doc: "Permissions in octal."},
+	"partition.dir.uid":   {Doc: "Owner.", Most: maxOwner},
+	"partition.dir.gid":   {Doc: "Group.", Most: maxOwner},
+	"partition.dir.user":  {Doc: "Owner by name, from /etc/passwd in the partition's own tree.", Pattern: accountForm},
+	"partition.dir.group": {Doc: "Group by name, from /etc/group in the partition's own tree.", Pattern: accountForm},
 
 	"partition.file":        {Doc: "A file in the partition, from text or from a file on the host."},
 	"partition.file.path":   {Doc: "Where it is in the partition.", Required: true, Pattern: absoluteForm},
@@ -186,19 +236,43 @@ var language = map[string]keyed.Rule{
 	"partition.file.mode":   {Doc: "Permissions in octal."},
 	"partition.file.uid":    {Doc: "Owner.", Most: maxOwner},
 	"partition.file.gid":    {Doc: "Group.", Most: maxOwner},
+	"partition.file.user":   {Doc: "Owner by name, from /etc/passwd in the partition's own tree.", Pattern: accountForm},
+	"partition.file.group":  {Doc: "Group by name, from /etc/group in the partition's own tree.", Pattern: accountForm},
 
 	"partition.link":        {Doc: "A symbolic link in the partition."},
 	"partition.link.path":   {Doc: "Where it is in the partition.", Required: true, Pattern: absoluteForm},
 	"partition.link.target": {Doc: "Target of the link.", Required: true},
 	"partition.link.uid":    {Doc: "Owner.", Most: maxOwner},
 	"partition.link.gid":    {Doc: "Group.", Most: maxOwner},
+	"partition.link.user":   {Doc: "Owner by name, from /etc/passwd in the partition's own tree.", Pattern: accountForm},
+	"partition.link.group":  {Doc: "Group by name, from /etc/group in the partition's own tree.", Pattern: accountForm},
 
-	"partition.tree":        {Doc: "A directory on the host, or an uncompressed tar archive, to copy into the partition."},
+	"partition.file.override": {Doc: "Replace what earlier trees, files and links have at the path; symlinks to directories on the way are followed."},
+	"partition.link.override": {Doc: "Replace what earlier trees, files and links have at the path; symlinks to directories on the way are followed."},
+
+	"partition.tree": {
+		Doc: "A directory on the host, or a tar archive, to copy into the partition. The archive may be compressed with gzip, zstd, xz or bzip2.",
+	},
 	"partition.tree.source": {Doc: "Directory or archive on the host.", Required: true},
 	"partition.tree.target": {Doc: "Directory in the partition to copy it to.", Pattern: absoluteForm},
 	"partition.tree.exclude": {
-		Doc: "Patterns of paths in the source to omit, as in .gitignore: *.pyc, /proc, /var/cache/*, .git/, /home/**/tmp.",
+		Doc: "Patterns of paths in the source to omit, as in .gitignore: *.pyc, /proc/*, /var/cache/*, .git/, /home/**/tmp.",
 	},
+	"partition.tree.override": {
+		Doc: "Replace what earlier trees have at the same paths. Where this tree has a directory and an earlier one a symlink to a directory, " +
+			"such as /lib, the symlink stays and its target gets the files. A directory with files is replaced only by a directory.",
+	},
+
+	"partition.attr": {Doc: "Mode and owner of everything that a pattern matches: what trees, dir, file and link add. Later ones count."},
+	"partition.attr.path": {
+		Doc:      "Pattern of paths from the top of the partition, as in exclude: /home/alice/** is everything below the directory. It has to match something.",
+		Required: true, Pattern: absoluteForm,
+	},
+	"partition.attr.mode":  {Doc: "Permissions in octal; symlinks keep theirs."},
+	"partition.attr.uid":   {Doc: "Owner.", Most: maxOwner},
+	"partition.attr.gid":   {Doc: "Group.", Most: maxOwner},
+	"partition.attr.user":  {Doc: "Owner by name, from /etc/passwd in the partition's own tree.", Pattern: accountForm},
+	"partition.attr.group": {Doc: "Group by name, from /etc/group in the partition's own tree.", Pattern: accountForm},
 }
 
 // filesystemsThat returns the names of the file systems with a property, for hints.
@@ -215,38 +289,8 @@ func filesystemsThat(have func(*partition.Filesystem) bool) (words []string) {
 func areRaw(f *partition.Filesystem) bool        { return f.Raw }
 func goInside(f *partition.Filesystem) bool      { return f.Inside }
 func areOfFirmware(f *partition.Filesystem) bool { return f.Firmware }
+func compress(f *partition.Filesystem) bool      { return f.Compressors != nil }
 func areWholeDisks(f *partition.Filesystem) bool { return f.WholeDisk }
-
-// formatsThat returns the names of the formats of outputs with a property, for hints.
-func formatsThat(have func(*container.Format) bool) (words []string) {
-	for _, f := range container.Formats {
-		if have(f) {
-			words = append(words, f.Name)
-		}
-	}
-	return words
-}
-
-// Properties of formats of outputs.
-func compress(f *container.Format) bool { return len(f.Compressions) > 0 }
-func pack(f *container.Format) bool     { return f.MostLevel > 0 }
-
-// compressions returns the values of output.compression.
-func compressions() (words []string) {
-	for _, f := range container.Formats {
-		words = append(words, f.Compressions...)
-	}
-	return words
-}
-
-// outputHints says what to write instead of a format of files as the format of the disk.
-func outputHints() map[string]string {
-	hints := map[string]string{}
-	for _, name := range container.Names() {
-		hints[name] = fmt.Sprintf("[[output]] format = %q makes such a file", name)
-	}
-	return hints
-}
 
 // loadersThat returns the names of the boot loaders with a property, for hints.
 func loadersThat(have func(*bootloader.Loader) bool) (words []string) {
@@ -263,6 +307,13 @@ func bootISO(l *bootloader.Loader) bool        { return l.ISO }
 func readStore(l *bootloader.Loader) bool      { return l.ReadsStore }
 func takeDeviceTree(l *bootloader.Loader) bool { return l.DeviceTree }
 func sign(l *bootloader.Loader) bool           { return l.Signs }
+func showOnSerial(l *bootloader.Loader) bool   { return l.Serial }
+func haveLooks(l *bootloader.Loader) bool      { return l.Looks }
+func haveEditor(l *bootloader.Loader) bool     { return l.Editor }
+func haveModes(l *bootloader.Loader) bool      { return l.Modes != nil }
+func haveSubmenus(l *bootloader.Loader) bool   { return l.Submenus }
+func takeLines(l *bootloader.Loader) bool      { return l.ConfigFile != "" }
+func startPlain(l *bootloader.Loader) bool     { return !l.OnlyLinux }
 func doBoot(l *bootloader.Loader) bool         { return !l.None() }
 
 // alternatives returns words in quotation marks, with "or" before the last one.

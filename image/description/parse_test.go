@@ -117,7 +117,7 @@ func TestParseFillsEveryKey(t *testing.T) {
 				Title: val("hello"), Kernel: val[Template]("${closure.system}/kernel"), Initrd: vals[Template]("${closure.system}/initrd", "ucode"),
 				Cmdline:    val[Template]("init=${closure.extra.1}/init root=PARTUUID=${partition.root.partuuid}"),
 				DeviceTree: val[Template]("board.dtb"),
-			}, Entry{System: val[Template]("${closure.system}")}),
+			}, Entry{Title: val("memory test"), Kernel: val[Template]("memtest"), Plain: val(true)}, Entry{System: val[Template]("${closure.system}")}),
 		},
 		Partition: list(
 			Partition{
@@ -128,17 +128,32 @@ func TestParseFillsEveryKey(t *testing.T) {
 			Partition{
 				Name: val("root"), Type: val("root"), Filesystem: val("ext4"), Engine: val("native"), Size: val(Size{Auto: true}),
 				Features: vals("^metadata_csum", "^64bit"), MinSize: val(Size{Bytes: 1 << 30}), Free: val(Free{Percent: 20}), Volatile: val(true),
+				Mount: val("/"), FStab: val(true),
 				Closures: vals("system", "extra"),
-				Dir:      list(Dir{Path: val("/tmp"), Mode: val[Mode](0o1777), UID: val[uint32](1), GID: val[uint32](2)}),
+				Dir: list(
+					Dir{Path: val("/tmp"), Mode: val[Mode](0o1777), UID: val[uint32](1), GID: val[uint32](2)},
+					Dir{Path: val("/home/alice"), User: val("alice"), Group: val("staff")},
+				),
 				File: list(
 					File{Path: val("/etc/hostname"), Text: val[Template]("hello\n"), Mode: val[Mode](0o600), UID: val[uint32](3), GID: val[uint32](4)},
-					File{Path: val("/a"), Source: val("a")},
+					File{Path: val("/a"), Source: val("a"), User: val("alice"), Group: val("staff"), Override: val(true)},
 				),
-				Link: list(Link{Path: val("/run/booted"), Target: val[Template]("${closure.system}"), UID: val[uint32](5), GID: val[uint32](6)}),
-				Tree: list(Tree{Source: val("rootfs/"), Target: val("/"), Exclude: vals("*.pyc", "/proc")}),
+				Link: list(
+					Link{Path: val("/run/booted"), Target: val[Template]("${closure.system}"), UID: val[uint32](5), GID: val[uint32](6), Override: val(false)},
+					Link{Path: val("/home/alice/a"), Target: val[Template]("/a"), User: val("alice"), Group: val("staff")},
+				),
+				Tree: list(Tree{Source: val("rootfs/"), Target: val("/"), Exclude: vals("*.pyc", "/proc"), Override: val(true)}),
+				Attr: list(
+					Attr{Path: val("/srv/**"), Mode: val[Mode](0o750), UID: val[uint32](7), GID: val[uint32](8)},
+					Attr{Path: val("/home/alice/**"), User: val("alice"), Group: val("staff")},
+				),
 			},
 			Partition{Name: val("data"), Type: val("linux-generic"), Filesystem: val("none"), Content: val("data.bin")},
 			Partition{Name: val("more"), Filesystem: val("erofs"), Inside: val("root"), Path: val("/more.erofs")},
+			Partition{
+				Name: val("packed"), Filesystem: val("squashfs"), Inside: val("root"), Path: val("/packed.squashfs"),
+				Compress: val("gzip"), Level: val[int64](9), BlockSize: val(Size{Bytes: 1 << 20}),
+			},
 		),
 	}
 	if diff := cmp.Diff(want, got, cmpopts.IgnoreTypes(diag.Key{})); diff != "" {
@@ -146,8 +161,11 @@ func TestParseFillsEveryKey(t *testing.T) {
 	}
 	used := map[string]bool{}
 	visit(got, func(path string, k diag.Key) { used[path] = used[path] || k.Written })
-	// An image has no more than one of seed and unique, and a key of a loader that is not there.
-	for _, key := range []string{"unique", "boot.efi-binary", "boot.sign-key", "boot.sign-certificate"} {
+	// An image has no more than one of seed and unique, and no key of a loader that is not there.
+	for _, key := range []string{
+		"unique", "boot.efi-binary", "boot.sign-key", "boot.sign-certificate", "boot.menu-color", "boot.menu-highlight", "boot.background",
+		"boot.editor", "boot.console-mode", "boot.extra-lines", "boot.entry.submenu",
+	} {
 		used[key] = true
 	}
 	for key := range language {

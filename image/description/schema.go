@@ -150,7 +150,8 @@ var defaults = map[string]any{
 	"partition.dir.mode": "0755", "partition.dir.uid": 0, "partition.dir.gid": 0,
 	"partition.file.mode": "0644", "partition.file.uid": 0, "partition.file.gid": 0,
 	"partition.link.uid": 0, "partition.link.gid": 0,
-	"partition.tree.target": "/",
+	"partition.tree.target":   "/",
+	"partition.file.override": false, "partition.link.override": false, "partition.tree.override": false, "partition.fstab": false,
 }
 
 // noLoader returns the word for an image without a boot loader.
@@ -186,12 +187,17 @@ var examples = map[string][]any{
 	"boot.console":          {array{"tty0", "ttyS0,115200"}},
 	"boot.sign-key":         {"keys/db.key"},
 	"boot.sign-certificate": {"keys/db.pem"},
+	"boot.menu-color":       {"white/blue"},
+	"boot.menu-highlight":   {"blue/white"},
+	"boot.background":       {"splash.png"},
+	"boot.extra-lines":      {array{"set gfxpayload=keep"}},
 	"boot.system":           {"${closure.system}"},
 	"boot.entry.system":     {"${closure.system}"},
 	"boot.entry.title":      {"web"},
-	"boot.entry.kernel":     {"${closure.system}/kernel"},
-	"boot.entry.initrd":     {array{"${closure.system}/initrd"}},
+	"boot.entry.kernel":     {"${closure.system}/kernel", "${partition.root}/boot/vmlinuz-*"},
+	"boot.entry.initrd":     {array{"${closure.system}/initrd"}, array{"${partition.root}/boot/initrd.img-*"}},
 	"boot.entry.cmdline":    {"init=${closure.system}/init root=PARTUUID=${partition.root.partuuid}"},
+	"boot.entry.submenu":    {"Advanced options"},
 	"boot.entry.devicetree": {"${closure.system}/dtbs"},
 
 	"raw.offset": {"8KiB"},
@@ -200,9 +206,12 @@ var examples = map[string][]any{
 	"output.path":  {"web.qcow2"},
 	"output.level": {9},
 
-	"partition.name":     {"root"},
-	"partition.type":     {"esp", "root", "0x0c"},
-	"partition.features": {array{"^metadata_csum", "^64bit"}},
+	"partition.name":              {"root"},
+	"partition.type":              {"esp", "root", "0x0c"},
+	"partition.features":          {array{"^metadata_csum", "^64bit"}},
+	"partition.compression-level": {19},
+	"partition.block-size":        {"1MiB"},
+
 	"partition.size":     {"512MiB", "auto"},
 	"partition.min-size": {"1GiB"},
 	"partition.free":     {"256MiB", "20%"},
@@ -213,7 +222,7 @@ var examples = map[string][]any{
 	"partition.partuuid": {"9a3c1f4e-5f0b-4a57-8a43-0c1f5f6c2d10"},
 	"partition.flags":    {array{"read-only"}, array{"legacy-bios-bootable", 60}},
 	"partition.content":  {"firmware.bin"},
-	"partition.inside":   {"iso"},
+	"partition.inside":   {FormatISO},
 	"partition.path":     {"/root.img"},
 	"partition.closures": {array{"system"}},
 
@@ -233,4 +242,18 @@ var examples = map[string][]any{
 	"partition.tree.target": {"/srv"},
 
 	"partition.tree.exclude": {[]any{"/proc/*", "*.pyc"}},
+
+	"partition.mount":      {"/home"},
+	"partition.dir.user":   {"alice"},
+	"partition.dir.group":  {"staff"},
+	"partition.file.user":  {"alice"},
+	"partition.file.group": {"staff"},
+	"partition.link.user":  {"alice"},
+	"partition.link.group": {"staff"},
+	"partition.attr.path":  {"/home/alice/**"},
+	"partition.attr.mode":  {"0750"},
+	"partition.attr.uid":   {1000},
+	"partition.attr.gid":   {100},
+	"partition.attr.user":  {"alice"},
+	"partition.attr.group": {"staff"},
 }

@@ -9,6 +9,7 @@ import (
 
 	"imprint/internal/diag"
 	"imprint/internal/keyed"
+	"imprint/partition"
 )
 
 // A Template is text with substitutions: ${closure.N}, ${closure.N.I}, ${partition.N.partuuid|uuid|label}, ${disk.guid},
@@ -17,13 +18,16 @@ type Template string
 
 // A Reference is what a substitution stands for.
 type Reference struct {
-	Kind  string // "closure", "partition", "disk" or "iso"
+	Kind  string // "closure", "partition", "disk" or KindISO
 	Name  string // of the closure or the partition
 	Index int    // of the closure's root; 0 if none was written: then there is only one, or the last one is meant
 	Field string // "partuuid", "uuid" or "label" of a partition, "guid" of the disk, "uuid" or "label" of an ISO
 
 	Indexed bool // whether an index was written
 }
+
+// KindISO is the kind of a substitution that stands for an identifier of an ISO.
+const KindISO = partition.ISO
 
 // Expand returns the text with every substitution replaced by what lookup returns, which is not expanded again. Text that is
 // not a valid substitution stays as it is; Parse refuses it.
@@ -48,6 +52,20 @@ func (t Template) References() (refs []Reference, errs []error) {
 		}
 	}
 	return refs, errs
+}
+
+// InTree splits the template of a boot file that is in a partition's own tree, "${partition.NAME}/PATH", into the name and the rest; ok is false
+// for any other. Such a beginning is no [Reference].
+func (t Template) InTree() (partition string, path Template, ok bool) {
+	rest, begins := strings.CutPrefix(string(t), "${partition.")
+	name, after, closed := strings.Cut(rest, "}")
+	if !begins || !closed || name == "" {
+		return "", "", false
+	}
+	if _, err := parseReference("partition." + name); err == nil {
+		return "", "", false
+	}
+	return name, Template(after), true
 }
 
 // literal reports whether a template has no substitutions other than $$.
@@ -105,7 +123,7 @@ func substitution(text string) (piece, string) {
 
 // The kinds of substitution, and the fields of a partition.
 var (
-	substitutions   = []string{"closure", "partition", "disk", "iso"}
+	substitutions   = []string{"closure", "partition", "disk", KindISO}
 	partitionFields = []string{"partuuid", "uuid", "label"}
 )
 
@@ -126,7 +144,7 @@ func parseReference(text string) (Reference, error) {
 	case "partition":
 		dot := strings.LastIndexByte(rest, '.')
 		if dot < 1 {
-			return bad("is not ${partition.NAME.partuuid}, .uuid or .label", "")
+			return bad("is not ${partition.NAME.partuuid}, .uuid or .label", "only kernel, initrd and devicetree may begin with ${partition.NAME}, for a path in its tree")
 		}
 		ref := Reference{Kind: kind, Name: rest[:dot], Field: rest[dot+1:]}
 		if !slices.Contains(partitionFields, ref.Field) {
@@ -138,7 +156,7 @@ func parseReference(text string) (Reference, error) {
 			return bad("is not ${disk.guid}", "")
 		}
 		return Reference{Kind: kind, Field: rest}, nil
-	case "iso":
+	case KindISO:
 		if rest != "uuid" && rest != "label" {
 			return bad("is neither ${iso.uuid} nor ${iso.label}", "")
 		}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strings"
 
 	"imprint/bootloader"
 	"imprint/internal/diag"
@@ -61,6 +62,7 @@ func (c *checker) loader(l *bootloader.Loader) {
 	c.xbootldr(l, m)
 	c.copyKernel(l, m)
 	c.signing(l)
+	c.looks(l)
 }
 
 // startsFromBIOS checks that the architecture has a BIOS, and the sector size: a BIOS only knows sectors of 512 bytes.
@@ -162,6 +164,7 @@ func (c *checker) noLoader() {
 		c.unused(b.Default.Key, b.Console.Key, b.System.Key, b.Entry.Key)
 	}
 	c.unused(b.Timeout.Key, b.CopyKernel.Key, b.EFIBinary.Key, b.SignKey.Key, b.SignCert.Key)
+	c.unused(b.Color.Key, b.Highlight.Key, b.Background.Key, b.Editor.Key, b.Mode.Key, b.Lines.Key)
 }
 
 // unused reports keys that need a loader.
@@ -178,13 +181,20 @@ func (c *checker) unused(keys ...diag.Key) {
 // known.
 func (c *checker) entry(e *Entry, l *bootloader.Loader) {
 	c.kernelOrSystem(e)
-	c.path(e.Kernel)
+	c.bootFile(e.Kernel)
 	for _, initrd := range e.Initrd.Items {
-		c.path(initrd)
+		c.bootFile(initrd)
 	}
-	c.path(e.DeviceTree)
+	c.bootFile(e.DeviceTree)
 	if k := e.DeviceTree.Key; k.Written && !l.DeviceTree && !c.Reported(c.d.Boot.Loader.Key.Path) {
 		c.Report(k, fmt.Sprintf("has no effect with %s", describe(l)), "it is for loader = "+alternatives(loadersThat(takeDeviceTree)))
+	}
+	if !c.Reported(c.d.Boot.Loader.Key.Path) {
+		c.only(e.Submenu.Key, l, l.Submenus, haveSubmenus)
+		c.only(e.Plain.Key, l, !l.OnlyLinux, startPlain)
+	}
+	if hasControl(e.Submenu.V) || e.Submenu.Written() && strings.TrimSpace(e.Submenu.V) == "" {
+		c.Report(e.Submenu.Key, "is empty, or contains a control character", `as in "Advanced options"`)
 	}
 	cmdline := e.Cmdline
 	c.template(cmdline)

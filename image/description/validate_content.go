@@ -39,6 +39,7 @@ func (c *checker) filesystem(p *Partition) {
 		c.refuse(row, p.Path.Key, hint)
 	}
 	c.values(row, p)
+	c.compression(row, p)
 	if row.Raw {
 		c.raw(p)
 		return
@@ -55,13 +56,14 @@ func (c *checker) refuse(row *partition.Filesystem, k diag.Key, hint string) {
 
 // withoutOwners reports modes and owners on a file system that has none.
 func (c *checker) withoutOwners(row *partition.Filesystem, p *Partition) {
+	c.refuse(row, p.Attr.Key, "it stores neither modes nor owners")
 	for _, d := range p.Dir.Items {
-		for _, k := range []diag.Key{d.Mode.Key, d.UID.Key, d.GID.Key} {
+		for _, k := range append(d.Owner().keys(), d.Mode.Key) {
 			c.refuse(row, k, "")
 		}
 	}
 	for _, f := range p.File.Items {
-		for _, k := range []diag.Key{f.Mode.Key, f.UID.Key, f.GID.Key} {
+		for _, k := range append(f.Owner().keys(), f.Mode.Key) {
 			c.refuse(row, k, "")
 		}
 	}
@@ -89,11 +91,36 @@ func (c *checker) values(row *partition.Filesystem, p *Partition) {
 	}
 }
 
+// compression checks how the content is compressed, if the file system compresses it.
+func (c *checker) compression(row *partition.Filesystem, p *Partition) {
+	if row.Compressors == nil {
+		for _, k := range []diag.Key{p.Compress.Key, p.Level.Key, p.BlockSize.Key} {
+			c.refuse(row, k, "it is for filesystem = "+alternatives(filesystemsThat(compress)))
+		}
+		return
+	}
+	name, level, block := row.CheckCompression(p.Compress.V, p.Level.V, p.BlockSize.V.Bytes)
+	if p.Level.Written() && p.Level.V == 0 {
+		level = fmt.Errorf("is 0, but levels begin with 1")
+	}
+	if p.BlockSize.Written() && p.BlockSize.V.Bytes == 0 { // "auto" is among them
+		block = fmt.Errorf("is not a size, as in \"128KiB\"")
+	}
+	for _, wrong := range []struct {
+		key diag.Key
+		err error
+	}{{p.Compress.Key, name}, {p.Level.Key, level}, {p.BlockSize.Key, block}} {
+		if wrong.err != nil {
+			c.ReportError(wrong.key, wrong.err)
+		}
+	}
+}
+
 // raw checks that a partition without a file system has content or a size.
 func (c *checker) raw(p *Partition) {
 	switch filled := c.isFilledByLoader(p); {
 	case filled && p.Content.V != "":
-		c.Report(p.Content.Key, "is provided by the boot loader: GRUB's core image", "remove it")
+		c.Report(p.Content.Key, "is provided by the boot loader: "+c.d.loader().Fills, "remove it")
 	case !filled && p.Content.V == "" && p.Size.V.Bytes == 0:
 		c.Report(p.Content.Key, fmt.Sprintf("is required with filesystem = %q", p.Filesystem.V),
 			"name the file whose bytes the partition holds, or give a size")
@@ -113,14 +140,17 @@ func (c *checker) content(p *Partition) {
 	}
 	for _, d := range p.Dir.Items {
 		add(d.Path, true)
+		c.owner(d.Owner())
 	}
 	for _, f := range p.File.Items {
 		add(f.Path, false)
 		c.file(&f)
+		c.owner(f.Owner())
 	}
 	for _, l := range p.Link.Items {
 		add(l.Path, false)
 		c.link(&l)
+		c.owner(l.Owner())
 	}
 	for _, t := range p.Tree.Items {
 		c.absolute(t.Target)
@@ -129,6 +159,9 @@ func (c *checker) content(p *Partition) {
 				c.Report(text.Key, err.Error(), "")
 			}
 		}
+	}
+	for _, a := range p.Attr.Items {
+		c.attr(&a)
 	}
 	for _, inner := range c.d.Partition.Items {
 		if inner.Inside.V == p.Name.V && p.Name.V != "" {

@@ -45,6 +45,7 @@ func (c *checker) allPartitions() {
 	}
 	c.bootPartitions()
 	c.volatiles()
+	c.mounts()
 	c.closuresInPartitions()
 }
 
@@ -194,11 +195,11 @@ func (c *checker) bootPartitions() {
 		switch {
 		case kind == "esp" || kind == "xbootldr":
 			c.unique(taken, p.Type.Key, kind, "the type")
-			c.readByFirmware(p.Filesystem)
+			c.readByFirmware(kind, p.Filesystem)
 		case c.isFilledByLoader(p):
 			c.unique(taken, p.Type.Key, kind, "the type")
 			if raw := filesystemsThat(areRaw); p.Filesystem.V != "" && !slices.Contains(raw, p.Filesystem.V) {
-				c.Report(p.Filesystem.Key, fmt.Sprintf("is %q, but GRUB's core image takes the whole partition", p.Filesystem.V),
+				c.Report(p.Filesystem.Key, fmt.Sprintf("is %q, but %s takes the whole partition", p.Filesystem.V, c.d.loader().Fills),
 					"write filesystem = "+alternatives(raw))
 			}
 			if !c.Reported(c.d.Boot.Loader.Key.Path) {
@@ -210,13 +211,16 @@ func (c *checker) bootPartitions() {
 
 // isFilledByLoader reports whether the boot loader provides the content of the partition.
 func (c *checker) isFilledByLoader(p *Partition) bool {
-	return c.d.loader().FillsBIOSBoot && !c.d.isISO() && partition.TypeName(p.Type.V) == "bios-boot"
+	return c.d.loader().Fills != "" && !c.d.isISO() && partition.TypeName(p.Type.V) == "bios-boot"
 }
 
 // readByFirmware checks the file system of an ESP or XBOOTLDR partition. Raw content is allowed if no loader has to add files
-// to it.
-func (c *checker) readByFirmware(filesystem Text) {
+// to it, and an XBOOTLDR partition may have what the loader reads.
+func (c *checker) readByFirmware(kind string, filesystem Text) {
 	row := partition.Named(filesystem.V)
+	if kind == "xbootldr" && c.d.loader().CanReadFrom(filesystem.V) {
+		return
+	}
 	if row != nil && !row.Firmware && !(row.Raw && c.d.loader().None()) {
 		c.Report(filesystem.Key, fmt.Sprintf("is %q, but firmware reads only FAT", filesystem.V),
 			"write filesystem = "+alternatives(filesystemsThat(areOfFirmware)))

@@ -43,7 +43,7 @@ func (c *checker) resolves(ref Reference) error {
 		return c.resolvesClosure(ref)
 	case "partition":
 		return c.resolvesPartition(ref)
-	case "iso":
+	case KindISO:
 		if !c.d.isISO() {
 			return diag.Mistake{Text: fmt.Sprintf("${iso.%s}: the image is not an ISO", ref.Field), Hint: "for a partition write ${partition.NAME." + ref.Field + "}"}
 		}

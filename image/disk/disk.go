@@ -49,6 +49,7 @@ type Region struct {
 	Err    error             // why it cannot be read
 
 	content io.ReaderAt
+	inner   []*Region // the files of it that are regions
 }
 
 // Open opens an image of so many bytes. An image that shows neither a partition table nor a file system is an error; a file system that
@@ -73,7 +74,7 @@ func (d *Disk) readTable() error {
 	whole := &Region{Size: d.Size, content: d.image}
 	whole.open()
 	if whole.Volume != nil && whole.Volume.Filesystem.WholeDisk {
-		whole.Name, whole.Size = "iso", min(d.Size, whole.Volume.Size)
+		whole.Name, whole.Size = partition.ISO, min(d.Size, whole.Volume.Size)
 		d.Regions = append(d.Regions, whole)
 	}
 	for _, read := range []func() bool{d.readGPT, d.readMBR} {
@@ -184,6 +185,9 @@ func (r *Region) String() string {
 		return fmt.Sprintf("%v:%s", r.In, r.Path)
 	case r.Name != "":
 		return fmt.Sprintf("%q", r.Name)
+	}
+	if r.Number == 0 {
+		return "whole disk"
 	}
 	return fmt.Sprintf("partition %d", r.Number)
 }

@@ -45,5 +45,5 @@ func (d *Disk) inner(r *Region, path string, n *tree.Node) {
 		reader.Close()
 		return
 	}
-	d.Regions = append(d.Regions, inner)
+	d.Regions, r.inner = append(d.Regions, inner), append(r.inner, inner)
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 
 	"imprint/closure"
 	"imprint/internal/fault"
@@ -77,24 +79,44 @@ func (r *Region) Store(ctx context.Context) (*closure.TreeStore, error) {
 	return closure.OpenTree(ctx, r.Volume.Tree, closure.Nix)
 }
 
+// Explain says what the byte at an offset of the region belongs to; in a file that is a region itself, what it is there.
+func (r *Region) Explain(off int64) string {
+	if r.Volume == nil {
+		return fmt.Sprintf("partition %v, byte %d", r, off)
+	}
+	text := r.Volume.Explain(off)
+	for _, inner := range r.inner {
+		if at, ok := strings.CutPrefix(text, "file "+inner.Path+", byte "); ok {
+			if n, err := strconv.ParseInt(at, 10, 64); err == nil {
+				return fmt.Sprintf("%s: %s", inner.Path, inner.Explain(n))
+			}
+		}
+	}
+	return text
+}
+
 // Explain says what the byte at an offset of the disk belongs to.
 func (d *Disk) Explain(off int64) string {
-	for _, r := range d.Regions {
-		if r.In != nil || off < r.Offset || off >= r.Offset+r.Size {
-			continue
-		}
-		if d.inTable(r, off) {
-			break
-		}
-		if r.Volume == nil {
-			return fmt.Sprintf("%v, byte %d", r, off-r.Offset)
-		}
-		return fmt.Sprintf("%v: %s", r, r.Volume.Explain(off-r.Offset))
-	}
-	if d.explain == nil {
+	r := d.at(off)
+	switch {
+	case r != nil && !d.inTable(r, off) && r.Volume == nil:
+		return fmt.Sprintf("%v, byte %d", r, off-r.Offset)
+	case r != nil && !d.inTable(r, off):
+		return fmt.Sprintf("%v: %s", r, r.Explain(off-r.Offset))
+	case d.explain == nil:
 		return "outside of every file system"
 	}
 	return d.explain(off)
+}
+
+// at returns the region at an offset: of several the smallest, since an ISO spans the partitions that follow its tree.
+func (d *Disk) at(off int64) (found *Region) {
+	for _, r := range d.Regions {
+		if r.In == nil && off >= r.Offset && off < r.Offset+r.Size && (found == nil || r.Size < found.Size) {
+			found = r
+		}
+	}
+	return found
 }
 
 // isoSystemArea is what the front of an ISO leaves to boot code and the partition table, in bytes (ECMA-119, 6.2.1).

@@ -5,6 +5,7 @@ import (
 
 	"imprint/image/description"
 	"imprint/internal/compressed"
+	"imprint/internal/diskformat"
 	"imprint/internal/tree"
 	"imprint/partition"
 )
@@ -13,11 +14,17 @@ import (
 // there is almost always a mistake.
 func (h *reading) checkBytes(d *description.Image) error {
 	for _, p := range d.Partition.Items {
+		if err := h.checkFormat(p.Content); err != nil {
+			return err
+		}
 		if err := h.checkContent(p); err != nil {
 			return err
 		}
 	}
 	for _, raw := range d.Raw.Items {
+		if err := h.checkFormat(raw.Source); err != nil {
+			return err
+		}
 		name, _, err := h.beginning(raw.Source)
 		if err != nil {
 			return err
@@ -27,6 +34,20 @@ func (h *reading) checkBytes(d *description.Image) error {
 		}
 	}
 	return nil
+}
+
+// checkFormat refuses a disk image in a format of virtual machines: nothing would convert it.
+func (h *reading) checkFormat(source description.Text) error {
+	in := h.inputs[source.Key]
+	if in == nil {
+		return nil
+	}
+	f, ok, err := diskformat.Of(in.Blob)
+	if ok {
+		h.problems = append(h.problems, source.Key.Problem(fmt.Sprintf("%s is a %s disk image, whose bytes are not those of the disk", source.V, f.Name),
+			fmt.Sprintf("convert it first (qemu-img convert -f %s -O raw FILE FILE.raw) and name the result", f.QEMU)))
+	}
+	return err
 }
 
 // checkContent checks the content of a partition against its type. What a partition of an unknown type holds, only its author

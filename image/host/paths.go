@@ -73,7 +73,8 @@ func (n *named) boot(b description.Boot) {
 	}
 	for _, e := range b.Entry.Items {
 		for _, t := range append([]description.Value[description.Template]{e.Kernel, e.DeviceTree}, e.Initrd.Items...) {
-			if refs, _ := t.V.References(); len(refs) == 0 { // others are in a store item
+			_, _, inTree := t.V.InTree()
+			if refs, _ := t.V.References(); len(refs) == 0 && !inTree { // others are in a store item
 				n.add(t.Key, t.V.Expand(nil))
 			}
 		}

@@ -21,6 +21,13 @@ type Reader struct {
 	Epoch  int64          // modification time of what is in directories, seconds since 1970
 	Flavor closure.Flavor // whose store paths are looked for in small files
 
+	// Backwards takes the names of directories in reverse order, which makes no difference to what is read.
+	Backwards bool
+
+	// Scratch is the directory where compressed archives are unpacked, into files without names; with "" they are an error. This is all that is
+	// written before the image.
+	Scratch string
+
 	Warn func(key diag.Key, text, hint string) // takes what is valid but probably a mistake
 }
 
@@ -30,7 +37,10 @@ type Reader struct {
 // Problems are those of the description, such as a missing file; the error is one of the world, such as a broken disk.
 func (r Reader) All(ctx context.Context, d *description.Image) (Inputs, diag.List, error) {
 	h := r.start()
-	h.named(d)
+	h.named(ctx, d)
+	if ctx.Err() != nil {
+		return nil, nil, context.Cause(ctx)
+	}
 	if len(h.problems) > 0 {
 		return h.inputs, h.problems, nil
 	}
@@ -50,7 +60,7 @@ func (r Reader) File(ctx context.Context, key diag.Key, name string) (*Input, di
 // Tree reads and pins a directory or an archive that a key names. The input is nil after a problem.
 func (r Reader) Tree(ctx context.Context, key diag.Key, name string) (*Input, diag.List) {
 	h := r.start()
-	return h.one(ctx, key, h.tree(treeSource{key: key, name: name}))
+	return h.one(ctx, key, h.tree(ctx, treeSource{key: key, name: name}))
 }
 
 // A reading is what a Reader has found so far.
@@ -72,7 +82,7 @@ type content struct {
 func (r Reader) start() *reading { return &reading{Reader: r, inputs: Inputs{}} }
 
 // named reads every host file and tree that the description names, without their contents.
-func (h *reading) named(d *description.Image) {
+func (h *reading) named(ctx context.Context, d *description.Image) {
 	for _, p := range d.Partition.Items {
 		h.fileIf(p.Content)
 		for _, f := range p.File.Items {
@@ -81,7 +91,7 @@ func (h *reading) named(d *description.Image) {
 			}
 		}
 		for _, t := range p.Tree.Items {
-			h.tree(sourceOf(p, t))
+			h.tree(ctx, sourceOf(p, t))
 		}
 	}
 	for _, raw := range d.Raw.Items {
@@ -92,6 +102,7 @@ func (h *reading) named(d *description.Image) {
 	h.fileIf(d.Boot.EFIBinary)
 	h.fileIf(d.Boot.SignKey)
 	h.fileIf(d.Boot.SignCert)
+	h.fileIf(d.Boot.Background)
 }
 
 // fileIf reads the file that a key names, if there is such a key.
@@ -148,6 +159,9 @@ func (h *reading) pin(ctx context.Context) error {
 
 // one pins the only input of a reading. An error is a problem at its key.
 func (h *reading) one(ctx context.Context, key diag.Key, in *Input) (*Input, diag.List) {
+	if in == nil && ctx.Err() != nil {
+		return nil, diag.List{key.ProblemOf(context.Cause(ctx))}
+	}
 	if in == nil {
 		return nil, h.problems
 	}

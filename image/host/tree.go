@@ -1,7 +1,9 @@
 package host
 
 import (
+	"context"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -9,10 +11,12 @@ import (
 	"sync"
 
 	"imprint/image/description"
+	"imprint/internal/compressed"
 	"imprint/internal/diag"
 	"imprint/internal/hosttree"
 	"imprint/internal/pattern"
 	"imprint/internal/tree"
+	"imprint/internal/unpack"
 	"imprint/partition"
 )
 
@@ -31,13 +35,16 @@ func sourceOf(p description.Partition, t description.Tree) treeSource {
 }
 
 // tree reads a directory or an archive.
-func (h *reading) tree(src treeSource) *Input {
+func (h *reading) tree(ctx context.Context, src treeSource) *Input {
 	path := Join(h.Dir, src.name)
 	if inside := CheckOutput(src.key, path, h.OutDir, src.exclude); inside != nil {
 		h.problems = append(h.problems, inside...)
 		return nil
 	}
-	in, err := h.readTree(path, src)
+	in, err := h.readTree(ctx, path, src)
+	if ctx.Err() != nil {
+		return nil
+	}
 	if err != nil {
 		h.problems = append(h.problems, src.key.ProblemOf(err))
 		return nil
@@ -90,13 +97,13 @@ func holds(root, dir string, exclude pattern.Set) bool {
 
 // readTree reads a directory or a tar archive without opening the files in it. "/." makes a symlink to a directory readable as
 // the directory that it leads to.
-func (h *reading) readTree(path string, src treeSource) (*Input, error) {
+func (h *reading) readTree(ctx context.Context, path string, src treeSource) (*Input, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, err
 	}
 	if !info.IsDir() {
-		entries, err := hosttree.Tar(path, hosttree.TarOptions{Special: true, Exclude: src.exclude.Match})
+		entries, err := hosttree.Tar(path, hosttree.TarOptions{Special: true, Exclude: src.exclude.Match, Unpack: h.unpack(ctx, path)})
 		return &Input{Entries: entries}, err
 	}
 	shared, mounts := &attrTable{}, &mounts{}
@@ -113,10 +120,23 @@ func (h *reading) readTree(path string, src treeSource) (*Input, error) {
 	return &Input{Entries: []hosttree.Entry{{Path: "/", Node: top}}, IsDir: true}, nil
 }
 
+// unpack returns the function that unpacks an archive into scratch space; nil if there is none.
+func (h *reading) unpack(ctx context.Context, path string) func(io.Reader, string) (*os.File, error) {
+	if h.Scratch == "" {
+		return nil
+	}
+	return func(packed io.Reader, by string) (*os.File, error) {
+		if !unpack.Knows(by) {
+			return nil, fmt.Errorf("compressed with %s: unpack it first (%s)", by, compressed.Unpack(by))
+		}
+		return unpack.File(ctx, h.Scratch, path, packed, by)
+	}
+}
+
 // scanner returns a scanner for host trees. Permission bits are those of the host; owner and time are not, since they differ
 // from machine to machine. Owners of set-ID files are kept, for checkSetID.
 func (h *reading) scanner(src treeSource, shared *attrTable, m *mounts) *hosttree.Scanner {
-	return &hosttree.Scanner{Special: true, Exclude: src.exclude.Match, Mounted: m.add, Attr: func(found hosttree.Host) *tree.Attr {
+	return &hosttree.Scanner{Special: true, Backwards: h.Backwards, Exclude: src.exclude.Match, Mounted: m.add, Attr: func(found hosttree.Host) *tree.Attr {
 		a := tree.Attr{Mode: found.Mode, Mtime: tree.Time{Sec: h.Epoch}}
 		if found.Kind == tree.Symlink {
 			a.Mode = 0o777

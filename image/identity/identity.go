@@ -110,6 +110,14 @@ func (m Image) boot() record {
 	put(r, "System", string(d.System.V))
 	put(r, "SignKey", m.Hosts.Digest(d.SignKey.Key, d.SignKey.V))
 	put(r, "SignCert", m.Hosts.Digest(d.SignCert.Key, d.SignCert.V))
+	put(r, "Color", d.Color.V)
+	put(r, "Highlight", d.Highlight.V)
+	put(r, "Background", m.Hosts.Digest(d.Background.Key, d.Background.V))
+	if d.Editor.Written() { // false differs from an absent key
+		r["Editor"] = d.Editor.V
+	}
+	put(r, "ConsoleMode", d.Mode.V)
+	putList(r, "Lines", d.Lines)
 	var entries []record
 	for _, e := range d.Entry.Items {
 		one := record{}
@@ -125,6 +133,8 @@ func (m Image) boot() record {
 		}
 		put(one, "Cmdline", e.Cmdline.V)
 		put(one, "DeviceTree", m.Hosts.Digest(e.DeviceTree.Key, string(e.DeviceTree.V)))
+		put(one, "Plain", e.Plain.V)
+		put(one, "Submenu", e.Submenu.V)
 		entries = append(entries, one)
 	}
 	putRecords(r, "Entry", entries)

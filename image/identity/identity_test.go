@@ -58,3 +58,47 @@ func TestIdentityOfHostKernels(t *testing.T) {
 		t.Error("the seed depends on the path of a kernel and not on its content")
 	}
 }
+
+// Every key that changes a tree changes the identity; one that is written with its default does not.
+func TestIdentityOfTrees(t *testing.T) {
+	w := imagetest.New(t)
+	w.File("a/etc/passwd", "alice:x:1:1:::\n")
+	w.File("a/etc/group", "staff:x:2:\n")
+	w.File("b/etc/motd", "b")
+	const text = `
+[[partition]]
+name = "root"
+type = "root"
+filesystem = "ext4"
+dir = [{ path = "/d" }]
+file = [{ path = "/f", text = "" }]
+link = [{ path = "/l", target = "f" }]
+tree = [{ source = "a" }, { source = "b" }]
+attr = [{ path = "/etc/*", mode = "0600" }]
+`
+	seen := map[string]string{}
+	for _, change := range [][2]string{
+		{"", ""}, {"\"/d\"", "\"/d\", user = \"alice\""}, {"\"/d\"", "\"/d\", group = \"staff\""}, {"text = \"\"", "text = \"\", user = \"alice\""},
+		{"text = \"\"", "text = \"\", override = true"}, {"\"f\"", "\"f\", override = true"}, {"\"f\"", "\"f\", group = \"staff\""},
+		{"\"b\"", "\"b\", override = true"}, {"\"0600\"", "\"0640\""}, {"\"0600\"", "\"0600\", uid = 0"}, {"\"0600\"", "\"0600\", gid = 0"},
+		{"mode = \"0600\"", "uid = 7"}, {"\"/etc/*\"", "\"/etc/**\""}, {"attr = [{ path = \"/etc/*\", mode = \"0600\" }]\n", ""},
+		{"\ndir", "\nfstab = true\ndir"}, {"\ndir", "\nfstab = true\nmount = \"/\"\ndir"},
+	} {
+		p, err := w.Plan(strings.Replace(text, change[0], change[1], 1))
+		if err != nil {
+			t.Fatal(change, err)
+		}
+		if other, known := seen[p.Seed.String()]; known {
+			t.Errorf("%q gives the same seed as %q", change[1], other)
+		}
+		seen[p.Seed.String()] = change[1]
+	}
+	first, err := w.Plan(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	same, err := w.Plan(strings.Replace(text, "\"b\"", "\"b\", override = false", 1))
+	if err != nil || same.Seed != first.Seed {
+		t.Errorf("a default that is written gives another seed, %v", err)
+	}
+}

@@ -13,6 +13,9 @@ func (m Image) partitions() (list []record) {
 		put(r, "Filesystem", p.Filesystem.V)
 		putList(r, "Features", p.Features)
 		put(r, "Engine", p.Engine.V)
+		put(r, "Compression", p.Compress.V)
+		put(r, "CompressionLevel", p.Level.V)
+		put(r, "BlockSize", p.BlockSize.V.Bytes)
 		putSize(r, "Size", p.Size)
 		putSize(r, "MinSize", p.MinSize)
 		free := record{}
@@ -36,6 +39,8 @@ func (m Image) partitions() (list []record) {
 		put(r, "Inside", p.Inside.V)
 		put(r, "Path", p.Path.V)
 		put(r, "Volatile", p.Volatile.V)
+		put(r, "Mount", p.Mount.V)
+		put(r, "FStab", p.FStab.V)
 		putList(r, "Closures", p.Closures)
 		m.contents(r, p)
 		list = append(list, r)
@@ -46,43 +51,56 @@ func (m Image) partitions() (list []record) {
 // contents describes the content of a partition apart from closures. What a tree excludes is not mentioned: the digest is of
 // what remains.
 func (m Image) contents(r record, p description.Partition) {
-	var dirs, files, links, trees []record
+	var dirs, files, links, trees, attrs []record
 	for _, d := range p.Dir.Items {
-		one := owner(d.UID, d.GID)
+		one := owner(d.Owner())
 		put(one, "Path", d.Path.V)
 		putMode(one, d.Mode)
 		dirs = append(dirs, one)
 	}
 	for _, f := range p.File.Items {
-		one := owner(f.UID, f.GID)
+		one := owner(f.Owner())
 		put(one, "Path", f.Path.V)
 		put(one, "Text", f.Text.V)
 		put(one, "Source", m.Hosts.Digest(f.Source.Key, f.Source.V))
 		putMode(one, f.Mode)
+		put(one, "Override", f.Override.V)
 		files = append(files, one)
 	}
 	for _, l := range p.Link.Items {
-		one := owner(l.UID, l.GID)
+		one := owner(l.Owner())
 		put(one, "Path", l.Path.V)
 		put(one, "Target", l.Target.V)
+		put(one, "Override", l.Override.V)
 		links = append(links, one)
 	}
 	for _, t := range p.Tree.Items {
 		one := record{}
 		put(one, "Source", m.Hosts.Digest(t.Source.Key, t.Source.V))
 		put(one, "Target", t.Target.V)
+		put(one, "Override", t.Override.V)
 		trees = append(trees, one)
+	}
+	for _, a := range p.Attr.Items {
+		one := owner(a.Owner())
+		put(one, "Path", a.Path.V)
+		putMode(one, a.Mode)
+		putRecord(one, "Set", record{"UID": a.UID.Written(), "GID": a.GID.Written()}) // root's number changes an owner here
+		attrs = append(attrs, one)
 	}
 	putRecords(r, "Dir", dirs)
 	putRecords(r, "File", files)
 	putRecords(r, "Link", links)
 	putRecords(r, "Tree", trees)
+	putRecords(r, "Attr", attrs)
 }
 
 // owner starts a record with an owner. Root's is empty.
-func owner(uid, gid description.Number) record {
+func owner(o description.Owner) record {
 	r := record{}
-	put(r, "UID", uid.V)
-	put(r, "GID", gid.V)
+	put(r, "UID", o.UID.V)
+	put(r, "GID", o.GID.V)
+	put(r, "User", o.User.V)
+	put(r, "Group", o.Group.V)
 	return r
 }

@@ -213,13 +213,16 @@ func (p *Plan) problem(part *Partition, err error) diag.Problem {
 	return part.SizeKey.Problem(small.Error(), hint)
 }
 
-// carriedInside is the hint for a tree that a file system cannot store: another one can, as a file of it.
+// carriedInside is the hint for a tree that a file system cannot store: another one can, in its place or as a file of it.
 func carriedInside(part *Partition) string {
 	if own := part.filesystem(); own.Carries == nil || part.Spec.Tree == nil || own.Carries(part.Spec.Tree) == nil {
 		return ""
 	}
 	for _, f := range partition.Filesystems {
-		if f.Inside && (f.Carries == nil || f.Carries(part.Spec.Tree) == nil) {
+		switch carries := f.Inside && (f.Carries == nil || f.Carries(part.Spec.Tree) == nil); {
+		case carries && part.filesystem().Inside:
+			return fmt.Sprintf("%s can store it: write filesystem = %q", f.Name, f.Name)
+		case carries:
 			return fmt.Sprintf("%s can store it, as a file of this one: filesystem = %q, with inside and path", f.Name, f.Name)
 		}
 	}

@@ -1,8 +1,11 @@
 package plan
 
 import (
+	"cmp"
 	"encoding/hex"
 	"encoding/json"
+	"maps"
+	"slices"
 
 	"imprint/bootloader"
 	"imprint/internal/repro"
@@ -17,6 +20,7 @@ type Manifest struct {
 	Format     string              `json:"format"`
 	FileFormat string              `json:"fileFormat,omitempty"` // of the file beside it, if that is not the disk itself
 	Size       int64               `json:"size"`                 // of the disk, bytes
+	SizeBound  bool                `json:"sizeBound,omitempty"`  // Size is an upper bound, since a host tool has yet to pack a file system
 	SectorSize int64               `json:"sectorSize"`
 	Epoch      int64               `json:"epoch"` // seconds since 1970
 	Seed       string              `json:"seed"`
@@ -41,11 +45,12 @@ type ManifestPartition struct {
 	MBRType    byte       `json:"mbrType,omitempty"`
 	PartUUID   string     `json:"partUUID,omitempty"`
 	Attributes uint64     `json:"attributes,omitempty"`
-	Inside     string     `json:"inside,omitempty"` // the partition that it is a file of
-	Path       string     `json:"path,omitempty"`   // of that file
-	Offset     int64      `json:"offset"`           // bytes
-	Size       int64      `json:"size"`             // bytes
-	Exact      bool       `json:"exact"`            // false: an upper bound, since a host tool has yet to fill it
+	Inside     string     `json:"inside,omitempty"`      // the partition that it is a file of
+	Path       string     `json:"path,omitempty"`        // of that file
+	Offset     *int64     `json:"offset,omitempty"`      // bytes; nil if it is not known: in a file system that a host tool makes
+	Bound      bool       `json:"offsetBound,omitempty"` // Offset is an upper bound, since the size of what comes before is one
+	Size       int64      `json:"size"`                  // bytes
+	Exact      bool       `json:"exact"`                 // false: an upper bound, since a host tool has yet to fill it
 	Filesystem string     `json:"filesystem"`
 	Engine     string     `json:"engine,omitempty"`
 	Label      string     `json:"label,omitempty"`
@@ -87,8 +92,9 @@ func (p *Plan) Manifest(l *Layout, largest int) *Manifest {
 	}
 	for i, r := range l.Regions {
 		m.Partitions = append(m.Partitions, r.manifest(i+1))
-		m.Partitions[i].Exact = l.exact(r)
-		m.Partitions[i].Largest = r.Partition.Largest(largest)
+		m.Partitions[i].Exact, m.Partitions[i].Bound = l.exact(r), m.Partitions[i].Offset != nil && !l.placed(r)
+		m.Partitions[i].Largest = l.largest(r, largest)
+		m.SizeBound = m.SizeBound || !m.Partitions[i].Exact
 	}
 	for _, c := range p.Closures {
 		mc := ManifestClosure{Name: c.Name, Profile: c.Profile}
@@ -114,12 +120,39 @@ func (l *Layout) exact(r *Region) bool {
 	return partition.StatsOf(r.Maker).Exact
 }
 
+// placed reports whether the offset of a region is known, rather than an upper bound.
+func (l *Layout) placed(r *Region) bool {
+	if r.In != nil {
+		return l.exact(r.In) && l.placed(r.In)
+	}
+	return r.Partition.Offset != 0 || !slices.ContainsFunc(l.Regions, func(before *Region) bool {
+		return before.In == nil && before.Offset < r.Offset && !(l.exact(before) && l.placed(before))
+	})
+}
+
+// largest returns the n largest things of a region. A file system that is a file of it counts with its size.
+func (l *Layout) largest(r *Region, n int) []Large {
+	inner := map[string]*Region{}
+	for _, other := range l.Regions {
+		if other.In == r {
+			inner[other.Partition.Path] = other
+		}
+	}
+	all := r.Partition.Largest(n + len(inner))
+	all = slices.DeleteFunc(all, func(large Large) bool { return inner[large.Path] != nil })
+	for _, path := range slices.Sorted(maps.Keys(inner)) {
+		all = append(all, Large{path, inner[path].Size, !l.exact(inner[path])})
+	}
+	slices.SortStableFunc(all, func(a, b Large) int { return cmp.Compare(b.Bytes, a.Bytes) })
+	return all[:min(n, len(all))]
+}
+
 func (r *Region) manifest(number int) ManifestPartition {
 	p, s := r.Partition, partition.StatsOf(r.Maker)
-	offset, size, _ := r.Range()
+	_, size, _ := r.Range()
 	m := ManifestPartition{
 		Number: number, Name: p.Spec.Name, Type: p.Type, TypeGUID: p.TypeGUID, MBRType: p.MBRType, PartUUID: p.PartUUIDText(), Attributes: p.Attributes,
-		Offset: offset, Size: size, Filesystem: p.Spec.Filesystem, Engine: p.Spec.Engine, Label: p.Spec.Label,
+		Offset: r.start(), Size: size, Filesystem: p.Spec.Filesystem, Engine: p.Spec.Engine, Label: p.Spec.Label,
 		BlockSize: s.BlockSize, Inodes: s.Inodes, FreeInodes: s.FreeInodes, FreeBytes: s.FreeBytes, Journal: s.Journal,
 		Items: len(p.Items), Inside: p.Inside, Path: p.Path,
 	}

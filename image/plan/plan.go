@@ -45,6 +45,7 @@ type Plan struct {
 	BootInputs []tree.Blob `json:"-"` // files in store items that were read, and so pinned, to make the boot loader
 	// DefaultEntry is the index of the entry that boots when nobody chooses one.
 	DefaultEntry int
+	Timeout      int64                // seconds that a menu waits; 0 boots at once
 	Raw          []Raw                // outside of all partitions
 	BootCode     *bootloader.Code     // of the first sector; nil where there is none
 	ElTorito     *bootloader.ElTorito // how a BIOS starts an ISO; nil where it does not
@@ -161,6 +162,7 @@ func (p *Partition) Largest(n int) []Large {
 type Large struct {
 	Path  string `json:"path"`
 	Bytes int64  `json:"bytes"`
+	Bound bool   `json:"bound,omitempty"` // Bytes is an upper bound
 }
 
 // largest lists the items of a tree, and the files outside of them.
@@ -172,7 +174,7 @@ func largest(t *tree.Tree, items map[*tree.Node]bool) (all []Large) {
 			sum += walk(tree.Join(path, c.Name), c, within || items[n])
 		}
 		if items[n] || !within && n.Kind() == tree.File {
-			all = append(all, Large{path, sum})
+			all = append(all, Large{Path: path, Bytes: sum})
 		}
 		return sum
 	}

@@ -78,6 +78,15 @@ func (r *Region) Range() (off, size int64, whole bool) {
 	return 0, r.Size, false
 }
 
+// start returns the offset of the region on the disk, nil if it is not known, or if the region has no bytes.
+func (r *Region) start() *int64 {
+	off, _, _ := r.Range()
+	if r.In != nil && len(r.file()) == 0 {
+		return nil
+	}
+	return &off
+}
+
 // Apart reports whether the region is a file, at any depth, of one that a host tool makes, and so has no extents on the disk.
 func (r *Region) Apart() bool {
 	if r.In == nil {

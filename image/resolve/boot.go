@@ -13,6 +13,7 @@ import (
 	"imprint/closure"
 	"imprint/image/description"
 	"imprint/image/host"
+	"imprint/image/trees"
 	"imprint/internal/diag"
 	"imprint/internal/tree"
 )
@@ -51,17 +52,22 @@ type bootFinder struct {
 	hosts    host.Inputs
 	store    *store
 	problems diag.List
+	stated   []*trees.Tree // of the partitions; nil for those without one
 	boot     *boot
 	names    bootNames
 }
 
-// boot finds the kernels and initrds of all entries, and the files that the loader is made of.
-func (w world) boot(ctx context.Context, hosts host.Inputs, store *store) (*boot, error) {
+// boot finds the kernels and initrds of all entries, and the files that the loader is made of. problems are those of the step before, which
+// are reported together.
+func (w world) boot(ctx context.Context, hosts host.Inputs, store *store, stated []*trees.Tree, problems diag.List) (*boot, error) {
 	loader, err := bootloader.Named(w.d.Boot.Loader.V)
 	if err != nil {
 		return nil, err
 	}
-	f := &bootFinder{world: w, hosts: hosts, store: store, names: bootNames{}, boot: &boot{loader: loader, machine: w.d.Machine()}}
+	f := &bootFinder{
+		world: w, hosts: hosts, store: store, stated: stated, problems: problems, names: bootNames{},
+		boot: &boot{loader: loader, machine: w.d.Machine()},
+	}
 	required := loader.Requires(f.boot.machine)
 	if err := f.menu(ctx, required.EFIKernel); err != nil {
 		return nil, err
@@ -79,10 +85,11 @@ func (f *bootFinder) problem(key diag.Key, text, hint string) {
 
 // entry finds the files of one entry. efi says that firmware starts the kernel.
 func (f *bootFinder) entry(ctx context.Context, d description.Entry, efi bool) bootEntry {
-	e := bootEntry{Entry: bootloader.Entry{Title: d.Title.V}, key: d.Key, title: d.Title.Key, cmdline: d.Cmdline}
+	e := bootEntry{Entry: bootloader.Entry{Title: d.Title.V, Plain: d.Plain.V, Submenu: d.Submenu.V}, key: d.Key, title: d.Title.Key, cmdline: d.Cmdline}
 	e.Kernel = f.file(ctx, d.Kernel, "kernel", &e)
 	if e.Kernel.Content != nil {
-		f.checkKernel(d.Kernel.Key, e.Kernel.Content, efi)
+		f.checkKernel(d.Kernel.Key, e.Kernel, efi)
+		f.checkPlain(d, e.Kernel.Content)
 	}
 	for k, text := range d.Initrd.Items {
 		e.initrds = append(e.initrds, text.Key)
@@ -94,15 +101,33 @@ func (f *bootFinder) entry(ctx context.Context, d description.Entry, efi bool) b
 	return e
 }
 
+// checkPlain reports a program other than Linux that the loader cannot start.
+func (f *bootFinder) checkPlain(d description.Entry, program tree.Blob) {
+	if !d.Plain.V {
+		return
+	}
+	p, err := bootloader.ProgramOf(program)
+	if err != nil {
+		return // which checkKernel reports
+	}
+	var m diag.Mistake
+	if errors.As(f.boot.loader.CheckPlain(f.boot.machine, p, len(d.Initrd.Items)), &m) {
+		f.problem(d.Kernel.Key, tree.HostPath(program)+" "+m.Text, m.Hint)
+	}
+}
+
 // checkKernel reports a kernel that the loader cannot start.
-func (f *bootFinder) checkKernel(key diag.Key, kernel tree.Blob, efi bool) {
-	name := tree.HostPath(kernel)
-	p, err := bootloader.ProgramOf(kernel)
+func (f *bootFinder) checkKernel(key diag.Key, kernel bootloader.Source, efi bool) {
+	name := tree.HostPath(kernel.Content)
+	if kernel.Partition != "" {
+		name = tree.Shown(kernel.Path) // its content is in an archive with many others
+	}
+	p, err := bootloader.ProgramOf(kernel.Content)
 	refusal, doubt := f.boot.loader.CheckKernel(f.d.Arch.V, p)
 	var m diag.Mistake
 	switch {
 	case err != nil || refusal == nil || efi && p.ELF: // an ELF file is no EFI program
-		f.checkProgram(key, kernel, efi, "use a kernel with an EFI stub, such as bzImage or Image; vmlinux and compressed kernels have none")
+		f.checkProgram(key, name, kernel.Content, efi, "use a kernel with an EFI stub, such as bzImage or Image; vmlinux and compressed kernels have none")
 	case errors.As(refusal, &m):
 		f.problem(key, name+" "+m.Text, m.Hint)
 	}
@@ -112,10 +137,10 @@ func (f *bootFinder) checkKernel(key diag.Key, kernel tree.Blob, efi bool) {
 }
 
 // checkProgram reports a program for another architecture, and, if firmware starts it, one that is not an EFI program.
-func (f *bootFinder) checkProgram(key diag.Key, program tree.Blob, efi bool, hint string) {
+func (f *bootFinder) checkProgram(key diag.Key, name string, program tree.Blob, efi bool, hint string) {
 	p, err := bootloader.ProgramOf(program)
 	arch := f.d.Arch.V
-	switch name := tree.HostPath(program); {
+	switch {
 	case err != nil:
 		f.problems = append(f.problems, key.ProblemOf(err))
 	case efi && !p.EFI:
@@ -128,6 +153,9 @@ func (f *bootFinder) checkProgram(key diag.Key, program tree.Blob, efi bool, hin
 // file finds a kernel or initrd: in a store item of the image, where symlinks lead where they would in the booted system, or
 // on the host.
 func (f *bootFinder) file(ctx context.Context, name description.Value[description.Template], rootName string, e *bootEntry) bootloader.Source {
+	if partition, pattern, ok := name.V.InTree(); ok {
+		return f.treeFile(name.Key, partition, pattern)
+	}
 	path, inStore := f.path(name)
 	switch {
 	case path == "":
@@ -155,7 +183,7 @@ func (f *bootFinder) storeFile(key diag.Key, path, rootName string, e *bootEntry
 func (f *bootFinder) path(name description.Value[description.Template]) (path string, inStore bool) {
 	refs, _ := name.V.References()
 	if slices.ContainsFunc(refs, func(ref description.Reference) bool { return ref.Kind != "closure" }) {
-		f.problem(name.Key, "contains an identifier, which is chosen only after files are found", "use ${closure.NAME}")
+		f.problem(name.Key, "contains an identifier, which is chosen only after files are found", "use ${closure.NAME}, or ${partition.NAME} for its tree")
 		return "", false
 	}
 	path = name.V.Expand(f.store.closureReference)
@@ -196,6 +224,9 @@ func (f *bootFinder) deviceTree(ctx context.Context, name description.Value[desc
 
 // deviceTrees finds a device tree, or a directory of them, in the store or on the host.
 func (f *bootFinder) deviceTrees(ctx context.Context, name description.Value[description.Template], rootName string, e *bootEntry) bootloader.DeviceTree {
+	if partition, pattern, ok := name.V.InTree(); ok {
+		return f.treeDeviceTree(name.Key, partition, pattern)
+	}
 	path, inStore := f.path(name)
 	if path == "" {
 		return bootloader.DeviceTree{}

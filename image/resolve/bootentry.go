@@ -88,7 +88,7 @@ func word(cmdline, name string) (value string, found bool) {
 // checkRoot warns about a Linux entry that cannot find a root file system. Other programs, such as memtest, need none.
 func (w world) checkRoot(d bootEntry, e bootloader.Entry) {
 	kernel, err := bootloader.ProgramOf(e.Kernel.Content)
-	if _, ok := word(e.Cmdline, "root"); !ok && len(e.Initrd) == 0 && err == nil && kernel.Linux {
+	if _, ok := word(e.Cmdline, "root"); !ok && !e.Plain && len(e.Initrd) == 0 && err == nil && kernel.Linux {
 		w.warn(d.key, "has neither an initrd nor root= in cmdline: the kernel finds no root file system unless an initrd is built in",
 			`add initrd, or root= to cmdline, as in "root=PARTUUID=${partition.root.partuuid}"`)
 	}

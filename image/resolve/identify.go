@@ -79,6 +79,7 @@ func (w world) partition(d description.Partition, p *plan.Plan) (*plan.Partition
 		Spec: partition.Spec{
 			Name: d.Name.V, Filesystem: d.Filesystem.V, Engine: d.Engine.V, Features: description.Strings(d.Features), Label: label,
 			UUID: given(d.UUID.V, p.Seed.UUID(name+"/uuid")), Serial: serial(d.UUID.V, p.Seed.Uint32(name+"/serial")),
+			Packing:  partition.Packing{Compressor: d.Compress.V, Level: d.Level.V, Block: d.BlockSize.V.Bytes},
 			HashSeed: p.Seed.UUID(name + "/hash-seed"), Modified: modified(p.Seed.Uint32(name + "/modified")),
 			Epoch: p.Epoch, SectorSize: p.SectorSize, Size: d.Size.V.Bytes, MinSize: d.MinSize.V.Bytes, Free: d.Free.V.Bytes,
 			Scratch: cmp.Or(w.in.OutDir, "."),

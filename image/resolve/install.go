@@ -19,14 +19,14 @@ func (w world) install(ctx context.Context, p *plan.Plan, hosts host.Inputs, sto
 	var problems diag.List
 	c := bootloader.Config{
 		Machine: boot.machine, Inputs: boot.inputs, Timeout: w.d.Boot.Timeout.V, Console: description.Strings(w.d.Boot.Console),
-		CopyKernel: w.d.Boot.CopyKernel.V,
+		CopyKernel: w.d.Boot.CopyKernel.V, Menu: w.menu(hosts, &problems),
 	}
 	for i, part := range p.Partitions {
 		c.Partitions[i].VolumeID = part.VolumeID()
 	}
 	c.Entries, c.Default = w.entries(p, store, boot, &problems)
 	c.Signer = w.signer(hosts, &problems)
-	p.Entries, p.DefaultEntry, p.BootInputs = c.Entries, c.Default, boot.read
+	p.Entries, p.DefaultEntry, p.BootInputs, p.Timeout = c.Entries, c.Default, boot.read, c.Timeout
 	if problems != nil {
 		return nil, problems.Err()
 	}
@@ -45,7 +45,11 @@ func (w world) install(ctx context.Context, p *plan.Plan, hosts host.Inputs, sto
 func (w world) entries(p *plan.Plan, store *store, boot *boot, problems *diag.List) (list []bootloader.Entry, first int) {
 	refer := w.reference(p, store)
 	for i, e := range boot.entries {
-		e.Cmdline = bootloader.Cmdline(e.params+e.cmdline.V.Expand(refer), description.Strings(w.d.Boot.Console), w.rootWords())
+		consoles, words := description.Strings(w.d.Boot.Console), w.rootWords()
+		if e.Plain {
+			consoles, words = nil, nil
+		}
+		e.Cmdline = bootloader.Cmdline(e.params+e.cmdline.V.Expand(refer), consoles, words)
 		if err := boot.loader.CheckCmdline(w.d.Arch.V, e.Cmdline); err != nil {
 			*problems = append(*problems, e.cmdline.Key.Problem(err.Error(),
 				"with substitutions, consoles and root options it is\n"+e.Cmdline))
@@ -56,6 +60,25 @@ func (w world) entries(p *plan.Plan, store *store, boot *boot, problems *diag.Li
 		}
 	}
 	return list, first
+}
+
+// menu returns how the menu looks. The format of its picture is recognised here.
+func (w world) menu(hosts host.Inputs, problems *diag.List) bootloader.Menu {
+	b := w.d.Boot
+	m := bootloader.Menu{Color: b.Color.V, Highlight: b.Highlight.V, Mode: b.Mode.V, Lines: description.Strings(b.Lines)}
+	if b.Editor.Written() {
+		m.Editor = map[bool]string{true: "yes", false: "no"}[b.Editor.V]
+	}
+	in := hosts[b.Background.Key]
+	if in == nil {
+		return m
+	}
+	var err error
+	if m.Format, err = bootloader.PictureFormat(in.Blob); err != nil {
+		*problems = append(*problems, b.Background.Key.ProblemOf(err))
+	}
+	m.Background = in.Blob
+	return m
 }
 
 // rootWords returns the words besides root= that tell an initrd how to mount the root file system.
@@ -77,7 +100,7 @@ func (w world) reference(p *plan.Plan, store *store) func(description.Reference)
 		switch ref.Kind {
 		case "disk":
 			return p.DiskID()
-		case "iso":
+		case description.KindISO:
 			return field(p.WholeDisk(), ref.Field)
 		case "partition":
 			return field(p.Find(ref.Name), ref.Field)
@@ -190,7 +213,7 @@ func (w world) room(d description.Partition, files []bootloader.File, nixOS bool
 		}
 	}
 	switch row := partition.Named(d.Filesystem.V); {
-	case !row.Firmware || d.Free.Written() || !d.Size.V.Auto:
+	case !row.Firmware && kind != "xbootldr" || d.Free.Written() || !d.Size.V.Auto:
 		return d.Free.V.Bytes
 	case kind != "esp" && kind != "xbootldr" && taken == 0:
 		return 0

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"imprint/bootloader"
@@ -18,7 +19,7 @@ import (
 	"imprint/internal/tree"
 )
 
-// inputs finds the files that the loader is made of: named in the description, in a closure, or on the host.
+// inputs finds the files that the loader is made of: named in the description, in a closure, in a tree of the image, or on the host.
 func (f *bootFinder) inputs(ctx context.Context, inputs []bootloader.Input) error {
 	f.boot.inputs = map[string]tree.Blob{}
 	for _, in := range inputs {
@@ -36,7 +37,7 @@ func (f *bootFinder) inputs(ctx context.Context, inputs []bootloader.Input) erro
 // input returns one such file, pinned; nil after a problem.
 func (f *bootFinder) input(ctx context.Context, in bootloader.Input) (tree.Blob, error) {
 	if given := f.hosts[f.d.Boot.EFIBinary.Key]; given != nil && in.EFI {
-		f.checkProgram(f.d.Boot.EFIBinary.Key, given.Blob, true, "")
+		f.checkProgram(f.d.Boot.EFIBinary.Key, tree.HostPath(given.Blob), given.Blob, true, "")
 		return given.Blob, nil
 	}
 	if in.Core != nil {
@@ -51,6 +52,9 @@ func (f *bootFinder) input(ctx context.Context, in bootloader.Input) (tree.Blob,
 		pinned, err := tree.PinContent(ctx, b)
 		f.boot.read = append(f.boot.read, pinned)
 		return b, err
+	}
+	if n := f.inTrees(in.Path); n != nil {
+		return n.Blob(), nil
 	}
 	name, key := f.onHost(in.Path, in.Package), f.d.Boot.Loader.Key
 	if name == "" {
@@ -180,12 +184,30 @@ func (f *bootFinder) inClosures(name string) (at *closure.Location, found bool) 
 	return nil, false
 }
 
+// inTrees looks for a file below /usr in the trees of the image. A loader that is made of a core image has none of its files there: a host tool
+// would read that image's modules by path, and its boot code has to be of the same version.
+func (f *bootFinder) inTrees(path string) *tree.Node {
+	hasCore := func(in bootloader.Input) bool { return in.Core != nil }
+	if slices.ContainsFunc(f.boot.loader.Requires(f.boot.machine).Inputs, hasCore) {
+		return nil
+	}
+	for _, t := range f.stated {
+		if t == nil {
+			continue
+		}
+		if n, _ := t.Follow("/usr/" + path); n != nil && n.Kind() == tree.File && !t.IsLate(n) {
+			return n
+		}
+	}
+	return nil
+}
+
 // onHost looks for a file below the host's directories of programs; "" after a problem.
 func (f *bootFinder) onHost(path, debian string) string {
 	if full := f.below(path); full != "" {
 		return full
 	}
-	f.problem(f.d.Boot.Loader.Key, fmt.Sprintf("%s is neither in a closure nor on the host below %s", path, strings.Join(f.hostDirs(), ", ")),
+	f.problem(f.d.Boot.Loader.Key, fmt.Sprintf("%s is neither in a closure, nor below /usr in a tree, nor on the host below %s", path, strings.Join(f.hostDirs(), ", ")),
 		"name it with boot.efi-binary if it is an EFI program, or install it (Debian: apt-get install "+debian+")")
 	return ""
 }

@@ -7,6 +7,7 @@ import (
 	"imprint/bootloader/grubmkimage"
 	"imprint/closure"
 	"imprint/image/description"
+	"imprint/image/trees"
 	"imprint/internal/hosttool"
 	"imprint/internal/tree"
 )
@@ -40,7 +41,7 @@ func Needs(ctx context.Context, d *description.Image, in Inputs) ([]Need, error)
 	if s == nil {
 		s = &store{}
 	}
-	f := &bootFinder{world: w, store: s}
+	f := &bootFinder{world: w, store: s, stated: w.statedTrees(ctx, s), boot: &boot{loader: loader, machine: d.Machine()}}
 	var needs []Need
 	words := map[string]bool{}
 	for _, input := range loader.Requires(d.Machine()).Inputs {
@@ -52,8 +53,19 @@ func Needs(ctx context.Context, d *description.Image, in Inputs) ([]Need, error)
 	}
 	for _, p := range d.Partition.Items {
 		words[p.Filesystem.V], words[p.Engine.V] = true, true
+		words["compression-level"] = words["compression-level"] || p.Level.Written()
 	}
 	return append(needs, toolsFor(words)...), err
+}
+
+// statedTrees returns the trees of the description, where a loader may have its files; none if they cannot be read.
+func (w world) statedTrees(ctx context.Context, s *store) []*trees.Tree {
+	hosts, problems, err := w.host().All(ctx, w.d)
+	if err != nil || len(problems) > 0 {
+		return nil
+	}
+	stated, _ := w.described(hosts, s)
+	return stated
 }
 
 // toolsFor returns the host tools that some words of the description need.
@@ -76,6 +88,8 @@ func (f *bootFinder) need(in bootloader.Input) Need {
 	}
 	if at, found := f.inClosures(name); at != nil {
 		n.Found = tree.HostPath(at.Node.Inode().Blob())
+	} else if node := f.inTrees(in.Path); node != nil {
+		n.Found = tree.HostPath(node.Blob())
 	} else if !found {
 		n.Found = f.below(name)
 	}

@@ -4,6 +4,7 @@ import (
 	"path"
 	"slices"
 
+	"imprint/image/trees"
 	"imprint/internal/tree"
 )
 
@@ -26,16 +27,24 @@ func (t *treeFiller) nixOS() {
 	if root == nil || root.Name.V != t.d.Name.V || !t.boot.hasGenerations() {
 		return
 	}
-	attr := t.attrs()
+	attr := trees.AttrsAt(t.epoch)
 	for _, d := range nixOSDirs {
 		if t.isFree(d.path) {
-			dir := *attr.dir
+			dir := *attr.Dir
 			dir.Mode = d.mode
-			t.add(t.d.Key, d.path, tree.NewDir("", &dir, nil))
+			t.add(d.path, tree.NewDir("", &dir, nil))
 		}
 	}
 	if t.isFree(nixOSTag) {
-		t.add(t.d.Key, nixOSTag, tree.NewFile("", attr.file, tree.Text("")))
+		t.add(nixOSTag, tree.NewFile("", attr.File, tree.Text("")))
+	}
+}
+
+// add adds a node where nothing is in its way; anything else is a problem at the partition.
+func (t *treeFiller) add(path string, n *tree.Node) {
+	t.Keys[t.d.Key.Path] = t.d.Key
+	if err := t.Add(path, n, t.d.Key.Path); err != nil {
+		t.problems = append(t.problems, t.d.Key.ProblemOf(err))
 	}
 }
 
@@ -46,6 +55,6 @@ func (b *boot) hasGenerations() bool {
 
 // isFree reports whether something can be added at a path: nothing is there, and its parent, if it exists, is a directory.
 func (t *treeFiller) isFree(at string) bool {
-	dir := t.b.Find(path.Dir(at))
-	return t.b.Find(at) == nil && (dir == nil || dir.Kind() == tree.Dir)
+	dir := t.Find(path.Dir(at))
+	return t.Find(at) == nil && (dir == nil || dir.Kind() == tree.Dir)
 }

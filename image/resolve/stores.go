@@ -90,7 +90,7 @@ type sources struct {
 // open opens every [[source]].
 func (s *sources) open(ctx context.Context) error {
 	canonical := func(h hosttree.Host) *tree.Attr { return closure.CanonicalAttr(h.Kind, h.Mode) }
-	read := (&hosttree.Scanner{Attr: canonical, FilesOnly: true}).Read
+	read := (&hosttree.Scanner{Attr: canonical, FilesOnly: true, Backwards: s.in.Backwards}).Read
 	for _, d := range s.d.Source.Items {
 		prefix := s.path(d.Path.V)
 		var opened closure.Store

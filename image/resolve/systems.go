@@ -155,7 +155,7 @@ func (g generation) title(written string) string {
 func (f *bootFinder) specEntry(d description.Entry, g generation, spec bootspec.Spec, efi bool) bootEntry {
 	key := d.System.Key
 	e := bootEntry{
-		Entry: bootloader.Entry{Title: g.title(d.Title.V)}, key: d.Key, title: key, cmdline: d.Cmdline,
+		Entry: bootloader.Entry{Title: g.title(d.Title.V), Submenu: d.Submenu.V}, key: d.Key, title: key, cmdline: d.Cmdline,
 		params: strings.Join(append([]string{"init=" + spec.Init}, spec.Params...), " ") + " ",
 	}
 	if !d.Cmdline.Written() {
@@ -165,7 +165,7 @@ func (f *bootFinder) specEntry(d description.Entry, g generation, spec bootspec.
 		e.Generation = g.Generation
 	}
 	if e.Kernel = f.storeFile(key, spec.Kernel, "kernel", &e); e.Kernel.Content != nil {
-		f.checkKernel(key, e.Kernel.Content, efi)
+		f.checkKernel(key, e.Kernel, efi)
 	}
 	if spec.Initrd != "" {
 		e.initrds = []diag.Key{key}

@@ -12,6 +12,7 @@ import (
 	"imprint/image/description"
 	"imprint/image/host"
 	"imprint/image/plan"
+	"imprint/image/trees"
 	"imprint/internal/diag"
 	"imprint/internal/processors"
 	"imprint/internal/tree"
@@ -32,7 +33,7 @@ type filler struct {
 
 // fill completes the tree of every partition: what the description adds, boot files, nested file systems, and the store with
 // its database and GC roots.
-func (w world) fill(ctx context.Context, p *plan.Plan, hosts host.Inputs, store *store, boot *boot, files []bootloader.File) error {
+func (w world) fill(ctx context.Context, p *plan.Plan, hosts host.Inputs, store *store, stated []*trees.Tree, boot *boot, files []bootloader.File) error {
 	f := &filler{world: w, plan: p, hosts: hosts, stored: store, boot: boot, refer: w.reference(p, store), dangling: w.dangling(store)}
 	for _, raw := range w.d.Raw.Items { // after the loader's own, which cannot move: conflicts are reported at these
 		p.Raw = append(p.Raw, plan.Raw{Key: raw.Key, Name: raw.Key.Path, Offset: raw.Offset.V.Bytes, Content: hosts[raw.Source.Key].Blob})
@@ -43,7 +44,7 @@ func (w world) fill(ctx context.Context, p *plan.Plan, hosts host.Inputs, store 
 			f.content(part, d)
 			continue
 		}
-		if err := f.tree(ctx, part, d, files); err != nil {
+		if err := f.tree(ctx, part, d, stated[i], files); err != nil {
 			return err
 		}
 	}
@@ -65,12 +66,27 @@ func (f *filler) content(part *plan.Partition, d description.Partition) {
 	}
 }
 
-// tree makes the tree of one partition.
-func (f *filler) tree(ctx context.Context, part *plan.Partition, d description.Partition, files []bootloader.File) error {
-	t := &treeFiller{filler: f, part: part, d: d, b: tree.NewBuilder(f.attrs().dir), keys: map[string]diag.Key{}}
-	t.described()
+// described makes the trees of all partitions that have one, as far as the description states them.
+func (w world) described(hosts host.Inputs, store *store) (stated []*trees.Tree, problems diag.List) {
+	m := trees.Maker{Epoch: w.epoch, Flavor: w.flavor, Hosts: hosts, Roots: store.closureReference, Warn: w.warn}
+	for _, d := range w.d.Partition.Items {
+		if partition.Named(d.Filesystem.V).Raw {
+			stated = append(stated, nil)
+			continue
+		}
+		t, found := m.Partition(d)
+		stated, problems = append(stated, t), append(problems, found...)
+	}
+	return stated, problems
+}
+
+// tree completes the tree of one partition.
+func (f *filler) tree(ctx context.Context, part *plan.Partition, d description.Partition, stated *trees.Tree, files []bootloader.File) error {
+	t := &treeFiller{filler: f, Tree: stated, part: part, d: d}
+	t.Expand(f.refer)
 	t.nixOS()
 	t.references()
+	t.fstab()
 	t.bootFiles(files)
 	part.Spec.Free = f.room(d, files, f.boot.hasGenerations())
 	t.inside()
@@ -78,84 +94,18 @@ func (f *filler) tree(ctx context.Context, part *plan.Partition, d description.P
 		return err
 	}
 	var err error
-	if part.Spec.Tree, err = t.b.Tree(); err != nil {
+	if part.Spec.Tree, err = t.Builder.Tree(); err != nil {
 		return fmt.Errorf("%s: %v", d.Key.Path, err)
 	}
 	return nil
 }
 
-// defaultAttrs are the attributes of nodes for which the description gives none.
-type defaultAttrs struct{ dir, file, link *tree.Attr }
-
-func (w world) attrs() defaultAttrs {
-	now := tree.Time{Sec: w.epoch}
-	return defaultAttrs{
-		dir:  &tree.Attr{Mode: 0o755, Mtime: now},
-		file: &tree.Attr{Mode: 0o644, Mtime: now},
-		link: &tree.Attr{Mode: 0o777, Mtime: now},
-	}
-}
-
-// A treeFiller makes the tree of one partition.
+// A treeFiller completes the tree of one partition.
 type treeFiller struct {
 	*filler
+	*trees.Tree
 	part *plan.Partition
 	d    description.Partition
-	b    *tree.Builder
-	keys map[string]diag.Key // of what was added, by path
-}
-
-// described adds trees, directories, files and links, in this order: the attributes of a directory are those stated last.
-func (t *treeFiller) described() {
-	defaults := t.attrs()
-	for _, d := range t.d.Tree.Items {
-		t.parents([]addition{{key: d.Target.Key, path: d.Target.V}})
-		t.addTree(d)
-	}
-	t.parents(additions(t.d))
-	for _, d := range t.d.Dir.Items {
-		if path, _ := tree.Clean(d.Path.V); path == t.flavor.StoreDir && len(t.d.Closures.Items) > 0 {
-			t.problems = append(t.problems, d.Path.Key.Problem(path+" is the store, whose mode and owner are fixed", "remove it"))
-			continue
-		}
-		t.add(d.Path.Key, d.Path.V, tree.NewDir("", owned(*defaults.dir, d.Mode, d.UID, d.GID), nil))
-	}
-	for _, d := range t.d.File.Items {
-		t.add(d.Path.Key, d.Path.V, tree.NewFile("", owned(*defaults.file, d.Mode, d.UID, d.GID), t.fileContent(d)))
-	}
-	for _, d := range t.d.Link.Items {
-		n := tree.NewSymlink("", owned(*defaults.link, description.Value[description.Mode]{}, d.UID, d.GID), d.Target.V.Expand(t.refer))
-		t.add(d.Path.Key, d.Path.V, n)
-	}
-}
-
-// owned returns attributes with the mode and owner in the description.
-func owned(a tree.Attr, mode description.Value[description.Mode], uid, gid description.Number) *tree.Attr {
-	if mode.Written() {
-		a.Mode = uint16(mode.V)
-	}
-	a.UID, a.GID = uid.V, gid.V
-	return &a
-}
-
-// fileContent returns the content of a file. Its text may contain identifiers, and so is expanded only now.
-func (t *treeFiller) fileContent(d description.File) tree.Blob {
-	if d.Text.Written() {
-		return tree.Text(d.Text.V.Expand(t.refer))
-	}
-	return t.hosts[d.Source.Key].Blob
-}
-
-// add adds a node to the tree; a path in use is a problem at the key.
-func (t *treeFiller) add(key diag.Key, path string, n *tree.Node) {
-	t.keys[key.Path] = key
-	err := t.b.Add(path, n, key.Path)
-	var conflict *tree.Conflict
-	if errors.As(err, &conflict) {
-		t.problems = append(t.problems, key.Problem(conflict.Error(), ""))
-	} else if err != nil {
-		t.problems = append(t.problems, key.Problem(fmt.Sprintf("%s: %v", path, err), ""))
-	}
 }
 
 // bootFiles adds the loader's files that belong on this partition.
@@ -164,7 +114,7 @@ func (t *treeFiller) bootFiles(files []bootloader.File) {
 		if b.Partition != t.part.Spec.Name {
 			continue
 		}
-		if err := t.b.Add(b.Path, tree.NewFile("", t.attrs().file, b.Content), "boot"); err != nil {
+		if err := t.Add(b.Path, tree.NewFile("", trees.AttrsAt(t.epoch).File, b.Content), "boot"); err != nil {
 			t.problems = append(t.problems, t.world.d.Boot.Loader.Key.Problem(fmt.Sprintf("%s: %v", t.d.Key.Path, err), ""))
 		}
 	}
@@ -177,8 +127,8 @@ func (t *treeFiller) inside() {
 		if d.Inside.V == "" || d.Inside.V != t.part.Spec.Name {
 			continue
 		}
-		t.keys[d.Path.Key.Path] = d.Path.Key
-		if err := t.b.Add(d.Path.V, tree.NewFile("", t.attrs().file, tree.Text("")), d.Path.Key.Path); err != nil {
+		t.Keys[d.Path.Key.Path] = d.Path.Key
+		if err := t.Add(d.Path.V, tree.NewFile("", trees.AttrsAt(t.epoch).File, tree.Text("")), d.Path.Key.Path); err != nil {
 			t.problems = append(t.problems, d.Path.Key.Problem(err.Error(), "choose another path"))
 		}
 	}
@@ -190,7 +140,7 @@ func (t *treeFiller) store(ctx context.Context) error {
 	if len(names) == 0 {
 		return nil
 	}
-	if dir := t.b.Find(t.flavor.StoreDir); dir != nil && (dir.Kind() != tree.Dir || len(dir.Children()) > 0) {
+	if dir := t.Find(t.flavor.StoreDir); dir != nil && (dir.Kind() != tree.Dir || len(dir.Children()) > 0) {
 		t.problems = append(t.problems, t.d.Key.Problem("something other than a closure adds files to "+t.flavor.StoreDir,
 			"only closures may add to the store"))
 		return nil
@@ -203,10 +153,10 @@ func (t *treeFiller) store(ctx context.Context) error {
 		target.Items = append(target.Items, closure.TargetItem{Info: item.Info, Node: item.Node})
 	}
 	t.roots(&target, names)
-	err := target.Install(ctx, t.b)
+	err := target.Install(ctx, t.Builder)
 	var conflict *tree.Conflict
 	if errors.As(err, &conflict) {
-		t.problems = append(t.problems, cmp.Or(t.keys[conflict.First], t.d.Key).Problem(conflict.Error(), "this path belongs to the store"))
+		t.problems = append(t.problems, cmp.Or(t.Keys[conflict.First], t.d.Key).Problem(conflict.Error(), "this path belongs to the store"))
 		return nil
 	}
 	for i, item := range t.part.Items {

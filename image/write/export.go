@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 
 	"imprint/bootloader"
+	"imprint/bootloader/ipxe"
 	"imprint/image/plan"
 	"imprint/internal/tree"
 	"imprint/internal/units"
@@ -17,6 +18,9 @@ import (
 
 // ExportFile is the name of the index of an export.
 const ExportFile = "boot.json"
+
+// ScriptFile is the name of a script for iPXE in an export.
+const ScriptFile = "script.ipxe"
 
 // An ExportedEntry is a boot entry in ExportFile. Its files are in the same directory.
 type ExportedEntry struct {
@@ -29,7 +33,7 @@ type ExportedEntry struct {
 
 // ExportNames returns the names of all files that an export of entries may have.
 func ExportNames(entries []bootloader.Entry) []string {
-	names := []string{ExportFile}
+	names := []string{ExportFile, ScriptFile}
 	for _, id := range bootloader.IDs(entries) {
 		names = append(names, id+".kernel", id+".initrd")
 	}
@@ -68,11 +72,27 @@ func (r *Result) Boot(ctx context.Context, p *plan.Plan, dir string) (e *Export,
 		x.Default = i == p.DefaultEntry
 		e.Entries = append(e.Entries, x)
 	}
+	if err := e.script(ctx, p); err != nil {
+		return e, err
+	}
 	text, err := json.MarshalIndent(map[string]any{"arch": p.Arch, "entries": e.Entries}, "", "  ")
 	if err != nil {
 		return e, err
 	}
 	return e, e.add(ctx, ExportFile, tree.Text(string(text)+"\n"))
+}
+
+// script writes the menu for iPXE, which fetches the files from where it has the script.
+func (e *Export) script(ctx context.Context, p *plan.Plan) error {
+	var list []ipxe.Entry
+	for i, id := range bootloader.IDs(p.Entries) {
+		x := ipxe.Entry{ID: id, Title: e.Entries[i].Title, Kernel: e.Entries[i].Kernel, Cmdline: e.Entries[i].Cmdline}
+		if name := e.Entries[i].Initrd; name != "" {
+			x.Initrds = []string{name}
+		}
+		list = append(list, x)
+	}
+	return e.add(ctx, ScriptFile, tree.Text(ipxe.Script(p.Name, list, p.DefaultEntry, p.Timeout)))
 }
 
 // entry writes the files of one entry.

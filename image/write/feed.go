@@ -5,6 +5,8 @@ import (
 	"crypto/sha256"
 	"hash"
 	"io"
+	"slices"
+	"sync/atomic"
 
 	"imprint/image/plan"
 	"imprint/internal/tree"
@@ -12,15 +14,15 @@ import (
 )
 
 // feed passes all nodes of a region to the packer that start returns, and closes it. Contents are verified as they pass,
-// before the packer finishes; on a mismatch the packer is cancelled.
-func feed(ctx context.Context, r *plan.Region, v verifier, start func(context.Context) (partition.Packer, error)) error {
+// before the packer finishes; on a mismatch the packer is cancelled. fed counts their bytes.
+func feed(ctx context.Context, r *plan.Region, v verifier, fed *atomic.Int64, start func(context.Context) (partition.Packer, error)) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	out, err := start(ctx)
 	if err != nil {
 		return err
 	}
-	f := feeder{ctx: ctx, out: out, verify: v, buf: make([]byte, 256<<10), narHash: sha256.New()}
+	f := feeder{ctx: ctx, out: out, verify: v, fed: fed, buf: make([]byte, 256<<10), narHash: sha256.New()}
 	if err := f.all(r); err != nil {
 		cancel()
 		out.Close() // its error only says that it was cancelled
@@ -35,6 +37,7 @@ type feeder struct {
 	ctx     context.Context
 	out     partition.Packer
 	verify  verifier
+	fed     *atomic.Int64
 	buf     []byte
 	narHash hash.Hash
 	paths   []string // by node ID
@@ -113,13 +116,33 @@ func (f *feeder) file(n *tree.Node, h io.Writer) error {
 	f.next++
 	err := f.out.Add(f.paths[n.ID()], n, func(w io.Writer) error {
 		passed = true
-		if h != nil {
-			w = io.MultiWriter(w, h)
-		}
-		return tree.Copy(f.ctx, w, b, f.buf)
+		return tree.Copy(f.ctx, together(w, h, counter{f.fed}), b, f.buf)
 	})
 	if err == nil && !passed && h != nil { // a further name of a file
 		err = tree.Copy(f.ctx, h, b, f.buf)
 	}
 	return err
 }
+
+// together returns a writer to all of several, of which those that are nil do not count. It takes holes at once if all of them do.
+func together(all ...io.Writer) io.Writer {
+	all = slices.DeleteFunc(all, func(w io.Writer) bool { return w == nil })
+	var zeros []tree.ZeroWriter
+	for _, w := range all {
+		z, ok := w.(tree.ZeroWriter)
+		if !ok {
+			return io.MultiWriter(all...)
+		}
+		zeros = append(zeros, z)
+	}
+	return tree.Tee(zeros...)
+}
+
+// A counter counts the bytes that are written to it, without holes.
+type counter struct{ n *atomic.Int64 }
+
+// Write implements io.Writer.
+func (c counter) Write(p []byte) (int, error) { c.n.Add(int64(len(p))); return len(p), nil }
+
+// WriteZeros implements tree.ZeroWriter.
+func (counter) WriteZeros(int64) error { return nil }

@@ -213,7 +213,7 @@ func (p *planner) host(r *plan.Region, m partition.HostMade) {
 		p.disk.Digest.Expect(r.Offset, r.Size)
 	}
 	p.add(r.Size, func(ctx context.Context, _ *stream.Worker) error {
-		err := feed(ctx, r, p.verify, func(ctx context.Context) (partition.Packer, error) {
+		err := feed(ctx, r, p.verify, &p.disk.Bytes, func(ctx context.Context) (partition.Packer, error) {
 			return m.Fill(ctx, toolPath(p.disk.File), r.Offset)
 		})
 		if err != nil {

@@ -31,7 +31,7 @@ func Create(path string) (*Output, error) {
 	dir := filepath.Dir(place)
 	scratch.Sweep(dir)
 	o := &Output{path: place}
-	if o.File, err = unnamed(dir, path); err == nil || !hasNoUnnamed(err) {
+	if o.File, err = unnamed(dir, path); err == nil || !scratch.HasNoUnnamed(err) {
 		return o, err
 	}
 	return o, o.named()
@@ -43,22 +43,15 @@ func (o *Output) Path() string { return o.path }
 // unnamed creates a file without a name. Naming it later goes through /proc, and so do host tools that write to it: without
 // /proc it would be of no use.
 func unnamed(dir, shown string) (*os.File, error) {
-	fd, err := unix.Open(dir, unix.O_TMPFILE|unix.O_RDWR|unix.O_CLOEXEC, 0o666)
+	f, err := scratch.Unnamed(dir, shown)
 	if err != nil {
-		return nil, &os.PathError{Op: "create a file in", Path: dir, Err: err}
+		return nil, err
 	}
-	f := os.NewFile(uintptr(fd), shown)
 	if _, err := os.Stat(procPath(f)); err != nil { // no /proc
 		f.Close()
 		return nil, unix.EOPNOTSUPP
 	}
 	return f, nil
-}
-
-// hasNoUnnamed reports whether an error of unnamed means that such files are not supported here. Old kernels ignore the flag
-// and say EISDIR; others say ENOENT or EINVAL.
-func hasNoUnnamed(err error) bool {
-	return errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.EISDIR) || errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOENT)
 }
 
 // named creates a file in a scratch directory.

@@ -5,18 +5,21 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"sync/atomic"
 
 	"imprint/image/plan"
 	"imprint/internal/hosttree"
 	"imprint/internal/scratch"
 	"imprint/internal/stream"
+	"imprint/internal/tree"
 	"imprint/partition"
 )
 
 // packed holds the file systems that have to be made before the others, as files in a scratch directory beside the image.
 type packed struct {
-	files plan.Made
-	dir   *scratch.Directory // nil if there are none
+	files    plan.Made
+	dir      *scratch.Directory // nil if there are none
+	progress func(*Meter)       // as in Options
 }
 
 func (p *packed) remove() {
@@ -28,8 +31,8 @@ func (p *packed) remove() {
 // packAll makes the file systems that have to be there before anything is written to the disk, and returns the layout with
 // them: those that host tools pack, since the layout depends on their sizes, and those that host tools get as files, so that
 // what they get has been verified. A file system that is a file of another comes first.
-func packAll(ctx context.Context, p *plan.Plan, l *plan.Layout, v verifier) (*packed, *plan.Layout, error) {
-	all := &packed{files: plan.Made{}}
+func packAll(ctx context.Context, p *plan.Plan, l *plan.Layout, v verifier, progress func(*Meter)) (*packed, *plan.Layout, error) {
+	all := &packed{files: plan.Made{}, progress: progress}
 	for {
 		next := all.packable(l)
 		if len(next) == 0 {
@@ -79,9 +82,11 @@ func (p *packed) pack(ctx context.Context, l *plan.Layout, r *plan.Region, v ver
 	}
 	defer file.Close()
 	if m, ok := r.Maker.(partition.Packed); ok {
-		err = feed(ctx, r, v, func(ctx context.Context) (partition.Packer, error) { return m.Pack(ctx, file.Name()) })
+		fed := &atomic.Int64{}
+		p.meter(r, fed, contentBytes(r))
+		err = feed(ctx, r, v, fed, func(ctx context.Context) (partition.Packer, error) { return m.Pack(ctx, file.Name()) })
 	} else {
-		err = fill(ctx, &stream.Disk{File: file, Size: r.Size}, l.Alone(r), v)
+		err = p.fill(ctx, file, l, r, v)
 	}
 	if err == nil {
 		p.files[r.Partition], err = hosttree.File(file.Name())
@@ -89,8 +94,9 @@ func (p *packed) pack(ctx context.Context, l *plan.Layout, r *plan.Region, v ver
 	return err
 }
 
-// fill writes a layout to an empty file.
-func fill(ctx context.Context, disk *stream.Disk, l *plan.Layout, v verifier) error {
+// fill writes a region to an empty file, as if it were a disk.
+func (p *packed) fill(ctx context.Context, file *os.File, whole *plan.Layout, r *plan.Region, v verifier) error {
+	disk, l := &stream.Disk{File: file, Size: r.Size}, whole.Alone(r)
 	if err := disk.File.Truncate(l.Size); err != nil {
 		return err
 	}
@@ -98,5 +104,26 @@ func fill(ctx context.Context, disk *stream.Disk, l *plan.Layout, v verifier) er
 	if err := enoughSpace(disk.File, jobs.total); err != nil {
 		return err
 	}
+	p.meter(r, &disk.Bytes, jobs.total)
 	return disk.Run(ctx, jobs.jobs)
+}
+
+// meter shows the progress of one region.
+func (p *packed) meter(r *plan.Region, done *atomic.Int64, total int64) {
+	if p.progress != nil {
+		p.progress(&Meter{written: done.Load, Total: total, Packs: r.Partition.Spec.Name})
+	}
+}
+
+// contentBytes is the sum of the sizes of all files of a region without their holes, each counted once.
+func contentBytes(r *plan.Region) (sum int64) {
+	for n := range r.Tree.Nodes() {
+		if n.Kind() != tree.File {
+			continue
+		}
+		for _, r := range tree.DataOf(n.Blob()) {
+			sum += r.Len
+		}
+	}
+	return sum
 }

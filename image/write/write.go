@@ -30,7 +30,7 @@ type Options struct {
 	NoDigest bool         // compute no image digest
 	NoSync   bool         // skip the syncs: after a power cut the image may be incomplete
 	SHA256   bool         // also compute the plain SHA-256 of the disk, in a second pass
-	Progress func(*Meter) // called once, before the first byte is written
+	Progress func(*Meter) // called before the first byte of each file system that is packed, and before that of the disk
 	Export   bool         // boot files will be exported, and must equal those on the disk
 
 	Formats []Formatted // outputs that get the disk in other formats, at the same time
@@ -40,10 +40,11 @@ type Options struct {
 // A Meter reports progress.
 type Meter struct {
 	written func() int64
-	Total   int64 // bytes that will be written; an estimate with host tools
+	Total   int64  // bytes that will be written; an estimate with host tools
+	Packs   string // name of the partition whose file system is packed; "" while the disk is written
 }
 
-// Written is the number of bytes written so far.
+// Written is the number of bytes written so far, or passed to the host tool that packs.
 func (m *Meter) Written() int64 { return m.written() }
 
 // A Result is what was written.
@@ -64,7 +65,7 @@ func Image(ctx context.Context, file *os.File, p *plan.Plan, l *plan.Layout, o O
 	if !v.off {
 		v.ledger = newLedger(l, exported(p, o), p.BootInputs)
 	}
-	made, l, err := packAll(ctx, p, l, v)
+	made, l, err := packAll(ctx, p, l, v, o.Progress)
 	if err != nil {
 		return nil, err
 	}
@@ -82,7 +83,7 @@ func Image(ctx context.Context, file *os.File, p *plan.Plan, l *plan.Layout, o O
 		return nil, err
 	}
 	if o.Progress != nil {
-		o.Progress(&Meter{disk.Bytes.Load, jobs.total})
+		o.Progress(&Meter{written: disk.Bytes.Load, Total: jobs.total})
 	}
 	if err := o.run(ctx, disk, p, l, jobs.jobs); err != nil {
 		return nil, err

@@ -63,6 +63,8 @@ func TestBreachesAreFound(t *testing.T) {
 		{"partition/erofs/x.go", `import "os"`, "partition/erofs imports os"},
 		{"image/plan/x.go", "var f = \"ext4\"", "image/plan says \"ext4\": file systems"},
 		{"image/resolve/x.go", "const l = `grub`", "boot loaders are described"},
+		{"image/write/x.go", "const l = `syslinux`", "boot loaders are described"},
+		{"image/description/x.go", "const f = `iso`", "the word for an ISO"},
 		{"bootloader/x.go", "const s = \"/nix/store\"", "store directories"},
 	} {
 		breaches, err := checkFile(c.file, []byte("package x\n"+c.src+"\n"))

@@ -12,9 +12,13 @@ var rooms = []room{
 	{"cmd/...", []string{"..."}, []string{"..."}},
 
 	// The stages: each imports only what it needs of earlier ones.
-	{"image/disk", []string{"image/gpt", "image/mbr", "partition", "closure", "internal/fault", "internal/tree"}, nil},
-	{"image/write", []string{"image/plan", "container", "partition", "bootloader", "closure", "closure/nar", "internal/..."}, []string{"golang.org/x/sys/...", "golang.org/x/sync/..."}},
-	{"image/resolve", []string{"image/description", "image/host", "image/identity", "image/plan", "image/toplevel", "image/mbr", "partition", "bootloader", "bootloader/bootspec",
+	{"image/disk", []string{"image/gpt", "image/mbr", "partition", "closure", "internal/chain", "internal/diag", "internal/fault", "internal/tree"}, nil},
+	{"image/diff", []string{"image/disk", "closure", "internal/..."}, []string{"golang.org/x/sync/..."}},
+	{"image/write", []string{"image/plan", "container", "partition", "bootloader", "bootloader/ipxe", "closure", "closure/nar", "internal/..."}, []string{"golang.org/x/sys/...", "golang.org/x/sync/..."}},
+	{"image/trees", []string{"image/description", "image/host", "partition", "closure", "internal/accounts", "internal/diag", "internal/pattern",
+		"internal/tree"}, nil},
+	{"image/resolve", []string{"image/description", "image/host", "image/trees", "image/identity", "image/plan", "image/toplevel", "image/mbr", "partition",
+		"bootloader", "bootloader/bootspec",
 		"bootloader/grubmkimage", "closure", "internal/..."}, []string{"golang.org/x/sync/..."}},
 	{"image/toplevel", []string{"bootloader/bootspec", "closure", "internal/diag", "internal/tree"}, nil},
 	{"image/identity", []string{"image/description", "image/host", "image/plan", "partition", "internal/repro", "internal/tree"}, nil},
@@ -30,7 +34,7 @@ var rooms = []room{
 	{"container", []string{"container/...", "internal/pieces"}, nil},
 	{"container/codec", nil, []string{"github.com/klauspost/compress/..."}},
 	{"container/...", []string{"internal/pieces"}, nil},
-	{"bootloader", []string{"bootloader/pe", "internal/..."}, nil},
+	{"bootloader", []string{"bootloader/pe", "bootloader/picture", "internal/..."}, nil},
 	{"bootloader/...", cellar, []string{"golang.org/x/sys/..."}},
 	{"partition", []string{"partition/...", "internal/..."}, []string{"github.com/google/uuid/..."}},
 	{"partition/...", cellar, nil},
@@ -38,6 +42,7 @@ var rooms = []room{
 	{"closure/db", cellar, []string{"github.com/ncruces/go-sqlite3/...", "golang.org/x/sys/..."}},
 	{"closure/...", cellar, nil},
 
+	{"internal/unpack", cellar, []string{"github.com/klauspost/compress/...", "github.com/therootcompany/xz/..."}},
 	{"internal/keyed", []string{"internal/diag", "internal/tomlpos"}, []string{"github.com/BurntSushi/toml/..."}},
 	{"internal/repro", nil, []string{"github.com/google/uuid/..."}},
 	{"internal/...", cellar, []string{"golang.org/x/sys/...", "golang.org/x/sync/..."}},
@@ -85,7 +90,7 @@ var bans = []ban{
 var readers = []string{
 	"cmd/...", "image/host", "image/resolve", "image/write",
 	"closure", "closure/db", "bootloader/grubmkimage", "partition", "partition/mke2fs", "partition/squashfs", "partition/syslinux",
-	"internal/hosttool", "internal/hosttree", "internal/processors", "internal/scratch", "internal/stream",
+	"internal/hosttool", "internal/hosttree", "internal/limits", "internal/processors", "internal/scratch", "internal/stream", "internal/unpack",
 }
 
 // A word is a string of the language or of a format that only some packages may contain.
@@ -99,9 +104,10 @@ type word struct {
 var words = []word{
 	{[]string{"ext4", "fat", "squashfs", "erofs", "iso9660", "mke2fs"}, []string{"partition/...", "bootloader", "internal/hosttool"},
 		"file systems are described in package partition, a file for each"},
-	{[]string{"systemd-boot", "grub", "uki", "extlinux"}, []string{"bootloader/...", "partition/syslinux", "internal/hosttool"},
+	{[]string{"iso"}, []string{"partition/...", "bootloader"}, "the word for an ISO is partition.ISO"},
+	{[]string{"systemd-boot", "grub", "uki", "extlinux", "syslinux"}, []string{"bootloader/...", "partition/syslinux", "internal/hosttool"},
 		"boot loaders are described in package bootloader, a file for each"},
-	{[]string{"qcow2", "vmdk", "vhd", "vhdx", "raw.zst", "raw.gz", "gce", "bmap"}, []string{"container/..."}, "disk formats are described in package container, a row for each"},
+	{[]string{"qcow2", "vmdk", "vhd", "vhdx", "raw.zst", "raw.gz", "gce", "bmap"}, []string{"container/...", "internal/diskformat"}, "disk formats are described in package container, a row for each"},
 	{[]string{"/nix/var/nix", "/nix/store", "/var/guix", "/gnu/store"}, []string{"closure/..."}, "store directories are those of closure.Flavor"},
 	{[]string{"/EFI/BOOT/", "/EFI/BOOT"}, []string{"bootloader"}, "where firmware looks is for package bootloader to say"},
 }

@@ -23,6 +23,7 @@ var tools = []Tool{
 	{"e2fsck", "e2fsprogs", "mke2fs", "ext4 by the host's tools (engine mke2fs)", []string{"-V"}},
 	{"grub-mkimage", "grub-common", "grub", "core images of GRUB (loader grub)", []string{"--version"}},
 	{"sqfstar", "squashfs-tools", "squashfs", "squashfs", []string{"-version"}},
+	{"mksquashfs", "squashfs-tools", "compression-level", "squashfs with compression-level", []string{"-version"}},
 	{"syslinux", "syslinux", "syslinux", "SYSLINUX on FAT (loader syslinux)", []string{"--version"}},
 	{"mcopy", "mtools", "syslinux", "SYSLINUX on FAT (loader syslinux)", []string{"--version"}},
 }

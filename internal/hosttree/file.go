@@ -36,6 +36,9 @@ func lookAt(path string) (*file, error) {
 		case kindOf(uint16(st.Mode)) != tree.File:
 			return nil, pathError("read", path, fmt.Errorf("is a %v, not a file", kindOf(uint16(st.Mode))))
 		default:
+			if err := refusePseudo(path); err != nil {
+				return nil, pathError("read", path, err)
+			}
 			return &file{name: path, size: st.Size}, nil
 		}
 	}

@@ -40,6 +40,10 @@ type Scanner struct {
 	// call for each.
 	FilesOnly bool
 
+	// Backwards takes the names of each directory in the reverse of the order in which its file system has them. The result must not
+	// depend on it, which is what it is for.
+	Backwards bool
+
 	// Special allows devices, fifos and sockets, which are errors otherwise.
 	Special bool
 
@@ -78,6 +82,9 @@ func (s *Scanner) Read(path string) (*tree.Node, error) {
 	case n != nil:
 		n.Name = ""
 		return n, nil
+	}
+	if err := refusePseudo(path); err != nil {
+		return nil, pathError("read", path, err)
 	}
 	sc.pending.Add(1)
 	s.push([]task{{scan: sc, dir: &dir{name: path}, out: &sc.top}}, 0)

@@ -118,6 +118,24 @@ func TestReadSideBySide(t *testing.T) {
 	}
 }
 
+// The order in which a file system has the names of a directory makes no difference.
+func TestReadBackwards(t *testing.T) {
+	item := grow(t, t.TempDir(), 1)[0]
+	order := func(s *Scanner) (paths []string) {
+		n, err := s.Read(item)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for path := range tree.Walk("", n) {
+			paths = append(paths, path)
+		}
+		return paths
+	}
+	if a, b := order(&Scanner{Attr: storeAttr()}), order(&Scanner{Attr: storeAttr(), Backwards: true}); !slices.Equal(a, b) || len(a) < 2 {
+		t.Errorf("%q, and backwards %q", a, b)
+	}
+}
+
 func (p *pool) idle() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"runtime"
 
 	"golang.org/x/sys/unix"
@@ -16,6 +17,10 @@ import (
 type TarOptions struct {
 	Attr    func(Host) *tree.Attr // chooses the attributes of a node, as in a Scanner; nil takes them as the archive states them
 	Special bool                  // takes devices and fifos, which are an error without it
+
+	// Unpack, unless it is nil, unpacks an archive that the named program of package compressed has compressed, into a file that Tar closes.
+	// Without it a compressed archive is an error.
+	Unpack func(packed io.Reader, by string) (*os.File, error)
 
 	// Exclude, unless it is nil, reports whether a path is left out, with all that is below it. A hard link that stays gets the content of
 	// the file that it leads to. What an image cannot hold is no error in an entry that is left out.
@@ -29,9 +34,9 @@ type Entry struct {
 	Offset int64      // of the entry's first header in the archive, in bytes
 }
 
-// Tar reads an archive in the ustar, PAX, GNU or V7 format (POSIX.1-2024, pax; GNU tar manual, "Tar Internals"), which must not be
-// compressed. Contents stay in it: blobs are slices of the archive, which stays open until all of them are unreachable. Sparse entries of
-// the four GNU formats are [tree.SparseBlob]s, with the holes that the archive records.
+// Tar reads an archive in the ustar, PAX, GNU or V7 format (POSIX.1-2024, pax; GNU tar manual, "Tar Internals"). Contents stay in it, or in
+// what Unpack made of it: blobs are slices of that file, which stays open until all of them are unreachable. Sparse entries of the four GNU
+// formats are [tree.SparseBlob]s, with the holes that the archive records.
 //
 // The entries are in the order of the archive. A repeated path replaces the earlier entry, as unpacking would; a hard link to that keeps the
 // earlier content. Parent directories may be missing. Owners are numeric; user and group names are ignored.
@@ -47,12 +52,18 @@ func Tar(path string, o TarOptions) ([]Entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	entries, err := readTar(&archive{r, path, f.size}, o)
+	a, err := plain(&archive{r, path, f.size}, r, o)
 	if err != nil {
 		r.Close()
 		return nil, pathError("read", path, err)
 	}
-	runtime.AddCleanup(r, func(fd int) { unix.Close(fd) }, r.fd)
+	entries, err := readTar(a, o)
+	kept := a.ReaderAt.(*fileReader)
+	if err != nil {
+		kept.Close()
+		return nil, pathError("read", path, err)
+	}
+	runtime.AddCleanup(kept, func(fd int) { unix.Close(fd) }, kept.fd)
 	return entries, nil
 }
 

@@ -2,6 +2,7 @@ package hosttree
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -54,6 +55,9 @@ func (w *worker) read(t task) error {
 		return pathError("read", t.dir.path(""), err)
 	}
 	l.names, l.entries = string(w.names), w.entries
+	if t.scan.Backwards {
+		slices.Reverse(l.entries)
+	}
 	sortEntries(l.entries, l.names)
 	l.nodes = make([]*tree.Node, len(l.entries))
 	// The directory's node is complete from here on, except that its children may still be nil: tasks fill them in.

@@ -69,10 +69,17 @@ func NewImage(file io.ReaderAt, size int64, m Map) (*Image, error) {
 // Size returns the size of the disk in bytes.
 func (i *Image) Size() int64 { return i.size }
 
-// Data reports whether bytes of the disk from off on are stored, and how many are of that kind. Stored bytes may be zeros too.
-func (i *Image) Data(off int64) (n int64, data bool, err error) {
-	s, err := i.span(off)
-	return s.Off + s.Len - off, s.Kind != Hole, err
+// NextData returns the offset of the first byte from off on that is stored, and so may be another one than zero; the size of the disk if there
+// is none. Where the map cannot be read it is off, so that reading there gives the error.
+func (i *Image) NextData(off int64) int64 {
+	for off < i.size {
+		s, err := i.span(off)
+		if err != nil || s.Kind != Hole {
+			return off
+		}
+		off = s.Off + s.Len
+	}
+	return i.size
 }
 
 // span is m.Span, cut to the disk and checked.

@@ -16,6 +16,12 @@ func Count() int {
 	return runtime.GOMAXPROCS(0)
 }
 
+// Use makes n what Count returns, and returns a function that undoes it.
+func Use(n int) (undo func()) {
+	before := count.Swap(int64(n))
+	return func() { count.Store(before) }
+}
+
 // spare is the minimum number of goroutines that can run besides one for each processor: enough for all readers of a cold
 // cache.
 const spare = 8

@@ -6,38 +6,24 @@ import (
 )
 
 // A Builder collects nodes at paths and makes a tree of them. A directory that is added twice is merged; for anything else that is an error
-// with both origins.
+// with both origins, or the later node replaces the earlier one.
 type Builder struct {
-	root    *Node
-	implied *Attr
-	index   map[*Node]map[string]*Node // the names in directories that were added to
-	stated  map[*Node]string           // origin of added nodes; implied parent directories are not in it
+	root     *Node
+	implied  *Attr
+	index    map[*Node]map[string]*Node // the names in directories that were added to
+	stated   map[*Node]string           // origin of added nodes; implied parent directories are not in it
+	replaced map[*Node]bool             // nodes that hard links may still lead to
 }
 
 // NewBuilder returns a Builder whose root, and every parent directory that is not added itself, has the given attributes.
 func NewBuilder(implied *Attr) *Builder {
 	return &Builder{
-		root:    NewDir("", implied, nil),
-		implied: implied,
-		index:   map[*Node]map[string]*Node{},
-		stated:  map[*Node]string{},
+		root:     NewDir("", implied, nil),
+		implied:  implied,
+		index:    map[*Node]map[string]*Node{},
+		stated:   map[*Node]string{},
+		replaced: map[*Node]bool{},
 	}
-}
-
-// A Conflict is a path that was added twice, not both times as a directory, or that is below something that is not a directory.
-type Conflict struct {
-	Path          string
-	First, Second string // origins, as passed to Add
-	Reason        string
-}
-
-// Error implements error.
-func (c *Conflict) Error() string {
-	s := Shown(c.Path) + ": " + c.Reason
-	if c.First != "" {
-		s += " (" + c.First + ")"
-	}
-	return s
 }
 
 // Clean returns a path in the form "/a/b", without empty and "." elements. It is an error if the path has "..", a NUL or a name of more than
@@ -60,70 +46,94 @@ func Clean(path string) (string, error) {
 }
 
 // Add puts n, with everything below it, at path, whose last element replaces n's name. At "/" a directory is merged into the root. origin
-// says where the node comes from, for the message of a [Conflict], which every error about a path that is taken is. From then on the
-// Builder may change the directories in n.
+// says where the node comes from, for the message of a [Conflict]. Paths that are taken are an error that is a [*Conflicts], of all that is in
+// n; what else is in n is added. From then on the Builder may change the directories in n.
 func (b *Builder) Add(path string, n *Node, origin string) error {
+	return (&addition{Builder: b, origin: origin}).add(path, n)
+}
+
+// Overlay is Add for what replaces earlier nodes of other kinds than directories. Where a directory of n, or one above path, is a symlink to
+// a directory in the tree so far, the symlink stays and is followed. Only a directory that something is in is not replaced: that is a
+// [Conflict]. A hard link to what is replaced keeps the earlier content.
+func (b *Builder) Overlay(path string, n *Node, origin string) error {
+	return (&addition{Builder: b, origin: origin, overlay: true}).add(path, n)
+}
+
+// An addition is one call of Add or Overlay.
+type addition struct {
+	*Builder
+	origin    string
+	overlay   bool
+	conflicts Conflicts
+}
+
+func (a *addition) add(path string, n *Node) error {
 	path, err := Clean(path)
 	if err != nil {
 		return err
 	}
 	if path == "/" {
-		return b.merge("/", b.root, n, origin)
+		a.merge("/", a.root, n)
+		return a.conflicts.err()
 	}
-	dir, err := b.parent(path, origin)
-	if err != nil {
-		return err
+	if a.overlay {
+		path = a.Behind(path)
 	}
-	n.Name = path[strings.LastIndexByte(path, '/')+1:]
-	return b.put(path, dir, n, origin)
+	if dir := a.parent(path); dir != nil {
+		n.Name = path[strings.LastIndexByte(path, '/')+1:]
+		a.put(path, dir, n)
+	}
+	return a.conflicts.err()
 }
 
-// parent returns the directory that path is in, making it and those above it as needed.
-func (b *Builder) parent(path, origin string) (*Node, error) {
-	dir, rest, at := b.root, path[1:], ""
+// parent returns the directory that path is in, making it and those above it as needed. It is nil after a conflict.
+func (a *addition) parent(path string) *Node {
+	dir, rest, at := a.root, path[1:], ""
 	for {
 		name, below, more := strings.Cut(rest, "/")
 		if !more {
-			return dir, nil
+			return dir
 		}
 		at += "/" + name
-		next := b.names(dir)[name]
+		next := a.names(dir)[name]
 		if next == nil {
-			next = NewDir(name, b.implied, nil)
-			b.attach(dir, next)
+			next = NewDir(name, a.implied, nil)
+			a.attach(dir, next)
 		}
 		if next.kind != Dir {
-			return nil, &Conflict{path, b.stated[next], origin, fmt.Sprintf("%s is a %v, not a directory", Shown(at), next.kind)}
+			a.conflict(path, next, fmt.Sprintf("%s is a %v, not a directory", Shown(at), next.kind))
+			return nil
 		}
 		dir, rest = next, below
 	}
 }
 
-func (b *Builder) put(path string, dir, n *Node, origin string) error {
-	old := b.names(dir)[n.Name]
-	if old != nil {
-		return b.merge(path, old, n, origin)
+func (a *addition) put(path string, dir, n *Node) {
+	old := a.names(dir)[n.Name]
+	switch {
+	case old == nil:
+		a.attach(dir, n)
+		a.stated[n] = a.origin
+	case a.overlay && (old.kind != Dir || n.kind != Dir):
+		a.replace(path, dir, old, n)
+	default:
+		a.merge(path, old, n)
 	}
-	b.attach(dir, n)
-	b.stated[n] = origin
-	return nil
 }
 
 // merge adds the children of a directory to an existing one, which gets its attributes.
-func (b *Builder) merge(path string, old, n *Node, origin string) error {
+func (a *addition) merge(path string, old, n *Node) {
 	if old.kind != Dir || n.kind != Dir {
-		return &Conflict{path, b.stated[old], origin, fmt.Sprintf("a %v is there already", old.kind)}
+		a.conflict(path, old, fmt.Sprintf("a %v is there already", old.kind))
+		return
 	}
 	if n.Attr != nil {
 		old.Attr = n.Attr
-		b.stated[old] = origin
+		a.stated[old] = a.origin
 	}
 	for _, c := range n.Children() {
-		if err := b.put(Join(path, c.Name), old, c, origin); err != nil {
-			return err
-		}
+		a.put(Join(path, c.Name), old, c)
 	}
-	return nil
 }
 
 // names returns the index of a directory, which is made when the first node is added to it.
@@ -145,23 +155,11 @@ func (b *Builder) attach(dir, n *Node) {
 	c.nodes = append(c.nodes, n)
 }
 
-// Find returns the node at a path so far, or nil. Symlinks are not followed.
-func (b *Builder) Find(path string) *Node {
-	n := b.root
-	for name := range strings.SplitSeq(path, "/") {
-		if name == "" {
-			continue
-		}
-		if n.kind != Dir {
-			return nil
-		}
-		if n = b.names(n)[name]; n == nil {
-			return nil
-		}
-	}
-	return n
-}
-
 // Tree returns the finished tree. The Builder must not be used afterwards. Errors name duplicate and invalid names, and links whose target
 // is not in the tree.
-func (b *Builder) Tree() (*Tree, error) { return seal(b.root) }
+func (b *Builder) Tree() (*Tree, error) {
+	if len(b.replaced) > 0 {
+		b.inherit(b.root)
+	}
+	return seal(b.root)
+}

@@ -130,8 +130,11 @@ func (n *Node) Blob() Blob {
 	return b
 }
 
-// SetBlob replaces the blob of a File by another one with the same content. The node must not be in a finished tree yet.
+// SetBlob replaces the blob of a File. The node must not be in a finished tree yet.
 func (n *Node) SetBlob(b Blob) { n.body = b }
+
+// SetTarget replaces the target of a Symlink. The node must not be in a finished tree yet.
+func (n *Node) SetTarget(target string) { n.body = target }
 
 // Children are the nodes in a Dir, sorted by the bytes of their names once the tree is built. The slice must not be changed.
 func (n *Node) Children() []*Node {

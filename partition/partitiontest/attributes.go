@@ -92,7 +92,7 @@ var attributeCases = []testCase{
 		g.path = "/fast"
 		symlinks(g, []tree.Xattr{{Name: "trusted.x", Value: []byte("yes")}})
 	}},
-	{name: "access control lists", needs: Xattrs, fill: func(g *grove) {
+	{name: "access control lists", needs: Xattrs, also: ACLs, fill: func(g *grove) {
 		g.path = "/dir"
 		acl := aclXattr([]aclEntry{{1, 7, aclNobody}, {aclUser, 5, 1000}, {4, 5, aclNobody}, {aclGroup, 4, 100_000}, {16, 7, aclNobody}, {32, 1, aclNobody}})
 		g.add("/dir", tree.NewDir("", &tree.Attr{Mode: 0o771, Mtime: tree.Time{Sec: 1}, Xattrs: []tree.Xattr{

@@ -42,6 +42,7 @@ const (
 	Modes     Feature = "modes"
 	LinkModes Feature = "modes of symlinks" // without it they have all permissions
 	Xattrs    Feature = "extended attributes"
+	ACLs      Feature = "access control lists"
 	Times     Feature = "times" // without it they are not compared
 	Nanos     Feature = "nanoseconds of times"
 	LongNames Feature = "names of 255 bytes"

@@ -27,7 +27,8 @@ func (p packed) Make(_ context.Context, file string, offset int64) error {
 	return err
 }
 
-// TestConformance leaves out what a squashfs has no place for, and what does not go through a tar archive.
+// TestConformance leaves out what a squashfs has no place for, and what does not go through a tar archive. Extended attributes, which
+// unsquashfs does not print, have a test of their own.
 func TestConformance(t *testing.T) {
 	hosttest.Need(t, "sqfstar", "unsquashfs")
 	partitiontest.Run(t, partitiontest.Engine{
@@ -36,7 +37,7 @@ func TestConformance(t *testing.T) {
 				return nil, err
 			}
 			name := filepath.Join(t.TempDir(), "packed")
-			w, err := Create(t.Context(), name, tr.Root().Attr, o.Epoch)
+			w, err := Create(t.Context(), name, tr, Options{Made: o.Epoch})
 			if err != nil {
 				return nil, err
 			}
@@ -52,9 +53,9 @@ func TestConformance(t *testing.T) {
 			return read(name)
 		},
 		Grain:   grain,
-		Refuses: []partitiontest.Feature{partitiontest.Xattrs, partitiontest.Sockets},
+		Refuses: []partitiontest.Feature{partitiontest.ACLs, partitiontest.Sockets},
 		Drops: []partitiontest.Feature{partitiontest.FreeSpace, partitiontest.Sizes, partitiontest.Nanos, partitiontest.Labels,
-			partitiontest.LinkModes},
+			partitiontest.LinkModes, partitiontest.Xattrs},
 		Seconds: [2]int64{0, maxTime},
 		Read:    partitiontest.Squashfs,
 		Check:   func(testing.TB, partitiontest.Region) {},

@@ -19,6 +19,7 @@ const (
 	superRoot = 32 // 8 bytes: where the root's metadata block begins in the inode table, shifted by 16, and where it is in that
 	superUsed = 40 // 8 bytes: how much of the file is used
 	superID   = 48 // 8 bytes: the table of those numbers
+	superAttr = 56 // 8 bytes: the table of extended attributes, after that of numbers; none is 1 in every bit
 	superNode = 64 // 8 bytes: the inode table
 	superSize = 96
 
@@ -39,7 +40,7 @@ type image struct {
 
 // ownRoot returns the root its owner and its time, in place of those that sqfstar 4.5 gives it: whoever runs it, and the clock's. used are the
 // numbers of users and groups of everything else.
-func ownRoot(name string, root *tree.Attr, used map[uint32]bool) (err error) {
+func ownRoot(name, program string, root *tree.Attr, used map[uint32]bool) (err error) {
 	f, err := os.OpenFile(name, os.O_RDWR, 0)
 	if err != nil {
 		return err
@@ -54,7 +55,7 @@ func ownRoot(name string, root *tree.Attr, used map[uint32]bool) (err error) {
 		return err
 	}
 	if used := i.field(superUsed); binary.LittleEndian.Uint32(i.super) != magic || used < superSize || used > info.Size() {
-		return fmt.Errorf("sqfstar ended without an error and wrote no squashfs: %d bytes that begin with %q", info.Size(), i.super[:4])
+		return fmt.Errorf("%s ended without an error and wrote no squashfs: %d bytes that begin with %q", program, info.Size(), i.super[:4])
 	}
 	ids, err := i.ids()
 	if err != nil {
@@ -74,12 +75,12 @@ func ownRoot(name string, root *tree.Attr, used map[uint32]bool) (err error) {
 	return i.setIDs(ids)
 }
 
-// ids are the numbers of users and groups. They are the last thing in the file: a metadata block, and after it where that begins.
+// ids are the numbers of users and groups: a metadata block, and after it where that begins.
 func (i image) ids() ([]uint32, error) {
 	n := int64(binary.LittleEndian.Uint16(i.super[superIDs:]))
 	table, used := i.field(superID), i.field(superUsed)
 	block := make([]byte, 2+4*n)
-	if 4*n > metadataSize || table+8 != used || table < int64(len(block)) {
+	if 4*n > metadataSize || table+8 > used || table+8 < used && i.field(superAttr) == none || table < int64(len(block)) {
 		return nil, fmt.Errorf("%d numbers of users and groups at %d of %d bytes", n, table, used)
 	}
 	if _, err := i.ReadAt(block, table-int64(len(block))); err != nil {
@@ -132,6 +133,10 @@ func (i image) setRoot(root *tree.Attr, ids []uint32) error {
 
 // setIDs writes the table of numbers anew, with what stands after it.
 func (i image) setIDs(ids []uint32) error {
+	after, err := i.attributes()
+	if err != nil {
+		return err
+	}
 	begin := i.field(superID) - 2 - 4*int64(binary.LittleEndian.Uint16(i.super[superIDs:]))
 	p := binary.LittleEndian.AppendUint16(nil, uint16(4*len(ids))|uncompressed)
 	for _, id := range ids {
@@ -139,6 +144,7 @@ func (i image) setIDs(ids []uint32) error {
 	}
 	table := begin + int64(len(p))
 	p = binary.LittleEndian.AppendUint64(p, uint64(begin))
+	p = append(p, i.moved(after, begin+int64(len(p))-i.field(superID)-8)...)
 	used := begin + int64(len(p))
 	binary.LittleEndian.PutUint16(i.super[superIDs:], uint16(len(ids)))
 	binary.LittleEndian.PutUint64(i.super[superID:], uint64(table))
@@ -156,3 +162,46 @@ func (i image) setIDs(ids []uint32) error {
 }
 
 func (i image) field(at int) int64 { return int64(binary.LittleEndian.Uint64(i.super[at:])) }
+
+// none is the place of a table that an image does not have.
+const none = -1
+
+// maxAttributes is the most that the tables of extended attributes may have in bytes, since they are read into memory.
+const maxAttributes = 1 << 30
+
+// attributes returns what comes after the table of numbers: the tables of extended attributes, if there are any. The last of them says
+// where the first begins (8 bytes), how many sets of attributes there are (4 bytes, and 4 unused), and where each metadata block of the
+// second one is (8 bytes each).
+func (i image) attributes() ([]byte, error) {
+	from, used := i.field(superID)+8, i.field(superUsed)
+	if i.field(superAttr) == none {
+		return nil, nil
+	}
+	if n := used - from; n > maxAttributes {
+		return nil, fmt.Errorf("extended attributes of %d bytes, more than %d", n, maxAttributes)
+	}
+	p := make([]byte, used-from)
+	if _, err := i.ReadAt(p, from); err != nil {
+		return nil, err
+	}
+	index := i.field(superAttr) - from
+	if index < 0 || index+16 > int64(len(p)) || int64(binary.LittleEndian.Uint64(p[index:])) != from || (int64(len(p))-index)%8 != 0 {
+		return nil, fmt.Errorf("extended attributes from %d to %d, with their index at %d", from, used, i.field(superAttr))
+	}
+	return p, nil
+}
+
+// moved adds a distance to every place in the tables of extended attributes, and to their own in the superblock.
+func (i image) moved(p []byte, by int64) []byte {
+	if p == nil {
+		return nil
+	}
+	index := i.field(superAttr) - i.field(superID) - 8
+	for at := index; at < int64(len(p)); at += 8 {
+		if at != index+8 { // the number of sets
+			binary.LittleEndian.PutUint64(p[at:], binary.LittleEndian.Uint64(p[at:])+uint64(by))
+		}
+	}
+	binary.LittleEndian.PutUint64(i.super[superAttr:], uint64(i.field(superAttr)+by))
+	return p
+}

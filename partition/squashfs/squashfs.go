@@ -1,9 +1,10 @@
-// Package squashfs makes squashfs file systems with the program sqfstar, from a tar stream: nothing is staged, and nothing of the host can
+// Package squashfs makes squashfs file systems with the programs of squashfs-tools, from a tar stream: nothing is staged, and nothing of the host can
 // reach the image except through the stream.
 package squashfs
 
 import (
 	"archive/tar"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,48 +18,53 @@ import (
 	"imprint/internal/tree"
 )
 
-// A Writer makes one file system. Every Writer must be closed.
-type Writer struct {
-	tar   *tar.Writer
-	pipe  *io.PipeWriter
-	ended chan error
-	first map[*tree.Node]string
-	ids   map[uint32]bool // users and groups
+// Options are what a file system is like apart from its tree.
+type Options struct {
+	Made        int64  // the time in the superblock, seconds since 1970
+	Compression string // the name of one of [Compressors]; "" for zstd
+	Level       int64  // of the compression; 0 for the compressor's default
+	BlockSize   int64  // bytes: a power of two from MinBlock to MaxBlock; 0 for DefaultBlock
 }
 
-// maxTime is the last time that an inode can store: unsigned 32 bits of seconds since 1970.
-const maxTime = 1<<32 - 1
+// A Writer makes one file system. Every Writer must be closed.
+type Writer struct {
+	archive archive
+	pipe    *io.PipeWriter
+	ended   chan error
+	first   map[*tree.Node]string
+	ids     map[uint32]bool // users and groups
+}
 
 // memory is what sqfstar may take for its queues, a quarter of the machine's memory when it is not told. It packs as fast with less, and the
 // same bytes.
 const memory = "256M"
 
-// Create starts a file system in the named file, whose content is replaced. root is the attributes of the root directory, and made the time in
-// the superblock, in seconds since 1970. The error is a [*hosttool.MissingError] when the host lacks sqfstar.
-func Create(ctx context.Context, name string, root *tree.Attr, made int64) (*Writer, error) {
+// Create starts a file system for a tree in the named file, whose content is replaced. The error is a [*hosttool.MissingError] when the
+// host lacks the program.
+func Create(ctx context.Context, name string, t *tree.Tree, o Options) (*Writer, error) {
 	name, err := filepath.Abs(name)
 	if err != nil {
 		return nil, err
 	}
-	if err := errors.Join(checkTime(tree.Time{Sec: made}), checkAttr(root)); err != nil {
+	root := t.Root().Attr
+	if err := errors.Join(checkTime(tree.Time{Sec: o.Made}), checkRoot(root)); err != nil {
 		return nil, fmt.Errorf("/: %v", err)
 	}
-	if _, err := hosttool.Find("sqfstar"); err != nil {
+	program, args := o.command(t, name)
+	if _, err := hosttool.Find(program); err != nil {
 		return nil, err
 	}
 	out, in := io.Pipe()
-	w := &Writer{tar: tar.NewWriter(in), pipe: in, ended: make(chan error, 1), first: map[*tree.Node]string{}, ids: map[uint32]bool{}}
-	args := append(strings.Fields("-quiet -no-progress -exit-on-error -force -comp zstd -no-xattrs -noI"),
-		"-mem", memory, "-processors", fmt.Sprint(processors.Count()),
-		"-root-mode", fmt.Sprintf("%o", root.Mode), "-mkfs-time", fmt.Sprint(made), name)
-	// sqfstar reads the archive while Add writes it. When it fails, closing the pipe makes Add return its error.
+	w := newWriter(in)
+	w.pipe, w.ended = in, make(chan error, 1)
+	// The program reads the archive while Add writes it. When it fails, closing the pipe makes Add return its error.
 	go func() {
-		_, err := hosttool.Run(ctx, hosttool.Command{Name: "sqfstar", Args: args, Stdin: out})
+		_, err := hosttool.Run(ctx, hosttool.Command{Name: program, Args: args, Stdin: out})
 		if err == nil {
 			_, err = io.Copy(io.Discard, out) // the padding after the end of the archive
 		}
 		if err == nil {
-			err = ownRoot(name, root, w.ids)
+			err = ownRoot(name, program, root, w.ids)
 		}
 		out.CloseWithError(err)
 		w.ended <- err
@@ -66,49 +72,32 @@ func Create(ctx context.Context, name string, root *tree.Attr, made int64) (*Wri
 	return w, nil
 }
 
-// checkTime returns an error for a time that an inode cannot hold.
-func checkTime(t tree.Time) error {
-	if t.Sec < 0 || t.Sec > maxTime {
-		return fmt.Errorf("time %d is not between 0 and %d seconds since 1970, which squashfs can store", t.Sec, int64(maxTime))
-	}
-	return nil
+// newWriter returns a Writer of an archive alone.
+func newWriter(out io.Writer) *Writer {
+	return &Writer{archive: newArchive(out), first: map[*tree.Node]string{}, ids: map[uint32]bool{}}
 }
 
-// checkAttr returns an error for attributes that would not reach the image.
-func checkAttr(a *tree.Attr) error {
-	if len(a.Xattrs) > 0 {
-		return fmt.Errorf("extended attribute %q is not supported", a.Xattrs[0].Name)
+// command returns the program that makes the file system, and its arguments. sqfstar 4.5 takes no option of a compressor; mksquashfs does,
+// and makes the same of a tar stream if told so.
+func (o Options) command(t *tree.Tree, name string) (program string, args []string) {
+	args = append(strings.Fields("-quiet -no-progress -exit-on-error -comp"), cmp.Or(o.Compression, Compressors[0].Name))
+	if !hasXattrs(t) {
+		args = append(args, "-no-xattrs") // no table of them either
 	}
-	return checkTime(a.Mtime)
-}
-
-// Check returns an error with the path of a node that a file system of this package cannot hold.
-func Check(t *tree.Tree) error {
-	for path, n := range t.Walk() {
-		if err := checkNode(n.Inode()); err != nil {
-			return fmt.Errorf("%s: %v", tree.Shown(path), err)
-		}
+	if o.BlockSize != 0 {
+		args = append(args, "-b", fmt.Sprint(o.BlockSize))
 	}
-	return nil
-}
-
-// checkNode returns an error for a node that the tar stream or the image cannot hold. Sockets are among them.
-func checkNode(n *tree.Node) error {
-	if _, ok := types[n.Kind()]; !ok {
-		return fmt.Errorf("a %v cannot be in a tar archive", n.Kind())
+	args = append(args, "-noI", "-mem", memory, "-processors", fmt.Sprint(processors.Count()),
+		"-root-mode", fmt.Sprintf("%o", t.Root().Attr.Mode), "-mkfs-time", fmt.Sprint(o.Made))
+	if o.Level == 0 {
+		return "sqfstar", append(args, "-force", name)
 	}
-	if n.Kind() == tree.Symlink && (n.Target() == "" || strings.Contains(n.Target(), "\x00")) {
-		return fmt.Errorf("link target %q is empty or has a NUL in it", n.Target())
-	}
-	return checkAttr(n.Attr)
-}
-
-var types = map[tree.Kind]byte{
-	tree.File: tar.TypeReg, tree.Dir: tar.TypeDir, tree.Symlink: tar.TypeSymlink, tree.CharDevice: tar.TypeChar,
-	tree.BlockDevice: tar.TypeBlock, tree.Fifo: tar.TypeFifo,
+	args = append(args, "-Xcompression-level", fmt.Sprint(o.Level))
+	return "mksquashfs", append([]string{"-", name, "-tar", "-noappend", "-no-exports", "-tailends"}, args...)
 }
 
 // Add adds a node at a path whose directory has been added. content writes a file's content; it is not called for a further name of a file.
+// What it writes to may be a [tree.ZeroWriter], to which holes cost nothing.
 func (w *Writer) Add(path string, n *tree.Node, content func(io.Writer) error) error {
 	if path == "/" {
 		return nil
@@ -118,13 +107,15 @@ func (w *Writer) Add(path string, n *tree.Node, content func(io.Writer) error) e
 	if err != nil {
 		return fmt.Errorf("%s: %v", tree.Shown(path), err)
 	}
-	if err := w.tar.WriteHeader(h); err != nil {
+	if h.Typeflag != tar.TypeReg {
+		err = w.archive.member(h, n.Attr.Xattrs)
+	} else {
+		err = w.archive.file(h, n, content)
+	}
+	if err != nil {
 		return fmt.Errorf("%s: %w", tree.Shown(path), err)
 	}
-	if h.Typeflag != tar.TypeReg {
-		return nil
-	}
-	return content(w.tar)
+	return nil
 }
 
 // header is the tar header of a node. The GNU format allows any bytes in names.
@@ -155,7 +146,7 @@ func (w *Writer) header(path string, n *tree.Node) (*tar.Header, error) {
 
 // Close ends the file system. When sqfstar has ended before, its error says best why.
 func (w *Writer) Close() error {
-	err := w.tar.Close()
+	err := w.archive.tar.Close()
 	w.pipe.CloseWithError(err) // nil is the end of the stream
 	if ended := <-w.ended; ended != nil {
 		return ended

@@ -62,11 +62,13 @@ func content(n *tree.Node) func(io.Writer) error {
 	}
 }
 
-func write(t testing.TB, tr *tree.Tree) string {
+func write(t testing.TB, tr *tree.Tree) string { return writeAs(t, tr, Options{Made: 86400}) }
+
+func writeAs(t testing.TB, tr *tree.Tree, o Options) string {
 	t.Helper()
 	hosttest.Need(t, "sqfstar", "unsquashfs")
 	name := filepath.Join(t.TempDir(), "squashfs")
-	w, err := Create(t.Context(), name, tr.Root().Attr, 86400)
+	w, err := Create(t.Context(), name, tr, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -169,7 +171,7 @@ func TestRootTime(t *testing.T) {
 	hosttest.Need(t, "sqfstar", "unsquashfs")
 	for n := 250; n < 262; n++ {
 		name := filepath.Join(t.TempDir(), "squashfs")
-		w, err := Create(t.Context(), name, &tree.Attr{Mode: 0o755, Mtime: tree.Time{Sec: 1e9}}, 1)
+		w, err := Create(t.Context(), name, empty(t, &tree.Attr{Mode: 0o755, Mtime: tree.Time{Sec: 1e9}}), Options{Made: 1})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -191,11 +193,36 @@ func TestRootTime(t *testing.T) {
 	}
 }
 
+// empty is a tree with nothing but its root.
+func empty(t testing.TB, root *tree.Attr) *tree.Tree {
+	t.Helper()
+	tr, err := tree.NewBuilder(root).Tree()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tr
+}
+
+func withXattr(name string) *tree.Node {
+	return tree.NewFile("x", &tree.Attr{Xattrs: []tree.Xattr{{Name: name}}}, tree.Text(""))
+}
+
+// large is that many zeros.
+type large int64
+
+func (n large) Size() int64              { return int64(n) }
+func (large) Open() (tree.Reader, error) { return nothing{}, nil }
+
+type nothing struct{}
+
+func (nothing) ReadAt(p []byte, _ int64) (int, error) { clear(p); return len(p), nil }
+func (nothing) Close() error                          { return nil }
+
 // An error of a content, or of sqfstar, comes out, and nothing hangs.
 func TestErrors(t *testing.T) {
 	hosttest.Need(t, "sqfstar")
 	root := attr(0o755, 0)
-	w, err := Create(t.Context(), filepath.Join(t.TempDir(), "x"), root, 1)
+	w, err := Create(t.Context(), filepath.Join(t.TempDir(), "x"), empty(t, root), Options{Made: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -207,7 +234,7 @@ func TestErrors(t *testing.T) {
 	if err := w.Close(); err == nil {
 		t.Error("Close gave nothing after half a file")
 	}
-	w, err = Create(t.Context(), filepath.Join(t.TempDir(), "no", "such", "directory"), root, 1)
+	w, err = Create(t.Context(), filepath.Join(t.TempDir(), "no", "such", "directory"), empty(t, root), Options{Made: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -221,10 +248,11 @@ func TestErrors(t *testing.T) {
 	}
 	for _, n := range []*tree.Node{
 		tree.NewSpecial("x", root, tree.Socket), tree.NewFile("x", &tree.Attr{Mtime: tree.Time{Sec: -1}}, tree.Text("")),
-		tree.NewFile("x", &tree.Attr{Xattrs: []tree.Xattr{{Name: "user.x"}}}, tree.Text("")),
+		withXattr("system.posix_acl_access"), withXattr("user."), withXattr("user.a=b"), withXattr("security." + strings.Repeat("x", 250)),
+		tree.NewFile("x", root, tree.Sparse(large(MaxFile+1), nil)),
 		tree.NewSymlink("x", root, "a\x00b"), tree.NewSymlink("x", root, ""),
 	} {
-		w := &Writer{first: map[*tree.Node]string{}, ids: map[uint32]bool{}}
+		w := newWriter(io.Discard)
 		if err := w.Add("/x", n, nil); err == nil || !strings.HasPrefix(err.Error(), "/x: ") {
 			t.Errorf("got %v", err)
 		}
@@ -239,7 +267,7 @@ func FuzzFeed(f *testing.F) {
 	hosttest.Fuzz(f, func(t *testing.T, p []byte) {
 		tr := partitiontest.TreeOf(p, tree.Link, tree.Symlink, tree.CharDevice, tree.BlockDevice)
 		var archive bytes.Buffer
-		w := &Writer{tar: tar.NewWriter(&archive), first: map[*tree.Node]string{}, ids: map[uint32]bool{}}
+		w := newWriter(&archive)
 		var failed error
 		for path, n := range tr.Walk() {
 			failed = errors.Join(failed, w.Add(path, n, content(n)))
@@ -250,7 +278,7 @@ func FuzzFeed(f *testing.F) {
 			}
 			return
 		}
-		if err := w.tar.Close(); err != nil {
+		if err := w.archive.tar.Close(); err != nil {
 			t.Fatal(err)
 		}
 		r, first := tar.NewReader(&archive), map[*tree.Node]string{}

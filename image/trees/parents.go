@@ -1,4 +1,4 @@
-package resolve
+package trees
 
 import (
 	"fmt"
@@ -13,55 +13,70 @@ import (
 
 // An addition is a path at which the description adds something.
 type addition struct {
-	key  diag.Key
-	path string
-	file bool
-	uid  uint32
-	gid  uint32
+	key      diag.Key
+	path     string
+	owned    bool // it is a file or a link: its owner is unlikely to be another one than that of its directory
+	override bool
+	uid, gid uint32
 }
 
-// additions returns the directories, files and links of a partition.
-func additions(d description.Partition) (list []addition) {
-	for _, dir := range d.Dir.Items {
+// additions returns the directories, files and links of the partition.
+func (p *making) additions() (list []addition) {
+	for _, dir := range p.d.Dir.Items {
 		list = append(list, addition{key: dir.Path.Key, path: dir.Path.V})
 	}
-	for _, file := range d.File.Items {
-		list = append(list, addition{file.Path.Key, file.Path.V, true, file.UID.V, file.GID.V})
+	for _, file := range p.d.File.Items {
+		uid, gid := p.quietly(file.Owner())
+		list = append(list, addition{file.Path.Key, file.Path.V, true, file.Override.V, uid, gid})
 	}
-	for _, link := range d.Link.Items {
-		list = append(list, addition{key: link.Path.Key, path: link.Path.V})
+	for _, link := range p.d.Link.Items {
+		uid, gid := p.quietly(link.Owner())
+		list = append(list, addition{link.Path.Key, link.Path.V, true, link.Override.V, uid, gid})
 	}
 	return list
+}
+
+// quietly is owner without problems, which are reported where the node is added.
+func (p *making) quietly(o description.Owner) (uid, gid uint32) {
+	known := len(p.problems)
+	uid, gid = p.owner(o)
+	p.problems = p.problems[:known]
+	return uid, gid
 }
 
 // parents adds the missing directories above the additions. A directory that the description does not state gets the owner of
 // the nearest one above it that it states or that is in the tree already, so that /home/u/.config/x belongs to u if /home/u
 // does. Under root-owned directories the tree builder makes them, root's; parents warns if a file in one belongs to another
 // user.
-func (t *treeFiller) parents(list []addition) {
+func (p *making) parents(list []addition) {
 	stated := map[string]*tree.Attr{}
-	for _, d := range t.d.Dir.Items {
-		stated[d.Path.V] = owned(*t.attrs().dir, d.Mode, d.UID, d.GID)
+	known := len(p.problems)
+	for _, d := range p.d.Dir.Items {
+		stated[d.Path.V] = p.owned(*p.defaults.Dir, d.Mode, d.Owner())
 	}
+	p.problems = p.problems[:known] // they are reported where the directories are added
 	warned := map[string]bool{}
 	for _, a := range list {
+		if a.override {
+			a.path = p.Behind(a.path)
+		}
 		dir := path.Dir(a.path)
-		isRoots := t.above(a, stated)
-		if !isRoots || !a.file || a.uid == 0 || warned[dir] || strings.Count(dir, "/") == 1 { // those below "/" are root's everywhere
+		isRoots := p.above(a, stated)
+		if !isRoots || !a.owned || a.uid == 0 || warned[dir] || strings.Count(dir, "/") == 1 { // those below "/" are root's everywhere
 			continue
 		}
 		warned[dir] = true
-		t.warn(a.key, fmt.Sprintf("%s belongs to user %d, but %s will belong to root", a.path, a.uid, dir),
+		p.Warn(a.key, fmt.Sprintf("%s belongs to user %d, but %s will belong to root", a.path, a.uid, dir),
 			fmt.Sprintf("add a [[partition.dir]] with path = %q, uid = %d and gid = %d, or without uid and gid to leave it to root", dir, a.uid, a.gid))
 	}
 }
 
 // above adds the missing directories above one path. It reports whether the last one is left to root because the description
 // does not state it.
-func (t *treeFiller) above(a addition, stated map[string]*tree.Attr) (isRoots bool) {
-	owner := t.attrs().dir
+func (p *making) above(a addition, stated map[string]*tree.Attr) (isRoots bool) {
+	owner := p.defaults.Dir
 	for at := range ancestors(a.path) {
-		n := t.b.Find(at)
+		n := p.Find(at)
 		switch isRoots = false; {
 		case stated[at] != nil:
 			owner = stated[at]
@@ -70,8 +85,8 @@ func (t *treeFiller) above(a addition, stated map[string]*tree.Attr) (isRoots bo
 		case owner.UID == 0 && owner.GID == 0:
 			isRoots = true
 		default:
-			owner = inherited(*owner, t.epoch)
-			t.add(a.key, at, tree.NewDir("", owner, nil))
+			owner = inherited(*owner, p.Epoch)
+			p.add(a.key, at, tree.NewDir("", owner, nil), false)
 		}
 	}
 	return isRoots

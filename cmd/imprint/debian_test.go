@@ -1,0 +1,111 @@
+package main
+
+import (
+	"encoding/binary"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"imprint/internal/hosttest"
+	"imprint/internal/qemutest"
+)
+
+// debianArchive returns the archive of a small Debian system. mmdebstrap makes it once, and it stays in build; without mmdebstrap or a mirror the
+// test is skipped.
+func debianArchive(t *testing.T) string {
+	t.Helper()
+	archive, err := filepath.Abs("../../build/debian/rootfs.tar.zst")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(archive); err == nil {
+		return archive
+	}
+	hosttest.Need(t, "mmdebstrap", "zstd")
+	mkdir(t, filepath.Dir(archive))
+	fresh := strings.TrimSuffix(archive, ".tar.zst") + ".new.tar.zst"
+	defer os.Remove(fresh)
+	out, err := exec.CommandContext(t.Context(), "mmdebstrap", "--variant=minbase",
+		"--include=linux-image-cloud-amd64,initramfs-tools,systemd-sysv,systemd-boot-efi,udev", "bookworm", fresh).CombinedOutput()
+	if err != nil {
+		t.Skipf("mmdebstrap: %v\n%s", err, out)
+	}
+	if err := os.Rename(fresh, archive); err != nil {
+		t.Fatal(err)
+	}
+	return archive
+}
+
+// The systems of docs/debian.md, made by mmdebstrap, boot to the login prompt: from one disk by UEFI and by a BIOS with GRUB, which reads the root
+// file system, and with the systemd-boot of the archive.
+func TestDebian(t *testing.T) {
+	if testing.Short() {
+		t.Skip("boots three systems")
+	}
+	archive := debianArchive(t)
+	hosttest.NeedFile(t, "/usr/lib/grub/x86_64-efi/moddep.lst", "/usr/lib/grub/i386-pc/moddep.lst")
+	hosttest.Need(t, "grub-mkimage")
+	dir := public(t)
+	for _, b := range blocksOf(t, "../../docs/debian.md") {
+		if b.file != "" {
+			writeFile(t, filepath.Join(dir, b.file), strings.ReplaceAll(b.text, `"rootfs.tar.zst"`, `"`+archive+`"`))
+		}
+	}
+	images := map[string]string{}
+	for _, name := range []string{"both", "web"} {
+		images[name] = filepath.Join(dir, name+".raw")
+		imprint(t, "build", filepath.Join(dir, name+".toml"), "-o", images[name])
+		imprint(t, "verify", images[name])
+	}
+	for _, c := range []struct{ image, mode string }{{"both", "bios"}, {"both", "uefi"}, {"web", "uefi"}} {
+		t.Run(c.image+" "+c.mode, func(t *testing.T) {
+			t.Parallel()
+			r := qemutest.Boot(t, qemutest.Options{Image: images[c.image], Mode: c.mode, Marker: " login: $", Bad: "emergency mode|Failed to mount", Timeout: 5 * time.Minute})
+			if c.image == "web" && !strings.HasPrefix(r.Line, "web login") {
+				t.Errorf("the prompt is %q: the name of the host is not that of the description", r.Line)
+			}
+		})
+	}
+}
+
+const uBootText = `
+name = "board"
+arch = "aarch64"
+[boot]
+loader  = "extlinux"
+timeout = 0
+[[boot.entry]]
+title  = "a kernel that does nothing"
+kernel = "${partition.root}/boot/Image-*"
+initrd = ["${partition.root}/boot/initrd"]
+[[partition]]
+name       = "root"
+type       = "root"
+filesystem = "ext4"
+size       = "64MiB"
+features   = ["^metadata_csum", "^64bit"]
+  [[partition.tree]]
+  source = "tree"
+`
+
+// U-Boot finds the menu in a root file system without anything else on the disk, and loads what the menu names in there.
+func TestUBootWithOneRoot(t *testing.T) {
+	dir := public(t)
+	image := make([]byte, 100_000) // the header of a kernel (Linux, Documentation/arch/arm64/booting.rst)
+	copy(image, "MZ")
+	binary.LittleEndian.PutUint64(image[16:], uint64(len(image)))
+	copy(image[56:], "ARM\x64")
+	mkdir(t, filepath.Join(dir, "tree/boot"))
+	writeFile(t, filepath.Join(dir, "tree/boot/Image-6.1"), string(image))
+	writeFile(t, filepath.Join(dir, "tree/boot/initrd"), "an initrd")
+	writeFile(t, filepath.Join(dir, "board.toml"), uBootText)
+	out := filepath.Join(dir, "board.raw")
+	imprint(t, "build", filepath.Join(dir, "board.toml"), "-o", out)
+	r := qemutest.Boot(t, qemutest.Options{Image: out, Mode: "aarch64-u-boot", Marker: "^Retrieving file: /boot/Image-6.1$", Bad: "No EFI system partition"})
+	if !strings.Contains(r.Serial, "Found /boot/extlinux/extlinux.conf") || !strings.Contains(r.Serial, "Retrieving file: /boot/initrd") {
+		t.Errorf("the console shows\n%s", r.Serial)
+	}
+}

@@ -1,0 +1,122 @@
+package description
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"imprint/internal/diag"
+	"imprint/internal/pattern"
+	"imprint/partition"
+)
+
+// keys returns the keys of an owner.
+func (o Owner) keys() []diag.Key { return []diag.Key{o.UID.Key, o.GID.Key, o.User.Key, o.Group.Key} }
+
+var accountName = regexp.MustCompile(accountForm)
+
+// owner checks that an owner is a number or a name. Whether the name is known is seen when the tree is there.
+func (c *checker) owner(o Owner) {
+	for _, pair := range []struct {
+		number Number
+		name   Text
+		other  string
+	}{{o.UID, o.User, "uid"}, {o.GID, o.Group, "gid"}} {
+		switch name := pair.name; {
+		case !name.Written() || c.Reported(name.Key.Path):
+		case pair.number.Written():
+			c.Report(name.Key, "excludes "+pair.other, "remove one of the two")
+		case !accountName.MatchString(name.V):
+			c.Report(name.Key, fmt.Sprintf("%q is not a name of a user or group", name.V), "write a number as "+pair.other)
+		}
+	}
+}
+
+// attr checks a pattern with a mode or an owner.
+func (c *checker) attr(a *Attr) {
+	_, err := pattern.Parse([]string{a.Path.V})
+	switch {
+	case a.Path.V == "":
+	case a.Path.V[0] != '/':
+		c.Report(a.Path.Key, fmt.Sprintf("%q does not begin at the top", a.Path.V), fmt.Sprintf("did you mean %q?", "/"+a.Path.V))
+	case err != nil:
+		c.Report(a.Path.Key, err.Error(), "")
+	}
+	if !slices.ContainsFunc(append(a.Owner().keys(), a.Mode.Key), func(k diag.Key) bool { return k.Written }) {
+		c.Report(a.Key, "has neither a mode nor an owner", `as in mode = "0750" or user = "alice"`)
+	}
+	c.owner(a.Owner())
+}
+
+// mounts checks where partitions are mounted, and that a table of that is written somewhere.
+func (c *checker) mounts() {
+	var table *Partition
+	for i := range c.d.Partition.Items {
+		switch p := &c.d.Partition.Items[i]; {
+		case !p.FStab.V:
+		case table != nil:
+			c.Report(p.FStab.Key, "is for the partition that is mounted as root, and "+table.FStab.Key.Path+" is another", "remove one of the two")
+		default:
+			table = p
+		}
+	}
+	taken := unique{}
+	for i := range c.d.Partition.Items {
+		p := &c.d.Partition.Items[i]
+		if c.absolute(p.Mount); p.Mount.V == "" {
+			continue
+		}
+		c.unique(taken, p.Mount.Key, p.Mount.V, "the mount point")
+		switch k := p.Mount.Key; {
+		case table == nil:
+			c.Report(k, "has no effect: no partition has fstab = true", "add fstab = true to the partition that is mounted as root")
+		case p.Inside.Written():
+			c.Report(k, fmt.Sprintf("does not go with inside: the partition is a file of %q", p.Inside.V), "remove it")
+		case p == table && p.Mount.V != "/":
+			c.Report(k, fmt.Sprintf("is %q, but the partition with fstab is mounted as root", p.Mount.V), "remove one of the two")
+		case p != table && p.Mount.V == "/":
+			c.Report(k, `is "/", where the partition with fstab is mounted`, "")
+		}
+	}
+}
+
+// MountPoint returns where the running system mounts a partition, for the table in another one; "" if nothing says.
+func (d *Image) MountPoint(p *Partition) string {
+	switch {
+	case p.FStab.V:
+		return "/"
+	case p.Mount.V != "" || p.Inside.Written() || isWholeDisk(*p):
+		return p.Mount.V
+	}
+	return partition.MountPoint(p.Type.V)
+}
+
+// bootFile checks the path of a kernel or its like, which may be in a partition's own tree.
+func (c *checker) bootFile(t Value[Template]) {
+	name, path, ok := t.V.InTree()
+	if !ok {
+		c.path(t)
+		return
+	}
+	p := c.partitions[name]
+	switch row := partition.Named(c.filesystemOf(p)); {
+	case p == nil:
+		if err := c.absent("partition", name, c.partitionNames); err != nil {
+			c.ReportError(t.Key, err)
+		}
+	case row != nil && row.Raw:
+		c.Report(t.Key, fmt.Sprintf("partition %q has no file system", name), "")
+	case !strings.HasPrefix(string(path), "/"):
+		c.Report(t.Key, fmt.Sprintf("%q is not followed by a path", "${partition."+name+"}"), fmt.Sprintf("as in %q", "${partition."+name+"}/boot/vmlinuz-*"))
+	default:
+		c.path(Value[Template]{V: path, Key: t.Key})
+	}
+}
+
+func (c *checker) filesystemOf(p *Partition) string {
+	if p == nil {
+		return ""
+	}
+	return p.Filesystem.V
+}

@@ -1,0 +1,137 @@
+package disk
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+
+	"imprint/closure"
+	"imprint/internal/chain"
+	"imprint/internal/diag"
+	"imprint/internal/tree"
+)
+
+// A Named is the tree of a region and the name of that.
+type Named struct {
+	Region string
+	Tree   *tree.Tree
+}
+
+// Trees returns the trees of all regions that can be read.
+func (d *Disk) Trees() (list []Named) {
+	for _, r := range d.Regions {
+		if r.Volume != nil {
+			list = append(list, Named{r.String(), r.Volume.Tree})
+		}
+	}
+	return list
+}
+
+// Graph returns the references of all items in the stores of some trees, and what needs them: GC roots, and the entries of boot menus,
+// which name items.
+func Graph(ctx context.Context, trees []Named) (*chain.Graph, error) {
+	g := &chain.Graph{References: map[string][]string{}}
+	for _, t := range trees {
+		store, err := closure.OpenTree(ctx, t.Tree, closure.Nix)
+		if errors.Is(err, closure.ErrNoStore) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", t.Region, err)
+		}
+		one, err := store.Graph(ctx)
+		store.Close()
+		if err != nil {
+			return nil, fmt.Errorf("%s: store database: %w", t.Region, err)
+		}
+		maps.Copy(g.References, one.References)
+		g.Roots = append(g.Roots, one.Roots...)
+	}
+	for _, t := range trees {
+		g.Roots = append(g.Roots, t.BootEntries(g)...)
+	}
+	return g, nil
+}
+
+// Bounds of the search for menus: they lie near the top and are small.
+const (
+	menuDepth = 5
+	mostMenus = 1000 // files that are looked at in one tree
+	mostMenu  = 256 << 10
+)
+
+// BootEntries returns the items of a graph that the menus of boot loaders in the tree name.
+func (t Named) BootEntries(g *chain.Graph) (roots []chain.Root) {
+	left := mostMenus
+	var walk func(at string, n *tree.Node, depth int)
+	walk = func(at string, n *tree.Node, depth int) {
+		if n.Kind() == tree.Dir && depth < menuDepth && at != closure.Nix.StoreDir {
+			for _, child := range n.Children() {
+				walk(tree.Join(at, child.Name), child, depth+1)
+			}
+		}
+		if n.Kind() != tree.File || !isMenu(n) || left == 0 {
+			return
+		}
+		left--
+		text, err := tree.ReadAll(n.Blob(), mostMenu)
+		if err != nil {
+			return
+		}
+		for _, p := range closure.Nix.Mentions(string(text)) {
+			if _, ok := g.References[p.String()]; ok {
+				roots = append(roots, chain.Root{Name: fmt.Sprintf("boot entry in %s:%s", t.Region, at), Node: p.String()})
+			}
+		}
+	}
+	walk("/", t.Tree.Root(), 0)
+	return roots
+}
+
+// isMenu reports whether a file may be a menu of a boot loader, by its name and size.
+func isMenu(n *tree.Node) bool {
+	ext := path.Ext(n.Name)
+	return n.Size() <= mostMenu && (ext == ".conf" || ext == ".cfg")
+}
+
+// mostMatches is how many items an error about an ambiguous one lists.
+const mostMatches = 10
+
+// FindItem returns the item of a graph that a text names: a store path or a path inside of one, the base name of one, its name without the
+// digits, or the beginning of any of these, if there is only one. The error is a [diag.Mistake].
+func FindItem(g *chain.Graph, text string) (string, error) {
+	if below, ok := strings.CutPrefix(text, closure.Nix.StoreDir+"/"); ok {
+		text, _, _ = strings.Cut(below, "/")
+	}
+	var exact, begin, bases []string
+	for _, item := range slices.Sorted(maps.Keys(g.References)) {
+		base := path.Base(item)
+		_, name, _ := strings.Cut(base, "-")
+		switch {
+		case base == text || name == text:
+			exact = append(exact, item)
+		case strings.HasPrefix(base, text) || strings.HasPrefix(name, text):
+			begin = append(begin, item)
+		}
+		bases = append(bases, name)
+	}
+	if len(exact) == 0 {
+		exact = begin
+	}
+	switch {
+	case len(exact) == 1:
+		return exact[0], nil
+	case len(exact) == 0:
+		hint := ""
+		if near := diag.Nearest(text, bases); near != "" {
+			hint = fmt.Sprintf("did you mean %q?", near)
+		}
+		return "", diag.Mistake{Text: fmt.Sprintf("no store item is named %.300q", text), Hint: hint}
+	}
+	hint := strings.Join(exact[:min(mostMatches, len(exact))], "\n")
+	return "", diag.Mistake{Text: fmt.Sprintf("%.300q names %d store items", text, len(exact)), Hint: "write more of one of them:\n" + hint}
+}

@@ -1,0 +1,91 @@
+package resolve
+
+import (
+	"fmt"
+
+	"imprint/image/trees"
+	"imprint/internal/diag"
+	"imprint/internal/fstab"
+	"imprint/internal/tree"
+	"imprint/partition"
+)
+
+const fstabPath = "/etc/fstab"
+
+// fstab adds the table of what the running system mounts, and the directories where it mounts that.
+func (t *treeFiller) fstab() {
+	key := t.d.FStab.Key
+	if !t.d.FStab.V || !t.mayReplaceTable(key) {
+		return
+	}
+	var entries []fstab.Entry
+	for i := range t.plan.Partitions {
+		if e, ok := t.mount(i); ok {
+			entries = append(entries, e)
+			t.mountPoint(key, e.Target)
+		}
+	}
+	t.Keys[key.Path] = key
+	content := tree.Text(fstab.Text(entries))
+	if err := t.Overlay(fstabPath, tree.NewFile("", trees.AttrsAt(t.epoch).File, content), key.Path); err != nil {
+		t.problems = append(t.problems, key.Problem(err.Error(), ""))
+	}
+}
+
+// maxTable is the size in bytes up to which a table in the tree is looked at; a larger one has entries.
+const maxTable = 1 << 20
+
+// mayReplaceTable reports whether the tree has no table yet, or one without entries, as distributions install it.
+func (t *treeFiller) mayReplaceTable(key diag.Key) bool {
+	n, _ := t.Follow(fstabPath)
+	if n == nil {
+		return true
+	}
+	if n.Kind() == tree.File && n.Size() <= maxTable {
+		text, err := tree.ReadAll(n.Blob(), maxTable)
+		if err == nil && fstab.IsEmpty(string(text)) {
+			return true
+		}
+	}
+	t.problems = append(t.problems, key.Problem("the tree has "+fstabPath+" already, with entries",
+		fmt.Sprintf("add exclude = [%q] to the [[partition.tree]] that it is from, or remove fstab", fstabPath)))
+	return false
+}
+
+// mount returns the entry of a partition; ok is false if nothing says where it is mounted.
+func (t *treeFiller) mount(i int) (e fstab.Entry, ok bool) {
+	d, part := &t.world.d.Partition.Items[i], t.plan.Partitions[i]
+	e.Source = "PARTUUID=" + part.PartUUIDText()
+	row := partition.Named(d.Filesystem.V)
+	switch at := t.world.d.MountPoint(d); {
+	case part.Inside != "" && part != t.part || part.Inside == "" && row.WholeDisk:
+		return e, false
+	case row.Raw && partition.IsSwap(d.Type.V):
+		e.Target, e.Type, e.Options = "none", "swap", "sw"
+		return e, true
+	case at == "" || row.MountType == "":
+		return e, false
+	case !row.Writable:
+		e.Target, e.Type, e.Options = at, row.MountType, "ro"
+		return e, part.Inside == ""
+	default:
+		e.Target, e.Type, e.Options, e.Pass = at, row.MountType, row.MountOptions, 2
+		if part == t.part {
+			e.Pass = 1
+		}
+		if row.Firmware && partition.MountPoint(d.Type.V) == "" { // not for boot files, which are root's alone
+			e.Options = ""
+		}
+		return e, true
+	}
+}
+
+// mountPoint adds the directory where a partition is mounted, unless the tree has one.
+func (t *treeFiller) mountPoint(key diag.Key, at string) {
+	if n, _ := t.Follow(at); at == "none" || n != nil && n.Kind() == tree.Dir {
+		return
+	}
+	if err := t.Overlay(at, tree.NewDir("", trees.AttrsAt(t.epoch).Dir, nil), key.Path); err != nil {
+		t.problems = append(t.problems, key.Problem(fmt.Sprintf("%s, where a partition is mounted: %v", at, err), ""))
+	}
+}
