@@ -16,6 +16,7 @@ import (
 
 	"imprint/image/description"
 	"imprint/image/diff"
+	"imprint/image/emulator"
 	"imprint/image/plan"
 	"imprint/image/resolve"
 	"imprint/image/write"
@@ -271,7 +272,7 @@ func (r *root) built(f buildFlags, b *build) error {
 		length, onDisk := t.sizes()
 		say("%s: %s, %s (%s on disk)", t.name, t.format.Name, units.FormatBytes(length), units.FormatBytes(onDisk))
 	}
-	for _, line := range [][2]string{{"digest", result.Digests.Image}, {"sha256", result.Digests.SHA256}, {"manifest", f.manifestOf(first)}, {"boot", bootLine(m, f, b.entries)}} {
+	for _, line := range [][2]string{{"digest", result.Digests.Image}, {"sha256", result.Digests.SHA256}, {"manifest", f.manifestOf(first)}, {"boot", f.bootLine(b)}} {
 		if line[1] != "" {
 			say("  %-8s  %s", line[0], line[1])
 		}
@@ -312,4 +313,14 @@ func (f buildFlags) outputEvents() (list []event) {
 		list = append(list, event{"image": t.name, "format": t.format.Name, "length": length, "onDisk": onDisk, "manifest": f.manifestOf(t)})
 	}
 	return list
+}
+
+// bootLine returns a command that boots the first output that QEMU reads, "" if there is none.
+func (f buildFlags) bootLine(b *build) string {
+	for _, t := range f.targetList {
+		if t.format.QEMU != "" {
+			return emulator.Boot{Manifest: b.manifest, Image: t.name, Format: t.format.QEMU, Export: f.exportBoot, Entries: b.entries}.Line()
+		}
+	}
+	return ""
 }

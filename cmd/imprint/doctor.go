@@ -12,6 +12,7 @@ import (
 	"text/tabwriter"
 
 	"imprint/image/description"
+	"imprint/image/emulator"
 	"imprint/image/plan"
 	"imprint/image/resolve"
 	"imprint/internal/hosttool"
@@ -110,27 +111,34 @@ func (r *root) examine(ctx context.Context, file string) (list []finding, err er
 		}
 		list = append(list, finding{Name: path.Base(n.Path), Path: n.Found, Package: n.Package, Purpose: n.Purpose})
 	}
-	return append(list, emulator(ctx, d.WithDefaults())...), nil
+	return append(list, machine(ctx, d.WithDefaults())...), nil
 }
 
-// emulator looks for what the command that boots the image needs.
-func emulator(ctx context.Context, d *description.Image) (list []finding) {
+// machine looks for what the command that boots the image needs.
+func machine(ctx context.Context, d *description.Image) (list []finding) {
 	m := &plan.Manifest{Arch: d.Arch.V, Format: d.Format.V, Loader: d.Boot.Loader.V}
 	for _, p := range d.Partition.Items {
 		m.Partitions = append(m.Partitions, plan.ManifestPartition{Type: p.Type.V})
 	}
-	found, ok := machineOf(m)
+	found, ok := emulator.For(m)
 	if !ok || !d.HasBootEntries() {
 		return nil
 	}
+	list = parts(ctx, found)
+	for i := range list {
+		list[i].spare = true
+	}
+	return list
+}
+
+// parts looks for the program and the firmware of a machine.
+func parts(ctx context.Context, found emulator.Machine) (list []finding) {
 	const purpose = "the boot command"
-	program := tool(ctx, found.program, found.pkg, purpose)
-	program.spare = true
-	list = append(list, program)
-	if found.firmware != "" {
-		f := finding{Name: path.Base(found.firmware), Package: found.firmPkg, Purpose: purpose, spare: true}
-		if _, err := os.Stat(found.firmware); err == nil {
-			f.Path = found.firmware
+	list = append(list, tool(ctx, found.Program, found.Package, purpose))
+	if found.Firmware != "" {
+		f := finding{Name: path.Base(found.Firmware), Package: found.FirmwarePackage, Purpose: purpose}
+		if _, err := os.Stat(found.Firmware); err == nil {
+			f.Path = found.Firmware
 		}
 		list = append(list, f)
 	}
@@ -139,7 +147,18 @@ func emulator(ctx context.Context, d *description.Image) (list []finding) {
 
 // examined prints the findings. It is an error if something that the build needs is missing.
 func (r *root) examined(list []finding, needed, asJSON bool) error {
-	var gone missing
+	gone, install := lacking(list)
+	if err := r.showFindings(list, needed, install, asJSON); err != nil {
+		return err
+	}
+	if needed && len(gone) > 0 {
+		return gone
+	}
+	return nil
+}
+
+// lacking returns what is missing, and the command that installs it, "" if nothing is.
+func lacking(list []finding) (gone missing, install string) {
 	var packages []string
 	for _, f := range list {
 		if f.Path != "" {
@@ -150,17 +169,10 @@ func (r *root) examined(list []finding, needed, asJSON bool) error {
 		}
 	}
 	slices.Sort(packages)
-	install := ""
 	if packages = slices.Compact(packages); len(packages) > 0 {
 		install = "apt-get install " + strings.Join(packages, " ")
 	}
-	if err := r.showFindings(list, needed, install, asJSON); err != nil {
-		return err
-	}
-	if needed && len(gone) > 0 {
-		return gone
-	}
-	return nil
+	return gone, install
 }
 
 func (r *root) showFindings(list []finding, needed bool, install string, asJSON bool) error {

@@ -11,6 +11,7 @@ import (
 	"imprint/internal/diag"
 	"imprint/internal/hosttool"
 	"imprint/internal/stream"
+	"imprint/internal/visible"
 )
 
 // Exit codes, as listed in the help.
@@ -71,7 +72,7 @@ func (r *root) report(ctx context.Context, err error) int {
 	if code == exitInterrupted {
 		text = "interrupted; no output was written"
 		if r.written != "" {
-			text = "interrupted; " + oneLine(r.written) + " is complete, and was not checked"
+			text = "interrupted; " + visible.Line(r.written) + " is complete, and was not checked"
 		}
 	}
 	if r.json {
@@ -94,7 +95,7 @@ func message(err error) string {
 	var tool *hosttool.ExitError
 	var wrong usage
 	if problems(err) == nil && !errors.As(err, &tool) && !errors.As(err, &wrong) && !strings.HasPrefix(err.Error(), "unknown command") {
-		return oneLine(err.Error())
+		return visible.Line(err.Error())
 	}
 	return err.Error()
 }

@@ -19,6 +19,7 @@ import (
 	"imprint/internal/tree"
 	"imprint/internal/units"
 	"imprint/internal/verity"
+	"imprint/internal/visible"
 
 	"github.com/spf13/cobra"
 )
@@ -77,7 +78,7 @@ cat and extract. The format is recognised by content.`,
 			}
 			defer f.Close()
 			if c.Flags().Changed("explain") {
-				_, err := fmt.Fprintln(r.stdout, oneLine(d.Explain(explain)))
+				_, err := fmt.Fprintln(r.stdout, visible.Line(d.Explain(explain)))
 				return err
 			}
 			return r.runVerify(c.Context(), args[0], d)
@@ -96,7 +97,7 @@ func (r *root) runVerify(ctx context.Context, name string, d *disk.Disk) error {
 			r.ui.event(event{"event": "fault", "region": f.Region, "offset": f.Offset, "path": f.Path, "object": f.Object, "fault": f.Text})
 			return
 		}
-		fmt.Fprintln(r.stdout, oneLine(f.String()))
+		fmt.Fprintln(r.stdout, visible.Line(f.String()))
 	}
 	err := d.Verify(ctx, report)
 	if err == nil {
@@ -180,8 +181,8 @@ func (r *root) runInspect(ctx context.Context, name string, d *disk.Disk) error 
 			items = fmt.Sprint(len(paths))
 		}
 		number := orDash(int64(region.Number), fmt.Sprint(region.Number))
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\t%s\n", number, oneLine(region.String()), orNone(region.Type), orNone(region.Kind),
-			oneLine(label), region.Offset, units.FormatBytes(region.Size), free, items)
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\t%s\n", number, visible.Line(region.String()), orNone(region.Type), orNone(region.Kind),
+			visible.Line(label), region.Offset, units.FormatBytes(region.Size), free, items)
 	}
 	return t.Flush()
 }

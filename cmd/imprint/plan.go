@@ -11,6 +11,7 @@ import (
 	"imprint/image/plan"
 	"imprint/internal/tree"
 	"imprint/internal/units"
+	"imprint/internal/visible"
 
 	"github.com/spf13/cobra"
 )
@@ -99,7 +100,7 @@ func (l listing) partitions(b *strings.Builder, m *plan.Manifest) {
 		if p.Offset != nil {
 			offset = upTo(p.Bound) + l.size(*p.Offset)
 		}
-		fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", p.Number, oneLine(p.Name), p.Type, p.Filesystem, offset, upTo(!p.Exact)+l.size(p.Size),
+		fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", p.Number, visible.Line(p.Name), p.Type, p.Filesystem, offset, upTo(!p.Exact)+l.size(p.Size),
 			orDash(p.Inodes, fmt.Sprint(p.Inodes)), orDash(p.FreeBytes, l.size(p.FreeBytes)))
 	}
 	t.Flush()
@@ -114,7 +115,7 @@ func (l listing) partitions(b *strings.Builder, m *plan.Manifest) {
 func (l listing) largest(b *strings.Builder, m *plan.Manifest) {
 	for _, p := range m.Partitions {
 		if len(p.Largest) > 0 {
-			fmt.Fprintf(b, "\nlargest in %s:\n", oneLine(p.Name))
+			fmt.Fprintf(b, "\nlargest in %s:\n", visible.Line(p.Name))
 		}
 		for _, large := range p.Largest {
 			fmt.Fprintf(b, "  %10s  %s\n", upTo(large.Bound)+l.size(large.Bytes), l.path(tree.Shown(large.Path)))

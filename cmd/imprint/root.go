@@ -1,6 +1,7 @@
 package main
 
 import (
+	"imprint/internal/visible"
 	"io"
 
 	"github.com/sirupsen/logrus"
@@ -25,6 +26,7 @@ type root struct {
 	written string // the image that a build has completed before it was checked
 	ui      *ui
 	tty     io.Writer // standard error unfiltered, for output that moves the cursor
+	raw     io.Writer // standard output unfiltered, for programs that the user talks to
 }
 
 const help = `imprint turns a software closure (store items and everything they refer to) into a bootable disk image, without a virtual
@@ -42,8 +44,8 @@ Exit codes:
   130  interrupted`
 
 func newRoot(w world) *root {
-	r := &root{world: w, log: logrus.New(), tty: w.stderr}
-	r.stdout, r.stderr = visible{w.stdout}, visible{w.stderr}
+	r := &root{world: w, log: logrus.New(), tty: w.stderr, raw: w.stdout}
+	r.stdout, r.stderr = visible.To(w.stdout), visible.To(w.stderr)
 	r.ui = newUI(r.stdout, r.tty, false)
 	r.cmd = &cobra.Command{
 		Use:               "imprint",
@@ -61,7 +63,8 @@ func newRoot(w world) *root {
 	r.cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage{err} })
 	r.cmd.PersistentFlags().StringVar(&r.level, "log-level", "warning", "log messages of this `level` and above: error, warning, info or debug")
 	r.completions()
-	r.cmd.AddCommand(r.build(), r.plan(), r.doctor(), r.init(), r.schema(), r.version(), r.man(), r.verify(), r.inspect(), r.ls(), r.cat(), r.extract(), r.diff(), r.why())
+	r.cmd.AddCommand(r.build(), r.plan(), r.doctor(), r.init(), r.schema(), r.version(), r.man(), r.verify(), r.inspect(), r.ls(), r.cat(), r.extract(), r.diff(), r.why(),
+		r.serve(), r.boot())
 	return r
 }
 

@@ -6,14 +6,13 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
 	"time"
-	"unicode/utf8"
 
 	"imprint/image/write"
 	"imprint/internal/diag"
 	"imprint/internal/interrupt"
 	"imprint/internal/units"
+	"imprint/internal/visible"
 
 	"golang.org/x/term"
 )
@@ -34,7 +33,7 @@ type ui struct {
 }
 
 func newUI(out, err io.Writer, json bool) *ui {
-	u := &ui{out: out, err: visible{err}, raw: err, json: json, stop: func() {}}
+	u := &ui{out: out, err: visible.To(err), raw: err, json: json, stop: func() {}}
 	if f, ok := err.(*os.File); ok && !json && terminal(f) {
 		u.live = true
 		u.width, _, _ = term.GetSize(int(f.Fd()))
@@ -93,7 +92,7 @@ func (u *ui) line(text string) {
 	if u.width > 4 && len(text) >= u.width {
 		text = text[:u.width-1]
 	}
-	fmt.Fprint(u.raw, "\r\x1b[K", escaped(oneLine(text)))
+	fmt.Fprint(u.raw, "\r\x1b[K", visible.Escape(visible.Line(text)))
 }
 
 // clear removes the progress line.
@@ -145,52 +144,3 @@ func packing(m *write.Meter) string {
 	}
 	return "packing " + m.Packs + ":"
 }
-
-// A visible writer escapes control characters, except newlines and tabs. It is the last line of defence between a terminal,
-// which takes some bytes as commands, and file names, which in a store or an archive may contain any.
-type visible struct{ io.Writer }
-
-// Write implements io.Writer. A character must not be split between calls.
-func (v visible) Write(p []byte) (int, error) {
-	if _, err := io.WriteString(v.Writer, escaped(string(p))); err != nil {
-		return 0, err
-	}
-	return len(p), nil
-}
-
-// escaped escapes what a terminal would not show. Characters above ASCII get the form that JSON uses.
-func escaped(text string) string {
-	if strings.IndexFunc(text, isHidden) < 0 {
-		return text
-	}
-	var out strings.Builder
-	for i, r := range text {
-		_, size := utf8.DecodeRuneInString(text[i:])
-		switch {
-		case r == utf8.RuneError && size > 1:
-			out.WriteRune(r)
-		case r == utf8.RuneError, r < 0x80 && isHidden(r):
-			fmt.Fprintf(&out, `\x%02x`, text[i])
-		case isHidden(r):
-			fmt.Fprintf(&out, `\u%04x`, r)
-		default:
-			out.WriteRune(r)
-		}
-	}
-	return out.String()
-}
-
-// isHidden reports control characters of ASCII and Latin-1, invalid UTF-8, and characters that change the direction of writing
-// or end a line.
-func isHidden(r rune) bool {
-	switch {
-	case r == '\n' || r == '\t':
-		return false
-	case r < 0x20, 0x7f <= r && r < 0xa0, r == utf8.RuneError: // also U+FFFD itself
-		return true
-	}
-	return 0x200e <= r && r <= 0x200f || 0x2028 <= r && r <= 0x202e || 0x2066 <= r && r <= 0x2069 || r == 0xfeff
-}
-
-// oneLine escapes a name or message that must not contain a newline.
-func oneLine(text string) string { return strings.NewReplacer("\n", `\n`, "\t", `\t`).Replace(text) }

@@ -30,6 +30,12 @@ func (r *Region) MadeByHost() bool {
 	return false
 }
 
+// ByHostTool reports whether a host tool fills the region, has packed its content, or gets it as a file.
+func (r *Region) ByHostTool() bool {
+	_, packed := r.Maker.(partition.Made)
+	return packed || r.MadeByHost() || r.Apart()
+}
+
 // OnDisk moves extents of the region to their offsets on the disk. It may split them: a file that is a region can lie in
 // several parts, as on ext4, where block group metadata interrupts it.
 func (r *Region) OnDisk(list []extent.Extent) []extent.Extent {

@@ -83,7 +83,7 @@ func copiesLinks(r *plan.Region) bool {
 // main makes the jobs for the main region, in the order of its tree.
 func (p *planner) main(r *plan.Region) {
 	p.structure(r)
-	if byHostTool(r) {
+	if r.ByHostTool() {
 		return // the tool gets the contents, verified as they pass
 	}
 	p.items(r)
@@ -94,7 +94,7 @@ func (p *planner) main(r *plan.Region) {
 // content that lies nowhere, such as an empty or inlined one, is noted if it has to be verified.
 func (p *planner) other(r *plan.Region) {
 	p.structure(r)
-	if r.Tree == nil || byHostTool(r) {
+	if r.Tree == nil || r.ByHostTool() {
 		return
 	}
 	copies := copiesLinks(r)
@@ -132,12 +132,6 @@ func (p *planner) patched(r *plan.Region, n *tree.Node) bool {
 		p.further[b] = []extent.Extent{}
 	}
 	return true
-}
-
-// byHostTool reports whether a host tool fills the region, has packed its content, or gets it as a file.
-func byHostTool(r *plan.Region) bool {
-	_, packed := r.Maker.(partition.Made)
-	return packed || r.MadeByHost() || r.Apart()
 }
 
 // structure makes jobs for a region's own metadata, or for its bytes if it is not a file system.

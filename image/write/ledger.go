@@ -69,7 +69,7 @@ func (g *ledger) countRegion(r *plan.Region, together map[tree.Blob]bool) {
 		if n.Kind() != tree.File || isRegion(n) || together[b] {
 			continue
 		}
-		together[b] = !byHostTool(r)
+		together[b] = !r.ByHostTool()
 		g.count(b)
 	}
 }
@@ -78,7 +78,7 @@ func (g *ledger) countRegion(r *plan.Region, together map[tree.Blob]bool) {
 // elsewhere are looked up.
 func (g *ledger) countMain(r *plan.Region, together map[tree.Blob]bool) {
 	for n := range besides(r) {
-		if b := n.Blob(); !isRegion(n) && (byHostTool(r) || !together[b]) {
+		if b := n.Blob(); !isRegion(n) && (r.ByHostTool() || !together[b]) {
 			g.count(b)
 		}
 	}
@@ -87,7 +87,7 @@ func (g *ledger) countMain(r *plan.Region, together map[tree.Blob]bool) {
 	}
 	for _, item := range r.Partition.Items {
 		for _, n := range tree.Walk("", item.Node) {
-			if b := n.Blob(); n.Kind() == tree.File && (byHostTool(r) || !together[b]) && g.has(b) {
+			if b := n.Blob(); n.Kind() == tree.File && (r.ByHostTool() || !together[b]) && g.has(b) {
 				g.count(b)
 			}
 		}

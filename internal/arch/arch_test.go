@@ -60,6 +60,10 @@ func TestBreachesAreFound(t *testing.T) {
 		{"image/identity/x.go", `import "imprint/closure"`, "image/identity may not import closure"},
 		{"image/identity/x.go", `import "os"`, "image/identity imports os: it is values"},
 		{"image/description/x.go", `import "imprint/image/plan"`, "image/description may not import image/plan"},
+		{"image/resolve/x.go", `import "net/http"`, "image/resolve imports net/http: nothing is fetched"},
+		{"image/serve/x.go", `import "net"`, "image/serve imports net: nothing is fetched; only servers listen"},
+		{"internal/httpfile/x.go", "import \"net/http\"\nfunc f() { http.Get(\"\") }", "uses net/http.Get: nothing is fetched"},
+		{"internal/nbd/x.go", "import \"net\"\nfunc f() { net.Dial(\"\", \"\") }", "uses net.Dial: nothing is fetched"},
 		{"partition/erofs/x.go", `import "os"`, "partition/erofs imports os"},
 		{"image/plan/x.go", "var f = \"ext4\"", "image/plan says \"ext4\": file systems"},
 		{"image/resolve/x.go", "const l = `grub`", "boot loaders are described"},
@@ -88,6 +92,7 @@ func TestWhatIsAllowed(t *testing.T) {
 		{"partition/partitiontest/x.go", `import ("imprint/partition"; "imprint/internal/hosttest"; "os/exec")`},
 		{"closure/db/x.go", `import "github.com/ncruces/go-sqlite3/vfs/readervfs"`},
 		{"internal/hosttool/x.go", "import (\"os\"; \"os/exec\")\nvar _, _ = os.Getenv, exec.Command"},
+		{"internal/nbd/x.go", "import (\"net\"; \"time\")\nvar l net.Listener\nvar _ = time.Now"},
 		{"internal/qemutest/boot/x.go", `import ("os/exec"; "imprint/internal/qemutest")`},
 	} {
 		breaches, err := checkFile(c.file, []byte("package x\n"+c.src+"\n"))

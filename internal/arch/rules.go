@@ -14,6 +14,9 @@ var rooms = []room{
 	// The stages: each imports only what it needs of earlier ones.
 	{"image/disk", []string{"image/gpt", "image/mbr", "partition", "closure", "internal/chain", "internal/diag", "internal/fault", "internal/tree"}, nil},
 	{"image/diff", []string{"image/disk", "closure", "internal/..."}, []string{"golang.org/x/sync/..."}},
+	{"image/emulator", []string{"container", "image/description", "image/plan", "image/write", "internal/hosttool"}, nil},
+	{"image/serve", []string{"image/disk", "image/plan", "image/write", "internal/extent", "internal/processors", "internal/tree"},
+		[]string{"golang.org/x/sys/...", "golang.org/x/sync/..."}},
 	{"image/write", []string{"image/plan", "container", "partition", "bootloader", "bootloader/ipxe", "closure", "closure/nar", "internal/..."}, []string{"golang.org/x/sys/...", "golang.org/x/sync/..."}},
 	{"image/trees", []string{"image/description", "image/host", "partition", "closure", "internal/accounts", "internal/diag", "internal/pattern",
 		"internal/tree"}, nil},
@@ -64,7 +67,7 @@ var bans = []ban{
 	{"syscall", []string{"Exec", "ForkExec", "StartProcess"}, nil, "host tools run with a fixed environment, through internal/hosttool"},
 	{"plugin", nil, nil, "an image depends on nothing that is not in its description"},
 
-	{"time", []string{"Now", "Since", "Until"}, []string{"cmd/..."}, "no clock reaches the bytes of an image"},
+	{"time", []string{"Now", "Since", "Until"}, append([]string{"cmd/..."}, servers...), "no clock reaches the bytes of an image"},
 	{"os", []string{"Getenv", "LookupEnv", "Environ", "ExpandEnv", "UserHomeDir", "UserCacheDir", "UserConfigDir"},
 		[]string{"cmd/...", "internal/hosttool"}, "no environment reaches the bytes of an image"},
 	{"os", []string{"Hostname", "Getuid", "Geteuid", "Getgid", "Getegid"}, []string{"cmd/..."}, "nothing of the host reaches the bytes of an image"},
@@ -76,21 +79,29 @@ var bans = []ban{
 
 	{"os", []string{"Exit", "Stdin", "Stdout", "Stderr"}, []string{"cmd/..."}, "only the command talks to the terminal, and ends the program"},
 	{"fmt", []string{"Print", "Printf", "Println", "Scan", "Scanf", "Scanln"}, []string{"cmd/..."}, "only the command talks to the terminal"},
-	{"log", nil, nil, "one logger is passed in"},
+	{"log", nil, []string{"internal/httpfile"}, "one logger is passed in"}, // net/http has to be given one to discard
 
 	{"os", nil, readers, "it is values and arithmetic, without files"},
 	{"io/ioutil", nil, readers, "it is values and arithmetic, without files"},
 	{"golang.org/x/sys/unix", nil, readers, "it is values and arithmetic, without files"},
-	{"net", nil, nil, "nothing is fetched"},
-	{"net/http", nil, nil, "nothing is fetched"},
+	{"net", nil, servers, "nothing is fetched; only servers listen"},
+	{"net", []string{"Dial", "DialTimeout", "DialTCP", "DialUDP", "DialIP", "Dialer", "LookupHost", "LookupIP", "LookupAddr", "Resolver"}, nil, "nothing is fetched"},
+	{"net", []string{"DialUnix"}, []string{"internal/listen"}, "nothing is fetched; a server asks whether a socket has another one"},
+	{"net/http", nil, []string{"internal/httpfile"}, "nothing is fetched; only servers listen"},
+	{"net/http", []string{"Get", "Head", "Post", "PostForm", "Client", "DefaultClient", "Transport", "DefaultTransport", "NewRequest", "NewRequestWithContext"}, nil, "nothing is fetched"},
 }
+
+// servers are the packages that serve a disk that they are given: they need sockets, and deadlines for clients. None of them makes a byte
+// of an image, and none fetches anything.
+var servers = []string{"internal/listen", "internal/nbd", "internal/httpfile"}
 
 // readers are the packages that may open files. All others are values and arithmetic: descriptions, plans and layouts, file
 // systems, partition tables, boot loaders.
 var readers = []string{
-	"cmd/...", "image/host", "image/resolve", "image/write",
+	"cmd/...", "image/host", "image/resolve", "image/serve", "image/write",
 	"closure", "closure/db", "bootloader/grubmkimage", "partition", "partition/mke2fs", "partition/squashfs", "partition/syslinux",
-	"internal/hosttool", "internal/hosttree", "internal/limits", "internal/processors", "internal/scratch", "internal/stream", "internal/unpack",
+	"internal/hosttool", "internal/hosttree", "internal/limits", "internal/listen", "internal/overlay", "internal/processors", "internal/scratch",
+	"internal/stream", "internal/unpack",
 }
 
 // A word is a string of the language or of a format that only some packages may contain.

@@ -1,0 +1,199 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"imprint/container"
+	"imprint/image/emulator"
+	"imprint/image/plan"
+	"imprint/image/write"
+	"imprint/internal/hosttool"
+	"imprint/internal/listen"
+
+	"github.com/spf13/cobra"
+)
+
+// bootFlags are the flags of boot.
+type bootFlags struct {
+	write      string
+	exportBoot string
+}
+
+func (r *root) boot() *cobra.Command {
+	var f bootFlags
+	c := &cobra.Command{
+		Use:   "boot FILE|IMAGE [-- QEMU-ARG...]",
+		Short: "Boot an image in QEMU, or a description without building it",
+		Long: `boot starts QEMU with the machine, firmware and sector size that an image is for, and its serial console on the terminal:
+the command that build prints. An IMAGE is read as it is. The image that the description FILE describes is not built, but
+served to QEMU as "imprint serve" does, and how much of it was read is printed at the end.
+
+What the system writes is discarded, unless --write names a file that keeps it, for the next boot of the same image. The
+image itself is not changed. Arguments after -- go to QEMU, such as -accel kvm or -m 4096.
+
+To end QEMU, switch the system off, or press Ctrl-A and then X.`,
+		Example: `  imprint boot web.toml
+  imprint boot web.raw -- -accel kvm -m 4096
+  imprint boot web.toml --write changes.cow`,
+		Args: func(c *cobra.Command, args []string) error {
+			if n := c.ArgsLenAtDash(); n >= 0 {
+				args = args[:n]
+			}
+			return exactly(1, "one description FILE or IMAGE, and after -- arguments of QEMU")(c, args)
+		},
+		RunE: func(c *cobra.Command, args []string) error { return r.runBoot(c.Context(), args[0], args[1:], f) },
+	}
+	c.Flags().StringVar(&f.write, "write", "", "keep what the system writes in this `file`")
+	c.Flags().StringVar(&f.exportBoot, "export-boot", "", "of an IMAGE without a boot loader: the `directory` that build --export-boot has written")
+	return c
+}
+
+// runBoot boots a description or an image.
+func (r *root) runBoot(ctx context.Context, file string, args []string, f bootFlags) error {
+	defer r.ui.clear()
+	e, err := r.export(ctx, file)
+	if err != nil {
+		return err
+	}
+	defer e.close()
+	if e.manifest == nil {
+		return fmt.Errorf("boot %s: there is no manifest %[1]s.json, which says for what machine it is", file)
+	}
+	b := emulator.Boot{Manifest: e.manifest, Image: file, Discard: f.write == "", Export: f.exportBoot}
+	if err := r.findMachine(ctx, file, b.Manifest); err != nil {
+		return err
+	}
+	if err := e.bootFiles(ctx, &b); err != nil {
+		return err
+	}
+	if format := container.Named(cmp.Or(b.Manifest.FileFormat, container.Raw)); format != nil {
+		b.Format = format.QEMU
+	}
+	if e.image != nil && f.write == "" && b.Format != "" {
+		r.ui.clear()
+		return r.runQEMU(ctx, b, args)
+	}
+	return r.bootServed(ctx, e, b, args, f)
+}
+
+// findMachine reports an image that no machine boots, or whose machine is not installed.
+func (r *root) findMachine(ctx context.Context, file string, m *plan.Manifest) error {
+	found, ok := emulator.For(m)
+	if !ok {
+		return fmt.Errorf("boot %s: no machine is known for arch %q with loader %q and its partitions", file, m.Arch, m.Loader)
+	}
+	list := parts(ctx, found)
+	gone, install := lacking(list)
+	if len(gone) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%w; to install it on Debian: %s", gone, install)
+}
+
+// bootFiles finds the files that QEMU starts where the image has no boot loader: those of a description are written to the scratch directory.
+func (e *export) bootFiles(ctx context.Context, b *emulator.Boot) (err error) {
+	switch {
+	case b.Manifest.Loader != "none":
+		return nil
+	case e.prepared != nil:
+		b.Export = filepath.Join(e.scratch.Path, "boot")
+		b.Entries, err = e.writeBootFiles(ctx, b.Export)
+	case b.Export == "":
+		return usagef("boot %s: the image has no boot loader: --export-boot must name the directory that build --export-boot has written", b.Image)
+	default:
+		b.Entries, err = readExport(b.Export)
+	}
+	if err == nil && b.Words() == nil {
+		err = fmt.Errorf("boot %s: there is no boot entry", b.Image)
+	}
+	return err
+}
+
+// writeBootFiles writes the boot files of a description to a directory.
+func (e *export) writeBootFiles(ctx context.Context, dir string) ([]write.ExportedEntry, error) {
+	x, err := e.prepared.Boot(ctx, dir)
+	if err != nil {
+		return nil, err
+	}
+	defer x.Discard()
+	return x.Entries, write.Commit(ctx, true, x.Group())
+}
+
+// readExport reads the index of exported boot files. What it names must be beside it.
+func readExport(dir string) ([]write.ExportedEntry, error) {
+	name := filepath.Join(dir, write.ExportFile)
+	info, err := os.Stat(name)
+	if err == nil && (!info.Mode().IsRegular() || info.Size() > maxManifest) {
+		err = fmt.Errorf("read %s: it is no index of boot files", name)
+	}
+	if err != nil {
+		return nil, err
+	}
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return nil, err
+	}
+	var index struct{ Entries []write.ExportedEntry }
+	if err := json.Unmarshal(text, &index); err != nil {
+		return nil, fmt.Errorf("read %s: %w", name, err)
+	}
+	for _, x := range index.Entries {
+		for _, file := range []string{x.Kernel, x.Initrd} {
+			if file != filepath.Base(file) && file != "" {
+				return nil, fmt.Errorf("read %s: %q is no name of a file beside it", name, file)
+			}
+		}
+	}
+	return index.Entries, nil
+}
+
+// bootServed boots a disk that is served at a socket in the scratch directory.
+func (r *root) bootServed(ctx context.Context, e *export, b emulator.Boot, args []string, f bootFlags) error {
+	device, err := e.device(f.write)
+	if err != nil {
+		return err
+	}
+	if err := e.makeScratch(); err != nil {
+		return err
+	}
+	l, err := listen.Address{Network: "unix", Where: filepath.Join(e.scratch.Path, "nbd")}.Open(mostClients)
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	served := make(chan error, 1)
+	go func() {
+		err := e.serve(ctx, sockets{nbd: l}, device)
+		cancel(err) // QEMU ends with the disk
+		served <- err
+	}()
+	b.Image, b.Format = nbdURI(l, ""), container.Raw
+	r.ui.clear()
+	err = r.runQEMU(ctx, b, args)
+	cancel(nil)
+	if lost := <-served; lost != nil {
+		return lost
+	}
+	return errors.Join(err, r.served(e))
+}
+
+// runQEMU runs QEMU on the terminal, which gets what the system prints as it is. Besides what any host tool gets of the environment, it gets what a window needs.
+func (r *root) runQEMU(ctx context.Context, b emulator.Boot, args []string) error {
+	words := slices.Concat(b.Words(), args)
+	c := hosttool.Command{Name: words[0], Args: words[1:], Stdin: os.Stdin}
+	for _, name := range []string{"HOME", "TERM", "DISPLAY", "XAUTHORITY", "WAYLAND_DISPLAY", "XDG_RUNTIME_DIR", "TMPDIR"} {
+		if value := r.env(name); value != "" {
+			c.Env = append(c.Env, name+"="+value)
+		}
+	}
+	return hosttool.Attach(ctx, c, r.raw, r.tty)
+}

@@ -1,0 +1,123 @@
+// Package emulator says how QEMU boots an image: which machine it needs, with which firmware, and how the image is attached to it.
+package emulator
+
+import (
+	"cmp"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"imprint/container"
+	"imprint/image/description"
+	"imprint/image/plan"
+	"imprint/image/write"
+	"imprint/internal/hosttool"
+)
+
+// A Machine is what QEMU needs to boot an image.
+type Machine struct {
+	Program         string
+	Package         string   // the Debian package that has the program
+	Firmware        string   // a file for -bios; "" for QEMU's own
+	FirmwarePackage string   // the Debian package that has that
+	args            []string // without firmware and image
+}
+
+// machines are the machines by architecture and firmware; with "none" QEMU starts the kernel itself.
+var machines = map[[2]string]Machine{
+	{"x86_64", "bios"}: pc("", ""),
+	{"x86_64", "none"}: pc("", ""),
+	{"x86_64", "uefi"}: pc("/usr/share/ovmf/OVMF.fd", "ovmf", "-machine", "q35"),
+
+	{"aarch64", "none"}:   arm("", ""),
+	{"aarch64", "uefi"}:   arm("/usr/share/qemu-efi-aarch64/QEMU_EFI.fd", "qemu-efi-aarch64"),
+	{"aarch64", "u-boot"}: arm("/usr/lib/u-boot/qemu_arm64/u-boot.bin", "u-boot-qemu"),
+}
+
+func pc(firmware, pkg string, args ...string) Machine {
+	return Machine{"qemu-system-x86_64", "qemu-system-x86", firmware, pkg, args}
+}
+
+func arm(firmware, pkg string) Machine {
+	return Machine{"qemu-system-aarch64", "qemu-system-arm", firmware, pkg, []string{"-machine", "virt", "-cpu", "max"}}
+}
+
+// For returns the machine for an image, and whether there is one.
+func For(m *plan.Manifest) (Machine, bool) {
+	firmware := m.Firmware()
+	if m.Loader == "none" {
+		firmware = "none"
+	}
+	found, ok := machines[[2]string{m.Arch, firmware}]
+	if m.Format == description.FormatISO && m.Arch == "x86_64" {
+		found.args = nil // QEMU's default machine has an IDE CD drive, for which more kernels have a driver
+	}
+	return found, ok
+}
+
+// A Boot is an image and how it is booted.
+type Boot struct {
+	Manifest *plan.Manifest
+	Image    string // a file, or a URI that QEMU understands
+	Format   string // of the image, as QEMU calls it; "" for raw
+	Discard  bool   // what the guest writes
+
+	// Export is a directory with boot files, and Entries what is in it. An image without a boot loader boots the default entry.
+	Export  string
+	Entries []write.ExportedEntry
+}
+
+// Words returns the command that boots the image, nil if there is none.
+func (b Boot) Words() []string {
+	m := b.Manifest
+	found, ok := For(m)
+	i := slices.IndexFunc(b.Entries, func(e write.ExportedEntry) bool { return e.Default })
+	if !ok || m.Loader == "none" && i < 0 {
+		return nil
+	}
+	words := slices.Concat([]string{found.Program}, found.args, []string{"-m", "1024", "-nographic"})
+	if found.Firmware != "" {
+		words = append(words, "-bios", found.Firmware)
+	}
+	if m.Loader == "none" {
+		words = append(words, kernelWords(b.Export, b.Entries[i])...)
+	}
+	return append(words, b.driveWords()...)
+}
+
+// Line returns the command as a shell takes it, "" if there is none.
+func (b Boot) Line() string {
+	words := b.Words()
+	for i, w := range words {
+		words[i] = hosttool.ShellWord(w)
+	}
+	return strings.Join(words, " ")
+}
+
+func kernelWords(export string, e write.ExportedEntry) []string {
+	words := []string{"-kernel", filepath.Join(export, e.Kernel)}
+	if e.Initrd != "" {
+		words = append(words, "-initrd", filepath.Join(export, e.Initrd))
+	}
+	return append(words, "-append", e.Cmdline)
+}
+
+// driveWords returns the arguments that attach the image: an ISO as a CD, which nobody can write to, any other disk with the sector size
+// of its partition table. A comma in a file name is doubled, which is QEMU's quoting.
+func (b Boot) driveWords() []string {
+	m, file := b.Manifest, ",format="+cmp.Or(b.Format, container.Raw)+",file="+strings.ReplaceAll(b.Image, ",", ",,")
+	if b.Discard && m.Format != description.FormatISO {
+		file += ",snapshot=on"
+	}
+	switch {
+	case m.Format == description.FormatISO && m.Arch == "x86_64":
+		return []string{"-drive", "media=cdrom" + file}
+	case m.Format == description.FormatISO:
+		return []string{"-device", "virtio-scsi-pci", "-device", "scsi-cd,drive=cd", "-drive", "if=none,id=cd,media=cdrom" + file}
+	case m.SectorSize != 512:
+		device := fmt.Sprintf("virtio-blk-pci,drive=disk,logical_block_size=%d,physical_block_size=%[1]d", m.SectorSize)
+		return []string{"-device", device, "-drive", "if=none,id=disk" + file}
+	}
+	return []string{"-drive", "if=virtio" + file}
+}
