@@ -79,7 +79,7 @@ type Core struct {
 	Modules []string // all modules needed, since there are none on the disk
 }
 
-// Config is what a loader shall boot.
+// Config describes the systems that a loader boots.
 type Config struct {
 	Machine
 	Inputs     map[string]tree.Blob // by Path
@@ -121,7 +121,7 @@ type Source struct {
 	Content   tree.Blob
 }
 
-// Artifacts is what a loader puts on the disk.
+// Artifacts are the parts of a loader on the disk.
 type Artifacts struct {
 	Files    []File
 	BootCode *Code // of the first sector, at most 440 bytes; its pointers are to the first of Raw

@@ -8,7 +8,7 @@ import (
 )
 
 // maxCmdline is the length in bytes of the longest command line of a kernel (Linux, COMMAND_LINE_SIZE less the NUL), by
-// architecture. Longer ones are cut without a word.
+// architecture. The kernel silently cuts longer ones.
 var maxCmdline = map[string]int{"x86_64": 2047, "aarch64": 2047, "riscv64": 1023}
 
 // CheckCmdline reports a command line that would not reach a kernel for arch unchanged. The error may be a [diag.Mistake].

@@ -2,7 +2,7 @@ package bootloader
 
 import "testing"
 
-// What all entries have comes before "--", behind which the kernel hands everything to init.
+// Words that all entries have come before "--", after which the kernel passes everything to init.
 func TestConsoleBeforeInit(t *testing.T) {
 	for text, want := range map[string]string{
 		"":                  "console=ttyS0",

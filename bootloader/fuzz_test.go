@@ -16,7 +16,7 @@ import (
 	"imprint/internal/tree"
 )
 
-// Whatever is given as a key, it is refused as a mistake of the user's, or is one that the certificates beside it are compared with.
+// Any text as a key is refused as a mistake, or is a key to compare certificates with.
 func FuzzReadKey(f *testing.F) {
 	key, err := rsa.GenerateKey(rand.Reader, 1024)
 	if err != nil {
@@ -52,13 +52,13 @@ func FuzzReadKey(f *testing.F) {
 	})
 }
 
-// hostile are titles and command lines that mean something to one loader or another.
+// hostile are titles and command lines with characters that have a meaning to some loader.
 var hostile = []string{
 	"", "plain", "it's", `"`, `\`, "$x", "${x}", "#", " # x", "{", "}", ";", "&&", "|", "<", ">", "-", "--", "-- init", "a  b", " ", "é", "\u2028", "`id`", "!", "*", "?",
 	"LABEL x", "KERNEL", "APPEND", "menuentry x {", "title", "%", "~", "@", "0", "entry", "one", "^x", "...", "a=b'c", "a\u00a0b", "\ufeff",
 }
 
-// Whatever the title and the command line of an entry are, it is refused, or the loader reads them back as they are, and nothing else.
+// Any title and command line of an entry are refused, or the loader reads back exactly these.
 func FuzzMenus(f *testing.F) {
 	for i, s := range hostile {
 		f.Add(s, hostile[len(hostile)-1-i], uint8(i))
@@ -96,12 +96,12 @@ func FuzzMenus(f *testing.F) {
 	})
 }
 
-// oneLine reports whether a description can say a text: control characters are refused.
+// oneLine reports whether a description can hold a text: control characters are refused.
 func oneLine(s string) bool {
 	return utf8.ValidString(s) && !strings.ContainsFunc(s, unicode.IsControl)
 }
 
-// sameText compares two texts but for spaces around and between words, which no kernel tells apart.
+// sameText compares two texts apart from spaces around and between words, which no kernel distinguishes.
 func sameText(a, b string) bool {
 	return strings.Join(strings.FieldsFunc(a, space), " ") == strings.Join(strings.FieldsFunc(b, space), " ")
 }

@@ -5,8 +5,9 @@ import (
 	"slices"
 )
 
-// A Loader is one way to boot: what is known of it before anything is read, and what it puts on a disk. There is one for each
-// word in a description, in the file of that loader. The rest of the program asks this row instead of comparing names.
+// A Loader is one way to boot: its properties, which are known before anything is read, and the parts that it puts on a disk.
+// There is one for each word in a description, in the file of that loader. The rest of the program asks this row instead of
+// comparing names.
 type Loader struct {
 	Name string // as descriptions call it
 

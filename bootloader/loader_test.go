@@ -81,7 +81,7 @@ func TestCheckPlain(t *testing.T) {
 	}
 }
 
-// What a loader makes of kernels that are not plain ones, as each really does.
+// Each loader accepts the kernels that it can start, such as compressed ones and EFI programs.
 func TestCheckKernel(t *testing.T) {
 	const starts, refuses, doubts = "starts", "refuses", "doubts"
 	gz, xz, zboot, elf := Program{Compressed: "gzip"}, Program{Compressed: "xz"}, Program{EFI: true, ZBoot: true}, Program{ELF: true}

@@ -73,7 +73,7 @@ one
 	}
 }
 
-// On the store's own partition nothing is copied but several initrds, which U-Boot wants as one.
+// On the store's own partition only several initrds are copied, since U-Boot wants one.
 func TestExtlinux(t *testing.T) {
 	a, err := extlinux{}.Artifacts(menuConfig(rootPartition))
 	if err != nil {
@@ -111,7 +111,7 @@ one` + "\x00two\x00" + `
 	}
 }
 
-// Where nothing is waited for, nothing is asked.
+// Without a timeout there is no prompt.
 func TestNoMenu(t *testing.T) {
 	const plain = "PROMPT 0\nDEFAULT one\nTIMEOUT 1\n"
 	for loader, want := range map[string]string{"syslinux": "SERIAL 0 115200\n" + plain, "extlinux": plain} {
@@ -128,7 +128,7 @@ func TestNoMenu(t *testing.T) {
 	}
 }
 
-// A path that U-Boot or GRUB would read otherwise than it is meant is none to read at: the file is copied.
+// A file is copied if U-Boot or GRUB would misread its path.
 func TestPathsWithOtherMeanings(t *testing.T) {
 	for _, loader := range []string{"extlinux", "grub"} {
 		l, err := Named(loader)

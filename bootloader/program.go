@@ -26,11 +26,11 @@ func ELFArch(head []byte) string {
 	return elfMachines[head[18]]
 }
 
-// A Program is what the first bytes of a kernel or of a loader say about it.
+// A Program describes a kernel or a loader, from its first bytes.
 type Program struct {
 	EFI  bool   // an EFI program; UEFI firmware starts nothing else
 	Arch string // of an EFI program; "" if the machine type is unknown
-	// Compressed is the program that has compressed the whole file, "" for none.
+	// Compressed is the name of the program that compressed the whole file, "" for none.
 	Compressed string
 	ZBoot      bool // an EFI program that unpacks a kernel (Linux, drivers/firmware/efi/libstub/zboot-header.S)
 	ELF        bool

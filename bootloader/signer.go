@@ -33,6 +33,7 @@ func ReadKey(b tree.Blob) (*rsa.PrivateKey, error) {
 	return key, nil
 }
 
+// privateKey decodes an RSA key, which openssl writes in PKCS #1 ("RSA PRIVATE KEY") or PKCS #8 ("PRIVATE KEY").
 func privateKey(b tree.Blob) (*rsa.PrivateKey, error) {
 	blocks, err := pemBlocks(b, "PRIVATE KEY")
 	if err != nil {

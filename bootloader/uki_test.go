@@ -64,7 +64,7 @@ func TestUKI(t *testing.T) {
 	}
 }
 
-// What a kernel says of itself is taken if it can be a version.
+// The version in a kernel's header is used if it can be one.
 func TestLinuxVersion(t *testing.T) {
 	kernel := func(at int, text string) string {
 		k := make([]byte, 0x400)

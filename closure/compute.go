@@ -40,12 +40,12 @@ func Compute(ctx context.Context, stores []Store, roots []Path) (*Closure, error
 type traversal struct {
 	stores  []Store
 	state   map[Path]state
-	missing map[Path][]Path // who refers to each
+	missing map[Path][]Path // referrers, by missing item
 	way     []step          // from a root to the current item
 	items   []Item
 }
 
-// A state is what a traversal knows about an item.
+// A state is the state of an item in a traversal.
 type state byte
 
 const (
@@ -55,7 +55,7 @@ const (
 	absent // from every store
 )
 
-// A step is an item that the traversal has entered, and how many of its references are done.
+// A step is an item that the traversal has entered, and the number of its references that are done.
 type step struct {
 	item *Item
 	done int
@@ -113,10 +113,10 @@ func (t *traversal) visit(ctx context.Context, p Path) error {
 	return nil
 }
 
-// current is the item whose references are visited.
+// current returns the item whose references are visited.
 func (t *traversal) current() Path { return t.way[len(t.way)-1].item.Info.Path }
 
-// lookUp returns an error that wraps ErrNotFound when no store has the item.
+// lookUp returns the item and the first store that has it; the error wraps ErrNotFound if none does.
 func (t *traversal) lookUp(ctx context.Context, p Path) (*Item, error) {
 	for _, s := range t.stores {
 		info, err := s.Info(ctx, p)
@@ -130,7 +130,7 @@ func (t *traversal) lookUp(ctx context.Context, p Path) (*Item, error) {
 	return nil, ErrNotFound
 }
 
-// miss records a missing item with the item that the traversal came from; a root has none.
+// miss records a missing item with the item that refers to it; a root has none.
 func (t *traversal) miss(p Path) {
 	from := t.missing[p]
 	if len(t.way) > 0 {
@@ -139,7 +139,7 @@ func (t *traversal) miss(p Path) {
 	t.missing[p] = from
 }
 
-// cycle names a few items of a cycle, which may be any number.
+// cycle names a few items of a cycle, which may be long.
 func (t *traversal) cycle(p Path) error {
 	const shown = 10
 	names := []string{}

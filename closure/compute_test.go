@@ -13,7 +13,7 @@ import (
 	"imprint/internal/tree"
 )
 
-// memory is a store of what it holds.
+// memory is a store in memory.
 type memory map[Path]*Info
 
 func (m memory) String() string { return "memory" }
@@ -32,10 +32,10 @@ func (m memory) Item(_ context.Context, p Path) (*tree.Node, error) {
 	return tree.NewFile(p.Base(), canonicalFile, tree.Text(p.String())), nil
 }
 
-// named makes a store path of a word.
+// named returns a store path with a name.
 func named(word string) Path { return Path{"/nix/store/" + digits + "-" + word} }
 
-// graph makes a store of lines "item: references".
+// graph returns a store of lines "item: references".
 func graph(lines ...string) memory {
 	m := memory{}
 	for _, l := range lines {
@@ -156,8 +156,8 @@ func readItems(ctx context.Context, c *Closure) (list []TargetItem, err error) {
 	return list, nil
 }
 
-// Any graph without circles gives each reachable item once, after what it refers to, in an order that neither the order of roots nor
-// the distribution over stores has a say in.
+// The closure of any graph without cycles has each reachable item once, after the items that it refers to, in an order that depends neither
+// on the order of the roots nor on which store has which item.
 func TestComputeOrder(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		n := rapid.IntRange(1, 30).Draw(t, "items")

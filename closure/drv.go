@@ -9,7 +9,7 @@ import (
 	"imprint/internal/tree"
 )
 
-// Limits of a derivation. Real ones have a few megabytes, and a dozen outputs, at most.
+// Limits of a derivation. Real ones have at most a few megabytes and a dozen outputs.
 const (
 	maxDerivation = 64 << 20 // bytes
 	maxOutputs    = 1 << 10
@@ -85,7 +85,7 @@ func (t *term) expect(s string) {
 	}
 }
 
-// output reads one output, of which the hash algorithm and the hash are not needed.
+// output reads one output. Its hash algorithm and hash are not needed.
 func (t *term) output() (id, path string) {
 	t.expect("(")
 	id = t.string()

@@ -29,7 +29,7 @@ var Nix = Flavor{
 	LinkSymlinks: true,
 }
 
-// FlavorNamed returns the flavor of that name.
+// FlavorNamed returns the flavor with a name.
 func FlavorNamed(name string) (Flavor, error) {
 	switch name {
 	case Nix.Name:

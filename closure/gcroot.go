@@ -12,7 +12,7 @@ import (
 
 // A GCRoot is a symlink in the image that protects an item, and everything it refers to, from garbage collection.
 type GCRoot struct {
-	Path   string // absolute; one outside of the directories where the collector looks is registered there by an indirect root
+	Path   string // absolute; outside of the directories of the collector, an indirect root registers it there
 	Target string // an item's store path, or a path inside one
 }
 
@@ -23,10 +23,10 @@ type Profile struct {
 	Generations []Path // at least one
 }
 
-// GCRoot is the default root for an item: a link named like it, in the flavor's directory of GC roots.
+// GCRoot returns the default root for an item: a link with its name, in the flavor's directory of GC roots.
 func (f Flavor) GCRoot(p Path) GCRoot { return GCRoot{f.StateDir + "/gcroots/" + p.Base(), p.String()} }
 
-// links are the symlinks to create in an image: targets by path.
+// links are the symlinks to create in an image: their targets, by path.
 type links map[string]string
 
 // addAll adds the links of all roots and profiles of a target.
@@ -94,7 +94,7 @@ func (l links) add(at, target string) error {
 	return nil
 }
 
-// has returns an error unless the path is an item of the image, or inside one: the collector ignores other roots.
+// has returns an error unless the path is an item of the image, or inside one, since the collector ignores other roots.
 func (t *Target) has(path string) error {
 	item, _, _, err := t.Flavor.parse(path)
 	if err != nil {

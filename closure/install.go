@@ -18,7 +18,7 @@ type Target struct {
 	Profiles []Profile
 	Epoch    int64  // seconds since 1970: the mtime of everything outside of items, and the registration time, at least 1
 	HardLink bool   // hard-link equal files, as the store's optimiser does
-	Database []byte // what [Database] returns for Items and Epoch; Install makes it when nil
+	Database []byte // the result of [Database] for Items and Epoch; if nil, Install makes it
 	Workers  int    // files hashed at a time for HardLink
 }
 
@@ -103,7 +103,7 @@ func (i *installer) add(at string, n *tree.Node) {
 
 func (i *installer) attr(mode uint16) *tree.Attr { return &tree.Attr{Mode: mode, Mtime: i.time} }
 
-// dir adds a directory unless the image has one there already, whose attributes stay.
+// dir adds a directory, unless the image already has one there, which keeps its attributes.
 func (i *installer) dir(at string) {
 	if i.b.Find(at) == nil {
 		i.add(at, tree.NewDir("", i.attr(0o755), nil))
@@ -116,20 +116,20 @@ func (i *installer) file(at, content string) {
 	i.add(at, tree.NewFile("", i.attr(0o644), tree.Text(content)))
 }
 
-// store adds the store directory. Nix refuses a store directory behind a symlink; the builder follows none, so there cannot be one.
+// store adds the store directory. Nix refuses a store directory whose path has a symlink; the builder of the tree follows none, so it has none.
 func (i *installer) store(t *Target, shared []*tree.Node) {
 	attr := i.attr(t.Flavor.StoreMode)
 	attr.GID = t.Flavor.StoreGroup
 	i.dir(path.Dir(t.Flavor.StoreDir))
 	i.add(t.Flavor.StoreDir, tree.NewDir("", attr, nil))
-	// Nix creates .links when it opens the store; it is there from the start so that a read-only store is complete.
+	// Nix creates .links when it opens the store; a read-only store must have it from the start.
 	i.add(t.Flavor.StoreDir+"/.links", tree.NewDir("", i.attr(0o755), shared))
 	for _, item := range t.Items {
 		i.add(item.Info.Path.String(), item.Node)
 	}
 }
 
-// state adds what a store needs besides its items, and the directories that the daemon would create at its first start (local-store.cc).
+// state adds the database, and the directories that the daemon would create at its first start (local-store.cc).
 func (i *installer) state(f Flavor, database []byte) {
 	for _, d := range []string{"", "/temproots", "/profiles/per-user/root", "/gcroots/per-user/root", "/gcroots/auto"} {
 		i.dir(f.StateDir + d)

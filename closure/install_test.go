@@ -15,7 +15,7 @@ import (
 
 var implied = &tree.Attr{Mode: 0o755}
 
-// install returns the tree of a target alone.
+// install returns a tree with only a target.
 func install(t testing.TB, target *Target) *tree.Tree {
 	t.Helper()
 	b := tree.NewBuilder(implied)
@@ -48,7 +48,7 @@ func TestInstallTree(t *testing.T) {
 		"/nix/var/nix/gcroots/" + named("a").Base():                  a,
 		"/nix/var/nix/gcroots/profiles":                              "/nix/var/nix/profiles",
 		"/nix/var/nix/gcroots/deep/er":                               a,
-		"/nix/var/nix/gcroots/auto/7h9kz6xpi43rhva1alqny0hi54w6203b": "/root/result", // the name that nix-store --add-root gave
+		"/nix/var/nix/gcroots/auto/7h9kz6xpi43rhva1alqny0hi54w6203b": "/root/result", // the name that nix-store --add-root made
 		"/root/result":                                       b + "/bin",
 		"/nix/var/nix/profiles/system":                       "system-2-link",
 		"/nix/var/nix/profiles/system-1-link":                a,
@@ -79,7 +79,7 @@ func TestInstallTree(t *testing.T) {
 	}
 }
 
-// What the image has from elsewhere keeps its attributes, except for the store directory's, which Nix needs.
+// Directories that the image already has keep their attributes, except for the store directory, whose attributes Nix needs.
 func TestInstallIntoATree(t *testing.T) {
 	b := tree.NewBuilder(implied)
 	private := &tree.Attr{Mode: 0o700}
@@ -123,7 +123,7 @@ func TestInstallRefuses(t *testing.T) {
 	}
 }
 
-// complaints are what Nix says while it repairs something, with exit status 0.
+// complaints matches messages of Nix about repairs, which it makes with exit status 0.
 var complaints = []string{"modified!", "disappeared", "not in the Nix store", "updating size", "fixing missing", "error"}
 
 // A store that we install passes whatever Nix can check: contents, roots, garbage collection.
@@ -173,7 +173,7 @@ func judge(t *testing.T, n *realNix, dir string, closure []TargetItem) {
 		t.Errorf("garbage collection changed the database:\n%s\n%s", before, after)
 	}
 	verify()
-	// Without the roots all is dead: they kept it.
+	// Without the roots everything is dead.
 	os.RemoveAll(dir + n.flavor.StateDir + "/gcroots")
 	os.RemoveAll(dir + n.flavor.StateDir + "/profiles")
 	if d := dead(); len(d) != len(closure) {
@@ -181,7 +181,7 @@ func judge(t *testing.T, n *realNix, dir string, closure []TargetItem) {
 	}
 }
 
-// The image's store says of its items what the source store says.
+// The image's store has the same registration of its items as the source store.
 func TestInstallKeepsInfo(t *testing.T) {
 	n := newNix(t)
 	root := n.buildSystem()

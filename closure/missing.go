@@ -11,7 +11,7 @@ import (
 // A MissingError lists the items of a closure that no store has.
 type MissingError struct {
 	Items  []MissingItem // sorted by path
-	Stores []string      // the stores that were asked
+	Stores []string      // the stores that were searched
 }
 
 // A MissingItem is an item that no store has.
@@ -20,10 +20,10 @@ type MissingItem struct {
 	Referrers []Path // items that refer to it, sorted; none if it is a root
 }
 
-// MostReported is how many items, referrers or stores an error lists.
+// MostReported is the largest number of items, referrers or stores that an error lists.
 const MostReported = 20
 
-// Error implements error: one line for each item, up to some number.
+// Error implements error: one line for each item, up to [MostReported].
 func (e *MissingError) Error() string {
 	var lines []string
 	for _, m := range e.Items[:min(MostReported, len(e.Items))] {
@@ -39,7 +39,7 @@ func (e *MissingError) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// origin says why the item is needed, naming at most three referrers.
+// origin returns why the item is needed, with at most three referrers.
 func (m MissingItem) origin() string {
 	if len(m.Referrers) == 0 {
 		return "named as a root"
@@ -51,7 +51,7 @@ func (m MissingItem) origin() string {
 	return "referred to by " + list(names, ", ", 3)
 }
 
-// list joins the first few of some names, and says how many more there are.
+// list joins the first few names, and adds how many more there are.
 func list(names []string, separator string, shown int) string {
 	if more := len(names) - shown; more > 0 {
 		return fmt.Sprintf("%s and %d more", strings.Join(names[:shown], separator), more)
@@ -59,7 +59,7 @@ func list(names []string, separator string, shown int) string {
 	return strings.Join(names, separator)
 }
 
-// missingError makes the error about all missing items, sorted so that it is the same every time.
+// missingError returns the error about all missing items, sorted so that it is the same every time.
 func (t *traversal) missingError() error {
 	e := &MissingError{}
 	for p, from := range t.missing {
@@ -73,7 +73,7 @@ func (t *traversal) missingError() error {
 	return e
 }
 
-// Reading is an error about reading an item, with its path. Where a file has vanished it says what may have happened.
+// Reading returns an error about reading an item, with its path. If a file has vanished it adds what may have happened.
 func Reading(p Path, err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%v: %w: was it garbage-collected? Make it a root first (nix-store --add-root LINK --realise %v)", p, err, p)

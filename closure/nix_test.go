@@ -17,8 +17,8 @@ import (
 // readHost is a ReadFunc.
 func readHost(path string) (*tree.Node, error) { return (&hosttree.Scanner{}).Read(path) }
 
-// A realNix is a store of a real Nix in a directory of its own, which is part of its store paths too. That way it builds without a
-// sandbox, and no process of this machine holds one of its paths.
+// A realNix is a store of a real Nix in a directory of its own, which its store paths contain, so that it builds without a sandbox, and no
+// process of this machine holds one of its paths.
 type realNix struct {
 	t      testing.TB
 	dir    string
@@ -63,7 +63,7 @@ func (n *realNix) write(name, text string) string {
 	return path
 }
 
-// at is the same Nix with its store and state below another directory.
+// at returns the same Nix with its store and state below another directory.
 func (n *realNix) at(prefix string) *realNix {
 	other := *n
 	other.env = append(other.env[:len(other.env):len(other.env)],
@@ -71,8 +71,8 @@ func (n *realNix) at(prefix string) *realNix {
 	return &other
 }
 
-// alone runs the garbage collector where it cannot look into the other processes of this machine, if that is permitted: it takes every
-// store path it finds there for a root, and stumbles over links in /proc that are too long.
+// alone runs the garbage collector in a PID namespace, if that is permitted: it takes every store path that it finds in another process of this
+// machine for a root, and fails on links in /proc that are too long.
 func alone() []string {
 	isolated := []string{"unshare", "--pid", "--fork", "--mount-proc"}
 	if exec.Command(isolated[0], append(isolated[1:], "true")...).Run() != nil {
@@ -86,7 +86,7 @@ func (n *realNix) collect(args ...string) string {
 	return n.run(append(append(alone(), "nix-store", "--gc"), args...)...)
 }
 
-// try runs a command and gives its output, errors included.
+// try runs a command and returns its output, with that to standard error.
 func (n *realNix) try(stdin string, args ...string) (string, error) {
 	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Env, cmd.Dir, cmd.Stdin = n.env, n.dir, strings.NewReader(stdin)
@@ -94,7 +94,7 @@ func (n *realNix) try(stdin string, args ...string) (string, error) {
 	return string(out), err
 }
 
-// run runs a command that must succeed, and gives what it prints.
+// run runs a command that must succeed, and returns its output.
 func (n *realNix) run(args ...string) string {
 	n.t.Helper()
 	cmd := exec.Command(args[0], args[1:]...)
@@ -107,7 +107,7 @@ func (n *realNix) run(args ...string) string {
 	return strings.TrimSpace(string(out))
 }
 
-// system is a small closure with all that occurs in real ones: several outputs, references to itself, a fixed output, items that are
+// system is a small closure with everything that occurs in real ones: several outputs, references to itself, a fixed output, items that are
 // files and symlinks, equal files, programs, empty files.
 const system = `
 let
@@ -129,7 +129,7 @@ in make "system-1.0" ''
 '' { }
 `
 
-// buildSystem builds the system and gives its path.
+// buildSystem builds the system and returns its path.
 func (n *realNix) buildSystem() Path {
 	n.t.Helper()
 	return n.path(n.run("nix-build", n.write("system.nix", system), "--no-out-link"))
@@ -168,7 +168,7 @@ func (n *realNix) compute(roots ...Path) []TargetItem {
 	return items
 }
 
-// unpack writes a tree to a directory, as the file system of an image would show it, owners apart.
+// unpack writes a tree to a directory, as the file system of an image would show it, without owners.
 func unpack(t testing.TB, dir string, tr *tree.Tree) {
 	t.Helper()
 	first := map[*tree.Node]string{}

@@ -22,8 +22,8 @@ type NixStore struct {
 	database *db.Source
 }
 
-// contentAddress matches content addresses (content-address.cc); signature matches what can be one: the name of a key, a colon, and base64
-// now (crypto.cc), whatever follows the name in times to come.
+// contentAddress matches content addresses (content-address.cc). signature matches the name of a key, a colon and any text: today this is base64
+// (crypto.cc), but other forms may come.
 var (
 	contentAddress = regexp.MustCompile(`^(text|fixed(:r)?|fixed:git):(md5|sha1|sha256|sha512|blake3):[0-9a-z]+$`)
 	signature      = regexp.MustCompile(`^[!-9;-~]+:[!-~]+$`)
@@ -31,13 +31,13 @@ var (
 
 // A hostStore is a store directory on this machine.
 type hostStore struct {
-	prefix string // what comes before the store directory on this machine: "", or a path such as "/mnt"
+	prefix string // path before the store directory on this machine: "", or one such as "/mnt"
 	flavor Flavor
 	read   ReadFunc
 }
 
 // OpenNix opens the store below prefix: "" or "/" for the store of this machine, "/mnt" for one whose items are in /mnt/nix/store. The
-// error wraps [fs.ErrNotExist] when there is no database. The store shows one moment, unless its database cannot be locked; it should be
+// error wraps [fs.ErrNotExist] if there is no database. The store is shown as of one moment, unless its database cannot be locked. It should be
 // closed soon, since the database's log is not written back while it is open.
 func OpenNix(ctx context.Context, prefix string, f Flavor, read ReadFunc) (*NixStore, error) {
 	s := &NixStore{hostStore: newHostStore(prefix, f, read)}
@@ -78,10 +78,10 @@ func newHostStore(prefix string, f Flavor, read ReadFunc) hostStore {
 	return hostStore{prefix: strings.TrimRight(prefix, "/"), flavor: f, read: read}
 }
 
-// Close closes the database. Items can be read from then on, but nothing can be looked up.
+// Close closes the database. After that, items can still be read, but not looked up.
 func (s *NixStore) Close() error { return s.database.Close() }
 
-// String is the store directory on this machine.
+// String returns the store directory on this machine.
 func (s hostStore) String() string { return s.prefix + s.flavor.StoreDir }
 
 // Info implements [Store].
@@ -100,7 +100,7 @@ func (s *NixStore) Info(ctx context.Context, p Path) (*Info, error) {
 	return info, nil
 }
 
-// info checks what a database says about an item, as far as that is possible without the item.
+// info checks the registration of an item in a database, as far as that is possible without the item.
 func (f Flavor) info(p Path, row *db.Item) (*Info, error) {
 	if row.Deriver != "" {
 		if _, err := f.ParsePath(row.Deriver); err != nil {
@@ -133,7 +133,7 @@ func (f Flavor) info(p Path, row *db.Item) (*Info, error) {
 	return info, nil
 }
 
-// output checks an output of a derivation. Its name ends up in the name of its path.
+// output checks an output of a derivation, whose ID is part of the name of its path.
 func (f Flavor) output(id, path string) (Output, error) {
 	if _, err := checkName(id); err != nil {
 		return Output{}, fmt.Errorf("output %.100q: invalid name", id)
@@ -154,7 +154,7 @@ func (s *NixStore) Item(ctx context.Context, p Path) (*tree.Node, error) {
 	return n, err
 }
 
-// gone reports whether an item is not valid any more. Nix removes an item from the database before it deletes it.
+// gone reports whether an item is no longer valid. Nix removes an item from the database before it deletes it.
 func (s *NixStore) gone(ctx context.Context, p Path) bool {
 	now, err := db.Open(ctx, s.path)
 	if err != nil {
@@ -172,7 +172,7 @@ func (s hostStore) Item(ctx context.Context, path Path) (*tree.Node, error) {
 	}
 	n, err := s.read(s.prefix + path.String())
 	var failed syscall.Errno
-	if err != nil && !errors.As(err, &failed) { // it was read, but holds what cannot be in a tree
+	if err != nil && !errors.As(err, &failed) { // it was read, but contains something that a tree cannot hold
 		err = invalid("%v", err)
 	}
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 	"imprint/internal/tree"
 )
 
-// maxLinks is how many names an inode can have on ext4 (EXT4_LINK_MAX).
+// maxLinks is the largest number of names of an inode on ext4 (EXT4_LINK_MAX), where most stores are.
 const maxLinks = 65_000
 
 // Optimise hard-links equal files of the items, as "nix-store --optimise" does (optimise-store.cc), and returns the nodes of the store's
@@ -38,7 +38,7 @@ type fileKey struct {
 	symlink string
 }
 
-// A linkedFile is a file that others become links to.
+// A linkedFile is the file to which equal ones become links.
 type linkedFile struct {
 	node  *tree.Node
 	names int

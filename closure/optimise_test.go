@@ -63,7 +63,7 @@ func treeInodes(n *tree.Node) map[string]*tree.Node {
 	return inodes
 }
 
-// Real Nix links the same files under the same names as we do, and has nothing to do in a store that we have linked.
+// Nix links the same files under the same names as Optimise, and finds nothing to link in its result.
 func TestOptimiseAsNix(t *testing.T) {
 	n := newNix(t)
 	root := n.buildSystem()
@@ -93,7 +93,7 @@ func TestOptimiseAsNix(t *testing.T) {
 	}
 }
 
-// equal makes an item of many equal files.
+// equal returns an item of many equal files.
 func equal(word string, n int) TargetItem {
 	var files []*tree.Node
 	for i := range n {
@@ -169,7 +169,7 @@ func TestOptimiseFollowsTheFlavor(t *testing.T) {
 	}
 }
 
-// counting counts how often it is opened.
+// counting is a blob that counts how often it is opened.
 type counting struct {
 	tree.Blob
 	opened *int

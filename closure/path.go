@@ -28,7 +28,7 @@ func (f Flavor) ParsePath(text string) (Path, error) {
 	return p, nil
 }
 
-// An InsideError is a path inside an item, where the path of an item is needed.
+// An InsideError reports a path inside an item, where the path of an item is needed.
 type InsideError struct {
 	Text string
 	Item Path
@@ -99,13 +99,13 @@ func isNameByte(c byte) bool {
 	return isFigure(c) || isLower(c) || 'A' <= c && c <= 'Z' || strings.ContainsRune("+-._?=", rune(c))
 }
 
-// String is the whole path.
+// String returns the whole path.
 func (p Path) String() string { return p.text }
 
-// Base is the last element of the path: digits, hyphen and name.
+// Base returns the last element of the path: digits, hyphen and name.
 func (p Path) Base() string { return p.text[strings.LastIndexByte(p.text, '/')+1:] }
 
-// Name is what follows the digits and the hyphen, such as "hello-2.12".
+// Name returns the part after the digits and the hyphen, such as "hello-2.12".
 func (p Path) Name() string { return p.Base()[hashDigits+1:] }
 
 // IsDerivation reports whether the path is that of a derivation.

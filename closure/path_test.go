@@ -20,7 +20,7 @@ func TestParsePath(t *testing.T) {
 	}
 }
 
-// names are what may follow the digits, with the mistake in it if there is one.
+// names are names in a store path, with the mistake in each, if any.
 var names = []struct{ name, want string }{
 	{"-a", ""},
 	{"-.", ""},
@@ -69,7 +69,7 @@ func TestParsePathRefuses(t *testing.T) {
 	}
 }
 
-// Nix takes and refuses the same names.
+// Nix accepts and refuses the same names.
 func TestParsePathAsNix(t *testing.T) {
 	n := newNix(t)
 	n.run("nix-store", "--init")

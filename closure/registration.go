@@ -18,11 +18,11 @@ import (
 
 // Limits of a registration, so that a wrong file cannot fill the memory. The largest closures have tens of thousands of items.
 const (
-	maxItems      = 1 << 20   // each time that one is repeated included
+	maxItems      = 1 << 20   // repetitions included
 	maxReferences = 1 << 24   // of all items together
 	maxLine       = 4 << 10   // bytes
 	maxText       = 512 << 20 // bytes of the file
-	maxNARSize    = 1 << 42   // bytes, so that all items together have fewer than 2^63
+	maxNARSize    = 1 << 42   // bytes, so that the sum over all items is less than 2^63
 )
 
 // ParseRegistration reads the format of "nix-store --load-db", which "nix-store --dump-db" and nixpkgs' closureInfo write. An item is a line
@@ -44,7 +44,7 @@ func ParseRegistration(r io.Reader, file string, f Flavor) ([]*Info, error) {
 
 type registrationParser struct {
 	in         *bufio.Reader
-	err        error // why there is no next line
+	err        error // of reading the next line
 	flavor     Flavor
 	file       string
 	line       int // of text, from 1 on
@@ -57,7 +57,7 @@ type registrationParser struct {
 	references int
 }
 
-// next goes to the next line, if there is one.
+// next reads the next line, if there is one.
 func (p *registrationParser) next() bool {
 	var line []byte
 	line, p.err = p.in.ReadSlice('\n')
@@ -67,7 +67,7 @@ func (p *registrationParser) next() bool {
 	return p.err == nil || p.err == io.EOF && len(line) > 0
 }
 
-// within goes to the next line, which must be there: an item has begun.
+// within reads the next line, which must exist, since an item has begun.
 func (p *registrationParser) within() error {
 	if p.next() {
 		return nil
@@ -75,7 +75,7 @@ func (p *registrationParser) within() error {
 	return cmp.Or(p.readError(), p.problem(0, fmt.Errorf("the file ends within an item")))
 }
 
-// readError is why there is no next line, or nil at the end of the file.
+// readError returns why there is no next line, nil at the end of the file.
 func (p *registrationParser) readError() error {
 	switch p.err {
 	case io.EOF:
@@ -91,7 +91,7 @@ func (p *registrationParser) readError() error {
 	}
 }
 
-// problem is an error in the current line, at the byte with that index.
+// problem reports an error at a byte of the current line.
 func (p *registrationParser) problem(at int, err error) error {
 	return diag.List{{Position: diag.Position{File: p.file, Line: p.line, Col: at + 1}, Text: err.Error()}}
 }
@@ -139,7 +139,7 @@ func (p *registrationParser) storePath() (Path, error) {
 	return path, nil
 }
 
-// hash reads the NAR hash. An empty line is what a graph of references (exportReferencesGraph) has in its place.
+// hash reads the NAR hash. Nix writes an empty line in its place for exportReferencesGraph, a graph of references only.
 func (p *registrationParser) hash(info *Info) (err error) {
 	if p.text == "" {
 		return p.problem(0, fmt.Errorf("no NAR hash: this looks like a graph of references; use the registration file of nixpkgs' closureInfo"))
@@ -192,7 +192,7 @@ func (p *registrationParser) referenceList(info *Info) error {
 	return nil
 }
 
-// take adds a complete item. Files that were concatenated repeat items.
+// take adds a complete item. An item may occur again, in files that were concatenated.
 func (p *registrationParser) take(info *Info) error {
 	if i, again := p.at[info.Path]; again {
 		if !reflect.DeepEqual(p.items[i], info) {

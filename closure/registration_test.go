@@ -16,7 +16,7 @@ import (
 	"imprint/internal/hosttest"
 )
 
-// record is an item's lines.
+// record returns the lines of an item.
 func record(fields ...string) string { return strings.Join(fields, "\n") + "\n" }
 
 var (
@@ -93,7 +93,7 @@ func TestRegistrationIsBounded(t *testing.T) {
 	}
 }
 
-// repeated is a text over and over.
+// repeated is an endless repetition of a text.
 type repeated struct {
 	text []byte
 	at   int
@@ -147,7 +147,7 @@ func TestRegistrationAsNix(t *testing.T) {
 	}
 }
 
-// What is read can be written and is read as the same; Nix's limits hold.
+// Items that were read can be written and are read back the same, and keep Nix's limits.
 func FuzzParseRegistration(f *testing.F) {
 	f.Add(record(pathA, base16, "1488", pathA+".drv", "2", pathA, pathB) + record(pathB, "sha256:"+base32, "112", "", "0"))
 	f.Add(record(pathA, ""))

@@ -7,14 +7,14 @@ import (
 	"strings"
 )
 
-// maxLinksFollowed is how many symlinks may lead to a root, as in Linux (MAXSYMLINKS).
+// maxLinksFollowed is the largest number of symlinks on the way to a root, as in Linux (MAXSYMLINKS).
 const maxLinksFollowed = 40
 
 // ResolveRoot returns the item that a text names: a store path, or a path of this machine that leads into the store, such as "./result"
-// or "/mnt/nix/var/nix/profiles/system". Symlinks are followed one at a time, since an item may itself be one. prefix is what comes before
-// the store directory on this machine, as in [OpenNix]; absolute links below prefix are relative to it.
+// or "/mnt/nix/var/nix/profiles/system". Symlinks are followed one at a time, since an item may itself be one. prefix is the path before the
+// store directory on this machine, as in [OpenNix]; absolute links below prefix are relative to it.
 //
-// A path that leads to something inside of an item is an [*InsideError].
+// A path that leads to a file inside an item is an [*InsideError].
 func (f Flavor) ResolveRoot(text, prefix string) (Path, error) {
 	at, err := filepath.Abs(text)
 	if err != nil {
@@ -27,6 +27,7 @@ func (f Flavor) ResolveRoot(text, prefix string) (Path, error) {
 	return p, nil
 }
 
+// resolveRoot follows links until the path is in the store, and then stops: an item that is itself a symlink is the root, not its target.
 func (f Flavor) resolveRoot(at, prefix string) (Path, error) {
 	for range maxLinksFollowed {
 		if in := strings.TrimPrefix(at, prefix); strings.HasPrefix(in, f.StoreDir+"/") {
@@ -63,7 +64,7 @@ func follow(at, prefix string) (string, error) {
 		return "", err
 	case !filepath.IsAbs(target):
 		return filepath.Join(dir, target), nil
-	// An absolute link below the prefix was made for the time when the prefix is the root.
+	// An absolute link below the prefix is made for a system whose root is the prefix.
 	case strings.HasPrefix(at, prefix+"/") && !strings.HasPrefix(target, prefix+"/"):
 		return filepath.Join(prefix, target), nil
 	}

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// link makes symlinks below dir: pairs of path and target.
+// link makes symlinks below dir, from pairs of path and target.
 func link(t *testing.T, dir string, pairs ...string) {
 	t.Helper()
 	for i := 0; i < len(pairs); i += 2 {

@@ -14,9 +14,9 @@ import (
 	"imprint/internal/tree"
 )
 
-// A Store is a source of store items. Its methods may be called by several goroutines at once.
+// A Store is a source of store items. Its methods are safe for concurrent use.
 type Store interface {
-	// Info returns what is registered about an item. The error wraps [ErrNotFound] when the path is not valid in this store.
+	// Info returns the registration of an item. The error wraps [ErrNotFound] if the path is not valid in this store.
 	Info(ctx context.Context, p Path) (*Info, error)
 	// Item returns the content of a valid item in canonical form, named by the path's Base: see [Canonical].
 	Item(ctx context.Context, p Path) (*tree.Node, error)
@@ -51,9 +51,9 @@ func CanonicalAttr(kind tree.Kind, mode uint16) *tree.Attr {
 	return canonicalFile
 }
 
-// Canonical returns what a [ReadFunc] returned with the attributes of a store item, whatever the host's are: as a new node, unless it has
-// them already. Hard links become separate files, since they are the host's too: which files an image links is decided by their content.
-// Anything but files, directories and symlinks is an error with its path inside of the item.
+// Canonical returns the result of a [ReadFunc] with the attributes of a store item, whatever the host's are: a new node, unless it has them
+// already. Hard links become separate files, since they too are the host's: Unify and [Optimise] link files by their content. Anything but
+// files, directories and symlinks is an error with its path inside the item.
 func Canonical(name string, n *tree.Node) (*tree.Node, error) {
 	if isCanonical(n) {
 		n.Name = name
@@ -62,7 +62,7 @@ func Canonical(name string, n *tree.Node) (*tree.Node, error) {
 	return canonical(name, "", n.Inode())
 }
 
-// isCanonical reports whether a node and everything below it is as Canonical would return it.
+// isCanonical reports whether Canonical would return a node unchanged.
 func isCanonical(n *tree.Node) bool {
 	switch n.Kind() {
 	case tree.File:
@@ -82,6 +82,7 @@ func isCanonical(n *tree.Node) bool {
 	return n.Attr == canonicalDir
 }
 
+// canonical is Canonical for a node at the path inside its item.
 func canonical(name, inside string, n *tree.Node) (*tree.Node, error) {
 	switch n.Kind() {
 	case tree.File:
@@ -102,7 +103,7 @@ func canonical(name, inside string, n *tree.Node) (*tree.Node, error) {
 	return nil, fmt.Errorf("%v at %q: a store item can only have files, directories and symlinks", n.Kind(), inside)
 }
 
-// Info is what a store has registered about an item.
+// Info is the registration of an item in a store.
 type Info struct {
 	Path       Path
 	NARHash    nar.Digest // SHA-256 of the item's NAR

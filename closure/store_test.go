@@ -61,7 +61,7 @@ func TestCanonical(t *testing.T) {
 	}
 }
 
-// pathInfo is what "nix path-info --json" says.
+// pathInfo is the output of "nix path-info --json".
 type pathInfo struct {
 	Path, NarHash, Deriver, CA string
 	NarSize                    int64
@@ -77,7 +77,7 @@ func (n *realNix) pathInfo(args ...string) []pathInfo {
 	return list
 }
 
-// check compares what a store says with what Nix says.
+// check compares the registration in a store with the output of Nix.
 func (p pathInfo) check(t *testing.T, s Store, f Flavor) {
 	t.Helper()
 	path, err := f.ParsePath(p.Path)
@@ -103,7 +103,7 @@ func (p pathInfo) check(t *testing.T, s Store, f Flavor) {
 	}
 }
 
-// While something keeps the database open, what Nix registers stays in its write-ahead log; we see it there.
+// While a program keeps the database open, new registrations stay in its write-ahead log, and are read there.
 func TestNixStoreInfo(t *testing.T) {
 	n := newNix(t)
 	n.run("nix-store", "--init")
@@ -162,7 +162,7 @@ func TestDerivationOutputs(t *testing.T) {
 	}
 }
 
-// The content of items gives the registered hashes, however the host's files look.
+// Items have their registered hashes, whatever the attributes of the host's files.
 func TestItemHasTheRegisteredHash(t *testing.T) {
 	n := newNix(t)
 	root := n.buildSystem()
@@ -199,7 +199,7 @@ func TestNixStoreRefuses(t *testing.T) {
 	}
 }
 
-// A store whose database holds what no Nix registers.
+// A database with values that Nix never registers is refused.
 func TestNixStoreRefusesForeignPaths(t *testing.T) {
 	n := newNix(t)
 	root := n.buildSystem()
@@ -263,7 +263,7 @@ func TestStoreErrorsNameTheFileOnce(t *testing.T) {
 	}
 }
 
-// What a database says about an item is checked, and an error about it is printable.
+// The registration of an item in a database is checked, and errors about it are printable.
 func FuzzInfo(f *testing.F) {
 	body := func(t testing.TB, deriver, ca, sigs, reference, id, output string) {
 		row := &db.Item{Deriver: deriver, CA: ca, References: []string{reference}, Outputs: []db.Output{{ID: id, Path: output}}}

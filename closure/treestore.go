@@ -16,7 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A TreeStore is a store inside a file tree, such as that of an image's partition. Nothing writes to it.
+// A TreeStore is a store inside a file tree, such as that of an image's partition. It is only read.
 type TreeStore struct {
 	flavor   Flavor
 	tree     *tree.Tree
@@ -24,10 +24,10 @@ type TreeStore struct {
 	copied   *os.File // of the database, in memory
 }
 
-// maxDatabase is how many bytes of a database are taken into memory: that of a store with ten million paths.
+// maxDatabase is the largest database in bytes that is copied into memory, that of a store with ten million paths.
 const maxDatabase = 4 << 30
 
-// OpenTree opens the store of that flavor in a tree. The error is [ErrNoStore] when the tree has no database of one.
+// OpenTree opens the store of a flavor in a tree. The error is [ErrNoStore] if the tree has no database of that flavor.
 func OpenTree(ctx context.Context, t *tree.Tree, f Flavor) (*TreeStore, error) {
 	n := t.Find(f.StateDir + "/db/db.sqlite")
 	if n == nil || n.Inode().Kind() != tree.File {
@@ -48,7 +48,7 @@ func OpenTree(ctx context.Context, t *tree.Tree, f Flavor) (*TreeStore, error) {
 // ErrNoStore is the error for a tree without a store.
 var ErrNoStore = errors.New("there is no store database")
 
-// inMemory copies a content to a file that has no name and lies on no disk, since SQLite reads files.
+// inMemory copies a content to a file in memory without a name, since SQLite reads only files.
 func inMemory(ctx context.Context, b tree.Blob) (*os.File, error) {
 	if b.Size() > maxDatabase {
 		return nil, fmt.Errorf("%d bytes, more than %d", b.Size(), int64(maxDatabase))
@@ -68,10 +68,10 @@ func inMemory(ctx context.Context, b tree.Blob) (*os.File, error) {
 // Close frees the memory of the database.
 func (s *TreeStore) Close() error { return errors.Join(s.database.Close(), s.copied.Close()) }
 
-// Flavor is the kind of store.
+// Flavor returns the flavor of the store.
 func (s *TreeStore) Flavor() Flavor { return s.flavor }
 
-// Paths returns every valid path, in the order of registration. One that is no store path is an error.
+// Paths returns every valid path, in the order of registration. A row that is not a store path is an error.
 func (s *TreeStore) Paths(ctx context.Context) ([]Path, error) {
 	texts, err := s.database.Paths(ctx)
 	if err != nil {

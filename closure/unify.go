@@ -11,8 +11,8 @@ import (
 )
 
 // Unify hard-links equal files inside of one item. Builders leave hard links in their outputs, sometimes hundreds. A NAR does not record
-// them, so of two stores with the same item one may have them and the other not. Deciding by content makes the image as small as the
-// builder meant it to be, and the same whatever the source.
+// them, so of two stores with the same item one may have them and the other not. Linking by content makes the image as small as the builder
+// meant it to be, and the same from any source.
 //
 // Files are equal when content and executable bit are. Only files that have the size of another one in the item are read. The first in the
 // order of the tree is the inode, up to the 65,000 names it can have. The directories of n are changed.
@@ -41,7 +41,7 @@ type slot struct {
 	mode uint16
 }
 
-// like reports whether two files can be equal, as far as that is known without reading them.
+// like reports whether two files can be equal, without reading them.
 func (s slot) like(o slot) bool { return s.size == o.size && s.mode == o.mode }
 
 // slotsOf appends the slots of all files below a directory.

@@ -40,7 +40,7 @@ func TestUnify(t *testing.T) {
 	}
 }
 
-// An item may be a file or a symlink: there is nothing to unify.
+// An item that is a file or a symlink stays as it is.
 func TestUnifySingleFile(t *testing.T) {
 	for _, n := range []*tree.Node{tree.NewFile("x", canonicalFile, tree.Text("x")), tree.NewSymlink("x", canonicalSymlink, "y")} {
 		if err := Unify(context.Background(), n); err != nil {

@@ -15,9 +15,9 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// Verify compares a store in a tree with its database, and reports every fault: items that are not there or that no path is registered for,
-// sizes and NAR hashes that are not those registered, attributes that are not a store's, references and GC roots that lead nowhere,
-// items that no root reaches. Contents are read, several items at a time. An error means that the database cannot be read.
+// Verify compares a store in a tree with its database, and reports every fault: items that are missing or not registered, sizes and NAR hashes
+// that differ from the registered ones, attributes that a store does not have, references and GC roots that lead nowhere, items that no root
+// reaches. Contents are read, several items at a time. An error means that the database cannot be read.
 func (s *TreeStore) Verify(ctx context.Context, report fault.Report) error {
 	paths, err := s.Paths(ctx)
 	if err != nil {
@@ -71,6 +71,7 @@ func (v *storeVerifier) items(ctx context.Context) error {
 	return group.Wait()
 }
 
+// item compares an item with its registration: existence, attributes, size and hash.
 func (v *storeVerifier) item(p Path, info *Info) {
 	n := v.tree.Find(p.String())
 	if n == nil {
@@ -98,7 +99,7 @@ func (v *storeVerifier) item(p Path, info *Info) {
 	}
 }
 
-// odd says which attribute of a node in an item is not what a store gives it; "" for none.
+// odd returns a text about the first attribute of a node that a node in a store does not have; "" for none.
 func odd(n *tree.Node) string {
 	if n.Kind() == tree.Link || n.Attr == nil {
 		return ""
@@ -118,7 +119,7 @@ func odd(n *tree.Node) string {
 	return ""
 }
 
-// stray reports what lies in the store directory without being registered.
+// stray reports nodes in the store directory that are not registered.
 func (v *storeVerifier) stray() {
 	dir := v.tree.Find(v.flavor.StoreDir)
 	if dir == nil {
@@ -166,7 +167,7 @@ func (v *storeVerifier) roots() {
 	}
 }
 
-// reach marks an item and all that it refers to.
+// reach marks an item and everything that it refers to.
 func (v *storeVerifier) reach(p Path, reached map[Path]bool) {
 	for queue := []Path{p}; len(queue) > 0; {
 		p, queue = queue[len(queue)-1], queue[:len(queue)-1]
@@ -178,7 +179,7 @@ func (v *storeVerifier) reach(p Path, reached map[Path]bool) {
 	}
 }
 
-// SortFaults puts faults in the order of their paths, since items are verified in any order.
+// SortFaults sorts faults by path, since items are verified in any order.
 func SortFaults(list []fault.Fault) {
 	slices.SortStableFunc(list, func(a, b fault.Fault) int { return strings.Compare(a.Path+"\x00"+a.Text, b.Path+"\x00"+b.Text) })
 }

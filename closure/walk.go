@@ -9,13 +9,13 @@ import (
 	"imprint/internal/tree"
 )
 
-// A Walker finds what paths in the store of an image lead to, as the running system would: it follows symlinks from item to item.
+// A Walker finds files by paths in the store of an image as the running system would: it follows symlinks from item to item.
 type Walker struct {
 	Flavor Flavor
 	Nodes  map[Path]*tree.Node // every item of the image
 }
 
-// A Location is what a path in the store leads to.
+// A Location is the place that a path in the store leads to.
 type Location struct {
 	Item Path       // that holds it
 	Path string     // without symlinks
@@ -31,8 +31,8 @@ func (w Walker) File(name string) (Location, error) {
 	return l, err
 }
 
-// Find finds what a path leads to. One that leads out of the items of the image is an error; that for one that is not there may be a
-// [diag.Mistake] with the name that was meant.
+// Find returns the place that a path leads to. A path that leads out of the items of the image is an error, and so is one that does not exist;
+// the latter may be a [diag.Mistake] with the name that was meant.
 func (w Walker) Find(name string) (Location, error) {
 	at := path.Clean(name)
 	for range maxLinksFollowed {
@@ -53,7 +53,7 @@ func (w Walker) Find(name string) (Location, error) {
 	return Location{}, fmt.Errorf("%s: more than %d symbolic links", name, maxLinksFollowed)
 }
 
-// descend goes down from an item along rest. It returns the node there, or nil; or, where it comes by a symlink, the path to go on with.
+// descend follows rest down from an item. It returns the node there, or nil; or, at a symlink, the path to continue with.
 func (w Walker) descend(item Path, rest string) (n *tree.Node, next string) {
 	n, here := w.Nodes[item], item.String()
 	for {
@@ -72,10 +72,10 @@ func (w Walker) descend(item Path, rest string) (n *tree.Node, next string) {
 	}
 }
 
-// mostNames bounds the names that one that is not there is compared with.
+// mostNames is the largest number of names that are compared with a missing one.
 const mostNames = 1000
 
-// near is the hint for a path of an item that is not there: the name that may be meant in place of the first one that is not, or "".
+// near returns the hint for a missing path of an item: the name that may be meant in place of the first one that is missing, or "".
 func (w Walker) near(item Path, rest string) string {
 	n := w.Nodes[item]
 	for name := range strings.SplitSeq(rest, "/") {
@@ -95,7 +95,7 @@ func (w Walker) near(item Path, rest string) string {
 	return ""
 }
 
-// joinLink is the path that a symlink in dir leads to, with the rest after it.
+// joinLink returns the path that a symlink in dir leads to, with the rest after it.
 func joinLink(dir, target, rest string) string {
 	if path.IsAbs(target) {
 		return path.Join(target, rest)
@@ -120,13 +120,13 @@ func (w Walker) split(at string) (Path, string, error) {
 	return p, rest, nil
 }
 
-// An OutsideError is a path that leads out of the store.
+// An OutsideError reports a path that leads out of the store.
 type OutsideError struct{ At string }
 
 // Error implements error.
 func (e *OutsideError) Error() string { return fmt.Sprintf("leads to %s, outside the store", e.At) }
 
-// An AbsentError is a path that leads to an item which the image does not have.
+// An AbsentError reports a path that leads to an item which the image does not have.
 type AbsentError struct{ Item Path }
 
 // Error implements error.
@@ -134,10 +134,10 @@ func (e *AbsentError) Error() string {
 	return fmt.Sprintf("leads to %v, which is not in the image", e.Item)
 }
 
-// A NowhereError is a path below an item of the image that does not have it.
+// A NowhereError reports a path that an item of the image does not have.
 type NowhereError struct {
 	At   string
-	Near string // what may have been meant, as a hint; "" where nothing is near
+	Near string // a hint with the name that may be meant; "" for none
 }
 
 // Error implements error.
@@ -146,8 +146,7 @@ func (e *NowhereError) Error() string { return "there is no " + e.At }
 // Unwrap makes it a [diag.Mistake] with the hint.
 func (e *NowhereError) Unwrap() error { return diag.Mistake{Text: e.Error(), Hint: e.Near} }
 
-// Mentions returns the store paths in a text, in their order and each once. What follows a path ends it; a full stop at its end is taken for
-// that of a sentence.
+// Mentions returns the store paths in a text, in their order and each once. A full stop at the end of a path is taken for that of a sentence.
 func (f Flavor) Mentions(text string) (found []Path) {
 	seen := map[Path]bool{}
 	for {

@@ -27,7 +27,7 @@ func TestMentions(t *testing.T) {
 	}
 }
 
-// Any text is searched in one pass, and what is found is in it.
+// Any text is searched in one pass, and the paths found occur in it.
 func FuzzMentions(f *testing.F) {
 	f.Add("x /nix/store/" + strings.Repeat("a", 32) + "-a.")
 	f.Fuzz(func(t *testing.T, text string) {

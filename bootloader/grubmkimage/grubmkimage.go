@@ -15,10 +15,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// limit is how many bytes an image may have. One with all of GRUB's modules has a tenth of that.
+// limit is the largest size of an image in bytes, ten times that of one with all of GRUB's modules.
 const limit = 64 << 20
 
-// Options are what an image is made from.
+// Options describe an image.
 type Options struct {
 	Dir     string   // of the modules; its last element is their format, such as "i386-pc" or "x86_64-efi"
 	Format  string   // of the image, such as "i386-pc-eltorito"; "" for that of the modules
@@ -35,7 +35,7 @@ func Make(ctx context.Context, o Options) ([]byte, error) {
 	return image, nil
 }
 
-// run has the program write to memory. The program calls fsync, which fails on a pipe, so the output is a memfd.
+// run runs the program and returns its output. The program calls fsync, which fails on a pipe, so it writes to a memfd.
 func run(ctx context.Context, o Options) ([]byte, error) {
 	fd, err := unix.MemfdCreate("core.img", unix.MFD_CLOEXEC)
 	if err != nil {

@@ -52,7 +52,7 @@ func TestMakeFails(t *testing.T) {
 	}
 }
 
-// The files that are named are all that the program reads: an image of copies of these alone is the same.
+// The program reads only the files that Reads names: an image made from copies of these alone is the same.
 func TestReads(t *testing.T) {
 	hosttest.Need(t, "grub-mkimage")
 	for dir, format := range map[string]string{"/usr/lib/grub/i386-pc": "i386-pc-eltorito", "/usr/lib/grub/x86_64-efi": ""} {

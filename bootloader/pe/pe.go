@@ -40,7 +40,7 @@ const (
 	pePlus           = 0x20b
 )
 
-// page is what new sections are aligned to in memory, so that each can have page permissions of its own.
+// page is the alignment of new sections in memory, so that each can have its own page permissions.
 const page = 4096
 
 // readable initialised data (PE, "Section Flags").
@@ -102,7 +102,7 @@ func parse(p []byte) (image, error) {
 	return i, nil
 }
 
-// opt32 is a field of 4 bytes of the optional header.
+// opt32 returns a field of 4 bytes of the optional header.
 func (i image) opt32(field int64) int64 { return int64(le.Uint32(i.head[i.at+optional+field:])) }
 
 func (i image) setOpt32(field, value int64) {
@@ -112,12 +112,12 @@ func (i image) setOpt32(field, value int64) {
 // signed reports whether the image has a certificate table.
 func (i image) signed() bool { return i.opt32(optCertificates) != 0 || i.opt32(optCertificates+4) != 0 }
 
-// table is where the section headers begin.
+// table returns the offset of the section headers.
 func (i image) table() int64 {
 	return i.at + optional + int64(le.Uint16(i.head[i.at+coffOptionalSize:]))
 }
 
-// section is the header of section n.
+// section returns the header of section n.
 func (i image) section(n int) []byte {
 	return i.head[i.table()+int64(n)*sectionHeader:][:sectionHeader]
 }
@@ -154,25 +154,25 @@ func Append(stub []byte, sections []Section) (tree.Blob, error) {
 		address, offset = address+size, offset+raw
 	}
 	i.setOpt32(optImageSize, units.Align(address, i.opt32(optSectionAlign)))
-	// Nobody checks the checksum of an EFI program, and 0 means that there is none.
+	// No firmware checks the checksum of an EFI program, and 0 means none.
 	i.setOpt32(optChecksum, 0)
 	body[0] = tree.Text(string(i.head))
 	return tree.Concat(body...), nil
 }
 
-// strip cuts off what lies after the raw data of the last section, which is symbols: signers disagree on whether a signature covers bytes
-// between sections.
+// strip cuts off the symbols, which follow the raw data of the last section: signers disagree on whether a signature covers bytes that belong
+// to no section.
 func (i *image) strip() error {
 	end := i.rawEnd()
 	if end > int64(len(i.head)) {
 		return fmt.Errorf("a Portable Executable of %d bytes with sections up to byte %d", len(i.head), end)
 	}
 	i.head = i.head[:end]
-	clear(i.head[i.at+coffSymbols:][:8]) // where they are, and how many
+	clear(i.head[i.at+coffSymbols:][:8]) // their offset and number
 	return nil
 }
 
-// rawEnd is where the raw data of the last section ends in the file.
+// rawEnd returns the offset in the file where the raw data of the last section ends.
 func (i image) rawEnd() int64 {
 	end := i.opt32(optHeaderSize)
 	for n := range i.sections {
@@ -183,7 +183,7 @@ func (i image) rawEnd() int64 {
 	return end
 }
 
-// end is the address after the last section in memory.
+// end returns the address in memory after the last section.
 func (i image) end() (end int64) {
 	for n := range i.sections {
 		s := i.section(n)

@@ -21,7 +21,7 @@ import (
 	"imprint/internal/tree"
 )
 
-// stub is systemd's, which real kernel images are made of.
+// stub returns systemd's stub, from which real kernel images are made.
 const stub = "/usr/lib/systemd/boot/efi/linuxx64.efi.stub"
 
 func bytesOf(t testing.TB, b tree.Blob) []byte {
@@ -57,7 +57,7 @@ func many() []Section {
 	return all
 }
 
-// What another reader finds in the image: the stub's sections as they were, and ours, none over another in memory or in the file.
+// Another reader finds in the image the stub's sections as they were, and the new ones; none overlap in memory or in the file.
 func TestAppend(t *testing.T) {
 	old := readStub(t)
 	for name, sections := range map[string][]Section{"few": {{".osrel", tree.Text("x")}, {".empty", tree.Text("")}}, "many": many()} {
@@ -135,7 +135,7 @@ func TestAppendRefuses(t *testing.T) {
 	}
 }
 
-// certificate makes a key, and a certificate that it signs itself.
+// certificate returns a key, and a certificate signed by it.
 func certificate(t testing.TB) (*rsa.PrivateKey, *x509.Certificate) {
 	t.Helper()
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
@@ -156,7 +156,7 @@ func certificate(t testing.TB) (*rsa.PrivateKey, *x509.Certificate) {
 	return key, c
 }
 
-// wrong wants a signature to be found wrong.
+// wrong fails the test unless sbverify refuses a signature.
 func wrong(t *testing.T, certificate, image string) {
 	t.Helper()
 	if out, err := exec.Command("sbverify", "--cert", certificate, image).CombinedOutput(); err == nil || !strings.Contains(string(out), "fail") {
@@ -164,7 +164,7 @@ func wrong(t *testing.T, certificate, image string) {
 	}
 }
 
-// sbverify finds our signature right, and a changed image or another certificate wrong.
+// sbverify accepts a signature, and refuses a changed image or another certificate.
 func TestSign(t *testing.T) {
 	hosttest.Need(t, "sbverify")
 	key, cert := certificate(t)
@@ -209,7 +209,7 @@ func TestSign(t *testing.T) {
 	}
 }
 
-// tiny is the smallest image with a section, which a fuzzer gets along with better than with a stub.
+// tiny returns the smallest image with a section, which suits a fuzzer better than a stub.
 func tiny() []byte {
 	const at, optionalSize, headers, raw = 0x40, 240, 0x200, 0x200
 	p := make([]byte, headers+raw)
@@ -234,7 +234,7 @@ func tiny() []byte {
 	return p
 }
 
-// Whatever is given as a stub, there is an error or an image that another reader reads.
+// Any bytes as a stub are an error, or result in an image that another reader reads.
 func FuzzAppend(f *testing.F) {
 	f.Add(readStub(f))
 	f.Add([]byte("MZ"))
@@ -259,7 +259,7 @@ func FuzzAppend(f *testing.F) {
 	})
 }
 
-// Whatever is given as an image, there is an error, or one with a signature after it that is all it has gained.
+// Any bytes as an image are an error, or result in the same image followed by a signature.
 func FuzzSign(f *testing.F) {
 	key, cert := certificate(f)
 	unsigned, err := Append(readStub(f), many()[:3])
@@ -291,7 +291,7 @@ func FuzzSign(f *testing.F) {
 	})
 }
 
-// Whatever a program begins with, its machine type is that which another reader finds, or 0.
+// The machine type of any bytes is 0, or the one that another reader finds.
 func FuzzMachine(f *testing.F) {
 	f.Add(readStub(f)[:4096], uint16(4096))
 	f.Add(tiny(), uint16(0x200))

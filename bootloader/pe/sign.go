@@ -16,12 +16,12 @@ import (
 	"imprint/internal/units"
 )
 
-// maxHead is how much of an image is read for its headers, in bytes.
+// maxHead is the number of bytes of an image that are read for its headers.
 const maxHead = 64 << 10
 
 // Sign returns the image with a signature by an RSA key as Secure Boot requires it: over SHA-256, with the certificates, of which the first
-// is the key's. The signature holds no time, and the scheme (RFC 8017, 8.2) is deterministic: the same image, key and certificates give
-// the same bytes.
+// is the key's. The signature holds no time, and the scheme (RFC 8017, 8.2) is deterministic: the same image, key and certificates result in the
+// same bytes.
 func Sign(unsigned tree.Blob, key *rsa.PrivateKey, certificates []*x509.Certificate) (tree.Blob, error) {
 	head, err := tree.ReadHead(unsigned, maxHead)
 	if err != nil {
@@ -72,11 +72,11 @@ func (i image) gap() (end int64, gap bool) {
 	return end, gap
 }
 
-// certificateAlign is what the certificate table and each certificate in it is aligned to (PE, "The Attribute Certificate Table").
+// certificateAlign is the alignment of the certificate table and of each certificate in it (PE, "The Attribute Certificate Table").
 const certificateAlign = 8
 
-// digest is the SHA-256 of the image, without its checksum, the entry of the certificate table, and that table (Authenticode,
-// "Calculating the PE Image Hash"). The image is padded with zeros to where that table goes.
+// digest returns the SHA-256 of the image without its checksum, the entry of the certificate table, and that table (Authenticode,
+// "Calculating the PE Image Hash"). The image is padded with zeros to the place of that table.
 func (i image) digest(unsigned tree.Blob, padded int64) ([]byte, error) {
 	h := sha256.New()
 	from, size := int64(0), unsigned.Size()

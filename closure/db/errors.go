@@ -14,8 +14,8 @@ import (
 // ErrNotFound is the error for a path that is not valid in the store.
 var ErrNotFound = errors.New("not a valid path")
 
-// An InvalidError says what is wrong with a database itself. Other errors, apart from [ErrNotFound], come from reading it: it may be locked,
-// or the disk broken.
+// An InvalidError describes damage to a database itself. Other errors, apart from [ErrNotFound], come from reading it: it may be locked, or
+// the disk broken.
 type InvalidError struct{ text string }
 
 // Error implements error. The text is printable, whatever the database holds.
@@ -25,7 +25,7 @@ func invalid(format string, args ...any) error {
 	return &InvalidError{printable(fmt.Sprintf(format, args...))}
 }
 
-// within says where in the database an error is.
+// within adds the place in the database to an error.
 func within(where string, err error) error {
 	var e *InvalidError
 	if errors.As(err, &e) {
@@ -34,7 +34,7 @@ func within(where string, err error) error {
 	return fmt.Errorf("%s: %w", where, err)
 }
 
-// printable returns a text that does nothing to a terminal: other texts come out with escapes as in Go.
+// printable returns a text that is safe to print: one with other than printable characters gets the escapes of Go.
 func printable(text string) string {
 	if utf8.ValidString(text) && strings.IndexFunc(text, func(r rune) bool { return !strconv.IsPrint(r) }) < 0 {
 		return text
@@ -43,8 +43,7 @@ func printable(text string) string {
 	return strings.ReplaceAll(quoted[1:len(quoted)-1], `\"`, `"`)
 }
 
-// sqliteError returns an error of SQLite's as one of ours: what it says about the database is the database's fault, unless it was the
-// reading that failed.
+// sqliteError converts an error of SQLite: it is an [InvalidError] unless reading the database failed.
 func sqliteError(err error) error {
 	var code sqlite3.ErrorCode
 	if !errors.As(err, &code) {
@@ -61,7 +60,7 @@ func sqliteError(err error) error {
 	return err
 }
 
-// explain says which file an error is about, once.
+// explain adds the file to an error, once.
 func explain(path string, err error) error {
 	var e *InvalidError
 	var p *fs.PathError

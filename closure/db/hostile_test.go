@@ -44,7 +44,7 @@ func readAll(t testing.TB, path string) error {
 
 const endless = "with recursive n(x) as (select 1 union all select x + 1 from n) select x as referrer, x as reference from n where x < 0"
 
-// What could make reading a table run something is refused before it is read, and named; what takes for ever is given up.
+// A schema by which reading a table would run code is refused by name before it is read; a query without end is given up.
 func TestHostileDatabases(t *testing.T) {
 	// A row of the schema can say something else than its statement.
 	lie := func(statement string) string {

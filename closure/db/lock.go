@@ -17,19 +17,19 @@ var (
 	shared   = span{0x40000002, 510}
 )
 
-// The locks of the index of a log ("The WAL-Index File Format", section 2.3.1). Nobody writes frames to the database file while the read
-// lock 0 is shared, nor starts the log from the beginning while the read lock 1 is. All that have the file open share alive; one that gets
-// it alone clears the file, since what a crash left there means nothing.
+// The locks of the index of a log ("The WAL-Index File Format", section 2.3.1). Nobody writes frames to the database file while read lock 0 is
+// shared, nor restarts the log while read lock 1 is. All programs that have the file open share alive; one that gets it exclusively clears
+// the file, since its content is that of a crash.
 var (
 	readers = span{123, 2} // the read locks 0 and 1
 	alive   = span{128, 1}
 )
 
-// errBusy is why a lock is not ours yet.
+// errBusy is the error for a lock that another program holds.
 var errBusy = errors.New("another program has locked it")
 
-// share takes a lock as a reader does, which needs no permission but to read. It is held until the file is closed. supported is false where
-// the file system has no locks; the error is [errBusy] when a writer holds it.
+// share takes a lock as a reader does, for which read permission is enough. It is held until the file is closed. supported is false if the
+// file system has no locks; the error is [errBusy] if a writer holds the lock.
 func (l span) share(f *os.File) (supported bool, err error) {
 	err = l.control(f, unix.F_OFD_SETLK, &unix.Flock_t{Type: unix.F_RDLCK})
 	if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EACCES) {
@@ -38,7 +38,7 @@ func (l span) share(f *os.File) (supported bool, err error) {
 	return err == nil, nil
 }
 
-// held reports how others hold a lock: F_RDLCK, F_WRLCK, or F_UNLCK for not at all.
+// held returns how other programs hold a lock: F_RDLCK, F_WRLCK, or F_UNLCK for not at all.
 func (l span) held(f *os.File) int16 {
 	lock := unix.Flock_t{Type: unix.F_WRLCK}
 	if l.control(f, unix.F_OFD_GETLK, &lock) != nil {

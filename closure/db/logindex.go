@@ -14,14 +14,14 @@ var native = func() binary.ByteOrder {
 	return binary.BigEndian
 }()
 
-// A logState is what the index of a log says about the log ("The WAL-Index File Format", section 2.1).
+// A logState is the state of a log in its index ("The WAL-Index File Format", section 2.1).
 type logState struct {
 	frames uint32  // that are committed
 	salts  [8]byte // as in the header of the log
 }
 
-// readLogState reads the header of an index, which is there twice. ok is false while one of the programs that have the index in their
-// memory is changing it, or when it was never written.
+// readLogState reads the header of an index, which has two copies. ok is false if they differ, since a program that has mapped the index is
+// changing it, or if it was never written.
 //
 //	0   version, unused, counter of changes                   3 × 4 bytes
 //	12  whether it was written, byte order of checksums       1 + 1

@@ -14,13 +14,13 @@ import (
 type protection int
 
 const (
-	// unprotected means that there are no locks: the file system has none, or the index of the log cannot be opened. Whether others have
-	// written to the database meanwhile shows in its files.
+	// unprotected means that there are no locks: the file system has none, or the index of the log cannot be opened. Only the state of the
+	// files shows whether others have written to the database.
 	unprotected protection = iota
-	// alone means that no program had the database open. One that comes makes the index of the log before anything else, and cannot remove
-	// it while we share the lock of the database.
+	// alone means that no other program had the database open. One that opens it makes the index of the log first, and cannot remove it while
+	// we share the lock of the database.
 	alone
-	// locked means that nobody can change what we read.
+	// locked means that nobody can change the pages that we read.
 	locked
 )
 
@@ -36,7 +36,7 @@ func (s *snapshot) lockDatabase() (shares bool, err error) {
 	return true, s.refuseHotJournal()
 }
 
-// openLogIndex opens the index of the log and locks it, when there is a log, or may be one soon.
+// openLogIndex opens and locks the index of the log, if there is a log or may be one soon.
 func (s *snapshot) openLogIndex(shares bool) (err error) {
 	const logged = 2
 	var version [1]byte
@@ -61,8 +61,8 @@ func (s *snapshot) openLogIndex(shares bool) (err error) {
 	return s.lockLog()
 }
 
-// lockLog keeps the log from being written to the database file and from being started over. An index that nobody has open is worth nothing;
-// whoever opens it next finds our locks.
+// lockLog keeps the log from being written to the database file and from being restarted. It ignores an index that nobody has open; a program
+// that opens it later finds our locks.
 func (s *snapshot) lockLog() error {
 	supported, err := readers.share(s.shm)
 	if !supported || err != nil {
@@ -70,7 +70,7 @@ func (s *snapshot) lockLog() error {
 	}
 	s.by = locked
 	switch alive.held(s.shm) {
-	case unix.F_WRLCK: // somebody is making a new index
+	case unix.F_WRLCK: // another program is making a new index
 		return errBusy
 	case unix.F_UNLCK:
 		return nil
@@ -83,8 +83,8 @@ func (s *snapshot) lockLog() error {
 	return err
 }
 
-// refuseHotJournal reports the rollback journal of an interrupted transaction. Nix has one only when configured without WAL. The journal of
-// a running transaction, whose writer holds a lock, is no matter: it has to wait for us before it changes the database.
+// refuseHotJournal returns an error for the rollback journal of an interrupted transaction. Nix has one only when configured without WAL. The
+// journal of a running transaction, whose writer holds a lock, does not matter: the writer waits for us before it changes the database.
 func (s *snapshot) refuseHotJournal() error {
 	f, err := openIfThere(s.path + "-journal")
 	if f == nil || err != nil {

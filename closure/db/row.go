@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Limits of what a row may hold, in bytes. A reference, a deriver or an output is a path; signatures have about a hundred bytes each.
+// Limits of the texts of a row in bytes. A reference, a deriver or an output is a path; a signature has about a hundred bytes.
 const (
 	maxPath = 512
 	maxSigs = 16 << 10
@@ -29,7 +29,7 @@ type reader struct {
 	bytes int // of all that it has kept
 }
 
-// item checks a row, which was asked for by path. The reasons to refuse one do not depend on the store.
+// item checks the row of a path. It refuses only values that no store can have.
 func (r *reader) item(row pathRow, path string) (*Item, error) {
 	if string(row.path) != path {
 		return nil, invalid("its index leads to the row of %.100q", row.path)
@@ -104,7 +104,7 @@ func (r *reader) text(b []byte, what string, most int) (string, error) {
 	return string(b), nil
 }
 
-// shared is text for one that others have too.
+// shared is text for a value that other rows have too.
 func (r *reader) shared(b []byte, what string) (string, error) {
 	if text, ok := r.texts[string(b)]; ok {
 		return text, nil
@@ -123,7 +123,7 @@ func (r *reader) keep(bytes int) error {
 	return nil
 }
 
-// parseHash reads a hash in the only form that Nix writes.
+// parseHash parses a hash in the only form that Nix writes.
 func parseHash(text []byte) (hash [32]byte, err error) {
 	digits, ok := strings.CutPrefix(string(text[:min(len(text), 100)]), "sha256:")
 	b, err := hex.DecodeString(digits)

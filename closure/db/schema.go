@@ -52,7 +52,7 @@ create table DerivationOutputs (
 create index IndexDerivationOutputs on DerivationOutputs(path);
 `
 
-// columns are the columns that are read, by table.
+// columns lists the columns that are read, by table.
 var columns = map[string][]string{
 	"ValidPaths":        {"id", "path", "hash", "deriver", "narSize", "sigs", "ca"},
 	"Refs":              {"referrer", "reference"},

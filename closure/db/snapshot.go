@@ -27,11 +27,11 @@ type snapshot struct {
 	wal            *walIndex
 	size           int64 // bytes of the database
 	pageSize       int64
-	mayRead        int64 // bytes: a bound on the work that a database can cause
+	mayRead        int64 // bytes: a bound on the work that a hostile database can cause
 	failed         error // the first error of a read
 }
 
-// A state is what changes when existing pages of the database file or of the log are overwritten.
+// A state is the state of the files, which changes when existing pages of the database file or of the log are overwritten.
 type state struct {
 	size       int64
 	mtime      time.Time
@@ -39,7 +39,7 @@ type state struct {
 	checkpoint uint32
 }
 
-// openSnapshot opens a database, without locks if so told. The error is [errBusy] when a lock is not to be had now.
+// openSnapshot opens a database, with locks unless lockless is true. The error is [errBusy] if another program holds a lock.
 func openSnapshot(path string, locks bool) (_ *snapshot, err error) {
 	s := &snapshot{path: path, by: unprotected, mayRead: mayRead}
 	defer func() {
@@ -66,7 +66,7 @@ func openSnapshot(path string, locks bool) (_ *snapshot, err error) {
 	return s, err
 }
 
-// openRegular opens a file; any other kind is an error, since one could wait for ever, or never end.
+// openRegular opens a regular file. Any other kind is an error, since reading it might block or never end.
 func openRegular(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
 	if err != nil {
@@ -91,7 +91,7 @@ func openIfThere(path string) (*os.File, error) {
 	return f, err
 }
 
-// state is the state of the files now.
+// state returns the current state of the files.
 func (s *snapshot) state() (state, error) {
 	info, err := s.file.Stat()
 	if err != nil {
@@ -107,7 +107,7 @@ func (s *snapshot) state() (state, error) {
 	return now, nil
 }
 
-// checkpoint is the last frame of the log that anyone has started to write to the database file: field nBackfillAttempted of the log's
+// checkpoint returns the last frame of the log that any program has begun to write to the database file: field nBackfillAttempted of the log's
 // index, in native byte order ("The WAL-Index File Format", section 2.3). It changes before the file does.
 func (s *snapshot) checkpoint() uint32 {
 	const attemptedAt = 128
@@ -196,12 +196,14 @@ func (s *snapshot) ReadAt(p []byte, off int64) (int, error) {
 	return done, err
 }
 
-// fail keeps an error, of which SQLite would only say that there was one.
+// fail keeps an error, since SQLite reports only that there was one.
 func (s *snapshot) fail(err error) error {
 	s.failed = cmp.Or(s.failed, err)
 	return err
 }
 
+// readPages reads bytes that may lie in several pages, each from its last committed frame in the log, if there is one, or from the database
+// file.
 func (s *snapshot) readPages(p []byte, off int64) (done int, err error) {
 	if s.wal.pages == 0 {
 		return s.file.ReadAt(p, off)

@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// A Source is the database of a store that may be in use, including what is still in its write-ahead log. It shows one moment, the one at
-// which it was opened, where the database can be locked as SQLite's own readers do, which keeps no writer waiting; it needs no new file and
-// no permission but to read. Its methods may be called by several goroutines at once.
+// A Source is the database of a store that may be in use, including the content of its write-ahead log. If the database can be locked as
+// SQLite's own readers do, which keeps no writer waiting, the Source shows it as of one moment, when it was opened. It creates no file and needs
+// only read permission. Its methods are safe for concurrent use.
 type Source struct {
 	path     string
 	lockless bool // for tests
@@ -17,8 +17,8 @@ type Source struct {
 	view     *view // nil after a change
 }
 
-// Open opens the database at that path. It is an error if the tables are not those of Nix's schema 10, or if the database is visibly
-// damaged: see [InvalidError].
+// Open opens the database at a path. The error is an [InvalidError] if the tables are not those of Nix's schema 10, or if the database is
+// visibly damaged.
 func Open(ctx context.Context, path string) (*Source, error) {
 	s := &Source{path: path}
 	if err := s.read(ctx, func(*view) error { return nil }); err != nil {
@@ -35,7 +35,7 @@ func (s *Source) Close() error {
 	return nil
 }
 
-// Item returns the rows of a path. The error wraps [ErrNotFound] when there are none.
+// Item returns the rows of a path. The error wraps [ErrNotFound] if there are none.
 func (s *Source) Item(ctx context.Context, path string) (item *Item, err error) {
 	err = s.read(ctx, func(v *view) (err error) {
 		item, err = v.read(path)
@@ -44,7 +44,8 @@ func (s *Source) Item(ctx context.Context, path string) (item *Item, err error) 
 	return item, err
 }
 
-// read runs a query until it was undisturbed, and returns the error of that try: errors of a disturbed one may come from mixed pages.
+// read repeats a query until no writer disturbs it, and returns the error of that try: a disturbed one may fail because it mixes old and new
+// pages.
 func (s *Source) read(ctx context.Context, query func(*view) error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -65,12 +66,14 @@ func (s *Source) read(ctx context.Context, query func(*view) error) error {
 	}
 }
 
-// patience counts how often a read was tried in vain. Locks stand in the way for the moment in which a log is written back, so it tries again
-// soon, for some ten seconds; where there are no locks, the pauses add up to two seconds.
+// patience counts failed tries of a read. A lock is held only while a log is written back, so the pauses are short, and end after about ten
+// seconds; without locks, they add up to two seconds.
 type patience struct{ busy, disturbed int }
 
 var mostBusy = 1200 // a test has no ten seconds
 
+// wait pauses before the next try; undisturbed means that a lock was in the way. The error ends the tries: pauses after a disturbed read double
+// each time, up to a second, since a writer that is that busy may go on; those for a lock stay at 8 ms or less.
 func (p *patience) wait(ctx context.Context, undisturbed bool) error {
 	const mostDisturbed = 11
 	pause := time.Millisecond << p.disturbed
@@ -118,7 +121,7 @@ func (s *Source) try(ctx context.Context, query func(*view) error) (err error, u
 func guard(query func() error) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			err = invalid("SQLite gave up on it: %v", r)
+			err = invalid("SQLite panicked: %v", r)
 		}
 	}()
 	return query()

@@ -88,7 +88,7 @@ func TestSourceReadsTheLog(t *testing.T) {
 	}
 }
 
-// A reader needs no more than permission to read, and leaves nothing behind.
+// A reader needs only read permission, and leaves no files.
 func TestSourceLeavesNoTrace(t *testing.T) {
 	l := newLive(t, chain(5))
 	l.exec("update ValidPaths set narSize = 777")
@@ -211,7 +211,7 @@ func TestSourceOfABusyStore(t *testing.T) {
 	}
 }
 
-// Where there are no locks, no read sees a part of a transaction.
+// Without locks, no read sees a part of a transaction.
 func TestSourceWithoutLocks(t *testing.T) {
 	l := newLive(t, chain(300))
 	l.transactions()
@@ -271,7 +271,7 @@ func TestSourceNoticesTheFirstWriter(t *testing.T) {
 	}
 }
 
-// What a crash left is read as SQLite would recover it, and nobody who recovers it disturbs the source.
+// A database after a crash is read as SQLite would recover it, and a program that recovers it does not disturb the source.
 func TestSourceAfterACrash(t *testing.T) {
 	l := newLive(t, chain(50))
 	l.exec("update ValidPaths set narSize = 777")

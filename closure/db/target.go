@@ -30,8 +30,8 @@ func Write(items []Item, epoch int64) ([]byte, error) {
 	return file, nil
 }
 
-// fill makes the tables and adds the items in one transaction. There is nothing to roll back to, so no journal is needed; foreign keys are not
-// checked by SQLite since rowWriter does it, with better messages.
+// fill makes the tables and adds the items in one transaction. It needs no journal, since an error discards the database; SQLite does not check
+// foreign keys, since rowWriter does, with better messages.
 func fill(conn *sqlite3.Conn, items []Item, epoch int64) error {
 	if err := conn.Exec("pragma page_size=4096; pragma foreign_keys=off; pragma journal_mode=off;" + schema + "begin"); err != nil {
 		return err

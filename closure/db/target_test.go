@@ -18,7 +18,7 @@ import (
 
 func storePath(n int) string { return fmt.Sprintf("/nix/store/%032d-item-%d", n, n) }
 
-// chain makes items that each refer to some before them, and now and then to themselves.
+// chain returns items that refer to some of the items before them, and some to themselves.
 func chain(n int) []Item {
 	items := make([]Item, n)
 	for i := range items {
@@ -59,7 +59,7 @@ func save(t testing.TB, name string, file []byte) string {
 	return path
 }
 
-// What Write registers, Source reads.
+// Source reads what Write registers.
 func TestWriteThenRead(t *testing.T) {
 	items := chain(200)
 	s, err := Open(t.Context(), save(t, "db.sqlite", write(t, items)))
@@ -82,7 +82,7 @@ func TestWriteIsReproducible(t *testing.T) {
 		t.Error("two runs differ")
 	}
 	if bytes.Equal(one, write(t, chain(299))) {
-		t.Error("other rows give the same bytes")
+		t.Error("databases of other rows have the same bytes")
 	}
 }
 

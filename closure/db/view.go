@@ -45,7 +45,7 @@ func (v *view) open(ctx context.Context) (err error) {
 	return v.cause(err)
 }
 
-// restrict turns off what the database of a store has no use for, and a hostile one has: whatever could make reading a table run something.
+// restrict turns off features that the database of a store does not use and a hostile one could: those by which reading a table runs code.
 func (v *view) restrict() error {
 	v.conn.SetInterrupt(v.budget)
 	v.conn.Limit(sqlite3.LIMIT_LENGTH, maxValue)
@@ -88,8 +88,8 @@ func (v *view) prepare() (err error) {
 	return nil
 }
 
-// checkSchema checks that the database has tables, indexes and triggers only, and the columns that are read. Of a row of the schema only the
-// statement counts: SQLite makes what that says, whatever the other columns call it. Triggers do not run when a table is read.
+// checkSchema checks that the database has only tables, indexes and triggers, and the columns that are read. It looks only at the statement in
+// a row of the schema, since SQLite executes that, whatever the other columns contain. Triggers do not run when a table is read.
 func (v *view) checkSchema() error {
 	stmt, _, err := v.conn.Prepare("select substr(sql, 1, 100) from sqlite_schema")
 	if err != nil {
@@ -111,8 +111,8 @@ func (v *view) checkSchema() error {
 	return err
 }
 
-// checkStatement checks the start of a statement that makes something; the indexes that a table implies have none. SQLite writes such
-// statements itself, so that there are no other spaces and no comments.
+// checkStatement checks the start of a statement of the schema; the indexes that a table implies have none. SQLite writes these statements
+// in a fixed form, without further spaces and comments at their start.
 func checkStatement(sql string) error {
 	lower := strings.ToLower(sql)
 	for _, harmless := range []string{"create table ", "create index ", "create unique index ", "create trigger "} {
@@ -123,7 +123,7 @@ func checkStatement(sql string) error {
 	return invalid("unknown schema: a store's database has no views and no virtual tables, but this one has %q", sql)
 }
 
-// checkColumns checks that a table is there, with those columns, and that they hold what was stored instead of being computed.
+// checkColumns checks that a table exists with the given columns, and that these are stored, not computed.
 func (v *view) checkColumns(table string, names []string) error {
 	stmt, _, err := v.conn.Prepare("pragma main.table_xinfo(" + table + ")")
 	if err != nil {
@@ -184,6 +184,7 @@ func (v *view) read(path string) (*Item, error) {
 	return item, item.finish()
 }
 
+// readItem reads the row of a path in ValidPaths, and its ID for the other tables. A second row means that the unique index is damaged.
 func (v *view) readItem(path string) (id int64, item *Item, err error) {
 	if err := v.item.BindText(1, path); err != nil {
 		return 0, nil, err

@@ -21,7 +21,7 @@ type walHeader [walHeaderSize]byte
 
 func (h *walHeader) field(n int) uint32 { return binary.BigEndian.Uint32(h[4*n:]) }
 
-// A walIndex says where in a log the last committed content of each page is.
+// A walIndex has the place in a log of the last committed content of each page.
 type walIndex struct {
 	header   walHeader
 	pageSize int64
@@ -30,9 +30,9 @@ type walIndex struct {
 	content  map[uint32]int64 // offset in the log by page number
 }
 
-// readWAL indexes the committed frames of a log of that size in bytes, at most the given number of them. As in SQLite, the log ends before
-// the first frame with wrong salts or a wrong cumulative checksum, and a missing, short or damaged header means that there is no log; none
-// of this is an error.
+// readWAL indexes the committed frames of a log of size bytes, at most the given number of them. As in SQLite, the log ends before the first
+// frame with wrong salts or a wrong cumulative checksum, and a missing, short or damaged header means that there is no log; neither is an
+// error.
 func readWAL(log io.ReaderAt, size int64, most uint32) (*walIndex, error) {
 	x := &walIndex{content: map[uint32]int64{}}
 	if n, err := log.ReadAt(x.header[:], 0); n < len(x.header) {
@@ -112,7 +112,7 @@ func (x *walIndex) commit(pages []uint32, at int64) {
 	}
 }
 
-// A checksum is the checksum of a log, over 32-bit words in the byte order that the log's magic number gives.
+// A checksum is the checksum of a log, over 32-bit words in the byte order that the log's magic number selects.
 type checksum struct {
 	order  binary.ByteOrder
 	s0, s1 uint32
@@ -135,7 +135,7 @@ func (c *checksum) add(b []byte) {
 	c.s0, c.s1 = s0, s1
 }
 
-// is compares with a checksum that is stored in a byte order of its own: big-endian in a log.
+// is compares with a stored checksum, which has its own byte order: big-endian in a log.
 func (c *checksum) is(stored []byte, order binary.ByteOrder) bool {
 	return order.Uint32(stored) == c.s0 && order.Uint32(stored[4:]) == c.s1
 }

@@ -21,11 +21,11 @@ var digits = func() (d [256]byte) {
 
 const notADigit = 0xff
 
-// EncodedLen is how many base32 digits n bytes take.
+// EncodedLen returns the number of base32 digits for n bytes.
 func EncodedLen(n int) int { return (n*8 + 4) / 5 }
 
 // EncodeBase32 encodes bytes in Nix base32: digits of five bits, from the low bits of the first byte on, written in reverse order
-// (printHash32 in Nix's hash.cc).
+// (printHash32 in Nix's hash.cc). It is neither the alphabet nor the order of RFC 4648.
 func EncodeBase32(b []byte) string {
 	var s strings.Builder
 	s.Grow(EncodedLen(len(b)))
@@ -40,8 +40,8 @@ func EncodeBase32(b []byte) string {
 	return s.String()
 }
 
-// DecodeBase32 is the inverse of [EncodeBase32]. Every byte string has exactly one encoding: characters outside of the alphabet, lengths
-// that no number of bytes has, and set bits beyond the last byte are errors.
+// DecodeBase32 is the inverse of [EncodeBase32]. Every byte string has exactly one encoding: characters outside of the alphabet, lengths that
+// are not those of whole bytes, and set bits beyond the last byte are errors.
 func DecodeBase32(s string) ([]byte, error) {
 	b := make([]byte, len(s)*5/8)
 	if EncodedLen(len(b)) != len(s) {

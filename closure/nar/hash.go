@@ -37,7 +37,7 @@ type hasher struct {
 
 var hashers = sync.Pool{New: func() any { return &hasher{sha256.New(), make([]byte, 256<<10)} }}
 
-// copy writes a file's content, which must be as long as its size.
+// copy writes a file's content, whose length must be its size.
 func (h *hasher) copy(w io.Writer, file *tree.Node) error {
 	return tree.Copy(context.Background(), w, file.Inode().Blob(), h.buf)
 }

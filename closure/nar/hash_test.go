@@ -53,7 +53,7 @@ func TestDecodeBase32Refuses(t *testing.T) {
 	}
 }
 
-// Text and bytes correspond one to one.
+// Texts and bytes correspond one to one.
 func FuzzDecodeBase32(f *testing.F) {
 	f.Add("094qif9n4cq4fdg459qzbhg1c6wywawwaaivx0k0x8xhbyx4vwic")
 	f.Add("8z")

@@ -23,7 +23,7 @@ import (
 	"imprint/internal/tree"
 )
 
-// What comes between names, targets and contents.
+// The framed words between names, targets and contents, encoded once.
 var (
 	magic        = framed("nix-archive-1")
 	openFile     = framed("(", "type", "regular", "contents")
@@ -47,7 +47,7 @@ func framed(list ...string) string {
 
 var zeros [8]byte
 
-// framedLen is how many bytes a string of n bytes takes with length and padding.
+// framedLen returns the number of bytes that a string of n bytes takes with its length and padding.
 func framedLen(n int64) int64 { return 8 + (n+7)&^7 }
 
 // Write writes n, which may be a directory, a file or a symlink, with everything below it as one archive. content is called for every
@@ -55,7 +55,7 @@ func framedLen(n int64) int64 { return 8 + (n+7)&^7 }
 // called with the Link, whose Inode has the blob. A file is executable when its owner may execute it; nothing else of the attributes is in
 // an archive.
 //
-// Writes to w are buffered: they have 32 KiB or more, except the last.
+// Writes to w are buffered: each has 32 KiB or more, except the last.
 func Write(w io.Writer, n *tree.Node, content func(w io.Writer, file *tree.Node) error) error {
 	gather := gatherers.Get().(*bufio.Writer)
 	defer gatherers.Put(gather)
@@ -70,7 +70,7 @@ func Write(w io.Writer, n *tree.Node, content func(w io.Writer, file *tree.Node)
 
 var gatherers = sync.Pool{New: func() any { return bufio.NewWriterSize(nil, 32<<10) }}
 
-// An archive is being written through w, which keeps its first error until Flush.
+// An archive writes to to, through w, which keeps its first error until Flush.
 type archive struct {
 	to      io.Writer
 	w       *bufio.Writer
@@ -114,7 +114,7 @@ func (a *archive) dir(path string, n *tree.Node) error {
 	return nil
 }
 
-// sorted returns nodes in the order of their names, which those of an unfinished tree may not have.
+// sorted returns nodes in the order of their names; in an unfinished tree they may have another order.
 func sorted(kids []*tree.Node) []*tree.Node {
 	byName := func(a, b *tree.Node) int { return cmp.Compare(a.Name, b.Name) }
 	if !slices.IsSortedFunc(kids, byName) {
@@ -156,7 +156,7 @@ func (a *archive) length(n int64) {
 	a.w.Write(binary.LittleEndian.AppendUint64(a.w.AvailableBuffer(), uint64(n)))
 }
 
-// shown is a path inside an item, for messages.
+// shown returns a path inside an item, for messages.
 func shown(path string) string { return cmp.Or(path, "/") }
 
 // A body is the content of a file on its way into an archive.
@@ -192,9 +192,10 @@ func (b pairBody) WriteBlocks(p []byte, sums [][sha256.Size]byte) {
 	b.n += int64(len(p))
 }
 
-// Size is the length in bytes of the archive that Write makes of n.
+// Size returns the length in bytes of the archive that [Write] makes of n, without reading any content.
 func Size(n *tree.Node) int64 { return int64(len(magic)) + nodeSize(n.Inode()) }
 
+// nodeSize returns the bytes that node writes for n, from the lengths of the same framed words.
 func nodeSize(n *tree.Node) int64 {
 	size := int64(len(closeBracket))
 	switch n.Kind() {

@@ -44,7 +44,7 @@ func textOf(f *tree.Node) string {
 	return string(b)
 }
 
-// Hashes and lengths that nix-store --dump gave.
+// Hashes and lengths of archives made by nix-store --dump.
 func TestHashKnown(t *testing.T) {
 	for _, c := range []struct {
 		node *tree.Node
@@ -65,7 +65,7 @@ func TestHashKnown(t *testing.T) {
 	}
 }
 
-// awkward is what real outputs hold at their worst: names of any bytes, links, empty things, sizes around the padding, depth.
+// awkward returns a tree with the worst of real outputs: names of any bytes, links, empty files and directories, sizes around the padding, depth.
 func awkward() *tree.Node {
 	kids := []*tree.Node{
 		dir("empty"), symlink("dangling", "no/where/"), file("a\nb", "newline"), file("\xff\xfe", "no UTF-8"),
@@ -145,7 +145,7 @@ func TestWriteRefuses(t *testing.T) {
 	}
 }
 
-// resized is a file that changed after it was looked at.
+// resized is a file whose length is not its size any more.
 type resized struct {
 	tree.Blob
 	size int64
@@ -186,7 +186,7 @@ func TestWriteReportsTheWritersError(t *testing.T) {
 	}
 }
 
-// Whatever the tree, its size is known before it is written, and the order of its nodes does not matter.
+// The size of the archive of any tree is known before it is written, and the order of the nodes does not matter.
 func TestSize(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		names := rapid.SliceOfDistinct(rapid.StringMatching(`[a-z.\n]{3,20}`), rapid.ID).Draw(t, "names")

@@ -89,6 +89,7 @@ func checkName(name string) error {
 	return nil
 }
 
+// checkOverlap compares each partition with the next one in the order of the disk.
 func (t Table) checkOverlap() error {
 	var order []int
 	for i, p := range t.Partitions {

@@ -75,7 +75,7 @@ func smallDisk(t testing.TB) []byte {
 	return b
 }
 
-// repair sets the checksums right again, of each copy whose entries are where they were.
+// repair corrects the checksums of each copy whose entries are at their old place.
 func repair(b []byte) {
 	for _, header := range []int64{512, small - 512} {
 		entries := int64(1024)
@@ -134,7 +134,7 @@ func TestReadDamaged(t *testing.T) {
 	}
 }
 
-// TestReadUnsound changes both copies alike, so that checksums and comparison tell nothing.
+// TestReadUnsound changes both copies alike, so that neither checksums nor a comparison find the change.
 func TestReadUnsound(t *testing.T) {
 	const entries, usable = 1024, 512 + 40
 	for _, c := range []struct {
@@ -177,8 +177,8 @@ func TestReadShort(t *testing.T) {
 	}
 }
 
-// FuzzRead changes bytes of a good disk and repairs the checksums: whatever is then read must stand, and must be what a disk written
-// from it gives.
+// FuzzRead changes bytes of a good disk and repairs the checksums: a table that is then read must be valid, and be read again from a disk to
+// which it is written.
 func FuzzRead(f *testing.F) {
 	f.Add([]byte{})
 	f.Add([]byte{0x02, 80, 0xff, 0x02, 81, 0xff, 0x04, 0, 7, 0xbe, 0, 7})

@@ -56,7 +56,7 @@ func (in *inspection) protective(e mbrEntry, i int) {
 	want("SizeInLBA", e.SizeInLBA == t.protectedSectors() || e.SizeInLBA == 0xffffffff, e.SizeInLBA, t.protectedSectors())
 }
 
-// smallEnd is the last sector of the disk in the 64 heads and 32 sectors that xorriso takes it to have.
+// smallEnd returns the last sector of the disk in the geometry of xorriso, 64 heads and 32 sectors.
 func (in *inspection) smallEnd() [3]byte {
 	const heads, sectors = 64, 32
 	lba := in.count - 1

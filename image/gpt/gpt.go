@@ -1,14 +1,14 @@
 // Package gpt lays out and reads the GUID partition table of a disk: the protective MBR, the table at the front and its backup
 // at the end (UEFI specification 2.10, chapter 5; "UEFI, N" below is a section of it).
 //
-//	LBA 0          protective MBR, for tools that know no GPT: one partition over the whole disk
+//	LBA 0          protective MBR, for tools that do not know GPT: one partition over the whole disk
 //	LBA 1          header
 //	LBA 2          128 entries of 128 bytes, up to LBA 33 with sectors of 512 bytes, LBA 5 with 4096
 //	…              partitions
 //	last sectors   the same entries, then the header in the very last one
 //
-// go-diskfs encodes and decodes the bytes, but validates nothing; so a table is checked here before it is written and after it
-// was read.
+// go-diskfs encodes and decodes the bytes, but validates nothing; so this package checks a table before it is written and after
+// it was read.
 //
 // [Read] is strict, for programs: it takes a table only if both copies agree. [Inspect] is lenient, for people: it reports
 // every fault and returns what can be used.

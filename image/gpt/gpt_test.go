@@ -58,7 +58,7 @@ func diskFile(t testing.TB, table Table) *os.File {
 	return f
 }
 
-// hole is an empty file of that size, in memory where the file system of the temporary directory has no files as large.
+// hole returns an empty file of size bytes, in memory if the file system of the temporary directory cannot hold it.
 func hole(t testing.TB, size int64) *os.File {
 	t.Helper()
 	for _, dir := range []string{t.TempDir(), "/dev/shm"} {
@@ -80,10 +80,10 @@ func hole(t testing.TB, size int64) *os.File {
 
 var complaint = regexp.MustCompile(`(?i)creating new gpt|invalid|caution|corrupt|damaged|problem: |mismatch|not equal|warning|error:|found valid mbr|overlap|beyond`)
 
-// unaligned is what sgdisk says of a partition that may be slow; alignment is not the table's business.
+// unaligned matches a warning of sgdisk about a partition that may be slow; this package does not check alignment.
 var unaligned = regexp.MustCompile(`Caution: Partition \d+ doesn't (begin|end) on`)
 
-// check asks every tool for its opinion, and whether it sees what was asked for.
+// check fails the test unless every tool finds the table sound, and reads the same partitions.
 func check(t testing.TB, table Table, f *os.File) {
 	t.Helper()
 	name := f.Name()
@@ -128,10 +128,10 @@ func checkPartx(t testing.TB, table Table, name string) {
 	}
 }
 
-// checkJSON compares with what sfdisk tells.
+// checkJSON compares the table with the output of sfdisk.
 func checkJSON(t testing.TB, table Table, name string) {
 	t.Helper()
-	var told struct {
+	var said struct {
 		Table struct {
 			Label, ID         string
 			FirstLBA, LastLBA int64
@@ -142,14 +142,14 @@ func checkJSON(t testing.TB, table Table, name string) {
 		} `json:"partitiontable"`
 	}
 	out := hosttest.Run(t, "sfdisk", "--json", name)
-	if err := json.Unmarshal([]byte(out), &told); err != nil {
+	if err := json.Unmarshal([]byte(out), &said); err != nil {
 		t.Fatalf("sfdisk: %v\n%s", err, out)
 	}
-	if told.Table.Label != "gpt" || !strings.EqualFold(told.Table.ID, table.DiskGUID.String()) ||
-		told.Table.FirstLBA != FirstUsable(512) || told.Table.LastLBA != table.lastUsable() {
-		t.Fatalf("sfdisk tells of another disk:\n%s", out)
+	if said.Table.Label != "gpt" || !strings.EqualFold(said.Table.ID, table.DiskGUID.String()) ||
+		said.Table.FirstLBA != FirstUsable(512) || said.Table.LastLBA != table.lastUsable() {
+		t.Fatalf("sfdisk reads another disk:\n%s", out)
 	}
-	rest := told.Table.Partitions
+	rest := said.Table.Partitions
 	for i, p := range table.Partitions {
 		if p == (Partition{}) {
 			continue
@@ -250,7 +250,7 @@ func TestForeign(t *testing.T) {
 	}
 }
 
-// TestExtents wants the table's own bytes only, the same ones each time, and room for boot code.
+// TestExtents checks that extents cover only the table's own bytes, are the same each time, and leave room for boot code.
 func TestExtents(t *testing.T) {
 	for _, sectorSize := range []int64{512, 4096} {
 		table := example(units.MiB, sectorSize)
@@ -301,7 +301,7 @@ func TestAny(t *testing.T) {
 		}
 		if table.Check() != nil {
 			if _, err := table.Extents(); err == nil {
-				r.Fatal("Extents gives what Check refuses")
+				r.Fatal("Extents accepts a table that Check refuses")
 			}
 			return
 		}

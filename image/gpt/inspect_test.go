@@ -20,7 +20,7 @@ import (
 
 var inspectSeed = repro.SeedOf("inspect")
 
-// patient is a table of three partitions, one entry being unused, with the bytes of its disk.
+// patient returns a table of three partitions and an unused entry, with the bytes of its disk.
 func patient(t testing.TB, sector int64) (Table, []byte) {
 	t.Helper()
 	table := Table{DiskGUID: inspectSeed.UUID("disk"), SectorSize: sector, Sectors: 8192, Partitions: []Partition{
@@ -45,7 +45,7 @@ func inspect(b []byte, sector int64) (Table, []string, error) {
 	return table, list, err
 }
 
-// What is written is read back without a fault, whatever the size of a sector, which is found.
+// A table is read back without a fault for each size of a sector, which Inspect finds.
 func TestInspectOwn(t *testing.T) {
 	for _, sector := range []int64{512, 4096} {
 		want, b := patient(t, sector)

@@ -28,7 +28,7 @@ var (
 		span.Field{Len: 2, Name: "Unknown"}, span.Field{Len: MaxPartitions * entrySize, Name: "PartitionRecord"}, span.Field{Len: 2, Name: "Signature"})
 )
 
-// Inspect reads the table of a disk of that many bytes that may be damaged or made by any tool, and reports every fault.
+// Inspect reads the table of a disk of size bytes that may be damaged or made by any tool, and reports every fault.
 // sectorSize is in bytes; 0 means 512, since the table does not say. Extended partitions, and the entry that stands for a GPT,
 // are an error.
 func Inspect(r io.ReaderAt, size, sectorSize int64, report fault.Report) (Table, error) {

@@ -152,7 +152,7 @@ func (t Table) check(p Partition) error {
 	return nil
 }
 
-// Read reads and checks the table of a disk of that many bytes.
+// Read reads and checks the table of a disk of size bytes.
 func Read(r io.ReaderAt, size, sectorSize int64) (Table, error) {
 	record := make([]byte, Size)
 	if _, err := r.ReadAt(record, 0); err != nil {

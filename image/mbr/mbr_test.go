@@ -32,7 +32,7 @@ var full = Table{Signature: 0x12ab34cd, SectorSize: 512, Sectors: 1 << 20, Parti
 	{Type: 0x83, Start: 2048, Sectors: 100}, {Type: 0xef, Active: true, Start: 4096, Sectors: 1 << 18}, {}, {Type: 0x0c, Start: 1 << 19, Sectors: 1 << 19},
 }}
 
-// sfdisk reads the table as it was meant.
+// sfdisk reads the same table.
 func TestSfdisk(t *testing.T) {
 	image := filepath.Join(t.TempDir(), "disk")
 	if err := os.WriteFile(image, bytesOf(t, full), 0o600); err != nil {
@@ -67,7 +67,7 @@ func TestSfdisk(t *testing.T) {
 	}
 }
 
-// What is written is read back.
+// A table is read back as it was written.
 func TestRoundTrip(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		table := Table{Signature: rapid.Uint32Min(1).Draw(r, "signature"), SectorSize: 512, Sectors: 1 << 33}

@@ -1,6 +1,6 @@
 package arch
 
-// A room says what the packages below a path of the module may import, besides the standard library.
+// A room lists the packages that those below a path of the module may import, besides the standard library.
 type room struct {
 	path    string   // of a package, or "parent/..." for a package and all below it
 	may     []string // packages of the module, in the same form

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// What the programs write is recognised, and the command that unpacks it gives the content back.
+// The output of each program is recognised, and the command that unpacks it restores the content.
 func TestBy(t *testing.T) {
 	const content = "content"
 	var packed bytes.Buffer
@@ -49,7 +49,7 @@ func TestBy(t *testing.T) {
 	}
 }
 
-// Every magic is recognised where it is all that there is, and not where a byte of it is missing.
+// Every magic number is recognised without further bytes, but not if a byte of it is missing.
 func TestByMagic(t *testing.T) {
 	for _, f := range formats {
 		head := strings.ReplaceAll(f.magic, "?", "9")

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// A machine is what synthetic programs of an architecture have in common.
+// A machine describes the synthetic programs of an architecture.
 type machine struct {
 	number    uint16 // in the COFF header (PE, "Machine Types")
 	suffix    string // in the names of systemd's EFI programs

@@ -24,7 +24,7 @@ var (
 var applets = strings.Fields(`sh awk basename cat chmod cp cut date dd df dmesg echo env find grep head hexdump id ln ls mkdir mknod mount mv
 	poweroff readlink reboot rm sed sha256sum sleep sort stat sync tail tar test touch tr true umount uname wc xargs`)
 
-// AddSystem adds a system that boots, and what it refers to. Like a system of NixOS it is an item with kernel, initrd and init.
+// AddSystem adds a system that boots, and its references. Like a system of NixOS it is an item with kernel, initrd and init.
 // Its init prints "imprint: hello from STORE-PATH" on the console, checks its root file system, runs /etc/rc if the image has one,
 // prints "imprint: ready" and switches the machine off. If a check fails it prints "imprint: FAIL: REASON" instead.
 func (s *Store) AddSystem(p Parts) (Item, error) {

@@ -29,7 +29,7 @@ hint: use size = "auto"`
 	}
 }
 
-// A list of any length prints a page, and says how much it leaves out.
+// A list of any length prints at most a page, and the number of problems that it omits.
 func TestListIsCut(t *testing.T) {
 	l := make(List, 100_000)
 	for i := range l {
@@ -50,7 +50,7 @@ func TestNearest(t *testing.T) {
 	}
 }
 
-// What the operating system could not do is not the fault of the file that names it, but a name of nothing is.
+// A failure of the operating system is not a mistake in the file that names its subject, but the name of a missing file is.
 func TestWorld(t *testing.T) {
 	for _, c := range []struct {
 		err  error

@@ -1,8 +1,8 @@
-// Package extent says what lies where in a region of a disk without any byte of it written: sorted, disjoint extents, each backed by
-// a slice of a blob. What no extent covers is a hole and reads as zero.
+// Package extent describes the content of a region of a disk before any byte of it is written: sorted, disjoint extents, each backed by a
+// slice of a blob. Bytes that no extent covers are a hole, and read as zeros.
 //
-// Layouts nest: [NewBlob] makes a blob of one, which can be the content of a file in another. [Flatten] shows such a layout without the
-// levels between a file and the disk, and [Through] finds where on the disk a file of the inner layout lies.
+// Layouts nest: [NewBlob] makes a blob of one, which can be the content of a file in another. [Flatten] removes the levels between a file and
+// the disk from such a layout, and [Through] returns the place on the disk of a file of the inner layout.
 package extent
 
 import (
@@ -21,10 +21,10 @@ type Extent struct {
 	Meta     bool // the region's own structure, not the content of a file in it
 }
 
-// End is the offset after the extent.
+// End returns the offset after the extent.
 func (e Extent) End() int64 { return e.Off + e.Len }
 
-// Cut is the part of the extent that lies in [from, to) of the region. Its Len is 0 when there is none.
+// Cut returns the part of the extent that lies in [from, to) of the region. Its Len is 0 if there is none.
 func (e Extent) Cut(from, to int64) Extent {
 	lo, hi := max(e.Off, from), min(e.End(), to)
 	e.Off, e.Len, e.At = lo, max(0, hi-lo), e.At+lo-e.Off
@@ -33,8 +33,8 @@ func (e Extent) Cut(from, to int64) Extent {
 
 // A Source is the content of a region as extents.
 type Source interface {
-	// Extents yields the extents that end after from, in the order of their offsets. Passing over those before from takes at most
-	// logarithmic time, since reading a region part by part calls Extents for each part.
+	// Extents yields the extents that end after from, in the order of their offsets. Skipping those before from takes at most logarithmic
+	// time, since reading a region part by part calls Extents for each part.
 	Extents(from int64) iter.Seq[Extent]
 }
 
@@ -53,7 +53,7 @@ func (l List) Extents(from int64) iter.Seq[Extent] {
 	}
 }
 
-// Sort puts the list in order and refuses overlaps and extents outside [0, size).
+// Sort sorts the list by offset. The error reports extents that overlap or lie outside [0, size).
 func (l List) Sort(size int64) error {
 	sort.Slice(l, func(i, j int) bool { return l[i].Off < l[j].Off })
 	end := int64(0)

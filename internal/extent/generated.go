@@ -6,8 +6,8 @@ import (
 	"imprint/internal/tree"
 )
 
-// Generated is a blob whose bytes are made when asked for. Read fills p with the bytes from off on; it must give the same bytes
-// whenever and however often it is called, from several goroutines at once.
+// Generated returns a blob of size bytes that are generated when they are read. read fills p with the bytes from off on. It must always
+// produce the same bytes, and be safe for concurrent use.
 func Generated(size int64, read func(p []byte, off int64)) tree.Blob { return &generated{size, read} }
 
 type generated struct {

@@ -9,8 +9,8 @@ import (
 	"imprint/internal/tree"
 )
 
-// NewBlob is a region of size bytes as content: a file system that becomes a file of another one. Extents of src after size are not
-// seen. Two calls make two blobs, also for the same source.
+// NewBlob returns a region of size bytes as content: a file system that becomes a file of another one. Extents of src after size are
+// ignored. Two calls return different blobs, even for the same source.
 //
 // The blob is a [tree.SparseBlob]: its data are the extents of src in steps of 64 KiB, and shorter holes count as data.
 func NewBlob(src Source, size int64) tree.Blob {
@@ -34,8 +34,8 @@ func (n *nested) Open() (tree.Reader, error) { return &nestedReader{nested: n}, 
 // Data implements tree.SparseBlob.
 func (n *nested) Data() []tree.Range { return n.data() }
 
-// holeStep is the unit in bytes of a nested region's holes: a file system leaves the rest of nearly every last block free, and an outer
-// one should not break its file into pieces for that.
+// holeStep is the unit in bytes of a nested region's holes. Smaller ones count as data: a file system leaves a hole after the last bytes of
+// nearly every file, and the outer one should not break its file into pieces for them.
 const holeStep = 64 << 10
 
 // ranges joins the extents that lie less than a step apart.
@@ -74,8 +74,8 @@ func (r *nestedReader) ReadAt(p []byte, off int64) (int, error) {
 // Close implements io.Closer.
 func (r *nestedReader) Close() error { return r.last.Close() }
 
-// SourceOf returns the source that [NewBlob] made b of, or made the blob of that b is a part of, and the offset of b in that region.
-// It is nil for other blobs.
+// SourceOf returns the source from which [NewBlob] made b, or the blob that b is a part of, and the offset of b in that region. It returns nil
+// for other blobs.
 func SourceOf(b tree.Blob) (src Source, off int64) {
 	whole, off := tree.Origin(b)
 	if n, ok := whole.(*nested); ok {
@@ -84,14 +84,14 @@ func SourceOf(b tree.Blob) (src Source, off int64) {
 	return nil, 0
 }
 
-// Flatten is src with every extent of a blob made by [NewBlob] replaced by those of the inner region's extents that lie in it, cut to it
-// and moved to where they lie in the outer region, at any depth. The bytes are the same; no blob is a region any more, so that each file
-// can be read once and written to where it belongs. Meta is that of the inner extents.
+// Flatten returns src with every extent of a blob made by [NewBlob] replaced by the inner region's extents that lie in it, cut to it and moved to
+// their offsets in the outer region, at any depth. The bytes are the same, but no blob is a region any more, so that each file can be read once
+// and written to its place. Meta is that of the inner extents.
 func Flatten(src Source) Source { return flat{src} }
 
 type flat struct{ src Source }
 
-// Extents implements Source. What lies before from is passed over at every level.
+// Extents implements Source. It skips the extents before from at every level.
 func (f flat) Extents(from int64) iter.Seq[Extent] {
 	return func(yield func(Extent) bool) {
 		for e := range f.src.Extents(from) {
@@ -102,7 +102,7 @@ func (f flat) Extents(from int64) iter.Seq[Extent] {
 	}
 }
 
-// flatten yields what e consists of and ends after from.
+// flatten yields the extents that e consists of and that end after from.
 func flatten(e Extent, from int64, yield func(Extent) bool) bool {
 	inner, off := SourceOf(e.Blob)
 	if inner == nil {
@@ -126,10 +126,10 @@ func flatten(e Extent, from int64, yield func(Extent) bool) bool {
 	return true
 }
 
-// Through returns where extents of an inner region lie in an outer one. outer is where the content of the file that holds the inner
-// region lies, in the order of At: one extent when it is contiguous, or several. inner are extents of the inner region, such as those of
-// one file. The result is in the order of inner; an extent that lies in several of outer is split, and what lies in none is left out.
-// Blob, At and Meta are those of inner; outer's blobs are not looked at.
+// Through returns the places of extents of an inner region in an outer one. outer are the extents of the file that holds the inner region, in the
+// order of At: one if it is contiguous, or several. inner are extents of the inner region, such as those of one file. The result is in the
+// order of inner; an extent that lies in several of outer is split, and parts that lie in none are omitted. Blob, At and Meta are those of
+// inner; outer's blobs are not used.
 func Through(outer, inner []Extent) []Extent {
 	list := make([]Extent, 0, len(inner))
 	for _, x := range inner {

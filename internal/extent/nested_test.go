@@ -140,7 +140,7 @@ func (c *counting) Extents(from int64) iter.Seq[Extent] {
 	}
 }
 
-// Reading a few bytes at the end of a large region asks no level for what lies before.
+// Reading a few bytes at the end of a large region asks no level for the extents before them.
 func TestFlattenSkips(t *testing.T) {
 	var l List
 	for i := range int64(10_000) {
@@ -158,7 +158,7 @@ func TestFlattenSkips(t *testing.T) {
 	}
 }
 
-// Where a file of the inner region lies in the outer one is what the flattened outer region says of its blob.
+// The place of a file of the inner region in the outer one is that of its blob in the flattened outer region.
 func TestThrough(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		size := rapid.Int64Range(1, 300).Draw(t, "size")
@@ -224,7 +224,7 @@ func (r *openedReader) Close() error {
 	return r.Reader.Close()
 }
 
-// A blob that lies in many parts of what is read is opened once, and in the end all are closed, also when several goroutines read.
+// A blob that lies in many parts of a region is opened once, and in the end all readers are closed, even if several goroutines read.
 func TestBlobsAreOpenedOnce(t *testing.T) {
 	o := &opened{Blob: tree.Text(strings.Repeat("x", 1000))}
 	r, _ := NewBlob(List{{Len: 500, Blob: o}, {Off: 600, Len: 400, Blob: o, At: 600}}, 1000).Open()

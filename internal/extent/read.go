@@ -14,8 +14,8 @@ func ReadAt(s Source, p []byte, off int64) error {
 	return last.readAt(s, p, off)
 }
 
-// A lastReader keeps the blob that was read last open: those who read a region part by part come back to it. Several goroutines may
-// read at once; then all but one of them open the blob for themselves.
+// A lastReader keeps the blob that was read last open, since a caller that reads a region part by part returns to it. It is safe for concurrent
+// use; then all but one goroutine open the blob for themselves.
 type lastReader struct {
 	mu     sync.Mutex
 	blob   tree.Blob

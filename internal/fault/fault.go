@@ -1,5 +1,5 @@
-// Package fault is how readers of formats report errors in the bytes they read: the structure, its offset, what was expected
-// and what was found. A checking reader continues after a fault as long as it can, so that one pass finds many.
+// Package fault has the errors that readers of formats report in the bytes they read: the structure, its offset, the expected value
+// and the one found. A checking reader continues after a fault as long as it can, so that one pass finds many.
 package fault
 
 import "fmt"
@@ -27,7 +27,7 @@ func (f Fault) String() string {
 // A Report receives faults, from one goroutine at a time.
 type Report func(Fault)
 
-// Mismatch is the text for a field with an unexpected value.
+// Mismatch returns the text for a field with an unexpected value.
 func Mismatch(field string, found, expected any) string {
 	return fmt.Sprintf("%s is %v, %v is expected", field, found, expected)
 }

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// ErrOverlap is the error for a file system that uses bytes twice: reading all of its structure would not end in good time.
+// ErrOverlap is the error for a file system whose structures use bytes twice, so that reading all of them may take any time.
 var ErrOverlap = errors.New("structures overlap: they have more bytes than the file system")
 
 // A located error is about the file at a path. The path is composed when it is printed, since most errors never are, and a

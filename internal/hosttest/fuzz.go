@@ -10,14 +10,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// slowest is what one execution of a fuzz target may cost on average, so that a fuzzer comes to 200 in a second: below that it finds nothing.
+// slowest is the longest average time of an execution of a fuzz target: with fewer than 200 a second a fuzzer finds nothing.
 const slowest = 5 * time.Millisecond
 
-// runs is how often each seed is executed; the fastest counts, so that no other process and no garbage collection does.
+// runs is how often each seed is executed. The fastest run counts, so that other processes and garbage collection do not.
 const runs = 3
 
-// Fuzz is f.Fuzz for a target that must be fast. Where nothing is fuzzed, and only the seeds are executed, it fails the test when they take
-// longer than [slowest] on average: of the processor, not by the clock, so that a busy machine makes no difference.
+// Fuzz is f.Fuzz for a target that must be fast. If only the seeds are executed, without fuzzing, it fails the test if they take more than 5 ms
+// of processor time on average; a busy machine makes no difference to that.
 func Fuzz(f *testing.F, target any) {
 	f.Helper()
 	if fuzzing() {
@@ -49,7 +49,7 @@ func fuzzing() bool {
 	return false
 }
 
-// fastest is the time of the processor that the fastest of several calls takes.
+// fastest returns the processor time of the fastest of several calls.
 func fastest(call func()) time.Duration {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -62,7 +62,7 @@ func fastest(call func()) time.Duration {
 	return least
 }
 
-// threadTime is how long this thread has run.
+// threadTime returns the processor time of this thread.
 func threadTime() time.Duration {
 	var at unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &at); err != nil {

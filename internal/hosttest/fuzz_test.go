@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// What a target spends is its own: waiting costs nothing, working does.
+// Only the target's own processor time counts, not waiting.
 func TestFastest(t *testing.T) {
 	if d := fastest(func() { time.Sleep(20 * time.Millisecond) }); d > slowest {
 		t.Errorf("a call that sleeps takes %v", d)

@@ -11,7 +11,7 @@ import (
 // ErrMissing is matched by every [*MissingError].
 var ErrMissing = errors.New("host tool is missing")
 
-// A MissingError is a program that the host does not have.
+// A MissingError reports a program that the host does not have.
 type MissingError struct {
 	Tool    string
 	Package string // the Debian package that has it, "" if unknown
@@ -29,12 +29,12 @@ func (e *MissingError) Error() string {
 // Is makes the error match ErrMissing.
 func (e *MissingError) Is(target error) bool { return target == ErrMissing }
 
-// An ExitError is a program that did not end with exit code 0.
+// An ExitError reports a program that did not end with exit code 0.
 type ExitError struct {
 	Argv   []string
 	Code   int    // exit code, -1 when a signal ended it
 	Status string // such as "exit status 1" or "signal: killed"
-	Stderr string // the end of what it wrote to standard error, or of all output where that is merged
+	Stderr string // the end of its standard error, or of all output if merged
 }
 
 // Error implements error: the command in one line, quoted for a shell, and then what the program wrote to standard error.
@@ -50,7 +50,8 @@ func (e *ExitError) Error() string {
 	return s
 }
 
-// ShellWord quotes an argument that a shell would not take literally. What a terminal would not show is escaped as in Go, for reading alone.
+// ShellWord quotes an argument that a shell would not take literally. Characters that a terminal does not show are escaped as in Go: such a word
+// is for people, not for a shell.
 func ShellWord(w string) string {
 	plain := func(r rune) bool {
 		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_=+,.:/@%^", r)

@@ -27,7 +27,7 @@ func Find(name string) (string, error) {
 	return "", &MissingError{Tool: name, Package: tool.Package}
 }
 
-// searchPath is PATH without relative directories, which would depend on the working directory, followed by systemDirs.
+// searchPath returns PATH without relative directories, which would depend on the working directory, followed by systemDirs.
 func searchPath() string {
 	var dirs []string
 	for _, dir := range append(filepath.SplitList(os.Getenv("PATH")), systemDirs...) {

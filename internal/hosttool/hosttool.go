@@ -1,5 +1,5 @@
-// Package hosttool runs programs of the host. It is the only package that does, so that each of them gets the same environment, ends when
-// the caller's context does, and is reported with its arguments and its standard error when it fails.
+// Package hosttool runs programs of the host. It is the only package that does, so that each of them gets the same environment, ends with the
+// caller's context, and is reported with its arguments and its standard error if it fails.
 //
 // From the caller's environment a program gets only PATH. The rest is fixed, LC_ALL=C and TZ=UTC, so that neither its output nor the files
 // it writes depend on who runs it.
@@ -19,10 +19,10 @@ import (
 	"time"
 )
 
-// DefaultLimit is how many bytes a program may write to its standard output where Command.Limit is 0.
+// DefaultLimit is the number of bytes that a program may write to its standard output if Command.Limit is 0.
 const DefaultLimit = 1 << 20
 
-// tailSize is how many bytes of the end of standard error are kept.
+// tailSize is the number of bytes that are kept of the end of standard error.
 const tailSize = 4 << 10
 
 // drainTime is how long Run waits for children of a killed program that still hold its output open.
@@ -40,7 +40,7 @@ type Command struct {
 	Limit int64      // bytes of Result.Output, 0 for DefaultLimit; a program that writes more is killed, which is an error
 }
 
-// A Result is what a program wrote.
+// A Result is the output of a program.
 type Result struct {
 	Output []byte // standard output, and standard error with Merge
 	Stderr []byte // the last 4 KiB of standard error; nil with Merge
@@ -112,7 +112,7 @@ func environment(more []string) []string {
 	return slices.Concat([]string{"LC_ALL=C", "TZ=UTC", "PATH=" + searchPath()}, more)
 }
 
-// A head keeps what is written up to a limit, and ends the program that writes more.
+// A head keeps output up to a limit, and ends a program that writes more.
 type head struct {
 	kept  bytes.Buffer // not embedded: its ReadFrom would bypass the limit
 	limit int64

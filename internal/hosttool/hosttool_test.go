@@ -153,7 +153,7 @@ func waitForPID(t *testing.T, file string) int {
 	return 0
 }
 
-// zombie reports whether a process has ended and only waits for whoever adopted it.
+// zombie reports whether a process has ended, and waits for its parent to notice.
 func zombie(pid int) bool {
 	stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
 	return err != nil || strings.Contains(string(stat), ") Z ")

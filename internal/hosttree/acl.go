@@ -24,7 +24,7 @@ const (
 	tagUser       = 0x02
 	tagGroup      = 0x04 // the owning group
 	tagNamedGroup = 0x08
-	tagMask       = 0x10 // what all but the owner and others have at most
+	tagMask       = 0x10 // the most that entries other than the owner's and others' grant
 	tagOther      = 0x20
 )
 
@@ -37,8 +37,8 @@ const noID = 1<<32 - 1
 // maxACL is the largest list in entries: the value of an extended attribute has at most 64 KiB (XATTR_SIZE_MAX).
 const maxACL = (64<<10 - 4) / 8
 
-// parseACL reads the long text form (acl(5)), with newlines or commas between entries. The IDs of named users and groups must be there as
-// numbers, in place of the names or after the permissions, as star and libarchive add them: what a name stands for depends on the host.
+// parseACL reads the long text form (acl(5)), with newlines or commas between entries. Named users and groups must have numbers, in place of
+// the names or after the permissions, as star and libarchive add them: the meaning of a name depends on the host.
 func parseACL(text string) (acl, error) {
 	var list acl
 	for line := range strings.FieldsFuncSeq(text, func(r rune) bool { return r == '\n' || r == ',' }) {
@@ -57,7 +57,7 @@ func parseACL(text string) (acl, error) {
 	return list.checked()
 }
 
-// parseACLEntry reads an entry of the fields tag, name, permissions and perhaps ID. Solaris leaves out the name where there is none.
+// parseACLEntry reads an entry of the fields tag, name, permissions and perhaps ID. Solaris omits an empty name.
 func parseACLEntry(fields []string) (e aclEntry, err error) {
 	tags := map[string]uint16{
 		"user": tagOwner, "u": tagOwner, "group": tagGroup, "g": tagGroup, "mask": tagMask, "m": tagMask, "other": tagOther, "o": tagOther,
@@ -84,7 +84,7 @@ func parseACLEntry(fields []string) (e aclEntry, err error) {
 	return e, err
 }
 
-// parseACLName returns the ID of a named user or group; the field after the permissions counts where it is there.
+// parseACLName returns the ID of a named user or group; the field after the permissions takes precedence.
 func parseACLName(name string, after []string) (uint32, error) {
 	number := name
 	if len(after) == 1 {
@@ -147,8 +147,8 @@ func (a acl) encode() []byte {
 	return b
 }
 
-// checked sorts the list, and refuses what the kernel does not take (posix_acl_valid): one entry each for the owner, the group and others, at most one for
-// each ID, and a mask where there are any of those.
+// checked sorts the list, and refuses one that the kernel would not take (posix_acl_valid): it must have one entry each for the owner, the group
+// and others, at most one for each ID, and a mask if it has any of those.
 func (a acl) checked() (acl, error) {
 	slices.SortFunc(a, func(a, b aclEntry) int { return cmp.Or(cmp.Compare(a.tag, b.tag), cmp.Compare(a.id, b.id)) })
 	count := map[uint16]int{}
@@ -174,7 +174,7 @@ func (a acl) checked() (acl, error) {
 	return a, nil
 }
 
-// minimal reports whether the list says no more than permission bits do.
+// minimal reports whether permission bits can express the list.
 func (a acl) minimal() bool { return len(a) == 3 }
 
 // of returns the permissions of the one entry with a tag.
@@ -186,7 +186,7 @@ func (a acl) of(tag uint16) (perm uint16, ok bool) {
 	return a[i].perm, true
 }
 
-// mode is the permission bits of a file with the list. Where there is a mask, it is in the place of the group.
+// mode returns the permission bits of a file with the list, in which the mask, if any, takes the place of the group.
 func (a acl) mode() uint16 {
 	owner, _ := a.of(tagOwner)
 	other, _ := a.of(tagOther)
@@ -197,7 +197,7 @@ func (a acl) mode() uint16 {
 	return owner<<6 | group<<3 | other
 }
 
-// withoutACL is the mode of a file that has the list and is to lose it: the group has the rights that it has with the list.
+// withoutACL returns the mode for a file that has the list and loses it: the group keeps the rights that it has with the list.
 func (a acl) withoutACL(mode uint16) uint16 {
 	group, _ := a.of(tagGroup)
 	if mask, ok := a.of(tagMask); ok {

@@ -12,7 +12,7 @@ import (
 )
 
 // grow makes a tree of the shape of a small system's store: per item a few directories of files, and forests of directories with
-// symlinks. It gives the paths of the items.
+// symlinks. It returns the paths of the items.
 func grow(t testing.TB, top string, items int) []string {
 	t.Helper()
 	r := rand.New(rand.NewPCG(1, 2))
@@ -42,7 +42,7 @@ func grow(t testing.TB, top string, items int) []string {
 	return paths
 }
 
-// storeAttr is what a store wants to know: whether a file is executable.
+// storeAttr maps attributes as a store does, which keeps only whether a file is executable.
 func storeAttr() func(Host) *tree.Attr {
 	plain, executable := &tree.Attr{Mode: 0o444}, &tree.Attr{Mode: 0o555}
 	return func(h Host) *tree.Attr {

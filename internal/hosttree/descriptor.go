@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maxHeld is how many directories a Scanner keeps open for those below them that wait to be read; what is below any further directory is
-// opened by its path. It is well below the usual limit of 1024 descriptors.
+// maxHeld is the number of directories that a Scanner keeps open for those below them that wait to be read; directories below any other are
+// opened by their paths. It is well below the usual limit of 1024 descriptors.
 const maxHeld = 256
 
 // A descriptor is an open directory. It is closed when its last user releases it.
@@ -27,7 +27,7 @@ func newDescriptor(s *Scanner, fd int) *descriptor {
 	return d
 }
 
-// share returns the descriptor for that many tasks, each of which releases it, or nil if it will not stay open for them.
+// share returns the descriptor for n tasks, each of which releases it, or nil if it will not stay open for them.
 func (d *descriptor) share(tasks int) *descriptor {
 	if !d.held {
 		return nil

@@ -13,7 +13,7 @@ import (
 type entry struct {
 	off int
 	n   uint16
-	typ uint8 // unix.DT_REG…, or unix.DT_UNKNOWN from a file system that does not say
+	typ uint8 // unix.DT_REG…, or unix.DT_UNKNOWN from a file system that does not record types
 }
 
 func (e entry) in(names string) string { return names[e.off : e.off+int(e.n)] }

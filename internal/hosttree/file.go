@@ -44,7 +44,7 @@ func lookAt(path string) (*file, error) {
 	}
 }
 
-// Size is the length in bytes when the file was looked at.
+// Size returns the length in bytes that the file had when it was scanned.
 func (f *file) Size() int64 { return f.size }
 
 // HostPath implements tree.HostBlob.
@@ -55,7 +55,7 @@ func (f *file) HostPath() string {
 	return f.dir.path(f.name)
 }
 
-// Open opens the file, without a change to the time of its last access where that is permitted.
+// Open opens the file, if permitted without changing the time of its last access.
 func (f *file) Open() (tree.Reader, error) {
 	r, err := f.open()
 	if err != nil {
@@ -107,7 +107,7 @@ func (r *fileReader) ReadAt(p []byte, off int64) (int, error) {
 	return done, nil
 }
 
-// ended is the error of a read that met the end of the file. A short read at the expected size counts as the end: this saves the system
+// ended returns the error of a read that met the end of the file. A short read at the expected size counts as the end: this saves the system
 // call that would return 0.
 func (r *fileReader) ended(at int64) error {
 	if at >= r.file.size {
@@ -116,10 +116,10 @@ func (r *fileReader) ended(at int64) error {
 	return pathError("read", r.file.HostPath(), fmt.Errorf("ends at byte %d, had %d bytes before: %w", at, r.file.size, io.ErrUnexpectedEOF))
 }
 
-// NextData implements tree.DataReader, where the file system of the host knows holes.
+// NextData implements tree.DataReader, if the file system of the host reports holes.
 func (r *fileReader) NextData(off int64) int64 {
 	next, err := unix.Seek(r.fd, off, unix.SEEK_DATA)
-	if err == unix.ENXIO { // there is none: the file ends with a hole, or before off, which the next read reports
+	if err == unix.ENXIO { // no more data: the file ends with a hole, or before off, which the next read reports
 		next, err = unix.Seek(r.fd, 0, io.SeekEnd)
 	}
 	runtime.KeepAlive(r)

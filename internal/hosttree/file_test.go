@@ -60,14 +60,14 @@ func TestFileReadAt(t *testing.T) {
 		t.Fatal(err)
 	}
 	if n, err := r.ReadAt(p, 0); n != 16 || err != io.EOF || blob.Size() != 7 {
-		t.Errorf("a grown file gives %d bytes, %v", n, err)
+		t.Errorf("a grown file: read %d bytes, %v", n, err)
 	}
 	if err := os.Truncate(path, 3); err != nil {
 		t.Fatal(err)
 	}
 	n, err := r.ReadAt(p[:7], 0)
 	if n != 3 || !errors.Is(err, io.ErrUnexpectedEOF) || !strings.Contains(err.Error(), path+": ends at byte 3, had 7") {
-		t.Errorf("a shortened file gives %d bytes, %v", n, err)
+		t.Errorf("a shortened file: read %d bytes, %v", n, err)
 	}
 	if err := r.Close(); err != nil {
 		t.Error(err)
@@ -77,7 +77,7 @@ func TestFileReadAt(t *testing.T) {
 	}
 }
 
-// What was a file when it was scanned may be something else when it is opened.
+// A file may have become something else between the scan and Open.
 func TestFileSwapped(t *testing.T) {
 	for what, put := range map[string]func(string) error{
 		"nothing":   func(string) error { return nil },
@@ -116,10 +116,10 @@ func TestFile(t *testing.T) {
 		}
 	}
 	if _, err := File(filepath.Dir(path)); err == nil || !strings.Contains(err.Error(), "is a directory, not a file") {
-		t.Errorf("a directory gives %v", err)
+		t.Errorf("a directory: %v", err)
 	}
 	if _, err := File(path + "-none"); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("nothing gives %v", err)
+		t.Errorf("a missing file: %v", err)
 	}
 }
 
@@ -178,6 +178,6 @@ func TestFileWithHoles(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := tree.Copy(context.Background(), tree.NewPinner(), blob, nil); !errors.Is(err, tree.ErrChanged) {
-		t.Errorf("a file that has become shorter gives %v", err)
+		t.Errorf("a file that has become shorter: %v", err)
 	}
 }

@@ -20,7 +20,7 @@ import (
 	"imprint/internal/tree"
 )
 
-// Host is what is known about a file of the host besides its name and content.
+// Host has the attributes of a file of the host.
 type Host struct {
 	Kind   tree.Kind
 	Mode   uint16 // permission bits, the group's without those of an access control list, set-uid, set-gid and sticky: 07777 at most
@@ -36,8 +36,8 @@ type Scanner struct {
 	// return the same pointer for equal attributes.
 	Attr func(Host) *tree.Attr
 
-	// FilesOnly says that Attr needs only the Kind of directories and symlinks: their other fields are then 0, which saves a system
-	// call for each.
+	// FilesOnly declares that Attr needs only the Kind of directories and symlinks. Their other fields are then 0, which saves a system call
+	// for each.
 	FilesOnly bool
 
 	// Backwards takes the names of each directory in the reverse of the order in which its file system has them. The result must not
@@ -47,16 +47,16 @@ type Scanner struct {
 	// Special allows devices, fifos and sockets, which are errors otherwise.
 	Special bool
 
-	// Exclude, unless it is nil, reports whether a file is left out, with all that is below it, given its path below the top of the scan,
-	// such as "/etc/motd". It is called by several goroutines at once, before anything else is asked of the file.
+	// Exclude, unless it is nil, reports whether a file is left out, with everything below it, given its path below the top of the scan, such
+	// as "/etc/motd". It must be safe for concurrent use. It is called before anything else is done with the file.
 	Exclude func(path string, dir bool) bool
 
-	// Mounted, unless it is nil, keeps a scan within what is mounted where its top is: of what is mounted below, directories are taken
-	// without what is in them, and files are left out. Their paths below the top go to Mounted, which is called by several goroutines
-	// at once. Subvolumes of btrfs are not mounted, and are read. It has no effect with FilesOnly.
+	// Mounted, unless it is nil, keeps a scan within the mount that its top is on: directories that are mount points are taken without their
+	// content, and files that are mount points are left out. Mounted is called with their paths below the top, and must be safe for
+	// concurrent use. Subvolumes of btrfs are not mounts, and are read. It has no effect with FilesOnly.
 	Mounted func(path string)
 
-	// Workers is how many directories and batches of files are read at a time, over all calls of Read; 0 is 8 per processor and at
+	// Workers is the number of directories and batches of files that are read at a time, over all calls of Read; 0 is 8 per processor and at
 	// least 32: with a cold cache each of them waits for the disk, and idle ones cost nothing.
 	Workers int
 

@@ -31,7 +31,7 @@ func (w *worker) entry(l *listing, p location, typ uint8) (n *tree.Node, err err
 	return leftOut, nil
 }
 
-// excluded reports whether the user of the scan leaves a file out. It finds its type where the directory did not say that.
+// excluded reports whether the caller excludes a file. It looks up its type if the directory does not have it.
 func (w *worker) excluded(sc *scan, p location, typ *uint8) (bool, error) {
 	if sc.Exclude == nil {
 		return false, nil
@@ -45,7 +45,7 @@ func (w *worker) excluded(sc *scan, p location, typ *uint8) (bool, error) {
 	return sc.Exclude(p.dir.below(p.name), *typ == unix.DT_DIR), nil
 }
 
-// compact returns a directory without the places of what was left out.
+// compact returns a directory without the places of the files that were left out.
 func compact(dir *tree.Node) *tree.Node {
 	nodes := slices.DeleteFunc(dir.Children(), func(n *tree.Node) bool { return n == nil })
 	for i, n := range nodes {

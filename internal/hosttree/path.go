@@ -17,7 +17,7 @@ type dir struct {
 	atime  bool   // the kernel refuses O_NOATIME here, since the files belong to another user
 }
 
-// path is the path of name in d, or of d itself when name is "".
+// path returns the path of name in d, or of d itself if name is "".
 func (d *dir) path(name string) string {
 	// The path is built from its end, in memory of its greatest length: each element may need a slash.
 	n := len(name)
@@ -43,7 +43,7 @@ func (d *dir) path(name string) string {
 	return string(b[at:])
 }
 
-// below is the path of name in d as seen from the top of the scan, such as "/etc/motd".
+// below returns the path of name in d as seen from the top of the scan, such as "/etc/motd".
 func (d *dir) below(name string) string {
 	if d.parent == nil {
 		return "/" + name
@@ -51,7 +51,7 @@ func (d *dir) below(name string) string {
 	return tree.Join(d.parent.below(d.name), name)
 }
 
-// base is the name of the directory's node: none for the top of a scan.
+// base returns the name of the directory's node: "" for the top of a scan.
 func (d *dir) base() string {
 	if d.parent == nil {
 		return ""
@@ -59,7 +59,7 @@ func (d *dir) base() string {
 	return d.name
 }
 
-// flags are the flags of open(2) for reading what is in d. Reading should not change the host's access times, nor spend time on it.
+// flags returns the flags of open(2) for reading files in d. Reading should neither change the host's access times nor spend time on that.
 func (d *dir) flags() int {
 	if d == nil || d.atime {
 		return readFlags
@@ -70,7 +70,7 @@ func (d *dir) flags() int {
 // readFlags has O_NONBLOCK since a file that was replaced by a fifo must not make open wait for a writer.
 const readFlags = unix.O_RDONLY | unix.O_CLOEXEC | unix.O_NONBLOCK | unix.O_NOCTTY
 
-// openat is openat(2) for reading, without O_NOATIME where that is not permitted; atime reports whether it was left out.
+// openat is openat(2) for reading, without O_NOATIME if that is not permitted; atime reports whether it was omitted.
 func openat(at int, name string, flags int) (fd int, atime bool, err error) {
 	for {
 		fd, err = unix.Openat(at, name, flags, 0)
@@ -113,7 +113,7 @@ func closeUnless(fd, not int) {
 	}
 }
 
-// pathError is the error of an operation on a path, which may hold anything.
+// pathError returns the error of an operation on a path, which may have any bytes.
 func pathError(op, path string, err error) error {
 	return &fs.PathError{Op: op, Path: tree.Shown(path), Err: err}
 }

@@ -12,7 +12,7 @@ import (
 	"imprint/internal/tree"
 )
 
-// Records of PAX headers that carry what a file is, beside those of POSIX (pax, "pax Extended Header"), which package archive/tar has read.
+// Records of PAX headers that are part of a file, besides those of POSIX (pax, "pax Extended Header"), which package archive/tar has read.
 const (
 	schilyXattr     = "SCHILY.xattr."     // star, GNU tar, libarchive: the name of an extended attribute follows; the value is its bytes
 	libarchiveXattr = "LIBARCHIVE.xattr." // libarchive: the name follows, URL-encoded; the value is in base64
@@ -28,9 +28,8 @@ const (
 	seLinuxXattr    = "security.selinux"
 )
 
-// known are the records that need no more: archive/tar has read them, they say how the entry is stored, or what no file keeps when it is
-// copied, such as the number of its inode. Lists are
-// read by takeACLs, the numbers of devices by deviceOf.
+// known are the records that need no handling here: archive/tar has read them, they describe how the entry is stored, or they have what a copy
+// of a file does not keep, such as the number of its inode. takeACLs reads the lists, deviceOf the numbers of devices.
 var known = map[string]bool{
 	"path": true, "linkpath": true, "size": true, "uid": true, "gid": true, "uname": true, "gname": true, "mtime": true, "atime": true,
 	"ctime": true, "comment": true, "charset": true, "hdrcharset": true,
@@ -40,7 +39,7 @@ var known = map[string]bool{
 	"SCHILY.dev": true, "SCHILY.ino": true, "SCHILY.nlink": true, "SCHILY.filetype": true, "LIBARCHIVE.creationtime": true, "LIBARCHIVE.symlinktype": true,
 }
 
-// takeRecords adds what the records of an entry say. One that is not known may be all that makes a file what it is, so it is an error.
+// takeRecords adds the records of an entry to h. An unknown record is an error, since the file may be useless without it.
 func (h *Host) takeRecords(records map[string]string) error {
 	found := map[string]string{} // values of extended attributes by name
 	for _, key := range slices.Sorted(maps.Keys(records)) {
@@ -78,7 +77,7 @@ func xattrOf(key, value string) (name, attribute string, err error) {
 		if name, err = url.PathUnescape(key[len(libarchiveXattr):]); err != nil {
 			return "", "", fmt.Errorf("record %.80q: the name is not URL-encoded", key)
 		}
-		// What pads the last group may be there or not.
+		// The padding of the last group is optional.
 		decoded, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(value, "=\n"))
 		if err != nil {
 			return "", "", fmt.Errorf("record %.80q: the value is not in base64", key)
@@ -96,8 +95,8 @@ func checkXattr(name, value string) (string, string, error) {
 	return name, value, nil
 }
 
-// takeACLs reads the access control lists of a file, from extended attributes, which have numbers alone, or else from text. As when a
-// list is set on a file, its owner, mask and others are the permission bits from then on; one that says no more than those is none.
+// takeACLs reads the access control lists of a file, from extended attributes, which have only numbers, or else from text. As when a list is
+// set on a file, its entries for owner, mask and others become the permission bits; a list that these bits can express is dropped.
 func (h *Host) takeACLs(records, found map[string]string) error {
 	for _, kind := range []struct{ record, xattr string }{{aclAccess, aclAccessXattr}, {aclDefault, aclDefaultXattr}} {
 		list, err := aclIn(records[kind.record], found[kind.xattr])
@@ -119,7 +118,7 @@ func (h *Host) takeACLs(records, found map[string]string) error {
 	return nil
 }
 
-// aclIn returns the list of a text or of a value, nil if there is none.
+// aclIn returns the list in a text or in a value, nil if there is none.
 func aclIn(text, value string) (acl, error) {
 	switch {
 	case value != "":

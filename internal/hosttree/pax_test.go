@@ -68,7 +68,7 @@ func TestRecords(t *testing.T) {
 	}
 }
 
-// What a record says reaches the image, or is refused by its name.
+// A record reaches the image, or is refused by its name.
 func TestRecordsRefused(t *testing.T) {
 	for key, value := range map[string]string{
 		"SCHILY.fflags": "immutable", "SCHILY.acl.ace": "owner@:rwx", "SCHILY.realsize": "9", "SUN.devmajor": "1", "GNU.dumpdir": "Ya", "org.example\x1b": "x",
@@ -99,7 +99,7 @@ func TestRecordsRefused(t *testing.T) {
 	}
 }
 
-// Both tars write lists and attributes of their own into an archive; what is read is what the file had.
+// Lists and attributes are read from archives of both tars, each with its own records, as the file had them.
 func TestTarOfFilesWithACLs(t *testing.T) {
 	top := t.TempDir()
 	path := filepath.Join(top, "f")
@@ -142,7 +142,7 @@ func TestTarDeviceRecords(t *testing.T) {
 	}
 }
 
-// Whatever records say, what is taken of them is in order, and a list is one that the kernel takes.
+// The attributes from any records are sorted, and a list is one that the kernel takes.
 func FuzzRecords(f *testing.F) {
 	f.Add(aclAccess, "user::rw-\nuser:daemon:rwx:1\ngroup::r--\nmask::rw-\nother::---\n", aclDefault, "u::7,g::r,o:r")
 	f.Add(schilyXattr+aclAccessXattr, someACL, "LIBARCHIVE.xattr.user.%41", "YWI=")
@@ -167,7 +167,7 @@ func FuzzRecords(f *testing.F) {
 	})
 }
 
-// In the mode of a file with a list the mask stands where the group's rights are; without the list they are the group's own.
+// The mode of a file with a list has the mask in place of the group's rights; without the list it has the group's own.
 func TestScanOfFilesWithACLs(t *testing.T) {
 	top := t.TempDir()
 	path := filepath.Join(top, "f")

@@ -179,7 +179,7 @@ func TestReadTakesAttributes(t *testing.T) {
 	}
 }
 
-// What is given to Read itself may be anything.
+// The path given to Read may be of any kind of file.
 func TestReadTop(t *testing.T) {
 	top := t.TempDir()
 	file, link, loose := filepath.Join(top, "f"), filepath.Join(top, "l"), top+"/d/../f"
@@ -204,7 +204,7 @@ func TestReadTop(t *testing.T) {
 	}
 	for _, path := range []string{"none", ""} {
 		if _, err := new(Scanner).Read(path); !errors.Is(err, fs.ErrNotExist) {
-			t.Errorf("%q, which is not there, gives %v", path, err)
+			t.Errorf("%q, which does not exist: %v", path, err)
 		}
 	}
 }
@@ -217,7 +217,7 @@ func TestReadSpecial(t *testing.T) {
 	}
 	refused := "read " + fifo + ": is a fifo; only files, directories and symlinks are taken"
 	if _, err := new(Scanner).Read(top); err == nil || err.Error() != refused {
-		t.Errorf("a fifo gives %v", err)
+		t.Errorf("a fifo: %v", err)
 	}
 	n, err := (&Scanner{Special: true}).Read(top)
 	if err != nil {
@@ -238,7 +238,7 @@ func TestReadSpecial(t *testing.T) {
 	}
 }
 
-// asNobody returns up the rights of root for the time of f.
+// asNobody calls f without the rights of root.
 func asNobody(t *testing.T, f func()) {
 	if os.Getuid() == 0 {
 		if err := syscall.Setreuid(-1, 65534); err != nil {
@@ -276,10 +276,10 @@ func TestReadWithoutPermission(t *testing.T) {
 	defer os.Chmod(closed, 0o700)
 	asNobody(t, func() {
 		if _, err := new(Scanner).Read(top); !errors.Is(err, fs.ErrPermission) || err.Error() != "open "+closed+": permission denied" {
-			t.Errorf("a closed directory gives %v", err)
+			t.Errorf("a closed directory: %v", err)
 		}
 		if _, err := n.Children()[0].Children()[1].Blob().Open(); err == nil || err.Error() != "open "+locked+": permission denied" {
-			t.Errorf("a locked file gives %v", err)
+			t.Errorf("a locked file: %v", err)
 		}
 	})
 }
@@ -302,7 +302,7 @@ func TestReadClosesAfterAnError(t *testing.T) {
 	}
 }
 
-// A file may vanish between the reading of its directory and the look at it.
+// A file may vanish after its directory was read.
 func TestReadVanishedFile(t *testing.T) {
 	top := t.TempDir()
 	file := filepath.Join(top, "f")
@@ -351,7 +351,7 @@ func TestReadUnknownTypes(t *testing.T) {
 	}
 }
 
-// A worker that has served a scan which failed gives nothing of it to the next one.
+// A worker that has served a failed scan passes nothing of it to the next one.
 func TestWorkerAfterFailure(t *testing.T) {
 	top := t.TempDir()
 	for i := range 2*batchSize + 1 {
@@ -392,7 +392,7 @@ func excluding(paths ...string) func(string, bool) bool {
 	}
 }
 
-// What is excluded is not looked at, whatever it is.
+// An excluded file is not touched, whatever it is.
 func TestExclude(t *testing.T) {
 	top := t.TempDir()
 	for _, name := range []string{"a/b/c", "a/d", "e/f", "g"} {
@@ -428,7 +428,7 @@ func TestExclude(t *testing.T) {
 	}
 }
 
-// A scan of / that stays on its file system sees that /proc is another one, and nothing of what is in it.
+// A scan of / that stays within its mount has /proc without its content.
 func TestMounted(t *testing.T) {
 	if _, err := os.Stat("/proc/self/stat"); err != nil {
 		t.Skip("nothing is mounted on /proc")

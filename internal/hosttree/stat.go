@@ -8,7 +8,7 @@ import (
 	"imprint/internal/tree"
 )
 
-// statMask is what is asked of statx(2). Anything more could cost a network file system a request.
+// statMask has the fields that statx(2) is asked for. Any further one could cost a network file system a request.
 const statMask = unix.STATX_TYPE | unix.STATX_MODE | unix.STATX_UID | unix.STATX_GID | unix.STATX_MTIME | unix.STATX_SIZE |
 	unix.STATX_BLOCKS
 
@@ -25,7 +25,7 @@ func stat(at int, name string, st *unix.Statx_t) error {
 	}
 }
 
-// hostOf returns the fields of a statx structure that matter.
+// hostOf returns the attributes in a statx structure.
 func hostOf(st *unix.Statx_t) Host {
 	return Host{
 		Kind:  kindOf(st.Mode),
@@ -60,8 +60,8 @@ type device struct{ major, minor uint32 }
 
 func deviceOn(st *unix.Statx_t) device { return device{st.Dev_major, st.Dev_minor} }
 
-// isMounted reports whether a file is the root of something that is mounted there. Before Linux 5.8 the kernel does not say; then it is what
-// lies on another device than its directory.
+// isMounted reports whether a file is the root of a mount. Kernels before Linux 5.8 do not report this; then a file on another device than its
+// directory counts as one.
 func isMounted(st *unix.Statx_t, above device) bool {
 	if st.Attributes_mask&unix.STATX_ATTR_MOUNT_ROOT != 0 {
 		return st.Attributes&unix.STATX_ATTR_MOUNT_ROOT != 0

@@ -13,7 +13,7 @@ import (
 	"imprint/internal/tree"
 )
 
-// TarOptions are how an archive is read.
+// TarOptions are options for reading an archive.
 type TarOptions struct {
 	Attr    func(Host) *tree.Attr // chooses the attributes of a node, as in a Scanner; nil takes them as the archive states them
 	Special bool                  // takes devices and fifos, which are an error without it
@@ -22,8 +22,8 @@ type TarOptions struct {
 	// Without it a compressed archive is an error.
 	Unpack func(packed io.Reader, by string) (*os.File, error)
 
-	// Exclude, unless it is nil, reports whether a path is left out, with all that is below it. A hard link that stays gets the content of
-	// the file that it leads to. What an image cannot hold is no error in an entry that is left out.
+	// Exclude, unless it is nil, reports whether a path is left out, with everything below it. A hard link to such a path gets the content of
+	// the file. An entry that is left out may be one that an image cannot hold.
 	Exclude func(path string, dir bool) bool
 }
 
@@ -115,8 +115,8 @@ func (u *unpacking) checkEnd() error {
 	return nil
 }
 
-// entryError adds the entry and its offset to an error. archive/tar reports a file that is not an archive like a damaged header: the first
-// entry makes the difference.
+// entryError adds the entry and its offset to an error. archive/tar reports a file that is not an archive as a damaged header, so an error in
+// the first header is taken for that.
 func (u *unpacking) entryError(h *tar.Header, err error) error {
 	switch {
 	case errors.Is(err, tar.ErrHeader) && u.start == 0:

@@ -18,7 +18,7 @@ import (
 	"imprint/internal/tree"
 )
 
-// packed makes an archive of the headers; a file's content is its name.
+// packed returns an archive of the headers; a file's content is its name.
 func packed(t testing.TB, headers ...*tar.Header) []byte {
 	t.Helper()
 	var b bytes.Buffer
@@ -58,7 +58,7 @@ func hard(name, target string) *tar.Header {
 }
 func other(typ byte, name string) *tar.Header { return &tar.Header{Typeflag: typ, Name: name} }
 
-// inWords is an entry in words: its kind, path and content.
+// inWords describes an entry: its kind, path and content.
 func inWords(t testing.TB, e Entry) string {
 	t.Helper()
 	s := fmt.Sprintf("%v %s", e.Node.Kind(), e.Path)
@@ -203,7 +203,7 @@ func TestTarRefuses(t *testing.T) {
 	}
 }
 
-// What is packed comes back.
+// An archive is read back as it was packed.
 func TestTarRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		names := rapid.SliceOfNDistinct(rapid.StringMatching(`[a-z\x80-\xff]{1,120}`), 1, 12, rapid.ID).Draw(t, "names")
@@ -256,14 +256,14 @@ func TestTarStaysOpen(t *testing.T) {
 	}
 	r, _ := blob.Open()
 	if _, err := r.ReadAt(make([]byte, 2), 0); err == nil || !strings.Contains(err.Error(), file) {
-		t.Errorf("a shortened archive gives %v", err)
+		t.Errorf("a shortened archive: %v", err)
 	}
 	if _, err := Tar(t.TempDir(), TarOptions{}); err == nil || !strings.Contains(err.Error(), "is a directory, not a file") {
-		t.Errorf("a directory as an archive gives %v", err)
+		t.Errorf("a directory as an archive: %v", err)
 	}
 }
 
-// What is excluded may be anything; a hard link to it keeps its content.
+// An excluded entry may be of any kind; a hard link to it keeps its content.
 func TestTarExclude(t *testing.T) {
 	data := packed(t, folder("d/"), reg("d/f"), other(tar.TypeChar, "dev"), hard("h", "d/f"), hard("d/h", "d/f"), reg("k"), hard("d/k", "k"), folder("x/"), reg("x/y"))
 	entries, err := unpacked(data, TarOptions{Exclude: excluding("/d", "/dev", "/x/y/")})

@@ -23,7 +23,7 @@ type blocks struct {
 	at      int64
 }
 
-// window is how many bytes are read at once: enough to get many headers of small files with one system call.
+// window is the number of bytes that are read at once: enough for many headers of small files in one system call.
 const window = 32 << 10
 
 func newBlocks(a *archive) *blocks { return &blocks{archive: a, buf: make([]byte, 0, window)} }

@@ -12,7 +12,7 @@ import (
 type names struct {
 	list    []Entry
 	at      map[string]int       // index of a path in list
-	parents map[string]struct{}  // directories that something is in, with or without an entry
+	parents map[string]struct{}  // directories above an entry, with or without an entry of their own
 	links   map[*tree.Node][]int // the entries that were made as hard links to a node
 }
 

@@ -24,7 +24,7 @@ var typeKinds = map[byte]tree.Kind{
 	tar.TypeFifo:      tree.Fifo,
 }
 
-// node makes the node of anything but a hard link.
+// node returns the node of an entry other than a hard link.
 func (u *unpacking) node(h *tar.Header, content tree.Blob) (*tree.Node, error) {
 	host, err := hostOfHeader(h)
 	if err != nil {
@@ -100,7 +100,7 @@ func deviceOf(h *tar.Header) (tree.Device, error) {
 	if err != nil {
 		return tree.Device{}, err
 	}
-	// Where a number does not fit into the header, star and libarchive write it into records.
+	// A number that does not fit into the header is in records of star and libarchive.
 	err = errors.Join(deviceRecord(h, "SCHILY.devmajor", &major), deviceRecord(h, "SCHILY.devminor", &minor))
 	return tree.Device{Major: major, Minor: minor}, err
 }

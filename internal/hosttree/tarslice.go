@@ -15,7 +15,7 @@ type slice struct {
 	size    int64
 }
 
-// Size is the length in bytes.
+// Size returns the length in bytes.
 func (s *slice) Size() int64 { return s.size }
 
 // HostPath implements tree.HostBlob: the path of the archive.
@@ -93,7 +93,7 @@ func (s *sparseSlice) place(pairs []int64, at int64) (int64, error) {
 	return at, nil
 }
 
-// Size is the length in bytes, holes included.
+// Size returns the length in bytes, holes included.
 func (s *sparseSlice) Size() int64 { return s.size }
 
 // Data implements tree.SparseBlob.

@@ -142,8 +142,8 @@ func (u *unpacking) oldMap(header int64) ([]int64, error) {
 	}
 }
 
-// frontMap reads the map between two offsets: a line with the number of pairs, then a line for each of the numbers, in decimal. One of
-// more than 2 MiB is not a real one.
+// frontMap reads the map between two offsets: a line with the number of pairs, then a line for each of the numbers, in decimal. A map of more
+// than 2 MiB is refused.
 func (u *unpacking) frontMap(from, to int64) ([]int64, error) {
 	if to < from || to-from > 2<<20 {
 		return nil, tar.ErrHeader

@@ -16,7 +16,7 @@ import (
 	"imprint/internal/tree"
 )
 
-// GNU tar writes what it likes; package archive/tar reads the contents to compare with.
+// Sparse entries of GNU tar are read as package archive/tar reads them.
 func TestTarOfGNUTar(t *testing.T) {
 	hosttest.Need(t, "tar")
 	top := t.TempDir()
@@ -48,7 +48,7 @@ func TestTarOfGNUTar(t *testing.T) {
 	}
 }
 
-// writeSparse makes a file with that many pieces of data.
+// writeSparse makes a file with the given number of pieces of data.
 func writeSparse(t testing.TB, path string, pieces int) {
 	t.Helper()
 	f, err := os.Create(path)
@@ -111,7 +111,7 @@ func compare(t testing.TB, data []byte, entries []Entry) {
 	}
 }
 
-// Whatever an archive holds, its entries can be put into a tree, and their contents are those that archive/tar finds.
+// The entries of any archive can be put into a tree, and their contents are those that archive/tar reads.
 func FuzzTar(f *testing.F) {
 	f.Add(packed(f, folder("d/"), reg("d/f"), hard("h", "d/f"), soft("s", "t"), reg("d/f")))
 	f.Add(packed(f, other(tar.TypeFifo, "p"), reg(strings.Repeat("n/", 90)+"n")))
@@ -228,7 +228,7 @@ func TestTarSparse(t *testing.T) {
 		r, _ := blob.Open()
 		p := make([]byte, 4)
 		if n, err := r.ReadAt(p, 999); n != 4 || err != nil || string(p) != "\x00abc" {
-			t.Errorf("%s: ReadAt gave %d, %v, %q", form, n, err, p)
+			t.Errorf("%s: ReadAt returned %d, %v, %q", form, n, err, p)
 		}
 		if _, err := unpacked(bytes.Replace(data, []byte("5000"), []byte("7000"), 1), TarOptions{}); err == nil && form != "oldgnu" {
 			t.Errorf("%s: a map past the end was taken", form)

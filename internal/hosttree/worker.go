@@ -68,7 +68,7 @@ func (w *worker) read(t task) error {
 	return w.fill(l, 0)
 }
 
-// withoutACL gives the group of a file the rights that it has: with an access control list, the mode holds the mask in their place.
+// withoutACL corrects the group's rights in the mode of a file with an access control list: the mode has the mask in their place.
 func (w *worker) withoutACL(host *Host, p location) error {
 	if host.Mode&0o070 == 0 {
 		return nil
@@ -185,7 +185,7 @@ type location struct {
 
 func (p location) error(op string, err error) error { return pathError(op, p.dir.path(p.name), err) }
 
-// look returns the node of a file, symlink or special file, and nil for a directory. typ is the type that the directory entry gave.
+// look returns the node of a file, symlink or special file, and nil for a directory. typ is the type in the directory entry.
 func (w *worker) look(sc *scan, p location, typ uint8) (*tree.Node, error) {
 	switch {
 	case typ == unix.DT_DIR:
@@ -244,7 +244,7 @@ func refuseSpecial(k tree.Kind) error {
 	return fmt.Errorf("is a %v; only files, directories and symlinks are taken", k)
 }
 
-// blob is the content of the file that was just looked at. Files are allocated in slabs: one allocation for 128 of them.
+// blob returns the content of the file of the last stat. Files are allocated in slabs of 128, which saves allocations.
 func (w *worker) blob(p location) tree.Blob {
 	if len(w.slab) == cap(w.slab) {
 		w.slab = make([]file, 0, 128)

@@ -1,5 +1,5 @@
-// Package interrupt stops what would go on: reading, when a context ends, and calls at an interval. After a context has ended, every read
-// returns its cause; one in progress is not interrupted.
+// Package interrupt ends reads with a context, and calls a function at an interval. After the context has ended, every read returns its cause;
+// a read in progress is not interrupted.
 package interrupt
 
 import (

@@ -71,12 +71,12 @@ func TestRefused(t *testing.T) {
 		"[a": "without ]", `a\`: `\ at the end`, "[a/b]": "without ]", strings.Repeat("a", maxLength+1): "4097 bytes",
 	} {
 		if _, err := Parse([]string{"fine", text}); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%.20q gives %v; want %q", text, err, want)
+			t.Errorf("%.20q: %v; want %q", text, err, want)
 		}
 	}
 }
 
-// Git decides the same for patterns of simple names.
+// Git matches the same paths with patterns of simple names.
 func TestAsGitDoes(t *testing.T) {
 	hosttest.Need(t, "git")
 	dir := t.TempDir()
@@ -115,7 +115,7 @@ func TestAsGitDoes(t *testing.T) {
 	})
 }
 
-// Whatever a pattern is, matching ends soon, and what is below a match is covered.
+// Matching any pattern takes little time, and covers everything below a match.
 func FuzzMatch(f *testing.F) {
 	f.Add("/a/**/b", "/a/x/b", false)
 	f.Add("[!a-c]?*.py[co]", "/dx.pyc", true)

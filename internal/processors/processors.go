@@ -8,7 +8,7 @@ import (
 
 var count atomic.Int64
 
-// Count is the number of processors that the program may use, and so of workers that keep them all busy.
+// Count returns the number of processors that the program may use, and so of workers that keep them all busy.
 func Count() int {
 	if n := count.Load(); n > 0 {
 		return int(n)
@@ -27,7 +27,7 @@ func Use(n int) (undo func()) {
 const spare = 8
 
 // Spread sets GOMAXPROCS above the number of processors, which Count still returns. When a thread waits in a system call, the
-// runtime takes tens of microseconds to give its slot to another. Reading cold sources is thousands of short waits, and with
+// runtime takes tens of microseconds to pass its slot to another. Reading cold sources is thousands of short waits, and with
 // one slot for each processor these would be idle half of the time.
 func Spread() {
 	n := runtime.GOMAXPROCS(0)

@@ -45,7 +45,7 @@ type mode struct {
 	twice  bool     // there is a second drive "again" with the same content
 }
 
-// usbStick is what the firmware starts from. Debian's cloud kernel has no USB driver, so it finds the same image on a second disk.
+// usbStick is the disk that the firmware starts from. Debian's cloud kernel has no USB driver, so it finds the same image on a second disk.
 var usbStick = []string{"qemu-xhci", "usb-storage,drive=image,bootindex=1", "virtio-blk-pci,drive=again"}
 
 // scsiCD is a CD on a machine without IDE.

@@ -1,5 +1,5 @@
-// Package repro derives every identifier and time of an image. It uses no clock and no random source: the same seed gives the
-// same identifiers.
+// Package repro derives every identifier and time of an image. It uses no clock and no random source: the same seed always has
+// the same identifiers.
 package repro
 
 import (
@@ -14,7 +14,7 @@ import (
 // A UUID is 16 bytes, in the order of its text.
 type UUID = uuid.UUID
 
-// A Seed is what the identifiers of an image derive from.
+// A Seed is the value from which the identifiers of an image derive.
 type Seed [sha256.Size]byte
 
 // SeedOf returns the seed for a text.

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// Of many holders of a name there is one at a time, and nothing is left of them; other names are free.
+// A name has one holder at a time, whose file is removed afterwards; other names are free.
 func TestHold(t *testing.T) {
 	dir := t.TempDir()
 	var all sync.WaitGroup
@@ -45,7 +45,7 @@ func TestHold(t *testing.T) {
 	}
 }
 
-// Whoever waits ends with its context, and what a killed process held is free and is swept.
+// Waiting for a lock ends with the context, and the lock of a killed process is free and is swept.
 func TestHeld(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "a")

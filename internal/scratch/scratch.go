@@ -1,5 +1,5 @@
 // Package scratch makes directories for files that need a name before they are complete, and locks names. A directory is
-// locked while its process lives, so that the next process can tell, and remove, those of killed processes.
+// locked while its process lives, so that the next process can recognise and remove those of killed processes.
 package scratch
 
 import (

@@ -18,7 +18,7 @@ func names(t *testing.T, dir string) (list []string) {
 	return list
 }
 
-// What a killed process leaves is removed by the next one; what is in use, or somebody else's, is not.
+// The next process removes the directories of killed ones, but none that is in use or has another owner.
 func TestSweep(t *testing.T) {
 	dir := t.TempDir()
 	used, err := Dir(dir)

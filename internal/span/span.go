@@ -1,5 +1,4 @@
-// Package span records what the bytes of a format are: which range belongs to which structure, and which field of it a byte is
-// in. Faults and explanations name bytes with it.
+// Package span maps the bytes of a format to structures and their fields, so that faults and explanations can name a byte.
 package span
 
 import (

@@ -13,7 +13,7 @@ import (
 	"imprint/internal/hosttree"
 )
 
-// Files of a store as they are spread in practice: many of a few kilobytes, few of megabytes; all of them hashed and in the image digest.
+// Files with the sizes of a real store: many of a few kilobytes, few of megabytes; all of them hashed and in the image digest.
 func BenchmarkCopy(b *testing.B) {
 	for _, c := range []struct {
 		name        string

@@ -7,20 +7,20 @@ import (
 	"imprint/internal/tree"
 )
 
-// ErrChanged is [tree.ErrChanged]: a source has another length than when the layout was made.
+// ErrChanged is [tree.ErrChanged]: the length of a source has changed since the layout was made.
 var ErrChanged = tree.ErrChanged
 
-// A copying is one blob on its way.
+// A copying is the copy of one blob in progress.
 type copying struct {
 	To
 	w      *Worker
 	blob   tree.Blob
 	reader tree.Reader
-	at     int64 // bytes of the blob that have passed
-	ended  bool  // the blob's end was seen where it should be
+	at     int64 // bytes of the blob that were copied
+	ended  bool  // the content ends at its expected size
 }
 
-// all moves the whole blob: what has a place in the region through the window, the rest past the hash alone.
+// all copies the whole blob: parts with a place in the region through the window, the rest only to the hash.
 func (c *copying) all() error {
 	for _, e := range c.Places {
 		if err := c.pass(e.At); err != nil {
@@ -51,8 +51,8 @@ func pieces(e extent.Extent) iter.Seq[extent.Extent] {
 	}
 }
 
-// put moves a part of the blob that lies in one piece of the disk. What the host's file system can share is not written, and read only
-// if a hash wants it; then its bytes are in the window all the same.
+// put copies a part of the blob that lies in one piece of the disk. Blocks that the host's file system can share are not written, and are read,
+// into the window, only if a hash needs them.
 func (c *copying) put(part extent.Extent) error {
 	if n := c.share(part); n > 0 {
 		if err := c.window(part.Cut(part.Off, part.Off+n), true); err != nil {
@@ -66,7 +66,7 @@ func (c *copying) put(part extent.Extent) error {
 	return c.window(part, false)
 }
 
-// window moves a part through the window.
+// window copies a part through the window.
 func (c *copying) window(part extent.Extent, shared bool) error {
 	p, err := c.w.window.claim(part.Off, part.Len, c.Grain, shared)
 	if err != nil {
@@ -85,8 +85,8 @@ func (c *copying) window(part extent.Extent, shared bool) error {
 	})
 }
 
-// take reads the next part of the blob into p, has it hashed if there is a hash, and writes it to the further places. Where p has room after it, the last part
-// of the blob is read with one byte more, so that a source that has grown costs no further system call to notice.
+// take reads the next part of the blob into p, calls hash if there is a hash, and writes the part to the further places. If p has room after
+// it, the last part of the blob is read with one byte more, so that noticing a source that has grown costs no further system call.
 func (c *copying) take(p []byte, hash func() error) (err error) {
 	from := c.at
 	if c.ended, err = tree.ReadNext(c.reader, c.blob, p, from); err != nil {
@@ -113,10 +113,10 @@ func (c *copying) further(from, to int64, do func(from, to, off int64) error) er
 	return nil
 }
 
-// passBuffer is how many bytes are read at once of content that only a hash takes: few enough to stay in the processor's cache.
+// passBuffer is the number of bytes read at once of content that is only hashed: few enough to stay in the processor's cache.
 const passBuffer = 256 << 10
 
-// pass moves the part before to, which has no place in the region: it is a hole, or the blob is stored elsewhere or nowhere.
+// pass reads the part before to, which has no place in the region: it is a hole, or the blob is stored elsewhere or nowhere.
 func (c *copying) pass(to int64) error {
 	if c.Hash == nil && len(c.Further) == 0 {
 		c.at = to
@@ -164,8 +164,8 @@ func (c *copying) zeros(n int64) error {
 
 var zeroes [64 << 10]byte
 
-// dataAfter returns a function that says, for an offset that only grows, whether data or a hole lies there, and how many bytes up to
-// limit are of that kind.
+// dataAfter returns a function that reports, for ascending offsets, whether data or a hole lies there, and how many bytes up to limit are of
+// that kind.
 func dataAfter(b tree.Blob, from int64) func(at, limit int64) (data bool, n int64) {
 	ranges := tree.DataOf(b)
 	return func(at, limit int64) (bool, int64) {

@@ -9,42 +9,42 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Most is how many workers there are at the very most. A cold cache is read fastest with many more readers than processors, since each
-// read waits for the disk; but every worker has a window of 4 MiB, and disks that gain from still more of them are rare.
+// Most is the largest number of workers. A cold cache is read fastest with many more readers than processors, since each read waits for the
+// disk; but every worker has a window of 4 MiB, and few disks gain from still more of them.
 const Most = 12
 
-// pause is how often the number of workers is reconsidered: short against a build of a second, and long enough for the kernel's counts of
-// processor time, which may go in steps of 4 ms.
+// pause is the interval at which the number of workers is reconsidered: short compared with a build of a second, and long enough for the
+// kernel's counts of processor time, which may go in steps of 4 ms.
 const pause = 8 * time.Millisecond
 
-// coldBlocks is how many sectors of 512 bytes are read from disks in a pause when the sources are cold: 16 MB/s. Less may be the
-// directories and bitmaps of the file system that is written to.
+// coldBlocks is the number of sectors of 512 bytes, read from disks in a pause, from which on the sources count as cold: 16 MB/s. Fewer may be
+// the directories and bitmaps of the file system that is written to.
 const coldBlocks = 256
 
-// busyTenths is which part of the processors' time in a pause, in tenths, must be used for them to count as busy, so that further workers would
-// only take it from the others. It is above 5, where two processors are when one of their two workers always waits for a disk.
+// busyTenths is the part of the processors' time in a pause, in tenths, from which on they count as busy, so that further workers would only take
+// time from the others. It is above 5, the load of two processors of which one always waits for a disk.
 const busyTenths = 6
 
-// warmPauses is for how many pauses in turn nothing may have come from a disk until the sources count as warm again: a cold build has
-// such pauses too, while what the kernel has read ahead is used up.
+// warmPauses is the number of successive pauses without reads from a disk after which the sources count as warm again: a cold build has such
+// pauses too, while it uses up what the kernel has read ahead.
 const warmPauses = 16
 
-// A crew is how many workers there are, and what is known about the sources. It is a value: after returns the next one.
+// A crew is the number of workers, and the state of the sources. It is a value: after returns the next one.
 type crew struct {
 	processors int
 	workers    int
-	warm       int // pauses in turn in which nothing came from a disk
+	warm       int // successive pauses without reads from a disk
 }
 
-// used is what the process has used.
+// used has the resources that the process has used.
 type used struct {
 	cpu    time.Duration // of all processors together
 	blocks int64         // of 512 bytes, read from disks
 }
 
-// after is the crew after a pause in which that was used, and with that many jobs not begun. It has one worker more while the sources
-// come from a disk, the processors wait for it, and there is something to do for one; and one fewer, down to the number of processors,
-// once the sources are warm again: too many windows do not fit a processor's cache.
+// after returns the crew after a pause, given the resources used in it and the number of jobs not begun. It has one worker more while the
+// sources come from a disk, the processors wait for it, and there is a job for the worker; and one fewer, down to the number of processors, once
+// the sources are warm again: too many windows do not fit into a processor's cache.
 func (c crew) after(u used, left int) crew {
 	cold := u.blocks >= coldBlocks
 	waiting := u.cpu < pause*time.Duration(c.processors)*busyTenths/10
@@ -61,7 +61,7 @@ func (c crew) after(u used, left int) crew {
 	return c
 }
 
-// staff starts a worker for each processor, then starts and dismisses workers as the crew says. It returns when all have ended.
+// staff starts a worker for each processor, then starts and dismisses workers as the crew changes. It returns when all have ended.
 func (s *schedule) staff(ctx context.Context) {
 	c := crew{processors: processors.Count(), workers: processors.Count()}
 	start := func() { s.workers.Go(func() { s.work(ctx) }) }
@@ -93,7 +93,7 @@ func (s *schedule) staff(ctx context.Context) {
 	}
 }
 
-// usage is what this process has used since it started; zero if the kernel does not say.
+// usage returns the resources that this process has used since it started; zero if the kernel does not report them.
 func usage() used {
 	var u unix.Rusage
 	if unix.Getrusage(unix.RUSAGE_SELF, &u) != nil {

@@ -29,7 +29,7 @@ type Pieces struct {
 	Take func(piece int64, content []byte) error
 }
 
-// NewPieces returns the Pieces of a disk of that many bytes.
+// NewPieces returns the Pieces of a disk of size bytes.
 func NewPieces(size int64) *Pieces {
 	n := (size + PieceSize - 1) / PieceSize
 	p := &Pieces{length: size, total: make([]int32, n), left: make([]atomic.Int32, n), sums: make([][]verity.Hash, n)}
@@ -58,10 +58,10 @@ func (p *Pieces) each(off, n int64, do func(piece, n int64) error) error {
 	return nil
 }
 
-// size is the length of a piece.
+// size returns the length of a piece.
 func (p *Pieces) size(piece int64) int64 { return min(PieceSize, p.length-piece*PieceSize) }
 
-// whole reports whether these bytes are all that is written to the piece.
+// whole reports whether these bytes are all bytes that are written to the piece.
 func (p *Pieces) whole(piece, bytes int64) bool { return int64(p.total[piece]) == bytes }
 
 // Hole reports whether nothing is written to a piece. It may be asked once all ranges are announced.
@@ -99,7 +99,7 @@ func (p *Pieces) read(piece int64, file io.ReaderAt, buf []byte) error {
 	return p.pass(piece, content)
 }
 
-// Made counts a range that is in the file now, whoever wrote it.
+// Made counts a range that is now in the file, whoever wrote it.
 func (p *Pieces) Made(off, n int64, file io.ReaderAt) error {
 	return p.each(off, n, func(piece, n int64) error {
 		if !p.last(piece, n) {

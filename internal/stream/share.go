@@ -12,7 +12,7 @@ import (
 // shareBlock is the unit in bytes in which file systems share extents: their block size, at most a page in all of them.
 const shareBlock = 4096
 
-// leastShared is the length in bytes from which on sharing extents is faster than copying.
+// leastShared is the length in bytes from which on sharing extents is faster than copying. Below it the system call costs more than the copy.
 const leastShared = 64 << 10
 
 // share shares the first whole blocks of a part with the source, if both the host's file system and the alignment allow it, and
@@ -29,9 +29,9 @@ func (c *copying) share(part extent.Extent) int64 {
 	return whole
 }
 
-// share makes n bytes at off of the disk the same extents as those of an open file from at on, where the host's file system can
-// (ioctl_ficlonerange(2): btrfs, XFS, bcachefs…). The first refusal that holds for every file is the last attempt: a copy is faster than
-// a system call that fails.
+// share makes n bytes at off of the disk share extents with an open file from at on, if the host's file system can (ioctl_ficlonerange(2):
+// btrfs, XFS, bcachefs…). After a refusal that holds for every file there is no further attempt: a copy is faster than a system call that
+// fails.
 func (d *Disk) share(fd int, at, n, off int64) bool {
 	if at%shareBlock != 0 {
 		return false

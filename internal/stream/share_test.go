@@ -26,7 +26,7 @@ func bytesUsed(t *testing.T, dir string) int64 {
 	return int64(st.Blocks-st.Bfree) * st.Bsize
 }
 
-// Where the host's file system shares extents, large files take up no further space, and every byte and hash is what it is elsewhere.
+// If the host's file system shares extents, large files take no further space, and all bytes and hashes are the same as without.
 func TestShare(t *testing.T) {
 	for _, mkfs := range []string{"mkfs.xfs", "mkfs.btrfs"} {
 		for _, hashes := range []bool{false, true} {

@@ -1,10 +1,10 @@
-// Package stream writes a layout to a file: workers read every source once and write it to its final places, and hashes are taken of
-// what passes through them. It knows blobs and offsets, but no file system and no store.
+// Package stream writes a layout to a file: workers read every source once, hash it and write it to its final places. It knows blobs and
+// offsets, but no file system and no store.
 //
 // Work comes as jobs, which start in the order of their cost, and a job runs on one worker from start to end: workers never wait for each
-// other. A worker gathers what it reads in a window of one piece of the disk and writes that in large runs, so that thousands of small
-// files become a few writes. There are as many workers as processors while the sources come out of the page cache; when the processors
-// turn out to be idle, because a cold cache makes every reader wait for the disk, more workers are started.
+// other. A worker gathers what it reads in a window on one piece of the disk and writes that in large runs, so that thousands of small files
+// become a few writes. There are as many workers as processors while the sources come from the page cache; if the processors are idle,
+// because a cold cache makes every reader wait for the disk, more workers are started.
 package stream
 
 import (
@@ -16,14 +16,14 @@ import (
 	"sync/atomic"
 )
 
-// A Job is work for one worker. Run reads sources through the worker, which knows where their contents go.
+// A Job is work for one worker. Run reads sources through the worker, with the places of their contents.
 type Job struct {
-	Cost int64 // about the time it takes, in bytes read; see FileCost
+	Cost int64 // an estimate of its time, in bytes read; see [FileCost]
 	Run  func(ctx context.Context, w *Worker) error
 }
 
-// FileCost is what opening and closing a file costs, as the number of bytes that are read, hashed and written in that time: some 25 µs
-// at 1 GB/s.
+// FileCost is the cost of opening and closing a file, as the number of bytes that are read, hashed and written in that time: about 25 µs at
+// 1 GB/s.
 const FileCost = 24 << 10
 
 // A Disk is the file that jobs write to, made for one Run.
@@ -54,20 +54,20 @@ func (d *Disk) Run(ctx context.Context, jobs []Job) error {
 	return nil
 }
 
-// A schedule is the jobs of one call of Disk.Run, and how far they are.
+// A schedule is the jobs of one call of [Disk.Run], and their progress.
 type schedule struct {
 	disk      *Disk
 	jobs      []Job
 	fail      func(error)
 	workers   sync.WaitGroup
 	next      atomic.Int64 // index of the job that the next free worker takes
-	dismissed atomic.Int64 // how many workers are to end after their job
+	dismissed atomic.Int64 // number of workers that should end after their job
 }
 
-// left is how many jobs have not begun.
+// left returns the number of jobs that have not begun.
 func (s *schedule) left() int { return len(s.jobs) - int(s.next.Load()) }
 
-// work is what a worker does: job after job until none is left, one fails, or the worker is dismissed.
+// work runs jobs on a worker until none is left, one fails, or the worker is dismissed.
 func (s *schedule) work(ctx context.Context) {
 	w, err := newWorker(s.disk)
 	if err != nil {

@@ -85,7 +85,7 @@ func digestOf(content []byte) verity.Measurement {
 	return verity.Measure(int64(len(content)), root.Sum())
 }
 
-// Blobs of all sizes at places in any order, some twice and some in parts, come out right, and so do all hashes.
+// Blobs of all sizes at places in any order, some twice and some in parts, are written correctly, with the right hashes.
 func TestCopy(t *testing.T) {
 	const block = 4096
 	rapid.Check(t, func(t *rapid.T) {
@@ -170,7 +170,7 @@ func diskFor(t *rapid.T, size int64) *Disk {
 	return &Disk{File: f, Size: size, Digest: NewPieces(size)}
 }
 
-// A source that is not as long as it was is an error that names it, wherever its end lies in a window.
+// A source whose length has changed is an error that names it, wherever its end lies in a window.
 func TestChangedSource(t *testing.T) {
 	for _, size := range []int64{0, 1, 4096, PieceSize - 1, PieceSize, PieceSize + 1, 2 * PieceSize} {
 		for _, change := range []int64{-1, 1} {
@@ -229,7 +229,7 @@ func TestCancel(t *testing.T) {
 	}
 }
 
-// A disk that nothing is written to has the digest of zeros, known without reading.
+// A disk without writes has the digest of zeros, known without reading.
 func TestDigestOfHoles(t *testing.T) {
 	for _, size := range []int64{0, 1, PieceSize, PieceSize + 1, 5*PieceSize - 7} {
 		if got := NewPieces(size).Sum(); got != digestOf(make([]byte, size)) {

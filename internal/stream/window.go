@@ -10,30 +10,29 @@ import (
 type window struct {
 	disk  *Disk
 	buf   []byte
-	piece int64 // which piece the window lies on
+	piece int64 // number of the piece that the window is on
 	runs  []run // of buf, in order and disjoint
 	tree  leaves
 	bytes int64 // of extents in the runs, without the zeros after the last bytes of blocks
 }
 
-// A run is a part of the window that will be written: bytes [lo, hi). A shared one is in the file already, by extents that it shares with its
-// source.
+// A run is a part of the window that will be written: bytes [lo, hi). A shared one is in the file already, in extents shared with its source.
 type run struct {
 	lo, hi int64
 	shared bool
 }
 
-// claim makes the n bytes at off of the disk, which lie in one piece, a part of what the window will write, and returns the memory for
-// the caller to fill before it claims anything else. What lies after it in the window is free: the caller may overwrite it. Up to
-// grain-1 bytes between the last run and this one are the rest of a block and filled with zeros. A shared part is in the file already;
-// its memory is filled only for the digest.
+// claim adds n bytes at off of the disk, which lie in one piece, to the bytes that the window will write, and returns their memory, which the
+// caller fills before it claims anything else. The memory after them in the window is free: the caller may overwrite it. Up to grain-1 bytes
+// between the last run and this one are the rest of a block, and filled with zeros. A shared part is in the file already; its memory is filled
+// only for the digest.
 func (w *window) claim(off, n, grain int64, shared bool) ([]byte, error) {
 	if err := w.move(off / PieceSize); err != nil {
 		return nil, err
 	}
 	lo := off % PieceSize
 	if len(w.runs) > 0 && lo < w.runs[len(w.runs)-1].hi {
-		// What was after the last run is overwritten: going backwards writes the runs first.
+		// The bytes after the last run may have been overwritten, so a claim before it writes the runs first.
 		if err := w.flush(); err != nil {
 			return nil, err
 		}
@@ -112,8 +111,8 @@ func (w *window) digest() error {
 	return nil
 }
 
-// clearGaps makes what lies between the runs zero, as it is in the file. It is done for a whole piece alone: most runs of a file system
-// that keeps the ends of files apart from the rest are the only ones of their window.
+// clearGaps clears the bytes between the runs, which are zero in the file. It is called only for a whole piece, since most windows are written
+// with a single run.
 func (w *window) clearGaps(size int64) {
 	at := int64(0)
 	for _, r := range w.runs {
@@ -123,7 +122,7 @@ func (w *window) clearGaps(size int64) {
 	clear(w.buf[at:size])
 }
 
-// write writes p at once, for contents that have a further place.
+// write writes p directly, for a further place of a content.
 func (d *Disk) write(p []byte, off int64) error {
 	if _, err := d.File.WriteAt(p, off); err != nil {
 		return err
@@ -131,7 +130,7 @@ func (d *Disk) write(p []byte, off int64) error {
 	return d.written(off, int64(len(p)))
 }
 
-// written counts bytes that are in the file now.
+// written counts bytes that are now in the file.
 func (d *Disk) written(off, n int64) error {
 	d.Bytes.Add(n)
 	if d.Digest == nil {
@@ -140,8 +139,8 @@ func (d *Disk) written(off, n int64) error {
 	return d.Digest.Made(off, n, d.File)
 }
 
-// holeSize is the unit in bytes in which zeros are not written, since the file is zero there anyway. Smaller holes would cost the host's
-// file system more extents than they save.
+// holeSize is the unit in bytes in which zeros are not written, since the file is zero there already. Smaller holes would cost the host's file
+// system more in extents than they save.
 const holeSize = 64 << 10
 
 // write writes a part of the window, which starts at offset base of the disk, except for long zeros.
@@ -168,7 +167,7 @@ func (w *window) writeAt(base, lo, hi int64) error {
 	return err
 }
 
-// isZero looks at the ends first, which nearly always decide.
+// isZero compares the ends first, which nearly always differ from zero if anything does.
 func isZero(p []byte) bool {
 	return p[0] == 0 && p[len(p)-1] == 0 && bytes.Equal(p, zeroes[:len(p)])
 }

@@ -15,7 +15,7 @@ import (
 type Worker struct {
 	disk    *Disk
 	window  window
-	scratch []byte // for contents that go nowhere but into a hash
+	scratch []byte // for contents that are only hashed
 }
 
 // newWorker makes a worker, whose window lies outside of the heap: on the heap, the windows of many workers would count as live memory,
@@ -37,20 +37,20 @@ func (w *Worker) run(ctx context.Context, j Job) error {
 	return w.window.flush()
 }
 
-// To says where the content of a blob goes.
+// To has the destinations of the content of a blob.
 type To struct {
-	// Places are those in one region, in the order of the blob and disjoint. They are written through the worker's window.
+	// Places are places in one region, in the order of the blob and disjoint. They are written through the worker's window.
 	Places []extent.Extent
-	// Further are places in other regions, in any order; each is written by itself.
+	// Further are places in other regions, in any order; each is written directly.
 	Further []extent.Extent
-	// Grain is the size in bytes of the blocks of the region of Places. The rest of a last block belongs to nobody else and is filled
-	// with zeros, so that small files one after the other are one write.
+	// Grain is the size in bytes of the blocks of the region of Places. The rest of a last block belongs to no other content, and is filled with
+	// zeros, so that consecutive small files are one write.
 	Grain int64
 	// Hash takes all bytes of the blob in order, holes as zeros, unless it is nil.
 	Hash io.Writer
 }
 
-// Copy reads a blob once and writes it to where it goes. The error matches [ErrChanged] when the blob is not as long as it says.
+// Copy reads a blob once and writes it to its destinations. The error matches [ErrChanged] if the content is not as long as the blob's Size.
 func (w *Worker) Copy(b tree.Blob, to To) error {
 	if to.Hash == nil && len(to.Places) == 0 && len(to.Further) == 0 {
 		return nil
@@ -64,7 +64,7 @@ func (w *Worker) Copy(b tree.Blob, to To) error {
 	return c.all()
 }
 
-// Fill writes extents that are generated: in the order of their offsets, none of them read from a host file. Grain is as in [To].
+// Fill writes generated extents, which are in the order of their offsets and read no host file. Grain is as in [To].
 func (w *Worker) Fill(list []extent.Extent, grain int64) error {
 	for _, e := range list {
 		if err := w.fill(e, grain); err != nil {

@@ -2,7 +2,7 @@ package tree
 
 import "io"
 
-// A Blob is content of a known size: a host file, a slice of an archive, bytes in memory, or bytes made when asked for.
+// A Blob is content of a known size: a host file, a slice of an archive, bytes in memory, or bytes generated when they are read.
 // Blobs are comparable: two nodes with the same Blob have the same content, which is then read once.
 //
 // Some blobs can do more: they are a [SparseBlob], [HostBlob] or [PartBlob]. Callers should not assert these interfaces but
@@ -23,7 +23,7 @@ type Reader interface {
 // A Range is a part of a blob: bytes [Off, Off+Len).
 type Range struct{ Off, Len int64 }
 
-// End is the offset after the range.
+// End returns the offset after the range.
 func (r Range) End() int64 { return r.Off + r.Len }
 
 // Text is content in memory.

@@ -10,8 +10,8 @@ import (
 type Builder struct {
 	root     *Node
 	implied  *Attr
-	index    map[*Node]map[string]*Node // the names in directories that were added to
-	stated   map[*Node]string           // origin of added nodes; implied parent directories are not in it
+	index    map[*Node]map[string]*Node // nodes by name, of directories to which nodes were added
+	stated   map[*Node]string           // origin of added nodes, without implied parent directories
 	replaced map[*Node]bool             // nodes that hard links may still lead to
 }
 
@@ -46,8 +46,8 @@ func Clean(path string) (string, error) {
 }
 
 // Add puts n, with everything below it, at path, whose last element replaces n's name. At "/" a directory is merged into the root. origin
-// says where the node comes from, for the message of a [Conflict]. Paths that are taken are an error that is a [*Conflicts], of all that is in
-// n; what else is in n is added. From then on the Builder may change the directories in n.
+// describes where the node comes from, for the message of a [Conflict]. Paths that are taken are an error that is a [*Conflicts], of all that is in
+// n; what else is in n is added. After the call the Builder may change the directories in n.
 func (b *Builder) Add(path string, n *Node, origin string) error {
 	return (&addition{Builder: b, origin: origin}).add(path, n)
 }

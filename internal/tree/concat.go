@@ -6,8 +6,8 @@ import (
 	"slices"
 )
 
-// Concat is the contents of several blobs, one after the other. Each call makes another blob, even of the same parts. Its holes are not
-// known.
+// Concat returns a blob of the contents of several blobs, one after the other. Two calls return different blobs, even for the same parts. Holes
+// of the parts are not known.
 func Concat(parts ...Blob) Blob {
 	c := &concat{parts: slices.Clone(parts)}
 	for _, p := range parts {
@@ -31,13 +31,13 @@ func Composed(b Blob) bool {
 	return ok
 }
 
-// A Piece is a run of bytes of a blob that is neither a part of another one nor put together of several.
+// A Piece is a run of bytes of a blob that is neither a part of another one nor a concatenation.
 type Piece struct {
 	Blob Blob
 	Range
 }
 
-// Pieces returns what the bytes of a blob are, in order, through any number of [PartBlob]s and of [Concat]s.
+// Pieces returns the pieces that make up a blob, in order, through any number of [PartBlob]s and of [Concat]s.
 func Pieces(b Blob) []Piece { return pieces(nil, b, Range{0, b.Size()}) }
 
 func pieces(list []Piece, b Blob, r Range) []Piece {

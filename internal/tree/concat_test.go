@@ -32,7 +32,7 @@ func TestConcat(t *testing.T) {
 	}
 }
 
-// shrunk says that it is longer than it is.
+// shrunk is a blob whose content is shorter than its Size.
 type shrunk struct{ Blob }
 
 func (shrunk) Size() int64 { return 100 }
@@ -47,7 +47,7 @@ func TestConcatFindsAShortPart(t *testing.T) {
 	}
 }
 
-// Pieces lead to the blobs that are read, whatever they are wrapped in.
+// Pieces lead to the blobs that are read, whatever wraps them.
 func TestPieces(t *testing.T) {
 	one, two := Text("one"), Text("second")
 	inner := Concat(Pinned(one, Pin{}), Text(""), Slice(two, 1, 4))

@@ -6,8 +6,8 @@ import (
 	"fmt"
 )
 
-// MarshalJSON writes the tree as one line of text for each node, in the order of Walk: kind, mode, owner, time, then what the node is made
-// of, and its path. Two trees with equal lines are equal but for contents that have no [Pin].
+// MarshalJSON encodes the tree as one line of text for each node, in the order of Walk: kind, mode, owner, time, then content, target or device,
+// and the path. Two trees with equal lines are equal, except for contents without a [Pin].
 func (t *Tree) MarshalJSON() ([]byte, error) {
 	lines := make([]string, 0, t.Len())
 	for path, n := range t.Walk() {
@@ -36,7 +36,7 @@ func line(path string, n *Node) string {
 	return fmt.Sprintf("%s %q", s, path)
 }
 
-// describe says what is known of a content without reading it.
+// describe returns what is known about a content without reading it.
 func describe(b Blob) string {
 	if sum, ok := PinOf(b); ok {
 		kind := "sha256"

@@ -42,7 +42,7 @@ type Xattr struct {
 	Value []byte
 }
 
-// Attr is what a node has besides name and content. Nodes share their Attr, so it must not be changed once a node points to it.
+// Attr has the attributes of a node. Nodes share their Attr, so it must not be changed once a node points to it.
 type Attr struct {
 	Mode   uint16 // permission bits, set-uid, set-gid and sticky: 07777 at most
 	UID    uint32
@@ -88,43 +88,43 @@ func (d Device) Check() error {
 
 type children struct{ nodes []*Node }
 
-// NewFile is a regular file.
+// NewFile returns a regular file.
 func NewFile(name string, attr *Attr, content Blob) *Node {
 	return &Node{Name: name, Attr: attr, body: content, kind: File}
 }
 
-// NewDir is a directory with nodes in any order; duplicate names are reported when the tree is built.
+// NewDir returns a directory with nodes in any order; duplicate names are reported when the tree is built.
 func NewDir(name string, attr *Attr, nodes []*Node) *Node {
 	return &Node{Name: name, Attr: attr, body: &children{nodes}, kind: Dir}
 }
 
-// NewSymlink is a symbolic link.
+// NewSymlink returns a symbolic link.
 func NewSymlink(name string, attr *Attr, target string) *Node {
 	return &Node{Name: name, Attr: attr, body: target, kind: Symlink}
 }
 
-// NewDevice is a character or block device.
+// NewDevice returns a character or block device.
 func NewDevice(name string, attr *Attr, kind Kind, number Device) *Node {
 	return &Node{Name: name, Attr: attr, body: number, kind: kind}
 }
 
-// NewSpecial is a fifo or a socket.
+// NewSpecial returns a fifo or a socket.
 func NewSpecial(name string, attr *Attr, kind Kind) *Node {
 	return &Node{Name: name, Attr: attr, kind: kind}
 }
 
-// NewLink is another name of target, which must not be a directory or a link itself.
+// NewLink returns another name of target, which must not be a directory or a link itself.
 func NewLink(name string, target *Node) *Node {
 	return &Node{Name: name, body: target, kind: Link}
 }
 
-// Kind is the type of the node.
+// Kind returns the type of the node.
 func (n *Node) Kind() Kind { return n.kind }
 
-// ID is the index of the node in its finished tree, in the order of [Tree.Nodes]; the root has 0.
+// ID returns the index of the node in its finished tree, in the order of [Tree.Nodes]; the root has 0.
 func (n *Node) ID() int { return int(n.id) }
 
-// Blob is the content of a File; nil for other kinds.
+// Blob returns the content of a File; nil for other kinds.
 func (n *Node) Blob() Blob {
 	b, _ := n.body.(Blob)
 	return b
@@ -136,7 +136,7 @@ func (n *Node) SetBlob(b Blob) { n.body = b }
 // SetTarget replaces the target of a Symlink. The node must not be in a finished tree yet.
 func (n *Node) SetTarget(target string) { n.body = target }
 
-// Children are the nodes in a Dir, sorted by the bytes of their names once the tree is built. The slice must not be changed.
+// Children returns the nodes in a Dir, sorted by the bytes of their names once the tree is built. The slice must not be changed.
 func (n *Node) Children() []*Node {
 	if c, ok := n.body.(*children); ok {
 		return c.nodes
@@ -144,19 +144,19 @@ func (n *Node) Children() []*Node {
 	return nil
 }
 
-// Target is the target of a Symlink; "" for other kinds.
+// Target returns the target of a Symlink; "" for other kinds.
 func (n *Node) Target() string {
 	s, _ := n.body.(string)
 	return s
 }
 
-// Device is the number of a CharDevice or BlockDevice.
+// Device returns the number of a CharDevice or BlockDevice.
 func (n *Node) Device() Device {
 	d, _ := n.body.(Device)
 	return d
 }
 
-// Inode is the node itself, or for a Link its target: the node that has attributes and content.
+// Inode returns the node itself, or for a Link its target: the node that has attributes and content.
 func (n *Node) Inode() *Node {
 	if n.kind == Link {
 		return n.body.(*Node)
@@ -164,7 +164,7 @@ func (n *Node) Inode() *Node {
 	return n
 }
 
-// Size is the length in bytes of a File's content or of a Symlink's target, and 0 for other kinds.
+// Size returns the length in bytes of a File's content or of a Symlink's target, and 0 for other kinds.
 func (n *Node) Size() int64 {
 	switch n.kind {
 	case File:

@@ -6,8 +6,8 @@ import (
 	"sort"
 )
 
-// Slice is the n bytes of b from off on as a blob; neither is negative. Slices of the same range of the same blob are equal, also when
-// one of them is a slice of a slice. One that reaches past the end of b is reported when it is read, as content that has become shorter.
+// Slice returns the n bytes of b from off on as a blob; neither is negative. Slices of the same range of the same blob are equal, even if one of
+// them is a slice of a slice. Reading one that reaches past the end of b is an error, as for content that has become shorter.
 func Slice(b Blob, off, n int64) Blob {
 	if off == 0 && n == b.Size() {
 		return b
@@ -104,7 +104,7 @@ func (s sparseSlice) Data() []Range {
 	return data
 }
 
-// Sparse is b with the knowledge that only the given ranges, in order and apart, hold other bytes than zeros. Each call makes another blob.
+// Sparse returns b as a [SparseBlob]: only the given ranges, in order and apart, hold other bytes than zeros. Two calls return different blobs.
 func Sparse(b Blob, data []Range) Blob { return &sparse{b, data} }
 
 type sparse struct {

@@ -32,7 +32,7 @@ type described struct {
 
 func (d described) Descriptor() (int, int64, bool) { return 7, d.off, true }
 
-// A slice reads as the bytes of the range do, and slices of the same range are equal, whichever way they were cut.
+// A slice has the bytes of its range, and slices of the same range are equal, however they were cut.
 func TestSlice(t *testing.T) {
 	whole := []byte(strings.Repeat("0123456789abcdef", 4))
 	rapid.Check(t, func(t *rapid.T) {
@@ -84,7 +84,7 @@ func TestSliceHasTheHolesOfTheWhole(t *testing.T) {
 	}
 }
 
-// What a blob of the host can do, its slices and its sparse forms can do too.
+// Slices and sparse forms of a blob of the host implement the same interfaces.
 func TestWrappersPassPowersOn(t *testing.T) {
 	file := hosted{Text("0123456789"), 100}
 	for _, b := range []Blob{file, Sparse(file, nil), Slice(file, 3, 5), Slice(Sparse(file, []Range{{0, 4}}), 3, 5), Sparse(Slice(file, 3, 5), nil)} {
@@ -120,7 +120,7 @@ func TestPlainBlobsHaveNoPowers(t *testing.T) {
 	}
 }
 
-// claimed is a blob that claims another size than its content has.
+// claimed is a blob whose Size is not that of its content.
 type claimed struct {
 	Blob
 	size int64
@@ -129,7 +129,7 @@ type claimed struct {
 func (c claimed) Size() int64    { return c.size }
 func (claimed) HostPath() string { return "/host/file" }
 
-// Content that is shorter or longer than its blob says is reported with its name and the numbers, however it is read.
+// Content that is shorter or longer than its blob's Size is reported with its name and the numbers, however it is read.
 func TestChangedContent(t *testing.T) {
 	for _, c := range []struct {
 		size int64

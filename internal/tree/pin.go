@@ -5,13 +5,13 @@ import "crypto/sha256"
 // A Pin is the hash that the content of a blob must have when it is copied: that of a [Pinner].
 type Pin = [sha256.Size]byte
 
-// A PinnedBlob knows its [Pin]: it was read before, and something depends on what was read.
+// A PinnedBlob knows its [Pin]: it was read before, and other values depend on what was read.
 type PinnedBlob interface {
 	PartBlob
 	Pin() Pin
 }
 
-// Pinned is b with its pin. Two of them are the same Blob only if they come from one call.
+// Pinned returns b with its pin. Two calls return different blobs.
 func Pinned(b Blob, sum Pin) Blob {
 	p := &pinned{b, sum}
 	if s, ok := b.(SparseBlob); ok {

@@ -13,16 +13,16 @@ import (
 // HoleSize is the unit in bytes in which zeros make a hole: large enough that a hole is worth an extent.
 const HoleSize = 64 << 10
 
-// A Pinner computes the [Pin] of the content that is written to it, and finds its holes: the units of [HoleSize] bytes that hold zeros
-// alone. Both follow from the content, however it is stored and in whatever parts it is written. The work is that of the bytes outside of
-// the holes, so that a file of terabytes with little in it is pinned at once.
+// A Pinner computes the [Pin] of the content that is written to it, and finds its holes: the units of [HoleSize] bytes that hold only zeros. Both
+// depend only on the content, not on how it is stored or divided into writes. The time is in proportion to the bytes outside of holes, so that
+// a file of terabytes with little data is pinned at once.
 //
 // The zero Pinner is not ready: use [NewPinner].
 type Pinner struct {
 	sum   hash.Hash // of the bytes outside of holes
-	data  []Range   // where those are
+	data  []Range   // their ranges
 	at    int64     // bytes written
-	zeros int64     // of the unit that is being written, which holds nothing else so far, and that are in no range yet
+	zeros int64     // zeros at the front of the current unit, which has no other bytes yet, and that are in no range
 	holes bool
 }
 
@@ -60,7 +60,7 @@ func (p *Pinner) WriteZeros(n int64) error {
 	return nil
 }
 
-// unit takes zeros of a unit that holds nothing else.
+// unit takes zeros of a unit that has no other bytes yet.
 func (p *Pinner) unit(n int64) {
 	p.at += n
 	if p.zeros += n; p.zeros == HoleSize {
@@ -68,7 +68,7 @@ func (p *Pinner) unit(n int64) {
 	}
 }
 
-// settle makes the zeros of the unit data, since something else follows them there, or the end.
+// settle makes the zeros of the current unit data, since another byte follows them there, or the end of the content.
 func (p *Pinner) settle() {
 	if n := p.zeros; n > 0 {
 		p.at, p.zeros = p.at-n, 0
@@ -87,9 +87,9 @@ func (p *Pinner) add(b []byte) {
 	p.at += n
 }
 
-// Pin is that of all that was written: the SHA-256 of a content without holes. With holes it is another hash, so that no content without
-// them can have the same: the SHA-512/256 of its length in bytes, the SHA-256 of its data, and offset and length of each run of those, all
-// numbers in 8 bytes, little-endian. Nothing must be written afterwards.
+// Pin returns the pin of everything that was written. For content without holes it is the SHA-256. With holes it is another hash, so that no
+// content without them can have the same: the SHA-512/256 of the length in bytes, the SHA-256 of the data, and offset and length of each run of
+// data, all numbers in 8 bytes, little-endian. Nothing may be written afterwards.
 func (p *Pinner) Pin() (sum Pin) {
 	p.settle()
 	p.sum.Sum(sum[:0])
@@ -105,7 +105,7 @@ func (p *Pinner) Pin() (sum Pin) {
 	return sum
 }
 
-// Blob is b, which is what was written, with its pin and the knowledge of its holes. Those that it has of itself stay.
+// Blob returns b, whose content was written, with its pin and its holes, unless it has holes of its own.
 func (p *Pinner) Blob(b Blob) Blob {
 	sum := p.Pin()
 	if _, sparse := b.(SparseBlob); !sparse && p.holes {
@@ -117,8 +117,8 @@ func (p *Pinner) Blob(b Blob) Blob {
 // pinBuffers are what PinContent reads into: files are many and mostly small.
 var pinBuffers = sync.Pool{New: func() any { return new([copyBuffer]byte) }}
 
-// PinContent reads a blob and returns it with its pin and its holes. Those follow from the content, so that a file is equally sparse in
-// every image, whatever the host's file system makes of it. What is read is also written to more. Errors are those of [Copy].
+// PinContent reads a blob and returns it with its pin and its holes. Holes depend only on the content, so that a file is equally sparse in every
+// image, however the host's file system stores it. The content is also written to more. Errors are those of [Copy].
 func PinContent(ctx context.Context, b Blob, more ...ZeroWriter) (Blob, error) {
 	buf := pinBuffers.Get().(*[copyBuffer]byte)
 	defer pinBuffers.Put(buf)
@@ -129,7 +129,7 @@ func PinContent(ctx context.Context, b Blob, more ...ZeroWriter) (Blob, error) {
 	return p.Blob(b), nil
 }
 
-// isZero looks at the ends first, which nearly always decide.
+// isZero compares the ends first, which nearly always differ from zero if anything does.
 func isZero(p []byte) bool {
 	if len(p) == 0 || p[0] != 0 || p[len(p)-1] != 0 {
 		return len(p) == 0

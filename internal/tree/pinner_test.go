@@ -23,7 +23,7 @@ var drawnPieces = rapid.Map(rapid.SliceOfN(rapid.IntRange(-3*HoleSize, 3*HoleSiz
 	return content
 })
 
-// dataIn are the units of a content that are no holes, found one by one.
+// dataIn returns the units of a content that are not holes, which it finds one by one.
 func dataIn(content []byte) (data []Range, holes bool) {
 	for at := 0; at < len(content); at += HoleSize {
 		unit := content[at:min(at+HoleSize, len(content))]
@@ -91,7 +91,7 @@ func TestPinsDiffer(t *testing.T) {
 	}
 }
 
-// A hole of 8 EiB is no work.
+// A hole of 8 EiB takes no time.
 func TestPinnerCountsZeros(t *testing.T) {
 	p := NewPinner()
 	p.Write([]byte("x"))
@@ -132,7 +132,7 @@ func TestCopySkipsHoles(t *testing.T) {
 	}
 }
 
-// Holes follow from the content: long zeros that lie on the unit, whatever the host makes of them.
+// Holes are whole units of zeros in the content, however the host stores it.
 func TestPinContent(t *testing.T) {
 	zeros, data := bytes.Repeat([]byte{0}, HoleSize), bytes.Repeat([]byte{1}, HoleSize)
 	join := func(parts ...[]byte) []byte { return slices.Concat(parts...) }

@@ -12,7 +12,7 @@ type SparseBlob interface {
 // A HostBlob is read from a file of the host.
 type HostBlob interface {
 	Blob
-	// HostPath is the path of that file, which may hold other content as well.
+	// HostPath returns the path of that file, which may hold other content as well.
 	HostPath() string
 }
 
@@ -26,16 +26,16 @@ type PartBlob interface {
 // A DescriptorReader may read an open file of the host, which the kernel can then share with another one.
 type DescriptorReader interface {
 	Reader
-	// Descriptor returns the descriptor of the file in which the blob's bytes lie in one run, and the offset of the first. It is valid
-	// until Close. ok is false when there is no such file.
+	// Descriptor returns the descriptor of the file in which the blob's bytes lie in one run, and the offset of the first. It is valid until
+	// Close. ok is false if there is no such file.
 	Descriptor() (fd int, off int64, ok bool)
 }
 
 // A DataReader knows holes of its blob without reading them.
 type DataReader interface {
 	Reader
-	// NextData returns the offset of the first byte from off on that may be another one than zero; one at or after the end of the blob
-	// when there is none.
+	// NextData returns the offset of the first byte from off on that may be other than zero; an offset at or after the end of the blob if
+	// there is none.
 	NextData(off int64) int64
 }
 
@@ -45,7 +45,7 @@ type ZeroWriter interface {
 	WriteZeros(n int64) error
 }
 
-// Tee returns a writer that gives all that it gets to each of several, as [io.MultiWriter] does, and zeros at once.
+// Tee returns a writer that duplicates its writes to several others, as [io.MultiWriter] does, and is a [ZeroWriter].
 func Tee(all ...ZeroWriter) ZeroWriter { return tee(all) }
 
 type tee []ZeroWriter
@@ -70,7 +70,7 @@ func (t tee) WriteZeros(n int64) error {
 	return nil
 }
 
-// NextData returns what the NextData of a [DataReader] does, and off for other readers.
+// NextData returns the result of NextData of a [DataReader], and off for other readers.
 func NextData(r Reader, off int64) int64 {
 	if d, is := r.(DataReader); is {
 		return d.NextData(off)
@@ -101,7 +101,7 @@ func Origin(b Blob) (whole Blob, off int64) {
 	}
 }
 
-// HostPath is what messages call a blob: the path of the host's file that it is read from, or "content".
+// HostPath returns the name of a blob in messages: the path of the host's file that it is read from, or "content".
 func HostPath(b Blob) string {
 	whole, _ := Origin(b)
 	if h, ok := whole.(HostBlob); ok {
@@ -110,7 +110,7 @@ func HostPath(b Blob) string {
 	return "content"
 }
 
-// Descriptor returns what the Descriptor of a [DescriptorReader] does; ok is false for other readers.
+// Descriptor returns the result of Descriptor of a [DescriptorReader]; ok is false for other readers.
 func Descriptor(r Reader) (fd int, off int64, ok bool) {
 	if d, is := r.(DescriptorReader); is {
 		return d.Descriptor()

@@ -49,7 +49,7 @@ func ReadFull(r io.ReaderAt, b Blob, p []byte, off int64) error {
 	return err
 }
 
-// CheckEnd reports content that is longer than its blob says, with an error that matches [ErrChanged].
+// CheckEnd returns an error that matches [ErrChanged] if content is longer than its blob's Size.
 func CheckEnd(r io.ReaderAt, b Blob) error {
 	var one [1]byte
 	if n, err := r.ReadAt(one[:], b.Size()); n > 0 {
@@ -83,13 +83,13 @@ func ReadNext(r io.ReaderAt, b Blob, p []byte, off int64) (ended bool, err error
 	return false, err
 }
 
-// copyBuffer is how many bytes Copy reads at a time by default: enough to make the system call cheap, and few enough to stay in the
+// copyBuffer is the number of bytes that Copy reads at a time by default: enough to make the system call cheap, and few enough to stay in the
 // second-level cache for a hash that they are written to.
 const copyBuffer = 256 << 10
 
-// Copy writes the content of a blob to w, reading into buf, or into a buffer of its own if that is empty. It stops with ctx's cause when ctx
-// ends. Errors match [ErrChanged] when the content is shorter or longer than its size; never more than the size is written. Where w is a
-// [ZeroWriter] and the reader a [DataReader], the holes that it knows are not read.
+// Copy writes the content of a blob to w, reading into buf, or into a buffer of its own if buf is empty. It returns ctx's cause when ctx ends.
+// Errors match [ErrChanged] if the content is shorter or longer than its size; Copy never writes more than the size. If w is a [ZeroWriter] and
+// the reader a [DataReader], holes are not read.
 func Copy(ctx context.Context, w io.Writer, b Blob, buf []byte) error {
 	r, err := b.Open()
 	if err != nil {

@@ -2,8 +2,8 @@ package tree
 
 import "slices"
 
-// Replace returns a tree like t with other content in one of its files, which n must be. Nodes that are not above n are shared by both
-// trees, and have the same IDs in both; further names of the file keep the old content.
+// Replace returns a tree like t with other content in n, one of its files. The trees share all nodes that are not above n, and nodes have the same
+// IDs in both; further names of the file keep the old content.
 func (t *Tree) Replace(n *Node, content Blob) *Tree {
 	r := &Tree{nodes: slices.Clone(t.nodes)}
 	file := NewFile(n.Name, n.Attr, content)
@@ -12,7 +12,8 @@ func (t *Tree) Replace(n *Node, content Blob) *Tree {
 	return r
 }
 
-// replace copies the directories from dir down to the node old, which it replaces. The IDs of what lies in a directory begin after its own.
+// replace copies the directories from dir down to the node old, which it replaces. IDs lead the way: those of nodes below a directory follow its
+// own.
 func (t *Tree) replace(dir, old, file *Node) *Node {
 	if dir == old {
 		t.nodes[file.id] = file

@@ -6,8 +6,8 @@ import (
 	"unicode"
 )
 
-// Shown is a name or path as messages print it: as it is, or quoted as Go does when it has characters that a terminal would obey, cannot
-// show, or shows as a line break.
+// Shown returns a name or path for messages: as it is, or quoted as in Go if it has characters that a terminal would obey, cannot show, or shows
+// as a line break.
 func Shown(path string) string {
 	strange := func(r rune) bool { return r == unicode.ReplacementChar || !strconv.IsPrint(r) }
 	if strings.ContainsFunc(path, strange) {

@@ -8,18 +8,18 @@ import (
 	"strings"
 )
 
-// A Tree is a finished file tree: every directory is sorted by the bytes of the names, and no name is there twice. It does not change.
+// A Tree is a finished file tree, which is immutable: every directory is sorted by the bytes of the names, and has no name twice.
 type Tree struct {
 	nodes []*Node // in the order of Walk
 }
 
-// Root is the directory at the top.
+// Root returns the directory at the top.
 func (t *Tree) Root() *Node { return t.nodes[0] }
 
-// Len is the number of nodes, including the root.
+// Len returns the number of nodes, including the root.
 func (t *Tree) Len() int { return len(t.nodes) }
 
-// Node is the node of that ID.
+// Node returns the node with an ID.
 func (t *Tree) Node(id int) *Node { return t.nodes[id] }
 
 // Nodes yields every node: parents before children, names in byte order, everything in a directory before the next name. A NAR has the
@@ -46,7 +46,7 @@ func walk(path string, n *Node, yield func(string, *Node) bool) bool {
 	return true
 }
 
-// Join is the path of a name in a directory.
+// Join returns the path of a name in a directory.
 func Join(dir, name string) string { return strings.TrimSuffix(dir, "/") + "/" + name }
 
 // Find returns the node at an absolute path, or nil. Symlinks are not followed.
@@ -63,7 +63,7 @@ func (t *Tree) Find(path string) *Node {
 	return n
 }
 
-// Child returns the node of that name in a directory whose children are sorted, or nil.
+// Child returns the node with a name in a directory whose children are sorted, or nil.
 func (n *Node) Child(name string) *Node {
 	kids := n.Children()
 	i, ok := slices.BinarySearchFunc(kids, name, func(n *Node, s string) int { return cmp.Compare(n.Name, s) })
@@ -105,6 +105,8 @@ func seal(root *Node) (*Tree, error) {
 	return t, nil
 }
 
+// seal sorts a directory and those below it, and numbers the nodes. The sort is stable, so that of two equal names the same one is reported
+// every time; most directories are read in order, and are not sorted again.
 func (t *Tree) seal(n *Node) *badName {
 	n.id = int32(len(t.nodes))
 	t.nodes = append(t.nodes, n)

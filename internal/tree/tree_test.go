@@ -93,7 +93,7 @@ func TestTreeRefusesBadDirectories(t *testing.T) {
 	}
 }
 
-// Whatever is added in whatever order, the tree is the same.
+// The tree does not depend on the order in which nodes are added.
 func TestOrderDoesNotMatter(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		names := rapid.SliceOfNDistinct(rapid.StringMatching(`[a-c]{1,3}(/[a-c]{1,2}){0,3}`), 1, 20, rapid.ID).Draw(t, "names")
@@ -128,7 +128,7 @@ func TestText(t *testing.T) {
 		t.Errorf("ReadAt gave %d, %v", n, err)
 	}
 	if n, err := r.ReadAt(p, 7); n != 0 || !errors.Is(err, io.EOF) {
-		t.Errorf("ReadAt behind the end gave %d, %v", n, err)
+		t.Errorf("ReadAt after the end returned %d, %v", n, err)
 	}
 }
 

@@ -39,7 +39,7 @@ func TestAlign(t *testing.T) {
 	}
 }
 
-// Whatever is read is what it says, and a whole number of units is read back as it is printed.
+// A size has its value, and a whole number of units is parsed back as it is formatted.
 func FuzzParseBytes(f *testing.F) {
 	for _, s := range []string{"0B", "12MiB", "1 TiB", "8388607TiB", "8388608TiB", "-1B", "+1B", "1_0B", "KiB", "9223372036854775808B", "٣B", "1.5GiB", "01KiB"} {
 		f.Add(s, int64(len(s)))

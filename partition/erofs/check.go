@@ -7,7 +7,7 @@ import (
 	"imprint/internal/tree"
 )
 
-// Check reports what of a tree EROFS cannot hold. The error names the path.
+// Check returns an error if EROFS cannot hold the tree. The error names the path of the first node that it cannot.
 func Check(t *tree.Tree) error {
 	for n := range t.Nodes() {
 		if err := check(n); err != nil {
@@ -17,7 +17,7 @@ func Check(t *tree.Tree) error {
 	return nil
 }
 
-// pathOf finds the path of a node, for a message.
+// pathOf returns the path of a node, for a message. It searches the tree: nodes do not know their paths.
 func pathOf(t *tree.Tree, id int32) string {
 	for path, n := range t.Walk() {
 		if n.ID() == int(id) {
@@ -30,6 +30,7 @@ func pathOf(t *tree.Tree, id int32) string {
 // maxTarget is the length in bytes of the longest symlink that the kernel follows: a page with the NUL at its end.
 const maxTarget = blockSize - 1
 
+// check returns an error for a node that EROFS cannot hold. A Link has nothing of its own.
 func check(n *tree.Node) error {
 	if n.Kind() == tree.Link {
 		return nil

@@ -7,7 +7,7 @@ import (
 	"imprint/internal/tree"
 )
 
-// directory goes through the names of a directory.
+// directory checks the entries of a directory, and what follows them in its last block.
 func (a *audit) directory(n *audited) {
 	if a.spent() {
 		return
@@ -33,7 +33,7 @@ func (a *audit) directory(n *audited) {
 	}
 }
 
-// A dirAudit goes through one directory.
+// A dirAudit checks one directory.
 type dirAudit struct {
 	*audit
 	n    *audited
@@ -49,7 +49,7 @@ func (d *dirAudit) wrong(e dirent, format string, args ...any) {
 	d.fault(d.n.content.place(d.at+int64(e.at)), d.n, fmt.Sprintf("directory entry %q", e.name), fmt.Sprintf(format, args...))
 }
 
-// entry checks an entry and reads what it leads to.
+// entry checks an entry and visits the inode that it names.
 func (d *dirAudit) entry(e dirent) error {
 	if e.name <= d.last {
 		d.wrong(e, "comes after %q", d.last)
@@ -105,7 +105,7 @@ func (d *dirAudit) code(e dirent, kind tree.Kind) {
 	}
 }
 
-// child reads what a name leads to.
+// child visits the inode that an entry names, unless it is a directory that was found before.
 func (d *dirAudit) child(e dirent) {
 	if err := tree.CheckName(e.name); err != nil {
 		d.wrong(e, "%v", err)

@@ -12,7 +12,7 @@ import (
 
 func contains(list []string, s string) bool { return slices.Contains(list, s) }
 
-// nonZero is the index of the first byte that is not zero, -1 if all are.
+// nonZero returns the index of the first byte that is not zero, -1 if there is none.
 func nonZero(b []byte) int { return slices.IndexFunc(b, func(c byte) bool { return c != 0 }) }
 
 // Fields of the two forms of an inode (struct erofs_inode_compact, erofs_inode_extended).
@@ -40,7 +40,7 @@ func (n *audited) field(name string) int64 { return n.at + span.Offset(n.fields(
 
 func (n *audited) String() string { return fmt.Sprintf("inode %d", n.nid) }
 
-// visit reads an inode unless that was done, and returns it; nil if it cannot be read.
+// visit returns the inode of a nid, which it reads the first time; nil if it cannot be read.
 func (a *audit) visit(name string, nid, parent uint64, depth int) *audited {
 	if n := a.found[nid]; n != nil {
 		return n
@@ -69,7 +69,7 @@ func (a *audit) visit(name string, nid, parent uint64, depth int) *audited {
 	return n
 }
 
-// entryFault is a fault of an inode that is not one, at the path that leads to it.
+// entryFault reports why an inode cannot be read, at the path of the entry that names it.
 func (a *audit) entryFault(n *audited, err error) {
 	if a.report == nil || a.spent() {
 		return
@@ -96,7 +96,7 @@ func (a *audit) reserved(n *audited) {
 	}
 }
 
-// number checks that no other inode has the number for programs with inode numbers of 32 bits.
+// number checks that no two inodes have the same i_ino: 32-bit programs would take them for one file.
 func (a *audit) number(n *audited) {
 	if other, ok := a.numbers[n.number]; ok {
 		a.fault(n.field("i_ino"), n, n.String(), fmt.Sprintf("i_ino is %d, which inode %d has too", n.number, other))
@@ -104,7 +104,7 @@ func (a *audit) number(n *audited) {
 	a.numbers[n.number] = n.nid
 }
 
-// place finds the content of an inode, whose attributes end at an offset.
+// place finds the content of an inode whose attributes end at end.
 func (a *audit) place(n *audited, end int64) {
 	switch n.kind {
 	case tree.CharDevice, tree.BlockDevice, tree.Fifo, tree.Socket:
@@ -119,7 +119,7 @@ func (a *audit) place(n *audited, end int64) {
 	n.content = s
 	body := units.Blocks(s.size-s.tail, blockSize) * blockSize
 	if body == 0 && n.u != 0 && n.u != noBlock {
-		a.fault(n.field("i_u"), n, n.String(), fmt.Sprintf("i_u is %d, there is no content in blocks", n.u))
+		a.fault(n.field("i_u"), n, n.String(), fmt.Sprintf("i_u is %d, but no content is in blocks", n.u))
 	}
 	a.spans.Add(s.tailAt, s.tail, piece{use: tailUse, of: n, from: s.size - s.tail})
 	a.addBlocks(n, body)
@@ -135,7 +135,7 @@ func (a *audit) place(n *audited, end int64) {
 	}
 }
 
-// noBlock is what mkfs.erofs writes for the first block of a content that has none.
+// noBlock is the i_u that mkfs.erofs writes for content without blocks, where this package writes 0.
 const noBlock = 0xffffffff
 
 // special checks an inode without content.
@@ -151,7 +151,8 @@ func (a *audit) special(n *audited) {
 	}
 }
 
-// addBlocks takes note of the blocks of a content. Files may share theirs, from the first block on; the longest one counts then.
+// addBlocks records the blocks of a content. Files may share blocks from their first one on, since writers store equal contents once;
+// they count as one piece, as long as the longest of them.
 func (a *audit) addBlocks(n *audited, size int64) {
 	at := n.content.at
 	if i, shared := a.blocks[at]; shared && n.kind == tree.File && a.spans[i].What.of.kind == tree.File {
@@ -167,7 +168,7 @@ func (a *audit) addBlocks(n *audited, size int64) {
 	a.spans.Add(at, size, piece{use: blockUse, of: n})
 }
 
-// rest is what follows a content in its last block, if that is not shared with an inode.
+// rest returns the bytes after a content in its last block, nil if the content ends in a tail: another inode may follow that.
 func (a *audit) rest(n *audited) []byte {
 	s := n.content
 	if s.tail > 0 || s.size%blockSize == 0 {
@@ -180,7 +181,8 @@ func (a *audit) rest(n *audited) []byte {
 	return b
 }
 
-// links compares numbers of links with the names that were found. Inodes are numbered by names, from 0 or 1 on.
+// links compares link counts with the names that were found. Inode numbers count inodes or names, from 0 or from 1, so that none is
+// larger than the number of names.
 func (a *audit) links() {
 	names := uint64(1)
 	for _, n := range a.found {

@@ -6,10 +6,10 @@ import (
 	"imprint/internal/units"
 )
 
-// space reports bytes that are used twice, and blocks that are not used. Files that share all of their blocks are one piece.
+// space reports bytes that two structures use, and blocks that none uses. Files that share all of their blocks are one piece.
 func (a *audit) space() {
 	if a.full {
-		return // much was not read
+		return // parts were not read, and would be reported as unused
 	}
 	for one, two := range a.spans.Overlaps() {
 		a.fault(two.Off, two.What.of, a.name(two.What), fmt.Sprintf("bytes %d to %d are those of %s too, which has %d to %d",
@@ -23,7 +23,7 @@ func (a *audit) space() {
 	a.unused(end, a.size/blockSize)
 }
 
-// unused reports that nothing lies in a range of blocks.
+// unused reports a range of blocks that no structure and no content uses.
 func (a *audit) unused(from, to int64) {
 	if from < to {
 		a.fault(from*blockSize, nil, "blocks", fmt.Sprintf("blocks %d to %d are used by nothing", from, to-1))

@@ -36,7 +36,7 @@ func (v *Volume) Check(report fault.Report) {
 	a.space()
 }
 
-// An audit goes through all structure of a file system, and goes on after a fault.
+// An audit reads all structure of a file system, and goes on after a fault.
 type audit struct {
 	*reader
 	report  fault.Report
@@ -48,7 +48,7 @@ type audit struct {
 	full    bool // the budget is spent, which was reported
 }
 
-// An audited is an inode that was found, by the first name that leads to it.
+// An audited is an inode with the first name that was found for it.
 type audited struct {
 	inode
 	nid, parent uint64
@@ -56,7 +56,7 @@ type audited struct {
 	at          int64 // offset in bytes
 	kind        tree.Kind
 	content     *stored // nil without one
-	names       uint32  // that lead to it, without "." and ".."
+	names       uint32  // entries that name it, without "." and ".."
 	subdirs     uint32
 	depth       int
 }
@@ -79,7 +79,7 @@ const (
 	blockUse      // content in blocks
 )
 
-// audit makes one. The report may be nil.
+// audit audits the whole file system. report may be nil, for a caller that needs only the spans.
 func (v *Volume) audit(report fault.Report) *audit {
 	r := newReader(v.image, v.Size)
 	r.super, r.budget = v.super, v.Size
@@ -104,10 +104,11 @@ func (v *Volume) audit(report fault.Report) *audit {
 	return a
 }
 
-// maxPath bounds paths in messages, in bytes: Linux takes no longer ones, and an image may nest directories that have a fault each.
+// maxPath is the length in bytes at which paths in messages are cut, PATH_MAX. Without it, nested directories with a fault each would make
+// messages whose length is quadratic in the size of the image.
 const maxPath = 4096
 
-// path is that of an inode, by the first name that was found.
+// path returns the path of an inode, by the first name that was found for it.
 func (a *audit) path(n *audited) string {
 	var names []string
 	size := 0
@@ -137,7 +138,7 @@ func (a *audit) fault(at int64, n *audited, object, text string) {
 	a.report(f)
 }
 
-// spent reports that structures use bytes twice, once, and ends the audit.
+// spent reports whether more structure was read than the image has bytes, and then, once, the fault. The audit ends there.
 func (a *audit) spent() bool {
 	if a.budget >= 0 {
 		return false
@@ -161,11 +162,11 @@ var superFields = span.Row(
 	span.Field{Len: 8, Name: "packed_nid"}, span.Field{Len: 24, Name: "reserved"},
 )
 
-// unusedFields are 0 where there is neither compression nor another device.
+// unusedFields are zero in a file system without compression and further devices.
 var unusedFields = []string{"sb_extslots", "available_compr_algs", "extra_devices", "devt_slotoff", "xattr_prefix_count", "xattr_prefix_start",
 	"packed_nid", "reserved"}
 
-// superblock checks what reading did not.
+// superblock checks the fields that reading ignores.
 func (a *audit) superblock() {
 	a.spans.Add(superOffset, superSize, piece{use: superUse})
 	block := make([]byte, blockSize)

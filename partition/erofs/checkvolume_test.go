@@ -11,43 +11,27 @@ import (
 	"syscall"
 	"testing"
 
-	"imprint/internal/fault"
 	"imprint/internal/hosttest"
 	"imprint/internal/tree"
+	"imprint/partition/partitiontest"
 )
 
-// inspect returns the faults of an image, and whether it can be read.
-func inspect(b []byte) (list []string, err error) {
-	_, err = Inspect(bytes.NewReader(b), int64(len(b)), func(f fault.Fault) { list = append(list, f.String()) })
-	return list, err
-}
+var inspector = partitiontest.Inspector[*Volume](Inspect)
 
-func sound(t testing.TB, b []byte) {
-	t.Helper()
-	if list, err := inspect(b); err != nil || len(list) > 0 {
-		t.Fatalf("%v, and faults of an image without any:\n%s", err, strings.Join(list, "\n"))
-	}
-}
-
-// What is laid out has no faults.
+// An image of this package has no faults.
 func TestCheckOwn(t *testing.T) {
 	b, _ := small(t)
-	sound(t, b)
+	inspector.Sound(t, b)
 	shared := file(20_000).Blob()
 	for _, nodes := range []map[string]*tree.Node{
 		{}, {"/one": tree.NewFile("", plain, shared), "/two": tree.NewFile("", at(3, 4), shared)},
 		{"/long": tree.NewSymlink("", plain, strings.Repeat("t", 4090)), "/many": dirOf(20_000)},
 	} {
-		p := layOut(t, build(t, nodes), testOptions())
-		b := make([]byte, p.Size())
-		if _, err := (imageOf{p}).ReadAt(b, 0); err != nil {
-			t.Fatal(err)
-		}
-		sound(t, b)
+		inspector.Sound(t, partitiontest.Bytes(t, layOut(t, build(t, nodes), testOptions())))
 	}
 }
 
-// What mkfs.erofs makes has no faults.
+// Images of mkfs.erofs have no faults.
 func TestCheckMkfs(t *testing.T) {
 	hosttest.Need(t, "mkfs.erofs")
 	dir := t.TempDir()
@@ -79,11 +63,11 @@ func TestCheckMkfs(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Run(strings.Join(args, " "), func(t *testing.T) { sound(t, b) })
+		t.Run(strings.Join(args, " "), func(t *testing.T) { inspector.Sound(t, b) })
 	}
 }
 
-// unchecked matches what Explain says of bytes whose value follows from nothing else.
+// unchecked matches what Explain says about bytes whose value follows from nothing else.
 var unchecked = regexp.MustCompile(`^(unused.*|file .*|.*, unused.*|.* device .*|symlink .*|` +
 	`inode .*, (i_mode|i_size|i_uid|i_gid|i_mtime|i_mtime_nsec|i_u|i_ino)|directory .*, name of .*|` +
 	`.*extended attribute .*, (name|byte \d+|e_name_len|e_name_index|e_value_size)|.*ID \d+ of a shared extended attribute)$`)
@@ -91,30 +75,12 @@ var unchecked = regexp.MustCompile(`^(unused.*|file .*|.*, unused.*|.* device .*
 // Every flip of a byte is found, or Explain says that it is content, unused, or a value of its own.
 func TestFlips(t *testing.T) {
 	b, p := small(t)
-	v, err := Read(bytes.NewReader(b), p.Size())
-	if err != nil {
-		t.Fatal(err)
-	}
-	rnd := rand.New(rand.NewPCG(1, 2))
-	found, structure := 0, int(p.filesAt()*blockSize)
-	for i := range 2000 {
-		off, bit := rnd.IntN(structure), byte(1)<<rnd.IntN(8)
-		if i%2 == 0 {
-			off = superOffset + rnd.IntN(4096)
+	inspector.Flips(t, b, 2000, func(rnd *rand.Rand) int64 {
+		if rnd.IntN(2) == 0 {
+			return superOffset + rnd.Int64N(4096)
 		}
-		b[off] ^= bit
-		list, err := inspect(b)
-		b[off] ^= bit
-		if err != nil && len(list) == 0 {
-			t.Fatalf("byte %d: Read says %v, Check finds nothing", off, err)
-		}
-		if len(list) > 0 {
-			found++
-		} else if what := v.Explain(int64(off)); !unchecked.MatchString(what) {
-			t.Errorf("byte %d, %s: bit 0x%02x is another and nothing is found", off, what, bit)
-		}
-	}
-	t.Logf("%d of 2000 flips found", found)
+		return rnd.Int64N(p.filesAt() * blockSize)
+	}, unchecked)
 }
 
 // Bytes of a field that are checked, one by one.
@@ -144,12 +110,7 @@ func TestCheckFinds(t *testing.T) {
 		"time with 4278190082":            func(b []byte) { b[place("/dev")+43] = 255 },
 		"is not within the file system's": func(b []byte) { mended(put(put(b, superOffset+14, 255), superOffset+15, 255)) },
 	} {
-		b := bytes.Clone(whole)
-		damage(b)
-		list, _ := inspect(b)
-		if all := strings.Join(list, "\n"); !strings.Contains(all, want) {
-			t.Errorf("Check does not say %q:\n%s", want, all)
-		}
+		inspector.Finds(t, whole, want, damage)
 	}
 }
 
@@ -206,7 +167,7 @@ func FuzzInspect(f *testing.F) {
 		}
 		mended(b)
 		v, err := Read(bytes.NewReader(b), int64(len(b)))
-		list, _ := inspect(b)
+		list, _ := inspector.Faults(b)
 		if err != nil && len(list) == 0 {
 			t.Fatalf("%v, and no fault", err)
 		}

@@ -44,7 +44,7 @@ type dir struct {
 // A borrow is a file whose blocks are those of an earlier file with the same blob.
 type borrow struct{ id, from int32 }
 
-// newContent goes through the tree twice: what is counted first decides how large each inode is.
+// newContent walks the tree twice: first it counts links and attributes, which decide how large each inode is, then it places the inodes.
 func newContent(t *tree.Tree, epoch int64) (*content, error) {
 	c := &content{tree: t, epoch: epoch, links: map[int32]uint32{}, starts: map[int32][]int32{}}
 	for n := range t.Nodes() {
@@ -64,7 +64,7 @@ func newContent(t *tree.Tree, epoch int64) (*content, error) {
 	return c, p.settle()
 }
 
-// count checks a node, and takes note of links and attributes.
+// count checks a node and counts its links and attributes.
 func (c *content) count(n *tree.Node) error {
 	if err := check(n); err != nil {
 		return err
@@ -77,17 +77,18 @@ func (c *content) count(n *tree.Node) error {
 	return nil
 }
 
-// A placing gives everything its place within the part of the file system that it belongs to.
+// A placing assigns places: slots to inodes and blocks to contents, each counted within its part of the file system. Where the parts
+// begin is known only when all are placed.
 type placing struct {
 	*content
-	first  map[tree.Blob]int32 // the file that brings a blob's blocks
+	first  map[tree.Blob]int32 // the first file with a blob, which has its blocks
 	plain  []int32             // IDs of inodes in the table
 	inline []int32             // IDs of files with a tail
 	blocks int64               // of file contents
 	err    error
 }
 
-// visit places a node and all below it.
+// visit places a node and everything below it.
 func (p *placing) visit(n *tree.Node, parent int32) {
 	id := int32(n.ID())
 	p.at[id] = uint32(p.blocks)
@@ -131,13 +132,14 @@ func (p *placing) outside(n *tree.Node, blocks int64) {
 	}
 }
 
-// brought reports whether an earlier file brings the blocks of a file with the same blob. It may have one less, its tail being inline.
+// brought reports whether an earlier file with the same blob has as many blocks as this one needs. It has one fewer if its tail is inline
+// and this file's, after longer attributes, does not fit into the inode's block.
 func (p *placing) brought(n *tree.Node, blocks int64) bool {
 	first, ok := p.first[n.Blob()]
 	return ok && int64(p.at[first+1]-p.at[first]) >= blocks
 }
 
-// settle puts the inodes with tails after all that comes before them, gives links the nids of their files, and sorts the inodes.
+// settle moves the inodes with tails to their part of the file system, copies the nids of files to their links, and sorts the inodes.
 func (p *placing) settle() error {
 	tails := p.tailsAt() * slotsPerBlock
 	if last := tails + p.tails.blocks*slotsPerBlock; last > math.MaxUint32 {
@@ -157,7 +159,8 @@ func (p *placing) settle() error {
 	return nil
 }
 
-// byPlace sorts IDs, given in the order in which they were packed, by nid: a counting sort by block keeps that order within a block.
+// byPlace sorts IDs, given in the order in which they were packed, by nid. A counting sort by block is enough, since each block was packed
+// from its beginning to its end.
 func (p *placing) byPlace(ids []int32, blocks int64) []int32 {
 	next := make([]int32, blocks+1)
 	for _, id := range ids {
@@ -175,7 +178,7 @@ func (p *placing) byPlace(ids []int32, blocks int64) []int32 {
 	return sorted
 }
 
-// The parts of the file system begin at these blocks, one after the other.
+// The first blocks of the parts of the file system, in their order.
 func (c *content) xattrsAt() int64 { return c.table.blocks }
 func (c *content) dirsAt() int64   { return c.xattrsAt() + units.Blocks(c.xattrs.bytes, blockSize) }
 func (c *content) slowAt() int64   { return c.dirsAt() + c.dirBlocks }
@@ -183,12 +186,12 @@ func (c *content) tailsAt() int64  { return c.slowAt() + int64(len(c.slow)) }
 func (c *content) filesAt() int64  { return c.tailsAt() + c.tails.blocks }
 func (c *content) end() int64      { return c.filesAt() + int64(c.at[c.tree.Len()]) }
 
-// dir finds the directory of a node ID.
+// dir returns the directory of a node ID.
 func (c *content) dir(id int32) *dir {
 	return &c.dirs[sort.Search(len(c.dirs), func(i int) bool { return c.dirs[i].id >= id })]
 }
 
-// fileAt gives the first block of a file's content outside of the inode.
+// fileAt returns the first block of a file's content, not counting its tail.
 func (c *content) fileAt(id int32) int64 {
 	if b, ok := c.borrow(id); ok {
 		id = b.from

@@ -6,10 +6,10 @@ import (
 	"imprint/internal/tree"
 )
 
-// A listing is the names of a directory in the order of their bytes, "." and ".." among them.
+// A listing is the names of a directory in the order of their bytes, with "." and "..": names such as "!" sort before them.
 type listing struct {
 	kids        []*tree.Node
-	dot, dotdot int // where those two are
+	dot, dotdot int // indices of "." and ".."
 }
 
 func list(n *tree.Node) listing {
@@ -20,7 +20,7 @@ func list(n *tree.Node) listing {
 
 func (l listing) len() int { return len(l.kids) + 2 }
 
-// at gives a name, and its node unless it is one of the two.
+// at returns name i, and its node unless the name is "." or "..".
 func (l listing) at(i int) (name string, n *tree.Node) {
 	switch {
 	case i == l.dot:
@@ -36,7 +36,7 @@ func (l listing) at(i int) (name string, n *tree.Node) {
 	return l.kids[i].Name, l.kids[i]
 }
 
-// measureDir parts the names of a directory by blocks: each takes as many as it can hold, entries before names.
+// measureDir divides the names of a directory among blocks. A block holds entries, then their names; each takes as many as fit.
 func (c *content) measureDir(n *tree.Node, parent int32) dir {
 	d := dir{id: int32(n.ID()), parent: parent, at: uint32(c.dirBlocks)}
 	l := list(n)
@@ -55,7 +55,8 @@ func (c *content) measureDir(n *tree.Node, parent int32) dir {
 	return d
 }
 
-// dirBlock makes a block of a directory. Zeros follow the last name.
+// dirBlock returns a block of a directory: entries of 12 bytes (nid, offset of the name in the block, type), then the names without
+// separators. An entry has no length: a name ends where the next one begins, and zeros follow the last.
 func (c *content) dirBlock(d *dir, block int64) []byte {
 	l := list(c.tree.Node(int(d.id)))
 	first, end := 0, l.len()

@@ -8,12 +8,12 @@ import (
 	"imprint/internal/units"
 )
 
-// maxTail is the largest number of bytes of a file that lie after its inode. A larger tail saves less than a quarter of a block, and
-// takes inodes away from one another.
+// maxTail is the largest tail of a file in bytes. A larger one would save less than a quarter of a block, and move inodes apart; README.md
+// has the measurements.
 const maxTail = 3072
 
-// An entry is an inode with what follows it: extended attributes, and the tail of its content. The rest of the content is in blocks
-// elsewhere.
+// An entry is an inode, its extended attributes and the tail of its content, which lie one after the other. The rest of the content is in
+// blocks elsewhere.
 type entry struct {
 	inode
 	header int64 // bytes of inode and attributes
@@ -21,7 +21,7 @@ type entry struct {
 	blocks int64 // elsewhere
 }
 
-// entry works out the entry of a node that is no Link. Where the content begins is not known yet.
+// entry computes the entry of a node other than a Link, except for i_u, since blocks may not be placed yet.
 func (c *content) entry(n *tree.Node) entry {
 	a := n.Attr
 	e := entry{inode: inode{
@@ -48,7 +48,7 @@ func (c *content) entry(n *tree.Node) entry {
 	return e
 }
 
-// split parts the content between the blocks and the tail after the inode, which has up to limit bytes and fits into the inode's block.
+// split divides the content into blocks and a tail of at most limit bytes, which must fit into the inode's block.
 func (e *entry) split(limit int64) {
 	if tail := e.size % blockSize; tail > 0 && tail <= limit && e.header+tail <= blockSize {
 		e.tail, e.layout = tail, flatInline
@@ -56,7 +56,7 @@ func (e *entry) split(limit int64) {
 	e.blocks = units.Blocks(e.size-e.tail, blockSize)
 }
 
-// appendEntry appends all of a node's entry but the tail of a file.
+// appendEntry appends the bytes of a node's entry, without the tail of a file, which is read from its blob.
 func (c *content) appendEntry(b []byte, id int32) []byte {
 	n := c.tree.Node(int(id))
 	e := c.entry(n)
@@ -86,5 +86,5 @@ func (c *content) appendEntry(b []byte, id int32) []byte {
 	return b
 }
 
-// place is the offset in bytes of a node's inode.
+// place returns the offset in bytes of a node's inode.
 func (c *content) place(id int32) int64 { return int64(c.nids[id]) * slotSize }

@@ -37,7 +37,7 @@ func fieldOf(m span.Map[string], off int64) string {
 	return f.What
 }
 
-// explainGap is about a byte of nothing.
+// explainGap explains a byte that belongs to no structure and no content.
 func (a *audit) explainGap(off int64) string {
 	if i := a.spans.Before(off); i >= 0 && off/blockSize == (a.spans[i].End()-1)/blockSize && a.spans[i].What.use == blockUse {
 		return a.tailOf(a.spans[i].What.of)
@@ -52,7 +52,7 @@ func (a *audit) tailOf(n *audited) string {
 	return "unused, after " + n.kind.String() + " " + a.path(n)
 }
 
-// read returns bytes of the image, zeros if they cannot be read.
+// read returns n bytes of the image, zeros if they cannot be read.
 func (a *audit) read(at, n int64) []byte {
 	b := make([]byte, n)
 	if readFull(a.image, b, at) != nil {
@@ -61,7 +61,7 @@ func (a *audit) read(at, n int64) []byte {
 	return b
 }
 
-// explainContent is about byte at of a content.
+// explainContent explains byte at of a content.
 func (a *audit) explainContent(n *audited, at int64) string {
 	switch {
 	case at >= n.content.size:
@@ -76,6 +76,7 @@ func (a *audit) explainContent(n *audited, at int64) string {
 var direntFields = span.Row(span.Field{Len: 8, Name: "nid"}, span.Field{Len: 2, Name: "nameoff"}, span.Field{Len: 1, Name: "file_type"},
 	span.Field{Len: 1, Name: "reserved"})
 
+// explainDir explains byte at of a directory. Entries and names lie apart in a block, so it looks for an entry or a name that has the byte.
 func (a *audit) explainDir(n *audited, at int64) string {
 	first := at / blockSize * blockSize
 	b := a.read(n.content.place(first), min(blockSize, n.content.size-first))
@@ -98,7 +99,7 @@ func (a *audit) explainDir(n *audited, at int64) string {
 	return what
 }
 
-// explainXattrs is about the attributes after an inode.
+// explainXattrs explains byte at of the attributes after an inode.
 func (a *audit) explainXattrs(n *audited, s span.Span[piece], at int64) string {
 	of := fmt.Sprintf("%v (%s), ", n, a.path(n))
 	b := a.read(s.Off, s.Len)
@@ -122,7 +123,7 @@ func (a *audit) explainXattrs(n *audited, s span.Span[piece], at int64) string {
 	return of + "extended attributes"
 }
 
-// explainXattr is about a byte of an attribute's entry (struct erofs_xattr_entry).
+// explainXattr explains byte at of an attribute's entry (struct erofs_xattr_entry).
 func explainXattr(b []byte, at int64) string {
 	x, _, err := parseXattr(b)
 	if err != nil {

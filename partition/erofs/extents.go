@@ -8,18 +8,18 @@ import (
 	"imprint/internal/tree"
 )
 
-// metaChunk is how many bytes of structure are one extent at most, so that several workers can make them.
+// metaChunk is the largest extent of structure in bytes, so that several workers can generate it.
 const metaChunk = 1 << 20
 
-// Extents yields what the file system consists of, in the order of offsets: all extents that end after from, a byte offset. What no
-// extent covers is zero.
+// Extents yields the extents of the file system that end after from, a byte offset, in the order of their offsets. Bytes that no extent
+// covers are zero. With this method a Plan is an [extent.Source].
 func (p *Plan) Extents(from int64) iter.Seq[extent.Extent] {
 	return func(yield func(extent.Extent) bool) {
 		_ = p.yieldChunks(from, yield) && p.yieldTails(from, yield) && p.yieldFiles(from, yield)
 	}
 }
 
-// structure is the blob of everything that is made here, as long as the file system's part that holds it.
+// structure is a blob of the file system up to the blocks of files, in which all structure lies, without the contents of files.
 func (p *Plan) structure() tree.Blob { return extent.Generated(p.filesAt()*blockSize, p.read) }
 
 // yieldChunks yields everything before the inodes with tails.
@@ -86,8 +86,8 @@ func yieldAfter(from int64, list []extent.Extent, yield func(extent.Extent) bool
 	return true
 }
 
-// Place appends where the content of a File is to be written, in the order of its bytes. Holes of a sparse file are left out, and so are
-// blocks that an earlier file with the same blob has brought.
+// Place appends the extents of a file's content to dst, in the order of its bytes. Holes of a sparse file have none, and neither do blocks
+// that belong to an earlier file with the same blob. Nodes of other kinds have no extents.
 func (p *Plan) Place(dst []extent.Extent, n *tree.Node) []extent.Extent {
 	n = n.Inode()
 	if n.Kind() != tree.File {
@@ -109,7 +109,7 @@ func (p *Plan) placeTail(dst []extent.Extent, n *tree.Node, e entry) []extent.Ex
 	return placePart(dst, n.Blob(), tree.Range{Off: e.size - e.tail, Len: e.tail}, p.place(int32(n.ID()))+e.header)
 }
 
-// placePart appends the data in a part of a blob that lies at an offset.
+// placePart appends the extents of a part of a blob, which lies at off, without its holes.
 func placePart(dst []extent.Extent, b tree.Blob, part tree.Range, off int64) []extent.Extent {
 	for _, d := range tree.DataOf(b) {
 		from, to := max(d.Off, part.Off), min(d.Off+d.Len, part.Off+part.Len)

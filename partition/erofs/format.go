@@ -54,7 +54,7 @@ type superblock struct {
 	checksum         uint32
 }
 
-// put writes the superblock into 128 bytes of zeros.
+// put writes the superblock into 128 bytes of zeros. Fields that it omits belong to compression, to further devices or to later versions.
 func (s superblock) put(b []byte) {
 	le.PutUint32(b[0:], superMagic)
 	le.PutUint32(b[4:], s.checksum)
@@ -84,7 +84,8 @@ func parseSuper(b []byte) (s superblock, ok bool) {
 	return s, le.Uint32(b) == superMagic
 }
 
-// superChecksum is the CRC32C over the first block from the superblock on, not inverted at the end. The checksum field counts as zero.
+// superChecksum is the CRC32C of the first block from the superblock on, with the checksum field zero. The kernel's crc32c leaves out the
+// final inversion, which is therefore undone here.
 func superChecksum(block []byte) uint32 {
 	castagnoli := crc32.MakeTable(crc32.Castagnoli)
 	sum := crc32.Checksum(block[superOffset:superOffset+4], castagnoli)
@@ -98,7 +99,7 @@ const (
 	extendedSize = 64
 )
 
-// An inode is either form of an inode, decoded.
+// An inode is an inode of either form, decoded.
 type inode struct {
 	extended bool // has its own time, and owners, links and size beyond the compact form
 	layout   uint8
@@ -112,7 +113,7 @@ type inode struct {
 	mtime    tree.Time // of extended ones; compact ones have the superblock's
 }
 
-// bytes is the size of the form.
+// bytes is the size of the inode in its form.
 func (n inode) bytes() int64 {
 	if n.extended {
 		return extendedSize
@@ -120,7 +121,8 @@ func (n inode) bytes() int64 {
 	return compactSize
 }
 
-// append appends the inode in its form.
+// append appends the inode in its form. The first 24 bytes are common to both, except that the extended form has a size of 64 bits, and its link
+// count elsewhere. Bit 0 of the format selects the form, bits 1 to 3 are the layout of the content.
 func (n inode) append(b []byte) []byte {
 	at := len(b)
 	b = append(b, make([]byte, n.bytes())...)

@@ -9,10 +9,10 @@ import (
 	"imprint/partition/partitiontest"
 )
 
-// zeros is a file of so many zero bytes that is not sparse; tests leave it out when they write.
+// zeros is a blob of zeros that is not sparse, as long as its value in bytes; tests do not write it.
 type zeros = partitiontest.Zeros
 
-// holey is a sparse file: in every step of so many bytes, count bytes are data, from the start of the step on.
+// holey is a sparse blob: the first count of every step bytes are data.
 type holey struct{ size, step, count int64 }
 
 func (h *holey) Size() int64                { return h.size }
@@ -40,7 +40,7 @@ func (h *holey) ReadAt(p []byte, off int64) (int, error) {
 	return n, nil
 }
 
-// file is a file of so many bytes, no two of them with the same content.
+// file returns a file of size bytes. Files of different sizes have different contents.
 func file(size int) *tree.Node {
 	pattern := fmt.Sprintf("%d bytes of a file ", size)
 	return tree.NewFile("", plain, tree.Text(strings.Repeat(pattern, size/len(pattern)+1)[:size]))
@@ -65,7 +65,7 @@ const acl = "\x02\x00\x00\x00" + "\x01\x00\x06\x00\xff\xff\xff\xff" + "\x02\x00\
 // capability is cap_net_raw+ep of revision 2.
 const capability = "\x01\x00\x00\x02\x00\x20\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"
 
-// dirOf is a directory with names of so many bytes in all, "." and ".." and 12 bytes for each entry included.
+// dirOf returns a directory whose entries and names take size bytes, "." and ".." included.
 func dirOf(size int) *tree.Node {
 	var files []*tree.Node
 	for size -= 2*direntSize + 3; size > 0; {
@@ -80,7 +80,7 @@ func dirOf(size int) *tree.Node {
 	return tree.NewDir("", plain, files)
 }
 
-// everything is a tree with all kinds of nodes, and the sizes at which their form changes.
+// everything returns a tree with nodes of all kinds, and of the sizes at which their form changes.
 func everything(t tb) *tree.Tree {
 	linked := file(5000)
 	nodes := map[string]*tree.Node{
@@ -132,7 +132,7 @@ func everything(t tb) *tree.Tree {
 	return build(t, nodes)
 }
 
-// contentOf reads a whole file, or its first and last MiB.
+// contentOf returns the content of a blob, or its first and last MiB.
 func contentOf(t tb, b tree.Blob) []byte {
 	t.Helper()
 	r, err := b.Open()

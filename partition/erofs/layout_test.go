@@ -11,6 +11,7 @@ import (
 	"imprint/internal/hosttest"
 	"imprint/internal/repro"
 	"imprint/internal/tree"
+	"imprint/partition/partitiontest"
 )
 
 // epoch is the time of most nodes in tests, and that of the file systems: inodes with it have the compact form.
@@ -22,28 +23,12 @@ func testOptions() Options {
 	return Options{UUID: repro.SeedOf("erofs test").UUID("uuid"), Label: "label-15-bytes-", Epoch: epoch}
 }
 
-// testing.TB without its unexported method, so that *rapid.T is one too.
-type tb interface {
-	Errorf(string, ...any)
-	Helper()
-	Fatal(...any)
-	Fatalf(string, ...any)
-}
+type tb = partitiontest.TB
 
-// build makes a tree of nodes at paths.
+// build returns a tree of nodes, by their paths.
 func build(t tb, nodes map[string]*tree.Node) *tree.Tree {
 	t.Helper()
-	b := tree.NewBuilder(plain)
-	for path, n := range nodes {
-		if err := b.Add(path, n, path); err != nil {
-			t.Fatal(err)
-		}
-	}
-	tr, err := b.Tree()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return tr
+	return partitiontest.Build(t, plain, nodes)
 }
 
 func layOut(t tb, tr *tree.Tree, o Options) *Plan {
@@ -55,7 +40,7 @@ func layOut(t tb, tr *tree.Tree, o Options) *Plan {
 	return p
 }
 
-// save writes a plan into a fresh sparse file, extent by extent, and gives its path.
+// save writes a plan into a new sparse file, extent by extent, and returns its path.
 func save(t testing.TB, p *Plan) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "image")
@@ -95,7 +80,7 @@ func saveTo(t tb, p *Plan, path string) {
 	}
 }
 
-// fsck has fsck.erofs read the whole image: it must not complain.
+// fsck fails the test if fsck.erofs, which reads the whole image, complains.
 func fsck(t tb, path string) {
 	t.Helper()
 	if out, err := fsckOutput(path); err != nil || strings.Contains(out, "<E>") || strings.Contains(out, "<W>") {

@@ -2,7 +2,8 @@ package erofs
 
 import "sort"
 
-// A canvas is the bytes of the file system from an offset on, to be filled.
+// A canvas is a range of the file system's bytes that is being generated: b is at offset off. Structures are put on it whole, and those
+// that cross an edge are clipped, so that a read may begin and end anywhere.
 type canvas struct {
 	b   []byte
 	off int64
@@ -10,7 +11,7 @@ type canvas struct {
 
 func (c canvas) end() int64 { return c.off + int64(len(c.b)) }
 
-// put copies the part of p, whose place is at, that lies on the canvas.
+// put copies the part of p, which lies at offset at, that is on the canvas.
 func (c canvas) put(at int64, p []byte) {
 	if skip := c.off - at; skip > 0 {
 		if skip >= int64(len(p)) {
@@ -23,7 +24,7 @@ func (c canvas) put(at int64, p []byte) {
 	}
 }
 
-// read makes the bytes of the structures from an offset on. The contents of files between them are left zero.
+// read generates the structure in b, which is at offset off. The contents of files are left zero.
 func (p *Plan) read(b []byte, off int64) {
 	clear(b)
 	c := canvas{b, off}
@@ -37,7 +38,8 @@ func (p *Plan) read(b []byte, off int64) {
 	p.putTargets(c)
 }
 
-// makeSuper makes the superblock. Its checksum covers the inodes in the first block, among which are no contents of files.
+// makeSuper returns the superblock. Its checksum covers the first block, which holds inodes but no contents of files, and so is known
+// without reading any.
 func (p *Plan) makeSuper() (super [superSize]byte) {
 	s := superblock{
 		compat: compatChecksum | compatMtime, blockBits: blockBits, root: uint16(p.nids[0]), inodes: uint64(len(p.order)),
@@ -52,7 +54,7 @@ func (p *Plan) makeSuper() (super [superSize]byte) {
 	return super
 }
 
-// putInodes puts the entries that lie on the canvas.
+// putInodes puts the entries on the canvas.
 func (p *Plan) putInodes(c canvas) {
 	if c.off >= p.xattrsAt()*blockSize && c.end() <= p.tailsAt()*blockSize || c.off >= p.filesAt()*blockSize {
 		return
@@ -65,7 +67,7 @@ func (p *Plan) putInodes(c canvas) {
 	}
 }
 
-// putShared puts the shared attributes.
+// putShared puts the shared attributes on the canvas.
 func (p *Plan) putShared(c canvas) {
 	at := p.xattrsAt() * blockSize
 	if c.end() <= at || c.off >= at+p.xattrs.bytes {
@@ -79,7 +81,7 @@ func (p *Plan) putShared(c canvas) {
 	}
 }
 
-// putDirs puts the blocks of directories.
+// putDirs puts the blocks of directories on the canvas.
 func (p *Plan) putDirs(c canvas) {
 	first, end := p.blocksOn(c, p.dirsAt(), p.dirBlocks)
 	for block := first; block < end; block++ {
@@ -89,7 +91,7 @@ func (p *Plan) putDirs(c canvas) {
 	}
 }
 
-// putTargets puts the symlinks that have a block.
+// putTargets puts the targets of symlinks that have a block on the canvas.
 func (p *Plan) putTargets(c canvas) {
 	first, end := p.blocksOn(c, p.slowAt(), int64(len(p.slow)))
 	for i := first; i < end; i++ {
@@ -97,7 +99,7 @@ func (p *Plan) putTargets(c canvas) {
 	}
 }
 
-// blocksOn gives the blocks, out of count that begin at a block, that lie on the canvas, counted from the first of them.
+// blocksOn returns which of count blocks, the first of which is block at of the file system, are on the canvas.
 func (p *Plan) blocksOn(c canvas, at, count int64) (first, end int64) {
 	return max(0, c.off/blockSize-at), min(count, (c.end()+blockSize-1)/blockSize-at)
 }

@@ -8,16 +8,16 @@ import (
 	"imprint/internal/units"
 )
 
-// Options say what file system is made around a tree. The zero value gives the smallest one.
+// Options describe the file system to lay out. The zero value is the smallest one.
 type Options struct {
 	Size    int64      // bytes of the region; 0: exactly what is needed
 	MinSize int64      // bytes that the region has at least when Size is 0
 	Label   string     // 15 bytes at most
 	UUID    repro.UUID // of the file system
-	Epoch   int64      // seconds since 1970: when the file system was made; files with this time take less room
+	Epoch   int64      // seconds since 1970: when the file system was made; inodes with this time take 32 bytes instead of 64
 }
 
-// A TooSmallError says that a tree does not fit.
+// A TooSmallError reports that a tree does not fit into the size given.
 type TooSmallError struct {
 	Needed, Given int64 // bytes
 }

@@ -14,11 +14,11 @@ type packer struct {
 }
 
 type openBlock struct {
-	free int64 // slots up to its end
+	free int64 // slots at its end
 	end  int64 // the slot after the block
 }
 
-// take gives the first slot for an entry of so many slots. One of more than a block gets blocks of its own.
+// take returns the first slot for an entry that takes slots. An entry longer than a block begins a new block; the next entries fill its last.
 func (p *packer) take(slots int64) int64 {
 	best, fullest := -1, 0
 	for i, b := range p.open {

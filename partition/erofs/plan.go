@@ -1,6 +1,6 @@
-// Package erofs lays out an EROFS file system that holds a tree, to the byte, before anything of it is written: which size it needs, what
-// lies where, and the bytes of every structure when they are asked for. It also reads such a file system back into a tree. README.md
-// describes the layout and its reasons.
+// Package erofs lays out an EROFS file system that holds a tree, before anything is written: its size, the place of everything, and the
+// bytes of every structure when they are read. [New] returns this layout as a [Plan]. [Read] is the inverse, and returns a [Volume].
+// README.md describes the layout and its reasons.
 //
 // The format is described in the kernel's Documentation/filesystems/erofs.rst and fs/erofs/erofs_fs.h; comments name the structures of the
 // latter. Nothing is compressed.
@@ -15,7 +15,7 @@ import (
 	"imprint/internal/units"
 )
 
-// A Plan is a file system that is laid out. It does not change any more, and may be read by several goroutines.
+// A Plan is the layout of a file system, an [extent.Source]. It is immutable, and safe for concurrent use.
 type Plan struct {
 	*content
 	options Options
@@ -23,8 +23,8 @@ type Plan struct {
 	super   func() [superSize]byte
 }
 
-// New lays out a file system for a tree. It opens no blob. What does not fit is a *TooSmallError; what EROFS cannot hold is an error that
-// names the path.
+// New lays out a file system for a tree. It opens no blob. The error is a [*TooSmallError] if the tree does not fit; for a node that EROFS
+// cannot hold it names the path.
 func New(t *tree.Tree, o Options) (*Plan, error) {
 	if err := o.check(); err != nil {
 		return nil, err
@@ -47,24 +47,24 @@ func New(t *tree.Tree, o Options) (*Plan, error) {
 	return p, nil
 }
 
-// Size is the bytes of the region: Options.Size, rounded down to whole blocks, or what is needed.
+// Size returns the size of the region in bytes: Options.Size rounded down to blocks, or else the smallest that suffices.
 func (p *Plan) Size() int64 { return p.blocks * blockSize }
 
-// Grain is the unit in bytes in which contents and inodes are packed: fewer bytes than that between two contents, or between two
-// structures, belong to nobody and are zeros. It is less than a block, since contents lie between inodes.
+// Grain returns the unit in bytes in which contents and inodes are packed: a gap of fewer bytes between two contents, or between two
+// structures, is padding and holds zeros, so that a writer may fill it. It is less than a block, since contents lie between inodes.
 func (p *Plan) Grain() int64 { return 4 }
 
-// A Summary is what a file system amounts to.
+// A Summary describes the size of a file system and its parts.
 type Summary struct {
 	BlockSize   int64 // bytes
-	Blocks      int64 // in use; what follows them in the region does not belong to the file system
+	Blocks      int64 // in use; the rest of the region does not belong to the file system
 	Inodes      int64
 	TableBlocks int64 // of inodes without file contents
 	TailBlocks  int64 // of inodes with the tails of files
 	FileBlocks  int64 // of the rest of files
 }
 
-// Summary reports what the file system amounts to.
+// Summary returns the sizes of the file system and its parts.
 func (p *Plan) Summary() Summary {
 	return Summary{
 		BlockSize: blockSize, Blocks: p.end(), Inodes: int64(len(p.order)), TableBlocks: p.table.blocks, TailBlocks: p.tails.blocks,

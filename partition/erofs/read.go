@@ -11,7 +11,7 @@ import (
 	"imprint/internal/tree"
 )
 
-// A Volume is a file system that was read.
+// A Volume is a file system read from an image.
 type Volume struct {
 	Tree   *tree.Tree // the content of each file is a slice of the image
 	Label  string
@@ -25,11 +25,11 @@ type Volume struct {
 	all   func() *audit // of every structure, made once
 }
 
-// Read reads the file system in a region of so many bytes. It reads all structure, and no contents: blobs read those from image. Anything
-// wrong is an error with the path; so are compressed files and files in chunks.
+// Read reads the file system in an image of size bytes. It reads all structure but no contents, which blobs read from image. Damage is an
+// error with the path, and so are compressed files and files in chunks, which are not supported.
 //
-// A hostile image costs no more memory than a multiple of its structure: no byte of that may be used twice, no directory may have two
-// names, and nothing outside of the file system is read.
+// A hostile image costs memory in proportion to its structure: no byte of structure may be used twice, no directory may have two names,
+// and nothing outside of the file system is read.
 func Read(image io.ReaderAt, size int64) (*Volume, error) {
 	r := newReader(image, size)
 	root, err := r.root()
@@ -58,7 +58,7 @@ func newReader(image io.ReaderAt, size int64) *reader {
 	return &reader{image: image, size: size, inodes: map[uint64]*tree.Node{}, shared: map[uint32]tree.Xattr{}, attrs: map[plainAttr]*tree.Attr{}}
 }
 
-// A reader goes through a file system.
+// A reader reads the structure of a file system.
 type reader struct {
 	image  io.ReaderAt
 	size   int64 // bytes of the file system
@@ -75,7 +75,7 @@ func (r *reader) root() (*tree.Node, error) {
 	if err := r.readSuper(); err != nil {
 		return nil, err
 	}
-	r.budget = r.size // no structure overlaps another
+	r.budget = r.size // enough, as no structure overlaps another
 	root, err := r.node("", uint64(r.super.root), uint64(r.super.root), 0)
 	if err != nil {
 		return nil, fault.Below("", err)
@@ -89,8 +89,8 @@ func (r *reader) root() (*tree.Node, error) {
 	return root, nil
 }
 
-// incompatible are the features that a reader must know, by their bits. That contents may begin with zeros is of no concern to what is
-// not compressed.
+// incompatible are the features that a reader must know, by their bits. Bit 0, zeros before compressed data, concerns no file that is not
+// compressed, and is ignored.
 var incompatible = []struct {
 	bits uint32
 	name string
@@ -101,7 +101,7 @@ var incompatible = []struct {
 
 const zeroPadding = 1 << 0
 
-// readSuper reads the superblock and refuses what it says to be wrong or not supported.
+// readSuper reads the superblock, and refuses damage and features that are not supported.
 func (r *reader) readSuper() error {
 	block, err := r.superBlock()
 	if err != nil {
@@ -113,7 +113,7 @@ func (r *reader) readSuper() error {
 	return r.super.supported()
 }
 
-// superBlock reads the first block, and from it the superblock and the size of the file system.
+// superBlock reads the first block, which it returns, and decodes the superblock in it.
 func (r *reader) superBlock() ([]byte, error) {
 	block := make([]byte, blockSize)
 	n, err := r.image.ReadAt(block[:min(blockSize, max(0, r.size))], 0)
@@ -138,7 +138,7 @@ func (r *reader) superBlock() ([]byte, error) {
 	return block, nil
 }
 
-// supported refuses, by name, what is not read here.
+// supported returns an error that names the first feature that cannot be read.
 func (s superblock) supported() error {
 	for _, f := range incompatible {
 		if s.incompat&f.bits != 0 {
@@ -151,7 +151,7 @@ func (s superblock) supported() error {
 	return nil
 }
 
-// bytes reads a piece of structure.
+// bytes reads n bytes of structure.
 func (r *reader) bytes(at, n int64) ([]byte, error) {
 	if at < 0 || n < 0 || at > r.size-n {
 		return nil, fmt.Errorf("%d bytes at %d lie outside of the file system's %d", n, at, r.size)
@@ -163,7 +163,7 @@ func (r *reader) bytes(at, n int64) ([]byte, error) {
 	return b, readFull(r.image, b, at)
 }
 
-// readFull fills b from an image, which must not end before that.
+// readFull fills b from offset at; an image that ends before is [io.ErrUnexpectedEOF].
 func readFull(image io.ReaderAt, b []byte, at int64) error {
 	n, err := image.ReadAt(b, at)
 	switch {

@@ -17,7 +17,7 @@ import (
 	"imprint/partition/partitiontest"
 )
 
-// padded is an image of which only the first bytes are given; all others are zeros.
+// padded is an image that continues with zeros after its bytes.
 type padded []byte
 
 func (p padded) ReadAt(b []byte, off int64) (int, error) {
@@ -36,14 +36,11 @@ func small(t testing.TB) ([]byte, *Plan) {
 		"/dev": tree.NewDevice("", at(1, 2), tree.CharDevice, tree.Device{Major: 1, Minor: 3}), "/b": tree.NewDir("", withXattrs("user.x", "yes, as another one"), nil),
 		"/c": tree.NewFile("", withXattrs("user.x", "yes, as another one", "trusted.y", "no"), tree.Text("")), "/names": dirOf(5000),
 	}), testOptions())
-	b := make([]byte, p.Size())
-	if _, err := (imageOf{p}).ReadAt(b, 0); err != nil {
-		t.Fatal(err)
-	}
+	b := partitiontest.Bytes(t, p)
 	return b, p
 }
 
-// mended sets the checksum of the superblock right.
+// mended corrects the checksum of the superblock.
 func mended(image []byte) []byte {
 	le.PutUint32(image[superOffset+4:], superChecksum(image[:blockSize]))
 	return image
@@ -115,10 +112,7 @@ func TestReadOverlap(t *testing.T) {
 	}
 	tr := build(t, nodes)
 	p := layOut(t, tr, testOptions())
-	b := make([]byte, p.Size())
-	if _, err := (imageOf{p}).ReadAt(b, 0); err != nil {
-		t.Fatal(err)
-	}
+	b := partitiontest.Bytes(t, p)
 	long := inode{mode: 0o120777, links: 1, size: 4095, u: uint32(p.slowAt())}
 	for i := range 30 {
 		copy(b[p.place(int32(tr.Find(fmt.Sprint("/", i)).ID())):], long.append(nil))
@@ -166,7 +160,10 @@ func TestReadMkfs(t *testing.T) {
 	}
 	image := filepath.Join(t.TempDir(), "image")
 	hosttest.Run(t, "mkfs.erofs", "--quiet", image, dir)
-	v := readFile(t, image)
+	v, err := Read(partitiontest.Opened(t, image))
+	if err != nil {
+		t.Fatal(err)
+	}
 	for path, n := range nodes {
 		if got := v.Tree.Find(path); got == nil || !bytes.Equal(contentOf(t, got.Inode().Blob()), contentOf(t, n.Blob())) {
 			t.Errorf("%s is not what it was", path)
@@ -179,33 +176,9 @@ func TestReadMkfs(t *testing.T) {
 		t.Error("two names of a file are two files")
 	}
 	hosttest.Run(t, "mkfs.erofs", "--quiet", "-zlz4", image, dir)
-	f, err := os.Open(image)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	st, _ := f.Stat()
-	if _, err := Read(f, st.Size()); err == nil || !strings.Contains(err.Error(), "compress") {
+	if _, err := Read(partitiontest.Opened(t, image)); err == nil || !strings.Contains(err.Error(), "compress") {
 		t.Errorf("a compressed image: %v", err)
 	}
-}
-
-func readFile(t *testing.T, path string) *Volume {
-	t.Helper()
-	f, err := os.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { f.Close() })
-	st, err := f.Stat()
-	if err != nil {
-		t.Fatal(err)
-	}
-	v, err := Read(f, st.Size())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return v
 }
 
 // FuzzRead changes some bytes of an image. Whatever is read is a tree that can be laid out again, unless it holds times or names that are
@@ -233,10 +206,7 @@ func FuzzRead(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		image := make([]byte, p.Size())
-		if _, err := (imageOf{p}).ReadAt(image, 0); err != nil {
-			t.Fatal(err)
-		}
+		image := partitiontest.Bytes(t, p)
 		again, err := Read(bytes.NewReader(image), p.Size())
 		if err != nil {
 			t.Fatal(err)

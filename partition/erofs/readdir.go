@@ -8,7 +8,7 @@ import (
 	"imprint/internal/tree"
 )
 
-// dir reads a directory and all below it.
+// dir reads a directory and everything below it.
 func (r *reader) dir(content *stored, nid, parent uint64, depth int) ([]*tree.Node, error) {
 	if depth > maxDepth {
 		return nil, fmt.Errorf("more than %d directories are nested", maxDepth)
@@ -46,18 +46,18 @@ func (d *dirReader) block(b []byte) error {
 
 // A dirent is a directory entry (struct erofs_dirent) with its name. Offsets are in bytes of its block.
 type dirent struct {
-	at       int // of the entry
-	from, to int // of the name, with the zeros after it
+	at       int // offset of the entry
+	from, to int // range of the name, with the zeros after it
 	nid      uint64
 	code     uint8 // type
 	reserved uint8
 	name     string
 }
 
-// eachDirent calls do for the entries of a block. The first name begins where the entries end.
+// eachDirent calls do for the entries of a block. Their number is not stored: they end where the first name begins.
 func eachDirent(b []byte, do func(dirent) error) error {
 	if len(b) < direntSize {
-		return fmt.Errorf("directory block of %d bytes", len(b))
+		return fmt.Errorf("directory block of %d bytes has no room for an entry", len(b))
 	}
 	end := int(le.Uint16(b[8:]))
 	if end == 0 || end%direntSize != 0 || end >= len(b) {
@@ -79,7 +79,7 @@ func eachDirent(b []byte, do func(dirent) error) error {
 	return nil
 }
 
-// entry reads what a name leads to. Names must be in order, since the kernel looks them up by bisection.
+// entry reads the node that a name leads to. Names must be in order, since the kernel looks them up by bisection.
 func (d *dirReader) entry(name string, nid uint64, code uint8) error {
 	if name <= d.last {
 		return fmt.Errorf("name %q comes after %q", name, d.last)

@@ -7,7 +7,7 @@ import (
 	"imprint/internal/tree"
 )
 
-// stored is content that lies in an image: a tail of so many bytes at one place, and what is before it at another. It is a blob.
+// stored is content in an image, a [tree.Blob]: its last tail bytes are at tailAt, the bytes before them at at.
 type stored struct {
 	image      io.ReaderAt
 	size, tail int64
@@ -48,7 +48,7 @@ func (s *stored) ReadAt(p []byte, off int64) (n int, err error) {
 	return n, nil
 }
 
-// place is the offset in the image of a byte of the content.
+// place returns the offset in the image of byte off of the content.
 func (s *stored) place(off int64) int64 {
 	if body := s.size - s.tail; off >= body {
 		return s.tailAt + off - body

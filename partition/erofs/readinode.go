@@ -9,10 +9,10 @@ import (
 	"imprint/internal/units"
 )
 
-// maxDepth is how deep directories may be nested: a path to there has twice the bytes that Linux takes for one.
+// maxDepth is how deep directories may be nested. A path of that depth has at least 8192 bytes, twice PATH_MAX.
 const maxDepth = 4096
 
-// errTwice is why a directory with two names is refused: a walk over it might not end.
+// errTwice refuses a directory with two names, over which a walk might not end.
 var errTwice = errors.New("the directory has a second name")
 
 // node reads what a nid names. An inode that was read before gives a link to it. parent is the nid of the directory above; depth
@@ -34,6 +34,7 @@ func (r *reader) node(name string, nid, parent uint64, depth int) (*tree.Node, e
 	return n, nil
 }
 
+// newNode reads an inode that was not read before, with everything below it.
 func (r *reader) newNode(name string, nid, parent uint64, depth int) (*tree.Node, error) {
 	at, n, err := r.inode(nid)
 	if err != nil {
@@ -74,7 +75,7 @@ func (r *reader) newNode(name string, nid, parent uint64, depth int) (*tree.Node
 	return tree.NewDir(name, attr, kids), nil
 }
 
-// inode reads an inode, and gives the offset after it.
+// inode reads an inode, and returns the offset after it.
 func (r *reader) inode(nid uint64) (at int64, n inode, err error) {
 	if nid > uint64(r.size)/slotSize {
 		return 0, n, fmt.Errorf("is not within the file system's %d bytes", r.size)
@@ -98,15 +99,15 @@ func (r *reader) inode(nid uint64) (at int64, n inode, err error) {
 	case n.mtime.Nsec >= 1e9:
 		return 0, n, fmt.Errorf("time with %d nanoseconds", n.mtime.Nsec)
 	case n.size < 0:
-		return 0, n, fmt.Errorf("size of %d bytes", uint64(n.size))
+		return 0, n, fmt.Errorf("size of %d bytes is impossible", uint64(n.size))
 	}
 	return at + n.bytes(), n, nil
 }
 
-// layoutNames are the layouts that are refused.
+// layoutNames are the layouts that are not supported.
 var layoutNames = map[uint8]string{1: "compressed", 3: "compressed", 4: "stored in chunks"}
 
-// content gives the content of an inode; at is the offset after its attributes.
+// content returns the content of an inode; at is the offset after its attributes.
 func (r *reader) content(n inode, at int64) (*stored, error) {
 	tail := int64(0)
 	switch n.layout {
@@ -147,7 +148,7 @@ func (r *reader) target(content *stored) (string, error) {
 	return string(b), checkTarget(string(b))
 }
 
-// part reads up to a block of content that is structure.
+// part reads a block of content that is structure, or what is left of it after off.
 func (r *reader) part(s *stored, off int64) ([]byte, error) {
 	b := make([]byte, min(blockSize, s.size-off))
 	if r.budget -= int64(len(b)); r.budget < 0 {

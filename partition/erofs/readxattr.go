@@ -8,7 +8,7 @@ import (
 	"imprint/internal/tree"
 )
 
-// plainAttr is what most inodes have: no extended attributes. Nodes with the same one share it.
+// plainAttr is the key of attributes without extended ones, which most inodes have. Nodes with equal ones share a [tree.Attr].
 type plainAttr struct {
 	mode     uint16
 	uid, gid uint32
@@ -28,7 +28,7 @@ func (r *reader) plain(p plainAttr) *tree.Attr {
 	return a
 }
 
-// attr reads the attributes of an inode; at is the offset after it. It gives the offset after those.
+// attr reads the attributes of an inode that ends at offset at, and returns the offset after them.
 func (r *reader) attr(n inode, at int64) (*tree.Attr, int64, error) {
 	p := plainAttr{n.mode &^ typeMask, n.uid, n.gid, n.mtime}
 	if n.xattrs == 0 {
@@ -67,7 +67,7 @@ func (r *reader) attr(n inode, at int64) (*tree.Attr, int64, error) {
 	return a, at + size, nil
 }
 
-// sharedXattr reads the shared attribute of an ID.
+// sharedXattr returns the shared attribute with an ID.
 func (r *reader) sharedXattr(id uint32) (tree.Xattr, error) {
 	if x, ok := r.shared[id]; ok {
 		return x, nil
@@ -88,7 +88,7 @@ func (r *reader) sharedXattr(id uint32) (tree.Xattr, error) {
 	return x, err
 }
 
-// parseXattr is the inverse of appendXattr. It gives the size of the entry up to where the next begins.
+// parseXattr is the inverse of appendXattr. It also returns the size of the entry with its padding.
 func parseXattr(b []byte) (x tree.Xattr, size int, err error) {
 	if len(b) < xattrEntry {
 		return x, 0, fmt.Errorf("%d bytes after the extended attributes", len(b))
@@ -96,7 +96,7 @@ func parseXattr(b []byte) (x tree.Xattr, size int, err error) {
 	nameEnd := xattrEntry + int(b[0])
 	end := nameEnd + int(le.Uint16(b[2:]))
 	if end > len(b) {
-		return x, 0, fmt.Errorf("extended attribute of %d bytes, %d are there", end, len(b))
+		return x, 0, fmt.Errorf("extended attribute of %d bytes, %d are left", end, len(b))
 	}
 	name, ok := joinXattr(b[1], string(b[xattrEntry:nameEnd]))
 	if !ok {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -16,24 +15,11 @@ import (
 	"imprint/internal/fault"
 	"imprint/internal/hosttest"
 	"imprint/internal/tree"
+	"imprint/partition/partitiontest"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 )
-
-// imageOf is a plan as an image: what is read of it comes straight from the extents.
-type imageOf struct{ *Plan }
-
-func (i imageOf) ReadAt(p []byte, off int64) (int, error) {
-	n := int(max(0, min(int64(len(p)), i.Size()-off)))
-	if err := extent.ReadAt(i.Plan, p[:n], off); err != nil {
-		return 0, err
-	}
-	if n < len(p) {
-		return n, io.EOF
-	}
-	return n, nil
-}
 
 // describe lists a tree: a line for each path, with all that a file system keeps.
 func describe(t tb, tr *tree.Tree) []string {
@@ -58,7 +44,7 @@ func describe(t tb, tr *tree.Tree) []string {
 // readBackSame reads a plan, compares what it finds with the tree, and checks that there is no fault.
 func readBackSame(t tb, tr *tree.Tree, p *Plan) *Volume {
 	t.Helper()
-	v, err := Read(imageOf{p}, p.Size())
+	v, err := Read(partitiontest.Image(p), p.Size())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -151,29 +137,9 @@ func drawNodes(t *rapid.T, depth int, files *[]*tree.Node) (nodes []*tree.Node) 
 	return nodes
 }
 
-// reachable drops the links whose file is in none of the directories that were kept.
-func reachable(nodes []*tree.Node, kept map[*tree.Node]bool) (left []*tree.Node) {
-	for _, n := range nodes {
-		if n.Kind() == tree.Link && !kept[n.Inode()] {
-			continue
-		}
-		if n.Kind() == tree.Dir {
-			n = tree.NewDir(n.Name, n.Attr, reachable(n.Children(), kept))
-		}
-		left = append(left, n)
-	}
-	return left
-}
-
 func drawTree(t *rapid.T) *tree.Tree {
 	nodes := drawNodes(t, 0, &[]*tree.Node{})
-	kept := map[*tree.Node]bool{}
-	for _, top := range nodes {
-		for _, n := range tree.Walk("", top) {
-			kept[n] = true
-		}
-	}
-	return build(t, map[string]*tree.Node{"/": tree.NewDir("", drawAttr(t), reachable(nodes, kept))})
+	return build(t, map[string]*tree.Node{"/": tree.NewDir("", drawAttr(t), partitiontest.Rooted(nodes))})
 }
 
 // Any tree comes back as it was, and fsck.erofs finds no fault.

@@ -99,7 +99,7 @@ func TestNewRefuses(t *testing.T) {
 	}
 }
 
-// The largest file system: contents up to the last block that there can be.
+// The largest file system has contents up to the last block that a number can name.
 func TestLargest(t *testing.T) {
 	size := int64(math.MaxUint32-2) * blockSize
 	tr := build(t, map[string]*tree.Node{"/a": tree.NewFile("", plain, zeros(size-8192)), "/b": file(4096), "/c": tree.NewFile("", plain, zeros(1))})

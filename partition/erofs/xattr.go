@@ -20,8 +20,8 @@ const (
 	maxShared   = 255 // h_shared_count has 8 bits
 )
 
-// xattrPrefixes are the beginnings of names that have a number. Access control lists are stored as getxattr returns them, and have no
-// name beside the number.
+// xattrPrefixes are the prefixes of names, which are stored as numbers. Access control lists are stored as getxattr returns them, and have
+// no name besides the number.
 var xattrPrefixes = []struct {
 	prefix string
 	index  uint8
@@ -30,7 +30,7 @@ var xattrPrefixes = []struct {
 	{"user.", 1, false}, {"system.posix_acl_access", 2, true}, {"system.posix_acl_default", 3, true}, {"trusted.", 4, false}, {"security.", 6, false},
 }
 
-// splitXattr parts a name into the number of its prefix and the rest.
+// splitXattr splits a name into the number of its prefix and the rest.
 func splitXattr(name string) (index uint8, rest string, ok bool) {
 	for _, p := range xattrPrefixes {
 		if rest, ok := strings.CutPrefix(name, p.prefix); ok && p.whole == (rest == "") {
@@ -53,6 +53,8 @@ func joinXattr(index uint8, rest string) (name string, ok bool) {
 // maxXattrBody is the largest number of bytes that i_xattr_icount can express.
 const maxXattrBody = xattrHeader + (math.MaxUint16-1)*xattrAlign
 
+// checkXattrs checks names and values, and that the attributes fit after an inode even if none of them is shared: which ones are is only known
+// when the whole tree was counted.
 func checkXattrs(all []tree.Xattr) error {
 	body := int64(xattrHeader)
 	for i, x := range all {
@@ -79,6 +81,7 @@ func xattrSize(x tree.Xattr) int64 {
 	return units.Align(int64(xattrEntry+len(rest)+len(x.Value)), xattrAlign)
 }
 
+// appendXattr appends an entry: length of the name (1 byte), number of the prefix (1), length of the value (2), name, value, padding.
 func appendXattr(b []byte, x tree.Xattr) []byte {
 	at := len(b)
 	index, rest, _ := splitXattr(x.Name)
@@ -88,7 +91,7 @@ func appendXattr(b []byte, x tree.Xattr) []byte {
 	return append(b, make([]byte, xattrSize(x)-int64(len(b)-at))...)
 }
 
-// xattrCount is i_xattr_icount for a number of bytes: 0 for none, else 1 for the header and one for each 4 bytes after it.
+// xattrCount returns i_xattr_icount for a number of bytes: 0 for none, else 1 for the header and 1 for each 4 bytes after it.
 func xattrCount(bytes int64) uint16 {
 	if bytes == 0 {
 		return 0
@@ -96,7 +99,7 @@ func xattrCount(bytes int64) uint16 {
 	return uint16((bytes-xattrHeader)/xattrAlign + 1)
 }
 
-// xattrs knows which attributes are shared. While the tree is measured it counts how many inodes have each one.
+// xattrs decides which attributes are shared. While the tree is measured it counts the inodes that have each attribute.
 type xattrs struct {
 	uses  map[string]int64  // by xattrKey
 	ids   map[string]uint32 // of those that are shared
@@ -106,8 +109,8 @@ type xattrs struct {
 
 func xattrKey(x tree.Xattr) string { return x.Name + "\x00" + string(x.Value) }
 
-// count takes note of the attributes of one more inode. An attribute is shared once that is known to save space: n entries cost more
-// than one entry and n IDs.
+// count counts the attributes of an inode. An attribute becomes shared as soon as that saves space: when n entries take more than one
+// entry and n IDs.
 func (t *xattrs) count(a *tree.Attr) {
 	for i, x := range a.Xattrs {
 		if t.uses == nil {
@@ -125,7 +128,7 @@ func (t *xattrs) count(a *tree.Attr) {
 	}
 }
 
-// shared gives the ID of attribute i of an inode, if it is a shared one.
+// shared returns the ID of attribute i of an inode, if it is shared.
 func (t *xattrs) shared(all []tree.Xattr, i int) (id uint32, ok bool) {
 	if i >= maxShared {
 		return 0, false
@@ -134,7 +137,7 @@ func (t *xattrs) shared(all []tree.Xattr, i int) (id uint32, ok bool) {
 	return id, ok
 }
 
-// size is the bytes of attributes after an inode.
+// size returns the bytes of the attributes after an inode.
 func (t *xattrs) size(a *tree.Attr) int64 {
 	if len(a.Xattrs) == 0 {
 		return 0
@@ -150,7 +153,7 @@ func (t *xattrs) size(a *tree.Attr) int64 {
 	return n
 }
 
-// append appends what follows an inode with these attributes.
+// append appends the attributes as they follow an inode.
 func (t *xattrs) append(b []byte, a *tree.Attr) []byte {
 	if len(a.Xattrs) == 0 {
 		return b

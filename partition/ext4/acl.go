@@ -10,7 +10,7 @@ const (
 	aclDefault = "system.posix_acl_default"
 )
 
-// Versions of the two forms of a list: in a system call, and in ext4.
+// Versions of the two forms of a list: that of system calls, and that of ext4.
 const (
 	aclVersion       = 2
 	storedACLVersion = 1
@@ -23,7 +23,7 @@ const (
 )
 
 // storedACL converts an access control list from the form of system calls, with entries of 8 bytes (tag, permissions, ID), to that of ext4,
-// which drops the IDs that have no meaning.
+// which omits the IDs of entries that name no user or group.
 func storedACL(value []byte) ([]byte, error) {
 	if len(value) < 4 || len(value)%8 != 4 {
 		return nil, fmt.Errorf("access control list of %d bytes: not 4 and a multiple of 8", len(value))

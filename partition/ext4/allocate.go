@@ -4,8 +4,8 @@ package ext4
 // inode.
 type sections struct{ dirs, symlinks, xattrs, journal, files, end int64 }
 
-// allocate puts everything on a geometry's tape and returns where the sections begin and end; the tape may be too short. With settle it
-// records the positions of files, which can be done only once: until then, the table of positions holds the numbers of blocks.
+// allocate puts everything on a geometry's tape and returns the positions of the sections; the tape may be too short. With settle it records
+// the positions of files, which can be done only once, since the table of positions holds numbers of blocks until then.
 func (c *inventory) allocate(g *geometry, settle bool) sections {
 	k := &cursor{tape: g.tape}
 	if c.features.has(resizeInode) {

@@ -11,13 +11,13 @@ import (
 // is reported for the one that was found later. Paths are those of Tree; after Open there are none.
 func (v *Volume) Check(report fault.Report) { newChecker(v, report, nil).run() }
 
-// A checker goes over all structure once.
+// A checker checks all structure once.
 type checker struct {
 	*reader
 	volume *Volume
 	w      *windows
 	report fault.Report
-	take   func(claim) // is called for whatever uses blocks; nil for none
+	take   func(claim) // called for every use of blocks; may be nil
 
 	used      bitset            // blocks in use
 	states    pages[inodeState] // by inode number
@@ -34,15 +34,15 @@ type checker struct {
 // xattrRefs counts the inodes that use a block of attributes.
 type xattrRefs struct{ said, found uint32 }
 
-// An inodeState is what is known of an inode in use.
+// An inodeState is the state of an inode in use, collected over all passes.
 type inodeState struct {
 	kind   uint8 // as in directory entries; 0: not in use
 	marks  uint8
 	links  uint16 // as the inode has it
-	names  uint32 // that lead to it
+	names  uint32 // directory entries that lead to it
 	subs   uint32 // directories in it
 	parent uint32 // of a directory: where its name is
-	dotdot uint32 // of a directory: what its ".." leads to
+	dotdot uint32 // of a directory: the inode that its ".." leads to
 }
 
 // Marks of inodes.
@@ -100,7 +100,7 @@ func (c *checker) run() {
 	c.checkCounts()
 }
 
-// survey checks all that uses blocks.
+// survey checks everything that uses blocks.
 func (c *checker) survey() {
 	c.checkSuper()
 	c.checkSuperCopies()
@@ -114,7 +114,7 @@ func (c *checker) survey() {
 	}
 }
 
-// fault reports what is wrong with a structure at a byte.
+// fault reports a fault of a structure at an offset.
 func (c *checker) fault(at int64, object, format string, args ...any) {
 	c.report(fault.Fault{Offset: at, Object: object, Text: fmt.Sprintf(format, args...)})
 }
@@ -124,7 +124,7 @@ func (c *checker) mismatch(at int64, object, field string, found, expected any) 
 	c.fault(at, object, "%s", fault.Mismatch(field, found, expected))
 }
 
-// inodeFault is fault for what belongs to an inode.
+// inodeFault is fault for a structure that belongs to an inode.
 func (c *checker) inodeFault(number uint32, at int64, format string, args ...any) {
 	c.report(fault.Fault{
 		Offset: at, Path: c.volume.paths()[number], Object: fmt.Sprintf("inode %d", number), Text: fmt.Sprintf(format, args...),
@@ -141,7 +141,7 @@ func (c *checker) read(at, n int64, object func() string) []byte {
 	return b
 }
 
-// claim marks blocks as in use. It returns false if any of them was before, or lies outside of the file system, and reports that with fault.
+// claim marks blocks as in use. It returns false, and calls fault, if any of them is in use already or lies outside of the file system.
 func (c *checker) claim(m claim, fault func(format string, args ...any)) bool {
 	if m.start < 0 || m.blocks < 1 || m.start > c.blocks-m.blocks {
 		fault("blocks %d to %d are outside of the file system's %d", m.start, m.start+m.blocks-1, c.blocks)
@@ -157,7 +157,7 @@ func (c *checker) claim(m claim, fault func(format string, args ...any)) bool {
 	return !ok
 }
 
-// zeros reports whether all bytes are zero.
+// zeroBytes reports whether all bytes are zero.
 func zeroBytes(b []byte) bool {
 	for len(b) >= 8 {
 		if le.Uint64(b) != 0 {

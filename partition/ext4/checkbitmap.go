@@ -10,13 +10,13 @@ func (c *checker) bitmap(group, block, bits int64, has uint32, kind claimKind) [
 	object := func() string { return fmt.Sprintf("%s of group %d", ownNames[kind], group) }
 	at := block * c.blockSize
 	if c.checkBlocks(block, 1) != nil {
-		return nil // was reported
+		return nil // read has reported it
 	}
 	b := c.read(at, c.blockSize, object)
 	if b == nil {
 		return nil
 	}
-	// The checksum covers the bits of a full group, also in the last one, and descriptors of 32 bytes hold half of it.
+	// The checksum covers the bits of a full group, even in the last one, and descriptors of 32 bytes hold half of it.
 	if c.features.has(metadataCsum) {
 		used := c.perGroup / c.ratio
 		if kind == inodeBitmapClaim {
@@ -52,7 +52,7 @@ func firstClear(b []byte, from int64) int64 {
 func (c *checker) checkBlockBitmap(group int64) {
 	d, _, err := c.descriptor(c.w, group)
 	if err != nil {
-		return // was reported
+		return // bitmap has reported it
 	}
 	start, n := c.groupStart(group), (c.groupBlocks(group)+c.ratio-1)/c.ratio
 	used := int64(0)
@@ -69,7 +69,7 @@ func (c *checker) checkBlockBitmap(group int64) {
 	}
 }
 
-// clusters returns 64 clusters from a block on that are in use, as bits.
+// clusters returns which of 64 clusters from a block on are in use, as bits.
 func (c *checker) clusters(block int64) (w uint64) {
 	if c.ratio == 1 {
 		return c.used.word(block)
@@ -82,8 +82,8 @@ func (c *checker) clusters(block int64) (w uint64) {
 	return w
 }
 
-// compareBlocks compares a bitmap of n clusters with what is in use, and counts that. Runs of differences are one fault. It goes by words of 64
-// bits, since a large file system has billions of blocks.
+// compareBlocks compares a bitmap of n clusters with the blocks in use, and counts these. A run of differences is one fault. It compares words
+// of 64 bits, since a large file system has billions of blocks.
 func (c *checker) compareBlocks(group int64, b []byte, start, n, at int64) (used int64) {
 	runs := diffRuns{unit: c.ratio, base: start, report: func(from, to int64, marked bool) {
 		c.fault(at+(from-start)/c.ratio/8, fmt.Sprintf("block bitmap of group %d", group), "%s", diffText("blocks", from, to, marked))
@@ -118,7 +118,7 @@ func diffText(what string, from, to int64, marked bool) string {
 	return fmt.Sprintf("%s %d to %d are in use and marked as free", what, from, to)
 }
 
-// diffRuns joins differences between two bitmaps to runs.
+// diffRuns joins differences between two bitmaps into runs.
 type diffRuns struct {
 	unit, base int64
 	from, to   int64 // bits [from, to) differ; none if they are equal
@@ -146,7 +146,7 @@ func (r *diffRuns) flush() {
 	r.from, r.to = 0, 0
 }
 
-// checkUninit checks a group whose block bitmap is not written: nothing but its own structures may be in it. It returns the clusters in use.
+// checkUninit checks a group whose block bitmap is not written: only its own structures may be in it. It returns the clusters in use.
 func (c *checker) checkUninit(group int64, d *groupDescriptor) int64 {
 	// The kernel makes the bitmap from what the superblock and the descriptor say is in the group, whatever else lies there.
 	start, blocks := c.groupStart(group), c.groupBlocks(group)

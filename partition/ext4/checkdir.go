@@ -20,7 +20,7 @@ type dirCheck struct {
 	count  int                 // names so far
 }
 
-// A hashRange is the hashes [lo, hi) that names in a leaf may have. If lo is odd, names with the hash before it may be there too.
+// A hashRange is the range [lo, hi) of the hashes of names in a leaf. If lo is odd, names with the hash before it may be there too.
 type hashRange struct {
 	lo uint32
 	hi int64
@@ -29,7 +29,7 @@ type hashRange struct {
 // checkDir checks the names in a directory.
 func (k *checker) checkDir(number uint32) {
 	n, b, err := k.inode(k.w, number)
-	if err != nil || n.Flags&encryptFlag != 0 { // names that are encrypted mean nothing here
+	if err != nil || n.Flags&encryptFlag != 0 { // encrypted names cannot be checked
 		return
 	}
 	if k.states.get(int64(number)).marks&sharedMark != 0 {
@@ -83,7 +83,7 @@ func (c *dirCheck) block(i int64) (b []byte, at int64) {
 	return b, at
 }
 
-// checkContents checks all blocks. The map was checked before, so one that cannot be read ends it.
+// checkContents checks all blocks. It ends at a block that cannot be read: the check of the map has reported that.
 func (c *dirCheck) checkContents() {
 	for i := range c.blocks {
 		b, at := c.block(i)
@@ -131,7 +131,7 @@ func (c *dirCheck) checkTail(b []byte, bad func(string, ...any)) {
 	}
 }
 
-// entry checks a name and what it leads to.
+// entry checks a name and the inode that it leads to.
 func (c *dirCheck) entry(d dirent, at int64) {
 	if d.ino == 0 {
 		if c.count < 2 && at >= 0 {

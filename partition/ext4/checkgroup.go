@@ -6,7 +6,7 @@ import (
 	"reflect"
 )
 
-// crc16 goes on with the checksum of uninit_bg: CRC-16 with the polynomial 0x8005, lowest bit first. It needs no table, since descriptors are few.
+// crc16 continues the checksum of uninit_bg: CRC-16 with the polynomial 0x8005, lowest bit first. It needs no table, since descriptors are few.
 func crc16(sum uint16, b []byte) uint16 {
 	for _, x := range b {
 		sum ^= uint16(x)
@@ -22,7 +22,7 @@ func (f *frame) groupChecksums() bool {
 	return f.features.has(metadataCsum) || f.features.has(uninitBG)
 }
 
-// groupSum is the checksum of a descriptor's bytes.
+// groupSum returns the checksum of a descriptor's bytes.
 func (f *frame) groupSum(group int64, b []byte) uint16 {
 	const at = 0x1e // of bg_checksum
 	number := le.AppendUint32(nil, uint32(group))
@@ -35,7 +35,7 @@ func (f *frame) groupSum(group int64, b []byte) uint16 {
 
 func groupObject(group int64) string { return fmt.Sprintf("group descriptor %d", group) }
 
-// flagsOf are the flags of a group that mean something in this file system.
+// flagsOf returns the flags of a group; without checksums, readers ignore them.
 func (c *checker) flagsOf(d *groupDescriptor) uint16 {
 	if !c.groupChecksums() {
 		return 0
@@ -77,8 +77,8 @@ func (c *checker) checkGroupSum(at int64, object string, group int64, b []byte, 
 	}
 }
 
-// checkGroupCopies compares the other copies of a descriptor with the first one: all of it in a pristine file system, else where the group's
-// structures are.
+// checkGroupCopies compares the other copies of a descriptor with the first one: all of it in a pristine file system, else only the places of
+// the group's structures.
 func (c *checker) checkGroupCopies(group int64, want []byte, first *groupDescriptor) {
 	pristine := c.super.pristine() && !c.groupChecksums()
 	c.descriptorCopies(group, func(at int64) {

@@ -2,7 +2,7 @@ package ext4
 
 import "fmt"
 
-// checkIndex checks the index of a directory (kernel: "Hash Tree Directories"), and finds out which block is a leaf for which hashes.
+// checkIndex checks the index of a directory (kernel: "Hash Tree Directories"), and records the range of hashes of each leaf.
 func (c *dirCheck) checkIndex() {
 	b, at := c.block(0)
 	if b == nil {
@@ -31,11 +31,11 @@ func (c *dirCheck) checkIndex() {
 	c.checkNode(b, rootHeader, levels, hashRange{0, 1 << 32}, bad)
 }
 
-// checkNode checks the entries of a root or node, whose names all have hashes in a range. levels is how many levels of nodes are below it.
+// checkNode checks the entries of a root or node, below which all names have hashes in a range. levels is the number of levels of nodes below.
 //
-// An entry is the first hash of the names below it (4 bytes) and a block of the directory (4). The first entry has no hash, since that is known
-// from the node above; in its place are the number of entries that there is room for (2) and that there are (2). Two entries may have the same
-// hash: an odd one says that names of the hash before it begin in the previous block.
+// An entry is the first hash of the names below it (4 bytes) and a block of the directory (4). The first entry has no hash, since the node
+// above has it; in its place are the limit (2) and the count (2) of entries. Two entries may have the same hash: an odd one means that names
+// with the hash before it begin in the previous block.
 func (c *dirCheck) checkNode(b []byte, header int64, levels int, within hashRange, bad func(string, ...any)) {
 	limit, count := int64(le.Uint16(b[header:])), int64(le.Uint16(b[header+2:]))
 	if limit != c.indexLimit(header) || count < 1 || count > limit {
@@ -44,7 +44,7 @@ func (c *dirCheck) checkNode(b []byte, header int64, levels int, within hashRang
 	}
 	if c.features.has(metadataCsum) {
 		tail := b[header+limit*indexEntry:]
-		// The checksum covers what is in use, then the first half of the tail (reserved), then zeros in its own place.
+		// The checksum covers the entries in use, then the first half of the tail (reserved), then zeros in its own place.
 		sum := c.sum.over(b[:header+count*indexEntry]).over(tail[:4]).over(make([]byte, 4))
 		if has := le.Uint32(tail[4:]); has != uint32(sum) {
 			bad("checksum 0x%08x does not match its bytes, which have 0x%08x", has, uint32(sum))

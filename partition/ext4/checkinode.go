@@ -11,7 +11,7 @@ import (
 func (c *checker) checkInodes(group int64) {
 	d, _, err := c.descriptor(c.w, group)
 	if err != nil || c.checkBlocks(d.inodeTable(), c.tableBlocks()) != nil {
-		return // was reported
+		return // the check of the descriptor has reported it
 	}
 	flags, at := c.flagsOf(&d), c.descriptorAt(group)
 	scan := c.inodesPerGroup
@@ -46,15 +46,15 @@ type inodeCheck struct {
 	b      []byte
 	inode
 
-	clusters    int64 // that belong to it
-	lastCluster int64 // the last one of content that was counted; clusters may hold several runs
+	clusters    int64 // counted for i_blocks
+	lastCluster int64 // the last one of content that was counted; a cluster may hold several runs
 	end         int64 // block of the file after the last one that is mapped
 	written     int64 // the same for blocks that were written; -1 if there are none
 }
 
 func (c *inodeCheck) fault(format string, args ...any) { c.inodeFault(c.number, c.at, format, args...) }
 
-// knownFlags are those in i_flags that Linux gives a meaning to.
+// knownFlags are the bits of i_flags that have a meaning in Linux.
 const knownFlags = 0x0000ffff | 0x10000 | 0x20000 | hugeFileFlag | extentsFlag | verityFlag | eaInodeFlag | 0x400000 | 0x800000 | 0x1000000 |
 
 	0x2000000 | 0x4000000 | 0x8000000 | inlineFlag | 0x20000000 | casefoldFlag
@@ -80,8 +80,8 @@ func (k *checker) checkInode(number uint32, at int64, b []byte) {
 	c.checkUsed()
 }
 
-// checkDeleted checks an inode that is not in use: when it was deleted. A number of an inode in the place of that time would make it part of a
-// list of orphans, in which it is not.
+// checkDeleted checks the time of deletion of an inode that is not in use. The number of an inode in its place would make it part of the list
+// of orphans, in which it is not.
 func (c *inodeCheck) checkDeleted() {
 	switch {
 	case c.Mode != 0 && c.Dtime == 0:
@@ -124,7 +124,7 @@ func (c *inodeCheck) checkUsed() {
 	c.checkSectors()
 }
 
-// checkFields checks what the fields of an inode say by themselves.
+// checkFields checks the fields of an inode that need no other structure.
 func (c *inodeCheck) checkFields(kind tree.Kind) {
 	has, extra := c.features.has, c.extra(c.b)
 	for _, bad := range [...]struct {
@@ -174,7 +174,7 @@ func (c *inodeCheck) checkSpecial(kind tree.Kind) {
 func (c *inodeCheck) checkSymlink() {
 	size := c.size()
 	switch {
-	case c.Flags&encryptFlag != 0: // the target means nothing here
+	case c.Flags&encryptFlag != 0: // an encrypted target cannot be checked
 		if !c.fast(&c.inode) {
 			c.checkMap(tree.Symlink)
 		}
@@ -202,7 +202,7 @@ func (c *inodeCheck) checkSymlink() {
 	}
 }
 
-// readBlock reads a block of a map that was checked before.
+// readBlock reads a block of a map that has been checked.
 func (c *checker) readBlock(block int64) ([]byte, error) {
 	return c.w.read(block*c.blockSize, c.blockSize)
 }

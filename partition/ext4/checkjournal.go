@@ -40,8 +40,8 @@ func (c *inodeCheck) checkJournal() {
 	}
 }
 
-// checkJournalBackup compares the superblock's copy of the block map and the size with those of the inode. e2fsck finds the journal by it when
-// the inode table is damaged.
+// checkJournalBackup compares the superblock's copy of the journal's block map and size with the inode's. e2fsck finds the journal by the copy
+// when the inode table is damaged.
 func (c *inodeCheck) checkJournalBackup() {
 	s := &c.super
 	if s.JournalBackupType == 0 {
@@ -59,6 +59,7 @@ func (c *inodeCheck) checkJournalBackup() {
 	}
 }
 
+// checkJournalSuper checks the journal's superblock. Version 1 ends before the features, so that only its type is checked.
 func (c *inodeCheck) checkJournalSuper(at int64, b []byte) {
 	var s journalSuper
 	if _, err := binary.Decode(b, binary.BigEndian, &s); err != nil {
@@ -141,6 +142,8 @@ func (c *checker) checkOrphanFile(number uint32) {
 	}
 }
 
+// checkOrphanBlock checks a block of the orphan file. Its checksum also covers the block's number on the disk, so that a block in the wrong
+// place does not pass.
 func (c *checker) checkOrphanBlock(number uint32, block int64, b []byte, sum checksum) {
 	tail := int64(len(b)) - orphanTail
 	at := block * c.blockSize

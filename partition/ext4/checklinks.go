@@ -27,7 +27,7 @@ func (c *checker) checkLinks() {
 
 // checkDirLinks checks a directory's link count and its place in the tree.
 func (c *checker) checkDirLinks(number uint32, s inodeState) {
-	want := s.subs + 2 // its name, its ".", and the ".." of each directory in it
+	want := s.subs + 2 // its name, its ".", and the ".." of each subdirectory
 	if c.features.has(dirNlink) && want > maxLinks {
 		want = 1
 	}
@@ -50,9 +50,9 @@ func (c *checker) checkDirLinks(number uint32, s inodeState) {
 	}
 }
 
-// rooted reports whether a directory is below the root, or below one without a name, which is reported by itself.
+// rooted reports whether a directory is below the root, or below one without a name, which is a fault of its own.
 func (c *checker) rooted(number uint32) bool {
-	// Every directory on the way gets the mark of where the way ends, so that all ways together are no longer than there are directories.
+	// Every directory on the way up gets the mark of the result, so that all ways together take one step per directory.
 	var below []uint32
 	mark := uint8(rootedMark)
 	for at := number; at != 0 && at != rootInode; {

@@ -41,7 +41,7 @@ func (c *inodeCheck) content(m mapping, written bool) {
 		c.written = max(c.written, m.logical+m.blocks)
 	}
 	c.end = max(c.end, m.logical+m.blocks)
-	// i_blocks counts whole clusters, and consecutive runs may share one.
+	// i_blocks counts whole clusters, and consecutive runs may share a cluster.
 	from, to := m.physical/c.ratio, (m.physical+m.blocks-1)/c.ratio
 	c.clusters += to - from + 1
 	if from == c.lastCluster {
@@ -71,7 +71,7 @@ func (c *inodeCheck) mapBlock(block int64, level int) []byte {
 	return b
 }
 
-// An extentPart is a node of an extent tree, and what must be true of it.
+// An extentPart is a node of an extent tree, with the depth and the range of blocks that it must have.
 type extentPart struct {
 	b      []byte
 	depth  int   // -1 for the root
@@ -79,7 +79,7 @@ type extentPart struct {
 	at     int64 // offset in bytes
 }
 
-// checkExtents checks a node of the extent tree and all below it.
+// checkExtents checks a node of the extent tree and everything below it.
 func (c *inodeCheck) checkExtents(p extentPart) {
 	bad := func(format string, args ...any) { c.inodeFault(c.number, p.at, format, args...) }
 	n, err := parseExtentNode(p.b, p.depth)
@@ -98,7 +98,7 @@ func (c *inodeCheck) checkExtents(p extentPart) {
 		}
 		c.checkExtentSum(n, bad)
 	}
-	next := p.lo // the first block that may follow
+	next := p.lo // the first block that the next entry may map
 	for i := range n.entries {
 		first := n.first(i)
 		if first < next || first >= p.hi {
@@ -153,7 +153,7 @@ func (c *inodeCheck) checkBlockMap() {
 	}
 }
 
-// below is how many blocks an indirect block of a level maps.
+// below returns the number of blocks that an indirect block of a level maps.
 func (c *inodeCheck) below(level int) int64 {
 	span := int64(1)
 	for range level {
@@ -181,7 +181,7 @@ func (c *inodeCheck) indirect(block int64, level int, logical int64) {
 	}
 }
 
-// pointers claims the blocks of a list, joined to runs.
+// pointers claims the blocks of a list, joined into runs.
 func (c *inodeCheck) pointers(b []byte, logical int64) {
 	for i := int64(0); i < int64(len(b))/4; {
 		first, n := int64(le.Uint32(b[4*i:])), int64(1)
@@ -198,5 +198,5 @@ func (c *inodeCheck) pointers(b []byte, logical int64) {
 	}
 }
 
-// blocksOf is how many blocks so many bytes take.
+// blocksOf returns the number of blocks that hold a number of bytes.
 func (f *frame) blocksOf(bytes int64) int64 { return units.Blocks(bytes, f.blockSize) }

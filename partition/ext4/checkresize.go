@@ -37,8 +37,8 @@ func (c *inodeCheck) checkResize() {
 	c.checkSectors()
 }
 
-// checkReservedDesc checks that a reserved descriptor block of the first copy, n blocks after the superblock, lists those of all others. It
-// returns how many others there are.
+// checkReservedDesc checks that a reserved descriptor block of the first copy, n blocks after the superblock, lists those of all other copies,
+// and returns their number.
 func (c *inodeCheck) checkReservedDesc(block, n int64) (copies int64) {
 	b, err := c.readBlock(block)
 	if err != nil {

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// checkSuper checks what Open left open about the first superblock.
+// checkSuper checks the fields of the first superblock that [Open] does not need.
 func (c *checker) checkSuper() {
 	s, object := &c.super, "superblock"
 	bad := func(ok bool, format string, args ...any) {
@@ -54,7 +54,7 @@ func (c *checker) checkSuper() {
 	}
 }
 
-// checkJournalFields checks where the journal is: in an inode, or on another device with the UUID that is given.
+// checkJournalFields checks the place of the journal: an inode, or another device, named by its UUID.
 func (c *checker) checkJournalFields(bad func(ok bool, format string, args ...any)) {
 	s := &c.super
 	elsewhere := s.JournalUUID != [16]byte{}
@@ -68,14 +68,14 @@ func (c *checker) checkJournalFields(bad func(ok bool, format string, args ...an
 	}
 }
 
-// pristine reports whether a file system was not changed since it was made. From then on the kernel and e2fsck leave the copies of the
-// superblock and the descriptors behind in all that they count. Copies that have a checksum are not held to that: e2fsck may have run in the
-// same second.
+// pristine reports whether a file system has not changed since it was made. Only then must the copies of the superblock and the descriptors
+// have the same counts: the kernel and e2fsck do not update those. Copies that have a checksum are exempt, since e2fsck may have run in the
+// second in which the file system was made.
 func (s *superblock) pristine() bool {
 	return s.MountTime == 0 && s.MountCount == 0 && s.LastCheck == s.MakeTime
 }
 
-// fixed clears the fields in which copies of a superblock may differ from the first one: few of them in a pristine file system.
+// fixed clears the fields in which copies of a superblock may differ from the first one; in a pristine file system they are few.
 func (s superblock) fixed(pristine bool) superblock {
 	s.BlockGroup, s.State, s.Checksum, s.WriteTime, s.WriteTimeHi, s.KilobytesWritten = 0, 0, 0, 0, 0, 0
 	if pristine {
@@ -146,7 +146,7 @@ const (
 	mmpMagic   = 0x004d4d50
 	mmpSum     = 0x3fc
 	mmpClean   = 0xff4d4d50
-	mmpSeqAt   = 4 // what a host that has mounted it changes every few seconds
+	mmpSeqAt   = 4 // a number that a host changes every few seconds while it has the file system mounted
 	mmpMinimum = 1024
 )
 

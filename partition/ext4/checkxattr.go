@@ -6,7 +6,7 @@ import (
 	"slices"
 )
 
-// checkXattrs checks the extended attributes of an inode: those in it, and the block that it uses, when the first inode uses that.
+// checkXattrs checks the extended attributes of an inode: those in it, and those in its block, which other inodes may share, the first time.
 func (c *inodeCheck) checkXattrs() {
 	if body := c.bodyXattrs(c.b); body != nil {
 		base := c.at + c.inodeBytes - int64(len(body))
@@ -55,8 +55,8 @@ func (c *inodeCheck) checkXattrBlock(block int64, refs *xattrRefs) {
 		refs.said = refs.found
 		return
 	}
-	// The header: magic number, references, blocks, hash of all entries, checksum (4 bytes each), 12 reserved bytes. The hash only helps to find
-	// equal blocks, and is 0 in some; it is covered by the checksum.
+	// The header: magic number, references, blocks, hash of all entries, checksum (4 bytes each), 12 reserved bytes. The hash, which the checksum
+	// covers, only serves to find equal blocks, and some writers leave it 0.
 	if blocks := le.Uint32(b[8:]); blocks != 1 || !zeroBytes(b[20:xattrHeader]) {
 		bad("h_blocks is %d, 1 is expected, and the reserved bytes after it are zero", blocks)
 	}
@@ -69,7 +69,7 @@ func (c *inodeCheck) checkXattrBlock(block int64, refs *xattrRefs) {
 	c.checkEntries(b, xattrHeader, false, bad)
 }
 
-// checkEntries checks attributes: that names and values lie apart, hashes, and what is known of their values.
+// checkEntries checks that names and values do not overlap, and the hashes and values of attributes.
 func (c *inodeCheck) checkEntries(b []byte, at int, inInode bool, bad func(string, ...any)) {
 	all, err := parseXattrs(b, at)
 	if err != nil {
@@ -79,7 +79,7 @@ func (c *inodeCheck) checkEntries(b []byte, at int, inInode bool, bad func(strin
 	for _, x := range all {
 		end = x.at + int(x.entrySize())
 	}
-	// Entries and the four zero bytes after them are taken first; no value may lie in them or in another value.
+	// The entries and the four zero bytes after them are marked first; no value may lie in them or in another value.
 	var used bitset
 	used.set(0, int64(min(end+xattrEnd, len(b))))
 	for _, x := range all {
@@ -92,6 +92,7 @@ func (c *inodeCheck) checkEntries(b []byte, at int, inInode bool, bad func(strin
 	}
 }
 
+// checkXattr checks a single attribute. The value of one in another inode has no hash here: checkSharing checks how often that inode is used.
 func (c *inodeCheck) checkXattr(x rawXattr, inInode bool, bad func(string, ...any)) {
 	if x.valueInode != 0 {
 		c.clusters += c.valueClusters(x)
@@ -123,12 +124,12 @@ func (x xattr) signedHash() (h uint32) {
 	return xattr{value: x.value}.hashOn(h)
 }
 
-// valueClusters is how much a value in an inode of its own counts for i_blocks.
+// valueClusters returns what a value in an inode of its own counts for i_blocks, in clusters.
 func (c *inodeCheck) valueClusters(x rawXattr) int64 {
 	return (c.blocksOf(int64(x.size)) + c.ratio - 1) / c.ratio
 }
 
-// sharedValues is how much the values of a block that was checked before count for i_blocks.
+// sharedValues returns what the values of a block that has been checked count for i_blocks, in clusters.
 func (c *inodeCheck) sharedValues(block int64) (clusters int64) {
 	if !c.features.has(eaInode) {
 		return 0

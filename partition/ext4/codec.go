@@ -1,7 +1,7 @@
 package ext4
 
-// A codec goes over the bytes of a structure, field by field, and copies the fields to them or from them: a structure that is written and
-// read is described once. It is much faster than encoding/binary, which matters for a million inodes.
+// A codec copies the fields of a structure to or from its bytes, one after the other, so that one method describes a structure for writing
+// and for reading. It is much faster than encoding/binary, which matters for a million inodes.
 type codec struct {
 	b     []byte
 	write bool

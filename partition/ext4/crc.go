@@ -15,12 +15,12 @@ type checksum uint32
 
 const checksumStart checksum = 0xffffffff
 
-// over goes on with the bytes of p.
+// over continues the checksum with the bytes of p.
 func (c checksum) over(p []byte) checksum {
 	return checksum(^crc32.Update(^uint32(c), castagnoli, p))
 }
 
-// over32 goes on with a little-endian number.
+// over32 continues the checksum with a little-endian number.
 func (c checksum) over32(n uint32) checksum {
 	var p [4]byte
 	le.PutUint32(p[:], n)

@@ -20,10 +20,10 @@ var entryTypes = [...]uint8{
 	tree.File: 1, tree.Dir: 2, tree.CharDevice: 3, tree.BlockDevice: 4, tree.Fifo: 5, tree.Socket: 6, tree.Symlink: 7,
 }
 
-// entrySize is the length of the record of a name, which is a multiple of 4.
+// entrySize returns the length of the record of a name, a multiple of 4.
 func entrySize(name string) int64 { return units.Align(entryHeader+int64(len(name)), 4) }
 
-// dirRoom is how many bytes of a block are for entries.
+// dirRoom returns the number of bytes for entries in a block.
 func (f *format) dirRoom() int64 {
 	if f.features.has(metadataCsum) {
 		return f.blockSize - dirTail
@@ -38,7 +38,7 @@ type entry struct {
 	kind uint8
 }
 
-// entries is the number of names in a directory without "." and "..".
+// entries returns the number of names in a directory without "." and "..".
 func (c *inventory) entries(d *dir) int {
 	n := len(c.node(d.id).Children())
 	if d.id == 0 && c.own != nil {
@@ -75,7 +75,7 @@ func (c *inventory) kind(d *dir, i int) tree.Kind {
 	return children[i].Kind()
 }
 
-// measureDir computes how many blocks a directory has, and which names are in which of them.
+// measureDir divides the names of a directory among blocks.
 func (c *inventory) measureDir(d *dir) error {
 	used := int64(2 * dotSize)
 	for i := range c.entries(d) {
@@ -98,7 +98,7 @@ func (c *inventory) measureDir(d *dir) error {
 	return nil
 }
 
-// A dirLeaves is the contents of the blocks of a directory with several.
+// A dirLeaves lists the contents of the blocks of a directory that has several.
 type dirLeaves struct {
 	order []int32  // entries sorted by hash; nil without an index: they are in the order of their names
 	first []uint32 // position in order of the first entry of each leaf
@@ -117,8 +117,8 @@ func (c *inventory) measureLeaves(d *dir) error {
 	return nil
 }
 
-// spread fills blocks with entries in the given order, the first block from byte used on, and returns the position of each block's first
-// entry.
+// spread fills blocks with entries in the given order, the first block from byte used on, and returns the position in order of each block's
+// first entry.
 func (c *inventory) spread(d *dir, order []int32, used int64) (first []uint32) {
 	first = append(first, 0)
 	for pos := range c.entries(d) {
@@ -148,7 +148,7 @@ func (c *inventory) leaf(d *dir, i int64) (from, to int) {
 	return int(d.leaves.first[i]), int(d.leaves.first[i+1])
 }
 
-// dirLinks is a directory's link count: its name, its "." and the ".." of each subdirectory. With dir_nlink, 1 means too many to count.
+// dirLinks returns a directory's link count: its name, its "." and the ".." of each subdirectory. With dir_nlink, 1 means too many to count.
 func (d *dir) dirLinks() uint16 {
 	if n := d.subdirs + 2; n <= maxLinks {
 		return uint16(n)

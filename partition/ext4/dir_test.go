@@ -14,7 +14,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// named are empty files of these names.
+// named returns empty files with these names.
 func named(names []string) (files []*tree.Node) {
 	for _, n := range names {
 		files = append(files, tree.NewFile(n, plain, tree.Text("")))
@@ -22,7 +22,7 @@ func named(names []string) (files []*tree.Node) {
 	return files
 }
 
-// longNames are distinct names of so many bytes, whose records are larger by 8 and rounded up to 4.
+// longNames returns distinct names of length bytes. Their records take 8 bytes more, rounded up to a multiple of 4.
 func longNames(count, length int) (names []string) {
 	for i := range count {
 		names = append(names, fmt.Sprintf("%0*d", length, i))

@@ -13,7 +13,7 @@ import (
 	"testing"
 )
 
-// damages are changes with debugfs that e2fsck reports, and what Check says of them.
+// damages are changes with debugfs that e2fsck reports, with the faults that Check finds.
 var damages = []struct{ args, commands, want string }{
 	{"", "sif /files/1 links_count 3", "i_links_count is 3, 1 is expected"},
 	{"", "sif /deep links_count 9", "i_links_count is 9, 3 is expected"},
@@ -106,7 +106,7 @@ func TestCheckAgreesWithE2fsck(t *testing.T) {
 	}
 }
 
-// Of single bits that are changed in structures, Check reports those that e2fsck reports.
+// Check reports every changed bit of a structure that e2fsck reports.
 func TestFlipsWithE2fsck(t *testing.T) {
 	hosttest.Need(t, "mke2fs", "e2fsck")
 	t.Parallel()
@@ -197,7 +197,7 @@ func flipBoth(t *testing.T, f *os.File, clean *Volume, at int64, bits byte) int 
 	return 0
 }
 
-// runFsck runs e2fsck and returns what it says and its exit code.
+// runFsck runs e2fsck and returns its output and exit code.
 func runFsck(image string, args ...string) (output string, code int) {
 	cmd := exec.Command("e2fsck", append(args, image)...)
 	cmd.Env = append(os.Environ(), "E2FSCK_TIME=1900000000") // not in the second in which the image was made

@@ -13,8 +13,8 @@ import (
 )
 
 // Explain says what the byte at an offset of the region belongs to, such as "superblock, s_mtime", "inode 12 (/etc/passwd), i_size_lo",
-// "file /etc/passwd, byte 5", "file tail after /etc/passwd" or "free". The first call goes over all structure. Paths are those of Tree; after
-// Open, inodes have numbers only.
+// "file /etc/passwd, byte 5", "file tail after /etc/passwd" or "free". The first call reads all structure. Paths are those of Tree; after
+// [Open], inodes have numbers only.
 func (v *Volume) Explain(off int64) string {
 	switch {
 	case off < 0 || off >= v.Size:
@@ -36,7 +36,7 @@ func (v *Volume) Explain(off int64) string {
 	return e.inode()
 }
 
-// An atlas is what blocks are used for.
+// An atlas is an index of the uses of blocks.
 type atlas struct {
 	claims []claim // by their start
 	ends   []int64 // the greatest end of the claims up to each one: damaged file systems use blocks twice
@@ -57,7 +57,7 @@ func (v *Volume) newAtlas() *atlas {
 	return a
 }
 
-// find returns what uses a block: the one of several that begins last.
+// find returns the use of a block; if there are several, the one that begins last.
 func (a *atlas) find(block int64) (m claim, ok bool) {
 	i := sort.Search(len(a.claims), func(i int) bool { return a.claims[i].start > block }) - 1
 	for ; i >= 0 && a.ends[i] > block; i-- {
@@ -87,10 +87,10 @@ type explainer struct {
 	off   int64
 }
 
-// within is the offset of the byte in what it belongs to.
+// within returns the offset of the byte in the claim that it belongs to.
 func (e *explainer) within() int64 { return e.off - e.claim.start*e.blockSize }
 
-// group explains what belongs to a group.
+// group explains a byte of a group's own structures.
 func (e *explainer) group() string {
 	group, at := e.claim.owner, e.within()
 	copyOf := ""
@@ -153,7 +153,7 @@ func (e *explainer) bitmapByte(group, at int64) string {
 	return fmt.Sprintf("%s, %ss %d to %d", object, what, first+at*8*unit, first+min(at*8+8, bits)*unit-1)
 }
 
-// name is an inode with its path, if it has one.
+// name returns the number of an inode with its path, if it has one.
 func (e *explainer) name(number int64) string {
 	if path := e.paths()[uint32(number)]; path != "" {
 		return fmt.Sprintf("inode %d (%s)", number, path)

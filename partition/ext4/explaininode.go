@@ -6,7 +6,7 @@ import (
 	"imprint/internal/tree"
 )
 
-// inode explains what belongs to an inode.
+// inode explains a byte of a block that belongs to an inode.
 func (e *explainer) inode() string {
 	number, at := e.claim.owner, e.within()
 	n, _, err := e.reader.inode(e.w, uint32(number))
@@ -85,7 +85,7 @@ func (e *explainer) journalByte(at int64) string {
 	return fmt.Sprintf("journal, block %d", at/e.blockSize)
 }
 
-// dirByte explains a byte of a directory: which record it is in, and which part of that.
+// dirByte explains a byte of a directory: the record that it is in, and the part of it.
 func (e *explainer) dirByte(n *inode, name string, at int64) string {
 	object := fmt.Sprintf("directory %s, byte %d", name, at)
 	inBlock := at % e.blockSize

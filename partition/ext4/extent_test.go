@@ -82,7 +82,7 @@ func TestLargestSparseFile(t *testing.T) {
 	}
 }
 
-// A directory of so many blocks that they lie around other structures has an extent tree too.
+// A directory whose blocks other structures divide into many extents has an extent tree too.
 func TestFragmentedDirectory(t *testing.T) {
 	t.Parallel()
 	tr := build(t, map[string]*tree.Node{"/d": tree.NewDir("", plain, named(longNames(150_000, 250)))})
@@ -129,7 +129,7 @@ func TestPlaceIsWhereTheImageHasIt(t *testing.T) {
 	}
 }
 
-// Reading a range gives what the image has there, whatever was in the buffer and wherever the range begins and ends.
+// Reading any range fills the buffer with the bytes of the image, whatever was in it.
 func TestReadAtAnyRange(t *testing.T) {
 	for _, blockSize := range []int64{1024, 4096} {
 		o := testOptions()
@@ -158,7 +158,7 @@ func TestReadAtAnyRange(t *testing.T) {
 	}
 }
 
-// From wherever one begins, the same extents come.
+// Extents from any offset are those of the whole that end after it.
 func TestExtentsFromAnywhere(t *testing.T) {
 	o := testOptions()
 	o.BlockSize, o.Features = 1024, []string{"^flex_bg"}

@@ -11,11 +11,11 @@ const (
 	rootNodeSize = extentSize * (1 + rootEntries)
 )
 
-// nodeEntries is how many entries a block of an extent tree has.
+// nodeEntries returns the number of entries in a block of an extent tree.
 func (f *format) nodeEntries() int64 { return (f.blockSize - extentSize - 4) / extentSize }
 
-// treeLevels returns how many entries each level of the tree over a number of extents has: the extents themselves, the blocks that hold them
-// (the leaves), the blocks above those, up to the level that fits into the root.
+// treeLevels returns the number of entries in each level of the tree over a number of extents: the extents themselves, the blocks that hold
+// them (the leaves), the blocks above those, up to the level that fits into the root.
 func (f *format) treeLevels(extents int64) []int64 {
 	levels := []int64{extents}
 	for extents > rootEntries {
@@ -25,7 +25,7 @@ func (f *format) treeLevels(extents int64) []int64 {
 	return levels
 }
 
-// treeBlocks is how many blocks the tree over a number of extents takes; the root is in the inode.
+// treeBlocks returns the number of blocks that the tree over a number of extents takes; the root is in the inode.
 func (f *format) treeBlocks(extents int64) (blocks int64) {
 	for extents > rootEntries {
 		extents = units.Blocks(extents, f.nodeEntries())
@@ -50,7 +50,7 @@ func (t *extentTree) root(b []byte) {
 	t.node(b, treeNode{depth: top, count: levels[top], max: rootEntries, children: t.levelStart(levels, top)})
 }
 
-// block writes block i of the tree into a whole block of zeros, with a checksum that goes on from the inode's.
+// block writes block i of the tree into a block of zeros, with a checksum that continues the inode's.
 func (t *extentTree) block(b []byte, i int64, sum checksum) {
 	levels := t.treeLevels(int64(len(t.extents)))
 	level := 1
@@ -69,7 +69,7 @@ func (t *extentTree) block(b []byte, i int64, sum checksum) {
 	}
 }
 
-// levelStart is the tape position of the first block of a level, from 1 on: level 0 is the extents themselves.
+// levelStart returns the tape position of the first block of a level, from 1 on: level 0 is the extents themselves.
 func (t *extentTree) levelStart(levels []int64, level int) int64 {
 	at := t.at
 	for i := 1; i < level; i++ {

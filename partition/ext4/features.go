@@ -120,7 +120,7 @@ type featureSet uint64
 
 func (s featureSet) has(f feature) bool { return s>>f&1 != 0 }
 
-// words are the superblock's three feature words.
+// words returns the superblock's three feature words.
 func (s featureSet) words() (w [3]uint32) {
 	for f, t := range featureTable {
 		if s.has(feature(f)) {
@@ -179,7 +179,7 @@ func CheckFeatures(words []string) error {
 	return err
 }
 
-// featureByName finds a feature that can be laid out.
+// featureByName returns a feature that can be laid out.
 func featureByName(name string) (feature, bool) {
 	for f, t := range featureTable[:featureCount] {
 		if t.name == name {

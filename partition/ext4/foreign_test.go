@@ -14,11 +14,12 @@ import (
 
 	"imprint/internal/hosttest"
 	"imprint/internal/tree"
+	"imprint/partition/partitiontest"
 
 	"github.com/google/go-cmp/cmp"
 )
 
-// sourceDir makes a directory with files of many shapes.
+// sourceDir returns a directory of the host with files of many shapes.
 func sourceDir(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -116,23 +117,14 @@ func describeRead(t *testing.T, tr *tree.Tree) (lines []string) {
 
 func readImage(t testing.TB, path string) *Volume {
 	t.Helper()
-	f, err := os.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { f.Close() })
-	st, err := f.Stat()
-	if err != nil {
-		t.Fatal(err)
-	}
-	v, err := Read(f, st.Size())
+	v, err := Read(partitiontest.Opened(t, path))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return v
 }
 
-// What mke2fs makes of a directory is read as the directory is, and has no fault; also after e2fsck indexed its directories.
+// Images that mke2fs makes of a directory are read as the directory is, and have no faults, even after e2fsck has indexed their directories.
 func TestReadMke2fs(t *testing.T) {
 	hosttest.Need(t, "mke2fs", "e2fsck", "debugfs")
 	dir := sourceDir(t)

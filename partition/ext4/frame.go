@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// A frame is what the superblock of a file system that is read decides about every other structure.
+// A frame is the geometry of a file system that is read, from its superblock, which decides the place and form of every other structure.
 type frame struct {
 	format
 	super          superblock
@@ -23,10 +23,10 @@ type frame struct {
 	hasher         hasher
 }
 
-// size is the length of the file system in bytes.
+// size returns the length of the file system in bytes.
 func (f *frame) size() int64 { return f.blocks * f.blockSize }
 
-// inodes is how many inodes there are.
+// inodes returns the number of inodes.
 func (f *frame) inodes() int64 { return f.groups * f.inodesPerGroup }
 
 func (f *frame) groupStart(group int64) int64 { return f.first + group*f.perGroup }
@@ -40,7 +40,7 @@ func (f *frame) tableBlocks() int64 {
 // unreadable are the incompatible features without which nothing can be read.
 const unreadable = featureSet(1<<compression | 1<<journalDevice | 1<<dirData)
 
-// newFrame takes the geometry from a superblock's bytes, and checks that it is possible in a region of so many bytes.
+// newFrame decodes the geometry in the superblock b, and checks that it is possible in a region of size bytes.
 func newFrame(b []byte, size int64) (*frame, error) {
 	f := &frame{}
 	s := &f.super
@@ -71,7 +71,7 @@ func newFrame(b []byte, size int64) (*frame, error) {
 	return f, nil
 }
 
-// supported refuses, by name, what cannot be read here.
+// supported returns an error that names the features that cannot be read.
 func (f *frame) supported() error {
 	if refused := f.features & unreadable; refused != 0 {
 		return fmt.Errorf("feature %s is not supported", strings.Join(refused.names(), ", "))
@@ -109,6 +109,8 @@ func (f *frame) sizes() error {
 	return f.checkSizes()
 }
 
+// checkSizes checks the numbers of the geometry against each other, so that no offset computed from them leaves the file system. There are at most
+// 1 << 48 blocks, since extents have block numbers of 48 bits.
 func (f *frame) checkSizes() error {
 	s := &f.super
 	wantFirst := int64(0)
@@ -128,7 +130,7 @@ func (f *frame) checkSizes() error {
 	case f.inodesPerGroup == 0 || f.inodesPerGroup%8 != 0 || f.inodesPerGroup > f.maxPerGroup():
 		return fmt.Errorf("%d inodes in a group, a multiple of 8 up to %d is expected", f.inodesPerGroup, f.maxPerGroup())
 	case f.blocks <= f.first+1 || f.blocks > 1<<48:
-		return fmt.Errorf("%d blocks", f.blocks)
+		return fmt.Errorf("%d blocks are not within %d and %d", f.blocks, f.first+2, int64(1)<<48)
 	}
 	f.groups = (f.blocks - f.first + f.perGroup - 1) / f.perGroup
 	switch {

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// descBlocks is how many blocks the descriptors of all groups have.
+// descBlocks returns the number of blocks of the descriptors of all groups.
 func (f *frame) descBlocks() int64 {
 	return (f.groups + f.descsPerBlock() - 1) / f.descsPerBlock()
 }
@@ -27,7 +27,7 @@ func (f *frame) hasSuper(group int64) bool {
 	return true
 }
 
-// superBlock is the block that holds the superblock of a group. That of the first one is always at byte 1024.
+// superBlock returns the block that holds the superblock of a group. That of the first group is always at byte 1024.
 func (f *frame) superBlock(group int64) int64 {
 	if group == 0 {
 		return superOffset / f.blockSize
@@ -35,13 +35,13 @@ func (f *frame) superBlock(group int64) int64 {
 	return f.groupStart(group)
 }
 
-// superAt is the offset in bytes of the superblock of a group.
+// superAt returns the offset in bytes of the superblock of a group.
 func (f *frame) superAt(group int64) int64 {
 	return max(superOffset, f.superBlock(group)*f.blockSize)
 }
 
-// oldDescs is how many blocks of descriptors, and of reserved ones, follow each superblock: all of them, or with meta_bg those before the
-// first meta block group (kernel: "Meta Block Groups").
+// oldDescs returns the number of blocks of descriptors, and of reserved ones, after each superblock: all of them, or with meta_bg those before
+// the first meta block group (kernel: "Meta Block Groups").
 func (f *frame) oldDescs() (descs, reserved int64) {
 	if f.features.has(metaBG) {
 		return int64(f.super.FirstMetaGroup), 0
@@ -54,7 +54,7 @@ func (f *frame) metaGroup(group int64) bool {
 	return f.features.has(metaBG) && group/f.descsPerBlock() >= int64(f.super.FirstMetaGroup)
 }
 
-// metaDescBlock is the block of descriptors in a group that is the first, second or last one of its meta block group, else 0.
+// metaDescBlock returns the block of descriptors in a group that is the first, second or last one of its meta block group, else 0.
 func (f *frame) metaDescBlock(group int64) int64 {
 	if n := group % f.descsPerBlock(); !f.metaGroup(group) || n > 1 && n != f.descsPerBlock()-1 {
 		return 0
@@ -65,7 +65,7 @@ func (f *frame) metaDescBlock(group int64) int64 {
 	return f.groupStart(group)
 }
 
-// descriptorAt is the offset in bytes of a group's descriptor.
+// descriptorAt returns the offset in bytes of a group's descriptor.
 func (f *frame) descriptorAt(group int64) int64 {
 	within := group % f.descsPerBlock()
 	block := 1 + f.superBlock(0) + group/f.descsPerBlock()
@@ -94,8 +94,8 @@ func (f *frame) descriptorCopies(group int64, yield func(at int64)) {
 	}
 }
 
-// copies yields the groups, but the first, that begin with a copy of the superblock, in ascending order. Of many groups few do, so it does not
-// go through all of them.
+// copies yields the groups after the first that begin with a copy of the superblock, in ascending order. Few of many groups do, so it does not
+// try them all.
 func (f *frame) copies() iter.Seq[int64] {
 	var few []int64
 	switch {
@@ -119,8 +119,8 @@ func (f *frame) copies() iter.Seq[int64] {
 	return slices.Values(slices.Compact(few))
 }
 
-// goodCopies lists where copies of the superblock are that could be used in place of the first one: at the places where file systems of
-// usual geometry have them.
+// goodCopies lists the offsets of good copies of the superblock, for the error about a bad first one. Without that the geometry is not known,
+// so it tries the places of the usual ones.
 func goodCopies(read func(off, n int64) ([]byte, error), size int64) string {
 	var found []string
 	for log := range 7 {

@@ -13,7 +13,7 @@ const (
 	flexGroups    = 1 << logFlexGroups
 )
 
-// A format is what the options decide about every structure. A plan has one, which all parts of it point to.
+// A format is the part of the options that every structure depends on. All parts of a plan point to the same one.
 type format struct {
 	blockSize int64
 	features  featureSet
@@ -23,11 +23,11 @@ func (f *format) maxPerGroup() int64    { return 8 * f.blockSize } // blocks, or
 func (f *format) inodesPerBlock() int64 { return f.blockSize / inodeSize }
 func (f *format) pointers() int64       { return f.blockSize / 4 } // block numbers in an indirect block
 
-// densePerGroup is how many inodes a group gets when there are more inodes than groups of full size can have, so that groups must be smaller.
-// It is half of what a bitmap covers: shorter inode tables fit between the superblocks more easily.
+// densePerGroup returns the number of inodes in a group when there are more inodes than groups of full size can have, so that groups must be
+// smaller. It is half of what a bitmap covers: shorter inode tables fit more easily between the superblocks.
 func (f *format) densePerGroup() int64 { return f.maxPerGroup() / 2 }
 
-// descSize is the size of a group descriptor in bytes.
+// descSize returns the size of a group descriptor in bytes.
 func (f *format) descSize() int64 {
 	if f.features.has(bit64) {
 		return 64
@@ -35,7 +35,7 @@ func (f *format) descSize() int64 {
 	return 32
 }
 
-// firstBlock is the first block of the first group: the one that contains the superblock, which is always at byte 1024.
+// firstBlock returns the first block of the first group: the one that contains the superblock, which is always at byte 1024.
 func (f *format) firstBlock() int64 {
 	if f.blockSize == 1024 {
 		return 1
@@ -43,8 +43,8 @@ func (f *format) firstBlock() int64 {
 	return 0
 }
 
-// maxBlocks is the size of the largest file system. Our tables have block numbers of 32 bits, and a copy of the descriptors should not fill
-// more than half of a group.
+// maxBlocks returns the size of the largest file system in blocks. The tables of a plan have block numbers of 32 bits, and a copy of the
+// descriptors should fill at most half of a group.
 func (f *format) maxBlocks() int64 {
 	descriptors := f.maxPerGroup() / 2 * (f.blockSize / f.descSize())
 	limit := min(1<<32, descriptors*f.maxPerGroup())
@@ -54,7 +54,7 @@ func (f *format) maxBlocks() int64 {
 	return limit
 }
 
-// A request decides a geometry.
+// A request is the numbers that decide a geometry.
 type request struct {
 	blocks  int64 // of the file system
 	inodes  int64 // at least this many
@@ -62,7 +62,7 @@ type request struct {
 	growth  int64 // blocks to which the reserved group descriptors let the file system grow
 }
 
-// A structure is a run of blocks whose location does not depend on the content.
+// A structure is a run of blocks whose location does not depend on the tree.
 type structure struct {
 	start, blocks int64
 	kind          structureKind
@@ -130,15 +130,15 @@ func (g *geometry) descriptors() (used, reserved int64) {
 func (g *geometry) tableBlocks() int64           { return g.inodesPerGroup / g.inodesPerBlock() }
 func (g *geometry) groupStart(group int64) int64 { return g.firstBlock() + group*g.perGroup }
 
-// groupBlocks is the number of blocks in a group: fewer in the last one.
+// groupBlocks returns the number of blocks in a group, which are fewer in the last one.
 func (g *geometry) groupBlocks(group int64) int64 {
 	return min(g.perGroup, g.blocks-g.groupStart(group))
 }
 
-// superBlocks is how many blocks a copy of the superblock takes, including the descriptors after it.
+// superBlocks returns the number of blocks that a copy of the superblock takes, including the descriptors after it.
 func (g *geometry) superBlocks() int64 { return 1 + g.descBlocks + g.reservedDesc }
 
-// flex is how many groups a flex group has.
+// flex returns the number of groups in a flex group.
 func (g *geometry) flex() int64 {
 	if g.features.has(flexBG) {
 		return flexGroups
@@ -159,7 +159,7 @@ func powerOf(n, base int64) bool {
 	return n == 1
 }
 
-// allocate gives every fixed structure its blocks: the superblocks first, since the format fixes them, then for each flex group its block
+// allocate assigns blocks to every fixed structure: first the superblocks, since the format fixes them, then for each flex group its block
 // bitmaps, inode bitmaps and inode tables, from its start on and around the superblocks.
 func (g *geometry) allocate() {
 	for n := range g.groups {
@@ -211,10 +211,10 @@ func (k *packer) allocate(blocks int64) (start int64) {
 	return start
 }
 
-// spareInLast is how many blocks the last group must have in addition to its own structures; mke2fs and resize2fs drop a smaller one.
+// spareInLast is the number of blocks that the last group must have beyond its own structures; mke2fs and resize2fs drop a smaller group.
 const spareInLast = 50
 
-// lastGroup returns how many blocks the last group has if it is not a full one, else 0, and how many it must have.
+// lastGroup returns the number of blocks of the last group if it is not full, else 0, and the number that it must have.
 func (g *geometry) lastGroup() (has, must int64) {
 	has = (g.blocks - g.firstBlock()) % g.perGroup
 	must = 2 + g.tableBlocks() + spareInLast
@@ -224,7 +224,7 @@ func (g *geometry) lastGroup() (has, must int64) {
 	return has, must
 }
 
-// missing is a lower bound of how many more blocks the frame itself needs: for its structures, for a last group that is worth having and,
+// missing returns a lower bound of the blocks that the frame itself lacks: for its structures, for a last group that is worth having and,
 // without flex groups, for each group to contain its own structures.
 func (g *geometry) missing() int64 {
 	short := max(0, g.fixed[len(g.fixed)-1].end()-g.blocks)

@@ -9,7 +9,7 @@ const (
 	inodeZeroed = 4 // unused inodes are all zeros
 )
 
-// usedInodes is how many inodes of a group are in use; they are the first ones.
+// usedInodes returns the number of inodes of a group that are in use; they are the first ones.
 func (p *Plan) usedInodes(group int64) int64 {
 	return max(0, min(p.g.inodesPerGroup, p.inodes()-group*p.g.inodesPerGroup))
 }
@@ -36,7 +36,7 @@ func (p *Plan) flags(group int64) (flags uint16) {
 	return flags
 }
 
-// ownBlocks is how many blocks a reader takes to be in use in a group whose bitmap is not written.
+// ownBlocks returns the number of blocks that a reader takes to be in use in a group whose bitmap is not written.
 func (p *Plan) ownBlocks(group int64) (blocks int64) {
 	if hasSuper(group) {
 		blocks = p.g.superBlocks()
@@ -47,8 +47,8 @@ func (p *Plan) ownBlocks(group int64) (blocks int64) {
 	return blocks
 }
 
-// A groupDescriptor is what the kernel's "Block Group Descriptors" describes, field by field (struct ext4_group_desc). Without the feature
-// 64bit it ends before the first Hi.
+// A groupDescriptor has the fields of struct ext4_group_desc in their order (kernel: "Block Group Descriptors"). Without the feature 64bit it
+// ends before the first Hi.
 type groupDescriptor struct {
 	BlockBitmapLo, InodeBitmapLo, InodeTableLo uint32
 	FreeBlocksCountLo, FreeInodesCountLo       uint16
@@ -70,7 +70,7 @@ exclude_bitmap_lo block_bitmap_csum_lo inode_bitmap_csum_lo itable_unused_lo che
 free_blocks_count_hi free_inodes_count_hi used_dirs_count_hi itable_unused_hi exclude_bitmap_hi block_bitmap_csum_hi
 inode_bitmap_csum_hi reserved`
 
-// fields goes over all 64 bytes.
+// fields codes all 64 bytes.
 func (d *groupDescriptor) fields(c *codec) {
 	c.u32(&d.BlockBitmapLo, &d.InodeBitmapLo, &d.InodeTableLo)
 	c.u16(&d.FreeBlocksCountLo, &d.FreeInodesCountLo, &d.UsedDirsCountLo, &d.Flags)
@@ -90,7 +90,7 @@ func (d *groupDescriptor) decode(b []byte) {
 	d.fields(&codec{whole[:], false})
 }
 
-// encode writes the descriptor into b, of 32 or 64 bytes, with a checksum that goes on from sum unless that is nil.
+// encode writes the descriptor into b, of 32 or 64 bytes, with a checksum that continues sum unless that is nil.
 func (d *groupDescriptor) encode(b []byte, sum *checksum) {
 	var whole [64]byte
 	d.fields(&codec{whole[:], true})
@@ -100,7 +100,7 @@ func (d *groupDescriptor) encode(b []byte, sum *checksum) {
 	}
 }
 
-// descriptor is the descriptor of a group, without its checksum.
+// descriptor returns the descriptor of a group, without its checksum.
 func (p *Plan) descriptor(group int64) *groupDescriptor {
 	at := p.g.group[group]
 	from, to := p.tapeOf(group)

@@ -26,7 +26,7 @@ func newHasher(seed [16]byte) hasher {
 	return h
 }
 
-// hash is the hash of a name.
+// hash returns the hash of a name.
 func (h hasher) hash(name string) dirHash {
 	for {
 		var words [8]uint32
@@ -62,7 +62,7 @@ func hashWords(words []uint32, name string, unsigned bool) {
 	}
 }
 
-// transform is that of MD4 (RFC 1320) with half of the steps of each round.
+// transform is the transform of MD4 (RFC 1320) with half of the steps of each round.
 func (h *hasher) transform(in *[8]uint32) {
 	const k2, k3 = 0x5a827999, 0x6ed9eba1
 	a, b, c, d := h[0], h[1], h[2], h[3]

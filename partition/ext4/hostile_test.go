@@ -12,9 +12,10 @@ import (
 
 	"imprint/internal/fault"
 	"imprint/internal/tree"
+	"imprint/partition/partitiontest"
 )
 
-// small is a small image with one of most things.
+// small returns a small image with one structure of most kinds.
 func small(t testing.TB, features ...string) []byte {
 	t.Helper()
 	linked := file(100)
@@ -25,10 +26,10 @@ func small(t testing.TB, features ...string) []byte {
 	}
 	o := testOptions()
 	o.BlockSize, o.Features = 1024, append(features, "^has_journal", "^resize_inode")
-	return bytesOf(t, plan(t, build(t, nodes), o))
+	return partitiontest.Bytes(t, plan(t, build(t, nodes), o))
 }
 
-// stored is an image in testdata, made by mke2fs.
+// stored returns an image of testdata, made by mke2fs.
 func stored(t testing.TB, name string) []byte {
 	t.Helper()
 	f, err := os.Open("testdata/" + name)
@@ -47,7 +48,7 @@ func stored(t testing.TB, name string) []byte {
 	return b
 }
 
-// mended sets the checksum of the superblock right.
+// mended corrects the checksum of the superblock.
 func mended(image []byte) []byte {
 	var s superblock
 	s.decode(image[superOffset:])
@@ -178,7 +179,7 @@ func TestReadRefuses(t *testing.T) {
 	}
 }
 
-// What is not known and compatible is read, and reported.
+// A file system with unknown compatible features is read, and they are reported.
 func TestUnknownFeatures(t *testing.T) {
 	b := small(t)
 	b[superOffset+0x67] |= 0x40
@@ -195,11 +196,11 @@ func TestUnknownFeatures(t *testing.T) {
 	}
 }
 
-// The error for a bad superblock says where good copies are.
+// The error for a bad superblock has the offsets of good copies.
 func TestCopiesOfBadSuperblock(t *testing.T) {
 	o := testOptions()
 	o.Free, o.BlockSize = 30<<20, 1024
-	b := bytesOf(t, plan(t, build(t, nil), o))
+	b := partitiontest.Bytes(t, plan(t, build(t, nil), o))
 	b[superOffset+0x78] ^= 1
 	_, err := Read(bytes.NewReader(b), int64(len(b)))
 	if err == nil || !strings.Contains(err.Error(), "does not match its bytes") || !strings.HasSuffix(err.Error(), "copies of it are good at byte 8389632, 25166848") {
@@ -229,7 +230,7 @@ func TestRefusedContent(t *testing.T) {
 	}
 }
 
-// Directories whose maps all lead to the same blocks have more bytes than the file system.
+// Directories whose maps all lead to the same blocks have together more bytes than the file system.
 func TestReadOverlap(t *testing.T) {
 	nodes := map[string]*tree.Node{"/names": tree.NewDir("", plain, manyFiles(2000))}
 	for i := range 20 {
@@ -237,7 +238,7 @@ func TestReadOverlap(t *testing.T) {
 	}
 	o := testOptions()
 	o.BlockSize, o.Features = 1024, []string{"^metadata_csum", "^has_journal", "^resize_inode"}
-	b := bytesOf(t, plan(t, build(t, nodes), o))
+	b := partitiontest.Bytes(t, plan(t, build(t, nodes), o))
 	v, err := Read(bytes.NewReader(b), int64(len(b)))
 	if err != nil {
 		t.Fatal(err)
@@ -262,7 +263,7 @@ func TestReadOverlap(t *testing.T) {
 	}
 }
 
-// FuzzRead changes some bytes of an image. What is read of it has contents that can be read or refused; checking and explaining it ends.
+// FuzzRead changes some bytes of an image. Contents of a tree that is read can be read or are refused; checking and explaining end.
 func FuzzRead(f *testing.F) {
 	images := [][]byte{small(f), small(f, "^metadata_csum", "^64bit"), stored(f, "ext2.img.gz"), stored(f, "inline.img.gz"), stored(f, "csum.img.gz")}
 	for i := range images {

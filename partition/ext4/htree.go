@@ -19,7 +19,7 @@ const (
 	rootInfoSize = 8
 )
 
-// indexLimit is how many entries a node with a header of that size can have.
+// indexLimit returns the number of entries that fit into a node with a header of that size.
 func (f *format) indexLimit(header int64) int64 {
 	if f.features.has(metadataCsum) {
 		header += indexTail
@@ -86,12 +86,12 @@ func (c *inventory) putIndexedBlock(b []byte, d *dir, i int64, sum checksum) {
 	}
 }
 
-// putRoot writes the root: "." and ".." as two ordinary records, then 8 bytes that say which hash is used, how long they are and how many
-// levels of nodes there are, then the index entries.
+// putRoot writes the root: "." and ".." as two ordinary records, then 8 bytes with the version of the hash, their length and the number of
+// levels of nodes, then the index entries.
 func (c *inventory) putRoot(b []byte, d *dir, sum checksum) {
 	w := c.newDirBlock(b)
 	w.addDots(c.ino[d.id], c.ino[d.parent])
-	le.PutUint16(b[dotSize+4:], uint16(c.blockSize-dotSize)) // ".." covers all the rest of the block
+	le.PutUint16(b[dotSize+4:], uint16(c.blockSize-dotSize)) // the record of ".." covers the rest of the block
 	info := b[2*dotSize:]
 	info[4], info[5] = hashHalfMD4, rootInfoSize
 	l := d.leaves
@@ -107,10 +107,10 @@ func (c *inventory) putRoot(b []byte, d *dir, sum checksum) {
 	c.putIndex(b, rootHeader, nodes, sum)
 }
 
-// An indexed block of a directory has the names from the given hash on.
+// An indexed is an index entry: a block of a directory with the names from the given hash on.
 type indexed struct{ hash, block uint32 }
 
-// leafEntries are the index entries of the leaves [from, to).
+// leafEntries returns the index entries of the leaves [from, to).
 func (c *inventory) leafEntries(d *dir, from, to int64) []indexed {
 	entries := make([]indexed, 0, to-from)
 	for i := from; i < to; i++ {
@@ -119,8 +119,8 @@ func (c *inventory) leafEntries(d *dir, from, to int64) []indexed {
 	return entries
 }
 
-// leafHash is the first hash of a leaf, with the lowest bit set if the previous leaf ends with names of the same hash: a reader then looks
-// into both.
+// leafHash returns the first hash of a leaf, with the lowest bit set if the previous leaf ends with names of the same hash: a reader then
+// searches both.
 func (c *inventory) leafHash(d *dir, leaf int64) uint32 {
 	pos := d.leaves.first[leaf]
 	first := c.hasher.hash(c.name(d, int(d.leaves.order[pos]))).major

@@ -30,8 +30,9 @@ const (
 	extentsFlag = 0x80000
 )
 
-// Times that an inode can hold, in seconds since 1970: 32 bits with sign, and two more bits that add up to three times 2^32. Times from
-// 2310-04-04 on, which are negative with both bits set, are left out: e2fsck takes them for times before 1970 that an old kernel wrote.
+// The range of times in seconds since 1970: 32 bits with sign, and two more bits that add up to three times 2^32. It ends before 2310-04-04,
+// although an inode can hold later times: these are negative with both bits set, and e2fsck takes them for times before 1970 that an old
+// kernel wrote.
 const (
 	minTime = -1 << 31
 	maxTime = 3<<32 - 1<<31 - 1
@@ -58,7 +59,7 @@ type inode struct {
 	VersionHi, Projid               uint32
 }
 
-// newInode is an inode with one link, whose access, change, modification and birth time are the one time that is known.
+// newInode returns an inode with one link, whose access, change, modification and birth time are the one time that a tree has.
 func newInode(mode uint16, t tree.Time) inode {
 	seconds := uint32(t.Sec)
 	extra := uint32((t.Sec-int64(int32(t.Sec)))>>32)&3 | t.Nsec<<2 // 2 more bits of seconds, 30 bits of nanoseconds
@@ -85,8 +86,8 @@ func (n *inode) addBlocks(blocks int64, f *format) {
 	n.BlocksLo, n.BlocksHigh = uint32(sectors), uint16(sectors>>32)
 }
 
-// setDevice sets the device number: in 16 bits of the first word where it fits, else in the second word, with 12 bits for the
-// major and 20 for the minor number.
+// setDevice sets the device number: in 16 bits of the first word if it fits there, else in the second word, with 12 bits for the major and 20
+// for the minor number.
 func (n *inode) setDevice(d tree.Device) {
 	if d.Major < 256 && d.Minor < 256 {
 		le.PutUint32(n.Block[0:], d.Major<<8|d.Minor)
@@ -100,7 +101,7 @@ const inodeNames = `i_mode i_uid i_size_lo i_atime i_ctime i_mtime i_dtime i_gid
 i_file_acl_lo i_size_high i_obso_faddr l_i_blocks_high l_i_file_acl_high l_i_uid_high l_i_gid_high l_i_checksum_lo l_i_reserved
 i_extra_isize i_checksum_hi i_ctime_extra i_mtime_extra i_atime_extra i_crtime i_crtime_extra i_version_hi i_projid`
 
-// fields goes over the first 160 bytes.
+// fields codes the first 160 bytes.
 func (n *inode) fields(c *codec) {
 	c.u16(&n.Mode, &n.UID)
 	c.u32(&n.SizeLo, &n.Atime, &n.Ctime, &n.Mtime, &n.Dtime)

@@ -41,7 +41,7 @@ type dir struct {
 // lostFoundBytes is the size of an empty lost+found: e2fsck can put names into it without allocating blocks.
 const lostFoundBytes = 16384
 
-// newInventory goes through the tree once. If the tree has no lost+found, it gets one with the given attributes.
+// newInventory measures a tree. If the tree has no lost+found, the inventory has one with the attributes lost.
 func newInventory(t *tree.Tree, f *format, seed [16]byte, lost *tree.Attr) (*inventory, error) {
 	c := &inventory{
 		format: f, hasher: newHasher(seed), tree: t, lost: int32(t.Len()), furtherOf: map[int32]int{},
@@ -81,10 +81,10 @@ func (c *inventory) node(id int32) *tree.Node {
 	return c.tree.Node(int(id))
 }
 
-// inodes is how many inodes are in use: the ten reserved ones, lost+found, and those of the tree.
+// inodes returns the number of inodes in use: the ten reserved ones, lost+found, and those of the tree.
 func (c *inventory) inodes() int64 { return firstInode - 1 + int64(len(c.nodes)) }
 
-// measure goes through the whole tree. With an error it returns the ID of the node that it is about.
+// measure measures the whole tree. With an error it returns the ID of the node that it concerns.
 func (c *inventory) measure() (id int32, err error) {
 	var links []int32
 	if id, err = c.visit(c.tree.Root(), 0, &links); err != nil {
@@ -122,7 +122,7 @@ func (c *inventory) visit(n *tree.Node, parent int32, links *[]int32) (id int32,
 	return id, nil
 }
 
-// number gives a node the next inode number, unless it has a fixed one.
+// number assigns the next inode number to a node, unless it has a fixed one.
 func (c *inventory) number(id int32) {
 	switch id {
 	case 0:
@@ -140,7 +140,7 @@ func (c *inventory) dir(id int32) *dir {
 	return &c.dirs[sort.Search(len(c.dirs), func(i int) bool { return c.dirs[i].id >= id })]
 }
 
-// slowOrdinal is the index of a symlink among those that have a block.
+// slowOrdinal returns the index of a symlink among those that have a block.
 func (c *inventory) slowOrdinal(id int32) int {
 	i, _ := slices.BinarySearch(c.slow, id)
 	return i

@@ -35,7 +35,7 @@ func (p *Plan) putJournalSuper(b []byte) {
 	}
 }
 
-// journalFile is the inode of the journal.
+// journalFile returns the inode of the journal.
 func (p *Plan) journalFile() inode {
 	n := newInode(modeTypes[tree.File]|0o600, tree.Time{Sec: p.options.Epoch})
 	n.setSize(p.g.journal * p.blockSize)
@@ -43,7 +43,7 @@ func (p *Plan) journalFile() inode {
 	return n
 }
 
-// journalBackup is the superblock's copy of the journal's inode: the 15 words of its block map and its size, high word first.
+// journalBackup returns the superblock's copy of the journal's inode: the 15 words of its block map and its size, high word first.
 func (p *Plan) journalBackup() (words [17]uint32) {
 	n := p.journalFile()
 	for i := range words[:15] {

@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The kernel goes on with what was laid out: it replays nothing, splits full leaves, allocates in groups whose bitmaps were never
-// written, frees, and leaves a file system that e2fsck has nothing to say about.
+// The kernel can write to a file system of this package: it replays nothing, splits full leaves, allocates in groups whose bitmaps were never
+// written, frees, and leaves a file system in which e2fsck finds nothing.
 func TestKernelWrites(t *testing.T) {
 	hosttest.NeedRoot(t)
 	hosttest.Need(t, "mount", "e2fsck")
@@ -63,7 +63,7 @@ func useMounted(dir string) error {
 	return os.Remove(filepath.Join(dir, "holes"))
 }
 
-// GRUB, which reads kernels from the image, follows its own reading of the format.
+// GRUB, which reads kernels from the image, has its own reader.
 func TestGrubReads(t *testing.T) {
 	hosttest.Need(t, "grub-fstest")
 	nodes := map[string]*tree.Node{

@@ -18,7 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What the kernel writes, with all the fragments and remains that use leaves behind, is read as the kernel shows it, and has no fault.
+// A file system that the kernel has used, with fragments and remains of deleted files, is read as the kernel shows it, and has no fault.
 func TestReadWhatTheKernelWrote(t *testing.T) {
 	hosttest.NeedRoot(t)
 	hosttest.Need(t, "mke2fs", "mount", "umount", "e2fsck")

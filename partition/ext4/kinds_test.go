@@ -11,7 +11,7 @@ import (
 	"imprint/partition/partitiontest"
 )
 
-// zeros is content that is not sparse; the test writer omits it.
+// zeros is a blob of zeros that is not sparse, as long as its value in bytes; tests do not write it.
 type zeros = partitiontest.Zeros
 
 // A holey is a sparse file: the first count bytes of every step are data.
@@ -46,7 +46,7 @@ func file(size int) *tree.Node {
 	return tree.NewFile("", plain, tree.Text(strings.Repeat("some bytes of a file ", size/21+1)[:size]))
 }
 
-// fragments is a sparse file of so many pieces that each need an extent.
+// fragments returns a sparse file of n pieces, each of which needs an extent.
 func fragments(n, blockSize int64) *tree.Node {
 	return tree.NewFile("", plain, &holey{size: n*2*blockSize - blockSize - 3, step: 2 * blockSize, count: blockSize})
 }
@@ -63,14 +63,14 @@ func withXattrs(pairs ...string) *tree.Attr {
 	return a
 }
 
-// acl is an access control list as getxattr gives it: owner, user 1000, owning group, group 70000, mask, other.
+// acl is an access control list as getxattr returns it: owner, user 1000, owning group, group 70000, mask, other.
 const acl = "\x02\x00\x00\x00" + "\x01\x00\x06\x00\xff\xff\xff\xff" + "\x02\x00\x04\x00\xe8\x03\x00\x00" + "\x04\x00\x04\x00\xff\xff\xff\xff" +
 	"\x08\x00\x05\x00\x70\x11\x01\x00" + "\x10\x00\x05\x00\xff\xff\xff\xff" + "\x20\x00\x04\x00\xff\xff\xff\xff"
 
 // capability is cap_net_raw+ep of revision 2.
 const capability = "\x01\x00\x00\x02\x00\x20\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"
 
-// everything is a tree with all kinds of nodes, at the limits of what an inode holds in itself.
+// everything returns a tree with nodes of all kinds, and of the sizes at which their form changes.
 func everything(t tb, blockSize int64) *tree.Tree {
 	linked := file(5000)
 	nodes := map[string]*tree.Node{
@@ -169,7 +169,7 @@ func manyFiles(n int) (files []*tree.Node) {
 	return files
 }
 
-// What debugfs reads back of a file and a symlink with blocks, for those who cannot mount.
+// debugfs reads back files and a symlink with blocks, also on machines that cannot mount.
 func TestDebugfsReadsBack(t *testing.T) {
 	nodes := map[string]*tree.Node{"/dir/file": file(200_000), "/dir/holes": fragments(400, 4096), "/long": tree.NewSymlink("", plain, strings.Repeat("x", 100))}
 	image := checked(t, plan(t, build(t, nodes), testOptions()))

@@ -46,14 +46,14 @@ func checkAttr(a *tree.Attr) error {
 	return nil
 }
 
-// maxFileBlocks is how many blocks a file can have, since extents count them in 32 bits. maxSectors32 is how many sectors of 512 bytes an
-// inode can count without the feature huge_file, less a margin for the blocks of its extent tree.
+// maxFileBlocks is the largest number of blocks of a file, since extents count them in 32 bits. maxSectors32 is the largest number of sectors
+// of 512 bytes that an inode can count without the feature huge_file, less a margin for the blocks of its extent tree.
 const (
 	maxFileBlocks = math.MaxUint32
 	maxSectors32  = math.MaxUint32 - 1<<20
 )
 
-// MaxFile is the largest file in bytes, with blocks of the usual size.
+// MaxFile is the size of the largest file in bytes, with blocks of 4096 bytes.
 const MaxFile = maxFileBlocks * 4096
 
 // measureFile counts the blocks of a file's data. Its extent tree is counted when it is allocated, since the extents depend on the geometry.

@@ -9,14 +9,14 @@ import (
 	"imprint/internal/units"
 )
 
-// Options are the properties of the file system for a tree. The zero value gives the smallest one with blocks of 4096 bytes.
+// Options describe the file system to lay out. The zero value is the smallest one with blocks of 4096 bytes.
 type Options struct {
 	Size    int64 // bytes of the region; 0 for the smallest size with room for the tree, Free and FreeInodes
 	MinSize int64 // the least size in bytes when Size is 0
 
 	Free          int64 // bytes that stay free
 	FreeInodes    int64 // inodes that stay free
-	BytesPerInode int64 // at least one inode for each of this many bytes of the file system, also when it grows later; 0 for no minimum
+	BytesPerInode int64 // at least one inode per BytesPerInode bytes of the file system, also when it grows later; 0 for no minimum
 	Reserved      int64 // bytes of the free space that only root may use
 
 	BlockSize   int64 // bytes: 4096, 2048 or 1024; 0 for 4096
@@ -29,7 +29,7 @@ type Options struct {
 	Features []string   // as in mke2fs -O, such as "^metadata_csum"
 }
 
-// A TooSmallError is a tree that does not fit together with what should stay free.
+// A TooSmallError reports that a tree does not fit together with what should stay free.
 type TooSmallError struct {
 	Needed, Given int64 // bytes; Given is the limit of the format when no size was given
 	Inodes        int64 // inodes that are needed, including those that should stay free

@@ -52,6 +52,7 @@ func New(t *tree.Tree, o Options) (*Plan, error) {
 	return newPlan(c, g, o)
 }
 
+// newPlan allocates the contents on the tape of a geometry that is large enough for them.
 func newPlan(c *inventory, g *geometry, o Options) (*Plan, error) {
 	if reserved := o.Reserved / o.BlockSize; reserved > g.blocks/2 {
 		return nil, fmt.Errorf("lay out ext4: %d reserved blocks are more than half of %d blocks", reserved, g.blocks)

@@ -11,6 +11,7 @@ import (
 
 	"imprint/internal/hosttest"
 	"imprint/internal/tree"
+	"imprint/partition/partitiontest"
 
 	backend "github.com/diskfs/go-diskfs/backend/file"
 	diskfs "github.com/diskfs/go-diskfs/filesystem/ext4"
@@ -101,29 +102,9 @@ func drawOptions(t *rapid.T) Options {
 	return o
 }
 
-// reachable leaves away the links whose file is in none of the directories that were kept.
-func reachable(nodes []*tree.Node, kept map[*tree.Node]bool) (left []*tree.Node) {
-	for _, n := range nodes {
-		if n.Kind() == tree.Link && !kept[n.Inode()] {
-			continue
-		}
-		if n.Kind() == tree.Dir {
-			n = tree.NewDir(n.Name, n.Attr, reachable(n.Children(), kept))
-		}
-		left = append(left, n)
-	}
-	return left
-}
-
 func drawTree(t *rapid.T) *tree.Tree {
 	nodes := drawNodes(t, 0, &[]*tree.Node{})
-	kept := map[*tree.Node]bool{}
-	for _, top := range nodes {
-		for _, n := range tree.Walk("", top) {
-			kept[n] = true
-		}
-	}
-	return build(t, map[string]*tree.Node{"/": tree.NewDir("", plain, reachable(nodes, kept))})
+	return build(t, map[string]*tree.Node{"/": tree.NewDir("", plain, partitiontest.Rooted(nodes))})
 }
 
 // Any tree, with any features and any free space: clean, and the same through the kernel.

@@ -33,8 +33,8 @@ type reader struct {
 	image io.ReaderAt
 }
 
-// Open reads the superblock of the file system in a region of so many bytes and no other structure, so that Check and Explain can be asked
-// about a file system whose tree cannot be read. If the first superblock is bad, the error says where copies of it are good.
+// Open reads only the superblock of the file system in an image of size bytes, so that [Volume.Check] and [Volume.Explain] work for a file
+// system whose tree cannot be read. If the first superblock is bad, the error has the offsets of good copies.
 func Open(image io.ReaderAt, size int64) (*Volume, error) {
 	v, err := open(image, size)
 	if err != nil {
@@ -79,7 +79,7 @@ func (v *Volume) describe() {
 	}
 }
 
-// freeBlocksSaid is how many blocks are free, as the superblock has it.
+// freeBlocksSaid returns the number of free blocks in the superblock.
 func (f *frame) freeBlocksSaid() int64 {
 	n := int64(f.super.FreeBlocksLo)
 	if f.features.has(bit64) {
@@ -88,7 +88,7 @@ func (f *frame) freeBlocksSaid() int64 {
 	return n
 }
 
-// cString is a text up to its first NUL.
+// cString returns a text up to its first NUL.
 func cString(b []byte) string {
 	for i, c := range b {
 		if c == 0 {
@@ -98,13 +98,12 @@ func cString(b []byte) string {
 	return string(b)
 }
 
-// Read reads the file system in a region of so many bytes with its tree: all names and attributes, and no contents, which blobs read from
-// image. A file that is encrypted or compressed has a blob that cannot be opened. What cannot be read otherwise is an error with the path.
-// Checksums are left to Check, apart from that of the superblock.
+// Read reads the file system in an image of size bytes with its tree: all names and attributes, but no contents, which blobs read from image.
+// The blob of an encrypted or compressed file cannot be opened. Anything else that cannot be read is an error with the path. Of the checksums,
+// Read checks only that of the superblock, and [Volume.Check] all.
 //
-// A hostile image costs no more memory than a multiple of its structure: together, directories, their extent trees, symlinks and blocks of
-// extended attributes may not have more bytes than the file system; no directory may have two names; and nothing outside of the file system
-// is read.
+// A hostile image costs memory in proportion to its structure: together, directories, their extent trees, symlinks and blocks of extended
+// attributes may not have more bytes than the file system; no directory may have two names; and nothing outside of the file system is read.
 func Read(image io.ReaderAt, size int64) (*Volume, error) {
 	v, err := Open(image, size)
 	if err != nil {
@@ -116,11 +115,12 @@ func Read(image io.ReaderAt, size int64) (*Volume, error) {
 	return v, nil
 }
 
-// windowSize is how many bytes are read at a time: a block at most is asked for, and the blocks of directories and inode tables lie
-// together.
+// windowSize is the number of bytes that are read at a time. It is more than the block that is needed, since the blocks of directories and of
+// inode tables lie together.
 const windowSize = 64 << 10
 
-// windows reads pieces of structure through a small cache. What it returns stays valid and must not be changed. One goroutine may use it.
+// windows reads structure through a small cache. The bytes that it returns stay valid and must not be changed. It is not safe for concurrent
+// use.
 type windows struct {
 	image io.ReaderAt
 	size  int64         // bytes that may be read
@@ -135,7 +135,7 @@ type window struct {
 // read returns n bytes at an offset, which lie in one block.
 func (w *windows) read(off, n int64) ([]byte, error) {
 	if off < 0 || n < 0 || off > w.size-n {
-		return nil, fmt.Errorf("%d bytes at byte %d are outside of the %d bytes that there are", n, off, w.size)
+		return nil, fmt.Errorf("%d bytes at byte %d are outside of the file system's %d", n, off, w.size)
 	}
 	at := off / windowSize * windowSize
 	set := &w.sets[off/windowSize%int64(len(w.sets))]
@@ -152,7 +152,7 @@ func (w *windows) read(off, n int64) ([]byte, error) {
 	return set[0].b[off-at:][:n:n], nil
 }
 
-// readFull fills b from an image, which must not end before that.
+// readFull fills b from offset at; an image that ends before is [io.ErrUnexpectedEOF].
 func readFull(image io.ReaderAt, b []byte, at int64) error {
 	n, err := image.ReadAt(b, at)
 	switch {

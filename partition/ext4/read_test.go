@@ -8,37 +8,13 @@ import (
 	"strings"
 	"testing"
 
-	"imprint/internal/extent"
 	"imprint/internal/fault"
 	"imprint/internal/tree"
+	"imprint/partition/partitiontest"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 )
-
-// imageOf is a plan as an image: what is read of it comes straight from the extents.
-type imageOf struct{ *Plan }
-
-func (i imageOf) ReadAt(p []byte, off int64) (int, error) {
-	n := int(max(0, min(int64(len(p)), i.Size()-off)))
-	if err := extent.ReadAt(i.Plan, p[:n], off); err != nil {
-		return 0, err
-	}
-	if n < len(p) {
-		return n, io.EOF
-	}
-	return n, nil
-}
-
-// bytesOf is a plan as bytes.
-func bytesOf(t tb, p *Plan) []byte {
-	t.Helper()
-	b := make([]byte, p.Size())
-	if _, err := (imageOf{p}).ReadAt(b, 0); err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
 
 func digestOf(t tb, b tree.Blob) string {
 	t.Helper()
@@ -87,7 +63,7 @@ func sameTree(t tb, want, got *tree.Tree, attrs bool) {
 	}
 }
 
-// faults are what Check reports, one a line.
+// faults returns the faults that Check reports.
 func faults(v *Volume) (all []string) {
 	v.Check(func(f fault.Fault) { all = append(all, f.String()) })
 	return all
@@ -95,14 +71,14 @@ func faults(v *Volume) (all []string) {
 
 func readBack(t tb, p *Plan) *Volume {
 	t.Helper()
-	v, err := Read(imageOf{p}, p.Size())
+	v, err := Read(partitiontest.Image(p), p.Size())
 	if err != nil {
 		t.Fatal(err)
 	}
 	return v
 }
 
-// Any tree with any features is read as it was, and has no fault.
+// A file system of any tree with any features is read as it was laid out, and has no fault.
 func TestReadRandom(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -138,7 +114,7 @@ func TestReadEverything(t *testing.T) {
 	}
 }
 
-// A sparse file's data are the blocks that hold some.
+// The data of a sparse file that was read are its blocks with data.
 func TestReadHoles(t *testing.T) {
 	hole := tree.NewFile("", plain, &holey{size: 1 << 40, step: 1 << 39, count: 1})
 	tr := build(t, map[string]*tree.Node{"/f": fragments(2000, 1024), "/hole": hole, "/full": file(1 << 20)})

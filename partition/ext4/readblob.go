@@ -9,8 +9,8 @@ import (
 	"imprint/internal/units"
 )
 
-// A content is the content of a file as a [tree.Blob]: the image and what the inode says about the blocks. The rest of an extent tree is
-// read when the blob is opened, so a file of many extents takes no more memory than one with few.
+// A content is the content of a file as a [tree.Blob]: the image and the root of the block map in the inode. The rest of an extent tree is
+// read when the blob is opened, so that a file of many extents takes no more memory than one of few.
 type content struct {
 	fs      *reader
 	size    int64
@@ -41,8 +41,8 @@ func (r *reader) fileMap(root [rootNodeSize]byte, extents bool) *fileMap {
 	}}
 }
 
-// Data implements tree.SparseBlob. The rest of a file whose map cannot be read counts as data, so that reading it reports that. So does
-// the rest of one with more pieces than the file system has room for, which only a hostile image has.
+// Data implements tree.SparseBlob. Where the map cannot be read the rest of the file counts as data, so that reading it reports the error. So
+// does the rest of a file with more pieces than the file system has room for, which only a hostile image has.
 func (c sparseContent) Data() (data []tree.Range) {
 	m := c.fs.fileMap(c.root, c.extents)
 	for at, steps := int64(0), int64(0); at < c.size; steps++ {
@@ -113,7 +113,7 @@ func (c *contentReader) readRun(p []byte, off int64) (int, error) {
 // Close implements io.Closer.
 func (c *contentReader) Close() error { return nil }
 
-// blob is the content of a file with an inode that maps blocks. What may have holes is a [tree.SparseBlob].
+// blob returns the content of a file whose inode maps blocks: a [tree.SparseBlob] if it may have holes.
 func (r *reader) blob(n *inode, refused string) tree.Blob {
 	c := content{r, n.size(), n.Block, n.Flags&extentsFlag != 0, refused}
 	if !c.whole() {

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// refusedFlags says why the content of an inode cannot be read, "" if it can. The hash tree of verity lies after the content, and
-// casefold only changes how names are looked up.
+// refusedFlags returns why the content of an inode cannot be read, "" if it can. Verity and casefold do not matter: the hash tree of the
+// former lies after the content, and the latter only changes how names are looked up.
 func refusedFlags(n *inode) string {
 	switch {
 	case n.Flags&encryptFlag != 0:
@@ -31,7 +31,7 @@ func (r *treeReader) file(n *inode, b []byte, refused string) (tree.Blob, error)
 	return tree.Text(content), err
 }
 
-// inline is the content that lies in the inode itself (kernel: "Inline Data").
+// inline returns the content that lies in the inode itself (kernel: "Inline Data").
 func (r *treeReader) inline(n *inode, b []byte) (string, error) {
 	rest, err := r.inlineRest(b)
 	if err != nil {

@@ -15,7 +15,7 @@ type dirent struct {
 	name []byte
 	rest []byte // the bytes after the name
 	kind uint8
-	at   int // offset of the record in what was read
+	at   int // offset of the record in the block
 	size int // length of the record
 }
 
@@ -39,7 +39,7 @@ func (f *frame) eachDirent(b []byte, do func(dirent) error) error {
 	return nil
 }
 
-// recordLength is the length of a record. In blocks of 64 KiB, two values mean a whole block, which 16 bits cannot hold.
+// recordLength decodes the length of a record. In blocks of 64 KiB two values mean a whole block, whose length 16 bits cannot hold.
 func (f *frame) recordLength(n uint16) int {
 	if f.blockSize == 1<<16 && (n == 1<<16-1 || n == 0) {
 		return 1 << 16
@@ -47,10 +47,10 @@ func (f *frame) recordLength(n uint16) int {
 	return int(n)
 }
 
-// maxDepth is how deep directories may be nested: a path to there has twice the bytes that Linux takes for one.
+// maxDepth is how deep directories may be nested. A path of that depth has at least 8192 bytes, twice PATH_MAX.
 const maxDepth = 4096
 
-// dir reads a directory and all below it.
+// dir reads a directory and everything below it.
 func (r *treeReader) dir(n *inode, b []byte, depth int) ([]*tree.Node, error) {
 	if depth > maxDepth {
 		return nil, fmt.Errorf("more than %d directories are nested", maxDepth)
@@ -76,7 +76,7 @@ func (r *treeReader) dir(n *inode, b []byte, depth int) ([]*tree.Node, error) {
 	return kids, nil
 }
 
-// dirEntries returns the names in a directory, without "." and "..", which are for Check to look at.
+// dirEntries returns the names in a directory, without "." and "..", which only Check checks.
 func (r *treeReader) dirEntries(n *inode, b []byte) (entries []entry, err error) {
 	add := func(d dirent) error {
 		if name := string(d.name); d.ino != 0 && name != "." && name != ".." {
@@ -105,7 +105,7 @@ func (r *treeReader) inlineDir(n *inode, b []byte, add func(dirent) error) error
 	return r.eachDirent(rest, add)
 }
 
-// inlineRest is the part of an inode's inline content after the first 60 bytes.
+// inlineRest returns the part of an inode's inline content after the first 60 bytes, which is stored as an attribute.
 func (f *frame) inlineRest(b []byte) ([]byte, error) {
 	body := f.bodyXattrs(b)
 	if body == nil {
@@ -127,7 +127,7 @@ func (r *treeReader) eachBlock(n *inode, do func(b []byte) error) error {
 		size = n.size()
 	}
 	if size < 0 || size%r.blockSize != 0 || size == 0 {
-		return fmt.Errorf("directory of %d bytes, blocks have %d", size, r.blockSize)
+		return fmt.Errorf("directory of %d bytes is not a multiple of the block size %d", size, r.blockSize)
 	}
 	m := r.structureMap(n)
 	for at, end := int64(0), size/r.blockSize; at < end; {

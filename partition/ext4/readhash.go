@@ -19,7 +19,7 @@ type nameHasher struct {
 	fold     bool // names are compared without case
 }
 
-// hash returns the major hash of a name; ok is false if it is not known here how the name is folded or hashed.
+// hash returns the major hash of a name; ok is false if this package cannot fold or hash the name.
 func (h nameHasher) hash(name string) (major uint32, ok bool) {
 	if h.fold {
 		if name, ok = foldASCII(name); !ok {
@@ -84,6 +84,7 @@ func (h nameHasher) tea(name string) uint32 {
 	}
 }
 
+// legacyHash is the hash of version 0, of the first kernels with indexes. The lowest bit is 0, as in all hashes: an index uses it as a mark.
 func legacyHash(name string, unsigned bool) uint32 {
 	h0, h1 := uint32(0x12a3fe2d), uint32(0x37abe8f9)
 	for _, c := range []byte(name) {

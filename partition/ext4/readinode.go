@@ -18,13 +18,13 @@ const (
 	casefoldFlag         = 0x40000000
 )
 
-// size is the length of the content in bytes.
+// size returns the length of the content in bytes.
 func (n *inode) size() int64 { return int64(n.SizeLo) | int64(n.SizeHigh)<<32 }
 
-// xattrBlock is the block with extended attributes, 0 for none.
+// xattrBlock returns the block with extended attributes, 0 for none.
 func (n *inode) xattrBlock() int64 { return int64(n.FileACLLo) | int64(n.FileACLHigh)<<32 }
 
-// kind is the type in i_mode.
+// kind returns the type in i_mode.
 func (n *inode) kind() (tree.Kind, bool) {
 	for k, bits := range modeTypes {
 		if n.Mode&0xf000 == bits {
@@ -43,12 +43,12 @@ func (n *inode) device() tree.Device {
 	return tree.Device{Major: d >> 8 & 0xfff, Minor: d&0xff | d>>12&^0xff}
 }
 
-// mtime is the modification time; nanoseconds may be out of range.
+// mtime returns the modification time, whose nanoseconds may be out of range.
 func (n *inode) mtime() tree.Time {
 	return tree.Time{Sec: int64(int32(n.Mtime)) + int64(n.MtimeExtra&3)<<32, Nsec: n.MtimeExtra >> 2}
 }
 
-// sectors is i_blocks: sectors of 512 bytes, or blocks of the file system if the inode says so.
+// sectors returns i_blocks in sectors of 512 bytes. With a flag of the inode it is stored in blocks of the file system.
 func (f *frame) sectors(n *inode) int64 {
 	sectors := int64(n.BlocksLo)
 	if f.features.has(hugeFile) {
@@ -60,7 +60,7 @@ func (f *frame) sectors(n *inode) int64 {
 	return sectors
 }
 
-// fast reports whether the target of a symlink lies in the inode: if it has no blocks but those of extended attributes.
+// fast reports whether the target of a symlink lies in the inode: if the inode has no blocks besides those of extended attributes.
 func (f *frame) fast(n *inode) bool {
 	if n.size() >= fastSymlink || n.Flags&(inlineFlag|extentsFlag) != 0 {
 		return false
@@ -72,7 +72,7 @@ func (f *frame) fast(n *inode) bool {
 	return own <= 0 || f.features.has(eaInode)
 }
 
-// extra is how many bytes after the first 128 of an inode are fields; extended attributes may follow them.
+// extra returns the number of bytes of fields after the first 128 of an inode; extended attributes may follow them.
 func (f *frame) extra(b []byte) int64 {
 	if f.inodeBytes <= oldInode {
 		return 0
@@ -102,7 +102,7 @@ func (f *frame) inodeChecksum(b []byte, number uint32, n *inode) (has, want uint
 	return has | uint32(n.ChecksumHi)<<16, uint32(sum.over(b[lo+2 : hi]).over([]byte{0, 0}).over(b[hi+2:]))
 }
 
-// inodeSum is the start of the checksums of an inode and of what belongs to it.
+// inodeSum returns the start of the checksums of an inode and of the structures that belong to it.
 func (f *frame) inodeSum(number uint32, n *inode) checksum {
 	return f.seed.over32(number).over32(n.Generation)
 }
@@ -130,7 +130,7 @@ func (d *groupDescriptor) inodeTable() int64 {
 	return int64(d.InodeTableLo) | int64(d.InodeTableHi)<<32
 }
 
-// inodeTableOf is the first block of a group's inode table: bg_inode_table_lo and _hi alone, since every inode needs them.
+// inodeTableOf returns the first block of a group's inode table. It decodes only that field, since every inode needs it.
 func (f *frame) inodeTableOf(w *windows, group int64) (table int64, err error) {
 	b, err := w.read(f.descriptorAt(group), f.descBytes)
 	if err != nil {
@@ -146,7 +146,7 @@ func (f *frame) inodeTableOf(w *windows, group int64) (table int64, err error) {
 	return table, nil
 }
 
-// inodeAt is the offset in bytes of an inode.
+// inodeAt returns the offset in bytes of an inode.
 func (f *frame) inodeAt(w *windows, number uint32) (int64, error) {
 	if number == 0 || int64(number) > f.inodes() {
 		return 0, fmt.Errorf("inode %d: is not within 1 and %d", number, f.inodes())

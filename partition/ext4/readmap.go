@@ -7,8 +7,8 @@ import (
 	"sync/atomic"
 )
 
-// A fileMap finds the blocks of a file: in its extent tree (kernel: "Extent Tree") or its block map ("Direct/Indirect Block Addressing"). It
-// reads the blocks of these when they are needed, and keeps the last one of each level. Several goroutines may use it if they may use read.
+// A fileMap finds the blocks of a file, in its extent tree (kernel: "Extent Tree") or its block map ("Direct/Indirect Block Addressing"). It
+// reads the blocks of these when they are needed, and keeps the last one of each level. It is safe for concurrent use if read is.
 type fileMap struct {
 	fs      *frame
 	root    [rootNodeSize]byte // i_block
@@ -22,17 +22,17 @@ type mapBlock struct {
 	b     []byte
 }
 
-// maxTreeDepth is how deep an extent tree can be: 2^32 blocks need no more.
+// maxTreeDepth is the greatest depth of an extent tree: 2^32 blocks need no more.
 const maxTreeDepth = 5
 
-// directBlocks is how many blocks a block map lists in the inode.
+// directBlocks is the number of blocks that a block map lists in the inode.
 const directBlocks = 12
 
 // hole is the physical block of a mapping without blocks on the disk, whose bytes are zeros.
 const hole = 0
 
-// locate returns the mapping of block at of a file and of those after it, as far as they lie in one run or in one hole. An extent that is
-// allocated and was never written is a hole.
+// locate returns the mapping of block at of a file and of the blocks after it, as far as they lie in one run or in one hole. An extent that was
+// allocated but never written is a hole.
 func (m *fileMap) locate(at int64) (mapping, error) {
 	if m.extents {
 		return m.locateExtent(at)
@@ -86,16 +86,16 @@ func parseExtentNode(b []byte, depth int) (n extentNode, err error) {
 	return n, nil
 }
 
-// first is the first block in the file of entry i, of an extent as of an index.
+// first returns the first block in the file of entry i, be it an extent or an index.
 func (n extentNode) first(i int) int64 { return int64(le.Uint32(n.b[extentSize*(1+i):])) }
 
-// child is the block that index i leads to.
+// child returns the block that index i leads to.
 func (n extentNode) child(i int) int64 {
 	e := n.b[extentSize*(1+i):]
 	return int64(le.Uint32(e[4:])) | int64(le.Uint16(e[8:]))<<32
 }
 
-// extent is entry i of a leaf.
+// extent returns entry i of a leaf.
 func (n extentNode) extent(i int) (m mapping, written bool) {
 	e := n.b[extentSize*(1+i):]
 	m = mapping{n.first(i), int64(le.Uint32(e[8:])) | int64(le.Uint16(e[6:]))<<32, int64(le.Uint16(e[4:]))}
@@ -106,6 +106,8 @@ func (n extentNode) extent(i int) (m mapping, written bool) {
 	return m, true
 }
 
+// locateExtent is locate for an extent tree. It descends from the root to the last entry of each level that does not begin after at; the least
+// beginning of an entry after it ends the hole, if at is in one.
 func (m *fileMap) locateExtent(at int64) (mapping, error) {
 	limit := int64(math.MaxUint32) + 1 // where the next entry of some level begins
 	b, depth := m.root[:], -1
@@ -128,7 +130,7 @@ func (m *fileMap) locateExtent(at int64) (mapping, error) {
 	}
 }
 
-// inLeaf is the mapping in a leaf, whose entry i is the last one that does not begin after at.
+// inLeaf returns the mapping in a leaf, whose entry i is the last one that does not begin after at.
 func (m *fileMap) inLeaf(n extentNode, i int, at, limit int64) (mapping, error) {
 	gap := mapping{at, hole, max(1, limit-at)}
 	if i < 0 {
@@ -148,12 +150,14 @@ func (m *fileMap) inLeaf(n extentNode, i int, at, limit int64) (mapping, error) 
 	return mapping{at, e.physical + skip, min(e.blocks-skip, gap.blocks)}, nil
 }
 
-// maxMapped is how many blocks a block map can have.
+// maxMapped returns the largest number of blocks of a block map.
 func (f *frame) maxMapped() int64 {
 	p := f.pointers()
 	return directBlocks + p + p*p + p*p*p
 }
 
+// locateIndirect is locate for a block map: 12 blocks in the inode, then the blocks of a single, a double and a triple indirect block. It finds
+// the level by subtracting what those before it map, and then takes a digit of the rest, in base p, at each level. A pointer of 0 is a hole.
 func (m *fileMap) locateIndirect(at int64) (mapping, error) {
 	if at < directBlocks {
 		return m.inPointers(m.root[:4*directBlocks], at, at)
@@ -186,7 +190,7 @@ func (m *fileMap) locateIndirect(at int64) (mapping, error) {
 	panic("unreachable")
 }
 
-// inPointers is the mapping from pointer i of a list on.
+// inPointers returns the mapping from pointer i of a list on.
 func (m *fileMap) inPointers(b []byte, i, at int64) (mapping, error) {
 	first := int64(le.Uint32(b[4*i:]))
 	n := int64(1)

@@ -44,7 +44,7 @@ func (v *Volume) readTree() error {
 	return err
 }
 
-// walkPaths returns the path of each inode in the tree, that of the first name if it has several.
+// walkPaths returns the path of each inode in the tree, by its first name.
 func (v *Volume) walkPaths() map[uint32]string {
 	numbers := make(map[*tree.Node]uint32, len(v.inodes))
 	for number, n := range v.inodes {
@@ -63,7 +63,7 @@ func (v *Volume) walkPaths() map[uint32]string {
 	return paths
 }
 
-// errTwice is why a directory with two names is refused: a walk over it might not end.
+// errTwice refuses a directory with two names, over which a walk might not end.
 var errTwice = errors.New("the directory has a second name")
 
 // block reads a block of structure.
@@ -77,12 +77,12 @@ func (r *treeReader) block(block int64) ([]byte, error) {
 	return r.w.read(block*r.blockSize, r.blockSize)
 }
 
-// structureMap is the map of an inode whose blocks are structure.
+// structureMap returns the map of an inode whose blocks are structure.
 func (r *treeReader) structureMap(n *inode) *fileMap {
 	return &fileMap{fs: &r.frame, root: n.Block, extents: n.Flags&extentsFlag != 0, read: r.block}
 }
 
-// node reads what an inode holds. One that was read before gives a link to it. depth counts the directories above.
+// node reads an inode. For one that was read before it returns a link. depth counts the directories above.
 func (r *treeReader) node(name string, number uint32, depth int) (*tree.Node, error) {
 	if first, ok := r.nodes[number]; ok {
 		if first == nil || first.Kind() == tree.Dir {
@@ -103,6 +103,8 @@ func (r *treeReader) node(name string, number uint32, depth int) (*tree.Node, er
 	return node, nil
 }
 
+// newNode returns the node of an inode, whose bytes are b. An encrypted or compressed file is a node whose blob cannot be opened, but an
+// encrypted directory or symlink is an error, since without the key it has no names and no target.
 func (r *treeReader) newNode(name string, number uint32, n *inode, b []byte, depth int) (*tree.Node, error) {
 	kind, ok := n.kind()
 	switch {

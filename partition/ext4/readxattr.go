@@ -8,7 +8,7 @@ import (
 	"imprint/internal/tree"
 )
 
-// Indexes of names that are not attributes to the outside: the encryption context, and the rest of inline content, which is "system.data".
+// Indexes of names that are not attributes to users: the encryption context, and the rest of inline content, which is "system.data".
 const (
 	systemIndex     = 7
 	encryptionIndex = 9
@@ -21,14 +21,14 @@ var prefixesRead = map[uint8]string{5: "lustre.", 8: "system.richacl", 10: "gnu.
 // A rawXattr is an attribute as it lies in an inode or a block.
 type rawXattr struct {
 	xattr
-	at         int    // where its entry begins
-	valueAt    int    // where its value begins
+	at         int    // offset of its entry
+	valueAt    int    // offset of its value
 	valueInode uint32 // the inode that holds the value, 0 for none
 	size       int    // of the value
 	hash       uint32
 }
 
-// parseXattrs reads the entries of b from byte at on; values lie anywhere in b. It ends at the first entry that is wrong.
+// parseXattrs reads the entries of b from byte at on; values may lie anywhere in b. After an error it returns the entries before it.
 func parseXattrs(b []byte, at int) (all []rawXattr, err error) {
 	for {
 		switch {
@@ -60,7 +60,7 @@ func parseXattrs(b []byte, at int) (all []rawXattr, err error) {
 // maxXattrValue is the length of the longest value (Linux: XATTR_SIZE_MAX).
 const maxXattrValue = 64 << 10
 
-// bodyXattrs is the part of an inode that its attributes lie in, nil if it has none.
+// bodyXattrs returns the part of an inode with its attributes, nil if it has none.
 func (f *frame) bodyXattrs(b []byte) []byte {
 	at := oldInode + f.extra(b)
 	if f.inodeBytes <= oldInode || at > f.inodeBytes-4 || le.Uint32(b[at:]) != xattrMagic {
@@ -69,7 +69,8 @@ func (f *frame) bodyXattrs(b []byte) []byte {
 	return b[at+4 : f.inodeBytes]
 }
 
-// attrKey is all that the attributes of a node come from: nodes with the same key share them. Blocks are compared by their number.
+// attrKey is everything that the attributes of a node are read from: nodes with equal keys share them. It has the number of the attribute block
+// in place of its content.
 type attrKey struct {
 	mode     uint16
 	uid, gid uint32
@@ -167,7 +168,7 @@ func (r *treeReader) visible(all []tree.Xattr, raw []rawXattr) ([]tree.Xattr, er
 	return all, nil
 }
 
-// fullName is the name with its prefix.
+// fullName returns the name with its prefix.
 func (x xattr) fullName() (string, error) {
 	for _, p := range xattrPrefixes {
 		if p.index == x.index && p.whole == (x.name == "") {

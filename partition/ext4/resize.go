@@ -6,7 +6,7 @@ import "imprint/internal/tree"
 // that the file system can grow while it is mounted. Its double indirect block lists the reserved blocks of the first copy; each of those
 // serves as an indirect block that lists the corresponding blocks of all other copies.
 
-// resizeFile is the resize inode. Its size covers everything that a double indirect block can map, as with mke2fs.
+// resizeFile returns the resize inode. Its size covers everything that a double indirect block can map, as with mke2fs.
 func (p *Plan) resizeFile() inode {
 	n := newInode(modeTypes[tree.File]|0o600, tree.Time{Sec: p.options.Epoch})
 	const directBlocks, doubleIndirect = 12, 13

@@ -6,7 +6,7 @@ import (
 	"imprint/internal/units"
 )
 
-// inodeRatio is how many bytes of free space get one more inode: the default of mke2fs.
+// inodeRatio is the number of bytes of free space per additional inode, the default of mke2fs.
 const inodeRatio = 16384
 
 // A sizer finds the geometry for a tree. The same planner computes the size and lays out the file system, so the two cannot disagree.
@@ -15,8 +15,8 @@ type sizer struct {
 	Options
 }
 
-// defaultJournal is the size in blocks that mke2fs gives the journal of a file system with that many blocks (ext2fs_default_journal_size);
-// 0 is no journal.
+// defaultJournal returns the size in blocks of the journal that mke2fs makes in a file system of the given number of blocks
+// (ext2fs_default_journal_size); 0 is no journal.
 func defaultJournal(blocks int64) int64 {
 	for _, tier := range []struct{ below, journal int64 }{
 		{2048, 0}, {32 << 10, 1024}, {256 << 10, 4096}, {512 << 10, 8192}, {4 << 20, 16384}, {8 << 20, 32768}, {16 << 20, 65536}, {32 << 20, 131072},
@@ -28,7 +28,7 @@ func defaultJournal(blocks int64) int64 {
 	return 262144
 }
 
-// journalFor is the size of the journal, in blocks, for a file system with that many blocks.
+// journalFor returns the size of the journal in blocks for a file system of the given number of blocks.
 func (s *sizer) journalFor(blocks int64) int64 {
 	switch {
 	case !s.features.has(hasJournal):
@@ -39,10 +39,10 @@ func (s *sizer) journalFor(blocks int64) int64 {
 	return defaultJournal(blocks)
 }
 
-// neededInodes is the least number of inodes, whatever the size.
+// neededInodes returns the least number of inodes, whatever the size.
 func (s *sizer) neededInodes() int64 { return s.inodes() + s.FreeInodes }
 
-// inodesFor is the least number of inodes for a file system with that many blocks.
+// inodesFor returns the least number of inodes for a file system of the given number of blocks.
 func (s *sizer) inodesFor(blocks int64) int64 {
 	n := s.neededInodes()
 	if s.BytesPerInode > 0 {
@@ -51,12 +51,12 @@ func (s *sizer) inodesFor(blocks int64) int64 {
 	return n
 }
 
-// request is the geometry to ask for with that many blocks and inodes.
+// request returns a request for blocks and inodes, with the journal and growth of a file system of that size.
 func (s *sizer) request(blocks, inodes int64) request {
 	return request{blocks: blocks, inodes: inodes, journal: s.journalFor(blocks), growth: blocks * 1024}
 }
 
-// try lays out the frame and returns how many blocks it lacks for the content and the free space; 0 or less if they fit.
+// try lays out the frame and returns the number of blocks that it lacks for the content and the free space; 0 or less if they fit.
 func (s *sizer) try(r request) (g *geometry, short int64) {
 	g = newGeometry(s.format, r)
 	need := s.allocate(g, false).end + units.Blocks(s.Free, s.blockSize)
@@ -66,13 +66,13 @@ func (s *sizer) try(r request) (g *geometry, short int64) {
 	return g, need - g.tape.blocks()
 }
 
-// tooSmall is the error for a size, given the number of blocks that would be enough.
+// tooSmall returns the error for a size, with the number of blocks that would be enough.
 func (s *sizer) tooSmall(needed, given int64) error {
 	return &TooSmallError{Needed: needed * s.blockSize, Given: given, Inodes: s.neededInodes()}
 }
 
-// minimum finds the smallest geometry: it starts with too few blocks and adds those that are missing until none are. A larger file system
-// rarely needs less overhead than a smaller one, so the last step hardly ever goes too far; if it did, bisect goes back.
+// minimum finds the smallest geometry: it starts with too few blocks, and adds the missing ones until none are. A larger file system rarely
+// has less overhead than a smaller one, so the last step seldom goes too far; if it did, bisect goes back.
 func (s *sizer) minimum() (*geometry, error) {
 	before, limit := int64(0), s.maxBlocks()
 	blocks := s.fileBlocks + units.Blocks(s.Free, s.blockSize) + units.Blocks(s.neededInodes(), s.inodesPerBlock()) + 1
@@ -86,12 +86,12 @@ func (s *sizer) minimum() (*geometry, error) {
 	return nil, s.tooSmall(blocks, limit*s.blockSize)
 }
 
-// tryDefault is try with the default inodes and journal for that many blocks.
+// tryDefault is try with the default inodes and journal for a number of blocks.
 func (s *sizer) tryDefault(blocks int64) (g *geometry, short int64) {
 	return s.try(s.request(blocks, s.inodesFor(blocks)))
 }
 
-// bisect returns a geometry that is large enough while one block less is not, given a number of blocks that is too small.
+// bisect returns a geometry that is large enough, while one block less is not, given a number of blocks that is too few.
 func (s *sizer) bisect(tooFew int64, enough *geometry) *geometry {
 	for middle := enough.blocks - 1; middle > tooFew; middle = (tooFew + enough.blocks) / 2 {
 		if g, short := s.tryDefault(middle); short <= 0 {
@@ -130,9 +130,9 @@ func (s *sizer) layOut() (*geometry, error) {
 	return g, nil
 }
 
-// enlarge returns a geometry with more blocks than the least one. It has the default journal of its size, and inodes for the additional
-// space. Just above a size where the default journal grows there may be no room for that; then journal and inodes stay those of the least
-// geometry, so that whatever fits into a size fits into every larger one.
+// enlarge returns a geometry with more blocks than the least one, with the default journal of its size, and inodes for the additional space.
+// Just above a size where the default journal grows there may be no room for it; then journal and inodes stay those of the least geometry, so
+// that a tree that fits into a size fits into every larger one.
 func (s *sizer) enlarge(least *geometry, blocks int64) *geometry {
 	inodes := s.inodesFor(blocks)
 	if s.BytesPerInode == 0 {

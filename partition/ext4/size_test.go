@@ -14,7 +14,7 @@ import (
 	"imprint/internal/tree"
 )
 
-// needed is the smallest size there is for a tree, in blocks.
+// needed returns the smallest size for a tree, in blocks.
 func needed(t tb, tr *tree.Tree, o Options) int64 {
 	t.Helper()
 	o.Size = 0
@@ -22,7 +22,7 @@ func needed(t tb, tr *tree.Tree, o Options) int64 {
 	return p.g.blocks
 }
 
-// blobs is a tree of files that take so many blocks of 4 KiB in all, one inode for each file.
+// blobs returns a tree of files, each with an inode, that take the given number of blocks of 4 KiB in all.
 func blobs(t tb, blocks int64, files int) *tree.Tree {
 	nodes := []*tree.Node{}
 	each := blocks / int64(files)
@@ -82,8 +82,8 @@ func TestSizeIsExact(t *testing.T) {
 	}
 }
 
-// One block less does not even fit when it is tried, so the size is not only what New says, but the smallest. Where there are more inodes
-// than blocks, up to a tenth more may be asked for than would do.
+// One block less does not fit even when it is tried, so the size is the smallest, and not only the one that New finds. With more inodes than
+// blocks, up to a tenth more may be needed than would do.
 func TestNoSmallerGeometryFits(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	for range 300 {
@@ -143,7 +143,7 @@ func TestSizesAroundBorders(t *testing.T) {
 	}
 }
 
-// BytesPerInode, FreeInodes, Reserved, MinSize and JournalSize do what they say.
+// BytesPerInode, FreeInodes, Reserved, MinSize and JournalSize have their effects.
 func TestSizeOptions(t *testing.T) {
 	tr := build(t, map[string]*tree.Node{"/a": file(20000)})
 	for name, set := range map[string]func(o *Options){
@@ -173,7 +173,7 @@ func TestSizeOptions(t *testing.T) {
 	}
 }
 
-// dump is what dumpe2fs tells of a superblock.
+// dump returns the fields of a superblock that dumpe2fs prints.
 func dump(t testing.TB, image string) map[string]string {
 	t.Helper()
 	hosttest.Need(t, "dumpe2fs")
@@ -184,7 +184,7 @@ func dump(t testing.TB, image string) map[string]string {
 	return fields
 }
 
-// An empty file system of a given size is what mke2fs makes with that many inodes, but for the times and what it counts as written.
+// An empty file system of a given size has the superblock of mke2fs with as many inodes, except for times and the count of writes.
 func TestSuperblockIsThatOfMke2fs(t *testing.T) {
 	hosttest.Need(t, "mke2fs")
 	for _, size := range []int64{4 << 20, 64 << 20, 300 << 20, 3 << 30, 40 << 30, 300 << 30} {
@@ -237,7 +237,7 @@ func TestGrows(t *testing.T) {
 	}
 }
 
-// The largest file system: block numbers of more than 32 bits are one too many.
+// The largest file system has block numbers of 32 bits.
 func TestSixteenTebibytes(t *testing.T) {
 	o := testOptions()
 	o.Size = 16 << 40

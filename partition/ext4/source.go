@@ -8,11 +8,11 @@ import (
 	"imprint/internal/tree"
 )
 
-// metaChunk is how many blocks of generated metadata are one extent at most, so that several workers can share the work.
+// metaChunk is the largest extent of metadata in blocks, so that several workers can generate it.
 const metaChunk = 1024
 
 // Extents implements [extent.Source]: it yields the extents of the file system that end after the byte offset from, in the order of their
-// offsets. What no extent covers is zero.
+// offsets. Bytes that no extent covers are zero.
 func (p *Plan) Extents(from int64) iter.Seq[extent.Extent] {
 	return func(yield func(extent.Extent) bool) {
 		fixed := p.g.fixed
@@ -54,7 +54,7 @@ func (p *Plan) yieldStructure(f structure, from int64, yield func(extent.Extent)
 	return e.Len == 0 || e.End() <= from || yield(e)
 }
 
-// writtenGroups is how many bitmaps of a flex group there are up to the last one that is written, because its group lacks the flag.
+// writtenGroups returns the number of bitmaps of a flex group up to the last one that is written, because its group lacks the flag.
 func (p *Plan) writtenGroups(f structure, flag uint16) int64 {
 	for n := f.blocks; n > 0; n-- {
 		if p.flags(f.group+n-1)&flag == 0 {
@@ -64,7 +64,7 @@ func (p *Plan) writtenGroups(f structure, flag uint16) int64 {
 	return 0
 }
 
-// generated is an extent of metadata blocks that are made when they are read.
+// generated returns an extent of metadata blocks, which are generated when they are read.
 func (p *Plan) generated(block, count int64, put func(b []byte, i int64)) extent.Extent {
 	u := records{size: p.blockSize, count: count, put: put}
 	return extent.Extent{Off: block * p.blockSize, Len: count * p.blockSize, Blob: u.blob(), Meta: true}
@@ -76,9 +76,11 @@ type records struct {
 	put         func(b []byte, i int64) // writes structure i into zeros
 }
 
-// blob makes the structures when they are read.
+// blob returns a blob of the structures, which are generated when they are read.
 func (r records) blob() tree.Blob { return extent.Generated(r.size*r.count, r.read) }
 
+// read generates the bytes from off on. A structure that b holds whole is written in place, since most are; the first and the last may need a
+// copy.
 func (r records) read(b []byte, off int64) {
 	clear(b)
 	for len(b) > 0 {

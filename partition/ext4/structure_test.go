@@ -12,7 +12,7 @@ import (
 	"imprint/internal/tree"
 )
 
-// The structures as the kernel's document lists them, to read back with.
+// The structures as the kernel's document lists them, for reading back.
 type (
 	wireInode struct {
 		Mode, UID                                uint16
@@ -132,7 +132,7 @@ func TestInodeAndDescriptorFields(t *testing.T) {
 	}
 }
 
-// What ext4 cannot hold is an error that names the path and both numbers.
+// The error for a node that ext4 cannot hold names the path and both numbers.
 func TestRefusals(t *testing.T) {
 	mode := &tree.Attr{Mode: 0o10000}
 	for _, c := range []struct {
@@ -206,7 +206,7 @@ func TestOptionsRefused(t *testing.T) {
 	}
 }
 
-// No size and no tree makes it panic; what is laid out lies within its size, in order.
+// FuzzNew lays out a tree with any size and options: extents lie within the size, in order.
 func FuzzNew(f *testing.F) {
 	f.Add(int64(0), int64(0), int64(0), int64(0), uint16(0), uint8(2), uint16(10))
 	f.Add(int64(1<<30), int64(1<<20), int64(100), int64(0), uint16(5), uint8(0), uint16(3000))

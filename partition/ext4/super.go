@@ -10,8 +10,7 @@ const (
 	superOffset = 1024
 )
 
-// A superblock is what the kernel's "Super Block" describes, field by field (struct ext4_super_block). superNames has
-// its names for them.
+// A superblock has the fields of struct ext4_super_block in their order (kernel: "Super Block"). superNames has their names there.
 type superblock struct {
 	InodesCount, BlocksCountLo, RootBlocksLo, FreeBlocksLo, FreeInodes uint32
 	FirstDataBlock, LogBlockSize, LogClusterSize                       uint32
@@ -83,7 +82,7 @@ const (
 	unsignedHash     = 2 // in Flags: names are hashed as unsigned characters
 )
 
-// super is the copy of the superblock in a group. Like those of mke2fs, only the first is marked as clean.
+// super returns the copy of the superblock in a group. Like those of mke2fs, only the first is marked as clean.
 func (p *Plan) super(group int64) *superblock {
 	g := p.g
 	words := p.features.words()
@@ -162,7 +161,7 @@ func (s *superblock) encode(b []byte) {
 	}
 }
 
-// logBlockSize is the block size as the superblock has it: the number of times that 1024 is doubled.
+// logBlockSize returns the block size as the superblock has it: the number of times that 1024 is doubled.
 func logBlockSize(size int64) (log uint32) {
 	for size > 1024<<log {
 		log++
@@ -170,7 +169,7 @@ func logBlockSize(size int64) (log uint32) {
 	return log
 }
 
-// overhead is how many blocks the file system itself takes, including the journal: statfs subtracts them from the total.
+// overhead returns the number of blocks that the file system itself takes, including the journal: statfs subtracts them from the total.
 func (p *Plan) overhead() int64 {
 	return p.g.blocks - p.g.tape.blocks() + p.g.journal
 }
@@ -183,8 +182,8 @@ func (p *Plan) putSuperBlock(b []byte, group int64) {
 	p.super(group).encode(b[:superSize])
 }
 
-// superCopyBlocks is how many blocks of a copy of the superblock, with descriptors and reserved descriptors, are not all zeros: the resize
-// inode uses the reserved descriptors of the first copy only.
+// superCopyBlocks returns the number of blocks of a copy of the superblock, with descriptors and reserved descriptors, up to the last that is
+// not all zeros: the resize inode writes to the reserved descriptors of the first copy only.
 func (p *Plan) superCopyBlocks(group int64) int64 {
 	if group == 0 {
 		return p.g.superBlocks()
@@ -208,5 +207,5 @@ func (p *Plan) putSuperCopy(b []byte, group, i int64) {
 	}
 }
 
-// freeBlocks is how many blocks of the whole file system are free.
+// freeBlocks returns the number of free blocks of the file system.
 func (p *Plan) freeBlocks() int64 { return p.g.tape.blocks() - p.sections.end }

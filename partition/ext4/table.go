@@ -54,7 +54,7 @@ func (p *Plan) nodeInode(b []byte, id int32) inode {
 	return n
 }
 
-// dirInode sets the fields that a directory has of its own.
+// dirInode sets the fields of a directory.
 func (p *Plan) dirInode(n *inode, id int32) {
 	d := p.dir(id)
 	n.LinksCount = d.dirLinks()

@@ -32,7 +32,7 @@ func newTape(fixed []structure, blocks int64) tape {
 	return append(t, area{blocks, blocks, last.before + blocks - last.end})
 }
 
-// blocks is the length of the tape; negative when the fixed structures reach beyond the end of the file system.
+// blocks returns the length of the tape, negative if the fixed structures reach beyond the end of the file system.
 func (t tape) blocks() int64 { return t[len(t)-1].before }
 
 // physical returns the block at a tape position, and how many blocks from there on are contiguous on the disk.
@@ -67,7 +67,7 @@ type run struct{ logical, blocks int64 }
 // A mapping is a run that is contiguous on the disk: one extent.
 type mapping struct{ logical, physical, blocks int64 }
 
-// maxExtent is how many blocks one extent can have (kernel: "Extent Tree", ee_len).
+// maxExtent is the largest number of blocks of an extent (kernel: "Extent Tree", ee_len).
 const maxExtent = 32768
 
 // mappings appends the extents of runs that follow one another on the tape from position at on.
@@ -83,7 +83,7 @@ func (t tape) mappings(dst []mapping, runs []run, at int64) []mapping {
 	return dst
 }
 
-// A cursor moves along the tape and counts the extents of what it passes.
+// A cursor moves along the tape and counts the extents of the contents that it passes.
 type cursor struct {
 	tape tape
 	at   int64

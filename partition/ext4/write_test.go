@@ -14,6 +14,7 @@ import (
 	"imprint/internal/hosttest"
 	"imprint/internal/repro"
 	"imprint/internal/tree"
+	"imprint/partition/partitiontest"
 
 	"golang.org/x/sys/unix"
 )
@@ -26,28 +27,12 @@ func testOptions() Options {
 	return Options{UUID: seed.UUID("uuid"), HashSeed: seed.UUID("hash"), Label: "test", Epoch: 1_000_000_000}
 }
 
-// testing.TB without its unexported method, so that *rapid.T is one too.
-type tb interface {
-	Errorf(string, ...any)
-	Helper()
-	Fatal(...any)
-	Fatalf(string, ...any)
-}
+type tb = partitiontest.TB
 
-// build makes a tree of nodes at paths.
+// build returns a tree of nodes, by their paths.
 func build(t tb, nodes map[string]*tree.Node) *tree.Tree {
 	t.Helper()
-	b := tree.NewBuilder(plain)
-	for path, n := range nodes {
-		if err := b.Add(path, n, path); err != nil {
-			t.Fatal(err)
-		}
-	}
-	tr, err := b.Tree()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return tr
+	return partitiontest.Build(t, plain, nodes)
 }
 
 // slow reports whether the long sweeps run too.
@@ -62,7 +47,7 @@ func plan(t tb, tr *tree.Tree, o Options) *Plan {
 	return p
 }
 
-// write writes a plan into a fresh sparse file and gives its path.
+// write writes a plan into a new sparse file and returns its path.
 func write(t testing.TB, p *Plan) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "image")

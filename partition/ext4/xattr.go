@@ -31,7 +31,7 @@ var xattrPrefixes = []struct {
 	{"user.", 1, false}, {aclAccess, 2, true}, {aclDefault, 3, true}, {"trusted.", 4, false}, {"security.", 6, false}, {"system.", 7, false},
 }
 
-// An xattr is an attribute as it is stored.
+// An xattr is an attribute in its stored form.
 type xattr struct {
 	index uint8
 	name  string // without the prefix
@@ -142,7 +142,7 @@ func putXattrBlock(b []byte, all []xattr, refs uint32) {
 	le.PutUint32(b[12:], whole)
 }
 
-// hash is an entry's hash over name and value, by which the kernel finds equal blocks.
+// hash returns an entry's hash of name and value, by which the kernel finds equal blocks.
 func (x xattr) hash() (h uint32) {
 	for _, c := range []byte(x.name) {
 		h = h<<5 ^ h>>27 ^ uint32(c)
@@ -150,7 +150,7 @@ func (x xattr) hash() (h uint32) {
 	return x.hashOn(h)
 }
 
-// hashOn goes on with the hash over the value.
+// hashOn continues the hash with the value.
 func (x xattr) hashOn(h uint32) uint32 {
 	for v := x.value; len(v) > 0; v = v[min(4, len(v)):] {
 		var word [4]byte

@@ -67,6 +67,7 @@ func basis(name string) (base, ext string) {
 	return shorten(strings.ReplaceAll(name, ".", ""), 8), shorten(ext, 3)
 }
 
+// shorten returns at most most characters of a part of a name in upper case, with "_" in place of those that a short name cannot have.
 func shorten(text string, most int) string {
 	var b strings.Builder
 	for _, r := range text {
@@ -97,6 +98,8 @@ type tail struct {
 	digits    int
 }
 
+// numbered returns the first free short name with a tail: of one digit, if any is free, else of two, and so on. A longer tail takes characters
+// from the beginning, of which there are 8 with "~".
 func (a *aliaser) numbered(base, ext string) short {
 	for digits, low := 1, 1; ; digits, low = digits+1, low*10 {
 		key := tail{base[:min(len(base), 7-digits)], ext, digits}

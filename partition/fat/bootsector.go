@@ -64,19 +64,19 @@ type (
 const (
 	media         = 0xf8 // a fixed disk
 	firstHardDisk = 0x80 // number in a BIOS
-	extBootSig    = 0x29 // VolID, VolLab and FilSysType are there
+	extBootSig    = 0x29 // VolID, VolLab and FilSysType follow
 
 	leadSig  = 0x41615252
 	strucSig = 0x61417272
 	trailSig = 0xaa550000
 
-	// Sectors of FAT32's reserved ones. The copy of the boot sector must be in sector 6: readers look for it there when the first one,
-	// which says where it is, cannot be read.
+	// Sectors in the reserved area of FAT32. The copy of the boot sector must be in sector 6: readers look for it there when the first
+	// one, which has its number, cannot be read.
 	infoAt   = 1
 	backupAt = 6
 )
 
-// bootSize is the length in bytes of the content of the boot sector and of the FSInfo sector, even if sectors have 4096.
+// bootSize is the length in bytes of the content of the boot sector and of the FSInfo sector, even in sectors of 4096 bytes.
 const bootSize = 512
 
 // bootSector is the content of the boot sector.
@@ -87,7 +87,7 @@ func (p *Plan) bootSector() string {
 		BytsPerSec: uint16(v.sector), SecPerClus: uint8(v.cluster / v.sector),
 		RsvdSecCnt: uint16(v.reserved), NumFATs: fats, RootEntCnt: uint16(v.root * v.sector / slotSize),
 		Media:     media,
-		SecPerTrk: 63, NumHeads: 255, // as BIOSes see a large disk; whoever reads sectors by number does not look at them
+		SecPerTrk: 63, NumHeads: 255, // the geometry that BIOSes give a large disk; readers that use sector numbers ignore it
 		HiddSec: p.opts.HiddenSectors,
 	}
 	if v.bits != 32 && v.total < 1<<16 {
@@ -131,8 +131,8 @@ func labelName(label string) short {
 	return s
 }
 
-// bootCode is code for that offset of the boot sector, for a BIOS that boots the volume and loads it at 0x7c00: it prints that there is
-// nothing to boot and stops.
+// bootCode returns code for offset at of the boot sector, which a BIOS loads at 0x7c00 and runs if it is told to boot this volume: it
+// prints that there is nothing to boot, and stops.
 func bootCode(at int) []byte {
 	const size = 25
 	text := 0x7c00 + at + size
@@ -154,8 +154,8 @@ func bootCode(at int) []byte {
 	return append(code[:], "This volume holds no boot code for a BIOS.\r\n\x00"...)
 }
 
-// infoSector is the content of the FSInfo sector. The hint where to look for a free cluster is the last one taken, since drivers begin
-// after it.
+// infoSector is the content of the FSInfo sector. NxtFree, the hint where to look for a free cluster, is the last cluster in use, since
+// drivers begin their search after it.
 func (p *Plan) infoSector() string {
 	return string(encode(nil, &infoSector{
 		LeadSig: leadSig, StrucSig: strucSig, FreeCount: uint32(p.FreeClusters()), NxtFree: p.last(), TrailSig: trailSig,

@@ -22,7 +22,7 @@ func TestStructureSizes(t *testing.T) {
 	}
 }
 
-// What is read out of a volume with the same structures is what was planned.
+// The structures of a volume are read back as they were planned.
 func TestStructuresReadBack(t *testing.T) {
 	root, err := tree.NewBuilder(&tree.Attr{}).Tree()
 	if err != nil {

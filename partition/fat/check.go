@@ -8,8 +8,8 @@ import (
 )
 
 // Check reads all structure again, and reports every fault that it finds: fields of the boot sector and of FSInfo, copies that differ, chains
-// that are broken, cross or do not have the length of their file, clusters in use that no file has, names, and the rest of directory
-// entries. A volume that was not unmounted is one too. Contents are not read.
+// that are broken, cross or do not have the length of their file, clusters in use that belong to no file, names, and the other fields of
+// directory entries. That a volume was not unmounted is a fault too. Contents are not read.
 func (v *Volume) Check(report fault.Report) {
 	g := v.geometry
 	bootCheck{g, report}.check()
@@ -24,7 +24,7 @@ func (v *Volume) Check(report fault.Report) {
 	c.copies()
 }
 
-// A tableCheck looks at the FATs, after the chains were followed.
+// A tableCheck checks the FATs, after the chains were followed.
 type tableCheck struct {
 	*geometry
 	report fault.Report
@@ -88,7 +88,7 @@ func (r run) String() string {
 	return fmt.Sprintf("FAT entries %d to %d", r.first, r.end-1)
 }
 
-// runs calls report for each run of clusters for which bad is true.
+// runs calls report for each run of clusters for which bad is true, so that one lost file is one fault.
 func (c tableCheck) runs(bad func(uint32) bool, report func(run)) {
 	r := run{}
 	for n := uint32(0); int64(n) < c.clusters+firstCluster; n++ {
@@ -108,7 +108,7 @@ func (c tableCheck) runs(bad func(uint32) bool, report func(run)) {
 	}
 }
 
-// entries looks for clusters in use that no file has and for reserved bits, and counts the free clusters.
+// entries checks for clusters in use that belong to no file and for reserved bits, and counts the free clusters.
 func (c tableCheck) entries() {
 	free := int64(0)
 	lost := func(n uint32) bool {
@@ -154,7 +154,7 @@ func (c tableCheck) counts(free int64) {
 	}
 }
 
-// copies compares the other FATs with the one that counts, unless mirroring is off.
+// copies compares the other FATs with the active one, unless mirroring is off.
 func (c tableCheck) copies() {
 	if c.bits == 32 && c.more.ExtFlags&noMirror != 0 {
 		return

@@ -16,7 +16,7 @@ import (
 	"imprint/internal/hosttest"
 )
 
-// A patient is an image to damage, with where its parts lie.
+// A patient is an image to damage, with the offsets of its parts.
 type patient struct {
 	*reader
 	b []byte
@@ -29,7 +29,7 @@ func newPatient(t testing.TB, bits int) patient {
 	return patient{read(t, b), b}
 }
 
-// set sets an entry in one FAT, or in both if n is -1.
+// set sets entry c of FAT n, or of both if n is -1.
 func (p patient) set(n int, c, to uint32) {
 	for i := range 2 {
 		if n >= 0 && n != i {
@@ -52,12 +52,12 @@ func (p patient) set(n int, c, to uint32) {
 	}
 }
 
-// entryOf is the directory entry with a short name.
+// entryOf returns the image from the directory entry with a short name on.
 func (p patient) entryOf(name string) []byte {
 	return p.b[p.root+int64(bytes.Index(p.b[p.root:], []byte(name))):]
 }
 
-// clusterOf is the first cluster of that entry.
+// clusterOf returns the first cluster of that entry.
 func (p patient) clusterOf(name string) uint32 {
 	e := p.entryOf(name)
 	return uint32(binary.LittleEndian.Uint16(e[20:]))<<16 | uint32(binary.LittleEndian.Uint16(e[26:]))
@@ -101,7 +101,7 @@ func TestCheckAgreesWithFsck(t *testing.T) {
 		{"label", "the label in the root directory", false, false, func(p patient) { p.b[p.labelAt()] = 'Q' }},
 		{"boot signature", "signature is", false, true, func(p patient) { p.b[510] = 0 }},
 		{"not unmounted", "not unmounted", false, false, func(p patient) { p.b[p.labelAt()-6] |= dirtyBoot }},
-		{"time", "are no time", false, true, func(p patient) { binary.LittleEndian.PutUint16(p.entryOf(lone)[24:], 0x01ff) }},
+		{"time", "are not a time", false, true, func(p patient) { binary.LittleEndian.PutUint16(p.entryOf(lone)[24:], 0x01ff) }},
 		{"attributes", "Attr is 0xa0", false, true, func(p patient) { p.entryOf(lone)[11] |= 0x80 }},
 		{"FSInfo count", "FreeCount is", true, false, func(p patient) { p.b[p.sector+488]++ }},
 		{"FSInfo signature", "LeadSig is", true, false, func(p patient) { p.b[p.sector]++ }},
@@ -130,7 +130,7 @@ func TestCheckAgreesWithFsck(t *testing.T) {
 
 func (p patient) end() uint32 { return endOfChain(p.bits) }
 
-// labelAt is where the boot sector has the label.
+// labelAt returns the offset of the label in the boot sector.
 func (p patient) labelAt() int64 {
 	if p.bits == 32 {
 		return 71
@@ -138,7 +138,7 @@ func (p patient) labelAt() int64 {
 	return 43
 }
 
-// inspect is faults of a volume that may be too damaged to be read.
+// inspect returns the volume and the faults of an image that may be too damaged for Read.
 func inspect(t testing.TB, b []byte) (*Volume, []string) {
 	t.Helper()
 	var list []string
@@ -151,7 +151,7 @@ func inspect(t testing.TB, b []byte) (*Volume, []string) {
 
 var fsckQuiet = regexp.MustCompile(`^(fsck\.fat [0-9].*|.*: \d+ files, \d+/\d+ clusters|)$`)
 
-// fsckFinds reports whether fsck.fat says more about an image than its version and the sum.
+// fsckFinds reports whether fsck.fat prints more than its version and the totals.
 func fsckFinds(t testing.TB, b []byte) (said string, found bool) {
 	t.Helper()
 	name := filepath.Join(t.TempDir(), "fat.img")
@@ -249,7 +249,7 @@ func TestExplain(t *testing.T) {
 	}
 }
 
-// FuzzInspect changes some bytes of small volumes. Whatever comes of it, reading and checking ends, and contents are read or refused.
+// FuzzInspect changes some bytes of small volumes. Reading and checking must end, and contents are read or refused.
 func FuzzInspect(f *testing.F) {
 	var whole [][]byte
 	for _, bits := range []int{12, 16} {

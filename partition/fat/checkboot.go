@@ -10,7 +10,7 @@ import (
 	"imprint/internal/span"
 )
 
-// fields are those of the boot sector, with its code and the signature after them.
+// fields returns the fields of the boot sector, with its code and the signature after them.
 func (g *geometry) fields() span.Map[string] {
 	m := span.Fields(g.boot, g.last)
 	if g.bits == 32 {
@@ -23,10 +23,10 @@ func (g *geometry) fields() span.Map[string] {
 	return m
 }
 
-// fieldAt is the offset of a field of the boot sector.
+// fieldAt returns the offset of a field of the boot sector.
 func (g *geometry) fieldAt(name string) int64 { return span.Offset(g.fields(), name) }
 
-// A bootCheck looks at what lies before the first FAT.
+// A bootCheck checks the sectors before the first FAT.
 type bootCheck struct {
 	*geometry
 	report fault.Report
@@ -39,7 +39,7 @@ func want[T comparable](c bootCheck, field string, found T, expected ...T) {
 	}
 }
 
-// check looks at all fields that can be wrong.
+// check checks all fields that can be wrong without hiding the volume.
 func (c bootCheck) check() {
 	b, l := c.boot, c.last
 	if jump := b.JmpBoot; !(jump[0] == 0xeb && jump[2] == 0x90) && jump[0] != 0xe9 {
@@ -76,7 +76,7 @@ func (c bootCheck) signature() {
 	want(c, "signature", fmt.Sprintf("% x", b), "55 aa")
 }
 
-// check32 looks at the fields of FAT32, and at the sectors that they name.
+// check32 checks the fields of FAT32, and the sectors that they name.
 func (c bootCheck) check32() {
 	m := c.more
 	want(c, "TotSec16", c.boot.TotSec16, 0)
@@ -106,7 +106,7 @@ func (c bootCheck) reserved(field string, sector uint16) bool {
 	return true
 }
 
-// info checks the signatures of an FSInfo sector. Its counts are for later: the backup's are those of a volume that was made long ago.
+// info checks the signatures of an FSInfo sector. tableCheck checks the counts, only in the first one: drivers do not update the backup.
 func (c bootCheck) info(sector int64, object string) {
 	at := sector * c.sector
 	var s infoSector
@@ -142,8 +142,8 @@ func (g *geometry) structure(at int64, s any) error {
 	return err
 }
 
-// backup compares the boot sector with its copy. Who mounts a volume marks the first alone as in use. The copy of FSInfo after it is
-// optional.
+// backup compares the boot sector with its copy, without the mark of a volume in use, which drivers set in the first one only. The copy of
+// FSInfo after it is optional.
 func (c bootCheck) backup() {
 	at := int64(c.more.BkBootSec) * c.sector
 	first, second := make([]byte, c.sector), make([]byte, c.sector)

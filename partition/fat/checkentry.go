@@ -2,7 +2,7 @@ package fat
 
 import "fmt"
 
-// fields checks what a directory entry says besides its name and where its chain begins.
+// fields checks the fields of a directory entry besides its name and its first cluster.
 func (d *dirScan) fields(it *item) {
 	if d.report == nil {
 		return
@@ -10,7 +10,7 @@ func (d *dirScan) fields(it *item) {
 	wrong := func(format string, args ...any) { d.wrong(it.slot, fmt.Sprintf(format, args...)) }
 	isDir, isLabel := it.Attr&attrDir != 0, it.Attr&attrVolume != 0
 	if it.Attr&^attrMask != 0 || isDir && isLabel {
-		wrong("Attr is 0x%02x, which is of no file, directory or label", it.Attr)
+		wrong("Attr is 0x%02x, which is not that of a file, directory or label", it.Attr)
 	}
 	if it.NTRes&^(lowerBase|lowerExt) != 0 {
 		wrong("NTRes is 0x%02x, only 0x%02x and 0x%02x are known", it.NTRes, lowerBase, lowerExt)
@@ -41,7 +41,7 @@ func (d *dirScan) times(it *item, wrong func(string, ...any)) {
 		date, clock uint16
 	}{{"Wrt", it.WrtDate, it.WrtTime}, {"Crt", it.CrtDate, it.CrtTime}, {"LstAcc", it.LstAccDate, 0}} {
 		if _, ok := parseTime(f.date, f.clock); !ok && (f.date != 0 || f.clock > 0) {
-			wrong("%sDate 0x%04x and %sTime 0x%04x are no time", f.name, f.date, f.name, f.clock)
+			wrong("%sDate 0x%04x and %sTime 0x%04x are not a time", f.name, f.date, f.name, f.clock)
 		}
 	}
 }

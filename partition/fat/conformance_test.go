@@ -11,8 +11,8 @@ import (
 	"imprint/partition/partitiontest"
 )
 
-// TestConformance leaves out of the names that every engine is tested with those that FAT does not allow, as they are listed here once
-// more: in the specification's characters, not in the code's.
+// TestConformance tests the engine without the names that FAT does not allow. They are written down a second time here, from the
+// specification, so that a mistake in the code is found.
 func TestConformance(t *testing.T) {
 	hosttest.Need(t, "mdir", "mcopy", "mlabel", "fsck.fat")
 	partitiontest.Run(t, partitiontest.Engine{

@@ -40,7 +40,7 @@ type dirEntry struct {
 	FileSize     uint32 // bytes, 0 for directories
 }
 
-// newEntry is an entry with the same time of change, creation and last access, in seconds since 1970.
+// newEntry returns an entry whose times of change, creation and last access are mtime, in seconds since 1970.
 func newEntry(name short, attr uint8, mtime int64) dirEntry {
 	date, clock := dosTime(mtime)
 	return dirEntry{Name: name, Attr: attr, CrtTime: clock, CrtDate: date, LstAccDate: date, WrtTime: clock, WrtDate: date}
@@ -117,7 +117,7 @@ func (p *Plan) directory(dir *tree.Node) []byte {
 		add(p.entry(newShort(".", ""), dir))
 		up := p.entry(newShort("..", ""), p.parent(dir))
 		if p.parent(dir) == p.tree.Root() {
-			up.setCluster(0) // the root is always 0 here, even in FAT32, where it has a cluster
+			up.setCluster(0) // ".." of a directory in the root is always 0, even in FAT32, where the root has a cluster
 		}
 		add(up)
 	}

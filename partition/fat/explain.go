@@ -28,7 +28,7 @@ func (v *Volume) Explain(off int64) string {
 	return v.owned().explainCluster(off)
 }
 
-// explainReserved is about what lies before the FATs.
+// explainReserved explains a byte before the FATs.
 func (g *geometry) explainReserved(off int64) string {
 	sector, at := off/g.sector, off%g.sector
 	backup := int64(g.more.BkBootSec)
@@ -54,7 +54,7 @@ func fieldOf(m span.Map[string], off int64) string {
 	return "unused"
 }
 
-// explainTable is about a byte of the FATs, counted from the first one. In FAT12 a byte can be of two entries.
+// explainTable explains a byte of the FATs, counted from the first one. In FAT12 two entries can share a byte.
 func (g *geometry) explainTable(off int64) string {
 	n, at := off/g.fatSize+1, off%g.fatSize
 	if at >= g.entryBytes() {
@@ -67,7 +67,7 @@ func (g *geometry) explainTable(off int64) string {
 	return fmt.Sprintf("FAT %d, entry %d", n, first)
 }
 
-// explainCluster is about a byte of a cluster.
+// explainCluster explains a byte of a cluster.
 func (s *scan) explainCluster(off int64) string {
 	c := uint32((off-s.data)/s.cluster) + firstCluster
 	id, taken := s.owners.of(c)
@@ -99,10 +99,10 @@ func (s *scan) explainFree(c uint32) string {
 	case err == nil && e == badCluster(s.bits):
 		return fmt.Sprintf("bad cluster %d", c)
 	}
-	return fmt.Sprintf("cluster %d, in use by no file", c)
+	return fmt.Sprintf("cluster %d, in use but in no file", c)
 }
 
-// places is where the clusters of an object lie, those that it was given.
+// places returns the ranges of the clusters that an object was given.
 func (s *scan) places(id int32) (list []tree.Range) {
 	c := s.objects[id].first
 	for range s.objects[id].held {
@@ -112,7 +112,7 @@ func (s *scan) places(id int32) (list []tree.Range) {
 	return list
 }
 
-// explainSlot is about a byte of a directory.
+// explainSlot explains byte at of a directory.
 func (s *scan) explainSlot(id int32, places []tree.Range, at int64) string {
 	b, err := s.read(places)
 	if err != nil {

@@ -29,7 +29,7 @@ func (p *Plan) Extents(from int64) iter.Seq[extent.Extent] {
 	}
 }
 
-// firstNode is the ID of the first node with a cluster that ends after from.
+// firstNode returns the ID of the first node with a cluster that ends after from.
 func (p *Plan) firstNode(from int64) int {
 	clusters := max(0, from-p.vol.offset(firstCluster)) / p.vol.cluster
 	if clusters >= p.vol.clusters {
@@ -46,7 +46,7 @@ func (p *Plan) Place(dst []extent.Extent, n *tree.Node) []extent.Extent {
 	return p.place(dst, n)
 }
 
-// place is Place for what lies in clusters.
+// place is Place for content in clusters, which the fixed root directory is not in.
 func (p *Plan) place(dst []extent.Extent, n *tree.Node) []extent.Extent {
 	first := p.start[n.ID()]
 	if first == p.start[n.ID()+1] {
@@ -66,7 +66,7 @@ func (p *Plan) place(dst []extent.Extent, n *tree.Node) []extent.Extent {
 	return dst
 }
 
-// A directoryBlob is the entries of a directory. They are made when it is opened.
+// A directoryBlob is the entries of a directory, generated when it is opened.
 type directoryBlob struct {
 	plan *Plan
 	dir  *tree.Node

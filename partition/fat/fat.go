@@ -1,6 +1,7 @@
 // Package fat plans a FAT file system: for a tree of files it computes where every structure and every file lies in a region of a disk, and
-// returns the result as extents. It opens no file and writes nothing; tables and directories are made when they are read, so that a plan
-// takes a few bytes per file whatever the size of the volume. [Read] is the inverse: it reads any tool's volume.
+// returns the result as extents. It opens no file and writes nothing; tables and directories are generated when they are read, so that a
+// plan takes a few bytes per file whatever the size of the volume. [New] returns a [Plan]. [Read] is the inverse, for volumes of any tool,
+// and returns a [Volume].
 //
 // The structures and their limits are those of "Microsoft Extensible Firmware Initiative FAT32 File System Specification", version
 // 1.03, which the UEFI specification (2.10, section 13.3) requires of an EFI system partition; titles in quotes below are sections of it.
@@ -13,7 +14,7 @@
 //	root directory     FAT12 and FAT16 only; in FAT32 it is a chain of clusters like any other
 //	clusters           numbered from 2 on
 //
-// Space that makes no whole cluster is added to the reserved sectors, so that the clusters end with the region, and are aligned if its size
+// Space that is less than a cluster is added to the reserved sectors, so that the clusters end with the region, and are aligned if its size
 // is a multiple of the cluster size.
 //
 // Directories and files are laid out without gaps in the order of tree.Walk, each in consecutive clusters.
@@ -89,7 +90,7 @@ func (o Options) check() error {
 	return checkLabel(o.Label)
 }
 
-// allocate gives every node its clusters. A fixed root directory has none.
+// allocate assigns clusters to every node. A fixed root directory has none.
 func (p *Plan) allocate() {
 	next := uint32(firstCluster)
 	p.start = make([]uint32, 0, p.tree.Len()+1)
@@ -100,7 +101,7 @@ func (p *Plan) allocate() {
 	p.start = append(p.start, next)
 }
 
-// length is how many bytes of its clusters a node uses.
+// length returns the number of bytes that a node uses in its clusters.
 func (p *Plan) length(n *tree.Node) int64 {
 	if n.Kind() == tree.Dir {
 		return int64(p.slots[n.ID()]) * slotSize
@@ -108,25 +109,25 @@ func (p *Plan) length(n *tree.Node) int64 {
 	return n.Inode().Size()
 }
 
-// owner is the ID of the node with cluster c; the number of nodes if the cluster is free.
+// owner returns the ID of the node with cluster c; the number of nodes if the cluster is free.
 func (p *Plan) owner(c uint32) int {
 	return sort.Search(p.tree.Len(), func(id int) bool { return p.start[id+1] > c })
 }
 
-// last is the number of the last cluster in use, or 1.
+// last returns the number of the last cluster in use, or 1.
 func (p *Plan) last() uint32 { return p.start[p.tree.Len()] - 1 }
 
-// Size is the size of the volume in bytes.
+// Size returns the size of the volume in bytes.
 func (p *Plan) Size() int64 { return p.vol.total * p.vol.sector }
 
-// Bits is the width of an entry of the FAT, and so its type: 12, 16 or 32.
+// Bits returns the width of an entry of the FAT, which is its type: 12, 16 or 32.
 func (p *Plan) Bits() int { return p.vol.bits }
 
-// ClusterSize is in bytes.
+// ClusterSize returns the size of a cluster in bytes.
 func (p *Plan) ClusterSize() int64 { return p.vol.cluster }
 
-// Clusters is how many clusters the volume has.
+// Clusters returns the number of clusters of the volume.
 func (p *Plan) Clusters() int64 { return p.vol.clusters }
 
-// FreeClusters is how many clusters are free.
+// FreeClusters returns the number of free clusters.
 func (p *Plan) FreeClusters() int64 { return p.vol.clusters - int64(p.last()) + firstCluster - 1 }

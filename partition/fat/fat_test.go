@@ -32,7 +32,7 @@ var example = files{
 	"/" + strings.Repeat("long", 63) + "xyz": "255 units",
 }
 
-// check holds an image against everything that reads one.
+// check compares an image with the tree as several readers see it.
 func check(t testing.TB, p *Plan, want files) []byte {
 	t.Helper()
 	name, b := image(t, p)
@@ -107,7 +107,7 @@ func TestIdentity(t *testing.T) {
 	}
 }
 
-// TestEmptyRoot is for a tree without a name and a volume without a label: there is nothing to write in the root directory.
+// TestEmptyRoot lays out an empty tree without a label, whose root directory has no entry.
 func TestEmptyRoot(t *testing.T) {
 	for _, bits := range []int{12, 16, 32} {
 		p := plan(t, files{}.tree(t), Options{Bits: bits})
@@ -235,7 +235,7 @@ func TestHighClusters(t *testing.T) {
 	}
 }
 
-// zeros is a file that is one hole.
+// zeros is a blob that is one hole.
 type zeros int64
 
 func (z zeros) Size() int64              { return int64(z) }

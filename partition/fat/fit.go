@@ -8,7 +8,7 @@ import (
 	"imprint/internal/units"
 )
 
-// A SizeError is a tree that does not fit into a volume of the given size.
+// A SizeError reports that a tree does not fit into a volume of the given size.
 type SizeError struct {
 	Need  int64 // bytes of the smallest larger volume with room for the tree and the free space
 	Given int64 // bytes
@@ -43,7 +43,7 @@ func (p *Plan) fit() (volume, error) {
 	return s.volume(sectors), nil
 }
 
-// need is how many clusters the tree and the free space need.
+// need returns the number of clusters that the tree and the free space take.
 func (p *Plan) need(s shape) int64 {
 	clusters := units.Blocks(p.opts.Free, s.cluster)
 	for n := range p.tree.Nodes() {
@@ -63,7 +63,7 @@ func (p *Plan) smallest(all []shape, given int64) (best shape, sectors int64) {
 			if chosen == s {
 				break
 			}
-			n = units.Align(chosen.hi+1, grain) // volumes of n sectors have another shape, which is tried by itself
+			n = units.Align(chosen.hi+1, grain) // volumes of n sectors have another shape, which is tried in its turn
 		}
 		if n <= s.hi && (sectors == 0 || n < sectors) {
 			best, sectors = s, n
@@ -75,7 +75,7 @@ func (p *Plan) smallest(all []shape, given int64) (best shape, sectors int64) {
 	return best, sectors
 }
 
-// largest is the shape of the largest volumes.
+// largest returns the shape of the largest volumes.
 func largest(all []shape) shape {
 	return slices.MaxFunc(all, func(a, b shape) int { return cmp.Compare(a.hi, b.hi) })
 }

@@ -8,7 +8,7 @@ import (
 	"imprint/internal/units"
 )
 
-// A geometry is where a volume that is read has its parts, as its boot sector says. Offsets are in bytes from the front of the region.
+// A geometry is the layout of a volume that is read, from its boot sector. Offsets are in bytes from the front of the region.
 type geometry struct {
 	boot bootSector
 	more bootSector32 // zero unless bits is 32
@@ -24,8 +24,8 @@ type geometry struct {
 	size            int64 // bytes of the volume
 }
 
-// parseBoot reads the boot sector in the 512 bytes b of a region of that size. What decides where the parts of the volume lie must be right;
-// all else is for Check.
+// parseBoot decodes the boot sector, the 512 bytes b, of a region of size bytes. Fields that decide where the parts of the volume lie must
+// be right; Check checks the others.
 func parseBoot(b []byte, size int64) (*geometry, error) {
 	g := &geometry{}
 	if err := g.decode(b); err != nil {
@@ -37,7 +37,7 @@ func parseBoot(b []byte, size int64) (*geometry, error) {
 	return g, g.parts(size)
 }
 
-// decode reads the fields. As Linux, mtools and fsck.fat see it, FAT32 is where the 16 bits for the size of a FAT are 0.
+// decode decodes the fields. FATSz16 is 0 in FAT32 only, and by this Linux, mtools and fsck.fat recognise it too.
 func (g *geometry) decode(b []byte) error {
 	n := 0
 	fields := []any{&g.boot, &g.more, &g.last}
@@ -75,8 +75,8 @@ func (g *geometry) sizes() error {
 	return nil
 }
 
-// parts computes where everything lies. The type of the volume is that of its number of clusters ("FAT Type Determination"), except that
-// FAT32 is recognized by the form of its boot sector.
+// parts computes where everything lies. The number of clusters decides between FAT12 and FAT16 ("FAT Type Determination"); decode has
+// recognised FAT32.
 func (g *geometry) parts(size int64) error {
 	b := g.boot
 	total, fatSize := int64(b.TotSec16), int64(b.FATSz16)
@@ -98,6 +98,7 @@ func (g *geometry) parts(size int64) error {
 	return g.fits(size)
 }
 
+// fits checks that the parts of the volume lie in the region and are large enough for the clusters.
 func (g *geometry) fits(size int64) error {
 	switch {
 	case g.size > size:
@@ -114,25 +115,25 @@ func (g *geometry) fits(size int64) error {
 	return nil
 }
 
-// maxClusters is how many clusters a volume can have: entry values from the mark of a bad cluster on are not numbers.
+// maxClusters returns the largest number of clusters of a volume: values of entries from the mark of a bad cluster on are not numbers.
 func maxClusters(bits int) int64 { return int64(badCluster(bits)) - firstCluster }
 
-// badCluster is the entry of a cluster that cannot be used. Entries above it end a chain ("FAT Data Structure").
+// badCluster returns the entry of a cluster that cannot be used. Entries above it end a chain ("FAT Data Structure").
 func badCluster(bits int) uint32 { return uint32(1)<<min(bits, 28) - 9 }
 
-// endOfChain is the entry of a chain's last cluster.
+// endOfChain returns the entry of a chain's last cluster.
 func endOfChain(bits int) uint32 { return uint32(1)<<min(bits, 28) - 1 }
 
-// offset is where a cluster lies, in bytes.
+// offset returns the offset of a cluster in bytes.
 func (g *geometry) offset(c uint32) int64 { return g.data + int64(c-firstCluster)*g.cluster }
 
-// has reports whether a number is that of a cluster.
+// has reports whether c is the number of a cluster.
 func (g *geometry) has(c uint32) bool { return c >= firstCluster && int64(c) < g.clusters+firstCluster }
 
-// entryAt is the offset of the first byte with bits of an entry of the first FAT. Two entries of 12 bits share a byte.
+// entryAt returns the offset of the first byte with bits of entry c in the first FAT. Two entries of 12 bits share a byte.
 func (g *geometry) entryAt(c uint32) int64 { return g.fat + int64(c)*int64(g.bits)/8 }
 
-// entryBytes is how many bytes the used entries of a FAT take.
+// entryBytes returns the number of bytes that the entries of all clusters take in a FAT.
 func (g *geometry) entryBytes() int64 {
 	return ((g.clusters+firstCluster)*int64(g.bits) + 7) / 8
 }

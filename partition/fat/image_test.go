@@ -62,7 +62,7 @@ func plan(t testing.TB, tr *tree.Tree, o Options) *Plan {
 	return p
 }
 
-// image writes the plan into a file and gives the file's name with its content.
+// image writes the plan into a file, and returns the file's name and content.
 func image(t testing.TB, p *Plan) (string, []byte) {
 	t.Helper()
 	b := volumeOf(t, p)
@@ -73,7 +73,7 @@ func image(t testing.TB, p *Plan) (string, []byte) {
 	return name, b
 }
 
-// volumeOf carries the plan out over random bytes.
+// volumeOf returns the volume of a plan, written over random bytes.
 func volumeOf(t testing.TB, p *Plan) []byte {
 	t.Helper()
 	b := make([]byte, p.Size())
@@ -127,7 +127,7 @@ var (
 	fsckCount = regexp.MustCompile(`(\d+) files, (\d+)/(\d+) clusters`)
 )
 
-// fsck checks an image; neither status nor words may tell of a fault, and it must count as many clusters as the plan.
+// fsck checks an image with fsck.fat: neither its status nor its output may report a fault, and it must count as many clusters as the plan.
 func fsck(t testing.TB, p *Plan, name string) {
 	t.Helper()
 	out := hosttest.Run(t, "fsck.fat", "-n", "-v", name)
@@ -233,7 +233,7 @@ func diskfsDir(t testing.TB, fsys filesystem.FileSystem, dir string, got files) 
 	}
 }
 
-// whole is what the tree of f holds, with the directories that are only parents.
+// whole returns f with the directories that it names only as parents.
 func (f files) whole(t testing.TB) files {
 	all := files{}
 	for path, n := range f.tree(t).Walk() {

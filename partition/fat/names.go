@@ -49,6 +49,7 @@ func survey(t *tree.Tree, label bool) ([]int32, error) {
 // MaxFile is the largest file in bytes ("FAT Directory Structure", DIR_FileSize).
 const MaxFile = math.MaxUint32
 
+// checkNode returns an error for a node that FAT cannot hold. Permissions and owners are no error, though FAT drops them: every tree has some.
 func checkNode(n *tree.Node) error {
 	switch kind := n.Inode().Kind(); kind {
 	case tree.Dir:
@@ -87,7 +88,7 @@ func checkName(name string) error {
 	return nil
 }
 
-// unitsOf is the length of a name in UTF-16 units.
+// unitsOf returns the length of a name in UTF-16 units.
 func unitsOf(name string) int {
 	n := 0
 	for _, r := range name {
@@ -99,7 +100,7 @@ func unitsOf(name string) int {
 	return n
 }
 
-// slotsOf is how many directory entries a name needs.
+// slotsOf returns the number of directory entries that a name needs.
 func slotsOf(name string) int {
 	if isShort(name) {
 		return 1

@@ -44,7 +44,7 @@ func TestAliases(t *testing.T) {
 	}
 }
 
-// TestManyAliases wants that tails grow to several digits, and that this takes no time to speak of.
+// TestManyAliases has names enough for tails of several digits, which must take little time.
 func TestManyAliases(t *testing.T) {
 	var names []string
 	for i := range 30_000 {
@@ -114,7 +114,7 @@ func TestLargestFile(t *testing.T) {
 	}
 }
 
-// sized is content that nobody opens.
+// sized is a blob that must not be opened.
 type sized int64
 
 func (s sized) Size() int64              { return int64(s) }
@@ -153,7 +153,7 @@ func FuzzNames(f *testing.F) {
 	})
 }
 
-// FuzzNew lays out any tree: it is refused, or another reader of FAT finds all of it, and nothing that is unusual.
+// FuzzNew lays out any tree: it is refused, or another reader of FAT finds all of it and nothing unusual.
 func FuzzNew(f *testing.F) {
 	for i, p := range partitiontest.Seeds() {
 		f.Add(p, uint16(i), uint8(i), uint8(0))
@@ -189,7 +189,7 @@ func FuzzNew(f *testing.F) {
 	})
 }
 
-// TestShortNames holds the alias of any directory against the rules: legal characters, no one's long name, all different.
+// TestShortNames checks the aliases of any directory: their characters are legal, they differ, and none is another file's long name.
 func TestShortNames(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		byFold := map[string]string{}

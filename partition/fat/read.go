@@ -10,7 +10,7 @@ import (
 	"imprint/internal/tree"
 )
 
-// A Volume is a file system that was read.
+// A Volume is a file system read from an image.
 type Volume struct {
 	Tree        *tree.Tree // contents lie in the image; the chain of a file is followed when its blob is opened
 	Label       string     // of the root directory, else of the boot sector; "" for none
@@ -26,15 +26,15 @@ type Volume struct {
 	owned    func() *scan // all chains, followed once
 }
 
-// Read reads the file system in a region of that many bytes: its boot sector and its directories. What would hide a part of the tree is an
-// error with the path: use [Inspect] for what is left then. Faults of files' chains are errors when their blobs are opened; [Volume.Check]
-// finds them all.
+// Read reads the file system in an image of size bytes: its boot sector and its directories. A fault that would hide a part of the tree is
+// an error with the path; [Inspect] returns the rest of such a tree. A fault of a file's chain is an error when its blob is opened;
+// [Volume.Check] finds them all.
 //
-// Names are the long ones where there are any that belong to their entry, have no unpaired surrogate and at most 255 bytes in UTF-8, and else
-// the short ones, in the case that Windows NT gives them. Directories have mode 0755, files 0644 or, if they are read-only, 0444. FAT has
-// no time zone; times are taken as UTC.
+// A name is the long one if it belongs to its entry, has no unpaired surrogate and takes at most 255 bytes in UTF-8, and else the short one,
+// in the case that Windows NT gives it. Directories have mode 0755, files 0644 or, if they are read-only, 0444. FAT has no time zone; times
+// are taken as UTC.
 //
-// A hostile image costs no more memory than a multiple of its directories: no cluster of one is read twice.
+// A hostile image costs memory in proportion to its directories: none of their clusters is read twice.
 func Read(image io.ReaderAt, size int64) (*Volume, error) {
 	g, err := readBoot(image, size, 0)
 	if err != nil {
@@ -48,8 +48,8 @@ func Read(image io.ReaderAt, size int64) (*Volume, error) {
 	return newVolume(g, s, t)
 }
 
-// Inspect is Read and Check of what may be damaged: it reports all faults, and returns what can be read in spite of them. If the boot sector
-// cannot be used, the backup of FAT32 is.
+// Inspect is [Read] and [Volume.Check] of an image that may be damaged: it reports all faults, and returns what can be read in spite of them.
+// If the boot sector cannot be used, it uses the backup of FAT32.
 func Inspect(image io.ReaderAt, size int64, report fault.Report) (*Volume, error) {
 	g, err := readBoot(image, size, 0)
 	if err != nil {
@@ -110,7 +110,7 @@ func newVolume(g *geometry, s *scan, t *tree.Tree) (*Volume, error) {
 	}
 	v.owned = sync.OnceValue(func() *scan {
 		all := newScan(g, false, nil)
-		_, _ = all.root() // what is wrong is for Check
+		_, _ = all.root() // Check reports the faults
 		return all
 	})
 	flags, err := s.table.entry(1)
@@ -143,7 +143,7 @@ func (g *geometry) cleanBit() uint32 {
 	return 0x8000
 }
 
-// FreeClusters counts the clusters that are free, by reading the FAT.
+// FreeClusters counts the free clusters, by reading the FAT.
 func (v *Volume) FreeClusters() (n int64, err error) {
 	t := v.geometry.active()
 	for c := uint32(firstCluster); v.geometry.has(c); c++ {

@@ -24,7 +24,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// faults are those that Check finds in an image, one a line.
+// faults returns the volume in an image and the faults that Check finds, or the error of Read as the only one.
 func faults(t testing.TB, b []byte) (*Volume, []string) {
 	t.Helper()
 	v, err := Read(bytes.NewReader(b), int64(len(b)))
@@ -36,7 +36,7 @@ func faults(t testing.TB, b []byte) (*Volume, []string) {
 	return v, list
 }
 
-// sound reads an image that has no faults.
+// sound returns the volume in an image that must have no faults.
 func sound(t testing.TB, b []byte) *Volume {
 	t.Helper()
 	v, list := faults(t, b)
@@ -46,7 +46,7 @@ func sound(t testing.TB, b []byte) *Volume {
 	return v
 }
 
-// contents is what the tree of a volume holds, in the form of files.whole.
+// contents returns the paths and contents of a tree, in the form of files.whole.
 func contents(t testing.TB, tr *tree.Tree) files {
 	t.Helper()
 	got := files{}
@@ -75,7 +75,7 @@ var readOptions = []Options{
 	{SectorSize: 4096, Size: 40 * units.MiB},
 }
 
-// What is planned is read back as it was: names, contents, times, label and serial number.
+// A volume is read back as it was planned: names, contents, times, label and serial number.
 func TestReadOwn(t *testing.T) {
 	for _, o := range readOptions {
 		t.Run(fmt.Sprintf("%+v", o), func(t *testing.T) {

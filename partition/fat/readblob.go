@@ -9,7 +9,7 @@ import (
 	"imprint/internal/units"
 )
 
-// A stored is the content of a file in an image. Its chain is followed when it is opened. Two of the same file are equal.
+// A stored is the content of a file in an image, a [tree.Blob]. Its chain is followed when it is opened. Two values for one file are equal.
 type stored struct {
 	table *table
 	first uint32 // cluster
@@ -35,7 +35,7 @@ func (s stored) Open() (tree.Reader, error) {
 	return r, nil
 }
 
-// A storedReader reads ranges of an image one after the other. A file may have as many as clusters.
+// A storedReader reads the ranges of an image that make a file, of which there may be as many as clusters.
 type storedReader struct {
 	image  io.ReaderAt
 	parts  []tree.Range
@@ -46,7 +46,7 @@ type storedReader struct {
 // ReadAt implements io.ReaderAt.
 func (r *storedReader) ReadAt(p []byte, off int64) (n int, err error) {
 	if off < 0 {
-		return 0, fmt.Errorf("read at byte %d", off)
+		return 0, fmt.Errorf("read at negative offset %d", off)
 	}
 	want := int(max(0, min(int64(len(p)), r.size-off)))
 	i := sort.Search(len(r.starts), func(i int) bool { return r.starts[i] > off }) - 1

@@ -5,7 +5,7 @@ import (
 	"fmt"
 )
 
-// An item is a directory entry in use with the name that the long entries before it give it.
+// An item is a directory entry in use, with its name from the long entries before it or from itself.
 type item struct {
 	dirEntry
 	name        string
@@ -15,7 +15,7 @@ type item struct {
 // isLong reports whether an entry with these attributes is a part of a long name ("FAT Long Directory Entries").
 func isLong(attr uint8) bool { return attr&attrMask == attrLong }
 
-// Attributes that only readers look at.
+// Attributes that only a reader needs.
 const (
 	attrReadOnly = 0x01
 	attrMask     = 0x3f // the others are reserved
@@ -28,8 +28,8 @@ func (e *dirEntry) cluster(bits int) uint32 {
 	return uint32(e.FstClusLO) // the other half has had many uses
 }
 
-// An assembler reads the entries of a directory, and puts long names together. What is wrong with those is given to fault, with the
-// index of an entry; the short name counts then.
+// An assembler reads the entries of a directory, and assembles long names from their parts. It calls fault, with the index of an entry, for
+// a long name that is damaged, and then uses the short name.
 type assembler struct {
 	fault func(slot int, text string)
 	items []item
@@ -48,6 +48,7 @@ func parseDir(b []byte, fault func(slot int, text string)) []item {
 	return a.items
 }
 
+// slot takes entry i, the bytes b, after the parts of a long name that came before it.
 func (a *assembler) slot(b []byte, i int) {
 	switch {
 	case b[0] == deleted:
@@ -63,14 +64,14 @@ func (a *assembler) slot(b []byte, i int) {
 	}
 }
 
-// decode fills a structure from as many bytes as it has.
+// decode decodes a structure from the front of b.
 func decode(b []byte, structure any) {
 	if _, err := binary.Decode(b, binary.LittleEndian, structure); err != nil {
 		panic(err) // only too few bytes, or a struct without a fixed size, fail
 	}
 }
 
-// drop forgets a long name that is not complete.
+// drop discards a long name that is not complete.
 func (a *assembler) drop(why string) {
 	if len(a.parts) > 0 {
 		a.fault(a.first, fmt.Sprintf("long name without its entry: %s", why))
@@ -103,10 +104,10 @@ func (a *assembler) long(e longEntry, i int) {
 	}
 }
 
-// maxParts is how many entries a name of 255 UTF-16 units has.
+// maxParts is the number of parts of a name of 255 UTF-16 units.
 const maxParts = (maxUnits + longUnits - 1) / longUnits
 
-// short ends a name.
+// short takes the entry with the short name, which ends a long one.
 func (a *assembler) short(e dirEntry, i int) {
 	it := item{dirEntry: e, name: e.shortName(), first: i, slot: i}
 	if last := len(a.parts) - 1; last >= 0 && a.parts[last].Ord&^lastLong != 1 {
@@ -119,7 +120,8 @@ func (a *assembler) short(e dirEntry, i int) {
 	a.items = append(a.items, it)
 }
 
-// named gives an entry its long name if the checksum says that it belongs to the short one.
+// named sets the name of an entry to the long one, if its checksum is that of the short one. Systems that do not know long names leave the
+// parts of a deleted file in place, before another entry.
 func (a *assembler) named(it *item) {
 	if sum := it.Name.checksum(); sum != a.parts[0].Chksum {
 		a.fault(a.first, fmt.Sprintf("Chksum of a long name is 0x%02x, the short name %q has 0x%02x", a.parts[0].Chksum, it.Name[:], sum))

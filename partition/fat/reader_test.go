@@ -9,7 +9,7 @@ import (
 	"unicode/utf16"
 )
 
-// A reader reads a volume by the specification, strictly and with nothing from the planner: what is unusual is a fault.
+// A reader reads a volume by the specification, shares no code with the planner, and fails the test at anything unusual.
 type reader struct {
 	t                 testing.TB
 	b                 []byte
@@ -23,7 +23,7 @@ type reader struct {
 	label             string
 }
 
-// found is what a directory entry tells.
+// found is a decoded directory entry.
 type found struct {
 	text  string
 	alias string
@@ -56,7 +56,7 @@ func read(t testing.TB, b []byte) *reader {
 	}
 	switch {
 	case total*r.sector != int64(len(b)):
-		t.Fatalf("boot sector tells of %d bytes, the region has %d", total*r.sector, len(b))
+		t.Fatalf("boot sector counts %d bytes, the region has %d", total*r.sector, len(b))
 	case r.data+r.clusters*r.cluster != int64(len(b)):
 		t.Fatalf("clusters end at %d, the region at %d", r.data+r.clusters*r.cluster, len(b))
 	case (r.rootCluster != 0) != (r.bits == 32):
@@ -90,7 +90,7 @@ func (r *reader) entry(c uint32) uint32 {
 	return uint32(binary.LittleEndian.Uint16(at)) >> 4
 }
 
-// chain is the content of a chain of clusters.
+// chain returns the content of a chain of clusters.
 func (r *reader) chain(path string, c uint32) []byte {
 	var b []byte
 	end := uint32(1)<<min(r.bits, 28) - 1
@@ -158,7 +158,7 @@ func (r *reader) directory(path string, b []byte, self, up uint32) {
 	}
 }
 
-// take files what an entry tells.
+// take records an entry.
 func (r *reader) take(path, name string, e []byte, self, up uint32) {
 	first := uint32(binary.LittleEndian.Uint16(e[20:]))<<16 | uint32(binary.LittleEndian.Uint16(e[26:]))
 	size := int64(binary.LittleEndian.Uint32(e[28:]))

@@ -10,16 +10,16 @@ import (
 	"imprint/internal/tree"
 )
 
-// codePage is what the bytes from 0x80 on stand for in short names: code page 437, the default of DOS and Linux.
+// codePage has the characters of the bytes from 0x80 on in short names: code page 437, the default of DOS and Linux.
 var codePage = []rune("ÇüéâäàåçêëèïîìÄÅÉæÆôöòûùÿÖÜ¢£¥₧ƒáíóúñÑªº¿⌐¬½¼¡«»░▒▓│┤╡╢╖╕╣║╗╝╜╛┐└┴┬├─┼╞╟╚╔╩╦╠═╬╧╨╤╥╙╘╒╓╫╪┘┌█▄▌▐▀αßΓπΣσµτΦΘΩδ∞φε∩≡±≥≤⌠⌡÷≈°∙·√ⁿ²■\u00a0")
 
-// Windows NT keeps names that are short but for lower case without long entries, by these bits of NTRes.
+// Bits of NTRes by which Windows NT stores a name that is short except for its lower case without long entries.
 const (
 	lowerBase = 0x08
 	lowerExt  = 0x10
 )
 
-// text is a piece of a short name without the spaces after it.
+// text returns a part of a short name without the spaces after it.
 func (s short) text(from, to int) string {
 	var b strings.Builder
 	for i := from; i < to; i++ {
@@ -35,14 +35,15 @@ func (s short) text(from, to int) string {
 	return strings.TrimRight(b.String(), " ")
 }
 
-// First bytes of directory entries: of what is after the last one, of a deleted one, and what stands for that byte in a name.
+// Values of the first byte of a directory entry: the end of the directory, a deleted entry, and the byte that replaces the latter in a name
+// that begins with it.
 const (
 	endOfDir     = 0x00
 	deleted      = 0xe5
 	kanjiDeleted = 0x05
 )
 
-// shortName is the name of an entry without long ones, in the case that Windows NT gives it.
+// shortName returns the name of an entry without long ones, in the case that Windows NT gives it.
 func (e *dirEntry) shortName() string {
 	base, ext := e.Name.text(0, 8), e.Name.text(8, 11)
 	if e.NTRes&lowerBase != 0 {
@@ -57,7 +58,7 @@ func (e *dirEntry) shortName() string {
 	return base + "." + ext
 }
 
-// check refuses what cannot be a short name ("FAT Directory Structure").
+// check returns an error for bytes that cannot be a short name ("FAT Directory Structure").
 func (s short) check() error {
 	if s[0] == ' ' {
 		return fmt.Errorf("short name %q begins with a space", s[:])
@@ -71,13 +72,13 @@ func (s short) check() error {
 	return nil
 }
 
-// units are the 13 UTF-16 units of a long entry.
+// units returns the 13 UTF-16 units of a long entry.
 func (e *longEntry) units() []uint16 {
 	u := append(make([]uint16, 0, longUnits), e.Name1[:]...)
 	return append(append(u, e.Name2[:]...), e.Name3[:]...)
 }
 
-// longName puts the name together that long entries hold, the last part first. The name is good to use if ok, even if there is an error.
+// longName assembles a name from its parts, the last of which comes first. The name can be used if ok, even if there is an error.
 func longName(parts []longEntry) (name string, ok bool, err error) {
 	var text []uint16
 	for i := len(parts) - 1; i >= 0; i-- {
@@ -101,7 +102,7 @@ func longName(parts []longEntry) (name string, ok bool, err error) {
 		return "", false, errors.New("long name is not UTF-16: a surrogate has no partner")
 	}
 	if tree.CheckName(name) != nil && len(name) <= 255 {
-		return "", false, fmt.Errorf("long name %q", name)
+		return "", false, fmt.Errorf("long name %q is not a file name", name)
 	}
 	if err == nil {
 		err = checkName(name)
@@ -109,7 +110,7 @@ func longName(parts []longEntry) (name string, ok bool, err error) {
 	return name, len(name) <= 255, err
 }
 
-// unpaired reports whether a surrogate stands alone.
+// unpaired reports whether text has a surrogate without its partner.
 func unpaired(text []uint16) bool {
 	for i := 0; i < len(text); i++ {
 		if !utf16.IsSurrogate(rune(text[i])) {
@@ -123,7 +124,7 @@ func unpaired(text []uint16) bool {
 	return false
 }
 
-// parseTime is the inverse of dosTime, in seconds since 1970. FAT says no time zone; UTC is as good as any.
+// parseTime is the inverse of dosTime, in seconds since 1970. FAT records no time zone; UTC is what dosTime writes.
 func parseTime(date, clock uint16) (sec int64, ok bool) {
 	year, month, day := 1980+int(date>>9), int(date>>5&15), int(date&31)
 	hour, minute, second := int(clock>>11), int(clock>>5&63), int(clock&31)*2

@@ -10,14 +10,14 @@ import (
 	"imprint/internal/tree"
 )
 
-// Entries of a FAT are read a page at a time: a multiple of two entries, which share bytes in FAT12. A table keeps some pages, since the
-// chains of a volume that is in use jump about.
+// Entries of a FAT are read a page at a time: an even number of entries, since two share a byte in FAT12. A table keeps some pages, since the
+// chains of a volume in use jump about.
 const (
 	pageEntries = 1 << 14
 	maxPages    = 256 // 16 MiB of FAT32
 )
 
-// A table reads entries of one FAT. Several goroutines may use it at once.
+// A table reads entries of one FAT. It is safe for concurrent use.
 type table struct {
 	*geometry
 	at    int64 // offset of the FAT in bytes
@@ -27,7 +27,7 @@ type table struct {
 	lastN uint32 // its number
 }
 
-// active is the FAT that counts: the first one, unless FAT32's ExtFlags turn mirroring off and name another.
+// active returns the FAT that readers use: the first one, unless FAT32's ExtFlags turn mirroring off and name another.
 func (g *geometry) active() *table {
 	n := int64(0)
 	if g.bits == 32 && g.more.ExtFlags&noMirror != 0 {
@@ -42,18 +42,18 @@ const (
 	activeFAT = 0x0f
 )
 
-// copy is a FAT by its number, from 0 on.
+// copy returns FAT n, counted from 0.
 func (g *geometry) copy(n int64) *table {
 	return &table{geometry: g, at: g.fat + n*g.fatSize, pages: map[uint32][]byte{}}
 }
 
-// entry is the entry of a cluster, without the 4 reserved bits of FAT32.
+// entry returns the entry of a cluster, without the 4 reserved bits of FAT32.
 func (t *table) entry(c uint32) (uint32, error) {
 	e, err := t.raw(c)
 	return e & endOfChain(t.bits), err
 }
 
-// raw is all bits of an entry. It is below the end of the FAT.
+// raw returns all bits of an entry, which must be within the FAT.
 func (t *table) raw(c uint32) (uint32, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -67,7 +67,7 @@ func (t *table) raw(c uint32) (uint32, error) {
 	return getEntry(t.last, t.bits, int64(c%pageEntries)), nil
 }
 
-// page returns a page, which it keeps.
+// page returns a page, and keeps it.
 func (t *table) page(n uint32) ([]byte, error) {
 	if p := t.pages[n]; p != nil {
 		return p, nil
@@ -99,7 +99,7 @@ func getEntry(b []byte, bits int, i int64) uint32 {
 	return uint32(at[0]>>4) | uint32(at[1])<<4
 }
 
-// readFull fills b from an image, which must not end before that.
+// readFull fills b from offset at; an image that ends before is [io.ErrUnexpectedEOF].
 func readFull(image io.ReaderAt, b []byte, at int64) error {
 	n, err := image.ReadAt(b, at)
 	switch {
@@ -111,7 +111,7 @@ func readFull(image io.ReaderAt, b []byte, at int64) error {
 	return err
 }
 
-// next follows a chain: the cluster after c, or more is false at its end. What is no cluster's number is an error.
+// next returns the cluster after c in its chain; more is false at the end. An entry that is not the number of a cluster is an error.
 func (t *table) next(c uint32) (to uint32, more bool, err error) {
 	to, err = t.entry(c)
 	switch {
@@ -125,7 +125,7 @@ func (t *table) next(c uint32) (to uint32, more bool, err error) {
 	return 0, false, t.notACluster(to)
 }
 
-// notACluster says what is wrong with a number that should be that of a cluster in use.
+// notACluster returns an error for a number that should be that of a cluster in use.
 func (g *geometry) notACluster(c uint32) error {
 	switch c {
 	case 0:
@@ -136,7 +136,7 @@ func (g *geometry) notACluster(c uint32) error {
 	return fmt.Errorf("leads to cluster %d, clusters are %d to %d", c, firstCluster, g.clusters+firstCluster-1)
 }
 
-// chain is where the first n clusters of a chain lie, with neighbors merged. A chain that is shorter or runs in a circle is an error.
+// chain returns the ranges of the first n clusters of a chain, with neighbours merged. A chain that is shorter or runs in a circle is an error.
 func (t *table) chain(first uint32, n int64) (list []tree.Range, err error) {
 	if n > t.clusters {
 		return nil, fmt.Errorf("%d clusters, the volume has %d", n, t.clusters)

@@ -10,9 +10,8 @@ import (
 	"imprint/internal/units"
 )
 
-// A scan goes through all directories of a volume. It has two uses: a strict one makes the tree, follows the chains of directories alone and
-// ends at the first fault that hides a part of the tree. Any other follows the chains of files too, knows who has each cluster,
-// and goes on after a fault.
+// A scan reads all directories of a volume. A strict one builds the tree, follows the chains of directories only, and ends at the first fault
+// that hides a part of the tree. Any other also follows the chains of files, records the owner of each cluster, and goes on after a fault.
 type scan struct {
 	*geometry
 	table   *table
@@ -46,7 +45,7 @@ func newScan(g *geometry, strict bool, report fault.Report) *scan {
 	return &scan{geometry: g, table: g.active(), strict: strict, report: report, owners: owners{}, attrs: map[plainAttr]*tree.Attr{}}
 }
 
-// root goes through everything and returns the tree.
+// root scans the volume and returns the tree.
 func (s *scan) root() (*tree.Tree, error) {
 	first := s.more.RootClus
 	s.objects = append(s.objects, object{name: "", dir: true, first: first})
@@ -72,10 +71,11 @@ func (s *scan) root() (*tree.Tree, error) {
 	return b.Tree()
 }
 
-// maxPath bounds paths in messages, in bytes: Linux takes no longer ones, and an image may nest directories that have a fault each.
+// maxPath is the length in bytes at which paths in messages are cut, PATH_MAX. Without it, nested directories with a fault each would make
+// messages whose length is quadratic in the size of the image.
 const maxPath = 4096
 
-// path is that of an object, put together when it is asked for.
+// path returns the path of an object. Paths are not stored: together they may be far longer than the directories.
 func (s *scan) path(id int32) string {
 	var names []string
 	size := 0
@@ -108,7 +108,7 @@ func (s *scan) hides(at int64, id int32, object, text string) {
 	s.fault(at, id, object, text)
 }
 
-// A link is what leads to a cluster: the place of its number, and what has it.
+// A link is a place that has the number of a cluster: its offset, and the object that it belongs to.
 type link struct {
 	at     int64
 	object string // "" for the entry of a FAT
@@ -122,8 +122,8 @@ func (l link) String() string {
 	return l.object
 }
 
-// claim follows a chain of at most that many clusters, gives them to an object and returns where they lie. whole is false when something is
-// wrong with the chain, which is reported; what is before that counts.
+// claim follows a chain of at most most clusters, assigns them to an object and returns their ranges. whole is false if the chain is damaged,
+// which is reported; the clusters before the damage count.
 func (s *scan) claim(from link, id int32, c uint32, most int64) (list []tree.Range, whole bool) {
 	wrong := func(text string) {
 		if s.objects[id].dir {
@@ -154,11 +154,11 @@ func (s *scan) claim(from link, id int32, c uint32, most int64) (list []tree.Ran
 		}
 		c = next
 	}
-	wrong(fmt.Sprintf("the chain goes on after %d clusters, the limit", most))
+	wrong(fmt.Sprintf("the chain continues after %d clusters, the limit", most))
 	return list, false
 }
 
-// A pending is a file whose chain is followed after all directories are read, so that a cluster of both is the directory's.
+// A pending is a file whose chain is followed after all directories are read, so that a cluster of both belongs to the directory.
 type pending struct {
 	from link
 	id   int32
@@ -198,13 +198,13 @@ func (o owners) set(c uint32, id int32) {
 	o[c/4096][c%4096] = id + 1
 }
 
-// plainAttr is what a FAT entry says of a node's attributes.
+// plainAttr is the attributes that a directory entry has.
 type plainAttr struct {
 	mode uint16
 	sec  int64
 }
 
-// attr is the attributes of an entry: FAT knows of a file that it may not be written to, and the time of its last change.
+// attr returns the attributes of an entry, from its read-only flag and the time of its last change.
 func (s *scan) attr(it *item) *tree.Attr {
 	p := plainAttr{mode: 0o644}
 	p.sec, _ = parseTime(it.WrtDate, it.WrtTime)

@@ -6,20 +6,20 @@ import (
 	"imprint/internal/tree"
 )
 
-// A dirScan goes through one directory.
+// A dirScan scans one directory.
 type dirScan struct {
 	*scan
 	id     int32
 	places []tree.Range // where its entries lie
 	up     uint32       // first cluster of the directory above, 0 if that is the root
 	depth  int
-	dots   [2]bool // "." and ".." were there
+	dots   [2]bool // "." and ".." were found
 	names  map[string]bool
 	shorts map[short]bool
 	kids   []*tree.Node
 }
 
-// directory goes through the entries at some places and all below them.
+// directory scans the entries in places, and everything below them.
 func (s *scan) directory(id int32, places []tree.Range, up uint32, depth int) []*tree.Node {
 	d := dirScan{scan: s, id: id, places: places, up: up, depth: depth, names: map[string]bool{}, shorts: map[short]bool{}}
 	b, err := s.read(places)
@@ -51,7 +51,7 @@ func (s *scan) read(places []tree.Range) ([]byte, error) {
 	return b, nil
 }
 
-// at is the offset of an entry.
+// at returns the offset of an entry.
 func (d *dirScan) at(slot int) int64 {
 	off := int64(slot) * slotSize
 	for _, r := range d.places {
@@ -88,13 +88,13 @@ func (d *dirScan) item(it *item) {
 	case it.Name == newShort("..", "") && it.slot == 1 && d.id != 0:
 		d.dot(it, 1, d.up)
 	case it.Name == newShort(".", "") || it.Name == newShort("..", ""):
-		d.wrong(it.slot, fmt.Sprintf("%q is not where it belongs", it.name))
+		d.wrong(it.slot, fmt.Sprintf("%q is not among the first two names", it.name))
 	default:
 		d.child(it)
 	}
 }
 
-// volume takes a label, which belongs into the root directory, once.
+// volume takes a label, of which there may be one, in the root directory.
 func (d *dirScan) volume(it *item) {
 	switch {
 	case d.id != 0:

@@ -18,7 +18,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// TestThresholds takes every size, sector by sector, around the numbers of clusters where a type ends and the next one begins.
+// TestThresholds tries every size, sector by sector, around the numbers of clusters where a type ends and the next one begins.
 func TestThresholds(t *testing.T) {
 	hosttest.Need(t, "fsck.fat", "mdir")
 	tr := files{"/file": strings.Repeat("x", 5000), "/dir/file": "y"}.tree(t)
@@ -69,7 +69,7 @@ func shapeOf(bits int, cluster int64) shape {
 	return s
 }
 
-// typeOf is "FAT Type Determination".
+// typeOf returns the type of a volume by "FAT Type Determination".
 func typeOf(clusters int64) int {
 	switch {
 	case clusters < 4085:
@@ -80,8 +80,8 @@ func typeOf(clusters int64) int {
 	return 32
 }
 
-// TestEverySize looks at the arithmetic alone: any size in sectors gives a sound volume, and each sector more gives no fewer clusters of
-// the same kind.
+// TestEverySize checks the arithmetic alone: any size in sectors makes a sound volume, and a larger one has no fewer clusters of the same
+// kind.
 func TestEverySize(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(7, 7))
 	for _, sector := range []int64{512, 4096} {
@@ -108,7 +108,7 @@ func TestEverySize(t *testing.T) {
 	}
 }
 
-// TestAsMkfs compares type and cluster size with what mkfs.fat takes by itself.
+// TestAsMkfs compares type and cluster size with the defaults of mkfs.fat.
 func TestAsMkfs(t *testing.T) {
 	hosttest.Need(t, "mkfs.fat")
 	tr := files{}.tree(t)
@@ -138,7 +138,7 @@ func TestAsMkfs(t *testing.T) {
 	}
 }
 
-// TestLarge plans the largest volume: what it takes depends on the files only.
+// TestLarge plans the largest volume, for which memory depends on the files only.
 func TestLarge(t *testing.T) {
 	tr := example.tree(t)
 	var before, after runtime.MemStats

@@ -31,7 +31,7 @@ func (p *Plan) structures() extent.List {
 	return list
 }
 
-// tableSize is the length in bytes of the used part of a FAT; the rest is zero.
+// tableSize returns the length in bytes of the used part of a FAT; the rest is zero.
 func (p *Plan) tableSize() int64 {
 	return (int64(p.last()+1)*int64(p.vol.bits) + 7) / 8
 }
@@ -52,9 +52,8 @@ func (p *Plan) readTable(b []byte, off int64) {
 	copy(b, buf[off-first*bits/8:])
 }
 
-// tableEntry is the entry of cluster c, which belongs to the node with that ID: the node's next cluster, or all ones for its last. Entry 0 has
-// the media byte in its low bits and ones above; entry 1 is all ones, of which the highest mark the volume as cleanly unmounted ("FAT Data
-// Structure").
+// tableEntry returns the entry of cluster c, which belongs to node id: the node's next cluster, or all ones for its last. Entry 0 has the media
+// byte in its low bits and ones above; entry 1 is all ones, of which the highest mark the volume as cleanly unmounted ("FAT Data Structure").
 func (p *Plan) tableEntry(c uint32, id int) uint32 {
 	end := uint32(1)<<min(p.vol.bits, 28) - 1 // FAT32 uses 28 of the 32 bits
 	switch {

@@ -11,8 +11,8 @@ const (
 	firstCluster = 2  // number of the first cluster; entries 0 and 1 of a FAT are special
 	slotSize     = 32 // bytes of a directory entry
 	fats         = 2
-	rootSlots    = 512 // least number of entries in a fixed root directory: what formatters use
-	rootRoom     = 112 // entries that stay free in one, since it never grows: as many as a floppy disk has
+	rootSlots    = 512 // least number of entries of a fixed root directory, and the usual one
+	rootRoom     = 112 // entries that stay free in it, since it cannot grow: as many as a floppy disk's has
 
 	// A directory can have 65,536 entries, 2 MiB in all ("FAT Directory Structure"). A fixed root directory fills whole sectors, and its
 	// number of entries has 16 bits, which leaves this many with sectors of 4096 bytes. It is the limit for all directories, so that there
@@ -31,7 +31,7 @@ var clusterLimits = map[int]struct{ min, max int64 }{
 	32: {65525, 0x0ffffff5},
 }
 
-// A shape is what the size of a volume decides: the type and the cluster size. It is used for a range of sizes.
+// A shape is the type and the cluster size, which depend on the size of a volume. It holds for a range of sizes.
 type shape struct {
 	bits    int
 	sector  int64 // bytes
@@ -47,12 +47,12 @@ type volume struct {
 	clusters             int64 // a count
 }
 
-// fatSectors is the size of one FAT for a number of clusters.
+// fatSectors returns the size of one FAT for a number of clusters, in sectors.
 func (s shape) fatSectors(clusters int64) int64 {
 	return units.Blocks((clusters+firstCluster)*int64(s.bits), 8*s.sector)
 }
 
-// minReserved are the sectors before the first FAT: 32 in FAT32 ("Boot Sector and BPB"), of which 0, 1, 6 and 7 are used.
+// minReserved returns the number of sectors before the first FAT: 32 in FAT32 ("Boot Sector and BPB"), of which 0, 1, 6 and 7 are used.
 func (s shape) minReserved() int64 {
 	if s.bits == 32 {
 		return 32
@@ -60,12 +60,12 @@ func (s shape) minReserved() int64 {
 	return 1
 }
 
-// sectors is the size of the smallest volume with a number of clusters. It grows with each cluster.
+// sectors returns the size of the smallest volume with a number of clusters, in sectors. It grows with each cluster.
 func (s shape) sectors(clusters int64) int64 {
 	return s.minReserved() + fats*s.fatSectors(clusters) + s.root + clusters*(s.cluster/s.sector)
 }
 
-// volume is the volume of that many sectors, at least s.lo. It has as many clusters as fit, and the rest as reserved sectors.
+// volume returns the volume of total sectors, at least s.lo. It has as many clusters as fit; the rest is reserved sectors.
 func (s shape) volume(total int64) volume {
 	lo, hi := int64(0), total
 	for lo < hi { // the largest number of clusters that fits
@@ -81,7 +81,7 @@ func (s shape) volume(total int64) volume {
 	return v
 }
 
-// clustersOf is the number of clusters of a node with that many bytes.
+// clustersOf returns the number of clusters of a node of length bytes.
 func (s shape) clustersOf(length int64, n *tree.Node) int64 {
 	clusters := units.Blocks(length, s.cluster)
 	switch {
@@ -93,7 +93,7 @@ func (s shape) clustersOf(length int64, n *tree.Node) int64 {
 	return 0 // the fixed root directory
 }
 
-// offset is the offset of cluster c in the region, in bytes.
+// offset returns the offset of cluster c in the region, in bytes.
 func (v volume) offset(c uint32) int64 {
 	return (v.reserved+fats*v.fat+v.root)*v.sector + int64(c-firstCluster)*v.cluster
 }
@@ -133,7 +133,7 @@ func addSmall(o Options, add func(bits int, cluster, over, upTo int64)) {
 		add(12, c, 0, upTo)
 		add(16, c, 0, upTo)
 	}
-	if o.Bits == 16 { // for volumes that would be FAT12 by default, smaller clusters make enough of them
+	if o.Bits == 16 { // for volumes that would be FAT12 by default: smaller clusters, so that there are enough for FAT16
 		add(16, units.KiB, 0, upTo)
 		add(16, 512, 0, upTo)
 	}
@@ -158,7 +158,7 @@ func addLarge(o Options, add func(bits int, cluster, over, upTo int64)) {
 	}
 }
 
-// choose returns the shape of a volume with that many sectors.
+// choose returns the shape of a volume of the given number of sectors.
 func choose(all []shape, sectors int64) (shape, bool) {
 	for _, s := range all {
 		if s.lo <= sectors && sectors <= s.hi {

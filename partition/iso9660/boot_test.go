@@ -13,11 +13,12 @@ import (
 	"imprint/internal/extent"
 	"imprint/internal/hosttest"
 	"imprint/internal/tree"
+	"imprint/partition/partitiontest"
 
 	"github.com/google/go-cmp/cmp"
 )
 
-// bootTree has a BIOS image of a size that is no multiple of four.
+// bootTree returns a tree with a BIOS image whose size is not a multiple of four, and the image.
 func bootTree(t testing.TB) (*tree.Tree, *tree.Node) {
 	image := tree.NewFile("", plain, tree.Text(strings.Repeat("\x90\xff\x12", 33_335)))
 	return build(t, map[string]*tree.Node{
@@ -53,7 +54,7 @@ func TestBootCatalog(t *testing.T) {
 			o.BIOS = nil
 		}
 		p := plan(t, tr, o)
-		v, err := Read(disk{p}, p.Size())
+		v, err := Read(partitiontest.Image(p), p.Size())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -72,13 +73,13 @@ func TestBootCatalog(t *testing.T) {
 		if v.Blocks*block != end {
 			t.Errorf("%s: the volume ends at %d, the last of it at %d", what, v.Blocks*block, end)
 		}
-		if inner, err := Read(io.NewSectionReader(disk{p}, 16*block, p.Size()), p.Size()-16*block); err != nil || inner.Boot != nil || inner.Blocks*block != p.Size()-16*block {
+		if inner, err := Read(io.NewSectionReader(partitiontest.Image(p), 16*block, p.Size()), p.Size()-16*block); err != nil || inner.Boot != nil || inner.Blocks*block != p.Size()-16*block {
 			t.Errorf("%s: the partition has %+v, %v", what, inner, err)
 		}
 	}
 }
 
-// What xorriso patches into a BIOS image is patched here, wherever a read begins.
+// A BIOS image is patched as xorriso patches it, wherever a read begins.
 func TestBIOSImage(t *testing.T) {
 	tr, image := bootTree(t)
 	p := plan(t, tr, bootOptions())
@@ -118,7 +119,7 @@ func TestBIOSImage(t *testing.T) {
 	}
 }
 
-// xorriso, told of the same boot image, patches the same bytes in.
+// xorriso patches the same bytes into the same boot image.
 func TestXorrisoAgreesOnBoot(t *testing.T) {
 	hosttest.Need(t, "xorriso")
 	tr, image := bootTree(t)
@@ -156,7 +157,7 @@ func TestXorrisoAgreesOnBoot(t *testing.T) {
 	}
 }
 
-// A blob that is not what it was.
+// A shrunk blob has become shorter since it was laid out.
 type shrunk struct{ tree.Blob }
 
 func (s shrunk) Size() int64 { return s.Blob.Size() + 10 }

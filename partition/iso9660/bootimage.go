@@ -13,11 +13,12 @@ const (
 	infoTable     = 8
 	infoTableSize = 56
 	infoChecksum  = infoTable + 12
-	infoSummed    = infoTable + infoTableSize // what the checksum is over begins here
+	infoSummed    = infoTable + infoTableSize // the checksum is of the bytes from here on
 	pointerSize   = 8
 )
 
-// A biosImage is the content of a BIOS image that lies at a block, patched as it is read.
+// A biosImage is the content of a BIOS image, patched as it is read: the patch holds block numbers, and so is known only when the image
+// is laid out.
 type biosImage struct {
 	tree.Blob
 	id int // of its node
@@ -39,7 +40,7 @@ type biosReader struct {
 	image *biosImage
 }
 
-// ReadAt implements io.ReaderAt. The whole image is read for its checksum whenever that is asked for.
+// ReadAt implements io.ReaderAt. A read of the checksum reads the whole image.
 func (r *biosReader) ReadAt(p []byte, off int64) (int, error) {
 	n, err := r.Reader.ReadAt(p, off)
 	if !r.image.InfoTable {
@@ -63,7 +64,7 @@ func (r *biosReader) ReadAt(p []byte, off int64) (int, error) {
 	return n, err
 }
 
-// point writes the pointers into p, the bytes from off on.
+// point writes the pointers into p, which is at offset off.
 func (r *biosReader) point(p []byte, off int64) {
 	var b [pointerSize]byte
 	for _, to := range r.image.Pointers {
@@ -72,7 +73,7 @@ func (r *biosReader) point(p []byte, off int64) {
 	}
 }
 
-// overlay writes over p, the bytes from off on, what of patch lies in them; patch begins at byte at.
+// overlay copies the part of patch, which is at offset at, that lies in p, which is at offset off.
 func overlay(p []byte, off int64, patch []byte, at int64) {
 	from, to := max(at, off), min(at+int64(len(patch)), off+int64(len(p)))
 	if from < to {
@@ -80,7 +81,7 @@ func overlay(p []byte, off int64, patch []byte, at int64) {
 	}
 }
 
-// sum adds the words of 32 bits after the table, zeros filling the last one. Pointers count as they are written.
+// sum returns the sum of the 32-bit words after the table, the last one padded with zeros. Pointers count with their final values.
 func (r *biosReader) sum() (sum uint32, err error) {
 	buf := make([]byte, 64<<10)
 	for off, size := int64(infoSummed), r.image.Size(); off < size; off += int64(len(buf)) {

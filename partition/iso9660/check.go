@@ -8,20 +8,21 @@ import (
 	"imprint/internal/tree"
 )
 
-// Bounds of what an image carries so that Linux reads back what was put in.
+// Limits within which Linux reads back what an image was given.
 const (
-	maxName  = 253              // bytes: of longer names isofs sees a part (fs/isofs/rock.c, get_rock_ridge_filename)
+	maxName  = 253              // bytes: isofs cuts longer names off (fs/isofs/rock.c, get_rock_ridge_filename)
 	maxMajor = 1<<12 - 1        // of device numbers
 	maxMinor = 1<<20 - 1        // likewise
 	noID     = 1<<32 - 1        // stands for no user or group
 	MaxFile  = 100 * maxSection // bytes: isofs takes no more sections (fs/isofs/inode.c, isofs_read_level3_size)
 )
 
-// maxSection is how many bytes a section of a file has at maxSection: a number of 32 bits, and a multiple of the block in all sections but the last
-// (ECMA-119, 6.5.1).
+// maxSection is the largest section of a file in bytes: the length is a number of 32 bits, and a multiple of the block in all sections but
+// the last (ECMA-119, 6.5.1).
 const maxSection = 1<<32 - block
 
-// Check reports what of a tree an image cannot carry. The error names the path. Nanoseconds of times are dropped without an error.
+// Check returns an error if an image cannot hold the tree. The error names the path of the first node that it cannot. Nanoseconds of times
+// are not an error, though an image does not keep them.
 func Check(t *tree.Tree) error {
 	if n, err := checkBelow(t.Root(), 0); err != nil {
 		return fmt.Errorf("%s: %v", pathOf(t, n), err)
@@ -29,7 +30,7 @@ func Check(t *tree.Tree) error {
 	return nil
 }
 
-// pathOf finds the path of a node, for a message.
+// pathOf returns the path of a node, for a message. It searches the tree: nodes do not know their paths.
 func pathOf(t *tree.Tree, n *tree.Node) string {
 	for path, other := range t.Walk() {
 		if other == n {
@@ -39,7 +40,7 @@ func pathOf(t *tree.Tree, n *tree.Node) string {
 	return ""
 }
 
-// checkBelow checks n and all below it. It returns the node that an error is about.
+// checkBelow checks n and everything below it. With an error it returns the node that it concerns.
 func checkBelow(n *tree.Node, depth int) (*tree.Node, error) {
 	if err := checkNode(n); err != nil {
 		return n, err
@@ -55,6 +56,7 @@ func checkBelow(n *tree.Node, depth int) (*tree.Node, error) {
 	return nil, nil
 }
 
+// checkNode returns an error for a node that an image cannot hold. A Link has only its name.
 func checkNode(n *tree.Node) error {
 	if err := checkName(n.Name); err != nil {
 		return err
@@ -78,8 +80,8 @@ func checkNode(n *tree.Node) error {
 	return checkAttr(n.Attr)
 }
 
-// checkName refuses names that Linux lists in another form, or not under the name that it lists: it takes a name of one byte, as a signed
-// number, for that of the directory itself unless it is more than 1 (fs/isofs/namei.c, isofs_find_entry).
+// checkName refuses names that Linux lists in another form, or lists but does not find: isofs_find_entry (fs/isofs/namei.c) takes a name
+// of one byte for that of the directory itself unless the byte, as a signed number, is more than 1.
 func checkName(name string) error {
 	switch {
 	case len(name) > maxName:
@@ -90,7 +92,7 @@ func checkName(name string) error {
 	return nil
 }
 
-// checkTarget refuses targets that Linux reads as nothing or cut off; everything else it reads as it was, slashes at the end included.
+// checkTarget refuses targets that Linux reads as nothing or cut off. It reads all others as they are, slashes at the end included.
 func checkTarget(target string) error {
 	switch {
 	case target == "":
@@ -103,7 +105,7 @@ func checkTarget(target string) error {
 	return nil
 }
 
-// checkDevice refuses what Linux has no number for, and what it takes for another one (see appendPN).
+// checkDevice refuses numbers that Linux does not have, and those that it would take for another one (see appendPN).
 func checkDevice(d tree.Device) error {
 	if d.Major > maxMajor || d.Minor > maxMinor {
 		return fmt.Errorf("device number %d:%d, an ISO holds %d:%d", d.Major, d.Minor, maxMajor, maxMinor)
@@ -119,7 +121,7 @@ func checkAttr(a *tree.Attr) error {
 	case a.Mtime.Sec < minTime || a.Mtime.Sec > maxTime:
 		return fmt.Errorf("time %d, an ISO holds %d to %d seconds since 1970", a.Mtime.Sec, minTime, maxTime)
 	case a.UID == noID || a.GID == noID:
-		return fmt.Errorf("owner %d:%d, %d is no ID", a.UID, a.GID, uint32(noID))
+		return fmt.Errorf("owner %d:%d, but %d is not an ID", a.UID, a.GID, uint32(noID))
 	case len(a.Xattrs) > 0:
 		return fmt.Errorf("extended attribute %q cannot be in an ISO", a.Xattrs[0].Name)
 	}

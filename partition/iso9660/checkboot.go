@@ -23,7 +23,7 @@ var (
 		span.Field{Len: 4, Name: "location"}, span.Field{Len: 20, Name: "selection criteria"})
 )
 
-// bootRecord takes the boot record, which leads to the boot catalog.
+// bootRecord checks the boot record, and takes the offset of the boot catalog from it.
 func (a *audit) bootRecord(d []byte, at int64) {
 	if string(d[recordSystemID:][:len(elTorito)]) != elTorito {
 		a.fault(at+recordSystemID, "", "boot record", fmt.Sprintf("boot system identifier is %q, %q is expected", d[recordSystemID:][:len(elTorito)], elTorito))
@@ -38,7 +38,7 @@ func (a *audit) bootRecord(d []byte, at int64) {
 	}
 }
 
-// boot checks the boot catalog, and the images that it leads to.
+// boot checks the boot catalog and the places of its boot images.
 func (a *audit) boot() {
 	if a.catalog == 0 {
 		return
@@ -77,7 +77,7 @@ func (a *audit) boot() {
 	}
 }
 
-// bootEntry checks an entry for a boot image, which is one without emulation.
+// bootEntry checks an entry for a boot image without emulation.
 func (a *audit) bootEntry(e []byte, off int, wrong func(int, string)) {
 	if e[0] != bootable && e[0] != 0 {
 		wrong(off, fmt.Sprintf("boot indicator is 0x%02x, 0x88 or 0 is expected", e[0]))
@@ -99,7 +99,8 @@ func (a *audit) bootEntry(e []byte, off int, wrong func(int, string)) {
 	}
 }
 
-// infoTable checks the boot info table of a boot image, if it has one: two of its three numbers are right then.
+// infoTable checks the boot info table of a boot image. Nothing says whether an image has one, so the bytes count as a table if two of its
+// three numbers are right.
 func (a *audit) infoTable(s span.Span[claim]) {
 	var b [infoTableSize]byte
 	f := a.files[s.What.id]
@@ -136,7 +137,7 @@ func (a *audit) infoTable(s span.Span[claim]) {
 	a.zeros(s.Off+infoTable+16, b[16:], "boot info table")
 }
 
-// infoSum adds the words of 32 bits after the table, zeros filling the last one.
+// infoSum returns the sum of the 32-bit words after the table, the last one padded with zeros.
 func (a *audit) infoSum(at, size int64) (sum uint32, err error) {
 	buf := make([]byte, 64<<10)
 	for off := int64(infoSummed); off < size; off += int64(len(buf)) {

@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// tree goes through the directories of a tree, those above first. Only what ISO 9660 itself says counts: a directory that was moved is where
-// it was moved to.
+// tree checks the directories of a tree, parents first. The tree is that of ISO 9660 itself: a directory that Rock Ridge moved is where it
+// was moved to.
 func (a *audit) tree(t *auditTree) {
 	at := t.at + pvdRoot
 	r, err := parseRecord(t.d[pvdRoot:pvdVolumeSetID])
@@ -35,7 +35,7 @@ func (a *audit) tree(t *auditTree) {
 	}
 }
 
-// addDir takes note of a directory, which must not be there already.
+// addDir adds a directory to those to be checked. It must not have been found before.
 func (a *audit) addDir(d auditDir) {
 	t := d.tree
 	if other, twice := t.byAt[d.start]; twice {
@@ -51,10 +51,11 @@ func (a *audit) addDir(d auditDir) {
 	a.dirs = append(a.dirs, d)
 }
 
-// maxPath bounds paths in messages, in bytes: Linux takes no longer ones, and an image may nest directories that have a fault each.
+// maxPath is the length in bytes at which paths in messages are cut, PATH_MAX. Without it, nested directories with a fault each would make
+// messages whose length is quadratic in the size of the image.
 const maxPath = 4096
 
-// path is that of a directory, put together when it is asked for.
+// path returns the path of a directory. Paths are not stored: together they may be far longer than the image.
 func (a *audit) path(id int32) string {
 	var names []string
 	size := 0
@@ -74,7 +75,7 @@ func (a *audit) filePath(id int32) string {
 	return strings.TrimSuffix(a.path(f.dir), "/") + "/" + f.name
 }
 
-// A dirAudit goes through one directory.
+// A dirAudit checks one directory.
 type dirAudit struct {
 	*audit
 	id       int32
@@ -85,7 +86,7 @@ type dirAudit struct {
 	buf      []byte
 }
 
-// directory goes through the records of a directory.
+// directory checks the records of a directory.
 func (a *audit) directory(id int32) {
 	d := &dirAudit{audit: a, id: id}
 	start, size := a.dirs[id].start, a.dirs[id].size
@@ -104,7 +105,7 @@ func (a *audit) directory(id int32) {
 		d.wrong(d.at, "a file has no last section")
 	}
 	if d.count < 2 {
-		d.wrong(start*block, "the records of the directory and of its parent are not there")
+		d.wrong(start*block, "the records of the directory and of its parent are missing")
 	}
 }
 
@@ -114,7 +115,7 @@ func (d *dirAudit) wrong(at int64, text string) {
 	}
 }
 
-// block goes through the records of a block. Zeros fill its rest.
+// block checks the records of a block, and that zeros fill its rest.
 func (d *dirAudit) block(b []byte, at int64) {
 	for off := 0; off < block; {
 		n := int(b[off])
@@ -135,7 +136,7 @@ func (d *dirAudit) block(b []byte, at int64) {
 	}
 }
 
-// record checks a record, and takes what it leads to.
+// record checks a record, and records the directory or section of a file that it leads to.
 func (d *dirAudit) record() {
 	if len(d.raw) < recordHeader+1 || recordHeader+int(d.raw[recordIDLength]) > len(d.raw) || len(d.raw)%2 != 0 {
 		d.wrong(d.at, fmt.Sprintf("%d bytes with an identifier of %d", len(d.raw), d.raw[min(recordIDLength, len(d.raw)-1)]))
@@ -144,7 +145,7 @@ func (d *dirAudit) record() {
 	checkRecord(d.raw, func(off int, text string) { d.wrong(d.at+int64(off), text) })
 	r, err := parseRecord(d.raw)
 	if err != nil {
-		if !strings.Contains(err.Error(), "byte order") { // that was reported
+		if !strings.Contains(err.Error(), "byte order") { // which is reported already
 			d.wrong(d.at, err.Error())
 		}
 		return
@@ -165,7 +166,7 @@ func (d *dirAudit) record() {
 
 var hashSeed = maphash.MakeSeed()
 
-// mark takes note of what must be alike in another tree of the same files: all but blocks of directories and of continuation areas.
+// mark records what must be equal in another tree of the same files: all of a record but blocks of directories and of continuation areas.
 func (d *dirAudit) mark(t *auditTree, r record, use *useAudit) {
 	b := d.buf[:0]
 	if r.flags&isDirectory == 0 && r.size > 0 {
@@ -184,7 +185,7 @@ func (d *dirAudit) self(r record, use *useAudit) {
 	dir.own, dir.ownAt = use.px, d.at
 }
 
-// up checks the record of the directory above. In the Joliet trees of libisofs it leads to the directory itself.
+// up checks the record of the parent. In the Joliet trees of libisofs it leads to the directory itself.
 func (d *dirAudit) up(r record) {
 	dir := d.dirs[d.id]
 	if !dir.tree.joliet || r.start != dir.start {

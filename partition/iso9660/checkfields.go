@@ -27,14 +27,14 @@ var descriptorFields = span.Row(
 	span.Field{Len: 512, Name: "application use"}, span.Field{Len: 653, Name: "reserved"},
 )
 
-// field is the bytes of a field of the descriptor and its offset in the image.
+// field returns the bytes of a field of the descriptor, and its offset in the image.
 func (t *auditTree) field(name string) (b []byte, at int64) {
 	off := span.Offset(descriptorFields, name)
 	f, _ := descriptorFields.At(off)
 	return t.d[off:f.End()], t.at + off
 }
 
-// number is a field of 32 bits in both byte orders, or in one.
+// number returns a field of 32 bits that is recorded in both byte orders, or in one.
 func (t *auditTree) number(name string) int64 {
 	b, _ := t.field(name)
 	if strings.HasSuffix(name, "M") {
@@ -78,7 +78,7 @@ func (a *audit) fields(t *auditTree) {
 	}
 }
 
-// bothDiffer says how a number of 16 or 32 bits differs in the two byte orders, "" if it does not.
+// bothDiffer returns a text if a number of 16 or 32 bits differs in the two byte orders, else "".
 func bothDiffer(b []byte) string {
 	l, m := uint32(binary.LittleEndian.Uint16(b)), uint32(binary.BigEndian.Uint16(b[len(b)/2:]))
 	if len(b) == 8 {
@@ -90,7 +90,7 @@ func bothDiffer(b []byte) string {
 	return fmt.Sprintf("is %d in one byte order and %d in the other", l, m)
 }
 
-// longDate checks a date, which may be left out: as digits of zero, or as bytes.
+// longDate checks a date. Digits '0' or zero bytes stand for no date.
 func (a *audit) longDate(t *auditTree, name string) {
 	b, at := t.field(name)
 	if digits := strings.Trim(string(b[:dateDigits]), "0\x00 "); digits == "" {
@@ -99,7 +99,7 @@ func (a *audit) longDate(t *auditTree, name string) {
 	_, err := parseLongDate(b)
 	for _, c := range b[:dateDigits] {
 		if c < '0' || c > '9' {
-			err = fmt.Errorf("date %q", b[:dateDigits])
+			err = fmt.Errorf("%q is not a date", b[:dateDigits])
 		}
 	}
 	if zone := int8(b[dateDigits]); zone < -48 || zone > 52 {
@@ -110,7 +110,7 @@ func (a *audit) longDate(t *auditTree, name string) {
 	}
 }
 
-// space compares the size of the volume with the image, and with what lies in it.
+// space compares the size of the volume with the size of the image, and with the ends of the files.
 func (a *audit) space(t *auditTree) {
 	_, at := t.field("volume space size")
 	end := t.number("volume space size") + t.shift
@@ -125,7 +125,7 @@ func (a *audit) space(t *auditTree) {
 	}
 }
 
-// compareTrees compares the tree of a partition with that of the whole image, and what their descriptors say.
+// compareTrees compares the tree and the descriptor of a partition with those of the whole image.
 func (a *audit) compareTrees() {
 	for i, t := range a.trees {
 		first := a.trees[0]

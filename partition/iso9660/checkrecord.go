@@ -25,7 +25,7 @@ var bothFields = []struct {
 	at, end int
 }{{"extent", recordStart, recordSize}, {"data length", recordSize, recordDate}, {"volume sequence number", recordVolume, recordIDLength}}
 
-// checkRecord checks the fields that reading does not look at. wrong takes the byte of the record and what is wrong with it.
+// checkRecord checks the fields that reading ignores. It calls wrong with the offset in the record of each fault.
 func checkRecord(b []byte, wrong func(off int, text string)) {
 	for _, f := range bothFields {
 		if text := bothDiffer(b[f.at:f.end]); text != "" {
@@ -39,21 +39,21 @@ func checkRecord(b []byte, wrong func(off int, text string)) {
 		wrong(recordFlags, fmt.Sprintf("flags 0x%02x and %d blocks of extended attributes are not expected", flags, b[recordExtended]))
 	}
 	if !validDate(b[recordDate:]) {
-		wrong(recordDate, fmt.Sprintf("date % x is none", b[recordDate:][:shortDateSize]))
+		wrong(recordDate, fmt.Sprintf("% x is not a date", b[recordDate:][:shortDateSize]))
 	}
 	if n := int(b[recordIDLength]); n%2 == 0 && recordHeader+n < len(b) && b[recordHeader+n] != 0 {
 		wrong(recordHeader+n, "the byte after the identifier is not 0")
 	}
 }
 
-// validDate reports whether a date is one, or left out.
+// validDate reports whether seven bytes are a date, or zeros, which stand for none.
 func validDate(b []byte) bool {
 	zone := int8(b[6])
 	none := len(bytes.Trim(b[:6], "\x00")) == 0
 	return none || b[1] >= 1 && b[1] <= 12 && b[2] >= 1 && b[2] <= 31 && b[3] < 24 && b[4] < 60 && b[5] < 60 && zone >= -48 && zone <= 52
 }
 
-// child takes a file or a directory.
+// child checks the record of a file or a directory.
 func (d *dirAudit) child(r record, use *useAudit) {
 	t := d.dirs[d.id].tree
 	name := use.rr.name
@@ -98,7 +98,7 @@ func jolietName(id []byte) string {
 	return name
 }
 
-// file takes a file with all of its sections.
+// file records a file with all of its sections.
 func (d *dirAudit) file(name string, use *useAudit) {
 	size := int64(0)
 	for _, s := range d.sections {
@@ -130,7 +130,7 @@ func (d *dirAudit) file(name string, use *useAudit) {
 	d.sections = d.sections[:0]
 }
 
-// extent takes note of a content. Files may have one in common; the longest one counts then.
+// extent records the place of a content. Files may share one; they count as one piece, as long as the longest of them.
 func (a *audit) extent(at, size int64, p claim) {
 	if size == 0 {
 		return

@@ -38,7 +38,7 @@ func (a *audit) pathTables(t *auditTree) {
 	a.againstDirs(t, two, mAt, "M")
 }
 
-// claimTables takes note of the path tables.
+// claimTables records the places of the path tables.
 func (a *audit) claimTables(t *auditTree) {
 	size := t.number("path table size")
 	for name, use := range map[string]use{
@@ -51,7 +51,7 @@ func (a *audit) claimTables(t *auditTree) {
 	}
 }
 
-// pathTable reads a table.
+// pathTable returns the table that a field of the descriptor names, and its offset in the image.
 func (a *audit) pathTable(t *auditTree, name string, size int64) ([]byte, int64) {
 	at := (t.number(name) + t.shift) * block
 	if at > a.size-size || a.spend(size) != nil {
@@ -101,7 +101,8 @@ func (a *audit) compareTables(l, m []pathRecord, at int64) {
 	}
 }
 
-// againstDirs compares a table with the directories of the tree. A table may end early where numbers of parents do not fit into 16 bits.
+// againstDirs compares a table with the directories of the tree. A table may end early, where the number of a parent does not fit into 16
+// bits.
 func (a *audit) againstDirs(t *auditTree, list []pathRecord, at int64, name string) {
 	for i, r := range list {
 		wrong := func(text string) { a.fault(at+r.at, "", "path table "+name, fmt.Sprintf("record %d: %s", i+1, text)) }

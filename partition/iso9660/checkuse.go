@@ -15,7 +15,7 @@ type useAudit struct {
 	all []byte  // all entries but those that lead to continuation areas
 }
 
-// systemUse goes through the system use entries of a record, and the areas that they continue in.
+// systemUse checks the system use entries of a record and of its continuation areas.
 func (d *dirAudit) systemUse(r record, t *auditTree) *useAudit {
 	u := &useAudit{}
 	if t.skip < 0 || len(r.use) < t.skip {
@@ -33,7 +33,7 @@ func (d *dirAudit) systemUse(r record, t *auditTree) *useAudit {
 	return u
 }
 
-// area goes through the entries of one area, which lie at an offset, and returns the next area.
+// area checks the entries p of one area, which lies at offset at, and returns the next area.
 func (d *dirAudit) area(u *useAudit, p []byte, at int64, t *auditTree) (next []byte, nextAt int64) {
 	for len(p) >= entryHeader && p[0] != 0 {
 		signature, n := string(p[:2]), int(p[2])
@@ -77,7 +77,7 @@ func (d *dirAudit) entry(u *useAudit, signature string, data []byte, at int64) {
 		d.dates(data, at)
 	case "SP":
 		if !bytes.Equal(data[:min(2, len(data))], []byte{0xbe, 0xef}) {
-			d.wrong(at, "SP has not the bytes be ef")
+			d.wrong(at, "SP lacks the bytes be ef")
 		}
 	case "PL", "CL":
 		if _, err := numbers(data, 1); err != nil {
@@ -93,12 +93,12 @@ func (d *dirAudit) dates(data []byte, at int64) {
 	}
 	for i := 1; i+shortDateSize <= len(data); i += shortDateSize {
 		if !validDate(data[i:]) {
-			d.wrong(at+entryHeader+int64(i), fmt.Sprintf("TF: date % x is none", data[i:i+shortDateSize]))
+			d.wrong(at+entryHeader+int64(i), fmt.Sprintf("TF: % x is not a date", data[i:i+shortDateSize]))
 		}
 	}
 }
 
-// continued reads the continuation area that a CE entry leads to.
+// continued returns the continuation area that a CE entry leads to, and its offset.
 func (d *dirAudit) continued(data []byte, from int64, t *auditTree) ([]byte, int64) {
 	n, err := numbers(data, 3)
 	if err != nil {
@@ -124,7 +124,7 @@ func (d *dirAudit) continued(data []byte, from int64, t *auditTree) ([]byte, int
 	return area, at
 }
 
-// links compares the numbers of links with the names of each file, and the attributes of directories in both of their records.
+// links compares link counts with the names of each file, and the attributes of directories in both of their records.
 func (a *audit) links() {
 	for _, f := range a.families {
 		if f.links < f.names {
@@ -139,7 +139,7 @@ func (a *audit) links() {
 	}
 }
 
-// overlaps reports bytes that are used twice.
+// overlaps reports bytes that two structures or files use.
 func (a *audit) overlaps() {
 	for one, two := range a.spans.Overlaps() {
 		if one.What.use == catalogUse && two.What.use == fileUse || one.What.use == fileUse && two.What.use == catalogUse {

@@ -23,11 +23,11 @@ func Inspect(r io.ReaderAt, size int64, report fault.Report) (*Volume, error) {
 // Check reads all structure again and reports every fault that it finds: numbers that differ in the two byte orders, fields of volume
 // descriptors, path tables that do not agree with the directories, directories that do not agree with one another, Rock Ridge entries,
 // numbers of links, the boot catalog, sums of boot info tables, and bytes that are used twice. A second set of descriptors with a tree of
-// its own, for a partition, has to say the same as the first, and a Joliet tree is checked too. Of contents, boot images with an info
-// table are read.
+// its own, for a partition, must agree with the first. A Joliet tree is checked too. Contents are not read, except boot images with an info
+// table.
 func (v *Volume) Check(report fault.Report) { newAudit(v.image, v.size, report).check() }
 
-// An audit goes through all structure of an image, and goes on after a fault.
+// An audit reads all structure of an image, and goes on after a fault.
 type audit struct {
 	*reader
 	report   fault.Report
@@ -39,7 +39,7 @@ type audit struct {
 	boots    []BootImage
 	catalog  int64 // offset in bytes, 0 for none
 	spans    span.Map[claim]
-	full     bool // the structures have more bytes than the image, which was reported
+	full     bool // more structure was read than the image has bytes, and this was reported
 }
 
 // An auditTree is a volume descriptor with the directories that it leads to.
@@ -55,7 +55,7 @@ type auditTree struct {
 	marks  []recordMark
 }
 
-// A recordMark is what two trees of the same files have alike in a record.
+// A recordMark is a digest of a record without what differs between two trees of the same files.
 type recordMark struct {
 	at   int64
 	dir  int32
@@ -73,7 +73,7 @@ type auditDir struct {
 	size    int64  // bytes
 	subdirs int64
 	px      []int64 // POSIX attributes of the record that names it
-	own     []int64 // and of its own record
+	own     []int64 // likewise of its own record
 	ownAt   int64
 }
 
@@ -84,7 +84,7 @@ type auditFile struct {
 	size int64 // bytes
 }
 
-// A family is the names of one file in the first tree.
+// A family counts the names of one file in the first tree.
 type family struct {
 	names, links int64
 	at           int64
@@ -112,7 +112,7 @@ const (
 	fileUse
 )
 
-// newAudit makes one. The report may be nil.
+// newAudit reads all structure. report may be nil, for a caller that needs only the spans.
 func newAudit(r io.ReaderAt, size int64, report fault.Report) *audit {
 	a := &audit{reader: &reader{image: r, size: size}, report: report, starts: map[int64]int{}, families: map[int64]*family{}}
 	end := a.descriptors(systemArea, 0)
@@ -127,7 +127,7 @@ func newAudit(r io.ReaderAt, size int64, report fault.Report) *audit {
 	return a
 }
 
-// check is what an audit does after everything was read.
+// check makes the checks that need everything to have been read.
 func (a *audit) check() {
 	if len(a.trees) == 0 {
 		a.fault(systemArea*block, "", "volume descriptors", "no primary volume descriptor")
@@ -151,7 +151,7 @@ func (a *audit) fault(at int64, path, object, text string) {
 	}
 }
 
-// use takes note of bytes that are read as structure, and reports whether they are in the image and not more than it has.
+// use records bytes that are read as structure. It reports whether they lie in the image, and all of them together are not more than it has.
 func (a *audit) use(at, n int64, p claim) bool {
 	if at < 0 || n < 0 || at > a.size-n || a.full {
 		return false
@@ -165,13 +165,13 @@ func (a *audit) use(at, n int64, p claim) bool {
 	return true
 }
 
-// descriptors reads the volume descriptors from a block on, up to a terminator, and returns the block after that. shift is the block that
-// they count from.
+// descriptors reads the volume descriptors from block from up to a terminator, and returns the block after that. They count blocks from
+// shift.
 func (a *audit) descriptors(from, shift int64) (end int64) {
 	for n := from; n < from+maxDescriptors; n++ {
 		d := make([]byte, block)
 		if a.read(d, n*block) != nil || string(d[1:6]) != standardID {
-			a.fault(n*block, "", "volume descriptors", "their row ends without a terminator")
+			a.fault(n*block, "", "volume descriptors", "they end without a terminator")
 			return n
 		}
 		object := fmt.Sprintf("volume descriptor in block %d", n)
@@ -191,20 +191,20 @@ func (a *audit) descriptors(from, shift int64) (end int64) {
 			a.zeros(n*block+7, d[7:], object)
 			return n + 1
 		default:
-			a.fault(n*block, "", object, fmt.Sprintf("type is %d, 0, 1, 2, 3 and 255 are known", d[0]))
+			a.fault(n*block, "", object, fmt.Sprintf("type is %d, not 0, 1, 2, 3 or 255", d[0]))
 		}
 	}
 	return from + maxDescriptors
 }
 
-// supplementary is a volume descriptor for other names: with an escape sequence, those of Joliet.
-// With version 2 it is one of ISO 9660:1999, which has the tree of the primary one.
+// A supplementary volume descriptor leads to a tree with other names: those of Joliet if it has an escape sequence. With version 2 it is one
+// of ISO 9660:1999, and leads to the tree of the primary one.
 const (
 	supplementary   = 2
 	enhancedVersion = 2
 )
 
-// volume takes a descriptor that leads to a tree.
+// volume adds the tree that a descriptor leads to.
 func (a *audit) volume(d []byte, at, shift int64) {
 	t := &auditTree{name: "primary volume descriptor", at: at, d: d, shift: shift, byAt: map[int64]int32{}}
 	if d[0] == supplementary {
@@ -217,10 +217,10 @@ func (a *audit) volume(d []byte, at, shift int64) {
 	a.trees = append(a.trees, t)
 }
 
-// maxShift bounds the search for the descriptors of a partition: tools put it at block 16.
+// maxShift bounds the search for the descriptors of a partition. No field says where they are; xorriso puts them at block 16.
 const maxShift = 64
 
-// second is the block that a partition with descriptors of its own, from a block on, begins at; 0 if there is none.
+// second returns the block where a partition with its own volume descriptors begins, at from or later; 0 if there is none.
 func (a *audit) second(from int64) int64 {
 	d := make([]byte, block)
 	for n := from; n < systemArea+maxShift; n++ {
@@ -236,7 +236,7 @@ func (a *audit) likeFirst(d []byte) bool {
 	return len(a.trees) > 0 && bytes.Equal(d[pvdCreated:pvdVersion], a.trees[0].d[pvdCreated:pvdVersion])
 }
 
-// zeros checks that bytes from an offset on are zero.
+// zeros checks that b, which is at offset at, holds only zeros.
 func (a *audit) zeros(at int64, b []byte, object string) {
 	if i := len(b) - len(bytes.TrimLeft(b, "\x00")); i < len(b) {
 		a.fault(at+int64(i), "", object, fmt.Sprintf("reserved byte is 0x%02x, 0 is expected", b[i]))

@@ -10,43 +10,30 @@ import (
 	"strings"
 	"testing"
 
-	"imprint/internal/fault"
 	"imprint/internal/hosttest"
 	"imprint/internal/tree"
+	"imprint/partition/partitiontest"
 )
 
-// inspect returns the faults of an image, and whether it can be read.
-func inspect(b []byte) (list []string, err error) {
-	_, err = Inspect(bytes.NewReader(b), int64(len(b)), func(f fault.Fault) { list = append(list, f.String()) })
-	return list, err
-}
+var inspector = partitiontest.Inspector[*Volume](Inspect)
 
-func sound(t testing.TB, b []byte) {
-	t.Helper()
-	if list, err := inspect(b); err != nil || len(list) > 0 {
-		t.Fatalf("%v, and faults of an image without any:\n%s", err, strings.Join(list, "\n"))
-	}
-}
-
-// planned is the bytes of a plan, with zeros up to the end of its ESP.
+// planned returns the bytes of a plan, with zeros up to the end of its ESP.
 func planned(t testing.TB, p *Plan) []byte {
 	t.Helper()
 	b := make([]byte, max(p.Size(), p.end*block))
-	if _, err := (disk{p}).ReadAt(b[:p.Size()], 0); err != nil {
-		t.Fatal(err)
-	}
+	copy(b, partitiontest.Bytes(t, p))
 	return b
 }
 
-// What is laid out has no faults, with a boot catalog and a tree for a partition too.
+// Images of this package have no faults, with and without a boot catalog and a tree for a partition.
 func TestCheckOwn(t *testing.T) {
 	tr, _ := bootTree(t)
 	for _, o := range []Options{{VolumeID: "PLAIN"}, bootOptions(), testOptions()} {
 		if o.BIOS == nil {
-			sound(t, planned(t, plan(t, judged(t), o)))
+			inspector.Sound(t, planned(t, plan(t, judged(t), o)))
 		}
 		if o.BIOS != nil || o.ESP == 0 {
-			sound(t, planned(t, plan(t, tr, o)))
+			inspector.Sound(t, planned(t, plan(t, tr, o)))
 		}
 	}
 }
@@ -65,7 +52,7 @@ func TestFieldTables(t *testing.T) {
 	}
 }
 
-// What other programs make has no faults: with Joliet, directories that were moved since they lie too deep, hard links, boot images, a
+// Images of other programs have no faults: with Joliet, directories that were moved since they lie too deep, hard links, boot images, and a
 // partition that can be mounted.
 func TestCheckOthers(t *testing.T) {
 	hosttest.Need(t, "xorriso", "genisoimage")
@@ -108,48 +95,30 @@ func TestCheckOthers(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			sound(t, b)
+			inspector.Sound(t, b)
 			v := read(t, b)
 			if n := v.Tree.Find("/1/2/3/4/5/6/7/8/9/10/11/deep"); n == nil || contentOf(t, n) != "deep" {
-				t.Error("the directory that lies deep is not read")
+				t.Error("the deep directory was not read")
 			}
 		})
 	}
 }
 
-// unchecked matches what Explain says of bytes whose value follows from nothing else.
+// unchecked matches what Explain says about bytes whose value follows from nothing else.
 var unchecked = regexp.MustCompile(`^(unused|system area|file .*|boot image .*|.*volume descriptor, (system|volume|volume set|publisher|data preparer|` +
 	`application|copyright file|abstract file|bibliographic file) identifier|.*volume descriptor, (.* date|application use)|.*, padding|.*, date|` +
 	`directory .*, record of .*, (identifier|flags|(PX|NM|TF|SL|PN|RR|ER), .*)|continuation area .*, (NM|SL|TF|PX|PN|ER), .*|` +
 	`boot catalog, .*, (platform|manufacturer|identifier|media type|load segment|system type|sector count|location|boot indicator))$`)
 
-// flips changes bits of structure: each is found, or Explain says that the byte is content, unused, or a value of its own.
+// flips flips n bits of structure.
 func flips(t *testing.T, b []byte, n int) {
-	sound(t, b)
-	v := read(t, b)
-	rnd := rand.New(rand.NewPCG(1, uint64(len(b))))
 	var structure []int64
-	for _, s := range v.all().spans {
+	for _, s := range read(t, b).all().spans {
 		for off := s.Off; off < s.End() && s.What.use != fileUse; off++ {
 			structure = append(structure, off)
 		}
 	}
-	found := 0
-	for range n {
-		off, bit := structure[rnd.IntN(len(structure))], byte(1)<<rnd.IntN(8)
-		b[off] ^= bit
-		list, err := inspect(b)
-		b[off] ^= bit
-		if err != nil && len(list) == 0 {
-			t.Fatalf("byte %d: Read says %v, Check finds nothing", off, err)
-		}
-		if len(list) > 0 {
-			found++
-		} else if what := v.Explain(off); !unchecked.MatchString(what) {
-			t.Errorf("byte %d, %s: bit 0x%02x is another and nothing is found", off, what, bit)
-		}
-	}
-	t.Logf("%d of %d flips found", found, n)
+	inspector.Flips(t, b, n, func(rnd *rand.Rand) int64 { return structure[rnd.IntN(len(structure))] }, unchecked)
 }
 
 func TestFlips(t *testing.T) {
@@ -164,22 +133,12 @@ func TestFlips(t *testing.T) {
 // In a second tree, each flip in a record is found.
 func TestTwoTrees(t *testing.T) {
 	o := Options{VolumeID: "TWO", PartitionOffset: 16}
-	p := plan(t, judged(t), o)
-	b := planned(t, p)
-	sound(t, b)
-	v := read(t, b)
-	rnd := rand.New(rand.NewPCG(5, 5))
-	a := v.all()
-	for range 500 {
-		d := a.dirs[rnd.IntN(len(a.dirs))]
-		off, bit := d.start*block+rnd.Int64N(d.size), byte(1)<<rnd.IntN(8)
-		b[off] ^= bit
-		list, _ := inspect(b)
-		if what := v.Explain(off); len(list) == 0 {
-			t.Errorf("byte %d, %s: bit 0x%02x is another and nothing is found", off, what, bit)
-		}
-		b[off] ^= bit
-	}
+	b := planned(t, plan(t, judged(t), o))
+	dirs := read(t, b).all().dirs
+	inspector.Flips(t, b, 500, func(rnd *rand.Rand) int64 {
+		d := dirs[rnd.IntN(len(dirs))]
+		return d.start*block + rnd.Int64N(d.size)
+	}, regexp.MustCompile("^$"))
 }
 
 func TestCheckFinds(t *testing.T) {
@@ -217,18 +176,13 @@ func TestCheckFinds(t *testing.T) {
 		"boot info table: length of the boot":  func(b []byte) { b[bios+16]++ },
 		"location of the boot catalog":         func(b []byte) { b[17*block+recordCatalog+3] = 0x7f },
 		"boot system identifier is":            func(b []byte) { b[17*block+recordSystemID] = 'X' },
-		"their row ends without a terminator":  func(b []byte) { b[18*block+1] = 'X' },
+		"they end without a terminator":        func(b []byte) { b[18*block+1] = 'X' },
 		"bytes after the last record of a":     func(b []byte) { b[root+block-1] = 1 },
 		"are those of file":                    func(b []byte) { moveFile(b, root) },
 	} {
-		b := bytes.Clone(whole)
-		damage(b)
-		list, _ := inspect(b)
-		if all := strings.Join(list, "\n"); !strings.Contains(all, want) {
-			t.Errorf("Check does not say %q:\n%s", want, all)
-		}
+		inspector.Finds(t, whole, want, damage)
 	}
-	list, _ := inspect(whole[:len(whole)-10*block])
+	list, _ := inspector.Faults(whole[:len(whole)-10*block])
 	if all := strings.Join(list, "\n"); !strings.Contains(all, "the image has") {
 		t.Errorf("an image that was cut off:\n%s", all)
 	}
@@ -246,7 +200,7 @@ func moveFile(b []byte, root int64) {
 	}
 }
 
-// pvdAt is the offset of a field of a volume descriptor.
+// pvdAt returns the offset of a field of a volume descriptor.
 func pvdAt(name string) int64 {
 	for _, f := range descriptorFields {
 		if f.What == name {
@@ -294,7 +248,7 @@ func FuzzInspect(f *testing.F) {
 			bad[(int(off)+i*i)%len(bad)] ^= change[i]
 		}
 		v, err := Read(bytes.NewReader(bad), int64(len(bad)))
-		list, _ := inspect(bad)
+		list, _ := inspector.Faults(bad)
 		if err != nil && len(list) == 0 {
 			t.Fatalf("%v, and no fault", err)
 		}

@@ -8,12 +8,12 @@ import (
 	"imprint/internal/units"
 )
 
-// A content is a tree as an image sees it: identifiers, directories, and how many blocks everything has. Blocks are counted from the first
-// one of all directories, or of all files. Tables by node ID take 8 bytes a node; only directories, files with several names and names
-// that are alike take more.
+// A content is a tree as an image holds it: identifiers, directories, and the blocks of everything, counted from the first block of all
+// directories or of all files. Tables by node ID take 8 bytes a node; only directories, files with several names and names that become
+// alike take more.
 type content struct {
 	tree    *tree.Tree
-	at      []uint32 // by node ID: first block of a file; what has no content has that of the next file
+	at      []uint32 // by node ID: first block of a file; for other nodes, that of the next file
 	order   []int32  // node IDs of directories' children, in the order of their identifiers
 	dirs    []dir    // by node ID
 	marks   []mark
@@ -36,16 +36,16 @@ type dir struct {
 	number     uint32 // in the path table
 }
 
-// size is what its record says, in bytes.
+// size is the size in bytes that its record has.
 func (d *dir) size() int64 { return int64(d.blocks) * block }
 
-// maxDir is how many blocks of records a directory has at most: its size in bytes is a number of 32 bits.
+// maxDir is the largest number of blocks of records of a directory: its size in bytes is a number of 32 bits.
 const maxDir = 1<<32/block - 1
 
-// maxBlocks is the number of blocks that an image does not reach.
+// maxBlocks is a limit that the number of blocks of an image must be below.
 const maxBlocks = 1 << 32
 
-// newContent goes through a tree that Check has let pass.
+// newContent measures a tree that Check accepts.
 func newContent(t *tree.Tree) (*content, error) {
 	c := &content{
 		tree: t, at: make([]uint32, t.Len()+1), order: make([]int32, 0, t.Len()-1), links: map[int32]uint32{}, renamed: map[int32]ident{},
@@ -64,7 +64,7 @@ func newContent(t *tree.Tree) (*content, error) {
 	return c, nil
 }
 
-// placeFiles gives files their blocks, in the order of the tree, so that reading one after the other reads the image in order.
+// placeFiles assigns blocks to files in the order of the tree, so that a walk over the tree reads the image from front to back.
 func (c *content) placeFiles() error {
 	at := int64(0)
 	for id := range c.tree.Len() {
@@ -85,7 +85,7 @@ func (c *content) placeFiles() error {
 	return nil
 }
 
-// visit collects the directories from n on, which is in the one of that index.
+// visit collects the directories from n on; parent is the index of the directory that n is in.
 func (c *content) visit(n *tree.Node, parent int32) {
 	index := int32(len(c.dirs))
 	c.dirs = append(c.dirs, dir{id: int32(n.ID()), parent: parent, children: int32(len(n.Children()))})
@@ -97,14 +97,14 @@ func (c *content) visit(n *tree.Node, parent int32) {
 	}
 }
 
-// dirIndex finds the directory of a node.
+// dirIndex returns the index of the directory of a node.
 func (c *content) dirIndex(id int32) int32 {
 	return int32(sort.Search(len(c.dirs), func(i int) bool { return c.dirs[i].id >= id }))
 }
 
 func (c *content) dir(id int32) *dir { return &c.dirs[c.dirIndex(id)] }
 
-// hardLinks is the number of names of a node, those that a directory has in itself and its children among them.
+// hardLinks returns the link count of a node. That of a directory includes the names "." and "..", in itself and its subdirectories.
 func (c *content) hardLinks(n *tree.Node) uint32 {
 	if n.Kind() == tree.Dir {
 		return c.dir(int32(n.ID())).subdirs + 2
@@ -115,5 +115,5 @@ func (c *content) hardLinks(n *tree.Node) uint32 {
 	return 1
 }
 
-// serial is the serial number of a node. It is the same for all names of a file, and never 0, which would say that there is none.
+// serial returns the serial number of a node. All names of a file have the same; 0, which means none, is not used.
 func serial(n *tree.Node) uint32 { return uint32(n.ID()) + 1 }

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Dates are recorded in 7 bytes with directory records (ECMA-119, 9.1.5) and in 17, most of them digits, with volumes (ECMA-119, 8.4.26.1). The
-// last byte of both is the zone, in quarters of an hour; what is written here is UTC.
+// Dates take 7 bytes in directory records (ECMA-119, 9.1.5) and 17 bytes, of which 16 are digits, in volume descriptors (ECMA-119,
+// 8.4.26.1). The last byte of both is the zone in quarters of an hour; this package writes UTC.
 const (
 	shortDateSize = 7
 	longDateSize  = 17
@@ -15,14 +15,14 @@ const (
 	noDate        = "0000000000000000"
 )
 
-// Times that the short form can hold, whose year is one byte, in seconds since 1970. Linux reads only this form from Rock Ridge's
-// TF entries (fs/isofs/rock.c), so the longer one is of no use there.
+// The range of the short form, whose year is one byte, in seconds since 1970. Rock Ridge's TF entries allow the long form too, but Linux
+// does not read it there (fs/isofs/rock.c).
 const (
 	minTime = -2208988800 // 1900-01-01 00:00:00
 	maxTime = 5869583999  // 2155-12-31 23:59:59
 )
 
-// Times whose year has four digits, as the long form wants it, in seconds since 1970.
+// The range of the long form, whose year has four digits, in seconds since 1970.
 const (
 	minDate = -62135596800 // 0001-01-01 00:00:00
 	maxDate = 253402300799 // 9999-12-31 23:59:59
@@ -55,14 +55,13 @@ func putLongDate(b []byte, seconds int64) {
 	b[dateDigits] = 0
 }
 
-// Date is a time in seconds since 1970 as a volume descriptor records it in UTC: 16 digits, those of the year first and hundredths of a
-// second last.
+// Date returns a time in seconds since 1970 as a volume descriptor records it, in UTC: 16 digits, from the year to hundredths of a second.
 func Date(seconds int64) string {
 	return time.Unix(seconds, 0).UTC().Format("20060102150405") + "00"
 }
 
-// UUID is what mount, udev and GRUB take for the UUID of a volume that was modified at a time in seconds since 1970: the digits of its
-// date with hyphens between.
+// UUID returns the string that mount, udev and GRUB use as the UUID of a volume modified at a time in seconds since 1970: the digits of
+// the date with hyphens, such as "2009-02-13-23-31-30-00".
 func UUID(modified int64) string { return hyphenated(Date(modified)) }
 
 func hyphenated(d string) string {

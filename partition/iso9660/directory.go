@@ -17,21 +17,21 @@ import (
 //	└───────────────┴────────────────────┘
 //	 records          continuation areas of some of them, in the same order
 //
-// Which entries are in which block follows from their sizes alone, and those from names, targets and kinds. So directories are laid out before
-// anything has a place, and both volumes have the same layout.
+// Which entries are in which block depends only on their sizes, and these on names, targets and kinds. So directories are laid out before
+// anything has a place, and have the same layout in both volumes.
 
 // firstChild is the entry of the first child.
 const firstChild = 2
 
-// A mark is where a block of a directory begins: with which record of which entry, and how many bytes of continuation areas are before that
-// entry's. A directory has one for each block but the first of both kinds, so that every block can be made by itself.
+// A mark records where a block of a directory begins: with which record of which entry, and how many bytes of continuation areas are before
+// that entry's. A directory has one for each block but the first of both kinds, so that a block can be generated without those before it.
 type mark struct {
 	entry   int32
 	section int32 // of the file
 	more    uint32
 }
 
-// entryNode is what entry i of a directory names: a Link for a further name of a file.
+// entryNode returns the node that entry i of a directory names: a Link for a further name of a file.
 func (c *content) entryNode(d *dir, i int32) *tree.Node {
 	switch i {
 	case 0:
@@ -42,10 +42,10 @@ func (c *content) entryNode(d *dir, i int32) *tree.Node {
 	return c.tree.Node(int(c.order[d.order+i-firstChild]))
 }
 
-// isRoot reports whether entry i is the root's own, which the protocols are announced with.
+// isRoot reports whether entry i is the root's own, which announces the protocols.
 func (d *dir) isRoot(i int32) bool { return i == 0 && d.id == 0 }
 
-// appendUse adds the system use entries of entry i, which names n.
+// appendUse appends the system use entries of entry i, which names n.
 func (c *content) appendUse(b []byte, d *dir, i int32, n *tree.Node) []byte {
 	inode := n.Inode()
 	if d.isRoot(i) {
@@ -68,15 +68,16 @@ func (c *content) appendUse(b []byte, d *dir, i int32, n *tree.Node) []byte {
 	return b
 }
 
-// A splitter says which system use entries of an entry go into its records, and which into continuation areas.
+// A splitter divides the system use entries of an entry between its records and continuation areas.
 type splitter struct {
 	*content
 	buf   []byte
 	areas []area
 }
 
-// split splits the entries of entry i, which names n: inside is what records with a head of so many bytes hold. If there are areas, from
-// byte more on of the directory's, room for the CE entry that leads to them stays. The result is good until the next call.
+// split splits the entries of entry i, which names n: inside is the part for its records, whose head has head bytes, and areas, from byte
+// more of the directory's areas on, take the rest. If there are any, inside leaves room for the CE entry that leads to them. The result is
+// valid until the next call.
 func (s *splitter) split(d *dir, i int32, n *tree.Node, head, more int) (inside []byte, areas []area) {
 	s.buf = s.appendUse(s.buf[:0], d, i, n)
 	if len(s.buf) <= maxRecord-head {
@@ -87,7 +88,7 @@ func (s *splitter) split(d *dir, i int32, n *tree.Node, head, more int) (inside 
 	return s.buf[:k], s.areas
 }
 
-// useSize is the length of what appendUse adds for a child.
+// useSize returns the length of what appendUse appends for a child.
 func (s *splitter) useSize(n *tree.Node) int {
 	size := sizePX + sizeTF + sizeNM(len(n.Name))
 	switch inode := n.Inode(); inode.Kind() {
@@ -100,7 +101,7 @@ func (s *splitter) useSize(n *tree.Node) int {
 	return size
 }
 
-// A layer lays directories out.
+// A layer lays out directories.
 type layer struct {
 	splitter
 	children   []named
@@ -110,7 +111,7 @@ type layer struct {
 	moreUsed   int    // bytes of continuation areas
 }
 
-// lay orders the children of a directory and finds how many blocks it has.
+// lay orders the children of a directory and counts its blocks.
 func (l *layer) lay(d *dir) error {
 	nodes := l.tree.Node(int(d.id)).Children()
 	l.children = l.identify(l.children[:0], nodes)
@@ -137,7 +138,7 @@ func (l *layer) lay(d *dir) error {
 	return nil
 }
 
-// entry gives the records of entry i their places.
+// entry places the records of entry i and its continuation areas.
 func (l *layer) entry(d *dir, i int32) {
 	n := l.entryNode(d, i)
 	head := headSize(1)
@@ -162,7 +163,7 @@ func (l *layer) entry(d *dir, i int32) {
 	l.moreUsed = end
 }
 
-// records places the records of entry i, each of which has so many bytes.
+// records places the records of entry i, of size bytes each.
 func (l *layer) records(i int32, n *tree.Node, size int) {
 	for section := range sections(n) { // all with the same continuation areas
 		if l.used+size > block {
@@ -173,7 +174,7 @@ func (l *layer) records(i int32, n *tree.Node, size int) {
 	}
 }
 
-// sections is how many records n has.
+// sections returns the number of records of n.
 func sections(n *tree.Node) int32 {
 	if inode := n.Inode(); inode.Kind() == tree.File {
 		return max(1, int32(units.Blocks(inode.Size(), maxSection)))

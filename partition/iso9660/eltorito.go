@@ -12,11 +12,11 @@ const (
 	UEFI = 0xef
 )
 
-// A BootImage is what firmware of one platform starts from a CD.
+// A BootImage is a boot image that firmware of one platform starts from a CD.
 type BootImage struct {
 	Platform byte
 	Offset   int64 // bytes
-	Load     int64 // bytes that firmware loads, or of the file system in it; 0: all up to the end of the volume
+	Load     int64 // bytes that a BIOS loads, or of the file system that UEFI reads; 0: up to the end of the volume
 }
 
 // elTorito is the boot system identifier of a boot record, which names the block of the boot catalog (El Torito, figure 7).
@@ -36,9 +36,9 @@ const (
 	entryExtension = 0x44
 )
 
-const bootSector = 512 // bytes; catalogs count what is loaded in them
+const bootSector = 512 // bytes; the unit of lengths in a boot catalog, whatever the size of a block
 
-// biosLoad is how many sectors a BIOS loads of an image that then loads the rest by itself.
+// biosLoad is how many sectors of an image a BIOS loads; the image loads the rest itself. Many BIOSes load no more than one block of a CD.
 const biosLoad = 4
 
 // putBootRecord writes the volume descriptor that leads to the boot catalog.
@@ -48,8 +48,8 @@ func (p *Plan) putBootRecord(b []byte) {
 	binary.LittleEndian.PutUint32(b[recordCatalog:], uint32(p.catalog))
 }
 
-// putCatalog writes the boot catalog: the BIOS's entry is the default one, if there is one, and the ESP's has a section of its own. Firmware
-// that finds UEFI alone takes the default entry for it.
+// putCatalog writes the boot catalog. The default entry is that for BIOS, and a section has the one for UEFI; without the former, the
+// default entry is that for UEFI, which UEFI firmware accepts.
 //
 // The validation entry (El Torito, figure 2) has the platform in byte 1, a checksum in bytes 28 and 29, and 55 aa at its end. A section header
 // (figure 4) has the platform in byte 1 and the number of its entries in bytes 2 and 3.
@@ -73,8 +73,8 @@ func (p *Plan) putCatalog(b []byte) {
 	putCatalogEntry(b, p.esp, espSectors(p.options.ESP))
 }
 
-// espSectors is the size of an ESP in the 16 bits that there are for it. Firmware takes 0 for all up to the end of the volume (UEFI 2.10,
-// 13.3.2.1), which the ESP is the last part of.
+// espSectors returns the size of an ESP in sectors. If it does not fit into 16 bits it is 0, which stands for everything up to the end of
+// the volume (UEFI 2.10, 13.3.2.1), and the volume ends with the ESP.
 func espSectors(size int64) uint16 {
 	if n := (size + bootSector - 1) / bootSector; n < 1<<16 {
 		return uint16(n)
@@ -95,7 +95,7 @@ func putCatalogEntry(b []byte, start int64, sectors uint16) {
 	binary.LittleEndian.PutUint32(b[8:], uint32(start))
 }
 
-// catalogSum is the sum of the words of the validation entry, which is 0 with the checksum in place.
+// catalogSum returns the sum of the 16-bit words of the validation entry, which the checksum among them makes 0.
 func catalogSum(c []byte) (sum uint16) {
 	for i := 0; i < catalogEntry; i += 2 {
 		sum += binary.LittleEndian.Uint16(c[i:])
@@ -118,9 +118,9 @@ func (rd *reader) bootImages(record []byte) ([]BootImage, error) {
 	return parseCatalog(c[catalogEntry:], c[1]), nil
 }
 
-// parseCatalog reads the entries after the validation entry, the first of which has that one's platform.
+// parseCatalog reads the entries after the validation entry. The first one has the platform of the validation entry.
 func parseCatalog(p []byte, platform byte) (list []BootImage) {
-	left, last := 1, false // of the section's entries, and whether it is the last one but for the first, which has no header
+	left, last := 1, false // entries left in the section, and whether its header says that it is the last; the default entry has no header
 	for ; len(p) >= catalogEntry; p = p[catalogEntry:] {
 		switch e := p[:catalogEntry]; {
 		case e[0] == entryExtension: // of the entry before

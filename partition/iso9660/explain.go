@@ -45,7 +45,7 @@ func fieldOf(m span.Map[string], off int64) string {
 	return f.What
 }
 
-// explainGap is about a byte of nothing.
+// explainGap explains a byte that belongs to no structure and no file.
 func (a *audit) explainGap(off int64) string {
 	i := a.spans.Before(off)
 	if i >= 0 && a.spans[i].What.use == fileUse && off/block == (a.spans[i].End()-1)/block {
@@ -59,7 +59,7 @@ func (a *audit) explainGap(off int64) string {
 	return "unused"
 }
 
-// bootImages are those that the boot catalog leads to.
+// bootImages returns the boot images in the boot catalog.
 func (a *audit) bootImages() []BootImage {
 	b := a.bytes(a.catalog, block)
 	if a.catalog == 0 {
@@ -93,7 +93,7 @@ func recordField(at int64) string {
 	return "identifier"
 }
 
-// explainCatalog is about a byte of the boot catalog.
+// explainCatalog explains byte at of the boot catalog.
 func (a *audit) explainCatalog(at int64) string {
 	c := a.bytes(a.catalog, block)
 	n, in := int(at/catalogEntry), at%catalogEntry
@@ -120,7 +120,7 @@ func (a *audit) explainCatalog(at int64) string {
 	return "boot catalog, validation entry, " + fieldOf(validationFields, in)
 }
 
-// explainDir is about a byte of a directory that begins at an offset.
+// explainDir explains byte at of a directory that begins at start.
 func (a *audit) explainDir(id int32, start, at int64) string {
 	b := a.bytes(start+at/block*block, block)
 	in := at % block
@@ -138,7 +138,7 @@ func (a *audit) explainDir(id int32, start, at int64) string {
 	return dir + ", unused after the last record of a block"
 }
 
-// explainRecord is about a byte of a record.
+// explainRecord explains byte at of the record p.
 func (a *audit) explainRecord(dir string, t *auditTree, p []byte, at int64) string {
 	idLen := int64(p[recordIDLength])
 	id := p[recordHeader:][:idLen]
@@ -164,7 +164,7 @@ func (a *audit) explainRecord(dir string, t *auditTree, p []byte, at int64) stri
 	return a.explainUse(p[head+int64(t.skip):], at-head-int64(t.skip), of)
 }
 
-// explainUse is about a byte of a row of system use entries.
+// explainUse explains byte at of the system use entries p.
 func (a *audit) explainUse(p []byte, at int64, of string) string {
 	for len(p) >= entryHeader && p[0] != 0 && int(p[2]) >= entryHeader && int(p[2]) <= len(p) {
 		n := int64(p[2])

@@ -7,7 +7,7 @@ import (
 	"imprint/internal/tree"
 )
 
-// A fileBlob is a file's content in an image, in one section or, beyond 4 GiB, in several (ECMA-119, 6.5.1).
+// A fileBlob is the content of a file in an image, a [tree.Blob]: one section or, beyond 4 GiB, several (ECMA-119, 6.5.1).
 type fileBlob struct {
 	image io.ReaderAt
 	parts []tree.Range
@@ -34,7 +34,7 @@ func (c *fileBlob) Size() int64 { return c.size }
 // Parts are where the content lies in the image, section by section.
 func (c *fileBlob) Parts() []tree.Range { return c.parts }
 
-// Open costs nothing.
+// Open implements tree.Blob.
 func (c *fileBlob) Open() (tree.Reader, error) { return fileReader{c}, nil }
 
 type fileReader struct{ *fileBlob }
@@ -42,7 +42,7 @@ type fileReader struct{ *fileBlob }
 // ReadAt implements io.ReaderAt.
 func (c fileReader) ReadAt(p []byte, off int64) (int, error) {
 	if off < 0 {
-		return 0, fmt.Errorf("read at byte %d", off)
+		return 0, fmt.Errorf("read at negative offset %d", off)
 	}
 	done := 0
 	for _, part := range c.parts {

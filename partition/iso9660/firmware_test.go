@@ -12,7 +12,7 @@ import (
 	"imprint/internal/tree"
 )
 
-// grubStarts is what GRUB does once firmware has started it.
+// grubStarts is the configuration of GRUB once firmware has started it.
 const grubStarts = `serial --unit=0 --speed=115200
 terminal_output serial
 search --no-floppy --file --set=root /marker
@@ -21,7 +21,7 @@ sleep 5
 halt
 `
 
-// core makes an image of GRUB for a platform.
+// core returns the path of an image of GRUB for a platform.
 func core(t *testing.T, format string, modules ...string) string {
 	t.Helper()
 	hosttest.NeedFile(t, "/usr/lib/grub/i386-pc", "/usr/lib/grub/x86_64-efi")
@@ -35,7 +35,7 @@ func core(t *testing.T, format string, modules ...string) string {
 	return image
 }
 
-// esp makes a FAT file system with an EFI program, by mtools.
+// esp returns a FAT file system with an EFI program, made by mtools.
 func esp(t *testing.T, program string) []byte {
 	t.Helper()
 	hosttest.Need(t, "mformat", "mmd", "mcopy")

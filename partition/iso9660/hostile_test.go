@@ -13,7 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// A vast image is zeros but for some blocks.
+// A vast image is zeros except for a few blocks, by their offsets.
 type vast map[int64][]byte
 
 func (v vast) ReadAt(p []byte, off int64) (int, error) {
@@ -54,7 +54,7 @@ func suEntry(signature string, numbers ...uint32) string {
 	return string(p)
 }
 
-// hostileImage has a root of so many bytes with records in its first block.
+// hostileImage has a root of rootSize bytes with records in its first block.
 func hostileImage(rootSize uint32, records ...[]byte) vast {
 	pvd, end := make([]byte, block), make([]byte, block)
 	copy(pvd, "\x01CD001\x01")
@@ -104,7 +104,7 @@ func px(mode, links, serial uint32) string { return suEntry("PX", mode, links, 0
 
 func nm(name string) string { return "NM" + string(rune(5+len(name))) + "\x01\x00" + name }
 
-// What other writers do, in small.
+// The forms of structures that other writers use.
 func TestOtherForms(t *testing.T) {
 	file := func(start, size uint32, use ...string) []byte {
 		return rawRecord(start, size, 0, "F.;1", strings.Join(use, ""))
@@ -155,7 +155,7 @@ func TestHostileErrors(t *testing.T) {
 		`/: "F.;1" is interleaved`:                         interleaved,
 		`/: "F.;1": no Rock Ridge attributes`:              rawRecord(30, 5, 0, "F.;1", nm("x")),
 		`/: "x": link without a target`:                    rawRecord(30, 0, 0, "F.;1", px(0o120777, 1, 0)+nm("x")),
-		`/: "x": mode 0 is of no kind of file`:             rawRecord(30, 0, 0, "F.;1", px(0, 1, 0)+nm("x")),
+		`/: "x": mode 0 is of an unknown type`:             rawRecord(30, 0, 0, "F.;1", px(0, 1, 0)+nm("x")),
 		`/: "x": 5 bytes at 134217728 of an image of 67`:   rawRecord(1<<16, 5, 0, "F.;1", px(0o100644, 1, 0)+nm("x")),
 		`/: a file has no last section`:                    rawRecord(30, 2048, hasMore, "F.;1", px(0o100644, 1, 0)+nm("x")),
 		`/: "F.;1": mode 100644, and flags 2`:              rawRecord(30, 5, isDirectory, "F.;1", px(0o100644, 1, 0)),

@@ -1,13 +1,13 @@
 // Package iso9660 writes and reads ISO 9660 images with Rock Ridge: names, kinds, attributes, link targets and contents of a whole tree, and
-// how firmware boots from them.
+// the El Torito boot catalog.
 //
 // The structure is that of ECMA-119 (volume descriptors, path tables, directory records), of the System Use Sharing Protocol (SUSP 1.12), of
 // the Rock Ridge Interchange Protocol (RRIP 1.12) and of the "El Torito" Bootable CD-ROM Format Specification 1.0. Every structure has one file,
 // which writes and reads it.
 //
-// [New] lays an image out to the byte before anything of it is written; README.md describes the layout and its reasons. [Read] is the
-// inverse. It trusts no image: what an image says is checked before it is followed, nothing is read twice for the sake of the tree, and memory
-// stays in proportion to the image.
+// [New] lays out an image to the byte before anything is written, and returns this as a [Plan]; README.md describes the layout and its
+// reasons. [Read] is the inverse, and returns a [Volume]. It trusts no image: every number is checked before it is used, the tree is read
+// once, and memory stays in proportion to the image.
 package iso9660
 
 import (
@@ -15,13 +15,13 @@ import (
 	"fmt"
 )
 
-// block is the size of a logical block in bytes. Others are possible (ECMA-119, 6.2.2), and nobody uses them.
+// block is the size of a logical block in bytes. ECMA-119, 6.2.2, allows others, but no writer uses them.
 const block = 2048
 
-// systemArea is how many blocks at the front are not the volume's: boot code and partition tables lie there (ECMA-119, 6.2.1).
+// systemArea is the number of blocks before the volume descriptors, which hold boot code and partition tables (ECMA-119, 6.2.1).
 const systemArea = 16
 
-// maxDepth bounds the nesting of directories; a path that Linux takes has at most half as many names as bytes.
+// maxDepth bounds the nesting of directories: a path of PATH_MAX bytes, 4096, has at most half as many names.
 const maxDepth = 2048
 
 // both reads a number of 32 bits that is recorded in both byte orders (ECMA-119, 7.3.3).

@@ -15,7 +15,7 @@ import (
 	"imprint/internal/tree"
 )
 
-// sample makes an image of a directory by xorriso's other face, mkisofs.
+// sample returns an image of a directory, made by xorriso in its mkisofs emulation.
 func sample(t testing.TB, files int, args ...string) []byte {
 	t.Helper()
 	hosttest.Need(t, "xorriso")
@@ -165,16 +165,16 @@ func TestContentParts(t *testing.T) {
 	}
 }
 
-// What is wrong with an image is told, and nothing goes on forever.
+// Damage is an error that names it, and reading ends.
 func TestDamage(t *testing.T) {
 	image := sample(t, 300)
 	rootBlock := int64(binary.LittleEndian.Uint32(image[16*block+158:]))
 	for name, damage := range map[string]func([]byte){
-		"no row of volume": func(b []byte) { b[16*block+1] = 'X' },
-		"logical blocks":   func(b []byte) { b[16*block+128] = 1 },
-		"no Rock Ridge":    func(b []byte) { copy(b[rootBlock*block+34:], "XX") },
-		"byte order":       func(b []byte) { b[rootBlock*block+10]++ },
-		"is there twice":   func(b []byte) { loop(b, rootBlock) },
+		"no volume descriptors": func(b []byte) { b[16*block+1] = 'X' },
+		"logical blocks":        func(b []byte) { b[16*block+128] = 1 },
+		"no Rock Ridge":         func(b []byte) { copy(b[rootBlock*block+34:], "XX") },
+		"byte order":            func(b []byte) { b[rootBlock*block+10]++ },
+		"is there twice":        func(b []byte) { loop(b, rootBlock) },
 		"of an image of": func(b []byte) {
 			binary.LittleEndian.PutUint32(b[16*block+158:], 1<<30)
 			binary.BigEndian.PutUint32(b[16*block+162:], 1<<30)
@@ -197,7 +197,7 @@ func TestDamage(t *testing.T) {
 	}
 }
 
-// loop makes the first directory below the root lead back to it.
+// loop makes the first directory below the root lead back to the root.
 func loop(b []byte, root int64) {
 	for at := root * block; ; at += int64(b[at]) {
 		if b[at+25]&isDirectory != 0 && b[at+32] > 1 {
@@ -208,7 +208,7 @@ func loop(b []byte, root int64) {
 	}
 }
 
-// FuzzReader changes bytes of an image: Read must come to an end, in little memory, and what it gives must be readable.
+// FuzzReader changes bytes of an image: Read must end, in little memory, and its contents must be readable.
 func FuzzReader(f *testing.F) {
 	image := sample(f, 300)
 	f.Add(uint32(16*block+158), []byte{1, 2, 3, 4})

@@ -15,16 +15,17 @@ import (
 
 	"imprint/internal/hosttest"
 	"imprint/internal/tree"
+	"imprint/partition/partitiontest"
 
 	"github.com/google/go-cmp/cmp"
 	other "github.com/kdomanski/iso9660"
 	"golang.org/x/sys/unix"
 )
 
-// An extractor is a program that puts an image's files on the host.
+// An extractor is a program that extracts an image's files to the host.
 type extractor struct {
 	args  func(image, dir string) []string
-	drops func(*item) // what it does not carry over
+	drops func(*item) // clears what it does not extract
 }
 
 var extractors = []extractor{
@@ -46,7 +47,7 @@ func (e extractor) run(t tb, image, dir string) {
 	}
 }
 
-// compare compares what lies in a directory with a tree.
+// compare compares a directory of the host with a tree.
 func (e extractor) compare(t tb, tr *tree.Tree, dir string) {
 	t.Helper()
 	want, got := itemsOf(t, tr), hostItems(t, dir)
@@ -116,7 +117,7 @@ func hostItems(t tb, dir string) map[string]item {
 	return items
 }
 
-// judged is a tree of what every judge reads: short targets, some of which are cut in the middle of what readers do not agree about.
+// judged returns a tree that every judge reads: its targets are short, and end before the forms that readers disagree about.
 func judged(t testing.TB) *tree.Tree {
 	nodes := map[string]*tree.Node{}
 	for i, target := range targets {
@@ -191,8 +192,8 @@ func TestIsoinfoReads(t *testing.T) {
 	}
 }
 
-// kdomanski/iso9660 sees the same names, kinds, permissions and bytes. It reads no Rock Ridge in directories of more than one block, of the
-// root, and in continuation areas, and no link targets; names come in the order of the identifiers.
+// kdomanski/iso9660 sees the same names, kinds, permissions and bytes. It reads no link targets, and no Rock Ridge of the root, in
+// directories of more than one block and in continuation areas; names come in the order of the identifiers.
 func TestOtherReader(t *testing.T) {
 	nodes := map[string]*tree.Node{}
 	for i, name := range []string{"plain", "UPPER", "Größe", "a b", "trailing.", strings.Repeat("n", 90)} {
@@ -201,7 +202,7 @@ func TestOtherReader(t *testing.T) {
 	}
 	tr := build(t, nodes)
 	p := plan(t, tr, testOptions())
-	image, err := other.OpenImage(disk{p})
+	image, err := other.OpenImage(partitiontest.Image(p))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -258,7 +259,7 @@ func walkOther(t *testing.T, at string, f *other.File, all map[string]string) {
 	}
 }
 
-// GRUB, which reads kernels from the image, follows its own reading of the format.
+// GRUB, which reads kernels from the image, has its own reader.
 func TestGrubReads(t *testing.T) {
 	hosttest.Need(t, "grub-fstest")
 	kernel := tree.NewFile("", plain, tree.Text(strings.Repeat("kernel", 500_000)))

@@ -20,7 +20,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// guestInit lists the tree, once as the root file system has it and once as the partition of a second disk with the same image has it, on a third disk.
+// guestInit lists two file systems on a third disk: the root, and the partition of a second disk with the same image.
 const guestInit = `#!/bin/busybox sh
 export LC_ALL=C
 b=/bin/busybox
@@ -38,7 +38,7 @@ echo "imprint: ready"
 $b poweroff -f
 `
 
-// A Linux kernel reads what was laid out: every name, kind, attribute, number of links, size, target and content.
+// A Linux kernel reads the image as it was laid out: every name, kind, attribute, link count, size, target and content.
 func TestKernelReads(t *testing.T) {
 	t.Parallel()
 	hosttest.Need(t, "qemu-system-x86_64")
@@ -110,7 +110,7 @@ func putPartition(t testing.TB, image string, p *Plan) {
 	}
 }
 
-// guestList is what the guest should list of a directory.
+// guestList returns the lines that the guest should list for a directory.
 func guestList(t testing.TB, p *Plan, top *tree.Node) string {
 	var paths []string
 	nodes := map[string]*tree.Node{}
@@ -144,7 +144,7 @@ func guestList(t testing.TB, p *Plan, top *tree.Node) string {
 	return b.String()
 }
 
-// compareText fails the test where two texts begin to differ.
+// compareText fails the test at the first line in which two texts differ.
 func compareText(t testing.TB, got, want string) {
 	t.Helper()
 	g, w := strings.Split(got, "\n"), strings.Split(want, "\n")

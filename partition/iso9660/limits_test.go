@@ -7,11 +7,12 @@ import (
 	"testing"
 
 	"imprint/internal/tree"
+	"imprint/partition/partitiontest"
 
 	"github.com/google/go-cmp/cmp"
 )
 
-// vastBlob is zeros but for marks, whatever its size.
+// vastBlob is zeros except for marks, at any size.
 type vastBlob struct {
 	size  int64
 	marks *[]int64
@@ -78,7 +79,7 @@ func TestRefused(t *testing.T) {
 		`/d/x: link target "a\x00b" holds a NUL`:                           tree.NewSymlink("", plain, "a\x00b"),
 		"/d/x: time 5869584000, an ISO holds -2208988800 to 5869583999":    attr(tree.Attr{Mtime: tree.Time{Sec: maxTime + 1}}),
 		"/d/x: time -2208988801, an ISO holds -2208988800 to 5869583999":   attr(tree.Attr{Mtime: tree.Time{Sec: minTime - 1}}),
-		"/d/x: owner 4294967295:0, 4294967295 is no ID":                    attr(tree.Attr{UID: 1<<32 - 1}),
+		"/d/x: owner 4294967295:0, but 4294967295 is not an ID":            attr(tree.Attr{UID: 1<<32 - 1}),
 		`/d/x: extended attribute "user.a" cannot be in an ISO`:            attr(tree.Attr{Xattrs: []tree.Xattr{{Name: "user.a"}}}),
 		"/d/x: device number 4096:0, an ISO holds 4095:1048575":            tree.NewDevice("", plain, tree.CharDevice, tree.Device{Major: 4096}),
 		"/d/x: device number 1:1048576, an ISO holds 4095:1048575":         tree.NewDevice("", plain, tree.BlockDevice, tree.Device{Major: 1, Minor: 1 << 20}),
@@ -135,13 +136,13 @@ func TestOptionsRefused(t *testing.T) {
 func TestDeep(t *testing.T) {
 	tr := build(t, map[string]*tree.Node{"/d": nested(maxDepth - 1)})
 	p := plan(t, tr, testOptions())
-	v, err := Read(disk{p}, p.Size())
+	v, err := Read(partitiontest.Image(p), p.Size())
 	if err != nil || v.Tree.Len() != tr.Len() {
 		t.Fatalf("%+v, %v", v, err)
 	}
 }
 
-// Identifiers differ, have their order, and are the same every time.
+// Identifiers differ, are in order, and are the same every time.
 func TestIdentifiers(t *testing.T) {
 	nodes := map[string]*tree.Node{}
 	names := []string{
@@ -160,7 +161,7 @@ func TestIdentifiers(t *testing.T) {
 	tr := build(t, nodes)
 	p := plan(t, tr, Options{})
 	var ids []string
-	rd := &reader{image: disk{p}, size: p.Size(), seen: map[int64]bool{}}
+	rd := &reader{image: partitiontest.Image(p), size: p.Size(), seen: map[int64]bool{}}
 	d := p.dir(int32(tr.Find("/d").ID()))
 	if err := rd.records(record{start: p.pieces[len(p.pieces)-1].start + int64(d.at), size: d.size()}, func(r record) error {
 		ids = append(ids, string(r.id))
@@ -215,7 +216,7 @@ func TestPathTableEnds(t *testing.T) {
 	if want := 1 + 300 + 75_000 + maxParent - 301; len(p.paths.dirs) != want {
 		t.Errorf("%d directories in the path table, not %d", len(p.paths.dirs), want)
 	}
-	v, err := Read(disk{p}, p.Size())
+	v, err := Read(partitiontest.Image(p), p.Size())
 	if err != nil || v.Tree.Len() != tr.Len() {
 		t.Errorf("%+v, %v", v, err)
 	}

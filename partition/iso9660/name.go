@@ -8,23 +8,23 @@ import (
 	"imprint/internal/tree"
 )
 
-// An ident is the name of a file for those who read no Rock Ridge, without its version: NAME.EXTENSION of capital letters, digits and
-// underscores, 30 of them at most (ECMA-119, 7.5.1). That of a directory has no extension and keeps the dot here, so that idents of both kinds
-// are compared alike: names first, then extensions, the shorter ones filled with spaces (ECMA-119, 9.3). Zeros in the place of the
-// spaces, and a dot below all letters, make that an order of bytes.
+// An ident is the name of a file for readers without Rock Ridge, without its version: NAME.EXTENSION of at most 30 capital letters, digits
+// and underscores (ECMA-119, 7.5.1). That of a directory has no extension, but keeps the dot here, so that idents of both kinds compare
+// alike: names first, then extensions, the shorter one padded with spaces (ECMA-119, 9.3). Padding with zeros makes this the order of the
+// bytes, since a dot is below all letters.
 type ident struct {
 	text [maxIdent]byte // filled with zeros
 	n    uint8
 }
 
-// Lengths in bytes. An extension of more than maxExtension counts as a part of the name, which would have too little room beside it.
+// Lengths in bytes. An extension of more than maxExtension counts as a part of the name, since it would leave the name too little room.
 const (
 	maxIdent     = 31
 	maxExtension = 8
 	version      = ";1"
 )
 
-// letters are what names become in an ident, byte by byte.
+// letters maps the bytes of a name to those of its ident.
 var letters = func() (l [256]byte) {
 	for i := range l {
 		switch c := byte(i); {
@@ -39,7 +39,7 @@ var letters = func() (l [256]byte) {
 	return l
 }()
 
-// identOf makes the ident of a name, which may be that of other names too.
+// identOf returns the ident of a name. Different names may have the same.
 func identOf(name string, dir bool) (d ident) {
 	stem, extension := name, ""
 	if !dir {
@@ -69,7 +69,7 @@ func cutExtension(name string) (stem, extension string) {
 	return name, ""
 }
 
-// numbered is an ident with a number at the end of its name, in the place of letters if there is no room for it.
+// numbered returns an ident with a number at the end of its name, in place of its last letters if there is no room.
 func (d ident) numbered(number int) (r ident) {
 	dot := bytes.IndexByte(d.text[:d.n], '.')
 	extension := d.text[dot:d.n]
@@ -82,7 +82,7 @@ func (d ident) numbered(number int) (r ident) {
 
 func (d ident) compare(other ident) int { return bytes.Compare(d.text[:], other.text[:]) }
 
-// appendIdentifier adds what is recorded.
+// appendIdentifier appends the identifier as a record has it, with the version of a file.
 func (d ident) appendIdentifier(b []byte, dir bool) []byte {
 	if dir {
 		return append(b, d.text[:d.n-1]...)
@@ -90,7 +90,7 @@ func (d ident) appendIdentifier(b []byte, dir bool) []byte {
 	return append(append(b, d.text[:d.n]...), version...)
 }
 
-// identifierSize is the length of what is recorded.
+// identifierSize returns the length of the identifier as a record has it.
 func (d ident) identifierSize(dir bool) int {
 	if dir {
 		return int(d.n) - 1
@@ -104,8 +104,8 @@ type named struct {
 	id int32
 }
 
-// identify gives the children of a directory idents that differ, appends them to dst and sorts them. Of names that would have the same
-// one the first keeps it; the others get numbers, which count through the directory and pass over those that names have by themselves.
+// identify assigns distinct idents to the children of a directory, appends them to dst and sorts them. Of the names with the same ident the
+// first keeps it; the others get numbers, which count through the directory and skip idents that other names have.
 func (c *content) identify(dst []named, children []*tree.Node) []named {
 	for _, n := range children {
 		dst = append(dst, named{identOf(n.Name, n.Kind() == tree.Dir), int32(n.ID())})
@@ -140,7 +140,7 @@ func (c *content) identify(dst []named, children []*tree.Node) []named {
 	return dst
 }
 
-// ident is the ident of a node.
+// ident returns the ident of a node.
 func (c *content) ident(n *tree.Node) ident {
 	if len(c.renamed) > 0 {
 		if d, ok := c.renamed[int32(n.ID())]; ok {

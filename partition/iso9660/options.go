@@ -7,22 +7,22 @@ import (
 	"imprint/internal/tree"
 )
 
-// Options say what image is made around a tree.
+// Options describe the image to lay out.
 type Options struct {
 	VolumeID string // 32 bytes at most
 	Created  int64  // seconds since 1970
-	Modified int64  // likewise; its digits are what mount, udev and GRUB take for the UUID
+	Modified int64  // likewise; mount, udev and GRUB use it as the UUID, see [UUID]
 
-	// PartitionOffset is the block of 2048 bytes that the ISO's own partition begins at: a second set of volume descriptors, path tables
-	// and directories is made for it, so that the partition can be mounted as well as the whole disk. 0: none; else at least 16.
+	// PartitionOffset is the block of 2048 bytes where the ISO's own partition begins, at least 16, or 0 for none. It gets a second set of
+	// volume descriptors, path tables and directories, so that the partition can be mounted as well as the whole disk.
 	PartitionOffset int64
 
-	BIOS *BIOSImage // what a BIOS starts from a CD; nil: nothing
+	BIOS *BIOSImage // started by a BIOS from a CD; may be nil
 
-	// ESP is the size in bytes of an EFI system partition that follows the ISO, which UEFI starts from a CD; 0: there is none. What is
-	// in it is not the plan's.
+	// ESP is the size in bytes of an EFI system partition after the ISO, from which UEFI starts on a CD; 0 for none. Its content is not part
+	// of the plan.
 	ESP   int64
-	Align int64 // the ESP begins at a multiple of so many bytes, which are a multiple of 2048; 0: 2048
+	Align int64 // the ESP begins at a multiple of Align bytes, itself a multiple of 2048; 0: 2048
 }
 
 // A BIOSImage is a file of the tree that a BIOS loads and starts: "no emulation", 2048 bytes of it (El Torito, 2.2).
@@ -30,12 +30,13 @@ type BIOSImage struct {
 	Path string // in the tree
 
 	// InfoTable patches the "boot info table" of mkisofs into the 56 bytes at byte 8: the block of the primary volume descriptor, the block
-	// and the length in bytes of the image itself, the sum of its words of 32 bits from byte 64 on, then zeros.
+	// and the length in bytes of this image, the sum of its 32-bit words from byte 64 on, then zeros.
 	InfoTable bool
-	Pointers  []Pointer // are patched in too
+	Pointers  []Pointer // patched in too
 }
 
-// A Pointer is a place in a BIOSImage for its own sector of 512 bytes on the disk plus Plus: 8 bytes at byte At, little-endian.
+// A Pointer is a place in a BIOSImage for its own sector number: the 8 bytes at byte At become, in little-endian, the number of the image's
+// first sector of 512 bytes on the disk, plus Plus.
 type Pointer struct{ At, Plus int64 }
 
 // check refuses options that no image can have.
@@ -58,7 +59,7 @@ func (o *Options) check() error {
 	return nil
 }
 
-// find looks a BIOS image up and checks that what is patched lies in it.
+// find returns the file of a BIOS image, whose patches must lie within it.
 func (b *BIOSImage) find(t *tree.Tree) (*tree.Node, error) {
 	n := t.Find(b.Path)
 	if n == nil {
@@ -70,7 +71,7 @@ func (b *BIOSImage) find(t *tree.Tree) (*tree.Node, error) {
 	}
 	size := n.Size()
 	if size == 0 || b.InfoTable && size < infoTable+infoTableSize {
-		return nil, fmt.Errorf("BIOS image %s has %d bytes, too few", b.Path, size)
+		return nil, fmt.Errorf("BIOS image %s has %d bytes, too few for a boot info table", b.Path, size)
 	}
 	for _, p := range b.Pointers {
 		if p.At < 0 || p.At > size-pointerSize {

@@ -8,18 +8,18 @@ import (
 	"imprint/internal/units"
 )
 
-// A path table lists all directories by level, those of a level by their parents and then by identifier (ECMA-119, 6.9): type L with numbers
-// in the one byte order, type M in the other (ECMA-119, 6.9.2). Linux and GRUB read none.
+// A path table lists all directories by level, within a level by parent, and then by identifier (ECMA-119, 6.9). There are two, with
+// little-endian numbers (type L) and big-endian ones (type M; ECMA-119, 6.9.2). Linux and GRUB read neither.
 //
-// A record names the parent by its number in the table, in 16 bits. Of a directory whose parent has a higher one nothing true can be said,
-// so the table ends before it; mkisofs refuses such a tree or, asked to go on, says that the root is the parent.
+// A record has the number of the parent in the table, in 16 bits. A directory whose parent has a higher number cannot be recorded, so the
+// table ends before it; mkisofs refuses such a tree or, if forced, records the root as the parent.
 type pathTable struct {
 	dirs  []int32 // index of every directory, in the order of the table
 	size  int64   // bytes
 	marks []pathMark
 }
 
-// A pathMark is the record that the first byte of a block lies in, by its place in the table, and how many bytes of it are before.
+// A pathMark is the record in which a block of a path table begins, by its index, and how many of its bytes are in the block before.
 type pathMark struct{ index, skip int32 }
 
 const (

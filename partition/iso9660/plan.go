@@ -10,12 +10,12 @@ import (
 	"imprint/internal/units"
 )
 
-// A Plan is an image that is laid out. It is not changed any more, and may be read by several goroutines.
+// A Plan is the layout of an image, an [extent.Source]. It is immutable, and safe for concurrent use.
 type Plan struct {
 	*content
 	options Options
 	bios    *biosImage // nil: there is none
-	pieces  []piece    // what is no file's content, in order
+	pieces  []piece    // all structure, in order
 	catalog int64      // block of the boot catalog
 	files   int64      // block of the first file
 	blocks  int64      // up to the end of the last file
@@ -23,13 +23,13 @@ type Plan struct {
 	end     int64      // block after all of it, the ESP too
 }
 
-// A piece is blocks [start, end) of structure. Block i of them is made by put, into zeros.
+// A piece is blocks [start, end) of structure. put writes its block i into zeros.
 type piece struct {
 	start, end int64
 	put        func(b []byte, i int64)
 }
 
-// New lays out an image for a tree. It opens no blob. What an image cannot carry is an error that names the path.
+// New lays out an image for a tree. It opens no blob. The error for a node that an image cannot hold names the path.
 func New(t *tree.Tree, o Options) (*Plan, error) {
 	if o.Align == 0 {
 		o.Align = block
@@ -51,7 +51,7 @@ func New(t *tree.Tree, o Options) (*Plan, error) {
 	return p, nil
 }
 
-// lay gives everything its place: volume descriptors where they must be, then the boot catalog, path tables and directories of both
+// lay places everything: volume descriptors where the format wants them, then the boot catalog, path tables and directories of both
 // volumes, then files.
 func (p *Plan) lay() error {
 	if err := p.findBIOS(); err != nil {
@@ -78,7 +78,7 @@ func (p *Plan) lay() error {
 	return p.layFiles(at)
 }
 
-// layFiles places the files from a block on, and the ESP after them.
+// layFiles places the files from block at on, and the ESP after them.
 func (p *Plan) layFiles(at int64) error {
 	p.files, p.blocks = at, at+int64(p.at[p.tree.Len()])
 	p.end = p.blocks
@@ -138,21 +138,21 @@ func (p *Plan) directories(v *view, at int64) (end int64) {
 	return p.add(at, p.dirsEnd, func(b []byte, i int64) { v.putDirBlock(b, i) })
 }
 
-// fileStart is the block of the disk where the content of a file with that node ID begins.
+// fileStart returns the block of the disk where the content of a file begins, by its node ID.
 func (p *Plan) fileStart(id int) int64 { return p.files + int64(p.at[id]) }
 
-// dirAt finds the directory of a block, counted from the first directory's.
+// dirAt returns the directory with a block, counted from the first directory's.
 func (c *content) dirAt(at int64) *dir {
 	return &c.dirs[sort.Search(len(c.dirs), func(i int) bool { return int64(c.dirs[i].at) > at })-1]
 }
 
-// BlockSize is 2048 bytes.
+// BlockSize returns the size of a block, 2048 bytes.
 func (p *Plan) BlockSize() int64 { return block }
 
-// Size is the bytes of the image up to the end of the last file, a multiple of 2048. The system area is among them: 32 KiB that stay zero
-// and are for boot code and a partition table.
+// Size returns the size of the image in bytes, up to the end of the last file: a multiple of 2048. It includes the system area, 32 KiB that
+// the plan leaves zero for boot code and a partition table.
 func (p *Plan) Size() int64 { return p.blocks * block }
 
-// ESPOffset is where the EFI system partition must lie, in bytes of the disk: at the first multiple of [Options.Align] after the image.
-// 0: there is none.
+// ESPOffset returns where the EFI system partition must lie, in bytes of the disk: at the first multiple of [Options.Align] after the image.
+// It is 0 if there is none.
 func (p *Plan) ESPOffset() int64 { return p.esp * block }

@@ -13,17 +13,10 @@ import (
 
 	"imprint/internal/extent"
 	"imprint/internal/tree"
+	"imprint/partition/partitiontest"
 
 	"github.com/google/go-cmp/cmp"
 )
-
-// testing.TB without its unexported method, so that *rapid.T is one too.
-type tb interface {
-	Errorf(string, ...any)
-	Helper()
-	Fatal(...any)
-	Fatalf(string, ...any)
-}
 
 var plain = &tree.Attr{Mode: 0o755, Mtime: tree.Time{Sec: 1}}
 
@@ -31,20 +24,12 @@ func testOptions() Options {
 	return Options{VolumeID: "TEST", Created: 1_000_000_000, Modified: 1_234_567_890, PartitionOffset: 16}
 }
 
-// build makes a tree of nodes at paths.
+type tb = partitiontest.TB
+
+// build returns a tree of nodes, by their paths.
 func build(t tb, nodes map[string]*tree.Node) *tree.Tree {
 	t.Helper()
-	b := tree.NewBuilder(plain)
-	for path, n := range nodes {
-		if err := b.Add(path, n, path); err != nil {
-			t.Fatal(err)
-		}
-	}
-	tr, err := b.Tree()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return tr
+	return partitiontest.Build(t, plain, nodes)
 }
 
 func plan(t tb, tr *tree.Tree, o Options) *Plan {
@@ -56,21 +41,7 @@ func plan(t tb, tr *tree.Tree, o Options) *Plan {
 	return p
 }
 
-// A disk reads what a plan lays out, without any of it being written.
-type disk struct{ *Plan }
-
-func (d disk) ReadAt(p []byte, off int64) (int, error) {
-	n := int(max(0, min(int64(len(p)), d.Size()-off)))
-	if err := extent.ReadAt(d.Plan, p[:n], off); err != nil {
-		return 0, err
-	}
-	if n < len(p) {
-		return n, io.EOF
-	}
-	return n, nil
-}
-
-// write writes a plan into a fresh sparse file and returns its path.
+// write writes a plan into a new sparse file and returns its path.
 func write(t testing.TB, p *Plan) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "image.iso")
@@ -118,7 +89,7 @@ func copyExtent(t tb, f *os.File, e extent.Extent) {
 	}
 }
 
-// An item is a node of a tree in a form that is compared.
+// An item is a node of a tree in a form that can be compared.
 type item struct {
 	Kind     tree.Kind
 	First    string // the path that a link leads to
@@ -131,7 +102,7 @@ type item struct {
 	Device   tree.Device
 }
 
-// compared is how many bytes of a content are compared.
+// compared is the number of bytes of a content that are compared.
 const compared = 64 << 10
 
 // itemsOf lists a tree by path. Of a file with several names the first one in the order of the image is the file, which need not be so in
@@ -169,14 +140,14 @@ func contentUpTo(t tb, n *tree.Node, limit int64) []byte {
 	return p
 }
 
-// same compares what is read back, from the whole disk and from its partition, with the tree that was laid out.
+// same compares the trees read from the whole disk and from its partition with the tree that was laid out.
 func same(t tb, p *Plan, tr *tree.Tree) *Volume {
 	t.Helper()
 	want := itemsOf(t, tr)
 	var whole *Volume
 	for _, offset := range []int64{0, p.options.PartitionOffset * block} {
 		size := p.Size() - offset
-		v, err := ReadLinks(io.NewSectionReader(disk{p}, offset, size), size)
+		v, err := ReadLinks(io.NewSectionReader(partitiontest.Image(p), offset, size), size)
 		if err != nil {
 			t.Fatalf("at %d: %v", offset, err)
 		}
@@ -192,7 +163,7 @@ func same(t tb, p *Plan, tr *tree.Tree) *Volume {
 	return whole
 }
 
-// all has every kind of name, target, attribute and content that an image carries, with times from first to last.
+// all returns a tree with every kind of name, target, attribute and content that an image can hold, and times from first to last.
 func all(t testing.TB, first, last int64) *tree.Tree {
 	nodes := map[string]*tree.Node{}
 	attr := func(mode uint16, n int64) *tree.Attr {
@@ -243,7 +214,7 @@ var targets = []string{
 	strings.Repeat("/", 4095), strings.Repeat("x/", 2047) + "y", strings.Repeat("../", 1365), strings.Repeat("ab/", 82), strings.Repeat("ab/", 83),
 }
 
-// holes is a blob of which only some parts are not zero.
+// holes is a blob with holes between its data.
 type holes struct {
 	tree.Blob
 	data []tree.Range
@@ -269,7 +240,7 @@ func (h holesReader) ReadAt(p []byte, off int64) (int, error) {
 
 func (holesReader) Close() error { return nil }
 
-// What is laid out is what is read.
+// A tree that is laid out is read back the same.
 func TestRoundTrip(t *testing.T) {
 	tr := all(t, minTime, maxTime)
 	p := plan(t, tr, testOptions())

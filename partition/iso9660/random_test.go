@@ -8,6 +8,7 @@ import (
 
 	"imprint/internal/hosttest"
 	"imprint/internal/tree"
+	"imprint/partition/partitiontest"
 
 	"pgregory.net/rapid"
 )
@@ -114,32 +115,12 @@ func (d *drawer) nodes(depth int) (nodes []*tree.Node) {
 	return nodes
 }
 
-// reachable drops the links whose file is in none of the directories that were kept.
-func reachable(nodes []*tree.Node, kept map[*tree.Node]bool) (left []*tree.Node) {
-	for _, n := range nodes {
-		if n.Kind() == tree.Link && !kept[n.Inode()] {
-			continue
-		}
-		if n.Kind() == tree.Dir {
-			n = tree.NewDir(n.Name, n.Attr, reachable(n.Children(), kept))
-		}
-		left = append(left, n)
-	}
-	return left
-}
-
 func (d *drawer) tree() *tree.Tree {
 	nodes := d.nodes(0)
-	kept := map[*tree.Node]bool{}
-	for _, top := range nodes {
-		for _, n := range tree.Walk("", top) {
-			kept[n] = true
-		}
-	}
-	return build(d.t, map[string]*tree.Node{"/": tree.NewDir("", d.attr(), reachable(nodes, kept))})
+	return build(d.t, map[string]*tree.Node{"/": tree.NewDir("", d.attr(), partitiontest.Rooted(nodes))})
 }
 
-// Whatever tree is laid out is read back.
+// Any tree is read back as it was laid out.
 func TestRandomTrees(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -150,8 +131,8 @@ func TestRandomTrees(t *testing.T) {
 	})
 }
 
-// Whatever tree is laid out xorriso and libarchive put on the host as it is. Trees are drawn from numbers: a failure is not made smaller, which
-// would take minutes.
+// xorriso and libarchive extract any tree as it was laid out. Trees are drawn from seeds, not by rapid: to shrink a failure would take
+// minutes.
 func TestRandomTreesExtracted(t *testing.T) {
 	t.Parallel()
 	hosttest.NeedRoot(t)
@@ -172,7 +153,7 @@ func TestRandomTreesExtracted(t *testing.T) {
 	}
 }
 
-// slow says whether the long sweeps run too.
+// slow reports whether the long sweeps run too.
 func slow() bool { return os.Getenv("IMPRINT_SLOW") == "1" }
 
 // A directory of links that xorriso made so that Linux read other targets.

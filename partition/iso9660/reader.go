@@ -8,13 +8,14 @@ import (
 	"imprint/internal/tree"
 )
 
-// Read reads the tree of an image of that many bytes. The contents of its files stay in the image: a blob is read out of r when it is
-// opened. Further names of a file are files by themselves, with the same content; see [ReadLinks].
+// Read reads the tree of an image of size bytes. It reads no contents of files, which blobs read from r. Each name of a file is a file of
+// its own, with the same content; [ReadLinks] finds hard links.
 func Read(r io.ReaderAt, size int64) (*Volume, error) {
 	return (&reader{image: r, size: size}).volume()
 }
 
-// ReadLinks is Read that makes a [tree.Link] of a further name of a file: of what has the serial number of an earlier one, and is alike in all else.
+// ReadLinks is like [Read], but a further name of a file is a [tree.Link]: a name with the serial number of an earlier one that is equal in
+// everything else too, since some writers use a serial number twice.
 func ReadLinks(r io.ReaderAt, size int64) (*Volume, error) {
 	return (&reader{image: r, size: size, linked: map[inode]*tree.Node{}}).volume()
 }
@@ -27,7 +28,7 @@ type reader struct {
 	spent  int64 // bytes of directories and continuation areas read
 	seen   map[int64]bool
 	attrs  map[attrKey]*tree.Attr
-	linked map[inode]*tree.Node // the first name of what has several; nil: names are not compared
+	linked map[inode]*tree.Node // the first name of each file that may have several; nil: links are not looked for
 	above  []string             // names of the directories that are being read
 }
 
@@ -57,7 +58,8 @@ func (rd *reader) read(p []byte, off int64) error {
 	return err
 }
 
-// spend counts bytes of structure: together they are no more than the image, unless parts of it are used several times.
+// spend counts bytes of structure. More than the image has are an error: parts of it are then used several times, and a hostile image could
+// multiply the work.
 func (rd *reader) spend(n int64) error {
 	if rd.spent += n; rd.spent > rd.size {
 		return fmt.Errorf("directories of more than the image's %d bytes", rd.size)
@@ -87,7 +89,7 @@ func (rd *reader) records(dir record, do func(record) error) error {
 	return nil
 }
 
-// own is the first record of a directory, which is that of the directory itself.
+// own returns the first record of a directory, which is that of the directory itself.
 func (rd *reader) own(dir record) (own record, err error) {
 	p := make([]byte, min(block, max(dir.size, 0)))
 	if err := rd.read(p, dir.start*block); err != nil {

@@ -13,7 +13,7 @@ type record struct {
 	use   []byte // system use field
 }
 
-// Where the fields of a record lie, in bytes. Numbers are in both byte orders.
+// Offsets of the fields of a record in bytes. Numbers are in both byte orders.
 const (
 	recordLength   = 0
 	recordExtended = 1 // blocks of an extended attribute record before the content
@@ -28,20 +28,20 @@ const (
 	recordHeader   = 33 // the identifier follows
 )
 
-// maxRecord is how many bytes a record has at most: its length is one byte, and even.
+// maxRecord is the largest size of a record in bytes: its length is one byte, and even.
 const maxRecord = 254
 
 // File flags of a record.
 const (
 	isDirectory  = 1 << 1
-	isAssociated = 1 << 2 // what other systems keep beside a file's content
+	isAssociated = 1 << 2 // a further content of a file, such as a resource fork
 	hasMore      = 1 << 7 // the file goes on in the next record
 )
 
 // Identifiers of the first two records of a directory: of itself, and of its parent (ECMA-119, 7.6.2).
 var selfID, parentID = []byte{0}, []byte{1}
 
-// headSize is how long a record is before its system use field: the identifier is padded so that this is even.
+// headSize returns the length of a record before its system use field: the identifier is padded so that this is even.
 func headSize(id int) int { return even(recordHeader + id) }
 
 func even(n int) int { return n + n&1 }
@@ -62,7 +62,7 @@ func (r record) put(b []byte) int {
 	return n
 }
 
-// parseRecord reads a record of which p is all. The record refers to p.
+// parseRecord decodes the record p. The result refers to p.
 func parseRecord(p []byte) (record, error) {
 	if len(p) < recordHeader+1 || recordHeader+int(p[recordIDLength]) > len(p) {
 		return record{}, fmt.Errorf("directory record of %d bytes", len(p))

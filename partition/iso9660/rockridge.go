@@ -48,7 +48,7 @@ const (
 )
 
 // appendPX adds the POSIX attributes (RRIP 1.12, 4.1.1): mode, number of links, owner, group and serial number, each in both byte orders. Names of
-// one file have one serial number. Linux takes no notice of it, and has an inode for each name; xorriso and libarchive find hard links by it.
+// one file have one serial number. Linux ignores it, and has an inode for each name; xorriso and libarchive find hard links by it.
 func appendPX(b []byte, kind tree.Kind, a *tree.Attr, links, serial uint32) []byte {
 	b = appendEntry(b, "PX", sizePX)
 	for _, n := range [...]uint32{typeOf[kind] | uint32(a.Mode), links, a.UID, a.GID, serial} {
@@ -68,9 +68,9 @@ func appendTF(b []byte, seconds int64) []byte {
 	return b
 }
 
-// appendPN adds the number of a device (RRIP 1.12, 4.1.2). Where both its parts are small, all of it is in the second field, as
-// dev_t of 32 bits has it, which everybody reads. That form has no room for minor numbers over 255 that Linux would find; it takes the two
-// fields for major and minor number then (fs/isofs/rock.c).
+// appendPN adds the number of a device (RRIP 1.12, 4.1.2). For a minor number up to 255 the second field holds all of it, as a dev_t of 32
+// bits, which every reader accepts. Linux finds no larger minor number in that form; these are written as major and minor number in the two
+// fields (fs/isofs/rock.c).
 func appendPN(b []byte, d tree.Device) []byte {
 	high, low := d.Major, d.Minor
 	if d.Minor <= 0xff {
@@ -79,8 +79,8 @@ func appendPN(b []byte, d tree.Device) []byte {
 	return appendBoth(appendBoth(appendEntry(b, "PN", sizePN), high), low)
 }
 
-// parsePN is the inverse of appendPN. A first field of zero leaves the second as the number that Linux makes of one of 32 bits: 12 bits of
-// the major number above 8 of the minor's 20.
+// parsePN is the inverse of appendPN. If the first field is zero, the second is a dev_t as Linux decodes it: 12 bits of the major number
+// above 8 of the minor's 20.
 func parsePN(high, low uint32) tree.Device {
 	if high != 0 {
 		return tree.Device{Major: high, Minor: low}
@@ -88,7 +88,7 @@ func parsePN(high, low uint32) tree.Device {
 	return tree.Device{Major: low >> 8 & 0xfff, Minor: low&0xff | low>>12&0xfff00}
 }
 
-// sizeNM is the length of the entries that hold a name of so many bytes.
+// sizeNM returns the length of the entries for a name of name bytes.
 func sizeNM(name int) int {
 	if name > maxNM {
 		return name + 2*headNM
@@ -105,7 +105,7 @@ func appendNM(b []byte, name string) []byte {
 	return append(append(appendEntry(b, "NM", headNM+len(name)), 0), name...)
 }
 
-// rockRidge is what the system use entries of a record say.
+// rockRidge is the decoded system use entries of a record.
 type rockRidge struct {
 	name   string
 	link   linkTarget
@@ -119,7 +119,7 @@ type rockRidge struct {
 	device tree.Device
 	child  int64 // block of a directory that was moved away because it lies too deep; 0 for none
 	moved  bool  // this is where it was moved to
-	posix  bool  // there are POSIX attributes
+	posix  bool  // the record has POSIX attributes
 }
 
 // rockRidge reads the entries of a record (RRIP 1.12, 4.1).
@@ -142,6 +142,7 @@ func (rd *reader) rockRidge(r record) (*rockRidge, error) {
 
 var errShort = errors.New("entry is too short")
 
+// entry takes an entry. Others are ignored, as SUSP requires of a reader, except that a file compressed by zisofs would be read wrongly.
 func (rr *rockRidge) entry(signature string, data []byte) (err error) {
 	var n []int64
 	switch signature {

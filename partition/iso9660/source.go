@@ -8,11 +8,11 @@ import (
 	"imprint/internal/tree"
 )
 
-// metaChunk is how many blocks of structure are one extent at most, so that several workers can make them.
+// metaChunk is the largest extent of structure in blocks, so that several workers can generate it.
 const metaChunk = 512
 
-// Extents yields what the image consists of, in the order of offsets: all extents that end after from, a byte offset. What no extent covers
-// is zero, the system area among it.
+// Extents yields the extents of the image that end after from, a byte offset, in the order of their offsets. Bytes that no extent covers,
+// such as the system area, are zero. With this method a Plan is an [extent.Source].
 func (p *Plan) Extents(from int64) iter.Seq[extent.Extent] {
 	return func(yield func(extent.Extent) bool) {
 		if p.yieldStructure(from, yield) {
@@ -21,6 +21,8 @@ func (p *Plan) Extents(from int64) iter.Seq[extent.Extent] {
 	}
 }
 
+// yieldStructure yields the extents of structure that end after from. They begin at the same offsets whatever from is, since a caller compares
+// extents by their offsets.
 func (p *Plan) yieldStructure(from int64, yield func(extent.Extent) bool) bool {
 	first := sort.Search(len(p.pieces), func(i int) bool { return p.pieces[i].end*block > from })
 	for _, s := range p.pieces[first:] {
@@ -37,13 +39,13 @@ func (p *Plan) yieldStructure(from int64, yield func(extent.Extent) bool) bool {
 	return true
 }
 
-// extent is blocks of a piece that are made when asked for.
+// extent returns an extent of blocks of a piece, which are generated when they are read.
 func (s piece) extent(at, blocks int64) extent.Extent {
 	read := func(p []byte, off int64) { s.read(p, (at-s.start)*block+off) }
 	return extent.Extent{Off: at * block, Len: blocks * block, Blob: extent.Generated(blocks*block, read), Meta: true}
 }
 
-// read makes the bytes of a piece from off on.
+// read generates the bytes of a piece from off on.
 func (s piece) read(b []byte, off int64) {
 	clear(b)
 	for len(b) > 0 {
@@ -60,6 +62,7 @@ func (s piece) read(b []byte, off int64) {
 	}
 }
 
+// yieldFiles yields the extents of contents that end after from. The table of first blocks is sorted, so that a search finds the first file.
 func (p *Plan) yieldFiles(from int64, yield func(extent.Extent) bool) {
 	at := max(0, from/block-p.files)
 	var buf []extent.Extent
@@ -76,8 +79,8 @@ func (p *Plan) yieldFiles(from int64, yield func(extent.Extent) bool) {
 	}
 }
 
-// Place appends where the content of a File lies, in the order of its bytes. Parts of a sparse file that are zero are left out. Names of one
-// file share its place; other files with the same blob have places of their own. The blob of a BIOS image is not the node's: it is patched.
+// Place appends the extents of a File's content to dst, in the order of its bytes, without the holes of a sparse file. Names of one file
+// share its extents; other files with the same blob have their own. The blob of a BIOS image is the patched one, not the node's.
 func (p *Plan) Place(dst []extent.Extent, n *tree.Node) []extent.Extent {
 	n = n.Inode()
 	if n.Kind() != tree.File {

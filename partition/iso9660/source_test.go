@@ -13,7 +13,7 @@ import (
 	"imprint/partition/partitiontest"
 )
 
-// From every offset the extents are those of the whole that end after it, but for where structure is cut; and every byte is the same.
+// Extents from any offset are those of the whole that end after it, except where structure is divided, and have the same bytes.
 func TestExtentsFrom(t *testing.T) {
 	p := plan(t, all(t, minTime, maxTime), bootlessOptions())
 	image, err := os.ReadFile(write(t, p))
@@ -41,7 +41,7 @@ func TestExtentsFrom(t *testing.T) {
 			break
 		}
 		b := make([]byte, r.Int64N(5000))
-		if n, _ := (disk{p}).ReadAt(b, off); !bytes.Equal(b[:n], image[min(off, p.Size()):min(off+int64(len(b)), p.Size())]) {
+		if n, _ := partitiontest.Image(p).ReadAt(b, off); !bytes.Equal(b[:n], image[min(off, p.Size()):min(off+int64(len(b)), p.Size())]) {
 			t.Fatalf("%d bytes at %d differ", n, off)
 		}
 	}
@@ -53,7 +53,7 @@ func bootlessOptions() Options {
 	return o
 }
 
-// Two plans of one tree are the same bytes, whoever makes which extent first.
+// Two plans of one tree have the same bytes, in whatever order extents are read.
 func TestReproducible(t *testing.T) {
 	first, err := os.ReadFile(write(t, plan(t, all(t, 0, maxTime), testOptions())))
 	if err != nil {
@@ -81,7 +81,7 @@ func TestReproducible(t *testing.T) {
 	}
 }
 
-// Where Place says that contents lie, Extents has them.
+// Place and Extents agree about contents.
 func TestPlace(t *testing.T) {
 	tr := all(t, 0, maxTime)
 	p := plan(t, tr, testOptions())

@@ -6,9 +6,9 @@ import (
 	"fmt"
 )
 
-// The system use field of a record is a row of entries (SUSP 1.12, 4.1): a signature of two letters, the entry's length in one byte, a
-// version, data. What does not fit into the record lies in continuation areas that CE entries lead to. An area lies in one block: Linux reads no
-// more of it (fs/isofs/rock.c, rock_continue).
+// The system use field of a record is a sequence of entries (SUSP 1.12, 4.1): a signature of two letters, the entry's length in one byte, a
+// version, data. Entries that do not fit into the record are in continuation areas that CE entries lead to. An area lies in one block, since
+// Linux reads no more of it (fs/isofs/rock.c, rock_continue).
 const (
 	entryHeader  = 4
 	maxEntry     = 255
@@ -30,7 +30,7 @@ func appendBoth(b []byte, n uint32) []byte {
 	return binary.BigEndian.AppendUint32(b, n)
 }
 
-// appendCE leads to an area of so many bytes at an offset of a block (SUSP 1.12, 5.1).
+// appendCE appends a CE entry, which leads to an area of size bytes at an offset in a block (SUSP 1.12, 5.1).
 func appendCE(b []byte, block, offset, size uint32) []byte {
 	b = appendEntry(b, "CE", sizeCE)
 	b = appendBoth(b, block)
@@ -38,13 +38,13 @@ func appendCE(b []byte, block, offset, size uint32) []byte {
 	return appendBoth(b, size)
 }
 
-// appendSP says that the protocol is in use (SUSP 1.12, 5.3). It begins the root's own record.
+// appendSP announces the protocol (SUSP 1.12, 5.3), as the first entry of the root's own record.
 func appendSP(b []byte) []byte {
 	return append(appendEntry(b, "SP", sizeSP), 0xbe, 0xef, 0)
 }
 
-// The extension that all other entries belong to. RRIP 1.12 has another name for it in its section 4.3, but this one, of version 1.09, is
-// what mkisofs and xorriso write and what every reader knows.
+// The extension that all other entries belong to. RRIP 1.12, 4.3, has another name for it, but mkisofs and xorriso write this one, of
+// version 1.09, and every reader knows it.
 const (
 	extensionID          = "RRIP_1991A"
 	extensionDescription = "THE ROCK RIDGE INTERCHANGE PROTOCOL PROVIDES SUPPORT FOR POSIX FILE SYSTEM SEMANTICS"
@@ -52,7 +52,7 @@ const (
 		"FOR CONTACT INFORMATION."
 )
 
-// appendER names the extension (SUSP 1.12, 5.5). It is in the root's own record too.
+// appendER appends an ER entry, which names the extension (SUSP 1.12, 5.5). It too is in the root's own record.
 func appendER(b []byte) []byte {
 	const text = extensionID + extensionDescription + extensionSource
 	b = appendEntry(b, "ER", entryHeader+4+len(text))
@@ -60,7 +60,7 @@ func appendER(b []byte) []byte {
 	return append(b, text...)
 }
 
-// wholeEntries is how many bytes the first entries take that fit into room.
+// wholeEntries returns the length of the leading entries that fit into room bytes.
 func wholeEntries(entries []byte, room int) int {
 	n := 0
 	for n < len(entries) && n+int(entries[n+2]) <= room {
@@ -69,8 +69,8 @@ func wholeEntries(entries []byte, room int) int {
 	return n
 }
 
-// An area is a continuation area: where it begins among those of its directory, in bytes, the entries in it, and its size. That is more
-// than the entries take by a CE entry if there is another area.
+// An area is a continuation area: its offset in bytes among those of its directory, its entries, and its size, which includes a CE entry if
+// another area follows.
 type area struct {
 	off     int
 	entries []byte
@@ -80,8 +80,8 @@ type area struct {
 func (a area) end() int { return a.off + a.size }
 
 // appendAreas lays out entries from byte off on: in one area that crosses no block, or, when they are more than a block holds, in areas
-// of a block each. The rest of a block is left empty rather than entries split that one block holds: every area is one more read, and Linux
-// follows 31 at most (RR_MAX_CE_ENTRIES). The longest target takes five.
+// of a block each. Entries that one block can hold are not split to fill the one before: every area is one more read, and Linux follows at most
+// 31 (RR_MAX_CE_ENTRIES). The longest target takes five.
 func appendAreas(dst []area, entries []byte, off int) []area {
 	if room := block - off%block; len(entries) > room {
 		off += room % block
@@ -94,10 +94,10 @@ func appendAreas(dst []area, entries []byte, off int) []area {
 	return append(dst, area{off, entries, len(entries)})
 }
 
-// Bounds of what belongs to one record.
+// Limits for the continuation areas of one record.
 const (
-	maxAreas = 64      // continuation areas
-	maxArea  = 4 << 10 // bytes of one
+	maxAreas = 64      // twice what Linux follows
+	maxArea  = 4 << 10 // bytes
 )
 
 // entries calls do for every entry of a system use field and of the areas that it continues in.
@@ -112,7 +112,7 @@ func (rd *reader) entries(field []byte, do func(signature string, data []byte) e
 	return fmt.Errorf("more than %d continuation areas", maxAreas)
 }
 
-// area goes through one area and returns the next one, if there is one.
+// area calls do for the entries of one area, and returns the next area, nil if there is none.
 func (rd *reader) area(p []byte, do func(string, []byte) error) (next []byte, err error) {
 	for len(p) >= entryHeader && p[0] != 0 {
 		signature, n := string(p[:2]), int(p[2])
@@ -135,6 +135,8 @@ func (rd *reader) area(p []byte, do func(string, []byte) error) (next []byte, er
 	return next, nil
 }
 
+// continuation reads the area that a CE entry leads to: block, offset in it, and length. It counts against the budget, so that many records
+// cannot share one area.
 func (rd *reader) continuation(p []byte) ([]byte, error) {
 	n, err := numbers(p, 3)
 	if err != nil {
@@ -153,7 +155,7 @@ func (rd *reader) continuation(p []byte) ([]byte, error) {
 // numbers reads n numbers of 32 bits in both byte orders.
 func numbers(p []byte, n int) ([]int64, error) {
 	if len(p) < 8*n {
-		return nil, fmt.Errorf("system use entry of %d bytes, %d are wanted", len(p)+entryHeader, 8*n+entryHeader)
+		return nil, fmt.Errorf("system use entry of %d bytes, not %d", len(p)+entryHeader, 8*n+entryHeader)
 	}
 	list := make([]int64, n)
 	for i := range list {
@@ -165,7 +167,7 @@ func numbers(p []byte, n int) ([]int64, error) {
 	return list, nil
 }
 
-// skipped is how many bytes of every system use field are not SUSP's, as the root's own record says (SUSP 1.12, 5.3).
+// skipped returns how many bytes to skip at the front of every system use field, as the root's own record says (SUSP 1.12, 5.3).
 func skipped(use []byte) (int, error) {
 	if len(use) < sizeSP || string(use[:2]) != "SP" || binary.BigEndian.Uint16(use[entryHeader:]) != 0xbeef {
 		return 0, errors.New("no Rock Ridge")

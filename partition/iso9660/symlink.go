@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// The target of a symbolic link is a row of components (RRIP 1.12, 4.1.3), each with a flag and a length before its text. Linux, xorriso,
-// libarchive and GRUB put a slash after every component but the last one and those for the root, which are a slash by themselves. So a
-// second slash in a row is one for the root, and a slash at the end of a target is followed by an empty component:
+// The target of a symbolic link is a sequence of components (RRIP 1.12, 4.1.3), each with a flag and a length before its text. Linux,
+// xorriso, libarchive and GRUB put a slash after every component but the last one and those for the root, which stand for a slash. So a
+// second slash in a row is a component for the root, and an empty component follows a slash at the end of a target:
 //
 //	/usr/lib   root, "usr", "lib"          a//b   "a", root, "b"
 //	../x/      parent, "x", ""             //     root, root
@@ -17,13 +17,13 @@ const (
 	headComponent = 2
 )
 
-// maxTarget is how long a target may be on Linux, in bytes: isofs puts it together in one page, with a NUL (get_symlink_chunk).
+// maxTarget is the longest target in bytes: isofs assembles it in one page, with a NUL (get_symlink_chunk).
 const maxTarget = 4095
 
 // appendSL adds the entries of a target, as many as it takes.
 //
-// Where an entry is full, readers do not agree whether a slash belongs between its last component and the first one of the next entry. So an
-// entry always ends in a component that goes on, if only in the empty beginning of one.
+// Readers disagree on whether a slash belongs between the last component of a full entry and the first one of the next. So an entry always
+// ends in a component that continues, if only in the empty beginning of one.
 func appendSL(b []byte, target string) []byte {
 	e := slWriter{b: b}
 	e.begin()
@@ -43,8 +43,8 @@ func appendSL(b []byte, target string) []byte {
 	}
 }
 
-// componentOf is the flag of a component, 0 for one of text. GRUB forgets the slash between text and a component for "." or "..", which are text
-// there too.
+// componentOf returns the flag of a component, 0 for text. "." and ".." after text are text too, since GRUB omits the slash between text and
+// a component for them.
 func componentOf(name string, before byte, more bool) byte {
 	switch {
 	case name == "" && more:
@@ -68,7 +68,7 @@ func (e *slWriter) begin() {
 	e.b = append(appendEntry(e.b, "SL", headSL), 0)
 }
 
-// room is how much text a component may have so that another one without text has room after it.
+// room returns how much text a component may have, if an empty one is to fit after it.
 func (e *slWriter) room() int { return maxEntry - 2*headComponent - (len(e.b) - e.start) }
 
 func (e *slWriter) component(flags byte, text string) {
@@ -76,7 +76,7 @@ func (e *slWriter) component(flags byte, text string) {
 	e.b[e.start+2] = byte(len(e.b) - e.start)
 }
 
-// goOn ends an entry with the beginning of a component, and begins the next one.
+// goOn ends an entry with the beginning of a component, and begins the next entry.
 func (e *slWriter) goOn(text string) {
 	e.component(goesOn, text)
 	e.b[e.start+entryHeader] = goesOn
@@ -99,12 +99,13 @@ func (e *slWriter) text(name string) {
 	e.component(0, name)
 }
 
-// A linkTarget is put together of components, as Linux does it.
+// A linkTarget assembles a target from its components, as Linux does.
 type linkTarget struct {
 	text  []byte
 	slash bool // belongs before the next component
 }
 
+// add adds the components of an SL entry. It ignores the first byte, which says whether another entry follows: the list of entries shows that.
 func (l *linkTarget) add(data []byte) error {
 	if len(data) < 1 {
 		return errShort
@@ -122,6 +123,8 @@ func (l *linkTarget) add(data []byte) error {
 	return nil
 }
 
+// component adds a component, after the slash that belongs before it. No slash belongs after one for the root, which is a slash, and after one
+// that continues in the next component.
 func (l *linkTarget) component(flags byte, text []byte) {
 	switch {
 	case flags&current != 0:
@@ -138,7 +141,7 @@ func (l *linkTarget) component(flags byte, text []byte) {
 	l.slash = flags&(root|goesOn) == 0
 }
 
-// target is the whole.
+// target returns the whole target.
 func (l *linkTarget) target() (string, error) {
 	if len(l.text) == 0 {
 		return "", errors.New("link without a target")

@@ -33,7 +33,7 @@ func (rd *reader) tree(root record) (*tree.Tree, error) {
 	return b.Tree()
 }
 
-// directory makes a node of a directory and all below it. On an error the names of those that it lies in stay in rd.above.
+// directory returns the node of a directory with everything below it. After an error rd.above holds the names of the directories around it.
 func (rd *reader) directory(name string, rr *rockRidge, dir record) (*tree.Node, error) {
 	if len(rd.above) > maxDepth {
 		return nil, fmt.Errorf("directories nest deeper than %d", maxDepth)
@@ -68,7 +68,7 @@ func (rd *reader) directory(name string, rr *rockRidge, dir record) (*tree.Node,
 	return tree.NewDir(name, rd.attr(rr), list), nil
 }
 
-// node makes a node of a record; none of one that only keeps a directory which appears elsewhere.
+// node returns the node of a record; nil for a record that only holds the place of a directory that appears elsewhere.
 func (rd *reader) node(r record, sections []tree.Range) (*tree.Node, error) {
 	rr, err := rd.rockRidge(r)
 	switch {
@@ -97,13 +97,13 @@ func (rd *reader) node(r record, sections []tree.Range) (*tree.Node, error) {
 	return n, nil
 }
 
-// plainName is the name that an identifier stands for where Rock Ridge gives none.
+// plainName returns the name of an identifier, for a record without a Rock Ridge name.
 func plainName(id []byte) string {
 	name, _, _ := strings.Cut(string(id), version[:1])
 	return strings.TrimSuffix(name, ".")
 }
 
-// relocated reads a directory that lies elsewhere because it would be too deep for ISO 9660 (RRIP 1.12, 4.1.5).
+// relocated reads a directory that lies elsewhere, because ISO 9660 allows eight levels (RRIP 1.12, 4.1.5).
 func (rd *reader) relocated(rr *rockRidge) (*tree.Node, error) {
 	first, err := rd.own(record{start: rr.child, size: block})
 	if err != nil {
@@ -119,7 +119,7 @@ func (rd *reader) relocated(rr *rockRidge) (*tree.Node, error) {
 	return rd.directory(rr.name, own, first)
 }
 
-// An inode is what is the same for all names of a file.
+// An inode is what all names of a file have in common.
 type inode struct {
 	serial int64
 	attr   *tree.Attr
@@ -130,7 +130,7 @@ type inode struct {
 	device tree.Device
 }
 
-// leaf makes a node of what is no directory.
+// leaf returns the node of anything but a directory, which may be a link to an earlier one.
 func (rd *reader) leaf(rr *rockRidge, sections []tree.Range) (*tree.Node, error) {
 	n, err := rd.unlinked(rr, sections)
 	if err != nil || rd.linked == nil || rr.serial == 0 || rr.links < 2 {
@@ -144,7 +144,7 @@ func (rd *reader) leaf(rr *rockRidge, sections []tree.Range) (*tree.Node, error)
 	return n, nil
 }
 
-// unlinked makes a node of what may have further names.
+// unlinked returns the node of anything but a directory, without looking for links.
 func (rd *reader) unlinked(rr *rockRidge, sections []tree.Range) (*tree.Node, error) {
 	attr := rd.attr(rr)
 	switch rr.mode & typeMask {
@@ -169,10 +169,10 @@ func (rd *reader) unlinked(rr *rockRidge, sections []tree.Range) (*tree.Node, er
 	case typeSocket:
 		return tree.NewSpecial(rr.name, attr, tree.Socket), nil
 	}
-	return nil, fmt.Errorf("mode %o is of no kind of file", rr.mode)
+	return nil, fmt.Errorf("mode %o is of an unknown type", rr.mode)
 }
 
-// attr gives equal attributes one pointer.
+// attr returns the attributes of a record. Equal attributes share one pointer.
 func (rd *reader) attr(rr *rockRidge) *tree.Attr {
 	key := attrKey{uint16(rr.mode & 0o7777), uint32(rr.uid), uint32(rr.gid), rr.mtime}
 	if rd.attrs[key] == nil {

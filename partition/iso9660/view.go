@@ -2,8 +2,8 @@ package iso9660
 
 import "imprint/internal/tree"
 
-// A view is a volume: the whole disk's, or that of the ISO's own partition, which has descriptors, path tables and directories of its own,
-// shares the files, and counts blocks from the start of the partition.
+// A view is a volume: that of the whole disk, or that of the ISO's own partition, which has its own descriptors, path tables and
+// directories, shares the files, and counts blocks from the start of the partition.
 type view struct {
 	*Plan
 	shift     int64 // block of the disk where the volume begins
@@ -11,7 +11,7 @@ type view struct {
 	dirBase   int64 // block of the first directory
 }
 
-// size is the number of blocks. The whole disk's volume has the ESP in it, the partition's has not.
+// size returns the number of blocks. The volume of the whole disk includes the ESP, that of the partition does not.
 func (v view) size() int64 {
 	if v.shift == 0 {
 		return v.end
@@ -19,10 +19,10 @@ func (v view) size() int64 {
 	return v.blocks - v.shift
 }
 
-// dirStart is the block of a directory as the volume counts.
+// dirStart returns the block of a directory as the volume counts.
 func (v view) dirStart(d *dir) int64 { return v.dirBase + int64(d.at) - v.shift }
 
-// record is the record of one section of a node, without identifier and system use field.
+// record returns the record of one section of a node, without identifier and system use field.
 func (v view) record(n *tree.Node, section int32) record {
 	inode := n.Inode()
 	r := record{date: shortDate(inode.Attr.Mtime.Sec)}
@@ -35,14 +35,14 @@ func (v view) record(n *tree.Node, section int32) record {
 		if r.size > maxSection {
 			r.size, r.flags = maxSection, hasMore
 		}
-		if r.size > 0 { // an empty file lies at block 0 wherever the others do
+		if r.size > 0 { // the block of an empty file is 0, so that it does not depend on other files
 			r.start = v.fileStart(inode.ID()) + int64(section)*(maxSection/block) - v.shift
 		}
 	}
 	return r
 }
 
-// A dirWriter makes blocks of directories.
+// A dirWriter generates blocks of directories.
 type dirWriter struct {
 	view
 	splitter
@@ -61,7 +61,7 @@ func (v view) putDirBlock(b []byte, at int64) {
 	}
 }
 
-// markOf is the mark of block i of records or, after as many marks as those have, of continuation areas.
+// markOf returns the mark of block i of records or, after skip marks, of continuation areas.
 func (d *dir) markOf(marks []mark, i, skip uint32) mark {
 	if i == 0 {
 		return mark{}
@@ -91,8 +91,8 @@ func (w *dirWriter) appendCE(b []byte, a area) []byte {
 // putRecords writes a block of records that begins at a mark.
 func (w *dirWriter) putRecords(b []byte, m mark) {
 	used := 0
-	// All of an entry's records have the same system use field, so it is made once. A record that does not fit ends the block: the
-	// next one begins with it.
+	// All records of an entry have the same system use field, which is made once. A record that does not fit ends the block, and the next
+	// block begins with it.
 	for i, section := m.entry, m.section; i < w.d.children+firstChild; i, section = i+1, 0 {
 		n := w.entryNode(w.d, i)
 		use, areas := w.entry(i, n, m.more)
@@ -111,7 +111,7 @@ func (w *dirWriter) putRecords(b []byte, m mark) {
 	}
 }
 
-// putAreas writes block j of the continuation areas. It begins at a mark, but for the areas of that entry that are in earlier blocks.
+// putAreas writes block j of the continuation areas. Its mark names the first entry, whose first areas may be in earlier blocks.
 func (w *dirWriter) putAreas(b []byte, j int, m mark) {
 	for i := m.entry; i < w.d.children+firstChild; i++ {
 		_, areas := w.entry(i, w.entryNode(w.d, i), m.more)

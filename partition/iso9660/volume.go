@@ -10,7 +10,7 @@ import (
 	"imprint/internal/tree"
 )
 
-// Volume descriptors follow one another from block 16 on, up to a terminator (ECMA-119, 8.1).
+// Volume descriptors take a block each, from block 16 on, up to a terminator (ECMA-119, 8.1).
 const (
 	standardID       = "CD001"
 	bootRecord       = 0
@@ -19,7 +19,7 @@ const (
 	structureVersion = 1
 )
 
-// Where the fields of a primary volume descriptor lie, in bytes (ECMA-119, 8.4).
+// Offsets of the fields of a primary volume descriptor in bytes (ECMA-119, 8.4).
 const (
 	pvdSystemID      = 8
 	pvdVolumeID      = 40
@@ -42,7 +42,7 @@ const (
 // maxVolumeID is the length of a volume ID in bytes.
 const maxVolumeID = 32
 
-// A Volume is an image's tree, and what its primary volume descriptor says (ECMA-119, 8.4).
+// A Volume is the tree of an image, with the fields of its primary volume descriptor (ECMA-119, 8.4).
 type Volume struct {
 	ID       string
 	Blocks   int64  // of 2048 bytes, counted from the front of the image; an appended partition is usually among them
@@ -56,13 +56,13 @@ type Volume struct {
 	all   func() *audit // of every structure, made once
 }
 
-// UUID is what mount, udev and GRUB take for the UUID: the digits of the date of modification with hyphens between.
+// UUID returns the string that mount, udev and GRUB use as the UUID: the digits of the date of modification with hyphens.
 func (v *Volume) UUID() string { return hyphenated(v.Modified) }
 
-// maxDescriptors bounds the search for the primary volume descriptor.
+// maxDescriptors bounds the search for the primary volume descriptor. Images have up to four descriptors and a terminator.
 const maxDescriptors = 64
 
-// primary finds the primary volume descriptor, and the root's record in it.
+// primary returns the primary volume descriptor and the root's record in it.
 func (rd *reader) primary() (*Volume, record, error) {
 	var d [block]byte
 	var v *Volume
@@ -91,9 +91,10 @@ func (rd *reader) primary() (*Volume, record, error) {
 			return nil, record{}, err
 		}
 	}
-	return nil, record{}, errors.New("read ISO 9660: no row of volume descriptors from block 16 to a terminator")
+	return nil, record{}, errors.New("read ISO 9660: no volume descriptors from block 16 to a terminator")
 }
 
+// parsePrimary decodes a primary volume descriptor.
 func parsePrimary(d []byte) (*Volume, record, error) {
 	size := binary.LittleEndian.Uint16(d[pvdBlockSize:])
 	if size != block || binary.BigEndian.Uint16(d[pvdBlockSize+2:]) != block {
@@ -108,17 +109,18 @@ func parsePrimary(d []byte) (*Volume, record, error) {
 		Created: string(d[pvdCreated:][:dateDigits]), Modified: string(d[pvdModified:][:dateDigits]),
 	}
 	root, err := parseRecord(d[pvdRoot:pvdVolumeSetID])
-	root.id, root.use = nil, nil // d does not stay
+	root.id, root.use = nil, nil // d is overwritten
 	return v, root, err
 }
 
-// putDescriptor begins a volume descriptor.
+// putDescriptor writes the fields that all volume descriptors have.
 func putDescriptor(b []byte, kind byte) {
 	b[0], b[6] = kind, structureVersion
 	copy(b[1:], standardID)
 }
 
-// putPrimary writes the primary volume descriptor of a view. Who made the image is left blank, and so are the dates that nobody knows.
+// putPrimary writes the primary volume descriptor of a view. The identifiers of who made the image are blank, as are dates without a
+// meaning here.
 func (v view) putPrimary(b []byte) {
 	putDescriptor(b, primary)
 	for i := pvdSystemID; i < pvdVolumeID+maxVolumeID; i++ {

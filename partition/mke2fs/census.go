@@ -16,21 +16,21 @@ const (
 	dirSpace    = blockSize - 12 // bytes for entries in a block of a directory, before the checksum
 	maxEntry    = 264            // bytes of the longest entry
 
-	// What e2fsck leaves free in each leaf of an indexed directory, in percent (set in e2fsck.conf) and in bytes.
+	// The space that e2fsck leaves free in each leaf of an indexed directory, in percent (set in e2fsck.conf) and in bytes.
 	dirSlack      = 10
 	dirSlackBytes = dirSpace * dirSlack / 100
 
 	firstInode = 11 // lost+found, the first that is not reserved
 )
 
-// A census is an upper bound of what a tree needs of a file system.
+// A census is an upper bound of the inodes and blocks that a tree needs.
 type census struct {
 	inodes int64    // of the tree, without root and lost+found
 	blocks int64    // of contents, directories, link targets and extended attributes
 	links  []uint32 // by node ID: names of an inode; 0 for Link nodes
 }
 
-// survey counts what the tree needs. It returns an error for what cannot be made.
+// survey counts what the tree needs. It returns an error, with the path, for a node that cannot be made.
 func survey(t *tree.Tree) (census, error) {
 	c := census{links: make([]uint32, t.Len())}
 	for path, n := range t.Walk() {
@@ -50,12 +50,12 @@ func survey(t *tree.Tree) (census, error) {
 	}
 	c.inodes-- // the root has a reserved one
 	if t.Find("/"+lostFound) != nil {
-		c.inodes-- // and lost+found is there anyway
+		c.inodes-- // and mke2fs makes lost+found
 	}
 	return c, nil
 }
 
-// blocksOf is an upper bound of the blocks that an inode takes.
+// blocksOf returns an upper bound of the blocks that an inode takes.
 func blocksOf(n *tree.Node) int64 {
 	blocks := xattrBlocks(n.Attr.Xattrs)
 	switch n.Kind() {
@@ -87,8 +87,8 @@ func fileBlocks(b tree.Blob) int64 {
 	return blocks + extentBlocks(runs+blocks/1024)
 }
 
-// extentBlocks is an upper bound of the blocks of an extent tree: four extents are in the inode, 340 in a full block, and libext2fs keeps
-// blocks at least half full.
+// extentBlocks returns an upper bound of the blocks of an extent tree: four extents are in the inode, 340 in a full block, and libext2fs
+// keeps blocks at least half full.
 func extentBlocks(extents int64) int64 {
 	total := int64(0)
 	for extents > 4 {
@@ -98,8 +98,8 @@ func extentBlocks(extents int64) int64 {
 	return total
 }
 
-// dirBlocks is an upper bound of the blocks of a directory, both as the list that debugfs makes and as the hash tree that e2fsck makes of it.
-// Each block may be an extent of its own, since debugfs allocates those of its files in between.
+// dirBlocks returns an upper bound of the blocks of a directory, both as the list that debugfs makes and as the hash tree that e2fsck makes
+// of it. Each block may be an extent of its own, since debugfs allocates blocks of the directory's files in between.
 func dirBlocks(n *tree.Node) int64 {
 	bytes, longest := int64(24), int64(0)
 	for _, c := range n.Children() {
@@ -122,8 +122,8 @@ func dirBlocks(n *tree.Node) int64 {
 	return blocks + extentBlocks(blocks)
 }
 
-// linkRoom is how many blocks a directory gets in advance for the names that debugfs's ln adds: unlike the other commands, ln does not extend
-// a full directory.
+// linkRoom returns the number of blocks to add to a directory for the names that debugfs's ln adds: unlike the other commands, ln does not
+// extend a full directory.
 func linkRoom(dir *tree.Node) int64 {
 	bytes := int64(0)
 	for _, c := range dir.Children() {
@@ -141,7 +141,7 @@ func linkRoom(dir *tree.Node) int64 {
 // creates.
 func addedByLink(n *tree.Node) bool { return n.Kind() == tree.Link || n.Kind() == tree.Socket }
 
-// entrySize is the length of a directory entry in bytes.
+// entrySize returns the length of a directory entry in bytes.
 func entrySize(name string) int64 { return 8 + units.Align(int64(len(name)), 4) }
 
 const lostFound = "lost+found"

@@ -21,13 +21,13 @@ const (
 	maxGroupInodes = 8 * blockSize // what a group's bitmap of inodes can count
 	inodesPerBlock = blockSize / inodeSize
 	descsPerBlock  = blockSize / 64
-	lastGroupFree  = 50 // blocks that the last group must have in addition to its own structures, or mke2fs drops it
+	lastGroupFree  = 50 // blocks that the last group must have beyond its own structures, or mke2fs drops it
 	inodeRatio     = 16 << 10
 	fixedBlocks    = 1 + 4 + 1 // root directory, lost+found, the resize inode's map
 )
 
-// fit returns the layout for what the tree needs and what should stay free. Without a size it is an upper bound, from what is known of debugfs
-// and e2fsck: nothing is tried.
+// fit returns the layout for what the tree needs and what should stay free. Without a size it is an upper bound, computed from what debugfs
+// and e2fsck do; no tool runs.
 func fit(c census, o Options) (layout, error) {
 	inodes := firstInode + c.inodes + max(o.FreeInodes, o.Free/inodeRatio)
 	need := c.blocks + units.Blocks(o.Free, blockSize)
@@ -45,7 +45,7 @@ func fit(c census, o Options) (layout, error) {
 	return roomy(least, need, given), nil
 }
 
-// smallest returns the smallest layout with room for that many blocks and inodes.
+// smallest returns the smallest layout with room for need blocks and inodes.
 func smallest(need, inodes int64) (layout, error) {
 	l := layout{perGroup: groupBlocks, inodes: inodes, blocks: need + 2*minJournal}
 	for l.blocks < maxBlocks {
@@ -80,7 +80,7 @@ func roomy(least layout, need, blocks int64) layout {
 // minJournal is the least number of blocks in a journal.
 const minJournal = 1024
 
-// journalFor is the number of blocks in the journal: at most the default of mke2fs, and less in small file systems.
+// journalFor returns the number of blocks in the journal: at most the default of mke2fs, and less in small file systems.
 func journalFor(blocks int64) int64 {
 	switch {
 	case blocks < 1<<17: // 512 MiB
@@ -97,8 +97,8 @@ func (l layout) inodesPerGroup() int64 {
 	return units.Align(units.Blocks(l.inodes, l.groups()), inodesPerBlock)
 }
 
-// copyBlocks is the number of blocks in a copy of the superblock, including the group descriptors and those that resize_inode reserves: enough
-// for 1024 times the size.
+// copyBlocks returns the number of blocks in a copy of the superblock, including the group descriptors and those that resize_inode reserves:
+// enough for 1024 times the size.
 func (l layout) copyBlocks() int64 {
 	largest := min(l.blocks*1024, maxBlocks-1)
 	descs := units.Blocks(l.groups(), descsPerBlock)
@@ -106,17 +106,17 @@ func (l layout) copyBlocks() int64 {
 	return 1 + descs + min(max(0, reserved), blockSize/4)
 }
 
-// leastLastGroup is the number of blocks with which mke2fs keeps the last group, whether it has a copy of the superblock or not.
+// leastLastGroup returns the number of blocks with which mke2fs keeps the last group, whether it has a copy of the superblock or not.
 func (l layout) leastLastGroup() int64 {
 	return l.copyBlocks() + 2 + l.inodesPerGroup()/inodesPerBlock + lastGroupFree
 }
 
-// overhead is how many blocks an empty file system uses, without the journal.
+// overhead returns the number of blocks that an empty file system uses, without the journal.
 func (l layout) overhead() int64 {
 	return l.groups()*(2+l.inodesPerGroup()/inodesPerBlock) + l.copies()*l.copyBlocks() + fixedBlocks
 }
 
-// lacking is how many more blocks the layout would need; at most 0 if it is large enough.
+// lacking returns the number of blocks that the layout lacks; at most 0 if it is large enough.
 func (l layout) lacking(need int64) int64 {
 	// A few blocks for each group: its structures break files into more extents than planned.
 	free := l.blocks - l.overhead() - 4*(l.groups()+1)
@@ -128,10 +128,10 @@ func (l layout) lacking(need int64) int64 {
 	return lacking
 }
 
-// copies counts the groups with a copy of the superblock.
+// copies returns the number of groups with a copy of the superblock.
 func (l layout) copies() int64 { return int64(len(l.copyGroups())) }
 
-// copyGroups are the groups with a copy of the superblock: 0, 1 and the powers of 3, 5 and 7 (sparse_super).
+// copyGroups returns the groups with a copy of the superblock: 0, 1 and the powers of 3, 5 and 7 (sparse_super).
 func (l layout) copyGroups() []int64 {
 	last := l.groups() - 1
 	list := []int64{0}

@@ -18,7 +18,7 @@ import (
 	"imprint/partition/partitiontest"
 )
 
-// What the layout says of an empty file system is what dumpe2fs says of it, whatever its size and however many inodes it has.
+// The layout and dumpe2fs agree about an empty file system of any size and number of inodes.
 func TestLayoutAgreesWithMke2fs(t *testing.T) {
 	hosttest.Need(t, "mke2fs", "dumpe2fs")
 	for _, need := range []int64{0, 4096, 40_000, 200_000, 2_000_000} {
@@ -42,7 +42,7 @@ func checkLayout(t *testing.T, l layout) {
 	for name, n := range want {
 		m := regexp.MustCompile(`(?m)^` + name + `: +(\d+)$`).FindStringSubmatch(said)
 		if m == nil {
-			t.Fatalf("dumpe2fs tells no %q", name)
+			t.Fatalf("dumpe2fs prints no %q", name)
 		}
 		if got, _ := strconv.ParseInt(m[1], 10, 64); got != n {
 			t.Errorf("%+v: %s is %d, want %d", l, name, got, n)
@@ -50,7 +50,7 @@ func checkLayout(t *testing.T, l layout) {
 	}
 }
 
-// dump makes an empty file system and gives its superblock in words.
+// dump makes an empty file system and returns what dumpe2fs prints of its superblock.
 func dump(t *testing.T, l layout) string {
 	t.Helper()
 	p := &Plan{layout: l, size: l.blocks * blockSize, opts: options(partitiontest.Options{Epoch: 1})}
@@ -74,7 +74,7 @@ func newFile(t *testing.T, name string, size int64) {
 	}
 }
 
-// contentBytes is what a tree cannot be without: blocks of contents, inodes, and the names as one list for each directory.
+// contentBytes returns a lower bound of the bytes for a tree: blocks of contents, inodes, and one list of names for each directory.
 func contentBytes(tr *tree.Tree) int64 {
 	bytes := int64(0)
 	for n := range tr.Nodes() {
@@ -88,8 +88,8 @@ func contentBytes(tr *tree.Tree) int64 {
 	return bytes
 }
 
-// The size found is at most 5 % and 8 MiB above the content, and what an empty file system has besides its journal: mke2fs wants
-// twice the least journal of 4 MiB to be free.
+// The size is at most 5 % and 8 MiB above the content and the overhead of an empty file system without its journal: mke2fs wants twice
+// the least journal of 4 MiB to be free.
 func TestSizeIsNotWasteful(t *testing.T) {
 	trees := map[string]*tree.Tree{}
 	for i := range 30 {
@@ -110,7 +110,7 @@ func TestSizeIsNotWasteful(t *testing.T) {
 	}
 }
 
-// What fits stays fitting when there is more room, and asking for more never gives less.
+// A tree that fits into a size fits into every larger one, which never has less room.
 func TestMoreRoomAlwaysFits(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		c := census{inodes: rapid.Int64Range(0, 1<<21).Draw(t, "inodes"), blocks: rapid.Int64Range(0, 1<<24).Draw(t, "blocks")}

@@ -17,13 +17,13 @@ import (
 	"imprint/internal/tree"
 )
 
-// features are all that the file system has, whatever the defaults of the host's version. GRUB 2.06 as published reads no
-// metadata_csum_seed, and orphan_file would be of use only to one that is written to much.
+// features are all features of the file system, whatever the defaults of the host's version. GRUB 2.06 as released does not read
+// metadata_csum_seed, and orphan_file helps only a file system that is written to much.
 const features = "none,has_journal,ext_attr,resize_inode,dir_index,filetype,extent,64bit,flex_bg,sparse_super,large_file,huge_file," +
 	"dir_nlink,extra_isize,metadata_csum"
 
-// configs take the place of the host's /etc/mke2fs.conf and /etc/e2fsck.conf. mke2fs asks for a usage type by size where it is given none,
-// and warns of types that are not there.
+// configs replace the host's /etc/mke2fs.conf and /etc/e2fsck.conf. Without a usage type on its command line mke2fs looks up one by size, and
+// warns if the configuration does not have it.
 var configs = map[string]string{
 	"mke2fs.conf": `[defaults]
 	base_features = sparse_super
@@ -58,8 +58,8 @@ type Writer struct {
 	added int // nodes
 }
 
-// Begin starts to fill the region [offset, offset+Size) of the file, which must be there and read as zeros. It needs the host tools mke2fs,
-// debugfs and e2fsck; the error of the Writer's methods matches hosttool.ErrMissing when one is missing, and ctx's when ctx ends.
+// Begin starts to fill the region [offset, offset+Size) of the file, which must exist and read as zeros. It needs the host tools mke2fs,
+// debugfs and e2fsck; the error of the Writer's methods matches [hosttool.ErrMissing] if one is missing, and ctx's error when ctx ends.
 func (p *Plan) Begin(ctx context.Context, file string, offset int64) (*Writer, error) {
 	w := &Writer{ctx: ctx, file: file, made: maker{Plan: p, offset: offset}}
 	if err := w.begin(); err != nil {
@@ -91,7 +91,7 @@ func (w *Writer) begin() (err error) {
 	return nil
 }
 
-// Add adds the next node of the tree, which has that path. content writes the content of a file; it is not called for a further name.
+// Add adds the next node of the tree, at its path. content writes the content of a file; it is not called for a further name.
 func (w *Writer) Add(path string, n *tree.Node, content func(io.Writer) error) error {
 	if n.ID() != w.added {
 		return w.error(fmt.Errorf("%s is node %d of the tree, and comes after %d", tree.Shown(path), n.ID(), w.added))
@@ -106,7 +106,7 @@ func (w *Writer) Add(path string, n *tree.Node, content func(io.Writer) error) e
 	return nil
 }
 
-// Close ends the file system, and removes all scratch files whatever happens. Before all nodes are added, it gives up and returns an error.
+// Close finishes the file system, and removes all scratch files in any case. If not all nodes were added it gives up and returns an error.
 func (w *Writer) Close() error {
 	return w.error(errors.Join(w.end(), w.cleanUp()))
 }
@@ -125,7 +125,7 @@ func (w *Writer) end() error {
 }
 
 func (w *Writer) cleanUp() error {
-	w.fill.wait() // its error, if any, comes after another one
+	w.fill.wait() // its error, if any, follows from an earlier one
 	if w.made.scratch == nil {
 		return nil
 	}
@@ -160,8 +160,8 @@ func (m *maker) configure() error {
 	return nil
 }
 
-// format makes the empty file system. Inode tables and journal are written as zeros, which are holes in a sparse file, so that the kernel
-// need not do it later.
+// format makes the empty file system. mke2fs writes zeros to inode tables and journal, which become holes in a sparse file, so that the kernel
+// need not do so later.
 func (m *maker) format(ctx context.Context) error {
 	l := m.layout
 	_, err := hosttool.Run(ctx, hosttool.Command{Name: "mke2fs", Env: m.env(), Args: []string{
@@ -194,8 +194,8 @@ func (m *maker) debugfs(ctx context.Context, s *script) error {
 	return s.check(r.Output)
 }
 
-// index sorts every directory into a tree of hashes and checks the whole file system. e2fsck returns 1 when it has changed something, which
-// only directories may be: everything else that it changes it talks about.
+// index sorts every directory into a tree of hashes and checks the whole file system. e2fsck returns 1 after a change. Only directories may
+// have changed: it prints a line for every other change.
 func (m *maker) index(ctx context.Context) error {
 	args := []string{"-f", "-D", "-y", "-E", "no_optimize_extents", m.region()}
 	r, err := hosttool.Run(ctx, hosttool.Command{Name: "e2fsck", Args: args, Env: m.env(), Merge: true})
@@ -214,7 +214,7 @@ func (m *maker) index(ctx context.Context) error {
 	return nil
 }
 
-// fsckRoutine is what e2fsck says when nothing is wrong.
+// fsckRoutine matches the lines that e2fsck prints if nothing is wrong.
 var fsckRoutine = regexp.MustCompile(`^(e2fsck [0-9].*|Pass [1-5]A?: .*|.*: \*{5} FILE SYSTEM WAS MODIFIED \*{5}|.*: \d+/\d+ files \(.*\), \d+/\d+ blocks)$`)
 
 // region names the region as libext2fs takes it.
@@ -228,7 +228,7 @@ func (m *maker) env() []string {
 		"MKE2FS_CONFIG=" + conf("mke2fs.conf"), "E2FSCK_CONFIG=" + conf("e2fsck.conf"), "MKE2FS_SYNC=0"}
 }
 
-// toolTime is what the tools take for now: the epoch where they can. They keep 31 bits of it, and 0 is the clock's time to them.
+// toolTime is the current time for the tools: the epoch if possible. They keep 31 bits of it, and take 0 for the time of the clock.
 func toolTime(epoch int64) int64 {
 	if epoch > 0 && epoch <= math.MaxInt32 {
 		return epoch

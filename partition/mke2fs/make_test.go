@@ -105,7 +105,7 @@ func TestBytesDoNotDependOnTheCaller(t *testing.T) {
 	}
 }
 
-// Nor does what the disk file's own file system can do: the tools count what they write in every copy of the superblock.
+// The bytes do not depend on the file system of the disk file either: the tools count in every copy of the superblock what they write to it.
 func TestBytesDoNotDependOnTheFileSystem(t *testing.T) {
 	hosttest.Need(t, "mke2fs", "debugfs", "e2fsck")
 	p, err := New(partitiontest.RandomTree(t, 6), options(partitiontest.Options{Size: 300 << 20, Epoch: 1}))
@@ -152,7 +152,7 @@ func TestTimesAreTheEpoch(t *testing.T) {
 			said := hosttest.Run(t, "debugfs", "-R", "stat "+inode, file)
 			times := regexp.MustCompile(`(?m)^ *(atime|ctime|crtime): (\S+) `).FindAllStringSubmatch(said, -1)
 			if len(times) != 3 {
-				t.Fatalf("stat %s tells:\n%s", inode, said)
+				t.Fatalf("stat %s prints:\n%s", inode, said)
 			}
 			for _, m := range times {
 				if m[2] != want {
@@ -178,7 +178,7 @@ func TestDirectoriesAreIndexed(t *testing.T) {
 	}
 }
 
-// wrong is a blob whose content is not as long as it says.
+// wrong is a blob whose content is not as long as its Size.
 type wrong struct {
 	tree.Blob
 	size int64
@@ -238,7 +238,7 @@ func TestRegionMustBeThere(t *testing.T) {
 	}
 }
 
-// Whatever meets the end of the disk says so: the copies in the scratch directory, or a tool.
+// A full disk is an error that says so, whether a copy in the scratch directory or a tool meets its end.
 func TestFullDisk(t *testing.T) {
 	hosttest.Need(t, "mke2fs", "debugfs", "e2fsck")
 	dir := hosttest.Mounted(t, "mkfs.xfs") // which keeps nothing for root
@@ -271,7 +271,7 @@ func TestFullDisk(t *testing.T) {
 	}
 }
 
-// A cancelled context ends the work wherever it is, and nothing is left behind.
+// A cancelled context ends the work at any point, and no file is left.
 func TestCancel(t *testing.T) {
 	hosttest.Need(t, "mke2fs", "debugfs", "e2fsck")
 	ctx, cancel := context.WithCancel(t.Context())
@@ -290,7 +290,7 @@ func TestCancel(t *testing.T) {
 	}
 }
 
-// Contents that are no host files go through the scratch directory, a batch at a time.
+// Contents go through the scratch directory a batch at a time.
 func TestScratchIsBounded(t *testing.T) {
 	hosttest.Need(t, "mke2fs", "debugfs", "e2fsck")
 	scratch, most := t.TempDir(), int64(0)

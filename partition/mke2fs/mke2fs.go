@@ -1,16 +1,16 @@
 // Package mke2fs makes an ext4 file system of a file tree with the host's e2fsprogs, without root, fakeroot, user namespaces or a mount. The
 // same tree and options give the same bytes on every machine with the same version.
 //
-// mke2fs makes an empty file system in a region of the disk file. debugfs fills it from a script, one command an inode and one for each
-// of its attributes, so that neither owner nor times nor extended attributes of the files that contents are read from matter. e2fsck -D
-// then indexes the directories (debugfs leaves them as unsorted lists, which the kernel would search from the start for every name) and
-// checks the result at the same time: it must not report anything else.
+// mke2fs makes an empty file system in a region of the disk file. debugfs fills it from a script, with one command for each inode and one for
+// each of its attributes, so that owners, times and extended attributes of the host's files do not matter. e2fsck -D then indexes the
+// directories (debugfs leaves them as unsorted lists, which the kernel would search from the start for every name) and checks the result: it
+// must not report anything else.
 //
 // debugfs 1.47.0 searches the whole directory for every name that it adds, so the time grows with the square of the number of names: 10,000
 // names of 40 bytes in one directory take 4 s, 20,000 take 17 s. 30,000 files of 3 kB in directories of 100 take 1 s.
 //
-// The tools take configuration and time from their environment: mke2fs.conf(5), e2fsck.conf(5), E2FSPROGS_FAKE_TIME and E2FSCK_TIME;
-// all of them are set here. It was tested with versions 1.47.0 and 1.47.4.
+// The tools take configuration and time from their environment: mke2fs.conf(5), e2fsck.conf(5), E2FSPROGS_FAKE_TIME and E2FSCK_TIME; this
+// package sets all of them. It was tested with versions 1.47.0 and 1.47.4.
 package mke2fs
 
 import (
@@ -25,7 +25,7 @@ import (
 
 // Options are the properties of the file system. UUID and HashSeed must be set.
 type Options struct {
-	Size       int64      // of the region in bytes, of which whole blocks of 4096 are used; 0 for one with room for the tree and what stays free
+	Size       int64      // of the region in bytes, of which whole blocks of 4096 are used; 0 for a size with room for the tree and Free
 	Free       int64      // bytes that stay free
 	FreeInodes int64      // inodes that stay free; one for each 16 KiB of free space if that is more
 	Label      string     // at most 16 bytes
@@ -38,7 +38,7 @@ type Options struct {
 // maxLabel is the length of s_volume_name in bytes.
 const maxLabel = 16
 
-// A Plan is a file system that is known to be possible and to fit.
+// A Plan is a file system that can be made and fits into its size.
 type Plan struct {
 	tree   *tree.Tree
 	opts   Options
@@ -47,8 +47,8 @@ type Plan struct {
 	size   int64
 }
 
-// New plans a file system for the tree. A tree that may not fit into Options.Size is a [*SizeError]; what ext4 cannot hold, or a debugfs
-// script cannot express, is an error with its path. Contents are not opened.
+// New plans a file system for the tree. The error is a [*SizeError] if the tree may not fit into Options.Size; for a node that ext4 cannot hold,
+// or a debugfs script cannot express, it has the path. Contents are not opened.
 func New(t *tree.Tree, o Options) (*Plan, error) {
 	if err := o.check(); err != nil {
 		return nil, err
@@ -67,13 +67,14 @@ func New(t *tree.Tree, o Options) (*Plan, error) {
 	return p, nil
 }
 
-// Size is the length of the region in bytes.
+// Size returns the length of the region in bytes.
 func (p *Plan) Size() int64 { return p.size }
 
-// Inodes is how many inodes the file system has, including used and reserved ones.
+// Inodes returns the number of inodes of the file system, including used and reserved ones.
 func (p *Plan) Inodes() int64 { return p.layout.groups() * p.layout.inodesPerGroup() }
 
-// Scratch bounds the bytes of scratch files that there are at a time: the contents of two batches, each of which may end with a large one.
+// Scratch returns an upper bound of the bytes of scratch files at any time: the contents of two batches, each of which may end with a large
+// file.
 func (p *Plan) Scratch() int64 {
 	var all, largest int64
 	for n := range p.tree.Nodes() {
@@ -100,7 +101,7 @@ func (o Options) check() error {
 	return nil
 }
 
-// A SizeError is a tree that may not fit into Size bytes. Need bytes are always enough.
+// A SizeError reports that a tree may not fit into Size bytes. Need bytes are always enough.
 type SizeError struct{ Size, Need int64 }
 
 // Error implements error.

@@ -16,8 +16,8 @@ var modeOf = map[tree.Kind]uint16{
 	tree.Fifo: 0o010000, tree.Socket: 0o140000,
 }
 
-// A batch ends at one of these. It is small enough that one run of debugfs and the preparation of the next batch take turns often, and that
-// the scratch files of two batches stay in the page cache.
+// The limits of a batch. They are small enough that debugfs begins early and works while the next batch is prepared, and that the scratch
+// files of two batches stay in the page cache.
 const (
 	batchLines   = 4_000
 	batchScratch = 16 << 20 // bytes
@@ -28,7 +28,7 @@ const (
 type populator struct {
 	*Plan
 	batch
-	run     func(context.Context, *script) error // gives a script to debugfs
+	run     func(context.Context, *script) error // runs a script in debugfs
 	scratch *scratch
 	running *running // the batch that debugfs works on
 	parent  []int32  // ID of the directory, by node ID
@@ -53,7 +53,7 @@ const (
 	lostFoundInode = firstInode
 )
 
-// begin makes what is there before the first node.
+// begin makes everything that precedes the first node.
 func (p *populator) begin() {
 	p.parent, p.number, p.next = make([]int32, p.tree.Len()), make([]uint32, p.tree.Len()), firstInode+1
 	for n := range p.tree.Nodes() {
@@ -68,7 +68,7 @@ func (p *populator) begin() {
 	p.number[p.tree.Root().ID()] = rootInode
 }
 
-// node makes a node, whose directory is there already, but for the names that link adds. content gives the content of a file.
+// node makes a node, whose directory has been made, except for the names that link adds. content writes the content of a file.
 func (p *populator) node(ctx context.Context, path string, n *tree.Node, content func(io.Writer) error) error {
 	if n.Kind() == tree.Link {
 		return nil
@@ -84,7 +84,7 @@ func (p *populator) node(ctx context.Context, path string, n *tree.Node, content
 	return p.flush(ctx, len(p.lines) >= batchLines || p.files.bytes >= batchScratch)
 }
 
-// end adds the names that link makes, and waits for debugfs.
+// end adds the names that need link, and waits for debugfs.
 func (p *populator) end(ctx context.Context) error {
 	for path, n := range p.tree.Walk() {
 		if n.Kind() == tree.Dir {
@@ -100,8 +100,8 @@ func (p *populator) end(ctx context.Context) error {
 	return p.wait()
 }
 
-// sockets makes the sockets, of which debugfs knows nothing: fifos in lost+found that change their type and lose that name. They get
-// their own by link.
+// sockets makes the sockets, which debugfs has no command for: it makes fifos in lost+found, changes their type and removes that name. Their
+// own names come from link.
 func (p *populator) sockets() {
 	for path, n := range p.tree.Walk() {
 		if n.Kind() != tree.Socket {
@@ -210,7 +210,7 @@ func (p *populator) flush(ctx context.Context, due bool) error {
 	return nil
 }
 
-// wait returns the error of the batch that debugfs works on, whose scratch files are free then.
+// wait waits for the batch that debugfs works on, frees its scratch files and returns its error.
 func (p *populator) wait() error {
 	r := p.running
 	if r == nil {

@@ -114,7 +114,7 @@ func checkXattrs(list []tree.Xattr) error {
 	return nil
 }
 
-// xattrName is a name without its prefix.
+// xattrName returns a name without its prefix.
 func xattrName(name string) (string, bool) {
 	for _, prefix := range xattrPrefixes {
 		if rest, ok := strings.CutPrefix(name, prefix); ok && (rest != "") == strings.HasSuffix(prefix, ".") {
@@ -124,7 +124,7 @@ func xattrName(name string) (string, bool) {
 	return "", false
 }
 
-// xattrSize is how many bytes attributes take as ext4 stores them, without headers and the end mark.
+// xattrSize returns the number of bytes that attributes take as ext4 stores them, without headers and the end mark.
 func xattrSize(list []tree.Xattr) int64 {
 	size := int64(0)
 	for _, x := range list {

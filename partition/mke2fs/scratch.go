@@ -13,16 +13,15 @@ import (
 	madedir "imprint/internal/scratch"
 )
 
-// A scratch is a directory for what the tools must have as files. Contents are copied into it while they are hashed, and debugfs reads the
-// copy: it never opens a path of the host, where something else may lie by then.
+// A scratch is a directory for contents that the tools must read from files. Contents are copied into it while they are hashed, and debugfs
+// reads the copy: it never opens a path of the host, where another file may lie by then.
 //
-// Small files are written over and over: to create a file takes the host's file system many times longer than to write a few blocks to
-// one that is there.
+// Small files are reused: to create a file takes the host's file system many times longer than to write a few blocks to an existing one.
 type scratch struct {
 	dir   string
 	made  *madedir.Directory
 	next  int     // number of the next file
-	small []named // that are free to be written again
+	small []named // free to be written again
 }
 
 // A named is a scratch file.
@@ -34,7 +33,7 @@ type named struct {
 // smallFile is the size in bytes up to which a file is kept.
 const smallFile = 64 << 10
 
-// files are the scratch files of one batch.
+// A files is the scratch files of one batch.
 type files struct {
 	list  []named
 	bytes int64 // that were written to them
@@ -102,12 +101,12 @@ func (s *scratch) open(size int64) (*os.File, int64, error) {
 	return file, 0, err
 }
 
-// A holeWriter writes all but blocks of zeros.
+// A holeWriter writes its input without blocks of zeros.
 type holeWriter struct {
 	file    *os.File
-	dense   bool  // write those too, since the file has been used before
-	at      int64 // bytes that have come
-	end     int64 // of what was written
+	dense   bool  // write zeros too, since the file has been used before
+	at      int64 // bytes of input
+	end     int64 // where the last write ended
 	written int64 // bytes
 }
 
@@ -128,7 +127,7 @@ func (w *holeWriter) Write(p []byte) (int, error) {
 
 var zeros [blockSize]byte
 
-// runOf counts the bytes at the front of p, which begins at offset off, up to where blocks of zeros and others meet.
+// runOf returns the length of the first run of blocks of p, at offset off, that are all zeros or all not, and which of the two.
 func runOf(p []byte, off int64) (n int, zero bool) {
 	for n < len(p) {
 		k := min(len(p)-n, int(blockSize-(off+int64(n))%blockSize))
@@ -141,7 +140,7 @@ func runOf(p []byte, off int64) (n int, zero bool) {
 	return n, zero
 }
 
-// imageName is a path of the disk file that holds no question mark, after which libext2fs looks for options.
+// imageName returns a path of the disk file without a question mark, after which libext2fs expects options.
 func (s *scratch) imageName(file string) (string, error) {
 	file, err := filepath.Abs(file)
 	if err != nil || !strings.Contains(file, "?") {

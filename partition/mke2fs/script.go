@@ -88,7 +88,7 @@ func (s *script) time(inode uint32, path, field string, t tree.Time) {
 	s.set(inode, path, field+"_extra", strconv.FormatUint(uint64(t.Nsec<<2|epoch), 10))
 }
 
-// input is the script as debugfs reads it.
+// input returns the script as debugfs reads it.
 func (s *script) input() []byte {
 	b := make([]byte, 0, s.bytes)
 	for _, l := range s.lines {
@@ -97,7 +97,7 @@ func (s *script) input() []byte {
 	return b
 }
 
-// transcriptSize is an upper bound of what debugfs prints when nothing is wrong: every line after its prompt, and "Allocated inode: N".
+// transcriptSize returns an upper bound of what debugfs prints if nothing is wrong: every line after its prompt, and "Allocated inode: N".
 func (s *script) transcriptSize() int64 { return int64(s.bytes+64*len(s.lines)) + 1<<10 }
 
 // check reads what debugfs printed. It echoes each command before running it and prints the inode that it allocated. Anything else is an error
@@ -123,7 +123,7 @@ func (s *script) check(transcript []byte) error {
 	return nil
 }
 
-// complaints is what debugfs wrote besides the commands that it obeyed.
+// complaints returns the lines of a transcript that are neither commands nor numbers of inodes.
 func complaints(transcript string) string {
 	var rest strings.Builder
 	for said := range strings.Lines(transcript) {

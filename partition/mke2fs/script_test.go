@@ -8,8 +8,8 @@ import (
 	"imprint/internal/tree"
 )
 
-// words takes a line apart as libss does (lib/ss/parse.c): blanks between words, quotation marks around any part of one, a doubled one for
-// itself.
+// words splits a line as libss does (lib/ss/parse.c): blanks separate words, quotation marks enclose any part of a word, and a doubled one
+// stands for itself.
 func words(line string) (list []string) {
 	inWord, quoted, word := false, false, ""
 	for i := 0; i < len(line); i++ {

@@ -8,7 +8,7 @@ import (
 	"os"
 )
 
-// Places in the superblock (Linux, Documentation/filesystems/ext4/super.rst).
+// Offsets in the superblock (Linux, Documentation/filesystems/ext4/super.rst).
 const (
 	superSize     = 1024
 	superMagic    = 0x38  // 2 bytes
@@ -31,7 +31,8 @@ func (m *maker) superblock(f *os.File, group int64) (p []byte, at int64, err err
 	return p, at, err
 }
 
-// checkFormat sees that mke2fs has made a file system as it was asked to: it says nothing when all is well.
+// checkFormat checks that mke2fs has made a file system of the size it was asked for. Its output does not show that, since it prints nothing
+// on success.
 func (m *maker) checkFormat() error {
 	f, err := os.Open(m.image)
 	if err != nil {

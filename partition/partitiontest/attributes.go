@@ -7,7 +7,7 @@ import (
 	"imprint/internal/tree"
 )
 
-// attributeCases are about what not every file system keeps.
+// attributeCases test attributes that not every file system keeps.
 var attributeCases = []testCase{
 	{name: "symlinks", needs: Symlinks, fill: func(g *grove) {
 		g.path = "/of-00001"
@@ -100,7 +100,7 @@ var attributeCases = []testCase{
 	}},
 }
 
-// symlinks adds one that lies in an inode, and one that does not.
+// symlinks adds a symlink that fits into an inode, and one that does not.
 func symlinks(g *grove, xattrs []tree.Xattr) {
 	a := &tree.Attr{Mode: 0o777, UID: 70_000, GID: 5, Mtime: tree.Time{Sec: 5, Nsec: 7}, Xattrs: xattrs}
 	g.add("/fast", tree.NewSymlink("", a, "target"))

@@ -9,7 +9,7 @@ import (
 	"imprint/internal/tree"
 )
 
-// Zeros is content of as many bytes, all of them zero, that costs nothing and is not known to be a hole.
+// Zeros is a blob of zeros, as long as its value in bytes, that takes no memory and is not sparse.
 type Zeros int64
 
 // Size implements tree.Blob.
@@ -20,7 +20,8 @@ func (z Zeros) Open() (tree.Reader, error) {
 	return extent.Generated(int64(z), func(p []byte, _ int64) { clear(p) }).Open()
 }
 
-// StoreTree returns a tree like a store's, of about as many nodes: of 17 of an item's nodes 12 are files, and 4 symlinks to another item.
+// StoreTree returns a tree like a store's, of about the given number of nodes: of 17 nodes of an item 12 are files, and 4 symlinks to another
+// item.
 func StoreTree(t testing.TB, nodes int) *tree.Tree {
 	t.Helper()
 	attr := &tree.Attr{Mode: 0o755, Mtime: tree.Time{Sec: 1}}
@@ -79,7 +80,7 @@ func heap() int64 {
 	return int64(m.HeapAlloc)
 }
 
-// BenchmarkMetadata measures making all structure of a file system, as writing it does.
+// BenchmarkMetadata measures generating all structure of a file system, as writing does.
 func BenchmarkMetadata(b *testing.B, plan extent.Source) {
 	buf := make([]byte, 1<<20)
 	var bytes, extents int64

@@ -10,7 +10,7 @@ import (
 	"imprint/internal/tree"
 )
 
-// A testCase is a tree that must come back as it was.
+// A testCase is a tree that must be read back as it was made.
 type testCase struct {
 	name        string
 	needs, also Feature // "" for none
@@ -57,7 +57,7 @@ func (c testCase) tree(t testing.TB) (*tree.Tree, string) {
 	return g.tree(), g.path
 }
 
-// random is content of incompressible bytes, the same for the same seed, made when it is read.
+// random returns a blob of incompressible bytes, the same for the same seed, which are generated when they are read.
 func random(seed byte, size int64) tree.Blob {
 	block := make([]byte, 1<<16)
 	rand.NewChaCha8([32]byte{seed}).Read(block)
@@ -66,13 +66,13 @@ func random(seed byte, size int64) tree.Blob {
 			at := (off + int64(done)) % int64(len(block))
 			done += copy(p[done:], block[at:])
 		}
-		if off < 8 && off+int64(len(p)) > 8 { // so that not every 64 KiB are alike
+		if off < 8 && off+int64(len(p)) > 8 { // so that not all pieces of 64 KiB are equal
 			p[8-off] ^= seed
 		}
 	})
 }
 
-// sparse is content of which only some parts are not zero.
+// sparse is a blob with holes between its data.
 type sparse struct {
 	tree.Blob
 	data []tree.Range
@@ -80,7 +80,7 @@ type sparse struct {
 
 func (s *sparse) Data() []tree.Range { return s.data }
 
-// newSparse has a byte that is not zero at the beginning and the end of each part.
+// newSparse returns a blob with a byte that is not zero at the beginning and the end of each part.
 func newSparse(size int64, data ...tree.Range) tree.Blob {
 	return &sparse{data: data, Blob: extent.Generated(size, func(p []byte, off int64) {
 		clear(p)
@@ -94,7 +94,7 @@ func newSparse(size int64, data ...tree.Range) tree.Blob {
 	})}
 }
 
-// every gives count parts of length bytes, one every step bytes.
+// every returns count parts of length bytes, one every step bytes.
 func every(step, length int64, count int) []tree.Range {
 	parts := make([]tree.Range, count)
 	for i := range parts {

@@ -14,13 +14,13 @@ import (
 	"github.com/erofs/go-erofs"
 )
 
-// CheckEROFS has fsck.erofs read all of the region: it must find nothing.
+// CheckEROFS runs fsck.erofs over the region, with all contents: it must find nothing.
 func CheckEROFS(t testing.TB, r Region) {
 	t.Helper()
 	hosttest.Need(t, "fsck.erofs")
 	out, err := hosttool.Run(t.Context(), hosttool.Command{Name: "fsck.erofs", Args: []string{"--extract", r.alone(t)}, Merge: true})
 	if err != nil || bytes.Contains(out.Output, []byte("<E>")) || bytes.Contains(out.Output, []byte("<W>")) {
-		t.Fatalf("fsck.erofs is not content: %v\n%.3000s", err, out.Output)
+		t.Fatalf("fsck.erofs complains: %v\n%.3000s", err, out.Output)
 	}
 }
 
@@ -50,7 +50,7 @@ type erofsReader struct {
 	entries map[string]Entry
 }
 
-// walk reads what is at a path, and all below it. Names that are no UTF-8 are no paths for fs.WalkDir.
+// walk reads the node at a path and everything below it. It is not fs.WalkDir, which refuses names that are not UTF-8.
 func (e erofsReader) walk(path string) {
 	info, err := fs.Lstat(e.FS, path)
 	if err != nil {
@@ -110,7 +110,7 @@ func (e erofsReader) entry(path string, st *erofs.Stat) Entry {
 	return x
 }
 
-// unixMode is a mode in the bits of Unix.
+// unixMode returns a mode in the bits of Unix.
 func unixMode(m fs.FileMode) uint16 {
 	mode := uint16(m.Perm())
 	for set, bit := range map[fs.FileMode]uint16{fs.ModeSetuid: 0o4000, fs.ModeSetgid: 0o2000, fs.ModeSticky: 0o1000} {

@@ -15,18 +15,18 @@ import (
 	"imprint/internal/tree"
 )
 
-// CheckExt4 has e2fsck look at the region: it must find nothing.
+// CheckExt4 runs e2fsck over the region: it must find nothing.
 func CheckExt4(t testing.TB, r Region) {
 	t.Helper()
 	hosttest.Need(t, "e2fsck")
 	out, err := hosttool.Run(t.Context(), hosttool.Command{Name: "e2fsck", Args: []string{"-f", "-n", r.libext2fs()}, Merge: true})
 	// It returns 0 for a wrong count of free blocks, though it would fix it.
 	if err != nil || bytes.Contains(out.Output, []byte("? no")) || bytes.Contains(out.Output, []byte("WARNING")) {
-		t.Fatalf("e2fsck is not content: %v\n%.3000s", err, out.Output)
+		t.Fatalf("e2fsck complains: %v\n%.3000s", err, out.Output)
 	}
 }
 
-// libext2fs is the region as e2fsprogs takes it.
+// libext2fs returns the name of the region for e2fsprogs.
 func (r Region) libext2fs() string { return fmt.Sprintf("%s?offset=%d", r.File, r.Offset) }
 
 // Ext4 reads the region with debugfs, which needs no root.
@@ -54,7 +54,7 @@ type debugfs struct {
 	kids  map[string][]string
 }
 
-// run gives what debugfs says to each command of a script.
+// run returns the output of debugfs for each command of a script.
 func (d *debugfs) run(commands []string) []string {
 	d.Helper()
 	out, err := hosttool.Run(d.Context(), hosttool.Command{Name: "debugfs", Args: []string{"-f", "-", d.image}, Limit: 1 << 30,
@@ -66,7 +66,7 @@ func (d *debugfs) run(commands []string) []string {
 	for i, c := range commands {
 		before, after, ok := strings.Cut(rest, "debugfs: "+c+"\n")
 		if !ok {
-			d.Fatalf("debugfs did not come to %q:\n%.1000s", c, rest)
+			d.Fatalf("debugfs did not reach %q:\n%.1000s", c, rest)
 		}
 		if i > 0 {
 			said[i-1] = before
@@ -79,13 +79,13 @@ func (d *debugfs) run(commands []string) []string {
 	return said
 }
 
-// Inode, mode, file type, owner, group, size, date and name. All but printable ASCII stands in the name as \xNN.
+// lsLine matches inode, mode, file type, owner, group, size, date and name. The name has \xNN for all bytes but printable ASCII.
 var lsLine = regexp.MustCompile(`(?m)^ *(\d+) +\d+ \(\d+\) +-?\d+ +-?\d+ +\d+ [ \d]\d-\w{3}-[- \d]+ \d\d:\d\d (.*)$`)
 
 // unusedEntry is a part of a directory's block without a name.
 var unusedEntry = regexp.MustCompile(`^ +0 +0 \(0\) `)
 
-// list finds all names, one run for each level of directories.
+// list lists all names, in one run for each level of directories.
 func (d *debugfs) list() {
 	d.kids = map[string][]string{}
 	d.names[2], d.order = []string{"/"}, []uint32{2}
@@ -102,7 +102,7 @@ func (d *debugfs) list() {
 	}
 }
 
-// entries takes note of a directory's names and gives the directories among them.
+// entries records a directory's names and returns the directories among them.
 func (d *debugfs) entries(dir, said string) (subdirs []uint32) {
 	for line := range strings.Lines(said) {
 		line = strings.TrimSuffix(line, "\n")
@@ -165,7 +165,7 @@ func (d *debugfs) superblock(s *Snapshot) {
 	s.Free = blocks * 4096
 }
 
-// dump is the file that the content of an inode is read into.
+// dump returns the path of the file into which the content of an inode is read.
 func (d *debugfs) dump(inode uint32) string { return filepath.Join(d.dir, fmt.Sprint(inode)) }
 
 func (d *debugfs) read(path string) []byte {

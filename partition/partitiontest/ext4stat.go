@@ -11,7 +11,7 @@ import (
 	"imprint/internal/tree"
 )
 
-// What debugfs's stat says of an inode.
+// The parts of the output of debugfs's stat.
 var (
 	statHead   = regexp.MustCompile(`^Inode: \d+   Type: (.+?)    Mode:  (\d+)   Flags: 0x[0-9a-f]+\n`)
 	statOwner  = regexp.MustCompile(`\nUser: +(-?\d+)   Group: +(-?\d+)   Project: +\d+   Size: (\d+)\n`)
@@ -54,7 +54,7 @@ func (d *debugfs) stat(entries map[string]Entry) {
 	}
 }
 
-// quiet runs commands that say nothing.
+// quiet runs commands that must print nothing.
 func (d *debugfs) quiet(commands []string) {
 	for i, said := range d.run(commands) {
 		if said != "" {
@@ -63,11 +63,11 @@ func (d *debugfs) quiet(commands []string) {
 	}
 }
 
-// parse reads what stat says; contents that take a command of their own are left out.
+// parse parses the output of stat, without contents that need a command of their own.
 func (d *debugfs) parse(inode uint32, said string) Entry {
 	head, owner, links, at := statHead.FindStringSubmatch(said), statOwner.FindStringSubmatch(said), statLinks.FindStringSubmatch(said), statTime.FindStringSubmatch(said)
 	if head == nil || owner == nil || links == nil || at == nil {
-		d.Fatalf("debugfs tells of inode %d:\n%s", inode, said)
+		d.Fatalf("debugfs prints for inode %d:\n%s", inode, said)
 	}
 	kind, ok := statKinds[head[1]]
 	if !ok {
@@ -107,13 +107,13 @@ func parse(digits string, base int) int64 {
 	return n
 }
 
-// timeOf puts a time together from its two words in the inode: seconds with sign, and two more bits of them below 30 of nanoseconds
-// (kernel, Documentation/filesystems/ext4/inodes.rst, "Inode Timestamps").
+// timeOf returns the time in two words of an inode: signed seconds, and two more bits of them below 30 bits of nanoseconds (kernel,
+// Documentation/filesystems/ext4/inodes.rst, "Inode Timestamps").
 func timeOf(low, extra uint32) tree.Time {
 	return tree.Time{Sec: int64(int32(low)) + int64(extra&3)<<32, Nsec: extra >> 2}
 }
 
-// fill adds what was dumped.
+// fill adds the contents that were dumped.
 func (d *debugfs) fill(inode uint32, e *Entry) {
 	for name := range e.Xattrs {
 		value := d.read(fmt.Sprintf("%s.%x", d.dump(inode), name))
@@ -136,7 +136,7 @@ func (d *debugfs) fill(inode uint32, e *Entry) {
 	os.Remove(d.dump(inode))
 }
 
-// fillACL gives entries without a user or group the id that the kernel gives them: ext4 does not store it, and debugfs makes it 0.
+// fillACL sets the id of entries without a user or group as the kernel does: ext4 does not store it, and debugfs makes it 0.
 func fillACL(value []byte) {
 	for at := 4; at+8 <= len(value); at += 8 {
 		if tag := value[at]; tag != aclUser && tag != aclGroup {

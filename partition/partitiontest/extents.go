@@ -10,13 +10,13 @@ import (
 	"imprint/internal/tree"
 )
 
-// A Source is a plan that gives extents, as those of the native engines do.
+// A Source is a plan with extents, as the native engines have.
 type Source interface {
 	extent.Source
 	Size() int64
 }
 
-// FromExtents makes a Plan of one that gives extents: Make writes them, one after the other.
+// FromExtents returns a [Plan] whose Make writes the extents of s, one after the other.
 func FromExtents(s Source) Plan { return extents{s} }
 
 type extents struct{ Source }
@@ -39,7 +39,7 @@ func (s extents) Make(ctx context.Context, file string, offset int64) error {
 			return err
 		}
 		if x.Off < end || x.Len <= 0 || x.End() > s.Size() {
-			return fmt.Errorf("extent of %d bytes at %d, behind one that ends at %d, in a region of %d", x.Len, x.Off, end, s.Size())
+			return fmt.Errorf("extent of %d bytes at %d, after one that ends at %d, in a region of %d", x.Len, x.Off, end, s.Size())
 		}
 		if err := w.write(x); err != nil {
 			return fmt.Errorf("write extent of %d bytes at %d: %w", x.Len, x.Off, err)

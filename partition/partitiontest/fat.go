@@ -15,15 +15,15 @@ import (
 	"imprint/internal/tree"
 )
 
-// CheckFAT has fsck.fat look at the region: it must find nothing.
+// CheckFAT runs fsck.fat over the region: it must find nothing.
 func CheckFAT(t testing.TB, r Region) {
 	t.Helper()
 	hosttest.Need(t, "fsck.fat")
 	out, err := hosttool.Run(t.Context(), hosttool.Command{Name: "fsck.fat", Args: []string{"-n", r.alone(t)}, Merge: true})
-	// It returns 0 after some complaints, so it may say nothing but its version and the sum.
+	// It exits with 0 after some complaints, so it may print nothing but its version and the totals.
 	for line := range strings.Lines(string(out.Output)) {
 		if !fsckFATRoutine.MatchString(strings.TrimSpace(line)) {
-			t.Fatalf("fsck.fat is not content: %v\n%s", err, out.Output)
+			t.Fatalf("fsck.fat complains: %v\n%s", err, out.Output)
 		}
 	}
 	if err != nil {
@@ -33,7 +33,7 @@ func CheckFAT(t testing.TB, r Region) {
 
 var fsckFATRoutine = regexp.MustCompile(`^(fsck\.fat [0-9].*|.*: \d+ files, \d+/\d+ clusters)$`)
 
-// FAT reads the region with the mtools. Of attributes it reads none; the root and hard links are nothing of their own in FAT.
+// FAT reads the region with the mtools. It reads no attributes, and has no entry for the root; hard links are copies in FAT.
 func FAT(t testing.TB, r Region) Snapshot {
 	t.Helper()
 	hosttest.Need(t, "mdir", "mcopy", "mlabel")
@@ -101,7 +101,7 @@ func (m mtools) free() int64 {
 	out := m.run("mdir", "-a", "::/")
 	sum := freeLine.FindStringSubmatch(out)
 	if sum == nil {
-		m.Fatalf("mdir tells no free bytes:\n%s", out)
+		m.Fatalf("mdir prints no free bytes:\n%s", out)
 	}
 	n, err := strconv.ParseInt(strings.ReplaceAll(sum[1], " ", ""), 10, 64)
 	if err != nil {

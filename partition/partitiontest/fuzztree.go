@@ -7,8 +7,8 @@ import (
 	"imprint/internal/tree"
 )
 
-// TreeOf grows a small tree of directories, files and some other kinds of nodes from any bytes, for fuzz tests. Names and targets of links
-// have any bytes.
+// TreeOf returns a small tree of directories, files and the given kinds of nodes that is determined by p, for fuzz tests. Names and targets of
+// links have any bytes.
 func TreeOf(p []byte, kinds ...tree.Kind) *tree.Tree {
 	g := sprout{rest: p, attr: plain, b: tree.NewBuilder(plain), kinds: kinds}
 	for len(g.rest) > 0 {
@@ -41,7 +41,7 @@ func (g *sprout) byte() byte {
 	return c
 }
 
-// word takes a byte for a length, and so many bytes, some of them several times where it is a long one.
+// word takes a byte n and up to 16 more bytes, and returns these, repeated up to 16 times, so that short inputs have long words.
 func (g *sprout) word() string {
 	n := int(g.byte())
 	k := min(n%16+1, len(g.rest))
@@ -50,7 +50,7 @@ func (g *sprout) word() string {
 	return strings.Repeat(w, n/16+1)
 }
 
-// node adds a node, or changes where the next one goes and what attributes it has. What cannot be added is left out.
+// node adds a node, or changes the directory or the attributes of the next ones. A node that cannot be added is left out.
 func (g *sprout) node() {
 	switch op := g.byte(); op % 10 {
 	case 0, 1, 2:
@@ -88,7 +88,7 @@ func (g *sprout) add(n *tree.Node) bool {
 	return (n.Kind() == tree.File || slices.Contains(g.kinds, n.Kind())) && g.b.Add(tree.Join(g.dir, g.word()), n, "") == nil
 }
 
-// Seeds are bytes for TreeOf that have every kind of node in them.
+// Seeds returns inputs for [TreeOf] that have every kind of node.
 func Seeds() [][]byte {
 	all := []byte("\x09\x1f\x00\x01\x00\x05hello\x04file\x04\x02dir\x03\x80\x06sparse\x06\x06target\x04link\x07\x01\x03\x04null\x08\x04hard\x05\x00\x04more\x04last" +
 		"\x8b\x41\x07\x05\x03key\x05value\x02\x10many times\x20long")

@@ -31,7 +31,8 @@ func ISO9660(t testing.TB, r Region) Snapshot {
 	return s
 }
 
-// bsdtar reads one image, twice: a tar archive tells which names a file has, and an mtree specification what no tar archive does.
+// bsdtar reads one image twice: as a tar archive, which shows the names of one file, and as an mtree specification, which has what a tar
+// archive lacks.
 type bsdtar struct {
 	testing.TB
 	image   string
@@ -51,7 +52,7 @@ var mtreeKinds = map[string]tree.Kind{
 	"file": tree.File, "dir": tree.Dir, "link": tree.Symlink, "char": tree.CharDevice, "block": tree.BlockDevice, "fifo": tree.Fifo, "socket": tree.Socket,
 }
 
-// attributes reads all but what files hold, and how many names they have.
+// attributes reads everything but the contents of files and the number of their names.
 func (b bsdtar) attributes() {
 	for line := range strings.Lines(string(b.convert("--format=mtree", "--options=!all,type,mode,uid,gid,time,link,device"))) {
 		words := strings.Fields(line)
@@ -100,8 +101,8 @@ func (b bsdtar) attribute(e *Entry, key, value string) {
 	}
 }
 
-// isoDevice is what Linux takes for a device's number (fs/isofs/rock.c) where bsdtar has read both fields as one dev_t of the C library:
-// a first field that is not 0 is the major number, and the second the minor one.
+// isoDevice returns the number of a device as Linux decodes it (fs/isofs/rock.c), from bsdtar's reading of both fields as one dev_t of the C
+// library: a first field that is not 0 is the major number, and the second the minor one.
 func isoDevice(major, minor uint64) tree.Device {
 	dev := minor&0xff | major&0xfff<<8 | minor&^0xff<<12 | major&^0xfff<<32
 	if high := dev >> 32; high > 0 {
@@ -120,7 +121,7 @@ func unvis(word string) string {
 	})
 }
 
-// contents reads what files hold, and which names are of one file.
+// contents reads the contents of files, and which names belong to one file.
 func (b bsdtar) contents() {
 	r, names := tar.NewReader(bytes.NewReader(b.convert("--format=gnutar"))), map[string][]string{}
 	for {

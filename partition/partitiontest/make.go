@@ -16,13 +16,13 @@ import (
 	"imprint/internal/tree"
 )
 
-// Where the region lies in the disk file: at a sector, and at nothing larger.
+// Bytes before and after the region in the disk file: it begins at a sector, but at no larger unit.
 const (
 	before = 131*512 + 1<<20
 	after  = 1 << 20
 )
 
-// roundTrip makes the tree in a region that held something else, and compares what is there afterwards with it.
+// roundTrip makes the tree in a region that held something else, reads it back and compares the two.
 func (e Engine) roundTrip(t testing.TB, tr *tree.Tree, o Options) Snapshot {
 	t.Helper()
 	r := e.make(t, tr, o, before)
@@ -35,7 +35,7 @@ func (e Engine) roundTrip(t testing.TB, tr *tree.Tree, o Options) Snapshot {
 	return got
 }
 
-// make makes the tree and sees that the bytes around the region are as they were.
+// make makes the tree and checks that the bytes around the region did not change.
 func (e Engine) make(t testing.TB, tr *tree.Tree, o Options, offset int64) Region {
 	t.Helper()
 	p, err := e.Plan(tr, o)
@@ -43,7 +43,7 @@ func (e Engine) make(t testing.TB, tr *tree.Tree, o Options, offset int64) Regio
 		t.Fatalf("plan: %v", err)
 	}
 	r := Region{filepath.Join(t.TempDir(), "disk"), offset, p.Size()}
-	if r.Size%e.Grain != 0 || o.Size != 0 && r.Size > o.Size { // less where the last grains are no use
+	if r.Size%e.Grain != 0 || o.Size != 0 && r.Size > o.Size { // it may be less, if the last grains are of no use
 		t.Fatalf("size %d for %d in grains of %d", r.Size, o.Size, e.Grain)
 	}
 	r.prepare(t)
@@ -76,7 +76,7 @@ func (r Region) prepare(t testing.TB) {
 	}
 }
 
-// noise is what lies at and behind an offset before the region is made.
+// noise returns the bytes at an offset of the disk file before the region is made.
 func noise(at int64) []byte {
 	p := make([]byte, max(before, after))
 	rand.NewChaCha8([32]byte{byte(at), byte(at >> 8), byte(at >> 16), byte(at >> 24)}).Read(p)
@@ -104,7 +104,7 @@ func (r Region) checkAround(t testing.TB) {
 	}
 }
 
-// zero makes a part of a file read as zeros, without storing them where the host's file system can do that.
+// zero makes a part of a file read as zeros, as a hole if the host's file system can make one.
 func zero(f *os.File, offset, size int64) error {
 	if unix.Fallocate(int(f.Fd()), unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, offset, size) == nil {
 		return nil
@@ -118,7 +118,7 @@ func zero(f *os.File, offset, size int64) error {
 	return nil
 }
 
-// expectRefusal sees that the plan of a tree fails, with the path of what cannot be held.
+// expectRefusal checks that planning a tree fails, with the path of the node that cannot be held.
 func (e Engine) expectRefusal(t testing.TB, tr *tree.Tree, path string) {
 	t.Helper()
 	_, err := e.Plan(tr, defaults)
@@ -126,6 +126,6 @@ func (e Engine) expectRefusal(t testing.TB, tr *tree.Tree, path string) {
 		t.Fatalf("%q was not refused", path)
 	}
 	if quoted := strconv.Quote(path); !strings.Contains(err.Error(), path) && !strings.Contains(err.Error(), quoted[1:len(quoted)-1]) {
-		t.Errorf("the error does not tell the path %q: %v", path, err)
+		t.Errorf("the error does not have the path %q: %v", path, err)
 	}
 }

@@ -14,7 +14,7 @@ var oddNames = []string{
 	"\n", strings.Repeat("\xff", 255), strings.Repeat("日", 85), "lost+found2", "socket", "checksum",
 }
 
-// testNames makes the names that the engine takes, for files and for directories, and sees the others refused.
+// testNames makes the names that the engine takes, for files and for directories, and checks that it refuses the others.
 func testNames(t *testing.T, e Engine) {
 	takes := e.Names
 	if takes == nil {

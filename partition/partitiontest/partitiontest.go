@@ -1,7 +1,7 @@
-// Package partitiontest is what every engine that makes a file system has to pass: the same trees are made by each of them, checked by the
-// file system's own fsck, and read back by tools that share no code with the engine.
+// Package partitiontest tests engines that make file systems: each makes the same trees, which the file system's own fsck checks, and which
+// tools that share no code with the engine read back. [Run] is the suite.
 //
-// An engine says what its file system does not keep; the suite then expects it to leave that out, or to refuse it with the path.
+// An [Engine] declares what its file system does not keep; the suite then expects it to leave that out, or to refuse it with the path.
 package partitiontest
 
 import (
@@ -13,7 +13,7 @@ import (
 	"imprint/internal/tree"
 )
 
-// Options are what the suite varies.
+// Options are the options of a file system that the suite varies.
 type Options struct {
 	Size  int64 // bytes of the region; 0 is the smallest that the engine finds
 	Free  int64 // bytes besides the tree
@@ -35,7 +35,7 @@ type Feature string
 const (
 	Symlinks  Feature = "symlinks"
 	HardLinks Feature = "hard links"
-	NodeLinks Feature = "hard links of what is no file" // without it each name has a node of its own
+	NodeLinks Feature = "hard links of symlinks and special files" // without it each name has a node of its own
 	Specials  Feature = "devices and fifos"
 	Sockets   Feature = "sockets"
 	Owners    Feature = "owners"
@@ -50,48 +50,48 @@ const (
 	Sizes     Feature = "a size that is given"
 	Subdirs   Feature = "70,000 directories in one"
 	LongDirs  Feature = "a directory of 2 MiB of names"
-	FreeSpace Feature = "free space" // there is none in a file system that is only read
+	FreeSpace Feature = "free space" // a read-only file system has none
 )
 
-// An Engine is what is tested.
+// An Engine is an engine under test.
 type Engine struct {
 	// Plan plans the tree, or refuses it.
 	Plan func(t *tree.Tree, o Options) (Plan, error)
 
-	// TooSmall takes apart the error for a region that is too small: how many bytes are needed.
+	// TooSmall returns the number of bytes that the error for a region that is too small says are needed; ok is false for other errors.
 	TooSmall func(error) (need int64, ok bool)
 
-	// Grain is what Size counts in, in bytes.
+	// Grain is the unit of Size in bytes.
 	Grain int64
 
-	// Refuses and Drops are the features that the engine refuses, and those that it leaves out without a word.
+	// Refuses and Drops are the features that the engine refuses, and those that it leaves out silently.
 	Refuses, Drops []Feature
 
 	// Seconds are the first and the last second since 1970 that a file can have as its time; 0 and 0 are those of ext4.
 	Seconds [2]int64
 
-	// Unread are seconds that Read cannot tell from others.
+	// Unread are seconds that Read does not distinguish from others.
 	Unread []int64
 
-	// Names says whether a name of a file can be made; nil takes every one that tree.CheckName takes.
+	// Names reports whether the engine takes a name; nil is for every name that [tree.CheckName] accepts.
 	Names func(name string) bool
 
-	// Read reads the region back, and Check has fsck look at it: Ext4 and CheckExt4, FAT and CheckFAT, EROFS and CheckEROFS. ISO9660
-	// and Squashfs have no other check than that they can be read.
+	// Read reads the region back, and Check runs fsck over it: Ext4 and CheckExt4, FAT and CheckFAT, EROFS and CheckEROFS. [ISO9660] and
+	// [Squashfs] have no check beyond being read.
 	Read  func(t testing.TB, r Region) Snapshot
 	Check func(t testing.TB, r Region)
 }
 
-// A Region is where a file system lies: Size bytes at Offset.
+// A Region is a part of a file with a file system: Size bytes at Offset.
 type Region struct {
 	File         string
 	Offset, Size int64
 }
 
-// Slow says whether the long tests are wanted.
+// Slow reports whether the long tests are wanted, by IMPRINT_SLOW=1.
 func Slow() bool { return os.Getenv("IMPRINT_SLOW") == "1" }
 
-// defaults are the options where a case says nothing.
+// defaults are the options of most cases.
 var defaults = Options{Label: "PARTTEST", Epoch: 1_000_000_000}
 
 // Run tests the engine.
@@ -112,7 +112,7 @@ func Run(t *testing.T, e Engine) {
 	t.Run("same bytes", func(t *testing.T) { testSameBytes(t, e) })
 }
 
-// run makes the tree of a case, or sees it refused.
+// run makes the tree of a case, or checks that the engine refuses it.
 func (c testCase) run(t *testing.T, e Engine) {
 	if c.slow && !Slow() {
 		t.Skip("slow")

@@ -15,7 +15,7 @@ import (
 	"imprint/internal/tree"
 )
 
-// A recorder is a test that takes note of its failure.
+// A recorder is a test that records its failure.
 type recorder struct {
 	testing.TB
 	said string
@@ -26,7 +26,7 @@ func (r *recorder) Errorf(f string, a ...any) { r.said += fmt.Sprintf(f, a...) }
 func (r *recorder) Fatal(a ...any)            { r.said += fmt.Sprint(a...); runtime.Goexit() }
 func (r *recorder) Fatalf(f string, a ...any) { r.said += fmt.Sprintf(f, a...); runtime.Goexit() }
 
-// failure gives what a test said when it failed.
+// failure returns the message with which a test fails, "" if it passes.
 func failure(t *testing.T, test func(t testing.TB)) string {
 	r := &recorder{TB: t}
 	done := make(chan struct{})
@@ -84,7 +84,7 @@ func TestFromExtents(t *testing.T) {
 		list       extent.List
 	}{
 		{"two", "", extent.List{x(10, 3, "-abc"), x(5000, 2, "-de")}},
-		{"overlap", "behind one that ends at 13", extent.List{x(10, 3, "-abc"), x(12, 2, "-de")}},
+		{"overlap", "after one that ends at 13", extent.List{x(10, 3, "-abc"), x(12, 2, "-de")}},
 		{"outside", "in a region of 9000", extent.List{x(8999, 2, "-de")}},
 		{"short", "unexpected EOF", extent.List{x(10, 4, "-abc")}},
 	} {
@@ -109,7 +109,7 @@ func TestFromExtents(t *testing.T) {
 	}
 }
 
-// The reader and the check see what mke2fs made of a directory, and damage to it.
+// The reader reads the image that mke2fs makes of a directory, and the check finds damage to it.
 func TestExt4(t *testing.T) {
 	hosttest.Need(t, "mke2fs", "debugfs", "e2fsck")
 	dir := t.TempDir()
@@ -158,7 +158,7 @@ func TestFAT(t *testing.T) {
 		t.Errorf("got %+v", s)
 	}
 	damage(t, r, 512+4096, "\xff\xff\xff") // somewhere in a FAT
-	if said := failure(t, func(t testing.TB) { CheckFAT(t, r) }); !strings.Contains(said, "not content") {
+	if said := failure(t, func(t testing.TB) { CheckFAT(t, r) }); !strings.Contains(said, "complains") {
 		t.Errorf("damage to a FAT: %q", said)
 	}
 }
@@ -189,7 +189,7 @@ func TestEROFS(t *testing.T) {
 		t.Errorf("got %+v", got)
 	}
 	damage(t, r, 1024+48, "another UUID")
-	if said := failure(t, func(t testing.TB) { CheckEROFS(t, r) }); !strings.Contains(said, "not content") {
+	if said := failure(t, func(t testing.TB) { CheckEROFS(t, r) }); !strings.Contains(said, "complains") {
 		t.Errorf("a wrong checksum: %q", said)
 	}
 }
@@ -206,9 +206,9 @@ func damage(t *testing.T, r Region, at int64, with string) {
 	}
 }
 
-// A region's neighbours are watched.
+// A change of the bytes around a region is found.
 func TestRegionsNeighbours(t *testing.T) {
-	for name, at := range map[string]int64{"before": before - 1, "behind": before + 8192, "at the end": before + 8192 + after - 1} {
+	for name, at := range map[string]int64{"before": before - 1, "after": before + 8192, "at the end": before + 8192 + after - 1} {
 		r := Region{File: filepath.Join(t.TempDir(), "disk"), Offset: before, Size: 8192}
 		r.prepare(t)
 		r.checkAround(t)

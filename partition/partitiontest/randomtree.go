@@ -25,8 +25,8 @@ type recipe struct {
 	Partner int
 }
 
-// testRandom makes random trees of what the engine's file system holds. Each is drawn from the number of its test, so it is the same on
-// every run.
+// testRandom makes random trees that the engine's file system can hold. Each is drawn from the number of its test, so it is the same on every
+// run.
 func testRandom(t *testing.T, e Engine) {
 	count := 10
 	if Slow() {
@@ -40,7 +40,7 @@ func testRandom(t *testing.T, e Engine) {
 	}
 }
 
-// RandomTree is one of the trees that the suite makes of engines without limits; each seed gives another one.
+// RandomTree returns one of the trees that the suite makes for engines without limits, a different one for each seed.
 func RandomTree(t testing.TB, seed int) *tree.Tree {
 	return plant(t, rapid.SliceOfN(drawRecipe(Engine{}), 1, 200).Example(seed))
 }
@@ -82,7 +82,7 @@ func drawRecipe(e Engine) *rapid.Generator[recipe] {
 	})
 }
 
-// plant makes the tree of a list of recipes.
+// plant returns the tree of a list of recipes.
 func plant(t testing.TB, recipes []recipe) *tree.Tree {
 	g := newGrove(t)
 	dirs, files := []string{""}, []*tree.Node{}

@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// open gives a reader of the region until the test ends.
+// open returns a reader of the region, which is closed when the test ends.
 func (r Region) open(t testing.TB) *io.SectionReader {
 	t.Helper()
 	f, err := os.Open(r.File)
@@ -46,7 +46,7 @@ func (r Region) alone(t testing.TB) string {
 	return to.Name()
 }
 
-// nextData gives the next part of a file from at on that is no hole, within limit; all of it where the file system tells no holes.
+// nextData returns the next data of a file between at and limit; all of it if the file system does not report holes.
 func nextData(f *os.File, at, limit int64) (data, end int64) {
 	data, err := unix.Seek(int(f.Fd()), at, unix.SEEK_DATA)
 	switch {

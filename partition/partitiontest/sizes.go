@@ -26,7 +26,7 @@ func (e Engine) smallest(t testing.TB, tr *tree.Tree) int64 {
 	return p.Size()
 }
 
-// testExactFit makes the tree in as many bytes as the engine says are needed, and in one grain less, which it must refuse.
+// testExactFit makes the tree in the number of bytes that the engine finds, and in one grain less, which it must refuse.
 func testExactFit(t *testing.T, e Engine) {
 	for name, tr := range map[string]*tree.Tree{"sample": sample(t), "empty": newGrove(t).tree()} {
 		t.Run(name, func(t *testing.T) {
@@ -41,14 +41,14 @@ func testExactFit(t *testing.T, e Engine) {
 			if err == nil {
 				t.Fatalf("%d bytes were taken, %d are needed", o.Size, need)
 			}
-			if told, ok := e.TooSmall(err); !ok || told != need {
-				t.Errorf("%d bytes: the error tells that %d are needed, not %d: %v", o.Size, told, need, err)
+			if said, ok := e.TooSmall(err); !ok || said != need {
+				t.Errorf("%d bytes: the error says that %d are needed, not %d: %v", o.Size, said, need, err)
 			}
 		})
 	}
 }
 
-// testLarger makes the tree where there is more room than it needs: sizes around those where structures change.
+// testLarger makes the tree in more room than it needs, of sizes around those where structures change.
 func testLarger(t *testing.T, e Engine) {
 	tr := sample(t)
 	least := e.smallest(t, tr)
@@ -67,7 +67,7 @@ func testLarger(t *testing.T, e Engine) {
 	}
 }
 
-// testFree sees that what is asked for is free, as the file system counts it.
+// testFree checks that the file system counts as many free bytes as were asked for.
 func testFree(t *testing.T, e Engine) {
 	tr := sample(t)
 	for _, free := range []int64{1, 1 << 20, 200 << 20} {

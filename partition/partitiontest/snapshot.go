@@ -16,14 +16,14 @@ import (
 	"imprint/internal/tree"
 )
 
-// A Snapshot is what a file system holds.
+// A Snapshot is the content of a file system.
 type Snapshot struct {
 	Label   string
 	Free    int64 // bytes
 	Entries map[string]Entry
 }
 
-// An Entry is what a path leads to. Fields that do not apply, or that the file system does not keep, are zero.
+// An Entry is the node at a path. Fields that do not apply, or that the file system does not keep, are zero.
 type Entry struct {
 	Kind     tree.Kind // never Link
 	Mode     uint16    // 07777
@@ -33,7 +33,7 @@ type Entry struct {
 	Content  string // SHA-256 of a file, in hexadecimal digits
 	Target   string
 	Device   tree.Device
-	Links    int    // names of what is no directory
+	Links    int    // names of a node other than a directory
 	First    string // the first path, in byte order, of the same inode
 	Xattrs   map[string]string
 }
@@ -129,7 +129,7 @@ func digest(r io.Reader) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// maxReported is how many differing paths a test tells.
+// maxReported is the number of differing paths that a test prints.
 const maxReported = 10
 
 // diff fails the test when the snapshots differ.
@@ -174,7 +174,7 @@ func SameBytes(t testing.TB, a, b Region) {
 	}
 }
 
-// linkNames gives all names of what is no directory its entry, which is there under one of them.
+// linkNames copies the entry of each node other than a directory, which one of its names has, to all of its names.
 func linkNames(entries map[string]Entry, names map[string][]string) {
 	for path, all := range names {
 		e := entries[path]

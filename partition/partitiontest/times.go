@@ -20,7 +20,7 @@ func (e Engine) seconds() (first, last int64) {
 	return e.Seconds[0], e.Seconds[1]
 }
 
-// testTimes makes the times that the engine takes, for files and for directories, and sees the others refused.
+// testTimes makes the times that the engine takes, for files and for directories, and checks that it refuses the others.
 func testTimes(t *testing.T, e Engine) {
 	first, last := e.seconds()
 	times := []tree.Time{

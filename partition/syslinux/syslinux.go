@@ -1,5 +1,5 @@
-// Package syslinux installs SYSLINUX on a FAT volume that lies in a disk file, with the host's syslinux, which reaches into the volume by
-// way of mtools: without a mount, a loop device or root.
+// Package syslinux installs SYSLINUX on a FAT volume in a disk file. It runs the host's syslinux, which writes to the volume through mtools,
+// without a mount, a loop device or root.
 package syslinux
 
 import (
@@ -15,12 +15,12 @@ import (
 	"imprint/internal/units"
 )
 
-// Room is how many bytes must be free on the volume for what is installed: ldlinux.sys and ldlinux.c32.
+// Room is the number of bytes that must be free on the volume for the files that are installed, ldlinux.sys and ldlinux.c32.
 const Room = 512 * units.KiB
 
 // Install writes SYSLINUX's boot sector and files to the volume at offset of a file. The volume's hidden sectors must be offset in sectors.
-// What is installed has the time epoch, in seconds since 1970. The program's own file for mtools is in a [scratch.Directory] below parent.
-// The error matches hosttool.ErrMissing when the host lacks the program.
+// The files have the time epoch, in seconds since 1970. syslinux writes a configuration for mtools into a [scratch.Directory] below parent.
+// The error matches [hosttool.ErrMissing] if the host lacks the program.
 func Install(ctx context.Context, file string, offset, epoch int64, parent string) error {
 	epoch = max(epoch, repro.FATEpoch)
 	dir, err := scratch.Dir(parent)
@@ -41,7 +41,7 @@ func Install(ctx context.Context, file string, offset, epoch int64, parent strin
 	if err != nil {
 		return fmt.Errorf("install syslinux: %w", err)
 	}
-	if len(r.Output) > 0 { // it says nothing unless something is wrong, and ends with 0 even then
+	if len(r.Output) > 0 { // it prints only errors, and exits with 0 even then
 		return fmt.Errorf("install syslinux: %s", r.Output)
 	}
 	after, err := bootSector(file, offset)
