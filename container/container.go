@@ -106,7 +106,7 @@ func Names() (names []string) {
 }
 
 // Later returns the names of formats that other tools have, and this program not yet.
-func Later() []string { return []string{"vdi", "ova", "raw.xz", "tar", "oci"} }
+func Later() []string { return []string{"vdi", "raw.xz", "tar", "oci"} }
 
 // BySuffix returns the format of the longest suffix that the name of a file has, nil if it has none of them.
 func BySuffix(file string) (found *Format) {

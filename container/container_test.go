@@ -4,6 +4,9 @@ import (
 	"archive/tar"
 	"bytes"
 	"compress/gzip"
+	"crypto/sha256"
+	"encoding/xml"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"os"
@@ -65,7 +68,7 @@ func written(t *testing.T, f *container.Format, o container.Options, content []b
 	}
 	name := "disk" + f.Suffixes[0]
 	d := describe(int64(len(content)), holes)
-	o.Workers = 3
+	o.Workers, o.Name, o.UEFI = 3, "web", true
 	w, err := f.Create(container.Target{File: open(name), Spool: open("spool")}, d, o)
 	if err != nil {
 		t.Fatal(err)
@@ -212,6 +215,8 @@ func judge(t *testing.T, f *container.Format, path, raw string, content []byte) 
 			t.Errorf("tar gives other bytes: %v", err)
 		}
 		oneMember(t, path)
+	case f.Name == "ova":
+		appliance(t, path, raw)
 	case f.Name == "bmap":
 		out := filepath.Join(t.TempDir(), "copy")
 		hosttest.Run(t, "bmaptool", "copy", "--bmap", path, raw, out)
@@ -219,6 +224,49 @@ func judge(t *testing.T, f *container.Format, path, raw string, content []byte) 
 			t.Errorf("bmaptool copies %d bytes, or others: %v", len(got), err)
 		}
 	}
+}
+
+// appliance unpacks a virtual machine and checks its files against its manifest, its description and qemu-img.
+func appliance(t *testing.T, path, raw string) {
+	t.Helper()
+	out := t.TempDir()
+	hosttest.Run(t, "tar", "-xf", path, "-C", out)
+	if got := hosttest.Run(t, "tar", "-tf", path); got != "web.ovf\nweb.vmdk\nweb.mf\n" {
+		t.Errorf("the archive has %q", got)
+	}
+	for line := range strings.Lines(string(read(t, out, "web.mf"))) {
+		name, sum, _ := strings.Cut(strings.TrimPrefix(strings.TrimSpace(line), "SHA256("), ")= ")
+		if got := fmt.Sprintf("%x", sha256.Sum256(read(t, out, name))); got != sum {
+			t.Errorf("%s has the hash %s, and the manifest says %s", name, got, sum)
+		}
+	}
+	var ovf struct {
+		File struct {
+			Size int64 `xml:"size,attr"`
+		} `xml:"References>File"`
+		Disk struct {
+			Capacity int64 `xml:"capacity,attr"`
+		} `xml:"DiskSection>Disk"`
+		Config []struct {
+			Value string `xml:"value,attr"`
+		} `xml:"VirtualSystem>VirtualHardwareSection>Config"`
+	}
+	if err := xml.Unmarshal(read(t, out, "web.ovf"), &ovf); err != nil {
+		t.Fatal(err)
+	}
+	if disk := int64(len(read(t, out, "web.vmdk"))); ovf.File.Size != disk || ovf.Disk.Capacity < oddSize || ovf.Config[0].Value != "efi" {
+		t.Errorf("the description says %+v; the disk has %d bytes", ovf, disk)
+	}
+	hosttest.Run(t, "qemu-img", "compare", "-f", "vmdk", "-F", "raw", filepath.Join(out, "web.vmdk"), raw)
+}
+
+func read(t *testing.T, dir, name string) []byte {
+	t.Helper()
+	p, err := os.ReadFile(filepath.Join(dir, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
 }
 
 // sameOutput compares what a command prints.
@@ -262,7 +310,7 @@ func TestBySuffix(t *testing.T) {
 	for file, want := range map[string]string{
 		"web.raw": "raw", "web.IMG": "raw", "web.iso": "raw", "web.qcow2": "qcow2", "web.raw.zst": "raw.zst", "web.img.gz": "raw.gz",
 		"web.gce.tar.gz": "gce", "web.vmdk": "vmdk", "web.stream.vmdk": "vmdk-stream", "web.vhd": "vhd", "web.dynamic.vhd": "vhd-dynamic", "web.vhdx": "vhdx",
-		"web.bmap": "bmap", "web": "", "web.vdi": "", "qcow2": "",
+		"web.bmap": "bmap", "web.ova": "ova", "web": "", "web.vdi": "", "qcow2": "",
 	} {
 		got := ""
 		if f := container.BySuffix(file); f != nil {

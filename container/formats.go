@@ -1,10 +1,13 @@
 package container
 
 import (
+	"io"
+
 	"imprint/container/bmap"
 	"imprint/container/codec"
 	"imprint/container/gce"
 	"imprint/container/gz"
+	"imprint/container/ova"
 	"imprint/container/qcow2"
 	"imprint/container/vhd"
 	"imprint/container/vhdx"
@@ -68,6 +71,15 @@ var Formats = []*Format{
 		Readable: true, Level: 6, MostLevel: 9, size: vmdk.Size, check: vmdk.Check,
 		create: func(t Target, d pieces.Disk, o Options) (pieces.Writer, error) {
 			return vmdk.Stream(appender(t.File), t.Spool, d, vmdk.Pack(codec.Deflate(o.Level, 0)))
+		},
+	},
+	{
+		Name: "ova", Doc: "a virtual machine of VMware or VirtualBox in one file", Suffixes: []string{".ova"},
+		Readable: true, Level: 6, MostLevel: 9, size: vmdk.Size, check: vmdk.Check,
+		create: func(t Target, d pieces.Disk, o Options) (pieces.Writer, error) {
+			return ova.Create(t.File, ova.Machine{Name: o.Name, UEFI: o.UEFI, Size: vmdk.Size(d.Size)}, func(w io.Writer) (pieces.Writer, error) {
+				return vmdk.Stream(w, t.Spool, d, vmdk.Pack(codec.Deflate(o.Level, 0)))
+			})
 		},
 	},
 	{

@@ -5,6 +5,7 @@ import (
 
 	"imprint/container/codec"
 	"imprint/container/gz"
+	"imprint/container/ova"
 	"imprint/container/qcow2"
 	"imprint/container/vhd"
 	"imprint/container/vhdx"
@@ -54,6 +55,13 @@ func Open(file io.ReaderAt, size int64) (*pieces.Image, error) {
 		if len(o.magic) <= n && string(head[:len(o.magic)]) == o.magic {
 			return o.open(file, size)
 		}
+	}
+	if ova.Is(file) {
+		off, length, err := ova.Find(file, size)
+		if err != nil {
+			return nil, err
+		}
+		return vmdk.Open(io.NewSectionReader(file, off, length), length, codec.Inflate)
 	}
 	if vhd.Is(file, size) {
 		return vhd.Open(file, size)

@@ -34,7 +34,7 @@ func newFormats(list []Formatted, p *plan.Plan, l *plan.Layout, hole func(int64)
 	disk.ID = func(name string) [16]byte { return p.Seed.UUID("output " + name) }
 	for _, out := range list {
 		o := out.Options
-		o.Name, o.Workers = p.Name, processors.Count()
+		o.Name, o.Workers, o.UEFI = p.Name, processors.Count(), p.Manifest(l, 0).Firmware() == "uefi"
 		t := container.Target{File: out.File}
 		if out.Format.Packs(o) {
 			spool, err := Create(out.path)
