@@ -25,8 +25,8 @@ type Format struct {
 	Beside   bool     // it describes a raw file beside it, and holds no disk itself
 
 	Compressions []string // values of Options.Compression besides ""
-	Level        int      // the default compression level; 0 if it takes none
-	MostLevel    int      // the highest one
+	Level        int      // the default compression level; 0 if it is not compressed
+	MostLevel    int      // the highest one; 0 if there are none to choose from
 
 	size   func(size int64) int64 // of the disk in the file; nil for the same
 	check  func(size int64) error
@@ -106,7 +106,7 @@ func Names() (names []string) {
 }
 
 // Later returns the names of formats that other tools have, and this program not yet.
-func Later() []string { return []string{"vdi", "raw.xz", "tar", "oci"} }
+func Later() []string { return []string{"vdi", "tar", "oci"} }
 
 // BySuffix returns the format of the longest suffix that the name of a file has, nil if it has none of them.
 func BySuffix(file string) (found *Format) {

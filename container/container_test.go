@@ -199,6 +199,11 @@ func judge(t *testing.T, f *container.Format, path, raw string, content []byte) 
 		hosttest.Run(t, "zstd", "-t", path)
 	case f.Name == "raw.gz":
 		sameOutput(t, content, "gzip", "-dc", path)
+	case f.Name == "raw.xz":
+		sameOutput(t, content, "xz", "-dc", path)
+		blocks := filepath.Join(t.TempDir(), "disk.xz") // of another program: one stream of several blocks
+		hosttest.Run(t, "sh", "-c", `xz -0 -c --block-size=5000000 "$1" > "$2"`, "sh", raw, blocks)
+		readBack(t, f, read(t, filepath.Dir(blocks), "disk.xz"), content)
 	case f.Name == "gce":
 		out := t.TempDir()
 		hosttest.Run(t, "tar", "-xSzf", path, "-C", out)
@@ -310,7 +315,7 @@ func TestBySuffix(t *testing.T) {
 	for file, want := range map[string]string{
 		"web.raw": "raw", "web.IMG": "raw", "web.iso": "raw", "web.qcow2": "qcow2", "web.raw.zst": "raw.zst", "web.img.gz": "raw.gz",
 		"web.gce.tar.gz": "gce", "web.vmdk": "vmdk", "web.stream.vmdk": "vmdk-stream", "web.vhd": "vhd", "web.dynamic.vhd": "vhd-dynamic", "web.vhdx": "vhdx",
-		"web.bmap": "bmap", "web.ova": "ova", "web": "", "web.vdi": "", "qcow2": "",
+		"web.bmap": "bmap", "web.ova": "ova", "web.raw.xz": "raw.xz", "web": "", "web.vdi": "", "qcow2": "",
 	} {
 		got := ""
 		if f := container.BySuffix(file); f != nil {

@@ -12,6 +12,7 @@ import (
 	"imprint/container/vhd"
 	"imprint/container/vhdx"
 	"imprint/container/vmdk"
+	"imprint/container/xz"
 	"imprint/container/zst"
 	"imprint/internal/pieces"
 )
@@ -60,6 +61,12 @@ var Formats = []*Format{
 		Name: "raw.gz", Doc: "members of gzip", Suffixes: []string{".gz"}, Readable: true, Level: 6, MostLevel: 9,
 		create: func(t Target, d pieces.Disk, o Options) (pieces.Writer, error) {
 			return gz.Create(t.File, t.Spool, d, gz.Pack(codec.Deflate(o.Level, 0))), nil
+		},
+	},
+	{
+		Name: "raw.xz", Doc: "streams of xz", Suffixes: []string{".xz"}, Readable: true, Level: 1, MostLevel: 0,
+		create: func(t Target, d pieces.Disk, _ Options) (pieces.Writer, error) {
+			return xz.Create(t.File, t.Spool, d, xz.Pack(codec.XZ(int(d.Piece)))), nil
 		},
 	},
 	{

@@ -10,6 +10,7 @@ import (
 	"imprint/container/vhd"
 	"imprint/container/vhdx"
 	"imprint/container/vmdk"
+	"imprint/container/xz"
 	"imprint/container/zst"
 	"imprint/internal/pieces"
 )
@@ -40,7 +41,13 @@ var openers = []opener{
 		}
 		return image, err
 	}},
-	{"\xfd7zXZ\x00", func(io.ReaderAt, int64) (*pieces.Image, error) { return nil, unreadable("an xz file", "xz -d") }},
+	{"\xfd7zXZ\x00", func(file io.ReaderAt, size int64) (*pieces.Image, error) {
+		image, err := xz.Open(file, size, codec.Unxz)
+		if err == xz.ErrLarge {
+			err = unreadable("an xz file with large blocks", "xz -d")
+		}
+		return image, err
+	}},
 }
 
 // Open opens the disk in a file of so many bytes, whatever its name. It is nil if the file is of none of the formats, so that it is the disk

@@ -50,7 +50,7 @@ While it writes a store item, build checks the contents against the NAR hash tha
 The image digest is the measurement of fs-verity, as "fsverity digest" prints it. --sha256 also computes the
 SHA-256 of the whole image, which takes a second pass.
 
--o may be repeated. Each file has the format of its suffix: .raw, .qcow2, .zst, .gz, .vmdk, .stream.vmdk, .ova, .vhd, .dynamic.vhd,
+-o may be repeated. Each file has the format of its suffix: .raw, .qcow2, .zst, .gz, .xz, .vmdk, .stream.vmdk, .ova, .vhd, .dynamic.vhd,
 .vhdx, .gce.tar.gz or .bmap. All are written from one read of the sources. Without -o they are those of [[output]] in FILE.
 
 OUT appears only when it is complete and on the disk. A build that fails or is interrupted leaves nothing and does

@@ -67,7 +67,7 @@ store inside: every registered item is there with the NAR hash and size that the
 store, references are valid, and GC roots reach every item. Where the manifest IMAGE.json lies beside the image, the digest of
 all its bytes is compared, too. It prints a line for each fault and exits with 5 if there is one.
 
-The image may be raw, qcow2, VMDK, OVA, VHD or VHDX, of any program, or zstd or gzip as build writes them; so it may be for inspect, ls,
+The image may be raw, qcow2, VMDK, OVA, VHD or VHDX, of any program, or zstd, gzip or xz as build writes them; so it may be for inspect, ls,
 cat and extract. The format is recognised by content.`,
 		Example: "  imprint verify web.raw\n  imprint verify --explain 1049600 web.raw",
 		Args:    exactly(1, "one IMAGE"),

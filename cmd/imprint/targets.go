@@ -106,7 +106,7 @@ func (t *target) sizes() (length, onDisk int64) {
 
 // others are suffixes of formats that build does not write, and commands that make them of a raw image; "" if there is none.
 var others = map[string]string{
-	".vdi": "qemu-img convert -O vdi", ".xz": "xz", ".bz2": "bzip2", ".lz4": "lz4",
+	".vdi": "qemu-img convert -O vdi", ".bz2": "bzip2", ".lz4": "lz4",
 	".tar": "", ".tar.gz": "", ".tgz": "", ".ovf": "", ".zip": "", ".7z": "",
 }
 

@@ -124,7 +124,7 @@ func (m *members) Span(off int64) (pieces.Span, error) {
 }
 
 // Unpack implements pieces.Map. The member's checksum follows its data.
-func (m *members) Unpack(dst, stored []byte) error {
+func (m *members) Unpack(_ pieces.Span, dst, stored []byte) error {
 	if err := m.unpack(dst, stored); err != nil {
 		return err
 	}

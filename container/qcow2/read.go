@@ -148,4 +148,4 @@ func (m *mapping) entries(off, n int64) ([]uint64, error) {
 }
 
 // Unpack implements pieces.Map.
-func (m *mapping) Unpack(dst, stored []byte) error { return m.unpack(dst, stored) }
+func (m *mapping) Unpack(_ pieces.Span, dst, stored []byte) error { return m.unpack(dst, stored) }

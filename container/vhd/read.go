@@ -72,7 +72,7 @@ func (p plain) Span(int64) (pieces.Span, error) {
 }
 
 // Unpack implements pieces.Map.
-func (plain) Unpack(_, _ []byte) error { return errors.ErrUnsupported }
+func (plain) Unpack(_ pieces.Span, _, _ []byte) error { return errors.ErrUnsupported }
 
 // blocks are those of a dynamic disk.
 type blocks struct {

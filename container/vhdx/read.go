@@ -162,4 +162,4 @@ func (b *blocks) Span(off int64) (pieces.Span, error) {
 }
 
 // Unpack implements pieces.Map.
-func (*blocks) Unpack(_, _ []byte) error { return errors.ErrUnsupported }
+func (*blocks) Unpack(_ pieces.Span, _, _ []byte) error { return errors.ErrUnsupported }

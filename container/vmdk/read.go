@@ -129,7 +129,7 @@ func (g *grains) entry(off int64) (int64, error) {
 }
 
 // Unpack implements pieces.Map.
-func (g *grains) Unpack(dst, stored []byte) error {
+func (g *grains) Unpack(_ pieces.Span, dst, stored []byte) error {
 	if len(stored) < zlibHead+zlibTail {
 		return errors.New("a grain is cut short")
 	}

@@ -133,7 +133,7 @@ func (f *frames) Span(off int64) (pieces.Span, error) {
 }
 
 // Unpack implements pieces.Map.
-func (f *frames) Unpack(dst, frame []byte) error { return f.unpack(dst, frame) }
+func (f *frames) Unpack(_ pieces.Span, dst, frame []byte) error { return f.unpack(dst, frame) }
 
 // Check reports an error for a disk that has too many pieces for a seek table.
 func Check(d pieces.Disk) error {

@@ -35,7 +35,7 @@ var rooms = []room{
 	{"image/gpt", cellar, []string{"github.com/diskfs/go-diskfs/...", "github.com/google/uuid/..."}},
 
 	{"container", []string{"container/...", "internal/pieces"}, nil},
-	{"container/codec", nil, []string{"github.com/klauspost/compress/..."}},
+	{"container/codec", nil, []string{"github.com/klauspost/compress/...", "github.com/therootcompany/xz/...", "github.com/ulikunitz/xz/..."}},
 	{"container/...", []string{"internal/pieces"}, nil},
 	{"bootloader", []string{"bootloader/pe", "bootloader/picture", "internal/..."}, nil},
 	{"bootloader/...", cellar, []string{"golang.org/x/sys/..."}},
@@ -118,7 +118,7 @@ var words = []word{
 	{[]string{"iso"}, []string{"partition/...", "bootloader"}, "the word for an ISO is partition.ISO"},
 	{[]string{"systemd-boot", "grub", "uki", "extlinux", "syslinux"}, []string{"bootloader/...", "partition/syslinux", "internal/hosttool"},
 		"boot loaders are described in package bootloader, a file for each"},
-	{[]string{"qcow2", "vmdk", "vhd", "vhdx", "raw.zst", "raw.gz", "gce", "bmap", "ova"}, []string{"container/...", "internal/diskformat"}, "disk formats are described in package container, a row for each"},
+	{[]string{"qcow2", "vmdk", "vhd", "vhdx", "raw.zst", "raw.gz", "raw.xz", "gce", "bmap", "ova"}, []string{"container/...", "internal/diskformat"}, "disk formats are described in package container, a row for each"},
 	{[]string{"/nix/var/nix", "/nix/store", "/var/guix", "/gnu/store"}, []string{"closure/..."}, "store directories are those of closure.Flavor"},
 	{[]string{"/EFI/BOOT/", "/EFI/BOOT"}, []string{"bootloader"}, "where firmware looks is for package bootloader to say"},
 }

@@ -36,8 +36,8 @@ type Span struct {
 type Map interface {
 	// Span returns a span that has the byte at off of the disk.
 	Span(off int64) (Span, error)
-	// Unpack fills dst, as long as the span, from its stored bytes.
-	Unpack(dst, stored []byte) error
+	// Unpack fills dst, as long as a packed span, from its stored bytes.
+	Unpack(s Span, dst, stored []byte) error
 }
 
 // An Image is a disk that is read from a file of some format.
@@ -150,7 +150,7 @@ func (i *Image) unpack(s Span) ([]byte, error) {
 		return nil, err
 	}
 	data := make([]byte, s.Len)
-	return data, i.m.Unpack(data, stored)
+	return data, i.m.Unpack(s, data, stored)
 }
 
 // cached returns the unpacked span, made or to be made.

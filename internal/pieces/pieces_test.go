@@ -142,8 +142,8 @@ type lying struct {
 	err  error
 }
 
-func (l lying) Span(int64) (Span, error)        { return l.span, l.err }
-func (l lying) Unpack(dst, stored []byte) error { copy(dst, stored); return nil }
+func (l lying) Span(int64) (Span, error)                { return l.span, l.err }
+func (l lying) Unpack(_ Span, dst, stored []byte) error { copy(dst, stored); return nil }
 
 // A map that makes no sense is an error of the read, and large claims cost no memory.
 func TestWrongMaps(t *testing.T) {
@@ -199,7 +199,7 @@ type steps struct{}
 func (steps) Span(off int64) (Span, error) {
 	return Span{Off: off >> 20 << 20, Len: 1 << 20, Kind: Packed, At: off >> 20, Stored: 1}, nil
 }
-func (steps) Unpack(dst, stored []byte) error {
+func (steps) Unpack(_ Span, dst, stored []byte) error {
 	copy(dst, bytes.Repeat(stored, len(dst)))
 	return nil
 }
