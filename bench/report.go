@@ -53,6 +53,9 @@ func (t table) String() string {
 		}
 	}
 	b.WriteString(t.outputs())
+	if verify := t.ratio("verify", "hash"); verify != "" {
+		fmt.Fprintf(&b, "\nVerifying the finished disk takes %s times as long as hashing its store items at their source.\n", verify)
+	}
 	for _, a := range t.absent {
 		fmt.Fprintf(&b, "\nMissing: %s.\n", a)
 	}

@@ -118,7 +118,7 @@ func variants(do func(name string, f *container.Format, o container.Options)) {
 	}
 }
 
-const oddSize = 41<<20 + 512
+const oddSize = 25<<20 + 512
 
 // Every format has the same bytes whatever the order and number of workers, is read back, and other programs agree.
 func TestFormats(t *testing.T) {

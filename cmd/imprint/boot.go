@@ -16,6 +16,7 @@ import (
 	"imprint/image/write"
 	"imprint/internal/hosttool"
 	"imprint/internal/listen"
+	"imprint/internal/nbd"
 
 	"github.com/spf13/cobra"
 )
@@ -176,7 +177,7 @@ func (r *root) bootServed(ctx context.Context, e *export, b emulator.Boot, args 
 		cancel(err) // QEMU ends with the disk
 		served <- err
 	}()
-	b.Image, b.Format = nbdURI(l, ""), container.Raw
+	b.Image, b.Format = nbd.URI(l.Network, l.Address(), ""), container.Raw
 	r.ui.clear()
 	err = r.runQEMU(ctx, b, args)
 	cancel(nil)

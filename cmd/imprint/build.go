@@ -31,6 +31,7 @@ import (
 type buildFlags struct {
 	out        []string
 	exportBoot string
+	exportRoot bool
 	noManifest bool
 	twice      bool
 	write      write.Options
@@ -70,6 +71,7 @@ order of files, and compares the two; the second one never gets a name. If they 
 	flags := c.Flags()
 	flags.StringArrayVarP(&f.out, "out", "o", nil, "image `file`, in the format of its suffix; may be repeated (default NAME.raw or NAME.iso in the working directory)")
 	flags.StringVar(&f.exportBoot, "export-boot", "", "also write kernel, initrd and command line of every boot entry, and a script for iPXE, to this `directory`")
+	flags.BoolVar(&f.exportRoot, "export-root", false, "with --export-boot, also write the root file system as an initrd, to boot without a disk")
 	flags.BoolVar(&f.noManifest, "no-manifest", false, "do not write OUT.json")
 	flags.BoolVar(&f.write.NoSync, "no-sync", false, "do not sync: return before everything is on the disk")
 	flags.BoolVar(&f.write.SHA256, "sha256", false, "also compute the SHA-256 of the whole image")
@@ -177,7 +179,7 @@ func (r *root) runBuild(ctx context.Context, file string, f buildFlags) error {
 	if err != nil {
 		return err
 	}
-	o := &outputs{}
+	o := &outputFiles{}
 	defer o.discard()
 	if err := o.open(&f, file, d); err != nil {
 		return err
@@ -197,7 +199,7 @@ func (r *root) runBuild(ctx context.Context, file string, f buildFlags) error {
 	}
 	if f.twice {
 		t := f.readable()
-		r.written = t.name
+		r.written = t.Name
 		if b.differences, err = r.again(ctx, file, t.file.Path()); err != nil {
 			return fmt.Errorf("build again: %w", err)
 		}
@@ -218,8 +220,13 @@ type build struct {
 }
 
 // write writes the image, its manifest and the boot files, and names them when all are complete.
-func (r *root) write(ctx context.Context, p *planned, o *outputs, f buildFlags) (*build, error) {
-	r.ui.stage("write", "writing "+f.targetList[0].name)
+func (r *root) write(ctx context.Context, p *planned, o *outputFiles, f buildFlags) (*build, error) {
+	if f.exportRoot {
+		if err := write.CheckRoot(p.layout); err != nil {
+			return nil, usagef("--export-root: %v", err)
+		}
+	}
+	r.ui.stage("write", "writing "+f.targetList[0].Name)
 	f.write.Progress, f.write.Export = r.ui.meter, f.exportBoot != ""
 	result, err := write.Image(ctx, o.disk.File, p.plan, p.layout, f.write)
 	if err != nil {
@@ -235,7 +242,7 @@ func (r *root) write(ctx context.Context, p *planned, o *outputs, f buildFlags) 
 	}
 	groups := o.groups()
 	if f.exportBoot != "" {
-		e, err := result.Boot(ctx, p.plan, f.exportBoot)
+		e, err := result.Boot(ctx, p.plan, f.exportBoot, f.exportRoot)
 		if err != nil {
 			return nil, err
 		}
@@ -254,7 +261,7 @@ func (r *root) built(f buildFlags, b *build) error {
 	}
 	if r.json {
 		done := event{
-			"event": "done", "image": first.name, "size": m.Size, "onDisk": onDisk, "written": result.Written, "seconds": b.seconds,
+			"event": "done", "image": first.Name, "size": m.Size, "onDisk": onDisk, "written": result.Written, "seconds": b.seconds,
 			"digest": result.Digests.Image, "sha256": result.Digests.SHA256, "verified": !f.write.NoVerify, "manifest": f.manifestOf(first),
 			"outputs": f.outputEvents(),
 		}
@@ -266,11 +273,11 @@ func (r *root) built(f buildFlags, b *build) error {
 	}
 	var text strings.Builder
 	say := func(format string, args ...any) { fmt.Fprintf(&text, format+"\n", args...) }
-	say("%s: %s (%s on disk), %s, %s, in %.1f s", first.name, units.FormatBytes(m.Size), units.FormatBytes(onDisk),
+	say("%s: %s (%s on disk), %s, %s, in %.1f s", first.Name, units.FormatBytes(m.Size), units.FormatBytes(onDisk),
 		units.Count(len(m.Partitions), "partition"), units.Count(len(m.Items), "store item"), b.seconds)
 	for _, t := range f.targetList[1:] {
 		length, onDisk := t.sizes()
-		say("%s: %s, %s (%s on disk)", t.name, t.format.Name, units.FormatBytes(length), units.FormatBytes(onDisk))
+		say("%s: %s, %s (%s on disk)", t.Name, t.Format.Name, units.FormatBytes(length), units.FormatBytes(onDisk))
 	}
 	for _, line := range [][2]string{{"digest", result.Digests.Image}, {"sha256", result.Digests.SHA256}, {"manifest", f.manifestOf(first)}, {"boot", f.bootLine(b)}} {
 		if line[1] != "" {
@@ -300,7 +307,7 @@ func (b *build) checked() error {
 
 // manifestOf returns the name of a target's manifest for the report, "" if it has none.
 func (f buildFlags) manifestOf(t *target) string {
-	if f.noManifest || t.format.Beside {
+	if f.noManifest || t.Format.Beside {
 		return ""
 	}
 	return t.manifestName()
@@ -310,7 +317,7 @@ func (f buildFlags) manifestOf(t *target) string {
 func (f buildFlags) outputEvents() (list []event) {
 	for _, t := range f.targetList {
 		length, onDisk := t.sizes()
-		list = append(list, event{"image": t.name, "format": t.format.Name, "length": length, "onDisk": onDisk, "manifest": f.manifestOf(t)})
+		list = append(list, event{"image": t.Name, "format": t.Format.Name, "length": length, "onDisk": onDisk, "manifest": f.manifestOf(t)})
 	}
 	return list
 }
@@ -318,8 +325,8 @@ func (f buildFlags) outputEvents() (list []event) {
 // bootLine returns a command that boots the first output that QEMU reads, "" if there is none.
 func (f buildFlags) bootLine(b *build) string {
 	for _, t := range f.targetList {
-		if t.format.QEMU != "" {
-			return emulator.Boot{Manifest: b.manifest, Image: t.name, Format: t.format.QEMU, Export: f.exportBoot, Entries: b.entries}.Line()
+		if t.Format.QEMU != "" {
+			return emulator.Boot{Manifest: b.manifest, Image: t.Name, Format: t.Format.QEMU, Export: f.exportBoot, Entries: b.entries}.Line()
 		}
 	}
 	return ""

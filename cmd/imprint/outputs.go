@@ -8,24 +8,26 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"imprint/bootloader"
 	"imprint/container"
 	"imprint/image/description"
 	"imprint/image/host"
+	"imprint/image/outputs"
 	"imprint/image/plan"
 	"imprint/image/write"
 	"imprint/internal/diag"
 )
 
-// outputs are the files that a build writes. They are created before any input is read, so that an unwritable output fails at
+// outputFiles are the files that a build writes. They are created before any input is read, so that an unwritable output fails at
 // once.
-type outputs struct {
+type outputFiles struct {
 	list []*target
 	disk *write.Output // where the disk comes together: the first raw output, or a file that is never named
 }
 
-func (o *outputs) discard() {
+func (o *outputFiles) discard() {
 	for _, t := range o.list {
 		for _, out := range []*write.Output{t.file, t.manifest} {
 			if out != nil {
@@ -39,7 +41,7 @@ func (o *outputs) discard() {
 }
 
 // groups returns what is committed when the build is complete.
-func (o *outputs) groups() (groups []write.Group) {
+func (o *outputFiles) groups() (groups []write.Group) {
 	for _, t := range o.list {
 		groups = append(groups, t.group())
 	}
@@ -47,9 +49,13 @@ func (o *outputs) groups() (groups []write.Group) {
 }
 
 // open checks the names of all outputs, and creates images and manifests. The caller discards them.
-func (o *outputs) open(f *buildFlags, file string, d *description.Image) (err error) {
-	if f.targetList, err = f.targets(d); err != nil {
-		return err
+func (o *outputFiles) open(f *buildFlags, file string, d *description.Image) (err error) {
+	list, err := outputs.Of(d, f.out)
+	if err != nil {
+		return usagef("%v", err)
+	}
+	for _, out := range list {
+		f.targetList = append(f.targetList, &target{Output: out})
 	}
 	if f.twice && f.readable() == nil {
 		return usagef("--check compares images, and none of the outputs can be read as one")
@@ -62,21 +68,86 @@ func (o *outputs) open(f *buildFlags, file string, d *description.Image) (err er
 		if err := t.create(!f.noManifest); err != nil {
 			return err
 		}
-		if o.disk == nil && t.format.Name == container.Raw {
+		if o.disk == nil && t.Format.Name == container.Raw {
 			o.disk = t.file
 		}
 	}
 	if f.write.Scratch = o.disk == nil; f.write.Scratch {
-		if o.disk, err = write.Create(o.list[0].name); err != nil {
+		if o.disk, err = write.Create(o.list[0].Name); err != nil {
 			return err
 		}
 	}
 	for _, t := range o.list {
 		if t.file != o.disk {
-			f.write.Formats = append(f.write.Formats, write.Formatted{Output: t.file, Format: t.format, Options: t.options})
+			f.write.Formats = append(f.write.Formats, write.Formatted{Output: t.file, Format: t.Format, Options: t.Options})
 		}
 	}
 	return nil
+}
+
+// A target is a file that the user wants, with its manifest.
+type target struct {
+	outputs.Output
+	file     *write.Output
+	manifest *write.Output // nil for none
+	stale    []string      // paths where manifests of older images may be
+}
+
+// readable returns the first target that can be read as an image, nil if there is none.
+func (f *buildFlags) readable() *target {
+	for _, t := range f.targetList {
+		if t.Format.Readable {
+			return t
+		}
+	}
+	return nil
+}
+
+// manifestName returns the name of the manifest beside the file.
+func (t *target) manifestName() string { return t.Name + ".json" }
+
+// create creates the file, and its manifest unless the build writes none.
+func (t *target) create(manifest bool) (err error) {
+	if t.file, err = write.Create(t.Name); err != nil || t.Format.Beside {
+		return err
+	}
+	if manifest {
+		if t.manifest, err = write.Create(t.manifestName()); err != nil {
+			return err
+		}
+	}
+	for _, beside := range []string{t.manifestName(), t.file.Path() + ".json"} { // these differ if a symlink leads to the file
+		if place, err := write.Place(beside); err == nil {
+			t.stale = append(t.stale, place)
+		}
+	}
+	return nil
+}
+
+// group returns what is committed when the build is complete: a manifest describes the file beside it.
+func (t *target) group() write.Group {
+	return write.Group{Files: []*write.Output{t.file}, Index: t.manifest, Stale: t.stale, IsIndex: isManifest}
+}
+
+// write writes the manifest, if there is one.
+func (t *target) writeManifest(m plan.Manifest) error {
+	if t.manifest == nil {
+		return nil
+	}
+	if t.Format.Name != container.Raw {
+		m.FileFormat = t.Format.Name
+	}
+	_, err := t.manifest.File.Write(m.JSON())
+	return err
+}
+
+// sizes returns the length of the named file and what it takes on the host's disk, in bytes.
+func (t *target) sizes() (length, onDisk int64) {
+	info, err := os.Stat(t.Name)
+	if err != nil {
+		return 0, 0
+	}
+	return info.Size(), info.Sys().(*syscall.Stat_t).Blocks * 512
 }
 
 // writtenEntries returns the boot entries whose titles are in the description. Those of systems are known when they are read.
@@ -93,10 +164,13 @@ func writtenEntries(d *description.Image) (entries []bootloader.Entry) {
 func (f *buildFlags) check(file string, d *description.Image, entries []bootloader.Entry) error {
 	var names []string
 	for _, t := range f.targetList {
-		names = append(names, t.name)
-		if !f.noManifest && !t.format.Beside {
+		names = append(names, t.Name)
+		if !f.noManifest && !t.Format.Beside {
 			names = append(names, t.manifestName())
 		}
+	}
+	if f.exportRoot && f.exportBoot == "" {
+		return usagef("--export-root is for --export-boot DIR")
 	}
 	if f.exportBoot != "" {
 		exported, err := f.exported(file, d, entries)
