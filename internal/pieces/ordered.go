@@ -2,6 +2,7 @@ package pieces
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 )
 
@@ -12,7 +13,8 @@ type Ordered struct {
 	spool File
 	how   Packing
 	zeros map[int64][]byte // packed holes, by length
-	pool  sync.Pool
+	free  chan []byte      // buffers that are not in use
+	back  []byte           // the buffer for what comes back from the spool
 
 	mu      sync.Mutex
 	next    int64              // the piece that comes next
@@ -36,20 +38,39 @@ type Packing struct {
 
 // NewOrdered returns a writer of a disk. The spool is a scratch file.
 func NewOrdered(d Disk, spool File, how Packing) *Ordered {
-	return &Ordered{disk: d, spool: spool, how: how, zeros: map[int64][]byte{}, waiting: map[int64][2]int64{}}
+	return &Ordered{disk: d, spool: spool, how: how, zeros: map[int64][]byte{}, waiting: map[int64][2]int64{}, free: make(chan []byte, mostFree)}
+}
+
+// mostFree is how many buffers are kept: more are never in use at once.
+const mostFree = 16
+
+// buffer returns an empty buffer with room for a piece that cannot be packed, so that it need not grow. A pool that the garbage collector empties
+// would make such a buffer for nearly every piece, and clearing it takes longer than some pieces take to pack.
+func (o *Ordered) buffer() []byte {
+	select {
+	case buf := <-o.free:
+		return buf[:0]
+	default:
+		return make([]byte, 0, o.disk.Piece+o.disk.Piece/64+4096)
+	}
+}
+
+// release keeps a buffer for the next piece.
+func (o *Ordered) release(buf []byte) {
+	select {
+	case o.free <- buf:
+	default:
+	}
 }
 
 // Put implements Writer.
-func (o *Ordered) Put(n int64, content []byte) (err error) {
-	buf, _ := o.pool.Get().(*[]byte)
-	if buf == nil {
-		buf = new([]byte)
-	}
-	defer o.pool.Put(buf)
-	if *buf, err = o.how.Pack((*buf)[:0], content); err != nil {
+func (o *Ordered) Put(n int64, content []byte) error {
+	buf, err := o.how.Pack(o.buffer(), content)
+	if err != nil {
 		return err
 	}
-	return o.put(n, *buf)
+	defer o.release(buf)
+	return o.put(n, buf)
 }
 
 func (o *Ordered) put(n int64, packed []byte) error {
@@ -111,9 +132,9 @@ func (o *Ordered) drain() {
 			break
 		}
 		delete(o.waiting, o.next)
-		packed := make([]byte, at[1])
-		if _, o.err = o.spool.ReadAt(packed, at[0]); o.err == nil {
-			o.pass(packed)
+		o.back = slices.Grow(o.back[:0], int(at[1]))[:at[1]]
+		if _, o.err = o.spool.ReadAt(o.back, at[0]); o.err == nil {
+			o.pass(o.back)
 		}
 	}
 	if len(o.waiting) == 0 && o.writes == 0 {
