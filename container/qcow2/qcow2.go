@@ -56,43 +56,36 @@ func plan(d pieces.Disk) *tables {
 
 func align(n int64) int64 { return (n + cluster - 1) / cluster * cluster }
 
+// counts is where the refcounts lie: blocks of them, and the table of the blocks.
+type counts struct{ first, blocks, table int64 } // numbers of clusters
+
+// countsAfter returns where the refcounts of a file lie whose other parts end at end. They count themselves.
+func countsAfter(end int64) (c counts) {
+	c.first = align(end) / cluster
+	for {
+		blocks := (c.all() + countsOf - 1) / countsOf
+		table := align(blocks*8) / cluster
+		if blocks == c.blocks && table == c.table {
+			return c
+		}
+		c.blocks, c.table = blocks, table
+	}
+}
+
+// all is the length of the file in clusters.
+func (c counts) all() int64 { return c.first + c.blocks + c.table }
+
+// tableAt is the offset of the table.
+func (c counts) tableAt() int64 { return (c.first + c.blocks) * cluster }
+
 // finish writes what comes last: the refcounts after the clusters, which end at end, the L1 table and the header. count returns the
 // refcount of a cluster of data.
 func (t *tables) finish(f pieces.File, end int64, zstd bool, count func(cluster int64) uint16) error {
-	first := align(end) / cluster // of the refcount blocks
-	blocks, table := int64(0), int64(0)
-	for { // they count themselves
-		all := first + blocks + table
-		b := (all + countsOf - 1) / countsOf
-		r := align(b*8) / cluster
-		if b == blocks && r == table {
-			break
-		}
-		blocks, table = b, r
-	}
-	all := first + blocks + table
-	if err := f.Truncate(all * cluster); err != nil {
+	c := countsAfter(end)
+	if err := f.Truncate(c.all() * cluster); err != nil {
 		return err
 	}
-	buf := make([]byte, cluster)
-	list := make([]byte, table*cluster)
-	for b := range blocks {
-		clear(buf)
-		for k := int64(0); k < countsOf && b*countsOf+k < all; k++ {
-			c := b*countsOf + k
-			n := uint16(1)
-			if c >= t.data/cluster && c < first {
-				n = count(c)
-			}
-			binary.BigEndian.PutUint16(buf[k*2:], n)
-		}
-		off := (first + b) * cluster
-		if _, err := f.WriteAt(buf, off); err != nil {
-			return err
-		}
-		binary.BigEndian.PutUint64(list[b*8:], uint64(off))
-	}
-	if _, err := f.WriteAt(list, (first+blocks)*cluster); err != nil {
+	if err := t.writeCounts(f, c, count); err != nil {
 		return err
 	}
 	l1 := make([]byte, len(t.l1)*8)
@@ -104,7 +97,29 @@ func (t *tables) finish(f pieces.File, end int64, zstd bool, count func(cluster 
 	if _, err := f.WriteAt(l1, cluster); err != nil {
 		return err
 	}
-	_, err := f.WriteAt(t.header((first+blocks)*cluster, table, zstd), 0)
+	_, err := f.WriteAt(t.header(c.tableAt(), c.table, zstd), 0)
+	return err
+}
+
+// writeCounts writes the refcounts. All parts but data are used once.
+func (t *tables) writeCounts(f pieces.File, c counts, count func(cluster int64) uint16) error {
+	buf, list := make([]byte, cluster), make([]byte, c.table*cluster)
+	for b := range c.blocks {
+		clear(buf)
+		for k := int64(0); k < countsOf && b*countsOf+k < c.all(); k++ {
+			n, used := b*countsOf+k, uint16(1)
+			if n >= t.data/cluster && n < c.first {
+				used = count(n)
+			}
+			binary.BigEndian.PutUint16(buf[k*2:], used)
+		}
+		off := (c.first + b) * cluster
+		if _, err := f.WriteAt(buf, off); err != nil {
+			return err
+		}
+		binary.BigEndian.PutUint64(list[b*8:], uint64(off))
+	}
+	_, err := f.WriteAt(list, c.tableAt())
 	return err
 }
 

@@ -119,14 +119,7 @@ func (b *blocks) stream(file io.ReaderAt, end int64) (start int64, err error) {
 	}
 	size := (int64(le.Uint32(foot[4:])) + 1) * word
 	at := end - footSize - size
-	if size > maxIndex || at < headSize {
-		return 0, fmt.Errorf("the index of a stream has %d bytes", size)
-	}
-	index := make([]byte, size)
-	if err := pieces.ReadFull(file, index, at); err != nil {
-		return 0, err
-	}
-	list, total, err := records(index)
+	list, total, err := readIndex(file, at, size)
 	if err != nil {
 		return 0, err
 	}
@@ -149,6 +142,18 @@ func (b *blocks) stream(file io.ReaderAt, end int64) (start int64, err error) {
 	slices.Reverse(list)
 	b.list = append(b.list, list...)
 	return start, nil
+}
+
+// readIndex reads an index of so many bytes.
+func readIndex(file io.ReaderAt, at, size int64) (list []block, total int64, err error) {
+	if size > maxIndex || at < headSize {
+		return nil, 0, fmt.Errorf("the index of a stream has %d bytes", size)
+	}
+	index := make([]byte, size)
+	if err := pieces.ReadFull(file, index, at); err != nil {
+		return nil, 0, err
+	}
+	return records(index)
 }
 
 // records returns the blocks of an index, and the bytes that they take in the file.
