@@ -194,7 +194,7 @@ func TestInstallKeepsInfo(t *testing.T) {
 	if d := cmp.Diff(list, got); d != "" {
 		t.Error(d)
 	}
-	s, err := OpenNix(t.Context(), dir, n.flavor, readHost)
+	s, err := OpenLocal(t.Context(), dir, n.flavor, readHost)
 	if err != nil {
 		t.Fatal(err)
 	}

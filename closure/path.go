@@ -15,7 +15,7 @@ const (
 	maxName    = 211 // so that name, digits, hyphen and ".lock" fit into the 255 bytes of a file name (path.hh)
 )
 
-// ParsePath reads a store path of the flavor. The rules are those of Nix (path.cc), which allows names that start with a dot, except that
+// ParsePath reads a store path of the flavor. The rules are those of Nix (path.cc), which Guix has too; it allows names that start with a dot, except that
 // the character after the digits must be a hyphen. A path inside an item is an [*InsideError].
 func (f Flavor) ParsePath(text string) (Path, error) {
 	p, inside, _, err := f.parse(text)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -15,6 +16,7 @@ import (
 // A view is a snapshot opened by SQLite.
 type view struct {
 	snapshot         *snapshot
+	schema           *Schema
 	name             string // of the snapshot, for SQLite
 	conn             *sqlite3.Conn
 	budget           *budget
@@ -77,7 +79,7 @@ func (v *view) close() error {
 // prepare compiles the three queries. The left join makes references to ids that are not registered visible, as rows with a NULL.
 func (v *view) prepare() (err error) {
 	for stmt, sql := range map[**sqlite3.Stmt]string{
-		&v.item: "select id, path, hash, narSize, deriver, sigs, ca from ValidPaths where path = ?",
+		&v.item: v.schema.itemQuery(),
 		&v.refs: "select v.path from Refs r left join ValidPaths v on v.id = r.reference where r.referrer = ?",
 		&v.outs: "select id, path from DerivationOutputs where drv = ?",
 	} {
@@ -103,7 +105,8 @@ func (v *view) checkSchema() error {
 		}
 		return checkStatement(stmt.ColumnText(0))
 	})
-	for _, table := range []string{"ValidPaths", "Refs", "DerivationOutputs"} {
+	columns := v.schema.columns()
+	for _, table := range slices.Sorted(maps.Keys(columns)) {
 		if err == nil {
 			err = v.checkColumns(table, columns[table])
 		}
@@ -147,7 +150,7 @@ func (v *view) checkColumns(table string, names []string) error {
 	}
 	for _, n := range names {
 		if !slices.Contains(have, n) {
-			return invalid("unknown schema: table %s has no column %s, only %.20q", table, n, have[:min(len(have), 20)])
+			return invalid("not %s: table %s has no column %s, only %.20q", v.schema.name, table, n, have[:min(len(have), 20)])
 		}
 	}
 	return nil

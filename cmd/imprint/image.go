@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -155,19 +156,32 @@ func (r *root) runInspect(ctx context.Context, name string, d *disk.Disk) error 
 		if v := region.Volume; v != nil {
 			label, free = orNone(v.Label), orDash(v.Stats.FreeBytes, units.FormatBytes(v.Stats.FreeBytes))
 		}
-		if store, err := region.Store(ctx); err == nil {
-			paths, err := store.Paths(ctx)
-			store.Close()
-			if err != nil {
-				return err
-			}
-			items = fmt.Sprint(len(paths))
+		stores, err := itemsOf(ctx, region)
+		if err != nil {
+			return err
+		}
+		if stores != "" {
+			items = stores
 		}
 		number := orDash(int64(region.Number), fmt.Sprint(region.Number))
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\t%s\n", number, visible.Line(region.String()), orNone(region.Type), orNone(region.Kind),
 			visible.Line(label), region.Offset, units.FormatBytes(region.Size), free, items)
 	}
 	return t.Flush()
+}
+
+// itemsOf returns how many items the stores in a region have, with their flavors; "" without a store. A damaged one is for verify to report.
+func itemsOf(ctx context.Context, region *disk.Region) (string, error) {
+	stores, _ := region.Stores(ctx)
+	var counts []string
+	var failed error
+	for _, store := range stores {
+		paths, err := store.Paths(ctx)
+		store.Close()
+		failed = errors.Join(failed, err)
+		counts = append(counts, fmt.Sprintf("%d %s", len(paths), store.Flavor().Name))
+	}
+	return strings.Join(counts, ", "), failed
 }
 
 func orNone(text string) string {

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"imprint/bootloader"
+	"imprint/closure"
 	"imprint/internal/keyed"
 	"imprint/partition"
 )
@@ -14,7 +15,6 @@ import (
 const (
 	FormatRaw = "raw"
 	FormatISO = partition.ISO
-	flavorNix = "nix"
 )
 
 // Forms of text.
@@ -63,13 +63,14 @@ var language = map[string]keyed.Rule{
 	"table":       {Doc: "Partition table.", Words: []string{partition.GPT, partition.MBR}},
 
 	"store":           {Doc: "The store in the image."},
-	"store.flavor":    {Doc: "Kind of store.", Words: []string{flavorNix}, Later: []string{"guix"}},
-	"store.hard-link": {Doc: "Store equal files once, as hard links to .links, as nix-store --optimise does."},
+	"store.flavor":    {Doc: "Kind of store.", Words: closure.FlavorNames()},
+	"store.hard-link": {Doc: "Store equal files once, as hard links to .links, as nix-store --optimise and Guix's daemon do."},
 
 	"source":      {Doc: "Where store items come from. Several are searched in order; by default there is one with path = \"/\"."},
-	"source.path": {Doc: "Directory that holds nix/store and nix/var/nix."},
+	"source.path": {Doc: "Directory that holds nix/store and nix/var/nix, or gnu/store and var/guix."},
 	"source.registration": {
-		Doc: "File in the format of nix-store --dump-db or of nixpkgs' closureInfo, instead of the source's database.",
+		Doc: "File in the format of nix-store --dump-db, of nixpkgs' closureInfo, or of a graph of references (exportReferencesGraph, #:references-graphs), " +
+			"whose items are hashed first; instead of the source's database.",
 	},
 
 	"closure":         {Doc: "Roots, and everything that they refer to."},
@@ -77,8 +78,8 @@ var language = map[string]keyed.Rule{
 	"closure.roots":   {Doc: "Store paths, or symlinks on the host that lead to them.", Required: true},
 	"closure.profile": {Doc: "Profile in the image. The roots are its generations, in order; the last one is current, and is what ${closure.NAME} stands for."},
 	"closure.gc-roots": {
-		Doc:     "Further GC roots in the image: links below " + gcRoots + ", to the only root, or one for each root in the same order.",
-		Pattern: "^" + gcRoots,
+		Doc:     "Further GC roots in the image: links below " + strings.Join(gcRootDirs(), " or ") + ", to the only root, or one for each root in the same order.",
+		Pattern: "^(" + strings.Join(gcRootDirs(), "|") + ")",
 	},
 
 	"boot": {Doc: "How the image boots."},

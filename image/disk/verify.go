@@ -2,7 +2,6 @@ package disk
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -50,33 +49,35 @@ func (r *Region) verify(ctx context.Context, report fault.Report) error {
 		return nil
 	}
 	r.Volume.Check(report)
-	store, err := r.Store(ctx)
-	if errors.Is(err, closure.ErrNoStore) {
-		return nil
-	}
+	stores, err := r.Stores(ctx)
 	if err != nil {
 		report(fault.Fault{Offset: -1, Object: "store database", Text: err.Error()})
-		return nil
 	}
-	defer store.Close()
+	for _, store := range stores {
+		verifyStore(ctx, store, report)
+		store.Close()
+	}
+	return ctx.Err()
+}
+
+func verifyStore(ctx context.Context, store *closure.TreeStore, report fault.Report) {
 	var list []fault.Fault
 	if err := store.Verify(ctx, func(f fault.Fault) { list = append(list, f) }); err != nil {
 		report(fault.Fault{Offset: -1, Object: "store database", Text: err.Error()})
-		return ctx.Err()
+		return
 	}
 	closure.SortFaults(list)
 	for _, f := range list {
 		report(f)
 	}
-	return nil
 }
 
-// Store opens the store in a region. The error is [closure.ErrNoStore] when there is none.
-func (r *Region) Store(ctx context.Context) (*closure.TreeStore, error) {
+// Stores opens the stores in a region: none, one, or one of each flavor. The error is about damaged ones.
+func (r *Region) Stores(ctx context.Context) ([]*closure.TreeStore, error) {
 	if r.Volume == nil {
-		return nil, closure.ErrNoStore
+		return nil, nil
 	}
-	return closure.OpenTree(ctx, r.Volume.Tree, closure.Nix)
+	return closure.OpenTrees(ctx, r.Volume.Tree)
 }
 
 // Explain says what the byte at an offset of the region belongs to; in a file that is a region itself, what it is there.

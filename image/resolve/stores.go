@@ -98,9 +98,9 @@ func (s *sources) open(ctx context.Context) error {
 		key := d.Path.Key
 		if d.Registration.V != "" {
 			key = d.Registration.Key
-			opened, err = closure.OpenRegistration(prefix, s.path(d.Registration.V), s.flavor, read)
+			opened, err = closure.OpenRegistration(ctx, prefix, s.path(d.Registration.V), s.flavor, read)
 		} else {
-			opened, err = closure.OpenNix(ctx, prefix, s.flavor, read)
+			opened, err = closure.OpenLocal(ctx, prefix, s.flavor, read)
 		}
 		if err != nil {
 			if err = s.refuse(key, err); err != nil {
@@ -244,7 +244,7 @@ func (w world) list(ctx context.Context, s *store, all *closure.Closure) (diag.L
 		for i, found := range all.Items {
 			rows[i].Info = found.Info
 		}
-		s.database, err = closure.Database(rows, w.epoch)
+		s.database, err = closure.Database(w.flavor, rows, w.epoch)
 		return err
 	})
 	for _, found := range all.Items {
@@ -254,10 +254,11 @@ func (w world) list(ctx context.Context, s *store, all *closure.Closure) (diag.L
 			if item.Node, err = found.Store.Item(ctx, found.Info.Path); err != nil {
 				return gone.add(found.Info.Path, err)
 			}
+			below := int64(closure.AnySize)
 			if w.d.Store.HardLink.V {
-				return nil // which links equal files of the whole store later
+				below = w.flavor.LinkMinSize // larger files are linked later, with those of the whole store
 			}
-			if err = closure.Unify(ctx, item.Node); err != nil {
+			if err = closure.Unify(ctx, item.Node, below); err != nil {
 				return closure.Reading(found.Info.Path, err)
 			}
 			return nil
@@ -269,5 +270,5 @@ func (w world) list(ctx context.Context, s *store, all *closure.Closure) (diag.L
 	for _, item := range s.items {
 		s.walker.Nodes[item.Info.Path] = item.Node
 	}
-	return gone.problems(w.d.Closure.Key, all.Items), nil
+	return gone.problems(w.d.Closure.Key, w.flavor, all.Items), nil
 }

@@ -168,7 +168,7 @@ func (t *treeFiller) store(ctx context.Context) error {
 // roots adds GC roots for the closures and the boot entries, so that a garbage collection in the running system does not
 // remove them.
 func (t *treeFiller) roots(target *closure.Target, names []string) {
-	own := t.flavor.StateDir + "/gcroots/imprint/"
+	own := t.flavor.GCRoots() + "/imprint/"
 	for i, c := range t.stored.closures {
 		if !slices.Contains(names, c.Name) {
 			continue
