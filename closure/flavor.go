@@ -90,6 +90,9 @@ func FlavorNames() (names []string) {
 	return names
 }
 
+// Database is the path of the store's database.
+func (f Flavor) Database() string { return f.StateDir + "/db/db.sqlite" }
+
 // FlavorNamed returns the flavor with a name.
 func FlavorNamed(name string) (Flavor, error) {
 	for _, f := range Flavors() {

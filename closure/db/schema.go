@@ -79,13 +79,13 @@ func (s *Schema) columns() map[string][]string {
 	return map[string][]string{"ValidPaths": valid, "Refs": {"referrer", "reference"}, "DerivationOutputs": {"drv", "id", "path"}}
 }
 
-// itemQuery returns the query for the row of a path, with NULL for columns that the schema does not have.
-func (s *Schema) itemQuery() string {
+// selectItem asks for the columns of an item, with NULL for those that the schema does not have.
+func (s *Schema) selectItem() string {
 	more := "sigs, ca"
 	if !s.signed {
 		more = "null, null"
 	}
-	return "select id, path, hash, narSize, deriver, " + more + " from ValidPaths where path = ?"
+	return "select id, path, hash, narSize, deriver, " + more + " from ValidPaths"
 }
 
 // insertion returns the statement that adds a row to ValidPaths.

@@ -25,7 +25,8 @@ func (f Fault) String() string {
 }
 
 // Verify reads all structure of the disk, and the contents of all stores in it, and reports every fault: of the partition table, of each file
-// system, of each store against its database. Offsets are those of the region. An error means that reading itself failed.
+// system, of each store against its database, and of boot menus whose files are not there. Offsets are those of the region. An error means
+// that reading itself failed.
 func (d *Disk) Verify(ctx context.Context, report func(Fault)) error {
 	for _, f := range d.faults {
 		report(Fault{Fault: f})
@@ -34,42 +35,54 @@ func (d *Disk) Verify(ctx context.Context, report func(Fault)) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		if err := r.verify(ctx, func(f fault.Fault) { report(Fault{r.String(), f}) }); err != nil {
+		if err := d.verify(ctx, r, func(f fault.Fault) { report(Fault{r.String(), f}) }); err != nil {
 			return fmt.Errorf("verify %v: %w", r, err)
 		}
 	}
 	return nil
 }
 
-func (r *Region) verify(ctx context.Context, report fault.Report) error {
+func (d *Disk) verify(ctx context.Context, r *Region, report fault.Report) error {
 	if r.Err != nil {
 		report(fault.Fault{Offset: -1, Object: r.Kind, Text: r.Err.Error()})
 	}
 	if r.Volume == nil {
 		return nil
 	}
+	var list []fault.Fault
+	done := make(chan struct{})
+	go func() { // beside the check, which is one goroutine's work
+		defer close(done)
+		list = r.verifyStores(ctx)
+	}()
 	r.Volume.Check(report)
-	stores, err := r.Stores(ctx)
-	if err != nil {
-		report(fault.Fault{Offset: -1, Object: "store database", Text: err.Error()})
-	}
-	for _, store := range stores {
-		verifyStore(ctx, store, report)
-		store.Close()
+	d.menus(r, report)
+	<-done
+	for _, f := range list {
+		report(f)
 	}
 	return ctx.Err()
 }
 
-func verifyStore(ctx context.Context, store *closure.TreeStore, report fault.Report) {
-	var list []fault.Fault
+// verifyStores returns the faults of the stores in a region.
+func (r *Region) verifyStores(ctx context.Context) (list []fault.Fault) {
+	stores, err := r.Stores(ctx)
+	if err != nil {
+		list = append(list, fault.Fault{Offset: -1, Object: "store database", Text: err.Error()})
+	}
+	for _, store := range stores {
+		list = append(list, verifyStore(ctx, store)...)
+		store.Close()
+	}
+	return list
+}
+
+func verifyStore(ctx context.Context, store *closure.TreeStore) (list []fault.Fault) {
 	if err := store.Verify(ctx, func(f fault.Fault) { list = append(list, f) }); err != nil {
-		report(fault.Fault{Offset: -1, Object: "store database", Text: err.Error()})
-		return
+		return append(list, fault.Fault{Offset: -1, Object: "store database", Text: err.Error()})
 	}
 	closure.SortFaults(list)
-	for _, f := range list {
-		report(f)
-	}
+	return list
 }
 
 // Stores opens the stores in a region: none, one, or one of each flavor. The error is about damaged ones.
