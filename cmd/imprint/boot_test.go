@@ -30,7 +30,7 @@ type bootRow struct {
 var bootMatrix = []bootRow{
 	{config: "hello", mode: "uefi", how: "GPT, systemd-boot", line: true},
 	{config: "nixos", mode: "uefi", how: "GPT, systemd-boot; NixOS's menu of two generations", says: "-nixos-system-demo-2\n", line: true},
-	{config: "guix", mode: "uefi", how: "GPT, GRUB; a system in Guix's form, its store in /gnu/store", says: "imprint: hello from /gnu/store/", line: true},
+	{config: "guix", mode: "uefi", how: "GPT, GRUB; Guix's menu of two generations", says: "imprint: hello from /gnu/store/", line: true},
 	{config: "grub-uefi", mode: "uefi", how: "GPT, GRUB on the ESP; kernel in the store", line: true},
 	{config: "grub-bios", mode: "bios", how: "GPT, GRUB with a BIOS boot partition", line: true},
 	{config: "grub-given", mode: "uefi", how: "GPT, GRUB as Debian ships it", line: true},

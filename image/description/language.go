@@ -122,12 +122,12 @@ var language = map[string]keyed.Rule{
 		Most: maxLines,
 	},
 	"boot.system": {
-		Doc: "Closure with a profile whose generations are NixOS systems: the menu has them all, the newest first, with their specialisations, as NixOS itself would write it.",
+		Doc: "Closure with a profile whose generations are systems of NixOS or Guix: the menu has them all, the newest first, with their specialisations, as NixOS or Guix itself would write it.",
 	},
 	"boot.entry":       {Doc: "An entry of the boot menu."},
 	"boot.entry.title": {Doc: "Title in the menu. Required without system."},
 	"boot.entry.system": {
-		Doc: "NixOS system, instead of a kernel: the entry boots as its bootspec says, and each of its specialisations gets an entry as well.",
+		Doc: "System of NixOS, or of Guix, instead of a kernel: the entry boots as its bootspec or its parameters say, and each specialisation gets an entry as well.",
 	},
 	"boot.entry.kernel": {
 		Doc: "Linux kernel: a file on the host, in a closure, or in a partition's own tree, where a pattern has to match exactly one file. " +

@@ -84,7 +84,7 @@ func (w world) described(hosts host.Inputs, store *store) (stated []*trees.Tree,
 func (f *filler) tree(ctx context.Context, part *plan.Partition, d description.Partition, stated *trees.Tree, files []bootloader.File) error {
 	t := &treeFiller{filler: f, Tree: stated, part: part, d: d}
 	t.Expand(f.refer)
-	t.nixOS()
+	t.standard()
 	t.references()
 	t.fstab()
 	t.bootFiles(files)

@@ -13,7 +13,8 @@ func Demo(dir string, p Parts) (*Store, Item, error) {
 }
 
 // GuixDemo makes the same system in the form that Guix gives it: dir/store is the directory that holds gnu/store, and Guix's database in
-// var/guix. dir/registration and dir/graph register its items, the latter as a graph of references, and dir/system is a link to the system.
+// var/guix. dir/registration and dir/graph register its items, the latter as a graph of references, and dir/system is a link to the system,
+// dir/system-1 to an older generation.
 func GuixDemo(dir string, p Parts) (*Store, Item, error) {
 	return layOut(dir, Guix, func(s *Store) (Item, error) { return s.addGuixSystem(dir, p.addSystem) })
 }

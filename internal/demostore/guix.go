@@ -9,13 +9,18 @@ import (
 	"github.com/ncruces/go-sqlite3"
 )
 
-// addGuixSystem adds a system in Guix's form, Guix's database below the root of the store, and the graph of references dir/graph.
-func (s *Store) addGuixSystem(dir string, add func(*Store) (Item, error)) (Item, error) {
+// addGuixSystem adds two generations of a system in Guix's form, Guix's database below the root of the store, the graph of references dir/graph of
+// the second, and a link dir/system-1 to the first. It returns the second.
+func (s *Store) addGuixSystem(dir string, add func(*Store) (Item, error)) (system Item, err error) {
 	base, err := add(s)
 	if err != nil {
 		return Item{}, err
 	}
-	system, err := s.Add("system", base.References, func(path string) error { return guixSystem(path, s.Host(base.Path)) })
+	for n := 1; n <= 2 && err == nil; n++ {
+		if system, err = s.addGuixGeneration(base, n); n == 1 && err == nil {
+			err = relink(system.Path, filepath.Join(dir, "system-1"))
+		}
+	}
 	if err != nil {
 		return Item{}, err
 	}
@@ -25,24 +30,40 @@ func (s *Store) addGuixSystem(dir string, add func(*Store) (Item, error)) (Item,
 	return system, s.guixDatabase()
 }
 
-// guixSystem writes to path what Guix calls a system, from one of ours: kernel is a link to the directory of the kernel, boot the program that
-// the initrd starts.
-func guixSystem(path, from string) error {
-	if err := os.CopyFS(path, os.DirFS(from)); err != nil {
-		return err
-	}
-	kernel := filepath.Join(path, "kernel")
-	image, err := os.Readlink(kernel)
+// addGuixGeneration adds what Guix calls a system, from one of ours: kernel is a link to the directory of the kernel, boot the program that the
+// initrd starts, parameters says how it boots, from a root file system with the label "guix-root".
+func (s *Store) addGuixGeneration(base Item, n int) (Item, error) {
+	from := s.Host(base.Path)
+	image, err := os.Readlink(filepath.Join(from, "kernel"))
 	if err != nil {
-		return err
+		return Item{}, err
 	}
-	if err := os.Rename(filepath.Join(path, "init"), filepath.Join(path, "boot")); err != nil {
-		return err
+	initrd, err := os.Readlink(filepath.Join(from, "initrd"))
+	if err != nil {
+		return Item{}, err
 	}
-	if err := os.Rename(filepath.Join(path, "sw"), filepath.Join(path, "profile")); err != nil {
-		return err
-	}
-	return relink(filepath.Dir(image), kernel)
+	return s.Add("system", base.References, func(path string) error {
+		if err := os.CopyFS(path, os.DirFS(from)); err != nil {
+			return err
+		}
+		for old, name := range map[string]string{"init": "boot", "sw": "profile"} {
+			if err := os.Rename(filepath.Join(path, old), filepath.Join(path, name)); err != nil {
+				return err
+			}
+		}
+		if err := os.WriteFile(filepath.Join(path, "parameters"), []byte(parameters(image, initrd, n)), 0o644); err != nil {
+			return err
+		}
+		return relink(filepath.Dir(image), filepath.Join(path, "kernel"))
+	})
+}
+
+// parameters is the file of that name (gnu/system.scm, operating-system-boot-parameters-file).
+func parameters(kernel, initrd string, n int) string {
+	return fmt.Sprintf(`(boot-parameters (version 1) (label "GNU with Linux %d.0") (root-device (file-system-label "guix-root")) (kernel %q) `+
+		`(kernel-arguments ("panic=-1" "quiet" "generation=%d")) (initrd %q) (bootloader-name grub-efi) (bootloader-menu-entries ()) `+
+		`(locale "en_US.utf8") (store (device (file-system-label "guix-root")) (mount-point "/") (directory-prefix #f) (crypto-devices ())))`+"\n",
+		n, kernel, n, initrd)
 }
 
 // graph returns the graph of references of an item's closure: for each item its path, an empty line for the deriver, the number of references,
