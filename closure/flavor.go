@@ -2,6 +2,7 @@ package closure
 
 import (
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 
@@ -117,10 +118,35 @@ func (f Flavor) RootCommand(what string) string { return f.state.root + what }
 
 // flavor returns the flavor whose store directory a path is in.
 func (p Path) flavor() Flavor {
-	for _, f := range Flavors() {
-		if strings.HasPrefix(p.text, f.StoreDir+"/") {
-			return f
-		}
+	if f, ok := flavorOf(p.text); ok {
+		return f
 	}
 	return Nix
+}
+
+// flavorOf returns the flavor whose store directory a path is below.
+func flavorOf(path string) (f Flavor, ok bool) {
+	i := slices.IndexFunc(Flavors(), func(f Flavor) bool { return strings.HasPrefix(path, f.StoreDir+"/") })
+	if i < 0 {
+		return Flavor{}, false
+	}
+	return Flavors()[i], true
+}
+
+// notOf is the end of an error about a path that is not below a flavor's store directory: "", or that it is below that of another flavor.
+func (f Flavor) notOf(path string) string {
+	if other, ok := flavorOf(path); ok && other != f {
+		return fmt.Sprintf(": it is one of flavor %q", other.Name)
+	}
+	return ""
+}
+
+// OtherAt returns the flavor of a store below prefix that is not of this one, as [OpenLocal] would open it.
+func (f Flavor) OtherAt(prefix string) (other Flavor, ok bool) {
+	for _, other := range Flavors() {
+		if _, err := os.Stat(strings.TrimRight(prefix, "/") + other.Database()); err == nil && other != f {
+			return other, true
+		}
+	}
+	return Flavor{}, false
 }

@@ -43,7 +43,7 @@ func (e *InsideError) Error() string {
 func (f Flavor) parse(text string) (p Path, inside string, at int, err error) {
 	base, ok := strings.CutPrefix(text, f.StoreDir+"/")
 	if !ok {
-		return Path{}, "", 0, fmt.Errorf("store path %.300q does not start with %s/", text, f.StoreDir)
+		return Path{}, "", 0, fmt.Errorf("store path %.300q does not start with %s/%s", text, f.StoreDir, f.notOf(text))
 	}
 	base, inside, more := strings.Cut(base, "/")
 	if more {

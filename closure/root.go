@@ -38,7 +38,7 @@ func (f Flavor) resolveRoot(at, prefix string) (Path, error) {
 			return Path{}, err
 		}
 		if next == "" {
-			return Path{}, fmt.Errorf("leads to %s, which is not in %s", quoted(at), prefix+f.StoreDir)
+			return Path{}, fmt.Errorf("leads to %s, which is not in %s%s", quoted(at), prefix+f.StoreDir, f.notOf(strings.TrimPrefix(at, prefix)))
 		}
 		at = next
 	}

@@ -85,6 +85,11 @@ func verifyStore(ctx context.Context, store *closure.TreeStore) (list []fault.Fa
 	return list
 }
 
+// Has reports whether the region has a store of a flavor.
+func (r *Region) Has(f closure.Flavor) bool {
+	return r.Volume != nil && r.Volume.Tree.Find(f.Database()) != nil
+}
+
 // Stores opens the stores in a region: none, one, or one of each flavor. The error is about damaged ones.
 func (r *Region) Stores(ctx context.Context) ([]*closure.TreeStore, error) {
 	if r.Volume == nil {

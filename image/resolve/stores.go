@@ -113,7 +113,7 @@ func (s *sources) open(ctx context.Context) error {
 			key = d.Registration.Key
 			opened, err = closure.OpenRegistration(ctx, prefix, s.path(d.Registration.V), s.flavor, read)
 		} else {
-			opened, err = closure.OpenLocal(ctx, prefix, s.flavor, read)
+			opened, err = s.openLocal(ctx, prefix, read)
 		}
 		if err != nil {
 			if err = s.refuse(key, err); err != nil {
@@ -126,6 +126,23 @@ func (s *sources) open(ctx context.Context) error {
 	return nil
 }
 
+// openLocal opens a store with a database on this machine. If there is only one of another flavor, the error is a [diag.Mistake].
+func (s *sources) openLocal(ctx context.Context, prefix string, read closure.ReadFunc) (closure.Store, error) {
+	opened, err := closure.OpenLocal(ctx, prefix, s.flavor, read)
+	if err == nil {
+		return opened, nil
+	}
+	if other, ok := s.flavor.OtherAt(prefix); ok && errors.Is(err, fs.ErrNotExist) {
+		return nil, diag.Mistake{Text: err.Error(), Hint: ofFlavor(other)}
+	}
+	return nil, err
+}
+
+// ofFlavor is the hint where there is only a store of another flavor.
+func ofFlavor(other closure.Flavor) string {
+	return fmt.Sprintf("there is a store of %s: flavor = %q in [store]", other.Title, other.Name)
+}
+
 func (s *sources) add(opened closure.Store, p place) {
 	s.stores, s.places = append(s.stores, opened), append(s.places, p)
 }
@@ -136,9 +153,12 @@ func (s *sources) add(opened closure.Store, p place) {
 func (s *sources) refuse(key diag.Key, err error) error {
 	var list diag.List
 	var invalid *closure.InvalidError
+	var mistake diag.Mistake
 	switch {
 	case errors.As(err, &list):
 		s.problems = append(s.problems, list...)
+	case errors.As(err, &mistake):
+		s.problems = append(s.problems, key.ProblemOf(err))
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
 		s.problems = append(s.problems, key.Problem(err.Error(), "a source needs the store's database below its path, or a registration file"))
 	case errors.As(err, &invalid), isBadName(err):
