@@ -170,6 +170,7 @@ func TestRegistrationAsNix(t *testing.T) {
 func FuzzParseRegistration(f *testing.F) {
 	f.Add(record(pathA, base16, "1488", pathA+".drv", "2", pathA, pathB) + record(pathB, "sha256:"+base32, "112", "", "0"))
 	f.Add(record(pathA, ""))
+	f.Add(record(pathA, pathA+".drv", "2", pathA, pathB) + record(pathB, "", "0"))
 	hosttest.Quick(f, func() { ParseRegistration(strings.NewReader(record(pathA, base16, "1488", "", "1", pathA)), "r", Nix) })
 	hosttest.Fuzz(f, func(t *testing.T, text string) {
 		list, err := ParseRegistration(strings.NewReader(text), "r", Nix)
@@ -183,11 +184,15 @@ func FuzzParseRegistration(f *testing.F) {
 	})
 }
 
-// dump writes items as "nix-store --dump-db" does.
+// dump writes items as "nix-store --dump-db" does, and those of a graph as that.
 func dump(list []*Info) string {
 	var b strings.Builder
 	for _, i := range list {
-		fields := []string{i.Path.String(), nar.EncodeBase32(i.NARHash[:]), fmt.Sprint(i.NARSize), i.Deriver, fmt.Sprint(len(i.References))}
+		fields := []string{i.Path.String()}
+		if i.NARSize > 0 {
+			fields = append(fields, nar.EncodeBase32(i.NARHash[:]), fmt.Sprint(i.NARSize))
+		}
+		fields = append(fields, i.Deriver, fmt.Sprint(len(i.References)))
 		for _, r := range i.References {
 			fields = append(fields, r.String())
 		}

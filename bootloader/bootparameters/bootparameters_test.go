@@ -11,7 +11,8 @@ import (
 
 // document has what Guix writes for a system, in its order.
 const document = `;; made by Guix
-(boot-parameters (version 1) (label "GNU with \"Linux-Libre\" 6.6.8") (root-device (uuid dce #vu8(0 17 34 51 68 85 102 119 136 153 170 187 204 221 238 255)))
+(boot-parameters (version 1) (label "GNU with \"Linux-Libre\" 6.6.8")
+ (root-device (uuid dce #vu8(0 17 34 51 68 85 102 119 136 153 170 187 204 221 238 255)))
  (kernel "/gnu/store/k-linux-libre-6.6.8/bzImage") (kernel-arguments ("quiet" "modprobe.blacklist=usbmouse,usbkbd"))
  (initrd "/gnu/store/i-raw-initrd/initrd.cpio.gz") (bootloader-name grub-efi) (bootloader-menu-entries ()) (locale "en_US.utf8")
  (store (device (uuid dce #vu8(1 2))) (mount-point "/") (directory-prefix #f) (crypto-devices ())))
