@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"imprint/container"
 	"imprint/image/emulator"
 	"imprint/image/write"
 	"imprint/internal/hosttool"
@@ -73,7 +75,8 @@ func (r *root) runBoot(ctx context.Context, file string, args []string, f bootFl
 	if err := e.bootFiles(ctx, &b); err != nil {
 		return err
 	}
-	if e.image != nil && f.write == "" {
+	b.Format = e.qemuFormat()
+	if e.image != nil && f.write == "" && b.Format != "" {
 		r.ui.clear()
 		return r.runQEMU(ctx, b, args)
 	}
@@ -90,6 +93,21 @@ func (e *export) target() (emulator.Target, error) {
 		err = fmt.Errorf("there is no manifest %s.json to say for what machine it is, and %w", e.path, err)
 	}
 	return t, err
+}
+
+// qemuFormat is what QEMU calls the format of the file, "" if it does not read that: then the disk in it is served.
+func (e *export) qemuFormat() string {
+	name := container.Raw
+	switch {
+	case e.manifest != nil:
+		name = cmp.Or(e.manifest.FileFormat, container.Raw)
+	case e.packed:
+		return ""
+	}
+	if format := container.Named(name); format != nil {
+		return format.QEMU
+	}
+	return ""
 }
 
 // findMachine reports an image that no machine boots, or whose machine is not installed.
@@ -185,7 +203,7 @@ func (r *root) bootServed(ctx context.Context, e *export, b emulator.Boot, args 
 		cancel(err) // QEMU ends with the disk
 		served <- err
 	}()
-	b.Image = nbd.URI(l.Network, l.Address(), "")
+	b.Image, b.Format = nbd.URI(l.Network, l.Address(), ""), container.Raw
 	r.ui.clear()
 	err = r.runQEMU(ctx, b, args)
 	cancel(nil)

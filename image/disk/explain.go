@@ -78,19 +78,21 @@ func (d *Disk) Cover(ctx context.Context, off int64) string {
 // cover names the hash that covers the content of a file: the NAR hash of a registered store item.
 func (r *Region) cover(ctx context.Context, path string) string {
 	const none = "no hash in the image covers it"
-	items := closure.Nix.Mentions(path)
+	items := closure.Mentions(path)
 	if len(items) == 0 || !strings.HasPrefix(path, items[0].String()) {
 		return none
 	}
-	store, err := r.Store(ctx)
-	if err != nil {
-		return none
+	stores, _ := r.Stores(ctx) // of which verify reports what is damaged
+	covered := false
+	for _, store := range stores {
+		_, err := store.Info(ctx, items[0])
+		covered = covered || err == nil
+		store.Close()
 	}
-	defer store.Close()
-	if _, err := store.Info(ctx, items[0]); err != nil {
-		return none
+	if covered {
+		return "the NAR hash of its store item covers it"
 	}
-	return "the NAR hash of its store item covers it"
+	return none
 }
 
 // at returns the region at an offset: of several the smallest, since an ISO spans the partitions that follow its tree.

@@ -37,25 +37,29 @@ func (d *Disk) Trees() (list []Named) {
 func Graph(ctx context.Context, trees []Named) (*chain.Graph, error) {
 	g := &chain.Graph{References: map[string][]string{}}
 	for _, t := range trees {
-		store, err := closure.OpenTree(ctx, t.Tree, closure.Nix)
-		if errors.Is(err, closure.ErrNoStore) {
-			continue
-		}
-		if err != nil {
+		if err := t.addStores(ctx, g); err != nil {
 			return nil, fmt.Errorf("%s: %w", t.Region, err)
 		}
-		one, err := store.Graph(ctx)
-		store.Close()
-		if err != nil {
-			return nil, fmt.Errorf("%s: store database: %w", t.Region, err)
-		}
-		maps.Copy(g.References, one.References)
-		g.Roots = append(g.Roots, one.Roots...)
 	}
 	for _, t := range trees {
 		g.Roots = append(g.Roots, t.BootEntries(g)...)
 	}
 	return g, nil
+}
+
+// addStores adds the items and the GC roots of the tree's stores to a graph.
+func (t Named) addStores(ctx context.Context, g *chain.Graph) error {
+	stores, err := closure.OpenTrees(ctx, t.Tree)
+	for _, store := range stores {
+		one, failed := store.Graph(ctx)
+		if store.Close(); failed != nil {
+			err = errors.Join(err, fmt.Errorf("store database: %w", failed))
+			continue
+		}
+		maps.Copy(g.References, one.References)
+		g.Roots = append(g.Roots, one.Roots...)
+	}
+	return err
 }
 
 // BootEntries returns the items of a graph that the entries of boot menus in the tree name, in kernels, initrds, device trees and command lines.
@@ -68,7 +72,7 @@ func (t Named) BootEntries(g *chain.Graph) (roots []chain.Root) {
 			name = fmt.Sprintf("boot entry %.100q in %s:%s", e.Title, t.Region, e.File)
 		}
 		words := append([]string{e.Kernel, e.DeviceTree, e.Cmdline}, e.Initrd...)
-		for _, p := range closure.Nix.Mentions(strings.Join(words, " ")) {
+		for _, p := range closure.Mentions(strings.Join(words, " ")) {
 			root := chain.Root{Name: name, Node: p.String()}
 			if _, ok := g.References[root.Node]; ok && !seen[root] {
 				seen[root], roots = true, append(roots, root)
@@ -84,8 +88,10 @@ const mostMatches = 10
 // FindItem returns the item of a graph that a text names: a store path or a path inside of one, the base name of one, its name without the
 // digits, or the beginning of any of these, if there is only one. The error is a [diag.Mistake].
 func FindItem(g *chain.Graph, text string) (string, error) {
-	if below, ok := strings.CutPrefix(text, closure.Nix.StoreDir+"/"); ok {
-		text, _, _ = strings.Cut(below, "/")
+	for _, f := range closure.Flavors() {
+		if below, ok := strings.CutPrefix(text, f.StoreDir+"/"); ok {
+			text, _, _ = strings.Cut(below, "/")
+		}
 	}
 	var exact, begin, bases []string
 	for _, item := range slices.Sorted(maps.Keys(g.References)) {

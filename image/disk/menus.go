@@ -25,7 +25,7 @@ func (d *Disk) menus(r *Region, report fault.Report) {
 				report(fault.Fault{Offset: -1, Path: e.File, Object: "boot entry", Text: fmt.Sprintf("%.200q: there is no %.500q", e.Title, file)})
 			}
 		}
-		for _, p := range closure.Nix.Mentions(e.Cmdline) {
+		for _, p := range closure.Mentions(e.Cmdline) {
 			if !d.anywhere(p.String()) {
 				report(fault.Fault{Offset: -1, Path: e.File, Object: "boot entry", Text: fmt.Sprintf("%.200q: there is no %s", e.Title, p)})
 			}

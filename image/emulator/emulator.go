@@ -2,11 +2,13 @@
 package emulator
 
 import (
+	"cmp"
 	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
 
+	"imprint/container"
 	"imprint/image/description"
 	"imprint/image/write"
 	"imprint/internal/hosttool"
@@ -53,6 +55,7 @@ func For(t Target) (Machine, bool) {
 type Boot struct {
 	Target  Target
 	Image   string // a file, or a URI that QEMU understands
+	Format  string // of the image, as QEMU calls it; "" for raw
 	Discard bool   // what the guest writes
 
 	// Export is a directory with boot files, and Entries what is in it. An image without a boot loader boots the default entry.
@@ -97,7 +100,7 @@ func kernelWords(export string, e write.ExportedEntry) []string {
 // driveWords returns the arguments that attach the image: an ISO as a CD, which nobody can write to, any other disk with the sector size
 // of its partition table. A comma in a file name is doubled, which is QEMU's quoting.
 func (b Boot) driveWords() []string {
-	t, file := b.Target, ",format=raw,file="+strings.ReplaceAll(b.Image, ",", ",,")
+	t, file := b.Target, ",format="+cmp.Or(b.Format, container.Raw)+",file="+strings.ReplaceAll(b.Image, ",", ",,")
 	if b.Discard && t.Format != description.FormatISO {
 		file += ",snapshot=on"
 	}
