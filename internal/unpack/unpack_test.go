@@ -170,3 +170,14 @@ func TestKnows(t *testing.T) {
 		t.Error("lzip is no error")
 	}
 }
+
+// The name of a format is in a message once.
+func TestReading(t *testing.T) {
+	for by, c := range map[string][2]string{
+		"gzip": {"gzip: invalid checksum", "damaged: gzip: invalid checksum"}, "zstd": {"unexpected EOF", "damaged: zstd: unexpected EOF"},
+	} {
+		if got := reading(by, errors.New(c[0])).Error(); got != c[1] {
+			t.Errorf("%s: %s", by, got)
+		}
+	}
+}
