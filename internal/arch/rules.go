@@ -40,6 +40,8 @@ var rooms = []room{
 	{"partition/...", cellar, nil},
 	{"closure", []string{"closure/...", "internal/..."}, []string{"golang.org/x/sync/...", "golang.org/x/sys/..."}},
 	{"closure/db", cellar, []string{"github.com/ncruces/go-sqlite3/...", "golang.org/x/sys/..."}},
+	{"closure/narinfo", []string{"closure/nar", "internal/..."}, nil},
+	{"closure/export", []string{"closure/nar", "internal/..."}, nil},
 	{"closure/...", cellar, nil},
 
 	{"internal/unpack", cellar, []string{"github.com/klauspost/compress/...", "github.com/therootcompany/xz/..."}},
