@@ -44,7 +44,8 @@ var rooms = []room{
 	{"closure/export", []string{"closure/nar", "internal/..."}, nil},
 	{"closure/...", cellar, nil},
 
-	{"internal/unpack", cellar, []string{"github.com/klauspost/compress/...", "github.com/therootcompany/xz/..."}},
+	{"internal/remote", nil, []string{"github.com/cenkalti/backoff/..."}},
+	{"internal/unpack", cellar, []string{"github.com/andybalholm/brotli/...", "github.com/klauspost/compress/...", "github.com/therootcompany/xz/..."}},
 	{"internal/keyed", []string{"internal/diag", "internal/tomlpos"}, []string{"github.com/BurntSushi/toml/..."}},
 	{"internal/repro", nil, []string{"github.com/google/uuid/..."}},
 	{"internal/...", cellar, []string{"golang.org/x/sys/...", "golang.org/x/sync/..."}},
@@ -83,11 +84,12 @@ var bans = []ban{
 	{"os", nil, readers, "it is values and arithmetic, without files"},
 	{"io/ioutil", nil, readers, "it is values and arithmetic, without files"},
 	{"golang.org/x/sys/unix", nil, readers, "it is values and arithmetic, without files"},
-	{"net", nil, servers, "nothing is fetched; only servers listen"},
-	{"net", []string{"Dial", "DialTimeout", "DialTCP", "DialUDP", "DialIP", "Dialer", "LookupHost", "LookupIP", "LookupAddr", "Resolver"}, nil, "nothing is fetched"},
-	{"net", []string{"DialUnix"}, []string{"internal/listen"}, "nothing is fetched; a server asks whether a socket has another one"},
-	{"net/http", nil, []string{"internal/httpfile"}, "nothing is fetched; only servers listen"},
-	{"net/http", []string{"Get", "Head", "Post", "PostForm", "Client", "DefaultClient", "Transport", "DefaultTransport", "NewRequest", "NewRequestWithContext"}, nil, "nothing is fetched"},
+	{"net", nil, servers, "only internal/remote fetches, and only servers listen"},
+	{"net", []string{"Dial", "DialTimeout", "DialTCP", "DialUDP", "DialIP", "Dialer", "LookupHost", "LookupIP", "LookupAddr", "Resolver"}, nil, "only internal/remote fetches"},
+	{"net", []string{"DialUnix"}, []string{"internal/listen"}, "only internal/remote fetches; a server asks whether a socket has another one"},
+	{"net/http", nil, []string{"internal/httpfile", "internal/remote"}, "only internal/remote fetches, and only servers listen"},
+	{"net/http", []string{"Get", "Head", "Post", "PostForm", "Client", "DefaultClient", "Transport", "DefaultTransport", "NewRequest", "NewRequestWithContext"},
+		[]string{"internal/remote"}, "only internal/remote fetches: one place for limits, patience and URLs, and what it returns is compared with a hash"},
 }
 
 // servers are the packages that serve a disk that they are given: they need sockets, and deadlines for clients. None of them makes a byte
@@ -99,7 +101,7 @@ var servers = []string{"internal/listen", "internal/nbd", "internal/httpfile"}
 var readers = []string{
 	"cmd/...", "image/host", "image/resolve", "image/serve", "image/write",
 	"closure", "closure/db", "bootloader/grubmkimage", "partition", "partition/mke2fs", "partition/squashfs", "partition/syslinux",
-	"internal/hosttool", "internal/hosttree", "internal/limits", "internal/listen", "internal/overlay", "internal/processors", "internal/scratch",
+	"internal/cas", "internal/hosttool", "internal/hosttree", "internal/limits", "internal/listen", "internal/overlay", "internal/processors", "internal/remote", "internal/scratch",
 	"internal/stream", "internal/unpack",
 }
 

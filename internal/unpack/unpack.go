@@ -1,4 +1,4 @@
-// Package unpack decompresses gzip, zstd, xz and bzip2, each with as many members, frames or streams as there are.
+// Package unpack decompresses gzip, zstd, xz and bzip2, each with as many members, frames or streams as there are, and brotli.
 package unpack
 
 import (
@@ -13,6 +13,7 @@ import (
 	"imprint/internal/scratch"
 	"imprint/internal/units"
 
+	"github.com/andybalholm/brotli"
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 	"github.com/therootcompany/xz"
@@ -28,6 +29,12 @@ var formats = map[string]func(io.Reader) (io.Reader, error){
 	"bzip2": func(r io.Reader) (io.Reader, error) { return bzip2.NewReader(r), nil },
 }
 
+// nameless are further formats, which cannot be told from other data: whoever unpacks them was told.
+var nameless = map[string]func(io.Reader) (io.Reader, error){
+	"brotli": func(r io.Reader) (io.Reader, error) { return brotli.NewReader(r), nil },
+	"none":   func(r io.Reader) (io.Reader, error) { return r, nil },
+}
+
 // maxWindow is how many bytes of memory the text before may take to which compressed data refers: what zstd(1) takes without --long, and
 // twice what xz -9 needs.
 const maxWindow = 128 << 20
@@ -35,9 +42,13 @@ const maxWindow = 128 << 20
 // Knows reports whether Reader unpacks what the named program has compressed.
 func Knows(by string) bool { return formats[by] != nil }
 
-// Reader returns the contents of what the named program has compressed.
+// Reader returns the contents of what the named program has compressed. Besides those that package compressed recognises it knows "brotli",
+// and "none".
 func Reader(r io.Reader, by string) (io.Reader, error) {
 	open := formats[by]
+	if open == nil {
+		open = nameless[by]
+	}
 	if open == nil {
 		return nil, fmt.Errorf("%s is not supported", by)
 	}
