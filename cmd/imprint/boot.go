@@ -14,6 +14,7 @@ import (
 	"imprint/image/write"
 	"imprint/internal/hosttool"
 	"imprint/internal/listen"
+	"imprint/internal/nbd"
 
 	"github.com/spf13/cobra"
 )
@@ -171,7 +172,7 @@ func (r *root) bootServed(ctx context.Context, e *export, b emulator.Boot, args 
 		cancel(err) // QEMU ends with the disk
 		served <- err
 	}()
-	b.Image = nbdURI(l, "")
+	b.Image = nbd.URI(l.Network, l.Address(), "")
 	r.ui.clear()
 	err = r.runQEMU(ctx, b, args)
 	cancel(nil)

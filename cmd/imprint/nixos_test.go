@@ -128,6 +128,9 @@ func TestNixOS(t *testing.T) {
 		if !slices.Equal(got, want) {
 			t.Errorf("the menu is %q", got)
 		}
+		if _, older, ok := strings.Cut(all["boot/grub/grub.cfg"], "-- 'NixOS - All configurations' {\n"); !ok || strings.Count(older, "menuentry ") != 6 {
+			t.Errorf("older generations are not in a submenu:\n%s", all["boot/grub/grub.cfg"])
+		}
 	})
 }
 

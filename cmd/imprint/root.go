@@ -1,8 +1,10 @@
 package main
 
 import (
-	"imprint/internal/visible"
 	"io"
+	"strings"
+
+	"imprint/internal/visible"
 
 	"github.com/sirupsen/logrus"
 	"github.com/spf13/cobra"
@@ -26,7 +28,7 @@ type root struct {
 	written string // the image that a build has completed before it was checked
 	ui      *ui
 	tty     io.Writer // standard error unfiltered, for output that moves the cursor
-	raw     io.Writer // standard output unfiltered, for programs that the user talks to
+	raw     io.Writer // standard output unfiltered, for contents and for programs that the user talks to
 }
 
 const help = `imprint turns a software closure (store items and everything they refer to) into a bootable disk image, without a virtual
@@ -63,7 +65,7 @@ func newRoot(w world) *root {
 	r.cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage{err} })
 	r.cmd.PersistentFlags().StringVar(&r.level, "log-level", "warning", "log messages of this `level` and above: error, warning, info or debug")
 	r.completions()
-	r.cmd.AddCommand(r.build(), r.plan(), r.doctor(), r.init(), r.schema(), r.version(), r.man(), r.verify(), r.inspect(), r.ls(), r.cat(), r.extract(), r.diff(), r.why(),
+	r.cmd.AddCommand(r.build(), r.plan(), r.doctor(), r.init(), r.schema(), r.version(), r.man(), r.verify(), r.reader(), r.inspect(), r.ls(), r.cat(), r.extract(), r.diff(), r.why(),
 		r.serve(), r.boot())
 	return r
 }
@@ -94,5 +96,34 @@ func exactly(n int, what string) cobra.PositionalArgs {
 			return nil
 		}
 		return usagef("%s takes %s, not %q", cmd.CommandPath(), what, args)
+	}
+}
+
+// levels are the values of --log-level.
+var levels = []cobra.Completion{"error", "warning", "info", "debug"}
+
+// completions registers completions for the values of the global flags.
+func (r *root) completions() {
+	if err := r.cmd.RegisterFlagCompletionFunc("log-level", cobra.FixedCompletions(levels, cobra.ShellCompDirectiveNoFileComp)); err != nil {
+		panic(err) // for a flag that is not there
+	}
+}
+
+// tomlFiles completes a description, the only argument of a command: a file that ends in .toml, or a directory on the way to
+// one.
+func tomlFiles(_ *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	return []cobra.Completion{"toml"}, cobra.ShellCompDirectiveFilterFileExt
+}
+
+// atMost is cobra.MaximumNArgs with a usage error.
+func atMost(n int, what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) <= n {
+			return nil
+		}
+		return usagef("%s takes %s, not %s", cmd.CommandPath(), what, strings.Join(args, " "))
 	}
 }

@@ -1,28 +1,17 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"net/url"
-	"os"
-	"path/filepath"
 	"strings"
 	"text/tabwriter"
 	"time"
 
-	"imprint/image/disk"
-	"imprint/image/plan"
 	"imprint/image/serve"
-	"imprint/image/write"
 	"imprint/internal/httpfile"
 	"imprint/internal/listen"
 	"imprint/internal/nbd"
-	"imprint/internal/overlay"
-	"imprint/internal/scratch"
 	"imprint/internal/units"
 	"imprint/internal/visible"
 
@@ -118,140 +107,11 @@ func (s sockets) close() {
 	}
 }
 
-// An export is a disk that is served.
-type export struct {
-	disk     *serve.Disk
-	name     string         // of the image
-	file     string         // name of the image as a file
-	manifest *plan.Manifest // nil for an image without one
-
-	prepared *write.Prepared    // of a description
-	scratch  *scratch.Directory // likewise
-	image    *disk.Disk         // of an image
-	path     string             // of that
-	opened   []func()
-}
-
-// close releases what is open. Nobody may use the disk any more.
-func (e *export) close() {
-	for i := len(e.opened) - 1; i >= 0; i-- {
-		e.opened[i]()
-	}
-}
-
-// export opens a description or an image. The caller closes the export.
-func (r *root) export(ctx context.Context, file string) (e *export, err error) {
-	e = &export{}
-	defer func() {
-		if err != nil {
-			e.close()
-		}
-	}()
-	image, err := isImage(file)
-	if err != nil {
-		return e, err
-	}
-	if image {
-		return e, e.openImage(file)
-	}
-	return e, r.openDescription(ctx, e, file)
-}
-
-// isImage reports whether a file is an image, not a description. Every image has a NUL where its boot code or partition table may be, and
-// no description has one anywhere.
-func isImage(name string) (bool, error) {
-	info, err := os.Stat(name)
-	switch {
-	case errors.Is(err, fs.ErrNotExist) || err == nil && info.Mode()&fs.ModeNamedPipe != 0:
-		return false, nil // which reading the description reports
-	case err != nil:
-		return false, err
-	case info.Mode().Type() != 0:
-		return true, nil
-	}
-	f, err := os.Open(name)
-	if err != nil {
-		return false, err
-	}
-	defer f.Close()
-	head := make([]byte, 4096)
-	n, err := io.ReadFull(f, head)
-	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
-		return false, err
-	}
-	return bytes.IndexByte(head[:n], 0) >= 0, nil
-}
-
-// openDescription resolves a description. Host tools work in a directory for temporary files.
-func (r *root) openDescription(ctx context.Context, e *export, file string) error {
-	d, err := parse(ctx, file)
-	if err != nil {
-		return err
-	}
-	if err := e.makeScratch(); err != nil {
-		return err
-	}
-	p, err := r.resolve(ctx, file, d, e.scratch.Path)
-	if err != nil {
-		return err
-	}
-	r.ui.stage("prepare", "")
-	if e.prepared, err = write.Prepare(ctx, p.plan, p.layout); err != nil {
-		return err
-	}
-	e.opened = append(e.opened, e.prepared.Discard)
-	e.manifest = p.plan.Manifest(e.prepared.Layout, 0)
-	e.name, e.file = p.plan.Name, p.plan.Name+"."+p.plan.Format
-	if e.disk, err = serve.Layout(ctx, e.prepared); err == nil {
-		e.opened = append(e.opened, e.disk.Close)
-	}
-	return err
-}
-
-// makeScratch makes the scratch directory, unless it is there.
-func (e *export) makeScratch() (err error) {
-	if e.scratch != nil {
-		return nil
-	}
-	if e.scratch, err = scratch.Dir(os.TempDir()); err == nil {
-		e.opened = append(e.opened, func() { e.scratch.Remove() })
-	}
-	return err
-}
-
-// openImage opens an image. Its manifest counts if nobody has written to the image after it.
-func (e *export) openImage(name string) error {
-	image, f, err := openImage(name)
-	if err != nil {
-		return err
-	}
-	e.opened = append(e.opened, func() { f.Close() })
-	if e.manifest, err = readManifest(name + ".json"); err != nil {
-		return err
-	}
-	digest := ""
-	if m := e.manifest; m != nil && m.Size == image.Size && !newer(name, name+".json") {
-		digest = m.Digest
-	}
-	e.name, e.file, e.image, e.path = filepath.Base(name), filepath.Base(name), image, name
-	if e.disk, err = serve.File(name, image, digest); err == nil {
-		e.opened = append(e.opened, e.disk.Close)
-	}
-	return err
-}
-
-// newer reports whether the first file was written to after the second one.
-func newer(a, b string) bool {
-	first, err1 := os.Stat(a)
-	second, err2 := os.Stat(b)
-	return err1 != nil || err2 != nil || first.ModTime().After(second.ModTime())
-}
-
 // verifyExport compares everything with its hash.
 func (r *root) verifyExport(ctx context.Context, e *export) error {
 	start := time.Now()
 	if e.image != nil {
-		return r.runVerify(ctx, e.path, e.image)
+		return r.runVerify(ctx, e.path, e.image, nil)
 	}
 	r.ui.stage("verify", "comparing everything with its hash")
 	err := e.disk.Verify(ctx)
@@ -260,23 +120,6 @@ func (r *root) verifyExport(ctx context.Context, e *export) error {
 		_, err = fmt.Fprintf(r.stdout, "%s: everything has its hash, in %.1f s\n", e.name, time.Since(start).Seconds())
 	}
 	return err
-}
-
-// device returns what an NBD client gets: the disk, or with a file what is written over it.
-func (e *export) device(file string) (nbd.Export, error) {
-	if file == "" {
-		return e.disk, nil
-	}
-	id, err := e.disk.Identity()
-	if err != nil {
-		return nil, err
-	}
-	over, err := overlay.Open(file, e.disk, id)
-	if err != nil {
-		return nil, err
-	}
-	e.opened = append(e.opened, func() { over.Sync(); over.Close() })
-	return over, nil
 }
 
 // runServe serves until ctx ends, which is no error, or until a source has changed.
@@ -315,22 +158,13 @@ func (r *root) runServe(ctx context.Context, file string, f serveFlags) error {
 func (r *root) serving(e *export, s sockets) error {
 	text := fmt.Sprintf("%s: %s, served until interrupted\n", visible.Line(e.name), units.FormatBytes(e.disk.Size()))
 	if s.nbd != nil {
-		text += fmt.Sprintf("  nbd   %s\n", nbdURI(s.nbd, e.name))
+		text += fmt.Sprintf("  nbd   %s\n", nbd.URI(s.nbd.Network, s.nbd.Address(), e.name))
 	}
 	if s.http != nil {
 		text += fmt.Sprintf("  http  http://%s%s\n", s.http.Address(), (&httpfile.File{Name: e.file}).Path())
 	}
 	_, err := io.WriteString(r.stdout, text)
 	return err
-}
-
-// nbdURI is the URI of an export, by the rules of https://github.com/NetworkBlockDevice/nbd/blob/master/doc/uri.md.
-func nbdURI(l *listen.Listener, name string) string {
-	export := (&url.URL{Path: "/" + name}).EscapedPath()
-	if l.Network == "unix" {
-		return "nbd+unix://" + export + "?socket=" + strings.NewReplacer("+", "%20", "%2F", "/").Replace(url.QueryEscape(l.Address()))
-	}
-	return "nbd://" + l.Address() + export
 }
 
 // serve runs the servers until ctx ends or the disk does.

@@ -14,7 +14,9 @@ func TestInitKinds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for kind, c := range map[string]struct{ result, image string }{"nixos": {"nixos-2", "nixos.raw"}, "iso": {"system", "live.iso"}} {
+	for kind, c := range map[string]struct{ result, image string }{
+		"nixos": {"nixos-2", "nixos.raw"}, "iso": {"system", "live.iso"}, "tree": {"system", "debian.raw"},
+	} {
 		t.Run(kind, func(t *testing.T) {
 			dir := docsWorld(t)
 			run := func(args ...string) string {

@@ -12,6 +12,7 @@ var starting embed.FS
 const (
 	StartNixOS = "nixos"   // a disk of a NixOS system
 	StartISO   = FormatISO // a live ISO
+	StartTree  = "tree"    // a disk of a system in a tar archive
 )
 
 // Starting returns a description to start from: one of the kinds, or "" for one with a comment for each key.

@@ -23,8 +23,11 @@ func (f *bootFinder) menu(ctx context.Context, efi bool) error {
 	d := f.d.Boot
 	if c := f.generations(); c != nil {
 		for i, item := range slices.Backward(c.Roots) {
-			s := system{item, c, i}
-			if err := f.system(ctx, description.Entry{Key: d.System.Key, System: d.System}, s, efi); err != nil {
+			e := description.Entry{Key: d.System.Key, System: d.System}
+			if i+1 < len(c.Roots) && f.boot.loader.Submenus {
+				e.Submenu.V = olderSystems
+			}
+			if err := f.system(ctx, e, system{item, c, i}, efi); err != nil {
 				return err
 			}
 		}
@@ -117,6 +120,9 @@ const systemProfile = "system"
 
 // distribution is what systems with a bootspec are called in menus.
 const distribution = "NixOS"
+
+// olderSystems is the submenu of generations other than the current one, as NixOS's module for GRUB calls it.
+const olderSystems = distribution + " - All configurations"
 
 // A generation is that of a system, which NixOS itself knows if it is one of its profile.
 type generation struct {

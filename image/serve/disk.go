@@ -77,6 +77,9 @@ func (d *Disk) ReadAt(p []byte, off int64) (int, error) {
 
 // changed makes what shows that a source has changed match [write.ErrMismatch].
 func changed(err error) error {
+	if errors.Is(err, write.ErrMismatch) {
+		return err
+	}
 	if errors.Is(err, tree.ErrChanged) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%w: %w", err, write.ErrMismatch)
 	}

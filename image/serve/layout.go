@@ -46,21 +46,6 @@ func Layout(ctx context.Context, p *write.Prepared) (*Disk, error) {
 	return l.disk, nil
 }
 
-// checkEarly compares with their hashes what is not read later.
-func (l *layoutDisk) checkEarly(ctx context.Context, pinned []tree.Blob) error {
-	for _, b := range pinned {
-		if err := write.CheckPinned(ctx, b); err != nil {
-			return err
-		}
-	}
-	for _, item := range l.bare {
-		if err := write.CheckItem(ctx, item); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // regionOf returns where a region lies. One that a host tool has put into another is nowhere.
 func regionOf(r *plan.Region) region {
 	name := r.Partition.Spec.Name
@@ -119,97 +104,6 @@ func (l *layoutDisk) lookAtExtents() {
 		l.sources.add(e.Blob)
 	}
 	before(size)
-}
-
-// findChecks makes a check of every store item, and of every content with a pin. Those contents are checked early that the disk does not hold
-// as they are: a boot program that was made of them, or one that the file system changes.
-func (l *layoutDisk) findChecks() (list []*check, early []tree.Blob) {
-	for _, item := range l.Plan.Items {
-		if c := l.itemCheck(item); c != nil {
-			list = append(list, c)
-		}
-	}
-	known := map[tree.Blob]bool{}
-	pinned := func(b tree.Blob) {
-		if _, ok := tree.PinOf(b); !ok || known[b] {
-			return
-		}
-		known[b] = true
-		if pieces := tree.Pieces(b); len(pieces) == 0 || l.sources[pieces[0].Blob] == nil {
-			early = append(early, b)
-			return
-		}
-		c := &check{name: tree.HostPath(b)}
-		c.run = func(ctx context.Context) error { return l.checkPinned(ctx, b) }
-		list = append(list, c)
-		l.sources.belong(b, []*check{c})
-	}
-	for _, b := range l.Plan.BootInputs {
-		pinned(b)
-	}
-	for _, raw := range l.Plan.Raw {
-		pinned(raw.Content)
-	}
-	for _, r := range l.Layout.Regions {
-		if r.ByHostTool() {
-			continue
-		}
-		if r.Tree == nil {
-			for e := range r.Maker.Extents(0) {
-				pinned(e.Blob)
-			}
-			continue
-		}
-		for n := range r.Tree.Nodes() {
-			if n.Kind() == tree.File {
-				pinned(n.Blob())
-			}
-		}
-	}
-	return list, early
-}
-
-// itemCheck makes the check of an item, nil where it has no files, or none that are read: host tools have had them.
-func (l *layoutDisk) itemCheck(item *plan.Item) *check {
-	c := &check{name: item.Info.Path.String()}
-	c.run = func(ctx context.Context) error { return l.checkItem(ctx, item) }
-	to, files, found := []*check{c}, 0, 0
-	for _, n := range tree.Walk("", item.Node) {
-		if n.Kind() == tree.File && n.Size() > 0 {
-			files++
-			found += l.sources.belong(n.Blob(), to)
-		}
-	}
-	if files == 0 {
-		l.bare = append(l.bare, item)
-	}
-	if found == 0 {
-		return nil
-	}
-	return c
-}
-
-// checkItem compares an item with its hash. That it is what was served follows from its files being those that were recorded.
-func (l *layoutDisk) checkItem(ctx context.Context, item *plan.Item) error {
-	if err := write.CheckItem(ctx, item); err != nil {
-		return err
-	}
-	for _, n := range tree.Walk("", item.Node) {
-		if n.Kind() != tree.File {
-			continue
-		}
-		if err := l.sources.same(n.Blob()); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (l *layoutDisk) checkPinned(ctx context.Context, b tree.Blob) error {
-	if err := write.CheckPinned(ctx, b); err != nil {
-		return err
-	}
-	return l.sources.same(b)
 }
 
 // read fills p with the bytes of the disk.

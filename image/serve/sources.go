@@ -50,17 +50,26 @@ func (s *source) same(path string) error {
 	case err != nil:
 		return err
 	case now != s.print:
-		return s.problem(path, "has changed since it was first served")
+		return s.problem(path, "has changed while it was served")
 	}
 	return nil
 }
 
 func (s *source) problem(path, what string) error {
 	if len(s.checks) > 0 && s.checks[0].name != path {
-		return fmt.Errorf("%s: %s %s: %w", s.checks[0].name, path, what, write.ErrMismatch)
+		return changedError(fmt.Sprintf("%s: %s %s", s.checks[0].name, path, what))
 	}
-	return fmt.Errorf("%s %s: %w", path, what, write.ErrMismatch)
+	return changedError(path + " " + what)
 }
+
+// A changedError is a source that is not what it was. Whether its content is another one is not known.
+type changedError string
+
+// Error implements error.
+func (e changedError) Error() string { return string(e) }
+
+// Is makes it match [write.ErrMismatch].
+func (e changedError) Is(target error) bool { return target == write.ErrMismatch }
 
 // sources are those of a disk.
 type sources map[tree.Blob]*source

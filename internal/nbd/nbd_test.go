@@ -259,3 +259,15 @@ second.shutdown()`)
 		t.Errorf("synced %d times, want 2", m.sync)
 	}
 }
+
+func TestURI(t *testing.T) {
+	for _, test := range [][4]string{
+		{"unix", "/run/a b+&c", "x y", "nbd+unix:///x%20y?socket=/run/a%20b%2B%26c"},
+		{"unix", "s", "", "nbd+unix:///?socket=s"},
+		{"tcp", "[::1]:10809", "x", "nbd://[::1]:10809/x"},
+	} {
+		if got := URI(test[0], test[1], test[2]); got != test[3] {
+			t.Errorf("got %s, want %s", got, test[3])
+		}
+	}
+}

@@ -1,0 +1,17 @@
+package nbd
+
+import (
+	"net/url"
+	"strings"
+)
+
+// URI is that of an export at an address of a network, "unix" or "tcp", by the rules of
+// https://github.com/NetworkBlockDevice/nbd/blob/master/doc/uri.md. The default export has no name.
+func URI(network, address, name string) string {
+	export := (&url.URL{Path: "/" + name}).EscapedPath()
+	if network == "unix" {
+		path := strings.NewReplacer("+", "%20", "%2F", "/").Replace(url.QueryEscape(address))
+		return "nbd+unix://" + export + "?socket=" + path
+	}
+	return "nbd://" + address + export
+}
