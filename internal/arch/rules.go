@@ -27,6 +27,7 @@ var rooms = []room{
 	{"image/resolve", []string{"image/description", "image/disk", "image/host", "image/trees", "image/identity", "image/plan", "image/toplevel", "image/mbr", "partition",
 		"bootloader", "bootloader/bootspec",
 		"bootloader/grubmkimage", "closure", "internal/..."}, []string{"golang.org/x/sync/..."}},
+	{"image/source", []string{"closure", "closure/db", "closure/export", "closure/nar", "closure/narinfo", "internal/..."}, []string{"golang.org/x/sync/..."}},
 	{"image/toplevel", []string{"bootloader/bootspec", "closure", "internal/diag", "internal/tree"}, nil},
 	{"image/identity", []string{"image/description", "image/host", "image/plan", "partition", "internal/repro", "internal/tree"}, nil},
 	{"image/host", []string{"image/description", "partition", "closure", "internal/..."}, []string{"golang.org/x/sync/..."}},
