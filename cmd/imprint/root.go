@@ -25,6 +25,8 @@ type root struct {
 	level string
 	json  bool
 
+	buildStore string // directory; "" for the usual one
+
 	written string // the image that a build has completed before it was checked
 	ui      *ui
 	tty     io.Writer // standard error unfiltered, for output that moves the cursor
