@@ -104,7 +104,11 @@ func TestHostileFiles(t *testing.T) {
 			w.publish(i)
 			w.files["/"+i.URL] = w.compress("zstd", make([]byte, 1<<27))
 		}, "there are more bytes", true},
-		"shorter content":    {func(w *world, i *narinfo.Info) { w.files["/"+i.URL] = w.compress("zstd", make([]byte, 10)) }, "10 bytes, not", true},
+		"shorter content": {func(w *world, i *narinfo.Info) {
+			i.FileSize, i.FileHash = 0, nil
+			w.publish(i)
+			w.files["/"+i.URL] = w.compress("zstd", make([]byte, 10))
+		}, "10 bytes, not", true},
 		"not compressed":     {func(w *world, i *narinfo.Info) { w.files["/"+i.URL] = []byte("<html>") }, "damaged: zstd", true},
 		"half of it":         {func(w *world, i *narinfo.Info) { w.files["/"+i.URL] = w.files["/"+i.URL][:i.FileSize/2] }, "damaged: zstd", true},
 		"wrong hash of file": {func(w *world, i *narinfo.Info) { i.FileHash = &other; w.publish(i) }, "the file has the SHA-256", true},

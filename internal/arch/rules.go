@@ -27,7 +27,7 @@ var rooms = []room{
 	{"image/resolve", []string{"image/description", "image/disk", "image/host", "image/source", "image/trees", "image/identity", "image/plan", "image/toplevel", "image/mbr", "partition",
 		"bootloader", "bootloader/bootspec",
 		"bootloader/grubmkimage", "closure", "closure/narinfo", "internal/..."}, []string{"golang.org/x/sync/..."}},
-	{"image/source", []string{"closure", "closure/db", "closure/export", "closure/nar", "closure/narinfo", "internal/..."}, []string{"golang.org/x/sync/..."}},
+	{"image/source", []string{"closure", "closure/address", "closure/db", "closure/export", "closure/nar", "closure/narinfo", "internal/..."}, []string{"golang.org/x/sync/..."}},
 	{"image/toplevel", []string{"bootloader/bootspec", "closure", "internal/diag", "internal/tree"}, nil},
 	{"image/identity", []string{"image/description", "image/host", "image/plan", "partition", "internal/repro", "internal/tree"}, nil},
 	{"image/host", []string{"image/description", "partition", "closure", "internal/..."}, []string{"golang.org/x/sync/..."}},
@@ -47,6 +47,7 @@ var rooms = []room{
 	{"closure/db", cellar, []string{"github.com/ncruces/go-sqlite3/...", "golang.org/x/sys/..."}},
 	{"closure/narinfo", []string{"closure/nar", "internal/..."}, nil},
 	{"closure/export", []string{"closure/nar", "internal/..."}, nil},
+	{"closure/address", []string{"closure/nar", "internal/..."}, nil},
 	{"closure/...", cellar, nil},
 
 	{"internal/remote", nil, []string{"github.com/cenkalti/backoff/..."}},
