@@ -19,7 +19,6 @@ import (
 	"imprint/closure"
 	"imprint/closure/nar"
 	"imprint/closure/narinfo"
-	"imprint/internal/cas"
 	"imprint/internal/tree"
 
 	"github.com/andybalholm/brotli"
@@ -165,11 +164,7 @@ func (w *world) take() []string {
 // open opens the cache; keep is the build store.
 func (w *world) open(keep string, keys []narinfo.Key) (*Cache, error) {
 	w.Helper()
-	store, err := cas.Open(keep)
-	if err != nil {
-		w.Fatal(err)
-	}
-	c, err := OpenCache(w.Context(), CacheOptions{URL: w.url, Flavor: closure.Nix, Keys: keys, Keep: store})
+	c, err := OpenCache(w.Context(), CacheOptions{URL: w.url, Flavor: closure.Nix, Keys: keys, Keep: keep})
 	if err == nil {
 		w.Cleanup(func() { c.Close() })
 	}
