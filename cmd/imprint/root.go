@@ -6,7 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"imprint/closure"
+	"imprint/image/resolve"
 	"imprint/internal/units"
 	"imprint/internal/visible"
 
@@ -136,12 +136,12 @@ func atMost(n int, what string) cobra.PositionalArgs {
 
 // fetchingHelp is what the help of commands that resolve a description says about caches.
 const fetchingHelp = `Items of a binary cache ([[source]] with url) are fetched, unless they are in the build store already: a directory that
-keeps them unpacked, by their digest, for this and later commands. It may be removed at any time.`
+keeps them unpacked, by their digest, for this and later commands ($XDG_CACHE_HOME/imprint, or ~/.cache/imprint). It may be
+removed when no command is running.`
 
 // buildStoreFlag adds the flag for the build store.
 func (r *root) buildStoreFlag(c *cobra.Command) {
-	c.Flags().StringVar(&r.buildStore, "build-store", "",
-		"keep what is fetched from binary caches in this `directory` (default $XDG_CACHE_HOME/imprint, or ~/.cache/imprint)")
+	c.Flags().StringVar(&r.buildStore, "build-store", "", "keep what is fetched from binary caches in this `directory`")
 }
 
 // storeDir returns the directory of the build store; "" if there is no place for it.
@@ -157,7 +157,8 @@ func (r *root) storeDir() string {
 	return ""
 }
 
-// fetching reports that items are fetched.
-func (r *root) fetching(from closure.Store, items int, bytes int64) {
-	r.ui.stage("realise", "fetching "+units.Count(items, "store item")+" ("+units.FormatBytes(bytes)+") from "+fmt.Sprint(from))
+// fetching reports that items are fetched, and how far that is.
+func (r *root) fetching(f *resolve.Fetch) {
+	r.ui.stage("realise", fmt.Sprintf("fetching %s (%s) from %v", units.Count(f.Items, "store item"), units.FormatBytes(f.Total), f.From))
+	r.ui.watch(progress{"fetching", event{"event": "progress", "stage": "realise"}, f.Done, f.Total})
 }
