@@ -15,6 +15,8 @@ import (
 	"imprint/closure/nar"
 	"imprint/internal/hosttree"
 	"imprint/internal/nixtest"
+
+	"github.com/klauspost/compress/zstd"
 )
 
 // A sourceWorld is a store of Nix's with items of every kind: a source, a derivation that refers to it, and what was built.
@@ -98,6 +100,11 @@ func TestSources(t *testing.T) {
 	if got := w.image(fmt.Sprintf("export = %q", stream), unused); !bytes.Equal(got, want) {
 		t.Error("an export stream gives another image than the database")
 	}
+	packed := stream + ".zst"
+	writeFile(t, packed, packZstd(read(t, stream)))
+	if got := w.image(fmt.Sprintf("export = %q", packed), unused); !bytes.Equal(got, want) {
+		t.Error("a compressed export stream gives another image than the database")
+	}
 	if _, err := os.Stat(unused); err == nil {
 		t.Error("there is a build store without a cache")
 	}
@@ -139,6 +146,14 @@ func TestSources(t *testing.T) {
 		asked = nil
 	}
 	w.killed(s.URL, trusted, want)
+}
+
+func packZstd(content []byte) string {
+	var b strings.Builder
+	z, _ := zstd.NewWriter(&b)
+	z.Write(content)
+	z.Close()
+	return b.String()
 }
 
 // killed kills a build that fetches. What it leaves is not in the way of the next one.

@@ -79,7 +79,7 @@ var language = map[string]keyed.Rule{
 	},
 	"source.trusted-public-keys": {Doc: "Keys of the cache, as Nix has them: an item is refused unless one of them has signed it.", Most: maxKeys},
 	"source.unsigned":            {Doc: "Take items of the cache that nobody has signed."},
-	"source.export":              {Doc: "File that nix-store --export has written, instead of a directory."},
+	"source.export":              {Doc: "File that nix-store --export has written, instead of a directory. It may be compressed with gzip, zstd, xz or bzip2."},
 
 	"closure":         {Doc: "Roots, and everything that they refer to."},
 	"closure.name":    {Doc: "Name by which partitions and substitutions refer to the closure.", Required: true, Pattern: closureNameForm},
