@@ -145,7 +145,31 @@ func TestSources(t *testing.T) {
 		}
 		asked = nil
 	}
+	w.together(want, keep())
+	mu.Lock()
+	if len(asked) != 4 {
+		t.Errorf("two builds at once have fetched %q", asked)
+	}
+	mu.Unlock()
 	w.killed(s.URL, trusted, want)
+}
+
+// together builds the last image twice at the same time, with one build store.
+func (w *sourceWorld) together(want []byte, keep string) {
+	w.Helper()
+	var both sync.WaitGroup
+	for i := range 2 {
+		image := filepath.Join(w.dir, fmt.Sprint("together", i))
+		both.Go(func() {
+			out, err := exec.Command("imprint", "build", filepath.Join(w.dir, "image.toml"), "-o", image, "--build-store", keep).CombinedOutput()
+			if err != nil {
+				w.Errorf("%v\n%s", err, out)
+			} else if !bytes.Equal(read(w.T, image), want) {
+				w.Errorf("%s is another image", image)
+			}
+		})
+	}
+	both.Wait()
 }
 
 func packZstd(content []byte) string {
