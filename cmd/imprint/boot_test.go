@@ -201,6 +201,8 @@ func writeMatrix(t *testing.T, seconds []float64) {
 
 // The README has every row, and every description is in a row.
 func TestMatrixIsWhole(t *testing.T) {
+	const elsewhere = "debian" // which TestDebian boots
+
 	text, err := os.ReadFile(readme)
 	if err != nil {
 		t.Fatal(err)
@@ -218,7 +220,7 @@ func TestMatrixIsWhole(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, file := range files {
-		if name := strings.TrimSuffix(filepath.Base(file), ".toml"); !inRow[name] {
+		if name := strings.TrimSuffix(filepath.Base(file), ".toml"); !inRow[name] && name != elsewhere {
 			t.Errorf("no row boots configs/%s.toml", name)
 		}
 		src, err := os.ReadFile(file)
