@@ -120,7 +120,7 @@ func (s *TreeStore) Info(ctx context.Context, p Path) (*Info, error) {
 	if err != nil {
 		return nil, ofDatabase(err)
 	}
-	info, err := s.flavor.info(p, row)
+	info, err := s.flavor.Registered(p, row)
 	if err != nil {
 		return nil, invalid("store database: %v: %v", p, err)
 	}
@@ -139,7 +139,7 @@ func (s *TreeStore) Infos(ctx context.Context) ([]*Info, error) {
 		if err != nil {
 			return nil, err
 		}
-		if infos[i], err = s.flavor.info(p, row); err != nil {
+		if infos[i], err = s.flavor.Registered(p, row); err != nil {
 			return nil, fmt.Errorf("%v: %w", p, err)
 		}
 	}

@@ -128,7 +128,7 @@ func (b block) inWorld() string {
 			return strings.Replace(text, "[[source]]\n", "[[source]]\npath = \"guix/store\"\n", 1)
 		}
 		return text + "\n[[source]]\npath = \"guix/store\"\n"
-	case strings.Contains(b.text, "[[source]]\nimage"):
+	case regexp.MustCompile(`(?m)^(image|url|export)\s*=`).MatchString(b.text):
 		return b.text
 	case strings.Contains(b.text, "[[source]]\n"):
 		return strings.Replace(b.text, "[[source]]\n", "[[source]]\npath = \"store\"\n", 1)

@@ -35,7 +35,7 @@ func (d *Image) WithDefaults() *Image {
 		c.Source.Items = []Source{{Key: k, Path: Text{Key: k.Below(".path")}, Registration: Text{Key: k.Below(".registration")}}}
 	}
 	for i := range c.Source.Items {
-		if !c.Source.Items[i].Image.Written() {
+		if !c.Source.Items[i].Own().Written() {
 			defaultTo(&c.Source.Items[i].Path, "/")
 		}
 	}

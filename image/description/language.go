@@ -35,6 +35,7 @@ const (
 	maxOutputs = 32        // elements of [[output]]: each has files open
 	maxLevel   = 19        // of compression
 	maxLines   = 1024      // that a loader's configuration gets
+	maxKeys    = 64        // of a cache
 	maxTables  = 1024      // elements of [[partition]], the largest tables in memory
 )
 
@@ -78,6 +79,12 @@ var language = map[string]keyed.Rule{
 	},
 	"source.image":     {Doc: "Disk image with a store in one of its file systems, instead of a directory."},
 	"source.partition": {Doc: "Name or number of the image's partition with the store, needed if several have one."},
+	"source.url": {
+		Doc: "Binary cache, instead of a directory: http, https or file, such as what nix copy --to writes. Items that are not in the build store yet are fetched and kept there.",
+	},
+	"source.trusted-public-keys": {Doc: "Keys of the cache, as Nix has them: an item is refused unless one of them has signed it.", Most: maxKeys},
+	"source.unsigned":            {Doc: "Take items of the cache that nobody has signed."},
+	"source.export":              {Doc: "File that nix-store --export has written, instead of a directory. It may be compressed with gzip, zstd, xz or bzip2."},
 
 	"closure":         {Doc: "Roots, and everything that they refer to."},
 	"closure.name":    {Doc: "Name by which partitions and substitutions refer to the closure.", Required: true, Pattern: closureNameForm},

@@ -14,6 +14,7 @@ import (
 	"imprint/image/description"
 	"imprint/image/host"
 	"imprint/image/plan"
+	"imprint/image/source"
 	"imprint/internal/diag"
 	"imprint/internal/hosttree"
 	"imprint/internal/pattern"
@@ -76,6 +77,9 @@ func (w world) closures(ctx context.Context, s *store) (*closure.Closure, diag.L
 		return nil, sources.problems, err
 	}
 	all, err := sources.compute(ctx, s)
+	if err == nil && len(sources.problems) == 0 {
+		err = sources.blameSource(source.Realise(ctx, all, w.in.Fetching))
+	}
 	return all, sources.problems, err
 }
 
@@ -99,8 +103,8 @@ func (s *sources) open(ctx context.Context) error {
 	canonical := func(h hosttree.Host) *tree.Attr { return closure.CanonicalAttr(h.Kind, h.Mode) }
 	read := (&hosttree.Scanner{Attr: canonical, FilesOnly: true, Backwards: s.in.Backwards}).Read
 	for _, d := range s.d.Source.Items {
-		if d.Image.Written() {
-			if err := s.openImage(ctx, d); err != nil {
+		if d.Own().Written() {
+			if err := s.openOwn(ctx, d); err != nil {
 				return err
 			}
 			continue
@@ -207,6 +211,7 @@ func (s *sources) compute(ctx context.Context, into *store) (*closure.Closure, e
 	if len(s.problems) > 0 {
 		return nil, nil
 	}
+	source.Ahead(ctx, s.stores, all)
 	result, err := closure.Compute(ctx, s.stores, all)
 	if err == nil {
 		s.refuseOutput(result)
@@ -239,7 +244,7 @@ func (s *sources) blame(err error, keys map[closure.Path]diag.Key) error {
 		s.problems = append(s.problems, s.d.Closure.Key.ProblemOf(err))
 		return nil
 	case !errors.As(err, &missing):
-		return err
+		return s.blameSource(err)
 	}
 	others := 0
 	for _, m := range missing.Items {
