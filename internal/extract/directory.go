@@ -1,4 +1,4 @@
-// Package extract writes the nodes of a tree, which may come from anywhere, to a directory that they cannot leave, or into a tar archive.
+// Package extract writes the nodes of an untrusted tree to a directory, which they cannot escape, or to a tar archive.
 package extract
 
 import (
@@ -16,17 +16,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// An Omission is something of a tree that was not written.
+// An Omission reports a node or attribute that was not written.
 type Omission struct {
 	Path string // below the directory, or in the archive
 	Why  string
 }
 
-const noFile = "is left out: it is no file, directory or link"
+const noFile = "is omitted: it is not a file, directory or link"
 
-// Directory writes nodes and everything below them into a directory. Names that are there already are an error. Links, holes, modes, times and
-// extended attributes are kept, and owners if the caller may give files away. Devices, fifos and sockets are omitted, and so are attributes
-// that the file system or the kernel refuses.
+// Directory writes nodes and everything below them to a directory. Names that exist are an error. Links, holes, modes, times and extended
+// attributes are kept; owners only if owners is set, which takes the privilege to change them. Devices, fifos and sockets are omitted, and so
+// are attributes that the file system or the kernel refuses.
 func Directory(ctx context.Context, dir *os.Root, tops []tree.Walked, owners bool) ([]Omission, error) {
 	x := &extractor{ctx: ctx, dir: dir, first: map[*tree.Node]string{}, owners: owners}
 	for _, top := range tops {
@@ -41,7 +41,7 @@ func Directory(ctx context.Context, dir *os.Root, tops []tree.Walked, owners boo
 type extractor struct {
 	ctx     context.Context
 	dir     *os.Root
-	first   map[*tree.Node]string // name of each file's first node, for hard links
+	first   map[*tree.Node]string // the first name of each file, for hard links
 	owners  bool
 	omitted []Omission
 }
@@ -50,7 +50,7 @@ func (x *extractor) omit(path, format string, args ...any) {
 	x.omitted = append(x.omitted, Omission{path, fmt.Sprintf(format, args...)})
 }
 
-// nameOf is the name of a node that is written, "." for the top of a tree.
+// nameOf returns the name under which a node is written, "." for the top of a tree.
 func nameOf(top tree.Walked) string {
 	if base := top.Path[strings.LastIndexByte(top.Path, '/')+1:]; base != "" {
 		return base
@@ -58,7 +58,7 @@ func nameOf(top tree.Walked) string {
 	return "."
 }
 
-// all writes a node and everything below it. Directories get their attributes last, when nothing more is put into them.
+// all writes a node and everything below it. Directories get their attributes last: a mode may forbid writing, and writing changes times.
 func (x *extractor) all(top tree.Walked) error {
 	base := nameOf(top)
 	type made struct {
@@ -90,7 +90,7 @@ func (x *extractor) all(top tree.Walked) error {
 	return nil
 }
 
-// one writes a node that is no directory.
+// one writes a node other than a directory.
 func (x *extractor) one(name string, n *tree.Node) error {
 	inode := n.Inode()
 	if first := x.first[inode]; first != "" {
@@ -111,7 +111,7 @@ func (x *extractor) one(name string, n *tree.Node) error {
 	return nil
 }
 
-// symlink writes a symlink, whose mode does not count.
+// symlink writes a symlink. Linux ignores its mode.
 func (x *extractor) symlink(name string, n *tree.Node) error {
 	if err := x.dir.Symlink(n.Target(), name); err != nil {
 		return err
@@ -145,8 +145,8 @@ func (x *extractor) file(name string, b tree.Blob) (err error) {
 	return f.Truncate(b.Size())
 }
 
-// attributes gives a file or directory its owner, extended attributes, mode and time. A change of owner takes capabilities and set-ID bits away,
-// so they come after it; and attributes of users need a file that they can write to, so the mode comes after them.
+// attributes sets the owner, extended attributes, mode and time of a file or directory, in this order: a change of owner clears capabilities
+// and set-ID bits, and setting attributes of users takes write permission.
 func (x *extractor) attributes(name string, a *tree.Attr) error {
 	if x.owners {
 		if err := x.dir.Chown(name, int(a.UID), int(a.GID)); err != nil {
@@ -181,7 +181,7 @@ func (x *extractor) xattrs(name string, list []tree.Xattr) error {
 	return nil
 }
 
-// modeOf is the mode of a file, with set-ID bits and the sticky bit only beside its owner.
+// modeOf returns the permission bits of a file, with special also the set-ID and sticky bits, which depend on the owner.
 func modeOf(a *tree.Attr, special bool) os.FileMode {
 	mode := os.FileMode(a.Mode & 0o777)
 	for bit, set := range map[uint16]os.FileMode{0o4000: os.ModeSetuid, 0o2000: os.ModeSetgid, 0o1000: os.ModeSticky} {
