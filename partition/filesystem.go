@@ -26,6 +26,7 @@ type Filesystem struct {
 	Grows     bool // systemd-growfs can enlarge it
 	WholeDisk bool // the tree of an ISO image, and only there
 	Inside    bool // can be a file of another partition
+	Widths    bool // a description can choose the bits of an entry of its table
 
 	MountType    string // what mount(8) and fstab(5) call it; "" if it is not mounted
 	MountOptions string // in fstab, unless it is read-only

@@ -111,6 +111,15 @@ func IsFATType(text string) bool {
 	return err == nil && fatTypes[n] != 0
 }
 
+// FATBits returns the bits of an entry that an MBR type implies: 32 for 0x0b and 0x0c, since firmware that looks for them can read nothing
+// else; 0 for other types, which have always been used for several widths.
+func FATBits(text string) int {
+	if n, err := MBRType(text); err == nil && fatTypes[n] == 32 {
+		return 32
+	}
+	return 0
+}
+
 // CheckFATType reports such a number for a volume with entries of another width in bits. The error is a [diag.Mistake].
 func CheckFATType(text string, bits int) error {
 	n, err := MBRType(text)

@@ -43,6 +43,7 @@ var bootMatrix = []bootRow{
 	{config: "uki-aarch64", mode: "aarch64-uefi", how: "GPT, unified kernel image", line: true},
 	{config: "extlinux", mode: "aarch64-u-boot", how: "GPT, menu for U-Boot on FAT", line: true},
 	{config: "board", mode: "aarch64-u-boot", how: "MBR, U-Boot at 8 KiB; its menu on the root file system", line: true},
+	{config: "board-gpt", mode: "aarch64-u-boot", how: "hybrid MBR and GPT with its entries after U-Boot", line: true},
 	{config: "iso", mode: "uefi-cd", how: "ISO, the store in its tree", line: true},
 	{config: "iso", mode: "bios-cd", how: "the same ISO"},
 	{config: "iso", mode: "uefi-usb", how: "the same ISO on a stick"},

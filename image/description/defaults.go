@@ -70,10 +70,13 @@ func defaultTo[T any](v *Value[T], value T) {
 // isISO reports whether the image is an ISO 9660 image.
 func (d *Image) isISO() bool { return d.Format.V == FormatISO }
 
-// table returns the word for the partition table.
+// table returns the word for the partition table that systems read: of a hybrid one the GPT.
 func (d *Image) table() string {
-	if d.isISO() {
+	switch {
+	case d.isISO():
 		return partition.ISO
+	case d.isHybrid():
+		return partition.GPT
 	}
 	return cmp.Or(d.Table.V, partition.GPT)
 }
@@ -107,16 +110,12 @@ func hasBootPartition(m bootloader.Machine) bool {
 func (d *Image) Machine() bootloader.Machine {
 	m := bootloader.Machine{Arch: d.Arch.V, Table: d.table(), Graphics: d.Boot.Background.Written()}
 	m.Foreign = slices.ContainsFunc(d.Boot.Entry.Items, func(e Entry) bool { return e.Plain.V })
-	entries, root := 0, d.Root()
+	numbers, root := d.Numbers(), d.Root()
 	for i := range d.Partition.Items {
 		p := &d.Partition.Items[i]
 		b := bootloader.Partition{
 			Name: p.Name.V, Type: cmp.Or(partition.TypeName(p.Type.V), p.Filesystem.V), Filesystem: p.Filesystem.V, Store: len(p.Closures.Items) > 0,
-			Root: p == root,
-		}
-		if !p.Inside.Written() {
-			entries++
-			b.Number = entries
+			Root: p == root, Number: numbers[i],
 		}
 		m.Partitions = append(m.Partitions, b)
 	}

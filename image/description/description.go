@@ -43,6 +43,10 @@ type Image struct {
 	SectorSize Int             `toml:"sector-size"`
 	UUID       Text            `toml:"uuid"` // the disk GUID
 	Table      Text            `toml:"table"`
+	Size       Value[Size]     `toml:"size"`           // of the disk
+	Multiple   Value[Size]     `toml:"size-multiple"`  // which the size of the disk is
+	EntriesAt  Value[Size]     `toml:"entries-offset"` // of the entries of a GPT
+	MBRActive  Bool            `toml:"mbr-active"`     // beside a GPT
 	Store      Store           `toml:"store"`
 	Source     List[Source]    `toml:"source"`
 	Closure    List[Closure]   `toml:"closure"`
@@ -113,7 +117,11 @@ type Partition struct {
 	Key        diag.Key
 	Name       Text              `toml:"name"`
 	Type       Text              `toml:"type"`
+	MBRType    Text              `toml:"mbr-type"` // of its entry in a hybrid MBR
+	Number     Int               `toml:"number"`   // in the partition table
+	PartLabel  Text              `toml:"partlabel"`
 	Filesystem Text              `toml:"filesystem"`
+	FAT        Int               `toml:"fat"` // bits of an entry
 	Features   List[Text]        `toml:"features"`
 	Engine     Text              `toml:"engine"`
 	Compress   Text              `toml:"compression"`
@@ -122,6 +130,7 @@ type Partition struct {
 	Size       Value[Size]       `toml:"size"`
 	MinSize    Value[Size]       `toml:"min-size"`
 	Free       Value[Free]       `toml:"free"`
+	Grow       Bool              `toml:"grow"` // to the end of the disk
 	Offset     Value[Size]       `toml:"offset"`
 	Align      Value[Size]       `toml:"align"`
 	Label      Text              `toml:"label"`

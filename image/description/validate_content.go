@@ -1,6 +1,7 @@
 package description
 
 import (
+	"cmp"
 	"fmt"
 	"path"
 	"slices"
@@ -39,6 +40,7 @@ func (c *checker) filesystem(p *Partition) {
 		c.refuse(row, p.Path.Key, hint)
 	}
 	c.values(row, p)
+	c.width(row, p)
 	c.compression(row, p)
 	if row.Raw {
 		c.raw(p)
@@ -231,7 +233,7 @@ const emptySlot = "_empty"
 
 // isLeftAlone reports whether systemd does not use the partition on its own, so that it may be empty.
 func (c *checker) isLeftAlone(p *Partition) bool {
-	return p.Name.V == emptySlot || c.d.table() == partition.MBR || p.has(partition.FlagNoAuto)
+	return cmp.Or(p.PartLabel.V, p.Name.V) == emptySlot || c.d.table() == partition.MBR || p.has(partition.FlagNoAuto)
 }
 
 // fatType checks that a partition with a FAT type in an MBR has a FAT.

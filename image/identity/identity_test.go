@@ -102,3 +102,36 @@ attr = [{ path = "/etc/*", mode = "0600" }]
 		t.Errorf("a default that is written gives another seed, %v", err)
 	}
 }
+
+// Every key of the disk and of the partition table changes the identity.
+func TestIdentityOfTables(t *testing.T) {
+	const text = `
+table = "hybrid"
+size-multiple = "1MiB"
+[[partition]]
+name = "boot"
+type = "esp"
+filesystem = "fat"
+mbr-type = "0x0c"
+`
+	w := imagetest.New(t)
+	seen := map[string]string{}
+	for _, change := range [][2]string{
+		{"", ""}, {"multiple = \"1M", "multiple = \"2M"}, {"size-m", "size = \"1GiB\"\nsize-m"}, {"size-m", "entries-offset = \"8KiB\"\nsize-m"},
+		{"size-m", "mbr-active = true\nsize-m"}, {"0x0c", "0x0e"}, {"mbr-t", "number = 2\nmbr-t"}, {"mbr-t", "partlabel = \"x\"\nmbr-t"},
+		{"mbr-t", "fat = 32\nmbr-t"}, {"mbr-t", "grow = true\nmbr-t"}, {"table = \"hybrid\"", ""},
+	} {
+		changed := strings.Replace(text, change[0], change[1], 1)
+		if !strings.Contains(changed, "table") {
+			changed = strings.Replace(changed, "mbr-type = \"0x0c\"\n", "", 1)
+		}
+		p, err := w.Plan(changed)
+		if err != nil {
+			t.Fatal(change, err)
+		}
+		if other, known := seen[p.Seed.String()]; known {
+			t.Errorf("%q gives the same seed as %q", change[1], other)
+		}
+		seen[p.Seed.String()] = change[1]
+	}
+}

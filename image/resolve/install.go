@@ -176,7 +176,7 @@ func (w world) place(p *plan.Plan, a bootloader.Artifacts) {
 	}
 	for _, part := range p.Partitions {
 		name := part.Spec.Name
-		if part.Active = name == a.Active && a.Active != ""; part.Active && p.Table == partition.GPT {
+		if part.Active = name == a.Active && a.Active != ""; part.Active && p.Table != partition.MBR {
 			part.Attributes |= activeBit
 		}
 		part.Spec.Syslinux = name == a.Install && a.Install != ""

@@ -68,6 +68,7 @@ func Plan(ctx context.Context, d *description.Image, in Inputs) (*plan.Plan, err
 	}
 	if err = w.fill(ctx, p, hosts, store, stated, boot, files); err == nil {
 		w.checkFATTypes(p)
+		w.checkGrow()
 		w.checkEntries(p, store, boot)
 	}
 	p.Warnings = w.warnings.sorted()
