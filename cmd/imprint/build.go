@@ -32,6 +32,7 @@ import (
 type buildFlags struct {
 	out        string
 	exportBoot string
+	exportRoot bool
 	noManifest bool
 	twice      bool
 	write      write.Options
@@ -65,6 +66,7 @@ order of files, and compares the two; the second one never gets a name. If they 
 	flags := c.Flags()
 	flags.StringVarP(&f.out, "out", "o", "", "image `file` (default NAME.raw or NAME.iso in the working directory)")
 	flags.StringVar(&f.exportBoot, "export-boot", "", "also write kernel, initrd and command line of every boot entry, and a script for iPXE, to this `directory`")
+	flags.BoolVar(&f.exportRoot, "export-root", false, "with --export-boot, also write the root file system as an initrd, to boot without a disk")
 	flags.BoolVar(&f.noManifest, "no-manifest", false, "do not write OUT.json")
 	flags.BoolVar(&f.write.NoSync, "no-sync", false, "do not sync: return before everything is on the disk")
 	flags.BoolVar(&f.write.SHA256, "sha256", false, "also compute the SHA-256 of the whole image")
@@ -213,6 +215,11 @@ type build struct {
 
 // write writes the image, its manifest and the boot files, and names them when all are complete.
 func (r *root) write(ctx context.Context, p *planned, o *outputs, f buildFlags) (*build, error) {
+	if f.exportRoot {
+		if err := write.CheckRoot(p.layout); err != nil {
+			return nil, usagef("--export-root: %v", err)
+		}
+	}
 	r.ui.stage("write", "writing "+f.out)
 	f.write.Progress, f.write.Export = r.ui.meter, f.exportBoot != ""
 	result, err := write.Image(ctx, o.image.File, p.plan, p.layout, f.write)
@@ -229,7 +236,7 @@ func (r *root) write(ctx context.Context, p *planned, o *outputs, f buildFlags) 
 	}
 	groups := []write.Group{o.group()}
 	if f.exportBoot != "" {
-		e, err := result.Boot(ctx, p.plan, f.exportBoot)
+		e, err := result.Boot(ctx, p.plan, f.exportBoot, f.exportRoot)
 		if err != nil {
 			return nil, err
 		}

@@ -67,6 +67,8 @@ type Source struct {
 	Key          diag.Key
 	Path         Text `toml:"path"`
 	Registration Text `toml:"registration"`
+	Image        Text `toml:"image"`
+	Partition    Text `toml:"partition"`
 }
 
 // A Closure is a [[closure]]: roots, and everything that they refer to.

@@ -83,6 +83,8 @@ var language = map[string]keyed.Rule{
 	"source.registration": {
 		Doc: "File in the format of nix-store --dump-db or of nixpkgs' closureInfo, instead of the source's database.",
 	},
+	"source.image":     {Doc: "Disk image with a store in one of its file systems, instead of a directory."},
+	"source.partition": {Doc: "Name or number of the image's partition with the store, needed if several have one."},
 
 	"closure":         {Doc: "Roots, and everything that they refer to."},
 	"closure.name":    {Doc: "Name by which partitions and substitutions refer to the closure.", Required: true, Pattern: closureNameForm},

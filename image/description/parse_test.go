@@ -106,7 +106,7 @@ func TestParseFillsEveryKey(t *testing.T) {
 		Size: val(Size{Bytes: 8 << 30}), Multiple: val(Size{Bytes: 1 << 30}), EntriesAt: val(Size{Bytes: 512 << 10}), MBRActive: val(true),
 		Raw:    list(Raw{Offset: val(Size{Bytes: 64 << 10}), Source: val("u-boot.bin")}),
 		Store:  Store{Flavor: val("nix"), HardLink: val(true)},
-		Source: list(Source{Path: val("/mnt"), Registration: val("registration")}, Source{Path: val("/")}),
+		Source: list(Source{Path: val("/mnt"), Registration: val("registration")}, Source{Image: val("old.raw"), Partition: val("root")}),
 		Closure: list(
 			Closure{Name: val("system"), Roots: vals("result"), Profile: val("system"), GCRoots: vals("/nix/var/nix/gcroots/extra")},
 			Closure{Name: val("extra"), Roots: vals("a", "b")},

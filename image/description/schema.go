@@ -179,6 +179,8 @@ var examples = map[string][]any{
 
 	"source.path":         {"/mnt"},
 	"source.registration": {"closure-info/registration"},
+	"source.image":        {"old.raw"},
+	"source.partition":    {"root"},
 
 	"closure.name":     {"system"},
 	"closure.roots":    {array{"./result"}},

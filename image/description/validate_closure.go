@@ -45,6 +45,23 @@ func (c *checker) allClosures() {
 	}
 }
 
+// allSources checks that every source is a directory or an image.
+func (c *checker) allSources() {
+	for _, s := range c.d.Source.Items {
+		if !s.Image.Written() {
+			if s.Partition.Written() {
+				c.Report(s.Partition.Key, "is for an image, but this source has none", "add image, or remove partition")
+			}
+			continue
+		}
+		for _, t := range []Text{s.Path, s.Registration} {
+			if t.Written() {
+				c.Report(t.Key, "does not go with image, which has a store of its own", "remove one of them")
+			}
+		}
+	}
+}
+
 // roots checks the roots of a closure as text. Whether two of them lead to the same item is known only when they are resolved.
 func (c *checker) roots(cl *Closure) {
 	if cl.Roots.Written() && len(cl.Roots.Items) == 0 {

@@ -25,6 +25,10 @@ func Paths(d *description.Image, dir string) []Path {
 	n := &named{dir: dir, flavor: flavor}
 	for _, s := range d.WithDefaults().Source.Items {
 		n.text(s.Registration)
+		if s.Image.Written() {
+			n.text(s.Image)
+			continue
+		}
 		if !s.Registration.Written() { // else the image may be an item itself, as in a Nix build, whose store holds its output too
 			n.add(s.Path.Key, s.Path.V+flavor.StoreDir)
 		}

@@ -12,7 +12,11 @@ var rooms = []room{
 	{"cmd/...", []string{"..."}, []string{"..."}},
 
 	// The stages: each imports only what it needs of earlier ones.
-	{"image/disk", []string{"image/gpt", "image/mbr", "partition", "closure", "internal/chain", "internal/diag", "internal/fault", "internal/tree"}, nil},
+	{"image/disk", []string{"image/gpt", "image/mbr", "partition", "bootloader/menu", "closure", "internal/chain", "internal/diag", "internal/fault", "internal/tree"}, nil},
+	{"image/crosscheck", []string{"image/crosscheck/opinion", "image/disk", "partition", "closure", "internal/..."},
+		[]string{"golang.org/x/sync/...", "golang.org/x/sys/..."}},
+	{"image/crosscheck/opinion", nil, []string{"github.com/diskfs/go-diskfs/...", "github.com/kdomanski/iso9660/...", "github.com/ncruces/go-sqlite3/..."}},
+	{"image/inspect", []string{"image/disk", "partition", "bootloader/menu", "closure", "internal/..."}, []string{"golang.org/x/sync/..."}},
 	{"image/diff", []string{"image/disk", "closure", "internal/..."}, []string{"golang.org/x/sync/..."}},
 	{"image/emulator", []string{"image/description", "image/plan", "image/write", "internal/hosttool"}, nil},
 	{"image/serve", []string{"image/disk", "image/plan", "image/write", "internal/extent", "internal/processors", "internal/tree"},
@@ -20,7 +24,7 @@ var rooms = []room{
 	{"image/write", []string{"image/plan", "partition", "bootloader", "bootloader/ipxe", "closure", "closure/nar", "internal/..."}, []string{"golang.org/x/sys/...", "golang.org/x/sync/..."}},
 	{"image/trees", []string{"image/description", "image/host", "partition", "closure", "internal/accounts", "internal/diag", "internal/pattern",
 		"internal/tree"}, nil},
-	{"image/resolve", []string{"image/description", "image/host", "image/trees", "image/identity", "image/plan", "image/toplevel", "image/mbr", "partition",
+	{"image/resolve", []string{"image/description", "image/disk", "image/host", "image/trees", "image/identity", "image/plan", "image/toplevel", "image/mbr", "partition",
 		"bootloader", "bootloader/bootspec",
 		"bootloader/grubmkimage", "closure", "internal/..."}, []string{"golang.org/x/sync/..."}},
 	{"image/toplevel", []string{"bootloader/bootspec", "closure", "internal/diag", "internal/tree"}, nil},
@@ -95,7 +99,7 @@ var servers = []string{"internal/listen", "internal/nbd", "internal/httpfile"}
 // readers are the packages that may open files. All others are values and arithmetic: descriptions, plans and layouts, file
 // systems, partition tables, boot loaders.
 var readers = []string{
-	"cmd/...", "image/host", "image/resolve", "image/serve", "image/write",
+	"cmd/...", "image/crosscheck", "image/crosscheck/opinion", "image/host", "image/resolve", "image/serve", "image/write",
 	"closure", "closure/db", "bootloader/grubmkimage", "partition", "partition/mke2fs", "partition/squashfs", "partition/syslinux",
 	"internal/hosttool", "internal/hosttree", "internal/limits", "internal/listen", "internal/overlay", "internal/processors", "internal/scratch",
 	"internal/stream", "internal/unpack",
@@ -110,7 +114,7 @@ type word struct {
 
 // words are described by one row each, in the package that owns it; the rest of the program asks that row.
 var words = []word{
-	{[]string{"ext4", "fat", "squashfs", "erofs", "iso9660", "mke2fs"}, []string{"partition/...", "bootloader", "internal/hosttool"},
+	{[]string{"ext4", "fat", "squashfs", "erofs", "iso9660", "mke2fs"}, []string{"partition/...", "bootloader", "image/crosscheck/opinion", "internal/hosttool"},
 		"file systems are described in package partition, a file for each"},
 	{[]string{"iso"}, []string{"partition/...", "bootloader"}, "the word for an ISO is partition.ISO"},
 	{[]string{"systemd-boot", "grub", "uki", "extlinux", "syslinux"}, []string{"bootloader/...", "partition/syslinux", "internal/hosttool"},
