@@ -19,6 +19,7 @@ type Filesystem struct {
 	Refuses map[string]string // keys that it does not take, each with a hint or ""
 
 	Raw       bool // bytes without a file system
+	Swap      bool // swap space, which holds no files either
 	Store     bool // can hold a store: it keeps owners, links and names of any bytes
 	Owners    bool // stores modes and owners
 	Firmware  bool // firmware reads it
@@ -55,10 +56,10 @@ type Compressor struct {
 }
 
 // Filesystems lists all kinds, in the order in which messages list them.
-var Filesystems = []*Filesystem{&fatFilesystem, &ext4Filesystem, &none, &iso9660Filesystem, &squashfsFilesystem, &erofsFilesystem}
+var Filesystems = []*Filesystem{&fatFilesystem, &ext4Filesystem, &none, &iso9660Filesystem, &squashfsFilesystem, &erofsFilesystem, &swapFilesystem}
 
 // Later returns names of file systems that are not supported yet, but that users of other tools may expect.
-func Later() []string { return []string{"btrfs", "f2fs", "swap", "xfs"} }
+func Later() []string { return []string{"btrfs", "f2fs", "xfs"} }
 
 // LaterEngines returns names of engines that are not supported yet.
 func LaterEngines() []string { return []string{"mtools"} }
@@ -136,6 +137,9 @@ func New(s Spec) (Maker, error) {
 	}
 	return f.plan(s)
 }
+
+// HasFiles reports whether it holds a tree of files.
+func (f *Filesystem) HasFiles() bool { return !f.Raw && !f.Swap }
 
 // DefaultEngine is the engine without a choice in the description, "" if there is only one.
 func (f *Filesystem) DefaultEngine() string {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"imprint/internal/diag"
+	"imprint/partition/swap"
 )
 
 // A Purpose is what partitions of a type hold instead of a file system (Discoverable Partitions Specification, "Defined
@@ -28,7 +29,7 @@ func (p *Purpose) Begins(head []byte) bool {
 }
 
 var (
-	swapSpace  = &Purpose{Holds: "swap space", From: "mkswap", Used: true, begins: isSwap}
+	swapSpace  = &Purpose{Holds: "swap space", From: "mkswap", Used: true, begins: func(head []byte) bool { return swap.PageSize(head) != 0 }}
 	verityHash = &Purpose{Holds: "dm-verity hashes", From: "veritysetup", Used: true, begins: func(head []byte) bool {
 		return bytes.HasPrefix(head, []byte("verity\x00\x00")) // cryptsetup, "DMVerity", superblock
 	}}
@@ -43,18 +44,6 @@ var purposes = map[string]*Purpose{
 	"root-verity": verityHash, "usr-verity": verityHash,
 	"root-verity-sig": veritySignature, "usr-verity-sig": veritySignature,
 	"bios-boot": {Holds: "GRUB's core image", From: "grub-mkimage"},
-}
-
-// isSwap reports whether there is a signature of swap space at the end of the first page, for any page size of Linux
-// (mkswap(8)).
-func isSwap(head []byte) bool {
-	const signature = "SWAPSPACE2"
-	for page := 4096; page <= len(head); page *= 2 {
-		if string(head[page-len(signature):page]) == signature {
-			return true
-		}
-	}
-	return false
 }
 
 // PurposeOf returns the purpose of a partition whose type a description gives as a name, a GUID or an MBR number; nil for

@@ -133,6 +133,7 @@ type Partition struct {
 	MinSize    Value[Size]       `toml:"min-size"`
 	Free       Value[Free]       `toml:"free"`
 	Grow       Bool              `toml:"grow"` // to the end of the disk
+	GrowAtBoot Bool              `toml:"grow-at-boot"`
 	Offset     Value[Size]       `toml:"offset"`
 	Align      Value[Size]       `toml:"align"`
 	Label      Text              `toml:"label"`

@@ -177,7 +177,7 @@ var language = map[string]keyed.Rule{
 		Doc: "GPT name (PARTLABEL), if it is not the partition's name in the description: several may be called _empty.",
 	},
 	"partition.filesystem": {
-		Doc:      "File system; with none the partition holds the bytes of content.",
+		Doc:      "File system; with none the partition holds the bytes of content. Swap space needs a size.",
 		Required: true,
 		Words:    partition.Names(),
 		Later:    partition.Later(),
@@ -214,6 +214,10 @@ var language = map[string]keyed.Rule{
 	},
 	"partition.grow": {
 		Doc: "The partition takes the rest of the disk, of which size or size-multiple has to say how large it is; of several the last one does.",
+	},
+	"partition.grow-at-boot": {
+		Doc: "The running system enlarges the last partition to the end of the disk, and its file system: the flag growfs, and a definition in " +
+			"/etc/repart.d of the partition mounted as root, by which systemd-repart does that.",
 	},
 	"partition.offset": {Doc: "Offset of the partition on the disk. Default: after the previous one."},
 	"partition.align":  {Doc: "Alignment: the offset is rounded up to a multiple."},
@@ -312,6 +316,7 @@ func areRaw(f *partition.Filesystem) bool        { return f.Raw }
 func goInside(f *partition.Filesystem) bool      { return f.Inside }
 func areOfFirmware(f *partition.Filesystem) bool { return f.Firmware }
 func compress(f *partition.Filesystem) bool      { return f.Compressors != nil }
+func areSwap(f *partition.Filesystem) bool       { return f.Swap }
 func haveWidths(f *partition.Filesystem) bool    { return f.Widths }
 func areWholeDisks(f *partition.Filesystem) bool { return f.WholeDisk }
 

@@ -155,6 +155,7 @@ func TestParseFillsEveryKey(t *testing.T) {
 				Name: val("packed"), Filesystem: val("squashfs"), Inside: val("root"), Path: val("/packed.squashfs"),
 				Compress: val("gzip"), Level: val[int64](9), BlockSize: val(Size{Bytes: 1 << 20}),
 			},
+			Partition{Name: val("state"), Type: val("var"), Filesystem: val("ext4"), GrowAtBoot: val(true)},
 		),
 	}
 	if diff := cmp.Diff(want, got, cmpopts.IgnoreTypes(diag.Key{})); diff != "" {

@@ -146,7 +146,7 @@ var defaults = map[string]any{
 	"store.flavor": flavorNix, "store.hard-link": false,
 	"source.path": "/",
 	"boot.loader": noLoader(), "boot.timeout": defaultTimeout,
-	"partition.size": "auto", "partition.grow": false, "partition.align": units.FormatBytes(units.Grain),
+	"partition.size": "auto", "partition.grow": false, "partition.grow-at-boot": false, "partition.align": units.FormatBytes(units.Grain),
 	"partition.dir.mode": "0755", "partition.dir.uid": 0, "partition.dir.gid": 0,
 	"partition.file.mode": "0644", "partition.file.uid": 0, "partition.file.gid": 0,
 	"partition.link.uid": 0, "partition.link.gid": 0,

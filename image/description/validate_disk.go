@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"unicode/utf16"
 
 	"imprint/image/mbr"
@@ -60,6 +61,7 @@ func (c *checker) entries() {
 		}
 		c.entryNumber(p, numbers)
 		c.grow(p)
+		c.growAtBoot(p, i)
 		if p.MBRType.Written() {
 			shared++
 			c.mbrType(p, shared)
@@ -111,6 +113,33 @@ func (c *checker) grow(p *Partition) {
 	case !c.d.Size.Written() && !c.d.Multiple.Written():
 		c.Report(k, "has no effect: the disk is as large as the partitions need", `add size = "8GiB" at the top, for example, or size-multiple`)
 	}
+}
+
+// growAtBoot checks a partition that the running system enlarges, the one at an index.
+func (c *checker) growAtBoot(p *Partition, at int) {
+	k, root := p.GrowAtBoot.Key, c.d.Root()
+	if !p.GrowAtBoot.V {
+		return
+	}
+	c.withoutMBR(k)
+	later := slices.IndexFunc(c.d.Partition.Items[at+1:], func(q Partition) bool { return !q.Inside.Written() })
+	switch text, hint := meaningless(p, partition.FlagGrowFS); {
+	case c.Reported(k.Path):
+	case c.d.isISO():
+		c.Report(k, fmt.Sprintf("does not go with format = %q", FormatISO), "remove it")
+	case text != "":
+		c.Report(k, text, hint)
+	case later >= 0:
+		c.Report(k, fmt.Sprintf("is for the last partition, but %s is after it", c.d.Partition.Items[at+1+later].Key.Path), "move the partition to the end")
+	case root == nil || !keepsOwners(root):
+		c.Report(k, "no partition is mounted as root, where systemd-repart finds its definition", `add flags = ["growfs"] instead, and the definition to what mounts it`)
+	}
+}
+
+// keepsOwners reports whether the file system of a partition is fit for a system.
+func keepsOwners(p *Partition) bool {
+	row := partition.Named(p.Filesystem.V)
+	return row != nil && row.Owners
 }
 
 // mbrType checks the type of a partition in a hybrid MBR, of which it is the nth.

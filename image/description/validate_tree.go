@@ -105,7 +105,7 @@ func (c *checker) bootFile(t Value[Template]) {
 		if err := c.absent("partition", name, c.partitionNames); err != nil {
 			c.ReportError(t.Key, err)
 		}
-	case row != nil && row.Raw:
+	case row != nil && !row.HasFiles():
 		c.Report(t.Key, fmt.Sprintf("partition %q has no file system", name), "")
 	case !strings.HasPrefix(string(path), "/"):
 		c.Report(t.Key, fmt.Sprintf("%q is not followed by a path", "${partition."+name+"}"), fmt.Sprintf("as in %q", "${partition."+name+"}/boot/vmlinuz-*"))
@@ -129,7 +129,7 @@ func (c *checker) isFile(p *Partition) {
 	}
 	for _, k := range []diag.Key{
 		p.Type.Key, p.Size.Key, p.MinSize.Key, p.Offset.Key, p.Align.Key, p.PartUUID.Key, p.Flags.Key,
-		p.Number.Key, p.PartLabel.Key, p.MBRType.Key, p.Grow.Key,
+		p.Number.Key, p.PartLabel.Key, p.MBRType.Key, p.Grow.Key, p.GrowAtBoot.Key,
 	} {
 		if k.Written {
 			c.Report(k, fmt.Sprintf("does not go with inside: the partition is a file of %q", p.Inside.V), "remove it")
@@ -152,7 +152,7 @@ func (c *checker) outer(p *Partition) {
 		}
 		return
 	}
-	if row := partition.Named(outer.Filesystem.V); row != nil && row.Raw {
+	if row := partition.Named(outer.Filesystem.V); row != nil && !row.HasFiles() {
 		c.Report(k, fmt.Sprintf("partition %q has no file system", name), "")
 	}
 	if around := c.cycle(p); around != nil {

@@ -82,7 +82,7 @@ attr = [{ path = "/etc/*", mode = "0600" }]
 		{"text = \"\"", "text = \"\", override = true"}, {"\"f\"", "\"f\", override = true"}, {"\"f\"", "\"f\", group = \"staff\""},
 		{"\"b\"", "\"b\", override = true"}, {"\"0600\"", "\"0640\""}, {"\"0600\"", "\"0600\", uid = 0"}, {"\"0600\"", "\"0600\", gid = 0"},
 		{"mode = \"0600\"", "uid = 7"}, {"\"/etc/*\"", "\"/etc/**\""}, {"attr = [{ path = \"/etc/*\", mode = \"0600\" }]\n", ""},
-		{"\ndir", "\nfstab = true\ndir"}, {"\ndir", "\nfstab = true\nmount = \"/\"\ndir"},
+		{"\ndir", "\ngrow-at-boot = true\ndir"}, {"\ndir", "\nfstab = true\ndir"}, {"\ndir", "\nfstab = true\nmount = \"/\"\ndir"},
 	} {
 		p, err := w.Plan(strings.Replace(text, change[0], change[1], 1))
 		if err != nil {

@@ -28,6 +28,7 @@ func (m Image) partitions() (list []record) {
 		put(free, "Set", p.Free.Written())
 		putRecord(r, "Free", free)
 		put(r, "Grow", p.Grow.V)
+		put(r, "GrowAtBoot", p.GrowAtBoot.V)
 		putSize(r, "Offset", p.Offset)
 		putSize(r, "Align", p.Align)
 		put(r, "Label", p.Label.V)

@@ -60,7 +60,7 @@ func (t *treeFiller) mount(i int) (e fstab.Entry, ok bool) {
 	switch at := t.world.d.MountPoint(d); {
 	case part.Inside != "" && part != t.part || part.Inside == "" && row.WholeDisk:
 		return e, false
-	case row.Raw && partition.IsSwap(d.Type.V):
+	case row.Swap || row.Raw && partition.IsSwap(d.Type.V):
 		e.Target, e.Type, e.Options = "none", "swap", "sw"
 		return e, true
 	case at == "" || row.MountType == "":

@@ -71,7 +71,7 @@ func (w world) partition(d description.Partition, p *plan.Plan) (*plan.Partition
 		label = f.DefaultLabel(w.d.Name.V, d.Name.V)
 	}
 	return &plan.Partition{
-		Key: d.Key, SizeKey: d.Size.Key, Type: d.Type.V, TypeGUID: guid, MBRType: mbrType, Attributes: attributes(d.Flags),
+		Key: d.Key, SizeKey: d.Size.Key, Type: d.Type.V, TypeGUID: guid, MBRType: mbrType, Attributes: attributes(d),
 		PartLabel: cmp.Or(d.PartLabel.V, d.Name.V), Grow: d.Grow.V,
 		PartUUID: given(d.PartUUID.V, p.Seed.UUID(name+"/partuuid")),
 		Align:    d.Align.V.Bytes, Offset: d.Offset.V.Bytes, FreeShare: d.Free.V.Percent,
@@ -153,9 +153,12 @@ func modified(n uint32) int64 {
 }
 
 // attributes returns the attribute bits of a GPT entry.
-func attributes(flags description.List[description.Value[description.Flag]]) (bits uint64) {
-	for _, f := range flags.Items {
+func attributes(d description.Partition) (bits uint64) {
+	for _, f := range d.Flags.Items {
 		bits |= 1 << f.V
+	}
+	if d.GrowAtBoot.V {
+		bits |= 1 << partition.FlagGrowFS
 	}
 	return bits
 }

@@ -40,7 +40,7 @@ func (w world) fill(ctx context.Context, p *plan.Plan, hosts host.Inputs, store 
 	}
 	for i, part := range p.Partitions {
 		d := w.d.Partition.Items[i]
-		if partition.Named(d.Filesystem.V).Raw {
+		if !partition.Named(d.Filesystem.V).HasFiles() {
 			f.content(part, d)
 			continue
 		}
@@ -70,7 +70,7 @@ func (f *filler) content(part *plan.Partition, d description.Partition) {
 func (w world) described(hosts host.Inputs, store *store) (stated []*trees.Tree, problems diag.List) {
 	m := trees.Maker{Epoch: w.epoch, Flavor: w.flavor, Hosts: hosts, Roots: store.closureReference, Warn: w.warn}
 	for _, d := range w.d.Partition.Items {
-		if partition.Named(d.Filesystem.V).Raw {
+		if !partition.Named(d.Filesystem.V).HasFiles() {
 			stated = append(stated, nil)
 			continue
 		}
@@ -87,6 +87,7 @@ func (f *filler) tree(ctx context.Context, part *plan.Partition, d description.P
 	t.nixOS()
 	t.references()
 	t.fstab()
+	t.repart()
 	t.bootFiles(files)
 	part.Spec.Free = f.room(d, files, f.boot.hasGenerations())
 	t.inside()
