@@ -1,6 +1,10 @@
 package closure
 
-import "fmt"
+import (
+	"fmt"
+	"path"
+	"strings"
+)
 
 // A Flavor is a kind of store: its directories and its rules. The store directory is part of every store path's hash, so an item belongs
 // to one flavor.
@@ -27,6 +31,15 @@ var Nix = Flavor{
 	StoreGroup:   30000,
 	LinkMinSize:  0,
 	LinkSymlinks: true,
+}
+
+// Top is the directory that holds both the store and its state, and nothing else: where a partition of their own is mounted. It is "" for a
+// flavor that has them in several.
+func (f Flavor) Top() string {
+	if top := path.Dir(f.StoreDir); top != "/" && strings.HasPrefix(f.StateDir, top+"/") {
+		return top
+	}
+	return ""
 }
 
 // Database is the path of the store's database.

@@ -39,6 +39,7 @@ var bootMatrix = []bootRow{
 	{config: "grub-mbr", mode: "bios", how: "MBR, GRUB before the first partition", line: true},
 	{config: "syslinux", mode: "bios", how: "MBR, SYSLINUX on FAT", line: true},
 	{config: "appliance", mode: "uefi", how: "GPT, systemd-boot; an EROFS as root", line: true},
+	{config: "store-apart", mode: "uefi", how: "GPT, systemd-boot; the store on a partition of its own", line: true},
 	{config: "uki", mode: "uefi", how: "GPT, unified kernel image", line: true},
 	{config: "uki-signed", mode: "uefi-secure", how: "GPT, unified kernel image, signed for Secure Boot"},
 	{config: "direct", mode: "bios", how: "GPT, kernel started by QEMU", line: true},

@@ -116,7 +116,7 @@ func (d *Image) Machine() bootloader.Machine {
 	for i := range d.Partition.Items {
 		p := &d.Partition.Items[i]
 		b := bootloader.Partition{
-			Name: p.Name.V, Type: cmp.Or(partition.TypeName(p.Type.V), p.Filesystem.V), Filesystem: p.Filesystem.V, Store: len(p.Closures.Items) > 0,
+			Name: p.Name.V, Type: cmp.Or(partition.TypeName(p.Type.V), p.Filesystem.V), Filesystem: p.Filesystem.V, Store: len(p.Closures.Items) > 0, Apart: p.StoreMount() != "",
 			Root: p == root, Number: numbers[i],
 		}
 		m.Partitions = append(m.Partitions, b)
@@ -124,12 +124,21 @@ func (d *Image) Machine() bootloader.Machine {
 	return m
 }
 
+// StoreMount returns where a partition with closures is mounted, if that is not the root: paths in it do not begin with that. It is "" for all
+// other partitions.
+func (p *Partition) StoreMount() string {
+	if len(p.Closures.Items) == 0 || p.Mount.V == "/" {
+		return ""
+	}
+	return p.Mount.V
+}
+
 // Root returns the partition that is mounted as root: the one with a key volatile, or the one with the store, or the tree of
 // an ISO, or the one with fstab, or the one of that type, or the only one whose file system keeps owners; nil if there is none of these.
 func (d *Image) Root() *Partition {
 	for _, is := range []func(Partition) bool{
 		func(p Partition) bool { return p.Volatile.Written() },
-		func(p Partition) bool { return len(p.Closures.Items) > 0 },
+		func(p Partition) bool { return len(p.Closures.Items) > 0 && p.StoreMount() == "" },
 		func(p Partition) bool { return isWholeDisk(p) },
 		func(p Partition) bool { return p.FStab.V },
 		func(p Partition) bool { return partition.IsRoot(p.Type.V) },

@@ -239,7 +239,8 @@ var language = map[string]keyed.Rule{
 	},
 	"partition.mount": {
 		Doc: "Where the running system mounts the partition, for fstab. By default the partition with fstab is \"/\", and those of types such as esp, " +
-			"xbootldr, home, srv and var are where their type says: /efi, /boot, /home, /srv, /var.",
+			"xbootldr, home, srv and var are where their type says: /efi, /boot, /home, /srv, /var. " +
+			"A partition with closures and mount = \"" + storeTop + "\" holds the store alone: its paths do not begin with that.",
 		Pattern: absoluteForm,
 	},
 	"partition.fstab": {

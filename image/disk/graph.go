@@ -69,7 +69,7 @@ func (t Named) BootEntries(g *chain.Graph) (roots []chain.Root) {
 	left := mostMenus
 	var walk func(at string, n *tree.Node, depth int)
 	walk = func(at string, n *tree.Node, depth int) {
-		if n.Kind() == tree.Dir && depth < menuDepth && at != closure.Nix.StoreDir {
+		if n.Kind() == tree.Dir && depth < menuDepth && at != closure.Nix.StoreDir && at != strings.TrimPrefix(closure.Nix.StoreDir, closure.Nix.Top()) {
 			for _, child := range n.Children() {
 				walk(tree.Join(at, child.Name), child, depth+1)
 			}

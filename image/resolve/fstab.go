@@ -2,7 +2,9 @@ package resolve
 
 import (
 	"fmt"
+	"strings"
 
+	"imprint/image/description"
 	"imprint/image/trees"
 	"imprint/internal/diag"
 	"imprint/internal/fstab"
@@ -21,7 +23,7 @@ func (t *treeFiller) fstab() {
 	var entries []fstab.Entry
 	for i := range t.plan.Partitions {
 		if e, ok := t.mount(i); ok {
-			entries = append(entries, e)
+			entries = append(entries, withStore(e, &t.world.d.Partition.Items[i]))
 			t.mountPoint(key, e.Target)
 		}
 	}
@@ -78,6 +80,30 @@ func (t *treeFiller) mount(i int) (e fstab.Entry, ok bool) {
 		}
 		return e, true
 	}
+}
+
+// storeMount adds the directory in the root file system where a partition that has the store for itself is mounted.
+func (t *treeFiller) storeMount() {
+	if root := t.world.d.Root(); root == nil || root.Name.V != t.d.Name.V {
+		return
+	}
+	for _, d := range t.world.d.Partition.Items {
+		if at := d.StoreMount(); at != "" {
+			t.Keys[d.Mount.Key.Path] = d.Mount.Key
+			t.mountPoint(d.Mount.Key, at)
+		}
+	}
+}
+
+// inInitrd is the option by which systemd's initrd mounts a partition before it starts init, which is in the store (systemd.mount(5)).
+const inInitrd = "x-initrd.mount"
+
+// withStore adds that option to the entry of a partition that has the store for itself.
+func withStore(e fstab.Entry, d *description.Partition) fstab.Entry {
+	if d.StoreMount() != "" {
+		e.Options = strings.TrimPrefix(e.Options+","+inInitrd, ",")
+	}
+	return e
 }
 
 // mountPoint adds the directory where a partition is mounted, unless the tree has one.

@@ -113,7 +113,11 @@ func (s *sources) storeRegion(d *disk.Disk, source description.Source) (*disk.Re
 }
 
 func (s *sources) hasStore(r *disk.Region) bool {
-	return r.Volume != nil && r.Volume.Tree.Find(s.flavor.Database()) != nil
+	if r.Volume == nil {
+		return false
+	}
+	_, ok := closure.InTree(r.Volume.Tree, s.flavor)
+	return ok
 }
 
 // listed names regions, with the reasons why some cannot be read.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"imprint/bootloader"
 	"imprint/closure"
@@ -88,6 +89,7 @@ func (f *filler) tree(ctx context.Context, part *plan.Partition, d description.P
 	t.references()
 	t.fstab()
 	t.repart()
+	t.storeMount()
 	t.bootFiles(files)
 	part.Spec.Free = f.room(d, files, f.boot.hasGenerations())
 	t.inside()
@@ -141,13 +143,13 @@ func (t *treeFiller) store(ctx context.Context) error {
 	if len(names) == 0 {
 		return nil
 	}
-	if dir := t.Find(t.flavor.StoreDir); dir != nil && (dir.Kind() != tree.Dir || len(dir.Children()) > 0) {
+	if dir := t.Find(strings.TrimPrefix(t.flavor.StoreDir, t.d.StoreMount())); dir != nil && (dir.Kind() != tree.Dir || len(dir.Children()) > 0) {
 		t.problems = append(t.problems, t.d.Key.Problem("something other than a closure adds files to "+t.flavor.StoreDir,
 			"only closures may add to the store"))
 		return nil
 	}
 	target := closure.Target{
-		Flavor: t.flavor, Epoch: t.epoch, HardLink: t.world.d.Store.HardLink.V, Database: t.stored.database, Workers: 2 * processors.Count(),
+		Mount: t.d.StoreMount(), Flavor: t.flavor, Epoch: t.epoch, HardLink: t.world.d.Store.HardLink.V, Database: t.stored.database, Workers: 2 * processors.Count(),
 	}
 	t.part.Items = t.stored.itemsOf(names)
 	for _, item := range t.part.Items {
