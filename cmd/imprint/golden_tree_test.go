@@ -65,7 +65,7 @@ func (g *goldenTree) list(t *testing.T, fsys filesystem.FileSystem, dir string) 
 		name := path.Join(dir, e.Name())
 		line := fmt.Sprintf("%d %s", info.ModTime().Unix(), name) // go-diskfs reports no permissions
 		switch {
-		case info.IsDir() && path.Dir(name) == "nix/store":
+		case info.IsDir() && (path.Dir(name) == "nix/store" || path.Dir(name) == "store"):
 			line += "/"
 		case info.IsDir():
 			lines = append(lines, line+"/")
