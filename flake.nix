@@ -17,7 +17,7 @@
           inherit version;
           src = self;
           # of the directory that go mod vendor writes
-          vendorHash = "sha256-HpASRKq1pGR/UcUzBzJF6EqeREUZwEDIwDMr8Y5lKNc=";
+          vendorHash = "sha256-knQami4Mwex14tyzAiR4ce5uU22p+gq0YrrdsYfgTsA=";
           subPackages = [ "cmd/imprint" ];
           env.CGO_ENABLED = "0";
           ldflags = [ "-s" "-w" "-X main.release=${version}" ];

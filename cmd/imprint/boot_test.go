@@ -152,7 +152,7 @@ func printedLine(t *testing.T, said string) string {
 }
 
 // The line that build prints boots images that no row of the matrix is for: of a disk with large sectors, of one with a signed program without Secure
-// Boot, and from a directory whose name a shell and QEMU would take apart.
+// Boot, in another format than raw, and from a directory whose name a shell and QEMU would take apart.
 func TestPrintedLine(t *testing.T) {
 	dir := configs(t)
 	keys(t, filepath.Join(dir, "../build/keys"), true)
@@ -166,10 +166,11 @@ func TestPrintedLine(t *testing.T) {
 	if err := os.Mkdir(odd, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	for _, config := range []string{"large-sectors", "small-sectors", "uki-signed"} {
-		t.Run(config, func(t *testing.T) {
+	for _, name := range []string{"large-sectors", "small-sectors", "small-sectors.qcow2", "uki-signed"} {
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			image := filepath.Join(odd, config)
+			image := filepath.Join(odd, name)
+			config, _, _ := strings.Cut(name, ".")
 			line := printedLine(t, imprint(t, "build", filepath.Join(dir, config+".toml"), "-o", image))
 			qemutest.Boot(t, qemutest.Options{Image: image, Command: line, Marker: marker, Bad: failure, PowerOff: true})
 		})

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"imprint/bootloader"
+	"imprint/container"
 	"imprint/internal/keyed"
 	"imprint/partition"
 )
@@ -31,6 +32,8 @@ const (
 	maxEpoch   = 1<<32 - 1 // seconds since 1970: the last one in a superblock of ext4, in 2106
 	maxTimeout = 1<<16 - 1 // seconds
 	maxOwner   = 1<<32 - 2 // of a user or group; the next number means "none" to chown(2)
+	maxOutputs = 32        // elements of [[output]]: each has files open
+	maxLevel   = 19        // of compression
 	maxLines   = 1024      // that a loader's configuration gets
 	maxTables  = 1024      // elements of [[partition]], the largest tables in memory
 )
@@ -50,7 +53,8 @@ var language = map[string]keyed.Rule{
 	"format": {
 		Doc:   "Format of the disk.",
 		Words: []string{FormatRaw, FormatISO},
-		Later: []string{"qcow2", "vdi", "vhd", "vhdx", "vmdk", "tar", "oci"},
+		Later: container.Later(),
+		Hints: outputHints(),
 	},
 	"seed":   {Doc: "Text from which all identifiers derive, instead of from the image's content."},
 	"unique": {Doc: "New identifiers in every build."},
@@ -160,6 +164,12 @@ var language = map[string]keyed.Rule{
 	"raw":        {Doc: "Bytes at an offset of the disk outside of all partitions, such as a board's firmware."},
 	"raw.offset": {Doc: "Offset on the disk.", Required: true},
 	"raw.source": {Doc: "File on the host.", Required: true},
+
+	"output":             {Doc: "A file that build writes, unless -o names others. By default there is one, NAME.raw or NAME.iso.", Most: maxOutputs},
+	"output.format":      {Doc: "Format of the file. Default: by the suffix of path.", Words: container.Names(), Later: container.Later()},
+	"output.path":        {Doc: "The file, from the working directory. Default: NAME and the suffix of the format."},
+	"output.compression": {Doc: "Compression of the clusters of " + alternatives(formatsThat(compressClusters)) + "; by default they are not compressed.", Words: compressions()},
+	"output.level":       {Doc: "Compression level, as of zstd from 1 to 19 or of gzip from 1 to 9. Default: 1 with zstd, 6 otherwise.", Most: maxLevel},
 
 	"partition":      {Doc: "A partition. Partitions lie on the disk in the order of the description.", Required: true, Most: maxTables},
 	"partition.name": {Doc: "Name by which the description refers to the partition, and its GPT name (PARTLABEL) unless there is a partlabel.", Required: true},
