@@ -19,6 +19,7 @@ type Filesystem struct {
 	Refuses map[string]string // keys that it does not take, each with a hint or ""
 
 	Raw       bool // bytes without a file system
+	Packed    bool // a host tool packs it, so that its bytes are not known before
 	Swap      bool // swap space, which holds no files either
 	Store     bool // can hold a store: it keeps owners, links and names of any bytes
 	Owners    bool // stores modes and owners

@@ -148,6 +148,15 @@ var mountPoints = map[string]string{
 // MountPoint returns where the running system mounts partitions of a type, "" if the type does not say.
 func MountPoint(text string) string { return mountPoints[plainType(text)] }
 
+// IsVerityOf reports whether partitions of a type may hold the hash tree of those of another: any, unless the specification has a type for it.
+func IsVerityOf(tree, data string) bool {
+	of := plainType(data) + "-verity"
+	if _, ok := typesByArch[of]; !ok {
+		return purposes[plainType(tree)] == nil || plainType(tree) == ""
+	}
+	return plainType(tree) == of
+}
+
 // IsRoot reports whether a type is that of root file systems, for any architecture.
 func IsRoot(text string) bool { return plainType(text) == "root" }
 

@@ -42,6 +42,7 @@ var bootMatrix = []bootRow{
 	{config: "store-apart", mode: "uefi", how: "GPT, systemd-boot; the store on a partition of its own", line: true},
 	{config: "uki", mode: "uefi", how: "GPT, unified kernel image", line: true},
 	{config: "uki-signed", mode: "uefi-secure", how: "GPT, unified kernel image, signed for Secure Boot"},
+	{config: "verity", mode: "uefi", how: "GPT, unified kernel image with the root hash of a dm-verity tree", line: true},
 	{config: "direct", mode: "bios", how: "GPT, kernel started by QEMU", line: true},
 	{config: "systemd-boot-aarch64", mode: "aarch64-uefi", how: "GPT, systemd-boot", line: true},
 	{config: "grub-aarch64", mode: "aarch64-uefi", how: "GPT, GRUB on the ESP; kernel in the store", line: true},

@@ -142,6 +142,7 @@ type Partition struct {
 	PartUUID   Text              `toml:"partuuid"` // partition UUID
 	Flags      List[Value[Flag]] `toml:"flags"`
 	Content    Text              `toml:"content"`
+	Verity     Text              `toml:"verity"` // name of the partition that gets its hash tree
 	Inside     Text              `toml:"inside"` // name of the partition that has it as a file
 	Path       Text              `toml:"path"`   // of that file in it
 	Volatile   Bool              `toml:"volatile"`

@@ -239,6 +239,10 @@ var language = map[string]keyed.Rule{
 	"partition.partuuid": {Doc: "UUID of the partition (PARTUUID).", Pattern: partition.UUIDForm},
 	"partition.flags":    {Doc: "Attributes of the GPT entry."},
 	"partition.content":  {Doc: "File on the host whose bytes the partition holds, with filesystem = " + alternatives(filesystemsThat(areRaw)) + "."},
+	"partition.verity": {
+		Doc: "Name of another partition, with filesystem = " + alternatives(filesystemsThat(areRaw)) + " and no content, that gets a dm-verity hash tree over " +
+			"this one, for types such as root-verity. ${partition.NAME.roothash} is its root hash, from which both partuuids derive.",
+	},
 	"partition.inside": {
 		Doc: "Name of another partition in which this one is a file, with filesystem = " + alternatives(filesystemsThat(goInside)) +
 			"; it then has no entry in the partition table.",

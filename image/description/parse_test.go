@@ -156,6 +156,8 @@ func TestParseFillsEveryKey(t *testing.T) {
 				Name: val("packed"), Filesystem: val("squashfs"), Inside: val("root"), Path: val("/packed.squashfs"),
 				Compress: val("gzip"), Level: val[int64](9), BlockSize: val(Size{Bytes: 1 << 20}),
 			},
+			Partition{Name: val("usr"), Type: val("usr"), Filesystem: val("erofs"), Verity: val("usr-verity")},
+			Partition{Name: val("usr-verity"), Type: val("usr-verity"), Filesystem: val("none")},
 			Partition{Name: val("state"), Type: val("var"), Filesystem: val("ext4"), GrowAtBoot: val(true)},
 		),
 	}

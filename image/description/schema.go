@@ -232,6 +232,7 @@ var examples = map[string][]any{
 	"partition.partuuid": {"9a3c1f4e-5f0b-4a57-8a43-0c1f5f6c2d10"},
 	"partition.flags":    {array{"read-only"}, array{"legacy-bios-bootable", 60}},
 	"partition.content":  {"firmware.bin"},
+	"partition.verity":   {"root-verity"},
 	"partition.inside":   {FormatISO},
 	"partition.path":     {"/root.img"},
 	"partition.closures": {array{"system"}},

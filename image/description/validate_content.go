@@ -127,7 +127,7 @@ func (c *checker) raw(p *Partition) {
 	switch filled := c.isFilledByLoader(p); {
 	case filled && p.Content.V != "":
 		c.Report(p.Content.Key, "is provided by the boot loader: "+c.d.loader().Fills, "remove it")
-	case !filled && p.Content.V == "" && p.Size.V.Bytes == 0:
+	case !filled && p.Content.V == "" && p.Size.V.Bytes == 0 && c.hashed(p) == nil:
 		c.Report(p.Content.Key, fmt.Sprintf("is required with filesystem = %q", p.Filesystem.V),
 			"name the file whose bytes the partition holds, or give a size")
 	}
@@ -236,7 +236,7 @@ func (c *checker) purpose(p *Partition) {
 	case !row.Raw:
 		c.Report(p.Filesystem.Key, fmt.Sprintf("is %q, but a partition of type %q holds %s", row.Name, p.Type.V, is.Holds),
 			fmt.Sprintf("write filesystem = %s and content = a file made by %s, or choose another type", raw, is.From)+orSwap(p))
-	case is.Used && p.Content.V == "" && !c.isLeftAlone(p):
+	case is.Used && p.Content.V == "" && !c.isLeftAlone(p) && c.hashed(p) == nil:
 		c.Report(p.Content.Key, fmt.Sprintf("is required: systemd uses any partition of type %q as %s", p.Type.V, is.Holds),
 			fmt.Sprintf("name a file made by %s, or add flags = [\"no-auto\"] to leave the partition to the running system", is.From)+orSwap(p))
 	}

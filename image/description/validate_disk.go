@@ -60,6 +60,7 @@ func (c *checker) entries() {
 			continue
 		}
 		c.entryNumber(p, numbers)
+		c.verity(p)
 		c.grow(p)
 		c.growAtBoot(p, i)
 		if p.MBRType.Written() {
@@ -142,6 +143,48 @@ func keepsOwners(p *Partition) bool {
 	return row != nil && row.Owners
 }
 
+// hashed returns the partition whose hash tree a partition gets, nil if there is none.
+func (c *checker) hashed(p *Partition) *Partition {
+	for i := range c.d.Partition.Items {
+		if q := &c.d.Partition.Items[i]; q.Verity.V != "" && q.Verity.V == p.Name.V {
+			return q
+		}
+	}
+	return nil
+}
+
+// verity checks the partition that gets the hash tree of this one.
+func (c *checker) verity(p *Partition) {
+	k, row := p.Verity.Key, partition.Named(p.Filesystem.V)
+	if p.Verity.V == "" || row == nil {
+		return
+	}
+	c.withoutMBR(k)
+	target := c.partitions[p.Verity.V]
+	switch {
+	case c.Reported(k.Path):
+	case c.d.isISO():
+		c.Report(k, fmt.Sprintf("does not go with format = %q", FormatISO), "remove it")
+	case row.Swap:
+		c.refuse(row, k, "")
+	case row.Packed || p.Engine.V != "" && p.Engine.V != row.DefaultEngine():
+		c.Report(k, "needs the bytes of the partition before it is written, and a host tool makes them then", "")
+	case target == nil:
+		if err := c.absent("partition", p.Verity.V, c.partitionNames); err != nil {
+			c.ReportError(k, err)
+		}
+	case target == p:
+		c.Report(k, "names the partition itself", "add another one for the hash tree")
+	case target.Inside.Written() || target.Content.Written() || !slices.Contains(filesystemsThat(areRaw), target.Filesystem.V):
+		c.Report(k, fmt.Sprintf("partition %q is not empty", target.Name.V), "write filesystem = "+alternatives(filesystemsThat(areRaw))+" there, without content")
+	case c.hashed(target) != p:
+		c.Report(k, fmt.Sprintf("partition %q gets the hash tree of %q already", target.Name.V, c.hashed(target).Name.V), "")
+	case !partition.IsVerityOf(target.Type.V, p.Type.V):
+		c.Report(target.Type.Key, fmt.Sprintf("is %q, but the partition gets the hash tree of one of type %q", target.Type.V, p.Type.V),
+			`write a type such as "root-verity"`)
+	}
+}
+
 // mbrType checks the type of a partition in a hybrid MBR, of which it is the nth.
 func (c *checker) mbrType(p *Partition, nth int) {
 	k := p.MBRType.Key
@@ -216,6 +259,11 @@ func (d *Image) Numbers() []int {
 		numbers[i], taken[next] = next, true
 	}
 	return numbers
+}
+
+// HasVerity reports whether a partition has a hash tree in another one.
+func (d *Image) HasVerity() bool {
+	return slices.ContainsFunc(d.Partition.Items, func(p Partition) bool { return p.Verity.V != "" })
 }
 
 // isHybrid reports whether some partitions of the GPT are in the MBR too.

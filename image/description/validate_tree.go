@@ -137,7 +137,7 @@ func (c *checker) isFile(p *Partition) {
 	}
 	for _, k := range []diag.Key{
 		p.Type.Key, p.Size.Key, p.MinSize.Key, p.Offset.Key, p.Align.Key, p.PartUUID.Key, p.Flags.Key,
-		p.Number.Key, p.PartLabel.Key, p.MBRType.Key, p.Grow.Key, p.GrowAtBoot.Key,
+		p.Number.Key, p.PartLabel.Key, p.MBRType.Key, p.Grow.Key, p.GrowAtBoot.Key, p.Verity.Key,
 	} {
 		if k.Written {
 			c.Report(k, fmt.Sprintf("does not go with inside: the partition is a file of %q", p.Inside.V), "remove it")

@@ -137,13 +137,18 @@ name = "boot"
 type = "esp"
 filesystem = "fat"
 mbr-type = "0x0c"
+[[partition]]
+name = "t"
+type = "linux-generic"
+filesystem = "none"
+size = "1MiB"
 `
 	w := imagetest.New(t)
 	seen := map[string]string{}
 	for _, change := range [][2]string{
 		{"", ""}, {"multiple = \"1M", "multiple = \"2M"}, {"size-m", "size = \"1GiB\"\nsize-m"}, {"size-m", "entries-offset = \"8KiB\"\nsize-m"},
 		{"size-m", "mbr-active = true\nsize-m"}, {"0x0c", "0x0e"}, {"mbr-t", "number = 2\nmbr-t"}, {"mbr-t", "partlabel = \"x\"\nmbr-t"},
-		{"mbr-t", "fat = 32\nmbr-t"}, {"mbr-t", "grow = true\nmbr-t"}, {"table = \"hybrid\"", ""},
+		{"mbr-t", "verity = \"t\"\nmbr-t"}, {"mbr-t", "fat = 32\nmbr-t"}, {"mbr-t", "grow = true\nmbr-t"}, {"table = \"hybrid\"", ""},
 	} {
 		changed := strings.Replace(text, change[0], change[1], 1)
 		if !strings.Contains(changed, "table") {

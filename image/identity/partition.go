@@ -42,6 +42,7 @@ func (m Image) partitions() (list []record) {
 		}
 		putRecords(r, "Flags", flags)
 		put(r, "Content", m.Hosts.Digest(p.Content.Key, p.Content.V))
+		put(r, "Verity", p.Verity.V)
 		put(r, "Inside", p.Inside.V)
 		put(r, "Path", p.Path.V)
 		put(r, "Volatile", p.Volatile.V)

@@ -48,6 +48,8 @@ type ManifestPartition struct {
 	Attributes uint64     `json:"attributes,omitempty"`
 	Inside     string     `json:"inside,omitempty"`      // the partition that it is a file of
 	Path       string     `json:"path,omitempty"`        // of that file
+	Verity     string     `json:"verity,omitempty"`      // the partition with its hash tree
+	RootHash   string     `json:"rootHash,omitempty"`    // of that tree, 64 hexadecimal digits
 	Offset     *int64     `json:"offset,omitempty"`      // bytes; nil if it is not known: in a file system that a host tool makes
 	Bound      bool       `json:"offsetBound,omitempty"` // Offset is an upper bound, since the size of what comes before is one
 	Size       int64      `json:"size"`                  // bytes
@@ -155,7 +157,7 @@ func (r *Region) manifest() ManifestPartition {
 		Number: p.Number, Name: p.Spec.Name, Type: p.Type, TypeGUID: p.TypeGUID, MBRType: p.MBRType, PartUUID: p.PartUUIDText(), Attributes: p.Attributes,
 		Offset: r.start(), Size: size, Filesystem: p.Spec.Filesystem, Engine: p.Spec.Engine, Label: p.Spec.Label,
 		BlockSize: s.BlockSize, Inodes: s.Inodes, FreeInodes: s.FreeInodes, FreeBytes: s.FreeBytes, Journal: s.Journal,
-		Items: len(p.Items), Inside: p.Inside, Path: p.Path,
+		Items: len(p.Items), Inside: p.Inside, Path: p.Path, Verity: p.Verity, RootHash: p.RootHash,
 	}
 	if p.PartLabel != p.Spec.Name {
 		m.PartLabel = p.PartLabel

@@ -72,6 +72,8 @@ type Partition struct {
 	Align      int64  // bytes
 	Offset     int64  // bytes; 0 means after the partition before
 	Grow       bool   // it takes the rest of the disk
+	Verity     string // the partition that gets its hash tree, "" for none
+	RootHash   string // of that tree, hexadecimal
 	FreeShare  int64  // of the content's bytes, in percent, besides Spec.Free
 	Active     bool   // the MBR entry is marked active
 	Inside     string // the partition that it is a file of, "" for none

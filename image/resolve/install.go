@@ -116,6 +116,8 @@ func field(p *plan.Partition, name string) string {
 		return ""
 	case name == "partuuid":
 		return p.PartUUIDText()
+	case name == "roothash":
+		return p.RootHash
 	case name == "label":
 		return p.Spec.Label
 	}

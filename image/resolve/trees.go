@@ -62,6 +62,7 @@ func (f *filler) content(part *plan.Partition, d description.Partition) {
 	case part.Code != nil:
 	case in != nil:
 		part.Spec.Content = in.Blob
+	case part.Spec.Content != nil: // a hash tree
 	default:
 		part.Spec.Content = tree.Text("")
 	}
