@@ -40,7 +40,7 @@ func (d *Disk) Verify(ctx context.Context, report func(Fault)) error {
 			return fmt.Errorf("verify %v: %w", r, err)
 		}
 	}
-	return nil
+	return d.hashTrees(ctx, report)
 }
 
 func (d *Disk) verify(ctx context.Context, r *Region, report fault.Report) error {

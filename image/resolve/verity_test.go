@@ -54,6 +54,14 @@ func TestVerity(t *testing.T) {
 		if err := d.Verify(t.Context(), func(f disk.Fault) { t.Error(f) }); err != nil {
 			t.Error(err)
 		}
+		image[r.Offset+100]++ // which no structure of the file system covers
+		var faults []string
+		if err := d.Verify(t.Context(), func(f disk.Fault) { faults = append(faults, f.String()) }); err != nil {
+			t.Error(err)
+		}
+		if text := strings.Join(faults, "\n"); !strings.Contains(text, `"tree": byte `) || !strings.Contains(text, `dm-verity level 0: block 0 has`) {
+			t.Errorf("faults %s", text)
+		}
 		if len(p.Warnings) > 0 {
 			t.Errorf("warnings %v", p.Warnings)
 		}

@@ -25,12 +25,17 @@ func NewTree(leaves []Hash) Tree {
 	return t
 }
 
+const (
+	signature = "verity\x00\x00"
+	hashSize  = int64(len(Hash{}))
+)
+
 // Device returns the content of a hash device: a superblock of that UUID, and the levels of the tree from the top, each in whole blocks. This
 // is what `veritysetup format --salt=-` writes (cryptsetup, "DMVerity", and the kernel's admin-guide/device-mapper/verity.rst).
 func (t Tree) Device(id repro.UUID) []byte {
 	b := make([]byte, BlockSize)
 	le := binary.LittleEndian
-	copy(b, "verity\x00\x00")
+	copy(b, signature)
 	le.PutUint32(b[8:], 1)  // version
 	le.PutUint32(b[12:], 1) // hash type: the salt comes first
 	copy(b[16:], id[:])

@@ -7,8 +7,10 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
 
+	"imprint/internal/fault"
 	"imprint/internal/hosttest"
 	"imprint/internal/repro"
 )
@@ -43,4 +45,46 @@ func TestDeviceIsThatOfVeritysetup(t *testing.T) {
 			t.Errorf("%d blocks: root %x\n%s", blocks, tree.Root, out)
 		}
 	}
+}
+
+// checked returns the faults of data and its hash device.
+func checked(t testing.TB, data, device []byte) (faults []string, err error) {
+	t.Helper()
+	err = Check(t.Context(), Reader{bytes.NewReader(data), int64(len(data))}, Reader{bytes.NewReader(device), int64(len(device))},
+		func(f fault.Fault) { faults = append(faults, f.String()) })
+	return faults, err
+}
+
+func TestCheck(t *testing.T) {
+	data := bytes.Repeat([]byte("0123456789abcdef"), 300*BlockSize/16)
+	leaves := make([]Hash, 300)
+	Leaves(data, leaves)
+	device := NewTree(leaves).Device(repro.SeedOf("x").UUID("id"))
+	if faults, err := checked(t, data, device); err != nil || len(faults) > 0 {
+		t.Errorf("faults %q, %v", faults, err)
+	}
+	for want, change := range map[string]func(data, device []byte) ([]byte, []byte){
+		"dm-verity level 0: block 7 has":     func(d, v []byte) ([]byte, []byte) { d[7*BlockSize]++; return d, v },
+		"byte 8192: dm-verity level 0: blo":  func(d, v []byte) ([]byte, []byte) { v[2*BlockSize]++; return d, v },
+		"byte 4160: dm-verity level 1: blo":  func(d, v []byte) ([]byte, []byte) { v[BlockSize+64]++; return d, v },
+		"but the partition has 4096":         func(d, v []byte) ([]byte, []byte) { return d[:BlockSize], v },
+		"the tree has 20480 bytes, but":      func(d, v []byte) ([]byte, []byte) { return d, v[:4*BlockSize] },
+		"no hash device without a salt, of ": func(d, v []byte) ([]byte, []byte) { v[80]++; return d, v },
+	} {
+		changed, tree := change(bytes.Clone(data), bytes.Clone(device))
+		faults, err := checked(t, changed, tree)
+		if text := fmt.Sprint(faults, err); !strings.Contains(text, want) {
+			t.Errorf("%s, want %s", text, want)
+		}
+	}
+}
+
+// Any hash device is refused, or compared without a panic.
+func FuzzCheck(f *testing.F) {
+	leaves := make([]Hash, 3)
+	data := make([]byte, 3*BlockSize)
+	Leaves(data, leaves)
+	f.Add(NewTree(leaves).Device(repro.SeedOf("x").UUID("id")))
+	f.Add(make([]byte, BlockSize))
+	hosttest.Fuzz(f, func(t *testing.T, device []byte) { checked(t, data, device) })
 }
