@@ -17,7 +17,7 @@
           inherit version;
           src = self;
           # of the directory that go mod vendor writes
-          vendorHash = "sha256-knQami4Mwex14tyzAiR4ce5uU22p+gq0YrrdsYfgTsA=";
+          vendorHash = "sha256-p4A+ns+nCGcpiz0dDjpGC1QtRZoF+0Hf92EY9KNocls=";
           subPackages = [ "cmd/imprint" ];
           env.CGO_ENABLED = "0";
           ldflags = [ "-s" "-w" "-X main.release=${version}" ];

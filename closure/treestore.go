@@ -49,6 +49,21 @@ func (s *TreeStore) find(at string) *tree.Node {
 	return s.tree.Find(below(s.mount, at))
 }
 
+// OpenTrees opens the stores of all flavors in a tree. There may be none. Of a damaged one the error names the flavor; the others are
+// opened.
+func OpenTrees(ctx context.Context, t *tree.Tree) (stores []*TreeStore, err error) {
+	for _, f := range Flavors() {
+		s, problem := OpenTree(ctx, t, f)
+		switch {
+		case problem == nil:
+			stores = append(stores, s)
+		case !errors.Is(problem, ErrNoStore):
+			err = errors.Join(err, fmt.Errorf("store of flavor %q: %w", f.Name, problem))
+		}
+	}
+	return stores, err
+}
+
 // OpenTree opens the store of a flavor in a tree. The error is [ErrNoStore] if the tree has no database of that flavor.
 func OpenTree(ctx context.Context, t *tree.Tree, f Flavor) (*TreeStore, error) {
 	mount, ok := InTree(t, f)
@@ -61,7 +76,7 @@ func OpenTree(ctx context.Context, t *tree.Tree, f Flavor) (*TreeStore, error) {
 		return nil, invalid("read store database: %v", err)
 	}
 	s := &TreeStore{flavor: f, tree: t, copied: copied, mount: mount}
-	if s.database, err = db.Open(ctx, fmt.Sprintf("/proc/self/fd/%d", copied.Fd())); err != nil {
+	if s.database, err = db.Open(ctx, f.tables, fmt.Sprintf("/proc/self/fd/%d", copied.Fd())); err != nil {
 		copied.Close()
 		return nil, ofDatabase(err)
 	}
@@ -127,7 +142,7 @@ func (s *TreeStore) Info(ctx context.Context, p Path) (*Info, error) {
 	if err != nil {
 		return nil, ofDatabase(err)
 	}
-	info, err := s.flavor.info(p, row)
+	info, err := s.flavor.Registered(p, row)
 	if err != nil {
 		return nil, invalid("store database: %v: %v", p, err)
 	}
@@ -146,7 +161,7 @@ func (s *TreeStore) Infos(ctx context.Context) ([]*Info, error) {
 		if err != nil {
 			return nil, err
 		}
-		if infos[i], err = s.flavor.info(p, row); err != nil {
+		if infos[i], err = s.flavor.Registered(p, row); err != nil {
 			return nil, fmt.Errorf("%v: %w", p, err)
 		}
 	}
@@ -221,12 +236,12 @@ func (s *TreeStore) Roots() (roots []Root) {
 
 // eachRoot finds the symlinks below the directories where the collector looks, and the items that they lead to.
 func (s *TreeStore) eachRoot(found func(at string, p Path, err error)) {
-	for _, dir := range []string{"/gcroots", "/profiles"} {
-		top := s.find(s.flavor.StateDir + dir)
+	for _, dir := range []string{s.flavor.GCRoots(), s.flavor.Profiles()} {
+		top := s.find(dir)
 		if top == nil {
 			continue
 		}
-		for at, n := range tree.Walk(s.flavor.StateDir+dir, top) {
+		for at, n := range tree.Walk(dir, top) {
 			if n.Kind() != tree.Symlink {
 				continue
 			}
@@ -237,7 +252,8 @@ func (s *TreeStore) eachRoot(found func(at string, p Path, err error)) {
 	}
 }
 
-// follow finds the item that a root leads to, through further links of the tree. A link to a directory of roots leads to none itself.
+// follow finds the item that a root leads to, through further links of the tree. A link to a directory of roots leads to none itself, and
+// one to what only the running system has, such as /run/current-system, to none yet.
 func (s *TreeStore) follow(at string, n *tree.Node) (Path, bool, error) {
 	for range maxLinksFollowed {
 		if n.Kind() != tree.Symlink {
@@ -253,7 +269,9 @@ func (s *TreeStore) follow(at string, n *tree.Node) (Path, bool, error) {
 			p, err := s.flavor.ParsePath(s.flavor.StoreDir + "/" + base)
 			return p, err == nil, err
 		}
-		if at, n = target, s.find(target); n == nil {
+		if at, n = target, s.find(target); n == nil && strings.HasPrefix(target, "/run/") {
+			return Path{}, false, nil
+		} else if n == nil {
 			return Path{}, false, fmt.Errorf("leads to %s, which is not there", target)
 		}
 	}

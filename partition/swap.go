@@ -26,7 +26,7 @@ var swapFilesystem = Filesystem{
 	VolumeID:     specUUID,
 	plan:         newSwap,
 	probe:        func(head []byte) bool { return swap.PageSize(head) != 0 },
-	open: func(r io.ReaderAt, size int64, _ string) (*Volume, error) {
+	open: func(r io.ReaderAt, size int64, _ []string) (*Volume, error) {
 		v, err := swap.Read(r, size)
 		if err != nil {
 			return nil, err

@@ -59,7 +59,9 @@ not change an older OUT. OUT.json never stands beside an image that it does not 
 replaced, and written afterwards. OUT keeps the owner and mode of the file that it replaces.
 
 --check builds the image again, in another working directory, with another umask, another number of workers and another
-order of files, and compares the two; the second one never gets a name. If they differ, it prints how, as diff does, and exits with 6.`,
+order of files, and compares the two; the second one never gets a name. If they differ, it prints how, as diff does, and exits with 6.
+
+` + fetchingHelp,
 		Example: `  imprint build image.toml
   imprint build image.toml -o /srv/images/web.raw
   imprint build image.toml -o web.qcow2 -o web.raw.zst
@@ -79,6 +81,7 @@ order of files, and compares the two; the second one never gets a name. If they 
 	flags.BoolVar(&f.write.NoVerify, "no-verify", false, "do not check the NAR hashes of store items")
 	flags.BoolVar(&f.twice, "check", false, "build twice, in different conditions, and compare the images")
 	flags.BoolVar(&r.json, "json", false, "print events as lines of JSON")
+	r.buildStoreFlag(c)
 	return c
 }
 
@@ -115,12 +118,23 @@ func parse(ctx context.Context, file string) (*description.Image, error) {
 
 // resolve takes a description through Resolve and Layout. outDir is the directory of the image; "" if none will be written.
 func (r *root) resolve(ctx context.Context, file string, d *description.Image, outDir string) (*planned, error) {
-	return r.resolveAs(ctx, d, resolve.Inputs{Dir: filepath.Dir(file), OutDir: outDir})
+	return r.resolveAs(ctx, d, resolve.Inputs{Dir: dirOf(file), OutDir: outDir})
+}
+
+// dirOf returns the directory to which the paths in a description are relative. It is without symlinks, so that ".." is the directory above it,
+// as for the system.
+func dirOf(file string) string {
+	dir := filepath.Dir(file)
+	if real, err := filepath.EvalSymlinks(dir); err == nil {
+		return real
+	}
+	return dir
 }
 
 // resolveAs is resolve with more to say about how inputs are read.
 func (r *root) resolveAs(ctx context.Context, d *description.Image, in resolve.Inputs) (_ *planned, err error) {
 	in.Unique, in.Scratch = rand.Text(), r.scratch(in.OutDir)
+	in.BuildStore, in.Fetching = r.storeDir(), r.fetching
 	if in.Epoch, err = sourceDateEpoch(r.env("SOURCE_DATE_EPOCH")); err != nil {
 		return nil, err
 	}
@@ -326,7 +340,7 @@ func (f buildFlags) outputEvents() (list []event) {
 func (f buildFlags) bootLine(b *build) string {
 	for _, t := range f.targetList {
 		if t.Format.QEMU != "" {
-			return emulator.Boot{Manifest: b.manifest, Image: t.Name, Format: t.Format.QEMU, Export: f.exportBoot, Entries: b.entries}.Line()
+			return emulator.Boot{Target: emulator.TargetOf(b.manifest), Image: t.Name, Format: t.Format.QEMU, Export: f.exportBoot, Entries: b.entries}.Line()
 		}
 	}
 	return ""

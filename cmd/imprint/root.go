@@ -1,9 +1,13 @@
 package main
 
 import (
+	"fmt"
 	"io"
+	"path/filepath"
 	"strings"
 
+	"imprint/image/resolve"
+	"imprint/internal/units"
 	"imprint/internal/visible"
 
 	"github.com/sirupsen/logrus"
@@ -24,6 +28,8 @@ type root struct {
 	log   *logrus.Logger
 	level string
 	json  bool
+
+	buildStore string // directory; "" for the usual one
 
 	written string // the image that a build has completed before it was checked
 	ui      *ui
@@ -126,4 +132,33 @@ func atMost(n int, what string) cobra.PositionalArgs {
 		}
 		return usagef("%s takes %s, not %s", cmd.CommandPath(), what, strings.Join(args, " "))
 	}
+}
+
+// fetchingHelp is what the help of commands that resolve a description says about caches.
+const fetchingHelp = `Items of a binary cache ([[source]] with url) are fetched, unless they are in the build store already: a directory that
+keeps them unpacked, by their digest, for this and later commands ($XDG_CACHE_HOME/imprint, or ~/.cache/imprint). It may be
+removed when no command is running.`
+
+// buildStoreFlag adds the flag for the build store.
+func (r *root) buildStoreFlag(c *cobra.Command) {
+	c.Flags().StringVar(&r.buildStore, "build-store", "", "keep what is fetched from binary caches in this `directory`")
+}
+
+// storeDir returns the directory of the build store; "" if there is no place for it.
+func (r *root) storeDir() string {
+	if r.buildStore != "" {
+		return r.buildStore
+	}
+	for _, dir := range []string{r.env("XDG_CACHE_HOME"), filepath.Join(r.env("HOME"), ".cache")} {
+		if filepath.IsAbs(dir) { // relative ones are to be ignored (XDG Base Directory Specification)
+			return filepath.Join(dir, "imprint")
+		}
+	}
+	return ""
+}
+
+// fetching reports that items are fetched, and how far that is.
+func (r *root) fetching(f *resolve.Fetch) {
+	r.ui.stage("realise", fmt.Sprintf("fetching %s (%s) from %v", units.Count(f.Items, "store item"), units.FormatBytes(f.Total), f.From))
+	r.ui.watch(progress{"fetching", event{"event": "progress", "stage": "realise"}, f.Done, f.Total})
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"imprint/bootloader"
+	"imprint/closure"
 	"imprint/internal/units"
 	"imprint/partition"
 )
@@ -21,7 +22,7 @@ func (d *Image) WithDefaults() *Image {
 	c := *d
 	defaultTo(&c.Format, FormatRaw)
 	defaultTo(&c.SectorSize, defaultSectorSize)
-	defaultTo(&c.Store.Flavor, flavorNix)
+	defaultTo(&c.Store.Flavor, closure.Nix.Name)
 	defaultTo(&c.Table, partition.GPT)
 	defaultTo(&c.Boot.Loader, c.loader().Name)
 	defaultTo(&c.Boot.Timeout, defaultTimeout)
@@ -34,7 +35,7 @@ func (d *Image) WithDefaults() *Image {
 		c.Source.Items = []Source{{Key: k, Path: Text{Key: k.Below(".path")}, Registration: Text{Key: k.Below(".registration")}}}
 	}
 	for i := range c.Source.Items {
-		if !c.Source.Items[i].Image.Written() {
+		if !c.Source.Items[i].Own().Written() {
 			defaultTo(&c.Source.Items[i].Path, "/")
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"imprint/bootloader"
+	"imprint/closure"
 	"imprint/container"
 	"imprint/internal/keyed"
 	"imprint/partition"
@@ -15,7 +16,6 @@ import (
 const (
 	FormatRaw = "raw"
 	FormatISO = partition.ISO
-	flavorNix = "nix"
 )
 
 // Forms of text.
@@ -35,6 +35,7 @@ const (
 	maxOutputs = 32        // elements of [[output]]: each has files open
 	maxLevel   = 19        // of compression
 	maxLines   = 1024      // that a loader's configuration gets
+	maxKeys    = 64        // of a cache
 	maxTables  = 1024      // elements of [[partition]], the largest tables in memory
 )
 
@@ -79,24 +80,31 @@ var language = map[string]keyed.Rule{
 	},
 
 	"store":           {Doc: "The store in the image."},
-	"store.flavor":    {Doc: "Kind of store.", Words: []string{flavorNix}, Later: []string{"guix"}},
-	"store.hard-link": {Doc: "Store equal files once, as hard links to .links, as nix-store --optimise does."},
+	"store.flavor":    {Doc: "Kind of store.", Words: closure.FlavorNames()},
+	"store.hard-link": {Doc: "Store equal files once, as hard links to .links, as nix-store --optimise and Guix's daemon do."},
 
 	"source":      {Doc: "Where store items come from. Several are searched in order; by default there is one with path = \"/\"."},
-	"source.path": {Doc: "Directory that holds nix/store and nix/var/nix."},
+	"source.path": {Doc: "Directory that holds nix/store and nix/var/nix, or gnu/store and var/guix."},
 	"source.registration": {
-		Doc: "File in the format of nix-store --dump-db or of nixpkgs' closureInfo, instead of the source's database.",
+		Doc: "File in the format of nix-store --dump-db, of nixpkgs' closureInfo, or of a graph of references (exportReferencesGraph, #:references-graphs), " +
+			"whose items are hashed first; instead of the source's database.",
 	},
 	"source.image":     {Doc: "Disk image with a store in one of its file systems, instead of a directory."},
 	"source.partition": {Doc: "Name or number of the image's partition with the store, needed if several have one."},
+	"source.url": {
+		Doc: "Binary cache, instead of a directory: http, https or file, such as what nix copy --to writes. Items that are not in the build store yet are fetched and kept there.",
+	},
+	"source.trusted-public-keys": {Doc: "Keys of the cache, as Nix has them: an item is refused unless one of them has signed it.", Most: maxKeys},
+	"source.unsigned":            {Doc: "Take items of the cache that nobody has signed."},
+	"source.export":              {Doc: "File that nix-store --export has written, instead of a directory. It may be compressed with gzip, zstd, xz or bzip2."},
 
 	"closure":         {Doc: "Roots, and everything that they refer to."},
 	"closure.name":    {Doc: "Name by which partitions and substitutions refer to the closure.", Required: true, Pattern: closureNameForm},
 	"closure.roots":   {Doc: "Store paths, or symlinks on the host that lead to them.", Required: true},
 	"closure.profile": {Doc: "Profile in the image. The roots are its generations, in order; the last one is current, and is what ${closure.NAME} stands for."},
 	"closure.gc-roots": {
-		Doc:     "Further GC roots in the image: links below " + gcRoots + ", to the only root, or one for each root in the same order.",
-		Pattern: "^" + gcRoots,
+		Doc:     "Further GC roots in the image: links below " + strings.Join(gcRootDirs(), " or ") + ", to the only root, or one for each root in the same order.",
+		Pattern: "^(" + strings.Join(gcRootDirs(), "|") + ")",
 	},
 
 	"boot": {Doc: "How the image boots."},
@@ -137,12 +145,12 @@ var language = map[string]keyed.Rule{
 		Most: maxLines,
 	},
 	"boot.system": {
-		Doc: "Closure with a profile whose generations are NixOS systems: the menu has them all, the newest first, with their specialisations, as NixOS itself would write it.",
+		Doc: "Closure with a profile whose generations are systems of NixOS or Guix: the menu has them all, the newest first, with their specialisations, as NixOS or Guix itself would write it.",
 	},
 	"boot.entry":       {Doc: "An entry of the boot menu."},
 	"boot.entry.title": {Doc: "Title in the menu. Required without system."},
 	"boot.entry.system": {
-		Doc: "NixOS system, instead of a kernel: the entry boots as its bootspec says, and each of its specialisations gets an entry as well.",
+		Doc: "System of NixOS, or of Guix, instead of a kernel: the entry boots as its bootspec or its parameters say, and each specialisation gets an entry as well.",
 	},
 	"boot.entry.kernel": {
 		Doc: "Linux kernel: a file on the host, in a closure, or in a partition's own tree, where a pattern has to match exactly one file. " +
@@ -254,7 +262,7 @@ var language = map[string]keyed.Rule{
 	"partition.mount": {
 		Doc: "Where the running system mounts the partition, for fstab. By default the partition with fstab is \"/\", and those of types such as esp, " +
 			"xbootldr, home, srv and var are where their type says: /efi, /boot, /home, /srv, /var. " +
-			"A partition with closures and mount = \"" + storeTop + "\" holds the store alone: its paths do not begin with that.",
+			"A partition with closures and mount = \"" + closure.Nix.Top() + "\" holds the store alone: its paths do not begin with that.",
 		Pattern: absoluteForm,
 	},
 	"partition.fstab": {

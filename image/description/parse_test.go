@@ -107,7 +107,9 @@ func TestParseFillsEveryKey(t *testing.T) {
 		Raw:    list(Raw{Offset: val(Size{Bytes: 64 << 10}), Source: val("u-boot.bin")}),
 		Output: list(Output{Format: val("qcow2"), Path: val("every.qcow2"), Compression: val("zstd"), Level: val[int64](9)}),
 		Store:  Store{Flavor: val("nix"), HardLink: val(true)},
-		Source: list(Source{Path: val("/mnt"), Registration: val("registration")}, Source{Image: val("old.raw"), Partition: val("root")}),
+		Source: list(Source{Path: val("/mnt"), Registration: val("registration")}, Source{Image: val("old.raw"), Partition: val("root")},
+			Source{URL: val("https://cache.nixos.org"), Keys: list(val("cache.nixos.org-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY="))},
+			Source{Export: val("closure.nar")}),
 		Closure: list(
 			Closure{Name: val("system"), Roots: vals("result"), Profile: val("system"), GCRoots: vals("/nix/var/nix/gcroots/extra")},
 			Closure{Name: val("extra"), Roots: vals("a", "b")},

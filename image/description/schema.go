@@ -143,8 +143,8 @@ func integerSchema(f keyed.Field) object {
 // defaults holds the default of each key, as a description would write it. They are those of [Image.WithDefaults].
 var defaults = map[string]any{
 	"format": FormatRaw, "unique": false, "sector-size": defaultSectorSize, "table": partition.GPT, "mbr-active": false,
-	"store.flavor": flavorNix, "store.hard-link": false,
-	"source.path": "/",
+	"store.flavor": closure.Nix.Name, "store.hard-link": false,
+	"source.path": "/", "source.unsigned": false,
 	"boot.loader": noLoader(), "boot.timeout": defaultTimeout,
 	"partition.size": "auto", "partition.grow": false, "partition.grow-at-boot": false, "partition.align": units.FormatBytes(units.Grain),
 	"partition.dir.mode": "0755", "partition.dir.uid": 0, "partition.dir.gid": 0,
@@ -182,10 +182,14 @@ var examples = map[string][]any{
 	"source.image":        {"old.raw"},
 	"source.partition":    {"root"},
 
+	"source.url":                 {"https://cache.nixos.org", "file:///srv/cache"},
+	"source.trusted-public-keys": {array{"cache.nixos.org-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY="}},
+	"source.export":              {"closure.nar"},
+
 	"closure.name":     {"system"},
 	"closure.roots":    {array{"./result"}},
 	"closure.profile":  {"system"},
-	"closure.gc-roots": {array{closure.Nix.StateDir + "/gcroots/booted-system"}},
+	"closure.gc-roots": {array{closure.Nix.GCRoots() + "/booted-system"}},
 
 	"boot.timeout":          {10},
 	"boot.efi-binary":       {"build/loader.efi"},

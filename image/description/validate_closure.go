@@ -4,22 +4,32 @@ import (
 	"fmt"
 	"path"
 	"regexp"
-	"slices"
 	"strings"
 
 	"imprint/closure"
+	"imprint/closure/narinfo"
+	"imprint/internal/diag"
+	"imprint/internal/remote"
 	"imprint/internal/units"
 	"imprint/partition"
 )
 
-// Directories of the image in which a description may choose names.
-var (
-	profiles = closure.Nix.StateDir + "/profiles"
-	gcRoots  = closure.Nix.StateDir + "/gcroots/"
-)
+// gcRootDirs returns the directories of the flavors in which a description may choose names for GC roots, each with a slash at its end.
+func gcRootDirs() (dirs []string) {
+	for _, f := range closure.Flavors() {
+		dirs = append(dirs, f.GCRoots()+"/")
+	}
+	return dirs
+}
 
-// ownGCRoots are the names in the directory of GC roots that Nix and imprint use themselves.
-var ownGCRoots = []string{"auto", "imprint", "per-user", "profiles"}
+// flavor returns the flavor of the store; an unknown one is reported elsewhere.
+func (c *checker) flavor() closure.Flavor {
+	f, err := closure.FlavorNamed(c.d.Store.Flavor.V)
+	if err != nil {
+		return closure.Nix
+	}
+	return f
+}
 
 var (
 	closureName    = regexp.MustCompile(closureNameForm)
@@ -45,20 +55,47 @@ func (c *checker) allClosures() {
 	}
 }
 
-// allSources checks that every source is a directory or an image.
+// allSources checks that every source is a directory, an image, a cache or a stream.
 func (c *checker) allSources() {
 	for _, s := range c.d.Source.Items {
-		if !s.Image.Written() {
-			if s.Partition.Written() {
-				c.Report(s.Partition.Key, "is for an image, but this source has none", "add image, or remove partition")
-			}
-			continue
-		}
-		for _, t := range []Text{s.Path, s.Registration} {
-			if t.Written() {
-				c.Report(t.Key, "does not go with image, which has a store of its own", "remove one of them")
+		own := s.Own()
+		for _, t := range []Text{s.Path, s.Registration, s.Image, s.URL, s.Export} {
+			if own.Written() && t.Written() && t.Key != own.Key {
+				name := own.Key.Path[strings.LastIndexByte(own.Key.Path, '.')+1:]
+				c.Report(t.Key, "does not go with "+name+", which has a store of its own", "remove one of them")
 			}
 		}
+		if s.Partition.Written() && !s.Image.Written() {
+			c.Report(s.Partition.Key, "is for an image, but this source has none", "add image, or remove partition")
+		}
+		c.cache(s)
+	}
+}
+
+// cache checks a binary cache: its items have to be signed, or need not be, and which of the two is written.
+func (c *checker) cache(s Source) {
+	if !s.URL.Written() {
+		for _, k := range []diag.Key{s.Keys.Key, s.Unsigned.Key} {
+			if k.Written {
+				c.Report(k, "is for a binary cache, but this source has none", "add url, or remove it")
+			}
+		}
+		return
+	}
+	if _, err := remote.Parse(s.URL.V); err != nil && s.URL.V != "" {
+		c.Report(s.URL.Key, err.Error(), `as in "https://cache.example.org" or "file:///srv/cache"`)
+	}
+	for _, k := range s.Keys.Items {
+		if _, err := narinfo.ParseKey(k.V); err != nil {
+			c.ReportError(k.Key, err)
+		}
+	}
+	switch {
+	case s.Unsigned.V && s.Keys.Written():
+		c.Report(s.Unsigned.Key, "does not go with trusted-public-keys: items are signed, or need not be", "remove one of them")
+	case !s.Unsigned.V && len(s.Keys.Items) == 0:
+		c.Report(s.URL.Key, "needs trusted-public-keys: whoever can write to the cache could put anything into the image",
+			"name the key of the cache, or write unsigned = true if only you can write to it")
 	}
 }
 
@@ -85,26 +122,28 @@ func (c *checker) profile(cl *Closure) {
 	case name == "":
 	case !profileName.MatchString(name) || name == "per-user":
 		c.Report(k, fmt.Sprintf("%q is not valid as the name of a profile", name),
-			"it becomes a link in "+profiles+": use a-z A-Z 0-9 . _ + -, a letter or digit first")
+			"it becomes a link in "+c.flavor().Profiles()+": use a-z A-Z 0-9 . _ + -, a letter or digit first")
 	case generationName.MatchString(name):
 		c.Report(k, fmt.Sprintf("%q is the form of a profile generation's name", name), "")
 	}
 }
 
-// gcRoots checks further GC roots. They must be below the store's directory of GC roots, since Nix finds roots nowhere else,
+// gcRoots checks further GC roots. They must be below the store's directory of GC roots, since the collector finds roots nowhere else,
 // and not in a subdirectory that is managed by a program.
 func (c *checker) gcRoots(cl *Closure, taken unique) {
 	if n, roots := len(cl.GCRoots.Items), len(cl.Roots.Items); n > 0 && roots > 1 && n != roots {
 		c.Report(cl.GCRoots.Key, fmt.Sprintf("has %s for %d roots", units.Count(n, "link"), roots), "give one for each root, in the same order")
 	}
+	flavor := c.flavor()
+	gcRoots := flavor.GCRoots() + "/"
 	for _, link := range cl.GCRoots.Items {
 		below, ok := strings.CutPrefix(link.V, gcRoots)
 		first, _, _ := strings.Cut(below, "/")
 		switch {
 		case !ok || path.Clean(link.V) != link.V:
 			c.Report(link.Key, fmt.Sprintf("%q is not a path below %s", link.V, gcRoots), "as in "+gcRoots+"extra")
-		case slices.Contains(ownGCRoots, first):
-			c.Report(link.Key, fmt.Sprintf("%s%s is reserved for Nix or imprint", gcRoots, first), "choose another name")
+		case flavor.Reserves(first):
+			c.Report(link.Key, fmt.Sprintf("%s%s is reserved for %s or imprint", gcRoots, first, flavor.Title), "choose another name")
 		}
 		c.unique(taken, link.Key, link.V, "the link")
 	}

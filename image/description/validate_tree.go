@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"imprint/closure"
 	"imprint/internal/diag"
 	"imprint/internal/pattern"
 	"imprint/partition"
@@ -70,9 +69,12 @@ func (c *checker) mounts() {
 		}
 		c.unique(taken, p.Mount.Key, p.Mount.V, "the mount point")
 		switch k := p.Mount.Key; {
-		case p.StoreMount() != "" && p.StoreMount() != storeTop:
-			c.Report(k, fmt.Sprintf("is %q, but the partition has closures, and the store is in %s", p.Mount.V, storeTop),
-				fmt.Sprintf("write mount = %q, or remove it", storeTop))
+		case p.StoreMount() != "" && c.flavor().Top() == "":
+			c.Report(k, fmt.Sprintf("is %q, but a store of this flavor is in %s and its state in %s", p.Mount.V, c.flavor().StoreDir, c.flavor().StateDir),
+				"remove it: the store is in the root file system")
+		case p.StoreMount() != "" && p.StoreMount() != c.flavor().Top():
+			c.Report(k, fmt.Sprintf("is %q, but the partition has closures, and the store is in %s", p.Mount.V, c.flavor().Top()),
+				fmt.Sprintf("write mount = %q, or remove it", c.flavor().Top()))
 		case table == nil && p.StoreMount() != "":
 		case table == nil:
 			c.Report(k, "has no effect: no partition has fstab = true", "add fstab = true to the partition that is mounted as root")
@@ -85,9 +87,6 @@ func (c *checker) mounts() {
 		}
 	}
 }
-
-// storeTop is where a partition that has the store for itself is mounted.
-var storeTop = closure.Nix.Top()
 
 // MountPoint returns where the running system mounts a partition, for the table in another one; "" if nothing says.
 func (d *Image) MountPoint(p *Partition) string {

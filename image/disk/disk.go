@@ -30,7 +30,7 @@ type Disk struct {
 	Entries    []Region // of the partition table, as it has them
 
 	image   io.ReaderAt
-	omit    string        // directory whose contents are not read; "" for none
+	omit    []string      // directories whose contents are not read
 	faults  []fault.Fault // of the partition table
 	explain func(off int64) string
 }
@@ -49,7 +49,7 @@ type Region struct {
 
 	Volume *partition.Volume // nil without a file system that can be read
 	Kind   string            // of file system; "" where none is recognised
-	Err    error             // why it cannot be read
+	Err    error             // why it cannot be read; nil where none is recognised, or no reader is for it
 
 	content io.ReaderAt
 	inner   []*Region // the files of it that are regions
@@ -57,15 +57,19 @@ type Region struct {
 
 // Open opens an image of so many bytes. An image that shows neither a partition table nor a file system is an error; a file system that
 // cannot be read is said in its region.
-func Open(image io.ReaderAt, size int64) (*Disk, error) { return open(image, size, "") }
+func Open(image io.ReaderAt, size int64) (*Disk, error) { return open(image, size) }
 
 // Outline is Open without store items: store directories appear empty. It takes a small part of the time, and suffices for what a store's
 // database says.
 func Outline(image io.ReaderAt, size int64) (*Disk, error) {
-	return open(image, size, closure.Nix.StoreDir)
+	var dirs []string
+	for _, f := range closure.Flavors() {
+		dirs = append(dirs, f.StoreDir)
+	}
+	return open(image, size, dirs...)
 }
 
-func open(image io.ReaderAt, size int64, omit string) (*Disk, error) {
+func open(image io.ReaderAt, size int64, omit ...string) (*Disk, error) {
 	d := &Disk{Size: size, SectorSize: 512, image: image, omit: omit}
 	if err := d.readTable(); err != nil {
 		return nil, err
@@ -104,17 +108,32 @@ func (d *Disk) readTable() error {
 }
 
 // open opens what is in the region.
-func (r *Region) open(omit string) {
+func (r *Region) open(omit []string) {
 	if r.Volume != nil || r.Err != nil {
 		return
 	}
-	v, f, err := partition.OpenPart(r.content, r.Size, omit)
+	v, f, err := partition.OpenPart(r.content, r.Size, omit...)
 	if f != nil {
 		r.Kind = f.Name
 	}
-	if r.Volume = v; err != nil && !errors.Is(err, partition.ErrUnknown) {
+	if r.Volume = v; err != nil && !errors.Is(err, partition.ErrUnknown) && !errors.Is(err, partition.ErrNoReader) {
 		r.Err = err
 	}
+}
+
+// Unread returns the regions that may hold a file system for which there is no reader.
+func (d *Disk) Unread() (list []*Region) {
+	for _, r := range d.Regions {
+		if r.Err == nil && r.mayHoldMore() {
+			list = append(list, r)
+		}
+	}
+	return list
+}
+
+// mayHoldMore reports whether there may be files in the region that were not read. There are none in one for swap or for GRUB's core image.
+func (r *Region) mayHoldMore() bool {
+	return r.Volume == nil && partition.PurposeOf(r.Type) == nil
 }
 
 // readGPT adds the partitions of a GPT, if there is one.

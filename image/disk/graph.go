@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"imprint/bootloader/menu"
 	"imprint/closure"
 	"imprint/internal/chain"
 	"imprint/internal/diag"
@@ -36,20 +37,9 @@ func (d *Disk) Trees() (list []Named) {
 func Graph(ctx context.Context, trees []Named) (*chain.Graph, error) {
 	g := &chain.Graph{References: map[string][]string{}}
 	for _, t := range trees {
-		store, err := closure.OpenTree(ctx, t.Tree, closure.Nix)
-		if errors.Is(err, closure.ErrNoStore) {
-			continue
-		}
-		if err != nil {
+		if err := t.addStores(ctx, g); err != nil {
 			return nil, fmt.Errorf("%s: %w", t.Region, err)
 		}
-		one, err := store.Graph(ctx)
-		store.Close()
-		if err != nil {
-			return nil, fmt.Errorf("%s: store database: %w", t.Region, err)
-		}
-		maps.Copy(g.References, one.References)
-		g.Roots = append(g.Roots, one.Roots...)
 	}
 	for _, t := range trees {
 		g.Roots = append(g.Roots, t.BootEntries(g)...)
@@ -57,45 +47,39 @@ func Graph(ctx context.Context, trees []Named) (*chain.Graph, error) {
 	return g, nil
 }
 
-// Bounds of the search for menus: they lie near the top and are small.
-const (
-	menuDepth = 5
-	mostMenus = 1000 // files that are looked at in one tree
-	mostMenu  = 256 << 10
-)
+// addStores adds the items and the GC roots of the tree's stores to a graph.
+func (t Named) addStores(ctx context.Context, g *chain.Graph) error {
+	stores, err := closure.OpenTrees(ctx, t.Tree)
+	for _, store := range stores {
+		one, failed := store.Graph(ctx)
+		if store.Close(); failed != nil {
+			err = errors.Join(err, fmt.Errorf("store database: %w", failed))
+			continue
+		}
+		maps.Copy(g.References, one.References)
+		g.Roots = append(g.Roots, one.Roots...)
+	}
+	return err
+}
 
-// BootEntries returns the items of a graph that the menus of boot loaders in the tree name.
+// BootEntries returns the items of a graph that the entries of boot menus in the tree name, in kernels, initrds, device trees and command lines.
 func (t Named) BootEntries(g *chain.Graph) (roots []chain.Root) {
-	left := mostMenus
-	var walk func(at string, n *tree.Node, depth int)
-	walk = func(at string, n *tree.Node, depth int) {
-		if n.Kind() == tree.Dir && depth < menuDepth && at != closure.Nix.StoreDir && at != strings.TrimPrefix(closure.Nix.StoreDir, closure.Nix.Top()) {
-			for _, child := range n.Children() {
-				walk(tree.Join(at, child.Name), child, depth+1)
-			}
+	entries, _ := menu.Read(t.Tree)
+	seen := map[chain.Root]bool{}
+	for _, e := range entries {
+		name := fmt.Sprintf("boot entry in %s:%s", t.Region, e.File)
+		if e.Title != "" {
+			name = fmt.Sprintf("boot entry %.100q in %s:%s", e.Title, t.Region, e.File)
 		}
-		if n.Kind() != tree.File || !isMenu(n) || left == 0 {
-			return
-		}
-		left--
-		text, err := tree.ReadAll(n.Blob(), mostMenu)
-		if err != nil {
-			return
-		}
-		for _, p := range closure.Nix.Mentions(string(text)) {
-			if _, ok := g.References[p.String()]; ok {
-				roots = append(roots, chain.Root{Name: fmt.Sprintf("boot entry in %s:%s", t.Region, at), Node: p.String()})
+		words := append([]string{e.Kernel, e.DeviceTree, e.Cmdline}, e.Initrd...)
+		for _, p := range closure.Mentions(strings.Join(words, " ")) {
+			root := chain.Root{Name: name, Node: p.String()}
+			if _, ok := g.References[root.Node]; ok && !seen[root] {
+				seen[root], roots = true, append(roots, root)
 			}
 		}
 	}
-	walk("/", t.Tree.Root(), 0)
 	return roots
-}
-
-// isMenu reports whether a file may be a menu of a boot loader, by its name and size.
-func isMenu(n *tree.Node) bool {
-	ext := path.Ext(n.Name)
-	return n.Size() <= mostMenu && (ext == ".conf" || ext == ".cfg")
 }
 
 // mostMatches is how many items an error about an ambiguous one lists.
@@ -104,8 +88,10 @@ const mostMatches = 10
 // FindItem returns the item of a graph that a text names: a store path or a path inside of one, the base name of one, its name without the
 // digits, or the beginning of any of these, if there is only one. The error is a [diag.Mistake].
 func FindItem(g *chain.Graph, text string) (string, error) {
-	if below, ok := strings.CutPrefix(text, closure.Nix.StoreDir+"/"); ok {
-		text, _, _ = strings.Cut(below, "/")
+	for _, f := range closure.Flavors() {
+		if below, ok := strings.CutPrefix(text, f.StoreDir+"/"); ok {
+			text, _, _ = strings.Cut(below, "/")
+		}
 	}
 	var exact, begin, bases []string
 	for _, item := range slices.Sorted(maps.Keys(g.References)) {
@@ -125,6 +111,8 @@ func FindItem(g *chain.Graph, text string) (string, error) {
 	switch {
 	case len(exact) == 1:
 		return exact[0], nil
+	case len(bases) == 0:
+		return "", diag.Mistake{Text: "there is no store that imprint can read"}
 	case len(exact) == 0:
 		hint := ""
 		if near := diag.Nearest(text, bases); near != "" {

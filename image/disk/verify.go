@@ -2,10 +2,7 @@ package disk
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"strconv"
-	"strings"
 
 	"imprint/closure"
 	"imprint/internal/fault"
@@ -54,7 +51,7 @@ func (d *Disk) verify(ctx context.Context, r *Region, report fault.Report) error
 	done := make(chan struct{})
 	go func() { // beside the check, which is one goroutine's work
 		defer close(done)
-		list = r.verifyStore(ctx)
+		list = r.verifyStores(ctx)
 	}()
 	r.Volume.Check(report)
 	d.menus(r, report)
@@ -65,78 +62,40 @@ func (d *Disk) verify(ctx context.Context, r *Region, report fault.Report) error
 	return ctx.Err()
 }
 
-// verifyStore returns the faults of the store in a region, if there is one.
-func (r *Region) verifyStore(ctx context.Context) (list []fault.Fault) {
-	unreadable := func(err error) []fault.Fault {
-		return append(list, fault.Fault{Offset: -1, Object: "store database", Text: err.Error()})
-	}
-	store, err := r.Store(ctx)
-	if errors.Is(err, closure.ErrNoStore) {
-		return nil
-	}
+// verifyStores returns the faults of the stores in a region.
+func (r *Region) verifyStores(ctx context.Context) (list []fault.Fault) {
+	stores, err := r.Stores(ctx)
 	if err != nil {
-		return unreadable(err)
+		list = append(list, fault.Fault{Offset: -1, Object: "store database", Text: err.Error()})
 	}
-	defer store.Close()
+	for _, store := range stores {
+		list = append(list, verifyStore(ctx, store)...)
+		store.Close()
+	}
+	return list
+}
+
+func verifyStore(ctx context.Context, store *closure.TreeStore) (list []fault.Fault) {
 	if err := store.Verify(ctx, func(f fault.Fault) { list = append(list, f) }); err != nil {
-		return unreadable(err)
+		return append(list, fault.Fault{Offset: -1, Object: "store database", Text: err.Error()})
 	}
 	closure.SortFaults(list)
 	return list
 }
 
-// Store opens the store in a region. The error is [closure.ErrNoStore] when there is none.
-func (r *Region) Store(ctx context.Context) (*closure.TreeStore, error) {
+// Has reports whether the region has a store of a flavor.
+func (r *Region) Has(f closure.Flavor) bool {
 	if r.Volume == nil {
-		return nil, closure.ErrNoStore
+		return false
 	}
-	return closure.OpenTree(ctx, r.Volume.Tree, closure.Nix)
+	_, ok := closure.InTree(r.Volume.Tree, f)
+	return ok
 }
 
-// Explain says what the byte at an offset of the region belongs to; in a file that is a region itself, what it is there.
-func (r *Region) Explain(off int64) string {
+// Stores opens the stores in a region: none, one, or one of each flavor. The error is about damaged ones.
+func (r *Region) Stores(ctx context.Context) ([]*closure.TreeStore, error) {
 	if r.Volume == nil {
-		return fmt.Sprintf("partition %v, byte %d", r, off)
+		return nil, nil
 	}
-	text := r.Volume.Explain(off)
-	for _, inner := range r.inner {
-		if at, ok := strings.CutPrefix(text, "file "+inner.Path+", byte "); ok {
-			if n, err := strconv.ParseInt(at, 10, 64); err == nil {
-				return fmt.Sprintf("%s: %s", inner.Path, inner.Explain(n))
-			}
-		}
-	}
-	return text
-}
-
-// Explain says what the byte at an offset of the disk belongs to.
-func (d *Disk) Explain(off int64) string {
-	r := d.at(off)
-	switch {
-	case r != nil && !d.inTable(r, off) && r.Volume == nil:
-		return fmt.Sprintf("%v, byte %d", r, off-r.Offset)
-	case r != nil && !d.inTable(r, off):
-		return fmt.Sprintf("%v: %s", r, r.Explain(off-r.Offset))
-	case d.explain == nil:
-		return "outside of every file system"
-	}
-	return d.explain(off)
-}
-
-// at returns the region at an offset: of several the smallest, since an ISO spans the partitions that follow its tree.
-func (d *Disk) at(off int64) (found *Region) {
-	for _, r := range d.Regions {
-		if r.In == nil && off >= r.Offset && off < r.Offset+r.Size && (found == nil || r.Size < found.Size) {
-			found = r
-		}
-	}
-	return found
-}
-
-// isoSystemArea is what the front of an ISO leaves to boot code and the partition table, in bytes (ECMA-119, 6.2.1).
-const isoSystemArea = 32 << 10
-
-// inTable reports whether a byte of an ISO is the partition table's.
-func (d *Disk) inTable(r *Region, off int64) bool {
-	return d.explain != nil && r.Volume != nil && r.Volume.Filesystem.WholeDisk && off < isoSystemArea
+	return closure.OpenTrees(ctx, r.Volume.Tree)
 }

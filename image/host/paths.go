@@ -7,6 +7,7 @@ import (
 	"imprint/closure"
 	"imprint/image/description"
 	"imprint/internal/diag"
+	"imprint/internal/remote"
 )
 
 // A Path is a file or directory on the host that a key of the description names.
@@ -25,8 +26,8 @@ func Paths(d *description.Image, dir string) []Path {
 	n := &named{dir: dir, flavor: flavor}
 	for _, s := range d.WithDefaults().Source.Items {
 		n.text(s.Registration)
-		if s.Image.Written() {
-			n.text(s.Image)
+		if own := s.Own(); own.Written() {
+			n.source(s, own)
 			continue
 		}
 		if !s.Registration.Written() { // else the image may be an item itself, as in a Nix build, whose store holds its output too
@@ -68,6 +69,17 @@ type named struct {
 	dir    string
 	flavor closure.Flavor
 	paths  []Path
+}
+
+// source adds the place of a source that is no directory, if it is on this machine.
+func (n *named) source(s description.Source, own description.Text) {
+	if own.Key != s.URL.Key {
+		n.text(own)
+		return
+	}
+	if u, err := remote.Parse(own.V); err == nil && u.Scheme == "file" {
+		n.add(own.Key, u.Path)
+	}
 }
 
 // boot adds the files in [boot]. A kernel whose path has substitutions is in the store, or is an error.

@@ -64,7 +64,18 @@ func TestUnreadableItem(t *testing.T) {
 	if err := errors.Join(u.add(p, &closure.InvalidError{}), u.add(p, syscall.ENOENT)); err != nil {
 		t.Error(err)
 	}
-	if list := u.problems(diag.Key{}, nil); len(list) != 1 || !strings.Contains(list[0].Text, "-x is registered, but: no such file") {
+	if list := u.problems(diag.Key{}, closure.Nix, nil); len(list) != 1 || !strings.Contains(list[0].Text, "-x is registered, but: no such file") {
 		t.Errorf("got %v", list)
+	}
+}
+
+// Who has written no source gets to know that there may be one.
+func TestRefuseWithoutSource(t *testing.T) {
+	for line, want := range map[int]string{0: "there is no [[source]]", 3: "a source needs the store's database"} {
+		s := &sources{}
+		s.refuse(diag.Key{Path: "source[0].path", Position: diag.Position{File: "x.toml", Line: line}}, fs.ErrNotExist)
+		if len(s.problems) != 1 || !strings.HasPrefix(s.problems[0].Hint, want) {
+			t.Errorf("line %d: %+v", line, s.problems)
+		}
 	}
 }

@@ -64,12 +64,12 @@ func TestStoreApart(t *testing.T) {
 	if store.Volume.Tree.Find("/nix") != nil {
 		t.Error("the store has its mount point in it")
 	}
-	s, err := store.Store(t.Context())
-	if err != nil {
-		t.Fatal(err)
+	stores, err := store.Stores(t.Context())
+	if err != nil || len(stores) != 1 {
+		t.Fatal(stores, err)
 	}
-	defer s.Close()
-	g, err := s.Graph(t.Context())
+	defer stores[0].Close()
+	g, err := stores[0].Graph(t.Context())
 	if err != nil || len(g.References) == 0 || len(g.Roots) == 0 || !strings.HasPrefix(g.Roots[0].Name, "/nix/var/nix/") {
 		t.Errorf("the graph is %+v, %v", g, err)
 	}
@@ -92,6 +92,7 @@ func TestStoreApart(t *testing.T) {
 func TestStoreApartRefuses(t *testing.T) {
 	w, system := imagetest.Boot(t)
 	for _, c := range [][3]string{
+		{"[[closure]]", "[store]\nflavor = \"guix\"\n[[closure]]", "is \"/nix\", but a store of this flavor is in /gnu/store and its state in /var/guix"},
 		{`"/nix"`, `"/store"`, `partition[1].mount: is "/store", but the partition has closures, and the store is in /nix`},
 		{`loader = "`, "copy-kernel = false\nloader = \"grub\" # ", "grub cannot read the file system of the store"},
 		{"mount = \"/nix\"", "mount = \"/nix\"\ndir = [{ path = \"/store\" }]", "/store is the store, whose mode and owner are fixed"},

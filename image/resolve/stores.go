@@ -14,6 +14,7 @@ import (
 	"imprint/image/description"
 	"imprint/image/host"
 	"imprint/image/plan"
+	"imprint/image/source"
 	"imprint/internal/diag"
 	"imprint/internal/hosttree"
 	"imprint/internal/pattern"
@@ -76,6 +77,9 @@ func (w world) closures(ctx context.Context, s *store) (*closure.Closure, diag.L
 		return nil, sources.problems, err
 	}
 	all, err := sources.compute(ctx, s)
+	if err == nil && len(sources.problems) == 0 {
+		err = sources.blameSource(source.Realise(ctx, all, w.in.Fetching))
+	}
 	return all, sources.problems, err
 }
 
@@ -99,8 +103,8 @@ func (s *sources) open(ctx context.Context) error {
 	canonical := func(h hosttree.Host) *tree.Attr { return closure.CanonicalAttr(h.Kind, h.Mode) }
 	read := (&hosttree.Scanner{Attr: canonical, FilesOnly: true, Backwards: s.in.Backwards}).Read
 	for _, d := range s.d.Source.Items {
-		if d.Image.Written() {
-			if err := s.openImage(ctx, d); err != nil {
+		if d.Own().Written() {
+			if err := s.openOwn(ctx, d); err != nil {
 				return err
 			}
 			continue
@@ -111,9 +115,9 @@ func (s *sources) open(ctx context.Context) error {
 		key := d.Path.Key
 		if d.Registration.V != "" {
 			key = d.Registration.Key
-			opened, err = closure.OpenRegistration(prefix, s.path(d.Registration.V), s.flavor, read)
+			opened, err = closure.OpenRegistration(ctx, prefix, s.path(d.Registration.V), s.flavor, read)
 		} else {
-			opened, err = closure.OpenNix(ctx, prefix, s.flavor, read)
+			opened, err = s.openLocal(ctx, prefix, read)
 		}
 		if err != nil {
 			if err = s.refuse(key, err); err != nil {
@@ -126,6 +130,23 @@ func (s *sources) open(ctx context.Context) error {
 	return nil
 }
 
+// openLocal opens a store with a database on this machine. If there is only one of another flavor, the error is a [diag.Mistake].
+func (s *sources) openLocal(ctx context.Context, prefix string, read closure.ReadFunc) (closure.Store, error) {
+	opened, err := closure.OpenLocal(ctx, prefix, s.flavor, read)
+	if err == nil {
+		return opened, nil
+	}
+	if other, ok := s.flavor.OtherAt(prefix); ok && errors.Is(err, fs.ErrNotExist) {
+		return nil, diag.Mistake{Text: err.Error(), Hint: ofFlavor(other)}
+	}
+	return nil, err
+}
+
+// ofFlavor is the hint where there is only a store of another flavor.
+func ofFlavor(other closure.Flavor) string {
+	return fmt.Sprintf("there is a store of %s: flavor = %q in [store]", other.Title, other.Name)
+}
+
 func (s *sources) add(opened closure.Store, p place) {
 	s.stores, s.places = append(s.stores, opened), append(s.places, p)
 }
@@ -136,11 +157,18 @@ func (s *sources) add(opened closure.Store, p place) {
 func (s *sources) refuse(key diag.Key, err error) error {
 	var list diag.List
 	var invalid *closure.InvalidError
+	var mistake diag.Mistake
 	switch {
 	case errors.As(err, &list):
 		s.problems = append(s.problems, list...)
+	case errors.As(err, &mistake):
+		s.problems = append(s.problems, key.ProblemOf(err))
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
-		s.problems = append(s.problems, key.Problem(err.Error(), "a source needs the store's database below its path, or a registration file"))
+		hint := "a source needs the store's database below its path, or a registration file"
+		if key.Line == 0 {
+			hint = "there is no [[source]], so items are looked for in the host's own store; with one, in another store or a directory with a registration file"
+		}
+		s.problems = append(s.problems, key.Problem(err.Error(), hint))
 	case errors.As(err, &invalid), isBadName(err):
 		s.problems = append(s.problems, key.ProblemOf(err))
 	default:
@@ -183,6 +211,7 @@ func (s *sources) compute(ctx context.Context, into *store) (*closure.Closure, e
 	if len(s.problems) > 0 {
 		return nil, nil
 	}
+	source.Ahead(ctx, s.stores, all)
 	result, err := closure.Compute(ctx, s.stores, all)
 	if err == nil {
 		s.refuseOutput(result)
@@ -215,7 +244,7 @@ func (s *sources) blame(err error, keys map[closure.Path]diag.Key) error {
 		s.problems = append(s.problems, s.d.Closure.Key.ProblemOf(err))
 		return nil
 	case !errors.As(err, &missing):
-		return err
+		return s.blameSource(err)
 	}
 	others := 0
 	for _, m := range missing.Items {
@@ -271,7 +300,7 @@ func (w world) list(ctx context.Context, s *store, all *closure.Closure) (diag.L
 		for i, found := range all.Items {
 			rows[i].Info = found.Info
 		}
-		s.database, err = closure.Database(rows, w.epoch)
+		s.database, err = closure.Database(w.flavor, rows, w.epoch)
 		return err
 	})
 	for _, found := range all.Items {
@@ -281,10 +310,11 @@ func (w world) list(ctx context.Context, s *store, all *closure.Closure) (diag.L
 			if item.Node, err = found.Store.Item(ctx, found.Info.Path); err != nil {
 				return gone.add(found.Info.Path, err)
 			}
+			below := int64(closure.AnySize)
 			if w.d.Store.HardLink.V {
-				return nil // which links equal files of the whole store later
+				below = w.flavor.LinkMinSize // larger files are linked later, with those of the whole store
 			}
-			if err = closure.Unify(ctx, item.Node); err != nil {
+			if err = closure.Unify(ctx, item.Node, below); err != nil {
 				return closure.Reading(found.Info.Path, err)
 			}
 			return nil
@@ -296,5 +326,5 @@ func (w world) list(ctx context.Context, s *store, all *closure.Closure) (diag.L
 	for _, item := range s.items {
 		s.walker.Nodes[item.Info.Path] = item.Node
 	}
-	return gone.problems(w.d.Closure.Key, all.Items), nil
+	return gone.problems(w.d.Closure.Key, w.flavor, all.Items), nil
 }

@@ -1,4 +1,4 @@
-// Package unpack decompresses gzip, zstd, xz and bzip2, each with as many members, frames or streams as there are.
+// Package unpack decompresses gzip, zstd, xz and bzip2, each with as many members, frames or streams as there are, and brotli.
 package unpack
 
 import (
@@ -9,10 +9,13 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strings"
 
+	"imprint/internal/compressed"
 	"imprint/internal/scratch"
 	"imprint/internal/units"
 
+	"github.com/andybalholm/brotli"
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 	"github.com/therootcompany/xz"
@@ -22,10 +25,20 @@ import (
 var formats = map[string]func(io.Reader) (io.Reader, error){
 	"gzip": func(r io.Reader) (io.Reader, error) { return gzip.NewReader(r) },
 	"zstd": func(r io.Reader) (io.Reader, error) {
-		return zstd.NewReader(r, zstd.WithDecoderMaxWindow(maxWindow), zstd.WithDecoderConcurrency(1))
+		z, err := zstd.NewReader(r, zstd.WithDecoderMaxWindow(maxWindow), zstd.WithDecoderConcurrency(1))
+		if err != nil {
+			return nil, err
+		}
+		return z.IOReadCloser(), nil
 	},
 	"xz":    func(r io.Reader) (io.Reader, error) { return xz.NewReader(r, maxWindow) },
 	"bzip2": func(r io.Reader) (io.Reader, error) { return bzip2.NewReader(r), nil },
+}
+
+// nameless are further formats, which cannot be told from other data: whoever unpacks them was told.
+var nameless = map[string]func(io.Reader) (io.Reader, error){
+	"brotli": func(r io.Reader) (io.Reader, error) { return brotli.NewReader(r), nil },
+	"none":   func(r io.Reader) (io.Reader, error) { return io.NopCloser(r), nil }, // which stays open
 }
 
 // maxWindow is how many bytes of memory the text before may take to which compressed data refers: what zstd(1) takes without --long, and
@@ -35,13 +48,21 @@ const maxWindow = 128 << 20
 // Knows reports whether Reader unpacks what the named program has compressed.
 func Knows(by string) bool { return formats[by] != nil }
 
-// Reader returns the contents of what the named program has compressed.
-func Reader(r io.Reader, by string) (io.Reader, error) {
+// Reader returns the contents of what the named program has compressed. Besides those that package compressed recognises it knows "brotli",
+// and "none".
+func Reader(r io.Reader, by string) (io.ReadCloser, error) {
 	open := formats[by]
+	if open == nil {
+		open = nameless[by]
+	}
 	if open == nil {
 		return nil, fmt.Errorf("%s is not supported", by)
 	}
-	return open(r)
+	unpacked, err := open(r)
+	if c, ok := unpacked.(io.ReadCloser); ok || err != nil {
+		return c, err
+	}
+	return io.NopCloser(unpacked), nil
 }
 
 // A TooLargeError reports contents that do not fit where they are unpacked.
@@ -69,9 +90,7 @@ func File(ctx context.Context, dir, shown string, packed io.Reader, by string) (
 	if err != nil {
 		return nil, reading(by, err)
 	}
-	if z, ok := r.(*zstd.Decoder); ok {
-		defer z.Close()
-	}
+	defer r.Close()
 	f, err := scratch.File(dir, shown)
 	if err != nil {
 		return nil, err
@@ -85,6 +104,19 @@ func File(ctx context.Context, dir, shown string, packed io.Reader, by string) (
 		return nil, err
 	}
 	return f, nil
+}
+
+// Into returns a function that is File for what it is given, and refuses what Reader does not unpack; nil if dir is "".
+func Into(ctx context.Context, dir, shown string) func(packed io.Reader, by string) (*os.File, error) {
+	if dir == "" {
+		return nil
+	}
+	return func(packed io.Reader, by string) (*os.File, error) {
+		if !Knows(by) {
+			return nil, fmt.Errorf("compressed with %s: unpack it first (%s)", by, compressed.Unpack(by))
+		}
+		return File(ctx, dir, shown, packed, by)
+	}
 }
 
 var errLimit = errors.New("too large")
@@ -127,4 +159,10 @@ func fill(buf []byte, r io.Reader) (n int, err error) {
 	return n, err
 }
 
-func reading(by string, err error) error { return fmt.Errorf("damaged: %s: %w", by, err) }
+// reading is the error of contents that cannot be unpacked. Most libraries begin theirs with the name of the format.
+func reading(by string, err error) error {
+	if strings.HasPrefix(err.Error(), by) {
+		return fmt.Errorf("damaged: %w", err)
+	}
+	return fmt.Errorf("damaged: %s: %w", by, err)
+}

@@ -1,0 +1,75 @@
+package resolve
+
+import (
+	"context"
+	"errors"
+
+	"imprint/closure/narinfo"
+	"imprint/image/description"
+	"imprint/image/source"
+	"imprint/internal/diag"
+)
+
+// openOwn opens a source that is no directory.
+func (s *sources) openOwn(ctx context.Context, d description.Source) error {
+	switch {
+	case d.Image.Written():
+		return s.openImage(ctx, d)
+	case d.URL.Written():
+		return s.openCache(ctx, d)
+	}
+	return s.openExport(ctx, d)
+}
+
+// openExport opens an export stream. What is wrong with the file is a problem at its key.
+func (s *sources) openExport(ctx context.Context, d description.Source) error {
+	opened, err := source.OpenExport(ctx, s.path(d.Export.V), s.in.Scratch, s.flavor)
+	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case err != nil:
+		s.problems = append(s.problems, d.Export.Key.ProblemOf(err))
+		return nil
+	}
+	s.add(opened, place{key: d.Export.Key})
+	return nil
+}
+
+// openCache opens a binary cache. Without one there need be no build store.
+func (s *sources) openCache(ctx context.Context, d description.Source) error {
+	o := source.CacheOptions{URL: d.URL.V, Flavor: s.flavor, Keep: s.in.BuildStore}
+	for _, text := range d.Keys.Items {
+		k, err := narinfo.ParseKey(text.V)
+		if err != nil {
+			return err // checked with the description
+		}
+		o.Keys = append(o.Keys, k)
+	}
+	if s.in.BuildStore == "" {
+		return diag.List{d.URL.Key.Problem("there is no directory to keep what is fetched", "name one (--build-store DIR), or set XDG_CACHE_HOME or HOME")}
+	}
+	opened, err := source.OpenCache(ctx, o)
+	var invalid *source.InvalidError
+	if errors.As(err, &invalid) {
+		s.problems = append(s.problems, d.URL.Key.Problem(err.Error(), invalid.Hint))
+		return nil
+	}
+	if err == nil {
+		s.add(opened, place{key: d.URL.Key})
+	}
+	return err
+}
+
+// blameSource turns an error about what a source says into a problem at its key. It returns all others.
+func (s *sources) blameSource(err error) error {
+	var invalid *source.InvalidError
+	if !errors.As(err, &invalid) {
+		return err
+	}
+	for i, opened := range s.stores {
+		if opened == invalid.Source {
+			s.problems = append(s.problems, s.places[i].key.Problem(err.Error(), invalid.Hint))
+		}
+	}
+	return nil
+}

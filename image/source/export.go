@@ -1,0 +1,148 @@
+package source
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"slices"
+
+	"imprint/closure"
+	"imprint/closure/address"
+	"imprint/closure/db"
+	"imprint/closure/export"
+	"imprint/closure/nar"
+	"imprint/internal/framed"
+	"imprint/internal/hosttree"
+	"imprint/internal/processors"
+	"imprint/internal/tree"
+	"imprint/internal/unpack"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// An Export is a file that nix-store --export has written. It has no hashes, so they are computed when it is opened; no content addresses, which
+// are found again where the path of an item proves them; and no signatures.
+type Export struct {
+	file   string
+	flavor closure.Flavor
+	items  map[closure.Path]*exported
+}
+
+type exported struct {
+	info *closure.Info
+	node *tree.Node
+}
+
+// OpenExport opens a file, which may be compressed: it is then unpacked in the scratch directory, to a file without a name. What is no such stream is an [*InvalidError]; so is an item that is there twice and different.
+func OpenExport(ctx context.Context, file, scratch string, f closure.Flavor) (*Export, error) {
+	x := &Export{file: file, flavor: f, items: map[closure.Path]*exported{}}
+	b, err := hosttree.Unpacked(file, unpack.Into(ctx, scratch, file))
+	if err != nil {
+		return nil, err
+	}
+	items, err := export.Read(b, closure.CanonicalAttr)
+	var damaged *framed.FormatError
+	if errors.As(err, &damaged) {
+		return nil, x.invalid("%v", err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	hashes, err := hashesOf(ctx, items)
+	if err != nil {
+		return nil, err
+	}
+	for i, item := range items {
+		if err := x.add(item, hashes[i]); err != nil {
+			return nil, x.invalid("%v", err)
+		}
+	}
+	return x, nil
+}
+
+// hashes are those of an item.
+type hashes struct {
+	archive nar.Digest
+	file    *nar.Digest // as in [address.Item]
+}
+
+// hashesOf returns the hashes of items, several of which are read at a time.
+func hashesOf(ctx context.Context, items []export.Item) ([]hashes, error) {
+	all := make([]hashes, len(items))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(2 * processors.Count())
+	for i, item := range items {
+		group.Go(func() error {
+			archive, err := hashOf(ctx, item.Archive)
+			if err == nil {
+				all[i].archive = *archive
+			}
+			if n := item.Node; err == nil && n.Kind() == tree.File && n.Attr.Mode&0o100 == 0 {
+				all[i].file, err = hashOf(ctx, n.Blob())
+			}
+			return err
+		})
+	}
+	return all, group.Wait()
+}
+
+func hashOf(ctx context.Context, b tree.Blob) (*nar.Digest, error) {
+	h := sha256.New()
+	if err := tree.Copy(ctx, h, b, nil); err != nil {
+		return nil, err
+	}
+	d := nar.Digest(h.Sum(nil))
+	return &d, nil
+}
+
+func (x *Export) invalid(format string, args ...any) error {
+	return &InvalidError{Source: x, Text: fmt.Sprintf(format, args...)}
+}
+
+// add checks an item of the stream.
+func (x *Export) add(item export.Item, hash hashes) error {
+	p, err := x.flavor.ParsePath(item.Path)
+	if err != nil {
+		return err
+	}
+	info, err := x.flavor.Registered(p, &db.Item{
+		Path: item.Path, NARHash: hash.archive, NARSize: item.Archive.Size(), References: item.References, Deriver: item.Deriver,
+	})
+	if err != nil {
+		return fmt.Errorf("%v: %w", p, err)
+	}
+	slices.SortFunc(info.References, closure.Path.Compare)
+	info.References = slices.Compact(info.References)
+	info.CA = address.Of(address.Item{Path: item.Path, References: item.References, NARHash: hash.archive, File: hash.file})
+	if p.IsDerivation() {
+		if info.Outputs, err = x.flavor.Outputs(item.Node); err != nil {
+			return fmt.Errorf("derivation %v: %w", p, err)
+		}
+	}
+	if before := x.items[p]; before != nil && before.info.NARHash != hash.archive {
+		return fmt.Errorf("%v is there twice, with different contents", p)
+	}
+	item.Node.Name = p.Base()
+	x.items[p] = &exported{info, item.Node}
+	return nil
+}
+
+// String returns the name of the file.
+func (x *Export) String() string { return x.file }
+
+// Info implements [closure.Store].
+func (x *Export) Info(_ context.Context, p closure.Path) (*closure.Info, error) {
+	if item := x.items[p]; item != nil {
+		return item.info, nil
+	}
+	return nil, fmt.Errorf("%s: %w", p, closure.ErrNotFound)
+}
+
+// Item implements [closure.Store].
+func (x *Export) Item(_ context.Context, p closure.Path) (*tree.Node, error) {
+	if item := x.items[p]; item != nil {
+		return item.node, nil
+	}
+	return nil, fmt.Errorf("%s: %w", p, closure.ErrNotFound)
+}
