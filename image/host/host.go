@@ -1,11 +1,11 @@
 // Package host reads what a description names on the host: files, directories and archives. Each becomes an [Input], a value
 // whose contents are pinned: their digest is part of the image's identity, and when they are written, they must still be the same.
 //
-// What a path of the description means is said here once: relative ones are relative to the description. Owner, times and
-// extended attributes of files stay behind; an archive has its own. What cannot be meant is reported where it is read: an image
-// inside its own content, set-ID programs that would become root's, compressed files that nothing unpacks.
+// Paths are resolved here and nowhere else: relative ones are relative to the description. Owner, times and extended attributes of
+// host files are dropped; those in an archive are kept. Probable mistakes are reported where they are read: an image inside its own
+// content, set-ID programs that would become root's, compressed files that nothing unpacks.
 //
-// Store items are no inputs: package closure reads those.
+// Store items are not inputs: package closure reads those.
 package host
 
 import (
