@@ -62,10 +62,10 @@ const object = "cross-check"
 
 // table compares the partitions of a GPT.
 func (c *Checker) table(ctx context.Context, d *disk.Disk, f *os.File) {
-	if d.Table != partition.GPT {
+	if d.Table != partition.GPT && d.Table != partition.HybridMBR {
 		return
 	}
-	v := c.ask(ctx, "partition table", f, opinion.Request{Kind: d.Table, Size: d.Size, Sector: d.SectorSize})
+	v := c.ask(ctx, "partition table", f, opinion.Request{Kind: partition.GPT, Size: d.Size, Sector: d.SectorSize})
 	if v == nil {
 		return
 	}

@@ -9,6 +9,8 @@
 package host
 
 import (
+	"slices"
+
 	"imprint/closure"
 	"imprint/internal/diag"
 	"imprint/internal/hosttree"
@@ -27,6 +29,24 @@ type Input struct {
 
 // Inputs maps the keys of the description to what they name on the host.
 type Inputs map[diag.Key]*Input
+
+// Clone returns the inputs with nodes of their own, for a second tree.
+func (all Inputs) Clone() Inputs {
+	cloned := make(Inputs, len(all))
+	for key, in := range all {
+		c := *in
+		nodes := make([]*tree.Node, len(in.Entries))
+		for i, e := range in.Entries {
+			nodes[i] = e.Node
+		}
+		c.Entries = slices.Clone(in.Entries)
+		for i, n := range tree.Clone(nodes) {
+			c.Entries[i].Node = n
+		}
+		cloned[key] = &c
+	}
+	return cloned
+}
 
 // Digest returns the digest of what a key names on the host, or the text of a key that names nothing there.
 func (all Inputs) Digest(key diag.Key, text string) string {

@@ -61,6 +61,10 @@ func (m Image) record() record {
 	if d.Table.V != partition.GPT { // absent, as before there was a choice
 		put(r, "Table", d.Table.V)
 	}
+	putSize(r, "Size", d.Size)
+	putSize(r, "Multiple", d.Multiple)
+	putSize(r, "EntriesAt", d.EntriesAt)
+	put(r, "MBRActive", d.MBRActive.V)
 	kind := record{}
 	put(kind, "Flavor", d.Store.Flavor.V)
 	put(kind, "HardLink", d.Store.HardLink.V)

@@ -10,6 +10,7 @@ package trees
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"imprint/closure"
 	"imprint/image/description"
@@ -87,7 +88,7 @@ func (m Maker) Partition(d description.Partition) (*Tree, diag.List) {
 }
 
 func (p *making) dir(d description.Dir) {
-	if path, _ := tree.Clean(d.Path.V); path == p.Flavor.StoreDir && len(p.d.Closures.Items) > 0 {
+	if path, _ := tree.Clean(d.Path.V); len(p.d.Closures.Items) > 0 && path == strings.TrimPrefix(p.Flavor.StoreDir, p.d.StoreMount()) {
 		p.problem(d.Path.Key, path+" is the store, whose mode and owner are fixed", "remove it")
 		return
 	}
