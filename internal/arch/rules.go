@@ -97,7 +97,7 @@ var servers = []string{"internal/listen", "internal/nbd", "internal/httpfile"}
 var readers = []string{
 	"cmd/...", "image/host", "image/resolve", "image/serve", "image/write",
 	"closure", "closure/db", "bootloader/grubmkimage", "partition", "partition/mke2fs", "partition/squashfs", "partition/syslinux",
-	"internal/hosttool", "internal/hosttree", "internal/limits", "internal/listen", "internal/overlay", "internal/processors", "internal/scratch",
+	"internal/hosttool", "internal/hosttree", "internal/limits", "internal/environment", "internal/listen", "internal/objects", "internal/overlay", "internal/processors", "internal/scratch",
 	"internal/stream", "internal/unpack",
 }
 
