@@ -134,12 +134,22 @@ func TestFloor(t *testing.T) {
 	}
 }
 
+func TestHashItems(t *testing.T) {
+	w := small(t)
+	if err := hashItems(w.path("root")); err != nil {
+		t.Error(err)
+	}
+	if err := hashItems(w.path("esp")); err == nil {
+		t.Error("no error for a tree without a store")
+	}
+}
+
 // A section replaces an older one of the same workload and keeps the others.
 func TestRecord(t *testing.T) {
 	o := options{results: filepath.Join(t.TempDir(), "RESULTS.md"), program: "true", plain: "--plain"}
 	runs := map[string][]run{
-		"imprint": {{wall: 2}, {wall: 4}, {wall: 3}}, "imprint-plain": {{wall: 1}, {wall: 1}, {wall: 1}},
-		"floor": {{wall: 1}, {wall: 2}, {wall: 0.5}}, "guix": {{wall: 30}, {wall: 60}, {wall: 90}},
+		"imprint": {{wall: 2, synced: 2}, {wall: 4, synced: 4}, {wall: 3, synced: 3}}, "imprint-plain": {{wall: 1, synced: 1}, {wall: 1, synced: 1}, {wall: 1, synced: 1}},
+		"floor": {{wall: 1, synced: 1}, {wall: 2, synced: 2}, {wall: 0.5, synced: 0.5}}, "guix": {{wall: 30, synced: 30}, {wall: 60, synced: 60}, {wall: 90, synced: 90}},
 	}
 	var field []contender
 	for _, c := range contenders(o) {

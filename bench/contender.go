@@ -34,6 +34,8 @@ func contenders(o options) []contender {
 		{name: "iso-plain", title: "the same, like for like", command: o.imprint(iso, plain)},
 		{name: "iso-erofs", title: "imprint, an ISO with the store in an EROFS in it, the whole job", command: o.imprint(isoErofs, nil)},
 		{name: "iso-erofs-plain", title: "the same, like for like", command: o.imprint(isoErofs, plain)},
+		{name: "verify", title: "imprint verify of that disk, without its manifest", command: o.verify},
+		{name: "hash", title: "the NAR hash of every store item, nothing else", command: o.hash},
 		{name: "floor", title: "floor", command: o.floor("")},
 		{name: "floor-hash", title: "floor with both hashes", command: o.floor("-item -piece")},
 	}, others()...)

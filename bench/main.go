@@ -33,6 +33,8 @@ func main() {
 	switch { // processes that this program starts
 	case len(os.Args) > 1 && os.Args[1] == "floor":
 		exit(floor(os.Args[2:]))
+	case len(os.Args) == 3 && os.Args[1] == "hash":
+		exit(hashItems(os.Args[2]))
 	case len(os.Args) == 3 && os.Args[1] == "touch":
 		exit(touch(os.Args[2]))
 	}

@@ -52,6 +52,9 @@ func (t table) String() string {
 			fmt.Fprintf(&b, "\n%s: %s times, like for like %s times.\n", c, whole, plain)
 		}
 	}
+	if verify := t.ratio("verify", "hash"); verify != "" {
+		fmt.Fprintf(&b, "\nVerifying the finished disk takes %s times as long as hashing its store items at their source.\n", verify)
+	}
 	for _, a := range t.absent {
 		fmt.Fprintf(&b, "\nMissing: %s.\n", a)
 	}

@@ -2,6 +2,7 @@ package bootloader
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"imprint/internal/diag"
@@ -54,6 +55,28 @@ func Cmdline(written string, consoles, words []string) string {
 		}
 	}
 	return strings.Join(parts, " ")
+}
+
+// mounts are the words of a command line that say how to mount the root file system.
+var mounts = []string{"root", "rootfstype", "rootflags", "rootwait", "rootdelay", "imprint.image", "systemd.volatile"}
+
+// InMemory returns a command line for a kernel whose initrd is the whole root file system: the kernel starts init in it, and there is
+// nothing to mount. Without init= it is /sbin/init.
+func InMemory(cmdline string) string {
+	init, kernel, rest := "/sbin/init", cmdline, ""
+	if at := strings.Index(" "+kernel+" ", " -- "); at >= 0 {
+		kernel, rest = kernel[:at], " "+kernel[at:]
+	}
+	var words []string
+	for _, word := range strings.FieldsFunc(kernel, func(r rune) bool { return r == ' ' }) {
+		switch key, value, _ := strings.Cut(word, "="); {
+		case key == "init":
+			init = value
+		case !slices.Contains(mounts, key):
+			words = append(words, word)
+		}
+	}
+	return strings.Join(append(words, "rdinit="+init), " ") + rest
 }
 
 // RootWords returns the words of a command line, besides root=, that tell an initrd how to mount the root file system. If it

@@ -3,6 +3,18 @@ package bootloader
 import "testing"
 
 // Words that all entries have come before "--", after which the kernel passes everything to init.
+func TestInMemory(t *testing.T) {
+	for line, want := range map[string]string{
+		"": "rdinit=/sbin/init",
+		"quiet root=LABEL=x init=/i systemd.volatile=overlay imprint.image=/a ro": "quiet ro rdinit=/i",
+		"a -- init=x  y": "a rdinit=/sbin/init -- init=x  y",
+	} {
+		if got := InMemory(line); got != want {
+			t.Errorf("%q becomes %q", line, got)
+		}
+	}
+}
+
 func TestConsoleBeforeInit(t *testing.T) {
 	for text, want := range map[string]string{
 		"":                  "console=ttyS0",

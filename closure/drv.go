@@ -15,9 +15,9 @@ const (
 	maxOutputs    = 1 << 10
 )
 
-// readOutputs returns the outputs of a derivation, sorted by ID. Outputs without a path (their path depends on what is built) are left
+// Outputs returns the outputs of a derivation, sorted by ID. Outputs without a path (their path depends on what is built) are left
 // out, as they are when Nix registers a derivation (addValidPath in local-store.cc).
-func (f Flavor) readOutputs(derivation *tree.Node) ([]Output, error) {
+func (f Flavor) Outputs(derivation *tree.Node) ([]Output, error) {
 	if derivation.Kind() != tree.File || derivation.Size() > maxDerivation {
 		return nil, invalid("a %v of %d bytes, not a derivation", derivation.Kind(), derivation.Size())
 	}

@@ -29,6 +29,9 @@ var Nix = Flavor{
 	LinkSymlinks: true,
 }
 
+// Database is the path of the store's database.
+func (f Flavor) Database() string { return f.StateDir + "/db/db.sqlite" }
+
 // FlavorNamed returns the flavor with a name.
 func FlavorNamed(name string) (Flavor, error) {
 	switch name {

@@ -93,15 +93,19 @@ func (s *NixStore) Info(ctx context.Context, p Path) (*Info, error) {
 	if err != nil {
 		return nil, ofDatabase(err)
 	}
-	info, err := s.flavor.info(p, row)
+	info, err := s.flavor.Registered(p, row)
 	if err != nil {
 		return nil, invalid("store database %s: %v: %v", s.path, p, err)
 	}
 	return info, nil
 }
 
-// info checks the registration of an item in a database, as far as that is possible without the item.
-func (f Flavor) info(p Path, row *db.Item) (*Info, error) {
+// Registered returns the registration of an item that a database or another source says. It is checked as far as that is possible without the
+// item.
+func (f Flavor) Registered(p Path, row *db.Item) (*Info, error) {
+	if row.NARSize <= 0 || row.NARSize > maxNARSize {
+		return nil, fmt.Errorf("NAR size %d is not a number of bytes from 1 to %d", row.NARSize, int64(maxNARSize))
+	}
 	if row.Deriver != "" {
 		if _, err := f.ParsePath(row.Deriver); err != nil {
 			return nil, fmt.Errorf("deriver: %w", err)

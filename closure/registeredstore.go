@@ -56,7 +56,7 @@ func (s *RegisteredStore) derivation(info *Info) (*Info, error) {
 	if err != nil {
 		return nil, err
 	}
-	outputs, err := s.flavor.readOutputs(n.Inode())
+	outputs, err := s.flavor.Outputs(n.Inode())
 	var wrong *InvalidError
 	if errors.As(err, &wrong) {
 		err = invalid("derivation %s%s: %s", s.prefix, info.Path, wrong.text)

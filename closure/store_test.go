@@ -270,7 +270,7 @@ func FuzzInfo(f *testing.F) {
 		if sigs != "" {
 			row.Sigs = strings.Split(sigs, " ")
 		}
-		info, err := Nix.info(named("x"), row)
+		info, err := Nix.Registered(named("x"), row)
 		text := fmt.Sprint(deriver, ca, sigs, reference, id, output)
 		if err != nil {
 			text = err.Error()

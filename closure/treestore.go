@@ -22,6 +22,7 @@ type TreeStore struct {
 	tree     *tree.Tree
 	database *db.Source
 	copied   *os.File // of the database, in memory
+	unread   int64    // bytes of its write-ahead log
 }
 
 // maxDatabase is the largest database in bytes that is copied into memory, that of a store with ten million paths.
@@ -29,21 +30,27 @@ const maxDatabase = 4 << 30
 
 // OpenTree opens the store of a flavor in a tree. The error is [ErrNoStore] if the tree has no database of that flavor.
 func OpenTree(ctx context.Context, t *tree.Tree, f Flavor) (*TreeStore, error) {
-	n := t.Find(f.StateDir + "/db/db.sqlite")
+	n := t.Find(f.Database())
 	if n == nil || n.Inode().Kind() != tree.File {
 		return nil, ErrNoStore
 	}
 	copied, err := inMemory(ctx, n.Inode().Blob())
 	if err != nil {
-		return nil, fmt.Errorf("read store database: %w", err)
+		return nil, invalid("read store database: %v", err)
 	}
 	s := &TreeStore{flavor: f, tree: t, copied: copied}
 	if s.database, err = db.Open(ctx, fmt.Sprintf("/proc/self/fd/%d", copied.Fd())); err != nil {
 		copied.Close()
-		return nil, err
+		return nil, ofDatabase(err)
+	}
+	if log := t.Find(f.Database() + "-wal"); log != nil {
+		s.unread = log.Inode().Size()
 	}
 	return s, nil
 }
+
+// UnreadLog is how many bytes the database's write-ahead log has, which is not read: that of a store in use, or of a system that crashed.
+func (s *TreeStore) UnreadLog() int64 { return s.unread }
 
 // ErrNoStore is the error for a tree without a store.
 var ErrNoStore = errors.New("there is no store database")
@@ -64,6 +71,9 @@ func inMemory(ctx context.Context, b tree.Blob) (*os.File, error) {
 	}
 	return f, nil
 }
+
+// DatabaseFile is a copy of the database in memory, which Close closes.
+func (s *TreeStore) DatabaseFile() *os.File { return s.copied }
 
 // Close frees the memory of the database.
 func (s *TreeStore) Close() error { return errors.Join(s.database.Close(), s.copied.Close()) }
@@ -93,41 +103,78 @@ func (s *TreeStore) Info(ctx context.Context, p Path) (*Info, error) {
 		return nil, fmt.Errorf("%s: %w", p, ErrNotFound)
 	}
 	if err != nil {
+		return nil, ofDatabase(err)
+	}
+	info, err := s.flavor.Registered(p, row)
+	if err != nil {
+		return nil, invalid("store database: %v: %v", p, err)
+	}
+	return info, nil
+}
+
+// Infos returns what is registered about every valid path, in the order of registration. It is faster than asking for each.
+func (s *TreeStore) Infos(ctx context.Context) ([]*Info, error) {
+	rows, err := s.database.Items(ctx)
+	if err != nil {
 		return nil, err
 	}
-	return s.flavor.info(p, row)
+	infos := make([]*Info, len(rows))
+	for i, row := range rows {
+		p, err := s.flavor.ParsePath(row.Path)
+		if err != nil {
+			return nil, err
+		}
+		if infos[i], err = s.flavor.Registered(p, row); err != nil {
+			return nil, fmt.Errorf("%v: %w", p, err)
+		}
+	}
+	return infos, nil
 }
 
 // Item implements [Store].
 func (s *TreeStore) Item(_ context.Context, p Path) (*tree.Node, error) {
 	n := s.tree.Find(p.String())
 	if n == nil {
-		return nil, fmt.Errorf("read store item: there is no %v", p)
+		return nil, invalid("there is no %v", p)
 	}
 	n, err := Canonical(p.Base(), n)
 	if err != nil {
-		return nil, fmt.Errorf("read store item %v: %v", p, err)
+		return nil, invalid("store item %v: %v", p, err)
 	}
 	return n, nil
 }
 
+// ResolveRoot returns the item that a path of the tree names: a store path, or a symlink that leads to one. ok is false for a path that is not in the
+// tree.
+func (s *TreeStore) ResolveRoot(at string) (p Path, ok bool, err error) {
+	if strings.HasPrefix(at, s.flavor.StoreDir+"/") {
+		p, err = s.flavor.ParsePath(at)
+		return p, true, err
+	}
+	n := s.tree.Find(at)
+	if n == nil {
+		return Path{}, false, nil
+	}
+	p, leads, err := s.follow(at, n)
+	if err == nil && !leads {
+		err = fmt.Errorf("root %s: is no link to a store item", quoted(at))
+	}
+	return p, true, err
+}
+
 // Graph returns the references of all items that are registered, and the GC roots of the tree that lead to one.
 func (s *TreeStore) Graph(ctx context.Context) (*chain.Graph, error) {
-	paths, err := s.Paths(ctx)
+	infos, err := s.Infos(ctx)
 	if err != nil {
 		return nil, err
 	}
-	g := &chain.Graph{References: make(map[string][]string, len(paths))}
-	for _, p := range paths {
-		info, err := s.Info(ctx, p)
-		if err != nil {
-			return nil, err
-		}
+	g := &chain.Graph{References: make(map[string][]string, len(infos))}
+	for _, info := range infos {
 		list := make([]string, len(info.References))
 		for i, r := range info.References {
 			list[i] = r.String()
 		}
-		g.References[p.String()] = list
+		g.References[info.Path.String()] = list
 	}
 	s.eachRoot(func(at string, p Path, err error) {
 		if _, valid := g.References[p.String()]; err == nil && valid {
@@ -135,6 +182,19 @@ func (s *TreeStore) Graph(ctx context.Context) (*chain.Graph, error) {
 		}
 	})
 	return g, nil
+}
+
+// A Root is a symlink below the directories of GC roots and profiles.
+type Root struct {
+	At   string // path in the tree
+	Item Path   // that it leads to, which need not be valid
+	Err  error  // why it leads to none
+}
+
+// Roots returns the GC roots of the store, in the order of the tree.
+func (s *TreeStore) Roots() (roots []Root) {
+	s.eachRoot(func(at string, p Path, err error) { roots = append(roots, Root{at, p, err}) })
+	return roots
 }
 
 // eachRoot finds the symlinks below the directories where the collector looks, and the items that they lead to.

@@ -1,8 +1,10 @@
 package closure
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -32,6 +34,9 @@ func (s *TreeStore) Verify(ctx context.Context, report fault.Report) error {
 		}
 		v.infos[p] = info
 	}
+	if s.unread > 0 {
+		v.fault(s.flavor.Database()+"-wal", "store database", fmt.Sprintf("%d bytes of its write-ahead log were not read", s.unread))
+	}
 	if err := v.items(ctx); err != nil {
 		return err
 	}
@@ -55,16 +60,19 @@ func (v *storeVerifier) fault(path, object, text string) {
 	v.report(fault.Fault{Offset: -1, Path: path, Object: object, Text: text})
 }
 
-// items compares every item with its registration.
+// items compares every item with its registration, the largest first, so that no worker is left with much.
 func (v *storeVerifier) items(ctx context.Context) error {
+	order := slices.SortedFunc(maps.Values(v.infos), func(a, b *Info) int {
+		return cmp.Or(cmp.Compare(b.NARSize, a.NARSize), a.Path.Compare(b.Path))
+	})
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(2 * processors.Count())
-	for p, info := range v.infos {
+	for _, info := range order {
 		group.Go(func() error {
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
 			}
-			v.item(p, info)
+			v.item(info.Path, info)
 			return nil
 		})
 	}

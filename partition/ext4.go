@@ -43,14 +43,14 @@ var ext4Filesystem = Filesystem{
 	},
 	VolumeID: specUUID,
 	probe:    func(head []byte) bool { return has(head, 1024+56, "\x53\xef") },
-	open: func(r io.ReaderAt, size int64) (*Volume, error) {
-		v, err := ext4.Read(r, size)
+	open: func(r io.ReaderAt, size int64, omit string) (*Volume, error) {
+		v, err := ext4.ReadPart(r, size, omit)
 		if err != nil {
 			return nil, err
 		}
 		return &Volume{
 			Tree: v.Tree, Label: v.Label, ID: v.UUID.String(), Size: v.Size, Features: v.Summary.Features,
-			Stats: statsOf(v.Summary), Check: v.Check, Explain: v.Explain,
+			Stats: statsOf(v.Summary), NeedsReplay: v.NeedsRecovery, Check: v.Check, Explain: v.Explain,
 		}, nil
 	},
 	plan: func(s Spec) (Maker, error) {

@@ -17,7 +17,6 @@ var squashfsFilesystem = Filesystem{
 		"content": contentHint, "engine": "", "features": "", "label": "squashfs has none", "uuid": "squashfs has none",
 		"free": "nothing is written to a squashfs",
 	},
-	MaxFile:     squashfs.MaxFile,
 	Compressors: squashfsCompressors(),
 	Blocks:      [2]int64{squashfs.MinBlock, squashfs.MaxBlock},
 	Carries:     squashfs.Check,

@@ -35,6 +35,10 @@ func readAll(t testing.TB, path string) error {
 		for n := 0; n < 3 && err == nil; n++ {
 			_, err = s.Item(t.Context(), storePath(n))
 		}
+		_, all := s.Items(t.Context())
+		if all != nil && all.Error() != printable(all.Error()) {
+			t.Errorf("an error that changes the terminal: %q", all)
+		}
 	}
 	if err != nil && err.Error() != printable(err.Error()) {
 		t.Errorf("an error that changes the terminal: %q", err)

@@ -74,6 +74,15 @@ func TestWriteThenRead(t *testing.T) {
 			t.Fatalf("%v\n%s", err, cmp.Diff(*got, want))
 		}
 	}
+	all, err := s.Items(t.Context())
+	if err != nil || len(all) != len(items) {
+		t.Fatalf("%d items: %v", len(all), err)
+	}
+	for i, got := range all {
+		if !cmp.Equal(*got, items[i]) {
+			t.Fatalf("of all: %s", cmp.Diff(*got, items[i]))
+		}
+	}
 }
 
 func TestWriteIsReproducible(t *testing.T) {

@@ -74,10 +74,13 @@ func (v *view) close() error {
 	return v.conn.Close()
 }
 
+// selectItem asks for the columns of an item.
+const selectItem = "select id, path, hash, narSize, deriver, sigs, ca from ValidPaths"
+
 // prepare compiles the three queries. The left join makes references to ids that are not registered visible, as rows with a NULL.
 func (v *view) prepare() (err error) {
 	for stmt, sql := range map[**sqlite3.Stmt]string{
-		&v.item: "select id, path, hash, narSize, deriver, sigs, ca from ValidPaths where path = ?",
+		&v.item: selectItem + " where path = ?",
 		&v.refs: "select v.path from Refs r left join ValidPaths v on v.id = r.reference where r.referrer = ?",
 		&v.outs: "select id, path from DerivationOutputs where drv = ?",
 	} {
@@ -155,11 +158,15 @@ func (v *view) checkColumns(table string, names []string) error {
 
 // rows runs a statement to its end and resets it.
 func (v *view) rows(stmt *sqlite3.Stmt, row func() error) error {
+	return v.rowsUpTo(maxRows, stmt, row)
+}
+
+func (v *view) rowsUpTo(most int, stmt *sqlite3.Stmt, row func() error) error {
 	defer stmt.Reset()
 	defer v.earn()
 	for n := 0; stmt.Step(); n++ {
-		if n == maxRows {
-			return invalid("more than %d rows", maxRows)
+		if n == most {
+			return invalid("more than %d rows", most)
 		}
 		if err := row(); err != nil {
 			return err
@@ -193,19 +200,23 @@ func (v *view) readItem(path string) (id int64, item *Item, err error) {
 		if item != nil {
 			return invalid("registered twice")
 		}
-		s := v.item
-		row := pathRow{s.ColumnRawText(1), s.ColumnRawText(2), s.ColumnRawText(4), s.ColumnRawText(5), s.ColumnRawText(6), 0}
-		if s.ColumnType(3) == sqlite3.INTEGER {
-			row.size = s.ColumnInt64(3)
-		}
-		id = s.ColumnInt64(0)
-		item, err = v.reader.item(row, path)
+		id = v.item.ColumnInt64(0)
+		item, err = v.reader.item(pathRowOf(v.item), path)
 		return err
 	})
 	if err == nil && item == nil {
 		err = ErrNotFound
 	}
 	return id, item, err
+}
+
+// pathRowOf is the current row of a query for the columns of [selectItem].
+func pathRowOf(s *sqlite3.Stmt) pathRow {
+	row := pathRow{s.ColumnRawText(1), s.ColumnRawText(2), s.ColumnRawText(4), s.ColumnRawText(5), s.ColumnRawText(6), 0}
+	if s.ColumnType(3) == sqlite3.INTEGER {
+		row.size = s.ColumnInt64(3)
+	}
+	return row
 }
 
 func (v *view) readReferences(id int64, item *Item) error {

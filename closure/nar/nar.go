@@ -1,7 +1,6 @@
-// Package nar writes the Nix archive format, over which store items are hashed, and reads and writes those hashes.
+// Package nar writes and reads the Nix archive format, over which store items are hashed, and reads and writes those hashes.
 //
-// In this format (section "Nix Archive" of the Nix manual; archive.cc, serialise.cc) every string is its length in 64 bits, little-endian,
-// then its bytes, then zeros up to a multiple of 8.
+// In this format (section "Nix Archive" of the Nix manual; archive.cc, serialise.cc) every string is encoded as in package framed.
 //
 //	archive = "nix-archive-1" node
 //	node    = "(" "type" ( "regular" [ "executable" "" ] "contents" BYTES
@@ -13,34 +12,32 @@ import (
 	"bufio"
 	"cmp"
 	"crypto/sha256"
-	"encoding/binary"
 	"fmt"
 	"io"
 	"slices"
 	"sync"
 
+	"imprint/internal/framed"
 	"imprint/internal/sha256pair"
 	"imprint/internal/tree"
 )
 
 // The framed words between names, targets and contents, encoded once.
 var (
-	magic        = framed("nix-archive-1")
-	openFile     = framed("(", "type", "regular", "contents")
-	openProgram  = framed("(", "type", "regular", "executable", "", "contents")
-	openSymlink  = framed("(", "type", "symlink", "target")
-	openDir      = framed("(", "type", "directory")
-	openEntry    = framed("entry", "(", "name")
-	beforeNode   = framed("node")
-	closeBracket = framed(")")
+	magic        = words("nix-archive-1")
+	openFile     = words("(", "type", "regular", "contents")
+	openProgram  = words("(", "type", "regular", "executable", "", "contents")
+	openSymlink  = words("(", "type", "symlink", "target")
+	openDir      = words("(", "type", "directory")
+	openEntry    = words("entry", "(", "name")
+	beforeNode   = words("node")
+	closeBracket = words(")")
 )
 
-func framed(list ...string) string {
+func words(list ...string) string {
 	var b []byte
 	for _, s := range list {
-		b = binary.LittleEndian.AppendUint64(b, uint64(len(s)))
-		b = append(b, s...)
-		b = append(b, zeros[:-len(s)&7]...)
+		b = framed.AppendString(b, s)
 	}
 	return string(b)
 }
@@ -153,7 +150,7 @@ func (a *archive) string(s string) {
 }
 
 func (a *archive) length(n int64) {
-	a.w.Write(binary.LittleEndian.AppendUint64(a.w.AvailableBuffer(), uint64(n)))
+	a.w.Write(framed.AppendNumber(a.w.AvailableBuffer(), uint64(n)))
 }
 
 // shown returns a path inside an item, for messages.

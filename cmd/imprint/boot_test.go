@@ -1,7 +1,11 @@
 package main
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
+	"image"
+	"image/png"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -222,8 +226,41 @@ func TestBootFromExport(t *testing.T) {
 	hosttest.NeedFile(t, "/usr/lib/ipxe/qemu/pxe-virtio.rom")
 	dir := configs(t)
 	out, export := filepath.Join(dir, "direct.img"), filepath.Join(dir, "export")
-	imprint(t, "build", filepath.Join(dir, "direct.toml"), "-o", out, "--export-boot", export)
+	imprint(t, "build", filepath.Join(dir, "direct.toml"), "-o", out, "--export-boot", export, "--export-root")
 	qemutest.Boot(t, qemutest.Options{Image: out, Mode: "bios", Marker: marker, Bad: failure, PowerOff: true, Args: []string{
 		"-netdev", "user,id=net,tftp=" + export + ",bootfile=script.ipxe", "-device", "virtio-net-pci,netdev=net,bootindex=0",
 	}})
+	var index struct {
+		Entries []struct {
+			Memory string `json:"cmdlineInMemory"`
+		}
+	}
+	if err := json.Unmarshal(read(t, filepath.Join(export, "boot.json")), &index); err != nil {
+		t.Fatal(err)
+	}
+	// The root file system as an initrd is there as a whole: its init starts. The demo's own needs an initrd to mount /proc, so it gets no further.
+	qemutest.Boot(t, qemutest.Options{Marker: "imprint: hello from /nix/store/", Command: fmt.Sprintf(
+		"qemu-system-x86_64 -m 1024 -nographic -no-reboot -kernel %s/hello.kernel -initrd %[1]s/root.initrd -append '%s'", export, index.Entries[0].Memory)})
+}
+
+// A menu on a picture, with a program other than Linux in a submenu, starts its default entry on both kinds of firmware.
+func TestMenuOnPicture(t *testing.T) {
+	hosttest.NeedFile(t, "/usr/share/grub/unicode.pf2", "/usr/lib/systemd/boot/efi/systemd-bootx64.efi")
+	dir := configs(t)
+	var picture bytes.Buffer
+	if err := png.Encode(&picture, image.NewRGBA(image.Rect(0, 0, 640, 480))); err != nil {
+		t.Fatal(err)
+	}
+	writeFile(t, filepath.Join(dir, "splash.png"), picture.String())
+	text := strings.Replace(string(read(t, filepath.Join(dir, "grub-both.toml"))), "timeout = 0\n", "timeout = 1\nbackground = \"splash.png\"\nmenu-color = \"white/black\"\n", 1)
+	text += "[[boot.entry]]\ntitle = \"other\"\nsubmenu = \"More\"\nplain = true\nkernel = \"/usr/lib/systemd/boot/efi/systemd-bootx64.efi\"\n"
+	writeFile(t, filepath.Join(dir, "picture.toml"), text)
+	out := filepath.Join(dir, "picture.img")
+	imprint(t, "build", filepath.Join(dir, "picture.toml"), "-o", out)
+	for _, mode := range []string{"uefi", "bios"} {
+		t.Run(mode, func(t *testing.T) {
+			t.Parallel()
+			qemutest.Boot(t, qemutest.Options{Image: out, Mode: mode, Marker: marker, Bad: failure, PowerOff: true})
+		})
+	}
 }

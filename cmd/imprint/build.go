@@ -32,6 +32,7 @@ import (
 type buildFlags struct {
 	out        string
 	exportBoot string
+	exportRoot bool
 	noManifest bool
 	twice      bool
 	write      write.Options
@@ -54,7 +55,9 @@ not change an older OUT. OUT.json never stands beside an image that it does not 
 replaced, and written afterwards. OUT keeps the owner and mode of the file that it replaces.
 
 --check builds the image again, in another working directory, with another umask, another number of workers and another
-order of files, and compares the two; the second one never gets a name. If they differ, it prints how, as diff does, and exits with 6.`,
+order of files, and compares the two; the second one never gets a name. If they differ, it prints how, as diff does, and exits with 6.
+
+` + fetchingHelp,
 		Example: `  imprint build image.toml
   imprint build image.toml -o /srv/images/web.raw
   SOURCE_DATE_EPOCH=1700000000 imprint build image.toml --json`,
@@ -65,6 +68,7 @@ order of files, and compares the two; the second one never gets a name. If they 
 	flags := c.Flags()
 	flags.StringVarP(&f.out, "out", "o", "", "image `file` (default NAME.raw or NAME.iso in the working directory)")
 	flags.StringVar(&f.exportBoot, "export-boot", "", "also write kernel, initrd and command line of every boot entry, and a script for iPXE, to this `directory`")
+	flags.BoolVar(&f.exportRoot, "export-root", false, "with --export-boot, also write the root file system as an initrd, to boot without a disk")
 	flags.BoolVar(&f.noManifest, "no-manifest", false, "do not write OUT.json")
 	flags.BoolVar(&f.write.NoSync, "no-sync", false, "do not sync: return before everything is on the disk")
 	flags.BoolVar(&f.write.SHA256, "sha256", false, "also compute the SHA-256 of the whole image")
@@ -72,6 +76,7 @@ order of files, and compares the two; the second one never gets a name. If they 
 	flags.BoolVar(&f.write.NoVerify, "no-verify", false, "do not check the NAR hashes of store items")
 	flags.BoolVar(&f.twice, "check", false, "build twice, in different conditions, and compare the images")
 	flags.BoolVar(&r.json, "json", false, "print events as lines of JSON")
+	r.buildStoreFlag(c)
 	return c
 }
 
@@ -114,6 +119,7 @@ func (r *root) resolve(ctx context.Context, file string, d *description.Image, o
 // resolveAs is resolve with more to say about how inputs are read.
 func (r *root) resolveAs(ctx context.Context, d *description.Image, in resolve.Inputs) (_ *planned, err error) {
 	in.Unique, in.Scratch = rand.Text(), r.scratch(in.OutDir)
+	in.BuildStore, in.Fetching = r.storeDir(), r.fetching
 	if in.Epoch, err = sourceDateEpoch(r.env("SOURCE_DATE_EPOCH")); err != nil {
 		return nil, err
 	}
@@ -213,6 +219,11 @@ type build struct {
 
 // write writes the image, its manifest and the boot files, and names them when all are complete.
 func (r *root) write(ctx context.Context, p *planned, o *outputs, f buildFlags) (*build, error) {
+	if f.exportRoot {
+		if err := write.CheckRoot(p.layout); err != nil {
+			return nil, usagef("--export-root: %v", err)
+		}
+	}
 	r.ui.stage("write", "writing "+f.out)
 	f.write.Progress, f.write.Export = r.ui.meter, f.exportBoot != ""
 	result, err := write.Image(ctx, o.image.File, p.plan, p.layout, f.write)
@@ -229,7 +240,7 @@ func (r *root) write(ctx context.Context, p *planned, o *outputs, f buildFlags) 
 	}
 	groups := []write.Group{o.group()}
 	if f.exportBoot != "" {
-		e, err := result.Boot(ctx, p.plan, f.exportBoot)
+		e, err := result.Boot(ctx, p.plan, f.exportBoot, f.exportRoot)
 		if err != nil {
 			return nil, err
 		}

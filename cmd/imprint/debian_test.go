@@ -13,11 +13,11 @@ import (
 	"imprint/internal/qemutest"
 )
 
-// debianArchive returns the archive of a small Debian system. mmdebstrap makes it once, and it stays in build; without mmdebstrap or a mirror the
+// debianArchive returns the archive of a small Debian system with further packages. mmdebstrap makes it once, and it stays in build; without mmdebstrap or a mirror the
 // test is skipped.
-func debianArchive(t *testing.T) string {
+func debianArchive(t *testing.T, name, packages string) string {
 	t.Helper()
-	archive, err := filepath.Abs("../../build/debian/rootfs.tar.zst")
+	archive, err := filepath.Abs("../../build/debian/" + name + ".tar.zst")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -29,7 +29,7 @@ func debianArchive(t *testing.T) string {
 	fresh := strings.TrimSuffix(archive, ".tar.zst") + ".new.tar.zst"
 	defer os.Remove(fresh)
 	out, err := exec.CommandContext(t.Context(), "mmdebstrap", "--variant=minbase",
-		"--include=linux-image-cloud-amd64,initramfs-tools,systemd-sysv,systemd-boot-efi,udev", "bookworm", fresh).CombinedOutput()
+		"--include=linux-image-cloud-amd64,initramfs-tools,systemd-sysv,udev,"+packages, "bookworm", fresh).CombinedOutput()
 	if err != nil {
 		t.Skipf("mmdebstrap: %v\n%s", err, out)
 	}
@@ -45,7 +45,7 @@ func TestDebian(t *testing.T) {
 	if testing.Short() {
 		t.Skip("boots three systems")
 	}
-	archive := debianArchive(t)
+	archive := debianArchive(t, "rootfs", "systemd-boot-efi")
 	hosttest.NeedFile(t, "/usr/lib/grub/x86_64-efi/moddep.lst", "/usr/lib/grub/i386-pc/moddep.lst")
 	hosttest.Need(t, "grub-mkimage")
 	dir := public(t)
@@ -69,6 +69,26 @@ func TestDebian(t *testing.T) {
 			}
 		})
 	}
+}
+
+// The live system of docs/iso.md boots to the login prompt from a CD, with its root file system in a squashfs that live-boot finds.
+func TestLiveBoot(t *testing.T) {
+	if testing.Short() {
+		t.Skip("packs and boots a system")
+	}
+	archive := debianArchive(t, "live", "live-boot")
+	hosttest.NeedFile(t, "/usr/lib/grub/x86_64-efi/moddep.lst", "/usr/lib/grub/i386-pc/moddep.lst")
+	hosttest.Need(t, "grub-mkimage", "sqfstar")
+	dir := public(t)
+	for _, b := range blocksOf(t, "../../docs/iso.md") {
+		if b.file == "live.toml" {
+			writeFile(t, filepath.Join(dir, b.file), strings.ReplaceAll(b.text, `"rootfs.tar.zst"`, `"`+archive+`"`))
+		}
+	}
+	iso := filepath.Join(dir, "live.iso")
+	imprint(t, "build", filepath.Join(dir, "live.toml"), "-o", iso)
+	imprint(t, "verify", iso)
+	qemutest.Boot(t, qemutest.Options{Image: iso, Mode: "bios-cd", Marker: " login: $", Bad: "emergency mode|Unable to find a medium", Timeout: 5 * time.Minute})
 }
 
 const uBootText = `

@@ -72,6 +72,7 @@ the build needs it, doctor exits with 4.`,
 		},
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print the list as a JSON document")
+	r.buildStoreFlag(c)
 	return c
 }
 
@@ -100,7 +101,7 @@ func (r *root) examine(ctx context.Context, file string) (list []finding, err er
 	if err != nil {
 		return nil, err
 	}
-	needs, err := resolve.Needs(ctx, d, resolve.Inputs{Dir: filepath.Dir(file), Scratch: r.scratch("")})
+	needs, err := resolve.Needs(ctx, d, resolve.Inputs{Dir: filepath.Dir(file), Scratch: r.scratch(""), BuildStore: r.storeDir()})
 	if err != nil {
 		fmt.Fprintf(r.stderr, "warning: cannot read the closures: %v\n", err)
 	}

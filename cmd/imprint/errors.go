@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"imprint/image/write"
+	"imprint/internal/cas"
 	"imprint/internal/diag"
 	"imprint/internal/hosttool"
 	"imprint/internal/stream"
@@ -56,7 +57,7 @@ func exitCode(ctx context.Context, err error) int {
 		return exitMissingTool
 	case errors.Is(err, errDiffers):
 		return exitDiffers
-	case errors.Is(err, write.ErrMismatch), errors.Is(err, stream.ErrChanged):
+	case errors.Is(err, write.ErrMismatch), errors.Is(err, cas.ErrMismatch), errors.Is(err, stream.ErrChanged):
 		return exitMismatch
 	}
 	return exitFailed

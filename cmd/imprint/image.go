@@ -1,29 +1,25 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"imprint/image/disk"
-	"imprint/image/write"
-	"imprint/internal/fault"
 	"imprint/internal/tree"
-	"imprint/internal/units"
-	"imprint/internal/verity"
-	"imprint/internal/visible"
 
 	"github.com/spf13/cobra"
 )
 
 // openImage opens an image for the commands that read one.
-func openImage(name string) (*disk.Disk, io.Closer, error) {
+func openImage(name string) (*disk.Disk, *os.File, error) { return openWith(name, disk.Open) }
+
+// openWith opens a file and gives it, with its size, to a function that opens images.
+func openWith(name string, open func(io.ReaderAt, int64) (*disk.Disk, error)) (*disk.Disk, *os.File, error) {
 	if info, err := os.Stat(name); err == nil && info.Mode()&(fs.ModeNamedPipe|fs.ModeCharDevice) != 0 {
 		return nil, nil, fmt.Errorf("read %s: an image is read at any offset, which a pipe or a terminal cannot do", name)
 	}
@@ -34,147 +30,12 @@ func openImage(name string) (*disk.Disk, io.Closer, error) {
 	size, err := f.Seek(0, io.SeekEnd) // of a block device too
 	if err == nil {
 		var d *disk.Disk
-		if d, err = disk.Open(imageFile{f}, size); err == nil {
+		if d, err = open(imageFile{f}, size); err == nil {
 			return d, f, nil
 		}
 	}
 	f.Close()
 	return nil, nil, fmt.Errorf("read %s: %w", name, err)
-}
-
-func (r *root) verify() *cobra.Command {
-	var explain int64
-	c := &cobra.Command{
-		Use:   "verify IMAGE",
-		Short: "Check a disk image: its partition table, file systems, and the store inside",
-		Long: `verify reads a disk image of imprint or of another tool, without root, mounts or a VM. It checks the partition table and its
-backup, every structure of ext4, FAT, EROFS and ISO 9660 file systems, also of those that are files of others, and the
-store inside: every registered item is there with the NAR hash and size that the database has, nothing else is in the
-store, references are valid, and GC roots reach every item. Where the manifest IMAGE.json lies beside the image, the digest of
-all its bytes is compared, too. It prints a line for each fault and exits with 5 if there is one.`,
-		Example: "  imprint verify web.raw\n  imprint verify --explain 1049600 web.raw",
-		Args:    exactly(1, "one IMAGE"),
-		RunE: func(c *cobra.Command, args []string) error {
-			d, f, err := openImage(args[0])
-			if err != nil {
-				return err
-			}
-			defer f.Close()
-			if c.Flags().Changed("explain") {
-				_, err := fmt.Fprintln(r.stdout, visible.Line(d.Explain(explain)))
-				return err
-			}
-			return r.runVerify(c.Context(), args[0], d)
-		},
-	}
-	c.Flags().Int64Var(&explain, "explain", 0, "print what the byte at this `offset` belongs to, and check nothing")
-	c.Flags().BoolVar(&r.json, "json", false, "write faults as lines of JSON to standard output")
-	return c
-}
-
-func (r *root) runVerify(ctx context.Context, name string, d *disk.Disk) error {
-	start, faults := time.Now(), 0
-	report := func(f disk.Fault) {
-		faults++
-		if r.json {
-			r.ui.event(event{"event": "fault", "region": f.Region, "offset": f.Offset, "path": f.Path, "object": f.Object, "fault": f.Text})
-			return
-		}
-		fmt.Fprintln(r.stdout, visible.Line(f.String()))
-	}
-	err := d.Verify(ctx, report)
-	if err == nil {
-		err = r.verifyManifest(ctx, name, d, report)
-	}
-	if err != nil {
-		return err
-	}
-	if faults > 0 {
-		return fmt.Errorf("%s: %s: %w", name, units.Count(faults, "fault"), write.ErrMismatch)
-	}
-	if !r.json {
-		fmt.Fprintf(r.stdout, "%s: %s, no faults, in %.1f s\n", name, units.Count(len(d.Regions), "region"), time.Since(start).Seconds())
-	}
-	return r.ui.failed
-}
-
-// verifyManifest compares the image with the manifest that a build has left beside it, if there is one: it knows every byte.
-func (r *root) verifyManifest(ctx context.Context, name string, d *disk.Disk, report func(disk.Fault)) error {
-	m, err := readManifest(name + ".json")
-	if err != nil {
-		return err
-	}
-	if m == nil {
-		if _, err := os.Lstat(name + ".json"); err == nil {
-			r.log.Warnf("%s.json is no manifest that can be read: the image is not compared with it", name)
-		}
-		return nil
-	}
-	if m.Digest == "" { // built with --no-digest
-		return nil
-	}
-	differs := func(text string) { report(disk.Fault{Fault: fault.Fault{Offset: -1, Object: "manifest", Text: text}}) }
-	if m.Size != d.Size {
-		differs(fault.Mismatch("size", d.Size, m.Size))
-		return nil
-	}
-	if !strings.HasPrefix(m.Digest, verity.Name) {
-		r.log.Warnf("%s.json has a digest of another kind, %.20q: the image is not compared with it", name, m.Digest)
-		return nil
-	}
-	digest, err := write.Digest(ctx, d.Image(), d.Size)
-	if err == nil && digest != m.Digest {
-		differs(fault.Mismatch("digest", digest, m.Digest))
-	}
-	return err
-}
-
-func (r *root) inspect() *cobra.Command {
-	return &cobra.Command{
-		Use:     "inspect IMAGE",
-		Short:   "Show the partitions and file systems of a disk image, and the stores inside",
-		Example: "  imprint inspect web.raw",
-		Args:    exactly(1, "one IMAGE"),
-		RunE: func(c *cobra.Command, args []string) error {
-			d, f, err := openImage(args[0])
-			if err != nil {
-				return err
-			}
-			defer f.Close()
-			return r.runInspect(c.Context(), args[0], d)
-		},
-	}
-}
-
-func (r *root) runInspect(ctx context.Context, name string, d *disk.Disk) error {
-	fmt.Fprintf(r.stdout, "%s: %s, sectors of %d bytes, table %s %s\n\n", name, units.FormatBytes(d.Size), d.SectorSize, orNone(d.Table), d.ID)
-	t := tabwriter.NewWriter(r.stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "NR\tREGION\tTYPE\tFILE SYSTEM\tLABEL\tOFFSET\tSIZE\tFREE\tITEMS")
-	for _, region := range d.Regions {
-		label, free, items := "-", "-", "-"
-		if v := region.Volume; v != nil {
-			label, free = orNone(v.Label), orDash(v.Stats.FreeBytes, units.FormatBytes(v.Stats.FreeBytes))
-		}
-		if store, err := region.Store(ctx); err == nil {
-			paths, err := store.Paths(ctx)
-			store.Close()
-			if err != nil {
-				return err
-			}
-			items = fmt.Sprint(len(paths))
-		}
-		number := orDash(int64(region.Number), fmt.Sprint(region.Number))
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\t%s\n", number, visible.Line(region.String()), orNone(region.Type), orNone(region.Kind),
-			visible.Line(label), region.Offset, units.FormatBytes(region.Size), free, items)
-	}
-	return t.Flush()
-}
-
-func orNone(text string) string {
-	if text == "" {
-		return "-"
-	}
-	return text
 }
 
 // find opens what IMAGE[:PARTITION] and a path name. Without a partition, it is the one region with that path.
@@ -328,7 +189,7 @@ func (r *root) cat() *cobra.Command {
 			if n.Kind() != tree.File {
 				return fmt.Errorf("%s is a %v", tree.Shown(found.Path), n.Kind())
 			}
-			return tree.Copy(c.Context(), r.stdout, n.Blob(), nil)
+			return tree.Copy(c.Context(), r.raw, n.Blob(), nil)
 		},
 	}
 }

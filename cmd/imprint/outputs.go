@@ -87,6 +87,9 @@ func (f *buildFlags) check(file string, d *description.Image, entries []bootload
 	if !f.noManifest {
 		names = append(names, f.manifest())
 	}
+	if f.exportRoot && f.exportBoot == "" {
+		return usagef("--export-root is for --export-boot DIR")
+	}
 	if f.exportBoot != "" {
 		exported, err := f.exported(file, d, entries)
 		if err != nil {

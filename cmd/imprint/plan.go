@@ -24,10 +24,12 @@ func (r *root) plan() *cobra.Command {
 		Short: "Show what an image will contain, without writing it",
 		Long: `plan reads a description and the inputs it names, and shows the disk: partitions, offsets, sizes, inodes, and the largest
 files and store items in each partition. It writes nothing; only compressed archives are unpacked, into a file in $TMPDIR or
-/var/tmp that has no name and is gone afterwards.
+/var/tmp that has no name and is gone afterwards, and what is fetched from a binary cache is kept in the build store.
 
 A size or an offset with ≤ is an upper bound, since a host tool has yet to pack a file system; an offset in a file system that a
-host tool makes is not known. Without --bytes sizes are rounded, and long paths are cut in the middle.`,
+host tool makes is not known. Without --bytes sizes are rounded, and long paths are cut in the middle.
+
+` + fetchingHelp,
 		Example:           "  imprint plan image.toml\n  imprint plan image.toml --json | jq .partitions",
 		Args:              exactly(1, "one description FILE"),
 		ValidArgsFunction: tomlFiles,
@@ -56,6 +58,7 @@ host tool makes is not known. Without --bytes sizes are rounded, and long paths 
 	c.Flags().BoolVar(&asJSON, "json", false, "print the plan as a JSON document")
 	c.Flags().StringVar(&against, "diff", "", "show what a build would change in this `image`, and exit with 6 if it would change anything")
 	c.Flags().BoolVar(&all, "all", false, "with --diff, list every difference")
+	r.buildStoreFlag(c)
 	c.Flags().BoolVar(&exact, "bytes", false, "print sizes in bytes, and paths in full")
 	return c
 }

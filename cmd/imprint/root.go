@@ -1,9 +1,10 @@
 package main
 
 import (
-	"imprint/internal/visible"
 	"io"
 	"strings"
+
+	"imprint/internal/visible"
 
 	"github.com/sirupsen/logrus"
 	"github.com/spf13/cobra"
@@ -24,10 +25,12 @@ type root struct {
 	level string
 	json  bool
 
+	buildStore string // directory; "" for the usual one
+
 	written string // the image that a build has completed before it was checked
 	ui      *ui
 	tty     io.Writer // standard error unfiltered, for output that moves the cursor
-	raw     io.Writer // standard output unfiltered, for programs that the user talks to
+	raw     io.Writer // standard output unfiltered, for contents and for programs that the user talks to
 }
 
 const help = `imprint turns a software closure (store items and everything they refer to) into a bootable disk image, without a virtual
@@ -64,7 +67,7 @@ func newRoot(w world) *root {
 	r.cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage{err} })
 	r.cmd.PersistentFlags().StringVar(&r.level, "log-level", "warning", "log messages of this `level` and above: error, warning, info or debug")
 	r.completions()
-	r.cmd.AddCommand(r.build(), r.plan(), r.doctor(), r.init(), r.schema(), r.version(), r.man(), r.verify(), r.inspect(), r.ls(), r.cat(), r.extract(), r.diff(), r.why(),
+	r.cmd.AddCommand(r.build(), r.plan(), r.doctor(), r.init(), r.schema(), r.version(), r.man(), r.verify(), r.reader(), r.inspect(), r.ls(), r.cat(), r.extract(), r.diff(), r.why(),
 		r.serve(), r.boot())
 	return r
 }

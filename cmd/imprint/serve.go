@@ -55,6 +55,7 @@ There is no login and no encryption. Only you can connect to a Unix socket; a TC
 	c.Flags().StringVar(&f.nbd, "nbd", "", "serve a network block device at this `address`: unix:PATH or tcp:HOST:PORT")
 	c.Flags().StringVar(&f.http, "http", "", "serve a file by HTTP at this `address`: HOST:PORT")
 	c.Flags().StringVar(&f.write, "write", "", "let clients write, and keep what they write in this `file`")
+	r.buildStoreFlag(c)
 	c.Flags().BoolVar(&f.verify, "verify", false, "compare everything with its hash before anything is served")
 	return c
 }
@@ -111,7 +112,7 @@ func (s sockets) close() {
 func (r *root) verifyExport(ctx context.Context, e *export) error {
 	start := time.Now()
 	if e.image != nil {
-		return r.runVerify(ctx, e.path, e.image)
+		return r.runVerify(ctx, e.path, e.image, nil)
 	}
 	r.ui.stage("verify", "comparing everything with its hash")
 	err := e.disk.Verify(ctx)

@@ -34,7 +34,9 @@ func (d *Image) WithDefaults() *Image {
 		c.Source.Items = []Source{{Key: k, Path: Text{Key: k.Below(".path")}, Registration: Text{Key: k.Below(".registration")}}}
 	}
 	for i := range c.Source.Items {
-		defaultTo(&c.Source.Items[i].Path, "/")
+		if !c.Source.Items[i].Own().Written() {
+			defaultTo(&c.Source.Items[i].Path, "/")
+		}
 	}
 	c.Partition.Items = slices.Clone(c.Partition.Items)
 	for i := range c.Partition.Items {

@@ -63,6 +63,23 @@ type Source struct {
 	Key          diag.Key
 	Path         Text `toml:"path"`
 	Registration Text `toml:"registration"`
+	Image        Text `toml:"image"`
+	Partition    Text `toml:"partition"`
+
+	URL      Text       `toml:"url"`
+	Keys     List[Text] `toml:"trusted-public-keys"`
+	Unsigned Bool       `toml:"unsigned"`
+	Export   Text       `toml:"export"`
+}
+
+// Own returns the key that says that the source is no directory: image, url or export. It is not written if there is none.
+func (s Source) Own() Text {
+	for _, t := range []Text{s.Image, s.URL, s.Export} {
+		if t.Written() {
+			return t
+		}
+	}
+	return Text{}
 }
 
 // A Closure is a [[closure]]: roots, and everything that they refer to.

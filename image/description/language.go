@@ -32,6 +32,7 @@ const (
 	maxTimeout = 1<<16 - 1 // seconds
 	maxOwner   = 1<<32 - 2 // of a user or group; the next number means "none" to chown(2)
 	maxLines   = 1024      // that a loader's configuration gets
+	maxKeys    = 64        // of a cache
 	maxTables  = 1024      // elements of [[partition]], the largest tables in memory
 )
 
@@ -71,6 +72,14 @@ var language = map[string]keyed.Rule{
 	"source.registration": {
 		Doc: "File in the format of nix-store --dump-db or of nixpkgs' closureInfo, instead of the source's database.",
 	},
+	"source.image":     {Doc: "Disk image with a store in one of its file systems, instead of a directory."},
+	"source.partition": {Doc: "Name or number of the image's partition with the store, needed if several have one."},
+	"source.url": {
+		Doc: "Binary cache, instead of a directory: http, https or file, such as what nix copy --to writes. Items that are not in the build store yet are fetched and kept there.",
+	},
+	"source.trusted-public-keys": {Doc: "Keys of the cache, as Nix has them: an item is refused unless one of them has signed it.", Most: maxKeys},
+	"source.unsigned":            {Doc: "Take items of the cache that nobody has signed."},
+	"source.export":              {Doc: "File that nix-store --export has written, instead of a directory."},
 
 	"closure":         {Doc: "Roots, and everything that they refer to."},
 	"closure.name":    {Doc: "Name by which partitions and substitutions refer to the closure.", Required: true, Pattern: closureNameForm},

@@ -105,7 +105,7 @@ func TestParseFillsEveryKey(t *testing.T) {
 		SectorSize: val[int64](4096), UUID: val("00112233-4455-6677-8899-aabbccddeeff"), Table: val("gpt"),
 		Raw:    list(Raw{Offset: val(Size{Bytes: 64 << 10}), Source: val("u-boot.bin")}),
 		Store:  Store{Flavor: val("nix"), HardLink: val(true)},
-		Source: list(Source{Path: val("/mnt"), Registration: val("registration")}, Source{Path: val("/")}),
+		Source: list(Source{Path: val("/mnt"), Registration: val("registration")}, Source{Image: val("old.raw"), Partition: val("root")}),
 		Closure: list(
 			Closure{Name: val("system"), Roots: vals("result"), Profile: val("system"), GCRoots: vals("/nix/var/nix/gcroots/extra")},
 			Closure{Name: val("extra"), Roots: vals("a", "b")},

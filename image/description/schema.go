@@ -144,7 +144,7 @@ func integerSchema(f keyed.Field) object {
 var defaults = map[string]any{
 	"format": FormatRaw, "unique": false, "sector-size": defaultSectorSize, "table": partition.GPT,
 	"store.flavor": flavorNix, "store.hard-link": false,
-	"source.path": "/",
+	"source.path": "/", "source.unsigned": false,
 	"boot.loader": noLoader(), "boot.timeout": defaultTimeout,
 	"partition.size": "auto", "partition.align": units.FormatBytes(units.Grain),
 	"partition.dir.mode": "0755", "partition.dir.uid": 0, "partition.dir.gid": 0,
@@ -175,6 +175,12 @@ var examples = map[string][]any{
 
 	"source.path":         {"/mnt"},
 	"source.registration": {"closure-info/registration"},
+	"source.image":        {"old.raw"},
+	"source.partition":    {"root"},
+
+	"source.url":                 {"https://cache.nixos.org", "file:///srv/cache"},
+	"source.trusted-public-keys": {array{"cache.nixos.org-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY="}},
+	"source.export":              {"closure.nar"},
 
 	"closure.name":     {"system"},
 	"closure.roots":    {array{"./result"}},

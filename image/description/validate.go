@@ -29,6 +29,7 @@ type checker struct {
 func (c *checker) validate() {
 	c.index()
 	c.disk()
+	c.allSources()
 	c.allClosures()
 	c.boot()
 	c.allPartitions()

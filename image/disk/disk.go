@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 
+	"imprint/closure"
 	"imprint/image/gpt"
 	"imprint/image/mbr"
 	"imprint/internal/fault"
@@ -26,8 +27,10 @@ type Disk struct {
 	Table      string // one of the words of package partition; "" for a file system without a table
 	ID         string // GUID of the disk, or signature of one with an MBR
 	Regions    []*Region
+	Entries    []Region // of the partition table, as it has them
 
 	image   io.ReaderAt
+	omit    string        // directory whose contents are not read; "" for none
 	faults  []fault.Fault // of the partition table
 	explain func(off int64) string
 }
@@ -54,13 +57,21 @@ type Region struct {
 
 // Open opens an image of so many bytes. An image that shows neither a partition table nor a file system is an error; a file system that
 // cannot be read is said in its region.
-func Open(image io.ReaderAt, size int64) (*Disk, error) {
-	d := &Disk{Size: size, SectorSize: 512, image: image}
+func Open(image io.ReaderAt, size int64) (*Disk, error) { return open(image, size, "") }
+
+// Outline is Open without store items: store directories appear empty. It takes a small part of the time, and suffices for what a store's
+// database says.
+func Outline(image io.ReaderAt, size int64) (*Disk, error) {
+	return open(image, size, closure.Nix.StoreDir)
+}
+
+func open(image io.ReaderAt, size int64, omit string) (*Disk, error) {
+	d := &Disk{Size: size, SectorSize: 512, image: image, omit: omit}
 	if err := d.readTable(); err != nil {
 		return nil, err
 	}
 	for _, r := range d.Regions {
-		r.open()
+		r.open(omit)
 	}
 	d.nested()
 	return d, nil
@@ -72,7 +83,7 @@ func (d *Disk) Image() io.ReaderAt { return d.image }
 // readTable finds the regions: those of a GPT or an MBR, and the file system that the whole disk is.
 func (d *Disk) readTable() error {
 	whole := &Region{Size: d.Size, content: d.image}
-	whole.open()
+	whole.open(d.omit)
 	if whole.Volume != nil && whole.Volume.Filesystem.WholeDisk {
 		whole.Name, whole.Size = partition.ISO, min(d.Size, whole.Volume.Size)
 		d.Regions = append(d.Regions, whole)
@@ -93,11 +104,11 @@ func (d *Disk) readTable() error {
 }
 
 // open opens what is in the region.
-func (r *Region) open() {
+func (r *Region) open(omit string) {
 	if r.Volume != nil || r.Err != nil {
 		return
 	}
-	v, f, err := partition.Open(r.content, r.Size)
+	v, f, err := partition.OpenPart(r.content, r.Size, omit)
 	if f != nil {
 		r.Kind = f.Name
 	}
@@ -152,6 +163,7 @@ func (d *Disk) readMBR() bool {
 // add adds a partition of the table. One that is the tree of an ISO is the region that is there already, by which it is read: its own
 // volume begins later, and holds the same.
 func (d *Disk) add(r *Region) {
+	d.Entries = append(d.Entries, *r)
 	if r.Offset < 0 || r.Size < 0 || r.Offset > d.Size || r.Size > d.Size-r.Offset {
 		r.Err = fmt.Errorf("bytes %d to %d are not in the image of %d bytes", r.Offset, r.Offset+r.Size-1, d.Size)
 		r.Size = 0
@@ -165,12 +177,12 @@ func (d *Disk) add(r *Region) {
 	d.Regions = append(d.Regions, r)
 }
 
-// Find returns the region of that number or name.
+// Find returns the region of that number or name, or the one that is a file at that path.
 func (d *Disk) Find(name string) (*Region, error) {
 	number, err := strconv.Atoi(name)
 	var names []string
 	for _, r := range d.Regions {
-		if err == nil && r.Number == number || r.Name == name {
+		if err == nil && r.Number == number || r.Name == name || r.In != nil && r.Path == name {
 			return r, nil
 		}
 		names = append(names, r.String())

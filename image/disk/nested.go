@@ -41,7 +41,7 @@ func (d *Disk) inner(r *Region, path string, n *tree.Node) {
 		return
 	}
 	inner := &Region{In: r, Path: path, Size: n.Size(), content: reader}
-	if inner.open(); inner.Kind == "" {
+	if inner.open(d.omit); inner.Kind == "" {
 		reader.Close()
 		return
 	}

@@ -26,7 +26,8 @@ func (f Fault) String() string {
 }
 
 // Verify reads all structure of the disk, and the contents of all stores in it, and reports every fault: of the partition table, of each file
-// system, of each store against its database. Offsets are those of the region. An error means that reading itself failed.
+// system, of each store against its database, and of boot menus whose files are not there. Offsets are those of the region. An error means
+// that reading itself failed.
 func (d *Disk) Verify(ctx context.Context, report func(Fault)) error {
 	for _, f := range d.faults {
 		report(Fault{Fault: f})
@@ -35,40 +36,53 @@ func (d *Disk) Verify(ctx context.Context, report func(Fault)) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		if err := r.verify(ctx, func(f fault.Fault) { report(Fault{r.String(), f}) }); err != nil {
+		if err := d.verify(ctx, r, func(f fault.Fault) { report(Fault{r.String(), f}) }); err != nil {
 			return fmt.Errorf("verify %v: %w", r, err)
 		}
 	}
 	return nil
 }
 
-func (r *Region) verify(ctx context.Context, report fault.Report) error {
+func (d *Disk) verify(ctx context.Context, r *Region, report fault.Report) error {
 	if r.Err != nil {
 		report(fault.Fault{Offset: -1, Object: r.Kind, Text: r.Err.Error()})
 	}
 	if r.Volume == nil {
 		return nil
 	}
+	var list []fault.Fault
+	done := make(chan struct{})
+	go func() { // beside the check, which is one goroutine's work
+		defer close(done)
+		list = r.verifyStore(ctx)
+	}()
 	r.Volume.Check(report)
+	d.menus(r, report)
+	<-done
+	for _, f := range list {
+		report(f)
+	}
+	return ctx.Err()
+}
+
+// verifyStore returns the faults of the store in a region, if there is one.
+func (r *Region) verifyStore(ctx context.Context) (list []fault.Fault) {
+	unreadable := func(err error) []fault.Fault {
+		return append(list, fault.Fault{Offset: -1, Object: "store database", Text: err.Error()})
+	}
 	store, err := r.Store(ctx)
 	if errors.Is(err, closure.ErrNoStore) {
 		return nil
 	}
 	if err != nil {
-		report(fault.Fault{Offset: -1, Object: "store database", Text: err.Error()})
-		return nil
+		return unreadable(err)
 	}
 	defer store.Close()
-	var list []fault.Fault
 	if err := store.Verify(ctx, func(f fault.Fault) { list = append(list, f) }); err != nil {
-		report(fault.Fault{Offset: -1, Object: "store database", Text: err.Error()})
-		return ctx.Err()
+		return unreadable(err)
 	}
 	closure.SortFaults(list)
-	for _, f := range list {
-		report(f)
-	}
-	return nil
+	return list
 }
 
 // Store opens the store in a region. The error is [closure.ErrNoStore] when there is none.

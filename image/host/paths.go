@@ -7,6 +7,7 @@ import (
 	"imprint/closure"
 	"imprint/image/description"
 	"imprint/internal/diag"
+	"imprint/internal/remote"
 )
 
 // A Path is a file or directory on the host that a key of the description names.
@@ -25,6 +26,10 @@ func Paths(d *description.Image, dir string) []Path {
 	n := &named{dir: dir, flavor: flavor}
 	for _, s := range d.WithDefaults().Source.Items {
 		n.text(s.Registration)
+		if own := s.Own(); own.Written() {
+			n.source(s, own)
+			continue
+		}
 		if !s.Registration.Written() { // else the image may be an item itself, as in a Nix build, whose store holds its output too
 			n.add(s.Path.Key, s.Path.V+flavor.StoreDir)
 		}
@@ -64,6 +69,17 @@ type named struct {
 	dir    string
 	flavor closure.Flavor
 	paths  []Path
+}
+
+// source adds the place of a source that is no directory, if it is on this machine.
+func (n *named) source(s description.Source, own description.Text) {
+	if own.Key != s.URL.Key {
+		n.text(own)
+		return
+	}
+	if u, err := remote.Parse(own.V); err == nil && u.Scheme == "file" {
+		n.add(own.Key, u.Path)
+	}
 }
 
 // boot adds the files in [boot]. A kernel whose path has substitutions is in the store, or is an error.

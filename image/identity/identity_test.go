@@ -102,3 +102,27 @@ attr = [{ path = "/etc/*", mode = "0600" }]
 		t.Errorf("a default that is written gives another seed, %v", err)
 	}
 }
+
+// Every key of a menu and of a compression changes the identity.
+func TestIdentityOfMenusAndCompression(t *testing.T) {
+	w, system := imagetest.Boot(t)
+	const packed = "[[partition]]\nname = \"packed\"\ntype = \"linux-generic\"\nfilesystem = \"squashfs\"\n"
+	text := fmt.Sprintf(imagetest.Bootable, system) + packed
+	const boot = "[boot]\n"
+	seen := map[string]string{}
+	for _, change := range [][2]string{
+		{"", ""}, {boot, boot + "editor = false\n"}, {boot, boot + "editor = true\n"}, {boot, boot + "console-mode = \"max\"\n"},
+		{boot, boot + "extra-lines = [\"auto-entries no\"]\n"}, {"initrd = [", "plain = true # ["}, {"initrd = [", "# ["}, {packed, packed + "compression = \"xz\"\n"},
+		{packed, packed + "compression = \"gzip\"\ncompression-level = 3\n"}, {packed, packed + "compression = \"gzip\"\n"},
+		{packed, packed + "block-size = \"1MiB\"\n"},
+	} {
+		p, err := w.Plan(strings.Replace(text, change[0], change[1], 1))
+		if err != nil {
+			t.Fatal(change, err)
+		}
+		if other, known := seen[p.Seed.String()]; known {
+			t.Errorf("%q gives the same seed as %q", change[1], other)
+		}
+		seen[p.Seed.String()] = change[1]
+	}
+}

@@ -30,7 +30,7 @@ var (
 
 // Inspect reads the table of a disk of size bytes that may be damaged or made by any tool, and reports every fault.
 // sectorSize is in bytes; 0 means 512, since the table does not say. Extended partitions, and the entry that stands for a GPT,
-// are an error.
+// are an error; so is a sector without a signature that has other faults as well, since it is probably no table.
 func Inspect(r io.ReaderAt, size, sectorSize int64, report fault.Report) (Table, error) {
 	if sectorSize == 0 {
 		sectorSize = 512
@@ -40,10 +40,16 @@ func Inspect(r io.ReaderAt, size, sectorSize int64, report fault.Report) (Table,
 		return Table{}, err
 	}
 	t := Table{Signature: binary.LittleEndian.Uint32(record[signatureOff:]), SectorSize: sectorSize, Sectors: size / sectorSize}
-	if record[Size-2] != 0x55 || record[Size-1] != 0xaa {
-		report(fault.Fault{Offset: Size - 2, Object: "MBR", Text: fault.Mismatch("Signature", fmt.Sprintf("% x", record[Size-2:]), "55 aa")})
+	faults := 0
+	count := func(f fault.Fault) {
+		faults++
+		report(f)
 	}
-	in := inspection{t, report}
+	signed := record[Size-2] == 0x55 && record[Size-1] == 0xaa
+	if !signed {
+		count(fault.Fault{Offset: Size - 2, Object: "MBR", Text: fault.Mismatch("Signature", fmt.Sprintf("% x", record[Size-2:]), "55 aa")})
+	}
+	in := inspection{t, count}
 	entries := make([]entry, MaxPartitions)
 	for i := range entries {
 		e := decode(record, i)
@@ -55,6 +61,9 @@ func Inspect(r io.ReaderAt, size, sectorSize int64, report fault.Report) (Table,
 	}
 	in.overlaps()
 	in.geometry(entries)
+	if !signed && faults > 1 {
+		return Table{}, errors.New("mbr: no signature, and no valid partitions")
+	}
 	for n := len(in.Partitions); n > 0 && in.Partitions[n-1] == (Partition{}); n-- {
 		in.Partitions = in.Partitions[:n-1]
 	}

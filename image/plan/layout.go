@@ -221,7 +221,7 @@ func carriedInside(part *Partition) string {
 	for _, f := range partition.Filesystems {
 		switch carries := f.Inside && (f.Carries == nil || f.Carries(part.Spec.Tree) == nil); {
 		case carries && part.filesystem().Inside:
-			return fmt.Sprintf("%s can store it: write filesystem = %q", f.Name, f.Name)
+			return fmt.Sprintf("%s can store it: write filesystem = %q; or exclude it", f.Name, f.Name)
 		case carries:
 			return fmt.Sprintf("%s can store it, as a file of this one: filesystem = %q, with inside and path", f.Name, f.Name)
 		}

@@ -1,5 +1,7 @@
 // Package resolve turns a description into a plan. It is the stage that reads the world. It writes nothing but what compressed archives
-// unpack to, in a directory that the caller chooses ([Inputs.Scratch]): files without names, which nobody else can see or has to remove.
+// unpack to, in a directory that the caller chooses ([Inputs.Scratch]): files without names, which nobody else can see or has to remove; and
+// what it fetches from caches, in the build store ([Inputs.BuildStore]). There every content has its digest as its name, so what is there already
+// changes no plan, only how long it takes.
 //
 // It goes in steps, each a function from values to a value: the host files and trees that the description names, hashed
 // (package host); the stores' registrations and the trees of all items; the trees that the description states (package trees); the boot files in
@@ -19,6 +21,7 @@ import (
 	"imprint/image/description"
 	"imprint/image/host"
 	"imprint/image/plan"
+	"imprint/image/source"
 	"imprint/internal/diag"
 	"imprint/internal/repro"
 
@@ -33,6 +36,9 @@ type Inputs struct {
 	OutDir   string   // directory of the image and of host tools' scratch files; "" to write none
 	Scratch  string   // directory for what compressed archives unpack to, in files without names; "" refuses such archives
 	HostDirs []string // searched for loader files that no closure has; nil means /usr
+
+	BuildStore string        // directory that keeps what is fetched from caches; "" refuses caches
+	Fetching   source.Report // is called before items are fetched; may be nil
 
 	// Backwards takes the names of directories in reverse order. It makes no difference to a plan, and is for those who check that.
 	Backwards bool

@@ -14,6 +14,7 @@ import (
 	"imprint/image/description"
 	"imprint/image/host"
 	"imprint/image/plan"
+	"imprint/image/source"
 	"imprint/internal/diag"
 	"imprint/internal/hosttree"
 	"imprint/internal/pattern"
@@ -76,6 +77,9 @@ func (w world) closures(ctx context.Context, s *store) (*closure.Closure, diag.L
 		return nil, sources.problems, err
 	}
 	all, err := sources.compute(ctx, s)
+	if err == nil && len(sources.problems) == 0 {
+		err = sources.blameSource(source.Realise(ctx, all, w.in.Fetching))
+	}
 	return all, sources.problems, err
 }
 
@@ -83,8 +87,15 @@ func (w world) closures(ctx context.Context, s *store) (*closure.Closure, diag.L
 type sources struct {
 	world
 	stores   []closure.Store
-	prefixes []string
+	places   []place // of each store
 	problems diag.List
+}
+
+// A place is where a source is: a directory, or an image.
+type place struct {
+	key    diag.Key
+	prefix string             // of store paths on the host
+	image  *closure.TreeStore // nil for a directory
 }
 
 // open opens every [[source]].
@@ -92,6 +103,12 @@ func (s *sources) open(ctx context.Context) error {
 	canonical := func(h hosttree.Host) *tree.Attr { return closure.CanonicalAttr(h.Kind, h.Mode) }
 	read := (&hosttree.Scanner{Attr: canonical, FilesOnly: true, Backwards: s.in.Backwards}).Read
 	for _, d := range s.d.Source.Items {
+		if d.Own().Written() {
+			if err := s.openOwn(ctx, d); err != nil {
+				return err
+			}
+			continue
+		}
 		prefix := s.path(d.Path.V)
 		var opened closure.Store
 		var err error
@@ -108,9 +125,13 @@ func (s *sources) open(ctx context.Context) error {
 			}
 			continue
 		}
-		s.stores, s.prefixes = append(s.stores, opened), append(s.prefixes, prefix)
+		s.add(opened, place{key: d.Path.Key, prefix: prefix})
 	}
 	return nil
+}
+
+func (s *sources) add(opened closure.Store, p place) {
+	s.stores, s.places = append(s.stores, opened), append(s.places, p)
 }
 
 // refuse turns an error of opening a source into a problem at the key, if the user can fix it: the key names no store, or a
@@ -166,6 +187,7 @@ func (s *sources) compute(ctx context.Context, into *store) (*closure.Closure, e
 	if len(s.problems) > 0 {
 		return nil, nil
 	}
+	source.Ahead(ctx, s.stores, all)
 	result, err := closure.Compute(ctx, s.stores, all)
 	if err == nil {
 		s.refuseOutput(result)
@@ -178,11 +200,11 @@ func (s *sources) refuseOutput(all *closure.Closure) {
 	if s.in.OutDir == "" {
 		return
 	}
-	for i, prefix := range s.prefixes {
+	for _, p := range s.places {
 		for _, item := range all.Items {
-			path := prefix + item.Info.Path.String()
-			if strings.Contains(s.in.OutDir, item.Info.Path.Base()) { // only saves time
-				s.problems = append(s.problems, host.CheckOutput(s.d.Source.Items[i].Path.Key, path, s.in.OutDir, pattern.Set{})...)
+			path := p.prefix + item.Info.Path.String()
+			if p.image == nil && strings.Contains(s.in.OutDir, item.Info.Path.Base()) { // the second only saves time
+				s.problems = append(s.problems, host.CheckOutput(p.key, path, s.in.OutDir, pattern.Set{})...)
 			}
 		}
 	}
@@ -198,7 +220,7 @@ func (s *sources) blame(err error, keys map[closure.Path]diag.Key) error {
 		s.problems = append(s.problems, s.d.Closure.Key.ProblemOf(err))
 		return nil
 	case !errors.As(err, &missing):
-		return err
+		return s.blameSource(err)
 	}
 	others := 0
 	for _, m := range missing.Items {
@@ -224,14 +246,24 @@ func (s *sources) root(text string) (closure.Path, error) {
 		text = s.path(text)
 	}
 	var first error
-	for _, prefix := range s.prefixes {
-		root, err := s.flavor.ResolveRoot(text, prefix)
+	for _, p := range s.places {
+		root, err := s.rootIn(p, text)
 		if err == nil {
 			return root, nil
 		}
 		first = cmp.Or(first, err)
 	}
 	return closure.Path{}, first
+}
+
+// rootIn returns the item of a root in one source. A path that an image does not have is one of the host, such as "./result".
+func (s *sources) rootIn(p place, text string) (closure.Path, error) {
+	if p.image != nil {
+		if root, ok, err := p.image.ResolveRoot(text); ok || err != nil {
+			return root, err
+		}
+	}
+	return s.flavor.ResolveRoot(text, p.prefix)
 }
 
 // list reads the tree of every item, while it makes the database.

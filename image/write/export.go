@@ -29,11 +29,12 @@ type ExportedEntry struct {
 	Kernel  string `json:"kernel"`
 	Initrd  string `json:"initrd,omitempty"` // all initrds of the entry, concatenated
 	Cmdline string `json:"cmdline"`
+	Memory  string `json:"cmdlineInMemory,omitempty"` // for RootFile as the only initrd, if the export has that
 }
 
 // ExportNames returns the names of all files that an export of entries may have.
 func ExportNames(entries []bootloader.Entry) []string {
-	names := []string{ExportFile, ScriptFile}
+	names := []string{ExportFile, ScriptFile, RootFile}
 	for _, id := range bootloader.IDs(entries) {
 		names = append(names, id+".kernel", id+".initrd")
 	}
@@ -49,10 +50,11 @@ type Export struct {
 	outputs []*Output
 }
 
-// Boot writes the kernel, initrd and command line of every boot entry of a plan into a directory, which it makes if needed.
+// Boot writes the kernel, initrd and command line of every boot entry of a plan into a directory, which it makes if needed; with root also
+// the root file system as an initrd, which [CheckRoot] has accepted.
 // The caller commits its group, or discards it. Errors match [ErrMismatch] if a file has changed since it was planned, or,
 // with [Options].Export, since it was written to the disk.
-func (r *Result) Boot(ctx context.Context, p *plan.Plan, dir string) (e *Export, err error) {
+func (r *Result) Boot(ctx context.Context, p *plan.Plan, dir string, root bool) (e *Export, err error) {
 	e = &Export{verify: verifier{ledger: r.ledger}, dir: dir}
 	defer func() {
 		if err != nil {
@@ -70,12 +72,22 @@ func (r *Result) Boot(ctx context.Context, p *plan.Plan, dir string) (e *Export,
 			return e, err
 		}
 		x.Default = i == p.DefaultEntry
+		if root && !p.Entries[i].Plain {
+			x.Memory = bootloader.InMemory(x.Cmdline)
+		}
 		e.Entries = append(e.Entries, x)
+	}
+	index := map[string]any{"arch": p.Arch, "entries": e.Entries}
+	if root {
+		index["root"] = RootFile
+		if err := e.root(ctx, r.Layout); err != nil {
+			return e, err
+		}
 	}
 	if err := e.script(ctx, p); err != nil {
 		return e, err
 	}
-	text, err := json.MarshalIndent(map[string]any{"arch": p.Arch, "entries": e.Entries}, "", "  ")
+	text, err := json.MarshalIndent(index, "", "  ")
 	if err != nil {
 		return e, err
 	}
@@ -91,6 +103,13 @@ func (e *Export) script(ctx context.Context, p *plan.Plan) error {
 			x.Initrds = []string{name}
 		}
 		list = append(list, x)
+	}
+	for i, x := range list[:len(e.Entries)] {
+		if memory := e.Entries[i].Memory; memory != "" {
+			list = append(list, ipxe.Entry{
+				ID: x.ID + "+memory", Title: x.Title + ", in memory", Kernel: x.Kernel, Initrds: []string{RootFile}, Cmdline: memory,
+			})
+		}
 	}
 	return e.add(ctx, ScriptFile, tree.Text(ipxe.Script(p.Name, list, p.DefaultEntry, p.Timeout)))
 }

@@ -180,13 +180,13 @@ func TestExportIsCompared(t *testing.T) {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	e, err := r.Boot(t.Context(), p, dir)
+	e, err := r.Boot(t.Context(), p, dir, false)
 	if err != nil {
 		t.Fatal(err)
 	}
 	e.Discard()
 	w.File("store"+system+"/initrd", "an initrd!")
-	if _, err := r.Boot(t.Context(), p, dir); !errors.Is(err, write.ErrMismatch) {
+	if _, err := r.Boot(t.Context(), p, dir, false); !errors.Is(err, write.ErrMismatch) {
 		t.Errorf("Boot gave %v", err)
 	}
 	if left, _ := os.ReadDir(dir); len(left) > 0 {

@@ -202,7 +202,15 @@ func TestSquashfs(t *testing.T) {
 				t.Fatal(err)
 			}
 			asked := int64(0) // of the host's file system
-			disk, l, _ := imagetest.Build(t, p, write.Options{Progress: func(m *write.Meter) { asked = m.Total }})
+			var packs *write.Meter
+			disk, l, _ := imagetest.Build(t, p, write.Options{Progress: func(m *write.Meter) {
+				if asked = m.Total; m.Packs != "" {
+					packs = m
+				}
+			}})
+			if packs == nil || packs.Total == 0 || packs.Written() != packs.Total {
+				t.Errorf("progress of packing: %+v", packs)
+			}
 			if again, _, _ := imagetest.Build(t, p, write.Options{NoDigest: true}); !bytes.Equal(again, disk) {
 				t.Error("a second build gave other bytes")
 			}

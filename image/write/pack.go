@@ -111,7 +111,8 @@ func (p *packed) fill(ctx context.Context, file *os.File, whole *plan.Layout, r 
 // meter shows the progress of one region.
 func (p *packed) meter(r *plan.Region, done *atomic.Int64, total int64) {
 	if p.progress != nil {
-		p.progress(&Meter{written: done.Load, Total: total, Packs: r.Partition.Spec.Name})
+		// Zeros that are read to find where they end count as data.
+		p.progress(&Meter{written: func() int64 { return min(done.Load(), total) }, Total: total, Packs: r.Partition.Spec.Name})
 	}
 }
 

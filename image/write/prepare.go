@@ -79,7 +79,7 @@ func (r *Prepared) open(region *plan.Region) (err error) {
 
 // Boot writes the boot files to a directory, as [Result.Boot] does.
 func (r *Prepared) Boot(ctx context.Context, dir string) (*Export, error) {
-	return (&Result{ledger: r.verify.ledger}).Boot(ctx, r.Plan, dir)
+	return (&Result{ledger: r.verify.ledger}).Boot(ctx, r.Plan, dir, false)
 }
 
 // Discard removes what was made.

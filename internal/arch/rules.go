@@ -12,7 +12,11 @@ var rooms = []room{
 	{"cmd/...", []string{"..."}, []string{"..."}},
 
 	// The stages: each imports only what it needs of earlier ones.
-	{"image/disk", []string{"image/gpt", "image/mbr", "partition", "closure", "internal/chain", "internal/diag", "internal/fault", "internal/tree"}, nil},
+	{"image/disk", []string{"image/gpt", "image/mbr", "partition", "bootloader/menu", "closure", "internal/chain", "internal/diag", "internal/fault", "internal/tree"}, nil},
+	{"image/crosscheck", []string{"image/crosscheck/opinion", "image/disk", "partition", "closure", "internal/..."},
+		[]string{"golang.org/x/sync/...", "golang.org/x/sys/..."}},
+	{"image/crosscheck/opinion", nil, []string{"github.com/diskfs/go-diskfs/...", "github.com/kdomanski/iso9660/...", "github.com/ncruces/go-sqlite3/..."}},
+	{"image/inspect", []string{"image/disk", "partition", "bootloader/menu", "closure", "internal/..."}, []string{"golang.org/x/sync/..."}},
 	{"image/diff", []string{"image/disk", "closure", "internal/..."}, []string{"golang.org/x/sync/..."}},
 	{"image/emulator", []string{"image/description", "image/plan", "image/write", "internal/hosttool"}, nil},
 	{"image/serve", []string{"image/disk", "image/plan", "image/write", "internal/extent", "internal/processors", "internal/tree"},
@@ -20,16 +24,17 @@ var rooms = []room{
 	{"image/write", []string{"image/plan", "partition", "bootloader", "bootloader/ipxe", "closure", "closure/nar", "internal/..."}, []string{"golang.org/x/sys/...", "golang.org/x/sync/..."}},
 	{"image/trees", []string{"image/description", "image/host", "partition", "closure", "internal/accounts", "internal/diag", "internal/pattern",
 		"internal/tree"}, nil},
-	{"image/resolve", []string{"image/description", "image/host", "image/trees", "image/identity", "image/plan", "image/toplevel", "image/mbr", "partition",
+	{"image/resolve", []string{"image/description", "image/disk", "image/host", "image/trees", "image/identity", "image/plan", "image/toplevel", "image/mbr", "partition",
 		"bootloader", "bootloader/bootspec",
 		"bootloader/grubmkimage", "closure", "internal/..."}, []string{"golang.org/x/sync/..."}},
+	{"image/source", []string{"closure", "closure/db", "closure/export", "closure/nar", "closure/narinfo", "internal/..."}, []string{"golang.org/x/sync/..."}},
 	{"image/toplevel", []string{"bootloader/bootspec", "closure", "internal/diag", "internal/tree"}, nil},
 	{"image/identity", []string{"image/description", "image/host", "image/plan", "partition", "internal/repro", "internal/tree"}, nil},
 	{"image/host", []string{"image/description", "partition", "closure", "internal/..."}, []string{"golang.org/x/sync/..."}},
 	{"image/plan", []string{"image/gpt", "image/mbr", "partition", "bootloader", "closure", "internal/diag", "internal/extent", "internal/repro",
 		"internal/tree", "internal/units"}, nil},
-	{"image/description", []string{"image/mbr", "partition", "bootloader", "closure", "internal/diag", "internal/keyed", "internal/pattern",
-		"internal/units"}, nil},
+	{"image/description", []string{"image/mbr", "partition", "bootloader", "closure", "closure/narinfo", "internal/diag", "internal/keyed", "internal/pattern",
+		"internal/remote", "internal/units"}, nil},
 	{"image/description/reference", []string{"image/description"}, nil},
 	{"image/mbr", cellar, nil},
 	{"image/gpt", cellar, []string{"github.com/diskfs/go-diskfs/...", "github.com/google/uuid/..."}},
@@ -40,9 +45,12 @@ var rooms = []room{
 	{"partition/...", cellar, nil},
 	{"closure", []string{"closure/...", "internal/..."}, []string{"golang.org/x/sync/...", "golang.org/x/sys/..."}},
 	{"closure/db", cellar, []string{"github.com/ncruces/go-sqlite3/...", "golang.org/x/sys/..."}},
+	{"closure/narinfo", []string{"closure/nar", "internal/..."}, nil},
+	{"closure/export", []string{"closure/nar", "internal/..."}, nil},
 	{"closure/...", cellar, nil},
 
-	{"internal/unpack", cellar, []string{"github.com/klauspost/compress/...", "github.com/therootcompany/xz/..."}},
+	{"internal/remote", nil, []string{"github.com/cenkalti/backoff/..."}},
+	{"internal/unpack", cellar, []string{"github.com/andybalholm/brotli/...", "github.com/klauspost/compress/...", "github.com/therootcompany/xz/..."}},
 	{"internal/keyed", []string{"internal/diag", "internal/tomlpos"}, []string{"github.com/BurntSushi/toml/..."}},
 	{"internal/repro", nil, []string{"github.com/google/uuid/..."}},
 	{"internal/...", cellar, []string{"golang.org/x/sys/...", "golang.org/x/sync/..."}},
@@ -81,11 +89,12 @@ var bans = []ban{
 	{"os", nil, readers, "it is values and arithmetic, without files"},
 	{"io/ioutil", nil, readers, "it is values and arithmetic, without files"},
 	{"golang.org/x/sys/unix", nil, readers, "it is values and arithmetic, without files"},
-	{"net", nil, servers, "nothing is fetched; only servers listen"},
-	{"net", []string{"Dial", "DialTimeout", "DialTCP", "DialUDP", "DialIP", "Dialer", "LookupHost", "LookupIP", "LookupAddr", "Resolver"}, nil, "nothing is fetched"},
-	{"net", []string{"DialUnix"}, []string{"internal/listen"}, "nothing is fetched; a server asks whether a socket has another one"},
-	{"net/http", nil, []string{"internal/httpfile"}, "nothing is fetched; only servers listen"},
-	{"net/http", []string{"Get", "Head", "Post", "PostForm", "Client", "DefaultClient", "Transport", "DefaultTransport", "NewRequest", "NewRequestWithContext"}, nil, "nothing is fetched"},
+	{"net", nil, servers, "only internal/remote fetches, and only servers listen"},
+	{"net", []string{"Dial", "DialTimeout", "DialTCP", "DialUDP", "DialIP", "Dialer", "LookupHost", "LookupIP", "LookupAddr", "Resolver"}, nil, "only internal/remote fetches"},
+	{"net", []string{"DialUnix"}, []string{"internal/listen"}, "only internal/remote fetches; a server asks whether a socket has another one"},
+	{"net/http", nil, []string{"internal/httpfile", "internal/remote"}, "only internal/remote fetches, and only servers listen"},
+	{"net/http", []string{"Get", "Head", "Post", "PostForm", "Client", "DefaultClient", "Transport", "DefaultTransport", "NewRequest", "NewRequestWithContext"},
+		[]string{"internal/remote"}, "only internal/remote fetches: one place for limits, patience and URLs, and what it returns is compared with a hash"},
 }
 
 // servers are the packages that serve a disk that they are given: they need sockets, and deadlines for clients. None of them makes a byte
@@ -95,9 +104,10 @@ var servers = []string{"internal/listen", "internal/nbd", "internal/httpfile"}
 // readers are the packages that may open files. All others are values and arithmetic: descriptions, plans and layouts, file
 // systems, partition tables, boot loaders.
 var readers = []string{
-	"cmd/...", "image/host", "image/resolve", "image/serve", "image/write",
+	"cmd/...", "image/crosscheck", "image/crosscheck/opinion", "image/host", "image/resolve", "image/serve", "image/write",
 	"closure", "closure/db", "bootloader/grubmkimage", "partition", "partition/mke2fs", "partition/squashfs", "partition/syslinux",
-	"internal/hosttool", "internal/hosttree", "internal/limits", "internal/environment", "internal/listen", "internal/objects", "internal/overlay", "internal/processors", "internal/scratch",
+	"internal/cas", "internal/environment", "internal/hosttool", "internal/hosttree", "internal/limits", "internal/listen", "internal/objects", "internal/overlay",
+	"internal/processors", "internal/remote", "internal/scratch",
 	"internal/stream", "internal/unpack",
 }
 
@@ -110,7 +120,7 @@ type word struct {
 
 // words are described by one row each, in the package that owns it; the rest of the program asks that row.
 var words = []word{
-	{[]string{"ext4", "fat", "squashfs", "erofs", "iso9660", "mke2fs"}, []string{"partition/...", "bootloader", "internal/hosttool"},
+	{[]string{"ext4", "fat", "squashfs", "erofs", "iso9660", "mke2fs"}, []string{"partition/...", "bootloader", "image/crosscheck/opinion", "internal/hosttool"},
 		"file systems are described in package partition, a file for each"},
 	{[]string{"iso"}, []string{"partition/...", "bootloader"}, "the word for an ISO is partition.ISO"},
 	{[]string{"systemd-boot", "grub", "uki", "extlinux", "syslinux"}, []string{"bootloader/...", "partition/syslinux", "internal/hosttool"},

@@ -7,6 +7,7 @@ package hosttool
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,6 +32,7 @@ const drainTime = 2 * time.Second
 // A Command is a program to run.
 type Command struct {
 	Name  string   // of the program, as Find takes it
+	As    string   // what the program is told to be its name, "" for Name
 	Args  []string // without the name
 	Stdin io.Reader
 	Files []*os.File // open files that the program inherits, as descriptors from 3 on
@@ -71,7 +73,7 @@ func Run(ctx context.Context, c Command) (Result, error) {
 
 func (c Command) exec(ctx context.Context, path string, out, end io.Writer) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, path, c.Args...)
-	cmd.Args[0] = c.Name
+	cmd.Args[0] = cmp.Or(c.As, c.Name)
 	cmd.Stdin, cmd.Dir, cmd.Env = c.Stdin, c.Dir, environment(c.Env)
 	cmd.Stdout, cmd.Stderr = out, end
 	cmd.ExtraFiles = c.Files

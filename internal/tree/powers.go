@@ -9,6 +9,14 @@ type SparseBlob interface {
 	Data() []Range
 }
 
+// A PlacedBlob lies in an image of a file system.
+type PlacedBlob interface {
+	Blob
+	// Parts returns the ranges of the image that hold the content, in its order, without holes. Of a damaged file they are those up to the
+	// damage.
+	Parts() []Range
+}
+
 // A HostBlob is read from a file of the host.
 type HostBlob interface {
 	Blob

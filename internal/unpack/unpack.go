@@ -1,4 +1,4 @@
-// Package unpack decompresses gzip, zstd, xz and bzip2, each with as many members, frames or streams as there are.
+// Package unpack decompresses gzip, zstd, xz and bzip2, each with as many members, frames or streams as there are, and brotli.
 package unpack
 
 import (
@@ -13,6 +13,7 @@ import (
 	"imprint/internal/scratch"
 	"imprint/internal/units"
 
+	"github.com/andybalholm/brotli"
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 	"github.com/therootcompany/xz"
@@ -22,10 +23,20 @@ import (
 var formats = map[string]func(io.Reader) (io.Reader, error){
 	"gzip": func(r io.Reader) (io.Reader, error) { return gzip.NewReader(r) },
 	"zstd": func(r io.Reader) (io.Reader, error) {
-		return zstd.NewReader(r, zstd.WithDecoderMaxWindow(maxWindow), zstd.WithDecoderConcurrency(1))
+		z, err := zstd.NewReader(r, zstd.WithDecoderMaxWindow(maxWindow), zstd.WithDecoderConcurrency(1))
+		if err != nil {
+			return nil, err
+		}
+		return z.IOReadCloser(), nil
 	},
 	"xz":    func(r io.Reader) (io.Reader, error) { return xz.NewReader(r, maxWindow) },
 	"bzip2": func(r io.Reader) (io.Reader, error) { return bzip2.NewReader(r), nil },
+}
+
+// nameless are further formats, which cannot be told from other data: whoever unpacks them was told.
+var nameless = map[string]func(io.Reader) (io.Reader, error){
+	"brotli": func(r io.Reader) (io.Reader, error) { return brotli.NewReader(r), nil },
+	"none":   func(r io.Reader) (io.Reader, error) { return io.NopCloser(r), nil }, // which stays open
 }
 
 // maxWindow is how many bytes of memory the text before may take to which compressed data refers: what zstd(1) takes without --long, and
@@ -35,13 +46,21 @@ const maxWindow = 128 << 20
 // Knows reports whether Reader unpacks what the named program has compressed.
 func Knows(by string) bool { return formats[by] != nil }
 
-// Reader returns the contents of what the named program has compressed.
-func Reader(r io.Reader, by string) (io.Reader, error) {
+// Reader returns the contents of what the named program has compressed. Besides those that package compressed recognises it knows "brotli",
+// and "none".
+func Reader(r io.Reader, by string) (io.ReadCloser, error) {
 	open := formats[by]
+	if open == nil {
+		open = nameless[by]
+	}
 	if open == nil {
 		return nil, fmt.Errorf("%s is not supported", by)
 	}
-	return open(r)
+	unpacked, err := open(r)
+	if c, ok := unpacked.(io.ReadCloser); ok || err != nil {
+		return c, err
+	}
+	return io.NopCloser(unpacked), nil
 }
 
 // A TooLargeError reports contents that do not fit where they are unpacked.
@@ -69,9 +88,7 @@ func File(ctx context.Context, dir, shown string, packed io.Reader, by string) (
 	if err != nil {
 		return nil, reading(by, err)
 	}
-	if z, ok := r.(*zstd.Decoder); ok {
-		defer z.Close()
-	}
+	defer r.Close()
 	f, err := scratch.File(dir, shown)
 	if err != nil {
 		return nil, err

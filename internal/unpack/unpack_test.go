@@ -15,6 +15,7 @@ import (
 	"imprint/internal/compressed"
 	"imprint/internal/hosttest"
 
+	"github.com/andybalholm/brotli"
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 )
@@ -150,9 +151,7 @@ func FuzzReader(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if z, ok := r.(*zstd.Decoder); ok {
-			defer z.Close()
-		}
+		defer r.Close()
 		n, err := io.Copy(io.Discard, io.LimitReader(r, 1<<20))
 		if n > 0 && len(packed) == 0 {
 			t.Errorf("%d bytes of nothing, %v", n, err)
@@ -168,5 +167,30 @@ func TestKnows(t *testing.T) {
 	}
 	if _, err := Reader(nil, "lzip"); err == nil || Knows("lzip") {
 		t.Error("lzip is no error")
+	}
+}
+
+// Formats that cannot be recognised are unpacked when they are named, and damage is noticed where the format can tell.
+func TestNameless(t *testing.T) {
+	want := content()
+	var packed bytes.Buffer
+	w := brotli.NewWriterLevel(&packed, 5)
+	w.Write(want)
+	w.Close()
+	for by, packed := range map[string][]byte{"brotli": packed.Bytes(), "none": want} {
+		r, err := Reader(bytes.NewReader(packed), by)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := io.ReadAll(r); err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%s: %d bytes, %v", by, len(got), err)
+		}
+	}
+	r, _ := Reader(bytes.NewReader(packed.Bytes()[:packed.Len()/2]), "brotli")
+	if _, err := io.ReadAll(r); err == nil {
+		t.Error("half of it is whole")
+	}
+	if _, err := Reader(nil, "lz4"); err == nil {
+		t.Error("lz4 is supported")
 	}
 }

@@ -9,7 +9,11 @@ import (
 )
 
 // dir reads a directory and everything below it.
-func (r *reader) dir(content *stored, nid, parent uint64, depth int) ([]*tree.Node, error) {
+func (r *reader) dir(name string, content *stored, nid, parent uint64, depth int) ([]*tree.Node, error) {
+	if r.omit.Enter(name) {
+		return nil, nil
+	}
+	defer r.omit.Leave()
 	if depth > maxDepth {
 		return nil, fmt.Errorf("more than %d directories are nested", maxDepth)
 	}

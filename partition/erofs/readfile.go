@@ -48,6 +48,17 @@ func (s *stored) ReadAt(p []byte, off int64) (n int, err error) {
 	return n, nil
 }
 
+// Parts implements tree.PlacedBlob.
+func (s *stored) Parts() (parts []tree.Range) {
+	if body := s.size - s.tail; body > 0 {
+		parts = append(parts, tree.Range{Off: s.at, Len: body})
+	}
+	if s.tail > 0 {
+		parts = append(parts, tree.Range{Off: s.tailAt, Len: s.tail})
+	}
+	return parts
+}
+
 // place returns the offset in the image of byte off of the content.
 func (s *stored) place(off int64) int64 {
 	if body := s.size - s.tail; off >= body {

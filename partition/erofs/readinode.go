@@ -68,7 +68,7 @@ func (r *reader) newNode(name string, nid, parent uint64, depth int) (*tree.Node
 		}
 		return tree.NewSymlink(name, attr, target), nil
 	}
-	kids, err := r.dir(content, nid, parent, depth)
+	kids, err := r.dir(name, content, nid, parent, depth)
 	if err != nil {
 		return nil, err
 	}

@@ -59,6 +59,27 @@ func (c sparseContent) Data() (data []tree.Range) {
 	return data
 }
 
+// Parts implements tree.PlacedBlob.
+func (c content) Parts() (parts []tree.Range) {
+	if c.refused != "" {
+		return nil
+	}
+	m := c.fs.fileMap(c.root, c.extents)
+	bs := c.fs.blockSize
+	for at, steps := int64(0), int64(0); at < c.size && steps <= 4*c.fs.blocks; steps++ {
+		run, err := m.locate(at / bs)
+		if err != nil {
+			return parts
+		}
+		end := min(c.size, at+run.blocks*bs)
+		if run.physical != hole {
+			parts = addRange(parts, run.physical*bs, run.physical*bs+end-at)
+		}
+		at = end
+	}
+	return parts
+}
+
 // addRange appends the bytes [from, to).
 func addRange(data []tree.Range, from, to int64) []tree.Range {
 	if k := len(data) - 1; k >= 0 && data[k].End() == from {

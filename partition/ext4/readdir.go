@@ -51,7 +51,11 @@ func (f *frame) recordLength(n uint16) int {
 const maxDepth = 4096
 
 // dir reads a directory and everything below it.
-func (r *treeReader) dir(n *inode, b []byte, depth int) ([]*tree.Node, error) {
+func (r *treeReader) dir(name string, n *inode, b []byte, depth int) ([]*tree.Node, error) {
+	if r.omit.Enter(name) {
+		return nil, nil
+	}
+	defer r.omit.Leave()
 	if depth > maxDepth {
 		return nil, fmt.Errorf("more than %d directories are nested", maxDepth)
 	}

@@ -17,16 +17,17 @@ type treeReader struct {
 	attrs       map[attrKey]*tree.Attr
 	xattrBlocks map[int64][]tree.Xattr
 	values      map[uint32][]byte // of attributes, by the inode that holds them
+	omit        *tree.Omission
 }
 
 // newWindows returns a cache for one goroutine to read structure through.
 func (r *reader) newWindows() *windows { return &windows{image: r.image, size: r.size()} }
 
 // readTree sets Tree and the inodes in it.
-func (v *Volume) readTree() error {
+func (v *Volume) readTree(omit *tree.Omission) error {
 	r := &treeReader{
 		reader: v.reader, w: v.newWindows(), budget: v.size(), nodes: map[uint32]*tree.Node{}, attrs: map[attrKey]*tree.Attr{},
-		xattrBlocks: map[int64][]tree.Xattr{}, values: map[uint32][]byte{},
+		xattrBlocks: map[int64][]tree.Xattr{}, values: map[uint32][]byte{}, omit: omit,
 	}
 	root, err := r.node("", rootInode, 0)
 	if err != nil {
@@ -136,6 +137,6 @@ func (r *treeReader) newNode(name string, number uint32, n *inode, b []byte, dep
 		target, err := r.target(n, b)
 		return tree.NewSymlink(name, attr, target), err
 	}
-	kids, err := r.dir(n, b, depth)
+	kids, err := r.dir(name, n, b, depth)
 	return tree.NewDir(name, attr, kids), err
 }

@@ -35,6 +35,15 @@ func (s stored) Open() (tree.Reader, error) {
 	return r, nil
 }
 
+// Parts implements tree.PlacedBlob.
+func (s stored) Parts() []tree.Range {
+	if s.size == 0 {
+		return nil
+	}
+	list, _ := s.table.chain(s.first, units.Blocks(s.size, s.table.cluster))
+	return list
+}
+
 // A storedReader reads the ranges of an image that make a file, of which there may be as many as clusters.
 type storedReader struct {
 	image  io.ReaderAt

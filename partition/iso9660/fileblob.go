@@ -31,7 +31,7 @@ func (rd *reader) fileBlob(parts []tree.Range) (*fileBlob, error) {
 // Size is the length in bytes.
 func (c *fileBlob) Size() int64 { return c.size }
 
-// Parts are where the content lies in the image, section by section.
+// Parts implements tree.PlacedBlob: a range for each section.
 func (c *fileBlob) Parts() []tree.Range { return c.parts }
 
 // Open implements tree.Blob.

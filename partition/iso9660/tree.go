@@ -38,6 +38,10 @@ func (rd *reader) directory(name string, rr *rockRidge, dir record) (*tree.Node,
 	if len(rd.above) > maxDepth {
 		return nil, fmt.Errorf("directories nest deeper than %d", maxDepth)
 	}
+	if rd.omit.Enter(name) {
+		return tree.NewDir(name, rd.attr(rr), nil), nil
+	}
+	defer rd.omit.Leave()
 	rd.above = append(rd.above, name)
 	var list []*tree.Node
 	var sections []tree.Range // of a file that has further records

@@ -69,7 +69,7 @@ func checkNode(n *tree.Node) error {
 		return fmt.Errorf("link target %q is empty or has a NUL in it", n.Target())
 	}
 	if n.Kind() == tree.File && n.Size() > MaxFile {
-		return fmt.Errorf("file of %s, of which %s are no holes, but on squashfs the largest has %s",
+		return fmt.Errorf("file of %s, of which %s are data, but sqfstar looks at every block of its holes: at most %s",
 			units.FormatBytes(n.Size()), units.FormatBytes(dataSize(n.Blob())), units.FormatBytes(MaxFile))
 	}
 	return checkAttr(n.Attr)

@@ -1,0 +1,139 @@
+// Package export reads and writes the streams of nix-store --export (export-import.cc). For each item, after those that it refers to, a stream
+// has the number 1, the item's archive, a magic number, its path, its references, its deriver, and a number that says whether a signature
+// follows, which Nix no longer writes. The number 0 ends the stream. Numbers and strings are those of package framed.
+package export
+
+import (
+	"fmt"
+	"io"
+
+	"imprint/closure/nar"
+	"imprint/internal/framed"
+	"imprint/internal/tree"
+)
+
+// An Item is a store item in a stream. Paths are as in the stream, unchecked.
+type Item struct {
+	Path       string
+	References []string
+	Deriver    string // "" for none
+	Node       *tree.Node
+
+	Archive tree.Blob // of an item that was read: the bytes of its archive
+}
+
+const (
+	more  = 1
+	magic = 0x4558494e // "NIXE"
+
+	maxPath = 8 << 10 // bytes
+	maxRefs = 1 << 20 // of one item
+)
+
+// Read reads the stream that a blob holds. Contents of files are slices of the blob. attr is that of [nar.Index]. Damage is a
+// [*framed.FormatError].
+func Read(b tree.Blob, attr func(tree.Kind, uint16) *tree.Attr) ([]Item, error) {
+	from, err := b.Open()
+	if err != nil {
+		return nil, err
+	}
+	defer from.Close()
+	r := framed.NewReader(from, b, 0)
+	var items []Item
+	for {
+		n, err := r.Number()
+		switch {
+		case err != nil:
+			return nil, err
+		case n == 0 && r.Offset() < b.Size():
+			return nil, r.Errorf("%d bytes follow the end of the stream", b.Size()-r.Offset())
+		case n == 0:
+			return items, nil
+		case n != more:
+			return nil, r.Errorf("%d where 1 is expected: this is no stream of nix-store --export", n)
+		}
+		item := Item{}
+		start := r.Offset()
+		node, size, err := nar.Index(from, b, start, attr)
+		if err != nil {
+			return nil, err
+		}
+		item.Node, item.Archive = node, tree.Slice(b, start, size)
+		r = framed.NewReader(from, b, start+size)
+		if err := item.registration(r); err != nil {
+			return nil, err
+		}
+		items = append(items, item)
+	}
+}
+
+// registration reads what follows an archive.
+func (i *Item) registration(r *framed.Reader) error {
+	if n, err := r.Number(); err != nil {
+		return err
+	} else if n != magic {
+		return r.Errorf("%#x where the magic number %#x is expected", n, uint64(magic))
+	}
+	var err error
+	if i.Path, err = text(r); err != nil {
+		return err
+	}
+	count, err := r.Number()
+	if err != nil {
+		return err
+	}
+	if count > maxRefs {
+		return r.Errorf("%d references, more than %d", count, maxRefs)
+	}
+	for range count {
+		ref, err := text(r)
+		if err != nil {
+			return err
+		}
+		i.References = append(i.References, ref)
+	}
+	if i.Deriver, err = text(r); err != nil {
+		return err
+	}
+	if signed, err := r.Number(); err != nil {
+		return err
+	} else if signed != 0 {
+		return r.Errorf("a signature, as guix archive writes it, which is not supported")
+	}
+	return nil
+}
+
+func text(r *framed.Reader) (string, error) {
+	b, err := r.String(maxPath)
+	return string(b), err
+}
+
+// A Writer writes a stream.
+type Writer struct{ w io.Writer }
+
+// NewWriter returns a Writer to w.
+func NewWriter(w io.Writer) *Writer { return &Writer{w} }
+
+// Add writes an item; those that it refers to were added before. content is that of [nar.Write].
+func (w *Writer) Add(i Item, content func(w io.Writer, file *tree.Node) error) error {
+	if _, err := w.w.Write(framed.AppendNumber(nil, more)); err != nil {
+		return err
+	}
+	if err := nar.Write(w.w, i.Node, content); err != nil {
+		return fmt.Errorf("export %s: %w", tree.Shown(i.Path), err)
+	}
+	b := framed.AppendString(framed.AppendNumber(nil, magic), i.Path)
+	b = framed.AppendNumber(b, uint64(len(i.References)))
+	for _, ref := range i.References {
+		b = framed.AppendString(b, ref)
+	}
+	b = framed.AppendNumber(framed.AppendString(b, i.Deriver), 0)
+	_, err := w.w.Write(b)
+	return err
+}
+
+// Close ends the stream. It does not close what it is written to.
+func (w *Writer) Close() error {
+	_, err := w.w.Write(framed.AppendNumber(nil, 0))
+	return err
+}

@@ -1,0 +1,179 @@
+// Package narinfo reads and writes the texts of binary caches: about a store item (.narinfo, nar-info.cc) with its signatures, and about the
+// cache (nix-cache-info, binary-cache-store.cc).
+package narinfo
+
+import (
+	"fmt"
+	"iter"
+	"strconv"
+	"strings"
+
+	"imprint/closure/nar"
+)
+
+// An Info says what a store item is, and which file of the cache has its archive. Paths are as in the text, unchecked.
+type Info struct {
+	StorePath   string
+	URL         string // of the file, relative to that of the cache
+	Compression string // of the file: "none", "xz"…
+	FileHash    *nar.Digest
+	FileSize    int64 // 0 if unknown
+	NARHash     nar.Digest
+	NARSize     int64
+	References  []string // base names
+	Deriver     string   // base name; "" if unknown
+	Sigs        []string // each as "key:base64"
+	CA          string   // content address; "" for none
+}
+
+// Limits of texts.
+const (
+	MaxSize = 4 << 20 // bytes of a text
+	maxSigs = 1000
+)
+
+// Parse reads a text of at most MaxSize bytes. Unknown keys are ignored, as Nix does.
+func Parse(text string) (*Info, error) {
+	p := parser{info: &Info{}, seen: map[string]bool{}}
+	for n, line := range lines(text) {
+		key, value, err := split(line)
+		if err == nil {
+			err = p.take(key, value)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("line %d: %v", n, err)
+		}
+	}
+	for _, key := range []string{"StorePath", "URL", "NarHash", "NarSize"} {
+		if !p.seen[key] {
+			return nil, fmt.Errorf("%s is missing", key)
+		}
+	}
+	if p.info.Compression == "" {
+		p.info.Compression = "bzip2" // which was the only one when the key was new
+	}
+	return p.info, nil
+}
+
+// lines yields the lines of a text with their numbers from 1. The last one may lack its line feed.
+func lines(text string) iter.Seq2[int, string] {
+	return func(yield func(int, string) bool) {
+		for n := 1; text != ""; n++ {
+			var line string
+			if line, text, _ = strings.Cut(text, "\n"); !yield(n, line) {
+				return
+			}
+		}
+	}
+}
+
+// split returns the key and the value of a line. A value may be empty.
+func split(line string) (key, value string, err error) {
+	key, value, ok := strings.Cut(line, ":")
+	if !ok || key == "" {
+		return "", "", fmt.Errorf("%.60q is not a key, a colon and a value", line)
+	}
+	return key, strings.TrimPrefix(value, " "), nil
+}
+
+type parser struct {
+	info *Info
+	seen map[string]bool
+}
+
+// fields are the keys that are read, each once but for Sig.
+var fields = map[string]func(i *Info, value string) error{
+	"StorePath":   func(i *Info, v string) error { i.StorePath = v; return nil },
+	"URL":         func(i *Info, v string) error { i.URL = v; return nil },
+	"Compression": func(i *Info, v string) error { i.Compression = v; return nil },
+	"FileHash":    (*Info).fileHash,
+	"FileSize":    func(i *Info, v string) error { return size(&i.FileSize, v) },
+	"NarHash":     (*Info).narHash,
+	"NarSize":     func(i *Info, v string) error { return size(&i.NARSize, v) },
+	"References":  func(i *Info, v string) error { i.References = strings.Fields(v); return nil },
+	"Deriver":     (*Info).deriver,
+	"Sig":         (*Info).sig,
+	"CA":          func(i *Info, v string) error { i.CA = v; return nil },
+}
+
+func (p *parser) take(key, value string) error {
+	field := fields[key]
+	if field == nil {
+		return nil
+	}
+	if p.seen[key] && key != "Sig" {
+		return fmt.Errorf("%s is there twice", key)
+	}
+	p.seen[key] = true
+	if err := field(p.info, value); err != nil {
+		return fmt.Errorf("%s: %v", key, err)
+	}
+	return nil
+}
+
+func (i *Info) narHash(value string) (err error) {
+	i.NARHash, err = nar.ParseHash(value)
+	return err
+}
+
+func (i *Info) fileHash(value string) error {
+	d, err := nar.ParseHash(value)
+	i.FileHash = &d
+	return err
+}
+
+// deriver reads the base name of a derivation. Hydra writes a word where it does not know it.
+func (i *Info) deriver(value string) error {
+	if value != "unknown-deriver" {
+		i.Deriver = value
+	}
+	return nil
+}
+
+func (i *Info) sig(value string) error {
+	if len(i.Sigs) == maxSigs {
+		return fmt.Errorf("more than %d signatures", maxSigs)
+	}
+	i.Sigs = append(i.Sigs, value)
+	return nil
+}
+
+// size reads a number of bytes.
+func size(n *int64, value string) error {
+	v, err := strconv.ParseUint(value, 10, 63)
+	if err != nil {
+		return fmt.Errorf("%.40q is not a number of bytes", value)
+	}
+	*n = int64(v)
+	return nil
+}
+
+// String returns the text, as Nix writes it.
+func (i *Info) String() string {
+	var b strings.Builder
+	line := func(key, value string) { b.WriteString(key + ": " + value + "\n") }
+	line("StorePath", i.StorePath)
+	line("URL", i.URL)
+	line("Compression", i.Compression)
+	if i.FileHash != nil {
+		line("FileHash", hash(*i.FileHash))
+	}
+	if i.FileSize > 0 {
+		line("FileSize", strconv.FormatInt(i.FileSize, 10))
+	}
+	line("NarHash", hash(i.NARHash))
+	line("NarSize", strconv.FormatInt(i.NARSize, 10))
+	line("References", strings.Join(i.References, " "))
+	if i.Deriver != "" {
+		line("Deriver", i.Deriver)
+	}
+	for _, s := range i.Sigs {
+		line("Sig", s)
+	}
+	if i.CA != "" {
+		line("CA", i.CA)
+	}
+	return b.String()
+}
+
+func hash(d nar.Digest) string { return "sha256:" + nar.EncodeBase32(d[:]) }

@@ -1,0 +1,72 @@
+package narinfo
+
+import (
+	"crypto/ed25519"
+	"encoding/base64"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// A Key verifies signatures (crypto.cc).
+type Key struct {
+	Name   string
+	public ed25519.PublicKey
+}
+
+// ParseKey reads a public key as "name:base64", the form of Nix's trusted-public-keys.
+func ParseKey(text string) (Key, error) {
+	name, digits, ok := strings.Cut(text, ":")
+	if !ok || name == "" {
+		return Key{}, fmt.Errorf("%.80q is not a public key: it has no name and colon at the beginning, as in cache.example.org-1:…", text)
+	}
+	b, err := base64.StdEncoding.Strict().DecodeString(digits)
+	switch {
+	case err != nil || strings.ContainsAny(digits, "\r\n"):
+		return Key{}, fmt.Errorf("%.80q is not a public key: no base64 follows the name", text)
+	case len(b) == ed25519.PrivateKeySize:
+		return Key{}, fmt.Errorf("the key %.80q is a secret one", name) // which no message repeats
+	case len(b) != ed25519.PublicKeySize:
+		return Key{}, fmt.Errorf("%.80q is not a public key: it has %d bytes, not %d", text, len(b), ed25519.PublicKeySize)
+	}
+	return Key{name, b}, nil
+}
+
+// Fingerprint returns what is signed: the item and its references in full, its hash and its size (ValidPathInfo::fingerprint). storeDir is the
+// directory of the items.
+func (i *Info) Fingerprint(storeDir string) string {
+	refs := make([]string, len(i.References))
+	for n, base := range i.References {
+		refs[n] = storeDir + "/" + base
+	}
+	slices.Sort(refs)
+	return strings.Join([]string{"1", i.StorePath, hash(i.NARHash), strconv.FormatInt(i.NARSize, 10), strings.Join(slices.Compact(refs), ",")}, ";")
+}
+
+// SignedBy reports whether one of the signatures is by one of the keys. Other signatures do not matter.
+func (i *Info) SignedBy(keys []Key, storeDir string) bool {
+	fingerprint := []byte(i.Fingerprint(storeDir))
+	for _, sig := range i.Sigs {
+		name, digits, _ := strings.Cut(sig, ":")
+		b, err := base64.StdEncoding.DecodeString(digits)
+		if err != nil || len(b) != ed25519.SignatureSize {
+			continue
+		}
+		for _, k := range keys {
+			if k.Name == name && ed25519.Verify(k.public, fingerprint, b) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// Signers returns the names of the keys of all signatures, whether they are right or not.
+func (i *Info) Signers() (names []string) {
+	for _, sig := range i.Sigs {
+		name, _, _ := strings.Cut(sig, ":")
+		names = append(names, name)
+	}
+	return names
+}

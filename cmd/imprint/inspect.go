@@ -1,0 +1,213 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"imprint/image/crosscheck"
+	"imprint/image/disk"
+	"imprint/image/inspect"
+	"imprint/image/write"
+	"imprint/internal/fault"
+	"imprint/internal/units"
+	"imprint/internal/verity"
+	"imprint/internal/visible"
+
+	"github.com/spf13/cobra"
+)
+
+func (r *root) inspect() *cobra.Command {
+	var deep bool
+	var page string
+	c := &cobra.Command{
+		Use:   "inspect IMAGE",
+		Short: "Show the partitions, file systems, boot entries and stores of a disk image",
+		Long: `inspect shows the partitions of a disk image, the file systems in them with features and free space, the entries of boot menus,
+and the stores: how many items, their GC roots, and the largest items.
+
+--deep reads more: in how many pieces files lie, and what hard links in place of equal files would save. --html writes a page
+that needs nothing else and shows the disk to scale, the items of each store as a map, and the references that lead to each.`,
+		Example: "  imprint inspect web.raw\n  imprint inspect --html web.html web.raw",
+		Args:    exactly(1, "one IMAGE"),
+		RunE: func(c *cobra.Command, args []string) error {
+			open := disk.Outline
+			if deep {
+				open = disk.Open
+			}
+			d, f, err := openWith(args[0], open)
+			if err != nil {
+				return err
+			}
+			defer f.Close()
+			report, err := inspect.Of(c.Context(), d, inspect.Options{Deep: deep, Graph: page != ""})
+			if err != nil {
+				return err
+			}
+			return r.showReport(args[0], page, report)
+		},
+	}
+	c.Flags().BoolVar(&deep, "deep", false, "read all file maps and equal files, too")
+	c.Flags().BoolVar(&r.json, "json", false, "write a JSON document to standard output")
+	c.Flags().StringVar(&page, "html", "", "write a page to `FILE`, - for standard output")
+	return c
+}
+
+// showReport prints a report, or writes it as a page.
+func (r *root) showReport(image, page string, report *inspect.Report) error {
+	name := filepath.Base(image)
+	switch {
+	case page == "-":
+		return report.Page(r.raw, name)
+	case page != "":
+		return writePage(page, name, image, report)
+	case r.json:
+		text, err := json.MarshalIndent(report, "", "  ")
+		if err == nil {
+			_, err = fmt.Fprintf(r.stdout, "%s\n", text)
+		}
+		return err
+	}
+	return report.Text(r.stdout, name)
+}
+
+// writePage writes a page to a file, which is not the image itself.
+func writePage(file, name, image string, report *inspect.Report) (err error) {
+	if sameFile(file, image) {
+		return usagef("--html %s is the image", file)
+	}
+	f, err := os.Create(file)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	return report.Page(f, name)
+}
+
+func (r *root) verify() *cobra.Command {
+	var explain int64
+	var second bool
+	c := &cobra.Command{
+		Use:   "verify IMAGE",
+		Short: "Check a disk image: its partition table, file systems, and the store inside",
+		Long: `verify reads a disk image of imprint or of another tool, without root, mounts or a VM. It checks the partition table and its
+backup, every structure of ext4, FAT, EROFS and ISO 9660 file systems, also of those that are files of others, and the
+store inside: every registered item is there with the NAR hash and size that the database has, nothing else is in the
+store, references are valid, and GC roots reach every item. The files that boot menus name must be there. Where the manifest
+IMAGE.json lies beside the image, the digest of all its bytes is compared, too. It prints a line for each fault and exits with 5
+if there is one.
+
+With --cross-check other libraries read the partition table, ext4, FAT and ISO 9660 file systems and store databases, in
+processes of their own, and what they see must be the same.`,
+		Example: "  imprint verify web.raw\n  imprint verify --explain 1049600 web.raw",
+		Args:    exactly(1, "one IMAGE"),
+		RunE: func(c *cobra.Command, args []string) error {
+			d, f, err := openImage(args[0])
+			if err != nil {
+				return err
+			}
+			defer f.Close()
+			if c.Flags().Changed("explain") {
+				_, err := fmt.Fprintln(r.stdout, visible.Line(d.Explain(explain)))
+				return err
+			}
+			if !second {
+				return r.runVerify(c.Context(), args[0], d, nil)
+			}
+			return r.runVerify(c.Context(), args[0], d, f)
+		},
+	}
+	c.Flags().Int64Var(&explain, "explain", 0, "print what the byte at this `offset` belongs to, and check nothing")
+	c.Flags().BoolVar(&second, "cross-check", false, "compare with what other libraries read, too")
+	c.Flags().BoolVar(&r.json, "json", false, "write faults as lines of JSON to standard output")
+	return c
+}
+
+// runVerify verifies an image, and compares it with what others see in the file if that is given.
+func (r *root) runVerify(ctx context.Context, name string, d *disk.Disk, file *os.File) error {
+	start, faults := time.Now(), 0
+	report := func(f disk.Fault) {
+		faults++
+		if r.json {
+			r.ui.event(event{"event": "fault", "region": f.Region, "offset": f.Offset, "path": f.Path, "object": f.Object, "fault": f.Text})
+			return
+		}
+		fmt.Fprintln(r.stdout, visible.Line(f.String()))
+	}
+	err := d.Verify(ctx, report)
+	second := ""
+	if err == nil && file != nil {
+		second, err = r.crossCheck(ctx, d, file, report)
+	}
+	if err == nil {
+		err = r.verifyManifest(ctx, name, d, report)
+	}
+	if err != nil {
+		return err
+	}
+	if faults > 0 {
+		return fmt.Errorf("%s: %s: %w", name, units.Count(faults, "fault"), write.ErrMismatch)
+	}
+	if !r.json {
+		fmt.Fprintf(r.stdout, "%s: %s, no faults%s, in %.1f s\n", name, units.Count(len(d.Regions), "region"), second, time.Since(start).Seconds())
+	}
+	return r.ui.failed
+}
+
+// verifyManifest compares the image with the manifest that a build has left beside it, if there is one: it knows every byte.
+func (r *root) verifyManifest(ctx context.Context, name string, d *disk.Disk, report func(disk.Fault)) error {
+	m, err := readManifest(name + ".json")
+	if err != nil {
+		return err
+	}
+	if m == nil {
+		if _, err := os.Lstat(name + ".json"); err == nil {
+			r.log.Warnf("%s.json is no manifest that can be read: the image is not compared with it", name)
+		}
+		return nil
+	}
+	if m.Digest == "" { // built with --no-digest
+		return nil
+	}
+	differs := func(text string) { report(disk.Fault{Fault: fault.Fault{Offset: -1, Object: "manifest", Text: text}}) }
+	if m.Size != d.Size {
+		differs(fault.Mismatch("size", d.Size, m.Size))
+		return nil
+	}
+	if !strings.HasPrefix(m.Digest, verity.Name) {
+		r.log.Warnf("%s.json has a digest of another kind, %.20q: the image is not compared with it", name, m.Digest)
+		return nil
+	}
+	digest, err := write.Digest(ctx, d.Image(), d.Size)
+	if err == nil && digest != m.Digest {
+		differs(fault.Mismatch("digest", digest, m.Digest))
+	}
+	return err
+}
+
+// readerCommand is the command that [root.crossCheck] runs.
+const readerCommand = "reader"
+
+// crossCheck compares an image with what other libraries see in it, and returns what it has compared.
+func (r *root) crossCheck(ctx context.Context, d *disk.Disk, f *os.File, report func(disk.Fault)) (string, error) {
+	c := crosscheck.Checker{
+		Ask:    crosscheck.Process("/proc/self/exe", "imprint", readerCommand),
+		Report: report,
+		Warn:   func(text string) { r.log.Warn(text) },
+	}
+	err := c.Disk(ctx, d, f)
+	return fmt.Sprintf(", %s seen alike by other libraries", units.Count(c.Seen, "thing")), err
+}
+
+// reader is the process of a second opinion. Nobody calls it by hand.
+func (r *root) reader() *cobra.Command {
+	return &cobra.Command{
+		Use: readerCommand, Hidden: true, Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error { return crosscheck.Serve(os.Stdin, r.raw, r.stderr) },
+	}
+}

@@ -1,0 +1,41 @@
+package main
+
+import (
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// libraryLimits match the warnings about what go-diskfs cannot read: names of 248 bytes and more, and an ext4 without metadata_csum.
+var libraryLimits = regexp.MustCompile(`/names.*: no second opinion: go-diskfs: .*slice bounds out of range|no second opinion: .*invalid checksum type 0`)
+
+// The image of every description has no fault: its file systems, its store, its boot entries; and other libraries see in it what imprint does.
+func TestVerifyEveryImage(t *testing.T) {
+	s := setting{dir: syntheticConfigs(t)}
+	for _, file := range descriptions(t) {
+		name := strings.TrimSuffix(filepath.Base(file), ".toml")
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			file, image := filepath.Join(s.dir, "configs", name+".toml"), filepath.Join(t.TempDir(), "image.raw")
+			if regexp.MustCompile(`(?m)^filesystem += "squashfs"`).Match(read(t, file)) {
+				return // made by a stand-in here
+			}
+			s.run(t, "build", file, "-o", image)
+			stdout, stderr := s.both(t, "verify", "--cross-check", image)
+			if !strings.Contains(string(stdout), "no faults, ") {
+				t.Errorf("%s%s", stdout, stderr)
+			}
+			for line := range strings.Lines(stderr) {
+				if !libraryLimits.MatchString(line) {
+					t.Error(line)
+				}
+			}
+			if menu := regexp.MustCompile(`(?m)^\[\[boot.entry\]\]`).Match(read(t, file)); menu && !regexp.MustCompile(`(?m)^loader += "(none|uki)"`).Match(read(t, file)) {
+				if report := string(s.run(t, "inspect", image)); !strings.Contains(report, "\n  boot entry ") {
+					t.Errorf("no boot entry is shown:\n%s", report)
+				}
+			}
+		})
+	}
+}

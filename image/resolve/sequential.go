@@ -1,0 +1,83 @@
+package resolve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"imprint/closure"
+	"imprint/closure/narinfo"
+	"imprint/image/description"
+	"imprint/image/source"
+	"imprint/internal/cas"
+	"imprint/internal/diag"
+)
+
+// openOwn opens a source that is no directory.
+func (s *sources) openOwn(ctx context.Context, d description.Source) error {
+	switch {
+	case d.Image.Written():
+		return s.openImage(ctx, d)
+	case d.URL.Written():
+		return s.openCache(ctx, d)
+	}
+	opened, err := source.OpenExport(ctx, s.path(d.Export.V), s.flavor)
+	return s.opened(opened, d.Export.Key, err)
+}
+
+// opened adds a source, or turns the error of opening it into a problem at its key.
+func (s *sources) opened(opened closure.Store, key diag.Key, err error) error {
+	var invalid *source.InvalidError
+	if errors.As(err, &invalid) {
+		s.problems = append(s.problems, key.Problem(err.Error(), invalid.Hint))
+		return nil
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		s.problems = append(s.problems, key.ProblemOf(err))
+		return nil
+	}
+	if err != nil {
+		return s.refuse(key, err)
+	}
+	s.add(opened, place{key: key})
+	return nil
+}
+
+// openCache opens a binary cache. The build store is opened with it, so that without a cache there need be none.
+func (s *sources) openCache(ctx context.Context, d description.Source) error {
+	o := source.CacheOptions{URL: d.URL.V, Flavor: s.flavor}
+	for _, text := range d.Keys.Items {
+		k, err := narinfo.ParseKey(text.V)
+		if err != nil {
+			return err // checked with the description
+		}
+		o.Keys = append(o.Keys, k)
+	}
+	if s.in.BuildStore == "" {
+		return diag.List{d.URL.Key.Problem("there is no directory to keep what is fetched", "name one (--build-store DIR), or set XDG_CACHE_HOME or HOME")}
+	}
+	var err error
+	if o.Keep, err = cas.Open(s.in.BuildStore); err != nil {
+		return fmt.Errorf("open the build store: %w", err)
+	}
+	opened, err := source.OpenCache(ctx, o)
+	if err != nil {
+		return s.opened(nil, d.URL.Key, err)
+	}
+	return s.opened(opened, d.URL.Key, nil)
+}
+
+// blameSource turns an error about what a source says into a problem at its key. It returns all others.
+func (s *sources) blameSource(err error) error {
+	var invalid *source.InvalidError
+	if !errors.As(err, &invalid) {
+		return err
+	}
+	for i, opened := range s.stores {
+		if opened == invalid.Source {
+			s.problems = append(s.problems, s.places[i].key.Problem(err.Error(), invalid.Hint))
+		}
+	}
+	return nil
+}

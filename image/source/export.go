@@ -1,0 +1,128 @@
+package source
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"slices"
+
+	"imprint/closure"
+	"imprint/closure/db"
+	"imprint/closure/export"
+	"imprint/closure/nar"
+	"imprint/internal/framed"
+	"imprint/internal/hosttree"
+	"imprint/internal/processors"
+	"imprint/internal/tree"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// An Export is a file that nix-store --export has written. It has no hashes, so they are computed when it is opened; and no content addresses and
+// no signatures.
+type Export struct {
+	file   string
+	flavor closure.Flavor
+	items  map[closure.Path]*exported
+}
+
+type exported struct {
+	info *closure.Info
+	node *tree.Node
+}
+
+// OpenExport opens a file. What is no such stream is an [*InvalidError]; so is an item that is there twice and different.
+func OpenExport(ctx context.Context, file string, f closure.Flavor) (*Export, error) {
+	x := &Export{file: file, flavor: f, items: map[closure.Path]*exported{}}
+	b, err := hosttree.File(file)
+	if err != nil {
+		return nil, err
+	}
+	items, err := export.Read(b, closure.CanonicalAttr)
+	var damaged *framed.FormatError
+	if errors.As(err, &damaged) {
+		return nil, x.invalid("%v", err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	hashes, err := hashesOf(ctx, items)
+	if err != nil {
+		return nil, err
+	}
+	for i, item := range items {
+		if err := x.add(item, hashes[i]); err != nil {
+			return nil, x.invalid("%v", err)
+		}
+	}
+	return x, nil
+}
+
+// hashesOf returns the NAR hashes of items, several of which are read at a time.
+func hashesOf(ctx context.Context, items []export.Item) ([]nar.Digest, error) {
+	hashes := make([]nar.Digest, len(items))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(2 * processors.Count())
+	for i, item := range items {
+		group.Go(func() error {
+			h := sha256.New()
+			if err := tree.Copy(ctx, h, item.Archive, nil); err != nil {
+				return err
+			}
+			h.Sum(hashes[i][:0])
+			return nil
+		})
+	}
+	return hashes, group.Wait()
+}
+
+func (x *Export) invalid(format string, args ...any) error {
+	return &InvalidError{Source: x, Text: fmt.Sprintf(format, args...)}
+}
+
+// add checks an item of the stream.
+func (x *Export) add(item export.Item, hash nar.Digest) error {
+	p, err := x.flavor.ParsePath(item.Path)
+	if err != nil {
+		return err
+	}
+	info, err := x.flavor.Registered(p, &db.Item{
+		Path: item.Path, NARHash: hash, NARSize: item.Archive.Size(), References: item.References, Deriver: item.Deriver,
+	})
+	if err != nil {
+		return fmt.Errorf("%v: %w", p, err)
+	}
+	slices.SortFunc(info.References, closure.Path.Compare)
+	info.References = slices.Compact(info.References)
+	if p.IsDerivation() {
+		if info.Outputs, err = x.flavor.Outputs(item.Node); err != nil {
+			return fmt.Errorf("derivation %v: %w", p, err)
+		}
+	}
+	if before := x.items[p]; before != nil && before.info.NARHash != hash {
+		return fmt.Errorf("%v is there twice, with different contents", p)
+	}
+	item.Node.Name = p.Base()
+	x.items[p] = &exported{info, item.Node}
+	return nil
+}
+
+// String returns the name of the file.
+func (x *Export) String() string { return x.file }
+
+// Info implements [closure.Store].
+func (x *Export) Info(_ context.Context, p closure.Path) (*closure.Info, error) {
+	if item := x.items[p]; item != nil {
+		return item.info, nil
+	}
+	return nil, fmt.Errorf("%s: %w", p, closure.ErrNotFound)
+}
+
+// Item implements [closure.Store].
+func (x *Export) Item(_ context.Context, p closure.Path) (*tree.Node, error) {
+	if item := x.items[p]; item != nil {
+		return item.node, nil
+	}
+	return nil, fmt.Errorf("%s: %w", p, closure.ErrNotFound)
+}

@@ -1,0 +1,188 @@
+package source
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"io/fs"
+	"slices"
+
+	"imprint/closure"
+	"imprint/closure/nar"
+	"imprint/closure/narinfo"
+	"imprint/internal/cas"
+	"imprint/internal/processors"
+	"imprint/internal/unpack"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// compressions are the words for what package unpack knows.
+var compressions = map[string]string{"none": "none", "xz": "xz", "zstd": "zstd", "gzip": "gzip", "bzip2": "bzip2", "br": "brotli"}
+
+// fetches is how many archives are fetched at a time, at least: several, since one connection may be slow.
+const fetches = 8
+
+// realise implements realiser: it finds what is kept, and fetches the rest, the largest first, so that the last one is small.
+func (c *Cache) realise(ctx context.Context, items []*closure.Info, report Report) error {
+	if err := each(ctx, items, c.find); err != nil {
+		return err
+	}
+	var missing []*closure.Info
+	bytes := int64(0)
+	for _, info := range items {
+		if c.entries[info.Path].kept == nil {
+			missing = append(missing, info)
+			bytes += info.NARSize
+		}
+	}
+	if len(missing) > 0 && report != nil {
+		report(c, len(missing), bytes)
+	}
+	slices.SortStableFunc(missing, func(a, b *closure.Info) int { return cmp.Compare(b.NARSize, a.NARSize) })
+	if err := each(ctx, missing, c.fetch); err != nil {
+		return err
+	}
+	return each(ctx, items, c.outputs)
+}
+
+// each calls a function for several items at a time.
+func each(ctx context.Context, items []*closure.Info, do func(context.Context, *closure.Info) error) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(max(fetches, 2*processors.Count()))
+	for _, info := range items {
+		group.Go(func() error {
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			return do(ctx, info)
+		})
+	}
+	return group.Wait()
+}
+
+// find looks for an archive that is kept.
+func (c *Cache) find(ctx context.Context, info *closure.Info) (err error) {
+	e := c.entries[info.Path]
+	if e.kept, err = c.Keep.Get(ctx, info.NARHash, info.NARSize); errors.Is(err, fs.ErrNotExist) {
+		e.kept, err = nil, nil
+	}
+	return err
+}
+
+// fetch fetches an archive.
+func (c *Cache) fetch(ctx context.Context, info *closure.Info) (err error) {
+	e := c.entries[info.Path]
+	e.kept, err = c.Keep.Add(ctx, info.NARHash, info.NARSize, func(w io.Writer) error { return c.unpack(ctx, w, e.text) })
+	if err != nil {
+		e.kept = nil
+		return fmt.Errorf("%v from %v/%s: %w", info.Path, c, e.text.URL, err)
+	}
+	return nil
+}
+
+// unpack fetches the file that has an archive, and writes the archive.
+func (c *Cache) unpack(ctx context.Context, w io.Writer, text *narinfo.Info) error {
+	file, err := c.dir.Open(ctx, text.URL)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	p := newPacked(file, text)
+	r, err := unpack.Reader(p, compressions[text.Compression])
+	if err != nil {
+		return p.failed(err)
+	}
+	defer r.Close()
+	to := &noting{w: w}
+	if _, err := io.CopyBuffer(to, r, make([]byte, 256<<10)); err != nil {
+		return cmp.Or(to.err, p.failed(err))
+	}
+	return p.check()
+}
+
+// outputs fills in the outputs of a derivation.
+func (c *Cache) outputs(ctx context.Context, info *closure.Info) error {
+	if !info.Path.IsDerivation() {
+		return nil
+	}
+	n, err := c.Item(ctx, info.Path)
+	if err != nil {
+		return err
+	}
+	if info.Outputs, err = c.Flavor.Outputs(n); err != nil {
+		return c.invalid("derivation %v: %v", info.Path, err)
+	}
+	return nil
+}
+
+// noting notes the error of a writer.
+type noting struct {
+	w   io.Writer
+	err error
+}
+
+// Write implements io.Writer.
+func (n *noting) Write(p []byte) (int, error) {
+	k, err := n.w.Write(p)
+	n.err = err
+	return k, err
+}
+
+// packed is the compressed file of an archive, whose bytes are counted and hashed as they pass.
+type packed struct {
+	r    io.Reader
+	text *narinfo.Info
+	sum  hash.Hash
+	n    int64
+	most int64
+	err  error // of r
+}
+
+// newPacked bounds a file of unknown size by that of its content: a compressor makes nothing much longer.
+func newPacked(r io.Reader, text *narinfo.Info) *packed {
+	most := text.FileSize
+	if most == 0 {
+		most = text.NARSize + text.NARSize/8 + 1<<20
+	}
+	return &packed{r: r, text: text, sum: sha256.New(), most: most}
+}
+
+// Read implements io.Reader.
+func (p *packed) Read(b []byte) (int, error) {
+	n, err := p.r.Read(b)
+	if p.n += int64(n); p.n > p.most {
+		n, err = 0, fmt.Errorf("%w: the file has more than %d bytes", cas.ErrMismatch, p.most)
+	}
+	p.sum.Write(b[:n])
+	if err != nil && err != io.EOF {
+		p.err = err
+	}
+	return n, err
+}
+
+// failed returns the error of unpacking: that of the file if it could not be read, else its content is wrong.
+func (p *packed) failed(err error) error {
+	if p.err != nil {
+		return p.err
+	}
+	return fmt.Errorf("%w: damaged: %s: %v", cas.ErrMismatch, p.text.Compression, err)
+}
+
+// check reads to the end of the file, and compares it with the text.
+func (p *packed) check() error {
+	if _, err := io.Copy(io.Discard, p); err != nil {
+		return err
+	}
+	if p.text.FileSize > 0 && p.n != p.text.FileSize {
+		return fmt.Errorf("%w: the file has %d bytes, not %d", cas.ErrMismatch, p.n, p.text.FileSize)
+	}
+	if want := p.text.FileHash; want != nil && nar.Digest(p.sum.Sum(nil)) != *want {
+		return fmt.Errorf("%w: the file has the SHA-256 %x, not %x", cas.ErrMismatch, p.sum.Sum(nil), *want)
+	}
+	return nil
+}

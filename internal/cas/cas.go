@@ -1,0 +1,154 @@
+// Package cas keeps contents in a directory by their SHA-256, so that what was fetched and unpacked once is there the next time.
+//
+// Several processes may use one directory. A content gets its name when it is complete and has its digest; until then it is in a file that stays
+// locked while its process lives, and that the next process removes. A content is hashed whenever it is looked up, so one that was damaged since
+// counts as missing. Everything in the directory may be removed at any time.
+package cas
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"imprint/internal/hosttree"
+	"imprint/internal/scratch"
+	"imprint/internal/tree"
+	"imprint/internal/units"
+)
+
+// A Digest is the SHA-256 of a content.
+type Digest = [sha256.Size]byte
+
+// A Store is a directory of contents. Its methods are safe for concurrent use.
+type Store struct{ dir string }
+
+// The directories in a store.
+const (
+	complete = "sha256"
+	partial  = "partial"
+)
+
+// tag marks a directory that need not be in a backup (https://bford.info/cachedir/).
+const tag = "Signature: 8a477f597d28d172789f06886806bc55\n# Contents by their SHA-256; they may be removed at any time.\n"
+
+// Open opens a store, which is made if it is missing, and removes what killed processes have left.
+func Open(dir string) (*Store, error) {
+	for _, sub := range []string{complete, partial} {
+		if err := os.MkdirAll(filepath.Join(dir, sub), 0o777); err != nil {
+			return nil, err
+		}
+	}
+	name := filepath.Join(dir, "CACHEDIR.TAG")
+	if _, err := os.Lstat(name); errors.Is(err, fs.ErrNotExist) {
+		if err := os.WriteFile(name, []byte(tag), 0o666); err != nil {
+			return nil, err
+		}
+	}
+	s := &Store{dir}
+	return s, s.sweep()
+}
+
+// String returns the directory.
+func (s *Store) String() string { return s.dir }
+
+// path returns the name of a content. There are 256 directories of them.
+func (s *Store) path(d Digest) string {
+	digits := hex.EncodeToString(d[:])
+	return filepath.Join(s.dir, complete, digits[:2], digits)
+}
+
+// Get returns the content with a digest and a size, which it reads. The error matches [fs.ErrNotExist] if there is none, or only a damaged one.
+func (s *Store) Get(ctx context.Context, d Digest, size int64) (tree.Blob, error) {
+	path := s.path(d)
+	b, err := hosttree.File(path)
+	if err != nil {
+		return nil, err
+	}
+	damaged := fmt.Errorf("%s is damaged: %w", path, fs.ErrNotExist)
+	if b.Size() != size {
+		return nil, damaged
+	}
+	h := sha256.New()
+	if err := tree.Copy(ctx, h, b, nil); errors.Is(err, tree.ErrChanged) {
+		return nil, damaged
+	} else if err != nil {
+		return nil, err
+	}
+	if Digest(h.Sum(nil)) != d {
+		return nil, damaged
+	}
+	return b, nil
+}
+
+// ErrMismatch is matched by the errors of Add about a content with another digest or size than it should have.
+var ErrMismatch = errors.New("contents are not what was promised")
+
+// reserve is how many bytes of the file system stay free: a full disk harms more than the build.
+const reserve = 64 * units.MiB
+
+// Add adds the content that fill writes, unless it is there already, which is awaited if another process is adding it. If fill fails or the content
+// has not this digest and size, nothing is added.
+func (s *Store) Add(ctx context.Context, d Digest, size int64, fill func(w io.Writer) error) (tree.Blob, error) {
+	f, err := s.begin(ctx, d)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if b, err := s.Get(ctx, d, size); err == nil || !errors.Is(err, fs.ErrNotExist) {
+		return b, errors.Join(err, os.Remove(f.Name()))
+	}
+	if err := s.complete(f, d, size, fill); err != nil {
+		os.Remove(f.Name())
+		return nil, err
+	}
+	return hosttree.File(s.path(d))
+}
+
+// complete fills a locked file and names it. It is not synced: a content that a power cut has damaged is noticed when it is looked up.
+func (s *Store) complete(f *os.File, d Digest, size int64, fill func(w io.Writer) error) error {
+	if free, err := scratch.Free(s.dir); err != nil {
+		return err
+	} else if size > free-reserve {
+		return fmt.Errorf("%s has %s free, and the content has %s", s.dir, units.FormatBytes(free), units.FormatBytes(size))
+	}
+	w := &counter{w: f, sum: sha256.New(), left: size}
+	if err := fill(w); err != nil {
+		return err
+	}
+	if w.left > 0 {
+		return fmt.Errorf("%w: %d bytes, not %d", ErrMismatch, size-w.left, size)
+	}
+	if got := Digest(w.sum.Sum(nil)); got != d {
+		return fmt.Errorf("%w: SHA-256 %x, not %x", ErrMismatch, got, d)
+	}
+	path := s.path(d)
+	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), path)
+}
+
+// A counter hashes what passes, and refuses more than it should be.
+type counter struct {
+	w    io.Writer
+	sum  hash.Hash
+	left int64
+}
+
+// Write implements io.Writer.
+func (c *counter) Write(p []byte) (int, error) {
+	if int64(len(p)) > c.left {
+		return 0, fmt.Errorf("%w: there are more bytes", ErrMismatch)
+	}
+	n, err := c.w.Write(p)
+	c.sum.Write(p[:n])
+	c.left -= int64(n)
+	return n, err
+}

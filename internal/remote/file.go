@@ -1,0 +1,172 @@
+package remote
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+)
+
+// A file is a file of a server while it is read.
+type file struct {
+	server *server
+	ctx    context.Context
+	url    *url.URL
+	pause  *backoff.ExponentialBackOff
+
+	body    *body  // of the current answer; nil between two
+	at      int64  // bytes that were read
+	version string // of the first answer
+	failed  int    // attempts since the last progress
+	got     int64  // bytes since the last failure
+	err     error  // which ends the reading
+}
+
+// enough is how many bytes count as progress: a server that sends one and breaks off does not get for ever.
+const enough = 64 << 10
+
+// Read implements io.Reader.
+func (f *file) Read(p []byte) (int, error) {
+	for f.err == nil {
+		n, err := f.body.Read(p)
+		f.at, f.got = f.at+int64(n), f.got+int64(n)
+		switch {
+		case n > 0:
+			return n, nil // the next call has the error again
+		case err == nil || err == io.EOF:
+			return 0, err
+		}
+		if f.err = f.again(err, 0); f.err == nil {
+			f.err = f.connect()
+		}
+	}
+	return 0, f.err
+}
+
+// Close implements io.Closer.
+func (f *file) Close() error {
+	if f.body != nil {
+		f.body.Close()
+	}
+	return nil
+}
+
+// again waits before another attempt. It returns the error if there is to be none.
+func (f *file) again(err error, wait time.Duration) error {
+	if f.ctx.Err() != nil {
+		return context.Cause(f.ctx)
+	}
+	if f.got >= enough {
+		f.failed = 0
+		f.pause.Reset()
+	}
+	if f.got, f.failed = 0, f.failed+1; f.failed >= f.server.Attempts {
+		return f.errorOf(fmt.Errorf("%w (tried %d times)", err, f.failed))
+	}
+	select {
+	case <-f.ctx.Done():
+		return context.Cause(f.ctx)
+	case <-time.After(max(wait, f.pause.NextBackOff())):
+		return nil
+	}
+}
+
+func (f *file) errorOf(err error) error { return fmt.Errorf("fetch %s: %w", f.url.Redacted(), err) }
+
+// connect asks for what has not been read yet, until there is an answer.
+func (f *file) connect() error {
+	if f.body != nil {
+		f.body.Close()
+		f.body = nil
+	}
+	for {
+		wait, err := f.ask()
+		if err == nil {
+			return nil
+		}
+		var status *StatusError
+		var final *finalError
+		if errors.As(err, &status) && !status.passes() || errors.As(err, &final) {
+			return f.errorOf(err)
+		}
+		if err := f.again(err, wait); err != nil {
+			return err
+		}
+	}
+}
+
+// A finalError is one that another attempt would have as well.
+type finalError struct{ text string }
+
+func (e *finalError) Error() string { return e.text }
+
+// ask sends one request.
+func (f *file) ask() (wait time.Duration, err error) {
+	ctx, cancel := context.WithCancel(f.ctx)
+	b := &body{cancel: cancel, stall: f.server.Stall}
+	b.timer = time.AfterFunc(b.stall, b.stop)
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, f.url.String(), nil)
+	if err != nil {
+		cancel()
+		return 0, &finalError{"not a URL that can be asked for"}
+	}
+	r.Header.Set("User-Agent", "imprint")
+	if f.at > 0 {
+		r.Header.Set("Range", fmt.Sprintf("bytes=%d-", f.at))
+		if f.version != "" {
+			r.Header.Set("If-Range", f.version)
+		}
+	}
+	answer, err := f.server.client.Do(r)
+	b.timer.Stop()
+	if err != nil {
+		cancel()
+		return 0, b.reason(reasonOf(err))
+	}
+	b.ReadCloser = answer.Body
+	if err := f.check(answer, b); err != nil {
+		b.Close()
+		return retryAfter(answer.Header), err
+	}
+	f.body = b
+	return 0, nil
+}
+
+// reasonOf returns an error of the client without the URL, which may have a password.
+func reasonOf(err error) error {
+	var inside *url.Error
+	if errors.As(err, &inside) {
+		return inside.Err
+	}
+	return err
+}
+
+// check checks an answer, and skips what was read before if the server sends it again.
+func (f *file) check(answer *http.Response, b *body) error {
+	if c := answer.Header.Get("Content-Encoding"); c != "" && c != "identity" {
+		return &finalError{fmt.Sprintf("the server sends it with Content-Encoding %.40q, which was not asked for", c)}
+	}
+	v := version(answer.Header)
+	if f.at == 0 {
+		f.version = v
+	}
+	switch {
+	case answer.StatusCode == http.StatusPartialContent && f.at > 0:
+		if got := answer.Header.Get("Content-Range"); !strings.HasPrefix(got, fmt.Sprintf("bytes %d-", f.at)) {
+			return &finalError{fmt.Sprintf("the server sends the range %.60q, not the rest from byte %d on", got, f.at)}
+		}
+		return nil
+	case answer.StatusCode != http.StatusOK:
+		return &StatusError{answer.StatusCode}
+	case f.at > 0 && v != f.version:
+		return &finalError{"it has changed while it was read"}
+	}
+	_, err := io.CopyN(io.Discard, b, f.at)
+	return err
+}

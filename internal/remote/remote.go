@@ -1,0 +1,139 @@
+// Package remote reads files of a directory that may be elsewhere: on an HTTP server, or on this machine. It is the only package that fetches
+// anything. What it returns is from outside and unchecked; callers compare it with a hash.
+//
+// A server may be slow, busy or broken for a moment: what fails for a reason that may pass is tried again, with growing pauses, and a file that
+// was cut off is continued where it ended.
+package remote
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/url"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// Options say how patient a Dir is. Zero values are the usual ones.
+type Options struct {
+	Attempts int           // how often a request is sent that brings nothing
+	Pause    time.Duration // before the second attempt; later ones are longer
+	Stall    time.Duration // without a byte, after which an attempt has failed
+}
+
+// A Dir is a directory of files. Its methods are safe for concurrent use.
+type Dir struct {
+	shown string
+	open  func(ctx context.Context, name string) (io.ReadCloser, error)
+	close func()
+}
+
+// Open returns the directory at a URL with the scheme file, http or https. It reads nothing yet.
+func Open(address string, o Options) (*Dir, error) {
+	u, err := Parse(address)
+	if err != nil {
+		return nil, err
+	}
+	if u.Scheme == "file" {
+		return &Dir{u.String(), local(u.Path).open, func() {}}, nil
+	}
+	s := newServer(u, o)
+	return &Dir{u.Redacted(), s.open, s.client.CloseIdleConnections}, nil
+}
+
+// Parse checks the URL of a directory.
+func Parse(address string) (*url.URL, error) {
+	u, err := url.Parse(address)
+	if err != nil {
+		var inside *url.Error
+		if errors.As(err, &inside) { // which repeats the text, perhaps with a password
+			err = inside.Err
+		}
+		return nil, fmt.Errorf("not a URL: %v", err)
+	}
+	switch {
+	case u.RawQuery != "" || u.Fragment != "":
+		return nil, fmt.Errorf("what follows the path, from %q on, is not supported", firstOf(u))
+	case u.Scheme == "file" && (u.Host != "" || u.Opaque != "" || !path.IsAbs(u.Path)):
+		return nil, errors.New("a file URL has an absolute path, as in file:///srv/cache")
+	case u.Scheme == "file":
+		return u, nil
+	case u.Scheme != "http" && u.Scheme != "https":
+		return nil, fmt.Errorf("scheme %q is not supported, only file, http and https are", u.Scheme)
+	case u.Hostname() == "":
+		return nil, errors.New("there is no host")
+	}
+	return u, nil
+}
+
+// firstOf returns the character at which a query or fragment begins.
+func firstOf(u *url.URL) string {
+	if u.RawQuery != "" {
+		return "?"
+	}
+	return "#"
+}
+
+// String returns the URL without a password.
+func (d *Dir) String() string { return d.shown }
+
+// Close closes idle connections.
+func (d *Dir) Close() { d.close() }
+
+// Open returns the content of a file. name is a path in the directory, without "..", perhaps with a query after it. The error matches
+// [fs.ErrNotExist] if there is no such file, and [fs.ErrPermission] if it may not be read.
+func (d *Dir) Open(ctx context.Context, name string) (io.ReadCloser, error) {
+	if err := CheckName(name); err != nil {
+		return nil, err
+	}
+	return d.open(ctx, name)
+}
+
+// CheckName returns an error for a name that may lead out of the directory.
+func CheckName(name string) error {
+	u, err := url.Parse(name)
+	if err != nil || u.Scheme != "" || u.Host != "" || u.Opaque != "" || u.User != nil || u.Fragment != "" ||
+		!filepath.IsLocal(u.Path) || path.Clean(u.Path) != u.Path || u.Path == "." || strings.ContainsAny(u.Path, "\x00\\") {
+		return fmt.Errorf("%.100q is not the name of a file in the directory", name)
+	}
+	return nil
+}
+
+// ReadFile returns all of a file of at most limit bytes. Errors are those of Open.
+func (d *Dir) ReadFile(ctx context.Context, name string, limit int64) ([]byte, error) {
+	f, err := d.Open(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err == nil && int64(len(b)) > limit {
+		err = fmt.Errorf("fetch %s/%s: it has more than %d bytes", d, name, limit)
+	}
+	return b, err
+}
+
+// local is a directory of this machine.
+type local string
+
+func (dir local) open(_ context.Context, name string) (io.ReadCloser, error) {
+	name, _, _ = strings.Cut(name, "?")
+	file, err := url.PathUnescape(name)
+	if err != nil || !filepath.IsLocal(file) {
+		return nil, fmt.Errorf("%.100q is not the name of a file in the directory", name)
+	}
+	file = filepath.Join(string(dir), file)
+	info, err := os.Stat(file)
+	if err == nil && !info.Mode().IsRegular() { // opening a pipe may never return
+		err = &fs.PathError{Op: "read", Path: file, Err: errors.New("is not a regular file")}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return os.Open(file)
+}

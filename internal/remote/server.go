@@ -1,0 +1,99 @@
+package remote
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+)
+
+// connections is how many a server is asked for at a time.
+const connections = 32
+
+// A server is a directory of an HTTP server.
+type server struct {
+	base   *url.URL
+	client *http.Client
+	Options
+}
+
+// newServer uses the proxy that the environment names, as other programs do: it has no influence on contents, which have hashes.
+func newServer(u *url.URL, o Options) *server {
+	if o.Attempts == 0 {
+		o.Attempts = 6
+	}
+	if o.Pause == 0 {
+		o.Pause = 250 * time.Millisecond
+	}
+	if o.Stall == 0 {
+		o.Stall = time.Minute
+	}
+	return &server{u, &http.Client{Transport: &http.Transport{
+		Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true, DisableCompression: true,
+		MaxConnsPerHost: connections, MaxIdleConnsPerHost: connections, MaxResponseHeaderBytes: 64 << 10,
+	}}, o}
+}
+
+func (s *server) open(ctx context.Context, name string) (io.ReadCloser, error) {
+	path, query, _ := strings.Cut(name, "?")
+	u := s.base.JoinPath(path)
+	u.RawQuery = query
+	pause := backoff.NewExponentialBackOff()
+	pause.InitialInterval, pause.Multiplier, pause.MaxInterval = s.Pause, 2, 30*time.Second
+	f := &file{server: s, ctx: ctx, url: u, pause: pause}
+	if err := f.connect(); err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+// A StatusError is an answer of a server that brings no content.
+type StatusError struct{ Code int }
+
+// Error implements error. The text is not the server's, which may be anything.
+func (e *StatusError) Error() string {
+	return strings.TrimSpace(fmt.Sprintf("the server answers %d %s", e.Code, http.StatusText(e.Code)))
+}
+
+// Is makes it match errors of missing and of forbidden files.
+func (e *StatusError) Is(target error) bool {
+	switch e.Code {
+	case http.StatusNotFound, http.StatusGone:
+		return target == fs.ErrNotExist
+	case http.StatusUnauthorized, http.StatusForbidden, http.StatusProxyAuthRequired:
+		return target == fs.ErrPermission
+	}
+	return false
+}
+
+// passes reports whether another attempt may have another answer.
+func (e *StatusError) passes() bool {
+	return e.Code >= 500 && e.Code != http.StatusNotImplemented || e.Code == http.StatusTooManyRequests || e.Code == http.StatusRequestTimeout
+}
+
+// longestWait is how long a server may ask to be left alone.
+const longestWait = time.Minute
+
+// retryAfter returns the pause that an answer asks for; 0 for none.
+func retryAfter(h http.Header) time.Duration {
+	seconds, err := strconv.Atoi(h.Get("Retry-After"))
+	if err != nil || seconds <= 0 {
+		return 0
+	}
+	return min(longestWait, time.Duration(min(seconds, 3600))*time.Second)
+}
+
+// version returns what tells one version of a file from another; "" if nothing does.
+func version(h http.Header) string {
+	if tag := h.Get("ETag"); tag != "" && !strings.HasPrefix(tag, "W/") {
+		return tag
+	}
+	return h.Get("Last-Modified")
+}
