@@ -30,7 +30,7 @@ const (
 
 // A Store is a directory of environments.
 type Store struct {
-	dir     string
+	dir      string
 	contents *objects.Store
 }
 

@@ -7,8 +7,8 @@ import (
 	"slices"
 	"strings"
 
-	"imprint/internal/objects"
 	"imprint/internal/layer"
+	"imprint/internal/objects"
 	"imprint/internal/processors"
 	"imprint/internal/tree"
 
