@@ -2,9 +2,12 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 
 	"imprint/closure"
+	"imprint/cmd/imprint/envcmd"
+	"imprint/internal/repro"
 	"imprint/internal/units"
 
 	"github.com/spf13/cobra"
@@ -31,6 +34,25 @@ func (r *root) storeDir() string {
 		}
 	}
 	return ""
+}
+
+// environments is the command for environments, which are in the build store.
+func (r *root) environments() *cobra.Command {
+	return envcmd.Command(envcmd.World{
+		Stdin: os.Stdin, Stdout: r.stdout, Stderr: r.stderr, Raw: r.raw, RawErr: r.tty,
+		StoreFlag: func(c *cobra.Command) {
+			c.Flags().StringVar(&r.buildStore, "build-store", "", "keep environments in this `directory` (default $XDG_CACHE_HOME/imprint, or ~/.cache/imprint)")
+		},
+		StoreDir: r.storeDir, Scratch: func() string { return r.scratch("") }, Env: r.env, UID: os.Getuid(), GID: os.Getgid(),
+		Epoch: func() (int64, error) {
+			epoch, err := sourceDateEpoch(r.env("SOURCE_DATE_EPOCH"))
+			if epoch == nil {
+				return repro.DefaultEpoch, err
+			}
+			return *epoch, err
+		},
+		Usage: func(err error) error { return usage{err} }, Differs: errDiffers,
+	})
 }
 
 // fetching reports that items are fetched.

@@ -1,14 +1,10 @@
 package main
 
 import (
-	"context"
-	"errors"
 	"fmt"
-	"io"
 	"os"
-	"strings"
-	"time"
 
+	"imprint/internal/extract"
 	"imprint/internal/tree"
 
 	"github.com/spf13/cobra"
@@ -34,114 +30,14 @@ outside of DIR, whatever names and links the image has.`,
 				return err
 			}
 			defer dir.Close()
-			x := &extractor{ctx: c.Context(), dir: dir, first: map[*tree.Node]string{}, owners: os.Geteuid() == 0}
-			if err := x.all(found); err != nil {
+			omitted, err := extract.All(c.Context(), dir, found, extract.Options{Owners: os.Geteuid() == 0})
+			if err != nil {
 				return fmt.Errorf("extract %s: %w", tree.Shown(found.Path), err)
 			}
-			for _, path := range x.omitted {
+			for _, path := range omitted {
 				fmt.Fprintf(r.stderr, "warning: %s is left out: it is no file, directory or link\n", tree.Shown(path))
 			}
 			return nil
 		},
 	}
-}
-
-// An extractor writes nodes below a directory that it cannot leave.
-type extractor struct {
-	ctx     context.Context
-	dir     *os.Root
-	first   map[*tree.Node]string // name of each file's first node, for hard links
-	owners  bool
-	omitted []string
-}
-
-// all writes a node and everything below it. Directories get their modes and times last, when nothing more is put into them.
-func (x *extractor) all(top tree.Walked) error {
-	base := top.Path[strings.LastIndexByte(top.Path, '/')+1:]
-	if base == "" {
-		base = "."
-	}
-	type made struct {
-		name string
-		node *tree.Node
-	}
-	var dirs []made
-	for below, n := range tree.Walk("", top.Node) {
-		if x.ctx.Err() != nil {
-			return context.Cause(x.ctx)
-		}
-		name := base + below
-		if n.Kind() == tree.Dir {
-			dirs = append(dirs, made{name, n})
-			if err := x.dir.Mkdir(name, 0o700); err != nil && !(name == "." && errors.Is(err, os.ErrExist)) {
-				return err
-			}
-			continue
-		}
-		if err := x.one(name, n); err != nil {
-			return err
-		}
-	}
-	for i := len(dirs) - 1; i >= 0; i-- {
-		if err := x.attributes(dirs[i].name, dirs[i].node); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// one writes a node that is no directory.
-func (x *extractor) one(name string, n *tree.Node) error {
-	inode := n.Inode()
-	if first := x.first[inode]; first != "" {
-		return x.dir.Link(first, name)
-	}
-	switch inode.Kind() {
-	case tree.Symlink:
-		if err := x.dir.Symlink(inode.Target(), name); err != nil || !x.owners {
-			return err
-		}
-		return x.dir.Lchown(name, int(inode.Attr.UID), int(inode.Attr.GID))
-	case tree.File:
-		x.first[inode] = name
-		if err := x.file(name, inode.Blob()); err != nil {
-			return err
-		}
-		return x.attributes(name, inode)
-	}
-	x.omitted = append(x.omitted, name)
-	return nil
-}
-
-// file writes a content, with its holes.
-func (x *extractor) file(name string, b tree.Blob) (err error) {
-	f, err := x.dir.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	for _, d := range tree.DataOf(b) {
-		if err := tree.Copy(x.ctx, io.NewOffsetWriter(f, d.Off), tree.Slice(b, d.Off, d.Len), nil); err != nil {
-			return err
-		}
-	}
-	return f.Truncate(b.Size())
-}
-
-// attributes gives a file or directory its owner, mode and time. A change of owner takes set-ID bits away, so that the mode comes after it.
-func (x *extractor) attributes(name string, n *tree.Node) error {
-	a := n.Attr
-	mode := os.FileMode(a.Mode & 0o777)
-	if x.owners {
-		if err := x.dir.Chown(name, int(a.UID), int(a.GID)); err != nil {
-			return err
-		}
-		for bit, set := range map[uint16]os.FileMode{0o4000: os.ModeSetuid, 0o2000: os.ModeSetgid, 0o1000: os.ModeSticky} {
-			if a.Mode&bit != 0 {
-				mode |= set
-			}
-		}
-	}
-	t := time.Unix(a.Mtime.Sec, int64(a.Mtime.Nsec))
-	return errors.Join(x.dir.Chmod(name, mode), x.dir.Chtimes(name, t, t))
 }

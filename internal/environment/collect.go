@@ -64,8 +64,9 @@ func (s *Store) mark(live map[objects.Digest]bool, pin objects.Digest) error {
 // Collect removes what no environment leads to, unless it is only asked what that is. It is the difference of two sets: what is in the store, and
 // what is in use. It waits for those who [Store.Use] the store; the error matches [objects.ErrBusy] if that takes too long.
 //
-// A stack that cannot be read is an error before anything is removed: what it leads to is not known.
-func (s *Store) Collect(ctx context.Context, dryRun bool) (g Garbage, err error) {
+// A stack that cannot be read is an error before anything is removed: what it leads to is not known. also removes what depends on
+// environments and on digests that are in use, such as a tree of files.
+func (s *Store) Collect(ctx context.Context, dryRun bool, also func(names []string, live map[objects.Digest]bool) error) (g Garbage, err error) {
 	if _, err := os.Stat(s.dir); errors.Is(err, os.ErrNotExist) {
 		return g, nil
 	}
@@ -85,13 +86,25 @@ func (s *Store) Collect(ctx context.Context, dryRun bool) (g Garbage, err error)
 	if g, err = s.difference(live); err != nil || dryRun {
 		return g, err
 	}
+	return g, s.discard(g, func() error { return also(namesOf(all), live) })
+}
+
+// discard removes garbage, and what killed processes have left.
+func (s *Store) discard(g Garbage, also func() error) error {
 	scratch.Sweep(s.dir)
 	for _, d := range g.Digests {
 		if err := s.contents.Remove(d); err != nil {
-			return g, err
+			return err
 		}
 	}
-	return g, nil
+	return also()
+}
+
+func namesOf(all []*Environment) (names []string) {
+	for _, e := range all {
+		names = append(names, e.Name)
+	}
+	return names
 }
 
 // difference compares what is there with what is in use.
@@ -117,58 +130,75 @@ func (s *Store) difference(live map[objects.Digest]bool) (g Garbage, err error) 
 	return g, nil
 }
 
-// A Sharing says which layers of an environment others have too.
-type Sharing struct {
-	Own    []objects.Digest            // layers that nobody else has, sorted
-	Shared map[objects.Digest][]string // names of the other environments, sorted
-}
-
-// Sharing returns who has the layers of an environment.
-func (s *Store) Sharing(name string) (Sharing, error) {
+// Remove removes an environment and what only it leads to. What others lead to, too, stays: those layers are returned with the names of the
+// environments that have them. It waits as [Store.Collect] does.
+func (s *Store) Remove(ctx context.Context, name string) (g Garbage, shared map[objects.Digest][]string, err error) {
 	e, err := s.Environment(name)
 	if err != nil {
-		return Sharing{}, err
+		return g, nil, err
 	}
+	release, err := s.contents.Lock(ctx, "use.lock", true)
+	if err != nil {
+		return g, nil, err
+	}
+	defer release()
 	all, err := s.List()
 	if err != nil {
-		return Sharing{}, err
+		return g, nil, err
 	}
-	users := map[objects.Digest]map[string]bool{}
-	for _, one := range all {
-		for _, pin := range one.Tags {
-			stack, err := s.Stack(pin)
-			if err != nil {
-				return Sharing{}, fmt.Errorf("environment %q: %w", one.Name, err)
-			}
-			for _, link := range stack {
-				if users[link.Layer] == nil {
-					users[link.Layer] = map[string]bool{}
-				}
-				users[link.Layer][one.Name] = true
-			}
-		}
+	others := slices.DeleteFunc(all, func(o *Environment) bool { return o.Name == name })
+	own, err := s.live([]*Environment{e})
+	if err != nil {
+		return g, nil, err
 	}
-	sharing := Sharing{Shared: map[objects.Digest][]string{}}
-	for layer, by := range users {
-		if !by[e.Name] {
-			continue
-		}
-		if delete(by, e.Name); len(by) == 0 {
-			sharing.Own = append(sharing.Own, layer)
-			continue
-		}
-		sharing.Shared[layer] = slices.Sorted(maps.Keys(by))
+	rest, err := s.live(others)
+	if err != nil {
+		return g, nil, err
 	}
-	slices.SortFunc(sharing.Own, func(a, b objects.Digest) int { return cmp.Compare(objects.Text(a), objects.Text(b)) })
-	return sharing, nil
+	if shared, err = s.shared(own, others); err != nil {
+		return g, nil, err
+	}
+	if g, err = s.only(own, rest); err != nil {
+		return g, nil, err
+	}
+	if err := s.change(ctx, name, func(*Environment) (*Environment, error) { return nil, nil }); err != nil {
+		return g, nil, err
+	}
+	return g, shared, s.discard(g, func() error { return nil })
 }
 
-// Remove removes an environment. Its layers stay until the next [Store.Collect], which keeps those that others have.
-func (s *Store) Remove(ctx context.Context, name string) error {
-	if _, err := s.Environment(name); err != nil {
-		return err
+// only returns what is in one set and not in another, as far as it is in the store.
+func (s *Store) only(own, rest map[objects.Digest]bool) (g Garbage, err error) {
+	there, err := s.contents.All()
+	if err != nil {
+		return g, err
 	}
-	return s.change(ctx, name, func(e *Environment) (*Environment, error) { return nil, nil })
+	for d := range own {
+		if size, has := there[d]; has && !rest[d] {
+			g.Digests = append(g.Digests, d)
+			g.Bytes += size
+		}
+	}
+	return g, nil
+}
+
+// shared returns the layers in a set that environments have, and their names, sorted.
+func (s *Store) shared(own map[objects.Digest]bool, others []*Environment) (map[objects.Digest][]string, error) {
+	users := map[objects.Digest][]string{}
+	for _, e := range others {
+		for _, pin := range e.Tags {
+			stack, err := s.Stack(pin)
+			if err != nil {
+				return nil, fmt.Errorf("environment %q: %w", e.Name, err)
+			}
+			for _, link := range stack {
+				if own[link.Layer] && !slices.Contains(users[link.Layer], e.Name) {
+					users[link.Layer] = append(users[link.Layer], e.Name)
+				}
+			}
+		}
+	}
+	return users, nil
 }
 
 // Verify reads everything that environments lead to, and calls report for whatever is missing or damaged. It returns how many links, records and contents it

@@ -168,7 +168,29 @@ func (s *Store) Use(ctx context.Context) (release func(), err error) {
 
 // Add adds a layer with its contents, which are pinned afterwards and read from the store. The caller holds [Store.Use].
 func (s *Store) Add(ctx context.Context, l *layer.Layer) (objects.Digest, error) {
+	if err := s.AddContents(ctx, l); err != nil {
+		return objects.Digest{}, err
+	}
+	record, err := l.Record()
+	if err != nil {
+		return objects.Digest{}, err
+	}
+	if len(record) > maxRecord {
+		return objects.Digest{}, fmt.Errorf("the layer is too large: its record has %d bytes, %d are allowed", len(record), maxRecord)
+	}
+	return s.contents.PutText(ctx, record)
+}
+
+// has reports whether a content is one of the store's.
+func (s *Store) has(b tree.Blob) bool {
+	_, pinned := tree.PinOf(b)
+	return pinned && strings.HasPrefix(tree.HostPath(b), s.dir+"/")
+}
+
+// AddContents adds the contents of a layer's files, which are pinned afterwards and read from the store. The caller holds [Store.Use].
+func (s *Store) AddContents(ctx context.Context, l *layer.Layer) error {
 	files := l.Files()
+	files = slices.DeleteFunc(files, func(f tree.Walked) bool { return s.has(f.Node.Blob()) })
 	stored := make([]tree.Blob, len(files))
 	group, within := errgroup.WithContext(ctx)
 	group.SetLimit(2 * processors.Count())
@@ -187,19 +209,12 @@ func (s *Store) Add(ctx context.Context, l *layer.Layer) (objects.Digest, error)
 		if ctx.Err() != nil {
 			err = context.Cause(ctx)
 		}
-		return objects.Digest{}, err
+		return err
 	}
 	for i, f := range files {
 		f.Node.SetBlob(stored[i])
 	}
-	record, err := l.Record()
-	if err != nil {
-		return objects.Digest{}, err
-	}
-	if len(record) > maxRecord {
-		return objects.Digest{}, fmt.Errorf("the layer is too large: its record has %d bytes, %d are allowed", len(record), maxRecord)
-	}
-	return s.contents.PutText(ctx, record)
+	return nil
 }
 
 // Init makes an environment of one layer, which is in the store. The caller holds [Store.Use].

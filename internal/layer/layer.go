@@ -120,17 +120,11 @@ func (l *Layer) link() error {
 
 // fresh returns a copy of a node that is no link, without children.
 func fresh(n *tree.Node) *tree.Node {
-	switch n.Kind() {
-	case tree.Dir:
-		return tree.NewDir("", n.Attr, nil)
-	case tree.Symlink:
-		return tree.NewSymlink("", n.Attr, n.Target())
-	case tree.CharDevice, tree.BlockDevice:
-		return tree.NewDevice("", n.Attr, n.Kind(), n.Device())
-	case tree.File:
-		return tree.NewFile("", n.Attr, withoutHoles(n.Blob()))
+	c := n.Copy()
+	if c.Kind() == tree.File {
+		c.SetBlob(withoutHoles(n.Blob()))
 	}
-	return tree.NewSpecial("", n.Attr, n.Kind())
+	return c
 }
 
 // withoutHoles hides which holes an archive records: those of a pinned content depend on nothing but its bytes.

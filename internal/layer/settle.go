@@ -2,7 +2,7 @@ package layer
 
 import "imprint/internal/tree"
 
-// Settings say what files that a program has written on the host do not.
+// Settings say what files that a program has written on the host do not. Extended attributes that were there are kept if a file has none.
 type Settings struct {
 	Mtime  tree.Time // of everything that is new or has changed
 	Owners bool      // the nodes have their owners; without it what was there keeps its owner, and what is new is root's
@@ -62,6 +62,9 @@ func (s Settings) settle(n, old *tree.Node) *tree.Node {
 		if old != nil && old.Inode().Kind() == n.Kind() {
 			a.UID, a.GID = old.Inode().Attr.UID, old.Inode().Attr.GID
 		}
+	}
+	if old != nil && old.Inode().Kind() == n.Kind() && len(a.Xattrs) == 0 {
+		a.Xattrs = old.Inode().Attr.Xattrs
 	}
 	c := fresh(n)
 	c.Attr = &a
