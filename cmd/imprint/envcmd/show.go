@@ -56,8 +56,8 @@ func (w World) list() *cobra.Command {
 			for _, e := range list {
 				delete(e.Tags, environment.Root)
 				delete(e.Tags, environment.Current)
-				fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", e.Name, e.Current[:12], units.Count(e.Layers, "layer"), units.FormatBytes(e.Bytes),
-					strings.Join(slices.Sorted(maps.Keys(e.Tags)), " "))
+				row := []string{e.Name, e.Current[:12], units.Count(e.Layers, "layer"), units.FormatBytes(e.Bytes)}
+				fmt.Fprintln(t, strings.Join(append(row, slices.Sorted(maps.Keys(e.Tags))...), "\t"))
 			}
 			return t.Flush()
 		},
