@@ -17,7 +17,7 @@
           inherit version;
           src = self;
           # of the directory that go mod vendor writes
-          vendorHash = "sha256-HpASRKq1pGR/UcUzBzJF6EqeREUZwEDIwDMr8Y5lKNc=";
+          vendorHash = "sha256-5lJjZa4y1eOeAaqeYk+VOSXvVYPvrGt7Lw6ma6fOxSw=";
           subPackages = [ "cmd/imprint" ];
           env.CGO_ENABLED = "0";
           ldflags = [ "-s" "-w" "-X main.release=${version}" ];

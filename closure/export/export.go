@@ -50,7 +50,7 @@ func Read(b tree.Blob, attr func(tree.Kind, uint16) *tree.Attr) ([]Item, error) 
 		case n == 0:
 			return items, nil
 		case n != more:
-			return nil, r.Errorf("%d where 1 is expected: this is no stream of nix-store --export", n)
+			return nil, &framed.FormatError{Offset: r.Offset() - 8, Text: "no item begins here: this is no stream of nix-store --export"}
 		}
 		item := Item{}
 		start := r.Offset()

@@ -118,7 +118,7 @@ func (b block) inWorld() string {
 	switch {
 	case b.language != "toml" || !strings.Contains(b.text, "[[closure]]"):
 		return b.text
-	case strings.Contains(b.text, "[[source]]\nimage"):
+	case regexp.MustCompile(`(?m)^(image|url|export)\s*=`).MatchString(b.text):
 		return b.text
 	case strings.Contains(b.text, "[[source]]\n"):
 		return strings.Replace(b.text, "[[source]]\n", "[[source]]\npath = \"store\"\n", 1)

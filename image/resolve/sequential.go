@@ -3,14 +3,12 @@ package resolve
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 
 	"imprint/closure"
 	"imprint/closure/narinfo"
 	"imprint/image/description"
 	"imprint/image/source"
-	"imprint/internal/cas"
 	"imprint/internal/diag"
 )
 
@@ -44,9 +42,9 @@ func (s *sources) opened(opened closure.Store, key diag.Key, err error) error {
 	return nil
 }
 
-// openCache opens a binary cache. The build store is opened with it, so that without a cache there need be none.
+// openCache opens a binary cache. Without one there need be no build store.
 func (s *sources) openCache(ctx context.Context, d description.Source) error {
-	o := source.CacheOptions{URL: d.URL.V, Flavor: s.flavor}
+	o := source.CacheOptions{URL: d.URL.V, Flavor: s.flavor, Keep: s.in.BuildStore}
 	for _, text := range d.Keys.Items {
 		k, err := narinfo.ParseKey(text.V)
 		if err != nil {
@@ -56,10 +54,6 @@ func (s *sources) openCache(ctx context.Context, d description.Source) error {
 	}
 	if s.in.BuildStore == "" {
 		return diag.List{d.URL.Key.Problem("there is no directory to keep what is fetched", "name one (--build-store DIR), or set XDG_CACHE_HOME or HOME")}
-	}
-	var err error
-	if o.Keep, err = cas.Open(s.in.BuildStore); err != nil {
-		return fmt.Errorf("open the build store: %w", err)
 	}
 	opened, err := source.OpenCache(ctx, o)
 	if err != nil {

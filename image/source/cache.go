@@ -21,7 +21,8 @@ import (
 // A Cache is a binary cache. Its items can be read once they are realised: see [Realise].
 type Cache struct {
 	CacheOptions
-	dir *remote.Dir
+	dir  *remote.Dir
+	kept *cas.Store // nil before items were realised
 
 	mu      sync.Mutex
 	entries map[closure.Path]*entry
@@ -32,7 +33,7 @@ type CacheOptions struct {
 	URL    string
 	Flavor closure.Flavor
 	Keys   []narinfo.Key // one of them has to have signed an item; none means that signatures do not matter
-	Keep   *cas.Store    // has the archives that were fetched
+	Keep   string        // directory of the build store, which has the archives that were fetched; it is made when there is one
 }
 
 // An entry is an item that was looked up.

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"imprint/closure"
+	"imprint/closure/address"
 	"imprint/closure/db"
 	"imprint/closure/export"
 	"imprint/closure/nar"
@@ -19,8 +20,8 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// An Export is a file that nix-store --export has written. It has no hashes, so they are computed when it is opened; and no content addresses and
-// no signatures.
+// An Export is a file that nix-store --export has written. It has no hashes, so they are computed when it is opened; no content addresses, which
+// are found again where the path of an item proves them; and no signatures.
 type Export struct {
 	file   string
 	flavor closure.Flavor
@@ -59,22 +60,39 @@ func OpenExport(ctx context.Context, file string, f closure.Flavor) (*Export, er
 	return x, nil
 }
 
-// hashesOf returns the NAR hashes of items, several of which are read at a time.
-func hashesOf(ctx context.Context, items []export.Item) ([]nar.Digest, error) {
-	hashes := make([]nar.Digest, len(items))
+// hashes are those of an item.
+type hashes struct {
+	archive nar.Digest
+	file    *nar.Digest // as in [address.Item]
+}
+
+// hashesOf returns the hashes of items, several of which are read at a time.
+func hashesOf(ctx context.Context, items []export.Item) ([]hashes, error) {
+	all := make([]hashes, len(items))
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(2 * processors.Count())
 	for i, item := range items {
 		group.Go(func() error {
-			h := sha256.New()
-			if err := tree.Copy(ctx, h, item.Archive, nil); err != nil {
-				return err
+			archive, err := hashOf(ctx, item.Archive)
+			if err == nil {
+				all[i].archive = *archive
 			}
-			h.Sum(hashes[i][:0])
-			return nil
+			if n := item.Node; err == nil && n.Kind() == tree.File && n.Attr.Mode&0o100 == 0 {
+				all[i].file, err = hashOf(ctx, n.Blob())
+			}
+			return err
 		})
 	}
-	return hashes, group.Wait()
+	return all, group.Wait()
+}
+
+func hashOf(ctx context.Context, b tree.Blob) (*nar.Digest, error) {
+	h := sha256.New()
+	if err := tree.Copy(ctx, h, b, nil); err != nil {
+		return nil, err
+	}
+	d := nar.Digest(h.Sum(nil))
+	return &d, nil
 }
 
 func (x *Export) invalid(format string, args ...any) error {
@@ -82,25 +100,26 @@ func (x *Export) invalid(format string, args ...any) error {
 }
 
 // add checks an item of the stream.
-func (x *Export) add(item export.Item, hash nar.Digest) error {
+func (x *Export) add(item export.Item, hash hashes) error {
 	p, err := x.flavor.ParsePath(item.Path)
 	if err != nil {
 		return err
 	}
 	info, err := x.flavor.Registered(p, &db.Item{
-		Path: item.Path, NARHash: hash, NARSize: item.Archive.Size(), References: item.References, Deriver: item.Deriver,
+		Path: item.Path, NARHash: hash.archive, NARSize: item.Archive.Size(), References: item.References, Deriver: item.Deriver,
 	})
 	if err != nil {
 		return fmt.Errorf("%v: %w", p, err)
 	}
 	slices.SortFunc(info.References, closure.Path.Compare)
 	info.References = slices.Compact(info.References)
+	info.CA = address.Of(address.Item{Path: item.Path, References: item.References, NARHash: hash.archive, File: hash.file})
 	if p.IsDerivation() {
 		if info.Outputs, err = x.flavor.Outputs(item.Node); err != nil {
 			return fmt.Errorf("derivation %v: %w", p, err)
 		}
 	}
-	if before := x.items[p]; before != nil && before.info.NARHash != hash {
+	if before := x.items[p]; before != nil && before.info.NARHash != hash.archive {
 		return fmt.Errorf("%v is there twice, with different contents", p)
 	}
 	item.Node.Name = p.Base()

@@ -29,6 +29,10 @@ const fetches = 8
 
 // realise implements realiser: it finds what is kept, and fetches the rest, the largest first, so that the last one is small.
 func (c *Cache) realise(ctx context.Context, items []*closure.Info, report Report) error {
+	var err error
+	if c.kept, err = cas.Open(c.Keep); err != nil {
+		return fmt.Errorf("open the build store: %w", err)
+	}
 	if err := each(ctx, items, c.find); err != nil {
 		return err
 	}
@@ -68,7 +72,7 @@ func each(ctx context.Context, items []*closure.Info, do func(context.Context, *
 // find looks for an archive that is kept.
 func (c *Cache) find(ctx context.Context, info *closure.Info) (err error) {
 	e := c.entries[info.Path]
-	if e.kept, err = c.Keep.Get(ctx, info.NARHash, info.NARSize); errors.Is(err, fs.ErrNotExist) {
+	if e.kept, err = c.kept.Get(ctx, info.NARHash, info.NARSize); errors.Is(err, fs.ErrNotExist) {
 		e.kept, err = nil, nil
 	}
 	return err
@@ -77,7 +81,7 @@ func (c *Cache) find(ctx context.Context, info *closure.Info) (err error) {
 // fetch fetches an archive.
 func (c *Cache) fetch(ctx context.Context, info *closure.Info) (err error) {
 	e := c.entries[info.Path]
-	e.kept, err = c.Keep.Add(ctx, info.NARHash, info.NARSize, func(w io.Writer) error { return c.unpack(ctx, w, e.text) })
+	e.kept, err = c.kept.Add(ctx, info.NARHash, info.NARSize, func(w io.Writer) error { return c.unpack(ctx, w, e.text) })
 	if err != nil {
 		e.kept = nil
 		return fmt.Errorf("%v from %v/%s: %w", info.Path, c, e.text.URL, err)

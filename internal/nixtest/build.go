@@ -50,3 +50,9 @@ func (s *Store) Closure(t testing.TB, roots ...string) []string {
 	t.Helper()
 	return strings.Fields(s.nix.must(t, "nix-store", append([]string{"--query", "--requisites"}, roots...)...))
 }
+
+// Nix runs a command of Nix's on the store, and returns its output without space at the ends.
+func (s *Store) Nix(t testing.TB, command string, args ...string) string {
+	t.Helper()
+	return strings.TrimSpace(s.nix.must(t, command, args...))
+}

@@ -1,0 +1,183 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"imprint/closure/nar"
+	"imprint/internal/hosttree"
+	"imprint/internal/nixtest"
+)
+
+// A sourceWorld is a store of Nix's with items of every kind: a source, a derivation that refers to it, and what was built.
+type sourceWorld struct {
+	*testing.T
+	store *nixtest.Store
+	dir   string
+	roots []string
+}
+
+func newSourceWorld(t *testing.T) *sourceWorld {
+	t.Helper()
+	w := &sourceWorld{T: t, store: nixtest.NewStore(t), dir: t.TempDir()}
+	top := filepath.Join(w.dir, "top")
+	for _, err := range []error{
+		os.MkdirAll(filepath.Join(top, "empty"), 0o755),
+		os.WriteFile(filepath.Join(top, "run"), []byte("#!/bin/sh\n"), 0o755),
+		os.WriteFile(filepath.Join(top, "same"), []byte(strings.Repeat("same", 5000)), 0o644),
+		os.WriteFile(filepath.Join(top, "again"), []byte(strings.Repeat("same", 5000)), 0o644),
+		os.WriteFile(filepath.Join(top, "holes"), append(make([]byte, 1<<20), "end"...), 0o644),
+		os.Symlink("run", filepath.Join(top, "link")),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	source := w.store.Nix(t, "nix-store", "--add", top)
+	drv := w.store.Nix(t, "nix-instantiate", "--expr", fmt.Sprintf(
+		`derivation { name = "built"; system = "x86_64-linux"; builder = "/bin/sh"; source = builtins.storePath %q; text = builtins.toFile "text" "hello"; }`, source))
+	w.roots = []string{w.build(drv, source), drv}
+	return w
+}
+
+// build puts an item into the store that a derivation might have built.
+func (w *sourceWorld) build(drv, source string) string {
+	w.Helper()
+	path := storePath("built")
+	on := w.store.Root + path
+	if err := os.WriteFile(on, []byte(source+" "+path+"\n"), 0o444); err != nil {
+		w.Fatal(err)
+	}
+	n, err := new(hosttree.Scanner).Read(on)
+	if err != nil {
+		w.Fatal(err)
+	}
+	hash, size, err := nar.Hash(n)
+	if err != nil {
+		w.Fatal(err)
+	}
+	registration := filepath.Join(w.dir, "registration")
+	writeFile(w, registration, fmt.Sprintf("%s\n%x\n%d\n%s\n2\n%s\n%s\n", path, hash, size, drv, source, path))
+	w.store.Nix(w, "sh", "-c", "nix-store --load-db < "+registration)
+	return path
+}
+
+// image builds an image from a source, and returns its content. It fails the test if there is a build store without a cache.
+func (w *sourceWorld) image(source, keep string) []byte {
+	w.Helper()
+	file := filepath.Join(w.dir, "image.toml")
+	writeFile(w, file, fmt.Sprintf("name = \"x\"\narch = \"x86_64\"\n[[source]]\n%s\n[[closure]]\nname = \"c\"\nroots = [%q, %q]\n"+
+		"[[partition]]\nname = \"root\"\ntype = \"root\"\nfilesystem = \"ext4\"\nclosures = [\"c\"]\n", source, w.roots[0], w.roots[1]))
+	image := filepath.Join(w.dir, "x.raw")
+	imprint(w, "build", file, "-o", image, "--build-store", keep)
+	content, err := os.ReadFile(image)
+	if err != nil {
+		w.Fatal(err)
+	}
+	return content
+}
+
+// One closure gives one image, wherever its items come from: a database, an export stream, a cache on this machine with each compression that
+// is supported, and one on a server. The second time, a cache is asked for texts only.
+func TestSources(t *testing.T) {
+	w := newSourceWorld(t)
+	keep := func() string { return filepath.Join(t.TempDir(), "keep") }
+	stream := filepath.Join(w.dir, "stream")
+	w.store.Nix(t, "sh", "-c", fmt.Sprintf("nix-store --export $(nix-store -qR %s) > %s", strings.Join(w.roots, " "), stream))
+	database := fmt.Sprintf("path = %q", w.store.Root)
+	unused := keep()
+	want := w.image(database, unused)
+	if got := w.image(fmt.Sprintf("export = %q", stream), unused); !bytes.Equal(got, want) {
+		t.Error("an export stream gives another image than the database")
+	}
+	if _, err := os.Stat(unused); err == nil {
+		t.Error("there is a build store without a cache")
+	}
+
+	secret := filepath.Join(w.dir, "secret")
+	writeFile(t, secret, w.store.Nix(t, "nix", "key", "generate-secret", "--key-name", "test-1"))
+	public := w.store.Nix(t, "sh", "-c", "nix key convert-secret-to-public < "+secret)
+	w.store.Nix(t, "nix", "store", "sign", "--all", "--key-file", secret)
+	want = w.image(database, unused)
+	trusted := fmt.Sprintf("trusted-public-keys = [%q]", public)
+	for _, c := range []string{"none", "xz", "zstd", "gzip", "bzip2", "br"} {
+		cache := filepath.Join(w.dir, c)
+		w.store.Nix(t, "nix", "copy", "--all", "--to", "file://"+cache+"?compression="+c)
+		if got := w.image(fmt.Sprintf("url = %q\n%s", "file://"+cache, trusted), keep()); !bytes.Equal(got, want) {
+			t.Errorf("a cache with compression %s gives another image than the database", c)
+		}
+	}
+
+	var mu sync.Mutex
+	var asked []string
+	files := http.FileServer(http.Dir(filepath.Join(w.dir, "zstd")))
+	s := httptest.NewServer(http.HandlerFunc(func(a http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		if strings.HasPrefix(r.URL.Path, "/nar/") {
+			asked = append(asked, r.URL.Path)
+		}
+		mu.Unlock()
+		files.ServeHTTP(a, r)
+	}))
+	defer s.Close()
+	kept := keep()
+	for round, n := range []int{4, 0} {
+		if got := w.image(fmt.Sprintf("url = %q\n%s", s.URL, trusted), kept); !bytes.Equal(got, want) {
+			t.Errorf("round %d: a cache on a server gives another image than the database", round)
+		}
+		if len(asked) != n {
+			t.Errorf("round %d: fetched %q", round, asked)
+		}
+		asked = nil
+	}
+	w.killed(s.URL, trusted, want)
+}
+
+// killed kills a build that fetches. What it leaves is not in the way of the next one.
+func (w *sourceWorld) killed(url, trusted string, want []byte) {
+	w.Helper()
+	keep := filepath.Join(w.TempDir(), "keep")
+	half := make(chan bool)
+	slow := httptest.NewServer(http.HandlerFunc(func(a http.ResponseWriter, r *http.Request) {
+		if !strings.HasPrefix(r.URL.Path, "/nar/") {
+			http.Redirect(a, r, url+r.URL.Path, http.StatusFound)
+			return
+		}
+		a.Header().Set("Content-Length", "100000")
+		a.Write([]byte("\x28\xb5\x2f\xfd"))
+		a.(http.Flusher).Flush()
+		select {
+		case half <- true:
+		default:
+		}
+		<-r.Context().Done()
+	}))
+	defer slow.Close()
+	file := filepath.Join(w.dir, "image.toml")
+	text := strings.Replace(string(read(w.T, file)), url, slow.URL, 1)
+	writeFile(w, file, text)
+	c := exec.Command("imprint", "build", file, "-o", filepath.Join(w.dir, "killed.raw"), "--build-store", keep)
+	if err := c.Start(); err != nil {
+		w.Fatal(err)
+	}
+	<-half
+	c.Process.Kill()
+	c.Wait()
+	if got := w.image(fmt.Sprintf("url = %q\n%s", url, trusted), keep); !bytes.Equal(got, want) {
+		w.Error("after a killed build the image is another one")
+	}
+	if left, _ := filepath.Glob(keep + "/partial/*"); len(left) > 0 {
+		w.Errorf("a killed build leaves %q", left)
+	}
+	if _, err := os.Stat(filepath.Join(w.dir, "killed.raw")); err == nil {
+		w.Error("a killed build leaves an image")
+	}
+}
