@@ -139,12 +139,13 @@ func atMost(n int, what string) cobra.PositionalArgs {
 
 // fetchingHelp is what the help of commands that resolve a description says about caches.
 const fetchingHelp = `Items of a binary cache ([[source]] with url) are fetched, unless they are in the build store already: a directory that
-keeps them unpacked, by their digest, for this and later commands. It may be removed at any time.`
+keeps them unpacked, by their digest, for this and later commands. All of it but layers/, where environments are (imprint env),
+may be removed at any time.`
 
 // buildStoreFlag adds the flag for the build store.
 func (r *root) buildStoreFlag(c *cobra.Command) {
 	c.Flags().StringVar(&r.buildStore, "build-store", "",
-		"keep what is fetched from binary caches in this `directory` (default $XDG_CACHE_HOME/imprint, or ~/.cache/imprint)")
+		"`directory` of what is fetched from binary caches, and of environments (default $XDG_CACHE_HOME/imprint, or ~/.cache/imprint)")
 }
 
 // storeDir returns the directory of the build store; "" if there is no place for it.
@@ -169,10 +170,8 @@ func (r *root) fetching(from closure.Store, items int, bytes int64) {
 func (r *root) environments() *cobra.Command {
 	return envcmd.Command(envcmd.World{
 		Stdin: os.Stdin, Stdout: r.stdout, Stderr: r.stderr, Raw: r.raw, RawErr: r.tty,
-		StoreFlag: func(c *cobra.Command) {
-			c.Flags().StringVar(&r.buildStore, "build-store", "", "keep environments in this `directory` (default $XDG_CACHE_HOME/imprint, or ~/.cache/imprint)")
-		},
-		StoreDir: r.storeDir, Scratch: func() string { return r.scratch("") }, Env: r.env, UID: os.Getuid(), GID: os.Getgid(),
+		StoreFlag: r.buildStoreFlag,
+		StoreDir:  r.storeDir, Scratch: func() string { return r.scratch("") }, Env: r.env, UID: os.Getuid(), GID: os.Getgid(),
 		Epoch: func() (int64, error) {
 			epoch, err := sourceDateEpoch(r.env("SOURCE_DATE_EPOCH"))
 			if epoch == nil {
