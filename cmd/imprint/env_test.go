@@ -1,6 +1,7 @@
 package main
 
 import (
+	"archive/tar"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -10,7 +11,11 @@ import (
 	"testing"
 	"time"
 
+	"imprint/image/imagetest"
+	"imprint/internal/environment"
 	"imprint/internal/hosttest"
+
+	"golang.org/x/sys/unix"
 )
 
 // A layerBox is a directory with a build store, in which imprint env runs as a process.
@@ -166,4 +171,169 @@ func TestEnvAtOnce(t *testing.T) {
 		t.Errorf("there are %s", list)
 	}
 	b.run("verify")
+}
+
+// archive writes a tar archive; a file holds its name.
+func (b layerBox) archive(name string, headers ...tar.Header) {
+	b.t.Helper()
+	writeFile(b.t, filepath.Join(b.dir, name), imagetest.Tar(b.t, headers...))
+}
+
+// What no layer can be is refused by name, and nothing of it is kept.
+func TestEnvHostile(t *testing.T) {
+	b := newLayerBox(t)
+	reg := func(name string) tar.Header { return tar.Header{Name: name, Typeflag: tar.TypeReg, Mode: 0o644} }
+	for want, headers := range map[string][]tar.Header{
+		`entry "../x" at byte 0: name ".."`:                                             {reg("../x")},
+		`entry "a/../../x" at byte 0: name ".."`:                                        {reg("a/../../x")},
+		`entry "/etc/passwd" at byte 0: absolute name`:                                  {reg("/etc/passwd")},
+		`entry "l/x" at byte 512: is below /l, a symlink`:                               {{Name: "l", Typeflag: tar.TypeSymlink, Linkname: "/etc"}, reg("l/x")},
+		`hard link to "../../etc/passwd": name ".."`:                                    {{Name: "h", Typeflag: tar.TypeLink, Linkname: "../../etc/passwd"}},
+		`hard link to "l/passwd", which is not an earlier entry`:                        {{Name: "l", Typeflag: tar.TypeSymlink, Linkname: "/etc"}, {Name: "h", Typeflag: tar.TypeLink, Linkname: "l/passwd"}},
+		`/d/.wh...: is a whiteout of name ".."`:                                         {reg("d/.wh...")},
+		`/.wh.: is a whiteout of empty name`:                                            {reg(".wh.")},
+		`/.wh.d/x: is below a whiteout`:                                                 {reg(".wh.d/x")},
+		`/h is a hard link to what is no file of the layer`:                             {reg(".wh.x"), {Name: "h", Typeflag: tar.TypeLink, Linkname: ".wh.x"}},
+		`has trusted.overlay.redirect: its content is elsewhere in lower layers (mount`: {{Name: "d/", Typeflag: tar.TypeDir, PAXRecords: map[string]string{"SCHILY.xattr.trusted.overlay.redirect": "/x"}}},
+	} {
+		b.archive("bad.tar", headers...)
+		out, err := b.command("init", "bad", "bad.tar").CombinedOutput()
+		if err == nil || !strings.Contains(string(out), want) {
+			t.Errorf("%s: %v\n%s", want, err, out)
+		}
+	}
+	writeFile(t, filepath.Join(b.dir, "cut.tar"), imagetest.Tar(t, reg("x"))[:700])
+	if out, err := b.command("init", "bad", "cut.tar").CombinedOutput(); err == nil || !strings.Contains(string(out), "cut off") {
+		t.Errorf("%v\n%s", err, out)
+	}
+	mkdir(t, filepath.Join(b.dir, "cache"))
+	if left := b.stored(); len(left) != 0 {
+		t.Errorf("left are %v", left)
+	}
+	// Repeated names are taken as when they are unpacked, and devices as they are.
+	b.archive("good.tar", reg("x"), tar.Header{Name: "x", Typeflag: tar.TypeSymlink, Linkname: "../../.."}, tar.Header{Name: "null", Typeflag: tar.TypeChar, Devmajor: 1, Devminor: 3})
+	b.run("init", "good", "good.tar")
+	b.archive("upper.tar", reg(".wh.null"))
+	b.run("add-layer", "good", "upper.tar")
+	if out, err := b.command("diff", "good").CombinedOutput(); err == nil || string(out) != "- /null (character device)\n" {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// A large content of zeros takes no space, whether it is in a directory or in a compressed archive.
+func TestEnvBomb(t *testing.T) {
+	hosttest.Need(t, "sh", "tar", "gzip")
+	b := newLayerBox(t)
+	make := exec.Command("sh", "-c", "mkdir bomb && truncate -s 256M bomb/zeros && tar -czf bomb.tar.gz bomb && truncate -s 4T bomb/zeros")
+	make.Dir = b.dir
+	if out, err := make.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for name, source := range map[string]string{"packed": "bomb.tar.gz", "sparse": "bomb"} {
+		b.run("init", name, source)
+	}
+	b.run("verify")
+	for _, path := range b.stored() {
+		var st unix.Stat_t
+		if err := unix.Stat(path, &st); err != nil || st.Blocks*512 > 1<<20 {
+			t.Errorf("%s has %d blocks for %d bytes, %v", path, st.Blocks, st.Size, err)
+		}
+	}
+}
+
+// needSandbox skips the test where no command can run in an environment, and returns the path of a static shell.
+func needSandbox(t *testing.T) string {
+	t.Helper()
+	hosttest.Need(t, "unshare", "busybox")
+	if exec.Command("unshare", "--user", "--map-root-user", "--mount", "true").Run() != nil {
+		t.Skip("needs user namespaces")
+	}
+	path, err := exec.LookPath("busybox")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// Layers whose links lead out of the tree change nothing of the host, neither by their whiteouts nor when a command runs over them.
+func TestEnvEscape(t *testing.T) {
+	busybox := needSandbox(t)
+	b := newLayerBox(t)
+	host := filepath.Join(b.dir, "host")
+	mkdir(t, host)
+	writeFile(t, filepath.Join(host, "victim"), "unharmed")
+	mkdir(t, filepath.Join(b.dir, "lower"))
+	writeFile(t, filepath.Join(b.dir, "lower/busybox"), string(read(t, busybox)))
+	if err := os.Chmod(filepath.Join(b.dir, "lower/busybox"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"proc", "dev", "etc", "out"} {
+		if err := os.Symlink(host, filepath.Join(b.dir, "lower", name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.run("init", "web", "lower")
+	b.archive("upper.tar", tar.Header{Name: "out/.wh.victim", Typeflag: tar.TypeReg}, tar.Header{Name: "x", Typeflag: tar.TypeReg})
+	b.run("add-layer", "web", "upper.tar")
+	b.run("run", "web", "--network", "--", "/busybox", "true")
+	if out, err := b.command("run", "web", "--", "/busybox", "cat", "/out/victim").CombinedOutput(); err == nil {
+		t.Errorf("the host is in the tree: %s", out)
+	}
+	b.run("run", "web", "--save", "--", "/busybox", "sh", "-c", "/busybox rm /out; /busybox mkdir /out; echo x >/out/victim")
+	mkdir(t, filepath.Join(b.dir, "copy"))
+	b.run("mount", "web", "--tree", filepath.Join(b.dir, "copy"))
+	b.run("remove", "web")
+	if got := string(read(t, filepath.Join(host, "victim"))); got != "unharmed" {
+		t.Errorf("the host's file is %q", got)
+	}
+	if entries, err := os.ReadDir(host); err != nil || len(entries) != 1 {
+		t.Errorf("the host's directory has %v, %v", entries, err)
+	}
+	exec.Command("chmod", "-R", "u+w", filepath.Join(b.dir, "copy")).Run()
+}
+
+// Where the user has no IDs but its own, a command changes no owner, and files keep the owners of the layers below. A mount is read-only, and ends.
+func TestEnvOneID(t *testing.T) {
+	busybox := needSandbox(t)
+	b := newLayerBox(t)
+	mkdir(t, filepath.Join(b.dir, "lower"))
+	writeFile(t, filepath.Join(b.dir, "lower/busybox"), string(read(t, busybox)))
+	os.Chmod(filepath.Join(b.dir, "lower/busybox"), 0o755)
+	b.run("init", "web", "lower")
+	b.archive("owned.tar", tar.Header{Name: "f", Typeflag: tar.TypeReg, Mode: 0o640, Uid: 7, Gid: 8}, tar.Header{Name: "d/", Typeflag: tar.TypeDir, Mode: 0o1777, Uid: 9},
+		tar.Header{Name: "d/same", Typeflag: tar.TypeReg, Mode: 0o600, Uid: 9})
+	b.run("add-layer", "web", "owned.tar")
+	script := `imprint env run web --save -- /busybox sh -c 'echo more >>/f; echo new >/d/new; ! /busybox chown 3:4 /f' || exit 1
+mkdir m && imprint env mount web m || exit 2
+cat m/d/new && ! touch m/x || exit 3
+imprint env unmount m && test ! -e m/d || exit 4`
+	c := exec.Command("unshare", "--user", "--map-root-user", "--mount", "sh", "-c", script)
+	c.Dir, c.Env = b.dir, b.command().Env
+	if out, err := c.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	s, err := environment.Open(filepath.Join(b.dir, "cache/imprint"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := s.Environment("web")
+	if err != nil {
+		t.Fatal(err)
+	}
+	stack, err := s.Stack(e.Tags[environment.Current])
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := s.Layer(stack[len(stack)-1].Layer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, e := range l.Entries() {
+		a := e.Node.Attr
+		got = append(got, fmt.Sprintf("%s %04o %d:%d %d", e.Path, a.Mode, a.UID, a.GID, a.Mtime.Sec))
+	}
+	if text := strings.Join(got, ", "); text != "/d/new 0644 0:0 1, /f 0640 7:8 1" {
+		t.Errorf("the layer has %s", text)
+	}
 }

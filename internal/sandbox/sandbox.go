@@ -31,7 +31,8 @@ type Command struct {
 	Host string   // name of the host in the sandbox
 
 	Network  bool // the network of the host, and its /etc/resolv.conf if the tree has one
-	UID, GID int  // the caller's on the host. Root's IDs are all those of the host; another user is root in the sandbox, which has no other IDs
+	Root     bool // the caller has all IDs of the host, and so has the sandbox: see [HasIDs]
+	UID, GID int  // the caller's, which are root's in the sandbox without Root
 
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
@@ -104,11 +105,11 @@ func (c Command) setup() setup {
 }
 
 func (c Command) command(ctx context.Context) (*exec.Cmd, error) {
-	users, err := mappings("uid", c.UID == 0, c.UID)
+	users, err := mappings("uid", c.Root, c.UID)
 	if err != nil {
 		return nil, err
 	}
-	groups, err := mappings("gid", c.UID == 0, c.GID)
+	groups, err := mappings("gid", c.Root, c.GID)
 	if err != nil {
 		return nil, err
 	}
@@ -121,21 +122,25 @@ func (c Command) command(ctx context.Context) (*exec.Cmd, error) {
 		flags |= unix.CLONE_NEWNET
 	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{
-		Cloneflags: uintptr(flags), UidMappings: users, GidMappings: groups, GidMappingsEnableSetgroups: c.UID == 0, Pdeathsig: syscall.SIGKILL,
+		Cloneflags: uintptr(flags), UidMappings: users, GidMappings: groups, GidMappingsEnableSetgroups: c.Root, Pdeathsig: syscall.SIGKILL,
 	}
 	return cmd, nil
 }
 
-// mappings returns the IDs of the namespace: for root all that the caller has, else the caller's own as root's.
-func mappings(what string, root bool, own int) ([]syscall.SysProcIDMap, error) {
-	if !root {
+// mappings returns the IDs of the namespace: all those that the caller has, or the caller's own as root's.
+func mappings(what string, all bool, own int) ([]syscall.SysProcIDMap, error) {
+	if !all {
 		return []syscall.SysProcIDMap{{ContainerID: 0, HostID: own, Size: 1}}, nil
 	}
+	return ownMap(what)
+}
+
+// ownMap returns the IDs that the caller's own namespace has, each as itself.
+func ownMap(what string) (list []syscall.SysProcIDMap, err error) {
 	text, err := os.ReadFile("/proc/self/" + what + "_map")
 	if err != nil {
 		return nil, err
 	}
-	var list []syscall.SysProcIDMap
 	for line := range strings.Lines(string(text)) {
 		var inside, outside, size int
 		if _, err := fmt.Sscan(line, &inside, &outside, &size); err != nil {
@@ -144,6 +149,21 @@ func mappings(what string, root bool, own int) ([]syscall.SysProcIDMap, error) {
 		list = append(list, syscall.SysProcIDMap{ContainerID: inside, HostID: inside, Size: size})
 	}
 	return list, nil
+}
+
+// HasIDs reports whether the user with an ID may give files to others: whether it is root, and not in a user namespace that has no other IDs.
+func HasIDs(uid int) bool {
+	total := 0
+	for _, what := range []string{"uid", "gid"} {
+		list, err := ownMap(what)
+		if err != nil || uid != 0 {
+			return false
+		}
+		for _, m := range list {
+			total += m.Size
+		}
+	}
+	return total > 2
 }
 
 // forbidden returns the error of a start. What the kernel says when it refuses namespaces depends on who forbids them (clone(2), user_namespaces(7)).

@@ -49,7 +49,7 @@ but root; then rm removes them. Devices and sockets are left out. Other users' f
 			}
 			how := "a tree"
 			if !asTree {
-				lower, err := workspace.Tree(c.Context(), trees(s), objects.Text(pin), t, w.UID == 0)
+				lower, err := workspace.Tree(c.Context(), trees(s), objects.Text(pin), t, w.Root)
 				if err != nil {
 					return err
 				}
@@ -73,11 +73,14 @@ but root; then rm removes them. Devices and sockets are left out. Other users' f
 // mountTree mounts a directory read-only at another one, and returns by what. It is "a tree" where nothing can.
 func (w World) mountTree(ctx context.Context, lower, dir string) (how string, err error) {
 	if w.UID == 0 {
-		if err := unix.Mount(lower, dir, "", unix.MS_BIND, ""); err == nil {
-			if err := unix.Mount("", dir, "", unix.MS_BIND|unix.MS_REMOUNT|unix.MS_RDONLY|unix.MS_NOSUID|unix.MS_NODEV, ""); err != nil {
-				return "", errors.Join(&os.PathError{Op: "mount read-only", Path: dir, Err: err}, unix.Unmount(dir, unix.MNT_DETACH))
+		err := unix.Mount(lower, dir, "", unix.MS_BIND, "")
+		if err == nil {
+			if err = unix.Mount("", dir, "", unix.MS_BIND|unix.MS_REMOUNT|unix.MS_RDONLY|unix.MS_NOSUID|unix.MS_NODEV, ""); err == nil {
+				return "a mount of the kernel", nil
 			}
-			return "a mount of the kernel", nil
+			if err := unix.Unmount(dir, unix.MNT_DETACH); err != nil {
+				return "", &os.PathError{Op: "unmount", Path: dir, Err: err}
+			}
 		}
 	}
 	where, err := filepath.Abs(dir)
@@ -100,7 +103,7 @@ func (w World) mountTree(ctx context.Context, lower, dir string) (how string, er
 
 // fill writes a tree that its owner may not change either.
 func (w World) fill(ctx context.Context, dir string, t *tree.Tree) error {
-	return workspace.Fill(ctx, dir, readOnly(t), w.UID == 0)
+	return workspace.Fill(ctx, dir, readOnly(t), w.Root)
 }
 
 // readOnly returns a tree like t without permissions to write, and without set-ID bits: others may reach it.
