@@ -337,3 +337,29 @@ imprint env unmount m && test ! -e m/d || exit 4`
 		t.Errorf("the layer has %s", text)
 	}
 }
+
+// Where user namespaces are forbidden, run says what allows them and keeps nothing; everything else works.
+func TestEnvForbidden(t *testing.T) {
+	busybox := needSandbox(t)
+	b := newLayerBox(t)
+	mkdir(t, filepath.Join(b.dir, "lower"))
+	writeFile(t, filepath.Join(b.dir, "lower/busybox"), string(read(t, busybox)))
+	script := `echo 0 >/proc/sys/user/max_user_namespaces || exit 77
+imprint env init web lower && mkdir m && imprint env mount web --tree m && test -e m/busybox || exit 1
+imprint env run web --save -- /busybox true 2>error && exit 2
+imprint env list | grep '1 layer' && imprint env verify`
+	c := exec.Command("unshare", "--user", "--map-root-user", "--mount", "sh", "-c", script)
+	c.Dir, c.Env = b.dir, b.command().Env
+	out, err := c.CombinedOutput()
+	if c.ProcessState.ExitCode() == 77 {
+		t.Skip("the limit of user namespaces cannot be set")
+	}
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	text := string(read(t, filepath.Join(b.dir, "error")))
+	if !strings.HasPrefix(text, "imprint: the host forbids user namespaces, in which commands run: ") || !strings.Contains(text, "; root allows them with sysctl user.max_user_namespaces=10000") {
+		t.Errorf("it says %s", text)
+	}
+	exec.Command("chmod", "-R", "u+w", filepath.Join(b.dir, "m")).Run()
+}

@@ -4,8 +4,10 @@ package extract
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
+	"path"
 	"strings"
 	"time"
 
@@ -19,6 +21,9 @@ type extractor struct {
 	first map[*tree.Node]string // name of each file's first node, for hard links
 	Options
 	omitted []string
+
+	at   string   // the directory that the last node was put into
+	open *os.Root // that directory: the way to it is not looked up again for each node in it
 }
 
 // Options say what nodes keep besides permissions, times and holes.
@@ -34,8 +39,36 @@ type Options struct {
 // Devices, fifos and sockets are left out: their paths are returned. Errors are those of the host's file system, [tree.ErrChanged], or ctx's cause.
 func All(ctx context.Context, dir *os.Root, top tree.Walked, o Options) (omitted []string, err error) {
 	x := &extractor{ctx: ctx, dir: dir, first: map[*tree.Node]string{}, Options: o}
+	defer func() { err = errors.Join(err, x.leave()) }()
 	err = x.all(top)
 	return x.omitted, err
+}
+
+// parent returns the directory that a name is in, and the last element of the name. It is valid until the next call.
+func (x *extractor) parent(name string) (*os.Root, string, error) {
+	dir, base := path.Split(name)
+	if dir == "" {
+		return x.dir, base, nil
+	}
+	if x.open != nil && x.at == dir {
+		return x.open, base, nil
+	}
+	if err := x.leave(); err != nil {
+		return nil, "", err
+	}
+	r, err := x.dir.OpenRoot(dir)
+	x.at, x.open = dir, r
+	return r, base, err
+}
+
+// leave closes the directory that parent has opened.
+func (x *extractor) leave() error {
+	if x.open == nil {
+		return nil
+	}
+	r := x.open
+	x.open = nil
+	return r.Close()
 }
 
 // all writes a node and everything below it. Directories get their modes and times last, when nothing more is put into them.
@@ -56,7 +89,7 @@ func (x *extractor) all(top tree.Walked) error {
 		name := base + below
 		if n.Kind() == tree.Dir {
 			dirs = append(dirs, made{name, n})
-			if err := x.dir.Mkdir(name, 0o700); err != nil && !(name == "." && errors.Is(err, os.ErrExist)) {
+			if err := x.mkdir(name); err != nil {
 				return err
 			}
 			continue
@@ -66,11 +99,27 @@ func (x *extractor) all(top tree.Walked) error {
 		}
 	}
 	for i := len(dirs) - 1; i >= 0; i-- {
-		if err := x.attributes(dirs[i].name, dirs[i].node); err != nil {
+		r, base, err := x.parent(dirs[i].name)
+		if err == nil {
+			err = x.attributes(r, base, dirs[i].node)
+		}
+		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// mkdir makes a directory, unless it is the one that is there.
+func (x *extractor) mkdir(name string) error {
+	if name == "." {
+		return nil
+	}
+	r, base, err := x.parent(name)
+	if err != nil {
+		return err
+	}
+	return r.Mkdir(base, 0o700)
 }
 
 // one writes a node that is no directory.
@@ -79,30 +128,44 @@ func (x *extractor) one(name string, n *tree.Node) error {
 	if first := x.first[inode]; first != "" {
 		return x.dir.Link(first, name)
 	}
+	r, base, err := x.parent(name)
+	if err != nil {
+		return err
+	}
 	switch inode.Kind() {
 	case tree.Symlink:
-		if err := x.dir.Symlink(inode.Target(), name); err != nil || !x.Owners {
+		if err := r.Symlink(inode.Target(), base); err != nil || !x.Owners {
 			return err
 		}
-		return x.dir.Lchown(name, int(inode.Attr.UID), int(inode.Attr.GID))
+		return r.Lchown(base, int(inode.Attr.UID), int(inode.Attr.GID))
 	case tree.File:
 		x.first[inode] = name
-		if err := x.file(name, inode.Blob()); err != nil {
+		if err := x.file(r, base, inode.Blob()); err != nil {
 			return err
 		}
-		return x.attributes(name, inode)
+		return x.attributes(r, base, inode)
 	}
 	x.omitted = append(x.omitted, name)
 	return nil
 }
 
-// file writes a content, with its holes.
-func (x *extractor) file(name string, b tree.Blob) (err error) {
-	f, err := x.dir.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+// file writes a content, with its holes. One that has a pin is compared with it.
+func (x *extractor) file(r *os.Root, base string, b tree.Blob) (err error) {
+	f, err := r.OpenFile(base, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
+	if want, ok := tree.PinOf(b); ok {
+		found, err := tree.PinContent(x.ctx, b, fileWriter{f})
+		if err != nil {
+			return err
+		}
+		if got, _ := tree.PinOf(found); got != want {
+			return fmt.Errorf("%s %w: its content does not have its digest any more", tree.HostPath(b), tree.ErrChanged)
+		}
+		return f.Truncate(b.Size())
+	}
 	for _, d := range tree.DataOf(b) {
 		if err := tree.Copy(x.ctx, io.NewOffsetWriter(f, d.Off), tree.Slice(b, d.Off, d.Len), nil); err != nil {
 			return err
@@ -111,12 +174,21 @@ func (x *extractor) file(name string, b tree.Blob) (err error) {
 	return f.Truncate(b.Size())
 }
 
+// A fileWriter writes to a new file, in which zeros are holes.
+type fileWriter struct{ *os.File }
+
+// WriteZeros implements tree.ZeroWriter.
+func (w fileWriter) WriteZeros(n int64) error {
+	_, err := w.Seek(n, io.SeekCurrent)
+	return err
+}
+
 // attributes gives a file or directory its owner, mode and time. A change of owner takes set-ID bits away, so that the mode comes after it.
-func (x *extractor) attributes(name string, n *tree.Node) error {
+func (x *extractor) attributes(r *os.Root, base string, n *tree.Node) error {
 	a := n.Attr
 	mode := os.FileMode(a.Mode & 0o777)
 	if x.Owners {
-		if err := x.dir.Chown(name, int(a.UID), int(a.GID)); err != nil {
+		if err := r.Chown(base, int(a.UID), int(a.GID)); err != nil {
 			return err
 		}
 	}
@@ -128,5 +200,5 @@ func (x *extractor) attributes(name string, n *tree.Node) error {
 		}
 	}
 	t := time.Unix(a.Mtime.Sec, int64(a.Mtime.Nsec))
-	return errors.Join(x.dir.Chmod(name, mode), x.dir.Chtimes(name, t, t))
+	return errors.Join(r.Chmod(base, mode), r.Chtimes(base, t, t))
 }

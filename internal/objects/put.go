@@ -122,14 +122,14 @@ func (s *Store) name(ctx context.Context, f *os.File, pinned tree.Blob) (tree.Bl
 	d, _ := tree.PinOf(pinned)
 	path := s.path(d)
 	for {
-		if err := os.Mkdir(filepath.Dir(path), 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-			return nil, err
-		}
 		err := link(f, path)
 		switch {
 		case err == nil:
 			return s.Get(d, pinned.Size(), holes(pinned))
-		case errors.Is(err, fs.ErrNotExist) && ctx.Err() == nil: // another process has removed the empty directory
+		case errors.Is(err, fs.ErrNotExist) && ctx.Err() == nil: // the directory is not there yet, or was empty and another process has removed it
+			if err := os.Mkdir(filepath.Dir(path), 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+				return nil, err
+			}
 			continue
 		case !errors.Is(err, fs.ErrExist):
 			return nil, err
@@ -145,10 +145,13 @@ func (s *Store) name(ctx context.Context, f *os.File, pinned tree.Blob) (tree.Bl
 
 // create creates a file that is gone when it is closed, unless it gets a name. remove closes it.
 func (s *Store) create() (f *os.File, remove func(), err error) {
-	if err := s.make(); err != nil {
-		return nil, nil, err
-	}
 	f, err = scratch.Unnamed(s.dir, filepath.Join(s.dir, "(new)"))
+	if errors.Is(err, fs.ErrNotExist) {
+		if err := s.make(); err != nil {
+			return nil, nil, err
+		}
+		f, err = scratch.Unnamed(s.dir, filepath.Join(s.dir, "(new)"))
+	}
 	if err == nil {
 		return f, func() { f.Close() }, nil
 	}
