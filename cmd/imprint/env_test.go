@@ -363,3 +363,61 @@ imprint env list | grep '1 layer' && imprint env verify`
 	}
 	exec.Command("chmod", "-R", "u+w", filepath.Join(b.dir, "m")).Run()
 }
+
+// Whatever a command does to a tree, by overlayfs, the layer of its writes does too: a tree that is made of the layers is the one that the command has left.
+func TestEnvSavesWhatWasDone(t *testing.T) {
+	busybox := needSandbox(t)
+	b := newLayerBox(t)
+	mkdir(t, filepath.Join(b.dir, "lower"))
+	writeFile(t, filepath.Join(b.dir, "lower/busybox"), string(read(t, busybox)))
+	os.Chmod(filepath.Join(b.dir, "lower/busybox"), 0o755)
+	mkdir(t, filepath.Join(b.dir, "lower/t"))
+	mkdir(t, filepath.Join(b.dir, "lower/dev"))
+	b.run("init", "web", "lower")
+	const list = "\n/busybox find /t | /busybox sort | while read -r p; do /busybox stat -c '%N %F %a' $p; /busybox test -f $p && /busybox cat $p; done; true"
+	random := rand.New(rand.NewPCG(7, 11))
+	path := func() string {
+		p := "/t"
+		for range 1 + random.IntN(3) {
+			p += "/" + string("abc"[random.IntN(3)])
+		}
+		return p
+	}
+	rounds := 6
+	if os.Getenv("IMPRINT_SLOW") == "1" {
+		rounds = 60
+	}
+	for range rounds {
+		script := "exec 2>/dev/null\n"
+		for i := range 12 {
+			switch p, q := path(), path(); random.IntN(8) {
+			case 0:
+				script += "/busybox rm -rf " + p
+			case 1, 2:
+				script += "/busybox mkdir -p " + p
+			case 3:
+				script += "/busybox ln -s " + q + " " + p
+			case 4:
+				script += "/busybox mv " + p + " " + q
+			case 5:
+				script += "/busybox ln " + p + " " + q
+			case 6:
+				script += fmt.Sprintf("/busybox chmod %o %s", 0o500+random.IntN(0o300), p)
+			default:
+				script += fmt.Sprintf("echo %d >%s", i, p)
+			}
+			script += "\n"
+		}
+		var before, said strings.Builder
+		c := b.command("run", "web", "--save", "--", "/busybox", "sh", "-c", script+list)
+		c.Stdout, c.Stderr = &before, &said
+		if err := c.Run(); err != nil {
+			t.Fatalf("%v\n%s", err, said.String())
+		}
+		done, _, _ := strings.Cut(before.String(), "web: ")
+		if after := b.run("run", "web", "--clean", "--", "/busybox", "sh", "-c", list); after != done {
+			t.Fatalf("after\n%s\nthe tree was\n%s\nand became\n%s", script, done, after)
+		}
+	}
+	b.run("verify")
+}

@@ -152,9 +152,11 @@ func TestParentIsFile(t *testing.T) {
 // Marks of overlayfs are understood and are not in the layer.
 func TestOverlayMarks(t *testing.T) {
 	opaque := &tree.Attr{Mode: 0o755, Xattrs: []tree.Xattr{{Name: "user.kept", Value: []byte("v")}, {Name: "user.overlay.opaque", Value: []byte("y")}}}
+	gone := tree.NewDevice("", attr, tree.CharDevice, tree.Device{})
 	l, err := Of([]hosttree.Entry{
 		{Path: "/d", Node: tree.NewDir("", opaque, nil)},
-		{Path: "/gone", Node: tree.NewDevice("", attr, tree.CharDevice, tree.Device{})},
+		{Path: "/gone", Node: gone},
+		{Path: "/gone-too", Node: tree.NewLink("", gone)},
 		{Path: "/null", Node: tree.NewDevice("", attr, tree.CharDevice, tree.Device{Major: 1, Minor: 3})},
 	})
 	if err != nil {
@@ -164,6 +166,7 @@ func TestOverlayMarks(t *testing.T) {
 	const want = version + `opaque 0755 0:0 0.000000000 "/d"
 xattr "user.kept" 76
 gone "/gone"
+gone "/gone-too"
 char 0640 1:2 3.000000004 "/null" 1:3
 `
 	if err != nil || string(text) != want {

@@ -56,7 +56,7 @@ func (m *marks) add(path string, n *tree.Node) error {
 		}
 		m.gone[tree.Join(dir, hidden)] = true
 		return nil
-	case n.Kind() == tree.CharDevice && n.Device() == tree.Device{}:
+	case n.Inode().Kind() == tree.CharDevice && n.Inode().Device() == tree.Device{}: // the kernel links one whiteout to all its names
 		m.gone[path] = true
 		return nil
 	}
