@@ -8,6 +8,7 @@ import (
 
 	"imprint/image/description"
 	"imprint/internal/diag"
+	"imprint/internal/layer"
 	"imprint/internal/tree"
 	"imprint/partition"
 )
@@ -34,6 +35,9 @@ func (p *making) addTree(d description.Tree) {
 func (p *making) addLayers(d description.Layer) {
 	p.Keys[d.Key.Path] = d.Key
 	for _, l := range p.Hosts[d.Key].Layers {
+		if d.Source.Written() {
+			p.warnOfLinks(d.Source.Key, l)
+		}
 		if err := l.Put(p.Builder, d.Key.Path); err != nil {
 			p.problem(d.Key, err.Error(), "the layer is on others than it was made for")
 			return
@@ -41,6 +45,14 @@ func (p *making) addLayers(d description.Layer) {
 		if first := l.Entries(); len(first) > 0 && first[0].Path == "/" {
 			p.checkTop(d.Key, "layer", first[0].Node.Attr)
 		}
+	}
+}
+
+// warnOfLinks warns about symlinks that directories of a layer replace.
+func (p *making) warnOfLinks(key diag.Key, l *layer.Layer) {
+	if links := l.Replaced(p.Find); len(links) > 0 {
+		p.Warn(key, fmt.Sprintf("its directory %s replaces a symlink to %s", tree.Shown(links[0].Path), tree.Shown(links[0].Node.Target())),
+			"put the files where the symlink leads, unless this is intended")
 	}
 }
 

@@ -97,3 +97,17 @@ func Tree(layers []*Layer, implied *tree.Attr) (*tree.Tree, error) {
 	}
 	return b.Tree()
 }
+
+// Replaced returns the paths of symlinks in a tree for which the layer has directories, which then take their places: with a base whose /lib leads to
+// usr/lib this is seldom meant. find returns the node at a path, or nil.
+func (l *Layer) Replaced(find func(path string) *tree.Node) (links []tree.Walked) {
+	for _, e := range l.entries {
+		if e.Node == nil || e.Node.Kind() != tree.Dir {
+			continue
+		}
+		if n := find(e.Path); n != nil && n.Kind() == tree.Symlink {
+			links = append(links, tree.Walked{Path: e.Path, Node: n})
+		}
+	}
+	return links
+}

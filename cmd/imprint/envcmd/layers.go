@@ -44,7 +44,11 @@ func (w World) init() *cobra.Command {
 			if _, err := s.Environment(args[0]); err == nil { // before anything is read
 				return fmt.Errorf("there is an environment %q already", args[0])
 			}
-			return w.adding(c.Context(), s, args[1], asIs, func(d objects.Digest, l *layer.Layer) error {
+			l, err := w.read(c.Context(), args[1], asIs)
+			if err != nil {
+				return err
+			}
+			return adding(c.Context(), s, l, func(d objects.Digest) error {
 				pin, err := s.Init(c.Context(), args[0], d)
 				if err != nil {
 					return err
@@ -71,10 +75,18 @@ func (w World) addLayer() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if _, err := s.Pin(e, onto); err != nil {
+			below, err := s.Pin(e, onto)
+			if err != nil {
 				return explained(err)
 			}
-			return w.adding(c.Context(), s, args[1], asIs, func(d objects.Digest, l *layer.Layer) error {
+			l, err := w.read(c.Context(), args[1], asIs)
+			if err == nil {
+				err = w.fits(s, below, l)
+			}
+			if err != nil {
+				return err
+			}
+			return adding(c.Context(), s, l, func(d objects.Digest) error {
 				pin, tag, err := s.Append(c.Context(), args[0], onto, d)
 				if err != nil {
 					return explained(err)
@@ -88,12 +100,30 @@ func (w World) addLayer() *cobra.Command {
 	return c
 }
 
-// adding reads a layer, adds it to the store, and calls then, while nothing of it can be collected.
-func (w World) adding(ctx context.Context, s *environment.Store, source string, asIs bool, then func(objects.Digest, *layer.Layer) error) error {
-	l, err := w.read(ctx, source, asIs)
+// fits reports a layer that cannot be on a stack, and warns about symlinks there that its directories replace.
+func (w World) fits(s *environment.Store, below objects.Digest, l *layer.Layer) error {
+	stack, err := s.Stack(below)
 	if err != nil {
 		return err
 	}
+	layers, err := environment.Layers(stack, s.Outline)
+	if err != nil {
+		return err
+	}
+	t, err := layer.Tree(layers, environment.Implied)
+	if err != nil {
+		return err
+	}
+	if links := l.Replaced(t.Find); len(links) > 0 {
+		fmt.Fprintf(w.Stderr, "warning: the directory %s replaces a symlink to %s: put the files there, unless this is intended\n",
+			tree.Shown(links[0].Path), tree.Shown(links[0].Node.Target()))
+	}
+	_, err = layer.Tree(append(layers, l), environment.Implied)
+	return err
+}
+
+// adding adds a layer to the store, and calls then, while nothing of it can be collected.
+func adding(ctx context.Context, s *environment.Store, l *layer.Layer, then func(objects.Digest) error) error {
 	release, err := s.Use(ctx)
 	if err != nil {
 		return err
@@ -103,7 +133,7 @@ func (w World) adding(ctx context.Context, s *environment.Store, source string, 
 	if err != nil {
 		return err
 	}
-	return then(d, l)
+	return then(d)
 }
 
 // read reads a directory or an archive as a layer.

@@ -3,6 +3,7 @@ package envcmd
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"imprint/internal/environment"
@@ -99,7 +100,10 @@ listed.`,
 			if err := w.print("removed %s: %s\n", args[0], freed(g)); err != nil {
 				return err
 			}
-			return space.Remove()
+			return errors.Join(space.Remove(), workspace.Sweep(trees(s), func(name string) bool {
+				d, err := objects.Parse(name)
+				return err == nil && !slices.Contains(g.Digests, d)
+			}))
 		},
 	}
 }
