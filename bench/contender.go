@@ -18,7 +18,7 @@ type contender struct {
 	title string
 	tools []string // host tools it needs
 	root  bool     // needs root
-	// command returns the process that makes out/disk.raw from the workload; out is an empty directory.
+	// command returns the process that makes out/disk.raw, or other files of that name, from the workload; out is an empty directory.
 	command func(w workload, out string) (*exec.Cmd, error)
 }
 
@@ -38,7 +38,26 @@ func contenders(o options) []contender {
 		{name: "hash", title: "the NAR hash of every store item, nothing else", command: o.hash},
 		{name: "floor", title: "floor", command: o.floor("")},
 		{name: "floor-hash", title: "floor with both hashes", command: o.floor("-item -piece")},
-	}, others()...)
+	}, append(o.outputs(), others()...)...)
+}
+
+// outputs returns the contenders that write other formats than raw, alone and together, and what does without them.
+func (o options) outputs() []contender {
+	alone := func(suffix string) contender {
+		return contender{name: "out-" + suffix, title: "imprint, the whole job, as " + suffix, command: o.imprint(disk, nil, "disk."+suffix)}
+	}
+	return []contender{
+		alone("zst"), alone("qcow2"), alone("vhd"),
+		{name: "out-four", title: "imprint, the whole job, raw, zst, qcow2 and vhd together", command: o.imprint(disk, nil, "disk.raw", "disk.zst", "disk.qcow2", "disk.vhd")},
+		{name: "out-two", title: "imprint, the whole job, zst and qcow2 together", command: o.imprint(disk, nil, "disk.zst", "disk.qcow2")},
+		{name: "zstd-after", title: "imprint, the whole job, raw, and zstd -1 -T0 after it", tools: []string{"zstd"}, command: func(w workload, out string) (*exec.Cmd, error) {
+			first, err := o.imprint(disk, nil)(w, out)
+			if err != nil {
+				return nil, err
+			}
+			return exec.Command("sh", append([]string{"-ec", `"$@"; zstd -q -1 -T0 "$0"`, filepath.Join(out, "disk.raw")}, first.Args...)...), nil
+		}},
+	}
 }
 
 // others returns the contenders that are other tools.
@@ -106,7 +125,8 @@ func (o options) floor(hashes string) func(workload, string) (*exec.Cmd, error) 
 }
 
 // imprint builds the same disk as the others, or an ISO with the same contents; in addition it registers the closure in a database.
-func (o options) imprint(i imageShape, flags []string) func(workload, string) (*exec.Cmd, error) {
+// files are the names of the outputs, by default disk.raw.
+func (o options) imprint(i imageShape, flags []string, files ...string) func(workload, string) (*exec.Cmd, error) {
 	return func(w workload, out string) (*exec.Cmd, error) {
 		description, err := describe(w, i)
 		if err != nil {
@@ -116,7 +136,15 @@ func (o options) imprint(i imageShape, flags []string) func(workload, string) (*
 		if err := os.WriteFile(file, []byte(description), 0o644); err != nil {
 			return nil, err
 		}
-		return exec.Command(o.program, append([]string{"build", file, "-o", filepath.Join(out, "disk.raw")}, flags...)...), nil
+		names := files
+		if len(names) == 0 {
+			names = []string{"disk.raw"}
+		}
+		args := append([]string{"build", file}, flags...)
+		for _, name := range names {
+			args = append(args, "-o", filepath.Join(out, name))
+		}
+		return exec.Command(o.program, args...), nil
 	}
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -52,7 +53,7 @@ func (l *lane) measure(c contender) (run, error) {
 		return run{}, fmt.Errorf("%s: %v\n%.2000s", c.name, err, said.String())
 	}
 	r := run{wall: time.Since(start).Seconds()}
-	if err := syncFile(filepath.Join(out, "disk.raw")); err != nil {
+	if err := syncDisks(out); err != nil {
 		return run{}, fmt.Errorf("%s: %v", c.name, err)
 	}
 	r.synced = time.Since(start).Seconds()
@@ -105,6 +106,18 @@ func touch(megabytes string) error {
 		memory[i] = 1
 	}
 	return unix.Munmap(memory)
+}
+
+// syncDisks syncs the files that a run has made.
+func syncDisks(out string) error {
+	made, err := filepath.Glob(filepath.Join(out, "disk.*"))
+	if err == nil && len(made) == 0 {
+		err = errors.New("it has made no disk")
+	}
+	for _, path := range made {
+		err = errors.Join(err, syncFile(path))
+	}
+	return err
 }
 
 func syncFile(path string) error {

@@ -52,6 +52,7 @@ func (t table) String() string {
 			fmt.Fprintf(&b, "\n%s: %s times, like for like %s times.\n", c, whole, plain)
 		}
 	}
+	b.WriteString(t.outputs())
 	if verify := t.ratio("verify", "hash"); verify != "" {
 		fmt.Fprintf(&b, "\nVerifying the finished disk takes %s times as long as hashing its store items at their source.\n", verify)
 	}
@@ -59,6 +60,24 @@ func (t table) String() string {
 		fmt.Fprintf(&b, "\nMissing: %s.\n", a)
 	}
 	return b.String()
+}
+
+// outputs compares several formats in one build with what they replace.
+func (t table) outputs() (text string) {
+	slowest := ""
+	for _, name := range []string{"imprint", "out-zst", "out-qcow2", "out-vhd"} {
+		synced := func(r run) float64 { return r.synced }
+		if len(t.runs[name]) > 0 && (slowest == "" || median(t.each(name, synced)) > median(t.each(slowest, synced))) {
+			slowest = name
+		}
+	}
+	if four := t.ratio("out-four", slowest); four != "" {
+		text = fmt.Sprintf("\nFour formats in one build: %s times the slowest of them alone (%s).\n", four, slowest)
+	}
+	if two := t.ratio("out-two", "zstd-after"); two != "" {
+		text += fmt.Sprintf("\nzst and qcow2 in one build: %s times raw and zstd -1 -T0 one after the other.\n", two)
+	}
+	return text
 }
 
 func (t table) each(name string, field func(run) float64) []float64 {

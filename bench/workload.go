@@ -74,7 +74,7 @@ func (w workload) make() error {
 	if err := w.makeESP(); err != nil {
 		return err
 	}
-	store, err := demostore.Create(w.path("root"))
+	store, err := demostore.Create(w.path("root"), demostore.Nix)
 	if err != nil {
 		return err
 	}

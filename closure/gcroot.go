@@ -24,7 +24,7 @@ type Profile struct {
 }
 
 // GCRoot returns the default root for an item: a link with its name, in the flavor's directory of GC roots.
-func (f Flavor) GCRoot(p Path) GCRoot { return GCRoot{f.StateDir + "/gcroots/" + p.Base(), p.String()} }
+func (f Flavor) GCRoot(p Path) GCRoot { return GCRoot{f.GCRoots() + "/" + p.Base(), p.String()} }
 
 // links are the symlinks to create in an image: their targets, by path.
 type links map[string]string
@@ -54,17 +54,16 @@ func (l links) addRoot(t *Target, r GCRoot) error {
 	if err := t.has(r.Target); err != nil {
 		return err
 	}
-	state := t.Flavor.StateDir
-	if !strings.HasPrefix(path, state+"/gcroots/") && !strings.HasPrefix(path, state+"/profiles/") {
+	if f := t.Flavor; !strings.HasPrefix(path, f.GCRoots()+"/") && !strings.HasPrefix(path, f.Profiles()+"/") {
 		sum := sha1.Sum([]byte(path))
-		l[state+"/gcroots/auto/"+nar.EncodeBase32(sum[:])] = path
+		l[f.GCRoots()+"/auto/"+nar.EncodeBase32(sum[:])] = path
 	}
 	return l.add(path, r.Target)
 }
 
-// addProfile adds a profile and its generations. The link to the current one is relative, as Nix makes it: both are in one directory.
+// addProfile adds a profile and its generations. The link to the current one is relative, as Nix and Guix make it: both are in one directory.
 func (l links) addProfile(t *Target, p Profile) error {
-	profiles := t.Flavor.StateDir + "/profiles"
+	profiles := t.Flavor.Profiles()
 	path, err := tree.Clean(p.Name)
 	switch {
 	case err != nil || path == "/":

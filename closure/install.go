@@ -1,6 +1,7 @@
 package closure
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"path"
@@ -18,7 +19,7 @@ type Target struct {
 	Profiles []Profile
 	Epoch    int64  // seconds since 1970: the mtime of everything outside of items, and the registration time, at least 1
 	HardLink bool   // hard-link equal files, as the store's optimiser does
-	Database []byte // the result of [Database] for Items and Epoch; if nil, Install makes it
+	Database []byte // the result of [Database] for Flavor, Items and Epoch; if nil, Install makes it
 	Workers  int    // files hashed at a time for HardLink
 }
 
@@ -36,7 +37,7 @@ func (t *Target) Install(ctx context.Context, b *tree.Builder) error {
 		return err
 	}
 	if t.Database == nil {
-		database, err := Database(t.Items, t.Epoch)
+		database, err := Database(t.Flavor, t.Items, t.Epoch)
 		if err != nil {
 			return err
 		}
@@ -55,10 +56,11 @@ func (t *Target) Install(ctx context.Context, b *tree.Builder) error {
 	return i.err
 }
 
-// Database returns the store database that registers items, in their order, at epoch in seconds since 1970. It does not look at the nodes
-// of items, so it can run while they are still being read.
-func Database(items []TargetItem, epoch int64) ([]byte, error) {
-	return db.Write(databaseItems(items), max(1, epoch)) // Nix takes 0 for a missing time
+// Database returns the store database that registers items, in their order, at epoch in seconds since 1970 or at the flavor's own time. It
+// does not look at the nodes of items, so it can run while they are still being read.
+func Database(f Flavor, items []TargetItem, epoch int64) ([]byte, error) {
+	at := cmp.Or(f.RegistrationTime, max(1, epoch)) // Nix takes 0 for a missing time
+	return db.Write(f.tables, databaseItems(items), at)
 }
 
 // share returns the nodes of the directory of shared files, or nil without HardLink.
@@ -116,25 +118,29 @@ func (i *installer) file(at, content string) {
 	i.add(at, tree.NewFile("", i.attr(0o644), tree.Text(content)))
 }
 
-// store adds the store directory. Nix refuses a store directory whose path has a symlink; the builder of the tree follows none, so it has none.
+// store adds the store directory. Nix and Guix refuse a store directory whose path has a symlink; the builder of the tree follows none, so it has none.
 func (i *installer) store(t *Target, shared []*tree.Node) {
 	attr := i.attr(t.Flavor.StoreMode)
 	attr.GID = t.Flavor.StoreGroup
 	i.dir(path.Dir(t.Flavor.StoreDir))
 	i.add(t.Flavor.StoreDir, tree.NewDir("", attr, nil))
-	// Nix creates .links when it opens the store; a read-only store must have it from the start.
+	// The daemon creates .links when it opens the store; a read-only store must have it from the start.
 	i.add(t.Flavor.StoreDir+"/.links", tree.NewDir("", i.attr(0o755), shared))
 	for _, item := range t.Items {
 		i.add(item.Info.Path.String(), item.Node)
 	}
 }
 
-// state adds the database, and the directories that the daemon would create at its first start (local-store.cc).
+// state adds the database, the directories that the daemon would create at its first start (local-store.cc), and the flavor's own roots.
 func (i *installer) state(f Flavor, database []byte) {
-	for _, d := range []string{"", "/temproots", "/profiles/per-user/root", "/gcroots/per-user/root", "/gcroots/auto"} {
+	i.dir(f.StateDir)
+	for _, d := range f.state.dirs {
 		i.dir(f.StateDir + d)
 	}
-	i.symlink(f.StateDir+"/gcroots/profiles", f.StateDir+"/profiles")
+	i.symlink(f.GCRoots()+"/profiles", f.Profiles())
+	for _, at := range slices.Sorted(maps.Keys(f.state.links)) {
+		i.symlink(f.StateDir+at, f.state.links[at])
+	}
 	i.file(f.StateDir+"/db/schema", f.Schema)
 	i.file(f.StateDir+"/db/db.sqlite", string(database))
 }

@@ -141,6 +141,31 @@ func TestInstallAsNix(t *testing.T) {
 	}
 }
 
+// Nix upgrades a database of Guix, whose schema it had once, and then finds a Guix store that we install as perfect as one of its own.
+func TestInstallAsGuix(t *testing.T) {
+	n := newNix(t)
+	root := n.buildSystem()
+	closure := n.compute(root, n.path(n.run("nix-store", "--query", "--deriver", root.String())))
+	flavor := Guix
+	flavor.StoreDir, flavor.StateDir = n.flavor.StoreDir, n.dir+"/var/guix"
+	n.flavor = flavor
+	for _, hardLink := range []bool{false, true} {
+		target := &Target{Flavor: flavor, Items: slices.Clone(closure), Epoch: 5, HardLink: hardLink, Workers: 2,
+			Roots: []GCRoot{flavor.GCRoot(closure[len(closure)-1].Info.Path)}, Profiles: []Profile{{"system", []Path{root}}}}
+		dir := filepath.Join(t.TempDir(), "image")
+		t.Cleanup(func() { makeWritable(dir) })
+		unpack(t, dir, install(t, target))
+		times := n.run("sqlite3", dir+flavor.StateDir+"/db/db.sqlite", "select distinct registrationTime from ValidPaths")
+		if n.at(dir).run("nix-store", "--init"); times != "1" {
+			t.Errorf("registered at %s", times)
+		}
+		if version, err := os.ReadFile(dir + flavor.StateDir + "/db/schema"); err != nil || string(version) != Nix.Schema {
+			t.Errorf("Nix has not upgraded the database: %q, %v", version, err)
+		}
+		judge(t, n, dir, closure)
+	}
+}
+
 func judge(t *testing.T, n *realNix, dir string, closure []TargetItem) {
 	t.Helper()
 	in := n.at(dir)
@@ -194,7 +219,7 @@ func TestInstallKeepsInfo(t *testing.T) {
 	if d := cmp.Diff(list, got); d != "" {
 		t.Error(d)
 	}
-	s, err := OpenNix(t.Context(), dir, n.flavor, readHost)
+	s, err := OpenLocal(t.Context(), dir, n.flavor, readHost)
 	if err != nil {
 		t.Fatal(err)
 	}

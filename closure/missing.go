@@ -76,7 +76,7 @@ func (t *traversal) missingError() error {
 // Reading returns an error about reading an item, with its path. If a file has vanished it adds what may have happened.
 func Reading(p Path, err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%v: %w: was it garbage-collected? Make it a root first (nix-store --add-root LINK --realise %v)", p, err, p)
+		return fmt.Errorf("%v: %w: was it garbage-collected? Make it a root first (%s)", p, err, p.flavor().RootCommand(p.String()))
 	}
 	return fmt.Errorf("%v: %w", p, err)
 }

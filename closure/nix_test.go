@@ -144,9 +144,9 @@ func (n *realNix) path(text string) Path {
 	return p
 }
 
-func (n *realNix) open() *NixStore {
+func (n *realNix) open() *LocalStore {
 	n.t.Helper()
-	s, err := OpenNix(n.t.Context(), "", n.flavor, readHost)
+	s, err := OpenLocal(n.t.Context(), "", n.flavor, readHost)
 	if err != nil {
 		n.t.Fatal(err)
 	}

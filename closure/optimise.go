@@ -14,7 +14,7 @@ import (
 // maxLinks is the largest number of names of an inode on ext4 (EXT4_LINK_MAX), where most stores are.
 const maxLinks = 65_000
 
-// Optimise hard-links equal files of the items, as "nix-store --optimise" does (optimise-store.cc), and returns the nodes of the store's
+// Optimise hard-links equal files of the items, as "nix-store --optimise" and Guix's daemon do (optimise-store.cc), and returns the nodes of the store's
 // directory .links: one more name for every file and symlink, the base32 SHA-256 of the NAR that holds it alone. Files are equal when
 // content and executable bit are. The first in the order of paths is the inode, the others become links to it, up to the 65,000 names that
 // an inode can have. The items get new nodes. Every file is read once, as many at a time as there are workers.

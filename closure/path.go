@@ -15,7 +15,7 @@ const (
 	maxName    = 211 // so that name, digits, hyphen and ".lock" fit into the 255 bytes of a file name (path.hh)
 )
 
-// ParsePath reads a store path of the flavor. The rules are those of Nix (path.cc), which allows names that start with a dot, except that
+// ParsePath reads a store path of the flavor. The rules are those of Nix (path.cc), which Guix has too; it allows names that start with a dot, except that
 // the character after the digits must be a hyphen. A path inside an item is an [*InsideError].
 func (f Flavor) ParsePath(text string) (Path, error) {
 	p, inside, _, err := f.parse(text)
@@ -43,7 +43,7 @@ func (e *InsideError) Error() string {
 func (f Flavor) parse(text string) (p Path, inside string, at int, err error) {
 	base, ok := strings.CutPrefix(text, f.StoreDir+"/")
 	if !ok {
-		return Path{}, "", 0, fmt.Errorf("store path %.300q does not start with %s/", text, f.StoreDir)
+		return Path{}, "", 0, fmt.Errorf("store path %.300q does not start with %s/%s", text, f.StoreDir, f.notOf(text))
 	}
 	base, inside, more := strings.Cut(base, "/")
 	if more {

@@ -6,9 +6,15 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+
+	"imprint/closure/nar"
+	"imprint/internal/processors"
+
+	"golang.org/x/sync/errgroup"
 )
 
-// A RegisteredStore is a store directory whose items are listed in a registration file instead of a database.
+// A RegisteredStore is a store directory whose items are listed in a registration file instead of a database. The file may be a graph of
+// references, which has no hashes: then all its items are hashed when it is opened.
 type RegisteredStore struct {
 	hostStore
 	items map[Path]*Info
@@ -16,7 +22,7 @@ type RegisteredStore struct {
 
 // OpenRegistration opens the items below prefix that a registration file lists: see [ParseRegistration]. Such a file has no content
 // addresses and no signatures; the outputs of derivations are read from the derivations.
-func OpenRegistration(prefix, file string, f Flavor, read ReadFunc) (*RegisteredStore, error) {
+func OpenRegistration(ctx context.Context, prefix, file string, f Flavor, read ReadFunc) (*RegisteredStore, error) {
 	if info, err := os.Stat(file); err == nil && info.Mode()&fs.ModeNamedPipe != 0 { // opening one may never return
 		return nil, invalid("%s is a pipe, not a file", file)
 	}
@@ -33,7 +39,35 @@ func OpenRegistration(prefix, file string, f Flavor, read ReadFunc) (*Registered
 	for _, info := range list {
 		s.items[info.Path] = info
 	}
+	if err := s.measure(ctx, list); err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
 	return s, nil
+}
+
+// measure computes hash and length of the items that have none, several at a time.
+func (s *RegisteredStore) measure(ctx context.Context, list []*Info) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(processors.Count())
+	for _, info := range list {
+		if info.NARSize > 0 {
+			continue
+		}
+		group.Go(func() error {
+			n, err := s.Item(ctx, info.Path)
+			if err == nil {
+				info.NARHash, info.NARSize, err = nar.Hash(n)
+			}
+			switch {
+			case errors.Is(err, fs.ErrNotExist):
+				return invalid("%v", Reading(info.Path, err))
+			case err != nil:
+				return Reading(info.Path, err)
+			}
+			return nil
+		})
+	}
+	return group.Wait()
 }
 
 // Info implements Store.
@@ -71,5 +105,5 @@ func (s *RegisteredStore) derivation(info *Info) (*Info, error) {
 
 var (
 	_ Store = (*RegisteredStore)(nil)
-	_ Store = (*NixStore)(nil)
+	_ Store = (*LocalStore)(nil)
 )

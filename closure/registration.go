@@ -29,6 +29,9 @@ const (
 // each for: store path; NAR hash, in any form that [nar.ParseHash] reads; length of the NAR in bytes; deriver, or an empty line; number of
 // references; and each reference. The next item follows at once. The result is in the order of the text. Errors are a [diag.List] with the
 // position in the file. An item may be repeated if it is the same.
+//
+// A graph of references, as exportReferencesGraph of Nix and #:references-graphs of Guix write it, is the same without the lines for hash and
+// length: see [RegisteredStore]. Then NARSize is 0.
 func ParseRegistration(r io.Reader, file string, f Flavor) ([]*Info, error) {
 	p := &registrationParser{in: bufio.NewReaderSize(r, maxLine), flavor: f, file: file, at: map[Path]int{}, known: map[string]Path{}}
 	for p.next() {
@@ -53,6 +56,7 @@ type registrationParser struct {
 	items      []*Info
 	at         map[Path]int    // index in items
 	known      map[string]Path // one copy of each: most are referred to more than once
+	graph      bool            // the items have no hash and no length, as the first one decides
 	records    int
 	references int
 }
@@ -105,7 +109,16 @@ func (p *registrationParser) item() error {
 		return p.problem(0, fmt.Errorf("the file has more than %d MiB", maxText>>20))
 	}
 	info := &Info{}
-	for i, field := range []func(*Info) error{p.path, p.hash, p.size, p.deriver, p.referenceList} {
+	if err := p.path(info); err != nil {
+		return err
+	}
+	if err := p.within(); err != nil {
+		return err
+	}
+	if p.records == 1 { // a graph goes on with the deriver
+		p.graph = p.text == "" || strings.HasPrefix(p.text, p.flavor.StoreDir+"/")
+	}
+	for i, field := range p.fields() {
 		if i > 0 {
 			if err := p.within(); err != nil {
 				return err
@@ -116,6 +129,14 @@ func (p *registrationParser) item() error {
 		}
 	}
 	return p.take(info)
+}
+
+// fields returns what reads the lines after the path.
+func (p *registrationParser) fields() []func(*Info) error {
+	if p.graph {
+		return []func(*Info) error{p.deriver, p.referenceList}
+	}
+	return []func(*Info) error{p.hash, p.size, p.deriver, p.referenceList}
 }
 
 func (p *registrationParser) path(info *Info) (err error) {
@@ -139,11 +160,7 @@ func (p *registrationParser) storePath() (Path, error) {
 	return path, nil
 }
 
-// hash reads the NAR hash. Nix writes an empty line in its place for exportReferencesGraph, a graph of references only.
 func (p *registrationParser) hash(info *Info) (err error) {
-	if p.text == "" {
-		return p.problem(0, fmt.Errorf("no NAR hash: this looks like a graph of references; use the registration file of nixpkgs' closureInfo"))
-	}
 	if info.NARHash, err = nar.ParseHash(p.text); err != nil {
 		return p.problem(0, err)
 	}

@@ -42,26 +42,45 @@ func TestParseRegistration(t *testing.T) {
 	}
 }
 
+// A graph of references has no hashes and no lengths.
+func TestParseGraph(t *testing.T) {
+	text := record(pathA, pathA+".drv", "2", pathB, pathA) + record(pathB, "", "0") + record(pathA, pathA+".drv", "2", pathA, pathB)
+	for _, text := range []string{text, record(pathB, "", "0") + text} {
+		got, err := ParseRegistration(strings.NewReader(text), "graph", Nix)
+		if err != nil {
+			t.Fatal(err)
+		}
+		slices.SortFunc(got, func(a, b *Info) int { return a.Path.Compare(b.Path) })
+		want := []*Info{{Path: Path{pathA}, Deriver: pathA + ".drv", References: []Path{{pathA}, {pathB}}}, {Path: Path{pathB}}}
+		if d := cmp.Diff(want, got, cmp.AllowUnexported(Path{})); d != "" {
+			t.Error(d)
+		}
+	}
+}
+
 func TestParseRegistrationRefuses(t *testing.T) {
 	for text, want := range map[string]string{
-		"x\n":                                        "r:1:1: store path",
-		pathA + "/b\n":                               "r:1:46: " + pathA + "/b is inside",
-		pathA + "é\n":                                "r:1:46: store path name",
-		pathA + "/\x1b[2J\n":                         `r:1:46: "` + pathA + `/\x1b[2J" is inside`,
-		pathA + "\r\n":                               `r:1:46: store path name "a\r"`,
-		record(pathA, ""):                            "r:2:1: no NAR hash",
-		record(pathA, base16[1:]):                    "r:2:1: read hash",
-		record(pathA, base16, "0"):                   `r:3:1: NAR size "0"`,
-		record(pathA, base16, "1e3"):                 `r:3:1: NAR size "1e3"`,
-		record(pathA, base16, "4398046511105"):       `r:3:1: NAR size "4398046511105" is not a number of bytes from 1 to 4398046511104`,
-		record(pathA, base16, "1", "x"):              "r:4:1: store path",
-		record(pathA, base16, "1", "", "-1"):         `r:5:1: number of references "-1"`,
-		record(pathA, base16, "1", "", "99999999"):   "r:5:1: more than 16777216 references",
-		record(pathA, base16, "1", "", "2147483648"): "r:5:1: number of references",
-		record(pathA, base16, "1", "", "2", pathA):   "r:7:1: the file ends within an item",
-		record(pathA, base16, "1", "", "1", "x"):     "r:6:1: store path",
-		record(pathA, base16):                        "r:3:1: the file ends within an item",
-		record(pathA, base16, "1", "", "0", ""):      "r:6:1: store path",
+		"x\n":                                 "r:1:1: store path",
+		pathA + "/b\n":                        "r:1:46: " + pathA + "/b is inside",
+		pathA + "é\n":                         "r:1:46: store path name",
+		pathA + "/\x1b[2J\n":                  `r:1:46: "` + pathA + `/\x1b[2J" is inside`,
+		pathA + "\r\n":                        `r:1:46: store path name "a\r"`,
+		record(pathA, "", "0", pathB, base16): "r:5:1: store path",
+		record(pathA, base16, "1", "", "0", pathB, ""): "r:7:1: read hash",
+		record(pathA, ""):                                                         "r:3:1: the file ends within an item",
+		record(pathA, pathB+".drv", "1488"):                                       "r:4:1: the file ends within an item",
+		record(pathA, base16[1:]):                                                 "r:2:1: read hash",
+		record(pathA, base16, "0"):                                                `r:3:1: NAR size "0"`,
+		record(pathA, base16, "1e3"):                                              `r:3:1: NAR size "1e3"`,
+		record(pathA, base16, "4398046511105"):                                    `r:3:1: NAR size "4398046511105" is not a number of bytes from 1 to 4398046511104`,
+		record(pathA, base16, "1", "x"):                                           "r:4:1: store path",
+		record(pathA, base16, "1", "", "-1"):                                      `r:5:1: number of references "-1"`,
+		record(pathA, base16, "1", "", "99999999"):                                "r:5:1: more than 16777216 references",
+		record(pathA, base16, "1", "", "2147483648"):                              "r:5:1: number of references",
+		record(pathA, base16, "1", "", "2", pathA):                                "r:7:1: the file ends within an item",
+		record(pathA, base16, "1", "", "1", "x"):                                  "r:6:1: store path",
+		record(pathA, base16):                                                     "r:3:1: the file ends within an item",
+		record(pathA, base16, "1", "", "0", ""):                                   "r:6:1: store path",
 		record(pathA, base16, "1", "", "0") + record(pathA, base16, "2", "", "0"): "r:10:1: " + pathA + " is registered twice",
 		record(pathA, strings.Repeat("x", 5000)):                                  "r:2:4097: line is longer than 4096 bytes",
 		strings.Repeat("x", 5000):                                                 "r:1:4097: line is longer than 4096 bytes",
@@ -110,7 +129,7 @@ func (r *repeated) Read(p []byte) (n int, _ error) {
 func TestOpenRegistrationNamesTheFileOnce(t *testing.T) {
 	dir := t.TempDir()
 	for _, file := range []string{dir + "/absent", dir} {
-		if _, err := OpenRegistration("", file, Nix, readHost); err == nil || strings.Count(err.Error(), file) != 1 {
+		if _, err := OpenRegistration(t.Context(), "", file, Nix, readHost); err == nil || strings.Count(err.Error(), file) != 1 {
 			t.Errorf("got %v", err)
 		}
 	}
@@ -124,7 +143,7 @@ func (brokenReader) Read([]byte) (int, error) { return 0, os.ErrDeadlineExceeded
 func TestRegistrationAsNix(t *testing.T) {
 	n := newNix(t)
 	root := n.buildSystem()
-	s, err := OpenRegistration("", n.write("registration", n.run("nix-store", "--dump-db")+"\n"), n.flavor, readHost)
+	s, err := OpenRegistration(t.Context(), "", n.write("registration", n.run("nix-store", "--dump-db")+"\n"), n.flavor, readHost)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -151,6 +170,7 @@ func TestRegistrationAsNix(t *testing.T) {
 func FuzzParseRegistration(f *testing.F) {
 	f.Add(record(pathA, base16, "1488", pathA+".drv", "2", pathA, pathB) + record(pathB, "sha256:"+base32, "112", "", "0"))
 	f.Add(record(pathA, ""))
+	f.Add(record(pathA, pathA+".drv", "2", pathA, pathB) + record(pathB, "", "0"))
 	hosttest.Quick(f, func() { ParseRegistration(strings.NewReader(record(pathA, base16, "1488", "", "1", pathA)), "r", Nix) })
 	hosttest.Fuzz(f, func(t *testing.T, text string) {
 		list, err := ParseRegistration(strings.NewReader(text), "r", Nix)
@@ -164,11 +184,15 @@ func FuzzParseRegistration(f *testing.F) {
 	})
 }
 
-// dump writes items as "nix-store --dump-db" does.
+// dump writes items as "nix-store --dump-db" does, and those of a graph as that.
 func dump(list []*Info) string {
 	var b strings.Builder
 	for _, i := range list {
-		fields := []string{i.Path.String(), nar.EncodeBase32(i.NARHash[:]), fmt.Sprint(i.NARSize), i.Deriver, fmt.Sprint(len(i.References))}
+		fields := []string{i.Path.String()}
+		if i.NARSize > 0 {
+			fields = append(fields, nar.EncodeBase32(i.NARHash[:]), fmt.Sprint(i.NARSize))
+		}
+		fields = append(fields, i.Deriver, fmt.Sprint(len(i.References)))
 		for _, r := range i.References {
 			fields = append(fields, r.String())
 		}

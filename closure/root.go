@@ -12,7 +12,7 @@ const maxLinksFollowed = 40
 
 // ResolveRoot returns the item that a text names: a store path, or a path of this machine that leads into the store, such as "./result"
 // or "/mnt/nix/var/nix/profiles/system". Symlinks are followed one at a time, since an item may itself be one. prefix is the path before the
-// store directory on this machine, as in [OpenNix]; absolute links below prefix are relative to it.
+// store directory on this machine, as in [OpenLocal]; absolute links below prefix are relative to it.
 //
 // A path that leads to a file inside an item is an [*InsideError].
 func (f Flavor) ResolveRoot(text, prefix string) (Path, error) {
@@ -38,7 +38,7 @@ func (f Flavor) resolveRoot(at, prefix string) (Path, error) {
 			return Path{}, err
 		}
 		if next == "" {
-			return Path{}, fmt.Errorf("leads to %s, which is not in %s", quoted(at), prefix+f.StoreDir)
+			return Path{}, fmt.Errorf("leads to %s, which is not in %s%s", quoted(at), prefix+f.StoreDir, f.notOf(strings.TrimPrefix(at, prefix)))
 		}
 		at = next
 	}

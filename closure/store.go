@@ -1,4 +1,4 @@
-// Package closure reads Nix stores and lays out the store inside an image: store items, their references, their registration as valid,
+// Package closure reads stores of Nix and of Guix, and lays out the store inside an image: store items, their references, their registration as valid,
 // and the GC roots that protect them in the booted system.
 package closure
 

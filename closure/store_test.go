@@ -23,10 +23,12 @@ import (
 )
 
 func TestFlavorNamed(t *testing.T) {
-	if f, err := FlavorNamed("nix"); err != nil || f != Nix {
-		t.Errorf("%v, %v", f, err)
+	for _, want := range Flavors() {
+		if f, err := FlavorNamed(want.Name); err != nil || f != want {
+			t.Errorf("%v, %v", f, err)
+		}
 	}
-	for name, want := range map[string]string{"guix": "not supported yet", "": `unknown flavor ""`, "nux": `unknown flavor "nux"`} {
+	for name, want := range map[string]string{"": `unknown flavor ""; known: nix, guix`, "nux": `unknown flavor "nux"`} {
 		if _, err := FlavorNamed(name); !says(err, want) {
 			t.Errorf("%q: %v, want %q", name, err, want)
 		}
@@ -104,7 +106,7 @@ func (p pathInfo) check(t *testing.T, s Store, f Flavor) {
 }
 
 // While a program keeps the database open, new registrations stay in its write-ahead log, and are read there.
-func TestNixStoreInfo(t *testing.T) {
+func TestLocalStoreInfo(t *testing.T) {
 	n := newNix(t)
 	n.run("nix-store", "--init")
 	keep, err := sqlite3.Open("file:" + n.flavor.StateDir + "/db/db.sqlite")
@@ -138,7 +140,7 @@ func TestNixStoreInfo(t *testing.T) {
 func TestDerivationOutputs(t *testing.T) {
 	n := newNix(t)
 	root := n.path(n.run("nix-store", "--query", "--deriver", n.buildSystem().String()))
-	registered, err := OpenRegistration("", n.write("registration", n.run("nix-store", "--dump-db")+"\n"), n.flavor, readHost)
+	registered, err := OpenRegistration(t.Context(), "", n.write("registration", n.run("nix-store", "--dump-db")+"\n"), n.flavor, readHost)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -177,7 +179,7 @@ func TestItemHasTheRegisteredHash(t *testing.T) {
 	}
 }
 
-func TestNixStoreRefuses(t *testing.T) {
+func TestLocalStoreRefuses(t *testing.T) {
 	n := newNix(t)
 	root := n.buildSystem()
 	s := n.open()
@@ -191,16 +193,16 @@ func TestNixStoreRefuses(t *testing.T) {
 		t.Errorf("an item with a fifo: %v", err)
 	}
 	n.write("nix/var/nix/db/schema", "11")
-	if _, err := OpenNix(t.Context(), "", n.flavor, readHost); !says(err, `version "11", only 10 is supported`) {
+	if _, err := OpenLocal(t.Context(), "", n.flavor, readHost); !says(err, `version "11", only 10 is supported`) {
 		t.Errorf("another schema: %v", err)
 	}
-	if _, err := OpenNix(t.Context(), t.TempDir(), Nix, readHost); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := OpenLocal(t.Context(), t.TempDir(), Nix, readHost); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("no store: %v", err)
 	}
 }
 
 // A database with values that Nix never registers is refused.
-func TestNixStoreRefusesForeignPaths(t *testing.T) {
+func TestLocalStoreRefusesForeignPaths(t *testing.T) {
 	n := newNix(t)
 	root := n.buildSystem()
 	n.run("sqlite3", filepath.Join(n.flavor.StateDir, "db/db.sqlite"), "update ValidPaths set path = '/etc/passwd' where path like '%text.txt'")
@@ -244,7 +246,7 @@ func TestStoreErrorsNameTheFileOnce(t *testing.T) {
 	database := dir + "/nix/var/nix/db/db.sqlite"
 	check := func(what string, users bool) {
 		t.Helper()
-		_, err := OpenNix(t.Context(), dir, Nix, readHost)
+		_, err := OpenLocal(t.Context(), dir, Nix, readHost)
 		if err == nil || strings.Count(err.Error(), dir) != 1 || errors.As(err, new(*InvalidError)) != users {
 			t.Errorf("%s: %v", what, err)
 		}
@@ -258,7 +260,7 @@ func TestStoreErrorsNameTheFileOnce(t *testing.T) {
 	os.WriteFile(database, []byte("SQLite format 3\x00"), 0o644)
 	check("a short database", true)
 	os.Symlink("/dev/zero", dir+"/nix/var/nix/db/schema")
-	if _, err := OpenNix(t.Context(), dir, Nix, readHost); !says(err, "schema is not a regular file") {
+	if _, err := OpenLocal(t.Context(), dir, Nix, readHost); !says(err, "schema is not a regular file") {
 		t.Errorf("an endless version: %v", err)
 	}
 }

@@ -28,6 +28,21 @@ type TreeStore struct {
 // maxDatabase is the largest database in bytes that is copied into memory, that of a store with ten million paths.
 const maxDatabase = 4 << 30
 
+// OpenTrees opens the stores of all flavors in a tree. There may be none. Of a damaged one the error names the flavor; the others are
+// opened.
+func OpenTrees(ctx context.Context, t *tree.Tree) (stores []*TreeStore, err error) {
+	for _, f := range Flavors() {
+		s, problem := OpenTree(ctx, t, f)
+		switch {
+		case problem == nil:
+			stores = append(stores, s)
+		case !errors.Is(problem, ErrNoStore):
+			err = errors.Join(err, fmt.Errorf("store of flavor %q: %w", f.Name, problem))
+		}
+	}
+	return stores, err
+}
+
 // OpenTree opens the store of a flavor in a tree. The error is [ErrNoStore] if the tree has no database of that flavor.
 func OpenTree(ctx context.Context, t *tree.Tree, f Flavor) (*TreeStore, error) {
 	n := t.Find(f.Database())
@@ -39,7 +54,7 @@ func OpenTree(ctx context.Context, t *tree.Tree, f Flavor) (*TreeStore, error) {
 		return nil, invalid("read store database: %v", err)
 	}
 	s := &TreeStore{flavor: f, tree: t, copied: copied}
-	if s.database, err = db.Open(ctx, fmt.Sprintf("/proc/self/fd/%d", copied.Fd())); err != nil {
+	if s.database, err = db.Open(ctx, f.tables, fmt.Sprintf("/proc/self/fd/%d", copied.Fd())); err != nil {
 		copied.Close()
 		return nil, ofDatabase(err)
 	}
@@ -199,12 +214,12 @@ func (s *TreeStore) Roots() (roots []Root) {
 
 // eachRoot finds the symlinks below the directories where the collector looks, and the items that they lead to.
 func (s *TreeStore) eachRoot(found func(at string, p Path, err error)) {
-	for _, dir := range []string{"/gcroots", "/profiles"} {
-		top := s.tree.Find(s.flavor.StateDir + dir)
+	for _, dir := range []string{s.flavor.GCRoots(), s.flavor.Profiles()} {
+		top := s.tree.Find(dir)
 		if top == nil {
 			continue
 		}
-		for at, n := range tree.Walk(s.flavor.StateDir+dir, top) {
+		for at, n := range tree.Walk(dir, top) {
 			if n.Kind() != tree.Symlink {
 				continue
 			}
@@ -215,7 +230,8 @@ func (s *TreeStore) eachRoot(found func(at string, p Path, err error)) {
 	}
 }
 
-// follow finds the item that a root leads to, through further links of the tree. A link to a directory of roots leads to none itself.
+// follow finds the item that a root leads to, through further links of the tree. A link to a directory of roots leads to none itself, and
+// one to what only the running system has, such as /run/current-system, to none yet.
 func (s *TreeStore) follow(at string, n *tree.Node) (Path, bool, error) {
 	for range maxLinksFollowed {
 		if n.Kind() != tree.Symlink {
@@ -231,7 +247,9 @@ func (s *TreeStore) follow(at string, n *tree.Node) (Path, bool, error) {
 			p, err := s.flavor.ParsePath(s.flavor.StoreDir + "/" + base)
 			return p, err == nil, err
 		}
-		if at, n = target, s.tree.Find(target); n == nil {
+		if at, n = target, s.tree.Find(target); n == nil && strings.HasPrefix(target, "/run/") {
+			return Path{}, false, nil
+		} else if n == nil {
 			return Path{}, false, fmt.Errorf("leads to %s, which is not there", target)
 		}
 	}

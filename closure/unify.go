@@ -4,20 +4,25 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"math"
 	"slices"
 
 	"imprint/closure/nar"
 	"imprint/internal/tree"
 )
 
+// AnySize is more than the bytes of any file.
+const AnySize = math.MaxInt64
+
 // Unify hard-links equal files inside of one item. Builders leave hard links in their outputs, sometimes hundreds. A NAR does not record
 // them, so of two stores with the same item one may have them and the other not. Linking by content makes the image as small as the builder
 // meant it to be, and the same from any source.
 //
-// Files are equal when content and executable bit are. Only files that have the size of another one in the item are read. The first in the
+// Only files of fewer bytes than below are linked, where the store's optimiser links the others; for those of any size it is
+// [AnySize]. Files are equal when content and executable bit are. Only files that have the size of another one in the item are read. The first in the
 // order of the tree is the inode, up to the 65,000 names it can have. The directories of n are changed.
-func Unify(ctx context.Context, n *tree.Node) error {
-	slots := slotsOf(n, nil)
+func Unify(ctx context.Context, n *tree.Node, below int64) error {
+	slots := slotsOf(n, below, nil)
 	slices.SortStableFunc(slots, func(a, b slot) int { return cmp.Or(cmp.Compare(a.size, b.size), cmp.Compare(a.mode, b.mode)) })
 	for len(slots) > 0 {
 		k := 1
@@ -44,14 +49,14 @@ type slot struct {
 // like reports whether two files can be equal, without reading them.
 func (s slot) like(o slot) bool { return s.size == o.size && s.mode == o.mode }
 
-// slotsOf appends the slots of all files below a directory.
-func slotsOf(dir *tree.Node, slots []slot) []slot {
+// slotsOf appends the slots of all files of fewer bytes than below in a directory and its subdirectories.
+func slotsOf(dir *tree.Node, below int64, slots []slot) []slot {
 	for i, c := range dir.Children() {
-		switch c.Kind() {
-		case tree.File:
+		switch {
+		case c.Kind() == tree.File && c.Size() < below:
 			slots = append(slots, slot{&dir.Children()[i], c.Size(), c.Attr.Mode})
-		case tree.Dir:
-			slots = slotsOf(c, slots)
+		case c.Kind() == tree.Dir:
+			slots = slotsOf(c, below, slots)
 		}
 	}
 	return slots

@@ -28,8 +28,8 @@ var erofsFilesystem = Filesystem{
 	VolumeID:     specUUID,
 	plan:         newErofs,
 	probe:        func(head []byte) bool { return has(head, 1024, "\xe2\xe1\xf5\xe0") },
-	open: func(r io.ReaderAt, size int64, omit string) (*Volume, error) {
-		v, err := erofs.ReadPart(r, size, omit)
+	open: func(r io.ReaderAt, size int64, omit []string) (*Volume, error) {
+		v, err := erofs.ReadPart(r, size, omit...)
 		if err != nil {
 			return nil, err
 		}

@@ -43,8 +43,8 @@ var ext4Filesystem = Filesystem{
 	},
 	VolumeID: specUUID,
 	probe:    func(head []byte) bool { return has(head, 1024+56, "\x53\xef") },
-	open: func(r io.ReaderAt, size int64, omit string) (*Volume, error) {
-		v, err := ext4.ReadPart(r, size, omit)
+	open: func(r io.ReaderAt, size int64, omit []string) (*Volume, error) {
+		v, err := ext4.ReadPart(r, size, omit...)
 		if err != nil {
 			return nil, err
 		}

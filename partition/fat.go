@@ -43,7 +43,7 @@ var fatFilesystem = Filesystem{
 	probe: func(head []byte) bool {
 		return len(head) >= 512 && head[510] == 0x55 && head[511] == 0xaa && (head[0] == 0xeb || head[0] == 0xe9) && fat.IsBootSector(head)
 	},
-	open: func(r io.ReaderAt, size int64, _ string) (*Volume, error) {
+	open: func(r io.ReaderAt, size int64, _ []string) (*Volume, error) {
 		v, err := fat.Read(r, size)
 		if err != nil {
 			return nil, err

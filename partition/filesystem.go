@@ -44,7 +44,7 @@ type Filesystem struct {
 
 	plan  func(Spec) (Maker, error)
 	probe func(head []byte) bool // recognises it by its first bytes; nil if it cannot be read
-	open  func(image io.ReaderAt, size int64, omit string) (*Volume, error)
+	open  func(image io.ReaderAt, size int64, omit []string) (*Volume, error)
 }
 
 // A Compressor is a way to compress the content of a file system.

@@ -36,8 +36,8 @@ var iso9660Filesystem = Filesystem{
 	VolumeID:     func(s *Spec) string { return iso9660.UUID(s.Modified) },
 	plan:         newISO,
 	probe:        func(head []byte) bool { return has(head, 16*isoBlock+1, "CD001") },
-	open: func(r io.ReaderAt, size int64, omit string) (*Volume, error) {
-		v, err := iso9660.ReadPart(r, size, omit)
+	open: func(r io.ReaderAt, size int64, omit []string) (*Volume, error) {
+		v, err := iso9660.ReadPart(r, size, omit...)
 		if err != nil {
 			return nil, err
 		}

@@ -38,12 +38,12 @@ const probeSize = 36 << 10
 // Open opens the file system in a region of size bytes. The error is [ErrUnknown] if there is no known one. With any other
 // error, which says why it cannot be read, it returns the Filesystem but no Volume.
 func Open(region io.ReaderAt, size int64) (*Volume, *Filesystem, error) {
-	return OpenPart(region, size, "")
+	return OpenPart(region, size)
 }
 
-// OpenPart is Open without what the directory at the path omit holds, which appears empty. Most file systems then read nothing
+// OpenPart is Open without what the directories at the paths omit hold, which appear empty. Most file systems then read nothing
 // of it, which takes a small part of the time if most of the files are there.
-func OpenPart(region io.ReaderAt, size int64, omit string) (*Volume, *Filesystem, error) {
+func OpenPart(region io.ReaderAt, size int64, omit ...string) (*Volume, *Filesystem, error) {
 	head := make([]byte, min(probeSize, size))
 	if _, err := region.ReadAt(head, 0); err != nil && !errors.Is(err, io.EOF) {
 		return nil, nil, err

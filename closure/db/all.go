@@ -24,7 +24,7 @@ func (s *Source) Items(ctx context.Context) (items []*Item, err error) {
 func (v *view) all() ([]*Item, error) {
 	var items []*Item
 	byID := map[int64]*Item{}
-	err := v.each(selectItem+" order by id", maxAllItems, func(s *sqlite3.Stmt) error {
+	err := v.each(v.schema.selectItem()+" order by id", maxAllItems, func(s *sqlite3.Stmt) error {
 		row := pathRowOf(s)
 		path, err := v.reader.shared(row.path, "path")
 		if err != nil {

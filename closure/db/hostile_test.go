@@ -29,7 +29,7 @@ func altered(t testing.TB, sql string) string {
 // readAll reads all items, and fails the test unless an error is one line that a terminal can show.
 func readAll(t testing.TB, path string) error {
 	t.Helper()
-	s, err := Open(t.Context(), path)
+	s, err := Open(t.Context(), Nix, path)
 	if err == nil {
 		defer s.Close()
 		for n := 0; n < 3 && err == nil; n++ {

@@ -83,7 +83,7 @@ func (s *snapshot) lockLog() error {
 	return err
 }
 
-// refuseHotJournal returns an error for the rollback journal of an interrupted transaction. Nix has one only when configured without WAL. The
+// refuseHotJournal returns an error for the rollback journal of an interrupted transaction. Nix and Guix have one only when configured without WAL. The
 // journal of a running transaction, whose writer holds a lock, does not matter: the writer waits for us before it changes the database.
 func (s *snapshot) refuseHotJournal() error {
 	f, err := openIfThere(s.path + "-journal")
@@ -98,7 +98,7 @@ func (s *snapshot) refuseHotJournal() error {
 	if reserved.held(s.file) == unix.F_WRLCK {
 		return nil
 	}
-	return errors.New("a transaction was interrupted; any Nix command run by the owner of the store repairs it")
+	return errors.New("a transaction was interrupted; any command of Nix or Guix that the owner of the store runs repairs it")
 }
 
 // unchanged reports whether everything read since the snapshot was opened is consistent. A longer log is no change.

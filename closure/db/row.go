@@ -123,7 +123,7 @@ func (r *reader) keep(bytes int) error {
 	return nil
 }
 
-// parseHash parses a hash in the only form that Nix writes.
+// parseHash parses a hash in the only form that Nix and Guix write.
 func parseHash(text []byte) (hash [32]byte, err error) {
 	digits, ok := strings.CutPrefix(string(text[:min(len(text), 100)]), "sha256:")
 	b, err := hex.DecodeString(digits)

@@ -1,4 +1,4 @@
-// Package db reads and writes the SQLite database in which Nix registers valid store items.
+// Package db reads and writes the SQLite database in which Nix or Guix registers valid store items.
 package db
 
 // An Item is one valid item: its row in ValidPaths, with the rows of Refs and DerivationOutputs that belong to it.
@@ -7,8 +7,8 @@ type Item struct {
 	NARHash    [32]byte // SHA-256
 	NARSize    int64    // bytes
 	Deriver    string   // "" for none
-	CA         string   // "" for none
-	Sigs       []string
+	CA         string   // "" for none, as with Guix
+	Sigs       []string // none with Guix
 	References []string // paths, the item's own included if it refers to itself; sorted by Source.Item
 	Outputs    []Output // sorted by ID by Source.Item
 }
@@ -16,20 +16,38 @@ type Item struct {
 // An Output is a row of DerivationOutputs: what a derivation builds, valid or not.
 type Output struct{ ID, Path string }
 
-// schema is Nix's schema 10 (schema.sql of Nix 2.8). Nix 2.35 and later leave IndexReferrer out and accept it.
-const schema = `
+// A Schema is the form of a store's database. There are two, [Nix] and [Guix]; their tables differ in a few columns.
+type Schema struct {
+	name       string
+	statements string
+	signed     bool // ValidPaths has signatures and content addresses
+}
+
+// Nix is schema 10 (schema.sql of Nix 2.8). Nix 2.35 and later leave IndexReferrer out and accept it.
+var Nix = &Schema{"Nix's schema 10", validPaths + `,
+    ultimate         integer,
+    sigs             text,
+    ca               text
+);
+` + otherTables, true}
+
+// Guix is schema 7, that of Nix before version 1.8 (guix/store/schema.sql). Guix records in FailedPaths what could not be built.
+var Guix = &Schema{"Guix's schema 7", validPaths + "\n);\n" + otherTables + `create table FailedPaths (
+    path text primary key not null,
+    time integer not null
+);
+`, false}
+
+const validPaths = `
 create table ValidPaths (
     id               integer primary key autoincrement not null,
     path             text unique not null,
     hash             text not null,
     registrationTime integer not null,
     deriver          text,
-    narSize          integer,
-    ultimate         integer,
-    sigs             text,
-    ca               text
-);
-create table Refs (
+    narSize          integer`
+
+const otherTables = `create table Refs (
     referrer  integer not null,
     reference integer not null,
     primary key (referrer, reference),
@@ -52,9 +70,28 @@ create table DerivationOutputs (
 create index IndexDerivationOutputs on DerivationOutputs(path);
 `
 
-// columns lists the columns that are read, by table.
-var columns = map[string][]string{
-	"ValidPaths":        {"id", "path", "hash", "deriver", "narSize", "sigs", "ca"},
-	"Refs":              {"referrer", "reference"},
-	"DerivationOutputs": {"drv", "id", "path"},
+// columns returns the columns that are read, by table.
+func (s *Schema) columns() map[string][]string {
+	valid := []string{"id", "path", "hash", "deriver", "narSize"}
+	if s.signed {
+		valid = append(valid, "sigs", "ca")
+	}
+	return map[string][]string{"ValidPaths": valid, "Refs": {"referrer", "reference"}, "DerivationOutputs": {"drv", "id", "path"}}
+}
+
+// selectItem asks for the columns of an item, with NULL for those that the schema does not have.
+func (s *Schema) selectItem() string {
+	more := "sigs, ca"
+	if !s.signed {
+		more = "null, null"
+	}
+	return "select id, path, hash, narSize, deriver, " + more + " from ValidPaths"
+}
+
+// insertion returns the statement that adds a row to ValidPaths.
+func (s *Schema) insertion() string {
+	if s.signed {
+		return "insert into ValidPaths (path, hash, registrationTime, deriver, narSize, sigs, ca) values (?, ?, ?, ?, ?, ?, ?)"
+	}
+	return "insert into ValidPaths (path, hash, registrationTime, deriver, narSize) values (?, ?, ?, ?, ?)"
 }

@@ -12,15 +12,16 @@ import (
 // only read permission. Its methods are safe for concurrent use.
 type Source struct {
 	path     string
+	schema   *Schema
 	lockless bool // for tests
 	mu       sync.Mutex
 	view     *view // nil after a change
 }
 
-// Open opens the database at a path. The error is an [InvalidError] if the tables are not those of Nix's schema 10, or if the database is
+// Open opens the database at a path. The error is an [InvalidError] if the tables are not those of the schema, or if the database is
 // visibly damaged.
-func Open(ctx context.Context, path string) (*Source, error) {
-	s := &Source{path: path}
+func Open(ctx context.Context, schema *Schema, path string) (*Source, error) {
+	s := &Source{path: path, schema: schema}
 	if err := s.read(ctx, func(*view) error { return nil }); err != nil {
 		return nil, err
 	}
@@ -106,7 +107,7 @@ func (s *Source) try(ctx context.Context, query func(*view) error) (err error, u
 		if err != nil {
 			return err, true
 		}
-		s.view = &view{snapshot: snapshot}
+		s.view = &view{snapshot: snapshot, schema: s.schema}
 		if err = guard(func() error { return s.view.open(ctx) }); err != nil {
 			return err, snapshot.unchanged()
 		}

@@ -46,7 +46,7 @@ func (l *live) exec(sql string, args ...any) {
 
 func (l *live) open() *Source {
 	l.t.Helper()
-	s, err := Open(l.t.Context(), l.path)
+	s, err := Open(l.t.Context(), Nix, l.path)
 	if err != nil {
 		l.t.Fatal(err)
 	}
@@ -56,7 +56,7 @@ func (l *live) open() *Source {
 
 // openLockless opens the database as on a file system without locks.
 func (l *live) openLockless() *Source {
-	s := &Source{path: l.path, lockless: true}
+	s := &Source{path: l.path, schema: Nix, lockless: true}
 	l.t.Cleanup(func() { s.Close() })
 	return s
 }
@@ -106,7 +106,7 @@ func TestSourceLeavesNoTrace(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.Chmod(dir, 0o755) })
-	s, err := Open(t.Context(), dir+"/db.sqlite")
+	s, err := Open(t.Context(), Nix, dir+"/db.sqlite")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -281,7 +281,7 @@ func TestSourceAfterACrash(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	s, err := Open(t.Context(), left)
+	s, err := Open(t.Context(), Nix, left)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -314,7 +314,7 @@ func TestSourceWithoutTheIndex(t *testing.T) {
 	if err := os.Mkdir(copied+"-shm", 0o755); err != nil {
 		t.Fatal(err)
 	}
-	s, err := Open(t.Context(), copied)
+	s, err := Open(t.Context(), Nix, copied)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -342,13 +342,13 @@ func TestSourceWithoutALog(t *testing.T) {
 	l.exec("rollback; begin exclusive")
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	if _, err := Open(ctx, l.path); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := Open(ctx, Nix, l.path); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("a locked database: %v", err)
 	}
 	defer func(n int) { mostBusy = n }(mostBusy)
 	mostBusy = 3
 	var wrong *InvalidError
-	if _, err := Open(t.Context(), l.path); !errors.Is(err, errBusy) || errors.As(err, &wrong) {
+	if _, err := Open(t.Context(), Nix, l.path); !errors.Is(err, errBusy) || errors.As(err, &wrong) {
 		t.Errorf("a locked database: %v", err)
 	}
 }
@@ -426,7 +426,7 @@ func TestOpenRefuses(t *testing.T) {
 			return path
 		},
 	} {
-		s, err := Open(t.Context(), make(t))
+		s, err := Open(t.Context(), Nix, make(t))
 		if err == nil {
 			s.Close()
 		}
@@ -451,7 +451,7 @@ func TestItemRefuses(t *testing.T) {
 }
 
 func TestOpenMissingIsKnown(t *testing.T) {
-	if _, err := Open(t.Context(), t.TempDir()+"/absent"); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := Open(t.Context(), Nix, t.TempDir()+"/absent"); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("%v is not fs.ErrNotExist", err)
 	}
 }
@@ -468,7 +468,7 @@ func BenchmarkSource(b *testing.B) {
 	items := chain(2000)
 	path := save(b, "db.sqlite", write(b, items))
 	for b.Loop() {
-		s, err := Open(b.Context(), path)
+		s, err := Open(b.Context(), Nix, path)
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -10,16 +10,16 @@ import (
 	"github.com/ncruces/go-sqlite3/ext/serdes"
 )
 
-// Write returns the database of a store that has just these items, registered at epoch (seconds since 1970, above 0). Items get their ids in
-// the given order. An item must come after everything it refers to, and only once. The bytes depend on the arguments alone: pages have
+// Write returns the database of a store that has just these items, registered at epoch (seconds since 1970, above 0). Signatures and content
+// addresses are left out if the schema has none. Items get their ids in the given order. An item must come after everything it refers to, and only once. The bytes depend on the arguments alone: pages have
 // 4096 bytes, there is no write-ahead log, and the header names a fixed version of SQLite.
-func Write(items []Item, epoch int64) ([]byte, error) {
+func Write(schema *Schema, items []Item, epoch int64) ([]byte, error) {
 	conn, err := sqlite3.Open(":memory:")
 	if err != nil {
 		return nil, fmt.Errorf("write store database: %v", err)
 	}
 	defer conn.Close()
-	if err := fill(conn, items, epoch); err != nil {
+	if err := fill(conn, schema, items, epoch); err != nil {
 		return nil, fmt.Errorf("write store database: %v", err)
 	}
 	file, err := serdes.Serialize(conn, "main")
@@ -32,11 +32,11 @@ func Write(items []Item, epoch int64) ([]byte, error) {
 
 // fill makes the tables and adds the items in one transaction. It needs no journal, since an error discards the database; SQLite does not check
 // foreign keys, since rowWriter does, with better messages.
-func fill(conn *sqlite3.Conn, items []Item, epoch int64) error {
-	if err := conn.Exec("pragma page_size=4096; pragma foreign_keys=off; pragma journal_mode=off;" + schema + "begin"); err != nil {
+func fill(conn *sqlite3.Conn, schema *Schema, items []Item, epoch int64) error {
+	if err := conn.Exec("pragma page_size=4096; pragma foreign_keys=off; pragma journal_mode=off;" + schema.statements + "begin"); err != nil {
 		return err
 	}
-	w := &rowWriter{conn: conn, epoch: epoch, ids: make(map[string]int64, len(items))}
+	w := &rowWriter{conn: conn, schema: schema, epoch: epoch, ids: make(map[string]int64, len(items))}
 	defer w.close()
 	if err := w.prepare(); err != nil {
 		return err
@@ -52,6 +52,7 @@ func fill(conn *sqlite3.Conn, items []Item, epoch int64) error {
 // A rowWriter adds items to an open database.
 type rowWriter struct {
 	conn              *sqlite3.Conn
+	schema            *Schema
 	epoch             int64
 	ids               map[string]int64
 	path, ref, output *sqlite3.Stmt
@@ -62,7 +63,7 @@ func (w *rowWriter) prepare() error {
 		stmt **sqlite3.Stmt
 		sql  string
 	}{
-		{&w.path, "insert into ValidPaths (path, hash, registrationTime, deriver, narSize, sigs, ca) values (?, ?, ?, ?, ?, ?, ?)"},
+		{&w.path, w.schema.insertion()},
 		{&w.ref, "insert into Refs (referrer, reference) values (?, ?)"},
 		{&w.output, "insert into DerivationOutputs (drv, id, path) values (?, ?, ?)"},
 	} {
@@ -89,8 +90,11 @@ func (w *rowWriter) add(item Item) error {
 		return fmt.Errorf("duplicate item")
 	}
 	hash := "sha256:" + hex.EncodeToString(item.NARHash[:])
-	sigs := orNull(strings.Join(item.Sigs, " "))
-	if err := insert(w.path, item.Path, hash, w.epoch, orNull(item.Deriver), item.NARSize, sigs, orNull(item.CA)); err != nil {
+	row := []any{item.Path, hash, w.epoch, orNull(item.Deriver), item.NARSize}
+	if w.schema.signed {
+		row = append(row, orNull(strings.Join(item.Sigs, " ")), orNull(item.CA))
+	}
+	if err := insert(w.path, row...); err != nil {
 		return err
 	}
 	id := w.conn.LastInsertRowID()

@@ -43,7 +43,7 @@ func chain(n int) []Item {
 
 func write(t testing.TB, items []Item) []byte {
 	t.Helper()
-	file, err := Write(items, 1)
+	file, err := Write(Nix, items, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +62,7 @@ func save(t testing.TB, name string, file []byte) string {
 // Source reads what Write registers.
 func TestWriteThenRead(t *testing.T) {
 	items := chain(200)
-	s, err := Open(t.Context(), save(t, "db.sqlite", write(t, items)))
+	s, err := Open(t.Context(), Nix, save(t, "db.sqlite", write(t, items)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -118,6 +118,49 @@ func TestWriteAsSQLiteSees(t *testing.T) {
 	}
 }
 
+// Guix's database has no signatures and content addresses, and a table of failed builds. Its other rows are those of Nix's.
+func TestWriteForGuix(t *testing.T) {
+	items := chain(4)
+	file, err := Write(Guix, items, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := save(t, "db.sqlite", file)
+	for query, want := range map[string]string{
+		"pragma integrity_check":                 "ok",
+		"pragma foreign_key_check":               "",
+		"pragma user_version":                    "0",
+		"select * from ValidPaths where id = 2":  "2|" + storePath(1) + "|sha256:" + fmt.Sprintf("%x", items[1].NARHash) + "|1|" + storePath(1) + ".drv|101",
+		"select * from Refs where referrer < 3":  "1|1\n2|1",
+		"select count(*) from DerivationOutputs": "2",
+		"select count(*) from FailedPaths":       "0",
+		"select group_concat(name) from (select name from sqlite_schema where name not like 'sqlite_%' order by name)": "DeleteSelfRefs,DerivationOutputs," +
+			"FailedPaths,IndexDerivationOutputs,IndexReference,IndexReferrer,Refs,ValidPaths",
+		"select group_concat(name || ' ' || type || ' ' || pk) from pragma_table_info('FailedPaths')": "path TEXT 1,time INTEGER 0",
+		"select group_concat(name) from pragma_table_info('ValidPaths')":                              "id,path,hash,registrationTime,deriver,narSize",
+	} {
+		if got := strings.TrimSpace(hosttest.Run(t, "sqlite3", "-nullvalue", "NULL", path, query)); got != want {
+			t.Errorf("%s: %q, want %q", query, got, want)
+		}
+	}
+	s, err := Open(t.Context(), Guix, path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	for _, want := range items {
+		want.Sigs, want.CA = nil, ""
+		got, err := s.Item(t.Context(), want.Path)
+		slices.Sort(want.References)
+		if err != nil || !cmp.Equal(*got, want) {
+			t.Fatalf("%v\n%s", err, cmp.Diff(*got, want))
+		}
+	}
+	if _, err := Open(t.Context(), Nix, path); err == nil || !strings.Contains(err.Error(), `not Nix's schema 10: table ValidPaths has no column sigs`) {
+		t.Errorf("read as Nix's: %v", err)
+	}
+}
+
 // The schema is the one that Nix itself makes.
 func TestSchemaAsNix(t *testing.T) {
 	hosttest.Need(t, "nix-store", "sqlite3")
@@ -169,7 +212,7 @@ func TestWriteRefuses(t *testing.T) {
 		{[]Item{a, {Path: b.Path, NARSize: 1, References: []string{a.Path, a.Path}}}, 1, "reference to " + a.Path},
 		{[]Item{{Path: a.Path, NARSize: 1, Outputs: []Output{{"out", "x"}, {"out", "y"}}}}, 1, "output out"},
 	} {
-		if _, err := Write(c.items, c.epoch); err == nil || !strings.Contains(err.Error(), c.want) {
+		if _, err := Write(Nix, c.items, c.epoch); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("got %v, want %q", err, c.want)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -15,6 +16,7 @@ import (
 // A view is a snapshot opened by SQLite.
 type view struct {
 	snapshot         *snapshot
+	schema           *Schema
 	name             string // of the snapshot, for SQLite
 	conn             *sqlite3.Conn
 	budget           *budget
@@ -74,13 +76,10 @@ func (v *view) close() error {
 	return v.conn.Close()
 }
 
-// selectItem asks for the columns of an item.
-const selectItem = "select id, path, hash, narSize, deriver, sigs, ca from ValidPaths"
-
 // prepare compiles the three queries. The left join makes references to ids that are not registered visible, as rows with a NULL.
 func (v *view) prepare() (err error) {
 	for stmt, sql := range map[**sqlite3.Stmt]string{
-		&v.item: selectItem + " where path = ?",
+		&v.item: v.schema.selectItem() + " where path = ?",
 		&v.refs: "select v.path from Refs r left join ValidPaths v on v.id = r.reference where r.referrer = ?",
 		&v.outs: "select id, path from DerivationOutputs where drv = ?",
 	} {
@@ -106,7 +105,8 @@ func (v *view) checkSchema() error {
 		}
 		return checkStatement(stmt.ColumnText(0))
 	})
-	for _, table := range []string{"ValidPaths", "Refs", "DerivationOutputs"} {
+	columns := v.schema.columns()
+	for _, table := range slices.Sorted(maps.Keys(columns)) {
 		if err == nil {
 			err = v.checkColumns(table, columns[table])
 		}
@@ -150,7 +150,7 @@ func (v *view) checkColumns(table string, names []string) error {
 	}
 	for _, n := range names {
 		if !slices.Contains(have, n) {
-			return invalid("unknown schema: table %s has no column %s, only %.20q", table, n, have[:min(len(have), 20)])
+			return invalid("not %s: table %s has no column %s, only %.20q", v.schema.name, table, n, have[:min(len(have), 20)])
 		}
 	}
 	return nil
@@ -210,7 +210,7 @@ func (v *view) readItem(path string) (id int64, item *Item, err error) {
 	return id, item, err
 }
 
-// pathRowOf is the current row of a query for the columns of [selectItem].
+// pathRowOf is the current row of a query for the columns of [Schema.selectItem].
 func pathRowOf(s *sqlite3.Stmt) pathRow {
 	row := pathRow{s.ColumnRawText(1), s.ColumnRawText(2), s.ColumnRawText(4), s.ColumnRawText(5), s.ColumnRawText(6), 0}
 	if s.ColumnType(3) == sqlite3.INTEGER {

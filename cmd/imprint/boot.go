@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"imprint/container"
 	"imprint/image/emulator"
 	"imprint/image/plan"
 	"imprint/image/write"
@@ -73,7 +75,10 @@ func (r *root) runBoot(ctx context.Context, file string, args []string, f bootFl
 	if err := e.bootFiles(ctx, &b); err != nil {
 		return err
 	}
-	if e.image != nil && f.write == "" {
+	if format := container.Named(cmp.Or(b.Manifest.FileFormat, container.Raw)); format != nil {
+		b.Format = format.QEMU
+	}
+	if e.image != nil && f.write == "" && b.Format != "" {
 		r.ui.clear()
 		return r.runQEMU(ctx, b, args)
 	}
@@ -173,7 +178,7 @@ func (r *root) bootServed(ctx context.Context, e *export, b emulator.Boot, args 
 		cancel(err) // QEMU ends with the disk
 		served <- err
 	}()
-	b.Image = nbd.URI(l.Network, l.Address(), "")
+	b.Image, b.Format = nbd.URI(l.Network, l.Address(), ""), container.Raw
 	r.ui.clear()
 	err = r.runQEMU(ctx, b, args)
 	cancel(nil)

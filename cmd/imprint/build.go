@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"imprint/image/description"
@@ -30,12 +29,14 @@ import (
 
 // buildFlags are the flags of build.
 type buildFlags struct {
-	out        string
+	out        []string
 	exportBoot string
 	exportRoot bool
 	noManifest bool
 	twice      bool
 	write      write.Options
+
+	targetList []*target // what is written
 }
 
 func (r *root) build() *cobra.Command {
@@ -50,6 +51,9 @@ While it writes a store item, build checks the contents against the NAR hash tha
 The image digest is the measurement of fs-verity, as "fsverity digest" prints it. --sha256 also computes the
 SHA-256 of the whole image, which takes a second pass.
 
+-o may be repeated. Each file has the format of its suffix: .raw, .qcow2, .zst, .gz, .xz, .vmdk, .stream.vmdk, .ova, .vhd, .dynamic.vhd,
+.vhdx, .gce.tar.gz or .bmap. All are written from one read of the sources. Without -o they are those of [[output]] in FILE.
+
 OUT appears only when it is complete and on the disk. A build that fails or is interrupted leaves nothing and does
 not change an older OUT. OUT.json never stands beside an image that it does not describe: it is removed before OUT is
 replaced, and written afterwards. OUT keeps the owner and mode of the file that it replaces.
@@ -60,13 +64,14 @@ order of files, and compares the two; the second one never gets a name. If they 
 ` + fetchingHelp,
 		Example: `  imprint build image.toml
   imprint build image.toml -o /srv/images/web.raw
+  imprint build image.toml -o web.qcow2 -o web.raw.zst
   SOURCE_DATE_EPOCH=1700000000 imprint build image.toml --json`,
 		Args:              exactly(1, "one description FILE"),
 		ValidArgsFunction: tomlFiles,
 		RunE:              func(c *cobra.Command, args []string) error { return r.runBuild(c.Context(), args[0], f) },
 	}
 	flags := c.Flags()
-	flags.StringVarP(&f.out, "out", "o", "", "image `file` (default NAME.raw or NAME.iso in the working directory)")
+	flags.StringArrayVarP(&f.out, "out", "o", nil, "image `file`, in the format of its suffix; may be repeated (default NAME.raw or NAME.iso in the working directory)")
 	flags.StringVar(&f.exportBoot, "export-boot", "", "also write kernel, initrd and command line of every boot entry, and a script for iPXE, to this `directory`")
 	flags.BoolVar(&f.exportRoot, "export-root", false, "with --export-boot, also write the root file system as an initrd, to boot without a disk")
 	flags.BoolVar(&f.noManifest, "no-manifest", false, "do not write OUT.json")
@@ -178,12 +183,12 @@ func (r *root) runBuild(ctx context.Context, file string, f buildFlags) error {
 	if err != nil {
 		return err
 	}
-	o := &outputs{}
+	o := &outputFiles{}
 	defer o.discard()
 	if err := o.open(&f, file, d); err != nil {
 		return err
 	}
-	p, err := r.resolve(ctx, file, d, filepath.Dir(o.image.Path()))
+	p, err := r.resolve(ctx, file, d, filepath.Dir(o.disk.Path()))
 	if err != nil {
 		return err
 	}
@@ -197,8 +202,9 @@ func (r *root) runBuild(ctx context.Context, file string, f buildFlags) error {
 		return err
 	}
 	if f.twice {
-		r.written = f.out
-		if b.differences, err = r.again(ctx, file, o.image.Path()); err != nil {
+		t := f.readable()
+		r.written = t.Name
+		if b.differences, err = r.again(ctx, file, t.file.Path()); err != nil {
 			return fmt.Errorf("build again: %w", err)
 		}
 	}
@@ -218,27 +224,27 @@ type build struct {
 }
 
 // write writes the image, its manifest and the boot files, and names them when all are complete.
-func (r *root) write(ctx context.Context, p *planned, o *outputs, f buildFlags) (*build, error) {
+func (r *root) write(ctx context.Context, p *planned, o *outputFiles, f buildFlags) (*build, error) {
 	if f.exportRoot {
 		if err := write.CheckRoot(p.layout); err != nil {
 			return nil, usagef("--export-root: %v", err)
 		}
 	}
-	r.ui.stage("write", "writing "+f.out)
+	r.ui.stage("write", "writing "+f.targetList[0].Name)
 	f.write.Progress, f.write.Export = r.ui.meter, f.exportBoot != ""
-	result, err := write.Image(ctx, o.image.File, p.plan, p.layout, f.write)
+	result, err := write.Image(ctx, o.disk.File, p.plan, p.layout, f.write)
 	if err != nil {
 		return nil, err
 	}
 	r.ui.stage("commit", "")
 	b := &build{Result: result, manifest: p.plan.Manifest(result.Layout, 0)}
 	b.manifest.Built(result.Digests, !f.write.NoVerify)
-	if o.manifest != nil {
-		if _, err := o.manifest.File.Write(b.manifest.JSON()); err != nil {
+	for _, t := range o.list {
+		if err := t.writeManifest(*b.manifest); err != nil {
 			return nil, err
 		}
 	}
-	groups := []write.Group{o.group()}
+	groups := o.groups()
 	if f.exportBoot != "" {
 		e, err := result.Boot(ctx, p.plan, f.exportBoot, f.exportRoot)
 		if err != nil {
@@ -252,18 +258,16 @@ func (r *root) write(ctx context.Context, p *planned, o *outputs, f buildFlags) 
 
 // built reports what was built, and how to boot it.
 func (r *root) built(f buildFlags, b *build) error {
-	m, result := b.manifest, b.Result
-	onDisk := int64(0)
-	if info, err := os.Stat(f.out); err == nil {
-		onDisk = info.Sys().(*syscall.Stat_t).Blocks * 512
-	}
+	m, result, first := b.manifest, b.Result, f.targetList[0]
+	_, onDisk := first.sizes()
 	if f.write.NoVerify {
 		r.log.Warn("the NAR hashes of store items were not checked (--no-verify)")
 	}
 	if r.json {
 		done := event{
-			"event": "done", "image": f.out, "size": m.Size, "onDisk": onDisk, "written": result.Written, "seconds": b.seconds,
-			"digest": result.Digests.Image, "sha256": result.Digests.SHA256, "verified": !f.write.NoVerify, "manifest": manifestName(f),
+			"event": "done", "image": first.Name, "size": m.Size, "onDisk": onDisk, "written": result.Written, "seconds": b.seconds,
+			"digest": result.Digests.Image, "sha256": result.Digests.SHA256, "verified": !f.write.NoVerify, "manifest": f.manifestOf(first),
+			"outputs": f.outputEvents(),
 		}
 		if f.twice {
 			done["differences"] = append([]diff.Change{}, b.differences...)
@@ -273,10 +277,13 @@ func (r *root) built(f buildFlags, b *build) error {
 	}
 	var text strings.Builder
 	say := func(format string, args ...any) { fmt.Fprintf(&text, format+"\n", args...) }
-	say("%s: %s (%s on disk), %s, %s, in %.1f s", f.out, units.FormatBytes(m.Size), units.FormatBytes(onDisk),
+	say("%s: %s (%s on disk), %s, %s, in %.1f s", first.Name, units.FormatBytes(m.Size), units.FormatBytes(onDisk),
 		units.Count(len(m.Partitions), "partition"), units.Count(len(m.Items), "store item"), b.seconds)
-	boot := emulator.Boot{Manifest: m, Image: f.out, Export: f.exportBoot, Entries: b.entries}
-	for _, line := range [][2]string{{"digest", result.Digests.Image}, {"sha256", result.Digests.SHA256}, {"manifest", manifestName(f)}, {"boot", boot.Line()}} {
+	for _, t := range f.targetList[1:] {
+		length, onDisk := t.sizes()
+		say("%s: %s, %s (%s on disk)", t.Name, t.Format.Name, units.FormatBytes(length), units.FormatBytes(onDisk))
+	}
+	for _, line := range [][2]string{{"digest", result.Digests.Image}, {"sha256", result.Digests.SHA256}, {"manifest", f.manifestOf(first)}, {"boot", f.bootLine(b)}} {
 		if line[1] != "" {
 			say("  %-8s  %s", line[0], line[1])
 		}
@@ -302,10 +309,29 @@ func (b *build) checked() error {
 	return nil
 }
 
-// manifestName returns the name of the manifest for the report, "" with --no-manifest.
-func manifestName(f buildFlags) string {
-	if f.noManifest {
+// manifestOf returns the name of a target's manifest for the report, "" if it has none.
+func (f buildFlags) manifestOf(t *target) string {
+	if f.noManifest || t.Format.Beside {
 		return ""
 	}
-	return f.manifest()
+	return t.manifestName()
+}
+
+// outputEvents returns all outputs for the report of a build.
+func (f buildFlags) outputEvents() (list []event) {
+	for _, t := range f.targetList {
+		length, onDisk := t.sizes()
+		list = append(list, event{"image": t.Name, "format": t.Format.Name, "length": length, "onDisk": onDisk, "manifest": f.manifestOf(t)})
+	}
+	return list
+}
+
+// bootLine returns a command that boots the first output that QEMU reads, "" if there is none.
+func (f buildFlags) bootLine(b *build) string {
+	for _, t := range f.targetList {
+		if t.Format.QEMU != "" {
+			return emulator.Boot{Manifest: b.manifest, Image: t.Name, Format: t.Format.QEMU, Export: f.exportBoot, Entries: b.entries}.Line()
+		}
+	}
+	return ""
 }

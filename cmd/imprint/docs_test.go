@@ -29,7 +29,7 @@ func blocksOf(t *testing.T, page string) (blocks []block) {
 		switch m[1] {
 		case "needs":
 			b.needs = m[2]
-			if !slices.Contains([]string{"root", "network", "qemu", "nix", "userns"}, b.needs) {
+			if !slices.Contains([]string{"root", "network", "qemu", "nix", "guix", "userns"}, b.needs) {
 				t.Errorf("%s: a block needs %s, which this test does not know", page, b.needs)
 			}
 		case "file":
@@ -93,7 +93,7 @@ func TestDocs(t *testing.T) {
 	}
 }
 
-// docsWorld makes the directory that the commands of a page run in: a synthetic store and, as the pages have them, a link to a system in it, its
+// docsWorld makes the directory that the commands of a page run in: a synthetic store, one of Guix, and, as the pages have them, a link to a system in it, its
 // registration, and the archive of a Debian system.
 func docsWorld(t *testing.T) string {
 	t.Helper()
@@ -103,6 +103,10 @@ func docsWorld(t *testing.T) string {
 		t.Fatal(err)
 	}
 	if err := demostore.SyntheticArchive(filepath.Join(dir, "rootfs.tar.zst")); err != nil {
+		t.Fatal(err)
+	}
+	mkdir(t, filepath.Join(dir, "guix"))
+	if _, _, err := demostore.GuixSynthetic(filepath.Join(dir, "guix"), "x86_64"); err != nil {
 		t.Fatal(err)
 	}
 	mkdir(t, filepath.Join(dir, "closure-info"))
@@ -118,6 +122,12 @@ func (b block) inWorld() string {
 	switch {
 	case b.language != "toml" || !strings.Contains(b.text, "[[closure]]"):
 		return b.text
+	case strings.Contains(b.text, `flavor = "guix"`):
+		text := strings.NewReplacer(`"result"`, `"guix/system"`, `"graph"`+"\n\n[[closure]]", `"guix/graph"`+"\n\n[[closure]]").Replace(b.text)
+		if strings.Contains(text, "[[source]]\n") {
+			return strings.Replace(text, "[[source]]\n", "[[source]]\npath = \"guix/store\"\n", 1)
+		}
+		return text + "\n[[source]]\npath = \"guix/store\"\n"
 	case regexp.MustCompile(`(?m)^(image|url|export)\s*=`).MatchString(b.text):
 		return b.text
 	case strings.Contains(b.text, "[[source]]\n"):

@@ -102,6 +102,10 @@ func syntheticConfigs(t *testing.T) string {
 			t.Fatal(err)
 		}
 	}
+	mkdir(t, filepath.Join(root, "build/demo-guix"))
+	if _, _, err := demostore.GuixSynthetic(filepath.Join(root, "build/demo-guix"), "x86_64"); err != nil {
+		t.Fatal(err)
+	}
 	if err := demostore.SyntheticHost(filepath.Join(root, "build/host")); err != nil {
 		t.Fatal(err)
 	}

@@ -65,7 +65,7 @@ func (g *goldenTree) list(t *testing.T, fsys filesystem.FileSystem, dir string) 
 		name := path.Join(dir, e.Name())
 		line := fmt.Sprintf("%d %s", info.ModTime().Unix(), name) // go-diskfs reports no permissions
 		switch {
-		case info.IsDir() && path.Dir(name) == "nix/store":
+		case info.IsDir() && inStore(name):
 			line += "/"
 		case info.IsDir():
 			lines = append(lines, line+"/")
@@ -81,6 +81,11 @@ func (g *goldenTree) list(t *testing.T, fsys filesystem.FileSystem, dir string) 
 	return lines
 }
 
+// inStore reports whether a path is that of an item or of something in one.
+func inStore(name string) bool {
+	return strings.HasPrefix(name, "nix/store/") || strings.HasPrefix(name, "gnu/store/")
+}
+
 // content describes the content of a file.
 func (g *goldenTree) content(t *testing.T, fsys filesystem.FileSystem, name string, size int64) string {
 	if size == 0 {
@@ -91,7 +96,7 @@ func (g *goldenTree) content(t *testing.T, fsys filesystem.FileSystem, name stri
 		t.Fatalf("go-diskfs: read %s: %v", name, err)
 	}
 	b = b[:size] // go-diskfs reads to the end of the cluster
-	if ext := path.Ext(name); (ext == ".conf" || ext == ".cfg") && !strings.HasPrefix(name, "nix/store/") {
+	if ext := path.Ext(name); (ext == ".conf" || ext == ".cfg") && !inStore(name) {
 		g.Texts[name] = strings.Split(string(b), "\n")
 	}
 	return fmt.Sprintf(" %d bytes %s", len(b), digest(b))

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"imprint/container"
 	"imprint/image/disk"
 	"imprint/internal/tree"
 
@@ -30,12 +31,24 @@ func openWith(name string, open func(io.ReaderAt, int64) (*disk.Disk, error)) (*
 	size, err := f.Seek(0, io.SeekEnd) // of a block device too
 	if err == nil {
 		var d *disk.Disk
-		if d, err = open(imageFile{f}, size); err == nil {
+		if d, err = openDisk(imageFile{f}, size, open); err == nil {
 			return d, f, nil
 		}
 	}
 	f.Close()
 	return nil, nil, fmt.Errorf("read %s: %w", name, err)
+}
+
+// openDisk opens the disk in a file of any format.
+func openDisk(f io.ReaderAt, size int64, open func(io.ReaderAt, int64) (*disk.Disk, error)) (*disk.Disk, error) {
+	image, err := container.Open(f, size)
+	switch {
+	case err != nil:
+		return nil, err
+	case image != nil:
+		return open(image, image.Size())
+	}
+	return open(f, size)
 }
 
 // find opens what IMAGE[:PARTITION] and a path name. Without a partition, it is the one region with that path.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"imprint/container"
 	"imprint/image/crosscheck"
 	"imprint/image/disk"
 	"imprint/image/inspect"
@@ -102,8 +104,11 @@ store, references are valid, and GC roots reach every item. The files that boot 
 IMAGE.json lies beside the image, the digest of all its bytes is compared, too. It prints a line for each fault and exits with 5
 if there is one.
 
+The image may be raw, qcow2, VMDK, OVA, VHD or VHDX, of any program, or zstd, gzip or xz as build writes them; so it may be for
+the other commands that read images. The format is recognised by content.
+
 With --cross-check other libraries read the partition table, ext4, FAT and ISO 9660 file systems and store databases, in
-processes of their own, and what they see must be the same.`,
+processes of their own, and what they see must be the same. They read raw images alone.`,
 		Example: "  imprint verify web.raw\n  imprint verify --explain 1049600 web.raw",
 		Args:    exactly(1, "one IMAGE"),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -118,6 +123,9 @@ processes of their own, and what they see must be the same.`,
 			}
 			if !second {
 				return r.runVerify(c.Context(), args[0], d, nil)
+			}
+			if _, raw := d.Image().(imageFile); !raw {
+				return usagef("--cross-check: the other libraries read raw images alone")
 			}
 			return r.runVerify(c.Context(), args[0], d, f)
 		},
@@ -175,7 +183,7 @@ func (r *root) verifyManifest(ctx context.Context, name string, d *disk.Disk, re
 		return nil
 	}
 	differs := func(text string) { report(disk.Fault{Fault: fault.Fault{Offset: -1, Object: "manifest", Text: text}}) }
-	if m.Size != d.Size {
+	if format := container.Named(cmp.Or(m.FileFormat, container.Raw)); format == nil || format.DiskSize(m.Size) != d.Size {
 		differs(fault.Mismatch("size", d.Size, m.Size))
 		return nil
 	}
@@ -183,7 +191,7 @@ func (r *root) verifyManifest(ctx context.Context, name string, d *disk.Disk, re
 		r.log.Warnf("%s.json has a digest of another kind, %.20q: the image is not compared with it", name, m.Digest)
 		return nil
 	}
-	digest, err := write.Digest(ctx, d.Image(), d.Size)
+	digest, err := write.Digest(ctx, d.Image(), m.Size)
 	if err == nil && digest != m.Digest {
 		differs(fault.Mismatch("digest", digest, m.Digest))
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"maps"
 	"os"
@@ -98,6 +99,15 @@ func TestRealNix(t *testing.T) {
 		writeFile(t, registration, s.Registration(t, roots...))
 		image := build(t, database+fmt.Sprintf("registration = %q\n", registration))
 		s.Judge(t, nixtest.Target{Tree: extract(t, image), Roots: roots, Epoch: 1, Unsigned: true})
+	})
+	t.Run("cache", func(t *testing.T) {
+		cache := filepath.Join(t.TempDir(), "cache")
+		s.Copy(t, "file://"+cache+"?compression=zstd")
+		t.Setenv("XDG_CACHE_HOME", t.TempDir())
+		got := read(t, build(t, fmt.Sprintf("[[source]]\nurl = %q\nunsigned = true\n", "file://"+cache)))
+		if want := read(t, build(t, database)); !bytes.Equal(got, want) {
+			t.Error("from a cache the image is another one than from the database")
+		}
 	})
 	t.Run("hard links", func(t *testing.T) {
 		t.Parallel()

@@ -8,68 +8,147 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
+	"syscall"
 
 	"imprint/bootloader"
+	"imprint/container"
 	"imprint/image/description"
 	"imprint/image/host"
+	"imprint/image/outputs"
 	"imprint/image/plan"
 	"imprint/image/write"
 	"imprint/internal/diag"
-	"imprint/internal/hosttool"
 )
 
-// outputs are the files that a build writes. They are created before any input is read, so that an unwritable output fails at
+// outputFiles are the files that a build writes. They are created before any input is read, so that an unwritable output fails at
 // once.
-type outputs struct {
-	image    *write.Output
-	manifest *write.Output // nil for none
-	stale    []string      // paths where manifests of older images may be
+type outputFiles struct {
+	list []*target
+	disk *write.Output // where the disk comes together: the first raw output, or a file that is never named
 }
 
-func (o *outputs) discard() {
-	for _, out := range []*write.Output{o.image, o.manifest} {
-		if out != nil {
-			out.Discard()
+func (o *outputFiles) discard() {
+	for _, t := range o.list {
+		for _, out := range []*write.Output{t.file, t.manifest} {
+			if out != nil {
+				out.Discard()
+			}
 		}
 	}
-}
-
-// group returns what is committed when the build is complete.
-func (o *outputs) group() write.Group {
-	return write.Group{Files: []*write.Output{o.image}, Index: o.manifest, Stale: o.stale, IsIndex: isManifest}
-}
-
-// open checks the names of all outputs, and creates the image and its manifest. The caller discards them.
-func (o *outputs) open(f *buildFlags, file string, d *description.Image) (err error) {
-	format := d.WithDefaults().Format.V
-	if f.out == "" {
-		f.out = d.Name.V + "." + format
+	if o.disk != nil {
+		o.disk.Discard()
 	}
-	if err := checkSuffix(f.out, format); err != nil {
-		return err
+}
+
+// groups returns what is committed when the build is complete.
+func (o *outputFiles) groups() (groups []write.Group) {
+	for _, t := range o.list {
+		groups = append(groups, t.group())
+	}
+	return groups
+}
+
+// open checks the names of all outputs, and creates images and manifests. The caller discards them.
+func (o *outputFiles) open(f *buildFlags, file string, d *description.Image) (err error) {
+	list, err := outputs.Of(d, f.out)
+	if err != nil {
+		return usagef("%v", err)
+	}
+	for _, out := range list {
+		f.targetList = append(f.targetList, &target{Output: out})
+	}
+	if f.twice && f.readable() == nil {
+		return usagef("--check compares images, and none of the outputs can be read as one")
 	}
 	if err := f.check(file, d, writtenEntries(d)); err != nil {
 		return err
 	}
-	if o.image, err = write.Create(f.out); err != nil {
-		return err
+	o.list = f.targetList
+	for _, t := range o.list {
+		if err := t.create(!f.noManifest); err != nil {
+			return err
+		}
+		if o.disk == nil && t.Format.Name == container.Raw {
+			o.disk = t.file
+		}
 	}
-	if !f.noManifest {
-		if o.manifest, err = write.Create(f.manifest()); err != nil {
+	if f.write.Scratch = o.disk == nil; f.write.Scratch {
+		if o.disk, err = write.Create(o.list[0].Name); err != nil {
 			return err
 		}
 	}
-	for _, beside := range []string{f.manifest(), o.image.Path() + ".json"} { // these differ if a symlink leads to the image
-		if place, err := write.Place(beside); err == nil {
-			o.stale = append(o.stale, place)
+	for _, t := range o.list {
+		if t.file != o.disk {
+			f.write.Formats = append(f.write.Formats, write.Formatted{Output: t.file, Format: t.Format, Options: t.Options})
 		}
 	}
 	return nil
 }
 
-// manifest returns the name of the manifest.
-func (f *buildFlags) manifest() string { return f.out + ".json" }
+// A target is a file that the user wants, with its manifest.
+type target struct {
+	outputs.Output
+	file     *write.Output
+	manifest *write.Output // nil for none
+	stale    []string      // paths where manifests of older images may be
+}
+
+// readable returns the first target that can be read as an image, nil if there is none.
+func (f *buildFlags) readable() *target {
+	for _, t := range f.targetList {
+		if t.Format.Readable {
+			return t
+		}
+	}
+	return nil
+}
+
+// manifestName returns the name of the manifest beside the file.
+func (t *target) manifestName() string { return t.Name + ".json" }
+
+// create creates the file, and its manifest unless the build writes none.
+func (t *target) create(manifest bool) (err error) {
+	if t.file, err = write.Create(t.Name); err != nil || t.Format.Beside {
+		return err
+	}
+	if manifest {
+		if t.manifest, err = write.Create(t.manifestName()); err != nil {
+			return err
+		}
+	}
+	for _, beside := range []string{t.manifestName(), t.file.Path() + ".json"} { // these differ if a symlink leads to the file
+		if place, err := write.Place(beside); err == nil {
+			t.stale = append(t.stale, place)
+		}
+	}
+	return nil
+}
+
+// group returns what is committed when the build is complete: a manifest describes the file beside it.
+func (t *target) group() write.Group {
+	return write.Group{Files: []*write.Output{t.file}, Index: t.manifest, Stale: t.stale, IsIndex: isManifest}
+}
+
+// write writes the manifest, if there is one.
+func (t *target) writeManifest(m plan.Manifest) error {
+	if t.manifest == nil {
+		return nil
+	}
+	if t.Format.Name != container.Raw {
+		m.FileFormat = t.Format.Name
+	}
+	_, err := t.manifest.File.Write(m.JSON())
+	return err
+}
+
+// sizes returns the length of the named file and what it takes on the host's disk, in bytes.
+func (t *target) sizes() (length, onDisk int64) {
+	info, err := os.Stat(t.Name)
+	if err != nil {
+		return 0, 0
+	}
+	return info.Size(), info.Sys().(*syscall.Stat_t).Blocks * 512
+}
 
 // writtenEntries returns the boot entries whose titles are in the description. Those of systems are known when they are read.
 func writtenEntries(d *description.Image) (entries []bootloader.Entry) {
@@ -83,9 +162,12 @@ func writtenEntries(d *description.Image) (entries []bootloader.Entry) {
 
 // check reports names that an output cannot have.
 func (f *buildFlags) check(file string, d *description.Image, entries []bootloader.Entry) error {
-	names := []string{f.out}
-	if !f.noManifest {
-		names = append(names, f.manifest())
+	var names []string
+	for _, t := range f.targetList {
+		names = append(names, t.Name)
+		if !f.noManifest && !t.Format.Beside {
+			names = append(names, t.manifestName())
+		}
 	}
 	if f.exportRoot && f.exportBoot == "" {
 		return usagef("--export-root is for --export-boot DIR")
@@ -112,7 +194,12 @@ func (f *buildFlags) check(file string, d *description.Image, entries []bootload
 			return err
 		}
 	}
-	return f.checkManifest()
+	for _, t := range f.targetList {
+		if err := f.checkManifest(t.manifestName()); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // exported returns the names of the files that --export-boot may write for entries.
@@ -173,16 +260,16 @@ func sameFile(a, b string) bool {
 }
 
 // checkManifest refuses to replace a file that is not a manifest: nobody has asked for that.
-func (f *buildFlags) checkManifest() error {
+func (f *buildFlags) checkManifest(name string) error {
 	if f.noManifest {
 		return nil
 	}
-	if info, err := os.Stat(f.manifest()); err != nil || info.Size() == 0 {
+	if info, err := os.Stat(name); err != nil || info.Size() == 0 {
 		return nil
 	}
-	is, err := isManifest(f.manifest())
+	is, err := isManifest(name)
 	if err == nil && !is {
-		err = usagef("%s exists and is not a manifest; to keep it, use another -o or --no-manifest", f.manifest())
+		err = usagef("%s exists and is not a manifest; to keep it, use another -o or --no-manifest", name)
 	}
 	return err
 }
@@ -225,39 +312,4 @@ func unlessAbsent(err error) error {
 		return nil
 	}
 	return err
-}
-
-// converters are commands that make files of other formats, by suffix; "" if no description can name one.
-var converters = map[string]string{
-	"qcow2": "qemu-img convert -O qcow2", "vmdk": "qemu-img convert -O vmdk", "vdi": "qemu-img convert -O vdi",
-	"vhd": "qemu-img convert -O vpc", "vhdx": "qemu-img convert -O vhdx",
-	"zst": "zstd", "gz": "gzip", "xz": "xz", "bz2": "bzip2", "lz4": "lz4",
-	"tar": "", "tgz": "", "ova": "", "ovf": "", "zip": "", "7z": "",
-}
-
-// checkSuffix reports names that promise another format. An ISO is a disk image too, so .raw and .img suit both.
-func checkSuffix(out, format string) error {
-	if out == "-" {
-		return usagef("-o -: an image is written in parallel at offsets, which a pipe cannot do; use -o FILE, and then copy it")
-	}
-	base := strings.ToLower(filepath.Base(out))
-	suffix := strings.TrimPrefix(filepath.Ext(base), ".")
-	plain := strings.TrimSuffix(out, filepath.Ext(out))
-	if !strings.HasSuffix(strings.ToLower(plain), "."+format) {
-		plain += "." + format
-	}
-	converter, other := converters[suffix]
-	switch {
-	case suffix == description.FormatISO && format != description.FormatISO:
-		return usagef(`-o %s: the name suggests an ISO, but the description makes a raw disk; use -o %s, or format = "iso"`, out, plain)
-	case !other:
-		return nil
-	case converter == "":
-		return usagef("-o %s: the name suggests another format, but the image is %s; use -o %s", out, format, plain)
-	}
-	how := converter + " " + hosttool.ShellWord(plain)
-	if strings.Contains(converter, "convert") {
-		how += " " + hosttool.ShellWord(out)
-	}
-	return usagef("-o %s: the name suggests another format, but the image is %s; use -o %s, and then %s", out, format, plain, how)
 }

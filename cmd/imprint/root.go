@@ -7,8 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 
-	"imprint/closure"
 	"imprint/cmd/imprint/envcmd"
+	"imprint/image/resolve"
 	"imprint/internal/repro"
 	"imprint/internal/sandbox"
 	"imprint/internal/units"
@@ -140,13 +140,12 @@ func atMost(n int, what string) cobra.PositionalArgs {
 
 // fetchingHelp is what the help of commands that resolve a description says about caches.
 const fetchingHelp = `Items of a binary cache ([[source]] with url) are fetched, unless they are in the build store already: a directory that
-keeps them unpacked, by their digest, for this and later commands. All of it but layers/, where environments are (imprint env),
-may be removed at any time.`
+keeps them unpacked, by their digest, for this and later commands ($XDG_CACHE_HOME/imprint, or ~/.cache/imprint). It may be
+removed when no command is running, apart from layers/ in it, where environments are.`
 
 // buildStoreFlag adds the flag for the build store.
 func (r *root) buildStoreFlag(c *cobra.Command) {
-	c.Flags().StringVar(&r.buildStore, "build-store", "",
-		"`directory` of what is fetched from binary caches, and of environments (default $XDG_CACHE_HOME/imprint, or ~/.cache/imprint)")
+	c.Flags().StringVar(&r.buildStore, "build-store", "", "keep what is fetched from binary caches, and environments, in this `directory`")
 }
 
 // storeDir returns the directory of the build store; "" if there is no place for it.
@@ -162,9 +161,10 @@ func (r *root) storeDir() string {
 	return ""
 }
 
-// fetching reports that items are fetched.
-func (r *root) fetching(from closure.Store, items int, bytes int64) {
-	r.ui.stage("realise", "fetching "+units.Count(items, "store item")+" ("+units.FormatBytes(bytes)+") from "+fmt.Sprint(from))
+// fetching reports that items are fetched, and how far that is.
+func (r *root) fetching(f *resolve.Fetch) {
+	r.ui.stage("realise", fmt.Sprintf("fetching %s (%s) from %v", units.Count(f.Items, "store item"), units.FormatBytes(f.Total), f.From))
+	r.ui.watch(progress{"fetching", event{"event": "progress", "stage": "realise"}, f.Done, f.Total})
 }
 
 // environments is the command for environments, which are in the build store.

@@ -15,6 +15,8 @@ import (
 	"imprint/closure/nar"
 	"imprint/internal/hosttree"
 	"imprint/internal/nixtest"
+
+	"github.com/klauspost/compress/zstd"
 )
 
 // A sourceWorld is a store of Nix's with items of every kind: a source, a derivation that refers to it, and what was built.
@@ -98,6 +100,11 @@ func TestSources(t *testing.T) {
 	if got := w.image(fmt.Sprintf("export = %q", stream), unused); !bytes.Equal(got, want) {
 		t.Error("an export stream gives another image than the database")
 	}
+	packed := stream + ".zst"
+	writeFile(t, packed, packZstd(read(t, stream)))
+	if got := w.image(fmt.Sprintf("export = %q", packed), unused); !bytes.Equal(got, want) {
+		t.Error("a compressed export stream gives another image than the database")
+	}
 	if _, err := os.Stat(unused); err == nil {
 		t.Error("there is a build store without a cache")
 	}
@@ -138,7 +145,39 @@ func TestSources(t *testing.T) {
 		}
 		asked = nil
 	}
+	w.together(want, keep())
+	mu.Lock()
+	if len(asked) != 4 {
+		t.Errorf("two builds at once have fetched %q", asked)
+	}
+	mu.Unlock()
 	w.killed(s.URL, trusted, want)
+}
+
+// together builds the last image twice at the same time, with one build store.
+func (w *sourceWorld) together(want []byte, keep string) {
+	w.Helper()
+	var both sync.WaitGroup
+	for i := range 2 {
+		image := filepath.Join(w.dir, fmt.Sprint("together", i))
+		both.Go(func() {
+			out, err := exec.Command("imprint", "build", filepath.Join(w.dir, "image.toml"), "-o", image, "--build-store", keep).CombinedOutput()
+			if err != nil {
+				w.Errorf("%v\n%s", err, out)
+			} else if !bytes.Equal(read(w.T, image), want) {
+				w.Errorf("%s is another image", image)
+			}
+		})
+	}
+	both.Wait()
+}
+
+func packZstd(content []byte) string {
+	var b strings.Builder
+	z, _ := zstd.NewWriter(&b)
+	z.Write(content)
+	z.Close()
+	return b.String()
 }
 
 // killed kills a build that fetches. What it leaves is not in the way of the next one.

@@ -1,10 +1,10 @@
 package main
 
 import (
-	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"time"
 
@@ -104,43 +104,50 @@ func (u *ui) clear() {
 	}
 }
 
-// meter shows the progress of packing or writing until the next stage, or the next meter.
+// A progress is how far something is that takes a while.
+type progress struct {
+	doing string // such as "writing"
+	event event  // without the numbers
+	done  func() int64
+	total int64
+}
+
+// meter shows the progress of packing or writing.
 func (u *ui) meter(m *write.Meter) {
+	p := progress{"writing", event{"event": "progress", "stage": "write"}, m.Written, m.Total}
+	if m.Packs != "" {
+		p.doing, p.event["stage"], p.event["partition"] = "packing "+m.Packs+":", "pack", m.Packs
+	}
+	u.watch(p)
+}
+
+// watch shows a progress until the next stage, or the next progress.
+func (u *ui) watch(p progress) {
 	u.stop()
 	every := 100 * time.Millisecond
 	if !u.live && !u.json {
 		every = 10 * time.Second
 	}
 	start := time.Now()
-	u.stop = interrupt.Every(every, func() bool { u.progress(m, time.Since(start)); return true })
+	u.stop = interrupt.Every(every, func() bool { u.progress(p, time.Since(start)); return true })
 }
 
-func (u *ui) progress(m *write.Meter, spent time.Duration) {
-	done := m.Written()
+func (u *ui) progress(p progress, spent time.Duration) {
+	done := p.done()
 	if u.json {
-		e := event{"event": "progress", "stage": "write", "bytes": done, "total": m.Total}
-		if m.Packs != "" {
-			e["stage"], e["partition"] = "pack", m.Packs
-		}
+		e := event{"bytes": done, "total": p.total}
+		maps.Copy(e, p.event)
 		u.event(e)
 		return
 	}
 	rate := float64(done) / spent.Seconds()
-	text := fmt.Sprintf("%s %s of %s, %s/s", cmp.Or(packing(m), "writing"), units.FormatBytes(done), units.FormatBytes(m.Total), units.FormatBytes(int64(rate)))
-	if rate > 0 && m.Total > done {
-		text += fmt.Sprintf(", %.0f s left", float64(m.Total-done)/rate)
+	text := fmt.Sprintf("%s %s of %s, %s/s", p.doing, units.FormatBytes(done), units.FormatBytes(p.total), units.FormatBytes(int64(rate)))
+	if rate > 0 && p.total > done {
+		text += fmt.Sprintf(", %.0f s left", float64(p.total-done)/rate)
 	}
 	if u.live {
 		u.line(text)
 	} else {
 		fmt.Fprintln(u.err, text)
 	}
-}
-
-// packing names the file system that is packed, "" if there is none.
-func packing(m *write.Meter) string {
-	if m.Packs == "" {
-		return ""
-	}
-	return "packing " + m.Packs + ":"
 }

@@ -42,7 +42,7 @@ func (c *Checker) Disk(ctx context.Context, d *disk.Disk, f *os.File) error {
 		if err := c.filesystem(ctx, d, r, f); err != nil {
 			return err
 		}
-		if err := c.database(ctx, r); err != nil {
+		if err := c.databases(ctx, r); err != nil {
 			return err
 		}
 	}
@@ -164,13 +164,18 @@ func (c *Checker) filesystem(ctx context.Context, d *disk.Disk, r *disk.Region, 
 	return nil
 }
 
-// database compares the database of the store in a region.
-func (c *Checker) database(ctx context.Context, r *disk.Region) error {
-	store, err := r.Store(ctx)
-	if err != nil {
-		return ctx.Err() // verify reports it
+// databases compares the databases of the stores in a region.
+func (c *Checker) databases(ctx context.Context, r *disk.Region) error {
+	stores, _ := r.Stores(ctx) // verify reports errors
+	var failed error
+	for _, store := range stores {
+		failed = cmp.Or(failed, c.database(ctx, r, store))
+		store.Close()
 	}
-	defer store.Close()
+	return cmp.Or(failed, ctx.Err())
+}
+
+func (c *Checker) database(ctx context.Context, r *disk.Region, store *closure.TreeStore) error {
 	infos, err := store.Infos(ctx)
 	if err != nil {
 		return ctx.Err()

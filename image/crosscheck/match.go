@@ -188,9 +188,13 @@ func (m *match) pair(ours, theirs []*opinion.Node) (a, b []*opinion.Node) {
 	return a, b
 }
 
-// shape is a digest of a node and all below it without names.
+// shape is a digest of a node and all below it without names. Where a library does not understand a name, it takes a symlink for an empty file.
 func shape(n *opinion.Node) [32]byte {
 	h := sha256.New()
+	if n.Kind == opinion.Link {
+		empty := sha256.Sum256(nil)
+		n = &opinion.Node{Kind: opinion.File, Digest: empty[:]}
+	}
 	fmt.Fprintf(h, "%s %d ", n.Kind, n.Size)
 	if n.Kind == opinion.File {
 		h.Write(n.Digest)

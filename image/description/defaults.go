@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"imprint/bootloader"
+	"imprint/closure"
 	"imprint/internal/units"
 	"imprint/partition"
 )
@@ -21,7 +22,7 @@ func (d *Image) WithDefaults() *Image {
 	c := *d
 	defaultTo(&c.Format, FormatRaw)
 	defaultTo(&c.SectorSize, defaultSectorSize)
-	defaultTo(&c.Store.Flavor, flavorNix)
+	defaultTo(&c.Store.Flavor, closure.Nix.Name)
 	defaultTo(&c.Table, partition.GPT)
 	defaultTo(&c.Boot.Loader, c.loader().Name)
 	defaultTo(&c.Boot.Timeout, defaultTimeout)

@@ -49,6 +49,7 @@ type Image struct {
 	Boot       Boot            `toml:"boot"`
 	Partition  List[Partition] `toml:"partition"`
 	Raw        List[Raw]       `toml:"raw"`
+	Output     List[Output]    `toml:"output"`
 }
 
 // Store is [store]: the store in the image.
@@ -165,6 +166,15 @@ type Raw struct {
 	Key    diag.Key
 	Offset Value[Size] `toml:"offset"`
 	Source Text        `toml:"source"`
+}
+
+// An Output is an [[output]]: a file that holds the disk.
+type Output struct {
+	Key         diag.Key
+	Format      Text `toml:"format"`
+	Path        Text `toml:"path"`
+	Compression Text `toml:"compression"`
+	Level       Int  `toml:"level"`
 }
 
 // A Dir is a [[partition.dir]].

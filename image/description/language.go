@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"imprint/bootloader"
+	"imprint/closure"
+	"imprint/container"
 	"imprint/internal/keyed"
 	"imprint/partition"
 )
@@ -14,7 +16,6 @@ import (
 const (
 	FormatRaw = "raw"
 	FormatISO = partition.ISO
-	flavorNix = "nix"
 )
 
 // Forms of text.
@@ -33,6 +34,8 @@ const (
 	maxEpoch   = 1<<32 - 1 // seconds since 1970: the last one in a superblock of ext4, in 2106
 	maxTimeout = 1<<16 - 1 // seconds
 	maxOwner   = 1<<32 - 2 // of a user or group; the next number means "none" to chown(2)
+	maxOutputs = 32        // elements of [[output]]: each has files open
+	maxLevel   = 19        // of compression
 	maxLines   = 1024      // that a loader's configuration gets
 	maxKeys    = 64        // of a cache
 	maxTables  = 1024      // elements of [[partition]], the largest tables in memory
@@ -53,7 +56,8 @@ var language = map[string]keyed.Rule{
 	"format": {
 		Doc:   "Format of the disk.",
 		Words: []string{FormatRaw, FormatISO},
-		Later: []string{"qcow2", "vdi", "vhd", "vhdx", "vmdk", "tar", "oci"},
+		Later: container.Later(),
+		Hints: outputHints(),
 	},
 	"seed":   {Doc: "Text from which all identifiers derive, instead of from the image's content."},
 	"unique": {Doc: "New identifiers in every build."},
@@ -66,13 +70,14 @@ var language = map[string]keyed.Rule{
 	"table":       {Doc: "Partition table.", Words: []string{partition.GPT, partition.MBR}},
 
 	"store":           {Doc: "The store in the image."},
-	"store.flavor":    {Doc: "Kind of store.", Words: []string{flavorNix}, Later: []string{"guix"}},
-	"store.hard-link": {Doc: "Store equal files once, as hard links to .links, as nix-store --optimise does."},
+	"store.flavor":    {Doc: "Kind of store.", Words: closure.FlavorNames()},
+	"store.hard-link": {Doc: "Store equal files once, as hard links to .links, as nix-store --optimise and Guix's daemon do."},
 
 	"source":      {Doc: "Where store items come from. Several are searched in order; by default there is one with path = \"/\"."},
-	"source.path": {Doc: "Directory that holds nix/store and nix/var/nix."},
+	"source.path": {Doc: "Directory that holds nix/store and nix/var/nix, or gnu/store and var/guix."},
 	"source.registration": {
-		Doc: "File in the format of nix-store --dump-db or of nixpkgs' closureInfo, instead of the source's database.",
+		Doc: "File in the format of nix-store --dump-db, of nixpkgs' closureInfo, or of a graph of references (exportReferencesGraph, #:references-graphs), " +
+			"whose items are hashed first; instead of the source's database.",
 	},
 	"source.image":     {Doc: "Disk image with a store in one of its file systems, instead of a directory."},
 	"source.partition": {Doc: "Name or number of the image's partition with the store, needed if several have one."},
@@ -81,15 +86,15 @@ var language = map[string]keyed.Rule{
 	},
 	"source.trusted-public-keys": {Doc: "Keys of the cache, as Nix has them: an item is refused unless one of them has signed it.", Most: maxKeys},
 	"source.unsigned":            {Doc: "Take items of the cache that nobody has signed."},
-	"source.export":              {Doc: "File that nix-store --export has written, instead of a directory."},
+	"source.export":              {Doc: "File that nix-store --export has written, instead of a directory. It may be compressed with gzip, zstd, xz or bzip2."},
 
 	"closure":         {Doc: "Roots, and everything that they refer to."},
 	"closure.name":    {Doc: "Name by which partitions and substitutions refer to the closure.", Required: true, Pattern: closureNameForm},
 	"closure.roots":   {Doc: "Store paths, or symlinks on the host that lead to them.", Required: true},
 	"closure.profile": {Doc: "Profile in the image. The roots are its generations, in order; the last one is current, and is what ${closure.NAME} stands for."},
 	"closure.gc-roots": {
-		Doc:     "Further GC roots in the image: links below " + gcRoots + ", to the only root, or one for each root in the same order.",
-		Pattern: "^" + gcRoots,
+		Doc:     "Further GC roots in the image: links below " + strings.Join(gcRootDirs(), " or ") + ", to the only root, or one for each root in the same order.",
+		Pattern: "^(" + strings.Join(gcRootDirs(), "|") + ")",
 	},
 
 	"boot": {Doc: "How the image boots."},
@@ -130,12 +135,12 @@ var language = map[string]keyed.Rule{
 		Most: maxLines,
 	},
 	"boot.system": {
-		Doc: "Closure with a profile whose generations are NixOS systems: the menu has them all, the newest first, with their specialisations, as NixOS itself would write it.",
+		Doc: "Closure with a profile whose generations are systems of NixOS or Guix: the menu has them all, the newest first, with their specialisations, as NixOS or Guix itself would write it.",
 	},
 	"boot.entry":       {Doc: "An entry of the boot menu."},
 	"boot.entry.title": {Doc: "Title in the menu. Required without system."},
 	"boot.entry.system": {
-		Doc: "NixOS system, instead of a kernel: the entry boots as its bootspec says, and each of its specialisations gets an entry as well.",
+		Doc: "System of NixOS, or of Guix, instead of a kernel: the entry boots as its bootspec or its parameters say, and each specialisation gets an entry as well.",
 	},
 	"boot.entry.kernel": {
 		Doc: "Linux kernel: a file on the host, in a closure, or in a partition's own tree, where a pattern has to match exactly one file. " +
@@ -157,6 +162,12 @@ var language = map[string]keyed.Rule{
 	"raw":        {Doc: "Bytes at an offset of the disk outside of all partitions, such as a board's firmware."},
 	"raw.offset": {Doc: "Offset on the disk.", Required: true},
 	"raw.source": {Doc: "File on the host.", Required: true},
+
+	"output":             {Doc: "A file that build writes, unless -o names others. By default there is one, NAME.raw or NAME.iso.", Most: maxOutputs},
+	"output.format":      {Doc: "Format of the file. Default: by the suffix of path.", Words: container.Names(), Later: container.Later()},
+	"output.path":        {Doc: "The file, from the working directory. Default: NAME and the suffix of the format."},
+	"output.compression": {Doc: "Compression of the clusters of " + alternatives(formatsThat(compressClusters)) + "; by default they are not compressed.", Words: compressions()},
+	"output.level":       {Doc: "Compression level, as of zstd from 1 to 19 or of gzip from 1 to 9. Default: 1 with zstd, 6 otherwise.", Most: maxLevel},
 
 	"partition":      {Doc: "A partition. Partitions lie on the disk in the order of the description.", Required: true, Most: maxTables},
 	"partition.name": {Doc: "GPT name (PARTLABEL), by which the description refers to the partition.", Required: true},

@@ -103,8 +103,9 @@ func TestParseFillsEveryKey(t *testing.T) {
 	want := &Image{
 		Name: val("hello"), Arch: val("x86_64"), Format: val("raw"), Seed: val("text"), Unique: val(false), Epoch: val[int64](1700000000),
 		SectorSize: val[int64](4096), UUID: val("00112233-4455-6677-8899-aabbccddeeff"), Table: val("gpt"),
-		Raw:   list(Raw{Offset: val(Size{Bytes: 64 << 10}), Source: val("u-boot.bin")}),
-		Store: Store{Flavor: val("nix"), HardLink: val(true)},
+		Raw:    list(Raw{Offset: val(Size{Bytes: 64 << 10}), Source: val("u-boot.bin")}),
+		Output: list(Output{Format: val("qcow2"), Path: val("every.qcow2"), Compression: val("zstd"), Level: val[int64](9)}),
+		Store:  Store{Flavor: val("nix"), HardLink: val(true)},
 		Source: list(Source{Path: val("/mnt"), Registration: val("registration")}, Source{Image: val("old.raw"), Partition: val("root")},
 			Source{URL: val("https://cache.nixos.org"), Keys: list(val("cache.nixos.org-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY="))},
 			Source{Export: val("closure.nar")}),

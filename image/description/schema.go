@@ -143,7 +143,7 @@ func integerSchema(f keyed.Field) object {
 // defaults holds the default of each key, as a description would write it. They are those of [Image.WithDefaults].
 var defaults = map[string]any{
 	"format": FormatRaw, "unique": false, "sector-size": defaultSectorSize, "table": partition.GPT,
-	"store.flavor": flavorNix, "store.hard-link": false,
+	"store.flavor": closure.Nix.Name, "store.hard-link": false,
 	"source.path": "/", "source.unsigned": false,
 	"boot.loader": noLoader(), "boot.timeout": defaultTimeout,
 	"partition.size": "auto", "partition.align": units.FormatBytes(units.Grain),
@@ -185,7 +185,7 @@ var examples = map[string][]any{
 	"closure.name":     {"system"},
 	"closure.roots":    {array{"./result"}},
 	"closure.profile":  {"system"},
-	"closure.gc-roots": {array{closure.Nix.StateDir + "/gcroots/booted-system"}},
+	"closure.gc-roots": {array{closure.Nix.GCRoots() + "/booted-system"}},
 
 	"boot.timeout":          {10},
 	"boot.efi-binary":       {"build/loader.efi"},
@@ -208,6 +208,9 @@ var examples = map[string][]any{
 
 	"raw.offset": {"8KiB"},
 	"raw.source": {"u-boot.bin"},
+
+	"output.path":  {"web.qcow2"},
+	"output.level": {9},
 
 	"partition.name":              {"root"},
 	"partition.type":              {"esp", "root", "0x0c"},

@@ -34,6 +34,7 @@ func (c *checker) validate() {
 	c.boot()
 	c.allPartitions()
 	c.iso()
+	c.outputs()
 }
 
 // index records what names stand for.

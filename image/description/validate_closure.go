@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"path"
 	"regexp"
-	"slices"
 	"strings"
 
 	"imprint/closure"
@@ -15,14 +14,22 @@ import (
 	"imprint/partition"
 )
 
-// Directories of the image in which a description may choose names.
-var (
-	profiles = closure.Nix.StateDir + "/profiles"
-	gcRoots  = closure.Nix.StateDir + "/gcroots/"
-)
+// gcRootDirs returns the directories of the flavors in which a description may choose names for GC roots, each with a slash at its end.
+func gcRootDirs() (dirs []string) {
+	for _, f := range closure.Flavors() {
+		dirs = append(dirs, f.GCRoots()+"/")
+	}
+	return dirs
+}
 
-// ownGCRoots are the names in the directory of GC roots that Nix and imprint use themselves.
-var ownGCRoots = []string{"auto", "imprint", "per-user", "profiles"}
+// flavor returns the flavor of the store; an unknown one is reported elsewhere.
+func (c *checker) flavor() closure.Flavor {
+	f, err := closure.FlavorNamed(c.d.Store.Flavor.V)
+	if err != nil {
+		return closure.Nix
+	}
+	return f
+}
 
 var (
 	closureName    = regexp.MustCompile(closureNameForm)
@@ -115,26 +122,28 @@ func (c *checker) profile(cl *Closure) {
 	case name == "":
 	case !profileName.MatchString(name) || name == "per-user":
 		c.Report(k, fmt.Sprintf("%q is not valid as the name of a profile", name),
-			"it becomes a link in "+profiles+": use a-z A-Z 0-9 . _ + -, a letter or digit first")
+			"it becomes a link in "+c.flavor().Profiles()+": use a-z A-Z 0-9 . _ + -, a letter or digit first")
 	case generationName.MatchString(name):
 		c.Report(k, fmt.Sprintf("%q is the form of a profile generation's name", name), "")
 	}
 }
 
-// gcRoots checks further GC roots. They must be below the store's directory of GC roots, since Nix finds roots nowhere else,
+// gcRoots checks further GC roots. They must be below the store's directory of GC roots, since the collector finds roots nowhere else,
 // and not in a subdirectory that is managed by a program.
 func (c *checker) gcRoots(cl *Closure, taken unique) {
 	if n, roots := len(cl.GCRoots.Items), len(cl.Roots.Items); n > 0 && roots > 1 && n != roots {
 		c.Report(cl.GCRoots.Key, fmt.Sprintf("has %s for %d roots", units.Count(n, "link"), roots), "give one for each root, in the same order")
 	}
+	flavor := c.flavor()
+	gcRoots := flavor.GCRoots() + "/"
 	for _, link := range cl.GCRoots.Items {
 		below, ok := strings.CutPrefix(link.V, gcRoots)
 		first, _, _ := strings.Cut(below, "/")
 		switch {
 		case !ok || path.Clean(link.V) != link.V:
 			c.Report(link.Key, fmt.Sprintf("%q is not a path below %s", link.V, gcRoots), "as in "+gcRoots+"extra")
-		case slices.Contains(ownGCRoots, first):
-			c.Report(link.Key, fmt.Sprintf("%s%s is reserved for Nix or imprint", gcRoots, first), "choose another name")
+		case flavor.Reserves(first):
+			c.Report(link.Key, fmt.Sprintf("%s%s is reserved for %s or imprint", gcRoots, first, flavor.Title), "choose another name")
 		}
 		c.unique(taken, link.Key, link.V, "the link")
 	}

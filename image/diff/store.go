@@ -101,12 +101,9 @@ func (c *comparison) read(d *disk.Disk) (s side, err error) {
 	s.items = map[string]item{}
 	s.graph.References = map[string][]string{}
 	for _, r := range d.Regions {
-		store, err := r.Store(c.ctx)
-		if errors.Is(err, closure.ErrNoStore) {
-			continue
-		}
-		if err == nil {
-			err = s.store(c.ctx, r, store)
+		stores, err := r.Stores(c.ctx)
+		for _, store := range stores {
+			err = errors.Join(err, s.store(c.ctx, r, store))
 			c.items.flavors = append(c.items.flavors, store.Flavor())
 			store.Close()
 		}

@@ -30,7 +30,7 @@ type Disk struct {
 	Entries    []Region // of the partition table, as it has them
 
 	image   io.ReaderAt
-	omit    string        // directory whose contents are not read; "" for none
+	omit    []string      // directories whose contents are not read
 	faults  []fault.Fault // of the partition table
 	explain func(off int64) string
 }
@@ -57,15 +57,19 @@ type Region struct {
 
 // Open opens an image of so many bytes. An image that shows neither a partition table nor a file system is an error; a file system that
 // cannot be read is said in its region.
-func Open(image io.ReaderAt, size int64) (*Disk, error) { return open(image, size, "") }
+func Open(image io.ReaderAt, size int64) (*Disk, error) { return open(image, size) }
 
 // Outline is Open without store items: store directories appear empty. It takes a small part of the time, and suffices for what a store's
 // database says.
 func Outline(image io.ReaderAt, size int64) (*Disk, error) {
-	return open(image, size, closure.Nix.StoreDir)
+	var dirs []string
+	for _, f := range closure.Flavors() {
+		dirs = append(dirs, f.StoreDir)
+	}
+	return open(image, size, dirs...)
 }
 
-func open(image io.ReaderAt, size int64, omit string) (*Disk, error) {
+func open(image io.ReaderAt, size int64, omit ...string) (*Disk, error) {
 	d := &Disk{Size: size, SectorSize: 512, image: image, omit: omit}
 	if err := d.readTable(); err != nil {
 		return nil, err
@@ -104,11 +108,11 @@ func (d *Disk) readTable() error {
 }
 
 // open opens what is in the region.
-func (r *Region) open(omit string) {
+func (r *Region) open(omit []string) {
 	if r.Volume != nil || r.Err != nil {
 		return
 	}
-	v, f, err := partition.OpenPart(r.content, r.Size, omit)
+	v, f, err := partition.OpenPart(r.content, r.Size, omit...)
 	if f != nil {
 		r.Kind = f.Name
 	}

@@ -36,25 +36,34 @@ func (d *Disk) Trees() (list []Named) {
 func Graph(ctx context.Context, trees []Named) (*chain.Graph, error) {
 	g := &chain.Graph{References: map[string][]string{}}
 	for _, t := range trees {
-		store, err := closure.OpenTree(ctx, t.Tree, closure.Nix)
-		if errors.Is(err, closure.ErrNoStore) {
-			continue
-		}
-		if err != nil {
+		if err := t.addStores(ctx, g); err != nil {
 			return nil, fmt.Errorf("%s: %w", t.Region, err)
 		}
-		one, err := store.Graph(ctx)
-		store.Close()
-		if err != nil {
-			return nil, fmt.Errorf("%s: store database: %w", t.Region, err)
-		}
-		maps.Copy(g.References, one.References)
-		g.Roots = append(g.Roots, one.Roots...)
 	}
 	for _, t := range trees {
 		g.Roots = append(g.Roots, t.BootEntries(g)...)
 	}
 	return g, nil
+}
+
+// addStores adds the items and the GC roots of the tree's stores to a graph.
+func (t Named) addStores(ctx context.Context, g *chain.Graph) error {
+	stores, err := closure.OpenTrees(ctx, t.Tree)
+	for _, store := range stores {
+		one, failed := store.Graph(ctx)
+		if store.Close(); failed != nil {
+			err = errors.Join(err, fmt.Errorf("store database: %w", failed))
+			continue
+		}
+		maps.Copy(g.References, one.References)
+		g.Roots = append(g.Roots, one.Roots...)
+	}
+	return err
+}
+
+// isStore reports whether a path is that of a store directory.
+func isStore(at string) bool {
+	return slices.ContainsFunc(closure.Flavors(), func(f closure.Flavor) bool { return f.StoreDir == at })
 }
 
 // Bounds of the search for menus: they lie near the top and are small.
@@ -69,7 +78,7 @@ func (t Named) BootEntries(g *chain.Graph) (roots []chain.Root) {
 	left := mostMenus
 	var walk func(at string, n *tree.Node, depth int)
 	walk = func(at string, n *tree.Node, depth int) {
-		if n.Kind() == tree.Dir && depth < menuDepth && at != closure.Nix.StoreDir {
+		if n.Kind() == tree.Dir && depth < menuDepth && !isStore(at) {
 			for _, child := range n.Children() {
 				walk(tree.Join(at, child.Name), child, depth+1)
 			}
@@ -82,9 +91,11 @@ func (t Named) BootEntries(g *chain.Graph) (roots []chain.Root) {
 		if err != nil {
 			return
 		}
-		for _, p := range closure.Nix.Mentions(string(text)) {
-			if _, ok := g.References[p.String()]; ok {
-				roots = append(roots, chain.Root{Name: fmt.Sprintf("boot entry in %s:%s", t.Region, at), Node: p.String()})
+		for _, f := range closure.Flavors() {
+			for _, p := range f.Mentions(string(text)) {
+				if _, ok := g.References[p.String()]; ok {
+					roots = append(roots, chain.Root{Name: fmt.Sprintf("boot entry in %s:%s", t.Region, at), Node: p.String()})
+				}
 			}
 		}
 	}
@@ -104,8 +115,10 @@ const mostMatches = 10
 // FindItem returns the item of a graph that a text names: a store path or a path inside of one, the base name of one, its name without the
 // digits, or the beginning of any of these, if there is only one. The error is a [diag.Mistake].
 func FindItem(g *chain.Graph, text string) (string, error) {
-	if below, ok := strings.CutPrefix(text, closure.Nix.StoreDir+"/"); ok {
-		text, _, _ = strings.Cut(below, "/")
+	for _, f := range closure.Flavors() {
+		if below, ok := strings.CutPrefix(text, f.StoreDir+"/"); ok {
+			text, _, _ = strings.Cut(below, "/")
+		}
 	}
 	var exact, begin, bases []string
 	for _, item := range slices.Sorted(maps.Keys(g.References)) {

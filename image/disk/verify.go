@@ -2,7 +2,6 @@ package disk
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -54,7 +53,7 @@ func (d *Disk) verify(ctx context.Context, r *Region, report fault.Report) error
 	done := make(chan struct{})
 	go func() { // beside the check, which is one goroutine's work
 		defer close(done)
-		list = r.verifyStore(ctx)
+		list = r.verifyStores(ctx)
 	}()
 	r.Volume.Check(report)
 	d.menus(r, report)
@@ -65,32 +64,38 @@ func (d *Disk) verify(ctx context.Context, r *Region, report fault.Report) error
 	return ctx.Err()
 }
 
-// verifyStore returns the faults of the store in a region, if there is one.
-func (r *Region) verifyStore(ctx context.Context) (list []fault.Fault) {
-	unreadable := func(err error) []fault.Fault {
-		return append(list, fault.Fault{Offset: -1, Object: "store database", Text: err.Error()})
-	}
-	store, err := r.Store(ctx)
-	if errors.Is(err, closure.ErrNoStore) {
-		return nil
-	}
+// verifyStores returns the faults of the stores in a region.
+func (r *Region) verifyStores(ctx context.Context) (list []fault.Fault) {
+	stores, err := r.Stores(ctx)
 	if err != nil {
-		return unreadable(err)
+		list = append(list, fault.Fault{Offset: -1, Object: "store database", Text: err.Error()})
 	}
-	defer store.Close()
+	for _, store := range stores {
+		list = append(list, verifyStore(ctx, store)...)
+		store.Close()
+	}
+	return list
+}
+
+func verifyStore(ctx context.Context, store *closure.TreeStore) (list []fault.Fault) {
 	if err := store.Verify(ctx, func(f fault.Fault) { list = append(list, f) }); err != nil {
-		return unreadable(err)
+		return append(list, fault.Fault{Offset: -1, Object: "store database", Text: err.Error()})
 	}
 	closure.SortFaults(list)
 	return list
 }
 
-// Store opens the store in a region. The error is [closure.ErrNoStore] when there is none.
-func (r *Region) Store(ctx context.Context) (*closure.TreeStore, error) {
+// Has reports whether the region has a store of a flavor.
+func (r *Region) Has(f closure.Flavor) bool {
+	return r.Volume != nil && r.Volume.Tree.Find(f.Database()) != nil
+}
+
+// Stores opens the stores in a region: none, one, or one of each flavor. The error is about damaged ones.
+func (r *Region) Stores(ctx context.Context) ([]*closure.TreeStore, error) {
 	if r.Volume == nil {
-		return nil, closure.ErrNoStore
+		return nil, nil
 	}
-	return closure.OpenTree(ctx, r.Volume.Tree, closure.Nix)
+	return closure.OpenTrees(ctx, r.Volume.Tree)
 }
 
 // Explain says what the byte at an offset of the region belongs to; in a file that is a region itself, what it is there.

@@ -2,11 +2,13 @@
 package emulator
 
 import (
+	"cmp"
 	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
 
+	"imprint/container"
 	"imprint/image/description"
 	"imprint/image/plan"
 	"imprint/image/write"
@@ -58,6 +60,7 @@ func For(m *plan.Manifest) (Machine, bool) {
 type Boot struct {
 	Manifest *plan.Manifest
 	Image    string // a file, or a URI that QEMU understands
+	Format   string // of the image, as QEMU calls it; "" for raw
 	Discard  bool   // what the guest writes
 
 	// Export is a directory with boot files, and Entries what is in it. An image without a boot loader boots the default entry.
@@ -103,7 +106,7 @@ func kernelWords(export string, e write.ExportedEntry) []string {
 // driveWords returns the arguments that attach the image: an ISO as a CD, which nobody can write to, any other disk with the sector size
 // of its partition table. A comma in a file name is doubled, which is QEMU's quoting.
 func (b Boot) driveWords() []string {
-	m, file := b.Manifest, ",format=raw,file="+strings.ReplaceAll(b.Image, ",", ",,")
+	m, file := b.Manifest, ",format="+cmp.Or(b.Format, container.Raw)+",file="+strings.ReplaceAll(b.Image, ",", ",,")
 	if b.Discard && m.Format != description.FormatISO {
 		file += ",snapshot=on"
 	}

@@ -3,7 +3,6 @@ package host
 import (
 	"context"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -11,7 +10,6 @@ import (
 	"sync"
 
 	"imprint/image/description"
-	"imprint/internal/compressed"
 	"imprint/internal/diag"
 	"imprint/internal/hosttree"
 	"imprint/internal/pattern"
@@ -103,7 +101,7 @@ func (h *reading) readTree(ctx context.Context, path string, src treeSource) (*I
 		return nil, err
 	}
 	if !info.IsDir() {
-		entries, err := hosttree.Tar(path, hosttree.TarOptions{Special: true, Exclude: src.exclude.Match, Unpack: h.unpack(ctx, path)})
+		entries, err := hosttree.Tar(path, hosttree.TarOptions{Special: true, Exclude: src.exclude.Match, Unpack: unpack.Into(ctx, h.Scratch, path)})
 		return &Input{Entries: entries}, err
 	}
 	shared, mounts := &attrTable{}, &mounts{}
@@ -118,19 +116,6 @@ func (h *reading) readTree(ctx context.Context, path string, src treeSource) (*I
 	// The attributes of the top itself say nothing about its content: it may come from mktemp -d and have mode 0700.
 	top := tree.NewDir("", shared.attr(tree.Attr{Mode: 0o755, Mtime: tree.Time{Sec: h.Epoch}}), n.Children())
 	return &Input{Entries: []hosttree.Entry{{Path: "/", Node: top}}, IsDir: true}, nil
-}
-
-// unpack returns the function that unpacks an archive into scratch space; nil if there is none.
-func (h *reading) unpack(ctx context.Context, path string) func(io.Reader, string) (*os.File, error) {
-	if h.Scratch == "" {
-		return nil
-	}
-	return func(packed io.Reader, by string) (*os.File, error) {
-		if !unpack.Knows(by) {
-			return nil, fmt.Errorf("compressed with %s: unpack it first (%s)", by, compressed.Unpack(by))
-		}
-		return unpack.File(ctx, h.Scratch, path, packed, by)
-	}
 }
 
 // scanner returns a scanner for host trees. Permission bits are those of the host; owner and time are not, since they differ

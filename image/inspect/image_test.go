@@ -26,7 +26,7 @@ text = "frames"
 		t.Fatal(err)
 	}
 	r, err := Of(t.Context(), d, Options{})
-	if err != nil || r.Regions[1].Store == nil || r.Regions[1].Error != "store database: 6 bytes of its write-ahead log were not read" {
+	if err != nil || len(r.Regions[1].Stores) != 1 || r.Regions[1].Error != "store database: 6 bytes of its write-ahead log were not read" {
 		t.Errorf("%v, %q", err, r.Regions[1].Error)
 	}
 	var faults []string
@@ -115,7 +115,7 @@ func TestOutlineReadsNoItems(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			s := r.Regions[1].Store
+			s := r.Regions[1].Stores[0]
 			if s.Items != 300 || len(s.Roots) == 0 || s.Roots[0].Items != 300 || s.Roots[0].Closure != s.Bytes || s.Roots[0].Error != "" || len(s.Largest) != 10 {
 				t.Errorf("%+v", s)
 			}

@@ -4,7 +4,6 @@ package inspect
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"imprint/bootloader/menu"
@@ -37,7 +36,7 @@ type Region struct {
 	Error      string      `json:"error,omitempty"` // why it, or a menu or store in it, cannot be read
 	Volume     *Volume     `json:"volume,omitempty"`
 	Boot       []BootEntry `json:"boot,omitempty"`
-	Store      *Store      `json:"store,omitempty"`
+	Stores     []*Store    `json:"stores,omitempty"`
 	Deep       *Deep       `json:"deep,omitempty"`
 }
 
@@ -101,7 +100,7 @@ func describe(ctx context.Context, r *disk.Region, o Options) (Region, error) {
 		Features: v.Features, NeedsReplay: v.NeedsReplay,
 	}
 	d.readMenus(r)
-	if err := d.readStore(ctx, r, o); err != nil || !o.Deep {
+	if err := d.readStores(ctx, r, o); err != nil || !o.Deep {
 		return d, err
 	}
 	var err error
@@ -130,21 +129,24 @@ func (d *Region) readMenus(r *disk.Region) {
 	}
 }
 
-func (d *Region) readStore(ctx context.Context, r *disk.Region, o Options) error {
-	store, err := r.Store(ctx)
-	if errors.Is(err, closure.ErrNoStore) {
-		return nil
-	}
-	if err == nil {
-		defer store.Close()
-		d.Store, err = storeOf(ctx, store, o)
-		if n := store.UnreadLog(); n > 0 && err == nil {
-			d.fail(fmt.Errorf("store database: %d bytes of its write-ahead log were not read", n))
-		}
-	}
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
+func (d *Region) readStores(ctx context.Context, r *disk.Region, o Options) error {
+	stores, err := r.Stores(ctx)
 	d.fail(err)
-	return nil
+	for _, store := range stores {
+		d.readStore(ctx, store, o)
+		store.Close()
+	}
+	return ctx.Err()
+}
+
+func (d *Region) readStore(ctx context.Context, from *closure.TreeStore, o Options) {
+	store, err := storeOf(ctx, from, o)
+	if err != nil {
+		d.fail(err)
+		return
+	}
+	d.Stores = append(d.Stores, store)
+	if n := from.UnreadLog(); n > 0 {
+		d.fail(fmt.Errorf("store database: %d bytes of its write-ahead log were not read", n))
+	}
 }

@@ -19,7 +19,7 @@ var pageText string
 func (r *Report) Page(w io.Writer, name string) error {
 	data := page{Name: name, Report: r, Graphs: []*pageGraph{}}
 	for i := range r.Regions {
-		if s := r.Regions[i].Store; s != nil {
+		for _, s := range r.Regions[i].Stores {
 			data.Graphs = append(data.Graphs, s.graph.page(r.Regions[i].Shown))
 		}
 	}

@@ -35,7 +35,7 @@ func hostileReport(t *testing.T) *Report {
 	s := &Store{graph: sample(t, [][]int{{1}, {2}, nil, nil})}
 	s.graph.roots = []graphRoot{{text, 0}}
 	s.graph.computeClosures(t.Context())
-	r.Regions[0].Store = s
+	r.Regions[0].Stores = []*Store{s}
 	return r
 }
 

@@ -52,8 +52,11 @@ func (d *Region) row() string {
 			free = units.FormatBytes(v.FreeBytes)
 		}
 	}
-	if d.Store != nil {
-		items = fmt.Sprint(d.Store.Items)
+	for i, s := range d.Stores {
+		if i > 0 {
+			items += " + "
+		}
+		items += fmt.Sprint(s.Items)
 	}
 	return strings.Join([]string{
 		number, tree.Shown(d.Shown), orDash(d.Type), orDash(d.Filesystem), orDash(label), offset, units.FormatBytes(d.Size), orDash(free), orDash(items),
@@ -83,8 +86,8 @@ func (d *Region) text(out *strings.Builder) {
 	if more := len(d.Boot) - mostShown; more > 0 {
 		line("and %d more boot entries", more)
 	}
-	if d.Store != nil {
-		d.Store.text(line)
+	for _, s := range d.Stores {
+		s.text(line)
 	}
 	if d.Deep != nil {
 		d.Deep.text(line)

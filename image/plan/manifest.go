@@ -18,8 +18,9 @@ type Manifest struct {
 	Name       string              `json:"name"`
 	Arch       string              `json:"arch,omitempty"`
 	Format     string              `json:"format"`
-	Size       int64               `json:"size"`                // of the disk, bytes
-	SizeBound  bool                `json:"sizeBound,omitempty"` // Size is an upper bound, since a host tool has yet to pack a file system
+	FileFormat string              `json:"fileFormat,omitempty"` // of the file beside it, if that is not the disk itself
+	Size       int64               `json:"size"`                 // of the disk, bytes
+	SizeBound  bool                `json:"sizeBound,omitempty"`  // Size is an upper bound, since a host tool has yet to pack a file system
 	SectorSize int64               `json:"sectorSize"`
 	Epoch      int64               `json:"epoch"` // seconds since 1970
 	Seed       string              `json:"seed"`

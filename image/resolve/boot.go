@@ -37,6 +37,8 @@ type bootEntry struct {
 	params  string     // the beginning of the command line, without substitutions
 	cmdline description.Value[description.Template]
 	items   []rootedItem
+
+	ofSystem bool // a system says how it boots
 }
 
 // A rootedItem is an item that holds a boot file, with the end of the name of the GC root that keeps it: nothing else may refer

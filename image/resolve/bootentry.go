@@ -94,13 +94,21 @@ func (w world) checkRoot(d bootEntry, e bootloader.Entry) {
 	}
 }
 
+// starting are the words of a command line that name what runs first on the root file system: of Linux and most initrds, and of Guix's initrd.
+var starting = []string{"init", "gnu.load"}
+
 // programs are what the kernel tries to start without init= (Linux, init/main.c).
 var programs = []string{"/sbin/init", "/etc/init", "/bin/init", "/bin/sh"}
 
 // checkInit warns about an entry whose root file system has nothing to start, or a program for another architecture.
 func (w world) checkInit(p *plan.Plan, store *store, d bootEntry, e bootloader.Entry) {
-	init, ok := word(e.Cmdline, "init")
-	if _, hasRoot := word(e.Cmdline, "root"); !ok && hasRoot && len(store.items) > 0 && !hasProgram(p) {
+	init, named := "", false
+	for _, name := range starting {
+		if value, ok := word(e.Cmdline, name); ok {
+			init, named = value, true
+		}
+	}
+	if _, hasRoot := word(e.Cmdline, "root"); !named && hasRoot && len(store.items) > 0 && !hasProgram(p) {
 		w.warn(d.cmdline.Key, "has no init=, and no partition has one of "+strings.Join(programs, ", "), `add it, as in "init=${closure.system}/init"`)
 	}
 	at, err := store.walker.File(init)

@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 
 	"imprint/closure"
@@ -87,7 +88,7 @@ func (s *sources) refuseImage(key diag.Key, err error) error {
 func (s *sources) storeRegion(d *disk.Disk, source description.Source) (*disk.Region, *diag.Problem) {
 	if name := source.Partition; name.Written() {
 		region, err := d.Find(name.V)
-		if err == nil && !s.hasStore(region) {
+		if err == nil && !region.Has(s.flavor) {
 			err = fmt.Errorf("there is no %s in %s", s.flavor.Database(), listed(region))
 		}
 		if err != nil {
@@ -98,7 +99,7 @@ func (s *sources) storeRegion(d *disk.Disk, source description.Source) (*disk.Re
 	}
 	var found []*disk.Region
 	for _, r := range d.Regions {
-		if s.hasStore(r) {
+		if r.Has(s.flavor) {
 			found = append(found, r)
 		}
 	}
@@ -107,13 +108,19 @@ func (s *sources) storeRegion(d *disk.Disk, source description.Source) (*disk.Re
 	}
 	p := source.Image.Key.Problem("has several partitions with a store: "+listed(found...), "select one with partition")
 	if len(found) == 0 {
-		p = source.Image.Key.Problem(fmt.Sprintf("has no store: there is no %s in %s", s.flavor.Database(), listed(d.Regions...)), "")
+		p = source.Image.Key.Problem(fmt.Sprintf("has no store: there is no %s in %s", s.flavor.Database(), listed(d.Regions...)), s.otherFlavor(d))
 	}
 	return nil, &p
 }
 
-func (s *sources) hasStore(r *disk.Region) bool {
-	return r.Volume != nil && r.Volume.Tree.Find(s.flavor.Database()) != nil
+// otherFlavor is the hint if an image has a store of another flavor, else "".
+func (s *sources) otherFlavor(d *disk.Disk) string {
+	for _, f := range closure.Flavors() {
+		if slices.ContainsFunc(d.Regions, func(r *disk.Region) bool { return r.Has(f) }) {
+			return ofFlavor(f)
+		}
+	}
+	return ""
 }
 
 // listed names regions, with the reasons why some cannot be read.

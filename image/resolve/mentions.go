@@ -131,8 +131,8 @@ func (d *dangling) links(key diag.Key, target string, e hosttree.Entry, withStor
 // cmdline checks a kernel command line.
 func (d *dangling) cmdline(key diag.Key, line string) {
 	for word := range strings.FieldsSeq(line) {
-		if init, ok := strings.CutPrefix(word, "init="); ok {
-			d.path(key, word+" ", init)
+		if name, value, ok := strings.Cut(word, "="); ok && slices.Contains(starting, name) {
+			d.path(key, word+" ", value)
 			continue
 		}
 		d.text(key, "", d.flavor.Mentions(word))

@@ -64,7 +64,7 @@ func TestUnreadableItem(t *testing.T) {
 	if err := errors.Join(u.add(p, &closure.InvalidError{}), u.add(p, syscall.ENOENT)); err != nil {
 		t.Error(err)
 	}
-	if list := u.problems(diag.Key{}, nil); len(list) != 1 || !strings.Contains(list[0].Text, "-x is registered, but: no such file") {
+	if list := u.problems(diag.Key{}, closure.Nix, nil); len(list) != 1 || !strings.Contains(list[0].Text, "-x is registered, but: no such file") {
 		t.Errorf("got %v", list)
 	}
 }

@@ -37,12 +37,15 @@ type Inputs struct {
 	Scratch  string   // directory for what compressed archives unpack to, in files without names; "" refuses such archives
 	HostDirs []string // searched for loader files that no closure has; nil means /usr
 
-	BuildStore string        // directory that keeps what is fetched from caches, and layers; "" if there is none
-	Fetching   source.Report // is called before items are fetched; may be nil
+	BuildStore string       // directory that keeps what is fetched from caches, and layers; "" refuses both
+	Fetching   func(*Fetch) // is called before items are fetched; may be nil
 
 	// Backwards takes the names of directories in reverse order. It makes no difference to a plan, and is for those who check that.
 	Backwards bool
 }
+
+// A Fetch is what is fetched from a source.
+type Fetch = source.Fetch
 
 // Plan turns a description into a plan: it reads the registrations of the source stores, lists the trees of all items, hashes
 // the host files that the description names, and chooses every identifier and time.

@@ -3,9 +3,7 @@ package resolve
 import (
 	"context"
 	"errors"
-	"io/fs"
 
-	"imprint/closure"
 	"imprint/closure/narinfo"
 	"imprint/image/description"
 	"imprint/image/source"
@@ -20,25 +18,20 @@ func (s *sources) openOwn(ctx context.Context, d description.Source) error {
 	case d.URL.Written():
 		return s.openCache(ctx, d)
 	}
-	opened, err := source.OpenExport(ctx, s.path(d.Export.V), s.flavor)
-	return s.opened(opened, d.Export.Key, err)
+	return s.openExport(ctx, d)
 }
 
-// opened adds a source, or turns the error of opening it into a problem at its key.
-func (s *sources) opened(opened closure.Store, key diag.Key, err error) error {
-	var invalid *source.InvalidError
-	if errors.As(err, &invalid) {
-		s.problems = append(s.problems, key.Problem(err.Error(), invalid.Hint))
+// openExport opens an export stream. What is wrong with the file is a problem at its key.
+func (s *sources) openExport(ctx context.Context, d description.Source) error {
+	opened, err := source.OpenExport(ctx, s.path(d.Export.V), s.in.Scratch, s.flavor)
+	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case err != nil:
+		s.problems = append(s.problems, d.Export.Key.ProblemOf(err))
 		return nil
 	}
-	if errors.Is(err, fs.ErrNotExist) {
-		s.problems = append(s.problems, key.ProblemOf(err))
-		return nil
-	}
-	if err != nil {
-		return s.refuse(key, err)
-	}
-	s.add(opened, place{key: key})
+	s.add(opened, place{key: d.Export.Key})
 	return nil
 }
 
@@ -56,10 +49,15 @@ func (s *sources) openCache(ctx context.Context, d description.Source) error {
 		return diag.List{d.URL.Key.Problem("there is no directory to keep what is fetched", "name one (--build-store DIR), or set XDG_CACHE_HOME or HOME")}
 	}
 	opened, err := source.OpenCache(ctx, o)
-	if err != nil {
-		return s.opened(nil, d.URL.Key, err)
+	var invalid *source.InvalidError
+	if errors.As(err, &invalid) {
+		s.problems = append(s.problems, d.URL.Key.Problem(err.Error(), invalid.Hint))
+		return nil
 	}
-	return s.opened(opened, d.URL.Key, nil)
+	if err == nil {
+		s.add(opened, place{key: d.URL.Key})
+	}
+	return err
 }
 
 // blameSource turns an error about what a source says into a problem at its key. It returns all others.

@@ -115,9 +115,9 @@ func (s *sources) open(ctx context.Context) error {
 		key := d.Path.Key
 		if d.Registration.V != "" {
 			key = d.Registration.Key
-			opened, err = closure.OpenRegistration(prefix, s.path(d.Registration.V), s.flavor, read)
+			opened, err = closure.OpenRegistration(ctx, prefix, s.path(d.Registration.V), s.flavor, read)
 		} else {
-			opened, err = closure.OpenNix(ctx, prefix, s.flavor, read)
+			opened, err = s.openLocal(ctx, prefix, read)
 		}
 		if err != nil {
 			if err = s.refuse(key, err); err != nil {
@@ -130,6 +130,23 @@ func (s *sources) open(ctx context.Context) error {
 	return nil
 }
 
+// openLocal opens a store with a database on this machine. If there is only one of another flavor, the error is a [diag.Mistake].
+func (s *sources) openLocal(ctx context.Context, prefix string, read closure.ReadFunc) (closure.Store, error) {
+	opened, err := closure.OpenLocal(ctx, prefix, s.flavor, read)
+	if err == nil {
+		return opened, nil
+	}
+	if other, ok := s.flavor.OtherAt(prefix); ok && errors.Is(err, fs.ErrNotExist) {
+		return nil, diag.Mistake{Text: err.Error(), Hint: ofFlavor(other)}
+	}
+	return nil, err
+}
+
+// ofFlavor is the hint where there is only a store of another flavor.
+func ofFlavor(other closure.Flavor) string {
+	return fmt.Sprintf("there is a store of %s: flavor = %q in [store]", other.Title, other.Name)
+}
+
 func (s *sources) add(opened closure.Store, p place) {
 	s.stores, s.places = append(s.stores, opened), append(s.places, p)
 }
@@ -140,9 +157,12 @@ func (s *sources) add(opened closure.Store, p place) {
 func (s *sources) refuse(key diag.Key, err error) error {
 	var list diag.List
 	var invalid *closure.InvalidError
+	var mistake diag.Mistake
 	switch {
 	case errors.As(err, &list):
 		s.problems = append(s.problems, list...)
+	case errors.As(err, &mistake):
+		s.problems = append(s.problems, key.ProblemOf(err))
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
 		s.problems = append(s.problems, key.Problem(err.Error(), "a source needs the store's database below its path, or a registration file"))
 	case errors.As(err, &invalid), isBadName(err):
@@ -276,7 +296,7 @@ func (w world) list(ctx context.Context, s *store, all *closure.Closure) (diag.L
 		for i, found := range all.Items {
 			rows[i].Info = found.Info
 		}
-		s.database, err = closure.Database(rows, w.epoch)
+		s.database, err = closure.Database(w.flavor, rows, w.epoch)
 		return err
 	})
 	for _, found := range all.Items {
@@ -286,10 +306,11 @@ func (w world) list(ctx context.Context, s *store, all *closure.Closure) (diag.L
 			if item.Node, err = found.Store.Item(ctx, found.Info.Path); err != nil {
 				return gone.add(found.Info.Path, err)
 			}
+			below := int64(closure.AnySize)
 			if w.d.Store.HardLink.V {
-				return nil // which links equal files of the whole store later
+				below = w.flavor.LinkMinSize // larger files are linked later, with those of the whole store
 			}
-			if err = closure.Unify(ctx, item.Node); err != nil {
+			if err = closure.Unify(ctx, item.Node, below); err != nil {
 				return closure.Reading(found.Info.Path, err)
 			}
 			return nil
@@ -301,5 +322,5 @@ func (w world) list(ctx context.Context, s *store, all *closure.Closure) (diag.L
 	for _, item := range s.items {
 		s.walker.Nodes[item.Info.Path] = item.Node
 	}
-	return gone.problems(w.d.Closure.Key, all.Items), nil
+	return gone.problems(w.d.Closure.Key, w.flavor, all.Items), nil
 }

@@ -25,7 +25,7 @@ func (f *bootFinder) menu(ctx context.Context, efi bool) error {
 		for i, item := range slices.Backward(c.Roots) {
 			e := description.Entry{Key: d.System.Key, System: d.System}
 			if i+1 < len(c.Roots) && f.boot.loader.Submenus {
-				e.Submenu.V = olderSystems
+				e.Submenu.V = f.distribution().older
 			}
 			if err := f.system(ctx, e, system{item, c, i}, efi); err != nil {
 				return err
@@ -76,7 +76,7 @@ func (f *bootFinder) systemOf(name description.Value[description.Template]) (clo
 	return at.Item, true
 }
 
-// A system is one of NixOS's, and where in the image it is: a generation of a profile, or no more than an item.
+// A system is one of NixOS or Guix, and where in the image it is: a generation of a profile, or no more than an item.
 type system struct {
 	item    closure.Path
 	profile *plan.Closure // nil for none
@@ -115,32 +115,45 @@ func (f *bootFinder) system(ctx context.Context, d description.Entry, at system,
 	return nil
 }
 
-// systemProfile is the profile whose generations NixOS boots.
+// systemProfile is the profile whose generations boot.
 const systemProfile = "system"
 
-// distribution is what systems with a bootspec are called in menus.
-const distribution = "NixOS"
+// A distribution is what menus say about systems of a flavor.
+type distribution struct {
+	name      string // of its systems
+	older     string // of GRUB's submenu of generations other than the current one
+	maintains bool   // its tools add to the files of the menu that it finds, and remove some
+}
 
-// olderSystems is the submenu of generations other than the current one, as NixOS's module for GRUB calls it.
-const olderSystems = distribution + " - All configurations"
+// distributions are those of the flavors by name. Guix writes a menu anew, with titles that follow from the labels (gnu/bootloader/grub.scm).
+var distributions = map[string]distribution{
+	closure.Nix.Name:  {"NixOS", "NixOS - All configurations", true},
+	closure.Guix.Name: {"GNU", "GNU system, old configurations...", false},
+}
+
+func (w world) distribution() distribution { return distributions[w.flavor.Name] }
 
 // A generation is that of a system, which NixOS itself knows if it is one of its profile.
 type generation struct {
 	*bootloader.Generation
 	known, titled bool
+	numbered      bool // the title is the label, with the number of an older one
 }
 
 // generationOf returns the generation that a system is in the image. One that is in no profile is titled by its label.
 func (f *bootFinder) generationOf(at system, spec bootspec.Spec, version string) generation {
 	g := &bootloader.Generation{
-		Distribution: distribution, Specialisation: spec.Name, Label: spec.Label, Version: version, SortKey: spec.SortKey,
+		Distribution: f.distribution().name, Specialisation: spec.Name, Label: spec.Label, Version: version, SortKey: spec.SortKey,
 		Built: time.Unix(f.epoch, 0).UTC().Format(time.DateOnly),
 	}
 	if at.profile == nil {
-		return generation{g, false, false}
+		return generation{Generation: g}
 	}
 	g.Number, g.Current = at.index+1, at.index+1 == len(at.profile.Roots)
-	return generation{g, at.profile.Profile == systemProfile, true}
+	if !f.distribution().maintains {
+		return generation{Generation: g, numbered: true}
+	}
+	return generation{Generation: g, known: at.profile.Profile == systemProfile, titled: true}
 }
 
 // title returns the title of an entry: as written, or that of the generation, or the label of the system.
@@ -148,6 +161,8 @@ func (g generation) title(written string) string {
 	switch {
 	case written == "" && g.titled:
 		return g.Title()
+	case written == "" && g.numbered && !g.Current:
+		return fmt.Sprintf("%s (#%d)", g.Label, g.Number)
 	case written == "":
 		written = g.Label
 	}
@@ -162,8 +177,13 @@ func (f *bootFinder) specEntry(d description.Entry, g generation, spec bootspec.
 	key := d.System.Key
 	e := bootEntry{
 		Entry: bootloader.Entry{Title: g.title(d.Title.V), Submenu: d.Submenu.V}, key: d.Key, title: key, cmdline: d.Cmdline,
-		params: strings.Join(append([]string{"init=" + spec.Init}, spec.Params...), " ") + " ",
+		ofSystem: true,
 	}
+	words := spec.Params
+	if spec.Init != "" {
+		words = append([]string{"init=" + spec.Init}, words...)
+	}
+	e.params = strings.Join(words, " ") + " "
 	if !d.Cmdline.Written() {
 		e.cmdline.Key = key
 	}

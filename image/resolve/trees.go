@@ -84,7 +84,7 @@ func (w world) described(hosts host.Inputs, store *store) (stated []*trees.Tree,
 func (f *filler) tree(ctx context.Context, part *plan.Partition, d description.Partition, stated *trees.Tree, files []bootloader.File) error {
 	t := &treeFiller{filler: f, Tree: stated, part: part, d: d}
 	t.Expand(f.refer)
-	t.nixOS()
+	t.standard()
 	t.references()
 	t.fstab()
 	t.bootFiles(files)
@@ -168,7 +168,7 @@ func (t *treeFiller) store(ctx context.Context) error {
 // roots adds GC roots for the closures and the boot entries, so that a garbage collection in the running system does not
 // remove them.
 func (t *treeFiller) roots(target *closure.Target, names []string) {
-	own := t.flavor.StateDir + "/gcroots/imprint/"
+	own := t.flavor.GCRoots() + "/imprint/"
 	for i, c := range t.stored.closures {
 		if !slices.Contains(names, c.Name) {
 			continue

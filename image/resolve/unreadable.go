@@ -35,7 +35,7 @@ func (u *unreadable) add(path closure.Path, err error) error {
 }
 
 // problems returns the first errors by path, and the number of the others. items are all that may refer to one of them.
-func (u *unreadable) problems(key diag.Key, items []closure.Item) (list diag.List) {
+func (u *unreadable) problems(key diag.Key, f closure.Flavor, items []closure.Item) (list diag.List) {
 	paths := make([]closure.Path, 0, len(u.errs))
 	for path := range u.errs {
 		paths = append(paths, path)
@@ -50,7 +50,7 @@ func (u *unreadable) problems(key diag.Key, items []closure.Item) (list diag.Lis
 		}
 		hint := ""
 		if errors.Is(u.errs[path], fs.ErrNotExist) {
-			hint = collected
+			hint = "was it garbage-collected? add a GC root (" + f.RootCommand("PATH") + ")"
 		}
 		list = append(list, key.Problem(text, hint))
 	}
@@ -60,9 +60,6 @@ func (u *unreadable) problems(key diag.Key, items []closure.Item) (list diag.Lis
 	slices.SortFunc(list, func(a, b diag.Problem) int { return strings.Compare(a.Text, b.Text) })
 	return list
 }
-
-// collected is the hint for a missing item.
-const collected = "was it garbage-collected? add a GC root (nix-store --add-root LINK --realise PATH)"
 
 // referrersOf returns up to three items that refer to each path, in one pass over all items.
 func referrersOf(paths []closure.Path, items []closure.Item) map[closure.Path][]string {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"syscall"
 
@@ -25,7 +24,7 @@ func File(path string, d *disk.Disk, digest string) (*Disk, error) {
 		return nil, err
 	}
 	s.data = []tree.Range{{Off: 0, Len: d.Size}}
-	if f, ok := d.Image().(*os.File); ok {
+	if f, ok := d.Image().(seeker); ok {
 		if s.data, err = dataIn(f, d.Size); err != nil {
 			return nil, err
 		}

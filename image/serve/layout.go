@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 
 	"imprint/image/plan"
 	"imprint/image/write"
@@ -68,7 +67,7 @@ func (l *layoutDisk) lookAtFilled() (err error) {
 }
 
 // dataIn returns what is no hole in a file.
-func dataIn(f *os.File, size int64) (list []tree.Range, err error) {
+func dataIn(f seeker, size int64) (list []tree.Range, err error) {
 	for off := int64(0); off < size; {
 		from, err := f.Seek(off, unix.SEEK_DATA)
 		if isErrno(err, unix.ENXIO) {
@@ -85,6 +84,12 @@ func dataIn(f *os.File, size int64) (list []tree.Range, err error) {
 		off = to
 	}
 	return list, nil
+}
+
+// A seeker is a file whose holes the host's file system knows.
+type seeker interface {
+	io.Seeker
+	Name() string
 }
 
 // mostRuns is how many runs of data a file may have for its holes to be looked for.

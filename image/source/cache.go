@@ -23,6 +23,7 @@ type Cache struct {
 	CacheOptions
 	dir  *remote.Dir
 	kept *cas.Store // nil before items were realised
+	now  *Fetch     // likewise
 
 	mu      sync.Mutex
 	entries map[closure.Path]*entry

@@ -16,6 +16,7 @@ import (
 	"imprint/internal/hosttree"
 	"imprint/internal/processors"
 	"imprint/internal/tree"
+	"imprint/internal/unpack"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -33,10 +34,10 @@ type exported struct {
 	node *tree.Node
 }
 
-// OpenExport opens a file. What is no such stream is an [*InvalidError]; so is an item that is there twice and different.
-func OpenExport(ctx context.Context, file string, f closure.Flavor) (*Export, error) {
+// OpenExport opens a file, which may be compressed: it is then unpacked in the scratch directory, to a file without a name. What is no such stream is an [*InvalidError]; so is an item that is there twice and different.
+func OpenExport(ctx context.Context, file, scratch string, f closure.Flavor) (*Export, error) {
 	x := &Export{file: file, flavor: f, items: map[closure.Path]*exported{}}
-	b, err := hosttree.File(file)
+	b, err := hosttree.Unpacked(file, unpack.Into(ctx, scratch, file))
 	if err != nil {
 		return nil, err
 	}

@@ -10,6 +10,7 @@ import (
 	"io"
 	"io/fs"
 	"slices"
+	"sync/atomic"
 
 	"imprint/closure"
 	"imprint/closure/nar"
@@ -37,15 +38,15 @@ func (c *Cache) realise(ctx context.Context, items []*closure.Info, report Repor
 		return err
 	}
 	var missing []*closure.Info
-	bytes := int64(0)
+	c.now = &Fetch{From: c}
 	for _, info := range items {
 		if c.entries[info.Path].kept == nil {
 			missing = append(missing, info)
-			bytes += info.NARSize
+			c.now.Total += info.NARSize
 		}
 	}
-	if len(missing) > 0 && report != nil {
-		report(c, len(missing), bytes)
+	if c.now.Items = len(missing); c.now.Items > 0 && report != nil {
+		report(c.now)
 	}
 	slices.SortStableFunc(missing, func(a, b *closure.Info) int { return cmp.Compare(b.NARSize, a.NARSize) })
 	if err := each(ctx, missing, c.fetch); err != nil {
@@ -102,7 +103,7 @@ func (c *Cache) unpack(ctx context.Context, w io.Writer, text *narinfo.Info) err
 		return p.failed(err)
 	}
 	defer r.Close()
-	to := &noting{w: w}
+	to := &noting{w: w, n: &c.now.done}
 	if _, err := io.CopyBuffer(to, r, make([]byte, 256<<10)); err != nil {
 		return cmp.Or(to.err, p.failed(err))
 	}
@@ -124,15 +125,17 @@ func (c *Cache) outputs(ctx context.Context, info *closure.Info) error {
 	return nil
 }
 
-// noting notes the error of a writer.
+// noting notes what is written, and the error of the writer.
 type noting struct {
 	w   io.Writer
+	n   *atomic.Int64
 	err error
 }
 
 // Write implements io.Writer.
 func (n *noting) Write(p []byte) (int, error) {
 	k, err := n.w.Write(p)
+	n.n.Add(int64(k))
 	n.err = err
 	return k, err
 }

@@ -9,6 +9,7 @@ package source
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 
 	"imprint/closure"
 )
@@ -29,8 +30,19 @@ type realiser interface {
 	realise(ctx context.Context, items []*closure.Info, report Report) error
 }
 
-// A Report is called before items are fetched, with their number and the bytes that they will have.
-type Report func(from closure.Store, items int, bytes int64)
+// A Fetch is what is fetched from a source.
+type Fetch struct {
+	From  closure.Store
+	Items int
+	Total int64 // bytes that the items have, unpacked
+	done  atomic.Int64
+}
+
+// Done returns how many of the bytes were fetched so far.
+func (f *Fetch) Done() int64 { return f.done.Load() }
+
+// A Report is called before items are fetched.
+type Report func(*Fetch)
 
 // Realise fetches the items of a closure that come from caches, unless they are kept. Before, they cannot be read. It also fills in the outputs
 // of derivations, which are known only then.

@@ -1,5 +1,5 @@
-// Package toplevel finds out how a NixOS system boots, from the item that NixOS calls its toplevel: by its bootspec, or in an older
-// one by what it contains.
+// Package toplevel finds out how a system boots, from its store item. NixOS calls that the toplevel: it has a bootspec, or in an older one the
+// files of it say the same. One of Guix has a file with its boot parameters.
 package toplevel
 
 import (
@@ -14,10 +14,10 @@ import (
 	"imprint/internal/tree"
 )
 
-// A System is a NixOS system.
+// A System is a system of NixOS or of Guix.
 type System struct {
 	bootspec.Spec
-	Version string      // of NixOS, such as "25.05.20250601"; "" if unknown
+	Version string      // of NixOS, such as "25.05.20250601"; "" if unknown or of Guix
 	Read    []tree.Blob // the files that say all this
 }
 
@@ -26,6 +26,10 @@ type System struct {
 func Read(w closure.Walker, system closure.Path) (System, error) {
 	r := &reader{Walker: w}
 	dir := system.String()
+	if w.Flavor == closure.Guix {
+		spec := r.guix(dir)
+		return System{Spec: spec, Read: r.blobs}, r.err
+	}
 	s := System{Version: r.line(dir + "/nixos-version")}
 	text := r.file(dir+"/"+bootspec.File, bootspec.MaxSize)
 	switch {

@@ -142,3 +142,47 @@ func FuzzRead(f *testing.F) {
 		}
 	})
 }
+
+// A system of Guix is described by its parameters, and only by them.
+func TestReadGuix(t *testing.T) {
+	digits := "/gnu/store/" + strings.Repeat("a", 32)
+	read := func(files map[string]string) (System, error) {
+		p, err := closure.Guix.ParsePath(digits + "-system")
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := tree.NewBuilder(attr)
+		for at, text := range files {
+			if err := b.Add(at, tree.NewFile("", attr, tree.Text(text)), ""); err != nil {
+				t.Fatal(err)
+			}
+		}
+		all, err := b.Tree()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return Read(closure.Walker{Flavor: closure.Guix, Nodes: map[closure.Path]*tree.Node{p: all.Root()}}, p)
+	}
+	const parameters = `(boot-parameters (version 1) (label "GNU") (root-device "/dev/vda2") (kernel "/k") (kernel-arguments ("quiet")) (initrd "/i"))`
+	got, err := read(map[string]string{"/parameters": parameters, "/nixos-version": "25.05", "/boot.json": "{}"})
+	top := digits + "-system"
+	want := bootspec.Spec{
+		Toplevel: top, Label: "GNU", Kernel: "/k", Initrd: "/i", Params: []string{"root=/dev/vda2", "gnu.system=" + top, "gnu.load=" + top + "/boot", "quiet"},
+	}
+	if d := cmp.Diff(want, got.Spec); err != nil || d != "" || got.Version != "" || len(got.Read) != 1 {
+		t.Errorf("%v, %d files\n%s", err, len(got.Read), d)
+	}
+	for text, want := range map[string]string{
+		"":                      top + " has no parameters, so it is not a Guix system",
+		"(boot-parameters)":     top + "/parameters: has version",
+		strings.Repeat("(", 99): top + "/parameters: at byte",
+	} {
+		files := map[string]string{"/parameters": text}
+		if text == "" {
+			files = map[string]string{"/kernel": "k"}
+		}
+		if _, err := read(files); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %q", text, err, want)
+		}
+	}
+}

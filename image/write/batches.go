@@ -6,6 +6,7 @@ import (
 	"hash"
 	"io"
 	"iter"
+	"math"
 	"slices"
 
 	"imprint/image/plan"
@@ -43,14 +44,16 @@ func (b *batches) full(cost int64) bool {
 // job writes one contiguous range.
 func (p *planner) items(r *plan.Region) {
 	items := slices.SortedFunc(slices.Values(r.Partition.Items), func(a, b *plan.Item) int { return cmp.Compare(a.Node.ID(), b.Node.ID()) })
-	costs, work := make([]int64, len(items)), batches{}
+	costs, lows, work := make([]int64, len(items)), make([]int64, len(items)), batches{}
 	for i, item := range items {
-		costs[i] = p.announce(r, item.Node)
+		p.low = math.MaxInt64
+		costs[i], lows[i] = p.announce(r, item.Node), p.low
 		work.left += costs[i]
 	}
 	first, cost := 0, int64(0)
 	flush := func(end int) {
 		if group := items[first:end]; len(group) > 0 {
+			p.low = slices.Min(lows[first:end])
 			p.add(cost, func(ctx context.Context, w *stream.Worker) error { return p.copyItems(ctx, w, r, group) })
 		}
 		first, cost = end, 0

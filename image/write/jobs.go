@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math"
 
 	"imprint/image/plan"
 	"imprint/internal/extent"
@@ -24,13 +25,14 @@ type planner struct {
 	further map[tree.Blob][]extent.Extent // where contents lie outside the main region
 	carrier map[tree.Blob]*tree.Node      // the file of the main region whose job writes them too
 	scratch []extent.Extent
+	low     int64 // lowest offset that was expected since a job was added
 }
 
 // newPlanner makes all jobs. The main region is planned last: a content that is also in other regions, such as a kernel in the
 // store and on the ESP, is then known to be, and is read once and written in all places. What only other regions hold gets
 // jobs of its own.
 func newPlanner(disk *stream.Disk, v verifier, l *plan.Layout) *planner {
-	p := &planner{disk: disk, verify: v, further: map[tree.Blob][]extent.Extent{}, carrier: map[tree.Blob]*tree.Node{}}
+	p := &planner{disk: disk, verify: v, further: map[tree.Blob][]extent.Extent{}, carrier: map[tree.Blob]*tree.Node{}, low: math.MaxInt64}
 	main := mainRegion(l)
 	for _, r := range l.Regions {
 		if r != main {
@@ -152,12 +154,14 @@ func (p *planner) structure(r *plan.Region) {
 }
 
 func (p *planner) add(cost int64, run func(context.Context, *stream.Worker) error) {
-	p.jobs = append(p.jobs, stream.Job{Cost: cost, Run: run})
+	p.jobs = append(p.jobs, stream.Job{Cost: cost, At: p.low, Run: run})
+	p.low = math.MaxInt64
 }
 
 // expect counts bytes that a job will write, for the progress and for the digests of pieces.
 func (p *planner) expect(places []extent.Extent) {
 	for _, e := range places {
+		p.low = min(p.low, e.Off)
 		p.total += e.Len
 		if p.disk.Digest != nil {
 			p.disk.Digest.Expect(e.Off, e.Len)
@@ -187,6 +191,7 @@ func (p *planner) fill(list []extent.Extent, grain int64) {
 		part := list[:n:n]
 		p.expect(part)
 		p.add(size, func(_ context.Context, w *stream.Worker) error { return w.Fill(part, grain) })
+		p.jobs[len(p.jobs)-1].Scattered = true
 		list = list[n:]
 	}
 }

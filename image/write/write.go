@@ -9,6 +9,7 @@
 package write
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"fmt"
@@ -31,6 +32,9 @@ type Options struct {
 	SHA256   bool         // also compute the plain SHA-256 of the disk, in a second pass
 	Progress func(*Meter) // called before the first byte of each file system that is packed, and before that of the disk
 	Export   bool         // boot files will be exported, and must equal those on the disk
+
+	Formats []Formatted // outputs that get the disk in other formats, at the same time
+	Scratch bool        // the file is no output: its content does not matter afterwards
 }
 
 // A Meter reports progress.
@@ -69,21 +73,19 @@ func Image(ctx context.Context, file *os.File, p *plan.Plan, l *plan.Layout, o O
 	if err := file.Truncate(l.Size); err != nil {
 		return nil, fmt.Errorf("make a file of %d bytes: %w", l.Size, err)
 	}
-	disk := &stream.Disk{File: file, Size: l.Size}
-	if !o.NoDigest {
+	disk := &stream.Disk{File: file, Size: l.Size, Scratch: meetOnly(l, o)}
+	if !o.NoDigest || len(o.Formats) > 0 {
 		disk.Digest = stream.NewPieces(l.Size)
+		disk.Digest.NoSums = o.NoDigest
 	}
 	jobs := newPlanner(disk, v, l)
-	if err := enoughSpace(file, jobs.total+jobs.beside); err != nil {
+	if err := o.enoughSpace(file, jobs.total, jobs.beside); err != nil {
 		return nil, err
 	}
 	if o.Progress != nil {
 		o.Progress(&Meter{written: disk.Bytes.Load, Total: jobs.total})
 	}
-	if !o.NoSync {
-		defer writeBack(file)()
-	}
-	if err := disk.Run(ctx, jobs.jobs); err != nil {
+	if err := o.run(ctx, disk, p, l, jobs.jobs); err != nil {
 		return nil, err
 	}
 	r := &Result{Layout: l, Written: disk.Bytes.Load(), ledger: v.ledger}
@@ -91,9 +93,32 @@ func Image(ctx context.Context, file *os.File, p *plan.Plan, l *plan.Layout, o O
 	return r, err
 }
 
+// run writes the disk, and the outputs of other formats.
+func (o Options) run(ctx context.Context, disk *stream.Disk, p *plan.Plan, l *plan.Layout, jobs []stream.Job) error {
+	if !o.NoSync && !o.Scratch {
+		defer writeBack(disk.File)()
+	}
+	if len(o.Formats) == 0 {
+		return disk.Run(ctx, jobs)
+	}
+	f, err := newFormats(o.Formats, p, l, disk.Digest.Hole)
+	defer f.discard()
+	if err != nil {
+		return err
+	}
+	disk.Digest.Take = f.take
+	if !o.NoSync {
+		f.writeBack()
+	}
+	if err := disk.Run(ctx, jobs); err != nil {
+		return err
+	}
+	return f.finish()
+}
+
 // digests gathers the digests of the image and of its partitions.
 func digests(ctx context.Context, disk *stream.Disk, l *plan.Layout, o Options) (d plan.Digests, err error) {
-	if disk.Digest != nil {
+	if !o.NoDigest {
 		d.Image = disk.Digest.Sum().String()
 		for _, region := range l.Regions {
 			text := ""
@@ -122,7 +147,34 @@ func plainSum(ctx context.Context, image io.ReaderAt, size int64) (string, error
 	return fmt.Sprintf("%x", sum.Sum(nil)), nil
 }
 
-// enoughSpace reports an error if the host's file system has less than need bytes free, before anything is written.
+// enoughSpace reports an error if a file system of the host has less free than is needed, before anything is written: total bytes for each
+// plain file, and some more for the scratch files of host tools. How much compressed files need is not known.
+func (o Options) enoughSpace(file *os.File, total, beside int64) error {
+	need, first := map[uint64]int64{}, map[uint64]*os.File{}
+	add := func(f *os.File, n int64) {
+		var st unix.Stat_t
+		if unix.Fstat(int(f.Fd()), &st) == nil {
+			need[st.Dev] += n
+			first[st.Dev] = cmp.Or(first[st.Dev], f)
+		}
+	}
+	if add(file, beside); !o.Scratch {
+		add(file, total)
+	}
+	for _, out := range o.Formats {
+		if !out.Format.Beside && !out.Format.Packs(out.Options) {
+			add(out.File, total)
+		}
+	}
+	for dev, f := range first {
+		if err := enoughSpace(f, need[dev]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// enoughSpace reports an error if the file system of a file has less than need bytes free.
 func enoughSpace(file *os.File, need int64) error {
 	var st unix.Statfs_t
 	if err := unix.Fstatfs(int(file.Fd()), &st); err != nil {

@@ -22,7 +22,7 @@ func TestStorePath(t *testing.T) {
 	if got := base32(sum); got != "0sggvzh4dj0h7krcpg2sl239l8hashdvgi26r7kbjs1pkhahy611" {
 		t.Errorf("base32 gives %s", got)
 	}
-	if got := sourcePath("busybox-static-bin", [32]byte(sum), nil); got != "/nix/store/w2avnha2xfw2iy8h9n2lp5vxkf4873zh-busybox-static-bin" {
+	if got := sourcePath(Nix, "busybox-static-bin", [32]byte(sum), nil); got != "/nix/store/w2avnha2xfw2iy8h9n2lp5vxkf4873zh-busybox-static-bin" {
 		t.Errorf("the store path is %s", got)
 	}
 }
@@ -46,7 +46,7 @@ func TestNARHash(t *testing.T) {
 func newStore(t *testing.T) (*Store, string) {
 	t.Helper()
 	dir := t.TempDir()
-	s, err := Create(dir)
+	s, err := Create(dir, Nix)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,7 +72,7 @@ func TestEqualItemsAreOne(t *testing.T) {
 	if _, err := s.Add("a", nil, text("two")); err != nil {
 		t.Fatal(err)
 	}
-	entries, err := os.ReadDir(s.Host(Dir))
+	entries, err := os.ReadDir(s.Host(Nix))
 	if err != nil || len(entries) != 2 || len(s.Items()) != 2 {
 		t.Errorf("%d items, in the directory %v, %v", len(s.Items()), entries, err)
 	}
@@ -83,7 +83,7 @@ func TestAddFailsCleanly(t *testing.T) {
 	if _, err := s.Add("a", nil, func(string) error { return fmt.Errorf("no") }); err == nil || err.Error() != "make a: no" {
 		t.Errorf("error %v", err)
 	}
-	if entries, _ := os.ReadDir(s.Host(Dir)); len(entries) != 0 {
+	if entries, _ := os.ReadDir(s.Host(Nix)); len(entries) != 0 {
 		t.Errorf("left behind: %v", entries)
 	}
 }

@@ -41,17 +41,17 @@ func (s *Store) addToplevel(name, version, params string, system Item, special *
 	})
 }
 
-// addNixOS adds generations of NixOS to the demo, with links to them: dir/nixos-1 and dir/nixos-2.
-func (s *Store) addNixOS(dir string, system Item) error {
+// addNixSystem adds a system, and generations of NixOS with links to them: dir/nixos-1 and dir/nixos-2.
+func (s *Store) addNixSystem(dir string, add func(*Store) (Item, error)) (Item, error) {
+	system, err := add(s)
+	if err != nil {
+		return Item{}, err
+	}
 	generations, err := s.AddNixOS(system)
 	for i, g := range generations {
-		name := filepath.Join(dir, fmt.Sprintf("nixos-%d", i+1))
 		if err == nil {
-			err = os.RemoveAll(name)
-		}
-		if err == nil {
-			err = os.Symlink(g.Path, name)
+			err = relink(g.Path, filepath.Join(dir, fmt.Sprintf("nixos-%d", i+1)))
 		}
 	}
-	return err
+	return system, err
 }

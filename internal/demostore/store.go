@@ -1,5 +1,5 @@
-// Package demostore makes Nix stores without Nix, for the demo, the tests and the benchmark: items with correct store paths and NAR
-// hashes, and their registration. Demo makes a system that boots, Synthetic one with the same contents on every machine.
+// Package demostore makes stores of Nix and of Guix without either, for the demo, the tests and the benchmark: items with correct store paths and NAR
+// hashes, and their registration. Demo and GuixDemo make a system that boots, Synthetic and GuixSynthetic one with the same contents on every machine.
 //
 // It shares no code with the rest of the program, so that it is a second opinion on hashes and store paths.
 package demostore
@@ -18,33 +18,37 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Dir is the store directory of the running system, wherever the items are now.
-const Dir = "/nix/store"
+// The store directories of the running system, wherever the items are now.
+const (
+	Nix  = "/nix/store"
+	Guix = "/gnu/store"
+)
 
 // A Store is a store that items are added to. Its methods are safe for concurrent use.
 type Store struct {
-	root  string // the directory that holds nix/store
+	root  string // the directory that holds nix/store, for example
+	dir   string // the store directory
 	mu    sync.Mutex
 	items map[string]Item
 }
 
 // An Item is the registration of a store item.
 type Item struct {
-	Path       string // as in Dir
+	Path       string // below the store directory
 	Hash       [sha256.Size]byte
 	NARSize    int64    // bytes
 	References []string // sorted store paths
 }
 
-// Create makes an empty store below root. The directory may exist already, but must not hold a store.
-func Create(root string) (*Store, error) {
-	if err := os.MkdirAll(filepath.Join(root, "nix"), 0o755); err != nil {
+// Create makes an empty store below root, with the store directory Nix or Guix. root may exist already, but must not hold such a store.
+func Create(root, storeDir string) (*Store, error) {
+	if err := os.MkdirAll(filepath.Join(root, filepath.Dir(storeDir)), 0o755); err != nil {
 		return nil, err
 	}
-	if err := os.Mkdir(filepath.Join(root, Dir), 0o755); err != nil {
+	if err := os.Mkdir(filepath.Join(root, storeDir), 0o755); err != nil {
 		return nil, err
 	}
-	return &Store{root: root, items: map[string]Item{}}, nil
+	return &Store{root: root, dir: storeDir, items: map[string]Item{}}, nil
 }
 
 // Host returns the path of a store path on this machine.
@@ -53,7 +57,7 @@ func (s *Store) Host(storePath string) string { return filepath.Join(s.root, sto
 // Add makes an item: fill writes its content to path, as a file, a symlink or a directory, and must refer to nothing but references.
 // Add then sets the metadata that all store items have, and the store path follows from the content.
 func (s *Store) Add(name string, references []string, fill func(path string) error) (Item, error) {
-	scratch, err := os.MkdirTemp(s.Host(Dir), ".new-")
+	scratch, err := os.MkdirTemp(s.Host(s.dir), ".new-")
 	if err != nil {
 		return Item{}, err
 	}
@@ -62,7 +66,7 @@ func (s *Store) Add(name string, references []string, fill func(path string) err
 	if err := fill(content); err != nil {
 		return Item{}, fmt.Errorf("make %s: %v", name, err)
 	}
-	item, err := register(content, name, references)
+	item, err := s.register(content, name, references)
 	if err != nil {
 		return Item{}, fmt.Errorf("make %s: %v", name, err)
 	}
@@ -112,7 +116,7 @@ func removeAll(path string) error {
 	return os.RemoveAll(path)
 }
 
-func register(content, name string, references []string) (Item, error) {
+func (s *Store) register(content, name string, references []string) (Item, error) {
 	if err := canonicalTree(content); err != nil {
 		return Item{}, err
 	}
@@ -121,7 +125,7 @@ func register(content, name string, references []string) (Item, error) {
 	if item.Hash, item.NARSize, err = hashNAR(content); err != nil {
 		return Item{}, err
 	}
-	item.Path = sourcePath(name, item.Hash, item.References)
+	item.Path = sourcePath(s.dir, name, item.Hash, item.References)
 	return item, nil
 }
 

@@ -8,14 +8,14 @@ import (
 
 // sourcePath returns the store path of an item that is addressed by its NAR hash and its references, which Nix calls "source" (Nix,
 // store-api.cc: makeStorePath, makeFixedOutputPath).
-func sourcePath(name string, nar [sha256.Size]byte, references []string) string {
+func sourcePath(storeDir, name string, nar [sha256.Size]byte, references []string) string {
 	kind := strings.Join(append([]string{"source"}, references...), ":")
-	sum := sha256.Sum256([]byte(kind + ":sha256:" + hex.EncodeToString(nar[:]) + ":" + Dir + ":" + name))
+	sum := sha256.Sum256([]byte(kind + ":sha256:" + hex.EncodeToString(nar[:]) + ":" + storeDir + ":" + name))
 	var folded [20]byte
 	for i, b := range sum {
 		folded[i%len(folded)] ^= b
 	}
-	return Dir + "/" + base32(folded[:]) + "-" + name
+	return storeDir + "/" + base32(folded[:]) + "-" + name
 }
 
 // base32 returns a hash in Nix's base 32, which starts with the last bits (Nix, hash.cc: printHash32).

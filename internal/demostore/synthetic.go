@@ -18,7 +18,16 @@ func Synthetic(dir, arch string) (*Store, Item, error) {
 	if !ok {
 		return nil, Item{}, fmt.Errorf("no synthetic store for architecture %q", arch)
 	}
-	return layOut(dir, m.addSystem)
+	return layOut(dir, Nix, func(s *Store) (Item, error) { return s.addNixSystem(dir, m.addSystem) })
+}
+
+// GuixSynthetic makes a store like GuixDemo's with the contents of Synthetic's.
+func GuixSynthetic(dir, arch string) (*Store, Item, error) {
+	m, ok := synthetic[arch]
+	if !ok {
+		return nil, Item{}, fmt.Errorf("no synthetic store for architecture %q", arch)
+	}
+	return layOut(dir, Guix, func(s *Store) (Item, error) { return s.addGuixSystem(dir, m.addSystem) })
 }
 
 // SyntheticHost makes below dir the files that descriptions name outside of the store.

@@ -4,10 +4,12 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 
 	"golang.org/x/sys/unix"
 
 	"imprint/internal/compressed"
+	"imprint/internal/tree"
 )
 
 // blockSize is the unit of a tar archive in bytes: a header is one block, and contents are padded to whole blocks.
@@ -78,6 +80,30 @@ func plain(a *archive, r *fileReader, o TarOptions) (*archive, error) {
 		r.Close()
 	}
 	return a, err
+}
+
+// Unpacked returns the content of a file or, if it is compressed, of the file that unpack makes of it, which stays open. A nil unpack leaves it
+// compressed. Errors are [*fs.PathError].
+func Unpacked(path string, unpack func(packed io.Reader, by string) (*os.File, error)) (tree.Blob, error) {
+	f, err := lookAt(path)
+	if err != nil {
+		return nil, err
+	}
+	r, err := f.open()
+	if err != nil {
+		return nil, err
+	}
+	a, err := plain(&archive{r, path, f.size}, r, TarOptions{Unpack: unpack})
+	if err != nil {
+		r.Close()
+		return nil, pathError("read", path, err)
+	}
+	kept := a.ReaderAt.(*fileReader)
+	if kept == r {
+		return f, r.Close()
+	}
+	runtime.AddCleanup(kept, func(fd int) { unix.Close(fd) }, kept.fd)
+	return &slice{a, 0, a.size}, nil
 }
 
 // ofFile returns an archive in an open file, which may be closed then. Messages name path.

@@ -189,6 +189,8 @@ func (d *decoder) text(f *Field, k diag.Key, text string) {
 	case len(f.Words) == 0 || slices.Contains(f.Words, text):
 	case slices.Contains(f.Later, text):
 		d.Report(k, fmt.Sprintf("%q is not supported yet", text), "supported: "+strings.Join(f.Words, ", "))
+	case f.Hints[text] != "":
+		d.Report(k, fmt.Sprintf("%q is not a value of this key", text), f.Hints[text])
 	case f.Aliases[text] != "":
 		d.Report(k, fmt.Sprintf("%q is unknown", text), fmt.Sprintf("write %q", f.Aliases[text]))
 	default:

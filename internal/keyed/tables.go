@@ -16,6 +16,7 @@ type Rule struct {
 	Words    []string          // the only values it takes
 	Later    []string          // values that other tools have, not supported yet
 	Aliases  map[string]string // what other tools call these words
+	Hints    map[string]string // for values that belong to another key: what to write instead
 	Numbers  []int64           // the only integers it takes
 	Most     int64             // the largest integer (the least is 0), or number of elements of an array; 0 for any
 	Pattern  string            // of its text, for editors; decoding does not check it

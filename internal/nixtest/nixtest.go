@@ -35,6 +35,12 @@ type Source struct {
 	nix        nix
 }
 
+// Copy copies all items to a store that a URL names.
+func (s *Source) Copy(t testing.TB, to string) {
+	t.Helper()
+	s.nix.must(t, "nix", "copy", "--all", "--no-check-sigs", "--to", to)
+}
+
 // Make builds a closure, as root or as an ordinary user. Nix builds in its sandbox, in namespaces of its own.
 func Make(t testing.TB, o Options) *Source {
 	t.Helper()

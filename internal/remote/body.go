@@ -9,20 +9,31 @@ import (
 	"time"
 )
 
-// A body is the content of an answer. A timer ends it if no bytes come.
+// slow is how many bytes have to come before the timer ends an answer: a server that sends one from time to time does not hold a build for ever.
+const slow = 16 << 10
+
+// A body is the content of an answer. A timer ends it if no bytes come, or hardly any.
 type body struct {
 	io.ReadCloser
 	cancel  context.CancelFunc
 	timer   *time.Timer
 	stall   time.Duration
 	stalled atomic.Bool // ended by the timer
+	got     int         // bytes since the timer has started
+	running bool        // of the timer
 }
 
 // Read implements io.Reader.
 func (b *body) Read(p []byte) (int, error) {
-	b.timer.Reset(b.stall)
+	if !b.running {
+		b.running, b.got = true, 0
+		b.timer.Reset(b.stall)
+	}
 	n, err := b.ReadCloser.Read(p)
-	b.timer.Stop()
+	if b.got += n; b.got >= slow {
+		b.running = false
+		b.timer.Stop()
+	}
 	if err == nil || err == io.EOF {
 		return n, err
 	}
@@ -45,6 +56,8 @@ func (b *body) stop() {
 // reason returns an error of an answer in the words of what has happened.
 func (b *body) reason(err error) error {
 	switch {
+	case b.stalled.Load() && b.got > 0:
+		return fmt.Errorf("only %d bytes have come in %v", b.got, b.stall)
 	case b.stalled.Load():
 		return fmt.Errorf("nothing has come for %v", b.stall)
 	case errors.Is(err, io.ErrUnexpectedEOF):

@@ -80,6 +80,16 @@ func stall(w http.ResponseWriter, r *http.Request) {
 	<-r.Context().Done()
 }
 
+// drip sends a byte from time to time.
+func drip(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Length", fmt.Sprint(len(text)))
+	for r.Context().Err() == nil {
+		io.WriteString(w, "x")
+		w.(http.Flusher).Flush()
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
 // whole sends everything, whatever is asked for.
 func whole(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("ETag", `"1"`)
@@ -124,17 +134,21 @@ func TestErrors(t *testing.T) {
 		want  string
 		calls int32
 	}{
-		"404":            {status(404), "the server answers 404 Not Found", 1},
-		"403":            {status(403), "the server answers 403 Forbidden", 1},
-		"odd":            {status(299), "the server answers 299", 1},
-		"500":            {status(500), "the server answers 500 Internal Server Error (tried 3 times)", 3},
-		"cut":            {cut(10), "the connection ended before the file (tried 3 times)", 3},
-		"stalled":        {stall, "nothing has come for 100ms (tried 3 times)", 3},
-		"changed":        {first(cut(70_000), other), "it has changed while it was read", 2},
-		"wrong range":    {first(cut(70_000), wrongRange), `sends the range "bytes 0-9/10"`, 2},
-		"encoded":        {func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Content-Encoding", "br") }, `Content-Encoding "br"`, 1},
-		"redirects":      {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.Path, 302) }, "stopped after 10 redirects", 30},
-		"to other files": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "file:///etc/passwd", 302) }, "unsupported protocol", 3},
+		"404":         {status(404), "the server answers 404 Not Found", 1},
+		"403":         {status(403), "the server answers 403 Forbidden", 1},
+		"odd":         {status(299), "the server answers 299", 1},
+		"500":         {status(500), "the server answers 500 Internal Server Error (tried 3 times)", 3},
+		"cut":         {cut(10), "the connection ended before the file (tried 3 times)", 3},
+		"stalled":     {stall, "only 1000 bytes have come in 100ms (tried 3 times)", 3},
+		"slow":        {drip, "bytes have come in 100ms (tried 3 times)", 3},
+		"silent":      {func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, "nothing has come for 100ms (tried 3 times)", 3},
+		"changed":     {first(cut(70_000), other), "it has changed while it was read", 2},
+		"wrong range": {first(cut(70_000), wrongRange), `sends the range "bytes 0-9/10"`, 2},
+		"encoded":     {func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Content-Encoding", "br") }, `Content-Encoding "br"`, 1},
+		"redirects":   {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.Path, http.StatusFound) }, "stopped after 10 redirects", 30},
+		"to other files": {func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "file:///etc/passwd", http.StatusFound)
+		}, "unsupported protocol", 3},
 	} {
 		var calls atomic.Int32
 		d := serve(t, func(w http.ResponseWriter, r *http.Request) { calls.Add(1); c.h(w, r) })

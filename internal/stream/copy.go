@@ -77,7 +77,7 @@ func (c *copying) window(part extent.Extent, shared bool) error {
 		return nil
 	}
 	return c.take(p, func() error {
-		if c.w.disk.Digest == nil {
+		if d := c.w.disk.Digest; d == nil || d.NoSums {
 			_, err := c.Hash.Write(p)
 			return err
 		}

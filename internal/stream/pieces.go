@@ -21,6 +21,12 @@ type Pieces struct {
 	left   []atomic.Int32  // bytes of those that are not in the file yet
 	sums   [][]verity.Hash // digests of each piece: see verity.Fold; nil for zeros
 	spare  sync.Pool
+
+	// NoSums says that no digest is wanted.
+	NoSums bool
+	// Take gets each complete piece that something is written to, unless it is nil. It is called from several goroutines, and does not keep
+	// the content.
+	Take func(piece int64, content []byte) error
 }
 
 // NewPieces returns the Pieces of a disk of size bytes.
@@ -58,23 +64,39 @@ func (p *Pieces) size(piece int64) int64 { return min(PieceSize, p.length-piece*
 // whole reports whether these bytes are all bytes that are written to the piece.
 func (p *Pieces) whole(piece, bytes int64) bool { return int64(p.total[piece]) == bytes }
 
-// put takes the leaves of a complete piece.
-func (p *Pieces) put(piece int64, leaves []verity.Hash) {
-	p.sums[piece] = verity.Fold(p.length, leaves)
+// Hole reports whether nothing is written to a piece. It may be asked once all ranges are announced.
+func (p *Pieces) Hole(piece int64) bool { return p.total[piece] == 0 }
+
+// put takes a complete piece in memory, and its leaves unless NoSums is set.
+func (p *Pieces) put(piece int64, content []byte, leaves []verity.Hash) error {
+	if !p.NoSums {
+		p.sums[piece] = verity.Fold(p.length, leaves)
+	}
 	p.left[piece].Store(0)
+	return p.pass(piece, content)
+}
+
+// pass passes a complete piece on.
+func (p *Pieces) pass(piece int64, content []byte) error {
+	if p.Take == nil {
+		return nil
+	}
+	return p.Take(piece, content)
 }
 
 // last counts bytes that are in the file now, and reports whether they complete the piece.
 func (p *Pieces) last(piece, bytes int64) bool { return p.left[piece].Add(-int32(bytes)) == 0 }
 
-// read hashes a complete piece of the file, through a buffer of PieceSize bytes.
+// read takes a complete piece of the file, through a buffer of PieceSize bytes.
 func (p *Pieces) read(piece int64, file io.ReaderAt, buf []byte) error {
 	content := buf[:p.size(piece)]
 	if _, err := file.ReadAt(content, piece*PieceSize); err != nil && err != io.EOF {
 		return err
 	}
-	p.sums[piece] = verity.Digests(p.length, content)
-	return nil
+	if !p.NoSums {
+		p.sums[piece] = verity.Digests(p.length, content)
+	}
+	return p.pass(piece, content)
 }
 
 // Made counts a range that is now in the file, whoever wrote it.

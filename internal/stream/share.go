@@ -19,7 +19,7 @@ const leastShared = 64 << 10
 // returns how many bytes that are.
 func (c *copying) share(part extent.Extent) int64 {
 	whole := part.Len &^ (shareBlock - 1)
-	if whole < leastShared || part.Off%shareBlock != 0 || c.w.disk.unshared.Load() {
+	if whole < leastShared || part.Off%shareBlock != 0 || c.w.disk.Scratch || c.w.disk.unshared.Load() {
 		return 0
 	}
 	fd, start, ok := tree.Descriptor(c.reader)

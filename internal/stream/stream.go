@@ -10,6 +10,7 @@ package stream
 import (
 	"cmp"
 	"context"
+	"math"
 	"os"
 	"slices"
 	"sync"
@@ -19,7 +20,12 @@ import (
 // A Job is work for one worker. Run reads sources through the worker, with the places of their contents.
 type Job struct {
 	Cost int64 // an estimate of its time, in bytes read; see [FileCost]
-	Run  func(ctx context.Context, w *Worker) error
+
+	// Where pieces are passed on, jobs run in the order of At, the lowest offset of the disk that they write to, so that pieces are complete
+	// about in their order. Scattered jobs, which write a little of many pieces, come first, so that others complete them.
+	At        int64
+	Scattered bool
+	Run       func(ctx context.Context, w *Worker) error
 }
 
 // FileCost is the cost of opening and closing a file, as the number of bytes that are read, hashed and written in that time: about 25 µs at
@@ -29,9 +35,11 @@ const FileCost = 24 << 10
 // A Disk is the file that jobs write to, made for one Run.
 type Disk struct {
 	File   *os.File
-	Size   int64        // bytes
-	Digest *Pieces      // nil when no digest is wanted
-	Bytes  atomic.Int64 // written so far, for a progress display
+	Size   int64   // bytes
+	Digest *Pieces // nil when nobody wants to know of pieces
+	// Scratch says that the file is only where the parts of pieces meet: what a window has of a whole piece goes to Digest alone.
+	Scratch bool
+	Bytes   atomic.Int64 // written so far, for a progress display
 
 	stopped  atomic.Bool // by an error or from outside: workers end at the next piece
 	unshared atomic.Bool // the host's file systems do not share extents
@@ -40,7 +48,7 @@ type Disk struct {
 // Run carries out all jobs. The first error ends it; jobs that have not begun by then are not run.
 func (d *Disk) Run(ctx context.Context, jobs []Job) error {
 	jobs = slices.Clone(jobs)
-	slices.SortStableFunc(jobs, func(a, b Job) int { return cmp.Compare(b.Cost, a.Cost) })
+	sortJobs(jobs, d.Digest != nil && d.Digest.Take != nil)
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	context.AfterFunc(ctx, func() { d.stopped.Store(true) })
@@ -50,6 +58,31 @@ func (d *Disk) Run(ctx context.Context, jobs []Job) error {
 		return context.Cause(ctx)
 	}
 	return nil
+}
+
+// hugeJob is the cost from which on a job is begun early in any case, so that no worker is left with it.
+const hugeJob = 128 << 20
+
+// sortJobs puts the jobs in the order in which they begin: the most expensive first. If pieces are passed on, scattered ones come first, then
+// huge ones, and the others in the order of the disk.
+func sortJobs(jobs []Job, passed bool) {
+	rank := func(j Job) int64 {
+		switch {
+		case !passed:
+			return j.Cost
+		case j.Scattered:
+			return math.MaxInt64
+		case j.Cost >= hugeJob:
+			return j.Cost
+		}
+		return 0
+	}
+	slices.SortStableFunc(jobs, func(a, b Job) int {
+		if c := cmp.Compare(rank(b), rank(a)); c != 0 || !passed {
+			return c
+		}
+		return cmp.Compare(a.At, b.At)
+	})
 }
 
 // A schedule is the jobs of one call of [Disk.Run], and their progress.

@@ -284,3 +284,20 @@ func ExamplePieces_Sum() {
 	fmt.Println(NewPieces(0).Sum())
 	// Output: fsverity-sha256:3d248ca542a24fc62d1c43b916eae5016878e2533c88238480b26128a1f1af95
 }
+
+// Jobs begin with the most expensive; where pieces are passed on, in the order of the disk, after scattered and huge ones.
+func TestSortJobs(t *testing.T) {
+	jobs := []Job{{Cost: 5, At: 30}, {Cost: 9, At: 20}, {Cost: 1, At: 50, Scattered: true}, {Cost: hugeJob, At: 90}, {Cost: 7, At: 10}}
+	for _, test := range []struct {
+		passed bool
+		want   []int64
+	}{{false, []int64{90, 20, 10, 30, 50}}, {true, []int64{50, 90, 10, 20, 30}}} {
+		sorted := slices.Clone(jobs)
+		sortJobs(sorted, test.passed)
+		for i, j := range sorted {
+			if j.At != test.want[i] {
+				t.Errorf("passed %v: job %d is at %d, want %d", test.passed, i, j.At, test.want[i])
+			}
+		}
+	}
+}

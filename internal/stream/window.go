@@ -77,7 +77,7 @@ func (w *window) flush() error {
 	}
 	base := w.piece * PieceSize
 	for _, r := range w.runs {
-		if r.shared {
+		if r.shared || w.disk.Scratch && w.disk.Digest.whole(w.piece, w.bytes) {
 			continue
 		}
 		if err := w.write(base, r.lo, r.hi); err != nil {
@@ -100,8 +100,10 @@ func (w *window) digest() error {
 	if d.whole(w.piece, w.bytes) {
 		size := d.size(w.piece)
 		w.clearGaps(size)
-		d.put(w.piece, w.tree.complete(w.buf[:size]))
-		return nil
+		if d.NoSums {
+			return d.put(w.piece, w.buf[:size], nil)
+		}
+		return d.put(w.piece, w.buf[:size], w.tree.complete(w.buf[:size]))
 	}
 	if d.last(w.piece, w.bytes) {
 		return d.read(w.piece, w.disk.File, w.buf) // the window is free again: its runs are written

@@ -10,6 +10,7 @@ import (
 	"os"
 	"slices"
 
+	"imprint/internal/compressed"
 	"imprint/internal/scratch"
 	"imprint/internal/units"
 
@@ -102,6 +103,19 @@ func File(ctx context.Context, dir, shown string, packed io.Reader, by string) (
 		return nil, err
 	}
 	return f, nil
+}
+
+// Into returns a function that is File for what it is given, and refuses what Reader does not unpack; nil if dir is "".
+func Into(ctx context.Context, dir, shown string) func(packed io.Reader, by string) (*os.File, error) {
+	if dir == "" {
+		return nil
+	}
+	return func(packed io.Reader, by string) (*os.File, error) {
+		if !Knows(by) {
+			return nil, fmt.Errorf("compressed with %s: unpack it first (%s)", by, compressed.Unpack(by))
+		}
+		return File(ctx, dir, shown, packed, by)
+	}
 }
 
 var errLimit = errors.New("too large")

@@ -30,12 +30,12 @@ type Volume struct {
 //
 // A hostile image costs memory in proportion to its structure: no byte of structure may be used twice, no directory may have two names,
 // and nothing outside of the file system is read.
-func Read(image io.ReaderAt, size int64) (*Volume, error) { return ReadPart(image, size, "") }
+func Read(image io.ReaderAt, size int64) (*Volume, error) { return ReadPart(image, size) }
 
-// ReadPart is like [Read], but reads nothing of what the directory at the path omit holds.
-func ReadPart(image io.ReaderAt, size int64, omit string) (*Volume, error) {
+// ReadPart is like [Read], but reads nothing of what the directories at the paths omit hold.
+func ReadPart(image io.ReaderAt, size int64, omit ...string) (*Volume, error) {
 	r := newReader(image, size)
-	r.omit = tree.Omit(omit)
+	r.omit = tree.Omit(omit...)
 	root, err := r.root()
 	if err != nil {
 		return nil, fmt.Errorf("read EROFS: %w", err)

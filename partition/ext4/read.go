@@ -104,15 +104,15 @@ func cString(b []byte) string {
 //
 // A hostile image costs memory in proportion to its structure: together, directories, their extent trees, symlinks and blocks of extended
 // attributes may not have more bytes than the file system; no directory may have two names; and nothing outside of the file system is read.
-func Read(image io.ReaderAt, size int64) (*Volume, error) { return ReadPart(image, size, "") }
+func Read(image io.ReaderAt, size int64) (*Volume, error) { return ReadPart(image, size) }
 
-// ReadPart is like [Read], but reads nothing of what the directory at the path omit holds.
-func ReadPart(image io.ReaderAt, size int64, omit string) (*Volume, error) {
+// ReadPart is like [Read], but reads nothing of what the directories at the paths omit hold.
+func ReadPart(image io.ReaderAt, size int64, omit ...string) (*Volume, error) {
 	v, err := Open(image, size)
 	if err != nil {
 		return nil, err
 	}
-	if err := v.readTree(tree.Omit(omit)); err != nil {
+	if err := v.readTree(tree.Omit(omit...)); err != nil {
 		return nil, fmt.Errorf("read ext4: %w", err)
 	}
 	return v, nil

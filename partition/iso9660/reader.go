@@ -16,11 +16,11 @@ func Read(r io.ReaderAt, size int64) (*Volume, error) {
 
 // ReadLinks is like [Read], but a further name of a file is a [tree.Link]: a name with the serial number of an earlier one that is equal in
 // everything else too, since some writers use a serial number twice.
-func ReadLinks(r io.ReaderAt, size int64) (*Volume, error) { return ReadPart(r, size, "") }
+func ReadLinks(r io.ReaderAt, size int64) (*Volume, error) { return ReadPart(r, size) }
 
-// ReadPart is like [ReadLinks], but reads nothing of what the directory at the path omit holds.
-func ReadPart(r io.ReaderAt, size int64, omit string) (*Volume, error) {
-	return (&reader{image: r, size: size, linked: map[inode]*tree.Node{}, omit: tree.Omit(omit)}).volume()
+// ReadPart is like [ReadLinks], but reads nothing of what the directories at the paths omit hold.
+func ReadPart(r io.ReaderAt, size int64, omit ...string) (*Volume, error) {
+	return (&reader{image: r, size: size, linked: map[inode]*tree.Node{}, omit: tree.Omit(omit...)}).volume()
 }
 
 // A reader reads the tree of an image once.

@@ -15,8 +15,8 @@ import (
 	"imprint/internal/tree"
 )
 
-// A NixStore is a store on this machine that has a database. It may be in use.
-type NixStore struct {
+// A LocalStore is a store on this machine that has a database. It may be in use.
+type LocalStore struct {
 	hostStore
 	path     string // of the database
 	database *db.Source
@@ -36,24 +36,24 @@ type hostStore struct {
 	read   ReadFunc
 }
 
-// OpenNix opens the store below prefix: "" or "/" for the store of this machine, "/mnt" for one whose items are in /mnt/nix/store. The
+// OpenLocal opens the store below prefix: "" or "/" for the store of this machine, "/mnt" for one whose items are in /mnt/nix/store. The
 // error wraps [fs.ErrNotExist] if there is no database. The store is shown as of one moment, unless its database cannot be locked. It should be
 // closed soon, since the database's log is not written back while it is open.
-func OpenNix(ctx context.Context, prefix string, f Flavor, read ReadFunc) (*NixStore, error) {
-	s := &NixStore{hostStore: newHostStore(prefix, f, read)}
+func OpenLocal(ctx context.Context, prefix string, f Flavor, read ReadFunc) (*LocalStore, error) {
+	s := &LocalStore{hostStore: newHostStore(prefix, f, read)}
 	dir := s.prefix + f.StateDir + "/db/"
 	if err := checkVersion(dir+"schema", f.Schema); err != nil {
 		return nil, err
 	}
 	s.path = dir + "db.sqlite"
 	var err error
-	if s.database, err = db.Open(ctx, s.path); err != nil {
+	if s.database, err = db.Open(ctx, s.flavor.tables, s.path); err != nil {
 		return nil, ofDatabase(err)
 	}
 	return s, nil
 }
 
-// checkVersion checks the version of a database. Nix accepts one without a version, and so do we: its tables are checked anyway.
+// checkVersion checks the version of a database. Nix and Guix accept one without a version, and so do we: its tables are checked anyway.
 func checkVersion(file, want string) error {
 	info, err := os.Stat(file)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -79,13 +79,13 @@ func newHostStore(prefix string, f Flavor, read ReadFunc) hostStore {
 }
 
 // Close closes the database. After that, items can still be read, but not looked up.
-func (s *NixStore) Close() error { return s.database.Close() }
+func (s *LocalStore) Close() error { return s.database.Close() }
 
 // String returns the store directory on this machine.
 func (s hostStore) String() string { return s.prefix + s.flavor.StoreDir }
 
 // Info implements [Store].
-func (s *NixStore) Info(ctx context.Context, p Path) (*Info, error) {
+func (s *LocalStore) Info(ctx context.Context, p Path) (*Info, error) {
 	row, err := s.database.Item(ctx, p.String())
 	if errors.Is(err, db.ErrNotFound) {
 		return nil, fmt.Errorf("%s: %w", p, ErrNotFound)
@@ -150,7 +150,7 @@ func (f Flavor) output(id, path string) (Output, error) {
 }
 
 // Item implements [Store]. The error is a [*GoneError] if the item was deleted after the store was opened.
-func (s *NixStore) Item(ctx context.Context, p Path) (*tree.Node, error) {
+func (s *LocalStore) Item(ctx context.Context, p Path) (*tree.Node, error) {
 	n, err := s.hostStore.Item(ctx, p)
 	if errors.Is(err, fs.ErrNotExist) && s.gone(ctx, p) {
 		err = &GoneError{p}
@@ -158,9 +158,9 @@ func (s *NixStore) Item(ctx context.Context, p Path) (*tree.Node, error) {
 	return n, err
 }
 
-// gone reports whether an item is no longer valid. Nix removes an item from the database before it deletes it.
-func (s *NixStore) gone(ctx context.Context, p Path) bool {
-	now, err := db.Open(ctx, s.path)
+// gone reports whether an item is no longer valid. An item is removed from the database before it is deleted.
+func (s *LocalStore) gone(ctx context.Context, p Path) bool {
+	now, err := db.Open(ctx, s.flavor.tables, s.path)
 	if err != nil {
 		return false
 	}

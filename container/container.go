@@ -1,0 +1,133 @@
+// Package container knows the formats of files that hold a disk: one row for each, in the order of the documentation. Its sub-packages
+// speak one format each; here they get what they have in common: compressors, scratch files, and an offset to write at.
+package container
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"imprint/container/codec"
+	"imprint/internal/pieces"
+)
+
+// Raw is the name of the format that is the disk and nothing else.
+const Raw = "raw"
+
+// A Format is a format of files that hold a disk.
+type Format struct {
+	Name     string
+	Doc      string   // one line
+	Suffixes []string // of file names, in lower case; the first is the default
+	QEMU     string   // its name for QEMU, "" if QEMU cannot read it
+	Readable bool     // the program reads it back at any offset
+	Beside   bool     // it describes a raw file beside it, and holds no disk itself
+
+	Compressions []string // values of Options.Compression besides ""
+	Level        int      // the default compression level; 0 if it is not compressed
+	MostLevel    int      // the highest one; 0 if there are none to choose from
+
+	size   func(size int64) int64 // of the disk in the file; nil for the same
+	check  func(size int64) error
+	create func(Target, pieces.Disk, Options) (pieces.Writer, error)
+}
+
+// A Target is what a file is written to.
+type Target struct {
+	File  pieces.File
+	Spool pieces.File // a scratch file, empty
+}
+
+// Options are what a description says about an output.
+type Options struct {
+	Name        string // of the image, for formats with a name inside
+	Compression string // one of the format's; "" is the default
+	Level       int    // 0 is the default
+	Workers     int    // parts that are compressed at a time
+	UEFI        bool   // the disk boots from UEFI firmware, for formats that describe a machine
+}
+
+// Check reports a disk that the format cannot hold.
+func (f *Format) Check(size int64) error {
+	if f.check == nil {
+		return nil
+	}
+	return f.check(size)
+}
+
+// DiskSize returns the size in bytes of the disk in a file that was made for one of that size: some formats have whole units.
+func (f *Format) DiskSize(size int64) int64 {
+	if f.size == nil {
+		return size
+	}
+	return f.size(size)
+}
+
+// Create starts a file.
+func (f *Format) Create(t Target, d pieces.Disk, o Options) (pieces.Writer, error) {
+	if err := f.Check(d.Size); err != nil {
+		return nil, err
+	}
+	if o.Level == 0 {
+		o.Level = f.Level
+	}
+	return f.create(t, d, o)
+}
+
+// Packs reports whether a file of the format is compressed, so that it needs a scratch file.
+func (f *Format) Packs(o Options) bool {
+	return f.Level > 0 && (len(f.Compressions) == 0 || o.Compression != "")
+}
+
+// MostLevelOf returns the highest level with a compression, 0 if it has no levels.
+func (f *Format) MostLevelOf(compression string) int {
+	if compression == deflateClusters || compression == "" && len(f.Compressions) > 0 {
+		return 0
+	}
+	return f.MostLevel
+}
+
+// Named returns the format of that name, nil if there is none.
+func Named(name string) *Format {
+	i := slices.IndexFunc(Formats, func(f *Format) bool { return f.Name == name })
+	if i < 0 {
+		return nil
+	}
+	return Formats[i]
+}
+
+// Names returns the names of all formats.
+func Names() (names []string) {
+	for _, f := range Formats {
+		names = append(names, f.Name)
+	}
+	return names
+}
+
+// Later returns the names of formats that other tools have, and this program not yet.
+func Later() []string { return []string{"vdi", "tar", "oci"} }
+
+// BySuffix returns the format of the longest suffix that the name of a file has, nil if it has none of them.
+func BySuffix(file string) (found *Format) {
+	longest := 0
+	for _, f := range Formats {
+		for _, suffix := range f.Suffixes {
+			if len(suffix) > longest && strings.HasSuffix(strings.ToLower(file), suffix) {
+				found, longest = f, len(suffix)
+			}
+		}
+	}
+	return found
+}
+
+// appender writes to a file from its start.
+func appender(f pieces.File) io.Writer { return io.NewOffsetWriter(f, 0) }
+
+// zstdAt returns the compressor of a level.
+func zstdAt(o Options) (codec.Pack, error) { return codec.Zstd(o.Level, o.Workers) }
+
+// unreadable returns the error for a file that has to be unpacked first.
+func unreadable(what, command string) error {
+	return fmt.Errorf("%s can only be read from its start; unpack it first: %s", what, command)
+}

@@ -1,0 +1,116 @@
+package container
+
+import (
+	"io"
+
+	"imprint/container/bmap"
+	"imprint/container/codec"
+	"imprint/container/gce"
+	"imprint/container/gz"
+	"imprint/container/ova"
+	"imprint/container/qcow2"
+	"imprint/container/vhd"
+	"imprint/container/vhdx"
+	"imprint/container/vmdk"
+	"imprint/container/xz"
+	"imprint/container/zst"
+	"imprint/internal/pieces"
+)
+
+// Compressions of qcow2.
+const (
+	zstdClusters    = "zstd"
+	deflateClusters = "deflate"
+)
+
+// leastPiece is the length in bytes of the pieces of a disk at least.
+const leastPiece = 4 << 20
+
+// inflateWindow is the window in bytes with which QEMU expands deflated clusters.
+const inflateWindow = 4 << 10
+
+// Formats are all formats.
+var Formats = []*Format{
+	{
+		Name: Raw, Doc: "the disk, byte for byte", Suffixes: []string{".raw", ".img", ".iso"}, QEMU: "raw", Readable: true,
+		create: func(t Target, d pieces.Disk, _ Options) (pieces.Writer, error) { return &rawWriter{t.File, d}, nil },
+	},
+	{
+		Name: "qcow2", Doc: "QEMU's format: Proxmox, OpenStack, libvirt", Suffixes: []string{".qcow2"}, QEMU: "qcow2", Readable: true,
+		Compressions: []string{zstdClusters, deflateClusters}, Level: 1, MostLevel: 19,
+		create: func(t Target, d pieces.Disk, o Options) (pieces.Writer, error) {
+			switch o.Compression {
+			case zstdClusters:
+				pack, err := zstdAt(o)
+				return qcow2.Compress(t.File, t.Spool, d, true, qcow2.Compressor(pack)), err
+			case deflateClusters:
+				return qcow2.Compress(t.File, t.Spool, d, false, qcow2.Compressor(codec.Deflate(o.Level, inflateWindow))), nil
+			}
+			return qcow2.Create(t.File, d), nil
+		},
+	},
+	{
+		Name: "raw.zst", Doc: "zstd frames with a seek table", Suffixes: []string{".zst", ".zstd"}, Readable: true, Level: 1, MostLevel: 19,
+		check: func(size int64) error { return zst.Check(pieces.Disk{Size: size, Piece: leastPiece}) },
+		create: func(t Target, d pieces.Disk, o Options) (pieces.Writer, error) {
+			pack, err := zstdAt(o)
+			return zst.Create(t.File, t.Spool, d, zst.Pack(pack)), err
+		},
+	},
+	{
+		Name: "raw.gz", Doc: "members of gzip", Suffixes: []string{".gz"}, Readable: true, Level: 6, MostLevel: 9,
+		create: func(t Target, d pieces.Disk, o Options) (pieces.Writer, error) {
+			return gz.Create(t.File, t.Spool, d, gz.Pack(codec.Deflate(o.Level, 0))), nil
+		},
+	},
+	{
+		Name: "raw.xz", Doc: "streams of xz", Suffixes: []string{".xz"}, Readable: true, Level: 1, MostLevel: 0,
+		create: func(t Target, d pieces.Disk, _ Options) (pieces.Writer, error) {
+			return xz.Create(t.File, t.Spool, d, xz.Pack(codec.XZ(int(d.Piece)))), nil
+		},
+	},
+	{
+		Name: "vmdk", Doc: "VMware's sparse format", Suffixes: []string{".vmdk"}, QEMU: "vmdk", Readable: true, size: vmdk.Size, check: vmdk.Check,
+		create: func(t Target, d pieces.Disk, _ Options) (pieces.Writer, error) { return vmdk.Sparse(t.File, d), nil },
+	},
+	{
+		Name: "vmdk-stream", Doc: "VMware's stream-optimised format, compressed, for uploads", Suffixes: []string{".stream.vmdk"}, QEMU: "vmdk",
+		Readable: true, Level: 6, MostLevel: 9, size: vmdk.Size, check: vmdk.Check,
+		create: func(t Target, d pieces.Disk, o Options) (pieces.Writer, error) {
+			return vmdk.Stream(appender(t.File), t.Spool, d, vmdk.Pack(codec.Deflate(o.Level, 0)))
+		},
+	},
+	{
+		Name: "ova", Doc: "a virtual machine of VMware or VirtualBox in one file", Suffixes: []string{".ova"},
+		Readable: true, Level: 6, MostLevel: 9, size: vmdk.Size, check: vmdk.Check,
+		create: func(t Target, d pieces.Disk, o Options) (pieces.Writer, error) {
+			return ova.Create(t.File, ova.Machine{Name: o.Name, UEFI: o.UEFI, Size: vmdk.Size(d.Size)}, func(w io.Writer) (pieces.Writer, error) {
+				return vmdk.Stream(w, t.Spool, d, vmdk.Pack(codec.Deflate(o.Level, 0)))
+			})
+		},
+	},
+	{
+		Name: "vhd", Doc: "a fixed VHD of whole MiB, for Azure", Suffixes: []string{".vhd"}, QEMU: "vpc", Readable: true, size: vhd.Size, check: vhd.Check,
+		create: func(t Target, d pieces.Disk, _ Options) (pieces.Writer, error) { return vhd.Fixed(t.File, d), nil },
+	},
+	{
+		Name: "vhd-dynamic", Doc: "a dynamic VHD", Suffixes: []string{".dynamic.vhd"}, QEMU: "vpc", Readable: true, size: vhd.Size, check: vhd.Check,
+		create: func(t Target, d pieces.Disk, _ Options) (pieces.Writer, error) { return vhd.Dynamic(t.File, d), nil },
+	},
+	{
+		Name: "vhdx", Doc: "Hyper-V's dynamic format", Suffixes: []string{".vhdx"}, QEMU: "vhdx", Readable: true, check: vhdx.Check,
+		create: func(t Target, d pieces.Disk, _ Options) (pieces.Writer, error) { return vhdx.Create(t.File, d), nil },
+	},
+	{
+		Name: "gce", Doc: "disk.raw of whole GiB in a tar.gz, for Google Compute Engine", Suffixes: []string{".gce.tar.gz"}, Level: 6, MostLevel: 9,
+		create: func(t Target, d pieces.Disk, o Options) (pieces.Writer, error) {
+			return gce.Create(appender(t.File), t.Spool, d, gce.Pack(codec.DeflatePart(o.Level)))
+		},
+	},
+	{
+		Name: "bmap", Doc: "the map by which bmaptool copies the raw file", Suffixes: []string{".bmap"}, Beside: true,
+		create: func(t Target, d pieces.Disk, _ Options) (pieces.Writer, error) {
+			return bmap.Create(appender(t.File), d), nil
+		},
+	},
+}

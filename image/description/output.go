@@ -1,0 +1,90 @@
+package description
+
+import (
+	"fmt"
+	"slices"
+
+	"imprint/container"
+)
+
+// FormatOf returns the format of an output: the one that is written, or that of the suffix of its path; nil if neither says one.
+func (o *Output) FormatOf() *container.Format {
+	if o.Format.Written() {
+		return container.Named(o.Format.V)
+	}
+	return container.BySuffix(o.Path.V)
+}
+
+// File returns the name of the output's file, for an image of that name.
+func (o *Output) File(image string) string {
+	if o.Path.V != "" {
+		return o.Path.V
+	}
+	return image + o.FormatOf().Suffixes[0]
+}
+
+// outputs checks the outputs.
+func (c *checker) outputs() {
+	taken := map[string]bool{}
+	for i := range c.d.Output.Items {
+		o := &c.d.Output.Items[i]
+		f := o.FormatOf()
+		if f == nil {
+			if !o.Format.Written() {
+				c.Report(o.Key, "has neither a format nor a path whose suffix says one", "formats: "+alternatives(container.Names()))
+			}
+			continue
+		}
+		if file := o.File(c.d.Name.V); taken[file] {
+			c.Report(o.Key, fmt.Sprintf("is the same file as another output, %q", file), "give it another path")
+		} else {
+			taken[file] = true
+		}
+		c.packing(o, f)
+	}
+}
+
+// packing checks how an output is compressed.
+func (c *checker) packing(o *Output, f *container.Format) {
+	if word := o.Compression; word.V != "" && !slices.Contains(f.Compressions, word.V) {
+		c.Report(word.Key, fmt.Sprintf("does not apply to %q", f.Name), "only to "+alternatives(formatsThat(compressClusters)))
+	}
+	if level, most := o.Level, int64(f.MostLevelOf(o.Compression.V)); !level.Written() {
+		return
+	} else if most == 0 {
+		c.Report(level.Key, "does not apply to what has no levels", "only to "+alternatives(formatsThat(haveLevels)))
+	} else if level.V < 1 || level.V > most {
+		c.Report(level.Key, fmt.Sprintf("%d is not from 1 to %d", level.V, most), "")
+	}
+}
+
+// formatsThat returns the names of the formats of outputs with a property, for hints.
+func formatsThat(have func(*container.Format) bool) (words []string) {
+	for _, f := range container.Formats {
+		if have(f) {
+			words = append(words, f.Name)
+		}
+	}
+	return words
+}
+
+// Properties of formats of outputs.
+func compressClusters(f *container.Format) bool { return len(f.Compressions) > 0 }
+func haveLevels(f *container.Format) bool       { return f.MostLevel > 0 }
+
+// compressions returns the values of output.compression.
+func compressions() (words []string) {
+	for _, f := range container.Formats {
+		words = append(words, f.Compressions...)
+	}
+	return words
+}
+
+// outputHints says what to write instead of a format of files as the format of the disk.
+func outputHints() map[string]string {
+	hints := map[string]string{}
+	for _, name := range container.Names() {
+		hints[name] = fmt.Sprintf("[[output]] format = %q makes such a file", name)
+	}
+	return hints
+}

@@ -1,0 +1,93 @@
+// Package outputs says which files a build writes, and in which formats.
+package outputs
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"imprint/container"
+	"imprint/image/description"
+	"imprint/internal/hosttool"
+)
+
+// An Output is a file with the disk.
+type Output struct {
+	Name    string
+	Format  *container.Format
+	Options container.Options
+}
+
+// Of returns the outputs of an image: with these names, each in the format of its suffix, or without names those of the description, which
+// by default are one raw file. The error is that of a name.
+func Of(d *description.Image, names []string) (list []Output, err error) {
+	disk := d.WithDefaults().Format.V
+	for _, name := range names {
+		format, err := formatOf(name, disk)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, Output{Name: name, Format: format})
+	}
+	if len(list) > 0 {
+		return list, nil
+	}
+	for _, o := range d.Output.Items {
+		options := container.Options{Compression: o.Compression.V, Level: int(o.Level.V)}
+		list = append(list, Output{o.File(d.Name.V), o.FormatOf(), options})
+	}
+	if len(list) == 0 {
+		list = []Output{{Name: d.Name.V + "." + disk, Format: container.Named(container.Raw)}}
+	}
+	return list, nil
+}
+
+// others are suffixes of formats that build does not write, and commands that make them of a raw image; "" if there is none.
+var others = map[string]string{
+	".vdi": "qemu-img convert -O vdi", ".bz2": "bzip2", ".lz4": "lz4",
+	".tar": "", ".tar.gz": "", ".tgz": "", ".ovf": "", ".zip": "", ".7z": "",
+}
+
+// formatOf returns the format that the name of an output says, raw if it says none. disk is the format of the disk.
+func formatOf(out, disk string) (*container.Format, error) {
+	if out == "-" {
+		return nil, fmt.Errorf("-o -: an image is written in parallel at offsets, which a pipe cannot do; use -o FILE, and then copy it")
+	}
+	lower := strings.ToLower(filepath.Base(out))
+	for suffix, converter := range others {
+		if strings.HasSuffix(lower, suffix) && (container.BySuffix(out) == nil || suffix == ".tar.gz" && container.BySuffix(out).Name == container.BySuffix(".gz").Name) {
+			return nil, otherFormat(out, out[:len(out)-len(suffix)], disk, converter)
+		}
+	}
+	if strings.HasSuffix(lower, "."+description.FormatISO) && disk != description.FormatISO {
+		plain := out[:len(out)-len(".iso")] + "." + disk
+		return nil, fmt.Errorf(`-o %s: the name suggests an ISO, but the description makes a raw disk; use -o %s, or format = "iso"`, out, plain)
+	}
+	if format := container.BySuffix(out); format != nil {
+		return format, nil
+	}
+	return container.Named(container.Raw), nil
+}
+
+// otherFormat reports a name that promises a format that build does not write. plain is the name without the suffix.
+func otherFormat(out, plain, disk, converter string) error {
+	if !strings.HasSuffix(strings.ToLower(plain), "."+disk) {
+		plain += "." + disk
+	}
+	if converter == "" {
+		return fmt.Errorf("-o %s: the name suggests a format that build does not write; use -o %s, or a suffix of %s", out, plain, strings.Join(suffixes(), " "))
+	}
+	how := converter + " " + hosttool.ShellWord(plain)
+	if strings.Contains(converter, "convert") {
+		how += " " + hosttool.ShellWord(out)
+	}
+	return fmt.Errorf("-o %s: the name suggests a format that build does not write; use -o %s, and then %s", out, plain, how)
+}
+
+// suffixes returns the usual suffix of each format.
+func suffixes() (list []string) {
+	for _, f := range container.Formats {
+		list = append(list, f.Suffixes[0])
+	}
+	return list
+}

@@ -1,0 +1,110 @@
+package write
+
+import (
+	"fmt"
+
+	"imprint/container"
+	"imprint/image/plan"
+	"imprint/internal/pieces"
+	"imprint/internal/processors"
+	"imprint/internal/stream"
+	"imprint/internal/verity"
+)
+
+// A Formatted is an output that holds the disk in another format than raw.
+type Formatted struct {
+	*Output
+	Format  *container.Format
+	Options container.Options
+}
+
+// formats are the writers of the outputs that are not raw. Each piece of the disk is given to all of them when it is complete, by the worker
+// that has it in memory.
+type formats struct {
+	list    []Formatted
+	writers []pieces.Writer
+	spools  []*Output
+	stops   []func()
+}
+
+// newFormats starts the outputs of a disk. hole reports whether nothing will be written to a piece.
+func newFormats(list []Formatted, p *plan.Plan, l *plan.Layout, hole func(int64) bool) (f *formats, err error) {
+	f = &formats{list: list}
+	disk := pieces.Disk{Size: l.Size, Piece: stream.PieceSize, Sector: p.SectorSize, Hole: hole}
+	disk.ID = func(name string) [16]byte { return p.Seed.UUID("output " + name) }
+	for _, out := range list {
+		o := out.Options
+		o.Name, o.Workers, o.UEFI = p.Name, processors.Count(), p.Manifest(l, 0).Firmware() == "uefi"
+		t := container.Target{File: out.File}
+		if out.Format.Packs(o) {
+			spool, err := Create(out.path)
+			if err != nil {
+				return f, err
+			}
+			f.spools = append(f.spools, spool)
+			t.Spool = spool.File
+		}
+		w, err := out.Format.Create(t, disk, o)
+		if err != nil {
+			return f, fmt.Errorf("write %s: %w", out.File.Name(), err)
+		}
+		f.writers = append(f.writers, w)
+	}
+	return f, nil
+}
+
+// take is stream.Pieces.Take.
+func (f *formats) take(piece int64, content []byte) error {
+	for _, w := range f.writers {
+		if err := w.Put(piece, content); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// finish completes the files, all at the same time: what waits in a spool may be much.
+func (f *formats) finish() error {
+	errs := make(chan error, len(f.writers))
+	for _, w := range f.writers {
+		go func() { errs <- w.Close() }()
+	}
+	var first error
+	for range f.writers {
+		if err := <-errs; first == nil {
+			first = err
+		}
+	}
+	return first
+}
+
+// writeBack has the kernel write the files back from now on.
+func (f *formats) writeBack() {
+	for _, out := range f.list {
+		f.stops = append(f.stops, writeBack(out.File))
+	}
+}
+
+// discard removes scratch files.
+func (f *formats) discard() {
+	for _, stop := range f.stops {
+		stop()
+	}
+	for _, spool := range f.spools {
+		spool.Discard()
+	}
+}
+
+// meetOnly reports whether the file of the disk is only needed where parts of pieces meet, since nothing reads it afterwards: it is no output,
+// no plain hash of it is wanted, and the hash of every partition follows from the disk's tree.
+func meetOnly(l *plan.Layout, o Options) bool {
+	if !o.Scratch || o.SHA256 {
+		return false
+	}
+	for _, r := range l.Regions {
+		if off, size, whole := r.Range(); whole && !o.NoDigest && (off%verity.Span != 0 || size%verity.Span != 0) {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,186 @@
+package pieces
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+)
+
+// Bounds of what is read: beyond them a file is hostile, or of another kind than the program serves.
+const (
+	MaxSize  = 64 << 40 // bytes of a disk
+	MaxSpan  = 64 << 20 // bytes of what is compressed as a whole
+	maxCache = 32 << 20 // bytes of unpacked spans that are kept
+)
+
+// A Kind is how the bytes of a span are stored.
+type Kind byte
+
+// Kinds of spans.
+const (
+	Hole   Kind = iota // zeros, not stored
+	Plain              // as they are
+	Packed             // compressed
+)
+
+// A Span is a range of a disk whose bytes are stored in one way.
+type Span struct {
+	Off, Len int64 // of the disk
+	Kind     Kind
+	At       int64 // offset in the file
+	Stored   int64 // bytes in the file of a packed span
+}
+
+// A Map knows where the bytes of a disk are. Its methods are called from several goroutines.
+type Map interface {
+	// Span returns a span that has the byte at off of the disk.
+	Span(off int64) (Span, error)
+	// Unpack fills dst, as long as a packed span, from its stored bytes.
+	Unpack(s Span, dst, stored []byte) error
+}
+
+// An Image is a disk that is read from a file of some format.
+type Image struct {
+	file io.ReaderAt
+	size int64
+	m    Map
+
+	mu    sync.Mutex
+	cache []*unpacked // the last used at the end
+}
+
+// An unpacked is a packed span in memory.
+type unpacked struct {
+	Span
+	once sync.Once
+	data []byte
+	err  error
+}
+
+// NewImage returns the disk of size bytes that m finds in a file.
+func NewImage(file io.ReaderAt, size int64, m Map) (*Image, error) {
+	if size < 0 || size > MaxSize {
+		return nil, fmt.Errorf("the disk has %d bytes; at most %d are read", uint64(size), int64(MaxSize))
+	}
+	return &Image{file: file, size: size, m: m}, nil
+}
+
+// Size returns the size of the disk in bytes.
+func (i *Image) Size() int64 { return i.size }
+
+// NextData returns the offset of the first byte from off on that is stored, and so may be another one than zero; the size of the disk if there
+// is none. Where the map cannot be read it is off, so that reading there gives the error.
+func (i *Image) NextData(off int64) int64 {
+	for off < i.size {
+		s, err := i.span(off)
+		if err != nil || s.Kind != Hole {
+			return off
+		}
+		off = s.Off + s.Len
+	}
+	return i.size
+}
+
+// span is m.Span, cut to the disk and checked.
+func (i *Image) span(off int64) (Span, error) {
+	s, err := i.m.Span(off)
+	if err != nil {
+		return s, err
+	}
+	if s.Off > off || s.Len <= off-s.Off || s.At < 0 || s.Stored < 0 || s.Kind == Packed && (s.Len > MaxSpan || s.Stored > 2*MaxSpan) {
+		return s, fmt.Errorf("the map of the disk is wrong at byte %d", off)
+	}
+	if s.Kind != Packed {
+		s.Len = min(s.Len, i.size-s.Off)
+	}
+	return s, nil
+}
+
+// ReadAt implements io.ReaderAt.
+func (i *Image) ReadAt(p []byte, off int64) (int, error) {
+	if off < 0 {
+		return 0, errors.New("negative offset")
+	}
+	want := min(int64(len(p)), max(0, i.size-off))
+	for done := int64(0); done < want; {
+		n, err := i.read(p[done:want], off+done)
+		if err != nil {
+			return int(done), fmt.Errorf("byte %d of the disk: %w", off+done, err)
+		}
+		done += n
+	}
+	if want < int64(len(p)) {
+		return int(want), io.EOF
+	}
+	return int(want), nil
+}
+
+// read reads what one span has of p.
+func (i *Image) read(p []byte, off int64) (int64, error) {
+	s, err := i.span(off)
+	if err != nil {
+		return 0, err
+	}
+	skip := off - s.Off
+	n := min(int64(len(p)), s.Len-skip)
+	switch s.Kind {
+	case Hole:
+		clear(p[:n])
+	case Plain:
+		return n, ReadFull(i.file, p[:n], s.At+skip)
+	case Packed:
+		u := i.cached(s)
+		u.once.Do(func() { u.data, u.err = i.unpack(s) })
+		if u.err != nil {
+			return 0, u.err
+		}
+		copy(p[:n], u.data[skip:])
+	}
+	return n, nil
+}
+
+// unpack reads and unpacks a span. It looks for the last stored byte first, so that a small file cannot claim a large one.
+func (i *Image) unpack(s Span) ([]byte, error) {
+	if err := ReadFull(i.file, make([]byte, 1), s.At+max(0, s.Stored-1)); err != nil {
+		return nil, err
+	}
+	stored := make([]byte, s.Stored)
+	if err := ReadFull(i.file, stored, s.At); err != nil {
+		return nil, err
+	}
+	data := make([]byte, s.Len)
+	return data, i.m.Unpack(s, data, stored)
+}
+
+// cached returns the unpacked span, made or to be made.
+func (i *Image) cached(s Span) *unpacked {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	total := s.Len
+	for k, u := range i.cache {
+		if u.Off == s.Off {
+			i.cache = append(append(i.cache[:k:k], i.cache[k+1:]...), u)
+			return u
+		}
+		total += u.Len
+	}
+	for ; total > maxCache && len(i.cache) > 0; i.cache = i.cache[1:] {
+		total -= i.cache[0].Len
+	}
+	u := &unpacked{Span: s}
+	i.cache = append(i.cache, u)
+	return u
+}
+
+// ReadFull fills p from a file. The error of one that is too short says so.
+func ReadFull(file io.ReaderAt, p []byte, off int64) error {
+	n, err := file.ReadAt(p, off)
+	if n == len(p) {
+		return nil
+	}
+	if err == io.EOF {
+		return fmt.Errorf("the file ends before byte %d: %w", off+int64(len(p)), io.ErrUnexpectedEOF)
+	}
+	return err
+}

@@ -1,0 +1,91 @@
+// Package pieces is a disk in pieces of one size: how it is handed to writers of disk formats, and how it is read back from them.
+//
+// Pieces arrive as they are complete, in any order and from several goroutines; which of them are holes is known from the start. Formats
+// whose offsets follow from that alone place pieces at once ([Slots]). Formats whose offsets follow from the length of what came before,
+// since it is compressed, keep what comes early in a scratch file ([Ordered]). Either way a file's bytes depend on the disk alone.
+package pieces
+
+import (
+	"bytes"
+	"io"
+)
+
+// A Disk is what a file of some format is to hold.
+type Disk struct {
+	Size   int64                      // bytes
+	Piece  int64                      // bytes of each piece; the last one may be shorter
+	Sector int64                      // bytes of a logical sector
+	Hole   func(n int64) bool         // reports whether piece n is zeros, so that it is never put
+	ID     func(name string) [16]byte // derives identifiers that a format wants, as bytes of an RFC 9562 UUID
+}
+
+// Count returns the number of pieces.
+func (d *Disk) Count() int64 { return (d.Size + d.Piece - 1) / d.Piece }
+
+// Len returns the length of piece n in bytes.
+func (d *Disk) Len(n int64) int64 { return min(d.Piece, d.Size-n*d.Piece) }
+
+// Full returns the number of pieces that are no holes.
+func (d *Disk) Full() (full int64) {
+	for n := range d.Count() {
+		if !d.Hole(n) {
+			full++
+		}
+	}
+	return full
+}
+
+// A Writer makes a file of some format.
+type Writer interface {
+	// Put adds a piece that is no hole: each once, in any order, from several goroutines. It does not keep content.
+	Put(n int64, content []byte) error
+	// Close completes the file after the last Put. It does not close the file itself.
+	Close() error
+}
+
+// A File is what a format is written to. It is empty at first, and reads as zeros where nothing was written.
+type File interface {
+	io.ReaderAt
+	io.WriterAt
+	Truncate(size int64) error
+}
+
+var zeros [64 << 10]byte
+
+// IsZero reports whether p holds zeros alone. It looks at the ends first, which nearly always decide.
+func IsZero(p []byte) bool {
+	if len(p) == 0 || p[0] != 0 || p[len(p)-1] != 0 {
+		return len(p) == 0
+	}
+	for len(p) > len(zeros) {
+		if !bytes.Equal(p[:len(zeros)], zeros[:]) {
+			return false
+		}
+		p = p[len(zeros):]
+	}
+	return bytes.Equal(p, zeros[:len(p)])
+}
+
+// WriteData writes p at an offset of a file, except for the ranges of grain bytes that are zeros, which stay holes.
+func WriteData(f io.WriterAt, p []byte, off, grain int64) error {
+	from, size := int64(0), int64(len(p))
+	for at := int64(0); at < size; at += grain {
+		end := min(size, at+grain)
+		if !IsZero(p[at:end]) {
+			continue
+		}
+		if err := write(f, p[from:at], off+from); err != nil {
+			return err
+		}
+		from = end
+	}
+	return write(f, p[from:], off+from)
+}
+
+func write(f io.WriterAt, p []byte, off int64) error {
+	if len(p) == 0 {
+		return nil
+	}
+	_, err := f.WriteAt(p, off)
+	return err
+}
