@@ -195,7 +195,7 @@ func summary(l *layer.Layer) string {
 	return text
 }
 
-// mode is a node's type and permissions as ls shows them.
+// kind is the type of a node in words; "" if there is none.
 func kind(n *tree.Node) string {
 	if n == nil {
 		return ""
