@@ -4,6 +4,14 @@ package bootloader
 // 3.5.1.1), by architecture.
 var removable = map[string]string{"x86_64": "BOOTX64.EFI", "aarch64": "BOOTAA64.EFI", "riscv64": "BOOTRISCV64.EFI"}
 
+// RemovablePath is the path of that program on the EFI system partition, "" for an architecture without UEFI.
+func RemovablePath(arch string) string {
+	if removable[arch] == "" {
+		return ""
+	}
+	return "/EFI/BOOT/" + removable[arch]
+}
+
 // efiArch is the name of each architecture in systemd's EFI programs.
 var efiArch = map[string]string{"x86_64": "x64", "aarch64": "aa64", "riscv64": "riscv64"}
 

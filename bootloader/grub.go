@@ -136,7 +136,7 @@ func (g grub) Artifacts(c Config) (Artifacts, error) {
 	uefi, bios := g.firmware(c.Machine)
 	if uefi {
 		// GRUB built by a distribution looks for its menu next to itself; ours looks in grubDir.
-		a.Files = append(a.Files, File{home.Name, "/EFI/BOOT/" + removable[c.Arch], c.Inputs[grubEFI[c.Arch][0]]},
+		a.Files = append(a.Files, File{home.Name, RemovablePath(c.Arch), c.Inputs[grubEFI[c.Arch][0]]},
 			File{home.Name, "/EFI/BOOT/grub.cfg", tree.Text(text)})
 	}
 	if !bios {

@@ -63,7 +63,7 @@ func (g grub) artifactsISO(c Config) (Artifacts, error) {
 	a := Artifacts{Files: append(files,
 		File{iso.Name, grubDir + "/grub.cfg", cfg},
 		File{esp.Name, grubDir + "/grub.cfg", cfg},
-		File{esp.Name, "/EFI/BOOT/" + removable[c.Arch], c.Inputs[grubEFI[c.Arch][0]]},
+		File{esp.Name, RemovablePath(c.Arch), c.Inputs[grubEFI[c.Arch][0]]},
 	)}
 	if HasBIOS(c.Arch) {
 		hybrid, err := tree.ReadHead(c.Inputs[grubHybrid], BootCodeSize)

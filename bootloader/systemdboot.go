@@ -37,7 +37,7 @@ func (systemdBoot) Artifacts(c Config) (Artifacts, error) {
 	home, _ := c.find("xbootldr", "esp")
 	ids := IDs(c.Entries)
 	files := []File{
-		{esp.Name, "/EFI/BOOT/" + removable[c.Arch], binary},
+		{esp.Name, RemovablePath(c.Arch), binary},
 		{esp.Name, "/EFI/systemd/" + path.Base(systemdBootPath(c.Arch)), binary},
 		{esp.Name, "/loader/loader.conf", tree.Text(loaderConf(c, ids[c.Default]))},
 	}

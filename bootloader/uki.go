@@ -43,7 +43,7 @@ func (u uki) Artifacts(c Config) (Artifacts, error) {
 		}
 		f := File{more.Name, "/EFI/Linux/" + ids[i] + ".efi", program}
 		if i == c.Default {
-			f = File{esp.Name, "/EFI/BOOT/" + removable[c.Arch], program}
+			f = File{esp.Name, RemovablePath(c.Arch), program}
 		}
 		a.Files = append(a.Files, f)
 	}

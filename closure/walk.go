@@ -146,6 +146,14 @@ func (e *NowhereError) Error() string { return "there is no " + e.At }
 // Unwrap makes it a [diag.Mistake] with the hint.
 func (e *NowhereError) Unwrap() error { return diag.Mistake{Text: e.Error(), Hint: e.Near} }
 
+// Mentions returns the store paths of every flavor in a text, in the order of flavors, each once.
+func Mentions(text string) (found []Path) {
+	for _, f := range Flavors() {
+		found = append(found, f.Mentions(text)...)
+	}
+	return found
+}
+
 // Mentions returns the store paths in a text, in their order and each once. A full stop at the end of a path is taken for that of a sentence.
 func (f Flavor) Mentions(text string) (found []Path) {
 	seen := map[Path]bool{}

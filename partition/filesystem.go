@@ -43,8 +43,8 @@ type Filesystem struct {
 	VolumeID      func(*Spec) string                       // its identifier, as mount and udev print it
 
 	plan  func(Spec) (Maker, error)
-	probe func(head []byte) bool // recognises it by its first bytes; nil if it cannot be read
-	open  func(image io.ReaderAt, size int64, omit []string) (*Volume, error)
+	probe func(head []byte) bool                                              // recognises it by its first bytes; nil if they say nothing
+	open  func(image io.ReaderAt, size int64, omit []string) (*Volume, error) // nil if it cannot be read
 }
 
 // A Compressor is a way to compress the content of a file system.

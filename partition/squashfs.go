@@ -20,6 +20,7 @@ var squashfsFilesystem = Filesystem{
 	Compressors: squashfsCompressors(),
 	Blocks:      [2]int64{squashfs.MinBlock, squashfs.MaxBlock},
 	Carries:     squashfs.Check,
+	probe:       func(head []byte) bool { return has(head, 0, squashfs.Magic) },
 	plan: func(s Spec) (Maker, error) {
 		if err := squashfs.Check(s.Tree); err != nil {
 			return nil, err

@@ -29,6 +29,9 @@ type Volume struct {
 // ErrUnknown is the error for a region without a known file system.
 var ErrUnknown = errors.New("no known file system")
 
+// ErrNoReader is the error for a file system that is recognised and has no reader.
+var ErrNoReader = errors.New("imprint does not read file systems of this kind")
+
 // Readable reports whether there is a reader of such file systems.
 func (f *Filesystem) Readable() bool { return f.open != nil }
 
@@ -36,7 +39,7 @@ func (f *Filesystem) Readable() bool { return f.open != nil }
 const probeSize = 36 << 10
 
 // Open opens the file system in a region of size bytes. The error is [ErrUnknown] if there is no known one. With any other
-// error, which says why it cannot be read, it returns the Filesystem but no Volume.
+// error, which says why it cannot be read and may be [ErrNoReader], it returns the Filesystem but no Volume.
 func Open(region io.ReaderAt, size int64) (*Volume, *Filesystem, error) {
 	return OpenPart(region, size)
 }
@@ -50,6 +53,9 @@ func OpenPart(region io.ReaderAt, size int64, omit ...string) (*Volume, *Filesys
 	}
 	for _, f := range Filesystems {
 		if f.probe != nil && f.probe(head) {
+			if f.open == nil {
+				return nil, f, ErrNoReader
+			}
 			v, err := f.open(region, size, omit)
 			if err != nil {
 				return nil, f, err

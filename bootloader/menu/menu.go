@@ -16,6 +16,8 @@ import (
 type Entry struct {
 	File       string   // path of the menu, or of the program that is the entry
 	Title      string   // "" if it has none
+	Version    string   // of the system or kernel, as the entry says
+	Loader     string   // of a program that holds a kernel: what starts that, and its version; "" if it does not say
 	Kernel     string   // "" for a program that holds it
 	Initrd     []string // in the order of loading
 	DeviceTree string
@@ -149,6 +151,8 @@ func (r *reader) type1(file string, b tree.Blob) {
 		switch key, value := cutKey(line); key {
 		case "title":
 			e.Title = value
+		case "version":
+			e.Version = value
 		case "linux", "efi", "uki":
 			e.Kernel = value
 		case "initrd":

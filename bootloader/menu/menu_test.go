@@ -49,7 +49,7 @@ menuentry "Open end" { chainloader /EFI/x.efi`,
 		"/isolinux/isolinux.cfg":  "label live\n kernel vmlinuz\n append initrd=initrd.img boot=live ---\n",
 	}))
 	want := []Entry{
-		{File: "/loader/entries/b.conf", Title: "Older one", Kernel: "/k", Initrd: []string{"/a", "/b"}, DeviceTree: "/d.dtb", Cmdline: "init=/x quiet"},
+		{File: "/loader/entries/b.conf", Title: "Older one", Version: "1", Kernel: "/k", Initrd: []string{"/a", "/b"}, DeviceTree: "/d.dtb", Cmdline: "init=/x quiet"},
 		{File: "/boot/grub/grub.cfg", Title: `It's "one"`, Kernel: "/vmlinuz", Initrd: []string{"/ucode", "/initrd"}, Cmdline: "root=PARTUUID=1 dyndbg=a b c;d quiet"},
 		{File: "/boot/grub/grub.cfg", Title: "Two", Kernel: "/two", DeviceTree: "/two.dtb"},
 		{File: "/boot/grub/grub.cfg", Title: "Open end", Kernel: "/EFI/x.efi"},
@@ -96,4 +96,14 @@ func FuzzRead(f *testing.F) {
 			t.Errorf("%d entries", len(entries))
 		}
 	})
+}
+
+func TestLoaderInfo(t *testing.T) {
+	for text, want := range map[string]string{
+		"#### LoaderInfo: systemd-stub 252.39-1 ####": "systemd-stub 252.39-1", "#### LoaderInfo: ": "", "systemd-stub": "", "": "",
+	} {
+		if got := loaderInfo(text); got != want {
+			t.Errorf("%q is %q", text, got)
+		}
+	}
 }

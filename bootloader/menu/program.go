@@ -40,13 +40,22 @@ func (r *reader) program(file string, b tree.Blob) {
 	if image.Section(".linux") == nil {
 		return
 	}
-	texts := [2]string{".cmdline", ".osrel"}
+	texts := [4]string{".cmdline", ".osrel", ".uname", ".sdmagic"}
 	for i, name := range texts {
 		if texts[i], err = section(content, b.Size(), image.Section(name)); err != nil {
 			r.problem(file, fmt.Errorf("section %s: %w", name, err))
 		}
 	}
-	r.add(Entry{File: file, Cmdline: texts[0], Title: prettyName(texts[1])})
+	r.add(Entry{File: file, Cmdline: texts[0], Title: prettyName(texts[1]), Version: texts[2], Loader: loaderInfo(texts[3])})
+}
+
+// loaderInfo is the name and version in what a stub says of itself (systemd, src/boot/efi/stub.c), "" for other texts.
+func loaderInfo(text string) string {
+	info, ok := strings.CutPrefix(strings.TrimRight(text, "# "), "#### LoaderInfo: ")
+	if !ok {
+		return ""
+	}
+	return info
 }
 
 // section is the text of a section, "" for none.

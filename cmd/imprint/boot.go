@@ -12,7 +12,6 @@ import (
 
 	"imprint/container"
 	"imprint/image/emulator"
-	"imprint/image/plan"
 	"imprint/image/write"
 	"imprint/internal/hosttool"
 	"imprint/internal/listen"
@@ -33,8 +32,9 @@ func (r *root) boot() *cobra.Command {
 		Use:   "boot FILE|IMAGE [-- QEMU-ARG...]",
 		Short: "Boot an image in QEMU, or a description without building it",
 		Long: `boot starts QEMU with the machine, firmware and sector size that an image is for, and its serial console on the terminal:
-the command that build prints. An IMAGE is read as it is. The image that the description FILE describes is not built, but
-served to QEMU as "imprint serve" does, and how much of it was read is printed at the end.
+the command that build prints. An IMAGE is read as it is; what it is for is in its manifest, or else found out by its boot loader.
+The image that the description FILE describes is not built, but served to QEMU as "imprint serve" does, and how much of it was
+read is printed at the end.
 
 What the system writes is discarded, unless --write names a file that keeps it, for the next boot of the same image. The
 image itself is not changed. Arguments after -- go to QEMU, such as -accel kvm or -m 4096.
@@ -65,19 +65,18 @@ func (r *root) runBoot(ctx context.Context, file string, args []string, f bootFl
 		return err
 	}
 	defer e.close()
-	if e.manifest == nil {
-		return fmt.Errorf("boot %s: there is no manifest %[1]s.json, which says for what machine it is", file)
+	target, err := e.target()
+	if err != nil {
+		return fmt.Errorf("boot %s: %w", file, err)
 	}
-	b := emulator.Boot{Manifest: e.manifest, Image: file, Discard: f.write == "", Export: f.exportBoot}
-	if err := r.findMachine(ctx, file, b.Manifest); err != nil {
+	b := emulator.Boot{Target: target, Image: file, Discard: f.write == "", Export: f.exportBoot}
+	if err := r.findMachine(ctx, file, target); err != nil {
 		return err
 	}
 	if err := e.bootFiles(ctx, &b); err != nil {
 		return err
 	}
-	if format := container.Named(cmp.Or(b.Manifest.FileFormat, container.Raw)); format != nil {
-		b.Format = format.QEMU
-	}
+	b.Format = e.qemuFormat()
 	if e.image != nil && f.write == "" && b.Format != "" {
 		r.ui.clear()
 		return r.runQEMU(ctx, b, args)
@@ -85,11 +84,38 @@ func (r *root) runBoot(ctx context.Context, file string, args []string, f bootFl
 	return r.bootServed(ctx, e, b, args, f)
 }
 
+// target says what machine the disk is for: that of its manifest, or of what is in an image.
+func (e *export) target() (emulator.Target, error) {
+	if e.manifest != nil {
+		return emulator.TargetOf(e.manifest), nil
+	}
+	t, err := emulator.Recognise(e.image)
+	if err != nil {
+		err = fmt.Errorf("there is no manifest %s.json to say for what machine it is, and %w", e.path, err)
+	}
+	return t, err
+}
+
+// qemuFormat is what QEMU calls the format of the file, "" if it does not read that: then the disk in it is served.
+func (e *export) qemuFormat() string {
+	name := container.Raw
+	switch {
+	case e.manifest != nil:
+		name = cmp.Or(e.manifest.FileFormat, container.Raw)
+	case e.packed:
+		return ""
+	}
+	if format := container.Named(name); format != nil {
+		return format.QEMU
+	}
+	return ""
+}
+
 // findMachine reports an image that no machine boots, or whose machine is not installed.
-func (r *root) findMachine(ctx context.Context, file string, m *plan.Manifest) error {
-	found, ok := emulator.For(m)
+func (r *root) findMachine(ctx context.Context, file string, t emulator.Target) error {
+	found, ok := emulator.For(t)
 	if !ok {
-		return fmt.Errorf("boot %s: no machine is known for arch %q with loader %q and its partitions", file, m.Arch, m.Loader)
+		return fmt.Errorf("boot %s: no machine is known for arch %q with firmware %q", file, t.Arch, t.Firmware)
 	}
 	list := parts(ctx, found)
 	gone, install := lacking(list)
@@ -102,7 +128,7 @@ func (r *root) findMachine(ctx context.Context, file string, m *plan.Manifest) e
 // bootFiles finds the files that QEMU starts where the image has no boot loader: those of a description are written to the scratch directory.
 func (e *export) bootFiles(ctx context.Context, b *emulator.Boot) (err error) {
 	switch {
-	case b.Manifest.Loader != "none":
+	case b.Target.Firmware != emulator.None:
 		return nil
 	case e.prepared != nil:
 		b.Export = filepath.Join(e.scratch.Path, "boot")

@@ -118,7 +118,17 @@ func parse(ctx context.Context, file string) (*description.Image, error) {
 
 // resolve takes a description through Resolve and Layout. outDir is the directory of the image; "" if none will be written.
 func (r *root) resolve(ctx context.Context, file string, d *description.Image, outDir string) (*planned, error) {
-	return r.resolveAs(ctx, d, resolve.Inputs{Dir: filepath.Dir(file), OutDir: outDir})
+	return r.resolveAs(ctx, d, resolve.Inputs{Dir: dirOf(file), OutDir: outDir})
+}
+
+// dirOf returns the directory to which the paths in a description are relative. It is without symlinks, so that ".." is the directory above it,
+// as for the system.
+func dirOf(file string) string {
+	dir := filepath.Dir(file)
+	if real, err := filepath.EvalSymlinks(dir); err == nil {
+		return real
+	}
+	return dir
 }
 
 // resolveAs is resolve with more to say about how inputs are read.
@@ -330,7 +340,7 @@ func (f buildFlags) outputEvents() (list []event) {
 func (f buildFlags) bootLine(b *build) string {
 	for _, t := range f.targetList {
 		if t.Format.QEMU != "" {
-			return emulator.Boot{Manifest: b.manifest, Image: t.Name, Format: t.Format.QEMU, Export: f.exportBoot, Entries: b.entries}.Line()
+			return emulator.Boot{Target: emulator.TargetOf(b.manifest), Image: t.Name, Format: t.Format.QEMU, Export: f.exportBoot, Entries: b.entries}.Line()
 		}
 	}
 	return ""

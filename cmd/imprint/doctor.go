@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path"
-	"path/filepath"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -101,7 +100,7 @@ func (r *root) examine(ctx context.Context, file string) (list []finding, err er
 	if err != nil {
 		return nil, err
 	}
-	needs, err := resolve.Needs(ctx, d, resolve.Inputs{Dir: filepath.Dir(file), Scratch: r.scratch(""), BuildStore: r.storeDir()})
+	needs, err := resolve.Needs(ctx, d, resolve.Inputs{Dir: dirOf(file), Scratch: r.scratch(""), BuildStore: r.storeDir()})
 	if err != nil {
 		fmt.Fprintf(r.stderr, "warning: cannot read the closures: %v\n", err)
 	}
@@ -121,7 +120,7 @@ func machine(ctx context.Context, d *description.Image) (list []finding) {
 	for _, p := range d.Partition.Items {
 		m.Partitions = append(m.Partitions, plan.ManifestPartition{Type: p.Type.V})
 	}
-	found, ok := emulator.For(m)
+	found, ok := emulator.For(emulator.TargetOf(m))
 	if !ok || !d.HasBootEntries() {
 		return nil
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"io"
 	"path/filepath"
@@ -60,6 +61,10 @@ func TestEvents(t *testing.T) {
 		writeFile(t, file, text)
 		Main(t.Context(), world{&out, io.Discard, []string{"build", file, "-o", filepath.Join(dir, "out.raw"), "--json"}, func(string) string { return "" }})
 	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	served := &untilSaid{&out, `"event":"serving"`, cancel}
+	Main(ctx, world{served, io.Discard, []string{"serve", filepath.Join(dir, "good.toml"), "--http", "127.0.0.1:0", "--json"}, func(string) string { return "" }})
 	newUI(&out, io.Discard, true).warn(diag.List{{Position: diag.Position{File: "data.toml", Line: 1, Col: 1}, Key: "name", Text: "is odd"}})
 	for line := range strings.Lines(out.String()) {
 		var event map[string]any
@@ -123,4 +128,18 @@ func isOfType(v, want any) bool {
 		return want == "array"
 	}
 	return want == "object"
+}
+
+// An untilSaid calls a function when a text is written to it.
+type untilSaid struct {
+	io.Writer
+	text string
+	call func()
+}
+
+func (u *untilSaid) Write(p []byte) (int, error) {
+	if strings.Contains(string(p), u.text) {
+		u.call()
+	}
+	return u.Writer.Write(p)
 }

@@ -29,6 +29,7 @@ type export struct {
 	scratch  *scratch.Directory // likewise
 	image    *disk.Disk         // of an image
 	path     string             // of that
+	packed   bool               // it is in a file of another format
 	opened   []func()
 }
 
@@ -129,6 +130,11 @@ func (e *export) openImage(name string) error {
 	if e.manifest, err = readManifest(name + ".json"); err != nil {
 		return err
 	}
+	size, err := f.Seek(0, io.SeekEnd)
+	if err != nil {
+		return err
+	}
+	e.packed = size != image.Size // a raw disk is the whole file
 	digest := ""
 	if m := e.manifest; m != nil && m.Size == image.Size && !newer(name, name+".json") {
 		digest = m.Digest

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 
@@ -11,33 +12,70 @@ import (
 )
 
 func (r *root) extract() *cobra.Command {
-	return &cobra.Command{
+	var archive string
+	c := &cobra.Command{
 		Use:   "extract IMAGE[:PARTITION] PATH DIR",
 		Short: "Copy a file or directory out of a disk image",
-		Long: `extract copies PATH of the image, with everything below it, into the directory DIR, which must be there. Links, holes, modes and
-times are kept, and owners if the user is root. Device nodes and sockets are left out, with a warning. Nothing is written
-outside of DIR, whatever names and links the image has.`,
-		Example: "  imprint extract web.raw:root /etc out",
-		Args:    exactly(3, "an IMAGE, a PATH and a DIR"),
+		Long: `extract copies PATH of the image, with everything below it, into the directory DIR, which must be there. PATH may be a pattern, as
+in descriptions: then all that it matches is copied. Links, holes, modes, times and extended attributes are kept, and owners if the
+user is root. Device nodes, fifos and sockets are left out, with a warning, and so are extended attributes that cannot be set.
+Nothing is written outside of DIR, whatever names and links the image has.
+
+With --tar it writes a tar archive in place of DIR, which keeps owners, device nodes and extended attributes without root.`,
+		Example: "  imprint extract web.raw:root /etc out\n  imprint extract web.raw:root / --tar - | tar -t",
+		Args: func(c *cobra.Command, args []string) error {
+			if archive != "" {
+				return exactly(2, "an IMAGE and a PATH, with --tar")(c, args)
+			}
+			return exactly(3, "an IMAGE, a PATH and a DIR")(c, args)
+		},
 		RunE: func(c *cobra.Command, args []string) error {
-			found, f, err := r.find(args[0], args[1])
+			found, f, err := r.find(args[0], args[1], false)
 			if err != nil {
 				return err
 			}
 			defer f.Close()
-			dir, err := os.OpenRoot(args[2])
-			if err != nil {
-				return err
+			var omitted []extract.Omission
+			if archive != "" {
+				omitted, err = r.toArchive(c, archive, found)
+			} else {
+				omitted, err = toDirectory(c, args[2], found)
 			}
-			defer dir.Close()
-			omitted, err := extract.All(c.Context(), dir, found, extract.Options{Owners: os.Geteuid() == 0})
 			if err != nil {
-				return fmt.Errorf("extract %s: %w", tree.Shown(found.Path), err)
+				return fmt.Errorf("extract %s: %w", tree.Shown(args[1]), err)
 			}
-			for _, path := range omitted {
-				fmt.Fprintf(r.stderr, "warning: %s is left out: it is no file, directory or link\n", tree.Shown(path))
+			for _, o := range omitted {
+				fmt.Fprintf(r.stderr, "warning: %s %s\n", tree.Shown(o.Path), o.Why)
 			}
 			return nil
 		},
 	}
+	c.Flags().StringVar(&archive, "tar", "", "write a tar archive to `FILE`, which must not exist, or to standard output if it is -")
+	return c
+}
+
+func toDirectory(c *cobra.Command, name string, found []tree.Walked) ([]extract.Omission, error) {
+	dir, err := os.OpenRoot(name)
+	if err != nil {
+		return nil, err
+	}
+	defer dir.Close()
+	return extract.Directory(c.Context(), dir, found, extract.Options{Owners: os.Geteuid() == 0})
+}
+
+// toArchive writes an archive. One that is not complete is removed.
+func (r *root) toArchive(c *cobra.Command, name string, found []tree.Walked) (omitted []extract.Omission, err error) {
+	if name == "-" {
+		return extract.Archive(c.Context(), r.raw, found)
+	}
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err = errors.Join(err, f.Close()); err != nil {
+			err = errors.Join(err, os.Remove(name))
+		}
+	}()
+	return extract.Archive(c.Context(), f, found)
 }

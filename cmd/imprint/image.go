@@ -11,6 +11,7 @@ import (
 
 	"imprint/container"
 	"imprint/image/disk"
+	"imprint/internal/pattern"
 	"imprint/internal/tree"
 
 	"github.com/spf13/cobra"
@@ -51,73 +52,112 @@ func openDisk(f io.ReaderAt, size int64, open func(io.ReaderAt, int64) (*disk.Di
 	return open(f, size)
 }
 
-// find opens what IMAGE[:PARTITION] and a path name. Without a partition, it is the one region with that path.
-func (r *root) find(image, at string) (tree.Walked, io.Closer, error) {
+// find opens what IMAGE[:PARTITION] and a path name; follow says that a link at its end counts as what it leads to. A path that is not there
+// may be a pattern, and names all that it matches. Without a partition, it is the one region with such paths.
+func (r *root) find(image, at string, follow bool) ([]tree.Walked, io.Closer, error) {
 	name, partition := image, ""
 	if _, err := os.Stat(image); err != nil {
 		if i := strings.LastIndexByte(image, ':'); i > 0 {
 			name, partition = image[:i], image[i+1:]
 		}
 	}
-	d, f, err := openImage(name)
-	if err != nil {
-		return tree.Walked{}, nil, err
-	}
-	fail := func(err error) (tree.Walked, io.Closer, error) {
-		f.Close()
-		return tree.Walked{}, nil, err
-	}
 	clean, err := tree.Clean(at)
 	if err != nil {
-		return fail(usagef("%s: %v", at, err))
+		return nil, nil, usagef("%s: %v", at, err)
+	}
+	d, f, err := openImage(name)
+	if err != nil {
+		return nil, nil, err
 	}
 	regions := d.Regions
 	if partition != "" {
 		region, err := d.Find(partition)
+		if err == nil {
+			err = region.Err
+		}
 		if err != nil {
-			return fail(err)
+			f.Close()
+			return nil, nil, err
 		}
 		regions = []*disk.Region{region}
 	}
-	var found []tree.Walked
-	for _, region := range regions {
-		if region.Volume == nil {
-			if region.Err != nil && partition != "" {
-				return fail(region.Err)
-			}
+	found, in := inRegions(regions, func(r *disk.Region) []tree.Walked { return named(r, clean, follow) })
+	if len(in) == 0 {
+		found, in = inRegions(regions, func(r *disk.Region) []tree.Walked { return matching(r, clean) })
+	}
+	if len(in) == 1 {
+		return found, f, nil
+	}
+	f.Close()
+	if len(in) == 0 {
+		return nil, nil, fmt.Errorf("%s: there is no %s", image, tree.Shown(clean))
+	}
+	return nil, nil, usagef("%s is in several partitions, %s: write %s:PARTITION", tree.Shown(clean), strings.Join(in, ", "), tree.Shown(name))
+}
+
+// inRegions returns what is found in regions with a file system, and the names of those in which something is.
+func inRegions(regions []*disk.Region, look func(*disk.Region) []tree.Walked) (found []tree.Walked, in []string) {
+	for _, r := range regions {
+		if r.Volume == nil {
 			continue
 		}
-		if n := region.Volume.Tree.Find(clean); n != nil {
-			found = append(found, tree.Walked{Path: clean, Node: n})
+		if list := look(r); len(list) > 0 {
+			found, in = append(found, list...), append(in, r.String())
 		}
 	}
-	switch len(found) {
-	case 0:
-		return fail(fmt.Errorf("%s: there is no %s", image, tree.Shown(clean)))
-	case 1:
-		return found[0], f, nil
+	return found, in
+}
+
+// named returns the node at a path, if there is one. Links on the way are followed.
+func named(r *disk.Region, at string, follow bool) []tree.Walked {
+	n := r.Volume.Tree.Find(at)
+	if n == nil || follow {
+		n = r.Lookup(at)
 	}
-	return fail(usagef("%s is in several partitions: write %s:PARTITION", tree.Shown(clean), name))
+	if n == nil {
+		return nil
+	}
+	return []tree.Walked{{Path: at, Node: n}}
+}
+
+// matching returns the nodes whose paths a pattern matches, without those below others.
+func matching(r *disk.Region, text string) (found []tree.Walked) {
+	set, err := pattern.Parse([]string{text})
+	if err != nil || !strings.ContainsAny(text, `*?[\`) {
+		return nil
+	}
+	for at, n := range r.Volume.Tree.Walk() {
+		below := len(found) > 0 && strings.HasPrefix(at, found[len(found)-1].Path+"/")
+		if !below && set.Match(at, n.Kind() == tree.Dir) {
+			found = append(found, tree.Walked{Path: at, Node: n})
+		}
+	}
+	return found
 }
 
 func (r *root) ls() *cobra.Command {
 	var long, recursive bool
 	c := &cobra.Command{
-		Use:     "ls IMAGE[:PARTITION] [PATH]",
-		Short:   "List a directory in a disk image",
-		Example: "  imprint ls -l web.raw:root /nix/store",
+		Use:   "ls IMAGE[:PARTITION] [PATH]",
+		Short: "List a directory in a disk image",
+		Long: `ls lists what is in the directory PATH, or the file itself. PATH may be a pattern, as in descriptions: then ls lists what it
+matches, and not what is in that. Without a PARTITION, PATH must be in only one.`,
+		Example: "  imprint ls -l web.raw:root /nix/store\n  imprint ls web.raw '/nix/store/*-glibc-*'",
 		Args:    cobra.RangeArgs(1, 2),
 		RunE: func(_ *cobra.Command, args []string) error {
 			at := "/"
 			if len(args) == 2 {
 				at = args[1]
 			}
-			found, f, err := r.find(args[0], at)
+			found, f, err := r.find(args[0], at, false)
 			if err != nil {
 				return err
 			}
 			defer f.Close()
-			return r.list(found, long, recursive)
+			if len(found) == 1 && found[0].Path == path.Clean("/"+at) {
+				return r.list(found[0], long, recursive)
+			}
+			return r.listAll(found, long, recursive)
 		},
 	}
 	c.Flags().BoolVarP(&long, "long", "l", false, "with mode, owner, size and time")
@@ -138,6 +178,21 @@ func (r *root) list(w tree.Walked, long, recursive bool) error {
 			name = path.Base(w.Path)
 		}
 		out.WriteString(entry(name, n, long))
+	}
+	_, err := io.WriteString(r.stdout, out.String())
+	return err
+}
+
+// listAll prints what a pattern has matched, by path.
+func (r *root) listAll(found []tree.Walked, long, recursive bool) error {
+	var out strings.Builder
+	for _, w := range found {
+		for at, n := range tree.Walk("", w.Node) {
+			out.WriteString(entry(w.Path+at, n, long))
+			if !recursive {
+				break
+			}
+		}
 	}
 	_, err := io.WriteString(r.stdout, out.String())
 	return err
@@ -190,19 +245,25 @@ func (r *root) cat() *cobra.Command {
 	return &cobra.Command{
 		Use:     "cat IMAGE[:PARTITION] PATH",
 		Short:   "Write a file of a disk image to standard output",
-		Example: "  imprint cat web.raw /etc/hostname",
+		Long:    "cat writes the file PATH, or all that it matches if it is a pattern, as in descriptions. Links are followed.",
+		Example: "  imprint cat web.raw /etc/hostname\n  imprint cat web.raw:esp '/loader/entries/*.conf'",
 		Args:    exactly(2, "an IMAGE and a PATH"),
 		RunE: func(c *cobra.Command, args []string) error {
-			found, f, err := r.find(args[0], args[1])
+			found, f, err := r.find(args[0], args[1], true)
 			if err != nil {
 				return err
 			}
 			defer f.Close()
-			n := found.Node.Inode()
-			if n.Kind() != tree.File {
-				return fmt.Errorf("%s is a %v", tree.Shown(found.Path), n.Kind())
+			for _, w := range found {
+				n := w.Node.Inode()
+				if n.Kind() != tree.File {
+					return fmt.Errorf("%s is a %v", tree.Shown(w.Path), n.Kind())
+				}
+				if err := tree.Copy(c.Context(), r.raw, n.Blob(), nil); err != nil {
+					return err
+				}
 			}
-			return tree.Copy(c.Context(), r.raw, n.Blob(), nil)
+			return nil
 		},
 	}
 }

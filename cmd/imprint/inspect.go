@@ -100,9 +100,9 @@ func (r *root) verify() *cobra.Command {
 		Long: `verify reads a disk image of imprint or of another tool, without root, mounts or a VM. It checks the partition table and its
 backup, every structure of ext4, FAT, EROFS and ISO 9660 file systems, also of those that are files of others, and the
 store inside: every registered item is there with the NAR hash and size that the database has, nothing else is in the
-store, references are valid, and GC roots reach every item. The files that boot menus name must be there. Where the manifest
-IMAGE.json lies beside the image, the digest of all its bytes is compared, too. It prints a line for each fault and exits with 5
-if there is one.
+store, references are valid, and GC roots reach every item. The files that boot menus name must be there, and the store items that
+their command lines name. Where the manifest IMAGE.json lies beside the image, the digest of all its bytes is compared, too. It
+prints a line for each fault and exits with 5 if there is one. What may hold files but cannot be read is listed at the end.
 
 The image may be raw, qcow2, VMDK, OVA, VHD or VHDX, of any program, or zstd, gzip or xz as build writes them; so it may be for
 the other commands that read images. The format is recognised by content.
@@ -118,7 +118,11 @@ processes of their own, and what they see must be the same. They read raw images
 			}
 			defer f.Close()
 			if c.Flags().Changed("explain") {
-				_, err := fmt.Fprintln(r.stdout, visible.Line(d.Explain(explain)))
+				text := visible.Line(d.Explain(explain))
+				if cover := d.Cover(c.Context(), explain); cover != "" {
+					text += "; " + cover
+				}
+				_, err := fmt.Fprintln(r.stdout, text)
 				return err
 			}
 			if !second {
@@ -163,6 +167,9 @@ func (r *root) runVerify(ctx context.Context, name string, d *disk.Disk, file *o
 	}
 	if !r.json {
 		fmt.Fprintf(r.stdout, "%s: %s, no faults%s, in %.1f s\n", name, units.Count(len(d.Regions), "region"), second, time.Since(start).Seconds())
+		for _, region := range d.Unread() {
+			fmt.Fprintf(r.stdout, "  not checked: %s, %s\n", visible.Line(region.String()), cmp.Or(region.Kind, "no file system that imprint knows"))
+		}
 	}
 	return r.ui.failed
 }

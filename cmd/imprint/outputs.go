@@ -179,7 +179,7 @@ func (f *buildFlags) check(file string, d *description.Image, entries []bootload
 		}
 		names = append(names, exported...)
 	}
-	inputs := append(host.Paths(d, filepath.Dir(file)), host.Path{Path: file})
+	inputs := append(host.Paths(d, dirOf(file)), host.Path{Path: file})
 	taken := map[string]string{}
 	for _, name := range names {
 		place, err := write.Place(name)
@@ -214,7 +214,7 @@ func (f *buildFlags) exported(file string, d *description.Image, entries []bootl
 		if err != nil {
 			return nil, err
 		}
-		return nil, refuseInput(f.exportBoot, place, host.Paths(d, filepath.Dir(file)))
+		return nil, refuseInput(f.exportBoot, place, host.Paths(d, dirOf(file)))
 	case err != nil:
 		return nil, err
 	case sameFile(dir, file):

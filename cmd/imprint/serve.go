@@ -54,6 +54,7 @@ There is no login and no encryption. Only you can connect to a Unix socket; a TC
 	}
 	c.Flags().StringVar(&f.nbd, "nbd", "", "serve a network block device at this `address`: unix:PATH or tcp:HOST:PORT")
 	c.Flags().StringVar(&f.http, "http", "", "serve a file by HTTP at this `address`: HOST:PORT")
+	c.Flags().BoolVar(&r.json, "json", false, "print events as lines of JSON")
 	c.Flags().StringVar(&f.write, "write", "", "let clients write, and keep what they write in this `file`")
 	r.buildStoreFlag(c)
 	c.Flags().BoolVar(&f.verify, "verify", false, "compare everything with its hash before anything is served")
@@ -117,7 +118,7 @@ func (r *root) verifyExport(ctx context.Context, e *export) error {
 	r.ui.stage("verify", "comparing everything with its hash")
 	err := e.disk.Verify(ctx)
 	r.ui.clear()
-	if err == nil {
+	if err == nil && !r.json {
 		_, err = fmt.Fprintf(r.stdout, "%s: everything has its hash, in %.1f s\n", e.name, time.Since(start).Seconds())
 	}
 	return err
@@ -157,12 +158,23 @@ func (r *root) runServe(ctx context.Context, file string, f serveFlags) error {
 
 // serving says where the disk is.
 func (r *root) serving(e *export, s sockets) error {
-	text := fmt.Sprintf("%s: %s, served until interrupted\n", visible.Line(e.name), units.FormatBytes(e.disk.Size()))
+	device, file := "", ""
 	if s.nbd != nil {
-		text += fmt.Sprintf("  nbd   %s\n", nbd.URI(s.nbd.Network, s.nbd.Address(), e.name))
+		device = nbd.URI(s.nbd.Network, s.nbd.Address(), e.name)
 	}
 	if s.http != nil {
-		text += fmt.Sprintf("  http  http://%s%s\n", s.http.Address(), (&httpfile.File{Name: e.file}).Path())
+		file = fmt.Sprintf("http://%s%s", s.http.Address(), (&httpfile.File{Name: e.file}).Path())
+	}
+	if r.json {
+		r.ui.event(event{"event": "serving", "name": e.name, "size": e.disk.Size(), "nbd": device, "http": file})
+		return r.ui.failed
+	}
+	text := fmt.Sprintf("%s: %s, served until interrupted\n", visible.Line(e.name), units.FormatBytes(e.disk.Size()))
+	if device != "" {
+		text += fmt.Sprintf("  nbd   %s\n", device)
+	}
+	if file != "" {
+		text += fmt.Sprintf("  http  %s\n", file)
 	}
 	_, err := io.WriteString(r.stdout, text)
 	return err
@@ -199,6 +211,9 @@ func (e *export) tag() (string, error) {
 
 // served says how much of the disk was read, and what is known of it.
 func (r *root) served(e *export) error {
+	if r.json {
+		return r.servedEvent(e)
+	}
 	var text strings.Builder
 	shares := e.disk.Shares()
 	fmt.Fprintf(&text, "read %s of %s (%s)\n", units.FormatBytes(shares[0].Read), units.FormatBytes(shares[0].Data), percent(shares[0]))
@@ -212,6 +227,19 @@ func (r *root) served(e *export) error {
 	}
 	_, err := io.WriteString(r.stdout, text.String())
 	return err
+}
+
+// servedEvent is served as an event.
+func (r *root) servedEvent(e *export) error {
+	shares, parts := e.disk.Shares(), []event{}
+	for _, s := range shares[1:] {
+		parts = append(parts, event{"name": s.Name, "read": s.Read, "data": s.Data})
+	}
+	touched, checked := e.disk.Checked()
+	r.ui.event(event{
+		"event": "served", "read": shares[0].Read, "data": shares[0].Data, "partitions": parts, "sources": touched, "verified": min(touched, checked),
+	})
+	return r.ui.failed
 }
 
 func percent(s serve.Share) string {

@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"imprint/image/emulator"
 )
 
 // libraryLimits match the warnings about what go-diskfs cannot read: names of 248 bytes and more, and an ext4 without metadata_csum.
@@ -36,6 +38,31 @@ func TestVerifyEveryImage(t *testing.T) {
 					t.Errorf("no boot entry is shown:\n%s", report)
 				}
 			}
+			recognised(t, image)
 		})
+	}
+}
+
+// recognised checks that an image without its manifest boots on the same machine.
+func recognised(t *testing.T, image string) {
+	t.Helper()
+	m, err := readManifest(image + ".json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, f, err := openImage(image)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	got, err := emulator.Recognise(d)
+	want := emulator.TargetOf(m)
+	switch _, known := emulator.For(want); {
+	case want.Firmware == emulator.None || !known:
+		if err == nil || !strings.Contains(err.Error(), "no EFI program for x86_64 or aarch64, no menu with a kernel for aarch64 and no boot code for a BIOS") {
+			t.Errorf("without a loader or a machine: %+v, %v", got, err)
+		}
+	case err != nil || got != want:
+		t.Errorf("recognised as %+v, not %+v: %v", got, want, err)
 	}
 }

@@ -1,6 +1,9 @@
 package diff
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 func TestClassOf(t *testing.T) {
 	for _, c := range []struct {
@@ -30,5 +33,16 @@ func TestOnlyIDs(t *testing.T) {
 		if got := onlyIDs(c.a, c.b); got != c.want {
 			t.Errorf("%q and %q: %v", c.a, c.b, got)
 		}
+	}
+}
+
+// Values that differ only after what is shown of them are not taken for equal.
+func TestCutValue(t *testing.T) {
+	a, b := cutValue(strings.Repeat("x", 100)+"a"), cutValue(strings.Repeat("x", 100)+"b")
+	if a == b || len(a) > 2*mostValue {
+		t.Errorf("%q and %q", a, b)
+	}
+	if got := cutValue("short"); got != "short" {
+		t.Errorf("%q", got)
 	}
 }

@@ -63,6 +63,9 @@ const notMade = "content is not known before a host tool has made it"
 // regions compares all regions.
 func (c *comparison) regions() error {
 	for _, p := range pairs(c.a, c.b) {
+		if p.b == nil && slices.Contains(c.Unknown, p.a.String()) {
+			continue // the file that it is is reported
+		}
 		if p.b != nil && slices.Contains(c.Unknown, p.b.String()) {
 			c.add(Change{Class: Layout, Region: p.name(), Object: "partition", What: Changed, Field: notMade, Offset: -1})
 			continue

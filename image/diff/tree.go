@@ -2,6 +2,7 @@ package diff
 
 import (
 	"cmp"
+	"crypto/sha256"
 	"fmt"
 	"maps"
 	"slices"
@@ -136,7 +137,7 @@ const mostValue = 64
 func xattrs(a *tree.Attr) map[string]string {
 	m := map[string]string{}
 	for _, x := range a.Xattrs {
-		m[x.Name] = cutValue(string(x.Value))
+		m[x.Name] = cmp.Or(cutValue(string(x.Value)), "no value")
 	}
 	return m
 }
@@ -146,7 +147,7 @@ func cutValue(text string) string {
 	if len(text) <= mostValue {
 		return text
 	}
-	return fmt.Sprintf("%s… (%d bytes)", text[:mostValue], len(text))
+	return fmt.Sprintf("%s… (%d bytes, SHA-256 %.8x…)", text[:mostValue], len(text), sha256.Sum256([]byte(text)))
 }
 
 func union(a, b map[string]string) map[string]bool {

@@ -49,7 +49,7 @@ type Region struct {
 
 	Volume *partition.Volume // nil without a file system that can be read
 	Kind   string            // of file system; "" where none is recognised
-	Err    error             // why it cannot be read
+	Err    error             // why it cannot be read; nil where none is recognised, or no reader is for it
 
 	content io.ReaderAt
 	inner   []*Region // the files of it that are regions
@@ -116,9 +116,24 @@ func (r *Region) open(omit []string) {
 	if f != nil {
 		r.Kind = f.Name
 	}
-	if r.Volume = v; err != nil && !errors.Is(err, partition.ErrUnknown) {
+	if r.Volume = v; err != nil && !errors.Is(err, partition.ErrUnknown) && !errors.Is(err, partition.ErrNoReader) {
 		r.Err = err
 	}
+}
+
+// Unread returns the regions that may hold a file system for which there is no reader.
+func (d *Disk) Unread() (list []*Region) {
+	for _, r := range d.Regions {
+		if r.Err == nil && r.mayHoldMore() {
+			list = append(list, r)
+		}
+	}
+	return list
+}
+
+// mayHoldMore reports whether there may be files in the region that were not read. There are none in one for swap or for GRUB's core image.
+func (r *Region) mayHoldMore() bool {
+	return r.Volume == nil && partition.PurposeOf(r.Type) == nil
 }
 
 // readGPT adds the partitions of a GPT, if there is one.

@@ -2,8 +2,10 @@ package disk_test
 
 import (
 	"bytes"
+	"fmt"
 	"math/rand"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -140,4 +142,50 @@ func look(t *testing.T, b []byte, off int64) (faults int, said string) {
 		t.Fatal(err)
 	}
 	return faults, d.Explain(off)
+}
+
+// Of the content of a file, verify says whether a hash covers it, also in a file system that is a file.
+func TestCover(t *testing.T) {
+	const none, nar = "no hash in the image covers it", "the NAR hash of its store item covers it"
+	for name, c := range map[string]struct{ text, content, want string }{
+		"of an item":          {closure + root, "a programa program", nar},
+		"of another file":     {closure + root, "127.0.0.1 localhost", none},
+		"in EROFS":            {"format = \"iso\"\nepoch = 86400\n" + closure + tree + inside, "a programa program", nar},
+		"outside of any file": {closure + root, "EFI PART", ""},
+	} {
+		b, _ := small(t, c.text)
+		d, err := disk.Open(bytes.NewReader(b), int64(len(b)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		off := int64(bytes.Index(b, []byte(c.content)))
+		if got := d.Cover(t.Context(), off); got != c.want {
+			t.Errorf("a byte %s, %s: %q", name, d.Explain(off), got)
+		}
+	}
+}
+
+// A squashfs is recognised and not read. What nobody knows counts as unread too, but GRUB's core image does not.
+func TestUnread(t *testing.T) {
+	const bare = "[[partition]]\nname = \"%s\"\ntype = \"%s\"\nfilesystem = \"none\"\nsize = \"1MiB\"\n"
+	b, _ := small(t, closure+root+"\n"+fmt.Sprintf(bare, "core", "bios-boot")+fmt.Sprintf(bare, "a", "linux-generic")+fmt.Sprintf(bare, "b", "linux-generic"))
+	d, err := disk.Open(bytes.NewReader(b), int64(len(b)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := d.Find("a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	copy(b[r.Offset:], "hsqs")
+	if d, err = disk.Open(bytes.NewReader(b), int64(len(b))); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, r := range d.Unread() {
+		got = append(got, r.String()+r.Kind)
+	}
+	if want := []string{`"a"squashfs`, `"b"`}; !slices.Equal(got, want) {
+		t.Errorf("unread %q, not %q", got, want)
+	}
 }

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"imprint/bootloader/menu"
 	"imprint/closure"
 	"imprint/internal/chain"
 	"imprint/internal/diag"
@@ -61,52 +62,24 @@ func (t Named) addStores(ctx context.Context, g *chain.Graph) error {
 	return err
 }
 
-// isStore reports whether a path is that of a store directory.
-func isStore(at string) bool {
-	return slices.ContainsFunc(closure.Flavors(), func(f closure.Flavor) bool { return f.StoreDir == at })
-}
-
-// Bounds of the search for menus: they lie near the top and are small.
-const (
-	menuDepth = 5
-	mostMenus = 1000 // files that are looked at in one tree
-	mostMenu  = 256 << 10
-)
-
-// BootEntries returns the items of a graph that the menus of boot loaders in the tree name.
+// BootEntries returns the items of a graph that the entries of boot menus in the tree name, in kernels, initrds, device trees and command lines.
 func (t Named) BootEntries(g *chain.Graph) (roots []chain.Root) {
-	left := mostMenus
-	var walk func(at string, n *tree.Node, depth int)
-	walk = func(at string, n *tree.Node, depth int) {
-		if n.Kind() == tree.Dir && depth < menuDepth && !isStore(at) {
-			for _, child := range n.Children() {
-				walk(tree.Join(at, child.Name), child, depth+1)
-			}
+	entries, _ := menu.Read(t.Tree)
+	seen := map[chain.Root]bool{}
+	for _, e := range entries {
+		name := fmt.Sprintf("boot entry in %s:%s", t.Region, e.File)
+		if e.Title != "" {
+			name = fmt.Sprintf("boot entry %.100q in %s:%s", e.Title, t.Region, e.File)
 		}
-		if n.Kind() != tree.File || !isMenu(n) || left == 0 {
-			return
-		}
-		left--
-		text, err := tree.ReadAll(n.Blob(), mostMenu)
-		if err != nil {
-			return
-		}
-		for _, f := range closure.Flavors() {
-			for _, p := range f.Mentions(string(text)) {
-				if _, ok := g.References[p.String()]; ok {
-					roots = append(roots, chain.Root{Name: fmt.Sprintf("boot entry in %s:%s", t.Region, at), Node: p.String()})
-				}
+		words := append([]string{e.Kernel, e.DeviceTree, e.Cmdline}, e.Initrd...)
+		for _, p := range closure.Mentions(strings.Join(words, " ")) {
+			root := chain.Root{Name: name, Node: p.String()}
+			if _, ok := g.References[root.Node]; ok && !seen[root] {
+				seen[root], roots = true, append(roots, root)
 			}
 		}
 	}
-	walk("/", t.Tree.Root(), 0)
 	return roots
-}
-
-// isMenu reports whether a file may be a menu of a boot loader, by its name and size.
-func isMenu(n *tree.Node) bool {
-	ext := path.Ext(n.Name)
-	return n.Size() <= mostMenu && (ext == ".conf" || ext == ".cfg")
 }
 
 // mostMatches is how many items an error about an ambiguous one lists.
@@ -138,6 +111,8 @@ func FindItem(g *chain.Graph, text string) (string, error) {
 	switch {
 	case len(exact) == 1:
 		return exact[0], nil
+	case len(bases) == 0:
+		return "", diag.Mistake{Text: "there is no store that imprint can read"}
 	case len(exact) == 0:
 		hint := ""
 		if near := diag.Nearest(text, bases); near != "" {

@@ -66,6 +66,9 @@ func TestFindItem(t *testing.T) {
 			t.Errorf("%q is %s, not %s", text, got, want)
 		}
 	}
+	if _, err := disk.FindItem(&chain.Graph{}, "lib"); err == nil || err.Error() != "there is no store that imprint can read" {
+		t.Error(err)
+	}
 	_, err := disk.FindItem(g, "lib-1.0-dex")
 	var mistake diag.Mistake
 	if !errors.As(err, &mistake) || mistake.Hint != `did you mean "lib-1.0-dev"?` {

@@ -3,14 +3,16 @@ package disk
 import (
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 
 	"imprint/bootloader/menu"
+	"imprint/closure"
 	"imprint/internal/fault"
 	"imprint/internal/tree"
 )
 
-// menus reports entries of boot menus in a region whose files are not there.
+// menus reports entries of boot menus in a region whose files, or the store items that their command lines name, are not there.
 func (d *Disk) menus(r *Region, report fault.Report) {
 	entries, problems := menu.Read(r.Volume.Tree)
 	for _, p := range problems {
@@ -23,6 +25,11 @@ func (d *Disk) menus(r *Region, report fault.Report) {
 				report(fault.Fault{Offset: -1, Path: e.File, Object: "boot entry", Text: fmt.Sprintf("%.200q: there is no %.500q", e.Title, file)})
 			}
 		}
+		for _, p := range closure.Mentions(e.Cmdline) {
+			if !d.anywhere(p.String()) {
+				report(fault.Fault{Offset: -1, Path: e.File, Object: "boot entry", Text: fmt.Sprintf("%.200q: there is no %s", e.Title, p)})
+			}
+		}
 	}
 }
 
@@ -32,28 +39,41 @@ func isPlainPath(file string) bool {
 }
 
 // hasFile reports whether the file of an entry is there: in the region of the menu, where the Boot Loader Specification wants it, or for other
-// menus in any region, since they may search for a partition. One that cannot be read may have it.
+// menus in any region, since they may search for a partition.
 func (d *Disk) hasFile(r *Region, e menu.Entry, file string) bool {
 	file = strings.ReplaceAll(file, `\`, "/")
-	if !strings.HasPrefix(file, "/") && leads(r, path.Join(path.Dir(e.File), file)) || leads(r, file) {
+	if !strings.HasPrefix(file, "/") && r.Lookup(path.Join(path.Dir(e.File), file)) != nil || r.Lookup(file) != nil {
 		return true
 	}
 	if strings.Contains(e.File, "/entries/") {
 		return false
 	}
-	for _, other := range d.Regions {
-		if other.Volume == nil && other.In == nil || other.Volume != nil && leads(other, file) {
-			return true
+	return d.anywhere(file)
+}
+
+// anywhere reports whether a path leads to something in any region. One that cannot be read may have it.
+func (d *Disk) anywhere(file string) bool {
+	return d.Lookup(file) != nil || slices.ContainsFunc(d.Regions, (*Region).mayHoldMore)
+}
+
+// Lookup returns what a path leads to in the first region in which it leads to something, or nil.
+func (d *Disk) Lookup(file string) *tree.Node {
+	for _, r := range d.Regions {
+		if n := r.Lookup(file); n != nil {
+			return n
 		}
 	}
-	return false
+	return nil
 }
 
 // mostLinks is how many symlinks may lead to a file, as in Linux.
 const mostLinks = 40
 
-// leads reports whether a path leads to something in a region, through symlinks, and on FAT in any case.
-func leads(r *Region, file string) bool {
+// Lookup returns what a path leads to in a region, through symlinks, and on FAT in any case; nil if that is nothing.
+func (r *Region) Lookup(file string) *tree.Node {
+	if r.Volume == nil {
+		return nil
+	}
 	rest, at, n := strings.Split(path.Clean("/"+file), "/"), "/", r.Volume.Tree.Root()
 	for links := 0; len(rest) > 0; {
 		name := rest[0]
@@ -66,14 +86,14 @@ func leads(r *Region, file string) bool {
 			child = folded(n, name)
 		}
 		if child == nil {
-			return false
+			return nil
 		}
 		if child.Inode().Kind() != tree.Symlink {
 			at, n = path.Join(at, name), child
 			continue
 		}
 		if links++; links > mostLinks {
-			return false
+			return nil
 		}
 		target := child.Inode().Target()
 		if !path.IsAbs(target) {
@@ -82,7 +102,7 @@ func leads(r *Region, file string) bool {
 		rest = append(strings.Split(path.Clean(target), "/"), rest...)
 		at, n = "/", r.Volume.Tree.Root()
 	}
-	return true
+	return n.Inode()
 }
 
 // folded is the child of that name in upper or lower case.

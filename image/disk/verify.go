@@ -3,8 +3,6 @@ package disk
 import (
 	"context"
 	"fmt"
-	"strconv"
-	"strings"
 
 	"imprint/closure"
 	"imprint/internal/fault"
@@ -96,52 +94,4 @@ func (r *Region) Stores(ctx context.Context) ([]*closure.TreeStore, error) {
 		return nil, nil
 	}
 	return closure.OpenTrees(ctx, r.Volume.Tree)
-}
-
-// Explain says what the byte at an offset of the region belongs to; in a file that is a region itself, what it is there.
-func (r *Region) Explain(off int64) string {
-	if r.Volume == nil {
-		return fmt.Sprintf("partition %v, byte %d", r, off)
-	}
-	text := r.Volume.Explain(off)
-	for _, inner := range r.inner {
-		if at, ok := strings.CutPrefix(text, "file "+inner.Path+", byte "); ok {
-			if n, err := strconv.ParseInt(at, 10, 64); err == nil {
-				return fmt.Sprintf("%s: %s", inner.Path, inner.Explain(n))
-			}
-		}
-	}
-	return text
-}
-
-// Explain says what the byte at an offset of the disk belongs to.
-func (d *Disk) Explain(off int64) string {
-	r := d.at(off)
-	switch {
-	case r != nil && !d.inTable(r, off) && r.Volume == nil:
-		return fmt.Sprintf("%v, byte %d", r, off-r.Offset)
-	case r != nil && !d.inTable(r, off):
-		return fmt.Sprintf("%v: %s", r, r.Explain(off-r.Offset))
-	case d.explain == nil:
-		return "outside of every file system"
-	}
-	return d.explain(off)
-}
-
-// at returns the region at an offset: of several the smallest, since an ISO spans the partitions that follow its tree.
-func (d *Disk) at(off int64) (found *Region) {
-	for _, r := range d.Regions {
-		if r.In == nil && off >= r.Offset && off < r.Offset+r.Size && (found == nil || r.Size < found.Size) {
-			found = r
-		}
-	}
-	return found
-}
-
-// isoSystemArea is what the front of an ISO leaves to boot code and the partition table, in bytes (ECMA-119, 6.2.1).
-const isoSystemArea = 32 << 10
-
-// inTable reports whether a byte of an ISO is the partition table's.
-func (d *Disk) inTable(r *Region, off int64) bool {
-	return d.explain != nil && r.Volume != nil && r.Volume.Filesystem.WholeDisk && off < isoSystemArea
 }

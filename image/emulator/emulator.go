@@ -10,7 +10,6 @@ import (
 
 	"imprint/container"
 	"imprint/image/description"
-	"imprint/image/plan"
 	"imprint/image/write"
 	"imprint/internal/hosttool"
 )
@@ -24,13 +23,13 @@ type Machine struct {
 	args            []string // without firmware and image
 }
 
-// machines are the machines by architecture and firmware; with "none" QEMU starts the kernel itself.
+// machines are the machines by architecture and firmware.
 var machines = map[[2]string]Machine{
 	{"x86_64", "bios"}: pc("", ""),
-	{"x86_64", "none"}: pc("", ""),
+	{"x86_64", None}:   pc("", ""),
 	{"x86_64", "uefi"}: pc("/usr/share/ovmf/OVMF.fd", "ovmf", "-machine", "q35"),
 
-	{"aarch64", "none"}:   arm("", ""),
+	{"aarch64", None}:     arm("", ""),
 	{"aarch64", "uefi"}:   arm("/usr/share/qemu-efi-aarch64/QEMU_EFI.fd", "qemu-efi-aarch64"),
 	{"aarch64", "u-boot"}: arm("/usr/lib/u-boot/qemu_arm64/u-boot.bin", "u-boot-qemu"),
 }
@@ -43,14 +42,10 @@ func arm(firmware, pkg string) Machine {
 	return Machine{"qemu-system-aarch64", "qemu-system-arm", firmware, pkg, []string{"-machine", "virt", "-cpu", "max"}}
 }
 
-// For returns the machine for an image, and whether there is one.
-func For(m *plan.Manifest) (Machine, bool) {
-	firmware := m.Firmware()
-	if m.Loader == "none" {
-		firmware = "none"
-	}
-	found, ok := machines[[2]string{m.Arch, firmware}]
-	if m.Format == description.FormatISO && m.Arch == "x86_64" {
+// For returns the machine for a target, and whether there is one.
+func For(t Target) (Machine, bool) {
+	found, ok := machines[[2]string{t.Arch, t.Firmware}]
+	if t.Format == description.FormatISO && t.Arch == "x86_64" {
 		found.args = nil // QEMU's default machine has an IDE CD drive, for which more kernels have a driver
 	}
 	return found, ok
@@ -58,10 +53,10 @@ func For(m *plan.Manifest) (Machine, bool) {
 
 // A Boot is an image and how it is booted.
 type Boot struct {
-	Manifest *plan.Manifest
-	Image    string // a file, or a URI that QEMU understands
-	Format   string // of the image, as QEMU calls it; "" for raw
-	Discard  bool   // what the guest writes
+	Target  Target
+	Image   string // a file, or a URI that QEMU understands
+	Format  string // of the image, as QEMU calls it; "" for raw
+	Discard bool   // what the guest writes
 
 	// Export is a directory with boot files, and Entries what is in it. An image without a boot loader boots the default entry.
 	Export  string
@@ -70,17 +65,16 @@ type Boot struct {
 
 // Words returns the command that boots the image, nil if there is none.
 func (b Boot) Words() []string {
-	m := b.Manifest
-	found, ok := For(m)
+	found, ok := For(b.Target)
 	i := slices.IndexFunc(b.Entries, func(e write.ExportedEntry) bool { return e.Default })
-	if !ok || m.Loader == "none" && i < 0 {
+	if !ok || b.Target.Firmware == None && i < 0 {
 		return nil
 	}
 	words := slices.Concat([]string{found.Program}, found.args, []string{"-m", "1024", "-nographic"})
 	if found.Firmware != "" {
 		words = append(words, "-bios", found.Firmware)
 	}
-	if m.Loader == "none" {
+	if b.Target.Firmware == None {
 		words = append(words, kernelWords(b.Export, b.Entries[i])...)
 	}
 	return append(words, b.driveWords()...)
@@ -106,17 +100,17 @@ func kernelWords(export string, e write.ExportedEntry) []string {
 // driveWords returns the arguments that attach the image: an ISO as a CD, which nobody can write to, any other disk with the sector size
 // of its partition table. A comma in a file name is doubled, which is QEMU's quoting.
 func (b Boot) driveWords() []string {
-	m, file := b.Manifest, ",format="+cmp.Or(b.Format, container.Raw)+",file="+strings.ReplaceAll(b.Image, ",", ",,")
-	if b.Discard && m.Format != description.FormatISO {
+	t, file := b.Target, ",format="+cmp.Or(b.Format, container.Raw)+",file="+strings.ReplaceAll(b.Image, ",", ",,")
+	if b.Discard && t.Format != description.FormatISO {
 		file += ",snapshot=on"
 	}
 	switch {
-	case m.Format == description.FormatISO && m.Arch == "x86_64":
+	case t.Format == description.FormatISO && t.Arch == "x86_64":
 		return []string{"-drive", "media=cdrom" + file}
-	case m.Format == description.FormatISO:
+	case t.Format == description.FormatISO:
 		return []string{"-device", "virtio-scsi-pci", "-device", "scsi-cd,drive=cd", "-drive", "if=none,id=cd,media=cdrom" + file}
-	case m.SectorSize != 512:
-		device := fmt.Sprintf("virtio-blk-pci,drive=disk,logical_block_size=%d,physical_block_size=%[1]d", m.SectorSize)
+	case t.SectorSize != 512:
+		device := fmt.Sprintf("virtio-blk-pci,drive=disk,logical_block_size=%d,physical_block_size=%[1]d", t.SectorSize)
 		return []string{"-device", device, "-drive", "if=none,id=disk" + file}
 	}
 	return []string{"-drive", "if=virtio" + file}

@@ -57,6 +57,8 @@ type Volume struct {
 type BootEntry struct {
 	File       string   `json:"file"`
 	Title      string   `json:"title,omitempty"`
+	Version    string   `json:"version,omitempty"`
+	Loader     string   `json:"loader,omitempty"` // of a unified kernel image: the stub and its version
 	Kernel     string   `json:"kernel,omitempty"`
 	Initrd     []string `json:"initrd,omitempty"`
 	DeviceTree string   `json:"deviceTree,omitempty"`

@@ -118,7 +118,7 @@ func (v *Volume) text(line printf) {
 func (e BootEntry) text(line printf) {
 	line("boot entry %q in %s", e.Title, tree.Shown(e.File))
 	for _, field := range []struct{ name, value string }{
-		{"kernel", e.Kernel}, {"initrd", strings.Join(e.Initrd, " ")}, {"device tree", e.DeviceTree}, {"options", e.Cmdline},
+		{"version", e.Version}, {"loader", e.Loader}, {"kernel", e.Kernel}, {"initrd", strings.Join(e.Initrd, " ")}, {"device tree", e.DeviceTree}, {"options", e.Cmdline},
 	} {
 		if field.value != "" {
 			line("  %-8s %s", field.name, tree.Shown(field.value))

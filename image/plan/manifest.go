@@ -162,8 +162,8 @@ func (r *Region) manifest(number int) ManifestPartition {
 
 // Digests are the hashes of a written image.
 type Digests struct {
-	Image      string   // over the SHA-256s of its pieces of 4 MiB; empty unless computed
-	Partitions []string // of the pieces that each partition touches; empty for one that is not a single range of the disk
+	Image      string   // the measurement of fs-verity; empty unless computed
+	Partitions []string // the same of the bytes of each partition; empty for one that is not a single range of the disk
 	SHA256     string   // hexadecimal; empty unless requested
 }
 

@@ -68,3 +68,14 @@ func TestUnreadableItem(t *testing.T) {
 		t.Errorf("got %v", list)
 	}
 }
+
+// Who has written no source gets to know that there may be one.
+func TestRefuseWithoutSource(t *testing.T) {
+	for line, want := range map[int]string{0: "there is no [[source]]", 3: "a source needs the store's database"} {
+		s := &sources{}
+		s.refuse(diag.Key{Path: "source[0].path", Position: diag.Position{File: "x.toml", Line: line}}, fs.ErrNotExist)
+		if len(s.problems) != 1 || !strings.HasPrefix(s.problems[0].Hint, want) {
+			t.Errorf("line %d: %+v", line, s.problems)
+		}
+	}
+}

@@ -164,7 +164,11 @@ func (s *sources) refuse(key diag.Key, err error) error {
 	case errors.As(err, &mistake):
 		s.problems = append(s.problems, key.ProblemOf(err))
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
-		s.problems = append(s.problems, key.Problem(err.Error(), "a source needs the store's database below its path, or a registration file"))
+		hint := "a source needs the store's database below its path, or a registration file"
+		if key.Line == 0 {
+			hint = "there is no [[source]], so items are looked for in the host's own store; with one, in another store or a directory with a registration file"
+		}
+		s.problems = append(s.problems, key.Problem(err.Error(), hint))
 	case errors.As(err, &invalid), isBadName(err):
 		s.problems = append(s.problems, key.ProblemOf(err))
 	default:

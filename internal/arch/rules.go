@@ -18,7 +18,7 @@ var rooms = []room{
 	{"image/crosscheck/opinion", nil, []string{"github.com/diskfs/go-diskfs/...", "github.com/kdomanski/iso9660/...", "github.com/ncruces/go-sqlite3/..."}},
 	{"image/inspect", []string{"image/disk", "partition", "bootloader/menu", "closure", "internal/..."}, []string{"golang.org/x/sync/..."}},
 	{"image/diff", []string{"image/disk", "closure", "internal/..."}, []string{"golang.org/x/sync/..."}},
-	{"image/emulator", []string{"container", "image/description", "image/plan", "image/write", "internal/hosttool"}, nil},
+	{"image/emulator", []string{"container", "image/description", "image/disk", "image/plan", "image/write", "bootloader", "bootloader/menu", "internal/hosttool", "internal/tree"}, nil},
 	{"image/serve", []string{"image/disk", "image/plan", "image/write", "internal/extent", "internal/processors", "internal/tree"},
 		[]string{"golang.org/x/sys/...", "golang.org/x/sync/..."}},
 	{"image/write", []string{"image/plan", "container", "partition", "bootloader", "bootloader/ipxe", "closure", "closure/nar", "internal/..."}, []string{"golang.org/x/sys/...", "golang.org/x/sync/..."}},

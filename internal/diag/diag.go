@@ -53,10 +53,15 @@ type List []Problem
 // maxPrinted is the number of problems that an error prints; after fixing some, the rest is printed.
 const maxPrinted = 50
 
-// Error implements error. It lists the problems in order, and the number of those that it omits.
+// Error implements error. It lists the problems in order, and the number of those that it omits. A hint for several problems in a row with one
+// key comes after the last of them.
 func (l List) Error() string {
 	var lines []string
-	for _, p := range l[:min(len(l), maxPrinted)] {
+	printed := l[:min(len(l), maxPrinted)]
+	for i, p := range printed {
+		if i+1 < len(printed) && printed[i+1].Key == p.Key && printed[i+1].Position == p.Position && printed[i+1].Hint == p.Hint {
+			p.Hint = ""
+		}
 		lines = append(lines, p.String())
 	}
 	if more := len(l) - len(lines); more > 0 {

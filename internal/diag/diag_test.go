@@ -41,6 +41,25 @@ func TestListIsCut(t *testing.T) {
 	}
 }
 
+// One hint is enough for the same mistake at one key, and not for others.
+func TestHintsAreNotRepeated(t *testing.T) {
+	at := Position{"web.toml", 3, 1}
+	l := List{
+		{at, "tree", "/a is there", "override it", false}, {at, "tree", "/b is there", "override it", false},
+		{at, "tree", "/c is there", "remove it", false}, {Position{"web.toml", 4, 1}, "file", "/d is there", "remove it", false},
+	}
+	want := `web.toml:3:1: tree: /a is there
+web.toml:3:1: tree: /b is there
+hint: override it
+web.toml:3:1: tree: /c is there
+hint: remove it
+web.toml:4:1: file: /d is there
+hint: remove it`
+	if got := l.Error(); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
 func TestNearest(t *testing.T) {
 	known := []string{"name", "arch", "format", "partition", "closure", "size"}
 	for word, want := range map[string]string{"nmae": "name", "sizee": "size", "Partitions": "partition", "format": "format", "zzz": "", "x": ""} {

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strings"
 
 	"imprint/internal/compressed"
 	"imprint/internal/scratch"
@@ -158,4 +159,10 @@ func fill(buf []byte, r io.Reader) (n int, err error) {
 	return n, err
 }
 
-func reading(by string, err error) error { return fmt.Errorf("damaged: %s: %w", by, err) }
+// reading is the error of contents that cannot be unpacked. Most libraries begin theirs with the name of the format.
+func reading(by string, err error) error {
+	if strings.HasPrefix(err.Error(), by) {
+		return fmt.Errorf("damaged: %w", err)
+	}
+	return fmt.Errorf("damaged: %s: %w", by, err)
+}

@@ -170,6 +170,17 @@ func TestKnows(t *testing.T) {
 	}
 }
 
+// The name of a format is in a message once.
+func TestReading(t *testing.T) {
+	for by, c := range map[string][2]string{
+		"gzip": {"gzip: invalid checksum", "damaged: gzip: invalid checksum"}, "zstd": {"unexpected EOF", "damaged: zstd: unexpected EOF"},
+	} {
+		if got := reading(by, errors.New(c[0])).Error(); got != c[1] {
+			t.Errorf("%s: %s", by, got)
+		}
+	}
+}
+
 // Formats that cannot be recognised are unpacked when they are named, and damage is noticed where the format can tell.
 func TestNameless(t *testing.T) {
 	want := content()

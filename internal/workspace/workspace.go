@@ -162,7 +162,7 @@ func Fill(ctx context.Context, path string, t *tree.Tree, owners bool) error {
 		return err
 	}
 	defer dir.Close()
-	_, err = extract.All(ctx, dir, tree.Walked{Path: "/", Node: t.Root()}, extract.Options{Owners: owners, SetID: true})
+	_, err = extract.Directory(ctx, dir, []tree.Walked{{Path: "/", Node: t.Root()}}, extract.Options{Owners: owners, SetID: true})
 	return err
 }
 

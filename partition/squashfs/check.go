@@ -10,6 +10,9 @@ import (
 	"imprint/internal/units"
 )
 
+// Magic is the first bytes of every file system (Linux, fs/squashfs/squashfs_fs.h).
+const Magic = "hsqs"
+
 // Sizes of a block, the unit of compression, in bytes.
 const (
 	MinBlock     = 4 * units.KiB
