@@ -20,8 +20,8 @@ import (
 	"github.com/spf13/cobra"
 )
 
-const sourceHelp = `A tar archive, which may be compressed with gzip, zstd, xz or bzip2, keeps modes, owners, times, hard links, devices and extended attributes.
-Of a directory only names, contents and permissions count, as in images: everything is root's, with the time of
+const sourceHelp = `A tar archive, which may be compressed with gzip, zstd, xz or bzip2, keeps modes, owners, times, hard links, devices and extended
+attributes. Of a directory only names, contents and permissions count, as in images: everything is root's, with the time of
 SOURCE_DATE_EPOCH, or 1. With --as-is owners, times, hard links, extended attributes and set-ID bits are those of its files.
 Whiteouts are understood: those of OCI images (.wh.NAME, .wh..wh..opq) and those of overlayfs.`
 
@@ -67,7 +67,10 @@ func (w World) addLayer() *cobra.Command {
 	c := &cobra.Command{
 		Use:     "add-layer NAME DIR|TAR",
 		Short:   "Put a layer on the stack of an environment",
-		Long:    "add-layer puts a layer on the current stack, or on that of another tag, which then leads to the new one. The root never moves: what is put on it becomes current.\n\n" + sourceHelp,
+		Long:    `add-layer puts a layer on the current stack, or on that of another tag, which then leads to the new one. The root never moves:
+what is put on it becomes current.
+
+` + sourceHelp,
 		Example: "  imprint env add-layer web files/\n  imprint env add-layer web --onto stable layer.tar",
 		Args:    w.arguments(2, 2, "a NAME and a DIR or TAR"),
 		RunE: func(c *cobra.Command, args []string) error {

@@ -30,10 +30,10 @@ func (w World) run() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "run NAME [flags] -- COMMAND…",
 		Short: "Run a command in an environment, and make what it writes a layer",
-		Long: `run runs a command in the tree of an environment, as root of a user namespace, with nothing of the host but /proc and a /dev of its own. The layers
-do not change: what the command writes is kept beside them for the next run. With --save it becomes a layer on the stack if
-the command succeeds; files that are new or have changed get the time of SOURCE_DATE_EPOCH, or 1. With --clean the command starts without what
-earlier ones have written.
+		Long: `run runs a command in the tree of an environment, as root of a user namespace, with a /proc and a /dev of its own and nothing of
+the host. The layers do not change: what the command writes is kept beside them for the next run. With --save it becomes a
+layer on the stack if the command succeeds; files that are new or have changed get the time of SOURCE_DATE_EPOCH, or 1. With
+--clean the command starts without what earlier ones have written.
 
 Root's commands see all owners. Those of another user see one: everything is root's, and a change to another owner fails; files that
 are saved keep the owners that they have in the layers below, and new ones are root's.`,
@@ -98,8 +98,8 @@ func (w World) prepare(ctx context.Context, s *environment.Store, space *workspa
 		return nil, err
 	}
 	if base != "" && base != objects.Text(pin) {
-		return nil, fmt.Errorf("what commands have written in %s and was not saved is on the stack %.12s, and this one is %s: discard it (--clean), or save it there (--tag %.12s --save)",
-			r.name, line(base), short(pin), line(base))
+		return nil, fmt.Errorf("what commands have written in %s and was not saved is on the stack %.12s, and this one is %s: "+
+			"discard it (--clean), or save it there (--tag %.12s --save)", r.name, line(base), short(pin), line(base))
 	}
 	t, err := s.Tree(pin)
 	if err != nil {
