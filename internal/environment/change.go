@@ -1,6 +1,7 @@
 package environment
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,10 +26,26 @@ func (s *Store) Init(ctx context.Context, name string, layer objects.Digest) (pi
 // Append puts a layer, which is in the store, on the stack that a tag leads to, and moves the tag there. On the root, which does not move, the
 // current tag is moved. The caller holds [Store.Use]. It returns the new pin and the tag that was moved.
 func (s *Store) Append(ctx context.Context, name, tag string, layer objects.Digest) (pin objects.Digest, moved string, err error) {
+	return s.push(ctx, name, tag, layer, nil)
+}
+
+// ErrMoved is matched by the error of putting a layer on a stack to which its tag does not lead any more.
+var ErrMoved = errors.New("has moved meanwhile")
+
+// AppendTo is [Store.Append] for a layer that was made for the stack with a pin, and for no other. The error matches [ErrMoved] if the tag leads
+// elsewhere by now.
+func (s *Store) AppendTo(ctx context.Context, name, tag string, layer, on objects.Digest) (pin objects.Digest, moved string, err error) {
+	return s.push(ctx, name, tag, layer, &on)
+}
+
+func (s *Store) push(ctx context.Context, name, tag string, layer objects.Digest, on *objects.Digest) (pin objects.Digest, moved string, err error) {
 	err = s.edit(ctx, name, func(e *Environment) error {
 		below, err := s.Pin(e, tag)
 		if err != nil {
 			return err
+		}
+		if on != nil && below != *on {
+			return fmt.Errorf("%q %w, from %.12s to %.12s", cmp.Or(tag, Current), ErrMoved, objects.Text(*on), objects.Text(below))
 		}
 		if err := s.mayGrow(below); err != nil {
 			return err

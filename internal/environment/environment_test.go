@@ -131,6 +131,13 @@ func TestTags(t *testing.T) {
 	if got := tags(t, s, "web", a, b, c, d); got != "current=2 old=1 root=0 stable=2" {
 		t.Errorf("tags are %s", got)
 	}
+	if _, _, err := s.AppendTo(t.Context(), "web", "stable", add(t, s, "/e=5"), b); !errors.Is(err, ErrMoved) {
+		t.Errorf("a layer for another stack is taken: %v", err)
+	}
+	if e, moved, err := s.AppendTo(t.Context(), "web", objects.Text(b), add(t, s, "/e=5"), b); err != nil || moved != Current || paths(t, s, e) != "/a=2 /e=5" {
+		t.Error(err, moved)
+	}
+	pin(s.Tag(t.Context(), "web", Current, "stable"))
 	for what, err := range map[string]error{
 		"the root moves":        second(s.Tag(t.Context(), "web", Root, "stable")),
 		"an unknown tag":        second(s.Tag(t.Context(), "web", "x", "none")),

@@ -65,9 +65,9 @@ func (w World) addLayer() *cobra.Command {
 	var asIs bool
 	var onto string
 	c := &cobra.Command{
-		Use:     "add-layer NAME DIR|TAR",
-		Short:   "Put a layer on the stack of an environment",
-		Long:    `add-layer puts a layer on the current stack, or on that of another tag, which then leads to the new one. The root never moves:
+		Use:   "add-layer NAME DIR|TAR",
+		Short: "Put a layer on the stack of an environment",
+		Long: `add-layer puts a layer on the current stack, or on that of another tag, which then leads to the new one. The root never moves:
 what is put on it becomes current.
 
 ` + sourceHelp,

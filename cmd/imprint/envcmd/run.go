@@ -83,7 +83,7 @@ func (w World) runIn(ctx context.Context, r running) error {
 	if err := w.sandboxed(ctx, space, r); err != nil || !r.save {
 		return err
 	}
-	return w.save(ctx, s, space, t, r)
+	return w.save(ctx, s, space, saving{r, pin, t})
 }
 
 // prepare makes everything ready for a command over a stack, and returns the tree of the stack.
@@ -134,8 +134,15 @@ func (w World) sandboxed(ctx context.Context, space *workspace.Workspace, r runn
 	return err
 }
 
+// A saving is a command that has run over the tree of a stack.
+type saving struct {
+	running
+	pin   objects.Digest
+	lower *tree.Tree
+}
+
 // save makes what was written a layer.
-func (w World) save(ctx context.Context, s *environment.Store, space *workspace.Workspace, lower *tree.Tree, r running) error {
+func (w World) save(ctx context.Context, s *environment.Store, space *workspace.Workspace, r saving) error {
 	l, err := space.Writes()
 	if err != nil {
 		return err
@@ -147,7 +154,7 @@ func (w World) save(ctx context.Context, s *environment.Store, space *workspace.
 	if err != nil {
 		return err
 	}
-	if l, err = l.Over(lower, layer.Settings{Mtime: tree.Time{Sec: epoch}, Owners: w.Root}); err != nil {
+	if l, err = l.Over(r.lower, layer.Settings{Mtime: tree.Time{Sec: epoch}, Owners: w.Root}); err != nil {
 		return err
 	}
 	if len(l.Entries()) == 0 {
@@ -157,7 +164,10 @@ func (w World) save(ctx context.Context, s *environment.Store, space *workspace.
 	if err != nil {
 		return err
 	}
-	pin, tag, err := s.Append(ctx, r.name, r.tag, d)
+	pin, tag, err := s.AppendTo(ctx, r.name, r.tag, d, r.pin)
+	if errors.Is(err, environment.ErrMoved) {
+		err = fmt.Errorf("%w: what was written is kept; save it where it belongs (--tag %.12s --save), or discard it (--clean)", err, objects.Text(r.pin))
+	}
 	if err != nil {
 		return explained(err)
 	}

@@ -30,9 +30,9 @@ func (w World) list() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "list",
 		Short: "List the environments",
-		Long:  `list prints a line for each environment: its name, the pin of its current stack, the number of its layers, the sum of their
+		Long: `list prints a line for each environment: its name, the pin of its current stack, the number of its layers, the sum of their
 contents, and its tags besides root and current.`,
-		Args:  w.arguments(0, 0, "no argument"),
+		Args: w.arguments(0, 0, "no argument"),
 		RunE: func(*cobra.Command, []string) error {
 			s, err := w.open()
 			if err != nil {

@@ -171,9 +171,9 @@ func (w World) verify() *cobra.Command {
 	return &cobra.Command{
 		Use:   "verify",
 		Short: "Read everything that environments have, and compare it with its digests",
-		Long:  `verify reads all links, layers and contents that the tags of environments lead to. It prints a line for each that is missing
+		Long: `verify reads all links, layers and contents that the tags of environments lead to. It prints a line for each that is missing
 or damaged, and exits with 5 if there is one.`,
-		Args:  w.arguments(0, 0, "no argument"),
+		Args: w.arguments(0, 0, "no argument"),
 		RunE: func(c *cobra.Command, _ []string) error {
 			s, err := w.open()
 			if err != nil {
