@@ -37,6 +37,7 @@ type Partition struct {
 	Filesystem string // "fat", "ext4", … or "none"
 	VolumeID   string // of the file system, as mount and udev print it
 	Store      bool   // it holds the store
+	Apart      bool   // the store has it for itself: its paths there do not begin as those of the system
 	Root       bool   // it is mounted as root
 }
 
@@ -172,7 +173,7 @@ func (m Machine) find(types ...string) (Partition, bool) {
 
 // system returns the partition with the store, or the one that is mounted as root.
 func (m Machine) system() (Partition, bool) {
-	if p, ok := m.store(); ok {
+	if p, ok := m.store(); ok && !p.Apart {
 		return p, true
 	}
 	for _, p := range m.Partitions {

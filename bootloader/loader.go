@@ -56,10 +56,10 @@ var noLoader = Loader{Name: "none", Menu: true, Bootloader: nothing{}}
 func (l *Loader) None() bool { return l == &noLoader }
 
 // CanRead reports whether the loader can read kernels in the store of a machine, if it has one. No loader can read a file
-// system inside another one.
+// system inside another one, or finds a store that is mounted somewhere.
 func (l *Loader) CanRead(m Machine) bool {
 	store, ok := m.store()
-	return !ok || store.Number > 0 && slices.Contains(l.reads, store.Filesystem)
+	return !ok || store.Number > 0 && !store.Apart && slices.Contains(l.reads, store.Filesystem)
 }
 
 // CanReadFrom reports whether the loader can read a partition with a file system, if that is not inside another one.

@@ -3,6 +3,7 @@ package closure
 import (
 	"fmt"
 	"os"
+	"path"
 	"slices"
 	"strings"
 
@@ -89,6 +90,15 @@ func FlavorNames() (names []string) {
 		names = append(names, f.Name)
 	}
 	return names
+}
+
+// Top is the directory that holds both the store and its state, and nothing else: where a partition of their own is mounted. It is "" for a
+// flavor that has them in several.
+func (f Flavor) Top() string {
+	if top := path.Dir(f.StoreDir); top != "/" && strings.HasPrefix(f.StateDir, top+"/") {
+		return top
+	}
+	return ""
 }
 
 // Database is the path of the store's database.

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"path"
 	"slices"
+	"strings"
 
 	"imprint/closure/db"
 	"imprint/internal/tree"
@@ -21,6 +22,7 @@ type Target struct {
 	HardLink bool   // hard-link equal files, as the store's optimiser does
 	Database []byte // the result of [Database] for Flavor, Items and Epoch; if nil, Install makes it
 	Workers  int    // files hashed at a time for HardLink
+	Mount    string // where the tree is mounted: "", or the flavor's Top, which the paths in the tree then do not begin with
 }
 
 // A TargetItem is an item with its content, in canonical form.
@@ -47,7 +49,7 @@ func (t *Target) Install(ctx context.Context, b *tree.Builder) error {
 	if err != nil {
 		return err
 	}
-	i := installer{b: b, time: tree.Time{Sec: t.Epoch}}
+	i := installer{b: b, time: tree.Time{Sec: t.Epoch}, mount: t.Mount}
 	i.store(t, shared)
 	i.state(t.Flavor, t.Database)
 	for _, at := range slices.Sorted(maps.Keys(roots)) {
@@ -95,19 +97,29 @@ type installer struct {
 	b    *tree.Builder
 	time tree.Time
 	err  error
+
+	mount string
 }
 
 func (i *installer) add(at string, n *tree.Node) {
 	if i.err == nil {
-		i.err = i.b.Add(at, n, "the image's store")
+		i.err = i.b.Add(below(i.mount, at), n, "the image's store")
 	}
+}
+
+// below returns what a path is called in a tree that is mounted at a directory.
+func below(mount, at string) string {
+	if at == mount {
+		return "/"
+	}
+	return strings.TrimPrefix(at, mount)
 }
 
 func (i *installer) attr(mode uint16) *tree.Attr { return &tree.Attr{Mode: mode, Mtime: i.time} }
 
 // dir adds a directory, unless the image already has one there, which keeps its attributes.
 func (i *installer) dir(at string) {
-	if i.b.Find(at) == nil {
+	if i.b.Find(below(i.mount, at)) == nil {
 		i.add(at, tree.NewDir("", i.attr(0o755), nil))
 	}
 }

@@ -23,10 +23,31 @@ type TreeStore struct {
 	database *db.Source
 	copied   *os.File // of the database, in memory
 	unread   int64    // bytes of its write-ahead log
+	mount    string   // where the tree is mounted: "", or the flavor's Top
 }
 
 // maxDatabase is the largest database in bytes that is copied into memory, that of a store with ten million paths.
 const maxDatabase = 4 << 30
+
+// InTree reports whether a tree has the store of a flavor in it: at its place, or, in a tree that is mounted at the flavor's Top, below the
+// root. Then mount is that directory.
+func InTree(t *tree.Tree, f Flavor) (mount string, ok bool) {
+	for _, mount := range []string{"", f.Top()} {
+		n := t.Find(below(mount, f.Database()))
+		if n != nil && n.Inode().Kind() == tree.File && t.Find(below(mount, f.StoreDir)) != nil {
+			return mount, true
+		}
+	}
+	return "", false
+}
+
+// find returns the node at a path of the system that mounts the tree, nil if there is none.
+func (s *TreeStore) find(at string) *tree.Node {
+	if s.mount != "" && !strings.HasPrefix(at, s.mount+"/") {
+		return nil
+	}
+	return s.tree.Find(below(s.mount, at))
+}
 
 // OpenTrees opens the stores of all flavors in a tree. There may be none. Of a damaged one the error names the flavor; the others are
 // opened.
@@ -45,20 +66,21 @@ func OpenTrees(ctx context.Context, t *tree.Tree) (stores []*TreeStore, err erro
 
 // OpenTree opens the store of a flavor in a tree. The error is [ErrNoStore] if the tree has no database of that flavor.
 func OpenTree(ctx context.Context, t *tree.Tree, f Flavor) (*TreeStore, error) {
-	n := t.Find(f.Database())
-	if n == nil || n.Inode().Kind() != tree.File {
+	mount, ok := InTree(t, f)
+	if !ok {
 		return nil, ErrNoStore
 	}
+	n := t.Find(below(mount, f.Database()))
 	copied, err := inMemory(ctx, n.Inode().Blob())
 	if err != nil {
 		return nil, invalid("read store database: %v", err)
 	}
-	s := &TreeStore{flavor: f, tree: t, copied: copied}
+	s := &TreeStore{flavor: f, tree: t, copied: copied, mount: mount}
 	if s.database, err = db.Open(ctx, f.tables, fmt.Sprintf("/proc/self/fd/%d", copied.Fd())); err != nil {
 		copied.Close()
 		return nil, ofDatabase(err)
 	}
-	if log := t.Find(f.Database() + "-wal"); log != nil {
+	if log := s.find(f.Database() + "-wal"); log != nil {
 		s.unread = log.Inode().Size()
 	}
 	return s, nil
@@ -148,7 +170,7 @@ func (s *TreeStore) Infos(ctx context.Context) ([]*Info, error) {
 
 // Item implements [Store].
 func (s *TreeStore) Item(_ context.Context, p Path) (*tree.Node, error) {
-	n := s.tree.Find(p.String())
+	n := s.find(p.String())
 	if n == nil {
 		return nil, invalid("there is no %v", p)
 	}
@@ -166,7 +188,7 @@ func (s *TreeStore) ResolveRoot(at string) (p Path, ok bool, err error) {
 		p, err = s.flavor.ParsePath(at)
 		return p, true, err
 	}
-	n := s.tree.Find(at)
+	n := s.find(at)
 	if n == nil {
 		return Path{}, false, nil
 	}
@@ -215,7 +237,7 @@ func (s *TreeStore) Roots() (roots []Root) {
 // eachRoot finds the symlinks below the directories where the collector looks, and the items that they lead to.
 func (s *TreeStore) eachRoot(found func(at string, p Path, err error)) {
 	for _, dir := range []string{s.flavor.GCRoots(), s.flavor.Profiles()} {
-		top := s.tree.Find(dir)
+		top := s.find(dir)
 		if top == nil {
 			continue
 		}
@@ -247,7 +269,7 @@ func (s *TreeStore) follow(at string, n *tree.Node) (Path, bool, error) {
 			p, err := s.flavor.ParsePath(s.flavor.StoreDir + "/" + base)
 			return p, err == nil, err
 		}
-		if at, n = target, s.tree.Find(target); n == nil && strings.HasPrefix(target, "/run/") {
+		if at, n = target, s.find(target); n == nil && strings.HasPrefix(target, "/run/") {
 			return Path{}, false, nil
 		} else if n == nil {
 			return Path{}, false, fmt.Errorf("leads to %s, which is not there", target)

@@ -81,7 +81,7 @@ func (v *storeVerifier) items(ctx context.Context) error {
 
 // item compares an item with its registration: existence, attributes, size and hash.
 func (v *storeVerifier) item(p Path, info *Info) {
-	n := v.tree.Find(p.String())
+	n := v.find(p.String())
 	if n == nil {
 		v.fault(p.String(), "store item", "is registered and not there")
 		return
@@ -129,7 +129,7 @@ func odd(n *tree.Node) string {
 
 // stray reports nodes in the store directory that are not registered.
 func (v *storeVerifier) stray() {
-	dir := v.tree.Find(v.flavor.StoreDir)
+	dir := v.find(v.flavor.StoreDir)
 	if dir == nil {
 		return
 	}

@@ -1,6 +1,7 @@
 package partition
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -25,7 +26,7 @@ const SerialForm = "^[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}$"
 var serialForm = regexp.MustCompile(SerialForm)
 
 var fatFilesystem = Filesystem{
-	Name: "fat", Firmware: true, Writable: true, MaxFile: fat.MaxFile, MountType: "vfat", MountOptions: "umask=0077",
+	Name: "fat", Widths: true, Firmware: true, Writable: true, MaxFile: fat.MaxFile, MountType: "vfat", MountOptions: "umask=0077",
 	Refuses: map[string]string{
 		"content": contentHint, "engine": "FAT has one engine", "features": "", "closures": "a store needs links and owners, which FAT does not have",
 		"link": "FAT has no symbolic links", "volatile": "", "fstab": "it belongs in the root file system",
@@ -85,12 +86,12 @@ type fatMaker struct{ *fat.Plan }
 func newFAT(s Spec) (Maker, error) {
 	o := fat.Options{
 		Size: s.Size, Free: s.Free, SectorSize: s.SectorSize, Label: s.Label, Serial: s.Serial, Epoch: s.Epoch,
-		HiddenSectors: hidden(s), Grain: fatGrain,
+		HiddenSectors: hidden(s), Grain: fatGrain, Bits: cmp.Or(s.FATBits, s.FATHint),
 	}
-	p, err := fat.New(s.Tree, o)
-	if err == nil && p.Size() < s.MinSize {
-		o.Size = units.Align(s.MinSize, fatGrain)
-		p, err = fat.New(s.Tree, o)
+	p, err := sizedFAT(s, o)
+	if err != nil && s.FATBits == 0 && s.FATHint != 0 {
+		o.Bits = 0
+		p, err = sizedFAT(s, o)
 	}
 	var small *fat.SizeError
 	if errors.As(err, &small) {
@@ -100,6 +101,16 @@ func newFAT(s Spec) (Maker, error) {
 		return nil, err
 	}
 	return fatMaker{p}, nil
+}
+
+// sizedFAT plans a volume of at least the minimum size.
+func sizedFAT(s Spec, o fat.Options) (*fat.Plan, error) {
+	p, err := fat.New(s.Tree, o)
+	if err == nil && p.Size() < s.MinSize {
+		o.Size = units.Align(s.MinSize, fatGrain)
+		p, err = fat.New(s.Tree, o)
+	}
+	return p, err
 }
 
 // hidden is the boot sector's field for the number of sectors before the volume. It has 32 bits; beyond, it is 0, which means

@@ -19,6 +19,8 @@ type Filesystem struct {
 	Refuses map[string]string // keys that it does not take, each with a hint or ""
 
 	Raw       bool // bytes without a file system
+	Packed    bool // a host tool packs it, so that its bytes are not known before
+	Swap      bool // swap space, which holds no files either
 	Store     bool // can hold a store: it keeps owners, links and names of any bytes
 	Owners    bool // stores modes and owners
 	Firmware  bool // firmware reads it
@@ -26,6 +28,7 @@ type Filesystem struct {
 	Grows     bool // systemd-growfs can enlarge it
 	WholeDisk bool // the tree of an ISO image, and only there
 	Inside    bool // can be a file of another partition
+	Widths    bool // a description can choose the bits of an entry of its table
 
 	MountType    string // what mount(8) and fstab(5) call it; "" if it is not mounted
 	MountOptions string // in fstab, unless it is read-only
@@ -54,10 +57,10 @@ type Compressor struct {
 }
 
 // Filesystems lists all kinds, in the order in which messages list them.
-var Filesystems = []*Filesystem{&fatFilesystem, &ext4Filesystem, &none, &iso9660Filesystem, &squashfsFilesystem, &erofsFilesystem}
+var Filesystems = []*Filesystem{&fatFilesystem, &ext4Filesystem, &none, &iso9660Filesystem, &squashfsFilesystem, &erofsFilesystem, &swapFilesystem}
 
 // Later returns names of file systems that are not supported yet, but that users of other tools may expect.
-func Later() []string { return []string{"btrfs", "f2fs", "swap", "xfs"} }
+func Later() []string { return []string{"btrfs", "f2fs", "xfs"} }
 
 // LaterEngines returns names of engines that are not supported yet.
 func LaterEngines() []string { return []string{"mtools"} }
@@ -135,6 +138,9 @@ func New(s Spec) (Maker, error) {
 	}
 	return f.plan(s)
 }
+
+// HasFiles reports whether it holds a tree of files.
+func (f *Filesystem) HasFiles() bool { return !f.Raw && !f.Swap }
 
 // DefaultEngine is the engine without a choice in the description, "" if there is only one.
 func (f *Filesystem) DefaultEngine() string {

@@ -12,7 +12,7 @@ func TestRowsAgreeWithThemselves(t *testing.T) {
 		}
 		for key, has := range map[string]bool{
 			"label": f.CheckLabel != nil, "uuid": f.CheckID != nil, "engine": f.Engines != nil, "features": f.CheckFeatures != nil,
-			"content": f.Raw, "free": f.Writable, "file": !f.Raw, "dir": !f.Raw, "tree": !f.Raw,
+			"content": f.Raw, "free": f.Writable, "file": f.HasFiles(), "dir": f.HasFiles(), "tree": f.HasFiles(),
 		} {
 			if _, refused := f.Refuses[key]; refused == has {
 				t.Errorf("%s has a %s: %v; it refuses the key: %v", f.Name, key, has, refused)

@@ -22,6 +22,8 @@ type Spec struct {
 	Filesystem string   // name of one of [Filesystems]
 	Engine     string   // one of that file system's engines
 	Features   []string // of ext4, in the syntax of mke2fs -O
+	FATBits    int      // bits of an entry of a FAT: 12, 16 or 32; 0 to choose by size
+	FATHint    int      // likewise, for a volume that is large enough; FATBits excludes it
 	Label      string
 	UUID       repro.UUID // of the file system
 	Serial     uint32     // of a FAT volume, instead of a UUID

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"imprint/internal/diag"
+	"imprint/partition/swap"
 )
 
 // A Purpose is what partitions of a type hold instead of a file system (Discoverable Partitions Specification, "Defined
@@ -28,7 +29,7 @@ func (p *Purpose) Begins(head []byte) bool {
 }
 
 var (
-	swapSpace  = &Purpose{Holds: "swap space", From: "mkswap", Used: true, begins: isSwap}
+	swapSpace  = &Purpose{Holds: "swap space", From: "mkswap", Used: true, begins: func(head []byte) bool { return swap.PageSize(head) != 0 }}
 	verityHash = &Purpose{Holds: "dm-verity hashes", From: "veritysetup", Used: true, begins: func(head []byte) bool {
 		return bytes.HasPrefix(head, []byte("verity\x00\x00")) // cryptsetup, "DMVerity", superblock
 	}}
@@ -43,18 +44,6 @@ var purposes = map[string]*Purpose{
 	"root-verity": verityHash, "usr-verity": verityHash,
 	"root-verity-sig": veritySignature, "usr-verity-sig": veritySignature,
 	"bios-boot": {Holds: "GRUB's core image", From: "grub-mkimage"},
-}
-
-// isSwap reports whether there is a signature of swap space at the end of the first page, for any page size of Linux
-// (mkswap(8)).
-func isSwap(head []byte) bool {
-	const signature = "SWAPSPACE2"
-	for page := 4096; page <= len(head); page *= 2 {
-		if string(head[page-len(signature):page]) == signature {
-			return true
-		}
-	}
-	return false
 }
 
 // PurposeOf returns the purpose of a partition whose type a description gives as a name, a GUID or an MBR number; nil for
@@ -111,6 +100,15 @@ func IsFATType(text string) bool {
 	return err == nil && fatTypes[n] != 0
 }
 
+// FATBits returns the bits of an entry that an MBR type implies: 32 for 0x0b and 0x0c, since firmware that looks for them can read nothing
+// else; 0 for other types, which have always been used for several widths.
+func FATBits(text string) int {
+	if n, err := MBRType(text); err == nil && fatTypes[n] == 32 {
+		return 32
+	}
+	return 0
+}
+
 // CheckFATType reports such a number for a volume with entries of another width in bits. The error is a [diag.Mistake].
 func CheckFATType(text string, bits int) error {
 	n, err := MBRType(text)
@@ -149,6 +147,15 @@ var mountPoints = map[string]string{
 
 // MountPoint returns where the running system mounts partitions of a type, "" if the type does not say.
 func MountPoint(text string) string { return mountPoints[plainType(text)] }
+
+// IsVerityOf reports whether partitions of a type may hold the hash tree of those of another: any, unless the specification has a type for it.
+func IsVerityOf(tree, data string) bool {
+	of := plainType(data) + "-verity"
+	if _, ok := typesByArch[of]; !ok {
+		return purposes[plainType(tree)] == nil || plainType(tree) == ""
+	}
+	return plainType(tree) == of
+}
 
 // IsRoot reports whether a type is that of root file systems, for any architecture.
 func IsRoot(text string) bool { return plainType(text) == "root" }

@@ -12,7 +12,7 @@ import (
 )
 
 var squashfsFilesystem = Filesystem{
-	Name: "squashfs", Store: true, Owners: true, Inside: true, MountType: "squashfs",
+	Name: "squashfs", Packed: true, Store: true, Owners: true, Inside: true, MountType: "squashfs",
 	Refuses: map[string]string{
 		"content": contentHint, "engine": "", "features": "", "label": "squashfs has none", "uuid": "squashfs has none",
 		"free": "nothing is written to a squashfs",

@@ -115,9 +115,9 @@ func (p *planned) disk() (d *disk.Disk, unknown []string, err error) {
 		return nil, nil, err
 	}
 	for _, r := range p.layout.Regions {
-		name := fmt.Sprintf("%q", r.Partition.Spec.Name)
+		name := fmt.Sprintf("%q", r.Partition.PartLabel)
 		if r.In != nil {
-			name = fmt.Sprintf("%q:%s", r.In.Partition.Spec.Name, r.Partition.Path)
+			name = fmt.Sprintf("%q:%s", r.In.Partition.PartLabel, r.Partition.Path)
 		}
 		i := slices.IndexFunc(d.Regions, func(o *disk.Region) bool { return o.String() == name })
 		switch f := partition.Named(r.Partition.Spec.Filesystem); {

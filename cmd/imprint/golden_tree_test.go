@@ -83,7 +83,7 @@ func (g *goldenTree) list(t *testing.T, fsys filesystem.FileSystem, dir string) 
 
 // inStore reports whether a path is that of an item or of something in one.
 func inStore(name string) bool {
-	return strings.HasPrefix(name, "nix/store/") || strings.HasPrefix(name, "gnu/store/")
+	return strings.HasPrefix(name, "store/") || strings.HasPrefix(name, "nix/store/") || strings.HasPrefix(name, "gnu/store/")
 }
 
 // content describes the content of a file.

@@ -330,7 +330,7 @@ closures = ["system"]
 	if said, err = export(""); err != nil {
 		t.Errorf("build says\n%s", said)
 	}
-	if all := files(t, filepath.Join(dir, "boot")); len(all) != 5 || !strings.Contains(all["boot.json"], `"default": true`) {
+	if all := files(t, filepath.Join(dir, "boot")); len(all) != 6 || !strings.Contains(all["boot.json"], `"default": true`) {
 		t.Errorf("%d boot files: %s", len(all), all["boot.json"])
 	}
 }

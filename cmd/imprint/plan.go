@@ -103,15 +103,20 @@ func (l listing) partitions(b *strings.Builder, m *plan.Manifest) {
 		if p.Offset != nil {
 			offset = upTo(p.Bound) + l.size(*p.Offset)
 		}
-		fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", p.Number, visible.Line(p.Name), p.Type, p.Filesystem, offset, upTo(!p.Exact)+l.size(p.Size),
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", entryNumber(p), visible.Line(p.Name), p.Type, p.Filesystem, offset, upTo(!p.Exact)+l.size(p.Size),
 			orDash(p.Inodes, fmt.Sprint(p.Inodes)), orDash(p.FreeBytes, l.size(p.FreeBytes)))
 	}
 	t.Flush()
 	fmt.Fprintln(t, "\nNR\tPARTUUID\tFILE SYSTEM UUID")
 	for _, p := range m.Partitions {
-		fmt.Fprintf(t, "%d\t%s\t%s\n", p.Number, cmp.Or(p.PartUUID, "-"), cmp.Or(p.VolumeID, "-"))
+		fmt.Fprintf(t, "%s\t%s\t%s\n", entryNumber(p), cmp.Or(p.PartUUID, "-"), cmp.Or(p.VolumeID, "-"))
 	}
 	t.Flush()
+}
+
+// entryNumber returns the number of a partition in the table.
+func entryNumber(p plan.ManifestPartition) string {
+	return orDash(int64(p.Number), fmt.Sprint(p.Number))
 }
 
 // largest prints the largest files and store items of each partition.

@@ -1,5 +1,5 @@
 // Package crosscheck compares what imprint reads in an image with what other libraries read: the partition table, names, kinds, sizes and
-// contents of files, and the rows of a store's database. A disagreement is a fault that says who saw what.
+// contents of files, and the rows of a store's database. A disagreement is a fault that names both readings.
 package crosscheck
 
 import (
@@ -18,18 +18,18 @@ import (
 	"imprint/partition"
 )
 
-// An Asker gets a second opinion, from a process that may end in any way.
+// An Asker gets a second opinion from another process. It returns an error if that process fails or crashes.
 type Asker func(ctx context.Context, f *os.File, r opinion.Request) (*opinion.View, error)
 
 // A Checker compares an image.
 type Checker struct {
 	Ask    Asker
 	Report func(disk.Fault)
-	Warn   func(text string) // about what has no second opinion
+	Warn   func(text string) // called for each file or structure without a second opinion
 	Seen   int               // files, partitions and store items that were compared
 }
 
-// Disk compares an image, which is the file f. An error means that imprint itself could not read on.
+// Disk compares the image d, opened from the file f. It returns an error only if imprint itself cannot read the image.
 func (c *Checker) Disk(ctx context.Context, d *disk.Disk, f *os.File) error {
 	c.table(ctx, d, f)
 	for _, r := range d.Regions {
@@ -49,7 +49,7 @@ func (c *Checker) Disk(ctx context.Context, d *disk.Disk, f *os.File) error {
 	return nil
 }
 
-// ask asks, and warns when there is no answer.
+// ask returns a second opinion. Without one it warns and returns nil.
 func (c *Checker) ask(ctx context.Context, what string, f *os.File, r opinion.Request) *opinion.View {
 	v, err := c.Ask(ctx, f, r)
 	if err != nil && ctx.Err() == nil {
@@ -62,10 +62,10 @@ const object = "cross-check"
 
 // table compares the partitions of a GPT.
 func (c *Checker) table(ctx context.Context, d *disk.Disk, f *os.File) {
-	if d.Table != partition.GPT {
+	if d.Table != partition.GPT && d.Table != partition.HybridMBR {
 		return
 	}
-	v := c.ask(ctx, "partition table", f, opinion.Request{Kind: d.Table, Size: d.Size, Sector: d.SectorSize})
+	v := c.ask(ctx, "partition table", f, opinion.Request{Kind: partition.GPT, Size: d.Size, Sector: d.SectorSize})
 	if v == nil {
 		return
 	}
@@ -105,7 +105,7 @@ func describe(p opinion.Partition) string {
 	return fmt.Sprintf("%q, type %s, UUID %s, %d bytes at %d, attributes %#x", p.Name, p.Type, p.UUID, p.Size, p.Offset, p.Attributes)
 }
 
-// partitions are those of the table as imprint reads them.
+// partitions returns the partitions of the table as imprint reads them.
 func partitions(d *disk.Disk) map[int]opinion.Partition {
 	list := map[int]opinion.Partition{}
 	for _, p := range d.Entries {
@@ -207,7 +207,7 @@ func (c *Checker) database(ctx context.Context, r *disk.Region, store *closure.T
 	return nil
 }
 
-// rowOf is what opinion.Item has of an item.
+// rowOf formats an item like the rows of opinion.Item.
 func rowOf(i *closure.Info) string {
 	var refs []string
 	for _, p := range i.References {

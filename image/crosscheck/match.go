@@ -19,8 +19,8 @@ import (
 
 var kinds = map[tree.Kind]string{tree.File: opinion.File, tree.Dir: opinion.Dir, tree.Symlink: opinion.Link}
 
-// view is a tree as a library would see it. skip are the files with holes, sorted: libraries that know none read no right content, and take
-// as long as the file is large.
+// view returns a tree as a library would see it, and the sorted paths of files with holes, to skip: libraries that do not know holes read
+// the wrong content, in time proportional to the size of the file.
 func view(ctx context.Context, t *tree.Tree) (root *opinion.Node, skip [][]byte, err error) {
 	digests, err := digestsOf(ctx, t)
 	if err != nil {
@@ -104,7 +104,7 @@ type match struct {
 	loose   bool // names may differ where contents agree
 	folds   bool // names in upper and lower case are the same
 	report  func(path, text string)
-	none    func(path, text string) // about what the library has no opinion
+	none    func(path, text string) // called where the library has no opinion
 	seen    int
 }
 
@@ -151,7 +151,7 @@ func (m *match) dir(path string, ours, theirs *opinion.Node) {
 	m.leftover(path, left, twice)
 }
 
-// leftover compares what has no partner of its name.
+// leftover compares the nodes whose names only one side has.
 func (m *match) leftover(path string, ours, theirs []*opinion.Node) {
 	if m.loose {
 		ours, theirs = m.pair(ours, theirs)
@@ -164,7 +164,7 @@ func (m *match) leftover(path string, ours, theirs []*opinion.Node) {
 	}
 }
 
-// pair takes away nodes that agree in all but their names.
+// pair removes the nodes that agree in all but their names.
 func (m *match) pair(ours, theirs []*opinion.Node) (a, b []*opinion.Node) {
 	byShape := map[[32]byte][]*opinion.Node{}
 	for _, n := range theirs {
@@ -205,14 +205,14 @@ func shape(n *opinion.Node) [32]byte {
 		below = append(below, s[:])
 	}
 	slices.SortFunc(below, bytes.Compare)
-	binary.Write(h, binary.LittleEndian, int64(len(below))) //nolint:errcheck // a hash takes all
+	binary.Write(h, binary.LittleEndian, int64(len(below))) //nolint:errcheck // a hash never fails
 	for _, s := range below {
 		h.Write(s)
 	}
 	return [32]byte(h.Sum(nil))
 }
 
-// node compares two nodes of one name.
+// node compares two nodes of the same name.
 func (m *match) node(path string, ours, theirs *opinion.Node) {
 	if theirs.Gave && theirs.Kind != opinion.Dir {
 		m.none(path, theirs.Err)

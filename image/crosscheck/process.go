@@ -19,10 +19,10 @@ import (
 
 // Limits of the process that reads.
 const (
-	addressSpace = 6 << 30 // of which Go's runtime reserves a part that it never uses
-	answerBytes  = 1 << 30 // of its answer
+	addressSpace = 6 << 30 // bytes; Go's runtime reserves a part of them that it never uses
+	answerBytes  = 1 << 30 // size of its answer
 	patience     = 2 * time.Minute
-	slowest      = 4 << 20 // bytes a second, which take longer than patience
+	slowest      = 4 << 20 // bytes a second: a library that reads more slowly gets no more time
 )
 
 // Process returns an Asker that runs a program for each request: the program's main calls [Serve].
@@ -45,7 +45,7 @@ func Process(program, name string, args ...string) Asker {
 	}
 }
 
-// parse reads an answer. It comes from a process that a hostile image may have taken over.
+// parse decodes an answer. It is untrusted: a hostile image may have taken over the process.
 func parse(text []byte) (*opinion.View, error) {
 	var v opinion.View
 	err := json.Unmarshal(text, &v)
@@ -58,7 +58,7 @@ func parse(text []byte) (*opinion.View, error) {
 	return &v, nil
 }
 
-// complete reports nodes that are not there. JSON nests no deeper than 10,000.
+// complete returns an error if a node is null. The recursion is bounded: encoding/json nests no deeper than 10,000.
 func complete(n *opinion.Node) error {
 	for _, k := range n.Kids {
 		if k == nil {
@@ -71,7 +71,7 @@ func complete(n *opinion.Node) error {
 	return nil
 }
 
-// brief is an error with no more than the first line of what a process said: a panic says much.
+// brief reduces the error of a process to the first line that it printed, since a panic prints many.
 func brief(err error) error {
 	var exit *hosttool.ExitError
 	if !errors.As(err, &exit) {
@@ -85,11 +85,11 @@ func brief(err error) error {
 	return fmt.Errorf("the process ended with %s", exit.Status)
 }
 
-// prefix marks an error among what a process says.
+// prefix marks the line with the error in the output of a process.
 const prefix = "cannot read: "
 
-// Serve answers the request on standard input about the file with descriptor 3. It limits what this process may use, so it is for one that
-// does nothing else.
+// Serve answers the request on standard input about the file with descriptor 3. It limits the resources of the whole process, so it is for
+// a process that does nothing else.
 func Serve(in io.Reader, out, errs io.Writer) error {
 	for resource, most := range map[int]uint64{
 		unix.RLIMIT_AS: addressSpace, unix.RLIMIT_CPU: 3600, unix.RLIMIT_CORE: 0, unix.RLIMIT_FSIZE: 0, unix.RLIMIT_NOFILE: 64,

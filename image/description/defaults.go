@@ -73,10 +73,13 @@ func defaultTo[T any](v *Value[T], value T) {
 // isISO reports whether the image is an ISO 9660 image.
 func (d *Image) isISO() bool { return d.Format.V == FormatISO }
 
-// table returns the word for the partition table.
+// table returns the word for the partition table that systems read: of a hybrid one the GPT.
 func (d *Image) table() string {
-	if d.isISO() {
+	switch {
+	case d.isISO():
 		return partition.ISO
+	case d.isHybrid():
+		return partition.GPT
 	}
 	return cmp.Or(d.Table.V, partition.GPT)
 }
@@ -110,20 +113,25 @@ func hasBootPartition(m bootloader.Machine) bool {
 func (d *Image) Machine() bootloader.Machine {
 	m := bootloader.Machine{Arch: d.Arch.V, Table: d.table(), Graphics: d.Boot.Background.Written()}
 	m.Foreign = slices.ContainsFunc(d.Boot.Entry.Items, func(e Entry) bool { return e.Plain.V })
-	entries, root := 0, d.Root()
+	numbers, root := d.Numbers(), d.Root()
 	for i := range d.Partition.Items {
 		p := &d.Partition.Items[i]
 		b := bootloader.Partition{
-			Name: p.Name.V, Type: cmp.Or(partition.TypeName(p.Type.V), p.Filesystem.V), Filesystem: p.Filesystem.V, Store: len(p.Closures.Items) > 0,
-			Root: p == root,
-		}
-		if !p.Inside.Written() {
-			entries++
-			b.Number = entries
+			Name: p.Name.V, Type: cmp.Or(partition.TypeName(p.Type.V), p.Filesystem.V), Filesystem: p.Filesystem.V, Store: len(p.Closures.Items) > 0, Apart: p.StoreMount() != "",
+			Root: p == root, Number: numbers[i],
 		}
 		m.Partitions = append(m.Partitions, b)
 	}
 	return m
+}
+
+// StoreMount returns where a partition with closures is mounted, if that is not the root: paths in it do not begin with that. It is "" for all
+// other partitions.
+func (p *Partition) StoreMount() string {
+	if len(p.Closures.Items) == 0 || p.Mount.V == "/" {
+		return ""
+	}
+	return p.Mount.V
 }
 
 // Root returns the partition that is mounted as root: the one with a key volatile, or the one with the store, or the tree of
@@ -131,7 +139,7 @@ func (d *Image) Machine() bootloader.Machine {
 func (d *Image) Root() *Partition {
 	for _, is := range []func(Partition) bool{
 		func(p Partition) bool { return p.Volatile.Written() },
-		func(p Partition) bool { return len(p.Closures.Items) > 0 },
+		func(p Partition) bool { return len(p.Closures.Items) > 0 && p.StoreMount() == "" },
 		func(p Partition) bool { return isWholeDisk(p) },
 		func(p Partition) bool { return p.FStab.V },
 		func(p Partition) bool { return partition.IsRoot(p.Type.V) },

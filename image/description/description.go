@@ -43,6 +43,10 @@ type Image struct {
 	SectorSize Int             `toml:"sector-size"`
 	UUID       Text            `toml:"uuid"` // the disk GUID
 	Table      Text            `toml:"table"`
+	Size       Value[Size]     `toml:"size"`           // of the disk
+	Multiple   Value[Size]     `toml:"size-multiple"`  // which the size of the disk is
+	EntriesAt  Value[Size]     `toml:"entries-offset"` // of the entries of a GPT
+	MBRActive  Bool            `toml:"mbr-active"`     // beside a GPT
 	Store      Store           `toml:"store"`
 	Source     List[Source]    `toml:"source"`
 	Closure    List[Closure]   `toml:"closure"`
@@ -131,7 +135,11 @@ type Partition struct {
 	Key        diag.Key
 	Name       Text              `toml:"name"`
 	Type       Text              `toml:"type"`
+	MBRType    Text              `toml:"mbr-type"` // of its entry in a hybrid MBR
+	Number     Int               `toml:"number"`   // in the partition table
+	PartLabel  Text              `toml:"partlabel"`
 	Filesystem Text              `toml:"filesystem"`
+	FAT        Int               `toml:"fat"` // bits of an entry
 	Features   List[Text]        `toml:"features"`
 	Engine     Text              `toml:"engine"`
 	Compress   Text              `toml:"compression"`
@@ -140,6 +148,8 @@ type Partition struct {
 	Size       Value[Size]       `toml:"size"`
 	MinSize    Value[Size]       `toml:"min-size"`
 	Free       Value[Free]       `toml:"free"`
+	Grow       Bool              `toml:"grow"` // to the end of the disk
+	GrowAtBoot Bool              `toml:"grow-at-boot"`
 	Offset     Value[Size]       `toml:"offset"`
 	Align      Value[Size]       `toml:"align"`
 	Label      Text              `toml:"label"`
@@ -147,6 +157,7 @@ type Partition struct {
 	PartUUID   Text              `toml:"partuuid"` // partition UUID
 	Flags      List[Value[Flag]] `toml:"flags"`
 	Content    Text              `toml:"content"`
+	Verity     Text              `toml:"verity"` // name of the partition that gets its hash tree
 	Inside     Text              `toml:"inside"` // name of the partition that has it as a file
 	Path       Text              `toml:"path"`   // of that file in it
 	Volatile   Bool              `toml:"volatile"`

@@ -67,7 +67,19 @@ var language = map[string]keyed.Rule{
 	},
 	"sector-size": {Doc: "Size of a logical sector in bytes.", Numbers: []int64{512, 4096}},
 	"uuid":        {Doc: "GUID of the disk.", Pattern: partition.UUIDForm},
-	"table":       {Doc: "Partition table.", Words: []string{partition.GPT, partition.MBR}},
+	"table": {
+		Doc:   "Partition table. A hybrid one is a GPT with up to three of its partitions in the MBR too, for firmware that reads no GPT: those with mbr-type.",
+		Words: []string{partition.GPT, partition.MBR, partition.HybridMBR},
+	},
+	"size":          {Doc: "Size of the disk. Default: what the partitions need."},
+	"size-multiple": {Doc: "The size of the disk is rounded up to a multiple of this, as platforms want it: Google whole GiB."},
+	"entries-offset": {
+		Doc: "Where the entries of the GPT begin on the disk, to make room for a board's firmware between them and the header, from the third sector on. " +
+			"Partitions begin after the 16 KiB of entries. Default: the third sector.",
+	},
+	"mbr-active": {
+		Doc: "Mark the partition that protects the GPT as active, in a hybrid MBR the first one, for a BIOS that starts no other disk.",
+	},
 
 	"store":           {Doc: "The store in the image."},
 	"store.flavor":    {Doc: "Kind of store.", Words: closure.FlavorNames()},
@@ -170,12 +182,22 @@ var language = map[string]keyed.Rule{
 	"output.level":       {Doc: "Compression level, as of zstd from 1 to 19 or of gzip from 1 to 9. Default: 1 with zstd, 6 otherwise.", Most: maxLevel},
 
 	"partition":      {Doc: "A partition. Partitions lie on the disk in the order of the description.", Required: true, Most: maxTables},
-	"partition.name": {Doc: "GPT name (PARTLABEL), by which the description refers to the partition.", Required: true},
+	"partition.name": {Doc: "Name by which the description refers to the partition, and its GPT name (PARTLABEL) unless there is a partlabel.", Required: true},
 	"partition.type": {
 		Doc: "Partition type: a name of the Discoverable Partitions Specification or a GUID; in an MBR a name or a number such as 0x0c. Required unless the partition is inside another one or is the tree of an ISO.",
 	},
+	"partition.mbr-type": {
+		Doc:     "With table = \"" + partition.HybridMBR + "\": the partition is in the MBR too, with this type, a number such as 0x0c.",
+		Pattern: mbrTypeForm,
+	},
+	"partition.number": {
+		Doc: "Number in the partition table, from 1 on. Default: the lowest that is left, in the order of the description.", Most: maxPartitions,
+	},
+	"partition.partlabel": {
+		Doc: "GPT name (PARTLABEL), if it is not the partition's name in the description: several may be called _empty.",
+	},
 	"partition.filesystem": {
-		Doc:      "File system; with none the partition holds the bytes of content.",
+		Doc:      "File system; with none the partition holds the bytes of content. Swap space needs a size.",
 		Required: true,
 		Words:    partition.Names(),
 		Later:    partition.Later(),
@@ -196,6 +218,11 @@ var language = map[string]keyed.Rule{
 	"partition.block-size": {
 		Doc: "With filesystem = " + alternatives(filesystemsThat(compress)) + ": size of the blocks that are compressed, a power of two from 4KiB to 1MiB. Larger ones compress better.",
 	},
+	"partition.fat": {
+		Doc: "With filesystem = " + alternatives(filesystemsThat(haveWidths)) + ": bits of an entry of the table. " +
+			"Default: 32 for a partition whose type in an MBR is 0x0b or 0x0c, if it has 33 MiB or more; otherwise by size, as mkfs.fat does.",
+		Numbers: []int64{12, 16, 32},
+	},
 	"partition.features": {
 		Doc: "Features of ext4 in the syntax of mke2fs -O, for boot loaders that lack some: [\"^metadata_csum\", \"^64bit\"].",
 	},
@@ -204,6 +231,13 @@ var language = map[string]keyed.Rule{
 	"partition.free": {
 		Doc: "Free space if size is \"auto\": a size, or a percentage of the content's bytes such as \"20%\". " +
 			"By default an ESP or XBOOTLDR partition has room for a second generation of its boot files, and at least 16 MiB; in an ISO 1 MiB.",
+	},
+	"partition.grow": {
+		Doc: "The partition takes the rest of the disk, of which size or size-multiple has to say how large it is; of several the last one does.",
+	},
+	"partition.grow-at-boot": {
+		Doc: "The running system enlarges the last partition to the end of the disk, and its file system: the flag growfs, and a definition in " +
+			"/etc/repart.d of the partition mounted as root, by which systemd-repart does that.",
 	},
 	"partition.offset": {Doc: "Offset of the partition on the disk. Default: after the previous one."},
 	"partition.align":  {Doc: "Alignment: the offset is rounded up to a multiple."},
@@ -215,6 +249,10 @@ var language = map[string]keyed.Rule{
 	"partition.partuuid": {Doc: "UUID of the partition (PARTUUID).", Pattern: partition.UUIDForm},
 	"partition.flags":    {Doc: "Attributes of the GPT entry."},
 	"partition.content":  {Doc: "File on the host whose bytes the partition holds, with filesystem = " + alternatives(filesystemsThat(areRaw)) + "."},
+	"partition.verity": {
+		Doc: "Name of another partition, with filesystem = " + alternatives(filesystemsThat(areRaw)) + " and no content, that gets a dm-verity hash tree over " +
+			"this one, for types such as root-verity. ${partition.NAME.roothash} is its root hash, from which both partuuids derive.",
+	},
 	"partition.inside": {
 		Doc: "Name of another partition in which this one is a file, with filesystem = " + alternatives(filesystemsThat(goInside)) +
 			"; it then has no entry in the partition table.",
@@ -225,7 +263,8 @@ var language = map[string]keyed.Rule{
 	},
 	"partition.mount": {
 		Doc: "Where the running system mounts the partition, for fstab. By default the partition with fstab is \"/\", and those of types such as esp, " +
-			"xbootldr, home, srv and var are where their type says: /efi, /boot, /home, /srv, /var.",
+			"xbootldr, home, srv and var are where their type says: /efi, /boot, /home, /srv, /var. " +
+			"A partition with closures and mount = \"" + closure.Nix.Top() + "\" holds the store alone: its paths do not begin with that.",
 		Pattern: absoluteForm,
 	},
 	"partition.fstab": {
@@ -317,6 +356,8 @@ func areRaw(f *partition.Filesystem) bool        { return f.Raw }
 func goInside(f *partition.Filesystem) bool      { return f.Inside }
 func areOfFirmware(f *partition.Filesystem) bool { return f.Firmware }
 func compress(f *partition.Filesystem) bool      { return f.Compressors != nil }
+func areSwap(f *partition.Filesystem) bool       { return f.Swap }
+func haveWidths(f *partition.Filesystem) bool    { return f.Widths }
 func areWholeDisks(f *partition.Filesystem) bool { return f.WholeDisk }
 
 // loadersThat returns the names of the boot loaders with a property, for hints.

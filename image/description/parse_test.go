@@ -102,7 +102,8 @@ func TestParseFillsEveryKey(t *testing.T) {
 	got := parseFile(t, "testdata/every-key.toml")
 	want := &Image{
 		Name: val("hello"), Arch: val("x86_64"), Format: val("raw"), Seed: val("text"), Unique: val(false), Epoch: val[int64](1700000000),
-		SectorSize: val[int64](4096), UUID: val("00112233-4455-6677-8899-aabbccddeeff"), Table: val("gpt"),
+		SectorSize: val[int64](4096), UUID: val("00112233-4455-6677-8899-aabbccddeeff"), Table: val("hybrid"),
+		Size: val(Size{Bytes: 8 << 30}), Multiple: val(Size{Bytes: 1 << 30}), EntriesAt: val(Size{Bytes: 512 << 10}), MBRActive: val(true),
 		Raw:    list(Raw{Offset: val(Size{Bytes: 64 << 10}), Source: val("u-boot.bin")}),
 		Output: list(Output{Format: val("qcow2"), Path: val("every.qcow2"), Compression: val("zstd"), Level: val[int64](9)}),
 		Store:  Store{Flavor: val("nix"), HardLink: val(true)},
@@ -124,7 +125,7 @@ func TestParseFillsEveryKey(t *testing.T) {
 		},
 		Partition: list(
 			Partition{
-				Name: val("esp"), Type: val("esp"), Filesystem: val("fat"), Size: val(Size{Bytes: 64 << 20}), Label: val("ESP"), UUID: val("1234-ABCD"),
+				Name: val("esp"), Type: val("esp"), MBRType: val("0x0e"), Number: val[int64](2), Filesystem: val("fat"), FAT: val[int64](16), Size: val(Size{Bytes: 64 << 20}), Label: val("ESP"), UUID: val("1234-ABCD"),
 				PartUUID: val("00112233-4455-6677-8899-aabbccddee00"), Offset: val(Size{Bytes: 1 << 20}),
 				Align: val(Size{Bytes: 4096}), Flags: vals[Flag](0, 1, 48),
 			},
@@ -155,12 +156,15 @@ func TestParseFillsEveryKey(t *testing.T) {
 					Attr{Path: val("/home/alice/**"), User: val("alice"), Group: val("staff")},
 				),
 			},
-			Partition{Name: val("data"), Type: val("linux-generic"), Filesystem: val("none"), Content: val("data.bin")},
+			Partition{Name: val("data"), Type: val("linux-generic"), Filesystem: val("none"), Content: val("data.bin"), PartLabel: val("_empty"), Grow: val(true)},
 			Partition{Name: val("more"), Filesystem: val("erofs"), Inside: val("root"), Path: val("/more.erofs")},
 			Partition{
 				Name: val("packed"), Filesystem: val("squashfs"), Inside: val("root"), Path: val("/packed.squashfs"),
 				Compress: val("gzip"), Level: val[int64](9), BlockSize: val(Size{Bytes: 1 << 20}),
 			},
+			Partition{Name: val("usr"), Type: val("usr"), Filesystem: val("erofs"), Verity: val("usr-verity")},
+			Partition{Name: val("usr-verity"), Type: val("usr-verity"), Filesystem: val("none")},
+			Partition{Name: val("state"), Type: val("var"), Filesystem: val("ext4"), GrowAtBoot: val(true)},
 		),
 	}
 	if diff := cmp.Diff(want, got, cmpopts.IgnoreTypes(diag.Key{})); diff != "" {

@@ -142,11 +142,11 @@ func integerSchema(f keyed.Field) object {
 
 // defaults holds the default of each key, as a description would write it. They are those of [Image.WithDefaults].
 var defaults = map[string]any{
-	"format": FormatRaw, "unique": false, "sector-size": defaultSectorSize, "table": partition.GPT,
+	"format": FormatRaw, "unique": false, "sector-size": defaultSectorSize, "table": partition.GPT, "mbr-active": false,
 	"store.flavor": closure.Nix.Name, "store.hard-link": false,
 	"source.path": "/", "source.unsigned": false,
 	"boot.loader": noLoader(), "boot.timeout": defaultTimeout,
-	"partition.size": "auto", "partition.align": units.FormatBytes(units.Grain),
+	"partition.size": "auto", "partition.grow": false, "partition.grow-at-boot": false, "partition.align": units.FormatBytes(units.Grain),
 	"partition.dir.mode": "0755", "partition.dir.uid": 0, "partition.dir.gid": 0,
 	"partition.file.mode": "0644", "partition.file.uid": 0, "partition.file.gid": 0,
 	"partition.link.uid": 0, "partition.link.gid": 0,
@@ -172,6 +172,10 @@ var examples = map[string][]any{
 	"seed":  {"web 2026-01"},
 	"epoch": {1700000000},
 	"uuid":  {"3e4cbd52-8cf3-4f0c-a3a5-3d5b8a1a3d5e"},
+
+	"size":           {"8GiB"},
+	"size-multiple":  {"1GiB"},
+	"entries-offset": {"512KiB"},
 
 	"source.path":         {"/mnt"},
 	"source.registration": {"closure-info/registration"},
@@ -214,6 +218,10 @@ var examples = map[string][]any{
 
 	"partition.name":              {"root"},
 	"partition.type":              {"esp", "root", "0x0c"},
+	"partition.mbr-type":          {"0x0c"},
+	"partition.fat":               {32},
+	"partition.number":            {3},
+	"partition.partlabel":         {"_empty"},
 	"partition.features":          {array{"^metadata_csum", "^64bit"}},
 	"partition.compression-level": {19},
 	"partition.block-size":        {"1MiB"},
@@ -228,6 +236,7 @@ var examples = map[string][]any{
 	"partition.partuuid": {"9a3c1f4e-5f0b-4a57-8a43-0c1f5f6c2d10"},
 	"partition.flags":    {array{"read-only"}, array{"legacy-bios-bootable", 60}},
 	"partition.content":  {"firmware.bin"},
+	"partition.verity":   {"root-verity"},
 	"partition.inside":   {FormatISO},
 	"partition.path":     {"/root.img"},
 	"partition.closures": {array{"system"}},

@@ -12,7 +12,7 @@ import (
 	"imprint/partition"
 )
 
-// A Template is text with substitutions: ${closure.N}, ${closure.N.I}, ${partition.N.partuuid|uuid|label}, ${disk.guid},
+// A Template is text with substitutions: ${closure.N}, ${closure.N.I}, ${partition.N.partuuid|uuid|label|roothash}, ${disk.guid},
 // ${iso.uuid|label}, and $$ for $.
 type Template string
 
@@ -21,7 +21,7 @@ type Reference struct {
 	Kind  string // "closure", "partition", "disk" or KindISO
 	Name  string // of the closure or the partition
 	Index int    // of the closure's root; 0 if none was written: then there is only one, or the last one is meant
-	Field string // "partuuid", "uuid" or "label" of a partition, "guid" of the disk, "uuid" or "label" of an ISO
+	Field string // "partuuid", "uuid", "label" or "roothash" of a partition, "guid" of the disk, "uuid" or "label" of an ISO
 
 	Indexed bool // whether an index was written
 }
@@ -124,7 +124,7 @@ func substitution(text string) (piece, string) {
 // The kinds of substitution, and the fields of a partition.
 var (
 	substitutions   = []string{"closure", "partition", "disk", KindISO}
-	partitionFields = []string{"partuuid", "uuid", "label"}
+	partitionFields = []string{"partuuid", "uuid", "label", "roothash"}
 )
 
 // parseReference parses what is between the braces. Names of partitions may contain dots, names of closures may not.

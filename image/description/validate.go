@@ -73,6 +73,7 @@ func (c *checker) disk() {
 	}
 	c.uuid(d.UUID)
 	c.withoutMBR(d.UUID.Key)
+	c.size()
 	for _, raw := range d.Raw.Items {
 		if offset := raw.Offset; offset.V.Auto {
 			c.Report(offset.Key, `"auto" is only for the size of a partition`, `as in "8KiB"`)
@@ -121,7 +122,9 @@ func (c *checker) iso() {
 	if !c.d.isISO() {
 		return
 	}
-	for _, k := range []diag.Key{c.d.SectorSize.Key, c.d.Table.Key, c.d.Raw.Key} {
+	for _, k := range []diag.Key{
+		c.d.SectorSize.Key, c.d.Table.Key, c.d.Raw.Key, c.d.Size.Key, c.d.Multiple.Key, c.d.EntriesAt.Key, c.d.MBRActive.Key,
+	} {
 		if k.Written {
 			c.Report(k, fmt.Sprintf("does not go with format = %q", FormatISO), "an ISO has sectors of 2048 bytes and its own partition table")
 		}

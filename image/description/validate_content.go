@@ -1,6 +1,7 @@
 package description
 
 import (
+	"cmp"
 	"fmt"
 	"path"
 	"slices"
@@ -39,9 +40,14 @@ func (c *checker) filesystem(p *Partition) {
 		c.refuse(row, p.Path.Key, hint)
 	}
 	c.values(row, p)
+	c.width(row, p)
 	c.compression(row, p)
-	if row.Raw {
+	switch {
+	case row.Raw:
 		c.raw(p)
+		return
+	case row.Swap:
+		c.swap(p)
 		return
 	}
 	c.content(p)
@@ -121,9 +127,16 @@ func (c *checker) raw(p *Partition) {
 	switch filled := c.isFilledByLoader(p); {
 	case filled && p.Content.V != "":
 		c.Report(p.Content.Key, "is provided by the boot loader: "+c.d.loader().Fills, "remove it")
-	case !filled && p.Content.V == "" && p.Size.V.Bytes == 0:
+	case !filled && p.Content.V == "" && p.Size.V.Bytes == 0 && c.hashed(p) == nil:
 		c.Report(p.Content.Key, fmt.Sprintf("is required with filesystem = %q", p.Filesystem.V),
 			"name the file whose bytes the partition holds, or give a size")
+	}
+}
+
+// swap checks that swap space has a size, since it has no content that decides.
+func (c *checker) swap(p *Partition) {
+	if p.Size.V.Bytes == 0 && !p.MinSize.Written() && !p.Grow.V && !c.Reported(p.Size.Key.Path) {
+		c.Report(p.Size.Key, fmt.Sprintf("is required with filesystem = %q", p.Filesystem.V), `as in size = "2GiB"`)
 	}
 }
 
@@ -217,16 +230,27 @@ func (c *checker) purpose(p *Partition) {
 	}
 	raw := alternatives(filesystemsThat(areRaw))
 	switch {
+	case is == nil && row.Swap && !partition.IsForeign(p.Type.V) && p.Type.V != "":
+		c.Report(p.Type.Key, fmt.Sprintf("%q is not a type of swap space", p.Type.V), fmt.Sprintf("write type = %q", row.Name))
 	case is == nil:
 		c.fatType(p, row)
 	case c.isFilledByLoader(p): // which has a check of its own
+	case row.Swap && partition.IsSwap(p.Type.V):
 	case !row.Raw:
 		c.Report(p.Filesystem.Key, fmt.Sprintf("is %q, but a partition of type %q holds %s", row.Name, p.Type.V, is.Holds),
-			fmt.Sprintf("write filesystem = %s and content = a file made by %s, or choose another type", raw, is.From))
-	case is.Used && p.Content.V == "" && !c.isLeftAlone(p):
+			fmt.Sprintf("write filesystem = %s and content = a file made by %s, or choose another type", raw, is.From)+orSwap(p))
+	case is.Used && p.Content.V == "" && !c.isLeftAlone(p) && c.hashed(p) == nil:
 		c.Report(p.Content.Key, fmt.Sprintf("is required: systemd uses any partition of type %q as %s", p.Type.V, is.Holds),
-			fmt.Sprintf("name a file made by %s, or add flags = [\"no-auto\"] to leave the partition to the running system", is.From))
+			fmt.Sprintf("name a file made by %s, or add flags = [\"no-auto\"] to leave the partition to the running system", is.From)+orSwap(p))
 	}
+}
+
+// orSwap is the end of a hint for a partition of the type of swap space.
+func orSwap(p *Partition) string {
+	if !partition.IsSwap(p.Type.V) {
+		return ""
+	}
+	return "; or filesystem = " + alternatives(filesystemsThat(areSwap))
 }
 
 // emptySlot is the name of a partition for updates with nothing installed yet (sysupdate.d(5), "Target partitions").
@@ -234,7 +258,7 @@ const emptySlot = "_empty"
 
 // isLeftAlone reports whether systemd does not use the partition on its own, so that it may be empty.
 func (c *checker) isLeftAlone(p *Partition) bool {
-	return p.Name.V == emptySlot || c.d.table() == partition.MBR || p.has(partition.FlagNoAuto)
+	return cmp.Or(p.PartLabel.V, p.Name.V) == emptySlot || c.d.table() == partition.MBR || p.has(partition.FlagNoAuto)
 }
 
 // fatType checks that a partition with a FAT type in an MBR has a FAT.

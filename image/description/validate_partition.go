@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"unicode/utf16"
 
 	"imprint/image/mbr"
 	"imprint/internal/diag"
@@ -28,9 +27,6 @@ func (c *checker) allPartitions() {
 		c.unique(names, p.Name.Key, p.Name.V, "the name")
 		c.unique(uuids, p.UUID.Key, strings.ToLower(p.UUID.V), "the UUID")
 		c.unique(partuuids, p.PartUUID.Key, strings.ToLower(p.PartUUID.V), "the partition UUID")
-		if n := len(utf16.Encode([]rune(p.Name.V))); n > maxPartitionName {
-			c.Report(p.Name.Key, fmt.Sprintf("is %d UTF-16 units long, but a GPT entry holds %d", n, maxPartitionName), "")
-		}
 		c.filesystem(p)
 		if p.Inside.Written() {
 			c.isFile(p)
@@ -43,6 +39,7 @@ func (c *checker) allPartitions() {
 		c.geometry(p)
 		c.flags(p)
 	}
+	c.entries()
 	c.bootPartitions()
 	c.volatiles()
 	c.mounts()
@@ -132,12 +129,8 @@ func (c *checker) position(p *Partition) {
 	if !k.Written {
 		return
 	}
-	// The protective MBR, the header and 16 KiB of entries lie at the start (UEFI 2.10, 5.3.1).
-	reserved := 2*c.sector() + 16*units.KiB
-	switch c.d.table() {
-	case partition.MBR:
-		reserved = c.sector()
-	case partition.ISO:
+	reserved := c.tableEnd()
+	if c.d.isISO() {
 		c.Report(k, fmt.Sprintf("does not go with format = %q", FormatISO), "partitions follow the ISO's tree, whose size depends on its content")
 	}
 	switch {

@@ -86,7 +86,9 @@ func (c *checker) resolvesPartition(ref Reference) error {
 		return without(fmt.Sprintf("the partition is inside %q, which has the partuuid", p.Inside.V), "")
 	case ref.Field == "partuuid" && row.WholeDisk:
 		return without("the tree of an ISO has none", row.Refuses["partuuid"])
-	case ref.Field == "partuuid":
+	case ref.Field == "roothash" && !p.Verity.Written():
+		return without("the partition has no hash tree", `it has one with verity = "NAME"`)
+	case ref.Field == "partuuid" || ref.Field == "roothash":
 	case row.Raw:
 		return without("the partition has no file system", "it has a partuuid")
 	case ref.Field == "uuid" && row.CheckID == nil && !row.WholeDisk, ref.Field == "label" && row.CheckLabel == nil:

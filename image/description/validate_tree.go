@@ -69,6 +69,13 @@ func (c *checker) mounts() {
 		}
 		c.unique(taken, p.Mount.Key, p.Mount.V, "the mount point")
 		switch k := p.Mount.Key; {
+		case p.StoreMount() != "" && c.flavor().Top() == "":
+			c.Report(k, fmt.Sprintf("is %q, but a store of this flavor is in %s and its state in %s", p.Mount.V, c.flavor().StoreDir, c.flavor().StateDir),
+				"remove it: the store is in the root file system")
+		case p.StoreMount() != "" && p.StoreMount() != c.flavor().Top():
+			c.Report(k, fmt.Sprintf("is %q, but the partition has closures, and the store is in %s", p.Mount.V, c.flavor().Top()),
+				fmt.Sprintf("write mount = %q, or remove it", c.flavor().Top()))
+		case table == nil && p.StoreMount() != "":
 		case table == nil:
 			c.Report(k, "has no effect: no partition has fstab = true", "add fstab = true to the partition that is mounted as root")
 		case p.Inside.Written():
@@ -105,7 +112,7 @@ func (c *checker) bootFile(t Value[Template]) {
 		if err := c.absent("partition", name, c.partitionNames); err != nil {
 			c.ReportError(t.Key, err)
 		}
-	case row != nil && row.Raw:
+	case row != nil && !row.HasFiles():
 		c.Report(t.Key, fmt.Sprintf("partition %q has no file system", name), "")
 	case !strings.HasPrefix(string(path), "/"):
 		c.Report(t.Key, fmt.Sprintf("%q is not followed by a path", "${partition."+name+"}"), fmt.Sprintf("as in %q", "${partition."+name+"}/boot/vmlinuz-*"))
@@ -131,5 +138,69 @@ func (c *checker) layer(l Layer) {
 		c.Report(l.Key, "has neither env nor source nor digest", `as in env = "web" or source = "layer.tar"`)
 	case !env.Written && l.Tag.Written():
 		c.Report(l.Tag.Key, "is for a layer with env", "remove it")
+	}
+}
+
+// isFile checks a partition that is a file of another.
+func (c *checker) isFile(p *Partition) {
+	row := partition.Named(p.Filesystem.V)
+	if row == nil || !row.Inside {
+		return // which is reported already
+	}
+	for _, k := range []diag.Key{
+		p.Type.Key, p.Size.Key, p.MinSize.Key, p.Offset.Key, p.Align.Key, p.PartUUID.Key, p.Flags.Key,
+		p.Number.Key, p.PartLabel.Key, p.MBRType.Key, p.Grow.Key, p.GrowAtBoot.Key, p.Verity.Key,
+	} {
+		if k.Written {
+			c.Report(k, fmt.Sprintf("does not go with inside: the partition is a file of %q", p.Inside.V), "remove it")
+		}
+	}
+	c.outer(p)
+	c.innerPath(p)
+}
+
+// outer checks the partition that this one is in.
+func (c *checker) outer(p *Partition) {
+	k, name := p.Inside.Key, p.Inside.V
+	if name == "" {
+		return
+	}
+	outer := c.partitions[name]
+	if outer == nil {
+		if err := c.absent("partition", name, c.partitionNames); err != nil {
+			c.ReportError(k, err)
+		}
+		return
+	}
+	if row := partition.Named(outer.Filesystem.V); row != nil && !row.HasFiles() {
+		c.Report(k, fmt.Sprintf("partition %q has no file system", name), "")
+	}
+	if around := c.cycle(p); around != nil {
+		c.Report(k, fmt.Sprintf("partition %q is inside itself (%s)", p.Name.V, strings.Join(around, " inside ")), "")
+	}
+}
+
+// cycle returns the names of the partitions around p, with p first and last, if p is inside itself. Otherwise it returns nil.
+func (c *checker) cycle(p *Partition) []string {
+	around := []string{p.Name.V}
+	for outer := c.partitions[p.Inside.V]; outer != nil && len(around) <= len(c.partitions); outer = c.partitions[outer.Inside.V] {
+		if around = append(around, outer.Name.V); outer == p {
+			return around
+		}
+		if !outer.Inside.Written() {
+			break
+		}
+	}
+	return nil
+}
+
+// innerPath checks the path of the file. That it is unique is checked with the content of the outer partition.
+func (c *checker) innerPath(p *Partition) {
+	c.absolute(p.Path)
+	switch k := p.Path.Key; {
+	case !k.Written:
+		c.Report(k, fmt.Sprintf("is required: the path of the file in partition %q", p.Inside.V), fmt.Sprintf("as in path = \"/nix-store.%s\"", p.Filesystem.V))
+	case strings.ContainsAny(p.Path.V, " \t\"'\\") && c.d.Root() == p:
+		c.Report(k, fmt.Sprintf("%q cannot be written on a kernel command line", p.Path.V), "use no spaces, quotes and backslashes")
 	}
 }

@@ -17,20 +17,19 @@ import (
 )
 
 const (
-	chunkSize = 1 << 20 // bytes that a worker compares at a time
-	grain     = 4 << 10 // bytes: what differs is found in blocks of that size
+	chunkSize = 1 << 20 // bytes a worker compares at a time
+	grain     = 4 << 10 // bytes; differences are located in blocks of this size
 )
 
-// spans are ranges of bytes in order and apart.
+// spans is one range of a sorted list without overlaps, in bytes.
 type spans = tree.Range
 
-// A holed reader knows holes: NextData returns the offset of the first byte from off on that may not be zero.
+// A holed reader knows its holes. NextData returns the offset of the first byte at or after off that may not be zero.
 type holed interface {
 	NextData(off int64) int64
 }
 
-// differing compares parts of two images, several chunks at a time, and returns the blocks that differ. What is a hole in both is not
-// read.
+// differing compares parts of two images, several chunks at a time, and returns the blocks that differ. Holes of both are not read.
 func differing(ctx context.Context, a, b io.ReaderAt, parts []tree.Range) (all []spans, err error) {
 	group, within := errgroup.WithContext(ctx)
 	group.SetLimit(processors.Count())
@@ -63,7 +62,7 @@ func differing(ctx context.Context, a, b io.ReaderAt, parts []tree.Range) (all [
 	return joined(all), nil
 }
 
-// joined is sorted spans with those that follow each other as one.
+// joined returns sorted spans with adjacent ones merged.
 func joined(list []spans) (all []spans) {
 	for _, s := range list {
 		all = extend(all, s)
@@ -92,7 +91,7 @@ func nextData(r io.ReaderAt, off int64) int64 {
 	return off
 }
 
-// extend adds a span after the others, as a part of the last one where it follows that.
+// extend appends a span, or lengthens the last one if the two are adjacent.
 func extend(list []spans, s spans) []spans {
 	if last := len(list) - 1; last >= 0 && list[last].End() == s.Off {
 		list[last].Len += s.Len
@@ -101,7 +100,7 @@ func extend(list []spans, s spans) []spans {
 	return append(list, s)
 }
 
-// buffers are pairs of chunks.
+// buffers holds pairs of chunks, one for each image.
 var buffers = sync.Pool{New: func() any { return new([2][chunkSize]byte) }}
 
 func compareChunk(a, b io.ReaderAt, from, to int64) (list []spans, err error) {
@@ -126,7 +125,7 @@ func compareChunk(a, b io.ReaderAt, from, to int64) (list []spans, err error) {
 	return list, nil
 }
 
-// readFull reads all of p. An early end is an error.
+// readFull fills p. It returns io.ErrUnexpectedEOF if r ends before that.
 func readFull(r io.ReaderAt, p []byte, off int64) error {
 	n, err := r.ReadAt(p, off)
 	switch {
@@ -138,7 +137,7 @@ func readFull(r io.ReaderAt, p []byte, off int64) error {
 	return err
 }
 
-// cut returns the parts of the spans that lie in [from, to), with offsets from there on.
+// cut returns the parts of the spans in [from, to), with offsets relative to from.
 func cut(list []spans, from, to int64) (parts []spans) {
 	first := sort.Search(len(list), func(i int) bool { return list[i].End() > from })
 	for _, s := range list[first:] {
@@ -151,10 +150,10 @@ func cut(list []spans, from, to int64) (parts []spans) {
 	return parts
 }
 
-// littleSize is how many bytes of a disk may differ for the reason to be damage rather than another layout.
+// littleSize is the number of differing bytes of a disk up to which damage is assumed, rather than another layout.
 const littleSize = 64 << 10
 
-// bytes compares the disks byte by byte, where that says something: their partitions have the same places, or little differs.
+// bytes compares the disks byte by byte. The result is used if their partitions have the same places, or little differs.
 func (c *comparison) bytes() (err error) {
 	a, b := c.a, c.b
 	if c.Values || a.Size != b.Size {
@@ -179,7 +178,7 @@ func samePlaces(x, y []*disk.Region) bool {
 
 // A tally is how two contents of the same size differ.
 type tally struct {
-	first, bytes int64 // the offset of the first byte that differs, and how many do
+	first, bytes int64 // offset of the first byte that differs, and their number
 }
 
 // contents compares two contents of equal size.

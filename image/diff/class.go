@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// What the names of fields say about them, in all formats.
+// Patterns of the explanations that the readers of all formats return ([disk.Disk.Explain]): the class of a byte follows from its words.
 var (
 	idField      = regexp.MustCompile(`(?i)uuid|diskguid|uniquepartitionguid|serial|volid|hash_seed|disksignature|checksum_seed`)
 	attrField    = regexp.MustCompile(`i_mode|uid|gid`)
@@ -17,7 +17,7 @@ var (
 	identifier   = regexp.MustCompile(`[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}|\b[0-9a-fA-F]{8}-[0-9]{2}\b|\b[0-9A-F]{4}-[0-9A-F]{4}\b`)
 )
 
-// classOf says what a byte is, given the explanation of its place and the name of its field in that.
+// classOf returns the class of a byte, given the explanation of its place and the name of its field.
 func classOf(place, field string) Class {
 	switch {
 	case unusedPlace.MatchString(place):

@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// content compares the contents of a file, later where they have one size.
+// content compares the contents of a file; those of equal size are queued for compareContents.
 func (w *walker) content(path string, x, y *tree.Node) {
 	if w.nested[path] && x.Size() == y.Size() {
 		return
@@ -61,7 +61,7 @@ func (w *walker) compareContents() error {
 	return nil
 }
 
-// differing completes the change of a content that differs. Of a text, it shows the first line that does.
+// differing completes the change of a content that differs. For a text it adds the first line that differs.
 func (w *walker) differing(c *content) Change {
 	change := c.change
 	if c.a.Size() == c.b.Size() {
@@ -84,10 +84,10 @@ func (w *walker) differing(c *content) Change {
 	return change
 }
 
-// mostText is the size of a file whose text is shown.
+// mostText is the size in bytes up to which a file may be shown as text.
 const mostText = 64 << 10
 
-// smallText is the content of a small file of text, "" for others.
+// smallText returns the content of a small text file, "" for others.
 func smallText(b tree.Blob) string {
 	if b.Size() > mostText {
 		return ""
@@ -101,7 +101,7 @@ func smallText(b tree.Blob) string {
 
 func validText(p []byte) bool { return strings.ToValidUTF8(string(p), "\x00") == string(p) }
 
-// firstLines returns the first line in which two texts differ.
+// firstLines returns the first lines in which two texts differ.
 func firstLines(a, b string) (string, string) {
 	x, y := strings.Split(a, "\n"), strings.Split(b, "\n")
 	for i := 0; i < len(x) && i < len(y); i++ {
@@ -118,7 +118,7 @@ func firstLines(a, b string) (string, string) {
 	return "", ""
 }
 
-// mostLine is how many bytes of a line are shown.
+// mostLine is the number of bytes of a line that are shown.
 const mostLine = 300
 
 func cutLine(text string) string {

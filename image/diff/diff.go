@@ -1,9 +1,9 @@
-// Package diff compares disk images from the byte to its reason: the partition, then the field of a structure, or the file, then
-// the store item that the file is in, and the GC root that needs the item.
+// Package diff compares disk images, from each byte that differs to its cause: the partition, then the field of a structure, or the file,
+// then the store item that the file is in, and the GC root that needs the item.
 //
-// Images of any layout are compared as values: partitions by name, file systems as trees, stores by their databases. What lies at the
-// same place in both is compared byte by byte before, so that equal parts cost no more than reading them, and holes nothing; every
-// byte that differs and is in no file that was named is explained by the readers of its format.
+// Images of any layout are compared as values: partitions by name, file systems as trees, stores by their databases. Where the layouts
+// agree, bytes are compared first, so that equal parts only cost reading them, and holes nothing. Bytes that differ outside of the files
+// already reported are explained by the readers of their format.
 package diff
 
 import (
@@ -16,10 +16,10 @@ import (
 	"imprint/internal/chain"
 )
 
-// A Class is what a change means.
+// A Class says what kind of thing has changed.
 type Class string
 
-// The classes. What is only an identifier, a time or derived from other bytes seldom matters to people who compare two builds.
+// The classes. Identifiers, times and derived bytes seldom matter to people who compare two builds, so they have their own.
 const (
 	Layout    Class = "layout"    // of the disk: sizes, offsets, types
 	Store     Class = "store"     // items, their registration and GC roots
@@ -27,7 +27,7 @@ const (
 	Structure Class = "structure" // of a file system, partition table or boot code
 	ID        Class = "id"
 	Time      Class = "time"
-	Derived   Class = "derived" // checksums, and what counts or indexes something else
+	Derived   Class = "derived" // checksums, counters and indexes of other bytes
 	Unused    Class = "unused"  // free space, tails after files, padding
 )
 
@@ -50,24 +50,24 @@ type Change struct {
 	Field  string       `json:"field,omitempty"`  // of the object: "content", "mode", "s_uuid"
 	A      string       `json:"a,omitempty"`      // the value in A
 	B      string       `json:"b,omitempty"`
-	Offset int64        `json:"offset"`            // of the first byte that differs, in the region or file; -1 where there is none
-	Bytes  int64        `json:"bytes,omitempty"`   // how many differ, or the size of what was added or removed
+	Offset int64        `json:"offset"`            // of the first byte that differs, in the region or file; -1 if there is none
+	Bytes  int64        `json:"bytes,omitempty"`   // number of bytes that differ, or were added or removed
 	Item   string       `json:"item,omitempty"`    // the store item that the object is or belongs to
 	Chain  *chain.Chain `json:"because,omitempty"` // from a GC root to the item
 }
 
-// Options say what is compared.
+// Options select what is compared.
 type Options struct {
-	// Values compares what the images hold and not how their bytes lie: items by their registration instead of their contents.
+	// Values compares what the images hold and not their bytes: items by their registration instead of their contents.
 	Values bool
-	// Unknown are the names of regions of B, and of files of regions that would be ones, whose contents are not known yet.
+	// Unknown lists the regions and nested file systems of B, by name, whose contents are not known yet.
 	Unknown []string
-	// Bounds says that sizes and offsets of B are upper bounds, which are not compared.
+	// Bounds means that sizes and offsets of B are upper bounds, so they are not compared.
 	Bounds bool
 }
 
-// Compare returns all changes from A to B: in the order of the disk, those of the disk first. A structure that differs in more than some
-// thousand fields is counted and not listed. The error means that reading failed.
+// Compare returns all changes from A to B: first those of the disk itself, then those of its regions in order. Of a structure that differs
+// in thousands of fields, only the first are listed, and the other bytes counted. It returns an error if an image cannot be read.
 func Compare(ctx context.Context, a, b *disk.Disk, o Options) ([]Change, error) {
 	c := &comparison{Options: o, ctx: ctx, a: a, b: b}
 	for _, step := range []func() error{c.bytes, c.disk, c.stores, c.regions, c.outside} {
@@ -86,7 +86,7 @@ func Compare(ctx context.Context, a, b *disk.Disk, o Options) ([]Change, error) 
 	return c.changes, nil
 }
 
-// once drops identifiers of regions and disks whose very field was found, too.
+// once drops changes of identifiers that are also reported as fields of a structure.
 func (c *comparison) once() {
 	found := map[string]bool{}
 	for _, change := range c.changes {
@@ -109,7 +109,7 @@ type comparison struct {
 	ctx     context.Context
 	a, b    *disk.Disk
 	changes []Change
-	same    bool    // bytes were compared: the partitions of both lie at the same places, or little differs
+	same    bool    // bytes can be compared: both have the same partitions at the same places, or little differs
 	little  bool    // only a few bytes differ
 	differ  []spans // of the disk
 	items   items
@@ -117,21 +117,21 @@ type comparison struct {
 
 func (c *comparison) add(change Change) { c.changes = append(c.changes, change) }
 
-// field adds a change of a value, if it is one.
+// field adds a change if two values differ.
 func (c *comparison) field(class Class, region, object, name string, a, b any) {
 	if a != b {
 		c.add(Change{Class: class, Region: region, Object: object, What: Changed, Field: name, A: shown(a), B: shown(b), Offset: -1})
 	}
 }
 
-// size adds a change of a size or an offset, where both are known.
+// size adds a change if two sizes or offsets differ, unless those of B are only bounds.
 func (c *comparison) size(region, object, name string, a, b int64) {
 	if !c.Bounds {
 		c.field(Layout, region, object, name, a, b)
 	}
 }
 
-// shown is a value as a change has it: texts of an image are quoted.
+// shown formats a value for a change. Texts from an image are quoted.
 func shown(v any) string {
 	if text, ok := v.(string); ok {
 		return strconv.Quote(text)
@@ -139,7 +139,7 @@ func shown(v any) string {
 	return fmt.Sprint(v)
 }
 
-// disk compares what is not in a region.
+// disk compares the properties of the disk itself.
 func (c *comparison) disk() error {
 	a, b := c.a, c.b
 	c.size("", "disk", "size", a.Size, b.Size)

@@ -12,31 +12,30 @@ import (
 	"imprint/internal/repro"
 )
 
-// Bounds of what is explained in one region. Beyond them bytes are counted.
+// Limits for one region, of which every byte may differ. Bytes beyond them are only counted.
 const (
 	mostExplained = 400_000 // bytes
 	mostGroups    = 5000    // fields
 	mostField     = 64      // bytes of a field that are shown
 )
 
-// An explainer explains the bytes of a region, or of the disk, one of two.
+// An explainer reads and explains the bytes of a region or of the disk, on one of the two sides.
 type explainer struct {
 	content io.ReaderAt
 	explain func(off int64) string
 }
 
-// A namer finds what the bytes that differ are. Consecutive ones of one field are a change, and so are all of one directory or of one
-// file.
+// A namer names the bytes that differ. Consecutive bytes of one field are one change, and so are all bytes of one directory or file.
 type namer struct {
 	region   string
 	a, b     explainer
 	size     int64
-	skip     func(place string) bool // what was reported before
+	skip     func(place string) bool // reports whether a place was reported before
 	groups   map[string]*Change
 	order    []*Change
-	moved    bool  // files have come, gone or grown, and so others lie elsewhere
+	moved    bool  // files were added, removed or resized, so others may lie elsewhere
 	left     int   // bytes that may still be explained
-	unnamed  int64 // bytes that were not
+	unnamed  int64 // bytes that were not explained
 	firstOff int64
 }
 
@@ -80,7 +79,7 @@ func (n *namer) part(p, q []byte, off int64) {
 	}
 }
 
-// at names the byte at an offset, and returns how many bytes it has dealt with.
+// at names the byte at an offset. It returns the number of bytes handled, at least 1.
 func (n *namer) at(p, q []byte, off int64) int {
 	n.left--
 	place := n.a.explain(off)
@@ -95,7 +94,8 @@ func (n *namer) at(p, q []byte, off int64) int {
 	return 1
 }
 
-// run returns how many bytes of a content lie in a row from an offset on, at most so many.
+// run returns the length of a contiguous run of a content that begins at an offset, at most most bytes. It tries a few lengths, from large to
+// small, and explains only the last byte of each: if that belongs to the same content at the right distance, so does everything in between.
 func (n *namer) run(prefix string, at, off int64, most int) int {
 	for _, size := range []int{chunkSize, 64 << 10, 4 << 10, 512} {
 		size = min(size, most)
@@ -109,7 +109,7 @@ func (n *namer) run(prefix string, at, off int64, most int) int {
 
 var byteForm = regexp.MustCompile(`^(.*), (?:byte|block) ([0-9]+)$`)
 
-// byteOf splits an explanation that ends with the number of a byte.
+// byteOf splits an explanation that ends with the number of a byte or block.
 func byteOf(place string) (prefix string, at int64, ok bool) {
 	m := byteForm.FindStringSubmatch(place)
 	if m == nil {
@@ -119,7 +119,7 @@ func byteOf(place string) (prefix string, at int64, ok bool) {
 	return m[1], at, err == nil
 }
 
-// isContent reports whether a byte is of the content of a file.
+// isContent reports whether a place is in the content of a file or of a raw partition.
 func isContent(place string) bool {
 	return strings.HasPrefix(place, "file ") || strings.HasPrefix(place, "symlink ") || strings.HasPrefix(place, "partition ")
 }
@@ -134,7 +134,7 @@ func (n *namer) count(key, place string, p, q []byte, off int64) {
 	}
 }
 
-// group returns the change of a key, which it makes when there is none.
+// group returns the change of a key, and creates it if necessary.
 func (n *namer) group(key string, class Class, object, field string, off int64) *Change {
 	if change := n.groups[key]; change != nil {
 		return change
@@ -183,8 +183,8 @@ func (n *namer) add(place string, off int64) {
 	}
 }
 
-// inDirectory splits the explanation of a byte of a directory into that and the entry that the byte belongs to, in the forms of all file
-// systems; dir is "" for other bytes.
+// inDirectory splits the explanation of a byte in a directory into the directory and the entry, in the forms of all file systems.
+// dir is "" for other bytes.
 func inDirectory(place string) (dir, entry string) {
 	if m := entryForm.FindStringSubmatch(place); m != nil {
 		return "directory " + path.Dir(m[1]), path.Base(m[1])
@@ -205,7 +205,7 @@ func inDirectory(place string) (dir, entry string) {
 // group keeps the unused bytes of a directory apart from the others.
 func (c Class) group() string { return " " + string(c) }
 
-// split takes the name of a field from an explanation.
+// split splits an explanation into the object and the name of its field, which may be empty.
 func split(place string) (object, field string) {
 	if i := strings.LastIndex(place, ", "); i >= 0 {
 		return place[:i], place[i+2:]
@@ -213,7 +213,7 @@ func split(place string) (object, field string) {
 	return place, ""
 }
 
-// values returns the field around an offset, as both have it.
+// values returns the value of the field around an offset in A and in B.
 func (n *namer) values(place string, off int64) (a, b string) {
 	from, end := off, off+1
 	for from > 0 && end-from < mostField && n.a.explain(from-1) == place {
@@ -230,8 +230,8 @@ func (n *namer) values(place string, off int64) (a, b string) {
 	return valueText(place, p), valueText(place, q)
 }
 
-// valueText shows the bytes of a field: identifiers in their usual form, short ones as a number, which is little-endian in nearly every
-// structure; others as text or in hexadecimal.
+// valueText formats the bytes of a field: identifiers in their usual form, short fields as a number, little-endian as in nearly every
+// structure, others as text or in hexadecimal.
 func valueText(place string, b []byte) string {
 	text := strings.TrimRight(string(b), "\x00")
 	switch n := len(b); {
@@ -258,5 +258,5 @@ func isASCII(text string) bool {
 
 var quoted = regexp.MustCompile(`\([^)]*\)|"[^"]*"`)
 
-// bare is an explanation without the names in it.
+// bare returns an explanation without names from the image, which could contain any word.
 func bare(place string) string { return quoted.ReplaceAllString(place, "") }

@@ -10,17 +10,17 @@ import (
 	"imprint/internal/units"
 )
 
-// outer returns the regions that are ranges of the disk, in their order.
+// outer returns the regions that are ranges of the disk, and not files of other regions, by offset.
 func outer(d *disk.Disk) []*disk.Region {
 	list := slices.DeleteFunc(slices.Clone(d.Regions), func(r *disk.Region) bool { return r.In != nil })
 	slices.SortStableFunc(list, func(a, b *disk.Region) int { return cmp.Compare(a.Offset, b.Offset) })
 	return list
 }
 
-// A pair is a region of each disk that are the same one; either may be nil.
+// A pair is a region of A and its counterpart in B. Either may be nil.
 type pair struct{ a, b *disk.Region }
 
-// pairs finds the regions that are the same: by name, else by number; files of regions by those and their paths.
+// pairs matches the regions of two disks by name, else by number; regions that are files by path and outer region.
 func pairs(a, b *disk.Disk) (list []pair) {
 	left := slices.Clone(b.Regions)
 	take := func(is func(r *disk.Region) bool) *disk.Region {
@@ -49,7 +49,7 @@ func pairs(a, b *disk.Disk) (list []pair) {
 	return list
 }
 
-// name is the name of the pair.
+// name returns the name of the region, that in A if it has one.
 func (p pair) name() string {
 	if p.a != nil {
 		return p.a.String()
@@ -57,14 +57,14 @@ func (p pair) name() string {
 	return p.b.String()
 }
 
-// notMade is what is said of contents that are not known.
+// notMade describes contents that are not known yet.
 const notMade = "content is not known before a host tool has made it"
 
 // regions compares all regions.
 func (c *comparison) regions() error {
 	for _, p := range pairs(c.a, c.b) {
 		if p.b == nil && slices.Contains(c.Unknown, p.a.String()) {
-			continue // the file that it is is reported
+			continue // reported as a file
 		}
 		if p.b != nil && slices.Contains(c.Unknown, p.b.String()) {
 			c.add(Change{Class: Layout, Region: p.name(), Object: "partition", What: Changed, Field: notMade, Offset: -1})
@@ -77,7 +77,7 @@ func (c *comparison) regions() error {
 	return nil
 }
 
-// region compares one region of both.
+// region compares the two regions of a pair.
 func (c *comparison) region(p pair) error {
 	switch {
 	case p.b == nil:
@@ -104,7 +104,7 @@ func (c *comparison) region(p pair) error {
 	return c.structure(p, found, c.changes[before:])
 }
 
-// whole is the change of a region that one disk has alone.
+// whole adds the change of a region that only one disk has.
 func (c *comparison) whole(r *disk.Region, what string) {
 	kind := "without a file system"
 	if r.Kind != "" {
@@ -132,7 +132,7 @@ func (c *comparison) properties(p pair) {
 	c.field(ID, name, "file system", "id", v.ID, w.ID)
 	c.field(File, name, "file system", "label", v.Label, w.Label)
 	if v.Size == 0 || w.Size == 0 {
-		return // which is yet to be made
+		return // not made yet
 	}
 	c.size(name, "file system", "size", v.Size, w.Size)
 	c.field(Layout, name, "file system", "block size", v.Stats.BlockSize, w.Stats.BlockSize)
@@ -148,7 +148,7 @@ func errorText(err error) string {
 	return err.Error()
 }
 
-// rangesOf returns the bytes of a region that differ; nil where bytes are not compared.
+// rangesOf returns the bytes of a region that differ, nil if bytes are not compared.
 func (c *comparison) rangesOf(p pair) ([]spans, error) {
 	switch {
 	case c.Values || p.a.In != nil && p.a.Size != p.b.Size:
@@ -171,7 +171,7 @@ func (c *comparison) rangesOf(p pair) ([]spans, error) {
 	return differing(c.ctx, a, b, dataOf(p.content()))
 }
 
-// own returns what differs in a region of A. An ISO spans the partition table before its tree, and the partitions after it.
+// own returns the differences in a region of A itself: an ISO also spans the partition table before its tree, and the partitions after it.
 func (c *comparison) own(r *disk.Region) (parts []spans) {
 	at := r.Offset
 	if isWhole(r) {
@@ -192,7 +192,7 @@ func (c *comparison) own(r *disk.Region) (parts []spans) {
 	return parts
 }
 
-// content returns the contents of regions that are files, whose holes are known.
+// content returns the contents of a pair of regions that are files, whose holes are known.
 func (p pair) content() (a, b tree.Blob) {
 	of := func(r *disk.Region) tree.Blob {
 		if r.In == nil {
@@ -216,7 +216,7 @@ func (c *comparison) sameBytes(p pair, found []spans) bool {
 // raw compares a region without a file system that can be read.
 func (c *comparison) raw(p pair) error {
 	if p.a.Size != p.b.Size {
-		return nil // as was said
+		return nil // already reported
 	}
 	a, b := p.content()
 	t, err := contents(c.ctx, a, b)

@@ -32,24 +32,24 @@ type side struct {
 type items struct {
 	a, b    side
 	flavors []closure.Flavor
-	changed bool // something is registered in another way
+	changed bool // a registration differs
 }
 
-// known reports whether a path is that of an item of both.
+// known reports whether a path is that of an item of both images.
 func (s *items) known(path string) bool {
 	_, a := s.a.items[path]
 	_, b := s.b.items[path]
 	return a && b
 }
 
-// told reports whether a path is that of an item that one of them has alone: then that was reported.
-func (s *items) told(path string) bool {
+// oneSided reports whether a path is that of an item that only one image has. Such an item was reported by stores.
+func (s *items) oneSided(path string) bool {
 	_, a := s.a.items[path]
 	_, b := s.b.items[path]
 	return a != b
 }
 
-// same reports whether an item has the same contents in both, by its registration.
+// same reports whether an item has the same NAR hash in both images.
 func (s *items) same(path string) bool {
 	a, b := s.a.items[path], s.b.items[path]
 	return a.NARHash == b.NARHash && a.NARSize == b.NARSize
@@ -67,7 +67,7 @@ func (s *items) isDatabase(at string) bool {
 	return slices.ContainsFunc(s.flavors, func(f closure.Flavor) bool { return path.Dir(at) == f.StateDir+"/db" })
 }
 
-// stores compares what is registered in the stores of both images.
+// stores compares the registrations in the stores of both images.
 func (c *comparison) stores() (err error) {
 	if c.same && len(c.differ) == 0 {
 		return nil
@@ -96,7 +96,7 @@ func (c *comparison) stores() (err error) {
 	return nil
 }
 
-// read reads the registration of all stores of an image. One that is damaged has no items, and says so.
+// read reads the registrations of all stores of an image. A damaged store has no items, and is a change of its own.
 func (c *comparison) read(d *disk.Disk) (s side, err error) {
 	s.items = map[string]item{}
 	s.graph.References = map[string][]string{}
@@ -158,7 +158,7 @@ func (c *comparison) item(path string, a, b item) {
 
 func hashText(i item) string { return "sha256:" + hex.EncodeToString(i.NARHash[:]) }
 
-// lost lists the references of an item that another does not have.
+// lost lists the references of a that b does not have.
 func lost(a, b item) string {
 	var list []string
 	for _, r := range a.References {

@@ -9,7 +9,7 @@ import (
 	"imprint/image/disk"
 )
 
-// structure names the bytes of a region that differ and are in no file that was named before.
+// structure names the bytes of a region that differ, except in files that were reported before.
 func (c *comparison) structure(p pair, found []spans, before []Change) error {
 	if len(found) == 0 {
 		return nil
@@ -31,12 +31,12 @@ func (c *comparison) structure(p pair, found []spans, before []Change) error {
 	}
 	n.skip = reported(before, nestedPaths(p, c.a, c.b))
 	if n.moved = reshaped(before); n.moved {
-		n.left /= 10 // of what nobody will read
+		n.left /= 10 // nobody reads so many changes
 	}
 	return c.nameBytes(n, found)
 }
 
-// explainOf explains the bytes of a region; files of it that are regions are compared by themselves.
+// explainOf returns a function that explains the bytes of a region. Files in it that are regions are compared on their own.
 func explainOf(r *disk.Region) func(off int64) string {
 	if r.Volume == nil {
 		return r.Explain
@@ -44,21 +44,21 @@ func explainOf(r *disk.Region) func(off int64) string {
 	return r.Volume.Explain
 }
 
-// reshaped reports whether changes move other files and what describes them.
+// reshaped reports whether changes move other files and their metadata.
 func reshaped(changes []Change) bool {
 	return slices.ContainsFunc(changes, func(c Change) bool {
 		return c.What != Changed || c.Field == "content" && c.Offset < 0 || c.Field == "size"
 	})
 }
 
-// isoSystemArea is what the front of an ISO leaves to boot code and the partition table, in bytes (ECMA-119, 6.2.1).
+// isoSystemArea is the size in bytes of the system area of an ISO, which holds boot code and the partition table (ECMA-119, 6.2.1).
 const isoSystemArea = 32 << 10
 
 func isWhole(r *disk.Region) bool {
 	return r.Volume != nil && r.Volume.Filesystem.WholeDisk && r.In == nil && r.Offset == 0
 }
 
-// outside names the bytes that differ and are in no region: those of the partition table, of boot code, of raw content.
+// outside names the bytes that differ outside of all regions: the partition table, boot code and raw content.
 func (c *comparison) outside() error {
 	if !c.same {
 		return nil
@@ -83,7 +83,7 @@ func (c *comparison) outside() error {
 	return c.nameBytes(n, rest)
 }
 
-// nameBytes runs a namer and adds what it finds.
+// nameBytes runs a namer and adds the changes that it finds.
 func (c *comparison) nameBytes(n *namer, found []spans) error {
 	for _, s := range found {
 		if c.ctx.Err() != nil {
@@ -106,7 +106,8 @@ func (c *comparison) nameBytes(n *namer, found []spans) error {
 	return nil
 }
 
-// reported returns whether a place is of a file whose change was reported: its content, or the field of its inode or directory entry.
+// reported returns a function that reports whether a place belongs to a change that was reported before: the content of a file, or a field
+// of its inode or directory entry.
 func reported(before []Change, nested map[string]bool) func(place string) bool {
 	content, size, times, attrs := map[string]bool{}, map[string]bool{}, map[string]bool{}, map[string]bool{}
 	for _, c := range before {
@@ -130,7 +131,7 @@ func reported(before []Change, nested map[string]bool) func(place string) bool {
 	}
 }
 
-// subject splits the explanation of a field of a file's inode or directory entry.
+// subject splits the explanation of a field in an inode or a directory entry into the path of the file and the field.
 func subject(place string) (path, field string, ok bool) {
 	if m := entryForm.FindStringSubmatch(place); m != nil {
 		return m[1], m[2], true

@@ -9,17 +9,17 @@ import (
 	"imprint/internal/units"
 )
 
-// mostLines is how many changes of a class are listed, unless all are.
+// mostLines is the number of changes of a class that are listed without all.
 const mostLines = 20
 
-// headings are what lists call the classes.
+// headings are the titles of the classes in a list.
 var headings = map[Class]string{
 	Layout: "layout", Store: "store", File: "files", Structure: "structure", ID: "identifiers", Time: "times",
 	Derived: "derived (checksums, counters, copies, places of files)", Unused: "unused space",
 }
 
-// Text lists changes for people, by class. Without all, a long list is cut, and what is derived or unused is only counted where there is
-// something else.
+// Text formats changes for people, by class. Without all, long lists are cut, and derived and unused bytes are only counted if there are
+// other changes.
 func Text(changes []Change, all bool) string {
 	var b strings.Builder
 	meaning := false
@@ -45,7 +45,7 @@ func Text(changes []Change, all bool) string {
 	return b.String()
 }
 
-// lines lists the changes of a class. The reason of an item is said once.
+// lines lists the changes of a class. The chain of an item is printed once.
 func lines(b *strings.Builder, list []Change, all bool) {
 	last := ""
 	for i, c := range list {
@@ -61,10 +61,10 @@ func lines(b *strings.Builder, list []Change, all bool) {
 	}
 }
 
-// mostNames is how many items of a chain are listed at each of its ends.
+// mostNames is the number of items of a chain that are listed at each of its ends.
 const mostNames = 6
 
-// names is the items of a chain without their directory.
+// names joins the items of a chain, without their directory.
 func names(nodes []string) string {
 	list := make([]string, len(nodes))
 	for i, n := range nodes {
@@ -78,7 +78,7 @@ func names(nodes []string) string {
 
 var signs = map[string]string{Added: "+", Removed: "-", Changed: "~"}
 
-// String is the change in one line.
+// String returns the change in one line.
 func (c Change) String() string {
 	text := signs[c.What] + " "
 	if c.Region != "" {
@@ -100,7 +100,7 @@ func (c Change) String() string {
 	return text
 }
 
-// size is the kind and size of what was added or removed.
+// size returns the kind and size of an object that was added or removed.
 func (c Change) size() string {
 	text := ""
 	if kind := c.A + c.B; kind != "" {

@@ -22,7 +22,7 @@ type walker struct {
 	found          []Change
 }
 
-// A content is a pair of contents to compare, and the change that they are if they differ.
+// A content is a pair of contents to compare, and the change to report if they differ.
 type content struct {
 	a, b   tree.Blob
 	change Change
@@ -54,7 +54,7 @@ func nestedPaths(p pair, a, b *disk.Disk) map[string]bool {
 	return paths
 }
 
-// linked returns the first paths of the files that have several.
+// linked returns the first path of each file that has several.
 func linked(t *tree.Tree) map[*tree.Node]string {
 	links := map[*tree.Node]string{}
 	for n := range t.Nodes() {
@@ -73,7 +73,7 @@ func linked(t *tree.Tree) map[*tree.Node]string {
 	return links
 }
 
-// both compares what has a path in both trees.
+// both compares the nodes at a path that both trees have.
 func (w *walker) both(path string, a, b *tree.Node) {
 	if w.items.known(path) {
 		w.item = path
@@ -131,7 +131,7 @@ func timeText(t tree.Time) string {
 	return fmt.Sprintf("%d.%09d", t.Sec, t.Nsec)
 }
 
-// mostValue is how many bytes of a value a change shows.
+// mostValue is the number of bytes of a value that a change shows.
 const mostValue = 64
 
 func xattrs(a *tree.Attr) map[string]string {
@@ -142,7 +142,7 @@ func xattrs(a *tree.Attr) map[string]string {
 	return m
 }
 
-// cutValue is a value that is not too long to be shown, and unequal to that of another text whose start is the same.
+// cutValue shortens a long value. The digest keeps values apart that begin with the same bytes.
 func cutValue(text string) string {
 	if len(text) <= mostValue {
 		return text
@@ -161,7 +161,7 @@ func union(a, b map[string]string) map[string]bool {
 	return all
 }
 
-// report adds a change of a file, if it is one.
+// report adds a change of a file if two values differ.
 func (w *walker) report(path string, class Class, field string, a, b any) {
 	if a == b {
 		return
@@ -182,7 +182,7 @@ func (w *walker) report(path string, class Class, field string, a, b any) {
 
 func plain(v any) string { return tree.Shown(fmt.Sprint(v)) }
 
-// change is a change of what has a path.
+// change returns a change of the node at a path.
 func (w *walker) change(path, what string) Change {
 	c := Change{Class: File, Region: w.name(), Object: path, What: what, Offset: -1, Item: w.item}
 	if w.item != "" || w.items.isRoot(path) || w.items.isDatabase(path) {
@@ -209,7 +209,7 @@ func (w *walker) children(path string, a, b *tree.Node) {
 	}
 }
 
-// compareNames orders the first of two lists, of which one may be empty.
+// compareNames compares the names of the first nodes of two sorted lists; an empty list comes last.
 func compareNames(x, y []*tree.Node) int {
 	switch {
 	case len(y) == 0:
@@ -220,12 +220,12 @@ func compareNames(x, y []*tree.Node) int {
 	return cmp.Compare(x[0].Name, y[0].Name)
 }
 
-// lostFound is the directory that e2fsprogs adds to the tree that it gets.
+// lostFound is the directory that e2fsprogs adds to a tree.
 const lostFound = "/lost+found"
 
-// one reports what one tree has alone, with all that is below it. An item that is registered is a change of the store.
+// one reports a node that only one tree has, with everything below it. A registered item is a change of the store instead.
 func (w *walker) one(path string, n *tree.Node, what string) {
-	if w.items.told(path) || path == lostFound && w.pair.b.Volume.Size == 0 {
+	if w.items.oneSided(path) || path == lostFound && w.pair.b.Volume.Size == 0 {
 		return
 	}
 	change := w.change(path, what)

@@ -149,6 +149,9 @@ func (d *Disk) readGPT() bool {
 		if p == (gpt.Partition{}) {
 			continue
 		}
+		if p.MBRType != 0 {
+			d.Table = partition.HybridMBR
+		}
 		d.add(&Region{
 			Number: i + 1, Name: p.Name, Type: partition.TypeOf(p.Type), PartUUID: p.UUID.String(), Attributes: p.Attributes,
 			Offset: p.Start * t.SectorSize, Size: p.Sectors * t.SectorSize,

@@ -37,7 +37,7 @@ func (d *Disk) Verify(ctx context.Context, report func(Fault)) error {
 			return fmt.Errorf("verify %v: %w", r, err)
 		}
 	}
-	return nil
+	return d.hashTrees(ctx, report)
 }
 
 func (d *Disk) verify(ctx context.Context, r *Region, report fault.Report) error {
@@ -85,7 +85,11 @@ func verifyStore(ctx context.Context, store *closure.TreeStore) (list []fault.Fa
 
 // Has reports whether the region has a store of a flavor.
 func (r *Region) Has(f closure.Flavor) bool {
-	return r.Volume != nil && r.Volume.Tree.Find(f.Database()) != nil
+	if r.Volume == nil {
+		return false
+	}
+	_, ok := closure.InTree(r.Volume.Tree, f)
+	return ok
 }
 
 // Stores opens the stores in a region: none, one, or one of each flavor. The error is about damaged ones.

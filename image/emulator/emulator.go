@@ -1,4 +1,4 @@
-// Package emulator says how QEMU boots an image: which machine it needs, with which firmware, and how the image is attached to it.
+// Package emulator knows how QEMU boots an image: the machine, the firmware, and how the image is attached.
 package emulator
 
 import (
@@ -17,13 +17,13 @@ import (
 // A Machine is what QEMU needs to boot an image.
 type Machine struct {
 	Program         string
-	Package         string   // the Debian package that has the program
+	Package         string   // Debian package with the program
 	Firmware        string   // a file for -bios; "" for QEMU's own
-	FirmwarePackage string   // the Debian package that has that
+	FirmwarePackage string   // Debian package with the firmware
 	args            []string // without firmware and image
 }
 
-// machines are the machines by architecture and firmware.
+// machines are keyed by architecture and firmware.
 var machines = map[[2]string]Machine{
 	{"x86_64", "bios"}: pc("", ""),
 	{"x86_64", None}:   pc("", ""),
@@ -42,7 +42,7 @@ func arm(firmware, pkg string) Machine {
 	return Machine{"qemu-system-aarch64", "qemu-system-arm", firmware, pkg, []string{"-machine", "virt", "-cpu", "max"}}
 }
 
-// For returns the machine for a target, and whether there is one.
+// For returns the machine for a target. It returns false if there is none.
 func For(t Target) (Machine, bool) {
 	found, ok := machines[[2]string{t.Arch, t.Firmware}]
 	if t.Format == description.FormatISO && t.Arch == "x86_64" {
@@ -51,19 +51,19 @@ func For(t Target) (Machine, bool) {
 	return found, ok
 }
 
-// A Boot is an image and how it is booted.
+// A Boot describes how an image is booted.
 type Boot struct {
 	Target  Target
 	Image   string // a file, or a URI that QEMU understands
 	Format  string // of the image, as QEMU calls it; "" for raw
-	Discard bool   // what the guest writes
+	Discard bool   // discard what the guest writes
 
-	// Export is a directory with boot files, and Entries what is in it. An image without a boot loader boots the default entry.
+	// Export is a directory with boot files, and Entries its contents. An image without a boot loader boots the default entry.
 	Export  string
 	Entries []write.ExportedEntry
 }
 
-// Words returns the command that boots the image, nil if there is none.
+// Words returns the arguments of the command that boots the image, nil if there is none.
 func (b Boot) Words() []string {
 	found, ok := For(b.Target)
 	i := slices.IndexFunc(b.Entries, func(e write.ExportedEntry) bool { return e.Default })
@@ -80,7 +80,7 @@ func (b Boot) Words() []string {
 	return append(words, b.driveWords()...)
 }
 
-// Line returns the command as a shell takes it, "" if there is none.
+// Line returns the command quoted for a shell, "" if there is none.
 func (b Boot) Line() string {
 	words := b.Words()
 	for i, w := range words {
@@ -97,8 +97,8 @@ func kernelWords(export string, e write.ExportedEntry) []string {
 	return append(words, "-append", e.Cmdline)
 }
 
-// driveWords returns the arguments that attach the image: an ISO as a CD, which nobody can write to, any other disk with the sector size
-// of its partition table. A comma in a file name is doubled, which is QEMU's quoting.
+// driveWords returns the arguments that attach the image: an ISO as a read-only CD, any other disk with the sector size of its partition
+// table. QEMU quotes a comma in a file name by doubling it.
 func (b Boot) driveWords() []string {
 	t, file := b.Target, ",format="+cmp.Or(b.Format, container.Raw)+",file="+strings.ReplaceAll(b.Image, ",", ",,")
 	if b.Discard && t.Format != description.FormatISO {

@@ -14,10 +14,10 @@ import (
 	"imprint/internal/tree"
 )
 
-// None is the firmware of an image without a boot loader: QEMU starts the kernel.
+// None is the firmware of an image without a boot loader: QEMU itself starts the kernel.
 const None = "none"
 
-// A Target is what an image says of the machine that boots it.
+// A Target describes the machine that an image is for.
 type Target struct {
 	Arch       string
 	Firmware   string // "uefi", "bios", "u-boot" or None
@@ -34,11 +34,11 @@ func TargetOf(m *plan.Manifest) Target {
 	return t
 }
 
-// arches are the architectures for which there are machines, in the order of guesses.
+// arches are the architectures with machines, in the order in which they are tried.
 var arches = []string{"x86_64", "aarch64"}
 
-// Recognise returns the target of an image without a manifest, by what firmware would find in it: an EFI program where UEFI looks for one,
-// a menu with a kernel for U-Boot, or code in the first sector for a BIOS. The error says that there is none of them.
+// Recognise returns the target of an image without a manifest. It looks for what firmware would find: an EFI program at UEFI's default path,
+// a menu with a kernel for U-Boot, or code in the first sector for a BIOS. It returns an error if there is none of them.
 func Recognise(d *disk.Disk) (Target, error) {
 	t := Target{Format: description.FormatRaw, SectorSize: d.SectorSize}
 	for _, r := range d.Regions {
@@ -64,7 +64,7 @@ func Recognise(d *disk.Disk) (Target, error) {
 	return t, nil
 }
 
-// startsUEFI reports whether a file system that firmware reads has the program that it starts by itself.
+// startsUEFI reports whether a file system that UEFI reads has the program that it starts by default.
 func startsUEFI(d *disk.Disk, arch string) bool {
 	for _, r := range d.Regions {
 		if r.In == nil && r.Volume != nil && r.Volume.Filesystem.Firmware && r.Lookup(bootloader.RemovablePath(arch)) != nil {
@@ -74,7 +74,7 @@ func startsUEFI(d *disk.Disk, arch string) bool {
 	return false
 }
 
-// kernelArch returns the architecture of the first kernel that a menu names and that shows its own, "" for none.
+// kernelArch returns the architecture of the first kernel in a menu whose header shows one, "" if there is none.
 func kernelArch(d *disk.Disk) string {
 	for _, r := range d.Regions {
 		if r.Volume == nil {
@@ -96,7 +96,7 @@ func kernelArch(d *disk.Disk) string {
 
 // hasBootCode reports whether there is code in the first sector, before the partition table.
 func hasBootCode(d *disk.Disk) (bool, error) {
-	const codeSize = 440 // up to the disk signature
+	const codeSize = 440 // bytes before the disk signature of an MBR
 	code := make([]byte, codeSize)
 	if _, err := d.Image().ReadAt(code, 0); err != nil {
 		return false, err

@@ -37,6 +37,9 @@ func (t Table) Check() error {
 		}
 		owner[p.UUID] = t.label(i)
 	}
+	if err := t.checkHybrid(); err != nil {
+		return err
+	}
 	return t.checkOverlap()
 }
 
@@ -52,7 +55,10 @@ func (t Table) checkDisk() error {
 	if t.SectorSize != 512 && t.SectorSize != 4096 {
 		return fmt.Errorf("sectors of %d bytes, want 512 or 4096", t.SectorSize)
 	}
-	least := FirstUsable(t.SectorSize) + 1 + BackupSize(t.SectorSize)/t.SectorSize
+	if t.EntriesAt < 0 || t.EntriesAt == 1 || t.EntriesAt > math.MaxInt64/t.SectorSize-arraySize {
+		return fmt.Errorf("entries from sector %d on, the first possible is %d", t.EntriesAt, afterHeader)
+	}
+	least := t.FirstUsable() + 1 + BackupSize(t.SectorSize)/t.SectorSize
 	switch {
 	case t.Sectors < least:
 		return fmt.Errorf("disk of %d sectors of %d bytes is too small: a table and one partition need %d", t.Sectors, t.SectorSize, least)
@@ -63,7 +69,7 @@ func (t Table) checkDisk() error {
 }
 
 func (t Table) checkPartition(p Partition) error {
-	first, last := FirstUsable(t.SectorSize), t.lastUsable()
+	first, last := t.FirstUsable(), t.lastUsable()
 	switch {
 	case p.Type == repro.UUID{}:
 		return fmt.Errorf("type GUID is zero, which marks an unused entry")

@@ -40,8 +40,8 @@ func ExampleInspect() {
 	// 16384 bytes at 1024
 	// 16384 bytes at 4177408
 	// 512 bytes at 4193792
+	// byte 544: primary header: the backup is in sector 8191, but the last sector is 10239: the disk has grown by 1048576 bytes
 	// byte 451: protective MBR: EndingCHS is 82 02 00, a2 22 00 is expected
 	// byte 458: protective MBR: SizeInLBA is 8191, 10239 is expected
-	// byte 544: primary header: the backup is in sector 8191, but the last sector is 10239: the disk has grown by 1048576 bytes
 	// root | primary entry 1, PartitionName
 }

@@ -20,36 +20,38 @@ type mbrEntry struct {
 	SizeInLBA     uint32
 }
 
-const (
-	mbrEntrySize   = 16
-	protectiveType = 0xee
-)
-
 var (
 	mbrFields = span.Fields(mbrEntry{})
 	mbrRecord = span.Row(span.Field{Len: 440, Name: "boot code"}, span.Field{Len: 4, Name: "UniqueMBRDiskSignature"}, span.Field{Len: 2, Name: "Unknown"},
 		span.Field{Len: 4 * mbrEntrySize, Name: "PartitionRecord"}, span.Field{Len: 2, Name: "Signature"})
 )
 
-func decodeMBR(b []byte, i int) (e mbrEntry) {
-	if _, err := binary.Decode(b[mbrEntries+i*mbrEntrySize:], binary.LittleEndian, &e); err != nil {
+func decodeMBR(b []byte) (records [mbrRecords]mbrEntry) {
+	if _, err := binary.Decode(b[mbrEntries:], binary.LittleEndian, &records); err != nil {
 		panic(err) // b has 512 bytes
 	}
-	return e
+	return records
 }
 
-// protective checks the fields of the record for the whole disk. Tools disagree about its end in cylinders, so several values
-// pass.
-func (in *inspection) protective(e mbrEntry, i int) {
+// record reports a field of a record of the MBR.
+func (in *inspection) record(i int, field string, found, expected any) {
+	in.fault(int64(mbrEntries+i*mbrEntrySize)+span.Offset(mbrFields, field), "protective MBR", fault.Mismatch(field, found, expected))
+}
+
+// protective checks the fields of the record that stands for the GPT. Tools disagree about its end in cylinders, so several
+// values pass.
+func (in *inspection) protective(t Table, e mbrEntry, i int) {
 	want := func(field string, ok bool, found, expected any) {
 		if !ok {
-			in.fault(int64(mbrEntries+i*mbrEntrySize)+span.Offset(mbrFields, field), "protective MBR", fault.Mismatch(field, found, expected))
+			in.record(i, field, found, expected)
 		}
 	}
-	t := Table{SectorSize: in.sector, Sectors: in.count}
-	start, end := cylinders(1), cylinders(in.count-1)
+	last := int64(t.protectedSectors())
+	if n, _ := t.hybrid(); n == 0 {
+		last = in.count - 1 // which may have more than 32 bits
+	}
+	start, end := cylinders(1), cylinders(last)
 	ends := [][3]byte{end, in.smallEnd(), {0xff, 0xff, 0xff}, {0xfe, 0xff, 0xff}}
-	want("BootIndicator", e.BootIndicator == 0, e.BootIndicator, 0)
 	want("StartingCHS", e.StartingCHS == start || e.StartingCHS == [3]byte{0, 1, 0}, fmt.Sprintf("% x", e.StartingCHS), fmt.Sprintf("% x", start))
 	want("EndingCHS", slices.Contains(ends, e.EndingCHS), fmt.Sprintf("% x", e.EndingCHS), fmt.Sprintf("% x", end))
 	want("StartingLBA", e.StartingLBA == 1, e.StartingLBA, 1)

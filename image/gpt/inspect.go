@@ -15,15 +15,14 @@ import (
 // that is not at the end of the disk, as after the disk has grown or was truncated. It returns the first copy, or the backup
 // if the first is unusable; the error says that both are. sectorSize is in bytes; 0 tries 512, then 4096.
 //
-// Further partitions in the MBR (a hybrid MBR) are reported, since UEFI does not allow them. See [Table.Notes] for what is
-// valid but unusual.
+// Further partitions in the MBR (a hybrid MBR) are reported unless they are partitions of the GPT. See [Table.Notes] for what
+// is valid but unusual.
 func Inspect(r io.ReaderAt, size, sectorSize int64, report fault.Report) (Table, error) {
 	sectorSize, err := findSectorSize(r, size, sectorSize)
 	if err != nil {
 		return Table{}, err
 	}
 	in := newInspection(r, size, sectorSize, report)
-	in.protectiveMBR()
 	front, frontErr := in.copy("primary", 1)
 	back, backErr := in.copy("backup", in.backupAt(front))
 	best := front
@@ -36,7 +35,9 @@ func Inspect(r io.ReaderAt, size, sectorSize int64, report fault.Report) (Table,
 		in.compare(front, back)
 	}
 	in.extent(best)
-	return in.table(best), nil
+	t := in.table(best)
+	in.records(&t)
+	return t, nil
 }
 
 // findSectorSize looks for a header where each sector size would put one: at the front, then at the end.

@@ -53,6 +53,9 @@ func (in *inspection) entryAt(c *tableCopy, i int) int64 {
 // table returns a copy as a Table, and checks its entries. Invalid entries are in it too: its Check reports them.
 func (in *inspection) table(c *tableCopy) Table {
 	t := Table{DiskGUID: c.DiskGUID.uuid(), SectorSize: in.sector, Sectors: in.count}
+	if at := c.PartitionEntryLBA; c.lba == 1 && at != afterHeader {
+		t.EntriesAt = int64(at)
+	}
 	if t.DiskGUID == (repro.UUID{}) {
 		in.fault(c.field("DiskGUID", in), c.header(), "DiskGUID is zero")
 	}
@@ -141,9 +144,12 @@ func (in *inspection) overlaps(c *tableCopy, t Table) {
 	}
 }
 
-// Notes returns what is valid but unusual: partitions that are not aligned to 1 MiB, and numbers that are not in the order of
-// the disk.
+// Notes returns what is valid but unusual: partitions that are not aligned to 1 MiB, numbers that are not in the order of the
+// disk, and partitions in the MBR.
 func (t Table) Notes() (notes []string) {
+	if t.Active {
+		notes = append(notes, "the first partition in the MBR is marked active, which UEFI ignores")
+	}
 	last := int64(0)
 	for i, p := range t.Partitions {
 		if p == (Partition{}) {
@@ -151,6 +157,9 @@ func (t Table) Notes() (notes []string) {
 		}
 		if off := p.Start * t.SectorSize; off%units.MiB != 0 {
 			notes = append(notes, fmt.Sprintf("%s begins at byte %d, which is not a multiple of 1 MiB", t.label(i), off))
+		}
+		if p.MBRType != 0 {
+			notes = append(notes, fmt.Sprintf("%s is in the MBR too, with the type 0x%02x", t.label(i), p.MBRType))
 		}
 		if p.Start < last {
 			notes = append(notes, fmt.Sprintf("%s lies before the partition with the previous number", t.label(i)))
@@ -160,8 +169,8 @@ func (t Table) Notes() (notes []string) {
 	return notes
 }
 
-// protectiveMBR checks the MBR: one partition of type 0xee over the whole disk (UEFI, 5.2.3).
-func (in *inspection) protectiveMBR() {
+// records checks the MBR: one partition of type 0xee (UEFI, 5.2.3), and in a hybrid one partitions of the table, which it completes.
+func (in *inspection) records(t *Table) {
 	b := make([]byte, 512)
 	if err := readAt(in.image, b, 0); err != nil {
 		in.fault(0, "protective MBR", err.Error())
@@ -170,21 +179,22 @@ func (in *inspection) protectiveMBR() {
 	if b[510] != 0x55 || b[511] != 0xaa {
 		in.fault(510, "protective MBR", fault.Mismatch("Signature", fmt.Sprintf("% x", b[510:]), "55 aa"))
 	}
-	protective, others := 0, []string{}
-	for i := range 4 {
-		e := decodeMBR(b, i)
-		switch {
-		case e.OSType == protectiveType:
-			protective++
-			in.protective(e, i)
-		case e != (mbrEntry{}):
-			others = append(others, fmt.Sprintf("entry %d of type 0x%02x with %d sectors from %d", i+1, e.OSType, e.SizeInLBA, e.StartingLBA))
+	records := decodeMBR(b)
+	protective, foreign := t.addRecords(records)
+	for _, i := range protective {
+		in.protective(*t, records[i], i)
+	}
+	if n := len(protective); n != 1 {
+		in.fault(mbrEntries, "protective MBR", fmt.Sprintf("%d partitions have the type 0xee, 1 is expected", n))
+	}
+	for i, e := range records {
+		if e.BootIndicator != 0 && (e.BootIndicator != activeMark || i > 0) {
+			in.record(i, "BootIndicator", e.BootIndicator, 0)
 		}
 	}
-	if protective != 1 {
-		in.fault(mbrEntries, "protective MBR", fmt.Sprintf("%d partitions have the type 0xee, 1 is expected", protective))
-	}
-	for _, other := range others {
-		in.fault(mbrEntries, "protective MBR", "hybrid: it has "+other)
+	for _, i := range foreign {
+		e := records[i]
+		in.fault(mbrEntries, "protective MBR", fmt.Sprintf("hybrid: it has entry %d of type 0x%02x with %d sectors from %d, which is no partition of the GPT",
+			i+1, e.OSType, e.SizeInLBA, e.StartingLBA))
 	}
 }

@@ -19,15 +19,18 @@ func Read(r io.ReaderAt, size, sectorSize int64) (Table, error) {
 	if err := t.checkDisk(); err != nil {
 		return Table{}, fmt.Errorf("gpt: read: %v", err)
 	}
-	if err := t.readProtectiveMBR(r); err != nil {
-		return Table{}, fmt.Errorf("gpt: read protective MBR: %v", err)
-	}
 	h, err := t.readHeaders(r)
 	if err != nil {
 		return Table{}, err
 	}
+	if h.array != afterHeader {
+		t.EntriesAt = h.array
+	}
 	if err := t.readEntries(r); err != nil {
 		return Table{}, fmt.Errorf("gpt: read: %v", err)
+	}
+	if err := t.readMBR(r); err != nil {
+		return Table{}, fmt.Errorf("gpt: read protective MBR: %v", err)
 	}
 	if err := t.checkWithin(h); err != nil {
 		return Table{}, err
@@ -35,21 +38,23 @@ func Read(r io.ReaderAt, size, sectorSize int64) (Table, error) {
 	return t, nil
 }
 
-// readProtectiveMBR checks that the MBR has one partition, of type 0xee over the whole disk (UEFI, 5.2.3).
-func (t Table) readProtectiveMBR(r io.ReaderAt) error {
+// readMBR checks that the MBR has one partition of type 0xee, over the whole disk or what is before the partitions of a hybrid one, and no
+// others but those (UEFI, 5.2.3).
+func (t *Table) readMBR(r io.ReaderAt) error {
 	b := make([]byte, 512)
 	if _, err := r.ReadAt(b, 0); err != nil {
 		return err
 	}
-	entry, others := b[mbrEntries:mbrEntries+16], b[mbrEntries+16:510]
-	start, sectors := binary.LittleEndian.Uint32(entry[8:]), binary.LittleEndian.Uint32(entry[12:])
-	switch {
-	case b[510] != 0x55 || b[511] != 0xaa:
+	if b[510] != 0x55 || b[511] != 0xaa {
 		return fmt.Errorf("signature % x", b[510:])
-	case entry[4] != 0xee || len(bytes.Trim(others, "\x00")) > 0:
+	}
+	records := decodeMBR(b)
+	protective, foreign := t.addRecords(records)
+	if len(protective) != 1 || len(foreign) > 0 {
 		return fmt.Errorf("partitions % x", b[mbrEntries:510])
-	case start != 1 || sectors != t.protectedSectors():
-		return fmt.Errorf("%d sectors from %d, want %d from 1", sectors, start, t.protectedSectors())
+	}
+	if e := records[protective[0]]; e.StartingLBA != 1 || e.SizeInLBA != t.protectedSectors() {
+		return fmt.Errorf("%d sectors from %d, want %d from 1", e.SizeInLBA, e.StartingLBA, t.protectedSectors())
 	}
 	return nil
 }

@@ -3,7 +3,7 @@ package gpt
 import (
 	"encoding/binary"
 	"fmt"
-	"math"
+	"hash/crc32"
 
 	"imprint/internal/extent"
 	"imprint/internal/tree"
@@ -25,9 +25,7 @@ func (t Table) Extents() (extent.List, error) {
 	}
 	var list extent.List
 	for _, piece := range pieces {
-		if piece.off == mbrEntries {
-			t.protect(piece.bytes)
-		}
+		t.adjust(&piece)
 		b := tree.Text(string(piece.bytes))
 		list = append(list, extent.Extent{Off: piece.off, Len: b.Size(), Blob: b, Meta: true})
 	}
@@ -37,17 +35,27 @@ func (t Table) Extents() (extent.List, error) {
 	return list, nil
 }
 
-// protect sets what go-diskfs omits in the protective MBR (UEFI, 5.2.3): begin and end in cylinders, heads and sectors, and
-// the size of a disk with more sectors than fit into 32 bits.
-func (t Table) protect(entries []byte) {
-	first, last := cylinders(1), cylinders(t.Sectors-1)
-	copy(entries[1:], first[:])
-	copy(entries[5:], last[:])
-	binary.LittleEndian.PutUint32(entries[12:], t.protectedSectors())
+// adjust changes a piece of go-diskfs to what that cannot write: the records of the MBR, and entries that are not after the header.
+func (t Table) adjust(p *piece) {
+	switch p.off {
+	case mbrEntries:
+		t.putRecords(p.bytes)
+	case afterHeader * t.SectorSize:
+		p.off = t.EntriesSector() * t.SectorSize
+	case t.SectorSize:
+		binary.LittleEndian.PutUint64(p.bytes[72:], uint64(t.EntriesSector()))
+		t.putFirst(p.bytes)
+	case (t.Sectors - 1) * t.SectorSize:
+		t.putFirst(p.bytes)
+	}
 }
 
-// protectedSectors returns the size of the protective partition in sectors.
-func (t Table) protectedSectors() uint32 { return uint32(min(t.Sectors-1, math.MaxUint32)) }
+// putFirst sets the first usable sector in a header, and its checksum.
+func (t Table) putFirst(header []byte) {
+	binary.LittleEndian.PutUint64(header[40:], uint64(t.FirstUsable()))
+	clear(header[16:20])
+	binary.LittleEndian.PutUint32(header[16:], crc32.ChecksumIEEE(header[:headerSize]))
+}
 
 // cylinders returns a sector as the bytes head, sector and cylinder, with 255 heads and 63 sectors, the geometry that BIOSes
 // use for all large disks. Sectors count from 1, and the two highest bits of that byte belong to the cylinder. A sector too

@@ -50,8 +50,7 @@ func (h *reading) checkFormat(source description.Text) error {
 	return err
 }
 
-// checkContent checks the content of a partition against its type. What a partition of an unknown type holds, only its author
-// knows.
+// checkContent checks the content of a partition against its type. Any content is right for a type that is not known.
 func (h *reading) checkContent(p description.Partition) error {
 	name, head, err := h.beginning(p.Content)
 	is := partition.PurposeOf(p.Type.V)

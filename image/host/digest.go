@@ -46,7 +46,7 @@ func (in *Input) Short() string {
 }
 
 // treeDigest hashes the fields of nodes. Fields of variable length are preceded by their length, so that two different trees
-// cannot give the same bytes.
+// are never encoded as the same bytes.
 type treeDigest struct{ hash.Hash }
 
 func (d treeDigest) text(s string) {

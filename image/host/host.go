@@ -1,14 +1,16 @@
 // Package host reads what a description names on the host: files, directories and archives. Each becomes an [Input], a value
 // whose contents are pinned: their digest is part of the image's identity, and when they are written, they must still be the same.
 //
-// What a path of the description means is said here once: relative ones are relative to the description. Owner, times and
-// extended attributes of files stay behind; an archive has its own. What cannot be meant is reported where it is read: an image
-// inside its own content, set-ID programs that would become root's, compressed files that nothing unpacks.
+// Paths are resolved here and nowhere else: relative ones are relative to the description. Owner, times and extended attributes of
+// host files are dropped; those in an archive are kept. Probable mistakes are reported where they are read: an image inside its own
+// content, set-ID programs that would become root's, compressed files that nothing unpacks.
 //
-// Store items are no inputs: package closure reads those.
+// Store items are not inputs: package closure reads those.
 package host
 
 import (
+	"slices"
+
 	"imprint/closure"
 	"imprint/internal/diag"
 	"imprint/internal/hosttree"
@@ -29,6 +31,24 @@ type Input struct {
 
 // Inputs maps the keys of the description to what they name on the host.
 type Inputs map[diag.Key]*Input
+
+// Clone returns the inputs with nodes of their own, for a second tree.
+func (all Inputs) Clone() Inputs {
+	cloned := make(Inputs, len(all))
+	for key, in := range all {
+		c := *in
+		nodes := make([]*tree.Node, len(in.Entries))
+		for i, e := range in.Entries {
+			nodes[i] = e.Node
+		}
+		c.Entries = slices.Clone(in.Entries)
+		for i, n := range tree.Clone(nodes) {
+			c.Entries[i].Node = n
+		}
+		cloned[key] = &c
+	}
+	return cloned
+}
 
 // Digest returns the digest of what a key names on the host, or the text of a key that names nothing there.
 func (all Inputs) Digest(key diag.Key, text string) string {

@@ -74,7 +74,7 @@ type named struct {
 	paths  []Path
 }
 
-// source adds the place of a source that is no directory, if it is on this machine.
+// source adds the path of a source that is not a directory, if it is on this machine.
 func (n *named) source(s description.Source, own description.Text) {
 	if own.Key != s.URL.Key {
 		n.text(own)

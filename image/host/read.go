@@ -27,17 +27,17 @@ type Reader struct {
 	// BuildStore is the directory of the build store, where environments and their layers are; "" if there is none.
 	BuildStore string
 
-	// Scratch is the directory where compressed archives are unpacked, into files without names; with "" they are an error. This is all that is
-	// written before the image.
+	// Scratch is the directory where compressed archives are unpacked, into files without names. If it is "", such archives are an error.
+	// Nothing else is written.
 	Scratch string
 
 	Warn func(key diag.Key, text, hint string) // takes what is valid but probably a mistake
 }
 
 // All reads every host file and tree that a description names, and pins the contents, unless there is a problem already. Kernels
-// and their like are not among them: only the closures tell which of those are on the host. The description has its defaults.
+// and the like are not among them: only the closures show which of those are on the host. The description has its defaults.
 //
-// Problems are those of the description, such as a missing file; the error is one of the world, such as a broken disk.
+// The list has the problems of the description, such as a missing file. The error is one of the host, such as a broken disk.
 func (r Reader) All(ctx context.Context, d *description.Image) (Inputs, diag.List, error) {
 	h := r.start()
 	h.named(ctx, d)
@@ -75,7 +75,7 @@ type reading struct {
 	expected []expectation
 }
 
-// A content is to be pinned. set replaces it by the pinned one.
+// A content is a blob to pin. set stores the pinned blob in its place.
 type content struct {
 	blob tree.Blob
 	set  func(tree.Blob)

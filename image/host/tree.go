@@ -68,8 +68,8 @@ func (h *reading) fits(key diag.Key, fs *partition.Filesystem, path string, size
 	return false
 }
 
-// CheckOutput reports that the image, which will be in outDir, would be inside root, which is copied into it. The list is nil if
-// all is well, if outDir is "", or if one of the two does not exist.
+// CheckOutput reports a problem if the image, which will be in outDir, would be inside root, which is copied into it. The list is nil
+// otherwise, if outDir is "", or if one of the two does not exist.
 func CheckOutput(key diag.Key, root, outDir string, exclude pattern.Set) diag.List {
 	if outDir == "" || !holds(root, outDir, exclude) {
 		return nil
@@ -93,8 +93,8 @@ func holds(root, dir string, exclude pattern.Set) bool {
 	return err == nil && filepath.IsLocal(rel) && !exclude.Covers("/"+rel, true)
 }
 
-// readTree reads a directory or a tar archive without opening the files in it. "/." makes a symlink to a directory readable as
-// the directory that it leads to.
+// readTree reads a directory or a tar archive without opening the files in it. With "/." appended, a symlink to a directory is read as
+// that directory.
 func (h *reading) readTree(ctx context.Context, path string, src treeSource) (*Input, error) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -113,7 +113,7 @@ func (h *reading) readTree(ctx context.Context, path string, src treeSource) (*I
 		h.Warn(src.key, text, "add a [[partition.tree]] for it, or list it in exclude")
 	}
 	h.checkSetID(src, n)
-	// The attributes of the top itself say nothing about its content: it may come from mktemp -d and have mode 0700.
+	// The attributes of the top do not belong to the content: it may come from mktemp -d and have mode 0700.
 	top := tree.NewDir("", shared.attr(tree.Attr{Mode: 0o755, Mtime: tree.Time{Sec: h.Epoch}}), n.Children())
 	return &Input{Entries: []hosttree.Entry{{Path: "/", Node: top}}, IsDir: true}, nil
 }

@@ -1,5 +1,5 @@
-// Package identity computes the seed of an image: a digest of everything that makes it what it is, so that equal inputs have
-// equal identifiers and different ones do not.
+// Package identity computes the seed of an image: a digest of all its inputs, so that equal inputs have equal identifiers and different
+// inputs do not.
 //
 // The digest is of a record, the description field by field. The record keeps the names that fields had first and omits what is
 // zero, so that a key that a later version adds changes no existing image. A new key of the description has its line here.
@@ -22,7 +22,7 @@ import (
 	"imprint/partition"
 )
 
-// An Image is what makes an image what it is.
+// An Image holds the inputs of an image.
 type Image struct {
 	Description *description.Image // with its defaults
 	Epoch       int64              // seconds since 1970
@@ -32,7 +32,7 @@ type Image struct {
 	Loader      map[string]tree.Blob // files that the boot loader is made of; those without a pin are in Items
 }
 
-// Seed returns the seed from which the identifiers of the image derive. A seed in the description is not heeded.
+// Seed returns the seed from which the identifiers of the image derive. It ignores a seed in the description.
 func (m Image) Seed() (repro.Seed, error) {
 	identity, err := json.Marshal(m.record())
 	if err != nil {
@@ -61,6 +61,10 @@ func (m Image) record() record {
 	if d.Table.V != partition.GPT { // absent, as before there was a choice
 		put(r, "Table", d.Table.V)
 	}
+	putSize(r, "Size", d.Size)
+	putSize(r, "Multiple", d.Multiple)
+	putSize(r, "EntriesAt", d.EntriesAt)
+	put(r, "MBRActive", d.MBRActive.V)
 	kind := record{}
 	put(kind, "Flavor", d.Store.Flavor.V)
 	put(kind, "HardLink", d.Store.HardLink.V)

@@ -82,7 +82,7 @@ attr = [{ path = "/etc/*", mode = "0600" }]
 		{"text = \"\"", "text = \"\", override = true"}, {"\"f\"", "\"f\", override = true"}, {"\"f\"", "\"f\", group = \"staff\""},
 		{"\"b\"", "\"b\", override = true"}, {"\"0600\"", "\"0640\""}, {"\"0600\"", "\"0600\", uid = 0"}, {"\"0600\"", "\"0600\", gid = 0"},
 		{"mode = \"0600\"", "uid = 7"}, {"\"/etc/*\"", "\"/etc/**\""}, {"attr = [{ path = \"/etc/*\", mode = \"0600\" }]\n", ""},
-		{"\ndir", "\nfstab = true\ndir"}, {"\ndir", "\nfstab = true\nmount = \"/\"\ndir"},
+		{"\ndir", "\ngrow-at-boot = true\ndir"}, {"\ndir", "\nfstab = true\ndir"}, {"\ndir", "\nfstab = true\nmount = \"/\"\ndir"},
 	} {
 		p, err := w.Plan(strings.Replace(text, change[0], change[1], 1))
 		if err != nil {
@@ -117,6 +117,44 @@ func TestIdentityOfMenusAndCompression(t *testing.T) {
 		{packed, packed + "block-size = \"1MiB\"\n"},
 	} {
 		p, err := w.Plan(strings.Replace(text, change[0], change[1], 1))
+		if err != nil {
+			t.Fatal(change, err)
+		}
+		if other, known := seen[p.Seed.String()]; known {
+			t.Errorf("%q gives the same seed as %q", change[1], other)
+		}
+		seen[p.Seed.String()] = change[1]
+	}
+}
+
+// Every key of the disk and of the partition table changes the identity.
+func TestIdentityOfTables(t *testing.T) {
+	const text = `
+table = "hybrid"
+size-multiple = "1MiB"
+[[partition]]
+name = "boot"
+type = "esp"
+filesystem = "fat"
+mbr-type = "0x0c"
+[[partition]]
+name = "t"
+type = "linux-generic"
+filesystem = "none"
+size = "1MiB"
+`
+	w := imagetest.New(t)
+	seen := map[string]string{}
+	for _, change := range [][2]string{
+		{"", ""}, {"multiple = \"1M", "multiple = \"2M"}, {"size-m", "size = \"1GiB\"\nsize-m"}, {"size-m", "entries-offset = \"8KiB\"\nsize-m"},
+		{"size-m", "mbr-active = true\nsize-m"}, {"0x0c", "0x0e"}, {"mbr-t", "number = 2\nmbr-t"}, {"mbr-t", "partlabel = \"x\"\nmbr-t"},
+		{"mbr-t", "verity = \"t\"\nmbr-t"}, {"mbr-t", "fat = 32\nmbr-t"}, {"mbr-t", "grow = true\nmbr-t"}, {"table = \"hybrid\"", ""},
+	} {
+		changed := strings.Replace(text, change[0], change[1], 1)
+		if !strings.Contains(changed, "table") {
+			changed = strings.Replace(changed, "mbr-type = \"0x0c\"\n", "", 1)
+		}
+		p, err := w.Plan(changed)
 		if err != nil {
 			t.Fatal(change, err)
 		}

@@ -10,7 +10,11 @@ func (m Image) partitions() (list []record) {
 		r := record{}
 		put(r, "Name", p.Name.V)
 		put(r, "Type", p.Type.V)
+		put(r, "MBRType", p.MBRType.V)
+		put(r, "Number", p.Number.V)
+		put(r, "PartLabel", p.PartLabel.V)
 		put(r, "Filesystem", p.Filesystem.V)
+		put(r, "FAT", p.FAT.V)
 		putList(r, "Features", p.Features)
 		put(r, "Engine", p.Engine.V)
 		put(r, "Compression", p.Compress.V)
@@ -23,6 +27,8 @@ func (m Image) partitions() (list []record) {
 		put(free, "Percent", p.Free.V.Percent)
 		put(free, "Set", p.Free.Written())
 		putRecord(r, "Free", free)
+		put(r, "Grow", p.Grow.V)
+		put(r, "GrowAtBoot", p.GrowAtBoot.V)
 		putSize(r, "Offset", p.Offset)
 		putSize(r, "Align", p.Align)
 		put(r, "Label", p.Label.V)
@@ -36,6 +42,7 @@ func (m Image) partitions() (list []record) {
 		}
 		putRecords(r, "Flags", flags)
 		put(r, "Content", m.Hosts.Digest(p.Content.Key, p.Content.V))
+		put(r, "Verity", p.Verity.V)
 		put(r, "Inside", p.Inside.V)
 		put(r, "Path", p.Path.V)
 		put(r, "Volatile", p.Volatile.V)

@@ -17,14 +17,14 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// Deep is what only reading all file maps, and many contents, shows.
+// Deep holds what takes reading all file maps, and many contents.
 type Deep struct {
-	Files      int         `json:"files"`      // with content, each counted once however many names it has
+	Files      int         `json:"files"`      // with content; hard links count once
 	Pieces     int         `json:"pieces"`     // in which their contents lie
 	Whole      int         `json:"whole"`      // files that lie in one piece
 	Fragmented []Fragments `json:"fragmented"` // the files with the most pieces
-	Duplicates int         `json:"duplicates"` // files whose content, mode and owner another one has, that are no hard link of it
-	Saved      int64       `json:"savedBytes"` // whole blocks that hard links in their place would save
+	Duplicates int         `json:"duplicates"` // files equal to another in content, mode and owner that are not hard links to it
+	Saved      int64       `json:"savedBytes"` // bytes in whole blocks that hard links in their place would save
 	Unreadable int         `json:"unreadable,omitempty"`
 }
 
@@ -79,7 +79,7 @@ func (d *Deep) fragments(path string, b tree.Blob) {
 	}
 }
 
-// A lookalike is what equal files have in common as far as their inodes show.
+// A lookalike holds the fields of an inode that equal files share.
 type lookalike struct {
 	size     int64
 	mode     uint16
@@ -128,7 +128,7 @@ func (d *Deep) compare(ctx context.Context, equal map[lookalike][]*tree.Node, bl
 	return nil
 }
 
-// digestOf is the SHA-256 of the data of a content and its offsets, so that holes need not be read.
+// digestOf returns the SHA-256 of the data of a content and its offsets, so that holes need not be read.
 func digestOf(ctx context.Context, b tree.Blob) (digest [sha256.Size]byte, err error) {
 	h := sha256.New()
 	for _, r := range tree.DataOf(b) {

@@ -24,8 +24,8 @@ type Report struct {
 type Region struct {
 	Number     int         `json:"number,omitempty"` // in the partition table
 	Name       string      `json:"name,omitempty"`
-	Shown      string      `json:"-"`            // how messages call it
-	In         string      `json:"in,omitempty"` // the region that it is a file of, as messages call it
+	Shown      string      `json:"-"`            // its name in messages
+	In         string      `json:"in,omitempty"` // the region that it is a file of, by its name in messages
 	Path       string      `json:"path,omitempty"`
 	Type       string      `json:"type,omitempty"`
 	PartUUID   string      `json:"partUUID,omitempty"`
@@ -44,7 +44,7 @@ type Region struct {
 type Volume struct {
 	Label       string   `json:"label,omitempty"`
 	ID          string   `json:"id,omitempty"`
-	Size        int64    `json:"size"` // of the region, what it uses
+	Size        int64    `json:"size"` // bytes of the region that the file system spans
 	BlockSize   int64    `json:"blockSize,omitempty"`
 	FreeBytes   int64    `json:"freeBytes"`
 	Inodes      int64    `json:"inodes,omitempty"`
@@ -65,13 +65,13 @@ type BootEntry struct {
 	Cmdline    string   `json:"cmdline,omitempty"`
 }
 
-// Options say what else is looked at.
+// Options select what else is computed.
 type Options struct {
 	Deep  bool // reads all file maps, and the contents of files of equal size; the disk must have been opened with its store items
 	Graph bool // computes the closure size of every item
 }
 
-// Of describes an opened image. What cannot be read of it is said in its region.
+// Of describes an opened image. Faults of a region are in its Error.
 func Of(ctx context.Context, d *disk.Disk, o Options) (*Report, error) {
 	r := &Report{Size: d.Size, SectorSize: d.SectorSize, Table: d.Table, ID: d.ID}
 	for _, region := range d.Regions {

@@ -13,9 +13,9 @@ import (
 //go:embed page.html
 var pageText string
 
-// Page writes the report as an HTML page that needs nothing else: the disk to scale, and the items of each store as a map, with the chain of
-// references that leads to each. The report must have been made with the graph. The page's policy forbids all network access. Names of the
-// image are in it as JSON alone, whose encoder escapes what could end the script, and the script puts them into text nodes.
+// Page writes the report as a self-contained HTML page: the disk to scale, and the items of each store as a map, with the chain of references
+// that leads to each. The report must have been made with [Options] Graph. The page's policy forbids all network access. Names from the image
+// appear only as JSON, whose encoder escapes what could end the script, and the script puts them into text nodes.
 func (r *Report) Page(w io.Writer, name string) error {
 	data := page{Name: name, Report: r, Graphs: []*pageGraph{}}
 	for i := range r.Regions {
@@ -45,7 +45,7 @@ type pageGraph struct {
 	Dir    string     `json:"dir"` // of the store
 	Names  []string   `json:"names"`
 	Size   []int64    `json:"size"`   // bytes of the NAR
-	Closed []int64    `json:"closed"` // with all that it refers to; 0 if not known
+	Closed []int64    `json:"closed"` // bytes with everything it refers to; 0 if unknown
 	Refs   [][]int32  `json:"refs"`
 	Roots  []pageRoot `json:"roots"`
 }

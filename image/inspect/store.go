@@ -9,7 +9,7 @@ import (
 	"imprint/closure"
 )
 
-// A Store is what the database of a store says, and its GC roots.
+// A Store describes a store by its database, and its GC roots.
 type Store struct {
 	Dir     string `json:"dir"`
 	Items   int    `json:"items"`
@@ -23,9 +23,9 @@ type Store struct {
 // A Root is a GC root.
 type Root struct {
 	At      string `json:"at"`             // path of the link
-	Item    string `json:"item,omitempty"` // that it leads to
+	Item    string `json:"item,omitempty"` // the item that it leads to
 	Items   int    `json:"items,omitempty"`
-	Closure int64  `json:"closureBytes,omitempty"` // NARs of the item and all that it refers to
+	Closure int64  `json:"closureBytes,omitempty"` // bytes of the NARs in the item's closure
 	Error   string `json:"error,omitempty"`
 }
 
@@ -39,7 +39,7 @@ type Item struct {
 // Limits of what is computed and listed.
 const (
 	mostLargest = 10
-	mostRoots   = 64 // whose closures are computed, unless all are
+	mostRoots   = 64 // roots whose closures are computed, unless all are
 	mostSteps   = 1 << 29
 )
 
@@ -101,7 +101,7 @@ type graph struct {
 	size    []int64
 	refs    [][]int32
 	roots   []graphRoot
-	closed  []int64 // closure sizes; 0 where there was no time
+	closed  []int64 // closure sizes; 0 if not computed
 	visited []int32 // the traversal that has visited each item
 	round   int32
 	steps   int
@@ -129,7 +129,7 @@ func graphOf(infos []*closure.Info) graph {
 	return g
 }
 
-// closure returns how many items the closure of an item has, and how many bytes. References may form cycles, in a hostile database.
+// closure returns the number of items in the closure of an item, and their bytes. In a hostile database, references may form cycles.
 func (g *graph) closure(i int) (items int, bytes int64) {
 	g.round++
 	g.visited[i] = g.round
@@ -148,7 +148,7 @@ func (g *graph) closure(i int) (items int, bytes int64) {
 	return items, bytes
 }
 
-// computeClosures computes the closure size of every item, as far as that takes a bound of steps.
+// computeClosures computes the closure sizes of items until a bound of steps is reached.
 func (g *graph) computeClosures(ctx context.Context) {
 	g.closed = make([]int64, len(g.size))
 	for i := range g.closed {

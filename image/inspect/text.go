@@ -10,10 +10,10 @@ import (
 	"imprint/internal/units"
 )
 
-// mostShown is how many roots and boot entries the text lists of a region; JSON has all.
+// mostShown is the number of roots and of boot entries that the text lists for a region; JSON has all.
 const mostShown = 10
 
-// Text writes the report for people: a table of the regions, and what each holds.
+// Text writes the report for people: a table of the regions, then the contents of each.
 func (r *Report) Text(w io.Writer, name string) error {
 	out := &strings.Builder{}
 	fmt.Fprintf(out, "%s: %s, sectors of %d bytes, table %s %s\n\n", tree.Shown(name), units.FormatBytes(r.Size), r.SectorSize, orDash(r.Table), r.ID)
@@ -37,7 +37,7 @@ func orDash(text string) string {
 	return tree.Shown(text)
 }
 
-// row is the region's row of the table.
+// row returns the region's row of the table.
 func (d *Region) row() string {
 	number, offset, label, free, items := "-", fmt.Sprint(d.Offset), "", "", ""
 	if d.Number > 0 {
@@ -63,7 +63,7 @@ func (d *Region) row() string {
 	}, "\t")
 }
 
-// text writes what the table has no room for.
+// text writes the details that the table has no room for.
 func (d *Region) text(out *strings.Builder) {
 	head := fmt.Sprintf("\n%s\n", tree.Shown(d.Shown))
 	line := func(format string, args ...any) {

@@ -1,4 +1,4 @@
-// Package outputs says which files a build writes, and in which formats.
+// Package outputs determines the files that a build writes, and their formats.
 package outputs
 
 import (
@@ -18,8 +18,8 @@ type Output struct {
 	Options container.Options
 }
 
-// Of returns the outputs of an image: with these names, each in the format of its suffix, or without names those of the description, which
-// by default are one raw file. The error is that of a name.
+// Of returns the outputs of an image: one for each name, in the format of its suffix; without names those of the description, by default one
+// raw file. It returns an error for a name that promises a format that build does not write.
 func Of(d *description.Image, names []string) (list []Output, err error) {
 	disk := d.WithDefaults().Format.V
 	for _, name := range names {
@@ -42,13 +42,13 @@ func Of(d *description.Image, names []string) (list []Output, err error) {
 	return list, nil
 }
 
-// others are suffixes of formats that build does not write, and commands that make them of a raw image; "" if there is none.
+// others maps suffixes of formats that build does not write to the commands that convert a raw image to them, "" if there is none.
 var others = map[string]string{
 	".vdi": "qemu-img convert -O vdi", ".bz2": "bzip2", ".lz4": "lz4",
 	".tar": "", ".tar.gz": "", ".tgz": "", ".ovf": "", ".zip": "", ".7z": "",
 }
 
-// formatOf returns the format that the name of an output says, raw if it says none. disk is the format of the disk.
+// formatOf returns the format for the suffix of an output's name, by default raw. disk is the format of the disk.
 func formatOf(out, disk string) (*container.Format, error) {
 	if out == "-" {
 		return nil, fmt.Errorf("-o -: an image is written in parallel at offsets, which a pipe cannot do; use -o FILE, and then copy it")

@@ -29,7 +29,10 @@ func (l *layouter) disk() (*Layout, error) {
 			r.file()
 		}
 	}
-	d.Size = units.Align(max(l.end, units.Grain, p.rawEnd())+p.backupSize(), units.Grain)
+	var err error
+	if d.Size, err = l.size(); err != nil {
+		return nil, err
+	}
 	if err := p.tabulate(d); err != nil {
 		return nil, err
 	}
@@ -66,29 +69,34 @@ func (p *Plan) tableEnd() int64 {
 	if p.Table == partition.MBR {
 		return mbr.Size
 	}
-	return gpt.FirstUsable(p.SectorSize) * p.SectorSize
+	return gpt.Table{SectorSize: p.SectorSize, EntriesAt: p.EntriesAt / p.SectorSize}.FirstUsable() * p.SectorSize
 }
 
 // gptTable returns the GPT. An ISO's own partition starts after the system area (lead), although its file system begins at
 // offset 0: the table itself lies in the system area, and a partition must not cover it.
 func (p *Plan) gptTable(l *Layout) gpt.Table {
-	t := gpt.Table{DiskGUID: p.DiskGUID, SectorSize: p.SectorSize, Sectors: l.Size / p.SectorSize}
+	t := gpt.Table{
+		DiskGUID: p.DiskGUID, SectorSize: p.SectorSize, Sectors: l.Size / p.SectorSize, EntriesAt: p.EntriesAt / p.SectorSize, Active: p.MBRActive,
+		Partitions: make([]gpt.Partition, l.highest()),
+	}
 	for _, r := range l.entries() {
-		t.Partitions = append(t.Partitions, gpt.Partition{
-			Name: r.Partition.Spec.Name, Type: r.Partition.TypeGUID, UUID: r.Partition.PartUUID, Attributes: r.Partition.Attributes,
-			Start: (r.Offset + r.lead) / p.SectorSize, Sectors: (r.Size - r.lead) / p.SectorSize,
-		})
+		t.Partitions[r.Partition.Number-1] = gpt.Partition{
+			Name: r.Partition.PartLabel, Type: r.Partition.TypeGUID, UUID: r.Partition.PartUUID, Attributes: r.Partition.Attributes,
+			Start: (r.Offset + r.lead) / p.SectorSize, Sectors: (r.Size - r.lead) / p.SectorSize, MBRType: r.Partition.MBRType,
+		}
 	}
 	return t
 }
 
 // mbrTable returns the MBR, which has no names, UUIDs or attributes, but marks one partition as active.
 func (p *Plan) mbrTable(l *Layout) mbr.Table {
-	t := mbr.Table{Signature: p.Signature, SectorSize: p.SectorSize, Sectors: l.Size / p.SectorSize}
+	t := mbr.Table{
+		Signature: p.Signature, SectorSize: p.SectorSize, Sectors: l.Size / p.SectorSize, Partitions: make([]mbr.Partition, l.highest()),
+	}
 	for _, r := range l.entries() {
-		t.Partitions = append(t.Partitions, mbr.Partition{
+		t.Partitions[r.Partition.Number-1] = mbr.Partition{
 			Type: r.Partition.MBRType, Active: r.Partition.Active, Start: r.Offset / p.SectorSize, Sectors: r.Size / p.SectorSize,
-		})
+		}
 	}
 	return t
 }
@@ -97,6 +105,14 @@ func (p *Plan) mbrTable(l *Layout) mbr.Table {
 // their order on the disk: partition numbers must stay what the description says wherever a partition lies.
 func (l *Layout) entries() []*Region {
 	return slices.DeleteFunc(slices.Clone(l.Regions), func(r *Region) bool { return r.In != nil })
+}
+
+// highest returns the highest number of a partition.
+func (l *Layout) highest() (n int) {
+	for _, r := range l.Regions {
+		n = max(n, r.Partition.Number)
+	}
+	return n
 }
 
 // codeExtents returns the boot loader's code for the first sector, linked: the number of the sector that it loads next is
@@ -149,7 +165,7 @@ func (p *Plan) elToritoOffset(l *Layout) int64 {
 // each other. Only data is laid out: the holes of a sparse source stay holes.
 func (p *Plan) placeRaw(l *Layout) error {
 	var problems diag.List
-	taken := []span{{0, p.tableEnd(), "the partition table"}, {l.Size - p.backupSize(), l.Size, "the backup of the partition table"}}
+	taken := append(p.tableSpans(), span{l.Size - p.backupSize(), l.Size, "the backup of the partition table"})
 	for _, r := range l.entries() {
 		taken = append(taken, span{r.Offset + r.lead, r.Offset + r.Size, fmt.Sprintf("partition %q", r.Partition.Spec.Name)})
 	}
@@ -171,6 +187,17 @@ func (p *Plan) placeRaw(l *Layout) error {
 	return l.outside.Sort(l.Size)
 }
 
+// tableSpans returns where the partition table lies at the front: with entries that have moved, in two places.
+func (p *Plan) tableSpans() []span {
+	if p.EntriesAt == 0 || p.Table == partition.MBR {
+		return []span{{0, p.tableEnd(), "the partition table"}}
+	}
+	return []span{{0, 2 * p.SectorSize, "the header of the partition table"}, {p.EntriesAt, p.tableEnd(), "the entries of the partition table"}}
+}
+
+// entriesGrain aligns the offset of entries that a hint suggests.
+const entriesGrain = 4 * units.KiB
+
 // rawHint suggests how to resolve an overlap. Firmware usually must lie at a fixed offset, so a partition moves out of its
 // way; but the table cannot move, so what overlaps it has to.
 func (p *Plan) rawHint(raw, other span, l *Layout) string {
@@ -180,8 +207,13 @@ func (p *Plan) rawHint(raw, other span, l *Layout) string {
 		}
 	}
 	hint := fmt.Sprintf("there is room from byte %d on", units.Align(other.end, p.SectorSize))
-	if other.start == 0 && p.Table != partition.MBR {
-		hint += fmt.Sprintf("; with table = \"mbr\" from byte %d on", p.SectorSize)
+	switch {
+	case p.Table == partition.MBR:
+	case p.EntriesAt != 0 && other.start == p.EntriesAt:
+		hint += fmt.Sprintf("; or write entries-offset = %d", units.Align(raw.end, entriesGrain))
+	case p.EntriesAt == 0 && other.start == 0:
+		hint += fmt.Sprintf("; with entries-offset = %d from byte %d on, with table = \"mbr\" from byte %d on",
+			units.Align(max(raw.end, other.end), entriesGrain), 2*p.SectorSize, p.SectorSize)
 	}
 	return hint
 }

@@ -36,8 +36,23 @@ type Made map[*Partition]tree.Blob
 // The order is that of dependencies. A file system inside another one is a file of it, so the outer one needs its size; and
 // among the regions of the disk, an ISO's tree needs the size of the EFI system partition after it (see hybrid).
 func (p *Plan) Layout(made Made) (*Layout, error) {
-	l := &layouter{plan: p, made: made, regions: map[*Partition]*Region{}}
-	for _, part := range p.Partitions {
+	l := &layouter{plan: p, made: made}
+	if err := l.all(); err != nil {
+		return nil, err
+	}
+	if part, size := l.rest(); part != nil {
+		l.grown, l.grownTo = part, size
+		if err := l.all(); err != nil {
+			return nil, err
+		}
+	}
+	return l.disk()
+}
+
+// all lays out every partition.
+func (l *layouter) all() error {
+	l.regions, l.end, l.last = map[*Partition]*Region{}, 0, 0
+	for _, part := range l.plan.Partitions {
 		if part.Inside != "" {
 			l.inner(part)
 		}
@@ -45,10 +60,7 @@ func (p *Plan) Layout(made Made) (*Layout, error) {
 	for _, part := range l.onDisk() {
 		l.outer(part)
 	}
-	if err := l.problems.Err(); err != nil {
-		return nil, err
-	}
-	return l.disk()
+	return l.problems.Err()
 }
 
 // A layouter lays out partitions, and collects the problems of all of them.
@@ -56,7 +68,10 @@ type layouter struct {
 	plan     *Plan
 	made     Made
 	regions  map[*Partition]*Region
-	end      int64 // of the regions so far, in bytes
+	end      int64      // of the last region so far, in bytes
+	last     int64      // of all regions, in bytes
+	grown    *Partition // takes the rest of the disk; nil if none does, or if that is not known yet
+	grownTo  int64      // its size in bytes
 	problems diag.List
 }
 
@@ -110,7 +125,7 @@ func (l *layouter) outer(part *Partition) {
 	l.regions[part] = r
 	whole := part.filesystem().WholeDisk
 	if r.Offset == 0 && !whole {
-		r.Offset = units.Align(max(l.end, units.Grain), part.Align)
+		r.Offset = units.Align(max(l.end, units.Grain, l.plan.tableEnd()), part.Align)
 	}
 	spec, err := l.spec(r)
 	if whole {
@@ -124,10 +139,14 @@ func (l *layouter) outer(part *Partition) {
 		return
 	}
 	r.Size = part.regionSize(r.Maker.Size(), l.plan.SectorSize)
+	if part == l.grown {
+		r.Size = l.grownTo
+	}
 	if whole {
 		r.Size, r.lead = r.Maker.Size(), partition.ISOSystemArea
 	}
 	l.end = r.Offset + r.Size
+	l.last = max(l.last, l.end)
 }
 
 // hybrid returns what an ISO has to know of the rest of the disk: the program that a BIOS boots, and the size and alignment of
@@ -163,6 +182,9 @@ func (l *layouter) hybrid() (h partition.Hybrid) {
 func (l *layouter) spec(r *Region) (partition.Spec, error) {
 	spec := r.Partition.Spec
 	spec.Offset = r.Offset
+	if r.Partition == l.grown {
+		spec.Size = l.grownTo
+	}
 	if r.Partition.Code != nil {
 		spec.Content = tree.Text(string(r.Partition.Code.Linked(r.Offset / bootloader.BIOSSector)))
 	}

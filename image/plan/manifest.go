@@ -24,7 +24,7 @@ type Manifest struct {
 	SectorSize int64               `json:"sectorSize"`
 	Epoch      int64               `json:"epoch"` // seconds since 1970
 	Seed       string              `json:"seed"`
-	Table      string              `json:"table"` // "gpt" or "mbr"
+	Table      string              `json:"table"` // "gpt", "mbr" or "hybrid"
 	DiskGUID   string              `json:"diskGUID,omitempty"`
 	Signature  string              `json:"diskSignature,omitempty"` // of a disk with an MBR, eight hexadecimal digits
 	Loader     string              `json:"loader"`
@@ -38,8 +38,9 @@ type Manifest struct {
 
 // ManifestPartition is one entry of the partition table.
 type ManifestPartition struct {
-	Number     int        `json:"number"`
+	Number     int        `json:"number,omitempty"` // in the table; absent for a file of another partition
 	Name       string     `json:"name"`
+	PartLabel  string     `json:"partLabel,omitempty"` // in a GPT, if it is not the name
 	Type       string     `json:"type"`
 	TypeGUID   repro.UUID `json:"typeGUID,omitzero"`
 	MBRType    byte       `json:"mbrType,omitempty"`
@@ -47,6 +48,8 @@ type ManifestPartition struct {
 	Attributes uint64     `json:"attributes,omitempty"`
 	Inside     string     `json:"inside,omitempty"`      // the partition that it is a file of
 	Path       string     `json:"path,omitempty"`        // of that file
+	Verity     string     `json:"verity,omitempty"`      // the partition with its hash tree
+	RootHash   string     `json:"rootHash,omitempty"`    // of that tree, 64 hexadecimal digits
 	Offset     *int64     `json:"offset,omitempty"`      // bytes; nil if it is not known: in a file system that a host tool makes
 	Bound      bool       `json:"offsetBound,omitempty"` // Offset is an upper bound, since the size of what comes before is one
 	Size       int64      `json:"size"`                  // bytes
@@ -91,10 +94,10 @@ func (p *Plan) Manifest(l *Layout, largest int) *Manifest {
 		m.DiskGUID = p.DiskID()
 	}
 	for i, r := range l.Regions {
-		m.Partitions = append(m.Partitions, r.manifest(i+1))
+		m.Partitions = append(m.Partitions, r.manifest())
 		m.Partitions[i].Exact, m.Partitions[i].Bound = l.exact(r), m.Partitions[i].Offset != nil && !l.placed(r)
 		m.Partitions[i].Largest = l.largest(r, largest)
-		m.SizeBound = m.SizeBound || !m.Partitions[i].Exact
+		m.SizeBound = m.SizeBound || !m.Partitions[i].Exact && p.Size == 0
 	}
 	for _, c := range p.Closures {
 		mc := ManifestClosure{Name: c.Name, Profile: c.Profile}
@@ -147,14 +150,17 @@ func (l *Layout) largest(r *Region, n int) []Large {
 	return all[:min(n, len(all))]
 }
 
-func (r *Region) manifest(number int) ManifestPartition {
+func (r *Region) manifest() ManifestPartition {
 	p, s := r.Partition, partition.StatsOf(r.Maker)
 	_, size, _ := r.Range()
 	m := ManifestPartition{
-		Number: number, Name: p.Spec.Name, Type: p.Type, TypeGUID: p.TypeGUID, MBRType: p.MBRType, PartUUID: p.PartUUIDText(), Attributes: p.Attributes,
+		Number: p.Number, Name: p.Spec.Name, Type: p.Type, TypeGUID: p.TypeGUID, MBRType: p.MBRType, PartUUID: p.PartUUIDText(), Attributes: p.Attributes,
 		Offset: r.start(), Size: size, Filesystem: p.Spec.Filesystem, Engine: p.Spec.Engine, Label: p.Spec.Label,
 		BlockSize: s.BlockSize, Inodes: s.Inodes, FreeInodes: s.FreeInodes, FreeBytes: s.FreeBytes, Journal: s.Journal,
-		Items: len(p.Items), Inside: p.Inside, Path: p.Path,
+		Items: len(p.Items), Inside: p.Inside, Path: p.Path, Verity: p.Verity, RootHash: p.RootHash,
+	}
+	if p.PartLabel != p.Spec.Name {
+		m.PartLabel = p.PartLabel
 	}
 	m.VolumeID = p.VolumeID()
 	return m

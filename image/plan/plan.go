@@ -31,9 +31,14 @@ type Plan struct {
 	Name       string
 	Arch       string
 	Format     string
-	Table      string // one of the words of package partition
-	SectorSize int64  // bytes
-	Epoch      int64  // seconds since 1970
+	Table      string   // one of the words of package partition
+	SectorSize int64    // bytes
+	SizeKey    diag.Key // of the size of the disk
+	Size       int64    // of the disk, bytes; 0 means what the partitions need
+	Multiple   int64    // of which the size is one, bytes; 0 means no wish
+	EntriesAt  int64    // of the GPT, bytes; 0 means right after the header
+	MBRActive  bool     // the first partition in the MBR beside a GPT is marked active
+	Epoch      int64    // seconds since 1970
 	Seed       repro.Seed
 	DiskGUID   repro.UUID
 	Signature  uint32 // of a disk with an MBR, instead of a GUID
@@ -56,14 +61,19 @@ type Plan struct {
 type Partition struct {
 	Key        diag.Key // in the description
 	SizeKey    diag.Key // of its size
+	Number     int      // in the partition table; 0 for a file of another partition
+	PartLabel  string   // in a GPT
 	Type       string   // as in the description
 	TypeGUID   repro.UUID
 	PartUUID   repro.UUID
-	MBRType    byte   // in an MBR, instead of TypeGUID
+	MBRType    byte   // in an MBR, instead of TypeGUID; in a hybrid one beside it, 0 for one that is not there
 	MBRUUID    string // the PARTUUID that Linux derives there from the disk signature and the number
 	Attributes uint64 // bits of the GPT entry
 	Align      int64  // bytes
 	Offset     int64  // bytes; 0 means after the partition before
+	Grow       bool   // it takes the rest of the disk
+	Verity     string // the partition that gets its hash tree, "" for none
+	RootHash   string // of that tree, hexadecimal
 	FreeShare  int64  // of the content's bytes, in percent, besides Spec.Free
 	Active     bool   // the MBR entry is marked active
 	Inside     string // the partition that it is a file of, "" for none

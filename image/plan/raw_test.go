@@ -56,7 +56,7 @@ func TestRawContent(t *testing.T) {
 // What overlaps is told, with both ranges and where there is room.
 func TestRawOverlap(t *testing.T) {
 	for offset, want := range map[string]string{
-		"8KiB":    "raw[0] takes bytes 8192 to 108191 of the disk, and the partition table bytes 0 to 17407\nhint: there is room from byte 17408 on; with table = \"mbr\" from byte 512 on",
+		"8KiB":    "raw[0] takes bytes 8192 to 108191 of the disk, and the partition table bytes 0 to 17407\nhint: there is room from byte 17408 on; with entries-offset = 110592 from byte 1024 on, with table = \"mbr\" from byte 512 on",
 		"1MiB":    `raw[0] takes bytes 1048576 to 1148575 of the disk, and partition "root" bytes 1048576 to`,
 		"1000KiB": "let partition \"root\" begin after it, at 2097152",
 	} {

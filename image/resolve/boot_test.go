@@ -182,7 +182,8 @@ func TestFATTypesInMBR(t *testing.T) {
 	w.File("registration", "")
 	const volume = "table = \"mbr\"\n[[partition]]\nname = \"p\"\ntype = %q\nfilesystem = \"fat\"\nsize = %q\n"
 	for _, c := range []struct{ kind, size, want string }{
-		{"0x0c", "64MiB", "partition[0].type: 0x0c is the type of a FAT32, but the volume is a FAT16\nhint: write type = \"0x0e\", or choose another size"},
+		{"0x0c", "32MiB", "partition[0].type: 0x0c is the type of a FAT32, but the volume is a FAT16\nhint: write type = \"0x0e\", or choose another size"},
+		{"0x0c", "64MiB", ""}, // FAT32, since the type says so
 		{"0x06", "1GiB", "0x06 is the type of a FAT16, but the volume is a FAT32\nhint: write type = \"0x0c\""},
 		{"0x0b", "4MiB", "0x0b is the type of a FAT32, but the volume is a FAT12\nhint: write type = \"0x01\""},
 		{"0x0c", "1GiB", ""}, {"0x0e", "64MiB", ""}, {"0x01", "4MiB", ""}, {"esp", "4MiB", ""}, {"0xef", "64MiB", ""}, {"0x83", "64MiB", ""},

@@ -156,7 +156,7 @@ func (w world) checkFree(p *plan.Plan) {
 	if root == nil || len(p.Entries) == 0 || root.Volatile.V || !partition.Named(root.Filesystem.V).Writable {
 		return
 	}
-	grows := slices.ContainsFunc(root.Flags.Items, func(f description.Value[description.Flag]) bool { return f.V == partition.FlagGrowFS })
+	grows := root.GrowAtBoot.V || root.Grow.V || slices.ContainsFunc(root.Flags.Items, func(f description.Value[description.Flag]) bool { return f.V == partition.FlagGrowFS })
 	if root.Size.V.Auto && !root.Free.Written() && !root.MinSize.Written() && !grows {
 		w.warn(root.Key, "is only as large as its content, so the running system has almost no free space",
 			`add free = "1GiB", for example, or free = 0 if something else enlarges it first`)

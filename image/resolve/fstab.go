@@ -1,8 +1,13 @@
 package resolve
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
+	"strings"
 
+	"imprint/image/description"
+	"imprint/image/plan"
 	"imprint/image/trees"
 	"imprint/internal/diag"
 	"imprint/internal/fstab"
@@ -21,7 +26,7 @@ func (t *treeFiller) fstab() {
 	var entries []fstab.Entry
 	for i := range t.plan.Partitions {
 		if e, ok := t.mount(i); ok {
-			entries = append(entries, e)
+			entries = append(entries, withStore(e, &t.world.d.Partition.Items[i]))
 			t.mountPoint(key, e.Target)
 		}
 	}
@@ -60,7 +65,7 @@ func (t *treeFiller) mount(i int) (e fstab.Entry, ok bool) {
 	switch at := t.world.d.MountPoint(d); {
 	case part.Inside != "" && part != t.part || part.Inside == "" && row.WholeDisk:
 		return e, false
-	case row.Raw && partition.IsSwap(d.Type.V):
+	case row.Swap || row.Raw && partition.IsSwap(d.Type.V):
 		e.Target, e.Type, e.Options = "none", "swap", "sw"
 		return e, true
 	case at == "" || row.MountType == "":
@@ -80,6 +85,30 @@ func (t *treeFiller) mount(i int) (e fstab.Entry, ok bool) {
 	}
 }
 
+// storeMount adds the directory in the root file system where a partition that has the store for itself is mounted.
+func (t *treeFiller) storeMount() {
+	if root := t.world.d.Root(); root == nil || root.Name.V != t.d.Name.V {
+		return
+	}
+	for _, d := range t.world.d.Partition.Items {
+		if at := d.StoreMount(); at != "" {
+			t.Keys[d.Mount.Key.Path] = d.Mount.Key
+			t.mountPoint(d.Mount.Key, at)
+		}
+	}
+}
+
+// inInitrd is the option by which systemd's initrd mounts a partition before it starts init, which is in the store (systemd.mount(5)).
+const inInitrd = "x-initrd.mount"
+
+// withStore adds that option to the entry of a partition that has the store for itself.
+func withStore(e fstab.Entry, d *description.Partition) fstab.Entry {
+	if d.StoreMount() != "" {
+		e.Options = strings.TrimPrefix(e.Options+","+inInitrd, ",")
+	}
+	return e
+}
+
 // mountPoint adds the directory where a partition is mounted, unless the tree has one.
 func (t *treeFiller) mountPoint(key diag.Key, at string) {
 	if n, _ := t.Follow(at); at == "none" || n != nil && n.Kind() == tree.Dir {
@@ -88,4 +117,45 @@ func (t *treeFiller) mountPoint(key diag.Key, at string) {
 	if err := t.Overlay(at, tree.NewDir("", trees.AttrsAt(t.epoch).Dir, nil), key.Path); err != nil {
 		t.problems = append(t.problems, key.Problem(fmt.Sprintf("%s, where a partition is mounted: %v", at, err), ""))
 	}
+}
+
+// repartDir is where systemd-repart finds definitions of partitions, in the initrd below /sysroot (repart.d(5)).
+const repartDir = "/etc/repart.d"
+
+// repart adds, to the partition that is mounted as root, the definition by which systemd-repart enlarges a partition to the end of the disk.
+// systemd-repart takes definitions and partitions of one type in their order, so all of that type get one; the others take no room.
+func (t *treeFiller) repart() {
+	root := t.world.d.Root()
+	if root == nil || root.Name.V != t.d.Name.V {
+		return
+	}
+	for i, d := range t.world.d.Partition.Items {
+		if !d.GrowAtBoot.V {
+			continue
+		}
+		grown := t.plan.Partitions[i]
+		for _, part := range t.sameType(grown) {
+			text := fmt.Sprintf("# grow-at-boot of the image's description\n[Partition]\nType=%v\n", part.TypeGUID)
+			if part != grown {
+				text += "Weight=0\n"
+			}
+			key := d.GrowAtBoot.Key
+			t.Keys[key.Path] = key
+			path := fmt.Sprintf("%s/%03d-imprint.conf", repartDir, part.Number)
+			if err := t.Overlay(path, tree.NewFile("", trees.AttrsAt(t.epoch).File, tree.Text(text)), key.Path); err != nil {
+				t.problems = append(t.problems, key.Problem(err.Error(), ""))
+			}
+		}
+	}
+}
+
+// sameType returns the partitions with the type of one, in the order of their numbers.
+func (t *treeFiller) sameType(as *plan.Partition) (list []*plan.Partition) {
+	for _, part := range t.plan.Partitions {
+		if part.Inside == "" && part.TypeGUID == as.TypeGUID {
+			list = append(list, part)
+		}
+	}
+	slices.SortFunc(list, func(a, b *plan.Partition) int { return cmp.Compare(a.Number, b.Number) })
+	return list
 }

@@ -29,18 +29,17 @@ func (w world) identify(hosts host.Inputs, store *store, boot *boot) (*plan.Plan
 		Key: d.Partition.Key, Name: d.Name.V, Arch: d.Arch.V, Format: d.Format.V, Table: d.Table.V, SectorSize: d.SectorSize.V, Epoch: w.epoch,
 		Loader: boot.loader.Name, Seed: seed, DiskGUID: given(d.UUID.V, seed.UUID("disk")), Signature: seed.Uint32("disk/signature"),
 		Closures: store.closures, Items: store.items,
+		SizeKey: d.Size.Key, Size: d.Size.V.Bytes, Multiple: d.Multiple.V.Bytes, EntriesAt: d.EntriesAt.V.Bytes, MBRActive: d.MBRActive.V,
 	}
-	number := 0 // in the partition table
-	for _, described := range d.Partition.Items {
+	numbers := d.Numbers()
+	for i, described := range d.Partition.Items {
 		part, err := w.partition(described, p)
 		if err != nil {
 			return nil, err
 		}
-		if part.Inside == "" {
-			number++
-		}
+		part.Number = numbers[i]
 		if part.Inside == "" && p.Table == partition.MBR {
-			part.MBRUUID = mbr.UUID(p.Signature, number)
+			part.MBRUUID = mbr.UUID(p.Signature, part.Number)
 		}
 		p.Partitions = append(p.Partitions, part)
 	}
@@ -72,12 +71,13 @@ func (w world) partition(d description.Partition, p *plan.Plan) (*plan.Partition
 		label = f.DefaultLabel(w.d.Name.V, d.Name.V)
 	}
 	return &plan.Partition{
-		Key: d.Key, SizeKey: d.Size.Key, Type: d.Type.V, TypeGUID: guid, MBRType: mbrType, Attributes: attributes(d.Flags),
+		Key: d.Key, SizeKey: d.Size.Key, Type: d.Type.V, TypeGUID: guid, MBRType: mbrType, Attributes: attributes(d),
+		PartLabel: cmp.Or(d.PartLabel.V, d.Name.V), Grow: d.Grow.V, Verity: d.Verity.V,
 		PartUUID: given(d.PartUUID.V, p.Seed.UUID(name+"/partuuid")),
 		Align:    d.Align.V.Bytes, Offset: d.Offset.V.Bytes, FreeShare: d.Free.V.Percent,
 		Inside: d.Inside.V, Path: d.Path.V, Volatile: d.Volatile.V,
 		Spec: partition.Spec{
-			Name: d.Name.V, Filesystem: d.Filesystem.V, Engine: d.Engine.V, Features: description.Strings(d.Features), Label: label,
+			Name: d.Name.V, Filesystem: d.Filesystem.V, FATBits: int(d.FAT.V), FATHint: w.d.FATBits(&d), Engine: d.Engine.V, Features: description.Strings(d.Features), Label: label,
 			UUID: given(d.UUID.V, p.Seed.UUID(name+"/uuid")), Serial: serial(d.UUID.V, p.Seed.Uint32(name+"/serial")),
 			Packing:  partition.Packing{Compressor: d.Compress.V, Level: d.Level.V, Block: d.BlockSize.V.Bytes},
 			HashSeed: p.Seed.UUID(name + "/hash-seed"), Modified: modified(p.Seed.Uint32(name + "/modified")),
@@ -98,6 +98,9 @@ func (w world) partitionType(d description.Partition) (guid repro.UUID, mbrType 
 		mbrType, err = partition.MBRType(name)
 	default:
 		guid, err = partition.TypeGUID(name, w.d.Arch.V)
+		if shared := d.MBRType; err == nil && shared.Written() {
+			mbrType, err = partition.MBRType(shared.V)
+		}
 	}
 	return guid, mbrType, err
 }
@@ -105,7 +108,13 @@ func (w world) partitionType(d description.Partition) (guid repro.UUID, mbrType 
 // checkFATTypes warns about an MBR type for FAT12, FAT16 or FAT32 that differs from the FAT made. Linux ignores it, but
 // firmware may not.
 func (w world) checkFATTypes(p *plan.Plan) {
-	isOne := func(part *plan.Partition) bool { return p.Table == partition.MBR && partition.IsFATType(part.Type) }
+	kinds := make(map[*plan.Partition]description.Text)
+	for i, part := range p.Partitions {
+		if kinds[part] = w.d.Partition.Items[i].Type; p.Table != partition.MBR {
+			kinds[part] = w.d.Partition.Items[i].MBRType
+		}
+	}
+	isOne := func(part *plan.Partition) bool { return kinds[part].V != "" && partition.IsFATType(kinds[part].V) }
 	if !slices.ContainsFunc(p.Partitions, isOne) {
 		return
 	}
@@ -116,8 +125,22 @@ func (w world) checkFATTypes(p *plan.Plan) {
 	for i, part := range p.Partitions {
 		bits := partition.StatsOf(l.Regions[i].Maker).FATBits
 		var m diag.Mistake
-		if bits != 0 && isOne(part) && errors.As(partition.CheckFATType(part.Type, bits), &m) {
-			w.warn(w.d.Partition.Items[i].Type.Key, m.Text, m.Hint)
+		if bits != 0 && isOne(part) && errors.As(partition.CheckFATType(kinds[part].V, bits), &m) {
+			w.warn(kinds[part].Key, m.Text, m.Hint)
+		}
+	}
+}
+
+// checkGrow warns about partitions that do not grow because a later one does.
+func (w world) checkGrow() {
+	last := ""
+	for _, d := range slices.Backward(w.d.Partition.Items) {
+		switch {
+		case !d.Grow.V:
+		case last != "":
+			w.warn(d.Grow.Key, "has no effect: "+last+" takes the rest of the disk", "remove it")
+		default:
+			last = d.Key.Path
 		}
 	}
 }
@@ -130,9 +153,12 @@ func modified(n uint32) int64 {
 }
 
 // attributes returns the attribute bits of a GPT entry.
-func attributes(flags description.List[description.Value[description.Flag]]) (bits uint64) {
-	for _, f := range flags.Items {
+func attributes(d description.Partition) (bits uint64) {
+	for _, f := range d.Flags.Items {
 		bits |= 1 << f.V
+	}
+	if d.GrowAtBoot.V {
+		bits |= 1 << partition.FlagGrowFS
 	}
 	return bits
 }

@@ -116,6 +116,8 @@ func field(p *plan.Partition, name string) string {
 		return ""
 	case name == "partuuid":
 		return p.PartUUIDText()
+	case name == "roothash":
+		return p.RootHash
 	case name == "label":
 		return p.Spec.Label
 	}
@@ -176,7 +178,7 @@ func (w world) place(p *plan.Plan, a bootloader.Artifacts) {
 	}
 	for _, part := range p.Partitions {
 		name := part.Spec.Name
-		if part.Active = name == a.Active && a.Active != ""; part.Active && p.Table == partition.GPT {
+		if part.Active = name == a.Active && a.Active != ""; part.Active && p.Table != partition.MBR {
 			part.Attributes |= activeBit
 		}
 		part.Spec.Syslinux = name == a.Install && a.Install != ""

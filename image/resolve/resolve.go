@@ -15,6 +15,7 @@ package resolve
 
 import (
 	"context"
+	"slices"
 	"sync"
 
 	"imprint/closure"
@@ -22,6 +23,7 @@ import (
 	"imprint/image/host"
 	"imprint/image/plan"
 	"imprint/image/source"
+	"imprint/image/trees"
 	"imprint/internal/diag"
 	"imprint/internal/repro"
 
@@ -62,25 +64,56 @@ func Plan(ctx context.Context, d *description.Image, in Inputs) (*plan.Plan, err
 	if err != nil {
 		return nil, err
 	}
+	r := &resolved{world: w, hosts: hosts, store: store}
+	if d.HasVerity() {
+		r.keep()
+	}
 	stated, problems := w.described(hosts, store)
 	boot, err := w.boot(ctx, hosts, store, stated, problems)
 	if err != nil {
 		return nil, err
 	}
-	p, err := w.identify(hosts, store, boot)
-	if err != nil {
-		return nil, err
-	}
-	files, err := w.install(ctx, p, hosts, store, boot)
-	if err != nil {
-		return nil, err
-	}
-	if err = w.fill(ctx, p, hosts, store, stated, boot, files); err == nil {
+	r.boot = boot
+	p, err := r.plan(ctx, stated)
+	if err == nil {
 		w.checkFATTypes(p)
+		w.checkGrow()
 		w.checkEntries(p, store, boot)
+		p.Warnings = w.warnings.sorted()
 	}
-	p.Warnings = w.warnings.sorted()
 	return p, err
+}
+
+// A resolved description has everything that a plan is made of.
+type resolved struct {
+	world
+	hosts  host.Inputs
+	store  *store
+	boot   *boot
+	sealed seals
+	kept   kept
+}
+
+// plan makes the plan: without hash trees at once, and with them a second time, when what they cover is known.
+func (r *resolved) plan(ctx context.Context, stated []*trees.Tree) (*plan.Plan, error) {
+	if !r.d.HasVerity() {
+		return r.complete(ctx, stated)
+	}
+	return r.sealing(ctx, stated)
+}
+
+// complete chooses the identifiers, and makes the boot loader's files and the trees, which contain them.
+func (r *resolved) complete(ctx context.Context, stated []*trees.Tree) (*plan.Plan, error) {
+	p, err := r.identify(r.hosts, r.store, r.boot)
+	if err != nil {
+		return nil, err
+	}
+	r.sealed.put(p, r.d)
+	files, err := r.install(ctx, p, r.hosts, r.store, r.boot)
+	if err != nil {
+		return nil, err
+	}
+	return p, r.fill(ctx, p, r.hosts, r.store, stated, r.boot, files)
 }
 
 // A world is what every step may use: the description with its defaults, and the inputs that it does not state.
@@ -106,10 +139,15 @@ func (w world) warn(key diag.Key, text, hint string) {
 	w.warnings.list = append(w.warnings.list, key.Problem(text, hint))
 }
 
-// sorted returns the warnings in the order of the description.
+// sorted returns the warnings in the order of the description, each once.
 func (w *warnings) sorted() diag.List {
 	list, _ := w.list.Err().(diag.List)
-	return list
+	seen := make(map[diag.Problem]bool, len(list)) // a plan with hash trees is made twice
+	return slices.DeleteFunc(list, func(p diag.Problem) bool {
+		again := seen[p]
+		seen[p] = true
+		return again
+	})
 }
 
 // read reads what the description names: host files and stores, in parallel.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"imprint/bootloader"
 	"imprint/closure"
@@ -40,7 +41,7 @@ func (w world) fill(ctx context.Context, p *plan.Plan, hosts host.Inputs, store 
 	}
 	for i, part := range p.Partitions {
 		d := w.d.Partition.Items[i]
-		if partition.Named(d.Filesystem.V).Raw {
+		if !partition.Named(d.Filesystem.V).HasFiles() {
 			f.content(part, d)
 			continue
 		}
@@ -61,6 +62,7 @@ func (f *filler) content(part *plan.Partition, d description.Partition) {
 	case part.Code != nil:
 	case in != nil:
 		part.Spec.Content = in.Blob
+	case part.Spec.Content != nil: // a hash tree
 	default:
 		part.Spec.Content = tree.Text("")
 	}
@@ -70,7 +72,7 @@ func (f *filler) content(part *plan.Partition, d description.Partition) {
 func (w world) described(hosts host.Inputs, store *store) (stated []*trees.Tree, problems diag.List) {
 	m := trees.Maker{Epoch: w.epoch, Flavor: w.flavor, Hosts: hosts, Roots: store.closureReference, Warn: w.warn}
 	for _, d := range w.d.Partition.Items {
-		if partition.Named(d.Filesystem.V).Raw {
+		if !partition.Named(d.Filesystem.V).HasFiles() {
 			stated = append(stated, nil)
 			continue
 		}
@@ -87,6 +89,8 @@ func (f *filler) tree(ctx context.Context, part *plan.Partition, d description.P
 	t.standard()
 	t.references()
 	t.fstab()
+	t.repart()
+	t.storeMount()
 	t.bootFiles(files)
 	part.Spec.Free = f.room(d, files, f.boot.hasGenerations())
 	t.inside()
@@ -140,13 +144,13 @@ func (t *treeFiller) store(ctx context.Context) error {
 	if len(names) == 0 {
 		return nil
 	}
-	if dir := t.Find(t.flavor.StoreDir); dir != nil && (dir.Kind() != tree.Dir || len(dir.Children()) > 0) {
+	if dir := t.Find(strings.TrimPrefix(t.flavor.StoreDir, t.d.StoreMount())); dir != nil && (dir.Kind() != tree.Dir || len(dir.Children()) > 0) {
 		t.problems = append(t.problems, t.d.Key.Problem("something other than a closure adds files to "+t.flavor.StoreDir,
 			"only closures may add to the store"))
 		return nil
 	}
 	target := closure.Target{
-		Flavor: t.flavor, Epoch: t.epoch, HardLink: t.world.d.Store.HardLink.V, Database: t.stored.database, Workers: 2 * processors.Count(),
+		Mount: t.d.StoreMount(), Flavor: t.flavor, Epoch: t.epoch, HardLink: t.world.d.Store.HardLink.V, Database: t.stored.database, Workers: 2 * processors.Count(),
 	}
 	t.part.Items = t.stored.itemsOf(names)
 	for _, item := range t.part.Items {

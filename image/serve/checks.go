@@ -21,18 +21,18 @@ type check struct {
 // checks runs each check once, when it is touched first.
 type checks struct {
 	list    []*check
-	queue   chan *check // has room for all
+	queue   chan *check // buffered for all checks, so that touch never blocks
 	cancel  context.CancelFunc
 	workers sync.WaitGroup
 	touched atomic.Int64
 	done    atomic.Int64
 }
 
-// start makes the workers. failed is called with what a check finds.
+// start starts the workers. They call failed with the error of each check that fails.
 func (c *checks) start(list []*check, failed func(error)) {
 	ctx, cancel := context.WithCancel(context.Background())
 	c.list, c.queue, c.cancel = list, make(chan *check, len(list)), cancel
-	for range max(1, processors.Count()/2) { // those who read go first
+	for range max(1, processors.Count()/2) { // leave processors for those who read
 		c.workers.Go(func() {
 			for {
 				select {
@@ -48,7 +48,7 @@ func (c *checks) start(list []*check, failed func(error)) {
 	}
 }
 
-// touch says that something of a check was read.
+// touch queues a check when something that it covers is read for the first time.
 func (c *checks) touch(one *check) {
 	if one.touched.Load() || one.touched.Swap(true) {
 		return
@@ -60,7 +60,7 @@ func (c *checks) touch(one *check) {
 	c.queue <- one
 }
 
-// one runs a check, unless it runs or was run.
+// one runs a check once, and returns its error.
 func (c *checks) one(ctx context.Context, one *check) error {
 	if one.started.Swap(true) {
 		return nil
@@ -82,7 +82,7 @@ func (c *checks) all(ctx context.Context) error {
 	return group.Wait()
 }
 
-// counts returns how many were touched, and how many of all are done.
+// counts returns the number of checks that were touched, and of those that are done.
 func (c *checks) counts() (touched, done int) { return int(c.touched.Load()), int(c.done.Load()) }
 
 func (c *checks) stop() {

@@ -9,8 +9,8 @@ import (
 	"imprint/internal/tree"
 )
 
-// findChecks makes a check of every store item, and of every content with a pin. Those contents are checked early that the disk does not hold
-// as they are: a boot program was made of them, or the file system changes them.
+// findChecks makes a check for every store item and every content with a pin. Contents that the disk does not hold as they are, because a
+// boot program was made of them or the file system changes them, are returned as early: they are checked before anything is served.
 func (l *layoutDisk) findChecks() (list []*check, early []tree.Blob) {
 	for _, item := range l.Plan.Items {
 		if c := l.itemCheck(item); c != nil {
@@ -58,7 +58,7 @@ func (l *layoutDisk) contents() iter.Seq[tree.Blob] {
 	}
 }
 
-// contentsOf yields the contents of a region: of its files, or what it holds instead of a file system.
+// contentsOf yields the contents of a region: those of its files, or its raw content.
 func contentsOf(r *plan.Region) iter.Seq[tree.Blob] {
 	return func(yield func(tree.Blob) bool) {
 		if r.Tree == nil {
@@ -77,7 +77,7 @@ func contentsOf(r *plan.Region) iter.Seq[tree.Blob] {
 	}
 }
 
-// pinnedCheck makes the check of a content with a pin, nil where the disk does not hold it.
+// pinnedCheck makes the check of a content with a pin, nil if the disk does not hold it.
 func (l *layoutDisk) pinnedCheck(b tree.Blob) *check {
 	c := &check{name: tree.HostPath(b)}
 	c.run = func(ctx context.Context) error { return l.checkPinned(ctx, b) }
@@ -87,7 +87,7 @@ func (l *layoutDisk) pinnedCheck(b tree.Blob) *check {
 	return c
 }
 
-// itemCheck makes the check of an item, nil where it has no files, or none that are read: host tools have had them.
+// itemCheck makes the check of an item, nil if none of its files will be read: it has none, or host tools have copied them.
 func (l *layoutDisk) itemCheck(item *plan.Item) *check {
 	c := &check{name: item.Info.Path.String()}
 	c.run = func(ctx context.Context) error { return l.checkItem(ctx, item) }
@@ -107,7 +107,7 @@ func (l *layoutDisk) itemCheck(item *plan.Item) *check {
 	return c
 }
 
-// checkItem compares an item with its hash. That it is what was served follows from its files being those that were recorded.
+// checkItem compares an item with its hash. Its files must be those that were recorded, so the result holds for what was served.
 func (l *layoutDisk) checkItem(ctx context.Context, item *plan.Item) error {
 	if err := write.CheckItem(ctx, item); err != nil {
 		return err
@@ -130,7 +130,7 @@ func (l *layoutDisk) checkPinned(ctx context.Context, b tree.Blob) error {
 	return l.sources.same(b)
 }
 
-// checkEarly compares with their hashes what is not read later.
+// checkEarly compares contents that are not read later with their hashes.
 func (l *layoutDisk) checkEarly(ctx context.Context, pinned []tree.Blob) error {
 	for _, b := range pinned {
 		if err := write.CheckPinned(ctx, b); err != nil {

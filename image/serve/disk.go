@@ -1,9 +1,9 @@
-// Package serve reads a disk that nobody has written: a layout, whose bytes come from the store and from the host's files when they are
-// asked for. It reads an image in a file, too, by the same rules.
+// Package serve reads a disk that was never written: a layout, whose bytes are read from the store and from host files on demand.
+// It serves an image in a file, too, by the same rules.
 //
 // Sources may change while they are served. When a disk is opened, the device, inode, size and times of every source are recorded, and they
-// must be the same before and after each read. When something of a store item is read first, the whole item is compared with its registered
-// hash, meanwhile; so is a host file with its pin. What differs ends the disk: all later reads fail.
+// must be the same before and after each read. The first read of a store item starts a comparison of the whole item with its registered hash
+// in the background, the first read of a host file one with its pin. A difference ends the disk: all later reads fail.
 package serve
 
 import (
@@ -24,7 +24,7 @@ type Disk struct {
 	name    string
 	size    int64        // bytes
 	regions []region     // in the order of the partitions
-	data    []tree.Range // what is no hole, in whole units, in order and apart
+	data    []tree.Range // everything but holes: whole units, sorted, without overlaps
 	read    func(p []byte, off int64) error
 	tag     func() (Identity, error)
 	seen    *seen
@@ -42,14 +42,14 @@ type region struct {
 	parts []tree.Range
 }
 
-// unit is what holes and the bytes that were read are counted in.
+// unit is the granularity in bytes of holes and of the statistics of reads.
 const unit = 4096
 
 func newDisk(name string, size int64) *Disk {
 	return &Disk{name: name, size: size, seen: newSeen(size), ended: make(chan struct{}), close: func() {}}
 }
 
-// Size is the length in bytes.
+// Size returns the size of the disk in bytes.
 func (d *Disk) Size() int64 { return d.size }
 
 // ReadAt implements io.ReaderAt. Errors match [write.ErrMismatch] when a source has changed, and then every later read fails.
@@ -75,7 +75,7 @@ func (d *Disk) ReadAt(p []byte, off int64) (int, error) {
 	return int(n), nil
 }
 
-// changed makes what shows that a source has changed match [write.ErrMismatch].
+// changed makes errors that show that a source has changed match [write.ErrMismatch].
 func changed(err error) error {
 	if errors.Is(err, write.ErrMismatch) {
 		return err
@@ -86,7 +86,7 @@ func changed(err error) error {
 	return err
 }
 
-// Run returns where the bytes from off on cease to be alike, which is limit at most: they are data, or a hole, which reads as zeros.
+// Run returns the end of the run of data, or of zeros in a hole, that begins at off. The end is at most limit.
 func (d *Disk) Run(off, limit int64) (end int64, data bool) {
 	i := sort.Search(len(d.data), func(i int) bool { return d.data[i].End() > off })
 	switch {
@@ -98,7 +98,7 @@ func (d *Disk) Run(off, limit int64) (end int64, data bool) {
 	return min(limit, d.data[i].End()), true
 }
 
-// end ends the disk for the first of several reasons.
+// end ends the disk. Only the first reason is kept.
 func (d *Disk) end(err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -108,29 +108,29 @@ func (d *Disk) end(err error) {
 	}
 }
 
-// Err is why the disk has ended; nil while it can be read.
+// Err returns the reason why the disk has ended, nil while it can be read.
 func (d *Disk) Err() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.err
 }
 
-// Ended is closed when the disk has ended.
+// Ended returns a channel that is closed when the disk ends.
 func (d *Disk) Ended() <-chan struct{} { return d.ended }
 
-// Verify compares everything that has a hash with it, before it is served. The disk is not ended by what it finds.
+// Verify compares all contents with their hashes, before they are served. A difference does not end the disk.
 func (d *Disk) Verify(ctx context.Context) error { return d.checks.all(ctx) }
 
-// Checked returns how many store items and host files were read from, and how many of those are compared with their hashes so far.
+// Checked returns the number of store items and host files that were read from, and of those among them that are verified so far.
 func (d *Disk) Checked() (read, checked int) { return d.checks.counts() }
 
-// Close stops what goes on in the background, and releases what is open. Nobody may read any more.
+// Close stops background checks and closes all files. The disk must not be used after that.
 func (d *Disk) Close() {
 	d.checks.stop()
 	d.close()
 }
 
-// merge adds a range to data that is in order, in whole units of a disk of that size.
+// merge adds a range, rounded to whole units, to the sorted data of a disk of that size.
 func merge(data []tree.Range, off, n, size int64) []tree.Range {
 	from, to := off&^(unit-1), min(size, (off+n+unit-1)&^(unit-1))
 	if k := len(data) - 1; k >= 0 && from <= data[k].End() {

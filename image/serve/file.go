@@ -52,7 +52,7 @@ func File(path string, d *disk.Disk, digest string) (*Disk, error) {
 	return s, nil
 }
 
-// isErrno reports whether an error of a file is that of the system.
+// isErrno reports whether err is the system's error want.
 func isErrno(err error, want unix.Errno) bool {
 	var got syscall.Errno
 	return errors.As(err, &got) && got == want

@@ -13,17 +13,17 @@ import (
 	"imprint/internal/tree"
 )
 
-// An Identity says which bytes a disk has: two disks with the same have the same.
+// An Identity identifies the contents of a disk: disks with equal identities have equal bytes.
 type Identity [sha256.Size]byte
 
-// String is the identity in hexadecimal digits.
+// String returns the identity as hexadecimal digits.
 func (i Identity) String() string { return hex.EncodeToString(i[:]) }
 
-// Identity returns that of the disk. It takes the time that listing all its files takes.
+// Identity returns the identity of the disk. It takes as long as listing all its files.
 func (d *Disk) Identity() (Identity, error) { return d.tag() }
 
-// identity is a hash of the plan, which has the hashes of store items and host files, of where everything lies, and of what else is on the
-// disk. What a host tool has made has no hash: then the disk is equal to itself alone.
+// identity hashes the plan, which has the hashes of store items and host files, the offsets of all contents, and the other bytes of the disk.
+// The output of a host tool has no hash: a disk with one gets an identity that no other disk has.
 func (l *layoutDisk) identity() (id Identity, err error) {
 	h := sha256.New()
 	e := json.NewEncoder(h)
@@ -53,7 +53,7 @@ func (l *layoutDisk) identity() (id Identity, err error) {
 	return id, nil
 }
 
-// anywhere is a plan without what depends on where it was made: the directory in which host tools work.
+// anywhere returns a plan without the scratch directory of host tools, which differs from run to run.
 func anywhere(p *plan.Plan) *plan.Plan {
 	c := *p
 	c.Partitions = slices.Clone(p.Partitions)
@@ -65,7 +65,7 @@ func anywhere(p *plan.Plan) *plan.Plan {
 	return &c
 }
 
-// identify adds a content: nothing of one that the plan has a hash of, the fingerprints of other files, and other bytes as they are.
+// identify hashes a content: nothing if the plan has a hash of it, the fingerprint if it is another file, else its bytes.
 func (l *layoutDisk) identify(h hash.Hash, b tree.Blob) error {
 	if sum, ok := tree.PinOf(b); ok {
 		h.Write(sum[:])

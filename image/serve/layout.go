@@ -20,7 +20,7 @@ type layoutDisk struct {
 	sources sources
 	readers readers
 	filled  []tree.Range // what host tools have filled
-	bare    []*plan.Item // without a byte of content, which are compared with their hashes at once
+	bare    []*plan.Item // items without content, which nothing reads: compared with their hashes at once
 }
 
 // Layout opens the disk of a layout. It looks at every source, and reads none. The caller closes the disk, and then discards p.
@@ -45,7 +45,7 @@ func Layout(ctx context.Context, p *write.Prepared) (*Disk, error) {
 	return l.disk, nil
 }
 
-// regionOf returns where a region lies. One that a host tool has put into another is nowhere.
+// regionOf returns the ranges of a region on the disk. A region that a host tool has put into another has none.
 func regionOf(r *plan.Region) region {
 	name := r.Partition.Spec.Name
 	if r.In == nil {
@@ -66,7 +66,7 @@ func (l *layoutDisk) lookAtFilled() (err error) {
 	return err
 }
 
-// dataIn returns what is no hole in a file.
+// dataIn returns the ranges of a file that are not holes.
 func dataIn(f seeker, size int64) (list []tree.Range, err error) {
 	for off := int64(0); off < size; {
 		from, err := f.Seek(off, unix.SEEK_DATA)
@@ -86,16 +86,16 @@ func dataIn(f seeker, size int64) (list []tree.Range, err error) {
 	return list, nil
 }
 
-// A seeker is a file whose holes the host's file system knows.
+// A seeker is a file whose holes can be found with SEEK_DATA and SEEK_HOLE.
 type seeker interface {
 	io.Seeker
 	Name() string
 }
 
-// mostRuns is how many runs of data a file may have for its holes to be looked for.
+// mostRuns is the number of runs of data beyond which the holes of a file are ignored, to bound memory.
 const mostRuns = 1 << 20
 
-// lookAtExtents gathers the sources and the data of the disk.
+// lookAtExtents collects the sources and the data of the disk.
 func (l *layoutDisk) lookAtExtents() {
 	filled, size := l.filled, l.Layout.Size
 	before := func(off int64) {
@@ -133,7 +133,7 @@ func (l *layoutDisk) read(p []byte, off int64) error {
 	return nil
 }
 
-// readFilled fills p with what host tools have made, and zeros.
+// readFilled fills p with the output of host tools, and zeros elsewhere.
 func (l *layoutDisk) readFilled(p []byte, off int64) error {
 	if l.Filled == nil {
 		clear(p)
@@ -145,7 +145,7 @@ func (l *layoutDisk) readFilled(p []byte, off int64) error {
 	return nil
 }
 
-// readPiece reads a part of a source, which must look as recorded before and afterwards, or bytes that come from no file.
+// readPiece reads a part of a source, whose fingerprint must match before and after, or of bytes that are not in a file.
 func (l *layoutDisk) readPiece(piece tree.Piece, p []byte) error {
 	src := l.sources[piece.Blob]
 	if src == nil {

@@ -6,13 +6,13 @@ import (
 	"imprint/internal/tree"
 )
 
-// maxIdle is how many readers are kept open for those who come back.
+// maxIdle is the number of idle readers that are kept open.
 const maxIdle = 64
 
-// readers keeps the readers that were used last. One is used by one goroutine at a time.
+// readers caches the readers that were used last. A reader is used by one goroutine at a time.
 type readers struct {
 	mu   sync.Mutex
-	idle []idleReader // the one used last at the end
+	idle []idleReader // the most recently used at the end
 }
 
 type idleReader struct {
@@ -20,7 +20,7 @@ type idleReader struct {
 	reader tree.Reader
 }
 
-// take returns a reader of b for the caller alone.
+// take returns a reader of b for the exclusive use of the caller.
 func (r *readers) take(b tree.Blob) (tree.Reader, error) {
 	r.mu.Lock()
 	for i, one := range r.idle {
@@ -34,7 +34,7 @@ func (r *readers) take(b tree.Blob) (tree.Reader, error) {
 	return b.Open()
 }
 
-// put gives a reader back. Readers only read, so that closing one has nothing to report.
+// put returns a reader to the cache. Errors of closing one are ignored, since nothing was written.
 func (r *readers) put(b tree.Blob, one tree.Reader) {
 	r.mu.Lock()
 	r.idle = append(r.idle, idleReader{b, one})

@@ -6,13 +6,13 @@ import (
 	"imprint/internal/tree"
 )
 
-// seen says which units of the disk were read.
+// seen records which units of the disk were read.
 type seen struct {
 	mu    sync.Mutex
-	pages []*[pageBits / 64]uint64 // nil where nothing was
+	pages []*[pageBits / 64]uint64 // nil if nothing in it was read
 }
 
-// pageBits is the number of units that a page is for: 128 MiB of the disk.
+// pageBits is the number of units in a page, which covers 128 MiB of the disk.
 const pageBits = 32 << 10
 
 func newSeen(size int64) *seen {
@@ -31,7 +31,7 @@ func (s *seen) add(off, n int64) {
 	}
 }
 
-// in returns how many bytes of a range were read, the first and last unit of it cut to it.
+// in returns the number of bytes in r that were read. Units count as a whole, except for parts outside of r.
 func (s *seen) in(r tree.Range) (n int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -48,13 +48,13 @@ func (s *seen) in(r tree.Range) (n int64) {
 	return n
 }
 
-// A Share is how much of something was read, in units of 4 KiB. Holes do not count: they cost nothing.
+// A Share is the part of something that was read, in units of 4 KiB. Holes do not count: they cost nothing.
 type Share struct {
 	Name       string
 	Read, Data int64 // bytes
 }
 
-// Shares returns what was read of the whole disk, and then of each partition.
+// Shares returns the share of the whole disk that was read, then that of each partition.
 func (d *Disk) Shares() []Share {
 	list := []Share{d.share(d.name, []tree.Range{{Off: 0, Len: d.size}})}
 	for _, r := range d.regions {

@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A fingerprint is what shows that a file is still the same, and that nobody has written to it.
+// A fingerprint identifies a file, and changes when somebody writes to it.
 type fingerprint struct {
 	device, inode uint64
 	size          int64
@@ -35,13 +35,13 @@ func fingerprintOf(path string) (p fingerprint, err error) {
 	}
 }
 
-// A source is a file of the host, or a part of an archive, and what it must look like.
+// A source is a host file, or a part of an archive, with its recorded fingerprint.
 type source struct {
 	print  fingerprint
-	checks []*check // of what it is a part of
+	checks []*check // the items or files that it is part of
 }
 
-// same reports a source, the file at path, that has changed since it was recorded.
+// same returns an error if the source, the file at path, has changed since it was recorded.
 func (s *source) same(path string) error {
 	now, err := fingerprintOf(path)
 	switch {
@@ -62,19 +62,19 @@ func (s *source) problem(path, what string) error {
 	return changedError(path + " " + what)
 }
 
-// A changedError is a source that is not what it was. Whether its content is another one is not known.
+// A changedError reports a source whose fingerprint has changed. Its content may still be the same.
 type changedError string
 
 // Error implements error.
 func (e changedError) Error() string { return string(e) }
 
-// Is makes it match [write.ErrMismatch].
+// Is reports whether target is [write.ErrMismatch].
 func (e changedError) Is(target error) bool { return target == write.ErrMismatch }
 
 // sources are those of a disk.
 type sources map[tree.Blob]*source
 
-// add makes sources of those pieces of a content that files of the host hold.
+// add adds a source for each piece of a content that is in a host file.
 func (s sources) add(b tree.Blob) {
 	for _, piece := range tree.Pieces(b) {
 		if _, ok := piece.Blob.(tree.HostBlob); ok && s[piece.Blob] == nil {
@@ -83,7 +83,7 @@ func (s sources) add(b tree.Blob) {
 	}
 }
 
-// belong says which check the sources of a content belong to, and returns how many there are.
+// belong assigns the sources of a content to checks, and returns their number.
 func (s sources) belong(b tree.Blob, to []*check) (found int) {
 	for _, piece := range tree.Pieces(b) {
 		src := s[piece.Blob]
@@ -91,7 +91,7 @@ func (s sources) belong(b tree.Blob, to []*check) (found int) {
 			continue
 		}
 		if found++; src.checks == nil {
-			src.checks = to // which all files of an item share
+			src.checks = to // shared by all files of an item
 			continue
 		}
 		src.checks = append(src.checks[:len(src.checks):len(src.checks)], to...)
@@ -99,7 +99,7 @@ func (s sources) belong(b tree.Blob, to []*check) (found int) {
 	return found
 }
 
-// same reports a source of a content that has changed.
+// same returns an error if a source of a content has changed.
 func (s sources) same(b tree.Blob) error {
 	for _, piece := range tree.Pieces(b) {
 		if src := s[piece.Blob]; src != nil {
@@ -111,7 +111,7 @@ func (s sources) same(b tree.Blob) error {
 	return nil
 }
 
-// record looks at all sources, several at a time.
+// record records the fingerprints of all sources, several at a time.
 func (s sources) record(ctx context.Context) error {
 	const batch = 512
 	group, ctx := errgroup.WithContext(ctx)

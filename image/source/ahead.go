@@ -8,16 +8,15 @@ import (
 	"imprint/closure"
 )
 
-// inFlight is how many items are looked up at a time. At 50 ms for an answer, one after the other would take a minute for a closure of a
-// thousand items.
+// inFlight is the number of concurrent lookups. At 50 ms for an answer, a closure of a thousand items would take a minute one by one.
 const inFlight = 64
 
-// maxAhead is how many items are looked up ahead: a closure with more is refused later.
+// maxAhead bounds the number of items that are looked up. A larger closure is refused later.
 const maxAhead = 1 << 20
 
-// Ahead looks up the closure of roots, many items at a time, in the stores in their order. Caches keep what they find, so that
-// [closure.Compute], which follows references one by one, finds everything there. Without a cache among the stores it does nothing. Errors are
-// kept as well, and are those of Compute.
+// Ahead looks up the closure of roots in the stores, in their order, many items at a time. Caches remember the results, so that
+// [closure.Compute], which follows references one by one, need not wait. Errors are remembered, too, for Compute to return. Ahead does
+// nothing unless there is a cache among the stores.
 func Ahead(ctx context.Context, stores []closure.Store, roots []closure.Path) {
 	if !slices.ContainsFunc(stores, func(s closure.Store) bool { _, ok := s.(*Cache); return ok }) {
 		return
@@ -32,15 +31,15 @@ func Ahead(ctx context.Context, stores []closure.Store, roots []closure.Path) {
 	all.Wait()
 }
 
-// A frontier is what is known of a closure and not looked up yet.
+// A frontier holds the items of a closure that are known and not looked up yet.
 type frontier struct {
 	stores []closure.Store
 
 	mu    sync.Mutex
-	more  *sync.Cond // signals changes of what follows
+	more  *sync.Cond // signals changes of the fields below
 	queue []closure.Path
 	seen  map[closure.Path]bool
-	busy  int // workers that look something up
+	busy  int // workers during a lookup
 }
 
 func (f *frontier) add(paths []closure.Path) {
@@ -52,7 +51,7 @@ func (f *frontier) add(paths []closure.Path) {
 	}
 }
 
-// work looks up items until there are none left and no worker can find more.
+// work looks up items until none are left and no other worker can find more.
 func (f *frontier) work(ctx context.Context) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

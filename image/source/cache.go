@@ -18,23 +18,23 @@ import (
 	"imprint/internal/tree"
 )
 
-// A Cache is a binary cache. Its items can be read once they are realised: see [Realise].
+// A Cache is a binary cache. Its items can be read after [Realise].
 type Cache struct {
 	CacheOptions
 	dir  *remote.Dir
-	kept *cas.Store // nil before items were realised
+	kept *cas.Store // nil before Realise
 	now  *Fetch     // likewise
 
 	mu      sync.Mutex
 	entries map[closure.Path]*entry
 }
 
-// CacheOptions say which cache it is, and what is believed of it.
+// CacheOptions describe a cache and the trust in it.
 type CacheOptions struct {
 	URL    string
 	Flavor closure.Flavor
-	Keys   []narinfo.Key // one of them has to have signed an item; none means that signatures do not matter
-	Keep   string        // directory of the build store, which has the archives that were fetched; it is made when there is one
+	Keys   []narinfo.Key // each item must be signed by one of them; without keys, signatures are not checked
+	Keep   string        // directory of the build store, which keeps fetched archives; created with the first one
 }
 
 // An entry is an item that was looked up.
@@ -43,13 +43,13 @@ type entry struct {
 	text *narinfo.Info
 	info *closure.Info
 	err  error
-	kept tree.Blob // the archive; nil before it was realised
+	kept tree.Blob // the archive; nil before Realise
 }
 
-// maxCacheInfo is the size in bytes of a text about a cache; it has three lines.
+// maxCacheInfo is the maximum size in bytes of nix-cache-info, which usually has three lines.
 const maxCacheInfo = 64 << 10
 
-// OpenCache opens a cache, and reads the text about it. A cache of stores in another directory is an [*InvalidError], and so is what is no cache.
+// OpenCache opens a cache and reads its nix-cache-info. It returns an [*InvalidError] if there is no cache, or one for another store directory.
 func OpenCache(ctx context.Context, o CacheOptions) (*Cache, error) {
 	dir, err := remote.Open(o.URL, remote.Options{})
 	if err != nil {
@@ -58,7 +58,7 @@ func OpenCache(ctx context.Context, o CacheOptions) (*Cache, error) {
 	c := &Cache{CacheOptions: o, dir: dir, entries: map[closure.Path]*entry{}}
 	text, err := dir.ReadFile(ctx, narinfo.CacheFile, maxCacheInfo)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
-		return nil, c.invalid("it is no binary cache: %v", err)
+		return nil, c.invalid("not a binary cache: %v", err)
 	}
 	if err != nil {
 		return nil, err
@@ -99,10 +99,10 @@ func (c *Cache) Info(ctx context.Context, p closure.Path) (*closure.Info, error)
 	return e.info, e.err
 }
 
-// suffix is that of the names of texts about items.
+// suffix ends the names of files about items.
 const suffix = ".narinfo"
 
-// look reads and checks the text about an item.
+// look reads and checks the narinfo of an item.
 func (c *Cache) look(ctx context.Context, p closure.Path, e *entry) error {
 	digits, _, _ := strings.Cut(p.Base(), "-")
 	b, err := c.dir.ReadFile(ctx, digits+suffix, narinfo.MaxSize)
@@ -122,13 +122,13 @@ func (c *Cache) look(ctx context.Context, p closure.Path, e *entry) error {
 	return nil
 }
 
-// isMissing reports whether a cache does not have a file. S3 says that it is forbidden, unless its files may be listed.
+// isMissing reports whether an error means that a cache lacks a file. S3 answers "forbidden" for it, unless its files may be listed.
 func isMissing(err error) bool {
 	var status *remote.StatusError
 	return errors.Is(err, fs.ErrNotExist) || errors.As(err, &status) && errors.Is(err, fs.ErrPermission)
 }
 
-// wrong returns the error about a text, which may have a hint of its own.
+// wrong returns an InvalidError for a file of the cache, with the hint of err if it has one.
 func (c *Cache) wrong(name string, err error) error {
 	var own *InvalidError
 	if errors.As(err, &own) {
@@ -137,7 +137,7 @@ func (c *Cache) wrong(name string, err error) error {
 	return c.invalid("%s: %v", name, err)
 }
 
-// check returns the registration that a text has, if it is about the item and one of the keys has signed it.
+// check returns the registration in a narinfo. It returns an error if that is of another item, or not signed by one of the keys.
 func (c *Cache) check(p closure.Path, text *narinfo.Info) (*closure.Info, error) {
 	if text.StorePath != p.String() {
 		return nil, fmt.Errorf("it is about %.300q, not %v", text.StorePath, p)
@@ -165,10 +165,10 @@ func (c *Cache) check(p closure.Path, text *narinfo.Info) (*closure.Info, error)
 	return info, nil
 }
 
-// mostShown is how many signatures a message lists.
+// mostShown is the number of signatures that a message lists.
 const mostShown = 5
 
-// signers says by whom an item is signed, and thus not by a key that is trusted.
+// signers completes the message about an item without a trusted signature: who has signed it.
 func signers(text *narinfo.Info) string {
 	var names []string
 	for _, name := range text.Signers() {

@@ -21,8 +21,8 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// An Export is a file that nix-store --export has written. It has no hashes, so they are computed when it is opened; no content addresses, which
-// are found again where the path of an item proves them; and no signatures.
+// An Export is a stream of nix-store --export in a file. It has no hashes, so they are computed when it is opened; no content addresses, which
+// are recomputed if the path of an item proves them; and no signatures.
 type Export struct {
 	file   string
 	flavor closure.Flavor
@@ -34,7 +34,8 @@ type exported struct {
 	node *tree.Node
 }
 
-// OpenExport opens a file, which may be compressed: it is then unpacked in the scratch directory, to a file without a name. What is no such stream is an [*InvalidError]; so is an item that is there twice and different.
+// OpenExport opens a file. A compressed one is unpacked to a file without a name in the scratch directory. It returns an [*InvalidError] if the
+// file is not such a stream, or has two different items of one path.
 func OpenExport(ctx context.Context, file, scratch string, f closure.Flavor) (*Export, error) {
 	x := &Export{file: file, flavor: f, items: map[closure.Path]*exported{}}
 	b, err := hosttree.Unpacked(file, unpack.Into(ctx, scratch, file))
@@ -61,13 +62,13 @@ func OpenExport(ctx context.Context, file, scratch string, f closure.Flavor) (*E
 	return x, nil
 }
 
-// hashes are those of an item.
+// hashes holds the hashes of an item.
 type hashes struct {
 	archive nar.Digest
 	file    *nar.Digest // as in [address.Item]
 }
 
-// hashesOf returns the hashes of items, several of which are read at a time.
+// hashesOf hashes items, several at a time.
 func hashesOf(ctx context.Context, items []export.Item) ([]hashes, error) {
 	all := make([]hashes, len(items))
 	group, ctx := errgroup.WithContext(ctx)

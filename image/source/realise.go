@@ -22,13 +22,14 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// compressions are the words for what package unpack knows.
+// compressions maps the names in a narinfo to those of package unpack.
 var compressions = map[string]string{"none": "none", "xz": "xz", "zstd": "zstd", "gzip": "gzip", "bzip2": "bzip2", "br": "brotli"}
 
-// fetches is how many archives are fetched at a time, at least: several, since one connection may be slow.
+// fetches is the least number of concurrent fetches: one connection may be slow.
 const fetches = 8
 
-// realise implements realiser: it finds what is kept, and fetches the rest, the largest first, so that the last one is small.
+// realise implements realiser. It looks in the build store, and fetches the rest, the largest items first, so that no large one runs alone
+// at the end.
 func (c *Cache) realise(ctx context.Context, items []*closure.Info, report Report) error {
 	var err error
 	if c.kept, err = cas.Open(c.Keep); err != nil {
@@ -55,7 +56,7 @@ func (c *Cache) realise(ctx context.Context, items []*closure.Info, report Repor
 	return each(ctx, items, c.outputs)
 }
 
-// each calls a function for several items at a time.
+// each calls do for all items, several at a time.
 func each(ctx context.Context, items []*closure.Info, do func(context.Context, *closure.Info) error) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(max(fetches, 2*processors.Count()))
@@ -70,7 +71,7 @@ func each(ctx context.Context, items []*closure.Info, do func(context.Context, *
 	return group.Wait()
 }
 
-// find looks for an archive that is kept.
+// find looks for an archive in the build store.
 func (c *Cache) find(ctx context.Context, info *closure.Info) (err error) {
 	e := c.entries[info.Path]
 	if e.kept, err = c.kept.Get(ctx, info.NARHash, info.NARSize); errors.Is(err, fs.ErrNotExist) {
@@ -79,7 +80,7 @@ func (c *Cache) find(ctx context.Context, info *closure.Info) (err error) {
 	return err
 }
 
-// fetch fetches an archive.
+// fetch fetches an archive into the build store.
 func (c *Cache) fetch(ctx context.Context, info *closure.Info) (err error) {
 	e := c.entries[info.Path]
 	e.kept, err = c.kept.Add(ctx, info.NARHash, info.NARSize, func(w io.Writer) error { return c.unpack(ctx, w, e.text) })
@@ -90,7 +91,7 @@ func (c *Cache) fetch(ctx context.Context, info *closure.Info) (err error) {
 	return nil
 }
 
-// unpack fetches the file that has an archive, and writes the archive.
+// unpack fetches the compressed file of an archive, and writes the archive to w.
 func (c *Cache) unpack(ctx context.Context, w io.Writer, text *narinfo.Info) error {
 	file, err := c.dir.Open(ctx, text.URL)
 	if err != nil {
@@ -125,7 +126,7 @@ func (c *Cache) outputs(ctx context.Context, info *closure.Info) error {
 	return nil
 }
 
-// noting notes what is written, and the error of the writer.
+// A noting writer counts bytes, and keeps the error of the writer below it.
 type noting struct {
 	w   io.Writer
 	n   *atomic.Int64
@@ -140,7 +141,7 @@ func (n *noting) Write(p []byte) (int, error) {
 	return k, err
 }
 
-// packed is the compressed file of an archive, whose bytes are counted and hashed as they pass.
+// packed reads the compressed file of an archive, and counts and hashes its bytes.
 type packed struct {
 	r    io.Reader
 	text *narinfo.Info
@@ -150,7 +151,7 @@ type packed struct {
 	err  error // of r
 }
 
-// newPacked bounds a file of unknown size by that of its content: a compressor makes nothing much longer.
+// newPacked bounds the size of a file. If it is unknown, the bound follows from the content: compressors hardly ever expand.
 func newPacked(r io.Reader, text *narinfo.Info) *packed {
 	most := text.FileSize
 	if most == 0 {
@@ -172,7 +173,7 @@ func (p *packed) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// failed returns the error of unpacking: that of the file if it could not be read, else its content is wrong.
+// failed returns the reason of an unpacking error: the error of reading the file, else that its content is damaged.
 func (p *packed) failed(err error) error {
 	if p.err != nil {
 		return p.err
@@ -180,7 +181,7 @@ func (p *packed) failed(err error) error {
 	return fmt.Errorf("%w: damaged: %s: %v", cas.ErrMismatch, p.text.Compression, err)
 }
 
-// check reads to the end of the file, and compares it with the text.
+// check reads the file to its end, and compares its size and hash with the narinfo.
 func (p *packed) check() error {
 	if _, err := io.Copy(io.Discard, p); err != nil {
 		return err

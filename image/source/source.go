@@ -1,9 +1,9 @@
-// Package source opens the places that store items come from and that are no stores on a disk: binary caches ([Cache]) and export streams
-// ([Export]). Both are a [closure.Store], so the rest of the program does not know where an item came from, and an image does not depend on it.
+// Package source opens sources of store items other than stores on a disk: binary caches ([Cache]) and export streams ([Export]). Both are a
+// [closure.Store], so the rest of the program does not know where an item came from, and an image does not depend on it.
 //
-// A cache has texts about its items, which say what a closure has, and files that have to be read from the beginning to the end. So its items
-// are fetched ([Realise]) once their closure is known: unpacked, compared with the hash in the text, and kept in the build store, where every
-// content has its digest as its name. From there they are read like files of any other store, at any offset, and more than once.
+// A cache has a narinfo for each item, from which closures are computed, and an archive, which can only be read from start to end. So once
+// their closure is known, items are fetched ([Realise]): unpacked, compared with the hash in the narinfo, and kept in the build store under
+// their digest. From there they are read like files of any other store, at any offset, and more than once.
 package source
 
 import (
@@ -14,7 +14,7 @@ import (
 	"imprint/closure"
 )
 
-// An InvalidError reports what a source says wrongly: the source itself has to be mended, or its key in the description.
+// An InvalidError reports a fault of a source: the source itself has to be mended, or its key in the description.
 type InvalidError struct {
 	Source closure.Store
 	Text   string
@@ -30,24 +30,24 @@ type realiser interface {
 	realise(ctx context.Context, items []*closure.Info, report Report) error
 }
 
-// A Fetch is what is fetched from a source.
+// A Fetch describes the fetching of items from a source.
 type Fetch struct {
 	From  closure.Store
 	Items int
-	Total int64 // bytes that the items have, unpacked
+	Total int64 // bytes of the items, unpacked
 	done  atomic.Int64
 }
 
-// Done returns how many of the bytes were fetched so far.
+// Done returns the number of bytes, unpacked, that were fetched so far.
 func (f *Fetch) Done() int64 { return f.done.Load() }
 
-// A Report is called before items are fetched.
+// A Report is called before fetching begins.
 type Report func(*Fetch)
 
-// Realise fetches the items of a closure that come from caches, unless they are kept. Before, they cannot be read. It also fills in the outputs
-// of derivations, which are known only then.
+// Realise fetches the items of a closure that come from caches, unless the build store has them. They cannot be read before. It also fills in
+// the outputs of derivations, which only their contents show.
 //
-// The error matches [cas.ErrMismatch] if a content is not what it should be.
+// The error matches [cas.ErrMismatch] if a content does not have the promised hash or size.
 func Realise(ctx context.Context, c *closure.Closure, report Report) error {
 	items := map[realiser][]*closure.Info{}
 	var order []realiser

@@ -159,7 +159,7 @@ func TestHostileTexts(t *testing.T) {
 		}, "more than 4194304 bytes"},
 		"another item":     {func(w *world, i *narinfo.Info) { i.StorePath += "x"; w.sign(i) }, "it is about"},
 		"another store":    {func(w *world, i *narinfo.Info) { w.put("/nix-cache-info", []byte("StoreDir: /gnu/store\n")) }, "its items are those of stores in /gnu/store"},
-		"no cache":         {func(w *world, i *narinfo.Info) { delete(w.files, "/nix-cache-info") }, "it is no binary cache"},
+		"no cache":         {func(w *world, i *narinfo.Info) { delete(w.files, "/nix-cache-info") }, "not a binary cache"},
 		"no information":   {func(w *world, i *narinfo.Info) { w.put("/nix-cache-info", []byte("<html>")) }, "nix-cache-info: line 1"},
 		"unsigned":         {func(w *world, i *narinfo.Info) { i.Sigs = nil; w.publish(i) }, "is not signed"},
 		"signed by others": {func(w *world, i *narinfo.Info) { i.Sigs = []string{"other\x1b-1:AAAA"}; w.publish(i) }, `invalid signature`},

@@ -8,7 +8,7 @@ import (
 	"imprint/internal/diag"
 )
 
-// guix reads how a system of Guix boots. It has no specialisations, and what its initrd starts is among the parameters.
+// guix reads how a Guix system boots. Guix has no specialisations, and names init in the kernel parameters.
 func (r *reader) guix(dir string) bootspec.Spec {
 	text := r.file(dir+"/"+bootparameters.File, bootparameters.MaxSize)
 	switch {

@@ -1,5 +1,5 @@
-// Package toplevel finds out how a system boots, from its store item. NixOS calls that the toplevel: it has a bootspec, or in an older one the
-// files of it say the same. One of Guix has a file with its boot parameters.
+// Package toplevel reads how a system boots from its store item. That of NixOS, the toplevel, has a bootspec, or if it is older, single files
+// with the same information. That of Guix has a file of boot parameters.
 package toplevel
 
 import (
@@ -18,11 +18,11 @@ import (
 type System struct {
 	bootspec.Spec
 	Version string      // of NixOS, such as "25.05.20250601"; "" if unknown or of Guix
-	Read    []tree.Blob // the files that say all this
+	Read    []tree.Blob // the files that this was read from
 }
 
-// Read reads how a system boots. What it names need not be in the image. The error may be a [diag.Mistake]; or the world's, if the
-// item cannot be read.
+// Read reads how a system boots. The files that it names need not be in the image. The error may be a [diag.Mistake], or an error of the
+// host if the item cannot be read.
 func Read(w closure.Walker, system closure.Path) (System, error) {
 	r := &reader{Walker: w}
 	dir := system.String()
@@ -52,7 +52,7 @@ type reader struct {
 	err   error
 }
 
-// find finds what a path leads to; nil if there is nothing.
+// find follows a path; it returns nil if that leads nowhere.
 func (r *reader) find(name string) *closure.Location {
 	if r.err != nil {
 		return nil
@@ -69,7 +69,7 @@ func (r *reader) find(name string) *closure.Location {
 	return &at
 }
 
-// file reads a file of at most limit bytes; nil if there is none.
+// file reads a file of at most limit bytes. It returns nil if there is none.
 func (r *reader) file(name string, limit int64) []byte {
 	if r.find(name) == nil {
 		return nil
@@ -92,7 +92,7 @@ func (r *reader) file(name string, limit int64) []byte {
 // maxLine is the maximum size in bytes of a file with one line. A command line of Linux is shorter.
 const maxLine = 64 << 10
 
-// line reads a file with one line of text; "" if there is none.
+// line reads a file with one line of text. It returns "" if there is none.
 func (r *reader) line(name string) string {
 	line := strings.TrimSpace(string(r.file(name, maxLine)))
 	if r.err == nil && strings.ContainsFunc(line, unicode.IsControl) {
@@ -146,7 +146,7 @@ func (r *reader) plain(dir string) bootspec.Spec {
 	return s
 }
 
-// linux returns the version of the kernel in parentheses, "" if it is unknown.
+// linux returns the kernel's version for a title, as " (Linux 6.1.0)", "" if it is unknown.
 func (r *reader) linux(dir string) string {
 	at := r.find(dir + "/kernel-modules/lib/modules")
 	if at == nil {

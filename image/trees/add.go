@@ -56,7 +56,7 @@ func (p *making) warnOfLinks(key diag.Key, l *layer.Layer) {
 	}
 }
 
-// exists reports whether there is something at a path, where symlinks count as what they lead to if they are followed.
+// exists reports whether a path exists. With follow, symlinks are followed.
 func (p *making) exists(path string, follow bool) bool {
 	if follow {
 		n, _ := p.Follow(path)
@@ -65,8 +65,8 @@ func (p *making) exists(path string, follow bool) bool {
 	return p.Find(path) != nil
 }
 
-// checkTop warns about an archive or a layer whose entry for its own top makes the root directory inaccessible or not root's. Often that
-// is just how the packed directory was kept.
+// checkTop warns about an archive or a layer whose top entry makes the root directory inaccessible, or gives it to another user. Often those are just
+// the attributes of the directory that was packed.
 func (p *making) checkTop(key diag.Key, what string, a *tree.Attr) {
 	stated := slices.ContainsFunc(p.d.Dir.Items, func(d description.Dir) bool { return d.Path.V == "/" })
 	if stated || !partition.Named(p.d.Filesystem.V).Owners || a.Mode&0o001 != 0 && a.UID == 0 {

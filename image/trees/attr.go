@@ -50,8 +50,8 @@ func (p *making) attr(d description.Attr) {
 	}
 }
 
-// nearest is the hint for a path or pattern that leads to nothing: the one that may be meant, or the last directory on its way. follow says that
-// symlinks on the way count as what they lead to.
+// nearest returns the hint for a path or pattern without a match: the path that may be meant, or the contents of the last directory on the
+// way. With follow, symlinks on the way are followed.
 func (t *Tree) nearest(path string, follow bool) string {
 	at := "/"
 	for element := range strings.SplitSeq(strings.Trim(path, "/"), "/") {
@@ -75,7 +75,7 @@ func (t *Tree) nearest(path string, follow bool) string {
 	return fmt.Sprintf("in %s there is %s", tree.Shown(at), t.names(at))
 }
 
-// nearIn is the hint for a name that is not in a directory.
+// nearIn returns the hint for a name that a directory lacks.
 func (t *Tree) nearIn(dir, name string) string {
 	var names []string
 	for _, n := range t.Find(dir).Children() {
@@ -88,7 +88,7 @@ func (t *Tree) nearIn(dir, name string) string {
 	return fmt.Sprintf("in %s there is %s", tree.Shown(dir), t.names(dir))
 }
 
-// names lists what is in a directory, cut after eight names.
+// names lists the names in a directory, at most eight.
 func (t *Tree) names(dir string) string {
 	const most = 8
 	var names []string

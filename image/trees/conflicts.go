@@ -12,13 +12,13 @@ import (
 // mostConflicts is the number of conflicts reported for one key.
 const mostConflicts = 16
 
-// conflicts are the paths in use that one key of the description adds again.
+// conflicts collects the paths that one key of the description adds although they are in use.
 type conflicts struct {
 	list []*tree.Conflict
 	more int
 }
 
-// take adds those in an error. It reports whether the error is of that kind.
+// take adds the conflicts in an error. It reports whether there are any.
 func (c *conflicts) take(err error) bool {
 	var all *tree.Conflicts
 	if !errors.As(err, &all) {
@@ -30,7 +30,7 @@ func (c *conflicts) take(err error) bool {
 	return true
 }
 
-// report adds a problem for each conflict, and one for those that are too many.
+// report adds a problem for each conflict, and one with the number of those beyond mostConflicts.
 func (p *making) report(key diag.Key, all conflicts, override bool) {
 	for _, c := range all.list {
 		p.problem(key, c.Error(), p.remedy(key, c, override))
@@ -40,7 +40,7 @@ func (p *making) report(key diag.Key, all conflicts, override bool) {
 	}
 }
 
-// remedy is the hint for a conflict.
+// remedy returns the hint for a conflict.
 func (p *making) remedy(key diag.Key, c *tree.Conflict, override bool) string {
 	switch takes := strings.Contains(key.Path, ".tree[") || strings.Contains(key.Path, ".file[") || strings.Contains(key.Path, ".link["); {
 	case override && c.Kind == tree.Dir:

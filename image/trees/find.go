@@ -8,8 +8,8 @@ import (
 	"imprint/internal/tree"
 )
 
-// File finds the only file that a pattern matches; symlinks are followed within the tree. With dirs a directory is taken as well. The error is a
-// [diag.Mistake] that lists what there is instead.
+// File finds the only file that a pattern matches; symlinks are followed within the tree. With dirs, it may be a directory. The error is a
+// [diag.Mistake] that lists the alternatives.
 func (t *Tree) File(pattern string, dirs bool) (path string, n *tree.Node, err error) {
 	var found []tree.Walked
 	for _, w := range t.Glob(pattern) {
@@ -31,7 +31,7 @@ func (t *Tree) File(pattern string, dirs bool) (path string, n *tree.Node, err e
 	return found[0].Path, found[0].Node, nil
 }
 
-// paths lists paths, cut after eight.
+// paths lists paths, at most eight.
 func paths(list []tree.Walked) string {
 	const most = 8
 	var all []string

@@ -9,7 +9,7 @@ import (
 	"imprint/internal/tree"
 )
 
-// owner returns the numbers of an owner, whose names are those of the accounts in the tree.
+// owner returns the numbers of an owner. Names are looked up in the accounts of the tree.
 func (p *making) owner(o description.Owner) (uid, gid uint32) {
 	uid, gid = o.UID.V, o.GID.V
 	if o.User.Written() {
@@ -21,7 +21,7 @@ func (p *making) owner(o description.Owner) (uid, gid uint32) {
 	return uid, gid
 }
 
-// named returns the number of a user or group, 0 after a problem.
+// named returns the number of a user or group. After a problem it is 0.
 func (p *making) named(name description.Text, what, file string) uint32 {
 	known := p.accounts[file]
 	if known == nil {

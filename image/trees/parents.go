@@ -15,7 +15,7 @@ import (
 type addition struct {
 	key      diag.Key
 	path     string
-	owned    bool // it is a file or a link: its owner is unlikely to be another one than that of its directory
+	owned    bool // a file or link: probably its directory should have the same owner
 	override bool
 	uid, gid uint32
 }
@@ -36,7 +36,7 @@ func (p *making) additions() (list []addition) {
 	return list
 }
 
-// quietly is owner without problems, which are reported where the node is added.
+// quietly is owner without reporting problems: they are reported when the node is added.
 func (p *making) quietly(o description.Owner) (uid, gid uint32) {
 	known := len(p.problems)
 	uid, gid = p.owner(o)

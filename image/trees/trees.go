@@ -1,15 +1,16 @@
-// Package trees makes the trees of partitions from what a description states: host trees, directories, files and links, added to or laid over
-// one another, with the owners that they are given. Each becomes a [Tree], a value in which boot files can be found.
+// Package trees makes the trees of partitions from a description: host trees, directories, files and links, added to or laid over one another,
+// with their owners. Each becomes a [Tree], a value in which boot files can be found.
 //
-// Identifiers do not exist yet: they derive from the contents of the image, and boot files are part of those. So texts and targets that contain
-// one are completed afterwards, by [Tree.Expand]; nothing else changes then.
+// Identifiers do not exist yet: they derive from the contents of the image, which include boot files. So [Tree.Expand] completes texts and
+// targets that contain one later, and changes nothing else.
 //
-// The store, boot files and file systems inside others are no part of this: package resolve adds them.
+// The store, boot files and nested file systems are not included: package resolve adds them.
 package trees
 
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"imprint/closure"
 	"imprint/image/description"
@@ -19,24 +20,24 @@ import (
 	"imprint/internal/tree"
 )
 
-// A Maker makes trees. Its fields are what they depend on besides the description of a partition.
+// A Maker makes trees. Its fields are the inputs besides the description of a partition.
 type Maker struct {
-	Epoch  int64          // modification time of what the description states, seconds since 1970
-	Flavor closure.Flavor // of the store, whose directory is not for others to state
+	Epoch  int64          // modification time of nodes from the description, seconds since 1970
+	Flavor closure.Flavor // of the store, whose directory a description cannot set
 	Hosts  host.Inputs
 	Roots  func(description.Reference) string // resolves "${closure.NAME}"
 
 	Warn func(key diag.Key, text, hint string) // takes what is valid but probably a mistake
 }
 
-// A Tree is what a description states of one partition.
+// A Tree is the tree of one partition, as far as a description states it.
 type Tree struct {
 	*tree.Builder
 	Keys map[string]diag.Key // of what was added, by their paths, which are the origins of nodes
 	late map[*tree.Node]description.Template
 }
 
-// Attrs are the attributes of nodes for which nothing states any.
+// Attrs are the default attributes of nodes.
 type Attrs struct{ Dir, File, Link *tree.Attr }
 
 // AttrsAt returns the default attributes with a modification time, in seconds since 1970.
@@ -72,7 +73,7 @@ func (m Maker) Partition(d description.Partition) (*Tree, diag.List) {
 		p.parents([]addition{{key: one.Target.Key, path: one.Target.V, override: one.Override.V}})
 		p.addTree(one)
 	}
-	clear(p.accounts) // those of the first trees, which later ones may have replaced
+	clear(p.accounts) // read before: later trees may have replaced the files
 	p.parents(p.additions())
 	for _, one := range d.Dir.Items {
 		p.dir(one)
@@ -90,7 +91,7 @@ func (m Maker) Partition(d description.Partition) (*Tree, diag.List) {
 }
 
 func (p *making) dir(d description.Dir) {
-	if path, _ := tree.Clean(d.Path.V); path == p.Flavor.StoreDir && len(p.d.Closures.Items) > 0 {
+	if path, _ := tree.Clean(d.Path.V); len(p.d.Closures.Items) > 0 && path == strings.TrimPrefix(p.Flavor.StoreDir, p.d.StoreMount()) {
 		p.problem(d.Path.Key, path+" is the store, whose mode and owner are fixed", "remove it")
 		return
 	}

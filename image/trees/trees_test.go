@@ -98,7 +98,7 @@ override = true
 	}
 }
 
-// All clashes are reported, each with its remedy.
+// All clashes are reported, with their remedies; a hint that several share follows the last of them.
 func TestClashes(t *testing.T) {
 	_, err := base(t).Plan(root + fromArchive + `
 [[partition.tree]]
@@ -116,8 +116,8 @@ override = true
 		t.Fatal("no error")
 	}
 	for _, want := range []string{
-		"partition[0].tree[1]: /etc/hosts: a file is there already (partition[0].tree[0])\nhint: with override = true the later one replaces it",
-		"partition[0].tree[1]: /etc/motd: a file is there already",
+		"partition[0].tree[1]: /etc/hosts: a file is there already (partition[0].tree[0])\n",
+		"partition[0].tree[1]: /etc/motd: a file is there already (partition[0].tree[0])\nhint: with override = true the later one replaces it\n",
 		"partition[0].tree[1]: /lib: a symlink is there already (partition[0].tree[0])\nhint: with override = true the later one replaces it, and symlinks to directories are followed",
 		"partition[0].dir[0].path: /etc/motd: a file is there already",
 		"partition[0].dir[1].path: /lib/firmware/x: /lib is a symlink, not a directory (partition[0].tree[0])\nhint: did you mean \"/usr/lib/firmware/x\"?",

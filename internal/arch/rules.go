@@ -12,7 +12,7 @@ var rooms = []room{
 	{"cmd/...", []string{"..."}, []string{"..."}},
 
 	// The stages: each imports only what it needs of earlier ones.
-	{"image/disk", []string{"image/gpt", "image/mbr", "partition", "bootloader/menu", "closure", "internal/chain", "internal/diag", "internal/fault", "internal/tree"}, nil},
+	{"image/disk", []string{"image/gpt", "image/mbr", "partition", "bootloader/menu", "closure", "internal/chain", "internal/diag", "internal/fault", "internal/tree", "internal/verity"}, nil},
 	{"image/crosscheck", []string{"image/crosscheck/opinion", "image/disk", "partition", "closure", "internal/..."},
 		[]string{"golang.org/x/sync/...", "golang.org/x/sys/..."}},
 	{"image/crosscheck/opinion", nil, []string{"github.com/diskfs/go-diskfs/...", "github.com/kdomanski/iso9660/...", "github.com/ncruces/go-sqlite3/..."}},

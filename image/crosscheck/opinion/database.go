@@ -51,7 +51,7 @@ func each(conn *sqlite3.Conn, query string, row func(*sqlite3.Stmt)) error {
 // A sized file knows its size.
 type sized struct{ *os.File }
 
-// Size implements what readervfs asks for.
+// Size returns the size in bytes, as readervfs requires.
 func (f sized) Size() (int64, error) {
 	info, err := f.Stat()
 	if err != nil {

@@ -39,7 +39,7 @@ type Partition struct {
 	Attributes   uint64
 }
 
-// The kinds of nodes that all readers tell apart.
+// The kinds of nodes that all readers distinguish.
 const (
 	File  = "file"
 	Dir   = "directory"
@@ -52,7 +52,7 @@ type Node struct {
 	Name   []byte
 	Kind   string
 	Size   int64   `json:",omitempty"` // of a file, bytes
-	Digest []byte  `json:",omitempty"` // SHA-256 of a file's content or a symlink's target; nil where it is not read
+	Digest []byte  `json:",omitempty"` // SHA-256 of a file's content or a symlink's target; nil if it was not read
 	Err    string  `json:",omitempty"` // why the content or the directory cannot be read
 	Kids   []*Node `json:",omitempty"`
 	Gave   bool    `json:",omitempty"` // the library gave up on it with a panic, so that it has no opinion
@@ -69,7 +69,7 @@ type Item struct {
 // mostNodes bounds a view.
 const mostNodes = 8 << 20
 
-// guard calls a library about a node. A panic of it is taken for the lack of an opinion.
+// guard calls a library to read a node. If it panics, it has no opinion on the node.
 func guard(n *Node, call func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -111,13 +111,13 @@ func Reads(kind string) bool {
 	return false
 }
 
-// Loose reports whether the library for a kind may show a name otherwise than it is, so that contents decide.
+// Loose reports whether the library for a kind may change names, so that nodes have to be matched by content.
 func Loose(kind string) bool { return kind == "iso9660" }
 
-// Folds reports whether names of a file system are the same in upper and lower case.
+// Folds reports whether file systems of a kind ignore the case of names.
 func Folds(kind string) bool { return kind == "fat" }
 
-// hashed sets the digest of content of the node's size.
+// hashed sets the digest of the node to the SHA-256 of what r returns, which must have the node's size.
 func (n *Node) hashed(r io.Reader) {
 	h := sha256.New()
 	if copied, err := io.Copy(h, io.LimitReader(r, n.Size)); err != nil || copied < n.Size {
