@@ -103,35 +103,32 @@ func (w World) mountTree(ctx context.Context, lower, dir string) (how string, er
 
 // fill writes a tree that its owner may not change either.
 func (w World) fill(ctx context.Context, dir string, t *tree.Tree) error {
-	return workspace.Fill(ctx, dir, readOnly(t), w.Root)
+	r, err := readOnly(t)
+	if err != nil {
+		return err
+	}
+	return workspace.Fill(ctx, dir, r, w.Root)
 }
 
 // readOnly returns a tree like t without permissions to write, and without set-ID bits: others may reach it.
-func readOnly(t *tree.Tree) *tree.Tree {
-	attrs, nodes := map[*tree.Attr]*tree.Attr{}, map[*tree.Node]*tree.Node{}
-	b := tree.NewBuilder(t.Root().Attr)
-	for path, n := range t.Walk() {
-		c := n.Copy()
+func readOnly(t *tree.Tree) (*tree.Tree, error) {
+	top, attrs := tree.Clone([]*tree.Node{t.Root()})[0], map[*tree.Attr]*tree.Attr{}
+	for _, n := range tree.Walk("/", top) {
 		if n.Kind() == tree.Link {
-			c = tree.NewLink("", nodes[n.Inode()])
-		} else {
-			if attrs[n.Attr] == nil {
-				a := *n.Attr
-				a.Mode &= 0o555
-				attrs[n.Attr] = &a
-			}
-			c.Attr = attrs[n.Attr]
-			nodes[n] = c
+			continue
 		}
-		if err := b.Add(path, c, ""); err != nil {
-			panic(err) // for a path that is in a tree already
+		if attrs[n.Attr] == nil {
+			a := *n.Attr
+			a.Mode &= 0o555
+			attrs[n.Attr] = &a
 		}
+		n.Attr = attrs[n.Attr]
 	}
-	r, err := b.Tree()
-	if err != nil {
-		panic(err)
+	b := tree.NewBuilder(top.Attr)
+	if err := b.Add("/", top, ""); err != nil {
+		return nil, err
 	}
-	return r
+	return b.Tree()
 }
 
 func (w World) unmount() *cobra.Command {
