@@ -34,7 +34,10 @@ const maxDatabase = 4 << 30
 func InTree(t *tree.Tree, f Flavor) (mount string, ok bool) {
 	for _, mount := range []string{"", f.Top()} {
 		n := t.Find(below(mount, f.Database()))
-		if n != nil && n.Inode().Kind() == tree.File && t.Find(below(mount, f.StoreDir)) != nil {
+		if n == nil || n.Inode().Kind() != tree.File {
+			continue
+		}
+		if mount == "" || t.Find(below(mount, f.StoreDir)) != nil { // a database without a store is a fault, but its path alone may be another file's
 			return mount, true
 		}
 	}
