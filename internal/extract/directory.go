@@ -24,11 +24,18 @@ type Omission struct {
 
 const noFile = "is left out: it is no file, directory or link"
 
+// Options say what files keep besides permissions, times, holes and extended attributes.
+type Options struct {
+	Owners bool // their owners, which takes a caller that may give files away, and then set-ID and sticky bits
+	SetID  bool // set-ID and sticky bits, of whoever owns the files: for a directory that nobody else can reach
+}
+
 // Directory writes nodes and everything below them into a directory. Names that are there already are an error. Links, holes, modes, times and
-// extended attributes are kept, and owners if the caller may give files away. Devices, fifos and sockets are omitted, and so are attributes
-// that the file system or the kernel refuses.
-func Directory(ctx context.Context, dir *os.Root, tops []tree.Walked, owners bool) ([]Omission, error) {
-	x := &extractor{ctx: ctx, dir: dir, first: map[*tree.Node]string{}, owners: owners}
+// extended attributes are kept, and what the options say. Devices, fifos and sockets are omitted, and so are attributes that the file system or the kernel
+// refuses. A content that has a pin is compared with it: the error matches [tree.ErrChanged] if it is another one.
+func Directory(ctx context.Context, dir *os.Root, tops []tree.Walked, o Options) (omitted []Omission, err error) {
+	x := &extractor{ctx: ctx, dir: dir, first: map[*tree.Node]string{}, Options: o}
+	defer func() { err = errors.Join(err, x.leave()) }()
 	for _, top := range tops {
 		if err := x.all(top); err != nil {
 			return x.omitted, err
@@ -39,11 +46,41 @@ func Directory(ctx context.Context, dir *os.Root, tops []tree.Walked, owners boo
 
 // An extractor writes nodes below a directory.
 type extractor struct {
-	ctx     context.Context
-	dir     *os.Root
-	first   map[*tree.Node]string // name of each file's first node, for hard links
-	owners  bool
+	ctx   context.Context
+	dir   *os.Root
+	first map[*tree.Node]string // name of each file's first node, for hard links
+	Options
 	omitted []Omission
+
+	at   string   // the directory that the last node was put into
+	open *os.Root // that directory: the way to it is not looked up again for each node in it
+}
+
+// parent returns the directory that a name is in, and the last element of the name. It is valid until the next call.
+func (x *extractor) parent(name string) (*os.Root, string, error) {
+	dir, base := path.Split(name)
+	if dir == "" {
+		return x.dir, base, nil
+	}
+	if x.open != nil && x.at == dir {
+		return x.open, base, nil
+	}
+	if err := x.leave(); err != nil {
+		return nil, "", err
+	}
+	r, err := x.dir.OpenRoot(dir)
+	x.at, x.open = dir, r
+	return r, base, err
+}
+
+// leave closes the directory that parent has opened.
+func (x *extractor) leave() error {
+	if x.open == nil {
+		return nil
+	}
+	r := x.open
+	x.open = nil
+	return r.Close()
 }
 
 func (x *extractor) omit(path, format string, args ...any) {
@@ -73,7 +110,7 @@ func (x *extractor) all(top tree.Walked) error {
 		name := base + below
 		if n.Kind() == tree.Dir {
 			dirs = append(dirs, made{name, n})
-			if err := x.dir.Mkdir(name, 0o700); err != nil && !(name == "." && errors.Is(err, os.ErrExist)) {
+			if err := x.mkdir(name); err != nil {
 				return err
 			}
 			continue
@@ -88,6 +125,18 @@ func (x *extractor) all(top tree.Walked) error {
 		}
 	}
 	return nil
+}
+
+// mkdir makes a directory, unless it is the one that is there.
+func (x *extractor) mkdir(name string) error {
+	if name == "." {
+		return nil
+	}
+	r, base, err := x.parent(name)
+	if err != nil {
+		return err
+	}
+	return r.Mkdir(base, 0o700)
 }
 
 // one writes a node that is no directory.
@@ -113,30 +162,41 @@ func (x *extractor) one(name string, n *tree.Node) error {
 
 // symlink writes a symlink, whose mode does not count.
 func (x *extractor) symlink(name string, n *tree.Node) error {
-	if err := x.dir.Symlink(n.Target(), name); err != nil {
+	r, base, err := x.parent(name)
+	if err != nil {
 		return err
 	}
-	if x.owners {
-		if err := x.dir.Lchown(name, int(n.Attr.UID), int(n.Attr.GID)); err != nil {
+	if err := r.Symlink(n.Target(), base); err != nil {
+		return err
+	}
+	if x.Owners {
+		if err := r.Lchown(base, int(n.Attr.UID), int(n.Attr.GID)); err != nil {
 			return err
 		}
 	}
-	parent, err := x.dir.Open(path.Dir(name))
+	parent, err := r.Open(".")
 	if err != nil {
 		return err
 	}
 	defer parent.Close()
 	t := unix.NsecToTimespec(timeOf(n.Attr).UnixNano())
-	return unix.UtimesNanoAt(int(parent.Fd()), path.Base(name), []unix.Timespec{t, t}, unix.AT_SYMLINK_NOFOLLOW)
+	return unix.UtimesNanoAt(int(parent.Fd()), base, []unix.Timespec{t, t}, unix.AT_SYMLINK_NOFOLLOW)
 }
 
 // file writes a content, with its holes.
 func (x *extractor) file(name string, b tree.Blob) (err error) {
-	f, err := x.dir.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	r, base, err := x.parent(name)
+	if err != nil {
+		return err
+	}
+	f, err := r.OpenFile(base, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
+	if want, ok := tree.PinOf(b); ok {
+		return x.pinned(f, b, want)
+	}
 	for _, d := range tree.DataOf(b) {
 		if err := tree.Copy(x.ctx, io.NewOffsetWriter(f, d.Off), tree.Slice(b, d.Off, d.Len), nil); err != nil {
 			return err
@@ -145,11 +205,36 @@ func (x *extractor) file(name string, b tree.Blob) (err error) {
 	return f.Truncate(b.Size())
 }
 
+// pinned writes a content that must have a pin.
+func (x *extractor) pinned(f *os.File, b tree.Blob, want tree.Pin) error {
+	found, err := tree.PinContent(x.ctx, b, fileWriter{f})
+	if err != nil {
+		return err
+	}
+	if got, _ := tree.PinOf(found); got != want {
+		return fmt.Errorf("%s %w: its content does not have its digest any more", tree.HostPath(b), tree.ErrChanged)
+	}
+	return f.Truncate(b.Size())
+}
+
+// A fileWriter writes to a new file, in which zeros are holes.
+type fileWriter struct{ *os.File }
+
+// WriteZeros implements tree.ZeroWriter.
+func (w fileWriter) WriteZeros(n int64) error {
+	_, err := w.Seek(n, io.SeekCurrent)
+	return err
+}
+
 // attributes gives a file or directory its owner, extended attributes, mode and time. A change of owner takes capabilities and set-ID bits away,
 // so they come after it; and attributes of users need a file that they can write to, so the mode comes after them.
 func (x *extractor) attributes(name string, a *tree.Attr) error {
-	if x.owners {
-		if err := x.dir.Chown(name, int(a.UID), int(a.GID)); err != nil {
+	r, base, err := x.parent(name)
+	if err != nil {
+		return err
+	}
+	if x.Owners {
+		if err := r.Chown(base, int(a.UID), int(a.GID)); err != nil {
 			return err
 		}
 	}
@@ -157,7 +242,7 @@ func (x *extractor) attributes(name string, a *tree.Attr) error {
 		return err
 	}
 	t := timeOf(a)
-	return errors.Join(x.dir.Chmod(name, modeOf(a, x.owners)), x.dir.Chtimes(name, t, t))
+	return errors.Join(r.Chmod(base, modeOf(a, x.Owners || x.SetID)), r.Chtimes(base, t, t))
 }
 
 // xattrs sets extended attributes, and omits those that are refused.
