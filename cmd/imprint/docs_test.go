@@ -29,7 +29,7 @@ func blocksOf(t *testing.T, page string) (blocks []block) {
 		switch m[1] {
 		case "needs":
 			b.needs = m[2]
-			if !slices.Contains([]string{"root", "network", "qemu", "nix", "guix"}, b.needs) {
+			if !slices.Contains([]string{"root", "network", "qemu", "nix", "guix", "userns"}, b.needs) {
 				t.Errorf("%s: a block needs %s, which this test does not know", page, b.needs)
 			}
 		case "file":
@@ -62,7 +62,7 @@ func (b block) commands() (commands []command) {
 }
 
 // Every command in docs is run, in the order of its page, and prints what the page shows; … stands for anything. Blocks that need root, the
-// network, QEMU or nixpkgs are checked for syntax and for flags of imprint.
+// network, QEMU, nixpkgs or user namespaces are checked for syntax and for flags of imprint.
 func TestDocs(t *testing.T) {
 	pages, err := filepath.Glob("../../docs/*.md")
 	if err != nil || len(pages) < 5 {

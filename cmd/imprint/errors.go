@@ -11,6 +11,7 @@ import (
 	"imprint/internal/cas"
 	"imprint/internal/diag"
 	"imprint/internal/hosttool"
+	"imprint/internal/objects"
 	"imprint/internal/stream"
 	"imprint/internal/visible"
 )
@@ -57,7 +58,7 @@ func exitCode(ctx context.Context, err error) int {
 		return exitMissingTool
 	case errors.Is(err, errDiffers):
 		return exitDiffers
-	case errors.Is(err, write.ErrMismatch), errors.Is(err, cas.ErrMismatch), errors.Is(err, stream.ErrChanged):
+	case errors.Is(err, write.ErrMismatch), errors.Is(err, objects.ErrDamaged), errors.Is(err, cas.ErrMismatch), errors.Is(err, stream.ErrChanged):
 		return exitMismatch
 	}
 	return exitFailed

@@ -60,7 +60,7 @@ func toDirectory(c *cobra.Command, name string, found []tree.Walked) ([]extract.
 		return nil, err
 	}
 	defer dir.Close()
-	return extract.Directory(c.Context(), dir, found, os.Geteuid() == 0)
+	return extract.Directory(c.Context(), dir, found, extract.Options{Owners: os.Geteuid() == 0})
 }
 
 // toArchive writes an archive. It removes an incomplete one.

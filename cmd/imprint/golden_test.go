@@ -112,6 +112,11 @@ func syntheticConfigs(t *testing.T) string {
 	if err := demostore.SyntheticArchive(filepath.Join(root, "build/debian/rootfs.tar.zst")); err != nil {
 		t.Fatal(err)
 	}
+	mkdir(t, filepath.Join(root, "build/layer/etc"))
+	mkdir(t, filepath.Join(root, "build/layer/var"))
+	for _, name := range []string{"etc/.wh.passwd", "etc/added", "var/.wh..wh..opq", "var/only"} {
+		writeFile(t, filepath.Join(root, "build/layer", name), name)
+	}
 	if err := os.CopyFS(filepath.Join(root, "build/keys"), os.DirFS("testdata/keys")); err != nil {
 		t.Fatal(err)
 	}

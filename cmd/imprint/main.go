@@ -11,9 +11,11 @@ import (
 	"syscall"
 
 	"imprint/internal/processors"
+	"imprint/internal/sandbox"
 )
 
 func main() {
+	sandbox.Begin()
 	if os.Getenv("GOMAXPROCS") == "" {
 		processors.Spread()
 	}

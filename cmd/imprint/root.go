@@ -3,10 +3,14 @@ package main
 import (
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"strings"
 
+	"imprint/cmd/imprint/envcmd"
 	"imprint/image/resolve"
+	"imprint/internal/repro"
+	"imprint/internal/sandbox"
 	"imprint/internal/units"
 	"imprint/internal/visible"
 
@@ -72,7 +76,7 @@ func newRoot(w world) *root {
 	r.cmd.PersistentFlags().StringVar(&r.level, "log-level", "warning", "log messages of this `level` and above: error, warning, info or debug")
 	r.completions()
 	r.cmd.AddCommand(r.build(), r.plan(), r.doctor(), r.init(), r.schema(), r.version(), r.man(), r.verify(), r.reader(), r.inspect(), r.ls(), r.cat(), r.extract(), r.diff(), r.why(),
-		r.serve(), r.boot())
+		r.serve(), r.boot(), r.environments())
 	return r
 }
 
@@ -137,11 +141,11 @@ func atMost(n int, what string) cobra.PositionalArgs {
 // fetchingHelp is the text about caches in the help of commands that resolve a description.
 const fetchingHelp = `Items of a binary cache ([[source]] with url) are fetched, unless they are in the build store already: a directory that
 keeps them unpacked, by their digest, for this and later commands ($XDG_CACHE_HOME/imprint, or ~/.cache/imprint). It may be
-removed when no command is running.`
+removed when no command is running, apart from layers/ in it, where environments are.`
 
 // buildStoreFlag adds the flag for the build store.
 func (r *root) buildStoreFlag(c *cobra.Command) {
-	c.Flags().StringVar(&r.buildStore, "build-store", "", "keep what is fetched from binary caches in this `directory`")
+	c.Flags().StringVar(&r.buildStore, "build-store", "", "keep what is fetched from binary caches, and environments, in this `directory`")
 }
 
 // storeDir returns the directory of the build store, "" if the environment names none.
@@ -161,4 +165,21 @@ func (r *root) storeDir() string {
 func (r *root) fetching(f *resolve.Fetch) {
 	r.ui.stage("realise", fmt.Sprintf("fetching %s (%s) from %v", units.Count(f.Items, "store item"), units.FormatBytes(f.Total), f.From))
 	r.ui.watch(progress{"fetching", event{"event": "progress", "stage": "realise"}, f.Done, f.Total})
+}
+
+// environments is the command for environments, which are in the build store.
+func (r *root) environments() *cobra.Command {
+	return envcmd.Command(envcmd.World{
+		Stdin: os.Stdin, Stdout: r.stdout, Stderr: r.stderr, Raw: r.raw, RawErr: r.tty,
+		StoreFlag: r.buildStoreFlag,
+		StoreDir:  r.storeDir, Scratch: func() string { return r.scratch("") }, Env: r.env, Root: sandbox.HasIDs(os.Getuid()), UID: os.Getuid(), GID: os.Getgid(),
+		Epoch: func() (int64, error) {
+			epoch, err := sourceDateEpoch(r.env("SOURCE_DATE_EPOCH"))
+			if epoch == nil {
+				return repro.DefaultEpoch, err
+			}
+			return *epoch, err
+		},
+		Usage: func(err error) error { return usage{err} }, Differs: errDiffers,
+	})
 }

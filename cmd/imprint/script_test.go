@@ -73,9 +73,12 @@ func spoilImage(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(os.WriteFile(name, content, 0o644))
 }
 
-// haveTool implements the condition [tool:NAME]: a host tool is there. Where all tools are required, one that is missing fails the script,
+// haveTool implements the conditions [userns], that user namespaces are allowed, and [tool:NAME]: a host tool is there. Where all tools are required, one that is missing fails the script,
 // which would otherwise end early without having looked at anything.
 func haveTool(condition string) (bool, error) {
+	if condition == "userns" {
+		return exec.Command("unshare", "--user", "--map-root-user", "--mount", "true").Run() == nil, nil
+	}
 	name, ok := strings.CutPrefix(condition, "tool:")
 	if !ok {
 		return false, fmt.Errorf("unknown condition %q", condition)

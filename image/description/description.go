@@ -167,6 +167,7 @@ type Partition struct {
 	Dir        List[Dir]         `toml:"dir"`
 	File       List[File]        `toml:"file"`
 	Link       List[Link]        `toml:"link"`
+	Layer      List[Layer]       `toml:"layer"`
 	Tree       List[Tree]        `toml:"tree"`
 	Attr       List[Attr]        `toml:"attr"`
 }
@@ -222,6 +223,15 @@ type Link struct {
 	User     Text            `toml:"user"`
 	Group    Text            `toml:"group"`
 	Override Bool            `toml:"override"`
+}
+
+// A Layer is a [[partition.layer]]: the layers of an environment, or one of a directory, of an archive or of the build store.
+type Layer struct {
+	Key    diag.Key
+	Env    Text `toml:"env"`
+	Tag    Text `toml:"tag"`
+	Source Text `toml:"source"`
+	Digest Text `toml:"digest"`
 }
 
 // A Tree is a [[partition.tree]]: a directory or a tar archive of the host.

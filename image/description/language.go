@@ -24,6 +24,8 @@ const (
 	imageNameForm   = "^[A-Za-z0-9][A-Za-z0-9._+-]*$"
 	closureNameForm = "^[A-Za-z0-9_-]+$"
 	absoluteForm    = "^/"
+	layerNameForm   = "^[A-Za-z0-9][A-Za-z0-9._+-]*$"
+	digestForm      = "^(sha256:)?[0-9a-f]{64}$"
 	accountForm     = "^[A-Za-z_][A-Za-z0-9_.-]*[$]?$" // useradd(8), with capitals
 )
 
@@ -298,6 +300,21 @@ var language = map[string]keyed.Rule{
 
 	"partition.file.override": {Doc: "Replace what earlier trees, files and links have at the path; symlinks to directories on the way are followed."},
 	"partition.link.override": {Doc: "Replace what earlier trees, files and links have at the path; symlinks to directories on the way are followed."},
+
+	"partition.layer": {
+		Doc: "Layers of the partition's tree, the lowest first; trees, directories, files and links come on top. Each replaces what is below it at the same paths, " +
+			"and removes what its whiteouts name.",
+	},
+	"partition.layer.env": {Doc: "Environment in the build store, all of whose layers are taken: see imprint env.", Pattern: layerNameForm},
+	"partition.layer.tag": {Doc: "Tag or pin of the environment. Default: current.", Pattern: layerNameForm},
+	"partition.layer.source": {
+		Doc: "Directory or archive on the host that is a layer: the whiteouts of OCI images (.wh.NAME, .wh..wh..opq) and of overlayfs are understood. " +
+			"Archives may be compressed, as those of a tree.",
+	},
+	"partition.layer.digest": {
+		Doc:     "Digest that the layer has, or of an environment the pin, and the build fails if it is another one; alone, the digest of a layer in the build store.",
+		Pattern: digestForm,
+	},
 
 	"partition.tree": {
 		Doc: "A directory on the host, or a tar archive, to copy into the partition. The archive may be compressed with gzip, zstd, xz or bzip2.",

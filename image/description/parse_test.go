@@ -146,6 +146,10 @@ func TestParseFillsEveryKey(t *testing.T) {
 					Link{Path: val("/run/booted"), Target: val[Template]("${closure.system}"), UID: val[uint32](5), GID: val[uint32](6), Override: val(false)},
 					Link{Path: val("/home/alice/a"), Target: val[Template]("/a"), User: val("alice"), Group: val("staff")},
 				),
+				Layer: list(
+					Layer{Env: val("web"), Tag: val("stable")},
+					Layer{Source: val("layer.tar"), Digest: val("sha256:6b86b273ff34fce19d6b804eff5a3f5747ada4eaa22f1d49c01e52ddb7875b4b")},
+				),
 				Tree: list(Tree{Source: val("rootfs/"), Target: val("/"), Exclude: vals("*.pyc", "/proc"), Override: val(true)}),
 				Attr: list(
 					Attr{Path: val("/srv/**"), Mode: val[Mode](0o750), UID: val[uint32](7), GID: val[uint32](8)},

@@ -165,6 +165,9 @@ func (c *checker) content(p *Partition) {
 		c.link(&l)
 		c.owner(l.Owner())
 	}
+	for _, l := range p.Layer.Items {
+		c.layer(l)
+	}
 	for _, t := range p.Tree.Items {
 		c.absolute(t.Target)
 		for _, text := range t.Exclude.Items {

@@ -128,6 +128,19 @@ func (c *checker) filesystemOf(p *Partition) string {
 	return p.Filesystem.V
 }
 
+// layer checks that a layer has one origin.
+func (c *checker) layer(l Layer) {
+	env, source := l.Env.Key, l.Source.Key
+	switch {
+	case env.Written && source.Written:
+		c.Report(source, "excludes env", "remove one of the two")
+	case !env.Written && !source.Written && !l.Digest.Written() && !c.Reported(l.Digest.Key.Path):
+		c.Report(l.Key, "has neither env nor source nor digest", `as in env = "web" or source = "layer.tar"`)
+	case !env.Written && l.Tag.Written():
+		c.Report(l.Tag.Key, "is for a layer with env", "remove it")
+	}
+}
+
 // isFile checks a partition that is a file of another.
 func (c *checker) isFile(p *Partition) {
 	row := partition.Named(p.Filesystem.V)

@@ -14,6 +14,7 @@ import (
 	"imprint/closure"
 	"imprint/internal/diag"
 	"imprint/internal/hosttree"
+	"imprint/internal/layer"
 	"imprint/internal/tree"
 )
 
@@ -21,6 +22,7 @@ import (
 type Input struct {
 	Blob    tree.Blob        // of a file, pinned; nil for a tree
 	Entries []hosttree.Entry // of a tree: nodes at paths below the target
+	Layers  []*layer.Layer   // of layers, the lowest first
 	IsDir   bool             // a directory and not an archive: the attributes of its top do not count
 	Digest  string           // of the content, and of the names and attributes in a tree, with a prefix that says which
 

@@ -46,6 +46,9 @@ func Paths(d *description.Image, dir string) []Path {
 		for _, f := range p.File.Items {
 			n.text(f.Source)
 		}
+		for _, l := range p.Layer.Items {
+			n.text(l.Source)
+		}
 		for _, t := range p.Tree.Items {
 			n.text(t.Source)
 		}

@@ -24,6 +24,9 @@ type Reader struct {
 	// Backwards takes the names of directories in reverse order, which makes no difference to what is read.
 	Backwards bool
 
+	// BuildStore is the directory of the build store, where environments and their layers are; "" if there is none.
+	BuildStore string
+
 	// Scratch is the directory where compressed archives are unpacked, into files without names. If it is "", such archives are an error.
 	// Nothing else is written.
 	Scratch string
@@ -69,6 +72,7 @@ type reading struct {
 	inputs   Inputs
 	problems diag.List
 	contents []content
+	expected []expectation
 }
 
 // A content is a blob to pin. set stores the pinned blob in its place.
@@ -89,6 +93,9 @@ func (h *reading) named(ctx context.Context, d *description.Image) {
 			if in := h.fileIf(f.Source); in != nil {
 				h.fits(f.Source.Key, partition.Named(p.Filesystem.V), f.Path.V, in.Blob.Size())
 			}
+		}
+		for _, l := range p.Layer.Items {
+			h.layers(ctx, p, l)
 		}
 		for _, t := range p.Tree.Items {
 			h.tree(ctx, sourceOf(p, t))
@@ -151,10 +158,7 @@ func (h *reading) pin(ctx context.Context) error {
 		}
 	}
 	h.contents = nil
-	for _, in := range h.inputs {
-		in.Digest = digestOf(in)
-	}
-	return nil
+	return h.digests()
 }
 
 // one pins the only input of a reading. An error is a problem at its key.

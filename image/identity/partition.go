@@ -58,7 +58,7 @@ func (m Image) partitions() (list []record) {
 // contents describes the content of a partition apart from closures. What a tree excludes is not mentioned: the digest is of
 // what remains.
 func (m Image) contents(r record, p description.Partition) {
-	var dirs, files, links, trees, attrs []record
+	var dirs, files, links, layers, trees, attrs []record
 	for _, d := range p.Dir.Items {
 		one := owner(d.Owner())
 		put(one, "Path", d.Path.V)
@@ -81,6 +81,9 @@ func (m Image) contents(r record, p description.Partition) {
 		put(one, "Override", l.Override.V)
 		links = append(links, one)
 	}
+	for _, l := range p.Layer.Items { // however it is named
+		layers = append(layers, record{"Source": m.Hosts.Digest(l.Key, "")})
+	}
 	for _, t := range p.Tree.Items {
 		one := record{}
 		put(one, "Source", m.Hosts.Digest(t.Source.Key, t.Source.V))
@@ -98,6 +101,7 @@ func (m Image) contents(r record, p description.Partition) {
 	putRecords(r, "Dir", dirs)
 	putRecords(r, "File", files)
 	putRecords(r, "Link", links)
+	putRecords(r, "Layer", layers)
 	putRecords(r, "Tree", trees)
 	putRecords(r, "Attr", attrs)
 }

@@ -88,7 +88,7 @@ func (w World) Plan(text string) (*plan.Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	return resolve.Plan(context.Background(), d, resolve.Inputs{Dir: w.Dir, HostDirs: []string{w.Dir + "/usr"}, OutDir: w.Dir, Scratch: w.Dir})
+	return resolve.Plan(context.Background(), d, resolve.Inputs{Dir: w.Dir, HostDirs: []string{w.Dir + "/usr"}, OutDir: w.Dir, Scratch: w.Dir, BuildStore: w.Dir + "/build-store"})
 }
 
 // Build writes a plan and returns the bytes of the disk.

@@ -40,6 +40,9 @@ func (w world) dangling(store *store) *dangling { return &dangling{w, store, map
 // references checks the store paths named in what the description adds to the partition.
 func (t *treeFiller) references() {
 	withStore := len(t.d.Closures.Items) > 0
+	for _, d := range t.d.Layer.Items {
+		t.dangling.layers(d.Key, t.hosts[d.Key], withStore)
+	}
 	for _, d := range t.d.Tree.Items {
 		t.dangling.tree(d.Key, cmp.Or(d.Target.V, "/"), t.hosts[d.Source.Key], withStore)
 	}
@@ -101,6 +104,18 @@ func (d *dangling) tree(key diag.Key, target string, in *host.Input, withStore b
 	}
 	for _, e := range in.Entries {
 		d.links(key, target, e, withStore)
+	}
+}
+
+// layers checks the store paths that layers name.
+func (d *dangling) layers(key diag.Key, in *host.Input, withStore bool) {
+	d.tree(key, "/", in, withStore)
+	for _, l := range in.Layers {
+		for _, e := range l.Entries() {
+			if e.Node != nil {
+				d.links(key, "/", hosttree.Entry{Path: e.Path, Node: e.Node}, withStore)
+			}
+		}
 	}
 }
 

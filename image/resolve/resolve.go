@@ -39,7 +39,7 @@ type Inputs struct {
 	Scratch  string   // directory for what compressed archives unpack to, in files without names; "" refuses such archives
 	HostDirs []string // searched for loader files that no closure has; nil means /usr
 
-	BuildStore string       // directory that keeps what is fetched from caches; "" refuses caches
+	BuildStore string       // directory that keeps what is fetched from caches, and layers; "" refuses both
 	Fetching   func(*Fetch) // is called before items are fetched; may be nil
 
 	// Backwards takes the names of directories in reverse order. It makes no difference to a plan, and is for those who check that.
@@ -166,6 +166,7 @@ func (w world) read(ctx context.Context) (hosts host.Inputs, s *store, err error
 func (w world) host() host.Reader {
 	return host.Reader{
 		Dir: w.in.Dir, OutDir: w.in.OutDir, Scratch: w.in.Scratch, Epoch: w.epoch, Flavor: w.flavor, Backwards: w.in.Backwards, Warn: w.warn,
+		BuildStore: w.in.BuildStore,
 	}
 }
 

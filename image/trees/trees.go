@@ -60,12 +60,15 @@ type making struct {
 	problems diag.List
 }
 
-// Partition makes the tree of a partition: trees, directories, files, links and then the table of attributes, in this order, so that the
+// Partition makes the tree of a partition: layers, trees, directories, files, links and then the table of attributes, in this order, so that the
 // attributes of a directory are those stated last.
 func (m Maker) Partition(d description.Partition) (*Tree, diag.List) {
 	defaults := AttrsAt(m.Epoch)
 	t := &Tree{tree.NewBuilder(defaults.Dir), map[string]diag.Key{}, map[*tree.Node]description.Template{}}
 	p := &making{Maker: m, Tree: t, d: d, defaults: defaults, accounts: map[string]accounts.Accounts{}}
+	for _, one := range d.Layer.Items {
+		p.addLayers(one)
+	}
 	for _, one := range d.Tree.Items {
 		p.parents([]addition{{key: one.Target.Key, path: one.Target.V, override: one.Override.V}})
 		p.addTree(one)

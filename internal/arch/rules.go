@@ -22,8 +22,8 @@ var rooms = []room{
 	{"image/serve", []string{"image/disk", "image/plan", "image/write", "internal/extent", "internal/processors", "internal/tree"},
 		[]string{"golang.org/x/sys/...", "golang.org/x/sync/..."}},
 	{"image/write", []string{"image/plan", "container", "partition", "bootloader", "bootloader/ipxe", "closure", "closure/nar", "internal/..."}, []string{"golang.org/x/sys/...", "golang.org/x/sync/..."}},
-	{"image/trees", []string{"image/description", "image/host", "partition", "closure", "internal/accounts", "internal/diag", "internal/pattern",
-		"internal/tree"}, nil},
+	{"image/trees", []string{"image/description", "image/host", "partition", "closure", "internal/accounts", "internal/diag", "internal/layer",
+		"internal/pattern", "internal/tree"}, nil},
 	{"image/resolve", []string{"image/description", "image/disk", "image/host", "image/source", "image/trees", "image/identity", "image/plan", "image/toplevel", "image/mbr", "partition",
 		"bootloader", "bootloader/bootspec",
 		"bootloader/grubmkimage", "closure", "closure/narinfo", "internal/..."}, []string{"golang.org/x/sync/..."}},
@@ -72,7 +72,7 @@ type ban struct {
 }
 
 var bans = []ban{
-	{"os/exec", nil, []string{"internal/hosttool"}, "host tools run with a fixed environment, through internal/hosttool"},
+	{"os/exec", nil, []string{"internal/hosttool", "internal/sandbox"}, "host tools run with a fixed environment, through internal/hosttool"},
 	{"os", []string{"StartProcess"}, []string{"internal/hosttool"}, "host tools run with a fixed environment, through internal/hosttool"},
 	{"syscall", []string{"Exec", "ForkExec", "StartProcess"}, nil, "host tools run with a fixed environment, through internal/hosttool"},
 	{"plugin", nil, nil, "an image depends on nothing that is not in its description"},
@@ -87,7 +87,8 @@ var bans = []ban{
 	{"github.com/google/uuid", []string{"New", "NewString", "NewRandom", "NewUUID", "NewV6", "NewV7"}, nil,
 		"identifiers derive from the seed, through internal/repro"},
 
-	{"os", []string{"Exit", "Stdin", "Stdout", "Stderr"}, []string{"cmd/..."}, "only the command talks to the terminal, and ends the program"},
+	{"os", []string{"Exit"}, []string{"cmd/...", "internal/sandbox"}, "only the command ends the program"}, // the child of a sandbox never reaches it
+	{"os", []string{"Stdin", "Stdout", "Stderr"}, []string{"cmd/..."}, "only the command talks to the terminal, and ends the program"},
 	{"fmt", []string{"Print", "Printf", "Println", "Scan", "Scanf", "Scanln"}, []string{"cmd/..."}, "only the command talks to the terminal"},
 	{"log", nil, []string{"internal/httpfile"}, "one logger is passed in"}, // net/http has to be given one to discard
 
@@ -111,9 +112,9 @@ var servers = []string{"internal/listen", "internal/nbd", "internal/httpfile"}
 var readers = []string{
 	"cmd/...", "image/crosscheck", "image/crosscheck/opinion", "image/host", "image/resolve", "image/serve", "image/write",
 	"closure", "closure/db", "bootloader/grubmkimage", "partition", "partition/mke2fs", "partition/squashfs", "partition/syslinux",
-	"internal/cas", "internal/extract", "internal/hosttool", "internal/hosttree", "internal/limits", "internal/listen", "internal/overlay",
-	"internal/processors", "internal/remote", "internal/scratch",
-	"internal/stream", "internal/unpack",
+	"internal/cas", "internal/environment", "internal/extract", "internal/hosttool", "internal/hosttree", "internal/inodes", "internal/limits", "internal/listen", "internal/objects", "internal/overlay",
+	"internal/processors", "internal/remote", "internal/sandbox", "internal/scratch",
+	"internal/stream", "internal/unpack", "internal/workspace",
 }
 
 // A word is a string of the language or of a format that only some packages may contain.

@@ -24,11 +24,18 @@ type Omission struct {
 
 const noFile = "is omitted: it is not a file, directory or link"
 
+// Options select what files keep besides permissions, times, holes and extended attributes.
+type Options struct {
+	Owners bool // owners, set-ID and sticky bits; the caller needs the privilege to change owners
+	SetID  bool // set-ID and sticky bits whoever owns the files: for a directory that nobody else can reach
+}
+
 // Directory writes nodes and everything below them to a directory. Names that exist are an error. Links, holes, modes, times and extended
-// attributes are kept; owners only if owners is set, which takes the privilege to change them. Devices, fifos and sockets are omitted, and so
-// are attributes that the file system or the kernel refuses.
-func Directory(ctx context.Context, dir *os.Root, tops []tree.Walked, owners bool) ([]Omission, error) {
-	x := &extractor{ctx: ctx, dir: dir, first: map[*tree.Node]string{}, owners: owners}
+// attributes are kept, and what o selects. Devices, fifos and sockets are omitted, and so are attributes that the file system or the kernel
+// refuses. A content with a pin is compared with it: the error matches [tree.ErrChanged] if they differ.
+func Directory(ctx context.Context, dir *os.Root, tops []tree.Walked, o Options) (omitted []Omission, err error) {
+	x := &extractor{ctx: ctx, dir: dir, first: map[*tree.Node]string{}, Options: o}
+	defer func() { err = errors.Join(err, x.leave()) }()
 	for _, top := range tops {
 		if err := x.all(top); err != nil {
 			return x.omitted, err
@@ -39,11 +46,41 @@ func Directory(ctx context.Context, dir *os.Root, tops []tree.Walked, owners boo
 
 // An extractor writes nodes below a directory.
 type extractor struct {
-	ctx     context.Context
-	dir     *os.Root
-	first   map[*tree.Node]string // the first name of each file, for hard links
-	owners  bool
+	ctx   context.Context
+	dir   *os.Root
+	first map[*tree.Node]string // the first name of each file, for hard links
+	Options
 	omitted []Omission
+
+	at   string   // the directory of the last node
+	open *os.Root // that directory, kept open so that its path is not resolved for each node in it
+}
+
+// parent returns the directory that a name is in, and the last element of the name. It is valid until the next call.
+func (x *extractor) parent(name string) (*os.Root, string, error) {
+	dir, base := path.Split(name)
+	if dir == "" {
+		return x.dir, base, nil
+	}
+	if x.open != nil && x.at == dir {
+		return x.open, base, nil
+	}
+	if err := x.leave(); err != nil {
+		return nil, "", err
+	}
+	r, err := x.dir.OpenRoot(dir)
+	x.at, x.open = dir, r
+	return r, base, err
+}
+
+// leave closes the directory that parent has opened.
+func (x *extractor) leave() error {
+	if x.open == nil {
+		return nil
+	}
+	r := x.open
+	x.open = nil
+	return r.Close()
 }
 
 func (x *extractor) omit(path, format string, args ...any) {
@@ -73,7 +110,7 @@ func (x *extractor) all(top tree.Walked) error {
 		name := base + below
 		if n.Kind() == tree.Dir {
 			dirs = append(dirs, made{name, n})
-			if err := x.dir.Mkdir(name, 0o700); err != nil && !(name == "." && errors.Is(err, os.ErrExist)) {
+			if err := x.mkdir(name); err != nil {
 				return err
 			}
 			continue
@@ -88,6 +125,18 @@ func (x *extractor) all(top tree.Walked) error {
 		}
 	}
 	return nil
+}
+
+// mkdir makes a directory, unless it is the top, which exists.
+func (x *extractor) mkdir(name string) error {
+	if name == "." {
+		return nil
+	}
+	r, base, err := x.parent(name)
+	if err != nil {
+		return err
+	}
+	return r.Mkdir(base, 0o700)
 }
 
 // one writes a node other than a directory.
@@ -113,30 +162,41 @@ func (x *extractor) one(name string, n *tree.Node) error {
 
 // symlink writes a symlink. Linux ignores its mode.
 func (x *extractor) symlink(name string, n *tree.Node) error {
-	if err := x.dir.Symlink(n.Target(), name); err != nil {
+	r, base, err := x.parent(name)
+	if err != nil {
 		return err
 	}
-	if x.owners {
-		if err := x.dir.Lchown(name, int(n.Attr.UID), int(n.Attr.GID)); err != nil {
+	if err := r.Symlink(n.Target(), base); err != nil {
+		return err
+	}
+	if x.Owners {
+		if err := r.Lchown(base, int(n.Attr.UID), int(n.Attr.GID)); err != nil {
 			return err
 		}
 	}
-	parent, err := x.dir.Open(path.Dir(name))
+	parent, err := r.Open(".")
 	if err != nil {
 		return err
 	}
 	defer parent.Close()
 	t := unix.NsecToTimespec(timeOf(n.Attr).UnixNano())
-	return unix.UtimesNanoAt(int(parent.Fd()), path.Base(name), []unix.Timespec{t, t}, unix.AT_SYMLINK_NOFOLLOW)
+	return unix.UtimesNanoAt(int(parent.Fd()), base, []unix.Timespec{t, t}, unix.AT_SYMLINK_NOFOLLOW)
 }
 
 // file writes a content, with its holes.
 func (x *extractor) file(name string, b tree.Blob) (err error) {
-	f, err := x.dir.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	r, base, err := x.parent(name)
+	if err != nil {
+		return err
+	}
+	f, err := r.OpenFile(base, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
+	if want, ok := tree.PinOf(b); ok {
+		return x.pinned(f, b, want)
+	}
 	for _, d := range tree.DataOf(b) {
 		if err := tree.Copy(x.ctx, io.NewOffsetWriter(f, d.Off), tree.Slice(b, d.Off, d.Len), nil); err != nil {
 			return err
@@ -145,11 +205,36 @@ func (x *extractor) file(name string, b tree.Blob) (err error) {
 	return f.Truncate(b.Size())
 }
 
-// attributes sets the owner, extended attributes, mode and time of a file or directory, in this order: a change of owner clears capabilities
-// and set-ID bits, and setting attributes of users takes write permission.
+// pinned writes a content that must have a pin.
+func (x *extractor) pinned(f *os.File, b tree.Blob, want tree.Pin) error {
+	found, err := tree.PinContent(x.ctx, b, fileWriter{f})
+	if err != nil {
+		return err
+	}
+	if got, _ := tree.PinOf(found); got != want {
+		return fmt.Errorf("%s %w: its content does not have its digest any more", tree.HostPath(b), tree.ErrChanged)
+	}
+	return f.Truncate(b.Size())
+}
+
+// A fileWriter writes to a new file, in which zeros are holes.
+type fileWriter struct{ *os.File }
+
+// WriteZeros implements tree.ZeroWriter.
+func (w fileWriter) WriteZeros(n int64) error {
+	_, err := w.Seek(n, io.SeekCurrent)
+	return err
+}
+
+// attributes gives a file or directory its owner, extended attributes, mode and time. A change of owner takes capabilities and set-ID bits away,
+// so they come after it; and attributes of users need a file that they can write to, so the mode comes after them.
 func (x *extractor) attributes(name string, a *tree.Attr) error {
-	if x.owners {
-		if err := x.dir.Chown(name, int(a.UID), int(a.GID)); err != nil {
+	r, base, err := x.parent(name)
+	if err != nil {
+		return err
+	}
+	if x.Owners {
+		if err := r.Chown(base, int(a.UID), int(a.GID)); err != nil {
 			return err
 		}
 	}
@@ -157,7 +242,7 @@ func (x *extractor) attributes(name string, a *tree.Attr) error {
 		return err
 	}
 	t := timeOf(a)
-	return errors.Join(x.dir.Chmod(name, modeOf(a, x.owners)), x.dir.Chtimes(name, t, t))
+	return errors.Join(r.Chmod(base, modeOf(a, x.Owners || x.SetID)), r.Chtimes(base, t, t))
 }
 
 // xattrs sets extended attributes, and omits those that are refused.

@@ -61,7 +61,7 @@ func TestDirectory(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer dir.Close()
-	omitted, err := Directory(t.Context(), dir, sample(t), os.Geteuid() == 0)
+	omitted, err := Directory(t.Context(), dir, sample(t), Options{Owners: os.Geteuid() == 0})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +89,7 @@ func TestDirectory(t *testing.T) {
 	if b, _ := dir.Stat("top/same"); !os.SameFile(a, b) {
 		t.Error("a hard link became another file")
 	}
-	if _, err := Directory(t.Context(), dir, sample(t), false); !errors.Is(err, os.ErrExist) {
+	if _, err := Directory(t.Context(), dir, sample(t), Options{Owners: false}); !errors.Is(err, os.ErrExist) {
 		t.Errorf("over what is there: %v", err)
 	}
 }
@@ -141,7 +141,7 @@ func TestCancelled(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer dir.Close()
-	if _, err := Directory(ctx, dir, sample(t), false); !errors.Is(err, stop) {
+	if _, err := Directory(ctx, dir, sample(t), Options{Owners: false}); !errors.Is(err, stop) {
 		t.Error(err)
 	}
 }

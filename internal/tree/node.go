@@ -118,6 +118,16 @@ func NewLink(name string, target *Node) *Node {
 	return &Node{Name: name, body: target, kind: Link}
 }
 
+// Copy returns a node without a name that belongs to no tree yet: with the same attributes, content, target or number, and without what is in a directory. A
+// copy of a Link leads to the same node.
+func (n *Node) Copy() *Node {
+	c := &Node{Attr: n.Attr, body: n.body, kind: n.kind}
+	if n.kind == Dir {
+		c.body = &children{}
+	}
+	return c
+}
+
 // Kind returns the type of the node.
 func (n *Node) Kind() Kind { return n.kind }
 

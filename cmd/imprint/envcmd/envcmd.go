@@ -1,0 +1,139 @@
+// Package envcmd has the commands of imprint env, which keep environments: stacks of layers with tags.
+package envcmd
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strings"
+
+	"imprint/internal/diag"
+	"imprint/internal/environment"
+	"imprint/internal/objects"
+	"imprint/internal/visible"
+
+	"github.com/spf13/cobra"
+)
+
+// A World is what the commands use of the program.
+type World struct {
+	Stdin          io.Reader
+	Stdout, Stderr io.Writer // escaped
+	Raw, RawErr    io.Writer // for commands that the user talks to
+
+	StoreFlag func(*cobra.Command) // adds --build-store
+	StoreDir  func() string        // the directory of the build store; "" if there is no place for it
+	Epoch     func() (int64, error)
+	Scratch   func() string // directory for what archives unpack to
+	Env       func(string) string
+	Root      bool // the user may give files to others
+	UID, GID  int
+
+	Usage   func(error) error // makes an error one of the command line
+	Differs error             // what diff returns
+}
+
+const help = `env keeps environments: named stacks of layers of files, from which descriptions make images ([[partition.layer]] with env). A layer
+is a set of changes to the layers below: files with modes, owners, times and extended attributes, and what is gone. Each is
+stored once in the build store, as is each content, whichever environments have it.
+
+A tag leads to a stack. Every environment has the tags root, its first layer, and current, on which add-layer and run put the
+next one; roll-back moves current one layer down, and tag sets tags of your own. A stack is identified by its pin: a chain of
+hashes, so that a stack can be checked without its layers. Commands that take a TAG take a pin, too, or its first 7 digits.`
+
+// Command returns imprint env.
+func Command(w World) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "env",
+		Short: "Keep layers of files in environments, with tags and roll-back",
+		Long:  help,
+		Example: `  imprint env init web rootfs.tar.zst
+  imprint env add-layer web files/
+  imprint env run web --save -- apt-get install -y nginx
+  imprint env tag web stable
+  imprint env roll-back web`,
+		Args: func(c *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return w.Usage(fmt.Errorf("unknown command %q for %q", args[0], c.CommandPath()))
+			}
+			return w.Usage(fmt.Errorf("%s takes a command", c.CommandPath()))
+		},
+		RunE: func(*cobra.Command, []string) error { return nil },
+	}
+	for _, sub := range []*cobra.Command{
+		w.init(), w.addLayer(), w.list(), w.show(), w.tag(), w.rollBack(), w.diff(), w.mount(), w.unmount(), w.run(), w.remove(), w.gc(), w.verify(),
+	} {
+		w.StoreFlag(sub)
+		c.AddCommand(sub)
+	}
+	return c
+}
+
+// arguments checks the number of arguments.
+func (w World) arguments(least, most int, what string) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if least <= len(args) && len(args) <= most {
+			return nil
+		}
+		return w.Usage(fmt.Errorf("%s takes %s, not %q", c.CommandPath(), what, args))
+	}
+}
+
+// open opens the build store.
+func (w World) open() (*environment.Store, error) {
+	dir := w.StoreDir()
+	if dir == "" {
+		return nil, w.Usage(errors.New("there is no place for the build store: name one (--build-store DIR), or set XDG_CACHE_HOME or HOME"))
+	}
+	return environment.Open(dir)
+}
+
+// explained adds what is there to an error about what is not.
+func explained(err error) error {
+	var missing *environment.UnknownError
+	if !errors.As(err, &missing) {
+		return err
+	}
+	if near := diag.Nearest(missing.Name, missing.Known); near != "" {
+		return fmt.Errorf("%w: did you mean %q?", err, near)
+	}
+	if len(missing.Known) > 0 {
+		return fmt.Errorf("%w: there is %s", err, strings.Join(missing.Known, ", "))
+	}
+	return fmt.Errorf("%w: imprint env init makes one", err)
+}
+
+// find opens the build store and an environment in it.
+func (w World) find(name string) (*environment.Store, *environment.Environment, error) {
+	s, err := w.open()
+	if err != nil {
+		return nil, nil, err
+	}
+	e, err := s.Environment(name)
+	return s, e, explained(err)
+}
+
+// short is a digest as it is shown.
+func short(d objects.Digest) string { return objects.Text(d)[:12] }
+
+func (w World) print(format string, args ...any) error {
+	_, err := fmt.Fprintf(w.Stdout, format, args...)
+	return err
+}
+
+// document prints a value as JSON.
+func (w World) document(v any) error {
+	text, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return err
+	}
+	return w.print("%s\n", text)
+}
+
+func line(name string) string { return visible.Line(name) }
+
+// The directories of package workspace.
+func trees(s *environment.Store) string { return filepath.Join(s.Dir(), "trees") }
+func runs(s *environment.Store) string  { return filepath.Join(s.Dir(), "runs") }

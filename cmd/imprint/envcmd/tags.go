@@ -1,0 +1,196 @@
+package envcmd
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"imprint/internal/environment"
+	"imprint/internal/objects"
+	"imprint/internal/units"
+	"imprint/internal/workspace"
+
+	"github.com/spf13/cobra"
+)
+
+func (w World) tag() *cobra.Command {
+	var remove bool
+	c := &cobra.Command{
+		Use:   "tag NAME TAG [AT]",
+		Short: "Set or remove a tag of an environment",
+		Long: `tag makes TAG lead to the current stack, or to that of AT, another tag or a pin. TAG may be there already: so "tag web current stable"
+makes the stable stack current. The root does not move.`,
+		Example: "  imprint env tag web stable\n  imprint env tag web current stable\n  imprint env tag web --delete stable",
+		Args:    w.arguments(2, 3, "a NAME, a TAG and perhaps another one"),
+		RunE: func(c *cobra.Command, args []string) error {
+			s, _, err := w.find(args[0])
+			if err != nil {
+				return err
+			}
+			switch {
+			case remove && len(args) == 3:
+				return w.Usage(errors.New("--delete takes no third argument"))
+			case remove:
+				return explained(s.Untag(c.Context(), args[0], args[1]))
+			}
+			at := environment.Current
+			if len(args) == 3 {
+				at = args[2]
+			}
+			pin, err := s.Tag(c.Context(), args[0], args[1], at)
+			if err != nil {
+				return explained(err)
+			}
+			return w.print("%s: %s is %s\n", args[0], args[1], short(pin))
+		},
+	}
+	c.Flags().BoolVar(&remove, "delete", false, "remove the tag")
+	return c
+}
+
+func (w World) rollBack() *cobra.Command {
+	return &cobra.Command{
+		Use:   "roll-back NAME",
+		Short: "Make the stack below the uppermost layer current",
+		Long: `roll-back moves the tag current one layer down. It is refused on the first layer. The layer above is removed by the next
+imprint env gc, unless another tag leads there.`,
+		Args: w.arguments(1, 1, "a NAME"),
+		RunE: func(c *cobra.Command, args []string) error {
+			s, e, err := w.find(args[0])
+			if err != nil {
+				return err
+			}
+			old := e.Tags[environment.Current]
+			pin, err := s.RollBack(c.Context(), args[0])
+			if err != nil {
+				return fmt.Errorf("roll back %s: %w", args[0], err)
+			}
+			return w.print("%s: current was %s and is %s\n", args[0], short(old), short(pin))
+		},
+	}
+}
+
+func (w World) remove() *cobra.Command {
+	return &cobra.Command{
+		Use:   "remove NAME",
+		Short: "Remove an environment and what only it has",
+		Long: `remove removes an environment, with the layers and contents that no other environment has. What others share is not removed, and is
+listed.`,
+		Args: w.arguments(1, 1, "a NAME"),
+		RunE: func(c *cobra.Command, args []string) error {
+			s, _, err := w.find(args[0])
+			if err != nil {
+				return err
+			}
+			space, err := workspace.Open(runs(s), args[0])
+			if err != nil {
+				return err
+			}
+			defer space.Close()
+			g, shared, err := s.Remove(c.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			for _, d := range sortedKeys(shared) {
+				if err := w.print("layer %s stays: %s has it\n", short(d), strings.Join(shared[d], ", ")); err != nil {
+					return err
+				}
+			}
+			if err := w.print("removed %s: %s\n", args[0], freed(g)); err != nil {
+				return err
+			}
+			return errors.Join(space.Remove(), workspace.Sweep(trees(s), func(name string) bool {
+				d, err := objects.Parse(name)
+				return err == nil && !slices.Contains(g.Digests, d)
+			}))
+		},
+	}
+}
+
+func freed(g environment.Garbage) string {
+	return fmt.Sprintf("%s, %s", units.Count(len(g.Digests), "object"), units.FormatBytes(g.Bytes))
+}
+
+func (w World) gc() *cobra.Command {
+	var dryRun bool
+	c := &cobra.Command{
+		Use:   "gc",
+		Short: "Remove layers and contents that no environment has",
+		Long: `gc removes what is in the build store's layers and that no tag of any environment leads to: layers after a roll-back, what a killed
+command has added, and trees in which commands ran. It waits for commands and builds that use the store, for at most 20 seconds.
+What an environment leads to and is not there is reported, and is an error.`,
+		Args: w.arguments(0, 0, "no argument"),
+		RunE: func(c *cobra.Command, _ []string) error {
+			s, err := w.open()
+			if err != nil {
+				return err
+			}
+			g, err := s.Collect(c.Context(), dryRun, func(names []string, live map[objects.Digest]bool) error { return sweep(s, names, live) })
+			if err != nil {
+				return err
+			}
+			if dryRun {
+				for _, d := range g.Digests {
+					if err := w.print("%s\n", objects.Text(d)); err != nil {
+						return err
+					}
+				}
+			}
+			verb := "removed"
+			if dryRun {
+				verb = "would remove"
+			}
+			if err := w.print("%s %s\n", verb, freed(g)); err != nil {
+				return err
+			}
+			if len(g.Missing) > 0 {
+				return fmt.Errorf("%s %w, the first is %s: imprint env verify lists where", units.Count(len(g.Missing), "object"), objects.ErrMissing, short(g.Missing[0]))
+			}
+			return nil
+		},
+	}
+	c.Flags().BoolVar(&dryRun, "dry-run", false, "list the digests of what would be removed, and remove nothing")
+	return c
+}
+
+// sweep removes the files of commands that ran in what is no more.
+func sweep(s *environment.Store, names []string, live map[objects.Digest]bool) error {
+	known := map[string]bool{}
+	for _, name := range names {
+		known[name] = true
+	}
+	err := workspace.Sweep(runs(s), func(name string) bool { return known[name] })
+	return errors.Join(err, workspace.Sweep(trees(s), func(name string) bool {
+		d, err := objects.Parse(name)
+		return err == nil && live[d]
+	}))
+}
+
+func (w World) verify() *cobra.Command {
+	return &cobra.Command{
+		Use:   "verify",
+		Short: "Read everything that environments have, and compare it with its digests",
+		Long: `verify reads all links, layers and contents that the tags of environments lead to. It prints a line for each that is missing
+or damaged, and exits with 5 if there is one.`,
+		Args: w.arguments(0, 0, "no argument"),
+		RunE: func(c *cobra.Command, _ []string) error {
+			s, err := w.open()
+			if err != nil {
+				return err
+			}
+			faults := 0
+			n, err := s.Verify(c.Context(), func(fault error) {
+				faults++
+				w.print("%s\n", line(fault.Error()))
+			})
+			switch {
+			case err != nil:
+				return err
+			case faults > 0:
+				return fmt.Errorf("%s in the build store: %w", units.Count(faults, "fault"), objects.ErrDamaged)
+			}
+			return w.print("verified %s\n", units.Count(n, "object"))
+		},
+	}
+}

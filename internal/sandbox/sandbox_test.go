@@ -1,0 +1,132 @@
+package sandbox
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"imprint/internal/hosttest"
+	"imprint/internal/hosttool"
+
+	"golang.org/x/sys/unix"
+)
+
+func TestMain(m *testing.M) {
+	Begin()
+	os.Exit(m.Run())
+}
+
+// box makes the directories of a sandbox, with a static shell in the tree.
+func box(t *testing.T) Command {
+	t.Helper()
+	hosttest.Need(t, "busybox", "unshare")
+	if exec.Command("unshare", "--user", "--map-root-user", "--mount", "true").Run() != nil {
+		t.Skip("needs user namespaces")
+	}
+	dir := t.TempDir()
+	for _, name := range []string{"lower/proc", "lower/dev", "upper", "work", "root"} {
+		if err := os.MkdirAll(filepath.Join(dir, name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	path, err := exec.LookPath("busybox")
+	if err != nil {
+		t.Fatal(err)
+	}
+	program, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "lower/busybox"), program, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return Command{Dir: dir, Env: []string{"PATH=/none:/"}, Host: "box", UID: os.Getuid(), GID: os.Getgid()}
+}
+
+func TestRun(t *testing.T) {
+	c := box(t)
+	var out, complaints bytes.Buffer
+	c.Argv = []string{"busybox", "sh", "-c", "cat; hostname; echo x >/new; id -u; echo $$; ls -A /; echo oops >&2; exit 5"}
+	c.Argv[3] = strings.NewReplacer("cat", "busybox cat", "hostname", "busybox hostname", "id -u", "busybox id -u", "ls", "busybox ls").Replace(c.Argv[3])
+	c.Stdin, c.Stdout, c.Stderr = strings.NewReader("in\n"), &out, &complaints
+	err := Run(t.Context(), c)
+	var exit *hosttool.ExitError
+	if !errors.As(err, &exit) || exit.Code != 5 {
+		t.Errorf("got %v", err)
+	}
+	if out.String() != "in\nbox\n0\n1\nbusybox\ndev\nnew\nproc\n" || complaints.String() != "oops\n" {
+		t.Errorf("got %q and %q", &out, &complaints)
+	}
+	if text, err := os.ReadFile(filepath.Join(c.Dir, "upper/new")); err != nil || string(text) != "x\n" {
+		t.Error(err, string(text))
+	}
+	if _, err := os.Lstat(filepath.Join(c.Dir, "lower/new")); err == nil {
+		t.Error("the tree was changed")
+	}
+	c.Argv = []string{"none"}
+	if err := Run(t.Context(), c); err == nil || err.Error() != "run none in the tree: there is no such program" {
+		t.Errorf("got %v", err)
+	}
+	c.Argv, c.Dir = []string{"busybox", "true"}, c.Dir+"/none"
+	if err := Run(t.Context(), c); err == nil || !strings.HasPrefix(err.Error(), "enter ") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// A command ends with the context, with all that it has started.
+func TestRunEnds(t *testing.T) {
+	c := box(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	ready, signal, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Argv, c.Stdout = []string{"busybox", "sh", "-c", "trap '' TERM INT; busybox sleep 100 & echo up; wait"}, signal
+	done := make(chan error)
+	go func() { done <- Run(ctx, c) }()
+	if _, err := ready.Read(make([]byte, 3)); err != nil {
+		t.Fatal(err)
+	}
+	signal.Close()
+	cancel()
+	if err := <-done; !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+	ready.SetReadDeadline(time.Now().Add(10 * time.Second))
+	if n, err := ready.Read(make([]byte, 1)); n > 0 || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Error("something still runs")
+	}
+}
+
+// What the kernel says when it refuses is told apart from other errors, with a remedy.
+func TestForbidden(t *testing.T) {
+	var f *ForbiddenError
+	for _, errno := range []error{unix.EPERM, unix.ENOSPC, unix.EUSERS} {
+		err := forbidden(&os.PathError{Op: "fork/exec", Path: "/proc/self/exe", Err: errno})
+		if !errors.As(err, &f) || !errors.Is(err, errno) || !strings.Contains(f.Hint(), "max_user_namespaces") {
+			t.Errorf("got %v", err)
+		}
+	}
+	if err := forbidden(unix.EMFILE); errors.As(err, &f) {
+		t.Errorf("got %v", err)
+	}
+	if err := (Command{Argv: []string{"x"}}).result(t.Context(), errors.New("exit"), refused+"mount: no", nil); !errors.As(err, &f) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestHasIDs(t *testing.T) {
+	if HasIDs(1000) {
+		t.Error("an ordinary user has IDs")
+	}
+	m, err := mappings("uid", false, 1000)
+	if err != nil || len(m) != 1 || m[0].ContainerID != 0 || m[0].HostID != 1000 || m[0].Size != 1 {
+		t.Error(m, err)
+	}
+}
