@@ -1,5 +1,5 @@
-// Package container knows the formats of files that hold a disk: one row for each, in the order of the documentation. Its sub-packages
-// speak one format each; here they get what they have in common: compressors, scratch files, and an offset to write at.
+// Package container has one row for each file format of a disk, in the order of the documentation. Each sub-package implements one format;
+// this package passes them compressors and scratch files.
 package container
 
 import (
@@ -12,16 +12,16 @@ import (
 	"imprint/internal/pieces"
 )
 
-// Raw is the name of the format that is the disk and nothing else.
+// Raw is the name of the format that is the bytes of the disk and nothing else.
 const Raw = "raw"
 
-// A Format is a format of files that hold a disk.
+// A Format is a file format of a disk.
 type Format struct {
 	Name     string
 	Doc      string   // one line
 	Suffixes []string // of file names, in lower case; the first is the default
 	QEMU     string   // its name for QEMU, "" if QEMU cannot read it
-	Readable bool     // the program reads it back at any offset
+	Readable bool     // the program can read it at any offset
 	Beside   bool     // it describes a raw file beside it, and holds no disk itself
 
 	Compressions []string // values of Options.Compression besides ""
@@ -33,13 +33,13 @@ type Format struct {
 	create func(Target, pieces.Disk, Options) (pieces.Writer, error)
 }
 
-// A Target is what a file is written to.
+// A Target is the destination of an output.
 type Target struct {
 	File  pieces.File
 	Spool pieces.File // a scratch file, empty
 }
 
-// Options are what a description says about an output.
+// Options are the settings of an output.
 type Options struct {
 	Name        string // of the image, for formats with a name inside
 	Compression string // one of the format's; "" is the default
@@ -48,7 +48,7 @@ type Options struct {
 	UEFI        bool   // the disk boots from UEFI firmware, for formats that describe a machine
 }
 
-// Check reports a disk that the format cannot hold.
+// Check returns an error if the format cannot hold a disk of that size in bytes.
 func (f *Format) Check(size int64) error {
 	if f.check == nil {
 		return nil
@@ -56,7 +56,7 @@ func (f *Format) Check(size int64) error {
 	return f.check(size)
 }
 
-// DiskSize returns the size in bytes of the disk in a file that was made for one of that size: some formats have whole units.
+// DiskSize returns the size in bytes of the disk in a file for a disk of the given size: some formats round up to whole units.
 func (f *Format) DiskSize(size int64) int64 {
 	if f.size == nil {
 		return size
@@ -64,7 +64,7 @@ func (f *Format) DiskSize(size int64) int64 {
 	return f.size(size)
 }
 
-// Create starts a file.
+// Create returns a writer of the file of a disk.
 func (f *Format) Create(t Target, d pieces.Disk, o Options) (pieces.Writer, error) {
 	if err := f.Check(d.Size); err != nil {
 		return nil, err
@@ -75,12 +75,12 @@ func (f *Format) Create(t Target, d pieces.Disk, o Options) (pieces.Writer, erro
 	return f.create(t, d, o)
 }
 
-// Packs reports whether a file of the format is compressed, so that it needs a scratch file.
+// Packs reports whether files of the format are compressed, which takes a scratch file.
 func (f *Format) Packs(o Options) bool {
 	return f.Level > 0 && (len(f.Compressions) == 0 || o.Compression != "")
 }
 
-// MostLevelOf returns the highest level with a compression, 0 if it has no levels.
+// MostLevelOf returns the highest level of a compression, 0 if it has no levels.
 func (f *Format) MostLevelOf(compression string) int {
 	if compression == deflateClusters || compression == "" && len(f.Compressions) > 0 {
 		return 0
@@ -88,7 +88,7 @@ func (f *Format) MostLevelOf(compression string) int {
 	return f.MostLevel
 }
 
-// Named returns the format of that name, nil if there is none.
+// Named returns the format with the given name, nil if there is none.
 func Named(name string) *Format {
 	i := slices.IndexFunc(Formats, func(f *Format) bool { return f.Name == name })
 	if i < 0 {
@@ -105,10 +105,10 @@ func Names() (names []string) {
 	return names
 }
 
-// Later returns the names of formats that other tools have, and this program not yet.
+// Later returns the names of formats that other tools support, and this program does not yet.
 func Later() []string { return []string{"vdi", "tar", "oci"} }
 
-// BySuffix returns the format of the longest suffix that the name of a file has, nil if it has none of them.
+// BySuffix returns the format with the longest suffix of a file name, nil if none matches.
 func BySuffix(file string) (found *Format) {
 	longest := 0
 	for _, f := range Formats {
@@ -121,7 +121,7 @@ func BySuffix(file string) (found *Format) {
 	return found
 }
 
-// appender writes to a file from its start.
+// appender returns a writer that begins at the start of a file.
 func appender(f pieces.File) io.Writer { return io.NewOffsetWriter(f, 0) }
 
 // zstdAt returns the compressor of a level.

@@ -23,10 +23,10 @@ const (
 	deflateClusters = "deflate"
 )
 
-// leastPiece is the length in bytes of the pieces of a disk at least.
+// leastPiece is the least length in bytes of the pieces of a disk.
 const leastPiece = 4 << 20
 
-// inflateWindow is the window in bytes with which QEMU expands deflated clusters.
+// inflateWindow is the window in bytes that QEMU allows for deflated clusters (docs/interop/qcow2.rst).
 const inflateWindow = 4 << 10
 
 // Formats are all formats.

@@ -50,8 +50,8 @@ var openers = []opener{
 	}},
 }
 
-// Open opens the disk in a file of so many bytes, whatever its name. It is nil if the file is of none of the formats, so that it is the disk
-// itself. Nothing in the file is believed: it takes little memory, whatever the file claims.
+// Open opens the disk in a file of size bytes. The format is recognised by content. Open returns nil if the file has none of the formats, so that
+// it is a raw disk. The file is not trusted: memory is bounded whatever it claims.
 func Open(file io.ReaderAt, size int64) (*pieces.Image, error) {
 	var head [16]byte
 	n, err := file.ReadAt(head[:], 0)

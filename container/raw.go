@@ -2,10 +2,10 @@ package container
 
 import "imprint/internal/pieces"
 
-// rawGrain is the unit in bytes in which zeros are not written.
+// rawGrain is the size in bytes of the aligned blocks that become holes if they are zero.
 const rawGrain = 64 << 10
 
-// rawWriter writes a further copy of the disk.
+// rawWriter writes another raw copy of the disk.
 type rawWriter struct {
 	file pieces.File
 	disk pieces.Disk

@@ -1,4 +1,4 @@
-// Package address finds the content address of a store item: for some items the digest in the path is computed from the contents and the
+// Package address finds the content address of a store item: for some items the digest in the path follows from the contents and the
 // references alone, which proves them without a signature (store-api.cc, makeStorePath).
 package address
 
@@ -12,7 +12,7 @@ import (
 	"imprint/closure/nar"
 )
 
-// An Item is what the path of an item may be computed from.
+// An Item holds the values from which the path of an item may be computed.
 type Item struct {
 	Path       string   // such as "/nix/store/…-name"
 	References []string // whole paths, in any order
@@ -20,8 +20,9 @@ type Item struct {
 	File       *nar.Digest // SHA-256 of an item that is one file, not executable; nil for others
 }
 
-// Of returns the content address by which an item has its path, as databases have it, such as "fixed:r:sha256:…"; "" if there is none, which is
-// so for what was built. Addresses by other hashes than SHA-256, and of items that refer to themselves, are not found.
+// Of returns the content address from which the path of an item follows, in the form of databases, such as "fixed:r:sha256:…". It returns ""
+// if there is none, as for outputs of most derivations. It does not find addresses by hashes other than SHA-256, or of items that refer to
+// themselves.
 func Of(i Item) string {
 	at := strings.LastIndexByte(i.Path, '/')
 	if at < 0 || len(i.Path) < at+1+digits+1 || slices.Contains(i.References, i.Path) {
@@ -45,7 +46,7 @@ func Of(i Item) string {
 	return ""
 }
 
-// digits is the number of base32 digits in a path, and size that of the bytes which they encode.
+// digits is the number of base32 digits in a path, and size the number of bytes that they encode.
 const (
 	digits = 32
 	size   = 20
@@ -54,7 +55,7 @@ const (
 // A pathOf is a store path in parts.
 type pathOf struct{ storeDir, digits, name string }
 
-// is reports whether the digits are those of a kind of path with references and a hash.
+// is reports whether the digits are those of a path of the given kind, references and hash.
 func (p pathOf) is(kind string, refs []string, hash nar.Digest) bool {
 	kind = strings.Join(append([]string{kind}, refs...), ":")
 	sum := sha256.Sum256(fmt.Appendf(nil, "%s:sha256:%x:%s:%s", kind, hash, p.storeDir, p.name))

@@ -1,6 +1,6 @@
-// Package export reads and writes the streams of nix-store --export (export-import.cc). For each item, after those that it refers to, a stream
-// has the number 1, the item's archive, a magic number, its path, its references, its deriver, and a number that says whether a signature
-// follows, which Nix no longer writes. The number 0 ends the stream. Numbers and strings are those of package framed.
+// Package export reads and writes the streams of nix-store --export (export-import.cc). Items come after those that they refer to. Each has the
+// number 1, the item's archive, a magic number, its path, references and deriver, and the number 0; a 1 there means that a signature follows,
+// which Nix no longer writes. The number 0 ends the stream. Numbers and strings are those of package framed.
 package export
 
 import (
@@ -19,7 +19,7 @@ type Item struct {
 	Deriver    string // "" for none
 	Node       *tree.Node
 
-	Archive tree.Blob // of an item that was read: the bytes of its archive
+	Archive tree.Blob // the archive of an item that was read; not used by Add
 }
 
 const (
@@ -30,7 +30,7 @@ const (
 	maxRefs = 1 << 20 // of one item
 )
 
-// Read reads the stream that a blob holds. Contents of files are slices of the blob. attr is that of [nar.Index]. Damage is a
+// Read reads the stream in a blob. Contents of files are slices of the blob. attr is that of [nar.Index]. A damaged stream is a
 // [*framed.FormatError].
 func Read(b tree.Blob, attr func(tree.Kind, uint16) *tree.Attr) ([]Item, error) {
 	from, err := b.Open()
@@ -50,7 +50,7 @@ func Read(b tree.Blob, attr func(tree.Kind, uint16) *tree.Attr) ([]Item, error) 
 		case n == 0:
 			return items, nil
 		case n != more:
-			return nil, &framed.FormatError{Offset: r.Offset() - 8, Text: "no item begins here: this is no stream of nix-store --export"}
+			return nil, &framed.FormatError{Offset: r.Offset() - 8, Text: "no item begins here: this is not a stream of nix-store --export"}
 		}
 		item := Item{}
 		start := r.Offset()
@@ -67,7 +67,7 @@ func Read(b tree.Blob, attr func(tree.Kind, uint16) *tree.Attr) ([]Item, error) 
 	}
 }
 
-// registration reads what follows an archive.
+// registration reads the fields after an archive.
 func (i *Item) registration(r *framed.Reader) error {
 	if n, err := r.Number(); err != nil {
 		return err
@@ -114,7 +114,7 @@ type Writer struct{ w io.Writer }
 // NewWriter returns a Writer to w.
 func NewWriter(w io.Writer) *Writer { return &Writer{w} }
 
-// Add writes an item; those that it refers to were added before. content is that of [nar.Write].
+// Add writes an item, which must come after those that it refers to. content is that of [nar.Write].
 func (w *Writer) Add(i Item, content func(w io.Writer, file *tree.Node) error) error {
 	if _, err := w.w.Write(framed.AppendNumber(nil, more)); err != nil {
 		return err
@@ -132,7 +132,7 @@ func (w *Writer) Add(i Item, content func(w io.Writer, file *tree.Node) error) e
 	return err
 }
 
-// Close ends the stream. It does not close what it is written to.
+// Close ends the stream. It does not close the underlying writer.
 func (w *Writer) Close() error {
 	_, err := w.w.Write(framed.AppendNumber(nil, 0))
 	return err

@@ -124,7 +124,7 @@ func TestReadRefuses(t *testing.T) {
 		"":                                       "too early",
 		good[:len(good)-8]:                       "too early",
 		good + "x":                               "1 bytes follow the end",
-		"Export: 1\n":                            "this is no stream of nix-store --export",
+		"Export: 1\n":                            "this is not a stream of nix-store --export",
 		good[:8] + good[16:]:                     "damaged",
 		signed:                                   "a signature",
 		strings.Replace(good, "NIXE", "NIXF", 1): "magic number",

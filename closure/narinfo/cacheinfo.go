@@ -2,11 +2,11 @@ package narinfo
 
 import "fmt"
 
-// CacheFile is the name of the file about a cache.
+// CacheFile is the name of the file that describes a cache.
 const CacheFile = "nix-cache-info"
 
-// ParseCache reads the text about a cache, and returns the directory of its store items. What else a cache says about itself, its priority and
-// whether it likes many requests, does not matter to those who ask for what they need.
+// ParseCache parses the content of [CacheFile], and returns the store directory of the cache. It ignores the other keys, the priority and
+// WantMassQuery, which are advice for programs that look for items in many caches.
 func ParseCache(text string) (storeDir string, err error) {
 	for n, line := range lines(text) {
 		key, value, err := split(line)
@@ -17,7 +17,7 @@ func ParseCache(text string) (storeDir string, err error) {
 			continue
 		}
 		if storeDir != "" {
-			return "", fmt.Errorf("line %d: StoreDir is there twice", n)
+			return "", fmt.Errorf("line %d: StoreDir is defined twice", n)
 		}
 		storeDir = value
 	}

@@ -1,5 +1,5 @@
-// Package narinfo reads and writes the texts of binary caches: about a store item (.narinfo, nar-info.cc) with its signatures, and about the
-// cache (nix-cache-info, binary-cache-store.cc).
+// Package narinfo reads and writes the text files of binary caches: those about store items, with signatures (.narinfo, nar-info.cc), and the one
+// about the cache (nix-cache-info, binary-cache-store.cc).
 package narinfo
 
 import (
@@ -11,10 +11,10 @@ import (
 	"imprint/closure/nar"
 )
 
-// An Info says what a store item is, and which file of the cache has its archive. Paths are as in the text, unchecked.
+// An Info describes a store item and the file of the cache with its archive. Paths are as in the text, unchecked.
 type Info struct {
 	StorePath   string
-	URL         string // of the file, relative to that of the cache
+	URL         string // of the file, relative to the cache
 	Compression string // of the file: "none", "xz"…
 	FileHash    *nar.Digest
 	FileSize    int64 // 0 if unknown
@@ -50,7 +50,7 @@ func Parse(text string) (*Info, error) {
 		}
 	}
 	if p.info.Compression == "" {
-		p.info.Compression = "bzip2" // which was the only one when the key was new
+		p.info.Compression = "bzip2" // the default, from the time before there was a key
 	}
 	return p.info, nil
 }
@@ -81,7 +81,7 @@ type parser struct {
 	seen map[string]bool
 }
 
-// fields are the keys that are read, each once but for Sig.
+// fields are the known keys. Each but Sig may occur once.
 var fields = map[string]func(i *Info, value string) error{
 	"StorePath":   func(i *Info, v string) error { i.StorePath = v; return nil },
 	"URL":         func(i *Info, v string) error { i.URL = v; return nil },
@@ -102,7 +102,7 @@ func (p *parser) take(key, value string) error {
 		return nil
 	}
 	if p.seen[key] && key != "Sig" {
-		return fmt.Errorf("%s is there twice", key)
+		return fmt.Errorf("%s is defined twice", key)
 	}
 	p.seen[key] = true
 	if err := field(p.info, value); err != nil {
@@ -122,7 +122,7 @@ func (i *Info) fileHash(value string) error {
 	return err
 }
 
-// deriver reads the base name of a derivation. Hydra writes a word where it does not know it.
+// deriver reads the base name of a derivation. Hydra writes "unknown-deriver" if it does not know it.
 func (i *Info) deriver(value string) error {
 	if value != "unknown-deriver" {
 		i.Deriver = value
@@ -138,7 +138,7 @@ func (i *Info) sig(value string) error {
 	return nil
 }
 
-// size reads a number of bytes.
+// size parses a number of bytes.
 func size(n *int64, value string) error {
 	v, err := strconv.ParseUint(value, 10, 63)
 	if err != nil {

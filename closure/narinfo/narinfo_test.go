@@ -136,7 +136,7 @@ func TestParseRefuses(t *testing.T) {
 		"NarSize: 1e3\n":                 "not a number of bytes",
 		"NarHash: sha1:x\n":              "NarHash: read hash",
 		"FileHash: x\n":                  "FileHash: read hash",
-		"URL: a\nURL: b\n":               "line 2: URL is there twice",
+		"URL: a\nURL: b\n":               "line 2: URL is defined twice",
 		strings.Repeat("Sig: a\n", 1001): "more than 1000 signatures",
 		"NarSize: 9223372036854775808\n": "not a number of bytes",
 	} {
@@ -145,7 +145,7 @@ func TestParseRefuses(t *testing.T) {
 		}
 	}
 	for text, want := range map[string]string{
-		"": "StoreDir is missing", "<html>": "line 1", "StoreDir: /a\nStoreDir: /b\n": "line 2: StoreDir is there twice",
+		"": "StoreDir is missing", "<html>": "line 1", "StoreDir: /a\nStoreDir: /b\n": "line 2: StoreDir is defined twice",
 	} {
 		if _, err := ParseCache(text); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %s", text, err, want)

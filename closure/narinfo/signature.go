@@ -26,15 +26,15 @@ func ParseKey(text string) (Key, error) {
 	case err != nil || strings.ContainsAny(digits, "\r\n"):
 		return Key{}, fmt.Errorf("%.80q is not a public key: no base64 follows the name", text)
 	case len(b) == ed25519.PrivateKeySize:
-		return Key{}, fmt.Errorf("the key %.80q is a secret one", name) // which no message repeats
+		return Key{}, fmt.Errorf("the key %.80q is a secret one", name) // do not print the secret
 	case len(b) != ed25519.PublicKeySize:
 		return Key{}, fmt.Errorf("%.80q is not a public key: it has %d bytes, not %d", text, len(b), ed25519.PublicKeySize)
 	}
 	return Key{name, b}, nil
 }
 
-// Fingerprint returns what is signed: the item and its references in full, its hash and its size (ValidPathInfo::fingerprint). storeDir is the
-// directory of the items.
+// Fingerprint returns the text that is signed: the full paths of the item and its references, its hash and its size
+// (ValidPathInfo::fingerprint). storeDir is the store directory.
 func (i *Info) Fingerprint(storeDir string) string {
 	refs := make([]string, len(i.References))
 	for n, base := range i.References {
@@ -44,7 +44,7 @@ func (i *Info) Fingerprint(storeDir string) string {
 	return strings.Join([]string{"1", i.StorePath, hash(i.NARHash), strconv.FormatInt(i.NARSize, 10), strings.Join(slices.Compact(refs), ",")}, ";")
 }
 
-// SignedBy reports whether one of the signatures is by one of the keys. Other signatures do not matter.
+// SignedBy reports whether one of the signatures is a valid one by one of the keys. Other signatures are ignored.
 func (i *Info) SignedBy(keys []Key, storeDir string) bool {
 	fingerprint := []byte(i.Fingerprint(storeDir))
 	for _, sig := range i.Sigs {
@@ -62,7 +62,7 @@ func (i *Info) SignedBy(keys []Key, storeDir string) bool {
 	return false
 }
 
-// Signers returns the names of the keys of all signatures, whether they are right or not.
+// Signers returns the names of the keys of all signatures, valid or not.
 func (i *Info) Signers() (names []string) {
 	for _, sig := range i.Sigs {
 		name, _, _ := strings.Cut(sig, ":")

@@ -32,9 +32,8 @@ func (r *root) boot() *cobra.Command {
 		Use:   "boot FILE|IMAGE [-- QEMU-ARG...]",
 		Short: "Boot an image in QEMU, or a description without building it",
 		Long: `boot starts QEMU with the machine, firmware and sector size that an image is for, and its serial console on the terminal:
-the command that build prints. An IMAGE is read as it is; what it is for is in its manifest, or else found out by its boot loader.
-The image that the description FILE describes is not built, but served to QEMU as "imprint serve" does, and how much of it was
-read is printed at the end.
+the command that build prints. For an IMAGE, these come from its manifest, or without one from its boot loader. The image of a
+description FILE is not built, but served to QEMU as "imprint serve" does; at the end boot prints how much of it was read.
 
 What the system writes is discarded, unless --write names a file that keeps it, for the next boot of the same image. The
 image itself is not changed. Arguments after -- go to QEMU, such as -accel kvm or -m 4096.
@@ -53,7 +52,7 @@ To end QEMU, switch the system off, or press Ctrl-A and then X.`,
 	}
 	c.Flags().StringVar(&f.write, "write", "", "keep what the system writes in this `file`")
 	r.buildStoreFlag(c)
-	c.Flags().StringVar(&f.exportBoot, "export-boot", "", "of an IMAGE without a boot loader: the `directory` that build --export-boot has written")
+	c.Flags().StringVar(&f.exportBoot, "export-boot", "", "for an IMAGE without a boot loader: the `directory` that build --export-boot has written")
 	return c
 }
 
@@ -84,19 +83,19 @@ func (r *root) runBoot(ctx context.Context, file string, args []string, f bootFl
 	return r.bootServed(ctx, e, b, args, f)
 }
 
-// target says what machine the disk is for: that of its manifest, or of what is in an image.
+// target returns the machine that the disk is for, from its manifest or from the contents of the image.
 func (e *export) target() (emulator.Target, error) {
 	if e.manifest != nil {
 		return emulator.TargetOf(e.manifest), nil
 	}
 	t, err := emulator.Recognise(e.image)
 	if err != nil {
-		err = fmt.Errorf("there is no manifest %s.json to say for what machine it is, and %w", e.path, err)
+		err = fmt.Errorf("there is no manifest %s.json that names its machine, and %w", e.path, err)
 	}
 	return t, err
 }
 
-// qemuFormat is what QEMU calls the format of the file, "" if it does not read that: then the disk in it is served.
+// qemuFormat returns QEMU's name for the format of the file, "" if QEMU cannot read it, so that the disk in it has to be served.
 func (e *export) qemuFormat() string {
 	name := container.Raw
 	switch {
@@ -111,7 +110,7 @@ func (e *export) qemuFormat() string {
 	return ""
 }
 
-// findMachine reports an image that no machine boots, or whose machine is not installed.
+// findMachine returns an error if there is no machine for an image, or if it is not installed.
 func (r *root) findMachine(ctx context.Context, file string, t emulator.Target) error {
 	found, ok := emulator.For(t)
 	if !ok {
@@ -125,7 +124,7 @@ func (r *root) findMachine(ctx context.Context, file string, t emulator.Target) 
 	return fmt.Errorf("%w; to install it on Debian: %s", gone, install)
 }
 
-// bootFiles finds the files that QEMU starts where the image has no boot loader: those of a description are written to the scratch directory.
+// bootFiles finds the files that QEMU starts if the image has no boot loader. Those of a description are written to the scratch directory.
 func (e *export) bootFiles(ctx context.Context, b *emulator.Boot) (err error) {
 	switch {
 	case b.Target.Firmware != emulator.None:
@@ -154,12 +153,12 @@ func (e *export) writeBootFiles(ctx context.Context, dir string) ([]write.Export
 	return x.Entries, write.Commit(ctx, true, x.Group())
 }
 
-// readExport reads the index of exported boot files. What it names must be beside it.
+// readExport reads the index of exported boot files, which must be in the same directory.
 func readExport(dir string) ([]write.ExportedEntry, error) {
 	name := filepath.Join(dir, write.ExportFile)
 	info, err := os.Stat(name)
 	if err == nil && (!info.Mode().IsRegular() || info.Size() > maxManifest) {
-		err = fmt.Errorf("read %s: it is no index of boot files", name)
+		err = fmt.Errorf("read %s: it is not an index of boot files", name)
 	}
 	if err != nil {
 		return nil, err
@@ -175,14 +174,14 @@ func readExport(dir string) ([]write.ExportedEntry, error) {
 	for _, x := range index.Entries {
 		for _, file := range []string{x.Kernel, x.Initrd} {
 			if file != filepath.Base(file) && file != "" {
-				return nil, fmt.Errorf("read %s: %q is no name of a file beside it", name, file)
+				return nil, fmt.Errorf("read %s: %q is not the name of a file beside it", name, file)
 			}
 		}
 	}
 	return index.Entries, nil
 }
 
-// bootServed boots a disk that is served at a socket in the scratch directory.
+// bootServed boots a disk that it serves at a socket in the scratch directory.
 func (r *root) bootServed(ctx context.Context, e *export, b emulator.Boot, args []string, f bootFlags) error {
 	device, err := e.device(f.write)
 	if err != nil {
@@ -214,7 +213,8 @@ func (r *root) bootServed(ctx context.Context, e *export, b emulator.Boot, args 
 	return errors.Join(err, r.served(e))
 }
 
-// runQEMU runs QEMU on the terminal, which gets what the system prints as it is. Besides what any host tool gets of the environment, it gets what a window needs.
+// runQEMU runs QEMU on the terminal, without filtering its output. In addition to the environment of all host tools, it gets the variables that a
+// window needs.
 func (r *root) runQEMU(ctx context.Context, b emulator.Boot, args []string) error {
 	words := slices.Concat(b.Words(), args)
 	c := hosttool.Command{Name: words[0], Args: words[1:], Stdin: os.Stdin}

@@ -36,7 +36,7 @@ type buildFlags struct {
 	twice      bool
 	write      write.Options
 
-	targetList []*target // what is written
+	targetList []*target // the files to write
 }
 
 func (r *root) build() *cobra.Command {
@@ -101,7 +101,7 @@ func parse(ctx context.Context, file string) (*description.Image, error) {
 		err error
 	}
 	read := make(chan text, 1)
-	go func() { // which a pipe without a writer keeps for ever
+	go func() { // opening a pipe without a writer blocks for ever
 		src, err := readDescription(file)
 		read <- text{src, err}
 	}()
@@ -121,8 +121,8 @@ func (r *root) resolve(ctx context.Context, file string, d *description.Image, o
 	return r.resolveAs(ctx, d, resolve.Inputs{Dir: dirOf(file), OutDir: outDir})
 }
 
-// dirOf returns the directory to which the paths in a description are relative. It is without symlinks, so that ".." is the directory above it,
-// as for the system.
+// dirOf returns the directory to which the paths in a description are relative. Its symlinks are resolved, so that ".." means the same as for
+// the system.
 func dirOf(file string) string {
 	dir := filepath.Dir(file)
 	if real, err := filepath.EvalSymlinks(dir); err == nil {
@@ -131,7 +131,7 @@ func dirOf(file string) string {
 	return dir
 }
 
-// resolveAs is resolve with more to say about how inputs are read.
+// resolveAs is resolve with control over how inputs are read.
 func (r *root) resolveAs(ctx context.Context, d *description.Image, in resolve.Inputs) (_ *planned, err error) {
 	in.Unique, in.Scratch = rand.Text(), r.scratch(in.OutDir)
 	in.BuildStore, in.Fetching = r.storeDir(), r.fetching
@@ -154,7 +154,7 @@ func (r *root) resolveAs(ctx context.Context, d *description.Image, in resolve.I
 	return &planned{resolved, layout}, nil
 }
 
-// scratch returns the directory for files without names: that of the image, or one for temporary files that is on a disk.
+// scratch returns the directory for unnamed files: that of the image, else one for temporary files that is on a disk.
 func (r *root) scratch(outDir string) string { return cmp.Or(outDir, r.env("TMPDIR"), "/var/tmp") }
 
 // readDescription reads a description, but no more than Parse accepts.
@@ -202,7 +202,7 @@ func (r *root) runBuild(ctx context.Context, file string, f buildFlags) error {
 	if err != nil {
 		return err
 	}
-	if d.BootsSystems() { // whose entries have names only now
+	if d.BootsSystems() { // their entries are named only now
 		if err := f.check(file, d, p.plan.Entries); err != nil {
 			return err
 		}
@@ -311,7 +311,7 @@ func (r *root) built(f buildFlags, b *build) error {
 	return cmp.Or(err, b.checked())
 }
 
-// checked is errDiffers if a second build has other bytes.
+// checked returns errDiffers if a second build had other bytes.
 func (b *build) checked() error {
 	if len(b.differences) > 0 {
 		return errDiffers

@@ -23,13 +23,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// errDiffers is the error of comparisons that have printed what differs.
+// errDiffers is the error of comparisons that have printed differences.
 var errDiffers = errors.New("there are differences")
 
 // An imageFile is an image whose holes are known without reading them.
 type imageFile struct{ *os.File }
 
-// NextData returns the offset of the first byte from off on that may be another one than zero.
+// NextData returns the offset of the first byte at or after off that may not be zero.
 func (f imageFile) NextData(off int64) int64 {
 	next, err := unix.Seek(int(f.Fd()), off, unix.SEEK_DATA)
 	switch {
@@ -48,7 +48,7 @@ func (r *root) diff() *cobra.Command {
 		Short: "Show how two disk images differ, and why",
 		Long: `diff compares two disk images of imprint or of other tools, also of different layout: partitions, the fields of file systems and
 partition tables, files, store items and their registration. For an item it names the chain of references from a GC root.
-Identifiers, times, checksums and unused space are listed apart from what matters more. It exits with 6 if the images differ.`,
+Identifiers, times, checksums and unused space, which seldom matter, are listed last. It exits with 6 if the images differ.`,
 		Example: "  imprint diff old.raw new.raw\n  imprint diff --json old.raw new.raw | jq '.changes[].object'",
 		Args:    exactly(2, "two images"),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -70,7 +70,7 @@ Identifiers, times, checksums and unused space are listed apart from what matter
 	return c
 }
 
-// compare prints how two disks differ. The error is errDiffers if they do.
+// compare prints how two disks differ. It returns errDiffers if they do.
 func (r *root) compare(ctx context.Context, a, b *disk.Disk, o diff.Options, all bool) error {
 	changes, err := diff.Compare(ctx, a, b, o)
 	if err != nil {
@@ -96,7 +96,7 @@ func (r *root) document(v any) error {
 	return err
 }
 
-// A laidOut disk is read from its sources, before anything is written.
+// A laidOut disk is a layout that is read from its sources.
 type laidOut struct{ *plan.Layout }
 
 // ReadAt implements io.ReaderAt.
@@ -108,8 +108,8 @@ func (l laidOut) ReadAt(p []byte, off int64) (int, error) {
 	return n, io.EOF
 }
 
-// disk opens a layout. What a host tool has yet to make has the tree that the tool will get, where a reader of the file system
-// shows one; unknown are the names of the other regions that no one knows yet, as package disk names them.
+// disk opens a layout. A region that a host tool has yet to make has the tree that the tool will get, if there is a reader of its file
+// system. unknown lists the other such regions, by their names in package disk.
 func (p *planned) disk() (d *disk.Disk, unknown []string, err error) {
 	if d, err = disk.Open(laidOut{p.layout}, p.layout.Size); err != nil {
 		return nil, nil, err
@@ -150,8 +150,8 @@ func (r *root) planDiff(ctx context.Context, p *planned, image string, all bool)
 	return r.compare(ctx, old, next, diff.Options{Values: true, Unknown: unknown, Bounds: packed}, all)
 }
 
-// again builds an image a second time, into a file that gets no name, and returns how it differs from the first. What should not matter
-// is different: the working directory, the umask, the number of workers, the order of files in directories.
+// again builds an image a second time, to an unnamed file, and returns how it differs from the first. The conditions that must not matter are
+// different: the working directory, the umask, the number of workers, the order of files in directories.
 func (r *root) again(ctx context.Context, file, image string) ([]diff.Change, error) {
 	file, err := filepath.Abs(file)
 	if err != nil {
@@ -159,7 +159,7 @@ func (r *root) again(ctx context.Context, file, image string) ([]diff.Change, er
 	}
 	r.ui.stage("check", "building "+image+" again")
 	defer func(u *ui) { r.ui = u }(r.ui)
-	r.ui = newUI(io.Discard, io.Discard, false) // which has said it all
+	r.ui = newUI(io.Discard, io.Discard, false) // the first build has printed everything
 	restore, err := otherConditions()
 	if err != nil {
 		return nil, err
@@ -194,7 +194,7 @@ func (r *root) again(ctx context.Context, file, image string) ([]diff.Change, er
 	return diff.Compare(ctx, first, second, diff.Options{})
 }
 
-// otherConditions changes what should not matter to a build.
+// otherConditions changes conditions that must not matter to a build.
 func otherConditions() (restore func(), err error) {
 	dir, err := os.Getwd()
 	if err != nil {
@@ -215,6 +215,6 @@ func otherConditions() (restore func(), err error) {
 	return func() {
 		undo()
 		unix.Umask(mask)
-		os.Chdir(dir) // for what still comes; nothing is lost without it
+		os.Chdir(dir) // best effort
 	}, nil
 }

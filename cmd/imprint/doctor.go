@@ -24,14 +24,14 @@ type finding struct {
 	Name    string `json:"name"`
 	Version string `json:"version,omitempty"` // of a program, if it reports one
 	Path    string `json:"path,omitempty"`    // empty if it is missing
-	Package string `json:"package"`           // the Debian package that has it
+	Package string `json:"package"`           // the Debian package with it
 	Purpose string `json:"neededFor"`
 
 	asked bool // whether it was asked for its version
-	spare bool // the build does without it
+	spare bool // the build does not need it
 }
 
-// there describes the finding in a table.
+// there returns the table cell that describes the finding.
 func (f finding) there() string {
 	switch {
 	case f.Path == "":
@@ -145,7 +145,7 @@ func parts(ctx context.Context, found emulator.Machine) (list []finding) {
 	return list
 }
 
-// examined prints the findings. It is an error if something that the build needs is missing.
+// examined prints the findings. It returns an error if something that the build needs is missing.
 func (r *root) examined(list []finding, needed, asJSON bool) error {
 	gone, install := lacking(list)
 	if err := r.showFindings(list, needed, install, asJSON); err != nil {
@@ -157,7 +157,7 @@ func (r *root) examined(list []finding, needed, asJSON bool) error {
 	return nil
 }
 
-// lacking returns what is missing, and the command that installs it, "" if nothing is.
+// lacking returns the missing files, and the command that installs them, "" if there are none.
 func lacking(list []finding) (gone missing, install string) {
 	var packages []string
 	for _, f := range list {

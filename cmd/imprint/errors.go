@@ -67,7 +67,7 @@ func exitCode(ctx context.Context, err error) int {
 // report prints an error and returns the exit code.
 func (r *root) report(ctx context.Context, err error) int {
 	code := exitCode(ctx, err)
-	if code == exitDone || code == exitDiffers { // which have printed all there is to say
+	if code == exitDone || code == exitDiffers { // everything is printed
 		return code
 	}
 	text := message(err)

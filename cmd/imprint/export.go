@@ -18,7 +18,7 @@ import (
 	"imprint/internal/scratch"
 )
 
-// An export is a disk that is served.
+// An export is a disk to serve.
 type export struct {
 	disk     *serve.Disk
 	name     string         // of the image
@@ -28,12 +28,12 @@ type export struct {
 	prepared *write.Prepared    // of a description
 	scratch  *scratch.Directory // likewise
 	image    *disk.Disk         // of an image
-	path     string             // of that
-	packed   bool               // it is in a file of another format
+	path     string             // of the image
+	packed   bool               // the image is in a file of another format than raw
 	opened   []func()
 }
 
-// close releases what is open. Nobody may use the disk any more.
+// close closes the disk and all files. The export must not be used after that.
 func (e *export) close() {
 	for i := len(e.opened) - 1; i >= 0; i-- {
 		e.opened[i]()
@@ -58,13 +58,13 @@ func (r *root) export(ctx context.Context, file string) (e *export, err error) {
 	return e, r.openDescription(ctx, e, file)
 }
 
-// isImage reports whether a file is an image, not a description. Every image has a NUL where its boot code or partition table may be, and
-// no description has one anywhere.
+// isImage reports whether a file is an image, and not a description: every image has a NUL where boot code or a partition table may be, and no
+// description has one anywhere.
 func isImage(name string) (bool, error) {
 	info, err := os.Stat(name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) || err == nil && info.Mode()&fs.ModeNamedPipe != 0:
-		return false, nil // which reading the description reports
+		return false, nil // reading the description reports it
 	case err != nil:
 		return false, err
 	case info.Mode().Type() != 0:
@@ -109,7 +109,7 @@ func (r *root) openDescription(ctx context.Context, e *export, file string) erro
 	return err
 }
 
-// makeScratch makes the scratch directory, unless it is there.
+// makeScratch creates the scratch directory, once.
 func (e *export) makeScratch() (err error) {
 	if e.scratch != nil {
 		return nil
@@ -120,7 +120,7 @@ func (e *export) makeScratch() (err error) {
 	return err
 }
 
-// openImage opens an image. Its manifest counts if nobody has written to the image after it.
+// openImage opens an image. Its manifest is used unless the image was modified after it.
 func (e *export) openImage(name string) error {
 	image, f, err := openImage(name)
 	if err != nil {
@@ -146,14 +146,14 @@ func (e *export) openImage(name string) error {
 	return err
 }
 
-// newer reports whether the first file was written to after the second one.
+// newer reports whether file a was modified after file b.
 func newer(a, b string) bool {
 	first, err1 := os.Stat(a)
 	second, err2 := os.Stat(b)
 	return err1 != nil || err2 != nil || first.ModTime().After(second.ModTime())
 }
 
-// device returns what an NBD client gets: the disk, or with a file what is written over it.
+// device returns the disk for NBD clients, which is writable if there is a file for their writes.
 func (e *export) device(file string) (nbd.Export, error) {
 	if file == "" {
 		return e.disk, nil

@@ -16,9 +16,9 @@ func (r *root) extract() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "extract IMAGE[:PARTITION] PATH DIR",
 		Short: "Copy a file or directory out of a disk image",
-		Long: `extract copies PATH of the image, with everything below it, into the directory DIR, which must be there. PATH may be a pattern, as
+		Long: `extract copies PATH of the image, with everything below it, into the directory DIR, which must exist. PATH may be a pattern, as
 in descriptions: then all that it matches is copied. Links, holes, modes, times and extended attributes are kept, and owners if the
-user is root. Device nodes, fifos and sockets are left out, with a warning, and so are extended attributes that cannot be set.
+user is root. Device nodes, fifos and sockets are omitted, with a warning, and so are extended attributes that cannot be set.
 Nothing is written outside of DIR, whatever names and links the image has.
 
 With --tar it writes a tar archive in place of DIR, which keeps owners, device nodes and extended attributes without root.`,
@@ -63,7 +63,7 @@ func toDirectory(c *cobra.Command, name string, found []tree.Walked) ([]extract.
 	return extract.Directory(c.Context(), dir, found, extract.Options{Owners: os.Geteuid() == 0})
 }
 
-// toArchive writes an archive. One that is not complete is removed.
+// toArchive writes an archive. It removes an incomplete one.
 func (r *root) toArchive(c *cobra.Command, name string, found []tree.Walked) (omitted []extract.Omission, err error) {
 	if name == "-" {
 		return extract.Archive(c.Context(), r.raw, found)

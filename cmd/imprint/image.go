@@ -20,7 +20,7 @@ import (
 // openImage opens an image for the commands that read one.
 func openImage(name string) (*disk.Disk, *os.File, error) { return openWith(name, disk.Open) }
 
-// openWith opens a file and gives it, with its size, to a function that opens images.
+// openWith opens a file and passes it, with its size, to a function that opens images.
 func openWith(name string, open func(io.ReaderAt, int64) (*disk.Disk, error)) (*disk.Disk, *os.File, error) {
 	if info, err := os.Stat(name); err == nil && info.Mode()&(fs.ModeNamedPipe|fs.ModeCharDevice) != 0 {
 		return nil, nil, fmt.Errorf("read %s: an image is read at any offset, which a pipe or a terminal cannot do", name)
@@ -29,7 +29,7 @@ func openWith(name string, open func(io.ReaderAt, int64) (*disk.Disk, error)) (*
 	if err != nil {
 		return nil, nil, err
 	}
-	size, err := f.Seek(0, io.SeekEnd) // of a block device too
+	size, err := f.Seek(0, io.SeekEnd) // works for block devices, too
 	if err == nil {
 		var d *disk.Disk
 		if d, err = openDisk(imageFile{f}, size, open); err == nil {
@@ -52,8 +52,8 @@ func openDisk(f io.ReaderAt, size int64, open func(io.ReaderAt, int64) (*disk.Di
 	return open(f, size)
 }
 
-// find opens what IMAGE[:PARTITION] and a path name; follow says that a link at its end counts as what it leads to. A path that is not there
-// may be a pattern, and names all that it matches. Without a partition, it is the one region with such paths.
+// find opens IMAGE[:PARTITION] and returns the node at a path; with follow, a link at the end of the path is followed. A path that does not
+// exist may be a pattern, and stands for all that it matches. Without a PARTITION, only one region may have such paths.
 func (r *root) find(image, at string, follow bool) ([]tree.Walked, io.Closer, error) {
 	name, partition := image, ""
 	if _, err := os.Stat(image); err != nil {
@@ -95,7 +95,7 @@ func (r *root) find(image, at string, follow bool) ([]tree.Walked, io.Closer, er
 	return nil, nil, usagef("%s is in several partitions, %s: write %s:PARTITION", tree.Shown(clean), strings.Join(in, ", "), tree.Shown(name))
 }
 
-// inRegions returns what is found in regions with a file system, and the names of those in which something is.
+// inRegions returns the nodes that look finds in regions with a file system, and the names of the regions that have some.
 func inRegions(regions []*disk.Region, look func(*disk.Region) []tree.Walked) (found []tree.Walked, in []string) {
 	for _, r := range regions {
 		if r.Volume == nil {
@@ -140,8 +140,8 @@ func (r *root) ls() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "ls IMAGE[:PARTITION] [PATH]",
 		Short: "List a directory in a disk image",
-		Long: `ls lists what is in the directory PATH, or the file itself. PATH may be a pattern, as in descriptions: then ls lists what it
-matches, and not what is in that. Without a PARTITION, PATH must be in only one.`,
+		Long: `ls lists the contents of the directory PATH, or the file itself. PATH may be a pattern, as in descriptions: then ls lists the paths
+that match, and not the contents of directories. Without a PARTITION, PATH must be in only one.`,
 		Example: "  imprint ls -l web.raw:root /nix/store\n  imprint ls web.raw '/nix/store/*-glibc-*'",
 		Args:    cobra.RangeArgs(1, 2),
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -165,7 +165,7 @@ matches, and not what is in that. Without a PARTITION, PATH must be in only one.
 	return c
 }
 
-// list prints a node, or what is in it.
+// list prints a node, or the contents of a directory.
 func (r *root) list(w tree.Walked, long, recursive bool) error {
 	var out strings.Builder
 	for at, n := range tree.Walk("", w.Node) {
@@ -183,7 +183,7 @@ func (r *root) list(w tree.Walked, long, recursive bool) error {
 	return err
 }
 
-// listAll prints what a pattern has matched, by path.
+// listAll prints the nodes that a pattern has matched, by path.
 func (r *root) listAll(found []tree.Walked, long, recursive bool) error {
 	var out strings.Builder
 	for _, w := range found {
@@ -198,7 +198,7 @@ func (r *root) listAll(found []tree.Walked, long, recursive bool) error {
 	return err
 }
 
-// entry is the line of a node.
+// entry returns the line of a node.
 func entry(name string, n *tree.Node, long bool) string {
 	inode := n.Inode()
 	if !long || inode.Attr == nil {
@@ -213,7 +213,7 @@ func entry(name string, n *tree.Node, long bool) string {
 	return text + "\n"
 }
 
-// modeText is the kind and mode of a node as ls prints them.
+// modeText returns the kind and mode of a node as ls prints them.
 func modeText(n *tree.Node) string {
 	kind := map[tree.Kind]string{
 		tree.File: "-", tree.Dir: "d", tree.Symlink: "l", tree.CharDevice: "c", tree.BlockDevice: "b", tree.Fifo: "p", tree.Socket: "s",

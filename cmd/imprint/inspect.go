@@ -33,8 +33,8 @@ func (r *root) inspect() *cobra.Command {
 		Long: `inspect shows the partitions of a disk image, the file systems in them with features and free space, the entries of boot menus,
 and the stores: how many items, their GC roots, and the largest items.
 
---deep reads more: in how many pieces files lie, and what hard links in place of equal files would save. --html writes a page
-that needs nothing else and shows the disk to scale, the items of each store as a map, and the references that lead to each.`,
+--deep reads more: the number of pieces of files, and the space that hard links in place of equal files would save. --html writes a
+self-contained page with the disk to scale, the items of each store as a map, and the references that lead to each.`,
 		Example: "  imprint inspect web.raw\n  imprint inspect --html web.html web.raw",
 		Args:    exactly(1, "one IMAGE"),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -78,7 +78,7 @@ func (r *root) showReport(image, page string, report *inspect.Report) error {
 	return report.Text(r.stdout, name)
 }
 
-// writePage writes a page to a file, which is not the image itself.
+// writePage writes a page to a file. It refuses to replace the image.
 func writePage(file, name, image string, report *inspect.Report) (err error) {
 	if sameFile(file, image) {
 		return usagef("--html %s is the image", file)
@@ -98,17 +98,17 @@ func (r *root) verify() *cobra.Command {
 		Use:   "verify IMAGE",
 		Short: "Check a disk image: its partition table, file systems, and the store inside",
 		Long: `verify reads a disk image of imprint or of another tool, without root, mounts or a VM. It checks the partition table and its
-backup, every structure of ext4, FAT, EROFS and ISO 9660 file systems, also of those that are files of others, and the
+backup, every structure of ext4, FAT, EROFS and ISO 9660 file systems, including nested ones, and the
 store inside: every registered item is there with the NAR hash and size that the database has, nothing else is in the
 store, references are valid, and GC roots reach every item. The files that boot menus name must be there, and the store items that
-their command lines name. Where the manifest IMAGE.json lies beside the image, the digest of all its bytes is compared, too. It
-prints a line for each fault and exits with 5 if there is one. What may hold files but cannot be read is listed at the end.
+their command lines name. If the manifest IMAGE.json is beside the image, the digest of all its bytes is compared, too. verify
+prints a line for each fault and exits with 5 if there is one. File systems that it cannot read are listed at the end.
 
-The image may be raw, qcow2, VMDK, OVA, VHD or VHDX, of any program, or zstd, gzip or xz as build writes them; so it may be for
+The image may be raw, qcow2, VMDK, OVA, VHD or VHDX, of any program, or zstd, gzip or xz as build writes them. The same holds for
 the other commands that read images. The format is recognised by content.
 
 With --cross-check other libraries read the partition table, ext4, FAT and ISO 9660 file systems and store databases, in
-processes of their own, and what they see must be the same. They read raw images alone.`,
+processes of their own, and must see the same as imprint. They read raw images only.`,
 		Example: "  imprint verify web.raw\n  imprint verify --explain 1049600 web.raw",
 		Args:    exactly(1, "one IMAGE"),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -129,18 +129,18 @@ processes of their own, and what they see must be the same. They read raw images
 				return r.runVerify(c.Context(), args[0], d, nil)
 			}
 			if _, raw := d.Image().(imageFile); !raw {
-				return usagef("--cross-check: the other libraries read raw images alone")
+				return usagef("--cross-check: the other libraries read only raw images")
 			}
 			return r.runVerify(c.Context(), args[0], d, f)
 		},
 	}
-	c.Flags().Int64Var(&explain, "explain", 0, "print what the byte at this `offset` belongs to, and check nothing")
+	c.Flags().Int64Var(&explain, "explain", 0, "only print what the byte at this `offset` belongs to")
 	c.Flags().BoolVar(&second, "cross-check", false, "compare with what other libraries read, too")
 	c.Flags().BoolVar(&r.json, "json", false, "write faults as lines of JSON to standard output")
 	return c
 }
 
-// runVerify verifies an image, and compares it with what others see in the file if that is given.
+// runVerify verifies an image. If file is not nil, it also compares the image with what other libraries see in the file.
 func (r *root) runVerify(ctx context.Context, name string, d *disk.Disk, file *os.File) error {
 	start, faults := time.Now(), 0
 	report := func(f disk.Fault) {
@@ -174,7 +174,7 @@ func (r *root) runVerify(ctx context.Context, name string, d *disk.Disk, file *o
 	return r.ui.failed
 }
 
-// verifyManifest compares the image with the manifest that a build has left beside it, if there is one: it knows every byte.
+// verifyManifest compares the digest of the whole image with that in the manifest beside it, if there is one.
 func (r *root) verifyManifest(ctx context.Context, name string, d *disk.Disk, report func(disk.Fault)) error {
 	m, err := readManifest(name + ".json")
 	if err != nil {
@@ -182,7 +182,7 @@ func (r *root) verifyManifest(ctx context.Context, name string, d *disk.Disk, re
 	}
 	if m == nil {
 		if _, err := os.Lstat(name + ".json"); err == nil {
-			r.log.Warnf("%s.json is no manifest that can be read: the image is not compared with it", name)
+			r.log.Warnf("%s.json is not a readable manifest: the image is not compared with it", name)
 		}
 		return nil
 	}
@@ -208,7 +208,7 @@ func (r *root) verifyManifest(ctx context.Context, name string, d *disk.Disk, re
 // readerCommand is the command that [root.crossCheck] runs.
 const readerCommand = "reader"
 
-// crossCheck compares an image with what other libraries see in it, and returns what it has compared.
+// crossCheck compares an image with what other libraries see in it, and returns a summary for the report.
 func (r *root) crossCheck(ctx context.Context, d *disk.Disk, f *os.File, report func(disk.Fault)) (string, error) {
 	c := crosscheck.Checker{
 		Ask:    crosscheck.Process("/proc/self/exe", "imprint", readerCommand),
@@ -219,7 +219,7 @@ func (r *root) crossCheck(ctx context.Context, d *disk.Disk, f *os.File, report 
 	return fmt.Sprintf(", %s seen alike by other libraries", units.Count(c.Seen, "thing")), err
 }
 
-// reader is the process of a second opinion. Nobody calls it by hand.
+// reader returns the hidden command of the process that asks another library.
 func (r *root) reader() *cobra.Command {
 	return &cobra.Command{
 		Use: readerCommand, Hidden: true, Args: cobra.NoArgs,

@@ -33,8 +33,7 @@ func Main(ctx context.Context, w world) int {
 	return root.report(ctx, root.cmd.ExecuteContext(ctx))
 }
 
-// The heap may grow to roomy bytes without garbage collection, and then to a quarter more than the live heap, plus slack
-// bytes.
+// The heap may grow to roomy bytes without garbage collection, then to a quarter more than the live heap, plus slack bytes.
 const (
 	roomy = 64 << 20
 	slack = 16 << 20

@@ -24,7 +24,7 @@ import (
 // once.
 type outputFiles struct {
 	list []*target
-	disk *write.Output // where the disk comes together: the first raw output, or a file that is never named
+	disk *write.Output // the assembled disk: the first raw output, or a file that is never named
 }
 
 func (o *outputFiles) discard() {
@@ -40,7 +40,7 @@ func (o *outputFiles) discard() {
 	}
 }
 
-// groups returns what is committed when the build is complete.
+// groups returns the outputs to commit when the build is complete.
 func (o *outputFiles) groups() (groups []write.Group) {
 	for _, t := range o.list {
 		groups = append(groups, t.group())
@@ -124,7 +124,7 @@ func (t *target) create(manifest bool) (err error) {
 	return nil
 }
 
-// group returns what is committed when the build is complete: a manifest describes the file beside it.
+// group returns the file and its manifest, which are committed together.
 func (t *target) group() write.Group {
 	return write.Group{Files: []*write.Output{t.file}, Index: t.manifest, Stale: t.stale, IsIndex: isManifest}
 }
@@ -141,7 +141,7 @@ func (t *target) writeManifest(m plan.Manifest) error {
 	return err
 }
 
-// sizes returns the length of the named file and what it takes on the host's disk, in bytes.
+// sizes returns the length of the named file and the space that it takes on the host's disk, in bytes.
 func (t *target) sizes() (length, onDisk int64) {
 	info, err := os.Stat(t.Name)
 	if err != nil {
@@ -210,7 +210,7 @@ func (f *buildFlags) exported(file string, d *description.Image, entries []bootl
 	dir := filepath.Clean(f.exportBoot)
 	switch info, err := os.Stat(dir); {
 	case errors.Is(err, fs.ErrNotExist):
-		place, err := write.Place(dir) // it will be made
+		place, err := write.Place(dir) // it will be created
 		if err != nil {
 			return nil, err
 		}
@@ -259,7 +259,7 @@ func sameFile(a, b string) bool {
 	return errA == nil && errB == nil && os.SameFile(infoA, infoB)
 }
 
-// checkManifest refuses to replace a file that is not a manifest: nobody has asked for that.
+// checkManifest refuses to replace a file that is not a manifest, since the user did not name it.
 func (f *buildFlags) checkManifest(name string) error {
 	if f.noManifest {
 		return nil
@@ -274,7 +274,7 @@ func (f *buildFlags) checkManifest(name string) error {
 	return err
 }
 
-// maxManifest is the number of bytes of a manifest that are read: far more than one of a hundred thousand store items has.
+// maxManifest is the largest size of a manifest in bytes, far more than that of one with a hundred thousand store items.
 const maxManifest = 64 << 20
 
 // isManifest reports whether a file is the manifest of an image.
@@ -283,7 +283,8 @@ func isManifest(path string) (bool, error) {
 	return m != nil, err
 }
 
-// readManifest reads the manifest of an image. It is nil for what is none, or what this user may not read; the error is one of the machine.
+// readManifest reads the manifest of an image. It returns nil if the file is not a manifest, or if this user may not read it. The error is one of
+// the machine.
 func readManifest(path string) (*plan.Manifest, error) {
 	info, err := os.Stat(path)
 	if err != nil || !info.Mode().IsRegular() {
@@ -306,7 +307,7 @@ func readManifest(path string) (*plan.Manifest, error) {
 	return &m, nil
 }
 
-// unlessAbsent drops the error of a file that is not there, or that belongs to somebody else.
+// unlessAbsent drops the error of a file that does not exist, or that this user may not read.
 func unlessAbsent(err error) error {
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
 		return nil

@@ -147,8 +147,8 @@ func (l listing) size(n int64) string {
 	return units.FormatBytes(n)
 }
 
-// path formats a path. Unless the listing is exact, a path that does not fit the line is cut in the middle, since it is the
-// end that people tell store paths apart by.
+// path formats a path. Unless the listing is exact, a path that does not fit the line is cut in the middle, since people recognise store
+// paths by their ends.
 func (l listing) path(path string) string {
 	const room, begin = columns - 14, 20 // characters
 	if n := utf8.RuneCountInString(path); !l.exact && n > room {

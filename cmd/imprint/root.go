@@ -18,7 +18,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// world is everything that the program uses of its environment, apart from the file system. Tests replace it.
+// world is the environment of the program, apart from the file system. Tests replace it.
 type world struct {
 	stdout, stderr io.Writer
 	args           []string
@@ -35,7 +35,7 @@ type root struct {
 
 	buildStore string // directory; "" for the usual one
 
-	written string // the image that a build has completed before it was checked
+	written string // the image that a build has completed but not yet checked
 	ui      *ui
 	tty     io.Writer // standard error unfiltered, for output that moves the cursor
 	raw     io.Writer // standard output unfiltered, for contents and for programs that the user talks to
@@ -115,7 +115,7 @@ var levels = []cobra.Completion{"error", "warning", "info", "debug"}
 // completions registers completions for the values of the global flags.
 func (r *root) completions() {
 	if err := r.cmd.RegisterFlagCompletionFunc("log-level", cobra.FixedCompletions(levels, cobra.ShellCompDirectiveNoFileComp)); err != nil {
-		panic(err) // for a flag that is not there
+		panic(err) // only for an unknown flag
 	}
 }
 
@@ -138,7 +138,7 @@ func atMost(n int, what string) cobra.PositionalArgs {
 	}
 }
 
-// fetchingHelp is what the help of commands that resolve a description says about caches.
+// fetchingHelp is the text about caches in the help of commands that resolve a description.
 const fetchingHelp = `Items of a binary cache ([[source]] with url) are fetched, unless they are in the build store already: a directory that
 keeps them unpacked, by their digest, for this and later commands ($XDG_CACHE_HOME/imprint, or ~/.cache/imprint). It may be
 removed when no command is running, apart from layers/ in it, where environments are.`
@@ -148,7 +148,7 @@ func (r *root) buildStoreFlag(c *cobra.Command) {
 	c.Flags().StringVar(&r.buildStore, "build-store", "", "keep what is fetched from binary caches, and environments, in this `directory`")
 }
 
-// storeDir returns the directory of the build store; "" if there is no place for it.
+// storeDir returns the directory of the build store, "" if the environment names none.
 func (r *root) storeDir() string {
 	if r.buildStore != "" {
 		return r.buildStore
@@ -161,7 +161,7 @@ func (r *root) storeDir() string {
 	return ""
 }
 
-// fetching reports that items are fetched, and how far that is.
+// fetching shows the progress of fetching items.
 func (r *root) fetching(f *resolve.Fetch) {
 	r.ui.stage("realise", fmt.Sprintf("fetching %s (%s) from %v", units.Count(f.Items, "store item"), units.FormatBytes(f.Total), f.From))
 	r.ui.watch(progress{"fetching", event{"event": "progress", "stage": "realise"}, f.Done, f.Total})

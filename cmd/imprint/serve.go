@@ -26,7 +26,7 @@ type serveFlags struct {
 	verify    bool
 }
 
-// mostClients is how many connections each address has at a time.
+// mostClients is the limit of concurrent connections to each address.
 const mostClients = 64
 
 func (r *root) serve() *cobra.Command {
@@ -40,11 +40,11 @@ HTTP, with --http, until it is interrupted. Then it prints how much of the disk 
 
 Clients cannot write, unless --write names a file that keeps what they write. It can be used again with the same image.
 
-Every file is looked at when serve starts, and must be the same whenever it is read. When something of a store item is read
-first, the whole item is compared with its NAR hash. What has changed ends serve, with exit code 5: no client gets the rest.
+serve records the size and times of every file when it starts, and compares them at each read. After the first read of a store item, the
+whole item is compared with its NAR hash. A change ends serve with exit code 5; clients get no more data.
 --verify compares everything before anything is served.
 
-There is no login and no encryption. Only you can connect to a Unix socket; a TCP port is open to all who reach it.`,
+There is no login and no encryption. Only you can connect to a Unix socket; a TCP port is open to everybody who can reach it.`,
 		Example: `  imprint serve web.toml --nbd unix:web.sock
   qemu-img info 'nbd+unix:///?socket=web.sock'
   imprint serve web.toml --http 127.0.0.1:8080
@@ -61,7 +61,7 @@ There is no login and no encryption. Only you can connect to a Unix socket; a TC
 	return c
 }
 
-// sockets are what a server listens at.
+// sockets are the listening sockets of serve.
 type sockets struct {
 	nbd, http *listen.Listener
 }
@@ -72,7 +72,7 @@ func (f serveFlags) open() (s sockets, err error) {
 		return s, usagef("serve needs --nbd or --http")
 	}
 	if f.http != "" && f.write != "" {
-		return s, usagef("--write is for --nbd: a file that changes while it is sent is none")
+		return s, usagef("--write is for --nbd: HTTP serves a file that does not change")
 	}
 	for _, one := range []struct {
 		flag, text string
@@ -119,12 +119,12 @@ func (r *root) verifyExport(ctx context.Context, e *export) error {
 	err := e.disk.Verify(ctx)
 	r.ui.clear()
 	if err == nil && !r.json {
-		_, err = fmt.Fprintf(r.stdout, "%s: everything has its hash, in %.1f s\n", e.name, time.Since(start).Seconds())
+		_, err = fmt.Fprintf(r.stdout, "%s: everything matches its hash, in %.1f s\n", e.name, time.Since(start).Seconds())
 	}
 	return err
 }
 
-// runServe serves until ctx ends, which is no error, or until a source has changed.
+// runServe serves until ctx ends, which is not an error, or until a source has changed.
 func (r *root) runServe(ctx context.Context, file string, f serveFlags) error {
 	defer r.ui.clear()
 	s, err := f.open()
@@ -156,7 +156,7 @@ func (r *root) runServe(ctx context.Context, file string, f serveFlags) error {
 	return r.served(e)
 }
 
-// serving says where the disk is.
+// serving prints the addresses of the disk.
 func (r *root) serving(e *export, s sockets) error {
 	device, file := "", ""
 	if s.nbd != nil {
@@ -180,7 +180,7 @@ func (r *root) serving(e *export, s sockets) error {
 	return err
 }
 
-// serve runs the servers until ctx ends or the disk does.
+// serve runs the servers until ctx or the disk ends.
 func (e *export) serve(ctx context.Context, s sockets, device nbd.Export) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -209,7 +209,7 @@ func (e *export) tag() (string, error) {
 	return id.String(), err
 }
 
-// served says how much of the disk was read, and what is known of it.
+// served prints how much of the disk was read, and how much of that was verified.
 func (r *root) served(e *export) error {
 	if r.json {
 		return r.servedEvent(e)

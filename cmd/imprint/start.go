@@ -51,9 +51,9 @@ Without FILE init prints the description, and "imprint schema" the schema.`,
 			return r.start(args[0], kind)
 		},
 	}
-	kinds[description.StartNixOS] = c.Flags().Bool(description.StartNixOS, false, "of the disk of a NixOS system")
-	kinds[description.StartISO] = c.Flags().Bool(description.StartISO, false, "of a live ISO")
-	kinds[description.StartTree] = c.Flags().Bool(description.StartTree, false, "of the disk of a system in a tar archive")
+	kinds[description.StartNixOS] = c.Flags().Bool(description.StartNixOS, false, "for the disk of a NixOS system")
+	kinds[description.StartISO] = c.Flags().Bool(description.StartISO, false, "for a live ISO")
+	kinds[description.StartTree] = c.Flags().Bool(description.StartTree, false, "for the disk of a system in a tar archive")
 	return c
 }
 
@@ -93,7 +93,7 @@ func (r *root) start(file, kind string) error {
 	return err
 }
 
-// checkSchema refuses to replace a file other than our schema, of which an older version may be there.
+// checkSchema refuses to replace a file other than the schema, or an older version of it.
 func checkSchema(file string) error {
 	old, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {

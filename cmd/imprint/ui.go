@@ -104,7 +104,7 @@ func (u *ui) clear() {
 	}
 }
 
-// A progress is how far something is that takes a while.
+// A progress is the state of a long operation.
 type progress struct {
 	doing string // such as "writing"
 	event event  // without the numbers

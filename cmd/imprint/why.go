@@ -17,7 +17,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// mostChains is how many chains --all prints.
+// mostChains is the number of chains that --all prints.
 const mostChains = 1000
 
 func (r *root) why() *cobra.Command {

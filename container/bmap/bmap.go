@@ -1,4 +1,4 @@
-// Package bmap writes the map of a disk by which bmaptool copies its image without the holes and verifies it (bmap-tools, format 2.0).
+// Package bmap writes the block map of a disk, with which bmaptool copies and verifies the image without its holes (bmap-tools, format 2.0).
 package bmap
 
 import (
@@ -53,7 +53,7 @@ func (w *writer) Put(n int64, content []byte) error {
 	return nil
 }
 
-// Close implements pieces.Writer. The map has a checksum of itself, with zeros in its place.
+// Close implements pieces.Writer. The map contains its own checksum, computed with zeros in its place.
 func (w *writer) Close() error {
 	const none = "0000000000000000000000000000000000000000000000000000000000000000"
 	text := w.text(none)

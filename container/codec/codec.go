@@ -1,5 +1,5 @@
-// Package codec compresses and expands the parts that disk formats compress separately. All functions are called from several goroutines,
-// and their results depend on their arguments alone.
+// Package codec compresses and expands the parts that disk formats compress separately. All functions are safe for concurrent use, and their
+// results depend on their arguments alone.
 package codec
 
 import (
@@ -16,11 +16,11 @@ import (
 // A Pack appends the compressed form of a part to dst.
 type Pack func(dst, part []byte) ([]byte, error)
 
-// An Unpack fills dst from its compressed form, which anything may follow.
+// An Unpack fills dst from its compressed form at the start of stored. Any bytes may follow that.
 type Unpack func(dst, stored []byte) error
 
-// Zstd returns a Pack that makes one frame of each part, with its size and a checksum. The level is that of the zstd program, 1 to 19,
-// of which there are four in effect. At most workers parts are compressed at a time, each in a few MiB of memory.
+// Zstd returns a Pack that makes one frame of each part, with its size and a checksum. The level is that of the zstd program, 1 to 19; the
+// library maps it to one of four. At most workers parts are compressed at a time, each in a few MiB of memory.
 func Zstd(level, workers int) (Pack, error) {
 	e, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.EncoderLevelFromZstd(level)), zstd.WithEncoderConcurrency(workers),
 		zstd.WithLowerEncoderMem(true), zstd.WithWindowSize(4<<20), zstd.WithZeroFrames(true))
@@ -30,7 +30,7 @@ func Zstd(level, workers int) (Pack, error) {
 	return func(dst, part []byte) ([]byte, error) { return e.EncodeAll(part, dst), nil }, nil
 }
 
-// maxWindow is the largest window in bytes that is expanded: more than any part has.
+// maxWindow is the largest window in bytes that is accepted. No part is larger.
 const maxWindow = 64 << 20
 
 var zstdReaders = sync.Pool{New: func() any {
@@ -51,7 +51,7 @@ func Unzstd(dst, stored []byte) error {
 	return fill("zstd", dst, d)
 }
 
-// fill reads exactly dst.
+// fill fills dst from r.
 func fill(name string, dst []byte, r io.Reader) error {
 	_, err := io.ReadFull(r, dst)
 	if errors.Is(err, io.EOF) {
@@ -63,11 +63,11 @@ func fill(name string, dst []byte, r io.Reader) error {
 	return nil
 }
 
-// Deflate returns a Pack of raw deflate (RFC 1951). The level is 1 to 9. A window of 0 means the usual 32 KiB; with any other, which is
-// a number of bytes, the level does not count.
+// Deflate returns a Pack of raw deflate (RFC 1951). The level is 1 to 9. The window is in bytes; 0 means the usual 32 KiB. With any other
+// window the level is ignored.
 func Deflate(level, window int) Pack { return deflate(level, window, (*flate.Writer).Close) }
 
-// DeflatePart is Deflate for a part that others follow: its form ends at a whole byte, and is not marked as the last.
+// DeflatePart is like Deflate for a part that others follow: the output ends at a whole byte, and is not marked as the last.
 func DeflatePart(level int) Pack { return deflate(level, 0, (*flate.Writer).Flush) }
 
 func deflate(level, window int, end func(*flate.Writer) error) Pack {
@@ -77,7 +77,7 @@ func deflate(level, window int, end func(*flate.Writer) error) Pack {
 			w, err = flate.NewWriterWindow(nil, window)
 		}
 		if err != nil {
-			panic(err) // a level that no caller lets through
+			panic(err) // only for a level that callers refuse
 		}
 		return w
 	}}

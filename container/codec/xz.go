@@ -9,7 +9,7 @@ import (
 	"github.com/ulikunitz/xz"
 )
 
-// XZ returns a Pack that makes one stream of xz of each part, with a dictionary of as many bytes.
+// XZ returns a Pack that makes one xz stream of each part. dictionary is the size of the dictionary in bytes.
 func XZ(dictionary int) Pack {
 	return func(dst, part []byte) ([]byte, error) {
 		buf := bytes.NewBuffer(dst)
@@ -25,7 +25,7 @@ func XZ(dictionary int) Pack {
 	}
 }
 
-// Unxz is the [Unpack] of a stream of xz that nothing follows.
+// Unxz is the [Unpack] of one xz stream, which nothing may follow.
 func Unxz(dst, stored []byte) error {
 	r, err := rootxz.NewReader(bytes.NewReader(stored), maxWindow)
 	if err != nil {
@@ -34,7 +34,7 @@ func Unxz(dst, stored []byte) error {
 	if err := fill("xz", dst, r); err != nil {
 		return err
 	}
-	if _, err := io.ReadFull(r, make([]byte, 1)); err != io.EOF { // which verifies the check
+	if _, err := io.ReadFull(r, make([]byte, 1)); err != io.EOF { // reading to the end verifies the check
 		return errors.Join(errors.New("xz data: more than the index says"), err)
 	}
 	return nil

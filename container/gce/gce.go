@@ -1,8 +1,8 @@
-// Package gce writes a disk as Compute Engine imports it: the file disk.raw, of whole GiB, in a tar archive of GNU's format, compressed with
+// Package gce writes a disk in the format that Compute Engine imports: the file disk.raw, of whole GiB, in a GNU tar archive, compressed with
 // gzip (Google Cloud, "Manually import boot disks").
 //
-// The archive is one member of gzip, made of parts that are compressed separately: each ends at a whole byte, and the checksum of the whole
-// follows from theirs.
+// The archive is one gzip member, made of parts that are compressed separately, in parallel: each ends at a whole byte, and the checksum of
+// the whole is combined from theirs.
 package gce
 
 import (
@@ -17,7 +17,7 @@ import (
 
 const (
 	name   = "disk.raw"
-	whole  = 1 << 30 // bytes: disks are a multiple
+	whole  = 1 << 30 // bytes: the size of a disk is a multiple
 	record = 20 * 512
 	ending = 2 * 512 // zeros that end an archive
 	mode   = 0o644
@@ -29,14 +29,14 @@ var (
 	last = []byte{3, 0}
 )
 
-// Size returns the size of the disk in the archive in bytes: that of the disk and the zeros that make it whole GiB.
+// Size returns the size in bytes of the disk in the archive: the given size rounded up to whole GiB. Zeros fill the rest.
 func Size(size int64) int64 { return (size + whole - 1) / whole * whole }
 
-// A Pack appends the raw deflated form of a part, which ends at a whole byte and is not the last, to dst. It is called from several
+// A Pack appends the raw deflated form of a part to dst: it ends at a whole byte and is not marked as the last. It is called from several
 // goroutines.
 type Pack func(dst, part []byte) ([]byte, error)
 
-// Create returns a writer, which writes the archive from start to end; spool is a scratch file.
+// Create returns a writer, which writes the archive sequentially. spool is a scratch file.
 func Create(w io.Writer, spool pieces.File, d pieces.Disk, pack Pack) (pieces.Writer, error) {
 	a := &archive{w: w, disk: d, pack: func(dst, part []byte) ([]byte, error) {
 		return pack(binary.LittleEndian.AppendUint32(dst, crc32.ChecksumIEEE(part)), part)
@@ -50,7 +50,7 @@ func Create(w io.Writer, spool pieces.File, d pieces.Disk, pack Pack) (pieces.Wr
 	return pieces.NewOrdered(d, spool, pieces.Packing{Pack: a.pack, Emit: a.emit, Close: a.close}), err
 }
 
-// An archive is what was written of it.
+// An archive is the state of writing one.
 type archive struct {
 	w    io.Writer
 	disk pieces.Disk
@@ -110,7 +110,7 @@ func (a *archive) close() error {
 	return a.err
 }
 
-// combine returns the CRC-32 of two parts, the second of n bytes, from those of each: the first is multiplied by x^8n, and the other added.
+// combine returns the CRC-32 of two parts from those of each, where the second part has n bytes: as polynomials, first·x^8n + second.
 func combine(first, second uint32, n int64) uint32 { return multiply(power(n), first) ^ second }
 
 // Polynomials modulo that of CRC-32, with the coefficient of x^0 in the highest bit.

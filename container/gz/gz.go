@@ -1,5 +1,5 @@
-// Package gz writes a disk as members of gzip (RFC 1952), one for each piece, which any gunzip reads as one file. Each member says its own
-// length in an extra field, so that the members are found without being expanded, and the disk can be read at any offset.
+// Package gz writes a disk as gzip members (RFC 1952), one for each piece, which any gunzip reads as one file. Each member has its own length
+// in an extra field, so that members are found without expanding them, and the disk can be read at any offset.
 package gz
 
 import (
@@ -22,13 +22,13 @@ const (
 	hasExtra = 1 << 2
 	unknown  = 255 // operating system
 
-	maxMembers = 1 << 22 // that are read: 16 TiB in members of 4 MiB
+	maxMembers = 1 << 22 // limit of the reader: 16 TiB in members of 4 MiB
 )
 
 // field is the name of the extra field.
 const field = "IP"
 
-// head is what a member begins with, before its length.
+// head is the beginning of a member, before its length.
 var head = []byte{0x1f, 0x8b, deflate, hasExtra, 0, 0, 0, 0, 0, unknown, extraSize, 0, field[0], field[1], fieldSize, 0}
 
 // A Pack appends the raw deflated form of a part of the disk to dst. It is called from several goroutines.
@@ -60,7 +60,7 @@ func member(dst, part []byte, pack Pack) ([]byte, error) {
 	return dst, nil
 }
 
-// ErrNoLengths is returned for a file whose members do not say their lengths, so that it can only be read from its start.
+// ErrNoLengths is returned for a file whose members have no length field, so that it can only be read from its start.
 var ErrNoLengths = errors.New("the members of the gzip file do not say where the next one begins")
 
 // An Unpack fills dst from its deflated form. It is called from several goroutines.
@@ -96,13 +96,13 @@ func Open(file io.ReaderAt, size int64, unpack Unpack) (*pieces.Image, error) {
 	return pieces.NewImage(file, disk, m)
 }
 
-// members are those of a file, all of one part size but the last.
+// members lists the members of a file. All but the last have parts of equal size.
 type members struct {
 	list   []location
 	unpack Unpack
 }
 
-// A location is where a part of the disk lies in the file.
+// A location is the place of a part of the disk in the file.
 type location struct {
 	at, len int64
 	bytes   int64 // of the disk

@@ -22,17 +22,17 @@ const (
 	ending = 2 * block
 )
 
-// A Machine is what the description says besides the disk.
+// A Machine describes the virtual machine of an archive, apart from its disk.
 type Machine struct {
 	Name string
 	UEFI bool  // the firmware; otherwise a BIOS
 	Size int64 // bytes of the disk
 }
 
-// A Disk starts a disk of the archive: a writer to w of what is put.
+// A Disk returns a writer of the archive's disk to w.
 type Disk func(w io.Writer) (pieces.Writer, error)
 
-// Create returns a writer. The disk is a stream-optimised VMDK, which comes from disk.
+// Create returns a writer. disk makes the stream-optimised VMDK.
 func Create(f io.WriterAt, m Machine, disk Disk) (pieces.Writer, error) {
 	a := &archive{file: f, machine: m, hash: sha256.New()}
 	a.start = a.after(0, int64(len(m.ovf(longest)))) + block
@@ -41,7 +41,8 @@ func Create(f io.WriterAt, m Machine, disk Disk) (pieces.Writer, error) {
 	return a, err
 }
 
-// longest is a size with as many digits as any, so that the length of the description is known before the disk's.
+// longest is a size with the most digits. With it the description has its maximum length, so that the offset of the disk, which follows it in
+// the archive, is known before the length of the disk.
 const longest = 1<<63 - 1
 
 type archive struct {
@@ -53,7 +54,7 @@ type archive struct {
 	hash    hash.Hash
 }
 
-// after returns the offset after a file of so many bytes whose header is at off.
+// after returns the offset after a file of size bytes whose header is at off.
 func (a *archive) after(off, size int64) int64 { return off + block + (size+block-1)/block*block }
 
 // Write writes the next bytes of the disk.
@@ -100,7 +101,7 @@ func (a *archive) Close() error {
 // file returns the name of a file in the archive.
 func (m Machine) file(suffix string) string { return m.Name + "." + suffix }
 
-// ovf returns the description of a machine whose disk takes so many bytes in the archive.
+// ovf returns the description of a machine whose disk takes size bytes in the archive.
 func (m Machine) ovf(size int64) []byte {
 	firmware := "bios"
 	if m.UEFI {
@@ -111,8 +112,8 @@ func (m Machine) ovf(size int64) []byte {
 	return []byte(strings.NewReplacer("{name}", name.String(), "{firmware}", firmware, "{size}", fmt.Sprint(size), "{capacity}", fmt.Sprint(m.Size)).Replace(template))
 }
 
-// template is a machine with two processors, 2 GiB of memory, a SCSI disk and a network card. The elements of an item are in the order of
-// their names, as the schema wants them.
+// template is a machine with two processors, 2 GiB of memory, a SCSI disk and a network card. The elements of an item are sorted by name, as
+// the schema requires.
 const template = `<?xml version="1.0" encoding="UTF-8"?>
 <Envelope xmlns="http://schemas.dmtf.org/ovf/envelope/1" xmlns:ovf="http://schemas.dmtf.org/ovf/envelope/1" ` +
 	`xmlns:rasd="http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/CIM_ResourceAllocationSettingData" ` +
@@ -191,7 +192,7 @@ const (
 	magicAt = 257
 	magic   = "ustar"
 
-	mostFiles = 64 // that are looked at
+	mostFiles = 64 // entries of the archive
 )
 
 // Is reports whether a file is a tar archive.
@@ -200,7 +201,7 @@ func Is(file io.ReaderAt) bool {
 	return pieces.ReadFull(file, p, magicAt) == nil && string(p) == magic
 }
 
-// Find returns where the only disk of an archive of so many bytes lies.
+// Find returns the offset and length of the only disk in an archive of size bytes.
 func Find(file io.ReaderAt, size int64) (off, length int64, err error) {
 	section := io.NewSectionReader(file, 0, size)
 	r := tar.NewReader(section)
@@ -208,7 +209,7 @@ func Find(file io.ReaderAt, size int64) (off, length int64, err error) {
 		h, err := r.Next()
 		switch {
 		case err == io.EOF && length == 0:
-			return 0, 0, errors.New("the archive has no VMDK in it")
+			return 0, 0, errors.New("the archive has no VMDK")
 		case err == io.EOF:
 			return off, length, nil
 		case err != nil:
@@ -216,12 +217,12 @@ func Find(file io.ReaderAt, size int64) (off, length int64, err error) {
 		case h.Typeflag != tar.TypeReg || !strings.HasSuffix(h.Name, ".vmdk"):
 			continue
 		case length != 0:
-			return 0, 0, errors.New("the archive has several disks in it")
+			return 0, 0, errors.New("the archive has several disks")
 		}
 		if off, err = section.Seek(0, io.SeekCurrent); err != nil {
 			return 0, 0, err
 		}
 		length = h.Size
 	}
-	return 0, 0, fmt.Errorf("the archive has more than %d files in it", mostFiles)
+	return 0, 0, fmt.Errorf("the archive has more than %d files", mostFiles)
 }

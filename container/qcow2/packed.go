@@ -26,7 +26,8 @@ type packed struct {
 	counts   []uint16 // refcounts of the clusters of data
 }
 
-// What is made of a piece: for each cluster the length of its compressed form in 4 bytes, 0 for zeros, cluster for a plain one; then those.
+// A packed piece begins with the length of each stored cluster, in lengthSize bytes: 0 for zeros, cluster for a plain one. The stored clusters
+// follow.
 const lengthSize = 4
 
 // pack is pieces.Packing.Pack.
@@ -61,7 +62,7 @@ func (p *packed) emit(n int64, made []byte) error {
 	clusters := (p.disk.Len(n) + cluster - 1) / cluster
 	lengths, data := made[:clusters*lengthSize], made[clusters*lengthSize:]
 	table := make([]byte, clusters*8)
-	start, from, to := p.end, int64(0), int64(0) // data[from:to] is to be written at start
+	start, from, to := p.end, int64(0), int64(0) // data[from:to] is pending, to be written at start
 	for k := range clusters {
 		size := int64(binary.LittleEndian.Uint32(lengths[k*lengthSize:]))
 		if size == 0 {
@@ -84,7 +85,7 @@ func (p *packed) emit(n int64, made []byte) error {
 	return err
 }
 
-// allocate takes room for the stored form of a cluster, and returns its entry.
+// allocate allocates space for a stored cluster, and returns its L2 entry.
 func (p *packed) allocate(size int64) uint64 {
 	if size == cluster {
 		p.end = align(p.end)

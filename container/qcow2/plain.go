@@ -6,7 +6,7 @@ import (
 	"imprint/internal/pieces"
 )
 
-// Create returns a writer of plain clusters. Those of zeros are not allocated.
+// Create returns a writer of plain clusters. Clusters of zeros are not allocated.
 func Create(f pieces.File, d pieces.Disk) pieces.Writer {
 	t := plan(d)
 	return &plain{tables: t, file: f, slots: pieces.NewSlots(d, f, t.data, cluster, nil)}

@@ -1,7 +1,8 @@
 // Package qcow2 writes and reads QEMU's disk format (QEMU, docs/interop/qcow2.rst), version 3, without snapshots, backing files and encryption.
 //
 // A file has the header, the L1 table, the L2 tables of those parts of the disk that have data, the clusters, and at the end the refcounts,
-// whose number follows from all the others. Plain clusters have fixed places. Compressed ones are packed one after the other.
+// whose number depends on everything before. Plain clusters have places that are known from the start. Compressed ones are packed one after
+// the other.
 package qcow2
 
 import (
@@ -30,7 +31,7 @@ const (
 	offsetBits   = 62 - (clusterBits - 8) // of the offset in the entry of a compressed cluster
 )
 
-// tables is where the parts of a file lie, as far as they follow from the disk.
+// tables holds the offsets of a file that follow from the holes of the disk.
 type tables struct {
 	disk pieces.Disk
 	l1   []int64 // offset of each L2 table, 0 for none
@@ -56,10 +57,11 @@ func plan(d pieces.Disk) *tables {
 
 func align(n int64) int64 { return (n + cluster - 1) / cluster * cluster }
 
-// counts is where the refcounts lie: blocks of them, and the table of the blocks.
+// counts holds the place of the refcounts: blocks of them, then the table of the blocks.
 type counts struct{ first, blocks, table int64 } // numbers of clusters
 
-// countsAfter returns where the refcounts of a file lie whose other parts end at end. They count themselves.
+// countsAfter returns the place of the refcounts in a file whose other parts end at end. Refcounts count their own clusters, too, so their
+// number is increased until they do.
 func countsAfter(end int64) (c counts) {
 	c.first = align(end) / cluster
 	for {
@@ -72,14 +74,14 @@ func countsAfter(end int64) (c counts) {
 	}
 }
 
-// all is the length of the file in clusters.
+// all returns the length of the file in clusters.
 func (c counts) all() int64 { return c.first + c.blocks + c.table }
 
-// tableAt is the offset of the table.
+// tableAt returns the offset of the table.
 func (c counts) tableAt() int64 { return (c.first + c.blocks) * cluster }
 
-// finish writes what comes last: the refcounts after the clusters, which end at end, the L1 table and the header. count returns the
-// refcount of a cluster of data.
+// finish completes a file whose clusters end at end: it writes the refcounts, the L1 table and the header. count returns the refcount of a
+// cluster of data.
 func (t *tables) finish(f pieces.File, end int64, zstd bool, count func(cluster int64) uint16) error {
 	c := countsAfter(end)
 	if err := f.Truncate(c.all() * cluster); err != nil {
@@ -101,7 +103,7 @@ func (t *tables) finish(f pieces.File, end int64, zstd bool, count func(cluster 
 	return err
 }
 
-// writeCounts writes the refcounts. All parts but data are used once.
+// writeCounts writes the refcounts. Clusters other than those of data have a refcount of 1.
 func (t *tables) writeCounts(f pieces.File, c counts, count func(cluster int64) uint16) error {
 	buf, list := make([]byte, cluster), make([]byte, c.table*cluster)
 	for b := range c.blocks {
@@ -123,7 +125,7 @@ func (t *tables) writeCounts(f pieces.File, c counts, count func(cluster int64) 
 	return err
 }
 
-// header returns the header of a file whose refcount table has so many clusters at that offset.
+// header returns the header of a file. refcounts is the offset of the refcount table, and clusters its length.
 func (t *tables) header(refcounts, clusters int64, zstd bool) []byte {
 	h := make([]byte, headerSize+8) // an empty list of extensions follows
 	be := binary.BigEndian

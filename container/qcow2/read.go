@@ -9,7 +9,7 @@ import (
 	"imprint/internal/pieces"
 )
 
-// Bounds of what QEMU accepts (block/qcow2.c).
+// Limits, those of QEMU where it has one (block/qcow2.c).
 const (
 	leastClusterBits = 9
 	mostClusterBits  = 21
@@ -24,10 +24,11 @@ const (
 	incompatKnown   = 1<<0 | incompatZstd // bit 0: refcounts may be wrong, which a reader does not need
 )
 
-// An Unpacker fills dst from the compressed form of a cluster, which anything may follow. It is called from several goroutines.
+// An Unpacker fills dst from the compressed form of a cluster at the start of stored. Any bytes may follow that. It is called from several
+// goroutines.
 type Unpacker func(dst, stored []byte) error
 
-// Open opens a file of version 2 or 3. Which Unpacker is used depends on the file.
+// Open opens a file of version 2 or 3. The file selects the Unpacker.
 func Open(file io.ReaderAt, size int64, zstd, deflate Unpacker) (*pieces.Image, error) {
 	h := make([]byte, headerSize)
 	if n, err := file.ReadAt(h, 0); n < version2Header {
@@ -65,7 +66,7 @@ func Open(file io.ReaderAt, size int64, zstd, deflate Unpacker) (*pieces.Image, 
 	return pieces.NewImage(file, int64(bytes), m)
 }
 
-// features checks the features without which a file is read wrongly.
+// features returns an error for an incompatible feature that is not supported.
 func (m *mapping) features(h []byte) error {
 	switch features := binary.BigEndian.Uint64(h[72:]); {
 	case features&incompatCorrupt != 0:
@@ -78,7 +79,7 @@ func (m *mapping) features(h []byte) error {
 	return nil
 }
 
-// A mapping finds clusters. It keeps nothing in memory.
+// A mapping finds clusters by reading the tables in the file, without caching them.
 type mapping struct {
 	file    io.ReaderAt
 	end     int64 // of the file
@@ -90,7 +91,7 @@ type mapping struct {
 
 func (m *mapping) cluster() int64 { return 1 << m.bits }
 
-// reach is the part of the disk that an L2 table covers.
+// reach returns the number of bytes of the disk that an L2 table covers.
 func (m *mapping) reach() int64 { return m.cluster() / 8 * m.cluster() }
 
 // Span implements pieces.Map.
@@ -120,7 +121,7 @@ func (m *mapping) Span(off int64) (s pieces.Span, err error) {
 	return s, nil
 }
 
-// one is the span of one cluster.
+// one returns the span of one cluster.
 func (m *mapping) one(entry uint64, off int64) pieces.Span {
 	s := pieces.Span{Off: off, Len: m.cluster()}
 	switch {

@@ -9,13 +9,13 @@ import (
 	"imprint/internal/pieces"
 )
 
-// Bounds of blocks, in bytes.
+// Limits of the size of blocks, in bytes.
 const (
 	leastBlock = 64 << 10
 	mostBlock  = 256 << 20
 )
 
-// Is reports whether a file of so many bytes ends with a footer.
+// Is reports whether a file of size bytes ends with a footer.
 func Is(file io.ReaderAt, size int64) bool {
 	p := make([]byte, len(cookie))
 	return size >= footerSize && pieces.ReadFull(file, p, size-footerSize) == nil && string(p) == cookie
@@ -55,7 +55,7 @@ func Open(file io.ReaderAt, size int64) (*pieces.Image, error) {
 	}
 }
 
-// valid checks a checksum at an offset of p.
+// valid reports whether the checksum at an offset of p is right.
 func valid(p []byte, at int) bool {
 	sum := binary.BigEndian.Uint32(p[at:])
 	q := append([]byte(nil), p...)
@@ -74,7 +74,7 @@ func (p plain) Span(int64) (pieces.Span, error) {
 // Unpack implements pieces.Map.
 func (plain) Unpack(_ pieces.Span, _, _ []byte) error { return errors.ErrUnsupported }
 
-// blocks are those of a dynamic disk.
+// blocks finds the blocks of a dynamic disk.
 type blocks struct {
 	file  io.ReaderAt
 	table int64

@@ -1,5 +1,5 @@
-// Package vhd writes and reads the disk format of Virtual PC, which Azure and Hyper-V take (Microsoft, Virtual Hard Disk Image Format
-// Specification, version 1.0): fixed disks, which are the disk and a footer, and dynamic ones, which store blocks with data.
+// Package vhd writes and reads the disk format of Virtual PC, which Azure and Hyper-V accept (Microsoft, Virtual Hard Disk Image Format
+// Specification, version 1.0): fixed disks, which are the disk and a footer, and dynamic ones, which store only blocks with data.
 package vhd
 
 import (
@@ -31,10 +31,10 @@ const (
 	mib     = 1 << 20
 )
 
-// Size returns the size in bytes of the disk in the file: whole MiB, which Azure demands. What follows the given size are zeros.
+// Size returns the size in bytes of the disk in the file: the given size rounded up to whole MiB, which Azure requires. Zeros fill the rest.
 func Size(size int64) int64 { return (size + mib - 1) / mib * mib }
 
-// Check reports a disk that is too large.
+// Check returns an error if a disk of that size in bytes is too large.
 func Check(size int64) error {
 	if Size(size) > MaxSize {
 		return fmt.Errorf("a VHD has at most %d bytes, and the disk has %d", int64(MaxSize), size)
@@ -42,7 +42,7 @@ func Check(size int64) error {
 	return nil
 }
 
-// footer returns the footer of a disk of that many bytes. It has no time: zero is the first second of 2000.
+// footer returns the footer of a disk of size bytes. Its time is 0, the start of the year 2000, so that the file is reproducible.
 func footer(d pieces.Disk, size int64, kind uint32, next uint64) []byte {
 	f := make([]byte, footerSize)
 	be := binary.BigEndian
@@ -50,8 +50,8 @@ func footer(d pieces.Disk, size int64, kind uint32, next uint64) []byte {
 	be.PutUint32(f[8:], 2) // features: always set
 	be.PutUint32(f[12:], 1<<16)
 	be.PutUint64(f[16:], next)
-	// Some readers take the size from the geometry, which can express few sizes, unless one of the creators is named that are known to mean
-	// the size field; this is Hyper-V's.
+	// Some readers take the size from the geometry, which cannot express most sizes, unless the creator is known to fill the size field.
+	// This creator is Hyper-V's.
 	copy(f[28:], "win ")
 	be.PutUint32(f[32:], 10<<16)
 	copy(f[36:], "Wi2k")
@@ -65,7 +65,7 @@ func footer(d pieces.Disk, size int64, kind uint32, next uint64) []byte {
 	return f
 }
 
-// checksum is the complement of the sum of all bytes.
+// checksum returns the complement of the sum of all bytes.
 func checksum(p []byte) uint32 {
 	sum := uint32(0)
 	for _, b := range p {
@@ -74,7 +74,8 @@ func checksum(p []byte) uint32 {
 	return ^sum
 }
 
-// geometry returns cylinders, heads and sectors in the way of the specification's appendix.
+// geometry returns cylinders, heads and sectors of a disk of total sectors, by the algorithm of the specification's appendix "CHS Calculation",
+// whose constants are the limits of BIOS and IDE. They need not multiply to total.
 func geometry(total int64) uint32 {
 	total = min(total, 65535*16*255)
 	var heads, sectors, tracks int64
@@ -96,7 +97,7 @@ func geometry(total int64) uint32 {
 	return uint32(tracks/heads)<<16 | uint32(heads)<<8 | uint32(sectors)
 }
 
-// Fixed returns a writer of a fixed disk. The sectors of zeros of the file stay holes.
+// Fixed returns a writer of a fixed disk. Blocks of zeros stay holes of the file.
 func Fixed(f pieces.File, d pieces.Disk) pieces.Writer { return &fixed{f, d} }
 
 type fixed struct {
@@ -104,7 +105,7 @@ type fixed struct {
 	disk pieces.Disk
 }
 
-// grain is the unit in bytes in which zeros are not written.
+// grain is the size in bytes of the aligned blocks that become holes if they are zero.
 const grain = 64 << 10
 
 // Put implements pieces.Writer.
@@ -119,7 +120,7 @@ func (w *fixed) Close() error {
 	return err
 }
 
-// Dynamic returns a writer of a dynamic disk. The pieces of the disk have whole blocks.
+// Dynamic returns a writer of a dynamic disk. The pieces of the disk must consist of whole blocks.
 func Dynamic(f pieces.File, d pieces.Disk) pieces.Writer {
 	w := &dynamic{file: f, disk: d, blocks: Size(d.Size) / block}
 	if Size(d.Size)%block != 0 {
@@ -149,7 +150,7 @@ func (w *dynamic) Close() error {
 	}
 	for b := range w.blocks {
 		if b*block >= w.disk.Size {
-			break // what makes up whole MiB
+			break // the zeros that fill the last MiB
 		}
 		if off, ok := w.slots.At(b); ok {
 			be.PutUint32(table[b*4:], uint32(off/sector))

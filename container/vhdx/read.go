@@ -10,9 +10,9 @@ import (
 	"imprint/internal/pieces"
 )
 
-// Bounds of what is read.
+// Limits of the reader.
 const (
-	mostEntries = 2047 // of a table of regions or metadata
+	mostEntries = 2047 // of a table of regions or metadata, by the specification
 	mostBlock   = 256 * mib
 	mostItem    = 64 // bytes: more than any known one has
 )
@@ -136,7 +136,7 @@ func readMetadata(file io.ReaderAt, r region) (m *blocks, size int64, err error)
 	return m, int64(n), nil
 }
 
-// blocks finds the blocks of a disk. It keeps nothing in memory.
+// blocks finds the blocks of a disk by reading the table in the file, without caching it.
 type blocks struct {
 	file  io.ReaderAt
 	bat   region

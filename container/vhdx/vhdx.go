@@ -46,14 +46,14 @@ var (
 // A guid is the 16 bytes of a GUID in the file.
 type guid [16]byte
 
-// of returns the form in which Windows stores the UUID with those bytes: the first three numbers are little-endian.
+// of converts a UUID to the form that Windows stores: the first three numbers are little-endian.
 func of(u [16]byte) (g guid) {
 	copy(g[:], u[:])
 	g[0], g[1], g[2], g[3], g[4], g[5], g[6], g[7] = u[3], u[2], u[1], u[0], u[5], u[4], u[7], u[6]
 	return g
 }
 
-// known returns the GUID of a text in the specification.
+// known converts a GUID from the text form of the specification.
 func known(text string) guid {
 	bytes, err := hex.DecodeString(strings.ReplaceAll(text, "-", ""))
 	if err != nil {
@@ -88,7 +88,7 @@ func seal(p []byte) []byte {
 	return p
 }
 
-// Check reports a disk that is too large.
+// Check returns an error if a disk of that size in bytes is too large.
 func Check(size int64) error {
 	if size > MaxSize {
 		return fmt.Errorf("a VHDX has at most %d bytes, and the disk has %d", int64(MaxSize), size)
@@ -96,10 +96,10 @@ func Check(size int64) error {
 	return nil
 }
 
-// ratio is how many blocks share one entry for a bitmap of sectors, which follows them in the table.
+// ratio returns the number of blocks after which the table has an entry for a bitmap: one of 1 MiB has 2^23 bits, a bit for each sector.
 func ratio(sector, block int64) int64 { return (1 << 23) * sector / block }
 
-// index returns the index in the table of the entry of a block.
+// index returns the index of block b in the table, with the entries for bitmaps before it.
 func index(b, ratio int64) int64 { return b + b/ratio }
 
 // Create returns a writer.

@@ -11,7 +11,7 @@ import (
 	"imprint/internal/pieces"
 )
 
-// Bounds of what is read.
+// Limits of the reader.
 const (
 	mostGrain      = 32 << 20 / sector // sectors
 	mostPerTable   = 1 << 16
@@ -54,7 +54,7 @@ func Open(file io.ReaderAt, size int64, unpack Unpack) (*pieces.Image, error) {
 	return pieces.NewImage(file, int64(capacity)*sector, g)
 }
 
-// checkDescriptor refuses what is only a part of a disk.
+// checkDescriptor returns an error if the file is only a part of a disk.
 func checkDescriptor(file io.ReaderAt, at, size uint64) error {
 	if at == 0 || at > mostDescriptor || size == 0 || size > mostDescriptor {
 		return errors.New("the file has no descriptor: it is one of several that make up a disk")
@@ -75,7 +75,7 @@ func checkDescriptor(file io.ReaderAt, at, size uint64) error {
 	return nil
 }
 
-// grains finds the grains of a file. It keeps nothing in memory.
+// grains finds the grains of a file by reading the tables in it, without caching them.
 type grains struct {
 	file      io.ReaderAt
 	grain     int64 // sectors

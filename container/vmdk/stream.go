@@ -21,7 +21,7 @@ const grainHead = 12 // bytes of a grain's marker
 // A Pack appends the raw deflated form of a grain to dst. It is called from several goroutines.
 type Pack func(dst, grain []byte) ([]byte, error)
 
-// Stream returns a writer of a "streamOptimized" disk. The file is written from start to end; spool is a scratch file.
+// Stream returns a writer of a "streamOptimized" disk, which writes the file sequentially. spool is a scratch file.
 func Stream(w io.Writer, spool pieces.File, d pieces.Disk, pack Pack) (pieces.Writer, error) {
 	s := &stream{w: w, disk: d, directory: make([]byte, sectors(tables(d)*4)*sector)}
 	s.write(header(d, 3, streamFlags, 0, atEnd, overhead))
@@ -33,7 +33,7 @@ func Stream(w io.Writer, spool pieces.File, d pieces.Disk, pack Pack) (pieces.Wr
 
 const streamFlags = flagNewLine | flagCompressed | flagMarkers
 
-// packGrains returns the grains of a piece that have data, each with a marker that has the number of its first sector in the piece.
+// packGrains packs the grains of a piece that have data, each after a marker with the number of its first sector in the piece.
 func packGrains(dst, content []byte, pack Pack) (_ []byte, err error) {
 	le := binary.LittleEndian
 	dst = append(dst, 0) // never empty: nil is a hole
@@ -59,13 +59,13 @@ func packGrains(dst, content []byte, pack Pack) (_ []byte, err error) {
 	return dst, nil
 }
 
-// zlib appends the form of RFC 1950.
+// zlib appends a part as a zlib stream (RFC 1950).
 func zlib(dst, part []byte, pack Pack) ([]byte, error) {
 	dst, err := pack(append(dst, 0x78, 0x9c), part)
 	return binary.BigEndian.AppendUint32(dst, adler32.Checksum(part)), err
 }
 
-// A stream writes what was packed.
+// A stream writes packed pieces.
 type stream struct {
 	w    io.Writer
 	disk pieces.Disk

@@ -26,18 +26,19 @@ const (
 	flagCompressed  = 1 << 16
 	flagMarkers     = 1 << 17
 	compressDeflate = 1
-	atEnd           = 1<<64 - 1 // offset of a directory that the footer knows
+	atEnd           = 1<<64 - 1 // the offset of the directory is in the footer
 
 	overhead = 128 // sectors of a stream before the first grain
 
-	// MaxSize is the size in bytes of the largest disk in one file: offsets are 32-bit numbers of sectors, and there is some structure.
+	// MaxSize is the size in bytes of the largest disk in one file: offsets are 32-bit numbers of sectors, so the file may have 2 TiB, some of it
+	// for structures.
 	MaxSize = 2<<40 - 4<<30
 )
 
-// Size returns the size in bytes of the disk in the file: whole grains. What follows the given size are zeros.
+// Size returns the size in bytes of the disk in the file: the given size rounded up to whole grains. Zeros fill the rest.
 func Size(size int64) int64 { return (size + grain - 1) / grain * grain }
 
-// Check reports a disk that is too large.
+// Check returns an error if a disk of that size in bytes is too large.
 func Check(size int64) error {
 	if size > MaxSize {
 		return fmt.Errorf("a VMDK in one file has at most %d bytes, and the disk has %d", int64(MaxSize), size)
@@ -45,13 +46,13 @@ func Check(size int64) error {
 	return nil
 }
 
-// sectors returns how many sectors n bytes take.
+// sectors returns the number of sectors that n bytes take.
 func sectors(n int64) int64 { return (n + sector - 1) / sector }
 
-// capacity is the size of the disk in sectors, in whole grains.
+// capacity returns the size of the disk in sectors, rounded up to whole grains.
 func capacity(d pieces.Disk) int64 { return Size(d.Size) / sector }
 
-// tables is how many grain tables a disk has.
+// tables returns the number of grain tables of a disk.
 func tables(d pieces.Disk) int64 { return (capacity(d)*sector + reach - 1) / reach }
 
 // header returns the header of a file, of version 1, or of 3 for a stream.
@@ -69,14 +70,14 @@ func header(d pieces.Disk, version, flags uint32, redundant, directory uint64, o
 	le.PutUint64(h[48:], redundant)
 	le.PutUint64(h[56:], directory)
 	le.PutUint64(h[64:], uint64(overhead))
-	copy(h[73:], "\n \r\n") // shows whether somebody has changed line ends
+	copy(h[73:], "\n \r\n") // detects transfers that have converted line ends
 	if flags&flagCompressed != 0 {
 		le.PutUint16(h[77:], compressDeflate)
 	}
 	return h
 }
 
-// descriptor returns the text that describes the disk, in as many sectors as the header says.
+// descriptor returns the text that describes the disk, padded to descriptorSize sectors.
 func descriptor(d pieces.Disk, kind string) []byte {
 	id := d.ID("vmdk")
 	cylinders := min(capacity(d)/(255*63), 65535)

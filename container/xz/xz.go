@@ -1,5 +1,5 @@
-// Package xz writes a disk as streams of xz (The .xz File Format, version 1.2.1), one for each piece, and reads files of several streams or
-// blocks at any offset: their indexes say where blocks begin.
+// Package xz writes a disk as xz streams (The .xz File Format, version 1.2.1), one for each piece, and reads files of several streams or blocks
+// at any offset: the indexes of the streams have the sizes of their blocks.
 package xz
 
 import (
@@ -41,13 +41,13 @@ func Create(f, spool pieces.File, d pieces.Disk, pack Pack) pieces.Writer {
 	return pieces.NewOrdered(d, spool, pieces.Packing{Pack: pack, Emit: emit})
 }
 
-// ErrLarge is returned for a file whose blocks are too large to be read alone, such as of a program that makes one block of everything.
+// ErrLarge is returned for a file with blocks that are too large to be read at once. With one thread, xz(1) makes one block of a whole file.
 var ErrLarge = errors.New("the xz file has blocks of more than 64 MiB")
 
 // An Unpack fills dst from a stream. It is called from several goroutines.
 type Unpack func(dst, stream []byte) error
 
-// Open opens a file. The indexes are read from the end, where they are found.
+// Open opens a file. It reads the indexes backwards, since each stream ends with the size of its index.
 func Open(file io.ReaderAt, size int64, unpack Unpack) (*pieces.Image, error) {
 	b := &blocks{unpack: unpack}
 	streams, padding := 0, int64(0)
@@ -78,21 +78,21 @@ func Open(file io.ReaderAt, size int64, unpack Unpack) (*pieces.Image, error) {
 	return pieces.NewImage(file, off, b)
 }
 
-// blocks are those of a file, while it is opened the last ones first.
+// blocks lists the blocks of a file. While it is opened, the last ones come first.
 type blocks struct {
 	unpack Unpack
 	flags  [2]byte // of all streams
 	list   []block
 }
 
-// A block is where a part of the disk lies in the file.
+// A block is the place of a part of the disk in the file.
 type block struct {
 	off, len int64 // of the disk
 	at       int64
 	unpadded int64 // bytes in the file, without padding
 }
 
-// stored is what the block takes in the file.
+// stored returns the number of bytes that the block takes in the file.
 func (b block) stored() int64 { return (b.unpadded + word - 1) / word * word }
 
 // find returns the block with a byte of the disk.
@@ -104,7 +104,7 @@ func (b *blocks) find(off int64) (block, error) {
 	return b.list[i], nil
 }
 
-// stream reads the index of the stream that ends at end, and returns where the stream begins.
+// stream reads the index of the stream that ends at end, and returns the offset of the stream.
 func (b *blocks) stream(file io.ReaderAt, end int64) (start int64, err error) {
 	foot := make([]byte, footSize)
 	if err := pieces.ReadFull(file, foot, end-footSize); end < headSize+footSize || err != nil {
@@ -144,7 +144,7 @@ func (b *blocks) stream(file io.ReaderAt, end int64) (start int64, err error) {
 	return start, nil
 }
 
-// readIndex reads an index of so many bytes.
+// readIndex reads an index of size bytes.
 func readIndex(file io.ReaderAt, at, size int64) (list []block, total int64, err error) {
 	if size > maxIndex || at < headSize {
 		return nil, 0, fmt.Errorf("the index of a stream has %d bytes", size)
@@ -156,7 +156,7 @@ func readIndex(file io.ReaderAt, at, size int64) (list []block, total int64, err
 	return records(index)
 }
 
-// records returns the blocks of an index, and the bytes that they take in the file.
+// records returns the blocks of an index, and the total of bytes that they take in the file.
 func records(index []byte) (list []block, total int64, err error) {
 	wrong := errors.New("the index of a stream is not valid")
 	end := len(index) - word
@@ -198,7 +198,7 @@ func (b *blocks) Span(off int64) (pieces.Span, error) {
 	return pieces.Span{Off: p.off, Len: p.len, Kind: pieces.Packed, At: p.at, Stored: p.stored()}, err
 }
 
-// Unpack implements pieces.Map. The block becomes a stream of its own, so that a decoder takes it and verifies its check.
+// Unpack implements pieces.Map. It makes the block a stream of its own, which decoders accept and verify.
 func (b *blocks) Unpack(span pieces.Span, dst, stored []byte) error {
 	p, err := b.find(span.Off)
 	if err != nil {
@@ -217,7 +217,7 @@ func (b *blocks) Unpack(span pieces.Span, dst, stored []byte) error {
 	return b.unpack(dst, s)
 }
 
-// pad makes a length a multiple of a word.
+// pad appends zeros up to a multiple of a word.
 func pad(p []byte) []byte {
 	for len(p)%word != 0 {
 		p = append(p, 0)

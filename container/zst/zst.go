@@ -1,5 +1,5 @@
 // Package zst writes and reads a disk as zstd frames, one for each piece, with the seek table of the seekable format (zstd,
-// contrib/seekable_format/zstd_seekable_compression_format.md), which decoders that do not know it skip.
+// contrib/seekable_format/zstd_seekable_compression_format.md), which other decoders skip.
 package zst
 
 import (
@@ -22,7 +22,7 @@ const (
 	sumSize   = 4       // more in an entry with a checksum
 	withSums  = 1 << 7  // in the descriptor
 	reserved  = 0x7c    // likewise
-	maxFrames = 1 << 22 // that are read: 16 TiB in frames of 4 MiB
+	maxFrames = 1 << 22 // limit of the reader: 16 TiB in frames of 4 MiB
 )
 
 // A Pack appends a zstd frame with a part of the disk to dst. It is called from several goroutines.
@@ -110,13 +110,13 @@ func Open(file io.ReaderAt, size int64, unpack Unpack) (*pieces.Image, error) {
 	return pieces.NewImage(file, at.off, &m)
 }
 
-// frames are those of a file.
+// frames lists the frames of a file.
 type frames struct {
-	list   []frame // and where the next one would begin
+	list   []frame // and a last element for the end
 	unpack Unpack
 }
 
-// A frame is where a frame begins.
+// A frame holds the offsets of the start of a frame.
 type frame struct {
 	at  int64 // in the file
 	off int64 // in the disk
@@ -135,7 +135,7 @@ func (f *frames) Span(off int64) (pieces.Span, error) {
 // Unpack implements pieces.Map.
 func (f *frames) Unpack(_ pieces.Span, dst, frame []byte) error { return f.unpack(dst, frame) }
 
-// Check reports an error for a disk that has too many pieces for a seek table.
+// Check returns an error for a disk that has too many pieces for a seek table.
 func Check(d pieces.Disk) error {
 	if d.Count() > min(maxFrames, math.MaxUint32/entrySize-1) {
 		return fmt.Errorf("a disk of %d bytes has too many pieces for a seek table", d.Size)

@@ -11,15 +11,15 @@ import (
 	"imprint/internal/diag"
 )
 
-// MaxSize is how many bytes a file of accounts may have: enough for several hundred thousand.
+// MaxSize is the largest size of a file of accounts in bytes: enough for several hundred thousand.
 const MaxSize = 32 << 20
 
-// Accounts are the numbers of users or groups, by name.
+// Accounts maps the names of users or groups to their numbers.
 type Accounts map[string]uint32
 
-// Parse reads the text of a passwd or a group file: in both, the name is the first field of a line and the number the third. As in the C
-// library, the first of several lines with a name counts, and lines that are no accounts are skipped: empty ones, comments, and those of NIS
-// that begin with "+" or "-".
+// Parse parses a passwd or group file: in both, the name is the first field of a line and the number the third. As in the C library, the
+// first of several lines with a name counts, and lines without an account are skipped: empty lines, comments, and those of NIS, which begin
+// with "+" or "-".
 func Parse(text string) Accounts {
 	known := Accounts{}
 	for line := range strings.SplitSeq(text, "\n") {
@@ -44,8 +44,8 @@ func account(line string) (name string, id uint32, ok bool) {
 // MaxID is the largest number of a user or group; the next one means "none" to chown(2).
 const MaxID = 1<<32 - 2
 
-// ID returns the number of a name. what is "user" or "group", and file the path that the accounts are from, for the error, which is a
-// [diag.Mistake] with the name that may be meant.
+// ID returns the number of a name. The error is a [diag.Mistake] that suggests a similar name; for its text, what is "user" or "group", and
+// file the path that the accounts were read from.
 func (a Accounts) ID(name, what, file string) (uint32, error) {
 	if id, ok := a[name]; ok {
 		return id, nil

@@ -1,8 +1,8 @@
-// Package cas keeps contents in a directory by their SHA-256, so that what was fetched and unpacked once is there the next time.
+// Package cas stores contents in a directory by their SHA-256, so that nothing has to be fetched and unpacked twice.
 //
-// Several processes may use one directory. A content gets its name when it is complete and has its digest; until then it is in a file that stays
-// locked while its process lives, and that the next process removes. A content is hashed whenever it is looked up, so one that was damaged since
-// counts as missing. Everything in the directory may be removed at any time.
+// Several processes may share a directory. A content gets its name when it is complete and verified; until then it is in a file that its process
+// keeps locked, and that the next process removes if that one was killed. Contents are hashed at each lookup, and damaged ones count as
+// missing. Everything in the directory may be removed at any time.
 package cas
 
 import (
@@ -38,7 +38,7 @@ const (
 // tag marks a directory that need not be in a backup (https://bford.info/cachedir/).
 const tag = "Signature: 8a477f597d28d172789f06886806bc55\n# Contents by their SHA-256; they may be removed at any time.\n"
 
-// Open opens a store, which is made if it is missing, and removes what killed processes have left.
+// Open opens a store, creates it if necessary, and removes files left by killed processes.
 func Open(dir string) (*Store, error) {
 	for _, sub := range []string{complete, partial} {
 		if err := os.MkdirAll(filepath.Join(dir, sub), 0o777); err != nil {
@@ -58,13 +58,13 @@ func Open(dir string) (*Store, error) {
 // String returns the directory.
 func (s *Store) String() string { return s.dir }
 
-// path returns the name of a content. There are 256 directories of them.
+// path returns the path of a content. The first byte of the digest names one of 256 directories.
 func (s *Store) path(d Digest) string {
 	digits := hex.EncodeToString(d[:])
 	return filepath.Join(s.dir, complete, digits[:2], digits)
 }
 
-// Get returns the content with a digest and a size, which it reads. The error matches [fs.ErrNotExist] if there is none, or only a damaged one.
+// Get reads and verifies the content with a digest and a size in bytes. The error matches [fs.ErrNotExist] if it is missing or damaged.
 func (s *Store) Get(ctx context.Context, d Digest, size int64) (tree.Blob, error) {
 	path := s.path(d)
 	b, err := hosttree.File(path)
@@ -87,14 +87,14 @@ func (s *Store) Get(ctx context.Context, d Digest, size int64) (tree.Blob, error
 	return b, nil
 }
 
-// ErrMismatch is matched by the errors of Add about a content with another digest or size than it should have.
+// ErrMismatch is matched by the error of Add for a content that does not have the given digest and size.
 var ErrMismatch = errors.New("contents are not what was promised")
 
-// reserve is how many bytes of the file system stay free: a full disk harms more than the build.
+// reserve is the number of bytes of the file system that stay free: a full disk harms more than the build.
 const reserve = 64 * units.MiB
 
-// Add adds the content that fill writes, unless it is there already, which is awaited if another process is adding it. If fill fails or the content
-// has not this digest and size, nothing is added.
+// Add adds the content that fill writes, unless the store has it. If another process is adding it, Add waits for that. Nothing is added if fill
+// fails, or if the content does not have the digest and size.
 func (s *Store) Add(ctx context.Context, d Digest, size int64, fill func(w io.Writer) error) (tree.Blob, error) {
 	f, err := s.begin(ctx, d)
 	if err != nil {
@@ -111,7 +111,7 @@ func (s *Store) Add(ctx context.Context, d Digest, size int64, fill func(w io.Wr
 	return hosttree.File(s.path(d))
 }
 
-// complete fills a locked file and names it. It is not synced: a content that a power cut has damaged is noticed when it is looked up.
+// complete fills a locked file and names it. It does not sync: damage by a power cut is detected at the next lookup.
 func (s *Store) complete(f *os.File, d Digest, size int64, fill func(w io.Writer) error) error {
 	if free, err := scratch.Free(s.dir); err != nil {
 		return err
@@ -135,7 +135,7 @@ func (s *Store) complete(f *os.File, d Digest, size int64, fill func(w io.Writer
 	return os.Rename(f.Name(), path)
 }
 
-// A counter hashes what passes, and refuses more than it should be.
+// A counter hashes and counts bytes on the way to a writer, and fails if there are too many.
 type counter struct {
 	w    io.Writer
 	sum  hash.Hash

@@ -14,7 +14,7 @@ import (
 // between is the time between attempts to lock a file.
 const between = 20 * time.Millisecond
 
-// begin returns the empty, locked file in which a content is collected. It waits for another process that collects it.
+// begin creates and locks the temporary file of a content. It waits while another process holds the lock.
 func (s *Store) begin(ctx context.Context, d Digest) (*os.File, error) {
 	path := filepath.Join(s.dir, partial, hex.EncodeToString(d[:]))
 	for {
@@ -37,7 +37,7 @@ func (s *Store) begin(ctx context.Context, d Digest) (*os.File, error) {
 	}
 }
 
-// lock opens and locks a file. The error is EWOULDBLOCK if another process has it, or has removed or named it meanwhile.
+// lock opens and locks a file. The error is EWOULDBLOCK if another process holds the lock, or has removed or renamed the file meanwhile.
 func lock(path string, flags int) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|unix.O_NOFOLLOW|flags, 0o666)
 	if err != nil {

@@ -1,4 +1,4 @@
-// Package chain finds why something is part of a whole: the shortest chains of references from roots to a node of a directed graph.
+// Package chain explains why a node is reachable in a directed graph, by the shortest chains of references from roots to it.
 package chain
 
 import (
@@ -6,7 +6,7 @@ import (
 	"slices"
 )
 
-// A Graph is nodes that refer to others, and the roots that it is entered by. References to nodes that are not there lead nowhere.
+// A Graph has nodes, their references, and the roots from which it is entered. References to missing nodes are ignored.
 type Graph struct {
 	References map[string][]string
 	Roots      []Root
@@ -15,19 +15,19 @@ type Graph struct {
 // A Root is a name that leads to a node.
 type Root struct{ Name, Node string }
 
-// A Chain leads from a root to a node: each node refers to the next one. It has no nodes where there is no way.
+// A Chain leads from a root to a node: each node refers to the next one. Without nodes, it means that there is no path.
 type Chain struct {
 	Root  string   `json:"root"`
 	Nodes []string `json:"items"`
 }
 
-// A Finder knows a shortest chain to every node. Of several, it takes the one whose root and nodes come first in byte order.
+// A Finder knows a shortest chain to every node: of several the one whose root and nodes come first in byte order.
 type Finder struct {
-	root   map[string]string // of each node that is reached
+	root   map[string]string // of each reachable node
 	before map[string]string // the node that a chain comes from; none for the first
 }
 
-// Shortest goes over the graph once.
+// Shortest returns a Finder. It visits each node and reference once.
 func (g *Graph) Shortest() *Finder {
 	f := &Finder{map[string]string{}, map[string]string{}}
 	var queue []string
@@ -75,8 +75,8 @@ func (f *Finder) next(node string) (string, bool) {
 	return before, ok
 }
 
-// All returns a shortest chain to a node from each root that reaches it, the shortest first, and at most so many; more is how many
-// it leaves out.
+// All returns a shortest chain to a node from each root that reaches it, shortest first. It returns at most most chains; more is the number of
+// omitted ones.
 func (g *Graph) All(node string, most int) (chains []Chain, more int) {
 	next := g.towards(node)
 	for _, r := range sorted(g.Roots) {
@@ -92,7 +92,7 @@ func (g *Graph) All(node string, most int) (chains []Chain, more int) {
 	return chains, 0
 }
 
-// towards returns, for every node from which a node is reached, the next one on a shortest way.
+// towards returns, for every node with a path to the given node, the next node on a shortest one.
 func (g *Graph) towards(node string) map[string]string {
 	referrers := map[string][]string{}
 	for from, list := range g.References {

@@ -15,7 +15,7 @@ import (
 // Limits of the format and of Linux (init/initramfs.c), in bytes.
 const (
 	maxFile = 1<<32 - 1
-	maxPath = 4095 // of names and of targets of symlinks; more is skipped without a word
+	maxPath = 4095 // of names and of targets of symlinks; Linux silently skips longer ones
 	maxTime = 1<<32 - 1
 )
 
@@ -31,7 +31,7 @@ type Writer struct {
 	last   int                // number of an inode
 }
 
-// NewWriter returns a Writer of the archive of a tree, whose nodes are then added in the order of Walk.
+// NewWriter returns a Writer of the archive of a tree. Its nodes must be added in the order of Walk.
 func NewWriter(out io.Writer, t *tree.Tree) *Writer {
 	w := &Writer{out: bufio.NewWriterSize(out, 256<<10), names: map[*tree.Node]int{}, inodes: map[*tree.Node]int{}}
 	for n := range t.Nodes() {
@@ -62,7 +62,7 @@ func check(path string, n *tree.Node) error {
 	case len(path) > maxPath:
 		return fmt.Errorf("a path of %d bytes, Linux takes %d", len(path), maxPath)
 	case path[1:] == trailer:
-		return fmt.Errorf("this name ends an archive")
+		return fmt.Errorf("the name is reserved for the end of an archive")
 	case n.Kind() == tree.Symlink && (n.Target() == "" || len(n.Target()) > maxPath):
 		return fmt.Errorf("a link target of %d bytes, Linux takes 1 to %d", len(n.Target()), maxPath)
 	case n.Size() > maxFile:
@@ -75,7 +75,7 @@ func check(path string, n *tree.Node) error {
 	return nil
 }
 
-// Add adds a node. content writes a file's content; it is not called for a further name of a file, which Linux links to the first.
+// Add adds a node. content writes the content of a file. It is not called for further names of a file, which Linux links to the first.
 func (w *Writer) Add(path string, n *tree.Node, content func(io.Writer) error) error {
 	n = n.Inode()
 	if err := check(path, n); err != nil {
@@ -102,7 +102,7 @@ func (w *Writer) Add(path string, n *tree.Node, content func(io.Writer) error) e
 	return w.align()
 }
 
-// inode returns the number of an inode, and whether it has been added by another name.
+// inode returns the number of an inode, and whether it was added under another name.
 func (w *Writer) inode(n *tree.Node) (number int, further bool) {
 	if number := w.inodes[n]; number != 0 {
 		return number, true
@@ -114,7 +114,7 @@ func (w *Writer) inode(n *tree.Node) (number int, further bool) {
 	return w.last, false
 }
 
-// header writes the header of a member, with its name.
+// header writes the header of a member, and its name.
 func (w *Writer) header(path string, n *tree.Node, inode int, size int64) error {
 	links := 1 + w.names[n]
 	if n.Kind() == tree.Dir {
@@ -128,7 +128,7 @@ func (w *Writer) header(path string, n *tree.Node, inode int, size int64) error 
 	return w.fields(name, inode, types[n.Kind()]|int(a.Mode), int(a.UID), int(a.GID), links, int(a.Mtime.Sec), int(size), 0, 0, int(d.Major), int(d.Minor))
 }
 
-// fields writes the fields of a header up to the device's number, the length of the name, an unused checksum, and the name.
+// fields writes a header, 8 hexadecimal digits for each field: list, then the length of the name and an unused checksum; and the name.
 func (w *Writer) fields(name string, list ...int) error {
 	text := "070701"
 	for _, n := range append(list, len(name)+1, 0) {
@@ -137,7 +137,7 @@ func (w *Writer) fields(name string, list ...int) error {
 	return w.write(text+name+"\x00", true)
 }
 
-// write writes a text, and NULs up to a multiple of 4 bytes after it.
+// write writes a text, and with align NULs up to a multiple of 4 bytes.
 func (w *Writer) write(text string, align bool) error {
 	n, err := w.out.WriteString(text)
 	w.at += int64(n)

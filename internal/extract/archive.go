@@ -10,7 +10,7 @@ import (
 )
 
 // Archive writes nodes and everything below them as a tar archive in the pax format, in the order of the tree: with owners, modes, times, hard
-// links, devices and extended attributes. Holes are zeros. Sockets are omitted, and so are attributes that a pax record cannot hold: those
+// links, devices and extended attributes. Holes become zeros. Sockets are omitted, and so are attributes that a pax record cannot hold: those
 // without a value, or with an "=" in their name.
 func Archive(ctx context.Context, w io.Writer, tops []tree.Walked) ([]Omission, error) {
 	a := &archiver{ctx: ctx, tar: tar.NewWriter(w), first: map[*tree.Node]string{}}
@@ -35,7 +35,7 @@ type archiver struct {
 	omitted []Omission
 }
 
-// types are the members for the kinds of nodes.
+// types maps kinds of nodes to types of members.
 var types = map[tree.Kind]byte{
 	tree.File: tar.TypeReg, tree.Dir: tar.TypeDir, tree.Symlink: tar.TypeSymlink,
 	tree.CharDevice: tar.TypeChar, tree.BlockDevice: tar.TypeBlock, tree.Fifo: tar.TypeFifo,
@@ -44,7 +44,7 @@ var types = map[tree.Kind]byte{
 func (a *archiver) add(name string, n *tree.Node) error {
 	h := a.header(name, n)
 	if h == nil {
-		a.omitted = append(a.omitted, Omission{name, "is left out: a tar archive has no sockets"})
+		a.omitted = append(a.omitted, Omission{name, "is omitted: a tar archive cannot hold sockets"})
 		return nil
 	}
 	if err := a.tar.WriteHeader(h); err != nil || h.Typeflag != tar.TypeReg {
@@ -53,7 +53,7 @@ func (a *archiver) add(name string, n *tree.Node) error {
 	return tree.Copy(a.ctx, a.tar, n.Blob(), nil)
 }
 
-// header is the header of a node, nil if it cannot be in an archive.
+// header returns the header of a node, nil if an archive cannot hold it.
 func (a *archiver) header(name string, n *tree.Node) *tar.Header {
 	kind, ok := types[n.Kind()]
 	if !ok {
@@ -83,7 +83,7 @@ func (a *archiver) header(name string, n *tree.Node) *tar.Header {
 	return h
 }
 
-// xattrs adds the pax records of star.
+// xattrs adds extended attributes as the pax records of star, "SCHILY.xattr.NAME", which GNU tar and bsdtar read.
 func (a *archiver) xattrs(h *tar.Header, list []tree.Xattr) {
 	for _, x := range list {
 		if len(x.Value) == 0 || strings.Contains(x.Name, "=") {

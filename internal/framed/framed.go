@@ -1,5 +1,5 @@
-// Package framed reads and writes the encoding of Nix's archives, export streams and daemon: numbers of 64 bits, little-endian, and strings, each
-// its length as a number, then its bytes, then zeros up to a multiple of 8 (serialise.cc).
+// Package framed reads and writes the encoding of Nix's archives, export streams and daemon protocol: numbers of 64 bits, little-endian, and
+// strings, each the length as a number, the bytes, and zeros up to a multiple of 8 (serialise.cc).
 package framed
 
 import (
@@ -22,10 +22,10 @@ func AppendString(b []byte, s string) []byte {
 
 var zeros [8]byte
 
-// window is how many bytes are read at a time, and the longest string that String reads.
+// window is the number of bytes that are read at a time. String reads no longer strings.
 const window = 16 << 10
 
-// A Reader reads what is encoded in a blob, without the bytes that it skips.
+// A Reader reads numbers and strings from a blob. It does not read the strings that it skips.
 type Reader struct {
 	r     io.ReaderAt
 	blob  tree.Blob
@@ -34,7 +34,7 @@ type Reader struct {
 	start int64
 }
 
-// NewReader returns a reader of a blob through r, from an offset on.
+// NewReader returns a Reader of the blob b, read through r, that begins at an offset.
 func NewReader(r io.ReaderAt, b tree.Blob, off int64) *Reader {
 	return &Reader{r: r, blob: b, at: off, buf: make([]byte, 0, max(0, min(window, b.Size()-off))), start: off}
 }
@@ -42,7 +42,7 @@ func NewReader(r io.ReaderAt, b tree.Blob, off int64) *Reader {
 // Offset returns the offset of the next byte in the blob.
 func (r *Reader) Offset() int64 { return r.at }
 
-// A FormatError reports data that is not encoded as it should be.
+// A FormatError reports data that is not encoded correctly.
 type FormatError struct {
 	Offset int64 // in bytes
 	Text   string
@@ -51,12 +51,12 @@ type FormatError struct {
 // Error implements error.
 func (e *FormatError) Error() string { return fmt.Sprintf("damaged at byte %d: %s", e.Offset, e.Text) }
 
-// Errorf returns a FormatError at the next byte.
+// Errorf returns a FormatError at the offset of the next byte.
 func (r *Reader) Errorf(format string, args ...any) error {
 	return &FormatError{r.at, fmt.Sprintf(format, args...)}
 }
 
-// peek returns the next n bytes, which are at most a window and valid until the next call.
+// peek returns the next n bytes, at most a window. They are valid until the next call.
 func (r *Reader) peek(n int64) ([]byte, error) {
 	if left := r.blob.Size() - r.at; n > left {
 		return nil, r.Errorf("it ends %d bytes too early", n-left)
@@ -107,7 +107,7 @@ func (r *Reader) String(limit int64) ([]byte, error) {
 	return b[:size], nil
 }
 
-// Expect reads strings that have to be these.
+// Expect reads strings, and returns a FormatError unless they are equal to words.
 func (r *Reader) Expect(words ...string) error {
 	for _, want := range words {
 		at := r.at
@@ -123,7 +123,7 @@ func (r *Reader) Expect(words ...string) error {
 	return nil
 }
 
-// Skip reads a string of any length without its bytes, and returns their range in the blob.
+// Skip skips a string of any length, and returns the range of its bytes in the blob.
 func (r *Reader) Skip() (tree.Range, error) {
 	n, err := r.Number()
 	if err != nil {

@@ -1,4 +1,4 @@
-// Package fstab writes and reads the table of file systems that a running system mounts (fstab(5)).
+// Package fstab writes and reads /etc/fstab, the table of file systems that a system mounts (fstab(5)).
 package fstab
 
 import (
@@ -12,11 +12,11 @@ type Entry struct {
 	Source  string // such as "PARTUUID=…"
 	Target  string // mount point; "none" for swap space
 	Type    string // of the file system
-	Options string // "" is "defaults"
+	Options string // "" means "defaults"
 	Pass    int    // when fsck checks it: 1 for the root, 2 for others, 0 for never
 }
 
-// Text returns the table. A mount point comes after those that it is below.
+// Text returns the table. Mount points come after those above them.
 func Text(entries []Entry) string {
 	entries = slices.Clone(entries)
 	slices.SortStableFunc(entries, func(a, b Entry) int { return strings.Compare(order(a), order(b)) })
@@ -32,7 +32,7 @@ func Text(entries []Entry) string {
 	return b.String()
 }
 
-// order sorts mount points by path, and what has none last.
+// order returns the sort key of an entry: mount points sort by path, entries without one last.
 func order(e Entry) string {
 	if !strings.HasPrefix(e.Target, "/") {
 		return "\xff" + e.Target
@@ -40,7 +40,7 @@ func order(e Entry) string {
 	return strings.TrimSuffix(e.Target, "/") + "/"
 }
 
-// escaped writes what ends a field in octal, as getmntent(3) reads it.
+// escaped writes characters that would end a field in octal, as getmntent(3) decodes them.
 func escaped(field string) string {
 	return strings.NewReplacer(" ", `\040`, "\t", `\011`, "\n", `\012`, `\`, `\134`, "#", `\043`).Replace(field)
 }

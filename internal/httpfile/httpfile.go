@@ -1,5 +1,5 @@
-// Package httpfile serves one file by HTTP: whole or in ranges, with a length and an ETag, so that a download can be resumed and a cache
-// can be asked whether it still has the same file.
+// Package httpfile serves one file by HTTP: whole or in ranges, with a length and an ETag, so that downloads can be resumed and cached copies
+// validated.
 package httpfile
 
 import (
@@ -17,30 +17,30 @@ import (
 	"time"
 )
 
-// A File is what is served, at /NAME.
+// A File is served at /NAME.
 type File struct {
 	Name    string
 	Size    int64 // bytes
 	Content io.ReaderAt
-	Tag     func() (string, error) // of hexadecimal digits; another one for any other content
-	Failed  func() error           // why the content cannot be had any more; nil while it can
+	Tag     func() (string, error) // returns the ETag, hexadecimal digits that differ for different contents
+	Failed  func() error           // returns why the content can no longer be read; nil while it can
 
-	// Patience is how long a client may take to take the next part of the file; 0 means 30 s.
+	// Patience limits the time in which a client receives the next part of the file; 0 means 30 s.
 	Patience time.Duration
 
 	once sync.Once
 	tag  string
-	err  error // of asking for the tag
+	err  error // of Tag
 }
 
-// Path is where the file is, as in a URL.
+// Path returns the path of the file in a URL, escaped.
 func (f *File) Path() string { return (&url.URL{Path: "/" + f.Name}).EscapedPath() }
 
 const (
-	headerTime = 10 * time.Second // in which a client has to send its request
+	headerTime = 10 * time.Second // for the header of a request
 	idleTime   = 2 * time.Minute  // between two requests of a connection
 	maxHeader  = 16 << 10         // bytes
-	maxRanges  = 256              // bytes of the header of that name, so that a request cannot ask for thousands
+	maxRanges  = 256              // bytes of a Range header, so that a request cannot ask for thousands of ranges
 	graceTime  = 2 * time.Second  // for replies that are being sent when the server ends
 )
 
@@ -91,7 +91,7 @@ func (f *File) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// etag asks for the tag, once.
+// etag calls Tag once.
 func (f *File) etag() error {
 	f.once.Do(func() { f.tag, f.err = f.Tag() })
 	return f.err
@@ -108,7 +108,7 @@ func (f *File) send(w http.ResponseWriter, r *http.Request) {
 	content := &section{ReadSeeker: io.NewSectionReader(f.Content, 0, f.Size)}
 	http.ServeContent(w, r, "", time.Time{}, content)
 	if content.err != nil {
-		panic(http.ErrAbortHandler) // the connection breaks, which no client takes for the end of the file
+		panic(http.ErrAbortHandler) // break the connection, so that no client takes this for the end of the file
 	}
 }
 
@@ -127,7 +127,7 @@ func (s *section) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// patient is a response each part of which has a deadline: a download may take any time, as long as it goes on.
+// patient is a response with a new deadline for each part: a download may take any time as long as it makes progress.
 type patient struct {
 	http.ResponseWriter
 	control *http.ResponseController

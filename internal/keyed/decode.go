@@ -12,9 +12,9 @@ import (
 	"imprint/internal/tomlpos"
 )
 
-// Decode fills the struct that into points to from a document, and reports what is wrong with it. into has the type that the
-// tables were made of. check, which may be nil, says what else is wrong with a text that is neither of a type of its own nor
-// empty. Decode returns false if the text is no TOML at all; into then stays as it was.
+// Decode fills the struct that into points to from a document, and reports the problems of the document to r. into has the type
+// that the tables were made of. check, which may be nil, is called with each text that is not of a type of its own and not empty.
+// Decode returns false if src is not TOML; into is unchanged then.
 func (t *Tables) Decode(r *Reporter, src []byte, into any, check func(text string) error) bool {
 	doc, root, err := readTOML(src)
 	if err != nil {
@@ -61,7 +61,7 @@ func (d *decoder) table(k diag.Key, table map[string]any, at *tomlpos.Node, into
 	}
 }
 
-// value fills a Value, a List or a table from the document's value, nil if the key is absent.
+// value fills a Value, a List or a table from the document's value, which is nil if the key is absent.
 func (d *decoder) value(f *Field, k diag.Key, doc any, at *tomlpos.Node, into any) {
 	if h, ok := into.(holder); ok {
 		h.fill(d, f, k, doc, at)
@@ -153,7 +153,7 @@ func (d *decoder) scalar(f *Field, k diag.Key, doc, into any) {
 		if ok = isInt; ok && d.isInRange(f, k, number) {
 			*into = uint32(number)
 		}
-	default: // a type of text, which the language checks
+	default: // a type of text; the language checks it
 		if ok = isText; ok {
 			reflect.ValueOf(into).Elem().SetString(text)
 		}
@@ -176,8 +176,8 @@ func (d *decoder) isInRange(f *Field, k diag.Key, n int64) bool {
 	return false
 }
 
-// text checks what holds for every text: it is not empty, has no control characters, passes the language's own check, and is
-// one of the words if the key has words.
+// text applies the checks for every text: it must not be empty or have control characters, must pass the language's own check, and
+// must be one of the words if the key has words.
 func (d *decoder) text(f *Field, k diag.Key, text string) {
 	switch err := d.checked(text); {
 	case text == "":

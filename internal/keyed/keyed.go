@@ -11,9 +11,9 @@
 //		"server.port": {Doc: "Port.", Most: 65535},
 //	})
 //
-// Every value carries its key, a [diag.Key]: its path, such as "server[1].port", its position in the text, and whether it was
-// written at all. An absent key has the position of the table that lacks it. So whoever uses a value later can report an error
-// at it, and "was it given" is Written, not a comparison with zero.
+// Every value carries its key, a [diag.Key]: its path, such as "server[1].port", its position in the text, and whether the text has
+// it. An absent key has the position of the table that lacks it. So code that uses a value later can report an error at it, and
+// Written distinguishes an absent key from a zero value.
 //
 // [Tables.Decode] reports all errors that the rules show at once: unknown and missing keys, wrong types, and values that are
 // never valid. What depends on several keys is up to the language, which adds its problems to the same [Reporter]. A text from

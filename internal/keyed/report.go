@@ -17,7 +17,7 @@ const (
 )
 
 // A Reporter collects the problems of a document. It keeps one for each key: others would only follow from the first. It
-// bounds their number and length, and escapes what a terminal would not show as it is.
+// bounds their number and length, and escapes characters that a terminal would not show.
 type Reporter struct {
 	top      diag.Key // of the document as a whole
 	problems diag.List
@@ -52,7 +52,7 @@ func (r *Reporter) ReportError(k diag.Key, err error) {
 // Reported reports whether a key has a problem, by its path.
 func (r *Reporter) Reported(path string) bool { return r.reported[path] }
 
-// Reopen lets a key have another problem.
+// Reopen allows another problem for a key.
 func (r *Reporter) Reopen(path string) { delete(r.reported, path) }
 
 // Full reports whether further problems are only counted, so that their texts need not be computed.
@@ -74,7 +74,7 @@ func printableLines(text string) []string {
 	return lines
 }
 
-// printable shortens a long text in the middle, and escapes what a terminal would not show as it is.
+// printable shortens a long text in the middle, and escapes characters that a terminal would not show.
 func printable(text string) string {
 	if len(text) > maxText {
 		text = text[:maxText/2] + " … " + text[len(text)-maxText/2:]

@@ -9,13 +9,13 @@ import (
 	"imprint/internal/tomlpos"
 )
 
-// A Rule is what a language says about a key, apart from its type.
+// A Rule describes a key of a language, apart from its type.
 type Rule struct {
 	Doc      string
 	Required bool
 	Words    []string          // the only values it takes
 	Later    []string          // values that other tools have, not supported yet
-	Aliases  map[string]string // what other tools call these words
+	Aliases  map[string]string // names of these words in other tools
 	Hints    map[string]string // for values that belong to another key: what to write instead
 	Numbers  []int64           // the only integers it takes
 	Most     int64             // the largest integer (the least is 0), or number of elements of an array; 0 for any

@@ -7,14 +7,14 @@ import (
 	"imprint/internal/diag"
 )
 
-// Bounds of the search for a similar word, for hostile texts.
+// Limits of the search for a similar word, for hostile texts.
 const (
 	maxKnown = 200 // known words that a wrong one is compared with
 	maxWord  = 64  // bytes of a wrong word that is compared at all; the time is quadratic
 )
 
-// Meant returns the hint for an unknown word: the most similar known one, or the known ones. Words of any length and number
-// take little time.
+// Meant returns the hint for an unknown word: the most similar known one, or a list of the known ones. Its time is bounded for
+// words of any length and number.
 func Meant(word string, known []string) string {
 	if near := nearest(word, known); near != "" {
 		return fmt.Sprintf("did you mean %q?", near)

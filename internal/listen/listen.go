@@ -1,4 +1,4 @@
-// Package listen opens the sockets of a server: of the forms "unix:PATH" and "tcp:HOST:PORT", with a bound on the number of clients.
+// Package listen opens listening sockets at addresses "unix:PATH" and "tcp:HOST:PORT", with a limit on the number of connections.
 package listen
 
 import (
@@ -15,13 +15,13 @@ import (
 // maxPath is the longest path of a Unix socket in bytes (unix(7)): sun_path has 108, with a NUL.
 const maxPath = 107
 
-// An Address is where a server listens.
+// An Address is the address of a server.
 type Address struct {
 	Network string // "unix" or "tcp"
 	Where   string // a path, or host and port
 }
 
-// Parse reads "unix:PATH" or "tcp:HOST:PORT".
+// Parse parses "unix:PATH" or "tcp:HOST:PORT".
 func Parse(text string) (a Address, err error) {
 	kind, where, _ := strings.Cut(text, ":")
 	switch a = (Address{kind, where}); kind {
@@ -32,7 +32,7 @@ func Parse(text string) (a Address, err error) {
 		case len(where) > maxPath:
 			err = fmt.Errorf("its path has %d bytes; a socket can have %d", len(where), maxPath)
 		case strings.ContainsRune(where, 0) || where[0] == '@':
-			err = errors.New("its path is no name of a file")
+			err = errors.New("its path is not the name of a file")
 		}
 	case "tcp":
 		if _, _, wrong := net.SplitHostPort(where); wrong != nil {
@@ -47,10 +47,10 @@ func Parse(text string) (a Address, err error) {
 	return a, nil
 }
 
-// Open listens. A Unix socket that a killed server has left is replaced; one that somebody listens on is not, and neither is any other
-// file. Only its owner can connect to it, and Close removes it. Of TCP, port 0 means any free one: the listener's Addr has it.
+// Open listens at the address. It replaces a Unix socket that a killed server has left, but not one in use, nor any other file. Only the owner
+// of a Unix socket can connect to it, and Close removes it. TCP port 0 means a free one, which the listener's Addr returns.
 //
-// No more than clients connections are open at a time. Further ones are closed at once.
+// At most clients connections are open at a time. Further ones are closed at once.
 func (a Address) Open(clients int) (*Listener, error) {
 	if a.Network == "unix" {
 		if err := sweep(a.Where); err != nil {
@@ -93,14 +93,14 @@ func sweep(path string) error {
 	return os.Remove(path)
 }
 
-// A Listener is a listener with a bound on its open connections.
+// A Listener is a [net.Listener] with a limit on its open connections.
 type Listener struct {
 	net.Listener
 	Network string // "unix" or "tcp"
 	slots   chan struct{}
 }
 
-// Address is the path, or host and port.
+// Address returns the path, or host and port.
 func (b *Listener) Address() string { return b.Addr().String() }
 
 // Accept implements net.Listener.

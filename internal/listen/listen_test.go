@@ -19,7 +19,7 @@ func TestParse(t *testing.T) {
 		}
 	}
 	for text, want := range map[string]string{
-		"": "neither", "127.0.0.1:80": "neither", "unix:": "no path", "unix:@abstract": "no name", "tcp:80": "not tcp:HOST:PORT", "tcp:": "not tcp:HOST:PORT",
+		"": "neither", "127.0.0.1:80": "neither", "unix:": "no path", "unix:@abstract": "not the name", "tcp:80": "not tcp:HOST:PORT", "tcp:": "not tcp:HOST:PORT",
 		"unix:" + strings.Repeat("x", 108): "108 bytes",
 	} {
 		if a, err := Parse(text); err == nil || !strings.Contains(err.Error(), want) {

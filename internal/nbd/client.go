@@ -11,7 +11,7 @@ import (
 // A client is one connection.
 type client struct {
 	*Server
-	ctx  context.Context // ends when the server stops, or when the client takes no more replies
+	ctx  context.Context // ends when the server stops, or when the client no longer receives replies
 	end  context.CancelFunc
 	conn Conn
 	in   *bufio.Reader
@@ -30,13 +30,13 @@ func newClient(ctx context.Context, s *Server, c Conn) *client {
 	return &client{Server: s, ctx: ctx, end: cancel, conn: c, in: bufio.NewReaderSize(c, 64<<10)}
 }
 
-// hangUp makes the goroutine that reads requests stop, and gives the client a moment to take what is being sent.
+// hangUp stops the goroutine that reads requests, and gives the client a moment to receive replies that are being sent.
 func (c *client) hangUp() {
 	c.conn.SetReadDeadline(time.Unix(1, 0))
 	c.conn.SetWriteDeadline(time.Now().Add(grace))
 }
 
-// patience is how long the client may take a reply.
+// patience returns the time in which the client must receive a reply.
 func (c *client) patience() time.Duration {
 	if c.ctx.Err() != nil {
 		return min(c.Patience, grace)
@@ -44,8 +44,8 @@ func (c *client) patience() time.Duration {
 	return c.Patience
 }
 
-// hurry gives the client some time to send the rest of what it has begun, or, with no duration, any time to begin. It must not undo
-// hangUp, so it looks at the context afterwards.
+// hurry sets a deadline for the rest of a message, or removes it if d is 0, before the next message. It must not undo hangUp, so it checks the
+// context afterwards.
 func (c *client) hurry(d time.Duration) error {
 	var until time.Time
 	if d > 0 {
@@ -60,14 +60,14 @@ func (c *client) hurry(d time.Duration) error {
 	return nil
 }
 
-// read fills p, within the time that hurry gave.
+// read fills p before the deadline set by hurry.
 func (c *client) read(p []byte) error {
 	_, err := io.ReadFull(c.in, p)
 	return err
 }
 
-// send writes one reply, or one chunk of it: a header and perhaps data. After an error nothing is written any more, since the client could
-// not tell where the next reply begins.
+// send writes one reply, or one chunk of it: a header and perhaps data. After an error nothing more is written, since the client could not
+// know where the next reply begins.
 func (c *client) send(parts ...[]byte) error {
 	c.replies.Lock()
 	defer c.replies.Unlock()
@@ -92,7 +92,7 @@ func (c *client) writable() (Writable, bool) {
 	return w, ok
 }
 
-// flags are the transmission flags. All connections see what one of them has written, so that a client may use several.
+// flags returns the transmission flags. Writes are visible to all connections at once, so a client may use several (CAN_MULTI_CONN).
 func (c *client) flags() uint16 {
 	flags := uint16(flagHasFlags | flagMultiConn)
 	if c.structured {

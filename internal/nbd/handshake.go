@@ -4,7 +4,7 @@ import (
 	"slices"
 )
 
-// negotiate goes through the handshake. It reports whether the client wants to transmit.
+// negotiate performs the handshake. It reports whether transmission follows.
 func (c *client) negotiate() (ready bool, err error) {
 	hello := order.AppendUint64(order.AppendUint64(nil, magicServer), magicOption)
 	if err := c.send(order.AppendUint16(hello, handshakeFixed|handshakeNoZeroes)); err != nil {
@@ -34,7 +34,7 @@ func (c *client) negotiate() (ready bool, err error) {
 	return false, errBroken
 }
 
-// An option is one that the client has sent.
+// An option is a message of the client during the handshake.
 type option struct {
 	code uint32
 	data []byte
@@ -56,11 +56,11 @@ func (c *client) option() (o option, err error) {
 	return o, c.read(o.data)
 }
 
-// answer answers an option. done says that the handshake is over, ready that transmission follows.
+// answer answers an option. done means that the handshake is over, ready that transmission follows.
 func (c *client) answer(o option) (done, ready bool, err error) {
 	switch o.code {
 	case optExportName:
-		if !c.known(string(o.data)) { // there is no way to say so
+		if !c.known(string(o.data)) { // this option has no error reply
 			return true, false, errBroken
 		}
 		return true, true, c.exportName(string(o.data))
@@ -98,10 +98,10 @@ func (c *client) reply(o option, kind uint32, data ...[]byte) error {
 	return c.send(append(head, body...))
 }
 
-// known reports whether there is an export of that name; the default one has none.
+// known reports whether there is an export of that name. The empty name is that of the default export.
 func (c *client) known(name string) bool { return name == "" || name == c.Name }
 
-// exportName answers the old option that starts the transmission, without a reply's header.
+// exportName answers the old option that starts the transmission. Its reply has no header.
 func (c *client) exportName(name string) error {
 	c.choose(name)
 	text := order.AppendUint64(nil, uint64(c.Export.Size()))
@@ -112,7 +112,7 @@ func (c *client) exportName(name string) error {
 	return c.send(text)
 }
 
-// choose drops a metadata context that was chosen for another name of the export.
+// choose drops the metadata context if it was chosen for another name of the export.
 func (c *client) choose(name string) { c.status = c.status && c.chosenFor == name }
 
 func (c *client) list(o option) error {
@@ -126,7 +126,7 @@ func (c *client) list(o option) error {
 	return c.reply(o, repAck)
 }
 
-// info answers optInfo and optGo. It reports whether the client asked for an export that is there.
+// info answers optInfo and optGo. It reports whether the export exists.
 func (c *client) info(o option) (ok bool, err error) {
 	name, rest, ok := cutText(o.data)
 	if !ok || len(rest) < 2 || len(rest) != 2+2*int(order.Uint16(rest)) {
@@ -153,7 +153,7 @@ func (c *client) info(o option) (ok bool, err error) {
 			if err := c.reply(o, repInfo, text); err != nil {
 				return false, err
 			}
-			delete(known, n) // once is enough
+			delete(known, n) // send each only once
 		}
 	}
 	return true, c.reply(o, repAck)
@@ -195,7 +195,7 @@ func (c *client) meta(o option) error {
 	return c.reply(o, repAck)
 }
 
-// cutText cuts a text with its length in 4 bytes before it.
+// cutText splits off a text after its length of 4 bytes.
 func cutText(data []byte) (text string, rest []byte, ok bool) {
 	if len(data) < 4 || uint64(len(data)-4) < uint64(order.Uint32(data)) {
 		return "", nil, false

@@ -62,7 +62,7 @@ func dial(t *testing.T, path string, send ...[]byte) net.Conn {
 	return c
 }
 
-// A client that breaks the protocol, or does not go on, is hung up on; others do not notice.
+// A client that violates the protocol, or stalls, is disconnected; others do not notice.
 func TestHostileClients(t *testing.T) {
 	path := serve(t, newMemory(30))
 	good := dial(t, path, hello, goOn)

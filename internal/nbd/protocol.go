@@ -1,8 +1,8 @@
 // Package nbd serves a disk as a network block device: the NBD protocol, version "fixed newstyle", with structured replies and the metadata
 // context base:allocation, so that holes stay holes.
 //
-// Clients are not trusted. What one may make the server hold, and how long it may take to send or to receive, is bounded, and so is the
-// number of clients. There is no encryption and no login: who reaches the socket reads the disk.
+// Clients are not trusted: the memory that they cost, and the time that they may take to send or to receive, are bounded. There is no
+// encryption and no authentication: who reaches the socket reads the disk.
 //
 // The protocol is that of https://github.com/NetworkBlockDevice/nbd/blob/master/doc/proto.md.
 package nbd
@@ -22,7 +22,7 @@ const (
 	magicStructured = 0x668e33ef
 )
 
-// Flags of the handshake, of both sides.
+// Flags of the handshake, the same for both sides.
 const (
 	handshakeFixed    = 1 << 0 // fixed newstyle
 	handshakeNoZeroes = 1 << 1 // no padding after the reply to optExportName
@@ -87,7 +87,7 @@ const (
 // Flags of commands.
 const (
 	cmdFlagFUA    = 1 << 0 // on the disk before the reply
-	cmdFlagNoHole = 1 << 1 // zeros take space
+	cmdFlagNoHole = 1 << 1 // allocate space for zeros
 	cmdFlagDF     = 1 << 2 // the reply is one chunk
 	cmdFlagOne    = 1 << 3 // one descriptor of block status
 )
@@ -120,7 +120,7 @@ const (
 	stateZero   = 1 << 1
 )
 
-// What a client may ask for. The protocol lets a server assume that no request is larger than 32 MiB.
+// Limits of requests. The protocol allows a server to refuse requests of more than 32 MiB.
 const (
 	maxRequest     = 32 << 20
 	maxOption      = 64 << 10 // bytes of an option

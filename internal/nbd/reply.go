@@ -1,17 +1,17 @@
 package nbd
 
-// simple is the header of a reply that is not structured.
+// simple returns the header of a simple reply.
 func simple(r *request, number uint32) []byte {
 	return order.AppendUint64(order.AppendUint32(order.AppendUint32(nil, magicSimple), number), r.cookie)
 }
 
-// chunk is the header of a chunk with a body of so many bytes.
+// chunk returns the header of a chunk with a body of size bytes.
 func chunk(r *request, flags, kind uint16, size int) []byte {
 	head := order.AppendUint16(order.AppendUint16(order.AppendUint32(nil, magicStructured), flags), kind)
 	return order.AppendUint32(order.AppendUint64(head, r.cookie), uint32(size))
 }
 
-// done says that a request without an answer is done.
+// done sends success for a request without data in its reply.
 func (c *client) done(r *request) error {
 	if !c.structured {
 		return c.send(simple(r, 0))
@@ -19,10 +19,10 @@ func (c *client) done(r *request) error {
 	return c.send(chunk(r, chunkDone, chunkNone, 0))
 }
 
-// maxMessage is the longest message in bytes, which is that of any text in the protocol.
+// maxMessage is the longest error message in bytes, the limit of the protocol for any text.
 const maxMessage = 4096
 
-// fail says that a request has failed.
+// fail sends the error of a request.
 func (c *client) fail(r *request, number uint32, message string) error {
 	if !c.structured {
 		return c.send(simple(r, number))
@@ -35,7 +35,7 @@ func (c *client) fail(r *request, number uint32, message string) error {
 
 func (c *client) broke(r *request, err error) error { return c.fail(r, numberOf(err), err.Error()) }
 
-// serveRead answers a read: in chunks of data and of holes, or at once where the client needs that.
+// serveRead answers a read: in chunks of data and of holes, or as a whole if the client requires that.
 func (c *client) serveRead(r *request) error {
 	switch {
 	case !c.structured || r.flags&cmdFlagDF != 0:
@@ -72,7 +72,7 @@ func (c *client) serveRead(r *request) error {
 	return nil
 }
 
-// readWhole answers a read with one run of data. It is read before anything is sent, since a simple reply begins with the error.
+// readWhole answers a read with one run of data. All of it is read before anything is sent, since a simple reply begins with the error.
 func (c *client) readWhole(r *request) error {
 	p := make([]byte, r.size)
 	if err := readAt(c.Export, p, r.off); err != nil {
@@ -84,7 +84,7 @@ func (c *client) readWhole(r *request) error {
 	return c.send(chunk(r, chunkDone, chunkData, 8+len(p)), order.AppendUint64(nil, uint64(r.off)), p)
 }
 
-// readAt fills p. The end of the disk is no error where p is full.
+// readAt fills p. It ignores io.EOF if p is full.
 func readAt(e Export, p []byte, off int64) error {
 	n, err := e.ReadAt(p, off)
 	if n == len(p) {
@@ -93,7 +93,7 @@ func readAt(e Export, p []byte, off int64) error {
 	return err
 }
 
-// serveStatus says what is data and what is a hole, from the offset on, as far as a reply goes.
+// serveStatus answers a request for block status: runs of data and of holes from the offset on, as many as fit into a reply.
 func (c *client) serveStatus(r *request) error {
 	body := order.AppendUint32(nil, contextID)
 	most := maxDescriptors

@@ -15,11 +15,10 @@ import (
 type Export interface {
 	io.ReaderAt
 
-	// Size is the length in bytes, which does not change.
+	// Size returns the size in bytes, which does not change.
 	Size() int64
 
-	// Run returns where the bytes from off on cease to be alike, which is limit at most: they are data, or a hole, which reads as
-	// zeros.
+	// Run returns the end of the run of data, or of zeros in a hole, that begins at off. The end is at most limit.
 	Run(off, limit int64) (end int64, data bool)
 }
 
@@ -28,35 +27,35 @@ type Writable interface {
 	Export
 	io.WriterAt
 
-	// Zero makes n bytes from off on read as zeros, as a hole where that is possible.
+	// Zero makes n bytes from off on read as zeros, as a hole if possible.
 	Zero(off, n int64) error
 
-	// Sync returns when all that was written is on the disk.
+	// Sync flushes all writes to the disk.
 	Sync() error
 }
 
 // A Server serves one export, under its name and as the default export.
 type Server struct {
 	Name        string
-	Description string        // for those who list exports
-	Export      Export        // a [Writable] may be written to
-	Patience    time.Duration // how long a client may take to send what it has begun, or to take a reply; 0 means 30 s
+	Description string        // shown in lists of exports
+	Export      Export        // clients can write if it is a [Writable]
+	Patience    time.Duration // in which a client must complete a message, or receive a reply; 0 means 30 s
 
 	once   sync.Once
 	memory *semaphore.Weighted
 }
 
-// What all clients of a server may make it hold at a time, and each of them.
+// Limits of concurrent requests.
 const (
-	maxMemory   = 256 << 20 // bytes
+	maxMemory   = 256 << 20 // bytes, for all clients together
 	maxInFlight = 16        // requests of a client
 )
 
-// grace is how long a client may take the last replies when the server ends.
+// grace is the time in which clients receive the last replies when the server ends.
 const grace = 2 * time.Second
 
-// Serve serves clients until ctx ends, and then closes the listener. Requests that were received by then are answered, if the clients take the
-// answers soon.
+// Serve serves clients until ctx ends, and then closes the listener. Requests that were received by then are still answered, unless a client
+// receives the replies too slowly.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -89,8 +88,8 @@ type Conn interface {
 	SetWriteDeadline(time.Time) error
 }
 
-// Talk serves one client until it leaves, breaks the protocol, is too slow, or ctx ends. It returns why it ended; nil if the client
-// said that it would leave.
+// Talk serves one client until it disconnects, violates the protocol, is too slow, or ctx ends. It returns the reason, nil if the client has
+// disconnected as the protocol says.
 func (s *Server) Talk(ctx context.Context, c Conn) error {
 	s.once.Do(s.prepare)
 	t := newClient(ctx, s, c)
@@ -110,5 +109,5 @@ func (s *Server) prepare() {
 	}
 }
 
-// errBroken is the error of a client that does not follow the protocol: what it sends next could mean anything.
-var errBroken = errors.New("nbd: the client breaks the protocol")
+// errBroken is the error of a client that violates the protocol. Nothing that it sends afterwards can be interpreted.
+var errBroken = errors.New("nbd: the client violates the protocol")

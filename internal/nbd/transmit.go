@@ -7,7 +7,7 @@ import (
 	"syscall"
 )
 
-// A request is what a client asks for.
+// A request is a request of a client in the transmission phase.
 type request struct {
 	flags, command uint16
 	cookie         uint64
@@ -15,7 +15,7 @@ type request struct {
 	data           []byte // to be written
 }
 
-// transmit answers requests, several at a time, until the client leaves.
+// transmit answers requests, several at a time, until the client disconnects.
 func (c *client) transmit() error {
 	var running sync.WaitGroup
 	defer running.Wait()
@@ -33,7 +33,7 @@ func (c *client) transmit() error {
 			c.memory.Release(hold)
 			return err
 		}
-		slots <- struct{}{} // bounded by the patience with which replies are sent
+		slots <- struct{}{} // waits no longer than replies may take to send
 		running.Go(func() {
 			defer func() { <-slots; c.memory.Release(hold) }()
 			c.serve(r)
@@ -41,11 +41,11 @@ func (c *client) transmit() error {
 	}
 }
 
-// holds is about how many bytes a request takes while it is served.
+// holds returns the approximate number of bytes of memory that a request takes while it is served.
 func (c *client) holds(r *request) int64 {
 	switch {
 	case r.size > maxRequest:
-		return blockSize // it is refused
+		return blockSize // such a request is refused
 	case r.command == cmdWrite, r.command == cmdRead && (!c.structured || r.flags&cmdFlagDF != 0):
 		return r.size + blockSize
 	case r.command == cmdRead:
@@ -54,7 +54,7 @@ func (c *client) holds(r *request) int64 {
 	return 8*maxDescriptors + blockSize
 }
 
-// request reads the header of the next request, for which the client has any time.
+// request reads the header of the next request. There is no deadline before its first byte.
 func (c *client) request() (*request, error) {
 	if err := c.hurry(0); err != nil {
 		return nil, err
@@ -111,7 +111,7 @@ func (c *client) serve(r *request) {
 	}
 }
 
-// refuse returns the error number of a request that cannot be served, or 0.
+// refuse returns the error number for a request that cannot be served, 0 for others.
 func (c *client) refuse(r *request) uint32 {
 	allowed := map[uint16]uint16{
 		cmdRead: cmdFlagDF | cmdFlagFUA, cmdWrite: cmdFlagFUA, cmdFlush: 0, cmdTrim: cmdFlagFUA,
@@ -137,10 +137,10 @@ func (c *client) refuse(r *request) uint32 {
 	return 0
 }
 
-// change writes, zeroes or syncs.
+// change performs a request that changes the disk: it writes, zeroes or syncs.
 func (c *client) change(r *request) (err error) {
 	w, ok := c.writable()
-	if !ok { // a flush, after nothing was written
+	if !ok { // a flush of a read-only export
 		return nil
 	}
 	switch {
@@ -157,7 +157,7 @@ func (c *client) change(r *request) (err error) {
 	return err
 }
 
-// writeZeros writes zeros that take space.
+// writeZeros writes allocated zeros.
 func writeZeros(w Writable, r *request) error {
 	zeros := make([]byte, min(r.size, chunkSize))
 	for off, end := r.off, r.off+r.size; off < end; {
@@ -170,7 +170,7 @@ func writeZeros(w Writable, r *request) error {
 	return nil
 }
 
-// numberOf is the error number for an error of the export.
+// numberOf returns the error number for an error of the export.
 func numberOf(err error) uint32 {
 	switch {
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):

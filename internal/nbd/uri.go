@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// URI is that of an export at an address of a network, "unix" or "tcp", by the rules of
-// https://github.com/NetworkBlockDevice/nbd/blob/master/doc/uri.md. The default export has no name.
+// URI returns the URI of an export at an address of a network, "unix" or "tcp". The name of the default export is empty. The format is that of
+// https://github.com/NetworkBlockDevice/nbd/blob/master/doc/uri.md.
 func URI(network, address, name string) string {
 	export := (&url.URL{Path: "/" + name}).EscapedPath()
 	if network == "unix" {

@@ -1,9 +1,8 @@
-// Package overlay is a disk that can be written to over one that cannot: what is written goes to a file, which holds nothing else, and can
-// be opened again over the same disk.
+// Package overlay makes a read-only disk writable: writes go to a file of their own, which can be opened again over the same disk.
 //
-// The file has a header in its first block, a map with two bits for each block of the disk, and from a multiple of 64 KiB on the blocks
-// themselves, each at its own place. It is sparse: a block that was never written takes no space. The map is written when the disk is
-// synced, after the blocks, so that a file of a killed program holds everything up to the last sync, and perhaps more.
+// The file has a header in its first block, a map with two bits for each block of the disk, and then, from a multiple of 64 KiB on, the blocks
+// themselves, at the same distances as on the disk. It is sparse: a block that was never written takes no space. Sync writes the blocks and
+// then the map, so the file of a killed program has everything up to the last sync, and perhaps more.
 package overlay
 
 import (
@@ -18,26 +17,25 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A Base is the disk below. Its content does not change, and its methods are called by several goroutines at once.
+// A Base is the disk below. Its content must not change. Its methods are called from several goroutines.
 type Base interface {
 	io.ReaderAt
 	Size() int64 // bytes
 
-	// Run returns where the bytes from off on cease to be alike, which is limit at most: they are data, or a hole, which reads as
-	// zeros.
+	// Run returns the end of the run of data, or of zeros in a hole, that begins at off. The end is at most limit.
 	Run(off, limit int64) (end int64, data bool)
 }
 
-// blockSize is the unit in bytes in which the file holds what was written.
+// blockSize is the size in bytes of a block, the unit of the map.
 const blockSize = 4096
 
-// magic begins the header of a file. After it come the size of the disk in 8 bytes, little-endian, and 32 bytes that say which disk it is.
+// magic begins the header. The size of the disk follows, in 8 bytes, little-endian, then its identity, in 32 bytes.
 const magic = "imprint overlay 1\n"
 
 // ErrOther is matched by the error for a file that belongs to another disk.
 var ErrOther = errors.New("it belongs to another image, or to an older state of it")
 
-// A Disk is the base with what was written.
+// A Disk is a base with the writes over it.
 type Disk struct {
 	base Base
 	file *os.File
@@ -47,8 +45,8 @@ type Disk struct {
 	states states
 }
 
-// Open opens the file at path, or makes it. identity says which disk the base is: a file is opened only over the one that it was made
-// over. Another program cannot open it until Close.
+// Open opens or creates the file at path. identity identifies the contents of the base: the error matches [ErrOther] if the file was created
+// over another disk. The file is locked until Close.
 func Open(path string, base Base, identity [32]byte) (d *Disk, err error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0o600)
 	if err != nil {
@@ -63,14 +61,14 @@ func Open(path string, base Base, identity [32]byte) (d *Disk, err error) {
 	return d, nil
 }
 
-// open locks the file, and reads its header and map, or writes them.
+// open locks the file, and reads or creates its header and map.
 func (d *Disk) open(identity [32]byte) error {
 	info, err := d.file.Stat()
 	if err != nil {
 		return err
 	}
 	if !info.Mode().IsRegular() {
-		return errors.New("it is no regular file")
+		return errors.New("it is not a regular file")
 	}
 	if err := unix.Flock(int(d.file.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		return errors.New("another program uses it")
@@ -99,10 +97,10 @@ func (d *Disk) open(identity [32]byte) error {
 	return d.states.load(d.file)
 }
 
-// Size is that of the base.
+// Size returns the size of the base in bytes.
 func (d *Disk) Size() int64 { return d.base.Size() }
 
-// Close closes the file. What was written since the last Sync may not be in it.
+// Close closes the file. Writes since the last Sync may be lost.
 func (d *Disk) Close() error { return d.file.Close() }
 
 // ReadAt implements io.ReaderAt.
@@ -123,7 +121,7 @@ func (d *Disk) ReadAt(p []byte, off int64) (n int, err error) {
 	return len(p), nil
 }
 
-// readState reads bytes that are all in one state.
+// readState reads bytes whose blocks are all in state s.
 func (d *Disk) readState(s state, p []byte, off int64) (n int, err error) {
 	switch s {
 	case below:
@@ -140,7 +138,7 @@ func (d *Disk) readState(s state, p []byte, off int64) (n int, err error) {
 	return n, err
 }
 
-// Run returns where the bytes from off on cease to be alike: all data, or a hole.
+// Run returns the end of the run of data, or of zeros in a hole, that begins at off. The end is at most limit.
 func (d *Disk) Run(off, limit int64) (end int64, data bool) {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
@@ -163,7 +161,7 @@ func (d *Disk) runOnce(off, limit int64) (end int64, data bool) {
 	return end, state == written
 }
 
-// WriteAt implements io.WriterAt. Nothing is written after the end of the disk.
+// WriteAt implements io.WriterAt. It writes nothing after the end of the disk.
 func (d *Disk) WriteAt(p []byte, off int64) (int, error) {
 	if off < 0 || off > d.Size() || int64(len(p)) > d.Size()-off {
 		return 0, io.ErrShortWrite
@@ -181,7 +179,7 @@ func (d *Disk) WriteAt(p []byte, off int64) (int, error) {
 	return n, err
 }
 
-// own gets the rest of the blocks at both ends of a range into the file, if the range covers only a part of them.
+// own copies the first and last block of a range to the file if the range covers only a part of them.
 func (d *Disk) own(off, end int64) error {
 	if off%blockSize != 0 {
 		if err := d.fetch(off / blockSize); err != nil {
@@ -194,7 +192,7 @@ func (d *Disk) own(off, end int64) error {
 	return nil
 }
 
-// fetch copies a block into the file, unless it is there.
+// fetch copies a block to the file, unless it was written.
 func (d *Disk) fetch(block int64) error {
 	off := block * blockSize
 	p := make([]byte, min(blockSize, d.Size()-off))
@@ -212,7 +210,7 @@ func (d *Disk) fetch(block int64) error {
 	return err
 }
 
-// Zero makes n bytes read as zeros. Whole blocks become holes, and take no space any more.
+// Zero makes n bytes from off on read as zeros. Whole blocks become holes and release their space.
 func (d *Disk) Zero(off, n int64) error {
 	end := off + n
 	if off < 0 || n < 0 || off > d.Size() || n > d.Size()-off {
@@ -240,12 +238,12 @@ func (d *Disk) Zero(off, n int64) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.states.set(first, last, zero)
-	// The file system of the host may not be able to give the space back. Nothing is lost but the space.
+	// The host's file system may not support this. Then the space stays allocated, and the map still says that the blocks are zero.
 	unix.Fallocate(int(d.file.Fd()), unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, d.data+first*blockSize, (last-first)*blockSize)
 	return nil
 }
 
-// Sync returns when everything is on the disk: the blocks, and then the map that says which they are.
+// Sync flushes the blocks to the disk, and then the map that refers to them.
 func (d *Disk) Sync() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -259,5 +257,5 @@ func (d *Disk) Sync() error {
 	return unix.Fdatasync(int(d.file.Fd()))
 }
 
-// blocksTo is the number of blocks that begin before an offset.
+// blocksTo returns the number of blocks that begin before an offset.
 func blocksTo(off int64) int64 { return (off + blockSize - 1) / blockSize }

@@ -193,7 +193,7 @@ func TestRefused(t *testing.T) {
 		write("text", "some text"):   "a different file exists",
 		write("like", magic):         "a different file exists",
 		filepath.Join(dir, "link"):   "too many levels of symbolic links",
-		filepath.Join(dir, "fifo"):   "it is no regular file",
+		filepath.Join(dir, "fifo"):   "it is not a regular file",
 		dir:                          "is a directory",
 		filepath.Join(dir, "no/way"): "no such file",
 	} {

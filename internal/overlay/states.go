@@ -5,7 +5,7 @@ import (
 	"io"
 )
 
-// A state says where the content of a block is.
+// A state is the place of the content of a block.
 type state uint8
 
 const (
@@ -14,7 +14,7 @@ const (
 	zero                 // nowhere: the block is zeros
 )
 
-// A page of the map has the states of as many blocks as fit, four in each byte.
+// pageBlocks is the number of blocks in a page of the map, which has blockSize bytes of four states each.
 const pageBlocks = 4 * blockSize
 
 type page [blockSize]byte
@@ -23,7 +23,7 @@ type page [blockSize]byte
 type states struct {
 	blocks int64 // of the disk
 	pages  []*page
-	dirty  map[int64]bool // pages that the file does not have as they are
+	dirty  map[int64]bool // pages that differ from the file
 }
 
 func newStates(size int64) states {
@@ -31,7 +31,7 @@ func newStates(size int64) states {
 	return states{blocks: blocks, pages: make([]*page, (blocks+pageBlocks-1)/pageBlocks), dirty: map[int64]bool{}}
 }
 
-// room is the number of bytes of the file that are kept for the map, such that the header and it end at a multiple of 64 KiB.
+// room returns the number of bytes reserved for the map, so that header and map end at a multiple of 64 KiB.
 func (s *states) room() int64 {
 	const grain = 64 << 10
 	return (blockSize+int64(len(s.pages))*blockSize+grain-1)/grain*grain - blockSize
@@ -46,7 +46,7 @@ func (s *states) at(block int64) state {
 	return state(p[at/4] >> (at % 4 * 2) & 3)
 }
 
-// run returns the state of the byte at off, and the end of the bytes that have the same, limit at most.
+// run returns the state of the byte at off, and the end, at most limit, of the run of bytes in that state.
 func (s *states) run(off, limit int64) (state, int64) {
 	block := off / blockSize
 	found := s.at(block)
@@ -63,7 +63,7 @@ func (s *states) run(off, limit int64) (state, int64) {
 	return found, min(limit, block*blockSize)
 }
 
-// set gives blocks another state.
+// set sets the state of the blocks from first up to end.
 func (s *states) set(first, end int64, to state) {
 	for block := first; block < end; block++ {
 		if s.at(block) == to {

@@ -7,14 +7,14 @@ import (
 	"sync"
 )
 
-// Bounds of what is read: beyond them a file is hostile, or of another kind than the program serves.
+// Limits of disks that are read. Only hostile or very unusual files exceed them.
 const (
 	MaxSize  = 64 << 40 // bytes of a disk
-	MaxSpan  = 64 << 20 // bytes of what is compressed as a whole
+	MaxSpan  = 64 << 20 // bytes of a span that is compressed as a whole
 	maxCache = 32 << 20 // bytes of unpacked spans that are kept
 )
 
-// A Kind is how the bytes of a span are stored.
+// A Kind is a way to store the bytes of a span.
 type Kind byte
 
 // Kinds of spans.
@@ -24,7 +24,7 @@ const (
 	Packed             // compressed
 )
 
-// A Span is a range of a disk whose bytes are stored in one way.
+// A Span is a range of a disk whose bytes are stored in the same way.
 type Span struct {
 	Off, Len int64 // of the disk
 	Kind     Kind
@@ -32,22 +32,22 @@ type Span struct {
 	Stored   int64 // bytes in the file of a packed span
 }
 
-// A Map knows where the bytes of a disk are. Its methods are called from several goroutines.
+// A Map locates the bytes of a disk in a file. Its methods are called from several goroutines.
 type Map interface {
-	// Span returns a span that has the byte at off of the disk.
+	// Span returns a span that contains the byte at off of the disk.
 	Span(off int64) (Span, error)
-	// Unpack fills dst, as long as a packed span, from its stored bytes.
+	// Unpack fills dst, which has the length of the packed span s, from its stored bytes.
 	Unpack(s Span, dst, stored []byte) error
 }
 
-// An Image is a disk that is read from a file of some format.
+// An Image is a disk in a file of some format.
 type Image struct {
 	file io.ReaderAt
 	size int64
 	m    Map
 
 	mu    sync.Mutex
-	cache []*unpacked // the last used at the end
+	cache []*unpacked // the most recently used at the end
 }
 
 // An unpacked is a packed span in memory.
@@ -58,7 +58,7 @@ type unpacked struct {
 	err  error
 }
 
-// NewImage returns the disk of size bytes that m finds in a file.
+// NewImage returns the disk of size bytes that m locates in a file.
 func NewImage(file io.ReaderAt, size int64, m Map) (*Image, error) {
 	if size < 0 || size > MaxSize {
 		return nil, fmt.Errorf("the disk has %d bytes; at most %d are read", uint64(size), int64(MaxSize))
@@ -69,8 +69,8 @@ func NewImage(file io.ReaderAt, size int64, m Map) (*Image, error) {
 // Size returns the size of the disk in bytes.
 func (i *Image) Size() int64 { return i.size }
 
-// NextData returns the offset of the first byte from off on that is stored, and so may be another one than zero; the size of the disk if there
-// is none. Where the map cannot be read it is off, so that reading there gives the error.
+// NextData returns the offset of the first byte at or after off that is stored, so may not be zero, or the size of the disk if there is none. It
+// returns off if the map cannot be read there, so that reading returns the error.
 func (i *Image) NextData(off int64) int64 {
 	for off < i.size {
 		s, err := i.span(off)
@@ -82,7 +82,7 @@ func (i *Image) NextData(off int64) int64 {
 	return i.size
 }
 
-// span is m.Span, cut to the disk and checked.
+// span returns the checked result of Map.Span, cut to the disk.
 func (i *Image) span(off int64) (Span, error) {
 	s, err := i.m.Span(off)
 	if err != nil {
@@ -116,7 +116,7 @@ func (i *Image) ReadAt(p []byte, off int64) (int, error) {
 	return int(want), nil
 }
 
-// read reads what one span has of p.
+// read reads the part of p that is in one span, and returns its length.
 func (i *Image) read(p []byte, off int64) (int64, error) {
 	s, err := i.span(off)
 	if err != nil {
@@ -140,7 +140,7 @@ func (i *Image) read(p []byte, off int64) (int64, error) {
 	return n, nil
 }
 
-// unpack reads and unpacks a span. It looks for the last stored byte first, so that a small file cannot claim a large one.
+// unpack reads and unpacks a span. It reads the last stored byte first, so that a short file that claims a long span allocates nothing.
 func (i *Image) unpack(s Span) ([]byte, error) {
 	if err := ReadFull(i.file, make([]byte, 1), s.At+max(0, s.Stored-1)); err != nil {
 		return nil, err
@@ -153,7 +153,7 @@ func (i *Image) unpack(s Span) ([]byte, error) {
 	return data, i.m.Unpack(s, data, stored)
 }
 
-// cached returns the unpacked span, made or to be made.
+// cached returns the cache entry of a span, new or existing.
 func (i *Image) cached(s Span) *unpacked {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -173,7 +173,7 @@ func (i *Image) cached(s Span) *unpacked {
 	return u
 }
 
-// ReadFull fills p from a file. The error of one that is too short says so.
+// ReadFull fills p from a file. The error matches [io.ErrUnexpectedEOF] if the file is too short.
 func ReadFull(file io.ReaderAt, p []byte, off int64) error {
 	n, err := file.ReadAt(p, off)
 	if n == len(p) {

@@ -6,46 +6,46 @@ import (
 	"sync"
 )
 
-// Ordered is a [Writer] for formats that pack each piece and store them one after the other: Put packs, on the caller's goroutine, and what
-// was packed is emitted in the order of pieces. What comes too early waits in a scratch file.
+// Ordered is a [Writer] for formats that pack each piece and store packed pieces one after the other. Put packs on the caller's goroutine.
+// Packed pieces are emitted in order; those that come too early wait in a scratch file.
 type Ordered struct {
 	disk  Disk
 	spool File
 	how   Packing
 	zeros map[int64][]byte // packed holes, by length
 	free  chan []byte      // buffers that are not in use
-	back  []byte           // the buffer for what comes back from the spool
+	back  []byte           // the buffer for reading the spool
 
 	mu      sync.Mutex
 	next    int64              // the piece that comes next
 	waiting map[int64][2]int64 // offset and length in the spool
-	end     int64              // of what is in the spool
-	writes  int                // to the spool that have not ended
+	end     int64              // of the data in the spool
+	writes  int                // to the spool, in progress
 	err     error
 }
 
-// Packing is what a format does with pieces.
+// Packing holds the functions of a format.
 type Packing struct {
 	// Pack appends at least one byte to dst, which is empty. It is called from several goroutines.
 	Pack func(dst, content []byte) ([]byte, error)
-	// Emit gets what Pack made, in the order of pieces, one at a time. It may change packed, but not keep it.
+	// Emit is called with the results of Pack, in the order of pieces, one at a time. It may change packed, but not keep it.
 	Emit func(n int64, packed []byte) error
-	// SkipHoles says that Emit gets nil for a hole; otherwise it gets what Pack makes of zeros.
+	// SkipHoles passes nil to Emit for a hole. Otherwise Emit gets packed zeros.
 	SkipHoles bool
-	// Close writes what comes last, after everything was emitted. It may be nil.
+	// Close writes the end of the file, after everything was emitted. It may be nil.
 	Close func() error
 }
 
-// NewOrdered returns a writer of a disk. The spool is a scratch file.
+// NewOrdered returns a writer of a disk. spool is a scratch file.
 func NewOrdered(d Disk, spool File, how Packing) *Ordered {
 	return &Ordered{disk: d, spool: spool, how: how, zeros: map[int64][]byte{}, waiting: map[int64][2]int64{}, free: make(chan []byte, mostFree)}
 }
 
-// mostFree is how many buffers are kept: more are never in use at once.
+// mostFree is the number of free buffers that are kept.
 const mostFree = 16
 
-// buffer returns an empty buffer with room for a piece that cannot be packed, so that it need not grow. A pool that the garbage collector empties
-// would make such a buffer for nearly every piece, and clearing it takes longer than some pieces take to pack.
+// buffer returns an empty buffer with room for a piece that does not compress, so that it need not grow. It does not use a sync.Pool: the garbage
+// collector would empty that so often that nearly every piece needed a new buffer, and clearing one takes longer than some pieces take to pack.
 func (o *Ordered) buffer() []byte {
 	select {
 	case buf := <-o.free:
@@ -124,7 +124,7 @@ func (o *Ordered) zerosOf(size int64) []byte {
 	return o.zeros[size]
 }
 
-// drain emits what has waited and comes next. An empty spool is used from its start again.
+// drain emits waiting pieces as long as the next one is among them. An empty spool is reused from its start.
 func (o *Ordered) drain() {
 	for o.holes(); o.err == nil; o.holes() {
 		at, ok := o.waiting[o.next]

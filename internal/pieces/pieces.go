@@ -1,8 +1,9 @@
-// Package pieces is a disk in pieces of one size: how it is handed to writers of disk formats, and how it is read back from them.
+// Package pieces is the interface between disks and file formats of disks. Writers get a disk in pieces of equal size; readers locate its bytes in
+// a file.
 //
-// Pieces arrive as they are complete, in any order and from several goroutines; which of them are holes is known from the start. Formats
-// whose offsets follow from that alone place pieces at once ([Slots]). Formats whose offsets follow from the length of what came before,
-// since it is compressed, keep what comes early in a scratch file ([Ordered]). Either way a file's bytes depend on the disk alone.
+// Pieces arrive when they are complete, in any order and from several goroutines; the holes among them are known from the start. If the offsets
+// of a format follow from the holes, pieces are placed at once ([Slots]). If they depend on the compressed length of earlier pieces, those that
+// come early wait in a scratch file ([Ordered]). Either way the bytes of a file depend on the disk alone.
 package pieces
 
 import (
@@ -10,13 +11,13 @@ import (
 	"io"
 )
 
-// A Disk is what a file of some format is to hold.
+// A Disk describes the disk that a file will hold.
 type Disk struct {
 	Size   int64                      // bytes
 	Piece  int64                      // bytes of each piece; the last one may be shorter
 	Sector int64                      // bytes of a logical sector
 	Hole   func(n int64) bool         // reports whether piece n is zeros, so that it is never put
-	ID     func(name string) [16]byte // derives identifiers that a format wants, as bytes of an RFC 9562 UUID
+	ID     func(name string) [16]byte // derives an identifier from its name, as the bytes of an RFC 9562 UUID
 }
 
 // Count returns the number of pieces.
@@ -25,7 +26,7 @@ func (d *Disk) Count() int64 { return (d.Size + d.Piece - 1) / d.Piece }
 // Len returns the length of piece n in bytes.
 func (d *Disk) Len(n int64) int64 { return min(d.Piece, d.Size-n*d.Piece) }
 
-// Full returns the number of pieces that are no holes.
+// Full returns the number of pieces that are not holes.
 func (d *Disk) Full() (full int64) {
 	for n := range d.Count() {
 		if !d.Hole(n) {
@@ -35,15 +36,15 @@ func (d *Disk) Full() (full int64) {
 	return full
 }
 
-// A Writer makes a file of some format.
+// A Writer writes a file of some format.
 type Writer interface {
-	// Put adds a piece that is no hole: each once, in any order, from several goroutines. It does not keep content.
+	// Put adds piece n. It is called once for each piece that is not a hole, in any order, from several goroutines. It does not keep content.
 	Put(n int64, content []byte) error
 	// Close completes the file after the last Put. It does not close the file itself.
 	Close() error
 }
 
-// A File is what a format is written to. It is empty at first, and reads as zeros where nothing was written.
+// A File is the destination of a writer. It is empty at first, and reads as zeros where nothing was written.
 type File interface {
 	io.ReaderAt
 	io.WriterAt
@@ -52,7 +53,7 @@ type File interface {
 
 var zeros [64 << 10]byte
 
-// IsZero reports whether p holds zeros alone. It looks at the ends first, which nearly always decide.
+// IsZero reports whether all bytes of p are zero. It checks the ends first, which nearly always decide.
 func IsZero(p []byte) bool {
 	if len(p) == 0 || p[0] != 0 || p[len(p)-1] != 0 {
 		return len(p) == 0

@@ -9,17 +9,17 @@ import (
 	"time"
 )
 
-// slow is how many bytes have to come before the timer ends an answer: a server that sends one from time to time does not hold a build for ever.
+// slow is the number of bytes that restarts the timer: a server that sends a byte from time to time must not block a build for ever.
 const slow = 16 << 10
 
-// A body is the content of an answer. A timer ends it if no bytes come, or hardly any.
+// A body is the body of a response. A timer ends it if too few bytes arrive.
 type body struct {
 	io.ReadCloser
 	cancel  context.CancelFunc
 	timer   *time.Timer
 	stall   time.Duration
 	stalled atomic.Bool // ended by the timer
-	got     int         // bytes since the timer has started
+	got     int         // bytes since the timer was started
 	running bool        // of the timer
 }
 
@@ -47,21 +47,21 @@ func (b *body) Close() error {
 	return b.ReadCloser.Close()
 }
 
-// stop ends an answer that does not come.
+// stop ends a stalled response.
 func (b *body) stop() {
 	b.stalled.Store(true)
 	b.cancel()
 }
 
-// reason returns an error of an answer in the words of what has happened.
+// reason explains an error of reading a response.
 func (b *body) reason(err error) error {
 	switch {
 	case b.stalled.Load() && b.got > 0:
-		return fmt.Errorf("only %d bytes have come in %v", b.got, b.stall)
+		return fmt.Errorf("only %d bytes were received in %v", b.got, b.stall)
 	case b.stalled.Load():
-		return fmt.Errorf("nothing has come for %v", b.stall)
+		return fmt.Errorf("nothing was received for %v", b.stall)
 	case errors.Is(err, io.ErrUnexpectedEOF):
-		return errors.New("the connection ended before the file")
+		return errors.New("the connection was closed before the end of the file")
 	}
 	return err
 }

@@ -20,15 +20,15 @@ type file struct {
 	url    *url.URL
 	pause  *backoff.ExponentialBackOff
 
-	body    *body  // of the current answer; nil between two
+	body    *body  // of the current response; nil between two
 	at      int64  // bytes that were read
-	version string // of the first answer
+	version string // of the first response
 	failed  int    // attempts since the last progress
 	got     int64  // bytes since the last failure
-	err     error  // which ends the reading
+	err     error  // final: every Read returns it
 }
 
-// enough is how many bytes count as progress: a server that sends one and breaks off does not get for ever.
+// enough is the number of bytes that counts as progress: a server that sends a byte and breaks off is not asked for ever.
 const enough = 64 << 10
 
 // Read implements io.Reader.
@@ -57,7 +57,7 @@ func (f *file) Close() error {
 	return nil
 }
 
-// again waits before another attempt. It returns the error if there is to be none.
+// again waits before another attempt. It returns an error if there are none left.
 func (f *file) again(err error, wait time.Duration) error {
 	if f.ctx.Err() != nil {
 		return context.Cause(f.ctx)
@@ -79,7 +79,7 @@ func (f *file) again(err error, wait time.Duration) error {
 
 func (f *file) errorOf(err error) error { return fmt.Errorf("fetch %s: %w", f.url.Redacted(), err) }
 
-// connect asks for what has not been read yet, until there is an answer.
+// connect requests the rest of the file, repeatedly until there is a response.
 func (f *file) connect() error {
 	if f.body != nil {
 		f.body.Close()
@@ -101,7 +101,7 @@ func (f *file) connect() error {
 	}
 }
 
-// A finalError is one that another attempt would have as well.
+// A finalError is an error that another attempt would not avoid.
 type finalError struct{ text string }
 
 func (e *finalError) Error() string { return e.text }
@@ -114,7 +114,7 @@ func (f *file) ask() (wait time.Duration, err error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, f.url.String(), nil)
 	if err != nil {
 		cancel()
-		return 0, &finalError{"not a URL that can be asked for"}
+		return 0, &finalError{"not a URL that can be requested"}
 	}
 	r.Header.Set("User-Agent", "imprint")
 	if f.at > 0 {
@@ -147,10 +147,10 @@ func reasonOf(err error) error {
 	return err
 }
 
-// check checks an answer, and skips what was read before if the server sends it again.
+// check checks a response, and skips the bytes read before if the server sends the whole file again.
 func (f *file) check(answer *http.Response, b *body) error {
 	if c := answer.Header.Get("Content-Encoding"); c != "" && c != "identity" {
-		return &finalError{fmt.Sprintf("the server sends it with Content-Encoding %.40q, which was not asked for", c)}
+		return &finalError{fmt.Sprintf("the server sends it with Content-Encoding %.40q, which was not requested", c)}
 	}
 	v := version(answer.Header)
 	if f.at == 0 {

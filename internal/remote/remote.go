@@ -1,8 +1,7 @@
-// Package remote reads files of a directory that may be elsewhere: on an HTTP server, or on this machine. It is the only package that fetches
-// anything. What it returns is from outside and unchecked; callers compare it with a hash.
+// Package remote reads the files of a directory on an HTTP server or on this machine. It is the only package that fetches anything. Contents are
+// not trusted: callers compare them with hashes.
 //
-// A server may be slow, busy or broken for a moment: what fails for a reason that may pass is tried again, with growing pauses, and a file that
-// was cut off is continued where it ended.
+// Requests that fail for a reason that may pass are repeated, with growing pauses, and a file that was cut off is continued where it ended.
 package remote
 
 import (
@@ -19,11 +18,11 @@ import (
 	"time"
 )
 
-// Options say how patient a Dir is. Zero values are the usual ones.
+// Options set the retries and timeouts of a Dir. Zero values mean the defaults.
 type Options struct {
-	Attempts int           // how often a request is sent that brings nothing
+	Attempts int           // number of attempts without progress
 	Pause    time.Duration // before the second attempt; later ones are longer
-	Stall    time.Duration // without a byte, after which an attempt has failed
+	Stall    time.Duration // time without progress after which an attempt fails
 }
 
 // A Dir is a directory of files. Its methods are safe for concurrent use.
@@ -46,12 +45,12 @@ func Open(address string, o Options) (*Dir, error) {
 	return &Dir{u.Redacted(), s.open, s.client.CloseIdleConnections}, nil
 }
 
-// Parse checks the URL of a directory.
+// Parse parses and checks the URL of a directory.
 func Parse(address string) (*url.URL, error) {
 	u, err := url.Parse(address)
 	if err != nil {
 		var inside *url.Error
-		if errors.As(err, &inside) { // which repeats the text, perhaps with a password
+		if errors.As(err, &inside) { // its text has the URL, perhaps with a password
 			err = inside.Err
 		}
 		return nil, fmt.Errorf("not a URL: %v", err)
@@ -66,7 +65,7 @@ func Parse(address string) (*url.URL, error) {
 	case u.Scheme != "http" && u.Scheme != "https":
 		return nil, fmt.Errorf("scheme %q is not supported, only file, http and https are", u.Scheme)
 	case u.Hostname() == "":
-		return nil, errors.New("there is no host")
+		return nil, errors.New("the host is missing")
 	}
 	return u, nil
 }
@@ -85,7 +84,7 @@ func (d *Dir) String() string { return d.shown }
 // Close closes idle connections.
 func (d *Dir) Close() { d.close() }
 
-// Open returns the content of a file. name is a path in the directory, without "..", perhaps with a query after it. The error matches
+// Open opens a file for reading. name is a path in the directory, without "..", perhaps followed by a query. The error matches
 // [fs.ErrNotExist] if there is no such file, and [fs.ErrPermission] if it may not be read.
 func (d *Dir) Open(ctx context.Context, name string) (io.ReadCloser, error) {
 	if err := CheckName(name); err != nil {
@@ -104,7 +103,7 @@ func CheckName(name string) error {
 	return nil
 }
 
-// ReadFile returns all of a file of at most limit bytes. Errors are those of Open.
+// ReadFile reads a file of at most limit bytes. Errors are those of Open.
 func (d *Dir) ReadFile(ctx context.Context, name string, limit int64) ([]byte, error) {
 	f, err := d.Open(ctx, name)
 	if err != nil {
@@ -129,7 +128,7 @@ func (dir local) open(_ context.Context, name string) (io.ReadCloser, error) {
 	}
 	file = filepath.Join(string(dir), file)
 	info, err := os.Stat(file)
-	if err == nil && !info.Mode().IsRegular() { // opening a pipe may never return
+	if err == nil && !info.Mode().IsRegular() { // opening a pipe may block
 		err = &fs.PathError{Op: "read", Path: file, Err: errors.New("is not a regular file")}
 	}
 	if err != nil {

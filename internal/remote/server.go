@@ -14,7 +14,7 @@ import (
 	"github.com/cenkalti/backoff/v5"
 )
 
-// connections is how many a server is asked for at a time.
+// connections is the number of concurrent connections to a server.
 const connections = 32
 
 // A server is a directory of an HTTP server.
@@ -24,7 +24,7 @@ type server struct {
 	Options
 }
 
-// newServer uses the proxy that the environment names, as other programs do: it has no influence on contents, which have hashes.
+// newServer returns a server. It uses the proxy of the environment, as other programs do, which cannot change contents: they have hashes.
 func newServer(u *url.URL, o Options) *server {
 	if o.Attempts == 0 {
 		o.Attempts = 6
@@ -54,15 +54,15 @@ func (s *server) open(ctx context.Context, name string) (io.ReadCloser, error) {
 	return f, nil
 }
 
-// A StatusError is an answer of a server that brings no content.
+// A StatusError reports a response without the file, by its HTTP status code.
 type StatusError struct{ Code int }
 
-// Error implements error. The text is not the server's, which may be anything.
+// Error implements error. It does not use the server's text, which may be anything.
 func (e *StatusError) Error() string {
 	return strings.TrimSpace(fmt.Sprintf("the server answers %d %s", e.Code, http.StatusText(e.Code)))
 }
 
-// Is makes it match errors of missing and of forbidden files.
+// Is makes 404 and 410 match [fs.ErrNotExist], and 401, 403 and 407 [fs.ErrPermission].
 func (e *StatusError) Is(target error) bool {
 	switch e.Code {
 	case http.StatusNotFound, http.StatusGone:
@@ -73,15 +73,15 @@ func (e *StatusError) Is(target error) bool {
 	return false
 }
 
-// passes reports whether another attempt may have another answer.
+// passes reports whether another attempt may succeed.
 func (e *StatusError) passes() bool {
 	return e.Code >= 500 && e.Code != http.StatusNotImplemented || e.Code == http.StatusTooManyRequests || e.Code == http.StatusRequestTimeout
 }
 
-// longestWait is how long a server may ask to be left alone.
+// longestWait bounds the pause that a server may ask for.
 const longestWait = time.Minute
 
-// retryAfter returns the pause that an answer asks for; 0 for none.
+// retryAfter returns the pause that a response asks for (Retry-After), 0 for none.
 func retryAfter(h http.Header) time.Duration {
 	seconds, err := strconv.Atoi(h.Get("Retry-After"))
 	if err != nil || seconds <= 0 {
@@ -90,7 +90,7 @@ func retryAfter(h http.Header) time.Duration {
 	return min(longestWait, time.Duration(min(seconds, 3600))*time.Second)
 }
 
-// version returns what tells one version of a file from another; "" if nothing does.
+// version returns a text that identifies the version of a file, "" if there is none.
 func version(h http.Header) string {
 	if tag := h.Get("ETag"); tag != "" && !strings.HasPrefix(tag, "W/") {
 		return tag

@@ -15,7 +15,7 @@ import (
 // BlockSize is the length in bytes of the blocks that are hashed by themselves.
 const BlockSize = 4096
 
-// chunk is the length in bytes of the blocks that SHA-256 consists of.
+// chunk is the block size of SHA-256 in bytes.
 const chunk = sha256.BlockSize
 
 // A Writer hashes blocks by themselves while it writes them to a hash.
@@ -39,13 +39,13 @@ type Hash struct {
 	n     int         // of rest
 	all   uint64      // bytes written
 
-	other hash.Hash // does it all if the processor has no SHA extensions
+	other hash.Hash // used instead if the processor lacks the SHA extensions
 }
 
 // initial is the state before the first byte (FIPS 180-4, 5.3.3).
 var initial = [8]uint32{0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19}
 
-// Reset makes the hash that of no bytes.
+// Reset resets the hash to its initial state.
 func (h *Hash) Reset() {
 	h.state, h.n, h.all = initial, 0, 0
 	switch {
@@ -60,7 +60,7 @@ func (h *Hash) Reset() {
 // Size returns the length of a sum, 32 bytes.
 func (h *Hash) Size() int { return sha256.Size }
 
-// BlockSize returns the length of the blocks that SHA-256 consists of, 64 bytes.
+// BlockSize returns the block size of SHA-256, 64 bytes.
 func (h *Hash) BlockSize() int { return chunk }
 
 // Write appends bytes. It never fails.
@@ -128,7 +128,7 @@ func (h *Hash) WriteBlocks(p []byte, sums [][sha256.Size]byte) {
 	for i := range sums {
 		own := p[i*BlockSize:][:BlockSize]
 		state := initial
-		n := min(BlockSize, len(stream)) / chunk // one less at the end, if the stream's chunks do not begin where p does
+		n := min(BlockSize, len(stream)) / chunk // one less at the end, unless the stream's chunks are aligned with p
 		if n > 0 {
 			block2(&h.state, &stream[0], &state, &own[0], n)
 		}
@@ -144,7 +144,7 @@ func (h *Hash) WriteBlocks(p []byte, sums [][sha256.Size]byte) {
 // padding is the chunk that ends the hash of BlockSize bytes: a marker, and the length in bits.
 var padding = [chunk]byte{0: 0x80, chunk - 2: BlockSize * 8 >> 8}
 
-// finish returns the sum of BlockSize bytes that are in the state.
+// finish returns the sum of the BlockSize bytes that state has absorbed.
 func finish(state *[8]uint32) [sha256.Size]byte {
 	block(state, &padding[0], 1)
 	return [sha256.Size]byte(sumOf(state))

@@ -1,4 +1,4 @@
-// Package unpack decompresses gzip, zstd, xz and bzip2, each with as many members, frames or streams as there are, and brotli.
+// Package unpack decompresses gzip, zstd, xz and bzip2, with any number of members, frames or streams, and brotli.
 package unpack
 
 import (
@@ -21,7 +21,7 @@ import (
 	"github.com/therootcompany/xz"
 )
 
-// formats are what [Reader] unpacks, by the names of package compressed.
+// formats maps the names of package compressed to decompressors.
 var formats = map[string]func(io.Reader) (io.Reader, error){
 	"gzip": func(r io.Reader) (io.Reader, error) { return gzip.NewReader(r) },
 	"zstd": func(r io.Reader) (io.Reader, error) {
@@ -35,20 +35,19 @@ var formats = map[string]func(io.Reader) (io.Reader, error){
 	"bzip2": func(r io.Reader) (io.Reader, error) { return bzip2.NewReader(r), nil },
 }
 
-// nameless are further formats, which cannot be told from other data: whoever unpacks them was told.
+// nameless maps further formats, which have no magic number to recognise them by: callers have to know.
 var nameless = map[string]func(io.Reader) (io.Reader, error){
 	"brotli": func(r io.Reader) (io.Reader, error) { return brotli.NewReader(r), nil },
-	"none":   func(r io.Reader) (io.Reader, error) { return io.NopCloser(r), nil }, // which stays open
+	"none":   func(r io.Reader) (io.Reader, error) { return io.NopCloser(r), nil }, // r stays open
 }
 
-// maxWindow is how many bytes of memory the text before may take to which compressed data refers: what zstd(1) takes without --long, and
-// twice what xz -9 needs.
+// maxWindow is the largest window in bytes: the limit of zstd(1) without --long, and twice the window of xz -9.
 const maxWindow = 128 << 20
 
-// Knows reports whether Reader unpacks what the named program has compressed.
+// Knows reports whether Reader unpacks the format of the named program.
 func Knows(by string) bool { return formats[by] != nil }
 
-// Reader returns the contents of what the named program has compressed. Besides those that package compressed recognises it knows "brotli",
+// Reader returns the decompressed contents of r, in the format of the named program. Besides the names of package compressed it knows "brotli"
 // and "none".
 func Reader(r io.Reader, by string) (io.ReadCloser, error) {
 	open := formats[by]
@@ -65,7 +64,7 @@ func Reader(r io.Reader, by string) (io.ReadCloser, error) {
 	return io.NopCloser(unpacked), nil
 }
 
-// A TooLargeError reports contents that do not fit where they are unpacked.
+// A TooLargeError reports contents that do not fit on the file system of a directory.
 type TooLargeError struct {
 	Dir   string
 	Limit int64 // bytes
@@ -76,10 +75,10 @@ func (e *TooLargeError) Error() string {
 	return fmt.Sprintf("unpacks to more than %s, which is what is free in %s", units.FormatBytes(e.Limit), e.Dir)
 }
 
-// reserve is how many bytes of free space stay free: a full disk harms more than the build.
+// reserve is the number of bytes of free space that stay free: a full disk harms more than the build.
 const reserve = 64 * units.MiB
 
-// File unpacks into a file in dir that is gone when it is closed. It stops with ctx's cause when ctx ends, and with a [*TooLargeError] before
+// File unpacks into an unnamed file in dir, which is gone when it is closed. It returns ctx's cause when ctx ends, and a [*TooLargeError] before
 // the file system is full. shown is the name of the file in messages.
 func File(ctx context.Context, dir, shown string, packed io.Reader, by string) (*os.File, error) {
 	free, err := scratch.Free(dir)
@@ -106,7 +105,7 @@ func File(ctx context.Context, dir, shown string, packed io.Reader, by string) (
 	return f, nil
 }
 
-// Into returns a function that is File for what it is given, and refuses what Reader does not unpack; nil if dir is "".
+// Into returns a function that calls File, or returns an error with a hint for a format that Reader does not know. It is nil if dir is "".
 func Into(ctx context.Context, dir, shown string) func(packed io.Reader, by string) (*os.File, error) {
 	if dir == "" {
 		return nil
@@ -121,7 +120,7 @@ func Into(ctx context.Context, dir, shown string) func(packed io.Reader, by stri
 
 var errLimit = errors.New("too large")
 
-// bufferSize is how many bytes are unpacked at a time.
+// bufferSize is the number of bytes that are unpacked at a time.
 const bufferSize = 1 << 20
 
 // copyUpTo copies at most limit bytes. Blocks of zeros become holes.
@@ -149,7 +148,7 @@ func copyUpTo(ctx context.Context, f *os.File, r io.Reader, limit int64, by stri
 	}
 }
 
-// fill is io.ReadFull, but keeps the difference between the end of r and an error of r that says that its data is cut off.
+// fill is like io.ReadFull, but returns io.EOF at the end of r, so that an io.ErrUnexpectedEOF of r itself, for truncated data, stays an error.
 func fill(buf []byte, r io.Reader) (n int, err error) {
 	for n < len(buf) && err == nil {
 		var k int
@@ -159,7 +158,7 @@ func fill(buf []byte, r io.Reader) (n int, err error) {
 	return n, err
 }
 
-// reading is the error of contents that cannot be unpacked. Most libraries begin theirs with the name of the format.
+// reading returns the error of contents that cannot be unpacked. Most libraries begin theirs with the name of the format.
 func reading(by string, err error) error {
 	if strings.HasPrefix(err.Error(), by) {
 		return fmt.Errorf("damaged: %w", err)

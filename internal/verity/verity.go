@@ -85,7 +85,7 @@ func Fold(total int64, leaves []Hash) (list []Hash) {
 	return list
 }
 
-// Digests returns what [Root.Add] takes for a part of data of total bytes.
+// Digests returns the argument of [Root.Add] for a part of data of total bytes.
 func Digests(total int64, part []byte) []Hash {
 	leaves := make([]Hash, Count(int64(len(part))))
 	Leaves(part, leaves)
@@ -96,8 +96,8 @@ func Digests(total int64, part []byte) []Hash {
 // is ready to use. It keeps a block for each level.
 type Root struct {
 	size   int64
-	levels [levels][]byte // digests that do not fill a block yet; of leaves at 0, of the blocks above them at 1
-	top    int            // the highest level that has had a digest
+	levels [levels][]byte // digests that do not fill a block yet: at 0 those of leaves, at 1 those of the blocks above them
+	top    int            // the highest level with a digest so far
 }
 
 // Add appends the digests of the next n bytes, as [Digests] returns them. Only the last call may have an n that is not a multiple of Span.

@@ -1,5 +1,5 @@
-// Package visible makes what a terminal takes as commands, or does not show, visible. It is the last line of defence between a terminal and
-// file names, which in a store or an archive may contain any bytes.
+// Package visible escapes characters that a terminal interprets or does not show. It is the last line of defence between a terminal and file
+// names, which in a store or an archive may contain any bytes.
 package visible
 
 import (
@@ -22,7 +22,7 @@ func (w writer) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Escape escapes what a terminal would not show. Characters above ASCII get the form that JSON uses.
+// Escape escapes characters that a terminal would not show. Those above ASCII get the form of JSON, \uXXXX.
 func Escape(text string) string {
 	if strings.IndexFunc(text, isHidden) < 0 {
 		return text
