@@ -145,10 +145,12 @@ func (r *reader) directory(path string, b []byte, self, up uint32) {
 			continue
 		}
 		alias := dotted(e)
-		if seen[alias] {
-			r.t.Fatalf("%s: two entries %q", path, alias)
+		if e[11] != 0x08 { // the label of the volume is no name of a file
+			if seen[alias] {
+				r.t.Fatalf("%s: two entries %q", path, alias)
+			}
+			seen[alias] = true
 		}
-		seen[alias] = true
 		name := alias
 		if long != nil {
 			name = r.longName(long, e[:11], sum)
