@@ -77,7 +77,7 @@ const (
 	matrixTo   = "<!-- end of the boot matrix -->\n"
 )
 
-// Two builds of every description in configs give the same bytes, and the image boots to the marker on every machine it is for.
+// Two builds of every description in configs have the same bytes, and the image boots to the marker on every machine it is for.
 // UPDATE_MATRIX=1 rewrites the matrix in the README.
 func TestBootMatrix(t *testing.T) {
 	dir := configs(t)

@@ -32,7 +32,7 @@ type setting struct {
 	env   []string // in addition to PATH
 }
 
-// Every description gives the recorded plan and the recorded bytes. The store and the other inputs are the same on every machine.
+// Every description makes the recorded plan and the recorded bytes. The store and the other inputs are the same on every machine.
 // UPDATE_GOLDEN=1 records them again.
 func TestGolden(t *testing.T) {
 	s := setting{dir: syntheticConfigs(t), umask: "022"}

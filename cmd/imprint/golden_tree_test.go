@@ -18,7 +18,7 @@ import (
 )
 
 // A goldenTree is the content of a file system as go-diskfs reads it: a line for each file outside of store items, and the text of boot
-// loader configurations. It makes the difference between two goldens readable; the digests are what tells them apart.
+// loader configurations. It makes the difference between two goldens readable; the digests detect it.
 type goldenTree struct {
 	Names []string            `json:"names"`
 	Texts map[string][]string `json:"texts,omitempty"` // lines by path

@@ -122,7 +122,7 @@ var otherLoaders = map[string]struct {
 	"extlinux": {"gpt", "", nil},
 }
 
-// A surrounding is what may differ between two builds that give the same bytes.
+// A surrounding holds the conditions that may differ between two builds with the same bytes.
 type surrounding struct {
 	name   string
 	umask  string

@@ -238,7 +238,7 @@ func (c canceller) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// A build that is interrupted, at whatever stage, leaves nothing behind and does not change an older image.
+// A build that is interrupted, at whatever stage, leaves no files and does not change an older image.
 func TestInterrupted(t *testing.T) {
 	dir := t.TempDir()
 	file, out := filepath.Join(dir, "image.toml"), filepath.Join(dir, "out")

@@ -87,7 +87,7 @@ func (w *sourceWorld) image(source, keep string) []byte {
 	return content
 }
 
-// One closure gives one image, wherever its items come from: a database, an export stream, a cache on this machine with each compression that
+// One closure makes one image, wherever its items come from: a database, an export stream, a cache on this machine with each compression that
 // is supported, and one on a server. The second time, a cache is asked for texts only.
 func TestSources(t *testing.T) {
 	w := newSourceWorld(t)

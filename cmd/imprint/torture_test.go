@@ -16,7 +16,7 @@ import (
 )
 
 // TestTorture builds images while something goes wrong at a random moment: every fault meets every engine and format. After each build its
-// exit code is not 0 or the image has the right bytes, nothing is left behind, and an older image is as it was.
+// exit code is not 0 or the image has the right bytes, no file is left, and an older image is unchanged.
 //
 // TORTURE_SEED decides what is random, apart from the speed of the machine; TORTURE_ROUNDS is how often each fault meets each format. Without
 // it, every other pair does, once. There is a subtest for each fault.

@@ -162,7 +162,7 @@ func fullDisk(c *child, r *rand.Rand) {
 	c.what = c.mount
 }
 
-// fillsUp has them where somebody else takes all the room that is left, some time after the build has seen that there is enough.
+// fillsUp lets another program take all free space, some time after the build has checked that there is enough.
 func fillsUp(c *child, r *rand.Rand) {
 	c.mount = "size=200m"
 	wait := c.moment(r)

@@ -223,7 +223,7 @@ func TestDisagree(t *testing.T) {
 	}
 }
 
-// A name that the reader of ISOs does not understand is no disagreement where the content is the same.
+// A name that the reader of ISOs does not understand is not a disagreement if the content is the same.
 func TestLooseNames(t *testing.T) {
 	d, f := build(t, "iso")
 	faults, _, _ := check(t, d, f, func(_ context.Context, f *os.File, r opinion.Request) (*opinion.View, error) {

@@ -188,7 +188,8 @@ func (m *match) pair(ours, theirs []*opinion.Node) (a, b []*opinion.Node) {
 	return a, b
 }
 
-// shape is a digest of a node and all below it without names. Where a library does not understand a name, it takes a symlink for an empty file.
+// shape returns a digest of a node and everything below it, without names. A library that does not understand a name takes a symlink for an
+// empty file, so both have the same shape.
 func shape(n *opinion.Node) [32]byte {
 	h := sha256.New()
 	if n.Kind == opinion.Link {

@@ -5,7 +5,9 @@ import (
 	"strings"
 )
 
-// Patterns of the explanations that the readers of all formats return ([disk.Disk.Explain]): the class of a byte follows from its words.
+// Patterns for the explanations that the readers of all formats return ([disk.Disk.Explain]). The *Field patterns match names of fields, which are
+// those of the specifications or of Linux: s_uuid, VolID, i_blocks. placed matches structures whose bytes change when files move, unusedPlace
+// bytes that hold nothing, and identifier UUIDs, the PARTUUIDs of an MBR and the serial numbers of FAT.
 var (
 	idField      = regexp.MustCompile(`(?i)uuid|diskguid|uniquepartitionguid|serial|volid|hash_seed|disksignature|checksum_seed`)
 	attrField    = regexp.MustCompile(`i_mode|uid|gid`)
@@ -26,7 +28,7 @@ func classOf(place, field string) Class {
 		return Derived
 	case idField.MatchString(field):
 		return ID
-	case timeField.MatchString(field), strings.Contains(place, ", TF, "):
+	case timeField.MatchString(field), strings.Contains(place, ", TF, "): // TF has the times in Rock Ridge
 		return Time
 	}
 	return Structure

@@ -14,7 +14,7 @@ import (
 	"imprint/image/write"
 )
 
-// An image is the bytes of a disk, and where the structures of its formats lie, by the specifications of these.
+// An image has the bytes of a disk, and the offsets of the structures of its formats, by their specifications.
 type image struct {
 	bytes []byte
 	disk  *disk.Disk

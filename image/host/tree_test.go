@@ -27,7 +27,7 @@ filesystem = "%s"
 
 func rootOf(p *plan.Plan) *tree.Node { return p.Partitions[0].Spec.Tree.Root() }
 
-// All of a host directory is root's in the image. What has a set-ID bit for somebody else must not become root's with it.
+// Everything in a host directory belongs to root in the image. A file with a set-ID bit and another owner must not become root's.
 func TestSetIDInHostDirectories(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("only root gives files away")

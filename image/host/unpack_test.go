@@ -22,7 +22,7 @@ source = "%SOURCE%"
 exclude = ["/proc/*"]
 `
 
-// An archive gives the same image whether it is compressed or not, and nothing of it stays beside the image.
+// An archive makes the same image whether it is compressed or not, and no file of it stays beside the image.
 func TestCompressedArchive(t *testing.T) {
 	w := imagetest.New(t)
 	text := imagetest.Tar(t, tar.Header{Typeflag: tar.TypeDir, Name: "proc", Mode: 0o555}, tar.Header{Typeflag: tar.TypeReg, Name: "proc/cpuinfo", Mode: 0o444},
@@ -58,7 +58,7 @@ func TestCompressedArchive(t *testing.T) {
 	}
 }
 
-// Images of virtual machines are no content of a partition.
+// Images of virtual machines are refused as the content of a partition.
 func TestDiskImage(t *testing.T) {
 	w := imagetest.New(t)
 	w.File("disk.qcow2", "QFI\xfb"+strings.Repeat("\x00", 508))

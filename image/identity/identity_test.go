@@ -8,7 +8,7 @@ import (
 	"imprint/image/imagetest"
 )
 
-// The identity depends on contents alone: not on where things lie, nor on the order of keys, nor on comments.
+// The identity depends on contents alone: not on host paths, the order of keys, or comments.
 func TestIdentity(t *testing.T) {
 	w, system := imagetest.Boot(t)
 	text := fmt.Sprintf(imagetest.Bootable, system)
@@ -41,7 +41,7 @@ func TestIdentity(t *testing.T) {
 	}
 }
 
-// Kernels of the host count with their content, wherever they lie.
+// Kernels of the host count with their content, not with their path.
 func TestIdentityOfHostKernels(t *testing.T) {
 	seed := func(path, content string) string {
 		w := imagetest.New(t)

@@ -38,7 +38,7 @@ text = "frames"
 	}
 }
 
-// storeImage is an image with so many store items, on the file system, that refer to one another in a chain.
+// storeImage returns an image with n store items on the file system, each of which refers to the next.
 func storeImage(t testing.TB, filesystem string, items int, more ...string) []byte {
 	t.Helper()
 	w := imagetest.New(t)

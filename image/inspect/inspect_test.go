@@ -40,7 +40,7 @@ func TestTextIsOneLineEach(t *testing.T) {
 	}
 }
 
-// A placed is content in so many pieces.
+// A placed is a content in several pieces.
 type placed struct {
 	tree.Blob
 	pieces int

@@ -275,7 +275,7 @@ func TestAhead(t *testing.T) {
 	}
 }
 
-// An item that one source does not have comes from the next, and one that none has is reported with all of them.
+// An item that one source lacks comes from the next. The error for an item that no source has names all of them.
 func TestSeveral(t *testing.T) {
 	first, second := newWorld(t), newWorld(t)
 	first.add("b", "none", "a")

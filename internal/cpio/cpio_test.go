@@ -145,7 +145,7 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-// FuzzArchive gives any name and content to an archive, and reads them back.
+// FuzzArchive writes an archive with any name and content, and reads it back.
 func FuzzArchive(f *testing.F) {
 	f.Add("name", []byte("content"))
 	f.Add(trailer, []byte{})

@@ -1,4 +1,4 @@
-// Package extract writes the nodes of a tree, which may come from anywhere, to a directory that they cannot leave, or into a tar archive.
+// Package extract writes the nodes of an untrusted tree to a directory, which they cannot escape, or to a tar archive.
 package extract
 
 import (
@@ -16,23 +16,23 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// An Omission is something of a tree that was not written.
+// An Omission reports a node or attribute that was not written.
 type Omission struct {
 	Path string // below the directory, or in the archive
 	Why  string
 }
 
-const noFile = "is left out: it is no file, directory or link"
+const noFile = "is omitted: it is not a file, directory or link"
 
-// Options say what files keep besides permissions, times, holes and extended attributes.
+// Options select what files keep besides permissions, times, holes and extended attributes.
 type Options struct {
-	Owners bool // their owners, which takes a caller that may give files away, and then set-ID and sticky bits
-	SetID  bool // set-ID and sticky bits, of whoever owns the files: for a directory that nobody else can reach
+	Owners bool // owners, set-ID and sticky bits; the caller needs the privilege to change owners
+	SetID  bool // set-ID and sticky bits whoever owns the files: for a directory that nobody else can reach
 }
 
-// Directory writes nodes and everything below them into a directory. Names that are there already are an error. Links, holes, modes, times and
-// extended attributes are kept, and what the options say. Devices, fifos and sockets are omitted, and so are attributes that the file system or the kernel
-// refuses. A content that has a pin is compared with it: the error matches [tree.ErrChanged] if it is another one.
+// Directory writes nodes and everything below them to a directory. Names that exist are an error. Links, holes, modes, times and extended
+// attributes are kept, and what o selects. Devices, fifos and sockets are omitted, and so are attributes that the file system or the kernel
+// refuses. A content with a pin is compared with it: the error matches [tree.ErrChanged] if they differ.
 func Directory(ctx context.Context, dir *os.Root, tops []tree.Walked, o Options) (omitted []Omission, err error) {
 	x := &extractor{ctx: ctx, dir: dir, first: map[*tree.Node]string{}, Options: o}
 	defer func() { err = errors.Join(err, x.leave()) }()
@@ -48,12 +48,12 @@ func Directory(ctx context.Context, dir *os.Root, tops []tree.Walked, o Options)
 type extractor struct {
 	ctx   context.Context
 	dir   *os.Root
-	first map[*tree.Node]string // name of each file's first node, for hard links
+	first map[*tree.Node]string // the first name of each file, for hard links
 	Options
 	omitted []Omission
 
-	at   string   // the directory that the last node was put into
-	open *os.Root // that directory: the way to it is not looked up again for each node in it
+	at   string   // the directory of the last node
+	open *os.Root // that directory, kept open so that its path is not resolved for each node in it
 }
 
 // parent returns the directory that a name is in, and the last element of the name. It is valid until the next call.
@@ -87,7 +87,7 @@ func (x *extractor) omit(path, format string, args ...any) {
 	x.omitted = append(x.omitted, Omission{path, fmt.Sprintf(format, args...)})
 }
 
-// nameOf is the name of a node that is written, "." for the top of a tree.
+// nameOf returns the name under which a node is written, "." for the top of a tree.
 func nameOf(top tree.Walked) string {
 	if base := top.Path[strings.LastIndexByte(top.Path, '/')+1:]; base != "" {
 		return base
@@ -95,7 +95,7 @@ func nameOf(top tree.Walked) string {
 	return "."
 }
 
-// all writes a node and everything below it. Directories get their attributes last, when nothing more is put into them.
+// all writes a node and everything below it. Directories get their attributes last: a mode may forbid writing, and writing changes times.
 func (x *extractor) all(top tree.Walked) error {
 	base := nameOf(top)
 	type made struct {
@@ -127,7 +127,7 @@ func (x *extractor) all(top tree.Walked) error {
 	return nil
 }
 
-// mkdir makes a directory, unless it is the one that is there.
+// mkdir makes a directory, unless it is the top, which exists.
 func (x *extractor) mkdir(name string) error {
 	if name == "." {
 		return nil
@@ -139,7 +139,7 @@ func (x *extractor) mkdir(name string) error {
 	return r.Mkdir(base, 0o700)
 }
 
-// one writes a node that is no directory.
+// one writes a node other than a directory.
 func (x *extractor) one(name string, n *tree.Node) error {
 	inode := n.Inode()
 	if first := x.first[inode]; first != "" {
@@ -160,7 +160,7 @@ func (x *extractor) one(name string, n *tree.Node) error {
 	return nil
 }
 
-// symlink writes a symlink, whose mode does not count.
+// symlink writes a symlink. Linux ignores its mode.
 func (x *extractor) symlink(name string, n *tree.Node) error {
 	r, base, err := x.parent(name)
 	if err != nil {
@@ -266,7 +266,7 @@ func (x *extractor) xattrs(name string, list []tree.Xattr) error {
 	return nil
 }
 
-// modeOf is the mode of a file, with set-ID bits and the sticky bit only beside its owner.
+// modeOf returns the permission bits of a file, with special also the set-ID and sticky bits, which depend on the owner.
 func modeOf(a *tree.Attr, special bool) os.FileMode {
 	mode := os.FileMode(a.Mode & 0o777)
 	for bit, set := range map[uint16]os.FileMode{0o4000: os.ModeSetuid, 0o2000: os.ModeSetgid, 0o1000: os.ModeSticky} {

@@ -60,7 +60,7 @@ type sized struct {
 
 func (s sized) Size() int64 { return s.size }
 
-// No text makes the reader read beyond it, and it always gets ahead.
+// No text makes the reader read beyond its end, or fail to make progress.
 func FuzzReader(f *testing.F) {
 	f.Add(string(AppendString(AppendNumber(nil, 3), "abc")), "nssn")
 	f.Add("\xff\xff\xff\xff\xff\xff\xff\xff", "s")

@@ -168,7 +168,7 @@ func TestVanishedClients(t *testing.T) {
 	}
 }
 
-// played is a client that says what it was told and takes everything.
+// played is a client that sends a script and discards all replies.
 type played struct {
 	io.Reader
 	out bytes.Buffer

@@ -27,7 +27,7 @@ type memory struct {
 
 const block = 4096
 
-// newMemory is a disk of so many blocks, of which every third holds data.
+// newMemory returns a disk in which every third block holds data.
 func newMemory(blocks int) *memory {
 	m := &memory{data: make([]byte, blocks*block), bad: -1}
 	r := rand.New(rand.NewPCG(1, 2))

@@ -35,7 +35,7 @@ func (b text) Run(off, limit int64) (end int64, data bool) {
 
 func zeros(p []byte) bool { return len(bytes.Trim(p, "\x00")) == 0 }
 
-// base is a disk of so many bytes, of which every other block holds data.
+// base is a disk of a size in bytes, in which every other block holds data.
 func base(size int) text {
 	b := make(text, size)
 	for i := range b {
@@ -111,7 +111,7 @@ func TestOverlay(t *testing.T) {
 	})
 }
 
-// The file takes the space of what was written, also over a disk of terabytes, and gives back what becomes zeros.
+// The file takes only the space of blocks that were written, also over a disk of terabytes, and releases that of blocks that become zeros.
 func TestSpace(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "file")
 	d, err := Open(path, large(8<<40), [32]byte{})

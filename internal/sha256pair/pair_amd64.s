@@ -37,15 +37,15 @@ DATA k<>+0xf0(SB)/8, $0xa4506ceb90befffa
 DATA k<>+0xf8(SB)/8, $0xc67178f2bef9a3f7
 GLOBL k<>(SB), RODATA|NOPTR, $256
 
-// The order of bytes that makes words of 32 bits, which SHA-256 reads big-endian, little-endian.
+// The shuffle mask that swaps the bytes of each 32-bit word: SHA-256 reads big-endian words.
 DATA swap<>+0x00(SB)/8, $0x0405060700010203
 DATA swap<>+0x08(SB)/8, $0x0c0d0e0f08090a0b
 GLOBL swap<>(SB), RODATA|NOPTR, $16
 
-// A stream has two registers of state, s0 with A, B, E, F and s1 with C, D, G, H, and four of message words, m0 to m3. X0 is the operand that
-// SHA256RNDS2 implies, X13 is temporary, X14 holds swap.
+// A stream has two registers of state, s0 with A, B, E, F and s1 with C, D, G, H, and four of message words, m0 to m3. X0 is the implicit
+// operand of SHA256RNDS2, X13 is temporary, X14 holds swap.
 
-// load takes the state A to H at h apart into s0 and s1.
+// load loads the state A to H at h into s0 and s1.
 #define load(at, s0, s1) \
 	MOVOU   (at), X13         \
 	MOVOU   16(at), s1        \
@@ -55,7 +55,7 @@ GLOBL swap<>(SB), RODATA|NOPTR, $16
 	PALIGNR $8, s1, s0       \
 	PBLENDW $0xf0, X13, s1
 
-// store puts s0 and s1 together to A to H at h.
+// store stores s0 and s1 as the state A to H at h.
 #define store(at, s0, s1) \
 	PSHUFD  $0x1b, s0, X13   \
 	PSHUFD  $0xb1, s1, s1    \
@@ -65,7 +65,7 @@ GLOBL swap<>(SB), RODATA|NOPTR, $16
 	MOVOU   s0, (at)          \
 	MOVOU   s1, 16(at)
 
-// words reads the 16 words of a block at p.
+// words loads the 16 words of the block at p.
 #define words(at, m0, m1, m2, m3) \
 	MOVOU  (at), m0           \
 	PSHUFB X14, m0           \
@@ -76,7 +76,7 @@ GLOBL swap<>(SB), RODATA|NOPTR, $16
 	MOVOU  48(at), m3         \
 	PSHUFB X14, m3
 
-// rounds does four rounds, with the constants at offset i of k and the words in m.
+// rounds computes four rounds, with the constants at offset i of k and the words in m.
 #define rounds(i, s0, s1, m) \
 	MOVOU       k<>+i(SB), X0 \
 	PADDL       m, X0             \

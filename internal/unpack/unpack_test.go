@@ -181,7 +181,7 @@ func TestReading(t *testing.T) {
 	}
 }
 
-// Formats that cannot be recognised are unpacked when they are named, and damage is noticed where the format can tell.
+// Formats that cannot be recognised are unpacked by name, and damage is detected if the format has a checksum.
 func TestNameless(t *testing.T) {
 	want := content()
 	var packed bytes.Buffer

@@ -11,7 +11,7 @@ import (
 	"imprint/internal/fault"
 )
 
-// ErrUnknown is the error for a hash device that [Check] does not know: none, or one with a salt, another hash or other sizes of blocks.
+// ErrUnknown is the error for contents that [Check] cannot read: not a hash device, or one with a salt, another hash or other block sizes.
 var ErrUnknown = errors.New("no hash device without a salt, of SHA-256 and blocks of 4096 bytes")
 
 // maxLeaves bounds the memory of a check: the leaves of 64 GiB of data.
@@ -42,8 +42,8 @@ func DataSize(device Reader) (int64, error) {
 	return int64(n) * BlockSize, nil
 }
 
-// Check reads data and the tree over it, and reports each block of data whose digest is another than in the tree, and blocks of the tree that
-// do not fit those below. Offsets are in the hash device. The errors are those of [DataSize] and of reading.
+// Check reads data and its tree, and reports each block of data whose digest differs from that in the tree, and blocks of the tree that do not
+// match those below. Offsets are in the hash device. The errors are those of [DataSize] and of reading.
 func Check(ctx context.Context, data, device Reader, report fault.Report) error {
 	size, err := DataSize(device)
 	if err != nil {
@@ -111,10 +111,10 @@ func (t Tree) compare(device Reader, report fault.Report) error {
 	return nil
 }
 
-// mostFaults is how many blocks are reported.
+// mostFaults is the number of blocks that are reported.
 const mostFaults = 10
 
-// deviceSize is the length in bytes of what Device returns.
+// deviceSize returns the length in bytes of the result of Device.
 func (t Tree) deviceSize() int64 {
 	n := int64(BlockSize)
 	for _, level := range t.levels {

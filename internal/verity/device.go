@@ -14,7 +14,7 @@ type Tree struct {
 	levels [][]Hash // from that of the data's blocks up to that of one block
 }
 
-// NewTree returns the tree over the digests of all blocks of a device, of which there is at least one. It keeps the leaves.
+// NewTree returns the tree over the digests of all blocks of a device. There must be at least one. The tree keeps leaves.
 func NewTree(leaves []Hash) Tree {
 	t := Tree{}
 	for len(leaves) > 1 {
@@ -30,8 +30,8 @@ const (
 	hashSize  = int64(len(Hash{}))
 )
 
-// Device returns the content of a hash device: a superblock of that UUID, and the levels of the tree from the top, each in whole blocks. This
-// is what `veritysetup format --salt=-` writes (cryptsetup, "DMVerity", and the kernel's admin-guide/device-mapper/verity.rst).
+// Device returns the content of a hash device: a superblock with the UUID, then the levels of the tree from the top, each in whole blocks, like
+// `veritysetup format --salt=-` (cryptsetup, "DMVerity", and the kernel's admin-guide/device-mapper/verity.rst).
 func (t Tree) Device(id repro.UUID) []byte {
 	b := make([]byte, BlockSize)
 	le := binary.LittleEndian
@@ -55,7 +55,7 @@ func (t Tree) Device(id repro.UUID) []byte {
 	return b
 }
 
-// blocks is the number of blocks of data.
+// blocks returns the number of blocks of data.
 func (t Tree) blocks() int {
 	if len(t.levels) == 0 {
 		return 1
