@@ -172,7 +172,7 @@ func (r *root) environments() *cobra.Command {
 	return envcmd.Command(envcmd.World{
 		Stdin: os.Stdin, Stdout: r.stdout, Stderr: r.stderr, Raw: r.raw, RawErr: r.tty,
 		StoreFlag: r.buildStoreFlag,
-		StoreDir:  r.storeDir, Scratch: func() string { return r.scratch("") }, Env: r.env, Root: sandbox.HasIDs(os.Getuid()), UID: os.Getuid(), GID: os.Getgid(),
+		StoreDir:  r.storeDir, Scratch: func() string { return r.scratch("") }, Env: r.env, Root: func() bool { return sandbox.HasIDs(os.Getuid()) }, UID: os.Getuid(), GID: os.Getgid(),
 		Epoch: func() (int64, error) {
 			epoch, err := sourceDateEpoch(r.env("SOURCE_DATE_EPOCH"))
 			if epoch == nil {

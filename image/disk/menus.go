@@ -74,7 +74,7 @@ func (r *Region) Lookup(file string) *tree.Node {
 	if r.Volume == nil {
 		return nil
 	}
-	rest, at, n := strings.Split(path.Clean("/"+file), "/"), "/", r.Volume.Tree.Root()
+	rest, at, n := r.below(file), "/", r.Volume.Tree.Root()
 	for links := 0; len(rest) > 0; {
 		name := rest[0]
 		rest = rest[1:]
@@ -96,13 +96,26 @@ func (r *Region) Lookup(file string) *tree.Node {
 			return nil
 		}
 		target := child.Inode().Target()
-		if !path.IsAbs(target) {
-			target = path.Join(at, target)
+		if path.IsAbs(target) {
+			rest = append(r.below(target), rest...)
+		} else {
+			rest = append(strings.Split(path.Join(at, target), "/"), rest...)
 		}
-		rest = append(strings.Split(path.Clean(target), "/"), rest...)
 		at, n = "/", r.Volume.Tree.Root()
 	}
 	return n.Inode()
+}
+
+// below returns the elements of a path of the system, from the top of the region: a store on a partition of its own is mounted below it.
+func (r *Region) below(file string) []string {
+	file = path.Clean("/" + file)
+	for _, f := range closure.Flavors() {
+		mount, _ := closure.InTree(r.Volume.Tree, f)
+		if rest, ok := strings.CutPrefix(file, mount+"/"); ok && mount != "" {
+			file = rest
+		}
+	}
+	return strings.Split(file, "/")
 }
 
 // folded is the child of that name in upper or lower case.

@@ -28,7 +28,7 @@ type World struct {
 	Epoch     func() (int64, error)
 	Scratch   func() string // directory for what archives unpack to
 	Env       func(string) string
-	Root      bool // the user may give files to others
+	Root      func() bool // reports whether the user may give files to others
 	UID, GID  int
 
 	Usage   func(error) error // makes an error one of the command line

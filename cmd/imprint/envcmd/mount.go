@@ -49,7 +49,7 @@ but root; then rm removes them. Devices and sockets are left out. Other users' f
 			}
 			how := "a tree"
 			if !asTree {
-				lower, err := workspace.Tree(c.Context(), trees(s), objects.Text(pin), t, w.Root)
+				lower, err := workspace.Tree(c.Context(), trees(s), objects.Text(pin), t, w.Root())
 				if err != nil {
 					return err
 				}
@@ -107,7 +107,7 @@ func (w World) fill(ctx context.Context, dir string, t *tree.Tree) error {
 	if err != nil {
 		return err
 	}
-	return workspace.Fill(ctx, dir, r, w.Root)
+	return workspace.Fill(ctx, dir, r, w.Root())
 }
 
 // readOnly returns a tree like t without permissions to write, and without set-ID bits: others may reach it.

@@ -105,11 +105,11 @@ func (w World) prepare(ctx context.Context, s *environment.Store, space *workspa
 	if err != nil {
 		return nil, err
 	}
-	lower, err := workspace.Tree(ctx, trees(s), objects.Text(pin), t, w.Root)
+	lower, err := workspace.Tree(ctx, trees(s), objects.Text(pin), t, w.Root())
 	if err != nil {
 		return nil, err
 	}
-	return t, space.Begin(lower, objects.Text(pin), t.Root().Attr, w.Root)
+	return t, space.Begin(lower, objects.Text(pin), t.Root().Attr, w.Root())
 }
 
 func (w World) sandboxed(ctx context.Context, space *workspace.Workspace, r running) error {
@@ -125,7 +125,7 @@ func (w World) sandboxed(ctx context.Context, space *workspace.Workspace, r runn
 		env = append(env, "TERM="+term)
 	}
 	err = sandbox.Run(ctx, sandbox.Command{
-		Dir: space.Dir, Argv: r.argv, Env: env, Host: "imprint", Network: r.network, Root: w.Root, UID: w.UID, GID: w.GID, Stdin: w.Stdin, Stdout: w.Raw, Stderr: w.RawErr,
+		Dir: space.Dir, Argv: r.argv, Env: env, Host: "imprint", Network: r.network, Root: w.Root(), UID: w.UID, GID: w.GID, Stdin: w.Stdin, Stdout: w.Raw, Stderr: w.RawErr,
 	})
 	var forbidden *sandbox.ForbiddenError
 	if errors.As(err, &forbidden) {
@@ -154,7 +154,7 @@ func (w World) save(ctx context.Context, s *environment.Store, space *workspace.
 	if err != nil {
 		return err
 	}
-	if l, err = l.Over(r.lower, layer.Settings{Mtime: tree.Time{Sec: epoch}, Owners: w.Root}); err != nil {
+	if l, err = l.Over(r.lower, layer.Settings{Mtime: tree.Time{Sec: epoch}, Owners: w.Root()}); err != nil {
 		return err
 	}
 	if len(l.Entries()) == 0 {
