@@ -383,7 +383,7 @@ func TestExport(t *testing.T) {
 	}
 	name := filepath.Join(t.TempDir(), "x")
 	os.WriteFile(name, []byte("no stream"), 0o644)
-	if _, err := OpenExport(t.Context(), name, t.TempDir(), closure.Nix); !says(err, "this is no stream") {
+	if _, err := OpenExport(t.Context(), name, t.TempDir(), closure.Nix); !says(err, "this is not a stream") {
 		t.Error(err)
 	}
 }
