@@ -132,17 +132,7 @@ func buildTwice(t *testing.T, dir, config string) (image, line string) {
 	first, second := filepath.Join(dir, config+".img"), filepath.Join(dir, config+".again")
 	said := hosttest.Run(t, "env", "GOMAXPROCS=1", "imprint", "build", file, "-o", first, "--export-boot", first+".boot")
 	hosttest.Run(t, "env", "GOMAXPROCS=5", "TZ=Asia/Tokyo", "imprint", "build", file, "-o", second)
-	a, err := os.ReadFile(first)
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := os.ReadFile(second)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if string(a) != string(b) {
-		t.Errorf("%s: two builds differ", config)
-	}
+	sameFiles(t, first, second)
 	os.Remove(second)
 	imprint(t, "verify", first) // our readers find no fault in what our writers and the host's tools have written
 	return first, printedLine(t, said)

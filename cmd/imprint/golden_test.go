@@ -175,6 +175,14 @@ func (s setting) both(t *testing.T, args ...string) (stdout []byte, stderr strin
 	return stdout, failure.String()
 }
 
+// sameFiles compares two files a piece at a time: images may be larger than memory.
+func sameFiles(t *testing.T, a, b string) {
+	t.Helper()
+	if out, err := exec.Command("cmp", a, b).CombinedOutput(); err != nil {
+		t.Errorf("the files differ: %s", out)
+	}
+}
+
 func read(t *testing.T, file string) []byte {
 	t.Helper()
 	content, err := os.ReadFile(file)

@@ -113,9 +113,7 @@ func TestServe(t *testing.T) {
 			now := serving(t, file, "--nbd", "unix:"+socket)
 			hosttest.Run(t, "qemu-img", "compare", "-f", "raw", "-F", "raw", image, now.nbd)
 			hosttest.Run(t, "nbdcopy", now.nbd, image+".copy")
-			if !bytes.Equal(read(t, image), read(t, image+".copy")) {
-				t.Error("nbdcopy makes another image")
-			}
+			sameFiles(t, image, image+".copy")
 			os.Remove(image + ".copy")
 			if said := now.stop(t); !regexp.MustCompile(`^read .* \(100\.0 %\)\n`).MatchString(said) {
 				t.Errorf("after everything was read, serve says\n%s", said)
@@ -184,13 +182,9 @@ func TestServeHTTP(t *testing.T) {
 	out := filepath.Join(dir, "out")
 	hosttest.Run(t, "curl", "-sSf", "-r", "0-33333333", "-o", out, url)
 	hosttest.Run(t, "curl", "-sSf", "-C", "-", "-H", "If-Range: "+same, "-o", out, other)
-	if !bytes.Equal(read(t, out), read(t, image)) {
-		t.Error("half from one server and half from another are no image")
-	}
+	sameFiles(t, image, out) // half from one server and half from another
 	hosttest.Run(t, "curl", "-sSf", "-o", out, third)
-	if !bytes.Equal(read(t, out), read(t, image)) {
-		t.Error("the image in a file is served with other bytes")
-	}
+	sameFiles(t, image, out)
 	for _, s := range []*served{one, two, three} {
 		s.stop(t)
 	}
