@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/binary"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,8 +14,8 @@ import (
 	"imprint/internal/qemutest"
 )
 
-// debianArchive returns the archive of a small Debian system with further packages. mmdebstrap makes it once, and it stays in build; without mmdebstrap or a mirror the
-// test is skipped.
+// debianArchive returns the archive of a small Debian system with further packages. mmdebstrap makes it once, and it stays in build. Without
+// mmdebstrap or a mirror the test is skipped, or fails where tools are required.
 func debianArchive(t *testing.T, name, packages string) string {
 	t.Helper()
 	archive, err := filepath.Abs("../../build/debian/" + name + ".tar.zst")
@@ -31,7 +32,7 @@ func debianArchive(t *testing.T, name, packages string) string {
 	out, err := exec.CommandContext(t.Context(), "mmdebstrap", "--variant=minbase",
 		"--include=linux-image-cloud-amd64,initramfs-tools,systemd-sysv,udev,"+packages, "bookworm", fresh).CombinedOutput()
 	if err != nil {
-		t.Skipf("mmdebstrap: %v\n%s", err, out)
+		hosttest.Missing(t, fmt.Sprintf("needs mmdebstrap and a mirror of Debian: %v\n%s", err, out))
 	}
 	if err := os.Rename(fresh, archive); err != nil {
 		t.Fatal(err)

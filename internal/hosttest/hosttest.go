@@ -13,7 +13,7 @@ func Need(t testing.TB, tools ...string) {
 	t.Helper()
 	for _, tool := range tools {
 		if _, err := exec.LookPath(tool); err != nil {
-			missing(t, "needs the host tool "+tool)
+			Missing(t, "needs the host tool "+tool)
 		}
 	}
 }
@@ -23,7 +23,7 @@ func NeedFile(t testing.TB, paths ...string) {
 	t.Helper()
 	for _, p := range paths {
 		if _, err := os.Stat(p); err != nil {
-			missing(t, "needs the file "+p)
+			Missing(t, "needs the file "+p)
 		}
 	}
 }
@@ -36,7 +36,8 @@ func NeedRoot(t testing.TB) {
 	}
 }
 
-func missing(t testing.TB, what string) {
+// Missing skips the test for want of something on the host, or fails it, as Need does.
+func Missing(t testing.TB, what string) {
 	t.Helper()
 	if os.Getenv("IMPRINT_REQUIRE_TOOLS") == "1" {
 		t.Fatal(what)
@@ -63,7 +64,7 @@ func Find(t testing.TB, tool string) string {
 			return path
 		}
 	}
-	missing(t, "needs the host tool "+tool)
+	Missing(t, "needs the host tool "+tool)
 	return ""
 }
 
