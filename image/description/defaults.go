@@ -6,14 +6,9 @@ import (
 
 	"imprint/bootloader"
 	"imprint/closure"
+	"imprint/image/description/language"
 	"imprint/internal/units"
 	"imprint/partition"
-)
-
-// Numeric defaults other than zero.
-const (
-	defaultTimeout    = 3   // seconds
-	defaultSectorSize = 512 // bytes
 )
 
 // WithDefaults returns a copy of a parsed description in which absent keys have their defaults. Written stays false for them,
@@ -21,11 +16,11 @@ const (
 func (d *Image) WithDefaults() *Image {
 	c := *d
 	defaultTo(&c.Format, FormatRaw)
-	defaultTo(&c.SectorSize, defaultSectorSize)
+	defaultTo(&c.SectorSize, language.SectorSize)
 	defaultTo(&c.Store.Flavor, closure.Nix.Name)
 	defaultTo(&c.Table, partition.GPT)
 	defaultTo(&c.Boot.Loader, c.loader().Name)
-	defaultTo(&c.Boot.Timeout, defaultTimeout)
+	defaultTo(&c.Boot.Timeout, language.Timeout)
 	if c.loader().ReadsStore {
 		defaultTo(&c.Boot.CopyKernel, c.copiesKernel())
 	}

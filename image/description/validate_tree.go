@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"imprint/image/description/language"
 	"imprint/internal/diag"
 	"imprint/internal/pattern"
 	"imprint/partition"
@@ -14,7 +15,7 @@ import (
 // keys returns the keys of an owner.
 func (o Owner) keys() []diag.Key { return []diag.Key{o.UID.Key, o.GID.Key, o.User.Key, o.Group.Key} }
 
-var accountName = regexp.MustCompile(accountForm)
+var accountName = regexp.MustCompile(language.AccountForm)
 
 // owner checks that an owner is a number or a name. Whether the name is known is seen when the tree is there.
 func (c *checker) owner(o Owner) {
