@@ -7,6 +7,7 @@ import (
 	"imprint/image/plan"
 	"imprint/internal/pieces"
 	"imprint/internal/processors"
+	"imprint/internal/repro"
 	"imprint/internal/stream"
 	"imprint/internal/verity"
 )
@@ -27,14 +28,14 @@ type formats struct {
 	stops   []func()
 }
 
-// newFormats starts the outputs of a disk. hole reports whether nothing will be written to a piece.
-func newFormats(list []Formatted, p *plan.Plan, l *plan.Layout, hole func(int64) bool) (f *formats, err error) {
+// newFormats starts the outputs of the disk that a manifest describes. hole reports whether nothing will be written to a piece.
+func newFormats(list []Formatted, m *plan.Manifest, seed repro.Seed, hole func(int64) bool) (f *formats, err error) {
 	f = &formats{list: list}
-	disk := pieces.Disk{Size: l.Size, Piece: stream.PieceSize, Sector: p.SectorSize, Hole: hole}
-	disk.ID = func(name string) [16]byte { return p.Seed.UUID("output " + name) }
+	disk := pieces.Disk{Size: m.Size, Piece: stream.PieceSize, Sector: m.SectorSize, Hole: hole}
+	disk.ID = func(name string) [16]byte { return seed.UUID("output " + name) }
 	for _, out := range list {
 		o := out.Options
-		o.Name, o.Workers, o.UEFI = p.Name, processors.Count(), p.Manifest(l, 0).Firmware() == "uefi"
+		o.Name, o.Workers, o.UEFI = m.Name, processors.Count(), m.Firmware() == "uefi"
 		t := container.Target{File: out.File}
 		if out.Format.Packs(o) {
 			spool, err := Create(out.path)

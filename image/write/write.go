@@ -101,7 +101,7 @@ func (o Options) run(ctx context.Context, disk *stream.Disk, p *plan.Plan, l *pl
 	if len(o.Formats) == 0 {
 		return disk.Run(ctx, jobs)
 	}
-	f, err := newFormats(o.Formats, p, l, disk.Digest.Hole)
+	f, err := newFormats(o.Formats, p.Manifest(l, 0), p.Seed, disk.Digest.Hole)
 	defer f.discard()
 	if err != nil {
 		return err
