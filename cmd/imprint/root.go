@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"imprint/cmd/imprint/envcmd"
+	"imprint/cmd/imprint/seriescmd"
 	"imprint/image/resolve"
 	"imprint/internal/repro"
 	"imprint/internal/sandbox"
@@ -76,7 +77,7 @@ func newRoot(w world) *root {
 	r.cmd.PersistentFlags().StringVar(&r.level, "log-level", "warning", "log messages of this `level` and above: error, warning, info or debug")
 	r.completions()
 	r.cmd.AddCommand(r.build(), r.plan(), r.doctor(), r.init(), r.schema(), r.version(), r.man(), r.verify(), r.reader(), r.inspect(), r.ls(), r.cat(), r.extract(), r.diff(), r.why(),
-		r.serve(), r.boot(), r.environments())
+		r.serve(), r.boot(), r.environments(), r.seriesCommand())
 	return r
 }
 
@@ -180,6 +181,15 @@ func (r *root) environments() *cobra.Command {
 			}
 			return *epoch, err
 		},
+		Usage: func(err error) error { return usage{err} }, Differs: errDiffers,
+	})
+}
+
+// seriesCommand is the command for series of images, which are in the build store.
+func (r *root) seriesCommand() *cobra.Command {
+	return seriescmd.Command(seriescmd.World{
+		Stdout: r.stdout, Stderr: r.stderr, StoreFlag: r.buildStoreFlag, StoreDir: r.storeDir, Files: r.seriesFiles,
+		Stage: func(name, text string) { r.ui.stage(name, text) }, Done: func() { r.ui.clear() },
 		Usage: func(err error) error { return usage{err} }, Differs: errDiffers,
 	})
 }

@@ -25,17 +25,24 @@ type Kept struct {
 	Recipe *recipe.Recipe
 	Fresh  map[objects.Digest]bool // contents that were added now, and so were read and verified
 	Reused int                     // number of contents of files that were there
+	Read   int                     // number of those that were not, or not under that key
 }
 
-// Keep keeps the disk of a layout. Contents that known has under the same key are taken from there, unless they are gone; known may be nil. All
-// others are read and verified.
+// Keep keeps the disk of a layout. Contents that one of known has under the same key are taken from there, unless they are gone, or have one
+// of exported, contents that are also read besides. All others are read and verified.
 //
 // Errors match [write.ErrMismatch] if a source differs from its hash.
-func Keep(ctx context.Context, p *write.Prepared, contents *objects.Store, known *recipe.Recipe) (*Kept, error) {
-	k := &keeper{from: p, contents: contents, known: map[string]recipe.Content{}}
-	if known != nil {
-		for _, c := range known.Contents {
+func Keep(ctx context.Context, p *write.Prepared, contents *objects.Store, exported []tree.Blob, known ...*recipe.Recipe) (*Kept, error) {
+	k := &keeper{from: p, contents: contents, known: map[string]recipe.Content{}, there: map[objects.Digest]bool{}}
+	for _, r := range known {
+		for _, c := range r.Contents {
 			k.known[c.Key] = c
+			k.there[c.Digest] = true
+		}
+	}
+	for _, b := range exported {
+		for _, piece := range tree.Pieces(b) {
+			k.exported = append(k.exported, piece.Blob)
 		}
 	}
 	k.survey()
@@ -53,12 +60,14 @@ type keeper struct {
 	from      *write.Prepared
 	contents  *objects.Store
 	known     map[string]recipe.Content // by key
+	there     map[objects.Digest]bool   // of known
 	packs     packs
 	structure structure
 	files     []extent.Extent    // of the disk, with data in packs
 	others    map[tree.Blob]bool // not in a pack, but on the disk
 	bare      []int              // indexes of items without data
 	unseen    []tree.Blob        // with pins, and not on the disk as they are
+	exported  []tree.Blob        // read besides, so that a pack with one is read, too
 }
 
 // survey finds all packs, and sorts the extents of the disk into files and structure.
@@ -152,16 +161,17 @@ func (k *keeper) keep(ctx context.Context) (*Kept, error) {
 	group.SetLimit(processors.Count())
 	fresh := make([]bool, len(k.packs.list))
 	for i, p := range k.packs.list {
-		if c, has := k.known[p.key]; has && c.Size == p.size && k.contents.Has(c.Digest) {
+		if c, has := k.known[p.key]; has && c.Size == p.size && !p.hasOne(k.exported) && k.contents.Has(c.Digest) {
 			packed[i] = c
 			result.Reused++
 			continue
 		}
 		fresh[i] = true
+		result.Read++
 		group.Go(func() (err error) { packed[i], err = k.pack(within, p); return err })
 	}
 	for i, list := range chunks {
-		group.Go(func() (err error) { structure[i], err = makeChunk(within, list, k.contents); return err })
+		group.Go(func() (err error) { structure[i], err = makeChunk(within, list, k.contents, k.there); return err })
 	}
 	if err := group.Wait(); err != nil {
 		if ctx.Err() != nil {
@@ -173,7 +183,7 @@ func (k *keeper) keep(ctx context.Context) (*Kept, error) {
 		result.Fresh[c.Digest] = fresh[i]
 	}
 	for _, c := range structure {
-		result.Fresh[c.content.Digest] = true
+		result.Fresh[c.content.Digest] = c.fresh
 	}
 	var err error
 	result.Recipe, err = k.recipe(packed, structure)

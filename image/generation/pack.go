@@ -73,6 +73,18 @@ func (p *pack) settleFiles() {
 	p.key = fmt.Sprintf("%x", h.Sum(nil))
 }
 
+// hasOne reports whether one of a few contents is in the pack.
+func (p *pack) hasOne(few []tree.Blob) bool {
+	for _, b := range few {
+		for _, t := range p.parts {
+			if whole, _ := tree.Origin(t.blob); whole == b {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // packs are all packs of a disk, and where files are in them.
 type packs struct {
 	list []*pack

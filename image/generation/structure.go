@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"sync"
 
 	"imprint/image/plan"
 	"imprint/image/write"
@@ -12,6 +13,7 @@ import (
 	"imprint/internal/objects"
 	"imprint/internal/recipe"
 	"imprint/internal/restore"
+	"imprint/internal/tree"
 	"imprint/internal/units"
 )
 
@@ -80,31 +82,53 @@ func (s *structure) chunks() (list []extent.List) {
 type chunk struct {
 	content recipe.Content
 	runs    []recipe.Run // without the index of the content
+	fresh   bool         // it was added, or compared with its digest
 }
 
-// makeChunk reads extents, and adds their bytes to the contents, without blocks of zeros.
-func makeChunk(ctx context.Context, list extent.List, contents *objects.Store) (c chunk, err error) {
-	var text []byte
-	buf := make([]byte, mostChunk)
+// A desk has the buffers in which chunks are made.
+type desk struct {
+	read [mostChunk]byte
+	text []byte
+}
+
+var desks = sync.Pool{New: func() any { return &desk{text: make([]byte, 0, mostChunk)} }}
+
+// makeChunk reads extents, and adds their bytes to the contents, without blocks of zeros, unless they are among those that are known.
+func makeChunk(ctx context.Context, list extent.List, contents *objects.Store, known map[objects.Digest]bool) (c chunk, err error) {
+	d := desks.Get().(*desk)
+	defer desks.Put(d)
+	d.text = d.text[:0]
 	for _, e := range list {
-		p := buf[:e.Len]
+		p := d.read[:e.Len]
 		if err := extent.ReadAt(extent.List{e}, p, e.Off); err != nil {
 			return c, err
 		}
 		for off := int64(0); off < e.Len; {
 			n := min(recipe.Block, e.Len-off)
 			if !isZero(p[off : off+n]) {
-				text = append(text, make([]byte, units.Align(int64(len(text)), recipe.Block)-int64(len(text)))...)
-				c.runs = append(c.runs, recipe.Run{Off: e.Off + off, Len: n, At: int64(len(text))})
-				text = append(text, p[off:off+n]...)
+				c.runs = append(c.runs, recipe.Run{Off: e.Off + off, Len: n, At: d.add(p[off : off+n])})
 			}
 			off += n
 		}
 	}
-	if len(text) == 0 {
+	if len(d.text) == 0 {
 		return c, nil
 	}
-	d, err := contents.PutText(ctx, text)
-	c.content = recipe.Content{Digest: d, Size: int64(len(text))}
+	pin := tree.NewPinner()
+	pin.Write(d.text)
+	c.content = recipe.Content{Digest: pin.Pin(), Size: int64(len(d.text))}
+	if !known[c.content.Digest] || !contents.Has(c.content.Digest) {
+		c.fresh = true
+		_, err = contents.PutText(ctx, d.text)
+	}
 	return c, err
+}
+
+// add appends a block to the text, after zeros that complete the one before, and returns its offset.
+func (d *desk) add(block []byte) int64 {
+	if rest := len(d.text) % recipe.Block; rest > 0 {
+		d.text = append(d.text, zeroBlock[rest:]...)
+	}
+	d.text = append(d.text, block...)
+	return int64(len(d.text) - len(block))
 }

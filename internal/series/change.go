@@ -1,6 +1,7 @@
 package series
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -8,10 +9,12 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+
+	"imprint/internal/objects"
 )
 
 // change replaces a series by what edit makes of it, while nobody else changes one. edit gets nil if there is none, and returns nil to remove it.
-func (s *Store) change(ctx context.Context, name string, sync bool, edit func(*Series) (*Series, error)) error {
+func (s *Store) change(ctx context.Context, name string, edit func(*Series) (*Series, error)) error {
 	if err := CheckName("a series", name); err != nil {
 		return err
 	}
@@ -24,6 +27,10 @@ func (s *Store) change(ctx context.Context, name string, sync bool, edit func(*S
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
+	var before []byte
+	if old != nil {
+		before = old.text()
+	}
 	e, err := edit(old)
 	switch {
 	case err != nil:
@@ -31,12 +38,11 @@ func (s *Store) change(ctx context.Context, name string, sync bool, edit func(*S
 	case e == nil:
 		return os.Remove(filepath.Join(s.dir, name))
 	}
-	if sync {
-		if err := s.contents.Sync(); err != nil {
-			return err
-		}
+	text := e.text()
+	if bytes.Equal(text, before) {
+		return nil
 	}
-	return s.contents.Replace(s.dir, name, e.text())
+	return s.contents.Replace(s.dir, name, text)
 }
 
 // existing is change for a series that must be there.
@@ -44,7 +50,7 @@ func (s *Store) existing(ctx context.Context, name string, edit func(*Series) er
 	if _, err := s.Series(name); err != nil {
 		return err
 	}
-	return s.change(ctx, name, false, func(e *Series) (*Series, error) {
+	return s.change(ctx, name, func(e *Series) (*Series, error) {
 		if e == nil {
 			return nil, &UnknownError{What: "series", Name: name}
 		}
@@ -53,13 +59,14 @@ func (s *Store) existing(ctx context.Context, name string, edit func(*Series) er
 }
 
 // Add adds a generation, which becomes the current one, and returns its number. If the current one has the same record, it adds nothing. The series
-// is made if necessary. Unless sync is false, everything is on the disk afterwards. The caller holds [Store.Use].
-func (s *Store) Add(ctx context.Context, name string, r *Record, sync bool) (number int, added bool, err error) {
+// is made if necessary. fresh are the contents that were added for it; they and the record are on the disk before the series leads there, unless
+// fresh is nil. The caller holds [Store.Use].
+func (s *Store) Add(ctx context.Context, name string, r *Record, fresh []objects.Digest) (number int, added bool, err error) {
 	d, err := s.contents.PutText(ctx, r.text())
 	if err != nil {
 		return 0, false, err
 	}
-	return number, added, s.change(ctx, name, sync, func(e *Series) (*Series, error) {
+	return number, added, s.change(ctx, name, func(e *Series) (*Series, error) {
 		if e == nil {
 			e = &Series{Name: name, Tags: map[string]int{}}
 		}
@@ -74,7 +81,10 @@ func (s *Store) Add(ctx context.Context, name string, r *Record, sync bool) (num
 		}
 		e.Generations = append(e.Generations, Generation{number, d})
 		e.Tags[Current] = number
-		return e, nil
+		if fresh == nil {
+			return e, nil
+		}
+		return e, s.contents.SyncOnly(append(fresh, d, r.Manifest, r.Inputs, r.Recipe, r.Sums))
 	})
 }
 
@@ -129,7 +139,7 @@ func (s *Store) Remove(ctx context.Context, name string) error {
 	if _, err := s.Series(name); err != nil {
 		return err
 	}
-	return s.change(ctx, name, false, func(*Series) (*Series, error) { return nil, nil })
+	return s.change(ctx, name, func(*Series) (*Series, error) { return nil, nil })
 }
 
 // RemoveGeneration removes a generation without tags.

@@ -113,16 +113,13 @@ func (s *Store) Begin(ctx context.Context, name string, f *os.File, from, to int
 	if err != nil {
 		return err
 	}
-	return s.change(ctx, name, true, func(e *Series) (*Series, error) {
-		if e == nil {
-			return nil, &UnknownError{What: "series", Name: name}
-		}
+	return s.existing(ctx, name, func(e *Series) error {
 		if other := e.Pending; other != nil && (other.Device != p.Device || other.Inode != p.Inode) {
-			return nil, fmt.Errorf("an update of another file in place was interrupted: build that one again first (imprint series build %s -o FILE)", name)
+			return fmt.Errorf("an update of another file in place was interrupted: build that one again first (imprint series build %s -o FILE)", name)
 		}
 		e.forget(p.Device, p.Inode)
 		e.Pending = &Pending{from, to, p.Device, p.Inode}
-		return e, nil
+		return nil
 	})
 }
 

@@ -156,8 +156,7 @@ func (s *Store) Use(ctx context.Context) (release func(), err error) {
 	return s.contents.Lock(ctx, "use.lock", false)
 }
 
-// Live adds everything that series lead to. What is missing is among it. Of each series only the last generations count if last is not 0, and those
-// with tags.
+// Live adds everything that series lead to. What is missing is among it. If last is not 0, it is as after [Store.Prune].
 func (s *Store) Live(live map[objects.Digest]bool, last int) error {
 	all, err := s.List()
 	if err != nil {
@@ -197,4 +196,40 @@ func (s *Store) mark(live map[objects.Digest]bool, g Generation) error {
 		live[c.Digest] = true
 	}
 	return nil
+}
+
+// Verify reads everything that series lead to, and compares it with its digests. It calls report for whatever is missing or damaged, and returns
+// how many records and contents it has read.
+func (s *Store) Verify(ctx context.Context, report func(error)) (read int, err error) {
+	all, err := s.List()
+	if err != nil {
+		return 0, err
+	}
+	seen := map[objects.Digest]bool{}
+	for _, e := range all {
+		for _, g := range e.Generations {
+			live := map[objects.Digest]bool{}
+			if err := s.mark(live, g); err != nil {
+				report(fmt.Errorf("series %q: %w", e.Name, err))
+				continue
+			}
+			for d := range live {
+				if seen[d] {
+					continue
+				}
+				seen[d] = true
+				b, err := s.contents.Get(d, -1, nil)
+				if err == nil {
+					err = objects.Verify(ctx, b)
+				}
+				if ctx.Err() != nil {
+					return 0, context.Cause(ctx)
+				}
+				if err != nil {
+					report(fmt.Errorf("series %q, generation %d: %w", e.Name, g.Number, err))
+				}
+			}
+		}
+	}
+	return len(seen), nil
 }
