@@ -84,6 +84,19 @@ func (s *LocalStore) Close() error { return s.database.Close() }
 // String returns the store directory on this machine.
 func (s hostStore) String() string { return s.prefix + s.flavor.StoreDir }
 
+// Flavor returns the flavor of the store.
+func (s *LocalStore) Flavor() Flavor { return s.flavor }
+
+// Paths is that of a [TreeStore].
+func (s *LocalStore) Paths(ctx context.Context) ([]Path, error) {
+	return s.flavor.paths(ctx, s.database)
+}
+
+// Infos is that of a [TreeStore].
+func (s *LocalStore) Infos(ctx context.Context) ([]*Info, error) {
+	return s.flavor.infos(ctx, s.database)
+}
+
 // Info implements [Store].
 func (s *LocalStore) Info(ctx context.Context, p Path) (*Info, error) {
 	row, err := s.database.Item(ctx, p.String())

@@ -116,11 +116,21 @@ func NewWriter(w io.Writer) *Writer { return &Writer{w} }
 
 // Add writes an item, which must come after those that it refers to. content is that of [nar.Write].
 func (w *Writer) Add(i Item, content func(w io.Writer, file *tree.Node) error) error {
+	return w.AddArchive(i, func(to io.Writer) error {
+		if err := nar.Write(to, i.Node, content); err != nil {
+			return fmt.Errorf("export %s: %w", tree.Shown(i.Path), err)
+		}
+		return nil
+	})
+}
+
+// AddArchive is Add for an item whose archive the caller writes.
+func (w *Writer) AddArchive(i Item, archive func(to io.Writer) error) error {
 	if _, err := w.w.Write(framed.AppendNumber(nil, more)); err != nil {
 		return err
 	}
-	if err := nar.Write(w.w, i.Node, content); err != nil {
-		return fmt.Errorf("export %s: %w", tree.Shown(i.Path), err)
+	if err := archive(w.w); err != nil {
+		return err
 	}
 	b := framed.AppendString(framed.AppendNumber(nil, magic), i.Path)
 	b = framed.AppendNumber(b, uint64(len(i.References)))
