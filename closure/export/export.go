@@ -4,6 +4,7 @@
 package export
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 
@@ -29,6 +30,14 @@ const (
 	maxPath = 8 << 10 // bytes
 	maxRefs = 1 << 20 // of one item
 )
+
+// Head is the number of bytes that [Begins] needs.
+const Head = 32
+
+// Begins reports whether a file that begins with these bytes is a stream with an item.
+func Begins(head []byte) bool {
+	return bytes.HasPrefix(head, framed.AppendString(framed.AppendNumber(nil, more), "nix-archive-1"))
+}
 
 // Read reads the stream in a blob. Contents of files are slices of the blob. attr is that of [nar.Index]. A damaged stream is a
 // [*framed.FormatError].

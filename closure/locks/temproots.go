@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net"
 	"os"
@@ -127,4 +128,43 @@ func pause(ctx context.Context) error {
 	case <-time.After(between):
 		return nil
 	}
+}
+
+// mostHeld is the largest file of temporary roots that is read, in bytes: that of a million paths.
+const mostHeld = 256 << 20
+
+// Held returns the temporary roots of running programs, by the names of their files. state is the state directory. What may not be read is left
+// out, as is the file of a program that has ended.
+func Held(state string) (map[string][]string, error) {
+	dir := filepath.Join(state, "temproots")
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
+		return nil, nil
+	}
+	held := map[string][]string{}
+	for _, e := range entries {
+		if _, wrong := strconv.Atoi(e.Name()); wrong == nil && e.Type().IsRegular() {
+			if paths := heldIn(filepath.Join(dir, e.Name())); len(paths) > 0 {
+				held[e.Name()] = paths
+			}
+		}
+	}
+	return held, err
+}
+
+// heldIn returns the paths in a file that another program has locked.
+func heldIn(name string) []string {
+	f, err := os.OpenFile(name, os.O_RDWR|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	if try(f, exclusive) == nil {
+		return nil
+	}
+	text, err := io.ReadAll(io.LimitReader(f, mostHeld))
+	if err != nil {
+		return nil
+	}
+	return strings.FieldsFunc(string(text), func(r rune) bool { return r == 0 })
 }
