@@ -162,6 +162,32 @@ func (f Flavor) output(id, path string) (Output, error) {
 	return Output{id, p}, nil
 }
 
+// State returns the state directory on this machine.
+func (s *LocalStore) State() string { return s.prefix + s.flavor.StateDir }
+
+// Check looks up again whether items are valid. The error is a [*GoneError] if one is not.
+func (s *LocalStore) Check(ctx context.Context, items []Path) error {
+	now, err := db.Open(ctx, s.flavor.tables, s.path)
+	if err != nil {
+		return ofDatabase(err)
+	}
+	defer now.Close()
+	paths, err := s.flavor.paths(ctx, now)
+	if err != nil {
+		return err
+	}
+	valid := make(map[Path]bool, len(paths))
+	for _, p := range paths {
+		valid[p] = true
+	}
+	for _, p := range items {
+		if !valid[p] {
+			return &GoneError{p}
+		}
+	}
+	return nil
+}
+
 // Item implements [Store]. The error is a [*GoneError] if the item was deleted after the store was opened.
 func (s *LocalStore) Item(ctx context.Context, p Path) (*tree.Node, error) {
 	n, err := s.hostStore.Item(ctx, p)

@@ -36,6 +36,22 @@ const (
 	opAddToStoreNar      = 39
 )
 
+// Socket is the path of the socket of a store's daemon, below the state directory.
+const Socket = "/daemon-socket/socket"
+
+// Address returns the socket that the name of a daemon means: "daemon" for that of the machine's own store, for which it returns "", or unix:///PATH. ok
+// is false for other names.
+func Address(text string) (socket string, ok bool, err error) {
+	if text == "daemon" {
+		return "", true, nil
+	}
+	path, ok := strings.CutPrefix(text, "unix://")
+	if ok && !strings.HasPrefix(path, "/") {
+		err = errors.New("the path of a socket is absolute, as in unix:///run/daemon.socket")
+	}
+	return path, ok, err
+}
+
 // Limits of what the daemon says.
 const (
 	maxText  = 64 << 10  // bytes of a path, a hash, a content address

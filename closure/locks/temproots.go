@@ -17,22 +17,53 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// TempRoots are the temporary roots of a program, in the file temproots/PID of the state directory, which is locked while the program needs them.
+// TempRoots are the temporary roots of a program, in the file temproots/PID of the state directory, which is locked while the program needs them. A
+// program has one such file for each store.
 type TempRoots struct {
 	state string
 	file  *os.File
-	held  map[string]bool
+	users int
+
+	mu   sync.Mutex
+	held map[string]bool
 }
 
-// OpenTempRoots creates the file, without roots. state is the state directory on this machine. The error matches [fs.ErrPermission] if the
-// user may not write there, and [fs.ErrNotExist] if there is no store.
+// open are the files of this program, by state directory.
+var open = struct {
+	sync.Mutex
+	files map[string]*TempRoots
+}{files: map[string]*TempRoots{}}
+
+// OpenTempRoots creates the file, without roots, or returns the one that there is. state is the state directory on this machine. The error matches
+// [fs.ErrPermission] if the user may not write there, and [fs.ErrNotExist] if there is no store.
 func OpenTempRoots(ctx context.Context, state string) (*TempRoots, error) {
-	path := filepath.Join(state, "temproots", strconv.Itoa(os.Getpid()))
+	state, err := filepath.Abs(state)
+	if err != nil {
+		return nil, err
+	}
+	open.Lock()
+	defer open.Unlock()
+	if r := open.files[state]; r != nil {
+		r.users++
+		return r, nil
+	}
+	f, err := create(ctx, filepath.Join(state, "temproots", strconv.Itoa(os.Getpid())))
+	if err != nil {
+		return nil, err
+	}
+	r := &TempRoots{state: state, file: f, users: 1, held: map[string]bool{}}
+	open.files[state] = r
+	return r, nil
+}
+
+// create creates and locks a file.
+func create(ctx context.Context, path string) (*os.File, error) {
 	for {
 		// The file of a process that has ended and had the same number is of no use to anybody.
 		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -47,7 +78,7 @@ func OpenTempRoots(ctx context.Context, state string) (*TempRoots, error) {
 			return nil, err
 		}
 		if info, err := f.Stat(); err == nil && info.Size() == 0 {
-			return &TempRoots{state: state, file: f, held: map[string]bool{}}, nil
+			return f, nil
 		}
 		f.Close() // the collector took it for that of a process that has ended, and marked it
 	}
@@ -56,6 +87,8 @@ func OpenTempRoots(ctx context.Context, state string) (*TempRoots, error) {
 // Add makes store paths roots. A collection that is running is told of them, or waited for. Whether the paths are still there has to be looked up
 // after that.
 func (r *TempRoots) Add(ctx context.Context, paths []string) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	var more []string
 	for _, p := range paths {
 		if !r.held[p] {
@@ -115,8 +148,16 @@ func tell(ctx context.Context, state string, paths []string) error {
 	return nil
 }
 
-// Close ends the roots.
-func (r *TempRoots) Close() error { return errors.Join(os.Remove(r.file.Name()), r.file.Close()) }
+// Close ends the roots, unless another part of the program uses them.
+func (r *TempRoots) Close() error {
+	open.Lock()
+	defer open.Unlock()
+	if r.users--; r.users > 0 {
+		return nil
+	}
+	delete(open.files, r.state)
+	return errors.Join(os.Remove(r.file.Name()), r.file.Close())
+}
 
 // between is the time between attempts to take a lock.
 const between = 5 * time.Millisecond

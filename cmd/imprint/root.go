@@ -37,7 +37,8 @@ type root struct {
 
 	buildStore string // directory; "" for the usual one
 
-	written string // the image that a build has completed but not yet checked
+	held    []func() // end the hold on store items
+	written string   // the image that a build has completed but not yet checked
 	ui      *ui
 	tty     io.Writer // standard error unfiltered, for output that moves the cursor
 	raw     io.Writer // standard output unfiltered, for contents and for programs that the user talks to

@@ -40,16 +40,13 @@ type DaemonOptions struct {
 	Read   closure.ReadFunc
 }
 
-// DaemonSocket is the path of a daemon's socket, below its state directory.
-const DaemonSocket = "/daemon-socket/socket"
-
 // OpenDaemon connects to a daemon.
 func OpenDaemon(ctx context.Context, o DaemonOptions) (*Daemon, error) {
 	d := &Daemon{DaemonOptions: o, fetched: map[closure.Path]tree.Blob{}}
 	if d.Socket == "" {
-		d.Socket = o.Flavor.StateDir + DaemonSocket
+		d.Socket = o.Flavor.StateDir + daemon.Socket
 	}
-	d.prefix, d.known = strings.CutSuffix(d.Socket, o.Flavor.StateDir+DaemonSocket)
+	d.prefix, d.known = strings.CutSuffix(d.Socket, o.Flavor.StateDir+daemon.Socket)
 	var err error
 	if d.client, err = daemon.Dial(ctx, d.Socket); errors.Is(err, fs.ErrNotExist) {
 		return nil, &InvalidError{d, "there is no socket", "start nix-daemon, or name its socket: unix:///PATH"}

@@ -1,10 +1,10 @@
 package storecmd
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
-	"strings"
 
 	"imprint/closure"
 	"imprint/closure/daemon"
@@ -15,20 +15,19 @@ import (
 )
 
 // isDaemon reports whether a store is a daemon.
-func isDaemon(text string) bool { return text == "daemon" || strings.HasPrefix(text, "unix://") }
-
-// socket returns the socket of a daemon.
-func socket(text string, f closure.Flavor) string {
-	if path, ok := strings.CutPrefix(text, "unix://"); ok {
-		return path
-	}
-	return f.StateDir + source.DaemonSocket
+func isDaemon(text string) bool {
+	_, ok, _ := daemon.Address(text)
+	return ok
 }
 
 func (m *commands) openDaemon(ctx context.Context, text string, f closure.Flavor) (*place, error) {
+	socket, _, err := daemon.Address(text)
+	if err != nil {
+		return nil, m.Usage(err)
+	}
 	canonical := func(h hosttree.Host) *tree.Attr { return closure.CanonicalAttr(h.Kind, h.Mode) }
 	d, err := source.OpenDaemon(ctx, source.DaemonOptions{
-		Socket: socket(text, f), Flavor: f, Keep: m.StoreDir(), Read: (&hosttree.Scanner{Attr: canonical, FilesOnly: true}).Read,
+		Socket: socket, Flavor: f, Keep: m.StoreDir(), Read: (&hosttree.Scanner{Attr: canonical, FilesOnly: true}).Read,
 	})
 	if err != nil {
 		return nil, err
@@ -37,10 +36,13 @@ func (m *commands) openDaemon(ctx context.Context, text string, f closure.Flavor
 }
 
 func (m *commands) daemonSink(ctx context.Context, to string, f closure.Flavor) (*sink, error) {
-	at := socket(to, f)
-	c, err := daemon.Dial(ctx, at)
+	at, _, err := daemon.Address(to)
+	if err != nil {
+		return nil, m.Usage(err)
+	}
+	c, err := daemon.Dial(ctx, cmp.Or(at, f.StateDir+daemon.Socket))
 	if err != nil {
 		return nil, err
 	}
-	return &sink{&target.Daemon{Client: c, Name: "daemon at " + at, Flavor: f}, func(err error) error { return errors.Join(err, c.Close()) }}, nil
+	return &sink{&target.Daemon{Client: c, Name: to, Flavor: f}, func(err error) error { return errors.Join(err, c.Close()) }}, nil
 }
