@@ -388,7 +388,7 @@ func (r *root) writeSeries(ctx context.Context, p *planned, o *outputFiles, f bu
 		b.entries = s.Exported.Entries
 	}
 	b.manifest = s.Manifest
-	b.Result = &write.Result{Layout: s.Prepared.Layout, Written: s.Result.Changed, Digests: plan.Digests{Image: s.Manifest.Digest, SHA256: s.Manifest.SHA256}}
+	b.Result = &write.Result{Layout: s.Prepared.Layout, Written: s.Result.Written, Digests: plan.Digests{Image: s.Manifest.Digest, SHA256: s.Manifest.SHA256}}
 	return b, nil
 }
 

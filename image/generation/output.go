@@ -59,6 +59,7 @@ type Output struct {
 	Recipe   *recipe.Recipe
 	Manifest *plan.Manifest
 	Known    *Base // a disk that may have parts in common with this one; nil for none
+	Written  int64 // bytes so far
 
 	blobs []tree.Blob
 }
@@ -122,7 +123,8 @@ func (o *Output) Sums(ctx context.Context) (restore.Sums, error) {
 	if o.Known == nil {
 		return d.Whole(ctx, d.Data, func(int64, []byte) error { return nil })
 	}
-	return d.Update(ctx, restore.Known{Size: o.Known.Recipe.Size, Sums: o.Known.Sums}, o.Changed(), nil)
+	sums, _, err := d.Update(ctx, restore.Known{Size: o.Known.Recipe.Size, Sums: o.Known.Sums}, o.Changed(), nil)
+	return sums, err
 }
 
 // Write writes the whole disk to an empty file and to the outputs of other formats, and returns its sums and, if the options ask for it, its SHA-256.
@@ -133,6 +135,7 @@ func (o *Output) Write(ctx context.Context, file *os.File, w write.Options) (res
 		return nil, "", err
 	}
 	sums, sha256, err := write.Restore(ctx, file, d, w)
+	_, o.Written = o.amount(nil)
 	if err != nil || o.Known == nil || o.Known.Recipe.Size != o.Recipe.Size {
 		return sums, sha256, err
 	}
@@ -154,29 +157,44 @@ const mostCopied = 5
 // Update makes an empty file the disk, given a file that holds the known one. It shares the blocks of that, or copies them if little differs; ok is
 // false if neither is worth it, and nothing was written then.
 func (o *Output) Update(ctx context.Context, file, old *os.File) (sums restore.Sums, how string, ok bool, err error) {
-	changed, bytes := o.Changed(), int64(0)
-	for _, r := range changed {
-		bytes += r.Len
-	}
 	shared, err := restore.Share(file, old)
 	if err != nil {
 		return nil, "", false, err
 	}
+	changed := o.Changed()
 	if how = Shared; !shared {
-		data := int64(0)
-		for _, r := range o.Recipe.Data() {
-			data += r.Len
-		}
-		if bytes*10 > data*mostCopied {
+		moved, data := o.amount(changed)
+		if moved*10 > data*mostCopied {
 			return nil, "", false, nil
 		}
 		how = Copied
 		if err := restore.Copy(ctx, file, old, min(o.Recipe.Size, o.Known.Recipe.Size)); err != nil {
 			return nil, "", false, err
 		}
+		o.Written += data
 	}
 	sums, err = o.patch(ctx, file, changed)
 	return sums, how, true, err
+}
+
+// amount returns how many bytes of files are in ranges, and how many bytes of data the disk has. Of structure most is the same where it differs, so
+// that it does not count.
+func (o *Output) amount(ranges []tree.Range) (files, data int64) {
+	for _, run := range o.Recipe.Runs {
+		data += run.Len
+		for len(ranges) > 0 && ranges[0].End() <= run.Off {
+			ranges = ranges[1:]
+		}
+		for _, r := range ranges {
+			if r.Off >= run.End() {
+				break
+			}
+			if o.Recipe.Contents[run.Content].Key != "" {
+				files += min(r.End(), run.End()) - max(r.Off, run.Off)
+			}
+		}
+	}
+	return files, data
 }
 
 // patch writes what differs from the known disk to a file that holds that.
@@ -188,7 +206,9 @@ func (o *Output) patch(ctx context.Context, file *os.File, changed []tree.Range)
 	if err := file.Truncate(d.Size); err != nil {
 		return nil, err
 	}
-	return d.Update(ctx, restore.Known{Size: o.Known.Recipe.Size, Sums: o.Known.Sums}, changed, file)
+	sums, written, err := d.Update(ctx, restore.Known{Size: o.Known.Recipe.Size, Sums: o.Known.Sums}, changed, file)
+	o.Written += written
+	return sums, err
 }
 
 // Patch writes what differs from the known disk to a file that holds it, in place, and syncs the file. If others are given, the file may hold a

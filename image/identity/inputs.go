@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 
@@ -12,7 +13,7 @@ import (
 )
 
 // Inputs returns what the seed is a digest of: the keys of the description with defaults, host files by their digests, and store items by their NAR
-// hashes. Two images with equal inputs are equal. Names are unique, and sorted.
+// hashes. Two images with equal inputs are equal. Names are unique, and sorted; values with control characters are quoted.
 func (m Image) Inputs() (list []plan.Input) {
 	list = flatten(nil, "", m.record())
 	for _, item := range m.Items {
@@ -43,7 +44,11 @@ func flatten(list []plan.Input, name string, value any) []plan.Input {
 		}
 	case nil:
 	default:
-		list = append(list, plan.Input{Name: name, Value: fmt.Sprint(v)})
+		text := fmt.Sprint(v)
+		if strings.ContainsFunc(text, unicode.IsControl) {
+			text = strconv.Quote(text)
+		}
+		list = append(list, plan.Input{Name: name, Value: text})
 	}
 	return list
 }

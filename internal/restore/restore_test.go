@@ -40,7 +40,7 @@ func disk(size int64, texts map[int64]string) (Disk, []byte) {
 	return Disk{size, list}, p
 }
 
-func data(d Disk) (list []tree.Range) {
+func dataOf(d Disk) (list []tree.Range) {
 	for e := range d.Source.Extents(0) {
 		list = append(list, tree.Range{Off: e.Off, Len: e.Len})
 	}
@@ -51,7 +51,7 @@ func TestWhole(t *testing.T) {
 	for _, size := range []int64{4000, 4096, 1 << 20, 9<<20 + 512} {
 		d, want := disk(size, map[int64]string{0: "front", size / 2: "middle", size - 3: "end"})
 		got, mu := make([]byte, size), sync.Mutex{}
-		sums, err := d.Whole(t.Context(), data(d), func(piece int64, p []byte) error {
+		sums, err := d.Whole(t.Context(), dataOf(d), func(piece int64, p []byte) error {
 			mu.Lock()
 			defer mu.Unlock()
 			copy(got[piece*Piece:], p)
@@ -97,7 +97,7 @@ func TestUpdate(t *testing.T) {
 				changed = append(changed, tree.Range{Off: off, Len: end - off})
 			}
 		}
-		known, err := old.Whole(context.Background(), data(old), func(int64, []byte) error { return nil })
+		known, err := old.Whole(context.Background(), dataOf(old), func(int64, []byte) error { return nil })
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -109,10 +109,13 @@ func TestUpdate(t *testing.T) {
 		}
 		defer f.Close()
 		f.Truncate(size)
-		for range 2 {
-			sums, err := d.Update(context.Background(), Known{oldSize, known}, changed, f)
+		for again := range 2 {
+			sums, written, err := d.Update(context.Background(), Known{oldSize, known}, changed, f)
 			if err != nil || sums.Measure(size) != sum(&testing.T{}, want) {
 				t.Fatalf("%v, or another digest", err)
+			}
+			if again == 1 && written != 0 {
+				t.Errorf("%d bytes are written again", written)
 			}
 			if got, _ := os.ReadFile(name); !bytes.Equal(got, want) {
 				t.Fatal("other bytes")
@@ -125,16 +128,16 @@ func TestUpdate(t *testing.T) {
 func TestUnreadable(t *testing.T) {
 	broken := errors.New("broken")
 	d := Disk{64 << 20, extent.List{{Len: 64 << 20, Blob: failing{64 << 20, broken}}}}
-	if _, err := d.Whole(t.Context(), data(d), func(int64, []byte) error { return nil }); !errors.Is(err, broken) {
+	if _, err := d.Whole(t.Context(), dataOf(d), func(int64, []byte) error { return nil }); !errors.Is(err, broken) {
 		t.Errorf("got %v", err)
 	}
 	fine, _ := disk(64<<20, map[int64]string{0: "a", 20 << 20: "b", 40 << 20: "c"})
-	if _, err := fine.Whole(t.Context(), data(fine), func(int64, []byte) error { return broken }); !errors.Is(err, broken) {
+	if _, err := fine.Whole(t.Context(), dataOf(fine), func(int64, []byte) error { return broken }); !errors.Is(err, broken) {
 		t.Errorf("got %v", err)
 	}
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(broken)
-	if _, err := fine.Whole(ctx, data(fine), func(int64, []byte) error { return nil }); !errors.Is(err, broken) {
+	if _, err := fine.Whole(ctx, dataOf(fine), func(int64, []byte) error { return nil }); !errors.Is(err, broken) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -1,11 +1,13 @@
 package restore
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
 	"os"
 	"slices"
+	"sync/atomic"
 
 	"imprint/internal/pieces"
 	"imprint/internal/tree"
@@ -20,67 +22,109 @@ type Known struct {
 	Sums Sums
 }
 
-// Update makes the disk of another one, whose bytes are known to be the same outside of changed, a list of sorted ranges. It writes these ranges to
-// the file, unless it is nil, and returns the sums of the disk. What the file had in them does not matter, so that an interrupted update can be
-// done again.
-func (d Disk) Update(ctx context.Context, old Known, changed []tree.Range, file *os.File) (Sums, error) {
-	sums, units := NewSums(d.Size), Units(changed, verity.Span)
+// Update makes the disk of another one, whose bytes are known to be the same outside of changed, a list of sorted ranges. In these it compares
+// blocks with what the file has, and writes those that differ; without a file it writes nothing. It returns the sums of the disk and how many
+// bytes it has written. What the file had in changed does not matter, so that an interrupted update can be done again.
+func (d Disk) Update(ctx context.Context, old Known, changed []tree.Range, file *os.File) (sums Sums, written int64, err error) {
+	units := Units(changed, verity.Span)
+	sums = NewSums(d.Size)
 	copy(sums, old.Sums)
 	if short := min(d.Size, old.Size); d.Size != old.Size && short%verity.Span > 0 { // the sum of a span depends on its length
 		units = append(units, short/verity.Span)
 		slices.Sort(units)
 		units = slices.Compact(units)
 	}
-	return sums, d.each(ctx, units, verity.Span, func(off int64, part []byte) error {
+	u := &updating{file: file, changed: changed}
+	err = d.each(ctx, units, verity.Span, func(off int64, part []byte) error {
 		sums.set(d.Size, off, part)
 		if file == nil {
 			return nil
 		}
-		return writeChanged(file, part, off, changed)
+		return u.part(part, off)
 	})
+	return sums, u.written.Load(), err
 }
 
-// writeChanged writes what of changed lies in a part of the disk.
-func writeChanged(file *os.File, part []byte, off int64, changed []tree.Range) error {
-	i, _ := slices.BinarySearchFunc(changed, off, func(r tree.Range, off int64) int {
+// An updating writes to a file.
+type updating struct {
+	file    *os.File
+	changed []tree.Range
+	written atomic.Int64
+}
+
+// part writes what of changed lies in a part of the disk.
+func (u *updating) part(part []byte, off int64) error {
+	i, _ := slices.BinarySearchFunc(u.changed, off, func(r tree.Range, off int64) int {
 		if r.End() <= off {
 			return -1
 		}
 		return 1
 	})
 	end := off + int64(len(part))
-	for _, r := range changed[i:] {
+	for _, r := range u.changed[i:] {
 		if r.Off >= end {
 			break
 		}
 		from, to := max(r.Off, off), min(r.End(), end)
-		if err := write(file, part[from-off:to-off], from); err != nil {
+		if err := u.write(part[from-off:to-off], from); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// write writes bytes over others. Whole blocks of zeros become holes.
-func write(file *os.File, p []byte, off int64) error {
-	for len(p) > 0 {
-		n := min(int64(len(p)), verity.BlockSize-off%verity.BlockSize)
-		zero := pieces.IsZero(p[:n])
-		for n < int64(len(p)) {
-			k := min(int64(len(p))-n, verity.BlockSize)
-			if pieces.IsZero(p[n:n+k]) != zero {
+// A kind is what has to be done with a block.
+type kind byte
+
+const (
+	keep  kind = iota // it is what the file has
+	data              // it is written
+	zeros             // it becomes a hole
+)
+
+// write writes blocks over others.
+func (u *updating) write(p []byte, off int64) error {
+	old := make([]byte, len(p))
+	if n, err := u.file.ReadAt(old, off); err != nil && err != io.EOF {
+		return err
+	} else if err == io.EOF {
+		clear(old[n:]) // the file reads as zeros there once it is longer
+	}
+	kindOf := func(at int64) (kind, int64) {
+		n := min(int64(len(p))-at, verity.BlockSize-(off+at)%verity.BlockSize)
+		switch b := p[at : at+n]; {
+		case bytes.Equal(b, old[at:at+n]):
+			return keep, n
+		case pieces.IsZero(b):
+			return zeros, n
+		}
+		return data, n
+	}
+	for at := int64(0); at < int64(len(p)); {
+		what, n := kindOf(at)
+		for at+n < int64(len(p)) {
+			next, k := kindOf(at + n)
+			if next != what {
 				break
 			}
 			n += k
 		}
-		if !zero || !punch(file, off, n) {
-			if _, err := file.WriteAt(p[:n], off); err != nil {
-				return err
-			}
+		if err := u.run(what, p[at:at+n], off+at); err != nil {
+			return err
 		}
-		p, off = p[n:], off+n
+		at += n
 	}
 	return nil
+}
+
+// run writes blocks of one kind.
+func (u *updating) run(what kind, p []byte, off int64) error {
+	if what == keep || what == zeros && punch(u.file, off, int64(len(p))) {
+		return nil
+	}
+	u.written.Add(int64(len(p)))
+	_, err := u.file.WriteAt(p, off)
+	return err
 }
 
 // punch makes zeros of a range, and reports whether the file system can do that.

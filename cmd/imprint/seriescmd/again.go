@@ -103,7 +103,7 @@ func (w World) again(ctx context.Context, name string, names FileNames) error {
 	if err := set.Report(); err != nil {
 		return err
 	}
-	return w.print("  series    generation %d of %s, of %s; written %s\n", g.Number, e.Name, units.Count(len(e.Generations), "generation"), d.how)
+	return w.print("  series    generation %d of %s, of %s; %s\n", g.Number, e.Name, units.Count(len(e.Generations), "generation"), written(d.how, d.disk.Written))
 }
 
 // load reads a generation with its manifest.

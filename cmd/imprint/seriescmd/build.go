@@ -40,11 +40,11 @@ type Build struct {
 type Result struct {
 	Series     string   `json:"series"`
 	Generation int      `json:"generation"`
-	New        bool     `json:"new"`    // false: the current generation has the same disk
-	How        string   `json:"how"`    // "whole", "shared", "copied", "in place" or "unchanged"
-	Reused     int      `json:"reused"` // contents of files that were in the build store
-	Read       int      `json:"read"`   // contents of files that were read and verified
-	Changed    int64    `json:"changed"`
+	New        bool     `json:"new"`     // false: the current generation has the same disk
+	How        string   `json:"how"`     // "whole", "shared", "copied", "in place" or "unchanged"
+	Reused     int      `json:"reused"`  // contents of files that were in the build store
+	Read       int      `json:"read"`    // contents of files that were read and verified
+	Written    int64    `json:"written"` // bytes of the disk
 	Why        []Change `json:"why,omitempty"`
 }
 
@@ -106,7 +106,7 @@ func (b *Build) Run(ctx context.Context) (err error) {
 		b.Result.Generation, b.Result.New, err = s.Add(ctx, b.Series, r, b.toSync(k))
 		return b.Result.Generation, err
 	})
-	b.Result.Series, b.Result.How = b.Series, d.how
+	b.Result.Series, b.Result.How, b.Result.Written = b.Series, d.how, d.disk.Written
 	return err
 }
 
@@ -132,12 +132,8 @@ func (b *Build) keep(ctx context.Context, d *delivery, e *series.Series) (*gener
 	}
 	b.Manifest = b.Plan.Manifest(b.Prepared.Layout, 0)
 	d.disk = &generation.Output{Contents: d.store.Contents(), Recipe: k.Recipe, Manifest: b.Manifest, Known: known}
-	changed := d.disk.Changed()
-	for _, r := range changed {
-		b.Result.Changed += r.Len
-	}
 	b.Result.Reused, b.Result.Read = k.Reused, k.Read
-	return k, d.disk.Verify(ctx, changed, k.Fresh)
+	return k, d.disk.Verify(ctx, d.disk.Changed(), k.Fresh)
 }
 
 // toSync returns the contents that must be on the disk before the series leads there; nil if nobody waits for the disk.
@@ -242,10 +238,18 @@ func (r Result) Text() string {
 	if !r.New {
 		what += ", as before"
 	}
-	fmt.Fprintf(&t, "  series    %s: %s of files read, %d from the build store; %s to change, written %s\n",
-		what, units.Count(r.Read, "content"), r.Reused, units.FormatBytes(r.Changed), r.How)
+	fmt.Fprintf(&t, "  series    %s: %s of files read, %d from the build store; %s\n",
+		what, units.Count(r.Read, "content"), r.Reused, written(r.How, r.Written))
 	t.WriteString(explained(r.Why))
 	return t.String()
+}
+
+// written says how a file was written.
+func written(how string, bytes int64) string {
+	if how == unchanged {
+		return "the image is as it was"
+	}
+	return fmt.Sprintf("written %s, %s", how, units.FormatBytes(bytes))
 }
 
 // explained returns changes in lines.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 
 	"imprint/cmd/imprint/envcmd"
@@ -96,7 +97,8 @@ func suggesting(err error) error {
 	if !errors.As(err, &missing) {
 		return err
 	}
-	if near := diag.Nearest(missing.Name, missing.Known); near != "" {
+	_, number := strconv.Atoi(missing.Name)
+	if near := diag.Nearest(missing.Name, missing.Known); near != "" && number != nil {
 		return fmt.Errorf("%w: did you mean %q?", err, near)
 	}
 	if len(missing.Known) > 0 {

@@ -232,7 +232,7 @@ func (w World) difference(s *series.Store, old, now series.Generation, asJSON bo
 	if asJSON {
 		err = w.document(map[string]any{"equal": a.Image == b.Image, "changes": append([]Change{}, changes...), "bytes": bytes})
 	} else if err = w.print("%s", explained(changes)); err == nil && a.Image != b.Image {
-		err = w.print("%s of %s differ on the disk\n", units.FormatBytes(bytes), units.FormatBytes(after.Size))
+		err = w.print("at most %s of %s differ on the disk\n", units.FormatBytes(bytes), units.FormatBytes(after.Size))
 	}
 	if err == nil && a.Image != b.Image {
 		err = w.Differs
