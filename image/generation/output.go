@@ -2,8 +2,10 @@ package generation
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
+	"sync/atomic"
 
 	"imprint/image/plan"
 	"imprint/image/write"
@@ -106,12 +108,40 @@ func (o *Output) Verify(ctx context.Context, ranges []tree.Range, fresh map[obje
 			needed[run.Content] = true
 		}
 	}
+	return o.verify(ctx, needed, func(i int, err error) error { return err })
+}
+
+// verify reads contents, and calls bad for those that are damaged.
+func (o *Output) verify(ctx context.Context, needed map[int]bool, bad func(content int, err error) error) error {
 	group, within := errgroup.WithContext(ctx)
 	group.SetLimit(processors.Count())
 	for i := range needed {
-		group.Go(func() error { return objects.Verify(within, o.blobs[i]) })
+		group.Go(func() error {
+			err := objects.Verify(within, o.blobs[i])
+			if errors.Is(err, objects.ErrDamaged) {
+				err = bad(i, err)
+			}
+			return err
+		})
 	}
 	return group.Wait()
+}
+
+// Purge reads all contents of the disk, and removes those that are damaged: a build then reads their sources again. It returns how many they were.
+func (o *Output) Purge(ctx context.Context) (removed int, err error) {
+	all := map[int]bool{}
+	for i := range o.Recipe.Contents {
+		all[i] = true
+	}
+	if _, err := o.disk(); err != nil {
+		return 0, err
+	}
+	var count atomic.Int32
+	err = o.verify(ctx, all, func(i int, _ error) error {
+		count.Add(1)
+		return o.Contents.Remove(o.Recipe.Contents[i].Digest)
+	})
+	return int(count.Load()), err
 }
 
 // Sums returns the sums of the disk without writing it. Only what may differ from the known disk is read.

@@ -80,6 +80,7 @@ func (b *Build) Run(ctx context.Context) (err error) {
 	if err := d.look(e); err != nil {
 		return err
 	}
+	defer func() { err = b.purge(ctx, d, err) }()
 	k, err := b.keep(ctx, d, e)
 	if err != nil {
 		return err
@@ -108,6 +109,18 @@ func (b *Build) Run(ctx context.Context) (err error) {
 	})
 	b.Result.Series, b.Result.How, b.Result.Written = b.Series, d.how, d.disk.Written
 	return err
+}
+
+// purge removes what is damaged in the build store, if that is why the build has failed.
+func (b *Build) purge(ctx context.Context, d *delivery, err error) error {
+	if d.disk == nil || !errors.Is(err, objects.ErrDamaged) {
+		return err
+	}
+	n, failed := d.disk.Purge(ctx)
+	if failed != nil || n == 0 {
+		return err
+	}
+	return fmt.Errorf("%w; %s removed from the build store: build again, which reads the sources", err, units.Count(n, "damaged content"))
 }
 
 // keep keeps the disk, taking what earlier generations have, and verifies what is used of that.

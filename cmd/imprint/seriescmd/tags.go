@@ -164,7 +164,8 @@ func (w World) verify() *cobra.Command {
 		Use:   "verify",
 		Short: "Read everything that series have, and compare it with its digests",
 		Long: `verify reads all records and contents that the generations of all series lead to. It prints a line for each that is missing or damaged, and
-exits with 5 if there is one. A build reads what is damaged from its source again.`,
+exits with 5 if there is one. A build that needs something damaged removes it and fails; the
+next one reads its source.`,
 		Args: w.arguments(0, 0, "no argument"),
 		RunE: func(c *cobra.Command, _ []string) error {
 			s, _, err := w.open()
