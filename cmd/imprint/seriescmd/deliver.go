@@ -36,13 +36,12 @@ type delivery struct {
 	files *Files
 	disk  *generation.Output
 
-	old      *os.File // what Files.Disk replaces; nil if there is none that matters
-	held     *generation.Base
-	holds    bool             // old holds that disk, and has not changed since
-	partly   *generation.Base // old may hold a part of this and of held, from an interrupted update
-	how      string
-	number   int
-	finished bool
+	old    *os.File // what Files.Disk replaces; nil if there is none that matters
+	held   *generation.Base
+	holds  bool             // old holds that disk, and has not changed since
+	partly *generation.Base // old may hold a part of this and of held, from an interrupted update
+	how    string
+	number int
 }
 
 // look finds out what the file that will be replaced holds. The caller closes d.
