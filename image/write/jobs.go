@@ -163,9 +163,7 @@ func (p *planner) expect(places []extent.Extent) {
 	for _, e := range places {
 		p.low = min(p.low, e.Off)
 		p.total += e.Len
-		if p.disk.Digest != nil {
-			p.disk.Digest.Expect(e.Off, e.Len)
-		}
+		p.disk.Expect(e.Off, e.Len)
 	}
 }
 
@@ -208,9 +206,7 @@ func (p *planner) copyOf(b tree.Blob, places []extent.Extent) {
 func (p *planner) host(r *plan.Region, m partition.HostMade) {
 	p.total += hostMade(r)
 	p.beside += m.Scratch()
-	if p.disk.Digest != nil {
-		p.disk.Digest.Expect(r.Offset, r.Size)
-	}
+	p.disk.Expect(r.Offset, r.Size)
 	p.add(r.Size, func(ctx context.Context, _ *stream.Worker) error {
 		err := feed(ctx, r, p.verify, &p.disk.Bytes, func(ctx context.Context) (partition.Packer, error) {
 			return m.Fill(ctx, toolPath(p.disk.File), r.Offset)
@@ -218,10 +214,7 @@ func (p *planner) host(r *plan.Region, m partition.HostMade) {
 		if err != nil {
 			return fmt.Errorf("make partition %q: %w", r.Partition.Spec.Name, err)
 		}
-		if p.disk.Digest == nil {
-			return nil
-		}
-		return p.disk.Digest.Made(r.Offset, r.Size, p.disk.File)
+		return p.disk.Made(r.Offset, r.Size)
 	})
 }
 

@@ -52,7 +52,7 @@ func (r *Prepared) fill(ctx context.Context) (err error) {
 			if err := r.open(region); err != nil {
 				return err
 			}
-			jobs.disk = &stream.Disk{File: r.Filled, Size: r.Layout.Size}
+			jobs.disk = &stream.Disk{Volume: stream.Volume{File: r.Filled, Size: r.Layout.Size}}
 		}
 		jobs.host(region, m)
 	}

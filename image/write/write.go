@@ -73,7 +73,7 @@ func Image(ctx context.Context, file *os.File, p *plan.Plan, l *plan.Layout, o O
 	if err := file.Truncate(l.Size); err != nil {
 		return nil, fmt.Errorf("make a file of %d bytes: %w", l.Size, err)
 	}
-	disk := &stream.Disk{File: file, Size: l.Size, Scratch: meetOnly(l, o)}
+	disk := &stream.Disk{Volume: stream.Volume{File: file, Size: l.Size, Scratch: meetOnly(l, o)}}
 	if !o.NoDigest || len(o.Formats) > 0 {
 		disk.Digest = stream.NewPieces(l.Size)
 		disk.Digest.NoSums = o.NoDigest
