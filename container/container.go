@@ -23,6 +23,7 @@ type Format struct {
 	QEMU     string   // its name for QEMU, "" if QEMU cannot read it
 	Readable bool     // the program can read it at any offset
 	Beside   bool     // it describes a raw file beside it, and holds no disk itself
+	Tree     bool     // it holds the files of one partition, as an archive, and no disk
 
 	Compressions []string // values of Options.Compression besides ""
 	Level        int      // the default compression level; 0 if it is not compressed
@@ -106,7 +107,7 @@ func Names() (names []string) {
 }
 
 // Later returns the names of formats that other tools support, and this program does not yet.
-func Later() []string { return []string{"vdi", "tar", "oci"} }
+func Later() []string { return []string{"vdi", "oci"} }
 
 // BySuffix returns the format with the longest suffix of a file name, nil if none matches.
 func BySuffix(file string) (found *Format) {

@@ -18,7 +18,7 @@ const leastShared = 64 << 10
 // share shares the first whole blocks of a part with the source, if both the host's file system and the alignment allow it, and
 // returns how many bytes that are.
 func (c *copying) share(part extent.Extent) int64 {
-	whole, v := part.Len&^(shareBlock-1), c.w.disk.volume(part.Off)
+	whole, v := part.Len&^(shareBlock-1), c.w.disk.At(part.Off)
 	if whole < leastShared || part.Off%shareBlock != 0 || v.Scratch || v.unshared.Load() {
 		return 0
 	}

@@ -53,8 +53,8 @@ type Volume struct {
 	unshared atomic.Bool // the host's file systems do not share extents
 }
 
-// volume returns the volume that an offset lies in.
-func (d *Disk) volume(off int64) *Volume {
+// At returns the volume that an offset lies in.
+func (d *Disk) At(off int64) *Volume {
 	for _, v := range slices.Backward(d.Beside) {
 		if v.Start <= off {
 			return v
@@ -65,14 +65,14 @@ func (d *Disk) volume(off int64) *Volume {
 
 // Expect announces that n bytes at off will be written, once. All ranges must be announced before the first write.
 func (d *Disk) Expect(off, n int64) {
-	if v := d.volume(off); v.Digest != nil {
+	if v := d.At(off); v.Digest != nil {
 		v.Digest.Expect(off-v.Start, n)
 	}
 }
 
 // Made counts a range that is now in the file, whoever wrote it.
 func (d *Disk) Made(off, n int64) error {
-	v := d.volume(off)
+	v := d.At(off)
 	if v.Digest == nil {
 		return nil
 	}

@@ -55,7 +55,7 @@ func (w *window) move(piece int64) error {
 	if err := w.flush(); err != nil {
 		return err
 	}
-	w.piece, w.on = piece, w.disk.volume(piece*PieceSize)
+	w.piece, w.on = piece, w.disk.At(piece*PieceSize)
 	return nil
 }
 
@@ -125,7 +125,7 @@ func (w *window) clearGaps(size int64) {
 
 // write writes p directly, for a further place of a content.
 func (d *Disk) write(p []byte, off int64) error {
-	v := d.volume(off)
+	v := d.At(off)
 	if _, err := v.File.WriteAt(p, off-v.Start); err != nil {
 		return err
 	}
