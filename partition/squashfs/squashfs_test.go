@@ -319,6 +319,9 @@ func arrives(t *testing.T, r *tar.Reader, path string, n *tree.Node, first map[*
 			t.Fatal(err)
 		}
 	}
+	if h.Typeflag == tar.TypeGNUSparse { // a file with holes
+		h.Typeflag = tar.TypeReg
+	}
 	if h.Typeflag != types[n.Kind()] || h.Linkname != n.Target() || !bytes.Equal(text, want.Bytes()) ||
 		(tree.Device{Major: uint32(h.Devmajor), Minor: uint32(h.Devminor)}) != n.Device() {
 		t.Errorf("%q arrives as %+v with %d bytes", path, h, len(text))
