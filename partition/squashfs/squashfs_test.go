@@ -273,7 +273,8 @@ func FuzzFeed(f *testing.F) {
 			failed = errors.Join(failed, w.Add(path, n, content(n)))
 		}
 		if refused := Check(tr); refused != nil || failed != nil {
-			if root := checkNode(tr.Root()); root == nil && (refused == nil) != (failed == nil) {
+			root := errors.Join(checkNode(tr.Root()), checkRoot(tr.Root().Attr)) // which is not in the archive
+			if root == nil && (refused == nil) != (failed == nil) {
 				t.Errorf("Check gave %v, Add %v", refused, failed)
 			}
 			return
