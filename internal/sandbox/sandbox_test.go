@@ -125,7 +125,7 @@ func TestHasIDs(t *testing.T) {
 	if HasIDs(1000) {
 		t.Error("an ordinary user has IDs")
 	}
-	m, err := mappings("uid", false, 1000)
+	m, err := mappings("uid", false, 1000, false)
 	if err != nil || len(m) != 1 || m[0].ContainerID != 0 || m[0].HostID != 1000 || m[0].Size != 1 {
 		t.Error(m, err)
 	}
