@@ -63,6 +63,11 @@ func (o *outputFiles) open(f *buildFlags, file string, d *description.Image) (er
 	if f.twice && f.readable() == nil {
 		return usagef("--check compares images, and none of the outputs can be read as one")
 	}
+	for _, t := range f.targetList {
+		if err := onlyDisk(t.Name, t.Format); f.series != "" && err != nil {
+			return err
+		}
+	}
 	if err := f.check(file, d, writtenEntries(d)); err != nil {
 		return err
 	}
@@ -82,7 +87,7 @@ func (o *outputFiles) open(f *buildFlags, file string, d *description.Image) (er
 	}
 	for _, t := range o.list {
 		if t.file != o.disk {
-			f.write.Formats = append(f.write.Formats, write.Formatted{Output: t.file, Format: t.Format, Options: t.Options})
+			f.write.Formats = append(f.write.Formats, write.Formatted{Output: t.file, Format: t.Format, Options: t.Options, Partition: t.Partition})
 		}
 	}
 	return nil
@@ -111,7 +116,7 @@ func (t *target) manifestName() string { return t.Name + ".json" }
 
 // create creates the file, and its manifest unless the build writes none.
 func (t *target) create(manifest bool) (err error) {
-	if t.file, err = write.Create(t.Name); err != nil || t.Format.Beside {
+	if t.file, err = write.Create(t.Name); err != nil || !t.Format.HoldsDisk() {
 		return err
 	}
 	if manifest {
@@ -168,7 +173,7 @@ func (f *buildFlags) check(file string, d *description.Image, entries []bootload
 	var names []string
 	for _, t := range f.targetList {
 		names = append(names, t.Name)
-		if !f.noManifest && !t.Format.Beside {
+		if !f.noManifest && t.Format.HoldsDisk() {
 			names = append(names, t.manifestName())
 		}
 	}
@@ -340,6 +345,14 @@ func (f *buildFlags) checkSeries(store string) error {
 	return nil
 }
 
+// onlyDisk reports an output that is not the disk, which is all that a generation has.
+func onlyDisk(name string, f *container.Format) error {
+	if f != nil && f.Tree {
+		return usagef("a series keeps disks, and %s is an archive of files", name)
+	}
+	return nil
+}
+
 // series returns the outputs as package seriescmd writes them.
 func (o *outputFiles) series(m func() *plan.Manifest, w write.Options, inPlace bool) *seriescmd.Files {
 	f := &seriescmd.Files{Disk: o.disk, Options: w, Raw: len(o.list) == 1 && !w.Scratch, InPlace: inPlace, Groups: o.groups}
@@ -395,6 +408,11 @@ func (r *root) writeSeries(ctx context.Context, p *planned, o *outputFiles, f bu
 // seriesFiles creates the files of imprint series build.
 func (r *root) seriesFiles(n seriescmd.FileNames) (*seriescmd.Set, error) {
 	f := buildFlags{out: n.Out, noManifest: n.NoManifest}
+	for _, name := range n.Out {
+		if err := onlyDisk(name, container.BySuffix(name)); err != nil {
+			return nil, err
+		}
+	}
 	f.write.NoSync, f.write.SHA256, f.write.Progress = n.NoSync, n.SHA256, r.ui.meter
 	o := &outputFiles{}
 	if err := o.open(&f, "", &description.Image{}); err != nil {

@@ -12,11 +12,12 @@ import (
 	"imprint/internal/verity"
 )
 
-// A Formatted is an output that holds the disk in another format than raw.
+// A Formatted is an output that holds the disk in another format than raw, or the tree of a partition.
 type Formatted struct {
 	*Output
-	Format  *container.Format
-	Options container.Options
+	Format    *container.Format
+	Options   container.Options
+	Partition string // the name of that partition
 }
 
 // formats are the writers of the outputs that are not raw. Each piece of the disk is given to all of them when it is complete, by the worker
@@ -28,10 +29,17 @@ type formats struct {
 	stops   []func()
 }
 
-// newFormats starts the outputs of the disk that a manifest describes. hole reports whether nothing will be written to a piece.
-func newFormats(list []Formatted, m *plan.Manifest, seed repro.Seed, hole func(int64) bool) (f *formats, err error) {
+// newFormats starts the outputs of a volume, whose pieces they get.
+func newFormats(list []Formatted, p *plan.Plan, l *plan.Layout, v *stream.Volume) (*formats, error) {
+	f, err := startFormats(list, p.Manifest(l, 0), p.Seed, pieces.Disk{Size: v.Size, Hole: v.Digest.Hole})
+	v.Digest.Take = f.take
+	return f, err
+}
+
+// startFormats starts outputs. disk has its size and its holes; the manifest says for what it is.
+func startFormats(list []Formatted, m *plan.Manifest, seed repro.Seed, disk pieces.Disk) (f *formats, err error) {
 	f = &formats{list: list}
-	disk := pieces.Disk{Size: m.Size, Piece: stream.PieceSize, Sector: m.SectorSize, Hole: hole}
+	disk.Piece, disk.Sector = stream.PieceSize, m.SectorSize
 	disk.ID = func(name string) [16]byte { return seed.UUID("output " + name) }
 	for _, out := range list {
 		o := out.Options

@@ -35,7 +35,7 @@ func Restore(ctx context.Context, file *os.File, d *Stored, o Options) (sums res
 	for _, r := range d.Data {
 		total += r.Len
 	}
-	if err := o.enoughSpace(file, total, 0); err != nil {
+	if err := o.spaceFor(file, total, 0, nil); err != nil {
 		return nil, "", err
 	}
 	var written atomic.Int64
@@ -49,7 +49,7 @@ func Restore(ctx context.Context, file *os.File, d *Stored, o Options) (sums res
 	for _, n := range restore.Units(d.Data, restore.Piece) {
 		full[n] = true
 	}
-	f, err := newFormats(o.Formats, d.Manifest, seed, func(n int64) bool { return !full[n] })
+	f, err := startFormats(o.Formats, d.Manifest, seed, pieces.Disk{Size: d.Size, Hole: func(n int64) bool { return !full[n] }})
 	defer f.discard()
 	if err != nil {
 		return nil, "", err

@@ -195,7 +195,7 @@ func TestNote(t *testing.T) {
 	s := open(t)
 	add(t, s, "web", "one")
 	add(t, s, "web", "two")
-	for i := range 20 {
+	for i := range 5 {
 		name := filepath.Join(t.TempDir(), fmt.Sprint(i))
 		os.WriteFile(name, []byte("disk"), 0o600)
 		f, err := os.OpenFile(name, os.O_RDWR, 0)
@@ -247,16 +247,16 @@ func TestNote(t *testing.T) {
 func TestAtOnce(t *testing.T) {
 	s := open(t)
 	var all sync.WaitGroup
-	for i := range 8 {
+	for i := range 4 {
 		all.Go(func() {
-			for k := range 5 {
+			for k := range 3 {
 				add(t, s, "web", fmt.Sprint(i, k))
 			}
 		})
 	}
 	all.Wait()
 	e := series(t, s, "web")
-	if len(e.Generations) != 40 || e.Tags[Current] != 40 {
+	if len(e.Generations) != 12 || e.Tags[Current] != 12 {
 		t.Errorf("%d generations, %d is current", len(e.Generations), e.Tags[Current])
 	}
 }

@@ -192,7 +192,7 @@ func earlier(e *series.Series) []series.Generation {
 
 // inputsOf returns the inputs of a plan.
 func inputsOf(p *plan.Plan) (list []series.Input) {
-	for _, i := range p.Inputs {
+	for _, i := range p.MadeOf {
 		list = append(list, series.Input(i))
 	}
 	return list

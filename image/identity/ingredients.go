@@ -12,19 +12,19 @@ import (
 	"imprint/image/plan"
 )
 
-// Inputs returns what the seed is a digest of: the keys of the description with defaults, host files by their digests, and store items by their NAR
-// hashes. Two images with equal inputs are equal. Names are unique, and sorted; values with control characters are quoted.
-func (m Image) Inputs() (list []plan.Input) {
+// Ingredients returns what the seed is a digest of: the keys of the description with defaults, host files by their digests, and store items by their NAR
+// hashes. Two images with equal ones are equal. Names are unique, and sorted; values with control characters are quoted.
+func (m Image) Ingredients() (list []plan.Ingredient) {
 	list = flatten(nil, "", m.record())
 	for _, item := range m.Items {
-		list = append(list, plan.Input{Name: item.Info.Path.String(), Value: "sha256:" + hex.EncodeToString(item.Info.NARHash[:])})
+		list = append(list, plan.Ingredient{Name: item.Info.Path.String(), Value: "sha256:" + hex.EncodeToString(item.Info.NARHash[:])})
 	}
-	slices.SortFunc(list, func(a, b plan.Input) int { return strings.Compare(a.Name, b.Name) })
-	return slices.CompactFunc(list, func(a, b plan.Input) bool { return a.Name == b.Name })
+	slices.SortFunc(list, func(a, b plan.Ingredient) int { return strings.Compare(a.Name, b.Name) })
+	return slices.CompactFunc(list, func(a, b plan.Ingredient) bool { return a.Name == b.Name })
 }
 
 // flatten appends the members of a value of a record.
-func flatten(list []plan.Input, name string, value any) []plan.Input {
+func flatten(list []plan.Ingredient, name string, value any) []plan.Ingredient {
 	switch v := value.(type) {
 	case record:
 		for _, key := range slices.Sorted(maps.Keys(v)) {
@@ -48,7 +48,7 @@ func flatten(list []plan.Input, name string, value any) []plan.Input {
 		if strings.ContainsFunc(text, unicode.IsControl) {
 			text = strconv.Quote(text)
 		}
-		list = append(list, plan.Input{Name: name, Value: text})
+		list = append(list, plan.Ingredient{Name: name, Value: text})
 	}
 	return list
 }
