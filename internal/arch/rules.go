@@ -59,6 +59,7 @@ var rooms = []room{
 	{"closure/narinfo", []string{"closure/nar", "internal/..."}, nil},
 	{"closure/export", []string{"closure/nar", "internal/..."}, nil},
 	{"closure/address", []string{"closure/nar", "internal/..."}, nil},
+	{"closure/daemon", []string{"closure/nar", "internal/..."}, nil},
 	{"closure/locks", nil, []string{"golang.org/x/sys/..."}},
 	{"closure/...", cellar, nil},
 
@@ -154,5 +155,5 @@ var large = []string{"partition/ext4", "partition/iso9660", "partition/erofs", "
 // testSupport are packages for tests, measurements, releases and the demo. No rule applies to them, and the program may not
 // import them.
 var testSupport = []string{
-	"bench/...", "dist/...", "image/imagetest", "internal/hosttest", "internal/nixtest", "internal/qemutest/...", "internal/demostore/...", "partition/partitiontest",
+	"bench/...", "closure/closuretest", "dist/...", "image/imagetest", "internal/hosttest", "internal/nixtest", "internal/qemutest/...", "internal/demostore/...", "partition/partitiontest",
 }
