@@ -111,6 +111,10 @@ func TestParseFillsEveryKey(t *testing.T) {
 			Env: list(val(Template("A=b"))), Workdir: val("/srv"), User: val("7"),
 		}),
 		Store: Store{Flavor: val("nix"), HardLink: val(true)},
+		Input: list(Input{
+			Name: val("firmware"), SHA256: val("2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"), Size: val(Size{Bytes: 14856}),
+			Locators: vals("file:firmware.bin", "https://example.org/firmware.bin"),
+		}),
 		Source: list(Source{Path: val("/mnt"), Registration: val("registration")}, Source{Image: val("old.raw"), Partition: val("root")},
 			Source{URL: val("https://cache.nixos.org"), Keys: list(val("cache.nixos.org-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY="))},
 			Source{Export: val("closure.nar")}),
