@@ -33,7 +33,7 @@ var rooms = []room{
 		[]string{"golang.org/x/sync/...", "golang.org/x/sys/..."}},
 	{"image/garbage", []string{"closure", "closure/locks"}, nil},
 	{"image/toplevel", []string{"bootloader/bootspec", "bootloader/bootparameters", "closure", "internal/diag", "internal/tree"}, nil},
-	{"image/outputs", []string{"container", "image/description", "internal/hosttool"}, nil},
+	{"image/outputs", []string{"container", "image/description", "image/plan", "internal/hosttool"}, nil},
 	{"image/identity", []string{"image/description", "image/host", "image/plan", "partition", "internal/repro", "internal/tree"}, nil},
 	{"image/base", []string{"image/description", "internal/..."}, []string{"golang.org/x/sync/..."}},
 	{"image/input", []string{"image/description", "internal/..."}, []string{"golang.org/x/sync/..."}},
@@ -141,7 +141,7 @@ var words = []word{
 	{[]string{"iso"}, []string{"partition/...", "bootloader"}, "the word for an ISO is partition.ISO"},
 	{[]string{"systemd-boot", "grub", "uki", "extlinux", "syslinux"}, []string{"bootloader/...", "partition/syslinux", "internal/hosttool"},
 		"boot loaders are described in package bootloader, a file for each"},
-	{[]string{"qcow2", "vmdk", "vhd", "vhdx", "raw.zst", "raw.gz", "raw.xz", "gce", "bmap", "ova"}, []string{"container/...", "internal/diskformat"}, "disk formats are described in package container, a row for each"},
+	{[]string{"qcow2", "vmdk", "vhd", "vhdx", "raw.zst", "raw.gz", "raw.xz", "gce", "bmap", "ova", "oci"}, []string{"container/...", "internal/diskformat", "internal/oci"}, "disk formats are described in package container, a row for each"},
 	{[]string{"/nix/var/nix", "/nix/store", "/var/guix", "/gnu/store"}, []string{"closure/..."}, "store directories are those of closure.Flavor"},
 	{[]string{"/EFI/BOOT/", "/EFI/BOOT"}, []string{"bootloader"}, "where firmware looks is for package bootloader to say"},
 }

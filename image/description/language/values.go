@@ -89,6 +89,12 @@ var examples = map[string][]any{
 	"output.level":     {9},
 	"output.partition": {"root"},
 
+	"output.entrypoint": {array{"${closure.app}/bin/app"}},
+	"output.cmd":        {array{"--help"}},
+	"output.env":        {array{"PATH=/bin"}},
+	"output.workdir":    {"/srv"},
+	"output.user":       {"1000:100"},
+
 	"partition.name":              {"root"},
 	"partition.type":              {"esp", "root", "0x0c"},
 	"partition.mbr-type":          {"0x0c"},
