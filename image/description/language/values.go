@@ -80,8 +80,9 @@ var examples = map[string][]any{
 	"raw.offset": {"8KiB"},
 	"raw.source": {"u-boot.bin"},
 
-	"output.path":  {"web.qcow2"},
-	"output.level": {9},
+	"output.path":      {"web.qcow2"},
+	"output.level":     {9},
+	"output.partition": {"root"},
 
 	"partition.name":              {"root"},
 	"partition.type":              {"esp", "root", "0x0c"},
