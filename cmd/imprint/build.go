@@ -134,7 +134,7 @@ func dirOf(file string) string {
 // resolveAs is resolve with control over how inputs are read.
 func (r *root) resolveAs(ctx context.Context, d *description.Image, in resolve.Inputs) (_ *planned, err error) {
 	in.Unique, in.Scratch = rand.Text(), r.scratch(in.OutDir)
-	in.BuildStore, in.Fetching = r.storeDir(), r.fetching
+	in.BuildStore, in.Fetching, in.Remote = r.storeDir(), r.fetching, r.remote()
 	if in.Epoch, err = sourceDateEpoch(r.env("SOURCE_DATE_EPOCH")); err != nil {
 		return nil, err
 	}

@@ -6,9 +6,11 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"imprint/cmd/imprint/envcmd"
 	"imprint/image/resolve"
+	"imprint/internal/awskeys"
 	"imprint/internal/repro"
 	"imprint/internal/sandbox"
 	"imprint/internal/units"
@@ -159,6 +161,11 @@ func (r *root) storeDir() string {
 		}
 	}
 	return ""
+}
+
+// remote returns how sources on other machines are read.
+func (r *root) remote() resolve.Remote {
+	return resolve.Remote{Account: func(profile string) (awskeys.Account, error) { return awskeys.Find(r.env, profile) }, Now: time.Now}
 }
 
 // fetching shows the progress of fetching items.

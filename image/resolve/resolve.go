@@ -25,6 +25,7 @@ import (
 	"imprint/image/source"
 	"imprint/image/trees"
 	"imprint/internal/diag"
+	"imprint/internal/remote"
 	"imprint/internal/repro"
 
 	"golang.org/x/sync/errgroup"
@@ -41,6 +42,7 @@ type Inputs struct {
 
 	BuildStore string       // directory that keeps what is fetched from caches, and layers; "" refuses both
 	Fetching   func(*Fetch) // is called before items are fetched; may be nil
+	Remote     Remote       // how to fetch them
 
 	// Backwards takes the names of directories in reverse order. It makes no difference to a plan, and is for those who check that.
 	Backwards bool
@@ -48,6 +50,9 @@ type Inputs struct {
 
 // A Fetch is what is fetched from a source.
 type Fetch = source.Fetch
+
+// Remote sets how sources on other machines are read.
+type Remote = remote.Options
 
 // Plan turns a description into a plan: it reads the registrations of the source stores, lists the trees of all items, hashes
 // the host files that the description names, and chooses every identifier and time.

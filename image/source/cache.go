@@ -35,6 +35,7 @@ type CacheOptions struct {
 	Flavor closure.Flavor
 	Keys   []narinfo.Key // each item must be signed by one of them; without keys, signatures are not checked
 	Keep   string        // directory of the build store, which keeps fetched archives; created with the first one
+	Remote remote.Options
 }
 
 // An entry is an item that was looked up.
@@ -51,17 +52,14 @@ const maxCacheInfo = 64 << 10
 
 // OpenCache opens a cache and reads its nix-cache-info. It returns an [*InvalidError] if there is no cache, or one for another store directory.
 func OpenCache(ctx context.Context, o CacheOptions) (*Cache, error) {
-	dir, err := remote.Open(o.URL, remote.Options{})
+	dir, err := remote.Open(o.URL, o.Remote)
 	if err != nil {
 		return nil, err
 	}
 	c := &Cache{CacheOptions: o, dir: dir, entries: map[closure.Path]*entry{}}
 	text, err := dir.ReadFile(ctx, narinfo.CacheFile, maxCacheInfo)
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
-		return nil, c.invalid("not a binary cache: %v", err)
-	}
 	if err != nil {
-		return nil, err
+		return nil, c.notCache(err)
 	}
 	store, err := narinfo.ParseCache(string(text))
 	switch {
@@ -80,6 +78,23 @@ func (c *Cache) String() string { return c.dir.String() }
 func (c *Cache) Close() error {
 	c.dir.Close()
 	return nil
+}
+
+// notCache explains an error of reading nix-cache-info. It returns errors of the world.
+func (c *Cache) notCache(err error) error {
+	var refused *remote.RefusedError
+	var status *remote.StatusError
+	if errors.As(err, &refused) {
+		return &InvalidError{c, err.Error(), refused.Hint}
+	}
+	if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission) {
+		return err
+	}
+	hint := ""
+	if errors.As(err, &status) {
+		hint = status.Hint
+	}
+	return &InvalidError{c, fmt.Sprintf("not a binary cache: %v", err), hint}
 }
 
 func (c *Cache) invalid(format string, args ...any) error {

@@ -54,9 +54,11 @@ var rooms = []room{
 	{"closure/address", []string{"closure/nar", "internal/..."}, nil},
 	{"closure/...", cellar, nil},
 
-	{"internal/remote", nil, []string{"github.com/cenkalti/backoff/..."}},
+	{"internal/remote", []string{"internal/awskeys", "internal/sigv4"}, []string{"github.com/cenkalti/backoff/..."}},
 	{"internal/unpack", cellar, []string{"github.com/andybalholm/brotli/...", "github.com/klauspost/compress/...", "github.com/therootcompany/xz/..."}},
 	{"internal/keyed", []string{"internal/diag", "internal/tomlpos"}, []string{"github.com/BurntSushi/toml/..."}},
+	{"internal/sigv4", nil, nil},
+	{"internal/awskeys", []string{"internal/sigv4"}, nil},
 	{"internal/repro", nil, []string{"github.com/google/uuid/..."}},
 	{"internal/...", cellar, []string{"golang.org/x/sys/...", "golang.org/x/sync/..."}},
 }
@@ -112,7 +114,7 @@ var servers = []string{"internal/listen", "internal/nbd", "internal/httpfile"}
 var readers = []string{
 	"cmd/...", "image/crosscheck", "image/crosscheck/opinion", "image/host", "image/resolve", "image/serve", "image/write",
 	"closure", "closure/db", "bootloader/grubmkimage", "partition", "partition/mke2fs", "partition/squashfs", "partition/syslinux",
-	"internal/cas", "internal/environment", "internal/extract", "internal/hosttool", "internal/hosttree", "internal/inodes", "internal/limits", "internal/listen", "internal/objects", "internal/overlay",
+	"internal/awskeys", "internal/cas", "internal/environment", "internal/extract", "internal/hosttool", "internal/hosttree", "internal/inodes", "internal/limits", "internal/listen", "internal/objects", "internal/overlay",
 	"internal/processors", "internal/remote", "internal/sandbox", "internal/scratch",
 	"internal/stream", "internal/unpack", "internal/workspace",
 }
@@ -145,5 +147,5 @@ var large = []string{"partition/ext4", "partition/iso9660", "partition/erofs", "
 // testSupport are packages for tests, measurements, releases and the demo. No rule applies to them, and the program may not
 // import them.
 var testSupport = []string{
-	"bench/...", "dist/...", "image/imagetest", "internal/hosttest", "internal/nixtest", "internal/qemutest/...", "internal/demostore/...", "partition/partitiontest",
+	"bench/...", "dist/...", "image/imagetest", "internal/hosttest", "internal/nixtest", "internal/qemutest/...", "internal/demostore/...", "internal/s3test", "partition/partitiontest",
 }
