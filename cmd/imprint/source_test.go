@@ -15,6 +15,7 @@ import (
 	"imprint/closure/nar"
 	"imprint/internal/hosttree"
 	"imprint/internal/nixtest"
+	"imprint/internal/s3test"
 
 	"github.com/klauspost/compress/zstd"
 )
@@ -145,6 +146,7 @@ func TestSources(t *testing.T) {
 		}
 		asked = nil
 	}
+	w.bucket(filepath.Join(w.dir, "zstd"), trusted, want)
 	w.together(want, keep())
 	mu.Lock()
 	if len(asked) != 4 {
@@ -170,6 +172,31 @@ func (w *sourceWorld) together(want []byte, keep string) {
 		})
 	}
 	both.Wait()
+}
+
+// bucket puts a cache into a bucket, from which an image is built with the right keys only.
+func (w *sourceWorld) bucket(cache, trusted string, want []byte) {
+	w.Helper()
+	s := s3test.New(w)
+	for _, dir := range []string{"", "nar/"} {
+		for _, name := range readDir(w.T, filepath.Join(cache, dir)) {
+			if info, err := os.Stat(filepath.Join(cache, dir, name)); err == nil && info.Mode().IsRegular() {
+				s.Put("bucket/a/"+dir+name, read(w.T, filepath.Join(cache, dir, name)))
+			}
+		}
+	}
+	w.Setenv("AWS_ACCESS_KEY_ID", "access")
+	w.Setenv("AWS_SECRET_ACCESS_KEY", "secret")
+	source := fmt.Sprintf("url = \"s3://bucket/a?endpoint=%s\"\n%s", s.URL, trusted)
+	if got := w.image(source, filepath.Join(w.TempDir(), "keep")); !bytes.Equal(got, want) {
+		w.Error("a cache in a bucket gives another image than the database")
+	}
+	w.Setenv("AWS_SECRET_ACCESS_KEY", "other")
+	keep := filepath.Join(w.TempDir(), "keep")
+	out, err := exec.Command("imprint", "plan", filepath.Join(w.dir, "image.toml"), "--build-store", keep).CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "403 Forbidden (SignatureDoesNotMatch)\nhint: the secret key is a wrong one") {
+		w.Errorf("with a wrong key: %v\n%s", err, out)
+	}
 }
 
 func packZstd(content []byte) string {

@@ -1,12 +1,12 @@
-// Package description is the language of image descriptions: TOML text becomes typed values; the words, rules and defaults of
-// the language are here, and so is its JSON Schema. It looks at text only: it opens no file, store or disk.
+// Package description is the language of image descriptions: TOML text becomes typed values, by the words and rules of package
+// [language]; its JSON Schema is here, too. It looks at text only: it opens no file, store or disk.
 //
 // # The language
 //
 // A description says what an image holds: closures of store items ([[closure]], found in each [[source]]), partitions and
 // their content ([[partition]] with dir, file, link and tree), and how it boots ([boot] and [[boot.entry]]). The types of this
 // package are the language: every tagged field of [Image] is a key. What a key means and which values it takes is a row of the
-// table in language.go, a [keyed.Rule]. The words for file systems, engines, partition tables and boot loaders, and the rules
+// table in package [language], a [keyed.Rule]. The words for file systems, engines, partition tables and boot loaders, and the rules
 // for each, come from the rows of [partition.Filesystems] and of package [bootloader], so that a new file system needs no
 // change here.
 //
@@ -30,7 +30,16 @@
 // starts with that.
 package description
 
-import "imprint/internal/diag"
+import (
+	"imprint/image/description/language"
+	"imprint/internal/diag"
+)
+
+// Formats of the disk.
+const (
+	FormatRaw = language.FormatRaw
+	FormatISO = language.FormatISO
+)
 
 // An Image is an image description. Its tagged fields are the keys of the language, which are named nowhere else.
 type Image struct {

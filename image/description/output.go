@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"imprint/container"
+	"imprint/image/description/language"
 )
 
 // FormatOf returns the format of an output: the one that is written, or that of the suffix of its path; nil if neither says one.
@@ -31,7 +32,7 @@ func (c *checker) outputs() {
 		f := o.FormatOf()
 		if f == nil {
 			if !o.Format.Written() {
-				c.Report(o.Key, "has neither a format nor a path whose suffix says one", "formats: "+alternatives(container.Names()))
+				c.Report(o.Key, "has neither a format nor a path whose suffix says one", "formats: "+language.Alternatives(container.Names()))
 			}
 			continue
 		}
@@ -47,44 +48,13 @@ func (c *checker) outputs() {
 // packing checks how an output is compressed.
 func (c *checker) packing(o *Output, f *container.Format) {
 	if word := o.Compression; word.V != "" && !slices.Contains(f.Compressions, word.V) {
-		c.Report(word.Key, fmt.Sprintf("does not apply to %q", f.Name), "only to "+alternatives(formatsThat(compressClusters)))
+		c.Report(word.Key, fmt.Sprintf("does not apply to %q", f.Name), "only to "+language.Alternatives(language.FormatsThat(language.CompressClusters)))
 	}
 	if level, most := o.Level, int64(f.MostLevelOf(o.Compression.V)); !level.Written() {
 		return
 	} else if most == 0 {
-		c.Report(level.Key, "does not apply to what has no levels", "only to "+alternatives(formatsThat(haveLevels)))
+		c.Report(level.Key, "does not apply to what has no levels", "only to "+language.Alternatives(language.FormatsThat(language.HaveLevels)))
 	} else if level.V < 1 || level.V > most {
 		c.Report(level.Key, fmt.Sprintf("%d is not from 1 to %d", level.V, most), "")
 	}
-}
-
-// formatsThat returns the names of the formats of outputs with a property, for hints.
-func formatsThat(have func(*container.Format) bool) (words []string) {
-	for _, f := range container.Formats {
-		if have(f) {
-			words = append(words, f.Name)
-		}
-	}
-	return words
-}
-
-// Properties of formats of outputs.
-func compressClusters(f *container.Format) bool { return len(f.Compressions) > 0 }
-func haveLevels(f *container.Format) bool       { return f.MostLevel > 0 }
-
-// compressions returns the values of output.compression.
-func compressions() (words []string) {
-	for _, f := range container.Formats {
-		words = append(words, f.Compressions...)
-	}
-	return words
-}
-
-// outputHints says what to write instead of a format of files as the format of the disk.
-func outputHints() map[string]string {
-	hints := map[string]string{}
-	for _, name := range container.Names() {
-		hints[name] = fmt.Sprintf("[[output]] format = %q makes such a file", name)
-	}
-	return hints
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"imprint/image/description/language"
 	"imprint/internal/diag"
 	"imprint/internal/tomlpos"
 )
@@ -179,7 +180,7 @@ func TestParseFillsEveryKey(t *testing.T) {
 	} {
 		used[key] = true
 	}
-	for key := range language {
+	for key := range language.Keys() {
 		if !used[key] {
 			t.Errorf("testdata/every-key.toml lacks %s", key)
 		}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -17,6 +16,7 @@ import (
 	"github.com/BurntSushi/toml"
 	"github.com/google/go-cmp/cmp"
 
+	"imprint/image/description/language"
 	"imprint/internal/keyed"
 	"imprint/internal/tomlpos"
 )
@@ -47,7 +47,7 @@ func TestLanguageIsComplete(t *testing.T) {
 			t.Errorf("%s is explained as %q", f.Path, f.Doc)
 		}
 	}
-	for key := range language {
+	for key := range language.Keys() {
 		if !known[key] {
 			t.Errorf("%s is explained and no key", key)
 		}
@@ -84,11 +84,9 @@ func TestSchemaAgreesWithParse(t *testing.T) {
 	}
 }
 
-// Defaults and examples are values that their keys take, and belong to keys. Keys without words, patterns or bounds have an example or a default.
+// Defaults and examples are values that their keys take. Keys without words, patterns or bounds have an example or a default.
 func TestDefaultsAndExamples(t *testing.T) {
-	known := map[string]bool{}
 	eachKey(reflect.TypeFor[Image](), func(f keyed.Field, typ reflect.Type) {
-		known[f.Path] = true
 		values := f.Examples
 		if f.Default != nil {
 			values = append(values[:len(values):len(values)], f.Default)
@@ -108,11 +106,6 @@ func TestDefaultsAndExamples(t *testing.T) {
 			}
 		}
 	})
-	for _, key := range slices.Concat(slices.Collect(maps.Keys(defaults)), slices.Collect(maps.Keys(examples))) {
-		if !known[key] {
-			t.Errorf("%s is no key", key)
-		}
-	}
 }
 
 // eachKey calls back for every key of a table and of those in it, with the type of the struct's field.
@@ -146,8 +139,11 @@ func TestDefaultsAreThose(t *testing.T) {
 		t.Fatal(err)
 	}
 	full := reflect.ValueOf(*d.WithDefaults())
-	for key, want := range defaults {
-		v := full
+	for key, rule := range language.Keys() {
+		want, v := rule.Default, full
+		if want == nil {
+			continue
+		}
 		var f keyed.Field
 		for _, name := range strings.Split(key, ".") {
 			if items := v.FieldByName("Items"); items.IsValid() {

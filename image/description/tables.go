@@ -7,22 +7,13 @@ import (
 	"strconv"
 	"strings"
 
+	"imprint/image/description/language"
 	"imprint/internal/diag"
 	"imprint/internal/keyed"
 )
 
 // tables are the tables of the language and the keys in each.
-var tables = keyed.NewTables(reflect.TypeFor[Image](), rules())
-
-// rules returns the table of the language, with the defaults and examples of each key.
-func rules() map[string]keyed.Rule {
-	rules := make(map[string]keyed.Rule, len(language))
-	for path, rule := range language {
-		rule.Default, rule.Examples = defaults[path], examples[path]
-		rules[path] = rule
-	}
-	return rules
-}
+var tables = keyed.NewTables(reflect.TypeFor[Image](), language.Keys())
 
 // withoutSubstitutions returns an error for a text with substitutions that is not a [Template].
 func withoutSubstitutions(text string) error {

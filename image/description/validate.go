@@ -8,6 +8,7 @@ import (
 	"unicode"
 
 	"imprint/bootloader"
+	"imprint/image/description/language"
 	"imprint/internal/diag"
 	"imprint/internal/keyed"
 	"imprint/partition"
@@ -18,6 +19,7 @@ import (
 type checker struct {
 	*keyed.Reporter
 	d          *Image
+	root       *Partition            // as [Image.Root] returns it
 	closures   map[string]*Closure   // by name, the first of each
 	partitions map[string]*Partition // by name, the first of each
 
@@ -27,6 +29,7 @@ type checker struct {
 // validate runs all checks. Names are indexed first, since every check of a reference needs them; the order of the others does
 // not matter, because problems are sorted by position.
 func (c *checker) validate() {
+	c.root = c.d.Root()
 	c.index()
 	c.disk()
 	c.allSources()
@@ -59,7 +62,7 @@ func (c *checker) index() {
 // maxNameLength is the maximum length of an image's name in bytes: that of a file name, less room for a suffix.
 const maxNameLength = 200
 
-var imageName = regexp.MustCompile(imageNameForm)
+var imageName = regexp.MustCompile(language.ImageNameForm)
 
 // disk checks the keys at the top.
 func (c *checker) disk() {
@@ -92,7 +95,7 @@ func (c *checker) sector() int64 {
 	case c.d.isISO():
 		return isoSector
 	case c.d.SectorSize.V == 0:
-		return defaultSectorSize
+		return language.SectorSize
 	}
 	return c.d.SectorSize.V
 }
@@ -131,17 +134,17 @@ func (c *checker) iso() {
 	}
 	first := true
 	for _, p := range c.d.Partition.Items {
-		if !isWholeDisk(p) {
+		if !isWholeDisk(&p) {
 			continue
 		}
 		if !first {
 			c.Report(p.Filesystem.Key, fmt.Sprintf("is the second %q: an ISO has one tree", p.Filesystem.V),
-				fmt.Sprintf("add to the first, or write filesystem = %s with inside and path", alternatives(filesystemsThat(goInside))))
+				fmt.Sprintf("add to the first, or write filesystem = %s with inside and path", language.Alternatives(language.FilesystemsThat(language.GoInside))))
 		}
 		first = false
 	}
 	if k := c.d.Partition.Key; first && !c.Reported(k.Path) {
-		c.Report(k, "an ISO needs a tree", "add [[partition]] with filesystem = "+alternatives(filesystemsThat(areWholeDisks)))
+		c.Report(k, "an ISO needs a tree", "add [[partition]] with filesystem = "+language.Alternatives(language.FilesystemsThat(language.AreWholeDisks)))
 	}
 }
 

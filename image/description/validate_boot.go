@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"imprint/bootloader"
+	"imprint/image/description/language"
 	"imprint/internal/diag"
 	"imprint/internal/keyed"
 	"imprint/partition"
@@ -40,7 +41,7 @@ func (c *checker) loader(l *bootloader.Loader) {
 	}
 	c.needsArch(k, l.Name)
 	if c.d.isISO() && !l.ISO {
-		c.Report(k, fmt.Sprintf("%q cannot boot an ISO", l.Name), "write loader = "+alternatives(loadersThat(bootISO)))
+		c.Report(k, fmt.Sprintf("%q cannot boot an ISO", l.Name), "write loader = "+language.Alternatives(language.LoadersThat(language.BootISO)))
 		return
 	}
 	m := c.d.Machine()
@@ -142,7 +143,7 @@ func (c *checker) copyKernel(l *bootloader.Loader, m bootloader.Machine) {
 	k := c.d.Boot.CopyKernel
 	switch {
 	case !l.ReadsStore && k.Written():
-		c.Report(k.Key, fmt.Sprintf("has no effect: %s reads only FAT, so kernels are always copied", l.Name), "it is for loader = "+alternatives(loadersThat(readStore)))
+		c.Report(k.Key, fmt.Sprintf("has no effect: %s reads only FAT, so kernels are always copied", l.Name), "it is for loader = "+language.Alternatives(language.LoadersThat(language.ReadStore)))
 	case !l.ReadsStore || l.CanRead(m) || c.d.isISO():
 	case k.Written() && !k.V:
 		c.Report(k.Key, fmt.Sprintf("%s cannot read the file system of the store", l.Name),
@@ -172,7 +173,7 @@ func (c *checker) unused(keys ...diag.Key) {
 	for _, k := range keys {
 		if k.Written {
 			c.Report(k, "has no effect without a boot loader",
-				fmt.Sprintf("add loader = %q to [boot], or loader = %q if the entries are only for --export-boot", loadersThat(doBoot)[0], c.d.loader().Name))
+				fmt.Sprintf("add loader = %q to [boot], or loader = %q if the entries are only for --export-boot", language.LoadersThat(language.DoBoot)[0], c.d.loader().Name))
 		}
 	}
 }
@@ -187,11 +188,11 @@ func (c *checker) entry(e *Entry, l *bootloader.Loader) {
 	}
 	c.bootFile(e.DeviceTree)
 	if k := e.DeviceTree.Key; k.Written && !l.DeviceTree && !c.Reported(c.d.Boot.Loader.Key.Path) {
-		c.Report(k, fmt.Sprintf("has no effect with %s", describe(l)), "it is for loader = "+alternatives(loadersThat(takeDeviceTree)))
+		c.Report(k, fmt.Sprintf("has no effect with %s", describe(l)), "it is for loader = "+language.Alternatives(language.LoadersThat(language.TakeDeviceTree)))
 	}
 	if !c.Reported(c.d.Boot.Loader.Key.Path) {
-		c.only(e.Submenu.Key, l, l.Submenus, haveSubmenus)
-		c.only(e.Plain.Key, l, !l.OnlyLinux, startPlain)
+		c.only(e.Submenu.Key, l, l.Submenus, language.HaveSubmenus)
+		c.only(e.Plain.Key, l, !l.OnlyLinux, language.StartPlain)
 	}
 	if hasControl(e.Submenu.V) || e.Submenu.Written() && strings.TrimSpace(e.Submenu.V) == "" {
 		c.Report(e.Submenu.Key, "is empty, or contains a control character", `as in "Advanced options"`)
@@ -217,12 +218,12 @@ func describe(l *bootloader.Loader) string {
 	return l.Name
 }
 
-// signing checks that key and certificate are both given, and that the loader makes something to sign.
+// signing checks that key and certificate are both given, and that the loader makes something to language.Sign.
 func (c *checker) signing(l *bootloader.Loader) {
 	key, cert := c.d.Boot.SignKey, c.d.Boot.SignCert
 	for _, k := range []diag.Key{key.Key, cert.Key} {
 		if k.Written && !l.Signs {
-			c.Report(k, fmt.Sprintf("is for unified kernel images, but the loader is %s", l.Name), "it is for loader = "+alternatives(loadersThat(sign)))
+			c.Report(k, fmt.Sprintf("is for unified kernel images, but the loader is %s", l.Name), "it is for loader = "+language.Alternatives(language.LoadersThat(language.Sign)))
 		}
 	}
 	switch {

@@ -8,19 +8,12 @@ import (
 
 	"imprint/closure"
 	"imprint/closure/narinfo"
+	"imprint/image/description/language"
 	"imprint/internal/diag"
 	"imprint/internal/remote"
 	"imprint/internal/units"
 	"imprint/partition"
 )
-
-// gcRootDirs returns the directories of the flavors in which a description may choose names for GC roots, each with a slash at its end.
-func gcRootDirs() (dirs []string) {
-	for _, f := range closure.Flavors() {
-		dirs = append(dirs, f.GCRoots()+"/")
-	}
-	return dirs
-}
 
 // flavor returns the flavor of the store; an unknown one is reported elsewhere.
 func (c *checker) flavor() closure.Flavor {
@@ -32,7 +25,7 @@ func (c *checker) flavor() closure.Flavor {
 }
 
 var (
-	closureName    = regexp.MustCompile(closureNameForm)
+	closureName    = regexp.MustCompile(language.ClosureNameForm)
 	profileName    = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._+-]*$`)
 	generationName = regexp.MustCompile(`-[0-9]+-link$`)
 )
@@ -181,7 +174,7 @@ func (c *checker) closuresInPartitions() {
 
 // storeFilesystem is the file system that a hint suggests for the store.
 func (c *checker) storeFilesystem() string {
-	fit := filesystemsThat(func(f *partition.Filesystem) bool {
+	fit := language.FilesystemsThat(func(f *partition.Filesystem) bool {
 		return f.Store && (c.d.isISO() && f.WholeDisk || !c.d.isISO() && f.Writable)
 	})
 	return fit[0]

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"imprint/image/description/language"
 	"imprint/internal/diag"
 	"imprint/internal/pattern"
 	"imprint/partition"
@@ -35,7 +36,7 @@ func (c *checker) filesystem(p *Partition) {
 		c.withoutOwners(row, p)
 	}
 	if !row.Inside {
-		hint := "it is for filesystem = " + alternatives(filesystemsThat(goInside))
+		hint := "it is for filesystem = " + language.Alternatives(language.FilesystemsThat(language.GoInside))
 		c.refuse(row, p.Inside.Key, hint)
 		c.refuse(row, p.Path.Key, hint)
 	}
@@ -88,7 +89,7 @@ func (c *checker) values(row *partition.Filesystem, p *Partition) {
 	check(p.Label, row.CheckLabel)
 	check(p.UUID, row.CheckID)
 	if engine := p.Engine; engine.V != "" && row.Engines != nil && !slices.Contains(row.Engines, engine.V) {
-		c.Report(engine.Key, fmt.Sprintf("%q cannot make %s", engine.V, row.Name), "write engine = "+alternatives(row.Engines))
+		c.Report(engine.Key, fmt.Sprintf("%q cannot make %s", engine.V, row.Name), "write engine = "+language.Alternatives(row.Engines))
 	}
 	if row.CheckFeatures != nil {
 		if err := row.CheckFeatures(p.Engine.V, Strings(p.Features)); err != nil {
@@ -101,7 +102,7 @@ func (c *checker) values(row *partition.Filesystem, p *Partition) {
 func (c *checker) compression(row *partition.Filesystem, p *Partition) {
 	if row.Compressors == nil {
 		for _, k := range []diag.Key{p.Compress.Key, p.Level.Key, p.BlockSize.Key} {
-			c.refuse(row, k, "it is for filesystem = "+alternatives(filesystemsThat(compress)))
+			c.refuse(row, k, "it is for filesystem = "+language.Alternatives(language.FilesystemsThat(language.Compress)))
 		}
 		return
 	}
@@ -228,7 +229,7 @@ func (c *checker) purpose(p *Partition) {
 	if row == nil {
 		return // which is reported when it is decoded
 	}
-	raw := alternatives(filesystemsThat(areRaw))
+	raw := language.Alternatives(language.FilesystemsThat(language.AreRaw))
 	switch {
 	case is == nil && row.Swap && !partition.IsForeign(p.Type.V) && p.Type.V != "":
 		c.Report(p.Type.Key, fmt.Sprintf("%q is not a type of swap space", p.Type.V), fmt.Sprintf("write type = %q", row.Name))
@@ -250,7 +251,7 @@ func orSwap(p *Partition) string {
 	if !partition.IsSwap(p.Type.V) {
 		return ""
 	}
-	return "; or filesystem = " + alternatives(filesystemsThat(areSwap))
+	return "; or filesystem = " + language.Alternatives(language.FilesystemsThat(language.AreSwap))
 }
 
 // emptySlot is the name of a partition for updates with nothing installed yet (sysupdate.d(5), "Target partitions").

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"unicode/utf16"
 
+	"imprint/image/description/language"
 	"imprint/image/mbr"
 	"imprint/internal/diag"
 	"imprint/internal/units"
@@ -118,7 +119,7 @@ func (c *checker) grow(p *Partition) {
 
 // growAtBoot checks a partition that the running system enlarges, the one at an index.
 func (c *checker) growAtBoot(p *Partition, at int) {
-	k, root := p.GrowAtBoot.Key, c.d.Root()
+	k, root := p.GrowAtBoot.Key, c.root
 	if !p.GrowAtBoot.V {
 		return
 	}
@@ -175,8 +176,8 @@ func (c *checker) verity(p *Partition) {
 		}
 	case target == p:
 		c.Report(k, "names the partition itself", "add another one for the hash tree")
-	case target.Inside.Written() || target.Content.Written() || !slices.Contains(filesystemsThat(areRaw), target.Filesystem.V):
-		c.Report(k, fmt.Sprintf("partition %q is not empty", target.Name.V), "write filesystem = "+alternatives(filesystemsThat(areRaw))+" there, without content")
+	case target.Inside.Written() || target.Content.Written() || !slices.Contains(language.FilesystemsThat(language.AreRaw), target.Filesystem.V):
+		c.Report(k, fmt.Sprintf("partition %q is not empty", target.Name.V), "write filesystem = "+language.Alternatives(language.FilesystemsThat(language.AreRaw))+" there, without content")
 	case c.hashed(target) != p:
 		c.Report(k, fmt.Sprintf("partition %q gets the hash tree of %q already", target.Name.V, c.hashed(target).Name.V), "")
 	case !partition.IsVerityOf(target.Type.V, p.Type.V):
@@ -208,7 +209,7 @@ func (c *checker) mbrType(p *Partition, nth int) {
 // width checks the bits of an entry of a FAT against the types that promise some.
 func (c *checker) width(row *partition.Filesystem, p *Partition) {
 	if !row.Widths {
-		c.refuse(row, p.FAT.Key, "it is for filesystem = "+alternatives(filesystemsThat(haveWidths)))
+		c.refuse(row, p.FAT.Key, "it is for filesystem = "+language.Alternatives(language.FilesystemsThat(language.HaveWidths)))
 		return
 	}
 	for _, kind := range []Text{c.typeInMBR(p), p.MBRType} {

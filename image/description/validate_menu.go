@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"imprint/bootloader"
+	"imprint/image/description/language"
 	"imprint/internal/diag"
 )
 
@@ -71,16 +72,16 @@ const maxLine = 4096
 func (c *checker) looks(l *bootloader.Loader) {
 	b := &c.d.Boot
 	for _, color := range []Text{b.Color, b.Highlight} {
-		if c.only(color.Key, l, l.Looks, haveLooks); color.Written() && l.Looks {
+		if c.only(color.Key, l, l.Looks, language.HaveLooks); color.Written() && l.Looks {
 			if err := bootloader.CheckColor(color.V); err != nil {
 				c.ReportError(color.Key, err)
 			}
 		}
 	}
-	c.only(b.Background.Key, l, l.Looks, haveLooks)
-	c.only(b.Editor.Key, l, l.Editor, haveEditor)
-	c.only(b.Mode.Key, l, l.Modes != nil, haveModes)
-	if c.only(b.Lines.Key, l, l.ConfigFile != "", takeLines); l.ConfigFile == "" {
+	c.only(b.Background.Key, l, l.Looks, language.HaveLooks)
+	c.only(b.Editor.Key, l, l.Editor, language.HaveEditor)
+	c.only(b.Mode.Key, l, l.Modes != nil, language.HaveModes)
+	if c.only(b.Lines.Key, l, l.ConfigFile != "", language.TakeLines); l.ConfigFile == "" {
 		return
 	}
 	for _, line := range b.Lines.Items {
@@ -98,6 +99,6 @@ func (c *checker) looks(l *bootloader.Loader) {
 // only reports a key that the loader has no use for, and names those that have one.
 func (c *checker) only(k diag.Key, l *bootloader.Loader, has bool, have func(*bootloader.Loader) bool) {
 	if k.Written && !has {
-		c.Report(k, fmt.Sprintf("has no effect with %s", describe(l)), "it is for loader = "+alternatives(loadersThat(have)))
+		c.Report(k, fmt.Sprintf("has no effect with %s", describe(l)), "it is for loader = "+language.Alternatives(language.LoadersThat(have)))
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"imprint/image/description/language"
 	"imprint/image/mbr"
 	"imprint/internal/diag"
 	"imprint/internal/keyed"
@@ -12,11 +13,8 @@ import (
 	"imprint/partition"
 )
 
-// Bounds of a GPT.
-const (
-	maxPartitionName = 36  // UTF-16 units (UEFI 2.10, table 5.8)
-	maxPartitions    = 128 // entries of the table that every firmware reads (UEFI 2.10, 5.3.2)
-)
+// maxPartitionName bounds the name in an entry of a GPT, in UTF-16 units (UEFI 2.10, table 5.8).
+const maxPartitionName = 36
 
 // allPartitions checks every partition, and what must be unique among them.
 func (c *checker) allPartitions() {
@@ -59,8 +57,8 @@ func (c *checker) number() {
 		c.Report(k, "is empty", "a disk has at least one partition")
 	case isMBR && n > mbr.MaxPartitions:
 		c.Report(k, fmt.Sprintf("has %d partitions, but an MBR has %d entries", n, mbr.MaxPartitions), fmt.Sprintf("write table = %q", partition.GPT))
-	case n > maxPartitions:
-		c.Report(k, fmt.Sprintf("has %d partitions, but a GPT has %d entries", n, maxPartitions), "")
+	case n > language.MaxPartitions:
+		c.Report(k, fmt.Sprintf("has %d partitions, but a GPT has %d entries", n, language.MaxPartitions), "")
 	}
 }
 
@@ -68,7 +66,7 @@ func (c *checker) number() {
 func (c *checker) partitionType(p *Partition) {
 	k, name := p.Type.Key, p.Type.V
 	switch {
-	case !k.Written && isWholeDisk(*p):
+	case !k.Written && isWholeDisk(p):
 	case !k.Written:
 		c.Report(k, "is required", "")
 	case name == "":
@@ -191,9 +189,9 @@ func (c *checker) bootPartitions() {
 			c.readByFirmware(kind, p.Filesystem)
 		case c.isFilledByLoader(p):
 			c.unique(taken, p.Type.Key, kind, "the type")
-			if raw := filesystemsThat(areRaw); p.Filesystem.V != "" && !slices.Contains(raw, p.Filesystem.V) {
+			if raw := language.FilesystemsThat(language.AreRaw); p.Filesystem.V != "" && !slices.Contains(raw, p.Filesystem.V) {
 				c.Report(p.Filesystem.Key, fmt.Sprintf("is %q, but %s takes the whole partition", p.Filesystem.V, c.d.loader().Fills),
-					"write filesystem = "+alternatives(raw))
+					"write filesystem = "+language.Alternatives(raw))
 			}
 			if !c.Reported(c.d.Boot.Loader.Key.Path) {
 				c.noBIOS(p.Type.Key, kind, "remove the partition")
@@ -216,7 +214,7 @@ func (c *checker) readByFirmware(kind string, filesystem Text) {
 	}
 	if row != nil && !row.Firmware && !(row.Raw && c.d.loader().None()) {
 		c.Report(filesystem.Key, fmt.Sprintf("is %q, but firmware reads only FAT", filesystem.V),
-			"write filesystem = "+alternatives(filesystemsThat(areOfFirmware)))
+			"write filesystem = "+language.Alternatives(language.FilesystemsThat(language.AreOfFirmware)))
 	}
 }
 

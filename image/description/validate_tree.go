@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"imprint/image/description/language"
 	"imprint/internal/diag"
 	"imprint/internal/pattern"
 	"imprint/partition"
@@ -14,7 +15,7 @@ import (
 // keys returns the keys of an owner.
 func (o Owner) keys() []diag.Key { return []diag.Key{o.UID.Key, o.GID.Key, o.User.Key, o.Group.Key} }
 
-var accountName = regexp.MustCompile(accountForm)
+var accountName = regexp.MustCompile(language.AccountForm)
 
 // owner checks that an owner is a number or a name. Whether the name is known is seen when the tree is there.
 func (c *checker) owner(o Owner) {
@@ -93,7 +94,7 @@ func (d *Image) MountPoint(p *Partition) string {
 	switch {
 	case p.FStab.V:
 		return "/"
-	case p.Mount.V != "" || p.Inside.Written() || isWholeDisk(*p):
+	case p.Mount.V != "" || p.Inside.Written() || isWholeDisk(p):
 		return p.Mount.V
 	}
 	return partition.MountPoint(p.Type.V)
@@ -200,7 +201,7 @@ func (c *checker) innerPath(p *Partition) {
 	switch k := p.Path.Key; {
 	case !k.Written:
 		c.Report(k, fmt.Sprintf("is required: the path of the file in partition %q", p.Inside.V), fmt.Sprintf("as in path = \"/nix-store.%s\"", p.Filesystem.V))
-	case strings.ContainsAny(p.Path.V, " \t\"'\\") && c.d.Root() == p:
+	case strings.ContainsAny(p.Path.V, " \t\"'\\") && c.root == p:
 		c.Report(k, fmt.Sprintf("%q cannot be written on a kernel command line", p.Path.V), "use no spaces, quotes and backslashes")
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"imprint/bootloader"
+	"imprint/image/description/language"
 	"imprint/partition"
 )
 
@@ -69,7 +70,7 @@ func TestRowsRefuseKeysOfPartitions(t *testing.T) {
 
 func TestAlternatives(t *testing.T) {
 	for want, words := range map[string][]string{"": nil, `"a"`: {"a"}, `"a" or "b"`: {"a", "b"}, `"a", "b" or "c"`: {"a", "b", "c"}} {
-		if got := alternatives(words); got != want {
+		if got := language.Alternatives(words); got != want {
 			t.Errorf("%s; want %s", got, want)
 		}
 	}
