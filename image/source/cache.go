@@ -2,9 +2,12 @@ package source
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -14,6 +17,7 @@ import (
 	"imprint/closure/nar"
 	"imprint/closure/narinfo"
 	"imprint/internal/cas"
+	"imprint/internal/notes"
 	"imprint/internal/remote"
 	"imprint/internal/tree"
 )
@@ -21,9 +25,11 @@ import (
 // A Cache is a binary cache. Its items can be read after [Realise].
 type Cache struct {
 	CacheOptions
-	dir  *remote.Dir
-	kept *cas.Store // nil before Realise
-	now  *Fetch     // likewise
+	dir   *remote.Dir
+	texts notes.Dir  // of a cache on another machine, from earlier builds
+	about []byte     // what the cache has answered about itself, likewise
+	kept  *cas.Store // nil before Realise
+	now   *Fetch     // likewise
 
 	mu      sync.Mutex
 	entries map[closure.Path]*entry
@@ -40,11 +46,12 @@ type CacheOptions struct {
 
 // An entry is an item that was looked up.
 type entry struct {
-	once sync.Once
-	text *narinfo.Info
-	info *closure.Info
-	err  error
-	kept tree.Blob // the archive; nil before Realise
+	once  sync.Once
+	text  *narinfo.Info
+	info  *closure.Info
+	err   error
+	asked []byte    // what the cache has answered; nil if an earlier build had kept it
+	kept  tree.Blob // the archive; nil before Realise
 }
 
 // maxCacheInfo is the maximum size in bytes of nix-cache-info, which usually has three lines.
@@ -57,18 +64,34 @@ func OpenCache(ctx context.Context, o CacheOptions) (*Cache, error) {
 		return nil, err
 	}
 	c := &Cache{CacheOptions: o, dir: dir, entries: map[closure.Path]*entry{}}
+	if !dir.Local() {
+		sum := sha256.Sum256([]byte(dir.String()))
+		c.texts = notes.Dir(filepath.Join(o.Keep, "narinfo", hex.EncodeToString(sum[:16])))
+	}
+	if text, found := c.texts.Get(narinfo.CacheFile); found && c.isOf(text) == nil {
+		return c, nil
+	}
 	text, err := dir.ReadFile(ctx, narinfo.CacheFile, maxCacheInfo)
 	if err != nil {
 		return nil, c.notCache(err)
 	}
+	if err := c.isOf(text); err != nil {
+		return nil, err
+	}
+	c.about = text
+	return c, nil
+}
+
+// isOf checks the text of nix-cache-info.
+func (c *Cache) isOf(text []byte) error {
 	store, err := narinfo.ParseCache(string(text))
 	switch {
 	case err != nil:
-		return nil, c.invalid("%s: %v", narinfo.CacheFile, err)
-	case store != o.Flavor.StoreDir:
-		return nil, c.invalid("its items are those of stores in %s, the image's is %s", tree.Shown(store), o.Flavor.StoreDir)
+		return c.invalid("%s: %v", narinfo.CacheFile, err)
+	case store != c.Flavor.StoreDir:
+		return c.invalid("its items are those of stores in %s, the image's is %s", tree.Shown(store), c.Flavor.StoreDir)
 	}
-	return c, nil
+	return nil
 }
 
 // String returns the URL, without a password.
@@ -112,29 +135,6 @@ func (c *Cache) Info(ctx context.Context, p closure.Path) (*closure.Info, error)
 	c.mu.Unlock()
 	e.once.Do(func() { e.err = c.look(ctx, p, e) })
 	return e.info, e.err
-}
-
-// suffix ends the names of files about items.
-const suffix = ".narinfo"
-
-// look reads and checks the narinfo of an item.
-func (c *Cache) look(ctx context.Context, p closure.Path, e *entry) error {
-	digits, _, _ := strings.Cut(p.Base(), "-")
-	b, err := c.dir.ReadFile(ctx, digits+suffix, narinfo.MaxSize)
-	if isMissing(err) {
-		return fmt.Errorf("%s: %w", p, closure.ErrNotFound)
-	}
-	if err != nil {
-		return err
-	}
-	if e.text, err = narinfo.Parse(string(b)); err == nil {
-		e.info, err = c.check(p, e.text)
-	}
-	if err != nil {
-		e.info = nil
-		return c.wrong(digits+suffix, err)
-	}
-	return nil
 }
 
 // isMissing reports whether an error means that a cache lacks a file. S3 answers "forbidden" for it, unless its files may be listed.

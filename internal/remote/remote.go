@@ -36,6 +36,7 @@ type Dir struct {
 	shown string
 	open  func(ctx context.Context, name string) (io.ReadCloser, error)
 	close func()
+	local bool
 }
 
 // Open returns the directory at a URL with the scheme file, http, https or s3. It reads nothing yet but the keys of an account.
@@ -45,17 +46,17 @@ func Open(address string, o Options) (*Dir, error) {
 		return nil, err
 	}
 	if u.Scheme == "file" {
-		return &Dir{u.String(), local(u.Path).open, func() {}}, nil
+		return &Dir{u.String(), local(u.Path).open, func() {}, true}, nil
 	}
 	if u.Scheme == "s3" {
 		s, err := newBucket(u, o)
 		if err != nil {
 			return nil, err
 		}
-		return &Dir{u.String(), s.open, s.client.CloseIdleConnections}, nil
+		return &Dir{u.String(), s.open, s.client.CloseIdleConnections, false}, nil
 	}
 	s := newServer(u, o)
-	return &Dir{u.Redacted(), s.open, s.client.CloseIdleConnections}, nil
+	return &Dir{u.Redacted(), s.open, s.client.CloseIdleConnections, false}, nil
 }
 
 // Parse parses and checks the URL of a directory.
@@ -96,6 +97,9 @@ func firstOf(u *url.URL) string {
 
 // String returns the URL without a password.
 func (d *Dir) String() string { return d.shown }
+
+// Local reports whether the directory is on this machine.
+func (d *Dir) Local() bool { return d.local }
 
 // Close closes idle connections.
 func (d *Dir) Close() { d.close() }
