@@ -145,7 +145,6 @@ func TestSources(t *testing.T) {
 		}
 		asked = nil
 	}
-	w.bucket(filepath.Join(w.dir, "zstd"), trusted, want)
 	w.together(want, keep())
 	mu.Lock()
 	archives := slices.DeleteFunc(asked, func(name string) bool { return !strings.HasPrefix(name, "/nar/") })
@@ -154,6 +153,8 @@ func TestSources(t *testing.T) {
 	}
 	mu.Unlock()
 	w.killed(s.URL, trusted, want)
+	w.listed(trusted, want)
+	w.bucket(filepath.Join(w.dir, "zstd"), trusted, want)
 }
 
 // together builds the last image twice at the same time, with one build store.
@@ -172,6 +173,31 @@ func (w *sourceWorld) together(want []byte, keep string) {
 		})
 	}
 	both.Wait()
+}
+
+// listed builds from a cache with listings. Only what planning reads gets into the build store: the derivation, and the item with equal files.
+func (w *sourceWorld) listed(trusted string, want []byte) {
+	w.Helper()
+	cache, keep := filepath.Join(w.dir, "listed"), filepath.Join(w.TempDir(), "keep")
+	w.store.Nix(w, "nix", "copy", "--all", "--to", "file://"+cache+"?compression=zstd&write-nar-listing=true")
+	source := fmt.Sprintf("url = %q\n%s", "file://"+cache, trusted)
+	if got := w.image(source, keep); !bytes.Equal(got, want) {
+		w.Error("a cache with listings gives another image than the database")
+	}
+	if all, _ := filepath.Glob(keep + "/sha256/*/*"); len(all) != 2 {
+		w.Errorf("kept %q", all)
+	}
+	for _, name := range readDir(w.T, cache) {
+		if strings.HasSuffix(name, ".ls") {
+			file := filepath.Join(cache, name)
+			writeFile(w, file, strings.Replace(string(read(w.T, file)), `"root":{`, `"root":{"executable":true,`, 1))
+		}
+	}
+	lie, keep := filepath.Join(w.dir, "lie.raw"), filepath.Join(w.TempDir(), "keep")
+	out, err := exec.Command("imprint", "build", filepath.Join(w.dir, "image.toml"), "-o", lie, "--build-store", keep).CombinedOutput()
+	if _, missing := os.Stat(lie); err == nil || missing == nil || !strings.Contains(string(out), ".ls: its files make an archive of") {
+		w.Errorf("a listing that lies: %v\n%s", err, out)
+	}
 }
 
 // bucket puts a cache into a bucket, from which an image is built with the right keys only.

@@ -64,7 +64,7 @@ func Plan(ctx context.Context, d *description.Image, in Inputs) (*plan.Plan, err
 	if err != nil {
 		return nil, diag.List{d.Store.Flavor.Key.ProblemOf(err)}
 	}
-	w := world{d: d, in: in, flavor: flavor, epoch: epoch(d, in), warnings: &warnings{}}
+	w := world{whole: ctx, d: d, in: in, flavor: flavor, epoch: epoch(d, in), warnings: &warnings{}}
 	hosts, store, err := w.read(ctx)
 	if err != nil {
 		return nil, err
@@ -123,6 +123,7 @@ func (r *resolved) complete(ctx context.Context, stated []*trees.Tree) (*plan.Pl
 
 // A world is what every step may use: the description with its defaults, and the inputs that it does not state.
 type world struct {
+	whole  context.Context // of the plan, and of what is read later
 	d      *description.Image
 	in     Inputs
 	flavor closure.Flavor

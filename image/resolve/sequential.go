@@ -37,7 +37,7 @@ func (s *sources) openExport(ctx context.Context, d description.Source) error {
 
 // openCache opens a binary cache. Without one there need be no build store.
 func (s *sources) openCache(ctx context.Context, d description.Source) error {
-	o := source.CacheOptions{URL: d.URL.V, Flavor: s.flavor, Keep: s.in.BuildStore, Remote: s.in.Remote}
+	o := source.CacheOptions{URL: d.URL.V, Flavor: s.flavor, Keep: s.in.BuildStore, Remote: s.in.Remote, Whole: s.whole}
 	for _, text := range d.Keys.Items {
 		k, err := narinfo.ParseKey(text.V)
 		if err != nil {

@@ -42,6 +42,7 @@ type CacheOptions struct {
 	Keys   []narinfo.Key // each item must be signed by one of them; without keys, signatures are not checked
 	Keep   string        // directory of the build store, which keeps fetched archives; created with the first one
 	Remote remote.Options
+	Whole  context.Context // ends when nothing is read any more; after OpenCache and Realise, whose contexts may end earlier
 }
 
 // An entry is an item that was looked up.
@@ -51,7 +52,10 @@ type entry struct {
 	info  *closure.Info
 	err   error
 	asked []byte    // what the cache has answered; nil if an earlier build had kept it
-	kept  tree.Blob // the archive; nil before Realise
+	kept  tree.Blob // the archive; nil before Realise, and for one that is streamed
+
+	stream *streamed  // nil for an item without a listing
+	tree   *tree.Node // of the listing
 }
 
 // maxCacheInfo is the maximum size in bytes of nix-cache-info, which usually has three lines.
@@ -200,7 +204,10 @@ func (c *Cache) Item(_ context.Context, p closure.Path) (*tree.Node, error) {
 	c.mu.Lock()
 	e := c.entries[p]
 	c.mu.Unlock()
-	if e == nil || e.kept == nil {
+	switch {
+	case e != nil && e.tree != nil:
+		return e.tree, nil
+	case e == nil || e.kept == nil:
 		return nil, fmt.Errorf("%v was not fetched", p)
 	}
 	n, err := indexed(e.kept)

@@ -35,13 +35,15 @@ func (c *Cache) realise(ctx context.Context, items []*closure.Info, report Repor
 	if c.kept, err = cas.Open(c.Keep); err != nil {
 		return fmt.Errorf("open the build store: %w", err)
 	}
-	if err := each(ctx, items, c.find); err != nil {
-		return err
+	for _, do := range []func(context.Context, *closure.Info) error{c.find, c.list} {
+		if err := each(ctx, items, do); err != nil {
+			return err
+		}
 	}
 	var missing []*closure.Info
 	c.now = &Fetch{From: c}
 	for _, info := range items {
-		if c.entries[info.Path].kept == nil {
+		if e := c.entries[info.Path]; e.kept == nil && e.stream == nil {
 			missing = append(missing, info)
 			c.now.Total += info.NARSize
 		}

@@ -14,8 +14,13 @@ const suffix = ".narinfo"
 
 // nameOf returns the name of the file about an item.
 func nameOf(p closure.Path) string {
-	digits, _, _ := strings.Cut(p.Base(), "-")
-	return digits + suffix
+	return digits(p) + suffix
+}
+
+// digits returns the digits of a path, by which a cache has files about it.
+func digits(p closure.Path) string {
+	text, _, _ := strings.Cut(p.Base(), "-")
+	return text
 }
 
 // look finds the narinfo of an item. What was kept is checked like what is fetched, and a signature by other keys is looked for in the cache.
