@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"os"
@@ -9,6 +10,9 @@ import (
 	"time"
 
 	"imprint/cmd/imprint/envcmd"
+	"imprint/cmd/imprint/storecmd"
+	"imprint/image/disk"
+	"imprint/image/input"
 	"imprint/image/resolve"
 	"imprint/internal/awskeys"
 	"imprint/internal/repro"
@@ -36,8 +40,10 @@ type root struct {
 	json  bool
 
 	buildStore string // directory; "" for the usual one
+	gateway    string // URL of a gateway to IPFS; "" for the usual one
 
-	written string // the image that a build has completed but not yet checked
+	held    []func() // end the hold on store items
+	written string   // the image that a build has completed but not yet checked
 	ui      *ui
 	tty     io.Writer // standard error unfiltered, for output that moves the cursor
 	raw     io.Writer // standard output unfiltered, for contents and for programs that the user talks to
@@ -78,7 +84,7 @@ func newRoot(w world) *root {
 	r.cmd.PersistentFlags().StringVar(&r.level, "log-level", "warning", "log messages of this `level` and above: error, warning, info or debug")
 	r.completions()
 	r.cmd.AddCommand(r.build(), r.plan(), r.doctor(), r.init(), r.schema(), r.version(), r.man(), r.verify(), r.reader(), r.inspect(), r.ls(), r.cat(), r.extract(), r.diff(), r.why(),
-		r.serve(), r.boot(), r.environments())
+		r.serve(), r.boot(), r.environments(), r.stores())
 	return r
 }
 
@@ -143,7 +149,8 @@ func atMost(n int, what string) cobra.PositionalArgs {
 // fetchingHelp is the text about caches in the help of commands that resolve a description.
 const fetchingHelp = `Items of a binary cache ([[source]] with url) are fetched, unless they are in the build store already: a directory that
 keeps them unpacked, by their digest, for this and later commands ($XDG_CACHE_HOME/imprint, or ~/.cache/imprint). It may be
-removed when no command is running, apart from layers/ in it, where environments are.`
+removed when no command is running, apart from layers/ in it, where environments are. So are inputs ([[input]]) that are on a server;
+those of IPFS come from the gateway of --ipfs-gateway or $IPFS_GATEWAY, by default http://127.0.0.1:8080.`
 
 // buildStoreFlag adds the flag for the build store.
 func (r *root) buildStoreFlag(c *cobra.Command) {
@@ -174,19 +181,72 @@ func (r *root) fetching(f *resolve.Fetch) {
 	r.ui.watch(progress{"fetching", event{"event": "progress", "stage": "realise"}, f.Done, f.Total})
 }
 
+// describes adds the flags of commands that resolve a description.
+func (r *root) describes(c *cobra.Command) {
+	r.buildStoreFlag(c)
+	c.Flags().StringVar(&r.gateway, "ipfs-gateway", "", "fetch inputs of IPFS from the gateway at this `URL`")
+}
+
+// localGateway is where a node of IPFS on this machine serves.
+const localGateway = "http://127.0.0.1:8080"
+
+// ipfsGateway returns the URL of the gateway to IPFS.
+func (r *root) ipfsGateway() string { return cmp.Or(r.gateway, r.env("IPFS_GATEWAY"), localGateway) }
+
+// passed are the variables that git-annex and what it runs get: where their configuration and their keys are.
+var passed = []string{"HOME", "USER", "XDG_CONFIG_HOME", "SSH_AUTH_SOCK", "GIT_SSH_COMMAND"}
+
+// passedOn returns those variables, as "NAME=value".
+func (r *root) passedOn() (list []string) {
+	for _, name := range passed {
+		if value := r.env(name); value != "" {
+			list = append(list, name+"="+value)
+		}
+	}
+	return list
+}
+
+// getting shows the progress of fetching an input. Several may be fetched at a time; the last one is shown.
+func (r *root) getting(f *input.Fetch) {
+	what := "fetching input " + f.Name
+	if f.Size > 0 {
+		what += " (" + units.FormatBytes(f.Size) + ")"
+	}
+	r.ui.stage("realise", what+" from "+f.From)
+	r.ui.watch(progress{"fetching", event{"event": "progress", "stage": "realise"}, f.Done, f.Size})
+}
+
 // environments is the command for environments, which are in the build store.
 func (r *root) environments() *cobra.Command {
 	return envcmd.Command(envcmd.World{
 		Stdin: os.Stdin, Stdout: r.stdout, Stderr: r.stderr, Raw: r.raw, RawErr: r.tty,
 		StoreFlag: r.buildStoreFlag,
 		StoreDir:  r.storeDir, Scratch: func() string { return r.scratch("") }, Env: r.env, Root: func() bool { return sandbox.HasIDs(os.Getuid()) }, UID: os.Getuid(), GID: os.Getgid(),
-		Epoch: func() (int64, error) {
-			epoch, err := sourceDateEpoch(r.env("SOURCE_DATE_EPOCH"))
-			if epoch == nil {
-				return repro.DefaultEpoch, err
-			}
-			return *epoch, err
-		},
+		Epoch: r.epoch,
 		Usage: func(err error) error { return usage{err} }, Differs: errDiffers,
+	})
+}
+
+// epoch returns the time of what has no other: SOURCE_DATE_EPOCH, or 1.
+func (r *root) epoch() (int64, error) {
+	epoch, err := sourceDateEpoch(r.env("SOURCE_DATE_EPOCH"))
+	if epoch == nil {
+		return repro.DefaultEpoch, err
+	}
+	return *epoch, err
+}
+
+// stores is the command for stores.
+func (r *root) stores() *cobra.Command {
+	return storecmd.Command(storecmd.World{
+		Stdin: os.Stdin, Stdout: r.stdout, Stderr: r.stderr, Raw: r.raw, RawErr: r.tty,
+		StoreFlag: r.buildStoreFlag, StoreDir: r.storeDir, Epoch: r.epoch, Scratch: func() string { return r.scratch("") },
+		Env: r.env, Environ: os.Environ, Remote: r.remote(), UID: os.Getuid(), GID: os.Getgid(), Root: func() bool { return sandbox.HasIDs(os.Getuid()) },
+		Image: func(name string) (*disk.Disk, io.Closer, error) { return openImage(name) },
+		Watch: func(doing string, done func() int64, total int64) {
+			r.ui.watch(progress{doing, event{}, done, total})
+		},
+		Clear: func() { r.ui.clear() },
+		Usage: func(err error) error { return usage{err} },
 	})
 }

@@ -15,12 +15,14 @@ package resolve
 
 import (
 	"context"
+	"encoding/hex"
 	"slices"
 	"sync"
 
 	"imprint/closure"
 	"imprint/image/description"
 	"imprint/image/host"
+	"imprint/image/input"
 	"imprint/image/plan"
 	"imprint/image/source"
 	"imprint/image/trees"
@@ -40,9 +42,17 @@ type Inputs struct {
 	Scratch  string   // directory for what compressed archives unpack to, in files without names; "" refuses such archives
 	HostDirs []string // searched for loader files that no closure has; nil means /usr
 
-	BuildStore string       // directory that keeps what is fetched from caches, and layers; "" refuses both
-	Fetching   func(*Fetch) // is called before items are fetched; may be nil
-	Remote     Remote       // how to fetch them
+	BuildStore string             // directory that keeps what is fetched, and layers; "" refuses both
+	Fetching   func(*Fetch)       // is called before items are fetched; may be nil
+	Getting    func(*input.Fetch) // is called before an input is fetched; may be nil
+	Gateway    string             // URL of a gateway to IPFS; "" for none
+	Env        []string           // variables for git-annex, "NAME=value"
+
+	Remote Remote // how stores on other machines are read
+
+	// Hold is called with what ends the hold on store items, which no garbage collection takes until then; call it when the plan is no longer used. With a
+	// nil Hold items are not held, and are read at once.
+	Hold func(release func())
 
 	// Backwards takes the names of directories in reverse order. It makes no difference to a plan, and is for those who check that.
 	Backwards bool
@@ -65,6 +75,9 @@ func Plan(ctx context.Context, d *description.Image, in Inputs) (*plan.Plan, err
 		return nil, diag.List{d.Store.Flavor.Key.ProblemOf(err)}
 	}
 	w := world{whole: ctx, d: d, in: in, flavor: flavor, epoch: epoch(d, in), warnings: &warnings{}}
+	if err := w.find(ctx); err != nil {
+		return nil, err
+	}
 	hosts, store, err := w.read(ctx)
 	if err != nil {
 		return nil, err
@@ -85,6 +98,7 @@ func Plan(ctx context.Context, d *description.Image, in Inputs) (*plan.Plan, err
 		w.checkGrow()
 		w.checkEntries(p, store, boot)
 		p.Warnings = w.warnings.sorted()
+		p.Inputs = w.inputs()
 	}
 	return p, err
 }
@@ -128,6 +142,7 @@ type world struct {
 	in     Inputs
 	flavor closure.Flavor
 	epoch  int64 // seconds since 1970
+	files  map[string]*input.File
 
 	warnings *warnings
 }
@@ -156,6 +171,28 @@ func (w *warnings) sorted() diag.List {
 	})
 }
 
+// find finds the inputs.
+func (w *world) find(ctx context.Context) (err error) {
+	var problems diag.List
+	w.files, problems, err = input.Find(ctx, w.d, input.Options{
+		Dir: w.in.Dir, Keep: w.in.BuildStore, Gateway: w.in.Gateway, Env: w.in.Env, Fetching: w.in.Getting, Warn: w.warn,
+	})
+	if err != nil {
+		return err
+	}
+	return problems.Err()
+}
+
+// inputs lists the inputs that were found, for the manifest.
+func (w world) inputs() (list []plan.Input) {
+	for _, in := range w.d.Input.Items {
+		if f := w.files[in.Name.V]; f != nil {
+			list = append(list, plan.Input{Name: f.Name, SHA256: hex.EncodeToString(f.SHA256[:]), Size: f.Blob.Size(), From: f.From, Kept: f.Kept})
+		}
+	}
+	return list
+}
+
 // read reads what the description names: host files and stores, in parallel.
 func (w world) read(ctx context.Context) (hosts host.Inputs, s *store, err error) {
 	group, ctx := errgroup.WithContext(ctx)
@@ -172,7 +209,7 @@ func (w world) read(ctx context.Context) (hosts host.Inputs, s *store, err error
 func (w world) host() host.Reader {
 	return host.Reader{
 		Dir: w.in.Dir, OutDir: w.in.OutDir, Scratch: w.in.Scratch, Epoch: w.epoch, Flavor: w.flavor, Backwards: w.in.Backwards, Warn: w.warn,
-		BuildStore: w.in.BuildStore,
+		BuildStore: w.in.BuildStore, Files: w.files,
 	}
 }
 

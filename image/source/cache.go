@@ -42,7 +42,7 @@ type CacheOptions struct {
 	Keys   []narinfo.Key // each item must be signed by one of them; without keys, signatures are not checked
 	Keep   string        // directory of the build store, which keeps fetched archives; created with the first one
 	Remote remote.Options
-	Whole  context.Context // ends when nothing is read any more; after OpenCache and Realise, whose contexts may end earlier
+	Whole  context.Context // ends when nothing is read any more; nil for the context of OpenCache
 }
 
 // An entry is an item that was looked up.
@@ -63,6 +63,9 @@ const maxCacheInfo = 64 << 10
 
 // OpenCache opens a cache and reads its nix-cache-info. It returns an [*InvalidError] if there is no cache, or one for another store directory.
 func OpenCache(ctx context.Context, o CacheOptions) (*Cache, error) {
+	if o.Whole == nil {
+		o.Whole = ctx
+	}
 	dir, err := remote.Open(o.URL, o.Remote)
 	if err != nil {
 		return nil, err
