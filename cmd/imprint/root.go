@@ -7,13 +7,16 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"imprint/cmd/imprint/envcmd"
 	"imprint/cmd/imprint/seriescmd"
 	"imprint/cmd/imprint/storecmd"
+	"imprint/image/base"
 	"imprint/image/disk"
 	"imprint/image/input"
 	"imprint/image/resolve"
+	"imprint/internal/awskeys"
 	"imprint/internal/repro"
 	"imprint/internal/sandbox"
 	"imprint/internal/units"
@@ -169,6 +172,11 @@ func (r *root) storeDir() string {
 	return ""
 }
 
+// remote returns how sources on other machines are read.
+func (r *root) remote() resolve.Remote {
+	return resolve.Remote{Account: func(profile string) (awskeys.Account, error) { return awskeys.Find(r.env, profile) }, Now: time.Now}
+}
+
 // fetching shows the progress of fetching items.
 func (r *root) fetching(f *resolve.Fetch) {
 	r.ui.stage("realise", fmt.Sprintf("fetching %s (%s) from %v", units.Count(f.Items, "store item"), units.FormatBytes(f.Total), f.From))
@@ -210,6 +218,27 @@ func (r *root) getting(f *input.Fetch) {
 	r.ui.watch(progress{"fetching", event{"event": "progress", "stage": "realise"}, f.Done, f.Size})
 }
 
+// basing shows the progress of fetching the layers of a base.
+func (r *root) basing(f *base.Fetch) {
+	what := "fetching " + units.Count(f.Layers, "layer")
+	if f.Total > 0 {
+		what += " (" + units.FormatBytes(f.Total) + ")"
+	}
+	r.ui.stage("realise", what+" of "+f.From)
+	r.ui.watch(progress{"fetching", event{"event": "progress", "stage": "realise"}, f.Done, f.Total})
+}
+
+// dockerDir returns the directory where docker login keeps passwords, "" if the environment names none.
+func (r *root) dockerDir() string {
+	if dir := r.env("DOCKER_CONFIG"); dir != "" {
+		return dir
+	}
+	if home := r.env("HOME"); filepath.IsAbs(home) {
+		return filepath.Join(home, ".docker")
+	}
+	return ""
+}
+
 // environments is the command for environments, which are in the build store.
 func (r *root) environments() *cobra.Command {
 	return envcmd.Command(envcmd.World{
@@ -235,7 +264,7 @@ func (r *root) stores() *cobra.Command {
 	return storecmd.Command(storecmd.World{
 		Stdin: os.Stdin, Stdout: r.stdout, Stderr: r.stderr, Raw: r.raw, RawErr: r.tty,
 		StoreFlag: r.buildStoreFlag, StoreDir: r.storeDir, Epoch: r.epoch, Scratch: func() string { return r.scratch("") },
-		Env: r.env, Environ: os.Environ, UID: os.Getuid(), GID: os.Getgid(), Root: func() bool { return sandbox.HasIDs(os.Getuid()) },
+		Env: r.env, Environ: os.Environ, Remote: r.remote(), UID: os.Getuid(), GID: os.Getgid(), Root: func() bool { return sandbox.HasIDs(os.Getuid()) },
 		Image: func(name string) (*disk.Disk, io.Closer, error) { return openImage(name) },
 		Watch: func(doing string, done func() int64, total int64) {
 			r.ui.watch(progress{doing, event{}, done, total})

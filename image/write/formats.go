@@ -2,6 +2,7 @@ package write
 
 import (
 	"fmt"
+	"io"
 
 	"imprint/container"
 	"imprint/image/plan"
@@ -31,20 +32,21 @@ type formats struct {
 
 // newFormats starts the outputs of a volume, whose pieces they get.
 func newFormats(list []Formatted, p *plan.Plan, l *plan.Layout, v *stream.Volume) (*formats, error) {
-	f, err := startFormats(list, p.Manifest(l, 0), p.Seed, pieces.Disk{Size: v.Size, Hole: v.Digest.Hole})
+	f, err := startFormats(list, p.Manifest(l, 0), p.Seed, pieces.Disk{Size: v.Size, Hole: v.Digest.Hole}, v.File)
 	v.Digest.Take = f.take
 	return f, err
 }
 
-// startFormats starts outputs. disk has its size and its holes; the manifest says for what it is.
-func startFormats(list []Formatted, m *plan.Manifest, seed repro.Seed, disk pieces.Disk) (f *formats, err error) {
+// startFormats starts outputs. disk has its size and its holes; the manifest says for what it is. whole is for formats that read it again.
+func startFormats(list []Formatted, m *plan.Manifest, seed repro.Seed, disk pieces.Disk, whole io.ReaderAt) (f *formats, err error) {
 	f = &formats{list: list}
 	disk.Piece, disk.Sector = stream.PieceSize, m.SectorSize
 	disk.ID = func(name string) [16]byte { return seed.UUID("output " + name) }
 	for _, out := range list {
 		o := out.Options
 		o.Name, o.Workers, o.UEFI = m.Name, processors.Count(), m.Firmware() == "uefi"
-		t := container.Target{File: out.File}
+		o.Image.Arch, o.Image.Created = m.Arch, m.Epoch
+		t := container.Target{File: out.File, Whole: whole}
 		if out.Format.Packs(o) {
 			spool, err := Create(out.path)
 			if err != nil {

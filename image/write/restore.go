@@ -49,7 +49,7 @@ func Restore(ctx context.Context, file *os.File, d *Stored, o Options) (sums res
 	for _, n := range restore.Units(d.Data, restore.Piece) {
 		full[n] = true
 	}
-	f, err := startFormats(o.Formats, d.Manifest, seed, pieces.Disk{Size: d.Size, Hole: func(n int64) bool { return !full[n] }})
+	f, err := startFormats(o.Formats, d.Manifest, seed, pieces.Disk{Size: d.Size, Hole: func(n int64) bool { return !full[n] }}, nil)
 	defer f.discard()
 	if err != nil {
 		return nil, "", err
