@@ -96,13 +96,14 @@ func (f *formats) discard() {
 }
 
 // meetOnly reports whether the file of the disk is only needed where parts of pieces meet, since nothing reads it afterwards: it is no output,
-// no plain hash of it is wanted, and the hash of every partition follows from the disk's tree.
+// no plain hash of it is wanted, and the hashes of every partition follow from the disk's tree.
 func meetOnly(l *plan.Layout, o Options) bool {
 	if !o.Scratch || o.SHA256 {
 		return false
 	}
 	for _, r := range l.Regions {
-		if off, size, whole := r.Range(); whole && !o.NoDigest && (off%verity.Span != 0 || size%verity.Span != 0) {
+		off, size, whole := r.Range()
+		if whole && !o.NoDigest && (off%verity.Span != 0 || size%verity.Span != 0) || r.Partition.Verity != "" && off%verity.BlockSize != 0 {
 			return false
 		}
 	}

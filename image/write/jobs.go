@@ -16,8 +16,9 @@ import (
 
 // A planner makes the jobs that write a layout.
 type planner struct {
-	disk   *stream.Disk
-	verify verifier
+	disk     *stream.Disk
+	verify   verifier
+	expected *stream.Pieces // counts what will be written; nil when nobody wants to know
 
 	jobs    []stream.Job
 	total   int64                         // bytes that will be written
@@ -28,18 +29,18 @@ type planner struct {
 	low     int64 // lowest offset that was expected since a job was added
 }
 
-// newPlanner makes all jobs. The main region is planned last: a content that is also in other regions, such as a kernel in the
+// newPlanner makes all jobs of a stage. The main region is planned last: a content that is also in other regions, such as a kernel in the
 // store and on the ESP, is then known to be, and is read once and written in all places. What only other regions hold gets
 // jobs of its own.
-func newPlanner(disk *stream.Disk, v verifier, l *plan.Layout) *planner {
-	p := &planner{disk: disk, verify: v, further: map[tree.Blob][]extent.Extent{}, carrier: map[tree.Blob]*tree.Node{}, low: math.MaxInt64}
-	main := mainRegion(l)
-	for _, r := range l.Regions {
+func newPlanner(disk *stream.Disk, v verifier, s stage, expected *stream.Pieces) *planner {
+	p := &planner{disk: disk, verify: v, expected: expected, further: map[tree.Blob][]extent.Extent{}, carrier: map[tree.Blob]*tree.Node{}, low: math.MaxInt64}
+	main := mainRegion(s.regions)
+	for _, r := range s.regions {
 		if r != main {
 			p.other(r)
 		}
 	}
-	for _, e := range l.Raw {
+	for _, e := range s.raw {
 		p.further[e.Blob] = append(p.further[e.Blob], e)
 	}
 	if main != nil {
@@ -50,14 +51,14 @@ func newPlanner(disk *stream.Disk, v verifier, l *plan.Layout) *planner {
 			p.copyOf(b, places)
 		}
 	}
-	p.fill(l.Table, 1)
+	p.fill(s.table, 1)
 	return p
 }
 
 // mainRegion returns the region with the store, or else the first one that stores each file once.
-func mainRegion(l *plan.Layout) *plan.Region {
+func mainRegion(regions []*plan.Region) *plan.Region {
 	var first *plan.Region
-	for _, r := range l.Regions {
+	for _, r := range regions {
 		if len(r.Partition.Items) > 0 {
 			return r
 		}
@@ -163,8 +164,8 @@ func (p *planner) expect(places []extent.Extent) {
 	for _, e := range places {
 		p.low = min(p.low, e.Off)
 		p.total += e.Len
-		if p.disk.Digest != nil {
-			p.disk.Digest.Expect(e.Off, e.Len)
+		if p.expected != nil {
+			p.expected.Expect(e.Off, e.Len)
 		}
 	}
 }
@@ -208,8 +209,8 @@ func (p *planner) copyOf(b tree.Blob, places []extent.Extent) {
 func (p *planner) host(r *plan.Region, m partition.HostMade) {
 	p.total += hostMade(r)
 	p.beside += m.Scratch()
-	if p.disk.Digest != nil {
-		p.disk.Digest.Expect(r.Offset, r.Size)
+	if p.expected != nil {
+		p.expected.Expect(r.Offset, r.Size)
 	}
 	p.add(r.Size, func(ctx context.Context, _ *stream.Worker) error {
 		err := feed(ctx, r, p.verify, &p.disk.Bytes, func(ctx context.Context) (partition.Packer, error) {

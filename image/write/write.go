@@ -49,6 +49,7 @@ func (m *Meter) Written() int64 { return m.written() }
 
 // A Result is what was written.
 type Result struct {
+	Plan    *plan.Plan   // with its hash trees
 	Layout  *plan.Layout // with the actual sizes of what host tools have packed
 	Digests plan.Digests
 	Written int64 // bytes
@@ -63,7 +64,7 @@ type Result struct {
 func Image(ctx context.Context, file *os.File, p *plan.Plan, l *plan.Layout, o Options) (*Result, error) {
 	v := verifier{off: o.NoVerify}
 	if !v.off {
-		v.ledger = newLedger(l, exported(p, o), p.BootInputs)
+		v.ledger = newLedger(stagesOf(p, l), exported(p, o), p.BootInputs)
 	}
 	made, l, err := packAll(ctx, p, l, v, o.Progress)
 	if err != nil {
@@ -74,43 +75,44 @@ func Image(ctx context.Context, file *os.File, p *plan.Plan, l *plan.Layout, o O
 		return nil, fmt.Errorf("make a file of %d bytes: %w", l.Size, err)
 	}
 	disk := &stream.Disk{File: file, Size: l.Size, Scratch: meetOnly(l, o)}
-	if !o.NoDigest || len(o.Formats) > 0 {
+	if !o.NoDigest || len(o.Formats) > 0 || p.Seal != nil {
 		disk.Digest = stream.NewPieces(l.Size)
-		disk.Digest.NoSums = o.NoDigest
+		disk.Digest.NoSums = o.NoDigest && p.Seal == nil
 	}
-	jobs := newPlanner(disk, v, l)
-	if err := o.enoughSpace(file, jobs.total, jobs.beside); err != nil {
+	s := newSequence(disk, v, p, l, made.files)
+	total, beside := s.needs()
+	if err := o.enoughSpace(file, total, beside); err != nil {
 		return nil, err
 	}
 	if o.Progress != nil {
-		o.Progress(&Meter{written: disk.Bytes.Load, Total: jobs.total})
+		o.Progress(&Meter{written: disk.Bytes.Load, Total: total})
 	}
-	if err := o.run(ctx, disk, p, l, jobs.jobs); err != nil {
+	if err := o.run(ctx, s); err != nil {
 		return nil, err
 	}
-	r := &Result{Layout: l, Written: disk.Bytes.Load(), ledger: v.ledger}
-	r.Digests, err = digests(ctx, disk, l, o)
+	r := &Result{Plan: s.plan, Layout: s.layout, Written: disk.Bytes.Load(), ledger: v.ledger}
+	r.Digests, err = digests(ctx, disk, s.layout, o)
 	return r, err
 }
 
 // run writes the disk, and the outputs of other formats.
-func (o Options) run(ctx context.Context, disk *stream.Disk, p *plan.Plan, l *plan.Layout, jobs []stream.Job) error {
+func (o Options) run(ctx context.Context, s *sequence) error {
 	if !o.NoSync && !o.Scratch {
-		defer writeBack(disk.File)()
+		defer writeBack(s.disk.File)()
 	}
 	if len(o.Formats) == 0 {
-		return disk.Run(ctx, jobs)
+		return s.run(ctx)
 	}
-	f, err := newFormats(o.Formats, p, l, disk.Digest.Hole)
+	f, err := newFormats(o.Formats, s.plan, s.layout, s.disk.Digest.Hole)
 	defer f.discard()
 	if err != nil {
 		return err
 	}
-	disk.Digest.Take = f.take
+	s.disk.Digest.Take = f.take
 	if !o.NoSync {
 		f.writeBack()
 	}
-	if err := disk.Run(ctx, jobs); err != nil {
+	if err := s.run(ctx); err != nil {
 		return err
 	}
 	return f.finish()

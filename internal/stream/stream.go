@@ -32,7 +32,7 @@ type Job struct {
 // 1 GB/s.
 const FileCost = 24 << 10
 
-// A Disk is the file that jobs write to, made for one Run.
+// A Disk is the file that jobs write to, in one or several calls of Run.
 type Disk struct {
 	File   *os.File
 	Size   int64   // bytes
@@ -51,7 +51,7 @@ func (d *Disk) Run(ctx context.Context, jobs []Job) error {
 	sortJobs(jobs, d.Digest != nil && d.Digest.Take != nil)
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	context.AfterFunc(ctx, func() { d.stopped.Store(true) })
+	defer context.AfterFunc(ctx, func() { d.stopped.Store(true) })() // before cancel, since another Run may follow
 	s := &schedule{disk: d, jobs: jobs, fail: cancel}
 	s.staff(ctx)
 	if ctx.Err() != nil {
