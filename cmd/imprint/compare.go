@@ -120,7 +120,12 @@ func (p *planned) disk() (d *disk.Disk, unknown []string, err error) {
 			name = fmt.Sprintf("%q:%s", r.In.Partition.PartLabel, r.Partition.Path)
 		}
 		i := slices.IndexFunc(d.Regions, func(o *disk.Region) bool { return o.String() == name })
+		if i >= 0 && r.Partition.Late {
+			d.Regions[i].PartUUID = ""
+		}
 		switch f := partition.Named(r.Partition.Spec.Filesystem); {
+		case p.plan.Unsealed(r.Partition):
+			unknown = append(unknown, name)
 		case !r.MadeByHost():
 		case i < 0 || r.Tree == nil || !f.Readable():
 			unknown = append(unknown, name)

@@ -16,16 +16,6 @@ import (
 // maxVerity is the largest partition in bytes that gets a hash tree, which is in memory: 512 MiB of it.
 const maxVerity = 64 * units.GiB
 
-// Covered reports whether a hash tree covers a partition, or the one that it is a file of.
-func (p *Plan) Covered(part *Partition) bool {
-	for range p.Partitions {
-		if outer := p.Find(part.Inside); part.Inside != "" && outer != nil {
-			part = outer
-		}
-	}
-	return part.Verity != ""
-}
-
 // dataOf returns the partition whose hash tree fills another one, nil if there is none.
 func (p *Plan) dataOf(hashes *Partition) *Partition {
 	i := slices.IndexFunc(p.Partitions, func(part *Partition) bool { return part.Verity != "" && part.Verity == hashes.Spec.Name })
@@ -33,6 +23,12 @@ func (p *Plan) dataOf(hashes *Partition) *Partition {
 		return nil
 	}
 	return p.Partitions[i]
+}
+
+// Unsealed reports whether a partition will get a hash tree that is not known yet.
+func (p *Plan) Unsealed(hashes *Partition) bool {
+	data := p.dataOf(hashes)
+	return data != nil && data.Sealed == nil
 }
 
 // hashTree returns the content of a partition with the hash tree of another one. Its size follows from that one's.
