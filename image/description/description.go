@@ -188,13 +188,14 @@ type Raw struct {
 	Source Text        `toml:"source"`
 }
 
-// An Output is an [[output]]: a file that holds the disk.
+// An Output is an [[output]]: a file that holds the disk, or the files of a partition.
 type Output struct {
 	Key         diag.Key
 	Format      Text `toml:"format"`
 	Path        Text `toml:"path"`
 	Compression Text `toml:"compression"`
 	Level       Int  `toml:"level"`
+	Partition   Text `toml:"partition"`
 }
 
 // A Dir is a [[partition.dir]].

@@ -106,7 +106,7 @@ func TestParseFillsEveryKey(t *testing.T) {
 		SectorSize: val[int64](4096), UUID: val("00112233-4455-6677-8899-aabbccddeeff"), Table: val("hybrid"),
 		Size: val(Size{Bytes: 8 << 30}), Multiple: val(Size{Bytes: 1 << 30}), EntriesAt: val(Size{Bytes: 512 << 10}), MBRActive: val(true),
 		Raw:    list(Raw{Offset: val(Size{Bytes: 64 << 10}), Source: val("u-boot.bin")}),
-		Output: list(Output{Format: val("qcow2"), Path: val("every.qcow2"), Compression: val("zstd"), Level: val[int64](9)}),
+		Output: list(Output{Format: val("qcow2"), Path: val("every.qcow2"), Compression: val("zstd"), Level: val[int64](9)}, Output{Format: val("tar"), Partition: val("esp")}),
 		Store:  Store{Flavor: val("nix"), HardLink: val(true)},
 		Source: list(Source{Path: val("/mnt"), Registration: val("registration")}, Source{Image: val("old.raw"), Partition: val("root")},
 			Source{URL: val("https://cache.nixos.org"), Keys: list(val("cache.nixos.org-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY="))},

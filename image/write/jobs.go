@@ -1,10 +1,12 @@
 package write
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
 	"math"
+	"slices"
 
 	"imprint/image/plan"
 	"imprint/internal/extent"
@@ -18,10 +20,13 @@ import (
 type planner struct {
 	disk     *stream.Disk
 	verify   verifier
-	expected *stream.Pieces // counts what will be written; nil when nobody wants to know
+	archives *archives    // nil for none
+	noDisk   bool         // only archives are written
+	told     *stream.Disk // gets to know what will be written, if it is not disk
 
 	jobs    []stream.Job
 	total   int64                         // bytes that will be written
+	sizes   map[*stream.Volume]int64      // the part of them in each file
 	beside  int64                         // bytes of scratch files that host tools need while they run
 	further map[tree.Blob][]extent.Extent // where contents lie outside the main region
 	carrier map[tree.Blob]*tree.Node      // the file of the main region whose job writes them too
@@ -29,19 +34,21 @@ type planner struct {
 	low     int64 // lowest offset that was expected since a job was added
 }
 
-// newPlanner makes all jobs of a stage. The main region is planned last: a content that is also in other regions, such as a kernel in the
+// newPlanner makes all jobs of a stage, with the first fields of p. The main region is planned last: a content that is also in other regions, such as a kernel in the
 // store and on the ESP, is then known to be, and is read once and written in all places. What only other regions hold gets
 // jobs of its own.
-func newPlanner(disk *stream.Disk, v verifier, s stage, expected *stream.Pieces) *planner {
-	p := &planner{disk: disk, verify: v, expected: expected, further: map[tree.Blob][]extent.Extent{}, carrier: map[tree.Blob]*tree.Node{}, low: math.MaxInt64}
-	main := mainRegion(s.regions)
-	for _, r := range s.regions {
+func newPlanner(p planner, s stage) *planner {
+	p.low, p.told = math.MaxInt64, cmp.Or(p.told, p.disk)
+	p.sizes, p.further, p.carrier = map[*stream.Volume]int64{}, map[tree.Blob][]extent.Extent{}, map[tree.Blob]*tree.Node{}
+	regions := slices.DeleteFunc(slices.Clone(s.regions), func(r *plan.Region) bool { return p.noDisk && !p.archives.have(r) })
+	main := mainRegion(regions)
+	for _, r := range regions {
 		if r != main {
 			p.other(r)
 		}
 	}
-	for _, e := range s.raw {
-		p.further[e.Blob] = append(p.further[e.Blob], e)
+	if !p.noDisk {
+		p.outside(s)
 	}
 	if main != nil {
 		p.main(main)
@@ -51,8 +58,15 @@ func newPlanner(disk *stream.Disk, v verifier, s stage, expected *stream.Pieces)
 			p.copyOf(b, places)
 		}
 	}
+	return &p
+}
+
+// outside makes the jobs for what lies outside of all regions.
+func (p *planner) outside(s stage) {
+	for _, e := range s.raw {
+		p.further[e.Blob] = append(p.further[e.Blob], e)
+	}
 	p.fill(s.table, 1)
-	return p
 }
 
 // mainRegion returns the region with the store, or else the first one that stores each file once.
@@ -86,8 +100,8 @@ func copiesLinks(r *plan.Region) bool {
 // main makes the jobs for the main region, in the order of its tree.
 func (p *planner) main(r *plan.Region) {
 	p.structure(r)
-	if r.ByHostTool() {
-		return // the tool gets the contents, verified as they pass
+	if p.elsewhere(r) {
+		return
 	}
 	p.items(r)
 	p.files(r)
@@ -97,7 +111,7 @@ func (p *planner) main(r *plan.Region) {
 // content that lies nowhere, such as an empty or inlined one, is noted if it has to be verified.
 func (p *planner) other(r *plan.Region) {
 	p.structure(r)
-	if r.Tree == nil || r.ByHostTool() {
+	if r.Tree == nil || p.elsewhere(r) {
 		return
 	}
 	copies := copiesLinks(r)
@@ -109,11 +123,25 @@ func (p *planner) other(r *plan.Region) {
 		if inode.Kind() != tree.File || isRegion(inode) || p.patched(r, inode) {
 			continue
 		}
-		b, places := inode.Blob(), r.Place(nil, n)
+		b, places := inode.Blob(), p.onDisk(nil, r, n)
+		if n == inode {
+			places = p.archives.places(places, r, n)
+		}
 		if len(places) > 0 || p.verify.wants(b) && p.further[b] == nil {
 			p.further[b] = append(p.further[b], places...)
 		}
 	}
+}
+
+// elsewhere reports whether the contents of a region are not for jobs: only a host tool gets them, verified as they pass.
+func (p *planner) elsewhere(r *plan.Region) bool { return r.ByHostTool() && !p.archives.have(r) }
+
+// onDisk appends where a file's content lies on the disk to list.
+func (p *planner) onDisk(list []extent.Extent, r *plan.Region, n *tree.Node) []extent.Extent {
+	if p.noDisk || r.ByHostTool() {
+		return list
+	}
+	return r.Place(list, n)
 }
 
 // isRegion reports whether the content of a file is a nested file system, which has jobs of its own.
@@ -126,19 +154,28 @@ func isRegion(n *tree.Node) bool {
 // their own offset (a boot info table). The changed content is noted to be written, and the original is still compared with
 // its pin, since nothing else reads it.
 func (p *planner) patched(r *plan.Region, n *tree.Node) bool {
-	places := r.Place(nil, n)
+	places := p.onDisk(nil, r, n)
 	if len(places) == 0 || places[0].Blob == n.Blob() {
 		return false
 	}
 	p.further[places[0].Blob] = append(p.further[places[0].Blob], places...)
-	if b := n.Blob(); p.verify.wants(b) && p.further[b] == nil {
-		p.further[b] = []extent.Extent{}
+	b, archived := n.Blob(), p.archives.places([]extent.Extent{}, r, n)
+	if len(archived) > 0 || p.verify.wants(b) && p.further[b] == nil {
+		p.further[b] = append(archived, p.further[b]...)
 	}
 	return true
 }
 
-// structure makes jobs for a region's own metadata, or for its bytes if it is not a file system.
+// structure makes jobs for a region's own metadata, or for its bytes if it is not a file system, and for the headers of its archives.
 func (p *planner) structure(r *plan.Region) {
+	if p.archives.have(r) {
+		for _, as := range p.archives.of[r] {
+			p.fill(as.structure(), 1)
+		}
+	}
+	if p.noDisk {
+		return
+	}
 	switch m := r.Maker.(type) {
 	case partition.HostMade:
 		p.host(r, m)
@@ -164,9 +201,8 @@ func (p *planner) expect(places []extent.Extent) {
 	for _, e := range places {
 		p.low = min(p.low, e.Off)
 		p.total += e.Len
-		if p.expected != nil {
-			p.expected.Expect(e.Off, e.Len)
-		}
+		p.sizes[p.disk.At(e.Off)] += e.Len
+		p.told.Expect(e.Off, e.Len)
 	}
 }
 
@@ -208,10 +244,9 @@ func (p *planner) copyOf(b tree.Blob, places []extent.Extent) {
 // host makes the job in which a host tool fills a region.
 func (p *planner) host(r *plan.Region, m partition.HostMade) {
 	p.total += hostMade(r)
+	p.sizes[&p.disk.Volume] += hostMade(r)
 	p.beside += m.Scratch()
-	if p.expected != nil {
-		p.expected.Expect(r.Offset, r.Size)
-	}
+	p.told.Expect(r.Offset, r.Size)
 	p.add(r.Size, func(ctx context.Context, _ *stream.Worker) error {
 		err := feed(ctx, r, p.verify, &p.disk.Bytes, func(ctx context.Context) (partition.Packer, error) {
 			return m.Fill(ctx, toolPath(p.disk.File), r.Offset)
@@ -219,10 +254,7 @@ func (p *planner) host(r *plan.Region, m partition.HostMade) {
 		if err != nil {
 			return fmt.Errorf("make partition %q: %w", r.Partition.Spec.Name, err)
 		}
-		if p.disk.Digest == nil {
-			return nil
-		}
-		return p.disk.Digest.Made(r.Offset, r.Size, p.disk.File)
+		return p.disk.Made(r.Offset, r.Size)
 	})
 }
 

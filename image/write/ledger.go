@@ -23,7 +23,7 @@ type ledger struct {
 
 // newLedger finds everything that writing all stages and reading besides will read more than once. known was read before, while
 // resolving, and has pins.
-func newLedger(stages []stage, besides, known []tree.Blob) *ledger {
+func newLedger(stages []stage, o Options, besides, known []tree.Blob) *ledger {
 	g := &ledger{times: map[tree.Piece]int{}, sums: map[tree.Piece]tree.Pin{}}
 	for _, b := range known {
 		if pieces := tree.Pieces(b); len(pieces) == 1 {
@@ -49,6 +49,13 @@ func newLedger(stages []stage, besides, known []tree.Blob) *ledger {
 	}
 	for _, count := range mains { // when everything else is counted
 		count()
+	}
+	for _, s := range stages {
+		for _, r := range s.regions {
+			if r.ByHostTool() && r.Tree != nil && o.archives(r) {
+				g.countArchived(r)
+			}
+		}
 	}
 	maps.DeleteFunc(g.times, func(_ tree.Piece, n int) bool { return n < 2 })
 	return g
@@ -100,6 +107,15 @@ func (g *ledger) countItems(r *plan.Region, together map[tree.Blob]bool) {
 			if b := n.Blob(); n.Kind() == tree.File && (r.ByHostTool() || !together[b]) && g.has(b) {
 				g.count(b)
 			}
+		}
+	}
+}
+
+// countArchived counts the files that are read for an archive, too, besides those of store items, which are compared with their hash each time.
+func (g *ledger) countArchived(r *plan.Region) {
+	for n := range besides(r) {
+		if !isRegion(n) {
+			g.count(n.Blob())
 		}
 	}
 }

@@ -29,9 +29,9 @@ type Prepared struct {
 //
 // Errors match [ErrMismatch] if what a tool gets differs from its hash.
 func Prepare(ctx context.Context, p *plan.Plan, l *plan.Layout) (_ *Prepared, err error) {
-	v := verifier{ledger: newLedger([]stage{whole(l)}, exported(p, Options{Export: true}), p.BootInputs)}
+	v := verifier{ledger: newLedger([]stage{whole(l)}, Options{}, exported(p, Options{Export: true}), p.BootInputs)}
 	r := &Prepared{Plan: p, made: &packed{}, verify: v}
-	if r.made, r.Layout, err = packAll(ctx, p, l, v, nil); err != nil {
+	if r.made, r.Layout, err = packAll(ctx, p, l, v, Options{}); err != nil {
 		return nil, err
 	}
 	if err := r.stages(ctx); err != nil {
@@ -61,7 +61,8 @@ func (r *Prepared) stages(ctx context.Context) error {
 
 // fill lets host tools fill these regions, each at its offset of a file as large as the disk.
 func (r *Prepared) fill(ctx context.Context, regions []*plan.Region) (err error) {
-	jobs := &planner{verify: r.verify}
+	disk := &stream.Disk{Volume: stream.Volume{Size: r.Layout.Size}}
+	jobs := &planner{disk: disk, told: disk, verify: r.verify, sizes: map[*stream.Volume]int64{}}
 	for _, region := range regions {
 		m, ok := region.Maker.(partition.HostMade)
 		if !ok || region.In != nil {
@@ -72,7 +73,7 @@ func (r *Prepared) fill(ctx context.Context, regions []*plan.Region) (err error)
 				return err
 			}
 		}
-		jobs.disk = &stream.Disk{File: r.Filled, Size: r.Layout.Size}
+		disk.File = r.Filled
 		jobs.host(region, m)
 	}
 	if len(jobs.jobs) == 0 {

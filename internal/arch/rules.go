@@ -26,8 +26,12 @@ var rooms = []room{
 		"internal/pattern", "internal/tree"}, nil},
 	{"image/resolve", []string{"image/description", "image/disk", "image/host", "image/source", "image/trees", "image/identity", "image/plan", "image/seal", "image/toplevel", "image/mbr", "partition",
 		"bootloader", "bootloader/bootspec",
-		"bootloader/grubmkimage", "closure", "closure/narinfo", "internal/..."}, []string{"golang.org/x/sync/..."}},
-	{"image/source", []string{"closure", "closure/address", "closure/db", "closure/export", "closure/nar", "closure/narinfo", "internal/..."}, []string{"golang.org/x/sync/..."}},
+		"bootloader/grubmkimage", "closure", "closure/daemon", "closure/narinfo", "internal/..."}, []string{"golang.org/x/sync/..."}},
+	{"image/source", []string{"closure", "closure/address", "closure/daemon", "closure/db", "closure/export", "closure/locks", "closure/nar", "closure/narinfo", "internal/..."},
+		[]string{"golang.org/x/sync/...", "golang.org/x/sys/..."}},
+	{"image/target", []string{"container/codec", "closure", "closure/daemon", "closure/export", "closure/locks", "closure/nar", "closure/narinfo", "internal/..."},
+		[]string{"golang.org/x/sync/...", "golang.org/x/sys/..."}},
+	{"image/garbage", []string{"closure", "closure/locks"}, nil},
 	{"image/seal", []string{"image/plan", "internal/extent", "internal/processors", "internal/units", "internal/verity"}, []string{"golang.org/x/sync/..."}},
 	{"image/toplevel", []string{"bootloader/bootspec", "bootloader/bootparameters", "closure", "internal/diag", "internal/tree"}, nil},
 	{"image/outputs", []string{"container", "image/description", "internal/hosttool"}, nil},
@@ -35,7 +39,7 @@ var rooms = []room{
 	{"image/host", []string{"image/description", "partition", "closure", "internal/..."}, []string{"golang.org/x/sync/..."}},
 	{"image/plan", []string{"image/gpt", "image/mbr", "partition", "bootloader", "closure", "internal/diag", "internal/extent", "internal/repro",
 		"internal/tree", "internal/units", "internal/verity"}, nil},
-	{"image/description", []string{"image/description/language", "image/mbr", "container", "partition", "bootloader", "closure", "closure/narinfo", "internal/diag", "internal/keyed", "internal/pattern",
+	{"image/description", []string{"image/description/language", "image/mbr", "container", "partition", "bootloader", "closure", "closure/daemon", "closure/narinfo", "internal/diag", "internal/keyed", "internal/pattern",
 		"internal/remote", "internal/units"}, nil},
 	{"image/description/language", []string{"container", "partition", "bootloader", "closure", "internal/keyed", "internal/units"}, nil},
 	{"image/description/reference", []string{"image/description"}, nil},
@@ -54,6 +58,8 @@ var rooms = []room{
 	{"closure/narinfo", []string{"closure/nar", "internal/..."}, nil},
 	{"closure/export", []string{"closure/nar", "internal/..."}, nil},
 	{"closure/address", []string{"closure/nar", "internal/..."}, nil},
+	{"closure/daemon", []string{"closure/nar", "internal/..."}, nil},
+	{"closure/locks", nil, []string{"golang.org/x/sys/..."}},
 	{"closure/...", cellar, nil},
 
 	{"internal/remote", nil, []string{"github.com/cenkalti/backoff/..."}},
@@ -97,9 +103,9 @@ var bans = []ban{
 	{"os", nil, readers, "it is values and arithmetic, without files"},
 	{"io/ioutil", nil, readers, "it is values and arithmetic, without files"},
 	{"golang.org/x/sys/unix", nil, readers, "it is values and arithmetic, without files"},
-	{"net", nil, servers, "only internal/remote fetches, and only servers listen"},
+	{"net", nil, append([]string{"closure/daemon", "closure/locks"}, servers...), "only internal/remote fetches, and only servers listen"},
 	{"net", []string{"Dial", "DialTimeout", "DialTCP", "DialUDP", "DialIP", "Dialer", "LookupHost", "LookupIP", "LookupAddr", "Resolver"}, nil, "only internal/remote fetches"},
-	{"net", []string{"DialUnix"}, []string{"internal/listen"}, "only internal/remote fetches; a server asks whether a socket has another one"},
+	{"net", []string{"DialUnix"}, []string{"internal/listen", "closure/daemon", "closure/locks"}, "only internal/remote fetches; a server asks whether a socket has another one, and a store's daemon and collector listen on sockets"},
 	{"net/http", nil, []string{"internal/httpfile", "internal/remote"}, "only internal/remote fetches, and only servers listen"},
 	{"net/http", []string{"Get", "Head", "Post", "PostForm", "Client", "DefaultClient", "Transport", "DefaultTransport", "NewRequest", "NewRequestWithContext"},
 		[]string{"internal/remote"}, "only internal/remote fetches: one place for limits, patience and URLs, and what it returns is compared with a hash"},
@@ -113,7 +119,7 @@ var servers = []string{"internal/listen", "internal/nbd", "internal/httpfile"}
 // systems, partition tables, boot loaders.
 var readers = []string{
 	"cmd/...", "image/crosscheck", "image/crosscheck/opinion", "image/host", "image/resolve", "image/serve", "image/write",
-	"closure", "closure/db", "bootloader/grubmkimage", "partition", "partition/mke2fs", "partition/squashfs", "partition/syslinux",
+	"closure", "closure/db", "closure/locks", "image/garbage", "image/source", "image/target", "bootloader/grubmkimage", "partition", "partition/mke2fs", "partition/squashfs", "partition/syslinux",
 	"internal/cas", "internal/environment", "internal/extract", "internal/hosttool", "internal/hosttree", "internal/inodes", "internal/limits", "internal/listen", "internal/objects", "internal/overlay",
 	"internal/processors", "internal/remote", "internal/sandbox", "internal/scratch",
 	"internal/stream", "internal/unpack", "internal/workspace",
@@ -147,5 +153,5 @@ var large = []string{"partition/ext4", "partition/iso9660", "partition/erofs", "
 // testSupport are packages for tests, measurements, releases and the demo. No rule applies to them, and the program may not
 // import them.
 var testSupport = []string{
-	"bench/...", "dist/...", "image/imagetest", "internal/hosttest", "internal/nixtest", "internal/qemutest/...", "internal/demostore/...", "partition/partitiontest",
+	"bench/...", "closure/closuretest", "dist/...", "image/imagetest", "internal/hosttest", "internal/nixtest", "internal/qemutest/...", "internal/demostore/...", "partition/partitiontest",
 }

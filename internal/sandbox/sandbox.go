@@ -36,6 +36,8 @@ type Command struct {
 
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
+
+	over []Mount // of a Bound, which has no tree
 }
 
 // A ForbiddenError says that the host does not let the caller make a sandbox.
@@ -63,7 +65,8 @@ type setup struct {
 	Dir, Host string
 	Argv, Env []string
 	Network   bool
-	Fuse      string // path of fuse-overlayfs, which mounts where the kernel does not; "" if there is none
+	Over      []Mount // instead of a tree
+	Fuse      string  // path of fuse-overlayfs, which mounts where the kernel does not; "" if there is none
 }
 
 // Run runs a command to its end. The error is a [*ForbiddenError], a [*hosttool.ExitError] if the command did not return 0, ctx's cause when ctx ended
@@ -101,15 +104,16 @@ func Run(ctx context.Context, c Command) error {
 
 func (c Command) setup() setup {
 	fuse, _ := hosttool.Find("fuse-overlayfs")
-	return setup{Dir: c.Dir, Host: c.Host, Argv: c.Argv, Env: c.Env, Network: c.Network, Fuse: fuse}
+	return setup{Dir: c.Dir, Host: c.Host, Argv: c.Argv, Env: c.Env, Network: c.Network, Over: c.over, Fuse: fuse}
 }
 
 func (c Command) command(ctx context.Context) (*exec.Cmd, error) {
-	users, err := mappings("uid", c.Root, c.UID)
+	own := len(c.over) > 0 // the user stays the same
+	users, err := mappings("uid", c.Root, c.UID, own)
 	if err != nil {
 		return nil, err
 	}
-	groups, err := mappings("gid", c.Root, c.GID)
+	groups, err := mappings("gid", c.Root, c.GID, own)
 	if err != nil {
 		return nil, err
 	}
@@ -118,19 +122,29 @@ func (c Command) command(ctx context.Context) (*exec.Cmd, error) {
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = c.Stdin, c.Stdout, c.Stderr
 	cmd.Env = []string{}
 	flags := unix.CLONE_NEWUSER | unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS
-	if !c.Network {
+	switch {
+	case own:
+		flags = unix.CLONE_NEWUSER | unix.CLONE_NEWNS
+	case !c.Network:
 		flags |= unix.CLONE_NEWNET
 	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags: uintptr(flags), UidMappings: users, GidMappings: groups, GidMappingsEnableSetgroups: c.Root, Pdeathsig: syscall.SIGKILL,
 	}
+	if own {
+		cmd.SysProcAttr.AmbientCaps = []uintptr{unix.CAP_SYS_ADMIN, unix.CAP_SYS_CHROOT} // or the start of a program by another user than root drops them
+	}
 	return cmd, nil
 }
 
-// mappings returns the IDs of the namespace: all those that the caller has, or the caller's own as root's.
-func mappings(what string, all bool, own int) ([]syscall.SysProcIDMap, error) {
+// mappings returns the IDs of the namespace: all those that the caller has, or the caller's own, as itself or as root's.
+func mappings(what string, all bool, own int, same bool) ([]syscall.SysProcIDMap, error) {
 	if !all {
-		return []syscall.SysProcIDMap{{ContainerID: 0, HostID: own, Size: 1}}, nil
+		inside := 0
+		if same {
+			inside = own
+		}
+		return []syscall.SysProcIDMap{{ContainerID: inside, HostID: own, Size: 1}}, nil
 	}
 	return ownMap(what)
 }

@@ -28,9 +28,9 @@ func TestLeavesOfRanges(t *testing.T) {
 		if err := file.Truncate(size); err != nil {
 			t.Fatal(err)
 		}
-		disk := &Disk{File: file, Size: size, Digest: NewPieces(size)}
+		disk := &Disk{Volume: Volume{File: file, Size: size, Digest: NewPieces(size)}}
 		later := NewPieces(size)
-		disk.Digest.Expect(places[0].Off, places[0].Len)
+		disk.Expect(places[0].Off, places[0].Len)
 		later.Expect(0, late.size)
 		disk.Digest.Add(later)
 		disk.Digest.Keep(c.off, c.n)

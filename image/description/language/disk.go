@@ -61,7 +61,8 @@ var disk = map[string]keyed.Rule{
 	"source.image":     {Doc: "Disk image with a store in one of its file systems, instead of a directory."},
 	"source.partition": {Doc: "Name or number of the image's partition with the store, needed if several have one."},
 	"source.url": {
-		Doc: "Binary cache, instead of a directory: http, https or file, such as what nix copy --to writes. Items that are not in the build store yet are fetched and kept there.",
+		Doc: "Binary cache, instead of a directory: http, https or file, such as what nix copy --to writes. Items that are not in the build store yet are fetched and kept there. " +
+			"Or Nix's daemon: \"daemon\", or unix:///PATH, the path of its socket.",
 	},
 	"source.trusted-public-keys": {Doc: "Keys of the cache, as Nix has them: an item is refused unless one of them has signed it.", Most: maxKeys},
 	"source.unsigned":            {Doc: "Take items of the cache that nobody has signed."},
@@ -80,9 +81,10 @@ var disk = map[string]keyed.Rule{
 	"raw.offset": {Doc: "Offset on the disk.", Required: true},
 	"raw.source": {Doc: "File on the host.", Required: true},
 
-	"output":             {Doc: "A file that build writes, unless -o names others. By default there is one, NAME.raw or NAME.iso.", Most: maxOutputs},
+	"output":             {Doc: "A file that build writes, unless -o names others: the disk, or with a format such as tar the files of one partition. By default there is one, NAME.raw or NAME.iso.", Most: maxOutputs},
 	"output.format":      {Doc: "Format of the file. Default: by the suffix of path.", Words: container.Names(), Later: container.Later()},
 	"output.path":        {Doc: "The file, from the working directory. Default: NAME and the suffix of the format."},
 	"output.compression": {Doc: "Compression of the clusters of " + Alternatives(FormatsThat(CompressClusters)) + "; by default they are not compressed.", Words: compressions()},
+	"output.partition":   {Doc: "With format = " + Alternatives(FormatsThat(HoldTrees)) + ": name of the partition whose files it holds. Default: the root file system."},
 	"output.level":       {Doc: "Compression level, as of zstd from 1 to 19 or of gzip from 1 to 9. Default: 1 with zstd, 6 otherwise.", Most: maxLevel},
 }

@@ -49,7 +49,7 @@ var examples = map[string][]any{
 	"source.image":        {"old.raw"},
 	"source.partition":    {"root"},
 
-	"source.url":                 {"https://cache.nixos.org", "file:///srv/cache"},
+	"source.url":                 {"https://cache.nixos.org", "file:///srv/cache", "daemon"},
 	"source.trusted-public-keys": {array{"cache.nixos.org-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY="}},
 	"source.export":              {"closure.nar"},
 
@@ -80,8 +80,9 @@ var examples = map[string][]any{
 	"raw.offset": {"8KiB"},
 	"raw.source": {"u-boot.bin"},
 
-	"output.path":  {"web.qcow2"},
-	"output.level": {9},
+	"output.path":      {"web.qcow2"},
+	"output.level":     {9},
+	"output.partition": {"root"},
 
 	"partition.name":              {"root"},
 	"partition.type":              {"esp", "root", "0x0c"},

@@ -1,0 +1,169 @@
+package sandbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+)
+
+// A Bound is a command for which directories are mounted over others, in a user namespace in which all else is as outside: the user, the working directory,
+// the network and other processes.
+type Bound struct {
+	Over []Mount
+	Argv []string // the program is looked for after the mounts
+	Env  []string // "NAME=value", all of them
+
+	Root     bool // as in a Command
+	UID, GID int  // the caller's
+
+	Stdin          io.Reader
+	Stdout, Stderr io.Writer
+}
+
+// A Mount mounts a directory over another one.
+type Mount struct {
+	From, At string // At is the absolute path of a directory, which need not be there if it is one in the root directory
+	Optional bool   // leaves it out if there is no directory to mount it over
+}
+
+// RunBound runs a command to its end. Errors are those of [Run].
+func RunBound(ctx context.Context, b Bound) error {
+	c := Command{Argv: b.Argv, Env: b.Env, Root: b.Root, UID: b.UID, GID: b.GID, Stdin: b.Stdin, Stdout: b.Stdout, Stderr: b.Stderr, over: b.Over}
+	return Run(ctx, c)
+}
+
+// An opened is a mount whose directory was cloned before anything was mounted over it.
+type opened struct {
+	Mount
+	from *os.File
+}
+
+// bind mounts directories over others, in a new root directory if one of them is missing there.
+func (s setup) bind() error {
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		return errors.New(refused + "mount: " + err.Error())
+	}
+	cwd, err := os.Getwd()
+	if err != nil {
+		return err
+	}
+	var list []opened
+	missing := false
+	for _, m := range s.Over {
+		_, err := os.Stat(m.At)
+		if errors.Is(err, fs.ErrNotExist) && m.Optional {
+			continue
+		}
+		missing = missing || errors.Is(err, fs.ErrNotExist)
+		f, err := cloneMount(m.From)
+		if err != nil {
+			return err
+		}
+		list = append(list, opened{m, f})
+	}
+	if missing {
+		err = newRoot(list)
+	} else {
+		err = bindAll(list, "")
+	}
+	if err != nil {
+		return err
+	}
+	if err := unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0); err != nil {
+		return fmt.Errorf("drop capabilities: %w", err)
+	}
+	return os.Chdir(cwd)
+}
+
+// bindAll mounts what a list says, below a directory.
+func bindAll(list []opened, top string) error {
+	for _, o := range list {
+		if err := attach(o.from, top+o.At); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// cloneMount returns a file, with what is mounted below it, as a mount that is attached nowhere yet (open_tree(2), Linux 5.2).
+func cloneMount(path string) (*os.File, error) {
+	fd, err := unix.OpenTree(unix.AT_FDCWD, path, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_RECURSIVE)
+	if err != nil {
+		return nil, &os.PathError{Op: "open", Path: path, Err: err}
+	}
+	return os.NewFile(uintptr(fd), path), nil
+}
+
+// attach mounts a clone at a path.
+func attach(clone *os.File, at string) error {
+	defer clone.Close()
+	if err := unix.MoveMount(int(clone.Fd()), "", unix.AT_FDCWD, at, unix.MOVE_MOUNT_F_EMPTY_PATH); err != nil {
+		return fmt.Errorf("mount %s at %s: %w", clone.Name(), at, err)
+	}
+	return nil
+}
+
+// newRoot makes a root directory in memory, in which everything of the old one is mounted, and the directories of a list are made.
+func newRoot(list []opened) error {
+	entries, err := os.ReadDir("/")
+	if err != nil {
+		return err
+	}
+	files := make([]*os.File, len(entries))
+	for i, e := range entries {
+		if e.Type() == fs.ModeSymlink {
+			continue
+		}
+		if files[i], err = cloneMount("/" + e.Name()); err != nil {
+			return err
+		}
+	}
+	const top = "/tmp" // any directory that every machine has; it is mounted in the new root before that takes its place
+	if err := unix.Mount("tmpfs", top, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=0755,size=1m"); err != nil {
+		return errors.New(refused + "mount a root directory: " + err.Error())
+	}
+	for i, e := range entries {
+		if err := copyEntry(e, files[i], filepath.Join(top, e.Name())); err != nil {
+			return err
+		}
+	}
+	for _, o := range list {
+		if err := os.Mkdir(top+o.At, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+			return fmt.Errorf("make %s, which this machine does not have: %w", o.At, err)
+		}
+	}
+	if err := bindAll(list, top); err != nil {
+		return err
+	}
+	if err := unix.Chdir(top); err != nil {
+		return err
+	}
+	return pivot()
+}
+
+// copyEntry makes a symlink again, or mounts anything else.
+func copyEntry(e fs.DirEntry, from *os.File, at string) error {
+	switch {
+	case from == nil:
+		to, err := os.Readlink("/" + e.Name())
+		if err != nil {
+			return err
+		}
+		return os.Symlink(to, at)
+	case e.IsDir():
+		if err := os.Mkdir(at, 0o755); err != nil {
+			return err
+		}
+	default:
+		if err := os.WriteFile(at, nil, 0o644); err != nil {
+			return err
+		}
+	}
+	return attach(from, at)
+}
