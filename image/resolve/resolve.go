@@ -15,12 +15,15 @@ package resolve
 
 import (
 	"context"
+	"encoding/hex"
 	"slices"
 	"sync"
 
 	"imprint/closure"
+	"imprint/image/base"
 	"imprint/image/description"
 	"imprint/image/host"
+	"imprint/image/input"
 	"imprint/image/plan"
 	"imprint/image/source"
 	"imprint/image/trees"
@@ -40,8 +43,13 @@ type Inputs struct {
 	Scratch  string   // directory for what compressed archives unpack to, in files without names; "" refuses such archives
 	HostDirs []string // searched for loader files that no closure has; nil means /usr
 
-	BuildStore string       // directory that keeps what is fetched from caches, and layers; "" refuses both
-	Fetching   func(*Fetch) // is called before items are fetched; may be nil
+	BuildStore string             // directory that keeps what is fetched, and layers; "" refuses both
+	Fetching   func(*Fetch)       // is called before items are fetched; may be nil
+	Getting    func(*input.Fetch) // is called before an input is fetched; may be nil
+	Basing     func(*base.Fetch)  // is called before the layers of a base are fetched; may be nil
+	Docker     string             // directory with the configuration of docker login; "" for none
+	Gateway    string             // URL of a gateway to IPFS; "" for none
+	Env        []string           // variables for git-annex, "NAME=value"
 
 	// SealLater leaves hash trees to those who write the disk: see [plan.Plan.Seal]. Otherwise what they cover is read, except what a host tool
 	// makes.
@@ -72,6 +80,9 @@ func Plan(ctx context.Context, d *description.Image, in Inputs) (*plan.Plan, err
 	if d.HasVerity() {
 		w.sealing = &sealing{late: map[string]bool{}, hosts: host.Inputs{}, items: map[int]*tree.Node{}}
 	}
+	if err := w.find(ctx); err != nil {
+		return nil, err
+	}
 	hosts, store, err := w.read(ctx)
 	if err != nil {
 		return nil, err
@@ -94,6 +105,7 @@ func Plan(ctx context.Context, d *description.Image, in Inputs) (*plan.Plan, err
 	w.checkGrow()
 	w.checkEntries(p, store, boot)
 	p.Warnings = w.warnings.sorted()
+	p.Inputs, p.Bases = w.inputs(), w.listed()
 	if d.HasVerity() {
 		return r.sealed(ctx, p)
 	}
@@ -133,6 +145,8 @@ type world struct {
 	in     Inputs
 	flavor closure.Flavor
 	epoch  int64 // seconds since 1970
+	files  map[string]*input.File
+	bases  map[diag.Key]*base.Base
 
 	warnings *warnings
 	sealing  *sealing // nil without hash trees
@@ -157,6 +171,51 @@ func (w *warnings) sorted() diag.List {
 	return slices.Clone(list)
 }
 
+// find finds the inputs and the bases.
+func (w *world) find(ctx context.Context) (err error) {
+	var problems, more diag.List
+	w.files, problems, err = input.Find(ctx, w.d, input.Options{
+		Dir: w.in.Dir, Keep: w.in.BuildStore, Gateway: w.in.Gateway, Env: w.in.Env, Fetching: w.in.Getting, Warn: w.warn,
+	})
+	if err != nil {
+		return err
+	}
+	w.bases, more, err = base.Find(ctx, w.d, base.Options{
+		Dir: w.in.Dir, Keep: w.in.BuildStore, Scratch: w.in.Scratch, Docker: w.in.Docker, Fetching: w.in.Basing,
+	})
+	if err != nil {
+		return err
+	}
+	return append(problems, more...).Err()
+}
+
+// inputs lists the inputs that were found, for the manifest.
+func (w world) inputs() (list []plan.Input) {
+	for _, in := range w.d.Input.Items {
+		if f := w.files[in.Name.V]; f != nil {
+			list = append(list, plan.Input{Name: f.Name, SHA256: hex.EncodeToString(f.SHA256[:]), Size: f.Blob.Size(), From: f.From, Kept: f.Kept})
+		}
+	}
+	return list
+}
+
+// listed lists the bases, for the manifest.
+func (w world) listed() (list []plan.Base) {
+	for _, p := range w.d.Partition.Items {
+		for _, l := range p.Layer.Items {
+			if b := w.bases[l.Key]; b != nil {
+				c := b.Config
+				one := plan.Base{Partition: p.Name.V, From: b.From.String(), Layers: len(b.Layers), Env: c.Env, User: c.User, WorkingDir: c.WorkingDir}
+				if c.Platform.OS != "" {
+					one.Platform = c.Platform.String()
+				}
+				list = append(list, one)
+			}
+		}
+	}
+	return list
+}
+
 // read reads what the description names: host files and stores, in parallel.
 func (w world) read(ctx context.Context) (hosts host.Inputs, s *store, err error) {
 	group, ctx := errgroup.WithContext(ctx)
@@ -173,7 +232,7 @@ func (w world) read(ctx context.Context) (hosts host.Inputs, s *store, err error
 func (w world) host() host.Reader {
 	return host.Reader{
 		Dir: w.in.Dir, OutDir: w.in.OutDir, Scratch: w.in.Scratch, Epoch: w.epoch, Flavor: w.flavor, Backwards: w.in.Backwards, Warn: w.warn,
-		BuildStore: w.in.BuildStore,
+		BuildStore: w.in.BuildStore, Files: w.files, Bases: w.bases,
 	}
 }
 

@@ -251,7 +251,7 @@ func (r *resolved) seal(ctx context.Context, roots map[string]verity.Tree) (*pla
 	if err != nil {
 		return nil, err
 	}
-	p.Warnings = s.first.Warnings
+	p.Warnings, p.Inputs, p.Bases = s.first.Warnings, s.first.Inputs, s.first.Bases
 	return p, nil
 }
 

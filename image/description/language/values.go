@@ -53,6 +53,11 @@ var examples = map[string][]any{
 	"source.trusted-public-keys": {array{"cache.nixos.org-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY="}},
 	"source.export":              {"closure.nar"},
 
+	"input.name":     {"firmware"},
+	"input.sha256":   {"2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"},
+	"input.size":     {14856},
+	"input.locators": {array{"file:firmware.bin", "https://example.org/firmware.bin"}, array{"annex:data/rootfs.tar.zst"}},
+
 	"closure.name":     {"system"},
 	"closure.roots":    {array{"./result"}},
 	"closure.profile":  {"system"},
@@ -121,6 +126,7 @@ var examples = map[string][]any{
 	"partition.file.gid":     {100},
 	"partition.link.path":    {"/run/booted-system"},
 	"partition.link.target":  {"${closure.system}"},
+	"partition.layer.from":   {"oci:debian:12@sha256:2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"},
 	"partition.layer.env":    {"web"},
 	"partition.layer.tag":    {"stable"},
 	"partition.layer.source": {"layer.tar.gz", "files/"},

@@ -73,7 +73,8 @@ func marked(text string) string {
 }
 
 // escaper makes characters that troff changes literal (groff_char(7)). A hyphen becomes a minus, so that what is copied from the page is ASCII.
-var escaper = strings.NewReplacer(`\`, `\e`, "-", `\-`, "'", `\(aq`, "`", `\(ga`, "^", `\(ha`, "~", `\(ti`, `"`, `\(dq`)
+var escaper = strings.NewReplacer(`\`, `\e`, "-", `\-`, "'", `\(aq`, "`", `\(ga`, "^", `\(ha`, "~", `\(ti`, `"`, `\(dq`,
+	"@", `\:@`) // where the digest of a reference may begin a line
 
 // escaped is a text as troff takes it, not as a request at the beginning of a line.
 func escaped(text string) string {
