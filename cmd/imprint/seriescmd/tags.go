@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"imprint/cmd/imprint/envcmd"
-	"imprint/internal/environment"
 	"imprint/internal/objects"
 	"imprint/internal/series"
 	"imprint/internal/units"
@@ -121,11 +120,10 @@ generations without a tag that are not among its last N. It waits for commands a
 			if err != nil {
 				return err
 			}
-			env, err := environment.Open(w.StoreDir())
+			env, err := envcmd.OpenPruned(w.StoreDir(), keep)
 			if err != nil {
 				return err
 			}
-			env.Share(func(live map[objects.Digest]bool) error { return s.Live(live, keep) })
 			verb := "removed"
 			if dryRun {
 				verb = "would remove"
