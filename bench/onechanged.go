@@ -16,7 +16,7 @@ import (
 )
 
 // seeded is a disk whose identifiers do not depend on its contents, as that of a system which is updated.
-var seeded = imageShape{"seed = \"bench\"\n", disk.store}
+var seeded = imageShape{top: "seed = \"bench\"\n", store: disk.store}
 
 // updates returns contenders that build a disk of which one item has changed since the last build: as a whole, and as the next generation of a series.
 func (o options) updates() []contender {
