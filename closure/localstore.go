@@ -172,16 +172,11 @@ func (s *LocalStore) Check(ctx context.Context, items []Path) error {
 		return ofDatabase(err)
 	}
 	defer now.Close()
-	paths, err := s.flavor.paths(ctx, now)
-	if err != nil {
-		return err
-	}
-	valid := make(map[Path]bool, len(paths))
-	for _, p := range paths {
-		valid[p] = true
-	}
 	for _, p := range items {
-		if !valid[p] {
+		switch valid, err := now.Valid(ctx, p.String()); {
+		case err != nil:
+			return ofDatabase(err)
+		case !valid:
 			return &GoneError{p}
 		}
 	}

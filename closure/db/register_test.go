@@ -61,6 +61,23 @@ func TestRegister(t *testing.T) {
 	}
 }
 
+// The path may be relative, and lead through a symlink.
+func TestRegisterRelative(t *testing.T) {
+	dir := t.TempDir()
+	t.Chdir(dir)
+	if err := os.Symlink(dir, "link"); err != nil {
+		t.Fatal(err)
+	}
+	for n, path := range []string{"./db", "./db", "link/db"} {
+		if err := Register(t.Context(), Nix, path, Registration{Items: []Item{numbered(n)}, Epoch: 1}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := len(registered(t, Nix, "db")); n != 3 {
+		t.Errorf("%d items", n)
+	}
+}
+
 // A new database has the statements of the schema, and is made only once, whoever is faster.
 func TestRegisterCreates(t *testing.T) {
 	dir := t.TempDir()
@@ -84,6 +101,12 @@ func TestRegisterCreates(t *testing.T) {
 	statements := func(file string) string {
 		return hosttest.Run(t, "sqlite3", file, "select name, sql from sqlite_master order by name")
 	}
+	if err := Register(context.Background(), Nix, filepath.Join(dir, "empty"), Registration{Epoch: 1}); err != nil {
+		t.Fatal(err)
+	}
+	if err := Register(context.Background(), Nix, filepath.Join(dir, "empty"), Registration{Items: []Item{numbered(1)}, Epoch: 1}); err != nil {
+		t.Fatal(err)
+	}
 	image, err := Write(Nix, nil, 1)
 	if err != nil {
 		t.Fatal(err)
@@ -92,6 +115,9 @@ func TestRegisterCreates(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got, want := statements(filepath.Join(dir, "db")), statements(filepath.Join(dir, "image")); got != want {
+		t.Errorf("%s\nwant\n%s", got, want)
+	}
+	if got, want := statements(filepath.Join(dir, "empty")), statements(filepath.Join(dir, "image")); got != want {
 		t.Errorf("%s\nwant\n%s", got, want)
 	}
 }
