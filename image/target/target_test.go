@@ -77,7 +77,11 @@ func (w *world) directory(prefix string) *Directory {
 // valid returns how many items are valid in a store directory.
 func (w *world) valid(d *Directory) int {
 	w.Helper()
-	valid, err := d.valid(w.Context())
+	var paths []closure.Path
+	for _, item := range w.items {
+		paths = append(paths, item.Info.Path)
+	}
+	valid, err := d.valid(w.Context(), paths...)
 	if err != nil {
 		w.Fatal(err)
 	}
