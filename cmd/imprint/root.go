@@ -1,16 +1,21 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"imprint/cmd/imprint/envcmd"
 	"imprint/cmd/imprint/storecmd"
+	"imprint/image/base"
 	"imprint/image/disk"
+	"imprint/image/input"
 	"imprint/image/resolve"
+	"imprint/internal/awskeys"
 	"imprint/internal/repro"
 	"imprint/internal/sandbox"
 	"imprint/internal/units"
@@ -36,6 +41,7 @@ type root struct {
 	json  bool
 
 	buildStore string // directory; "" for the usual one
+	gateway    string // URL of a gateway to IPFS; "" for the usual one
 
 	held    []func() // end the hold on store items
 	written string   // the image that a build has completed but not yet checked
@@ -144,7 +150,8 @@ func atMost(n int, what string) cobra.PositionalArgs {
 // fetchingHelp is the text about caches in the help of commands that resolve a description.
 const fetchingHelp = `Items of a binary cache ([[source]] with url) are fetched, unless they are in the build store already: a directory that
 keeps them unpacked, by their digest, for this and later commands ($XDG_CACHE_HOME/imprint, or ~/.cache/imprint). It may be
-removed when no command is running, apart from layers/ in it, where environments are.`
+removed when no command is running, apart from layers/ in it, where environments are. So are inputs ([[input]]) that are on a server;
+those of IPFS come from the gateway of --ipfs-gateway or $IPFS_GATEWAY, by default http://127.0.0.1:8080.`
 
 // buildStoreFlag adds the flag for the build store.
 func (r *root) buildStoreFlag(c *cobra.Command) {
@@ -164,10 +171,71 @@ func (r *root) storeDir() string {
 	return ""
 }
 
+// remote returns how sources on other machines are read.
+func (r *root) remote() resolve.Remote {
+	return resolve.Remote{Account: func(profile string) (awskeys.Account, error) { return awskeys.Find(r.env, profile) }, Now: time.Now}
+}
+
 // fetching shows the progress of fetching items.
 func (r *root) fetching(f *resolve.Fetch) {
 	r.ui.stage("realise", fmt.Sprintf("fetching %s (%s) from %v", units.Count(f.Items, "store item"), units.FormatBytes(f.Total), f.From))
 	r.ui.watch(progress{"fetching", event{"event": "progress", "stage": "realise"}, f.Done, f.Total})
+}
+
+// describes adds the flags of commands that resolve a description.
+func (r *root) describes(c *cobra.Command) {
+	r.buildStoreFlag(c)
+	c.Flags().StringVar(&r.gateway, "ipfs-gateway", "", "fetch inputs of IPFS from the gateway at this `URL`")
+}
+
+// localGateway is where a node of IPFS on this machine serves.
+const localGateway = "http://127.0.0.1:8080"
+
+// ipfsGateway returns the URL of the gateway to IPFS.
+func (r *root) ipfsGateway() string { return cmp.Or(r.gateway, r.env("IPFS_GATEWAY"), localGateway) }
+
+// passed are the variables that git-annex and what it runs get: where their configuration and their keys are.
+var passed = []string{"HOME", "USER", "XDG_CONFIG_HOME", "SSH_AUTH_SOCK", "GIT_SSH_COMMAND"}
+
+// passedOn returns those variables, as "NAME=value".
+func (r *root) passedOn() (list []string) {
+	for _, name := range passed {
+		if value := r.env(name); value != "" {
+			list = append(list, name+"="+value)
+		}
+	}
+	return list
+}
+
+// getting shows the progress of fetching an input. Several may be fetched at a time; the last one is shown.
+func (r *root) getting(f *input.Fetch) {
+	what := "fetching input " + f.Name
+	if f.Size > 0 {
+		what += " (" + units.FormatBytes(f.Size) + ")"
+	}
+	r.ui.stage("realise", what+" from "+f.From)
+	r.ui.watch(progress{"fetching", event{"event": "progress", "stage": "realise"}, f.Done, f.Size})
+}
+
+// basing shows the progress of fetching the layers of a base.
+func (r *root) basing(f *base.Fetch) {
+	what := "fetching " + units.Count(f.Layers, "layer")
+	if f.Total > 0 {
+		what += " (" + units.FormatBytes(f.Total) + ")"
+	}
+	r.ui.stage("realise", what+" of "+f.From)
+	r.ui.watch(progress{"fetching", event{"event": "progress", "stage": "realise"}, f.Done, f.Total})
+}
+
+// dockerDir returns the directory where docker login keeps passwords, "" if the environment names none.
+func (r *root) dockerDir() string {
+	if dir := r.env("DOCKER_CONFIG"); dir != "" {
+		return dir
+	}
+	if home := r.env("HOME"); filepath.IsAbs(home) {
+		return filepath.Join(home, ".docker")
+	}
+	return ""
 }
 
 // environments is the command for environments, which are in the build store.
@@ -195,7 +263,7 @@ func (r *root) stores() *cobra.Command {
 	return storecmd.Command(storecmd.World{
 		Stdin: os.Stdin, Stdout: r.stdout, Stderr: r.stderr, Raw: r.raw, RawErr: r.tty,
 		StoreFlag: r.buildStoreFlag, StoreDir: r.storeDir, Epoch: r.epoch, Scratch: func() string { return r.scratch("") },
-		Env: r.env, Environ: os.Environ, UID: os.Getuid(), GID: os.Getgid(), Root: func() bool { return sandbox.HasIDs(os.Getuid()) },
+		Env: r.env, Environ: os.Environ, Remote: r.remote(), UID: os.Getuid(), GID: os.Getgid(), Root: func() bool { return sandbox.HasIDs(os.Getuid()) },
 		Image: func(name string) (*disk.Disk, io.Closer, error) { return openImage(name) },
 		Watch: func(doing string, done func() int64, total int64) {
 			r.ui.watch(progress{doing, event{}, done, total})

@@ -57,6 +57,7 @@ type Image struct {
 	EntriesAt  Value[Size]     `toml:"entries-offset"` // of the entries of a GPT
 	MBRActive  Bool            `toml:"mbr-active"`     // beside a GPT
 	Store      Store           `toml:"store"`
+	Input      List[Input]     `toml:"input"`
 	Source     List[Source]    `toml:"source"`
 	Closure    List[Closure]   `toml:"closure"`
 	Boot       Boot            `toml:"boot"`
@@ -70,6 +71,15 @@ type Store struct {
 	Key      diag.Key
 	Flavor   Text `toml:"flavor"`
 	HardLink Bool `toml:"hard-link"`
+}
+
+// An Input is an [[input]]: a file by its hash, and where it is.
+type Input struct {
+	Key      diag.Key
+	Name     Text        `toml:"name"`
+	SHA256   Text        `toml:"sha256"`
+	Size     Value[Size] `toml:"size"`
+	Locators List[Text]  `toml:"locators"`
 }
 
 // A Source is a [[source]]: a place that store items come from.
@@ -196,6 +206,13 @@ type Output struct {
 	Compression Text `toml:"compression"`
 	Level       Int  `toml:"level"`
 	Partition   Text `toml:"partition"`
+
+	// Of a container image.
+	Entrypoint List[Value[Template]] `toml:"entrypoint"`
+	Cmd        List[Value[Template]] `toml:"cmd"`
+	Env        List[Value[Template]] `toml:"env"`
+	Workdir    Text                  `toml:"workdir"`
+	User       Text                  `toml:"user"`
 }
 
 // A Dir is a [[partition.dir]].
@@ -235,9 +252,10 @@ type Link struct {
 	Override Bool            `toml:"override"`
 }
 
-// A Layer is a [[partition.layer]]: the layers of an environment, or one of a directory, of an archive or of the build store.
+// A Layer is a [[partition.layer]]: the layers of a base or of an environment, or one of a directory, of an archive or of the build store.
 type Layer struct {
 	Key    diag.Key
+	From   Text `toml:"from"`
 	Env    Text `toml:"env"`
 	Tag    Text `toml:"tag"`
 	Source Text `toml:"source"`

@@ -13,13 +13,13 @@ import (
 )
 
 // A Template is text with substitutions: ${closure.N}, ${closure.N.I}, ${partition.N.partuuid|uuid|label|roothash}, ${disk.guid},
-// ${iso.uuid|label}, and $$ for $.
+// ${iso.uuid|label}, and $$ for $. The file of a boot entry may also be ${input.N}, alone.
 type Template string
 
 // A Reference is what a substitution stands for.
 type Reference struct {
-	Kind  string // "closure", "partition", "disk" or KindISO
-	Name  string // of the closure or the partition
+	Kind  string // "closure", "partition", "disk", KindISO or KindInput
+	Name  string // of the closure, the partition or the input
 	Index int    // of the closure's root; 0 if none was written: then there is only one, or the last one is meant
 	Field string // "partuuid", "uuid", "label" or "roothash" of a partition, "guid" of the disk, "uuid" or "label" of an ISO
 
@@ -28,6 +28,9 @@ type Reference struct {
 
 // KindISO is the kind of a substitution that stands for an identifier of an ISO.
 const KindISO = partition.ISO
+
+// KindInput is the kind of a substitution that stands for an input.
+const KindInput = "input"
 
 // Expand returns the text with every substitution replaced by what lookup returns, which is not expanded again. Text that is
 // not a valid substitution stays as it is; Parse refuses it.
@@ -123,7 +126,7 @@ func substitution(text string) (piece, string) {
 
 // The kinds of substitution, and the fields of a partition.
 var (
-	substitutions   = []string{"closure", "partition", "disk", KindISO}
+	substitutions   = []string{"closure", "partition", "disk", KindISO, KindInput}
 	partitionFields = []string{"partuuid", "uuid", "label", "roothash"}
 )
 
@@ -151,6 +154,11 @@ func parseReference(text string) (Reference, error) {
 			return bad(fmt.Sprintf("has the unknown field %q", ref.Field), keyed.Meant(ref.Field, partitionFields))
 		}
 		return ref, nil
+	case KindInput:
+		if rest == "" {
+			return bad("is not ${input.NAME}", "")
+		}
+		return Reference{Kind: kind, Name: rest}, nil
 	case "disk":
 		if rest != "guid" {
 			return bad("is not ${disk.guid}", "")

@@ -43,6 +43,8 @@ func (c *checker) resolves(ref Reference) error {
 		return c.resolvesClosure(ref)
 	case "partition":
 		return c.resolvesPartition(ref)
+	case KindInput:
+		return diag.Mistake{Text: fmt.Sprintf("${input.%s} is not valid here: it is a file, not a text", ref.Name), Hint: "the file of a boot entry may be an input; nothing comes before or after it"}
 	case KindISO:
 		if !c.d.isISO() {
 			return diag.Mistake{Text: fmt.Sprintf("${iso.%s}: the image is not an ISO", ref.Field), Hint: "for a partition write ${partition.NAME." + ref.Field + "}"}

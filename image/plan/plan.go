@@ -13,6 +13,7 @@ package plan
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"slices"
 
@@ -52,6 +53,8 @@ type Plan struct {
 	DefaultEntry int
 	Timeout      int64                // seconds that a menu waits; 0 boots at once
 	Raw          []Raw                // outside of all partitions
+	Inputs       []Input              // in the order of the description
+	Bases        []Base               // likewise
 	BootCode     *bootloader.Code     // of the first sector; nil where there is none
 	ElTorito     *bootloader.ElTorito // how a BIOS starts an ISO; nil where it does not
 	Warnings     diag.List            // about what is valid but probably a mistake
@@ -93,6 +96,27 @@ type Raw struct {
 	Content tree.Blob
 }
 
+// An Input is a file that the description knows by its hash.
+type Input struct {
+	Name   string `json:"name"`
+	SHA256 string `json:"sha256"` // hexadecimal
+	Size   int64  `json:"size"`   // bytes
+	// Where it was found, which changes nothing in the image: absent in the manifest of a build.
+	From string `json:"from,omitempty"` // locator, without a password; empty if it was in the build store
+	Kept bool   `json:"kept,omitempty"` // in the build store
+}
+
+// A Base is what the tree of a partition begins with.
+type Base struct {
+	Partition  string   `json:"partition"`
+	From       string   `json:"from"` // reference, with its digest
+	Platform   string   `json:"platform,omitempty"`
+	Layers     int      `json:"layers"`
+	Env        []string `json:"env,omitempty"` // "NAME=value", of the image of a container
+	User       string   `json:"user,omitempty"`
+	WorkingDir string   `json:"workingDir,omitempty"`
+}
+
 // A Closure is a named set of roots.
 type Closure struct {
 	Name    string
@@ -104,6 +128,10 @@ type Closure struct {
 type Item struct {
 	Info *closure.Info
 	Node *tree.Node `json:"-"` // in the tree of a partition
+
+	// Stream is called before all files are read in the order of an archive, and end after that, if such reading is cheaper than any other; else
+	// it is nil.
+	Stream func(context.Context) (end func(), err error) `json:"-"`
 }
 
 // DiskID is the GUID of a disk with a GPT, or the signature of one with an MBR in eight hexadecimal digits.

@@ -15,16 +15,20 @@ package resolve
 
 import (
 	"context"
+	"encoding/hex"
 	"slices"
 	"sync"
 
 	"imprint/closure"
+	"imprint/image/base"
 	"imprint/image/description"
 	"imprint/image/host"
+	"imprint/image/input"
 	"imprint/image/plan"
 	"imprint/image/source"
 	"imprint/image/trees"
 	"imprint/internal/diag"
+	"imprint/internal/remote"
 	"imprint/internal/repro"
 
 	"golang.org/x/sync/errgroup"
@@ -39,8 +43,15 @@ type Inputs struct {
 	Scratch  string   // directory for what compressed archives unpack to, in files without names; "" refuses such archives
 	HostDirs []string // searched for loader files that no closure has; nil means /usr
 
-	BuildStore string       // directory that keeps what is fetched from caches, and layers; "" refuses both
-	Fetching   func(*Fetch) // is called before items are fetched; may be nil
+	BuildStore string             // directory that keeps what is fetched, and layers; "" refuses both
+	Fetching   func(*Fetch)       // is called before items are fetched; may be nil
+	Getting    func(*input.Fetch) // is called before an input is fetched; may be nil
+	Basing     func(*base.Fetch)  // is called before the layers of a base are fetched; may be nil
+	Docker     string             // directory with the configuration of docker login; "" for none
+	Gateway    string             // URL of a gateway to IPFS; "" for none
+	Env        []string           // variables for git-annex, "NAME=value"
+
+	Remote Remote // how stores on other machines are read
 
 	// Hold is called with what ends the hold on store items, which no garbage collection takes until then; call it when the plan is no longer used. With a
 	// nil Hold items are not held, and are read at once.
@@ -53,6 +64,9 @@ type Inputs struct {
 // A Fetch is what is fetched from a source.
 type Fetch = source.Fetch
 
+// Remote sets how sources on other machines are read.
+type Remote = remote.Options
+
 // Plan turns a description into a plan: it reads the registrations of the source stores, lists the trees of all items, hashes
 // the host files that the description names, and chooses every identifier and time.
 //
@@ -63,7 +77,10 @@ func Plan(ctx context.Context, d *description.Image, in Inputs) (*plan.Plan, err
 	if err != nil {
 		return nil, diag.List{d.Store.Flavor.Key.ProblemOf(err)}
 	}
-	w := world{d: d, in: in, flavor: flavor, epoch: epoch(d, in), warnings: &warnings{}}
+	w := world{whole: ctx, d: d, in: in, flavor: flavor, epoch: epoch(d, in), warnings: &warnings{}}
+	if err := w.find(ctx); err != nil {
+		return nil, err
+	}
 	hosts, store, err := w.read(ctx)
 	if err != nil {
 		return nil, err
@@ -84,6 +101,7 @@ func Plan(ctx context.Context, d *description.Image, in Inputs) (*plan.Plan, err
 		w.checkGrow()
 		w.checkEntries(p, store, boot)
 		p.Warnings = w.warnings.sorted()
+		p.Inputs, p.Bases = w.inputs(), w.listed()
 	}
 	return p, err
 }
@@ -122,10 +140,13 @@ func (r *resolved) complete(ctx context.Context, stated []*trees.Tree) (*plan.Pl
 
 // A world is what every step may use: the description with its defaults, and the inputs that it does not state.
 type world struct {
+	whole  context.Context // of the plan, and of what is read later
 	d      *description.Image
 	in     Inputs
 	flavor closure.Flavor
 	epoch  int64 // seconds since 1970
+	files  map[string]*input.File
+	bases  map[diag.Key]*base.Base
 
 	warnings *warnings
 }
@@ -154,6 +175,51 @@ func (w *warnings) sorted() diag.List {
 	})
 }
 
+// find finds the inputs and the bases.
+func (w *world) find(ctx context.Context) (err error) {
+	var problems, more diag.List
+	w.files, problems, err = input.Find(ctx, w.d, input.Options{
+		Dir: w.in.Dir, Keep: w.in.BuildStore, Gateway: w.in.Gateway, Env: w.in.Env, Fetching: w.in.Getting, Warn: w.warn,
+	})
+	if err != nil {
+		return err
+	}
+	w.bases, more, err = base.Find(ctx, w.d, base.Options{
+		Dir: w.in.Dir, Keep: w.in.BuildStore, Scratch: w.in.Scratch, Docker: w.in.Docker, Fetching: w.in.Basing,
+	})
+	if err != nil {
+		return err
+	}
+	return append(problems, more...).Err()
+}
+
+// inputs lists the inputs that were found, for the manifest.
+func (w world) inputs() (list []plan.Input) {
+	for _, in := range w.d.Input.Items {
+		if f := w.files[in.Name.V]; f != nil {
+			list = append(list, plan.Input{Name: f.Name, SHA256: hex.EncodeToString(f.SHA256[:]), Size: f.Blob.Size(), From: f.From, Kept: f.Kept})
+		}
+	}
+	return list
+}
+
+// listed lists the bases, for the manifest.
+func (w world) listed() (list []plan.Base) {
+	for _, p := range w.d.Partition.Items {
+		for _, l := range p.Layer.Items {
+			if b := w.bases[l.Key]; b != nil {
+				c := b.Config
+				one := plan.Base{Partition: p.Name.V, From: b.From.String(), Layers: len(b.Layers), Env: c.Env, User: c.User, WorkingDir: c.WorkingDir}
+				if c.Platform.OS != "" {
+					one.Platform = c.Platform.String()
+				}
+				list = append(list, one)
+			}
+		}
+	}
+	return list
+}
+
 // read reads what the description names: host files and stores, in parallel.
 func (w world) read(ctx context.Context) (hosts host.Inputs, s *store, err error) {
 	group, ctx := errgroup.WithContext(ctx)
@@ -170,7 +236,7 @@ func (w world) read(ctx context.Context) (hosts host.Inputs, s *store, err error
 func (w world) host() host.Reader {
 	return host.Reader{
 		Dir: w.in.Dir, OutDir: w.in.OutDir, Scratch: w.in.Scratch, Epoch: w.epoch, Flavor: w.flavor, Backwards: w.in.Backwards, Warn: w.warn,
-		BuildStore: w.in.BuildStore,
+		BuildStore: w.in.BuildStore, Files: w.files, Bases: w.bases,
 	}
 }
 

@@ -58,21 +58,25 @@ func Open(dir string) (*Store, error) {
 // String returns the directory.
 func (s *Store) String() string { return s.dir }
 
-// path returns the path of a content. The first byte of the digest names one of 256 directories.
-func (s *Store) path(d Digest) string {
+// Path returns where a content is, or would be. The first byte of the digest names one of 256 directories.
+func (s *Store) Path(d Digest) string {
 	digits := hex.EncodeToString(d[:])
 	return filepath.Join(s.dir, complete, digits[:2], digits)
 }
 
-// Get reads and verifies the content with a digest and a size in bytes. The error matches [fs.ErrNotExist] if it is missing or damaged.
+// AnySize stands for a size that is not known.
+const AnySize = -1
+
+// Get reads and verifies the content with a digest and a size in bytes, or [AnySize]. The error matches [fs.ErrNotExist] if it is missing or
+// damaged.
 func (s *Store) Get(ctx context.Context, d Digest, size int64) (tree.Blob, error) {
-	path := s.path(d)
+	path := s.Path(d)
 	b, err := hosttree.File(path)
 	if err != nil {
 		return nil, err
 	}
 	damaged := fmt.Errorf("%s is damaged: %w", path, fs.ErrNotExist)
-	if b.Size() != size {
+	if size != AnySize && b.Size() != size {
 		return nil, damaged
 	}
 	h := sha256.New()
@@ -87,6 +91,12 @@ func (s *Store) Get(ctx context.Context, d Digest, size int64) (tree.Blob, error
 	return b, nil
 }
 
+// Has reports whether the store has a content of that size, without reading it.
+func (s *Store) Has(d Digest, size int64) bool {
+	info, err := os.Lstat(s.Path(d))
+	return err == nil && info.Mode().IsRegular() && info.Size() == size
+}
+
 // ErrMismatch is matched by the error of Add for a content that does not have the given digest and size.
 var ErrMismatch = errors.New("contents are not what was promised")
 
@@ -94,7 +104,7 @@ var ErrMismatch = errors.New("contents are not what was promised")
 const reserve = 64 * units.MiB
 
 // Add adds the content that fill writes, unless the store has it. If another process is adding it, Add waits for that. Nothing is added if fill
-// fails, or if the content does not have the digest and size.
+// fails, or if the content does not have the digest and the size, which may be [AnySize]: then it may take what is free on the disk.
 func (s *Store) Add(ctx context.Context, d Digest, size int64, fill func(w io.Writer) error) (tree.Blob, error) {
 	f, err := s.begin(ctx, d)
 	if err != nil {
@@ -108,31 +118,89 @@ func (s *Store) Add(ctx context.Context, d Digest, size int64, fill func(w io.Wr
 		os.Remove(f.Name())
 		return nil, err
 	}
-	return hosttree.File(s.path(d))
+	return hosttree.File(s.Path(d))
 }
 
 // complete fills a locked file and names it. It does not sync: damage by a power cut is detected at the next lookup.
 func (s *Store) complete(f *os.File, d Digest, size int64, fill func(w io.Writer) error) error {
-	if free, err := scratch.Free(s.dir); err != nil {
+	w, err := s.counter(f, size)
+	if err != nil {
 		return err
-	} else if size > free-reserve {
-		return fmt.Errorf("%s has %s free, and the content has %s", s.dir, units.FormatBytes(free), units.FormatBytes(size))
 	}
-	w := &counter{w: f, sum: sha256.New(), left: size}
 	if err := fill(w); err != nil {
 		return err
 	}
-	if w.left > 0 {
+	if w.left > 0 && size != AnySize {
 		return fmt.Errorf("%w: %d bytes, not %d", ErrMismatch, size-w.left, size)
 	}
 	if got := Digest(w.sum.Sum(nil)); got != d {
-		return fmt.Errorf("%w: SHA-256 %x, not %x", ErrMismatch, got, d)
+		return &OtherError{Got: got, Want: d}
 	}
-	path := s.path(d)
+	return s.name(f, d)
+}
+
+// name gives a complete file its name.
+func (s *Store) name(f *os.File, d Digest) error {
+	path := s.Path(d)
 	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
 		return err
 	}
 	return os.Rename(f.Name(), path)
+}
+
+// AddUnknown adds the content that fill writes, whose digest is not known before, and returns both. from is the digest of what it is made from: processes that add
+// what is made from the same wait for one another.
+func (s *Store) AddUnknown(ctx context.Context, from Digest, fill func(w io.Writer) error) (b tree.Blob, d Digest, err error) {
+	f, err := s.begin(ctx, from)
+	if err != nil {
+		return nil, d, err
+	}
+	defer f.Close()
+	defer func() {
+		if err != nil {
+			os.Remove(f.Name())
+		}
+	}()
+	w, err := s.counter(f, AnySize)
+	if err != nil {
+		return nil, d, err
+	}
+	if err = fill(w); err != nil {
+		return nil, d, err
+	}
+	d = Digest(w.sum.Sum(nil))
+	if err = s.name(f, d); err != nil {
+		return nil, d, err
+	}
+	b, err = hosttree.File(s.Path(d))
+	return b, d, err
+}
+
+// An OtherError reports a content with another digest than the one that it should have. It matches [ErrMismatch].
+type OtherError struct{ Got, Want Digest }
+
+// Error implements error.
+func (e *OtherError) Error() string {
+	return fmt.Sprintf("%v: SHA-256 %x, not %x", ErrMismatch, e.Got, e.Want)
+}
+
+// Is makes the error match ErrMismatch.
+func (e *OtherError) Is(target error) bool { return target == ErrMismatch }
+
+// counter returns a writer to a file for the bytes of a content, if there is room for them.
+func (s *Store) counter(f *os.File, size int64) (*counter, error) {
+	free, err := scratch.Free(s.dir)
+	if err != nil {
+		return nil, err
+	}
+	c := &counter{w: f, sum: sha256.New(), left: size, full: fmt.Errorf("%w: there are more bytes", ErrMismatch)}
+	if size == AnySize {
+		c.left = max(0, free-reserve)
+		c.full = fmt.Errorf("%s has %s free, and the content has more", s.dir, units.FormatBytes(free))
+	} else if size > free-reserve {
+		return nil, fmt.Errorf("%s has %s free, and the content has %s", s.dir, units.FormatBytes(free), units.FormatBytes(size))
+	}
+	return c, nil
 }
 
 // A counter hashes and counts bytes on the way to a writer, and fails if there are too many.
@@ -140,12 +208,13 @@ type counter struct {
 	w    io.Writer
 	sum  hash.Hash
 	left int64
+	full error // about too many
 }
 
 // Write implements io.Writer.
 func (c *counter) Write(p []byte) (int, error) {
 	if int64(len(p)) > c.left {
-		return 0, fmt.Errorf("%w: there are more bytes", ErrMismatch)
+		return 0, c.full
 	}
 	n, err := c.w.Write(p)
 	c.sum.Write(p[:n])

@@ -73,6 +73,52 @@ func TestAdd(t *testing.T) {
 	}
 }
 
+// A content whose size nobody knows is added and found by its digest alone.
+func TestAnySize(t *testing.T) {
+	s := open(t, t.TempDir())
+	d := Digest(sha256.Sum256([]byte("text")))
+	if _, err := s.Add(t.Context(), d, AnySize, writes("texts")); !errors.Is(err, ErrMismatch) {
+		t.Error(err)
+	}
+	var other *OtherError
+	if _, err := s.Add(t.Context(), d, AnySize, writes("")); !errors.As(err, &other) || other.Got != sha256.Sum256(nil) || other.Want != d {
+		t.Error(err)
+	}
+	for range 2 {
+		if b, err := s.Add(t.Context(), d, AnySize, writes("text")); err != nil || b.Size() != 4 {
+			t.Error(err)
+		}
+	}
+	if b, err := s.Get(t.Context(), d, AnySize); err != nil || b.Size() != 4 {
+		t.Error(err)
+	}
+}
+
+// A content whose digest nobody knows is there by its digest afterwards, and one that fails leaves nothing.
+func TestAddUnknown(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir)
+	from, d := Digest(sha256.Sum256([]byte("packed"))), Digest(sha256.Sum256([]byte("text")))
+	if _, _, err := s.AddUnknown(t.Context(), from, func(io.Writer) error { return io.ErrUnexpectedEOF }); !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Error(err)
+	}
+	if all := files(t, dir); len(all) != 0 {
+		t.Errorf("%q", all)
+	}
+	for range 2 {
+		b, got, err := s.AddUnknown(t.Context(), from, writes("text"))
+		if err != nil || got != d || b.Size() != 4 || !s.Has(d, 4) {
+			t.Errorf("%x, %v", got, err)
+		}
+	}
+	if b, err := s.Get(t.Context(), d, 4); err != nil || tree.HostPath(b) != s.Path(d) {
+		t.Error(err)
+	}
+	if all := files(t, dir); len(all) != 1 {
+		t.Errorf("%q", all)
+	}
+}
+
 // What is not what it should be leaves nothing.
 func TestAddRefuses(t *testing.T) {
 	dir := t.TempDir()

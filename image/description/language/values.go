@@ -49,9 +49,14 @@ var examples = map[string][]any{
 	"source.image":        {"old.raw"},
 	"source.partition":    {"root"},
 
-	"source.url":                 {"https://cache.nixos.org", "file:///srv/cache", "daemon"},
+	"source.url":                 {"https://cache.nixos.org", "s3://bucket?region=eu-west-1", "file:///srv/cache", "daemon"},
 	"source.trusted-public-keys": {array{"cache.nixos.org-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY="}},
 	"source.export":              {"closure.nar"},
+
+	"input.name":     {"firmware"},
+	"input.sha256":   {"2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"},
+	"input.size":     {14856},
+	"input.locators": {array{"file:firmware.bin", "https://example.org/firmware.bin"}, array{"annex:data/rootfs.tar.zst"}},
 
 	"closure.name":     {"system"},
 	"closure.roots":    {array{"./result"}},
@@ -83,6 +88,12 @@ var examples = map[string][]any{
 	"output.path":      {"web.qcow2"},
 	"output.level":     {9},
 	"output.partition": {"root"},
+
+	"output.entrypoint": {array{"${closure.app}/bin/app"}},
+	"output.cmd":        {array{"--help"}},
+	"output.env":        {array{"PATH=/bin"}},
+	"output.workdir":    {"/srv"},
+	"output.user":       {"1000:100"},
 
 	"partition.name":              {"root"},
 	"partition.type":              {"esp", "root", "0x0c"},
@@ -121,6 +132,7 @@ var examples = map[string][]any{
 	"partition.file.gid":     {100},
 	"partition.link.path":    {"/run/booted-system"},
 	"partition.link.target":  {"${closure.system}"},
+	"partition.layer.from":   {"oci:debian:12@sha256:2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"},
 	"partition.layer.env":    {"web"},
 	"partition.layer.tag":    {"stable"},
 	"partition.layer.source": {"layer.tar.gz", "files/"},
