@@ -3,9 +3,10 @@ package target
 import (
 	"context"
 	"fmt"
-	"imprint/closure"
 	"os"
 	"sync"
+
+	"imprint/closure"
 
 	"golang.org/x/sys/unix"
 )

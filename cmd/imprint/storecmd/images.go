@@ -4,13 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"imprint/closure"
-	"imprint/image/disk"
-	"imprint/internal/diag"
 	"io"
 	"io/fs"
 	"os"
 	"strings"
+
+	"imprint/closure"
+	"imprint/image/disk"
+	"imprint/internal/diag"
 )
 
 // openImage opens the store in an image: IMAGE, or IMAGE:PARTITION.

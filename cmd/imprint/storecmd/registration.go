@@ -6,14 +6,15 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"imprint/closure"
-	"imprint/image/target"
-	"imprint/internal/diag"
-	"imprint/internal/hosttree"
 	"io"
 	"io/fs"
 	"os"
 	"slices"
+
+	"imprint/closure"
+	"imprint/image/target"
+	"imprint/internal/diag"
+	"imprint/internal/hosttree"
 
 	"github.com/spf13/cobra"
 )

@@ -4,15 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
 	"imprint/closure"
 	"imprint/closure/narinfo"
 	"imprint/image/target"
 	"imprint/internal/diag"
 	"imprint/internal/scratch"
-	"os"
-	"path/filepath"
-	"slices"
-	"strings"
 )
 
 // A sink is a target that is closed at the end.
