@@ -211,7 +211,18 @@ func (m *commands) openDirectory(ctx context.Context, prefix string, f closure.F
 }
 
 func (m *commands) openCache(ctx context.Context, url string, f closure.Flavor) (*place, error) {
-	s, err := source.OpenCache(ctx, source.CacheOptions{URL: url, Flavor: f, Keep: m.StoreDir(), Remote: m.Remote, Whole: ctx})
+	o := source.CacheOptions{URL: url, Flavor: f, Keep: m.StoreDir(), Remote: m.Remote, Whole: ctx}
+	for _, text := range m.keys {
+		k, err := narinfo.ParseKey(text)
+		if err != nil {
+			return nil, m.Usage(err)
+		}
+		o.Keys = append(o.Keys, k)
+	}
+	if len(o.Keys) == 0 && !m.unsigned && !strings.HasPrefix(url, "file://") {
+		return nil, m.Usage(fmt.Errorf("%s: whoever can write to the cache could put anything into what is copied: name its --trusted-public-key, or add --unsigned", url))
+	}
+	s, err := source.OpenCache(ctx, o)
 	if err != nil {
 		return nil, err
 	}
