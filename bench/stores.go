@@ -25,7 +25,7 @@ type storeBench struct {
 	results string
 }
 
-// stores runs the comparison: go run ./bench stores [-n 3] [-dir build/bench].
+// stores runs the comparison: go run ./bench stores [-n 3] [-only copying] [-dir build/bench].
 func stores(args []string) error {
 	var b storeBench
 	flags := flag.NewFlagSet("stores", flag.ContinueOnError)
@@ -33,6 +33,7 @@ func stores(args []string) error {
 	flags.IntVar(&b.rounds, "n", 3, "rounds")
 	flags.StringVar(&b.program, "imprint", "bin/imprint", "the program to measure")
 	flags.StringVar(&b.results, "o", "bench/RESULTS.md", "results file; sections of others in it are kept")
+	only := flags.String("only", "", "registering or copying; by default both")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -43,20 +44,27 @@ func stores(args []string) error {
 		}
 		*path = abs
 	}
-	registering, err := b.registering(50_000, 10)
-	if err != nil {
-		return err
+	for _, part := range []struct {
+		title   string
+		compare func() (string, error)
+	}{
+		{"Stores: registering", func() (string, error) { return b.registering(50_000, 10) }},
+		{"Stores: copying", b.copying},
+	} {
+		if *only != "" && !strings.HasSuffix(part.title, *only) {
+			continue
+		}
+		text, err := part.compare()
+		if err != nil {
+			return err
+		}
+		fmt.Printf("%s\n", text)
+		if err := appendSection(b.results, part.title, text); err != nil {
+			return err
+		}
 	}
-	copying, err := b.copying()
-	if err != nil {
-		return err
-	}
-	text := "\n" + registering + "\n" + copying
-	fmt.Print(text)
-	return appendSection(b.results, storesTitle, text)
+	return nil
 }
-
-const storesTitle = "Stores"
 
 // A trial is a shell script that does something in a fresh directory, which is its working directory.
 type trial struct{ name, script string }
@@ -197,8 +205,8 @@ func (b storeBench) copying() (string, error) {
 		{"nix copy", vars + remote + `nix copy --no-check-sigs --to "local?root=$PWD/to" $PATHS`},
 		{"nix-store --export and --import", vars + remote + `nix-store --export $PATHS | NIX_REMOTE="local?root=$PWD/to" nix-store --import`},
 	})
-	return fmt.Sprintf("Copying %d items, %d files, about %d MB into an empty store, with a warm cache; medians of %d rounds. Nix does not wait until the contents are on the disk.\n\n%s",
-		w.items, w.files, w.aboutMB, b.rounds, table), err
+	return fmt.Sprintf("Copying %d items, %d files, about %d MB into an empty store, with a warm cache; medians of %d rounds. Nix does not wait "+
+		"until the contents are on the disk.\n\n%s", w.items, w.files, w.aboutMB, b.rounds, table), err
 }
 
 // appendSection replaces the section with a title in the results file, or adds it at the end.

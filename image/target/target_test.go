@@ -124,7 +124,7 @@ func TestDirectory(t *testing.T) {
 	}
 }
 
-// An item with other contents than are registered ends the copy. What came before it is registered, and nothing of it is left.
+// An item with other contents than are registered ends the copy. Nothing that needs it is registered, and nothing of it is left.
 func TestMismatch(t *testing.T) {
 	w := newWorld(t, closure.Nix, 4)
 	for _, spoil := range []func(*closure.Info){
@@ -140,7 +140,7 @@ func TestMismatch(t *testing.T) {
 		if _, err := Copy(t.Context(), d, items, nil, nil); !errors.Is(err, cas.ErrMismatch) || !strings.Contains(err.Error(), bad.Path.String()) {
 			t.Errorf("%v", err)
 		}
-		if n := w.valid(d); n != 2 {
+		if n := w.valid(d); n > 2 {
 			t.Errorf("%d items are valid", n)
 		}
 		if _, err := os.Lstat(prefix + bad.Path.String()); err == nil {
