@@ -222,6 +222,6 @@ func appendSection(name, title, text string) error {
 		}
 		kept = append(kept, strings.TrimSpace(s))
 	}
-	kept = append(kept, title+"\n"+text)
+	kept = append(kept, title+"\n\n"+strings.TrimSpace(text))
 	return os.WriteFile(name, []byte(strings.TrimSpace(strings.Join(kept, "\n\n## "))+"\n"), 0o644)
 }

@@ -50,6 +50,50 @@ func Register(ctx context.Context, schema *Schema, path string, r Registration) 
 	return nil
 }
 
+// Recover makes a database on a disk readable after a writer was killed, and gives it a write-ahead log, as Nix and Guix do when they open one: what
+// a killed writer leaves of a transaction in a log disturbs no reader, while a rollback journal does.
+func Recover(ctx context.Context, path string) error {
+	f, err := openRegular(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	mode := []byte{0}
+	if _, err := f.ReadAt(mode, writeVersionAt); err != nil || mode[0] == 2 {
+		return nil // Open finds what is wrong
+	}
+	err = guard(func() error {
+		conn, err := openWritable(ctx, path)
+		if err != nil {
+			return err
+		}
+		return errors.Join(conn.Exec("pragma journal_mode=wal"), conn.Close())
+	})
+	if err != nil {
+		return fmt.Errorf("open %s for writing: %w", path, sqliteError(err))
+	}
+	return nil
+}
+
+// openWritable opens a database on a disk to change it.
+func openWritable(ctx context.Context, path string) (*sqlite3.Conn, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return nil, err
+	}
+	conn, err := sqlite3.OpenFlags("file:"+escaped(path), sqlite3.OPEN_READWRITE|sqlite3.OPEN_URI)
+	if err != nil {
+		return nil, err
+	}
+	conn.SetInterrupt(ctx)
+	setup := fmt.Sprintf("pragma busy_timeout=%d; pragma foreign_keys=on; pragma synchronous=normal; pragma cache_size=-64000", patient.Milliseconds())
+	if err := conn.Exec(setup); err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return conn, nil
+}
+
 // create makes a database at a path where there is none, in memory and without indexes until all rows are there, which is much faster.
 func create(schema *Schema, path string, r Registration) error {
 	file, err := inMemory(schema, func(conn *sqlite3.Conn) error {
@@ -97,18 +141,12 @@ func (s *Schema) parts() (tables, indexes string) {
 
 // add adds items to a database on a disk, in one transaction.
 func add(ctx context.Context, schema *Schema, path string, r Registration) error {
-	path, err := filepath.Abs(path)
-	if err != nil {
-		return err
-	}
-	conn, err := sqlite3.OpenFlags("file:"+escaped(path), sqlite3.OPEN_READWRITE|sqlite3.OPEN_URI)
+	conn, err := openWritable(ctx, path)
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
-	conn.SetInterrupt(ctx)
-	setup := fmt.Sprintf("pragma busy_timeout=%d; pragma foreign_keys=on; pragma synchronous=normal; pragma cache_size=-64000; begin immediate", patient.Milliseconds())
-	if err := conn.Exec(setup); err != nil {
+	if err := conn.Exec("begin immediate"); err != nil {
 		return err
 	}
 	empty, err := isEmpty(conn)

@@ -71,6 +71,8 @@ func (d *Directory) database(ctx context.Context) error {
 		if err := d.Flavor.Register(ctx, d.Prefix, nil, d.Epoch, false); err != nil {
 			return err
 		}
+	} else if err := d.Flavor.Recover(ctx, d.Prefix); err != nil {
+		return err
 	}
 	schema := d.at(d.Flavor.StateDir + "/db/schema")
 	if _, err := os.Lstat(schema); !errors.Is(err, fs.ErrNotExist) {

@@ -182,12 +182,17 @@ func (m *commands) put(ctx context.Context, o copying, f closure.Flavor, items [
 	if err != nil {
 		return err
 	}
-	copied, err := target.Copy(ctx, to, items, func(list []closure.Item) error {
-		return source.Realise(ctx, &closure.Closure{Items: list}, func(f *source.Fetch) {
-			m.Watch("fetching", f.Done, f.Total)
-		})
+	release := func() {}
+	copied, err := target.Copy(ctx, to, items, func(list []closure.Item) (err error) {
+		if release, err = source.Hold(ctx, &closure.Closure{Items: list}); err != nil {
+			return err
+		}
+		return m.realiser(ctx)(list)
 	}, func(p *target.Progress) { m.Watch("copying", p.Done, p.Total) })
 	m.Clear()
+	if release != nil {
+		release()
+	}
 	if err = to.close(err); err != nil {
 		return of(to.String(), err)
 	}
