@@ -2,11 +2,16 @@ package target
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
+	"strings"
 	"sync"
 
 	"imprint/closure"
+	"imprint/internal/tree"
 
 	"golang.org/x/sys/unix"
 )
@@ -78,3 +83,24 @@ func (r *registrar) sync() error {
 }
 
 var _ Target = (*Directory)(nil)
+
+// Root makes a GC root: a link to an item, with a name in the directory of GC roots. One of that name is replaced. Until Close, what was copied is kept without it.
+func (d *Directory) Root(name string, item closure.Path) error {
+	if err := tree.CheckName(name); err != nil || d.Flavor.Reserves(name) || strings.HasPrefix(name, ".") {
+		return fmt.Errorf("%q cannot be the name of a GC root", name)
+	}
+	at := d.at(d.Flavor.GCRoots() + "/" + name)
+	part := fmt.Sprintf("%s/.%s-%d", filepath.Dir(at), name, os.Getpid())
+	if err := os.Symlink(item.String(), part); err != nil {
+		return err
+	}
+	return errors.Join(os.Rename(part, at), removed(part))
+}
+
+// removed removes what is still there.
+func removed(path string) error {
+	if err := os.Remove(path); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}

@@ -21,15 +21,13 @@ type copying struct {
 	compression string
 	key         string
 	noSync      bool
+	root        string // name of a GC root; "" for none
 }
 
 func (c *copying) flags(to *cobra.Command) {
 	to.Flags().StringVar(&c.compression, "compression", target.Compressions()[0], "`how` the archives of a binary cache are compressed: "+strings.Join(target.Compressions(), ", "))
 	to.Flags().StringVar(&c.key, "sign-key", "", "sign the items of a binary cache with the secret key in this `file`")
-	c.syncFlag(to)
-}
-
-func (c *copying) syncFlag(to *cobra.Command) {
+	to.Flags().StringVar(&c.root, "gc-root", "", "keep the ROOT in a store directory by a GC root with this `name`")
 	to.Flags().BoolVar(&c.noSync, "no-sync", false, "register items without waiting until they are on the disk")
 }
 
@@ -44,7 +42,7 @@ registered one. A copy that was interrupted or killed is continued by the next o
 Several --from are searched in their order. Other programs may use both stores at the same time.
 
 A directory that is no store becomes one. Items there have the metadata that Nix and Guix give them, and belong to the user. They are
-registered at SOURCE_DATE_EPOCH, or 1. No GC root is made.`,
+registered at SOURCE_DATE_EPOCH, or 1. Without --gc-root, the next garbage collection there takes them.`,
 		Example: `  imprint store copy --from / --to /mnt ./result
   imprint store copy --from web.raw:root --to export:web.export /nix/var/nix/profiles/system
   imprint store copy --from / --to file:///srv/cache --sign-key secret-key ./result`,
@@ -114,7 +112,7 @@ func (m *commands) runCopy(ctx context.Context, o copying, texts []string) ([]cl
 	if err != nil {
 		return nil, err
 	}
-	return roots, m.put(ctx, o, from[0].flavor, items)
+	return roots, m.put(ctx, o, from[0].flavor, items, roots)
 }
 
 // openAll opens several stores of one flavor.
@@ -177,7 +175,10 @@ func compute(ctx context.Context, from []*place, roots []closure.Path) ([]closur
 }
 
 // put copies items to the target of a call, and says what it did.
-func (m *commands) put(ctx context.Context, o copying, f closure.Flavor, items []closure.Item) error {
+func (m *commands) put(ctx context.Context, o copying, f closure.Flavor, items []closure.Item, roots []closure.Path) error {
+	if o.root != "" && len(roots) != 1 {
+		return m.Usage(fmt.Errorf("--gc-root is for one ROOT, and there are %d", len(roots)))
+	}
 	to, err := m.openTarget(ctx, o, f)
 	if err != nil {
 		return err
@@ -192,6 +193,9 @@ func (m *commands) put(ctx context.Context, o copying, f closure.Flavor, items [
 	m.Clear()
 	if release != nil {
 		release()
+	}
+	if err == nil && o.root != "" {
+		err = to.root(o.root, roots[0])
 	}
 	if err = to.close(err); err != nil {
 		return of(to.String(), err)

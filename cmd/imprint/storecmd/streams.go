@@ -116,7 +116,7 @@ nix-store --import does. A stream that is damaged adds nothing.`,
 			for i, info := range infos {
 				items[i] = closure.Item{Info: info, Store: p.Store}
 			}
-			if err := m.put(c.Context(), o, p.flavor, items); err != nil {
+			if err := m.put(c.Context(), o, p.flavor, items, paths(infos)); err != nil {
 				return err
 			}
 			for _, info := range infos {
@@ -129,4 +129,13 @@ nix-store --import does. A stream that is damaged adds nothing.`,
 	}
 	o.flags(c)
 	return c
+}
+
+// paths returns the paths of items.
+func paths(infos []*closure.Info) []closure.Path {
+	list := make([]closure.Path, len(infos))
+	for i, info := range infos {
+		list[i] = info.Path
+	}
+	return list
 }

@@ -22,6 +22,15 @@ type sink struct {
 	close func(err error) error
 }
 
+// root makes a GC root in a store directory.
+func (s *sink) root(name string, item closure.Path) error {
+	d, ok := s.Target.(*target.Directory)
+	if !ok {
+		return fmt.Errorf("%s is no store directory, and has no GC roots", s)
+	}
+	return d.Root(name, item)
+}
+
 // openTarget opens the store to copy to.
 func (m *commands) openTarget(ctx context.Context, o copying, f closure.Flavor) (*sink, error) {
 	if file, ok := strings.CutPrefix(o.to, "export:"); ok {
