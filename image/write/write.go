@@ -186,7 +186,9 @@ func plainSum(ctx context.Context, image io.ReaderAt, size int64) (string, error
 }
 
 // enoughSpace reports an error if a file system of the host has less free than is needed, before anything is written: for each plain file and
-// for the scratch files of host tools and of archives. How much compressed files need is not known.
+// for the scratch files of host tools and of archives. Packed files, and what waits in scratch files to be packed in order, count nothing: all
+// that is known is that they take little more than the plain disk, and a build that needs much less must not be refused. If they fill the file
+// system, the build fails in the end, and leaves nothing.
 func (o Options) enoughSpace(jobs *planner) error {
 	file, total := jobs.disk.File, jobs.sizes[&jobs.disk.Volume]
 	need, first := map[uint64]int64{}, map[uint64]*os.File{}
@@ -197,8 +199,8 @@ func (o Options) enoughSpace(jobs *planner) error {
 			first[st.Dev] = cmp.Or(first[st.Dev], f)
 		}
 	}
-	if add(file, jobs.beside); !o.Scratch {
-		add(file, total)
+	if add(file, jobs.beside); !jobs.disk.Scratch {
+		add(file, total) // also where it is no output, but read afterwards
 	}
 	for _, v := range jobs.disk.Beside {
 		add(v.File, jobs.sizes[v])

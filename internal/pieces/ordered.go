@@ -52,7 +52,7 @@ func NewOrdered(d Disk, spool File, how Packing) *Ordered {
 
 // At most mostHeld pieces wait in memory, each in a buffer with room for a whole one. mostFree is the number of free buffers that are kept.
 const (
-	mostHeld = 12
+	mostHeld = 8
 	mostFree = 16
 )
 
