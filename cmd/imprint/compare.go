@@ -16,6 +16,7 @@ import (
 	"imprint/image/plan"
 	"imprint/image/resolve"
 	"imprint/image/write"
+	"imprint/internal/output"
 	"imprint/internal/processors"
 	"imprint/partition"
 
@@ -170,7 +171,7 @@ func (r *root) again(ctx context.Context, file, image string) ([]diff.Change, er
 		return nil, err
 	}
 	defer restore()
-	out, err := write.Create(image)
+	out, err := output.Create(image)
 	if err != nil {
 		return nil, err
 	}

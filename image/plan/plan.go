@@ -59,11 +59,15 @@ type Plan struct {
 	BootCode     *bootloader.Code     // of the first sector; nil where there is none
 	ElTorito     *bootloader.ElTorito // how a BIOS starts an ISO; nil where it does not
 	Warnings     diag.List            // about what is valid but probably a mistake
+	MadeOf       []Ingredient         `json:"-"` // sorted by name
 
 	// Seal returns this plan with the hash trees of its partitions, by the names of what they cover; see [Partition.Sealed]. It is nil in a plan
 	// that has them, or needs none.
 	Seal func(context.Context, map[string]verity.Tree) (*Plan, error) `json:"-"`
 }
+
+// An Ingredient is a part of what an image is made of: a key of its description, a host file by its digest, or a store item by its NAR hash.
+type Ingredient struct{ Name, Value string }
 
 // A Partition is one entry of the partition table, or a file system that is a file of another partition, and what is in it.
 type Partition struct {
@@ -136,6 +140,10 @@ type Closure struct {
 type Item struct {
 	Info *closure.Info
 	Node *tree.Node `json:"-"` // in the tree of a partition
+
+	// Stream is called before all files are read in the order of an archive, and end after that, if such reading is cheaper than any other; else
+	// it is nil.
+	Stream func(context.Context) (end func(), err error) `json:"-"`
 }
 
 // DiskID is the GUID of a disk with a GPT, or the signature of one with an MBR in eight hexadecimal digits.

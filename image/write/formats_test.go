@@ -15,6 +15,7 @@ import (
 	"imprint/image/plan"
 	"imprint/image/write"
 	"imprint/internal/hosttest"
+	"imprint/internal/output"
 	"imprint/internal/processors"
 )
 
@@ -27,17 +28,17 @@ func inFormats(t *testing.T, p *plan.Plan, o write.Options, raw bool, names ...s
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	disk, err := write.Create(filepath.Join(dir, "disk"))
+	disk, err := output.Create(filepath.Join(dir, "disk"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer disk.Discard()
-	outputs := map[string]*write.Output{}
+	outputs := map[string]*output.Output{}
 	for _, f := range container.Formats {
 		if !f.Readable && !f.Beside || len(names) > 0 && !slices.Contains(names, f.Name) {
 			continue
 		}
-		out, err := write.Create(filepath.Join(dir, "disk"+f.Suffixes[0]))
+		out, err := output.Create(filepath.Join(dir, "disk"+f.Suffixes[0]))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -165,12 +166,12 @@ func TestFormatThatFails(t *testing.T) {
 	}
 	for _, name := range []string{"qcow2", "raw.zst", "vmdk-stream", "gce", "vhdx"} {
 		dir := t.TempDir()
-		disk, err := write.Create(filepath.Join(dir, "disk"))
+		disk, err := output.Create(filepath.Join(dir, "disk"))
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer disk.Discard()
-		out, err := write.Create(filepath.Join(dir, "other"))
+		out, err := output.Create(filepath.Join(dir, "other"))
 		if err != nil {
 			t.Fatal(err)
 		}

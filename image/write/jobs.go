@@ -10,6 +10,7 @@ import (
 
 	"imprint/image/plan"
 	"imprint/internal/extent"
+	"imprint/internal/output"
 	"imprint/internal/stream"
 	"imprint/internal/tree"
 	"imprint/internal/units"
@@ -249,7 +250,7 @@ func (p *planner) host(r *plan.Region, m partition.HostMade) {
 	p.told.Expect(r.Offset, r.Size)
 	p.add(r.Size, func(ctx context.Context, _ *stream.Worker) error {
 		err := feed(ctx, r, p.verify, &p.disk.Bytes, func(ctx context.Context) (partition.Packer, error) {
-			return m.Fill(ctx, toolPath(p.disk.File), r.Offset)
+			return m.Fill(ctx, output.ToolPath(p.disk.File), r.Offset)
 		})
 		if err != nil {
 			return fmt.Errorf("make partition %q: %w", r.Partition.Spec.Name, err)

@@ -19,6 +19,7 @@ import (
 
 	"imprint/image/plan"
 	"imprint/internal/interrupt"
+	"imprint/internal/output"
 	"imprint/internal/stream"
 	"imprint/internal/units"
 
@@ -127,7 +128,7 @@ func (o Options) disk(file *os.File, p *plan.Plan, l *plan.Layout) (*stream.Disk
 // run writes the disk, the outputs of other formats, and archives.
 func (o Options) run(ctx context.Context, s *sequence) error {
 	if !o.NoSync && !o.Scratch {
-		defer writeBack(s.disk.File)()
+		defer output.WriteBack(s.disk.File)()
 	}
 	all := slices.Clone(s.archives.formats)
 	if list := slices.DeleteFunc(slices.Clone(o.Formats), func(f Formatted) bool { return f.Format.Tree }); len(list) > 0 {
@@ -190,7 +191,18 @@ func plainSum(ctx context.Context, image io.ReaderAt, size int64) (string, error
 // that is known is that they take little more than the plain disk, and a build that needs much less must not be refused. If they fill the file
 // system, the build fails in the end, and leaves nothing.
 func (o Options) enoughSpace(jobs *planner) error {
-	file, total := jobs.disk.File, jobs.sizes[&jobs.disk.Volume]
+	volumes := map[*os.File]int64{}
+	for _, v := range jobs.disk.Beside {
+		volumes[v.File] = jobs.sizes[v]
+	}
+	if o.Scratch && !jobs.disk.Scratch { // it is no output, but read afterwards
+		volumes[jobs.disk.File] += jobs.sizes[&jobs.disk.Volume]
+	}
+	return o.spaceFor(jobs.disk.File, jobs.sizes[&jobs.disk.Volume], jobs.beside, volumes)
+}
+
+// spaceFor is enoughSpace for total bytes of the disk, for scratch files beside it, and for volumes.
+func (o Options) spaceFor(file *os.File, total, beside int64, volumes map[*os.File]int64) error {
 	need, first := map[uint64]int64{}, map[uint64]*os.File{}
 	add := func(f *os.File, n int64) {
 		var st unix.Stat_t
@@ -199,11 +211,11 @@ func (o Options) enoughSpace(jobs *planner) error {
 			first[st.Dev] = cmp.Or(first[st.Dev], f)
 		}
 	}
-	if add(file, jobs.beside); !jobs.disk.Scratch {
-		add(file, total) // also where it is no output, but read afterwards
+	if add(file, beside); !o.Scratch {
+		add(file, total)
 	}
-	for _, v := range jobs.disk.Beside {
-		add(v.File, jobs.sizes[v])
+	for f, n := range volumes {
+		add(f, n)
 	}
 	for _, out := range o.Formats {
 		if !out.Format.Tree && !out.Format.Beside && !out.Format.Packs(out.Options) {
