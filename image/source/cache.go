@@ -164,6 +164,7 @@ func (c *Cache) check(p closure.Path, text *narinfo.Info) (*closure.Info, error)
 	if text.StorePath != p.String() {
 		return nil, fmt.Errorf("it is about %.300q, not %v", text.StorePath, p)
 	}
+	text.Choose(func(by string) int { return slices.Index(preferred, by) })
 	if compressions[text.Compression] == "" {
 		return nil, fmt.Errorf("compression %.40q is not supported", text.Compression)
 	}

@@ -25,6 +25,9 @@ import (
 // compressions maps the names in a narinfo to those of package unpack.
 var compressions = map[string]string{"none": "none", "xz": "xz", "zstd": "zstd", "gzip": "gzip", "bzip2": "bzip2", "br": "brotli"}
 
+// preferred lists them from the slowest to unpack to the fastest.
+var preferred = []string{"lzip", "bzip2", "xz", "br", "gzip", "zstd", "none"}
+
 // fetches is the least number of concurrent fetches: one connection may be slow.
 const fetches = 8
 
