@@ -113,7 +113,9 @@ func ParseSecretKey(text string) (SecretKey, error) {
 }
 
 // Public returns the key that verifies the signatures.
-func (k SecretKey) Public() Key { return Key{Name: k.Name, public: k.secret.Public().(ed25519.PublicKey)} }
+func (k SecretKey) Public() Key {
+	return Key{Name: k.Name, public: k.secret.Public().(ed25519.PublicKey)}
+}
 
 // Sign adds a signature, unless there is one by the key already, and sorts them.
 func (i *Info) Sign(k SecretKey, storeDir string) {
