@@ -77,3 +77,57 @@ func TestGuixExport(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A cache as guix publish serves it, signed with libgcrypt: an item has several files, of which the one that is fastest to unpack is taken.
+func TestGuixCache(t *testing.T) {
+	text, err := os.ReadFile("testdata/guix-cache/key.pub")
+	if err != nil {
+		t.Fatal(err)
+	}
+	own, err := narinfo.ParseKey(string(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	root, err := closure.Guix.ParsePath("/gnu/store/p4pclmv1gyja5kzc26npqpia1qqxrf0l-hello")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(t.TempDir(), "cache")
+	if err := os.CopyFS(dir, os.DirFS("testdata/guix-cache")); err != nil {
+		t.Fatal(err)
+	}
+	realise := func(k narinfo.Key) error {
+		c, err := OpenCache(t.Context(), CacheOptions{URL: "file://" + dir, Flavor: closure.Guix, Keys: []narinfo.Key{k}, Keep: t.TempDir()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		all, err := closure.Compute(t.Context(), []closure.Store{c}, []closure.Path{root})
+		if err == nil {
+			err = Realise(t.Context(), all, nil)
+		}
+		if err == nil {
+			check(t, all)
+		}
+		return err
+	}
+	if err := realise(own); err != nil {
+		t.Error(err)
+	}
+	if err := realise(trusted(t)[0]); !says(err, `-hello is signed by "Guix's `) {
+		t.Error(err)
+	}
+	name := filepath.Join(dir, "p4pclmv1gyja5kzc26npqpia1qqxrf0l.narinfo")
+	good, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lzipOnly := string(good[:strings.Index(string(good), "URL: nar/gzip")])
+	if err := os.WriteFile(name, []byte(lzipOnly), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	os.RemoveAll(filepath.Join(dir, "nar/gzip"))
+	if err := realise(own); err != nil {
+		t.Error(err)
+	}
+}

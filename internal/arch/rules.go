@@ -64,7 +64,7 @@ var rooms = []room{
 	{"closure/...", cellar, nil},
 
 	{"internal/remote", []string{"internal/awskeys", "internal/sigv4"}, []string{"github.com/cenkalti/backoff/..."}},
-	{"internal/unpack", cellar, []string{"github.com/andybalholm/brotli/...", "github.com/klauspost/compress/...", "github.com/therootcompany/xz/..."}},
+	{"internal/unpack", cellar, []string{"github.com/andybalholm/brotli/...", "github.com/klauspost/compress/...", "github.com/therootcompany/xz/...", "github.com/ulikunitz/xz/..."}},
 	{"internal/keyed", []string{"internal/diag", "internal/tomlpos"}, []string{"github.com/BurntSushi/toml/..."}},
 	{"internal/sigv4", nil, nil},
 	{"internal/sexp", nil, nil},
