@@ -17,7 +17,7 @@
           inherit version;
           src = self;
           # of the directory that go mod vendor writes
-          vendorHash = "sha256-KLNdWOXy4JSPpzJBybQZsDO3jeVAJTpujoI9uCqqoaM=";
+          vendorHash = "sha256-bXOOgzXJuVonBbl5VK7RO9IBdc63B+BTiLJaQyIzwHQ=";
           subPackages = [ "cmd/imprint" ];
           env.CGO_ENABLED = "0";
           ldflags = [ "-s" "-w" "-X main.release=${version}" ];

@@ -206,6 +206,13 @@ type Output struct {
 	Compression Text `toml:"compression"`
 	Level       Int  `toml:"level"`
 	Partition   Text `toml:"partition"`
+
+	// Of a container image.
+	Entrypoint List[Value[Template]] `toml:"entrypoint"`
+	Cmd        List[Value[Template]] `toml:"cmd"`
+	Env        List[Value[Template]] `toml:"env"`
+	Workdir    Text                  `toml:"workdir"`
+	User       Text                  `toml:"user"`
 }
 
 // A Dir is a [[partition.dir]].
@@ -245,9 +252,10 @@ type Link struct {
 	Override Bool            `toml:"override"`
 }
 
-// A Layer is a [[partition.layer]]: the layers of an environment, or one of a directory, of an archive or of the build store.
+// A Layer is a [[partition.layer]]: the layers of a base or of an environment, or one of a directory, of an archive or of the build store.
 type Layer struct {
 	Key    diag.Key
+	From   Text `toml:"from"`
 	Env    Text `toml:"env"`
 	Tag    Text `toml:"tag"`
 	Source Text `toml:"source"`

@@ -33,6 +33,7 @@ type Manifest struct {
 	Verified   *bool               `json:"verified,omitempty"` // whether every NAR hash and pin was checked; absent in a plan
 	Partitions []ManifestPartition `json:"partitions"`
 	Inputs     []Input             `json:"inputs,omitempty"`
+	Bases      []Base              `json:"bases,omitempty"`
 	Closures   []ManifestClosure   `json:"closures,omitempty"`
 	Items      []ManifestItem      `json:"items,omitempty"`
 }
@@ -87,7 +88,7 @@ type ManifestItem struct {
 func (p *Plan) Manifest(l *Layout, largest int) *Manifest {
 	m := &Manifest{
 		Name: p.Name, Arch: p.Arch, Format: p.Format, Size: l.Size, SectorSize: p.SectorSize, Epoch: p.Epoch,
-		Seed: p.Seed.String(), Table: p.Table, Loader: p.Loader, Inputs: slices.Clone(p.Inputs),
+		Seed: p.Seed.String(), Table: p.Table, Loader: p.Loader, Inputs: slices.Clone(p.Inputs), Bases: p.Bases,
 	}
 	if p.Table == partition.MBR {
 		m.Signature = p.DiskID()
@@ -158,7 +159,13 @@ func (r *Region) manifest() ManifestPartition {
 		Number: p.Number, Name: p.Spec.Name, Type: p.Type, TypeGUID: p.TypeGUID, MBRType: p.MBRType, PartUUID: p.PartUUIDText(), Attributes: p.Attributes,
 		Offset: r.start(), Size: size, Filesystem: p.Spec.Filesystem, Engine: p.Spec.Engine, Label: p.Spec.Label,
 		BlockSize: s.BlockSize, Inodes: s.Inodes, FreeInodes: s.FreeInodes, FreeBytes: s.FreeBytes, Journal: s.Journal,
-		Items: len(p.Items), Inside: p.Inside, Path: p.Path, Verity: p.Verity, RootHash: p.RootHash,
+		Items: len(p.Items), Inside: p.Inside, Path: p.Path, Verity: p.Verity,
+	}
+	if p.Late {
+		m.PartUUID = ""
+	}
+	if p.Sealed != nil {
+		m.RootHash = p.RootHash
 	}
 	if p.PartLabel != p.Spec.Name {
 		m.PartLabel = p.PartLabel

@@ -20,6 +20,7 @@ import (
 	"sync"
 
 	"imprint/closure"
+	"imprint/image/base"
 	"imprint/image/description"
 	"imprint/image/host"
 	"imprint/image/input"
@@ -29,6 +30,7 @@ import (
 	"imprint/internal/diag"
 	"imprint/internal/remote"
 	"imprint/internal/repro"
+	"imprint/internal/tree"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -45,10 +47,15 @@ type Inputs struct {
 	BuildStore string             // directory that keeps what is fetched, and layers; "" refuses both
 	Fetching   func(*Fetch)       // is called before items are fetched; may be nil
 	Getting    func(*input.Fetch) // is called before an input is fetched; may be nil
+	Basing     func(*base.Fetch)  // is called before the layers of a base are fetched; may be nil
+	Docker     string             // directory with the configuration of docker login; "" for none
 	Gateway    string             // URL of a gateway to IPFS; "" for none
 	Env        []string           // variables for git-annex, "NAME=value"
 
 	Remote Remote // how stores on other machines are read
+	// SealLater leaves hash trees to those who write the disk: see [plan.Plan.Seal]. Otherwise what they cover is read, except what a host tool
+	// makes.
+	SealLater bool
 
 	// Hold is called with what ends the hold on store items, which no garbage collection takes until then; call it when the plan is no longer used. With a
 	// nil Hold items are not held, and are read at once.
@@ -75,6 +82,9 @@ func Plan(ctx context.Context, d *description.Image, in Inputs) (*plan.Plan, err
 		return nil, diag.List{d.Store.Flavor.Key.ProblemOf(err)}
 	}
 	w := world{whole: ctx, d: d, in: in, flavor: flavor, epoch: epoch(d, in), warnings: &warnings{}}
+	if d.HasVerity() {
+		w.sealing = &sealing{late: map[string]bool{}, hosts: host.Inputs{}, items: map[int]*tree.Node{}}
+	}
 	if err := w.find(ctx); err != nil {
 		return nil, err
 	}
@@ -92,33 +102,27 @@ func Plan(ctx context.Context, d *description.Image, in Inputs) (*plan.Plan, err
 		return nil, err
 	}
 	r.boot = boot
-	p, err := r.plan(ctx, stated)
-	if err == nil {
-		w.checkFATTypes(p)
-		w.checkGrow()
-		w.checkEntries(p, store, boot)
-		p.Warnings = w.warnings.sorted()
-		p.Inputs = w.inputs()
+	p, err := r.complete(ctx, stated)
+	if err != nil {
+		return nil, err
 	}
-	return p, err
+	w.checkFATTypes(p)
+	w.checkGrow()
+	w.checkEntries(p, store, boot)
+	p.Warnings = w.warnings.sorted()
+	p.Inputs, p.Bases = w.inputs(), w.listed()
+	if d.HasVerity() {
+		return r.sealed(ctx, p)
+	}
+	return p, nil
 }
 
 // A resolved description has everything that a plan is made of.
 type resolved struct {
 	world
-	hosts  host.Inputs
-	store  *store
-	boot   *boot
-	sealed seals
-	kept   kept
-}
-
-// plan makes the plan: without hash trees at once, and with them a second time, when what they cover is known.
-func (r *resolved) plan(ctx context.Context, stated []*trees.Tree) (*plan.Plan, error) {
-	if !r.d.HasVerity() {
-		return r.complete(ctx, stated)
-	}
-	return r.sealing(ctx, stated)
+	hosts host.Inputs
+	store *store
+	boot  *boot
 }
 
 // complete chooses the identifiers, and makes the boot loader's files and the trees, which contain them.
@@ -127,10 +131,15 @@ func (r *resolved) complete(ctx context.Context, stated []*trees.Tree) (*plan.Pl
 	if err != nil {
 		return nil, err
 	}
-	r.sealed.put(p, r.d)
+	if r.sealing != nil {
+		r.put(p)
+	}
 	files, err := r.install(ctx, p, r.hosts, r.store, r.boot)
 	if err != nil {
 		return nil, err
+	}
+	if r.sealing != nil && r.sealing.roots == nil {
+		r.sealing.files = files
 	}
 	return p, r.fill(ctx, p, r.hosts, r.store, stated, r.boot, files)
 }
@@ -143,8 +152,10 @@ type world struct {
 	flavor closure.Flavor
 	epoch  int64 // seconds since 1970
 	files  map[string]*input.File
+	bases  map[diag.Key]*base.Base
 
 	warnings *warnings
+	sealing  *sealing // nil without hash trees
 }
 
 // warnings collects what is valid but probably a mistake. Steps may run in parallel.
@@ -160,27 +171,28 @@ func (w world) warn(key diag.Key, text, hint string) {
 	w.warnings.list = append(w.warnings.list, key.Problem(text, hint))
 }
 
-// sorted returns the warnings in the order of the description, each once.
+// sorted returns the warnings in the order of the description.
 func (w *warnings) sorted() diag.List {
 	list, _ := w.list.Err().(diag.List)
-	seen := make(map[diag.Problem]bool, len(list)) // a plan with hash trees is made twice
-	return slices.DeleteFunc(list, func(p diag.Problem) bool {
-		again := seen[p]
-		seen[p] = true
-		return again
-	})
+	return slices.Clone(list)
 }
 
-// find finds the inputs.
+// find finds the inputs and the bases.
 func (w *world) find(ctx context.Context) (err error) {
-	var problems diag.List
+	var problems, more diag.List
 	w.files, problems, err = input.Find(ctx, w.d, input.Options{
 		Dir: w.in.Dir, Keep: w.in.BuildStore, Gateway: w.in.Gateway, Env: w.in.Env, Fetching: w.in.Getting, Warn: w.warn,
 	})
 	if err != nil {
 		return err
 	}
-	return problems.Err()
+	w.bases, more, err = base.Find(ctx, w.d, base.Options{
+		Dir: w.in.Dir, Keep: w.in.BuildStore, Scratch: w.in.Scratch, Docker: w.in.Docker, Fetching: w.in.Basing,
+	})
+	if err != nil {
+		return err
+	}
+	return append(problems, more...).Err()
 }
 
 // inputs lists the inputs that were found, for the manifest.
@@ -188,6 +200,23 @@ func (w world) inputs() (list []plan.Input) {
 	for _, in := range w.d.Input.Items {
 		if f := w.files[in.Name.V]; f != nil {
 			list = append(list, plan.Input{Name: f.Name, SHA256: hex.EncodeToString(f.SHA256[:]), Size: f.Blob.Size(), From: f.From, Kept: f.Kept})
+		}
+	}
+	return list
+}
+
+// listed lists the bases, for the manifest.
+func (w world) listed() (list []plan.Base) {
+	for _, p := range w.d.Partition.Items {
+		for _, l := range p.Layer.Items {
+			if b := w.bases[l.Key]; b != nil {
+				c := b.Config
+				one := plan.Base{Partition: p.Name.V, From: b.From.String(), Layers: len(b.Layers), Env: c.Env, User: c.User, WorkingDir: c.WorkingDir}
+				if c.Platform.OS != "" {
+					one.Platform = c.Platform.String()
+				}
+				list = append(list, one)
+			}
 		}
 	}
 	return list
@@ -209,7 +238,7 @@ func (w world) read(ctx context.Context) (hosts host.Inputs, s *store, err error
 func (w world) host() host.Reader {
 	return host.Reader{
 		Dir: w.in.Dir, OutDir: w.in.OutDir, Scratch: w.in.Scratch, Epoch: w.epoch, Flavor: w.flavor, Backwards: w.in.Backwards, Warn: w.warn,
-		BuildStore: w.in.BuildStore, Files: w.files,
+		BuildStore: w.in.BuildStore, Files: w.files, Bases: w.bases,
 	}
 }
 
