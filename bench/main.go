@@ -35,6 +35,8 @@ func main() {
 		exit(floor(os.Args[2:]))
 	case len(os.Args) == 3 && os.Args[1] == "hash":
 		exit(hashItems(os.Args[2]))
+	case len(os.Args) == 3 && os.Args[1] == "archives":
+		exit(hashArchives(os.Args[2]))
 	case len(os.Args) == 3 && os.Args[1] == "touch":
 		exit(touch(os.Args[2]))
 	}
