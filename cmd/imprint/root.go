@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"imprint/cmd/imprint/envcmd"
 	"imprint/cmd/imprint/storecmd"
@@ -14,6 +15,7 @@ import (
 	"imprint/image/disk"
 	"imprint/image/input"
 	"imprint/image/resolve"
+	"imprint/internal/awskeys"
 	"imprint/internal/repro"
 	"imprint/internal/sandbox"
 	"imprint/internal/units"
@@ -169,6 +171,11 @@ func (r *root) storeDir() string {
 	return ""
 }
 
+// remote returns how sources on other machines are read.
+func (r *root) remote() resolve.Remote {
+	return resolve.Remote{Account: func(profile string) (awskeys.Account, error) { return awskeys.Find(r.env, profile) }, Now: time.Now}
+}
+
 // fetching shows the progress of fetching items.
 func (r *root) fetching(f *resolve.Fetch) {
 	r.ui.stage("realise", fmt.Sprintf("fetching %s (%s) from %v", units.Count(f.Items, "store item"), units.FormatBytes(f.Total), f.From))
@@ -256,7 +263,7 @@ func (r *root) stores() *cobra.Command {
 	return storecmd.Command(storecmd.World{
 		Stdin: os.Stdin, Stdout: r.stdout, Stderr: r.stderr, Raw: r.raw, RawErr: r.tty,
 		StoreFlag: r.buildStoreFlag, StoreDir: r.storeDir, Epoch: r.epoch, Scratch: func() string { return r.scratch("") },
-		Env: r.env, Environ: os.Environ, UID: os.Getuid(), GID: os.Getgid(), Root: func() bool { return sandbox.HasIDs(os.Getuid()) },
+		Env: r.env, Environ: os.Environ, Remote: r.remote(), UID: os.Getuid(), GID: os.Getgid(), Root: func() bool { return sandbox.HasIDs(os.Getuid()) },
 		Image: func(name string) (*disk.Disk, io.Closer, error) { return openImage(name) },
 		Watch: func(doing string, done func() int64, total int64) {
 			r.ui.watch(progress{doing, event{}, done, total})

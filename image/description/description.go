@@ -206,6 +206,13 @@ type Output struct {
 	Compression Text `toml:"compression"`
 	Level       Int  `toml:"level"`
 	Partition   Text `toml:"partition"`
+
+	// Of a container image.
+	Entrypoint List[Value[Template]] `toml:"entrypoint"`
+	Cmd        List[Value[Template]] `toml:"cmd"`
+	Env        List[Value[Template]] `toml:"env"`
+	Workdir    Text                  `toml:"workdir"`
+	User       Text                  `toml:"user"`
 }
 
 // A Dir is a [[partition.dir]].

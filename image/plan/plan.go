@@ -13,6 +13,7 @@ package plan
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"slices"
 
@@ -127,6 +128,10 @@ type Closure struct {
 type Item struct {
 	Info *closure.Info
 	Node *tree.Node `json:"-"` // in the tree of a partition
+
+	// Stream is called before all files are read in the order of an archive, and end after that, if such reading is cheaper than any other; else
+	// it is nil.
+	Stream func(context.Context) (end func(), err error) `json:"-"`
 }
 
 // DiskID is the GUID of a disk with a GPT, or the signature of one with an MBR in eight hexadecimal digits.

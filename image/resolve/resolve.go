@@ -28,6 +28,7 @@ import (
 	"imprint/image/source"
 	"imprint/image/trees"
 	"imprint/internal/diag"
+	"imprint/internal/remote"
 	"imprint/internal/repro"
 
 	"golang.org/x/sync/errgroup"
@@ -50,6 +51,8 @@ type Inputs struct {
 	Gateway    string             // URL of a gateway to IPFS; "" for none
 	Env        []string           // variables for git-annex, "NAME=value"
 
+	Remote Remote // how stores on other machines are read
+
 	// Hold is called with what ends the hold on store items, which no garbage collection takes until then; call it when the plan is no longer used. With a
 	// nil Hold items are not held, and are read at once.
 	Hold func(release func())
@@ -61,6 +64,9 @@ type Inputs struct {
 // A Fetch is what is fetched from a source.
 type Fetch = source.Fetch
 
+// Remote sets how sources on other machines are read.
+type Remote = remote.Options
+
 // Plan turns a description into a plan: it reads the registrations of the source stores, lists the trees of all items, hashes
 // the host files that the description names, and chooses every identifier and time.
 //
@@ -71,7 +77,7 @@ func Plan(ctx context.Context, d *description.Image, in Inputs) (*plan.Plan, err
 	if err != nil {
 		return nil, diag.List{d.Store.Flavor.Key.ProblemOf(err)}
 	}
-	w := world{d: d, in: in, flavor: flavor, epoch: epoch(d, in), warnings: &warnings{}}
+	w := world{whole: ctx, d: d, in: in, flavor: flavor, epoch: epoch(d, in), warnings: &warnings{}}
 	if err := w.find(ctx); err != nil {
 		return nil, err
 	}
@@ -134,6 +140,7 @@ func (r *resolved) complete(ctx context.Context, stated []*trees.Tree) (*plan.Pl
 
 // A world is what every step may use: the description with its defaults, and the inputs that it does not state.
 type world struct {
+	whole  context.Context // of the plan, and of what is read later
 	d      *description.Image
 	in     Inputs
 	flavor closure.Flavor

@@ -27,13 +27,13 @@ var rooms = []room{
 	{"image/resolve", []string{"image/base", "image/description", "image/disk", "image/host", "image/input", "image/source", "image/trees", "image/identity", "image/plan", "image/toplevel", "image/mbr", "partition",
 		"bootloader", "bootloader/bootspec",
 		"bootloader/grubmkimage", "closure", "closure/daemon", "closure/narinfo", "internal/..."}, []string{"golang.org/x/sync/..."}},
-	{"image/source", []string{"closure", "closure/address", "closure/daemon", "closure/db", "closure/export", "closure/locks", "closure/nar", "closure/narinfo", "internal/..."},
+	{"image/source", []string{"closure", "closure/address", "closure/daemon", "closure/db", "closure/export", "closure/listing", "closure/locks", "closure/nar", "closure/narinfo", "internal/..."},
 		[]string{"golang.org/x/sync/...", "golang.org/x/sys/..."}},
 	{"image/target", []string{"container/codec", "closure", "closure/daemon", "closure/export", "closure/locks", "closure/nar", "closure/narinfo", "internal/..."},
 		[]string{"golang.org/x/sync/...", "golang.org/x/sys/..."}},
 	{"image/garbage", []string{"closure", "closure/locks"}, nil},
 	{"image/toplevel", []string{"bootloader/bootspec", "bootloader/bootparameters", "closure", "internal/diag", "internal/tree"}, nil},
-	{"image/outputs", []string{"container", "image/description", "internal/hosttool"}, nil},
+	{"image/outputs", []string{"container", "image/description", "image/plan", "internal/hosttool"}, nil},
 	{"image/identity", []string{"image/description", "image/host", "image/plan", "partition", "internal/repro", "internal/tree"}, nil},
 	{"image/base", []string{"image/description", "internal/..."}, []string{"golang.org/x/sync/..."}},
 	{"image/input", []string{"image/description", "internal/..."}, []string{"golang.org/x/sync/..."}},
@@ -57,16 +57,19 @@ var rooms = []room{
 	{"closure", []string{"closure/...", "internal/..."}, []string{"golang.org/x/sync/...", "golang.org/x/sys/..."}},
 	{"closure/db", cellar, []string{"github.com/ncruces/go-sqlite3/...", "golang.org/x/sys/..."}},
 	{"closure/narinfo", []string{"closure/nar", "internal/..."}, nil},
+	{"closure/listing", []string{"closure/nar", "internal/..."}, nil},
 	{"closure/export", []string{"closure/nar", "internal/..."}, nil},
 	{"closure/address", []string{"closure/nar", "internal/..."}, nil},
 	{"closure/daemon", []string{"closure/nar", "internal/..."}, nil},
 	{"closure/locks", nil, []string{"golang.org/x/sys/..."}},
 	{"closure/...", cellar, nil},
 
-	{"internal/remote", nil, []string{"github.com/cenkalti/backoff/..."}},
+	{"internal/remote", []string{"internal/awskeys", "internal/sigv4"}, []string{"github.com/cenkalti/backoff/..."}},
 	{"internal/registry", []string{"internal/oci"}, []string{"github.com/docker/cli/...", "github.com/google/go-containerregistry/..."}},
 	{"internal/unpack", cellar, []string{"github.com/andybalholm/brotli/...", "github.com/klauspost/compress/...", "github.com/therootcompany/xz/..."}},
 	{"internal/keyed", []string{"internal/diag", "internal/tomlpos"}, []string{"github.com/BurntSushi/toml/..."}},
+	{"internal/sigv4", nil, nil},
+	{"internal/awskeys", []string{"internal/sigv4"}, nil},
 	{"internal/repro", nil, []string{"github.com/google/uuid/..."}},
 	{"internal/...", cellar, []string{"golang.org/x/sys/...", "golang.org/x/sync/..."}},
 }
@@ -122,7 +125,7 @@ var servers = []string{"internal/listen", "internal/nbd", "internal/httpfile"}
 var readers = []string{
 	"cmd/...", "image/crosscheck", "image/crosscheck/opinion", "image/base", "image/host", "image/input", "image/resolve", "image/serve", "image/write",
 	"closure", "closure/db", "closure/locks", "image/garbage", "image/source", "image/target", "bootloader/grubmkimage", "partition", "partition/mke2fs", "partition/squashfs", "partition/syslinux",
-	"internal/annex", "internal/cas", "internal/environment", "internal/extract", "internal/hosttool", "internal/hosttree", "internal/inodes", "internal/limits", "internal/listen", "internal/objects", "internal/oci", "internal/overlay",
+	"internal/annex", "internal/awskeys", "internal/cas", "internal/environment", "internal/extract", "internal/hosttool", "internal/hosttree", "internal/inodes", "internal/limits", "internal/listen", "internal/notes", "internal/objects", "internal/oci", "internal/overlay",
 	"internal/processors", "internal/remote", "internal/sandbox", "internal/scratch",
 	"internal/stream", "internal/tarindex", "internal/unpack", "internal/workspace",
 }
@@ -141,7 +144,7 @@ var words = []word{
 	{[]string{"iso"}, []string{"partition/...", "bootloader"}, "the word for an ISO is partition.ISO"},
 	{[]string{"systemd-boot", "grub", "uki", "extlinux", "syslinux"}, []string{"bootloader/...", "partition/syslinux", "internal/hosttool"},
 		"boot loaders are described in package bootloader, a file for each"},
-	{[]string{"qcow2", "vmdk", "vhd", "vhdx", "raw.zst", "raw.gz", "raw.xz", "gce", "bmap", "ova"}, []string{"container/...", "internal/diskformat"}, "disk formats are described in package container, a row for each"},
+	{[]string{"qcow2", "vmdk", "vhd", "vhdx", "raw.zst", "raw.gz", "raw.xz", "gce", "bmap", "ova", "oci"}, []string{"container/...", "internal/diskformat", "internal/oci"}, "disk formats are described in package container, a row for each"},
 	{[]string{"/nix/var/nix", "/nix/store", "/var/guix", "/gnu/store"}, []string{"closure/..."}, "store directories are those of closure.Flavor"},
 	{[]string{"/EFI/BOOT/", "/EFI/BOOT"}, []string{"bootloader"}, "where firmware looks is for package bootloader to say"},
 }
@@ -155,5 +158,5 @@ var large = []string{"partition/ext4", "partition/iso9660", "partition/erofs", "
 // testSupport are packages for tests, measurements, releases and the demo. No rule applies to them, and the program may not
 // import them.
 var testSupport = []string{
-	"bench/...", "closure/closuretest", "dist/...", "image/imagetest", "internal/hosttest", "internal/nixtest", "internal/qemutest/...", "internal/demostore/...", "partition/partitiontest",
+	"bench/...", "closure/closuretest", "dist/...", "image/imagetest", "internal/hosttest", "internal/nixtest", "internal/qemutest/...", "internal/demostore/...", "internal/s3test", "partition/partitiontest",
 }

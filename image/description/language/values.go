@@ -49,7 +49,7 @@ var examples = map[string][]any{
 	"source.image":        {"old.raw"},
 	"source.partition":    {"root"},
 
-	"source.url":                 {"https://cache.nixos.org", "file:///srv/cache", "daemon"},
+	"source.url":                 {"https://cache.nixos.org", "s3://bucket?region=eu-west-1", "file:///srv/cache", "daemon"},
 	"source.trusted-public-keys": {array{"cache.nixos.org-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY="}},
 	"source.export":              {"closure.nar"},
 
@@ -88,6 +88,12 @@ var examples = map[string][]any{
 	"output.path":      {"web.qcow2"},
 	"output.level":     {9},
 	"output.partition": {"root"},
+
+	"output.entrypoint": {array{"${closure.app}/bin/app"}},
+	"output.cmd":        {array{"--help"}},
+	"output.env":        {array{"PATH=/bin"}},
+	"output.workdir":    {"/srv"},
+	"output.user":       {"1000:100"},
 
 	"partition.name":              {"root"},
 	"partition.type":              {"esp", "root", "0x0c"},
