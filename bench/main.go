@@ -35,6 +35,9 @@ func main() {
 		exit(floor(os.Args[2:]))
 	case len(os.Args) == 3 && os.Args[1] == "hash":
 		exit(hashItems(os.Args[2]))
+	case len(os.Args) == 3 && os.Args[1] == "unpack":
+		_, _, err := unpackAndHash(os.Args[2])
+		exit(err)
 	case len(os.Args) == 3 && os.Args[1] == "touch":
 		exit(touch(os.Args[2]))
 	}
