@@ -252,9 +252,21 @@ func TestIPFS(t *testing.T) {
 	w.fails(hash("x"), []string{"ipfs:" + v0 + "/none"}, "404")
 }
 
+// A store path is in the first source that has it.
 func TestStore(t *testing.T) {
 	w := newWorld(t)
 	w.fails(hash("x"), []string{"store:/nix/store/0123-none"}, "none of its places; store:/nix/store/0123-none: ")
+	const path = "/nix/store/0123-firmware"
+	if err := os.MkdirAll(filepath.Join(w.Dir, "src/nix/store"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	text := w.file("src"+path, "content")
+	sources := "\n[[source]]\npath = \"none\"\n[[source]]\npath = \"src\"\n"
+	f, got, err := w.find(hash(text)+sources, "store:"+path)
+	if err != nil || got != text || f.From != "store:"+path || !f.Kept {
+		t.Errorf("%+v, %q, %v", f, got, err)
+	}
+	w.fails(sources, []string{"store:" + path}, fmt.Sprintf("hint: add sha256 = %q and size = 7", sum(text)))
 }
 
 func git(t *testing.T, dir string, args ...string) string {

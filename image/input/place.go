@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"path/filepath"
 
 	"imprint/image/description"
@@ -25,7 +26,7 @@ func (s *search) try(ctx context.Context, text description.Text, l locator.Locat
 	case locator.File:
 		return s.local(ctx, text, s.path(l.Path))
 	case locator.Store:
-		return s.local(ctx, text, l.Path)
+		return s.local(ctx, text, s.inStore(l.Path))
 	case locator.Annex:
 		return s.annexed(ctx, text, l)
 	}
@@ -37,6 +38,17 @@ func (s *search) path(p string) string {
 		return filepath.Clean(p)
 	}
 	return filepath.Join(s.Dir, p)
+}
+
+// inStore returns where a store path is: in the first source that has it, else in the first.
+func (s *search) inStore(path string) string {
+	for _, dir := range s.stores {
+		at := s.path(dir) + path
+		if _, err := os.Stat(at); err == nil {
+			return at
+		}
+	}
+	return filepath.Join(s.path(s.stores[0]), path)
 }
 
 // local takes a file of this machine. It is read each time, so that a change is noticed at once, and kept in the build store, so that the image can be
