@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"imprint/cmd/imprint/seriescmd"
 	"imprint/image/description"
 	"imprint/image/diff"
 	"imprint/image/emulator"
@@ -35,6 +36,9 @@ type buildFlags struct {
 	noManifest bool
 	twice      bool
 	write      write.Options
+	series     string
+	explain    bool
+	inPlace    bool
 
 	targetList []*target // the files to write
 }
@@ -58,6 +62,11 @@ OUT appears only when it is complete and on the disk. A build that fails or is i
 not change an older OUT. OUT.json never stands beside an image that it does not describe: it is removed before OUT is
 replaced, and written afterwards. OUT keeps the owner and mode of the file that it replaces.
 
+--series keeps the image as the next generation of a series, in the build store: see imprint series. What earlier generations have is not read
+again, and an OUT that holds one of them and has not changed since is used to make the new one: it shares its blocks where the file system can
+do that (btrfs, XFS), or is a copy of it in which only what differs is written, if that is less than half. With --in-place that is written to OUT
+itself. If it is interrupted then, OUT has no manifest and holds a part of both, until the same command completes it.
+
 --check builds the image again, in another working directory, with another umask, another number of workers and another
 order of files, and compares the two; the second one never gets a name. If they differ, it prints how, as diff does, and exits with 6.
 
@@ -65,6 +74,7 @@ order of files, and compares the two; the second one never gets a name. If they 
 		Example: `  imprint build image.toml
   imprint build image.toml -o /srv/images/web.raw
   imprint build image.toml -o web.qcow2 -o web.raw.zst
+  imprint build image.toml --series web --explain
   SOURCE_DATE_EPOCH=1700000000 imprint build image.toml --json`,
 		Args:              exactly(1, "one description FILE"),
 		ValidArgsFunction: tomlFiles,
@@ -80,6 +90,9 @@ order of files, and compares the two; the second one never gets a name. If they 
 	flags.BoolVar(&f.write.NoDigest, "no-digest", false, "do not compute the image digest")
 	flags.BoolVar(&f.write.NoVerify, "no-verify", false, "do not check the NAR hashes of store items")
 	flags.BoolVar(&f.twice, "check", false, "build twice, in different conditions, and compare the images")
+	flags.StringVar(&f.series, "series", "", "keep the image in the build store, as the next generation of this `series`")
+	flags.BoolVar(&f.explain, "explain", false, "with --series, print which inputs differ from those of the current generation")
+	flags.BoolVar(&f.inPlace, "in-place", false, "with --series, change OUT itself if it holds a generation")
 	flags.BoolVar(&r.json, "json", false, "print events as lines of JSON")
 	r.describes(c)
 	return c
@@ -196,6 +209,9 @@ func (r *root) runBuild(ctx context.Context, file string, f buildFlags) error {
 	if err != nil {
 		return err
 	}
+	if err := f.checkSeries(r.storeDir()); err != nil {
+		return err
+	}
 	o := &outputFiles{}
 	defer o.discard()
 	if err := o.open(&f, file, d); err != nil {
@@ -237,6 +253,7 @@ type build struct {
 	seconds  float64
 
 	differences []diff.Change // of a second build, with --check
+	kept        *seriescmd.Result
 }
 
 // write writes the image, its manifest and the boot files, and names them when all are complete.
@@ -248,6 +265,9 @@ func (r *root) write(ctx context.Context, p *planned, o *outputFiles, f buildFla
 	}
 	r.ui.stage("write", "writing "+f.targetList[0].Name)
 	f.write.Progress, f.write.Export = r.ui.meter, f.exportBoot != ""
+	if f.series != "" {
+		return r.writeSeries(ctx, p, o, f)
+	}
 	result, err := write.Image(ctx, o.disk.File, p.plan, p.layout, f.write)
 	if err != nil {
 		return nil, err
@@ -288,6 +308,9 @@ func (r *root) built(f buildFlags, b *build) error {
 			"digest": result.Digests.Image, "sha256": result.Digests.SHA256, "verified": !f.write.NoVerify, "manifest": f.manifestOf(first),
 			"outputs": f.outputEvents(),
 		}
+		if b.kept != nil {
+			done["series"] = b.kept
+		}
 		if f.twice {
 			done["differences"] = append([]diff.Change{}, b.differences...)
 		}
@@ -313,6 +336,9 @@ func (r *root) built(f buildFlags, b *build) error {
 		if line[1] != "" {
 			say("  %-8s  %s", line[0], line[1])
 		}
+	}
+	if b.kept != nil {
+		text.WriteString(b.kept.Text())
 	}
 	if f.write.NoVerify {
 		say("  unverified: the NAR hashes of store items were not checked")

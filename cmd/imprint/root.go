@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"imprint/cmd/imprint/envcmd"
+	"imprint/cmd/imprint/seriescmd"
 	"imprint/cmd/imprint/storecmd"
 	"imprint/image/base"
 	"imprint/image/disk"
@@ -85,7 +86,7 @@ func newRoot(w world) *root {
 	r.cmd.PersistentFlags().StringVar(&r.level, "log-level", "warning", "log messages of this `level` and above: error, warning, info or debug")
 	r.completions()
 	r.cmd.AddCommand(r.build(), r.plan(), r.doctor(), r.init(), r.schema(), r.version(), r.man(), r.verify(), r.reader(), r.inspect(), r.ls(), r.cat(), r.extract(), r.diff(), r.why(),
-		r.serve(), r.boot(), r.environments(), r.stores())
+		r.serve(), r.boot(), r.environments(), r.stores(), r.seriesCommand())
 	return r
 }
 
@@ -150,12 +151,12 @@ func atMost(n int, what string) cobra.PositionalArgs {
 // fetchingHelp is the text about caches in the help of commands that resolve a description.
 const fetchingHelp = `Items of a binary cache ([[source]] with url) are fetched, unless they are in the build store already: a directory that
 keeps them unpacked, by their digest, for this and later commands ($XDG_CACHE_HOME/imprint, or ~/.cache/imprint). It may be
-removed when no command is running, apart from layers/ in it, where environments are. So are inputs ([[input]]) that are on a server;
+removed when no command is running, apart from layers/ in it, where environments and series are. So are inputs ([[input]]) that are on a server;
 those of IPFS come from the gateway of --ipfs-gateway or $IPFS_GATEWAY, by default http://127.0.0.1:8080.`
 
 // buildStoreFlag adds the flag for the build store.
 func (r *root) buildStoreFlag(c *cobra.Command) {
-	c.Flags().StringVar(&r.buildStore, "build-store", "", "keep what is fetched from binary caches, and environments, in this `directory`")
+	c.Flags().StringVar(&r.buildStore, "build-store", "", "keep what is fetched from binary caches, environments and series in this `directory`")
 }
 
 // storeDir returns the directory of the build store, "" if the environment names none.
@@ -270,5 +271,14 @@ func (r *root) stores() *cobra.Command {
 		},
 		Clear: func() { r.ui.clear() },
 		Usage: func(err error) error { return usage{err} },
+	})
+}
+
+// seriesCommand is the command for series of images, which are in the build store.
+func (r *root) seriesCommand() *cobra.Command {
+	return seriescmd.Command(seriescmd.World{
+		Stdout: r.stdout, Stderr: r.stderr, StoreFlag: r.buildStoreFlag, StoreDir: r.storeDir, Files: r.seriesFiles,
+		Stage: func(name, text string) { r.ui.stage(name, text) }, Done: func() { r.ui.clear() },
+		Usage: func(err error) error { return usage{err} }, Differs: errDiffers,
 	})
 }

@@ -58,7 +58,11 @@ type Plan struct {
 	BootCode     *bootloader.Code     // of the first sector; nil where there is none
 	ElTorito     *bootloader.ElTorito // how a BIOS starts an ISO; nil where it does not
 	Warnings     diag.List            // about what is valid but probably a mistake
+	MadeOf       []Ingredient         `json:"-"` // sorted by name
 }
+
+// An Ingredient is a part of what an image is made of: a key of its description, a host file by its digest, or a store item by its NAR hash.
+type Ingredient struct{ Name, Value string }
 
 // A Partition is one entry of the partition table, or a file system that is a file of another partition, and what is in it.
 type Partition struct {

@@ -2,11 +2,13 @@ package write
 
 import (
 	"fmt"
+	"io"
 
 	"imprint/container"
 	"imprint/image/plan"
 	"imprint/internal/pieces"
 	"imprint/internal/processors"
+	"imprint/internal/repro"
 	"imprint/internal/stream"
 	"imprint/internal/verity"
 )
@@ -29,16 +31,22 @@ type formats struct {
 }
 
 // newFormats starts the outputs of a volume, whose pieces they get.
-func newFormats(list []Formatted, p *plan.Plan, l *plan.Layout, v *stream.Volume) (f *formats, err error) {
-	f = &formats{list: list}
+func newFormats(list []Formatted, p *plan.Plan, l *plan.Layout, v *stream.Volume) (*formats, error) {
+	f, err := startFormats(list, p.Manifest(l, 0), p.Seed, pieces.Disk{Size: v.Size, Hole: v.Digest.Hole}, v.File)
 	v.Digest.Take = f.take
-	disk := pieces.Disk{Size: v.Size, Piece: stream.PieceSize, Sector: p.SectorSize, Hole: v.Digest.Hole}
-	disk.ID = func(name string) [16]byte { return p.Seed.UUID("output " + name) }
+	return f, err
+}
+
+// startFormats starts outputs. disk has its size and its holes; the manifest says for what it is. whole is for formats that read it again.
+func startFormats(list []Formatted, m *plan.Manifest, seed repro.Seed, disk pieces.Disk, whole io.ReaderAt) (f *formats, err error) {
+	f = &formats{list: list}
+	disk.Piece, disk.Sector = stream.PieceSize, m.SectorSize
+	disk.ID = func(name string) [16]byte { return seed.UUID("output " + name) }
 	for _, out := range list {
 		o := out.Options
-		o.Name, o.Workers, o.UEFI = p.Name, processors.Count(), p.Manifest(l, 0).Firmware() == "uefi"
-		o.Image.Arch, o.Image.Created = p.Arch, p.Epoch
-		t := container.Target{File: out.File, Whole: v.File}
+		o.Name, o.Workers, o.UEFI = m.Name, processors.Count(), m.Firmware() == "uefi"
+		o.Image.Arch, o.Image.Created = m.Arch, m.Epoch
+		t := container.Target{File: out.File, Whole: whole}
 		if out.Format.Packs(o) {
 			spool, err := Create(out.path)
 			if err != nil {

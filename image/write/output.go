@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
+	"imprint/internal/interrupt"
 	"imprint/internal/scratch"
 
 	"golang.org/x/sys/unix"
@@ -143,4 +145,17 @@ func toolPath(f *os.File) string {
 		return f.Name()
 	}
 	return path
+}
+
+// writebackPause is the time between requests to the kernel to write back dirty pages. Much less, and small writes go out that
+// could have been merged.
+const writebackPause = 50 * time.Millisecond
+
+// writeBack has the kernel write a file back while more is being written to it, so that the sync at the end has little left to
+// do. stop ends it.
+func writeBack(file *os.File) (stop func()) {
+	return interrupt.Every(writebackPause, func() bool {
+		// Errors are those of the sync at the end: this call alone does not report them, nor clear them.
+		return unix.SyncFileRange(int(file.Fd()), 0, 0, unix.SYNC_FILE_RANGE_WRITE) == nil
+	})
 }

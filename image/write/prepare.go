@@ -82,6 +82,18 @@ func (r *Prepared) Boot(ctx context.Context, dir string) (*Export, error) {
 	return (&Result{ledger: r.verify.ledger}).Boot(ctx, r.Plan, dir, false)
 }
 
+// Item reads a store item and verifies it. move copies the content of each file, in the order of a NAR and including further names of a file,
+// and writes it to h too. Errors are those of [CheckItem].
+func (r *Prepared) Item(ctx context.Context, item *plan.Item, move func(n *tree.Node, h io.Writer) error) error {
+	return r.verify.item(ctx, item, sha256.New(), move)
+}
+
+// Content reads a content and compares it with its pin, and with earlier reads, where there are any. move copies the content, and writes it to h
+// too unless h is nil. Errors match [ErrMismatch].
+func (r *Prepared) Content(b tree.Blob, move func(h io.Writer) error) error {
+	return r.verify.content(b, move)
+}
+
 // Discard removes what was made.
 func (r *Prepared) Discard() {
 	if r.Filled != nil {

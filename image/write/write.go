@@ -183,7 +183,15 @@ func plainSum(ctx context.Context, image io.ReaderAt, size int64) (string, error
 // enoughSpace reports an error if a file system of the host has less free than is needed, before anything is written: for each plain file and
 // for the scratch files of host tools and of archives. How much compressed files need is not known.
 func (o Options) enoughSpace(jobs *planner) error {
-	file, total := jobs.disk.File, jobs.sizes[&jobs.disk.Volume]
+	volumes := map[*os.File]int64{}
+	for _, v := range jobs.disk.Beside {
+		volumes[v.File] = jobs.sizes[v]
+	}
+	return o.spaceFor(jobs.disk.File, jobs.sizes[&jobs.disk.Volume], jobs.beside, volumes)
+}
+
+// spaceFor is enoughSpace for total bytes of the disk, for scratch files beside it, and for volumes.
+func (o Options) spaceFor(file *os.File, total, beside int64, volumes map[*os.File]int64) error {
 	need, first := map[uint64]int64{}, map[uint64]*os.File{}
 	add := func(f *os.File, n int64) {
 		var st unix.Stat_t
@@ -192,11 +200,11 @@ func (o Options) enoughSpace(jobs *planner) error {
 			first[st.Dev] = cmp.Or(first[st.Dev], f)
 		}
 	}
-	if add(file, jobs.beside); !o.Scratch {
+	if add(file, beside); !o.Scratch {
 		add(file, total)
 	}
-	for _, v := range jobs.disk.Beside {
-		add(v.File, jobs.sizes[v])
+	for f, n := range volumes {
+		add(f, n)
 	}
 	for _, out := range o.Formats {
 		if !out.Format.Tree && !out.Format.Beside && !out.Format.Packs(out.Options) {

@@ -21,6 +21,7 @@ var rooms = []room{
 	{"image/emulator", []string{"container", "image/description", "image/disk", "image/plan", "image/write", "bootloader", "bootloader/menu", "internal/hosttool", "internal/tree"}, nil},
 	{"image/serve", []string{"image/disk", "image/plan", "image/write", "internal/extent", "internal/processors", "internal/tree"},
 		[]string{"golang.org/x/sys/...", "golang.org/x/sync/..."}},
+	{"image/generation", []string{"image/plan", "image/write", "internal/..."}, []string{"golang.org/x/sync/..."}},
 	{"image/write", []string{"image/plan", "container", "partition", "bootloader", "bootloader/ipxe", "closure", "closure/nar", "internal/..."}, []string{"golang.org/x/sys/...", "golang.org/x/sync/..."}},
 	{"image/trees", []string{"image/description", "image/host", "partition", "closure", "internal/accounts", "internal/diag", "internal/layer",
 		"internal/pattern", "internal/tree"}, nil},
@@ -123,10 +124,10 @@ var servers = []string{"internal/listen", "internal/nbd", "internal/httpfile"}
 // readers are the packages that may open files. All others are values and arithmetic: descriptions, plans and layouts, file
 // systems, partition tables, boot loaders.
 var readers = []string{
-	"cmd/...", "image/crosscheck", "image/crosscheck/opinion", "image/base", "image/host", "image/input", "image/resolve", "image/serve", "image/write",
+	"cmd/...", "image/crosscheck", "image/crosscheck/opinion", "image/base", "image/generation", "image/host", "image/input", "image/resolve", "image/serve", "image/write",
 	"closure", "closure/db", "closure/locks", "image/garbage", "image/source", "image/target", "bootloader/grubmkimage", "partition", "partition/mke2fs", "partition/squashfs", "partition/syslinux",
 	"internal/annex", "internal/awskeys", "internal/cas", "internal/environment", "internal/extract", "internal/hosttool", "internal/hosttree", "internal/inodes", "internal/limits", "internal/listen", "internal/notes", "internal/objects", "internal/oci", "internal/overlay",
-	"internal/processors", "internal/remote", "internal/sandbox", "internal/scratch",
+	"internal/processors", "internal/remote", "internal/restore", "internal/sandbox", "internal/scratch", "internal/series",
 	"internal/stream", "internal/tarindex", "internal/unpack", "internal/workspace",
 }
 
