@@ -447,6 +447,27 @@ func TestTar(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.fails(from, "root.tar.zst has changed: its digest is sha256:")
+	if err := os.WriteFile(path, packed, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	archives, _ := filepath.Glob(filepath.Join(w.Keep, "sha256/*/*"))
+	if len(archives) != 1 {
+		t.Fatalf("%q", archives)
+	}
+	whole, err := os.ReadFile(archives[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	later := time.Now().Add(time.Hour) // who writes to what is kept is noticed
+	if err := errors.Join(os.WriteFile(archives[0], make([]byte, len(whole)), 0o644), os.Chtimes(archives[0], later, later)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.find(from); err != nil {
+		t.Error(err)
+	}
+	if mended, err := os.ReadFile(archives[0]); !bytes.Equal(mended, whole) || err != nil {
+		t.Error("what was damaged is not fetched again", err)
+	}
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}
