@@ -23,6 +23,7 @@ import (
 	"imprint/image/write"
 	"imprint/internal/diag"
 	"imprint/internal/limits"
+	"imprint/internal/output"
 	"imprint/internal/units"
 
 	"github.com/spf13/cobra"
@@ -217,7 +218,7 @@ func (r *root) runBuild(ctx context.Context, file string, f buildFlags) error {
 	if err := o.open(&f, file, d); err != nil {
 		return err
 	}
-	p, err := r.resolve(ctx, file, d, filepath.Dir(o.disk.Path()))
+	p, err := r.resolveAs(ctx, d, resolve.Inputs{Dir: dirOf(file), OutDir: filepath.Dir(o.disk.Path()), SealLater: true})
 	if err != nil {
 		return err
 	}
@@ -273,7 +274,7 @@ func (r *root) write(ctx context.Context, p *planned, o *outputFiles, f buildFla
 		return nil, err
 	}
 	r.ui.stage("commit", "")
-	b := &build{Result: result, manifest: p.plan.Manifest(result.Layout, 0)}
+	b := &build{Result: result, manifest: result.Plan.Manifest(result.Layout, 0)}
 	b.manifest.Built(result.Digests, !f.write.NoVerify)
 	for _, t := range o.list {
 		if err := t.writeManifest(*b.manifest); err != nil {
@@ -282,14 +283,14 @@ func (r *root) write(ctx context.Context, p *planned, o *outputFiles, f buildFla
 	}
 	groups := o.groups()
 	if f.exportBoot != "" {
-		e, err := result.Boot(ctx, p.plan, f.exportBoot, f.exportRoot)
+		e, err := result.Boot(ctx, result.Plan, f.exportBoot, f.exportRoot)
 		if err != nil {
 			return nil, err
 		}
 		defer e.Discard()
 		b.entries, groups = e.Entries, append(groups, e.Group())
 	}
-	return b, write.Commit(ctx, f.write.NoSync, groups...)
+	return b, output.Commit(ctx, f.write.NoSync, groups...)
 }
 
 // built reports what was built, and how to boot it.

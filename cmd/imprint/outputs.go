@@ -20,6 +20,7 @@ import (
 	"imprint/image/plan"
 	"imprint/image/write"
 	"imprint/internal/diag"
+	"imprint/internal/output"
 	"imprint/internal/series"
 )
 
@@ -27,12 +28,12 @@ import (
 // once.
 type outputFiles struct {
 	list []*target
-	disk *write.Output // the assembled disk: the first raw output, or a file that is never named
+	disk *output.Output // the assembled disk: the first raw output, or a file that is never named
 }
 
 func (o *outputFiles) discard() {
 	for _, t := range o.list {
-		for _, out := range []*write.Output{t.file, t.manifest} {
+		for _, out := range []*output.Output{t.file, t.manifest} {
 			if out != nil {
 				out.Discard()
 			}
@@ -44,7 +45,7 @@ func (o *outputFiles) discard() {
 }
 
 // groups returns the outputs to commit when the build is complete.
-func (o *outputFiles) groups() (groups []write.Group) {
+func (o *outputFiles) groups() (groups []output.Group) {
 	for _, t := range o.list {
 		groups = append(groups, t.group())
 	}
@@ -81,7 +82,7 @@ func (o *outputFiles) open(f *buildFlags, file string, d *description.Image) (er
 		}
 	}
 	if f.write.Scratch = o.disk == nil; f.write.Scratch {
-		if o.disk, err = write.Create(o.list[0].Name); err != nil {
+		if o.disk, err = output.Create(o.list[0].Name); err != nil {
 			return err
 		}
 	}
@@ -96,9 +97,9 @@ func (o *outputFiles) open(f *buildFlags, file string, d *description.Image) (er
 // A target is a file that the user wants, with its manifest.
 type target struct {
 	outputs.Output
-	file     *write.Output
-	manifest *write.Output // nil for none
-	stale    []string      // paths where manifests of older images may be
+	file     *output.Output
+	manifest *output.Output // nil for none
+	stale    []string       // paths where manifests of older images may be
 }
 
 // readable returns the first target that can be read as an image, nil if there is none.
@@ -116,16 +117,16 @@ func (t *target) manifestName() string { return t.Name + ".json" }
 
 // create creates the file, and its manifest unless the build writes none.
 func (t *target) create(manifest bool) (err error) {
-	if t.file, err = write.Create(t.Name); err != nil || !t.Format.HoldsDisk() {
+	if t.file, err = output.Create(t.Name); err != nil || !t.Format.HoldsDisk() {
 		return err
 	}
 	if manifest {
-		if t.manifest, err = write.Create(t.manifestName()); err != nil {
+		if t.manifest, err = output.Create(t.manifestName()); err != nil {
 			return err
 		}
 	}
 	for _, beside := range []string{t.manifestName(), t.file.Path() + ".json"} { // these differ if a symlink leads to the file
-		if place, err := write.Place(beside); err == nil {
+		if place, err := output.Place(beside); err == nil {
 			t.stale = append(t.stale, place)
 		}
 	}
@@ -133,8 +134,8 @@ func (t *target) create(manifest bool) (err error) {
 }
 
 // group returns the file and its manifest, which are committed together.
-func (t *target) group() write.Group {
-	return write.Group{Files: []*write.Output{t.file}, Index: t.manifest, Stale: t.stale, IsIndex: isManifest}
+func (t *target) group() output.Group {
+	return output.Group{Files: []*output.Output{t.file}, Index: t.manifest, Stale: t.stale, IsIndex: isManifest}
 }
 
 // write writes the manifest, if there is one.
@@ -190,7 +191,7 @@ func (f *buildFlags) check(file string, d *description.Image, entries []bootload
 	inputs := append(host.Paths(d, dirOf(file)), host.Path{Path: file})
 	taken := map[string]string{}
 	for _, name := range names {
-		place, err := write.Place(name)
+		place, err := output.Place(name)
 		if err != nil {
 			return err
 		}
@@ -218,7 +219,7 @@ func (f *buildFlags) exported(file string, d *description.Image, entries []bootl
 	dir := filepath.Clean(f.exportBoot)
 	switch info, err := os.Stat(dir); {
 	case errors.Is(err, fs.ErrNotExist):
-		place, err := write.Place(dir) // it will be created
+		place, err := output.Place(dir) // it will be created
 		if err != nil {
 			return nil, err
 		}
@@ -367,7 +368,7 @@ func (o *outputFiles) series(m func() *plan.Manifest, w write.Options, inPlace b
 	for _, t := range o.list {
 		f.Stale = append(f.Stale, t.stale...)
 	}
-	f.Indexes = func() (groups []write.Group) {
+	f.Indexes = func() (groups []output.Group) {
 		for _, g := range o.groups() {
 			g.Files = nil
 			groups = append(groups, g)
@@ -389,9 +390,9 @@ func (r *root) writeSeries(ctx context.Context, p *planned, o *outputFiles, f bu
 	s.Files = o.series(func() *plan.Manifest { return s.Manifest }, f.write, f.inPlace)
 	if f.exportBoot != "" {
 		s.Export = f.exportBoot
-		for _, groups := range []*func() []write.Group{&s.Files.Groups, &s.Files.Indexes} {
+		for _, groups := range []*func() []output.Group{&s.Files.Groups, &s.Files.Indexes} {
 			named := *groups
-			*groups = func() []write.Group { return append(named(), s.Exported.Group()) }
+			*groups = func() []output.Group { return append(named(), s.Exported.Group()) }
 		}
 	}
 	if err := s.Run(ctx); err != nil {

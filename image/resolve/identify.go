@@ -76,7 +76,7 @@ func (w world) partition(d description.Partition, p *plan.Plan) (*plan.Partition
 	}
 	return &plan.Partition{
 		Key: d.Key, SizeKey: d.Size.Key, Type: d.Type.V, TypeGUID: guid, MBRType: mbrType, Attributes: attributes(d),
-		PartLabel: cmp.Or(d.PartLabel.V, d.Name.V), Grow: d.Grow.V, Verity: d.Verity.V,
+		PartLabel: cmp.Or(d.PartLabel.V, d.Name.V), Grow: d.Grow.V, Verity: d.Verity.V, VerityKey: d.Verity.Key,
 		PartUUID: given(d.PartUUID.V, p.Seed.UUID(name+"/partuuid")),
 		Align:    d.Align.V.Bytes, Offset: d.Offset.V.Bytes, FreeShare: d.Free.V.Percent,
 		Inside: d.Inside.V, Path: d.Path.V, Volatile: d.Volatile.V,

@@ -6,6 +6,7 @@ import (
 
 	"imprint/container"
 	"imprint/image/plan"
+	"imprint/internal/output"
 	"imprint/internal/pieces"
 	"imprint/internal/processors"
 	"imprint/internal/repro"
@@ -15,7 +16,7 @@ import (
 
 // A Formatted is an output that holds the disk in another format than raw, or the tree of a partition.
 type Formatted struct {
-	*Output
+	*output.Output
 	Format    *container.Format
 	Options   container.Options
 	Partition string // the name of that partition
@@ -26,7 +27,7 @@ type Formatted struct {
 type formats struct {
 	list    []Formatted
 	writers []pieces.Writer
-	spools  []*Output
+	spools  []*output.Output
 	stops   []func()
 }
 
@@ -48,7 +49,7 @@ func startFormats(list []Formatted, m *plan.Manifest, seed repro.Seed, disk piec
 		o.Image.Arch, o.Image.Created = m.Arch, m.Epoch
 		t := container.Target{File: out.File, Whole: whole}
 		if out.Format.Packs(o) {
-			spool, err := Create(out.path)
+			spool, err := output.Create(out.Path())
 			if err != nil {
 				return f, err
 			}
@@ -92,7 +93,7 @@ func (f *formats) finish() error {
 // writeBack has the kernel write the files back from now on.
 func (f *formats) writeBack() {
 	for _, out := range f.list {
-		f.stops = append(f.stops, writeBack(out.File))
+		f.stops = append(f.stops, output.WriteBack(out.File))
 	}
 }
 
@@ -107,13 +108,14 @@ func (f *formats) discard() {
 }
 
 // meetOnly reports whether the file of the disk is only needed where parts of pieces meet, since nothing reads it afterwards: it is no output,
-// no plain hash of it is wanted, and the hash of every partition follows from the disk's tree.
+// no plain hash of it is wanted, and the hashes of every partition follow from the disk's tree.
 func meetOnly(l *plan.Layout, o Options) bool {
 	if !o.Scratch || o.SHA256 {
 		return false
 	}
 	for _, r := range l.Regions {
-		if off, size, whole := r.Range(); whole && !o.NoDigest && (off%verity.Span != 0 || size%verity.Span != 0) {
+		off, size, whole := r.Range()
+		if whole && !o.NoDigest && (off%verity.Span != 0 || size%verity.Span != 0) || r.Partition.Verity != "" && off%verity.BlockSize != 0 {
 			return false
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"imprint/image/plan"
+	"imprint/internal/output"
 	"imprint/internal/pieces"
 	"imprint/internal/repro"
 	"imprint/internal/restore"
@@ -43,7 +44,7 @@ func Restore(ctx context.Context, file *os.File, d *Stored, o Options) (sums res
 		o.Progress(&Meter{written: written.Load, Total: total})
 	}
 	if !o.NoSync && !o.Scratch {
-		defer writeBack(file)()
+		defer output.WriteBack(file)()
 	}
 	full := map[int64]bool{}
 	for _, n := range restore.Units(d.Data, restore.Piece) {

@@ -8,6 +8,7 @@ import (
 
 	"imprint/image/generation"
 	"imprint/image/write"
+	"imprint/internal/output"
 	"imprint/internal/restore"
 	"imprint/internal/scratch"
 	"imprint/internal/series"
@@ -15,15 +16,15 @@ import (
 
 // Files are the files that a disk is written to.
 type Files struct {
-	Disk    *write.Output // the disk itself: an output, or a file that never gets a name
-	Options write.Options // with the outputs of other formats
-	Raw     bool          // Disk is an output, and the only one
-	InPlace bool          // change the file that Disk would replace
+	Disk    *output.Output // the disk itself: an output, or a file that never gets a name
+	Options write.Options  // with the outputs of other formats
+	Raw     bool           // Disk is an output, and the only one
+	InPlace bool           // change the file that Disk would replace
 
 	Manifests func() error // writes the manifests
 	Stale     []string     // paths where a manifest of the older file may be
-	Groups    func() []write.Group
-	Indexes   func() []write.Group // like Groups, without the files themselves
+	Groups    func() []output.Group
+	Indexes   func() []output.Group // like Groups, without the files themselves
 }
 
 // How a file was written, besides those of package generation.
@@ -100,7 +101,7 @@ func (d *delivery) run(ctx context.Context, record func(sums restore.Sums, sha25
 	if d.how == unchanged {
 		groups = d.files.Indexes()
 	}
-	if err := write.Commit(ctx, d.files.Options.NoSync, groups...); err != nil {
+	if err := output.Commit(ctx, d.files.Options.NoSync, groups...); err != nil {
 		return err
 	}
 	return d.note(ctx)
@@ -145,7 +146,7 @@ func (d *delivery) inPlace(ctx context.Context, record func(restore.Sums, string
 	}
 	if d.holds && len(d.disk.Changed()) == 0 && d.held.Recipe.Size == d.disk.Recipe.Size {
 		d.how = unchanged
-		return write.Commit(ctx, d.files.Options.NoSync, d.files.Indexes()...)
+		return output.Commit(ctx, d.files.Options.NoSync, d.files.Indexes()...)
 	}
 	var others []*generation.Base
 	if d.partly != nil {
@@ -162,7 +163,7 @@ func (d *delivery) inPlace(ctx context.Context, record func(restore.Sums, string
 	if _, err := d.disk.Patch(ctx, d.old, others...); err != nil {
 		return err
 	}
-	if err := write.Commit(ctx, d.files.Options.NoSync, d.files.Indexes()...); err != nil {
+	if err := output.Commit(ctx, d.files.Options.NoSync, d.files.Indexes()...); err != nil {
 		return err
 	}
 	return d.note(ctx)

@@ -1,13 +1,12 @@
-package write
+// Package output writes files that appear under their names complete or not at all, several together.
+package output
 
 import (
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"time"
 
-	"imprint/internal/interrupt"
 	"imprint/internal/scratch"
 
 	"golang.org/x/sys/unix"
@@ -138,24 +137,11 @@ var procDir = "/proc"
 // procPath is a path by which this process and its children can open an open file, named or not.
 func procPath(f *os.File) string { return fmt.Sprintf("%s/%d/fd/%d", procDir, os.Getpid(), f.Fd()) }
 
-// toolPath is a path by which a host tool can open the file. Without /proc every output has a name.
-func toolPath(f *os.File) string {
+// ToolPath is a path by which a host tool can open the file. Without /proc every output has a name.
+func ToolPath(f *os.File) string {
 	path := procPath(f)
 	if _, err := os.Stat(path); err != nil {
 		return f.Name()
 	}
 	return path
-}
-
-// writebackPause is the time between requests to the kernel to write back dirty pages. Much less, and small writes go out that
-// could have been merged.
-const writebackPause = 50 * time.Millisecond
-
-// writeBack has the kernel write a file back while more is being written to it, so that the sync at the end has little left to
-// do. stop ends it.
-func writeBack(file *os.File) (stop func()) {
-	return interrupt.Every(writebackPause, func() bool {
-		// Errors are those of the sync at the end: this call alone does not report them, nor clear them.
-		return unix.SyncFileRange(int(file.Fd()), 0, 0, unix.SYNC_FILE_RANGE_WRITE) == nil
-	})
 }

@@ -1,0 +1,22 @@
+package output
+
+import (
+	"imprint/internal/interrupt"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// writebackPause is the time between requests to the kernel to write back dirty pages. Much less, and small writes go out that
+// could have been merged.
+const writebackPause = 50 * time.Millisecond
+
+// WriteBack has the kernel write a file back while more is being written to it, so that the sync at the end has little left to
+// do. stop ends it.
+func WriteBack(file *os.File) (stop func()) {
+	return interrupt.Every(writebackPause, func() bool {
+		// Errors are those of the sync at the end: this call alone does not report them, nor clear them.
+		return unix.SyncFileRange(int(file.Fd()), 0, 0, unix.SYNC_FILE_RANGE_WRITE) == nil
+	})
+}
