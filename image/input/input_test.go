@@ -19,6 +19,7 @@ import (
 	"imprint/internal/cas"
 	"imprint/internal/diag"
 	"imprint/internal/hosttest"
+	"imprint/internal/hosttool"
 	"imprint/internal/tree"
 )
 
@@ -328,6 +329,18 @@ func TestAnnex(t *testing.T) {
 	w.fails(hash(text), []string{"annex:clone/fw.bin"}, "git annex get")
 	w.file("plain.bin", text)
 	w.want(text, "annex:plain.bin", false, "annex:plain.bin") // not in the annex, which changes nothing
+}
+
+// Without git-annex the error says which package has it.
+func TestAnnexMissing(t *testing.T) {
+	w := newWorld(t)
+	w.Setenv("PATH", t.TempDir())
+	if _, err := hosttool.Find("git-annex"); err == nil {
+		t.Skip("git-annex is in a directory of the system")
+	}
+	if err := w.fails(hash("x"), []string{"annex:SHA256E-s1--" + sum("x") + ".bin"}, "Debian has it in the package git-annex"); !errors.Is(err, hosttool.ErrMissing) {
+		t.Error(err)
+	}
 }
 
 // An input that nothing uses is not looked for.

@@ -210,22 +210,31 @@ func ifIntended(got cas.Digest) string {
 	return fmt.Sprintf("write sha256 = \"%x\" if the change is intended", got)
 }
 
-// nowhere reports an input that no place has. The error is one of contents, of the system or of the network, unless every place lacks the file.
+// A NowhereError reports an input that no place has, with the reason of each. It matches [cas.ErrMismatch] and [hosttool.ErrMissing] if that is one of them.
+type NowhereError struct {
+	text   string
+	causes []error
+}
+
+// Error implements error.
+func (e *NowhereError) Error() string { return e.text }
+
+// Unwrap returns the reasons.
+func (e *NowhereError) Unwrap() []error { return e.causes }
+
+// nowhere reports an input that no place has. If they merely lack it, that is a problem of the description.
 func (s *search) nowhere() error {
-	text := fmt.Sprintf("input %q is in none of its places", s.in.Name.V)
-	mistake, damaged := true, false
+	e := &NowhereError{text: fmt.Sprintf("input %q is in none of its places", s.in.Name.V)}
+	mistake := true
 	for _, from := range s.order {
 		err := s.tried[from]
-		text += fmt.Sprintf("; %s: %v", from, err)
-		damaged = damaged || errors.Is(err, cas.ErrMismatch)
+		e.text += fmt.Sprintf("; %s: %v", from, err)
+		e.causes = append(e.causes, err)
 		mistake = mistake && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, errNoStore))
 	}
-	switch {
-	case damaged:
-		return fmt.Errorf("%s: %w", text, cas.ErrMismatch)
-	case mistake:
-		s.problems = append(s.problems, s.in.Locators.Key.Problem(text, ""))
+	if mistake {
+		s.problems = append(s.problems, s.in.Locators.Key.Problem(e.text, ""))
 		return nil
 	}
-	return errors.New(text)
+	return e
 }
