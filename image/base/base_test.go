@@ -500,6 +500,19 @@ func TestStored(t *testing.T) {
 	w.fails("layer:"+strings.Repeat("0", 64), "there is no build store")
 }
 
+// An image may have a layer twice, or none.
+func TestTwice(t *testing.T) {
+	w := newWorld(t)
+	same := gzipped(archive(file("x")))
+	b, err := w.find(w.hostile(same, same, gzipped(archive(file(".wh.x"))), same))
+	if err != nil || len(b.Layers) != 4 || !slices.Equal(listed(t, b.Layers), []string{"x 644 0 =x"}) {
+		t.Errorf("%+v, %v", b, err)
+	}
+	if b, err := w.find(w.hostile()); err != nil || len(b.Layers) != 0 {
+		t.Errorf("%+v, %v", b, err)
+	}
+}
+
 // hostile makes a layout with one image of layers, and returns a reference to it.
 func (w *world) hostile(layers ...v1.Layer) string {
 	w.Helper()
