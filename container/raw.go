@@ -1,6 +1,10 @@
 package container
 
-import "imprint/internal/pieces"
+import (
+	"io"
+
+	"imprint/internal/pieces"
+)
 
 // rawGrain is the size in bytes of the aligned blocks that become holes if they are zero.
 const rawGrain = 64 << 10
@@ -18,3 +22,11 @@ func (w *rawWriter) Put(n int64, content []byte) error {
 
 // Close implements pieces.Writer.
 func (w *rawWriter) Close() error { return w.file.Truncate(w.disk.Size) }
+
+// inOrder returns a writer of the disk from its start to its end, with its holes as zeros.
+func inOrder(w io.Writer, spool pieces.File, d pieces.Disk) pieces.Writer {
+	return pieces.NewOrdered(d, spool, pieces.Packing{
+		Pack: func(dst, part []byte) ([]byte, error) { return append(dst, part...), nil },
+		Emit: func(_ int64, part []byte) error { _, err := w.Write(part); return err },
+	})
+}

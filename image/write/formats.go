@@ -1,7 +1,9 @@
 package write
 
 import (
+	"errors"
 	"fmt"
+	"io"
 
 	"imprint/container"
 	"imprint/image/plan"
@@ -16,8 +18,12 @@ type Formatted struct {
 	*Output
 	Format    *container.Format
 	Options   container.Options
-	Partition string // the name of that partition
+	Partition string    // the name of that partition
+	To        io.Writer // takes the bytes in place of the file, which stays empty; nil for the file
 }
+
+// packs reports whether the bytes depend on earlier ones, so that some wait in a scratch file.
+func (f Formatted) packs() bool { return f.Format.Packs(f.Options) || f.To != nil }
 
 // formats are the writers of the outputs that are not raw. Each piece of the disk is given to all of them when it is complete, by the worker
 // that has it in memory.
@@ -39,7 +45,10 @@ func newFormats(list []Formatted, p *plan.Plan, l *plan.Layout, v *stream.Volume
 		o.Name, o.Workers, o.UEFI = p.Name, processors.Count(), p.Manifest(l, 0).Firmware() == "uefi"
 		o.Image.Arch, o.Image.Created = p.Arch, p.Epoch
 		t := container.Target{File: out.File, Whole: v.File}
-		if out.Format.Packs(o) {
+		if out.To != nil {
+			t.File, t.Pipe = &pipe{w: out.To}, true
+		}
+		if out.packs() {
 			spool, err := Create(out.path)
 			if err != nil {
 				return f, err
@@ -111,3 +120,25 @@ func meetOnly(l *plan.Layout, o Options) bool {
 	}
 	return true
 }
+
+// A pipe is a [pieces.File] that is written from its start to its end.
+type pipe struct {
+	w  io.Writer
+	at int64
+}
+
+// WriteAt implements io.WriterAt.
+func (p *pipe) WriteAt(b []byte, off int64) (int, error) {
+	if off != p.at {
+		return 0, fmt.Errorf("write at %d of a pipe, after %d bytes: %w", off, p.at, errors.ErrUnsupported)
+	}
+	n, err := p.w.Write(b)
+	p.at += int64(n)
+	return n, err
+}
+
+// ReadAt implements io.ReaderAt.
+func (p *pipe) ReadAt([]byte, int64) (int, error) { return 0, errors.ErrUnsupported }
+
+// Truncate implements pieces.File.
+func (p *pipe) Truncate(int64) error { return nil }

@@ -199,7 +199,7 @@ func (o Options) enoughSpace(jobs *planner) error {
 		add(v.File, jobs.sizes[v])
 	}
 	for _, out := range o.Formats {
-		if !out.Format.Tree && !out.Format.Beside && !out.Format.Packs(out.Options) {
+		if !out.Format.Tree && !out.Format.Beside && !out.packs() {
 			add(out.File, total)
 		}
 	}
