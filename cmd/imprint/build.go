@@ -139,6 +139,7 @@ func dirOf(file string) string {
 func (r *root) resolveAs(ctx context.Context, d *description.Image, in resolve.Inputs) (_ *planned, err error) {
 	in.Unique, in.Scratch = rand.Text(), r.scratch(in.OutDir)
 	in.BuildStore, in.Fetching, in.Getting, in.Gateway, in.Env = r.storeDir(), r.fetching, r.getting, r.ipfsGateway(), r.passedOn()
+	in.Basing, in.Docker = r.basing, r.dockerDir()
 	in.Hold = func(release func()) { r.held = append(r.held, release) }
 	if in.Epoch, err = sourceDateEpoch(r.env("SOURCE_DATE_EPOCH")); err != nil {
 		return nil, err

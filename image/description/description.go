@@ -252,9 +252,10 @@ type Link struct {
 	Override Bool            `toml:"override"`
 }
 
-// A Layer is a [[partition.layer]]: the layers of an environment, or one of a directory, of an archive or of the build store.
+// A Layer is a [[partition.layer]]: the layers of a base or of an environment, or one of a directory, of an archive or of the build store.
 type Layer struct {
 	Key    diag.Key
+	From   Text `toml:"from"`
 	Env    Text `toml:"env"`
 	Tag    Text `toml:"tag"`
 	Source Text `toml:"source"`

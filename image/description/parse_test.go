@@ -155,6 +155,7 @@ func TestParseFillsEveryKey(t *testing.T) {
 					Link{Path: val("/home/alice/a"), Target: val[Template]("/a"), User: val("alice"), Group: val("staff")},
 				),
 				Layer: list(
+					Layer{From: val("oci:debian:12@sha256:6b86b273ff34fce19d6b804eff5a3f5747ada4eaa22f1d49c01e52ddb7875b4b")},
 					Layer{Env: val("web"), Tag: val("stable")},
 					Layer{Source: val("layer.tar"), Digest: val("sha256:6b86b273ff34fce19d6b804eff5a3f5747ada4eaa22f1d49c01e52ddb7875b4b")},
 				),

@@ -67,6 +67,9 @@ func below(top *tree.Node) (list []hosttree.Entry) {
 func (h *reading) layers(ctx context.Context, p description.Partition, d description.Layer) {
 	in := &Input{}
 	switch {
+	case h.Bases[d.Key] != nil:
+		in.Base = h.Bases[d.Key]
+		in.Layers, in.Digest = in.Base.Layers, stackDigest+objects.Text(in.Base.Pin)
 	case d.Source.Written():
 		if l := h.layer(ctx, treeSource{key: d.Source.Key, name: d.Source.V, to: partition.Named(p.Filesystem.V)}); l != nil {
 			in.Layers = []*layer.Layer{l}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"imprint/closure"
+	"imprint/image/base"
 	"imprint/image/description"
 	"imprint/image/input"
 	"imprint/internal/diag"
@@ -31,6 +32,9 @@ type Reader struct {
 
 	// Files are the inputs by their names, for which ${input.NAME} stands.
 	Files map[string]*input.File
+
+	// Bases are what layers with from are made of, by the keys of the layers.
+	Bases map[diag.Key]*base.Base
 
 	// Scratch is the directory where compressed archives are unpacked, into files without names. If it is "", such archives are an error.
 	// Nothing else is written.

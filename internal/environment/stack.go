@@ -2,6 +2,7 @@ package environment
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"slices"
@@ -40,6 +41,17 @@ func linkText(below *objects.Digest, layer objects.Digest) []byte {
 		under = objects.Text(*below)
 	}
 	return fmt.Appendf(nil, linkForm, under, objects.Text(layer))
+}
+
+// PinOf returns the pin of a stack of layers, the lowest first, whether an environment has it or not. There is at least one.
+func PinOf(layers []objects.Digest) (pin objects.Digest) {
+	var below *objects.Digest
+	for _, layer := range layers {
+		pin = sha256.Sum256(linkText(below, layer))
+		next := pin
+		below = &next
+	}
+	return pin
 }
 
 // parseLink is the inverse of linkText.

@@ -132,6 +132,7 @@ var examples = map[string][]any{
 	"partition.file.gid":     {100},
 	"partition.link.path":    {"/run/booted-system"},
 	"partition.link.target":  {"${closure.system}"},
+	"partition.layer.from":   {"oci:debian:12@sha256:2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"},
 	"partition.layer.env":    {"web"},
 	"partition.layer.tag":    {"stable"},
 	"partition.layer.source": {"layer.tar.gz", "files/"},
