@@ -1,6 +1,7 @@
 package container
 
 import (
+	"context"
 	"io"
 
 	"imprint/internal/pieces"
@@ -29,4 +30,23 @@ func inOrder(w io.Writer, spool pieces.File, d pieces.Disk) pieces.Writer {
 		Pack: func(dst, part []byte) ([]byte, error) { return append(dst, part...), nil },
 		Emit: func(_ int64, part []byte) error { _, err := w.Write(part); return err },
 	})
+}
+
+// Expand writes the disk in a file of any format to an empty file, with its holes.
+func Expand(ctx context.Context, to pieces.File, disk *pieces.Image) error {
+	buf := make([]byte, leastPiece)
+	for off := disk.NextData(0); off < disk.Size(); off = disk.NextData(off + int64(len(buf))) {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		off -= off % rawGrain
+		buf = buf[:min(leastPiece, disk.Size()-off)]
+		if err := pieces.ReadFull(disk, buf, off); err != nil {
+			return err
+		}
+		if err := pieces.WriteData(to, buf, off, rawGrain); err != nil {
+			return err
+		}
+	}
+	return to.Truncate(disk.Size())
 }
