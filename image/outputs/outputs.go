@@ -31,7 +31,7 @@ func Of(d *description.Image, names []string) (list []Output, err error) {
 		if err != nil {
 			return nil, err
 		}
-		o := Output{Name: name, Format: format, Stdout: toStdout(name)}
+		o := Output{Name: name, Format: format, Stdout: ToStdout(name)}
 		if format.Tree {
 			root := d.Root()
 			if root == nil {
@@ -57,8 +57,8 @@ func Of(d *description.Image, names []string) (list []Output, err error) {
 	return list, nil
 }
 
-// toStdout reports whether a name stands for standard output: "-", or "-" and the suffix of a format.
-func toStdout(name string) bool { return name == "-" || strings.HasPrefix(name, "-.") }
+// ToStdout reports whether a name stands for standard output: "-", or "-" and the suffix of a format.
+func ToStdout(name string) bool { return name == "-" || strings.HasPrefix(name, "-.") }
 
 // streamed returns the format of what goes to standard output, by default raw.
 func streamed(name string) (*container.Format, error) {
@@ -85,7 +85,7 @@ var others = map[string]string{
 
 // formatOf returns the format for the suffix of an output's name, by default raw. disk is the format of the disk.
 func formatOf(out, disk string) (*container.Format, error) {
-	if toStdout(out) {
+	if ToStdout(out) {
 		return streamed(out)
 	}
 	lower := strings.ToLower(filepath.Base(out))

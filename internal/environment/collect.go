@@ -13,11 +13,11 @@ import (
 	"imprint/internal/tree"
 )
 
-// A Garbage is what no environment leads to.
+// A Garbage is what nothing leads to.
 type Garbage struct {
 	Digests []objects.Digest // sorted
 	Bytes   int64
-	Missing []objects.Digest // what an environment leads to and is not there, sorted: nothing of it can be removed
+	Missing []objects.Digest // what something leads to and is not there, sorted: nothing of it can be removed
 }
 
 // live returns everything that environments lead to: links, records and contents. What is missing is among it.
@@ -31,6 +31,16 @@ func (s *Store) live(environments []*Environment) (map[objects.Digest]bool, erro
 		}
 	}
 	return live, nil
+}
+
+// addOthers adds to live what others lead to.
+func (s *Store) addOthers(live map[objects.Digest]bool) error {
+	for _, roots := range s.others {
+		if err := roots(live); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // mark adds what a stack leads to.
@@ -60,7 +70,7 @@ func (s *Store) mark(live map[objects.Digest]bool, pin objects.Digest) error {
 	return nil
 }
 
-// Collect removes what no environment leads to, unless it is only asked what that is. It is the difference of two sets: what is in the store, and
+// Collect removes what no environment and nothing else leads to (see [Store.Share]), unless it is only asked what that is. It is the difference of two sets: what is in the store, and
 // what is in use. It waits for those who [Store.Use] the store; the error matches [objects.ErrBusy] if that takes too long.
 //
 // A stack that cannot be read is an error before anything is removed: what it leads to is not known. also removes what depends on
@@ -79,6 +89,9 @@ func (s *Store) Collect(ctx context.Context, dryRun bool, also func(names []stri
 		return g, err
 	}
 	live, err := s.live(all)
+	if err == nil {
+		err = s.addOthers(live)
+	}
 	if err != nil {
 		return g, err
 	}
@@ -151,6 +164,9 @@ func (s *Store) Remove(ctx context.Context, name string) (g Garbage, shared map[
 		return g, nil, err
 	}
 	rest, err := s.live(others)
+	if err == nil {
+		err = s.addOthers(rest)
+	}
 	if err != nil {
 		return g, nil, err
 	}

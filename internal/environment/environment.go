@@ -31,7 +31,11 @@ const (
 type Store struct {
 	dir      string
 	contents *objects.Store
+	others   []Roots
 }
+
+// Roots adds to live the digests of everything that something else than an environment leads to, in the same store of contents.
+type Roots func(live map[objects.Digest]bool) error
 
 // Open returns the store in a directory, which is made when something is added.
 func Open(dir string) (*Store, error) {
@@ -39,8 +43,14 @@ func Open(dir string) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Store{contents.Dir(), contents}, nil
+	return &Store{contents.Dir(), contents, nil}, nil
 }
+
+// Share makes others count when something is collected or removed.
+func (s *Store) Share(others ...Roots) { s.others = append(s.others, others...) }
+
+// Contents returns the store that has the contents.
+func (s *Store) Contents() *objects.Store { return s.contents }
 
 // Dir returns the absolute path of the directory with the layers.
 func (s *Store) Dir() string { return s.dir }

@@ -12,6 +12,7 @@ import (
 	"imprint/internal/diag"
 	"imprint/internal/environment"
 	"imprint/internal/objects"
+	"imprint/internal/series"
 	"imprint/internal/visible"
 
 	"github.com/spf13/cobra"
@@ -87,7 +88,16 @@ func (w World) open() (*environment.Store, error) {
 	if dir == "" {
 		return nil, w.Usage(errors.New("there is no place for the build store: name one (--build-store DIR), or set XDG_CACHE_HOME or HOME"))
 	}
-	return environment.Open(dir)
+	return Open(dir)
+}
+
+// Open opens the layers of a build store. What series of images lead to is in the same place, and counts when something is removed.
+func Open(dir string) (*environment.Store, error) {
+	s, err := environment.Open(dir)
+	if err == nil {
+		s.Share(func(live map[objects.Digest]bool) error { return series.Open(s.Contents()).Live(live, 0) })
+	}
+	return s, err
 }
 
 // explained adds what is there to an error about what is not.
