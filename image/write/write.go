@@ -218,7 +218,7 @@ func (o Options) spaceFor(file *os.File, total, beside int64, volumes map[*os.Fi
 		add(f, n)
 	}
 	for _, out := range o.Formats {
-		if !out.Format.Tree && !out.Format.Beside && !out.Format.Packs(out.Options) {
+		if !out.Format.Tree && !out.Format.Beside && !out.packs() {
 			add(out.File, total)
 		}
 	}
