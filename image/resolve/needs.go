@@ -9,6 +9,7 @@ import (
 	"imprint/image/description"
 	"imprint/image/trees"
 	"imprint/internal/hosttool"
+	"imprint/internal/locator"
 	"imprint/internal/tree"
 )
 
@@ -53,6 +54,12 @@ func Needs(ctx context.Context, d *description.Image, in Inputs) ([]Need, error)
 		}
 		needs = append(needs, f.need(input))
 		words[loader.Name] = true
+	}
+	for _, in := range d.Input.Items {
+		for _, text := range in.Locators.Items {
+			l, _ := locator.Parse(text.V)
+			words[string(l.Kind)] = true
+		}
 	}
 	for _, p := range d.Partition.Items {
 		words[p.Filesystem.V], words[p.Engine.V] = true, true
