@@ -132,36 +132,43 @@ func (p *Partition) StoreMount() string {
 // Root returns the partition that is mounted as root: the one with a key volatile, or the one with the store, or the tree of
 // an ISO, or the one with fstab, or the one of that type, or the only one whose file system keeps owners; nil if there is none of these.
 func (d *Image) Root() *Partition {
-	for _, is := range []func(Partition) bool{
-		func(p Partition) bool { return p.Volatile.Written() },
-		func(p Partition) bool { return len(p.Closures.Items) > 0 && p.StoreMount() == "" },
-		func(p Partition) bool { return isWholeDisk(p) },
-		func(p Partition) bool { return p.FStab.V },
-		func(p Partition) bool { return partition.IsRoot(p.Type.V) },
-		d.isOnlySystem,
+	for _, is := range []func(*Partition) bool{
+		func(p *Partition) bool { return p.Volatile.Written() },
+		func(p *Partition) bool { return len(p.Closures.Items) > 0 && p.StoreMount() == "" },
+		isWholeDisk,
+		func(p *Partition) bool { return p.FStab.V },
+		func(p *Partition) bool { return partition.IsRoot(p.Type.V) },
 	} {
-		if i := slices.IndexFunc(d.Partition.Items, is); i >= 0 {
-			return &d.Partition.Items[i]
+		for i := range d.Partition.Items {
+			if p := &d.Partition.Items[i]; is(p) {
+				return p
+			}
 		}
 	}
-	return nil
+	return d.onlySystem()
 }
 
-// isOnlySystem reports whether only this partition has a file system that keeps owners, as that of a system has to, and no type that says
-// that it is something else.
-func (d *Image) isOnlySystem(p Partition) bool {
-	n := 0
-	for _, other := range d.Partition.Items {
-		if row := partition.Named(other.Filesystem.V); row != nil && row.Owners {
-			n++
+// onlySystem returns the only partition whose file system keeps owners, as that of a system has to, unless it has a type that says that it is
+// something else.
+func (d *Image) onlySystem() (only *Partition) {
+	for i := range d.Partition.Items {
+		p := &d.Partition.Items[i]
+		switch row := partition.Named(p.Filesystem.V); {
+		case row == nil || !row.Owners:
+		case only != nil:
+			return nil
+		default:
+			only = p
 		}
 	}
-	row := partition.Named(p.Filesystem.V)
-	return n == 1 && row != nil && row.Owners && !p.Inside.Written() && partition.MountPoint(p.Type.V) == ""
+	if only == nil || only.Inside.Written() || partition.MountPoint(only.Type.V) != "" {
+		return nil
+	}
+	return only
 }
 
 // isWholeDisk reports whether the partition is the tree of an ISO.
-func isWholeDisk(p Partition) bool {
+func isWholeDisk(p *Partition) bool {
 	row := partition.Named(p.Filesystem.V)
 	return row != nil && row.WholeDisk
 }

@@ -19,6 +19,7 @@ import (
 type checker struct {
 	*keyed.Reporter
 	d          *Image
+	root       *Partition            // as [Image.Root] returns it
 	closures   map[string]*Closure   // by name, the first of each
 	partitions map[string]*Partition // by name, the first of each
 
@@ -28,6 +29,7 @@ type checker struct {
 // validate runs all checks. Names are indexed first, since every check of a reference needs them; the order of the others does
 // not matter, because problems are sorted by position.
 func (c *checker) validate() {
+	c.root = c.d.Root()
 	c.index()
 	c.disk()
 	c.allSources()
@@ -132,7 +134,7 @@ func (c *checker) iso() {
 	}
 	first := true
 	for _, p := range c.d.Partition.Items {
-		if !isWholeDisk(p) {
+		if !isWholeDisk(&p) {
 			continue
 		}
 		if !first {

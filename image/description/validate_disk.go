@@ -119,7 +119,7 @@ func (c *checker) grow(p *Partition) {
 
 // growAtBoot checks a partition that the running system enlarges, the one at an index.
 func (c *checker) growAtBoot(p *Partition, at int) {
-	k, root := p.GrowAtBoot.Key, c.d.Root()
+	k, root := p.GrowAtBoot.Key, c.root
 	if !p.GrowAtBoot.V {
 		return
 	}

@@ -66,7 +66,7 @@ func (c *checker) number() {
 func (c *checker) partitionType(p *Partition) {
 	k, name := p.Type.Key, p.Type.V
 	switch {
-	case !k.Written && isWholeDisk(*p):
+	case !k.Written && isWholeDisk(p):
 	case !k.Written:
 		c.Report(k, "is required", "")
 	case name == "":

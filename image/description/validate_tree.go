@@ -94,7 +94,7 @@ func (d *Image) MountPoint(p *Partition) string {
 	switch {
 	case p.FStab.V:
 		return "/"
-	case p.Mount.V != "" || p.Inside.Written() || isWholeDisk(*p):
+	case p.Mount.V != "" || p.Inside.Written() || isWholeDisk(p):
 		return p.Mount.V
 	}
 	return partition.MountPoint(p.Type.V)
@@ -201,7 +201,7 @@ func (c *checker) innerPath(p *Partition) {
 	switch k := p.Path.Key; {
 	case !k.Written:
 		c.Report(k, fmt.Sprintf("is required: the path of the file in partition %q", p.Inside.V), fmt.Sprintf("as in path = \"/nix-store.%s\"", p.Filesystem.V))
-	case strings.ContainsAny(p.Path.V, " \t\"'\\") && c.d.Root() == p:
+	case strings.ContainsAny(p.Path.V, " \t\"'\\") && c.root == p:
 		c.Report(k, fmt.Sprintf("%q cannot be written on a kernel command line", p.Path.V), "use no spaces, quotes and backslashes")
 	}
 }

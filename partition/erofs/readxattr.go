@@ -59,8 +59,8 @@ func (r *reader) attr(n inode, at int64) (*tree.Attr, int64, error) {
 		a.Xattrs, b = append(a.Xattrs, x), b[size:]
 	}
 	slices.SortFunc(a.Xattrs, func(x, y tree.Xattr) int { return cmp.Compare(x.Name, y.Name) })
-	for i := range a.Xattrs[1:] {
-		if name := a.Xattrs[i].Name; name == a.Xattrs[i+1].Name {
+	for i := 1; i < len(a.Xattrs); i++ {
+		if name := a.Xattrs[i].Name; name == a.Xattrs[i-1].Name {
 			return nil, 0, fmt.Errorf("extended attribute %q is there twice", name)
 		}
 	}
