@@ -115,7 +115,7 @@ var readers = []string{
 	"closure", "closure/db", "bootloader/grubmkimage", "partition", "partition/mke2fs", "partition/squashfs", "partition/syslinux",
 	"internal/cas", "internal/environment", "internal/extract", "internal/hosttool", "internal/hosttree", "internal/inodes", "internal/limits", "internal/listen", "internal/objects", "internal/overlay",
 	"internal/processors", "internal/remote", "internal/sandbox", "internal/scratch",
-	"internal/stream", "internal/unpack", "internal/workspace",
+	"internal/steprun", "internal/stepstore", "internal/stream", "internal/unpack", "internal/workspace",
 }
 
 // A word is a string of the language or of a format that only some packages may contain.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 
@@ -13,7 +14,7 @@ import (
 	"imprint/internal/tree"
 )
 
-// A Garbage is what no environment leads to.
+// A Garbage is what no environment and no result of a command leads to.
 type Garbage struct {
 	Digests []objects.Digest // sorted
 	Bytes   int64
@@ -33,6 +34,28 @@ func (s *Store) live(environments []*Environment) (map[objects.Digest]bool, erro
 	return live, nil
 }
 
+// liveWithSteps returns everything that environments and results of commands lead to.
+func (s *Store) liveWithSteps(environments []*Environment) (map[objects.Digest]bool, error) {
+	live, err := s.live(environments)
+	if err != nil {
+		return nil, err
+	}
+	layers, err := s.steps.Layers()
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range layers {
+		own := map[objects.Digest]bool{}
+		if err := s.markLayer(own, d); errors.Is(err, objects.ErrMissing) || errors.Is(err, objects.ErrDamaged) {
+			continue // the command will run again
+		} else if err != nil {
+			return nil, err
+		}
+		maps.Copy(live, own)
+	}
+	return live, nil
+}
+
 // mark adds what a stack leads to.
 func (s *Store) mark(live map[objects.Digest]bool, pin objects.Digest) error {
 	if live[pin] {
@@ -44,23 +67,31 @@ func (s *Store) mark(live map[objects.Digest]bool, pin objects.Digest) error {
 	}
 	for _, link := range stack {
 		live[link.Pin] = true
-		if live[link.Layer] {
-			continue
-		}
-		live[link.Layer] = true
-		l, err := s.Outline(link.Layer)
-		if err != nil {
+		if err := s.markLayer(live, link.Layer); err != nil {
 			return err
-		}
-		for _, f := range l.Files() {
-			content, _ := tree.PinOf(f.Node.Blob())
-			live[content] = true
 		}
 	}
 	return nil
 }
 
-// Collect removes what no environment leads to, unless it is only asked what that is. It is the difference of two sets: what is in the store, and
+// markLayer adds a layer and its contents.
+func (s *Store) markLayer(live map[objects.Digest]bool, d objects.Digest) error {
+	if live[d] {
+		return nil
+	}
+	live[d] = true
+	l, err := s.Outline(d)
+	if err != nil {
+		return err
+	}
+	for _, f := range l.Files() {
+		content, _ := tree.PinOf(f.Node.Blob())
+		live[content] = true
+	}
+	return nil
+}
+
+// Collect removes what neither an environment nor a result of a command leads to, unless it is only asked what that is. It is the difference of two sets: what is in the store, and
 // what is in use. It waits for those who [Store.Use] the store; the error matches [objects.ErrBusy] if that takes too long.
 //
 // A stack that cannot be read is an error before anything is removed: what it leads to is not known. also removes what depends on
@@ -78,7 +109,7 @@ func (s *Store) Collect(ctx context.Context, dryRun bool, also func(names []stri
 	if err != nil {
 		return g, err
 	}
-	live, err := s.live(all)
+	live, err := s.liveWithSteps(all)
 	if err != nil {
 		return g, err
 	}
@@ -91,6 +122,7 @@ func (s *Store) Collect(ctx context.Context, dryRun bool, also func(names []stri
 // discard removes garbage, and what killed processes have left.
 func (s *Store) discard(g Garbage, also func() error) error {
 	scratch.Sweep(s.dir)
+	s.steps.Sweep()
 	for _, d := range g.Digests {
 		if err := s.contents.Remove(d); err != nil {
 			return err
@@ -150,7 +182,7 @@ func (s *Store) Remove(ctx context.Context, name string) (g Garbage, shared map[
 	if err != nil {
 		return g, nil, err
 	}
-	rest, err := s.live(others)
+	rest, err := s.liveWithSteps(others)
 	if err != nil {
 		return g, nil, err
 	}

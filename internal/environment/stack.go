@@ -2,6 +2,7 @@ package environment
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"slices"
@@ -40,6 +41,11 @@ func linkText(below *objects.Digest, layer objects.Digest) []byte {
 		under = objects.Text(*below)
 	}
 	return fmt.Appendf(nil, linkForm, under, objects.Text(layer))
+}
+
+// PinOn returns the pin of a layer on the stack with a pin, nil for none. The link is not added.
+func PinOn(below *objects.Digest, layer objects.Digest) objects.Digest {
+	return sha256.Sum256(linkText(below, layer))
 }
 
 // parseLink is the inverse of linkText.
