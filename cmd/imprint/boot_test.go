@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync"
 	"testing"
 
 	"imprint/internal/demostore"
@@ -83,22 +82,20 @@ func TestBootMatrix(t *testing.T) {
 	dir := configs(t)
 	keys(t, filepath.Join(dir, "../build/keys"), true)
 	seconds := make([]float64, len(bootMatrix))
+	rows := map[string][]int{}
+	for i, row := range bootMatrix {
+		rows[row.config] = append(rows[row.config], i)
+	}
 	t.Run("rows", func(t *testing.T) {
-		images := map[string]func() (image, line string){}
-		for i, row := range bootMatrix {
-			if images[row.config] == nil {
-				images[row.config] = sync.OnceValues(func() (image, line string) { return buildTwice(t, dir, row.config) })
-			}
-			t.Run(row.config+" "+row.mode, func(t *testing.T) {
+		for config, rows := range rows {
+			t.Run(config, func(t *testing.T) {
 				t.Parallel()
-				image, line := images[row.config]()
-				o := qemutest.Options{Image: image, Mode: row.mode, Marker: marker, Bad: failure, PowerOff: true}
-				if row.line {
-					o.Command = line
-				}
-				r := qemutest.Boot(t, o)
-				if seconds[i] = r.Seconds; !strings.Contains(r.Serial, row.says) {
-					t.Errorf("the console does not show %q:\n%s", row.says, r.Serial)
+				image, line := buildTwice(t, dir, config)
+				for _, i := range rows {
+					t.Run(bootMatrix[i].mode, func(t *testing.T) {
+						t.Parallel()
+						seconds[i] = bootMatrix[i].boot(t, image, line)
+					})
 				}
 			})
 		}
@@ -106,6 +103,20 @@ func TestBootMatrix(t *testing.T) {
 	if os.Getenv("UPDATE_MATRIX") == "1" && !t.Failed() {
 		writeMatrix(t, seconds)
 	}
+}
+
+// boot boots an image as a row says, and returns how many seconds it took.
+func (row bootRow) boot(t *testing.T, image, line string) float64 {
+	t.Helper()
+	o := qemutest.Options{Image: image, Mode: row.mode, Marker: marker, Bad: failure, PowerOff: true}
+	if row.line {
+		o.Command = line
+	}
+	r := qemutest.Boot(t, o)
+	if !strings.Contains(r.Serial, row.says) {
+		t.Errorf("the console does not show %q:\n%s", row.says, r.Serial)
+	}
+	return r.Seconds
 }
 
 // configs copies the descriptions to a directory beside the store of the demo, as after `make demo`.

@@ -61,6 +61,14 @@ func TestEvents(t *testing.T) {
 		writeFile(t, file, text)
 		Main(t.Context(), world{&out, io.Discard, []string{"build", file, "-o", filepath.Join(dir, "out.raw"), "--json"}, func(string) string { return "" }})
 	}
+	writeFile(t, filepath.Join(dir, "squashfs.toml"), "name = \"data\"\n[[partition]]\nname = \"data\"\ntype = \"linux-generic\"\nfilesystem = \"none\"\ncontent = \"squashfs\"\n")
+	writeFile(t, filepath.Join(dir, "squashfs"), "hsqs"+strings.Repeat("\x00", 4096))
+	image := filepath.Join(dir, "damaged.raw")
+	imprint(t, "build", filepath.Join(dir, "squashfs.toml"), "-o", image)
+	damaged := read(t, image)
+	damaged[len(damaged)-1] ^= 1
+	writeFile(t, image, string(damaged))
+	Main(t.Context(), world{&out, io.Discard, []string{"verify", "--json", image}, func(string) string { return "" }})
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	served := &untilSaid{&out, `"event":"serving"`, cancel}

@@ -136,7 +136,7 @@ processes of their own, and must see the same as imprint. They read raw images o
 	}
 	c.Flags().Int64Var(&explain, "explain", 0, "only print what the byte at this `offset` belongs to")
 	c.Flags().BoolVar(&second, "cross-check", false, "compare with what other libraries read, too")
-	c.Flags().BoolVar(&r.json, "json", false, "write faults as lines of JSON to standard output")
+	c.Flags().BoolVar(&r.json, "json", false, "print events as lines of JSON")
 	return c
 }
 
@@ -162,16 +162,28 @@ func (r *root) runVerify(ctx context.Context, name string, d *disk.Disk, file *o
 	if err != nil {
 		return err
 	}
+	seconds := time.Since(start).Seconds()
+	if r.json {
+		r.verified(d, faults, seconds)
+	}
 	if faults > 0 {
 		return fmt.Errorf("%s: %s: %w", name, units.Count(faults, "fault"), write.ErrMismatch)
 	}
 	if !r.json {
-		fmt.Fprintf(r.stdout, "%s: %s, no faults%s, in %.1f s\n", name, units.Count(len(d.Regions), "region"), second, time.Since(start).Seconds())
+		fmt.Fprintf(r.stdout, "%s: %s, no faults%s, in %.1f s\n", name, units.Count(len(d.Regions), "region"), second, seconds)
 		for _, region := range d.Unread() {
 			fmt.Fprintf(r.stdout, "  not checked: %s, %s\n", visible.Line(region.String()), cmp.Or(region.Kind, "no file system that imprint knows"))
 		}
 	}
 	return r.ui.failed
+}
+
+// verified is the end of verify as events.
+func (r *root) verified(d *disk.Disk, faults int, seconds float64) {
+	for _, region := range d.Unread() {
+		r.ui.event(event{"event": "unchecked", "region": region.String(), "kind": region.Kind})
+	}
+	r.ui.event(event{"event": "verified", "regions": len(d.Regions), "faults": faults, "seconds": seconds})
 }
 
 // verifyManifest compares the digest of the whole image with that in the manifest beside it, if there is one.
