@@ -60,6 +60,7 @@ type Image struct {
 	Source     List[Source]    `toml:"source"`
 	Closure    List[Closure]   `toml:"closure"`
 	Boot       Boot            `toml:"boot"`
+	Step       List[Step]      `toml:"step"`
 	Partition  List[Partition] `toml:"partition"`
 	Raw        List[Raw]       `toml:"raw"`
 	Output     List[Output]    `toml:"output"`
@@ -234,9 +235,10 @@ type Link struct {
 	Override Bool            `toml:"override"`
 }
 
-// A Layer is a [[partition.layer]]: the layers of an environment, or one of a directory, of an archive or of the build store.
+// A Layer is a [[partition.layer]]: the layers of an environment, or one of a directory, of an archive, of the build store, or that a step makes.
 type Layer struct {
 	Key    diag.Key
+	Step   Text `toml:"step"`
 	Env    Text `toml:"env"`
 	Tag    Text `toml:"tag"`
 	Source Text `toml:"source"`

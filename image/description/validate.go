@@ -36,6 +36,7 @@ func (c *checker) validate() {
 	c.allClosures()
 	c.boot()
 	c.allPartitions()
+	c.steps()
 	c.iso()
 	c.outputs()
 }

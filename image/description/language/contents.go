@@ -37,8 +37,8 @@ var contents = map[string]keyed.Rule{
 		Doc: "Layers of the partition's tree, the lowest first; trees, directories, files and links come on top. Each replaces what is below it at the same paths, " +
 			"and removes what its whiteouts name.",
 	},
-	"partition.layer.env": {Doc: "Environment in the build store, all of whose layers are taken: see imprint env.", Pattern: layerNameForm},
-	"partition.layer.tag": {Doc: "Tag or pin of the environment. Default: current.", Pattern: layerNameForm},
+	"partition.layer.env": {Doc: "Environment in the build store, all of whose layers are taken: see imprint env.", Pattern: LayerNameForm},
+	"partition.layer.tag": {Doc: "Tag or pin of the environment. Default: current.", Pattern: LayerNameForm},
 	"partition.layer.source": {
 		Doc: "Directory or archive on the host that is a layer: the whiteouts of OCI images (.wh.NAME, .wh..wh..opq) and of overlayfs are understood. " +
 			"Archives may be compressed, as those of a tree.",
