@@ -135,6 +135,7 @@ func dirOf(file string) string {
 func (r *root) resolveAs(ctx context.Context, d *description.Image, in resolve.Inputs) (_ *planned, err error) {
 	in.Unique, in.Scratch = rand.Text(), r.scratch(in.OutDir)
 	in.BuildStore, in.Fetching = r.storeDir(), r.fetching
+	in.Steps.Identity, in.Steps.Report = identity(), r.ui.step
 	if in.Epoch, err = sourceDateEpoch(r.env("SOURCE_DATE_EPOCH")); err != nil {
 		return nil, err
 	}

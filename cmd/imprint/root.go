@@ -167,6 +167,15 @@ func (r *root) fetching(f *resolve.Fetch) {
 	r.ui.watch(progress{"fetching", event{"event": "progress", "stage": "realise"}, f.Done, f.Total})
 }
 
+// identity returns who the user is to a sandbox.
+func identity() sandbox.Identity {
+	i := sandbox.Identity{Root: sandbox.HasIDs(os.Getuid()), UID: os.Getuid(), GID: os.Getgid()}
+	if !i.Root {
+		i.Sub = sandbox.Subordinates(i.UID)
+	}
+	return i
+}
+
 // environments is the command for environments, which are in the build store.
 func (r *root) environments() *cobra.Command {
 	return envcmd.Command(envcmd.World{

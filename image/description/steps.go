@@ -12,40 +12,6 @@ import (
 	"imprint/internal/keyed"
 )
 
-// A Step is a [[step]]: a command that makes of the tree below it the layer on top of that, in each [[partition.layer]] that names it.
-type Step struct {
-	Key       diag.Key
-	Name      Text                  `toml:"name"`
-	Run       List[Value[Argument]] `toml:"run"`
-	Env       Value[Variables]      `toml:"env"`
-	User      Text                  `toml:"user"`
-	Group     Text                  `toml:"group"`
-	Directory Text                  `toml:"directory"`
-	Network   Bool                  `toml:"network"`
-	Inputs    List[StepInput]       `toml:"inputs"`
-	Outputs   List[Text]            `toml:"outputs"`
-	Cache     List[StepCache]       `toml:"cache"`
-	Timeout   Int                   `toml:"timeout"` // seconds
-	Memory    Value[Size]           `toml:"memory"`
-	FileSize  Value[Size]           `toml:"file-size"`
-	Processes Int                   `toml:"processes"`
-}
-
-// A StepInput is a [[step.inputs]]: a file or directory of the host that a step sees.
-type StepInput struct {
-	Key      diag.Key
-	Source   Text `toml:"source"`
-	Target   Text `toml:"target"`
-	Writable Bool `toml:"writable"`
-}
-
-// A StepCache is a [[step.cache]]: a directory that steps hand on to later runs.
-type StepCache struct {
-	Key    diag.Key
-	Name   Text `toml:"name"`
-	Target Text `toml:"target"`
-}
-
 // An Argument is a program or one of its arguments: any text, such as a script.
 type Argument string
 

@@ -55,6 +55,17 @@ type Plan struct {
 	BootCode     *bootloader.Code     // of the first sector; nil where there is none
 	ElTorito     *bootloader.ElTorito // how a BIOS starts an ISO; nil where it does not
 	Warnings     diag.List            // about what is valid but probably a mistake
+	Steps        []Step               // that have made layers
+}
+
+// A Step is a command that has made a layer, or will.
+type Step struct {
+	Partition string   `json:"partition"`
+	Name      string   `json:"name"`
+	Run       []string `json:"run"`
+	ID        string   `json:"id,omitempty"`    // digest of the step and of the tree below it
+	Layer     string   `json:"layer,omitempty"` // digest of what it has made
+	Known     bool     `json:"-"`               // what it makes
 }
 
 // A Partition is one entry of the partition table, or a file system that is a file of another partition, and what is in it.

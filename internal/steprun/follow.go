@@ -94,7 +94,7 @@ func (c *call) follow(ctx context.Context) error {
 		return nil
 	}
 	if c.heard == nil {
-		c.note(Note, "another process runs it")
+		c.note(Note, "is run by another process")
 	}
 	o, log, err := c.wait(ctx, dir)
 	if err != nil {

@@ -48,7 +48,7 @@ func (r *run) lead(ctx context.Context) (found *Result, err error) {
 			return nil, err
 		}
 	case r.heard == nil:
-		r.note(Note, "another process has begun to run it")
+		r.note(Note, "was begun by another process")
 	}
 	outcome, log, err := r.wait(ctx, r.space.Dir)
 	if err != nil {

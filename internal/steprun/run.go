@@ -62,7 +62,7 @@ func (r *Runner) Find(s *Step, pin objects.Digest) (*Result, error) {
 // The error is a [*sandbox.ForbiddenError] if the host lets nobody run steps, and a [*FailedError] if the command failed.
 func (r *Runner) Do(ctx context.Context, s *Step, t Tree) (*Result, error) {
 	c := &call{Runner: r, step: s, tree: t, id: s.ID(t.Pin)}
-	c.note(Heading, strings.Join(s.Argv, " "))
+	c.note(Heading, s.String())
 	found, err := c.find()
 	c.Store.Steps().Count(found != nil)
 	if found != nil {

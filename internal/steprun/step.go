@@ -57,6 +57,16 @@ type Tree struct {
 	After  []objects.Digest // the steps that it has, the lowest first
 }
 
+// String returns the beginning of the command.
+func (s *Step) String() string {
+	const most = 100 // bytes
+	text := strings.Join(strings.Fields(strings.Join(s.Argv, " ")), " ")
+	if len(text) > most {
+		text = strings.ToValidUTF8(text[:most], "") + "…"
+	}
+	return text
+}
+
 // text is what identifies a step: all that its result depends on, besides the tree. Limits are not part of it: with more of anything a command that succeeds
 // succeeds as well.
 func (s *Step) text() []byte {
