@@ -62,7 +62,20 @@ func (t *Target) Install(ctx context.Context, b *tree.Builder) error {
 // does not look at the nodes of items, so it can run while they are still being read.
 func Database(f Flavor, items []TargetItem, epoch int64) ([]byte, error) {
 	at := cmp.Or(f.RegistrationTime, max(1, epoch)) // Nix takes 0 for a missing time
-	return db.Write(f.tables, databaseItems(items), at)
+	infos := make([]*Info, len(items))
+	for i, item := range items {
+		infos[i] = item.Info
+	}
+	return db.Write(f.tables, databaseItems(infos), at)
+}
+
+// Register registers items in the database of the store below prefix, which is created if it is not there. What they refer to must be among
+// them, or valid. epoch is that of [Database]. With again, items that are valid are registered once more, which changes hash and size; otherwise
+// they are skipped.
+func (f Flavor) Register(ctx context.Context, prefix string, infos []*Info, epoch int64, again bool) error {
+	at := cmp.Or(f.RegistrationTime, max(1, epoch))
+	path := strings.TrimRight(prefix, "/") + f.Database()
+	return ofDatabase(db.Register(ctx, f.tables, path, db.Registration{Items: databaseItems(infos), Epoch: at, Again: again}))
 }
 
 // share returns the nodes of the directory of shared files, or nil without HardLink.
@@ -74,10 +87,9 @@ func (t *Target) share(ctx context.Context) ([]*tree.Node, error) {
 }
 
 // databaseItems converts items to rows of the database, in the same order.
-func databaseItems(items []TargetItem) []db.Item {
-	rows := make([]db.Item, len(items))
-	for i, item := range items {
-		info := item.Info
+func databaseItems(infos []*Info) []db.Item {
+	rows := make([]db.Item, len(infos))
+	for i, info := range infos {
 		rows[i] = db.Item{
 			Path: info.Path.String(), NARHash: info.NARHash, NARSize: info.NARSize,
 			Deriver: info.Deriver, CA: info.CA, Sigs: info.Sigs,
@@ -141,6 +153,11 @@ func (i *installer) store(t *Target, shared []*tree.Node) {
 	for _, item := range t.Items {
 		i.add(item.Info.Path.String(), item.Node)
 	}
+}
+
+// StateDirs returns the directories below the state directory that the daemon creates when it first opens a store, and those that they are in.
+func (f Flavor) StateDirs() []string {
+	return append([]string{"/db", "/gcroots", "/profiles"}, f.state.dirs...)
 }
 
 // state adds the database, the directories that the daemon would create at its first start (local-store.cc), and the flavor's own roots.

@@ -84,6 +84,19 @@ func (s *LocalStore) Close() error { return s.database.Close() }
 // String returns the store directory on this machine.
 func (s hostStore) String() string { return s.prefix + s.flavor.StoreDir }
 
+// Flavor returns the flavor of the store.
+func (s *LocalStore) Flavor() Flavor { return s.flavor }
+
+// Paths is that of a [TreeStore].
+func (s *LocalStore) Paths(ctx context.Context) ([]Path, error) {
+	return s.flavor.paths(ctx, s.database)
+}
+
+// Infos is that of a [TreeStore].
+func (s *LocalStore) Infos(ctx context.Context) ([]*Info, error) {
+	return s.flavor.infos(ctx, s.database)
+}
+
 // Info implements [Store].
 func (s *LocalStore) Info(ctx context.Context, p Path) (*Info, error) {
 	row, err := s.database.Item(ctx, p.String())
@@ -147,6 +160,32 @@ func (f Flavor) output(id, path string) (Output, error) {
 		return Output{}, fmt.Errorf("output %s: %w", id, err)
 	}
 	return Output{id, p}, nil
+}
+
+// State returns the state directory on this machine.
+func (s *LocalStore) State() string { return s.prefix + s.flavor.StateDir }
+
+// Check looks up again whether items are valid. The error is a [*GoneError] if one is not.
+func (s *LocalStore) Check(ctx context.Context, items []Path) error {
+	now, err := db.Open(ctx, s.flavor.tables, s.path)
+	if err != nil {
+		return ofDatabase(err)
+	}
+	defer now.Close()
+	paths, err := s.flavor.paths(ctx, now)
+	if err != nil {
+		return err
+	}
+	valid := make(map[Path]bool, len(paths))
+	for _, p := range paths {
+		valid[p] = true
+	}
+	for _, p := range items {
+		if !valid[p] {
+			return &GoneError{p}
+		}
+	}
+	return nil
 }
 
 // Item implements [Store]. The error is a [*GoneError] if the item was deleted after the store was opened.

@@ -123,14 +123,19 @@ func (s *TreeStore) Flavor() Flavor { return s.flavor }
 
 // Paths returns every valid path, in the order of registration. A row that is not a store path is an error.
 func (s *TreeStore) Paths(ctx context.Context) ([]Path, error) {
-	texts, err := s.database.Paths(ctx)
+	return s.flavor.paths(ctx, s.database)
+}
+
+// paths returns every valid path of a database.
+func (f Flavor) paths(ctx context.Context, database *db.Source) ([]Path, error) {
+	texts, err := database.Paths(ctx)
 	if err != nil {
-		return nil, err
+		return nil, ofDatabase(err)
 	}
 	paths := make([]Path, len(texts))
 	for i, text := range texts {
-		if paths[i], err = s.flavor.ParsePath(text); err != nil {
-			return nil, err
+		if paths[i], err = f.ParsePath(text); err != nil {
+			return nil, invalid("store database: %v", err)
 		}
 	}
 	return paths, nil
@@ -154,18 +159,23 @@ func (s *TreeStore) Info(ctx context.Context, p Path) (*Info, error) {
 
 // Infos returns what is registered about every valid path, in the order of registration. It is faster than asking for each.
 func (s *TreeStore) Infos(ctx context.Context) ([]*Info, error) {
-	rows, err := s.database.Items(ctx)
+	return s.flavor.infos(ctx, s.database)
+}
+
+// infos returns all of a database.
+func (f Flavor) infos(ctx context.Context, database *db.Source) ([]*Info, error) {
+	rows, err := database.Items(ctx)
 	if err != nil {
-		return nil, err
+		return nil, ofDatabase(err)
 	}
 	infos := make([]*Info, len(rows))
 	for i, row := range rows {
-		p, err := s.flavor.ParsePath(row.Path)
+		p, err := f.ParsePath(row.Path)
 		if err != nil {
-			return nil, err
+			return nil, invalid("store database: %v", err)
 		}
-		if infos[i], err = s.flavor.Registered(p, row); err != nil {
-			return nil, fmt.Errorf("%v: %w", p, err)
+		if infos[i], err = f.Registered(p, row); err != nil {
+			return nil, invalid("store database: %v: %v", p, err)
 		}
 	}
 	return infos, nil

@@ -3,7 +3,9 @@ package closure
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"slices"
 	"strings"
@@ -49,22 +51,34 @@ func (s *TreeStore) Verify(ctx context.Context, report fault.Report) error {
 // A storeVerifier finds faults of a store.
 type storeVerifier struct {
 	*TreeStore
-	mu     sync.Mutex
 	report fault.Report
 	infos  map[Path]*Info
 }
 
 func (v *storeVerifier) fault(path, object, text string) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
 	v.report(fault.Fault{Offset: -1, Path: path, Object: object, Text: text})
 }
 
-// items compares every item with its registration, the largest first, so that no worker is left with much.
+// items compares every item with its registration.
 func (v *storeVerifier) items(ctx context.Context) error {
-	order := slices.SortedFunc(maps.Values(v.infos), func(a, b *Info) int {
+	return VerifyItems(ctx, slices.Collect(maps.Values(v.infos)), v.Raw, v.report)
+}
+
+// Raw returns an item with the attributes that it has in the tree. The error is [fs.ErrNotExist] if it is not there.
+func (s *TreeStore) Raw(p Path) (*tree.Node, error) {
+	if n := s.find(p.String()); n != nil {
+		return n, nil
+	}
+	return nil, fs.ErrNotExist
+}
+
+// VerifyItems compares items with what is registered about them: existence, attributes, size and hash, several at a time, the largest first, so
+// that no worker is left with much. read returns an item with the attributes that it has; the error matches [fs.ErrNotExist] if it is not there.
+func VerifyItems(ctx context.Context, infos []*Info, read func(Path) (*tree.Node, error), report fault.Report) error {
+	order := slices.SortedFunc(slices.Values(infos), func(a, b *Info) int {
 		return cmp.Or(cmp.Compare(b.NARSize, a.NARSize), a.Path.Compare(b.Path))
 	})
+	v := &itemVerifier{read: read, report: report}
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(2 * processors.Count())
 	for _, info := range order {
@@ -72,38 +86,55 @@ func (v *storeVerifier) items(ctx context.Context) error {
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
 			}
-			v.item(info.Path, info)
+			v.item(info)
 			return nil
 		})
 	}
 	return group.Wait()
 }
 
-// item compares an item with its registration: existence, attributes, size and hash.
-func (v *storeVerifier) item(p Path, info *Info) {
-	n := v.find(p.String())
-	if n == nil {
-		v.fault(p.String(), "store item", "is registered and not there")
+// An itemVerifier finds faults of items.
+type itemVerifier struct {
+	read   func(Path) (*tree.Node, error)
+	mu     sync.Mutex
+	report fault.Report
+}
+
+func (v *itemVerifier) fault(path, object, text string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.report(fault.Fault{Offset: -1, Path: path, Object: object, Text: text})
+}
+
+// item compares an item with its registration.
+func (v *itemVerifier) item(info *Info) {
+	p := info.Path.String()
+	n, err := v.read(info.Path)
+	if errors.Is(err, fs.ErrNotExist) {
+		v.fault(p, "store item", "is registered and not there")
 		return
 	}
-	for below, n := range tree.Walk(p.String(), n) {
+	if err != nil {
+		v.fault(p, "store item", err.Error())
+		return
+	}
+	for below, n := range tree.Walk(p, n) {
 		if text := odd(n); text != "" {
 			v.fault(below, "store item", text)
 		}
 	}
-	node, err := v.Item(context.Background(), p)
-	if err != nil {
-		v.fault(p.String(), "store item", err.Error())
+	if n, err = Canonical(info.Path.Base(), n); err != nil {
+		v.fault(p, "store item", err.Error())
 		return
 	}
-	digest, size, err := nar.Hash(node)
+	digest, size, err := nar.Hash(n)
 	switch {
 	case err != nil:
-		v.fault(p.String(), "store item", err.Error())
+		v.fault(p, "store item", err.Error())
 	case size != info.NARSize:
-		v.fault(p.String(), "NAR", fault.Mismatch("size", size, info.NARSize))
+		v.fault(p, "NAR", fault.Mismatch("size", size, info.NARSize))
 	case digest != info.NARHash:
-		v.fault(p.String(), "NAR", fault.Mismatch("hash", "sha256:"+nar.EncodeBase32(digest[:]), "sha256:"+nar.EncodeBase32(info.NARHash[:])))
+		v.fault(p, "NAR", fault.Mismatch("hash", "sha256:"+nar.EncodeBase32(digest[:]), "sha256:"+nar.EncodeBase32(info.NARHash[:])))
 	}
 }
 

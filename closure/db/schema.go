@@ -88,10 +88,18 @@ func (s *Schema) selectItem() string {
 	return "select id, path, hash, narSize, deriver, " + more + " from ValidPaths"
 }
 
-// insertion returns the statement that adds a row to ValidPaths.
+// insertion returns the statement that adds a row to ValidPaths: the columns of values, then time and deriver.
 func (s *Schema) insertion() string {
 	if s.signed {
-		return "insert into ValidPaths (path, hash, registrationTime, deriver, narSize, sigs, ca) values (?, ?, ?, ?, ?, ?, ?)"
+		return "insert into ValidPaths (hash, narSize, sigs, ca, path, registrationTime, deriver) values (?, ?, ?, ?, ?, ?, ?)"
 	}
-	return "insert into ValidPaths (path, hash, registrationTime, deriver, narSize) values (?, ?, ?, ?, ?)"
+	return "insert into ValidPaths (hash, narSize, path, registrationTime, deriver) values (?, ?, ?, ?, ?)"
+}
+
+// change returns the statement that sets the columns of values for a path (registerValidPaths in Nix's local-store.cc).
+func (s *Schema) change() string {
+	if s.signed {
+		return "update ValidPaths set hash = ?, narSize = ?, sigs = ?, ca = ?, ultimate = null where path = ?"
+	}
+	return "update ValidPaths set hash = ?, narSize = ? where path = ?"
 }

@@ -4,6 +4,7 @@
 package export
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 
@@ -29,6 +30,14 @@ const (
 	maxPath = 8 << 10 // bytes
 	maxRefs = 1 << 20 // of one item
 )
+
+// Head is the number of bytes that [Begins] needs.
+const Head = 32
+
+// Begins reports whether a file that begins with these bytes is a stream with an item.
+func Begins(head []byte) bool {
+	return bytes.HasPrefix(head, framed.AppendString(framed.AppendNumber(nil, more), "nix-archive-1"))
+}
 
 // Read reads the stream in a blob. Contents of files are slices of the blob. attr is that of [nar.Index]. A damaged stream is a
 // [*framed.FormatError].
@@ -116,11 +125,21 @@ func NewWriter(w io.Writer) *Writer { return &Writer{w} }
 
 // Add writes an item, which must come after those that it refers to. content is that of [nar.Write].
 func (w *Writer) Add(i Item, content func(w io.Writer, file *tree.Node) error) error {
+	return w.AddArchive(i, func(to io.Writer) error {
+		if err := nar.Write(to, i.Node, content); err != nil {
+			return fmt.Errorf("export %s: %w", tree.Shown(i.Path), err)
+		}
+		return nil
+	})
+}
+
+// AddArchive is Add for an item whose archive the caller writes.
+func (w *Writer) AddArchive(i Item, archive func(to io.Writer) error) error {
 	if _, err := w.w.Write(framed.AppendNumber(nil, more)); err != nil {
 		return err
 	}
-	if err := nar.Write(w.w, i.Node, content); err != nil {
-		return fmt.Errorf("export %s: %w", tree.Shown(i.Path), err)
+	if err := archive(w.w); err != nil {
+		return err
 	}
 	b := framed.AppendString(framed.AppendNumber(nil, magic), i.Path)
 	b = framed.AppendNumber(b, uint64(len(i.References)))

@@ -26,3 +26,6 @@ func ParseCache(text string) (storeDir string, err error) {
 	}
 	return storeDir, nil
 }
+
+// CacheText returns the content of [CacheFile] for a new cache, as Nix writes it.
+func CacheText(storeDir string) string { return "StoreDir: " + storeDir + "\n" }

@@ -70,3 +70,40 @@ func (i *Info) Signers() (names []string) {
 	}
 	return names
 }
+
+// A SecretKey makes signatures.
+type SecretKey struct {
+	Name   string
+	secret ed25519.PrivateKey
+}
+
+// ParseSecretKey reads a secret key as "name:base64", the form of the files that "nix key generate-secret" makes. Errors do not show it.
+func ParseSecretKey(text string) (SecretKey, error) {
+	name, digits, ok := strings.Cut(strings.TrimSpace(text), ":")
+	if !ok || name == "" {
+		return SecretKey{}, fmt.Errorf("it is no secret key: it has no name and colon at the beginning")
+	}
+	b, err := base64.StdEncoding.Strict().DecodeString(digits)
+	switch {
+	case err != nil:
+		return SecretKey{}, fmt.Errorf("the secret key %.80q is damaged: no base64 follows the name", name)
+	case len(b) == ed25519.PublicKeySize:
+		return SecretKey{}, fmt.Errorf("the key %.80q is a public one; signatures are made with the secret one", name)
+	case len(b) != ed25519.PrivateKeySize:
+		return SecretKey{}, fmt.Errorf("the secret key %.80q is damaged: it has %d bytes, not %d", name, len(b), ed25519.PrivateKeySize)
+	}
+	return SecretKey{name, b}, nil
+}
+
+// Public returns the key that verifies the signatures.
+func (k SecretKey) Public() Key { return Key{k.Name, k.secret.Public().(ed25519.PublicKey)} }
+
+// Sign adds a signature, unless there is one by the key already, and sorts them.
+func (i *Info) Sign(k SecretKey, storeDir string) {
+	if i.SignedBy([]Key{k.Public()}, storeDir) {
+		return
+	}
+	sum := ed25519.Sign(k.secret, []byte(i.Fingerprint(storeDir)))
+	i.Sigs = append(i.Sigs, k.Name+":"+base64.StdEncoding.EncodeToString(sum))
+	slices.Sort(i.Sigs)
+}

@@ -136,6 +136,7 @@ func (r *root) resolveAs(ctx context.Context, d *description.Image, in resolve.I
 	in.Unique, in.Scratch = rand.Text(), r.scratch(in.OutDir)
 	in.BuildStore, in.Fetching = r.storeDir(), r.fetching
 	in.Steps.Identity, in.Steps.Report = identity(), r.ui.step
+	in.Hold = func(release func()) { r.held = append(r.held, release) }
 	if in.Epoch, err = sourceDateEpoch(r.env("SOURCE_DATE_EPOCH")); err != nil {
 		return nil, err
 	}

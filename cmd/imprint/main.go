@@ -30,6 +30,11 @@ func main() {
 func Main(ctx context.Context, w world) int {
 	root := newRoot(w)
 	root.cmd.SetArgs(w.args)
+	defer func() {
+		for _, release := range root.held {
+			release()
+		}
+	}()
 	return root.report(ctx, root.cmd.ExecuteContext(ctx))
 }
 

@@ -1,16 +1,24 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
+	"imprint/cmd/imprint/cachecmd"
 	"imprint/cmd/imprint/envcmd"
+	"imprint/cmd/imprint/storecmd"
+	"imprint/image/disk"
 	"imprint/image/resolve"
+	"imprint/internal/environment"
+	"imprint/internal/objects"
 	"imprint/internal/repro"
 	"imprint/internal/sandbox"
+	"imprint/internal/steprun"
 	"imprint/internal/units"
 	"imprint/internal/visible"
 
@@ -35,7 +43,8 @@ type root struct {
 
 	buildStore string // directory; "" for the usual one
 
-	written string // the image that a build has completed but not yet checked
+	held    []func() // end the hold on store items
+	written string   // the image that a build has completed but not yet checked
 	ui      *ui
 	tty     io.Writer // standard error unfiltered, for output that moves the cursor
 	raw     io.Writer // standard output unfiltered, for contents and for programs that the user talks to
@@ -76,7 +85,7 @@ func newRoot(w world) *root {
 	r.cmd.PersistentFlags().StringVar(&r.level, "log-level", "warning", "log messages of this `level` and above: error, warning, info or debug")
 	r.completions()
 	r.cmd.AddCommand(r.build(), r.plan(), r.doctor(), r.init(), r.schema(), r.version(), r.man(), r.verify(), r.reader(), r.inspect(), r.ls(), r.cat(), r.extract(), r.diff(), r.why(),
-		r.serve(), r.boot(), r.environments())
+		r.serve(), r.boot(), r.environments(), r.cache(), r.stores())
 	return r
 }
 
@@ -177,18 +186,49 @@ func identity() sandbox.Identity {
 }
 
 // environments is the command for environments, which are in the build store.
-func (r *root) environments() *cobra.Command {
-	return envcmd.Command(envcmd.World{
+func (r *root) environments() *cobra.Command { return envcmd.Command(r.envWorld()) }
+
+func (r *root) envWorld() envcmd.World {
+	return envcmd.World{
 		Stdin: os.Stdin, Stdout: r.stdout, Stderr: r.stderr, Raw: r.raw, RawErr: r.tty,
 		StoreFlag: r.buildStoreFlag,
 		StoreDir:  r.storeDir, Scratch: func() string { return r.scratch("") }, Env: r.env, Root: func() bool { return sandbox.HasIDs(os.Getuid()) }, UID: os.Getuid(), GID: os.Getgid(),
-		Epoch: func() (int64, error) {
-			epoch, err := sourceDateEpoch(r.env("SOURCE_DATE_EPOCH"))
-			if epoch == nil {
-				return repro.DefaultEpoch, err
-			}
-			return *epoch, err
-		},
+		Epoch: r.epoch,
 		Usage: func(err error) error { return usage{err} }, Differs: errDiffers,
+		SweepSteps: func(ctx context.Context, s *environment.Store) error {
+			return (&steprun.Runner{Store: s, Identity: identity()}).Sweep(ctx)
+		},
+	}
+}
+
+// cache is the command for what steps have made.
+func (r *root) cache() *cobra.Command {
+	return cachecmd.Command(cachecmd.World{
+		Stdout: r.stdout, Stderr: r.stderr, StoreFlag: r.buildStoreFlag, StoreDir: r.storeDir, Identity: identity, Now: time.Now, Collect: r.envWorld().Collect,
+		Usage: func(err error) error { return usage{err} }, Mismatch: objects.ErrDamaged,
+	})
+}
+
+// epoch returns the time of what has no other: SOURCE_DATE_EPOCH, or 1.
+func (r *root) epoch() (int64, error) {
+	epoch, err := sourceDateEpoch(r.env("SOURCE_DATE_EPOCH"))
+	if epoch == nil {
+		return repro.DefaultEpoch, err
+	}
+	return *epoch, err
+}
+
+// stores is the command for stores.
+func (r *root) stores() *cobra.Command {
+	return storecmd.Command(storecmd.World{
+		Stdin: os.Stdin, Stdout: r.stdout, Stderr: r.stderr, Raw: r.raw, RawErr: r.tty,
+		StoreFlag: r.buildStoreFlag, StoreDir: r.storeDir, Epoch: r.epoch, Scratch: func() string { return r.scratch("") },
+		Env: r.env, Environ: os.Environ, UID: os.Getuid(), GID: os.Getgid(), Root: func() bool { return sandbox.HasIDs(os.Getuid()) },
+		Image: func(name string) (*disk.Disk, io.Closer, error) { return openImage(name) },
+		Watch: func(doing string, done func() int64, total int64) {
+			r.ui.watch(progress{doing, event{}, done, total})
+		},
+		Clear: func() { r.ui.clear() },
+		Usage: func(err error) error { return usage{err} },
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"imprint/closure"
+	"imprint/closure/daemon"
 	"imprint/closure/narinfo"
 	"imprint/image/description/language"
 	"imprint/internal/diag"
@@ -75,8 +76,12 @@ func (c *checker) cache(s Source) {
 		}
 		return
 	}
+	if _, ok, err := daemon.Address(s.URL.V); ok {
+		c.daemon(s, err)
+		return
+	}
 	if _, err := remote.Parse(s.URL.V); err != nil && s.URL.V != "" {
-		c.Report(s.URL.Key, err.Error(), `as in "https://cache.example.org" or "file:///srv/cache"`)
+		c.Report(s.URL.Key, err.Error(), `as in "https://cache.example.org", "file:///srv/cache" or "daemon"`)
 	}
 	for _, k := range s.Keys.Items {
 		if _, err := narinfo.ParseKey(k.V); err != nil {
@@ -89,6 +94,21 @@ func (c *checker) cache(s Source) {
 	case !s.Unsigned.V && len(s.Keys.Items) == 0:
 		c.Report(s.URL.Key, "needs trusted-public-keys: whoever can write to the cache could put anything into the image",
 			"name the key of the cache, or write unsigned = true if only you can write to it")
+	}
+}
+
+// daemon checks a daemon, which is trusted like the store that it has. err is that of its address.
+func (c *checker) daemon(s Source, err error) {
+	if err != nil {
+		c.ReportError(s.URL.Key, err)
+	}
+	if f := c.flavor(); f.Name != closure.Nix.Name {
+		c.Report(s.URL.Key, "is a daemon of Nix, and the store is of flavor "+f.Name, "its store can be read as a directory: path = \"/\"")
+	}
+	for _, k := range []diag.Key{s.Keys.Key, s.Unsigned.Key} {
+		if k.Written {
+			c.Report(k, "is for a binary cache, and this source is a daemon", "remove it")
+		}
 	}
 }
 

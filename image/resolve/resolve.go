@@ -44,6 +44,10 @@ type Inputs struct {
 	Fetching   func(*Fetch) // is called before items are fetched; may be nil
 	Steps      realise.Options
 
+	// Hold is called with what ends the hold on store items, which no garbage collection takes until then; call it when the plan is no longer used. With a
+	// nil Hold items are not held, and are read at once.
+	Hold func(release func())
+
 	// Backwards takes the names of directories in reverse order. It makes no difference to a plan, and is for those who check that.
 	Backwards bool
 }

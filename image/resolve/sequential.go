@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"imprint/closure/daemon"
 	"imprint/closure/narinfo"
 	"imprint/image/description"
 	"imprint/image/source"
@@ -35,8 +36,35 @@ func (s *sources) openExport(ctx context.Context, d description.Source) error {
 	return nil
 }
 
+// openDaemon connects to a daemon. The connection holds the items.
+func (s *sources) openDaemon(ctx context.Context, d description.Source, socket string) error {
+	opened, err := source.OpenDaemon(ctx, source.DaemonOptions{Socket: socket, Flavor: s.flavor, Keep: s.in.BuildStore, Read: s.reader()})
+	if err != nil {
+		s.problems = append(s.problems, d.URL.Key.Problem(err.Error(), hintOf(err)))
+		return ctx.Err()
+	}
+	if s.in.Hold != nil {
+		s.in.Hold(func() { opened.Close() })
+	}
+	s.add(opened, place{key: d.URL.Key, prefix: opened.Prefix(), held: s.in.Hold != nil})
+	return nil
+}
+
+// hintOf returns the hint of an error about a source, "" if it has none.
+func hintOf(err error) string {
+	var invalid *source.InvalidError
+	errors.As(err, &invalid)
+	if invalid == nil {
+		return ""
+	}
+	return invalid.Hint
+}
+
 // openCache opens a binary cache. Without one there need be no build store.
 func (s *sources) openCache(ctx context.Context, d description.Source) error {
+	if socket, ok, _ := daemon.Address(d.URL.V); ok {
+		return s.openDaemon(ctx, d, socket)
+	}
 	o := source.CacheOptions{URL: d.URL.V, Flavor: s.flavor, Keep: s.in.BuildStore}
 	for _, text := range d.Keys.Items {
 		k, err := narinfo.ParseKey(text.V)

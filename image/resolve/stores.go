@@ -78,9 +78,21 @@ func (w world) closures(ctx context.Context, s *store) (*closure.Closure, diag.L
 	}
 	all, err := sources.compute(ctx, s)
 	if err == nil && len(sources.problems) == 0 {
-		err = sources.blameSource(source.Realise(ctx, all, w.in.Fetching))
+		err = sources.secure(ctx, all)
 	}
 	return all, sources.problems, err
+}
+
+// secure keeps items from garbage collections, and fetches those that cannot be read where they are.
+func (s *sources) secure(ctx context.Context, all *closure.Closure) error {
+	if s.in.Hold != nil {
+		release, err := source.Hold(ctx, all)
+		if err != nil {
+			return err
+		}
+		s.in.Hold(release)
+	}
+	return s.blameSource(source.Realise(ctx, all, s.in.Fetching))
 }
 
 // sources are the stores from which items come, in the order of search.
@@ -96,12 +108,12 @@ type place struct {
 	key    diag.Key
 	prefix string             // of store paths on the host
 	image  *closure.TreeStore // nil for a directory
+	held   bool               // closed when the plan is no longer used
 }
 
 // open opens every [[source]].
 func (s *sources) open(ctx context.Context) error {
-	canonical := func(h hosttree.Host) *tree.Attr { return closure.CanonicalAttr(h.Kind, h.Mode) }
-	read := (&hosttree.Scanner{Attr: canonical, FilesOnly: true, Backwards: s.in.Backwards}).Read
+	read := s.reader()
 	for _, d := range s.d.Source.Items {
 		if d.Own().Written() {
 			if err := s.openOwn(ctx, d); err != nil {
@@ -128,6 +140,12 @@ func (s *sources) open(ctx context.Context) error {
 		s.add(opened, place{key: d.Path.Key, prefix: prefix})
 	}
 	return nil
+}
+
+// reader returns what reads items of this machine.
+func (w world) reader() closure.ReadFunc {
+	canonical := func(h hosttree.Host) *tree.Attr { return closure.CanonicalAttr(h.Kind, h.Mode) }
+	return (&hosttree.Scanner{Attr: canonical, FilesOnly: true, Backwards: w.in.Backwards}).Read
 }
 
 // openLocal opens a store with a database on this machine. If there is only one of another flavor, the error is a [diag.Mistake].
@@ -184,7 +202,10 @@ func isBadName(err error) bool {
 }
 
 func (s *sources) close() {
-	for _, opened := range s.stores {
+	for i, opened := range s.stores {
+		if s.places[i].held {
+			continue
+		}
 		if c, ok := opened.(interface{ Close() error }); ok {
 			c.Close()
 		}

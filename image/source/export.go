@@ -27,6 +27,7 @@ type Export struct {
 	file   string
 	flavor closure.Flavor
 	items  map[closure.Path]*exported
+	order  []closure.Path // of the stream
 }
 
 type exported struct {
@@ -125,9 +126,15 @@ func (x *Export) add(item export.Item, hash hashes) error {
 		return fmt.Errorf("%v is there twice, with different contents", p)
 	}
 	item.Node.Name = p.Base()
+	if x.items[p] == nil {
+		x.order = append(x.order, p)
+	}
 	x.items[p] = &exported{info, item.Node}
 	return nil
 }
+
+// Paths returns the items, in the order of the stream.
+func (x *Export) Paths(context.Context) ([]closure.Path, error) { return x.order, nil }
 
 // String returns the name of the file.
 func (x *Export) String() string { return x.file }

@@ -11,18 +11,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// link gives an open file a name, which must be free. A file without one is named through /proc (open(2), O_TMPFILE).
-func link(f *os.File, path string) error {
-	from, flags := fmt.Sprintf("/proc/self/fd/%d", f.Fd()), unix.AT_SYMLINK_FOLLOW
-	if info, err := os.Lstat(f.Name()); err == nil && info.Mode().IsRegular() {
-		from, flags = f.Name(), 0
-	}
-	if err := unix.Linkat(unix.AT_FDCWD, from, unix.AT_FDCWD, path, flags); err != nil {
-		return &os.LinkError{Op: "link", Old: "a new file", New: path, Err: err}
-	}
-	return nil
-}
-
 // patience is how long a lock is waited for; between is the time between attempts.
 const (
 	patience = 20 * time.Second

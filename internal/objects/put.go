@@ -122,7 +122,7 @@ func (s *Store) name(ctx context.Context, f *os.File, pinned tree.Blob) (tree.Bl
 	d, _ := tree.PinOf(pinned)
 	path := s.path(d)
 	for {
-		err := link(f, path)
+		err := scratch.Link(f, path)
 		switch {
 		case err == nil:
 			return s.Get(d, pinned.Size(), holes(pinned))
@@ -143,30 +143,16 @@ func (s *Store) name(ctx context.Context, f *os.File, pinned tree.Blob) (tree.Bl
 	}
 }
 
-// create creates a file that is gone when it is closed, unless it gets a name. remove closes it.
+// create creates a file that is gone after remove, unless it gets a name.
 func (s *Store) create() (f *os.File, remove func(), err error) {
-	f, err = scratch.Unnamed(s.dir, filepath.Join(s.dir, "(new)"))
+	f, remove, err = scratch.Create(s.dir, filepath.Join(s.dir, "(new)"))
 	if errors.Is(err, fs.ErrNotExist) {
 		if err := s.make(); err != nil {
 			return nil, nil, err
 		}
-		f, err = scratch.Unnamed(s.dir, filepath.Join(s.dir, "(new)"))
+		f, remove, err = scratch.Create(s.dir, filepath.Join(s.dir, "(new)"))
 	}
-	if err == nil {
-		return f, func() { f.Close() }, nil
-	}
-	if !scratch.HasNoUnnamed(err) {
-		return nil, nil, err
-	}
-	d, err := scratch.Dir(s.dir)
-	if err != nil {
-		return nil, nil, err
-	}
-	f, err = os.OpenFile(filepath.Join(d.Path, "new"), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return nil, nil, errors.Join(err, d.Remove())
-	}
-	return f, func() { f.Close(); d.Remove() }, nil
+	return f, remove, err
 }
 
 // A file is a new file, in which zeros are holes.

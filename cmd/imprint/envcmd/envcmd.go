@@ -2,6 +2,7 @@
 package envcmd
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -30,6 +31,8 @@ type World struct {
 	Env       func(string) string
 	Root      func() bool // reports whether the user may give files to others
 	UID, GID  int
+
+	SweepSteps func(context.Context, *environment.Store) error // removes what killed steps have left
 
 	Usage   func(error) error // makes an error one of the command line
 	Differs error             // what diff returns

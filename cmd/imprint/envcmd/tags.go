@@ -1,6 +1,7 @@
 package envcmd
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -116,9 +117,9 @@ func (w World) gc() *cobra.Command {
 	var dryRun bool
 	c := &cobra.Command{
 		Use:   "gc",
-		Short: "Remove layers and contents that no environment has",
-		Long: `gc removes what is in the build store's layers and that no tag of any environment leads to: layers after a roll-back, what a killed
-command has added, and trees in which commands ran. It waits for commands and builds that use the store, for at most 20 seconds.
+		Short: "Remove layers and contents that no environment and no step has",
+		Long: `gc removes what is in the build store's layers and that neither a tag of an environment nor what a step has made leads to: layers after a
+roll-back, what a killed command has added, and trees in which commands ran. It waits for commands and builds that use the store, for at most 20 seconds.
 What an environment leads to and is not there is reported, and is an error.`,
 		Args: w.arguments(0, 0, "no argument"),
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -126,7 +127,7 @@ What an environment leads to and is not there is reported, and is an error.`,
 			if err != nil {
 				return err
 			}
-			g, err := s.Collect(c.Context(), dryRun, func(names []string, live map[objects.Digest]bool) error { return sweep(s, names, live) })
+			g, err := w.Collect(c.Context(), s, dryRun)
 			if err != nil {
 				return err
 			}
@@ -152,6 +153,13 @@ What an environment leads to and is not there is reported, and is an error.`,
 	}
 	c.Flags().BoolVar(&dryRun, "dry-run", false, "list the digests of what would be removed, and remove nothing")
 	return c
+}
+
+// Collect removes what nothing in a store leads to, or finds out what that is.
+func (w World) Collect(ctx context.Context, s *environment.Store, dryRun bool) (environment.Garbage, error) {
+	return s.Collect(ctx, dryRun, func(names []string, live map[objects.Digest]bool) error {
+		return errors.Join(sweep(s, names, live), w.SweepSteps(ctx, s))
+	})
 }
 
 // sweep removes the files of commands that ran in what is no more.

@@ -1,0 +1,278 @@
+package target
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+
+	"imprint/closure"
+	"imprint/closure/locks"
+	"imprint/internal/hosttree"
+	"imprint/internal/processors"
+
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sys/unix"
+)
+
+// A Directory is a store directory on this machine with its database. Other programs may use it at the same time.
+type Directory struct {
+	DirectoryOptions
+	open  *os.File         // the lock that says that the store is in use
+	roots *locks.TempRoots // nil before Put
+}
+
+// DirectoryOptions describe a store directory.
+type DirectoryOptions struct {
+	Prefix string // path before the store directory on this machine: "" for the machine's own store
+	Flavor closure.Flavor
+	Epoch  int64 // when items are registered, in seconds since 1970
+	NoSync bool  // registers items before their contents are on the disk
+}
+
+// OpenDirectory opens a store directory, and creates what it lacks, as Nix and Guix do: the directories, a database without items, and the link
+// from the GC roots to the profiles.
+func OpenDirectory(ctx context.Context, o DirectoryOptions) (*Directory, error) {
+	o.Prefix = strings.TrimRight(o.Prefix, "/")
+	d := &Directory{DirectoryOptions: o}
+	f := o.Flavor
+	_, err := os.Lstat(d.at(f.GCRoots()))
+	fresh := errors.Is(err, fs.ErrNotExist)
+	dirs := []string{f.StoreDir + "/.links"}
+	for _, dir := range f.StateDirs() {
+		dirs = append(dirs, f.StateDir+dir)
+	}
+	for _, dir := range dirs {
+		if err := os.MkdirAll(d.at(dir), 0o755); err != nil {
+			return nil, err
+		}
+	}
+	if fresh {
+		if err := os.Symlink(f.Profiles(), d.at(f.GCRoots()+"/profiles")); err != nil && !errors.Is(err, fs.ErrExist) {
+			return nil, err
+		}
+	}
+	if d.open, err = locks.Share(ctx, d.at(f.StateDir+"/db/big-lock")); err != nil {
+		return nil, err
+	}
+	if err := d.database(ctx); err != nil {
+		d.Close()
+		return nil, err
+	}
+	return d, nil
+}
+
+// database makes a database if there is none, and then the file that says its version.
+func (d *Directory) database(ctx context.Context) error {
+	if _, err := os.Lstat(d.at(d.Flavor.Database())); errors.Is(err, fs.ErrNotExist) {
+		if err := d.Flavor.Register(ctx, d.Prefix, nil, d.Epoch, false); err != nil {
+			return err
+		}
+	}
+	schema := d.at(d.Flavor.StateDir + "/db/schema")
+	if _, err := os.Lstat(schema); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return os.WriteFile(schema, []byte(d.Flavor.Schema), 0o644)
+}
+
+// at returns the path on this machine of one in the store.
+func (d *Directory) at(path string) string { return d.Prefix + path }
+
+// String returns the store directory on this machine.
+func (d *Directory) String() string { return d.at(d.Flavor.StoreDir) }
+
+// Close lets others change the store.
+func (d *Directory) Close() error {
+	if d.roots != nil {
+		d.roots.Close()
+	}
+	return d.open.Close()
+}
+
+// Lacking implements [Target].
+func (d *Directory) Lacking(ctx context.Context, paths []closure.Path) ([]closure.Path, error) {
+	valid, err := d.valid(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(slices.Clone(paths), func(p closure.Path) bool { return valid[p] }), nil
+}
+
+// valid returns the paths that are valid now.
+func (d *Directory) valid(ctx context.Context) (map[closure.Path]bool, error) {
+	s, err := closure.OpenLocal(ctx, d.Prefix, d.Flavor, new(hosttree.Scanner).Read)
+	if err != nil {
+		return nil, err
+	}
+	defer s.Close()
+	paths, err := s.Paths(ctx)
+	if err != nil {
+		return nil, err
+	}
+	valid := make(map[closure.Path]bool, len(paths))
+	for _, p := range paths {
+		valid[p] = true
+	}
+	return valid, nil
+}
+
+// Put implements [Target]. Items are written several at a time, and registered in their order. Until then, temporary roots keep them.
+func (d *Directory) Put(ctx context.Context, items []closure.Item, p *Progress) error {
+	if len(items) == 0 {
+		return nil
+	}
+	if err := d.hold(ctx, items); err != nil {
+		return err
+	}
+	r := &registrar{Directory: d, items: items, done: make([]bool, len(items))}
+	group, inner := errgroup.WithContext(ctx)
+	group.SetLimit(2 * processors.Count())
+	for i := range items {
+		group.Go(func() error {
+			if inner.Err() != nil {
+				return context.Cause(inner)
+			}
+			if err := d.write(inner, items[i], p); err != nil {
+				return err
+			}
+			return r.note(inner, i)
+		})
+	}
+	err := group.Wait()
+	return errors.Join(err, r.flush(context.WithoutCancel(ctx)))
+}
+
+// hold makes the items temporary roots, so that no collector takes them before they are registered.
+func (d *Directory) hold(ctx context.Context, items []closure.Item) (err error) {
+	if d.roots == nil {
+		if d.roots, err = locks.OpenTempRoots(ctx, d.at(d.Flavor.StateDir)); err != nil {
+			return err
+		}
+	}
+	names := make([]string, len(items))
+	for i, item := range items {
+		names[i] = item.Info.Path.String()
+	}
+	return d.roots.Add(ctx, names)
+}
+
+// write writes an item. What is in its place and not registered is what an interrupted program has left.
+func (d *Directory) write(ctx context.Context, item closure.Item, p *Progress) error {
+	path := d.at(item.Info.Path.String())
+	release, err := locks.Path(ctx, path)
+	if err != nil {
+		return err
+	}
+	defer release()
+	if _, err := os.Lstat(path); err == nil {
+		valid, err := d.valid(ctx)
+		if err != nil || valid[item.Info.Path] {
+			return err
+		}
+		if err := remove(path); err != nil {
+			return err
+		}
+	}
+	node, err := item.Store.Item(ctx, item.Info.Path)
+	if err != nil {
+		return closure.Reading(item.Info.Path, err)
+	}
+	w := newTreeWriter(path, node)
+	err = w.begin()
+	if err == nil {
+		err = archiveOf(ctx, io.Discard, item.Info, node, w.file, p)
+	}
+	if err == nil {
+		err = w.end()
+	}
+	if err != nil {
+		return errors.Join(err, remove(path))
+	}
+	return nil
+}
+
+// remove removes an item, whose directories cannot be written to.
+func remove(path string) error {
+	filepath.WalkDir(path, func(at string, e fs.DirEntry, err error) error {
+		if err == nil && e.IsDir() {
+			os.Chmod(at, 0o700)
+		}
+		return nil
+	})
+	return os.RemoveAll(path)
+}
+
+// A registrar registers items that are written, in their order, some at a time.
+type registrar struct {
+	*Directory
+	items []closure.Item
+
+	mu     sync.Mutex
+	done   []bool
+	next   int   // of the first item that is not registered
+	weight int64 // of those that are written and not registered
+}
+
+// An interrupted copy loses at most the work for so many bytes, where an item counts for at least a small part of that.
+const (
+	mostLost = 256 << 20
+	leastOne = mostLost / 4096
+)
+
+// note takes note that an item is written.
+func (r *registrar) note(ctx context.Context, i int) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.done[i] = true
+	if r.weight += max(leastOne, r.items[i].Info.NARSize); r.weight < mostLost {
+		return nil
+	}
+	return r.register(ctx)
+}
+
+// flush registers the items that are written, after whose beginning none is missing.
+func (r *registrar) flush(ctx context.Context) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.register(ctx)
+}
+
+func (r *registrar) register(ctx context.Context) error {
+	r.weight = 0
+	var infos []*closure.Info
+	for ; r.next < len(r.items) && r.done[r.next]; r.next++ {
+		infos = append(infos, r.items[r.next].Info)
+	}
+	if len(infos) == 0 {
+		return nil
+	}
+	if err := r.sync(); err != nil {
+		return err
+	}
+	return r.Flavor.Register(ctx, r.Prefix, infos, r.Epoch, false)
+}
+
+// sync waits until all that was written to the file system of the store is on the disk.
+func (r *registrar) sync() error {
+	if r.NoSync {
+		return nil
+	}
+	dir, err := os.Open(r.String())
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	if err := unix.Syncfs(int(dir.Fd())); err != nil {
+		return fmt.Errorf("sync %s: %w", r, err)
+	}
+	return nil
+}
+
+var _ Target = (*Directory)(nil)
