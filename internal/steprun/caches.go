@@ -167,7 +167,12 @@ func (c *Caches) Remove(name string) error {
 		return fmt.Errorf("the cache %q %w", name, ErrBusy)
 	}
 	defer f.Close()
-	return os.RemoveAll(filepath.Join(c.dir, name))
+	for _, what := range []string{"", changeLock, useLock} { // who waits for a lock sees that it is another file
+		if err := os.RemoveAll(filepath.Join(c.dir, name+what)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // sweep removes states that are not the last one, and locks. Nobody uses the store.
