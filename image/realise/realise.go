@@ -189,7 +189,7 @@ func (r *realising) step(ctx context.Context, l description.Layer, d *descriptio
 		return nil, problems
 	}
 	if r.DryRun {
-		return r.runner.Find(s, t.Pin)
+		return r.runner.Find(ctx, s, t.Pin)
 	}
 	found, err := r.runner.Do(ctx, s, t)
 	var forbidden *sandbox.ForbiddenError
@@ -198,7 +198,7 @@ func (r *realising) step(ctx context.Context, l description.Layer, d *descriptio
 	case errors.As(err, &forbidden):
 		return nil, diag.List{d.Key.Problem(forbidden.Error(), forbidden.Hint())}
 	case errors.As(err, &failed):
-		return nil, diag.List{d.Key.Problem(failed.Error(), failed.Hint)}
+		return nil, diag.List{d.Key.Problem(fmt.Sprintf("%q: %v", failed.Step, failed.Err), failed.Hint)}
 	}
 	return found, err
 }

@@ -32,7 +32,7 @@ const maxLog = 64 << 20
 func (r *run) lead(ctx context.Context) (found *Result, err error) {
 	defer r.space.Close()
 	defer r.releaseCaches()
-	if found, err := r.find(); found != nil || err != nil { // another one was faster
+	if found, err := r.find(ctx); found != nil || err != nil { // another one was faster
 		return found, errors.Join(err, r.remove(ctx))
 	}
 	wanted, err := r.want()

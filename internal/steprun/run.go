@@ -13,9 +13,12 @@ import (
 	"imprint/internal/hosttool"
 	"imprint/internal/layer"
 	"imprint/internal/objects"
+	"imprint/internal/processors"
 	"imprint/internal/sandbox"
 	"imprint/internal/stepstore"
 	"imprint/internal/workspace"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // A Runner runs steps, and finds what they have made.
@@ -35,9 +38,9 @@ type Result struct {
 // running returns the directory of runs.
 func (r *Runner) running() string { return filepath.Join(r.Store.Dir(), "running") }
 
-// Find returns what a step has made of the tree with a pin, or nil if it has to run. The record and the layer are verified, and contents are compared with
-// their digests when they are read; what is damaged or incomplete is not found.
-func (r *Runner) Find(s *Step, pin objects.Digest) (*Result, error) {
+// Find returns what a step has made of the tree with a pin, or nil if it has to run. All that was kept is read and compared with its digests; what is damaged or
+// incomplete is not found.
+func (r *Runner) Find(ctx context.Context, s *Step, pin objects.Digest) (*Result, error) {
 	id := s.ID(pin)
 	found, err := r.Store.Steps().Get(id)
 	if err == nil && found.On != pin {
@@ -46,6 +49,9 @@ func (r *Runner) Find(s *Step, pin objects.Digest) (*Result, error) {
 	var l *layer.Layer
 	if err == nil {
 		l, err = r.Store.Layer(found.Layer)
+	}
+	if err == nil {
+		err = verify(ctx, l)
 	}
 	switch {
 	case errors.Is(err, objects.ErrMissing) || errors.Is(err, objects.ErrDamaged):
@@ -56,6 +62,21 @@ func (r *Runner) Find(s *Step, pin objects.Digest) (*Result, error) {
 	return &Result{id, l, environment.PinOn(&pin, found.Layer)}, nil
 }
 
+// verify reads the contents of a layer. Errors match [objects.ErrDamaged] if one does not have its digest.
+func verify(ctx context.Context, l *layer.Layer) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(2 * processors.Count())
+	for _, f := range l.Files() {
+		group.Go(func() error {
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			return objects.Verify(ctx, f.Node.Blob())
+		})
+	}
+	return group.Wait()
+}
+
 // Do returns what a step makes of a tree. It runs the step unless the result is kept, and waits if another process runs it. The caller holds
 // [environment.Store.Use].
 //
@@ -63,9 +84,9 @@ func (r *Runner) Find(s *Step, pin objects.Digest) (*Result, error) {
 func (r *Runner) Do(ctx context.Context, s *Step, t Tree) (*Result, error) {
 	c := &call{Runner: r, step: s, tree: t, id: s.ID(t.Pin)}
 	c.note(Heading, s.String())
-	found, err := c.find()
-	c.Store.Steps().Count(found != nil)
-	if found != nil {
+	found, err := c.find(ctx)
+	before := found != nil
+	if before {
 		c.note(Note, "has run before: "+objects.Text(c.id)[:12])
 	}
 	for found == nil && err == nil {
@@ -73,12 +94,13 @@ func (r *Runner) Do(ctx context.Context, s *Step, t Tree) (*Result, error) {
 			break
 		}
 		if err = pause(ctx); err == nil {
-			found, err = c.find()
+			found, err = c.find(ctx)
 		}
 	}
 	if found == nil || err != nil {
 		return nil, err
 	}
+	c.Store.Steps().Count(before)
 	return found, c.replay()
 }
 
@@ -93,7 +115,7 @@ type call struct {
 	until int64       // up to this offset
 }
 
-func (c *call) find() (*Result, error) { return c.Find(c.step, c.tree.Pin) }
+func (c *call) find(ctx context.Context) (*Result, error) { return c.Find(ctx, c.step, c.tree.Pin) }
 
 func (c *call) note(kind Kind, text string) {
 	if c.Report != nil {

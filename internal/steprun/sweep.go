@@ -76,12 +76,13 @@ func (r *Runner) Verify(ctx context.Context, report func(id objects.Digest, err 
 		_, err := r.Store.Steps().Get(id)
 		report(id, err)
 	}
-	seen := map[objects.Digest]bool{}
+	n := len(list) + len(damaged)
 	for _, one := range list {
-		own := func(err error) { report(one.ID, err) }
-		if err := r.Store.VerifyLayer(ctx, seen, one.Layer, own); err != nil {
+		seen := map[objects.Digest]bool{} // a damaged content is reported for each step that has it
+		if err := r.Store.VerifyLayer(ctx, seen, one.Layer, func(err error) { report(one.ID, err) }); err != nil {
 			return 0, err
 		}
+		n += len(seen)
 	}
-	return len(list) + len(damaged) + len(seen), nil
+	return n, nil
 }
