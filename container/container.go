@@ -1,4 +1,4 @@
-// Package container has one row for each file format of a disk, in the order of the documentation. Each sub-package implements one format;
+// Package container has one row for each file format of a disk, and of the files of a partition, in the order of the documentation. Each sub-package implements one format;
 // this package passes them compressors and scratch files.
 package container
 
@@ -15,7 +15,7 @@ import (
 // Raw is the name of the format that is the bytes of the disk and nothing else.
 const Raw = "raw"
 
-// A Format is a file format of a disk.
+// A Format is a file format of a disk, or of a tree.
 type Format struct {
 	Name     string
 	Doc      string   // one line
@@ -23,6 +23,7 @@ type Format struct {
 	QEMU     string   // its name for QEMU, "" if QEMU cannot read it
 	Readable bool     // the program can read it at any offset
 	Beside   bool     // it describes a raw file beside it, and holds no disk itself
+	Tree     bool     // it holds the files of one partition, as an archive, and no disk
 
 	Compressions []string // values of Options.Compression besides ""
 	Level        int      // the default compression level; 0 if it is not compressed
@@ -47,6 +48,9 @@ type Options struct {
 	Workers     int    // parts that are compressed at a time
 	UEFI        bool   // the disk boots from UEFI firmware, for formats that describe a machine
 }
+
+// HoldsDisk reports whether files of the format hold a disk.
+func (f *Format) HoldsDisk() bool { return !f.Beside && !f.Tree }
 
 // Check returns an error if the format cannot hold a disk of that size in bytes.
 func (f *Format) Check(size int64) error {
@@ -106,7 +110,7 @@ func Names() (names []string) {
 }
 
 // Later returns the names of formats that other tools support, and this program does not yet.
-func Later() []string { return []string{"vdi", "tar", "oci"} }
+func Later() []string { return []string{"vdi", "oci"} }
 
 // BySuffix returns the format with the longest suffix of a file name, nil if none matches.
 func BySuffix(file string) (found *Format) {

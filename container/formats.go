@@ -33,7 +33,7 @@ const inflateWindow = 4 << 10
 var Formats = []*Format{
 	{
 		Name: Raw, Doc: "the disk, byte for byte", Suffixes: []string{".raw", ".img", ".iso"}, QEMU: "raw", Readable: true,
-		create: func(t Target, d pieces.Disk, _ Options) (pieces.Writer, error) { return &rawWriter{t.File, d}, nil },
+		create: plain,
 	},
 	{
 		Name: "qcow2", Doc: "QEMU's format: Proxmox, OpenStack, libvirt", Suffixes: []string{".qcow2"}, QEMU: "qcow2", Readable: true,
@@ -52,22 +52,15 @@ var Formats = []*Format{
 	{
 		Name: "raw.zst", Doc: "zstd frames with a seek table", Suffixes: []string{".zst", ".zstd"}, Readable: true, Level: 1, MostLevel: 19,
 		check: func(size int64) error { return zst.Check(pieces.Disk{Size: size, Piece: leastPiece}) },
-		create: func(t Target, d pieces.Disk, o Options) (pieces.Writer, error) {
-			pack, err := zstdAt(o)
-			return zst.Create(t.File, t.Spool, d, zst.Pack(pack)), err
-		},
+		create: inFrames,
 	},
 	{
 		Name: "raw.gz", Doc: "members of gzip", Suffixes: []string{".gz"}, Readable: true, Level: 6, MostLevel: 9,
-		create: func(t Target, d pieces.Disk, o Options) (pieces.Writer, error) {
-			return gz.Create(t.File, t.Spool, d, gz.Pack(codec.Deflate(o.Level, 0))), nil
-		},
+		create: inMembers,
 	},
 	{
 		Name: "raw.xz", Doc: "streams of xz", Suffixes: []string{".xz"}, Readable: true, Level: 1, MostLevel: 0,
-		create: func(t Target, d pieces.Disk, _ Options) (pieces.Writer, error) {
-			return xz.Create(t.File, t.Spool, d, xz.Pack(codec.XZ(int(d.Piece)))), nil
-		},
+		create: inStreams,
 	},
 	{
 		Name: "vmdk", Doc: "VMware's sparse format", Suffixes: []string{".vmdk"}, QEMU: "vmdk", Readable: true, size: vmdk.Size, check: vmdk.Check,
@@ -113,4 +106,32 @@ var Formats = []*Format{
 			return bmap.Create(appender(t.File), d), nil
 		},
 	},
+	{Name: "tar", Doc: "the files of a partition, as a tar archive", Suffixes: []string{".tar"}, Tree: true, create: plain},
+	{
+		Name: "tar.zst", Doc: "that archive, packed as raw.zst is", Suffixes: []string{".tar.zst", ".tar.zstd"}, Tree: true, Level: 1, MostLevel: 19,
+		create: inFrames,
+	},
+	{Name: "tar.gz", Doc: "that archive, packed as raw.gz is", Suffixes: []string{".tar.gz", ".tgz"}, Tree: true, Level: 6, MostLevel: 9, create: inMembers},
+	{Name: "tar.xz", Doc: "that archive, packed as raw.xz is", Suffixes: []string{".tar.xz", ".txz"}, Tree: true, Level: 1, create: inStreams},
+}
+
+// plain writes the bytes as they are.
+func plain(t Target, d pieces.Disk, _ Options) (pieces.Writer, error) {
+	return &rawWriter{t.File, d}, nil
+}
+
+// inFrames packs with zstd.
+func inFrames(t Target, d pieces.Disk, o Options) (pieces.Writer, error) {
+	pack, err := zstdAt(o)
+	return zst.Create(t.File, t.Spool, d, zst.Pack(pack)), err
+}
+
+// inMembers packs with gzip.
+func inMembers(t Target, d pieces.Disk, o Options) (pieces.Writer, error) {
+	return gz.Create(t.File, t.Spool, d, gz.Pack(codec.Deflate(o.Level, 0))), nil
+}
+
+// inStreams packs with xz.
+func inStreams(t Target, d pieces.Disk, _ Options) (pieces.Writer, error) {
+	return xz.Create(t.File, t.Spool, d, xz.Pack(codec.XZ(int(d.Piece)))), nil
 }

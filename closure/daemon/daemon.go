@@ -27,7 +27,6 @@ const (
 	newest = 37
 	guix   = 99 // what Guix's daemon calls its version of the protocol
 
-	opIsValidPath        = 1
 	opAddTempRoot        = 11
 	opQueryAllValidPaths = 23
 	opQueryPathInfo      = 26
@@ -58,8 +57,8 @@ const (
 	maxPaths = 256 << 20 // bytes of a list of paths
 )
 
-// Stall is how long the daemon may be silent.
-var Stall = 5 * time.Minute
+// stall is how long the daemon may be silent.
+var stall = 5 * time.Minute
 
 // A Client is a connection to a daemon, which does one thing at a time. Its methods are safe for concurrent use. After an error other than an [Error] the
 // connection cannot be used.
@@ -98,7 +97,7 @@ func Dial(ctx context.Context, socket string) (*Client, error) {
 // Greet begins a conversation.
 func Greet(ctx context.Context, conn io.ReadWriteCloser) (*Client, error) {
 	c := &Client{conn: conn, out: bufio.NewWriterSize(conn, 64<<10)}
-	c.quiet = time.AfterFunc(Stall, func() { conn.Close() })
+	c.quiet = time.AfterFunc(stall, func() { conn.Close() })
 	c.quiet.Stop()
 	c.in = framed.NewStream(bufio.NewReaderSize(lively{c}, 64<<10))
 	return c, c.do(ctx, c.greet)
@@ -109,10 +108,10 @@ type lively struct{ *Client }
 
 // Read implements io.Reader.
 func (l lively) Read(b []byte) (int, error) {
-	l.quiet.Reset(Stall)
+	l.quiet.Reset(stall)
 	n, err := l.conn.Read(b)
 	if !l.quiet.Stop() && err != nil {
-		return n, fmt.Errorf("it has said nothing for %v", Stall)
+		return n, fmt.Errorf("it has said nothing for %v", stall)
 	}
 	return n, err
 }

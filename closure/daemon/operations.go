@@ -5,6 +5,8 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+
+	"imprint/closure/nar"
 )
 
 // An Info is what the daemon says about a valid path. Paths are unchecked.
@@ -108,13 +110,13 @@ func (c *Client) AllPaths(ctx context.Context) (paths []string, err error) {
 	return paths, err
 }
 
-// Archive writes the NAR of a path to w. size is the registered one; the archive is not looked at, so w has to compare its hash.
+// Archive writes the NAR of a path to w. size is the registered one, which it may not exceed; w has to compare its hash.
 func (c *Client) Archive(ctx context.Context, path string, size int64, w io.Writer) error {
 	return c.do(ctx, func() error {
 		if err := c.call(opNarFromPath, text(path)); err != nil {
 			return err
 		}
-		_, err := io.CopyN(w, c.in, size)
+		_, err := nar.Copy(w, c.in, size)
 		return err
 	})
 }

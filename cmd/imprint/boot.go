@@ -51,7 +51,7 @@ To end QEMU, switch the system off, or press Ctrl-A and then X.`,
 		RunE: func(c *cobra.Command, args []string) error { return r.runBoot(c.Context(), args[0], args[1:], f) },
 	}
 	c.Flags().StringVar(&f.write, "write", "", "keep what the system writes in this `file`")
-	r.buildStoreFlag(c)
+	r.describes(c)
 	c.Flags().StringVar(&f.exportBoot, "export-boot", "", "for an IMAGE without a boot loader: the `directory` that build --export-boot has written")
 	return c
 }

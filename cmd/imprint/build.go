@@ -52,7 +52,7 @@ The image digest is the measurement of fs-verity, as "fsverity digest" prints it
 SHA-256 of the whole image, which takes a second pass.
 
 -o may be repeated. Each file has the format of its suffix: .raw, .qcow2, .zst, .gz, .xz, .vmdk, .stream.vmdk, .ova, .vhd, .dynamic.vhd,
-.vhdx, .gce.tar.gz or .bmap. All are written from one read of the sources. Without -o they are those of [[output]] in FILE.
+.vhdx, .gce.tar.gz or .bmap; or .tar, .tar.zst, .tar.gz or .tar.xz, with the files of the root file system. All are written from one read of the sources. Without -o they are those of [[output]] in FILE.
 
 OUT appears only when it is complete and on the disk. A build that fails or is interrupted leaves nothing and does
 not change an older OUT. OUT.json never stands beside an image that it does not describe: it is removed before OUT is
@@ -81,7 +81,7 @@ order of files, and compares the two; the second one never gets a name. If they 
 	flags.BoolVar(&f.write.NoVerify, "no-verify", false, "do not check the NAR hashes of store items")
 	flags.BoolVar(&f.twice, "check", false, "build twice, in different conditions, and compare the images")
 	flags.BoolVar(&r.json, "json", false, "print events as lines of JSON")
-	r.buildStoreFlag(c)
+	r.describes(c)
 	return c
 }
 
@@ -134,7 +134,7 @@ func dirOf(file string) string {
 // resolveAs is resolve with control over how inputs are read.
 func (r *root) resolveAs(ctx context.Context, d *description.Image, in resolve.Inputs) (_ *planned, err error) {
 	in.Unique, in.Scratch = rand.Text(), r.scratch(in.OutDir)
-	in.BuildStore, in.Fetching = r.storeDir(), r.fetching
+	in.BuildStore, in.Fetching, in.Getting, in.Gateway, in.Env = r.storeDir(), r.fetching, r.getting, r.ipfsGateway(), r.passedOn()
 	in.Steps.Identity, in.Steps.Report = identity(), r.ui.step
 	in.Hold = func(release func()) { r.held = append(r.held, release) }
 	if in.Epoch, err = sourceDateEpoch(r.env("SOURCE_DATE_EPOCH")); err != nil {
@@ -270,14 +270,17 @@ func (r *root) write(ctx context.Context, p *planned, o *outputFiles, f buildFla
 
 // built reports what was built, and how to boot it.
 func (r *root) built(f buildFlags, b *build) error {
-	m, result, first := b.manifest, b.Result, f.targetList[0]
-	_, onDisk := first.sizes()
+	m, result, first := b.manifest, b.Result, f.first()
+	length, onDisk := first.sizes()
+	if first.Format.HoldsDisk() {
+		length = m.Size
+	}
 	if f.write.NoVerify {
 		r.log.Warn("the NAR hashes of store items were not checked (--no-verify)")
 	}
 	if r.json {
 		done := event{
-			"event": "done", "image": first.Name, "size": m.Size, "onDisk": onDisk, "written": result.Written, "seconds": b.seconds,
+			"event": "done", "image": first.Name, "size": length, "onDisk": onDisk, "written": result.Written, "seconds": b.seconds,
 			"digest": result.Digests.Image, "sha256": result.Digests.SHA256, "verified": !f.write.NoVerify, "manifest": f.manifestOf(first),
 			"outputs": f.outputEvents(),
 		}
@@ -289,9 +292,16 @@ func (r *root) built(f buildFlags, b *build) error {
 	}
 	var text strings.Builder
 	say := func(format string, args ...any) { fmt.Fprintf(&text, format+"\n", args...) }
-	say("%s: %s (%s on disk), %s, %s, in %.1f s", first.Name, units.FormatBytes(m.Size), units.FormatBytes(onDisk),
-		units.Count(len(m.Partitions), "partition"), units.Count(len(m.Items), "store item"), b.seconds)
-	for _, t := range f.targetList[1:] {
+	holds := units.Count(len(m.Partitions), "partition")
+	if !first.Format.HoldsDisk() {
+		holds = "partition " + first.Partition
+	}
+	say("%s: %s (%s on disk), %s, %s, in %.1f s", first.Name, units.FormatBytes(length), units.FormatBytes(onDisk), holds,
+		units.Count(len(m.Items), "store item"), b.seconds)
+	for _, t := range f.targetList {
+		if t == first {
+			continue
+		}
 		length, onDisk := t.sizes()
 		say("%s: %s, %s (%s on disk)", t.Name, t.Format.Name, units.FormatBytes(length), units.FormatBytes(onDisk))
 	}
@@ -321,9 +331,19 @@ func (b *build) checked() error {
 	return nil
 }
 
+// first returns the output that the report begins with: the first one with the disk, if there is one.
+func (f buildFlags) first() *target {
+	for _, t := range f.targetList {
+		if t.Format.HoldsDisk() {
+			return t
+		}
+	}
+	return f.targetList[0]
+}
+
 // manifestOf returns the name of a target's manifest for the report, "" if it has none.
 func (f buildFlags) manifestOf(t *target) string {
-	if f.noManifest || t.Format.Beside {
+	if f.noManifest || !t.Format.HoldsDisk() {
 		return ""
 	}
 	return t.manifestName()

@@ -71,7 +71,7 @@ the build needs it, doctor exits with 4.`,
 		},
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print the list as a JSON document")
-	r.buildStoreFlag(c)
+	r.describes(c)
 	return c
 }
 

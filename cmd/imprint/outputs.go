@@ -79,7 +79,7 @@ func (o *outputFiles) open(f *buildFlags, file string, d *description.Image) (er
 	}
 	for _, t := range o.list {
 		if t.file != o.disk {
-			f.write.Formats = append(f.write.Formats, write.Formatted{Output: t.file, Format: t.Format, Options: t.Options})
+			f.write.Formats = append(f.write.Formats, write.Formatted{Output: t.file, Format: t.Format, Options: t.Options, Partition: t.Partition})
 		}
 	}
 	return nil
@@ -108,7 +108,7 @@ func (t *target) manifestName() string { return t.Name + ".json" }
 
 // create creates the file, and its manifest unless the build writes none.
 func (t *target) create(manifest bool) (err error) {
-	if t.file, err = write.Create(t.Name); err != nil || t.Format.Beside {
+	if t.file, err = write.Create(t.Name); err != nil || !t.Format.HoldsDisk() {
 		return err
 	}
 	if manifest {
@@ -165,7 +165,7 @@ func (f *buildFlags) check(file string, d *description.Image, entries []bootload
 	var names []string
 	for _, t := range f.targetList {
 		names = append(names, t.Name)
-		if !f.noManifest && !t.Format.Beside {
+		if !f.noManifest && t.Format.HoldsDisk() {
 			names = append(names, t.manifestName())
 		}
 	}

@@ -68,7 +68,7 @@ will run, and which have run before. Without --bytes sizes are rounded, and long
 	c.Flags().StringVar(&against, "diff", "", "show what a build would change in this `image`, and exit with 6 if it would change anything")
 	c.Flags().BoolVar(&all, "all", false, "with --diff, list every difference")
 	c.Flags().BoolVar(&run, "run-steps", false, "run the steps that have not run yet, as a build does")
-	r.buildStoreFlag(c)
+	r.describes(c)
 	c.Flags().BoolVar(&exact, "bytes", false, "print sizes in bytes, and paths in full")
 	return c
 }
@@ -85,6 +85,7 @@ func (r *root) show(m *plan.Manifest, l listing) error {
 	l.disk(&b, m)
 	l.partitions(&b, m)
 	l.largest(&b, m)
+	l.inputs(&b, m)
 	steps(&b, m.Steps)
 	_, err := io.WriteString(r.stdout, b.String())
 	return err
@@ -174,6 +175,30 @@ func (l listing) largest(b *strings.Builder, m *plan.Manifest) {
 			fmt.Fprintf(b, "  %10s  %s\n", upTo(large.Bound)+l.size(large.Bytes), l.path(tree.Shown(large.Path)))
 		}
 	}
+}
+
+// inputs prints where the inputs are.
+func (l listing) inputs(b *strings.Builder, m *plan.Manifest) {
+	if len(m.Inputs) == 0 {
+		return
+	}
+	fmt.Fprintln(b)
+	t := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "INPUT\tSHA-256\tSIZE\tFROM")
+	for _, in := range m.Inputs {
+		from, sum := in.From, in.SHA256
+		switch {
+		case from == "":
+			from = "the build store"
+		case in.Kept:
+			from += " (kept)"
+		}
+		if !l.exact {
+			sum = sum[:12] + "…"
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", in.Name, sum, l.size(in.Size), visible.Line(from))
+	}
+	t.Flush()
 }
 
 // upTo marks an upper bound.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -13,6 +14,7 @@ import (
 	"imprint/cmd/imprint/envcmd"
 	"imprint/cmd/imprint/storecmd"
 	"imprint/image/disk"
+	"imprint/image/input"
 	"imprint/image/resolve"
 	"imprint/internal/environment"
 	"imprint/internal/objects"
@@ -42,6 +44,7 @@ type root struct {
 	json  bool
 
 	buildStore string // directory; "" for the usual one
+	gateway    string // URL of a gateway to IPFS; "" for the usual one
 
 	held    []func() // end the hold on store items
 	written string   // the image that a build has completed but not yet checked
@@ -150,7 +153,8 @@ func atMost(n int, what string) cobra.PositionalArgs {
 // fetchingHelp is the text about caches in the help of commands that resolve a description.
 const fetchingHelp = `Items of a binary cache ([[source]] with url) are fetched, unless they are in the build store already: a directory that
 keeps them unpacked, by their digest, for this and later commands ($XDG_CACHE_HOME/imprint, or ~/.cache/imprint). It may be
-removed when no command is running, apart from layers/ in it, where environments are.`
+removed when no command is running, apart from layers/ in it, where environments are. So are inputs ([[input]]) that are on a server;
+those of IPFS come from the gateway of --ipfs-gateway or $IPFS_GATEWAY, by default http://127.0.0.1:8080.`
 
 // buildStoreFlag adds the flag for the build store.
 func (r *root) buildStoreFlag(c *cobra.Command) {
@@ -183,6 +187,41 @@ func identity() sandbox.Identity {
 		i.Sub = sandbox.Subordinates(i.UID)
 	}
 	return i
+}
+
+// describes adds the flags of commands that resolve a description.
+func (r *root) describes(c *cobra.Command) {
+	r.buildStoreFlag(c)
+	c.Flags().StringVar(&r.gateway, "ipfs-gateway", "", "fetch inputs of IPFS from the gateway at this `URL`")
+}
+
+// localGateway is where a node of IPFS on this machine serves.
+const localGateway = "http://127.0.0.1:8080"
+
+// ipfsGateway returns the URL of the gateway to IPFS.
+func (r *root) ipfsGateway() string { return cmp.Or(r.gateway, r.env("IPFS_GATEWAY"), localGateway) }
+
+// passed are the variables that git-annex and what it runs get: where their configuration and their keys are.
+var passed = []string{"HOME", "USER", "XDG_CONFIG_HOME", "SSH_AUTH_SOCK", "GIT_SSH_COMMAND"}
+
+// passedOn returns those variables, as "NAME=value".
+func (r *root) passedOn() (list []string) {
+	for _, name := range passed {
+		if value := r.env(name); value != "" {
+			list = append(list, name+"="+value)
+		}
+	}
+	return list
+}
+
+// getting shows the progress of fetching an input. Several may be fetched at a time; the last one is shown.
+func (r *root) getting(f *input.Fetch) {
+	what := "fetching input " + f.Name
+	if f.Size > 0 {
+		what += " (" + units.FormatBytes(f.Size) + ")"
+	}
+	r.ui.stage("realise", what+" from "+f.From)
+	r.ui.watch(progress{"fetching", event{"event": "progress", "stage": "realise"}, f.Done, f.Size})
 }
 
 // environments is the command for environments, which are in the build store.

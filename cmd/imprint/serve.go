@@ -56,7 +56,7 @@ There is no login and no encryption. Only you can connect to a Unix socket; a TC
 	c.Flags().StringVar(&f.http, "http", "", "serve a file by HTTP at this `address`: HOST:PORT")
 	c.Flags().BoolVar(&r.json, "json", false, "print events as lines of JSON")
 	c.Flags().StringVar(&f.write, "write", "", "let clients write, and keep what they write in this `file`")
-	r.buildStoreFlag(c)
+	r.describes(c)
 	c.Flags().BoolVar(&f.verify, "verify", false, "compare everything with its hash before anything is served")
 	return c
 }

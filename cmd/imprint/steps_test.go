@@ -78,13 +78,13 @@ func (b stepBox) kept() (list []string) {
 // Builds are killed at random moments while steps run: the next ones work, verify finds nothing wrong, and nothing is left behind.
 func TestStepsKilled(t *testing.T) {
 	b := newStepBox(t)
-	const slow = "/busybox usleep 30000; /busybox mkdir -m 0 /d; for i in 1 2 3 4 5 6 7 8 9; do echo $i >/f$i; echo $i >/cache/$i; done"
+	const slow = "/busybox usleep 20000; /busybox mkdir -m 0 /d; for i in 1 2 3 4 5 6 7 8 9; do echo $i >/f$i; echo $i >/cache/$i; done"
 	b.describe("web.toml", slow, slow+"; echo more >/more")
 	start := time.Now()
 	b.must("build", "web.toml", "-o", "whole.raw")
 	whole := time.Since(start)
 	b.must("cache", "delete", "s0")
-	rounds := 15
+	rounds := 8
 	if os.Getenv("IMPRINT_SLOW") == "1" {
 		rounds = 100
 	}

@@ -48,7 +48,7 @@ or the beginning of a name.`,
 		},
 	}
 	c.Flags().BoolVar(&all, "all", false, "print a chain from every root that needs the item")
-	r.buildStoreFlag(c)
+	r.describes(c)
 	c.Flags().BoolVar(&asJSON, "json", false, "print the chains as a JSON document")
 	return c
 }

@@ -57,6 +57,7 @@ type Image struct {
 	EntriesAt  Value[Size]     `toml:"entries-offset"` // of the entries of a GPT
 	MBRActive  Bool            `toml:"mbr-active"`     // beside a GPT
 	Store      Store           `toml:"store"`
+	Input      List[Input]     `toml:"input"`
 	Source     List[Source]    `toml:"source"`
 	Closure    List[Closure]   `toml:"closure"`
 	Boot       Boot            `toml:"boot"`
@@ -71,6 +72,15 @@ type Store struct {
 	Key      diag.Key
 	Flavor   Text `toml:"flavor"`
 	HardLink Bool `toml:"hard-link"`
+}
+
+// An Input is an [[input]]: a file by its hash, and where it is.
+type Input struct {
+	Key      diag.Key
+	Name     Text        `toml:"name"`
+	SHA256   Text        `toml:"sha256"`
+	Size     Value[Size] `toml:"size"`
+	Locators List[Text]  `toml:"locators"`
 }
 
 // A Source is a [[source]]: a place that store items come from.
@@ -223,13 +233,14 @@ type Raw struct {
 	Source Text        `toml:"source"`
 }
 
-// An Output is an [[output]]: a file that holds the disk.
+// An Output is an [[output]]: a file that holds the disk, or the files of a partition.
 type Output struct {
 	Key         diag.Key
 	Format      Text `toml:"format"`
 	Path        Text `toml:"path"`
 	Compression Text `toml:"compression"`
 	Level       Int  `toml:"level"`
+	Partition   Text `toml:"partition"`
 }
 
 // A Dir is a [[partition.dir]].

@@ -6,6 +6,7 @@ import (
 
 	"imprint/container"
 	"imprint/image/description/language"
+	"imprint/partition"
 )
 
 // FormatOf returns the format of an output: the one that is written, or that of the suffix of its path; nil if neither says one.
@@ -42,6 +43,7 @@ func (c *checker) outputs() {
 			taken[file] = true
 		}
 		c.packing(o, f)
+		c.archived(o, f)
 	}
 }
 
@@ -57,4 +59,38 @@ func (c *checker) packing(o *Output, f *container.Format) {
 	} else if level.V < 1 || level.V > most {
 		c.Report(level.Key, fmt.Sprintf("%d is not from 1 to %d", level.V, most), "")
 	}
+}
+
+// archived checks the partition whose files an output holds.
+func (c *checker) archived(o *Output, f *container.Format) {
+	p := c.partitions[o.Partition.V]
+	switch {
+	case !f.Tree && o.Partition.Written():
+		c.Report(o.Partition.Key, fmt.Sprintf("does not apply to %q, which holds the disk", f.Name), "only to "+language.Alternatives(language.FormatsThat(language.HoldTrees)))
+	case !f.Tree:
+	case c.d.PartitionOf(o) == "":
+		c.Report(o.Key, "does not say whose files it holds, and no partition is the root file system", `add partition = "NAME"`)
+	case !o.Partition.Written():
+	case p == nil:
+		if err := c.absent("partition", o.Partition.V, c.partitionNames); err != nil {
+			c.ReportError(o.Partition.Key, err)
+		}
+	case partition.Named(p.Filesystem.V) != nil && !partition.Named(p.Filesystem.V).HasFiles():
+		c.Report(o.Partition.Key, fmt.Sprintf("partition %q holds no files", o.Partition.V), "")
+	}
+}
+
+// PartitionOf returns the name of the partition whose files an output holds: the one that it names, or the root file system; "" if there is
+// neither, or if it holds the disk.
+func (d *Image) PartitionOf(o *Output) string {
+	root := d.Root()
+	switch {
+	case !o.FormatOf().Tree:
+		return ""
+	case o.Partition.Written():
+		return o.Partition.V
+	case root == nil:
+		return ""
+	}
+	return root.Name.V
 }

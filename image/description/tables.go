@@ -15,10 +15,18 @@ import (
 // tables are the tables of the language and the keys in each.
 var tables = keyed.NewTables(reflect.TypeFor[Image](), language.Keys())
 
-// withoutSubstitutions returns an error for a text with substitutions that is not a [Template].
-func withoutSubstitutions(text string) error {
+// withoutSubstitutions returns an error for a text with substitutions that is not a [Template]. Where a file of the host is named, it may be an input.
+func withoutSubstitutions(path, text string) error {
 	if !strings.Contains(text, "${") {
 		return nil
+	}
+	switch _, isInput := InputOf(text); {
+	case isInput && slices.Contains(language.TakeInputs, path):
+		return nil
+	case isInput:
+		return diag.Mistake{Text: "an input is not valid here", Hint: "inputs are valid where a file on the host is named: in " + strings.Join(language.TakeInputs, ", ")}
+	case slices.Contains(language.TakeInputs, path):
+		return diag.Mistake{Text: "substitutions are not valid here", Hint: "except for ${input.NAME}, alone"}
 	}
 	return diag.Mistake{Text: "substitutions are not valid here", Hint: "they are valid in " + strings.Join(templates(), ", ")}
 }

@@ -13,13 +13,13 @@ import (
 )
 
 // A Template is text with substitutions: ${closure.N}, ${closure.N.I}, ${partition.N.partuuid|uuid|label|roothash}, ${disk.guid},
-// ${iso.uuid|label}, and $$ for $.
+// ${iso.uuid|label}, and $$ for $. The file of a boot entry may also be ${input.N}, alone.
 type Template string
 
 // A Reference is what a substitution stands for.
 type Reference struct {
-	Kind  string // "closure", "partition", "disk" or KindISO
-	Name  string // of the closure or the partition
+	Kind  string // "closure", "partition", "disk", KindISO or KindInput
+	Name  string // of the closure, the partition or the input
 	Index int    // of the closure's root; 0 if none was written: then there is only one, or the last one is meant
 	Field string // "partuuid", "uuid", "label" or "roothash" of a partition, "guid" of the disk, "uuid" or "label" of an ISO
 
@@ -28,6 +28,9 @@ type Reference struct {
 
 // KindISO is the kind of a substitution that stands for an identifier of an ISO.
 const KindISO = partition.ISO
+
+// KindInput is the kind of a substitution that stands for an input.
+const KindInput = "input"
 
 // Expand returns the text with every substitution replaced by what lookup returns, which is not expanded again. Text that is
 // not a valid substitution stays as it is; Parse refuses it.
@@ -123,7 +126,7 @@ func substitution(text string) (piece, string) {
 
 // The kinds of substitution, and the fields of a partition.
 var (
-	substitutions   = []string{"closure", "partition", "disk", KindISO}
+	substitutions   = []string{"closure", "partition", "disk", KindISO, KindInput}
 	partitionFields = []string{"partuuid", "uuid", "label", "roothash"}
 )
 
@@ -151,6 +154,11 @@ func parseReference(text string) (Reference, error) {
 			return bad(fmt.Sprintf("has the unknown field %q", ref.Field), keyed.Meant(ref.Field, partitionFields))
 		}
 		return ref, nil
+	case KindInput:
+		if rest == "" {
+			return bad("is not ${input.NAME}", "")
+		}
+		return Reference{Kind: kind, Name: rest}, nil
 	case "disk":
 		if rest != "guid" {
 			return bad("is not ${disk.guid}", "")
@@ -163,4 +171,96 @@ func parseReference(text string) (Reference, error) {
 		return Reference{Kind: kind, Field: rest}, nil
 	}
 	return bad("is no substitution", keyed.Meant(kind, substitutions)+"\na plain ${ is written $${")
+}
+
+// path checks the template of a path.
+func (c *checker) path(t Value[Template]) {
+	c.template(t)
+	switch {
+	case t.V == "" && t.Written():
+		c.Report(t.Key, "is empty", "")
+	case hasControl(string(t.V)):
+		c.Report(t.Key, "contains a control character", "")
+	}
+}
+
+// template checks the substitutions in a text, and that the description has what they refer to.
+func (c *checker) template(t Value[Template]) {
+	for p := range t.V.pieces() {
+		err := p.err
+		if p.isReference() {
+			err = c.resolves(p.ref)
+		}
+		if err != nil {
+			c.Reopen(t.Key.Path) // report every error in this text
+			c.ReportError(t.Key, err)
+		}
+		if c.Full() {
+			return
+		}
+	}
+}
+
+// resolves returns what is wrong with a reference. Missing names of closures and partitions are reported where they are
+// defined.
+func (c *checker) resolves(ref Reference) error {
+	switch ref.Kind {
+	case "closure":
+		return c.resolvesClosure(ref)
+	case "partition":
+		return c.resolvesPartition(ref)
+	case KindInput:
+		return diag.Mistake{Text: fmt.Sprintf("${input.%s} is not valid here: it is a file, not a text", ref.Name), Hint: "the file of a boot entry may be an input; nothing comes before or after it"}
+	case KindISO:
+		if !c.d.isISO() {
+			return diag.Mistake{Text: fmt.Sprintf("${iso.%s}: the image is not an ISO", ref.Field), Hint: "for a partition write ${partition.NAME." + ref.Field + "}"}
+		}
+	}
+	return nil
+}
+
+func (c *checker) resolvesClosure(ref Reference) error {
+	cl := c.closures[ref.Name]
+	if cl == nil {
+		return c.absent("closure", ref.Name, c.closureNames)
+	}
+	switch n := len(cl.Roots.Items); {
+	case c.Reported(cl.Roots.Key.Path) || n == 0:
+	case ref.Indexed && ref.Index >= n:
+		return diag.Mistake{Text: fmt.Sprintf("${closure.%s.%d}: the closure has roots 0 to %d", ref.Name, ref.Index, n-1)}
+	case !ref.Indexed && n > 1 && !cl.Profile.Written():
+		return diag.Mistake{
+			Text: fmt.Sprintf("${closure.%s}: the closure has %d roots", ref.Name, n),
+			Hint: fmt.Sprintf("name one, as in ${closure.%s.0}", ref.Name),
+		}
+	}
+	return nil
+}
+
+func (c *checker) resolvesPartition(ref Reference) error {
+	p := c.partitions[ref.Name]
+	if p == nil {
+		return c.absent("partition", ref.Name, c.partitionNames)
+	}
+	row := partition.Named(p.Filesystem.V)
+	if row == nil {
+		return nil
+	}
+	without := func(what, hint string) error {
+		return diag.Mistake{Text: fmt.Sprintf("${partition.%s.%s}: %s", ref.Name, ref.Field, what), Hint: hint}
+	}
+	switch {
+	case ref.Field == "partuuid" && p.Inside.Written():
+		return without(fmt.Sprintf("the partition is inside %q, which has the partuuid", p.Inside.V), "")
+	case ref.Field == "partuuid" && row.WholeDisk:
+		return without("the tree of an ISO has none", row.Refuses["partuuid"])
+	case ref.Field == "roothash" && !p.Verity.Written():
+		return without("the partition has no hash tree", `it has one with verity = "NAME"`)
+	case ref.Field == "partuuid" || ref.Field == "roothash":
+	case row.Raw:
+		return without("the partition has no file system", "it has a partuuid")
+	case ref.Field == "uuid" && row.CheckID == nil && !row.WholeDisk, ref.Field == "label" && row.CheckLabel == nil:
+		return without(row.Name+" has none", "")
+	}
+	return nil
 }

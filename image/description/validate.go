@@ -32,6 +32,7 @@ func (c *checker) validate() {
 	c.root = c.d.Root()
 	c.index()
 	c.disk()
+	c.inputs()
 	c.allSources()
 	c.allClosures()
 	c.boot()

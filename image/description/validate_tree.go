@@ -102,6 +102,9 @@ func (d *Image) MountPoint(p *Partition) string {
 
 // bootFile checks the path of a kernel or its like, which may be in a partition's own tree.
 func (c *checker) bootFile(t Value[Template]) {
+	if _, isInput := InputOf(string(t.V)); isInput {
+		return // which is checked with all others
+	}
 	name, path, ok := t.V.InTree()
 	if !ok {
 		c.path(t)

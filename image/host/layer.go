@@ -31,7 +31,7 @@ func (r Reader) Layer(ctx context.Context, key diag.Key, name string) (*layer.La
 
 // layer reads a directory or an archive.
 func (h *reading) layer(ctx context.Context, src treeSource) *layer.Layer {
-	path := Join(h.Dir, src.name)
+	path := h.onHost(src.name)
 	if inside := CheckOutput(src.key, path, h.OutDir, pattern.Set{}); inside != nil {
 		h.problems = append(h.problems, inside...)
 		return nil

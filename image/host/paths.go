@@ -7,6 +7,7 @@ import (
 	"imprint/closure"
 	"imprint/image/description"
 	"imprint/internal/diag"
+	"imprint/internal/locator"
 	"imprint/internal/remote"
 )
 
@@ -34,6 +35,9 @@ func Paths(d *description.Image, dir string) []Path {
 			n.add(s.Path.Key, s.Path.V+flavor.StoreDir)
 		}
 		n.add(s.Path.Key, s.Path.V+flavor.StateDir)
+	}
+	for _, in := range d.Input.Items {
+		n.input(in)
 	}
 	for _, c := range d.Closure.Items {
 		for _, root := range c.Roots.Items {
@@ -90,6 +94,15 @@ func (n *named) source(s description.Source, own description.Text) {
 	}
 }
 
+// input adds the places of an input on this machine.
+func (n *named) input(in description.Input) {
+	for _, text := range in.Locators.Items {
+		if l, err := locator.Parse(text.V); err == nil && (l.Kind == locator.File || l.Kind == locator.Annex) {
+			n.add(text.Key, l.Path)
+		}
+	}
+}
+
 // boot adds the files in [boot]. A kernel whose path has substitutions is in the store, or is an error.
 func (n *named) boot(b description.Boot) {
 	for _, t := range []description.Text{b.EFIBinary, b.SignKey, b.SignCert} {
@@ -107,8 +120,11 @@ func (n *named) boot(b description.Boot) {
 
 func (n *named) text(t description.Text) { n.add(t.Key, t.V) }
 
-// add adds a path, unless it is empty or in the image's store.
+// add adds a path, unless it is empty, an input or in the image's store.
 func (n *named) add(key diag.Key, path string) {
+	if _, isInput := description.InputOf(path); isInput {
+		return
+	}
 	if path != "" && !strings.HasPrefix(filepath.Clean(path), n.flavor.StoreDir+"/") {
 		n.paths = append(n.paths, Path{key, Join(n.dir, path)})
 	}

@@ -2,10 +2,12 @@ package host
 
 import (
 	"context"
+	"fmt"
 	"os"
 
 	"imprint/closure"
 	"imprint/image/description"
+	"imprint/image/input"
 	"imprint/internal/diag"
 	"imprint/internal/hosttree"
 	"imprint/internal/processors"
@@ -27,6 +29,9 @@ type Reader struct {
 
 	// BuildStore is the directory of the build store, where environments and their layers are; "" if there is none.
 	BuildStore string
+
+	// Files are the inputs by their names, for which ${input.NAME} stands.
+	Files map[string]*input.File
 
 	// Scratch is the directory where compressed archives are unpacked, into files without names. If it is "", such archives are an error.
 	// Nothing else is written.
@@ -137,7 +142,7 @@ func (h *reading) fileIf(name description.Text) *Input {
 
 // file opens a file; a missing one is a problem at the key.
 func (h *reading) file(key diag.Key, source string) *Input {
-	b, err := hosttree.File(Join(h.Dir, source))
+	b, err := h.blob(source)
 	if err != nil {
 		h.problems = append(h.problems, key.ProblemOf(err))
 		return nil
@@ -148,6 +153,25 @@ func (h *reading) file(key diag.Key, source string) *Input {
 	return in
 }
 
+// blob returns an input, or a file on the host.
+func (h *reading) blob(source string) (tree.Blob, error) {
+	if name, ok := description.InputOf(source); ok {
+		if f := h.Files[name]; f != nil {
+			return f.Blob, nil
+		}
+		return nil, fmt.Errorf("input %q was not found", name) // which is reported, or nobody has looked for it
+	}
+	return hosttree.File(Join(h.Dir, source))
+}
+
+// onHost returns the path of a file or a directory on the host, which an input has too.
+func (h *reading) onHost(source string) string {
+	if name, ok := description.InputOf(source); ok && h.Files[name] != nil {
+		return tree.HostPath(h.Files[name].Blob)
+	}
+	return Join(h.Dir, source)
+}
+
 // pin reads and hashes all contents in parallel, and then computes the digests of what was read.
 func (h *reading) pin(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
@@ -155,6 +179,10 @@ func (h *reading) pin(ctx context.Context) error {
 	pinned, texts := make([]tree.Blob, len(h.contents)), make([]smallText, len(h.contents))
 	for i, c := range h.contents {
 		group.Go(func() (err error) {
+			if _, known := tree.PinOf(c.blob); known && c.blob.Size() > maxScanned { // an input
+				pinned[i] = c.blob
+				return ctx.Err()
+			}
 			if err = ctx.Err(); err == nil {
 				pinned[i], err = tree.PinContent(ctx, c.blob, &texts[i])
 			}

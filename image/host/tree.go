@@ -34,7 +34,7 @@ func sourceOf(p description.Partition, t description.Tree) treeSource {
 
 // tree reads a directory or an archive.
 func (h *reading) tree(ctx context.Context, src treeSource) *Input {
-	path := Join(h.Dir, src.name)
+	path := h.onHost(src.name)
 	if inside := CheckOutput(src.key, path, h.OutDir, src.exclude); inside != nil {
 		h.problems = append(h.problems, inside...)
 		return nil

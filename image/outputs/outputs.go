@@ -11,11 +11,12 @@ import (
 	"imprint/internal/hosttool"
 )
 
-// An Output is a file with the disk.
+// An Output is a file with the disk, or with the files of a partition.
 type Output struct {
-	Name    string
-	Format  *container.Format
-	Options container.Options
+	Name      string
+	Format    *container.Format
+	Options   container.Options
+	Partition string // whose files a format of trees holds
 }
 
 // Of returns the outputs of an image: one for each name, in the format of its suffix; without names those of the description, by default one
@@ -27,14 +28,22 @@ func Of(d *description.Image, names []string) (list []Output, err error) {
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, Output{Name: name, Format: format})
+		o := Output{Name: name, Format: format}
+		if format.Tree {
+			root := d.Root()
+			if root == nil {
+				return nil, fmt.Errorf("-o %s: no partition is the root file system; name one with [[output]] and partition = \"NAME\"", name)
+			}
+			o.Partition = root.Name.V
+		}
+		list = append(list, o)
 	}
 	if len(list) > 0 {
 		return list, nil
 	}
 	for _, o := range d.Output.Items {
 		options := container.Options{Compression: o.Compression.V, Level: int(o.Level.V)}
-		list = append(list, Output{o.File(d.Name.V), o.FormatOf(), options})
+		list = append(list, Output{o.File(d.Name.V), o.FormatOf(), options, d.PartitionOf(&o)})
 	}
 	if len(list) == 0 {
 		list = []Output{{Name: d.Name.V + "." + disk, Format: container.Named(container.Raw)}}
@@ -44,8 +53,7 @@ func Of(d *description.Image, names []string) (list []Output, err error) {
 
 // others maps suffixes of formats that build does not write to the commands that convert a raw image to them, "" if there is none.
 var others = map[string]string{
-	".vdi": "qemu-img convert -O vdi", ".bz2": "bzip2", ".lz4": "lz4",
-	".tar": "", ".tar.gz": "", ".tgz": "", ".ovf": "", ".zip": "", ".7z": "",
+	".vdi": "qemu-img convert -O vdi", ".bz2": "bzip2", ".lz4": "lz4", ".ovf": "", ".zip": "", ".7z": "",
 }
 
 // formatOf returns the format for the suffix of an output's name, by default raw. disk is the format of the disk.
@@ -55,7 +63,7 @@ func formatOf(out, disk string) (*container.Format, error) {
 	}
 	lower := strings.ToLower(filepath.Base(out))
 	for suffix, converter := range others {
-		if strings.HasSuffix(lower, suffix) && (container.BySuffix(out) == nil || suffix == ".tar.gz" && container.BySuffix(out).Name == container.BySuffix(".gz").Name) {
+		if strings.HasSuffix(lower, suffix) && container.BySuffix(out) == nil {
 			return nil, otherFormat(out, out[:len(out)-len(suffix)], disk, converter)
 		}
 	}

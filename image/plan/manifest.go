@@ -32,6 +32,7 @@ type Manifest struct {
 	SHA256     string              `json:"sha256,omitempty"`
 	Verified   *bool               `json:"verified,omitempty"` // whether every NAR hash and pin was checked; absent in a plan
 	Partitions []ManifestPartition `json:"partitions"`
+	Inputs     []Input             `json:"inputs,omitempty"`
 	Closures   []ManifestClosure   `json:"closures,omitempty"`
 	Items      []ManifestItem      `json:"items,omitempty"`
 	Steps      []Step              `json:"steps,omitempty"`
@@ -87,7 +88,7 @@ type ManifestItem struct {
 func (p *Plan) Manifest(l *Layout, largest int) *Manifest {
 	m := &Manifest{
 		Name: p.Name, Arch: p.Arch, Format: p.Format, Size: l.Size, SectorSize: p.SectorSize, Epoch: p.Epoch,
-		Seed: p.Seed.String(), Table: p.Table, Loader: p.Loader, Steps: p.Steps,
+		Seed: p.Seed.String(), Table: p.Table, Loader: p.Loader, Inputs: slices.Clone(p.Inputs), Steps: p.Steps,
 	}
 	if p.Table == partition.MBR {
 		m.Signature = p.DiskID()
@@ -174,8 +175,12 @@ type Digests struct {
 	SHA256     string   // hexadecimal; empty unless requested
 }
 
-// Built adds the digests of a build. verified reports whether it checked the contents against their hashes.
+// Built adds the digests of a build. verified reports whether it checked the contents against their hashes. Where inputs were found is left out:
+// equal builds have equal manifests.
 func (m *Manifest) Built(d Digests, verified bool) {
+	for i := range m.Inputs {
+		m.Inputs[i].From, m.Inputs[i].Kept = "", false
+	}
 	m.Digest, m.SHA256, m.Verified = d.Image, d.SHA256, &verified
 	for i, digest := range d.Partitions {
 		m.Partitions[i].Digest = digest

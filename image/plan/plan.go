@@ -52,6 +52,7 @@ type Plan struct {
 	DefaultEntry int
 	Timeout      int64                // seconds that a menu waits; 0 boots at once
 	Raw          []Raw                // outside of all partitions
+	Inputs       []Input              // in the order of the description
 	BootCode     *bootloader.Code     // of the first sector; nil where there is none
 	ElTorito     *bootloader.ElTorito // how a BIOS starts an ISO; nil where it does not
 	Warnings     diag.List            // about what is valid but probably a mistake
@@ -102,6 +103,16 @@ type Raw struct {
 	Offset  int64  // bytes
 	Loader  bool   // the boot loader's, which the code in the first sector loads
 	Content tree.Blob
+}
+
+// An Input is a file that the description knows by its hash.
+type Input struct {
+	Name   string `json:"name"`
+	SHA256 string `json:"sha256"` // hexadecimal
+	Size   int64  `json:"size"`   // bytes
+	// Where it was found, which changes nothing in the image: absent in the manifest of a build.
+	From string `json:"from,omitempty"` // locator, without a password; empty if it was in the build store
+	Kept bool   `json:"kept,omitempty"` // in the build store
 }
 
 // A Closure is a named set of roots.

@@ -183,6 +183,9 @@ func (f *bootFinder) storeFile(key diag.Key, path, rootName string, e *bootEntry
 
 // path returns the path of a boot file and whether it is in the store; "" after a problem.
 func (f *bootFinder) path(name description.Value[description.Template]) (path string, inStore bool) {
+	if _, isInput := description.InputOf(string(name.V)); isInput {
+		return string(name.V), false
+	}
 	refs, _ := name.V.References()
 	if slices.ContainsFunc(refs, func(ref description.Reference) bool { return ref.Kind != "closure" }) {
 		f.problem(name.Key, "contains an identifier, which is chosen only after files are found", "use ${closure.NAME}, or ${partition.NAME} for its tree")
@@ -208,7 +211,11 @@ func (f *bootFinder) hostFile(ctx context.Context, key diag.Key, name string) bo
 	if !f.keep(key, in, problems) {
 		return bootloader.Source{}
 	}
-	base := in.Short() + "-" + filepath.Base(name)
+	base := filepath.Base(name)
+	if called, ok := description.InputOf(name); ok {
+		base = called
+	}
+	base = in.Short() + "-" + base
 	if same, ok := f.names.find(base); ok {
 		in.Blob = same.Content // two entries with the same file share its copy
 	}

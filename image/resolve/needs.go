@@ -35,6 +35,9 @@ func Needs(ctx context.Context, d *description.Image, in Inputs) ([]Need, error)
 		return nil, err
 	}
 	w := world{d: d, in: in, flavor: flavor, epoch: epoch(d, in), warnings: &warnings{}}
+	if err := w.find(ctx); err != nil {
+		return nil, err
+	}
 	s, problems, err := w.stores(ctx)
 	if err == nil {
 		err = problems.Err()

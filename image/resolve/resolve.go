@@ -15,12 +15,14 @@ package resolve
 
 import (
 	"context"
+	"encoding/hex"
 	"slices"
 	"sync"
 
 	"imprint/closure"
 	"imprint/image/description"
 	"imprint/image/host"
+	"imprint/image/input"
 	"imprint/image/plan"
 	"imprint/image/realise"
 	"imprint/image/source"
@@ -40,8 +42,11 @@ type Inputs struct {
 	Scratch  string   // directory for what compressed archives unpack to, in files without names; "" refuses such archives
 	HostDirs []string // searched for loader files that no closure has; nil means /usr
 
-	BuildStore string       // directory that keeps what is fetched from caches, and layers; "" refuses both
-	Fetching   func(*Fetch) // is called before items are fetched; may be nil
+	BuildStore string             // directory that keeps what is fetched, and layers; "" refuses both
+	Fetching   func(*Fetch)       // is called before items are fetched; may be nil
+	Getting    func(*input.Fetch) // is called before an input is fetched; may be nil
+	Gateway    string             // URL of a gateway to IPFS; "" for none
+	Env        []string           // variables for git-annex, "NAME=value"
 	Steps      realise.Options
 
 	// Hold is called with what ends the hold on store items, which no garbage collection takes until then; call it when the plan is no longer used. With a
@@ -66,6 +71,9 @@ func Plan(ctx context.Context, d *description.Image, in Inputs) (*plan.Plan, err
 		return nil, diag.List{d.Store.Flavor.Key.ProblemOf(err)}
 	}
 	w := world{d: d, in: in, flavor: flavor, epoch: epoch(d, in), warnings: &warnings{}}
+	if err := w.find(ctx); err != nil {
+		return nil, err
+	}
 	hosts, store, err := w.read(ctx)
 	if err != nil {
 		return nil, err
@@ -90,6 +98,7 @@ func Plan(ctx context.Context, d *description.Image, in Inputs) (*plan.Plan, err
 		w.checkGrow()
 		w.checkEntries(p, store, boot)
 		p.Warnings, p.Steps = w.warnings.sorted(), steps
+		p.Inputs = w.inputs()
 	}
 	return p, err
 }
@@ -132,6 +141,7 @@ type world struct {
 	in     Inputs
 	flavor closure.Flavor
 	epoch  int64 // seconds since 1970
+	files  map[string]*input.File
 
 	warnings *warnings
 }
@@ -160,6 +170,28 @@ func (w *warnings) sorted() diag.List {
 	})
 }
 
+// find finds the inputs.
+func (w *world) find(ctx context.Context) (err error) {
+	var problems diag.List
+	w.files, problems, err = input.Find(ctx, w.d, input.Options{
+		Dir: w.in.Dir, Keep: w.in.BuildStore, Gateway: w.in.Gateway, Env: w.in.Env, Fetching: w.in.Getting, Warn: w.warn,
+	})
+	if err != nil {
+		return err
+	}
+	return problems.Err()
+}
+
+// inputs lists the inputs that were found, for the manifest.
+func (w world) inputs() (list []plan.Input) {
+	for _, in := range w.d.Input.Items {
+		if f := w.files[in.Name.V]; f != nil {
+			list = append(list, plan.Input{Name: f.Name, SHA256: hex.EncodeToString(f.SHA256[:]), Size: f.Blob.Size(), From: f.From, Kept: f.Kept})
+		}
+	}
+	return list
+}
+
 // read reads what the description names: host files and stores, in parallel.
 func (w world) read(ctx context.Context) (hosts host.Inputs, s *store, err error) {
 	group, ctx := errgroup.WithContext(ctx)
@@ -181,7 +213,7 @@ func (w world) steps(ctx context.Context, hosts host.Inputs, o realise.Options) 
 func (w world) host() host.Reader {
 	return host.Reader{
 		Dir: w.in.Dir, OutDir: w.in.OutDir, Scratch: w.in.Scratch, Epoch: w.epoch, Flavor: w.flavor, Backwards: w.in.Backwards, Warn: w.warn,
-		BuildStore: w.in.BuildStore,
+		BuildStore: w.in.BuildStore, Files: w.files,
 	}
 }
 

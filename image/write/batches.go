@@ -92,7 +92,7 @@ func (p *planner) files(r *plan.Region) {
 // announced before the first job runs: the digest of a piece is computed when the last byte expected in it has been written.
 func (p *planner) announce(r *plan.Region, n *tree.Node) (cost int64) {
 	if n.Kind() == tree.File {
-		p.scratch = r.Place(p.scratch[:0], n)
+		p.scratch = p.archives.places(p.onDisk(p.scratch[:0], r, n), r, n)
 		p.expect(p.scratch)
 		if b := n.Blob(); p.carrier[b] == nil && p.further[b] != nil {
 			p.carrier[b] = n
@@ -163,6 +163,7 @@ type copier struct {
 	grain   int64 // bytes
 	narHash hash.Hash
 	places  []extent.Extent
+	further []extent.Extent
 }
 
 func newCopier(p *planner, w *stream.Worker, r *plan.Region) *copier {
@@ -181,10 +182,11 @@ func (c *copier) file(n *tree.Node, h io.Writer) error {
 		return c.w.Copy(b, stream.To{Grain: 1, Hash: h})
 	}
 	to := stream.To{Grain: c.grain, Hash: h}
+	c.further = c.p.archives.places(c.further[:0], c.region, n)
 	if c.p.carrier[b] == n {
-		to.Further = c.p.further[b]
+		c.further = append(c.further, c.p.further[b]...)
 	}
-	c.places = c.region.Place(c.places[:0], n)
-	to.Places = c.places
+	c.places = c.p.onDisk(c.places[:0], c.region, n)
+	to.Places, to.Further = c.places, c.further
 	return c.w.Copy(b, to)
 }

@@ -21,7 +21,7 @@ const maxRoot = 2 << 30
 
 // CheckRoot reports a layout whose root file system cannot be an initrd: it is too large, or has what an initrd cannot hold.
 func CheckRoot(l *plan.Layout) error {
-	root := mainRegion(l)
+	root := mainRegion(l.Regions)
 	if root == nil {
 		return fmt.Errorf("there is no partition with files")
 	}
@@ -50,7 +50,7 @@ func (e *Export) root(ctx context.Context, l *plan.Layout) error {
 		return err
 	}
 	e.outputs = append(e.outputs, out)
-	root := mainRegion(l)
+	root := mainRegion(l.Regions)
 	return feed(ctx, root, e.verify, &atomic.Int64{}, func(context.Context) (partition.Packer, error) {
 		return cpio.NewWriter(out.File, root.Tree), nil
 	})

@@ -11,11 +11,12 @@ import (
 	"imprint/internal/verity"
 )
 
-// A Formatted is an output that holds the disk in another format than raw.
+// A Formatted is an output that holds the disk in another format than raw, or the tree of a partition.
 type Formatted struct {
 	*Output
-	Format  *container.Format
-	Options container.Options
+	Format    *container.Format
+	Options   container.Options
+	Partition string // the name of that partition
 }
 
 // formats are the writers of the outputs that are not raw. Each piece of the disk is given to all of them when it is complete, by the worker
@@ -27,10 +28,11 @@ type formats struct {
 	stops   []func()
 }
 
-// newFormats starts the outputs of a disk. hole reports whether nothing will be written to a piece.
-func newFormats(list []Formatted, p *plan.Plan, l *plan.Layout, hole func(int64) bool) (f *formats, err error) {
+// newFormats starts the outputs of a volume, whose pieces they get.
+func newFormats(list []Formatted, p *plan.Plan, l *plan.Layout, v *stream.Volume) (f *formats, err error) {
 	f = &formats{list: list}
-	disk := pieces.Disk{Size: l.Size, Piece: stream.PieceSize, Sector: p.SectorSize, Hole: hole}
+	v.Digest.Take = f.take
+	disk := pieces.Disk{Size: v.Size, Piece: stream.PieceSize, Sector: p.SectorSize, Hole: v.Digest.Hole}
 	disk.ID = func(name string) [16]byte { return p.Seed.UUID("output " + name) }
 	for _, out := range list {
 		o := out.Options

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 
 	"imprint/image/plan"
 	"imprint/internal/extent"
@@ -16,11 +17,14 @@ import (
 
 // A planner makes the jobs that write a layout.
 type planner struct {
-	disk   *stream.Disk
-	verify verifier
+	disk     *stream.Disk
+	verify   verifier
+	archives *archives // nil for none
+	noDisk   bool      // only archives are written
 
 	jobs    []stream.Job
 	total   int64                         // bytes that will be written
+	sizes   map[*stream.Volume]int64      // the part of them in each file
 	beside  int64                         // bytes of scratch files that host tools need while they run
 	further map[tree.Blob][]extent.Extent // where contents lie outside the main region
 	carrier map[tree.Blob]*tree.Node      // the file of the main region whose job writes them too
@@ -31,16 +35,18 @@ type planner struct {
 // newPlanner makes all jobs. The main region is planned last: a content that is also in other regions, such as a kernel in the
 // store and on the ESP, is then known to be, and is read once and written in all places. What only other regions hold gets
 // jobs of its own.
-func newPlanner(disk *stream.Disk, v verifier, l *plan.Layout) *planner {
-	p := &planner{disk: disk, verify: v, further: map[tree.Blob][]extent.Extent{}, carrier: map[tree.Blob]*tree.Node{}, low: math.MaxInt64}
-	main := mainRegion(l)
-	for _, r := range l.Regions {
+func newPlanner(disk *stream.Disk, v verifier, l *plan.Layout, a *archives, noDisk bool) *planner {
+	p := &planner{disk: disk, verify: v, archives: a, noDisk: noDisk, low: math.MaxInt64}
+	p.sizes, p.further, p.carrier = map[*stream.Volume]int64{}, map[tree.Blob][]extent.Extent{}, map[tree.Blob]*tree.Node{}
+	regions := slices.DeleteFunc(slices.Clone(l.Regions), func(r *plan.Region) bool { return noDisk && !a.have(r) })
+	main := mainRegion(regions)
+	for _, r := range regions {
 		if r != main {
 			p.other(r)
 		}
 	}
-	for _, e := range l.Raw {
-		p.further[e.Blob] = append(p.further[e.Blob], e)
+	if !noDisk {
+		p.outside(l)
 	}
 	if main != nil {
 		p.main(main)
@@ -50,14 +56,21 @@ func newPlanner(disk *stream.Disk, v verifier, l *plan.Layout) *planner {
 			p.copyOf(b, places)
 		}
 	}
-	p.fill(l.Table, 1)
 	return p
 }
 
+// outside makes the jobs for what lies outside of all regions.
+func (p *planner) outside(l *plan.Layout) {
+	for _, e := range l.Raw {
+		p.further[e.Blob] = append(p.further[e.Blob], e)
+	}
+	p.fill(l.Table, 1)
+}
+
 // mainRegion returns the region with the store, or else the first one that stores each file once.
-func mainRegion(l *plan.Layout) *plan.Region {
+func mainRegion(regions []*plan.Region) *plan.Region {
 	var first *plan.Region
-	for _, r := range l.Regions {
+	for _, r := range regions {
 		if len(r.Partition.Items) > 0 {
 			return r
 		}
@@ -85,8 +98,8 @@ func copiesLinks(r *plan.Region) bool {
 // main makes the jobs for the main region, in the order of its tree.
 func (p *planner) main(r *plan.Region) {
 	p.structure(r)
-	if r.ByHostTool() {
-		return // the tool gets the contents, verified as they pass
+	if p.elsewhere(r) {
+		return
 	}
 	p.items(r)
 	p.files(r)
@@ -96,7 +109,7 @@ func (p *planner) main(r *plan.Region) {
 // content that lies nowhere, such as an empty or inlined one, is noted if it has to be verified.
 func (p *planner) other(r *plan.Region) {
 	p.structure(r)
-	if r.Tree == nil || r.ByHostTool() {
+	if r.Tree == nil || p.elsewhere(r) {
 		return
 	}
 	copies := copiesLinks(r)
@@ -108,11 +121,25 @@ func (p *planner) other(r *plan.Region) {
 		if inode.Kind() != tree.File || isRegion(inode) || p.patched(r, inode) {
 			continue
 		}
-		b, places := inode.Blob(), r.Place(nil, n)
+		b, places := inode.Blob(), p.onDisk(nil, r, n)
+		if n == inode {
+			places = p.archives.places(places, r, n)
+		}
 		if len(places) > 0 || p.verify.wants(b) && p.further[b] == nil {
 			p.further[b] = append(p.further[b], places...)
 		}
 	}
+}
+
+// elsewhere reports whether the contents of a region are not for jobs: only a host tool gets them, verified as they pass.
+func (p *planner) elsewhere(r *plan.Region) bool { return r.ByHostTool() && !p.archives.have(r) }
+
+// onDisk appends where a file's content lies on the disk to list.
+func (p *planner) onDisk(list []extent.Extent, r *plan.Region, n *tree.Node) []extent.Extent {
+	if p.noDisk || r.ByHostTool() {
+		return list
+	}
+	return r.Place(list, n)
 }
 
 // isRegion reports whether the content of a file is a nested file system, which has jobs of its own.
@@ -125,19 +152,28 @@ func isRegion(n *tree.Node) bool {
 // their own offset (a boot info table). The changed content is noted to be written, and the original is still compared with
 // its pin, since nothing else reads it.
 func (p *planner) patched(r *plan.Region, n *tree.Node) bool {
-	places := r.Place(nil, n)
+	places := p.onDisk(nil, r, n)
 	if len(places) == 0 || places[0].Blob == n.Blob() {
 		return false
 	}
 	p.further[places[0].Blob] = append(p.further[places[0].Blob], places...)
-	if b := n.Blob(); p.verify.wants(b) && p.further[b] == nil {
-		p.further[b] = []extent.Extent{}
+	b, archived := n.Blob(), p.archives.places([]extent.Extent{}, r, n)
+	if len(archived) > 0 || p.verify.wants(b) && p.further[b] == nil {
+		p.further[b] = append(archived, p.further[b]...)
 	}
 	return true
 }
 
-// structure makes jobs for a region's own metadata, or for its bytes if it is not a file system.
+// structure makes jobs for a region's own metadata, or for its bytes if it is not a file system, and for the headers of its archives.
 func (p *planner) structure(r *plan.Region) {
+	if p.archives.have(r) {
+		for _, as := range p.archives.of[r] {
+			p.fill(as.structure(), 1)
+		}
+	}
+	if p.noDisk {
+		return
+	}
 	switch m := r.Maker.(type) {
 	case partition.HostMade:
 		p.host(r, m)
@@ -163,9 +199,8 @@ func (p *planner) expect(places []extent.Extent) {
 	for _, e := range places {
 		p.low = min(p.low, e.Off)
 		p.total += e.Len
-		if p.disk.Digest != nil {
-			p.disk.Digest.Expect(e.Off, e.Len)
-		}
+		p.sizes[p.disk.At(e.Off)] += e.Len
+		p.disk.Expect(e.Off, e.Len)
 	}
 }
 
@@ -207,10 +242,9 @@ func (p *planner) copyOf(b tree.Blob, places []extent.Extent) {
 // host makes the job in which a host tool fills a region.
 func (p *planner) host(r *plan.Region, m partition.HostMade) {
 	p.total += hostMade(r)
+	p.sizes[&p.disk.Volume] += hostMade(r)
 	p.beside += m.Scratch()
-	if p.disk.Digest != nil {
-		p.disk.Digest.Expect(r.Offset, r.Size)
-	}
+	p.disk.Expect(r.Offset, r.Size)
 	p.add(r.Size, func(ctx context.Context, _ *stream.Worker) error {
 		err := feed(ctx, r, p.verify, &p.disk.Bytes, func(ctx context.Context) (partition.Packer, error) {
 			return m.Fill(ctx, toolPath(p.disk.File), r.Offset)
@@ -218,10 +252,7 @@ func (p *planner) host(r *plan.Region, m partition.HostMade) {
 		if err != nil {
 			return fmt.Errorf("make partition %q: %w", r.Partition.Spec.Name, err)
 		}
-		if p.disk.Digest == nil {
-			return nil
-		}
-		return p.disk.Digest.Made(r.Offset, r.Size, p.disk.File)
+		return p.disk.Made(r.Offset, r.Size)
 	})
 }
 

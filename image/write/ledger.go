@@ -23,7 +23,7 @@ type ledger struct {
 
 // newLedger finds everything that writing a layout and reading besides will read more than once. known was read before, while
 // resolving, and has pins.
-func newLedger(l *plan.Layout, besides, known []tree.Blob) *ledger {
+func newLedger(l *plan.Layout, o Options, besides, known []tree.Blob) *ledger {
 	g := &ledger{times: map[tree.Piece]int{}, sums: map[tree.Piece]tree.Pin{}}
 	for _, b := range known {
 		if pieces := tree.Pieces(b); len(pieces) == 1 {
@@ -34,7 +34,7 @@ func newLedger(l *plan.Layout, besides, known []tree.Blob) *ledger {
 	for _, b := range besides {
 		g.count(b)
 	}
-	main, together := mainRegion(l), map[tree.Blob]bool{}
+	main, together := mainRegion(l.Regions), map[tree.Blob]bool{}
 	for _, r := range l.Regions {
 		if r.Tree != nil && r != main {
 			g.countRegion(r, together)
@@ -42,6 +42,11 @@ func newLedger(l *plan.Layout, besides, known []tree.Blob) *ledger {
 	}
 	if main != nil {
 		g.countMain(main, together)
+	}
+	for _, r := range l.Regions {
+		if r.ByHostTool() && r.Tree != nil && o.archives(r) {
+			g.countArchived(r)
+		}
 	}
 	maps.DeleteFunc(g.times, func(_ tree.Piece, n int) bool { return n < 2 })
 	return g
@@ -90,6 +95,15 @@ func (g *ledger) countMain(r *plan.Region, together map[tree.Blob]bool) {
 			if b := n.Blob(); n.Kind() == tree.File && (r.ByHostTool() || !together[b]) && g.has(b) {
 				g.count(b)
 			}
+		}
+	}
+}
+
+// countArchived counts the files that are read for an archive, too, besides those of store items, which are compared with their hash each time.
+func (g *ledger) countArchived(r *plan.Region) {
+	for n := range besides(r) {
+		if !isRegion(n) {
+			g.count(n.Blob())
 		}
 	}
 }

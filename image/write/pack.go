@@ -17,9 +17,9 @@ import (
 
 // packed holds the file systems that have to be made before the others, as files in a scratch directory beside the image.
 type packed struct {
-	files    plan.Made
-	dir      *scratch.Directory // nil if there are none
-	progress func(*Meter)       // as in Options
+	files   plan.Made
+	dir     *scratch.Directory // nil if there are none
+	options Options
 }
 
 func (p *packed) remove() {
@@ -31,8 +31,8 @@ func (p *packed) remove() {
 // packAll makes the file systems that have to be there before anything is written to the disk, and returns the layout with
 // them: those that host tools pack, since the layout depends on their sizes, and those that host tools get as files, so that
 // what they get has been verified. A file system that is a file of another comes first.
-func packAll(ctx context.Context, p *plan.Plan, l *plan.Layout, v verifier, progress func(*Meter)) (*packed, *plan.Layout, error) {
-	all := &packed{files: plan.Made{}, progress: progress}
+func packAll(ctx context.Context, p *plan.Plan, l *plan.Layout, v verifier, o Options) (*packed, *plan.Layout, error) {
+	all := &packed{files: plan.Made{}, options: o}
 	for {
 		next := all.packable(l)
 		if len(next) == 0 {
@@ -58,7 +58,7 @@ func (p *packed) packable(l *plan.Layout) (list []*plan.Region) {
 	for _, r := range l.Regions {
 		_, byTool := r.Maker.(partition.Packed)
 		forTool := r.In != nil && r.In.MadeByHost() && p.files[r.Partition] == nil
-		if !byTool && !forTool {
+		if !byTool && !forTool || p.options.noDisk() && !(byTool && p.options.archives(r.In)) {
 			continue
 		}
 		list = append(list, r)
@@ -96,11 +96,11 @@ func (p *packed) pack(ctx context.Context, l *plan.Layout, r *plan.Region, v ver
 
 // fill writes a region to an empty file, as if it were a disk.
 func (p *packed) fill(ctx context.Context, file *os.File, whole *plan.Layout, r *plan.Region, v verifier) error {
-	disk, l := &stream.Disk{File: file, Size: r.Size}, whole.Alone(r)
+	disk, l := &stream.Disk{Volume: stream.Volume{File: file, Size: r.Size}}, whole.Alone(r)
 	if err := disk.File.Truncate(l.Size); err != nil {
 		return err
 	}
-	jobs := newPlanner(disk, v, l)
+	jobs := newPlanner(disk, v, l, nil, false)
 	if err := enoughSpace(disk.File, jobs.total); err != nil {
 		return err
 	}
@@ -110,9 +110,9 @@ func (p *packed) fill(ctx context.Context, file *os.File, whole *plan.Layout, r 
 
 // meter shows the progress of one region.
 func (p *packed) meter(r *plan.Region, done *atomic.Int64, total int64) {
-	if p.progress != nil {
+	if p.options.Progress != nil {
 		// Zeros that are read to find where they end count as data.
-		p.progress(&Meter{written: func() int64 { return min(done.Load(), total) }, Total: total, Packs: r.Partition.Spec.Name})
+		p.options.Progress(&Meter{written: func() int64 { return min(done.Load(), total) }, Total: total, Packs: r.Partition.Spec.Name})
 	}
 }
 

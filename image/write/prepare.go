@@ -28,9 +28,9 @@ type Prepared struct {
 //
 // Errors match [ErrMismatch] if what a tool gets differs from its hash.
 func Prepare(ctx context.Context, p *plan.Plan, l *plan.Layout) (_ *Prepared, err error) {
-	v := verifier{ledger: newLedger(l, exported(p, Options{Export: true}), p.BootInputs)}
+	v := verifier{ledger: newLedger(l, Options{}, exported(p, Options{Export: true}), p.BootInputs)}
 	r := &Prepared{Plan: p, made: &packed{}, verify: v}
-	if r.made, r.Layout, err = packAll(ctx, p, l, v, nil); err != nil {
+	if r.made, r.Layout, err = packAll(ctx, p, l, v, Options{}); err != nil {
 		return nil, err
 	}
 	if err := r.fill(ctx); err != nil {
@@ -42,7 +42,7 @@ func Prepare(ctx context.Context, p *plan.Plan, l *plan.Layout) (_ *Prepared, er
 
 // fill lets host tools fill their regions, each at its offset of a file as large as the disk.
 func (r *Prepared) fill(ctx context.Context) (err error) {
-	jobs := &planner{verify: r.verify}
+	jobs := &planner{verify: r.verify, sizes: map[*stream.Volume]int64{}}
 	for _, region := range r.Layout.Regions {
 		m, ok := region.Maker.(partition.HostMade)
 		if !ok || region.In != nil {
@@ -52,7 +52,7 @@ func (r *Prepared) fill(ctx context.Context) (err error) {
 			if err := r.open(region); err != nil {
 				return err
 			}
-			jobs.disk = &stream.Disk{File: r.Filled, Size: r.Layout.Size}
+			jobs.disk = &stream.Disk{Volume: stream.Volume{File: r.Filled, Size: r.Layout.Size}}
 		}
 		jobs.host(region, m)
 	}

@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"imprint/image/plan"
 	"imprint/internal/interrupt"
@@ -63,57 +64,89 @@ type Result struct {
 func Image(ctx context.Context, file *os.File, p *plan.Plan, l *plan.Layout, o Options) (*Result, error) {
 	v := verifier{off: o.NoVerify}
 	if !v.off {
-		v.ledger = newLedger(l, exported(p, o), p.BootInputs)
+		v.ledger = newLedger(l, o, exported(p, o), p.BootInputs)
 	}
-	made, l, err := packAll(ctx, p, l, v, o.Progress)
+	made, l, err := packAll(ctx, p, l, v, o)
 	if err != nil {
 		return nil, err
 	}
 	defer made.remove()
-	if err := file.Truncate(l.Size); err != nil {
-		return nil, fmt.Errorf("make a file of %d bytes: %w", l.Size, err)
+	beside, err := newArchives(o, p, l)
+	defer beside.discard()
+	if err != nil {
+		return nil, err
 	}
-	disk := &stream.Disk{File: file, Size: l.Size, Scratch: meetOnly(l, o)}
-	if !o.NoDigest || len(o.Formats) > 0 {
-		disk.Digest = stream.NewPieces(l.Size)
-		disk.Digest.NoSums = o.NoDigest
+	disk, err := o.disk(file, l)
+	if err != nil {
+		return nil, err
 	}
-	jobs := newPlanner(disk, v, l)
-	if err := o.enoughSpace(file, jobs.total, jobs.beside); err != nil {
+	disk.Beside = beside.volumes
+	jobs := newPlanner(disk, v, l, beside, o.noDisk())
+	if err := o.enoughSpace(jobs); err != nil {
 		return nil, err
 	}
 	if o.Progress != nil {
 		o.Progress(&Meter{written: disk.Bytes.Load, Total: jobs.total})
 	}
-	if err := o.run(ctx, disk, p, l, jobs.jobs); err != nil {
+	if err := o.run(ctx, disk, p, l, jobs); err != nil {
 		return nil, err
 	}
 	r := &Result{Layout: l, Written: disk.Bytes.Load(), ledger: v.ledger}
-	r.Digests, err = digests(ctx, disk, l, o)
+	if !o.noDisk() {
+		r.Digests, err = digests(ctx, disk, l, o)
+	}
 	return r, err
 }
 
-// run writes the disk, and the outputs of other formats.
-func (o Options) run(ctx context.Context, disk *stream.Disk, p *plan.Plan, l *plan.Layout, jobs []stream.Job) error {
+// noDisk reports whether no output holds the disk, so that only archives are written.
+func (o Options) noDisk() bool {
+	return o.Scratch && !slices.ContainsFunc(o.Formats, func(f Formatted) bool { return !f.Format.Tree })
+}
+
+// disk returns the disk that jobs write to. Without an output that holds it, its file stays empty.
+func (o Options) disk(file *os.File, l *plan.Layout) (*stream.Disk, error) {
+	disk := &stream.Disk{Volume: stream.Volume{File: file, Size: l.Size, Scratch: meetOnly(l, o)}}
+	if o.noDisk() {
+		return disk, nil
+	}
+	if err := file.Truncate(l.Size); err != nil {
+		return nil, fmt.Errorf("make a file of %d bytes: %w", l.Size, err)
+	}
+	if !o.NoDigest || len(o.Formats) > 0 {
+		disk.Digest = stream.NewPieces(l.Size)
+		disk.Digest.NoSums = o.NoDigest
+	}
+	return disk, nil
+}
+
+// run writes the disk, the outputs of other formats, and archives.
+func (o Options) run(ctx context.Context, disk *stream.Disk, p *plan.Plan, l *plan.Layout, jobs *planner) error {
 	if !o.NoSync && !o.Scratch {
 		defer writeBack(disk.File)()
 	}
-	if len(o.Formats) == 0 {
-		return disk.Run(ctx, jobs)
+	all := slices.Clone(jobs.archives.formats)
+	if list := slices.DeleteFunc(slices.Clone(o.Formats), func(f Formatted) bool { return f.Format.Tree }); len(list) > 0 {
+		f, err := newFormats(list, p, l, &disk.Volume)
+		defer f.discard()
+		if err != nil {
+			return err
+		}
+		all = append(all, f)
 	}
-	f, err := newFormats(o.Formats, p, l, disk.Digest.Hole)
-	defer f.discard()
-	if err != nil {
-		return err
-	}
-	disk.Digest.Take = f.take
 	if !o.NoSync {
-		f.writeBack()
+		for _, f := range all {
+			f.writeBack()
+		}
 	}
-	if err := disk.Run(ctx, jobs); err != nil {
+	if err := disk.Run(ctx, jobs.jobs); err != nil {
 		return err
 	}
-	return f.finish()
+	for _, f := range all {
+		if err := f.finish(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // digests gathers the digests of the image and of its partitions.
@@ -147,9 +180,10 @@ func plainSum(ctx context.Context, image io.ReaderAt, size int64) (string, error
 	return fmt.Sprintf("%x", sum.Sum(nil)), nil
 }
 
-// enoughSpace reports an error if a file system of the host has less free than is needed, before anything is written: total bytes for each
-// plain file, and some more for the scratch files of host tools. How much compressed files need is not known.
-func (o Options) enoughSpace(file *os.File, total, beside int64) error {
+// enoughSpace reports an error if a file system of the host has less free than is needed, before anything is written: for each plain file and
+// for the scratch files of host tools and of archives. How much compressed files need is not known.
+func (o Options) enoughSpace(jobs *planner) error {
+	file, total := jobs.disk.File, jobs.sizes[&jobs.disk.Volume]
 	need, first := map[uint64]int64{}, map[uint64]*os.File{}
 	add := func(f *os.File, n int64) {
 		var st unix.Stat_t
@@ -158,11 +192,14 @@ func (o Options) enoughSpace(file *os.File, total, beside int64) error {
 			first[st.Dev] = cmp.Or(first[st.Dev], f)
 		}
 	}
-	if add(file, beside); !o.Scratch {
+	if add(file, jobs.beside); !o.Scratch {
 		add(file, total)
 	}
+	for _, v := range jobs.disk.Beside {
+		add(v.File, jobs.sizes[v])
+	}
 	for _, out := range o.Formats {
-		if !out.Format.Beside && !out.Format.Packs(out.Options) {
+		if !out.Format.Tree && !out.Format.Beside && !out.Format.Packs(out.Options) {
 			add(out.File, total)
 		}
 	}

@@ -25,7 +25,7 @@ var rooms = []room{
 	{"image/trees", []string{"image/description", "image/host", "partition", "closure", "internal/accounts", "internal/diag", "internal/layer",
 		"internal/pattern", "internal/tree"}, nil},
 	{"image/realise", []string{"image/description", "image/host", "image/plan", "internal/..."}, nil},
-	{"image/resolve", []string{"image/description", "image/disk", "image/host", "image/realise", "image/source", "image/trees", "image/identity", "image/plan", "image/toplevel", "image/mbr", "partition",
+	{"image/resolve", []string{"image/description", "image/disk", "image/host", "image/input", "image/realise", "image/source", "image/trees", "image/identity", "image/plan", "image/toplevel", "image/mbr", "partition",
 		"bootloader", "bootloader/bootspec",
 		"bootloader/grubmkimage", "closure", "closure/daemon", "closure/narinfo", "internal/..."}, []string{"golang.org/x/sync/..."}},
 	{"image/source", []string{"closure", "closure/address", "closure/daemon", "closure/db", "closure/export", "closure/locks", "closure/nar", "closure/narinfo", "internal/..."},
@@ -36,10 +36,11 @@ var rooms = []room{
 	{"image/toplevel", []string{"bootloader/bootspec", "bootloader/bootparameters", "closure", "internal/diag", "internal/tree"}, nil},
 	{"image/outputs", []string{"container", "image/description", "internal/hosttool"}, nil},
 	{"image/identity", []string{"image/description", "image/host", "image/plan", "partition", "internal/repro", "internal/tree"}, nil},
-	{"image/host", []string{"image/description", "partition", "closure", "internal/..."}, []string{"golang.org/x/sync/..."}},
+	{"image/input", []string{"image/description", "internal/..."}, []string{"golang.org/x/sync/..."}},
+	{"image/host", []string{"image/description", "image/input", "partition", "closure", "internal/..."}, []string{"golang.org/x/sync/..."}},
 	{"image/plan", []string{"image/gpt", "image/mbr", "partition", "bootloader", "closure", "internal/diag", "internal/extent", "internal/repro",
 		"internal/tree", "internal/units"}, nil},
-	{"image/description", []string{"image/description/language", "image/mbr", "container", "partition", "bootloader", "closure", "closure/daemon", "closure/narinfo", "internal/diag", "internal/keyed", "internal/pattern",
+	{"image/description", []string{"image/description/language", "image/mbr", "container", "partition", "bootloader", "closure", "closure/daemon", "closure/narinfo", "internal/diag", "internal/keyed", "internal/locator", "internal/pattern",
 		"internal/remote", "internal/units"}, nil},
 	{"image/description/language", []string{"container", "partition", "bootloader", "closure", "internal/keyed", "internal/units"}, nil},
 	{"image/description/reference", []string{"image/description"}, nil},
@@ -58,6 +59,7 @@ var rooms = []room{
 	{"closure/narinfo", []string{"closure/nar", "internal/..."}, nil},
 	{"closure/export", []string{"closure/nar", "internal/..."}, nil},
 	{"closure/address", []string{"closure/nar", "internal/..."}, nil},
+	{"closure/daemon", []string{"closure/nar", "internal/..."}, nil},
 	{"closure/locks", nil, []string{"golang.org/x/sys/..."}},
 	{"closure/...", cellar, nil},
 
@@ -117,9 +119,9 @@ var servers = []string{"internal/listen", "internal/nbd", "internal/httpfile"}
 // readers are the packages that may open files. All others are values and arithmetic: descriptions, plans and layouts, file
 // systems, partition tables, boot loaders.
 var readers = []string{
-	"cmd/...", "image/crosscheck", "image/crosscheck/opinion", "image/host", "image/resolve", "image/serve", "image/write",
+	"cmd/...", "image/crosscheck", "image/crosscheck/opinion", "image/host", "image/input", "image/resolve", "image/serve", "image/write",
 	"closure", "closure/db", "closure/locks", "image/garbage", "image/source", "image/target", "bootloader/grubmkimage", "partition", "partition/mke2fs", "partition/squashfs", "partition/syslinux",
-	"internal/cas", "internal/environment", "internal/extract", "internal/hosttool", "internal/hosttree", "internal/inodes", "internal/limits", "internal/listen", "internal/objects", "internal/overlay",
+	"internal/annex", "internal/cas", "internal/environment", "internal/extract", "internal/hosttool", "internal/hosttree", "internal/inodes", "internal/limits", "internal/listen", "internal/objects", "internal/overlay",
 	"internal/processors", "internal/remote", "internal/sandbox", "internal/scratch",
 	"internal/steprun", "internal/stepstore", "internal/stream", "internal/unpack", "internal/workspace",
 }
@@ -152,5 +154,5 @@ var large = []string{"partition/ext4", "partition/iso9660", "partition/erofs", "
 // testSupport are packages for tests, measurements, releases and the demo. No rule applies to them, and the program may not
 // import them.
 var testSupport = []string{
-	"bench/...", "dist/...", "image/imagetest", "internal/hosttest", "internal/nixtest", "internal/qemutest/...", "internal/demostore/...", "partition/partitiontest",
+	"bench/...", "closure/closuretest", "dist/...", "image/imagetest", "internal/hosttest", "internal/nixtest", "internal/qemutest/...", "internal/demostore/...", "partition/partitiontest",
 }

@@ -64,7 +64,11 @@ func (s *Store) path(d Digest) string {
 	return filepath.Join(s.dir, complete, digits[:2], digits)
 }
 
-// Get reads and verifies the content with a digest and a size in bytes. The error matches [fs.ErrNotExist] if it is missing or damaged.
+// AnySize stands for a size that is not known.
+const AnySize = -1
+
+// Get reads and verifies the content with a digest and a size in bytes, or [AnySize]. The error matches [fs.ErrNotExist] if it is missing or
+// damaged.
 func (s *Store) Get(ctx context.Context, d Digest, size int64) (tree.Blob, error) {
 	path := s.path(d)
 	b, err := hosttree.File(path)
@@ -72,7 +76,7 @@ func (s *Store) Get(ctx context.Context, d Digest, size int64) (tree.Blob, error
 		return nil, err
 	}
 	damaged := fmt.Errorf("%s is damaged: %w", path, fs.ErrNotExist)
-	if b.Size() != size {
+	if size != AnySize && b.Size() != size {
 		return nil, damaged
 	}
 	h := sha256.New()
@@ -87,6 +91,12 @@ func (s *Store) Get(ctx context.Context, d Digest, size int64) (tree.Blob, error
 	return b, nil
 }
 
+// Has reports whether the store has a content of that size, without reading it.
+func (s *Store) Has(d Digest, size int64) bool {
+	info, err := os.Lstat(s.path(d))
+	return err == nil && info.Mode().IsRegular() && info.Size() == size
+}
+
 // ErrMismatch is matched by the error of Add for a content that does not have the given digest and size.
 var ErrMismatch = errors.New("contents are not what was promised")
 
@@ -94,7 +104,7 @@ var ErrMismatch = errors.New("contents are not what was promised")
 const reserve = 64 * units.MiB
 
 // Add adds the content that fill writes, unless the store has it. If another process is adding it, Add waits for that. Nothing is added if fill
-// fails, or if the content does not have the digest and size.
+// fails, or if the content does not have the digest and the size, which may be [AnySize]: then it may take what is free on the disk.
 func (s *Store) Add(ctx context.Context, d Digest, size int64, fill func(w io.Writer) error) (tree.Blob, error) {
 	f, err := s.begin(ctx, d)
 	if err != nil {
@@ -113,20 +123,18 @@ func (s *Store) Add(ctx context.Context, d Digest, size int64, fill func(w io.Wr
 
 // complete fills a locked file and names it. It does not sync: damage by a power cut is detected at the next lookup.
 func (s *Store) complete(f *os.File, d Digest, size int64, fill func(w io.Writer) error) error {
-	if free, err := scratch.Free(s.dir); err != nil {
+	w, err := s.counter(f, size)
+	if err != nil {
 		return err
-	} else if size > free-reserve {
-		return fmt.Errorf("%s has %s free, and the content has %s", s.dir, units.FormatBytes(free), units.FormatBytes(size))
 	}
-	w := &counter{w: f, sum: sha256.New(), left: size}
 	if err := fill(w); err != nil {
 		return err
 	}
-	if w.left > 0 {
+	if w.left > 0 && size != AnySize {
 		return fmt.Errorf("%w: %d bytes, not %d", ErrMismatch, size-w.left, size)
 	}
 	if got := Digest(w.sum.Sum(nil)); got != d {
-		return fmt.Errorf("%w: SHA-256 %x, not %x", ErrMismatch, got, d)
+		return &OtherError{Got: got, Want: d}
 	}
 	path := s.path(d)
 	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
@@ -135,17 +143,45 @@ func (s *Store) complete(f *os.File, d Digest, size int64, fill func(w io.Writer
 	return os.Rename(f.Name(), path)
 }
 
+// An OtherError reports a content with another digest than the one that it should have. It matches [ErrMismatch].
+type OtherError struct{ Got, Want Digest }
+
+// Error implements error.
+func (e *OtherError) Error() string {
+	return fmt.Sprintf("%v: SHA-256 %x, not %x", ErrMismatch, e.Got, e.Want)
+}
+
+// Is makes the error match ErrMismatch.
+func (e *OtherError) Is(target error) bool { return target == ErrMismatch }
+
+// counter returns a writer to a file for the bytes of a content, if there is room for them.
+func (s *Store) counter(f *os.File, size int64) (*counter, error) {
+	free, err := scratch.Free(s.dir)
+	if err != nil {
+		return nil, err
+	}
+	c := &counter{w: f, sum: sha256.New(), left: size, full: fmt.Errorf("%w: there are more bytes", ErrMismatch)}
+	if size == AnySize {
+		c.left = max(0, free-reserve)
+		c.full = fmt.Errorf("%s has %s free, and the content has more", s.dir, units.FormatBytes(free))
+	} else if size > free-reserve {
+		return nil, fmt.Errorf("%s has %s free, and the content has %s", s.dir, units.FormatBytes(free), units.FormatBytes(size))
+	}
+	return c, nil
+}
+
 // A counter hashes and counts bytes on the way to a writer, and fails if there are too many.
 type counter struct {
 	w    io.Writer
 	sum  hash.Hash
 	left int64
+	full error // about too many
 }
 
 // Write implements io.Writer.
 func (c *counter) Write(p []byte) (int, error) {
 	if int64(len(p)) > c.left {
-		return 0, fmt.Errorf("%w: there are more bytes", ErrMismatch)
+		return 0, c.full
 	}
 	n, err := c.w.Write(p)
 	c.sum.Write(p[:n])

@@ -73,6 +73,27 @@ func TestAdd(t *testing.T) {
 	}
 }
 
+// A content whose size nobody knows is added and found by its digest alone.
+func TestAnySize(t *testing.T) {
+	s := open(t, t.TempDir())
+	d := Digest(sha256.Sum256([]byte("text")))
+	if _, err := s.Add(t.Context(), d, AnySize, writes("texts")); !errors.Is(err, ErrMismatch) {
+		t.Error(err)
+	}
+	var other *OtherError
+	if _, err := s.Add(t.Context(), d, AnySize, writes("")); !errors.As(err, &other) || other.Got != sha256.Sum256(nil) || other.Want != d {
+		t.Error(err)
+	}
+	for range 2 {
+		if b, err := s.Add(t.Context(), d, AnySize, writes("text")); err != nil || b.Size() != 4 {
+			t.Error(err)
+		}
+	}
+	if b, err := s.Get(t.Context(), d, AnySize); err != nil || b.Size() != 4 {
+		t.Error(err)
+	}
+}
+
 // What is not what it should be leaves nothing.
 func TestAddRefuses(t *testing.T) {
 	dir := t.TempDir()

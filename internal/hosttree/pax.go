@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"imprint/internal/posixacl"
 	"imprint/internal/tree"
 )
 
@@ -72,7 +73,7 @@ func xattrOf(key, value string) (name, attribute string, err error) {
 	case key == seLinux:
 		return seLinuxXattr, strings.TrimSuffix(value, "\x00") + "\x00", nil
 	case strings.HasPrefix(key, schilyXattr):
-		return checkXattr(key[len(schilyXattr):], value)
+		return checkXattr(encoded.Replace(key[len(schilyXattr):]), value)
 	case strings.HasPrefix(key, libarchiveXattr):
 		if name, err = url.PathUnescape(key[len(libarchiveXattr):]); err != nil {
 			return "", "", fmt.Errorf("record %.80q: the name is not URL-encoded", key)
@@ -86,6 +87,9 @@ func xattrOf(key, value string) (name, attribute string, err error) {
 	}
 	return "", "", fmt.Errorf("record %.80q says something that is not understood: pack the archive without it, or leave the file out", key)
 }
+
+// encoded is what GNU tar writes for characters that the name of a record cannot have.
+var encoded = strings.NewReplacer("%3D", "=", "%25", "%")
 
 // checkXattr refuses a name that no attribute can have. That a file system has no such name space, the file system reports.
 func checkXattr(name, value string) (string, string, error) {
@@ -109,22 +113,22 @@ func (h *Host) takeACLs(records, found map[string]string) error {
 		case kind.record == aclDefault && h.Kind != tree.Dir:
 			return fmt.Errorf("record %s of a %v", kind.record, h.Kind)
 		case kind.record == aclAccess:
-			h.Mode = h.Mode&^0o777 | list.mode()
+			h.Mode = h.Mode&^0o777 | list.Mode()
 		}
-		if kind.record == aclDefault || !list.minimal() {
-			found[kind.xattr] = string(list.encode())
+		if kind.record == aclDefault || !list.Minimal() {
+			found[kind.xattr] = string(list.Encode())
 		}
 	}
 	return nil
 }
 
 // aclIn returns the list in a text or in a value, nil if there is none.
-func aclIn(text, value string) (acl, error) {
+func aclIn(text, value string) (posixacl.List, error) {
 	switch {
 	case value != "":
-		return decodeACL([]byte(value))
+		return posixacl.Decode([]byte(value))
 	case strings.TrimSpace(text) != "":
-		return parseACL(text)
+		return posixacl.Parse(text)
 	}
 	return nil, nil
 }

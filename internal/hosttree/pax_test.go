@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"imprint/internal/hosttest"
+	"imprint/internal/posixacl"
 	"imprint/internal/tree"
 )
 
@@ -29,7 +30,7 @@ func list(entries ...[3]uint32) string {
 }
 
 // someACL lets user 1 and 4242 do more than the group, and has the mask rw-.
-var someACL = list([3]uint32{1, 6, noID}, [3]uint32{2, 7, 1}, [3]uint32{2, 4, 4242}, [3]uint32{4, 4, noID}, [3]uint32{16, 6, noID}, [3]uint32{32, 0, noID})
+var someACL = list([3]uint32{1, 6, 1<<32 - 1}, [3]uint32{2, 7, 1}, [3]uint32{2, 4, 4242}, [3]uint32{4, 4, 1<<32 - 1}, [3]uint32{16, 6, 1<<32 - 1}, [3]uint32{32, 0, 1<<32 - 1})
 
 func TestRecords(t *testing.T) {
 	for _, c := range []struct {
@@ -46,11 +47,12 @@ func TestRecords(t *testing.T) {
 		{tree.File, map[string]string{aclAccess: "user::rw-\nuser:daemon:rwx:1\ngroup::r--\nmask::rw-\nother::---\nuser:4242:r--\n"},
 			map[string]string{"system.posix_acl_access": someACL}, 0o660},
 		{tree.File, map[string]string{aclAccess: "u::rw-,g::r--,o:---,u:1:rwx#effective:rw-,u:4242:r,m:rw"}, map[string]string{"system.posix_acl_access": someACL}, 0o660},
+		{tree.File, map[string]string{schilyXattr + "user.a%3Db%25": "c"}, map[string]string{"user.a=b%": "c"}, 0o640},
 		{tree.File, map[string]string{aclAccess: "user:daemon:rwx", schilyXattr + aclAccessXattr: someACL}, map[string]string{"system.posix_acl_access": someACL}, 0o660},
 		{tree.File, map[string]string{aclAccess: "user::rwx\ngroup::r-x\nother::r-x\n"}, nil, 0o755},
 		{tree.File, map[string]string{aclAccess: "\n", aclDefault: ""}, nil, 0o640},
 		{tree.Dir, map[string]string{aclDefault: "default:user::rwx,default:group::r-x,default:other::---"},
-			map[string]string{"system.posix_acl_default": list([3]uint32{1, 7, noID}, [3]uint32{4, 5, noID}, [3]uint32{32, 0, noID})}, 0o640},
+			map[string]string{"system.posix_acl_default": list([3]uint32{1, 7, 1<<32 - 1}, [3]uint32{4, 5, 1<<32 - 1}, [3]uint32{32, 0, 1<<32 - 1})}, 0o640},
 	} {
 		h := Host{Kind: c.kind, Mode: 0o640}
 		if err := h.takeRecords(c.records); err != nil {
@@ -91,9 +93,9 @@ func TestRecordsRefused(t *testing.T) {
 		"user:joe:rwx,user::rwx,group::r-x,mask::rwx,other::---": "a name without its number", "user::rwx,group::r-x": "not one entry each",
 		"user::rwx,group::r-x,other::r-x,user:1:r": "no mask", "user::rwx,user::rwx,group::r-x,other::r-x": "two entries",
 		"user::rwz,group::r-x,other::r-x": "other than r, w and x", "who::r": "no tag", "user:4294967295:r": "no ID", "other:x:r--": "a name",
-		strings.Repeat("user:1:r\n", maxACL+1): "more than",
+		strings.Repeat("user:1:r\n", posixacl.Max+1): "more than",
 	} {
-		if _, err := parseACL(text); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := posixacl.Parse(text); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%.40q gives %v; want %q", text, err, want)
 		}
 	}
@@ -159,8 +161,8 @@ func FuzzRecords(f *testing.F) {
 			if x.Name != aclAccessXattr && x.Name != aclDefaultXattr {
 				continue
 			}
-			again, err := decodeACL(x.Value)
-			if err != nil || !bytes.Equal(again.encode(), x.Value) {
+			again, err := posixacl.Decode(x.Value)
+			if err != nil || !bytes.Equal(again.Encode(), x.Value) {
 				t.Errorf("%q: %v", x.Value, err)
 			}
 		}

@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"imprint/internal/posixacl"
 	"imprint/internal/tree"
 )
 
@@ -81,11 +82,11 @@ func (w *worker) withoutACL(host *Host, p location) error {
 		n, err := unix.Lgetxattr(at, aclAccessXattr, w.dirents)
 		switch err {
 		case nil:
-			list, err := decodeACL(w.dirents[:n])
+			list, err := posixacl.Decode(w.dirents[:n])
 			if err != nil {
 				return p.error("read", err)
 			}
-			host.Mode = list.withoutACL(host.Mode)
+			host.Mode = list.Without(host.Mode)
 			return nil
 		case unix.EINTR:
 		case unix.ENODATA, unix.EOPNOTSUPP:

@@ -13,9 +13,10 @@ import (
 )
 
 // Decode fills the struct that into points to from a document, and reports the problems of the document to r. into has the type
-// that the tables were made of. check, which may be nil, is called with each text that is not of a type of its own and not empty.
+// that the tables were made of. check, which may be nil, is called with each text that is not of a type of its own and not empty, and the path of
+// its key without indices.
 // Decode returns false if src is not TOML; into is unchanged then.
-func (t *Tables) Decode(r *Reporter, src []byte, into any, check func(text string) error) bool {
+func (t *Tables) Decode(r *Reporter, src []byte, into any, check func(path, text string) error) bool {
 	doc, root, err := readTOML(src)
 	if err != nil {
 		r.syntax(err)
@@ -31,7 +32,7 @@ func (t *Tables) Decode(r *Reporter, src []byte, into any, check func(text strin
 type decoder struct {
 	*Reporter
 	tables *Tables
-	check  func(text string) error // may be nil
+	check  func(path, text string) error // may be nil
 }
 
 // keyOf returns a key with its position in the text, or that of the table around it if the key is absent.
@@ -179,7 +180,7 @@ func (d *decoder) isInRange(f *Field, k diag.Key, n int64) bool {
 // text applies the checks for every text: it must not be empty or have control characters, must pass the language's own check, and
 // must be one of the words if the key has words.
 func (d *decoder) text(f *Field, k diag.Key, text string) {
-	switch err := d.checked(text); {
+	switch err := d.checked(f.Path, text); {
 	case text == "":
 		d.Report(k, "is empty", "")
 	case strings.ContainsFunc(text, unicode.IsControl):
@@ -199,9 +200,9 @@ func (d *decoder) text(f *Field, k diag.Key, text string) {
 }
 
 // checked returns the error of the language's own check of a text.
-func (d *decoder) checked(text string) error {
+func (d *decoder) checked(path, text string) error {
 	if d.check == nil {
 		return nil
 	}
-	return d.check(text)
+	return d.check(path, text)
 }

@@ -75,7 +75,7 @@ var sites = NewTables(reflect.TypeFor[site](), map[string]Rule{
 // decode is what the language of sites says of a document named x.toml. A text may not begin with a space.
 func decode(src string) (*site, error) {
 	into, r := &site{}, NewReporter("x.toml")
-	ok := sites.Decode(r, []byte(src), into, func(text string) error {
+	ok := sites.Decode(r, []byte(src), into, func(_, text string) error {
 		if strings.HasPrefix(text, " ") {
 			return diag.Mistake{Text: "begins with a space", Hint: "take it away"}
 		}

@@ -2,9 +2,13 @@ package nixtest
 
 import (
 	"fmt"
+	"net"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"imprint/internal/hosttest"
 )
 
 // A Store is an empty store of its own, in which Nix builds.
@@ -55,4 +59,58 @@ func (s *Store) Closure(t testing.TB, roots ...string) []string {
 func (s *Store) Nix(t testing.TB, command string, args ...string) string {
 	t.Helper()
 	return strings.TrimSpace(s.nix.must(t, command, args...))
+}
+
+// OpenStore is a store of Nix below a directory, whether something is there or not.
+func OpenStore(t testing.TB, root string) *Store {
+	t.Helper()
+	return &Store{root, newNix(t, root)}
+}
+
+// Alone is [Store.Nix] for a command that sees no other process.
+func (s *Store) Alone(t testing.TB, command string, args ...string) string {
+	t.Helper()
+	return strings.TrimSpace(s.nix.alone().must(t, command, args...))
+}
+
+// Sound fails the test unless Nix finds the store sound, without changing anything.
+func (s *Store) Sound(t testing.TB) {
+	t.Helper()
+	before := s.nix.must(t, "nix-store", "--dump-db")
+	out, complaints, err := s.nix.run("nix-store", "--verify", "--check-contents")
+	for _, bad := range []string{"modified!", "disappeared", "not in the Nix store", "updating size", "fixing missing", "error:"} {
+		if strings.Contains(out+complaints, bad) || err != nil {
+			t.Errorf("nix-store --verify --check-contents: %v: %s%s", err, out, complaints)
+			break
+		}
+	}
+	if after := s.nix.must(t, "nix-store", "--dump-db"); after != before {
+		t.Errorf("Nix has changed the registration:\n%s\nto\n%s", before, after)
+	}
+}
+
+// Daemon starts a daemon for the store, which ends with the test, and returns its socket.
+func (s *Store) Daemon(t testing.TB) string {
+	t.Helper()
+	hosttest.Need(t, "nix-daemon")
+	state := filepath.Join(s.Root, "nix/var/nix")
+	cmd := s.nix.command("nix-daemon")
+	cmd.Env = append(cmd.Env, "NIX_STATE_DIR="+state)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		cmd.Process.Kill()
+		cmd.Wait()
+	})
+	socket := filepath.Join(state, "daemon-socket/socket")
+	for range 2000 {
+		if c, err := net.Dial("unix", socket); err == nil {
+			c.Close()
+			return socket
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	t.Fatal("the daemon does not listen")
+	return ""
 }

@@ -59,14 +59,20 @@ func (n nix) alone() nix {
 	return n
 }
 
-// run runs a command and returns its standard output and standard error.
-func (n nix) run(command string, args ...string) (stdout, stderr string, err error) {
+// command returns a command in the environment of the store.
+func (n nix) command(command string, args ...string) *exec.Cmd {
 	argv := append(append(n.wrap[:len(n.wrap):len(n.wrap)], command), args...)
 	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Env = []string{
 		"PATH=" + os.Getenv("PATH"), "LC_ALL=C.UTF-8", "HOME=" + n.conf,
 		"NIX_CONF_DIR=" + n.conf, "NIX_USER_CONF_FILES=", "NIX_REMOTE=local?root=" + n.root,
 	}
+	return cmd
+}
+
+// run runs a command and returns its standard output and standard error.
+func (n nix) run(command string, args ...string) (stdout, stderr string, err error) {
+	cmd := n.command(command, args...)
 	var out, complaints strings.Builder
 	cmd.Stdout, cmd.Stderr = &out, &complaints
 	err = cmd.Run()

@@ -1,91 +1,169 @@
 package sandbox
 
 import (
+	"context"
 	"errors"
 	"fmt"
-	"path"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
 
 	"golang.org/x/sys/unix"
 )
 
-// A Bind is a file or directory that the command sees at a path of the tree.
-type Bind struct {
-	From     string // in Command.Dir
-	To       string // absolute, in the tree; symlinks are followed within it, and what is not there is made
-	Dir      bool   // a directory, else a file
-	Writable bool
+// A Bound is a command for which directories are mounted over others, in a user namespace in which all else is as outside: the user, the working directory,
+// the network and other processes.
+type Bound struct {
+	Over []Mount
+	Argv []string // the program is looked for after the mounts
+	Env  []string // "NAME=value", all of them
+
+	Root     bool // as in a Command
+	UID, GID int  // the caller's
+
+	Stdin          io.Reader
+	Stdout, Stderr io.Writer
 }
 
-// binds mounts what the command is given.
-func (s setup) binds(root target) error {
-	for _, b := range s.Binds {
-		if err := root.bind(b); err != nil {
-			return fmt.Errorf("mount %s: %w", b.To, err)
+// A Mount mounts a directory over another one.
+type Mount struct {
+	From, At string // At is the absolute path of a directory, which need not be there if it is one in the root directory
+	Optional bool   // leaves it out if there is no directory to mount it over
+}
+
+// RunBound runs a command to its end. Errors are those of [Run].
+func RunBound(ctx context.Context, b Bound) error {
+	c := Command{Argv: b.Argv, Env: b.Env, Identity: Identity{Root: b.Root, UID: b.UID, GID: b.GID, same: true}, Stdin: b.Stdin, Stdout: b.Stdout, Stderr: b.Stderr, over: b.Over}
+	return Run(ctx, c)
+}
+
+// An opened is a mount whose directory was cloned before anything was mounted over it.
+type opened struct {
+	Mount
+	from *os.File
+}
+
+// bind mounts directories over others, in a new root directory if one of them is missing there.
+func (s setup) bind() error {
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		return errors.New(refused + "mount: " + err.Error())
+	}
+	cwd, err := os.Getwd()
+	if err != nil {
+		return err
+	}
+	var list []opened
+	missing := false
+	for _, m := range s.Over {
+		_, err := os.Stat(m.At)
+		if errors.Is(err, fs.ErrNotExist) && m.Optional {
+			continue
+		}
+		missing = missing || errors.Is(err, fs.ErrNotExist)
+		f, err := cloneMount(m.From)
+		if err != nil {
+			return err
+		}
+		list = append(list, opened{m, f})
+	}
+	if missing {
+		err = newRoot(list)
+	} else {
+		err = bindAll(list, "")
+	}
+	if err != nil {
+		return err
+	}
+	if err := unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0); err != nil {
+		return fmt.Errorf("drop capabilities: %w", err)
+	}
+	return os.Chdir(cwd)
+}
+
+// bindAll mounts what a list says, below a directory.
+func bindAll(list []opened, top string) error {
+	for _, o := range list {
+		if err := attach(o.from, top+o.At); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-func (t target) bind(b Bind) error {
-	at, err := t.place(b.To, b.Dir)
+// cloneMount returns a file, with what is mounted below it, as a mount that is attached nowhere yet (open_tree(2), Linux 5.2).
+func cloneMount(path string) (*os.File, error) {
+	fd, err := unix.OpenTree(unix.AT_FDCWD, path, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_RECURSIVE)
 	if err != nil {
-		return err
+		return nil, &os.PathError{Op: "open", Path: path, Err: err}
 	}
-	if err := unix.Mount(b.From, at.path(), "", unix.MS_BIND, ""); err != nil {
-		return err
-	}
-	if at, err = t.within(b.To); err != nil { // what is mounted there now
-		return err
-	}
-	flags, err := at.flags()
-	if err != nil {
-		return err
-	}
-	if !b.Writable {
-		flags |= unix.MS_RDONLY
-	}
-	return unix.Mount("", at.path(), "", unix.MS_REMOUNT|unix.MS_BIND|unix.MS_NOSUID|unix.MS_NODEV|flags, "")
+	return os.NewFile(uintptr(fd), path), nil
 }
 
-// flags returns those of the mount that a remount has to keep.
-func (t target) flags() (flags uintptr, err error) {
-	var st unix.Statfs_t
-	if err := unix.Fstatfs(int(t), &st); err != nil {
-		return 0, err
+// attach mounts a clone at a path.
+func attach(clone *os.File, at string) error {
+	defer clone.Close()
+	if err := unix.MoveMount(int(clone.Fd()), "", unix.AT_FDCWD, at, unix.MOVE_MOUNT_F_EMPTY_PATH); err != nil {
+		return fmt.Errorf("mount %s at %s: %w", clone.Name(), at, err)
 	}
-	for is, mount := range map[int64]uintptr{
-		unix.ST_RDONLY: unix.MS_RDONLY, unix.ST_NOEXEC: unix.MS_NOEXEC, unix.ST_NOATIME: unix.MS_NOATIME, unix.ST_NODIRATIME: unix.MS_NODIRATIME, unix.ST_RELATIME: unix.MS_RELATIME,
-	} {
-		if st.Flags&is != 0 {
-			flags |= mount
+	return nil
+}
+
+// newRoot makes a root directory in memory, in which everything of the old one is mounted, and the directories of a list are made.
+func newRoot(list []opened) error {
+	entries, err := os.ReadDir("/")
+	if err != nil {
+		return err
+	}
+	files := make([]*os.File, len(entries))
+	for i, e := range entries {
+		if e.Type() == fs.ModeSymlink {
+			continue
+		}
+		if files[i], err = cloneMount("/" + e.Name()); err != nil {
+			return err
 		}
 	}
-	return flags, nil
+	const top = "/tmp" // any directory that every machine has; it is mounted in the new root before that takes its place
+	if err := unix.Mount("tmpfs", top, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=0755,size=1m"); err != nil {
+		return errors.New(refused + "mount a root directory: " + err.Error())
+	}
+	for i, e := range entries {
+		if err := copyEntry(e, files[i], filepath.Join(top, e.Name())); err != nil {
+			return err
+		}
+	}
+	for _, o := range list {
+		if err := os.Mkdir(top+o.At, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+			return fmt.Errorf("make %s, which this machine does not have: %w", o.At, err)
+		}
+	}
+	if err := bindAll(list, top); err != nil {
+		return err
+	}
+	if err := unix.Chdir(top); err != nil {
+		return err
+	}
+	return pivot()
 }
 
-// within opens a path of the tree. Links cannot lead out of it.
-func (t target) within(name string) (target, error) {
-	fd, err := unix.Openat2(int(t), name, &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS})
-	return target(fd), err
-}
-
-// place opens a path of the tree, and makes what is not there.
-func (t target) place(name string, dir bool) (target, error) {
-	at, err := t.within(name)
-	if !errors.Is(err, unix.ENOENT) || name == "/" {
-		return at, err
+// copyEntry makes a symlink again, or mounts anything else.
+func copyEntry(e fs.DirEntry, from *os.File, at string) error {
+	switch {
+	case from == nil:
+		to, err := os.Readlink("/" + e.Name())
+		if err != nil {
+			return err
+		}
+		return os.Symlink(to, at)
+	case e.IsDir():
+		if err := os.Mkdir(at, 0o755); err != nil {
+			return err
+		}
+	default:
+		if err := os.WriteFile(at, nil, 0o644); err != nil {
+			return err
+		}
 	}
-	above, err := t.place(path.Dir(name), true)
-	if err != nil {
-		return above, err
-	}
-	if dir {
-		err = unix.Mkdirat(int(above), path.Base(name), 0o755)
-	} else {
-		err = unix.Mknodat(int(above), path.Base(name), unix.S_IFREG|0o644, 0)
-	}
-	if err != nil {
-		return above, err
-	}
-	return t.within(name)
+	return attach(from, at)
 }

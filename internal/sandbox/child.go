@@ -60,6 +60,15 @@ func child(told, _ *os.File) error {
 	if s.Chore != "" {
 		return s.chore()
 	}
+	if len(s.Over) > 0 {
+		if err := s.bind(); err != nil {
+			return err
+		}
+		if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+			return fmt.Errorf("set no_new_privs: %w", err)
+		}
+		return s.become()
+	}
 	if err := s.mount(); err != nil {
 		return err
 	}
@@ -195,6 +204,11 @@ func (s setup) enter() error {
 	if err := unix.Chdir("root"); err != nil {
 		return fmt.Errorf("enter the tree: %w", err)
 	}
+	return pivot()
+}
+
+// pivot makes the working directory the root directory.
+func pivot() error {
 	err := unix.PivotRoot(".", ".")
 	if err == nil {
 		err = unix.Unmount(".", unix.MNT_DETACH)

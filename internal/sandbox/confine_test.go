@@ -248,7 +248,7 @@ func TestJobUnwanted(t *testing.T) {
 	}
 	first.Close()
 	time.Sleep(3 * between)
-	if status := contents(t, c.Dir, StatusFile); status != "" {
+	if status := contents(t, c.Dir, StatusFile); strings.TrimSpace(status) != "" {
 		t.Errorf("it has ended: %s", status)
 	}
 	second.Close()

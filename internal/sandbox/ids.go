@@ -22,6 +22,8 @@ type Identity struct {
 
 	// Sub are IDs that the caller may use besides its own, which are those from 1 on in the sandbox; nil if there are none. See [Subordinates].
 	Sub *Sub
+
+	same bool // without Root the caller is itself in the namespace, and not root
 }
 
 // Many reports whether files in a sandbox may have several owners.
@@ -149,10 +151,10 @@ func (i Identity) mappings(cmd *exec.Cmd) (err error) {
 		return nil
 	}
 	a := cmd.SysProcAttr
-	if a.UidMappings, err = mappings("uid", i.Root, i.UID); err != nil {
+	if a.UidMappings, err = mappings("uid", i.Root, i.UID, i.same); err != nil {
 		return err
 	}
 	a.GidMappingsEnableSetgroups = i.Root
-	a.GidMappings, err = mappings("gid", i.Root, i.GID)
+	a.GidMappings, err = mappings("gid", i.Root, i.GID, i.same)
 	return err
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -59,8 +60,8 @@ const jobArg = "sandbox-job"
 
 // Launch starts a job, and returns when it holds its lock. The caller holds that of [WantedFile]; the other files are new.
 func Launch(j Job) error {
-	for _, name := range []string{LogFile, StatusFile} {
-		if err := os.WriteFile(filepath.Join(j.Dir, name), nil, 0o600); err != nil {
+	for name, text := range map[string]string{LogFile: "", StatusFile: strings.Repeat(" ", maxStatus)} { // room for the status, should the disk be full then
+		if err := os.WriteFile(filepath.Join(j.Dir, name), []byte(text), 0o600); err != nil {
 			return err
 		}
 	}
@@ -123,8 +124,16 @@ func job(told, answer *os.File) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(j.Dir, StatusFile), outcome, 0o600)
+	status, err := os.OpenFile(filepath.Join(j.Dir, StatusFile), os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	_, err = status.Write(outcome)
+	return errors.Join(err, status.Close())
 }
+
+// maxStatus is the size of the file of an outcome, and maxFailure that of the text in it, in bytes: as JSON each takes six at most.
+const maxStatus, maxFailure = 16 << 10, 2 << 10
 
 // errUnwanted ends a job that nobody wants.
 var errUnwanted = errors.New("nobody waits for it")
@@ -150,7 +159,9 @@ func (j Job) run() Outcome {
 	defer log.Close()
 	out := &capped{w: log, left: j.MostLog}
 	j.Stdout, j.Stderr = out, out
-	return outcomeOf(ctx, Run(ctx, j.Command))
+	o := outcomeOf(ctx, Run(ctx, j.Command))
+	o.Failure = o.Failure[:min(len(o.Failure), maxFailure)]
+	return o
 }
 
 func outcomeOf(ctx context.Context, err error) Outcome {
@@ -186,7 +197,7 @@ func watch(ctx context.Context, wanted *os.File, cancel func(error)) {
 	}
 }
 
-// A capped writer discards what is too much.
+// A capped writer discards what is too much, or what the disk has no room for: a log is not worth a failure.
 type capped struct {
 	w    io.Writer
 	left int64
@@ -199,14 +210,12 @@ func (c *capped) Write(p []byte) (int, error) {
 	if p = p[:min(int64(n), c.left)]; len(p) > 0 {
 		c.left -= int64(len(p))
 		if _, err := c.w.Write(p); err != nil {
-			return 0, err
+			c.left, c.cut = 0, true
 		}
 	}
 	if len(p) < n && !c.cut {
 		c.cut = true
-		if _, err := io.WriteString(c.w, "\n[the rest of the log is not kept]\n"); err != nil {
-			return 0, err
-		}
+		io.WriteString(c.w, "\n[the rest of the log is not kept]\n")
 	}
 	return n, nil
 }

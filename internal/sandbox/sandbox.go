@@ -40,6 +40,8 @@ type Command struct {
 
 	Stdin          io.Reader `json:"-"`
 	Stdout, Stderr io.Writer `json:"-"`
+
+	over []Mount // of a Bound, which has no tree
 }
 
 // A ForbiddenError says that the host does not let the caller make a sandbox.
@@ -71,6 +73,7 @@ type setup struct {
 	Confine         *Confinement
 	Fuse            string // path of fuse-overlayfs, which mounts where the kernel does not; "" if there is none
 
+	Over   []Mount // instead of a tree
 	Chore  string  // what to do instead, without a tree; see [Chore]
 	Owners []Owner // to give
 }
@@ -82,7 +85,13 @@ func Run(ctx context.Context, c Command) error {
 	if !c.Network {
 		flags |= unix.CLONE_NEWNET
 	}
+	if len(c.over) > 0 {
+		flags = unix.CLONE_NEWNS
+	}
 	cmd := start(ctx, flags)
+	if len(c.over) > 0 {
+		cmd.SysProcAttr.AmbientCaps = []uintptr{unix.CAP_SYS_ADMIN, unix.CAP_SYS_CHROOT} // or the start of a program by another user than root drops them
+	}
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = c.Stdin, c.Stdout, c.Stderr
 	name := "a program"
 	if len(c.Argv) > 0 {
@@ -94,7 +103,7 @@ func Run(ctx context.Context, c Command) error {
 
 func (c Command) setup() setup {
 	fuse, _ := hosttool.Find("fuse-overlayfs")
-	return setup{Dir: c.Dir, Host: c.Host, Work: c.Work, Argv: c.Argv, Env: c.Env, Network: c.Network, Binds: c.Binds, Confine: c.Confine, Fuse: fuse}
+	return setup{Dir: c.Dir, Host: c.Host, Work: c.Work, Argv: c.Argv, Env: c.Env, Network: c.Network, Binds: c.Binds, Confine: c.Confine, Over: c.over, Fuse: fuse}
 }
 
 // start returns the program itself, to be started in a user namespace and others.
@@ -156,10 +165,14 @@ func (i Identity) introduce(ctx context.Context, pid int, tell *os.File) error {
 	return err
 }
 
-// mappings returns the IDs of a namespace: all those that the caller has, or the caller's own as root's.
-func mappings(what string, all bool, own int) ([]syscall.SysProcIDMap, error) {
+// mappings returns the IDs of a namespace: all those that the caller has, or the caller's own, as itself or as root's.
+func mappings(what string, all bool, own int, same bool) ([]syscall.SysProcIDMap, error) {
 	if !all {
-		return []syscall.SysProcIDMap{{ContainerID: 0, HostID: own, Size: 1}}, nil
+		inside := 0
+		if same {
+			inside = own
+		}
+		return []syscall.SysProcIDMap{{ContainerID: inside, HostID: own, Size: 1}}, nil
 	}
 	return ownMap(what)
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -125,8 +126,45 @@ func TestHasIDs(t *testing.T) {
 	if HasIDs(1000) {
 		t.Error("an ordinary user has IDs")
 	}
-	m, err := mappings("uid", false, 1000)
+	m, err := mappings("uid", false, 1000, false)
 	if err != nil || len(m) != 1 || m[0].ContainerID != 0 || m[0].HostID != 1000 || m[0].Size != 1 {
 		t.Error(m, err)
+	}
+}
+
+// A command sees directories in place of others, of which one is there and one is not; all else is as outside.
+func TestRunBound(t *testing.T) {
+	box(t) // needs the same
+	dir := t.TempDir()
+	for _, name := range []string{"there", "from"} {
+		if err := os.Mkdir(filepath.Join(dir, name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(dir, "from/file"), []byte("seen\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, at := range []string{filepath.Join(dir, "there"), "/imprint-test-of-a-new-directory"} {
+		var out, complaints bytes.Buffer
+		b := Bound{
+			Over: []Mount{{From: filepath.Join(dir, "from"), At: at}, {From: dir, At: "/none/such", Optional: true}}, Env: []string{"PATH=/usr/bin:/bin", "X=y"},
+			Argv: []string{"busybox", "sh", "-c", "busybox cat " + at + "/file; busybox id -u; busybox pwd; echo $X; busybox ls -d /none /tmp; exit 3"},
+			Root: HasIDs(os.Getuid()), UID: os.Getuid(), GID: os.Getgid(), Stdout: &out, Stderr: &complaints,
+		}
+		var exit *hosttool.ExitError
+		if err := RunBound(t.Context(), b); !errors.As(err, &exit) || exit.Code != 3 {
+			t.Fatalf("%s: %v\n%s", at, err, &complaints)
+		}
+		cwd, _ := os.Getwd()
+		if want := fmt.Sprintf("seen\n%d\n%s\ny\n/tmp\n", os.Getuid(), cwd); out.String() != want {
+			t.Errorf("%s: %q, want %q", at, &out, want)
+		}
+		if _, err := os.Stat("/imprint-test-of-a-new-directory"); err == nil {
+			t.Error("the directory is there outside")
+		}
+	}
+	err := RunBound(t.Context(), Bound{Over: []Mount{{From: "/none", At: "/tmp"}}, Argv: []string{"true"}, UID: os.Getuid(), GID: os.Getgid()})
+	if err == nil || !strings.Contains(err.Error(), "open /none") {
+		t.Errorf("%v", err)
 	}
 }

@@ -477,7 +477,9 @@ func TestDamage(t *testing.T) {
 		},
 		"content": func() error { return b.eachObject(4, os.Remove) },
 		"text": func() error {
-			return b.eachObject(4, func(path string) error { return errors.Join(os.Chmod(path, 0o600), os.WriteFile(path, []byte("New\n"), 0o600)) })
+			return b.eachObject(4, func(path string) error {
+				return errors.Join(os.Chmod(path, 0o600), os.WriteFile(path, []byte("New\n"), 0o600))
+			})
 		},
 		"objects": func() error { return os.RemoveAll(filepath.Join(b.Store.Dir(), "objects")) },
 	}

@@ -72,12 +72,12 @@ func (c *copying) window(part extent.Extent, shared bool) error {
 	if err != nil {
 		return err
 	}
-	if shared && c.Hash == nil && len(c.Further) == 0 && c.w.disk.Digest == nil {
+	if shared && c.Hash == nil && len(c.Further) == 0 && c.w.window.on.Digest == nil {
 		c.at += part.Len
 		return nil
 	}
 	return c.take(p, func() error {
-		if d := c.w.disk.Digest; d == nil || d.NoSums {
+		if d := c.w.window.on.Digest; d == nil || d.NoSums {
 			_, err := c.Hash.Write(p)
 			return err
 		}

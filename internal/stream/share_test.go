@@ -51,7 +51,7 @@ func TestShare(t *testing.T) {
 					t.Fatal(err)
 				}
 				defer f.Close()
-				d := &Disk{File: f, Size: 64 << 20}
+				d := &Disk{Volume: Volume{File: f, Size: 64 << 20}}
 				if err := f.Truncate(d.Size); err != nil {
 					t.Fatal(err)
 				}

@@ -32,23 +32,64 @@ type Job struct {
 // 1 GB/s.
 const FileCost = 24 << 10
 
-// A Disk is the file that jobs write to, made for one Run.
+// A Disk is what jobs write to, made for one Run: one file, or several, each of which has a range of the offsets.
 type Disk struct {
+	Volume
+	Beside []*Volume    // further ones, in the order of their offsets
+	Bytes  atomic.Int64 // written so far, for a progress display
+
+	stopped atomic.Bool // by an error or from outside: workers end at the next piece
+}
+
+// A Volume is a file that has the offsets [Start, Start+Size) of a disk.
+type Volume struct {
 	File   *os.File
+	Start  int64   // a multiple of PieceSize
 	Size   int64   // bytes
 	Digest *Pieces // nil when nobody wants to know of pieces
 	// Scratch says that the file is only where the parts of pieces meet: what a window has of a whole piece goes to Digest alone.
 	Scratch bool
-	Bytes   atomic.Int64 // written so far, for a progress display
 
-	stopped  atomic.Bool // by an error or from outside: workers end at the next piece
 	unshared atomic.Bool // the host's file systems do not share extents
 }
+
+// At returns the volume that an offset lies in.
+func (d *Disk) At(off int64) *Volume {
+	for _, v := range slices.Backward(d.Beside) {
+		if v.Start <= off {
+			return v
+		}
+	}
+	return &d.Volume
+}
+
+// Expect announces that n bytes at off will be written, once. All ranges must be announced before the first write.
+func (d *Disk) Expect(off, n int64) {
+	if v := d.At(off); v.Digest != nil {
+		v.Digest.Expect(off-v.Start, n)
+	}
+}
+
+// Made counts a range that is now in the file, whoever wrote it.
+func (d *Disk) Made(off, n int64) error {
+	v := d.At(off)
+	if v.Digest == nil {
+		return nil
+	}
+	return v.Digest.Made(off-v.Start, n, v.File)
+}
+
+// passes reports whether pieces are passed on.
+func (d *Disk) passes() bool {
+	return d.passed() || slices.ContainsFunc(d.Beside, (*Volume).passed)
+}
+
+func (v *Volume) passed() bool { return v.Digest != nil && v.Digest.Take != nil }
 
 // Run carries out all jobs. The first error ends it; jobs that have not begun by then are not run.
 func (d *Disk) Run(ctx context.Context, jobs []Job) error {
 	jobs = slices.Clone(jobs)
-	sortJobs(jobs, d.Digest != nil && d.Digest.Take != nil)
+	sortJobs(jobs, d.passes())
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	context.AfterFunc(ctx, func() { d.stopped.Store(true) })

@@ -75,7 +75,7 @@ func disk(t testing.TB, size int64) *Disk {
 	if err := f.Truncate(size); err != nil {
 		t.Fatal(err)
 	}
-	return &Disk{File: f, Size: size, Digest: NewPieces(size)}
+	return &Disk{Volume: Volume{File: f, Size: size, Digest: NewPieces(size)}}
 }
 
 // digestOf returns the measurement of contents.
@@ -167,7 +167,7 @@ func diskFor(t *rapid.T, size int64) *Disk {
 	if err := f.Truncate(size); err != nil {
 		t.Fatal(err)
 	}
-	return &Disk{File: f, Size: size, Digest: NewPieces(size)}
+	return &Disk{Volume: Volume{File: f, Size: size, Digest: NewPieces(size)}}
 }
 
 // A source whose length has changed is an error that names it, wherever its end lies in a window.

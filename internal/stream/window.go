@@ -10,8 +10,9 @@ import (
 type window struct {
 	disk  *Disk
 	buf   []byte
-	piece int64 // number of the piece that the window is on
-	runs  []run // of buf, in order and disjoint
+	on    *Volume // that the piece is in
+	piece int64   // number of the piece that the window is on, from offset 0 of the disk
+	runs  []run   // of buf, in order and disjoint
 	tree  leaves
 	bytes int64 // of extents in the runs, without the zeros after the last bytes of blocks
 }
@@ -54,7 +55,7 @@ func (w *window) move(piece int64) error {
 	if err := w.flush(); err != nil {
 		return err
 	}
-	w.piece = piece
+	w.piece, w.on = piece, w.disk.At(piece*PieceSize)
 	return nil
 }
 
@@ -75,9 +76,9 @@ func (w *window) flush() error {
 	if len(w.runs) == 0 {
 		return nil
 	}
-	base := w.piece * PieceSize
+	base := w.piece*PieceSize - w.on.Start
 	for _, r := range w.runs {
-		if r.shared || w.disk.Scratch && w.disk.Digest.whole(w.piece, w.bytes) {
+		if r.shared || w.on.Scratch && w.on.Digest.whole(base/PieceSize, w.bytes) {
 			continue
 		}
 		if err := w.write(base, r.lo, r.hi); err != nil {
@@ -85,28 +86,28 @@ func (w *window) flush() error {
 		}
 	}
 	w.disk.Bytes.Add(w.bytes)
-	err := w.digest()
+	err := w.digest(base / PieceSize)
 	w.runs, w.bytes = w.runs[:0], 0
 	w.tree.forget()
 	return err
 }
 
-// digest hashes the piece from the window if everything in it came through the window.
-func (w *window) digest() error {
-	d := w.disk.Digest
+// digest hashes the piece, which has that number in its volume, from the window if everything in it came through the window.
+func (w *window) digest(piece int64) error {
+	d := w.on.Digest
 	if d == nil {
 		return nil
 	}
-	if d.whole(w.piece, w.bytes) {
-		size := d.size(w.piece)
+	if d.whole(piece, w.bytes) {
+		size := d.size(piece)
 		w.clearGaps(size)
 		if d.NoSums {
-			return d.put(w.piece, w.buf[:size], nil)
+			return d.put(piece, w.buf[:size], nil)
 		}
-		return d.put(w.piece, w.buf[:size], w.tree.complete(w.buf[:size]))
+		return d.put(piece, w.buf[:size], w.tree.complete(w.buf[:size]))
 	}
-	if d.last(w.piece, w.bytes) {
-		return d.read(w.piece, w.disk.File, w.buf) // the window is free again: its runs are written
+	if d.last(piece, w.bytes) {
+		return d.read(piece, w.on.File, w.buf) // the window is free again: its runs are written
 	}
 	return nil
 }
@@ -124,7 +125,8 @@ func (w *window) clearGaps(size int64) {
 
 // write writes p directly, for a further place of a content.
 func (d *Disk) write(p []byte, off int64) error {
-	if _, err := d.File.WriteAt(p, off); err != nil {
+	v := d.At(off)
+	if _, err := v.File.WriteAt(p, off-v.Start); err != nil {
 		return err
 	}
 	return d.written(off, int64(len(p)))
@@ -133,17 +135,14 @@ func (d *Disk) write(p []byte, off int64) error {
 // written counts bytes that are now in the file.
 func (d *Disk) written(off, n int64) error {
 	d.Bytes.Add(n)
-	if d.Digest == nil {
-		return nil
-	}
-	return d.Digest.Made(off, n, d.File)
+	return d.Made(off, n)
 }
 
 // holeSize is the unit in bytes in which zeros are not written, since the file is zero there already. Smaller holes would cost the host's file
 // system more in extents than they save.
 const holeSize = 64 << 10
 
-// write writes a part of the window, which starts at offset base of the disk, except for long zeros.
+// write writes a part of the window, which starts at offset base of its volume, except for long zeros.
 func (w *window) write(base, lo, hi int64) error {
 	from := lo
 	for lo < hi {
@@ -163,7 +162,7 @@ func (w *window) writeAt(base, lo, hi int64) error {
 	if lo == hi {
 		return nil
 	}
-	_, err := w.disk.File.WriteAt(w.buf[lo:hi], base+lo)
+	_, err := w.on.File.WriteAt(w.buf[lo:hi], base+lo)
 	return err
 }
 

@@ -25,7 +25,7 @@ func newWorker(d *Disk) (*Worker, error) {
 	if err != nil {
 		return nil, fmt.Errorf("get memory for a worker: %w", err)
 	}
-	return &Worker{disk: d, window: window{disk: d, buf: buf}}, nil
+	return &Worker{disk: d, window: window{disk: d, buf: buf, on: &d.Volume}}, nil
 }
 
 func (w *Worker) end() { unix.Munmap(w.window.buf) }

@@ -249,6 +249,10 @@ func (m *commands) openImage(ctx context.Context, text string, f closure.Flavor)
 		name, partition = text[:i], text[i+1:]
 	}
 	d, file, err := m.Image(name)
+	var failed *fs.PathError
+	if err != nil && !errors.As(err, &failed) {
+		return nil, diag.Mistake{Text: err.Error(), Hint: "a STORE is a directory, an image, a stream, a binary cache or a daemon: imprint store --help"}
+	}
 	if err != nil {
 		return nil, err
 	}

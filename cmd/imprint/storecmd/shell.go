@@ -2,7 +2,13 @@ package storecmd
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"path"
+	"strings"
+
+	"imprint/closure"
+	"imprint/internal/sandbox"
 
 	"github.com/spf13/cobra"
 )
@@ -29,4 +35,56 @@ in which everything else is mounted.`,
 	return c
 }
 
-func (m *commands) runShell(ctx context.Context, dir string, roots, argv []string) error { return nil }
+func (m *commands) runShell(ctx context.Context, dir string, texts, argv []string) error {
+	p, err := m.open(ctx, dir)
+	if err != nil {
+		return err
+	}
+	defer p.close()
+	if p.kind != directoryKind {
+		return m.Usage(fmt.Errorf("%s is no store directory", dir))
+	}
+	roots, err := p.roots(texts)
+	if err != nil {
+		return err
+	}
+	if _, err := p.about(ctx, roots); err != nil {
+		return err
+	}
+	p.close() // the command may change the store
+	err = sandbox.RunBound(ctx, sandbox.Bound{
+		Over: mounts(p), Argv: argv, Env: withPath(m.Environ(), roots), Root: m.Root(), UID: m.UID, GID: m.GID, Stdin: m.Stdin, Stdout: m.Raw, Stderr: m.RawErr,
+	})
+	var forbidden *sandbox.ForbiddenError
+	if errors.As(err, &forbidden) {
+		return fmt.Errorf("%w; %s", err, forbidden.Hint())
+	}
+	return err
+}
+
+// mounts returns what makes a store directory that of the machine: its directory in the root directory, and the state directory if that is elsewhere.
+func mounts(p *place) []sandbox.Mount {
+	f := p.flavor
+	if top := f.Top(); top != "" {
+		return []sandbox.Mount{{From: p.prefix + top, At: top}}
+	}
+	top := path.Dir(f.StoreDir)
+	return []sandbox.Mount{{From: p.prefix + top, At: top}, {From: p.prefix + f.StateDir, At: f.StateDir, Optional: true}}
+}
+
+// withPath returns an environment with the programs of some items before others.
+func withPath(environ []string, roots []closure.Path) []string {
+	list := ""
+	for _, r := range roots {
+		list += r.String() + "/bin:"
+	}
+	env, before := []string{}, "/usr/local/bin:/usr/bin:/bin"
+	for _, v := range environ {
+		if value, ok := strings.CutPrefix(v, "PATH="); ok {
+			before = value
+		} else {
+			env = append(env, v)
+		}
+	}
+	return append(env, "PATH="+list+before)
+}

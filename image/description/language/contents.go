@@ -45,7 +45,7 @@ var contents = map[string]keyed.Rule{
 	},
 	"partition.layer.digest": {
 		Doc:     "Digest that the layer has, or of an environment the pin, and the build fails if it is another one; alone, the digest of a layer in the build store.",
-		Pattern: digestForm,
+		Pattern: DigestForm,
 	},
 
 	"partition.tree": {

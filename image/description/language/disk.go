@@ -81,9 +81,10 @@ var disk = map[string]keyed.Rule{
 	"raw.offset": {Doc: "Offset on the disk.", Required: true},
 	"raw.source": {Doc: "File on the host.", Required: true},
 
-	"output":             {Doc: "A file that build writes, unless -o names others. By default there is one, NAME.raw or NAME.iso.", Most: maxOutputs},
+	"output":             {Doc: "A file that build writes, unless -o names others: the disk, or with a format such as tar the files of one partition. By default there is one, NAME.raw or NAME.iso.", Most: maxOutputs},
 	"output.format":      {Doc: "Format of the file. Default: by the suffix of path.", Words: container.Names(), Later: container.Later()},
 	"output.path":        {Doc: "The file, from the working directory. Default: NAME and the suffix of the format."},
 	"output.compression": {Doc: "Compression of the clusters of " + Alternatives(FormatsThat(CompressClusters)) + "; by default they are not compressed.", Words: compressions()},
+	"output.partition":   {Doc: "With format = " + Alternatives(FormatsThat(HoldTrees)) + ": name of the partition whose files it holds. Default: the root file system."},
 	"output.level":       {Doc: "Compression level, as of zstd from 1 to 19 or of gzip from 1 to 9. Default: 1 with zstd, 6 otherwise.", Most: maxLevel},
 }

@@ -21,7 +21,8 @@ const (
 	ClosureNameForm = "^[A-Za-z0-9_-]+$"
 	absoluteForm    = "^/"
 	LayerNameForm   = "^[A-Za-z0-9][A-Za-z0-9._+-]*$"
-	digestForm      = "^(sha256:)?[0-9a-f]{64}$"
+	DigestForm      = "^(sha256:)?[0-9a-f]{64}$"
+	InputNameForm   = "^[A-Za-z0-9][A-Za-z0-9._+-]*$"
 	UserForm        = "^([0-9]+|[A-Za-z_][A-Za-z0-9_.-]*[$]?)$"
 	AccountForm     = "^[A-Za-z_][A-Za-z0-9_.-]*[$]?$" // useradd(8), with capitals
 )
@@ -38,6 +39,7 @@ const (
 	maxLevel   = 19        // of compression
 	maxLines   = 1024      // that a loader's configuration gets
 	maxKeys    = 64        // of a cache
+	maxPlaces  = 64        // of an input
 	maxTables  = 1024      // elements of [[partition]], the largest tables in memory
 )
 
@@ -50,7 +52,7 @@ const (
 // Keys returns the rule of every key, by its path without indices.
 func Keys() map[string]keyed.Rule {
 	rules := map[string]keyed.Rule{}
-	for _, part := range []map[string]keyed.Rule{disk, boot, partitions, contents, steps} {
+	for _, part := range []map[string]keyed.Rule{disk, inputs, boot, partitions, contents, steps} {
 		for path, rule := range part {
 			rule.Default, rule.Examples = defaults[path], examples[path]
 			rules[path] = rule

@@ -54,6 +54,11 @@ var examples = map[string][]any{
 	"source.trusted-public-keys": {array{"cache.nixos.org-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY="}},
 	"source.export":              {"closure.nar"},
 
+	"input.name":     {"firmware"},
+	"input.sha256":   {"2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"},
+	"input.size":     {14856},
+	"input.locators": {array{"file:firmware.bin", "https://example.org/firmware.bin"}, array{"annex:data/rootfs.tar.zst"}},
+
 	"closure.name":     {"system"},
 	"closure.roots":    {array{"./result"}},
 	"closure.profile":  {"system"},
@@ -81,8 +86,9 @@ var examples = map[string][]any{
 	"raw.offset": {"8KiB"},
 	"raw.source": {"u-boot.bin"},
 
-	"output.path":  {"web.qcow2"},
-	"output.level": {9},
+	"output.path":      {"web.qcow2"},
+	"output.level":     {9},
+	"output.partition": {"root"},
 
 	"partition.name":              {"root"},
 	"partition.type":              {"esp", "root", "0x0c"},

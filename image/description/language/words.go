@@ -82,6 +82,7 @@ func FormatsThat(have func(*container.Format) bool) (words []string) {
 
 func CompressClusters(f *container.Format) bool { return len(f.Compressions) > 0 }
 func HaveLevels(f *container.Format) bool       { return f.MostLevel > 0 }
+func HoldTrees(f *container.Format) bool        { return f.Tree }
 
 // compressions returns the values of output.compression.
 func compressions() (words []string) {
@@ -94,7 +95,7 @@ func compressions() (words []string) {
 // outputHints says what to write instead of a format of files as the format of the disk.
 func outputHints() map[string]string {
 	hints := map[string]string{}
-	for _, name := range container.Names() {
+	for _, name := range FormatsThat((*container.Format).HoldsDisk) {
 		hints[name] = fmt.Sprintf("[[output]] format = %q makes such a file", name)
 	}
 	return hints
