@@ -261,15 +261,22 @@ func Dependants(list []*Result, of ...ID) (all []ID) {
 // Old returns the results that a removal by age takes: those used before a time, at most most of them if it is not negative, the oldest first. A result that
 // others depend on is taken only after those.
 func Old(list []*Result, before time.Time, most int) (ids []ID) {
-	left := slices.Clone(list)
-	slices.SortStableFunc(left, func(a, b *Result) int { return a.Used.Compare(b.Used) })
+	left := slices.SortedStableFunc(slices.Values(list), func(a, b *Result) int { return a.Used.Compare(b.Used) })
+	above := map[ID]int{} // how many of what is left have a result below
+	count := func(r *Result, n int) {
+		for _, id := range r.After {
+			above[id] += n
+		}
+	}
+	for _, r := range list {
+		count(r, 1)
+	}
 	for most < 0 || len(ids) < most {
-		i := slices.IndexFunc(left, func(r *Result) bool {
-			return r.Used.Before(before) && !slices.ContainsFunc(left, func(o *Result) bool { return slices.Contains(o.After, r.ID) })
-		})
+		i := slices.IndexFunc(left, func(r *Result) bool { return r.Used.Before(before) && above[r.ID] == 0 })
 		if i < 0 {
 			break
 		}
+		count(left[i], -1)
 		ids = append(ids, left[i].ID)
 		left = slices.Delete(left, i, i+1)
 	}
