@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"imprint/container/codec"
+	"imprint/container/oci"
 	"imprint/internal/pieces"
 )
 
@@ -24,6 +25,7 @@ type Format struct {
 	Readable bool     // the program can read it at any offset
 	Beside   bool     // it describes a raw file beside it, and holds no disk itself
 	Tree     bool     // it holds the files of one partition, as an archive, and no disk
+	Layers   bool     // it holds them in layers, with what Options.Image says
 
 	Compressions []string // values of Options.Compression besides ""
 	Level        int      // the default compression level; 0 if it is not compressed
@@ -38,6 +40,7 @@ type Format struct {
 type Target struct {
 	File  pieces.File
 	Spool pieces.File // a scratch file, empty
+	Whole io.ReaderAt // what is passed in pieces, once all are; only for formats with layers
 }
 
 // Options are the settings of an output.
@@ -47,7 +50,14 @@ type Options struct {
 	Level       int    // 0 is the default
 	Workers     int    // parts that are compressed at a time
 	UEFI        bool   // the disk boots from UEFI firmware, for formats that describe a machine
+	Image       Image  // of formats with layers
 }
+
+// An Image describes a container image.
+type Image = oci.Image
+
+// A Layer is one of its layers.
+type Layer = oci.Layer
 
 // HoldsDisk reports whether files of the format hold a disk.
 func (f *Format) HoldsDisk() bool { return !f.Beside && !f.Tree }
@@ -81,12 +91,12 @@ func (f *Format) Create(t Target, d pieces.Disk, o Options) (pieces.Writer, erro
 
 // Packs reports whether files of the format are compressed, which takes a scratch file.
 func (f *Format) Packs(o Options) bool {
-	return f.Level > 0 && (len(f.Compressions) == 0 || o.Compression != "")
+	return f.Layers || f.Level > 0 && (len(f.Compressions) == 0 || o.Compression != "")
 }
 
 // MostLevelOf returns the highest level of a compression, 0 if it has no levels.
 func (f *Format) MostLevelOf(compression string) int {
-	if compression == deflateClusters || compression == "" && len(f.Compressions) > 0 {
+	if compression == deflateParts || compression == "" && len(f.Compressions) > 0 {
 		return 0
 	}
 	return f.MostLevel
@@ -110,7 +120,7 @@ func Names() (names []string) {
 }
 
 // Later returns the names of formats that other tools support, and this program does not yet.
-func Later() []string { return []string{"vdi", "oci"} }
+func Later() []string { return []string{"vdi"} }
 
 // BySuffix returns the format with the longest suffix of a file name, nil if none matches.
 func BySuffix(file string) (found *Format) {

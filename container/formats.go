@@ -7,6 +7,7 @@ import (
 	"imprint/container/codec"
 	"imprint/container/gce"
 	"imprint/container/gz"
+	"imprint/container/oci"
 	"imprint/container/ova"
 	"imprint/container/qcow2"
 	"imprint/container/vhd"
@@ -17,11 +18,14 @@ import (
 	"imprint/internal/pieces"
 )
 
-// Compressions of qcow2.
+// Compressions of formats that may be compressed.
 const (
-	zstdClusters    = "zstd"
-	deflateClusters = "deflate"
+	zstdParts    = "zstd"
+	deflateParts = "deflate"
 )
+
+// deflateLevel is the level of layers, for which none can be chosen.
+const deflateLevel = 6
 
 // leastPiece is the least length in bytes of the pieces of a disk.
 const leastPiece = 4 << 20
@@ -37,13 +41,13 @@ var Formats = []*Format{
 	},
 	{
 		Name: "qcow2", Doc: "QEMU's format: Proxmox, OpenStack, libvirt", Suffixes: []string{".qcow2"}, QEMU: "qcow2", Readable: true,
-		Compressions: []string{zstdClusters, deflateClusters}, Level: 1, MostLevel: 19,
+		Compressions: []string{zstdParts, deflateParts}, Level: 1, MostLevel: 19,
 		create: func(t Target, d pieces.Disk, o Options) (pieces.Writer, error) {
 			switch o.Compression {
-			case zstdClusters:
+			case zstdParts:
 				pack, err := zstdAt(o)
 				return qcow2.Compress(t.File, t.Spool, d, true, qcow2.Compressor(pack)), err
-			case deflateClusters:
+			case deflateParts:
 				return qcow2.Compress(t.File, t.Spool, d, false, qcow2.Compressor(codec.Deflate(o.Level, inflateWindow))), nil
 			}
 			return qcow2.Create(t.File, d), nil
@@ -51,7 +55,7 @@ var Formats = []*Format{
 	},
 	{
 		Name: "raw.zst", Doc: "zstd frames with a seek table", Suffixes: []string{".zst", ".zstd"}, Readable: true, Level: 1, MostLevel: 19,
-		check: func(size int64) error { return zst.Check(pieces.Disk{Size: size, Piece: leastPiece}) },
+		check:  func(size int64) error { return zst.Check(pieces.Disk{Size: size, Piece: leastPiece}) },
 		create: inFrames,
 	},
 	{
@@ -113,6 +117,32 @@ var Formats = []*Format{
 	},
 	{Name: "tar.gz", Doc: "that archive, packed as raw.gz is", Suffixes: []string{".tar.gz", ".tgz"}, Tree: true, Level: 6, MostLevel: 9, create: inMembers},
 	{Name: "tar.xz", Doc: "that archive, packed as raw.xz is", Suffixes: []string{".tar.xz", ".txz"}, Tree: true, Level: 1, create: inStreams},
+	{
+		Name: "oci", Doc: "a container image of the files of a partition, with layers by store item", Suffixes: []string{".oci.tar"}, Tree: true, Layers: true,
+		Compressions: []string{zstdParts, deflateParts}, Level: 1, MostLevel: 19,
+		create: func(t Target, d pieces.Disk, o Options) (pieces.Writer, error) {
+			how, err := packingOf(o)
+			if err != nil {
+				return nil, err
+			}
+			return oci.Create(t.File, t.Spool, t.Whole, d, o.Image, how)
+		},
+	},
+}
+
+// packingOf returns how layers are stored.
+func packingOf(o Options) (oci.Packing, error) {
+	how := oci.Packing{Workers: o.Workers}
+	switch o.Compression {
+	case zstdParts:
+		pack, err := zstdAt(o)
+		how.Suffix, how.Pack = "+zstd", pack
+		return how, err
+	case deflateParts:
+		pack := gz.Pack(codec.Deflate(deflateLevel, 0))
+		how.Suffix, how.Pack = "+gzip", func(dst, part []byte) ([]byte, error) { return gz.Member(dst, part, pack) }
+	}
+	return how, nil
 }
 
 // plain writes the bytes as they are.

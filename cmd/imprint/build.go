@@ -52,7 +52,7 @@ The image digest is the measurement of fs-verity, as "fsverity digest" prints it
 SHA-256 of the whole image, which takes a second pass.
 
 -o may be repeated. Each file has the format of its suffix: .raw, .qcow2, .zst, .gz, .xz, .vmdk, .stream.vmdk, .ova, .vhd, .dynamic.vhd,
-.vhdx, .gce.tar.gz or .bmap; or .tar, .tar.zst, .tar.gz or .tar.xz, with the files of the root file system. All are written from one read of the sources. Without -o they are those of [[output]] in FILE.
+.vhdx, .gce.tar.gz or .bmap; or .tar, .tar.zst, .tar.gz, .tar.xz or .oci.tar, with the files of the root file system. All are written from one read of the sources. Without -o they are those of [[output]] in FILE.
 
 OUT appears only when it is complete and on the disk. A build that fails or is interrupted leaves nothing and does
 not change an older OUT. OUT.json never stands beside an image that it does not describe: it is removed before OUT is
@@ -136,6 +136,7 @@ func (r *root) resolveAs(ctx context.Context, d *description.Image, in resolve.I
 	in.Unique, in.Scratch = rand.Text(), r.scratch(in.OutDir)
 	in.BuildStore, in.Fetching, in.Getting, in.Gateway, in.Env = r.storeDir(), r.fetching, r.getting, r.ipfsGateway(), r.passedOn()
 	in.Steps.Identity, in.Steps.Report = identity(), r.ui.step
+	in.Basing, in.Docker = r.basing, r.dockerDir()
 	in.Hold = func(release func()) { r.held = append(r.held, release) }
 	if in.Epoch, err = sourceDateEpoch(r.env("SOURCE_DATE_EPOCH")); err != nil {
 		return nil, err
@@ -208,6 +209,9 @@ func (r *root) runBuild(ctx context.Context, file string, f buildFlags) error {
 		if err := f.check(file, d, p.plan.Entries); err != nil {
 			return err
 		}
+	}
+	for _, t := range f.targetList {
+		t.Expand(p.plan) // in the texts that Formats has, too
 	}
 	b, err := r.write(ctx, p, o, f)
 	if err != nil {

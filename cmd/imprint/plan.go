@@ -85,6 +85,7 @@ func (r *root) show(m *plan.Manifest, l listing) error {
 	l.disk(&b, m)
 	l.partitions(&b, m)
 	l.largest(&b, m)
+	l.bases(&b, m)
 	l.inputs(&b, m)
 	steps(&b, m.Steps)
 	_, err := io.WriteString(r.stdout, b.String())
@@ -174,6 +175,13 @@ func (l listing) largest(b *strings.Builder, m *plan.Manifest) {
 		for _, large := range p.Largest {
 			fmt.Fprintf(b, "  %10s  %s\n", upTo(large.Bound)+l.size(large.Bytes), l.path(tree.Shown(large.Path)))
 		}
+	}
+}
+
+// bases prints what partitions begin with.
+func (l listing) bases(b *strings.Builder, m *plan.Manifest) {
+	for _, one := range m.Bases {
+		fmt.Fprintf(b, "\nbase of %s: %s, %s\n", visible.Line(one.Partition), visible.Line(one.From), units.Count(one.Layers, "layer"))
 	}
 }
 

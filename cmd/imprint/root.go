@@ -13,6 +13,7 @@ import (
 	"imprint/cmd/imprint/cachecmd"
 	"imprint/cmd/imprint/envcmd"
 	"imprint/cmd/imprint/storecmd"
+	"imprint/image/base"
 	"imprint/image/disk"
 	"imprint/image/input"
 	"imprint/image/resolve"
@@ -222,6 +223,27 @@ func (r *root) getting(f *input.Fetch) {
 	}
 	r.ui.stage("realise", what+" from "+f.From)
 	r.ui.watch(progress{"fetching", event{"event": "progress", "stage": "realise"}, f.Done, f.Size})
+}
+
+// basing shows the progress of fetching the layers of a base.
+func (r *root) basing(f *base.Fetch) {
+	what := "fetching " + units.Count(f.Layers, "layer")
+	if f.Total > 0 {
+		what += " (" + units.FormatBytes(f.Total) + ")"
+	}
+	r.ui.stage("realise", what+" of "+f.From)
+	r.ui.watch(progress{"fetching", event{"event": "progress", "stage": "realise"}, f.Done, f.Total})
+}
+
+// dockerDir returns the directory where docker login keeps passwords, "" if the environment names none.
+func (r *root) dockerDir() string {
+	if dir := r.env("DOCKER_CONFIG"); dir != "" {
+		return dir
+	}
+	if home := r.env("HOME"); filepath.IsAbs(home) {
+		return filepath.Join(home, ".docker")
+	}
+	return ""
 }
 
 // environments is the command for environments, which are in the build store.

@@ -42,12 +42,12 @@ func Create(f, spool pieces.File, d pieces.Disk, pack Pack) pieces.Writer {
 		end += int64(len(member))
 		return err
 	}
-	make := func(dst, part []byte) ([]byte, error) { return member(dst, part, pack) }
+	make := func(dst, part []byte) ([]byte, error) { return Member(dst, part, pack) }
 	return pieces.NewOrdered(d, spool, pieces.Packing{Pack: make, Emit: emit})
 }
 
-// member appends a member to dst, which is empty.
-func member(dst, part []byte, pack Pack) ([]byte, error) {
+// Member appends a member with a part to dst, which is empty.
+func Member(dst, part []byte, pack Pack) ([]byte, error) {
 	dst = append(dst, head...)
 	dst, err := pack(append(dst, 0, 0, 0, 0), part)
 	if err != nil {

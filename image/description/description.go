@@ -241,6 +241,13 @@ type Output struct {
 	Compression Text `toml:"compression"`
 	Level       Int  `toml:"level"`
 	Partition   Text `toml:"partition"`
+
+	// Of a container image.
+	Entrypoint List[Value[Template]] `toml:"entrypoint"`
+	Cmd        List[Value[Template]] `toml:"cmd"`
+	Env        List[Value[Template]] `toml:"env"`
+	Workdir    Text                  `toml:"workdir"`
+	User       Text                  `toml:"user"`
 }
 
 // A Dir is a [[partition.dir]].
@@ -280,9 +287,11 @@ type Link struct {
 	Override Bool            `toml:"override"`
 }
 
-// A Layer is a [[partition.layer]]: the layers of an environment, or one of a directory, of an archive, of the build store, or that a step makes.
+// A Layer is a [[partition.layer]]: the layers of a base or of an environment, or one of a directory, of an archive, of the build store, or that a step
+// makes.
 type Layer struct {
 	Key    diag.Key
+	From   Text `toml:"from"`
 	Step   Text `toml:"step"`
 	Env    Text `toml:"env"`
 	Tag    Text `toml:"tag"`

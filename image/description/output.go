@@ -3,9 +3,11 @@ package description
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"imprint/container"
 	"imprint/image/description/language"
+	"imprint/internal/diag"
 	"imprint/partition"
 )
 
@@ -44,6 +46,7 @@ func (c *checker) outputs() {
 		}
 		c.packing(o, f)
 		c.archived(o, f)
+		c.container(o, f)
 	}
 }
 
@@ -93,4 +96,45 @@ func (d *Image) PartitionOf(o *Output) string {
 		return ""
 	}
 	return root.Name.V
+}
+
+// container checks what an output says of a container image.
+func (c *checker) container(o *Output, f *container.Format) {
+	lists := []List[Value[Template]]{o.Entrypoint, o.Cmd, o.Env}
+	for _, key := range []diag.Key{o.Entrypoint.Key, o.Cmd.Key, o.Env.Key, o.Workdir.Key, o.User.Key} {
+		if !f.Layers && key.Written {
+			c.Report(key, fmt.Sprintf("does not apply to %q", f.Name), "only to "+language.Alternatives(language.FormatsThat(language.HaveLayers)))
+		}
+	}
+	if !f.Layers {
+		return
+	}
+	if err := (&container.Image{Arch: c.d.Arch.V}).Check(); err != nil {
+		c.Report(o.Key, err.Error(), `add arch = "x86_64"`)
+	}
+	for _, list := range lists {
+		for _, text := range list.Items {
+			c.closureTemplate(text)
+		}
+	}
+	for _, text := range o.Env.Items {
+		if strings.IndexByte(string(text.V), '=') < 1 {
+			c.Report(text.Key, fmt.Sprintf("%q is not NAME=VALUE", string(text.V)), "")
+		}
+	}
+	c.absolute(o.Workdir)
+}
+
+// closureTemplate checks a text in which only closures have substitutions.
+func (c *checker) closureTemplate(t Value[Template]) {
+	c.template(t)
+	refs, _ := t.V.References()
+	for _, ref := range refs {
+		if ref.Kind != "closure" {
+			c.Report(t.Key, fmt.Sprintf("${%s…} means nothing in a container", ref.Kind), "only ${closure.NAME} does")
+		}
+	}
+	if strings.ContainsRune(string(t.V), 0) {
+		c.Report(t.Key, "contains a NUL", "")
+	}
 }

@@ -105,9 +105,12 @@ func TestParseFillsEveryKey(t *testing.T) {
 		Name: val("hello"), Arch: val("x86_64"), Format: val("raw"), Seed: val("text"), Unique: val(false), Epoch: val[int64](1700000000),
 		SectorSize: val[int64](4096), UUID: val("00112233-4455-6677-8899-aabbccddeeff"), Table: val("hybrid"),
 		Size: val(Size{Bytes: 8 << 30}), Multiple: val(Size{Bytes: 1 << 30}), EntriesAt: val(Size{Bytes: 512 << 10}), MBRActive: val(true),
-		Raw:    list(Raw{Offset: val(Size{Bytes: 64 << 10}), Source: val("u-boot.bin")}),
-		Output: list(Output{Format: val("qcow2"), Path: val("every.qcow2"), Compression: val("zstd"), Level: val[int64](9)}, Output{Format: val("tar"), Partition: val("esp")}),
-		Store:  Store{Flavor: val("nix"), HardLink: val(true)},
+		Raw: list(Raw{Offset: val(Size{Bytes: 64 << 10}), Source: val("u-boot.bin")}),
+		Output: list(Output{Format: val("qcow2"), Path: val("every.qcow2"), Compression: val("zstd"), Level: val[int64](9)}, Output{
+			Format: val("oci"), Partition: val("esp"), Entrypoint: list(val(Template("${closure.system}/init"))), Cmd: list(val(Template("-v"))),
+			Env: list(val(Template("A=b"))), Workdir: val("/srv"), User: val("7"),
+		}),
+		Store: Store{Flavor: val("nix"), HardLink: val(true)},
 		Input: list(Input{
 			Name: val("firmware"), SHA256: val("2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"), Size: val(Size{Bytes: 14856}),
 			Locators: vals("file:firmware.bin", "https://example.org/firmware.bin"),
@@ -157,6 +160,7 @@ func TestParseFillsEveryKey(t *testing.T) {
 					Link{Path: val("/home/alice/a"), Target: val[Template]("/a"), User: val("alice"), Group: val("staff")},
 				),
 				Layer: list(
+					Layer{From: val("oci:debian:12@sha256:6b86b273ff34fce19d6b804eff5a3f5747ada4eaa22f1d49c01e52ddb7875b4b")},
 					Layer{Env: val("web"), Tag: val("stable")},
 					Layer{Source: val("layer.tar"), Digest: val("sha256:6b86b273ff34fce19d6b804eff5a3f5747ada4eaa22f1d49c01e52ddb7875b4b")},
 					Layer{Step: val("packages")},

@@ -8,6 +8,7 @@ import (
 
 	"imprint/image/description/language"
 	"imprint/internal/diag"
+	"imprint/internal/oci"
 	"imprint/internal/pattern"
 	"imprint/partition"
 )
@@ -136,20 +137,39 @@ func (c *checker) filesystemOf(p *Partition) string {
 func (c *checker) layer(l Layer) {
 	env, source := l.Env.Key, l.Source.Key
 	if l.Step.Written() {
-		for _, k := range []diag.Key{env, source, l.Digest.Key, l.Tag.Key} {
+		for _, k := range []diag.Key{l.From.Key, env, source, l.Digest.Key, l.Tag.Key} {
 			if k.Written {
 				c.Report(k, "excludes step", "remove one of the two")
 			}
 		}
 		return
 	}
+	if l.From.Written() {
+		c.from(l)
+		return
+	}
 	switch {
 	case env.Written && source.Written:
 		c.Report(source, "excludes env", "remove one of the two")
 	case !env.Written && !source.Written && !l.Digest.Written() && !c.Reported(l.Digest.Key.Path):
-		c.Report(l.Key, "has neither env nor source nor digest nor step", `as in env = "web" or source = "layer.tar"`)
+		c.Report(l.Key, "has neither from nor env nor source nor digest nor step", `as in env = "web" or source = "layer.tar"`)
 	case !env.Written && l.Tag.Written():
 		c.Report(l.Tag.Key, "is for a layer with env", "remove it")
+	}
+}
+
+// from checks a layer that is a base.
+func (c *checker) from(l Layer) {
+	for _, k := range []diag.Key{l.Env.Key, l.Tag.Key, l.Source.Key, l.Digest.Key} {
+		if k.Written {
+			c.Report(k, "excludes from", "remove one of the two")
+		}
+	}
+	if l.From.V == "" {
+		return
+	}
+	if _, err := oci.ParseReference(l.From.V); err != nil {
+		c.ReportError(l.From.Key, err)
 	}
 }
 

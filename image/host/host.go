@@ -12,6 +12,7 @@ import (
 	"slices"
 
 	"imprint/closure"
+	"imprint/image/base"
 	"imprint/internal/diag"
 	"imprint/internal/hosttree"
 	"imprint/internal/layer"
@@ -24,6 +25,7 @@ type Input struct {
 	Entries []hosttree.Entry // of a tree: nodes at paths below the target
 	Layers  []*layer.Layer   // of layers, the lowest first
 	IsDir   bool             // a directory and not an archive: the attributes of its top do not count
+	Base    *base.Base       // that the layers are of; nil for others
 	Digest  string           // of the content, and of the names and attributes in a tree, with a prefix that says which
 
 	Mentions []Mention // store paths found in small files

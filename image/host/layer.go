@@ -70,6 +70,9 @@ func (h *reading) layers(ctx context.Context, p description.Partition, d descrip
 	case d.Step.Written():
 		h.inputs[d.Key] = &Input{Digest: "not made yet"} // see package realise
 		return
+	case h.Bases[d.Key] != nil:
+		in.Base = h.Bases[d.Key]
+		in.Layers, in.Digest = in.Base.Layers, stackDigest+objects.Text(in.Base.Pin)
 	case d.Source.Written():
 		if l := h.layer(ctx, treeSource{key: d.Source.Key, name: d.Source.V, to: partition.Named(p.Filesystem.V)}); l != nil {
 			in.Layers = []*layer.Layer{l}

@@ -8,6 +8,7 @@ import (
 	"imprint/image/description"
 	"imprint/internal/diag"
 	"imprint/internal/locator"
+	"imprint/internal/oci"
 	"imprint/internal/remote"
 )
 
@@ -52,6 +53,7 @@ func Paths(d *description.Image, dir string) []Path {
 		}
 		for _, l := range p.Layer.Items {
 			n.text(l.Source)
+			n.base(l.From)
 		}
 		for _, t := range p.Tree.Items {
 			n.text(t.Source)
@@ -100,6 +102,13 @@ func (n *named) input(in description.Input) {
 		if l, err := locator.Parse(text.V); err == nil && (l.Kind == locator.File || l.Kind == locator.Annex) {
 			n.add(text.Key, l.Path)
 		}
+	}
+}
+
+// base adds the path of a base.
+func (n *named) base(from description.Text) {
+	if ref, err := oci.ParseReference(from.V); err == nil && ref.OnDisk() {
+		n.add(from.Key, ref.Name)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"os"
 
 	"imprint/closure"
+	"imprint/image/base"
 	"imprint/image/description"
 	"imprint/image/input"
 	"imprint/internal/diag"
@@ -32,6 +33,9 @@ type Reader struct {
 
 	// Files are the inputs by their names, for which ${input.NAME} stands.
 	Files map[string]*input.File
+
+	// Bases are what layers with from are made of, by the keys of the layers.
+	Bases map[diag.Key]*base.Base
 
 	// Scratch is the directory where compressed archives are unpacked, into files without names. If it is "", such archives are an error.
 	// Nothing else is written.

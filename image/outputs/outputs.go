@@ -8,6 +8,7 @@ import (
 
 	"imprint/container"
 	"imprint/image/description"
+	"imprint/image/plan"
 	"imprint/internal/hosttool"
 )
 
@@ -42,7 +43,7 @@ func Of(d *description.Image, names []string) (list []Output, err error) {
 		return list, nil
 	}
 	for _, o := range d.Output.Items {
-		options := container.Options{Compression: o.Compression.V, Level: int(o.Level.V)}
+		options := container.Options{Compression: o.Compression.V, Level: int(o.Level.V), Image: imageOf(&o)}
 		list = append(list, Output{o.File(d.Name.V), o.FormatOf(), options, d.PartitionOf(&o)})
 	}
 	if len(list) == 0 {
@@ -98,4 +99,39 @@ func suffixes() (list []string) {
 		list = append(list, f.Suffixes[0])
 	}
 	return list
+}
+
+// imageOf returns what an output says of a container image, without substitutions.
+func imageOf(o *description.Output) container.Image {
+	return container.Image{Entrypoint: texts(o.Entrypoint), Cmd: texts(o.Cmd), Env: texts(o.Env), Workdir: o.Workdir.V, User: o.User.V}
+}
+
+func texts(l description.List[description.Value[description.Template]]) (list []string) {
+	for _, v := range l.Items {
+		list = append(list, string(v.V))
+	}
+	return list
+}
+
+// Expand replaces the substitutions of closures, which have their roots in the plan.
+func (o *Output) Expand(p *plan.Plan) {
+	for _, list := range [][]string{o.Options.Image.Entrypoint, o.Options.Image.Cmd, o.Options.Image.Env} {
+		for i, text := range list {
+			list[i] = description.Template(text).Expand(func(ref description.Reference) string { return rootOf(p, ref) })
+		}
+	}
+}
+
+// rootOf returns the root of a closure that a substitution stands for: without an index the last one.
+func rootOf(p *plan.Plan, ref description.Reference) string {
+	for _, c := range p.Closures {
+		if c.Name != ref.Name || ref.Index >= len(c.Roots) {
+			continue
+		}
+		if !ref.Indexed {
+			return c.Roots[len(c.Roots)-1].String()
+		}
+		return c.Roots[ref.Index].String()
+	}
+	return ""
 }

@@ -33,6 +33,7 @@ type Manifest struct {
 	Verified   *bool               `json:"verified,omitempty"` // whether every NAR hash and pin was checked; absent in a plan
 	Partitions []ManifestPartition `json:"partitions"`
 	Inputs     []Input             `json:"inputs,omitempty"`
+	Bases      []Base              `json:"bases,omitempty"`
 	Closures   []ManifestClosure   `json:"closures,omitempty"`
 	Items      []ManifestItem      `json:"items,omitempty"`
 	Steps      []Step              `json:"steps,omitempty"`
@@ -88,7 +89,7 @@ type ManifestItem struct {
 func (p *Plan) Manifest(l *Layout, largest int) *Manifest {
 	m := &Manifest{
 		Name: p.Name, Arch: p.Arch, Format: p.Format, Size: l.Size, SectorSize: p.SectorSize, Epoch: p.Epoch,
-		Seed: p.Seed.String(), Table: p.Table, Loader: p.Loader, Inputs: slices.Clone(p.Inputs), Steps: p.Steps,
+		Seed: p.Seed.String(), Table: p.Table, Loader: p.Loader, Inputs: slices.Clone(p.Inputs), Bases: p.Bases, Steps: p.Steps,
 	}
 	if p.Table == partition.MBR {
 		m.Signature = p.DiskID()

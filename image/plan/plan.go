@@ -53,6 +53,7 @@ type Plan struct {
 	Timeout      int64                // seconds that a menu waits; 0 boots at once
 	Raw          []Raw                // outside of all partitions
 	Inputs       []Input              // in the order of the description
+	Bases        []Base               // likewise
 	BootCode     *bootloader.Code     // of the first sector; nil where there is none
 	ElTorito     *bootloader.ElTorito // how a BIOS starts an ISO; nil where it does not
 	Warnings     diag.List            // about what is valid but probably a mistake
@@ -113,6 +114,17 @@ type Input struct {
 	// Where it was found, which changes nothing in the image: absent in the manifest of a build.
 	From string `json:"from,omitempty"` // locator, without a password; empty if it was in the build store
 	Kept bool   `json:"kept,omitempty"` // in the build store
+}
+
+// A Base is what the tree of a partition begins with.
+type Base struct {
+	Partition  string   `json:"partition"`
+	From       string   `json:"from"` // reference, with its digest
+	Platform   string   `json:"platform,omitempty"`
+	Layers     int      `json:"layers"`
+	Env        []string `json:"env,omitempty"` // "NAME=value", of the image of a container
+	User       string   `json:"user,omitempty"`
+	WorkingDir string   `json:"workingDir,omitempty"`
 }
 
 // A Closure is a named set of roots.

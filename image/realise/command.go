@@ -2,6 +2,7 @@ package realise
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -14,10 +15,10 @@ import (
 	"imprint/internal/tree"
 )
 
-// command returns a step as it runs in a tree.
-func (r *realising) command(d *description.Step, t steprun.Tree) (*steprun.Step, diag.List) {
+// command returns a step as it runs in a tree, with the environment of its base.
+func (r *realising) command(d *description.Step, t steprun.Tree, env []string) (*steprun.Step, diag.List) {
 	s := &steprun.Step{
-		Name: d.Name.V, Env: d.Env.V, Work: d.Directory.V, Network: d.Network.V, Outputs: description.Strings(d.Outputs), Epoch: r.Epoch,
+		Name: d.Name.V, Env: slices.Concat(env, d.Env.V), Work: d.Directory.V, Network: d.Network.V, Outputs: description.Strings(d.Outputs), Epoch: r.Epoch,
 		Memory: d.Memory.V.Bytes, FileSize: d.FileSize.V.Bytes, Processes: d.Processes.V, Timeout: time.Duration(d.Timeout.V) * time.Second,
 	}
 	for _, word := range d.Run.Items {

@@ -95,6 +95,7 @@ type below struct {
 	layers []*layer.Layer
 	pin    *objects.Digest
 	after  []objects.Digest
+	env    []string // of the base, "NAME=value"
 }
 
 // put puts layers on the stack.
@@ -134,6 +135,9 @@ func (r *realising) partition(ctx context.Context, p description.Partition) erro
 		step := r.Description.FindStep(l.Step.V)
 		switch {
 		case !l.Step.Written():
+			if in.Base != nil {
+				stack.env = in.Base.Config.Env
+			}
 			if err := stack.put(in.Layers...); err != nil {
 				return err
 			}
@@ -184,7 +188,7 @@ func (r *realising) step(ctx context.Context, l description.Layer, d *descriptio
 	if err != nil {
 		return nil, diag.List{l.Key.Problem(err.Error(), "the layers below do not go together")}
 	}
-	s, problems := r.command(d, t)
+	s, problems := r.command(d, t, stack.env)
 	if len(problems) > 0 {
 		return nil, problems
 	}

@@ -20,6 +20,7 @@ import (
 	"sync"
 
 	"imprint/closure"
+	"imprint/image/base"
 	"imprint/image/description"
 	"imprint/image/host"
 	"imprint/image/input"
@@ -45,6 +46,8 @@ type Inputs struct {
 	BuildStore string             // directory that keeps what is fetched, and layers; "" refuses both
 	Fetching   func(*Fetch)       // is called before items are fetched; may be nil
 	Getting    func(*input.Fetch) // is called before an input is fetched; may be nil
+	Basing     func(*base.Fetch)  // is called before the layers of a base are fetched; may be nil
+	Docker     string             // directory with the configuration of docker login; "" for none
 	Gateway    string             // URL of a gateway to IPFS; "" for none
 	Env        []string           // variables for git-annex, "NAME=value"
 	Steps      realise.Options
@@ -98,7 +101,7 @@ func Plan(ctx context.Context, d *description.Image, in Inputs) (*plan.Plan, err
 		w.checkGrow()
 		w.checkEntries(p, store, boot)
 		p.Warnings, p.Steps = w.warnings.sorted(), steps
-		p.Inputs = w.inputs()
+		p.Inputs, p.Bases = w.inputs(), w.listed()
 	}
 	return p, err
 }
@@ -142,6 +145,7 @@ type world struct {
 	flavor closure.Flavor
 	epoch  int64 // seconds since 1970
 	files  map[string]*input.File
+	bases  map[diag.Key]*base.Base
 
 	warnings *warnings
 }
@@ -170,16 +174,22 @@ func (w *warnings) sorted() diag.List {
 	})
 }
 
-// find finds the inputs.
+// find finds the inputs and the bases.
 func (w *world) find(ctx context.Context) (err error) {
-	var problems diag.List
+	var problems, more diag.List
 	w.files, problems, err = input.Find(ctx, w.d, input.Options{
 		Dir: w.in.Dir, Keep: w.in.BuildStore, Gateway: w.in.Gateway, Env: w.in.Env, Fetching: w.in.Getting, Warn: w.warn,
 	})
 	if err != nil {
 		return err
 	}
-	return problems.Err()
+	w.bases, more, err = base.Find(ctx, w.d, base.Options{
+		Dir: w.in.Dir, Keep: w.in.BuildStore, Scratch: w.in.Scratch, Docker: w.in.Docker, Fetching: w.in.Basing,
+	})
+	if err != nil {
+		return err
+	}
+	return append(problems, more...).Err()
 }
 
 // inputs lists the inputs that were found, for the manifest.
@@ -187,6 +197,23 @@ func (w world) inputs() (list []plan.Input) {
 	for _, in := range w.d.Input.Items {
 		if f := w.files[in.Name.V]; f != nil {
 			list = append(list, plan.Input{Name: f.Name, SHA256: hex.EncodeToString(f.SHA256[:]), Size: f.Blob.Size(), From: f.From, Kept: f.Kept})
+		}
+	}
+	return list
+}
+
+// listed lists the bases, for the manifest.
+func (w world) listed() (list []plan.Base) {
+	for _, p := range w.d.Partition.Items {
+		for _, l := range p.Layer.Items {
+			if b := w.bases[l.Key]; b != nil {
+				c := b.Config
+				one := plan.Base{Partition: p.Name.V, From: b.From.String(), Layers: len(b.Layers), Env: c.Env, User: c.User, WorkingDir: c.WorkingDir}
+				if c.Platform.OS != "" {
+					one.Platform = c.Platform.String()
+				}
+				list = append(list, one)
+			}
 		}
 	}
 	return list
@@ -213,7 +240,7 @@ func (w world) steps(ctx context.Context, hosts host.Inputs, o realise.Options) 
 func (w world) host() host.Reader {
 	return host.Reader{
 		Dir: w.in.Dir, OutDir: w.in.OutDir, Scratch: w.in.Scratch, Epoch: w.epoch, Flavor: w.flavor, Backwards: w.in.Backwards, Warn: w.warn,
-		BuildStore: w.in.BuildStore, Files: w.files,
+		BuildStore: w.in.BuildStore, Files: w.files, Bases: w.bases,
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"imprint/container"
 	"imprint/image/plan"
 	"imprint/internal/extent"
 	"imprint/internal/pax"
@@ -76,7 +77,7 @@ func newArchives(o Options, p *plan.Plan, l *plan.Layout) (a *archives, err erro
 			continue
 		}
 		if err := a.add(out, p, l); err != nil {
-			return a, fmt.Errorf("write %s: %w", out.File.Name(), err)
+			return a, err
 		}
 	}
 	return a, nil
@@ -86,12 +87,13 @@ func newArchives(o Options, p *plan.Plan, l *plan.Layout) (a *archives, err erro
 func (a *archives) add(out Formatted, p *plan.Plan, l *plan.Layout) error {
 	i := slices.IndexFunc(l.Regions, func(r *plan.Region) bool { return r.Partition.Spec.Name == out.Partition })
 	if i < 0 || l.Regions[i].Tree == nil {
-		return fmt.Errorf("there is no partition %q with files", out.Partition)
+		return fmt.Errorf("write %s: there is no partition %q with files", out.File.Name(), out.Partition)
 	}
-	layout, err := pax.New(l.Regions[i].Tree, pax.Options{Sparse: true})
+	layout, layers, err := layoutOf(out.Format, p, l.Regions[i])
 	if err != nil {
-		return fmt.Errorf("partition %q: %w", out.Partition, err)
+		return fmt.Errorf("write %s: partition %q: %w", out.File.Name(), out.Partition, err)
 	}
+	out.Options.Image.Layers = layers
 	end := l.Size
 	if k := len(a.volumes) - 1; k >= 0 {
 		end = a.volumes[k].Start + a.volumes[k].Size
@@ -108,6 +110,15 @@ func (a *archives) add(out Formatted, p *plan.Plan, l *plan.Layout) error {
 	return v.File.Truncate(v.Size)
 }
 
+// layoutOf lays out the archive of a region; for a format with layers, one archive for each.
+func layoutOf(f *container.Format, p *plan.Plan, r *plan.Region) (l *pax.Layout, layers []container.Layer, err error) {
+	if f.Layers {
+		return layersOf(p, r)
+	}
+	l, err = pax.New(r.Tree, pax.Options{Sparse: true})
+	return l, nil, err
+}
+
 // region adds an archive of a region, and those of the regions that are files of it.
 func (a *archives) region(l *plan.Layout, r *plan.Region, as *archive) {
 	a.of[r] = append(a.of[r], as)
@@ -121,14 +132,15 @@ func (a *archives) region(l *plan.Layout, r *plan.Region, as *archive) {
 	}
 }
 
-// pack has an archive packed while it is written. Its own bytes are in a scratch file where several jobs share a piece.
+// pack has an archive packed while it is written. Its own bytes are in a scratch file where several jobs share a piece, and those of layers all are,
+// since each is hashed.
 func (a *archives) pack(out Formatted, p *plan.Plan, l *plan.Layout, v *stream.Volume) error {
 	spool, err := Create(out.path)
 	if err != nil {
 		return err
 	}
 	a.spools = append(a.spools, spool)
-	v.File, v.Scratch, v.Digest = spool.File, true, stream.NewPieces(v.Size)
+	v.File, v.Scratch, v.Digest = spool.File, !out.Format.Layers, stream.NewPieces(v.Size)
 	v.Digest.NoSums = true
 	f, err := newFormats([]Formatted{out}, p, l, v)
 	a.formats = append(a.formats, f)

@@ -37,7 +37,8 @@ func newFormats(list []Formatted, p *plan.Plan, l *plan.Layout, v *stream.Volume
 	for _, out := range list {
 		o := out.Options
 		o.Name, o.Workers, o.UEFI = p.Name, processors.Count(), p.Manifest(l, 0).Firmware() == "uefi"
-		t := container.Target{File: out.File}
+		o.Image.Arch, o.Image.Created = p.Arch, p.Epoch
+		t := container.Target{File: out.File, Whole: v.File}
 		if out.Format.Packs(o) {
 			spool, err := Create(out.path)
 			if err != nil {

@@ -24,8 +24,8 @@ var rooms = []room{
 	{"image/write", []string{"image/plan", "container", "partition", "bootloader", "bootloader/ipxe", "closure", "closure/nar", "internal/..."}, []string{"golang.org/x/sys/...", "golang.org/x/sync/..."}},
 	{"image/trees", []string{"image/description", "image/host", "partition", "closure", "internal/accounts", "internal/diag", "internal/layer",
 		"internal/pattern", "internal/tree"}, nil},
-	{"image/realise", []string{"image/description", "image/host", "image/plan", "internal/..."}, nil},
-	{"image/resolve", []string{"image/description", "image/disk", "image/host", "image/input", "image/realise", "image/source", "image/trees", "image/identity", "image/plan", "image/toplevel", "image/mbr", "partition",
+	{"image/realise", []string{"image/base", "image/description", "image/host", "image/plan", "internal/..."}, nil},
+	{"image/resolve", []string{"image/base", "image/description", "image/disk", "image/host", "image/input", "image/realise", "image/source", "image/trees", "image/identity", "image/plan", "image/toplevel", "image/mbr", "partition",
 		"bootloader", "bootloader/bootspec",
 		"bootloader/grubmkimage", "closure", "closure/daemon", "closure/narinfo", "internal/..."}, []string{"golang.org/x/sync/..."}},
 	{"image/source", []string{"closure", "closure/address", "closure/daemon", "closure/db", "closure/export", "closure/locks", "closure/nar", "closure/narinfo", "internal/..."},
@@ -34,13 +34,14 @@ var rooms = []room{
 		[]string{"golang.org/x/sync/...", "golang.org/x/sys/..."}},
 	{"image/garbage", []string{"closure", "closure/locks"}, nil},
 	{"image/toplevel", []string{"bootloader/bootspec", "bootloader/bootparameters", "closure", "internal/diag", "internal/tree"}, nil},
-	{"image/outputs", []string{"container", "image/description", "internal/hosttool"}, nil},
+	{"image/outputs", []string{"container", "image/description", "image/plan", "internal/hosttool"}, nil},
 	{"image/identity", []string{"image/description", "image/host", "image/plan", "partition", "internal/repro", "internal/tree"}, nil},
+	{"image/base", []string{"image/description", "internal/..."}, []string{"golang.org/x/sync/..."}},
 	{"image/input", []string{"image/description", "internal/..."}, []string{"golang.org/x/sync/..."}},
-	{"image/host", []string{"image/description", "image/input", "partition", "closure", "internal/..."}, []string{"golang.org/x/sync/..."}},
+	{"image/host", []string{"image/base", "image/description", "image/input", "partition", "closure", "internal/..."}, []string{"golang.org/x/sync/..."}},
 	{"image/plan", []string{"image/gpt", "image/mbr", "partition", "bootloader", "closure", "internal/diag", "internal/extent", "internal/repro",
 		"internal/tree", "internal/units"}, nil},
-	{"image/description", []string{"image/description/language", "image/mbr", "container", "partition", "bootloader", "closure", "closure/daemon", "closure/narinfo", "internal/diag", "internal/keyed", "internal/locator", "internal/pattern",
+	{"image/description", []string{"image/description/language", "image/mbr", "container", "partition", "bootloader", "closure", "closure/daemon", "closure/narinfo", "internal/diag", "internal/keyed", "internal/locator", "internal/oci", "internal/pattern",
 		"internal/remote", "internal/units"}, nil},
 	{"image/description/language", []string{"container", "partition", "bootloader", "closure", "internal/keyed", "internal/units"}, nil},
 	{"image/description/reference", []string{"image/description"}, nil},
@@ -64,6 +65,7 @@ var rooms = []room{
 	{"closure/...", cellar, nil},
 
 	{"internal/remote", nil, []string{"github.com/cenkalti/backoff/..."}},
+	{"internal/registry", []string{"internal/oci"}, []string{"github.com/docker/cli/...", "github.com/google/go-containerregistry/..."}},
 	{"internal/unpack", cellar, []string{"github.com/andybalholm/brotli/...", "github.com/klauspost/compress/...", "github.com/therootcompany/xz/..."}},
 	{"internal/keyed", []string{"internal/diag", "internal/tomlpos"}, []string{"github.com/BurntSushi/toml/..."}},
 	{"internal/repro", nil, []string{"github.com/google/uuid/..."}},
@@ -107,7 +109,7 @@ var bans = []ban{
 	{"net", nil, append([]string{"closure/daemon", "closure/locks"}, servers...), "only internal/remote fetches, and only servers listen"},
 	{"net", []string{"Dial", "DialTimeout", "DialTCP", "DialUDP", "DialIP", "Dialer", "LookupHost", "LookupIP", "LookupAddr", "Resolver"}, nil, "only internal/remote fetches"},
 	{"net", []string{"DialUnix"}, []string{"internal/listen", "closure/daemon", "closure/locks"}, "only internal/remote fetches; a server asks whether a socket has another one, and a store's daemon and collector listen on sockets"},
-	{"net/http", nil, []string{"internal/httpfile", "internal/remote"}, "only internal/remote fetches, and only servers listen"},
+	{"net/http", nil, []string{"internal/httpfile", "internal/registry", "internal/remote"}, "only internal/remote fetches, and only servers listen"},
 	{"net/http", []string{"Get", "Head", "Post", "PostForm", "Client", "DefaultClient", "Transport", "DefaultTransport", "NewRequest", "NewRequestWithContext"},
 		[]string{"internal/remote"}, "only internal/remote fetches: one place for limits, patience and URLs, and what it returns is compared with a hash"},
 }
@@ -119,11 +121,11 @@ var servers = []string{"internal/listen", "internal/nbd", "internal/httpfile"}
 // readers are the packages that may open files. All others are values and arithmetic: descriptions, plans and layouts, file
 // systems, partition tables, boot loaders.
 var readers = []string{
-	"cmd/...", "image/crosscheck", "image/crosscheck/opinion", "image/host", "image/input", "image/resolve", "image/serve", "image/write",
+	"cmd/...", "image/crosscheck", "image/crosscheck/opinion", "image/base", "image/host", "image/input", "image/resolve", "image/serve", "image/write",
 	"closure", "closure/db", "closure/locks", "image/garbage", "image/source", "image/target", "bootloader/grubmkimage", "partition", "partition/mke2fs", "partition/squashfs", "partition/syslinux",
-	"internal/annex", "internal/cas", "internal/environment", "internal/extract", "internal/hosttool", "internal/hosttree", "internal/inodes", "internal/limits", "internal/listen", "internal/objects", "internal/overlay",
+	"internal/annex", "internal/cas", "internal/environment", "internal/extract", "internal/hosttool", "internal/hosttree", "internal/inodes", "internal/limits", "internal/listen", "internal/objects", "internal/oci", "internal/overlay",
 	"internal/processors", "internal/remote", "internal/sandbox", "internal/scratch",
-	"internal/steprun", "internal/stepstore", "internal/stream", "internal/unpack", "internal/workspace",
+	"internal/steprun", "internal/stepstore", "internal/stream", "internal/tarindex", "internal/unpack", "internal/workspace",
 }
 
 // A word is a string of the language or of a format that only some packages may contain.
@@ -140,7 +142,7 @@ var words = []word{
 	{[]string{"iso"}, []string{"partition/...", "bootloader"}, "the word for an ISO is partition.ISO"},
 	{[]string{"systemd-boot", "grub", "uki", "extlinux", "syslinux"}, []string{"bootloader/...", "partition/syslinux", "internal/hosttool"},
 		"boot loaders are described in package bootloader, a file for each"},
-	{[]string{"qcow2", "vmdk", "vhd", "vhdx", "raw.zst", "raw.gz", "raw.xz", "gce", "bmap", "ova"}, []string{"container/...", "internal/diskformat"}, "disk formats are described in package container, a row for each"},
+	{[]string{"qcow2", "vmdk", "vhd", "vhdx", "raw.zst", "raw.gz", "raw.xz", "gce", "bmap", "ova", "oci"}, []string{"container/...", "internal/diskformat", "internal/oci"}, "disk formats are described in package container, a row for each"},
 	{[]string{"/nix/var/nix", "/nix/store", "/var/guix", "/gnu/store"}, []string{"closure/..."}, "store directories are those of closure.Flavor"},
 	{[]string{"/EFI/BOOT/", "/EFI/BOOT"}, []string{"bootloader"}, "where firmware looks is for package bootloader to say"},
 }

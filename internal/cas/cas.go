@@ -58,8 +58,8 @@ func Open(dir string) (*Store, error) {
 // String returns the directory.
 func (s *Store) String() string { return s.dir }
 
-// path returns the path of a content. The first byte of the digest names one of 256 directories.
-func (s *Store) path(d Digest) string {
+// Path returns where a content is, or would be. The first byte of the digest names one of 256 directories.
+func (s *Store) Path(d Digest) string {
 	digits := hex.EncodeToString(d[:])
 	return filepath.Join(s.dir, complete, digits[:2], digits)
 }
@@ -70,7 +70,7 @@ const AnySize = -1
 // Get reads and verifies the content with a digest and a size in bytes, or [AnySize]. The error matches [fs.ErrNotExist] if it is missing or
 // damaged.
 func (s *Store) Get(ctx context.Context, d Digest, size int64) (tree.Blob, error) {
-	path := s.path(d)
+	path := s.Path(d)
 	b, err := hosttree.File(path)
 	if err != nil {
 		return nil, err
@@ -93,7 +93,7 @@ func (s *Store) Get(ctx context.Context, d Digest, size int64) (tree.Blob, error
 
 // Has reports whether the store has a content of that size, without reading it.
 func (s *Store) Has(d Digest, size int64) bool {
-	info, err := os.Lstat(s.path(d))
+	info, err := os.Lstat(s.Path(d))
 	return err == nil && info.Mode().IsRegular() && info.Size() == size
 }
 
@@ -118,7 +118,7 @@ func (s *Store) Add(ctx context.Context, d Digest, size int64, fill func(w io.Wr
 		os.Remove(f.Name())
 		return nil, err
 	}
-	return hosttree.File(s.path(d))
+	return hosttree.File(s.Path(d))
 }
 
 // complete fills a locked file and names it. It does not sync: damage by a power cut is detected at the next lookup.
@@ -136,11 +136,44 @@ func (s *Store) complete(f *os.File, d Digest, size int64, fill func(w io.Writer
 	if got := Digest(w.sum.Sum(nil)); got != d {
 		return &OtherError{Got: got, Want: d}
 	}
-	path := s.path(d)
+	return s.name(f, d)
+}
+
+// name gives a complete file its name.
+func (s *Store) name(f *os.File, d Digest) error {
+	path := s.Path(d)
 	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
 		return err
 	}
 	return os.Rename(f.Name(), path)
+}
+
+// AddUnknown adds the content that fill writes, whose digest is not known before, and returns both. from is the digest of what it is made from: processes that add
+// what is made from the same wait for one another.
+func (s *Store) AddUnknown(ctx context.Context, from Digest, fill func(w io.Writer) error) (b tree.Blob, d Digest, err error) {
+	f, err := s.begin(ctx, from)
+	if err != nil {
+		return nil, d, err
+	}
+	defer f.Close()
+	defer func() {
+		if err != nil {
+			os.Remove(f.Name())
+		}
+	}()
+	w, err := s.counter(f, AnySize)
+	if err != nil {
+		return nil, d, err
+	}
+	if err = fill(w); err != nil {
+		return nil, d, err
+	}
+	d = Digest(w.sum.Sum(nil))
+	if err = s.name(f, d); err != nil {
+		return nil, d, err
+	}
+	b, err = hosttree.File(s.Path(d))
+	return b, d, err
 }
 
 // An OtherError reports a content with another digest than the one that it should have. It matches [ErrMismatch].

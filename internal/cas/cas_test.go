@@ -94,6 +94,31 @@ func TestAnySize(t *testing.T) {
 	}
 }
 
+// A content whose digest nobody knows is there by its digest afterwards, and one that fails leaves nothing.
+func TestAddUnknown(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir)
+	from, d := Digest(sha256.Sum256([]byte("packed"))), Digest(sha256.Sum256([]byte("text")))
+	if _, _, err := s.AddUnknown(t.Context(), from, func(io.Writer) error { return io.ErrUnexpectedEOF }); !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Error(err)
+	}
+	if all := files(t, dir); len(all) != 0 {
+		t.Errorf("%q", all)
+	}
+	for range 2 {
+		b, got, err := s.AddUnknown(t.Context(), from, writes("text"))
+		if err != nil || got != d || b.Size() != 4 || !s.Has(d, 4) {
+			t.Errorf("%x, %v", got, err)
+		}
+	}
+	if b, err := s.Get(t.Context(), d, 4); err != nil || tree.HostPath(b) != s.Path(d) {
+		t.Error(err)
+	}
+	if all := files(t, dir); len(all) != 1 {
+		t.Errorf("%q", all)
+	}
+}
+
 // What is not what it should be leaves nothing.
 func TestAddRefuses(t *testing.T) {
 	dir := t.TempDir()

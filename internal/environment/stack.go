@@ -48,6 +48,17 @@ func PinOn(below *objects.Digest, layer objects.Digest) objects.Digest {
 	return sha256.Sum256(linkText(below, layer))
 }
 
+// PinOf returns the pin of a stack of layers, the lowest first, whether an environment has it or not. There is at least one.
+func PinOf(layers []objects.Digest) (pin objects.Digest) {
+	var below *objects.Digest
+	for _, layer := range layers {
+		next := PinOn(below, layer)
+		pin = next
+		below = &next
+	}
+	return pin
+}
+
 // parseLink is the inverse of linkText.
 func parseLink(text []byte) (below *objects.Digest, layer objects.Digest, err error) {
 	var under, digest string

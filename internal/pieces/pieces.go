@@ -18,13 +18,19 @@ type Disk struct {
 	Sector int64                      // bytes of a logical sector
 	Hole   func(n int64) bool         // reports whether piece n is zeros, so that it is never put
 	ID     func(name string) [16]byte // derives an identifier from its name, as the bytes of an RFC 9562 UUID
+	Cut    func(n int64) int64        // the length of piece n in bytes, if further ones than the last may be shorter than others
 }
 
 // Count returns the number of pieces.
 func (d *Disk) Count() int64 { return (d.Size + d.Piece - 1) / d.Piece }
 
 // Len returns the length of piece n in bytes.
-func (d *Disk) Len(n int64) int64 { return min(d.Piece, d.Size-n*d.Piece) }
+func (d *Disk) Len(n int64) int64 {
+	if d.Cut != nil {
+		return d.Cut(n)
+	}
+	return min(d.Piece, d.Size-n*d.Piece)
+}
 
 // Full returns the number of pieces that are not holes.
 func (d *Disk) Full() (full int64) {

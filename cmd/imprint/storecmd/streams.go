@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"slices"
 
 	"imprint/closure"
@@ -188,13 +189,13 @@ func writeRegistration(w io.Writer, info *closure.Info) {
 
 func (m *commands) loadDB() *cobra.Command {
 	return &cobra.Command{
-		Use:   "load-db DIR",
+		Use:   "load-db DIR [FILE]",
 		Short: "Register items in a store directory, as nix-store --load-db does",
-		Long: `load-db registers the items that dump-db, nix-store --dump-db or nixpkgs' closureInfo has listed, from standard input, in the database of
-a store directory. It does not look at the items, apart from derivations: verify does. Items that are registered already are registered again.
+		Long: `load-db registers the items that dump-db, nix-store --dump-db or nixpkgs' closureInfo has listed, in FILE or on standard input, in the
+database of a store directory. It does not look at the items, apart from derivations: verify does. Items that are registered already are registered again.
 Either all are registered, or none.`,
 		Example: "  imprint store load-db /mnt < registration",
-		Args:    m.arguments(1, 1, "a DIR"),
+		Args:    m.arguments(1, 2, "a DIR and perhaps a FILE"),
 		RunE: func(c *cobra.Command, args []string) error {
 			f, err := m.flavors()
 			if err != nil {
@@ -203,13 +204,22 @@ Either all are registered, or none.`,
 			if other, ok := closure.Nix.OtherAt(args[0]); ok && m.flavor == "" {
 				f[0] = other
 			}
-			return m.load(c.Context(), args[0], f[0])
+			if len(args) == 1 {
+				return m.load(c.Context(), args[0], f[0], "standard input", m.Stdin)
+			}
+			file, err := os.Open(args[1])
+			if err != nil {
+				return err
+			}
+			defer file.Close()
+			return m.load(c.Context(), args[0], f[0], args[1], file)
 		},
 	}
 }
 
-func (m *commands) load(ctx context.Context, dir string, f closure.Flavor) error {
-	infos, err := closure.ParseRegistration(m.Stdin, "standard input", f)
+// load registers the items that a text lists.
+func (m *commands) load(ctx context.Context, dir string, f closure.Flavor, name string, text io.Reader) error {
+	infos, err := closure.ParseRegistration(text, name, f)
 	if err != nil {
 		return err
 	}
@@ -225,7 +235,7 @@ func (m *commands) load(ctx context.Context, dir string, f closure.Flavor) error
 	for _, info := range infos {
 		switch {
 		case info.NARSize == 0:
-			return diag.List{{Position: diag.Position{File: "standard input"}, Text: "is a graph of references, without hashes and sizes"}}
+			return diag.List{{Position: diag.Position{File: name}, Text: "is a graph of references, without hashes and sizes"}}
 		case info.Path.IsDerivation():
 			if err := outputs(dir, f, info); err != nil {
 				return err

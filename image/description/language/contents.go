@@ -37,6 +37,10 @@ var contents = map[string]keyed.Rule{
 		Doc: "Layers of the partition's tree, the lowest first; trees, directories, files and links come on top. Each replaces what is below it at the same paths, " +
 			"and removes what its whiteouts name.",
 	},
+	"partition.layer.from": {
+		Doc: "Base, by its digest: the image of a container in a registry (oci:debian@sha256:…), in a layout (oci-layout:DIR@…, oci-archive:FILE@…) or in what " +
+			"docker save writes (docker-archive:FILE@…), or an archive (tar:FILE@…) or a layer (layer:DIGEST). Without a digest, the error says which line to write.",
+	},
 	"partition.layer.env": {Doc: "Environment in the build store, all of whose layers are taken: see imprint env.", Pattern: LayerNameForm},
 	"partition.layer.tag": {Doc: "Tag or pin of the environment. Default: current.", Pattern: LayerNameForm},
 	"partition.layer.source": {

@@ -84,7 +84,15 @@ var disk = map[string]keyed.Rule{
 	"output":             {Doc: "A file that build writes, unless -o names others: the disk, or with a format such as tar the files of one partition. By default there is one, NAME.raw or NAME.iso.", Most: maxOutputs},
 	"output.format":      {Doc: "Format of the file. Default: by the suffix of path.", Words: container.Names(), Later: container.Later()},
 	"output.path":        {Doc: "The file, from the working directory. Default: NAME and the suffix of the format."},
-	"output.compression": {Doc: "Compression of the clusters of " + Alternatives(FormatsThat(CompressClusters)) + "; by default they are not compressed.", Words: compressions()},
+	"output.compression": {Doc: "Compression of the parts of " + Alternatives(FormatsThat(CompressClusters)) + ", clusters or layers; by default they are not compressed.", Words: compressions()},
 	"output.partition":   {Doc: "With format = " + Alternatives(FormatsThat(HoldTrees)) + ": name of the partition whose files it holds. Default: the root file system."},
+	"output.entrypoint":  {Doc: imageDoc + "program and arguments that a container always starts, with substitutions of closures."},
+	"output.cmd":         {Doc: imageDoc + "arguments after the entrypoint, or the program, unless others are given when it starts."},
+	"output.env":         {Doc: imageDoc + "environment of the program.", Pattern: "^[^=]+="},
+	"output.workdir":     {Doc: imageDoc + "working directory.", Pattern: absoluteForm},
+	"output.user":        {Doc: imageDoc + "user, and perhaps group, by number or by name in the image, such as 1000:100."},
 	"output.level":       {Doc: "Compression level, as of zstd from 1 to 19 or of gzip from 1 to 9. Default: 1 with zstd, 6 otherwise.", Most: maxLevel},
 }
+
+// imageDoc begins the description of keys of container images.
+var imageDoc = "With format = " + Alternatives(FormatsThat(HaveLayers)) + ": "

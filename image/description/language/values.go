@@ -90,6 +90,12 @@ var examples = map[string][]any{
 	"output.level":     {9},
 	"output.partition": {"root"},
 
+	"output.entrypoint": {array{"${closure.app}/bin/app"}},
+	"output.cmd":        {array{"--help"}},
+	"output.env":        {array{"PATH=/bin"}},
+	"output.workdir":    {"/srv"},
+	"output.user":       {"1000:100"},
+
 	"partition.name":              {"root"},
 	"partition.type":              {"esp", "root", "0x0c"},
 	"partition.mbr-type":          {"0x0c"},
@@ -127,6 +133,7 @@ var examples = map[string][]any{
 	"partition.file.gid":     {100},
 	"partition.link.path":    {"/run/booted-system"},
 	"partition.link.target":  {"${closure.system}"},
+	"partition.layer.from":   {"oci:debian:12@sha256:2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"},
 	"partition.layer.env":    {"web"},
 	"partition.layer.tag":    {"stable"},
 	"partition.layer.source": {"layer.tar.gz", "files/"},

@@ -83,6 +83,7 @@ func FormatsThat(have func(*container.Format) bool) (words []string) {
 func CompressClusters(f *container.Format) bool { return len(f.Compressions) > 0 }
 func HaveLevels(f *container.Format) bool       { return f.MostLevel > 0 }
 func HoldTrees(f *container.Format) bool        { return f.Tree }
+func HaveLayers(f *container.Format) bool       { return f.Layers }
 
 // compressions returns the values of output.compression.
 func compressions() (words []string) {

@@ -1,6 +1,7 @@
 package reference
 
 import (
+	"regexp"
 	"strings"
 
 	"imprint/image/description"
@@ -73,11 +74,15 @@ func marked(text string) string {
 }
 
 // escaper makes characters that troff changes literal (groff_char(7)). A hyphen becomes a minus, so that what is copied from the page is ASCII.
-var escaper = strings.NewReplacer(`\`, `\e`, "-", `\-`, "'", `\(aq`, "`", `\(ga`, "^", `\(ha`, "~", `\(ti`, `"`, `\(dq`)
+var escaper = strings.NewReplacer(`\`, `\e`, "-", `\-`, "'", `\(aq`, "`", `\(ga`, "^", `\(ha`, "~", `\(ti`, `"`, `\(dq`,
+	"…", "...", "@", `\:@`)
+
+// halfDigest matches half of a SHA-256, after which a line may be broken, since the whole is too long for a terminal.
+var halfDigest = regexp.MustCompile("[0-9a-f]{32}")
 
 // escaped is a text as troff takes it, not as a request at the beginning of a line.
 func escaped(text string) string {
-	text = escaper.Replace(text)
+	text = halfDigest.ReplaceAllString(escaper.Replace(text), `$0\:`)
 	if strings.HasPrefix(text, ".") {
 		text = `\&` + text
 	}

@@ -1,0 +1,200 @@
+package base
+
+import (
+	"bufio"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"io/fs"
+
+	"imprint/internal/cas"
+	"imprint/internal/compressed"
+	"imprint/internal/oci"
+	"imprint/internal/tree"
+	"imprint/internal/unpack"
+)
+
+// A blobReader reads a blob from its beginning to its end.
+type blobReader struct {
+	*io.SectionReader
+	io.Closer
+}
+
+func readerOf(b tree.Blob) (io.ReadCloser, error) {
+	r, err := b.Open()
+	if err != nil {
+		return nil, err
+	}
+	return blobReader{io.NewSectionReader(r, 0, b.Size()), r}, nil
+}
+
+// A verified reader compares a layer, as it is compressed, with its digest and size at its end.
+type verified struct {
+	io.ReadCloser
+	want oci.Descriptor
+	sum  hash.Hash
+	n    int64
+}
+
+func newVerified(r io.ReadCloser, want oci.Descriptor) *verified {
+	return &verified{ReadCloser: r, want: want, sum: sha256.New()}
+}
+
+// Read implements io.Reader.
+func (v *verified) Read(p []byte) (int, error) {
+	n, err := v.ReadCloser.Read(p)
+	v.sum.Write(p[:n])
+	v.n += int64(n)
+	switch {
+	case v.want.Size > 0 && v.n > v.want.Size:
+		return 0, fmt.Errorf("%w: it has more than %d bytes", cas.ErrMismatch, v.want.Size)
+	case err != io.EOF:
+	case oci.Digest(v.sum.Sum(nil)) != v.want.Digest:
+		return n, fmt.Errorf("%w: %d bytes with the SHA-256 %x, not %s", cas.ErrMismatch, v.n, v.sum.Sum(nil), oci.Text(v.want.Digest))
+	}
+	return n, err
+}
+
+// archive gets the unpacked archive of a layer into the build store.
+func (s *search) archive(ctx context.Context, f *Fetch, p part) (archive tree.Blob, sum oci.Digest, err error) {
+	if s.ref.Kind != oci.Tar {
+		archive, err = s.kept.Add(ctx, p.sum, cas.AnySize, func(w io.Writer) error { return f.unpack(ctx, w, p) })
+		return archive, p.sum, err
+	}
+	return s.kept.AddUnknown(ctx, p.sum, func(w io.Writer) error { return f.unpack(ctx, w, p) })
+}
+
+// head is how many bytes at the beginning of a file say how it is compressed.
+const head = 4 << 10
+
+// unpack writes what a layer unpacks to. Unpacking, and hashing and writing what was unpacked, take turns on two processors.
+func (f *Fetch) unpack(ctx context.Context, w io.Writer, p part) error {
+	packed, err := p.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer packed.Close()
+	source := &counted{r: packed, f: f}
+	in := bufio.NewReaderSize(source, 256<<10)
+	first, err := in.Peek(head)
+	if err != nil && err != io.EOF {
+		return err
+	}
+	by := compressed.By(first)
+	if by == "" {
+		by = "none"
+	}
+	r, err := unpack.Reader(in, by)
+	if err != nil {
+		return source.failed(by, err)
+	}
+	defer r.Close()
+	if err := relay(ctx, w, r); err != nil {
+		var failed *writeError
+		if errors.As(err, &failed) {
+			return failed.error
+		}
+		return source.failed(by, err)
+	}
+	_, err = io.Copy(io.Discard, in) // to the end, where it is compared
+	return err
+}
+
+// A counted reader counts bytes, and remembers its own error.
+type counted struct {
+	r   io.Reader
+	f   *Fetch
+	err error
+}
+
+// Read implements io.Reader.
+func (c *counted) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	c.f.done.Add(int64(n))
+	if err != nil && err != io.EOF {
+		c.err = err
+	}
+	return n, err
+}
+
+// failed returns the reason of an error of unpacking: that of reading, else that the content is damaged.
+func (c *counted) failed(by string, err error) error {
+	switch {
+	case c.err != nil:
+		return c.err
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded), errors.Is(err, fs.ErrClosed):
+		return err
+	}
+	return fmt.Errorf("%w: damaged: %s: %v", cas.ErrMismatch, by, err)
+}
+
+// A writeError is an error of where something is written to.
+type writeError struct{ error }
+
+// Unwrap returns the error.
+func (w *writeError) Unwrap() error { return w.error }
+
+// Two processors relay pieces of this many bytes, of which a few are on the way.
+const (
+	pieceSize = 512 << 10
+	pieces    = 4
+)
+
+// fill reads until the buffer is full. Unlike io.ReadFull it returns the error of the reader: data that is cut off is no end.
+func fill(buf []byte, r io.Reader) (n int, err error) {
+	for n < len(buf) && err == nil {
+		var k int
+		k, err = r.Read(buf[n:])
+		n += k
+	}
+	return n, err
+}
+
+// relay copies a reader to a writer, of which each has a goroutine of its own.
+func relay(ctx context.Context, w io.Writer, r io.Reader) error {
+	free, full := make(chan []byte, pieces), make(chan []byte, pieces)
+	for range pieces {
+		free <- make([]byte, pieceSize)
+	}
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	var readErr error
+	go func() {
+		defer close(full)
+		for {
+			select {
+			case <-ctx.Done():
+				readErr = context.Cause(ctx)
+				return
+			case buf := <-free:
+				n, err := fill(buf, r)
+				if n > 0 {
+					full <- buf[:n]
+				}
+				if err != nil {
+					if err != io.EOF {
+						readErr = err
+					}
+					return
+				}
+			}
+		}
+	}()
+	var writeErr error
+	for buf := range full {
+		if writeErr == nil {
+			if _, err := w.Write(buf); err != nil {
+				writeErr = &writeError{err}
+				stop(err)
+			}
+		}
+		free <- buf[:cap(buf)]
+	}
+	if writeErr != nil {
+		return writeErr
+	}
+	return readErr
+}
