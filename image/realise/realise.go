@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 
 	"imprint/image/description"
@@ -25,6 +26,9 @@ type Options struct {
 	Identity sandbox.Identity
 	Report   func(steprun.Event) // may be nil
 	DryRun   bool                // runs nothing: a step that would have to is a [*PendingError]
+
+	// Hold is called with what ends the hold on the build store: until then nothing in it is collected. With a nil Hold it ends when the layers are made.
+	Hold func(release func())
 }
 
 // A Stage has what the layers of steps depend on.
@@ -63,12 +67,14 @@ func (s Stage) Steps(ctx context.Context) ([]plan.Step, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !s.DryRun {
-		release, err := store.Use(ctx)
-		if err != nil {
-			return nil, err
-		}
+	release, err := s.use(ctx, store)
+	if err != nil {
+		return nil, err
+	}
+	if s.Hold == nil {
 		defer release()
+	} else {
+		s.Hold(release)
 	}
 	r := &realising{Stage: s, runner: &steprun.Runner{Store: store, Identity: s.Identity, Report: s.Report}}
 	for _, p := range s.Description.Partition.Items {
@@ -80,6 +86,14 @@ func (s Stage) Steps(ctx context.Context) ([]plan.Step, error) {
 		return nil, &PendingError{r.done}
 	}
 	return r.done, nil
+}
+
+// use keeps what is in the store from being collected. A store that is not there yet is not made to look into it.
+func (s Stage) use(ctx context.Context, store *environment.Store) (release func(), err error) {
+	if _, err := os.Stat(store.Dir()); s.DryRun && err != nil {
+		return func() {}, nil
+	}
+	return store.Use(ctx)
 }
 
 // realising is a Stage on its way.

@@ -233,6 +233,9 @@ func (w world) read(ctx context.Context) (hosts host.Inputs, s *store, err error
 
 // steps makes the layers of steps.
 func (w world) steps(ctx context.Context, hosts host.Inputs, o realise.Options) ([]plan.Step, error) {
+	if o.Hold == nil {
+		o.Hold = w.in.Hold
+	}
 	return realise.Stage{Options: o, Description: w.d, Hosts: hosts, BuildStore: w.in.BuildStore, Epoch: w.epoch}.Steps(ctx)
 }
 

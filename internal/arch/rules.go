@@ -121,7 +121,7 @@ var servers = []string{"internal/listen", "internal/nbd", "internal/httpfile"}
 // readers are the packages that may open files. All others are values and arithmetic: descriptions, plans and layouts, file
 // systems, partition tables, boot loaders.
 var readers = []string{
-	"cmd/...", "image/crosscheck", "image/crosscheck/opinion", "image/base", "image/host", "image/input", "image/resolve", "image/serve", "image/write",
+	"cmd/...", "image/crosscheck", "image/crosscheck/opinion", "image/base", "image/host", "image/input", "image/realise", "image/resolve", "image/serve", "image/write",
 	"closure", "closure/db", "closure/locks", "image/garbage", "image/source", "image/target", "bootloader/grubmkimage", "partition", "partition/mke2fs", "partition/squashfs", "partition/syslinux",
 	"internal/annex", "internal/cas", "internal/environment", "internal/extract", "internal/hosttool", "internal/hosttree", "internal/inodes", "internal/limits", "internal/listen", "internal/objects", "internal/oci", "internal/overlay",
 	"internal/processors", "internal/remote", "internal/sandbox", "internal/scratch",

@@ -187,8 +187,9 @@ func (c *Caches) sweep() error {
 			os.Remove(path)
 			continue
 		}
-		last, states := c.last(e.Name()), []os.DirEntry{}
-		if states, err = os.ReadDir(path); err != nil {
+		last := c.last(e.Name())
+		states, err := os.ReadDir(path)
+		if err != nil {
 			return err
 		}
 		for _, s := range slices.DeleteFunc(states, func(s os.DirEntry) bool { return s.Name() == strconv.Itoa(last) }) {

@@ -105,9 +105,6 @@ func find(list []*stepstore.Result, text string) (found []*stepstore.Result, err
 	return found, nil
 }
 
-// short is a digest as it is shown.
-func short(d objects.Digest) string { return objects.Text(d)[:12] }
-
 func (w World) print(format string, args ...any) error {
 	_, err := fmt.Fprintf(w.Stdout, format, args...)
 	return err
