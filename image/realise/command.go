@@ -2,6 +2,7 @@ package realise
 
 import (
 	"fmt"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -49,7 +50,7 @@ func (r *realising) input(d description.StepInput) (given steprun.Input, err err
 	given = steprun.Input{Target: d.Target.V, Digest: in.Digest, Writable: d.Writable.V}
 	top := tree.Attr{Mode: 0o755, Mtime: tree.Time{Sec: r.Epoch}}
 	if in.Blob != nil {
-		top.Mode = 0o644
+		top.Mode = modeOf(tree.HostPath(in.Blob))
 		given.File = tree.NewFile("", &top, in.Blob)
 		return given, nil
 	}
@@ -65,6 +66,14 @@ func (r *realising) input(d description.StepInput) (given steprun.Input, err err
 	}
 	given.Dir, err = b.Tree()
 	return given, err
+}
+
+// modeOf returns the mode of a file that a step is given: of the host's permissions it keeps whether the file is a program.
+func modeOf(path string) uint16 {
+	if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0 {
+		return 0o755
+	}
+	return 0o644
 }
 
 // who knows the accounts of a tree, and which of them a step can have.

@@ -35,16 +35,16 @@ func (r *run) collect(ctx context.Context) (*Result, error) {
 // changes returns what the step has written as a layer.
 func (r *run) changes(ctx context.Context) (*layer.Layer, error) {
 	l, err := r.writes(ctx)
+	if err == nil {
+		l, err = r.step.result(l, r.tree)
+	}
+	if err == nil {
+		err = r.Store.AddContents(ctx, l)
+	}
 	if err != nil {
 		return nil, err
 	}
-	if err := r.Store.AddContents(ctx, l); err != nil {
-		return nil, err
-	}
-	if l, err = l.Over(r.tree.Tree, layer.Settings{Mtime: tree.Time{Sec: r.step.Epoch}, Owners: r.Identity.Many()}); err != nil {
-		return nil, err
-	}
-	return r.step.result(l, r.tree)
+	return l.Over(r.tree.Tree, layer.Settings{Mtime: tree.Time{Sec: r.step.Epoch}, Owners: r.Identity.Many()})
 }
 
 // writes reads what was written, with its owners in the sandbox.

@@ -42,7 +42,7 @@ type Input struct {
 	Target   string     // path in the tree
 	Dir      *tree.Tree // a directory, whose contents are pinned
 	File     *tree.Node // or a file
-	Digest   string     // of its contents, names and modes
+	Digest   string     // of its contents, and of the names and modes in a directory
 	Writable bool       // the step may write to it; what it writes is discarded
 }
 
@@ -72,7 +72,11 @@ func (s *Step) String() string {
 func (s *Step) text() []byte {
 	b := fmt.Appendf(nil, "imprint command 1\nrun %q\nenv %q\nowner %d:%d\nwork %q\nnetwork %t\nepoch %d\n", s.Argv, s.environment(), s.UID, s.GID, s.Work, s.Network, s.Epoch)
 	for _, in := range s.Inputs {
-		b = fmt.Appendf(b, "input %q %q %t\n", in.Target, in.Digest, in.Writable)
+		mode := uint16(0) // that of a directory is in the digest
+		if in.File != nil {
+			mode = in.File.Attr.Mode
+		}
+		b = fmt.Appendf(b, "input %q %q %t %04o\n", in.Target, in.Digest, in.Writable, mode)
 	}
 	for _, c := range s.Caches {
 		b = fmt.Appendf(b, "cache %q %q\n", c.Name, c.Target)

@@ -251,7 +251,7 @@ func TestID(t *testing.T) {
 	other := map[string]*Step{
 		"run": script("false"), "env": {Env: []string{"A=b"}}, "user": {UID: 1}, "work": {Work: "/etc"}, "network": {Network: true}, "epoch": {Epoch: 6},
 		"input": {Inputs: []Input{{Target: "/x", Digest: "1"}}}, "contents": {Inputs: []Input{{Target: "/x", Digest: "2"}}},
-		"writable": {Inputs: []Input{{Target: "/x", Digest: "1", Writable: true}}}, "output": {Outputs: []string{"/x"}}, "cache": {Caches: []Cache{{"a", "/x"}}},
+		"mode": {Inputs: []Input{{Target: "/x", Digest: "1", File: tree.NewFile("", attr(0o755), tree.Text(""))}}}, "writable": {Inputs: []Input{{Target: "/x", Digest: "1", Writable: true}}}, "output": {Outputs: []string{"/x"}}, "cache": {Caches: []Cache{{"a", "/x"}}},
 	}
 	seen := map[objects.Digest]string{one.ID(objects.Digest{}): "the step", one.ID(objects.Digest{1}): "the tree"}
 	for what, s := range other {
