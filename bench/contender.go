@@ -28,6 +28,7 @@ func contenders(o options) []contender {
 	return append([]contender{
 		{name: "imprint", title: "imprint, the whole job", command: o.imprint(disk, nil)},
 		{name: "imprint-plain", title: "imprint, like for like", command: o.imprint(disk, plain)},
+		{name: "verity", title: "imprint, with a hash tree over the root partition, the whole job", command: o.imprint(sealed, nil)},
 		{name: "imprint-one", title: "imprint, the whole job, on one processor", command: onOne(o.imprint(disk, nil))},
 		{name: "imprint-plain-one", title: "imprint, like for like, on one processor", command: onOne(o.imprint(disk, plain))},
 		{name: "iso", title: "imprint, an ISO with the store in its tree, the whole job", command: o.imprint(iso, nil)},
@@ -148,13 +149,14 @@ func (o options) imprint(i imageShape, flags []string, files ...string) func(wor
 	}
 }
 
-// An imageShape is an image with the contents of a workload: keys at the top, and the partition with the store.
-type imageShape struct{ top, store string }
+// An imageShape is an image with the contents of a workload: keys at the top, the partition with the store, and what comes after it.
+type imageShape struct{ top, store, after string }
 
 var (
-	disk     = imageShape{"", "name = \"root\"\ntype = \"root\"\nfilesystem = \"ext4\"\n"}
-	iso      = imageShape{"format = \"iso\"\n", "name = \"root\"\nfilesystem = \"iso9660\"\n"}
-	isoErofs = imageShape{iso.top, "name = \"tree\"\nfilesystem = \"iso9660\"\n[[partition]]\nname = \"root\"\nfilesystem = \"erofs\"\ninside = \"tree\"\npath = \"/root\"\n"}
+	disk     = imageShape{"", "name = \"root\"\ntype = \"root\"\nfilesystem = \"ext4\"\n", ""}
+	sealed   = imageShape{"", disk.store + "verity = \"tree\"\n", "[[partition]]\nname = \"tree\"\ntype = \"root-verity\"\nfilesystem = \"none\"\n"}
+	iso      = imageShape{"format = \"iso\"\n", "name = \"root\"\nfilesystem = \"iso9660\"\n", ""}
+	isoErofs = imageShape{iso.top, "name = \"tree\"\nfilesystem = \"iso9660\"\n[[partition]]\nname = \"root\"\nfilesystem = \"erofs\"\ninside = \"tree\"\npath = \"/root\"\n", ""}
 )
 
 func describe(w workload, i imageShape) (string, error) {
@@ -178,5 +180,6 @@ func describe(w workload, i imageShape) (string, error) {
 			fmt.Fprintf(&b, "[[partition.dir]]\npath = \"/%s\"\n", d.Name())
 		}
 	}
+	b.WriteString(i.after)
 	return b.String(), err
 }

@@ -16,6 +16,7 @@ import (
 	"imprint/internal/hosttool"
 	"imprint/internal/listen"
 	"imprint/internal/nbd"
+	"imprint/internal/output"
 
 	"github.com/spf13/cobra"
 )
@@ -150,7 +151,7 @@ func (e *export) writeBootFiles(ctx context.Context, dir string) ([]write.Export
 		return nil, err
 	}
 	defer x.Discard()
-	return x.Entries, write.Commit(ctx, true, x.Group())
+	return x.Entries, output.Commit(ctx, true, x.Group())
 }
 
 // readExport reads the index of exported boot files, which must be in the same directory.

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"time"
 
+	"imprint/cmd/imprint/envcmd"
+	"imprint/cmd/imprint/seriescmd"
 	"imprint/image/description"
 	"imprint/image/diff"
 	"imprint/image/emulator"
@@ -22,6 +24,7 @@ import (
 	"imprint/image/write"
 	"imprint/internal/diag"
 	"imprint/internal/limits"
+	"imprint/internal/output"
 	"imprint/internal/units"
 
 	"github.com/spf13/cobra"
@@ -35,6 +38,9 @@ type buildFlags struct {
 	noManifest bool
 	twice      bool
 	write      write.Options
+	series     string
+	explain    bool
+	inPlace    bool
 
 	targetList []*target // the files to write
 }
@@ -58,6 +64,11 @@ OUT appears only when it is complete and on the disk. A build that fails or is i
 not change an older OUT. OUT.json never stands beside an image that it does not describe: it is removed before OUT is
 replaced, and written afterwards. OUT keeps the owner and mode of the file that it replaces.
 
+--series keeps the image as the next generation of a series, in the build store: see imprint series. What earlier generations have is not read
+again, and an OUT that holds one of them and has not changed since is used to make the new one: it shares its blocks where the file system can
+do that (btrfs, XFS), or is a copy of it in which only what differs is written, if that is less than half. With --in-place that is written to OUT
+itself. If it is interrupted then, OUT has no manifest and holds a part of both, until the same command completes it.
+
 --check builds the image again, in another working directory, with another umask, another number of workers and another
 order of files, and compares the two; the second one never gets a name. If they differ, it prints how, as diff does, and exits with 6.
 
@@ -65,6 +76,7 @@ order of files, and compares the two; the second one never gets a name. If they 
 		Example: `  imprint build image.toml
   imprint build image.toml -o /srv/images/web.raw
   imprint build image.toml -o web.qcow2 -o web.raw.zst
+  imprint build image.toml --series web --explain
   SOURCE_DATE_EPOCH=1700000000 imprint build image.toml --json`,
 		Args:              exactly(1, "one description FILE"),
 		ValidArgsFunction: tomlFiles,
@@ -80,6 +92,9 @@ order of files, and compares the two; the second one never gets a name. If they 
 	flags.BoolVar(&f.write.NoDigest, "no-digest", false, "do not compute the image digest")
 	flags.BoolVar(&f.write.NoVerify, "no-verify", false, "do not check the NAR hashes of store items")
 	flags.BoolVar(&f.twice, "check", false, "build twice, in different conditions, and compare the images")
+	flags.StringVar(&f.series, "series", "", "keep the image in the build store, as the next generation of this `series`")
+	flags.BoolVar(&f.explain, "explain", false, "with --series, print which inputs differ from those of the current generation")
+	flags.BoolVar(&f.inPlace, "in-place", false, "with --series, change OUT itself if it holds a generation")
 	flags.BoolVar(&r.json, "json", false, "print events as lines of JSON")
 	r.describes(c)
 	return c
@@ -135,9 +150,10 @@ func dirOf(file string) string {
 func (r *root) resolveAs(ctx context.Context, d *description.Image, in resolve.Inputs) (_ *planned, err error) {
 	in.Unique, in.Scratch = rand.Text(), r.scratch(in.OutDir)
 	in.BuildStore, in.Fetching, in.Getting, in.Gateway, in.Env = r.storeDir(), r.fetching, r.getting, r.ipfsGateway(), r.passedOn()
-	in.Steps.Identity, in.Steps.Report = identity(), r.ui.step
+	in.Steps.Identity, in.Steps.Report = envcmd.Identity(), r.ui.step
 	in.Basing, in.Docker = r.basing, r.dockerDir()
 	in.Hold = func(release func()) { r.held = append(r.held, release) }
+	in.Remote = r.remote()
 	if in.Epoch, err = sourceDateEpoch(r.env("SOURCE_DATE_EPOCH")); err != nil {
 		return nil, err
 	}
@@ -196,12 +212,15 @@ func (r *root) runBuild(ctx context.Context, file string, f buildFlags) error {
 	if err != nil {
 		return err
 	}
+	if err := f.checkSeries(r.storeDir()); err != nil {
+		return err
+	}
 	o := &outputFiles{}
 	defer o.discard()
 	if err := o.open(&f, file, d); err != nil {
 		return err
 	}
-	p, err := r.resolve(ctx, file, d, filepath.Dir(o.disk.Path()))
+	p, err := r.resolveAs(ctx, d, resolve.Inputs{Dir: dirOf(file), OutDir: filepath.Dir(o.disk.Path()), SealLater: true})
 	if err != nil {
 		return err
 	}
@@ -237,6 +256,7 @@ type build struct {
 	seconds  float64
 
 	differences []diff.Change // of a second build, with --check
+	kept        *seriescmd.Result
 }
 
 // write writes the image, its manifest and the boot files, and names them when all are complete.
@@ -248,12 +268,15 @@ func (r *root) write(ctx context.Context, p *planned, o *outputFiles, f buildFla
 	}
 	r.ui.stage("write", "writing "+f.targetList[0].Name)
 	f.write.Progress, f.write.Export = r.ui.meter, f.exportBoot != ""
+	if f.series != "" {
+		return r.writeSeries(ctx, p, o, f)
+	}
 	result, err := write.Image(ctx, o.disk.File, p.plan, p.layout, f.write)
 	if err != nil {
 		return nil, err
 	}
 	r.ui.stage("commit", "")
-	b := &build{Result: result, manifest: p.plan.Manifest(result.Layout, 0)}
+	b := &build{Result: result, manifest: result.Plan.Manifest(result.Layout, 0)}
 	b.manifest.Built(result.Digests, !f.write.NoVerify)
 	for _, t := range o.list {
 		if err := t.writeManifest(*b.manifest); err != nil {
@@ -262,14 +285,14 @@ func (r *root) write(ctx context.Context, p *planned, o *outputFiles, f buildFla
 	}
 	groups := o.groups()
 	if f.exportBoot != "" {
-		e, err := result.Boot(ctx, p.plan, f.exportBoot, f.exportRoot)
+		e, err := result.Boot(ctx, result.Plan, f.exportBoot, f.exportRoot)
 		if err != nil {
 			return nil, err
 		}
 		defer e.Discard()
 		b.entries, groups = e.Entries, append(groups, e.Group())
 	}
-	return b, write.Commit(ctx, f.write.NoSync, groups...)
+	return b, output.Commit(ctx, f.write.NoSync, groups...)
 }
 
 // built reports what was built, and how to boot it.
@@ -287,6 +310,9 @@ func (r *root) built(f buildFlags, b *build) error {
 			"event": "done", "image": first.Name, "size": length, "onDisk": onDisk, "written": result.Written, "seconds": b.seconds,
 			"digest": result.Digests.Image, "sha256": result.Digests.SHA256, "verified": !f.write.NoVerify, "manifest": f.manifestOf(first),
 			"outputs": f.outputEvents(),
+		}
+		if b.kept != nil {
+			done["series"] = b.kept
 		}
 		if f.twice {
 			done["differences"] = append([]diff.Change{}, b.differences...)
@@ -313,6 +339,9 @@ func (r *root) built(f buildFlags, b *build) error {
 		if line[1] != "" {
 			say("  %-8s  %s", line[0], line[1])
 		}
+	}
+	if b.kept != nil {
+		text.WriteString(b.kept.Text())
 	}
 	if f.write.NoVerify {
 		say("  unverified: the NAR hashes of store items were not checked")

@@ -16,6 +16,7 @@ import (
 	"imprint/image/plan"
 	"imprint/image/resolve"
 	"imprint/image/write"
+	"imprint/internal/output"
 	"imprint/internal/processors"
 	"imprint/partition"
 
@@ -120,7 +121,12 @@ func (p *planned) disk() (d *disk.Disk, unknown []string, err error) {
 			name = fmt.Sprintf("%q:%s", r.In.Partition.PartLabel, r.Partition.Path)
 		}
 		i := slices.IndexFunc(d.Regions, func(o *disk.Region) bool { return o.String() == name })
+		if i >= 0 && r.Partition.Late {
+			d.Regions[i].PartUUID = ""
+		}
 		switch f := partition.Named(r.Partition.Spec.Filesystem); {
+		case p.plan.Unsealed(r.Partition):
+			unknown = append(unknown, name)
 		case !r.MadeByHost():
 		case i < 0 || r.Tree == nil || !f.Readable():
 			unknown = append(unknown, name)
@@ -165,7 +171,7 @@ func (r *root) again(ctx context.Context, file, image string) ([]diff.Change, er
 		return nil, err
 	}
 	defer restore()
-	out, err := write.Create(image)
+	out, err := output.Create(image)
 	if err != nil {
 		return nil, err
 	}
@@ -174,7 +180,7 @@ func (r *root) again(ctx context.Context, file, image string) ([]diff.Change, er
 	if err != nil {
 		return nil, err
 	}
-	p, err := r.resolveAs(ctx, d, resolve.Inputs{Dir: dirOf(file), OutDir: filepath.Dir(image), Backwards: true})
+	p, err := r.resolveAs(ctx, d, resolve.Inputs{Dir: dirOf(file), OutDir: filepath.Dir(image), Backwards: true, SealLater: true})
 	if err != nil {
 		return nil, err
 	}

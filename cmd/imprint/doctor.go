@@ -100,7 +100,7 @@ func (r *root) examine(ctx context.Context, file string) (list []finding, err er
 	if err != nil {
 		return nil, err
 	}
-	needs, err := resolve.Needs(ctx, d, resolve.Inputs{Dir: dirOf(file), Scratch: r.scratch(""), BuildStore: r.storeDir()})
+	needs, err := resolve.Needs(ctx, d, resolve.Inputs{Dir: dirOf(file), Scratch: r.scratch(""), BuildStore: r.storeDir(), Remote: r.remote()})
 	if err != nil {
 		fmt.Fprintf(r.stderr, "warning: cannot read the closures: %v\n", err)
 	}

@@ -101,7 +101,7 @@ func (r *root) openDescription(ctx context.Context, e *export, file string) erro
 		return err
 	}
 	e.opened = append(e.opened, e.prepared.Discard)
-	e.manifest = p.plan.Manifest(e.prepared.Layout, 0)
+	e.manifest = e.prepared.Plan.Manifest(e.prepared.Layout, 0)
 	e.name, e.file = p.plan.Name, p.plan.Name+"."+p.plan.Format
 	if e.disk, err = serve.Layout(ctx, e.prepared); err == nil {
 		e.opened = append(e.opened, e.disk.Close)

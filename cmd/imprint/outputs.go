@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"syscall"
 
 	"imprint/bootloader"
+	"imprint/cmd/imprint/seriescmd"
 	"imprint/container"
 	"imprint/image/description"
 	"imprint/image/host"
@@ -18,18 +20,20 @@ import (
 	"imprint/image/plan"
 	"imprint/image/write"
 	"imprint/internal/diag"
+	"imprint/internal/output"
+	"imprint/internal/series"
 )
 
 // outputFiles are the files that a build writes. They are created before any input is read, so that an unwritable output fails at
 // once.
 type outputFiles struct {
 	list []*target
-	disk *write.Output // the assembled disk: the first raw output, or a file that is never named
+	disk *output.Output // the assembled disk: the first raw output, or a file that is never named
 }
 
 func (o *outputFiles) discard() {
 	for _, t := range o.list {
-		for _, out := range []*write.Output{t.file, t.manifest} {
+		for _, out := range []*output.Output{t.file, t.manifest} {
 			if out != nil {
 				out.Discard()
 			}
@@ -41,7 +45,7 @@ func (o *outputFiles) discard() {
 }
 
 // groups returns the outputs to commit when the build is complete.
-func (o *outputFiles) groups() (groups []write.Group) {
+func (o *outputFiles) groups() (groups []output.Group) {
 	for _, t := range o.list {
 		groups = append(groups, t.group())
 	}
@@ -60,6 +64,11 @@ func (o *outputFiles) open(f *buildFlags, file string, d *description.Image) (er
 	if f.twice && f.readable() == nil {
 		return usagef("--check compares images, and none of the outputs can be read as one")
 	}
+	for _, t := range f.targetList {
+		if err := onlyDisk(t.Name, t.Format); f.series != "" && err != nil {
+			return err
+		}
+	}
 	if err := f.check(file, d, writtenEntries(d)); err != nil {
 		return err
 	}
@@ -73,7 +82,7 @@ func (o *outputFiles) open(f *buildFlags, file string, d *description.Image) (er
 		}
 	}
 	if f.write.Scratch = o.disk == nil; f.write.Scratch {
-		if o.disk, err = write.Create(o.list[0].Name); err != nil {
+		if o.disk, err = output.Create(o.list[0].Name); err != nil {
 			return err
 		}
 	}
@@ -88,9 +97,9 @@ func (o *outputFiles) open(f *buildFlags, file string, d *description.Image) (er
 // A target is a file that the user wants, with its manifest.
 type target struct {
 	outputs.Output
-	file     *write.Output
-	manifest *write.Output // nil for none
-	stale    []string      // paths where manifests of older images may be
+	file     *output.Output
+	manifest *output.Output // nil for none
+	stale    []string       // paths where manifests of older images may be
 }
 
 // readable returns the first target that can be read as an image, nil if there is none.
@@ -108,16 +117,16 @@ func (t *target) manifestName() string { return t.Name + ".json" }
 
 // create creates the file, and its manifest unless the build writes none.
 func (t *target) create(manifest bool) (err error) {
-	if t.file, err = write.Create(t.Name); err != nil || !t.Format.HoldsDisk() {
+	if t.file, err = output.Create(t.Name); err != nil || !t.Format.HoldsDisk() {
 		return err
 	}
 	if manifest {
-		if t.manifest, err = write.Create(t.manifestName()); err != nil {
+		if t.manifest, err = output.Create(t.manifestName()); err != nil {
 			return err
 		}
 	}
 	for _, beside := range []string{t.manifestName(), t.file.Path() + ".json"} { // these differ if a symlink leads to the file
-		if place, err := write.Place(beside); err == nil {
+		if place, err := output.Place(beside); err == nil {
 			t.stale = append(t.stale, place)
 		}
 	}
@@ -125,8 +134,8 @@ func (t *target) create(manifest bool) (err error) {
 }
 
 // group returns the file and its manifest, which are committed together.
-func (t *target) group() write.Group {
-	return write.Group{Files: []*write.Output{t.file}, Index: t.manifest, Stale: t.stale, IsIndex: isManifest}
+func (t *target) group() output.Group {
+	return output.Group{Files: []*output.Output{t.file}, Index: t.manifest, Stale: t.stale, IsIndex: isManifest}
 }
 
 // write writes the manifest, if there is one.
@@ -182,7 +191,7 @@ func (f *buildFlags) check(file string, d *description.Image, entries []bootload
 	inputs := append(host.Paths(d, dirOf(file)), host.Path{Path: file})
 	taken := map[string]string{}
 	for _, name := range names {
-		place, err := write.Place(name)
+		place, err := output.Place(name)
 		if err != nil {
 			return err
 		}
@@ -210,7 +219,7 @@ func (f *buildFlags) exported(file string, d *description.Image, entries []bootl
 	dir := filepath.Clean(f.exportBoot)
 	switch info, err := os.Stat(dir); {
 	case errors.Is(err, fs.ErrNotExist):
-		place, err := write.Place(dir) // it will be created
+		place, err := output.Place(dir) // it will be created
 		if err != nil {
 			return nil, err
 		}
@@ -313,4 +322,109 @@ func unlessAbsent(err error) error {
 		return nil
 	}
 	return err
+}
+
+// checkSeries reports flags that do not go with a series.
+func (f *buildFlags) checkSeries(store string) error {
+	switch {
+	case f.series == "" && f.explain:
+		return usagef("--explain is for --series NAME")
+	case f.series == "" && f.inPlace:
+		return usagef("--in-place is for --series NAME")
+	case f.series == "":
+		return nil
+	case f.write.NoVerify || f.write.NoDigest:
+		return usagef("--series keeps what is verified and has a digest: it does not go with --no-verify or --no-digest")
+	case f.exportRoot:
+		return usagef("--series does not go with --export-root")
+	case store == "":
+		return usage{seriescmd.ErrNoStore}
+	}
+	if err := series.CheckName("a series", f.series); err != nil {
+		return usage{err}
+	}
+	return nil
+}
+
+// onlyDisk reports an output that is not the disk, which is all that a generation has.
+func onlyDisk(name string, f *container.Format) error {
+	if f != nil && f.Tree {
+		return usagef("a series keeps disks, and %s is an archive of files", name)
+	}
+	return nil
+}
+
+// series returns the outputs as package seriescmd writes them.
+func (o *outputFiles) series(m func() *plan.Manifest, w write.Options, inPlace bool) *seriescmd.Files {
+	f := &seriescmd.Files{Disk: o.disk, Options: w, Raw: len(o.list) == 1 && !w.Scratch, InPlace: inPlace, Groups: o.groups}
+	f.Manifests = func() error {
+		for _, t := range o.list {
+			if err := t.writeManifest(*m()); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	for _, t := range o.list {
+		f.Stale = append(f.Stale, t.stale...)
+	}
+	f.Indexes = func() (groups []output.Group) {
+		for _, g := range o.groups() {
+			g.Files = nil
+			groups = append(groups, g)
+		}
+		return groups
+	}
+	return f
+}
+
+// writeSeries is write for an image that is kept as a generation.
+func (r *root) writeSeries(ctx context.Context, p *planned, o *outputFiles, f buildFlags) (*build, error) {
+	s := &seriescmd.Build{Store: r.storeDir(), Series: f.series, Plan: p.plan, Layout: p.layout, Explain: f.explain}
+	defer func() {
+		if s.Prepared != nil {
+			s.Prepared.Discard()
+		}
+	}()
+	b := &build{kept: &s.Result}
+	s.Files = o.series(func() *plan.Manifest { return s.Manifest }, f.write, f.inPlace)
+	if f.exportBoot != "" {
+		s.Export = f.exportBoot
+		for _, groups := range []*func() []output.Group{&s.Files.Groups, &s.Files.Indexes} {
+			named := *groups
+			*groups = func() []output.Group { return append(named(), s.Exported.Group()) }
+		}
+	}
+	if err := s.Run(ctx); err != nil {
+		return nil, err
+	}
+	if s.Exported != nil {
+		b.entries = s.Exported.Entries
+	}
+	b.manifest = s.Manifest
+	b.Result = &write.Result{Layout: s.Prepared.Layout, Written: s.Result.Written, Digests: plan.Digests{Image: s.Manifest.Digest, SHA256: s.Manifest.SHA256}}
+	return b, nil
+}
+
+// seriesFiles creates the files of imprint series build.
+func (r *root) seriesFiles(n seriescmd.FileNames) (*seriescmd.Set, error) {
+	f := buildFlags{out: n.Out, noManifest: n.NoManifest}
+	for _, name := range n.Out {
+		if err := onlyDisk(name, container.BySuffix(name)); err != nil {
+			return nil, err
+		}
+	}
+	f.write.NoSync, f.write.SHA256, f.write.Progress = n.NoSync, n.SHA256, r.ui.meter
+	o := &outputFiles{}
+	if err := o.open(&f, "", &description.Image{}); err != nil {
+		o.discard()
+		return nil, err
+	}
+	m := &plan.Manifest{}
+	set := &seriescmd.Set{Files: *o.series(func() *plan.Manifest { return m }, f.write, n.InPlace), Discard: o.discard}
+	set.Manifest = func(is plan.Manifest) { *m = is }
+	set.Report = func() error {
+		return r.built(f, &build{manifest: m, Result: &write.Result{Digests: plan.Digests{Image: m.Digest, SHA256: m.SHA256}}})
+	}
+	return set, nil
 }

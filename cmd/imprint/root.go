@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"context"
 	"fmt"
 	"io"
 	"os"
@@ -12,16 +11,16 @@ import (
 
 	"imprint/cmd/imprint/cachecmd"
 	"imprint/cmd/imprint/envcmd"
+	"imprint/cmd/imprint/seriescmd"
 	"imprint/cmd/imprint/storecmd"
 	"imprint/image/base"
 	"imprint/image/disk"
 	"imprint/image/input"
 	"imprint/image/resolve"
-	"imprint/internal/environment"
+	"imprint/internal/awskeys"
 	"imprint/internal/objects"
 	"imprint/internal/repro"
 	"imprint/internal/sandbox"
-	"imprint/internal/steprun"
 	"imprint/internal/units"
 	"imprint/internal/visible"
 
@@ -89,7 +88,7 @@ func newRoot(w world) *root {
 	r.cmd.PersistentFlags().StringVar(&r.level, "log-level", "warning", "log messages of this `level` and above: error, warning, info or debug")
 	r.completions()
 	r.cmd.AddCommand(r.build(), r.plan(), r.doctor(), r.init(), r.schema(), r.version(), r.man(), r.verify(), r.reader(), r.inspect(), r.ls(), r.cat(), r.extract(), r.diff(), r.why(),
-		r.serve(), r.boot(), r.environments(), r.cache(), r.stores())
+		r.serve(), r.boot(), r.environments(), r.cache(), r.stores(), r.seriesCommand())
 	return r
 }
 
@@ -154,12 +153,12 @@ func atMost(n int, what string) cobra.PositionalArgs {
 // fetchingHelp is the text about caches in the help of commands that resolve a description.
 const fetchingHelp = `Items of a binary cache ([[source]] with url) are fetched, unless they are in the build store already: a directory that
 keeps them unpacked, by their digest, for this and later commands ($XDG_CACHE_HOME/imprint, or ~/.cache/imprint). It may be
-removed when no command is running, apart from layers/ in it, where environments are. So are inputs ([[input]]) that are on a server;
+removed when no command is running, apart from layers/ in it, where environments and series are. So are inputs ([[input]]) that are on a server;
 those of IPFS come from the gateway of --ipfs-gateway or $IPFS_GATEWAY, by default http://127.0.0.1:8080.`
 
 // buildStoreFlag adds the flag for the build store.
 func (r *root) buildStoreFlag(c *cobra.Command) {
-	c.Flags().StringVar(&r.buildStore, "build-store", "", "keep what is fetched from binary caches, and environments, in this `directory`")
+	c.Flags().StringVar(&r.buildStore, "build-store", "", "keep what is fetched from binary caches, environments and series in this `directory`")
 }
 
 // storeDir returns the directory of the build store, "" if the environment names none.
@@ -175,19 +174,15 @@ func (r *root) storeDir() string {
 	return ""
 }
 
+// remote returns how sources on other machines are read.
+func (r *root) remote() resolve.Remote {
+	return resolve.Remote{Account: func(profile string) (awskeys.Account, error) { return awskeys.Find(r.env, profile) }, Now: time.Now}
+}
+
 // fetching shows the progress of fetching items.
 func (r *root) fetching(f *resolve.Fetch) {
 	r.ui.stage("realise", fmt.Sprintf("fetching %s (%s) from %v", units.Count(f.Items, "store item"), units.FormatBytes(f.Total), f.From))
 	r.ui.watch(progress{"fetching", event{"event": "progress", "stage": "realise"}, f.Done, f.Total})
-}
-
-// identity returns who the user is to a sandbox.
-func identity() sandbox.Identity {
-	i := sandbox.Identity{Root: sandbox.HasIDs(os.Getuid()), UID: os.Getuid(), GID: os.Getgid()}
-	if !i.Root {
-		i.Sub = sandbox.Subordinates(i.UID)
-	}
-	return i
 }
 
 // describes adds the flags of commands that resolve a description.
@@ -247,25 +242,20 @@ func (r *root) dockerDir() string {
 }
 
 // environments is the command for environments, which are in the build store.
-func (r *root) environments() *cobra.Command { return envcmd.Command(r.envWorld()) }
-
-func (r *root) envWorld() envcmd.World {
-	return envcmd.World{
+func (r *root) environments() *cobra.Command {
+	return envcmd.Command(envcmd.World{
 		Stdin: os.Stdin, Stdout: r.stdout, Stderr: r.stderr, Raw: r.raw, RawErr: r.tty,
 		StoreFlag: r.buildStoreFlag,
 		StoreDir:  r.storeDir, Scratch: func() string { return r.scratch("") }, Env: r.env, Root: func() bool { return sandbox.HasIDs(os.Getuid()) }, UID: os.Getuid(), GID: os.Getgid(),
 		Epoch: r.epoch,
 		Usage: func(err error) error { return usage{err} }, Differs: errDiffers,
-		SweepSteps: func(ctx context.Context, s *environment.Store) error {
-			return (&steprun.Runner{Store: s, Identity: identity()}).Sweep(ctx)
-		},
-	}
+	})
 }
 
 // cache is the command for what steps have made.
 func (r *root) cache() *cobra.Command {
 	return cachecmd.Command(cachecmd.World{
-		Stdout: r.stdout, Stderr: r.stderr, StoreFlag: r.buildStoreFlag, StoreDir: r.storeDir, Identity: identity, Now: time.Now, Collect: r.envWorld().Collect,
+		Stdout: r.stdout, Stderr: r.stderr, StoreFlag: r.buildStoreFlag, StoreDir: r.storeDir, Identity: envcmd.Identity, Now: time.Now, Open: envcmd.Open, Collect: envcmd.Collect,
 		Usage: func(err error) error { return usage{err} }, Mismatch: objects.ErrDamaged,
 	})
 }
@@ -284,12 +274,21 @@ func (r *root) stores() *cobra.Command {
 	return storecmd.Command(storecmd.World{
 		Stdin: os.Stdin, Stdout: r.stdout, Stderr: r.stderr, Raw: r.raw, RawErr: r.tty,
 		StoreFlag: r.buildStoreFlag, StoreDir: r.storeDir, Epoch: r.epoch, Scratch: func() string { return r.scratch("") },
-		Env: r.env, Environ: os.Environ, UID: os.Getuid(), GID: os.Getgid(), Root: func() bool { return sandbox.HasIDs(os.Getuid()) },
+		Env: r.env, Environ: os.Environ, Remote: r.remote(), UID: os.Getuid(), GID: os.Getgid(), Root: func() bool { return sandbox.HasIDs(os.Getuid()) },
 		Image: func(name string) (*disk.Disk, io.Closer, error) { return openImage(name) },
 		Watch: func(doing string, done func() int64, total int64) {
 			r.ui.watch(progress{doing, event{}, done, total})
 		},
 		Clear: func() { r.ui.clear() },
 		Usage: func(err error) error { return usage{err} },
+	})
+}
+
+// seriesCommand is the command for series of images, which are in the build store.
+func (r *root) seriesCommand() *cobra.Command {
+	return seriescmd.Command(seriescmd.World{
+		Stdout: r.stdout, Stderr: r.stderr, StoreFlag: r.buildStoreFlag, StoreDir: r.storeDir, Files: r.seriesFiles,
+		Stage: func(name, text string) { r.ui.stage(name, text) }, Done: func() { r.ui.clear() },
+		Usage: func(err error) error { return usage{err} }, Differs: errDiffers,
 	})
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -15,6 +16,7 @@ import (
 	"imprint/closure/nar"
 	"imprint/internal/hosttree"
 	"imprint/internal/nixtest"
+	"imprint/internal/s3test"
 
 	"github.com/klauspost/compress/zstd"
 )
@@ -88,7 +90,7 @@ func (w *sourceWorld) image(source, keep string) []byte {
 }
 
 // One closure makes one image, wherever its items come from: a database, an export stream, a cache on this machine with each compression that
-// is supported, and one on a server. The second time, a cache is asked for texts only.
+// is supported, and one on a server. The second time, a server is asked for nothing.
 func TestSources(t *testing.T) {
 	w := newSourceWorld(t)
 	keep := func() string { return filepath.Join(t.TempDir(), "keep") }
@@ -128,15 +130,13 @@ func TestSources(t *testing.T) {
 	files := http.FileServer(http.Dir(filepath.Join(w.dir, "zstd")))
 	s := httptest.NewServer(http.HandlerFunc(func(a http.ResponseWriter, r *http.Request) {
 		mu.Lock()
-		if strings.HasPrefix(r.URL.Path, "/nar/") {
-			asked = append(asked, r.URL.Path)
-		}
+		asked = append(asked, r.URL.Path)
 		mu.Unlock()
 		files.ServeHTTP(a, r)
 	}))
 	defer s.Close()
 	kept := keep()
-	for round, n := range []int{4, 0} {
+	for round, n := range []int{9, 0} {
 		if got := w.image(fmt.Sprintf("url = %q\n%s", s.URL, trusted), kept); !bytes.Equal(got, want) {
 			t.Errorf("round %d: a cache on a server gives another image than the database", round)
 		}
@@ -147,11 +147,14 @@ func TestSources(t *testing.T) {
 	}
 	w.together(want, keep())
 	mu.Lock()
-	if len(asked) != 4 {
+	archives := slices.DeleteFunc(asked, func(name string) bool { return !strings.HasPrefix(name, "/nar/") })
+	if len(archives) != 4 {
 		t.Errorf("two builds at once have fetched %q", asked)
 	}
 	mu.Unlock()
 	w.killed(s.URL, trusted, want)
+	w.listed(trusted, want)
+	w.bucket(filepath.Join(w.dir, "zstd"), trusted, want)
 }
 
 // together builds the last image twice at the same time, with one build store.
@@ -170,6 +173,56 @@ func (w *sourceWorld) together(want []byte, keep string) {
 		})
 	}
 	both.Wait()
+}
+
+// listed builds from a cache with listings. Only what planning reads gets into the build store: the derivation, and the item with equal files.
+func (w *sourceWorld) listed(trusted string, want []byte) {
+	w.Helper()
+	cache, keep := filepath.Join(w.dir, "listed"), filepath.Join(w.TempDir(), "keep")
+	w.store.Nix(w, "nix", "copy", "--all", "--to", "file://"+cache+"?compression=zstd&write-nar-listing=true")
+	source := fmt.Sprintf("url = %q\n%s", "file://"+cache, trusted)
+	if got := w.image(source, keep); !bytes.Equal(got, want) {
+		w.Error("a cache with listings gives another image than the database")
+	}
+	if all, _ := filepath.Glob(keep + "/sha256/*/*"); len(all) != 2 {
+		w.Errorf("kept %q", all)
+	}
+	for _, name := range readDir(w.T, cache) {
+		if strings.HasSuffix(name, ".ls") {
+			file := filepath.Join(cache, name)
+			writeFile(w, file, strings.Replace(string(read(w.T, file)), `"root":{`, `"root":{"executable":true,`, 1))
+		}
+	}
+	lie, keep := filepath.Join(w.dir, "lie.raw"), filepath.Join(w.TempDir(), "keep")
+	out, err := exec.Command("imprint", "build", filepath.Join(w.dir, "image.toml"), "-o", lie, "--build-store", keep).CombinedOutput()
+	if _, missing := os.Stat(lie); err == nil || missing == nil || !strings.Contains(string(out), ".ls: its files make an archive of") {
+		w.Errorf("a listing that lies: %v\n%s", err, out)
+	}
+}
+
+// bucket puts a cache into a bucket, from which an image is built with the right keys only.
+func (w *sourceWorld) bucket(cache, trusted string, want []byte) {
+	w.Helper()
+	s := s3test.New(w)
+	for _, dir := range []string{"", "nar/"} {
+		for _, name := range readDir(w.T, filepath.Join(cache, dir)) {
+			if info, err := os.Stat(filepath.Join(cache, dir, name)); err == nil && info.Mode().IsRegular() {
+				s.Put("bucket/a/"+dir+name, read(w.T, filepath.Join(cache, dir, name)))
+			}
+		}
+	}
+	w.Setenv("AWS_ACCESS_KEY_ID", "access")
+	w.Setenv("AWS_SECRET_ACCESS_KEY", "secret")
+	source := fmt.Sprintf("url = \"s3://bucket/a?endpoint=%s\"\n%s", s.URL, trusted)
+	if got := w.image(source, filepath.Join(w.TempDir(), "keep")); !bytes.Equal(got, want) {
+		w.Error("a cache in a bucket gives another image than the database")
+	}
+	w.Setenv("AWS_SECRET_ACCESS_KEY", "other")
+	keep := filepath.Join(w.TempDir(), "keep")
+	out, err := exec.Command("imprint", "plan", filepath.Join(w.dir, "image.toml"), "--build-store", keep).CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "403 Forbidden (SignatureDoesNotMatch)\nhint: the secret key is a wrong one") {
+		w.Errorf("with a wrong key: %v\n%s", err, out)
+	}
 }
 
 func packZstd(content []byte) string {

@@ -168,8 +168,6 @@ func (c *checker) verity(p *Partition) {
 		c.Report(k, fmt.Sprintf("does not go with format = %q", FormatISO), "remove it")
 	case row.Swap:
 		c.refuse(row, k, "")
-	case row.Packed || p.Engine.V != "" && p.Engine.V != row.DefaultEngine():
-		c.Report(k, "needs the bytes of the partition before it is written, and a host tool makes them then", "")
 	case target == nil:
 		if err := c.absent("partition", p.Verity.V, c.partitionNames); err != nil {
 			c.ReportError(k, err)

@@ -119,7 +119,9 @@ func (c *comparison) properties(p pair) {
 	c.field(Layout, name, "partition", "number", a.Number, b.Number)
 	c.field(Layout, name, "partition", "name", a.Name, b.Name)
 	c.field(Layout, name, "partition", "type", a.Type, b.Type)
-	c.field(ID, name, "partition", "PARTUUID", a.PartUUID, b.PartUUID)
+	if b.PartUUID != "" || a.PartUUID == "" { // otherwise it is not known
+		c.field(ID, name, "partition", "PARTUUID", a.PartUUID, b.PartUUID)
+	}
 	c.field(Layout, name, "partition", "attributes", a.Attributes, b.Attributes)
 	c.size(name, "partition", "offset", a.Offset, b.Offset)
 	c.size(name, "partition", "size", a.Size, b.Size)

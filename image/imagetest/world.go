@@ -81,14 +81,20 @@ func (w World) Item(name string, refs []string, files map[string]string) string 
 }
 
 // Plan resolves a description, to which it adds name, arch and source.
-func (w World) Plan(text string) (*plan.Plan, error) {
+func (w World) Plan(text string) (*plan.Plan, error) { return w.resolve(text, false) }
+
+// PlanUnsealed is Plan for a build that finds hash trees itself.
+func (w World) PlanUnsealed(text string) (*plan.Plan, error) { return w.resolve(text, true) }
+
+func (w World) resolve(text string, later bool) (*plan.Plan, error) {
 	w.t.Helper()
 	text = "name = \"test\"\narch = \"x86_64\"\n" + text + "\n[[source]]\npath = \"store\"\nregistration = \"registration\"\n"
 	d, err := description.Parse("test.toml", []byte(text))
 	if err != nil {
 		return nil, err
 	}
-	return resolve.Plan(context.Background(), d, resolve.Inputs{Dir: w.Dir, HostDirs: []string{w.Dir + "/usr"}, OutDir: w.Dir, Scratch: w.Dir, BuildStore: w.Dir + "/build-store"})
+	in := resolve.Inputs{Dir: w.Dir, HostDirs: []string{w.Dir + "/usr"}, OutDir: w.Dir, Scratch: w.Dir, BuildStore: w.Dir + "/build-store", SealLater: later}
+	return resolve.Plan(context.Background(), d, in)
 }
 
 // Build writes a plan and returns the bytes of the disk.

@@ -188,6 +188,12 @@ func (l *layouter) spec(r *Region) (partition.Spec, error) {
 	if r.Partition.Code != nil {
 		spec.Content = tree.Text(string(r.Partition.Code.Linked(r.Offset / bootloader.BIOSSector)))
 	}
+	if data := l.plan.dataOf(r.Partition); data != nil {
+		var err error
+		if spec.Content, err = l.hashTree(data, r.Partition); err != nil {
+			return spec, err
+		}
+	}
 	spec.Free += r.Partition.contentBytes() * r.Partition.FreeShare / 100
 	for _, part := range l.plan.Partitions {
 		if part.Inside == "" || part.Inside != r.Partition.Spec.Name {
@@ -220,6 +226,10 @@ func (l *layouter) maker(r *Region, spec partition.Spec) (partition.Maker, error
 // and the hint lists the largest items.
 func (p *Plan) problem(part *Partition, err error) diag.Problem {
 	var small *partition.DoesNotFit
+	var other *mistakeAt
+	if errors.As(err, &other) {
+		return other.key.Problem(other.text, "")
+	}
 	if !errors.As(err, &small) {
 		problem := part.Key.ProblemOf(err)
 		problem.Hint = cmp.Or(problem.Hint, carriedInside(part))

@@ -160,7 +160,13 @@ func (r *Region) manifest() ManifestPartition {
 		Number: p.Number, Name: p.Spec.Name, Type: p.Type, TypeGUID: p.TypeGUID, MBRType: p.MBRType, PartUUID: p.PartUUIDText(), Attributes: p.Attributes,
 		Offset: r.start(), Size: size, Filesystem: p.Spec.Filesystem, Engine: p.Spec.Engine, Label: p.Spec.Label,
 		BlockSize: s.BlockSize, Inodes: s.Inodes, FreeInodes: s.FreeInodes, FreeBytes: s.FreeBytes, Journal: s.Journal,
-		Items: len(p.Items), Inside: p.Inside, Path: p.Path, Verity: p.Verity, RootHash: p.RootHash,
+		Items: len(p.Items), Inside: p.Inside, Path: p.Path, Verity: p.Verity,
+	}
+	if p.Late {
+		m.PartUUID = ""
+	}
+	if p.Sealed != nil {
+		m.RootHash = p.RootHash
 	}
 	if p.PartLabel != p.Spec.Name {
 		m.PartLabel = p.PartLabel

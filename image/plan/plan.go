@@ -13,6 +13,7 @@ package plan
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"slices"
 
@@ -21,6 +22,7 @@ import (
 	"imprint/internal/diag"
 	"imprint/internal/repro"
 	"imprint/internal/tree"
+	"imprint/internal/verity"
 	"imprint/partition"
 )
 
@@ -58,6 +60,11 @@ type Plan struct {
 	ElTorito     *bootloader.ElTorito // how a BIOS starts an ISO; nil where it does not
 	Warnings     diag.List            // about what is valid but probably a mistake
 	Steps        []Step               // that have made layers
+	MadeOf       []Ingredient         `json:"-"` // sorted by name
+
+	// Seal returns this plan with the hash trees of its partitions, by the names of what they cover; see [Partition.Sealed]. It is nil in a plan
+	// that has them, or needs none.
+	Seal func(context.Context, map[string]verity.Tree) (*Plan, error) `json:"-"`
 }
 
 // A Step is a command that has made a layer, or will.
@@ -69,6 +76,9 @@ type Step struct {
 	Layer     string   `json:"layer,omitempty"` // digest of what it has made
 	Known     bool     `json:"-"`               // what it makes
 }
+
+// An Ingredient is a part of what an image is made of: a key of its description, a host file by its digest, or a store item by its NAR hash.
+type Ingredient struct{ Name, Value string }
 
 // A Partition is one entry of the partition table, or a file system that is a file of another partition, and what is in it.
 type Partition struct {
@@ -86,12 +96,15 @@ type Partition struct {
 	Offset     int64  // bytes; 0 means after the partition before
 	Grow       bool   // it takes the rest of the disk
 	Verity     string // the partition that gets its hash tree, "" for none
-	RootHash   string // of that tree, hexadecimal
-	FreeShare  int64  // of the content's bytes, in percent, besides Spec.Free
-	Active     bool   // the MBR entry is marked active
-	Inside     string // the partition that it is a file of, "" for none
-	Path       string // of that file in it
-	Volatile   bool   // what the running system writes stays in memory
+	VerityKey  diag.Key
+	RootHash   string       // of that tree, hexadecimal; zeros while it is not known
+	Sealed     *verity.Tree `json:"-"`          // that tree; nil while it is not known
+	Late       bool         `json:",omitempty"` // PartUUID is not known yet, since it derives from a root hash
+	FreeShare  int64        // of the content's bytes, in percent, besides Spec.Free
+	Active     bool         // the MBR entry is marked active
+	Inside     string       // the partition that it is a file of, "" for none
+	Path       string       // of that file in it
+	Volatile   bool         // what the running system writes stays in memory
 	Items      []*Item
 	Spec       partition.Spec
 	Code       *bootloader.Raw // what it holds instead of a file system; linked when its offset is known
@@ -138,6 +151,10 @@ type Closure struct {
 type Item struct {
 	Info *closure.Info
 	Node *tree.Node `json:"-"` // in the tree of a partition
+
+	// Stream is called before all files are read in the order of an archive, and end after that, if such reading is cheaper than any other; else
+	// it is nil.
+	Stream func(context.Context) (end func(), err error) `json:"-"`
 }
 
 // DiskID is the GUID of a disk with a GPT, or the signature of one with an MBR in eight hexadecimal digits.

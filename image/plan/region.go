@@ -121,3 +121,11 @@ func (l *Layout) Alone(whole *Region) *Layout {
 	with(whole)
 	return alone
 }
+
+// Covers reports whether a hash tree covers a region: that of its partition, or of one around it.
+func (l *Layout) Covers(r *Region) bool {
+	for r.In != nil {
+		r = r.In
+	}
+	return r.Partition.Verity != ""
+}

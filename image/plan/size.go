@@ -6,6 +6,7 @@ import (
 
 	"imprint/internal/diag"
 	"imprint/internal/units"
+	"imprint/internal/verity"
 )
 
 // size returns the size of the disk in bytes: what the partitions need, or what the description says. While a size is an upper bound,
@@ -63,5 +64,15 @@ func (l *layouter) rest() (*Partition, int64) {
 		limit = (limit - l.regions[next].Size) / next.Align * next.Align
 	}
 	r := l.regions[list[at]]
+	limit -= l.moreHashes(list[at], limit-r.Offset)
 	return list[at], max(r.Size, (limit-r.Offset)/units.Grain*units.Grain)
+}
+
+// moreHashes returns the bytes by which the hash tree of a partition grows if that has up to size bytes.
+func (l *layouter) moreHashes(part *Partition, size int64) int64 {
+	hashes := l.plan.Find(part.Verity)
+	if hashes == nil || hashes.Spec.Size != 0 || size <= 0 {
+		return 0
+	}
+	return max(0, hashes.regionSize(verity.DeviceSize(size), l.plan.SectorSize)-l.regions[hashes].Size)
 }

@@ -62,6 +62,8 @@ func TestDiskSize(t *testing.T) {
 		{"size = \"30MiB\"\n" + growing, "30 4:1+17 1:18+6 2:24+5"},
 		{"entries-offset = \"1MiB\"\n" + strings.Replace(growing, "grow = true\n", "", 1), "26 4:2+17 1:19+1 2:20+5"},
 		{"table = \"mbr\"\nsize = \"100MiB\"\n" + strings.Replace(growing, "partlabel = \"_empty\"\n", "", 1), "100 4:1+17 1:18+77 2:95+5"},
+		{"size = \"300MiB\"\n[[partition]]\nname = \"a\"\ntype = \"root\"\nfilesystem = \"ext4\"\ngrow = true\nverity = \"b\"\n" +
+			"[[partition]]\nname = \"b\"\ntype = \"root-verity\"\nfilesystem = \"none\"\n", "300 1:1+295 2:296+3"},
 		{"size = \"20MiB\"\n" + growing, "test.toml:3:1: size: 20 MiB (20971520 bytes) is smaller than the partitions and the table, " +
 			"which need 24.0 MiB (25182720 bytes)\nhint: use at least 26214400"},
 	} {

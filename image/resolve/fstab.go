@@ -26,6 +26,7 @@ func (t *treeFiller) fstab() {
 	var entries []fstab.Entry
 	for i := range t.plan.Partitions {
 		if e, ok := t.mount(i); ok {
+			t.derives(t.d.Name.V, t.plan, description.Reference{Kind: "partition", Name: t.plan.Partitions[i].Spec.Name, Field: "partuuid"})
 			entries = append(entries, withStore(e, &t.world.d.Partition.Items[i]))
 			t.mountPoint(key, e.Target)
 		}

@@ -29,6 +29,7 @@ func (w world) identify(hosts host.Inputs, store *store, boot *boot) (*plan.Plan
 		Key: d.Partition.Key, Name: d.Name.V, Arch: d.Arch.V, Format: d.Format.V, Table: d.Table.V, SectorSize: d.SectorSize.V, Epoch: w.epoch,
 		Loader: boot.loader.Name, Seed: seed, DiskGUID: given(d.UUID.V, seed.UUID("disk")), Signature: seed.Uint32("disk/signature"),
 		Closures: store.closures, Items: store.items,
+		MadeOf:  w.identity(hosts, store, boot).Ingredients(),
 		SizeKey: d.Size.Key, Size: d.Size.V.Bytes, Multiple: d.Multiple.V.Bytes, EntriesAt: d.EntriesAt.V.Bytes, MBRActive: d.MBRActive.V,
 	}
 	numbers := d.Numbers()
@@ -54,9 +55,12 @@ func (w world) seed(hosts host.Inputs, store *store, boot *boot) (repro.Seed, er
 	case w.d.Seed.V != "":
 		return repro.SeedOf("seed\n" + w.d.Seed.V), nil
 	}
-	return identity.Image{
-		Description: w.d, Epoch: w.epoch, Hosts: hosts, Closures: store.closures, Items: store.items, Loader: boot.inputs,
-	}.Seed()
+	return w.identity(hosts, store, boot).Seed()
+}
+
+// identity holds all that the image is made of.
+func (w world) identity(hosts host.Inputs, store *store, boot *boot) identity.Image {
+	return identity.Image{Description: w.d, Epoch: w.epoch, Hosts: hosts, Closures: store.closures, Items: store.items, Loader: boot.inputs}
 }
 
 // partition returns a partition with its identifiers, without its tree.
@@ -72,7 +76,7 @@ func (w world) partition(d description.Partition, p *plan.Plan) (*plan.Partition
 	}
 	return &plan.Partition{
 		Key: d.Key, SizeKey: d.Size.Key, Type: d.Type.V, TypeGUID: guid, MBRType: mbrType, Attributes: attributes(d),
-		PartLabel: cmp.Or(d.PartLabel.V, d.Name.V), Grow: d.Grow.V, Verity: d.Verity.V,
+		PartLabel: cmp.Or(d.PartLabel.V, d.Name.V), Grow: d.Grow.V, Verity: d.Verity.V, VerityKey: d.Verity.Key,
 		PartUUID: given(d.PartUUID.V, p.Seed.UUID(name+"/partuuid")),
 		Align:    d.Align.V.Bytes, Offset: d.Offset.V.Bytes, FreeShare: d.Free.V.Percent,
 		Inside: d.Inside.V, Path: d.Path.V, Volatile: d.Volatile.V,

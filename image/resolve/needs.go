@@ -34,7 +34,7 @@ func Needs(ctx context.Context, d *description.Image, in Inputs) ([]Need, error)
 	if err != nil {
 		return nil, err
 	}
-	w := world{d: d, in: in, flavor: flavor, epoch: epoch(d, in), warnings: &warnings{}}
+	w := world{whole: ctx, d: d, in: in, flavor: flavor, epoch: epoch(d, in), warnings: &warnings{}}
 	if err := w.find(ctx); err != nil {
 		return nil, err
 	}

@@ -29,7 +29,9 @@ import (
 	"imprint/image/source"
 	"imprint/image/trees"
 	"imprint/internal/diag"
+	"imprint/internal/remote"
 	"imprint/internal/repro"
+	"imprint/internal/tree"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -52,6 +54,11 @@ type Inputs struct {
 	Env        []string           // variables for git-annex, "NAME=value"
 	Steps      realise.Options
 
+	Remote Remote // how stores on other machines are read
+	// SealLater leaves hash trees to those who write the disk: see [plan.Plan.Seal]. Otherwise what they cover is read, except what a host tool
+	// makes.
+	SealLater bool
+
 	// Hold is called with what ends the hold on store items, which no garbage collection takes until then; call it when the plan is no longer used. With a
 	// nil Hold items are not held, and are read at once.
 	Hold func(release func())
@@ -63,6 +70,9 @@ type Inputs struct {
 // A Fetch is what is fetched from a source.
 type Fetch = source.Fetch
 
+// Remote sets how sources on other machines are read.
+type Remote = remote.Options
+
 // Plan turns a description into a plan: it reads the registrations of the source stores, lists the trees of all items, hashes
 // the host files that the description names, and chooses every identifier and time.
 //
@@ -73,7 +83,10 @@ func Plan(ctx context.Context, d *description.Image, in Inputs) (*plan.Plan, err
 	if err != nil {
 		return nil, diag.List{d.Store.Flavor.Key.ProblemOf(err)}
 	}
-	w := world{d: d, in: in, flavor: flavor, epoch: epoch(d, in), warnings: &warnings{}}
+	w := world{whole: ctx, d: d, in: in, flavor: flavor, epoch: epoch(d, in), warnings: &warnings{}}
+	if d.HasVerity() {
+		w.sealing = &sealing{late: map[string]bool{}, hosts: host.Inputs{}, items: map[int]*tree.Node{}}
+	}
 	if err := w.find(ctx); err != nil {
 		return nil, err
 	}
@@ -95,33 +108,27 @@ func Plan(ctx context.Context, d *description.Image, in Inputs) (*plan.Plan, err
 		return nil, err
 	}
 	r.boot = boot
-	p, err := r.plan(ctx, stated)
-	if err == nil {
-		w.checkFATTypes(p)
-		w.checkGrow()
-		w.checkEntries(p, store, boot)
-		p.Warnings, p.Steps = w.warnings.sorted(), steps
-		p.Inputs, p.Bases = w.inputs(), w.listed()
+	p, err := r.complete(ctx, stated)
+	if err != nil {
+		return nil, err
 	}
-	return p, err
+	w.checkFATTypes(p)
+	w.checkGrow()
+	w.checkEntries(p, store, boot)
+	p.Warnings, p.Steps = w.warnings.sorted(), steps
+	p.Inputs, p.Bases = w.inputs(), w.listed()
+	if d.HasVerity() {
+		return r.sealed(ctx, p)
+	}
+	return p, nil
 }
 
 // A resolved description has everything that a plan is made of.
 type resolved struct {
 	world
-	hosts  host.Inputs
-	store  *store
-	boot   *boot
-	sealed seals
-	kept   kept
-}
-
-// plan makes the plan: without hash trees at once, and with them a second time, when what they cover is known.
-func (r *resolved) plan(ctx context.Context, stated []*trees.Tree) (*plan.Plan, error) {
-	if !r.d.HasVerity() {
-		return r.complete(ctx, stated)
-	}
-	return r.sealing(ctx, stated)
+	hosts host.Inputs
+	store *store
+	boot  *boot
 }
 
 // complete chooses the identifiers, and makes the boot loader's files and the trees, which contain them.
@@ -130,16 +137,22 @@ func (r *resolved) complete(ctx context.Context, stated []*trees.Tree) (*plan.Pl
 	if err != nil {
 		return nil, err
 	}
-	r.sealed.put(p, r.d)
+	if r.sealing != nil {
+		r.put(p)
+	}
 	files, err := r.install(ctx, p, r.hosts, r.store, r.boot)
 	if err != nil {
 		return nil, err
+	}
+	if r.sealing != nil && r.sealing.roots == nil {
+		r.sealing.files = files
 	}
 	return p, r.fill(ctx, p, r.hosts, r.store, stated, r.boot, files)
 }
 
 // A world is what every step may use: the description with its defaults, and the inputs that it does not state.
 type world struct {
+	whole  context.Context // of the plan, and of what is read later
 	d      *description.Image
 	in     Inputs
 	flavor closure.Flavor
@@ -148,6 +161,7 @@ type world struct {
 	bases  map[diag.Key]*base.Base
 
 	warnings *warnings
+	sealing  *sealing // nil without hash trees
 }
 
 // warnings collects what is valid but probably a mistake. Steps may run in parallel.
@@ -163,15 +177,10 @@ func (w world) warn(key diag.Key, text, hint string) {
 	w.warnings.list = append(w.warnings.list, key.Problem(text, hint))
 }
 
-// sorted returns the warnings in the order of the description, each once.
+// sorted returns the warnings in the order of the description.
 func (w *warnings) sorted() diag.List {
 	list, _ := w.list.Err().(diag.List)
-	seen := make(map[diag.Problem]bool, len(list)) // a plan with hash trees is made twice
-	return slices.DeleteFunc(list, func(p diag.Problem) bool {
-		again := seen[p]
-		seen[p] = true
-		return again
-	})
+	return slices.Clone(list)
 }
 
 // find finds the inputs and the bases.

@@ -65,7 +65,7 @@ func (s *sources) openCache(ctx context.Context, d description.Source) error {
 	if socket, ok, _ := daemon.Address(d.URL.V); ok {
 		return s.openDaemon(ctx, d, socket)
 	}
-	o := source.CacheOptions{URL: d.URL.V, Flavor: s.flavor, Keep: s.in.BuildStore}
+	o := source.CacheOptions{URL: d.URL.V, Flavor: s.flavor, Keep: s.in.BuildStore, Remote: s.in.Remote, Whole: s.whole}
 	for _, text := range d.Keys.Items {
 		k, err := narinfo.ParseKey(text.V)
 		if err != nil {

@@ -338,6 +338,9 @@ func (w world) list(ctx context.Context, s *store, all *closure.Closure) (diag.L
 			if err = closure.Unify(ctx, item.Node, below); err != nil {
 				return closure.Reading(found.Info.Path, err)
 			}
+			if c, ok := found.Store.(*source.Cache); ok {
+				item.Stream = c.Stream(found.Info.Path)
+			}
 			return nil
 		})
 	}

@@ -27,7 +27,6 @@ type filler struct {
 	hosts    host.Inputs
 	stored   *store
 	boot     *boot
-	refer    func(description.Reference) string
 	dangling *dangling
 	problems diag.List
 }
@@ -35,7 +34,7 @@ type filler struct {
 // fill completes the tree of every partition: what the description adds, boot files, nested file systems, and the store with
 // its database and GC roots.
 func (w world) fill(ctx context.Context, p *plan.Plan, hosts host.Inputs, store *store, stated []*trees.Tree, boot *boot, files []bootloader.File) error {
-	f := &filler{world: w, plan: p, hosts: hosts, stored: store, boot: boot, refer: w.reference(p, store), dangling: w.dangling(store)}
+	f := &filler{world: w, plan: p, hosts: hosts, stored: store, boot: boot, dangling: w.dangling(store)}
 	for _, raw := range w.d.Raw.Items { // after the loader's own, which cannot move: conflicts are reported at these
 		p.Raw = append(p.Raw, plan.Raw{Key: raw.Key, Name: raw.Key.Path, Offset: raw.Offset.V.Bytes, Content: hosts[raw.Source.Key].Blob})
 	}
@@ -43,6 +42,11 @@ func (w world) fill(ctx context.Context, p *plan.Plan, hosts host.Inputs, store 
 		d := w.d.Partition.Items[i]
 		if !partition.Named(d.Filesystem.V).HasFiles() {
 			f.content(part, d)
+			continue
+		}
+		if stated[i] == nil { // it is the same as in the first plan
+			before := w.sealing.first.Partitions[i]
+			part.Items, part.Spec.Tree, part.Spec.Free = before.Items, before.Spec.Tree, before.Spec.Free
 			continue
 		}
 		if err := f.tree(ctx, part, d, stated[i], files); err != nil {
@@ -62,7 +66,6 @@ func (f *filler) content(part *plan.Partition, d description.Partition) {
 	case part.Code != nil:
 	case in != nil:
 		part.Spec.Content = in.Blob
-	case part.Spec.Content != nil: // a hash tree
 	default:
 		part.Spec.Content = tree.Text("")
 	}
@@ -72,7 +75,7 @@ func (f *filler) content(part *plan.Partition, d description.Partition) {
 func (w world) described(hosts host.Inputs, store *store) (stated []*trees.Tree, problems diag.List) {
 	m := trees.Maker{Epoch: w.epoch, Flavor: w.flavor, Hosts: hosts, Roots: store.closureReference, Warn: w.warn}
 	for _, d := range w.d.Partition.Items {
-		if !partition.Named(d.Filesystem.V).HasFiles() {
+		if !partition.Named(d.Filesystem.V).HasFiles() || w.sealing != nil && w.sealing.roots != nil && w.stays(&d) {
 			stated = append(stated, nil)
 			continue
 		}
@@ -85,7 +88,7 @@ func (w world) described(hosts host.Inputs, store *store) (stated []*trees.Tree,
 // tree completes the tree of one partition.
 func (f *filler) tree(ctx context.Context, part *plan.Partition, d description.Partition, stated *trees.Tree, files []bootloader.File) error {
 	t := &treeFiller{filler: f, Tree: stated, part: part, d: d}
-	t.Expand(f.refer)
+	t.Expand(t.refer)
 	t.standard()
 	t.references()
 	t.fstab()
@@ -110,6 +113,12 @@ type treeFiller struct {
 	*trees.Tree
 	part *plan.Partition
 	d    description.Partition
+}
+
+// refer resolves a substitution in the partition's tree.
+func (t *treeFiller) refer(ref description.Reference) string {
+	t.derives(t.d.Name.V, t.plan, ref)
+	return t.reference(t.plan, t.stored)(ref)
 }
 
 // bootFiles adds the loader's files that belong on this partition.

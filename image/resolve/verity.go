@@ -2,200 +2,221 @@ package resolve
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/hex"
-	"fmt"
 	"iter"
+	"maps"
 	"slices"
+	"strings"
 
+	"imprint/bootloader"
 	"imprint/image/description"
 	"imprint/image/host"
 	"imprint/image/plan"
-	"imprint/image/trees"
+	"imprint/image/seal"
 	"imprint/internal/diag"
 	"imprint/internal/extent"
-	"imprint/internal/processors"
 	"imprint/internal/repro"
 	"imprint/internal/tree"
 	"imprint/internal/units"
 	"imprint/internal/verity"
-
-	"golang.org/x/sync/errgroup"
+	"imprint/partition"
 )
 
-// maxVerity is the largest partition in bytes that gets a hash tree, which is in memory: 512 MiB of it.
-const maxVerity = 64 * units.GiB
+// A sealing makes a plan twice: root hashes are in command lines, and partition UUIDs derive from them, so they are needed before anything
+// that contains them is complete, and they follow from what is written. The first plan has zeros in their place, of the same length. What hash
+// trees cover contains none of them, so it can be written from the first plan, and the second plan has the same trees there.
+type sealing struct {
+	roots map[string]verity.Tree // by the names of what they cover; nil in the first plan
+	first *plan.Plan
+	files []bootloader.File // of the first plan
+	late  map[string]bool   // the partitions that contain a root hash, or what derives from one
 
-// seals are the hash trees of partitions, by the name of what they cover.
-type seals map[string]verity.Tree
+	hosts host.Inputs        // nodes for the trees that are made again, since trees take the nodes that they are made of
+	items map[int]*tree.Node // likewise of store items, by index
+}
 
-// sealing makes the plan twice: root hashes are in command lines, and partition UUIDs derive from them, so they are needed before what they
-// are hashes of is complete. The first plan has zeros in their place; from it the trees are computed, and the second has them. What the
-// trees cover must be the same in both.
-func (r *resolved) sealing(ctx context.Context, stated []*trees.Tree) (*plan.Plan, error) {
-	r.sealed = seals{}
-	first, err := r.complete(ctx, stated)
-	if err != nil {
-		return nil, err
-	}
-	before, err := r.covered(first)
-	if err != nil {
-		return nil, err
-	}
-	for name, region := range before {
-		if r.sealed[name], err = hashTree(ctx, region); err != nil {
-			return nil, err
+// isSealed reports whether a hash tree covers the partition, or one that it is a file of.
+func (w world) isSealed(d *description.Partition) bool {
+	for range w.d.Partition.Items {
+		if outer := w.around(d); outer != nil {
+			d = outer
 		}
 	}
-	stated, problems := r.again()
+	return d.Verity.V != ""
+}
+
+// around returns the partition that another one is a file of, nil if it is none.
+func (w world) around(d *description.Partition) *description.Partition {
+	for i := range w.d.Partition.Items {
+		if outer := &w.d.Partition.Items[i]; d.Inside.V != "" && outer.Name.V == d.Inside.V {
+			return outer
+		}
+	}
+	return nil
+}
+
+// packs reports whether the partition becomes a file before the disk is written, which a host tool makes or gets.
+func (w world) packs(d *description.Partition) bool {
+	outer := w.around(d)
+	return partition.Named(d.Filesystem.V).Packed || outer != nil && (byTool(outer) || w.packs(outer))
+}
+
+// byTool reports whether a host tool makes the partition.
+func byTool(d *description.Partition) bool {
+	row := partition.Named(d.Filesystem.V)
+	return row.Packed || d.Engine.V != "" && d.Engine.V != row.DefaultEngine()
+}
+
+// isLate reports whether the partition, or one that is a file of it, contains a root hash.
+func (w world) isLate(d *description.Partition) bool {
+	return w.sealing.late[d.Name.V] || slices.ContainsFunc(w.d.Partition.Items, func(inner description.Partition) bool {
+		return inner.Inside.V == d.Name.V && w.isLate(&inner)
+	})
+}
+
+// stays reports whether the partition is the same in the second plan.
+func (w world) stays(d *description.Partition) bool {
+	return w.isSealed(d) || w.packs(d) && !w.isLate(d)
+}
+
+// keep copies the nodes of the trees that may be made again.
+func (r *resolved) keep() {
+	s := r.sealing
+	for i := range r.d.Partition.Items {
+		d := &r.d.Partition.Items[i]
+		if r.isSealed(d) {
+			continue
+		}
+		for key, in := range r.hosts {
+			if strings.HasPrefix(key.Path, d.Key.Path+".") {
+				s.hosts[key] = in
+			}
+		}
+		for at, item := range r.store.itemsAt(d) {
+			s.items[at] = item.Node
+		}
+	}
+	s.hosts = s.hosts.Clone()
+	for at, n := range s.items {
+		s.items[at] = tree.Clone([]*tree.Node{n})[0]
+	}
+}
+
+// itemsAt yields the store items of a partition with their indices.
+func (s *store) itemsAt(d *description.Partition) iter.Seq2[int, *plan.Item] {
+	return func(yield func(int, *plan.Item) bool) {
+		for _, item := range s.itemsOf(description.Strings(d.Closures)) {
+			if !yield(slices.Index(s.items, item), item) {
+				return
+			}
+		}
+	}
+}
+
+// sealed returns the first plan with its hash trees. If a build will find them, it gets a function that adds them instead. What cannot have a
+// tree is reported now.
+func (r *resolved) sealed(ctx context.Context, first *plan.Plan) (*plan.Plan, error) {
+	r.sealing.first = first
+	if err := r.bootFilesLate(ctx); err != nil {
+		return nil, err
+	}
+	readable := !slices.ContainsFunc(r.d.Partition.Items, func(d description.Partition) bool { return r.isSealed(&d) && byTool(&d) })
+	problems, packed := r.circles(readable)
 	if err := problems.Err(); err != nil {
 		return nil, err
 	}
-	second, err := r.complete(ctx, stated)
+	if !readable || r.in.SealLater && !packed {
+		first.Seal = r.seal
+		return first, nil
+	}
+	l, err := first.Layout(nil)
 	if err != nil {
 		return nil, err
 	}
-	after, err := r.covered(second)
+	roots, err := seal.Trees(ctx, l, nil)
 	if err != nil {
 		return nil, err
 	}
-	return second, r.compare(before, after)
+	return r.seal(ctx, roots)
 }
 
-// kept is what the second plan begins with, since trees take the nodes that they are made of.
-type kept struct {
-	hosts host.Inputs
-	items []*tree.Node
-}
-
-// keep copies the nodes before the first plan is made of them.
-func (r *resolved) keep() {
-	r.kept.hosts = r.hosts.Clone()
-	for _, item := range r.store.items {
-		r.kept.items = append(r.kept.items, item.Node)
-	}
-	r.kept.items = tree.Clone(r.kept.items)
-}
-
-// again returns the stated trees anew, from nodes of their own.
-func (r *resolved) again() ([]*trees.Tree, diag.List) {
-	for key, in := range r.kept.hosts {
-		r.hosts[key] = in // boot files, which were found since, stay
-	}
-	for i, item := range r.store.items {
-		item.Node = r.kept.items[i]
-	}
-	return r.described(r.hosts, r.store)
-}
-
-// covered returns the regions that get a hash tree, by the names of their partitions.
-func (r *resolved) covered(p *plan.Plan) (map[string]*plan.Region, error) {
-	l, err := p.Layout(nil)
-	if err != nil {
-		return nil, err
-	}
-	list, problems := map[string]*plan.Region{}, diag.List{}
-	for i, region := range l.Regions {
-		key := r.d.Partition.Items[i].Verity.Key
+// circles reports partitions with a hash tree that contain a root hash, and whether a partition that does is packed before everything else, so
+// that root hashes must be known before.
+func (r *resolved) circles(readable bool) (problems diag.List, packed bool) {
+	for i := range r.d.Partition.Items {
+		d := &r.d.Partition.Items[i]
 		switch {
-		case region.Partition.Verity == "":
-			continue
-		case region.Size > maxVerity:
-			problems = append(problems, key.Problem(fmt.Sprintf("the partition has %s, and a hash tree covers %s at most",
-				units.FormatBytes(region.Size), units.FormatBytes(maxVerity)), ""))
-		case region.Size%verity.BlockSize != 0:
-			problems = append(problems, key.Problem(fmt.Sprintf("the partition has %d bytes, which is not a multiple of %d", region.Size, verity.BlockSize), ""))
+		case r.isSealed(d) && r.sealing.late[d.Name.V]:
+			problems = append(problems, cmp.Or(d.Verity.Key, d.Key).Problem(
+				"the content of the partition depends on a root hash, or on a partition UUID that derives from one",
+				"remove the substitution or fstab from it, or write a partuuid for the partition and for that of its hash tree"))
+		case !r.isSealed(d) && r.packs(d) && r.isLate(d):
+			if packed = true; !readable {
+				problems = append(problems, d.Key.Problem("contains a root hash, but is packed before the host tool that makes the partition with the hash tree has run",
+					"use another file system for one of them"))
+			}
 		}
-		list[region.Partition.Spec.Name] = region
 	}
-	return list, problems.Err()
+	return problems, packed
 }
 
-// hashTree computes the tree over a region, of which only the data is read.
-func hashTree(ctx context.Context, r *plan.Region) (verity.Tree, error) {
-	const piece = 4 * units.MiB
-	src, leaves := extent.Flatten(r.Maker), make([]verity.Hash, r.Size/verity.BlockSize)
-	zeros := make([]verity.Hash, 1)
-	verity.Leaves(make([]byte, verity.BlockSize), zeros)
-	for i := range leaves {
-		leaves[i] = zeros[0]
+// bootFilesLate finds partitions that stay the same, but get boot files that contain a root hash. Only the loader knows what it writes, so it is
+// asked a second time, with other root hashes.
+func (r *resolved) bootFilesLate(ctx context.Context) error {
+	first := r.stayingFiles(r.sealing.files)
+	if len(first) == 0 {
+		return nil
 	}
-	group, failed := errgroup.WithContext(ctx)
-	group.SetLimit(processors.Count())
-	next := int64(0) // the first byte that no piece has
-	for e := range src.Extents(0) {
-		for next = max(next, e.Off/piece*piece); next < min(e.End(), r.Size) && failed.Err() == nil; next += piece {
-			off := next
-			group.Go(func() error {
-				data := make([]byte, min(piece, r.Size-off))
-				if err := extent.ReadAt(src, data, off); err != nil {
-					return err
-				}
-				verity.Leaves(data, leaves[off/verity.BlockSize:][:len(data)/verity.BlockSize])
-				return nil
-			})
+	p, err := r.identify(r.hosts, r.store, r.boot)
+	if err != nil {
+		return err
+	}
+	r.put(p)
+	for _, part := range p.Partitions {
+		if part.RootHash = strings.Repeat("f", len(part.RootHash)); part.Late {
+			part.PartUUID = repro.UUID(bytes.Repeat([]byte{0xff}, 16))
 		}
 	}
-	if err := group.Wait(); err != nil {
-		return verity.Tree{}, err
+	files, err := r.install(ctx, p, r.hosts, r.store, r.boot)
+	if err != nil {
+		return err
 	}
-	return verity.NewTree(leaves), ctx.Err()
-}
-
-// compare reports partitions that are not the same when their root hash is known. The contents of items and host files are the same values
-// in both plans, so only what was made anew is compared.
-func (r *resolved) compare(before, after map[string]*plan.Region) error {
-	var problems diag.List
-	for _, d := range r.d.Partition.Items {
-		a, b := before[d.Name.V], after[d.Name.V]
-		if a == nil {
-			continue
-		}
-		same, err := equal(extent.Flatten(a.Maker), extent.Flatten(b.Maker))
+	for i, f := range r.stayingFiles(files) {
+		same, err := sameBytes(f.Content, first[i].Content)
 		if err != nil {
 			return err
 		}
-		if !same || a.Size != b.Size {
-			problems = append(problems, d.Verity.Key.Problem("the content of the partition depends on its own root hash, or on a partition UUID that derives from one",
-				"remove the substitution or fstab from it, or write a partuuid for the partition and for that of its hash tree"))
+		if !same {
+			r.sealing.late[f.Partition] = true
 		}
 	}
-	return problems.Err()
+	return nil
 }
 
-// equal reports whether two sources have the same bytes in the same extents.
-func equal(a, b extent.Source) (bool, error) {
-	next, stop := iter.Pull(b.Extents(0))
-	defer stop()
-	for e := range a.Extents(0) {
-		f, ok := next()
-		if !ok || e.Off != f.Off || e.Len != f.Len || e.At != f.At {
-			return false, nil
-		}
-		if e.Blob == f.Blob {
-			continue
-		}
-		same, err := sameBytes(e, f)
-		if err != nil || !same {
-			return false, err
+// stayingFiles returns the files on partitions that stay the same.
+func (r *resolved) stayingFiles(files []bootloader.File) (list []bootloader.File) {
+	for _, f := range files {
+		i := slices.IndexFunc(r.d.Partition.Items, func(d description.Partition) bool { return d.Name.V == f.Partition })
+		if i >= 0 && r.stays(&r.d.Partition.Items[i]) {
+			list = append(list, f)
 		}
 	}
-	_, more := next()
-	return !more, nil
+	return list
 }
 
-// sameBytes compares two extents of one length.
-func sameBytes(a, b extent.Extent) (bool, error) {
+// sameBytes reports whether two contents are equal.
+func sameBytes(a, b tree.Blob) (bool, error) {
+	if a == b || a.Size() != b.Size() {
+		return a == b, nil
+	}
 	const piece = units.MiB
-	for done := int64(0); done < a.Len; done += piece {
-		one, two := make([]byte, min(piece, a.Len-done)), make([]byte, min(piece, a.Len-done))
-		for _, half := range []struct {
-			e extent.Extent
-			p []byte
-		}{{a, one}, {b, two}} {
-			if err := extent.ReadAt(extent.List{half.e}, half.p, half.e.Off+done); err != nil {
-				return false, err
-			}
+	for at := int64(0); at < a.Size(); at += piece {
+		n := min(piece, a.Size()-at)
+		one, two := make([]byte, n), make([]byte, n)
+		if err := cmp.Or(extent.ReadAt(whole(a), one, at), extent.ReadAt(whole(b), two, at)); err != nil {
+			return false, err
 		}
 		if !bytes.Equal(one, two) {
 			return false, nil
@@ -204,23 +225,62 @@ func sameBytes(a, b extent.Extent) (bool, error) {
 	return true, nil
 }
 
-// put adds what is known of the trees to a plan: root hashes, the partition UUIDs that derive from them (Discoverable Partitions Specification:
-// the first half is that of the data, the second that of the tree), and the trees themselves. Before they are known, all are zeros.
-func (s seals) put(p *plan.Plan, d *description.Image) {
+func whole(b tree.Blob) extent.List { return extent.List{{Len: b.Size(), Blob: b}} }
+
+// seal makes the second plan.
+func (r *resolved) seal(ctx context.Context, roots map[string]verity.Tree) (*plan.Plan, error) {
+	s := r.sealing
+	s.roots = roots
+	maps.Copy(r.hosts, s.hosts) // boot files, which were found since, stay
+	old := r.store
+	r.store = &store{}
+	*r.store = *old
+	r.store.items = slices.Clone(old.items)
+	for i := range r.d.Partition.Items {
+		if d := &r.d.Partition.Items[i]; !r.stays(d) {
+			for at, item := range old.itemsAt(d) {
+				r.store.items[at] = &plan.Item{Info: item.Info, Node: s.items[at]}
+			}
+		}
+	}
+	stated, problems := r.described(r.hosts, r.store)
+	if err := problems.Err(); err != nil {
+		return nil, err
+	}
+	p, err := r.complete(ctx, stated)
+	if err != nil {
+		return nil, err
+	}
+	p.Warnings, p.Inputs, p.Bases = s.first.Warnings, s.first.Inputs, s.first.Bases
+	return p, nil
+}
+
+// put adds what is known of hash trees to a plan: root hashes, the trees, and the partition UUIDs that derive from them (Discoverable Partitions
+// Specification: the first half is that of the data, the second that of the tree). Before they are known, root hashes are zeros.
+func (w world) put(p *plan.Plan) {
 	for i, part := range p.Partitions {
 		if part.Verity == "" {
 			continue
 		}
-		t, known := s[part.Spec.Name]
+		at := slices.IndexFunc(p.Partitions, func(q *plan.Partition) bool { return q.Spec.Name == part.Verity })
+		target, own, its := p.Partitions[at], w.d.Partition.Items[i].PartUUID.V, w.d.Partition.Items[at].PartUUID.V
+		t, known := w.sealing.roots[part.Spec.Name]
 		part.RootHash = hex.EncodeToString(t.Root[:])
-		target := p.Find(part.Verity)
 		if !known {
-			target.Spec.Content = tree.Text(string(make([]byte, verity.BlockSize)))
+			part.Late, target.Late = own == "", its == ""
 			continue
 		}
-		target.Spec.Content = tree.Text(string(t.Device(target.Spec.UUID)))
-		at := slices.Index(p.Partitions, target)
-		part.PartUUID = given(d.Partition.Items[i].PartUUID.V, repro.UUID(t.Root[:16]))
-		target.PartUUID = given(d.Partition.Items[at].PartUUID.V, repro.UUID(t.Root[16:]))
+		part.Sealed = &t
+		part.PartUUID, target.PartUUID = given(own, repro.UUID(t.Root[:16])), given(its, repro.UUID(t.Root[16:]))
+	}
+}
+
+// derives notes that a partition contains what a reference stands for, if that derives from a root hash that is not known.
+func (w world) derives(in string, p *plan.Plan, ref description.Reference) {
+	if w.sealing == nil || w.sealing.roots != nil || ref.Kind != "partition" {
+		return
+	}
+	if part := p.Find(ref.Name); ref.Field == "roothash" || ref.Field == "partuuid" && part != nil && part.Late {
+		w.sealing.late[in] = true
 	}
 }

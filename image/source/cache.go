@@ -2,9 +2,12 @@ package source
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -14,6 +17,7 @@ import (
 	"imprint/closure/nar"
 	"imprint/closure/narinfo"
 	"imprint/internal/cas"
+	"imprint/internal/notes"
 	"imprint/internal/remote"
 	"imprint/internal/tree"
 )
@@ -21,9 +25,11 @@ import (
 // A Cache is a binary cache. Its items can be read after [Realise].
 type Cache struct {
 	CacheOptions
-	dir  *remote.Dir
-	kept *cas.Store // nil before Realise
-	now  *Fetch     // likewise
+	dir   *remote.Dir
+	texts notes.Dir  // of a cache on another machine, from earlier builds
+	about []byte     // what the cache has answered about itself, likewise
+	kept  *cas.Store // nil before Realise
+	now   *Fetch     // likewise
 
 	mu      sync.Mutex
 	entries map[closure.Path]*entry
@@ -35,15 +41,21 @@ type CacheOptions struct {
 	Flavor closure.Flavor
 	Keys   []narinfo.Key // each item must be signed by one of them; without keys, signatures are not checked
 	Keep   string        // directory of the build store, which keeps fetched archives; created with the first one
+	Remote remote.Options
+	Whole  context.Context // ends when nothing is read any more; nil for the context of OpenCache
 }
 
 // An entry is an item that was looked up.
 type entry struct {
-	once sync.Once
-	text *narinfo.Info
-	info *closure.Info
-	err  error
-	kept tree.Blob // the archive; nil before Realise
+	once  sync.Once
+	text  *narinfo.Info
+	info  *closure.Info
+	err   error
+	asked []byte    // what the cache has answered; nil if an earlier build had kept it
+	kept  tree.Blob // the archive; nil before Realise, and for one that is streamed
+
+	stream *streamed  // nil for an item without a listing
+	tree   *tree.Node // of the listing
 }
 
 // maxCacheInfo is the maximum size in bytes of nix-cache-info, which usually has three lines.
@@ -51,26 +63,42 @@ const maxCacheInfo = 64 << 10
 
 // OpenCache opens a cache and reads its nix-cache-info. It returns an [*InvalidError] if there is no cache, or one for another store directory.
 func OpenCache(ctx context.Context, o CacheOptions) (*Cache, error) {
-	dir, err := remote.Open(o.URL, remote.Options{})
+	if o.Whole == nil {
+		o.Whole = ctx
+	}
+	dir, err := remote.Open(o.URL, o.Remote)
 	if err != nil {
 		return nil, err
 	}
 	c := &Cache{CacheOptions: o, dir: dir, entries: map[closure.Path]*entry{}}
-	text, err := dir.ReadFile(ctx, narinfo.CacheFile, maxCacheInfo)
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
-		return nil, c.invalid("not a binary cache: %v", err)
+	if !dir.Local() {
+		sum := sha256.Sum256([]byte(dir.String()))
+		c.texts = notes.Dir(filepath.Join(o.Keep, "narinfo", hex.EncodeToString(sum[:16])))
 	}
+	if text, found := c.texts.Get(narinfo.CacheFile); found && c.isOf(text) == nil {
+		return c, nil
+	}
+	text, err := dir.ReadFile(ctx, narinfo.CacheFile, maxCacheInfo)
 	if err != nil {
+		return nil, c.notCache(err)
+	}
+	if err := c.isOf(text); err != nil {
 		return nil, err
 	}
+	c.about = text
+	return c, nil
+}
+
+// isOf checks the text of nix-cache-info.
+func (c *Cache) isOf(text []byte) error {
 	store, err := narinfo.ParseCache(string(text))
 	switch {
 	case err != nil:
-		return nil, c.invalid("%s: %v", narinfo.CacheFile, err)
-	case store != o.Flavor.StoreDir:
-		return nil, c.invalid("its items are those of stores in %s, the image's is %s", tree.Shown(store), o.Flavor.StoreDir)
+		return c.invalid("%s: %v", narinfo.CacheFile, err)
+	case store != c.Flavor.StoreDir:
+		return c.invalid("its items are those of stores in %s, the image's is %s", tree.Shown(store), c.Flavor.StoreDir)
 	}
-	return c, nil
+	return nil
 }
 
 // String returns the URL, without a password.
@@ -80,6 +108,23 @@ func (c *Cache) String() string { return c.dir.String() }
 func (c *Cache) Close() error {
 	c.dir.Close()
 	return nil
+}
+
+// notCache explains an error of reading nix-cache-info. It returns errors of the world.
+func (c *Cache) notCache(err error) error {
+	var refused *remote.RefusedError
+	var status *remote.StatusError
+	if errors.As(err, &refused) {
+		return &InvalidError{c, err.Error(), refused.Hint}
+	}
+	if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission) {
+		return err
+	}
+	hint := ""
+	if errors.As(err, &status) {
+		hint = status.Hint
+	}
+	return &InvalidError{c, fmt.Sprintf("not a binary cache: %v", err), hint}
 }
 
 func (c *Cache) invalid(format string, args ...any) error {
@@ -97,29 +142,6 @@ func (c *Cache) Info(ctx context.Context, p closure.Path) (*closure.Info, error)
 	c.mu.Unlock()
 	e.once.Do(func() { e.err = c.look(ctx, p, e) })
 	return e.info, e.err
-}
-
-// suffix ends the names of files about items.
-const suffix = ".narinfo"
-
-// look reads and checks the narinfo of an item.
-func (c *Cache) look(ctx context.Context, p closure.Path, e *entry) error {
-	digits, _, _ := strings.Cut(p.Base(), "-")
-	b, err := c.dir.ReadFile(ctx, digits+suffix, narinfo.MaxSize)
-	if isMissing(err) {
-		return fmt.Errorf("%s: %w", p, closure.ErrNotFound)
-	}
-	if err != nil {
-		return err
-	}
-	if e.text, err = narinfo.Parse(string(b)); err == nil {
-		e.info, err = c.check(p, e.text)
-	}
-	if err != nil {
-		e.info = nil
-		return c.wrong(digits+suffix, err)
-	}
-	return nil
 }
 
 // isMissing reports whether an error means that a cache lacks a file. S3 answers "forbidden" for it, unless its files may be listed.
@@ -185,7 +207,10 @@ func (c *Cache) Item(_ context.Context, p closure.Path) (*tree.Node, error) {
 	c.mu.Lock()
 	e := c.entries[p]
 	c.mu.Unlock()
-	if e == nil || e.kept == nil {
+	switch {
+	case e != nil && e.tree != nil:
+		return e.tree, nil
+	case e == nil || e.kept == nil:
 		return nil, fmt.Errorf("%v was not fetched", p)
 	}
 	n, err := indexed(e.kept)

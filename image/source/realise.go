@@ -35,13 +35,15 @@ func (c *Cache) realise(ctx context.Context, items []*closure.Info, report Repor
 	if c.kept, err = cas.Open(c.Keep); err != nil {
 		return fmt.Errorf("open the build store: %w", err)
 	}
-	if err := each(ctx, items, c.find); err != nil {
-		return err
+	for _, do := range []func(context.Context, *closure.Info) error{c.find, c.list} {
+		if err := each(ctx, items, do); err != nil {
+			return err
+		}
 	}
 	var missing []*closure.Info
 	c.now = &Fetch{From: c}
 	for _, info := range items {
-		if c.entries[info.Path].kept == nil {
+		if e := c.entries[info.Path]; e.kept == nil && e.stream == nil {
 			missing = append(missing, info)
 			c.now.Total += info.NARSize
 		}
@@ -53,6 +55,7 @@ func (c *Cache) realise(ctx context.Context, items []*closure.Info, report Repor
 	if err := each(ctx, missing, c.fetch); err != nil {
 		return err
 	}
+	c.remember(items)
 	return each(ctx, items, c.outputs)
 }
 
@@ -83,12 +86,30 @@ func (c *Cache) find(ctx context.Context, info *closure.Info) (err error) {
 // fetch fetches an archive into the build store.
 func (c *Cache) fetch(ctx context.Context, info *closure.Info) (err error) {
 	e := c.entries[info.Path]
-	e.kept, err = c.kept.Add(ctx, info.NARHash, info.NARSize, func(w io.Writer) error { return c.unpack(ctx, w, e.text) })
+	add := func(w io.Writer) error { return c.unpack(ctx, w, e.text) }
+	if e.kept, err = c.kept.Add(ctx, info.NARHash, info.NARSize, add); err != nil && ctx.Err() == nil && c.renewed(ctx, info, e) {
+		e.kept, err = c.kept.Add(ctx, info.NARHash, info.NARSize, add)
+	}
 	if err != nil {
 		e.kept = nil
 		return fmt.Errorf("%v from %v/%s: %w", info.Path, c, e.text.URL, err)
 	}
 	return nil
+}
+
+// renewed asks the cache again for the narinfo of an item that could not be fetched, if an earlier build had kept it, and reports whether the cache
+// now has the item in another file.
+func (c *Cache) renewed(ctx context.Context, info *closure.Info, e *entry) bool {
+	if e.asked != nil {
+		return false
+	}
+	c.texts.Remove(nameOf(info.Path))
+	now := &entry{}
+	if c.ask(ctx, info.Path, now) != nil || now.info.NARHash != info.NARHash || now.text.URL == e.text.URL {
+		return false
+	}
+	e.text, e.asked = now.text, now.asked
+	return true
 }
 
 // unpack fetches the compressed file of an archive, and writes the archive to w.

@@ -3,6 +3,7 @@ package source
 import (
 	"bytes"
 	"crypto/sha256"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -59,7 +60,7 @@ func TestCache(t *testing.T) {
 			t.Errorf("round %d: fetched %q", round, archives)
 		}
 	}
-	if all := kept(t, keep); len(all) != 4 {
+	if all := kept(t, filepath.Join(keep, "sha256")); len(all) != 4 {
 		t.Errorf("kept %q", all)
 	}
 }
@@ -82,7 +83,7 @@ func TestDamagedKept(t *testing.T) {
 		if !slices.Contains(w.take(), "/nar/a.nar") {
 			t.Error("not fetched")
 		}
-		name := kept(t, keep)[0]
+		name := kept(t, filepath.Join(keep, "sha256"))[0]
 		content, _ := os.ReadFile(name)
 		content[len(content)/2] ^= 1
 		os.WriteFile(name, content, 0o644)
@@ -385,5 +386,78 @@ func TestExport(t *testing.T) {
 	os.WriteFile(name, []byte("no stream"), 0o644)
 	if _, err := OpenExport(t.Context(), name, t.TempDir(), closure.Nix); !says(err, "this is not a stream") {
 		t.Error(err)
+	}
+}
+
+// What an earlier build has learnt from a cache is not asked for again, but checked again: a build with other keys asks for signatures by them. If
+// the cache has moved a file meanwhile, it is found.
+func TestRemembered(t *testing.T) {
+	w := newWorld(t)
+	w.add("b", "none")
+	info := w.add("a", "zstd", "b")
+	keep := t.TempDir()
+	build := func(keys []narinfo.Key) error {
+		c, err := w.open(keep, keys)
+		if err != nil {
+			return err
+		}
+		all, err := closureOf(t, "a", c)
+		if err == nil {
+			check(t, all)
+		}
+		return err
+	}
+	requests := func(what string, want int) {
+		t.Helper()
+		if asked := w.take(); len(asked) != want {
+			t.Errorf("%s: asked for %q", what, asked)
+		}
+	}
+	if err := build(trusted(t)); err != nil {
+		t.Fatal(err)
+	}
+	requests("first", 5)
+	if err := build(trusted(t)); err != nil {
+		t.Fatal(err)
+	}
+	requests("second", 0)
+	other, err := narinfo.ParseKey("other-1:" + base64.StdEncoding.EncodeToString(key))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := build([]narinfo.Key{other}); !says(err, `is signed by "test-1", and not by a key`) {
+		t.Error(err)
+	}
+	if w.take() == nil {
+		t.Error("a signature by another key was not looked for in the cache")
+	}
+
+	texts := filepath.Join(keep, "narinfo")
+	os.RemoveAll(filepath.Join(keep, "sha256"))
+	w.put("/moved.nar", w.files["/"+info.URL])
+	delete(w.files, "/"+info.URL)
+	info.URL = "moved.nar"
+	w.publish(info)
+	if err := build(trusted(t)); err != nil {
+		t.Error(err)
+	}
+	requests("moved", 4)
+	os.RemoveAll(filepath.Join(keep, "sha256"))
+	delete(w.files, "/moved.nar")
+	if err := build(trusted(t)); !says(err, "404") {
+		t.Error(err)
+	}
+	w.take()
+	for _, name := range kept(t, texts) {
+		if err := os.WriteFile(name, []byte("damaged"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.put("/moved.nar", w.files["/nar/b.nar"])
+	if err := build(trusted(t)); !says(err, "contents are not what was promised") {
+		t.Error(err)
+	}
+	if asked := w.take(); !slices.Contains(asked, "/nix-cache-info") || !slices.Contains(asked, "/moved.nar") {
+		t.Errorf("damaged: asked for %q", asked)
 	}
 }

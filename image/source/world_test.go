@@ -164,7 +164,7 @@ func (w *world) take() []string {
 // open opens the cache; keep is the build store.
 func (w *world) open(keep string, keys []narinfo.Key) (*Cache, error) {
 	w.Helper()
-	c, err := OpenCache(w.Context(), CacheOptions{URL: w.url, Flavor: closure.Nix, Keys: keys, Keep: keep})
+	c, err := OpenCache(w.Context(), CacheOptions{URL: w.url, Flavor: closure.Nix, Keys: keys, Keep: keep, Whole: w.Context()})
 	if err == nil {
 		w.Cleanup(func() { c.Close() })
 	}

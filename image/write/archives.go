@@ -7,6 +7,7 @@ import (
 	"imprint/container"
 	"imprint/image/plan"
 	"imprint/internal/extent"
+	"imprint/internal/output"
 	"imprint/internal/pax"
 	"imprint/internal/stream"
 	"imprint/internal/tree"
@@ -66,7 +67,7 @@ type archives struct {
 	of      map[*plan.Region][]*archive
 	volumes []*stream.Volume
 	formats []*formats // of those that are packed
-	spools  []*Output
+	spools  []*output.Output
 }
 
 // newArchives lays out the archives of the outputs that hold trees.
@@ -135,7 +136,7 @@ func (a *archives) region(l *plan.Layout, r *plan.Region, as *archive) {
 // pack has an archive packed while it is written. Its own bytes are in a scratch file where several jobs share a piece, and those of layers all are,
 // since each is hashed.
 func (a *archives) pack(out Formatted, p *plan.Plan, l *plan.Layout, v *stream.Volume) error {
-	spool, err := Create(out.path)
+	spool, err := output.Create(out.Path())
 	if err != nil {
 		return err
 	}

@@ -18,6 +18,7 @@ import (
 	"imprint/image/plan"
 	"imprint/image/write"
 	"imprint/internal/hosttest"
+	"imprint/internal/output"
 	"imprint/internal/processors"
 	"imprint/internal/tree"
 )
@@ -30,9 +31,9 @@ func archive(t *testing.T, p *plan.Plan, partition string, disk bool) (plain, pa
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	var files []*write.Output
+	var files []*output.Output
 	for _, name := range []string{"disk", "x.tar", "x.tar.gz"} {
-		out, err := write.Create(filepath.Join(dir, name))
+		out, err := output.Create(filepath.Join(dir, name))
 		if err != nil {
 			t.Fatal(err)
 		}

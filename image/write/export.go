@@ -12,6 +12,7 @@ import (
 	"imprint/bootloader"
 	"imprint/bootloader/ipxe"
 	"imprint/image/plan"
+	"imprint/internal/output"
 	"imprint/internal/tree"
 	"imprint/internal/units"
 )
@@ -47,7 +48,7 @@ type Export struct {
 	Entries []ExportedEntry
 	dir     string
 	made    bool // the directory is new
-	outputs []*Output
+	outputs []*output.Output
 }
 
 // Boot writes the kernel, initrd and command line of every boot entry of a plan into a directory, which it makes if needed; with root also
@@ -131,7 +132,7 @@ func (e *Export) entry(ctx context.Context, entry bootloader.Entry, id string) (
 // add writes an output with one content, or with several initrds. Each initrd begins at a multiple of 4 bytes, as Linux
 // requires of concatenated cpio archives (Documentation/driver-api/early-userspace/buffer-format.rst).
 func (e *Export) add(ctx context.Context, name string, parts ...tree.Blob) error {
-	out, err := Create(filepath.Join(e.dir, name))
+	out, err := output.Create(filepath.Join(e.dir, name))
 	if err != nil {
 		return err
 	}
@@ -172,9 +173,9 @@ func (e *Export) copy(ctx context.Context, w io.Writer, b tree.Blob) error {
 }
 
 // Group returns the files, with ExportFile, which was added last, as their index.
-func (e *Export) Group() Group {
+func (e *Export) Group() output.Group {
 	last := len(e.outputs) - 1
-	return Group{Files: e.outputs[:last], Index: e.outputs[last]}
+	return output.Group{Files: e.outputs[:last], Index: e.outputs[last]}
 }
 
 // Discard removes the files that Commit has not named.

@@ -8,6 +8,7 @@ import (
 
 	"imprint/image/plan"
 	"imprint/internal/cpio"
+	"imprint/internal/output"
 	"imprint/internal/units"
 	"imprint/partition"
 )
@@ -45,7 +46,7 @@ func CheckRoot(l *plan.Layout) error {
 
 // root writes the tree of the root file system as an initrd. Contents are verified as they pass.
 func (e *Export) root(ctx context.Context, l *plan.Layout) error {
-	out, err := Create(filepath.Join(e.dir, RootFile))
+	out, err := output.Create(filepath.Join(e.dir, RootFile))
 	if err != nil {
 		return err
 	}

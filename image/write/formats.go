@@ -2,18 +2,21 @@ package write
 
 import (
 	"fmt"
+	"io"
 
 	"imprint/container"
 	"imprint/image/plan"
+	"imprint/internal/output"
 	"imprint/internal/pieces"
 	"imprint/internal/processors"
+	"imprint/internal/repro"
 	"imprint/internal/stream"
 	"imprint/internal/verity"
 )
 
 // A Formatted is an output that holds the disk in another format than raw, or the tree of a partition.
 type Formatted struct {
-	*Output
+	*output.Output
 	Format    *container.Format
 	Options   container.Options
 	Partition string // the name of that partition
@@ -24,23 +27,29 @@ type Formatted struct {
 type formats struct {
 	list    []Formatted
 	writers []pieces.Writer
-	spools  []*Output
+	spools  []*output.Output
 	stops   []func()
 }
 
 // newFormats starts the outputs of a volume, whose pieces they get.
-func newFormats(list []Formatted, p *plan.Plan, l *plan.Layout, v *stream.Volume) (f *formats, err error) {
-	f = &formats{list: list}
+func newFormats(list []Formatted, p *plan.Plan, l *plan.Layout, v *stream.Volume) (*formats, error) {
+	f, err := startFormats(list, p.Manifest(l, 0), p.Seed, pieces.Disk{Size: v.Size, Hole: v.Digest.Hole}, v.File)
 	v.Digest.Take = f.take
-	disk := pieces.Disk{Size: v.Size, Piece: stream.PieceSize, Sector: p.SectorSize, Hole: v.Digest.Hole}
-	disk.ID = func(name string) [16]byte { return p.Seed.UUID("output " + name) }
+	return f, err
+}
+
+// startFormats starts outputs. disk has its size and its holes; the manifest says for what it is. whole is for formats that read it again.
+func startFormats(list []Formatted, m *plan.Manifest, seed repro.Seed, disk pieces.Disk, whole io.ReaderAt) (f *formats, err error) {
+	f = &formats{list: list}
+	disk.Piece, disk.Sector = stream.PieceSize, m.SectorSize
+	disk.ID = func(name string) [16]byte { return seed.UUID("output " + name) }
 	for _, out := range list {
 		o := out.Options
-		o.Name, o.Workers, o.UEFI = p.Name, processors.Count(), p.Manifest(l, 0).Firmware() == "uefi"
-		o.Image.Arch, o.Image.Created = p.Arch, p.Epoch
-		t := container.Target{File: out.File, Whole: v.File}
+		o.Name, o.Workers, o.UEFI = m.Name, processors.Count(), m.Firmware() == "uefi"
+		o.Image.Arch, o.Image.Created = m.Arch, m.Epoch
+		t := container.Target{File: out.File, Whole: whole}
 		if out.Format.Packs(o) {
-			spool, err := Create(out.path)
+			spool, err := output.Create(out.Path())
 			if err != nil {
 				return f, err
 			}
@@ -84,7 +93,7 @@ func (f *formats) finish() error {
 // writeBack has the kernel write the files back from now on.
 func (f *formats) writeBack() {
 	for _, out := range f.list {
-		f.stops = append(f.stops, writeBack(out.File))
+		f.stops = append(f.stops, output.WriteBack(out.File))
 	}
 }
 
@@ -99,13 +108,14 @@ func (f *formats) discard() {
 }
 
 // meetOnly reports whether the file of the disk is only needed where parts of pieces meet, since nothing reads it afterwards: it is no output,
-// no plain hash of it is wanted, and the hash of every partition follows from the disk's tree.
+// no plain hash of it is wanted, and the hashes of every partition follow from the disk's tree.
 func meetOnly(l *plan.Layout, o Options) bool {
 	if !o.Scratch || o.SHA256 {
 		return false
 	}
 	for _, r := range l.Regions {
-		if off, size, whole := r.Range(); whole && !o.NoDigest && (off%verity.Span != 0 || size%verity.Span != 0) {
+		off, size, whole := r.Range()
+		if whole && !o.NoDigest && (off%verity.Span != 0 || size%verity.Span != 0) || r.Partition.Verity != "" && off%verity.BlockSize != 0 {
 			return false
 		}
 	}

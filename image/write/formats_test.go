@@ -14,6 +14,7 @@ import (
 	"imprint/image/plan"
 	"imprint/image/write"
 	"imprint/internal/hosttest"
+	"imprint/internal/output"
 	"imprint/internal/processors"
 )
 
@@ -26,17 +27,17 @@ func inFormats(t *testing.T, p *plan.Plan, o write.Options, raw bool) (files map
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	disk, err := write.Create(filepath.Join(dir, "disk"))
+	disk, err := output.Create(filepath.Join(dir, "disk"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer disk.Discard()
-	outputs := map[string]*write.Output{}
+	outputs := map[string]*output.Output{}
 	for _, f := range container.Formats {
 		if !f.Readable && !f.Beside {
 			continue
 		}
-		out, err := write.Create(filepath.Join(dir, "disk"+f.Suffixes[0]))
+		out, err := output.Create(filepath.Join(dir, "disk"+f.Suffixes[0]))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -164,12 +165,12 @@ func TestFormatThatFails(t *testing.T) {
 	}
 	for _, name := range []string{"qcow2", "raw.zst", "vmdk-stream", "gce", "vhdx"} {
 		dir := t.TempDir()
-		disk, err := write.Create(filepath.Join(dir, "disk"))
+		disk, err := output.Create(filepath.Join(dir, "disk"))
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer disk.Discard()
-		out, err := write.Create(filepath.Join(dir, "other"))
+		out, err := output.Create(filepath.Join(dir, "other"))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,6 +1,7 @@
 package write
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -9,6 +10,7 @@ import (
 
 	"imprint/image/plan"
 	"imprint/internal/extent"
+	"imprint/internal/output"
 	"imprint/internal/stream"
 	"imprint/internal/tree"
 	"imprint/internal/units"
@@ -19,8 +21,9 @@ import (
 type planner struct {
 	disk     *stream.Disk
 	verify   verifier
-	archives *archives // nil for none
-	noDisk   bool      // only archives are written
+	archives *archives    // nil for none
+	noDisk   bool         // only archives are written
+	told     *stream.Disk // gets to know what will be written, if it is not disk
 
 	jobs    []stream.Job
 	total   int64                         // bytes that will be written
@@ -32,21 +35,21 @@ type planner struct {
 	low     int64 // lowest offset that was expected since a job was added
 }
 
-// newPlanner makes all jobs. The main region is planned last: a content that is also in other regions, such as a kernel in the
+// newPlanner makes all jobs of a stage, with the first fields of p. The main region is planned last: a content that is also in other regions, such as a kernel in the
 // store and on the ESP, is then known to be, and is read once and written in all places. What only other regions hold gets
 // jobs of its own.
-func newPlanner(disk *stream.Disk, v verifier, l *plan.Layout, a *archives, noDisk bool) *planner {
-	p := &planner{disk: disk, verify: v, archives: a, noDisk: noDisk, low: math.MaxInt64}
+func newPlanner(p planner, s stage) *planner {
+	p.low, p.told = math.MaxInt64, cmp.Or(p.told, p.disk)
 	p.sizes, p.further, p.carrier = map[*stream.Volume]int64{}, map[tree.Blob][]extent.Extent{}, map[tree.Blob]*tree.Node{}
-	regions := slices.DeleteFunc(slices.Clone(l.Regions), func(r *plan.Region) bool { return noDisk && !a.have(r) })
+	regions := slices.DeleteFunc(slices.Clone(s.regions), func(r *plan.Region) bool { return p.noDisk && !p.archives.have(r) })
 	main := mainRegion(regions)
 	for _, r := range regions {
 		if r != main {
 			p.other(r)
 		}
 	}
-	if !noDisk {
-		p.outside(l)
+	if !p.noDisk {
+		p.outside(s)
 	}
 	if main != nil {
 		p.main(main)
@@ -56,15 +59,15 @@ func newPlanner(disk *stream.Disk, v verifier, l *plan.Layout, a *archives, noDi
 			p.copyOf(b, places)
 		}
 	}
-	return p
+	return &p
 }
 
 // outside makes the jobs for what lies outside of all regions.
-func (p *planner) outside(l *plan.Layout) {
-	for _, e := range l.Raw {
+func (p *planner) outside(s stage) {
+	for _, e := range s.raw {
 		p.further[e.Blob] = append(p.further[e.Blob], e)
 	}
-	p.fill(l.Table, 1)
+	p.fill(s.table, 1)
 }
 
 // mainRegion returns the region with the store, or else the first one that stores each file once.
@@ -200,7 +203,7 @@ func (p *planner) expect(places []extent.Extent) {
 		p.low = min(p.low, e.Off)
 		p.total += e.Len
 		p.sizes[p.disk.At(e.Off)] += e.Len
-		p.disk.Expect(e.Off, e.Len)
+		p.told.Expect(e.Off, e.Len)
 	}
 }
 
@@ -244,10 +247,10 @@ func (p *planner) host(r *plan.Region, m partition.HostMade) {
 	p.total += hostMade(r)
 	p.sizes[&p.disk.Volume] += hostMade(r)
 	p.beside += m.Scratch()
-	p.disk.Expect(r.Offset, r.Size)
+	p.told.Expect(r.Offset, r.Size)
 	p.add(r.Size, func(ctx context.Context, _ *stream.Worker) error {
 		err := feed(ctx, r, p.verify, &p.disk.Bytes, func(ctx context.Context) (partition.Packer, error) {
-			return m.Fill(ctx, toolPath(p.disk.File), r.Offset)
+			return m.Fill(ctx, output.ToolPath(p.disk.File), r.Offset)
 		})
 		if err != nil {
 			return fmt.Errorf("make partition %q: %w", r.Partition.Spec.Name, err)

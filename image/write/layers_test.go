@@ -15,6 +15,7 @@ import (
 	"imprint/image/imagetest"
 	"imprint/image/plan"
 	"imprint/image/write"
+	"imprint/internal/output"
 )
 
 // layered writes a plan as a container image, and returns the names in each layer, by its comment, and the digest of each.
@@ -25,12 +26,12 @@ func layered(t *testing.T, p *plan.Plan) (names map[string][]string, digests map
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	disk, err := write.Create(filepath.Join(dir, "disk"))
+	disk, err := output.Create(filepath.Join(dir, "disk"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer disk.Discard()
-	out, err := write.Create(filepath.Join(dir, "x.oci.tar"))
+	out, err := output.Create(filepath.Join(dir, "x.oci.tar"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,7 +141,7 @@ func TestWhiteoutInLayers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	out, err := write.Create(filepath.Join(t.TempDir(), "x.oci.tar"))
+	out, err := output.Create(filepath.Join(t.TempDir(), "x.oci.tar"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,9 +21,9 @@ type ledger struct {
 	sums  map[tree.Piece]tree.Pin // of those read so far
 }
 
-// newLedger finds everything that writing a layout and reading besides will read more than once. known was read before, while
+// newLedger finds everything that writing all stages and reading besides will read more than once. known was read before, while
 // resolving, and has pins.
-func newLedger(l *plan.Layout, o Options, besides, known []tree.Blob) *ledger {
+func newLedger(stages []stage, o Options, besides, known []tree.Blob) *ledger {
 	g := &ledger{times: map[tree.Piece]int{}, sums: map[tree.Piece]tree.Pin{}}
 	for _, b := range known {
 		if pieces := tree.Pieces(b); len(pieces) == 1 {
@@ -34,18 +34,27 @@ func newLedger(l *plan.Layout, o Options, besides, known []tree.Blob) *ledger {
 	for _, b := range besides {
 		g.count(b)
 	}
-	main, together := mainRegion(l.Regions), map[tree.Blob]bool{}
-	for _, r := range l.Regions {
-		if r.Tree != nil && r != main {
-			g.countRegion(r, together)
+	mains := make([]func(), 0, len(stages))
+	for _, s := range stages {
+		main, together := mainRegion(s.regions), map[tree.Blob]bool{}
+		for _, r := range s.regions {
+			if r.Tree != nil && r != main {
+				g.countRegion(r, together)
+			}
+		}
+		if main != nil {
+			g.countBesides(main, together)
+			mains = append(mains, func() { g.countItems(main, together) })
 		}
 	}
-	if main != nil {
-		g.countMain(main, together)
+	for _, count := range mains { // when everything else is counted
+		count()
 	}
-	for _, r := range l.Regions {
-		if r.ByHostTool() && r.Tree != nil && o.archives(r) {
-			g.countArchived(r)
+	for _, s := range stages {
+		for _, r := range s.regions {
+			if r.ByHostTool() && r.Tree != nil && o.archives(r) {
+				g.countArchived(r)
+			}
 		}
 	}
 	maps.DeleteFunc(g.times, func(_ tree.Piece, n int) bool { return n < 2 })
@@ -79,14 +88,17 @@ func (g *ledger) countRegion(r *plan.Region, together map[tree.Blob]bool) {
 	}
 }
 
-// countMain counts the files of the main region. Store items may have a million files, so only those that are also read
-// elsewhere are looked up.
-func (g *ledger) countMain(r *plan.Region, together map[tree.Blob]bool) {
+// countBesides counts the files of a main region that are in no store item.
+func (g *ledger) countBesides(r *plan.Region, together map[tree.Blob]bool) {
 	for n := range besides(r) {
 		if b := n.Blob(); !isRegion(n) && (r.ByHostTool() || !together[b]) {
 			g.count(b)
 		}
 	}
+}
+
+// countItems counts the store items of a main region. They may have a million files, so only those that are also read elsewhere are looked up.
+func (g *ledger) countItems(r *plan.Region, together map[tree.Blob]bool) {
 	if len(g.times) == 0 {
 		return
 	}

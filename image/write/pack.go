@@ -95,12 +95,12 @@ func (p *packed) pack(ctx context.Context, l *plan.Layout, r *plan.Region, v ver
 }
 
 // fill writes a region to an empty file, as if it were a disk.
-func (p *packed) fill(ctx context.Context, file *os.File, whole *plan.Layout, r *plan.Region, v verifier) error {
-	disk, l := &stream.Disk{Volume: stream.Volume{File: file, Size: r.Size}}, whole.Alone(r)
+func (p *packed) fill(ctx context.Context, file *os.File, all *plan.Layout, r *plan.Region, v verifier) error {
+	disk, l := &stream.Disk{Volume: stream.Volume{File: file, Size: r.Size}}, all.Alone(r)
 	if err := disk.File.Truncate(l.Size); err != nil {
 		return err
 	}
-	jobs := newPlanner(disk, v, l, nil, false)
+	jobs := newPlanner(planner{disk: disk, verify: v}, whole(l))
 	if err := enoughSpace(disk.File, jobs.total); err != nil {
 		return err
 	}

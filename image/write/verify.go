@@ -74,6 +74,13 @@ func (v verifier) item(ctx context.Context, item *plan.Item, reset hash.Hash, mo
 	if size := nar.Size(item.Node); size != item.Info.NARSize {
 		return fmt.Errorf("%v has changed: its NAR has %d bytes, but it is registered with %d: %w", item.Info.Path, size, item.Info.NARSize, ErrMismatch)
 	}
+	if item.Stream != nil {
+		end, err := item.Stream(ctx)
+		if err != nil {
+			return err
+		}
+		defer end()
+	}
 	reset.Reset()
 	err := nar.Write(reset, item.Node, func(h io.Writer, n *tree.Node) error {
 		if ctx.Err() != nil {

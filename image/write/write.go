@@ -19,6 +19,7 @@ import (
 
 	"imprint/image/plan"
 	"imprint/internal/interrupt"
+	"imprint/internal/output"
 	"imprint/internal/stream"
 	"imprint/internal/units"
 
@@ -50,6 +51,7 @@ func (m *Meter) Written() int64 { return m.written() }
 
 // A Result is what was written.
 type Result struct {
+	Plan    *plan.Plan   // with its hash trees
 	Layout  *plan.Layout // with the actual sizes of what host tools have packed
 	Digests plan.Digests
 	Written int64 // bytes
@@ -62,9 +64,13 @@ type Result struct {
 // Errors match [ErrMismatch] if an item or a host file differs from its hash, and [tree.ErrChanged] if one changes while it is
 // read.
 func Image(ctx context.Context, file *os.File, p *plan.Plan, l *plan.Layout, o Options) (*Result, error) {
+	p, l, err := o.sealFirst(ctx, p, l)
+	if err != nil {
+		return nil, err
+	}
 	v := verifier{off: o.NoVerify}
 	if !v.off {
-		v.ledger = newLedger(l, o, exported(p, o), p.BootInputs)
+		v.ledger = newLedger(o.stages(p, l), o, exported(p, o), p.BootInputs)
 	}
 	made, l, err := packAll(ctx, p, l, v, o)
 	if err != nil {
@@ -76,24 +82,24 @@ func Image(ctx context.Context, file *os.File, p *plan.Plan, l *plan.Layout, o O
 	if err != nil {
 		return nil, err
 	}
-	disk, err := o.disk(file, l)
+	disk, err := o.disk(file, p, l)
 	if err != nil {
 		return nil, err
 	}
 	disk.Beside = beside.volumes
-	jobs := newPlanner(disk, v, l, beside, o.noDisk())
-	if err := o.enoughSpace(jobs); err != nil {
+	s := newSequence(planner{disk: disk, verify: v, archives: beside, noDisk: o.noDisk()}, o.stages(p, l), p, l, made.files)
+	if err := o.enoughSpace(s.first); err != nil {
 		return nil, err
 	}
 	if o.Progress != nil {
-		o.Progress(&Meter{written: disk.Bytes.Load, Total: jobs.total})
+		o.Progress(&Meter{written: disk.Bytes.Load, Total: s.first.total})
 	}
-	if err := o.run(ctx, disk, p, l, jobs); err != nil {
+	if err := o.run(ctx, s); err != nil {
 		return nil, err
 	}
-	r := &Result{Layout: l, Written: disk.Bytes.Load(), ledger: v.ledger}
+	r := &Result{Plan: s.plan, Layout: s.layout, Written: disk.Bytes.Load(), ledger: v.ledger}
 	if !o.noDisk() {
-		r.Digests, err = digests(ctx, disk, l, o)
+		r.Digests, err = digests(ctx, disk, s.layout, o)
 	}
 	return r, err
 }
@@ -104,7 +110,7 @@ func (o Options) noDisk() bool {
 }
 
 // disk returns the disk that jobs write to. Without an output that holds it, its file stays empty.
-func (o Options) disk(file *os.File, l *plan.Layout) (*stream.Disk, error) {
+func (o Options) disk(file *os.File, p *plan.Plan, l *plan.Layout) (*stream.Disk, error) {
 	disk := &stream.Disk{Volume: stream.Volume{File: file, Size: l.Size, Scratch: meetOnly(l, o)}}
 	if o.noDisk() {
 		return disk, nil
@@ -112,21 +118,21 @@ func (o Options) disk(file *os.File, l *plan.Layout) (*stream.Disk, error) {
 	if err := file.Truncate(l.Size); err != nil {
 		return nil, fmt.Errorf("make a file of %d bytes: %w", l.Size, err)
 	}
-	if !o.NoDigest || len(o.Formats) > 0 {
+	if !o.NoDigest || len(o.Formats) > 0 || p.Seal != nil {
 		disk.Digest = stream.NewPieces(l.Size)
-		disk.Digest.NoSums = o.NoDigest
+		disk.Digest.NoSums = o.NoDigest && p.Seal == nil
 	}
 	return disk, nil
 }
 
 // run writes the disk, the outputs of other formats, and archives.
-func (o Options) run(ctx context.Context, disk *stream.Disk, p *plan.Plan, l *plan.Layout, jobs *planner) error {
+func (o Options) run(ctx context.Context, s *sequence) error {
 	if !o.NoSync && !o.Scratch {
-		defer writeBack(disk.File)()
+		defer output.WriteBack(s.disk.File)()
 	}
-	all := slices.Clone(jobs.archives.formats)
+	all := slices.Clone(s.archives.formats)
 	if list := slices.DeleteFunc(slices.Clone(o.Formats), func(f Formatted) bool { return f.Format.Tree }); len(list) > 0 {
-		f, err := newFormats(list, p, l, &disk.Volume)
+		f, err := newFormats(list, s.plan, s.layout, &s.disk.Volume)
 		defer f.discard()
 		if err != nil {
 			return err
@@ -138,7 +144,7 @@ func (o Options) run(ctx context.Context, disk *stream.Disk, p *plan.Plan, l *pl
 			f.writeBack()
 		}
 	}
-	if err := disk.Run(ctx, jobs.jobs); err != nil {
+	if err := s.run(ctx); err != nil {
 		return err
 	}
 	for _, f := range all {
@@ -183,7 +189,15 @@ func plainSum(ctx context.Context, image io.ReaderAt, size int64) (string, error
 // enoughSpace reports an error if a file system of the host has less free than is needed, before anything is written: for each plain file and
 // for the scratch files of host tools and of archives. How much compressed files need is not known.
 func (o Options) enoughSpace(jobs *planner) error {
-	file, total := jobs.disk.File, jobs.sizes[&jobs.disk.Volume]
+	volumes := map[*os.File]int64{}
+	for _, v := range jobs.disk.Beside {
+		volumes[v.File] = jobs.sizes[v]
+	}
+	return o.spaceFor(jobs.disk.File, jobs.sizes[&jobs.disk.Volume], jobs.beside, volumes)
+}
+
+// spaceFor is enoughSpace for total bytes of the disk, for scratch files beside it, and for volumes.
+func (o Options) spaceFor(file *os.File, total, beside int64, volumes map[*os.File]int64) error {
 	need, first := map[uint64]int64{}, map[uint64]*os.File{}
 	add := func(f *os.File, n int64) {
 		var st unix.Stat_t
@@ -192,11 +206,11 @@ func (o Options) enoughSpace(jobs *planner) error {
 			first[st.Dev] = cmp.Or(first[st.Dev], f)
 		}
 	}
-	if add(file, jobs.beside); !o.Scratch {
+	if add(file, beside); !o.Scratch {
 		add(file, total)
 	}
-	for _, v := range jobs.disk.Beside {
-		add(v.File, jobs.sizes[v])
+	for f, n := range volumes {
+		add(f, n)
 	}
 	for _, out := range o.Formats {
 		if !out.Format.Tree && !out.Format.Beside && !out.Format.Packs(out.Options) {

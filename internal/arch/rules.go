@@ -21,18 +21,20 @@ var rooms = []room{
 	{"image/emulator", []string{"container", "image/description", "image/disk", "image/plan", "image/write", "bootloader", "bootloader/menu", "internal/hosttool", "internal/tree"}, nil},
 	{"image/serve", []string{"image/disk", "image/plan", "image/write", "internal/extent", "internal/processors", "internal/tree"},
 		[]string{"golang.org/x/sys/...", "golang.org/x/sync/..."}},
-	{"image/write", []string{"image/plan", "container", "partition", "bootloader", "bootloader/ipxe", "closure", "closure/nar", "internal/..."}, []string{"golang.org/x/sys/...", "golang.org/x/sync/..."}},
+	{"image/generation", []string{"image/plan", "image/write", "internal/..."}, []string{"golang.org/x/sync/..."}},
+	{"image/write", []string{"image/plan", "image/seal", "container", "partition", "bootloader", "bootloader/ipxe", "closure", "closure/nar", "internal/..."}, []string{"golang.org/x/sys/...", "golang.org/x/sync/..."}},
 	{"image/trees", []string{"image/description", "image/host", "partition", "closure", "internal/accounts", "internal/diag", "internal/layer",
 		"internal/pattern", "internal/tree"}, nil},
 	{"image/realise", []string{"image/base", "image/description", "image/host", "image/plan", "internal/..."}, nil},
-	{"image/resolve", []string{"image/base", "image/description", "image/disk", "image/host", "image/input", "image/realise", "image/source", "image/trees", "image/identity", "image/plan", "image/toplevel", "image/mbr", "partition",
+	{"image/resolve", []string{"image/base", "image/description", "image/disk", "image/host", "image/input", "image/realise", "image/source", "image/trees", "image/identity", "image/plan", "image/seal", "image/toplevel", "image/mbr", "partition",
 		"bootloader", "bootloader/bootspec",
 		"bootloader/grubmkimage", "closure", "closure/daemon", "closure/narinfo", "internal/..."}, []string{"golang.org/x/sync/..."}},
-	{"image/source", []string{"closure", "closure/address", "closure/daemon", "closure/db", "closure/export", "closure/locks", "closure/nar", "closure/narinfo", "internal/..."},
+	{"image/source", []string{"closure", "closure/address", "closure/daemon", "closure/db", "closure/export", "closure/listing", "closure/locks", "closure/nar", "closure/narinfo", "internal/..."},
 		[]string{"golang.org/x/sync/...", "golang.org/x/sys/..."}},
 	{"image/target", []string{"container/codec", "closure", "closure/daemon", "closure/export", "closure/locks", "closure/nar", "closure/narinfo", "internal/..."},
 		[]string{"golang.org/x/sync/...", "golang.org/x/sys/..."}},
 	{"image/garbage", []string{"closure", "closure/locks"}, nil},
+	{"image/seal", []string{"image/plan", "internal/extent", "internal/processors", "internal/units", "internal/verity"}, []string{"golang.org/x/sync/..."}},
 	{"image/toplevel", []string{"bootloader/bootspec", "bootloader/bootparameters", "closure", "internal/diag", "internal/tree"}, nil},
 	{"image/outputs", []string{"container", "image/description", "image/plan", "internal/hosttool"}, nil},
 	{"image/identity", []string{"image/description", "image/host", "image/plan", "partition", "internal/repro", "internal/tree"}, nil},
@@ -40,7 +42,7 @@ var rooms = []room{
 	{"image/input", []string{"image/description", "internal/..."}, []string{"golang.org/x/sync/..."}},
 	{"image/host", []string{"image/base", "image/description", "image/input", "partition", "closure", "internal/..."}, []string{"golang.org/x/sync/..."}},
 	{"image/plan", []string{"image/gpt", "image/mbr", "partition", "bootloader", "closure", "internal/diag", "internal/extent", "internal/repro",
-		"internal/tree", "internal/units"}, nil},
+		"internal/tree", "internal/units", "internal/verity"}, nil},
 	{"image/description", []string{"image/description/language", "image/mbr", "container", "partition", "bootloader", "closure", "closure/daemon", "closure/narinfo", "internal/diag", "internal/keyed", "internal/locator", "internal/oci", "internal/pattern",
 		"internal/remote", "internal/units"}, nil},
 	{"image/description/language", []string{"container", "partition", "bootloader", "closure", "internal/keyed", "internal/units"}, nil},
@@ -58,16 +60,19 @@ var rooms = []room{
 	{"closure", []string{"closure/...", "internal/..."}, []string{"golang.org/x/sync/...", "golang.org/x/sys/..."}},
 	{"closure/db", cellar, []string{"github.com/ncruces/go-sqlite3/...", "golang.org/x/sys/..."}},
 	{"closure/narinfo", []string{"closure/nar", "internal/..."}, nil},
+	{"closure/listing", []string{"closure/nar", "internal/..."}, nil},
 	{"closure/export", []string{"closure/nar", "internal/..."}, nil},
 	{"closure/address", []string{"closure/nar", "internal/..."}, nil},
 	{"closure/daemon", []string{"closure/nar", "internal/..."}, nil},
 	{"closure/locks", nil, []string{"golang.org/x/sys/..."}},
 	{"closure/...", cellar, nil},
 
-	{"internal/remote", nil, []string{"github.com/cenkalti/backoff/..."}},
+	{"internal/remote", []string{"internal/awskeys", "internal/sigv4"}, []string{"github.com/cenkalti/backoff/..."}},
 	{"internal/registry", []string{"internal/oci"}, []string{"github.com/docker/cli/...", "github.com/google/go-containerregistry/..."}},
 	{"internal/unpack", cellar, []string{"github.com/andybalholm/brotli/...", "github.com/klauspost/compress/...", "github.com/therootcompany/xz/..."}},
 	{"internal/keyed", []string{"internal/diag", "internal/tomlpos"}, []string{"github.com/BurntSushi/toml/..."}},
+	{"internal/sigv4", nil, nil},
+	{"internal/awskeys", []string{"internal/sigv4"}, nil},
 	{"internal/repro", nil, []string{"github.com/google/uuid/..."}},
 	{"internal/...", cellar, []string{"golang.org/x/sys/...", "golang.org/x/sync/..."}},
 }
@@ -121,10 +126,10 @@ var servers = []string{"internal/listen", "internal/nbd", "internal/httpfile"}
 // readers are the packages that may open files. All others are values and arithmetic: descriptions, plans and layouts, file
 // systems, partition tables, boot loaders.
 var readers = []string{
-	"cmd/...", "image/crosscheck", "image/crosscheck/opinion", "image/base", "image/host", "image/input", "image/realise", "image/resolve", "image/serve", "image/write",
+	"cmd/...", "image/crosscheck", "image/crosscheck/opinion", "image/base", "image/generation", "image/host", "image/input", "image/realise", "image/resolve", "image/serve", "image/write",
 	"closure", "closure/db", "closure/locks", "image/garbage", "image/source", "image/target", "bootloader/grubmkimage", "partition", "partition/mke2fs", "partition/squashfs", "partition/syslinux",
-	"internal/annex", "internal/cas", "internal/environment", "internal/extract", "internal/hosttool", "internal/hosttree", "internal/inodes", "internal/limits", "internal/listen", "internal/objects", "internal/oci", "internal/overlay",
-	"internal/processors", "internal/remote", "internal/sandbox", "internal/scratch",
+	"internal/annex", "internal/awskeys", "internal/cas", "internal/environment", "internal/extract", "internal/hosttool", "internal/hosttree", "internal/inodes", "internal/limits", "internal/listen", "internal/notes", "internal/objects", "internal/oci", "internal/output", "internal/overlay",
+	"internal/processors", "internal/remote", "internal/restore", "internal/sandbox", "internal/scratch", "internal/series",
 	"internal/steprun", "internal/stepstore", "internal/stream", "internal/tarindex", "internal/unpack", "internal/workspace",
 }
 
@@ -156,5 +161,5 @@ var large = []string{"partition/ext4", "partition/iso9660", "partition/erofs", "
 // testSupport are packages for tests, measurements, releases and the demo. No rule applies to them, and the program may not
 // import them.
 var testSupport = []string{
-	"bench/...", "closure/closuretest", "dist/...", "image/imagetest", "internal/hosttest", "internal/nixtest", "internal/qemutest/...", "internal/demostore/...", "partition/partitiontest",
+	"bench/...", "closure/closuretest", "dist/...", "image/imagetest", "internal/hosttest", "internal/nixtest", "internal/qemutest/...", "internal/demostore/...", "internal/s3test", "partition/partitiontest",
 }

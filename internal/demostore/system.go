@@ -134,8 +134,43 @@ func writePrograms(path, from string) error {
 	return nil
 }
 
-// initrdArchive returns an archive of init, the scripts, the modules, and the order in which to load them.
+// initrdArchive returns the archive of the initrd whose init is a script of this package.
 func initrdArchive(p Parts) ([]byte, error) {
+	a, err := p.archive(initrdInit)
+	if err != nil {
+		return nil, err
+	}
+	a.add(cpioEntry{path: "partuuid", mode: cpioFile | 0o644, content: partuuid})
+	return a.bytes(), nil
+}
+
+// Initrd returns an initrd with another init, a shell script for busybox, and programs and libraries of this machine at their paths. It loads
+// the modules in the order of /modules/order.
+func (p Parts) Initrd(init string, files ...string) ([]byte, error) {
+	a, err := p.archive([]byte(init))
+	if err != nil {
+		return nil, err
+	}
+	made := map[string]bool{"bin": true}
+	for _, name := range files {
+		content, err := os.ReadFile(name)
+		if err != nil {
+			return nil, err
+		}
+		parts := strings.Split(strings.Trim(name, "/"), "/")
+		for i := 1; i < len(parts); i++ {
+			if dir := strings.Join(parts[:i], "/"); !made[dir] {
+				a.add(cpioEntry{path: dir, mode: cpioDir | 0o755})
+				made[dir] = true
+			}
+		}
+		a.add(cpioEntry{path: strings.Join(parts, "/"), mode: cpioFile | 0o755, content: content})
+	}
+	return a.bytes(), nil
+}
+
+// archive begins the archive of an initrd: init, busybox, the modules, and the order in which to load them.
+func (p Parts) archive(init []byte) (*cpioArchive, error) {
 	busybox, err := os.ReadFile(p.Busybox)
 	if err != nil {
 		return nil, err
@@ -144,22 +179,21 @@ func initrdArchive(p Parts) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	var a cpioArchive
+	a := &cpioArchive{}
 	for _, dir := range []string{"bin", "dev", "modules", "proc", "sys", "sysroot"} {
 		a.add(cpioEntry{path: dir, mode: cpioDir | 0o755})
 	}
 	a.add(cpioEntry{path: "dev/console", mode: cpioChar | 0o600, rdev: [2]int{5, 1}})
 	a.add(cpioEntry{path: "bin/busybox", mode: cpioFile | 0o755, content: busybox})
 	a.add(cpioEntry{path: "bin/sh", mode: cpioSymlink | 0o777, content: []byte("busybox")})
-	a.add(cpioEntry{path: "init", mode: cpioFile | 0o755, content: initrdInit})
-	a.add(cpioEntry{path: "partuuid", mode: cpioFile | 0o644, content: partuuid})
+	a.add(cpioEntry{path: "init", mode: cpioFile | 0o755, content: init})
 	var order strings.Builder
 	for _, m := range needed {
 		a.add(cpioEntry{path: "modules/" + m.name + ".ko", mode: cpioFile | 0o644, content: m.content})
 		order.WriteString(m.name + "\n")
 	}
 	a.add(cpioEntry{path: "modules/order", mode: cpioFile | 0o644, content: []byte(order.String())})
-	return a.bytes(), nil
+	return a, nil
 }
 
 func writeSystem(path string, links map[string]string) error {

@@ -14,11 +14,11 @@ import (
 	"imprint/internal/tree"
 )
 
-// A Garbage is what no environment and no result of a command leads to.
+// A Garbage is what nothing leads to.
 type Garbage struct {
 	Digests []objects.Digest // sorted
 	Bytes   int64
-	Missing []objects.Digest // what an environment leads to and is not there, sorted: nothing of it can be removed
+	Missing []objects.Digest // what something leads to and is not there, sorted: nothing of it can be removed
 }
 
 // live returns everything that environments lead to: links, records and contents. What is missing is among it.
@@ -34,26 +34,35 @@ func (s *Store) live(environments []*Environment) (map[objects.Digest]bool, erro
 	return live, nil
 }
 
-// liveWithSteps returns everything that environments and results of commands lead to.
-func (s *Store) liveWithSteps(environments []*Environment) (map[objects.Digest]bool, error) {
-	live, err := s.live(environments)
-	if err != nil {
-		return nil, err
+// addOthers adds to live what others lead to, and what commands have made.
+func (s *Store) addOthers(live map[objects.Digest]bool) error {
+	if err := s.addSteps(live); err != nil {
+		return err
 	}
+	for _, roots := range s.others {
+		if err := roots(live); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// addSteps adds to live what the results of commands lead to. What is damaged is made again, and does not count.
+func (s *Store) addSteps(live map[objects.Digest]bool) error {
 	layers, err := s.steps.Layers()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	for _, d := range layers {
 		own := map[objects.Digest]bool{}
 		if err := s.markLayer(own, d); errors.Is(err, objects.ErrMissing) || errors.Is(err, objects.ErrDamaged) {
-			continue // the command will run again
+			continue
 		} else if err != nil {
-			return nil, err
+			return err
 		}
 		maps.Copy(live, own)
 	}
-	return live, nil
+	return nil
 }
 
 // mark adds what a stack leads to.
@@ -91,7 +100,7 @@ func (s *Store) markLayer(live map[objects.Digest]bool, d objects.Digest) error 
 	return nil
 }
 
-// Collect removes what neither an environment nor a result of a command leads to, unless it is only asked what that is. It is the difference of two sets: what is in the store, and
+// Collect removes what no environment and nothing else leads to (see [Store.Share]), unless it is only asked what that is. It is the difference of two sets: what is in the store, and
 // what is in use. It waits for those who [Store.Use] the store; the error matches [objects.ErrBusy] if that takes too long.
 //
 // A stack that cannot be read is an error before anything is removed: what it leads to is not known. also removes what depends on
@@ -109,7 +118,10 @@ func (s *Store) Collect(ctx context.Context, dryRun bool, also func(names []stri
 	if err != nil {
 		return g, err
 	}
-	live, err := s.liveWithSteps(all)
+	live, err := s.live(all)
+	if err == nil {
+		err = s.addOthers(live)
+	}
 	if err != nil {
 		return g, err
 	}
@@ -182,7 +194,10 @@ func (s *Store) Remove(ctx context.Context, name string) (g Garbage, shared map[
 	if err != nil {
 		return g, nil, err
 	}
-	rest, err := s.liveWithSteps(others)
+	rest, err := s.live(others)
+	if err == nil {
+		err = s.addOthers(rest)
+	}
 	if err != nil {
 		return g, nil, err
 	}

@@ -33,7 +33,11 @@ type Store struct {
 	dir      string
 	contents *objects.Store
 	steps    *stepstore.Store
+	others   []Roots
 }
+
+// Roots adds to live the digests of everything that something else than an environment leads to, in the same store of contents.
+type Roots func(live map[objects.Digest]bool) error
 
 // Open returns the store in a directory, which is made when something is added.
 func Open(dir string) (*Store, error) {
@@ -41,8 +45,14 @@ func Open(dir string) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Store{contents.Dir(), contents, stepstore.Open(filepath.Join(contents.Dir(), "steps"))}, nil
+	return &Store{contents.Dir(), contents, stepstore.Open(filepath.Join(contents.Dir(), "steps")), nil}, nil
 }
+
+// Share makes others count when something is collected or removed.
+func (s *Store) Share(others ...Roots) { s.others = append(s.others, others...) }
+
+// Contents returns the store that has the contents.
+func (s *Store) Contents() *objects.Store { return s.contents }
 
 // Steps returns the results of commands, whose layers are among those of the store and are kept as those of environments are.
 func (s *Store) Steps() *stepstore.Store { return s.steps }

@@ -3,10 +3,11 @@ package environment
 import (
 	"context"
 	"fmt"
-	"imprint/internal/objects"
-	"imprint/internal/tree"
 	"maps"
 	"slices"
+
+	"imprint/internal/objects"
+	"imprint/internal/tree"
 )
 
 // Verify reads everything that environments lead to, and calls report for whatever is missing or damaged. It returns how many links, records and contents it

@@ -31,33 +31,5 @@ func (s *Store) change(ctx context.Context, name string, edit func(*Environment)
 	if err := s.contents.Sync(); err != nil {
 		return err
 	}
-	return s.replace(name, e.text())
-}
-
-// replace writes the file of an environment. The name of the new one is always the same, and so is free after a process was killed.
-func (s *Store) replace(name string, text []byte) error {
-	if err := os.MkdirAll(s.path(""), 0o700); err != nil {
-		return err
-	}
-	fresh := s.path(".new")
-	f, err := os.OpenFile(fresh, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(text)
-	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
-		err = os.Rename(fresh, s.path(name))
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(fresh))
-	}
-	return syncDir(s.path(""))
-}
-
-func syncDir(path string) error {
-	dir, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
+	return s.contents.Replace(s.path(""), name, e.text())
 }

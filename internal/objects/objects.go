@@ -144,6 +144,33 @@ func (s *Store) Remove(d Digest) error {
 	return nil
 }
 
+// mostSynced is the number of contents up to which SyncOnly syncs each.
+const mostSynced = 64
+
+// SyncOnly returns when these contents are on the disk. It is Sync if they are many: that waits for all that others write to the file system, too.
+func (s *Store) SyncOnly(list []Digest) error {
+	if len(list) > mostSynced {
+		return s.Sync()
+	}
+	dirs := map[string]bool{filepath.Join(s.dir, subdir): true}
+	for _, d := range list {
+		f, err := os.Open(s.path(d))
+		if err != nil {
+			return err
+		}
+		dirs[filepath.Dir(s.path(d))] = true
+		if err := errors.Join(f.Sync(), f.Close()); err != nil {
+			return err
+		}
+	}
+	for dir := range dirs {
+		if err := syncDir(dir); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Sync returns when everything that was added is on the disk.
 func (s *Store) Sync() error {
 	f, err := os.Open(s.dir)

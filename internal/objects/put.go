@@ -127,7 +127,7 @@ func (s *Store) name(ctx context.Context, f *os.File, pinned tree.Blob) (tree.Bl
 		case err == nil:
 			return s.Get(d, pinned.Size(), holes(pinned))
 		case errors.Is(err, fs.ErrNotExist) && ctx.Err() == nil: // the directory is not there yet, or was empty and another process has removed it
-			if err := os.Mkdir(filepath.Dir(path), 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+			if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 				return nil, err
 			}
 			continue

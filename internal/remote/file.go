@@ -90,15 +90,21 @@ func (f *file) connect() error {
 		if err == nil {
 			return nil
 		}
-		var status *StatusError
-		var final *finalError
-		if errors.As(err, &status) && !status.passes() || errors.As(err, &final) {
+		if isFinal(err) {
 			return f.errorOf(err)
 		}
 		if err := f.again(err, wait); err != nil {
 			return err
 		}
 	}
+}
+
+// isFinal reports whether another attempt would not avoid an error.
+func isFinal(err error) bool {
+	var status *StatusError
+	var final *finalError
+	var refused *RefusedError
+	return errors.As(err, &status) && !status.passes() || errors.As(err, &final) || errors.As(err, &refused)
 }
 
 // A finalError is an error that another attempt would not avoid.
@@ -122,6 +128,9 @@ func (f *file) ask() (wait time.Duration, err error) {
 		if f.version != "" {
 			r.Header.Set("If-Range", f.version)
 		}
+	}
+	if f.server.sign != nil {
+		f.server.sign(r)
 	}
 	answer, err := f.server.client.Do(r)
 	b.timer.Stop()
@@ -162,8 +171,10 @@ func (f *file) check(answer *http.Response, b *body) error {
 			return &finalError{fmt.Sprintf("the server sends the range %.60q, not the rest from byte %d on", got, f.at)}
 		}
 		return nil
+	case answer.StatusCode != http.StatusOK && f.server.refused != nil:
+		return f.server.refused(answer)
 	case answer.StatusCode != http.StatusOK:
-		return &StatusError{answer.StatusCode}
+		return &StatusError{Code: answer.StatusCode}
 	case f.at > 0 && v != f.version:
 		return &finalError{"it has changed while it was read"}
 	}

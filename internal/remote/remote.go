@@ -1,4 +1,4 @@
-// Package remote reads the files of a directory on an HTTP server or on this machine. It is the only package that fetches anything. Contents are
+// Package remote reads the files of a directory on an HTTP server, in a bucket of S3 or on this machine. It is the only package that fetches anything. Contents are
 // not trusted: callers compare them with hashes.
 //
 // Requests that fail for a reason that may pass are repeated, with growing pauses, and a file that was cut off is continued where it ended.
@@ -16,6 +16,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"imprint/internal/awskeys"
 )
 
 // Options set the retries and timeouts of a Dir. Zero values mean the defaults.
@@ -23,6 +25,10 @@ type Options struct {
 	Attempts int           // number of attempts without progress
 	Pause    time.Duration // before the second attempt; later ones are longer
 	Stall    time.Duration // time without progress after which an attempt fails
+
+	// Account finds the keys for buckets, by the profile of the URL or "". Without it, or without Now, the clock, requests are not signed.
+	Account func(profile string) (awskeys.Account, error)
+	Now     func() time.Time
 }
 
 // A Dir is a directory of files. Its methods are safe for concurrent use.
@@ -30,19 +36,27 @@ type Dir struct {
 	shown string
 	open  func(ctx context.Context, name string) (io.ReadCloser, error)
 	close func()
+	local bool
 }
 
-// Open returns the directory at a URL with the scheme file, http or https. It reads nothing yet.
+// Open returns the directory at a URL with the scheme file, http, https or s3. It reads nothing yet but the keys of an account.
 func Open(address string, o Options) (*Dir, error) {
 	u, err := Parse(address)
 	if err != nil {
 		return nil, err
 	}
 	if u.Scheme == "file" {
-		return &Dir{u.String(), local(u.Path).open, func() {}}, nil
+		return &Dir{u.String(), local(u.Path).open, func() {}, true}, nil
+	}
+	if u.Scheme == "s3" {
+		s, err := newBucket(u, o)
+		if err != nil {
+			return nil, err
+		}
+		return &Dir{u.String(), s.open, s.client.CloseIdleConnections, false}, nil
 	}
 	s := newServer(u, o)
-	return &Dir{u.Redacted(), s.open, s.client.CloseIdleConnections}, nil
+	return &Dir{u.Redacted(), s.open, s.client.CloseIdleConnections, false}, nil
 }
 
 // Parse parses and checks the URL of a directory.
@@ -56,6 +70,9 @@ func Parse(address string) (*url.URL, error) {
 		return nil, fmt.Errorf("not a URL: %v", err)
 	}
 	switch {
+	case u.Scheme == "s3":
+		_, err := parseBucket(u)
+		return u, err
 	case u.RawQuery != "" || u.Fragment != "":
 		return nil, fmt.Errorf("what follows the path, from %q on, is not supported", firstOf(u))
 	case u.Scheme == "file" && (u.Host != "" || u.Opaque != "" || !path.IsAbs(u.Path)):
@@ -63,7 +80,7 @@ func Parse(address string) (*url.URL, error) {
 	case u.Scheme == "file":
 		return u, nil
 	case u.Scheme != "http" && u.Scheme != "https":
-		return nil, fmt.Errorf("scheme %q is not supported, only file, http and https are", u.Scheme)
+		return nil, fmt.Errorf("scheme %q is not supported, only file, http, https and s3 are", u.Scheme)
 	case u.Hostname() == "":
 		return nil, errors.New("the host is missing")
 	}
@@ -80,6 +97,9 @@ func firstOf(u *url.URL) string {
 
 // String returns the URL without a password.
 func (d *Dir) String() string { return d.shown }
+
+// Local reports whether the directory is on this machine.
+func (d *Dir) Local() bool { return d.local }
 
 // Close closes idle connections.
 func (d *Dir) Close() { d.close() }

@@ -191,6 +191,10 @@ func TestParallel(t *testing.T) {
 		now.Add(-1)
 	})
 	errs := make(chan error)
+	d, err := Open(d.String(), patient)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for range 100 {
 		go func() { _, err := d.ReadFile(t.Context(), "x", 10); errs <- err }()
 	}
@@ -233,7 +237,7 @@ func TestParse(t *testing.T) {
 	for address, want := range map[string]string{
 		"https://cache.nixos.org": "", "http://[::1]:8080/a/": "", "file:///srv/cache": "", "https://user:word@host/x": "",
 		"":                        `scheme ""`,
-		"s3://bucket":             `scheme "s3" is not supported`,
+		"ftp://host":              `scheme "ftp" is not supported`,
 		"file:cache":              "absolute path",
 		"file://host/x":           "absolute path",
 		"http:///x":               "the host is missing",

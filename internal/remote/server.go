@@ -22,6 +22,8 @@ type server struct {
 	base   *url.URL
 	client *http.Client
 	Options
+	sign    func(*http.Request)               // changes a request before it is sent; may be nil
+	refused func(answer *http.Response) error // returns the error for an answer without the file; may be nil
 }
 
 // newServer returns a server. It uses the proxy of the environment, as other programs do, which cannot change contents: they have hashes.
@@ -35,10 +37,10 @@ func newServer(u *url.URL, o Options) *server {
 	if o.Stall == 0 {
 		o.Stall = time.Minute
 	}
-	return &server{u, &http.Client{Transport: &http.Transport{
+	return &server{base: u, client: &http.Client{Transport: &http.Transport{
 		Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true, DisableCompression: true,
 		MaxConnsPerHost: connections, MaxIdleConnsPerHost: connections, MaxResponseHeaderBytes: 64 << 10,
-	}}, o}
+	}}, Options: o}
 }
 
 func (s *server) open(ctx context.Context, name string) (io.ReadCloser, error) {
@@ -55,11 +57,19 @@ func (s *server) open(ctx context.Context, name string) (io.ReadCloser, error) {
 }
 
 // A StatusError reports a response without the file, by its HTTP status code.
-type StatusError struct{ Code int }
+type StatusError struct {
+	Code   int
+	Reason string // one word of a bucket's answer, such as AccessDenied; may be empty
+	Hint   string // may be empty
+}
 
 // Error implements error. It does not use the server's text, which may be anything.
 func (e *StatusError) Error() string {
-	return strings.TrimSpace(fmt.Sprintf("the server answers %d %s", e.Code, http.StatusText(e.Code)))
+	text := strings.TrimSpace(fmt.Sprintf("the server answers %d %s", e.Code, http.StatusText(e.Code)))
+	if e.Reason != "" {
+		text += " (" + e.Reason + ")"
+	}
+	return text
 }
 
 // Is makes 404 and 410 match [fs.ErrNotExist], and 401, 403 and 407 [fs.ErrPermission].

@@ -23,6 +23,15 @@ func SeedOf(text string) Seed { return sha256.Sum256([]byte(text)) }
 // String returns the seed in hexadecimal digits.
 func (s Seed) String() string { return hex.EncodeToString(s[:]) }
 
+// ParseSeed is the inverse of String.
+func ParseSeed(text string) (s Seed, err error) {
+	b, err := hex.DecodeString(text)
+	if err != nil || len(b) != len(s) {
+		return s, fmt.Errorf("%.80q is not a seed of %d hexadecimal digits", text, 2*len(s))
+	}
+	return Seed(b), nil
+}
+
 // namespace is the namespace of imprint's version 5 UUIDs: the UUIDv5 of "imprint" in the namespace of all zeros.
 var namespace = uuid.NewSHA1(uuid.Nil, []byte("imprint"))
 

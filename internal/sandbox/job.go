@@ -58,7 +58,7 @@ func (o Outcome) Err(argv []string) error {
 // jobArg is the argument that tells the program that it runs a job.
 const jobArg = "sandbox-job"
 
-// Launch starts a job, and returns when it holds its lock. The caller holds that of [WantedFile]; the other files are new.
+// Launch starts a job, and returns when it has begun. The caller holds that of [WantedFile]; the other files are new.
 func Launch(j Job) error {
 	for name, text := range map[string]string{LogFile: "", StatusFile: strings.Repeat(" ", maxStatus)} { // room for the status, should the disk be full then
 		if err := os.WriteFile(filepath.Join(j.Dir, name), []byte(text), 0o600); err != nil {
@@ -77,9 +77,17 @@ func Launch(j Job) error {
 	}
 	defer answer.Close()
 	defer say.Close()
+	alive, err := os.OpenFile(filepath.Join(j.Dir, AliveFile), os.O_RDONLY|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	defer alive.Close()
+	if err := unix.Flock(int(alive.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil { // the job inherits the lock, so that there is no moment without it
+		return &os.PathError{Op: "lock", Path: alive.Name(), Err: err}
+	}
 	cmd := exec.Command("/proc/self/exe", jobArg)
 	cmd.Args[0] = os.Args[0]
-	cmd.ExtraFiles = []*os.File{told, say}
+	cmd.ExtraFiles = []*os.File{told, say, alive}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // a signal of the terminal ends only who waits for the job
 	if err := cmd.Start(); err != nil {                  // with the caller's environment, where host tools are found; the command gets nothing of it
 		return err
@@ -99,7 +107,7 @@ func Launch(j Job) error {
 	return nil
 }
 
-// ready is what a job says when it holds its lock.
+// ready is what a job says when it has begun.
 const ready = "ready"
 
 // job runs a job.
@@ -109,13 +117,7 @@ func job(told, answer *os.File) error {
 		return fmt.Errorf("%s is for imprint itself", jobArg)
 	}
 	told.Close()
-	alive, err := os.OpenFile(filepath.Join(j.Dir, AliveFile), os.O_RDONLY|os.O_CREATE, 0o600)
-	if err == nil {
-		err = unix.Flock(int(alive.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-	}
-	if err != nil {
-		return fmt.Errorf("lock %s: %w", AliveFile, err)
-	}
+	unix.CloseOnExec(5) // the lock, which ends with this process and not with the command
 	if _, err := io.WriteString(answer, ready); err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package stream
 
 import (
 	"io"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -20,6 +21,8 @@ type Pieces struct {
 	total  []int32         // bytes that will be written to each piece
 	left   []atomic.Int32  // bytes of those that are not in the file yet
 	sums   [][]verity.Hash // digests of each piece: see verity.Fold; nil for zeros
+	keeps  []bool          // whether the leaves of a piece are kept; nil if those of none are
+	leaves [][]verity.Hash // kept ones, of complete pieces
 	spare  sync.Pool
 
 	// NoSums says that no digest is wanted.
@@ -70,10 +73,18 @@ func (p *Pieces) Hole(piece int64) bool { return p.total[piece] == 0 }
 // put takes a complete piece in memory, and its leaves unless NoSums is set.
 func (p *Pieces) put(piece int64, content []byte, leaves []verity.Hash) error {
 	if !p.NoSums {
-		p.sums[piece] = verity.Fold(p.length, leaves)
+		p.hashed(piece, leaves)
 	}
 	p.left[piece].Store(0)
 	return p.pass(piece, content)
+}
+
+// hashed takes the leaves of a complete piece, which the caller uses again.
+func (p *Pieces) hashed(piece int64, leaves []verity.Hash) {
+	p.sums[piece] = verity.Fold(p.length, leaves)
+	if p.keeps != nil && p.keeps[piece] {
+		p.leaves[piece] = slices.Clone(leaves)
+	}
 }
 
 // pass passes a complete piece on.
@@ -94,7 +105,9 @@ func (p *Pieces) read(piece int64, file io.ReaderAt, buf []byte) error {
 		return err
 	}
 	if !p.NoSums {
-		p.sums[piece] = verity.Digests(p.length, content)
+		leaves := make([]verity.Hash, verity.Count(int64(len(content))))
+		verity.Leaves(content, leaves)
+		p.hashed(piece, leaves)
 	}
 	return p.pass(piece, content)
 }

@@ -32,7 +32,7 @@ type Job struct {
 // 1 GB/s.
 const FileCost = 24 << 10
 
-// A Disk is what jobs write to, made for one Run: one file, or several, each of which has a range of the offsets.
+// A Disk is what jobs write to, in one or several calls of Run: one file, or several, each of which has a range of the offsets.
 type Disk struct {
 	Volume
 	Beside []*Volume    // further ones, in the order of their offsets
@@ -92,7 +92,7 @@ func (d *Disk) Run(ctx context.Context, jobs []Job) error {
 	sortJobs(jobs, d.passes())
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	context.AfterFunc(ctx, func() { d.stopped.Store(true) })
+	defer context.AfterFunc(ctx, func() { d.stopped.Store(true) })() // before cancel, since another Run may follow
 	s := &schedule{disk: d, jobs: jobs, fail: cancel}
 	s.staff(ctx)
 	if ctx.Err() != nil {

@@ -33,7 +33,52 @@ const (
 // Device returns the content of a hash device: a superblock with the UUID, then the levels of the tree from the top, each in whole blocks, like
 // `veritysetup format --salt=-` (cryptsetup, "DMVerity", and the kernel's admin-guide/device-mapper/verity.rst).
 func (t Tree) Device(id repro.UUID) []byte {
-	b := make([]byte, BlockSize)
+	b := make([]byte, DeviceSize(int64(t.blocks())*BlockSize))
+	t.ReadDevice(id, b, 0)
+	return b
+}
+
+// DeviceSize returns the size in bytes of the hash device of size bytes of data.
+func DeviceSize(size int64) int64 {
+	sum := int64(BlockSize)
+	for n := (size + BlockSize - 1) / BlockSize; n > 1; {
+		n = (n + Fanout - 1) / Fanout
+		sum += n * BlockSize
+	}
+	return sum
+}
+
+// ReadDevice fills p with the content of [Tree.Device] from byte off on, without making all of it. p must lie in it.
+func (t Tree) ReadDevice(id repro.UUID, p []byte, off int64) {
+	for len(p) > 0 {
+		var block [BlockSize]byte
+		t.block(id, int(off/BlockSize), block[:])
+		n := copy(p, block[off%BlockSize:])
+		p, off = p[n:], off+int64(n)
+	}
+}
+
+// block fills b, which is zero, with a block of the hash device.
+func (t Tree) block(id repro.UUID, n int, b []byte) {
+	if n == 0 {
+		t.superblock(id, b)
+		return
+	}
+	n--
+	for _, level := range slices.Backward(t.levels) {
+		blocks := (len(level) + Fanout - 1) / Fanout
+		if n >= blocks {
+			n -= blocks
+			continue
+		}
+		for i, h := range level[n*Fanout : min((n+1)*Fanout, len(level))] {
+			copy(b[i*len(h):], h[:])
+		}
+		return
+	}
+}
+
+func (t Tree) superblock(id repro.UUID, b []byte) {
 	le := binary.LittleEndian
 	copy(b, signature)
 	le.PutUint32(b[8:], 1)  // version
@@ -43,16 +88,6 @@ func (t Tree) Device(id repro.UUID) []byte {
 	le.PutUint32(b[64:], BlockSize) // of the data
 	le.PutUint32(b[68:], BlockSize) // of the tree
 	le.PutUint64(b[72:], uint64(t.blocks()))
-	for _, level := range slices.Backward(t.levels) {
-		for block := range slices.Chunk(level, Fanout) {
-			at := len(b)
-			b = append(b, zeroBlock[:]...)
-			for i, h := range block {
-				copy(b[at+i*len(h):], h[:])
-			}
-		}
-	}
-	return b
 }
 
 // blocks returns the number of blocks of data.

@@ -47,6 +47,28 @@ func TestDeviceIsThatOfVeritysetup(t *testing.T) {
 	}
 }
 
+// Any part of a hash device can be read alone, and its size is known from that of the data.
+func TestReadDevice(t *testing.T) {
+	id := repro.SeedOf("verity").UUID("id")
+	for _, blocks := range []int{1, 2, 128, 129, 128*128 + 1} {
+		leaves := make([]Hash, blocks)
+		for i := range leaves {
+			leaves[i][i%32] = byte(i)
+		}
+		tree := NewTree(leaves)
+		whole := tree.Device(id)
+		if size := DeviceSize(int64(blocks) * BlockSize); size != int64(len(whole)) {
+			t.Errorf("%d blocks: %d bytes, want %d", blocks, len(whole), size)
+		}
+		for off := 0; off < len(whole); off += 1 + len(whole)/7 {
+			part := make([]byte, min(5000, len(whole)-off))
+			if tree.ReadDevice(id, part, int64(off)); !bytes.Equal(part, whole[off:off+len(part)]) {
+				t.Errorf("%d blocks: the bytes at %d differ", blocks, off)
+			}
+		}
+	}
+}
+
 // checked returns the faults of data and its hash device.
 func checked(t testing.TB, data, device []byte) (faults []string, err error) {
 	t.Helper()

@@ -66,6 +66,13 @@ func Leaves(data []byte, leaves []Hash) {
 	}
 }
 
+// Zeros sets leaves to the digests of blocks of zeros.
+func Zeros(leaves []Hash) {
+	for i := range leaves {
+		leaves[i] = zeros[0]
+	}
+}
+
 // Count returns the number of blocks of data of n bytes.
 func Count(n int64) int { return int((n + BlockSize - 1) / BlockSize) }
 

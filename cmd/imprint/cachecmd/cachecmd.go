@@ -29,6 +29,7 @@ type World struct {
 	Identity  func() sandbox.Identity
 	Now       func() time.Time
 
+	Open    func(dir string) (*environment.Store, error)
 	Collect func(ctx context.Context, s *environment.Store, dryRun bool) (environment.Garbage, error)
 
 	Usage    func(error) error // makes an error one of the command line
@@ -82,7 +83,7 @@ func (w World) open() (*steprun.Runner, error) {
 	if dir == "" {
 		return nil, w.Usage(errors.New("there is no place for the build store: name one (--build-store DIR), or set XDG_CACHE_HOME or HOME"))
 	}
-	s, err := environment.Open(dir)
+	s, err := w.Open(dir)
 	if err != nil {
 		return nil, err
 	}

@@ -2,17 +2,19 @@
 package envcmd
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"strings"
 
 	"imprint/internal/diag"
 	"imprint/internal/environment"
 	"imprint/internal/objects"
+	"imprint/internal/sandbox"
+	"imprint/internal/series"
 	"imprint/internal/visible"
 
 	"github.com/spf13/cobra"
@@ -31,8 +33,6 @@ type World struct {
 	Env       func(string) string
 	Root      func() bool // reports whether the user may give files to others
 	UID, GID  int
-
-	SweepSteps func(context.Context, *environment.Store) error // removes what killed steps have left
 
 	Usage   func(error) error // makes an error one of the command line
 	Differs error             // what diff returns
@@ -90,7 +90,25 @@ func (w World) open() (*environment.Store, error) {
 	if dir == "" {
 		return nil, w.Usage(errors.New("there is no place for the build store: name one (--build-store DIR), or set XDG_CACHE_HOME or HOME"))
 	}
-	return environment.Open(dir)
+	return Open(dir)
+}
+
+// Identity returns who the user is to a sandbox.
+func Identity() sandbox.Identity {
+	i := sandbox.Identity{Root: sandbox.HasIDs(os.Getuid()), UID: os.Getuid(), GID: os.Getgid()}
+	if !i.Root {
+		i.Sub = sandbox.Subordinates(i.UID)
+	}
+	return i
+}
+
+// Open opens the layers of a build store. What series of images lead to is in the same place, and counts when something is removed.
+func Open(dir string) (*environment.Store, error) {
+	s, err := environment.Open(dir)
+	if err == nil {
+		s.Share(func(live map[objects.Digest]bool) error { return series.Open(s.Contents()).Live(live, 0) })
+	}
+	return s, err
 }
 
 // explained adds what is there to an error about what is not.

@@ -9,6 +9,7 @@ import (
 
 	"imprint/internal/environment"
 	"imprint/internal/objects"
+	"imprint/internal/steprun"
 	"imprint/internal/units"
 	"imprint/internal/workspace"
 
@@ -117,8 +118,8 @@ func (w World) gc() *cobra.Command {
 	var dryRun bool
 	c := &cobra.Command{
 		Use:   "gc",
-		Short: "Remove layers and contents that no environment and no step has",
-		Long: `gc removes what is in the build store's layers and that neither a tag of an environment nor what a step has made leads to: layers after a
+		Short: "Remove layers and contents that nothing leads to",
+		Long: `gc removes what is in the build store's layers and that no tag of an environment, no generation of a series and nothing that a step has made leads to: layers after a
 roll-back, what a killed command has added, and trees in which commands ran. It waits for commands and builds that use the store, for at most 20 seconds.
 What an environment leads to and is not there is reported, and is an error.`,
 		Args: w.arguments(0, 0, "no argument"),
@@ -127,7 +128,7 @@ What an environment leads to and is not there is reported, and is an error.`,
 			if err != nil {
 				return err
 			}
-			g, err := w.Collect(c.Context(), s, dryRun)
+			g, err := Collect(c.Context(), s, dryRun)
 			if err != nil {
 				return err
 			}
@@ -155,10 +156,10 @@ What an environment leads to and is not there is reported, and is an error.`,
 	return c
 }
 
-// Collect removes what nothing in a store leads to, or finds out what that is.
-func (w World) Collect(ctx context.Context, s *environment.Store, dryRun bool) (environment.Garbage, error) {
+// Collect removes what nothing in a store leads to, or finds out what that is, with the files of commands that ran in what is no more.
+func Collect(ctx context.Context, s *environment.Store, dryRun bool) (environment.Garbage, error) {
 	return s.Collect(ctx, dryRun, func(names []string, live map[objects.Digest]bool) error {
-		return errors.Join(sweep(s, names, live), w.SweepSteps(ctx, s))
+		return errors.Join(sweep(s, names, live), (&steprun.Runner{Store: s, Identity: Identity()}).Sweep(ctx))
 	})
 }
 

@@ -212,7 +212,7 @@ func (m *commands) openDirectory(ctx context.Context, prefix string, f closure.F
 }
 
 func (m *commands) openCache(ctx context.Context, url string, f closure.Flavor) (*place, error) {
-	s, err := source.OpenCache(ctx, source.CacheOptions{URL: url, Flavor: f, Keep: m.StoreDir()})
+	s, err := source.OpenCache(ctx, source.CacheOptions{URL: url, Flavor: f, Keep: m.StoreDir(), Remote: m.Remote, Whole: ctx})
 	if err != nil {
 		return nil, err
 	}

@@ -11,6 +11,7 @@ import (
 	"imprint/image/disk"
 	"imprint/image/source"
 	"imprint/internal/diag"
+	"imprint/internal/remote"
 	"imprint/internal/visible"
 
 	"github.com/spf13/cobra"
@@ -29,6 +30,7 @@ type World struct {
 	Scratch   func() string // directory for what streams unpack to
 	Env       func(string) string
 	Environ   func() []string
+	Remote    remote.Options // for caches on other machines
 	Image     func(name string) (*disk.Disk, io.Closer, error)
 	UID, GID  int
 	Root      func() bool // reports whether the user has all IDs
@@ -42,7 +44,7 @@ const help = `store copies items between stores of Nix or of Guix, and shows wha
 
   DIR                  the directory that holds nix/store, or gnu/store: "/" for the store of this machine
   daemon               the daemon of this machine, or unix:///PATH, that with this socket
-  file:///DIR          a binary cache in a directory; https:// and http:// one on a server, which is only read
+  file:///DIR          a binary cache in a directory; https://, http:// and s3:// one on a server, which is only read
   export:FILE, -       a stream of nix-store --export in a file, or that of standard input or output
   IMAGE[:PARTITION]    a disk image with a store in it, which is only read
 

@@ -61,7 +61,7 @@ var disk = map[string]keyed.Rule{
 	"source.image":     {Doc: "Disk image with a store in one of its file systems, instead of a directory."},
 	"source.partition": {Doc: "Name or number of the image's partition with the store, needed if several have one."},
 	"source.url": {
-		Doc: "Binary cache, instead of a directory: http, https or file, such as what nix copy --to writes. Items that are not in the build store yet are fetched and kept there. " +
+		Doc: "Binary cache, instead of a directory: http, https, s3 or file, such as what nix copy --to writes. Items that are not in the build store yet are fetched and kept there. " +
 			"Or Nix's daemon: \"daemon\", or unix:///PATH, the path of its socket.",
 	},
 	"source.trusted-public-keys": {Doc: "Keys of the cache, as Nix has them: an item is refused unless one of them has signed it.", Most: maxKeys},

@@ -50,7 +50,7 @@ var examples = map[string][]any{
 	"source.image":        {"old.raw"},
 	"source.partition":    {"root"},
 
-	"source.url":                 {"https://cache.nixos.org", "file:///srv/cache", "daemon"},
+	"source.url":                 {"https://cache.nixos.org", "s3://bucket?region=eu-west-1", "file:///srv/cache", "daemon"},
 	"source.trusted-public-keys": {array{"cache.nixos.org-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY="}},
 	"source.export":              {"closure.nar"},
 

@@ -1,4 +1,5 @@
-package write
+// Package output writes files that appear under their names complete or not at all, several together.
+package output
 
 import (
 	"errors"
@@ -136,8 +137,8 @@ var procDir = "/proc"
 // procPath is a path by which this process and its children can open an open file, named or not.
 func procPath(f *os.File) string { return fmt.Sprintf("%s/%d/fd/%d", procDir, os.Getpid(), f.Fd()) }
 
-// toolPath is a path by which a host tool can open the file. Without /proc every output has a name.
-func toolPath(f *os.File) string {
+// ToolPath is a path by which a host tool can open the file. Without /proc every output has a name.
+func ToolPath(f *os.File) string {
 	path := procPath(f)
 	if _, err := os.Stat(path); err != nil {
 		return f.Name()

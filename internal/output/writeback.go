@@ -1,10 +1,9 @@
-package write
+package output
 
 import (
+	"imprint/internal/interrupt"
 	"os"
 	"time"
-
-	"imprint/internal/interrupt"
 
 	"golang.org/x/sys/unix"
 )
@@ -13,9 +12,9 @@ import (
 // could have been merged.
 const writebackPause = 50 * time.Millisecond
 
-// writeBack has the kernel write a file back while more is being written to it, so that the sync at the end has little left to
+// WriteBack has the kernel write a file back while more is being written to it, so that the sync at the end has little left to
 // do. stop ends it.
-func writeBack(file *os.File) (stop func()) {
+func WriteBack(file *os.File) (stop func()) {
 	return interrupt.Every(writebackPause, func() bool {
 		// Errors are those of the sync at the end: this call alone does not report them, nor clear them.
 		return unix.SyncFileRange(int(file.Fd()), 0, 0, unix.SYNC_FILE_RANGE_WRITE) == nil

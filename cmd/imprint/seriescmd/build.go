@@ -1,0 +1,291 @@
+package seriescmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"imprint/image/generation"
+	"imprint/image/plan"
+	"imprint/image/write"
+	"imprint/internal/objects"
+	"imprint/internal/recipe"
+	"imprint/internal/restore"
+	"imprint/internal/series"
+	"imprint/internal/tree"
+	"imprint/internal/units"
+
+	"imprint/cmd/imprint/envcmd"
+)
+
+// A Build is an image that is built as the next generation of a series.
+type Build struct {
+	Store   string // directory of the build store
+	Series  string
+	Plan    *plan.Plan
+	Layout  *plan.Layout
+	Files   *Files
+	Explain bool
+	Export  string // directory for boot files; "" for none
+
+	Exported *write.Export   // they, until they are named
+	Prepared *write.Prepared // what host tools have made; the caller discards it
+	Manifest *plan.Manifest  // complete when Run returns
+	Result   Result
+}
+
+// A Result says what a build did.
+type Result struct {
+	Series     string   `json:"series"`
+	Generation int      `json:"generation"`
+	New        bool     `json:"new"`     // false: the current generation has the same disk
+	How        string   `json:"how"`     // "whole", "shared", "copied", "in place" or "unchanged"
+	Reused     int      `json:"reused"`  // contents of files that were in the build store
+	Read       int      `json:"read"`    // contents of files that were read and verified
+	Written    int64    `json:"written"` // bytes of the disk
+	Why        []Change `json:"why,omitempty"`
+}
+
+// A Change is an input of an image that differs from that of the generation before.
+type Change struct {
+	Input string `json:"input"`
+	Old   string `json:"old,omitempty"`
+	New   string `json:"new,omitempty"`
+}
+
+// Run builds the image, keeps it, and names its files.
+func (b *Build) Run(ctx context.Context) (err error) {
+	env, err := envcmd.Open(b.Store)
+	if err != nil {
+		return err
+	}
+	s := series.Open(env.Contents())
+	release, err := s.Use(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
+	e, err := s.Series(b.Series)
+	var unknown *series.UnknownError
+	if err != nil && !errors.As(err, &unknown) {
+		return err
+	}
+	if b.Prepared, err = write.Prepare(ctx, b.Plan, b.Layout); err != nil {
+		return err
+	}
+	d := &delivery{store: s, name: b.Series, files: b.Files}
+	defer d.close()
+	if err := d.look(e); err != nil {
+		return err
+	}
+	defer func() { err = b.purge(ctx, d, err) }()
+	k, err := b.keep(ctx, d, e)
+	if err != nil {
+		return err
+	}
+	if err := b.explain(s, e); err != nil {
+		return err
+	}
+	if b.Export != "" {
+		if b.Exported, err = b.Prepared.Boot(ctx, b.Export); err != nil {
+			return err
+		}
+		defer b.Exported.Discard()
+	}
+	err = d.run(ctx, func(sums restore.Sums, sha256 string) (int, error) {
+		if err := d.disk.Finish(sums, sha256, b.Prepared.Layout.Regions); err != nil {
+			return 0, err
+		}
+		r, err := s.Put(ctx, &series.Finished{
+			Image: b.Manifest.Digest, Manifest: b.Manifest.JSON(), Inputs: inputsOf(b.Plan), Recipe: k.Recipe, Sums: sums,
+		})
+		if err != nil {
+			return 0, err
+		}
+		b.Result.Generation, b.Result.New, err = s.Add(ctx, b.Series, r, b.toSync(k))
+		return b.Result.Generation, err
+	})
+	b.Result.Series, b.Result.How, b.Result.Written = b.Series, d.how, d.disk.Written
+	return err
+}
+
+// purge removes what is damaged in the build store, if that is why the build has failed.
+func (b *Build) purge(ctx context.Context, d *delivery, err error) error {
+	if d.disk == nil || !errors.Is(err, objects.ErrDamaged) {
+		return err
+	}
+	n, failed := d.disk.Purge(ctx)
+	if failed != nil || n == 0 {
+		return err
+	}
+	return fmt.Errorf("%w; %s removed from the build store: build again, which reads the sources", err, units.Count(n, "damaged content"))
+}
+
+// keep keeps the disk, taking what earlier generations have, and verifies what is used of that.
+func (b *Build) keep(ctx context.Context, d *delivery, e *series.Series) (*generation.Kept, error) {
+	known, recipes := d.held, []*recipe.Recipe{}
+	if d.held != nil {
+		recipes = append(recipes, d.held.Recipe)
+	}
+	for _, g := range earlier(e) {
+		base, err := generation.Load(d.store, g)
+		if err != nil {
+			return nil, fmt.Errorf("series %q: %w: imprint series verify lists what is wrong", b.Series, err)
+		}
+		recipes = append(recipes, base.Recipe)
+		if known == nil {
+			known = base
+		}
+	}
+	k, err := generation.Keep(ctx, b.Prepared, d.store.Contents(), b.exported(), recipes...)
+	if err != nil {
+		return nil, err
+	}
+	b.Manifest = b.Plan.Manifest(b.Prepared.Layout, 0)
+	d.disk = &generation.Output{Contents: d.store.Contents(), Recipe: k.Recipe, Manifest: b.Manifest, Known: known}
+	b.Result.Reused, b.Result.Read = k.Reused, k.Read
+	return k, d.disk.Verify(ctx, d.disk.Changed(), k.Fresh)
+}
+
+// toSync returns the contents that must be on the disk before the series leads there; nil if nobody waits for the disk.
+func (b *Build) toSync(k *generation.Kept) []objects.Digest {
+	if b.Files.Options.NoSync && !b.Files.InPlace {
+		return nil
+	}
+	list := []objects.Digest{}
+	for d, fresh := range k.Fresh {
+		if fresh {
+			list = append(list, d)
+		}
+	}
+	return list
+}
+
+// exported returns the contents of boot files that are written beside the image.
+func (b *Build) exported() (list []tree.Blob) {
+	if b.Export == "" {
+		return nil
+	}
+	for _, e := range b.Plan.Entries {
+		list = append(list, e.Kernel.Content)
+		for _, initrd := range e.Initrd {
+			list = append(list, initrd.Content)
+		}
+	}
+	return list
+}
+
+// earlier returns the generations whose contents may be used again: the current one and the last.
+func earlier(e *series.Series) []series.Generation {
+	if e == nil {
+		return nil
+	}
+	current, err := e.Find("")
+	if err != nil {
+		return nil
+	}
+	last := e.Generations[len(e.Generations)-1]
+	return slices.Compact([]series.Generation{current, last})
+}
+
+// inputsOf returns the inputs of a plan.
+func inputsOf(p *plan.Plan) (list []series.Input) {
+	for _, i := range p.MadeOf {
+		list = append(list, series.Input(i))
+	}
+	return list
+}
+
+// explain compares the inputs with those of the current generation.
+func (b *Build) explain(s *series.Store, e *series.Series) error {
+	if !b.Explain || e == nil {
+		return nil
+	}
+	g, err := e.Find("")
+	if err != nil {
+		return err
+	}
+	b.Result.Why, err = changesSince(s, g, inputsOf(b.Plan))
+	return err
+}
+
+// changesSince returns the inputs that differ from those of a generation.
+func changesSince(s *series.Store, g series.Generation, inputs []series.Input) ([]Change, error) {
+	r, err := s.Record(g)
+	if err != nil {
+		return nil, err
+	}
+	old, err := s.Inputs(r)
+	if err != nil {
+		return nil, err
+	}
+	return compare(old, inputs), nil
+}
+
+// compare returns the inputs that differ between two lists, both sorted by name.
+func compare(old, inputs []series.Input) (list []Change) {
+	for len(old)+len(inputs) > 0 {
+		switch {
+		case len(inputs) == 0 || len(old) > 0 && old[0].Name < inputs[0].Name:
+			list = append(list, Change{Input: old[0].Name, Old: old[0].Value})
+			old = old[1:]
+		case len(old) == 0 || inputs[0].Name < old[0].Name:
+			list = append(list, Change{Input: inputs[0].Name, New: inputs[0].Value})
+			inputs = inputs[1:]
+		default:
+			if old[0].Value != inputs[0].Value {
+				list = append(list, Change{inputs[0].Name, old[0].Value, inputs[0].Value})
+			}
+			old, inputs = old[1:], inputs[1:]
+		}
+	}
+	return list
+}
+
+// Text returns the result in lines.
+func (r Result) Text() string {
+	var t strings.Builder
+	what := fmt.Sprintf("generation %d of %s", r.Generation, r.Series)
+	if !r.New {
+		what += ", as before"
+	}
+	fmt.Fprintf(&t, "  series    %s: %s of files read, %d from the build store; %s\n",
+		what, units.Count(r.Read, "content"), r.Reused, written(r.How, r.Written))
+	t.WriteString(explained(r.Why))
+	return t.String()
+}
+
+// written says how a file was written.
+func written(how string, bytes int64) string {
+	if how == unchanged {
+		return "the image is as it was"
+	}
+	return fmt.Sprintf("written %s, %s", how, units.FormatBytes(bytes))
+}
+
+// explained returns changes in lines.
+func explained(list []Change) string {
+	var t strings.Builder
+	for _, c := range list {
+		switch {
+		case c.Old == "":
+			fmt.Fprintf(&t, "  + %s  %s\n", line(c.Input), shown(c.New))
+		case c.New == "":
+			fmt.Fprintf(&t, "  - %s  %s\n", line(c.Input), shown(c.Old))
+		default:
+			fmt.Fprintf(&t, "  ! %s  %s is now %s\n", line(c.Input), shown(c.Old), shown(c.New))
+		}
+	}
+	return t.String()
+}
+
+// shown returns a value as it is printed: what is long is cut.
+func shown(value string) string {
+	const most = 100
+	if len(value) > most {
+		value = value[:most] + "…"
+	}
+	return line(value)
+}

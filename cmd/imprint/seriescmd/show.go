@@ -1,0 +1,241 @@
+package seriescmd
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"text/tabwriter"
+
+	"imprint/image/plan"
+	"imprint/internal/series"
+	"imprint/internal/units"
+
+	"github.com/spf13/cobra"
+)
+
+// A listed is a series as list prints it.
+type listed struct {
+	Name        string         `json:"name"`
+	Current     int            `json:"current"`
+	Generations int            `json:"generations"`
+	Image       string         `json:"image"` // digest of the current one
+	Tags        map[string]int `json:"tags"`
+}
+
+func (w World) list() *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "list",
+		Short: "List the series",
+		Long:  "list prints a line for each series: its name, the number of its current generation, how many there are, and the digest of that image.",
+		Args:  w.arguments(0, 0, "no argument"),
+		RunE: func(*cobra.Command, []string) error {
+			s, _, err := w.open()
+			if err != nil {
+				return err
+			}
+			all, err := s.List()
+			if err != nil {
+				return err
+			}
+			list := []listed{}
+			for _, e := range all {
+				g, err := e.Find("")
+				if err != nil {
+					return err
+				}
+				r, err := s.Record(g)
+				if err != nil {
+					return fmt.Errorf("series %q: %w", e.Name, err)
+				}
+				list = append(list, listed{e.Name, g.Number, len(e.Generations), r.Image, e.Tags})
+			}
+			if asJSON {
+				return w.document(list)
+			}
+			t := tabwriter.NewWriter(w.Stdout, 0, 1, 2, ' ', 0)
+			for _, e := range list {
+				fmt.Fprintf(t, "%s\tgeneration %d\tof %d\t%s\n", e.Name, e.Current, e.Generations, e.Image)
+			}
+			return t.Flush()
+		},
+	}
+	c.Flags().BoolVar(&asJSON, "json", false, "write JSON")
+	return c
+}
+
+// A shown generation, as show prints it.
+type shownGeneration struct {
+	Number int      `json:"number"`
+	Image  string   `json:"image"`
+	Size   int64    `json:"size"`  // bytes of the disk
+	Items  int      `json:"items"` // of stores
+	Data   int64    `json:"data"`  // bytes of its contents
+	Own    int64    `json:"own"`   // bytes of those that no earlier generation of the series has
+	Tags   []string `json:"tags"`
+}
+
+func (w World) show() *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "show NAME[:TAG]",
+		Short: "Show the generations of a series, or the manifest of one",
+		Long: `show prints a line for each generation of a series, the oldest first: its number, the digest of the image, its size, the number of its store
+items, the bytes of its contents, how many of these no earlier generation has, and its tags. With a TAG or a number it prints the manifest of
+that generation, as it was beside the image.`,
+		Args: w.arguments(1, 1, "a NAME or NAME:TAG"),
+		RunE: func(_ *cobra.Command, args []string) error {
+			s, e, g, err := w.find(args[0])
+			if err != nil {
+				return err
+			}
+			if strings.Contains(args[0], ":") {
+				r, err := s.Record(g)
+				if err != nil {
+					return err
+				}
+				text, err := s.Manifest(r)
+				if err != nil {
+					return err
+				}
+				return w.print("%s", text)
+			}
+			list, err := generations(s, e)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return w.document(list)
+			}
+			t := tabwriter.NewWriter(w.Stdout, 0, 1, 2, ' ', 0)
+			fmt.Fprintln(t, "GENERATION\tIMAGE\tSIZE\tITEMS\tCONTENT\tNEW\tTAGS")
+			for _, g := range list {
+				fmt.Fprintf(t, "%d\t%.28s\t%s\t%d\t%s\t%s\t%s\n", g.Number, g.Image, units.FormatBytes(g.Size), g.Items, units.FormatBytes(g.Data), units.FormatBytes(g.Own), strings.Join(g.Tags, " "))
+			}
+			return t.Flush()
+		},
+	}
+	c.Flags().BoolVar(&asJSON, "json", false, "write JSON, with whole digests")
+	return c
+}
+
+// generations describes the generations of a series.
+func generations(s *series.Store, e *series.Series) (list []shownGeneration, err error) {
+	seen := map[[32]byte]bool{}
+	for _, g := range e.Generations {
+		r, err := s.Record(g)
+		if err != nil {
+			return nil, err
+		}
+		m, err := manifest(s, r)
+		if err != nil {
+			return nil, err
+		}
+		d, err := s.Recipe(r)
+		if err != nil {
+			return nil, err
+		}
+		one := shownGeneration{Number: g.Number, Image: r.Image, Size: m.Size, Items: len(m.Items), Tags: e.TagsOf(g.Number)}
+		for _, c := range d.Contents {
+			one.Data += c.Size
+			if !seen[c.Digest] {
+				one.Own += c.Size
+			}
+			seen[c.Digest] = true
+		}
+		list = append(list, one)
+	}
+	return list, nil
+}
+
+func manifest(s *series.Store, r *series.Record) (*plan.Manifest, error) {
+	text, err := s.Manifest(r)
+	if err != nil {
+		return nil, err
+	}
+	m := &plan.Manifest{}
+	return m, json.Unmarshal(text, m)
+}
+
+func (w World) diff() *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "diff NAME[:TAG] [NAME[:TAG]]",
+		Short: "Show which inputs differ between two generations",
+		Long: `diff compares what two generations were made of: keys of the description, host files by their digests, store items by their NAR hashes. It prints
++ for what only the second one has, - for what only the first one has, and ! with both values for what differs, and how much of the disk
+does. With one generation it is compared with the one before. It exits with 6 if there is a difference. To compare the images
+themselves, make them (imprint series build) and use imprint diff.`,
+		Args: w.arguments(1, 2, "one or two generations"),
+		RunE: func(_ *cobra.Command, args []string) error {
+			s, old, now, err := w.pair(args)
+			if err != nil {
+				return err
+			}
+			return w.difference(s, old, now, asJSON)
+		},
+	}
+	c.Flags().BoolVar(&asJSON, "json", false, "write JSON")
+	return c
+}
+
+// pair returns the two generations to compare.
+func (w World) pair(args []string) (s *series.Store, old, now series.Generation, err error) {
+	s, e, first, err := w.find(args[0])
+	if err != nil {
+		return nil, old, now, err
+	}
+	if len(args) == 2 {
+		_, _, now, err = w.find(args[1])
+		return s, first, now, err
+	}
+	for _, g := range e.Generations {
+		if g.Number < first.Number {
+			old = g
+		}
+	}
+	if old.Number == 0 {
+		err = fmt.Errorf("generation %d of %s is the first: name another one", first.Number, e.Name)
+	}
+	return s, old, first, err
+}
+
+func (w World) difference(s *series.Store, old, now series.Generation, asJSON bool) error {
+	a, err := s.Record(old)
+	if err != nil {
+		return err
+	}
+	b, err := s.Record(now)
+	if err != nil {
+		return err
+	}
+	inputs, err := s.Inputs(b)
+	if err != nil {
+		return err
+	}
+	changes, err := changesSince(s, old, inputs)
+	if err != nil {
+		return err
+	}
+	before, err := s.Recipe(a)
+	if err != nil {
+		return err
+	}
+	after, err := s.Recipe(b)
+	if err != nil {
+		return err
+	}
+	bytes := int64(0)
+	for _, r := range after.Difference(before) {
+		bytes += r.Len
+	}
+	if asJSON {
+		err = w.document(map[string]any{"equal": a.Image == b.Image, "changes": append([]Change{}, changes...), "bytes": bytes})
+	} else if err = w.print("%s", explained(changes)); err == nil && a.Image != b.Image {
+		err = w.print("at most %s of %s differ on the disk\n", units.FormatBytes(bytes), units.FormatBytes(after.Size))
+	}
+	if err == nil && a.Image != b.Image {
+		err = w.Differs
+	}
+	return err
+}
