@@ -20,7 +20,10 @@ check golden fuzz: ## static checks, recorded outputs, fuzz tests: see the scrip
 bench: bin/imprint ## compare with other ways to build an image: make bench BENCH="-w S -n 3"
 	@testdata/hosttools bench
 	go run ./bench $(BENCH)
+bench-stores: bin/imprint ## compare imprint store with Nix and the sqlite3 program: make bench-stores BENCH="-n 1"
+	@testdata/hosttools bench
+	go run ./bench stores $(BENCH)
 clean: ## remove what was built
 	@chmod -R u+w build 2>/dev/null; rm -rf bin build
 
-.PHONY: help bin/imprint dist demo test repro matrix torture check golden fuzz bench clean
+.PHONY: help bin/imprint dist demo test repro matrix torture check golden fuzz bench bench-stores clean

@@ -39,7 +39,7 @@ func contenders(o options) []contender {
 		{name: "hash", title: "the NAR hash of every store item, nothing else", command: o.hash},
 		{name: "floor", title: "floor", command: o.floor("")},
 		{name: "floor-hash", title: "floor with both hashes", command: o.floor("-item -piece")},
-	}, append(o.outputs(), others()...)...)
+	}, append(append(o.outputs(), o.updates()...), others()...)...)
 }
 
 // outputs returns the contenders that write other formats than raw, alone and together, and what does without them.

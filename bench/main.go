@@ -2,6 +2,7 @@
 // once and write its bytes.
 //
 //	go run ./bench [-w S,M] [-n 5] [-cold] [-only NAMES] [-dir build/bench] [-o bench/RESULTS.md]
+//	go run ./bench stores [-n 3] [-dir build/bench] [-o bench/RESULTS.md]
 //
 // The contenders take turns, A B C A B C …, so that changes of the machine's speed affect all of them. Reported are medians, and medians of
 // the ratios within a round. A contender whose tools are missing is listed as missing. A workload is made when it is first used, always
@@ -33,6 +34,8 @@ func main() {
 	switch { // processes that this program starts
 	case len(os.Args) > 1 && os.Args[1] == "floor":
 		exit(floor(os.Args[2:]))
+	case len(os.Args) > 1 && os.Args[1] == "stores":
+		exit(stores(os.Args[2:]))
 	case len(os.Args) == 3 && os.Args[1] == "hash":
 		exit(hashItems(os.Args[2]))
 	case len(os.Args) == 3 && os.Args[1] == "touch":

@@ -62,7 +62,7 @@ func (t table) String() string {
 	return b.String()
 }
 
-// outputs compares several formats in one build with what they replace, and an image with a hash tree with one without.
+// outputs compares several formats in one build with what they replace, an image with a hash tree with one without, and updates with whole builds.
 func (t table) outputs() (text string) {
 	if covered := t.ratio("verity", "imprint"); covered != "" {
 		cpu := func(r run) float64 { return r.cpu }
@@ -81,6 +81,10 @@ func (t table) outputs() (text string) {
 	}
 	if two := t.ratio("out-two", "zstd-after"); two != "" {
 		text += fmt.Sprintf("\nzst and qcow2 in one build: %s times raw and zstd -1 -T0 one after the other.\n", two)
+	}
+	if inPlace := t.ratio("one-in-place", "one-full"); inPlace != "" {
+		text += fmt.Sprintf("\nOne item changed: as the next generation of a series %s times the whole job in place, %s times into another file.\n",
+			inPlace, t.ratio("one-copy", "one-full"))
 	}
 	return text
 }

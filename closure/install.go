@@ -86,6 +86,11 @@ func (t *Target) share(ctx context.Context) ([]*tree.Node, error) {
 	return Optimise(ctx, t.Flavor, t.Items, t.Workers)
 }
 
+// Recover makes the database of the store below prefix readable after a program that wrote to it was killed.
+func (f Flavor) Recover(ctx context.Context, prefix string) error {
+	return ofDatabase(db.Recover(ctx, strings.TrimRight(prefix, "/")+f.Database()))
+}
+
 // databaseItems converts items to rows of the database, in the same order.
 func databaseItems(infos []*Info) []db.Item {
 	rows := make([]db.Item, len(infos))

@@ -165,27 +165,35 @@ func (f Flavor) output(id, path string) (Output, error) {
 // State returns the state directory on this machine.
 func (s *LocalStore) State() string { return s.prefix + s.flavor.StateDir }
 
-// Check looks up again whether items are valid. The error is a [*GoneError] if one is not.
-func (s *LocalStore) Check(ctx context.Context, items []Path) error {
-	now, err := db.Open(ctx, s.flavor.tables, s.path)
-	if err != nil {
-		return ofDatabase(err)
+// Valid reports which items are valid.
+func (s *LocalStore) Valid(ctx context.Context, items []Path) (map[Path]bool, error) {
+	valid := map[Path]bool{}
+	for _, p := range items {
+		is, err := s.database.Valid(ctx, p.String())
+		if err != nil {
+			return nil, ofDatabase(err)
+		}
+		if is {
+			valid[p] = true
+		}
 	}
-	defer now.Close()
-	paths, err := s.flavor.paths(ctx, now)
+	return valid, nil
+}
+
+// Check looks up again, in the database as it is now, whether items are valid. The error is a [*GoneError] if one is not.
+func (s *LocalStore) Check(ctx context.Context, items []Path) error {
+	now, err := OpenLocal(ctx, s.prefix, s.flavor, s.read)
 	if err != nil {
 		return err
 	}
-	valid := make(map[Path]bool, len(paths))
-	for _, p := range paths {
-		valid[p] = true
-	}
+	defer now.Close()
+	valid, err := now.Valid(ctx, items)
 	for _, p := range items {
-		if !valid[p] {
-			return &GoneError{p}
+		if err == nil && !valid[p] {
+			err = &GoneError{p}
 		}
 	}
-	return nil
+	return err
 }
 
 // Item implements [Store]. The error is a [*GoneError] if the item was deleted after the store was opened.

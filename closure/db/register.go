@@ -50,6 +50,50 @@ func Register(ctx context.Context, schema *Schema, path string, r Registration) 
 	return nil
 }
 
+// Recover makes a database on a disk readable after a writer was killed, and gives it a write-ahead log, as Nix and Guix do when they open one: what
+// a killed writer leaves of a transaction in a log disturbs no reader, while a rollback journal does.
+func Recover(ctx context.Context, path string) error {
+	f, err := openRegular(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	mode := []byte{0}
+	if _, err := f.ReadAt(mode, writeVersionAt); err != nil || mode[0] == 2 {
+		return nil // Open finds what is wrong
+	}
+	err = guard(func() error {
+		conn, err := openWritable(ctx, path)
+		if err != nil {
+			return err
+		}
+		return errors.Join(conn.Exec("pragma journal_mode=wal"), conn.Close())
+	})
+	if err != nil {
+		return fmt.Errorf("open %s for writing: %w", path, sqliteError(err))
+	}
+	return nil
+}
+
+// openWritable opens a database on a disk to change it.
+func openWritable(ctx context.Context, path string) (*sqlite3.Conn, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return nil, err
+	}
+	conn, err := sqlite3.OpenFlags("file:"+escaped(path), sqlite3.OPEN_READWRITE|sqlite3.OPEN_URI)
+	if err != nil {
+		return nil, err
+	}
+	conn.SetInterrupt(ctx)
+	setup := fmt.Sprintf("pragma busy_timeout=%d; pragma foreign_keys=on; pragma synchronous=normal; pragma cache_size=-64000", patient.Milliseconds())
+	if err := conn.Exec(setup); err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return conn, nil
+}
+
 // create makes a database at a path where there is none, in memory and without indexes until all rows are there, which is much faster.
 func create(schema *Schema, path string, r Registration) error {
 	file, err := inMemory(schema, func(conn *sqlite3.Conn) error {
@@ -97,20 +141,52 @@ func (s *Schema) parts() (tables, indexes string) {
 
 // add adds items to a database on a disk, in one transaction.
 func add(ctx context.Context, schema *Schema, path string, r Registration) error {
-	conn, err := sqlite3.OpenFlags("file:"+escaped(path), sqlite3.OPEN_READWRITE|sqlite3.OPEN_URI|sqlite3.OPEN_NOFOLLOW)
+	conn, err := openWritable(ctx, path)
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
-	conn.SetInterrupt(ctx)
-	setup := fmt.Sprintf("pragma busy_timeout=%d; pragma foreign_keys=on; pragma synchronous=normal; pragma cache_size=-64000; begin immediate", patient.Milliseconds())
-	if err := conn.Exec(setup); err != nil {
+	if err := conn.Exec("begin immediate"); err != nil {
 		return err
+	}
+	empty, err := isEmpty(conn)
+	if err != nil {
+		return err
+	}
+	_, indexes := schema.parts()
+	if empty { // they are made faster when all rows are there
+		if err := conn.Exec(drops(indexes)); err != nil {
+			return err
+		}
 	}
 	if err := registerAll(conn, schema, r); err != nil {
 		return err
 	}
+	if empty {
+		if err := conn.Exec(indexes); err != nil {
+			return err
+		}
+	}
 	return conn.Exec("commit")
+}
+
+// isEmpty reports whether nothing is registered.
+func isEmpty(conn *sqlite3.Conn) (bool, error) {
+	stmt, _, err := conn.Prepare("select 1 from ValidPaths limit 1")
+	if err != nil {
+		return false, err
+	}
+	defer stmt.Close()
+	return !stmt.Step(), stmt.Err()
+}
+
+// drops returns the statements that drop the indexes of a schema.
+func drops(indexes string) (statements string) {
+	for line := range strings.Lines(indexes) {
+		name, _, _ := strings.Cut(strings.TrimPrefix(line, "create index "), " ")
+		statements += "drop index if exists " + name + ";"
+	}
+	return statements
 }
 
 // escaped returns a path for a URI.

@@ -61,6 +61,23 @@ func TestRegister(t *testing.T) {
 	}
 }
 
+// The path may be relative, and lead through a symlink.
+func TestRegisterRelative(t *testing.T) {
+	dir := t.TempDir()
+	t.Chdir(dir)
+	if err := os.Symlink(dir, "link"); err != nil {
+		t.Fatal(err)
+	}
+	for n, path := range []string{"./db", "./db", "link/db"} {
+		if err := Register(t.Context(), Nix, path, Registration{Items: []Item{numbered(n)}, Epoch: 1}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := len(registered(t, Nix, "db")); n != 3 {
+		t.Errorf("%d items", n)
+	}
+}
+
 // A new database has the statements of the schema, and is made only once, whoever is faster.
 func TestRegisterCreates(t *testing.T) {
 	dir := t.TempDir()
@@ -84,6 +101,12 @@ func TestRegisterCreates(t *testing.T) {
 	statements := func(file string) string {
 		return hosttest.Run(t, "sqlite3", file, "select name, sql from sqlite_master order by name")
 	}
+	if err := Register(context.Background(), Nix, filepath.Join(dir, "empty"), Registration{Epoch: 1}); err != nil {
+		t.Fatal(err)
+	}
+	if err := Register(context.Background(), Nix, filepath.Join(dir, "empty"), Registration{Items: []Item{numbered(1)}, Epoch: 1}); err != nil {
+		t.Fatal(err)
+	}
 	image, err := Write(Nix, nil, 1)
 	if err != nil {
 		t.Fatal(err)
@@ -92,6 +115,9 @@ func TestRegisterCreates(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got, want := statements(filepath.Join(dir, "db")), statements(filepath.Join(dir, "image")); got != want {
+		t.Errorf("%s\nwant\n%s", got, want)
+	}
+	if got, want := statements(filepath.Join(dir, "empty")), statements(filepath.Join(dir, "image")); got != want {
 		t.Errorf("%s\nwant\n%s", got, want)
 	}
 }
@@ -131,6 +157,48 @@ func TestRegisterAgain(t *testing.T) {
 	}
 	if n := len(registered(t, Nix, path)); n != 2 {
 		t.Errorf("%d items", n)
+	}
+}
+
+// A database with a rollback journal gets a log, and what a killed writer has left of a transaction is undone.
+func TestRecover(t *testing.T) {
+	hosttest.Need(t, "sqlite3", "sh")
+	path := filepath.Join(t.TempDir(), "db")
+	image, err := Write(Nix, []Item{numbered(1)}, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, image, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	// A cache of one page has the transaction written to the file before it ends.
+	script := "pragma cache_size=1; pragma cache_spill=1; begin; with recursive n(i) as (select 2 union all select i+1 from n where i<5000) " +
+		"insert into ValidPaths (path, hash, registrationTime) select '/nix/store/x'||i, 'h', 1 from n; select 'done';\n.shell kill -9 $PPID\n"
+	killed := exec.Command("sqlite3", path)
+	killed.Stdin = strings.NewReader(script)
+	killed.Run()
+	if info, err := os.Stat(path + "-journal"); err != nil || info.Size() == 0 {
+		t.Fatalf("there is no journal: %v", err)
+	}
+	if _, err := Open(t.Context(), Nix, path); err == nil {
+		t.Fatal("the journal disturbs nobody")
+	}
+	for range 2 {
+		if err := Recover(t.Context(), path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := len(registered(t, Nix, path)); n != 1 {
+		t.Errorf("%d items", n)
+	}
+	if out := hosttest.Run(t, "sqlite3", path, "pragma journal_mode; pragma integrity_check"); out != "wal\nok\n" {
+		t.Errorf("%q", out)
+	}
+	if err := os.WriteFile(path, []byte("no database, but long enough"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := Recover(t.Context(), path); err == nil {
+		t.Error("no error")
 	}
 }
 

@@ -45,6 +45,18 @@ func (s *Source) Item(ctx context.Context, path string) (item *Item, err error) 
 	return item, err
 }
 
+// Valid reports whether a path is registered.
+func (s *Source) Valid(ctx context.Context, path string) (bool, error) {
+	err := s.read(ctx, func(v *view) error {
+		_, _, err := v.readItem(path)
+		return err
+	})
+	if errors.Is(err, ErrNotFound) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
 // read repeats a query until no writer disturbs it, and returns the error of that try: a disturbed one may fail because it mixes old and new
 // pages.
 func (s *Source) read(ctx context.Context, query func(*view) error) error {

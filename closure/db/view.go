@@ -241,7 +241,7 @@ func (v *view) paths() (paths []string, err error) {
 		return nil, v.cause(err)
 	}
 	defer stmt.Close()
-	err = v.rows(stmt, func() error {
+	err = v.rowsUpTo(maxAllItems, stmt, func() error {
 		path, err := v.reader.text(stmt.ColumnRawText(0), "path", maxPath)
 		paths = append(paths, path)
 		return err

@@ -62,6 +62,15 @@ func TestEvents(t *testing.T) {
 		writeFile(t, file, text)
 		Main(t.Context(), world{&out, io.Discard, []string{"build", file, "-o", filepath.Join(dir, "out.raw"), "--json"}, func(string) string { return "" }})
 	}
+	for _, text := range []string{"one", "two"} { // generations of a series, with what differs
+		file := filepath.Join(dir, "series.toml")
+		writeFile(t, file, description+"[[partition.file]]\npath = \"/motd\"\ntext = \""+text+"\"\n")
+		args := []string{"build", file, "-o", filepath.Join(dir, "series.raw"), "--json", "--series", "data", "--explain", "--build-store", filepath.Join(dir, "store")}
+		Main(t.Context(), world{&out, io.Discard, args, func(string) string { return "" }})
+	}
+	if !strings.Contains(out.String(), `"why":[{"input":"partition[0].file[0].text","old":"one","new":"two"}]`) {
+		t.Errorf("the second generation does not say why it differs:\n%s", out.String())
+	}
 	writeFile(t, filepath.Join(dir, "squashfs.toml"), "name = \"data\"\n[[partition]]\nname = \"data\"\ntype = \"linux-generic\"\nfilesystem = \"none\"\ncontent = \"squashfs\"\n")
 	writeFile(t, filepath.Join(dir, "squashfs"), "hsqs"+strings.Repeat("\x00", 4096))
 	image := filepath.Join(dir, "damaged.raw")

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"imprint/internal/hosttest"
 	"imprint/internal/qemutest"
 )
 
@@ -69,8 +70,10 @@ func digestIn(t *testing.T, image string) string {
 // A seriesBox is a directory with a build store and descriptions of two images, 1.toml and 2.toml, built without a series as 1.raw and 2.raw.
 type seriesBox struct{ layerBox }
 
-func newSeriesBox(t *testing.T) seriesBox {
-	b := seriesBox{newLayerBox(t)}
+func newSeriesBox(t *testing.T) seriesBox { return newSeriesBoxIn(t, t.TempDir()) }
+
+func newSeriesBoxIn(t *testing.T, dir string) seriesBox {
+	b := seriesBox{layerBox{t, dir}}
 	for i, name := range []string{"1", "2"} {
 		b.files("both", 60)
 		b.files("only"+name, 100+i*20)
@@ -214,6 +217,26 @@ func TestSeriesTorn(t *testing.T) {
 		if is := b.is("out.raw"); is != next || !strings.Contains(out, "in place") {
 			t.Errorf("a build of %s makes image %q:\n%s", next, is, out)
 		}
+	}
+}
+
+// Where the file system can share blocks, the new image shares those of the old one, which stays as it is under another name.
+func TestSeriesShared(t *testing.T) {
+	for _, mkfs := range []string{"mkfs.xfs", "mkfs.btrfs"} {
+		t.Run(mkfs, func(t *testing.T) {
+			b := newSeriesBoxIn(t, hosttest.Mounted(t, mkfs))
+			b.must("build", "1.toml", "--series", "box", "-o", "out.raw")
+			if err := os.Link(b.path("out.raw"), b.path("old.raw")); err != nil {
+				t.Fatal(err)
+			}
+			b.must("build", "1.toml", "--series", "box", "-o", "out.raw") // the link has changed its times
+			if out := b.must("build", "2.toml", "--series", "box", "-o", "out.raw"); !strings.Contains(out, "written shared") {
+				t.Errorf("the image shares nothing:\n%s", out)
+			}
+			if b.is("out.raw") != "2" || b.is("old.raw") != "1" {
+				t.Errorf("the new image is %q, the old one %q", b.is("out.raw"), b.is("old.raw"))
+			}
+		})
 	}
 }
 

@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -179,6 +181,12 @@ func TestStoreKinds(t *testing.T) {
 	other.Sound(t)
 	w.same("the registration of a copy to a daemon", w.registration(other), want)
 	w.likeNixCache(key)
+	s := httptest.NewServer(http.FileServer(http.Dir(filepath.Join(w.dir, "zstd"))))
+	defer s.Close()
+	public := w.store.Nix(t, "sh", "-c", "nix key convert-secret-to-public < "+key)
+	w.run("copy", "--from", s.URL, "--to", "from-server", "--trusted-public-key", public, w.roots[0], w.roots[1])
+	w.at("from-server").Sound(t)
+	w.same("the registration of a copy from a server", w.registration(w.at("from-server")), want)
 	paths := w.run("realise", "realised", "--from", w.store.Root, w.roots[0])
 	w.same("realise", paths, w.roots[0]+"\n")
 	w.same("realise what is there", w.run("realise", "realised", w.roots[0]), w.roots[0]+"\n")

@@ -3,14 +3,12 @@ package target
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 
 	"imprint/closure"
 	"imprint/closure/locks"
@@ -18,7 +16,6 @@ import (
 	"imprint/internal/processors"
 
 	"golang.org/x/sync/errgroup"
-	"golang.org/x/sys/unix"
 )
 
 // A Directory is a store directory on this machine with its database. Other programs may use it at the same time.
@@ -74,6 +71,8 @@ func (d *Directory) database(ctx context.Context) error {
 		if err := d.Flavor.Register(ctx, d.Prefix, nil, d.Epoch, false); err != nil {
 			return err
 		}
+	} else if err := d.Flavor.Recover(ctx, d.Prefix); err != nil {
+		return err
 	}
 	schema := d.at(d.Flavor.StateDir + "/db/schema")
 	if _, err := os.Lstat(schema); !errors.Is(err, fs.ErrNotExist) {
@@ -98,29 +97,21 @@ func (d *Directory) Close() error {
 
 // Lacking implements [Target].
 func (d *Directory) Lacking(ctx context.Context, paths []closure.Path) ([]closure.Path, error) {
-	valid, err := d.valid(ctx)
+	valid, err := d.valid(ctx, paths...)
 	if err != nil {
 		return nil, err
 	}
 	return slices.DeleteFunc(slices.Clone(paths), func(p closure.Path) bool { return valid[p] }), nil
 }
 
-// valid returns the paths that are valid now.
-func (d *Directory) valid(ctx context.Context) (map[closure.Path]bool, error) {
+// valid returns which paths are valid now.
+func (d *Directory) valid(ctx context.Context, paths ...closure.Path) (map[closure.Path]bool, error) {
 	s, err := closure.OpenLocal(ctx, d.Prefix, d.Flavor, new(hosttree.Scanner).Read)
 	if err != nil {
 		return nil, err
 	}
 	defer s.Close()
-	paths, err := s.Paths(ctx)
-	if err != nil {
-		return nil, err
-	}
-	valid := make(map[closure.Path]bool, len(paths))
-	for _, p := range paths {
-		valid[p] = true
-	}
-	return valid, nil
+	return s.Valid(ctx, paths)
 }
 
 // Put implements [Target]. Items are written several at a time, and registered in their order. Until then, temporary roots keep them.
@@ -172,7 +163,7 @@ func (d *Directory) write(ctx context.Context, item closure.Item, p *Progress) e
 	}
 	defer release()
 	if _, err := os.Lstat(path); err == nil {
-		valid, err := d.valid(ctx)
+		valid, err := d.valid(ctx, item.Info.Path)
 		if err != nil || valid[item.Info.Path] {
 			return err
 		}
@@ -208,71 +199,3 @@ func remove(path string) error {
 	})
 	return os.RemoveAll(path)
 }
-
-// A registrar registers items that are written, in their order, some at a time.
-type registrar struct {
-	*Directory
-	items []closure.Item
-
-	mu     sync.Mutex
-	done   []bool
-	next   int   // of the first item that is not registered
-	weight int64 // of those that are written and not registered
-}
-
-// An interrupted copy loses at most the work for so many bytes, where an item counts for at least a small part of that.
-const (
-	mostLost = 256 << 20
-	leastOne = mostLost / 4096
-)
-
-// note takes note that an item is written.
-func (r *registrar) note(ctx context.Context, i int) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.done[i] = true
-	if r.weight += max(leastOne, r.items[i].Info.NARSize); r.weight < mostLost {
-		return nil
-	}
-	return r.register(ctx)
-}
-
-// flush registers the items that are written, after whose beginning none is missing.
-func (r *registrar) flush(ctx context.Context) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.register(ctx)
-}
-
-func (r *registrar) register(ctx context.Context) error {
-	r.weight = 0
-	var infos []*closure.Info
-	for ; r.next < len(r.items) && r.done[r.next]; r.next++ {
-		infos = append(infos, r.items[r.next].Info)
-	}
-	if len(infos) == 0 {
-		return nil
-	}
-	if err := r.sync(); err != nil {
-		return err
-	}
-	return r.Flavor.Register(ctx, r.Prefix, infos, r.Epoch, false)
-}
-
-// sync waits until all that was written to the file system of the store is on the disk.
-func (r *registrar) sync() error {
-	if r.NoSync {
-		return nil
-	}
-	dir, err := os.Open(r.String())
-	if err != nil {
-		return err
-	}
-	defer dir.Close()
-	if err := unix.Syncfs(int(dir.Fd())); err != nil {
-		return fmt.Errorf("sync %s: %w", r, err)
-	}
-	return nil
-}
-
-var _ Target = (*Directory)(nil)

@@ -77,7 +77,11 @@ func (w *world) directory(prefix string) *Directory {
 // valid returns how many items are valid in a store directory.
 func (w *world) valid(d *Directory) int {
 	w.Helper()
-	valid, err := d.valid(w.Context())
+	var paths []closure.Path
+	for _, item := range w.items {
+		paths = append(paths, item.Info.Path)
+	}
+	valid, err := d.valid(w.Context(), paths...)
 	if err != nil {
 		w.Fatal(err)
 	}
@@ -120,7 +124,7 @@ func TestDirectory(t *testing.T) {
 	}
 }
 
-// An item with other contents than are registered ends the copy. What came before it is registered, and nothing of it is left.
+// An item with other contents than are registered ends the copy. Nothing that needs it is registered, and nothing of it is left.
 func TestMismatch(t *testing.T) {
 	w := newWorld(t, closure.Nix, 4)
 	for _, spoil := range []func(*closure.Info){
@@ -136,7 +140,7 @@ func TestMismatch(t *testing.T) {
 		if _, err := Copy(t.Context(), d, items, nil, nil); !errors.Is(err, cas.ErrMismatch) || !strings.Contains(err.Error(), bad.Path.String()) {
 			t.Errorf("%v", err)
 		}
-		if n := w.valid(d); n != 2 {
+		if n := w.valid(d); n > 2 {
 			t.Errorf("%d items are valid", n)
 		}
 		if _, err := os.Lstat(prefix + bad.Path.String()); err == nil {

@@ -103,10 +103,13 @@ func Identity() sandbox.Identity {
 }
 
 // Open opens the layers of a build store. What series of images lead to is in the same place, and counts when something is removed.
-func Open(dir string) (*environment.Store, error) {
+func Open(dir string) (*environment.Store, error) { return OpenPruned(dir, 0) }
+
+// OpenPruned is Open for a look at what could be removed if series had only their last generations, and those with tags; 0 stands for all.
+func OpenPruned(dir string, last int) (*environment.Store, error) {
 	s, err := environment.Open(dir)
 	if err == nil {
-		s.Share(func(live map[objects.Digest]bool) error { return series.Open(s.Contents()).Live(live, 0) })
+		s.Share(func(live map[objects.Digest]bool) error { return series.Open(s.Contents()).Live(live, last) })
 	}
 	return s, err
 }

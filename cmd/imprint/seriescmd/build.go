@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"imprint/image/generation"
 	"imprint/image/plan"
@@ -36,25 +35,6 @@ type Build struct {
 	Result   Result
 }
 
-// A Result says what a build did.
-type Result struct {
-	Series     string   `json:"series"`
-	Generation int      `json:"generation"`
-	New        bool     `json:"new"`     // false: the current generation has the same disk
-	How        string   `json:"how"`     // "whole", "shared", "copied", "in place" or "unchanged"
-	Reused     int      `json:"reused"`  // contents of files that were in the build store
-	Read       int      `json:"read"`    // contents of files that were read and verified
-	Written    int64    `json:"written"` // bytes of the disk
-	Why        []Change `json:"why,omitempty"`
-}
-
-// A Change is an input of an image that differs from that of the generation before.
-type Change struct {
-	Input string `json:"input"`
-	Old   string `json:"old,omitempty"`
-	New   string `json:"new,omitempty"`
-}
-
 // Run builds the image, keeps it, and names its files.
 func (b *Build) Run(ctx context.Context) (err error) {
 	env, err := envcmd.Open(b.Store)
@@ -75,17 +55,24 @@ func (b *Build) Run(ctx context.Context) (err error) {
 	if b.Prepared, err = write.Prepare(ctx, b.Plan, b.Layout); err != nil {
 		return err
 	}
+	b.Plan = b.Prepared.Plan // with its hash trees
 	d := &delivery{store: s, name: b.Series, files: b.Files}
 	defer d.close()
 	if err := d.look(e); err != nil {
 		return err
 	}
-	defer func() { err = b.purge(ctx, d, err) }()
+	err = b.purge(ctx, d, b.make(ctx, d, e))
+	b.Result.Series, b.Result.How = b.Series, d.how
+	return err
+}
+
+// make keeps the image, and delivers it.
+func (b *Build) make(ctx context.Context, d *delivery, e *series.Series) error {
 	k, err := b.keep(ctx, d, e)
 	if err != nil {
 		return err
 	}
-	if err := b.explain(s, e); err != nil {
+	if err := b.explain(d.store, e); err != nil {
 		return err
 	}
 	if b.Export != "" {
@@ -98,17 +85,22 @@ func (b *Build) Run(ctx context.Context) (err error) {
 		if err := d.disk.Finish(sums, sha256, b.Prepared.Layout.Regions); err != nil {
 			return 0, err
 		}
-		r, err := s.Put(ctx, &series.Finished{
-			Image: b.Manifest.Digest, Manifest: b.Manifest.JSON(), Inputs: inputsOf(b.Plan), Recipe: k.Recipe, Sums: sums,
-		})
-		if err != nil {
-			return 0, err
-		}
-		b.Result.Generation, b.Result.New, err = s.Add(ctx, b.Series, r, b.toSync(k))
-		return b.Result.Generation, err
+		return b.add(ctx, d.store, k, sums)
 	})
-	b.Result.Series, b.Result.How, b.Result.Written = b.Series, d.how, d.disk.Written
+	b.Result.Written = d.disk.Written
 	return err
+}
+
+// add adds the generation to the series, and returns its number.
+func (b *Build) add(ctx context.Context, s *series.Store, k *generation.Kept, sums restore.Sums) (int, error) {
+	r, err := s.Put(ctx, &series.Finished{
+		Image: b.Manifest.Digest, Manifest: b.Manifest.JSON(), Inputs: inputsOf(b.Plan), Recipe: k.Recipe, Sums: sums,
+	})
+	if err != nil {
+		return 0, err
+	}
+	b.Result.Generation, b.Result.New, err = s.Add(ctx, b.Series, r, b.toSync(k))
+	return b.Result.Generation, err
 }
 
 // purge removes what is damaged in the build store, if that is why the build has failed.
@@ -222,70 +214,4 @@ func changesSince(s *series.Store, g series.Generation, inputs []series.Input) (
 		return nil, err
 	}
 	return compare(old, inputs), nil
-}
-
-// compare returns the inputs that differ between two lists, both sorted by name.
-func compare(old, inputs []series.Input) (list []Change) {
-	for len(old)+len(inputs) > 0 {
-		switch {
-		case len(inputs) == 0 || len(old) > 0 && old[0].Name < inputs[0].Name:
-			list = append(list, Change{Input: old[0].Name, Old: old[0].Value})
-			old = old[1:]
-		case len(old) == 0 || inputs[0].Name < old[0].Name:
-			list = append(list, Change{Input: inputs[0].Name, New: inputs[0].Value})
-			inputs = inputs[1:]
-		default:
-			if old[0].Value != inputs[0].Value {
-				list = append(list, Change{inputs[0].Name, old[0].Value, inputs[0].Value})
-			}
-			old, inputs = old[1:], inputs[1:]
-		}
-	}
-	return list
-}
-
-// Text returns the result in lines.
-func (r Result) Text() string {
-	var t strings.Builder
-	what := fmt.Sprintf("generation %d of %s", r.Generation, r.Series)
-	if !r.New {
-		what += ", as before"
-	}
-	fmt.Fprintf(&t, "  series    %s: %s of files read, %d from the build store; %s\n",
-		what, units.Count(r.Read, "content"), r.Reused, written(r.How, r.Written))
-	t.WriteString(explained(r.Why))
-	return t.String()
-}
-
-// written says how a file was written.
-func written(how string, bytes int64) string {
-	if how == unchanged {
-		return "the image is as it was"
-	}
-	return fmt.Sprintf("written %s, %s", how, units.FormatBytes(bytes))
-}
-
-// explained returns changes in lines.
-func explained(list []Change) string {
-	var t strings.Builder
-	for _, c := range list {
-		switch {
-		case c.Old == "":
-			fmt.Fprintf(&t, "  + %s  %s\n", line(c.Input), shown(c.New))
-		case c.New == "":
-			fmt.Fprintf(&t, "  - %s  %s\n", line(c.Input), shown(c.Old))
-		default:
-			fmt.Fprintf(&t, "  ! %s  %s is now %s\n", line(c.Input), shown(c.Old), shown(c.New))
-		}
-	}
-	return t.String()
-}
-
-// shown returns a value as it is printed: what is long is cut.
-func shown(value string) string {
-	const most = 100
-	if len(value) > most {
-		value = value[:most] + "…"
-	}
-	return line(value)
 }

@@ -1,6 +1,7 @@
 package seriescmd
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -121,42 +122,46 @@ generations without a tag that are not among its last N. It waits for commands a
 			if err != nil {
 				return err
 			}
-			env, err := environment.Open(w.StoreDir())
+			env, err := envcmd.OpenPruned(w.StoreDir(), keep)
 			if err != nil {
 				return err
 			}
-			env.Share(func(live map[objects.Digest]bool) error { return s.Live(live, keep) })
-			verb := "removed"
-			if dryRun {
-				verb = "would remove"
-			}
-			if keep > 0 {
-				gone, err := s.Prune(c.Context(), keep, dryRun)
-				if err != nil {
-					return err
-				}
-				for _, name := range slices.Sorted(maps.Keys(gone)) {
-					if err := w.print("%s %s of %s: %s\n", verb, units.Count(len(gone[name]), "generation"), name, strings.Trim(fmt.Sprint(gone[name]), "[]")); err != nil {
-						return err
-					}
-				}
-			}
-			g, err := envcmd.Collect(c.Context(), env, dryRun)
-			if err != nil {
-				return err
-			}
-			if err := w.print("%s %s, %s\n", verb, units.Count(len(g.Digests), "object"), units.FormatBytes(g.Bytes)); err != nil {
-				return err
-			}
-			if len(g.Missing) > 0 {
-				return fmt.Errorf("%s %w, the first is %s: imprint series verify lists where", units.Count(len(g.Missing), "object"), objects.ErrMissing, objects.Text(g.Missing[0])[:12])
-			}
-			return nil
+			return w.collect(c.Context(), s, env, keep, dryRun)
 		},
 	}
 	c.Flags().BoolVar(&dryRun, "dry-run", false, "say what would be removed, and remove nothing")
 	c.Flags().IntVar(&keep, "keep", 0, "first remove all but the last `N` generations of each series, and those with tags")
 	return c
+}
+
+// collect prunes series unless keep is 0, and removes what nothing leads to.
+func (w World) collect(ctx context.Context, s *series.Store, env *environment.Store, keep int, dryRun bool) error {
+	verb := "removed"
+	if dryRun {
+		verb = "would remove"
+	}
+	if keep > 0 {
+		gone, err := s.Prune(ctx, keep, dryRun)
+		if err != nil {
+			return err
+		}
+		for _, name := range slices.Sorted(maps.Keys(gone)) {
+			if err := w.print("%s %s of %s: %s\n", verb, units.Count(len(gone[name]), "generation"), name, strings.Trim(fmt.Sprint(gone[name]), "[]")); err != nil {
+				return err
+			}
+		}
+	}
+	g, err := envcmd.Collect(ctx, env, dryRun)
+	if err != nil {
+		return err
+	}
+	if err := w.print("%s %s, %s\n", verb, units.Count(len(g.Digests), "object"), units.FormatBytes(g.Bytes)); err != nil {
+		return err
+	}
+	if len(g.Missing) > 0 {
+		return fmt.Errorf("%s %w, the first is %s: imprint series verify lists where", units.Count(len(g.Missing), "object"), objects.ErrMissing, objects.Text(g.Missing[0])[:12])
+	}
+	return nil
 }
 
 func (w World) verify() *cobra.Command {

@@ -2,20 +2,13 @@ package storecmd
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
-	"os"
-	"path/filepath"
-	"slices"
 	"strings"
 
 	"imprint/closure"
-	"imprint/closure/narinfo"
 	"imprint/image/source"
 	"imprint/image/target"
 	"imprint/internal/diag"
-	"imprint/internal/scratch"
 	"imprint/internal/units"
 
 	"github.com/spf13/cobra"
@@ -28,15 +21,13 @@ type copying struct {
 	compression string
 	key         string
 	noSync      bool
+	root        string // name of a GC root; "" for none
 }
 
 func (c *copying) flags(to *cobra.Command) {
 	to.Flags().StringVar(&c.compression, "compression", target.Compressions()[0], "`how` the archives of a binary cache are compressed: "+strings.Join(target.Compressions(), ", "))
 	to.Flags().StringVar(&c.key, "sign-key", "", "sign the items of a binary cache with the secret key in this `file`")
-	c.syncFlag(to)
-}
-
-func (c *copying) syncFlag(to *cobra.Command) {
+	to.Flags().StringVar(&c.root, "gc-root", "", "keep the ROOT in a store directory by a GC root with this `name`")
 	to.Flags().BoolVar(&c.noSync, "no-sync", false, "register items without waiting until they are on the disk")
 }
 
@@ -51,7 +42,7 @@ registered one. A copy that was interrupted or killed is continued by the next o
 Several --from are searched in their order. Other programs may use both stores at the same time.
 
 A directory that is no store becomes one. Items there have the metadata that Nix and Guix give them, and belong to the user. They are
-registered at SOURCE_DATE_EPOCH, or 1. No GC root is made.`,
+registered at SOURCE_DATE_EPOCH, or 1. Without --gc-root, the next garbage collection there takes them.`,
 		Example: `  imprint store copy --from / --to /mnt ./result
   imprint store copy --from web.raw:root --to export:web.export /nix/var/nix/profiles/system
   imprint store copy --from / --to file:///srv/cache --sign-key secret-key ./result`,
@@ -121,7 +112,7 @@ func (m *commands) runCopy(ctx context.Context, o copying, texts []string) ([]cl
 	if err != nil {
 		return nil, err
 	}
-	return roots, m.put(ctx, o, from[0].flavor, items)
+	return roots, m.put(ctx, o, from[0].flavor, items, roots)
 }
 
 // openAll opens several stores of one flavor.
@@ -183,24 +174,29 @@ func compute(ctx context.Context, from []*place, roots []closure.Path) ([]closur
 	return c.Items, nil
 }
 
-// A sink is a target that is closed at the end.
-type sink struct {
-	target.Target
-	close func(err error) error
-}
-
 // put copies items to the target of a call, and says what it did.
-func (m *commands) put(ctx context.Context, o copying, f closure.Flavor, items []closure.Item) error {
+func (m *commands) put(ctx context.Context, o copying, f closure.Flavor, items []closure.Item, roots []closure.Path) error {
+	if o.root != "" && len(roots) != 1 {
+		return m.Usage(fmt.Errorf("--gc-root is for one ROOT, and there are %d", len(roots)))
+	}
 	to, err := m.openTarget(ctx, o, f)
 	if err != nil {
 		return err
 	}
-	copied, err := target.Copy(ctx, to, items, func(list []closure.Item) error {
-		return source.Realise(ctx, &closure.Closure{Items: list}, func(f *source.Fetch) {
-			m.Watch("fetching", f.Done, f.Total)
-		})
+	release := func() {}
+	copied, err := target.Copy(ctx, to, items, func(list []closure.Item) (err error) {
+		if release, err = source.Hold(ctx, &closure.Closure{Items: list}); err != nil {
+			return err
+		}
+		return m.realiser(ctx)(list)
 	}, func(p *target.Progress) { m.Watch("copying", p.Done, p.Total) })
 	m.Clear()
+	if release != nil {
+		release()
+	}
+	if err == nil && o.root != "" {
+		err = to.root(o.root, roots[0])
+	}
 	if err = to.close(err); err != nil {
 		return of(to.String(), err)
 	}
@@ -211,77 +207,3 @@ func (m *commands) put(ctx context.Context, o copying, f closure.Flavor, items [
 	_, err = fmt.Fprintf(m.Stderr, "%s: copied %s (%s), %d were there\n", to, units.Count(len(copied), "item"), units.FormatBytes(size), len(items)-len(copied))
 	return err
 }
-
-// openTarget opens the store to copy to.
-func (m *commands) openTarget(ctx context.Context, o copying, f closure.Flavor) (*sink, error) {
-	if file, ok := strings.CutPrefix(o.to, "export:"); ok {
-		return fileSink(file)
-	}
-	switch {
-	case o.to == "-":
-		return &sink{&target.Stream{W: m.Raw, Name: "standard output"}, func(err error) error { return err }}, nil
-	case isDaemon(o.to):
-		return m.daemonSink(ctx, o.to, f)
-	case strings.HasPrefix(o.to, "file://"):
-		return m.cacheSink(o, strings.TrimPrefix(o.to, "file://"), f)
-	case strings.Contains(o.to, "://"):
-		return nil, m.Usage(fmt.Errorf("%s: a binary cache on a server is only read; file:///DIR writes one", o.to))
-	case isCache(o.to):
-		return m.cacheSink(o, o.to, f)
-	}
-	if info, err := os.Stat(o.to); err == nil && !info.IsDir() {
-		return nil, m.Usage(fmt.Errorf("%s is a file: an image is only read, and a stream is export:FILE", o.to))
-	}
-	epoch, err := m.Epoch()
-	if err != nil {
-		return nil, err
-	}
-	d, err := target.OpenDirectory(ctx, target.DirectoryOptions{Prefix: o.to, Flavor: f, Epoch: epoch, NoSync: o.noSync})
-	if err != nil {
-		return nil, of(o.to, err)
-	}
-	return &sink{d, func(err error) error { return errors.Join(err, d.Close()) }}, nil
-}
-
-func (m *commands) cacheSink(o copying, dir string, f closure.Flavor) (*sink, error) {
-	if !slices.Contains(target.Compressions(), o.compression) {
-		return nil, m.Usage(fmt.Errorf("--compression %q is none of %s", o.compression, strings.Join(target.Compressions(), ", ")))
-	}
-	cache := target.CacheOptions{Dir: dir, Flavor: f, Compression: o.compression}
-	if o.key != "" {
-		text, err := os.ReadFile(o.key)
-		if err != nil {
-			return nil, err
-		}
-		key, err := narinfo.ParseSecretKey(string(text))
-		if err != nil {
-			return nil, diag.List{{Position: diag.Position{File: o.key}, Text: err.Error()}}
-		}
-		cache.Key = &key
-	}
-	c, err := target.OpenCache(cache)
-	if err != nil {
-		return nil, err
-	}
-	return &sink{c, func(err error) error { return err }}, nil
-}
-
-// fileSink returns a stream in a file, which has its name when the stream is complete.
-func fileSink(name string) (*sink, error) {
-	f, remove, err := scratch.Create(filepath.Dir(name), name+" (new)")
-	if err != nil {
-		return nil, err
-	}
-	return &sink{&target.Stream{W: f, Name: name}, func(err error) error {
-		defer remove()
-		if err != nil {
-			return err
-		}
-		if err := os.Remove(name); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return err
-		}
-		return scratch.Link(f, name)
-	}}, nil
-}
-
-var _ io.Closer = (*target.Directory)(nil)

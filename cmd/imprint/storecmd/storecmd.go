@@ -49,12 +49,16 @@ const help = `store copies items between stores of Nix or of Guix, and shows wha
   IMAGE[:PARTITION]    a disk image with a store in it, which is only read
 
 A directory with a nix-cache-info, and a file with a stream, are recognised without a prefix. A ROOT or a PATH is a store path, or a link that
-leads to one, such as ./result.`
+leads to one, such as ./result.
+
+Items of a binary cache on a server have to be signed by a --trusted-public-key, unless there is --unsigned.`
 
 // commands are the commands of one call.
 type commands struct {
 	World
-	flavor string // that of --flavor; "" to recognise it
+	flavor   string   // that of --flavor; "" to recognise it
+	keys     []string // of --trusted-public-key
+	unsigned bool
 }
 
 // Command returns imprint store.
@@ -80,6 +84,8 @@ func Command(w World) *cobra.Command {
 		m.copy(), m.realise(), m.info(), m.closure(), m.verify(), m.export(), m.importing(), m.dumpDB(), m.loadDB(), m.roots(), m.gc(), m.shell(),
 	} {
 		sub.Flags().StringVar(&m.flavor, "flavor", "", "nix or guix; by default the one that the `store` has")
+		sub.Flags().StringArrayVar(&m.keys, "trusted-public-key", nil, "take only items of binary caches that this `key` has signed, NAME:BASE64; several may be named")
+		sub.Flags().BoolVar(&m.unsigned, "unsigned", false, "take items of binary caches on servers without a signature")
 		w.StoreFlag(sub)
 		c.AddCommand(sub)
 	}
