@@ -184,7 +184,7 @@ func TestExamples(t *testing.T) {
 		t.Fatal(err)
 	}
 	examples, _ := filepath.Glob("../../configs/*.toml")
-	for _, name := range append(examples, "init.toml", "init-nixos.toml", "init-iso.toml", "init-tree.toml", "testdata/every-key.toml") {
+	for _, name := range append(examples, "init.toml", "init-nixos.toml", "init-guix.toml", "init-iso.toml", "init-tree.toml", "testdata/every-key.toml") {
 		src, err := os.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)
