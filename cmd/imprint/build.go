@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"imprint/cmd/imprint/envcmd"
 	"imprint/cmd/imprint/seriescmd"
 	"imprint/image/description"
 	"imprint/image/diff"
@@ -153,6 +154,7 @@ func dirOf(file string) string {
 func (r *root) resolveAs(ctx context.Context, d *description.Image, in resolve.Inputs) (_ *planned, err error) {
 	in.Unique, in.Scratch = rand.Text(), r.scratch(in.OutDir)
 	in.BuildStore, in.Fetching, in.Getting, in.Gateway, in.Env = r.storeDir(), r.fetching, r.getting, r.ipfsGateway(), r.passedOn()
+	in.Steps.Identity, in.Steps.Report = envcmd.Identity(), r.ui.step
 	in.Basing, in.Docker = r.basing, r.dockerDir()
 	in.Hold = func(release func()) { r.held = append(r.held, release) }
 	in.Remote = r.remote()

@@ -51,6 +51,11 @@ func Paths(d *description.Image, dir string) []Path {
 			n.text(t.Source)
 		}
 	}
+	for _, s := range d.Step.Items {
+		for _, in := range s.Inputs.Items {
+			n.text(in.Source)
+		}
+	}
 	for _, r := range d.Raw.Items {
 		n.text(r.Source)
 	}

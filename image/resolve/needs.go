@@ -7,6 +7,7 @@ import (
 	"imprint/bootloader/grubmkimage"
 	"imprint/closure"
 	"imprint/image/description"
+	"imprint/image/realise"
 	"imprint/image/trees"
 	"imprint/internal/hosttool"
 	"imprint/internal/locator"
@@ -74,6 +75,7 @@ func (w world) statedTrees(ctx context.Context, s *store) []*trees.Tree {
 	if err != nil || len(problems) > 0 {
 		return nil
 	}
+	w.steps(ctx, hosts, realise.Options{DryRun: true}) // what has run before
 	stated, _ := w.described(hosts, s)
 	return stated
 }
