@@ -16,6 +16,8 @@ import (
 
 	"imprint/internal/hosttest"
 	"imprint/internal/qemutest"
+
+	"golang.org/x/sys/unix"
 )
 
 // Descriptions in configs give the same images as generations of series, and these are made again from the build store alone.
@@ -197,7 +199,7 @@ func TestSeriesTorn(t *testing.T) {
 		}
 		file := b.path("cache/imprint/layers/series/box")
 		text := regexp.MustCompile(`(?m)^file 1 .*\n`).ReplaceAllString(string(read(t, file)), "")
-		writeFile(t, file, text+fmt.Sprintf("pending 1 2 %d %d\n", device(info), inode(info)))
+		writeFile(t, file, text+fmt.Sprintf("pending 1 2 %d %d %d\n", device(info), inode(info), born(t, b.path("out.raw"))))
 		mix, second := read(t, b.path("out.raw")), read(t, b.path("2.raw"))
 		for at := range mix {
 			if at/4096%3 == 0 && at < len(second) {
@@ -308,3 +310,12 @@ func TestSeriesBoot(t *testing.T) {
 
 func device(info os.FileInfo) uint64 { return uint64(info.Sys().(*syscall.Stat_t).Dev) }
 func inode(info os.FileInfo) uint64  { return info.Sys().(*syscall.Stat_t).Ino }
+
+func born(t *testing.T, path string) int64 {
+	t.Helper()
+	var st unix.Statx_t
+	if err := unix.Statx(unix.AT_FDCWD, path, 0, unix.STATX_BTIME, &st); err != nil {
+		t.Fatal(err)
+	}
+	return st.Btime.Sec*1e9 + int64(st.Btime.Nsec)
+}

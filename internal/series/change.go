@@ -162,12 +162,11 @@ func (s *Store) RemoveGeneration(ctx context.Context, name, at string) (number i
 func (e *Series) keep(wanted func(Generation) bool) {
 	e.Generations = slices.DeleteFunc(e.Generations, func(g Generation) bool { return !wanted(g) })
 	e.Files = slices.DeleteFunc(e.Files, func(f File) bool { _, has := e.number(f.Generation); return !has })
-	if p := e.Pending; p != nil {
+	e.Pending = slices.DeleteFunc(e.Pending, func(p Pending) bool {
 		_, from := e.number(p.From)
-		if _, to := e.number(p.To); !from || !to {
-			e.Pending = nil
-		}
-	}
+		_, to := e.number(p.To)
+		return !from || !to
+	})
 }
 
 // prune removes all but the last generations, and those with tags, and returns the numbers of those removed.

@@ -33,6 +33,16 @@ type File struct {
 type Pending struct {
 	From, To      int
 	Device, Inode uint64
+	Born          int64 // nanoseconds since 1970, since another file may get the inode later; 0 where the file system does not say
+}
+
+// bornAt returns the time at which an open file was made.
+func bornAt(f *os.File) int64 {
+	var st unix.Statx_t
+	if unix.Statx(int(f.Fd()), "", unix.AT_EMPTY_PATH, unix.STATX_BTIME, &st) != nil || st.Mask&unix.STATX_BTIME == 0 {
+		return 0
+	}
+	return st.Btime.Sec*1e9 + int64(st.Btime.Nsec)
 }
 
 // PrintOf returns the print of an open file.
@@ -45,7 +55,7 @@ func PrintOf(f *os.File) (Print, error) {
 	return Print{uint64(st.Dev), st.Ino, st.Size, st.Mtim.Nano(), st.Ctim.Nano()}, nil
 }
 
-// mostFiles is the number of files that a series remembers.
+// mostFiles is the number of files, and of updates that have not ended, that a series remembers. What it has forgotten is written as a whole.
 const mostFiles = 16
 
 // Note records that a file, which nobody writes to, holds a generation, and that no update of it is pending. It waits until the clock of the file
@@ -88,9 +98,7 @@ func settle(ctx context.Context, p Print) (settled bool, err error) {
 // forget removes what is known of a file.
 func (e *Series) forget(device, inode uint64) {
 	e.Files = slices.DeleteFunc(e.Files, func(f File) bool { return f.Print.Device == device && f.Print.Inode == inode })
-	if p := e.Pending; p != nil && p.Device == device && p.Inode == inode {
-		e.Pending = nil
-	}
+	e.Pending = slices.DeleteFunc(e.Pending, func(p Pending) bool { return p.Device == device && p.Inode == inode })
 }
 
 // Holds returns the generation that an open file holds, if that is known and the file has not changed since.
@@ -114,11 +122,9 @@ func (s *Store) Begin(ctx context.Context, name string, f *os.File, from, to int
 		return err
 	}
 	return s.existing(ctx, name, func(e *Series) error {
-		if other := e.Pending; other != nil && (other.Device != p.Device || other.Inode != p.Inode) {
-			return fmt.Errorf("an update of another file in place was interrupted: build that one again first (imprint series build %s -o FILE)", name)
-		}
 		e.forget(p.Device, p.Inode)
-		e.Pending = &Pending{from, to, p.Device, p.Inode}
+		e.Pending = append(e.Pending, Pending{from, to, p.Device, p.Inode, bornAt(f)})
+		e.Pending = e.Pending[max(0, len(e.Pending)-mostFiles):]
 		return nil
 	})
 }
@@ -126,10 +132,12 @@ func (s *Store) Begin(ctx context.Context, name string, f *os.File, from, to int
 // Interrupted returns the two generations of which an open file may hold a part each, because an update of it in place was interrupted.
 func (e *Series) Interrupted(f *os.File) (from, to Generation, pending bool) {
 	p, err := PrintOf(f)
-	if err != nil || e.Pending == nil || e.Pending.Device != p.Device || e.Pending.Inode != p.Inode {
+	born := bornAt(f)
+	i := slices.IndexFunc(e.Pending, func(o Pending) bool { return o.Device == p.Device && o.Inode == p.Inode && o.Born == born })
+	if err != nil || i < 0 {
 		return from, to, false
 	}
-	from, has := e.number(e.Pending.From)
-	to, pending = e.number(e.Pending.To)
+	from, has := e.number(e.Pending[i].From)
+	to, pending = e.number(e.Pending[i].To)
 	return from, to, has && pending
 }

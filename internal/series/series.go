@@ -47,8 +47,8 @@ type Series struct {
 	Name        string
 	Generations []Generation
 	Tags        map[string]int
-	Files       []File   // of the host that hold a generation
-	Pending     *Pending // an update that has begun and not ended
+	Files       []File    // of the host that hold a generation
+	Pending     []Pending // updates that have begun and not ended
 }
 
 // An UnknownError reports a series, or a generation of one, that is not there.

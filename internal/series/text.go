@@ -27,8 +27,8 @@ func (e *Series) text() []byte {
 	for _, f := range e.Files {
 		b = fmt.Appendf(b, "file %d %v\n", f.Generation, f.Print)
 	}
-	if p := e.Pending; p != nil {
-		b = fmt.Appendf(b, "pending %d %d %d %d\n", p.From, p.To, p.Device, p.Inode)
+	for _, p := range e.Pending {
+		b = fmt.Appendf(b, "pending %d %d %d %d %d\n", p.From, p.To, p.Device, p.Inode, p.Born)
 	}
 	return b
 }
@@ -83,9 +83,9 @@ func (e *Series) line(line string) error {
 		e.Files = append(e.Files, f)
 		return err
 	case "pending":
-		p := &Pending{}
-		_, err := fmt.Sscanf(rest, "%d %d %d %d", &p.From, &p.To, &p.Device, &p.Inode)
-		e.Pending = p
+		p := Pending{}
+		_, err := fmt.Sscanf(rest, "%d %d %d %d %d", &p.From, &p.To, &p.Device, &p.Inode, &p.Born)
+		e.Pending = append(e.Pending, p)
 		return err
 	}
 	return errForm
