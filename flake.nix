@@ -17,7 +17,7 @@
           inherit version;
           src = self;
           # of the directory that go mod vendor writes
-          vendorHash = "sha256-p4A+ns+nCGcpiz0dDjpGC1QtRZoF+0Hf92EY9KNocls=";
+          vendorHash = "sha256-bXOOgzXJuVonBbl5VK7RO9IBdc63B+BTiLJaQyIzwHQ=";
           subPackages = [ "cmd/imprint" ];
           env.CGO_ENABLED = "0";
           ldflags = [ "-s" "-w" "-X main.release=${version}" ];

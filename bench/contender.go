@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -39,7 +40,7 @@ func contenders(o options) []contender {
 		{name: "hash", title: "the NAR hash of every store item, nothing else", command: o.hash},
 		{name: "floor", title: "floor", command: o.floor("")},
 		{name: "floor-hash", title: "floor with both hashes", command: o.floor("-item -piece")},
-	}, append(append(o.outputs(), o.updates()...), others()...)...)
+	}, slices.Concat(o.outputs(), o.updates(), o.fromCaches(), o.bases(), others())...)
 }
 
 // outputs returns the contenders that write other formats than raw, alone and together, and what does without them.

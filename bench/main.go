@@ -38,6 +38,11 @@ func main() {
 		exit(stores(os.Args[2:]))
 	case len(os.Args) == 3 && os.Args[1] == "hash":
 		exit(hashItems(os.Args[2]))
+	case len(os.Args) == 3 && os.Args[1] == "archives":
+		exit(hashArchives(os.Args[2]))
+	case len(os.Args) == 3 && os.Args[1] == "unpack":
+		_, _, err := unpackAndHash(os.Args[2])
+		exit(err)
 	case len(os.Args) == 3 && os.Args[1] == "touch":
 		exit(touch(os.Args[2]))
 	}

@@ -56,6 +56,9 @@ func (t table) String() string {
 	if verify := t.ratio("verify", "hash"); verify != "" {
 		fmt.Fprintf(&b, "\nVerifying the finished disk takes %s times as long as hashing its store items at their source.\n", verify)
 	}
+	if base, kept := t.ratio("oci", "oci-floor"), t.ratio("oci-kept", "oci-floor"); base+kept != "" {
+		fmt.Fprintf(&b, "\nA disk of a container image takes %s times as long as unpacking and hashing its layer, the second time %s times.\n", base, kept)
+	}
 	for _, a := range t.absent {
 		fmt.Fprintf(&b, "\nMissing: %s.\n", a)
 	}

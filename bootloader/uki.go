@@ -15,7 +15,7 @@ import (
 // There is no menu.
 type uki struct{}
 
-var ukiLoader = Loader{Name: "uki", Signs: true, OnlyLinux: true, Bootloader: uki{}}
+var ukiLoader = Loader{Name: "uki", Signs: true, OnlyLinux: true, DeviceTree: true, Bootloader: uki{}}
 
 func (uki) Requires(m Machine) Requirements {
 	return Requirements{
@@ -67,11 +67,29 @@ func (uki) program(stub []byte, e Entry, s *Signer) (tree.Blob, error) {
 	if len(e.Initrd) > 0 {
 		sections = append(sections, pe.Section{Name: ".initrd", Content: joined(e.Initrd)})
 	}
+	if dtb := e.DeviceTree.Content; dtb != nil {
+		if err := checkDeviceTree(dtb); err != nil {
+			return nil, err
+		}
+		sections = append(sections, pe.Section{Name: ".dtb", Content: dtb})
+	}
 	program, err := pe.Append(stub, append(sections, pe.Section{Name: ".linux", Content: e.Kernel.Content}))
 	if err != nil || s == nil {
 		return program, err
 	}
 	return pe.Sign(program, s.Key, s.Certificates)
+}
+
+// deviceTreeMagic begins a flattened device tree (Devicetree Specification, 5.2).
+const deviceTreeMagic = "\xd0\x0d\xfe\xed"
+
+// checkDeviceTree returns an error for a file that is no flattened device tree, without which the kernel would not say a word.
+func checkDeviceTree(b tree.Blob) error {
+	head, err := tree.ReadHead(b, int64(len(deviceTreeMagic)))
+	if err == nil && string(head) != deviceTreeMagic {
+		err = fmt.Errorf("the devicetree is no compiled device tree: it begins with % x", head)
+	}
+	return err
 }
 
 // osRelease returns what boot managers show for a unified kernel image, in the format of os-release(5).

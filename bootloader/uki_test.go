@@ -30,7 +30,7 @@ func TestUKI(t *testing.T) {
 			{Title: "old", Kernel: Source{Content: tree.Text("no bzImage")}},
 			{Title: `a "new"`, Cmdline: "init=/x", Kernel: Source{Content: tree.Text(string(bzImage))}, Initrd: []Source{
 				{Content: tree.Text("12345")}, {Content: tree.Text("6")},
-			}},
+			}, DeviceTree: DeviceTree{Source: Source{Content: tree.Text(deviceTreeMagic + "tree")}}},
 		},
 	}
 	a, err := uki{}.Artifacts(c)
@@ -42,7 +42,7 @@ func TestUKI(t *testing.T) {
 		t.Errorf("files %s", paths)
 	}
 	old, err := pe.NewFile(strings.NewReader(content(t, a.Files[0].Content)))
-	if err != nil || old.Section(".cmdline") != nil || old.Section(".uname") != nil || old.Section(".linux") == nil {
+	if err != nil || old.Section(".cmdline") != nil || old.Section(".uname") != nil || old.Section(".dtb") != nil || old.Section(".linux") == nil {
 		t.Errorf("an entry without a command line: %v, %v", old, err)
 	}
 	f, err := pe.NewFile(strings.NewReader(content(t, a.Files[1].Content)))
@@ -51,7 +51,7 @@ func TestUKI(t *testing.T) {
 	}
 	for name, want := range map[string]string{
 		".cmdline": "init=/x", ".uname": "6.1.0-x", ".initrd": "12345\x00\x00\x006\x00\x00\x00", ".linux": string(bzImage),
-		".osrel": "ID=imprint\nPRETTY_NAME=\"a \\\"new\\\"\"\n",
+		".dtb": deviceTreeMagic + "tree", ".osrel": "ID=imprint\nPRETTY_NAME=\"a \\\"new\\\"\"\n",
 	} {
 		s := f.Section(name)
 		if s == nil {
@@ -60,6 +60,15 @@ func TestUKI(t *testing.T) {
 		}
 		if got, err := s.Data(); err != nil || !bytes.Equal(got[:s.VirtualSize], []byte(want)) {
 			t.Errorf("%s: %q, %v", name, got[:s.VirtualSize], err)
+		}
+	}
+}
+
+// A file that is no device tree would leave the kernel silent.
+func TestDeviceTreeOfAnotherKind(t *testing.T) {
+	for _, text := range []string{"", "/dts-v1/;"} {
+		if err := checkDeviceTree(tree.Text(text)); err == nil || !strings.Contains(err.Error(), "no compiled device tree") {
+			t.Errorf("%q: %v", text, err)
 		}
 	}
 }

@@ -26,6 +26,7 @@ type Format struct {
 	Beside   bool     // it describes a raw file beside it, and holds no disk itself
 	Tree     bool     // it holds the files of one partition, as an archive, and no disk
 	Layers   bool     // it holds them in layers, with what Options.Image says
+	Streams  bool     // it can be written from its start to its end, as to a pipe
 
 	Compressions []string // values of Options.Compression besides ""
 	Level        int      // the default compression level; 0 if it is not compressed
@@ -41,6 +42,7 @@ type Target struct {
 	File  pieces.File
 	Spool pieces.File // a scratch file, empty
 	Whole io.ReaderAt // what is passed in pieces, once all are; only for formats with layers
+	Pipe  bool        // File takes only bytes that follow those before
 }
 
 // Options are the settings of an output.

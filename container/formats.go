@@ -36,7 +36,7 @@ const inflateWindow = 4 << 10
 // Formats are all formats.
 var Formats = []*Format{
 	{
-		Name: Raw, Doc: "the disk, byte for byte", Suffixes: []string{".raw", ".img", ".iso"}, QEMU: "raw", Readable: true,
+		Name: Raw, Doc: "the disk, byte for byte", Suffixes: []string{".raw", ".img", ".iso"}, Streams: true, QEMU: "raw", Readable: true,
 		create: plain,
 	},
 	{
@@ -54,16 +54,16 @@ var Formats = []*Format{
 		},
 	},
 	{
-		Name: "raw.zst", Doc: "zstd frames with a seek table", Suffixes: []string{".zst", ".zstd"}, Readable: true, Level: 1, MostLevel: 19,
+		Name: "raw.zst", Doc: "zstd frames with a seek table", Suffixes: []string{".zst", ".zstd"}, Streams: true, Readable: true, Level: 1, MostLevel: 19,
 		check:  func(size int64) error { return zst.Check(pieces.Disk{Size: size, Piece: leastPiece}) },
 		create: inFrames,
 	},
 	{
-		Name: "raw.gz", Doc: "members of gzip", Suffixes: []string{".gz"}, Readable: true, Level: 6, MostLevel: 9,
+		Name: "raw.gz", Doc: "members of gzip", Suffixes: []string{".gz"}, Streams: true, Readable: true, Level: 6, MostLevel: 9,
 		create: inMembers,
 	},
 	{
-		Name: "raw.xz", Doc: "streams of xz", Suffixes: []string{".xz"}, Readable: true, Level: 1, MostLevel: 0,
+		Name: "raw.xz", Doc: "streams of xz", Suffixes: []string{".xz"}, Streams: true, Readable: true, Level: 1, MostLevel: 0,
 		create: inStreams,
 	},
 	{
@@ -71,7 +71,7 @@ var Formats = []*Format{
 		create: func(t Target, d pieces.Disk, _ Options) (pieces.Writer, error) { return vmdk.Sparse(t.File, d), nil },
 	},
 	{
-		Name: "vmdk-stream", Doc: "VMware's stream-optimised format, compressed, for uploads", Suffixes: []string{".stream.vmdk"}, QEMU: "vmdk",
+		Name: "vmdk-stream", Doc: "VMware's stream-optimised format, compressed, for uploads", Suffixes: []string{".stream.vmdk"}, Streams: true, QEMU: "vmdk",
 		Readable: true, Level: 6, MostLevel: 9, size: vmdk.Size, check: vmdk.Check,
 		create: func(t Target, d pieces.Disk, o Options) (pieces.Writer, error) {
 			return vmdk.Stream(appender(t.File), t.Spool, d, vmdk.Pack(codec.Deflate(o.Level, 0)))
@@ -99,7 +99,7 @@ var Formats = []*Format{
 		create: func(t Target, d pieces.Disk, _ Options) (pieces.Writer, error) { return vhdx.Create(t.File, d), nil },
 	},
 	{
-		Name: "gce", Doc: "disk.raw of whole GiB in a tar.gz, for Google Compute Engine", Suffixes: []string{".gce.tar.gz"}, Level: 6, MostLevel: 9,
+		Name: "gce", Doc: "disk.raw of whole GiB in a tar.gz, for Google Compute Engine", Suffixes: []string{".gce.tar.gz"}, Streams: true, Level: 6, MostLevel: 9,
 		create: func(t Target, d pieces.Disk, o Options) (pieces.Writer, error) {
 			return gce.Create(appender(t.File), t.Spool, d, gce.Pack(codec.DeflatePart(o.Level)))
 		},
@@ -110,13 +110,13 @@ var Formats = []*Format{
 			return bmap.Create(appender(t.File), d), nil
 		},
 	},
-	{Name: "tar", Doc: "the files of a partition, as a tar archive", Suffixes: []string{".tar"}, Tree: true, create: plain},
+	{Name: "tar", Doc: "the files of a partition, as a tar archive", Suffixes: []string{".tar"}, Streams: true, Tree: true, create: plain},
 	{
-		Name: "tar.zst", Doc: "that archive, packed as raw.zst is", Suffixes: []string{".tar.zst", ".tar.zstd"}, Tree: true, Level: 1, MostLevel: 19,
+		Name: "tar.zst", Doc: "that archive, packed as raw.zst is", Suffixes: []string{".tar.zst", ".tar.zstd"}, Streams: true, Tree: true, Level: 1, MostLevel: 19,
 		create: inFrames,
 	},
-	{Name: "tar.gz", Doc: "that archive, packed as raw.gz is", Suffixes: []string{".tar.gz", ".tgz"}, Tree: true, Level: 6, MostLevel: 9, create: inMembers},
-	{Name: "tar.xz", Doc: "that archive, packed as raw.xz is", Suffixes: []string{".tar.xz", ".txz"}, Tree: true, Level: 1, create: inStreams},
+	{Name: "tar.gz", Doc: "that archive, packed as raw.gz is", Suffixes: []string{".tar.gz", ".tgz"}, Streams: true, Tree: true, Level: 6, MostLevel: 9, create: inMembers},
+	{Name: "tar.xz", Doc: "that archive, packed as raw.xz is", Suffixes: []string{".tar.xz", ".txz"}, Streams: true, Tree: true, Level: 1, create: inStreams},
 	{
 		Name: "oci", Doc: "a container image of the files of a partition, with layers by store item", Suffixes: []string{".oci.tar"}, Tree: true, Layers: true,
 		Compressions: []string{zstdParts, deflateParts}, Level: 1, MostLevel: 19,
@@ -147,6 +147,9 @@ func packingOf(o Options) (oci.Packing, error) {
 
 // plain writes the bytes as they are.
 func plain(t Target, d pieces.Disk, _ Options) (pieces.Writer, error) {
+	if t.Pipe {
+		return inOrder(appender(t.File), t.Spool, d), nil
+	}
 	return &rawWriter{t.File, d}, nil
 }
 

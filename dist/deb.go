@@ -22,8 +22,9 @@ Section: admin
 Priority: optional
 Suggests: e2fsprogs, grub-common, squashfs-tools, syslinux, systemd-boot-efi
 Description: turn a software closure into a bootable disk image
- imprint writes bootable disk images from a Nix store, directories and tar
- archives: without root, a virtual machine, loop devices or user namespaces.
+ imprint writes bootable disk images from a store of Nix or Guix,
+ directories and tar archives: without root, a virtual machine, loop devices
+ or user namespaces.
  The same inputs give the same bytes.
 `
 

@@ -11,7 +11,9 @@
 #     };
 #   }
 #
-# The result is a directory with NAME.raw (or NAME.iso) and its manifest.
+# The result is a directory with NAME.raw (or NAME.iso) and its manifest, or with the files of description.output:
+#
+#   output = [ { format = "qcow2"; compression = "zstd"; } { format = "oci"; } ];
 { imprint      # the package: ${imprint}/bin/imprint is a static program
 , closureInfo  # as in nixpkgs: { rootPaths } → a directory with the file `registration`
 , runCommand   # as in nixpkgs: name → environment → script → derivation
@@ -40,6 +42,9 @@ let
   source = if rootPaths == [ ] then { } else {
     source = [ { path = "/"; registration = "${closureInfo { inherit rootPaths; }}/registration"; } ];
   };
+
+  # without outputs of its own
+  file = if description ? output then "" else "-o ${description.name}.${description.format or "raw"}";
 in
 runCommand "${description.name}-image" ({
   nativeBuildInputs = hostTools;
@@ -53,5 +58,7 @@ runCommand "${description.name}-image" ({
   # The builder's time is no part of what is described: epoch is.
   unset SOURCE_DATE_EPOCH
   mkdir $out
-  ${imprint}/bin/imprint build image.toml -o "$out/${description.name}.${description.format or "raw"}" ${builtins.concatStringsSep " " flags}
+  description=$PWD/image.toml
+  cd $out
+  ${imprint}/bin/imprint build "$description" ${file} ${builtins.concatStringsSep " " flags}
 ''

@@ -1,6 +1,6 @@
-// Package export reads and writes the streams of nix-store --export (export-import.cc). Items come after those that they refer to. Each has the
+// Package export reads and writes the streams of nix-store --export and guix archive --export (export-import.cc; local-store.cc of Guix). Items come after those that they refer to. Each has the
 // number 1, the item's archive, a magic number, its path, references and deriver, and the number 0; a 1 there means that a signature follows,
-// which Nix no longer writes. The number 0 ends the stream. Numbers and strings are those of package framed.
+// which Nix no longer writes, but guix archive does. The number 0 ends the stream. Numbers and strings are those of package framed.
 package export
 
 import (
@@ -20,7 +20,10 @@ type Item struct {
 	Deriver    string // "" for none
 	Node       *tree.Node
 
-	Archive tree.Blob // the archive of an item that was read; not used by Add
+	// Of an item that was read; not used by Add.
+	Archive   tree.Blob // the archive
+	Signature string    // by Guix; "" for none
+	Signed    tree.Blob // what that is for: from the archive to the deriver
 }
 
 const (
@@ -72,6 +75,11 @@ func Read(b tree.Blob, attr func(tree.Kind, uint16) *tree.Attr) ([]Item, error) 
 		if err := item.registration(r); err != nil {
 			return nil, err
 		}
+		end, err := item.signature(r)
+		if err != nil {
+			return nil, err
+		}
+		item.Signed = tree.Slice(b, start, end-start)
 		items = append(items, item)
 	}
 }
@@ -101,15 +109,23 @@ func (i *Item) registration(r *framed.Reader) error {
 		}
 		i.References = append(i.References, ref)
 	}
-	if i.Deriver, err = text(r); err != nil {
-		return err
+	i.Deriver, err = text(r)
+	return err
+}
+
+// signature reads what ends an item, and returns the offset where that begins.
+func (i *Item) signature(r *framed.Reader) (end int64, err error) {
+	end = r.Offset()
+	switch n, err := r.Number(); {
+	case err != nil:
+		return end, err
+	case n == more:
+		i.Signature, err = text(r)
+		return end, err
+	case n != 0:
+		return end, &framed.FormatError{Offset: end, Text: fmt.Sprintf("%d where a signature or the end of an item is expected", n)}
 	}
-	if signed, err := r.Number(); err != nil {
-		return err
-	} else if signed != 0 {
-		return r.Errorf("a signature, as guix archive writes it, which is not supported")
-	}
-	return nil
+	return end, nil
 }
 
 func text(r *framed.Reader) (string, error) {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -120,13 +121,15 @@ func TestReadRefuses(t *testing.T) {
 	good := write(t, sample()...)
 	one := write(t, sample()[0])
 	signed := one[:len(one)-16] + "\x01" + one[len(one)-15:] // before the end of the stream
+	two := one[:len(one)-16] + "\x02" + one[len(one)-15:]
 	for text, want := range map[string]string{
 		"":                                       "too early",
 		good[:len(good)-8]:                       "too early",
 		good + "x":                               "1 bytes follow the end",
 		"Export: 1\n":                            "this is not a stream of nix-store --export",
 		good[:8] + good[16:]:                     "damaged",
-		signed:                                   "a signature",
+		signed:                                   "too early",
+		two:                                      "2 where a signature or the end",
 		strings.Replace(good, "NIXE", "NIXF", 1): "magic number",
 	} {
 		_, err := Read(tree.Text(text), attrs)
@@ -143,6 +146,9 @@ func FuzzRead(f *testing.F) {
 	f.Add(write(f))
 	hosttest.Fuzz(f, func(t *testing.T, text string) {
 		items, err := Read(tree.Text(text), attrs)
+		if slices.ContainsFunc(items, func(i Item) bool { return i.Signature != "" }) {
+			return // a Writer does not sign
+		}
 		if err == nil && write(t, items...) != text {
 			t.Errorf("%q became another stream", text)
 		}

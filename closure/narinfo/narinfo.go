@@ -24,25 +24,54 @@ type Info struct {
 	Deriver     string   // base name; "" if unknown
 	Sigs        []string // each as "key:base64"
 	CA          string   // content address; "" for none
+
+	Others    []File // further files with the same archive, in other compressions: Guix lists several
+	Signature string // of Guix: "1;host;base64", for the text above it
+	above     string // that text
+	covered   bool   // whether that has all that matters
+}
+
+// A File is a file of a cache with an archive.
+type File struct {
+	URL, Compression string
+	FileHash         *nar.Digest
+	FileSize         int64
+}
+
+// Choose makes the file that ranks highest that of the Info, the first one of several.
+func (i *Info) Choose(rank func(compression string) int) {
+	best := File{i.URL, i.Compression, i.FileHash, i.FileSize}
+	for _, f := range i.Others {
+		if rank(f.Compression) > rank(best.Compression) {
+			best = f
+		}
+	}
+	i.URL, i.Compression, i.FileHash, i.FileSize = best.URL, best.Compression, best.FileHash, best.FileSize
 }
 
 // Limits of texts.
 const (
-	MaxSize = 4 << 20 // bytes of a text
-	maxSigs = 1000
+	MaxSize  = 4 << 20 // bytes of a text
+	maxSigs  = 1000
+	maxFiles = 20
 )
 
 // Parse reads a text of at most MaxSize bytes. Unknown keys are ignored, as Nix does.
 func Parse(text string) (*Info, error) {
 	p := parser{info: &Info{}, seen: map[string]bool{}}
+	at := 0
 	for n, line := range lines(text) {
 		key, value, err := split(line)
+		if err == nil && key == "Signature" {
+			p.info.above, p.info.covered = text[:at], p.seen["StorePath"] && p.seen["NarHash"] && p.seen["NarSize"] && p.seen["References"]
+		}
 		if err == nil {
 			err = p.take(key, value)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("line %d: %v", n, err)
 		}
+		at += len(line) + 1
 	}
 	for _, key := range []string{"StorePath", "URL", "NarHash", "NarSize"} {
 		if !p.seen[key] {
@@ -94,6 +123,7 @@ var fields = map[string]func(i *Info, value string) error{
 	"Deriver":     (*Info).deriver,
 	"Sig":         (*Info).sig,
 	"CA":          func(i *Info, v string) error { i.CA = v; return nil },
+	"Signature":   func(i *Info, v string) error { i.Signature = v; return nil },
 }
 
 func (p *parser) take(key, value string) error {
@@ -101,12 +131,31 @@ func (p *parser) take(key, value string) error {
 	if field == nil {
 		return nil
 	}
+	if key == "URL" && p.seen[key] && p.info.Signature != "" {
+		if err := p.another(); err != nil {
+			return err
+		}
+	}
 	if p.seen[key] && key != "Sig" {
 		return fmt.Errorf("%s is defined twice", key)
 	}
 	p.seen[key] = true
 	if err := field(p.info, value); err != nil {
 		return fmt.Errorf("%s: %v", key, err)
+	}
+	return nil
+}
+
+// another begins the fields of a further file.
+func (p *parser) another() error {
+	i := p.info
+	if len(i.Others) == maxFiles {
+		return fmt.Errorf("more than %d files", maxFiles)
+	}
+	i.Others = append(i.Others, File{i.URL, i.Compression, i.FileHash, i.FileSize})
+	i.Compression, i.FileHash, i.FileSize = "", nil, 0
+	for _, key := range []string{"URL", "Compression", "FileHash", "FileSize"} {
+		delete(p.seen, key)
 	}
 	return nil
 }

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"imprint/cmd/imprint/envcmd"
 	"imprint/cmd/imprint/seriescmd"
 	"imprint/image/description"
 	"imprint/image/diff"
@@ -56,6 +57,9 @@ While it writes a store item, build checks the contents against the NAR hash tha
 The image digest is the measurement of fs-verity, as "fsverity digest" prints it. --sha256 also computes the
 SHA-256 of the whole image, which takes a second pass.
 
+-o - writes the raw disk to standard output, and -o -.SUFFIX another format that can be written in order, such as -.raw.zst or -.tar; the
+report goes to standard error. What came before an error has been written by then: look at the exit code.
+
 -o may be repeated. Each file has the format of its suffix: .raw, .qcow2, .zst, .gz, .xz, .vmdk, .stream.vmdk, .ova, .vhd, .dynamic.vhd,
 .vhdx, .gce.tar.gz or .bmap; or .tar, .tar.zst, .tar.gz, .tar.xz or .oci.tar, with the files of the root file system. All are written from one read of the sources. Without -o they are those of [[output]] in FILE.
 
@@ -75,6 +79,7 @@ order of files, and compares the two; the second one never gets a name. If they 
 		Example: `  imprint build image.toml
   imprint build image.toml -o /srv/images/web.raw
   imprint build image.toml -o web.qcow2 -o web.raw.zst
+  imprint build image.toml -o -.tar | tar -t
   imprint build image.toml --series web --explain
   SOURCE_DATE_EPOCH=1700000000 imprint build image.toml --json`,
 		Args:              exactly(1, "one description FILE"),
@@ -149,6 +154,7 @@ func dirOf(file string) string {
 func (r *root) resolveAs(ctx context.Context, d *description.Image, in resolve.Inputs) (_ *planned, err error) {
 	in.Unique, in.Scratch = rand.Text(), r.scratch(in.OutDir)
 	in.BuildStore, in.Fetching, in.Getting, in.Gateway, in.Env = r.storeDir(), r.fetching, r.getting, r.ipfsGateway(), r.passedOn()
+	in.Steps.Identity, in.Steps.Report = envcmd.Identity(), r.ui.step
 	in.Basing, in.Docker = r.basing, r.dockerDir()
 	in.Hold = func(release func()) { r.held = append(r.held, release) }
 	in.Remote = r.remote()
@@ -215,10 +221,10 @@ func (r *root) runBuild(ctx context.Context, file string, f buildFlags) error {
 	}
 	o := &outputFiles{}
 	defer o.discard()
-	if err := o.open(&f, file, d); err != nil {
+	if err := o.open(r, &f, file, d); err != nil {
 		return err
 	}
-	p, err := r.resolveAs(ctx, d, resolve.Inputs{Dir: dirOf(file), OutDir: filepath.Dir(o.disk.Path()), SealLater: true})
+	p, err := r.resolveAs(ctx, d, resolve.Inputs{Dir: dirOf(file), OutDir: filepath.Dir(o.disk.Path()), SealLater: f.series == ""})
 	if err != nil {
 		return err
 	}
@@ -264,7 +270,7 @@ func (r *root) write(ctx context.Context, p *planned, o *outputFiles, f buildFla
 			return nil, usagef("--export-root: %v", err)
 		}
 	}
-	r.ui.stage("write", "writing "+f.targetList[0].Name)
+	r.ui.stage("write", "writing "+f.targetList[0].title())
 	f.write.Progress, f.write.Export = r.ui.meter, f.exportBoot != ""
 	if f.series != "" {
 		return r.writeSeries(ctx, p, o, f)
@@ -324,8 +330,11 @@ func (r *root) built(f buildFlags, b *build) error {
 	if !first.Format.HoldsDisk() {
 		holds = "partition " + first.Partition
 	}
-	say("%s: %s (%s on disk), %s, %s, in %.1f s", first.Name, units.FormatBytes(length), units.FormatBytes(onDisk), holds,
-		units.Count(len(m.Items), "store item"), b.seconds)
+	size := units.FormatBytes(length) + " (" + units.FormatBytes(onDisk) + " on disk)"
+	if first.to != nil {
+		size = units.FormatBytes(first.to.written)
+	}
+	say("%s: %s, %s, %s, in %.1f s", first.title(), size, holds, units.Count(len(m.Items), "store item"), b.seconds)
 	for _, t := range f.targetList {
 		if t == first {
 			continue
@@ -392,7 +401,7 @@ func (f buildFlags) outputEvents() (list []event) {
 // bootLine returns a command that boots the first output that QEMU reads, "" if there is none.
 func (f buildFlags) bootLine(b *build) string {
 	for _, t := range f.targetList {
-		if t.Format.QEMU != "" {
+		if t.Format.QEMU != "" && t.to == nil {
 			return emulator.Boot{Target: emulator.TargetOf(b.manifest), Image: t.Name, Format: t.Format.QEMU, Export: f.exportBoot, Entries: b.entries}.Line()
 		}
 	}

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -128,5 +130,89 @@ func TestUBootWithOneRoot(t *testing.T) {
 	r := qemutest.Boot(t, qemutest.Options{Image: out, Mode: "aarch64-u-boot", Marker: "^Retrieving file: /boot/Image-6.1$", Bad: "No EFI system partition"})
 	if !strings.Contains(r.Serial, "Found /boot/extlinux/extlinux.conf") || !strings.Contains(r.Serial, "Retrieving file: /boot/initrd") {
 		t.Errorf("the console shows\n%s", r.Serial)
+	}
+}
+
+// control and postinst are of a package that makes a user, as many do.
+const (
+	control  = "Package: greeting\nVersion: 1.0\nArchitecture: all\nMaintainer: nobody <nobody@example.org>\nDescription: a greeting\n"
+	postinst = "#!/bin/sh\nset -e\nuseradd --system --create-home --home-dir /var/lib/greeting greeter\nchown -R greeter: /var/lib/greeting\n"
+	greeting = "#!/bin/sh\necho\necho \"$(cat /etc/greeting) for $(stat -c %U /var/lib/greeting)\"\nexec sleep 1000\n"
+)
+
+const stepsOfDebian = `
+name = "greeting"
+arch = "x86_64"
+[boot]
+loader  = "systemd-boot"
+timeout = 0
+[[boot.entry]]
+title   = "Debian"
+kernel  = "${partition.root}/boot/vmlinuz-*"
+initrd  = ["${partition.root}/boot/initrd.img-*"]
+cmdline = "root=PARTUUID=${partition.root.partuuid} rw console=ttyS0 quiet init=/usr/bin/greeting"
+[[input]]
+name     = "greeting"
+sha256   = "DIGEST"
+locators = ["file:greeting.deb"]
+[[step]]
+name   = "greeting"
+run    = ["dpkg", "-i", "/greeting.deb"]
+inputs = [{ source = "${input.greeting}", target = "/greeting.deb" }]
+[[partition]]
+name       = "esp"
+type       = "esp"
+filesystem = "fat"
+size       = "128MiB"
+[[partition]]
+name       = "root"
+type       = "root"
+filesystem = "ext4"
+  [[partition.layer]]
+  from = "tar:ARCHIVE"
+  [[partition.layer]]
+  step = "greeting"
+  [[partition.layer]]
+  source = "files"
+`
+
+// A base of Debian, a step that installs a package, a layer and an input become a disk that boots. The second time the step is found: before it writes, a build takes
+// less than a second of the processor.
+func TestDebianStep(t *testing.T) {
+	if testing.Short() {
+		t.Skip("boots a system")
+	}
+	needSandbox(t)
+	hosttest.Need(t, "dpkg-deb")
+	archive := debianArchive(t, "rootfs", "systemd-boot-efi")
+	b := stepBox{layerBox{t, public(t)}}
+	for name, text := range map[string]string{"pkg/DEBIAN/control": control, "pkg/DEBIAN/postinst": postinst, "pkg/usr/bin/greeting": greeting, "files/etc/greeting": "a greeting\n"} {
+		mkdir(t, filepath.Dir(filepath.Join(b.dir, name)))
+		writeFile(t, filepath.Join(b.dir, name), text)
+		os.Chmod(filepath.Join(b.dir, name), 0o755)
+	}
+	if out, err := exec.Command("dpkg-deb", "--root-owner-group", "--build", filepath.Join(b.dir, "pkg"), filepath.Join(b.dir, "greeting.deb")).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	digest := func(path string) string { return fmt.Sprintf("%x", sha256.Sum256(read(t, path))) }
+	text := strings.NewReplacer("ARCHIVE", archive+"@sha256:"+digest(archive), "DIGEST", digest(filepath.Join(b.dir, "greeting.deb"))).Replace(stepsOfDebian)
+	writeFile(t, filepath.Join(b.dir, "web.toml"), text)
+	if said := b.must("build", "web.toml", "-o", "web.raw"); !strings.Contains(said, "Setting up greeting (1.0)") {
+		t.Errorf("it says %s", said)
+	}
+	if got := b.must("ls", "-l", "web.raw:root", "/var/lib"); strings.Contains(got, " 0:0 ") && !regexp.MustCompile(`(?m)^drwx.* [1-9][0-9]*:[1-9][0-9]* .* greeting$`).MatchString(got) {
+		t.Errorf("the package has made\n%s", got)
+	}
+	again := b.imprint("plan", "web.toml")
+	out, err := again.CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "greeting  has run") {
+		t.Errorf("%v\n%s", err, out)
+	}
+	if spent := again.ProcessState.UserTime() + again.ProcessState.SystemTime(); spent > time.Second {
+		t.Errorf("planning again took %v of the processor", spent)
+	}
+	r := qemutest.Boot(t, qemutest.Options{Image: filepath.Join(b.dir, "web.raw"), Mode: "uefi", Marker: "^a greeting for ", Bad: "Kernel panic|Failed to mount", Timeout: 5 * time.Minute})
+	if r.Line != "a greeting for greeter" {
+		t.Errorf("the system says %q", r.Line)
 	}
 }

@@ -67,6 +67,7 @@ func exitCode(ctx context.Context, err error) int {
 // report prints an error and returns the exit code.
 func (r *root) report(ctx context.Context, err error) int {
 	code := exitCode(ctx, err)
+	r.ui.stepEnds()
 	if code == exitDone || code == exitDiffers { // everything is printed
 		return code
 	}

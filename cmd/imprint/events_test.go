@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"imprint/internal/diag"
+	"imprint/internal/steprun"
 )
 
 // eventKind is the schema of one kind of event, or of a problem in it.
@@ -83,6 +84,7 @@ func TestEvents(t *testing.T) {
 	served := &untilSaid{&out, `"event":"serving"`, cancel}
 	Main(ctx, world{served, io.Discard, []string{"serve", filepath.Join(dir, "good.toml"), "--http", "127.0.0.1:0", "--json"}, func(string) string { return "" }})
 	newUI(&out, io.Discard, true).warn(diag.List{{Position: diag.Position{File: "data.toml", Line: 1, Col: 1}, Key: "name", Text: "is odd"}})
+	newUI(&out, io.Discard, true).step(steprun.Event{Kind: steprun.Heading, Step: "a", Text: "true"})
 	for line := range strings.Lines(out.String()) {
 		var event map[string]any
 		if err := json.Unmarshal([]byte(line), &event); err != nil {

@@ -17,6 +17,7 @@ import (
 	"imprint/image/inspect"
 	"imprint/image/write"
 	"imprint/internal/fault"
+	"imprint/internal/pieces"
 	"imprint/internal/units"
 	"imprint/internal/verity"
 	"imprint/internal/visible"
@@ -108,7 +109,8 @@ The image may be raw, qcow2, VMDK, OVA, VHD or VHDX, of any program, or zstd, gz
 the other commands that read images. The format is recognised by content.
 
 With --cross-check other libraries read the partition table, ext4, FAT and ISO 9660 file systems and store databases, in
-processes of their own, and must see the same as imprint. They read raw images only.`,
+processes of their own, and must see the same as imprint. They read raw images only: others are expanded for them,
+to a file for temporary files.`,
 		Example: "  imprint verify web.raw\n  imprint verify --explain 1049600 web.raw",
 		Args:    exactly(1, "one IMAGE"),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -128,16 +130,34 @@ processes of their own, and must see the same as imprint. They read raw images o
 			if !second {
 				return r.runVerify(c.Context(), args[0], d, nil)
 			}
-			if _, raw := d.Image().(imageFile); !raw {
-				return usagef("--cross-check: the other libraries read only raw images")
+			packed, ok := d.Image().(*pieces.Image)
+			if !ok {
+				return r.runVerify(c.Context(), args[0], d, f)
 			}
-			return r.runVerify(c.Context(), args[0], d, f)
+			raw, err := r.expanded(c.Context(), packed)
+			if err != nil {
+				return fmt.Errorf("expand %s: %w", args[0], err)
+			}
+			defer raw.Close()
+			return r.runVerify(c.Context(), args[0], d, raw)
 		},
 	}
 	c.Flags().Int64Var(&explain, "explain", 0, "only print what the byte at this `offset` belongs to")
 	c.Flags().BoolVar(&second, "cross-check", false, "compare with what other libraries read, too")
 	c.Flags().BoolVar(&r.json, "json", false, "print events as lines of JSON")
 	return c
+}
+
+// expanded returns a file without a name that holds the disk of a file of another format.
+func (r *root) expanded(ctx context.Context, packed *pieces.Image) (*os.File, error) {
+	f, err := os.CreateTemp(r.scratch(""), "imprint-")
+	if err != nil {
+		return nil, err
+	}
+	if err = errors.Join(os.Remove(f.Name()), container.Expand(ctx, f, packed)); err != nil {
+		f.Close()
+	}
+	return f, err
 }
 
 // runVerify verifies an image. If file is not nil, it also compares the image with what other libraries see in the file.

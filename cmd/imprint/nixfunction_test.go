@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -35,6 +36,15 @@ func TestNixFunction(t *testing.T) {
 	got, want := manifestOf(t, filepath.Join(built, "nix.raw")), manifestOf(t, filepath.Join(dir, "nix.raw"))
 	if got.Seed != want.Seed || got.SHA256 != want.SHA256 || got.SHA256 == "" {
 		t.Errorf("the image has seed %s and SHA-256 %s, outside of Nix %s and %s", got.Seed, got.SHA256, want.Seed, want.SHA256)
+	}
+
+	files := filepath.Join(s.Root, s.Build(t, append(args, "-A", "outputs")...))
+	list, err := os.ReadDir(files)
+	if names := fmt.Sprint(list); err != nil || names != "[- files.tar - out.qcow2 - out.qcow2.json]" {
+		t.Errorf("the outputs are %s, %v", names, err)
+	}
+	if got := imprint(t, "cat", filepath.Join(files, "out.qcow2"), "/etc/flake"); got != string(read(t, "testdata/nix/image.nix")) {
+		t.Errorf("/etc/flake has %d bytes", len(got))
 	}
 }
 

@@ -47,19 +47,29 @@ func (o *outputFiles) discard() {
 // groups returns the outputs to commit when the build is complete.
 func (o *outputFiles) groups() (groups []output.Group) {
 	for _, t := range o.list {
-		groups = append(groups, t.group())
+		if t.to == nil {
+			groups = append(groups, t.group())
+		}
 	}
 	return groups
 }
 
 // open checks the names of all outputs, and creates images and manifests. The caller discards them.
-func (o *outputFiles) open(f *buildFlags, file string, d *description.Image) (err error) {
+func (o *outputFiles) open(r *root, f *buildFlags, file string, d *description.Image) (err error) {
 	list, err := outputs.Of(d, f.out)
 	if err != nil {
 		return usagef("%v", err)
 	}
 	for _, out := range list {
 		f.targetList = append(f.targetList, &target{Output: out})
+	}
+	if list[0].Stdout {
+		if f.series != "" {
+			return onlyDisk(list[0].Name, list[0].Format)
+		}
+		if err := r.stdoutTarget(f); err != nil {
+			return err
+		}
 	}
 	if f.twice && f.readable() == nil {
 		return usagef("--check compares images, and none of the outputs can be read as one")
@@ -77,7 +87,7 @@ func (o *outputFiles) open(f *buildFlags, file string, d *description.Image) (er
 		if err := t.create(!f.noManifest); err != nil {
 			return err
 		}
-		if o.disk == nil && t.Format.Name == container.Raw {
+		if o.disk == nil && t.Format.Name == container.Raw && t.to == nil {
 			o.disk = t.file
 		}
 	}
@@ -88,7 +98,7 @@ func (o *outputFiles) open(f *buildFlags, file string, d *description.Image) (er
 	}
 	for _, t := range o.list {
 		if t.file != o.disk {
-			f.write.Formats = append(f.write.Formats, write.Formatted{Output: t.file, Format: t.Format, Options: t.Options, Partition: t.Partition})
+			f.write.Formats = append(f.write.Formats, t.formatted())
 		}
 	}
 	return nil
@@ -100,12 +110,57 @@ type target struct {
 	file     *output.Output
 	manifest *output.Output // nil for none
 	stale    []string       // paths where manifests of older images may be
+	to       *counted       // standard output; nil for a file
+}
+
+// A counted is a writer that counts bytes.
+type counted struct {
+	io.Writer
+	written int64
+}
+
+// Write implements io.Writer.
+func (c *counted) Write(p []byte) (int, error) {
+	n, err := c.Writer.Write(p)
+	c.written += int64(n)
+	return n, err
+}
+
+// title returns the name of the target for messages.
+func (t *target) title() string {
+	if t.to != nil {
+		return "standard output"
+	}
+	return t.Name
+}
+
+// stdoutTarget prepares the only target for standard output. The report goes to standard error, and scratch files to a directory for them.
+func (r *root) stdoutTarget(f *buildFlags) error {
+	t := f.targetList[0]
+	switch file, ok := r.raw.(*os.File); {
+	case r.json:
+		return usagef("-o %s and --json both write to standard output", t.Name)
+	case ok && terminal(file):
+		return usagef("-o %s: standard output is a terminal; send it to a program or a file", t.Name)
+	}
+	t.Name, t.to = filepath.Join(r.scratch(""), "stdout"), &counted{Writer: r.raw}
+	f.noManifest, r.stdout = true, r.stderr
+	return nil
+}
+
+// formatted returns the target for the stage that writes.
+func (t *target) formatted() write.Formatted {
+	f := write.Formatted{Output: t.file, Format: t.Format, Options: t.Options, Partition: t.Partition}
+	if t.to != nil {
+		f.To = t.to
+	}
+	return f
 }
 
 // readable returns the first target that can be read as an image, nil if there is none.
 func (f *buildFlags) readable() *target {
 	for _, t := range f.targetList {
-		if t.Format.Readable {
+		if t.Format.Readable && t.to == nil {
 			return t
 		}
 	}
@@ -348,6 +403,9 @@ func (f *buildFlags) checkSeries(store string) error {
 
 // onlyDisk reports an output that is not the disk, which is all that a generation has.
 func onlyDisk(name string, f *container.Format) error {
+	if outputs.ToStdout(name) {
+		return usagef("-o %s: a series writes files", name)
+	}
 	if f != nil && f.Tree {
 		return usagef("a series keeps disks, and %s is an archive of files", name)
 	}
@@ -416,7 +474,7 @@ func (r *root) seriesFiles(n seriescmd.FileNames) (*seriescmd.Set, error) {
 	}
 	f.write.NoSync, f.write.SHA256, f.write.Progress = n.NoSync, n.SHA256, r.ui.meter
 	o := &outputFiles{}
-	if err := o.open(&f, "", &description.Image{}); err != nil {
+	if err := o.open(r, &f, "", &description.Image{}); err != nil {
 		o.discard()
 		return nil, err
 	}

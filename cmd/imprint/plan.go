@@ -2,6 +2,8 @@ package main
 
 import (
 	"cmp"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -9,6 +11,8 @@ import (
 	"unicode/utf8"
 
 	"imprint/image/plan"
+	"imprint/image/realise"
+	"imprint/image/resolve"
 	"imprint/internal/tree"
 	"imprint/internal/units"
 	"imprint/internal/visible"
@@ -17,7 +21,7 @@ import (
 )
 
 func (r *root) plan() *cobra.Command {
-	var asJSON, exact, all bool
+	var asJSON, exact, all, run bool
 	var against string
 	c := &cobra.Command{
 		Use:   "plan FILE",
@@ -27,7 +31,8 @@ files and store items in each partition. It writes nothing; only compressed arch
 /var/tmp that has no name and is gone afterwards, and what is fetched from a binary cache is kept in the build store.
 
 A size or an offset with ≤ is an upper bound, since a host tool has yet to pack a file system; an offset in a file system that a
-host tool makes is not known. Without --bytes sizes are rounded, and long paths are cut in the middle.
+host tool makes is not known. If steps have not run yet, nothing is known of what is in their partitions: then plan lists which steps
+will run, and which have run before. Without --bytes sizes are rounded, and long paths are cut in the middle.
 
 ` + fetchingHelp,
 		Example:           "  imprint plan image.toml\n  imprint plan image.toml --json | jq .partitions",
@@ -39,7 +44,11 @@ host tool makes is not known. Without --bytes sizes are rounded, and long paths 
 			if err != nil {
 				return err
 			}
-			p, err := r.resolve(c.Context(), args[0], d, "")
+			p, err := r.resolveAs(c.Context(), d, resolve.Inputs{Dir: dirOf(args[0]), Steps: realise.Options{DryRun: !run}})
+			var pending *realise.PendingError
+			if errors.As(err, &pending) {
+				return r.showPending(d.Name.V, pending.Steps, asJSON)
+			}
 			if err != nil {
 				return err
 			}
@@ -58,6 +67,7 @@ host tool makes is not known. Without --bytes sizes are rounded, and long paths 
 	c.Flags().BoolVar(&asJSON, "json", false, "print the plan as a JSON document")
 	c.Flags().StringVar(&against, "diff", "", "show what a build would change in this `image`, and exit with 6 if it would change anything")
 	c.Flags().BoolVar(&all, "all", false, "with --diff, list every difference")
+	c.Flags().BoolVar(&run, "run-steps", false, "run the steps that have not run yet, as a build does")
 	r.describes(c)
 	c.Flags().BoolVar(&exact, "bytes", false, "print sizes in bytes, and paths in full")
 	return c
@@ -77,8 +87,43 @@ func (r *root) show(m *plan.Manifest, l listing) error {
 	l.largest(&b, m)
 	l.bases(&b, m)
 	l.inputs(&b, m)
+	steps(&b, m.Steps)
 	_, err := io.WriteString(r.stdout, b.String())
 	return err
+}
+
+// showPending prints what is known when steps have to run first.
+func (r *root) showPending(name string, list []plan.Step, asJSON bool) error {
+	r.ui.clear()
+	if asJSON {
+		text, err := json.MarshalIndent(map[string]any{"name": name, "pending": true, "steps": list}, "", "  ")
+		if err == nil {
+			_, err = fmt.Fprintf(r.stdout, "%s\n", text)
+		}
+		return err
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s: the contents are known when all steps have run (imprint build, or plan --run-steps)\n", name)
+	steps(&b, list)
+	_, err := io.WriteString(r.stdout, b.String())
+	return err
+}
+
+// steps prints a table of steps: whether they will run, and what those that have run have made.
+func steps(b *strings.Builder, list []plan.Step) {
+	if len(list) == 0 {
+		return
+	}
+	t := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "\nPARTITION\tSTEP\t\tID\tLAYER")
+	for _, s := range list {
+		state, id, layer := "will run", "-", "-"
+		if s.Known {
+			state, id, layer = "has run", s.ID[:12], strings.TrimPrefix(s.Layer, "sha256:")[:12]
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", visible.Line(s.Partition), visible.Line(s.Name), state, id, layer)
+	}
+	t.Flush()
 }
 
 // disk prints what concerns the whole disk.

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"imprint/cmd/imprint/cachecmd"
 	"imprint/cmd/imprint/envcmd"
 	"imprint/cmd/imprint/seriescmd"
 	"imprint/cmd/imprint/storecmd"
@@ -17,6 +18,7 @@ import (
 	"imprint/image/input"
 	"imprint/image/resolve"
 	"imprint/internal/awskeys"
+	"imprint/internal/objects"
 	"imprint/internal/repro"
 	"imprint/internal/sandbox"
 	"imprint/internal/units"
@@ -86,7 +88,7 @@ func newRoot(w world) *root {
 	r.cmd.PersistentFlags().StringVar(&r.level, "log-level", "warning", "log messages of this `level` and above: error, warning, info or debug")
 	r.completions()
 	r.cmd.AddCommand(r.build(), r.plan(), r.doctor(), r.init(), r.schema(), r.version(), r.man(), r.verify(), r.reader(), r.inspect(), r.ls(), r.cat(), r.extract(), r.diff(), r.why(),
-		r.serve(), r.boot(), r.environments(), r.stores(), r.seriesCommand())
+		r.serve(), r.boot(), r.environments(), r.cache(), r.stores(), r.seriesCommand())
 	return r
 }
 
@@ -247,6 +249,14 @@ func (r *root) environments() *cobra.Command {
 		StoreDir:  r.storeDir, Scratch: func() string { return r.scratch("") }, Env: r.env, Root: func() bool { return sandbox.HasIDs(os.Getuid()) }, UID: os.Getuid(), GID: os.Getgid(),
 		Epoch: r.epoch,
 		Usage: func(err error) error { return usage{err} }, Differs: errDiffers,
+	})
+}
+
+// cache is the command for what steps have made.
+func (r *root) cache() *cobra.Command {
+	return cachecmd.Command(cachecmd.World{
+		Stdout: r.stdout, Stderr: r.stderr, StoreFlag: r.buildStoreFlag, StoreDir: r.storeDir, Identity: envcmd.Identity, Now: time.Now, Open: envcmd.Open, Collect: envcmd.Collect,
+		Usage: func(err error) error { return usage{err} }, Mismatch: objects.ErrDamaged,
 	})
 }
 

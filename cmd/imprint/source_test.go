@@ -223,6 +223,12 @@ func (w *sourceWorld) bucket(cache, trusted string, want []byte) {
 	if err == nil || !strings.Contains(string(out), "403 Forbidden (SignatureDoesNotMatch)\nhint: the secret key is a wrong one") {
 		w.Errorf("with a wrong key: %v\n%s", err, out)
 	}
+	w.Setenv("AWS_ACCESS_KEY_ID", "")
+	w.Setenv("AWS_PROFILE", "none")
+	out, err = exec.Command("imprint", "plan", filepath.Join(w.dir, "image.toml"), "--build-store", keep).CombinedOutput()
+	if err == nil || !strings.Contains(string(out), `source[0].url: s3://bucket/a?endpoint=`) || !strings.Contains(string(out), `no keys: there is no profile "none" in `) {
+		w.Errorf("with a profile that is missing: %v\n%s", err, out)
+	}
 }
 
 func packZstd(content []byte) string {

@@ -33,8 +33,8 @@ func (r *root) init() *cobra.Command {
 		Long: `init writes a commented description to FILE, which must not exist, and the JSON Schema of the language to
 ` + schemaFile + ` beside it. The first line of the description names the schema, from which editors complete and check keys.
 
-With --nixos, --iso or --tree it is one that can be built as it is, if what it names is beside it: "result", a link to a system as
-nix-build makes it, or "rootfs.tar.zst", an archive of a system.
+With --nixos, --guix, --iso or --tree it is one that can be built as it is, if what it names is beside it: "result", a link to a system as
+nix-build or guix system build makes it, or "rootfs.tar.zst", an archive of a system.
 
 Without FILE init prints the description, and "imprint schema" the schema.`,
 		Example: "  imprint init image.toml\n  imprint init --nixos nixos.toml",
@@ -52,6 +52,7 @@ Without FILE init prints the description, and "imprint schema" the schema.`,
 		},
 	}
 	kinds[description.StartNixOS] = c.Flags().Bool(description.StartNixOS, false, "for the disk of a NixOS system")
+	kinds[description.StartGuix] = c.Flags().Bool(description.StartGuix, false, "for the disk of a Guix system")
 	kinds[description.StartISO] = c.Flags().Bool(description.StartISO, false, "for a live ISO")
 	kinds[description.StartTree] = c.Flags().Bool(description.StartTree, false, "for the disk of a system in a tar archive")
 	return c

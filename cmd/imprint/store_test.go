@@ -147,10 +147,15 @@ func TestStoreKinds(t *testing.T) {
 	key := filepath.Join(w.dir, "key")
 	writeFile(t, key, w.store.Nix(t, "nix", "key", "generate-secret", "--key-name", "test-1"))
 	socket := "unix://" + w.store.Daemon(t)
-	w.image(fmt.Sprintf("path = %q", w.store.Root), t.TempDir())
+	image := w.image(fmt.Sprintf("path = %q", w.store.Root), t.TempDir())
 	linked := filepath.Join(w.dir, "linked") // the store directory cannot be told from this socket
 	if err := os.Symlink(strings.TrimPrefix(socket, "unix://"), linked); err != nil {
 		t.Fatal(err)
+	}
+	for _, s := range []string{socket, "unix://" + linked} {
+		if got := w.image(fmt.Sprintf("url = %q", s), filepath.Join(w.dir, "build-store")); !bytes.Equal(got, image) {
+			t.Errorf("%s gives another image than the database", s)
+		}
 	}
 	from := []string{w.store.Root, socket, "unix://" + linked, "x.raw", "x.raw:root"}
 	for _, c := range []string{"none", "xz", "zstd"} {

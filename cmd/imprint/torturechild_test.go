@@ -57,7 +57,7 @@ func (k *rack) build(t *testing.T, f *format, fault mishap, r *rand.Rand) *child
 		defer unmount()
 	}
 	c.argv = append(c.argv, c.image())
-	k.putOld(t, c.out)
+	k.putOld(t, c.out, c.image())
 	c.run(t)
 	c.judge(fault)
 	if c.changed.path != "" {
@@ -68,7 +68,7 @@ func (k *rack) build(t *testing.T, f *format, fault mishap, r *rand.Rand) *child
 	return c
 }
 
-func (c *child) image() string { return c.out + "/image" }
+func (c *child) image() string { return c.out + "/image" + c.format.suffix }
 
 // wrongf records a violation.
 func (c *child) wrongf(format string, args ...any) {
@@ -76,15 +76,15 @@ func (c *child) wrongf(format string, args ...any) {
 }
 
 // putOld makes a directory hold the older image and its manifest, and nothing else.
-func (k *rack) putOld(t *testing.T, dir string) {
+func (k *rack) putOld(t *testing.T, dir, image string) {
 	t.Helper()
 	for _, name := range names(dir) {
 		if err := os.RemoveAll(filepath.Join(dir, name)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	writeFile(t, dir+"/image", string(k.image))
-	writeFile(t, dir+"/image.json", string(k.manifest))
+	writeFile(t, image, string(k.image))
+	writeFile(t, image+".json", string(k.manifest))
 }
 
 // run runs the build in a session of its own, and ends what hangs.
@@ -189,7 +189,7 @@ func (c *child) state() (image, manifest string) {
 
 // ofChanged returns the digests of an image that is built from the changed source, at rest.
 func (c *child) ofChanged() [2]string {
-	check := c.rack.dir + "/check/image"
+	check := c.rack.dir + "/check/image" + c.format.suffix
 	if out, err := c.rack.command(c.format.file, check).CombinedOutput(); err != nil {
 		c.wrongf("a build of the changed source: %v\n%s", err, out)
 	}

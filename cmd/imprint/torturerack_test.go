@@ -30,13 +30,15 @@ const (
 	tortureInside = "[[partition]]\nname = \"root\"\ninside = \"iso\"\npath = \"/root\"\nclosures = [\"system\"]\nfilesystem = "
 	tortureBoot   = "[boot]\nloader = \"syslinux\"\n[[boot.entry]]\ntitle = \"torture\"\nkernel = \"${closure.system}/kernel\"\n" +
 		"initrd = [\"${closure.system}/initrd\"]\n[[partition]]\nname = \"boot\"\ntype = \"xbootldr\"\nfilesystem = \"fat\"\n"
+	tortureHashes  = "[[partition]]\nname = \"tree\"\ntype = \"root-verity\"\nfilesystem = \"none\"\n"
 	oldDescription = "name = \"old\"\n[[partition]]\nname = \"data\"\ntype = \"linux-generic\"\nfilesystem = \"none\"\ncontent = \"tree/many/9\"\n"
 )
 
-// A format is a file system, or an image format, and the engine that makes it.
+// A format is a file system, or an image format, and the engine that makes it, or the format of the file.
 type format struct {
 	name, description string
-	tools             bool // host tools make it
+	tools             bool   // host tools make it
+	suffix            string // of the image's name, which decides its format
 
 	file   string    // of the description
 	want   [2]string // digests of the image and the manifest
@@ -54,6 +56,11 @@ var tortureFormats = []format{
 	{name: "iso-erofs", description: tortureISO + tortureTree + tortureInside + "\"erofs\"\n"},
 	{name: "iso-squashfs", tools: true, description: tortureISO + tortureTree + tortureInside + "\"squashfs\"\n"},
 	{name: "syslinux", tools: true, description: "table = \"mbr\"\n" + tortureStore + tortureBoot + tortureTree + tortureRoot + "\"ext4\"\n"},
+	{name: "verity", description: tortureStore + tortureRoot + "\"ext4\"\nverity = \"tree\"\n" + tortureTree + tortureHashes},
+	{name: "qcow2", suffix: ".qcow2", description: tortureStore + tortureRoot + "\"ext4\"\n" + tortureTree},
+	{name: "zst", suffix: ".raw.zst", description: tortureStore + tortureRoot + "\"ext4\"\n" + tortureTree},
+	{name: "vmdk", suffix: ".vmdk", description: tortureStore + tortureRoot + "\"erofs\"\n" + tortureTree},
+	{name: "ova", suffix: ".ova", description: tortureStore + tortureRoot + "\"erofs\"\nverity = \"tree\"\n" + tortureTree + tortureHashes},
 }
 
 // A rack is where images are built: sources, descriptions, and an older image that builds are to replace.
@@ -106,17 +113,18 @@ func newRack(t *testing.T) *rack {
 		f.file = f.name + ".toml"
 		writeFile(t, filepath.Join(k.dir, f.file), f.description)
 		f.takes = tooLong
+		image := "check/image" + f.suffix
 		for range 2 { // the first one may read from a disk
 			start := time.Now()
-			k.mustBuild(t, f.file, "check/image")
+			k.mustBuild(t, f.file, image)
 			f.takes = min(f.takes, time.Since(start))
 		}
-		info, err := os.Stat(k.dir + "/check/image")
+		info, err := os.Stat(filepath.Join(k.dir, image))
 		if err != nil {
 			t.Fatal(err)
 		}
 		f.onDisk = info.Sys().(*syscall.Stat_t).Blocks * 512
-		f.want = digests(k.dir + "/check/image")
+		f.want = digests(filepath.Join(k.dir, image))
 		k.formats = append(k.formats, &f)
 	}
 	return k

@@ -6,11 +6,13 @@ import (
 	"io"
 	"maps"
 	"os"
+	"strings"
 	"time"
 
 	"imprint/image/write"
 	"imprint/internal/diag"
 	"imprint/internal/interrupt"
+	"imprint/internal/steprun"
 	"imprint/internal/units"
 	"imprint/internal/visible"
 
@@ -30,6 +32,8 @@ type ui struct {
 	width    int
 	stop     func()
 	failed   error // of writing to out
+
+	stepName, partial string // what a step has written of its last line
 }
 
 func newUI(out, err io.Writer, json bool) *ui {
@@ -56,6 +60,7 @@ func (u *ui) event(e event) {
 
 // stage reports the start of a stage.
 func (u *ui) stage(name, text string) {
+	u.stepEnds()
 	u.stop()
 	u.stop = func() {}
 	switch {
@@ -65,6 +70,55 @@ func (u *ui) stage(name, text string) {
 		u.line(text)
 	case text != "":
 		fmt.Fprintln(u.err, text)
+	}
+}
+
+// step reports something about a step: what its command writes in whole lines.
+func (u *ui) step(e steprun.Event) {
+	if e.Kind != steprun.Output {
+		u.stepEnds()
+		u.stepName = e.Step
+		u.stepEvent(e)
+		return
+	}
+	u.stepLines(e.Step, e.Text)
+}
+
+// stepEnds reports a last line that nothing has ended.
+func (u *ui) stepEnds() {
+	if u.partial != "" {
+		u.stepLines(u.stepName, "\n")
+	}
+}
+
+// stepLines reports whole lines of a step, and keeps the rest.
+func (u *ui) stepLines(step, text string) {
+	u.partial += text
+	for {
+		line, rest, whole := strings.Cut(u.partial, "\n")
+		if !whole && len(line) < longLine {
+			return
+		}
+		u.partial = rest
+		if !whole {
+			line, u.partial = line[:longLine], line[longLine:]
+		}
+		u.stepEvent(steprun.Event{Kind: steprun.Output, Step: step, Text: line})
+	}
+}
+
+// longLine is the length in bytes from which a line is reported in pieces.
+const longLine = 64 << 10
+
+func (u *ui) stepEvent(e steprun.Event) {
+	u.clear()
+	switch {
+	case u.json:
+		u.event(event{"event": "step", "kind": e.Kind.String(), "step": e.Step, "text": e.Text})
+	case e.Kind != steprun.Output:
+		fmt.Fprintf(u.err, "step %s: %s\n", visible.Line(e.Step), visible.Line(e.Text))
+	default:
+		fmt.Fprintf(u.err, "  %s\n", visible.Line(strings.TrimSuffix(e.Text, "\r")))
 	}
 }
 

@@ -447,6 +447,27 @@ func TestTar(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.fails(from, "root.tar.zst has changed: its digest is sha256:")
+	if err := os.WriteFile(path, packed, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	archives, _ := filepath.Glob(filepath.Join(w.Keep, "sha256/*/*"))
+	if len(archives) != 1 {
+		t.Fatalf("%q", archives)
+	}
+	whole, err := os.ReadFile(archives[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	later := time.Now().Add(time.Hour) // who writes to what is kept is noticed
+	if err := errors.Join(os.WriteFile(archives[0], make([]byte, len(whole)), 0o644), os.Chtimes(archives[0], later, later)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.find(from); err != nil {
+		t.Error(err)
+	}
+	if mended, err := os.ReadFile(archives[0]); !bytes.Equal(mended, whole) || err != nil {
+		t.Error("what was damaged is not fetched again", err)
+	}
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}
@@ -477,6 +498,19 @@ func TestStored(t *testing.T) {
 	w.fails("layer:"+strings.Repeat("0", 64), "is not in the build store")
 	w.Keep = ""
 	w.fails("layer:"+strings.Repeat("0", 64), "there is no build store")
+}
+
+// An image may have a layer twice, or none.
+func TestTwice(t *testing.T) {
+	w := newWorld(t)
+	same := gzipped(archive(file("x")))
+	b, err := w.find(w.hostile(same, same, gzipped(archive(file(".wh.x"))), same))
+	if err != nil || len(b.Layers) != 4 || !slices.Equal(listed(t, b.Layers), []string{"x 644 0 =x"}) {
+		t.Errorf("%+v, %v", b, err)
+	}
+	if b, err := w.find(w.hostile()); err != nil || len(b.Layers) != 0 {
+		t.Errorf("%+v, %v", b, err)
+	}
 }
 
 // hostile makes a layout with one image of layers, and returns a reference to it.

@@ -3,17 +3,15 @@ package base
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 
 	"imprint/internal/cas"
-	"imprint/internal/hosttree"
 	"imprint/internal/oci"
 	"imprint/internal/registry"
 	"imprint/internal/tree"
+	"imprint/internal/unpack"
 )
 
 // ask finds out the digest that a reference without one has now.
@@ -64,19 +62,9 @@ func (s *search) openFiles(ctx context.Context) (err error) {
 	case s.ref.Kind == oci.Layout:
 		s.files, err = oci.OpenDir(s.path())
 	default:
-		s.files, err = oci.OpenArchive(s.path(), s.unpacker(ctx, s.path()))
+		s.files, err = oci.OpenArchive(s.path(), unpack.Into(ctx, s.Scratch, s.path()))
 	}
 	return err
-}
-
-func (s *search) sumOfTar(ctx context.Context) (sum oci.Digest, err error) {
-	b, err := hosttree.File(s.path())
-	if err != nil {
-		return sum, err
-	}
-	h := sha256.New()
-	err = tree.Copy(ctx, h, b, nil)
-	return oci.Digest(h.Sum(nil)), err
 }
 
 // find fills in the configuration and the parts of a base.
@@ -90,96 +78,13 @@ func (s *search) find(ctx context.Context) error {
 	return s.findImage(ctx)
 }
 
-// findTar finds an archive of a tree. It is compared with its digest if it is there, so that a change is noticed at once.
-func (s *search) findTar(ctx context.Context) error {
-	s.parts = []part{{sum: *s.ref.Digest, open: func(context.Context) (io.ReadCloser, error) {
-		b, err := hosttree.File(s.path())
-		if err != nil {
-			return nil, err
-		}
-		return readerOf(b)
-	}}}
-	sum, err := s.sumOfTar(ctx)
-	switch {
-	case errors.Is(err, fs.ErrNotExist) && s.indexed(*s.ref.Digest) != nil:
-		return nil
-	case err != nil:
-		return err
-	case sum != *s.ref.Digest:
-		return mistake{fmt.Errorf("%s has changed: its digest is %s", s.path(), oci.Text(sum))}
-	}
-	return nil
-}
-
-// findSaved finds an image of docker save, which is needed only for what is not kept.
-func (s *search) findSaved(ctx context.Context) error {
-	text, err := s.document(ctx, *s.ref.Digest, func() ([]byte, error) {
-		saved, err := s.saved(ctx)
-		if err != nil {
-			return nil, err
-		}
-		return saved.Config, nil
-	})
-	if err != nil {
-		return err
-	}
-	if err := s.configured(text); err != nil {
-		return err
-	}
-	for i, sum := range s.config.DiffIDs {
-		s.parts = append(s.parts, part{sum: sum, open: func(ctx context.Context) (io.ReadCloser, error) {
-			saved, err := s.saved(ctx)
-			if err != nil {
-				return nil, err
-			}
-			if len(saved.Layers) != len(s.config.DiffIDs) {
-				return nil, fmt.Errorf("%w: %d layers, not %d", cas.ErrMismatch, len(saved.Layers), len(s.config.DiffIDs))
-			}
-			return readerOf(saved.Layers[i])
-		}})
-	}
-	return nil
-}
-
-func (s *search) saved(ctx context.Context) (*oci.Saved, error) {
-	if err := s.openFiles(ctx); err != nil {
-		return nil, err
-	}
-	saved, err := s.files.Saved(s.ref.Digest)
-	return saved, asMistake(err)
-}
-
 // findImage finds an image with a manifest: in a registry or in a layout.
 func (s *search) findImage(ctx context.Context) error {
-	text, err := s.manifest(ctx, *s.ref.Digest)
+	doc, err := s.selected(ctx)
 	if err != nil {
 		return err
 	}
-	doc, err := oci.ParseDocument(text)
-	if err == nil && doc.Manifests != nil {
-		var one oci.Descriptor
-		if one, err = doc.Select(s.want); err != nil {
-			return err
-		}
-		if text, err = s.manifest(ctx, one.Digest); err != nil {
-			return err
-		}
-		doc, err = oci.ParseDocument(text)
-	}
-	if err == nil && doc.Manifests != nil {
-		err = errors.New("is an index of indexes")
-	}
-	if err != nil {
-		return mistake{err}
-	}
-	text, err = s.document(ctx, doc.Config.Digest, func() ([]byte, error) {
-		r, err := s.blob(ctx, doc.Config.Digest)
-		if err != nil {
-			return nil, err
-		}
-		defer r.Close()
-		return io.ReadAll(io.LimitReader(r, oci.MaxDocument))
-	})
+	text, err := s.document(ctx, doc.Config.Digest, func() ([]byte, error) { return s.read(ctx, doc.Config.Digest) })
 	if err != nil {
 		return err
 	}
@@ -201,6 +106,21 @@ func (s *search) findImage(ctx context.Context) error {
 	return nil
 }
 
+// selected returns the manifest with the digest of the reference, or that in the index with it which is for the platform.
+func (s *search) selected(ctx context.Context) (doc oci.Document, err error) {
+	if doc, err = s.manifest(ctx, *s.ref.Digest); err != nil || doc.Manifests == nil {
+		return doc, err
+	}
+	one, err := doc.Select(s.want)
+	if err != nil {
+		return doc, err
+	}
+	if doc, err = s.manifest(ctx, one.Digest); err == nil && doc.Manifests != nil {
+		err = mistake{errors.New("is an index of indexes")}
+	}
+	return doc, err
+}
+
 // configured takes the configuration of an image, which has to be for the platform that is wanted.
 func (s *search) configured(text []byte) (err error) {
 	if s.config, err = oci.ParseConfig(text); err != nil {
@@ -214,21 +134,31 @@ func (s *search) configured(text []byte) (err error) {
 }
 
 // manifest returns a manifest or an index.
-func (s *search) manifest(ctx context.Context, d oci.Digest) ([]byte, error) {
-	return s.document(ctx, d, func() ([]byte, error) {
-		if s.ref.Kind == oci.Registry {
-			if err := s.connect(); err != nil {
-				return nil, err
-			}
-			return s.repo.Manifest(ctx, d)
+func (s *search) manifest(ctx context.Context, d oci.Digest) (oci.Document, error) {
+	text, err := s.document(ctx, d, func() ([]byte, error) {
+		if s.ref.Kind != oci.Registry {
+			return s.read(ctx, d)
 		}
-		r, err := s.blob(ctx, d)
-		if err != nil {
+		if err := s.connect(); err != nil {
 			return nil, err
 		}
-		defer r.Close()
-		return io.ReadAll(io.LimitReader(r, oci.MaxDocument))
+		return s.repo.Manifest(ctx, d)
 	})
+	if err != nil {
+		return oci.Document{}, err
+	}
+	doc, err := oci.ParseDocument(text)
+	return doc, asMistake(err)
+}
+
+// read reads a document that is a blob.
+func (s *search) read(ctx context.Context, d oci.Digest) ([]byte, error) {
+	r, err := s.blob(ctx, d)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	return io.ReadAll(io.LimitReader(r, oci.MaxDocument))
 }
 
 // document returns a document from the build store, into which get brings it otherwise.

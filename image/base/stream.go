@@ -155,46 +155,59 @@ func fill(buf []byte, r io.Reader) (n int, err error) {
 
 // relay copies a reader to a writer, of which each has a goroutine of its own.
 func relay(ctx context.Context, w io.Writer, r io.Reader) error {
-	free, full := make(chan []byte, pieces), make(chan []byte, pieces)
-	for range pieces {
-		free <- make([]byte, pieceSize)
-	}
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	var readErr error
-	go func() {
-		defer close(full)
-		for {
-			select {
-			case <-ctx.Done():
-				readErr = context.Cause(ctx)
-				return
-			case buf := <-free:
-				n, err := fill(buf, r)
-				if n > 0 {
-					full <- buf[:n]
-				}
-				if err != nil {
-					if err != io.EOF {
-						readErr = err
-					}
-					return
-				}
-			}
-		}
-	}()
-	var writeErr error
-	for buf := range full {
-		if writeErr == nil {
-			if _, err := w.Write(buf); err != nil {
-				writeErr = &writeError{err}
+	b := newBelt()
+	go b.read(ctx, r)
+	var failed error
+	for piece := range b.full {
+		if failed == nil {
+			if _, err := w.Write(piece); err != nil {
+				failed = &writeError{err}
 				stop(err)
 			}
 		}
-		free <- buf[:cap(buf)]
+		b.free <- piece[:cap(piece)]
 	}
-	if writeErr != nil {
-		return writeErr
+	if failed != nil {
+		return failed
 	}
-	return readErr
+	return b.err
+}
+
+// A belt carries pieces from a reader, and empty ones back.
+type belt struct {
+	free, full chan []byte
+	err        error // of reading; valid when full is closed
+}
+
+func newBelt() *belt {
+	b := &belt{free: make(chan []byte, pieces), full: make(chan []byte, pieces)}
+	for range pieces {
+		b.free <- make([]byte, pieceSize)
+	}
+	return b
+}
+
+// read puts pieces on the belt until the end of the reader, or that of ctx.
+func (b *belt) read(ctx context.Context, r io.Reader) {
+	defer close(b.full)
+	for {
+		select {
+		case <-ctx.Done():
+			b.err = context.Cause(ctx)
+			return
+		case piece := <-b.free:
+			n, err := fill(piece, r)
+			if n > 0 {
+				b.full <- piece[:n]
+			}
+			if err == io.EOF {
+				return
+			}
+			if b.err = err; err != nil {
+				return
+			}
+		}
+	}
 }

@@ -61,6 +61,7 @@ type Image struct {
 	Source     List[Source]    `toml:"source"`
 	Closure    List[Closure]   `toml:"closure"`
 	Boot       Boot            `toml:"boot"`
+	Step       List[Step]      `toml:"step"`
 	Partition  List[Partition] `toml:"partition"`
 	Raw        List[Raw]       `toml:"raw"`
 	Output     List[Output]    `toml:"output"`
@@ -147,6 +148,40 @@ type Entry struct {
 	DeviceTree Value[Template]       `toml:"devicetree"` // a file, or a directory of device trees
 	Plain      Bool                  `toml:"plain"`      // nothing is added to cmdline
 	Submenu    Text                  `toml:"submenu"`    // title of the submenu that it is in
+}
+
+// A Step is a [[step]]: a command that makes of the tree below it the layer on top of that, in each [[partition.layer]] that names it.
+type Step struct {
+	Key       diag.Key
+	Name      Text                  `toml:"name"`
+	Run       List[Value[Argument]] `toml:"run"`
+	Env       Value[Variables]      `toml:"env"`
+	User      Text                  `toml:"user"`
+	Group     Text                  `toml:"group"`
+	Directory Text                  `toml:"directory"`
+	Network   Bool                  `toml:"network"`
+	Inputs    List[StepInput]       `toml:"inputs"`
+	Outputs   List[Text]            `toml:"outputs"`
+	Cache     List[StepCache]       `toml:"cache"`
+	Timeout   Int                   `toml:"timeout"` // seconds
+	Memory    Value[Size]           `toml:"memory"`
+	FileSize  Value[Size]           `toml:"file-size"`
+	Processes Int                   `toml:"processes"`
+}
+
+// A StepInput is a [[step.inputs]]: a file or directory of the host that a step sees.
+type StepInput struct {
+	Key      diag.Key
+	Source   Text `toml:"source"`
+	Target   Text `toml:"target"`
+	Writable Bool `toml:"writable"`
+}
+
+// A StepCache is a [[step.cache]]: a directory that steps hand on to later runs.
+type StepCache struct {
+	Key    diag.Key
+	Name   Text `toml:"name"`
+	Target Text `toml:"target"`
 }
 
 // A Partition is a [[partition]].
@@ -252,10 +287,12 @@ type Link struct {
 	Override Bool            `toml:"override"`
 }
 
-// A Layer is a [[partition.layer]]: the layers of a base or of an environment, or one of a directory, of an archive or of the build store.
+// A Layer is a [[partition.layer]]: the layers of a base or of an environment, or one of a directory, of an archive, of the build store, or that a step
+// makes.
 type Layer struct {
 	Key    diag.Key
 	From   Text `toml:"from"`
+	Step   Text `toml:"step"`
 	Env    Text `toml:"env"`
 	Tag    Text `toml:"tag"`
 	Source Text `toml:"source"`

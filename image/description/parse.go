@@ -50,6 +50,7 @@ var starting embed.FS
 // The kinds of descriptions to start from, besides the commented one.
 const (
 	StartNixOS = "nixos"   // a disk of a NixOS system
+	StartGuix  = "guix"    // a disk of a Guix system
 	StartISO   = FormatISO // a live ISO
 	StartTree  = "tree"    // a disk of a system in a tar archive
 )

@@ -115,6 +115,11 @@ func TestParseFillsEveryKey(t *testing.T) {
 			Name: val("firmware"), SHA256: val("2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"), Size: val(Size{Bytes: 14856}),
 			Locators: vals("file:firmware.bin", "https://example.org/firmware.bin"),
 		}),
+		Step: list(Step{
+			Name: val("packages"), Run: vals[Argument]("dpkg", "-i", "/packages/web.deb"), Env: val(Variables{"A=b", "LANG=C"}), User: val("www-data"), Group: val("33"), Directory: val("/srv"),
+			Network: val(true), Outputs: vals("/usr"), Timeout: val[int64](600), Memory: val(Size{Bytes: 2 << 30}), FileSize: val(Size{Bytes: 1 << 30}), Processes: val[int64](100),
+			Inputs: list(StepInput{Source: val("packages/"), Target: val("/packages"), Writable: val(true)}), Cache: list(StepCache{Name: val("apt"), Target: val("/var/cache/apt")}),
+		}),
 		Source: list(Source{Path: val("/mnt"), Registration: val("registration")}, Source{Image: val("old.raw"), Partition: val("root")},
 			Source{URL: val("https://cache.nixos.org"), Keys: list(val("cache.nixos.org-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY="))},
 			Source{Export: val("closure.nar")}),
@@ -158,6 +163,7 @@ func TestParseFillsEveryKey(t *testing.T) {
 					Layer{From: val("oci:debian:12@sha256:6b86b273ff34fce19d6b804eff5a3f5747ada4eaa22f1d49c01e52ddb7875b4b")},
 					Layer{Env: val("web"), Tag: val("stable")},
 					Layer{Source: val("layer.tar"), Digest: val("sha256:6b86b273ff34fce19d6b804eff5a3f5747ada4eaa22f1d49c01e52ddb7875b4b")},
+					Layer{Step: val("packages")},
 				),
 				Tree: list(Tree{Source: val("rootfs/"), Target: val("/"), Exclude: vals("*.pyc", "/proc"), Override: val(true)}),
 				Attr: list(
@@ -258,7 +264,7 @@ func TestValuesKnowTheirKeys(t *testing.T) {
 		seen[k.Path] = true
 	})
 	for path := range at {
-		if path != "" && !seen[path] {
+		if path != "" && !seen[path] && !strings.Contains(path, ".env.") { // a table that is one value
 			t.Errorf("no value has the key %s", path)
 		}
 	}

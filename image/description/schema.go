@@ -80,7 +80,7 @@ func fieldSchema(f keyed.Field) object {
 // lists.
 func valueSchema(f keyed.Field) object {
 	switch f.Type {
-	case reflect.TypeFor[Template]():
+	case reflect.TypeFor[Template](), reflect.TypeFor[Argument]():
 		return object{"type": "string"}
 	case reflect.TypeFor[Size]():
 		if f.Path == "partition.size" {
@@ -89,6 +89,8 @@ func valueSchema(f keyed.Field) object {
 		return object{"anyOf": sizeSchema()}
 	case reflect.TypeFor[Free]():
 		return object{"anyOf": append(sizeSchema(), object{"type": "string", "pattern": "^[0-9]+%$"})}
+	case reflect.TypeFor[Variables]():
+		return object{"type": "object", "additionalProperties": object{"type": "string"}}
 	case reflect.TypeFor[Mode]():
 		return object{"type": "string", "pattern": "^[0-7]{3,4}$"}
 	case reflect.TypeFor[Flag]():

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -122,6 +123,13 @@ func eachKey(table reflect.Type, f func(keyed.Field, reflect.Type)) {
 func decodeAlone(t *testing.T, f keyed.Field, typ reflect.Type, v any) (reflect.Value, error) {
 	t.Helper()
 	text, err := json.Marshal(v) // texts, integers and arrays of them have the same form in TOML
+	if table, ok := v.(map[string]any); ok {
+		var pairs []string
+		for name, value := range table {
+			pairs = append(pairs, fmt.Sprintf("%s = %q", name, value))
+		}
+		text = []byte("{ " + strings.Join(pairs, ", ") + " }")
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -176,7 +184,7 @@ func TestExamples(t *testing.T) {
 		t.Fatal(err)
 	}
 	examples, _ := filepath.Glob("../../configs/*.toml")
-	for _, name := range append(examples, "init.toml", "init-nixos.toml", "init-iso.toml", "init-tree.toml", "testdata/every-key.toml") {
+	for _, name := range append(examples, "init.toml", "init-nixos.toml", "init-guix.toml", "init-iso.toml", "init-tree.toml", "testdata/every-key.toml") {
 		src, err := os.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)
@@ -293,6 +301,9 @@ func fits(word string, schema object, v any) bool {
 	case "required":
 		return !slices.ContainsFunc(want.([]any), func(name any) bool { return table[name.(string)] == nil })
 	case "additionalProperties":
+		if below, ok := want.(object); ok {
+			return !slices.ContainsFunc(slices.Collect(maps.Values(table)), func(v any) bool { return refuse(below, v, "") != "" })
+		}
 		known := schema["properties"].(object)
 		return !slices.ContainsFunc(slices.Collect(keys(table)), func(name string) bool { return known[name] == nil })
 	}

@@ -124,9 +124,10 @@ func kindOfKey(f keyed.Field) string {
 
 // kinds names the types that TOML does not have.
 var kinds = map[reflect.Type]string{
-	reflect.TypeFor[Template](): "text with substitutions",
-	reflect.TypeFor[Size]():     "size",
-	reflect.TypeFor[Free]():     "size or percentage",
-	reflect.TypeFor[Mode]():     "text of octal digits",
-	reflect.TypeFor[Flag]():     "name or number of a bit",
+	reflect.TypeFor[Template]():  "text with substitutions",
+	reflect.TypeFor[Size]():      "size",
+	reflect.TypeFor[Variables](): "table of texts",
+	reflect.TypeFor[Free]():      "size or percentage",
+	reflect.TypeFor[Mode]():      "text of octal digits",
+	reflect.TypeFor[Flag]():      "name or number of a bit",
 }

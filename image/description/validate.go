@@ -37,6 +37,7 @@ func (c *checker) validate() {
 	c.allClosures()
 	c.boot()
 	c.allPartitions()
+	c.steps()
 	c.iso()
 	c.outputs()
 }

@@ -70,10 +70,11 @@ func (c *checker) allSources() {
 func (c *checker) cache(s Source) {
 	if !s.URL.Written() {
 		for _, k := range []diag.Key{s.Keys.Key, s.Unsigned.Key} {
-			if k.Written {
+			if k.Written && (k.Path != s.Keys.Key.Path || !s.Export.Written()) {
 				c.Report(k, "is for a binary cache, but this source has none", "add url, or remove it")
 			}
 		}
+		c.keys(s)
 		return
 	}
 	if _, ok, err := daemon.Address(s.URL.V); ok {
@@ -83,17 +84,22 @@ func (c *checker) cache(s Source) {
 	if _, err := remote.Parse(s.URL.V); err != nil && s.URL.V != "" {
 		c.Report(s.URL.Key, err.Error(), `as in "https://cache.example.org", "file:///srv/cache" or "daemon"`)
 	}
-	for _, k := range s.Keys.Items {
-		if _, err := narinfo.ParseKey(k.V); err != nil {
-			c.ReportError(k.Key, err)
-		}
-	}
+	c.keys(s)
 	switch {
 	case s.Unsigned.V && s.Keys.Written():
 		c.Report(s.Unsigned.Key, "does not go with trusted-public-keys: items are signed, or need not be", "remove one of them")
 	case !s.Unsigned.V && len(s.Keys.Items) == 0:
 		c.Report(s.URL.Key, "needs trusted-public-keys: whoever can write to the cache could put anything into the image",
 			"name the key of the cache, or write unsigned = true if only you can write to it")
+	}
+}
+
+// keys checks the keys of those who sign items.
+func (c *checker) keys(s Source) {
+	for _, k := range s.Keys.Items {
+		if _, err := narinfo.ParseKey(k.V); err != nil {
+			c.ReportError(k.Key, err)
+		}
 	}
 }
 

@@ -136,6 +136,14 @@ func (c *checker) filesystemOf(p *Partition) string {
 // layer checks that a layer has one origin.
 func (c *checker) layer(l Layer) {
 	env, source := l.Env.Key, l.Source.Key
+	if l.Step.Written() {
+		for _, k := range []diag.Key{l.From.Key, env, source, l.Digest.Key, l.Tag.Key} {
+			if k.Written {
+				c.Report(k, "excludes step", "remove one of the two")
+			}
+		}
+		return
+	}
 	if l.From.Written() {
 		c.from(l)
 		return
@@ -144,7 +152,7 @@ func (c *checker) layer(l Layer) {
 	case env.Written && source.Written:
 		c.Report(source, "excludes env", "remove one of the two")
 	case !env.Written && !source.Written && !l.Digest.Written() && !c.Reported(l.Digest.Key.Path):
-		c.Report(l.Key, "has neither from nor env nor source nor digest", `as in env = "web" or source = "layer.tar"`)
+		c.Report(l.Key, "has neither from nor env nor source nor digest nor step", `as in env = "web" or source = "layer.tar"`)
 	case !env.Written && l.Tag.Written():
 		c.Report(l.Tag.Key, "is for a layer with env", "remove it")
 	}

@@ -51,9 +51,9 @@ func TestBytesOfContent(t *testing.T) {
 			t.Errorf("warnings %v, want %s", p.Warnings, c.warning)
 		}
 	}
-	w.File("t.tar.lz", "LZIP\x01 and so on")
-	_, err := w.Plan("[[partition]]\nname = \"p\"\ntype = \"root\"\nfilesystem = \"ext4\"\ntree = [{ source = \"t.tar.lz\" }]\n")
-	if err == nil || !strings.Contains(err.Error(), "partition[0].tree[0].source: read "+w.Dir+"/t.tar.lz: compressed with lzip: unpack it first (lzip -d)") {
+	w.File("t.tar.lzo", "\x89LZO\x00\r\n\x1a\n and so on")
+	_, err := w.Plan("[[partition]]\nname = \"p\"\ntype = \"root\"\nfilesystem = \"ext4\"\ntree = [{ source = \"t.tar.lzo\" }]\n")
+	if err == nil || !strings.Contains(err.Error(), "partition[0].tree[0].source: read "+w.Dir+"/t.tar.lzo: compressed with lzop: unpack it first (lzop -d)") {
 		t.Errorf("error %v", err)
 	}
 }

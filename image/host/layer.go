@@ -67,6 +67,9 @@ func below(top *tree.Node) (list []hosttree.Entry) {
 func (h *reading) layers(ctx context.Context, p description.Partition, d description.Layer) {
 	in := &Input{}
 	switch {
+	case d.Step.Written():
+		h.inputs[d.Key] = &Input{Digest: "not made yet"} // see package realise
+		return
 	case h.Bases[d.Key] != nil:
 		in.Base = h.Bases[d.Key]
 		in.Layers, in.Digest = in.Base.Layers, stackDigest+objects.Text(in.Base.Pin)
@@ -197,4 +200,12 @@ func (h *reading) digests() error {
 		}
 	}
 	return nil
+}
+
+// SetLayer makes the input the layer that a step has made.
+func (in *Input) SetLayer(l *layer.Layer) {
+	in.Layers, in.Digest = []*layer.Layer{l}, ""
+	if sum, err := l.Digest(); err == nil { // its contents are those of the build store, and pinned
+		in.Digest = layerDigest + hex.EncodeToString(sum[:])
+	}
 }

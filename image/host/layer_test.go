@@ -136,7 +136,7 @@ func TestLayerProblems(t *testing.T) {
 		`source = "bad"`:                                             "partition[0].layer[0].source: read " + filepath.Join(w.Dir, "bad") + ": /.wh.: is a whiteout of empty name",
 		"env = \"web\"\n[[partition.layer]]\nsource = \"below.tar\"": "partition[0].layer[1]: /a/b: /a is a file, not a directory (partition[0].layer[0])",
 		"source = \"lower\"\n[[partition.tree]]\nsource = \"lower\"": "partition[0].tree[0]: /a: a file is there already (partition[0].layer[0])",
-		`tag = "x"`:                         "partition[0].layer[0]: has neither env nor source nor digest",
+		`tag = "x"`:                         "partition[0].layer[0]: has neither from nor env nor source nor digest",
 		"source = \"lower\"\ntag = \"x\"":   "partition[0].layer[0].tag: is for a layer with env",
 		"source = \"lower\"\nenv = \"web\"": "partition[0].layer[0].source: excludes env",
 		`digest = "12"`:                     "partition[0].layer[0].digest: ",

@@ -26,16 +26,8 @@ func Paths(d *description.Image, dir string) []Path {
 		return nil
 	}
 	n := &named{dir: dir, flavor: flavor}
-	for _, s := range d.WithDefaults().Source.Items {
-		n.text(s.Registration)
-		if own := s.Own(); own.Written() {
-			n.source(s, own)
-			continue
-		}
-		if !s.Registration.Written() { // else the image may be an item itself, as in a Nix build, whose store holds its output too
-			n.add(s.Path.Key, s.Path.V+flavor.StoreDir)
-		}
-		n.add(s.Path.Key, s.Path.V+flavor.StateDir)
+	if len(d.Closure.Items) > 0 { // otherwise no source is read
+		n.sources(d)
 	}
 	for _, in := range d.Input.Items {
 		n.input(in)
@@ -59,6 +51,11 @@ func Paths(d *description.Image, dir string) []Path {
 			n.text(t.Source)
 		}
 	}
+	for _, s := range d.Step.Items {
+		for _, in := range s.Inputs.Items {
+			n.text(in.Source)
+		}
+	}
 	for _, r := range d.Raw.Items {
 		n.text(r.Source)
 	}
@@ -78,6 +75,21 @@ type named struct {
 	dir    string
 	flavor closure.Flavor
 	paths  []Path
+}
+
+// sources adds the stores of a description.
+func (n *named) sources(d *description.Image) {
+	for _, s := range d.WithDefaults().Source.Items {
+		n.text(s.Registration)
+		if own := s.Own(); own.Written() {
+			n.source(s, own)
+			continue
+		}
+		if !s.Registration.Written() { // else the image may be an item itself, as in a Nix build, whose store holds its output too
+			n.add(s.Path.Key, s.Path.V+n.flavor.StoreDir)
+		}
+		n.add(s.Path.Key, s.Path.V+n.flavor.StateDir)
+	}
 }
 
 // source adds the path of a source that is not a directory, if it is on this machine.

@@ -3,6 +3,7 @@ package host
 import (
 	"context"
 	"fmt"
+	"os"
 
 	"imprint/closure"
 	"imprint/image/base"
@@ -110,6 +111,11 @@ func (h *reading) named(ctx context.Context, d *description.Image) {
 			h.tree(ctx, sourceOf(p, t))
 		}
 	}
+	for _, s := range d.Step.Items {
+		for _, in := range s.Inputs.Items {
+			h.stepInput(ctx, in)
+		}
+	}
 	for _, raw := range d.Raw.Items {
 		if in := h.file(raw.Source.Key, raw.Source.V); in != nil && in.Blob.Size() == 0 {
 			h.problems = append(h.problems, raw.Source.Key.Problem(raw.Source.V+" is empty", ""))
@@ -119,6 +125,15 @@ func (h *reading) named(ctx context.Context, d *description.Image) {
 	h.fileIf(d.Boot.SignKey)
 	h.fileIf(d.Boot.SignCert)
 	h.fileIf(d.Boot.Background)
+}
+
+// stepInput reads a file or directory that a step is given.
+func (h *reading) stepInput(ctx context.Context, in description.StepInput) {
+	if info, err := os.Stat(Join(h.Dir, in.Source.V)); err == nil && info.IsDir() {
+		h.tree(ctx, treeSource{key: in.Source.Key, name: in.Source.V})
+		return
+	}
+	h.file(in.Source.Key, in.Source.V)
 }
 
 // fileIf reads the file that a key names, if there is such a key.

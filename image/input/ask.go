@@ -52,8 +52,10 @@ func (s *search) sumAt(ctx context.Context, text description.Text) (sum cas.Dige
 		return *l.Sum, -1, nil
 	}
 	switch l.Kind {
-	case locator.File, locator.Store:
+	case locator.File:
 		return s.sumOfFile(ctx, s.path(l.Path))
+	case locator.Store:
+		return s.sumOfFile(ctx, s.inStore(l.Path))
 	case locator.Annex:
 		found, err := annex.Repository{Env: s.Env}.Find(ctx, s.path(l.Path))
 		if err != nil {

@@ -81,7 +81,7 @@ func Find(ctx context.Context, d *description.Image, o Options) (map[string]*Fil
 	group.SetLimit(most)
 	for i, in := range wanted {
 		group.Go(func() (err error) {
-			s := &search{Options: o, in: in, tried: map[string]error{}}
+			s := &search{Options: o, in: in, stores: stores(d), tried: map[string]error{}}
 			files[i], err = s.find(within)
 			problems[i] = s.problems
 			return err
@@ -102,10 +102,24 @@ func Find(ctx context.Context, d *description.Image, o Options) (map[string]*Fil
 	return found, slices.Concat(problems...), nil
 }
 
+// stores returns the directories of the sources of store items that are on this machine.
+func stores(d *description.Image) (dirs []string) {
+	for _, s := range d.Source.Items {
+		if !s.Own().Written() && s.Path.V != "" {
+			dirs = append(dirs, s.Path.V)
+		}
+	}
+	if len(dirs) == 0 {
+		return []string{"/"}
+	}
+	return dirs
+}
+
 // A search looks for one input.
 type search struct {
 	Options
 	in       description.Input
+	stores   []string // directories that a store path may be below
 	want     cas.Digest
 	kept     *cas.Store // nil until it is needed
 	order    []string   // locators that were tried

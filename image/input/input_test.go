@@ -19,6 +19,7 @@ import (
 	"imprint/internal/cas"
 	"imprint/internal/diag"
 	"imprint/internal/hosttest"
+	"imprint/internal/hosttool"
 	"imprint/internal/tree"
 )
 
@@ -252,9 +253,21 @@ func TestIPFS(t *testing.T) {
 	w.fails(hash("x"), []string{"ipfs:" + v0 + "/none"}, "404")
 }
 
+// A store path is in the first source that has it.
 func TestStore(t *testing.T) {
 	w := newWorld(t)
 	w.fails(hash("x"), []string{"store:/nix/store/0123-none"}, "none of its places; store:/nix/store/0123-none: ")
+	const path = "/nix/store/0123-firmware"
+	if err := os.MkdirAll(filepath.Join(w.Dir, "src/nix/store"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	text := w.file("src"+path, "content")
+	sources := "\n[[source]]\npath = \"none\"\n[[source]]\npath = \"src\"\n"
+	f, got, err := w.find(hash(text)+sources, "store:"+path)
+	if err != nil || got != text || f.From != "store:"+path || !f.Kept {
+		t.Errorf("%+v, %q, %v", f, got, err)
+	}
+	w.fails(sources, []string{"store:" + path}, fmt.Sprintf("hint: add sha256 = %q and size = 7", sum(text)))
 }
 
 func git(t *testing.T, dir string, args ...string) string {
@@ -316,6 +329,18 @@ func TestAnnex(t *testing.T) {
 	w.fails(hash(text), []string{"annex:clone/fw.bin"}, "git annex get")
 	w.file("plain.bin", text)
 	w.want(text, "annex:plain.bin", false, "annex:plain.bin") // not in the annex, which changes nothing
+}
+
+// Without git-annex the error says which package has it.
+func TestAnnexMissing(t *testing.T) {
+	w := newWorld(t)
+	w.Setenv("PATH", t.TempDir())
+	if _, err := hosttool.Find("git-annex"); err == nil {
+		t.Skip("git-annex is in a directory of the system")
+	}
+	if err := w.fails(hash("x"), []string{"annex:SHA256E-s1--" + sum("x") + ".bin"}, "Debian has it in the package git-annex"); !errors.Is(err, hosttool.ErrMissing) {
+		t.Error(err)
+	}
 }
 
 // An input that nothing uses is not looked for.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"path/filepath"
 
 	"imprint/image/description"
@@ -25,7 +26,7 @@ func (s *search) try(ctx context.Context, text description.Text, l locator.Locat
 	case locator.File:
 		return s.local(ctx, text, s.path(l.Path))
 	case locator.Store:
-		return s.local(ctx, text, l.Path)
+		return s.local(ctx, text, s.inStore(l.Path))
 	case locator.Annex:
 		return s.annexed(ctx, text, l)
 	}
@@ -37,6 +38,17 @@ func (s *search) path(p string) string {
 		return filepath.Clean(p)
 	}
 	return filepath.Join(s.Dir, p)
+}
+
+// inStore returns where a store path is: in the first source that has it, else in the first.
+func (s *search) inStore(path string) string {
+	for _, dir := range s.stores {
+		at := s.path(dir) + path
+		if _, err := os.Stat(at); err == nil {
+			return at
+		}
+	}
+	return filepath.Join(s.path(s.stores[0]), path)
 }
 
 // local takes a file of this machine. It is read each time, so that a change is noticed at once, and kept in the build store, so that the image can be
@@ -198,22 +210,31 @@ func ifIntended(got cas.Digest) string {
 	return fmt.Sprintf("write sha256 = \"%x\" if the change is intended", got)
 }
 
-// nowhere reports an input that no place has. The error is one of contents, of the system or of the network, unless every place lacks the file.
+// A NowhereError reports an input that no place has, with the reason of each. It matches [cas.ErrMismatch] and [hosttool.ErrMissing] if that is one of them.
+type NowhereError struct {
+	text   string
+	causes []error
+}
+
+// Error implements error.
+func (e *NowhereError) Error() string { return e.text }
+
+// Unwrap returns the reasons.
+func (e *NowhereError) Unwrap() []error { return e.causes }
+
+// nowhere reports an input that no place has. If they merely lack it, that is a problem of the description.
 func (s *search) nowhere() error {
-	text := fmt.Sprintf("input %q is in none of its places", s.in.Name.V)
-	mistake, damaged := true, false
+	e := &NowhereError{text: fmt.Sprintf("input %q is in none of its places", s.in.Name.V)}
+	mistake := true
 	for _, from := range s.order {
 		err := s.tried[from]
-		text += fmt.Sprintf("; %s: %v", from, err)
-		damaged = damaged || errors.Is(err, cas.ErrMismatch)
+		e.text += fmt.Sprintf("; %s: %v", from, err)
+		e.causes = append(e.causes, err)
 		mistake = mistake && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, errNoStore))
 	}
-	switch {
-	case damaged:
-		return fmt.Errorf("%s: %w", text, cas.ErrMismatch)
-	case mistake:
-		s.problems = append(s.problems, s.in.Locators.Key.Problem(text, ""))
+	if mistake {
+		s.problems = append(s.problems, s.in.Locators.Key.Problem(e.text, ""))
 		return nil
 	}
-	return errors.New(text)
+	return e
 }

@@ -4,6 +4,7 @@ package outputs
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"imprint/container"
@@ -18,6 +19,7 @@ type Output struct {
 	Format    *container.Format
 	Options   container.Options
 	Partition string // whose files a format of trees holds
+	Stdout    bool   // it goes to standard output, and Name only says how
 }
 
 // Of returns the outputs of an image: one for each name, in the format of its suffix; without names those of the description, by default one
@@ -29,7 +31,7 @@ func Of(d *description.Image, names []string) (list []Output, err error) {
 		if err != nil {
 			return nil, err
 		}
-		o := Output{Name: name, Format: format}
+		o := Output{Name: name, Format: format, Stdout: ToStdout(name)}
 		if format.Tree {
 			root := d.Root()
 			if root == nil {
@@ -39,17 +41,41 @@ func Of(d *description.Image, names []string) (list []Output, err error) {
 		}
 		list = append(list, o)
 	}
+	if i := slices.IndexFunc(list, func(o Output) bool { return o.Stdout }); i >= 0 && len(list) > 1 {
+		return nil, fmt.Errorf("-o %s is for one output alone", list[i].Name)
+	}
 	if len(list) > 0 {
 		return list, nil
 	}
 	for _, o := range d.Output.Items {
 		options := container.Options{Compression: o.Compression.V, Level: int(o.Level.V), Image: imageOf(&o)}
-		list = append(list, Output{o.File(d.Name.V), o.FormatOf(), options, d.PartitionOf(&o)})
+		list = append(list, Output{o.File(d.Name.V), o.FormatOf(), options, d.PartitionOf(&o), false})
 	}
 	if len(list) == 0 {
 		list = []Output{{Name: d.Name.V + "." + disk, Format: container.Named(container.Raw)}}
 	}
 	return list, nil
+}
+
+// ToStdout reports whether a name stands for standard output: "-", or "-" and the suffix of a format.
+func ToStdout(name string) bool { return name == "-" || strings.HasPrefix(name, "-.") }
+
+// streamed returns the format of what goes to standard output, by default raw.
+func streamed(name string) (*container.Format, error) {
+	format := container.Named(container.Raw)
+	if name != "-" {
+		format = container.BySuffix(name)
+	}
+	if format == nil || !format.Streams {
+		var list []string
+		for _, f := range container.Formats {
+			if f.Streams {
+				list = append(list, "-"+f.Suffixes[0])
+			}
+		}
+		return nil, fmt.Errorf("-o %s: that is no format that can be written to a pipe, from its start to its end; those are %s", name, strings.Join(list, " "))
+	}
+	return format, nil
 }
 
 // others maps suffixes of formats that build does not write to the commands that convert a raw image to them, "" if there is none.
@@ -59,8 +85,8 @@ var others = map[string]string{
 
 // formatOf returns the format for the suffix of an output's name, by default raw. disk is the format of the disk.
 func formatOf(out, disk string) (*container.Format, error) {
-	if out == "-" {
-		return nil, fmt.Errorf("-o -: an image is written in parallel at offsets, which a pipe cannot do; use -o FILE, and then copy it")
+	if ToStdout(out) {
+		return streamed(out)
 	}
 	lower := strings.ToLower(filepath.Base(out))
 	for suffix, converter := range others {

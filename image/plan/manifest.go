@@ -36,6 +36,7 @@ type Manifest struct {
 	Bases      []Base              `json:"bases,omitempty"`
 	Closures   []ManifestClosure   `json:"closures,omitempty"`
 	Items      []ManifestItem      `json:"items,omitempty"`
+	Steps      []Step              `json:"steps,omitempty"`
 }
 
 // ManifestPartition is one entry of the partition table.
@@ -88,7 +89,7 @@ type ManifestItem struct {
 func (p *Plan) Manifest(l *Layout, largest int) *Manifest {
 	m := &Manifest{
 		Name: p.Name, Arch: p.Arch, Format: p.Format, Size: l.Size, SectorSize: p.SectorSize, Epoch: p.Epoch,
-		Seed: p.Seed.String(), Table: p.Table, Loader: p.Loader, Inputs: slices.Clone(p.Inputs), Bases: p.Bases,
+		Seed: p.Seed.String(), Table: p.Table, Loader: p.Loader, Inputs: slices.Clone(p.Inputs), Bases: p.Bases, Steps: p.Steps,
 	}
 	if p.Table == partition.MBR {
 		m.Signature = p.DiskID()

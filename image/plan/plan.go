@@ -59,11 +59,22 @@ type Plan struct {
 	BootCode     *bootloader.Code     // of the first sector; nil where there is none
 	ElTorito     *bootloader.ElTorito // how a BIOS starts an ISO; nil where it does not
 	Warnings     diag.List            // about what is valid but probably a mistake
+	Steps        []Step               // that have made layers
 	MadeOf       []Ingredient         `json:"-"` // sorted by name
 
 	// Seal returns this plan with the hash trees of its partitions, by the names of what they cover; see [Partition.Sealed]. It is nil in a plan
 	// that has them, or needs none.
 	Seal func(context.Context, map[string]verity.Tree) (*Plan, error) `json:"-"`
+}
+
+// A Step is a command that has made a layer, or will.
+type Step struct {
+	Partition string   `json:"partition"`
+	Name      string   `json:"name"`
+	Run       []string `json:"run"`
+	ID        string   `json:"id,omitempty"`    // digest of the step and of the tree below it
+	Layer     string   `json:"layer,omitempty"` // digest of what it has made
+	Known     bool     `json:"-"`               // what it makes
 }
 
 // An Ingredient is a part of what an image is made of: a key of its description, a host file by its digest, or a store item by its NAR hash.

@@ -7,8 +7,10 @@ import (
 	"imprint/bootloader/grubmkimage"
 	"imprint/closure"
 	"imprint/image/description"
+	"imprint/image/realise"
 	"imprint/image/trees"
 	"imprint/internal/hosttool"
+	"imprint/internal/locator"
 	"imprint/internal/tree"
 )
 
@@ -54,6 +56,12 @@ func Needs(ctx context.Context, d *description.Image, in Inputs) ([]Need, error)
 		needs = append(needs, f.need(input))
 		words[loader.Name] = true
 	}
+	for _, in := range d.Input.Items {
+		for _, text := range in.Locators.Items {
+			l, _ := locator.Parse(text.V)
+			words[string(l.Kind)] = true
+		}
+	}
 	for _, p := range d.Partition.Items {
 		words[p.Filesystem.V], words[p.Engine.V] = true, true
 		words["compression-level"] = words["compression-level"] || p.Level.Written()
@@ -67,6 +75,7 @@ func (w world) statedTrees(ctx context.Context, s *store) []*trees.Tree {
 	if err != nil || len(problems) > 0 {
 		return nil
 	}
+	w.steps(ctx, hosts, realise.Options{DryRun: true}) // what has run before
 	stated, _ := w.described(hosts, s)
 	return stated
 }

@@ -1,7 +1,7 @@
 // Package resolve turns a description into a plan. It is the stage that reads the world. It writes nothing but what compressed archives
 // unpack to, in a directory that the caller chooses ([Inputs.Scratch]): files without names, which nobody else can see or has to remove; and
 // what it fetches from caches, in the build store ([Inputs.BuildStore]). There every content has its digest as its name, so what is there already
-// changes no plan, only how long it takes.
+// changes no plan, only how long it takes. The layers of steps are made there as well (package realise).
 //
 // It goes in steps, each a function from values to a value: the host files and trees that the description names, hashed
 // (package host); the stores' registrations and the trees of all items; the trees that the description states (package trees); the boot files in
@@ -25,6 +25,7 @@ import (
 	"imprint/image/host"
 	"imprint/image/input"
 	"imprint/image/plan"
+	"imprint/image/realise"
 	"imprint/image/source"
 	"imprint/image/trees"
 	"imprint/internal/diag"
@@ -51,6 +52,7 @@ type Inputs struct {
 	Docker     string             // directory with the configuration of docker login; "" for none
 	Gateway    string             // URL of a gateway to IPFS; "" for none
 	Env        []string           // variables for git-annex, "NAME=value"
+	Steps      realise.Options
 
 	Remote Remote // how stores on other machines are read
 	// SealLater leaves hash trees to those who write the disk: see [plan.Plan.Seal]. Otherwise what they cover is read, except what a host tool
@@ -92,6 +94,10 @@ func Plan(ctx context.Context, d *description.Image, in Inputs) (*plan.Plan, err
 	if err != nil {
 		return nil, err
 	}
+	steps, err := w.steps(ctx, hosts, in.Steps)
+	if err != nil {
+		return nil, err
+	}
 	r := &resolved{world: w, hosts: hosts, store: store}
 	if d.HasVerity() {
 		r.keep()
@@ -109,7 +115,7 @@ func Plan(ctx context.Context, d *description.Image, in Inputs) (*plan.Plan, err
 	w.checkFATTypes(p)
 	w.checkGrow()
 	w.checkEntries(p, store, boot)
-	p.Warnings = w.warnings.sorted()
+	p.Warnings, p.Steps = w.warnings.sorted(), steps
 	p.Inputs, p.Bases = w.inputs(), w.listed()
 	if d.HasVerity() {
 		return r.sealed(ctx, p)
@@ -232,6 +238,14 @@ func (w world) read(ctx context.Context) (hosts host.Inputs, s *store, err error
 		return nil, nil, err
 	}
 	return hosts, s, append(problems, found...).Err()
+}
+
+// steps makes the layers of steps.
+func (w world) steps(ctx context.Context, hosts host.Inputs, o realise.Options) ([]plan.Step, error) {
+	if o.Hold == nil {
+		o.Hold = w.in.Hold
+	}
+	return realise.Stage{Options: o, Description: w.d, Hosts: hosts, BuildStore: w.in.BuildStore, Epoch: w.epoch}.Steps(ctx)
 }
 
 // host returns the reader of what the description names on the host.

@@ -22,12 +22,31 @@ func (s *sources) openOwn(ctx context.Context, d description.Source) error {
 	return s.openExport(ctx, d)
 }
 
+// keysOf returns the keys that a source trusts. They were checked with the description.
+func keysOf(d description.Source) (keys []narinfo.Key, err error) {
+	for _, text := range d.Keys.Items {
+		k, err := narinfo.ParseKey(text.V)
+		if err != nil {
+			return nil, err
+		}
+		keys = append(keys, k)
+	}
+	return keys, nil
+}
+
 // openExport opens an export stream. What is wrong with the file is a problem at its key.
 func (s *sources) openExport(ctx context.Context, d description.Source) error {
-	opened, err := source.OpenExport(ctx, s.path(d.Export.V), s.in.Scratch, s.flavor)
+	keys, err := keysOf(d)
+	if err != nil {
+		return err
+	}
+	opened, err := source.OpenExport(ctx, s.path(d.Export.V), s.in.Scratch, s.flavor, keys...)
 	switch {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
+	case hintOf(err) != "":
+		s.problems = append(s.problems, d.Export.Key.Problem(err.Error(), hintOf(err)))
+		return nil
 	case err != nil:
 		s.problems = append(s.problems, d.Export.Key.ProblemOf(err))
 		return nil
@@ -66,12 +85,9 @@ func (s *sources) openCache(ctx context.Context, d description.Source) error {
 		return s.openDaemon(ctx, d, socket)
 	}
 	o := source.CacheOptions{URL: d.URL.V, Flavor: s.flavor, Keep: s.in.BuildStore, Remote: s.in.Remote, Whole: s.whole}
-	for _, text := range d.Keys.Items {
-		k, err := narinfo.ParseKey(text.V)
-		if err != nil {
-			return err // checked with the description
-		}
-		o.Keys = append(o.Keys, k)
+	var err error
+	if o.Keys, err = keysOf(d); err != nil {
+		return err
 	}
 	if s.in.BuildStore == "" {
 		return diag.List{d.URL.Key.Problem("there is no directory to keep what is fetched", "name one (--build-store DIR), or set XDG_CACHE_HOME or HOME")}

@@ -67,10 +67,10 @@ func OpenCache(ctx context.Context, o CacheOptions) (*Cache, error) {
 		o.Whole = ctx
 	}
 	dir, err := remote.Open(o.URL, o.Remote)
-	if err != nil {
-		return nil, err
-	}
 	c := &Cache{CacheOptions: o, dir: dir, entries: map[closure.Path]*entry{}}
+	if err != nil {
+		return nil, c.invalid("%v", err)
+	}
 	if !dir.Local() {
 		sum := sha256.Sum256([]byte(dir.String()))
 		c.texts = notes.Dir(filepath.Join(o.Keep, "narinfo", hex.EncodeToString(sum[:16])))
@@ -102,7 +102,12 @@ func (c *Cache) isOf(text []byte) error {
 }
 
 // String returns the URL, without a password.
-func (c *Cache) String() string { return c.dir.String() }
+func (c *Cache) String() string {
+	if c.dir == nil { // it could not be opened, as what is not a URL, or has no password
+		return c.URL
+	}
+	return c.dir.String()
+}
 
 // Close closes connections. Items that were realised can still be read.
 func (c *Cache) Close() error {
@@ -164,6 +169,7 @@ func (c *Cache) check(p closure.Path, text *narinfo.Info) (*closure.Info, error)
 	if text.StorePath != p.String() {
 		return nil, fmt.Errorf("it is about %.300q, not %v", text.StorePath, p)
 	}
+	text.Choose(func(by string) int { return slices.Index(preferred, by) })
 	if compressions[text.Compression] == "" {
 		return nil, fmt.Errorf("compression %.40q is not supported", text.Compression)
 	}

@@ -12,7 +12,9 @@ import (
 	"imprint/closure/db"
 	"imprint/closure/export"
 	"imprint/closure/nar"
+	"imprint/closure/narinfo"
 	"imprint/internal/framed"
+	"imprint/internal/gcrypt"
 	"imprint/internal/hosttree"
 	"imprint/internal/processors"
 	"imprint/internal/tree"
@@ -22,7 +24,7 @@ import (
 )
 
 // An Export is a stream of nix-store --export in a file. It has no hashes, so they are computed when it is opened; no content addresses, which
-// are recomputed if the path of an item proves them; and no signatures.
+// are recomputed if the path of an item proves them. Only those of guix archive are signed.
 type Export struct {
 	file   string
 	flavor closure.Flavor
@@ -37,7 +39,9 @@ type exported struct {
 
 // OpenExport opens a file. A compressed one is unpacked to a file without a name in the scratch directory. It returns an [*InvalidError] if the
 // file is not such a stream, or has two different items of one path.
-func OpenExport(ctx context.Context, file, scratch string, f closure.Flavor) (*Export, error) {
+//
+// Signatures are verified. With keys, each item must be signed by one of them.
+func OpenExport(ctx context.Context, file, scratch string, f closure.Flavor, keys ...narinfo.Key) (*Export, error) {
 	x := &Export{file: file, flavor: f, items: map[closure.Path]*exported{}}
 	b, err := hosttree.Unpacked(file, unpack.Into(ctx, scratch, file))
 	if err != nil {
@@ -56,6 +60,9 @@ func OpenExport(ctx context.Context, file, scratch string, f closure.Flavor) (*E
 		return nil, err
 	}
 	for i, item := range items {
+		if err := signedBy(item, hashes[i].signed, keys); err != nil {
+			return nil, err.of(x)
+		}
 		if err := x.add(item, hashes[i]); err != nil {
 			return nil, x.invalid("%v", err)
 		}
@@ -67,6 +74,7 @@ func OpenExport(ctx context.Context, file, scratch string, f closure.Flavor) (*E
 type hashes struct {
 	archive nar.Digest
 	file    *nar.Digest // as in [address.Item]
+	signed  *nar.Digest // of what is signed; nil without a signature
 }
 
 // hashesOf hashes items, several at a time.
@@ -83,6 +91,9 @@ func hashesOf(ctx context.Context, items []export.Item) ([]hashes, error) {
 			if n := item.Node; err == nil && n.Kind() == tree.File && n.Attr.Mode&0o100 == 0 {
 				all[i].file, err = hashOf(ctx, n.Blob())
 			}
+			if err == nil && item.Signature != "" {
+				all[i].signed, err = hashOf(ctx, item.Signed)
+			}
 			return err
 		})
 	}
@@ -96,6 +107,34 @@ func hashOf(ctx context.Context, b tree.Blob) (*nar.Digest, error) {
 	}
 	d := nar.Digest(h.Sum(nil))
 	return &d, nil
+}
+
+// signedBy verifies the signature of an item. The source of the error is not filled in.
+func signedBy(item export.Item, hash *nar.Digest, keys []narinfo.Key) *InvalidError {
+	path := tree.Shown(item.Path)
+	if item.Signature == "" {
+		if len(keys) > 0 {
+			return &InvalidError{Text: path + " is not signed", Hint: "remove trusted-public-keys if you trust the file"}
+		}
+		return nil
+	}
+	s, err := gcrypt.ParseSignature(item.Signature)
+	switch {
+	case err != nil:
+		return &InvalidError{Text: fmt.Sprintf("the signature of %s: %v", path, err)}
+	case s.Hash != *hash || !s.Verify():
+		return &InvalidError{Text: "the signature of " + path + " is not one of its contents"}
+	case len(keys) > 0 && !narinfo.TrustedGuix(s, keys):
+		return &InvalidError{Text: fmt.Sprintf("%s is signed by %v, and not by a key in trusted-public-keys", path, s.Key),
+			Hint: "add this key, if you trust it, to trusted-public-keys"}
+	}
+	return nil
+}
+
+// of fills in the source.
+func (e *InvalidError) of(s closure.Store) error {
+	e.Source = s
+	return e
 }
 
 func (x *Export) invalid(format string, args ...any) error {

@@ -23,7 +23,10 @@ import (
 )
 
 // compressions maps the names in a narinfo to those of package unpack.
-var compressions = map[string]string{"none": "none", "xz": "xz", "zstd": "zstd", "gzip": "gzip", "bzip2": "bzip2", "br": "brotli"}
+var compressions = map[string]string{"none": "none", "xz": "xz", "zstd": "zstd", "gzip": "gzip", "bzip2": "bzip2", "br": "brotli", "lzip": "lzip"}
+
+// preferred lists them from the slowest to unpack to the fastest.
+var preferred = []string{"lzip", "bzip2", "xz", "br", "gzip", "zstd", "none"}
 
 // fetches is the least number of concurrent fetches: one connection may be slow.
 const fetches = 8

@@ -117,7 +117,7 @@ func (s *streamed) failed(err error) error {
 	if err == nil {
 		return nil
 	}
-	return fmt.Errorf("%v from %v/%s: %w", s.info.Path, s.cache, s.e.text.URL, err)
+	return fmt.Errorf("unpack %v/%s: %w", s.cache, s.e.text.URL, err)
 }
 
 // read skips to an offset and reads.

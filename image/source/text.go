@@ -2,11 +2,13 @@ package source
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
 	"imprint/closure"
 	"imprint/closure/narinfo"
+	"imprint/internal/remote"
 )
 
 // suffix ends the names of files about items.
@@ -36,6 +38,10 @@ func (c *Cache) ask(ctx context.Context, p closure.Path, e *entry) error {
 	b, err := c.dir.ReadFile(ctx, nameOf(p), narinfo.MaxSize)
 	if isMissing(err) {
 		return fmt.Errorf("%s: %w", p, closure.ErrNotFound)
+	}
+	var refused *remote.RefusedError
+	if errors.As(err, &refused) {
+		return &InvalidError{c, err.Error(), refused.Hint}
 	}
 	if err != nil {
 		return err

@@ -86,8 +86,8 @@ var _ Target = (*Directory)(nil)
 
 // Root makes a GC root: a link to an item, with a name in the directory of GC roots. One of that name is replaced. Until Close, what was copied is kept without it.
 func (d *Directory) Root(name string, item closure.Path) error {
-	if err := tree.CheckName(name); err != nil || d.Flavor.Reserves(name) || strings.HasPrefix(name, ".") {
-		return fmt.Errorf("%q cannot be the name of a GC root", name)
+	if err := d.CheckRoot(name); err != nil {
+		return err
 	}
 	at := d.at(d.Flavor.GCRoots() + "/" + name)
 	part := fmt.Sprintf("%s/.%s-%d", filepath.Dir(at), name, os.Getpid())
@@ -95,6 +95,14 @@ func (d *Directory) Root(name string, item closure.Path) error {
 		return err
 	}
 	return errors.Join(os.Rename(part, at), removed(part))
+}
+
+// CheckRoot returns an error unless a GC root may have a name.
+func (d *Directory) CheckRoot(name string) error {
+	if err := tree.CheckName(name); err != nil || d.Flavor.Reserves(name) || strings.HasPrefix(name, ".") {
+		return fmt.Errorf("%q cannot be the name of a GC root", name)
+	}
+	return nil
 }
 
 // removed removes what is still there.

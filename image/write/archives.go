@@ -102,7 +102,7 @@ func (a *archives) add(out Formatted, p *plan.Plan, l *plan.Layout) error {
 	v := &stream.Volume{Start: units.Align(end, stream.PieceSize), Size: layout.Size(), File: out.File}
 	a.volumes = append(a.volumes, v)
 	a.region(l, l.Regions[i], archived(layout, v.Start))
-	if out.Format.Packs(out.Options) {
+	if out.packs() {
 		err = a.pack(out, p, l, v)
 	}
 	if err != nil {

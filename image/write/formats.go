@@ -1,6 +1,7 @@
 package write
 
 import (
+	"errors"
 	"fmt"
 	"io"
 
@@ -19,8 +20,12 @@ type Formatted struct {
 	*output.Output
 	Format    *container.Format
 	Options   container.Options
-	Partition string // the name of that partition
+	Partition string    // the name of that partition
+	To        io.Writer // takes the bytes in place of the file, which stays empty; nil for the file
 }
+
+// packs reports whether the bytes depend on earlier ones, so that some wait in a scratch file.
+func (f Formatted) packs() bool { return f.Format.Packs(f.Options) || f.To != nil }
 
 // formats are the writers of the outputs that are not raw. Each piece of the disk is given to all of them when it is complete, by the worker
 // that has it in memory.
@@ -48,7 +53,10 @@ func startFormats(list []Formatted, m *plan.Manifest, seed repro.Seed, disk piec
 		o.Name, o.Workers, o.UEFI = m.Name, processors.Count(), m.Firmware() == "uefi"
 		o.Image.Arch, o.Image.Created = m.Arch, m.Epoch
 		t := container.Target{File: out.File, Whole: whole}
-		if out.Format.Packs(o) {
+		if out.To != nil {
+			t.File, t.Pipe = &pipe{w: out.To}, true
+		}
+		if out.packs() {
 			spool, err := output.Create(out.Path())
 			if err != nil {
 				return f, err
@@ -121,3 +129,25 @@ func meetOnly(l *plan.Layout, o Options) bool {
 	}
 	return true
 }
+
+// A pipe is a [pieces.File] that is written from its start to its end.
+type pipe struct {
+	w  io.Writer
+	at int64
+}
+
+// WriteAt implements io.WriterAt.
+func (p *pipe) WriteAt(b []byte, off int64) (int, error) {
+	if off != p.at {
+		return 0, fmt.Errorf("write at %d of a pipe, after %d bytes: %w", off, p.at, errors.ErrUnsupported)
+	}
+	n, err := p.w.Write(b)
+	p.at += int64(n)
+	return n, err
+}
+
+// ReadAt implements io.ReaderAt.
+func (p *pipe) ReadAt([]byte, int64) (int, error) { return 0, errors.ErrUnsupported }
+
+// Truncate implements pieces.File.
+func (p *pipe) Truncate(int64) error { return nil }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -19,8 +20,8 @@ import (
 )
 
 // inFormats writes a plan in all formats that can be read back, and the map, and returns the files and the result. Without raw, the disk is no
-// output.
-func inFormats(t *testing.T, p *plan.Plan, o write.Options, raw bool) (files map[string][]byte, r *write.Result) {
+// output. Names leave out all other formats.
+func inFormats(t *testing.T, p *plan.Plan, o write.Options, raw bool, names ...string) (files map[string][]byte, r *write.Result) {
 	t.Helper()
 	l, err := p.Layout(nil)
 	if err != nil {
@@ -34,7 +35,7 @@ func inFormats(t *testing.T, p *plan.Plan, o write.Options, raw bool) (files map
 	defer disk.Discard()
 	outputs := map[string]*output.Output{}
 	for _, f := range container.Formats {
-		if !f.Readable && !f.Beside {
+		if !f.Readable && !f.Beside || len(names) > 0 && !slices.Contains(names, f.Name) {
 			continue
 		}
 		out, err := output.Create(filepath.Join(dir, "disk"+f.Suffixes[0]))

@@ -77,7 +77,7 @@ func (v verifier) item(ctx context.Context, item *plan.Item, reset hash.Hash, mo
 	if item.Stream != nil {
 		end, err := item.Stream(ctx)
 		if err != nil {
-			return err
+			return fmt.Errorf("%v: %w", item.Info.Path, err)
 		}
 		defer end()
 	}

@@ -187,11 +187,16 @@ func plainSum(ctx context.Context, image io.ReaderAt, size int64) (string, error
 }
 
 // enoughSpace reports an error if a file system of the host has less free than is needed, before anything is written: for each plain file and
-// for the scratch files of host tools and of archives. How much compressed files need is not known.
+// for the scratch files of host tools and of archives. Packed files, and what waits in scratch files to be packed in order, count nothing: all
+// that is known is that they take little more than the plain disk, and a build that needs much less must not be refused. If they fill the file
+// system, the build fails in the end, and leaves nothing.
 func (o Options) enoughSpace(jobs *planner) error {
 	volumes := map[*os.File]int64{}
 	for _, v := range jobs.disk.Beside {
 		volumes[v.File] = jobs.sizes[v]
+	}
+	if o.Scratch && !jobs.disk.Scratch { // it is no output, but read afterwards
+		volumes[jobs.disk.File] += jobs.sizes[&jobs.disk.Volume]
 	}
 	return o.spaceFor(jobs.disk.File, jobs.sizes[&jobs.disk.Volume], jobs.beside, volumes)
 }
@@ -213,7 +218,7 @@ func (o Options) spaceFor(file *os.File, total, beside int64, volumes map[*os.Fi
 		add(f, n)
 	}
 	for _, out := range o.Formats {
-		if !out.Format.Tree && !out.Format.Beside && !out.Format.Packs(out.Options) {
+		if !out.Format.Tree && !out.Format.Beside && !out.packs() {
 			add(out.File, total)
 		}
 	}

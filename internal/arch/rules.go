@@ -25,7 +25,8 @@ var rooms = []room{
 	{"image/write", []string{"image/plan", "image/seal", "container", "partition", "bootloader", "bootloader/ipxe", "closure", "closure/nar", "internal/..."}, []string{"golang.org/x/sys/...", "golang.org/x/sync/..."}},
 	{"image/trees", []string{"image/description", "image/host", "partition", "closure", "internal/accounts", "internal/diag", "internal/layer",
 		"internal/pattern", "internal/tree"}, nil},
-	{"image/resolve", []string{"image/base", "image/description", "image/disk", "image/host", "image/input", "image/source", "image/trees", "image/identity", "image/plan", "image/seal", "image/toplevel", "image/mbr", "partition",
+	{"image/realise", []string{"image/base", "image/description", "image/host", "image/plan", "internal/..."}, nil},
+	{"image/resolve", []string{"image/base", "image/description", "image/disk", "image/host", "image/input", "image/realise", "image/source", "image/trees", "image/identity", "image/plan", "image/seal", "image/toplevel", "image/mbr", "partition",
 		"bootloader", "bootloader/bootspec",
 		"bootloader/grubmkimage", "closure", "closure/daemon", "closure/narinfo", "internal/..."}, []string{"golang.org/x/sync/..."}},
 	{"image/source", []string{"closure", "closure/address", "closure/daemon", "closure/db", "closure/export", "closure/listing", "closure/locks", "closure/nar", "closure/narinfo", "internal/..."},
@@ -68,9 +69,11 @@ var rooms = []room{
 
 	{"internal/remote", []string{"internal/awskeys", "internal/sigv4"}, []string{"github.com/cenkalti/backoff/..."}},
 	{"internal/registry", []string{"internal/oci"}, []string{"github.com/docker/cli/...", "github.com/google/go-containerregistry/..."}},
-	{"internal/unpack", cellar, []string{"github.com/andybalholm/brotli/...", "github.com/klauspost/compress/...", "github.com/therootcompany/xz/..."}},
+	{"internal/unpack", cellar, []string{"github.com/andybalholm/brotli/...", "github.com/klauspost/compress/...", "github.com/therootcompany/xz/...", "github.com/ulikunitz/xz/..."}},
 	{"internal/keyed", []string{"internal/diag", "internal/tomlpos"}, []string{"github.com/BurntSushi/toml/..."}},
 	{"internal/sigv4", nil, nil},
+	{"internal/sexp", nil, nil},
+	{"internal/gcrypt", []string{"internal/sexp"}, []string{"filippo.io/edwards25519/..."}},
 	{"internal/awskeys", []string{"internal/sigv4"}, nil},
 	{"internal/repro", nil, []string{"github.com/google/uuid/..."}},
 	{"internal/...", cellar, []string{"golang.org/x/sys/...", "golang.org/x/sync/..."}},
@@ -125,11 +128,11 @@ var servers = []string{"internal/listen", "internal/nbd", "internal/httpfile"}
 // readers are the packages that may open files. All others are values and arithmetic: descriptions, plans and layouts, file
 // systems, partition tables, boot loaders.
 var readers = []string{
-	"cmd/...", "image/crosscheck", "image/crosscheck/opinion", "image/base", "image/generation", "image/host", "image/input", "image/resolve", "image/serve", "image/write",
+	"cmd/...", "image/crosscheck", "image/crosscheck/opinion", "image/base", "image/generation", "image/host", "image/input", "image/realise", "image/resolve", "image/serve", "image/write",
 	"closure", "closure/db", "closure/locks", "image/garbage", "image/source", "image/target", "bootloader/grubmkimage", "partition", "partition/mke2fs", "partition/squashfs", "partition/syslinux",
 	"internal/annex", "internal/awskeys", "internal/cas", "internal/environment", "internal/extract", "internal/hosttool", "internal/hosttree", "internal/inodes", "internal/limits", "internal/listen", "internal/notes", "internal/objects", "internal/oci", "internal/output", "internal/overlay",
 	"internal/processors", "internal/remote", "internal/restore", "internal/sandbox", "internal/scratch", "internal/series",
-	"internal/stream", "internal/tarindex", "internal/unpack", "internal/workspace",
+	"internal/steprun", "internal/stepstore", "internal/stream", "internal/tarindex", "internal/unpack", "internal/workspace",
 }
 
 // A word is a string of the language or of a format that only some packages may contain.

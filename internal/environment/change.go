@@ -5,8 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"imprint/internal/objects"
 	"strings"
+
+	"imprint/internal/objects"
 )
 
 // Init makes an environment of one layer, which is in the store. The caller holds [Store.Use].

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 
@@ -33,12 +34,33 @@ func (s *Store) live(environments []*Environment) (map[objects.Digest]bool, erro
 	return live, nil
 }
 
-// addOthers adds to live what others lead to.
+// addOthers adds to live what others lead to, and what commands have made.
 func (s *Store) addOthers(live map[objects.Digest]bool) error {
+	if err := s.addSteps(live); err != nil {
+		return err
+	}
 	for _, roots := range s.others {
 		if err := roots(live); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// addSteps adds to live what the results of commands lead to. What is damaged is made again, and does not count.
+func (s *Store) addSteps(live map[objects.Digest]bool) error {
+	layers, err := s.steps.Layers()
+	if err != nil {
+		return err
+	}
+	for _, d := range layers {
+		own := map[objects.Digest]bool{}
+		if err := s.markLayer(own, d); errors.Is(err, objects.ErrMissing) || errors.Is(err, objects.ErrDamaged) {
+			continue
+		} else if err != nil {
+			return err
+		}
+		maps.Copy(live, own)
 	}
 	return nil
 }
@@ -54,18 +76,26 @@ func (s *Store) mark(live map[objects.Digest]bool, pin objects.Digest) error {
 	}
 	for _, link := range stack {
 		live[link.Pin] = true
-		if live[link.Layer] {
-			continue
-		}
-		live[link.Layer] = true
-		l, err := s.Outline(link.Layer)
-		if err != nil {
+		if err := s.markLayer(live, link.Layer); err != nil {
 			return err
 		}
-		for _, f := range l.Files() {
-			content, _ := tree.PinOf(f.Node.Blob())
-			live[content] = true
-		}
+	}
+	return nil
+}
+
+// markLayer adds a layer and its contents.
+func (s *Store) markLayer(live map[objects.Digest]bool, d objects.Digest) error {
+	if live[d] {
+		return nil
+	}
+	live[d] = true
+	l, err := s.Outline(d)
+	if err != nil {
+		return err
+	}
+	for _, f := range l.Files() {
+		content, _ := tree.PinOf(f.Node.Blob())
+		live[content] = true
 	}
 	return nil
 }
@@ -104,6 +134,7 @@ func (s *Store) Collect(ctx context.Context, dryRun bool, also func(names []stri
 // discard removes garbage, and what killed processes have left.
 func (s *Store) discard(g Garbage, also func() error) error {
 	scratch.Sweep(s.dir)
+	s.steps.Sweep()
 	for _, d := range g.Digests {
 		if err := s.contents.Remove(d); err != nil {
 			return err

@@ -19,6 +19,7 @@ import (
 	"strings"
 
 	"imprint/internal/objects"
+	"imprint/internal/stepstore"
 )
 
 // Tags that every environment has.
@@ -31,6 +32,7 @@ const (
 type Store struct {
 	dir      string
 	contents *objects.Store
+	steps    *stepstore.Store
 	others   []Roots
 }
 
@@ -43,7 +45,7 @@ func Open(dir string) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Store{contents.Dir(), contents, nil}, nil
+	return &Store{contents.Dir(), contents, stepstore.Open(filepath.Join(contents.Dir(), "steps")), nil}, nil
 }
 
 // Share makes others count when something is collected or removed.
@@ -51,6 +53,9 @@ func (s *Store) Share(others ...Roots) { s.others = append(s.others, others...) 
 
 // Contents returns the store that has the contents.
 func (s *Store) Contents() *objects.Store { return s.contents }
+
+// Steps returns the results of commands, whose layers are among those of the store and are kept as those of environments are.
+func (s *Store) Steps() *stepstore.Store { return s.steps }
 
 // Dir returns the absolute path of the directory with the layers.
 func (s *Store) Dir() string { return s.dir }

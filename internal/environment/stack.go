@@ -43,12 +43,17 @@ func linkText(below *objects.Digest, layer objects.Digest) []byte {
 	return fmt.Appendf(nil, linkForm, under, objects.Text(layer))
 }
 
+// PinOn returns the pin of a layer on the stack with a pin, nil for none. The link is not added.
+func PinOn(below *objects.Digest, layer objects.Digest) objects.Digest {
+	return sha256.Sum256(linkText(below, layer))
+}
+
 // PinOf returns the pin of a stack of layers, the lowest first, whether an environment has it or not. There is at least one.
 func PinOf(layers []objects.Digest) (pin objects.Digest) {
 	var below *objects.Digest
 	for _, layer := range layers {
-		pin = sha256.Sum256(linkText(below, layer))
-		next := pin
+		next := PinOn(below, layer)
+		pin = next
 		below = &next
 	}
 	return pin

@@ -3,10 +3,11 @@ package environment
 import (
 	"context"
 	"fmt"
-	"imprint/internal/objects"
-	"imprint/internal/tree"
 	"maps"
 	"slices"
+
+	"imprint/internal/objects"
+	"imprint/internal/tree"
 )
 
 // Verify reads everything that environments lead to, and calls report for whatever is missing or damaged. It returns how many links, records and contents it
@@ -37,6 +38,12 @@ func (s *Store) Verify(ctx context.Context, report func(error)) (read int, err e
 		}
 	}
 	return len(seen), context.Cause(ctx)
+}
+
+// VerifyLayer reads a layer with its contents, and calls report for whatever is missing or damaged. seen has what was read before, and gets what is read.
+func (s *Store) VerifyLayer(ctx context.Context, seen map[objects.Digest]bool, d objects.Digest, report func(error)) error {
+	s.verifyLayer(ctx, seen, d, report)
+	return context.Cause(ctx)
 }
 
 func (s *Store) verifyLayer(ctx context.Context, seen map[objects.Digest]bool, d objects.Digest, report func(error)) {

@@ -26,6 +26,7 @@ var tools = []Tool{
 	{"mksquashfs", "squashfs-tools", "compression-level", "squashfs with compression-level", []string{"-version"}},
 	{"syslinux", "syslinux", "syslinux", "SYSLINUX on FAT (loader syslinux)", []string{"--version"}},
 	{"mcopy", "mtools", "syslinux", "SYSLINUX on FAT (loader syslinux)", []string{"--version"}},
+	{"git-annex", "git-annex", "annex", "inputs in a repository of git-annex", []string{"version", "--raw"}},
 }
 
 // Tools returns the programs that imprint can use. A GPT disk of native file systems needs none of them.

@@ -9,6 +9,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 
@@ -182,4 +183,15 @@ func (l *Layer) Size() (sum int64) {
 		sum += f.Node.Size()
 	}
 	return sum
+}
+
+// Contents returns the pins of all contents with their sizes in bytes, each as often as there are files with it.
+func (l *Layer) Contents() iter.Seq2[tree.Pin, int64] {
+	return func(yield func(tree.Pin, int64) bool) {
+		for _, f := range l.Files() {
+			if pin, ok := tree.PinOf(f.Node.Blob()); ok && !yield(pin, f.Node.Size()) {
+				return
+			}
+		}
+	}
 }

@@ -154,7 +154,11 @@ type PlatformError struct {
 
 // Error implements error.
 func (e *PlatformError) Error() string {
-	return fmt.Sprintf("is for %s, and not for %v", strings.Join(slices.Compact(slices.Sorted(slices.Values(e.There))), ", "), e.Want)
+	there := strings.Join(slices.Compact(slices.Sorted(slices.Values(e.There))), ", ")
+	if e.Want.Architecture == "" {
+		return fmt.Sprintf("is for %s, and it is not said for which architecture it should be", there)
+	}
+	return fmt.Sprintf("is for %s, and not for %v", there, e.Want)
 }
 
 // A Config is the configuration of an image.

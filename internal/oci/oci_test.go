@@ -77,6 +77,9 @@ func TestDocument(t *testing.T) {
 	if _, err := d.Select(PlatformOf("riscv64")); err == nil || !strings.Contains(err.Error(), "is for linux/amd64/v2, linux/arm64, linux/arm64/v9, windows/amd64, and not for linux/riscv64") {
 		t.Error(err)
 	}
+	if _, err := d.Select(PlatformOf("")); err == nil || !strings.Contains(err.Error(), "and it is not said for which architecture") {
+		t.Error(err)
+	}
 	for text, want := range map[string]string{
 		``:                                    "is no manifest",
 		`{}`:                                  "neither config nor manifests",

@@ -7,7 +7,8 @@ import (
 )
 
 // Ordered is a [Writer] for formats that pack each piece and store packed pieces one after the other. Put packs on the caller's goroutine.
-// Packed pieces are emitted in order; those that come too early wait in a scratch file.
+// Packed pieces are emitted in order, by whoever has put the one that comes next, while others go on: a few that come too early wait in memory,
+// and more in a scratch file.
 type Ordered struct {
 	disk  Disk
 	spool File
@@ -16,12 +17,20 @@ type Ordered struct {
 	free  chan []byte      // buffers that are not in use
 	back  []byte           // the buffer for reading the spool
 
-	mu      sync.Mutex
-	next    int64              // the piece that comes next
-	waiting map[int64][2]int64 // offset and length in the spool
-	end     int64              // of the data in the spool
-	writes  int                // to the spool, in progress
-	err     error
+	mu       sync.Mutex
+	next     int64             // the piece that comes next
+	emitting bool              // somebody emits pieces
+	waiting  map[int64]waiting // by piece
+	held     int               // those in memory
+	spooled  int               // those in the spool, also while they are written
+	end      int64             // of the data in the spool
+	err      error
+}
+
+// A waiting piece is in memory, or else in the spool.
+type waiting struct {
+	packed  []byte
+	at, len int64
 }
 
 // Packing holds the functions of a format.
@@ -38,11 +47,14 @@ type Packing struct {
 
 // NewOrdered returns a writer of a disk. spool is a scratch file.
 func NewOrdered(d Disk, spool File, how Packing) *Ordered {
-	return &Ordered{disk: d, spool: spool, how: how, zeros: map[int64][]byte{}, waiting: map[int64][2]int64{}, free: make(chan []byte, mostFree)}
+	return &Ordered{disk: d, spool: spool, how: how, zeros: map[int64][]byte{}, waiting: map[int64]waiting{}, free: make(chan []byte, mostFree)}
 }
 
-// mostFree is the number of free buffers that are kept.
-const mostFree = 16
+// At most mostHeld pieces wait in memory, each in a buffer with room for a whole one. mostFree is the number of free buffers that are kept.
+const (
+	mostHeld = 8
+	mostFree = 16
+)
 
 // buffer returns an empty buffer with room for a piece that does not compress, so that it need not grow. It does not use a sync.Pool: the garbage
 // collector would empty that so often that nearly every piece needed a new buffer, and clearing one takes longer than some pieces take to pack.
@@ -69,84 +81,122 @@ func (o *Ordered) Put(n int64, content []byte) error {
 	if err != nil {
 		return err
 	}
-	defer o.release(buf)
 	return o.put(n, buf)
 }
 
 func (o *Ordered) put(n int64, packed []byte) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.holes()
-	if o.err != nil || n == o.next {
-		o.pass(packed)
-		o.drain()
-		return o.err
+	if n == o.next || o.held < mostHeld {
+		o.held++
+		o.waiting[n] = waiting{packed: packed}
+	} else {
+		o.fail(o.defers(n, packed))
 	}
-	at := o.end
-	o.end += int64(len(packed))
-	o.writes++
-	o.mu.Unlock()
-	_, err := o.spool.WriteAt(packed, at)
-	o.mu.Lock()
-	o.writes--
-	if err != nil && o.err == nil {
-		o.err = err
-	}
-	o.waiting[n] = [2]int64{at, int64(len(packed))}
-	o.drain()
+	o.emit()
 	return o.err
 }
 
-// pass emits the next piece.
-func (o *Ordered) pass(packed []byte) {
+// fail keeps the first error.
+func (o *Ordered) fail(err error) {
 	if o.err == nil {
-		o.err = o.how.Emit(o.next, packed)
-		o.next++
+		o.err = err
 	}
 }
 
-// holes emits the holes that come next.
-func (o *Ordered) holes() {
-	for o.err == nil && o.next < o.disk.Count() && o.disk.Hole(o.next) {
-		if o.how.SkipHoles {
-			o.pass(nil)
-			continue
-		}
-		o.pass(append([]byte(nil), o.zerosOf(o.disk.Len(o.next))...))
+// defers writes a piece to the spool.
+func (o *Ordered) defers(n int64, packed []byte) error {
+	at := o.end
+	o.end += int64(len(packed))
+	o.spooled++
+	o.mu.Unlock()
+	_, err := o.spool.WriteAt(packed, at)
+	o.release(packed)
+	o.mu.Lock()
+	o.waiting[n] = waiting{at: at, len: int64(len(packed))}
+	return err
+}
+
+// emit emits what comes next as long as it is there. It does nothing while somebody else emits: that one goes on with what is added meanwhile.
+// The lock is not held during an emission.
+func (o *Ordered) emit() {
+	if o.emitting {
+		return
 	}
+	o.emitting = true
+	for o.err == nil && o.next < o.disk.Count() {
+		hole := o.disk.Hole(o.next)
+		w, ok := o.take()
+		if !ok && !hole {
+			break
+		}
+		o.mu.Unlock()
+		err := o.pass(w, hole)
+		o.mu.Lock()
+		o.next++
+		o.fail(err)
+	}
+	o.emitting = false
+}
+
+// take removes the piece that comes next from those that wait.
+func (o *Ordered) take() (w waiting, ok bool) {
+	if w, ok = o.waiting[o.next]; !ok {
+		return w, false
+	}
+	delete(o.waiting, o.next)
+	if w.packed != nil {
+		o.held--
+	}
+	return w, true
+}
+
+// pass emits a piece, or a hole.
+func (o *Ordered) pass(w waiting, hole bool) (err error) {
+	switch {
+	case hole && o.how.SkipHoles:
+		return o.how.Emit(o.next, nil)
+	case hole:
+		zeros, err := o.zerosOf(o.disk.Len(o.next))
+		if err != nil {
+			return err
+		}
+		return o.how.Emit(o.next, slices.Clone(zeros))
+	case w.packed != nil:
+		defer o.release(w.packed)
+		return o.how.Emit(o.next, w.packed)
+	}
+	if w.packed, err = o.fromSpool(w); err != nil {
+		return err
+	}
+	return o.how.Emit(o.next, w.packed)
+}
+
+// fromSpool reads a piece. A spool that nothing is left in is used again from its start.
+func (o *Ordered) fromSpool(w waiting) ([]byte, error) {
+	o.back = slices.Grow(o.back[:0], int(w.len))[:w.len]
+	_, err := o.spool.ReadAt(o.back, w.at)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.spooled--; o.spooled == 0 {
+		o.end = 0
+	}
+	return o.back, err
 }
 
 // zerosOf returns a packed hole.
-func (o *Ordered) zerosOf(size int64) []byte {
-	if o.zeros[size] == nil && o.err == nil {
-		o.zeros[size], o.err = o.how.Pack(nil, make([]byte, size))
+func (o *Ordered) zerosOf(size int64) (packed []byte, err error) {
+	if o.zeros[size] == nil {
+		o.zeros[size], err = o.how.Pack(nil, make([]byte, size))
 	}
-	return o.zeros[size]
-}
-
-// drain emits waiting pieces as long as the next one is among them. An empty spool is reused from its start.
-func (o *Ordered) drain() {
-	for o.holes(); o.err == nil; o.holes() {
-		at, ok := o.waiting[o.next]
-		if !ok {
-			break
-		}
-		delete(o.waiting, o.next)
-		o.back = slices.Grow(o.back[:0], int(at[1]))[:at[1]]
-		if _, o.err = o.spool.ReadAt(o.back, at[0]); o.err == nil {
-			o.pass(o.back)
-		}
-	}
-	if len(o.waiting) == 0 && o.writes == 0 {
-		o.end = 0
-	}
+	return o.zeros[size], err
 }
 
 // Close implements Writer.
 func (o *Ordered) Close() error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.drain()
+	o.emit()
 	switch {
 	case o.err != nil:
 		return o.err

@@ -40,7 +40,7 @@ func (b *buffer) Truncate(size int64) error {
 // Pieces are emitted in their order, whatever the order in which they are put; the spool is used again.
 func TestOrdered(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		holes := rapid.SliceOfN(rapid.Bool(), 1, 20).Draw(t, "holes")
+		holes := rapid.SliceOfN(rapid.Bool(), 1, 60).Draw(t, "holes")
 		d := Disk{Size: int64(len(holes))*4 - 1, Piece: 4, Hole: func(n int64) bool { return holes[n] }}
 		skip := rapid.Bool().Draw(t, "skip")
 		var got, want []string
@@ -72,10 +72,56 @@ func TestOrdered(t *testing.T) {
 		if err := o.Close(); err != nil || !closed {
 			t.Fatal(err, closed)
 		}
-		if !slices.Equal(got, want) || o.end != 0 {
-			t.Fatalf("got %q, want %q; %d bytes are left in the spool", got, want, o.end)
+		if !slices.Equal(got, want) || o.end != 0 || o.held != 0 || o.spooled != 0 {
+			t.Fatalf("got %q, want %q; %d bytes are left in the spool, %d pieces in memory", got, want, o.end, o.held)
 		}
 	})
+}
+
+// Several goroutines put pieces while others are emitted, one at a time and in their order; few wait in memory.
+func TestOrderedInParallel(t *testing.T) {
+	const workers, each = 4, 100
+	d := Disk{Size: workers * each, Piece: 1, Hole: func(n int64) bool { return n%7 == 3 }}
+	var got []int64
+	most := 0
+	var o *Ordered
+	o = NewOrdered(d, &buffer{}, Packing{
+		Pack: func(dst, content []byte) ([]byte, error) { return append(dst, content...), nil },
+		Emit: func(n int64, packed []byte) error {
+			if want := byte(n); n%7 != 3 && packed[0] != want {
+				return fmt.Errorf("piece %d has the content of another", n)
+			}
+			got = append(got, n)
+			o.mu.Lock()
+			defer o.mu.Unlock()
+			most = max(most, o.held)
+			return nil
+		},
+	})
+	var all sync.WaitGroup
+	for k := range workers {
+		all.Go(func() {
+			for i := range each {
+				n := int64(k*each + i)
+				if d.Hole(n) {
+					continue
+				}
+				if err := o.Put(n, []byte{byte(n)}); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	if err := o.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if len(got) != workers*each || !slices.IsSorted(got) {
+		t.Errorf("emitted were %v", got)
+	}
+	if most > mostHeld+workers {
+		t.Errorf("%d pieces waited in memory", most)
+	}
 }
 
 // What is missing is reported, and so is the first error, to every later call.

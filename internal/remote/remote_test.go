@@ -282,3 +282,20 @@ func must[T any](v T, err error) T {
 	}
 	return v
 }
+
+// A server that is busy says how long to wait. A minute is the most.
+func TestRetryAfter(t *testing.T) {
+	for text, want := range map[string]time.Duration{"": 0, "7": 7 * time.Second, "86400": time.Minute, "-1": 0, "99999999999999999999": 0, "soon": 0} {
+		if got := retryAfter(http.Header{"Retry-After": {text}}); got != want {
+			t.Errorf("%q: %v, want %v", text, got, want)
+		}
+	}
+	start := time.Now()
+	d := serve(t, first(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Retry-After", "1")
+		w.WriteHeader(http.StatusTooManyRequests)
+	}, plain))
+	if b, err := d.ReadFile(t.Context(), "x", 1<<20); err != nil || string(b) != text || time.Since(start) < time.Second {
+		t.Errorf("%d bytes after %v, %v", len(b), time.Since(start), err)
+	}
+}

@@ -24,7 +24,7 @@ func newBucket(u *url.URL, o Options) (*server, error) {
 	var account awskeys.Account
 	if o.Account != nil {
 		if account, err = o.Account(b.profile); err != nil {
-			return nil, fmt.Errorf("keys for %v: %w", u, err)
+			return nil, fmt.Errorf("no keys: %w", err)
 		}
 	}
 	region := cmp.Or(b.region, account.Region, defaultRegion)

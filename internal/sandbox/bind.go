@@ -34,7 +34,7 @@ type Mount struct {
 
 // RunBound runs a command to its end. Errors are those of [Run].
 func RunBound(ctx context.Context, b Bound) error {
-	c := Command{Argv: b.Argv, Env: b.Env, Root: b.Root, UID: b.UID, GID: b.GID, Stdin: b.Stdin, Stdout: b.Stdout, Stderr: b.Stderr, over: b.Over}
+	c := Command{Argv: b.Argv, Env: b.Env, Identity: Identity{Root: b.Root, UID: b.UID, GID: b.GID, same: true}, Stdin: b.Stdin, Stdout: b.Stdout, Stderr: b.Stderr, over: b.Over}
 	return Run(ctx, c)
 }
 

@@ -15,24 +15,51 @@ import (
 
 // Begin is called first by a program that runs sandboxes. In the child it does not return.
 func Begin() {
-	if len(os.Args) != 2 || os.Args[1] != childArg {
+	if len(os.Args) != 2 {
+		return
+	}
+	part, is := map[string]func(told, failure *os.File) error{childArg: child, waitArg: wait, jobArg: job}[os.Args[1]]
+	if !is {
 		return
 	}
 	runtime.LockOSThread()
 	fail := os.NewFile(4, "failure")
-	unix.CloseOnExec(4)
-	err := child(os.NewFile(3, "setup"))
-	fmt.Fprint(fail, err)
-	os.Exit(1)
+	if os.Args[1] != waitArg {
+		unix.CloseOnExec(4)
+	}
+	if err := part(os.NewFile(3, "setup"), fail); err != nil {
+		fmt.Fprint(fail, err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+// die makes the calling process end with the one that has started it. That one reads what is said about a failure: if it does not any more, it has ended before. A
+// process that gets other rights loses the wish (prctl(2)).
+func die() error {
+	if err := unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0); err != nil {
+		return fmt.Errorf("end with the caller: %w", err)
+	}
+	failure := []unix.PollFd{{Fd: 4}}
+	if n, err := unix.Poll(failure, 0); err == nil && n > 0 && failure[0].Revents&unix.POLLERR != 0 {
+		return errors.New("the caller has ended")
+	}
+	return nil
 }
 
 // child sets everything up and becomes the command. It returns only with an error.
-func child(told *os.File) error {
+func child(told, _ *os.File) error {
 	var s setup
 	if err := json.NewDecoder(told).Decode(&s); err != nil {
 		return fmt.Errorf("%s is for imprint itself", childArg)
 	}
 	told.Close()
+	if err := die(); err != nil {
+		return err
+	}
+	if s.Chore != "" {
+		return s.chore()
+	}
 	if len(s.Over) > 0 {
 		if err := s.bind(); err != nil {
 			return err
@@ -88,7 +115,7 @@ func (s setup) mount() error {
 	if s.Network {
 		bindResolver(t)
 	}
-	return nil
+	return s.binds(t)
 }
 
 // overlay mounts the tree. The names are short and relative, since all options of a mount have to fit in one page.
@@ -214,6 +241,22 @@ func loopback() {
 
 // become replaces the program by the command, which is looked for in the tree.
 func (s setup) become() error {
+	if len(s.Argv) == 0 {
+		return nil
+	}
+	if s.Work != "" {
+		if err := unix.Chdir(s.Work); err != nil {
+			return fmt.Errorf("enter %s in the tree: %w", s.Work, err)
+		}
+	}
+	if s.Confine != nil {
+		if err := s.Confine.confine(); err != nil {
+			return err
+		}
+		if err := die(); err != nil {
+			return err
+		}
+	}
 	program := s.Argv[0]
 	if strings.Contains(program, "/") {
 		return fmt.Errorf("run %s in the tree: %w", program, unix.Exec(program, s.Argv, s.Env))

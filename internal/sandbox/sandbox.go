@@ -5,6 +5,7 @@
 package sandbox
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -26,16 +27,19 @@ type Command struct {
 	// Dir has the directories upper, which takes what is written, work, which overlayfs needs beside it, and root, where the tree is mounted; lower is the
 	// tree, or a symlink to it.
 	Dir  string
-	Argv []string // the program is looked for in the tree
+	Argv []string // the program is looked for in the tree; nil only sets everything up
 	Env  []string // "NAME=value", all of them
 	Host string   // name of the host in the sandbox
 
-	Network  bool // the network of the host, and its /etc/resolv.conf if the tree has one
-	Root     bool // the caller has all IDs of the host, and so has the sandbox: see [HasIDs]
-	UID, GID int  // the caller's, which are root's in the sandbox without Root
+	Work string // working directory, "" for the top
 
-	Stdin          io.Reader
-	Stdout, Stderr io.Writer
+	Network bool // the network of the host, and its /etc/resolv.conf if the tree has one
+	Identity
+	Binds   []Bind
+	Confine *Confinement // nil lets it do what root of the namespace can
+
+	Stdin          io.Reader `json:"-"`
+	Stdout, Stderr io.Writer `json:"-"`
 
 	over []Mount // of a Bound, which has no tree
 }
@@ -62,82 +66,106 @@ const childArg = "sandbox-child"
 
 // setup is what the child is told.
 type setup struct {
-	Dir, Host string
-	Argv, Env []string
-	Network   bool
-	Over      []Mount // instead of a tree
-	Fuse      string  // path of fuse-overlayfs, which mounts where the kernel does not; "" if there is none
+	Dir, Host, Work string
+	Argv, Env       []string
+	Network         bool
+	Binds           []Bind
+	Confine         *Confinement
+	Fuse            string // path of fuse-overlayfs, which mounts where the kernel does not; "" if there is none
+
+	Over   []Mount // instead of a tree
+	Chore  string  // what to do instead, without a tree; see [Chore]
+	Owners []Owner // to give
 }
 
 // Run runs a command to its end. The error is a [*ForbiddenError], a [*hosttool.ExitError] if the command did not return 0, ctx's cause when ctx ended
 // and killed it, or says what could not be set up.
 func Run(ctx context.Context, c Command) error {
+	flags := unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS
+	if !c.Network {
+		flags |= unix.CLONE_NEWNET
+	}
+	if len(c.over) > 0 {
+		flags = unix.CLONE_NEWNS
+	}
+	cmd := start(ctx, flags)
+	if len(c.over) > 0 {
+		cmd.SysProcAttr.AmbientCaps = []uintptr{unix.CAP_SYS_ADMIN, unix.CAP_SYS_CHROOT} // or the start of a program by another user than root drops them
+	}
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = c.Stdin, c.Stdout, c.Stderr
+	name := "a program"
+	if len(c.Argv) > 0 {
+		name = c.Argv[0]
+	}
+	said, err := c.Identity.tell(ctx, cmd, c.setup())
+	return result(ctx, c.Argv, name, said, err)
+}
+
+func (c Command) setup() setup {
+	fuse, _ := hosttool.Find("fuse-overlayfs")
+	return setup{Dir: c.Dir, Host: c.Host, Work: c.Work, Argv: c.Argv, Env: c.Env, Network: c.Network, Binds: c.Binds, Confine: c.Confine, Over: c.over, Fuse: fuse}
+}
+
+// start returns the program itself, to be started in a user namespace and others.
+func start(ctx context.Context, flags int) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, "/proc/self/exe", childArg)
+	cmd.Args[0] = os.Args[0]
+	cmd.Env = []string{}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: uintptr(flags | unix.CLONE_NEWUSER), Pdeathsig: syscall.SIGKILL}
+	return cmd
+}
+
+// tell runs the child to its end, and returns what it says about a failure. The errors are those of the child, and of the host.
+func (i Identity) tell(ctx context.Context, cmd *exec.Cmd, s setup) (said string, err error) {
+	if err := i.mappings(cmd); err != nil {
+		return "", err
+	}
 	told, tell, err := os.Pipe()
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer told.Close()
 	defer tell.Close()
 	failure, fail, err := os.Pipe()
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer failure.Close()
 	defer fail.Close()
-	cmd, err := c.command(ctx)
-	if err != nil {
-		return err
-	}
 	cmd.ExtraFiles = []*os.File{told, fail}
 	runtime.LockOSThread() // Pdeathsig is sent when the thread ends that has started the child
 	defer runtime.UnlockOSThread()
 	if err := cmd.Start(); err != nil {
-		return forbidden(err)
+		return "", forbidden(err)
 	}
 	told.Close()
 	fail.Close()
-	err = json.NewEncoder(tell).Encode(c.setup())
+	mapErr := i.introduce(ctx, cmd.Process.Pid, tell)
+	if mapErr == nil {
+		err = json.NewEncoder(tell).Encode(s)
+	}
 	tell.Close()
 	text, readErr := io.ReadAll(io.LimitReader(failure, 64<<10))
-	return c.result(ctx, cmd.Wait(), string(text), errors.Join(err, readErr))
+	waitErr := cmd.Wait()
+	if mapErr != nil && ctx.Err() == nil {
+		return "", mapErr
+	}
+	return string(text), cmp.Or(waitErr, err, readErr)
 }
 
-func (c Command) setup() setup {
-	fuse, _ := hosttool.Find("fuse-overlayfs")
-	return setup{Dir: c.Dir, Host: c.Host, Argv: c.Argv, Env: c.Env, Network: c.Network, Over: c.over, Fuse: fuse}
+// introduce maps the IDs of the child, if they are not, and lets it go on.
+func (i Identity) introduce(ctx context.Context, pid int, tell *os.File) error {
+	if i.Sub == nil || i.Root {
+		return nil
+	}
+	if err := i.Sub.mapIDs(ctx, pid, i); err != nil {
+		return fmt.Errorf("map the IDs of the sandbox: %v", err) // what the program returned is not what the command did
+	}
+	_, err := tell.Write([]byte{0})
+	return err
 }
 
-func (c Command) command(ctx context.Context) (*exec.Cmd, error) {
-	own := len(c.over) > 0 // the user stays the same
-	users, err := mappings("uid", c.Root, c.UID, own)
-	if err != nil {
-		return nil, err
-	}
-	groups, err := mappings("gid", c.Root, c.GID, own)
-	if err != nil {
-		return nil, err
-	}
-	cmd := exec.CommandContext(ctx, "/proc/self/exe", childArg)
-	cmd.Args[0] = os.Args[0]
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = c.Stdin, c.Stdout, c.Stderr
-	cmd.Env = []string{}
-	flags := unix.CLONE_NEWUSER | unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS
-	switch {
-	case own:
-		flags = unix.CLONE_NEWUSER | unix.CLONE_NEWNS
-	case !c.Network:
-		flags |= unix.CLONE_NEWNET
-	}
-	cmd.SysProcAttr = &syscall.SysProcAttr{
-		Cloneflags: uintptr(flags), UidMappings: users, GidMappings: groups, GidMappingsEnableSetgroups: c.Root, Pdeathsig: syscall.SIGKILL,
-	}
-	if own {
-		cmd.SysProcAttr.AmbientCaps = []uintptr{unix.CAP_SYS_ADMIN, unix.CAP_SYS_CHROOT} // or the start of a program by another user than root drops them
-	}
-	return cmd, nil
-}
-
-// mappings returns the IDs of the namespace: all those that the caller has, or the caller's own, as itself or as root's.
+// mappings returns the IDs of a namespace: all those that the caller has, or the caller's own, as itself or as root's.
 func mappings(what string, all bool, own int, same bool) ([]syscall.SysProcIDMap, error) {
 	if !all {
 		inside := 0
@@ -193,20 +221,27 @@ func forbidden(err error) error {
 // refused begins what the child says when it is the host that does not let it.
 const refused = "forbidden: "
 
-func (c Command) result(ctx context.Context, err error, said string, told error) error {
+// result returns the error of a child that has ended.
+func result(ctx context.Context, argv []string, name, said string, err error) error {
 	var exit *exec.ExitError
 	cause, isRefused := strings.CutPrefix(said, refused)
 	switch {
 	case ctx.Err() != nil:
-		return fmt.Errorf("run %s: %w", c.Argv[0], context.Cause(ctx))
+		return fmt.Errorf("run %s: %w", name, context.Cause(ctx))
 	case isRefused:
 		return &ForbiddenError{errors.New(cause)}
 	case said != "":
 		return errors.New(said)
-	case told != nil:
-		return told
 	case errors.As(err, &exit):
-		return &hosttool.ExitError{Argv: c.Argv, Code: exit.ExitCode(), Status: exit.String()}
+		return &hosttool.ExitError{Argv: argv, Code: exit.ExitCode(), Status: exit.String()}
 	}
 	return err
+}
+
+// Environment returns the environment of commands, with the time that SOURCE_DATE_EPOCH is set to, in seconds since 1970. Nothing of it is the caller's.
+func Environment(epoch int64) []string {
+	return []string{
+		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LC_ALL=C.UTF-8", "TZ=UTC",
+		"DEBIAN_FRONTEND=noninteractive", fmt.Sprintf("SOURCE_DATE_EPOCH=%d", epoch),
+	}
 }

@@ -47,7 +47,7 @@ func box(t *testing.T) Command {
 	if err := os.WriteFile(filepath.Join(dir, "lower/busybox"), program, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	return Command{Dir: dir, Env: []string{"PATH=/none:/"}, Host: "box", UID: os.Getuid(), GID: os.Getgid()}
+	return Command{Dir: dir, Env: []string{"PATH=/none:/"}, Host: "box", Identity: Identity{UID: os.Getuid(), GID: os.Getgid()}}
 }
 
 func TestRun(t *testing.T) {
@@ -117,7 +117,7 @@ func TestForbidden(t *testing.T) {
 	if err := forbidden(unix.EMFILE); errors.As(err, &f) {
 		t.Errorf("got %v", err)
 	}
-	if err := (Command{Argv: []string{"x"}}).result(t.Context(), errors.New("exit"), refused+"mount: no", nil); !errors.As(err, &f) {
+	if err := result(t.Context(), []string{"x"}, "x", refused+"mount: no", errors.New("exit")); !errors.As(err, &f) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -98,12 +98,14 @@ func offset(b tree.Blob) (at int64, ok bool, err error) {
 }
 
 // Read reads the index of a file. open returns the archive with a hash and a size, whose content is not read. The error matches [fs.ErrNotExist] if there is no
-// index, or a damaged one; else it is that of open.
+// index, a damaged one, or one that is older than its archive, which somebody has written to since then; else it is that of open.
 func Read(dir string, file Digest, open func(Digest, int64) (tree.Blob, error)) (Index, error) {
 	path := name(dir, file)
-	if info, err := os.Stat(path); err != nil {
+	info, err := os.Stat(path)
+	if err != nil {
 		return Index{}, err
-	} else if info.Size() > maxIndex || !info.Mode().IsRegular() {
+	}
+	if info.Size() > maxIndex || !info.Mode().IsRegular() {
 		return Index{}, fmt.Errorf("%s is no index: %w", path, fs.ErrNotExist)
 	}
 	text, err := os.ReadFile(path)
@@ -112,8 +114,14 @@ func Read(dir string, file Digest, open func(Digest, int64) (tree.Blob, error)) 
 	}
 	var refused error
 	in, err := parse(text, func(d Digest, size int64) (b tree.Blob, err error) {
-		b, refused = open(d, size)
-		return b, refused
+		if b, refused = open(d, size); refused != nil {
+			return nil, refused
+		}
+		archive, err := os.Stat(tree.HostPath(b))
+		if err == nil && archive.ModTime().After(info.ModTime()) {
+			err = errors.New("it is older than the archive")
+		}
+		return b, err
 	})
 	switch {
 	case refused != nil:

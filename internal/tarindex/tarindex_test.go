@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"imprint/internal/hosttest"
 	"imprint/internal/hosttree"
@@ -128,6 +129,19 @@ func TestRefuses(t *testing.T) {
 		if _, err := Read(dir, file, open); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("byte %d: %v", i, err)
 		}
+	}
+	if err := os.WriteFile(name(dir, file), text, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Read(dir, file, open); err != nil {
+		t.Error(err)
+	}
+	later := time.Now().Add(time.Hour)
+	if err := os.Chtimes(path, later, later); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Read(dir, file, open); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the archive is younger: %v", err)
 	}
 	os.Remove(name(dir, file))
 	os.Mkdir(name(dir, file), 0o755)

@@ -1,4 +1,4 @@
-// Package unpack decompresses gzip, zstd, xz and bzip2, with any number of members, frames or streams, and brotli.
+// Package unpack decompresses gzip, zstd, xz, bzip2 and lzip, with any number of members, frames or streams, and brotli.
 package unpack
 
 import (
@@ -33,6 +33,7 @@ var formats = map[string]func(io.Reader) (io.Reader, error){
 	},
 	"xz":    func(r io.Reader) (io.Reader, error) { return xz.NewReader(r, maxWindow) },
 	"bzip2": func(r io.Reader) (io.Reader, error) { return bzip2.NewReader(r), nil },
+	"lzip":  newLunzip,
 }
 
 // nameless maps further formats, which have no magic number to recognise them by: callers have to know.

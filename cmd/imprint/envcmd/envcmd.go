@@ -6,12 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"strings"
 
 	"imprint/internal/diag"
 	"imprint/internal/environment"
 	"imprint/internal/objects"
+	"imprint/internal/sandbox"
 	"imprint/internal/series"
 	"imprint/internal/visible"
 
@@ -89,6 +91,15 @@ func (w World) open() (*environment.Store, error) {
 		return nil, w.Usage(errors.New("there is no place for the build store: name one (--build-store DIR), or set XDG_CACHE_HOME or HOME"))
 	}
 	return Open(dir)
+}
+
+// Identity returns who the user is to a sandbox.
+func Identity() sandbox.Identity {
+	i := sandbox.Identity{Root: sandbox.HasIDs(os.Getuid()), UID: os.Getuid(), GID: os.Getgid()}
+	if !i.Root {
+		i.Sub = sandbox.Subordinates(i.UID)
+	}
+	return i
 }
 
 // Open opens the layers of a build store. What series of images lead to is in the same place, and counts when something is removed.

@@ -117,15 +117,12 @@ func (w World) sandboxed(ctx context.Context, space *workspace.Workspace, r runn
 	if err != nil {
 		return err
 	}
-	env := []string{
-		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LC_ALL=C.UTF-8", "TZ=UTC",
-		"DEBIAN_FRONTEND=noninteractive", fmt.Sprintf("SOURCE_DATE_EPOCH=%d", epoch),
-	}
+	env := sandbox.Environment(epoch)
 	if term := w.Env("TERM"); term != "" {
 		env = append(env, "TERM="+term)
 	}
 	err = sandbox.Run(ctx, sandbox.Command{
-		Dir: space.Dir, Argv: r.argv, Env: env, Host: "imprint", Network: r.network, Root: w.Root(), UID: w.UID, GID: w.GID, Stdin: w.Stdin, Stdout: w.Raw, Stderr: w.RawErr,
+		Dir: space.Dir, Argv: r.argv, Env: env, Host: "imprint", Network: r.network, Identity: sandbox.Identity{Root: w.Root(), UID: w.UID, GID: w.GID}, Stdin: w.Stdin, Stdout: w.Raw, Stderr: w.RawErr,
 	})
 	var forbidden *sandbox.ForbiddenError
 	if errors.As(err, &forbidden) {

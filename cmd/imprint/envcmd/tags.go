@@ -9,6 +9,7 @@ import (
 
 	"imprint/internal/environment"
 	"imprint/internal/objects"
+	"imprint/internal/steprun"
 	"imprint/internal/units"
 	"imprint/internal/workspace"
 
@@ -118,7 +119,7 @@ func (w World) gc() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "gc",
 		Short: "Remove layers and contents that nothing leads to",
-		Long: `gc removes what is in the build store's layers and that neither a tag of an environment nor a generation of a series leads to: layers after a
+		Long: `gc removes what is in the build store's layers and that no tag of an environment, no generation of a series and nothing that a step has made leads to: layers after a
 roll-back, what a killed command has added, and trees in which commands ran. It waits for commands and builds that use the store, for at most 20 seconds.
 What an environment leads to and is not there is reported, and is an error.`,
 		Args: w.arguments(0, 0, "no argument"),
@@ -155,9 +156,11 @@ What an environment leads to and is not there is reported, and is an error.`,
 	return c
 }
 
-// Collect removes what no environment and no series leads to, with the files of commands that ran in what is no more.
+// Collect removes what nothing in a store leads to, or finds out what that is, with the files of commands that ran in what is no more.
 func Collect(ctx context.Context, s *environment.Store, dryRun bool) (environment.Garbage, error) {
-	return s.Collect(ctx, dryRun, func(names []string, live map[objects.Digest]bool) error { return sweep(s, names, live) })
+	return s.Collect(ctx, dryRun, func(names []string, live map[objects.Digest]bool) error {
+		return errors.Join(sweep(s, names, live), (&steprun.Runner{Store: s, Identity: Identity()}).Sweep(ctx))
+	})
 }
 
 // sweep removes the files of commands that ran in what is no more.

@@ -55,6 +55,7 @@ func (b *Build) Run(ctx context.Context) (err error) {
 	if b.Prepared, err = write.Prepare(ctx, b.Plan, b.Layout); err != nil {
 		return err
 	}
+	b.Plan = b.Prepared.Plan // with its hash trees
 	d := &delivery{store: s, name: b.Series, files: b.Files}
 	defer d.close()
 	if err := d.look(e); err != nil {

@@ -183,6 +183,10 @@ func (m *commands) put(ctx context.Context, o copying, f closure.Flavor, items [
 	if err != nil {
 		return err
 	}
+	root, err := to.rooted(o.root)
+	if err != nil {
+		return m.Usage(to.close(err))
+	}
 	release := func() {}
 	copied, err := target.Copy(ctx, to, items, func(list []closure.Item) (err error) {
 		if release, err = source.Hold(ctx, &closure.Closure{Items: list}); err != nil {
@@ -195,7 +199,7 @@ func (m *commands) put(ctx context.Context, o copying, f closure.Flavor, items [
 		release()
 	}
 	if err == nil && o.root != "" {
-		err = to.root(o.root, roots[0])
+		err = root(roots[0])
 	}
 	if err = to.close(err); err != nil {
 		return of(to.String(), err)

@@ -22,13 +22,16 @@ type sink struct {
 	close func(err error) error
 }
 
-// root makes a GC root in a store directory.
-func (s *sink) root(name string, item closure.Path) error {
+// rooted returns what makes a GC root with a name in the target, which has to be a store directory; nothing without a name.
+func (s *sink) rooted(name string) (func(closure.Path) error, error) {
+	if name == "" {
+		return func(closure.Path) error { return nil }, nil
+	}
 	d, ok := s.Target.(*target.Directory)
 	if !ok {
-		return fmt.Errorf("%s is no store directory, and has no GC roots", s)
+		return nil, fmt.Errorf("--gc-root: %s is no store directory, and has no GC roots", s)
 	}
-	return d.Root(name, item)
+	return func(p closure.Path) error { return d.Root(name, p) }, d.CheckRoot(name)
 }
 
 // openTarget opens the store to copy to.

@@ -41,8 +41,8 @@ var contents = map[string]keyed.Rule{
 		Doc: "Base, by its digest: the image of a container in a registry (oci:debian@sha256:…), in a layout (oci-layout:DIR@…, oci-archive:FILE@…) or in what " +
 			"docker save writes (docker-archive:FILE@…), or an archive (tar:FILE@…) or a layer (layer:DIGEST). Without a digest, the error says which line to write.",
 	},
-	"partition.layer.env": {Doc: "Environment in the build store, all of whose layers are taken: see imprint env.", Pattern: layerNameForm},
-	"partition.layer.tag": {Doc: "Tag or pin of the environment. Default: current.", Pattern: layerNameForm},
+	"partition.layer.env": {Doc: "Environment in the build store, all of whose layers are taken: see imprint env.", Pattern: LayerNameForm},
+	"partition.layer.tag": {Doc: "Tag or pin of the environment. Default: current.", Pattern: LayerNameForm},
 	"partition.layer.source": {
 		Doc: "Directory or archive on the host that is a layer: the whiteouts of OCI images (.wh.NAME, .wh..wh..opq) and of overlayfs are understood. " +
 			"Archives may be compressed, as those of a tree.",

@@ -20,9 +20,10 @@ const (
 	ImageNameForm   = "^[A-Za-z0-9][A-Za-z0-9._+-]*$"
 	ClosureNameForm = "^[A-Za-z0-9_-]+$"
 	absoluteForm    = "^/"
-	layerNameForm   = "^[A-Za-z0-9][A-Za-z0-9._+-]*$"
+	LayerNameForm   = "^[A-Za-z0-9][A-Za-z0-9._+-]*$"
 	DigestForm      = "^(sha256:)?[0-9a-f]{64}$"
 	InputNameForm   = "^[A-Za-z0-9][A-Za-z0-9._+-]*$"
+	UserForm        = "^([0-9]+|[A-Za-z_][A-Za-z0-9_.-]*[$]?)$"
 	AccountForm     = "^[A-Za-z_][A-Za-z0-9_.-]*[$]?$" // useradd(8), with capitals
 )
 
@@ -51,7 +52,7 @@ const (
 // Keys returns the rule of every key, by its path without indices.
 func Keys() map[string]keyed.Rule {
 	rules := map[string]keyed.Rule{}
-	for _, part := range []map[string]keyed.Rule{disk, inputs, boot, partitions, contents} {
+	for _, part := range []map[string]keyed.Rule{disk, inputs, boot, partitions, contents, steps} {
 		for path, rule := range part {
 			rule.Default, rule.Examples = defaults[path], examples[path]
 			rules[path] = rule

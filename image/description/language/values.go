@@ -17,7 +17,8 @@ var defaults = map[string]any{
 	"partition.dir.mode": "0755", "partition.dir.uid": 0, "partition.dir.gid": 0,
 	"partition.file.mode": "0644", "partition.file.uid": 0, "partition.file.gid": 0,
 	"partition.link.uid": 0, "partition.link.gid": 0,
-	"partition.tree.target":   "/",
+	"partition.tree.target": "/",
+	"step.directory":        "/", "step.network": false, "step.inputs.writable": false,
 	"partition.file.override": false, "partition.link.override": false, "partition.tree.override": false, "partition.fstab": false,
 }
 
@@ -137,6 +138,22 @@ var examples = map[string][]any{
 	"partition.layer.tag":    {"stable"},
 	"partition.layer.source": {"layer.tar.gz", "files/"},
 	"partition.layer.digest": {"sha256:6b86b273ff34fce19d6b804eff5a3f5747ada4eaa22f1d49c01e52ddb7875b4b"},
+
+	"partition.layer.step": {"packages"},
+	"step.name":            {"packages"},
+	"step.run":             {array{"dpkg", "-i", "/packages/web.deb"}},
+	"step.env":             {map[string]any{"LANG": "C"}},
+	"step.user":            {"www-data"},
+	"step.group":           {"www-data"},
+	"step.inputs.source":   {"packages/"},
+	"step.inputs.target":   {"/packages"},
+	"step.outputs":         {array{"/usr", "/var/lib/dpkg"}},
+	"step.cache.name":      {"apt"},
+	"step.cache.target":    {"/var/cache/apt/archives"},
+	"step.timeout":         {600},
+	"step.memory":          {"2GiB"},
+	"step.file-size":       {"1GiB"},
+	"step.processes":       {100},
 
 	"partition.tree.source": {"rootfs.tar", "files/"},
 	"partition.tree.target": {"/srv"},

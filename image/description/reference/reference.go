@@ -5,6 +5,8 @@ package reference
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"imprint/image/description"
@@ -86,6 +88,13 @@ func value(v any) string {
 			elements[i] = value(e)
 		}
 		return "[" + strings.Join(elements, ", ") + "]"
+	}
+	if table, ok := v.(map[string]any); ok {
+		var pairs []string
+		for _, name := range slices.Sorted(maps.Keys(table)) {
+			pairs = append(pairs, name+" = "+value(table[name]))
+		}
+		return "{ " + strings.Join(pairs, ", ") + " }"
 	}
 	if text, ok := v.(string); ok {
 		quoted, err := json.Marshal(text)

@@ -65,4 +65,14 @@ rec {
       ];
     };
   };
+
+  outputs = flake.lib.makeImage { inherit pkgs; } {
+    description = {
+      name = "out";
+      output = [ { format = "qcow2"; compression = "zstd"; } { path = "files.tar"; } ];
+      partition = [
+        { name = "root"; type = "linux-generic"; filesystem = "ext4"; file = [ { path = "/etc/flake"; source = ./image.nix; } ]; }
+      ];
+    };
+  };
 }

@@ -1,0 +1,204 @@
+package cachecmd
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"imprint/internal/objects"
+	"imprint/internal/steprun"
+	"imprint/internal/stepstore"
+	"imprint/internal/units"
+	"imprint/internal/visible"
+
+	"github.com/spf13/cobra"
+)
+
+// A shown is a result as it is printed.
+type shown struct {
+	ID    string    `json:"id"`
+	Name  string    `json:"name"`
+	Layer string    `json:"layer"`
+	Bytes int64     `json:"bytes"` // of the contents of its files
+	Used  time.Time `json:"used"`
+	After []string  `json:"after"` // IDs of the results below it
+}
+
+// A counted is what stats prints.
+type counted struct {
+	Store   string             `json:"store"`
+	Results int                `json:"results"`
+	Bytes   int64              `json:"bytes"` // of their files, each content once
+	Hits    int64              `json:"hits"`
+	Misses  int64              `json:"misses"`
+	Running []string           `json:"running"`
+	Caches  []steprun.CacheUse `json:"caches"`
+}
+
+func (w World) stats() *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "stats",
+		Short: "Count what steps have made, and how often it was found",
+		Args:  w.arguments(0, 0, "no argument"),
+		RunE: func(*cobra.Command, []string) error {
+			r, err := w.open()
+			if err != nil {
+				return err
+			}
+			s, err := count(r)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return w.document(s)
+			}
+			return w.printStats(s)
+		},
+	}
+	c.Flags().BoolVar(&asJSON, "json", false, "print a JSON document")
+	return c
+}
+
+func count(r *steprun.Runner) (s counted, err error) {
+	list, _, err := r.Store.Steps().All()
+	if err != nil {
+		return s, err
+	}
+	s = counted{Store: r.Store.Dir(), Results: len(list), Running: []string{}, Caches: []steprun.CacheUse{}}
+	s.Hits, s.Misses = r.Store.Steps().Counts()
+	seen := map[objects.Digest]bool{}
+	for _, one := range list {
+		s.Bytes += bytesOf(r, one, seen)
+	}
+	for _, id := range r.Running() {
+		s.Running = append(s.Running, objects.Text(id))
+	}
+	caches, err := r.Caches().List()
+	s.Caches = append(s.Caches, caches...)
+	return s, err
+}
+
+// bytesOf returns the size of the contents of a result that were not seen before. A layer that is damaged has none.
+func bytesOf(r *steprun.Runner, one *stepstore.Result, seen map[objects.Digest]bool) (sum int64) {
+	l, err := r.Store.Outline(one.Layer)
+	if err != nil {
+		return 0
+	}
+	for pin, size := range l.Contents() {
+		if !seen[pin] {
+			seen[pin] = true
+			sum += size
+		}
+	}
+	return sum
+}
+
+func (w World) printStats(s counted) error {
+	err := w.print("build store  %s\nresults      %d (%s)\nfound        %s, not found %s\nrunning      %d\n",
+		visible.Line(s.Store), s.Results, units.FormatBytes(s.Bytes), times(s.Hits), times(s.Misses), len(s.Running))
+	for _, c := range s.Caches {
+		busy := ""
+		if c.Busy {
+			busy = ", in use"
+		}
+		if err == nil {
+			err = w.print("cache        %s (%s%s)\n", visible.Line(c.Name), units.FormatBytes(c.Bytes), busy)
+		}
+	}
+	return err
+}
+
+func times(n int64) string { return units.Count(int(n), "time") }
+
+func (w World) list() *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "list",
+		Short: "List what steps have made",
+		Long: `list prints a line for each result: its ID, the step, when it was made or found for the last time, the size of its files, and the results
+that its tree has below.`,
+		Args: w.arguments(0, 0, "no argument"),
+		RunE: func(*cobra.Command, []string) error {
+			r, err := w.open()
+			if err != nil {
+				return err
+			}
+			list, damaged, err := r.Store.Steps().All()
+			if err != nil {
+				return err
+			}
+			for _, id := range damaged {
+				fmt.Fprintf(w.Stderr, "warning: the result %s is damaged: imprint cache verify says how\n", objects.Text(id))
+			}
+			all := []shown{}
+			for _, one := range list {
+				all = append(all, show(r, one))
+			}
+			if asJSON {
+				return w.document(all)
+			}
+			return w.table(all)
+		},
+	}
+	c.Flags().BoolVar(&asJSON, "json", false, "print a JSON document")
+	return c
+}
+
+func show(r *steprun.Runner, one *stepstore.Result) shown {
+	s := shown{ID: objects.Text(one.ID), Name: one.Name, Layer: objects.Text(one.Layer), Used: one.Used.UTC(), After: []string{}}
+	s.Bytes = bytesOf(r, one, map[objects.Digest]bool{})
+	for _, id := range one.After {
+		s.After = append(s.After, objects.Text(id))
+	}
+	return s
+}
+
+func (w World) table(all []shown) error {
+	t := tabwriter.NewWriter(w.Stdout, 0, 0, 2, ' ', 0)
+	for _, s := range all {
+		after := []string{"-"}
+		for i, id := range s.After {
+			after = append(after[:min(i, len(after))], id[:12])
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", s.ID[:12], visible.Line(s.Name), s.Used.Format(time.DateTime), units.FormatBytes(s.Bytes), strings.Join(after, " "))
+	}
+	return t.Flush()
+}
+
+func (w World) log() *cobra.Command {
+	return &cobra.Command{
+		Use:     "log ID|NAME",
+		Short:   "Print what a step has written",
+		Long:    "log prints the log of a result, or of all results of a step.",
+		Example: "  imprint cache log packages",
+		Args:    w.arguments(1, 1, "an ID or the NAME of a step"),
+		RunE: func(_ *cobra.Command, args []string) error {
+			r, err := w.open()
+			if err != nil {
+				return err
+			}
+			list, _, err := r.Store.Steps().All()
+			if err != nil {
+				return err
+			}
+			found, err := find(list, args[0])
+			if err != nil {
+				return err
+			}
+			for _, one := range found {
+				f, err := r.Store.Steps().Log(one.ID)
+				if err != nil {
+					return err
+				}
+				_, err = io.Copy(w.Stdout, f)
+				if f.Close(); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	}
+}
