@@ -115,29 +115,42 @@ func (e *Series) Holds(f *os.File) (g Generation, known bool) {
 	return g, false
 }
 
-// Begin records that an update of an open file in place begins, before anything is written to it.
+// Begin records that an update of an open file in place begins, before anything is written to it. Earlier ones that were interrupted stay recorded
+// until [Store.Note]: the file may have parts of all of them.
 func (s *Store) Begin(ctx context.Context, name string, f *os.File, from, to int) error {
 	p, err := PrintOf(f)
 	if err != nil {
 		return err
 	}
 	return s.existing(ctx, name, func(e *Series) error {
-		e.forget(p.Device, p.Inode)
+		e.Files = slices.DeleteFunc(e.Files, func(f File) bool { return f.Print.Device == p.Device && f.Print.Inode == p.Inode })
 		e.Pending = append(e.Pending, Pending{from, to, p.Device, p.Inode, bornAt(f)})
 		e.Pending = e.Pending[max(0, len(e.Pending)-mostFiles):]
 		return nil
 	})
 }
 
-// Interrupted returns the two generations of which an open file may hold a part each, because an update of it in place was interrupted.
-func (e *Series) Interrupted(f *os.File) (from, to Generation, pending bool) {
+// Interrupted returns the generations of which an open file may hold a part each, because updates of it in place were interrupted; none if that is
+// not so, or not known.
+func (e *Series) Interrupted(f *os.File) (list []Generation) {
 	p, err := PrintOf(f)
-	born := bornAt(f)
-	i := slices.IndexFunc(e.Pending, func(o Pending) bool { return o.Device == p.Device && o.Inode == p.Inode && o.Born == born })
-	if err != nil || i < 0 {
-		return from, to, false
+	if err != nil {
+		return nil
 	}
-	from, has := e.number(e.Pending[i].From)
-	to, pending = e.number(e.Pending[i].To)
-	return from, to, has && pending
+	born := bornAt(f)
+	for _, o := range e.Pending {
+		if o.Device != p.Device || o.Inode != p.Inode || o.Born != born {
+			continue
+		}
+		for _, n := range []int{o.From, o.To} {
+			g, has := e.number(n)
+			if !has {
+				return nil
+			}
+			if !slices.Contains(list, g) {
+				list = append(list, g)
+			}
+		}
+	}
+	return list
 }

@@ -39,8 +39,8 @@ type delivery struct {
 
 	old    *os.File // what Files.Disk replaces; nil if there is none that matters
 	held   *generation.Base
-	holds  bool             // old holds that disk, and has not changed since
-	partly *generation.Base // old may hold a part of this and of held, from an interrupted update
+	holds  bool               // old holds that disk, and has not changed since
+	partly []*generation.Base // old may hold parts of these and of held, from interrupted updates
 	how    string
 	number int
 }
@@ -67,12 +67,18 @@ func (d *delivery) look(e *series.Series) error {
 		d.held, err = generation.Load(d.store, g)
 		return err
 	}
-	if from, to, pending := e.Interrupted(f); pending {
-		if d.held, err = generation.Load(d.store, from); err == nil {
-			d.partly, err = generation.Load(d.store, to)
+	for i, g := range e.Interrupted(f) {
+		b, err := generation.Load(d.store, g)
+		if err != nil {
+			return err
+		}
+		if i == 0 {
+			d.held = b
+		} else {
+			d.partly = append(d.partly, b)
 		}
 	}
-	return err
+	return nil
 }
 
 func (d *delivery) close() {
@@ -148,10 +154,6 @@ func (d *delivery) inPlace(ctx context.Context, record func(restore.Sums, string
 		d.how = unchanged
 		return output.Commit(ctx, d.files.Options.NoSync, d.files.Indexes()...)
 	}
-	var others []*generation.Base
-	if d.partly != nil {
-		others = append(others, d.partly)
-	}
 	if err := d.store.Begin(ctx, d.name, d.old, d.held.Number, d.number); err != nil {
 		return err
 	}
@@ -160,7 +162,7 @@ func (d *delivery) inPlace(ctx context.Context, record func(restore.Sums, string
 			return err
 		}
 	}
-	if _, err := d.disk.Patch(ctx, d.old, others...); err != nil {
+	if _, err := d.disk.Patch(ctx, d.old, d.partly...); err != nil {
 		return err
 	}
 	if err := output.Commit(ctx, d.files.Options.NoSync, d.files.Indexes()...); err != nil {
