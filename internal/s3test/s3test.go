@@ -10,6 +10,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -75,6 +76,13 @@ func (s *Server) Get(name string) []byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.objects[name]
+}
+
+// Names returns the names of all objects.
+func (s *Server) Names() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Sorted(maps.Keys(s.objects))
 }
 
 // Remove removes an object.
