@@ -31,9 +31,14 @@ func (s *sink) rooted(name string) (func(closure.Path) error, error) {
 	}
 	d, ok := s.Target.(*target.Directory)
 	if !ok {
-		return nil, fmt.Errorf("--gc-root: %s is no store directory, and has no GC roots", s)
+		return nil, errNoRoots(s.String())
 	}
 	return func(p closure.Path) error { return d.Root(name, p) }, d.CheckRoot(name)
+}
+
+// errNoRoots returns the error for a GC root in a target that has none.
+func errNoRoots(name string) error {
+	return fmt.Errorf("--gc-root: %s is no store directory, and has no GC roots", name)
 }
 
 // openTarget opens the store to copy to.
@@ -84,6 +89,9 @@ func (m *commands) cacheSink(ctx context.Context, o copying, dir string, f closu
 
 // bucketSink returns a cache in a bucket.
 func (m *commands) bucketSink(ctx context.Context, o copying, f closure.Flavor) (*sink, error) {
+	if o.root != "" { // nothing is sent before
+		return nil, m.Usage(errNoRoots(o.to))
+	}
 	cache, err := m.cacheOptions(o, f)
 	if err != nil {
 		return nil, err
