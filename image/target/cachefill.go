@@ -57,18 +57,7 @@ func (c *Cache) Put(ctx context.Context, items []closure.Item, p *Progress) erro
 		before, named := f.before(item.Info), make(chan struct{})
 		f.named[item.Info.Path] = named
 		group.Go(func() error {
-			text, err := f.archive(inner, item)
-			if err != nil {
-				return err
-			}
-			for _, there := range before {
-				select {
-				case <-there:
-				case <-inner.Done():
-					return context.Cause(inner)
-				}
-			}
-			err = c.write(inner, about(item.Info.Path), text.String())
+			err := f.put(inner, item, before)
 			if err == nil {
 				close(named)
 			}
@@ -76,6 +65,22 @@ func (c *Cache) Put(ctx context.Context, items []closure.Item, p *Progress) erro
 		})
 	}
 	return cmp.Or(group.Wait(), context.Cause(ctx))
+}
+
+// put adds the files of an item, the one about it after some others are there.
+func (f *filling) put(ctx context.Context, item closure.Item, before []chan struct{}) error {
+	text, err := f.archive(ctx, item)
+	if err != nil {
+		return err
+	}
+	for _, there := range before {
+		select {
+		case <-there:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	return f.write(ctx, about(item.Info.Path), text.String())
 }
 
 // before returns what is closed when the files are there about those earlier items that an item refers to.

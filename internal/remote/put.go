@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -65,24 +64,13 @@ const asked = 128 << 10
 
 // put sends a file once.
 func (q *request) put(u Upload) (time.Duration, error) {
-	var stalled func() bool
+	stalled := func() bool { return false }
 	answer, b, err := q.send(http.MethodPut, func(r *http.Request, b *body) {
 		stalled = b.stalled.Load
-		r.ContentLength, r.Body = u.Size, http.NoBody
-		if u.Size > 0 {
-			r.GetBody = func() (io.ReadCloser, error) {
-				return &sending{r: io.NewSectionReader(u.Content, 0, u.Size), timer: b.timer, stall: b.stall}, nil
-			}
-			r.Body, _ = r.GetBody()
-		}
-		r.Header.Set(payloadHeader, hex.EncodeToString(u.SHA256[:]))
-		r.Header.Set("Content-Type", u.Type)
-		if u.Size >= asked {
-			r.Header.Set("Expect", "100-continue")
-		}
+		u.fill(r, b)
 	})
 	switch {
-	case err != nil && stalled != nil && stalled():
+	case err != nil && stalled():
 		return 0, fmt.Errorf("the server has taken nothing, and has not answered, for %v", q.server.Stall)
 	case err != nil:
 		return 0, err
@@ -90,13 +78,26 @@ func (q *request) put(u Upload) (time.Duration, error) {
 	defer b.Close()
 	switch answer.StatusCode {
 	case http.StatusOK, http.StatusCreated, http.StatusNoContent:
-		_, err := io.CopyN(io.Discard, b, maxAnswer) // so that the connection is used again
-		if err != nil && !errors.Is(err, io.EOF) {
-			return 0, err
-		}
+		io.CopyN(io.Discard, b, maxAnswer) // so that the connection is used again
 		return 0, nil
 	}
 	return retryAfter(answer.Header), q.server.refusedBy(answer)
+}
+
+// fill completes a request with what it sends. The client may read that again on another connection.
+func (u Upload) fill(r *http.Request, b *body) {
+	r.ContentLength, r.Body = u.Size, http.NoBody
+	if u.Size > 0 {
+		r.GetBody = func() (io.ReadCloser, error) {
+			return &sending{r: io.NewSectionReader(u.Content, 0, u.Size), timer: b.timer, stall: b.stall}, nil
+		}
+		r.Body, _ = r.GetBody()
+	}
+	r.Header.Set(payloadHeader, hex.EncodeToString(u.SHA256[:]))
+	r.Header.Set("Content-Type", u.Type)
+	if u.Size >= asked {
+		r.Header.Set("Expect", "100-continue")
+	}
 }
 
 // size asks for the size of a file once.
