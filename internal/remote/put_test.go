@@ -117,6 +117,25 @@ func TestPutRefused(t *testing.T) {
 	}
 }
 
+// A file that is too large for the server is not sent.
+func TestPutTooLarge(t *testing.T) {
+	h := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(http.StatusBadRequest)
+		io.WriteString(w, "<Error><Code>EntityTooLarge</Code></Error>")
+	}))
+	defer h.Close()
+	var read atomic.Int64
+	err := openBucket(t, &s3test.Server{URL: h.URL}, withKeys(good), "").Put(t.Context(), "x", Upload{readerAt{&read}, 6 << 30, [32]byte{}, "text/plain"})
+	if err == nil || !strings.HasSuffix(err.Error(), "400 Bad Request (EntityTooLarge)") || !strings.Contains(Hint(err), "in one piece") || read.Load() > 0 {
+		t.Errorf("%v, %q after %d bytes", err, Hint(err), read.Load())
+	}
+}
+
+// A readerAt counts the bytes that were read.
+type readerAt struct{ n *atomic.Int64 }
+
+func (r readerAt) ReadAt(p []byte, _ int64) (int, error) { r.n.Add(int64(len(p))); return len(p), nil }
+
 // A file that changes while it is sent is not stored: the server compares the hash.
 func TestPutChanged(t *testing.T) {
 	s := s3test.New(t)

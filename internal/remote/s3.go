@@ -100,6 +100,8 @@ func refusal(answer *http.Response, signed bool, region string) error {
 		status.Hint = "there are no keys, so requests are not signed: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a profile of ~/.aws/credentials"
 	case answer.StatusCode == http.StatusForbidden && answer.Request != nil && answer.Request.Method == http.MethodPut:
 		status.Hint = "do these keys have the right to write to the bucket?"
+	case status.Reason == "EntityTooLarge":
+		status.Hint = "the server takes no file of this size in one piece"
 	}
 	return status
 }
