@@ -21,7 +21,8 @@ in descriptions: then all that it matches is copied. Links, holes, modes, times 
 user is root. Device nodes, fifos and sockets are omitted, with a warning, and so are extended attributes that cannot be set.
 Nothing is written outside of DIR, whatever names and links the image has.
 
-With --tar it writes a tar archive in place of DIR, which keeps owners, device nodes and extended attributes without root.`,
+With --tar it writes a tar archive in place of DIR, which keeps owners, device nodes, holes, extended attributes and access control lists
+without root, and omits sockets alone. GNU tar extracts all with --xattrs --xattrs-include='*' --acls.`,
 		Example: "  imprint extract web.raw:root /etc out\n  imprint extract web.raw:root / --tar - | tar -t",
 		Args: func(c *cobra.Command, args []string) error {
 			if archive != "" {
