@@ -154,11 +154,14 @@ func (e *export) writeBootFiles(ctx context.Context, dir string) ([]write.Export
 	return x.Entries, output.Commit(ctx, true, x.Group())
 }
 
+// maxIndex is the largest size in bytes of an index of boot files.
+const maxIndex = 64 << 20
+
 // readExport reads the index of exported boot files, which must be in the same directory.
 func readExport(dir string) ([]write.ExportedEntry, error) {
 	name := filepath.Join(dir, write.ExportFile)
 	info, err := os.Stat(name)
-	if err == nil && (!info.Mode().IsRegular() || info.Size() > maxManifest) {
+	if err == nil && (!info.Mode().IsRegular() || info.Size() > maxIndex) {
 		err = fmt.Errorf("read %s: it is not an index of boot files", name)
 	}
 	if err != nil {

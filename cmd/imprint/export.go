@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"imprint/cmd/imprint/imagecmd"
 	"imprint/image/disk"
 	"imprint/image/plan"
 	"imprint/image/serve"
@@ -122,12 +123,12 @@ func (e *export) makeScratch() (err error) {
 
 // openImage opens an image. Its manifest is used unless the image was modified after it.
 func (e *export) openImage(name string) error {
-	image, f, err := openImage(name)
+	image, f, err := imagecmd.Open(name)
 	if err != nil {
 		return err
 	}
 	e.opened = append(e.opened, func() { f.Close() })
-	if e.manifest, err = readManifest(name + ".json"); err != nil {
+	if e.manifest, err = imagecmd.ReadManifest(name + ".json"); err != nil {
 		return err
 	}
 	size, err := f.Seek(0, io.SeekEnd)

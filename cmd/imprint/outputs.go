@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +11,7 @@ import (
 	"syscall"
 
 	"imprint/bootloader"
+	"imprint/cmd/imprint/imagecmd"
 	"imprint/cmd/imprint/seriescmd"
 	"imprint/container"
 	"imprint/image/description"
@@ -281,7 +281,7 @@ func (f *buildFlags) exported(file string, d *description.Image, entries []bootl
 		return nil, refuseInput(f.exportBoot, place, host.Paths(d, dirOf(file)))
 	case err != nil:
 		return nil, err
-	case sameFile(dir, file):
+	case output.Same(dir, file):
 		return nil, usagef("the output %s is the description itself", f.exportBoot)
 	case !info.IsDir():
 		return nil, fmt.Errorf("write %s: not a directory", f.exportBoot)
@@ -308,19 +308,13 @@ func refuseInput(name, place string, inputs []host.Path) error {
 		case info.IsDir() && err == nil && relErr == nil && filepath.IsLocal(rel):
 			return diag.List{in.Key.Problem(fmt.Sprintf("the output %s would be inside the input %s", name, in.Path),
 				"use another -o, or a directory with nothing else in it")}
-		case !info.IsDir() && sameFile(in.Path, place) && in.Key.Path == "":
+		case !info.IsDir() && output.Same(in.Path, place) && in.Key.Path == "":
 			return usagef("the output %s is the description itself", name)
-		case !info.IsDir() && sameFile(in.Path, place):
+		case !info.IsDir() && output.Same(in.Path, place):
 			return usagef("the output %s is an input of the image: %v: %s", name, in.Key.Position, in.Key.Path)
 		}
 	}
 	return nil
-}
-
-func sameFile(a, b string) bool {
-	infoA, errA := os.Stat(a)
-	infoB, errB := os.Stat(b)
-	return errA == nil && errB == nil && os.SameFile(infoA, infoB)
 }
 
 // checkManifest refuses to replace a file that is not a manifest, since the user did not name it.
@@ -338,45 +332,10 @@ func (f *buildFlags) checkManifest(name string) error {
 	return err
 }
 
-// maxManifest is the largest size of a manifest in bytes, far more than that of one with a hundred thousand store items.
-const maxManifest = 64 << 20
-
 // isManifest reports whether a file is the manifest of an image.
 func isManifest(path string) (bool, error) {
-	m, err := readManifest(path)
+	m, err := imagecmd.ReadManifest(path)
 	return m != nil, err
-}
-
-// readManifest reads the manifest of an image. It returns nil if the file is not a manifest, or if this user may not read it. The error is one of
-// the machine.
-func readManifest(path string) (*plan.Manifest, error) {
-	info, err := os.Stat(path)
-	if err != nil || !info.Mode().IsRegular() {
-		return nil, unlessAbsent(err)
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, unlessAbsent(err)
-	}
-	defer f.Close()
-	var m plan.Manifest
-	err = json.NewDecoder(io.LimitReader(f, maxManifest)).Decode(&m)
-	var read *fs.PathError
-	if errors.As(err, &read) {
-		return nil, err
-	}
-	if err != nil || m.Seed == "" || m.Table == "" || m.SectorSize <= 0 {
-		return nil, nil
-	}
-	return &m, nil
-}
-
-// unlessAbsent drops the error of a file that does not exist, or that this user may not read.
-func unlessAbsent(err error) error {
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
-		return nil
-	}
-	return err
 }
 
 // checkSeries reports flags that do not go with a series.

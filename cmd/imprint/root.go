@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -11,11 +12,13 @@ import (
 
 	"imprint/cmd/imprint/cachecmd"
 	"imprint/cmd/imprint/envcmd"
+	"imprint/cmd/imprint/imagecmd"
 	"imprint/cmd/imprint/seriescmd"
 	"imprint/cmd/imprint/storecmd"
 	"imprint/image/base"
 	"imprint/image/disk"
 	"imprint/image/input"
+	"imprint/image/plan"
 	"imprint/image/resolve"
 	"imprint/internal/awskeys"
 	"imprint/internal/objects"
@@ -87,8 +90,8 @@ func newRoot(w world) *root {
 	r.cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage{err} })
 	r.cmd.PersistentFlags().StringVar(&r.level, "log-level", "warning", "log messages of this `level` and above: error, warning, info or debug")
 	r.completions()
-	r.cmd.AddCommand(r.build(), r.plan(), r.doctor(), r.init(), r.schema(), r.version(), r.man(), r.verify(), r.reader(), r.inspect(), r.ls(), r.cat(), r.extract(), r.diff(), r.why(),
-		r.serve(), r.boot(), r.environments(), r.cache(), r.stores(), r.seriesCommand())
+	r.cmd.AddCommand(r.build(), r.plan(), r.doctor(), r.init(), r.schema(), r.version(), r.man(), r.serve(), r.boot(), r.environments(), r.cache(), r.stores(), r.seriesCommand())
+	r.cmd.AddCommand(imagecmd.Commands(r.images())...)
 	return r
 }
 
@@ -241,6 +244,29 @@ func (r *root) dockerDir() string {
 	return ""
 }
 
+// images is what commands that read images use.
+func (r *root) images() imagecmd.World {
+	return imagecmd.World{
+		Stdin: os.Stdin, Stdout: r.stdout, Stderr: r.stderr, Raw: r.raw, Log: r.log,
+		JSON: &r.json, Event: func(e map[string]any) { r.ui.event(e) }, Failed: func() error { return r.ui.failed }, Clear: func() { r.ui.clear() },
+		Scratch: func() string { return r.scratch("") }, Owners: os.Geteuid() == 0, Describes: r.describes, LayOut: r.layOut,
+		Exactly: exactly, Usage: func(err error) error { return usage{err} }, Differs: errDiffers,
+	}
+}
+
+// layOut takes a description through Parse, Resolve and Layout.
+func (r *root) layOut(ctx context.Context, file string) (*plan.Layout, error) {
+	d, err := parse(ctx, file)
+	if err != nil {
+		return nil, err
+	}
+	p, err := r.resolve(ctx, file, d, "")
+	if err != nil {
+		return nil, err
+	}
+	return p.layout, nil
+}
+
 // environments is the command for environments, which are in the build store.
 func (r *root) environments() *cobra.Command {
 	return envcmd.Command(envcmd.World{
@@ -275,7 +301,7 @@ func (r *root) stores() *cobra.Command {
 		Stdin: os.Stdin, Stdout: r.stdout, Stderr: r.stderr, Raw: r.raw, RawErr: r.tty,
 		StoreFlag: r.buildStoreFlag, StoreDir: r.storeDir, Epoch: r.epoch, Scratch: func() string { return r.scratch("") },
 		Env: r.env, Environ: os.Environ, Remote: r.remote(), UID: os.Getuid(), GID: os.Getgid(), Root: func() bool { return sandbox.HasIDs(os.Getuid()) },
-		Image: func(name string) (*disk.Disk, io.Closer, error) { return openImage(name) },
+		Image: func(name string) (*disk.Disk, io.Closer, error) { return imagecmd.Open(name) },
 		Watch: func(doing string, done func() int64, total int64) {
 			r.ui.watch(progress{doing, event{}, done, total})
 		},

@@ -113,7 +113,7 @@ func (s sockets) close() {
 func (r *root) verifyExport(ctx context.Context, e *export) error {
 	start := time.Now()
 	if e.image != nil {
-		return r.runVerify(ctx, e.path, e.image, nil)
+		return r.images().Verify(ctx, e.path, e.image, nil)
 	}
 	r.ui.stage("verify", "comparing everything with its hash")
 	err := e.disk.Verify(ctx)
