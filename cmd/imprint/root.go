@@ -2,11 +2,10 @@ package main
 
 import (
 	"cmp"
-	"context"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -15,16 +14,10 @@ import (
 	"imprint/cmd/imprint/imagecmd"
 	"imprint/cmd/imprint/seriescmd"
 	"imprint/cmd/imprint/storecmd"
-	"imprint/image/base"
 	"imprint/image/disk"
-	"imprint/image/input"
-	"imprint/image/plan"
-	"imprint/image/resolve"
-	"imprint/internal/awskeys"
 	"imprint/internal/objects"
 	"imprint/internal/repro"
 	"imprint/internal/sandbox"
-	"imprint/internal/units"
 	"imprint/internal/visible"
 
 	"github.com/sirupsen/logrus"
@@ -153,12 +146,6 @@ func atMost(n int, what string) cobra.PositionalArgs {
 	}
 }
 
-// fetchingHelp is the text about caches in the help of commands that resolve a description.
-const fetchingHelp = `Items of a binary cache ([[source]] with url) are fetched, unless they are in the build store already: a directory that
-keeps them unpacked, by their digest, for this and later commands ($XDG_CACHE_HOME/imprint, or ~/.cache/imprint). It may be
-removed when no command is running, apart from layers/ in it, where environments and series are. So are inputs ([[input]]) that are on a server;
-those of IPFS come from the gateway of --ipfs-gateway or $IPFS_GATEWAY, by default http://127.0.0.1:8080.`
-
 // buildStoreFlag adds the flag for the build store.
 func (r *root) buildStoreFlag(c *cobra.Command) {
 	c.Flags().StringVar(&r.buildStore, "build-store", "", "keep what is fetched from binary caches, environments and series in this `directory`")
@@ -177,71 +164,31 @@ func (r *root) storeDir() string {
 	return ""
 }
 
-// remote returns how sources on other machines are read.
-func (r *root) remote() resolve.Remote {
-	return resolve.Remote{Account: func(profile string) (awskeys.Account, error) { return awskeys.Find(r.env, profile) }, Now: time.Now}
-}
+// scratch returns the directory for unnamed files: that of the image, else one for temporary files that is on a disk.
+func (r *root) scratch(outDir string) string { return cmp.Or(outDir, r.env("TMPDIR"), "/var/tmp") }
 
-// fetching shows the progress of fetching items.
-func (r *root) fetching(f *resolve.Fetch) {
-	r.ui.stage("realise", fmt.Sprintf("fetching %s (%s) from %v", units.Count(f.Items, "store item"), units.FormatBytes(f.Total), f.From))
-	r.ui.watch(progress{"fetching", event{"event": "progress", "stage": "realise"}, f.Done, f.Total})
-}
+// maxEpoch is the last second that a superblock of ext4 can store, in 2106.
+const maxEpoch = 1<<32 - 1
 
-// describes adds the flags of commands that resolve a description.
-func (r *root) describes(c *cobra.Command) {
-	r.buildStoreFlag(c)
-	c.Flags().StringVar(&r.gateway, "ipfs-gateway", "", "fetch inputs of IPFS from the gateway at this `URL`")
-}
-
-// localGateway is where a node of IPFS on this machine serves.
-const localGateway = "http://127.0.0.1:8080"
-
-// ipfsGateway returns the URL of the gateway to IPFS.
-func (r *root) ipfsGateway() string { return cmp.Or(r.gateway, r.env("IPFS_GATEWAY"), localGateway) }
-
-// passed are the variables that git-annex and what it runs get: where their configuration and their keys are.
-var passed = []string{"HOME", "USER", "XDG_CONFIG_HOME", "SSH_AUTH_SOCK", "GIT_SSH_COMMAND"}
-
-// passedOn returns those variables, as "NAME=value".
-func (r *root) passedOn() (list []string) {
-	for _, name := range passed {
-		if value := r.env(name); value != "" {
-			list = append(list, name+"="+value)
-		}
+// sourceDateEpoch parses the value of SOURCE_DATE_EPOCH: seconds since 1970.
+func sourceDateEpoch(text string) (*int64, error) {
+	if text == "" {
+		return nil, nil
 	}
-	return list
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || n < 0 || n > maxEpoch {
+		return nil, usagef("SOURCE_DATE_EPOCH is %q; it must be a number of seconds from 0 to %d", text, int64(maxEpoch))
+	}
+	return &n, nil
 }
 
-// getting shows the progress of fetching an input. Several may be fetched at a time; the last one is shown.
-func (r *root) getting(f *input.Fetch) {
-	what := "fetching input " + f.Name
-	if f.Size > 0 {
-		what += " (" + units.FormatBytes(f.Size) + ")"
+// epoch returns the time of what has no other: SOURCE_DATE_EPOCH, or 1.
+func (r *root) epoch() (int64, error) {
+	epoch, err := sourceDateEpoch(r.env("SOURCE_DATE_EPOCH"))
+	if epoch == nil {
+		return repro.DefaultEpoch, err
 	}
-	r.ui.stage("realise", what+" from "+f.From)
-	r.ui.watch(progress{"fetching", event{"event": "progress", "stage": "realise"}, f.Done, f.Size})
-}
-
-// basing shows the progress of fetching the layers of a base.
-func (r *root) basing(f *base.Fetch) {
-	what := "fetching " + units.Count(f.Layers, "layer")
-	if f.Total > 0 {
-		what += " (" + units.FormatBytes(f.Total) + ")"
-	}
-	r.ui.stage("realise", what+" of "+f.From)
-	r.ui.watch(progress{"fetching", event{"event": "progress", "stage": "realise"}, f.Done, f.Total})
-}
-
-// dockerDir returns the directory where docker login keeps passwords, "" if the environment names none.
-func (r *root) dockerDir() string {
-	if dir := r.env("DOCKER_CONFIG"); dir != "" {
-		return dir
-	}
-	if home := r.env("HOME"); filepath.IsAbs(home) {
-		return filepath.Join(home, ".docker")
-	}
-	return ""
+	return *epoch, err
 }
 
 // images is what commands that read images use.
@@ -252,19 +199,6 @@ func (r *root) images() imagecmd.World {
 		Scratch: func() string { return r.scratch("") }, Owners: os.Geteuid() == 0, Describes: r.describes, LayOut: r.layOut,
 		Exactly: exactly, Usage: func(err error) error { return usage{err} }, Differs: errDiffers,
 	}
-}
-
-// layOut takes a description through Parse, Resolve and Layout.
-func (r *root) layOut(ctx context.Context, file string) (*plan.Layout, error) {
-	d, err := parse(ctx, file)
-	if err != nil {
-		return nil, err
-	}
-	p, err := r.resolve(ctx, file, d, "")
-	if err != nil {
-		return nil, err
-	}
-	return p.layout, nil
 }
 
 // environments is the command for environments, which are in the build store.
@@ -284,15 +218,6 @@ func (r *root) cache() *cobra.Command {
 		Stdout: r.stdout, Stderr: r.stderr, StoreFlag: r.buildStoreFlag, StoreDir: r.storeDir, Identity: envcmd.Identity, Now: time.Now, Open: envcmd.Open, Collect: envcmd.Collect,
 		Usage: func(err error) error { return usage{err} }, Mismatch: objects.ErrDamaged,
 	})
-}
-
-// epoch returns the time of what has no other: SOURCE_DATE_EPOCH, or 1.
-func (r *root) epoch() (int64, error) {
-	epoch, err := sourceDateEpoch(r.env("SOURCE_DATE_EPOCH"))
-	if epoch == nil {
-		return repro.DefaultEpoch, err
-	}
-	return *epoch, err
 }
 
 // stores is the command for stores.
