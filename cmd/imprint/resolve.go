@@ -82,22 +82,13 @@ func readDescription(file string) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(f, description.MaxSource+1))
 }
 
-// layOut takes a description through Parse, Resolve and Layout.
-func (r *root) layOut(ctx context.Context, file string) (*plan.Layout, error) {
-	d, err := parse(ctx, file)
-	if err != nil {
-		return nil, err
-	}
-	p, err := r.resolve(ctx, file, d, "")
-	if err != nil {
-		return nil, err
-	}
-	return p.layout, nil
-}
-
 // resolve takes a description through Resolve and Layout. outDir is the directory of the image; "" if none will be written.
-func (r *root) resolve(ctx context.Context, file string, d *description.Image, outDir string) (*planned, error) {
-	return r.resolveAs(ctx, d, resolve.Inputs{Dir: dirOf(file), OutDir: outDir})
+func (r *root) resolve(ctx context.Context, file string, d *description.Image, outDir string) (*plan.Plan, *plan.Layout, error) {
+	p, err := r.resolveAs(ctx, d, resolve.Inputs{Dir: dirOf(file), OutDir: outDir})
+	if err != nil {
+		return nil, nil, err
+	}
+	return p.plan, p.layout, nil
 }
 
 // dirOf returns the directory to which the paths in a description are relative. Its symlinks are resolved, so that ".." means the same as for

@@ -3,21 +3,13 @@ package main
 import (
 	"cmp"
 	"io"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"time"
 
-	"imprint/cmd/imprint/cachecmd"
-	"imprint/cmd/imprint/envcmd"
 	"imprint/cmd/imprint/imagecmd"
-	"imprint/cmd/imprint/seriescmd"
-	"imprint/cmd/imprint/storecmd"
-	"imprint/image/disk"
-	"imprint/internal/objects"
+	"imprint/cmd/imprint/servecmd"
 	"imprint/internal/repro"
-	"imprint/internal/sandbox"
 	"imprint/internal/visible"
 
 	"github.com/sirupsen/logrus"
@@ -83,8 +75,9 @@ func newRoot(w world) *root {
 	r.cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage{err} })
 	r.cmd.PersistentFlags().StringVar(&r.level, "log-level", "warning", "log messages of this `level` and above: error, warning, info or debug")
 	r.completions()
-	r.cmd.AddCommand(r.build(), r.plan(), r.doctor(), r.init(), r.schema(), r.version(), r.man(), r.serve(), r.boot(), r.environments(), r.cache(), r.stores(), r.seriesCommand())
+	r.cmd.AddCommand(r.build(), r.plan(), r.doctor(), r.init(), r.schema(), r.version(), r.man(), r.environments(), r.cache(), r.stores(), r.seriesCommand())
 	r.cmd.AddCommand(imagecmd.Commands(r.images())...)
+	r.cmd.AddCommand(servecmd.Commands(r.servers())...)
 	return r
 }
 
@@ -189,57 +182,4 @@ func (r *root) epoch() (int64, error) {
 		return repro.DefaultEpoch, err
 	}
 	return *epoch, err
-}
-
-// images is what commands that read images use.
-func (r *root) images() imagecmd.World {
-	return imagecmd.World{
-		Stdin: os.Stdin, Stdout: r.stdout, Stderr: r.stderr, Raw: r.raw, Log: r.log,
-		JSON: &r.json, Event: func(e map[string]any) { r.ui.event(e) }, Failed: func() error { return r.ui.failed }, Clear: func() { r.ui.clear() },
-		Scratch: func() string { return r.scratch("") }, Owners: os.Geteuid() == 0, Describes: r.describes, LayOut: r.layOut,
-		Exactly: exactly, Usage: func(err error) error { return usage{err} }, Differs: errDiffers,
-	}
-}
-
-// environments is the command for environments, which are in the build store.
-func (r *root) environments() *cobra.Command {
-	return envcmd.Command(envcmd.World{
-		Stdin: os.Stdin, Stdout: r.stdout, Stderr: r.stderr, Raw: r.raw, RawErr: r.tty,
-		StoreFlag: r.buildStoreFlag,
-		StoreDir:  r.storeDir, Scratch: func() string { return r.scratch("") }, Env: r.env, Root: func() bool { return sandbox.HasIDs(os.Getuid()) }, UID: os.Getuid(), GID: os.Getgid(),
-		Epoch: r.epoch,
-		Usage: func(err error) error { return usage{err} }, Differs: errDiffers,
-	})
-}
-
-// cache is the command for what steps have made.
-func (r *root) cache() *cobra.Command {
-	return cachecmd.Command(cachecmd.World{
-		Stdout: r.stdout, Stderr: r.stderr, StoreFlag: r.buildStoreFlag, StoreDir: r.storeDir, Identity: envcmd.Identity, Now: time.Now, Open: envcmd.Open, Collect: envcmd.Collect,
-		Usage: func(err error) error { return usage{err} }, Mismatch: objects.ErrDamaged,
-	})
-}
-
-// stores is the command for stores.
-func (r *root) stores() *cobra.Command {
-	return storecmd.Command(storecmd.World{
-		Stdin: os.Stdin, Stdout: r.stdout, Stderr: r.stderr, Raw: r.raw, RawErr: r.tty,
-		StoreFlag: r.buildStoreFlag, StoreDir: r.storeDir, Epoch: r.epoch, Scratch: func() string { return r.scratch("") },
-		Env: r.env, Environ: os.Environ, Remote: r.remote(), UID: os.Getuid(), GID: os.Getgid(), Root: func() bool { return sandbox.HasIDs(os.Getuid()) },
-		Image: func(name string) (*disk.Disk, io.Closer, error) { return imagecmd.Open(name) },
-		Watch: func(doing string, done func() int64, total int64) {
-			r.ui.watch(progress{doing, event{}, done, total})
-		},
-		Clear: func() { r.ui.clear() },
-		Usage: func(err error) error { return usage{err} },
-	})
-}
-
-// seriesCommand is the command for series of images, which are in the build store.
-func (r *root) seriesCommand() *cobra.Command {
-	return seriescmd.Command(seriescmd.World{
-		Stdout: r.stdout, Stderr: r.stderr, StoreFlag: r.buildStoreFlag, StoreDir: r.storeDir, Files: r.seriesFiles,
-		Stage: func(name, text string) { r.ui.stage(name, text) }, Done: func() { r.ui.clear() },
-		Usage: func(err error) error { return usage{err} }, Differs: errDiffers,
-	})
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 
+	"imprint/image/description"
 	"imprint/image/plan"
 
 	"github.com/sirupsen/logrus"
@@ -25,15 +26,20 @@ type World struct {
 	Failed func() error         // the first error of Event
 	Clear  func()               // ends the display of progress
 
-	Scratch   func() string                                                  // directory for unnamed files
-	Owners    bool                                                           // whether the user may give files to others
-	Describes func(*cobra.Command)                                           // adds the flags for a description
-	LayOut    func(context.Context, string) (layout *plan.Layout, err error) // lays out what a description describes
+	Scratch func() string // directory for unnamed files
+	Owners  bool          // whether the user may give files to others
+
+	Describes func(*cobra.Command) // adds the flags for a description
+	Parse     func(ctx context.Context, file string) (*description.Image, error)
+	Resolve   Resolve
 
 	Exactly func(n int, what string) cobra.PositionalArgs // takes n arguments
 	Usage   func(error) error                             // makes an error one of the command line
 	Differs error                                         // what diff and Compare return for differences
 }
+
+// Resolve takes a description, which is in file, through Resolve and Layout. Unnamed files are in outDir, or in the usual place if it is "".
+type Resolve func(ctx context.Context, file string, d *description.Image, outDir string) (*plan.Plan, *plan.Layout, error)
 
 // Commands returns the commands, and the hidden one that verify --cross-check runs.
 func Commands(w World) []*cobra.Command {

@@ -64,7 +64,11 @@ func (w World) graph(ctx context.Context, name string) (*chain.Graph, error) {
 		return disk.Graph(ctx, d.Trees())
 	}
 	defer w.Clear()
-	layout, err := w.LayOut(ctx, name)
+	description, err := w.Parse(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	_, layout, err := w.Resolve(ctx, name, description, "")
 	if err != nil {
 		return nil, err
 	}
