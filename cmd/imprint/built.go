@@ -27,32 +27,49 @@ type build struct {
 
 // built reports what was built, and how to boot it.
 func (r *root) built(f buildFlags, b *build) error {
-	m, result, first := b.manifest, b.Result, f.first()
-	length, onDisk := first.sizes()
-	if first.Format.HoldsDisk() {
-		length = m.Size
-	}
 	if f.write.NoVerify {
 		r.log.Warn("the NAR hashes of store items were not checked (--no-verify)")
 	}
 	if r.json {
-		done := event{
-			"event": "done", "image": first.Name, "size": length, "onDisk": onDisk, "written": result.Written, "seconds": b.seconds,
-			"digest": result.Digests.Image, "sha256": result.Digests.SHA256, "verified": !f.write.NoVerify, "manifest": f.manifestOf(first),
-			"outputs": f.outputEvents(),
-		}
-		if b.kept != nil {
-			done["series"] = b.kept
-		}
-		if f.twice {
-			done["differences"] = append([]diff.Change{}, b.differences...)
-		}
-		r.ui.event(done)
+		r.ui.event(f.doneEvent(b))
 		return cmp.Or(r.ui.failed, b.checked())
 	}
-	var text strings.Builder
-	say := func(format string, args ...any) { fmt.Fprintf(&text, format+"\n", args...) }
-	holds := units.Count(len(m.Partitions), "partition")
+	_, err := io.WriteString(r.stdout, f.outputLines(b)+f.detailLines(b))
+	return cmp.Or(err, b.checked())
+}
+
+// lengths returns the length of the first output, which is that of the disk if it has it, and the space that it takes, in bytes.
+func (f buildFlags) lengths(b *build) (length, onDisk int64) {
+	length, onDisk = f.first().sizes()
+	if f.first().Format.HoldsDisk() {
+		length = b.manifest.Size
+	}
+	return length, onDisk
+}
+
+// doneEvent returns the report of a build as an event.
+func (f buildFlags) doneEvent(b *build) event {
+	first := f.first()
+	length, onDisk := f.lengths(b)
+	done := event{
+		"event": "done", "image": first.Name, "size": length, "onDisk": onDisk, "written": b.Written, "seconds": b.seconds,
+		"digest": b.Digests.Image, "sha256": b.Digests.SHA256, "verified": !f.write.NoVerify, "manifest": f.manifestOf(first),
+		"outputs": f.outputEvents(),
+	}
+	if b.kept != nil {
+		done["series"] = b.kept
+	}
+	if f.twice {
+		done["differences"] = append([]diff.Change{}, b.differences...)
+	}
+	return done
+}
+
+// outputLines returns a line for each output.
+func (f buildFlags) outputLines(b *build) string {
+	first := f.first()
+	length, onDisk := f.lengths(b)
+	holds := units.Count(len(b.manifest.Partitions), "partition")
 	if !first.Format.HoldsDisk() {
 		holds = "partition " + first.Partition
 	}
@@ -60,33 +77,41 @@ func (r *root) built(f buildFlags, b *build) error {
 	if first.to != nil {
 		size = units.FormatBytes(first.to.written)
 	}
-	say("%s: %s, %s, %s, in %.1f s", first.title(), size, holds, units.Count(len(m.Items), "store item"), b.seconds)
+	var text strings.Builder
+	fmt.Fprintf(&text, "%s: %s, %s, %s, in %.1f s\n", first.title(), size, holds, units.Count(len(b.manifest.Items), "store item"), b.seconds)
 	for _, t := range f.targetList {
 		if t == first {
 			continue
 		}
 		length, onDisk := t.sizes()
-		say("%s: %s, %s (%s on disk)", t.Name, t.Format.Name, units.FormatBytes(length), units.FormatBytes(onDisk))
+		fmt.Fprintf(&text, "%s: %s, %s (%s on disk)\n", t.Name, t.Format.Name, units.FormatBytes(length), units.FormatBytes(onDisk))
 	}
-	for _, line := range [][2]string{{"digest", result.Digests.Image}, {"sha256", result.Digests.SHA256}, {"manifest", f.manifestOf(first)}, {"boot", f.bootLine(b)}} {
+	return text.String()
+}
+
+// detailLines returns what else there is to say about a build.
+func (f buildFlags) detailLines(b *build) string {
+	var text strings.Builder
+	for _, line := range [][2]string{
+		{"digest", b.Digests.Image}, {"sha256", b.Digests.SHA256}, {"manifest", f.manifestOf(f.first())}, {"boot", f.bootLine(b)},
+	} {
 		if line[1] != "" {
-			say("  %-8s  %s", line[0], line[1])
+			fmt.Fprintf(&text, "  %-8s  %s\n", line[0], line[1])
 		}
 	}
 	if b.kept != nil {
 		text.WriteString(b.kept.Text())
 	}
 	if f.write.NoVerify {
-		say("  unverified: the NAR hashes of store items were not checked")
+		text.WriteString("  unverified: the NAR hashes of store items were not checked\n")
 	}
 	switch {
 	case len(b.differences) > 0:
-		say("  check     built again in other conditions, and different:\n%s", strings.TrimSuffix(diff.Text(b.differences, false), "\n"))
+		fmt.Fprintf(&text, "  check     built again in other conditions, and different:\n%s\n", strings.TrimSuffix(diff.Text(b.differences, false), "\n"))
 	case f.twice:
-		say("  check     built again in other conditions, and equal")
+		text.WriteString("  check     built again in other conditions, and equal\n")
 	}
-	_, err := io.WriteString(r.stdout, text.String())
-	return cmp.Or(err, b.checked())
+	return text.String()
 }
 
 // checked returns errDiffers if a second build had other bytes.
