@@ -1,31 +1,14 @@
 package main
 
 import (
-	"cmp"
 	"context"
-	"crypto/rand"
-	"errors"
 	"fmt"
-	"io"
-	"io/fs"
-	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"time"
 
-	"imprint/cmd/imprint/envcmd"
-	"imprint/cmd/imprint/seriescmd"
-	"imprint/image/description"
-	"imprint/image/diff"
-	"imprint/image/emulator"
-	"imprint/image/plan"
 	"imprint/image/resolve"
 	"imprint/image/write"
-	"imprint/internal/diag"
-	"imprint/internal/limits"
 	"imprint/internal/output"
-	"imprint/internal/units"
 
 	"github.com/spf13/cobra"
 )
@@ -104,110 +87,6 @@ order of files, and compares the two; the second one never gets a name. If they 
 	return c
 }
 
-// planned is a description after the stages Parse, Resolve and Layout.
-type planned struct {
-	plan   *plan.Plan
-	layout *plan.Layout
-}
-
-// parse reads a description, after checking that the limits of the process suffice for a build.
-func parse(ctx context.Context, file string) (*description.Image, error) {
-	if err := limits.Check(); err != nil {
-		return nil, err
-	}
-	type text struct {
-		src []byte
-		err error
-	}
-	read := make(chan text, 1)
-	go func() { // opening a pipe without a writer blocks for ever
-		src, err := readDescription(file)
-		read <- text{src, err}
-	}()
-	select {
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
-	case t := <-read:
-		if t.err != nil {
-			return nil, t.err
-		}
-		return description.Parse(file, t.src)
-	}
-}
-
-// resolve takes a description through Resolve and Layout. outDir is the directory of the image; "" if none will be written.
-func (r *root) resolve(ctx context.Context, file string, d *description.Image, outDir string) (*planned, error) {
-	return r.resolveAs(ctx, d, resolve.Inputs{Dir: dirOf(file), OutDir: outDir})
-}
-
-// dirOf returns the directory to which the paths in a description are relative. Its symlinks are resolved, so that ".." means the same as for
-// the system.
-func dirOf(file string) string {
-	dir := filepath.Dir(file)
-	if real, err := filepath.EvalSymlinks(dir); err == nil {
-		return real
-	}
-	return dir
-}
-
-// resolveAs is resolve with control over how inputs are read.
-func (r *root) resolveAs(ctx context.Context, d *description.Image, in resolve.Inputs) (_ *planned, err error) {
-	in.Unique, in.Scratch = rand.Text(), r.scratch(in.OutDir)
-	in.BuildStore, in.Fetching, in.Getting, in.Gateway, in.Env = r.storeDir(), r.fetching, r.getting, r.ipfsGateway(), r.passedOn()
-	in.Steps.Identity, in.Steps.Report = envcmd.Identity(), r.ui.step
-	in.Basing, in.Docker = r.basing, r.dockerDir()
-	in.Hold = func(release func()) { r.held = append(r.held, release) }
-	in.Remote = r.remote()
-	if in.Epoch, err = sourceDateEpoch(r.env("SOURCE_DATE_EPOCH")); err != nil {
-		return nil, err
-	}
-	r.ui.stage("resolve", "reading the store and other inputs")
-	resolved, err := resolve.Plan(ctx, d, in)
-	if err != nil {
-		return nil, err
-	}
-	r.log.WithField("items", len(resolved.Items)).Info("resolved")
-	r.ui.stage("layout", "laying out the disk")
-	layout, err := resolved.Layout(nil)
-	if err != nil {
-		return nil, err
-	}
-	r.log.WithField("bytes", layout.Size).Info("laid out")
-	r.ui.warn(resolved.Warnings)
-	return &planned{resolved, layout}, nil
-}
-
-// scratch returns the directory for unnamed files: that of the image, else one for temporary files that is on a disk.
-func (r *root) scratch(outDir string) string { return cmp.Or(outDir, r.env("TMPDIR"), "/var/tmp") }
-
-// readDescription reads a description, but no more than Parse accepts.
-func readDescription(file string) ([]byte, error) {
-	f, err := os.Open(file)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, diag.List{{Position: diag.Position{File: file}, Text: "no such file", Hint: "imprint init prints a description to start from"}}
-	}
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, description.MaxSource+1))
-}
-
-// maxEpoch is the last second that a superblock of ext4 can store, in 2106.
-const maxEpoch = 1<<32 - 1
-
-// sourceDateEpoch parses the value of SOURCE_DATE_EPOCH: seconds since 1970.
-func sourceDateEpoch(text string) (*int64, error) {
-	if text == "" {
-		return nil, nil
-	}
-	n, err := strconv.ParseInt(text, 10, 64)
-	if err != nil || n < 0 || n > maxEpoch {
-		return nil, usagef("SOURCE_DATE_EPOCH is %q; it must be a number of seconds from 0 to %d", text, int64(maxEpoch))
-	}
-	return &n, nil
-}
-
 // runBuild builds an image. Outputs are opened first, so that a build of minutes does not fail at its end for a wrong name.
 func (r *root) runBuild(ctx context.Context, file string, f buildFlags) error {
 	start := time.Now()
@@ -252,17 +131,6 @@ func (r *root) runBuild(ctx context.Context, file string, f buildFlags) error {
 	return r.built(f, b)
 }
 
-// A build is the result of writing an image.
-type build struct {
-	*write.Result
-	manifest *plan.Manifest
-	entries  []write.ExportedEntry
-	seconds  float64
-
-	differences []diff.Change // of a second build, with --check
-	kept        *seriescmd.Result
-}
-
 // write writes the image, its manifest and the boot files, and names them when all are complete.
 func (r *root) write(ctx context.Context, p *planned, o *outputFiles, f buildFlags) (*build, error) {
 	if f.exportRoot {
@@ -297,113 +165,4 @@ func (r *root) write(ctx context.Context, p *planned, o *outputFiles, f buildFla
 		b.entries, groups = e.Entries, append(groups, e.Group())
 	}
 	return b, output.Commit(ctx, f.write.NoSync, groups...)
-}
-
-// built reports what was built, and how to boot it.
-func (r *root) built(f buildFlags, b *build) error {
-	m, result, first := b.manifest, b.Result, f.first()
-	length, onDisk := first.sizes()
-	if first.Format.HoldsDisk() {
-		length = m.Size
-	}
-	if f.write.NoVerify {
-		r.log.Warn("the NAR hashes of store items were not checked (--no-verify)")
-	}
-	if r.json {
-		done := event{
-			"event": "done", "image": first.Name, "size": length, "onDisk": onDisk, "written": result.Written, "seconds": b.seconds,
-			"digest": result.Digests.Image, "sha256": result.Digests.SHA256, "verified": !f.write.NoVerify, "manifest": f.manifestOf(first),
-			"outputs": f.outputEvents(),
-		}
-		if b.kept != nil {
-			done["series"] = b.kept
-		}
-		if f.twice {
-			done["differences"] = append([]diff.Change{}, b.differences...)
-		}
-		r.ui.event(done)
-		return cmp.Or(r.ui.failed, b.checked())
-	}
-	var text strings.Builder
-	say := func(format string, args ...any) { fmt.Fprintf(&text, format+"\n", args...) }
-	holds := units.Count(len(m.Partitions), "partition")
-	if !first.Format.HoldsDisk() {
-		holds = "partition " + first.Partition
-	}
-	size := units.FormatBytes(length) + " (" + units.FormatBytes(onDisk) + " on disk)"
-	if first.to != nil {
-		size = units.FormatBytes(first.to.written)
-	}
-	say("%s: %s, %s, %s, in %.1f s", first.title(), size, holds, units.Count(len(m.Items), "store item"), b.seconds)
-	for _, t := range f.targetList {
-		if t == first {
-			continue
-		}
-		length, onDisk := t.sizes()
-		say("%s: %s, %s (%s on disk)", t.Name, t.Format.Name, units.FormatBytes(length), units.FormatBytes(onDisk))
-	}
-	for _, line := range [][2]string{{"digest", result.Digests.Image}, {"sha256", result.Digests.SHA256}, {"manifest", f.manifestOf(first)}, {"boot", f.bootLine(b)}} {
-		if line[1] != "" {
-			say("  %-8s  %s", line[0], line[1])
-		}
-	}
-	if b.kept != nil {
-		text.WriteString(b.kept.Text())
-	}
-	if f.write.NoVerify {
-		say("  unverified: the NAR hashes of store items were not checked")
-	}
-	switch {
-	case len(b.differences) > 0:
-		say("  check     built again in other conditions, and different:\n%s", strings.TrimSuffix(diff.Text(b.differences, false), "\n"))
-	case f.twice:
-		say("  check     built again in other conditions, and equal")
-	}
-	_, err := io.WriteString(r.stdout, text.String())
-	return cmp.Or(err, b.checked())
-}
-
-// checked returns errDiffers if a second build had other bytes.
-func (b *build) checked() error {
-	if len(b.differences) > 0 {
-		return errDiffers
-	}
-	return nil
-}
-
-// first returns the output that the report begins with: the first one with the disk, if there is one.
-func (f buildFlags) first() *target {
-	for _, t := range f.targetList {
-		if t.Format.HoldsDisk() {
-			return t
-		}
-	}
-	return f.targetList[0]
-}
-
-// manifestOf returns the name of a target's manifest for the report, "" if it has none.
-func (f buildFlags) manifestOf(t *target) string {
-	if f.noManifest || !t.Format.HoldsDisk() {
-		return ""
-	}
-	return t.manifestName()
-}
-
-// outputEvents returns all outputs for the report of a build.
-func (f buildFlags) outputEvents() (list []event) {
-	for _, t := range f.targetList {
-		length, onDisk := t.sizes()
-		list = append(list, event{"image": t.Name, "format": t.Format.Name, "length": length, "onDisk": onDisk, "manifest": f.manifestOf(t)})
-	}
-	return list
-}
-
-// bootLine returns a command that boots the first output that QEMU reads, "" if there is none.
-func (f buildFlags) bootLine(b *build) string {
-	for _, t := range f.targetList {
-		if t.Format.QEMU != "" && t.to == nil {
-			return emulator.Boot{Target: emulator.TargetOf(b.manifest), Image: t.Name, Format: t.Format.QEMU, Export: f.exportBoot, Entries: b.entries}.Line()
-		}
-	}
-	return ""
 }

@@ -2,15 +2,13 @@ package main
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"math"
 	"os"
 	"path/filepath"
 	"slices"
 
+	"imprint/cmd/imprint/imagecmd"
 	"imprint/image/diff"
 	"imprint/image/disk"
 	"imprint/image/plan"
@@ -20,82 +18,8 @@ import (
 	"imprint/internal/processors"
 	"imprint/partition"
 
-	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 )
-
-// errDiffers is the error of comparisons that have printed differences.
-var errDiffers = errors.New("there are differences")
-
-// An imageFile is an image whose holes are known without reading them.
-type imageFile struct{ *os.File }
-
-// NextData returns the offset of the first byte at or after off that may not be zero.
-func (f imageFile) NextData(off int64) int64 {
-	next, err := unix.Seek(int(f.Fd()), off, unix.SEEK_DATA)
-	switch {
-	case err == unix.ENXIO:
-		return math.MaxInt64
-	case err != nil:
-		return off
-	}
-	return next
-}
-
-func (r *root) diff() *cobra.Command {
-	var all bool
-	c := &cobra.Command{
-		Use:   "diff A B",
-		Short: "Show how two disk images differ, and why",
-		Long: `diff compares two disk images of imprint or of other tools, also of different layout: partitions, the fields of file systems and
-partition tables, files, store items and their registration. For an item it names the chain of references from a GC root.
-Identifiers, times, checksums and unused space, which seldom matter, are listed last. It exits with 6 if the images differ.`,
-		Example: "  imprint diff old.raw new.raw\n  imprint diff --json old.raw new.raw | jq '.changes[].object'",
-		Args:    exactly(2, "two images"),
-		RunE: func(c *cobra.Command, args []string) error {
-			a, f, err := openImage(args[0])
-			if err != nil {
-				return err
-			}
-			defer f.Close()
-			b, g, err := openImage(args[1])
-			if err != nil {
-				return err
-			}
-			defer g.Close()
-			return r.compare(c.Context(), a, b, diff.Options{}, all)
-		},
-	}
-	c.Flags().BoolVar(&all, "all", false, "list every difference, however many there are")
-	c.Flags().BoolVar(&r.json, "json", false, "print the differences as a JSON document")
-	return c
-}
-
-// compare prints how two disks differ. It returns errDiffers if they do.
-func (r *root) compare(ctx context.Context, a, b *disk.Disk, o diff.Options, all bool) error {
-	changes, err := diff.Compare(ctx, a, b, o)
-	if err != nil {
-		return err
-	}
-	if r.json {
-		err = r.document(map[string]any{"equal": len(changes) == 0, "changes": append([]diff.Change{}, changes...)})
-	} else {
-		_, err = io.WriteString(r.stdout, diff.Text(changes, all))
-	}
-	if err == nil && len(changes) > 0 {
-		return errDiffers
-	}
-	return err
-}
-
-// document prints a JSON document.
-func (r *root) document(v any) error {
-	text, err := json.MarshalIndent(v, "", "  ")
-	if err == nil {
-		_, err = r.stdout.Write(append(text, '\n'))
-	}
-	return err
-}
 
 // A laidOut disk is a layout that is read from its sources.
 type laidOut struct{ *plan.Layout }
@@ -140,7 +64,7 @@ func (p *planned) disk() (d *disk.Disk, unknown []string, err error) {
 
 // planDiff prints what a build would change in an image. Items are compared by their registration.
 func (r *root) planDiff(ctx context.Context, p *planned, image string, all bool) error {
-	old, f, err := openImage(image)
+	old, f, err := imagecmd.Open(image)
 	if err != nil {
 		return err
 	}
@@ -153,7 +77,7 @@ func (r *root) planDiff(ctx context.Context, p *planned, image string, all bool)
 		_, is := r.Maker.(partition.Packed)
 		return is
 	})
-	return r.compare(ctx, old, next, diff.Options{Values: true, Unknown: unknown, Bounds: packed}, all)
+	return r.images().Compare(ctx, old, next, diff.Options{Values: true, Unknown: unknown, Bounds: packed}, all)
 }
 
 // again builds an image a second time, to an unnamed file, and returns how it differs from the first. The conditions that must not matter are
@@ -188,12 +112,12 @@ func (r *root) again(ctx context.Context, file, image string) ([]diff.Change, er
 	if err != nil {
 		return nil, err
 	}
-	first, f, err := openImage(image)
+	first, f, err := imagecmd.Open(image)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	second, err := disk.Open(imageFile{out.File}, result.Layout.Size)
+	second, err := disk.Open(imagecmd.File{File: out.File}, result.Layout.Size)
 	if err != nil {
 		return nil, err
 	}

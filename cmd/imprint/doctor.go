@@ -145,6 +145,15 @@ func parts(ctx context.Context, found emulator.Machine) (list []finding) {
 	return list
 }
 
+// installed returns an error if something of a machine is missing.
+func installed(ctx context.Context, m emulator.Machine) error {
+	gone, install := lacking(parts(ctx, m))
+	if len(gone) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%w; to install it on Debian: %s", gone, install)
+}
+
 // examined prints the findings. It returns an error if something that the build needs is missing.
 func (r *root) examined(list []finding, needed, asJSON bool) error {
 	gone, install := lacking(list)

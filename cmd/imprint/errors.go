@@ -34,6 +34,9 @@ type missing []string
 func (m missing) Error() string        { return "missing: " + strings.Join(m, ", ") }
 func (m missing) Is(target error) bool { return target == hosttool.ErrMissing }
 
+// errDiffers is the error of comparisons that have printed differences.
+var errDiffers = errors.New("there are differences")
+
 // usage is an error in the command line.
 type usage struct{ error }
 

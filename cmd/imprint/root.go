@@ -2,26 +2,14 @@ package main
 
 import (
 	"cmp"
-	"fmt"
 	"io"
-	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
-	"time"
 
-	"imprint/cmd/imprint/cachecmd"
-	"imprint/cmd/imprint/envcmd"
-	"imprint/cmd/imprint/seriescmd"
-	"imprint/cmd/imprint/storecmd"
-	"imprint/image/base"
-	"imprint/image/disk"
-	"imprint/image/input"
-	"imprint/image/resolve"
-	"imprint/internal/awskeys"
-	"imprint/internal/objects"
+	"imprint/cmd/imprint/imagecmd"
+	"imprint/cmd/imprint/servecmd"
 	"imprint/internal/repro"
-	"imprint/internal/sandbox"
-	"imprint/internal/units"
 	"imprint/internal/visible"
 
 	"github.com/sirupsen/logrus"
@@ -87,8 +75,9 @@ func newRoot(w world) *root {
 	r.cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage{err} })
 	r.cmd.PersistentFlags().StringVar(&r.level, "log-level", "warning", "log messages of this `level` and above: error, warning, info or debug")
 	r.completions()
-	r.cmd.AddCommand(r.build(), r.plan(), r.doctor(), r.init(), r.schema(), r.version(), r.man(), r.verify(), r.reader(), r.inspect(), r.ls(), r.cat(), r.extract(), r.diff(), r.why(),
-		r.serve(), r.boot(), r.environments(), r.cache(), r.stores(), r.seriesCommand())
+	r.cmd.AddCommand(r.build(), r.plan(), r.doctor(), r.init(), r.schema(), r.version(), r.man(), r.environments(), r.cache(), r.stores(), r.seriesCommand())
+	r.cmd.AddCommand(imagecmd.Commands(r.images())...)
+	r.cmd.AddCommand(servecmd.Commands(r.servers())...)
 	return r
 }
 
@@ -150,12 +139,6 @@ func atMost(n int, what string) cobra.PositionalArgs {
 	}
 }
 
-// fetchingHelp is the text about caches in the help of commands that resolve a description.
-const fetchingHelp = `Items of a binary cache ([[source]] with url) are fetched, unless they are in the build store already: a directory that
-keeps them unpacked, by their digest, for this and later commands ($XDG_CACHE_HOME/imprint, or ~/.cache/imprint). It may be
-removed when no command is running, apart from layers/ in it, where environments and series are. So are inputs ([[input]]) that are on a server;
-those of IPFS come from the gateway of --ipfs-gateway or $IPFS_GATEWAY, by default http://127.0.0.1:8080.`
-
 // buildStoreFlag adds the flag for the build store.
 func (r *root) buildStoreFlag(c *cobra.Command) {
 	c.Flags().StringVar(&r.buildStore, "build-store", "", "keep what is fetched from binary caches, environments and series in this `directory`")
@@ -174,90 +157,22 @@ func (r *root) storeDir() string {
 	return ""
 }
 
-// remote returns how sources on other machines are read.
-func (r *root) remote() resolve.Remote {
-	return resolve.Remote{Account: func(profile string) (awskeys.Account, error) { return awskeys.Find(r.env, profile) }, Now: time.Now}
-}
+// scratch returns the directory for unnamed files: that of the image, else one for temporary files that is on a disk.
+func (r *root) scratch(outDir string) string { return cmp.Or(outDir, r.env("TMPDIR"), "/var/tmp") }
 
-// fetching shows the progress of fetching items.
-func (r *root) fetching(f *resolve.Fetch) {
-	r.ui.stage("realise", fmt.Sprintf("fetching %s (%s) from %v", units.Count(f.Items, "store item"), units.FormatBytes(f.Total), f.From))
-	r.ui.watch(progress{"fetching", event{"event": "progress", "stage": "realise"}, f.Done, f.Total})
-}
+// maxEpoch is the last second that a superblock of ext4 can store, in 2106.
+const maxEpoch = 1<<32 - 1
 
-// describes adds the flags of commands that resolve a description.
-func (r *root) describes(c *cobra.Command) {
-	r.buildStoreFlag(c)
-	c.Flags().StringVar(&r.gateway, "ipfs-gateway", "", "fetch inputs of IPFS from the gateway at this `URL`")
-}
-
-// localGateway is where a node of IPFS on this machine serves.
-const localGateway = "http://127.0.0.1:8080"
-
-// ipfsGateway returns the URL of the gateway to IPFS.
-func (r *root) ipfsGateway() string { return cmp.Or(r.gateway, r.env("IPFS_GATEWAY"), localGateway) }
-
-// passed are the variables that git-annex and what it runs get: where their configuration and their keys are.
-var passed = []string{"HOME", "USER", "XDG_CONFIG_HOME", "SSH_AUTH_SOCK", "GIT_SSH_COMMAND"}
-
-// passedOn returns those variables, as "NAME=value".
-func (r *root) passedOn() (list []string) {
-	for _, name := range passed {
-		if value := r.env(name); value != "" {
-			list = append(list, name+"="+value)
-		}
+// sourceDateEpoch parses the value of SOURCE_DATE_EPOCH: seconds since 1970.
+func sourceDateEpoch(text string) (*int64, error) {
+	if text == "" {
+		return nil, nil
 	}
-	return list
-}
-
-// getting shows the progress of fetching an input. Several may be fetched at a time; the last one is shown.
-func (r *root) getting(f *input.Fetch) {
-	what := "fetching input " + f.Name
-	if f.Size > 0 {
-		what += " (" + units.FormatBytes(f.Size) + ")"
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || n < 0 || n > maxEpoch {
+		return nil, usagef("SOURCE_DATE_EPOCH is %q; it must be a number of seconds from 0 to %d", text, int64(maxEpoch))
 	}
-	r.ui.stage("realise", what+" from "+f.From)
-	r.ui.watch(progress{"fetching", event{"event": "progress", "stage": "realise"}, f.Done, f.Size})
-}
-
-// basing shows the progress of fetching the layers of a base.
-func (r *root) basing(f *base.Fetch) {
-	what := "fetching " + units.Count(f.Layers, "layer")
-	if f.Total > 0 {
-		what += " (" + units.FormatBytes(f.Total) + ")"
-	}
-	r.ui.stage("realise", what+" of "+f.From)
-	r.ui.watch(progress{"fetching", event{"event": "progress", "stage": "realise"}, f.Done, f.Total})
-}
-
-// dockerDir returns the directory where docker login keeps passwords, "" if the environment names none.
-func (r *root) dockerDir() string {
-	if dir := r.env("DOCKER_CONFIG"); dir != "" {
-		return dir
-	}
-	if home := r.env("HOME"); filepath.IsAbs(home) {
-		return filepath.Join(home, ".docker")
-	}
-	return ""
-}
-
-// environments is the command for environments, which are in the build store.
-func (r *root) environments() *cobra.Command {
-	return envcmd.Command(envcmd.World{
-		Stdin: os.Stdin, Stdout: r.stdout, Stderr: r.stderr, Raw: r.raw, RawErr: r.tty,
-		StoreFlag: r.buildStoreFlag,
-		StoreDir:  r.storeDir, Scratch: func() string { return r.scratch("") }, Env: r.env, Root: func() bool { return sandbox.HasIDs(os.Getuid()) }, UID: os.Getuid(), GID: os.Getgid(),
-		Epoch: r.epoch,
-		Usage: func(err error) error { return usage{err} }, Differs: errDiffers,
-	})
-}
-
-// cache is the command for what steps have made.
-func (r *root) cache() *cobra.Command {
-	return cachecmd.Command(cachecmd.World{
-		Stdout: r.stdout, Stderr: r.stderr, StoreFlag: r.buildStoreFlag, StoreDir: r.storeDir, Identity: envcmd.Identity, Now: time.Now, Open: envcmd.Open, Collect: envcmd.Collect,
-		Usage: func(err error) error { return usage{err} }, Mismatch: objects.ErrDamaged,
-	})
+	return &n, nil
 }
 
 // epoch returns the time of what has no other: SOURCE_DATE_EPOCH, or 1.
@@ -267,28 +182,4 @@ func (r *root) epoch() (int64, error) {
 		return repro.DefaultEpoch, err
 	}
 	return *epoch, err
-}
-
-// stores is the command for stores.
-func (r *root) stores() *cobra.Command {
-	return storecmd.Command(storecmd.World{
-		Stdin: os.Stdin, Stdout: r.stdout, Stderr: r.stderr, Raw: r.raw, RawErr: r.tty,
-		StoreFlag: r.buildStoreFlag, StoreDir: r.storeDir, Epoch: r.epoch, Scratch: func() string { return r.scratch("") },
-		Env: r.env, Environ: os.Environ, Remote: r.remote(), UID: os.Getuid(), GID: os.Getgid(), Root: func() bool { return sandbox.HasIDs(os.Getuid()) },
-		Image: func(name string) (*disk.Disk, io.Closer, error) { return openImage(name) },
-		Watch: func(doing string, done func() int64, total int64) {
-			r.ui.watch(progress{doing, event{}, done, total})
-		},
-		Clear: func() { r.ui.clear() },
-		Usage: func(err error) error { return usage{err} },
-	})
-}
-
-// seriesCommand is the command for series of images, which are in the build store.
-func (r *root) seriesCommand() *cobra.Command {
-	return seriescmd.Command(seriescmd.World{
-		Stdout: r.stdout, Stderr: r.stderr, StoreFlag: r.buildStoreFlag, StoreDir: r.storeDir, Files: r.seriesFiles,
-		Stage: func(name, text string) { r.ui.stage(name, text) }, Done: func() { r.ui.clear() },
-		Usage: func(err error) error { return usage{err} }, Differs: errDiffers,
-	})
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"imprint/cmd/imprint/imagecmd"
 	"imprint/image/emulator"
 )
 
@@ -46,11 +47,11 @@ func TestVerifyEveryImage(t *testing.T) {
 // recognised checks that an image without its manifest boots on the same machine.
 func recognised(t *testing.T, image string) {
 	t.Helper()
-	m, err := readManifest(image + ".json")
+	m, err := imagecmd.ReadManifest(image + ".json")
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, f, err := openImage(image)
+	d, f, err := imagecmd.Open(image)
 	if err != nil {
 		t.Fatal(err)
 	}

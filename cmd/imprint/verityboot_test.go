@@ -4,13 +4,11 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 
 	"imprint/internal/demostore"
 	"imprint/internal/hosttest"
-	"imprint/internal/qemutest"
 )
 
 // verityInit opens the root file system through its hash tree, with what the kernel command line says, and reads its files.
@@ -58,24 +56,18 @@ func TestVerityInGuest(t *testing.T) {
 	hosttest.Need(t, "veritysetup")
 	parts := demostore.Need(t)
 	parts.Modules = []string{"virtio_pci", "virtio_blk", "erofs", "dm_verity"}
-	program := hosttest.Find(t, "veritysetup")
-	libraries := regexp.MustCompile(`/\S+`).FindAllString(hosttest.Run(t, "ldd", program), -1)
-	initrd, err := parts.Initrd(verityInit, append(libraries, program)...)
-	if err != nil {
-		t.Fatal(err)
-	}
+	initrd := guestInitrd(t, parts, verityInit, hosttest.Find(t, "veritysetup"))
 	dir := t.TempDir()
 	if err := os.Mkdir(filepath.Join(dir, "root"), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	changed := strings.Repeat("what will change\n", 4096)
 	for name, text := range map[string]string{
-		"guest.toml": verityDisk, "initrd": string(initrd), "linux": string(read(t, parts.Kernel.Image)), "root/changed": changed, "root/sound": strings.Repeat("as it was\n", 4096),
+		"guest.toml": verityDisk, "initrd": initrd, "linux": string(read(t, parts.Kernel.Image)), "root/changed": changed, "root/sound": strings.Repeat("as it was\n", 4096),
 	} {
 		writeFile(t, filepath.Join(dir, name), text)
 	}
-	image := filepath.Join(dir, "guest.raw")
-	imprint(t, "build", filepath.Join(dir, "guest.toml"), "-o", image, "--export-boot", filepath.Join(dir, "boot"), "--no-sync")
+	image := buildGuest(t, dir)
 	content := read(t, image)
 	at := bytes.Index(content, []byte(changed))
 	if at < 0 {
@@ -83,22 +75,10 @@ func TestVerityInGuest(t *testing.T) {
 	}
 	content[at+9*4096] ^= 1
 	writeFile(t, image, string(content))
-	r := qemutest.Boot(t, qemutest.Options{Image: image, Mode: "bios", Marker: marker, Bad: failure, PowerOff: true, Args: []string{
-		"-kernel", dir + "/boot/guest.kernel", "-initrd", dir + "/boot/guest.initrd", "-append", cmdlineOf(t, dir+"/boot/boot.json"),
-	}})
+	console := bootGuest(t, image, false)
 	for _, line := range []string{"imprint: sound: read", "imprint: changed: cat: read error: Input/output error"} {
-		if !strings.Contains(r.Serial, line) {
-			t.Errorf("the console does not show %q:\n%s", line, r.Serial)
+		if !strings.Contains(console, line) {
+			t.Errorf("the console does not show %q:\n%s", line, console)
 		}
 	}
-}
-
-// cmdlineOf returns the command line of the first entry of an export.
-func cmdlineOf(t *testing.T, index string) string {
-	t.Helper()
-	found := regexp.MustCompile(`"cmdline": "(.*)"`).FindSubmatch(read(t, index))
-	if found == nil {
-		t.Fatalf("%s has no command line", index)
-	}
-	return string(found[1])
 }

@@ -1,98 +1,107 @@
 package extract
 
 import (
-	"archive/tar"
+	"bufio"
 	"context"
+	"fmt"
 	"io"
-	"strings"
 
+	"imprint/internal/extent"
+	"imprint/internal/pax"
 	"imprint/internal/tree"
 )
 
-// Archive writes nodes and everything below them as a tar archive in the pax format, in the order of the tree: with owners, modes, times, hard
-// links, devices and extended attributes. Holes become zeros. Sockets are omitted, and so are attributes that a pax record cannot hold: those
-// without a value, or with an "=" in their name.
+// Archive writes nodes and everything below them as a tar archive in the pax format, in the order of their names: with owners, modes, times,
+// hard links, devices, extended attributes, access control lists and holes. Names begin with those of the nodes, or with "./" if the only one
+// is the root of a tree. Sockets are omitted, since an archive cannot hold them. Two nodes of one name are an error.
 func Archive(ctx context.Context, w io.Writer, tops []tree.Walked) ([]Omission, error) {
-	a := &archiver{ctx: ctx, tar: tar.NewWriter(w), first: map[*tree.Node]string{}}
+	c := &collector{builder: tree.NewBuilder(&tree.Attr{Mode: 0o755}), first: map[*tree.Node]*tree.Node{}}
 	for _, top := range tops {
-		for below, n := range tree.Walk("", top.Node) {
-			if ctx.Err() != nil {
-				return a.omitted, context.Cause(ctx)
-			}
-			if err := a.add(nameOf(top)+below, n.Inode()); err != nil {
-				return a.omitted, err
-			}
+		if err := c.all(ctx, top); err != nil {
+			return c.omitted, err
 		}
 	}
-	return a.omitted, a.tar.Close()
+	made, err := c.builder.Tree()
+	if err != nil {
+		return c.omitted, err
+	}
+	o := pax.Options{Sparse: true}
+	if len(tops) != 1 || nameOf(tops[0]) != "." { // the root of what is made is no node then
+		o.Bare, o.Parts = true, [][]pax.Span{{{First: 1, End: made.Len()}}}
+	}
+	l, err := pax.New(made, o)
+	if err != nil {
+		return c.omitted, err
+	}
+	b := bufio.NewWriterSize(w, bufferSize)
+	if err := stream(ctx, b, l); err != nil {
+		return c.omitted, err
+	}
+	return c.omitted, b.Flush()
 }
 
-// An archiver adds nodes to an archive.
-type archiver struct {
-	ctx     context.Context
-	tar     *tar.Writer
-	first   map[*tree.Node]string
+// bufferSize is that of reads and writes in bytes.
+const bufferSize = 1 << 18
+
+// A collector makes one tree of nodes of another one.
+type collector struct {
+	builder *tree.Builder
+	first   map[*tree.Node]*tree.Node // the copies of what may have further names
 	omitted []Omission
 }
 
-// types maps kinds of nodes to types of members.
-var types = map[tree.Kind]byte{
-	tree.File: tar.TypeReg, tree.Dir: tar.TypeDir, tree.Symlink: tar.TypeSymlink,
-	tree.CharDevice: tar.TypeChar, tree.BlockDevice: tar.TypeBlock, tree.Fifo: tar.TypeFifo,
-}
-
-func (a *archiver) add(name string, n *tree.Node) error {
-	h := a.header(name, n)
-	if h == nil {
-		a.omitted = append(a.omitted, Omission{name, "is omitted: a tar archive cannot hold sockets"})
-		return nil
+// all adds a node and everything below it.
+func (c *collector) all(ctx context.Context, top tree.Walked) error {
+	base := nameOf(top)
+	if base != "." && c.builder.Find("/"+base) != nil {
+		return fmt.Errorf("%s: there is another %s in the archive already", tree.Shown(top.Path), tree.Shown(base))
 	}
-	if err := a.tar.WriteHeader(h); err != nil || h.Typeflag != tar.TypeReg {
-		return err
-	}
-	return tree.Copy(a.ctx, a.tar, n.Blob(), nil)
-}
-
-// header returns the header of a node, nil if an archive cannot hold it.
-func (a *archiver) header(name string, n *tree.Node) *tar.Header {
-	kind, ok := types[n.Kind()]
-	if !ok {
-		return nil
-	}
-	h := &tar.Header{
-		Format: tar.FormatPAX, Typeflag: kind, Name: name, Mode: int64(n.Attr.Mode), Uid: int(n.Attr.UID), Gid: int(n.Attr.GID), ModTime: timeOf(n.Attr),
-	}
-	if first := a.first[n]; first != "" {
-		h.Typeflag, h.Linkname = tar.TypeLink, first
-		return h
-	}
-	switch n.Kind() {
-	case tree.Dir:
-		h.Name += "/"
-	case tree.File:
-		h.Size = n.Size()
-	case tree.Symlink:
-		h.Linkname = n.Target()
-	case tree.CharDevice, tree.BlockDevice:
-		h.Devmajor, h.Devminor = int64(n.Device().Major), int64(n.Device().Minor)
-	}
-	if n.Kind() != tree.Dir {
-		a.first[n] = name
-	}
-	a.xattrs(h, n.Attr.Xattrs)
-	return h
-}
-
-// xattrs adds extended attributes as the pax records of star, "SCHILY.xattr.NAME", which GNU tar and bsdtar read.
-func (a *archiver) xattrs(h *tar.Header, list []tree.Xattr) {
-	for _, x := range list {
-		if len(x.Value) == 0 || strings.Contains(x.Name, "=") {
-			a.omitted = append(a.omitted, Omission{h.Name, "is without its attribute " + tree.Shown(x.Name) + ", which a tar archive cannot hold"})
+	for below, n := range tree.Walk("", top.Node) {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		name, inode := base+below, n.Inode()
+		if inode.Kind() == tree.Socket {
+			c.omitted = append(c.omitted, Omission{name, "is omitted: a tar archive cannot hold sockets"})
 			continue
 		}
-		if h.PAXRecords == nil {
-			h.PAXRecords = map[string]string{}
+		if err := c.builder.Add(name, c.copy(inode), "the image"); err != nil {
+			return err
 		}
-		h.PAXRecords["SCHILY.xattr."+x.Name] = string(x.Value)
 	}
+	return nil
 }
+
+// copy returns a copy of a node, or a link to the earlier one.
+func (c *collector) copy(inode *tree.Node) *tree.Node {
+	if first := c.first[inode]; first != nil {
+		return tree.NewLink("", first)
+	}
+	n := inode.Copy()
+	if n.Kind() != tree.Dir {
+		c.first[inode] = n
+	}
+	return n
+}
+
+// stream writes a layout in order.
+func stream(ctx context.Context, w io.Writer, l *pax.Layout) error {
+	buf := make([]byte, bufferSize)
+	at := int64(0)
+	put := func(b tree.Blob) error {
+		at += b.Size()
+		return tree.Copy(ctx, w, b, buf)
+	}
+	for e := range l.Extents(0) {
+		if err := put(zeros(e.Off - at)); err != nil {
+			return err
+		}
+		if err := put(tree.Slice(e.Blob, e.At, e.Len)); err != nil {
+			return err
+		}
+	}
+	return put(zeros(l.Size() - at))
+}
+
+// zeros returns n bytes that no extent covers.
+func zeros(n int64) tree.Blob { return extent.NewBlob(extent.List(nil), n) }

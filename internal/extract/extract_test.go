@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 
+	"imprint/internal/hosttest"
 	"imprint/internal/tree"
 
 	"golang.org/x/sys/unix"
@@ -100,14 +101,25 @@ func TestArchive(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := paths(omitted); !slices.Equal(got, []string{"top/file", "top/socket"}) {
+	if got := paths(omitted); !slices.Equal(got, []string{"top/socket"}) {
 		t.Errorf("omitted %q", omitted)
 	}
-	var got []string
-	for r := tar.NewReader(&out); ; {
+	want := []string{
+		`5 top/ 755  0:0 "" `, `5 top/dir/ 1777  0:0 "" `, `6 top/fifo 600  0:0 "" `, `0 top/file 640  0:0 "b\x00c" content`,
+		`2 top/link 777 ../../etc 0:0 "" `, `3 top/null 666  1:3 "" `, `1 top/same 640 top/file 0:0 "" `,
+	}
+	if got := members(t, &out); !slices.Equal(got, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+// members are what package archive/tar reads.
+func members(t *testing.T, in io.Reader) (got []string) {
+	t.Helper()
+	for r := tar.NewReader(in); ; {
 		h, err := r.Next()
 		if err == io.EOF {
-			break
+			return got
 		}
 		if err != nil {
 			t.Fatal(err)
@@ -117,14 +129,85 @@ func TestArchive(t *testing.T) {
 			t.Errorf("%s: %v, %v", h.Name, h.ModTime, err)
 		}
 		got = append(got, fmt.Sprintf("%c %s %o %s %d:%d %q %s", h.Typeflag, h.Name, h.Mode, h.Linkname, h.Devmajor, h.Devminor,
-			h.PAXRecords["SCHILY.xattr.user.a"], content))
+			h.PAXRecords["SCHILY.xattr.user.a"], bytes.TrimLeft(content, "\x00")))
 	}
-	want := []string{
-		`5 top/ 755  0:0 "" `, `5 top/dir/ 1777  0:0 "" `, `6 top/fifo 600  0:0 "" `, `0 top/file 640  0:0 "b\x00c" content`,
-		`2 top/link 777 ../../etc 0:0 "" `, `3 top/null 666  1:3 "" `, `1 top/same 640 top/file 0:0 "" `,
+}
+
+// rich is a root with a file that is mostly a hole, with an access control list and a further name.
+func rich(t *testing.T) *tree.Node {
+	t.Helper()
+	acl := "\x02\x00\x00\x00\x01\x00\x06\x00\xff\xff\xff\xff\x02\x00\x07\x00\x05\x00\x00\x00\x04\x00\x04\x00\xff\xff\xff\xff\x10\x00\x06\x00\xff\xff\xff\xff\x20\x00\x00\x00\xff\xff\xff\xff"
+	attr := &tree.Attr{Mode: 0o660, UID: 7, Mtime: tree.Time{Sec: 1234, Nsec: 500}, Xattrs: []tree.Xattr{
+		{Name: "system.posix_acl_access", Value: []byte(acl)}, {Name: "user.empty"}, {Name: "user.more", Value: []byte("more")},
+	}}
+	hole := tree.NewFile("", attr, tree.Sparse(tree.Text(strings.Repeat("\x00", 8<<20)+"end"), []tree.Range{{Off: 8 << 20, Len: 3}}))
+	b := tree.NewBuilder(&tree.Attr{Mode: 0o711, UID: 3, Mtime: tree.Time{Sec: 1234, Nsec: 500}})
+	for path, n := range map[string]*tree.Node{"/a/hole": hole, "/b/a": tree.NewFile("", attr, tree.Text("other")), "/b/again": tree.NewLink("", hole)} {
+		if err := b.Add(path, n, ""); err != nil {
+			t.Fatal(err)
+		}
 	}
-	if !slices.Equal(got, want) {
-		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	made, err := b.Tree()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return made.Root()
+}
+
+// A root keeps its attributes, and names below it begin with "./". Parts of a tree begin with their own names; what is linked between them stays so.
+func TestArchiveNames(t *testing.T) {
+	root := rich(t)
+	a, b := tree.Walked{Path: "/a", Node: root.Child("a")}, tree.Walked{Path: "/b", Node: root.Child("b")}
+	for _, test := range []struct {
+		tops []tree.Walked
+		want string
+	}{
+		{[]tree.Walked{{Path: "/", Node: root}}, `5 ./ 711|5 ./a/ 711|0 ./a/hole 660|5 ./b/ 711|0 ./b/a 660|1 ./b/again 660 ./a/hole`},
+		{[]tree.Walked{b, a}, `5 a/ 711|0 a/hole 660|5 b/ 711|0 b/a 660|1 b/again 660 a/hole`},
+		{[]tree.Walked{b}, `5 b/ 711|0 b/a 660|0 b/again 660`},
+		{[]tree.Walked{{Path: "/b/again", Node: b.Node.Child("again")}}, `0 again 660`},
+	} {
+		var out bytes.Buffer
+		if _, err := Archive(t.Context(), &out, test.tops); err != nil {
+			t.Fatal(err)
+		}
+		if out.Len() > 20<<10 {
+			t.Errorf("%d bytes with a hole of 8 MiB", out.Len())
+		}
+		var short []string
+		for _, line := range members(t, &out) {
+			line, _, _ = strings.Cut(line, " 0:0 ")
+			short = append(short, strings.TrimSpace(line))
+		}
+		if got := strings.Join(short, "|"); got != test.want {
+			t.Errorf("got\n%s\nwant\n%s", got, test.want)
+		}
+	}
+	again := tree.Walked{Path: "/b/a", Node: b.Node.Child("a")}
+	_, err := Archive(t.Context(), io.Discard, []tree.Walked{a, again})
+	if want := "/b/a: there is another a in the archive already"; err == nil || err.Error() != want {
+		t.Errorf("two of one name: %v", err)
+	}
+}
+
+// GNU tar lists attributes, access control lists, devices and sizes.
+func TestGNUTarLists(t *testing.T) {
+	hosttest.Need(t, "tar")
+	file := filepath.Join(t.TempDir(), "x.tar")
+	var out bytes.Buffer
+	if _, err := Archive(t.Context(), &out, append(sample(t), tree.Walked{Path: "/a/hole", Node: rich(t).Child("a").Child("hole")})); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, out.Bytes(), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	text := hosttest.Run(t, "tar", "--xattrs", "--acls", "--numeric-owner", "--full-time", "-tvvf", file)
+	list := strings.Join(strings.Fields(text), " ")
+	for _, want := range []string{"0/0 1,3 1970-01-01 00:20:34.0000005 top/null", "top/same link to top/file",
+		"7/0 8388611 1970-01-01 00:20:34.0000005 hole a: user::rw-,user:5:rwx,group::r--,mask::rw-,other::--- x: 0 user.empty x: 4 user.more"} {
+		if !strings.Contains(list, want) {
+			t.Errorf("no %q in\n%s", want, text)
+		}
 	}
 }
 

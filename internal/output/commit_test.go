@@ -238,6 +238,30 @@ func TestPlace(t *testing.T) {
 	}
 }
 
+func TestSame(t *testing.T) {
+	dir := t.TempDir()
+	a, link, other, gone := filepath.Join(dir, "a"), filepath.Join(dir, "link"), filepath.Join(dir, "other"), filepath.Join(dir, "gone")
+	for _, name := range []string{a, other} {
+		if err := os.WriteFile(name, nil, 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink("a", link); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		with string
+		want bool
+	}{{a, true}, {link, true}, {dir + "/./a", true}, {other, false}, {gone, false}} {
+		if got := Same(a, c.with); got != c.want {
+			t.Errorf("Same(%s, %s) = %t", a, c.with, got)
+		}
+	}
+	if Same(gone, gone) {
+		t.Error("a file that does not exist is the same as another one")
+	}
+}
+
 // What another user has put into a directory like /tmp is neither followed nor replaced.
 func TestPlaceInSharedDirectory(t *testing.T) {
 	if os.Geteuid() != 0 {

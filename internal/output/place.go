@@ -35,6 +35,13 @@ func Place(path string) (string, error) {
 	return "", fmt.Errorf("write %s: %w", path, unix.ELOOP)
 }
 
+// Same reports whether two paths name the same file. Both must exist.
+func Same(a, b string) bool {
+	infoA, errA := os.Stat(a)
+	infoB, errB := os.Stat(b)
+	return errA == nil && errB == nil && os.SameFile(infoA, infoB)
+}
+
 // step follows the symlinks in the directory of a path. If the path itself is a symlink, link is what it holds.
 func step(at string) (place, link string, err error) {
 	dir, base := filepath.Split(at)

@@ -22,7 +22,8 @@ const endSize = 2 * blockSize
 // Options select what an archive holds.
 type Options struct {
 	Sparse bool // omit the holes of files, which not every reader understands
-	// Parts divides the nodes into several archives, which lie one after the other: IDs of nodes in ascending order, each in one part. In each, the
+	Bare   bool // names do not begin with "./"; that of the root, which is ".", must be in no part then
+	// Parts divides the nodes into several archives, which lie one after the other: IDs of nodes in ascending order, each in at most one part. In each, the
 	// first name of a file has its content. Without, there is one archive of all nodes.
 	Parts [][]Span
 	Align int64 // alignment of each part in bytes
@@ -38,6 +39,7 @@ type Part struct{ Off, Size int64 } // bytes
 type Layout struct {
 	tree   *tree.Tree
 	sparse bool
+	bare   bool
 	parts  []Part
 	order  []int32                // IDs of nodes in the order in which they are stored
 	starts []int64                // where each of order begins
@@ -51,7 +53,7 @@ type Layout struct {
 
 // New lays out archives of a tree. The error names a node that an archive cannot hold: a socket.
 func New(t *tree.Tree, o Options) (*Layout, error) {
-	l := &Layout{tree: t, sparse: o.Sparse, at: make([]int32, t.Len()), parent: make([]int32, t.Len()), first: make([]int32, t.Len()), names: map[*tree.Node][]int32{}}
+	l := &Layout{tree: t, sparse: o.Sparse, bare: o.Bare, at: make([]int32, t.Len()), parent: make([]int32, t.Len()), first: make([]int32, t.Len()), names: map[*tree.Node][]int32{}}
 	if o.Parts == nil {
 		o.Parts = [][]Span{{{0, t.Len()}}}
 	}
@@ -118,9 +120,12 @@ func (l *Layout) entry(id int) *entry {
 	return e
 }
 
-// name returns the name of a node in the archive: "./a/b", and with a slash at the end that of a directory.
+// name returns the name of a node in the archive: "./a/b" or "a/b", and with a slash at the end that of a directory.
 func (l *Layout) name(id int) string {
 	name := "." + strings.TrimSuffix(l.path(id), "/")
+	if l.bare {
+		name = strings.TrimPrefix(name, "./")
+	}
 	if l.tree.Node(id).Kind() == tree.Dir {
 		name += "/"
 	}

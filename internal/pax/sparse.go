@@ -19,10 +19,13 @@ type stored struct {
 // recordsSize is what the records of a sparse file take at least, in bytes.
 const recordsSize = 2 * blockSize
 
+// mostRanges is the number of ranges that a table may have, so that its length, at most 40 bytes for each, fits into 31 bits.
+const mostRanges = 1 << 24
+
 // storedOf returns how a content is stored; with sparse, its holes are omitted if that makes the archive smaller.
 func storedOf(b tree.Blob, sparse bool) stored {
 	s := stored{size: b.Size(), data: wholeBlocks(tree.DataOf(b), b.Size())}
-	if !sparse || len(s.data) == 1 && s.data[0].Len == s.size {
+	if !sparse || len(s.data) > mostRanges || len(s.data) == 1 && s.data[0].Len == s.size {
 		return s
 	}
 	p := stored{sparse: true, table: tableOf(s.data, s.size), data: s.data}

@@ -1,19 +1,14 @@
-package main
+package servecmd
 
 import (
 	"context"
 	"fmt"
-	"io"
 	"strings"
-	"text/tabwriter"
 	"time"
 
-	"imprint/image/serve"
 	"imprint/internal/httpfile"
 	"imprint/internal/listen"
 	"imprint/internal/nbd"
-	"imprint/internal/units"
-	"imprint/internal/visible"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
@@ -29,7 +24,7 @@ type serveFlags struct {
 // mostClients is the limit of concurrent connections to each address.
 const mostClients = 64
 
-func (r *root) serve() *cobra.Command {
+func (w World) serve() *cobra.Command {
 	var f serveFlags
 	c := &cobra.Command{
 		Use:   "serve FILE|IMAGE",
@@ -49,14 +44,14 @@ There is no login and no encryption. Only you can connect to a Unix socket; a TC
   qemu-img info 'nbd+unix:///?socket=web.sock'
   imprint serve web.toml --http 127.0.0.1:8080
   imprint serve web.raw --nbd tcp:127.0.0.1:10809 --write changes.cow`,
-		Args: exactly(1, "one description FILE or IMAGE"),
-		RunE: func(c *cobra.Command, args []string) error { return r.runServe(c.Context(), args[0], f) },
+		Args: w.Exactly(1, "one description FILE or IMAGE"),
+		RunE: func(c *cobra.Command, args []string) error { return w.runServe(c.Context(), args[0], f) },
 	}
 	c.Flags().StringVar(&f.nbd, "nbd", "", "serve a network block device at this `address`: unix:PATH or tcp:HOST:PORT")
 	c.Flags().StringVar(&f.http, "http", "", "serve a file by HTTP at this `address`: HOST:PORT")
-	c.Flags().BoolVar(&r.json, "json", false, "print events as lines of JSON")
+	c.Flags().BoolVar(w.JSON, "json", false, "print events as lines of JSON")
 	c.Flags().StringVar(&f.write, "write", "", "let clients write, and keep what they write in this `file`")
-	r.describes(c)
+	w.Describes(c)
 	c.Flags().BoolVar(&f.verify, "verify", false, "compare everything with its hash before anything is served")
 	return c
 }
@@ -67,12 +62,12 @@ type sockets struct {
 }
 
 // open opens the addresses of the flags. The caller closes them.
-func (f serveFlags) open() (s sockets, err error) {
+func (w World) open(f serveFlags) (s sockets, err error) {
 	if f.nbd == "" && f.http == "" {
-		return s, usagef("serve needs --nbd or --http")
+		return s, w.usagef("serve needs --nbd or --http")
 	}
 	if f.http != "" && f.write != "" {
-		return s, usagef("--write is for --nbd: HTTP serves a file that does not change")
+		return s, w.usagef("--write is for --nbd: HTTP serves a file that does not change")
 	}
 	for _, one := range []struct {
 		flag, text string
@@ -84,7 +79,7 @@ func (f serveFlags) open() (s sockets, err error) {
 		a, err := listen.Parse(one.text)
 		if err != nil {
 			s.close()
-			return s, usagef("%s: %w", one.flag, err)
+			return s, w.usagef("%s: %w", one.flag, err)
 		}
 		if *one.to, err = a.Open(mostClients); err != nil {
 			s.close()
@@ -110,35 +105,35 @@ func (s sockets) close() {
 }
 
 // verifyExport compares everything with its hash.
-func (r *root) verifyExport(ctx context.Context, e *export) error {
+func (w World) verifyExport(ctx context.Context, e *export) error {
 	start := time.Now()
 	if e.image != nil {
-		return r.runVerify(ctx, e.path, e.image, nil)
+		return w.Verify(ctx, e.path, e.image, nil)
 	}
-	r.ui.stage("verify", "comparing everything with its hash")
+	w.Stage("verify", "comparing everything with its hash")
 	err := e.disk.Verify(ctx)
-	r.ui.clear()
-	if err == nil && !r.json {
-		_, err = fmt.Fprintf(r.stdout, "%s: everything matches its hash, in %.1f s\n", e.name, time.Since(start).Seconds())
+	w.Clear()
+	if err == nil && !*w.JSON {
+		_, err = fmt.Fprintf(w.Stdout, "%s: everything matches its hash, in %.1f s\n", e.name, time.Since(start).Seconds())
 	}
 	return err
 }
 
 // runServe serves until ctx ends, which is not an error, or until a source has changed.
-func (r *root) runServe(ctx context.Context, file string, f serveFlags) error {
-	defer r.ui.clear()
-	s, err := f.open()
+func (w World) runServe(ctx context.Context, file string, f serveFlags) error {
+	defer w.Clear()
+	s, err := w.open(f)
 	if err != nil {
 		return err
 	}
 	defer s.close()
-	e, err := r.export(ctx, file)
+	e, err := w.export(ctx, file)
 	if err != nil {
 		return err
 	}
 	defer e.close()
 	if f.verify {
-		if err := r.verifyExport(ctx, e); err != nil {
+		if err := w.verifyExport(ctx, e); err != nil {
 			return err
 		}
 	}
@@ -146,38 +141,14 @@ func (r *root) runServe(ctx context.Context, file string, f serveFlags) error {
 	if err != nil {
 		return err
 	}
-	r.ui.clear()
-	if err := r.serving(e, s); err != nil {
+	w.Clear()
+	if err := w.serving(e, s); err != nil {
 		return err
 	}
 	if err := e.serve(ctx, s, device); err != nil {
 		return err
 	}
-	return r.served(e)
-}
-
-// serving prints the addresses of the disk.
-func (r *root) serving(e *export, s sockets) error {
-	device, file := "", ""
-	if s.nbd != nil {
-		device = nbd.URI(s.nbd.Network, s.nbd.Address(), e.name)
-	}
-	if s.http != nil {
-		file = fmt.Sprintf("http://%s%s", s.http.Address(), (&httpfile.File{Name: e.file}).Path())
-	}
-	if r.json {
-		r.ui.event(event{"event": "serving", "name": e.name, "size": e.disk.Size(), "nbd": device, "http": file})
-		return r.ui.failed
-	}
-	text := fmt.Sprintf("%s: %s, served until interrupted\n", visible.Line(e.name), units.FormatBytes(e.disk.Size()))
-	if device != "" {
-		text += fmt.Sprintf("  nbd   %s\n", device)
-	}
-	if file != "" {
-		text += fmt.Sprintf("  http  %s\n", file)
-	}
-	_, err := io.WriteString(r.stdout, text)
-	return err
+	return w.served(e)
 }
 
 // serve runs the servers until ctx or the disk ends.
@@ -207,44 +178,4 @@ func (e *export) serve(ctx context.Context, s sockets, device nbd.Export) error 
 func (e *export) tag() (string, error) {
 	id, err := e.disk.Identity()
 	return id.String(), err
-}
-
-// served prints how much of the disk was read, and how much of that was verified.
-func (r *root) served(e *export) error {
-	if r.json {
-		return r.servedEvent(e)
-	}
-	var text strings.Builder
-	shares := e.disk.Shares()
-	fmt.Fprintf(&text, "read %s of %s (%s)\n", units.FormatBytes(shares[0].Read), units.FormatBytes(shares[0].Data), percent(shares[0]))
-	t := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
-	for _, s := range shares[1:] {
-		fmt.Fprintf(t, "  %s\t%s of %s\t%s\n", visible.Line(s.Name), units.FormatBytes(s.Read), units.FormatBytes(s.Data), percent(s))
-	}
-	t.Flush()
-	if touched, checked := e.disk.Checked(); touched > 0 {
-		fmt.Fprintf(&text, "store items and files that were read from: %d, verified: %d\n", touched, min(touched, checked))
-	}
-	_, err := io.WriteString(r.stdout, text.String())
-	return err
-}
-
-// servedEvent is served as an event.
-func (r *root) servedEvent(e *export) error {
-	shares, parts := e.disk.Shares(), []event{}
-	for _, s := range shares[1:] {
-		parts = append(parts, event{"name": s.Name, "read": s.Read, "data": s.Data})
-	}
-	touched, checked := e.disk.Checked()
-	r.ui.event(event{
-		"event": "served", "read": shares[0].Read, "data": shares[0].Data, "partitions": parts, "sources": touched, "verified": min(touched, checked),
-	})
-	return r.ui.failed
-}
-
-func percent(s serve.Share) string {
-	if s.Data == 0 {
-		return "0 %"
-	}
-	return fmt.Sprintf("%.1f %%", 100*float64(s.Read)/float64(s.Data))
 }

@@ -1,4 +1,4 @@
-package main
+package servecmd
 
 import (
 	"cmp"
@@ -27,7 +27,7 @@ type bootFlags struct {
 	exportBoot string
 }
 
-func (r *root) boot() *cobra.Command {
+func (w World) boot() *cobra.Command {
 	var f bootFlags
 	c := &cobra.Command{
 		Use:   "boot FILE|IMAGE [-- QEMU-ARG...]",
@@ -47,20 +47,20 @@ To end QEMU, switch the system off, or press Ctrl-A and then X.`,
 			if n := c.ArgsLenAtDash(); n >= 0 {
 				args = args[:n]
 			}
-			return exactly(1, "one description FILE or IMAGE, and after -- arguments of QEMU")(c, args)
+			return w.Exactly(1, "one description FILE or IMAGE, and after -- arguments of QEMU")(c, args)
 		},
-		RunE: func(c *cobra.Command, args []string) error { return r.runBoot(c.Context(), args[0], args[1:], f) },
+		RunE: func(c *cobra.Command, args []string) error { return w.runBoot(c.Context(), args[0], args[1:], f) },
 	}
 	c.Flags().StringVar(&f.write, "write", "", "keep what the system writes in this `file`")
-	r.describes(c)
+	w.Describes(c)
 	c.Flags().StringVar(&f.exportBoot, "export-boot", "", "for an IMAGE without a boot loader: the `directory` that build --export-boot has written")
 	return c
 }
 
 // runBoot boots a description or an image.
-func (r *root) runBoot(ctx context.Context, file string, args []string, f bootFlags) error {
-	defer r.ui.clear()
-	e, err := r.export(ctx, file)
+func (w World) runBoot(ctx context.Context, file string, args []string, f bootFlags) error {
+	defer w.Clear()
+	e, err := w.export(ctx, file)
 	if err != nil {
 		return err
 	}
@@ -70,18 +70,18 @@ func (r *root) runBoot(ctx context.Context, file string, args []string, f bootFl
 		return fmt.Errorf("boot %s: %w", file, err)
 	}
 	b := emulator.Boot{Target: target, Image: file, Discard: f.write == "", Export: f.exportBoot}
-	if err := r.findMachine(ctx, file, target); err != nil {
+	if err := w.findMachine(ctx, file, target); err != nil {
 		return err
 	}
-	if err := e.bootFiles(ctx, &b); err != nil {
+	if err := w.bootFiles(ctx, e, &b); err != nil {
 		return err
 	}
 	b.Format = e.qemuFormat()
 	if e.image != nil && f.write == "" && b.Format != "" {
-		r.ui.clear()
-		return r.runQEMU(ctx, b, args)
+		w.Clear()
+		return w.runQEMU(ctx, b, args)
 	}
-	return r.bootServed(ctx, e, b, args, f)
+	return w.bootServed(ctx, e, b, args, f)
 }
 
 // target returns the machine that the disk is for, from its manifest or from the contents of the image.
@@ -112,21 +112,16 @@ func (e *export) qemuFormat() string {
 }
 
 // findMachine returns an error if there is no machine for an image, or if it is not installed.
-func (r *root) findMachine(ctx context.Context, file string, t emulator.Target) error {
+func (w World) findMachine(ctx context.Context, file string, t emulator.Target) error {
 	found, ok := emulator.For(t)
 	if !ok {
 		return fmt.Errorf("boot %s: no machine is known for arch %q with firmware %q", file, t.Arch, t.Firmware)
 	}
-	list := parts(ctx, found)
-	gone, install := lacking(list)
-	if len(gone) == 0 {
-		return nil
-	}
-	return fmt.Errorf("%w; to install it on Debian: %s", gone, install)
+	return w.Installed(ctx, found)
 }
 
 // bootFiles finds the files that QEMU starts if the image has no boot loader. Those of a description are written to the scratch directory.
-func (e *export) bootFiles(ctx context.Context, b *emulator.Boot) (err error) {
+func (w World) bootFiles(ctx context.Context, e *export, b *emulator.Boot) (err error) {
 	switch {
 	case b.Target.Firmware != emulator.None:
 		return nil
@@ -134,7 +129,7 @@ func (e *export) bootFiles(ctx context.Context, b *emulator.Boot) (err error) {
 		b.Export = filepath.Join(e.scratch.Path, "boot")
 		b.Entries, err = e.writeBootFiles(ctx, b.Export)
 	case b.Export == "":
-		return usagef("boot %s: the image has no boot loader: --export-boot must name the directory that build --export-boot has written", b.Image)
+		return w.usagef("boot %s: the image has no boot loader: --export-boot must name the directory that build --export-boot has written", b.Image)
 	default:
 		b.Entries, err = readExport(b.Export)
 	}
@@ -154,11 +149,14 @@ func (e *export) writeBootFiles(ctx context.Context, dir string) ([]write.Export
 	return x.Entries, output.Commit(ctx, true, x.Group())
 }
 
+// maxIndex is the largest size in bytes of an index of boot files.
+const maxIndex = 64 << 20
+
 // readExport reads the index of exported boot files, which must be in the same directory.
 func readExport(dir string) ([]write.ExportedEntry, error) {
 	name := filepath.Join(dir, write.ExportFile)
 	info, err := os.Stat(name)
-	if err == nil && (!info.Mode().IsRegular() || info.Size() > maxManifest) {
+	if err == nil && (!info.Mode().IsRegular() || info.Size() > maxIndex) {
 		err = fmt.Errorf("read %s: it is not an index of boot files", name)
 	}
 	if err != nil {
@@ -183,7 +181,7 @@ func readExport(dir string) ([]write.ExportedEntry, error) {
 }
 
 // bootServed boots a disk that it serves at a socket in the scratch directory.
-func (r *root) bootServed(ctx context.Context, e *export, b emulator.Boot, args []string, f bootFlags) error {
+func (w World) bootServed(ctx context.Context, e *export, b emulator.Boot, args []string, f bootFlags) error {
 	device, err := e.device(f.write)
 	if err != nil {
 		return err
@@ -205,24 +203,24 @@ func (r *root) bootServed(ctx context.Context, e *export, b emulator.Boot, args 
 		served <- err
 	}()
 	b.Image, b.Format = nbd.URI(l.Network, l.Address(), ""), container.Raw
-	r.ui.clear()
-	err = r.runQEMU(ctx, b, args)
+	w.Clear()
+	err = w.runQEMU(ctx, b, args)
 	cancel(nil)
 	if lost := <-served; lost != nil {
 		return lost
 	}
-	return errors.Join(err, r.served(e))
+	return errors.Join(err, w.served(e))
 }
 
 // runQEMU runs QEMU on the terminal, without filtering its output. In addition to the environment of all host tools, it gets the variables that a
 // window needs.
-func (r *root) runQEMU(ctx context.Context, b emulator.Boot, args []string) error {
+func (w World) runQEMU(ctx context.Context, b emulator.Boot, args []string) error {
 	words := slices.Concat(b.Words(), args)
-	c := hosttool.Command{Name: words[0], Args: words[1:], Stdin: os.Stdin}
+	c := hosttool.Command{Name: words[0], Args: words[1:], Stdin: w.Stdin}
 	for _, name := range []string{"HOME", "TERM", "DISPLAY", "XAUTHORITY", "WAYLAND_DISPLAY", "XDG_RUNTIME_DIR", "TMPDIR"} {
-		if value := r.env(name); value != "" {
+		if value := w.Env(name); value != "" {
 			c.Env = append(c.Env, name+"="+value)
 		}
 	}
-	return hosttool.Attach(ctx, c, r.raw, r.tty)
+	return hosttool.Attach(ctx, c, w.Raw, w.RawErr)
 }

@@ -1,4 +1,4 @@
-package main
+package servecmd
 
 import (
 	"bytes"
@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"imprint/cmd/imprint/imagecmd"
 	"imprint/image/disk"
 	"imprint/image/plan"
 	"imprint/image/serve"
@@ -41,7 +42,7 @@ func (e *export) close() {
 }
 
 // export opens a description or an image. The caller closes the export.
-func (r *root) export(ctx context.Context, file string) (e *export, err error) {
+func (w World) export(ctx context.Context, file string) (e *export, err error) {
 	e = &export{}
 	defer func() {
 		if err != nil {
@@ -55,7 +56,7 @@ func (r *root) export(ctx context.Context, file string) (e *export, err error) {
 	if image {
 		return e, e.openImage(file)
 	}
-	return e, r.openDescription(ctx, e, file)
+	return e, w.openDescription(ctx, e, file)
 }
 
 // isImage reports whether a file is an image, and not a description: every image has a NUL where boot code or a partition table may be, and no
@@ -84,25 +85,25 @@ func isImage(name string) (bool, error) {
 }
 
 // openDescription resolves a description. Host tools work in a directory for temporary files.
-func (r *root) openDescription(ctx context.Context, e *export, file string) error {
-	d, err := parse(ctx, file)
+func (w World) openDescription(ctx context.Context, e *export, file string) error {
+	d, err := w.Parse(ctx, file)
 	if err != nil {
 		return err
 	}
 	if err := e.makeScratch(); err != nil {
 		return err
 	}
-	p, err := r.resolve(ctx, file, d, e.scratch.Path)
+	p, layout, err := w.Resolve(ctx, file, d, e.scratch.Path)
 	if err != nil {
 		return err
 	}
-	r.ui.stage("prepare", "")
-	if e.prepared, err = write.Prepare(ctx, p.plan, p.layout); err != nil {
+	w.Stage("prepare", "")
+	if e.prepared, err = write.Prepare(ctx, p, layout); err != nil {
 		return err
 	}
 	e.opened = append(e.opened, e.prepared.Discard)
 	e.manifest = e.prepared.Plan.Manifest(e.prepared.Layout, 0)
-	e.name, e.file = p.plan.Name, p.plan.Name+"."+p.plan.Format
+	e.name, e.file = p.Name, p.Name+"."+p.Format
 	if e.disk, err = serve.Layout(ctx, e.prepared); err == nil {
 		e.opened = append(e.opened, e.disk.Close)
 	}
@@ -122,12 +123,12 @@ func (e *export) makeScratch() (err error) {
 
 // openImage opens an image. Its manifest is used unless the image was modified after it.
 func (e *export) openImage(name string) error {
-	image, f, err := openImage(name)
+	image, f, err := imagecmd.Open(name)
 	if err != nil {
 		return err
 	}
 	e.opened = append(e.opened, func() { f.Close() })
-	if e.manifest, err = readManifest(name + ".json"); err != nil {
+	if e.manifest, err = imagecmd.ReadManifest(name + ".json"); err != nil {
 		return err
 	}
 	size, err := f.Seek(0, io.SeekEnd)

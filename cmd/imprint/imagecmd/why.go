@@ -1,4 +1,4 @@
-package main
+package imagecmd
 
 import (
 	"context"
@@ -20,7 +20,7 @@ import (
 // mostChains is the number of chains that --all prints.
 const mostChains = 1000
 
-func (r *root) why() *cobra.Command {
+func (w World) why() *cobra.Command {
 	var all, asJSON bool
 	c := &cobra.Command{
 		Use:   "why IMAGE|DESCRIPTION ITEM",
@@ -29,13 +29,13 @@ func (r *root) why() *cobra.Command {
 that a description (a file that ends in .toml) describes. ITEM is a store path, a path inside of one, the name of an item,
 or the beginning of a name.`,
 		Example: "  imprint why web.raw glibc\n  imprint why --all image.toml openssl-3",
-		Args:    exactly(2, "an IMAGE or a DESCRIPTION, and an ITEM"),
+		Args:    w.Exactly(2, "an IMAGE or a DESCRIPTION, and an ITEM"),
 		RunE: func(c *cobra.Command, args []string) error {
-			g, err := r.graph(c.Context(), args[0])
+			g, err := w.graph(c.Context(), args[0])
 			if err != nil {
 				return err
 			}
-			r.json = asJSON // the stages of resolving are not part of the document
+			*w.JSON = asJSON // the stages of resolving are not part of the document
 			item, err := disk.FindItem(g, args[1])
 			var mistake diag.Mistake
 			if errors.As(err, &mistake) {
@@ -44,36 +44,36 @@ or the beginning of a name.`,
 			if err != nil {
 				return err
 			}
-			return r.runWhy(g, item, all)
+			return w.runWhy(g, item, all)
 		},
 	}
 	c.Flags().BoolVar(&all, "all", false, "print a chain from every root that needs the item")
-	r.describes(c)
+	w.Describes(c)
 	c.Flags().BoolVar(&asJSON, "json", false, "print the chains as a JSON document")
 	return c
 }
 
 // graph returns the references and roots of an image, or of one that a description describes.
-func (r *root) graph(ctx context.Context, name string) (*chain.Graph, error) {
+func (w World) graph(ctx context.Context, name string) (*chain.Graph, error) {
 	if filepath.Ext(name) != ".toml" {
-		d, f, err := openImage(name)
+		d, f, err := Open(name)
 		if err != nil {
 			return nil, err
 		}
 		defer f.Close()
 		return disk.Graph(ctx, d.Trees())
 	}
-	defer r.ui.clear()
-	d, err := parse(ctx, name)
+	defer w.Clear()
+	description, err := w.Parse(ctx, name)
 	if err != nil {
 		return nil, err
 	}
-	p, err := r.resolve(ctx, name, d, "")
+	_, layout, err := w.Resolve(ctx, name, description, "")
 	if err != nil {
 		return nil, err
 	}
 	var trees []disk.Named
-	for _, region := range p.layout.Regions {
+	for _, region := range layout.Regions {
 		if region.Tree != nil {
 			trees = append(trees, disk.Named{Region: fmt.Sprintf("%q", region.Partition.Spec.Name), Tree: region.Tree})
 		}
@@ -82,17 +82,17 @@ func (r *root) graph(ctx context.Context, name string) (*chain.Graph, error) {
 }
 
 // runWhy prints the shortest chain to an item, or one from each root.
-func (r *root) runWhy(g *chain.Graph, item string, all bool) error {
+func (w World) runWhy(g *chain.Graph, item string, all bool) error {
 	most := 1
 	if all {
 		most = mostChains
 	}
 	chains, more := g.All(item, most)
-	if r.json {
-		return r.document(map[string]any{"item": item, "because": append([]chain.Chain{}, chains...), "more": more})
+	if *w.JSON {
+		return w.document(map[string]any{"item": item, "because": append([]chain.Chain{}, chains...), "more": more})
 	}
 	if len(chains) == 0 {
-		_, err := fmt.Fprintf(r.stdout, "%s: no GC root and no boot entry needs it\n", item)
+		_, err := fmt.Fprintf(w.Stdout, "%s: no GC root and no boot entry needs it\n", item)
 		return err
 	}
 	var b strings.Builder
@@ -105,6 +105,6 @@ func (r *root) runWhy(g *chain.Graph, item string, all bool) error {
 	if all && more > 0 {
 		fmt.Fprintf(&b, "and %s more\n", units.Count(more, "root"))
 	}
-	_, err := io.WriteString(r.stdout, b.String())
+	_, err := io.WriteString(w.Stdout, b.String())
 	return err
 }
