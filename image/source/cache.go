@@ -118,18 +118,13 @@ func (c *Cache) Close() error {
 // notCache explains an error of reading nix-cache-info. It returns errors of the world.
 func (c *Cache) notCache(err error) error {
 	var refused *remote.RefusedError
-	var status *remote.StatusError
 	if errors.As(err, &refused) {
 		return &InvalidError{c, err.Error(), refused.Hint}
 	}
 	if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission) {
 		return err
 	}
-	hint := ""
-	if errors.As(err, &status) {
-		hint = status.Hint
-	}
-	return &InvalidError{c, fmt.Sprintf("not a binary cache: %v", err), hint}
+	return &InvalidError{c, fmt.Sprintf("not a binary cache: %v", err), remote.Hint(err)}
 }
 
 func (c *Cache) invalid(format string, args ...any) error {

@@ -1,4 +1,5 @@
-// Package target puts store items into stores: a store directory ([Directory]), an export stream ([Stream]), a binary cache ([Cache]).
+// Package target puts store items into stores: a store directory ([Directory]), an export stream ([Stream]), a binary cache ([Cache]),
+// which is a directory or in a bucket, or a daemon's ([Daemon]).
 // [Copy] adds what a target lacks, references first, so that a target is complete in itself at every moment: one that is interrupted
 // is continued by the next copy.
 //

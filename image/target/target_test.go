@@ -29,6 +29,11 @@ type world struct {
 }
 
 func newWorld(t *testing.T, f closure.Flavor, n int) *world {
+	return newWorldOf(t, f, n, func(i int) string { return strings.Repeat(fmt.Sprint(i), 5000) })
+}
+
+// newWorldOf returns a world in which each item has a file with a text of its own.
+func newWorldOf(t *testing.T, f closure.Flavor, n int, text func(int) string) *world {
 	t.Helper()
 	w := &world{T: t, flavor: f}
 	dir := t.TempDir()
@@ -39,7 +44,7 @@ func newWorld(t *testing.T, f closure.Flavor, n int) *world {
 			t.Fatal(err)
 		}
 		node := tree.NewDir(p.Base(), closure.CanonicalAttr(tree.Dir, 0), []*tree.Node{
-			tree.NewFile("file", closure.CanonicalAttr(tree.File, 0o444), tree.Text(strings.Repeat(p.String(), 100))),
+			tree.NewFile("file", closure.CanonicalAttr(tree.File, 0o444), tree.Text(text(i))),
 			tree.NewSymlink("link", closure.CanonicalAttr(tree.Symlink, 0), "file"),
 		})
 		hash, size, err := nar.Hash(node)
@@ -149,15 +154,15 @@ func TestMismatch(t *testing.T) {
 		if _, err := Copy(t.Context(), d, w.items, nil, nil); err != nil || w.valid(d) != 4 {
 			t.Errorf("%v", err)
 		}
-		cache, err := OpenCache(CacheOptions{Dir: t.TempDir(), Flavor: closure.Nix, Compression: "none"})
+		cache, err := OpenCache(t.Context(), t.TempDir(), CacheOptions{Flavor: closure.Nix, Compression: "none"})
 		if err != nil {
 			t.Fatal(err)
 		}
 		if _, err := Copy(t.Context(), cache, items, nil, nil); !errors.Is(err, cas.ErrMismatch) {
 			t.Errorf("%v", err)
 		}
-		about, _ := filepath.Glob(cache.Dir + "/*.narinfo")
-		left, _ := filepath.Glob(cache.Dir + "/nar/*")
+		about, _ := filepath.Glob(cache.String() + "/*.narinfo")
+		left, _ := filepath.Glob(cache.String() + "/nar/*")
 		if len(about) > 2 || len(left) > 3 {
 			t.Errorf("%q, %q", about, left)
 		}

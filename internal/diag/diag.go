@@ -34,9 +34,12 @@ type Problem struct {
 	World bool
 }
 
-// String returns "file:line:col: key: problem", with the hint on its own line.
+// String returns "file:line:col: key: problem", with the hint on its own line. A problem without a file begins with the key or the text.
 func (p Problem) String() string {
-	s := p.Position.String() + ": "
+	s := p.Position.String()
+	if s != "" {
+		s += ": "
+	}
 	if p.Key != "" {
 		s += p.Key + ": "
 	}

@@ -84,3 +84,13 @@ func TestWorld(t *testing.T) {
 		}
 	}
 }
+
+// What no file has caused begins without one.
+func TestNoFile(t *testing.T) {
+	if got := (Problem{Text: "text", Hint: "hint"}).String(); got != "text\nhint: hint" {
+		t.Errorf("%q", got)
+	}
+	if got := (Problem{Key: "key", Text: "text"}).String(); got != "key: text" {
+		t.Errorf("%q", got)
+	}
+}

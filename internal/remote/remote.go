@@ -1,5 +1,5 @@
-// Package remote reads the files of a directory on an HTTP server, in a bucket of S3 or on this machine. It is the only package that fetches anything. Contents are
-// not trusted: callers compare them with hashes.
+// Package remote reads the files of a directory on an HTTP server, in a bucket of S3 or on this machine, and puts files into a bucket. It is the
+// only package that fetches anything. Contents are not trusted: callers compare them with hashes.
 //
 // Requests that fail for a reason that may pass are repeated, with growing pauses, and a file that was cut off is continued where it ended.
 package remote
@@ -33,10 +33,11 @@ type Options struct {
 
 // A Dir is a directory of files. Its methods are safe for concurrent use.
 type Dir struct {
-	shown string
-	open  func(ctx context.Context, name string) (io.ReadCloser, error)
-	close func()
-	local bool
+	shown  string
+	open   func(ctx context.Context, name string) (io.ReadCloser, error)
+	close  func()
+	local  bool
+	bucket *server // nil for others
 }
 
 // Open returns the directory at a URL with the scheme file, http, https or s3. It reads nothing yet but the keys of an account.
@@ -46,17 +47,17 @@ func Open(address string, o Options) (*Dir, error) {
 		return nil, err
 	}
 	if u.Scheme == "file" {
-		return &Dir{u.String(), local(u.Path).open, func() {}, true}, nil
+		return &Dir{u.String(), local(u.Path).open, func() {}, true, nil}, nil
 	}
 	if u.Scheme == "s3" {
 		s, err := newBucket(u, o)
 		if err != nil {
 			return nil, err
 		}
-		return &Dir{u.String(), s.open, s.client.CloseIdleConnections, false}, nil
+		return &Dir{u.String(), s.open, s.client.CloseIdleConnections, false, s}, nil
 	}
 	s := newServer(u, o)
-	return &Dir{u.Redacted(), s.open, s.client.CloseIdleConnections, false}, nil
+	return &Dir{u.Redacted(), s.open, s.client.CloseIdleConnections, false, nil}, nil
 }
 
 // Parse parses and checks the URL of a directory.

@@ -3,6 +3,7 @@ package remote
 import (
 	"cmp"
 	"encoding/xml"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -37,7 +38,7 @@ func newBucket(u *url.URL, o Options) (*server, error) {
 			return
 		}
 		for name, value := range account.Headers(sigv4.Request{
-			Method: r.Method, URL: r.URL, Payload: sigv4.Empty, Region: region, Service: "s3", Time: o.Now(),
+			Method: r.Method, URL: r.URL, Payload: cmp.Or(r.Header.Get(payloadHeader), sigv4.Empty), Region: region, Service: "s3", Time: o.Now(), Header: ofContent(r),
 		}) {
 			r.Header.Set(name, value)
 		}
@@ -45,11 +46,35 @@ func newBucket(u *url.URL, o Options) (*server, error) {
 	return s, nil
 }
 
+// payloadHeader is the header with the SHA-256 of what a request sends.
+const payloadHeader = "X-Amz-Content-Sha256"
+
+// ofContent returns the headers about what a request sends, which are signed.
+func ofContent(r *http.Request) map[string]string {
+	if kind := r.Header.Get("Content-Type"); kind != "" {
+		return map[string]string{"Content-Type": kind}
+	}
+	return nil
+}
+
 // A RefusedError reports that a bucket refuses every request: there are wrong keys, none, or others than those of the bucket.
 type RefusedError struct{ Text, Hint string }
 
 // Error implements error.
 func (e *RefusedError) Error() string { return e.Text }
+
+// Hint returns what the user may do about an error of a bucket; it may be empty.
+func Hint(err error) string {
+	var refused *RefusedError
+	var status *StatusError
+	switch {
+	case errors.As(err, &refused):
+		return refused.Hint
+	case errors.As(err, &status):
+		return status.Hint
+	}
+	return ""
+}
 
 // hints belong to the codes of errors that concern keys, not the one file that was asked for.
 var hints = map[string]string{
@@ -73,6 +98,10 @@ func refusal(answer *http.Response, signed bool, region string) error {
 		return &RefusedError{status.Error(), hint}
 	case answer.StatusCode == http.StatusForbidden && !signed:
 		status.Hint = "there are no keys, so requests are not signed: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a profile of ~/.aws/credentials"
+	case answer.StatusCode == http.StatusForbidden && answer.Request != nil && answer.Request.Method == http.MethodPut:
+		status.Hint = "do these keys have the right to write to the bucket?"
+	case status.Reason == "EntityTooLarge":
+		status.Hint = "the server takes no file of this size in one piece"
 	}
 	return status
 }

@@ -79,16 +79,8 @@ func TestKeys(t *testing.T) {
 		"other region": {withKeys(sigv4.Keys{ID: "access", Secret: "secret"}), "&region=x-1", "403 Forbidden (AuthorizationHeaderMalformed)", "add region="},
 	} {
 		_, err := openBucket(t, s, c.o, c.more).ReadFile(t.Context(), "x", 10)
-		var refused *RefusedError
-		var status *StatusError
-		hint := ""
-		if errors.As(err, &refused) {
-			hint = refused.Hint
-		} else if errors.As(err, &status) {
-			hint = status.Hint
-		}
-		if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(hint, c.hint) {
-			t.Errorf("%s: %v, %q", what, err, hint)
+		if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(Hint(err), c.hint) {
+			t.Errorf("%s: %v, %q", what, err, Hint(err))
 		}
 		if n := len(s.Take()); n != 1 {
 			t.Errorf("%s: %d requests", what, n)

@@ -10,8 +10,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/cenkalti/backoff/v5"
 )
 
 // connections is the number of concurrent connections to a server.
@@ -40,23 +38,27 @@ func newServer(u *url.URL, o Options) *server {
 	return &server{base: u, client: &http.Client{Transport: &http.Transport{
 		Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true, DisableCompression: true,
 		MaxConnsPerHost: connections, MaxIdleConnsPerHost: connections, MaxResponseHeaderBytes: 64 << 10,
+		ExpectContinueTimeout: time.Second,
 	}}, Options: o}
 }
 
-func (s *server) open(ctx context.Context, name string) (io.ReadCloser, error) {
+// at returns the URL of a file, whose name may be followed by a query.
+func (s *server) at(name string) *url.URL {
 	path, query, _ := strings.Cut(name, "?")
 	u := s.base.JoinPath(path)
 	u.RawQuery = query
-	pause := backoff.NewExponentialBackOff()
-	pause.InitialInterval, pause.Multiplier, pause.MaxInterval = s.Pause, 2, 30*time.Second
-	f := &file{server: s, ctx: ctx, url: u, pause: pause}
+	return u
+}
+
+func (s *server) open(ctx context.Context, name string) (io.ReadCloser, error) {
+	f := &file{request: s.request(ctx, "fetch", name)}
 	if err := f.connect(); err != nil {
 		return nil, err
 	}
 	return f, nil
 }
 
-// A StatusError reports a response without the file, by its HTTP status code.
+// A StatusError reports a response without the file, or without taking it, by its HTTP status code.
 type StatusError struct {
 	Code   int
 	Reason string // one word of a bucket's answer, such as AccessDenied; may be empty
@@ -85,7 +87,7 @@ func (e *StatusError) Is(target error) bool {
 
 // passes reports whether another attempt may succeed.
 func (e *StatusError) passes() bool {
-	return e.Code >= 500 && e.Code != http.StatusNotImplemented || e.Code == http.StatusTooManyRequests || e.Code == http.StatusRequestTimeout
+	return e.Reason == "RequestTimeout" || e.Code >= 500 && e.Code != http.StatusNotImplemented || e.Code == http.StatusTooManyRequests || e.Code == http.StatusRequestTimeout
 }
 
 // longestWait bounds the pause that a server may ask for.

@@ -10,6 +10,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -29,9 +30,13 @@ type Server struct {
 	Public string            // bucket that everyone may read; others need a signature
 	Region string
 
+	ReadOnly bool                    // refuses to store anything
+	Fail     func(*http.Request) int // returns the status with which a request fails, 0 for none; may be nil
+
 	mu      sync.Mutex
 	objects map[string][]byte // by "bucket/key"
 	asked   []string
+	stored  []string // by requests, in their order
 }
 
 // New starts a server that has the account "access" with the key "secret", and ends it with the test.
@@ -58,6 +63,35 @@ func (s *Server) Take() []string {
 	return s.asked
 }
 
+// Stored returns the names of the objects that requests have stored, in their order, since it was called last.
+func (s *Server) Stored() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	defer func() { s.stored = nil }()
+	return s.stored
+}
+
+// Get returns an object; nil if there is none.
+func (s *Server) Get(name string) []byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.objects[name]
+}
+
+// Names returns the names of all objects.
+func (s *Server) Names() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Sorted(maps.Keys(s.objects))
+}
+
+// Remove removes an object.
+func (s *Server) Remove(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.objects, name)
+}
+
 // ServeHTTP implements http.Handler.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	name := strings.TrimPrefix(r.URL.Path, "/")
@@ -66,18 +100,45 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.asked = append(s.asked, name)
 	content, ok := s.objects[name]
 	s.mu.Unlock()
+	if s.Fail != nil {
+		if status := s.Fail(r); status != 0 {
+			fail(w, status, "InternalError")
+			return
+		}
+	}
 	switch code := s.refusal(r); {
-	case code != "" && bucket != s.Public:
+	case code != "" && (bucket != s.Public || r.Method == http.MethodPut):
 		fail(w, http.StatusForbidden, code)
+	case r.Method == http.MethodPut && s.ReadOnly:
+		fail(w, http.StatusForbidden, "AccessDenied")
 	case r.Method == http.MethodPut:
-		body, _ := io.ReadAll(r.Body)
-		s.Put(name, body)
+		s.store(w, r, name)
 	case !ok:
 		fail(w, http.StatusNotFound, "NoSuchKey")
 	default:
 		sum := sha256.Sum256(content)
 		w.Header().Set("ETag", fmt.Sprintf("%q", hex.EncodeToString(sum[:8])))
 		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(content))
+	}
+}
+
+// store stores what a request sends, if that has the length and the hash that its headers promise.
+func (s *Server) store(w http.ResponseWriter, r *http.Request, name string) {
+	if r.ContentLength < 0 {
+		fail(w, http.StatusLengthRequired, "MissingContentLength")
+		return
+	}
+	body, err := io.ReadAll(r.Body)
+	switch {
+	case err != nil:
+		fail(w, http.StatusBadRequest, "IncompleteBody")
+	case digest(string(body)) != r.Header.Get("X-Amz-Content-Sha256"):
+		fail(w, http.StatusBadRequest, "XAmzContentSHA256Mismatch")
+	default:
+		s.Put(name, body)
+		s.mu.Lock()
+		s.stored = append(s.stored, name)
+		s.mu.Unlock()
 	}
 }
 

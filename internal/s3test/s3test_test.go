@@ -2,6 +2,7 @@ package s3test
 
 import (
 	"os/exec"
+	"strings"
 	"testing"
 
 	"imprint/internal/hosttest"
@@ -23,5 +24,28 @@ func TestCurl(t *testing.T) {
 		if got := get(c[0], c[1], "bucket/a%2Bb%3Dc~d"); got[len(got)-4:] != " 403" {
 			t.Errorf("%s: %s", c, got)
 		}
+	}
+}
+
+// What curl uploads is stored if its hash is the one that was signed, and the server takes anything.
+func TestCurlUploads(t *testing.T) {
+	hosttest.Need(t, "curl")
+	s := New(t)
+	put := func(text, hash string) string {
+		out, _ := exec.Command("curl", "-s", "--aws-sigv4", "aws:amz:us-east-1:s3", "--user", "access:secret", "-X", "PUT", "--data-binary", text,
+			"-H", "x-amz-content-sha256: "+hash, "-w", " %{http_code}", s.URL+"/bucket/a").CombinedOutput()
+		return string(out)
+	}
+	if got := put("text", digest("text")); got != " 200" || string(s.Get("bucket/a")) != "text" || len(s.Stored()) != 1 {
+		t.Errorf("%s, %q", got, s.Get("bucket/a"))
+	}
+	got := put("other", digest("text"))
+	s.ReadOnly = true
+	if got += put("other", digest("other")); !strings.Contains(got, "XAmzContentSHA256Mismatch") || !strings.HasSuffix(got, " 403") || string(s.Get("bucket/a")) != "text" || len(s.Stored()) != 0 {
+		t.Errorf("%s, %q", got, s.Get("bucket/a"))
+	}
+	s.Remove("bucket/a")
+	if s.Get("bucket/a") != nil {
+		t.Error("it is still there")
 	}
 }

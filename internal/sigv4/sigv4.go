@@ -28,6 +28,7 @@ type Request struct {
 	Region  string
 	Service string // "s3"
 	Time    time.Time
+	Header  map[string]string // further headers that are signed
 }
 
 // Empty is the payload of a request without a body.
@@ -39,10 +40,11 @@ const (
 	second    = day + "T150405Z"
 )
 
-// Headers returns the headers that sign a request.
+// Headers returns the headers that sign a request, with those of its Header.
 func (k Keys) Headers(r Request) map[string]string {
 	at := r.Time.UTC()
 	headers := map[string]string{"X-Amz-Content-Sha256": r.Payload, "X-Amz-Date": at.Format(second)}
+	maps.Copy(headers, r.Header)
 	if k.Token != "" {
 		headers["X-Amz-Security-Token"] = k.Token
 	}

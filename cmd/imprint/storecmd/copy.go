@@ -45,7 +45,8 @@ A directory that is no store becomes one. Items there have the metadata that Nix
 registered at SOURCE_DATE_EPOCH, or 1. Without --gc-root, the next garbage collection there takes them.`,
 		Example: `  imprint store copy --from / --to /mnt ./result
   imprint store copy --from web.raw:root --to export:web.export /nix/var/nix/profiles/system
-  imprint store copy --from / --to file:///srv/cache --sign-key secret-key ./result`,
+  imprint store copy --from / --to file:///srv/cache --sign-key secret-key ./result
+  imprint store copy --from / --to 's3://nix-cache/web?region=eu-west-1' --sign-key secret-key ./result`,
 		Args: m.arguments(1, -1, "ROOTs"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(o.from) == 0 || o.to == "" {
@@ -72,11 +73,14 @@ other stores that has them. It prints their store paths. Nothing is built.`,
 		Args:    m.arguments(2, -1, "a STORE and ROOTs"),
 		RunE: func(c *cobra.Command, args []string) error {
 			o.to = args[0]
-			if target, err := m.open(c.Context(), o.to); err == nil { // what is there need not be in another store
+			target, err := m.open(c.Context(), o.to)
+			switch {
+			case err == nil: // what is there need not be in another store
 				target.close()
 				o.from = append([]string{o.to}, o.from...)
-			}
-			if len(o.from) == 0 {
+			case len(o.from) == 0 && strings.Contains(o.to, "://"):
+				return err
+			case len(o.from) == 0:
 				return m.Usage(fmt.Errorf("%s is no store yet, so --from STORE is needed", o.to))
 			}
 			roots, err := m.runCopy(c.Context(), o, args[1:])

@@ -44,7 +44,9 @@ const help = `store copies items between stores of Nix or of Guix, and shows wha
 
   DIR                  the directory that holds nix/store, or gnu/store: "/" for the store of this machine
   daemon               the daemon of this machine, or unix:///PATH, that with this socket
-  file:///DIR          a binary cache in a directory; https://, http:// and s3:// one on a server, which is only read
+  file:///DIR          a binary cache in a directory
+  s3://BUCKET/PREFIX   a binary cache in a bucket of S3, with ?endpoint=…&region=…&profile=… where needed
+  https://HOST/DIR     a binary cache on a server, or http://, which is only read
   export:FILE, -       a stream of nix-store --export in a file, or that of standard input or output
   IMAGE[:PARTITION]    a disk image with a store in it, which is only read
 
@@ -127,6 +129,8 @@ func of(store string, err error) error {
 		problem = diag.Problem{Text: err.Error(), Hint: wrong.Hint}
 	case errors.As(err, &mistake):
 		problem.Text, problem.Hint = mistake.Text, mistake.Hint
+	case remote.Hint(err) != "":
+		problem.Text, problem.Hint = err.Error(), remote.Hint(err)
 	case errors.As(err, &missing), errors.As(err, &invalid), errors.As(err, &inside):
 		problem.Text = err.Error()
 	default:
