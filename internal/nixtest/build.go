@@ -93,6 +93,7 @@ func (s *Store) Sound(t testing.TB) {
 func (s *Store) Daemon(t testing.TB) string {
 	t.Helper()
 	hosttest.Need(t, "nix-daemon")
+	s.nix.must(t, "nix-store", "--init") // else two clients at once make its directories, and one of them loses its connection
 	state := filepath.Join(s.Root, "nix/var/nix")
 	cmd := s.nix.command("nix-daemon")
 	cmd.Env = append(cmd.Env, "NIX_STATE_DIR="+state)
