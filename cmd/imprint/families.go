@@ -7,12 +7,12 @@ import (
 
 	"imprint/cmd/imprint/cachecmd"
 	"imprint/cmd/imprint/envcmd"
+	"imprint/cmd/imprint/family"
 	"imprint/cmd/imprint/imagecmd"
 	"imprint/cmd/imprint/seriescmd"
 	"imprint/cmd/imprint/servecmd"
 	"imprint/cmd/imprint/storecmd"
 	"imprint/image/disk"
-	"imprint/internal/objects"
 	"imprint/internal/sandbox"
 
 	"github.com/spf13/cobra"
@@ -35,45 +35,43 @@ func (r *root) servers() servecmd.World {
 	}
 }
 
+// family is what commands in families use.
+func (r *root) family() family.World {
+	return family.World{Stdout: r.stdout, Stderr: r.stderr, StoreFlag: r.buildStoreFlag, StoreDir: r.storeDir, Usage: func(err error) error { return usage{err} }}
+}
+
 // environments is the command for environments, which are in the build store.
 func (r *root) environments() *cobra.Command {
 	return envcmd.Command(envcmd.World{
-		Stdin: os.Stdin, Stdout: r.stdout, Stderr: r.stderr, Raw: r.raw, RawErr: r.tty,
-		StoreFlag: r.buildStoreFlag,
-		StoreDir:  r.storeDir, Scratch: func() string { return r.scratch("") }, Env: r.env, Root: func() bool { return sandbox.HasIDs(os.Getuid()) }, UID: os.Getuid(), GID: os.Getgid(),
-		Epoch: r.epoch,
-		Usage: func(err error) error { return usage{err} }, Differs: errDiffers,
+		World: r.family(), Stdin: os.Stdin, Raw: r.raw, RawErr: r.tty, Scratch: func() string { return r.scratch("") }, Env: r.env, Root: func() bool { return sandbox.HasIDs(os.Getuid()) }, UID: os.Getuid(), GID: os.Getgid(),
+		Epoch: r.epoch, Differs: errDiffers,
 	})
 }
 
 // cache is the command for what steps have made.
 func (r *root) cache() *cobra.Command {
 	return cachecmd.Command(cachecmd.World{
-		Stdout: r.stdout, Stderr: r.stderr, StoreFlag: r.buildStoreFlag, StoreDir: r.storeDir, Identity: envcmd.Identity, Now: time.Now, Open: envcmd.Open, Collect: envcmd.Collect,
-		Usage: func(err error) error { return usage{err} }, Mismatch: objects.ErrDamaged,
+		World: r.family(), Identity: envcmd.Identity, Now: time.Now, Open: envcmd.Open, Collect: envcmd.Collect,
 	})
 }
 
 // stores is the command for stores.
 func (r *root) stores() *cobra.Command {
 	return storecmd.Command(storecmd.World{
-		Stdin: os.Stdin, Stdout: r.stdout, Stderr: r.stderr, Raw: r.raw, RawErr: r.tty,
-		StoreFlag: r.buildStoreFlag, StoreDir: r.storeDir, Epoch: r.epoch, Scratch: func() string { return r.scratch("") },
+		World: r.family(), Stdin: os.Stdin, Raw: r.raw, RawErr: r.tty, Epoch: r.epoch, Scratch: func() string { return r.scratch("") },
 		Env: r.env, Environ: os.Environ, Remote: r.remote(), UID: os.Getuid(), GID: os.Getgid(), Root: func() bool { return sandbox.HasIDs(os.Getuid()) },
 		Image: func(name string) (*disk.Disk, io.Closer, error) { return imagecmd.Open(name) },
 		Watch: func(doing string, done func() int64, total int64) {
 			r.ui.watch(progress{doing, event{}, done, total})
 		},
 		Clear: func() { r.ui.clear() },
-		Usage: func(err error) error { return usage{err} },
 	})
 }
 
 // seriesCommand is the command for series of images, which are in the build store.
 func (r *root) seriesCommand() *cobra.Command {
 	return seriescmd.Command(seriescmd.World{
-		Stdout: r.stdout, Stderr: r.stderr, StoreFlag: r.buildStoreFlag, StoreDir: r.storeDir, Files: r.seriesFiles,
+		World: r.family(), Files: r.seriesFiles, Differs: errDiffers,
 		Stage: func(name, text string) { r.ui.stage(name, text) }, Done: func() { r.ui.clear() },
-		Usage: func(err error) error { return usage{err} }, Differs: errDiffers,
 	})
 }

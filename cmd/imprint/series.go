@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 
+	"imprint/cmd/imprint/family"
 	"imprint/cmd/imprint/seriescmd"
 	"imprint/container"
 	"imprint/image/description"
@@ -27,7 +28,7 @@ func (f *buildFlags) checkSeries(store string) error {
 	case f.exportRoot:
 		return usagef("--series does not go with --export-root")
 	case store == "":
-		return usage{seriescmd.ErrNoStore}
+		return usage{family.ErrNoStore}
 	}
 	if err := series.CheckName("a series", f.series); err != nil {
 		return usage{err}

@@ -3,13 +3,11 @@ package cachecmd
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"strings"
 	"time"
 
+	"imprint/cmd/imprint/family"
 	"imprint/internal/environment"
 	"imprint/internal/objects"
 	"imprint/internal/sandbox"
@@ -22,18 +20,12 @@ import (
 
 // A World is what the commands use of the program.
 type World struct {
-	Stdout, Stderr io.Writer // escaped
-
-	StoreFlag func(*cobra.Command) // adds --build-store
-	StoreDir  func() string        // the directory of the build store; "" if there is no place for it
-	Identity  func() sandbox.Identity
-	Now       func() time.Time
+	family.World
+	Identity func() sandbox.Identity
+	Now      func() time.Time
 
 	Open    func(dir string) (*environment.Store, error)
 	Collect func(ctx context.Context, s *environment.Store, dryRun bool) (environment.Garbage, error)
-
-	Usage    func(error) error // makes an error one of the command line
-	Mismatch error             // what verify returns
 }
 
 const help = `cache looks after what the steps of descriptions ([[step]]) have made. What a step makes of a tree is kept in the build store, under the digest
@@ -52,36 +44,15 @@ func Command(w World) *cobra.Command {
   imprint cache log packages
   imprint cache prune --before 30d
   imprint cache healthcheck`,
-		Args: func(c *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return w.Usage(fmt.Errorf("unknown command %q for %q", args[0], c.CommandPath()))
-			}
-			return w.Usage(fmt.Errorf("%s takes a command", c.CommandPath()))
-		},
-		RunE: func(*cobra.Command, []string) error { return nil },
 	}
-	for _, sub := range []*cobra.Command{w.stats(), w.list(), w.log(), w.delete(), w.prune(), w.verify(), w.healthcheck()} {
-		w.StoreFlag(sub)
-		c.AddCommand(sub)
-	}
-	return c
-}
-
-// arguments checks the number of arguments.
-func (w World) arguments(least, most int, what string) cobra.PositionalArgs {
-	return func(c *cobra.Command, args []string) error {
-		if least <= len(args) && len(args) <= most {
-			return nil
-		}
-		return w.Usage(fmt.Errorf("%s takes %s, not %q", c.CommandPath(), what, args))
-	}
+	return w.Of(c, w.stats(), w.list(), w.log(), w.delete(), w.prune(), w.verify(), w.healthcheck())
 }
 
 // open opens the build store.
 func (w World) open() (*steprun.Runner, error) {
-	dir := w.StoreDir()
-	if dir == "" {
-		return nil, w.Usage(errors.New("there is no place for the build store: name one (--build-store DIR), or set XDG_CACHE_HOME or HOME"))
+	dir, err := w.Store()
+	if err != nil {
+		return nil, err
 	}
 	s, err := w.Open(dir)
 	if err != nil {
@@ -106,20 +77,6 @@ func find(list []*stepstore.Result, text string) (found []*stepstore.Result, err
 	return found, nil
 }
 
-func (w World) print(format string, args ...any) error {
-	_, err := fmt.Fprintf(w.Stdout, format, args...)
-	return err
-}
-
-// document prints a value as JSON.
-func (w World) document(v any) error {
-	text, err := json.MarshalIndent(v, "", "  ")
-	if err != nil {
-		return err
-	}
-	return w.print("%s\n", text)
-}
-
 // removed removes results, and then what nothing leads to any more.
 func (w World) removed(ctx context.Context, r *steprun.Runner, ids []objects.Digest) error {
 	for _, id := range ids {
@@ -131,5 +88,5 @@ func (w World) removed(ctx context.Context, r *steprun.Runner, ids []objects.Dig
 	if err != nil {
 		return fmt.Errorf("%s removed, but not the contents: %w", units.Count(len(ids), "result"), err)
 	}
-	return w.print("removed %s and %s (%s)\n", units.Count(len(ids), "result"), units.Count(len(g.Digests), "object"), units.FormatBytes(g.Bytes))
+	return w.Print("removed %s and %s (%s)\n", units.Count(len(ids), "result"), units.Count(len(g.Digests), "object"), units.FormatBytes(g.Bytes))
 }

@@ -23,24 +23,15 @@ func (w World) verify() *cobra.Command {
 		Short: "Read everything that steps have made, and compare it with its digests",
 		Long: `verify reads all records, layers and contents of results. It prints a line for each that is missing or damaged, and exits with 5 if there is
 one; imprint cache delete removes that result, and the next build makes it again.`,
-		Args: w.arguments(0, 0, "no argument"),
+		Args: w.Arguments(0, 0, "no argument"),
 		RunE: func(c *cobra.Command, _ []string) error {
 			r, err := w.open()
 			if err != nil {
 				return err
 			}
-			faults := 0
-			n, err := r.Verify(c.Context(), func(id objects.Digest, err error) {
-				faults++
-				w.print("%s: %s\n", objects.Text(id), visible.Line(err.Error()))
+			return w.Verify(c.Context(), func(ctx context.Context, report func(error)) (int, error) {
+				return r.Verify(ctx, func(id objects.Digest, err error) { report(fmt.Errorf("%s: %w", objects.Text(id), err)) })
 			})
-			switch {
-			case err != nil:
-				return err
-			case faults > 0:
-				return fmt.Errorf("%s: %w", units.Count(faults, "fault"), w.Mismatch)
-			}
-			return w.print("%s verified\n", units.Count(n, "object"))
 		},
 	}
 }
@@ -52,7 +43,7 @@ func (w World) healthcheck() *cobra.Command {
 		Short: "Find out whether steps can run here",
 		Long: `healthcheck sets up a sandbox, and prints what steps can use: the build store, user namespaces, and the owners that files can have.
 What stops steps is an error, with the remedy. Everything that has no steps works without them.`,
-		Args: w.arguments(0, 0, "no argument"),
+		Args: w.Arguments(0, 0, "no argument"),
 		RunE: func(c *cobra.Command, _ []string) error {
 			if patience <= 0 {
 				return w.Usage(fmt.Errorf("--timeout is %d; it must be a number of seconds from 1 on", patience))
@@ -77,7 +68,7 @@ func (w World) health(ctx context.Context, r *steprun.Runner) error {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	if err := w.print("build store  %s (%s free)\n", visible.Line(r.Store.Dir()), units.FormatBytes(free)); err != nil {
+	if err := w.Print("build store  %s (%s free)\n", visible.Line(r.Store.Dir()), units.FormatBytes(free)); err != nil {
 		return err
 	}
 	if probe != nil {
@@ -95,5 +86,5 @@ func (w World) health(ctx context.Context, r *steprun.Runner) error {
 	case i.Sub != nil:
 		owners = fmt.Sprintf("%d users and %d groups", i.Sub.UIDs.Count+1, i.Sub.GIDs.Count+1)
 	}
-	return w.print("sandbox      user, mount, pid, net and ipc namespaces; seccomp, no_new_privs\nowners       %s\n", owners)
+	return w.Print("sandbox      user, mount, pid, net and ipc namespaces; seccomp, no_new_privs\nowners       %s\n", owners)
 }

@@ -49,7 +49,7 @@ a named cache, unless a step uses it.`,
 				if err := r.Caches().Remove(name); err != nil {
 					return err
 				}
-				if err := w.print("removed the cache %s\n", visible.Line(name)); err != nil {
+				if err := w.Print("removed the cache %s\n", visible.Line(name)); err != nil {
 					return err
 				}
 			}
@@ -86,7 +86,7 @@ func (w World) prune() *cobra.Command {
 		Long: `prune removes results that were neither made nor found since a time, the oldest first, and the contents that nothing else leads to. A result
 that others were made on top of goes only after those.`,
 		Example: "  imprint cache prune --before 30d\n  imprint cache prune --before 2026-01-31 --max 10",
-		Args:    w.arguments(0, 0, "no argument"),
+		Args:    w.Arguments(0, 0, "no argument"),
 		RunE: func(c *cobra.Command, _ []string) error {
 			if before == "" && most < 0 {
 				return w.Usage(fmt.Errorf("%s takes --before, --max or both", c.CommandPath()))

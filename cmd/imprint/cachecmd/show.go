@@ -42,7 +42,7 @@ func (w World) stats() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "stats",
 		Short: "Count what steps have made, and how often it was found",
-		Args:  w.arguments(0, 0, "no argument"),
+		Args:  w.Arguments(0, 0, "no argument"),
 		RunE: func(*cobra.Command, []string) error {
 			r, err := w.open()
 			if err != nil {
@@ -53,7 +53,7 @@ func (w World) stats() *cobra.Command {
 				return err
 			}
 			if asJSON {
-				return w.document(s)
+				return w.Document(s)
 			}
 			return w.printStats(s)
 		},
@@ -97,7 +97,7 @@ func bytesOf(r *steprun.Runner, one *stepstore.Result, seen map[objects.Digest]b
 }
 
 func (w World) printStats(s counted) error {
-	err := w.print("build store  %s\nresults      %d (%s)\nfound        %s, not found %s\nrunning      %d\n",
+	err := w.Print("build store  %s\nresults      %d (%s)\nfound        %s, not found %s\nrunning      %d\n",
 		visible.Line(s.Store), s.Results, units.FormatBytes(s.Bytes), times(s.Hits), times(s.Misses), len(s.Running))
 	for _, c := range s.Caches {
 		busy := ""
@@ -105,7 +105,7 @@ func (w World) printStats(s counted) error {
 			busy = ", in use"
 		}
 		if err == nil {
-			err = w.print("cache        %s (%s%s)\n", visible.Line(c.Name), units.FormatBytes(c.Bytes), busy)
+			err = w.Print("cache        %s (%s%s)\n", visible.Line(c.Name), units.FormatBytes(c.Bytes), busy)
 		}
 	}
 	return err
@@ -120,7 +120,7 @@ func (w World) list() *cobra.Command {
 		Short: "List what steps have made",
 		Long: `list prints a line for each result: its ID, the step, when it was made or found for the last time, the size of its files, and the results
 that its tree has below.`,
-		Args: w.arguments(0, 0, "no argument"),
+		Args: w.Arguments(0, 0, "no argument"),
 		RunE: func(*cobra.Command, []string) error {
 			r, err := w.open()
 			if err != nil {
@@ -138,7 +138,7 @@ that its tree has below.`,
 				all = append(all, show(r, one))
 			}
 			if asJSON {
-				return w.document(all)
+				return w.Document(all)
 			}
 			return w.table(all)
 		},
@@ -174,7 +174,7 @@ func (w World) log() *cobra.Command {
 		Short:   "Print what a step has written",
 		Long:    "log prints the log of a result, or of all results of a step.",
 		Example: "  imprint cache log packages",
-		Args:    w.arguments(1, 1, "an ID or the NAME of a step"),
+		Args:    w.Arguments(1, 1, "an ID or the NAME of a step"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			r, err := w.open()
 			if err != nil {

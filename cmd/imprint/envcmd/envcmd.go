@@ -2,7 +2,6 @@
 package envcmd
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"imprint/cmd/imprint/family"
 	"imprint/internal/diag"
 	"imprint/internal/environment"
 	"imprint/internal/objects"
@@ -22,20 +22,17 @@ import (
 
 // A World is what the commands use of the program.
 type World struct {
-	Stdin          io.Reader
-	Stdout, Stderr io.Writer // escaped
-	Raw, RawErr    io.Writer // for commands that the user talks to
+	family.World
+	Stdin       io.Reader
+	Raw, RawErr io.Writer // for commands that the user talks to
 
-	StoreFlag func(*cobra.Command) // adds --build-store
-	StoreDir  func() string        // the directory of the build store; "" if there is no place for it
-	Epoch     func() (int64, error)
-	Scratch   func() string // directory for what archives unpack to
-	Env       func(string) string
-	Root      func() bool // reports whether the user may give files to others
-	UID, GID  int
+	Epoch    func() (int64, error)
+	Scratch  func() string // directory for what archives unpack to
+	Env      func(string) string
+	Root     func() bool // reports whether the user may give files to others
+	UID, GID int
 
-	Usage   func(error) error // makes an error one of the command line
-	Differs error             // what diff returns
+	Differs error // what diff returns
 }
 
 const help = `env keeps environments: named stacks of layers of files, from which descriptions make images ([[partition.layer]] with env). A layer
@@ -57,38 +54,15 @@ func Command(w World) *cobra.Command {
   imprint env run web --save -- apt-get install -y nginx
   imprint env tag web stable
   imprint env roll-back web`,
-		Args: func(c *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return w.Usage(fmt.Errorf("unknown command %q for %q", args[0], c.CommandPath()))
-			}
-			return w.Usage(fmt.Errorf("%s takes a command", c.CommandPath()))
-		},
-		RunE: func(*cobra.Command, []string) error { return nil },
 	}
-	for _, sub := range []*cobra.Command{
-		w.init(), w.addLayer(), w.list(), w.show(), w.tag(), w.rollBack(), w.diff(), w.mount(), w.unmount(), w.run(), w.remove(), w.gc(), w.verify(),
-	} {
-		w.StoreFlag(sub)
-		c.AddCommand(sub)
-	}
-	return c
-}
-
-// arguments checks the number of arguments.
-func (w World) arguments(least, most int, what string) cobra.PositionalArgs {
-	return func(c *cobra.Command, args []string) error {
-		if least <= len(args) && len(args) <= most {
-			return nil
-		}
-		return w.Usage(fmt.Errorf("%s takes %s, not %q", c.CommandPath(), what, args))
-	}
+	return w.Of(c, w.init(), w.addLayer(), w.list(), w.show(), w.tag(), w.rollBack(), w.diff(), w.mount(), w.unmount(), w.run(), w.remove(), w.gc(), w.verify())
 }
 
 // open opens the build store.
 func (w World) open() (*environment.Store, error) {
-	dir := w.StoreDir()
-	if dir == "" {
-		return nil, w.Usage(errors.New("there is no place for the build store: name one (--build-store DIR), or set XDG_CACHE_HOME or HOME"))
+	dir, err := w.Store()
+	if err != nil {
+		return nil, err
 	}
 	return Open(dir)
 }
@@ -141,20 +115,6 @@ func (w World) find(name string) (*environment.Store, *environment.Environment, 
 
 // short is a digest as it is shown.
 func short(d objects.Digest) string { return objects.Text(d)[:12] }
-
-func (w World) print(format string, args ...any) error {
-	_, err := fmt.Fprintf(w.Stdout, format, args...)
-	return err
-}
-
-// document prints a value as JSON.
-func (w World) document(v any) error {
-	text, err := json.MarshalIndent(v, "", "  ")
-	if err != nil {
-		return err
-	}
-	return w.print("%s\n", text)
-}
 
 func line(name string) string { return visible.Line(name) }
 

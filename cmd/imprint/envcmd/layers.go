@@ -32,7 +32,7 @@ func (w World) init() *cobra.Command {
 		Short:   "Make an environment of a directory or a tar archive",
 		Long:    "init makes an environment with one layer, the root.\n\n" + sourceHelp,
 		Example: "  imprint env init web rootfs.tar.zst\n  imprint env init web --as-is rootfs/",
-		Args:    w.arguments(2, 2, "a NAME and a DIR or TAR"),
+		Args:    w.Arguments(2, 2, "a NAME and a DIR or TAR"),
 		RunE: func(c *cobra.Command, args []string) error {
 			s, err := w.open()
 			if err != nil {
@@ -53,7 +53,7 @@ func (w World) init() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return w.print("%s: %s is %s\n", args[0], short(pin), summary(l))
+				return w.Print("%s: %s is %s\n", args[0], short(pin), summary(l))
 			})
 		},
 	}
@@ -72,7 +72,7 @@ what is put on it becomes current.
 
 ` + sourceHelp,
 		Example: "  imprint env add-layer web files/\n  imprint env add-layer web --onto stable layer.tar",
-		Args:    w.arguments(2, 2, "a NAME and a DIR or TAR"),
+		Args:    w.Arguments(2, 2, "a NAME and a DIR or TAR"),
 		RunE: func(c *cobra.Command, args []string) error {
 			s, e, err := w.find(args[0])
 			if err != nil {
@@ -94,7 +94,7 @@ what is put on it becomes current.
 				if err != nil {
 					return explained(err)
 				}
-				return w.print("%s: %s is now %s, with %s\n", args[0], tag, short(pin), summary(l))
+				return w.Print("%s: %s is now %s, with %s\n", args[0], tag, short(pin), summary(l))
 			})
 		},
 	}

@@ -25,7 +25,7 @@ func (w World) mount() *cobra.Command {
 		Long: `mount shows the tree of a stack in DIR, an empty directory: read-only, by fuse-overlayfs if the host has it, or by a mount of the kernel for root.
 imprint env unmount ends that. Where there is neither, or with --tree, the files are written to DIR, which nobody may change
 but root; then rm removes them. Devices and sockets are left out. Other users' files are the caller's.`,
-		Args: w.arguments(2, 2, "a NAME and a DIR"),
+		Args: w.Arguments(2, 2, "a NAME and a DIR"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := empty(args[1]); err != nil {
 				return err
@@ -62,7 +62,7 @@ but root; then rm removes them. Devices and sockets are left out. Other users' f
 					return err
 				}
 			}
-			return w.print("%s: %s is in %s (%s)\n", args[0], short(pin), line(args[1]), how)
+			return w.Print("%s: %s is in %s (%s)\n", args[0], short(pin), line(args[1]), how)
 		},
 	}
 	c.Flags().StringVar(&tag, "tag", "", "show the stack of this `tag` (default current)")
@@ -136,7 +136,7 @@ func (w World) unmount() *cobra.Command {
 		Use:   "unmount DIR",
 		Short: "End a mount of imprint env mount",
 		Long:  "unmount ends a mount. What was copied to a directory, because nothing could be mounted, it does not remove.",
-		Args:  w.arguments(1, 1, "a DIR"),
+		Args:  w.Arguments(1, 1, "a DIR"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if w.UID == 0 {
 				if err := unix.Unmount(args[0], unix.UMOUNT_NOFOLLOW); err != nil {

@@ -155,7 +155,7 @@ func (w World) save(ctx context.Context, s *environment.Store, space *workspace.
 		return err
 	}
 	if len(l.Entries()) == 0 {
-		return errors.Join(w.print("%s: nothing has changed\n", r.name), space.Clear())
+		return errors.Join(w.Print("%s: nothing has changed\n", r.name), space.Clear())
 	}
 	d, err := s.Add(ctx, l)
 	if err != nil {
@@ -168,7 +168,7 @@ func (w World) save(ctx context.Context, s *environment.Store, space *workspace.
 	if err != nil {
 		return explained(err)
 	}
-	return errors.Join(w.print("%s: %s is now %s, with %s\n", r.name, tag, short(pin), summary(l)), space.Clear())
+	return errors.Join(w.Print("%s: %s is now %s, with %s\n", r.name, tag, short(pin), summary(l)), space.Clear())
 }
 
 func sortedKeys(m map[objects.Digest][]string) []objects.Digest {

@@ -32,7 +32,7 @@ func (w World) list() *cobra.Command {
 		Short: "List the environments",
 		Long: `list prints a line for each environment: its name, the pin of its current stack, the number of its layers, the sum of their
 contents, and its tags besides root and current.`,
-		Args: w.arguments(0, 0, "no argument"),
+		Args: w.Arguments(0, 0, "no argument"),
 		RunE: func(*cobra.Command, []string) error {
 			s, err := w.open()
 			if err != nil {
@@ -51,7 +51,7 @@ contents, and its tags besides root and current.`,
 				list = append(list, one)
 			}
 			if asJSON {
-				return w.document(list)
+				return w.Document(list)
 			}
 			t := tabwriter.NewWriter(w.Stdout, 0, 1, 2, ' ', 0)
 			for _, e := range list {
@@ -103,7 +103,7 @@ func (w World) show() *cobra.Command {
 		Short: "Show the layers and tags of an environment",
 		Long: `show prints a line for each stack of an environment, the lowest first: its pin, the digest of its uppermost layer, what that
 has, and the tags that lead there. Stacks of other tags that are not part of the current one come last.`,
-		Args: w.arguments(1, 1, "a NAME"),
+		Args: w.Arguments(1, 1, "a NAME"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			s, e, err := w.find(args[0])
 			if err != nil {
@@ -114,7 +114,7 @@ has, and the tags that lead there. Stacks of other tags that are not part of the
 				return err
 			}
 			if asJSON {
-				return w.document(list)
+				return w.Document(list)
 			}
 			t := tabwriter.NewWriter(w.Stdout, 0, 1, 2, ' ', 0)
 			fmt.Fprintln(t, "PIN\tLAYER\tPATHS\tCONTENT\tTAGS")
@@ -172,7 +172,7 @@ func (w World) diff() *cobra.Command {
 		Long: `diff compares the trees of two stacks: by default the current one with that below its uppermost layer; with one TAG, that with the
 current one. It prints + and the path of what only the second one has, - for what only the first one has, and ! for what differs.
 It exits with 6 if there is a difference.`,
-		Args: w.arguments(1, 3, "a NAME and up to two TAGs"),
+		Args: w.Arguments(1, 3, "a NAME and up to two TAGs"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			s, e, err := w.find(args[0])
 			if err != nil {
@@ -229,7 +229,7 @@ func (w World) changes(list []layer.Change) error {
 		case kind(c.Old) != kind(c.New):
 			what = kind(c.Old) + " became " + kind(c.New)
 		}
-		if err := w.print("%s %s (%s)\n", sign, visible.Line(c.Path), what); err != nil {
+		if err := w.Print("%s %s (%s)\n", sign, visible.Line(c.Path), what); err != nil {
 			return err
 		}
 	}

@@ -24,7 +24,7 @@ func (w World) tag() *cobra.Command {
 		Long: `tag makes TAG lead to the current stack, or to that of AT, another tag or a pin. TAG may be there already: so "tag web current stable"
 makes the stable stack current. The root does not move.`,
 		Example: "  imprint env tag web stable\n  imprint env tag web current stable\n  imprint env tag web --delete stable",
-		Args:    w.arguments(2, 3, "a NAME, a TAG and perhaps another one"),
+		Args:    w.Arguments(2, 3, "a NAME, a TAG and perhaps another one"),
 		RunE: func(c *cobra.Command, args []string) error {
 			s, _, err := w.find(args[0])
 			if err != nil {
@@ -44,7 +44,7 @@ makes the stable stack current. The root does not move.`,
 			if err != nil {
 				return explained(err)
 			}
-			return w.print("%s: %s is %s\n", args[0], args[1], short(pin))
+			return w.Print("%s: %s is %s\n", args[0], args[1], short(pin))
 		},
 	}
 	c.Flags().BoolVar(&remove, "delete", false, "remove the tag")
@@ -57,7 +57,7 @@ func (w World) rollBack() *cobra.Command {
 		Short: "Make the stack below the uppermost layer current",
 		Long: `roll-back moves the tag current one layer down. It is refused on the first layer. The layer above is removed by the next
 imprint env gc, unless another tag leads there.`,
-		Args: w.arguments(1, 1, "a NAME"),
+		Args: w.Arguments(1, 1, "a NAME"),
 		RunE: func(c *cobra.Command, args []string) error {
 			s, e, err := w.find(args[0])
 			if err != nil {
@@ -68,7 +68,7 @@ imprint env gc, unless another tag leads there.`,
 			if err != nil {
 				return fmt.Errorf("roll back %s: %w", args[0], err)
 			}
-			return w.print("%s: current was %s and is %s\n", args[0], short(old), short(pin))
+			return w.Print("%s: current was %s and is %s\n", args[0], short(old), short(pin))
 		},
 	}
 }
@@ -79,7 +79,7 @@ func (w World) remove() *cobra.Command {
 		Short: "Remove an environment and what only it has",
 		Long: `remove removes an environment, with the layers and contents that no other environment has. What others share is not removed, and is
 listed.`,
-		Args: w.arguments(1, 1, "a NAME"),
+		Args: w.Arguments(1, 1, "a NAME"),
 		RunE: func(c *cobra.Command, args []string) error {
 			s, _, err := w.find(args[0])
 			if err != nil {
@@ -95,11 +95,11 @@ listed.`,
 				return err
 			}
 			for _, d := range sortedKeys(shared) {
-				if err := w.print("layer %s stays: %s has it\n", short(d), strings.Join(shared[d], ", ")); err != nil {
+				if err := w.Print("layer %s stays: %s has it\n", short(d), strings.Join(shared[d], ", ")); err != nil {
 					return err
 				}
 			}
-			if err := w.print("removed %s: %s\n", args[0], freed(g)); err != nil {
+			if err := w.Print("removed %s: %s\n", args[0], freed(g)); err != nil {
 				return err
 			}
 			return errors.Join(space.Remove(), workspace.Sweep(trees(s), func(name string) bool {
@@ -122,7 +122,7 @@ func (w World) gc() *cobra.Command {
 		Long: `gc removes what is in the build store's layers and that no tag of an environment, no generation of a series and nothing that a step has made leads to: layers after a
 roll-back, what a killed command has added, and trees in which commands ran. It waits for commands and builds that use the store, for at most 20 seconds.
 What an environment leads to and is not there is reported, and is an error.`,
-		Args: w.arguments(0, 0, "no argument"),
+		Args: w.Arguments(0, 0, "no argument"),
 		RunE: func(c *cobra.Command, _ []string) error {
 			s, err := w.open()
 			if err != nil {
@@ -134,7 +134,7 @@ What an environment leads to and is not there is reported, and is an error.`,
 			}
 			if dryRun {
 				for _, d := range g.Digests {
-					if err := w.print("%s\n", objects.Text(d)); err != nil {
+					if err := w.Print("%s\n", objects.Text(d)); err != nil {
 						return err
 					}
 				}
@@ -143,7 +143,7 @@ What an environment leads to and is not there is reported, and is an error.`,
 			if dryRun {
 				verb = "would remove"
 			}
-			if err := w.print("%s %s\n", verb, freed(g)); err != nil {
+			if err := w.Print("%s %s\n", verb, freed(g)); err != nil {
 				return err
 			}
 			if len(g.Missing) > 0 {
@@ -182,24 +182,13 @@ func (w World) verify() *cobra.Command {
 		Short: "Read everything that environments have, and compare it with its digests",
 		Long: `verify reads all links, layers and contents that the tags of environments lead to. It prints a line for each that is missing
 or damaged, and exits with 5 if there is one.`,
-		Args: w.arguments(0, 0, "no argument"),
+		Args: w.Arguments(0, 0, "no argument"),
 		RunE: func(c *cobra.Command, _ []string) error {
 			s, err := w.open()
 			if err != nil {
 				return err
 			}
-			faults := 0
-			n, err := s.Verify(c.Context(), func(fault error) {
-				faults++
-				w.print("%s\n", line(fault.Error()))
-			})
-			switch {
-			case err != nil:
-				return err
-			case faults > 0:
-				return fmt.Errorf("%s in the build store: %w", units.Count(faults, "fault"), objects.ErrDamaged)
-			}
-			return w.print("verified %s\n", units.Count(n, "object"))
+			return w.Verify(c.Context(), s.Verify)
 		},
 	}
 }

@@ -46,7 +46,7 @@ the file system can do that (btrfs, XFS), or is a copy in which only what differ
 FILE itself is changed, and nothing else is written. Its manifest is gone while that lasts. If it is interrupted, FILE holds
 a part of both images; the same command, or the next build of the series with --in-place, completes it.`,
 		Example: "  imprint series build web -o web.raw\n  imprint series build web:stable -o web.qcow2\n  imprint series build web:3 -o web.raw --in-place",
-		Args:    w.arguments(1, 1, "a NAME or NAME:TAG"),
+		Args:    w.Arguments(1, 1, "a NAME or NAME:TAG"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(names.Out) == 0 {
 				return w.Usage(errors.New("name the image (-o FILE)"))
@@ -103,7 +103,7 @@ func (w World) again(ctx context.Context, name string, names FileNames) error {
 	if err := set.Report(); err != nil {
 		return err
 	}
-	return w.print("  series    generation %d of %s, of %s; %s\n", g.Number, e.Name, units.Count(len(e.Generations), "generation"), written(d.how, d.disk.Written))
+	return w.Print("  series    generation %d of %s, of %s; %s\n", g.Number, e.Name, units.Count(len(e.Generations), "generation"), written(d.how, d.disk.Written))
 }
 
 // load reads a generation with its manifest.

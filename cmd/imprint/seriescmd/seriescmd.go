@@ -3,14 +3,13 @@
 package seriescmd
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"strconv"
 	"strings"
 
 	"imprint/cmd/imprint/envcmd"
+	"imprint/cmd/imprint/family"
 	"imprint/internal/diag"
 	"imprint/internal/environment"
 	"imprint/internal/series"
@@ -21,16 +20,11 @@ import (
 
 // A World is what the commands use of the program.
 type World struct {
-	Stdout, Stderr io.Writer // escaped
-
-	StoreFlag func(*cobra.Command)          // adds --build-store
-	StoreDir  func() string                 // the directory of the build store; "" if there is no place for it
-	Files     func(FileNames) (*Set, error) // creates the files that a disk is written to
-	Stage     func(name, text string)
-	Done      func() // ends the display of progress
-
-	Usage   func(error) error // makes an error one of the command line
-	Differs error             // what diff returns
+	family.World
+	Files   func(FileNames) (*Set, error) // creates the files that a disk is written to
+	Stage   func(name, text string)
+	Done    func() // ends the display of progress
+	Differs error  // what diff returns
 }
 
 const help = `series keeps finished images: "imprint build --series NAME" keeps each image that it builds as the next generation of a series, in the
@@ -50,39 +44,15 @@ func Command(w World) *cobra.Command {
   imprint series show web
   imprint series roll-back web
   imprint series build web -o web.raw`,
-		Args: func(c *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return w.Usage(fmt.Errorf("unknown command %q for %q", args[0], c.CommandPath()))
-			}
-			return w.Usage(fmt.Errorf("%s takes a command", c.CommandPath()))
-		},
-		RunE: func(*cobra.Command, []string) error { return nil },
 	}
-	for _, sub := range []*cobra.Command{w.list(), w.show(), w.diff(), w.tag(), w.rollBack(), w.build(), w.remove(), w.gc(), w.verify()} {
-		w.StoreFlag(sub)
-		c.AddCommand(sub)
-	}
-	return c
+	return w.Of(c, w.list(), w.show(), w.diff(), w.tag(), w.rollBack(), w.build(), w.remove(), w.gc(), w.verify())
 }
-
-// arguments checks the number of arguments.
-func (w World) arguments(least, most int, what string) cobra.PositionalArgs {
-	return func(c *cobra.Command, args []string) error {
-		if least <= len(args) && len(args) <= most {
-			return nil
-		}
-		return w.Usage(fmt.Errorf("%s takes %s, not %q", c.CommandPath(), what, args))
-	}
-}
-
-// ErrNoStore reports that there is no place for the build store.
-var ErrNoStore = errors.New("there is no place for the build store: name one (--build-store DIR), or set XDG_CACHE_HOME or HOME")
 
 // open opens the build store.
 func (w World) open() (*series.Store, *environment.Store, error) {
-	dir := w.StoreDir()
-	if dir == "" {
-		return nil, nil, w.Usage(ErrNoStore)
+	dir, err := w.Store()
+	if err != nil {
+		return nil, nil, err
 	}
 	env, err := envcmd.Open(dir)
 	if err != nil {
@@ -120,20 +90,6 @@ func (w World) find(text string) (*series.Store, *series.Series, series.Generati
 	}
 	g, err := e.Find(tag)
 	return s, e, g, suggesting(err)
-}
-
-func (w World) print(format string, args ...any) error {
-	_, err := fmt.Fprintf(w.Stdout, format, args...)
-	return err
-}
-
-// document prints a value as JSON.
-func (w World) document(v any) error {
-	text, err := json.MarshalIndent(v, "", "  ")
-	if err != nil {
-		return err
-	}
-	return w.print("%s\n", text)
 }
 
 func line(text string) string { return visible.Line(text) }

@@ -28,7 +28,7 @@ func (w World) list() *cobra.Command {
 		Use:   "list",
 		Short: "List the series",
 		Long:  "list prints a line for each series: its name, the number of its current generation, how many there are, and the digest of that image.",
-		Args:  w.arguments(0, 0, "no argument"),
+		Args:  w.Arguments(0, 0, "no argument"),
 		RunE: func(*cobra.Command, []string) error {
 			s, _, err := w.open()
 			if err != nil {
@@ -51,7 +51,7 @@ func (w World) list() *cobra.Command {
 				list = append(list, listed{e.Name, g.Number, len(e.Generations), r.Image, e.Tags})
 			}
 			if asJSON {
-				return w.document(list)
+				return w.Document(list)
 			}
 			t := tabwriter.NewWriter(w.Stdout, 0, 1, 2, ' ', 0)
 			for _, e := range list {
@@ -83,7 +83,7 @@ func (w World) show() *cobra.Command {
 		Long: `show prints a line for each generation of a series, the oldest first: its number, the digest of the image, its size, the number of its store
 items, the bytes of its contents, how many of these no earlier generation has, and its tags. With a TAG or a number it prints the manifest of
 that generation, as it was beside the image.`,
-		Args: w.arguments(1, 1, "a NAME or NAME:TAG"),
+		Args: w.Arguments(1, 1, "a NAME or NAME:TAG"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			s, e, g, err := w.find(args[0])
 			if err != nil {
@@ -98,14 +98,14 @@ that generation, as it was beside the image.`,
 				if err != nil {
 					return err
 				}
-				return w.print("%s", text)
+				return w.Print("%s", text)
 			}
 			list, err := generations(s, e)
 			if err != nil {
 				return err
 			}
 			if asJSON {
-				return w.document(list)
+				return w.Document(list)
 			}
 			t := tabwriter.NewWriter(w.Stdout, 0, 1, 2, ' ', 0)
 			fmt.Fprintln(t, "GENERATION\tIMAGE\tSIZE\tITEMS\tCONTENT\tNEW\tTAGS")
@@ -166,7 +166,7 @@ func (w World) diff() *cobra.Command {
 + for what only the second one has, - for what only the first one has, and ! with both values for what differs, and how much of the disk
 does. With one generation it is compared with the one before. It exits with 6 if there is a difference. To compare the images
 themselves, make them (imprint series build) and use imprint diff.`,
-		Args: w.arguments(1, 2, "one or two generations"),
+		Args: w.Arguments(1, 2, "one or two generations"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			s, old, now, err := w.pair(args)
 			if err != nil {
@@ -230,9 +230,9 @@ func (w World) difference(s *series.Store, old, now series.Generation, asJSON bo
 		bytes += r.Len
 	}
 	if asJSON {
-		err = w.document(map[string]any{"equal": a.Image == b.Image, "changes": append([]Change{}, changes...), "bytes": bytes})
-	} else if err = w.print("%s", explained(changes)); err == nil && a.Image != b.Image {
-		err = w.print("at most %s of %s differ on the disk\n", units.FormatBytes(bytes), units.FormatBytes(after.Size))
+		err = w.Document(map[string]any{"equal": a.Image == b.Image, "changes": append([]Change{}, changes...), "bytes": bytes})
+	} else if err = w.Print("%s", explained(changes)); err == nil && a.Image != b.Image {
+		err = w.Print("at most %s of %s differ on the disk\n", units.FormatBytes(bytes), units.FormatBytes(after.Size))
 	}
 	if err == nil && a.Image != b.Image {
 		err = w.Differs

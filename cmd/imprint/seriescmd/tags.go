@@ -25,7 +25,7 @@ func (w World) tag() *cobra.Command {
 		Long: `tag makes TAG lead to the current generation, or to that of AT, another tag or a number. TAG may be there already: so "tag web current 3"
 makes generation 3 current.`,
 		Example: "  imprint series tag web stable\n  imprint series tag web current stable\n  imprint series tag web --delete stable",
-		Args:    w.arguments(2, 3, "a NAME, a TAG and perhaps another one"),
+		Args:    w.Arguments(2, 3, "a NAME, a TAG and perhaps another one"),
 		RunE: func(c *cobra.Command, args []string) error {
 			s, _, err := w.open()
 			if err != nil {
@@ -48,7 +48,7 @@ makes generation 3 current.`,
 			if err != nil {
 				return suggesting(err)
 			}
-			return w.print("%s: %s is generation %d\n", args[0], args[1], number)
+			return w.Print("%s: %s is generation %d\n", args[0], args[1], number)
 		},
 	}
 	c.Flags().BoolVar(&remove, "delete", false, "remove the tag")
@@ -61,7 +61,7 @@ func (w World) rollBack() *cobra.Command {
 		Short: "Make the generation before the current one current",
 		Long: `roll-back moves the tag current to the generation before. It is refused on the first. "imprint series build NAME -o FILE" then makes that image.
 The generation that was current stays until it is removed.`,
-		Args: w.arguments(1, 1, "a NAME"),
+		Args: w.Arguments(1, 1, "a NAME"),
 		RunE: func(c *cobra.Command, args []string) error {
 			s, _, err := w.open()
 			if err != nil {
@@ -71,7 +71,7 @@ The generation that was current stays until it is removed.`,
 			if err != nil {
 				return suggesting(fmt.Errorf("roll back %s: %w", line(args[0]), err))
 			}
-			return w.print("%s: current was generation %d and is %d\n", args[0], from, to)
+			return w.Print("%s: current was generation %d and is %d\n", args[0], from, to)
 		},
 	}
 }
@@ -82,7 +82,7 @@ func (w World) remove() *cobra.Command {
 		Short: "Remove a series, or a generation without tags",
 		Long: `remove removes a series with all its generations, or, with a number, one generation, which must have no tag. Its contents are removed
 by the next imprint series gc, unless something else has them.`,
-		Args: w.arguments(1, 1, "a NAME or NAME:NUMBER"),
+		Args: w.Arguments(1, 1, "a NAME or NAME:NUMBER"),
 		RunE: func(c *cobra.Command, args []string) error {
 			s, _, err := w.open()
 			if err != nil {
@@ -93,13 +93,13 @@ by the next imprint series gc, unless something else has them.`,
 				if err := s.Remove(c.Context(), name); err != nil {
 					return suggesting(err)
 				}
-				return w.print("removed %s\n", name)
+				return w.Print("removed %s\n", name)
 			}
 			number, err := s.RemoveGeneration(c.Context(), name, at)
 			if err != nil {
 				return suggesting(err)
 			}
-			return w.print("removed generation %d of %s\n", number, name)
+			return w.Print("removed generation %d of %s\n", number, name)
 		},
 	}
 }
@@ -113,7 +113,7 @@ func (w World) gc() *cobra.Command {
 		Long: `gc removes what is in the build store's layers and that neither a generation of a series nor an environment leads to, as imprint env gc does:
 generations that were removed, and what a killed command has added. With --keep N it first removes from every series the
 generations without a tag that are not among its last N. It waits for commands and builds that use the store, for at most 20 seconds.`,
-		Args: w.arguments(0, 0, "no argument"),
+		Args: w.Arguments(0, 0, "no argument"),
 		RunE: func(c *cobra.Command, _ []string) error {
 			if keep < 0 {
 				return w.Usage(fmt.Errorf("--keep is %d; it is a number of generations", keep))
@@ -146,7 +146,7 @@ func (w World) collect(ctx context.Context, s *series.Store, env *environment.St
 			return err
 		}
 		for _, name := range slices.Sorted(maps.Keys(gone)) {
-			if err := w.print("%s %s of %s: %s\n", verb, units.Count(len(gone[name]), "generation"), name, strings.Trim(fmt.Sprint(gone[name]), "[]")); err != nil {
+			if err := w.Print("%s %s of %s: %s\n", verb, units.Count(len(gone[name]), "generation"), name, strings.Trim(fmt.Sprint(gone[name]), "[]")); err != nil {
 				return err
 			}
 		}
@@ -155,7 +155,7 @@ func (w World) collect(ctx context.Context, s *series.Store, env *environment.St
 	if err != nil {
 		return err
 	}
-	if err := w.print("%s %s, %s\n", verb, units.Count(len(g.Digests), "object"), units.FormatBytes(g.Bytes)); err != nil {
+	if err := w.Print("%s %s, %s\n", verb, units.Count(len(g.Digests), "object"), units.FormatBytes(g.Bytes)); err != nil {
 		return err
 	}
 	if len(g.Missing) > 0 {
@@ -171,24 +171,13 @@ func (w World) verify() *cobra.Command {
 		Long: `verify reads all records and contents that the generations of all series lead to. It prints a line for each that is missing or damaged, and
 exits with 5 if there is one. A build that needs something damaged removes it and fails; the
 next one reads its source.`,
-		Args: w.arguments(0, 0, "no argument"),
+		Args: w.Arguments(0, 0, "no argument"),
 		RunE: func(c *cobra.Command, _ []string) error {
 			s, _, err := w.open()
 			if err != nil {
 				return err
 			}
-			faults := 0
-			n, err := s.Verify(c.Context(), func(fault error) {
-				faults++
-				w.print("%s\n", line(fault.Error()))
-			})
-			switch {
-			case err != nil:
-				return err
-			case faults > 0:
-				return fmt.Errorf("%s in the build store: %w", units.Count(faults, "fault"), objects.ErrDamaged)
-			}
-			return w.print("verified %s\n", units.Count(n, "object"))
+			return w.Verify(c.Context(), s.Verify)
 		},
 	}
 }

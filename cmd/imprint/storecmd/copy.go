@@ -47,7 +47,7 @@ registered at SOURCE_DATE_EPOCH, or 1. Without --gc-root, the next garbage colle
   imprint store copy --from web.raw:root --to export:web.export /nix/var/nix/profiles/system
   imprint store copy --from / --to file:///srv/cache --sign-key secret-key ./result
   imprint store copy --from / --to 's3://nix-cache/web?region=eu-west-1' --sign-key secret-key ./result`,
-		Args: m.arguments(1, -1, "ROOTs"),
+		Args: m.Arguments(1, -1, "ROOTs"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(o.from) == 0 || o.to == "" {
 				return m.Usage(fmt.Errorf("%s takes --from STORE and --to STORE", c.CommandPath()))
@@ -70,7 +70,7 @@ func (m *commands) realise() *cobra.Command {
 		Long: `realise makes the ROOTs valid in a store: those that are not are copied, with everything that they refer to, from the first of the
 other stores that has them. It prints their store paths. Nothing is built.`,
 		Example: "  imprint store realise /mnt --from / --from https://cache.example.org /nix/store/…-web",
-		Args:    m.arguments(2, -1, "a STORE and ROOTs"),
+		Args:    m.Arguments(2, -1, "a STORE and ROOTs"),
 		RunE: func(c *cobra.Command, args []string) error {
 			o.to = args[0]
 			target, err := m.open(c.Context(), o.to)
@@ -86,7 +86,7 @@ other stores that has them. It prints their store paths. Nothing is built.`,
 			roots, err := m.runCopy(c.Context(), o, args[1:])
 			for _, p := range roots {
 				if err == nil {
-					err = m.print("%v\n", p)
+					err = m.Print("%v\n", p)
 				}
 			}
 			return err

@@ -21,7 +21,7 @@ func (m *commands) roots() *cobra.Command {
 the files and environments of running programs. Of an image it lists all links in its directories of GC roots and profiles that lead to
 an item.`,
 		Example: "  imprint store roots /mnt",
-		Args:    m.arguments(1, 1, "a STORE"),
+		Args:    m.Arguments(1, 1, "a STORE"),
 		RunE: func(c *cobra.Command, args []string) error {
 			p, err := m.open(c.Context(), args[0])
 			if err != nil {
@@ -36,7 +36,7 @@ an item.`,
 			for _, r := range list {
 				fmt.Fprintf(&b, "%s -> %v\n", visible.Line(r.Link), r.Item)
 			}
-			return m.print("%s", b.String())
+			return m.Print("%s", b.String())
 		},
 	}
 }
@@ -77,7 +77,7 @@ func (m *commands) gc() *cobra.Command {
 --dry-run: Nix and Guix collect garbage. An item keeps what it refers to, and the derivation that has made it. In the store of this machine,
 the files and environments of running programs keep items as well, which is not seen here.`,
 		Example: "  imprint store gc --dry-run /mnt",
-		Args:    m.arguments(1, 1, "a DIR"),
+		Args:    m.Arguments(1, 1, "a DIR"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if !dry {
 				return m.Usage(errors.New("gc only lists what a collection would remove: add --dry-run; nix-store --gc or guix gc collect garbage"))
@@ -99,7 +99,7 @@ the files and environments of running programs keep items as well, which is not 
 			for _, path := range dead {
 				fmt.Fprintln(&b, visible.Line(path))
 			}
-			return m.print("%s", b.String())
+			return m.Print("%s", b.String())
 		},
 	}
 	c.Flags().BoolVar(&dry, "dry-run", false, "list what would be removed")

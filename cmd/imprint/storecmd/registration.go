@@ -26,7 +26,7 @@ func (m *commands) dumpDB() *cobra.Command {
 		Long: `dump-db prints the registration of the items, or of all items by name: the same text as that of nix-store --dump-db, which load-db reads
 and a [[source]] with registration.`,
 		Example: "  imprint store dump-db / $(imprint store closure / ./result) > registration",
-		Args:    m.arguments(1, -1, "a STORE and perhaps PATHs"),
+		Args:    m.Arguments(1, -1, "a STORE and perhaps PATHs"),
 		RunE: func(c *cobra.Command, args []string) error {
 			p, err := m.open(c.Context(), args[0])
 			if err != nil {
@@ -76,7 +76,7 @@ func (m *commands) loadDB() *cobra.Command {
 database of a store directory. It does not look at the items, apart from derivations: verify does. Items that are registered already are registered again.
 Either all are registered, or none.`,
 		Example: "  imprint store load-db /mnt < registration",
-		Args:    m.arguments(1, 2, "a DIR and perhaps a FILE"),
+		Args:    m.Arguments(1, 2, "a DIR and perhaps a FILE"),
 		RunE: func(c *cobra.Command, args []string) error {
 			f, err := m.flavors()
 			if err != nil {

@@ -20,7 +20,7 @@ func (m *commands) info() *cobra.Command {
 		Long: `info shows the kind of a store, the number of its items and the size of their NARs in bytes. Given PATHs, it shows what is registered
 about each.`,
 		Example: "  imprint store info /\n  imprint store info old.raw /nix/var/nix/profiles/system",
-		Args:    m.arguments(1, -1, "a STORE and perhaps PATHs"),
+		Args:    m.Arguments(1, -1, "a STORE and perhaps PATHs"),
 		RunE: func(c *cobra.Command, args []string) error {
 			p, err := m.open(c.Context(), args[0])
 			if err != nil {
@@ -69,13 +69,13 @@ func (m *commands) summary(ctx context.Context, p *place, asJSON bool) error {
 		s.Items, s.NARSize = &n, &size
 	}
 	if asJSON {
-		return m.document(s)
+		return m.Document(s)
 	}
 	text := fmt.Sprintf("store   %s\nkind    %s, %s\n", s.Store, s.Kind, p.flavor.Title)
 	if s.Items != nil {
 		text += fmt.Sprintf("items   %d\nsize    %d (%s)\n", *s.Items, *s.NARSize, units.FormatBytes(*s.NARSize))
 	}
-	return m.print("%s", text)
+	return m.Print("%s", text)
 }
 
 // A detail is what info says about an item.
@@ -98,7 +98,7 @@ func (m *commands) details(infos []*closure.Info, asJSON bool) error {
 		}
 	}
 	if asJSON {
-		return m.document(list)
+		return m.Document(list)
 	}
 	var b strings.Builder
 	for i, d := range list {
@@ -107,7 +107,7 @@ func (m *commands) details(infos []*closure.Info, asJSON bool) error {
 		}
 		d.write(&b)
 	}
-	return m.print("%s", b.String())
+	return m.Print("%s", b.String())
 }
 
 func (d detail) write(b *strings.Builder) {
@@ -133,7 +133,7 @@ func (m *commands) closure() *cobra.Command {
 		Long: `closure lists the ROOTs and everything that they refer to, directly or not, each after what it refers to: what
 nix-store --query --requisites prints.`,
 		Example: "  imprint store closure / ./result\n  imprint store closure https://cache.example.org /nix/store/…-web",
-		Args:    m.arguments(2, -1, "a STORE and ROOTs"),
+		Args:    m.Arguments(2, -1, "a STORE and ROOTs"),
 		RunE: func(c *cobra.Command, args []string) error {
 			p, err := m.open(c.Context(), args[0])
 			if err != nil {
@@ -152,7 +152,7 @@ nix-store --query --requisites prints.`,
 			for _, item := range items {
 				fmt.Fprintln(&b, item.Info.Path)
 			}
-			return m.print("%s", b.String())
+			return m.Print("%s", b.String())
 		},
 	}
 }

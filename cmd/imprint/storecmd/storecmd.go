@@ -2,12 +2,11 @@
 package storecmd
 
 import (
-	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 
 	"imprint/closure"
+	"imprint/cmd/imprint/family"
 	"imprint/image/disk"
 	"imprint/image/source"
 	"imprint/internal/diag"
@@ -19,25 +18,21 @@ import (
 
 // A World is what the commands use of the program.
 type World struct {
+	family.World
 	Stdin       io.Reader
-	Stdout      io.Writer // escaped
-	Stderr      io.Writer // likewise
 	Raw, RawErr io.Writer // for streams, and for commands that the user talks to
 
-	StoreFlag func(*cobra.Command) // adds --build-store
-	StoreDir  func() string        // the directory of the build store; "" if there is no place for it
-	Epoch     func() (int64, error)
-	Scratch   func() string // directory for what streams unpack to
-	Env       func(string) string
-	Environ   func() []string
-	Remote    remote.Options // for caches on other machines
-	Image     func(name string) (*disk.Disk, io.Closer, error)
-	UID, GID  int
-	Root      func() bool // reports whether the user has all IDs
+	Epoch    func() (int64, error)
+	Scratch  func() string // directory for what streams unpack to
+	Env      func(string) string
+	Environ  func() []string
+	Remote   remote.Options // for caches on other machines
+	Image    func(name string) (*disk.Disk, io.Closer, error)
+	UID, GID int
+	Root     func() bool // reports whether the user has all IDs
 
 	Watch func(doing string, done func() int64, total int64) // shows progress
 	Clear func()                                             // ends that
-	Usage func(error) error                                  // makes an error one of the command line
 }
 
 const help = `store copies items between stores of Nix or of Guix, and shows what is in one. A STORE is one of
@@ -74,34 +69,16 @@ func Command(w World) *cobra.Command {
   imprint store copy --from old.raw --to file:///srv/cache --sign-key key ./result
   imprint store closure /mnt ./result
   imprint store gc --dry-run /mnt`,
-		Args: func(c *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return w.Usage(fmt.Errorf("unknown command %q for %q", args[0], c.CommandPath()))
-			}
-			return w.Usage(fmt.Errorf("%s takes a command", c.CommandPath()))
-		},
-		RunE: func(*cobra.Command, []string) error { return nil },
 	}
-	for _, sub := range []*cobra.Command{
+	below := []*cobra.Command{
 		m.copy(), m.realise(), m.info(), m.closure(), m.verify(), m.export(), m.importing(), m.dumpDB(), m.loadDB(), m.roots(), m.gc(), m.shell(),
-	} {
+	}
+	for _, sub := range below {
 		sub.Flags().StringVar(&m.flavor, "flavor", "", "nix or guix; by default the one that the `store` has")
 		sub.Flags().StringArrayVar(&m.keys, "trusted-public-key", nil, "take only items of binary caches that this `key` has signed, NAME:BASE64; several may be named")
 		sub.Flags().BoolVar(&m.unsigned, "unsigned", false, "take items of binary caches on servers without a signature")
-		w.StoreFlag(sub)
-		c.AddCommand(sub)
 	}
-	return c
-}
-
-// arguments checks the number of arguments; most is -1 for any.
-func (m *commands) arguments(least, most int, what string) cobra.PositionalArgs {
-	return func(c *cobra.Command, args []string) error {
-		if least <= len(args) && (len(args) <= most || most < 0) {
-			return nil
-		}
-		return m.Usage(fmt.Errorf("%s takes %s, not %q", c.CommandPath(), what, args))
-	}
+	return w.Of(c, below...)
 }
 
 // flavors returns the flavors that a store may have.
@@ -137,18 +114,4 @@ func of(store string, err error) error {
 		return err
 	}
 	return diag.List{problem}
-}
-
-func (m *commands) print(format string, args ...any) error {
-	_, err := fmt.Fprintf(m.Stdout, format, args...)
-	return err
-}
-
-// document prints a value as JSON.
-func (m *commands) document(v any) error {
-	text, err := json.MarshalIndent(v, "", "  ")
-	if err != nil {
-		return err
-	}
-	return m.print("%s\n", text)
 }

@@ -21,7 +21,7 @@ func (m *commands) export() *cobra.Command {
 		Long: `export writes the items, without what they refer to, to standard output: the same bytes as those of nix-store --export. With --closure
 it writes what they refer to, too.`,
 		Example: "  imprint store export --closure / ./result > web.export",
-		Args:    m.arguments(2, -1, "a STORE and PATHs"),
+		Args:    m.Arguments(2, -1, "a STORE and PATHs"),
 		RunE: func(c *cobra.Command, args []string) error {
 			p, err := m.open(c.Context(), args[0])
 			if err != nil {
@@ -97,7 +97,7 @@ func (m *commands) importing() *cobra.Command {
 		Long: `import adds the items of a stream in FILE, or on standard input, to a store, and prints their paths, in the order of the stream, as
 nix-store --import does. A stream that is damaged adds nothing.`,
 		Example: "  imprint store import /mnt < web.export",
-		Args:    m.arguments(1, 2, "a STORE and perhaps a FILE"),
+		Args:    m.Arguments(1, 2, "a STORE and perhaps a FILE"),
 		RunE: func(c *cobra.Command, args []string) error {
 			o.to = args[0]
 			if len(args) == 2 {
@@ -120,7 +120,7 @@ nix-store --import does. A stream that is damaged adds nothing.`,
 				return err
 			}
 			for _, info := range infos {
-				if err := m.print("%v\n", info.Path); err != nil {
+				if err := m.Print("%v\n", info.Path); err != nil {
 					return err
 				}
 			}

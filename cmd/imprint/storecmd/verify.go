@@ -25,7 +25,7 @@ func (m *commands) verify() *cobra.Command {
 store directory and an image it also compares modes, owners and times with those of a store, and looks for references that are not valid. It
 prints a line for each fault, and exits with 5 if there is one. It changes nothing.`,
 		Example: "  imprint store verify /mnt\n  imprint store verify file:///srv/cache ./result",
-		Args:    m.arguments(1, -1, "a STORE and perhaps ROOTs"),
+		Args:    m.Arguments(1, -1, "a STORE and perhaps ROOTs"),
 		RunE: func(c *cobra.Command, args []string) error {
 			p, err := m.open(c.Context(), args[0])
 			if err != nil {
@@ -49,14 +49,14 @@ func (m *commands) runVerify(ctx context.Context, p *place, roots []string) erro
 	}
 	closure.SortFaults(faults)
 	for _, f := range faults {
-		if err := m.print("%s\n", visible.Line(f.String())); err != nil {
+		if err := m.Print("%s\n", visible.Line(f.String())); err != nil {
 			return err
 		}
 	}
 	if n := len(faults); n > 0 {
 		return fmt.Errorf("%s in %s: %w", units.Count(n, "fault"), p.text, cas.ErrMismatch)
 	}
-	return m.print("%s: verified %s\n", p.text, units.Count(len(infos), "item"))
+	return m.Print("%s: verified %s\n", p.text, units.Count(len(infos), "item"))
 }
 
 // verified returns what is registered about the items to read: a closure, or all. References that are not valid are errors of both.
