@@ -280,10 +280,10 @@ func TestInputs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := script(`cat /etc/one /in/put/sub/in; touch /in/put/x 2>/dev/null && echo wrote; echo more >/etc/passwd; touch /work/y; ls /work; env; id -u`)
+	s := script(`cat /etc/one /in/put/sub/in; touch /in/put/x 2>/dev/null && echo wrote; echo more >/etc/passwd; touch /own/y; ls /own; env; id -u`)
 	s.Env = []string{"HOME=/x", "A=b"}
 	s.Inputs = []Input{
-		{Target: "/etc/one", File: file, Digest: "1"}, {Target: "/in/put", Dir: dir, Digest: "2"}, {Target: "/work", Dir: dir, Digest: "2", Writable: true},
+		{Target: "/etc/one", File: file, Digest: "1"}, {Target: "/in/put", Dir: dir, Digest: "2"}, {Target: "/own", Dir: dir, Digest: "2", Writable: true},
 		{Target: "/etc/passwd", File: file, Digest: "1", Writable: true},
 	}
 	if got := b.must(s); got != "" {
