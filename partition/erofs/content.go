@@ -151,12 +151,23 @@ func (p *placing) settle() error {
 		p.nids[id] += uint32(tails)
 	}
 	p.order, p.inlined = append(p.order, inline...), len(inline)
+	p.endAfterInode()
 	if len(p.links) > 0 {
 		for n := range p.tree.Nodes() {
 			p.nids[n.ID()] = p.nids[n.Inode().ID()]
 		}
 	}
 	return nil
+}
+
+// endAfterInode moves the last inode into a block of its own if the file system would end right after it: fsck.erofs 1.5 reads extended
+// attributes even after an inode that has none, and takes the end of the image there for a corruption.
+func (p *placing) endAfterInode() {
+	last := p.order[len(p.order)-1]
+	if e := p.entry(p.tree.Node(int(last))); p.place(last)+e.bytes() == p.end()*blockSize {
+		p.nids[last] = uint32(p.table.blocks * slotsPerBlock)
+		p.table.blocks++
+	}
 }
 
 // byPlace sorts IDs, given in the order in which they were packed, by nid. A counting sort by block is enough, since each block was packed

@@ -148,7 +148,7 @@ func TestRandomTrees(t *testing.T) {
 	hosttest.Need(t, "fsck.erofs")
 	path := filepath.Join(t.TempDir(), "image")
 	n := 0
-	rapid.Check(t, func(t *rapid.T) {
+	hosttest.Check(t, func(t *rapid.T) {
 		tr := drawTree(t)
 		p := layOut(t, tr, testOptions())
 		readBackSame(t, tr, p)

@@ -114,6 +114,27 @@ func TestLargest(t *testing.T) {
 	}
 }
 
+// An inode without attributes is never the last thing in an image, where fsck.erofs finds no attributes to read.
+func TestEndsAfterInode(t *testing.T) {
+	moved := 0
+	for files := range 140 {
+		nodes := map[string]*tree.Node{}
+		for i := range files {
+			nodes[fmt.Sprintf("/%03d", i)] = tree.NewSpecial("", plain, tree.Fifo)
+		}
+		tr := build(t, nodes)
+		p := layOut(t, tr, testOptions())
+		if p.nids[p.order[files]]%slotsPerBlock == 0 {
+			moved++
+		}
+		readBackSame(t, tr, p)
+		checked(t, p)
+	}
+	if moved == 0 {
+		t.Error("no inode was at the end of a block")
+	}
+}
+
 // Of files with the same blob one brings the whole blocks; each has its own tail.
 func TestSameBlob(t *testing.T) {
 	same := tree.Text(strings.Repeat("same", 2500))
