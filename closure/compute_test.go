@@ -10,6 +10,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"imprint/internal/hosttest"
 	"imprint/internal/tree"
 )
 
@@ -159,7 +160,7 @@ func readItems(ctx context.Context, c *Closure) (list []TargetItem, err error) {
 // The closure of any graph without cycles has each reachable item once, after the items that it refers to, in an order that depends neither
 // on the order of the roots nor on which store has which item.
 func TestComputeOrder(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	hosttest.Check(t, func(t *rapid.T) {
 		n := rapid.IntRange(1, 30).Draw(t, "items")
 		shuffled := rapid.Permutation(slices.Collect(func(yield func(int) bool) {
 			for i := range n {

@@ -203,7 +203,7 @@ func dump(list []*Info) string {
 
 // The outputs are those that were written.
 func TestParseOutputs(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	hosttest.Check(t, func(t *rapid.T) {
 		ids := rapid.SliceOfDistinct(rapid.StringMatching(`[a-zA-Z0-9+._?=-]{1,20}`), rapid.ID).Draw(t, "ids")
 		var terms []string
 		var want []Output
@@ -224,7 +224,7 @@ func TestParseOutputs(t *testing.T) {
 
 // A string of an ATerm may hold anything.
 func TestTermString(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	hosttest.Check(t, func(t *rapid.T) {
 		want := rapid.String().Draw(t, "text")
 		quoted := strings.NewReplacer(`"`, `\"`, `\`, `\\`, "\n", `\n`, "\r", `\r`, "\t", `\t`).Replace(want)
 		in := &term{rest: `"` + quoted + `",`}

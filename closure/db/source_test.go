@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"imprint/internal/hosttest"
+
 	"github.com/ncruces/go-sqlite3"
 	"pgregory.net/rapid"
 )
@@ -355,7 +357,7 @@ func TestSourceWithoutALog(t *testing.T) {
 
 // Whatever a writer does, the source sees what the writer sees.
 func TestSourceSeesWhatSQLiteSees(t *testing.T) {
-	rapid.Check(t, func(rt *rapid.T) {
+	hosttest.Check(t, func(rt *rapid.T) {
 		l := newLive(t, chain(20))
 		defer l.conn.Close()
 		s := l.openLockless()

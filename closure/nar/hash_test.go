@@ -119,7 +119,7 @@ func FuzzParseHash(f *testing.F) {
 func TestHashTextAsNix(t *testing.T) {
 	hosttest.Need(t, "nix-hash")
 	dir := t.TempDir()
-	rapid.Check(t, func(rt *rapid.T) {
+	hosttest.Check(t, func(rt *rapid.T) {
 		content := rapid.SliceOfN(rapid.Byte(), 0, 50).Draw(rt, "content")
 		name := filepath.Join(dir, "f")
 		if err := os.WriteFile(name, content, 0o644); err != nil {

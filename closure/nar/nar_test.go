@@ -188,7 +188,7 @@ func TestWriteReportsTheWritersError(t *testing.T) {
 
 // The size of the archive of any tree is known before it is written, and the order of the nodes does not matter.
 func TestSize(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	hosttest.Check(t, func(t *rapid.T) {
 		names := rapid.SliceOfDistinct(rapid.StringMatching(`[a-z.\n]{3,20}`), rapid.ID).Draw(t, "names")
 		var kids, reversed []*tree.Node
 		for _, name := range names {

@@ -54,7 +54,7 @@ func TestIndex(t *testing.T) {
 			t.Errorf("an archive of %d bytes became one of %d", len(want), size)
 		}
 	}
-	rapid.Check(t, func(r *rapid.T) {
+	hosttest.Check(t, func(r *rapid.T) {
 		n := drawn(r, "")
 		for _, below := range tree.Walk("", n) {
 			if strings.Contains(below.Target(), "\x00") {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"testing"
 
+	"imprint/internal/hosttest"
+
 	"pgregory.net/rapid"
 )
 
@@ -40,7 +42,7 @@ func TestExpandNeedsNoSecondPass(t *testing.T) {
 
 // Text in which every $ is doubled comes back as it was.
 func TestEscapedTextIsItself(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	hosttest.Check(t, func(t *rapid.T) {
 		text := rapid.StringOf(rapid.SampledFrom([]rune("${}.a é\nclosure"))).Draw(t, "text")
 		escaped := Template("")
 		for _, c := range text {

@@ -281,7 +281,7 @@ func TestExtents(t *testing.T) {
 func TestAny(t *testing.T) {
 	hosttest.Need(t, "sgdisk", "sfdisk", "partx", "fdisk")
 	kept := 0
-	rapid.Check(t, func(r *rapid.T) {
+	hosttest.Check(t, func(r *rapid.T) {
 		table := Table{
 			DiskGUID: seed.UUID("disk"), SectorSize: rapid.SampledFrom([]int64{512, 512, 4096}).Draw(r, "sector"),
 			Sectors: rapid.Int64Range(68, 3000).Draw(r, "sectors"),

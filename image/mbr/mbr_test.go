@@ -69,7 +69,7 @@ func TestSfdisk(t *testing.T) {
 
 // A table is read back as it was written.
 func TestRoundTrip(t *testing.T) {
-	rapid.Check(t, func(r *rapid.T) {
+	hosttest.Check(t, func(r *rapid.T) {
 		table := Table{Signature: rapid.Uint32Min(1).Draw(r, "signature"), SectorSize: 512, Sectors: 1 << 33}
 		start := int64(1)
 		for range rapid.IntRange(1, MaxPartitions).Draw(r, "partitions") {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"testing"
 
+	"imprint/internal/hosttest"
 	"imprint/internal/tree"
 
 	"pgregory.net/rapid"
@@ -26,7 +27,7 @@ func TestReadAt(t *testing.T) {
 	if string(whole[2:7]) != "abcde" || string(whole[20:30]) != "0123456789" || whole[40] != 100 || whole[99] != 159 || whole[100] != 0 || whole[7] != 0 {
 		t.Errorf("got %q", whole)
 	}
-	rapid.Check(t, func(t *rapid.T) {
+	hosttest.Check(t, func(t *rapid.T) {
 		off := rapid.IntRange(0, 119).Draw(t, "off")
 		p := bytes.Repeat([]byte{0xff}, rapid.IntRange(0, 120-off).Draw(t, "len"))
 		if err := ReadAt(l, p, int64(off)); err != nil {

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"testing"
 
+	"imprint/internal/hosttest"
 	"imprint/internal/tree"
 
 	"pgregory.net/rapid"
@@ -41,7 +42,7 @@ func drawBlob(t *rapid.T, size int64, depth int) tree.Blob {
 
 // A flattened region has the bytes of the nested one wherever it is read, in extents that are in order, apart, and of no region.
 func TestFlatten(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	hosttest.Check(t, func(t *rapid.T) {
 		size := rapid.Int64Range(1, 300).Draw(t, "size")
 		src := drawRegion(t, size, 3)
 		flat := Flatten(src)
@@ -83,7 +84,7 @@ func checkOrder(t *rapid.T, flat Source, from, size int64) {
 
 // The blob of a region reads as the region does, in any order, and its holes are zeros.
 func TestNestedBlob(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	hosttest.Check(t, func(t *rapid.T) {
 		size := rapid.Int64Range(1, 300).Draw(t, "size")
 		src := drawRegion(t, size+20, 2)
 		want := make([]byte, size)
@@ -160,7 +161,7 @@ func TestFlattenSkips(t *testing.T) {
 
 // The place of a file of the inner region in the outer one is that of its blob in the flattened outer region.
 func TestThrough(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	hosttest.Check(t, func(t *rapid.T) {
 		size := rapid.Int64Range(1, 300).Draw(t, "size")
 		src := drawRegion(t, size, 0)
 		var file []Extent // every extent of src is one of a file of its own, or of this one

@@ -46,7 +46,7 @@ func TestReadRoundTrip(t *testing.T) {
 	name := rapid.Map(rapid.SliceOfN(rapid.ByteRange(1, 255), 1, 30), func(b []byte) string {
 		return "_" + strings.ReplaceAll(string(b), "/", "|")
 	})
-	rapid.Check(t, func(rt *rapid.T) {
+	hosttest.Check(t, func(rt *rapid.T) {
 		top, err := os.MkdirTemp(t.TempDir(), "")
 		if err != nil {
 			rt.Fatal(err)

@@ -15,6 +15,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"imprint/internal/hosttest"
 	"imprint/internal/tree"
 )
 
@@ -205,7 +206,7 @@ func TestTarRefuses(t *testing.T) {
 
 // An archive is read back as it was packed.
 func TestTarRoundTrip(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	hosttest.Check(t, func(t *rapid.T) {
 		names := rapid.SliceOfNDistinct(rapid.StringMatching(`[a-z\x80-\xff]{1,120}`), 1, 12, rapid.ID).Draw(t, "names")
 		sizes := map[string][]byte{}
 		var b bytes.Buffer

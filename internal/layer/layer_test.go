@@ -251,7 +251,7 @@ func FuzzParse(f *testing.F) {
 // A model of a stack of layers: a map of paths, without links.
 func TestStack(t *testing.T) {
 	names := rapid.SampledFrom([]string{"a", "b", "c"})
-	rapid.Check(t, func(t *rapid.T) {
+	hosttest.Check(t, func(t *rapid.T) {
 		model := map[string]string{} // content of a file, "/" of a directory
 		remove := func(path string) {
 			for p := range model {

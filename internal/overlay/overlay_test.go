@@ -77,7 +77,7 @@ func check(t interface{ Fatalf(string, ...any) }, d *Disk, want []byte) {
 // Whatever is written, the disk holds it, and does after it was closed and opened again.
 func TestOverlay(t *testing.T) {
 	dir := t.TempDir()
-	rapid.Check(t, func(r *rapid.T) {
+	hosttest.Check(t, func(r *rapid.T) {
 		b := base(rapid.IntRange(1, 40*blockSize).Draw(r, "size"))
 		path := filepath.Join(dir, "file")
 		defer os.Remove(path)

@@ -82,7 +82,7 @@ func TestAsGitDoes(t *testing.T) {
 	dir := t.TempDir()
 	hosttest.Run(t, "git", "init", "-q", dir)
 	name := rapid.StringMatching(`[ab*?]{1,3}|\*\*|\[ab\]|\[!a\]`)
-	rapid.Check(t, func(rt *rapid.T) {
+	hosttest.Check(t, func(rt *rapid.T) {
 		text := strings.Join(rapid.SliceOfN(name, 1, 4).Draw(rt, "pattern"), "/")
 		if rapid.Bool().Draw(rt, "anchored") {
 			text = "/" + text

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"testing"
 
+	"imprint/internal/hosttest"
+
 	"pgregory.net/rapid"
 )
 
@@ -39,7 +41,7 @@ func (b *buffer) Truncate(size int64) error {
 
 // Pieces are emitted in their order, whatever the order in which they are put; the spool is used again.
 func TestOrdered(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	hosttest.Check(t, func(t *rapid.T) {
 		holes := rapid.SliceOfN(rapid.Bool(), 1, 60).Draw(t, "holes")
 		d := Disk{Size: int64(len(holes))*4 - 1, Piece: 4, Hole: func(n int64) bool { return holes[n] }}
 		skip := rapid.Bool().Draw(t, "skip")
@@ -153,7 +155,7 @@ func TestOrderedReports(t *testing.T) {
 
 // Units of zeros are not written, and every other one is found where it was put.
 func TestSlots(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	hosttest.Check(t, func(t *rapid.T) {
 		const piece, unit = 16, 4
 		content := rapid.SliceOfN(rapid.ByteRange(0, 1), 1, 100).Draw(t, "content")
 		d := Disk{Size: int64(len(content)), Piece: piece}

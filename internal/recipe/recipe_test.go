@@ -95,7 +95,7 @@ func whole(t *rapid.T, r *Recipe, blobs []tree.Blob, size int64) []byte {
 
 // Two disks have the same bytes outside of their difference, and the text of a disk is the disk.
 func TestDifference(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	hosttest.Check(t, func(t *rapid.T) {
 		old, blobs := random(t, rapid.Int64Range(1, 200).Draw(t, "old"))
 		now, _ := random(t, rapid.Int64Range(1, 200).Draw(t, "new"))
 		size := max(old.Size, now.Size)

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"imprint/internal/extent"
+	"imprint/internal/hosttest"
 	"imprint/internal/stream"
 	"imprint/internal/tree"
 
@@ -74,7 +75,7 @@ func TestWhole(t *testing.T) {
 // An update gives the bytes and the digest of the new disk, whatever the sizes are, and again when it is repeated.
 func TestUpdate(t *testing.T) {
 	dir := t.TempDir()
-	rapid.Check(t, func(t *rapid.T) {
+	hosttest.Check(t, func(t *rapid.T) {
 		sizes := rapid.SampledFrom([]int64{3000, 600_000, 1 << 20, 1<<20 + 512, 2 << 20})
 		texts := func(size int64) map[int64]string {
 			m := map[int64]string{}

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"imprint/internal/extent"
+	"imprint/internal/hosttest"
 	"imprint/internal/sha256pair"
 	"imprint/internal/tree"
 	"imprint/internal/verity"
@@ -88,7 +89,7 @@ func digestOf(content []byte) verity.Measurement {
 // Blobs of all sizes at places in any order, some twice and some in parts, are written correctly, with the right hashes.
 func TestCopy(t *testing.T) {
 	const block = 4096
-	rapid.Check(t, func(t *rapid.T) {
+	hosttest.Check(t, func(t *rapid.T) {
 		type work struct {
 			blob        *noise
 			first, more []extent.Extent

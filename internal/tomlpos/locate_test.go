@@ -226,7 +226,7 @@ func (w *writer) keyValues(table string, names []string) {
 }
 
 func TestLocateOfRandomDocuments(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	hosttest.Check(t, func(t *rapid.T) {
 		w := &writer{t: t, line: 1, col: 1, want: map[string]string{}}
 		w.keyValues("", []string{"x", "y"})
 		elements := map[string]int{}

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"imprint/internal/hosttest"
+
 	"pgregory.net/rapid"
 )
 
@@ -35,7 +37,7 @@ func (d described) Descriptor() (int, int64, bool) { return 7, d.off, true }
 // A slice has the bytes of its range, and slices of the same range are equal, however they were cut.
 func TestSlice(t *testing.T) {
 	whole := []byte(strings.Repeat("0123456789abcdef", 4))
-	rapid.Check(t, func(t *rapid.T) {
+	hosttest.Check(t, func(t *rapid.T) {
 		b, lo, hi := Blob(Text(string(whole))), int64(0), int64(len(whole))
 		if rapid.Bool().Draw(t, "sparse") {
 			b = Sparse(b, []Range{{3, 4}, {20, 30}})

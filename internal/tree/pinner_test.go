@@ -8,6 +8,8 @@ import (
 	"slices"
 	"testing"
 
+	"imprint/internal/hosttest"
+
 	"pgregory.net/rapid"
 )
 
@@ -42,7 +44,7 @@ func dataIn(content []byte) (data []Range, holes bool) {
 
 // Pin and holes follow from the content, in whatever parts it is written, and whether zeros are written or counted.
 func TestPinner(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	hosttest.Check(t, func(t *rapid.T) {
 		content := drawnPieces.Draw(t, "content")
 		want, holes := dataIn(content)
 		var pins []Pin

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"unsafe"
 
+	"imprint/internal/hosttest"
+
 	"pgregory.net/rapid"
 )
 
@@ -95,7 +97,7 @@ func TestTreeRefusesBadDirectories(t *testing.T) {
 
 // The tree does not depend on the order in which nodes are added.
 func TestOrderDoesNotMatter(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	hosttest.Check(t, func(t *rapid.T) {
 		names := rapid.SliceOfNDistinct(rapid.StringMatching(`[a-c]{1,3}(/[a-c]{1,2}){0,3}`), 1, 20, rapid.ID).Draw(t, "names")
 		build := func(order []string) []string {
 			b := NewBuilder(plain)

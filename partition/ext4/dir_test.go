@@ -110,7 +110,7 @@ func TestHash(t *testing.T) {
 	hosttest.Need(t, "debugfs")
 	o := testOptions()
 	h := newHasher(o.HashSeed)
-	rapid.Check(t, func(t *rapid.T) {
+	hosttest.Check(t, func(t *rapid.T) {
 		name := rapid.StringMatching(`[a-zA-Z0-9._+][a-zA-Z0-9._+-]{0,254}`).Draw(t, "name")
 		if got, want := h.hash(name), hashOracle(t, o.HashSeed.String(), name); got != want {
 			t.Errorf("hash of %q is %x; want %x", name, got, want)

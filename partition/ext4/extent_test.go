@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"imprint/internal/extent"
+	"imprint/internal/hosttest"
 	"imprint/internal/tree"
 
 	"pgregory.net/rapid"
@@ -151,7 +152,7 @@ func TestReadAtAnyRange(t *testing.T) {
 		for off := int64(0); off < p.Size(); off += 77_777 {
 			check(t, off, min(77_777, p.Size()-off))
 		}
-		rapid.Check(t, func(t *rapid.T) {
+		hosttest.Check(t, func(t *rapid.T) {
 			off := rapid.Int64Range(0, p.Size()-1).Draw(t, "off")
 			check(t, off, rapid.Int64Range(0, min(200_000, p.Size()-off)).Draw(t, "len"))
 		})
@@ -175,7 +176,7 @@ func TestExtentsFromAnywhere(t *testing.T) {
 		return parts
 	}
 	all := collect(0)
-	rapid.Check(t, func(t *rapid.T) {
+	hosttest.Check(t, func(t *rapid.T) {
 		from := rapid.Int64Range(0, p.Size()).Draw(t, "from")
 		got := collect(from)
 		skipped := len(all) - len(got)

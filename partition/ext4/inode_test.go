@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"testing"
 
+	"imprint/internal/hosttest"
+
 	"pgregory.net/rapid"
 )
 
 // The fields of an inode lie in the order of the struct, as encoding/binary writes them, and are read back from there.
 func TestInodeFields(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	hosttest.Check(t, func(t *rapid.T) {
 		want := rapid.SliceOfN(rapid.Byte(), oldInode+extraFields, oldInode+extraFields).Draw(t, "bytes")
 		var n, again inode
 		n.decode(want)

@@ -114,7 +114,7 @@ func TestRandomTrees(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "image")
 	mount := os.Getuid() == 0
 	n := 0
-	rapid.Check(t, func(r *rapid.T) {
+	hosttest.Check(t, func(r *rapid.T) {
 		tr, o := drawTree(r), drawOptions(r)
 		p := plan(r, tr, o)
 		writeTo(r, p, path)

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"imprint/internal/fault"
+	"imprint/internal/hosttest"
 	"imprint/internal/tree"
 	"imprint/partition/partitiontest"
 
@@ -81,7 +82,7 @@ func readBack(t tb, p *Plan) *Volume {
 // A file system of any tree with any features is read as it was laid out, and has no fault.
 func TestReadRandom(t *testing.T) {
 	t.Parallel()
-	rapid.Check(t, func(t *rapid.T) {
+	hosttest.Check(t, func(t *rapid.T) {
 		tr, o := drawTree(t), drawOptions(t)
 		o.Free /= 10
 		p := plan(t, tr, o)

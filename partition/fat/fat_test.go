@@ -245,7 +245,7 @@ func (zeros) Data() []tree.Range         { return nil }
 // TestAny plans random trees in random volumes and reads them back.
 func TestAny(t *testing.T) {
 	hosttest.Need(t, "fsck.fat", "mcopy")
-	rapid.Check(t, func(r *rapid.T) {
+	hosttest.Check(t, func(r *rapid.T) {
 		f := files{}
 		seen := map[string]bool{}
 		dirs := []string{"/"}

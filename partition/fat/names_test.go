@@ -191,7 +191,7 @@ func FuzzNew(f *testing.F) {
 
 // TestShortNames checks the aliases of any directory: their characters are legal, they differ, and none is another file's long name.
 func TestShortNames(t *testing.T) {
-	rapid.Check(t, func(r *rapid.T) {
+	hosttest.Check(t, func(r *rapid.T) {
 		byFold := map[string]string{}
 		for _, n := range rapid.SliceOfN(rapid.OneOf(rapid.Custom(drawName), rapid.StringMatching(`[A-Za-z]{1,2}~[0-9]{1,3}(\.[ab])?`)), 1, 60).Draw(r, "names") {
 			byFold[fold(n)] = n

@@ -100,7 +100,7 @@ func TestReadOwn(t *testing.T) {
 }
 
 func TestReadAny(t *testing.T) {
-	rapid.Check(t, func(r *rapid.T) {
+	hosttest.Check(t, func(r *rapid.T) {
 		f := files{}
 		seen := map[string]bool{}
 		for range rapid.IntRange(0, 40).Draw(r, "nodes") {

@@ -212,7 +212,7 @@ func TestRootDirectoryHasRoom(t *testing.T) {
 
 // TestSmallest checks for any tree and options that the size found is the least one: a grain less is refused, with that size as the need.
 func TestSmallest(t *testing.T) {
-	rapid.Check(t, func(r *rapid.T) {
+	hosttest.Check(t, func(r *rapid.T) {
 		f := files{}
 		for i := range rapid.IntRange(0, 30).Draw(r, "files") {
 			f[fmt.Sprintf("/some directory %d/file%d", i%3, i)] = strings.Repeat("x", rapid.IntRange(0, 9000).Draw(r, "size"))

@@ -123,7 +123,7 @@ func (d *drawer) tree() *tree.Tree {
 // Any tree is read back as it was laid out.
 func TestRandomTrees(t *testing.T) {
 	t.Parallel()
-	rapid.Check(t, func(t *rapid.T) {
+	hosttest.Check(t, func(t *rapid.T) {
 		tr := (&drawer{t: t, first: minTime, last: maxTime}).tree()
 		o := testOptions()
 		o.PartitionOffset = rapid.SampledFrom([]int64{0, 16, 17, 512}).Draw(t, "partition")

@@ -112,7 +112,7 @@ func TestSizeIsNotWasteful(t *testing.T) {
 
 // A tree that fits into a size fits into every larger one, which never has less room.
 func TestMoreRoomAlwaysFits(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	hosttest.Check(t, func(t *rapid.T) {
 		c := census{inodes: rapid.Int64Range(0, 1<<21).Draw(t, "inodes"), blocks: rapid.Int64Range(0, 1<<24).Draw(t, "blocks")}
 		o := Options{Free: rapid.Int64Range(0, 1<<32).Draw(t, "free"), FreeInodes: rapid.Int64Range(0, 1<<20).Draw(t, "free inodes")}
 		least, err := fit(c, o)
