@@ -6,6 +6,7 @@ import (
 	"imprint/bootloader"
 	"imprint/bootloader/grubmkimage"
 	"imprint/closure"
+	"imprint/image/closures"
 	"imprint/image/description"
 	"imprint/image/realise"
 	"imprint/image/trees"
@@ -39,12 +40,12 @@ func Needs(ctx context.Context, d *description.Image, in Inputs) ([]Need, error)
 	if err := w.find(ctx); err != nil {
 		return nil, err
 	}
-	s, problems, err := w.stores(ctx)
+	s, problems, err := w.closures(ctx)
 	if err == nil {
 		err = problems.Err()
 	}
 	if s == nil {
-		s = &store{}
+		s = &closures.Union{}
 	}
 	f := &bootFinder{world: w, store: s, stated: w.statedTrees(ctx, s), boot: &boot{loader: loader, machine: d.Machine()}}
 	var needs []Need
@@ -70,7 +71,7 @@ func Needs(ctx context.Context, d *description.Image, in Inputs) ([]Need, error)
 }
 
 // statedTrees returns the trees of the description, where a loader may have its files; none if they cannot be read.
-func (w world) statedTrees(ctx context.Context, s *store) []*trees.Tree {
+func (w world) statedTrees(ctx context.Context, s *closures.Union) []*trees.Tree {
 	hosts, problems, err := w.host().All(ctx, w.d)
 	if err != nil || len(problems) > 0 {
 		return nil
