@@ -47,7 +47,8 @@ var rooms = []room{
 	{"image/description", []string{"image/description/language", "image/mbr", "container", "partition", "bootloader", "closure", "closure/daemon", "closure/narinfo", "internal/diag", "internal/keyed", "internal/locator", "internal/oci", "internal/pattern",
 		"internal/remote", "internal/units"}, nil},
 	{"image/description/language", []string{"container", "partition", "bootloader", "closure", "internal/keyed", "internal/units"}, nil},
-	{"image/description/reference", []string{"image/description"}, nil},
+	{"image/description/reference", []string{"image/description", "internal/keyed"}, nil},
+	{"image/description/starting", []string{"image/description/language"}, nil},
 	{"image/mbr", cellar, nil},
 	{"image/gpt", cellar, []string{"github.com/diskfs/go-diskfs/...", "github.com/google/uuid/..."}},
 
