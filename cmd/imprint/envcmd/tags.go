@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"imprint/cmd/imprint/family"
 	"imprint/internal/environment"
 	"imprint/internal/objects"
 	"imprint/internal/steprun"
@@ -119,9 +120,9 @@ func (w World) gc() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "gc",
 		Short: "Remove layers and contents that nothing leads to",
-		Long: `gc removes what is in the build store's layers and that no tag of an environment, no generation of a series and nothing that a step has made leads to: layers after a
-roll-back, what a killed command has added, and trees in which commands ran. It waits for commands and builds that use the store, for at most 20 seconds.
-What an environment leads to and is not there is reported, and is an error.`,
+		Long: `gc removes from the build store what no tag of an environment, no generation of a series and nothing that a step has made leads to:
+layers after a roll-back, what a killed command has added, and trees in which commands ran. It waits for commands and builds that
+use the store, for at most 20 seconds. What an environment leads to and is not there is reported, and is an error.`,
 		Args: w.Arguments(0, 0, "no argument"),
 		RunE: func(c *cobra.Command, _ []string) error {
 			s, err := w.open()
@@ -139,21 +140,28 @@ What an environment leads to and is not there is reported, and is an error.`,
 					}
 				}
 			}
-			verb := "removed"
-			if dryRun {
-				verb = "would remove"
-			}
-			if err := w.Print("%s %s\n", verb, freed(g)); err != nil {
-				return err
-			}
-			if len(g.Missing) > 0 {
-				return fmt.Errorf("%s %w, the first is %s: imprint env verify lists where", units.Count(len(g.Missing), "object"), objects.ErrMissing, short(g.Missing[0]))
-			}
-			return nil
+			return Collected(w.World, g, Verb(dryRun), "imprint env verify")
 		},
 	}
 	c.Flags().BoolVar(&dryRun, "dry-run", false, "list the digests of what would be removed, and remove nothing")
 	return c
+}
+
+// Verb says what is done with garbage.
+func Verb(dryRun bool) string {
+	if dryRun {
+		return "would remove"
+	}
+	return "removed"
+}
+
+// Collected prints how much is, or would be, collected. What something leads to and is not there is an error, and verify the command that lists where.
+func Collected(w family.World, g environment.Garbage, verb, verify string) error {
+	err := w.Print("%s %s\n", verb, freed(g))
+	if err == nil && len(g.Missing) > 0 {
+		err = fmt.Errorf("%s %w, the first is %s: %s lists where", units.Count(len(g.Missing), "object"), objects.ErrMissing, short(g.Missing[0]), verify)
+	}
+	return err
 }
 
 // Collect removes what nothing in a store leads to, or finds out what that is, with the files of commands that ran in what is no more.
