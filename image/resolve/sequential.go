@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 
+	"imprint/closure"
 	"imprint/closure/daemon"
 	"imprint/closure/narinfo"
 	"imprint/image/description"
 	"imprint/image/source"
 	"imprint/internal/diag"
+	"imprint/internal/tree"
 )
 
 // openOwn opens a source that is no directory.
@@ -84,7 +86,11 @@ func (s *sources) openCache(ctx context.Context, d description.Source) error {
 	if socket, ok, _ := daemon.Address(d.URL.V); ok {
 		return s.openDaemon(ctx, d, socket)
 	}
-	o := source.CacheOptions{URL: d.URL.V, Flavor: s.flavor, Keep: s.in.BuildStore, Remote: s.in.Remote, Whole: s.whole}
+	o := source.CacheOptions{
+		URL: d.URL.V, Flavor: s.flavor, Keep: s.in.BuildStore, Remote: s.in.Remote, Whole: s.whole,
+		Compares: func(n *tree.Node) bool { return closure.Compares(n, s.linked()) }, Scratch: s.in.Scratch, NoKeep: s.in.NoKeep,
+		NotKept: s.in.NotKept,
+	}
 	var err error
 	if o.Keys, err = keysOf(d); err != nil {
 		return err

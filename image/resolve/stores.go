@@ -331,17 +331,7 @@ func (w world) list(ctx context.Context, s *store, all *closure.Closure) (diag.L
 			if item.Node, err = found.Store.Item(ctx, found.Info.Path); err != nil {
 				return gone.add(found.Info.Path, err)
 			}
-			below := int64(closure.AnySize)
-			if w.d.Store.HardLink.V {
-				below = w.flavor.LinkMinSize // larger files are linked later, with those of the whole store
-			}
-			if err = closure.Unify(ctx, item.Node, below); err != nil {
-				return closure.Reading(found.Info.Path, err)
-			}
-			if c, ok := found.Store.(*source.Cache); ok {
-				item.Stream = c.Stream(found.Info.Path)
-			}
-			return nil
+			return w.unify(ctx, item, found.Store)
 		})
 	}
 	if err := group.Wait(); err != nil {
@@ -351,4 +341,27 @@ func (w world) list(ctx context.Context, s *store, all *closure.Closure) (diag.L
 		s.walker.Nodes[item.Info.Path] = item.Node
 	}
 	return gone.problems(w.d.Closure.Key, w.flavor, all.Items), nil
+}
+
+// unify links equal files of an item, and finds out how it is written. Files of a cache are compared before the item has been verified, which happens
+// when it is written.
+func (w world) unify(ctx context.Context, item *plan.Item, from closure.Store) error {
+	if c, ok := from.(*source.Cache); ok {
+		if stream := c.Stream(item.Info.Path); stream != nil {
+			item.Stream, item.Distant = stream, stream.Distant()
+			defer stream.Comparing()()
+		}
+	}
+	if err := closure.Unify(ctx, item.Node, w.linked()); err != nil {
+		return closure.Reading(item.Info.Path, err)
+	}
+	return nil
+}
+
+// linked returns the size from which on equal files are linked later, with those of the whole store.
+func (w world) linked() int64 {
+	if w.d.Store.HardLink.V {
+		return w.flavor.LinkMinSize
+	}
+	return closure.AnySize
 }
