@@ -12,6 +12,7 @@ import (
 	"imprint/image/plan"
 	"imprint/image/write"
 	"imprint/internal/output"
+	"imprint/internal/visible"
 )
 
 // outputFiles are the files that a build writes. They are created before any input is read, so that an unwritable output fails at
@@ -131,7 +132,7 @@ func (t *target) title() string {
 	if t.to != nil {
 		return "standard output"
 	}
-	return t.Name
+	return visible.Line(t.Name)
 }
 
 // stdoutTarget prepares the only target for standard output. The report goes to standard error, and scratch files to a directory for them.

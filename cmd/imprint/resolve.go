@@ -71,6 +71,9 @@ func parse(ctx context.Context, file string) (*description.Image, error) {
 
 // readDescription reads a description, but no more than Parse accepts.
 func readDescription(file string) ([]byte, error) {
+	if file == "" {
+		return nil, usagef("the name of a description is empty")
+	}
 	f, err := os.Open(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, diag.List{{Position: diag.Position{File: file}, Text: "no such file", Hint: "imprint init prints a description to start from"}}
