@@ -7,7 +7,6 @@ import (
 	"sync/atomic"
 
 	"imprint/image/plan"
-	"imprint/internal/output"
 	"imprint/internal/pieces"
 	"imprint/internal/repro"
 	"imprint/internal/restore"
@@ -44,7 +43,7 @@ func Restore(ctx context.Context, file *os.File, d *Stored, o Options) (sums res
 		o.Progress(&Meter{written: written.Load, Total: total})
 	}
 	if !o.NoSync && !o.Scratch {
-		defer output.WriteBack(file)()
+		defer o.back(o.SHA256)(file)()
 	}
 	full := map[int64]bool{}
 	for _, n := range restore.Units(d.Data, restore.Piece) {
@@ -56,7 +55,7 @@ func Restore(ctx context.Context, file *os.File, d *Stored, o Options) (sums res
 		return nil, "", err
 	}
 	if !o.NoSync {
-		f.writeBack()
+		f.writeBack(o.back(false))
 	}
 	sums, err = d.Whole(ctx, d.Data, func(n int64, p []byte) error {
 		written.Add(int64(len(p)))
