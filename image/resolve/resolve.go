@@ -20,6 +20,7 @@ import (
 	"sync"
 
 	"imprint/closure"
+	"imprint/closure/outline"
 	"imprint/image/base"
 	"imprint/image/description"
 	"imprint/image/host"
@@ -62,6 +63,10 @@ type Inputs struct {
 	// Hold is called with what ends the hold on store items, which no garbage collection takes until then; call it when the plan is no longer used. With a
 	// nil Hold items are not held, and are read at once.
 	Hold func(release func())
+
+	// Outlines are of items whose contents were verified before: those of a store on this machine are not walked again. With hard-link = true they
+	// are of no use.
+	Outlines *outline.Set
 
 	// Backwards takes the names of directories in reverse order. It makes no difference to a plan, and is for those who check that.
 	Backwards bool

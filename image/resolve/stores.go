@@ -311,6 +311,19 @@ func (s *sources) rootIn(p place, text string) (closure.Path, error) {
 	return s.flavor.ResolveRoot(text, p.prefix)
 }
 
+// known returns the tree of an item of a store on this machine, as [closure.Unify] makes it, if its outline is known; else nil.
+func (w world) known(found closure.Item) *tree.Node {
+	s, here := found.Store.(interface{ HostPath(closure.Path) string })
+	if !here || w.d.Store.HardLink.V {
+		return nil
+	}
+	n := w.in.Outlines.Item(found.Info.NARHash, s.HostPath(found.Info.Path), closure.CanonicalAttr)
+	if n != nil {
+		n.Name = found.Info.Path.Base()
+	}
+	return n
+}
+
 // list reads the tree of every item, while it makes the database.
 func (w world) list(ctx context.Context, s *store, all *closure.Closure) (diag.List, error) {
 	var gone unreadable
@@ -328,6 +341,9 @@ func (w world) list(ctx context.Context, s *store, all *closure.Closure) (diag.L
 		item := &plan.Item{Info: found.Info}
 		s.items = append(s.items, item)
 		group.Go(func() (err error) {
+			if item.Node = w.known(found); item.Node != nil {
+				return nil
+			}
 			if item.Node, err = found.Store.Item(ctx, found.Info.Path); err != nil {
 				return gone.add(found.Info.Path, err)
 			}

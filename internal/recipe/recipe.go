@@ -24,6 +24,7 @@ type Content struct {
 	Digest objects.Digest
 	Size   int64  // bytes
 	Key    string // of what it was made from, in 64 hexadecimal digits, known before that is read; "" for nothing
+	Meta   bool   // structure, of which most is the same where it differs, with a key
 }
 
 // A Run is a range of the disk whose bytes are those of a content from At on. All are in bytes.

@@ -67,7 +67,11 @@ func random(t *rapid.T, size int64) (*Recipe, []tree.Blob) {
 		for k := range text {
 			text[k] += byte(k)
 		}
-		b.Content(Content{Digest: digest(byte(i)), Size: 64})
+		c := Content{Digest: digest(byte(i)), Size: 64}
+		if i > 0 {
+			c.Key, c.Meta = objects.Text(c.Digest), i > 1
+		}
+		b.Content(c)
 		blobs = append(blobs, tree.Text(string(text)))
 	}
 	for off := int64(0); off < size; {
@@ -118,7 +122,8 @@ func TestDifference(t *testing.T) {
 
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(version + "size 10\n"))
-	f.Add(fmt.Appendf(nil, "%ssize 100\ncontent %064x 50 %064x\nrun 0 50 0 0\nrun 60 5 0 10\n", version, 1, 2))
+	f.Add(fmt.Appendf(nil, "%ssize 100\nstructure %064x 50 %064x\nrun 0 50 0 0\nrun 60 5 0 10\n", version, 1, 2))
+	f.Add(fmt.Appendf(nil, "%ssize 100\ncontent %064x 50 %064x\nrun 0 50 0 0\n", version, 1, 2))
 	f.Add([]byte("imprint recipe 1\nsize -1\n"))
 	hosttest.Fuzz(f, func(t *testing.T, text []byte) {
 		r, err := Parse(text)
