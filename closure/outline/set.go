@@ -75,7 +75,11 @@ func (s *Set) Text() []byte {
 	if s == nil {
 		return nil
 	}
-	b := []byte(version)
+	size := len(version)
+	for h, text := range s.items {
+		size += len(h) + binary.MaxVarintLen64 + len(text)
+	}
+	b := append(make([]byte, 0, size), version...)
 	for _, h := range slices.SortedFunc(maps.Keys(s.items), func(a, b Hash) int { return bytes.Compare(a[:], b[:]) }) {
 		b = append(b, h[:]...)
 		b = append(binary.AppendUvarint(b, uint64(len(s.items[h]))), s.items[h]...)

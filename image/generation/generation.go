@@ -88,18 +88,29 @@ type placed struct {
 
 // survey finds all packs, and sorts the extents of the disk into files and structure.
 func (k *keeper) survey() {
-	k.packs.at, k.others = make(map[tree.Blob]*part, 1<<15), map[tree.Blob]bool{}
-	for i, item := range k.from.Plan.Items {
-		if k.packs.item(item) == nil {
-			k.bare = append(k.bare, i)
+	k.packs.at, k.others = map[tree.Blob]*part{}, map[tree.Blob]bool{}
+	packed := make(chan struct{})
+	go func() {
+		defer close(packed)
+		for i, item := range k.from.Plan.Items {
+			if k.packs.item(item) == nil {
+				k.bare = append(k.bare, i)
+			}
+		}
+	}()
+	var contents []extent.Extent
+	for e := range k.from.Layout.Extents(0) {
+		if e.Meta {
+			k.structure.add(e)
+		} else {
+			contents = append(contents, e)
 		}
 	}
-	var left []extent.Extent // of files that are in no item
-	for e := range k.from.Layout.Extents(0) {
-		switch {
-		case e.Meta:
-			k.structure.add(e)
-		case !k.place(e):
+	<-packed
+	k.files = make([]placed, 0, len(contents))
+	left := contents[:0] // of files that are in no item
+	for _, e := range contents {
+		if !k.place(e) {
 			left = append(left, e)
 			k.others[e.Blob] = true
 		}

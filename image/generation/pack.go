@@ -70,9 +70,9 @@ func (t *part) runs(at, n int64, yield func(skip, length, in int64)) {
 }
 
 // settle computes the key of the pack of a store item: a digest of its NAR hash, and of which files are in the pack. ordinal is the index of each
-// of these among the files of the item.
-func (p *pack) settleItem(ordinals []int) {
-	b := fmt.Appendf(nil, "item %x\n", p.item.Info.NARHash)
+// of these among the files of the item. It overwrites b, and returns it for the next call.
+func (p *pack) settleItem(b []byte, ordinals []int) []byte {
+	b = fmt.Appendf(b[:0], "item %x\n", p.item.Info.NARHash)
 	for i, t := range p.parts {
 		b = append(strconv.AppendInt(b, int64(ordinals[i]), 10), ' ')
 		b = append(strconv.AppendInt(b, t.blob.Size(), 10), " ["...)
@@ -86,6 +86,7 @@ func (p *pack) settleItem(ordinals []int) {
 		b = append(b, "]\n"...)
 	}
 	p.key = fmt.Sprintf("%x", sha256.Sum256(b))
+	return b
 }
 
 // settleFiles computes the key of a pack of files with pins.
@@ -116,6 +117,9 @@ type packs struct {
 	list []*pack
 	at   map[tree.Blob]*part
 	free []part // not used yet
+
+	text     []byte // for keys
+	ordinals []int
 }
 
 // put adds a file to a pack, if it has data and no pack has it, and reports whether it did.
@@ -137,7 +141,7 @@ func (s *packs) put(p *pack, b tree.Blob) bool {
 // item adds the pack of a store item: its files with data, except for those that another item has as well, when the store is optimised. It returns nil
 // if there is none.
 func (s *packs) item(item *plan.Item) *pack {
-	p, ordinals, n := &pack{item: item}, []int{}, 0
+	p, ordinals, n := &pack{item: item}, s.ordinals[:0], 0
 	eachFile(item.Node, func(node *tree.Node) {
 		n++
 		if b := node.Inode().Blob(); b != nil && s.put(p, b) {
@@ -147,7 +151,7 @@ func (s *packs) item(item *plan.Item) *pack {
 	if len(p.parts) == 0 {
 		return nil
 	}
-	p.settleItem(ordinals)
+	s.ordinals, s.text = ordinals, p.settleItem(s.text, ordinals)
 	s.list = append(s.list, p)
 	return p
 }

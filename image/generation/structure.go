@@ -92,7 +92,7 @@ type chunk struct {
 // A desk has the buffers in which a chunk is made: its extents, one after the other, at multiples of a block.
 type desk struct {
 	read     [mostChunk]byte
-	squeezed []byte
+	squeezed [2 * (8 + recipe.Block)]byte
 }
 
 var desks = sync.Pool{New: func() any { return new(desk) }}
@@ -145,18 +145,24 @@ func (d *desk) text(list extent.List, c *chunk) ([]byte, error) {
 // key returns a digest of a text that is computed without most of the zeros in it, which blocks of file systems are full of: of the size, of which
 // lines of 64 bytes have others, and of these lines.
 func (d *desk) key(text []byte) string {
-	d.squeezed = fmt.Appendf(d.squeezed[:0], "structure %d\n", len(text))
+	h := sha256.New()
+	b := fmt.Appendf(d.squeezed[:0], "structure %d\n", len(text))
 	for len(text) > 0 {
 		part := text[:min(64*line, len(text))]
 		text = text[len(part):]
 		mask := linesOf(part)
-		d.squeezed = binary.LittleEndian.AppendUint64(d.squeezed, mask)
+		b = binary.LittleEndian.AppendUint64(b, mask)
 		for ; mask != 0; mask &= mask - 1 {
 			at := bits.TrailingZeros64(mask) * line
-			d.squeezed = append(d.squeezed, part[at:min(at+line, len(part))]...)
+			b = append(b, part[at:min(at+line, len(part))]...)
+		}
+		if len(b) > len(d.squeezed)/2 { // another part may not fit
+			h.Write(b)
+			b = b[:0]
 		}
 	}
-	return fmt.Sprintf("%x", sha256.Sum256(d.squeezed))
+	h.Write(b)
+	return fmt.Sprintf("%x", h.Sum(nil))
 }
 
 // line is the number of bytes of a line.
@@ -167,6 +173,10 @@ func linesOf(p []byte) (mask uint64) {
 	for i := 0; len(p) > 0; i++ {
 		if len(p) < line {
 			return mask | 1<<i
+		}
+		if i%8 == 0 && len(p) >= 8*line && isZero(p[:8*line]) { // several at once are faster
+			p, i = p[8*line:], i+7
+			continue
 		}
 		l, or := (*[line]byte)(p), uint64(0)
 		for k := 0; k < line; k += 8 {
