@@ -63,16 +63,13 @@ func (b *Builder) Content(c Content) int {
 	return i
 }
 
-// Add adds a run. One that continues the last one becomes a part of it.
-func (b *Builder) Add(r Run) { b.recipe.Runs = join(b.recipe.Runs, r) }
-
-// join appends a run to a list, or to its last run if it continues that.
-func join(list []Run, r Run) []Run {
-	if k := len(list) - 1; k >= 0 && follows(list[k], r) {
-		list[k].Len = r.End() - list[k].Off
-		return list
+// Add adds a run. One that continues the last one, without anything between them, becomes a part of it.
+func (b *Builder) Add(r Run) {
+	if k := len(b.recipe.Runs) - 1; k >= 0 && b.recipe.Runs[k].End() == r.Off && follows(b.recipe.Runs[k], r) {
+		b.recipe.Runs[k].Len += r.Len
+		return
 	}
-	return append(list, r)
+	b.recipe.Runs = append(b.recipe.Runs, r)
 }
 
 // Recipe returns the disk. The error reports runs that overlap or leave the disk or their content.
@@ -81,7 +78,11 @@ func (b *Builder) Recipe() (*Recipe, error) {
 	slices.SortFunc(r.Runs, func(a, b Run) int { return cmp.Compare(a.Off, b.Off) })
 	joined := r.Runs[:0]
 	for _, run := range r.Runs {
-		joined = join(joined, run)
+		if k := len(joined) - 1; k >= 0 && follows(joined[k], run) {
+			joined[k].Len = run.End() - joined[k].Off
+			continue
+		}
+		joined = append(joined, run)
 	}
 	r.Runs = joined
 	return &r, r.check()

@@ -136,3 +136,21 @@ func FuzzParse(f *testing.F) {
 		r.Difference(&Recipe{Size: 1})
 	})
 }
+
+// What lies between two runs of a content is not lost when they are joined, in whatever order runs are added.
+func TestBetween(t *testing.T) {
+	runs := []Run{{0, 512, 0, 0}, {4096, 512, 0, 4096}, {512, 512, 1, 0}}
+	for range len(runs) {
+		b := New(1 << 20)
+		b.Content(Content{Digest: digest(1), Size: 4608})
+		b.Content(Content{Digest: digest(2), Size: 512})
+		for _, r := range runs {
+			b.Add(r)
+		}
+		r, err := b.Recipe()
+		if want := []Run{{0, 512, 0, 0}, {512, 512, 1, 0}, {4096, 512, 0, 4096}}; err != nil || !cmp.Equal(want, r.Runs) {
+			t.Errorf("%v, %v", r, err)
+		}
+		runs = append(runs[1:], runs[0])
+	}
+}

@@ -10,6 +10,7 @@ import (
 	"imprint/image/generation"
 	"imprint/image/plan"
 	"imprint/image/write"
+	"imprint/internal/named"
 	"imprint/internal/objects"
 	"imprint/internal/restore"
 	"imprint/internal/series"
@@ -62,7 +63,7 @@ func (b *Build) End() {
 // series reads the series; nil if there is none yet.
 func (b *Build) series() (*series.Series, error) {
 	e, err := b.store.Series(b.name)
-	var unknown *series.UnknownError
+	var unknown *named.UnknownError
 	if errors.As(err, &unknown) {
 		err = nil
 	}
