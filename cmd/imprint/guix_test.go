@@ -139,7 +139,7 @@ closures = ["system"]
 		return content
 	}
 	want := must("store.raw", `path = "store"`)
-	trusted := fmt.Sprintf("url = %q\ntrusted-public-keys = [%q]", s.URL, p.Key)
+	trusted := fmt.Sprintf("url = %q\ntrusted-public-keys = [%q]", s.URL, guixtest.Key)
 	for round := range 2 {
 		if got := must("published.raw", trusted); !bytes.Equal(got, want) {
 			t.Errorf("round %d: another image than from the store", round)

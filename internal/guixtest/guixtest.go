@@ -28,22 +28,19 @@ import (
 
 // A Publisher is a server of substitutes. Its fields may be changed between requests.
 type Publisher struct {
-	Key  string                                              // the public key, as in /etc/guix/acl
 	Odd  func(answer http.ResponseWriter, asked string) bool // answers some requests itself; may be nil
 	Text func(text string) string                            // changes what is said about items, after it was signed; may be nil
 
-	t      testing.TB
-	secret *edwards25519.Scalar
-	files  map[string][]byte
+	t     testing.TB
+	files map[string][]byte
 }
 
 // New publishes all items of a store of Guix: the first of them with lzip alone, as a publisher without zstd does, and the others with both.
 func New(t testing.TB, store *demostore.Store) *Publisher {
 	t.Helper()
-	p := &Publisher{t: t, secret: number([]byte("the key of a test")), files: map[string][]byte{
+	p := &Publisher{t: t, files: map[string][]byte{
 		"/nix-cache-info": []byte("StoreDir: " + demostore.Guix + "\nWantMassQuery: 0\nPriority: 100\n"),
 	}}
-	p.Key = fmt.Sprintf("(public-key (ecc (curve Ed25519) (q #%X#)))", new(edwards25519.Point).ScalarBaseMult(p.secret).Bytes())
 	for i, item := range store.Items() {
 		p.add(store, item, i == 0)
 	}
@@ -72,7 +69,7 @@ func (p *Publisher) add(store *demostore.Store, item demostore.Item, old bool) {
 	}
 	base := path.Base(item.Path)
 	text := p.about(item)
-	signature := base64.StdEncoding.EncodeToString([]byte(p.sign(text)))
+	signature := base64.StdEncoding.EncodeToString([]byte(Sign(text)))
 	text += "Signature: 1;publisher;" + signature + "\n"
 	for _, by := range []string{"lzip", "zstd"} {
 		if old && by == "zstd" {
@@ -132,17 +129,23 @@ func pack(t testing.TB, by string, content []byte) []byte {
 // order is that of the base point (RFC 8032, section 5.1).
 var order, _ = new(big.Int).SetString("1000000000000000000000000000000014def9dea2f79cd65812631a5cf5d3ed", 16)
 
-// sign returns a signature of a text (FIPS 186-5, section 6.4.1).
-func (p *Publisher) sign(text string) string {
+// secret is the key that signs, and Key the public one, as in /etc/guix/acl.
+var (
+	secret = number([]byte("the key of a test"))
+	Key    = fmt.Sprintf("(public-key (ecc (curve Ed25519) (q #%X#)))", new(edwards25519.Point).ScalarBaseMult(secret).Bytes())
+)
+
+// Sign returns a signature of a text (FIPS 186-5, section 6.4.1).
+func Sign(text string) string {
 	hash := sha256.Sum256([]byte(text))
 	k := number(append([]byte("a number for each text"), hash[:]...))
 	x, _, z, _ := new(edwards25519.Point).ScalarBaseMult(k).ExtendedCoordinates()
 	r := new(big.Int).Mod(integer(x.Multiply(x, z.Invert(z)).Bytes()), order)
 	e := new(big.Int).SetBytes(hash[:])
 	e.Rsh(e, 3)
-	s := new(big.Int).Mul(r, integer(p.secret.Bytes()))
+	s := new(big.Int).Mul(r, integer(secret.Bytes()))
 	s.Add(s, e).Mul(s, new(big.Int).ModInverse(integer(k.Bytes()), order)).Mod(s, order)
-	return fmt.Sprintf("(signature (data (flags rfc6979) (hash sha256 #%X#)) (sig-val (ecdsa (r #%064X#) (s #%064X#))) %s)", hash[:], r, s, p.Key)
+	return fmt.Sprintf("(signature (data (flags rfc6979) (hash sha256 #%X#)) (sig-val (ecdsa (r #%064X#) (s #%064X#))) %s)", hash[:], r, s, Key)
 }
 
 // number derives a number below the order from a text.
