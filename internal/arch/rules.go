@@ -165,5 +165,5 @@ var large = []string{"partition/ext4", "partition/iso9660", "partition/erofs", "
 // testSupport are packages for tests, measurements, releases and the demo. No rule applies to them, and the program may not
 // import them.
 var testSupport = []string{
-	"bench/...", "closure/closuretest", "dist/...", "image/imagetest", "internal/hosttest", "internal/nixtest", "internal/qemutest/...", "internal/demostore/...", "internal/s3test", "partition/partitiontest",
+	"bench/...", "closure/closuretest", "dist/...", "image/imagetest", "internal/hosttest", "internal/guixtest", "internal/nixtest", "internal/qemutest/...", "internal/demostore/...", "internal/s3test", "partition/partitiontest",
 }
