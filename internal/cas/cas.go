@@ -196,11 +196,15 @@ func (s *Store) counter(f *os.File, size int64) (*counter, error) {
 	c := &counter{w: f, sum: sha256.New(), left: size, full: fmt.Errorf("%w: there are more bytes", ErrMismatch)}
 	if size == AnySize {
 		c.left = max(0, free-reserve)
-		c.full = fmt.Errorf("%s has %s free, and the content has more", s.dir, units.FormatBytes(free))
+		c.full = s.full(free, "more")
 	} else if size > free-reserve {
-		return nil, fmt.Errorf("%s has %s free, and the content has %s", s.dir, units.FormatBytes(free), units.FormatBytes(size))
+		return nil, s.full(free, units.FormatBytes(size))
 	}
 	return c, nil
+}
+
+func (s *Store) full(free int64, size string) error {
+	return fmt.Errorf("%s has %s free, %s of which stay free, and the content has %s", s.dir, units.FormatBytes(free), units.FormatBytes(min(free, reserve)), size)
 }
 
 // A counter hashes and counts bytes on the way to a writer, and fails if there are too many.
