@@ -141,13 +141,12 @@ func TestKeptFullDisk(t *testing.T) {
 	b := newKeptBox(t)
 	needSandbox(t)
 	mkdir(t, b.path("cache"))
-	c := exec.Command("unshare", "--user", "--map-root-user", "--mount", "sh", "-c", `mount -t tmpfs -o size=2m tmpfs cache
-for size in 2m 66m; do
-	mount -o remount,size=$size cache
+	c := exec.Command("unshare", "--user", "--map-root-user", "--mount", "sh", "-c", `for size in 2m 66m; do
+	mount -t tmpfs -o size=$size tmpfs cache
 	imprint build web.toml && exit 1
 	test -z "$(find cache -path '*partial/*')" || exit 2
 done
-mount -o remount,size=100m cache
+mount -t tmpfs -o size=100m tmpfs cache
 imprint build web.toml -o full.raw || exit 3
 cmp full.raw want.raw || exit 4
 rm -r cache/imprint/sha256
