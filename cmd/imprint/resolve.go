@@ -112,6 +112,8 @@ func (r *root) resolveAs(ctx context.Context, d *description.Image, in resolve.I
 	in.Basing, in.Docker = r.basing, r.dockerDir()
 	in.Hold = func(release func()) { r.held = append(r.held, release) }
 	in.Remote = r.remote()
+	in.NoKeep = r.noKeep
+	in.NotKept = func(err error) { r.log.WithError(err).Warn("the next build has to fetch it again") }
 	if in.Epoch, err = sourceDateEpoch(r.env("SOURCE_DATE_EPOCH")); err != nil {
 		return nil, err
 	}

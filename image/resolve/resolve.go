@@ -46,6 +46,8 @@ type Inputs struct {
 	HostDirs []string // searched for loader files that no closure has; nil means /usr
 
 	BuildStore string             // directory that keeps what is fetched, and layers; "" refuses both
+	NoKeep     bool               // what is streamed from servers is not kept there
+	NotKept    func(error)        // is called when something cannot be kept there, perhaps while the image is written; may be nil
 	Fetching   func(*Fetch)       // is called before items are fetched; may be nil
 	Getting    func(*input.Fetch) // is called before an input is fetched; may be nil
 	Basing     func(*base.Fetch)  // is called before the layers of a base are fetched; may be nil
@@ -244,7 +246,7 @@ func (w world) read(ctx context.Context) (hosts host.Inputs, s *closures.Union, 
 func (w world) closures(ctx context.Context) (*closures.Union, diag.List, error) {
 	return closures.Find(ctx, w.d, closures.Options{
 		Dir: w.in.Dir, OutDir: w.in.OutDir, Scratch: w.in.Scratch, BuildStore: w.in.BuildStore, Flavor: w.flavor, Epoch: w.epoch,
-		Remote: w.in.Remote, Backwards: w.in.Backwards, Whole: w.whole, Fetching: w.in.Fetching, Hold: w.in.Hold,
+		Remote: w.in.Remote, Backwards: w.in.Backwards, Whole: w.whole, NoKeep: w.in.NoKeep, NotKept: w.in.NotKept, Fetching: w.in.Fetching, Hold: w.in.Hold,
 	})
 }
 
