@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 
+	"imprint/closure"
 	"imprint/closure/daemon"
 	"imprint/closure/narinfo"
 	"imprint/image/description"
 	"imprint/image/source"
 	"imprint/internal/diag"
+	"imprint/internal/tree"
 )
 
 // keysOf returns the keys that a source trusts. They were checked with the description.
@@ -73,7 +75,10 @@ func (s *sources) openCache(ctx context.Context, d description.Source) error {
 	if socket, ok, _ := daemon.Address(d.URL.V); ok {
 		return s.openDaemon(ctx, d, socket)
 	}
-	o := source.CacheOptions{URL: d.URL.V, Flavor: s.Flavor, Keep: s.BuildStore, Remote: s.Remote, Whole: s.Whole}
+	o := source.CacheOptions{
+		URL: d.URL.V, Flavor: s.Flavor, Keep: s.BuildStore, Remote: s.Remote, Whole: s.Whole,
+		Compares: func(n *tree.Node) bool { return closure.Compares(n, s.linked()) }, Scratch: s.Scratch, NoKeep: s.NoKeep, NotKept: s.NotKept,
+	}
 	var err error
 	if o.Keys, err = keysOf(d); err != nil {
 		return err

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"imprint/closure"
+	"imprint/closure/outline"
 	"imprint/image/description"
 	"imprint/image/host"
 	"imprint/image/plan"
@@ -33,10 +34,13 @@ type Options struct {
 	Flavor     closure.Flavor // of the store in the image
 	Epoch      int64          // of the database, seconds since 1970
 	Remote     remote.Options // how binary caches are read
+	NoKeep     bool           // what is streamed from servers is not kept there
 	Backwards  bool           // names of directories are read in reverse order, which makes no difference
+	Outlines   *outline.Set   // of items that were verified before: those of a store on this machine are not walked again
 
 	Whole    context.Context      // of what is read from caches after Find
 	Fetching func(*source.Fetch)  // is called before items are fetched; may be nil
+	NotKept  func(error)          // is called when something cannot be kept, perhaps after Find; may be nil
 	Hold     func(release func()) // is called with what ends the hold on the items; nil to hold none
 }
 
@@ -161,20 +165,13 @@ func (f finder) list(ctx context.Context, into *Union, all *closure.Closure) (di
 		item := &plan.Item{Info: found.Info}
 		into.Items = append(into.Items, item)
 		group.Go(func() (err error) {
+			if item.Node = f.known(found); item.Node != nil {
+				return nil
+			}
 			if item.Node, err = found.Store.Item(ctx, found.Info.Path); err != nil {
 				return gone.add(found.Info.Path, err)
 			}
-			below := int64(closure.AnySize)
-			if f.d.Store.HardLink.V {
-				below = f.Flavor.LinkMinSize // larger files are linked later, with those of the whole store
-			}
-			if err = closure.Unify(ctx, item.Node, below); err != nil {
-				return closure.Reading(found.Info.Path, err)
-			}
-			if c, ok := found.Store.(*source.Cache); ok {
-				item.Stream = c.Stream(found.Info.Path)
-			}
-			return nil
+			return f.unify(ctx, item, found.Store)
 		})
 	}
 	if err := group.Wait(); err != nil {
@@ -184,4 +181,40 @@ func (f finder) list(ctx context.Context, into *Union, all *closure.Closure) (di
 		into.Walker.Nodes[item.Info.Path] = item.Node
 	}
 	return gone.problems(f.d.Closure.Key, f.Flavor, all.Items), nil
+}
+
+// known returns the tree of an item, with equal files linked, if it is in a store on this machine and has an outline; else nil.
+func (f finder) known(found closure.Item) *tree.Node {
+	s, here := found.Store.(interface{ HostPath(closure.Path) string })
+	if !here || f.d.Store.HardLink.V {
+		return nil
+	}
+	n := f.Outlines.Item(found.Info.NARHash, s.HostPath(found.Info.Path), closure.CanonicalAttr)
+	if n != nil {
+		n.Name = found.Info.Path.Base()
+	}
+	return n
+}
+
+// unify links equal files of an item, and finds out how it is written. Files of a cache are compared before the item has been verified, which happens
+// when it is written.
+func (f finder) unify(ctx context.Context, item *plan.Item, from closure.Store) error {
+	if c, ok := from.(*source.Cache); ok {
+		if stream := c.Stream(item.Info.Path); stream != nil {
+			item.Stream, item.Distant = stream, stream.Distant()
+			defer stream.Comparing()()
+		}
+	}
+	if err := closure.Unify(ctx, item.Node, f.linked()); err != nil {
+		return closure.Reading(item.Info.Path, err)
+	}
+	return nil
+}
+
+// linked returns the size from which on equal files are linked later, with those of the whole store.
+func (f finder) linked() int64 {
+	if f.d.Store.HardLink.V {
+		return f.Flavor.LinkMinSize
+	}
+	return closure.AnySize
 }

@@ -19,6 +19,7 @@ import (
 	"sync"
 
 	"imprint/closure"
+	"imprint/closure/outline"
 	"imprint/image/base"
 	"imprint/image/closures"
 	"imprint/image/description"
@@ -46,6 +47,8 @@ type Inputs struct {
 	HostDirs []string // searched for loader files that no closure has; nil means /usr
 
 	BuildStore string             // directory that keeps what is fetched, and layers; "" refuses both
+	NoKeep     bool               // what is streamed from servers is not kept there
+	NotKept    func(error)        // is called when something cannot be kept there, perhaps while the image is written; may be nil
 	Fetching   func(*Fetch)       // is called before items are fetched; may be nil
 	Getting    func(*input.Fetch) // is called before an input is fetched; may be nil
 	Basing     func(*base.Fetch)  // is called before the layers of a base are fetched; may be nil
@@ -62,6 +65,10 @@ type Inputs struct {
 	// Hold is called with what ends the hold on store items, which no garbage collection takes until then; call it when the plan is no longer used. With a
 	// nil Hold items are not held, and are read at once.
 	Hold func(release func())
+
+	// Outlines are of items whose contents were verified before: those of a store on this machine are not walked again. With hard-link = true they
+	// are of no use.
+	Outlines *outline.Set
 
 	// Backwards takes the names of directories in reverse order. It makes no difference to a plan, and is for those who check that.
 	Backwards bool
@@ -244,7 +251,8 @@ func (w world) read(ctx context.Context) (hosts host.Inputs, s *closures.Union, 
 func (w world) closures(ctx context.Context) (*closures.Union, diag.List, error) {
 	return closures.Find(ctx, w.d, closures.Options{
 		Dir: w.in.Dir, OutDir: w.in.OutDir, Scratch: w.in.Scratch, BuildStore: w.in.BuildStore, Flavor: w.flavor, Epoch: w.epoch,
-		Remote: w.in.Remote, Backwards: w.in.Backwards, Whole: w.whole, Fetching: w.in.Fetching, Hold: w.in.Hold,
+		Remote: w.in.Remote, Backwards: w.in.Backwards, Whole: w.whole, NoKeep: w.in.NoKeep, NotKept: w.in.NotKept, Fetching: w.in.Fetching, Hold: w.in.Hold,
+		Outlines: w.in.Outlines,
 	})
 }
 

@@ -103,10 +103,7 @@ listed.`,
 			if err := w.Print("removed %s: %s\n", args[0], freed(g)); err != nil {
 				return err
 			}
-			return errors.Join(space.Remove(), workspace.Sweep(trees(s), func(name string) bool {
-				d, err := objects.Parse(name)
-				return err == nil && !slices.Contains(g.Digests, d)
-			}))
+			return errors.Join(space.Remove(c.Context(), Identity()), sweepTrees(c.Context(), s, func(d objects.Digest) bool { return !slices.Contains(g.Digests, d) }))
 		},
 	}
 }
@@ -167,21 +164,26 @@ func Collected(w family.World, g environment.Garbage, verb, verify string) error
 // Collect removes what nothing in a store leads to, or finds out what that is, with the files of commands that ran in what is no more.
 func Collect(ctx context.Context, s *environment.Store, dryRun bool) (environment.Garbage, error) {
 	return s.Collect(ctx, dryRun, func(names []string, live map[objects.Digest]bool) error {
-		return errors.Join(sweep(s, names, live), (&steprun.Runner{Store: s, Identity: Identity()}).Sweep(ctx))
+		return errors.Join(sweep(ctx, s, names, live), (&steprun.Runner{Store: s, Identity: Identity()}).Sweep(ctx))
 	})
 }
 
 // sweep removes the files of commands that ran in what is no more.
-func sweep(s *environment.Store, names []string, live map[objects.Digest]bool) error {
+func sweep(ctx context.Context, s *environment.Store, names []string, live map[objects.Digest]bool) error {
 	known := map[string]bool{}
 	for _, name := range names {
 		known[name] = true
 	}
-	err := workspace.Sweep(runs(s), func(name string) bool { return known[name] })
-	return errors.Join(err, workspace.Sweep(trees(s), func(name string) bool {
-		d, err := objects.Parse(name)
-		return err == nil && live[d]
-	}))
+	err := workspace.Sweep(ctx, runs(s), Identity(), func(name string) bool { return known[name] })
+	return errors.Join(err, sweepTrees(ctx, s, func(d objects.Digest) bool { return live[d] }))
+}
+
+// sweepTrees removes the files of stacks that keep does not take.
+func sweepTrees(ctx context.Context, s *environment.Store, keep func(objects.Digest) bool) error {
+	return workspace.Sweep(ctx, trees(s), Identity(), func(name string) bool {
+		d, err := objects.Parse(strings.TrimSuffix(name, owned))
+		return err == nil && keep(d)
+	})
 }
 
 func (w World) verify() *cobra.Command {
