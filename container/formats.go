@@ -100,6 +100,7 @@ var Formats = []*Format{
 	},
 	{
 		Name: "gce", Doc: "disk.raw of whole GiB in a tar.gz, for Google Compute Engine", Suffixes: []string{".gce.tar.gz"}, Streams: true, Level: 6, MostLevel: 9,
+		size: gce.Size,
 		create: func(t Target, d pieces.Disk, o Options) (pieces.Writer, error) {
 			return gce.Create(appender(t.File), t.Spool, d, gce.Pack(codec.DeflatePart(o.Level)))
 		},
