@@ -106,7 +106,7 @@ var Formats = []*Format{
 		},
 	},
 	{
-		Name: "bmap", Doc: "the map by which bmaptool copies the raw file", Suffixes: []string{".bmap"}, Beside: true,
+		Name: BlockMap, Doc: "the map by which bmaptool copies the raw file", Suffixes: []string{".bmap"}, Beside: true,
 		create: func(t Target, d pieces.Disk, _ Options) (pieces.Writer, error) {
 			return bmap.Create(appender(t.File), d), nil
 		},

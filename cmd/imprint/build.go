@@ -79,6 +79,7 @@ order of files, and compares the two; the second one never gets a name. If they 
 	flags.BoolVar(&f.write.NoDigest, "no-digest", false, "do not compute the image digest")
 	flags.BoolVar(&f.write.NoVerify, "no-verify", false, "do not check the NAR hashes of store items")
 	flags.BoolVar(&f.twice, "check", false, "build twice, in different conditions, and compare the images")
+	flags.BoolVar(&r.noKeep, "no-keep", false, "do not keep what goes from binary caches on servers straight into the image")
 	flags.StringVar(&f.series, "series", "", "keep the image in the build store, as the next generation of this `series`")
 	flags.BoolVar(&f.explain, "explain", false, "with --series, print which inputs differ from those of the current generation")
 	flags.BoolVar(&f.inPlace, "in-place", false, "with --series, change OUT itself if it holds a generation")
@@ -103,9 +104,17 @@ func (r *root) runBuild(ctx context.Context, file string, f buildFlags) error {
 	if err := o.open(r, &f, file, d); err != nil {
 		return err
 	}
-	p, err := r.resolveAs(ctx, d, resolve.Inputs{Dir: dirOf(file), OutDir: filepath.Dir(o.disk.Path()), SealLater: f.series == ""})
+	in := resolve.Inputs{Dir: dirOf(file), OutDir: filepath.Dir(o.disk.Path()), SealLater: true}
+	plan := r.resolveAs
+	if f.series != "" {
+		plan = r.planSeries(f.series)
+	}
+	p, err := plan(ctx, d, in)
 	if err != nil {
 		return err
+	}
+	if p.series != nil {
+		defer p.series.End()
 	}
 	if d.BootsSystems() { // their entries are named only now
 		if err := f.check(file, d, p.plan.Entries); err != nil {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -309,7 +310,10 @@ func TestEnvOneID(t *testing.T) {
 	b.archive("owned.tar", tar.Header{Name: "f", Typeflag: tar.TypeReg, Mode: 0o640, Uid: 7, Gid: 8}, tar.Header{Name: "d/", Typeflag: tar.TypeDir, Mode: 0o1777, Uid: 9},
 		tar.Header{Name: "d/same", Typeflag: tar.TypeReg, Mode: 0o600, Uid: 9})
 	b.run("add-layer", "web", "owned.tar")
-	script := `imprint env run web --save -- /busybox sh -c 'echo more >>/f; echo new >/d/new; ! /busybox chown 3:4 /f' || exit 1
+	script := `imprint env run web --save -- /busybox sh -c 'echo more >>/f; echo new >/d/new; ! /busybox chown 3:4 /f; /busybox mkdir -m 0 /none' || exit 1
+imprint env run web -- /busybox chown 3:4 /f 2>error && exit 5
+grep -q '^hint: to give files to other users here, install newuidmap ' error || exit 6
+imprint env run web --clean -- /busybox true || exit 7
 mkdir m && imprint env mount web m || exit 2
 cat m/d/new && ! touch m/x || exit 3
 imprint env unmount m && test ! -e m/d || exit 4`
@@ -339,8 +343,70 @@ imprint env unmount m && test ! -e m/d || exit 4`
 		a := e.Node.Attr
 		got = append(got, fmt.Sprintf("%s %04o %d:%d %d", e.Path, a.Mode, a.UID, a.GID, a.Mtime.Sec))
 	}
-	if text := strings.Join(got, ", "); text != "/d/new 0644 0:0 1, /f 0640 7:8 1" {
+	if text := strings.Join(got, ", "); text != "/d/new 0644 0:0 1, /f 0640 7:8 1, /none 0000 0:0 1" {
 		t.Errorf("the layer has %s", text)
+	}
+}
+
+// A user with subordinate IDs has many owners in an environment, as steps have: from one command to the next, in what is saved, and in what is removed, of which
+// nothing is left on the host.
+func TestEnvManyIDs(t *testing.T) {
+	b := newNobodyBox(t)
+	b.archive("owned.tar", tar.Header{Name: "f", Typeflag: tar.TypeReg, Mode: 0o640, Uid: 7, Gid: 8}, tar.Header{Name: "d/", Typeflag: tar.TypeDir, Mode: 0o700, Uid: 9})
+	script := `imprint env init web lower && imprint env add-layer web owned.tar || exit 1
+imprint env run web -- /busybox sh -c 'test "$(/busybox stat -c %u:%g:%a /f)" = 7:8:640 && /busybox mkdir -m 0 /own && /busybox chown 33:34 /own && echo >/d/new' || exit 2
+imprint env tag web old && imprint env add-layer web lower || exit 3
+imprint env run web -- /busybox true 2>error && exit 4
+grep -q 'is on the stack' error && imprint env tag web current old || exit 5
+imprint env run web --save -- /busybox sh -c '/busybox rm /f; /busybox chown 5:5 /d/new; /busybox stat -c %u:%g:%a /own >/said' || exit 6
+imprint env run web -- /busybox sh -c '/busybox cat /said; /busybox chown 6:6 /own; echo lost >/own/lost' || exit 7
+imprint env verify && imprint env remove web && imprint env gc || exit 8
+find cache -type f ! -name '*.lock'; find cache -name '*.owned'`
+	out := b.asNobody(script, true)
+	if _, rest, ok := strings.Cut(out, "\n33:34:0\n"); !ok || strings.Contains(rest, "cache/") {
+		t.Errorf("it says %s", out)
+	}
+}
+
+// newNobodyBox makes a box that any user may enter, with the program and, in the directory lower, a shell.
+func newNobodyBox(t *testing.T) layerBox {
+	busybox := needSandbox(t)
+	b := layerBox{t, public(t)}
+	mkdir(t, filepath.Join(b.dir, "lower"))
+	for name, from := range map[string]string{"lower/busybox": busybox, "imprint": "/proc/self/exe"} {
+		writeFile(t, filepath.Join(b.dir, name), string(read(t, from)))
+		os.Chmod(filepath.Join(b.dir, name), 0o755)
+	}
+	return b
+}
+
+// asNobody runs a script as an ordinary user with or without subordinate IDs, and returns what it says.
+func (b layerBox) asNobody(script string, many bool) string {
+	b.t.Helper()
+	c := hosttest.AsNobody(b.t, b.dir, script, many)
+	c.Env = append(b.command().Env, "PATH="+b.dir+":"+os.Getenv("PATH"))
+	out, err := c.CombinedOutput()
+	if err != nil {
+		b.t.Fatalf("%v\n%s", err, out)
+	}
+	return string(out)
+}
+
+// A user without subordinate IDs runs commands and steps that change no owner. One that does fails, and is told what allows it.
+func TestOneUser(t *testing.T) {
+	b := newNobodyBox(t)
+	s := stepBox{b}
+	s.describe("works.toml", "echo x >/x; /busybox mkdir -m 0 /none")
+	s.describe("fails.toml", "echo x >/x; /busybox chown 33:33 /x")
+	said := b.asNobody(`ln -s lower base; mkdir build
+imprint env init web lower && imprint env run web --save -- /busybox mkdir /d || exit 1
+imprint env run web -- /busybox chown 33:33 /d && exit 2
+imprint build works.toml -o build/works.raw && imprint ls -l build/works.raw / || exit 3
+imprint build fails.toml -o build/fails.raw && exit 4
+imprint cache healthcheck`, false)
+	const remedy = "\nhint: to give files to other users here, install newuidmap (Debian: uidmap) and let root give this user IDs: usermod --add-subuids"
+	if strings.Count(said, remedy) != 2 || !regexp.MustCompile(`(?m)^d--------- +0:0 .* none$`).MatchString(said) || !strings.Contains(said, "\nowners       one") {
+		t.Errorf("it says %s", said)
 	}
 }
 

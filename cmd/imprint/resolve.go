@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"imprint/cmd/imprint/envcmd"
+	"imprint/cmd/imprint/seriescmd"
 	"imprint/image/base"
 	"imprint/image/description"
 	"imprint/image/input"
@@ -30,6 +31,7 @@ import (
 type planned struct {
 	plan   *plan.Plan
 	layout *plan.Layout
+	series *seriescmd.Build // of which it becomes the next generation; nil for none
 }
 
 // fetchingHelp is the text about caches in the help of commands that resolve a description.
@@ -71,6 +73,9 @@ func parse(ctx context.Context, file string) (*description.Image, error) {
 
 // readDescription reads a description, but no more than Parse accepts.
 func readDescription(file string) ([]byte, error) {
+	if file == "" {
+		return nil, usagef("the name of a description is empty")
+	}
 	f, err := os.Open(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, diag.List{{Position: diag.Position{File: file}, Text: "no such file", Hint: "imprint init prints a description to start from"}}
@@ -109,6 +114,8 @@ func (r *root) resolveAs(ctx context.Context, d *description.Image, in resolve.I
 	in.Basing, in.Docker = r.basing, r.dockerDir()
 	in.Hold = func(release func()) { r.held = append(r.held, release) }
 	in.Remote = r.remote()
+	in.NoKeep = r.noKeep
+	in.NotKept = func(err error) { r.log.WithError(err).Warn("the next build has to fetch it again") }
 	if in.Epoch, err = sourceDateEpoch(r.env("SOURCE_DATE_EPOCH")); err != nil {
 		return nil, err
 	}
@@ -125,7 +132,7 @@ func (r *root) resolveAs(ctx context.Context, d *description.Image, in resolve.I
 	}
 	r.log.WithField("bytes", layout.Size).Info("laid out")
 	r.ui.warn(resolved.Warnings)
-	return &planned{resolved, layout}, nil
+	return &planned{plan: resolved, layout: layout}, nil
 }
 
 // remote returns how sources on other machines are read.

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"imprint/internal/hosttest"
+	"imprint/internal/named"
 	"imprint/internal/objects"
 	"imprint/internal/recipe"
 	"imprint/internal/restore"
@@ -39,7 +40,11 @@ func add(t *testing.T, s *Store, name, text string) (number int, added bool) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := s.Put(t.Context(), &Finished{Image: "image-" + text, Manifest: []byte(text), Inputs: []Input{{"a", text}, {"b", "same"}}, Recipe: disk, Sums: restore.NewSums(4096)})
+	f := &Finished{Image: "image-" + text, Manifest: []byte(text), Inputs: []Input{{"a", text}, {"b", "same"}}, Recipe: disk, Sums: restore.NewSums(4096)}
+	if text != "one" {
+		f.Outlines = []byte("outlines of " + text)
+	}
+	r, err := s.Put(t.Context(), f)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,6 +91,19 @@ func TestGenerations(t *testing.T) {
 	inputs, err := s.Inputs(r)
 	if d := cmp.Diff([]Input{{"a", "two"}, {"b", "same"}}, inputs); err != nil || d != "" {
 		t.Error(err, d)
+	}
+	for number, want := range map[string]string{"1": "", "2": "outlines of two"} {
+		g, err := e.Find(number)
+		if err != nil {
+			t.Fatal(err)
+		}
+		one, err := s.Record(g)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if outlines, err := s.Outlines(one); string(outlines) != want || err != nil {
+			t.Errorf("generation %s has %q, %v", number, outlines, err)
+		}
 	}
 	sums, err := s.Sums(r)
 	if d := cmp.Diff(restore.NewSums(4096), sums); err != nil || d != "" {
@@ -150,7 +168,7 @@ func TestTags(t *testing.T) {
 	if err := s.Remove(ctx, "web"); err != nil {
 		t.Error(err)
 	}
-	var unknown *UnknownError
+	var unknown *named.UnknownError
 	if _, err := s.Series("web"); !errors.As(err, &unknown) {
 		t.Errorf("got %v", err)
 	}
@@ -261,15 +279,15 @@ func TestAtOnce(t *testing.T) {
 }
 
 func FuzzParse(f *testing.F) {
-	f.Add([]byte(version))
-	f.Add(fmt.Appendf(nil, "%sgeneration 1 %064x\ngeneration 3 %064x\ntag current 3\ntag stable 1\nfile 1 1 2 3 4 5\npending 1 3 1 2 5\n", version, 1, 2))
+	f.Add([]byte("imprint series 1\n"))
+	f.Add(fmt.Appendf(nil, "imprint series 1\ngeneration 1 %064x\ngeneration 3 %064x\ntag current 3\ntag stable 1\nfile 1 1 2 3 4 5\npending 1 3 1 2 5\n", 1, 2))
 	hosttest.Fuzz(f, func(t *testing.T, text []byte) {
-		e, err := parse("x", text)
+		e, err := kind.Value("x", text)
 		if err != nil {
 			return
 		}
-		if string(e.text()) != string(text) {
-			t.Errorf("%q becomes %q", text, e.text())
+		if string(kind.Text(e)) != string(text) {
+			t.Errorf("%q becomes %q", text, kind.Text(e))
 		}
 		if _, err := e.Find(""); err != nil {
 			t.Error(err)
@@ -279,6 +297,7 @@ func FuzzParse(f *testing.F) {
 
 func FuzzRecord(f *testing.F) {
 	f.Add((&Record{Image: "fsverity-sha256:00"}).text())
+	f.Add((&Record{Image: "fsverity-sha256:00", Outlines: objects.Digest{1}}).text())
 	hosttest.Fuzz(f, func(t *testing.T, text []byte) {
 		if r, err := parseRecord(text); err == nil && string(r.text()) != string(text) {
 			t.Errorf("%q becomes %q", text, r.text())

@@ -29,7 +29,14 @@ func (w World) open(ctx context.Context, name string) (*disk.Disk, *os.File, err
 
 // openWith opens a file and passes it, with its size, to a function that opens images.
 func openWith(ctx context.Context, name, scratch string, open func(io.ReaderAt, int64) (*disk.Disk, error)) (*disk.Disk, *os.File, error) {
-	if info, err := os.Stat(name); err == nil && info.Mode()&(fs.ModeNamedPipe|fs.ModeCharDevice) != 0 {
+	if name == "" {
+		return nil, nil, errors.New("the name of the image is empty")
+	}
+	info, err := os.Stat(name)
+	switch {
+	case err == nil && info.IsDir():
+		return nil, nil, fmt.Errorf("read %s: is a directory, and no image", name)
+	case err == nil && info.Mode()&(fs.ModeNamedPipe|fs.ModeCharDevice) != 0:
 		return nil, nil, fmt.Errorf("read %s: an image is read at any offset, which a pipe or a terminal cannot do", name)
 	}
 	f, err := os.Open(name)

@@ -74,7 +74,7 @@ to a file for temporary files. With --bmap the checksums in a block map are comp
 	}
 	c.Flags().Int64Var(&explain, "explain", 0, "only print what the byte at this `offset` belongs to")
 	c.Flags().BoolVar(&second, "cross-check", false, "compare with what other libraries read, too")
-	c.Flags().StringVar(&blocks, "bmap", "", "compare with the checksums in the block map `FILE`, too")
+	c.Flags().StringVar(&blocks, container.BlockMap, "", "compare with the checksums in the block map `FILE`, too")
 	c.Flags().BoolVar(w.JSON, "json", false, "print events as lines of JSON")
 	return c
 }
