@@ -63,7 +63,7 @@ func (p *planned) disk() (d *disk.Disk, unknown []string, err error) {
 
 // planDiff prints what a build would change in an image. Items are compared by their registration.
 func (r *root) planDiff(ctx context.Context, p *planned, image string, all bool) error {
-	old, f, err := imagecmd.Open(image)
+	old, f, err := imagecmd.Open(ctx, image, r.scratch(""))
 	if err != nil {
 		return err
 	}
@@ -111,7 +111,7 @@ func (r *root) again(ctx context.Context, file, image string) ([]diff.Change, er
 	if err != nil {
 		return nil, err
 	}
-	first, f, err := imagecmd.Open(image)
+	first, f, err := imagecmd.Open(ctx, image, r.scratch(""))
 	if err != nil {
 		return nil, err
 	}
