@@ -104,9 +104,17 @@ func (r *root) runBuild(ctx context.Context, file string, f buildFlags) error {
 	if err := o.open(r, &f, file, d); err != nil {
 		return err
 	}
-	p, err := r.resolveAs(ctx, d, resolve.Inputs{Dir: dirOf(file), OutDir: filepath.Dir(o.disk.Path()), SealLater: f.series == ""})
+	in := resolve.Inputs{Dir: dirOf(file), OutDir: filepath.Dir(o.disk.Path()), SealLater: true}
+	plan := r.resolveAs
+	if f.series != "" {
+		plan = r.planSeries(f.series)
+	}
+	p, err := plan(ctx, d, in)
 	if err != nil {
 		return err
+	}
+	if p.series != nil {
+		defer p.series.End()
 	}
 	if d.BootsSystems() { // their entries are named only now
 		if err := f.check(file, d, p.plan.Entries); err != nil {

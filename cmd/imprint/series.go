@@ -9,6 +9,7 @@ import (
 	"imprint/image/description"
 	"imprint/image/outputs"
 	"imprint/image/plan"
+	"imprint/image/resolve"
 	"imprint/image/write"
 	"imprint/internal/named"
 	"imprint/internal/output"
@@ -71,14 +72,34 @@ func (o *outputFiles) series(m func() *plan.Manifest, w write.Options, inPlace b
 	return f
 }
 
+// planSeries returns resolveAs for an image that becomes the next generation of a series. The caller ends the build of the series.
+func (r *root) planSeries(name string) func(context.Context, *description.Image, resolve.Inputs) (*planned, error) {
+	return func(ctx context.Context, d *description.Image, in resolve.Inputs) (*planned, error) {
+		s, err := seriescmd.Begin(ctx, r.storeDir(), name)
+		if err != nil {
+			return nil, err
+		}
+		in.SealLater = false
+		if !d.Store.HardLink.V { // the trees of items depend on each other then
+			in.Outlines, err = s.Outlines()
+		}
+		var p *planned
+		if err == nil {
+			p, err = r.resolveAs(ctx, d, in)
+		}
+		if err != nil {
+			s.End()
+			return nil, err
+		}
+		s.Plan, s.Layout, p.series = p.plan, p.layout, s
+		return p, nil
+	}
+}
+
 // writeSeries is write for an image that is kept as a generation.
 func (r *root) writeSeries(ctx context.Context, p *planned, o *outputFiles, f buildFlags) (*build, error) {
-	s := &seriescmd.Build{Store: r.storeDir(), Series: f.series, Plan: p.plan, Layout: p.layout, Explain: f.explain}
-	defer func() {
-		if s.Prepared != nil {
-			s.Prepared.Discard()
-		}
-	}()
+	s := p.series
+	s.Explain = f.explain
 	b := &build{kept: &s.Result}
 	s.Files = o.series(func() *plan.Manifest { return s.Manifest }, f.write, f.inPlace)
 	if f.exportBoot != "" {

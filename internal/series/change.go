@@ -37,7 +37,7 @@ func (s *Store) Add(ctx context.Context, name string, r *Record, fresh []objects
 		if fresh == nil {
 			return e, nil
 		}
-		return e, s.contents.SyncOnly(append(fresh, d, r.Manifest, r.Inputs, r.Recipe, r.Sums))
+		return e, s.contents.SyncOnly(append(append(fresh, d), r.contents()...))
 	})
 }
 
