@@ -17,12 +17,11 @@ import (
 // A Plan is the layout of a file system. It does not change, and may be used by several goroutines at once.
 type Plan struct {
 	*inventory
-	g          *geometry
-	options    Options
-	sections   sections
-	usedEnd    int64    // the block after the last one in use
-	sum        checksum // over the UUID, which the checksums of all structures start with
-	dirsIn     []uint32 // directories in each group
+	g       *geometry
+	options Options
+	*placement
+	sum        checksum      // over the UUID, which the checksums of all structures start with
+	inodesIn   []groupInodes // of each group
 	bitmapSums func() []bitmapSum
 }
 
@@ -64,10 +63,8 @@ func newPlan(c *inventory, g *geometry, o Options) (*Plan, error) {
 	if g.journal == 0 { // the file system is too small for one
 		p.features &^= 1 << hasJournal
 	}
-	p.sections = c.allocate(g, true)
-	last, _ := g.tape.physical(p.sections.end - 1)
-	p.usedEnd = last + 1
-	p.dirsIn = p.countDirs()
+	p.placement = c.inOrder(c.allocate(g, true), g.journal > 0)
+	p.inodesIn = p.countInodes()
 	p.bitmapSums = sync.OnceValue(p.sumBitmaps)
 	return p, nil
 }
