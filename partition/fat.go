@@ -53,6 +53,13 @@ var fatFilesystem = Filesystem{
 		stats := Stats{Exact: true, BlockSize: v.ClusterSize, FATBits: v.Bits, FreeBytes: free * v.ClusterSize}
 		return &Volume{Tree: v.Tree, Label: v.Label, ID: v.ID, Size: v.Size, Stats: stats, Check: v.Check, Explain: v.Explain}, nil
 	},
+	places: func(r io.ReaderAt, size int64) (*Places, error) {
+		v, err := fat.Read(r, size)
+		if err != nil {
+			return nil, err
+		}
+		return &Places{size: v.Size}, nil
+	},
 	plan: func(s Spec) (Maker, error) {
 		if s.Syslinux {
 			return newSyslinux(s)
@@ -105,7 +112,17 @@ func newFAT(s Spec) (Maker, error) {
 
 // sizedFAT plans a volume of at least the minimum size.
 func sizedFAT(s Spec, o fat.Options) (*fat.Plan, error) {
-	p, err := fat.New(s.Tree, o)
+	roomy := o
+	spare, _ := s.spare()
+	roomy.Free += spare
+	p, err := fat.New(s.Tree, roomy)
+	if err == nil && spare > 0 {
+		if o.Size = s.keptSize(p.Size()); o.Size > 0 {
+			if same, err := fat.New(s.Tree, o); err == nil {
+				return same, nil
+			}
+		}
+	}
 	if err == nil && p.Size() < s.MinSize {
 		o.Size = units.Align(s.MinSize, fatGrain)
 		p, err = fat.New(s.Tree, o)

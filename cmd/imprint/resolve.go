@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"imprint/cmd/imprint/envcmd"
+	"imprint/cmd/imprint/seriescmd"
 	"imprint/image/base"
 	"imprint/image/description"
 	"imprint/image/input"
@@ -30,6 +31,8 @@ import (
 type planned struct {
 	plan   *plan.Plan
 	layout *plan.Layout
+
+	earlier *seriescmd.Earlier // to whose layout that keeps; nil for none
 }
 
 // fetchingHelp is the text about caches in the help of commands that resolve a description.
@@ -125,7 +128,7 @@ func (r *root) resolveAs(ctx context.Context, d *description.Image, in resolve.I
 	}
 	r.log.WithField("bytes", layout.Size).Info("laid out")
 	r.ui.warn(resolved.Warnings)
-	return &planned{resolved, layout}, nil
+	return &planned{plan: resolved, layout: layout}, nil
 }
 
 // remote returns how sources on other machines are read.

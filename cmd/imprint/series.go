@@ -9,6 +9,7 @@ import (
 	"imprint/image/description"
 	"imprint/image/outputs"
 	"imprint/image/plan"
+	"imprint/image/resolve"
 	"imprint/image/write"
 	"imprint/internal/output"
 	"imprint/internal/series"
@@ -21,6 +22,8 @@ func (f *buildFlags) checkSeries(store string) error {
 		return usagef("--explain is for --series NAME")
 	case f.series == "" && f.inPlace:
 		return usagef("--in-place is for --series NAME")
+	case f.series == "" && f.stable:
+		return usagef("--stable-layout is for --series NAME")
 	case f.series == "":
 		return nil
 	case f.write.NoVerify || f.write.NoDigest:
@@ -34,6 +37,19 @@ func (f *buildFlags) checkSeries(store string) error {
 		return usage{err}
 	}
 	return nil
+}
+
+// stableInputs adds to the inputs what an image takes over from the current generation of its series.
+func (r *root) stableInputs(ctx context.Context, d *description.Image, f buildFlags, in *resolve.Inputs) (*seriescmd.Earlier, error) {
+	if !f.stable {
+		return nil, nil
+	}
+	if d.Unique.V {
+		return nil, usagef("--stable-layout keeps identifiers, and unique = true is for new ones")
+	}
+	e, err := seriescmd.OpenEarlier(ctx, r.storeDir(), f.series, func(text string) { r.log.Warn(text) })
+	in.Stable, in.Earlier = true, e.Resolved()
+	return e, err
 }
 
 // onlyDisk reports an output that is not the disk, which is all that a generation has.
@@ -73,7 +89,7 @@ func (o *outputFiles) series(m func() *plan.Manifest, w write.Options, inPlace b
 
 // writeSeries is write for an image that is kept as a generation.
 func (r *root) writeSeries(ctx context.Context, p *planned, o *outputFiles, f buildFlags) (*build, error) {
-	s := &seriescmd.Build{Store: r.storeDir(), Series: f.series, Plan: p.plan, Layout: p.layout, Explain: f.explain}
+	s := &seriescmd.Build{Store: r.storeDir(), Series: f.series, Plan: p.plan, Layout: p.layout, Explain: f.explain, Earlier: p.earlier}
 	defer func() {
 		if s.Prepared != nil {
 			s.Prepared.Discard()

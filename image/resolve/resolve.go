@@ -22,6 +22,7 @@ import (
 	"imprint/closure"
 	"imprint/image/base"
 	"imprint/image/description"
+	"imprint/image/earlier"
 	"imprint/image/host"
 	"imprint/image/input"
 	"imprint/image/plan"
@@ -62,6 +63,10 @@ type Inputs struct {
 	// Hold is called with what ends the hold on store items, which no garbage collection takes until then; call it when the plan is no longer used. With a
 	// nil Hold items are not held, and are read at once.
 	Hold func(release func())
+
+	// Stable leaves room for changes, and keeps what has not changed where an earlier image has it, with the same identifiers: see package earlier.
+	Stable  bool
+	Earlier *earlier.Image // nil for the first image
 
 	// Backwards takes the names of directories in reverse order. It makes no difference to a plan, and is for those who check that.
 	Backwards bool

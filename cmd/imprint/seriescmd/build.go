@@ -27,7 +27,8 @@ type Build struct {
 	Layout  *plan.Layout
 	Files   *Files
 	Explain bool
-	Export  string // directory for boot files; "" for none
+	Earlier *Earlier // to whose layout the image keeps; nil for none
+	Export  string   // directory for boot files; "" for none
 
 	Exported *write.Export   // they, until they are named
 	Prepared *write.Prepared // what host tools have made; the caller discards it
@@ -62,7 +63,7 @@ func (b *Build) Run(ctx context.Context) (err error) {
 		return err
 	}
 	err = b.purge(ctx, d, b.make(ctx, d, e))
-	b.Result.Series, b.Result.How = b.Series, d.how
+	b.Result.Series, b.Result.How, b.Result.Layout = b.Series, d.how, layouts(b.Prepared.Layout)
 	return err
 }
 
@@ -85,6 +86,7 @@ func (b *Build) make(ctx context.Context, d *delivery, e *series.Series) error {
 		if err := d.disk.Finish(sums, sha256, b.Prepared.Layout.Regions); err != nil {
 			return 0, err
 		}
+		b.Earlier.settle(b.Manifest)
 		return b.add(ctx, d.store, k, sums)
 	})
 	b.Result.Written = d.disk.Written
@@ -121,7 +123,7 @@ func (b *Build) keep(ctx context.Context, d *delivery, e *series.Series) (*gener
 	if d.held != nil {
 		recipes = append(recipes, d.held.Recipe)
 	}
-	for _, g := range earlier(e) {
+	for _, g := range reusable(e) {
 		base, err := generation.Load(d.store, g)
 		if err != nil {
 			return nil, fmt.Errorf("series %q: %w: imprint series verify lists what is wrong", b.Series, err)
@@ -169,8 +171,8 @@ func (b *Build) exported() (list []tree.Blob) {
 	return list
 }
 
-// earlier returns the generations whose contents may be used again: the current one and the last.
-func earlier(e *series.Series) []series.Generation {
+// reusable returns the generations whose contents may be used again: the current one and the last.
+func reusable(e *series.Series) []series.Generation {
 	if e == nil {
 		return nil
 	}
