@@ -51,7 +51,7 @@ func OpenEarlier(ctx context.Context, store, name string, warn func(string)) (*E
 		return nil, err
 	}
 	disk, err := (&generation.Output{Contents: s.Contents(), Recipe: base.Recipe}).Structure(ctx)
-	if errors.Is(err, objects.ErrDamaged) {
+	if errors.Is(err, objects.ErrDamaged) || errors.Is(err, objects.ErrMissing) {
 		warn(fmt.Sprintf("generation %d of %s is not used for the layout: %v", g.Number, name, err))
 		m.Partitions = nil // the seed stays
 		disk, err = nil, nil
