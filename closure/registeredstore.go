@@ -7,8 +7,10 @@ import (
 	"io/fs"
 	"os"
 
+	"imprint/closure/derivation"
 	"imprint/closure/nar"
 	"imprint/internal/processors"
+	"imprint/internal/tree"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -101,6 +103,37 @@ func (s *RegisteredStore) derivation(info *Info) (*Info, error) {
 	with := *info
 	with.Outputs = outputs
 	return &with, nil
+}
+
+// Outputs returns the outputs of a derivation, sorted by ID. Outputs without a path (their path depends on what is built) are left
+// out, as they are when Nix registers a derivation (addValidPath in local-store.cc).
+func (f Flavor) Outputs(drv *tree.Node) (outputs []Output, err error) {
+	if drv.Kind() != tree.File || drv.Size() > derivation.MaxSize {
+		return nil, invalid("a %v of %d bytes, not a derivation", drv.Kind(), drv.Size())
+	}
+	text, err := tree.ReadAll(drv.Blob(), derivation.MaxSize)
+	if err != nil {
+		return nil, err
+	}
+	return f.outputs(string(text))
+}
+
+func (f Flavor) outputs(drv string) (outputs []Output, err error) {
+	all, err := derivation.Outputs(drv)
+	if err != nil {
+		return nil, invalid("%v", err)
+	}
+	for _, o := range all {
+		if o.Path == "" {
+			continue
+		}
+		output, err := f.output(o.ID, o.Path)
+		if err != nil {
+			return nil, invalid("%v", err)
+		}
+		outputs = append(outputs, output)
+	}
+	return outputs, nil
 }
 
 var (

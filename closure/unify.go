@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"iter"
 	"math"
 	"slices"
 
@@ -22,21 +23,40 @@ const AnySize = math.MaxInt64
 // [AnySize]. Files are equal when content and executable bit are. Only files that have the size of another one in the item are read. The first in the
 // order of the tree is the inode, up to the 65,000 names it can have. The directories of n are changed.
 func Unify(ctx context.Context, n *tree.Node, below int64) error {
-	slots := slotsOf(n, below, nil)
-	slices.SortStableFunc(slots, func(a, b slot) int { return cmp.Or(cmp.Compare(a.size, b.size), cmp.Compare(a.mode, b.mode)) })
-	for len(slots) > 0 {
-		k := 1
-		for k < len(slots) && slots[k].like(slots[0]) {
-			k++
+	for slots := range alike(n, below) {
+		if err := unify(ctx, slots); err != nil {
+			return err
 		}
-		if k > 1 {
-			if err := unify(ctx, slots[:k]); err != nil {
-				return err
-			}
-		}
-		slots = slots[k:]
 	}
 	return nil
+}
+
+// Compares reports whether [Unify] reads contents.
+func Compares(n *tree.Node, below int64) bool {
+	for slots := range alike(n, below) {
+		if slots[0].size > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// alike yields the files of fewer bytes than below that can be equal, if there are at least two.
+func alike(n *tree.Node, below int64) iter.Seq[[]slot] {
+	return func(yield func([]slot) bool) {
+		slots := slotsOf(n, below, nil)
+		slices.SortStableFunc(slots, func(a, b slot) int { return cmp.Or(cmp.Compare(a.size, b.size), cmp.Compare(a.mode, b.mode)) })
+		for len(slots) > 0 {
+			k := 1
+			for k < len(slots) && slots[k].like(slots[0]) {
+				k++
+			}
+			if k > 1 && !yield(slots[:k]) {
+				return
+			}
+			slots = slots[k:]
+		}
+	}
 }
 
 // A slot is the entry of a file in its directory.

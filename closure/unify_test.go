@@ -48,3 +48,26 @@ func TestUnifySingleFile(t *testing.T) {
 		}
 	}
 }
+
+// Contents are read only to compare files of one size and kind that are not empty.
+func TestCompares(t *testing.T) {
+	program := tree.NewFile("b", canonicalProgram, tree.Text("same"))
+	for want, nodes := range map[bool][][]*tree.Node{
+		true: {{tree.NewFile("a", canonicalFile, tree.Text("same")), tree.NewDir("b", canonicalDir, []*tree.Node{tree.NewFile("c", canonicalFile, tree.Text("diff"))})}},
+		false: {
+			{tree.NewFile("a", canonicalFile, tree.Text("same")), program},
+			{tree.NewFile("a", canonicalFile, tree.Text("")), tree.NewFile("b", canonicalFile, tree.Text(""))},
+			{tree.NewSymlink("a", canonicalSymlink, "same"), tree.NewFile("b", canonicalFile, tree.Text("same"))},
+		},
+	} {
+		for i, kids := range nodes {
+			n := tree.NewDir("", canonicalDir, kids)
+			if got := Compares(n, AnySize); got != want {
+				t.Errorf("%d: %t, want %t", i, got, want)
+			}
+			if Compares(n, 4) {
+				t.Errorf("%d: files that are too large are compared", i)
+			}
+		}
+	}
+}

@@ -65,13 +65,16 @@ func Write(w io.Writer, n *tree.Node, content func(w io.Writer, file *tree.Node)
 	return a.w.Flush()
 }
 
+// Frame writes what the archive that [Write] makes has before, between and after the contents of files.
+func Frame(w io.Writer, n *tree.Node) error { return Write(w, n, nil) }
+
 var gatherers = sync.Pool{New: func() any { return bufio.NewWriterSize(nil, 32<<10) }}
 
 // An archive writes to to, through w, which keeps its first error until Flush.
 type archive struct {
 	to      io.Writer
 	w       *bufio.Writer
-	content func(io.Writer, *tree.Node) error
+	content func(io.Writer, *tree.Node) error // nil for none: see [Frame]
 }
 
 func (a *archive) node(path string, n *tree.Node) (err error) {
@@ -125,6 +128,17 @@ func (a *archive) file(path string, n *tree.Node) error {
 	size := inode.Size()
 	a.w.WriteString(openingOf(inode))
 	a.length(size)
+	if a.content != nil {
+		if err := a.body(path, n, size); err != nil {
+			return err
+		}
+	}
+	a.w.Write(zeros[:-size&7])
+	return nil
+}
+
+// body writes the content of a file.
+func (a *archive) body(path string, n *tree.Node, size int64) error {
 	body := &body{a: a}
 	if err := a.content(body.writer(), n); err != nil {
 		return fmt.Errorf("archive %s: %w", shown(path), err)
@@ -132,7 +146,6 @@ func (a *archive) file(path string, n *tree.Node) error {
 	if body.n != size {
 		return fmt.Errorf("archive %s: its content has %d bytes, its size is %d", shown(path), body.n, size)
 	}
-	a.w.Write(zeros[:-size&7])
 	return nil
 }
 

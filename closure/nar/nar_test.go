@@ -243,3 +243,18 @@ func BenchmarkHash(b *testing.B) {
 		}
 	})
 }
+
+// Frame writes an archive without the contents.
+func TestFrame(t *testing.T) {
+	n := tree.NewDir("", program, []*tree.Node{tree.NewFile("a", plain, tree.Text("content")), tree.NewFile("b", plain, tree.Text("")), tree.NewSymlink("c", plain, "a")})
+	var whole, frame strings.Builder
+	if err := Write(&whole, n, func(w io.Writer, n *tree.Node) error { return tree.Copy(t.Context(), w, n.Blob(), nil) }); err != nil {
+		t.Fatal(err)
+	}
+	if err := Frame(&frame, n); err != nil {
+		t.Fatal(err)
+	}
+	if want := strings.Replace(whole.String(), "content\x00", "\x00", 1); frame.String() != want {
+		t.Errorf("%q, want %q", frame.String(), want)
+	}
+}

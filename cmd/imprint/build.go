@@ -82,6 +82,7 @@ order of files, and compares the two; the second one never gets a name. If they 
 	flags.BoolVar(&f.write.NoDigest, "no-digest", false, "do not compute the image digest")
 	flags.BoolVar(&f.write.NoVerify, "no-verify", false, "do not check the NAR hashes of store items")
 	flags.BoolVar(&f.twice, "check", false, "build twice, in different conditions, and compare the images")
+	flags.BoolVar(&r.noKeep, "no-keep", false, "do not keep what goes from binary caches on servers straight into the image")
 	flags.StringVar(&f.series, "series", "", "keep the image in the build store, as the next generation of this `series`")
 	flags.BoolVar(&f.explain, "explain", false, "with --series, print which inputs differ from those of the current generation")
 	flags.BoolVar(&f.stable, "stable-layout", false, "with --series, keep what has not changed where the current generation has it")

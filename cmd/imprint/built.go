@@ -12,6 +12,7 @@ import (
 	"imprint/image/plan"
 	"imprint/image/write"
 	"imprint/internal/units"
+	"imprint/internal/visible"
 )
 
 // A build is the result of writing an image.
@@ -84,7 +85,7 @@ func (f buildFlags) outputLines(b *build) string {
 			continue
 		}
 		length, onDisk := t.sizes()
-		fmt.Fprintf(&text, "%s: %s, %s (%s on disk)\n", t.Name, t.Format.Name, units.FormatBytes(length), units.FormatBytes(onDisk))
+		fmt.Fprintf(&text, "%s: %s, %s (%s on disk)\n", t.title(), t.Format.Name, units.FormatBytes(length), units.FormatBytes(onDisk))
 	}
 	return text.String()
 }
@@ -93,7 +94,7 @@ func (f buildFlags) outputLines(b *build) string {
 func (f buildFlags) detailLines(b *build) string {
 	var text strings.Builder
 	for _, line := range [][2]string{
-		{"digest", b.Digests.Image}, {"sha256", b.Digests.SHA256}, {"manifest", f.manifestOf(f.first())}, {"boot", f.bootLine(b)},
+		{"digest", b.Digests.Image}, {"sha256", b.Digests.SHA256}, {"manifest", visible.Line(f.manifestOf(f.first()))}, {"boot", f.bootLine(b)},
 	} {
 		if line[1] != "" {
 			fmt.Fprintf(&text, "  %-8s  %s\n", line[0], line[1])

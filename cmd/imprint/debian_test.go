@@ -133,77 +133,47 @@ func TestUBootWithOneRoot(t *testing.T) {
 	}
 }
 
-// control and postinst are of a package that makes a user, as many do.
-const (
-	control  = "Package: greeting\nVersion: 1.0\nArchitecture: all\nMaintainer: nobody <nobody@example.org>\nDescription: a greeting\n"
-	postinst = "#!/bin/sh\nset -e\nuseradd --system --create-home --home-dir /var/lib/greeting greeter\nchown -R greeter: /var/lib/greeting\n"
-	greeting = "#!/bin/sh\necho\necho \"$(cat /etc/greeting) for $(stat -c %U /var/lib/greeting)\"\nexec sleep 1000\n"
-)
-
-const stepsOfDebian = `
-name = "greeting"
-arch = "x86_64"
-[boot]
-loader  = "systemd-boot"
-timeout = 0
-[[boot.entry]]
-title   = "Debian"
-kernel  = "${partition.root}/boot/vmlinuz-*"
-initrd  = ["${partition.root}/boot/initrd.img-*"]
-cmdline = "root=PARTUUID=${partition.root.partuuid} rw console=ttyS0 quiet init=/usr/bin/greeting"
-[[input]]
-name     = "greeting"
-sha256   = "DIGEST"
-locators = ["file:greeting.deb"]
-[[step]]
-name   = "greeting"
-run    = ["dpkg", "-i", "/greeting.deb"]
-inputs = [{ source = "${input.greeting}", target = "/greeting.deb" }]
-[[partition]]
-name       = "esp"
-type       = "esp"
-filesystem = "fat"
-size       = "128MiB"
-[[partition]]
-name       = "root"
-type       = "root"
-filesystem = "ext4"
-  [[partition.layer]]
-  from = "tar:ARCHIVE"
-  [[partition.layer]]
-  step = "greeting"
-  [[partition.layer]]
-  source = "files"
-`
-
-// A base of Debian, a step that installs a package, a layer and an input become a disk that boots. The second time the step is found.
-func TestDebianStep(t *testing.T) {
+// The example of steps makes a disk of a real Debian system: the archive as a base, a step that installs a package, a layer and an input. The second
+// generation, with another layer, needs neither the archive nor another run of the step; the first one comes back by roll-back, and boots.
+func TestDebianSteps(t *testing.T) {
 	if testing.Short() {
 		t.Skip("boots a system")
 	}
 	needSandbox(t)
-	hosttest.Need(t, "dpkg-deb")
 	archive := debianArchive(t, "rootfs", "systemd-boot-efi")
-	b := stepBox{layerBox{t, public(t)}}
-	for name, text := range map[string]string{"pkg/DEBIAN/control": control, "pkg/DEBIAN/postinst": postinst, "pkg/usr/bin/greeting": greeting, "files/etc/greeting": "a greeting\n"} {
-		mkdir(t, filepath.Dir(filepath.Join(b.dir, name)))
-		writeFile(t, filepath.Join(b.dir, name), text)
-		os.Chmod(filepath.Join(b.dir, name), 0o755)
+	b := seriesBox{layerBox{t, public(t)}}
+	mkdir(t, b.path("build/debian"))
+	mkdir(t, b.path("configs"))
+	for from, to := range map[string]string{archive: "build/debian/rootfs.tar.zst", "../../LICENSE": "LICENSE", "../../configs/greeting": "configs/greeting"} {
+		hosttest.Run(t, "cp", "-r", from, b.path(to))
 	}
-	if out, err := exec.Command("dpkg-deb", "--root-owner-group", "--build", filepath.Join(b.dir, "pkg"), filepath.Join(b.dir, "greeting.deb")).CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	digest := func(path string) string { return fmt.Sprintf("%x", sha256.Sum256(read(t, path))) }
-	text := strings.NewReplacer("ARCHIVE", archive+"@sha256:"+digest(archive), "DIGEST", digest(filepath.Join(b.dir, "greeting.deb"))).Replace(stepsOfDebian)
-	writeFile(t, filepath.Join(b.dir, "web.toml"), text)
-	if said := b.must("build", "web.toml", "-o", "web.raw"); !strings.Contains(said, "Setting up greeting (1.0)") {
+	byHash := fmt.Sprintf(`from = "tar:../build/debian/rootfs.tar.zst@sha256:%x"`, sha256.Sum256(read(t, archive)))
+	text := strings.Replace(string(read(t, "../../configs/debian-steps.toml")), `source = "../build/debian/rootfs.tar.zst"`, byHash, 1)
+	writeFile(t, b.path("configs/web.toml"), text)
+
+	said := b.must("build", "configs/web.toml", "--series", "web", "-o", "web.raw")
+	if !strings.Contains(said, "Setting up greeting (1.0)") || !strings.Contains(said, "generation 1 of web") {
 		t.Errorf("it says %s", said)
 	}
-	if got := b.must("ls", "-l", "web.raw:root", "/var/lib"); strings.Contains(got, " 0:0 ") && !regexp.MustCompile(`(?m)^drwx.* [1-9][0-9]*:[1-9][0-9]* .* greeting$`).MatchString(got) {
+	if got := b.must("ls", "-l", "web.raw:root", "/var/lib"); !regexp.MustCompile(`(?m)^drwx.* greeting$`).MatchString(got) {
 		t.Errorf("the package has made\n%s", got)
 	}
-	if said := b.must("plan", "web.toml"); !strings.Contains(said, "greeting  has run") {
-		t.Errorf("plan says %s", said)
+	if err := os.Rename(b.path("web.raw"), b.path("first.raw")); err != nil {
+		t.Fatal(err)
 	}
-	qemutest.Boot(t, qemutest.Options{Image: filepath.Join(b.dir, "web.raw"), Mode: "uefi", Marker: "^a greeting for greeter", Bad: "Kernel panic|Failed to mount", Timeout: 5 * time.Minute})
+	if err := os.Remove(b.path("build/debian/rootfs.tar.zst")); err != nil {
+		t.Fatal(err)
+	}
+	writeFile(t, b.path("configs/greeting/files/etc/greeting"), "goodbye\n")
+	said = b.must("build", "configs/web.toml", "--series", "web", "-o", "web.raw")
+	if !strings.Contains(said, "step greeting: has run before: ") || !strings.Contains(said, "generation 2 of web") {
+		t.Errorf("the second time it says %s", said)
+	}
+	if got := b.must("cat", "web.raw:root", "/etc/greeting"); got != "goodbye\n" {
+		t.Errorf("the second generation has %q", got)
+	}
+	b.must("series", "roll-back", "web")
+	b.must("series", "build", "web", "-o", "web.raw")
+	sameFiles(t, b.path("web.raw"), b.path("first.raw"))
+	qemutest.Boot(t, qemutest.Options{Image: b.path("web.raw"), Mode: "uefi", Marker: "greeting: hello from greeter, who owns .*:/var/lib/greeting", Bad: "Kernel panic|Failed to mount", Timeout: 5 * time.Minute})
 }

@@ -309,7 +309,10 @@ func TestEnvOneID(t *testing.T) {
 	b.archive("owned.tar", tar.Header{Name: "f", Typeflag: tar.TypeReg, Mode: 0o640, Uid: 7, Gid: 8}, tar.Header{Name: "d/", Typeflag: tar.TypeDir, Mode: 0o1777, Uid: 9},
 		tar.Header{Name: "d/same", Typeflag: tar.TypeReg, Mode: 0o600, Uid: 9})
 	b.run("add-layer", "web", "owned.tar")
-	script := `imprint env run web --save -- /busybox sh -c 'echo more >>/f; echo new >/d/new; ! /busybox chown 3:4 /f' || exit 1
+	script := `imprint env run web --save -- /busybox sh -c 'echo more >>/f; echo new >/d/new; ! /busybox chown 3:4 /f; /busybox mkdir -m 0 /none' || exit 1
+imprint env run web -- /busybox chown 3:4 /f 2>error && exit 5
+grep -q '^hint: to give files to other users here, install newuidmap ' error || exit 6
+imprint env run web --clean -- /busybox true || exit 7
 mkdir m && imprint env mount web m || exit 2
 cat m/d/new && ! touch m/x || exit 3
 imprint env unmount m && test ! -e m/d || exit 4`
@@ -339,8 +342,43 @@ imprint env unmount m && test ! -e m/d || exit 4`
 		a := e.Node.Attr
 		got = append(got, fmt.Sprintf("%s %04o %d:%d %d", e.Path, a.Mode, a.UID, a.GID, a.Mtime.Sec))
 	}
-	if text := strings.Join(got, ", "); text != "/d/new 0644 0:0 1, /f 0640 7:8 1" {
+	if text := strings.Join(got, ", "); text != "/d/new 0644 0:0 1, /f 0640 7:8 1, /none 0000 0:0 1" {
 		t.Errorf("the layer has %s", text)
+	}
+}
+
+// A user with subordinate IDs has many owners in an environment, as steps have: from one command to the next, in what is saved, and in what is removed, of which
+// nothing is left on the host.
+func TestEnvManyIDs(t *testing.T) {
+	busybox := needSandbox(t)
+	b := layerBox{t, public(t)}
+	mkdir(t, filepath.Join(b.dir, "lower"))
+	for _, name := range []string{"lower/busybox", "imprint"} {
+		from := busybox
+		if name == "imprint" {
+			from = "/proc/self/exe"
+		}
+		writeFile(t, filepath.Join(b.dir, name), string(read(t, from)))
+		os.Chmod(filepath.Join(b.dir, name), 0o755)
+	}
+	b.archive("owned.tar", tar.Header{Name: "f", Typeflag: tar.TypeReg, Mode: 0o640, Uid: 7, Gid: 8}, tar.Header{Name: "d/", Typeflag: tar.TypeDir, Mode: 0o700, Uid: 9})
+	script := `imprint env init web lower && imprint env add-layer web owned.tar || exit 1
+imprint env run web -- /busybox sh -c 'test "$(/busybox stat -c %u:%g:%a /f)" = 7:8:640 && /busybox mkdir -m 0 /own && /busybox chown 33:34 /own && echo >/d/new' || exit 2
+imprint env tag web old && imprint env add-layer web lower || exit 3
+imprint env run web -- /busybox true 2>error && exit 4
+grep -q 'is on the stack' error && imprint env tag web current old || exit 5
+imprint env run web --save -- /busybox sh -c '/busybox rm /f; /busybox chown 5:5 /d/new; /busybox stat -c %u:%g:%a /own >/said' || exit 6
+imprint env run web -- /busybox sh -c '/busybox cat /said; /busybox chown 6:6 /own; echo lost >/own/lost' || exit 7
+imprint env verify && imprint env remove web && imprint env gc || exit 8
+find cache -type f ! -name '*.lock'; find cache -name '*.owned'`
+	c := hosttest.AsNobody(t, b.dir, script, true)
+	c.Env = append(b.command().Env, "PATH="+b.dir+":"+os.Getenv("PATH"))
+	out, err := c.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if _, rest, ok := strings.Cut(string(out), "\n33:34:0\n"); !ok || strings.Contains(rest, "cache/") {
+		t.Errorf("it says %s", out)
 	}
 }
 

@@ -96,6 +96,11 @@ func inPlan(t *testing.T, text []byte) map[string]any {
 		delete(p.(map[string]any), "digest")
 		delete(p.(map[string]any), "largest")
 	}
+	inputs, _ := m["inputs"].([]any)
+	for _, in := range inputs { // where it was found
+		delete(in.(map[string]any), "from")
+		delete(in.(map[string]any), "kept")
+	}
 	return m
 }
 

@@ -8,11 +8,13 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
 
 	"imprint/internal/demostore"
+	"imprint/internal/hosttest"
 
 	"github.com/rogpeppe/go-internal/diff"
 )
@@ -117,10 +119,13 @@ func syntheticConfigs(t *testing.T) string {
 	for _, name := range []string{"etc/.wh.passwd", "etc/added", "var/.wh..wh..opq", "var/only"} {
 		writeFile(t, filepath.Join(root, "build/layer", name), name)
 	}
+	mkdir(t, filepath.Join(root, "configs"))
+	for from, to := range map[string]string{"../../LICENSE": "LICENSE", "../../configs/greeting": "configs/greeting"} {
+		hosttest.Run(t, "cp", "-r", from, filepath.Join(root, to))
+	}
 	if err := os.CopyFS(filepath.Join(root, "build/keys"), os.DirFS("testdata/keys")); err != nil {
 		t.Fatal(err)
 	}
-	mkdir(t, filepath.Join(root, "configs"))
 	for _, file := range descriptions(t) {
 		onHost := strings.ReplaceAll(string(read(t, file)), `"/usr/`, `"../build/host/usr/`)
 		writeFile(t, filepath.Join(root, "configs", filepath.Base(file)), onHost)
@@ -128,11 +133,24 @@ func syntheticConfigs(t *testing.T) string {
 	return root
 }
 
+// needsOf skips the test of a description that has steps where none can run.
+func needsOf(t *testing.T, file string) {
+	t.Helper()
+	if !regexp.MustCompile(`(?m)^\[\[step\]\]`).Match(read(t, file)) {
+		return
+	}
+	needSandbox(t)
+	if runtime.GOARCH != "amd64" {
+		t.Skip("the program in the stand-in for its base is for x86_64")
+	}
+}
+
 // golden plans and builds a description. It does not build a squashfs, whose bytes depend on the version of a host tool.
 func (s setting) golden(t *testing.T, name string) golden {
 	t.Helper()
 	file, out := filepath.Join(s.dir, "configs", name+".toml"), t.TempDir()
-	g := golden{Plan: s.run(t, "plan", "--json", file)}
+	needsOf(t, file)
+	g := golden{Plan: s.run(t, "plan", "--json", "--run-steps", file)}
 	if strings.Contains(string(g.Plan), s.dir) {
 		t.Errorf("the plan contains a path of this machine:\n%s", g.Plan)
 	}
@@ -162,7 +180,7 @@ func (s setting) both(t *testing.T, args ...string) (stdout []byte, stderr strin
 	}
 	path := "PATH=" + tools + ":" + os.Getenv("PATH")
 	cmd := exec.Command("sh", append([]string{"-c", "umask " + s.umask + ` && exec imprint "$@"`, "sh"}, args...)...)
-	cmd.Dir, cmd.Env = s.cwd, append([]string{path}, s.env...)
+	cmd.Dir, cmd.Env = s.cwd, append([]string{path, "XDG_CACHE_HOME=" + filepath.Join(s.dir, "cache")}, s.env...)
 	if cmd.Dir == "" {
 		cmd.Dir = s.dir
 	}

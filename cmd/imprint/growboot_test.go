@@ -3,25 +3,17 @@ package main
 import (
 	"fmt"
 	"os"
-	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
 	"testing"
 
-	"imprint/internal/demostore"
 	"imprint/internal/hosttest"
 )
 
 // growInit does what systemd does in an initrd, with its own programs: systemd-repart reads the definitions on the root file system, and
 // systemd-growfs is what the generator starts for the flag growfs.
-const growInit = `#!/bin/sh
-/bin/busybox --install -s /bin
-mount -t proc proc /proc
-mount -t sysfs sys /sys
-mount -t devtmpfs dev /dev
-mkdir -p /etc /run && touch /etc/initrd-release
-while read -r module; do insmod "/modules/$module.ko"; done < /modules/order
+const growInit = `mkdir -p /etc /run && touch /etc/initrd-release
 mount -t ext4 /dev/vda2 /sysroot || echo "imprint: FAIL: mount"
 sizes() { echo "imprint: $1: $(cat /sys/class/block/vda1/size /sys/class/block/vda2/size | xargs) $(stat -f -c '%b %S' /sysroot)"; }
 sizes before
@@ -29,21 +21,9 @@ systemd-repart --dry-run=no --pretty=no || echo "imprint: FAIL: systemd-repart"
 /lib/systemd/systemd-growfs /sysroot || echo "imprint: FAIL: systemd-growfs"
 sizes after
 echo grown > /sysroot/written || echo "imprint: FAIL: write"
-umount /sysroot || echo "imprint: FAIL: umount"
-echo "imprint: ready"
-poweroff -f
-`
+umount /sysroot || echo "imprint: FAIL: umount"`
 
-const growDisk = `name = "guest"
-arch = "x86_64"
-[boot]
-loader = "none"
-console = ["ttyS0,115200"]
-[[boot.entry]]
-title = "guest"
-kernel = "linux"
-initrd = ["initrd"]
-cmdline = "panic=-1 quiet"
+const growPartitions = `
 [[partition]]
 name = "data"
 type = "linux-generic"
@@ -63,15 +43,10 @@ func TestGrowAtBoot(t *testing.T) {
 	const growfs, more = "/lib/systemd/systemd-growfs", 200 << 20
 	hosttest.Need(t, "systemd-repart", "sgdisk", "e2fsck")
 	hosttest.NeedFile(t, growfs)
-	parts := demostore.Need(t)
-	parts.Modules = []string{"virtio_pci", "virtio_blk"}
-	dir := t.TempDir()
-	for name, text := range map[string]string{
-		"guest.toml": growDisk, "initrd": guestInitrd(t, parts, growInit, growfs, hosttest.Find(t, "systemd-repart")), "linux": string(read(t, parts.Kernel.Image)),
-	} {
-		writeFile(t, filepath.Join(dir, name), text)
-	}
-	image := buildGuest(t, dir)
+	image := guest{
+		modules: []string{"virtio_pci", "virtio_blk"}, programs: []string{growfs, hosttest.Find(t, "systemd-repart")},
+		init: growInit, partitions: growPartitions,
+	}.build(t)
 	size := enlarge(t, image, more)
 	console := bootGuest(t, image, true)
 	before, after := sizesIn(t, console, "before"), sizesIn(t, console, "after")

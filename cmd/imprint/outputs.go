@@ -12,6 +12,7 @@ import (
 	"imprint/image/plan"
 	"imprint/image/write"
 	"imprint/internal/output"
+	"imprint/internal/visible"
 )
 
 // outputFiles are the files that a build writes. They are created before any input is read, so that an unwritable output fails at
@@ -45,7 +46,39 @@ func (o *outputFiles) groups() (groups []output.Group) {
 }
 
 // open checks the names of all outputs, and creates images and manifests. The caller discards them.
-func (o *outputFiles) open(r *root, f *buildFlags, file string, d *description.Image) (err error) {
+func (o *outputFiles) open(r *root, f *buildFlags, file string, d *description.Image) error {
+	if err := r.choose(f, d); err != nil {
+		return err
+	}
+	if err := f.check(file, d, writtenEntries(d)); err != nil {
+		return err
+	}
+	o.list = f.targetList
+	for _, t := range o.list {
+		if err := t.create(!f.noManifest); err != nil {
+			return err
+		}
+		if o.disk == nil && t.Format.Name == container.Raw && t.to == nil {
+			o.disk = t.file
+		}
+	}
+	if f.write.Scratch = o.disk == nil; f.write.Scratch {
+		disk, err := output.Create(o.list[0].Name)
+		if err != nil {
+			return err
+		}
+		o.disk = disk
+	}
+	for _, t := range o.list {
+		if t.file != o.disk {
+			f.write.Formats = append(f.write.Formats, t.formatted())
+		}
+	}
+	return nil
+}
+
+// choose finds out which outputs the flags and the description ask for, and refuses those that exclude each other.
+func (r *root) choose(f *buildFlags, d *description.Image) error {
 	list, err := outputs.Of(d, f.out)
 	if err != nil {
 		return usagef("%v", err)
@@ -67,28 +100,6 @@ func (o *outputFiles) open(r *root, f *buildFlags, file string, d *description.I
 	for _, t := range f.targetList {
 		if err := onlyDisk(t.Name, t.Format); f.series != "" && err != nil {
 			return err
-		}
-	}
-	if err := f.check(file, d, writtenEntries(d)); err != nil {
-		return err
-	}
-	o.list = f.targetList
-	for _, t := range o.list {
-		if err := t.create(!f.noManifest); err != nil {
-			return err
-		}
-		if o.disk == nil && t.Format.Name == container.Raw && t.to == nil {
-			o.disk = t.file
-		}
-	}
-	if f.write.Scratch = o.disk == nil; f.write.Scratch {
-		if o.disk, err = output.Create(o.list[0].Name); err != nil {
-			return err
-		}
-	}
-	for _, t := range o.list {
-		if t.file != o.disk {
-			f.write.Formats = append(f.write.Formats, t.formatted())
 		}
 	}
 	return nil
@@ -121,7 +132,7 @@ func (t *target) title() string {
 	if t.to != nil {
 		return "standard output"
 	}
-	return t.Name
+	return visible.Line(t.Name)
 }
 
 // stdoutTarget prepares the only target for standard output. The report goes to standard error, and scratch files to a directory for them.

@@ -74,6 +74,9 @@ func parse(ctx context.Context, file string) (*description.Image, error) {
 
 // readDescription reads a description, but no more than Parse accepts.
 func readDescription(file string) ([]byte, error) {
+	if file == "" {
+		return nil, usagef("the name of a description is empty")
+	}
 	f, err := os.Open(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, diag.List{{Position: diag.Position{File: file}, Text: "no such file", Hint: "imprint init prints a description to start from"}}
@@ -112,6 +115,8 @@ func (r *root) resolveAs(ctx context.Context, d *description.Image, in resolve.I
 	in.Basing, in.Docker = r.basing, r.dockerDir()
 	in.Hold = func(release func()) { r.held = append(r.held, release) }
 	in.Remote = r.remote()
+	in.NoKeep = r.noKeep
+	in.NotKept = func(err error) { r.log.WithError(err).Warn("the next build has to fetch it again") }
 	if in.Epoch, err = sourceDateEpoch(r.env("SOURCE_DATE_EPOCH")); err != nil {
 		return nil, err
 	}

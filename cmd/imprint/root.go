@@ -32,6 +32,7 @@ type root struct {
 	json  bool
 
 	buildStore string // directory; "" for the usual one
+	noKeep     bool   // --no-keep
 	gateway    string // URL of a gateway to IPFS; "" for the usual one
 
 	held    []func() // end the hold on store items

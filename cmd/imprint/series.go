@@ -11,8 +11,8 @@ import (
 	"imprint/image/plan"
 	"imprint/image/resolve"
 	"imprint/image/write"
+	"imprint/internal/named"
 	"imprint/internal/output"
-	"imprint/internal/series"
 )
 
 // checkSeries reports flags that do not go with a series.
@@ -33,7 +33,7 @@ func (f *buildFlags) checkSeries(store string) error {
 	case store == "":
 		return usage{family.ErrNoStore}
 	}
-	if err := series.CheckName("a series", f.series); err != nil {
+	if err := named.Check("a series", f.series); err != nil {
 		return usage{err}
 	}
 	return nil

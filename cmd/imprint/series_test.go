@@ -35,6 +35,7 @@ func TestSeriesGolden(t *testing.T) {
 			}
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
+				needsOf(t, file)
 				description, dir := filepath.Join(s.dir, "configs", name+".toml"), t.TempDir()
 				first, again := filepath.Join(dir, "first.raw"), filepath.Join(dir, "again.raw")
 				s.run(t, "build", description, "-o", first, "--series", name, "--build-store", store, "--no-sync")

@@ -108,9 +108,10 @@ func TestServe(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			file, image, socket := filepath.Join(s.dir, "configs", name), filepath.Join(t.TempDir(), "image"), socketPath(t)
+			needsOf(t, file)
 			s.run(t, "build", file, "-o", image, "--no-digest")
 			defer os.Remove(image)
-			now := serving(t, file, "--nbd", "unix:"+socket)
+			now := serving(t, file, "--nbd", "unix:"+socket, "--build-store", filepath.Join(s.dir, "cache/imprint"))
 			hosttest.Run(t, "qemu-img", "compare", "-f", "raw", "-F", "raw", image, now.nbd)
 			hosttest.Run(t, "nbdcopy", now.nbd, image+".copy")
 			sameFiles(t, image, image+".copy")

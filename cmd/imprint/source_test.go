@@ -75,13 +75,13 @@ func (w *sourceWorld) build(drv, source string) string {
 }
 
 // image builds an image from a source, and returns its content. It fails the test if there is a build store without a cache.
-func (w *sourceWorld) image(source, keep string) []byte {
+func (w *sourceWorld) image(source, keep string, flags ...string) []byte {
 	w.Helper()
 	file := filepath.Join(w.dir, "image.toml")
 	writeFile(w, file, fmt.Sprintf("name = \"x\"\narch = \"x86_64\"\n[[source]]\n%s\n[[closure]]\nname = \"c\"\nroots = [%q, %q]\n"+
 		"[[partition]]\nname = \"root\"\ntype = \"root\"\nfilesystem = \"ext4\"\nclosures = [\"c\"]\n", source, w.roots[0], w.roots[1]))
 	image := filepath.Join(w.dir, "x.raw")
-	imprint(w, "build", file, "-o", image, "--build-store", keep)
+	imprint(w, append([]string{"build", file, "-o", image, "--build-store", keep}, flags...)...)
 	content, err := os.ReadFile(image)
 	if err != nil {
 		w.Fatal(err)
@@ -136,7 +136,7 @@ func TestSources(t *testing.T) {
 	}))
 	defer s.Close()
 	kept := keep()
-	for round, n := range []int{9, 0} {
+	for round, n := range []int{12, 0} { // a text about the cache, and of each item a narinfo and an archive; no listing of three
 		if got := w.image(fmt.Sprintf("url = %q\n%s", s.URL, trusted), kept); !bytes.Equal(got, want) {
 			t.Errorf("round %d: a cache on a server gives another image than the database", round)
 		}
@@ -175,16 +175,17 @@ func (w *sourceWorld) together(want []byte, keep string) {
 	both.Wait()
 }
 
-// listed builds from a cache with listings. Only what planning reads gets into the build store: the derivation, and the item with equal files.
+// listed builds from a cache with listings. Only the derivation gets into the build store, which planning reads.
 func (w *sourceWorld) listed(trusted string, want []byte) {
 	w.Helper()
 	cache, keep := filepath.Join(w.dir, "listed"), filepath.Join(w.TempDir(), "keep")
 	w.store.Nix(w, "nix", "copy", "--all", "--to", "file://"+cache+"?compression=zstd&write-nar-listing=true")
+	w.served(cache, trusted, want)
 	source := fmt.Sprintf("url = %q\n%s", "file://"+cache, trusted)
 	if got := w.image(source, keep); !bytes.Equal(got, want) {
 		w.Error("a cache with listings gives another image than the database")
 	}
-	if all, _ := filepath.Glob(keep + "/sha256/*/*"); len(all) != 2 {
+	if all := contentsIn(keep); len(all) != 1 {
 		w.Errorf("kept %q", all)
 	}
 	for _, name := range readDir(w.T, cache) {
@@ -197,6 +198,54 @@ func (w *sourceWorld) listed(trusted string, want []byte) {
 	out, err := exec.Command("imprint", "build", filepath.Join(w.dir, "image.toml"), "-o", lie, "--build-store", keep).CombinedOutput()
 	if _, missing := os.Stat(lie); err == nil || missing == nil || !strings.Contains(string(out), ".ls: its files make an archive of") {
 		w.Errorf("a listing that lies: %v\n%s", err, out)
+	}
+}
+
+// contentsIn returns the contents in a build store.
+func contentsIn(keep string) []string {
+	all, _ := filepath.Glob(keep + "/sha256/*/*")
+	return all
+}
+
+// served builds from a cache with listings on a server. What goes straight into the image is kept, too, and the second time nothing is asked for;
+// unless there is --no-keep.
+func (w *sourceWorld) served(cache, trusted string, want []byte) {
+	w.Helper()
+	var mu sync.Mutex
+	var asked []string
+	files := http.FileServer(http.Dir(cache))
+	s := httptest.NewServer(http.HandlerFunc(func(a http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		asked = append(asked, r.URL.Path)
+		mu.Unlock()
+		files.ServeHTTP(a, r)
+	}))
+	defer s.Close()
+	source := fmt.Sprintf("url = %q\n%s", s.URL, trusted)
+	for what, c := range map[string]struct {
+		flags []string
+		kept  int
+		again int // requests of a second build
+	}{
+		"kept":     {nil, 4, 0},
+		"not kept": {[]string{"--no-keep"}, 1, 6}, // listings and archives of three items
+	} {
+		keep := filepath.Join(w.TempDir(), "keep")
+		for round, n := range []int{12, c.again} {
+			if got := w.image(source, keep, c.flags...); !bytes.Equal(got, want) {
+				w.Errorf("%s, round %d: another image than from the database", what, round)
+			}
+			if len(asked) != n {
+				w.Errorf("%s, round %d: fetched %q", what, round, asked)
+			}
+			asked = nil
+			if all := contentsIn(keep); len(all) != c.kept {
+				w.Errorf("%s, round %d: kept %q", what, round, all)
+			}
+		}
+		if left, _ := filepath.Glob(keep + "/partial/*"); len(left) > 0 {
+			w.Errorf("%s: left %q", what, left)
+		}
 	}
 }
 

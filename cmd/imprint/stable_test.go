@@ -133,7 +133,9 @@ func TestStableLayout(t *testing.T) {
 	for i := range 70 {
 		items = append(items, stableItem{fmt.Sprint("item-", i), uint64(i), 0})
 	}
-	change := func(edit func(list []stableItem) []stableItem) []stableItem { return edit(append([]stableItem(nil), items...)) }
+	change := func(edit func(list []stableItem) []stableItem) []stableItem {
+		return edit(append([]stableItem(nil), items...))
+	}
 	flags := func(name string) []string {
 		return []string{"build", name + ".toml", "--series", "s", "--stable-layout", "-o", name + ".raw", "--no-sync"}
 	}

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"imprint/image/description"
+	"imprint/image/description/starting"
 
 	"github.com/spf13/cobra"
 )
@@ -45,16 +46,16 @@ Without FILE init prints the description, and "imprint schema" the schema.`,
 				return err
 			}
 			if len(args) == 0 {
-				_, err := io.WriteString(r.stdout, description.Starting(kind))
+				_, err := io.WriteString(r.stdout, starting.Description(kind))
 				return err
 			}
 			return r.start(args[0], kind)
 		},
 	}
-	kinds[description.StartNixOS] = c.Flags().Bool(description.StartNixOS, false, "for the disk of a NixOS system")
-	kinds[description.StartGuix] = c.Flags().Bool(description.StartGuix, false, "for the disk of a Guix system")
-	kinds[description.StartISO] = c.Flags().Bool(description.StartISO, false, "for a live ISO")
-	kinds[description.StartTree] = c.Flags().Bool(description.StartTree, false, "for the disk of a system in a tar archive")
+	kinds[starting.NixOS] = c.Flags().Bool(starting.NixOS, false, "for the disk of a NixOS system")
+	kinds[starting.Guix] = c.Flags().Bool(starting.Guix, false, "for the disk of a Guix system")
+	kinds[starting.ISO] = c.Flags().Bool(starting.ISO, false, "for a live ISO")
+	kinds[starting.Tree] = c.Flags().Bool(starting.Tree, false, "for the disk of a system in a tar archive")
 	return c
 }
 
@@ -82,7 +83,7 @@ func (r *root) start(file, kind string) error {
 	if err != nil {
 		return err
 	}
-	_, err = f.WriteString(description.Starting(kind))
+	_, err = f.WriteString(starting.Description(kind))
 	if err = errors.Join(err, f.Close()); err == nil {
 		err = os.WriteFile(schema, description.Schema(), 0o666)
 	}

@@ -24,6 +24,7 @@ func TestVerifyEveryImage(t *testing.T) {
 			if regexp.MustCompile(`(?m)^filesystem += "squashfs"`).Match(read(t, file)) {
 				return // made by a stand-in here
 			}
+			needsOf(t, file)
 			s.run(t, "build", file, "-o", image)
 			stdout, stderr := s.both(t, "verify", "--cross-check", image)
 			if !strings.Contains(string(stdout), "no faults, ") {

@@ -1,9 +1,12 @@
 package description
 
 import (
-	"embed"
-	"fmt"
+	"reflect"
+	"slices"
+	"strings"
 
+	"imprint/image/description/language"
+	"imprint/internal/diag"
 	"imprint/internal/keyed"
 )
 
@@ -44,26 +47,34 @@ func Parse(file string, src []byte) (*Image, error) {
 	return c.d, nil
 }
 
-//go:embed init.toml init-*.toml
-var starting embed.FS
+// tables are the tables of the language and the keys in each.
+var tables = keyed.NewTables(reflect.TypeFor[Image](), language.Keys())
 
-// The kinds of descriptions to start from, besides the commented one.
-const (
-	StartNixOS = "nixos"   // a disk of a NixOS system
-	StartGuix  = "guix"    // a disk of a Guix system
-	StartISO   = FormatISO // a live ISO
-	StartTree  = "tree"    // a disk of a system in a tar archive
-)
+// Tables returns the tables of the language and the keys in each, for those who describe it. They begin with that of [Image].
+func Tables() *keyed.Tables { return tables }
 
-// Starting returns a description to start from: one of the kinds, or "" for one with a comment for each key.
-func Starting(kind string) string {
-	name := "init.toml"
-	if kind != "" {
-		name = fmt.Sprintf("init-%s.toml", kind)
+// withoutSubstitutions returns an error for a text with substitutions that is not a [Template]. Where a file of the host is named, it may be an input.
+func withoutSubstitutions(path, text string) error {
+	if !strings.Contains(text, "${") {
+		return nil
 	}
-	text, err := starting.ReadFile(name)
-	if err != nil {
-		panic(err) // no such kind
+	switch _, isInput := InputOf(text); {
+	case isInput && slices.Contains(language.TakeInputs, path):
+		return nil
+	case isInput:
+		return diag.Mistake{Text: "an input is not valid here", Hint: "inputs are valid where a file on the host is named: in " + strings.Join(language.TakeInputs, ", ")}
+	case slices.Contains(language.TakeInputs, path):
+		return diag.Mistake{Text: "substitutions are not valid here", Hint: "except for ${input.NAME}, alone"}
 	}
-	return string(text)
+	return diag.Mistake{Text: "substitutions are not valid here", Hint: "they are valid in " + strings.Join(templates(), ", ")}
+}
+
+// templates returns the names of the keys in which substitutions are valid, sorted by path.
+func templates() (names []string) {
+	for _, f := range tables.All() {
+		if f.Type == reflect.TypeFor[Template]() && !slices.Contains(names, f.Name) {
+			names = append(names, f.Name)
+		}
+	}
+	return names
 }

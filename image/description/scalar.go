@@ -35,6 +35,9 @@ var flagBits = map[string]Flag{
 	"growfs": partition.FlagGrowFS, "read-only": partition.FlagReadOnly, "no-auto": partition.FlagNoAuto,
 }
 
+// FlagNames returns the names that a description may use for bits, sorted.
+func FlagNames() []string { return slices.Sorted(maps.Keys(flagBits)) }
+
 // ParseTOML accepts an integer of bytes, text with a unit, or "auto".
 func (s *Size) ParseTOML(v any) error {
 	if v == "auto" {
@@ -145,7 +148,7 @@ func (f *Flag) ParseTOML(v any) error {
 	case string:
 		bit, ok := flagBits[v]
 		if !ok {
-			return diag.Mistake{Text: fmt.Sprintf("flag %q is unknown", v), Hint: keyed.Meant(v, slices.Sorted(maps.Keys(flagBits)))}
+			return diag.Mistake{Text: fmt.Sprintf("flag %q is unknown", v), Hint: keyed.Meant(v, FlagNames())}
 		}
 		*f = bit
 		return nil

@@ -3,7 +3,6 @@ package description
 import (
 	"bytes"
 	"encoding/json"
-	"maps"
 	"reflect"
 	"slices"
 
@@ -94,8 +93,7 @@ func valueSchema(f keyed.Field) object {
 	case reflect.TypeFor[Mode]():
 		return object{"type": "string", "pattern": "^[0-7]{3,4}$"}
 	case reflect.TypeFor[Flag]():
-		names := slices.Sorted(maps.Keys(flagBits))
-		return object{"anyOf": []object{{"enum": names}, {"type": "integer", "minimum": 0, "maximum": 2}, {"type": "integer", "minimum": 48, "maximum": 63}}}
+		return object{"anyOf": []object{{"enum": FlagNames()}, {"type": "integer", "minimum": 0, "maximum": 2}, {"type": "integer", "minimum": 48, "maximum": 63}}}
 	}
 	switch f.Type.Kind() {
 	case reflect.Struct:

@@ -18,6 +18,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"imprint/image/description/language"
+	"imprint/image/description/starting"
 	"imprint/internal/keyed"
 	"imprint/internal/tomlpos"
 )
@@ -184,7 +185,7 @@ func TestExamples(t *testing.T) {
 		t.Fatal(err)
 	}
 	examples, _ := filepath.Glob("../../configs/*.toml")
-	for _, name := range append(examples, "init.toml", "init-nixos.toml", "init-guix.toml", "init-iso.toml", "init-tree.toml", "testdata/every-key.toml") {
+	for _, name := range append(examples, "starting/init.toml", "starting/init-nixos.toml", "starting/init-guix.toml", "starting/init-iso.toml", "starting/init-tree.toml", "testdata/every-key.toml") {
 		src, err := os.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)
@@ -203,7 +204,7 @@ func TestExamples(t *testing.T) {
 			t.Errorf("%s does not name its schema in the first line", name)
 		}
 	}
-	if src, _ := os.ReadFile("init.toml"); string(src) != Starting("") {
+	if src, _ := os.ReadFile("starting/init.toml"); string(src) != starting.Description("") {
 		t.Error("the starting description is not init.toml")
 	}
 }
@@ -211,9 +212,9 @@ func TestExamples(t *testing.T) {
 // Every line of the starting description that is commented out is right once the comment is taken away.
 func TestStartingDescriptionUncommented(t *testing.T) {
 	line := regexp.MustCompile(`(?m)^( *)# ([a-z-]+ *= .*|\[\[.*\]\])$`)
-	src := line.ReplaceAllString(Starting(""), "$1$2")
+	src := line.ReplaceAllString(starting.Description(""), "$1$2")
 	src = strings.Replace(src, "unique = true", "# unique = true", 1) // excludes seed
-	if n := strings.Count(src, "\n") - strings.Count(Starting(""), "\n"); n != 0 || src == Starting("") {
+	if n := strings.Count(src, "\n") - strings.Count(starting.Description(""), "\n"); n != 0 || src == starting.Description("") {
 		t.Fatal("nothing was commented out")
 	}
 	if _, err := Parse("init.toml", []byte(src)); err != nil {

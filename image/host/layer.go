@@ -12,6 +12,7 @@ import (
 	"imprint/internal/environment"
 	"imprint/internal/hosttree"
 	"imprint/internal/layer"
+	"imprint/internal/named"
 	"imprint/internal/objects"
 	"imprint/internal/pattern"
 	"imprint/internal/tree"
@@ -146,7 +147,7 @@ func (h *reading) byDigest(store *environment.Store, d description.Layer, in *In
 
 // unknown is the problem of an environment or a tag that is not in the build store.
 func unknown(key diag.Key, err error, dir string) diag.Problem {
-	var missing *environment.UnknownError
+	var missing *named.UnknownError
 	if !errors.As(err, &missing) {
 		return key.ProblemOf(err)
 	}

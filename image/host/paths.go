@@ -25,7 +25,7 @@ func Paths(d *description.Image, dir string) []Path {
 	if err != nil {
 		return nil
 	}
-	n := &named{dir: dir, flavor: flavor}
+	n := &collector{dir: dir, flavor: flavor}
 	if len(d.Closure.Items) > 0 { // otherwise no source is read
 		n.sources(d)
 	}
@@ -70,15 +70,15 @@ func Join(dir, path string) string {
 	return filepath.Join(dir, path)
 }
 
-// named collects host paths.
-type named struct {
+// A collector collects host paths.
+type collector struct {
 	dir    string
 	flavor closure.Flavor
 	paths  []Path
 }
 
 // sources adds the stores of a description.
-func (n *named) sources(d *description.Image) {
+func (n *collector) sources(d *description.Image) {
 	for _, s := range d.WithDefaults().Source.Items {
 		n.text(s.Registration)
 		if own := s.Own(); own.Written() {
@@ -93,7 +93,7 @@ func (n *named) sources(d *description.Image) {
 }
 
 // source adds the path of a source that is not a directory, if it is on this machine.
-func (n *named) source(s description.Source, own description.Text) {
+func (n *collector) source(s description.Source, own description.Text) {
 	if own.Key != s.URL.Key {
 		n.text(own)
 		return
@@ -104,7 +104,7 @@ func (n *named) source(s description.Source, own description.Text) {
 }
 
 // input adds the places of an input on this machine.
-func (n *named) input(in description.Input) {
+func (n *collector) input(in description.Input) {
 	for _, text := range in.Locators.Items {
 		if l, err := locator.Parse(text.V); err == nil && (l.Kind == locator.File || l.Kind == locator.Annex) {
 			n.add(text.Key, l.Path)
@@ -113,14 +113,14 @@ func (n *named) input(in description.Input) {
 }
 
 // base adds the path of a base.
-func (n *named) base(from description.Text) {
+func (n *collector) base(from description.Text) {
 	if ref, err := oci.ParseReference(from.V); err == nil && ref.OnDisk() {
 		n.add(from.Key, ref.Name)
 	}
 }
 
 // boot adds the files in [boot]. A kernel whose path has substitutions is in the store, or is an error.
-func (n *named) boot(b description.Boot) {
+func (n *collector) boot(b description.Boot) {
 	for _, t := range []description.Text{b.EFIBinary, b.SignKey, b.SignCert} {
 		n.text(t)
 	}
@@ -134,10 +134,10 @@ func (n *named) boot(b description.Boot) {
 	}
 }
 
-func (n *named) text(t description.Text) { n.add(t.Key, t.V) }
+func (n *collector) text(t description.Text) { n.add(t.Key, t.V) }
 
 // add adds a path, unless it is empty, an input or in the image's store.
-func (n *named) add(key diag.Key, path string) {
+func (n *collector) add(key diag.Key, path string) {
 	if _, isInput := description.InputOf(path); isInput {
 		return
 	}

@@ -22,11 +22,7 @@ func (m Image) partitions() (list []record) {
 		put(r, "BlockSize", p.BlockSize.V.Bytes)
 		putSize(r, "Size", p.Size)
 		putSize(r, "MinSize", p.MinSize)
-		free := record{}
-		put(free, "Bytes", p.Free.V.Bytes)
-		put(free, "Percent", p.Free.V.Percent)
-		put(free, "Set", p.Free.Written())
-		putRecord(r, "Free", free)
+		putRecord(r, "Free", free(p))
 		put(r, "Grow", p.Grow.V)
 		put(r, "GrowAtBoot", p.GrowAtBoot.V)
 		putSize(r, "Offset", p.Offset)
@@ -34,13 +30,7 @@ func (m Image) partitions() (list []record) {
 		put(r, "Label", p.Label.V)
 		put(r, "UUID", p.UUID.V)
 		put(r, "PartUUID", p.PartUUID.V)
-		var flags []record
-		for _, flag := range p.Flags.Items {
-			one := record{}
-			put(one, "Bit", int(flag.V))
-			flags = append(flags, one)
-		}
-		putRecords(r, "Flags", flags)
+		putRecords(r, "Flags", flags(p))
 		put(r, "Content", m.Hosts.Digest(p.Content.Key, p.Content.V))
 		put(r, "Verity", p.Verity.V)
 		put(r, "Inside", p.Inside.V)
@@ -50,6 +40,25 @@ func (m Image) partitions() (list []record) {
 		put(r, "FStab", p.FStab.V)
 		putList(r, "Closures", p.Closures)
 		m.contents(r, p)
+		list = append(list, r)
+	}
+	return list
+}
+
+// free describes the free space of a partition.
+func free(p description.Partition) record {
+	r := record{}
+	put(r, "Bytes", p.Free.V.Bytes)
+	put(r, "Percent", p.Free.V.Percent)
+	put(r, "Set", p.Free.Written())
+	return r
+}
+
+// flags describes the attributes of a partition's entry in the table.
+func flags(p description.Partition) (list []record) {
+	for _, flag := range p.Flags.Items {
+		r := record{}
+		put(r, "Bit", int(flag.V))
 		list = append(list, r)
 	}
 	return list

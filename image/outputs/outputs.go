@@ -2,6 +2,7 @@
 package outputs
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -27,6 +28,9 @@ type Output struct {
 func Of(d *description.Image, names []string) (list []Output, err error) {
 	disk := d.WithDefaults().Format.V
 	for _, name := range names {
+		if name == "" {
+			return nil, errors.New("-o: the name is empty")
+		}
 		format, err := formatOf(name, disk)
 		if err != nil {
 			return nil, err

@@ -153,9 +153,17 @@ type Item struct {
 	Info *closure.Info
 	Node *tree.Node `json:"-"` // in the tree of a partition
 
-	// Stream is called before all files are read in the order of an archive, and end after that, if such reading is cheaper than any other; else
-	// it is nil.
-	Stream func(context.Context) (end func(), err error) `json:"-"`
+	// Stream is not nil if reading all files once, in the order of an archive, is cheaper than any other.
+	Stream  Stream `json:"-"`
+	Distant bool   `json:"-"` // it waits for a server
+}
+
+// A Stream is an archive that is read while the files of its item are written.
+type Stream interface {
+	// Ahead says that it will be needed soon. What it does for that ends with the context.
+	Ahead(context.Context)
+	// Begin is called before the files are read, and end after that, with whether they have the hash of the item.
+	Begin(context.Context) (end func(verified bool) error, err error)
 }
 
 // DiskID is the GUID of a disk with a GPT, or the signature of one with an MBR in eight hexadecimal digits.

@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"imprint/bootloader"
 	"imprint/closure"
+	"imprint/image/closures"
 	"imprint/image/description"
 	"imprint/image/host"
 	"imprint/image/trees"
@@ -52,7 +52,7 @@ type rootedItem struct {
 type bootFinder struct {
 	world
 	hosts    host.Inputs
-	store    *store
+	store    *closures.Union
 	problems diag.List
 	stated   []*trees.Tree // of the partitions; nil for those without one
 	boot     *boot
@@ -61,7 +61,7 @@ type bootFinder struct {
 
 // boot finds the kernels and initrds of all entries, and the files that the loader is made of. problems are those of the step before, which
 // are reported together.
-func (w world) boot(ctx context.Context, hosts host.Inputs, store *store, stated []*trees.Tree, problems diag.List) (*boot, error) {
+func (w world) boot(ctx context.Context, hosts host.Inputs, store *closures.Union, stated []*trees.Tree, problems diag.List) (*boot, error) {
 	loader, err := bootloader.Named(w.d.Boot.Loader.V)
 	if err != nil {
 		return nil, err
@@ -170,7 +170,7 @@ func (f *bootFinder) file(ctx context.Context, name description.Value[descriptio
 
 // storeFile is file for a path in the store.
 func (f *bootFinder) storeFile(key diag.Key, path, rootName string, e *bootEntry) bootloader.Source {
-	at, err := f.store.walker.File(path)
+	at, err := f.store.Walker.File(path)
 	if err != nil {
 		f.problems = append(f.problems, key.ProblemOf(err))
 		return bootloader.Source{}
@@ -191,7 +191,7 @@ func (f *bootFinder) path(name description.Value[description.Template]) (path st
 		f.problem(name.Key, "contains an identifier, which is chosen only after files are found", "use ${closure.NAME}, or ${partition.NAME} for its tree")
 		return "", false
 	}
-	path = name.V.Expand(f.store.closureReference)
+	path = name.V.Expand(f.store.Reference)
 	return path, strings.HasPrefix(path, f.flavor.StoreDir+"/")
 }
 
@@ -220,81 +220,4 @@ func (f *bootFinder) hostFile(ctx context.Context, key diag.Key, name string) bo
 		in.Blob = same.Content // two entries with the same file share its copy
 	}
 	return bootloader.Source{Name: f.names.own(base, in.Blob), Content: in.Blob}
-}
-
-// deviceTree finds the device tree of an entry, or a directory of device trees if the loader takes one.
-func (f *bootFinder) deviceTree(ctx context.Context, name description.Value[description.Template], rootName string, e *bootEntry) bootloader.DeviceTree {
-	d := f.deviceTrees(ctx, name, rootName, e)
-	if d.Dir && !f.boot.loader.DeviceTrees {
-		f.problem(name.Key, fmt.Sprintf("is a directory, but %s takes a file", f.boot.loader.Name), "name the device tree of the board in it")
-	}
-	return d
-}
-
-// deviceTrees finds a device tree, or a directory of them, in the store or on the host.
-func (f *bootFinder) deviceTrees(ctx context.Context, name description.Value[description.Template], rootName string, e *bootEntry) bootloader.DeviceTree {
-	if partition, pattern, ok := name.V.InTree(); ok {
-		return f.treeDeviceTree(name.Key, partition, pattern)
-	}
-	path, inStore := f.path(name)
-	if path == "" {
-		return bootloader.DeviceTree{}
-	}
-	if !inStore {
-		if info, err := os.Stat(f.world.path(path)); err == nil && info.IsDir() {
-			return f.hostDeviceTrees(ctx, name.Key, path)
-		}
-		return bootloader.DeviceTree{Source: f.hostFile(ctx, name.Key, path)}
-	}
-	at, err := f.store.walker.Find(path)
-	if err != nil {
-		f.problems = append(f.problems, name.Key.ProblemOf(err))
-		return bootloader.DeviceTree{}
-	}
-	if at.Node.Kind() != tree.Dir {
-		return bootloader.DeviceTree{Source: f.file(ctx, name, rootName, e)}
-	}
-	e.items = append(e.items, rootedItem{rootName, at.Item})
-	own := f.names.own(at.Item.Base()+"-"+filepath.Base(at.Path), tree.Text(at.Path))
-	d := bootloader.DeviceTree{Source: bootloader.Source{Name: own, Path: at.Path}, Dir: true}
-	for below, n := range tree.Walk("", at.Node) {
-		switch n.Kind() {
-		case tree.Dir:
-			continue
-		case tree.Symlink:
-			file, err := f.store.walker.File(at.Path + below)
-			if err != nil {
-				f.problems = append(f.problems, name.Key.ProblemOf(err))
-				continue
-			}
-			n = file.Node
-		}
-		d.Files = append(d.Files, bootloader.Source{Name: below, Content: n.Inode().Blob()})
-	}
-	return d
-}
-
-// hostDeviceTrees reads and pins a directory on the host.
-func (f *bootFinder) hostDeviceTrees(ctx context.Context, key diag.Key, name string) bootloader.DeviceTree {
-	in, problems := f.host().Tree(ctx, key, name)
-	if !f.keep(key, in, problems) {
-		return bootloader.DeviceTree{}
-	}
-	own := f.names.own(in.Short()+"-"+filepath.Base(f.world.path(name)), tree.Text(in.Digest))
-	for _, known := range f.boot.entries {
-		if known.DeviceTree.Name == own {
-			return known.DeviceTree // two entries with the same directory share its copy
-		}
-	}
-	d := bootloader.DeviceTree{Source: bootloader.Source{Name: own}, Dir: true}
-	for below, n := range tree.Walk("", in.Entries[0].Node) {
-		switch n.Kind() {
-		case tree.Dir:
-		case tree.Symlink:
-			f.problem(key, filepath.Join(name, below)+" is a symlink, and symlinks on the host are not followed", "use a directory without symlinks")
-		default:
-			d.Files = append(d.Files, bootloader.Source{Name: below, Content: n.Inode().Blob()})
-		}
-	}
-	return d
 }

@@ -8,6 +8,7 @@ import (
 	"unicode"
 
 	"imprint/bootloader"
+	"imprint/image/closures"
 	"imprint/image/description"
 	"imprint/image/plan"
 	"imprint/internal/tree"
@@ -55,7 +56,7 @@ func bootName(name string) string {
 }
 
 // checkEntries warns about entries that are valid but would probably not boot.
-func (w world) checkEntries(p *plan.Plan, store *store, boot *boot) {
+func (w world) checkEntries(p *plan.Plan, store *closures.Union, boot *boot) {
 	titles := map[string]bool{}
 	for i, e := range p.Entries {
 		d := boot.entries[i]
@@ -101,17 +102,17 @@ var starting = []string{"init", "gnu.load"}
 var programs = []string{"/sbin/init", "/etc/init", "/bin/init", "/bin/sh"}
 
 // checkInit warns about an entry whose root file system has nothing to start, or a program for another architecture.
-func (w world) checkInit(p *plan.Plan, store *store, d bootEntry, e bootloader.Entry) {
+func (w world) checkInit(p *plan.Plan, store *closures.Union, d bootEntry, e bootloader.Entry) {
 	init, named := "", false
 	for _, name := range starting {
 		if value, ok := word(e.Cmdline, name); ok {
 			init, named = value, true
 		}
 	}
-	if _, hasRoot := word(e.Cmdline, "root"); !named && hasRoot && len(store.items) > 0 && !hasProgram(p) {
+	if _, hasRoot := word(e.Cmdline, "root"); !named && hasRoot && len(store.Items) > 0 && !hasProgram(p) {
 		w.warn(d.cmdline.Key, "has no init=, and no partition has one of "+strings.Join(programs, ", "), `add it, as in "init=${closure.system}/init"`)
 	}
-	at, err := store.walker.File(init)
+	at, err := store.Walker.File(init)
 	if err != nil {
 		return // dangling warns about that
 	}

@@ -19,7 +19,7 @@ func (f *bootFinder) inTree(key diag.Key, partition string, pattern description.
 		if p.Name.V != partition || f.stated[i] == nil {
 			continue
 		}
-		at, n, err := f.stated[i].File(pattern.Expand(f.store.closureReference), dirs)
+		at, n, err := f.stated[i].File(pattern.Expand(f.store.Reference), dirs)
 		if err != nil {
 			f.problems = append(f.problems, key.ProblemOf(err))
 			return nil, "", nil

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"imprint/image/closures"
 	"imprint/image/description"
 	"imprint/image/host"
 	"imprint/image/identity"
@@ -19,7 +20,7 @@ import (
 )
 
 // identify starts the plan: it computes the seed, and derives every identifier from it.
-func (w world) identify(hosts host.Inputs, store *store, boot *boot) (*plan.Plan, error) {
+func (w world) identify(hosts host.Inputs, store *closures.Union, boot *boot) (*plan.Plan, error) {
 	seed, err := w.seed(hosts, store, boot)
 	if err != nil {
 		return nil, err
@@ -28,7 +29,7 @@ func (w world) identify(hosts host.Inputs, store *store, boot *boot) (*plan.Plan
 	p := &plan.Plan{
 		Key: d.Partition.Key, Name: d.Name.V, Arch: d.Arch.V, Format: d.Format.V, Table: d.Table.V, SectorSize: d.SectorSize.V, Epoch: w.epoch,
 		Loader: boot.loader.Name, Seed: seed, DiskGUID: given(d.UUID.V, seed.UUID("disk")), Signature: seed.Uint32("disk/signature"),
-		Closures: store.closures, Items: store.items,
+		Closures: store.Closures, Items: store.Items,
 		MadeOf:  w.identity(hosts, store, boot).Ingredients(),
 		SizeKey: d.Size.Key, Size: d.Size.V.Bytes, Multiple: d.Multiple.V.Bytes, EntriesAt: d.EntriesAt.V.Bytes, MBRActive: d.MBRActive.V,
 	}
@@ -50,8 +51,9 @@ func (w world) identify(hosts host.Inputs, store *store, boot *boot) (*plan.Plan
 	return p, nil
 }
 
-// seed returns the seed of all identifiers: what the description says, that of the image before, or a digest of everything that makes the image what it is.
-func (w world) seed(hosts host.Inputs, store *store, boot *boot) (repro.Seed, error) {
+// seed returns the seed of all identifiers: what the description says, that of the image before, or a digest of everything that makes the image what
+// it is.
+func (w world) seed(hosts host.Inputs, store *closures.Union, boot *boot) (repro.Seed, error) {
 	switch {
 	case w.d.Unique.V:
 		return repro.SeedOf("unique\n" + w.in.Unique), nil
@@ -64,8 +66,8 @@ func (w world) seed(hosts host.Inputs, store *store, boot *boot) (repro.Seed, er
 }
 
 // identity holds all that the image is made of.
-func (w world) identity(hosts host.Inputs, store *store, boot *boot) identity.Image {
-	return identity.Image{Description: w.d, Epoch: w.epoch, Hosts: hosts, Closures: store.closures, Items: store.items, Loader: boot.inputs}
+func (w world) identity(hosts host.Inputs, store *closures.Union, boot *boot) identity.Image {
+	return identity.Image{Description: w.d, Epoch: w.epoch, Hosts: hosts, Closures: store.Closures, Items: store.Items, Loader: boot.inputs}
 }
 
 // partition returns a partition with its identifiers, without its tree.

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"imprint/bootloader"
+	"imprint/image/closures"
 	"imprint/image/description"
 	"imprint/image/host"
 	"imprint/image/plan"
@@ -15,7 +16,7 @@ import (
 
 // install asks the loader what to put where. This comes after identifiers are chosen, since menus and command lines contain
 // them. Code and contents at fixed offsets go into the plan; files for partitions are returned.
-func (w world) install(ctx context.Context, p *plan.Plan, hosts host.Inputs, store *store, boot *boot) ([]bootloader.File, error) {
+func (w world) install(ctx context.Context, p *plan.Plan, hosts host.Inputs, store *closures.Union, boot *boot) ([]bootloader.File, error) {
 	var problems diag.List
 	c := bootloader.Config{
 		Machine: boot.machine, Inputs: boot.inputs, Timeout: w.d.Boot.Timeout.V, Console: description.Strings(w.d.Boot.Console),
@@ -42,7 +43,7 @@ func (w world) install(ctx context.Context, p *plan.Plan, hosts host.Inputs, sto
 }
 
 // entries returns the boot entries with complete command lines, and the index of the default one.
-func (w world) entries(p *plan.Plan, store *store, boot *boot, problems *diag.List) (list []bootloader.Entry, first int) {
+func (w world) entries(p *plan.Plan, store *closures.Union, boot *boot, problems *diag.List) (list []bootloader.Entry, first int) {
 	refer := w.reference(p, store)
 	for i, e := range boot.entries {
 		consoles, words := description.Strings(w.d.Boot.Console), w.rootWords()
@@ -95,7 +96,7 @@ func (w world) rootWords() []string {
 }
 
 // reference returns the function that resolves substitutions, now that identifiers are chosen.
-func (w world) reference(p *plan.Plan, store *store) func(description.Reference) string {
+func (w world) reference(p *plan.Plan, store *closures.Union) func(description.Reference) string {
 	return func(ref description.Reference) string {
 		switch ref.Kind {
 		case "disk":
@@ -105,7 +106,7 @@ func (w world) reference(p *plan.Plan, store *store) func(description.Reference)
 		case "partition":
 			return field(p.Find(ref.Name), ref.Field)
 		}
-		return store.closureReference(ref)
+		return store.Reference(ref)
 	}
 }
 

@@ -123,7 +123,7 @@ func (f *bootFinder) modules(ctx context.Context, o grubmkimage.Options, index c
 	all, key := sha256.New(), f.d.Boot.Loader.Key
 	reported := len(f.problems)
 	for _, name := range grubmkimage.Reads(string(text), o.Modules) {
-		at, err := f.store.walker.File(path.Dir(index.Path) + "/" + name)
+		at, err := f.store.Walker.File(path.Dir(index.Path) + "/" + name)
 		var nowhere *closure.NowhereError
 		if errors.As(err, &nowhere) { // grub-mkimage reports it if it needs the file
 			continue
@@ -165,9 +165,9 @@ func pinBoth(ctx context.Context, b tree.Blob, name string) (inside, outside tre
 // beginning of the path, but a symlink leads out of the image's items.
 func (f *bootFinder) inClosures(name string) (at *closure.Location, found bool) {
 	first, _, _ := strings.Cut(name, "/")
-	for _, item := range f.store.items {
+	for _, item := range f.store.Items {
 		below := item.Info.Path.String() + "/"
-		at, err := f.store.walker.File(below + name)
+		at, err := f.store.Walker.File(below + name)
 		if err == nil {
 			return &at, true
 		}
@@ -176,7 +176,7 @@ func (f *bootFinder) inClosures(name string) (at *closure.Location, found bool) 
 		if !errors.As(err, &outside) && !errors.As(err, &absent) {
 			continue
 		}
-		if _, out := f.store.walker.Find(below + first); out == nil {
+		if _, out := f.store.Walker.Find(below + first); out == nil {
 			f.problem(f.d.Boot.Loader.Key, err.Error(), "a boot loader's files come from the image's items or from the host; links from one to the other are not followed")
 			return nil, true
 		}

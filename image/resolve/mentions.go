@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"imprint/closure"
+	"imprint/image/closures"
 	"imprint/image/host"
 	"imprint/image/plan"
 	"imprint/internal/diag"
@@ -20,7 +21,7 @@ import (
 // the running system.
 type dangling struct {
 	world
-	store *store
+	store *closures.Union
 	found map[diag.Key]*absences
 }
 
@@ -35,7 +36,9 @@ type absence struct{ path, text, hint string }
 // mostAbsences is the number of absences reported for one key.
 const mostAbsences = 5
 
-func (w world) dangling(store *store) *dangling { return &dangling{w, store, map[diag.Key]*absences{}} }
+func (w world) dangling(store *closures.Union) *dangling {
+	return &dangling{w, store, map[diag.Key]*absences{}}
+}
 
 // references checks the store paths named in what the description adds to the partition.
 func (t *treeFiller) references() {
@@ -63,7 +66,7 @@ func (t *treeFiller) references() {
 // text checks the items that a text names. where says which text, with a space after it; "" if it is the key's own.
 func (d *dangling) text(key diag.Key, where string, items []closure.Path) {
 	for _, item := range items {
-		if d.store.walker.Nodes[item] == nil {
+		if d.store.Walker.Nodes[item] == nil {
 			d.absent(key, where+"names ", item)
 		}
 	}
@@ -86,7 +89,7 @@ func (d *dangling) path(key diag.Key, where, to string) {
 	if to = path.Clean(to); !strings.HasPrefix(to, d.flavor.StoreDir+"/") {
 		return
 	}
-	_, err := d.store.walker.Find(to)
+	_, err := d.store.Walker.Find(to)
 	var absent *closure.AbsentError
 	var nowhere *closure.NowhereError
 	switch {

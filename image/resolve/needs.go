@@ -6,6 +6,7 @@ import (
 	"imprint/bootloader"
 	"imprint/bootloader/grubmkimage"
 	"imprint/closure"
+	"imprint/image/closures"
 	"imprint/image/description"
 	"imprint/image/realise"
 	"imprint/image/trees"
@@ -39,16 +40,16 @@ func Needs(ctx context.Context, d *description.Image, in Inputs) ([]Need, error)
 	if err := w.find(ctx); err != nil {
 		return nil, err
 	}
-	s, problems, err := w.stores(ctx)
+	s, problems, err := w.closures(ctx)
 	if err == nil {
 		err = problems.Err()
 	}
 	if s == nil {
-		s = &store{}
+		s = &closures.Union{}
 	}
 	f := &bootFinder{world: w, store: s, stated: w.statedTrees(ctx, s), boot: &boot{loader: loader, machine: d.Machine()}}
 	var needs []Need
-	words := map[string]bool{}
+	words := toolWords(d)
 	for _, input := range loader.Requires(d.Machine()).Inputs {
 		if input.EFI && d.Boot.EFIBinary.Written() {
 			continue // the description names the finished program
@@ -56,6 +57,12 @@ func Needs(ctx context.Context, d *description.Image, in Inputs) ([]Need, error)
 		needs = append(needs, f.need(input))
 		words[loader.Name] = true
 	}
+	return append(needs, toolsFor(words)...), err
+}
+
+// toolWords returns the words of the description that may need a host tool.
+func toolWords(d *description.Image) map[string]bool {
+	words := map[string]bool{}
 	for _, in := range d.Input.Items {
 		for _, text := range in.Locators.Items {
 			l, _ := locator.Parse(text.V)
@@ -66,11 +73,11 @@ func Needs(ctx context.Context, d *description.Image, in Inputs) ([]Need, error)
 		words[p.Filesystem.V], words[p.Engine.V] = true, true
 		words["compression-level"] = words["compression-level"] || p.Level.Written()
 	}
-	return append(needs, toolsFor(words)...), err
+	return words
 }
 
 // statedTrees returns the trees of the description, where a loader may have its files; none if they cannot be read.
-func (w world) statedTrees(ctx context.Context, s *store) []*trees.Tree {
+func (w world) statedTrees(ctx context.Context, s *closures.Union) []*trees.Tree {
 	hosts, problems, err := w.host().All(ctx, w.d)
 	if err != nil || len(problems) > 0 {
 		return nil

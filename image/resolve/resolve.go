@@ -4,10 +4,9 @@
 // changes no plan, only how long it takes. The layers of steps are made there as well (package realise).
 //
 // It goes in steps, each a function from values to a value: the host files and trees that the description names, hashed
-// (package host); the stores' registrations and the trees of all items; the trees that the description states (package trees); the boot files in
-// them; the identity of the image, a
-// digest of all that (package identity), from which every identifier derives; the boot loader's files, which contain such
-// identifiers; and last the complete tree of every partition.
+// (package host); the closures, with the trees of all items (package closures); the trees that the description states (package trees); the boot
+// files in them; the identity of the image, a digest of all that (package identity), from which every identifier derives; the boot loader's files,
+// which contain such identifiers; and last the complete tree of every partition.
 //
 // Store items are pinned by their registered NAR hash, so most of their contents need not be read here. Host files are read,
 // since the identity depends on their contents, and pinned: when they are written, they must still be the same.
@@ -21,6 +20,7 @@ import (
 
 	"imprint/closure"
 	"imprint/image/base"
+	"imprint/image/closures"
 	"imprint/image/description"
 	"imprint/image/earlier"
 	"imprint/image/host"
@@ -47,6 +47,8 @@ type Inputs struct {
 	HostDirs []string // searched for loader files that no closure has; nil means /usr
 
 	BuildStore string             // directory that keeps what is fetched, and layers; "" refuses both
+	NoKeep     bool               // what is streamed from servers is not kept there
+	NotKept    func(error)        // is called when something cannot be kept there, perhaps while the image is written; may be nil
 	Fetching   func(*Fetch)       // is called before items are fetched; may be nil
 	Getting    func(*input.Fetch) // is called before an input is fetched; may be nil
 	Basing     func(*base.Fetch)  // is called before the layers of a base are fetched; may be nil
@@ -132,7 +134,7 @@ func Plan(ctx context.Context, d *description.Image, in Inputs) (*plan.Plan, err
 type resolved struct {
 	world
 	hosts host.Inputs
-	store *store
+	store *closures.Union
 	boot  *boot
 }
 
@@ -234,15 +236,23 @@ func (w world) listed() (list []plan.Base) {
 }
 
 // read reads what the description names: host files and stores, in parallel.
-func (w world) read(ctx context.Context) (hosts host.Inputs, s *store, err error) {
+func (w world) read(ctx context.Context) (hosts host.Inputs, s *closures.Union, err error) {
 	group, ctx := errgroup.WithContext(ctx)
 	var problems, found diag.List
 	group.Go(func() (err error) { hosts, problems, err = w.host().All(ctx, w.d); return err })
-	group.Go(func() (err error) { s, found, err = w.stores(ctx); return err })
+	group.Go(func() (err error) { s, found, err = w.closures(ctx); return err })
 	if err := group.Wait(); err != nil {
 		return nil, nil, err
 	}
 	return hosts, s, append(problems, found...).Err()
+}
+
+// closures finds the items of the closures.
+func (w world) closures(ctx context.Context) (*closures.Union, diag.List, error) {
+	return closures.Find(ctx, w.d, closures.Options{
+		Dir: w.in.Dir, OutDir: w.in.OutDir, Scratch: w.in.Scratch, BuildStore: w.in.BuildStore, Flavor: w.flavor, Epoch: w.epoch,
+		Remote: w.in.Remote, Backwards: w.in.Backwards, Whole: w.whole, NoKeep: w.in.NoKeep, NotKept: w.in.NotKept, Fetching: w.in.Fetching, Hold: w.in.Hold,
+	})
 }
 
 // steps makes the layers of steps.

@@ -48,11 +48,11 @@ func (f *bootFinder) menu(ctx context.Context, efi bool) error {
 // generations returns the closure that boot.system names; nil for none.
 func (f *bootFinder) generations() *plan.Closure {
 	ref, _ := f.d.Boot.System.V.Whole()
-	i := slices.IndexFunc(f.store.closures, func(c *plan.Closure) bool { return c.Name == ref.Name })
+	i := slices.IndexFunc(f.store.Closures, func(c *plan.Closure) bool { return c.Name == ref.Name })
 	if i < 0 || ref.Kind != "closure" {
 		return nil
 	}
-	return f.store.closures[i]
+	return f.store.Closures[i]
 }
 
 // systemOf returns the item that an entry's system leads to.
@@ -64,7 +64,7 @@ func (f *bootFinder) systemOf(name description.Value[description.Template]) (clo
 		}
 		return closure.Path{}, false
 	}
-	at, err := f.store.walker.Find(path)
+	at, err := f.store.Walker.Find(path)
 	if err != nil {
 		f.problems = append(f.problems, name.Key.ProblemOf(err))
 		return closure.Path{}, false
@@ -85,7 +85,7 @@ type system struct {
 
 // placed returns the latest generation of a profile that a system is.
 func (f *bootFinder) placed(item closure.Path) system {
-	for _, c := range f.store.closures {
+	for _, c := range f.store.Closures {
 		for i, root := range slices.Backward(c.Roots) {
 			if root == item && c.Profile != "" {
 				return system{item, c, i}
@@ -97,7 +97,7 @@ func (f *bootFinder) placed(item closure.Path) system {
 
 // system adds the entries of a system: its own, and one for each specialisation.
 func (f *bootFinder) system(ctx context.Context, d description.Entry, at system, efi bool) error {
-	s, err := toplevel.Read(f.store.walker, at.item)
+	s, err := toplevel.Read(f.store.Walker, at.item)
 	if err != nil {
 		f.problems = append(f.problems, d.System.Key.ProblemOf(err))
 		return nil

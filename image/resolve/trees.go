@@ -10,6 +10,7 @@ import (
 
 	"imprint/bootloader"
 	"imprint/closure"
+	"imprint/image/closures"
 	"imprint/image/description"
 	"imprint/image/host"
 	"imprint/image/plan"
@@ -25,7 +26,7 @@ type filler struct {
 	world
 	plan     *plan.Plan
 	hosts    host.Inputs
-	stored   *store
+	stored   *closures.Union
 	boot     *boot
 	dangling *dangling
 	problems diag.List
@@ -33,7 +34,7 @@ type filler struct {
 
 // fill completes the tree of every partition: what the description adds, boot files, nested file systems, and the store with
 // its database and GC roots.
-func (w world) fill(ctx context.Context, p *plan.Plan, hosts host.Inputs, store *store, stated []*trees.Tree, boot *boot, files []bootloader.File) error {
+func (w world) fill(ctx context.Context, p *plan.Plan, hosts host.Inputs, store *closures.Union, stated []*trees.Tree, boot *boot, files []bootloader.File) error {
 	f := &filler{world: w, plan: p, hosts: hosts, stored: store, boot: boot, dangling: w.dangling(store)}
 	for _, raw := range w.d.Raw.Items { // after the loader's own, which cannot move: conflicts are reported at these
 		p.Raw = append(p.Raw, plan.Raw{Key: raw.Key, Name: raw.Key.Path, Offset: raw.Offset.V.Bytes, Content: hosts[raw.Source.Key].Blob})
@@ -72,8 +73,8 @@ func (f *filler) content(part *plan.Partition, d description.Partition) {
 }
 
 // described makes the trees of all partitions that have one, as far as the description states them.
-func (w world) described(hosts host.Inputs, store *store) (stated []*trees.Tree, problems diag.List) {
-	m := trees.Maker{Epoch: w.epoch, Flavor: w.flavor, Hosts: hosts, Roots: store.closureReference, Warn: w.warn}
+func (w world) described(hosts host.Inputs, store *closures.Union) (stated []*trees.Tree, problems diag.List) {
+	m := trees.Maker{Epoch: w.epoch, Flavor: w.flavor, Hosts: hosts, Roots: store.Reference, Warn: w.warn}
 	for _, d := range w.d.Partition.Items {
 		if !partition.Named(d.Filesystem.V).HasFiles() || w.sealing != nil && w.sealing.roots != nil && w.stays(&d) {
 			stated = append(stated, nil)
@@ -159,9 +160,9 @@ func (t *treeFiller) store(ctx context.Context) error {
 		return nil
 	}
 	target := closure.Target{
-		Mount: t.d.StoreMount(), Flavor: t.flavor, Epoch: t.epoch, HardLink: t.world.d.Store.HardLink.V, Database: t.stored.database, Workers: 2 * processors.Count(),
+		Mount: t.d.StoreMount(), Flavor: t.flavor, Epoch: t.epoch, HardLink: t.world.d.Store.HardLink.V, Database: t.stored.Database, Workers: 2 * processors.Count(),
 	}
-	t.part.Items = t.stored.itemsOf(names)
+	t.part.Items = t.stored.ItemsOf(names)
 	for _, item := range t.part.Items {
 		target.Items = append(target.Items, closure.TargetItem{Info: item.Info, Node: item.Node})
 	}
@@ -182,7 +183,7 @@ func (t *treeFiller) store(ctx context.Context) error {
 // remove them.
 func (t *treeFiller) roots(target *closure.Target, names []string) {
 	own := t.flavor.GCRoots() + "/imprint/"
-	for i, c := range t.stored.closures {
+	for i, c := range t.stored.Closures {
 		if !slices.Contains(names, c.Name) {
 			continue
 		}
@@ -199,56 +200,12 @@ func (t *treeFiller) roots(target *closure.Target, names []string) {
 			target.Roots = append(target.Roots, closure.GCRoot{Path: link.V, Target: root.String()})
 		}
 	}
-	kept := t.stored.keptByProfiles(names)
+	kept := t.stored.KeptByProfiles(names)
 	ids := bootloader.IDs(t.plan.Entries)
 	for k, e := range t.boot.entries {
 		for _, i := range e.items {
 			if !kept[i.path] {
 				target.Roots = append(target.Roots, closure.GCRoot{Path: own + "boot-" + ids[k] + "-" + i.name, Target: i.path.String()})
-			}
-		}
-	}
-}
-
-// keptByProfiles returns the items that profiles of the named closures keep from the garbage collector. A root of ours would
-// keep them longer than their generation.
-func (s *store) keptByProfiles(names []string) map[closure.Path]bool {
-	kept := map[closure.Path]bool{}
-	for _, c := range s.closures {
-		for _, root := range c.Roots {
-			if c.Profile != "" && slices.Contains(names, c.Name) {
-				kept[root] = true
-			}
-		}
-	}
-	s.withReferences(kept)
-	return kept
-}
-
-// itemsOf returns the items of the named closures, references first.
-func (s *store) itemsOf(names []string) (items []*plan.Item) {
-	wanted := map[closure.Path]bool{}
-	for _, name := range names {
-		for _, root := range s.roots(name) {
-			wanted[root] = true
-		}
-	}
-	s.withReferences(wanted)
-	for _, item := range s.items {
-		if wanted[item.Info.Path] {
-			items = append(items, item)
-		}
-	}
-	return items
-}
-
-// withReferences adds to a set of items everything that they refer to. A referrer comes after everything it refers to, so one
-// pass backwards finds them all.
-func (s *store) withReferences(wanted map[closure.Path]bool) {
-	for _, item := range slices.Backward(s.items) { // referrers first
-		if wanted[item.Info.Path] {
-			for _, ref := range item.Info.References {
-				wanted[ref] = true
 			}
 		}
 	}

@@ -20,6 +20,8 @@ import (
 	"imprint/internal/notes"
 	"imprint/internal/remote"
 	"imprint/internal/tree"
+
+	"golang.org/x/sync/semaphore"
 )
 
 // A Cache is a binary cache. Its items can be read after [Realise].
@@ -31,9 +33,17 @@ type Cache struct {
 	kept  *cas.Store // nil before Realise
 	now   *Fetch     // likewise
 
+	asks   *semaphore.Weighted // for files that are asked for ahead
+	heap   heap
+	unkept sync.Once // for the warning
+
 	mu      sync.Mutex
 	entries map[closure.Path]*entry
 }
+
+// asksAhead is the number of files that are asked for before they are needed. It is less than the number of connections to a server, so that nothing that is
+// needed waits for them.
+const asksAhead = 8
 
 // CacheOptions describe a cache and the trust in it.
 type CacheOptions struct {
@@ -43,6 +53,13 @@ type CacheOptions struct {
 	Keep   string        // directory of the build store, which keeps fetched archives; created with the first one
 	Remote remote.Options
 	Whole  context.Context // ends when nothing is read any more; nil for the context of OpenCache
+
+	// Compares reports whether the files of an item are compared with each other before it is written. Others are streamed if the cache has their listings:
+	// see [Cache.Stream]. With a nil Compares every item is fetched.
+	Compares func(*tree.Node) bool
+	Scratch  string      // directory for items that are compared, and not kept
+	NoKeep   bool        // what is streamed from a server is not kept in the build store
+	NotKept  func(error) // is called when something cannot be kept; may be nil
 }
 
 // An entry is an item that was looked up.
@@ -52,7 +69,7 @@ type entry struct {
 	info  *closure.Info
 	err   error
 	asked []byte    // what the cache has answered; nil if an earlier build had kept it
-	kept  tree.Blob // the archive; nil before Realise, and for one that is streamed
+	kept  tree.Blob // the archive in the build store; nil before Realise, and for one that is streamed
 
 	stream *streamed  // nil for an item without a listing
 	tree   *tree.Node // of the listing
@@ -67,7 +84,7 @@ func OpenCache(ctx context.Context, o CacheOptions) (*Cache, error) {
 		o.Whole = ctx
 	}
 	dir, err := remote.Open(o.URL, o.Remote)
-	c := &Cache{CacheOptions: o, dir: dir, entries: map[closure.Path]*entry{}}
+	c := &Cache{CacheOptions: o, dir: dir, asks: semaphore.NewWeighted(asksAhead), entries: map[closure.Path]*entry{}}
 	if err != nil {
 		return nil, c.invalid("%v", err)
 	}

@@ -38,34 +38,51 @@ func (c *Cache) realise(ctx context.Context, items []*closure.Info, report Repor
 	if c.kept, err = cas.Open(c.Keep); err != nil {
 		return fmt.Errorf("open the build store: %w", err)
 	}
-	for _, do := range []func(context.Context, *closure.Info) error{c.find, c.list} {
-		if err := each(ctx, items, do); err != nil {
-			return err
-		}
+	most := max(fetches, 2*processors.Count())
+	if err := each(ctx, items, most, c.find); err != nil {
+		return err
 	}
-	var missing []*closure.Info
-	c.now = &Fetch{From: c}
-	for _, info := range items {
-		if e := c.entries[info.Path]; e.kept == nil && e.stream == nil {
-			missing = append(missing, info)
-			c.now.Total += info.NARSize
-		}
+	if err := c.list(ctx, items); err != nil {
+		return err
 	}
-	if c.now.Items = len(missing); c.now.Items > 0 && report != nil {
+	missing := c.missing(items)
+	c.now = &Fetch{From: c, Items: len(missing)}
+	for _, info := range missing {
+		c.now.Total += info.NARSize
+	}
+	if c.now.Items > 0 && report != nil {
 		report(c.now)
 	}
 	slices.SortStableFunc(missing, func(a, b *closure.Info) int { return cmp.Compare(b.NARSize, a.NARSize) })
-	if err := each(ctx, missing, c.fetch); err != nil {
+	if err := each(ctx, missing, most, c.obtain); err != nil {
 		return err
 	}
-	c.remember(items)
-	return each(ctx, items, c.outputs)
+	c.remember(slices.DeleteFunc(slices.Clone(items), func(info *closure.Info) bool { return c.entries[info.Path].kept == nil }))
+	return each(ctx, items, most, c.outputs)
+}
+
+// missing returns the items that have to be there before they are written. Those with a listing need not, unless their files are compared.
+func (c *Cache) missing(items []*closure.Info) (missing []*closure.Info) {
+	for _, info := range items {
+		if e := c.entries[info.Path]; e.kept == nil && (e.stream == nil || c.Compares(e.tree)) {
+			missing = append(missing, info)
+		}
+	}
+	return missing
+}
+
+// obtain makes an item readable.
+func (c *Cache) obtain(ctx context.Context, info *closure.Info) error {
+	if e := c.entries[info.Path]; e.stream != nil {
+		return c.early(ctx, info)
+	}
+	return c.fetch(ctx, info)
 }
 
 // each calls do for all items, several at a time.
-func each(ctx context.Context, items []*closure.Info, do func(context.Context, *closure.Info) error) error {
+func each(ctx context.Context, items []*closure.Info, most int, do func(context.Context, *closure.Info) error) error {
 	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(max(fetches, 2*processors.Count()))
+	group.SetLimit(most)
 	for _, info := range items {
 		group.Go(func() error {
 			if ctx.Err() != nil {
@@ -169,7 +186,7 @@ func (n *noting) Write(p []byte) (int, error) {
 type packed struct {
 	r    io.Reader
 	text *narinfo.Info
-	sum  hash.Hash
+	sum  hash.Hash // nil if it does not matter
 	n    int64
 	most int64
 	err  error // of r
@@ -190,7 +207,9 @@ func (p *packed) Read(b []byte) (int, error) {
 	if p.n += int64(n); p.n > p.most {
 		n, err = 0, fmt.Errorf("%w: the file has more than %d bytes", cas.ErrMismatch, p.most)
 	}
-	p.sum.Write(b[:n])
+	if p.sum != nil {
+		p.sum.Write(b[:n])
+	}
 	if err != nil && err != io.EOF {
 		p.err = err
 	}
@@ -213,7 +232,7 @@ func (p *packed) check() error {
 	if p.text.FileSize > 0 && p.n != p.text.FileSize {
 		return fmt.Errorf("%w: the file has %d bytes, not %d", cas.ErrMismatch, p.n, p.text.FileSize)
 	}
-	if want := p.text.FileHash; want != nil && nar.Digest(p.sum.Sum(nil)) != *want {
+	if want := p.text.FileHash; want != nil && p.sum != nil && nar.Digest(p.sum.Sum(nil)) != *want {
 		return fmt.Errorf("%w: the file has the SHA-256 %x, not %x", cas.ErrMismatch, p.sum.Sum(nil), *want)
 	}
 	return nil

@@ -2,65 +2,27 @@ package source
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"sync"
 
 	"imprint/closure"
-	"imprint/closure/listing"
-	"imprint/internal/cas"
 	"imprint/internal/tree"
-	"imprint/internal/unpack"
 )
 
 // A streamed archive is known by its listing. While the files of an item are written, in the order of the archive, it is unpacked once and passes
-// by. Whoever wants to read it in another order, or before that, gets it from the build store, to which it is then fetched.
+// by, and is perhaps kept in the build store. Whoever wants to read it in another order, or before that, gets it from there, to which it is then fetched.
 type streamed struct {
 	cache *Cache
 	info  *closure.Info
 	e     *entry
 
-	mu   sync.Mutex
-	kept tree.Blob // once it was read otherwise
-	pass *pass     // while its files are written
-}
-
-// A pass is one reading from start to end.
-type pass struct {
-	file io.Closer
-	from *packed
-	r    io.ReadCloser
-	at   int64 // offset in the archive
-}
-
-// list looks for the listing of an item. Items without one, or with one that is damaged, are fetched. A listing that does not fit the size of the
-// archive is wrong; one that is wrong otherwise gives a tree with another hash, as writing finds out.
-func (c *Cache) list(ctx context.Context, info *closure.Info) error {
-	e := c.entries[info.Path]
-	if e.kept != nil || !c.dir.Local() || info.Path.IsDerivation() {
-		return nil
-	}
-	name := digits(info.Path) + listing.Suffix
-	text, err := c.dir.ReadFile(ctx, name, listing.MaxSize)
-	if err != nil {
-		return nil
-	}
-	shape, err := listing.Parse(text)
-	if err != nil {
-		return nil
-	}
-	s := &streamed{cache: c, info: info, e: e}
-	n, size, err := shape.Tree(s, closure.CanonicalAttr)
-	if err == nil && size != info.NARSize {
-		err = fmt.Errorf("its files make an archive of %d bytes, not of %d", size, info.NARSize)
-	}
-	if err != nil {
-		return c.invalid("%s: %v", name, err)
-	}
-	n.Name = info.Path.Base()
-	e.stream, e.tree = s, n
-	return nil
+	mu      sync.Mutex
+	kept    tree.Blob // verified: in the build store, or apart
+	apart   tree.Blob // unpacked before it is written, and not verified; nil for most
+	trusted bool      // for a time: whoever reads verifies, or asks for no more than whether files are equal
+	pass    *pass     // while its files are written
+	ahead   *opening  // of its file
 }
 
 // Size implements tree.Blob.
@@ -69,47 +31,76 @@ func (s *streamed) Size() int64 { return s.info.NARSize }
 // Open implements tree.Blob.
 func (s *streamed) Open() (tree.Reader, error) { return &streamedReader{s: s}, nil }
 
-// A streamedReader reads from the pass, or from the build store.
+// A streamedReader reads from the pass, or from where the archive is complete.
 type streamedReader struct {
-	s    *streamed
-	kept tree.Reader
+	s     *streamed
+	whole tree.Reader
 }
 
 // ReadAt implements io.ReaderAt.
 func (r *streamedReader) ReadAt(p []byte, off int64) (int, error) {
-	if r.kept == nil {
-		n, passed, err := r.s.next(p, off)
-		if passed || err != nil {
+	if r.whole == nil {
+		n, whole, err := r.s.next(p, off)
+		if whole == nil || err != nil {
 			return n, err
 		}
-		if r.kept, err = r.s.kept.Open(); err != nil {
+		if r.whole, err = whole.Open(); err != nil {
 			return 0, err
 		}
 	}
-	return r.kept.ReadAt(p, off)
+	return r.whole.ReadAt(p, off)
 }
 
 // Close implements io.Closer.
 func (r *streamedReader) Close() error {
-	if r.kept != nil {
-		return r.kept.Close()
+	if r.whole != nil {
+		return r.whole.Close()
 	}
 	return nil
 }
 
-// next reads from the pass, if it has not come by the offset. Otherwise it makes sure that the build store has the archive.
-func (s *streamed) next(p []byte, off int64) (n int, passed bool, err error) {
+// next reads from the pass, if it has not come by the offset. Otherwise it returns the archive, complete and verified, unless that is left to whoever reads.
+func (s *streamed) next(p []byte, off int64) (n int, whole tree.Blob, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.kept == nil && s.pass != nil && off >= s.pass.at {
+	switch {
+	case s.kept != nil:
+		return 0, s.kept, nil
+	case s.apart != nil && s.trusted:
+		return 0, s.apart, nil
+	case s.pass != nil && off >= s.pass.at:
 		n, err := s.pass.read(p, off)
-		return n, true, s.failed(err)
+		return n, nil, s.failed(err)
 	}
-	if s.kept == nil {
-		err = s.cache.fetch(s.cache.Whole, s.info)
-		s.kept = s.e.kept
+	return 0, s.kept, s.complete()
+}
+
+// complete makes sure that the whole archive is there and verified.
+func (s *streamed) complete() error {
+	if s.apart != nil {
+		return s.verify()
 	}
-	return 0, false, err
+	if s.pass != nil {
+		s.pass.drop() // fetching would wait for it
+	}
+	if err := s.cache.fetch(s.cache.Whole, s.info); err != nil {
+		return err
+	}
+	s.kept = s.e.kept
+	return nil
+}
+
+// verify compares an archive that is apart with its hash.
+func (s *streamed) verify() error {
+	hash, err := hashOf(s.cache.Whole, s.apart)
+	switch {
+	case err != nil:
+		return err
+	case *hash != s.info.NARHash:
+		return s.failed(&mismatch{*hash, s.info.NARHash})
+	}
+	s.kept = s.apart
+	return nil
 }
 
 // failed says where an error comes from.
@@ -120,62 +111,151 @@ func (s *streamed) failed(err error) error {
 	return fmt.Errorf("unpack %v/%s: %w", s.cache, s.e.text.URL, err)
 }
 
-// read skips to an offset and reads.
-func (p *pass) read(b []byte, off int64) (int, error) {
-	if _, err := io.CopyN(io.Discard, p.r, off-p.at); err != nil {
-		return 0, p.ended(err)
-	}
-	n, err := io.ReadFull(p.r, b)
-	if p.at = off + int64(n); err != nil {
-		err = p.ended(err)
-	}
-	return n, err
-}
+// A Stream is the archive of an item whose files are best read once, in its order.
+type Stream struct{ s *streamed }
 
-// ended returns the error for an archive that cannot be read to its end.
-func (p *pass) ended(err error) error {
-	if p.from.err == nil && (err == io.EOF || errors.Is(err, io.ErrUnexpectedEOF)) {
-		return fmt.Errorf("%w: the archive ends too early", cas.ErrMismatch)
-	}
-	return p.from.failed(err)
-}
-
-// Stream returns a function to call before the files of an item are read in the order of its archive, all of them once; nil if any order is as good.
-// The end of that has to be reported.
-func (c *Cache) Stream(p closure.Path) func(context.Context) (end func(), err error) {
+// Stream returns the stream of an item, nil if any order is as good.
+func (c *Cache) Stream(p closure.Path) *Stream {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if e := c.entries[p]; e != nil && e.stream != nil && e.kept == nil {
-		return e.stream.begin
+		return &Stream{e.stream}
 	}
 	return nil
 }
 
-// begin opens the archive.
-func (s *streamed) begin(ctx context.Context) (end func(), err error) {
+// Distant reports whether the archive comes from a server, so that several should be read at once.
+func (t *Stream) Distant() bool { return !t.s.cache.dir.Local() }
+
+// Comparing lets the files of an item be compared with each other before it is verified, until the returned function is called.
+func (t *Stream) Comparing() (end func()) { return t.s.trust() }
+
+// trust leaves it to whoever reads to verify, for a time.
+func (s *streamed) trust() (end func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.kept != nil || s.pass != nil {
-		return func() {}, nil
+	s.trusted = true
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.trusted = false
 	}
-	file, err := s.cache.dir.Open(ctx, s.e.text.URL)
-	if err != nil {
-		return nil, s.failed(err)
-	}
-	p := &pass{file: file, from: newPacked(file, s.e.text)}
-	if p.r, err = unpack.Reader(p.from, compressions[s.e.text.Compression]); err != nil {
-		file.Close()
-		return nil, s.failed(p.from.failed(err))
-	}
-	s.pass = p
-	return s.end, nil
 }
 
-// end closes the archive.
-func (s *streamed) end() {
+// Ahead asks for an archive that will be needed soon, if a server has it, so that what is read before hides the time of the answer. There is a limit to
+// how many are asked for at a time. Files stay open until they were read, or the context ends.
+func (t *Stream) Ahead(ctx context.Context) {
+	s := t.s
+	if !s.mu.TryLock() { // it is being read
+		return
+	}
+	defer s.mu.Unlock()
+	if s.cache.dir.Local() || s.kept != nil || s.apart != nil || s.pass != nil || s.ahead != nil || !s.cache.asks.TryAcquire(1) {
+		return
+	}
+	name := s.e.text.URL
+	s.ahead = openAhead(ctx, func(ctx context.Context) (io.ReadCloser, error) { return s.cache.dir.Open(ctx, name) })
+}
+
+// Begin is called before the files of an item are read in the order of its archive, all of them once, and end after that: with whether they have the
+// hash of the item. It returns an error if the archive has anything else in it.
+func (t *Stream) Begin(ctx context.Context) (end func(verified bool) error, err error) {
+	s := t.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.pass.r.Close()
-	s.pass.file.Close()
-	s.pass = nil
+	switch {
+	case s.kept == nil && s.apart != nil:
+		s.trusted = true
+		return s.endApart, nil
+	case s.kept == nil && s.pass == nil:
+		if err := s.begin(ctx); err != nil {
+			return nil, s.failed(err)
+		}
+		if s.pass != nil {
+			return s.end, nil
+		}
+	}
+	s.forget()
+	return func(bool) error { return nil }, nil
+}
+
+func (s *streamed) endApart(verified bool) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.trusted = false; verified {
+		s.kept = s.apart
+		s.remember()
+	}
+	return nil
+}
+
+// remember keeps the text about an item that is right.
+func (s *streamed) remember() {
+	if s.e.asked != nil {
+		_ = s.cache.texts.Put(nameOf(s.info.Path), s.e.asked)
+	}
+}
+
+// begin opens the archive, unless another process has kept it meanwhile.
+func (s *streamed) begin(ctx context.Context) error {
+	copy := s.copy(ctx)
+	if s.kept != nil || ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	file, err := s.open(ctx)
+	if err == nil {
+		s.pass, err = newPass(file, s.e)
+	}
+	if err == nil {
+		s.pass.copy = copy
+	} else if copy != nil {
+		copy.Drop()
+	}
+	return err
+}
+
+// open opens the file of the archive, if need be under the name that the cache has for it now.
+func (s *streamed) open(ctx context.Context) (file io.ReadCloser, err error) {
+	if s.ahead != nil {
+		file, err = s.ahead.wait()
+		s.ahead = nil
+		s.cache.asks.Release(1)
+	} else {
+		file, err = s.cache.dir.Open(ctx, s.e.text.URL)
+	}
+	if err != nil && ctx.Err() == nil && s.cache.renewed(ctx, s.info, s.e) {
+		file, err = s.cache.dir.Open(ctx, s.e.text.URL)
+	}
+	return file, err
+}
+
+// forget gives up what was asked for ahead.
+func (s *streamed) forget() {
+	if s.ahead != nil {
+		s.ahead.close()
+		s.ahead = nil
+		s.cache.asks.Release(1)
+	}
+}
+
+// end ends the pass. What is verified is kept.
+func (s *streamed) end(verified bool) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	defer func() { s.pass.close(); s.pass = nil }()
+	if !verified {
+		return nil
+	}
+	if s.kept != nil { // it was read in another order, too
+		return nil
+	}
+	err := s.pass.finish(s.e.tree, s.info.NARSize)
+	if err != nil {
+		return s.failed(err)
+	}
+	if s.kept, err = s.pass.keep(); err != nil {
+		s.cache.notKept(err)
+	}
+	s.remember()
+	return nil
 }

@@ -164,7 +164,14 @@ func (w *world) take() []string {
 // open opens the cache; keep is the build store.
 func (w *world) open(keep string, keys []narinfo.Key) (*Cache, error) {
 	w.Helper()
-	c, err := OpenCache(w.Context(), CacheOptions{URL: w.url, Flavor: closure.Nix, Keys: keys, Keep: keep, Whole: w.Context()})
+	return w.openWith(CacheOptions{Keys: keys, Keep: keep})
+}
+
+// openWith opens the cache with further options.
+func (w *world) openWith(o CacheOptions) (*Cache, error) {
+	w.Helper()
+	o.URL, o.Flavor, o.Whole = w.url, closure.Nix, w.Context()
+	c, err := OpenCache(w.Context(), o)
 	if err == nil {
 		w.Cleanup(func() { c.Close() })
 	}

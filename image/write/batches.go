@@ -134,12 +134,25 @@ func besides(r *plan.Region) iter.Seq[*tree.Node] {
 
 func (p *planner) copyItems(ctx context.Context, w *stream.Worker, r *plan.Region, items []*plan.Item) error {
 	c := newCopier(p, w, r)
-	for _, item := range items {
+	for i, item := range items {
+		ahead(ctx, items[i:min(i+1+asked, len(items))])
 		if err := p.verify.item(ctx, item, c.narHash, c.file); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// asked is the number of items after the one that is written for which a server is asked ahead.
+const asked = 4
+
+// ahead says that items will be written soon.
+func ahead(ctx context.Context, items []*plan.Item) {
+	for _, item := range items {
+		if item.Stream != nil {
+			item.Stream.Ahead(ctx)
+		}
+	}
 }
 
 func (p *planner) copyFiles(ctx context.Context, w *stream.Worker, r *plan.Region, nodes []*tree.Node) error {

@@ -32,25 +32,17 @@ func Restore(ctx context.Context, file *os.File, d *Stored, o Options) (sums res
 	if err := file.Truncate(d.Size); err != nil {
 		return nil, "", fmt.Errorf("make a file of %d bytes: %w", d.Size, err)
 	}
-	total := int64(0)
-	for _, r := range d.Data {
-		total += r.Len
-	}
-	if err := o.spaceFor(file, total, 0, nil); err != nil {
+	if err := o.spaceFor(file, d.dataBytes(), 0, nil); err != nil {
 		return nil, "", err
 	}
 	var written atomic.Int64
 	if o.Progress != nil {
-		o.Progress(&Meter{written: written.Load, Total: total})
+		o.Progress(&Meter{written: written.Load, Total: d.dataBytes()})
 	}
 	if !o.NoSync && !o.Scratch {
 		defer output.WriteBack(file)()
 	}
-	full := map[int64]bool{}
-	for _, n := range restore.Units(d.Data, restore.Piece) {
-		full[n] = true
-	}
-	f, err := startFormats(o.Formats, d.Manifest, seed, pieces.Disk{Size: d.Size, Hole: func(n int64) bool { return !full[n] }}, nil)
+	f, err := startFormats(o.Formats, d.Manifest, seed, pieces.Disk{Size: d.Size, Hole: d.holes()}, nil)
 	defer f.discard()
 	if err != nil {
 		return nil, "", err
@@ -74,4 +66,21 @@ func Restore(ctx context.Context, file *os.File, d *Stored, o Options) (sums res
 		sha256, err = plainSum(ctx, file, d.Size)
 	}
 	return sums, sha256, err
+}
+
+// dataBytes returns how many bytes are not in holes.
+func (d *Stored) dataBytes() (total int64) {
+	for _, r := range d.Data {
+		total += r.Len
+	}
+	return total
+}
+
+// holes returns what reports whether a piece of the disk is a hole.
+func (d *Stored) holes() func(n int64) bool {
+	full := map[int64]bool{}
+	for _, n := range restore.Units(d.Data, restore.Piece) {
+		full[n] = true
+	}
+	return func(n int64) bool { return !full[n] }
 }

@@ -74,13 +74,22 @@ func (v verifier) item(ctx context.Context, item *plan.Item, reset hash.Hash, mo
 	if size := nar.Size(item.Node); size != item.Info.NARSize {
 		return fmt.Errorf("%v has changed: its NAR has %d bytes, but it is registered with %d: %w", item.Info.Path, size, item.Info.NARSize, ErrMismatch)
 	}
-	if item.Stream != nil {
-		end, err := item.Stream(ctx)
-		if err != nil {
-			return fmt.Errorf("%v: %w", item.Info.Path, err)
-		}
-		defer end()
+	if item.Stream == nil {
+		return v.hashed(ctx, item, reset, move)
 	}
+	end, err := item.Stream.Begin(ctx)
+	if err != nil {
+		return fmt.Errorf("%v: %w", item.Info.Path, err)
+	}
+	err = v.hashed(ctx, item, reset, move)
+	if ended := end(err == nil); err == nil && ended != nil {
+		err = fmt.Errorf("%v: %w", item.Info.Path, ended)
+	}
+	return err
+}
+
+// hashed compares the hash of an item while its files are moved.
+func (v verifier) hashed(ctx context.Context, item *plan.Item, reset hash.Hash, move func(n *tree.Node, h io.Writer) error) error {
 	reset.Reset()
 	err := nar.Write(reset, item.Node, func(h io.Writer, n *tree.Node) error {
 		if ctx.Err() != nil {

@@ -112,6 +112,7 @@ func (o Options) noDisk() bool {
 // disk returns the disk that jobs write to. Without an output that holds it, its file stays empty.
 func (o Options) disk(file *os.File, p *plan.Plan, l *plan.Layout) (*stream.Disk, error) {
 	disk := &stream.Disk{Volume: stream.Volume{File: file, Size: l.Size, Scratch: meetOnly(l, o)}}
+	disk.Distant = slices.ContainsFunc(p.Items, func(item *plan.Item) bool { return item.Distant })
 	if o.noDisk() {
 		return disk, nil
 	}

@@ -140,8 +140,8 @@ func (c *checker) node(n ast.Node) bool {
 			c.use(n, c.imports[of.Name], n.Sel.Name)
 		}
 	case *ast.Field:
-		if n.Tag != nil && strings.Contains(n.Tag.Value, `toml:"`) && c.files.Position(n.Pos()).Filename != tomlKeys {
-			c.breach(n, "a TOML key outside %s, which is the only file that names them", tomlKeys)
+		if n.Tag != nil && strings.Contains(n.Tag.Value, `toml:"`) && !slices.Contains(tomlKeys, c.files.Position(n.Pos()).Filename) {
+			c.breach(n, "a TOML key outside %s, which alone name them", strings.Join(tomlKeys, " and "))
 		}
 	case *ast.BasicLit:
 		c.literal(n)
@@ -149,8 +149,8 @@ func (c *checker) node(n ast.Node) bool {
 	return true
 }
 
-// tomlKeys is the only file that may have TOML tags, the keys of the description language.
-const tomlKeys = "image/description/description.go"
+// tomlKeys are the files that may have TOML tags, the keys of the description language.
+var tomlKeys = []string{"image/description/description.go", "image/description/partition.go"}
 
 // literal checks a string literal.
 func (c *checker) literal(n *ast.BasicLit) {

@@ -27,9 +27,10 @@ var rooms = []room{
 		"internal/pattern", "internal/tree"}, nil},
 	{"image/earlier", []string{"image/plan", "partition", "internal/repro"}, nil},
 	{"image/realise", []string{"image/base", "image/description", "image/host", "image/plan", "internal/..."}, nil},
-	{"image/resolve", []string{"image/base", "image/description", "image/disk", "image/earlier", "image/host", "image/input", "image/realise", "image/source", "image/trees", "image/identity", "image/plan", "image/seal", "image/toplevel", "image/mbr", "partition",
-		"bootloader", "bootloader/bootspec",
-		"bootloader/grubmkimage", "closure", "closure/daemon", "closure/narinfo", "internal/..."}, []string{"golang.org/x/sync/..."}},
+	{"image/closures", []string{"image/description", "image/disk", "image/host", "image/plan", "image/source", "closure", "closure/daemon", "closure/narinfo", "internal/..."},
+		[]string{"golang.org/x/sync/..."}},
+	{"image/resolve", []string{"image/base", "image/closures", "image/description", "image/earlier", "image/host", "image/input", "image/realise", "image/source", "image/trees", "image/identity", "image/plan", "image/seal", "image/toplevel", "image/mbr", "partition",
+		"bootloader", "bootloader/bootspec", "bootloader/grubmkimage", "closure", "internal/..."}, []string{"golang.org/x/sync/..."}},
 	{"image/source", []string{"closure", "closure/address", "closure/daemon", "closure/db", "closure/export", "closure/listing", "closure/locks", "closure/nar", "closure/narinfo", "internal/..."},
 		[]string{"golang.org/x/sync/...", "golang.org/x/sys/..."}},
 	{"image/target", []string{"container/codec", "closure", "closure/daemon", "closure/export", "closure/locks", "closure/nar", "closure/narinfo", "internal/..."},
@@ -47,7 +48,8 @@ var rooms = []room{
 	{"image/description", []string{"image/description/language", "image/mbr", "container", "partition", "bootloader", "closure", "closure/daemon", "closure/narinfo", "internal/diag", "internal/keyed", "internal/locator", "internal/oci", "internal/pattern",
 		"internal/remote", "internal/units"}, nil},
 	{"image/description/language", []string{"container", "partition", "bootloader", "closure", "internal/keyed", "internal/units"}, nil},
-	{"image/description/reference", []string{"image/description"}, nil},
+	{"image/description/reference", []string{"image/description", "internal/keyed"}, nil},
+	{"image/description/starting", []string{"image/description/language"}, nil},
 	{"image/mbr", cellar, nil},
 	{"image/gpt", cellar, []string{"github.com/diskfs/go-diskfs/...", "github.com/google/uuid/..."}},
 
@@ -129,9 +131,9 @@ var servers = []string{"internal/listen", "internal/nbd", "internal/httpfile"}
 // readers are the packages that may open files. All others are values and arithmetic: descriptions, plans and layouts, file
 // systems, partition tables, boot loaders.
 var readers = []string{
-	"cmd/...", "image/crosscheck", "image/crosscheck/opinion", "image/base", "image/generation", "image/host", "image/input", "image/realise", "image/resolve", "image/serve", "image/write",
+	"cmd/...", "image/crosscheck", "image/crosscheck/opinion", "image/base", "image/closures", "image/generation", "image/host", "image/input", "image/realise", "image/resolve", "image/serve", "image/write",
 	"closure", "closure/db", "closure/locks", "image/garbage", "image/source", "image/target", "bootloader/grubmkimage", "partition", "partition/mke2fs", "partition/squashfs", "partition/syslinux",
-	"internal/annex", "internal/awskeys", "internal/cas", "internal/environment", "internal/extract", "internal/hosttool", "internal/hosttree", "internal/inodes", "internal/limits", "internal/listen", "internal/notes", "internal/objects", "internal/oci", "internal/output", "internal/overlay",
+	"internal/annex", "internal/awskeys", "internal/cas", "internal/environment", "internal/extract", "internal/hosttool", "internal/hosttree", "internal/inodes", "internal/limits", "internal/listen", "internal/named", "internal/notes", "internal/objects", "internal/oci", "internal/output", "internal/overlay",
 	"internal/processors", "internal/remote", "internal/restore", "internal/sandbox", "internal/scratch", "internal/series",
 	"internal/steprun", "internal/stepstore", "internal/stream", "internal/tarindex", "internal/unpack", "internal/workspace",
 }

@@ -193,15 +193,23 @@ func (s *Store) counter(f *os.File, size int64) (*counter, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &counter{w: f, sum: sha256.New(), left: size, full: fmt.Errorf("%w: there are more bytes", ErrMismatch)}
+	c := &counter{w: f, sum: sha256.New(), left: size, full: errTooMany}
 	if size == AnySize {
 		c.left = max(0, free-reserve)
 		c.full = fmt.Errorf("%s has %s free, and the content has more", s.dir, units.FormatBytes(free))
 	} else if size > free-reserve {
-		return nil, fmt.Errorf("%s has %s free, and the content has %s", s.dir, units.FormatBytes(free), units.FormatBytes(size))
+		return nil, s.noRoom(free, size)
 	}
 	return c, nil
 }
+
+// noRoom is the error about a content that does not fit on the disk.
+func (s *Store) noRoom(free, size int64) error {
+	return fmt.Errorf("%s has %s free, and the content has %s", s.dir, units.FormatBytes(free), units.FormatBytes(size))
+}
+
+// errTooMany is the error about a content with more bytes than it should have.
+var errTooMany = fmt.Errorf("%w: there are more bytes", ErrMismatch)
 
 // A counter hashes and counts bytes on the way to a writer, and fails if there are too many.
 type counter struct {

@@ -8,7 +8,8 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// SyntheticArchive makes an archive of a Debian-like system at path, compressed with zstd. None of its programs can run.
+// SyntheticArchive makes an archive of a Debian-like system at path, compressed with zstd. Of its programs only sh can run, which installs a
+// file whatever it is to do.
 func SyntheticArchive(path string) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
@@ -42,6 +43,7 @@ func SyntheticArchive(path string) error {
 		{"etc/passwd", 0o644, []byte("root:x:0:0:root:/root:/bin/bash\nwww-data:x:33:33:www-data:/var/www:/usr/sbin/nologin\n")},
 		{"etc/shadow", 0o640, []byte("root:*:20000:0:99999:7:::\n")},
 		{"proc/cpuinfo", 0o444, []byte("left out\n")},
+		{"usr/bin/sh", 0o755, writer("/usr/bin/greeting", "#!/bin/sh\necho installed\n")},
 		{"usr/bin/su", 0o4755, []byte(prose("su", 70_000))},
 		{"usr/lib/systemd/boot/efi/systemd-bootx64.efi", 0o644, m.program("systemd-boot", 90_000)},
 	} {

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"debug/pe"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"runtime"
 	"testing"
 )
 
@@ -41,5 +43,25 @@ func TestSynthetic(t *testing.T) {
 	}
 	if _, _, err := Synthetic(t.TempDir(), "m68k"); err == nil {
 		t.Error("no error for an unknown architecture")
+	}
+}
+
+// The shell of the archive runs, and writes what it is to write; where it cannot, it fails.
+func TestWriter(t *testing.T) {
+	if runtime.GOOS+runtime.GOARCH != "linuxamd64" {
+		t.Skip("needs x86_64")
+	}
+	dir := t.TempDir()
+	for path, works := range map[string]bool{filepath.Join(dir, "made"): true, filepath.Join(dir, "none/made"): false} {
+		program := filepath.Join(t.TempDir(), "program")
+		if err := os.WriteFile(program, writer(path, "a text\n"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := exec.Command(program).Run(); (err == nil) != works {
+			t.Errorf("%s: %v", path, err)
+		}
+		if text, err := os.ReadFile(path); works && (err != nil || string(text) != "a text\n") {
+			t.Errorf("%q, %v", text, err)
+		}
 	}
 }

@@ -7,16 +7,17 @@ import (
 	"fmt"
 	"strings"
 
+	"imprint/internal/named"
 	"imprint/internal/objects"
 )
 
 // Init makes an environment of one layer, which is in the store. The caller holds [Store.Use].
 func (s *Store) Init(ctx context.Context, name string, layer objects.Digest) (pin objects.Digest, err error) {
-	err = s.change(ctx, name, func(old *Environment) (*Environment, error) {
+	err = s.all.Change(ctx, name, func(old *Environment) (*Environment, error) {
 		if old != nil {
 			return nil, fmt.Errorf("there is an environment %q already", name)
 		}
-		if pin, err = s.contents.PutText(ctx, linkText(nil, layer)); err != nil {
+		if pin, err = s.link(ctx, nil, layer); err != nil {
 			return nil, err
 		}
 		return &Environment{Name: name, Tags: map[string]objects.Digest{Root: pin, Current: pin}}, nil
@@ -40,7 +41,7 @@ func (s *Store) AppendTo(ctx context.Context, name, tag string, layer, on object
 }
 
 func (s *Store) push(ctx context.Context, name, tag string, layer objects.Digest, on *objects.Digest) (pin objects.Digest, moved string, err error) {
-	err = s.edit(ctx, name, func(e *Environment) error {
+	err = s.all.Edit(ctx, name, func(e *Environment) error {
 		below, err := s.Pin(e, tag)
 		if err != nil {
 			return err
@@ -51,7 +52,7 @@ func (s *Store) push(ctx context.Context, name, tag string, layer objects.Digest
 		if err := s.mayGrow(below); err != nil {
 			return err
 		}
-		if pin, err = s.contents.PutText(ctx, linkText(&below, layer)); err != nil {
+		if pin, err = s.link(ctx, &below, layer); err != nil {
 			return err
 		}
 		if moved = tag; moved == Root || e.Tags[tag] == (objects.Digest{}) {
@@ -63,6 +64,15 @@ func (s *Store) push(ctx context.Context, name, tag string, layer objects.Digest
 	return pin, moved, err
 }
 
+// link adds the link of a layer on a stack, and returns its pin when it, the layer and all that the layer has are on the disk.
+func (s *Store) link(ctx context.Context, below *objects.Digest, layer objects.Digest) (objects.Digest, error) {
+	pin, err := s.contents.PutText(ctx, linkText(below, layer))
+	if err == nil {
+		err = s.contents.Sync()
+	}
+	return pin, err
+}
+
 func (s *Store) mayGrow(below objects.Digest) error {
 	stack, err := s.Stack(below)
 	if err == nil && len(stack) >= maxDepth {
@@ -71,28 +81,15 @@ func (s *Store) mayGrow(below objects.Digest) error {
 	return err
 }
 
-// edit changes an environment that is there.
-func (s *Store) edit(ctx context.Context, name string, change func(*Environment) error) error {
-	if _, err := s.Environment(name); err != nil {
-		return err
-	}
-	return s.change(ctx, name, func(e *Environment) (*Environment, error) {
-		if e == nil {
-			return nil, &UnknownError{What: "environment", Name: name}
-		}
-		return e, change(e)
-	})
-}
-
 // Tag makes a tag lead to a pin of the environment, which may be given as another tag. The root does not move.
 func (s *Store) Tag(ctx context.Context, name, tag, at string) (pin objects.Digest, err error) {
-	if err := CheckName("a tag", tag); err != nil {
+	if err := named.Check("a tag", tag); err != nil {
 		return pin, err
 	}
 	if _, err := objects.Parse(tag); err == nil || strings.Trim(tag, "0123456789abcdef") == "" && len(tag) >= shortest {
 		return pin, fmt.Errorf("%q could be a pin: choose another name for the tag", tag)
 	}
-	err = s.edit(ctx, name, func(e *Environment) error {
+	err = s.all.Edit(ctx, name, func(e *Environment) error {
 		if tag == Root {
 			return errors.New("the root of an environment does not move")
 		}
@@ -107,7 +104,7 @@ func (s *Store) Tag(ctx context.Context, name, tag, at string) (pin objects.Dige
 
 // Untag removes a tag other than root and current.
 func (s *Store) Untag(ctx context.Context, name, tag string) error {
-	return s.edit(ctx, name, func(e *Environment) error {
+	return s.all.Edit(ctx, name, func(e *Environment) error {
 		if tag == Root || tag == Current {
 			return fmt.Errorf("every environment has the tag %q", tag)
 		}
@@ -125,7 +122,7 @@ var ErrFirst = errors.New("is the first layer: there is nothing to roll back to"
 
 // RollBack makes the current tag lead to the stack below, and returns its pin.
 func (s *Store) RollBack(ctx context.Context, name string) (pin objects.Digest, err error) {
-	err = s.edit(ctx, name, func(e *Environment) error {
+	err = s.all.Edit(ctx, name, func(e *Environment) error {
 		stack, err := s.Stack(e.Tags[Current])
 		if err != nil {
 			return err

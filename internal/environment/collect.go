@@ -207,7 +207,7 @@ func (s *Store) Remove(ctx context.Context, name string) (g Garbage, shared map[
 	if g, err = s.only(own, rest); err != nil {
 		return g, nil, err
 	}
-	if err := s.change(ctx, name, func(*Environment) (*Environment, error) { return nil, nil }); err != nil {
+	if err := s.all.Remove(ctx, name); err != nil {
 		return g, nil, err
 	}
 	return g, shared, s.discard(g, func() error { return nil })

@@ -10,14 +10,12 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
-	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
+	"imprint/internal/named"
 	"imprint/internal/objects"
 	"imprint/internal/stepstore"
 )
@@ -31,6 +29,7 @@ const (
 // A Store is a directory of environments.
 type Store struct {
 	dir      string
+	all      *named.Dir[Environment]
 	contents *objects.Store
 	steps    *stepstore.Store
 	others   []Roots
@@ -45,7 +44,7 @@ func Open(dir string) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Store{contents.Dir(), contents, stepstore.Open(filepath.Join(contents.Dir(), "steps")), nil}, nil
+	return &Store{contents.Dir(), named.Open(contents, "environments", kind), contents, stepstore.Open(filepath.Join(contents.Dir(), "steps")), nil}, nil
 }
 
 // Share makes others count when something is collected or removed.
@@ -66,118 +65,29 @@ type Environment struct {
 	Tags map[string]objects.Digest // the pin of a stack for each
 }
 
-// An UnknownError reports an environment or a tag that is not there.
-type UnknownError struct {
-	What, Name string
-	Known      []string // names of that kind, sorted
-}
-
-// Error implements error.
-func (e *UnknownError) Error() string { return fmt.Sprintf("there is no %s %q", e.What, e.Name) }
-
-var names = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._+-]{0,127}$`)
-
-// CheckName reports a name that no environment and no tag can have.
-func CheckName(what, name string) error {
-	if !names.MatchString(name) {
-		return fmt.Errorf("%.80q is not a name of %s: letters, digits and ._+- are allowed, at most 128, and it begins with a letter or a digit", name, what)
-	}
-	return nil
-}
-
-func (s *Store) path(name string) string { return filepath.Join(s.dir, "environments", name) }
-
 // List returns all environments, sorted by name.
-func (s *Store) List() (list []*Environment, err error) {
-	entries, err := os.ReadDir(s.path(""))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
-	for _, entry := range entries {
-		if !names.MatchString(entry.Name()) {
-			continue // such as one that was being written when its process was killed
-		}
-		e, err := s.read(entry.Name())
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, e)
-	}
-	return list, nil
-}
+func (s *Store) List() ([]*Environment, error) { return s.all.List() }
 
-// Environment returns an environment. The error is an [*UnknownError] if there is none of that name.
-func (s *Store) Environment(name string) (*Environment, error) {
-	if err := CheckName("an environment", name); err != nil {
-		return nil, err
-	}
-	e, err := s.read(name)
-	if !errors.Is(err, fs.ErrNotExist) {
-		return e, err
-	}
-	all, err := s.List()
-	if err != nil {
-		return nil, err
-	}
-	unknown := &UnknownError{What: "environment", Name: name}
-	for _, e := range all {
-		unknown.Known = append(unknown.Known, e.Name)
-	}
-	return nil, unknown
-}
+// Environment returns an environment. The error is a [*named.UnknownError] if there is none of that name.
+func (s *Store) Environment(name string) (*Environment, error) { return s.all.Get(name) }
 
-const version = "imprint environment 1\n"
+var kind = &named.Kind[Environment]{Word: "environment", Article: "an", Lines: (*Environment).lines, Parse: parse}
 
-// maxFile bounds the file of an environment, in bytes.
-const maxFile = 16 << 20
-
-func (s *Store) read(name string) (*Environment, error) {
-	f, err := os.Open(s.path(name))
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() || info.Size() > maxFile {
-		return nil, fmt.Errorf("read %s: is not the file of an environment", f.Name())
-	}
-	text, err := os.ReadFile(s.path(name))
-	if err != nil {
-		return nil, err
-	}
-	e, err := parse(name, text)
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", s.path(name), err)
-	}
-	return e, nil
-}
-
-// text is the file of an environment: a line with the version, then a tag and its pin in each, sorted by tag.
-func (e *Environment) text() []byte {
-	b := []byte(version)
+// lines has a tag and its pin in each, sorted by tag.
+func (e *Environment) lines() (b []byte) {
 	for _, tag := range slices.Sorted(maps.Keys(e.Tags)) {
 		b = fmt.Appendf(b, "%s %s\n", tag, objects.Text(e.Tags[tag]))
 	}
 	return b
 }
 
-// parse is the inverse of text.
-func parse(name string, text []byte) (*Environment, error) {
-	rest, ok := bytes.CutPrefix(text, []byte(version))
-	if !ok {
-		return nil, errors.New("is not the file of an environment")
-	}
+// parse is the inverse of lines.
+func parse(name string, lines []byte) (*Environment, error) {
 	e := &Environment{Name: name, Tags: map[string]objects.Digest{}}
-	for line := range bytes.Lines(rest) {
+	for line := range bytes.Lines(lines) {
 		tag, pin, _ := strings.Cut(strings.TrimSuffix(string(line), "\n"), " ")
 		d, err := objects.Parse(pin)
-		if err = errors.Join(CheckName("a tag", tag), err); err != nil {
+		if err = errors.Join(named.Check("a tag", tag), err); err != nil {
 			return nil, err
 		}
 		e.Tags[tag] = d
@@ -186,9 +96,6 @@ func parse(name string, text []byte) (*Environment, error) {
 		if _, has := e.Tags[tag]; !has {
 			return nil, fmt.Errorf("has no tag %q", tag)
 		}
-	}
-	if !bytes.Equal(e.text(), text) {
-		return nil, errors.New("is not in the form in which it is written")
 	}
 	return e, nil
 }
@@ -207,7 +114,7 @@ func (s *Store) Pin(e *Environment, tag string) (objects.Digest, error) {
 			return pin, err
 		}
 	}
-	return objects.Digest{}, &UnknownError{What: "tag or pin", Name: tag, Known: slices.Sorted(maps.Keys(e.Tags))}
+	return objects.Digest{}, &named.UnknownError{What: "tag or pin", Name: tag, Known: slices.Sorted(maps.Keys(e.Tags))}
 }
 
 // shortest is the number of digits that a pin is abbreviated to at most.

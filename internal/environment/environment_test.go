@@ -14,6 +14,7 @@ import (
 
 	"imprint/internal/hosttest"
 	"imprint/internal/layer"
+	"imprint/internal/named"
 	"imprint/internal/objects"
 	"imprint/internal/tree"
 )
@@ -269,7 +270,7 @@ func TestRemoveShared(t *testing.T) {
 	if got := paths(t, s, must[*Environment](t)(s.Environment("db")).Tags[Current]); got != "/a=1 /own=db" {
 		t.Errorf("the other one has %s", got)
 	}
-	var unknown *UnknownError
+	var unknown *named.UnknownError
 	if _, _, err := s.Remove(t.Context(), "web"); !errors.As(err, &unknown) || !slices.Equal(unknown.Known, []string{"db"}) {
 		t.Errorf("got %v", err)
 	}
@@ -414,8 +415,8 @@ func TestFailures(t *testing.T) {
 	if got := tags(t, s, "web", first); got != "current=0 root=0 x=0" {
 		t.Errorf("tags are %s", got)
 	}
-	for _, text := range []string{"", version, version + "root x\n", version + "current " + objects.Text(first) + "\n", "x" + string(must[*Environment](t)(s.Environment("web")).text())} {
-		if _, err := parse("web", []byte(text)); err == nil {
+	for _, text := range []string{"", "imprint environment 1\n", "imprint environment 1\nroot x\n", "imprint environment 1\ncurrent " + objects.Text(first) + "\n", "x" + string(kind.Text(must[*Environment](t)(s.Environment("web"))))} {
+		if _, err := kind.Value("web", []byte(text)); err == nil {
 			t.Errorf("%q is taken", text)
 		}
 	}
@@ -424,12 +425,12 @@ func TestFailures(t *testing.T) {
 // No text makes the parsers fail in another way than with an error.
 func FuzzParse(f *testing.F) {
 	e := &Environment{Name: "web", Tags: map[string]objects.Digest{Root: {1}, Current: {2}, "stable": {3}}}
-	f.Add(e.text())
+	f.Add(kind.Text(e))
 	f.Add(linkText(nil, objects.Digest{1}))
 	f.Add(linkText(&objects.Digest{1}, objects.Digest{2}))
 	hosttest.Fuzz(f, func(t *testing.T, text []byte) {
-		if e, err := parse("web", text); err == nil && string(e.text()) != string(text) {
-			t.Errorf("%q became %q", text, e.text())
+		if e, err := kind.Value("web", text); err == nil && string(kind.Text(e)) != string(text) {
+			t.Errorf("%q became %q", text, kind.Text(e))
 		}
 		if below, layer, err := parseLink(text); err == nil && string(linkText(below, layer)) != string(text) {
 			t.Errorf("%q is another link", text)

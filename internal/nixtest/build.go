@@ -3,8 +3,11 @@ package nixtest
 import (
 	"fmt"
 	"net"
+	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -101,8 +104,12 @@ func (s *Store) Daemon(t testing.TB) string {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
+		serving := childrenOf(cmd.Process.Pid)
 		cmd.Process.Kill()
 		cmd.Wait()
+		for _, pid := range serving {
+			end(t, pid)
+		}
 	})
 	socket := filepath.Join(state, "daemon-socket/socket")
 	for range 2000 {
@@ -114,4 +121,29 @@ func (s *Store) Daemon(t testing.TB) string {
 	}
 	t.Fatal("the daemon does not listen")
 	return ""
+}
+
+// childrenOf returns the children of a process: those of a daemon serve a connection each, and go on without it.
+func childrenOf(pid int) (pids []int) {
+	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
+	for _, word := range strings.Fields(string(text)) {
+		if n, err := strconv.Atoi(word); err == nil {
+			pids = append(pids, n)
+		}
+	}
+	return pids
+}
+
+// end kills a process that is not a child, and waits until it has no file open any more.
+func end(t testing.TB, pid int) {
+	t.Helper()
+	syscall.Kill(pid, syscall.SIGKILL)
+	for range 2000 {
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		if _, state, _ := strings.Cut(string(text), ") "); err != nil || strings.HasPrefix(state, "Z") {
+			return
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	t.Errorf("process %d does not end", pid)
 }

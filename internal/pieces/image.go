@@ -4,7 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"sync"
+
+	"imprint/internal/recent"
 )
 
 // Limits of disks that are read. Only hostile or very unusual files exceed them.
@@ -46,16 +47,7 @@ type Image struct {
 	size int64
 	m    Map
 
-	mu    sync.Mutex
-	cache []*unpacked // the most recently used at the end
-}
-
-// An unpacked is a packed span in memory.
-type unpacked struct {
-	Span
-	once sync.Once
-	data []byte
-	err  error
+	cache *recent.Cache[int64, []byte] // packed spans by their offsets
 }
 
 // NewImage returns the disk of size bytes that m locates in a file.
@@ -63,7 +55,7 @@ func NewImage(file io.ReaderAt, size int64, m Map) (*Image, error) {
 	if size < 0 || size > MaxSize {
 		return nil, fmt.Errorf("the disk has %d bytes; at most %d are read", uint64(size), int64(MaxSize))
 	}
-	return &Image{file: file, size: size, m: m}, nil
+	return &Image{file, size, m, recent.New[int64, []byte](maxCache)}, nil
 }
 
 // Size returns the size of the disk in bytes.
@@ -130,12 +122,11 @@ func (i *Image) read(p []byte, off int64) (int64, error) {
 	case Plain:
 		return n, ReadFull(i.file, p[:n], s.At+skip)
 	case Packed:
-		u := i.cached(s)
-		u.once.Do(func() { u.data, u.err = i.unpack(s) })
-		if u.err != nil {
-			return 0, u.err
+		data, err := i.cache.Get(s.Off, s.Len, func() ([]byte, error) { return i.unpack(s) })
+		if err != nil {
+			return 0, err
 		}
-		copy(p[:n], u.data[skip:])
+		copy(p[:n], data[skip:])
 	}
 	return n, nil
 }
@@ -151,26 +142,6 @@ func (i *Image) unpack(s Span) ([]byte, error) {
 	}
 	data := make([]byte, s.Len)
 	return data, i.m.Unpack(s, data, stored)
-}
-
-// cached returns the cache entry of a span, new or existing.
-func (i *Image) cached(s Span) *unpacked {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	total := s.Len
-	for k, u := range i.cache {
-		if u.Off == s.Off {
-			i.cache = append(append(i.cache[:k:k], i.cache[k+1:]...), u)
-			return u
-		}
-		total += u.Len
-	}
-	for ; total > maxCache && len(i.cache) > 0; i.cache = i.cache[1:] {
-		total -= i.cache[0].Len
-	}
-	u := &unpacked{Span: s}
-	i.cache = append(i.cache, u)
-	return u
 }
 
 // ReadFull fills p from a file. The error matches [io.ErrUnexpectedEOF] if the file is too short.

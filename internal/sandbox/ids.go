@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"imprint/internal/hosttool"
 
@@ -53,10 +55,18 @@ func Subordinates(uid int) *Sub {
 		names = append(names, name)
 	}
 	users, groups := rangeOf("/etc/subuid", names), rangeOf("/etc/subgid", names)
-	if users.Count == 0 || groups.Count == 0 {
+	if !users.mapped("uid") || !groups.mapped("gid") {
 		return nil
 	}
 	return &Sub{users, groups}
+}
+
+// mapped reports whether a range has IDs, all of which the caller's own namespace has.
+func (r Range) mapped(what string) bool {
+	list, err := ownMap(what)
+	return err == nil && r.Count > 0 && slices.ContainsFunc(list, func(m syscall.SysProcIDMap) bool {
+		return m.ContainerID <= r.First && r.First+r.Count <= m.ContainerID+m.Size
+	})
 }
 
 var mappers = map[string]string{"uid": "newuidmap", "gid": "newgidmap"}

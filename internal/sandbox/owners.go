@@ -23,6 +23,7 @@ type Owner struct {
 // The chores that take the IDs of a sandbox, and so are done in its user namespace.
 const (
 	giveChore   = "give"
+	listChore   = "list"
 	takeChore   = "take"
 	removeChore = "remove"
 )
@@ -34,6 +35,15 @@ func (i Identity) Give(ctx context.Context, dir string, owners []Owner) error {
 
 // Take makes everything in a directory the caller's, readable and writable, and returns how it was: what is in the list has another owner or mode now.
 func (i Identity) Take(ctx context.Context, dir string) (was []Owner, err error) {
+	return i.owners(ctx, setup{Chore: takeChore, Dir: dir})
+}
+
+// Owners returns what Take would, and changes nothing.
+func (i Identity) Owners(ctx context.Context, dir string) ([]Owner, error) {
+	return i.owners(ctx, setup{Chore: listChore, Dir: dir})
+}
+
+func (i Identity) owners(ctx context.Context, s setup) (was []Owner, err error) {
 	from, to, err := os.Pipe()
 	if err != nil {
 		return nil, err
@@ -41,7 +51,7 @@ func (i Identity) Take(ctx context.Context, dir string) (was []Owner, err error)
 	defer from.Close()
 	parsed := make(chan error, 1)
 	go func() { parsed <- json.NewDecoder(from).Decode(&was) }()
-	err = i.do(ctx, to, setup{Chore: takeChore, Dir: dir})
+	err = i.do(ctx, to, s)
 	to.Close()
 	if parseErr := <-parsed; err == nil {
 		err = parseErr
@@ -70,8 +80,8 @@ func (s setup) chore() error {
 	switch s.Chore {
 	case giveChore:
 		return give(s.Dir, s.Owners)
-	case takeChore:
-		was, err := take(s.Dir)
+	case listChore, takeChore:
+		was, err := take(s.Dir, s.Chore == takeChore)
 		if err != nil {
 			return err
 		}
@@ -108,7 +118,7 @@ func chmod(path string, mode uint32) error {
 }
 
 // take walks a directory. The walk reads a directory after it was given, so that nothing is in the way.
-func take(dir string) (was []Owner, err error) {
+func take(dir string, change bool) (was []Owner, err error) {
 	err = filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -129,6 +139,9 @@ func take(dir string) (was []Owner, err error) {
 			return err
 		}
 		was = append(was, Owner{Path: name, UID: st.Uid, GID: st.Gid, Mode: st.Mode & 0o7777})
+		if !change {
+			return nil
+		}
 		if err := os.Lchown(path, 0, 0); err != nil {
 			return err
 		}

@@ -1,62 +1,14 @@
 package series
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"slices"
 
+	"imprint/internal/named"
 	"imprint/internal/objects"
 )
-
-// change replaces a series by what edit makes of it, while nobody else changes one. edit gets nil if there is none, and returns nil to remove it.
-func (s *Store) change(ctx context.Context, name string, edit func(*Series) (*Series, error)) error {
-	if err := CheckName("a series", name); err != nil {
-		return err
-	}
-	release, err := s.contents.Lock(ctx, "change.lock", true)
-	if err != nil {
-		return err
-	}
-	defer release()
-	old, err := s.read(name)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	var before []byte
-	if old != nil {
-		before = old.text()
-	}
-	e, err := edit(old)
-	switch {
-	case err != nil:
-		return err
-	case e == nil:
-		return os.Remove(filepath.Join(s.dir, name))
-	}
-	text := e.text()
-	if bytes.Equal(text, before) {
-		return nil
-	}
-	return s.contents.Replace(s.dir, name, text)
-}
-
-// existing is change for a series that must be there.
-func (s *Store) existing(ctx context.Context, name string, edit func(*Series) error) error {
-	if _, err := s.Series(name); err != nil {
-		return err
-	}
-	return s.change(ctx, name, func(e *Series) (*Series, error) {
-		if e == nil {
-			return nil, &UnknownError{What: "series", Name: name}
-		}
-		return e, edit(e)
-	})
-}
 
 // Add adds a generation, which becomes the current one, and returns its number. If the current one has the same record, it adds nothing. The series
 // is made if necessary. fresh are the contents that were added for it; they and the record are on the disk before the series leads there, unless
@@ -66,7 +18,7 @@ func (s *Store) Add(ctx context.Context, name string, r *Record, fresh []objects
 	if err != nil {
 		return 0, false, err
 	}
-	return number, added, s.change(ctx, name, func(e *Series) (*Series, error) {
+	return number, added, s.all.Change(ctx, name, func(e *Series) (*Series, error) {
 		if e == nil {
 			e = &Series{Name: name, Tags: map[string]int{}}
 		}
@@ -93,7 +45,7 @@ func (s *Store) Tag(ctx context.Context, name, tag, at string) (number int, err 
 	if err := CheckTag(tag); err != nil {
 		return 0, err
 	}
-	return number, s.existing(ctx, name, func(e *Series) error {
+	return number, s.all.Edit(ctx, name, func(e *Series) error {
 		g, err := e.Find(at)
 		if err != nil {
 			return err
@@ -108,9 +60,9 @@ func (s *Store) Untag(ctx context.Context, name, tag string) error {
 	if tag == Current {
 		return fmt.Errorf("the tag %q cannot be removed", tag)
 	}
-	return s.existing(ctx, name, func(e *Series) error {
+	return s.all.Edit(ctx, name, func(e *Series) error {
 		if _, has := e.Tags[tag]; !has {
-			return &UnknownError{What: "tag", Name: tag}
+			return &named.UnknownError{What: "tag", Name: tag}
 		}
 		delete(e.Tags, tag)
 		return nil
@@ -122,7 +74,7 @@ var ErrFirst = errors.New("is the first generation")
 
 // RollBack makes the generation before the current one current.
 func (s *Store) RollBack(ctx context.Context, name string) (from, to int, err error) {
-	return from, to, s.existing(ctx, name, func(e *Series) error {
+	return from, to, s.all.Edit(ctx, name, func(e *Series) error {
 		from = e.Tags[Current]
 		i := slices.IndexFunc(e.Generations, func(g Generation) bool { return g.Number == from })
 		if i == 0 {
@@ -135,16 +87,11 @@ func (s *Store) RollBack(ctx context.Context, name string) (from, to int, err er
 }
 
 // Remove removes a series. What it leads to is collected later.
-func (s *Store) Remove(ctx context.Context, name string) error {
-	if _, err := s.Series(name); err != nil {
-		return err
-	}
-	return s.change(ctx, name, func(*Series) (*Series, error) { return nil, nil })
-}
+func (s *Store) Remove(ctx context.Context, name string) error { return s.all.Remove(ctx, name) }
 
 // RemoveGeneration removes a generation without tags.
 func (s *Store) RemoveGeneration(ctx context.Context, name, at string) (number int, err error) {
-	return number, s.existing(ctx, name, func(e *Series) error {
+	return number, s.all.Edit(ctx, name, func(e *Series) error {
 		g, err := e.Find(at)
 		if err != nil {
 			return err
@@ -198,7 +145,7 @@ func (s *Store) Prune(ctx context.Context, last int, dryRun bool) (map[string][]
 		if dryRun || removed[e.Name] == nil {
 			continue
 		}
-		err := s.existing(ctx, e.Name, func(e *Series) error { removed[e.Name] = e.prune(last); return nil })
+		err := s.all.Edit(ctx, e.Name, func(e *Series) error { removed[e.Name] = e.prune(last); return nil })
 		if err != nil {
 			return removed, err
 		}

@@ -68,7 +68,7 @@ func (s *Store) Note(ctx context.Context, name string, number int, f *os.File) e
 	if settled, err := settle(ctx, p); !settled {
 		return err
 	}
-	return s.existing(ctx, name, func(e *Series) error {
+	return s.all.Edit(ctx, name, func(e *Series) error {
 		e.forget(p.Device, p.Inode)
 		if _, has := e.number(number); has {
 			e.Files = append(e.Files, File{number, p})
@@ -122,7 +122,7 @@ func (s *Store) Begin(ctx context.Context, name string, f *os.File, from, to int
 	if err != nil {
 		return err
 	}
-	return s.existing(ctx, name, func(e *Series) error {
+	return s.all.Edit(ctx, name, func(e *Series) error {
 		e.Files = slices.DeleteFunc(e.Files, func(f File) bool { return f.Print.Device == p.Device && f.Print.Inode == p.Inode })
 		e.Pending = append(e.Pending, Pending{from, to, p.Device, p.Inode, bornAt(f)})
 		e.Pending = e.Pending[max(0, len(e.Pending)-mostFiles):]

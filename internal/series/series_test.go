@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"imprint/internal/hosttest"
+	"imprint/internal/named"
 	"imprint/internal/objects"
 	"imprint/internal/recipe"
 	"imprint/internal/restore"
@@ -150,7 +151,7 @@ func TestTags(t *testing.T) {
 	if err := s.Remove(ctx, "web"); err != nil {
 		t.Error(err)
 	}
-	var unknown *UnknownError
+	var unknown *named.UnknownError
 	if _, err := s.Series("web"); !errors.As(err, &unknown) {
 		t.Errorf("got %v", err)
 	}
@@ -261,15 +262,15 @@ func TestAtOnce(t *testing.T) {
 }
 
 func FuzzParse(f *testing.F) {
-	f.Add([]byte(version))
-	f.Add(fmt.Appendf(nil, "%sgeneration 1 %064x\ngeneration 3 %064x\ntag current 3\ntag stable 1\nfile 1 1 2 3 4 5\npending 1 3 1 2 5\n", version, 1, 2))
+	f.Add([]byte("imprint series 1\n"))
+	f.Add(fmt.Appendf(nil, "imprint series 1\ngeneration 1 %064x\ngeneration 3 %064x\ntag current 3\ntag stable 1\nfile 1 1 2 3 4 5\npending 1 3 1 2 5\n", 1, 2))
 	hosttest.Fuzz(f, func(t *testing.T, text []byte) {
-		e, err := parse("x", text)
+		e, err := kind.Value("x", text)
 		if err != nil {
 			return
 		}
-		if string(e.text()) != string(text) {
-			t.Errorf("%q becomes %q", text, e.text())
+		if string(kind.Text(e)) != string(text) {
+			t.Errorf("%q becomes %q", text, kind.Text(e))
 		}
 		if _, err := e.Find(""); err != nil {
 			t.Error(err)

@@ -8,16 +8,16 @@ import (
 	"slices"
 	"strings"
 
+	"imprint/internal/named"
 	"imprint/internal/objects"
 )
 
-const version = "imprint series 1\n"
+var kind = &named.Kind[Series]{Word: "series", Article: "a", Lines: (*Series).lines, Parse: parse}
 
-var errForm = errors.New("is not the file of a series")
+var errForm = errors.New("has a line that is not one of a series")
 
-// text is the file of a series.
-func (e *Series) text() []byte {
-	b := []byte(version)
+// lines has one for each part of a series.
+func (e *Series) lines() (b []byte) {
 	for _, g := range e.Generations {
 		b = fmt.Appendf(b, "generation %d %s\n", g.Number, objects.Text(g.Record))
 	}
@@ -33,25 +33,15 @@ func (e *Series) text() []byte {
 	return b
 }
 
-// parse is the inverse of text.
-func parse(name string, text []byte) (*Series, error) {
-	rest, ok := bytes.CutPrefix(text, []byte(version))
-	if !ok {
-		return nil, errForm
-	}
+// parse is the inverse of lines.
+func parse(name string, lines []byte) (*Series, error) {
 	e := &Series{Name: name, Tags: map[string]int{}}
-	for line := range bytes.Lines(rest) {
+	for line := range bytes.Lines(lines) {
 		if err := e.line(strings.TrimSuffix(string(line), "\n")); err != nil {
 			return nil, err
 		}
 	}
-	if err := e.check(); err != nil {
-		return nil, err
-	}
-	if !bytes.Equal(e.text(), text) {
-		return nil, errors.New("is not in the form in which it is written")
-	}
-	return e, nil
+	return e, e.check()
 }
 
 // line adds a line.

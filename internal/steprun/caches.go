@@ -94,7 +94,7 @@ func (c *Caches) clone(ctx context.Context, name, dir string) (int, error) {
 		err = os.Mkdir(dir, 0o755)
 	}
 	if err == nil {
-		err = workspace.Fill(ctx, dir, t, false)
+		err = workspace.Fill(ctx, dir, t, sandbox.Identity{})
 	}
 	return n, err
 }

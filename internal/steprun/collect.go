@@ -34,7 +34,7 @@ func (r *run) collect(ctx context.Context) (*Result, error) {
 
 // changes returns what the step has written as a layer.
 func (r *run) changes(ctx context.Context) (*layer.Layer, error) {
-	l, err := r.writes(ctx)
+	l, err := r.space.Writes(ctx, r.Identity)
 	if err == nil {
 		l, err = r.step.result(l, r.tree)
 	}
@@ -45,39 +45,6 @@ func (r *run) changes(ctx context.Context) (*layer.Layer, error) {
 		return nil, err
 	}
 	return l.Over(r.tree.Tree, layer.Settings{Mtime: tree.Time{Sec: r.step.Epoch}, Owners: r.Identity.Many()})
-}
-
-// writes reads what was written, with its owners in the sandbox.
-func (r *run) writes(ctx context.Context) (*layer.Layer, error) {
-	if r.Identity.Root {
-		return r.space.Writes()
-	}
-	was, err := r.Identity.Take(ctx, filepath.Join(r.space.Dir, "upper"))
-	if err != nil {
-		return nil, err
-	}
-	l, err := r.space.Writes()
-	if err != nil {
-		return nil, err
-	}
-	nodes := map[string]*tree.Node{}
-	for _, e := range l.Entries() {
-		if e.Node != nil && e.Node.Attr != nil {
-			a := *e.Node.Attr
-			a.UID, a.GID = 0, 0
-			e.Node.Attr = &a
-			nodes[e.Path] = e.Node
-		}
-	}
-	for _, o := range was {
-		if n := nodes[path.Clean("/"+o.Path)]; n != nil {
-			n.Attr.UID, n.Attr.GID = o.UID, o.GID
-			if n.Kind() != tree.Symlink {
-				n.Attr.Mode = uint16(o.Mode)
-			}
-		}
-	}
-	return l, nil
 }
 
 // result returns the part of the changes that counts: without the places where the step was given something, and what is outside of its outputs.

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -160,7 +159,7 @@ func (r *run) clear(ctx context.Context) error {
 		if e.Name() == sandbox.WantedFile {
 			continue
 		}
-		if err := discard(ctx, r.Identity, filepath.Join(r.space.Dir, e.Name())); err != nil {
+		if err := workspace.Discard(ctx, r.Identity, filepath.Join(r.space.Dir, e.Name())); err != nil {
 			return err
 		}
 	}
@@ -169,16 +168,7 @@ func (r *run) clear(ctx context.Context) error {
 
 // remove removes the directory of the run.
 func (r *run) remove(ctx context.Context) error {
-	return discard(context.WithoutCancel(ctx), r.Identity, r.space.Dir)
-}
-
-// discard removes a file or directory, in which files may belong to the other IDs of an identity.
-func discard(ctx context.Context, i sandbox.Identity, path string) error {
-	err := os.RemoveAll(path)
-	if !errors.Is(err, fs.ErrPermission) {
-		return err
-	}
-	return i.Remove(ctx, path)
+	return workspace.Discard(context.WithoutCancel(ctx), r.Identity, r.space.Dir)
 }
 
 // fill writes the tree, with its owners as far as there are IDs for them.
@@ -187,35 +177,10 @@ func (r *run) fill(ctx context.Context) error {
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return err
 	}
-	if err := workspace.Fill(ctx, dir, r.tree.Tree, r.Identity.Root); err != nil {
+	if err := workspace.Fill(ctx, dir, r.tree.Tree, r.Identity); err != nil {
 		return fmt.Errorf("prepare step %q: %w", r.step.Name, err)
 	}
-	if sub := r.Identity.Sub; sub != nil && !r.Identity.Root {
-		owners, err := ownersOf(r.tree.Tree, sub)
-		if err == nil {
-			err = r.Identity.Give(ctx, dir, owners)
-		}
-		if err != nil {
-			return fmt.Errorf("prepare step %q: %w", r.step.Name, err)
-		}
-	}
-	return r.space.Begin(treeDir, objects.Text(r.id), r.tree.Root().Attr, r.Identity.Root)
-}
-
-// ownersOf returns the files of a tree that are not root's.
-func ownersOf(t *tree.Tree, sub *sandbox.Sub) (list []sandbox.Owner, err error) {
-	for path, n := range t.Walk() {
-		a := n.Inode().Attr
-		kept := n.Kind() == tree.File || n.Kind() == tree.Dir || n.Kind() == tree.Symlink
-		if !kept || a.UID == 0 && a.GID == 0 {
-			continue
-		}
-		if int64(a.UID) > int64(sub.UIDs.Count) || int64(a.GID) > int64(sub.GIDs.Count) {
-			return nil, fmt.Errorf("%s belongs to %d:%d, and the caller has only %d subordinate user IDs and %d group IDs", tree.Shown(path), a.UID, a.GID, sub.UIDs.Count, sub.GIDs.Count)
-		}
-		list = append(list, sandbox.Owner{Path: "." + path, UID: a.UID, GID: a.GID, Mode: uint32(a.Mode)})
-	}
-	return list, nil
+	return r.space.Begin(ctx, treeDir, objects.Text(r.id), r.tree.Root().Attr, r.Identity)
 }
 
 // inputs writes what the step is given. It is a copy, which is what was hashed, and on which nothing of the host depends.
@@ -233,7 +198,7 @@ func (r *run) inputs(ctx context.Context) (binds []sandbox.Bind, err error) {
 			}
 			name = filepath.Join(name, aloneName)
 		}
-		if err := workspace.Fill(ctx, dir, t, false); err != nil {
+		if err := workspace.Fill(ctx, dir, t, sandbox.Identity{}); err != nil {
 			return nil, fmt.Errorf("prepare %s for step %q: %w", in.Target, r.step.Name, err)
 		}
 		binds = append(binds, sandbox.Bind{From: name, To: in.Target, Dir: in.File == nil, Writable: in.Writable})

@@ -10,6 +10,7 @@ import (
 
 	"imprint/internal/objects"
 	"imprint/internal/sandbox"
+	"imprint/internal/workspace"
 )
 
 // Sweep removes what killed steps have left. Nobody else uses the store.
@@ -25,7 +26,7 @@ func (r *Runner) Sweep(ctx context.Context) error {
 				return err
 			}
 		}
-		if err := discard(ctx, r.Identity, dir); err != nil {
+		if err := workspace.Discard(ctx, r.Identity, dir); err != nil {
 			return err
 		}
 	}
@@ -53,7 +54,7 @@ func (r *Runner) Probe(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer discard(context.WithoutCancel(ctx), r.Identity, dir)
+	defer workspace.Discard(context.WithoutCancel(ctx), r.Identity, dir)
 	for _, name := range []string{"lower/proc", "lower/dev", "upper", "work", "root"} {
 		if err := os.MkdirAll(filepath.Join(dir, name), 0o755); err != nil {
 			return err

@@ -33,7 +33,8 @@ const warmPauses = 16
 type crew struct {
 	processors int
 	workers    int
-	warm       int // successive pauses without reads from a disk
+	distant    bool // a network counts as a cold disk
+	warm       int  // successive pauses without reads from a disk
 }
 
 // used has the resources that the process has used.
@@ -43,10 +44,10 @@ type used struct {
 }
 
 // after returns the crew after a pause, given the resources used in it and the number of jobs not begun. It has one worker more while the
-// sources come from a disk, the processors wait for it, and there is a job for the worker; and one fewer, down to the number of processors, once
+// sources come from a disk or a network, the processors wait for it, and there is a job for the worker; and one fewer, down to the number of processors, once
 // the sources are warm again: too many windows do not fit into a processor's cache.
 func (c crew) after(u used, left int) crew {
-	cold := u.blocks >= coldBlocks
+	cold := c.distant || u.blocks >= coldBlocks
 	waiting := u.cpu < pause*time.Duration(c.processors)*busyTenths/10
 	c.warm++
 	if cold {
@@ -63,7 +64,7 @@ func (c crew) after(u used, left int) crew {
 
 // staff starts a worker for each processor, then starts and dismisses workers as the crew changes. It returns when all have ended.
 func (s *schedule) staff(ctx context.Context) {
-	c := crew{processors: processors.Count(), workers: processors.Count()}
+	c := crew{processors: processors.Count(), workers: processors.Count(), distant: s.disk.Distant}
 	start := func() { s.workers.Go(func() { s.work(ctx) }) }
 	for range c.workers {
 		start()

@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"strings"
 	"testing"
 	"time"
 )
@@ -25,9 +26,10 @@ func TestCrew(t *testing.T) {
 		"warm again":                   {{3, cold, 1000, 5}, {warmPauses, warm, 1000, 5}, {1, warm, 1000, 4}, {2, warm, 1000, 2}, {50, warm, 1000, 2}},
 		"warm again with no jobs left": {{3, cold, 1000, 5}, {100, warmIdle, 0, 2}},
 		"a pause in the reading":       {{3, cold, 1000, 5}, {warmPauses, warm, 1000, 5}, {1, coldBusy, 1000, 5}, {warmPauses, warm, 1000, 5}},
+		"distant":                      {{1, warmIdle, 1000, 3}, {100, warm, 1000, 3}, {100, warmIdle, 1000, Most}, {100, warmIdle, 0, Most}},
 		"cold a second time":           {{3, cold, 1000, 5}, {100, warm, 1000, 2}, {4, cold, 1000, 6}},
 	} {
-		c := crew{processors: 2, workers: 2}
+		c := crew{processors: 2, workers: 2, distant: strings.HasPrefix(name, "distant")}
 		for i, s := range steps {
 			for range s.pauses {
 				c = c.after(s.u, s.left)

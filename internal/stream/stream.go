@@ -4,7 +4,7 @@
 // Work comes as jobs, which start in the order of their cost, and a job runs on one worker from start to end: workers never wait for each
 // other. A worker gathers what it reads in a window on one piece of the disk and writes that in large runs, so that thousands of small files
 // become a few writes. There are as many workers as processors while the sources come from the page cache; if the processors are idle,
-// because a cold cache makes every reader wait for the disk, more workers are started.
+// because a cold cache makes every reader wait for the disk, or a network does, more workers are started.
 package stream
 
 import (
@@ -37,6 +37,9 @@ type Disk struct {
 	Volume
 	Beside []*Volume    // further ones, in the order of their offsets
 	Bytes  atomic.Int64 // written so far, for a progress display
+
+	// Distant says that sources come from a network, which several workers wait for.
+	Distant bool
 
 	stopped atomic.Bool // by an error or from outside: workers end at the next piece
 }

@@ -6,6 +6,7 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"unicode"
 )
 
 // Binary multiples of a byte.
@@ -34,6 +35,9 @@ func ParseBytes(text string) (int64, error) {
 			continue
 		}
 		digits = strings.TrimRight(digits, " ")
+		if s.unit == 1 && strings.ContainsFunc(digits, unicode.IsLetter) {
+			break // "1EiB" or "64MB"
+		}
 		n, err := strconv.ParseUint(digits, 10, 63)
 		if err != nil {
 			return 0, fmt.Errorf("size %q is not a whole number of %s", text, s.name)

@@ -23,6 +23,15 @@ func TestParseBytes(t *testing.T) {
 	}
 }
 
+// A unit that is none is what the error is about.
+func TestUnknownUnit(t *testing.T) {
+	for text, want := range map[string]string{"1EiB": "has none of the units", "64MB": "has none of the units", "1.5B": "is not a whole number of B", "xGiB": "is not a whole number of GiB"} {
+		if _, err := ParseBytes(text); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("ParseBytes(%q): %v; want %q", text, err, want)
+		}
+	}
+}
+
 func TestFormatBytes(t *testing.T) {
 	for n, want := range map[int64]string{0: "0 B", 1: "1 B", 1023: "1023 B", 1024: "1 KiB", 1536: "1.5 KiB", 64 << 20: "64 MiB", 5 << 30: "5 GiB"} {
 		if got := FormatBytes(n); got != want {

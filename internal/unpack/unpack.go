@@ -17,20 +17,13 @@ import (
 
 	"github.com/andybalholm/brotli"
 	"github.com/klauspost/compress/gzip"
-	"github.com/klauspost/compress/zstd"
 	"github.com/therootcompany/xz"
 )
 
 // formats maps the names of package compressed to decompressors.
 var formats = map[string]func(io.Reader) (io.Reader, error){
-	"gzip": func(r io.Reader) (io.Reader, error) { return gzip.NewReader(r) },
-	"zstd": func(r io.Reader) (io.Reader, error) {
-		z, err := zstd.NewReader(r, zstd.WithDecoderMaxWindow(maxWindow), zstd.WithDecoderConcurrency(1))
-		if err != nil {
-			return nil, err
-		}
-		return z.IOReadCloser(), nil
-	},
+	"gzip":  func(r io.Reader) (io.Reader, error) { return gzip.NewReader(r) },
+	"zstd":  newZstd,
 	"xz":    func(r io.Reader) (io.Reader, error) { return xz.NewReader(r, maxWindow) },
 	"bzip2": func(r io.Reader) (io.Reader, error) { return bzip2.NewReader(r), nil },
 	"lzip":  newLunzip,

@@ -9,10 +9,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"imprint/internal/extract"
-	"imprint/internal/hosttree"
-	"imprint/internal/inodes"
-	"imprint/internal/layer"
+	"imprint/internal/sandbox"
 	"imprint/internal/scratch"
 	"imprint/internal/tree"
 
@@ -53,7 +50,9 @@ func Open(dir, name string) (*Workspace, error) {
 func (w *Workspace) Close() error { return w.lock.Close() }
 
 // Remove removes it with everything in it.
-func (w *Workspace) Remove() error { return removeAll(w.Dir) }
+func (w *Workspace) Remove(ctx context.Context, who sandbox.Identity) error {
+	return Discard(ctx, who, w.Dir)
+}
 
 // Base returns what the writes are on, as it was given to Begin; "" if there are none.
 func (w *Workspace) Base() (string, error) {
@@ -64,8 +63,12 @@ func (w *Workspace) Base() (string, error) {
 	return string(text), err
 }
 
-// Begin prepares the directories for writes over a tree, which are in the directory lower; base identifies it. Writes that are there stay.
-func (w *Workspace) Begin(lower, base string, root *tree.Attr, owners bool) error {
+// Begin prepares the directories for writes over a tree, which are in the directory lower; base identifies it. Writes that are there stay, with the owners
+// that they had before they were read.
+func (w *Workspace) Begin(ctx context.Context, lower, base string, root *tree.Attr, who sandbox.Identity) error {
+	if err := w.Restore(ctx, who); err != nil {
+		return err
+	}
 	for _, name := range []string{"upper", "work", "root"} {
 		if err := os.Mkdir(filepath.Join(w.Dir, name), 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 			return err
@@ -74,7 +77,7 @@ func (w *Workspace) Begin(lower, base string, root *tree.Attr, owners bool) erro
 	if old, err := w.Base(); err != nil {
 		return err
 	} else if old == "" { // else the top is as the last command has left it
-		if err := setTop(filepath.Join(w.Dir, "upper"), root, owners); err != nil {
+		if err := w.setTop(ctx, root, who); err != nil {
 			return err
 		}
 		if err := os.WriteFile(filepath.Join(w.Dir, "base"), []byte(base), 0o600); err != nil {
@@ -89,47 +92,40 @@ func (w *Workspace) Begin(lower, base string, root *tree.Attr, owners bool) erro
 }
 
 // setTop gives the directory that becomes the root its mode and owner, which overlayfs takes from it.
-func setTop(path string, a *tree.Attr, owners bool) error {
-	if owners {
-		if err := os.Chown(path, int(a.UID), int(a.GID)); err != nil {
+func (w *Workspace) setTop(ctx context.Context, a *tree.Attr, who sandbox.Identity) error {
+	upper := filepath.Join(w.Dir, "upper")
+	if who.Root {
+		if err := os.Chown(upper, int(a.UID), int(a.GID)); err != nil {
 			return err
 		}
 	}
-	if err := unix.Chmod(path, uint32(a.Mode)); err != nil {
-		return &os.PathError{Op: "chmod", Path: path, Err: err}
+	if err := unix.Chmod(upper, uint32(a.Mode)); err != nil {
+		return &os.PathError{Op: "chmod", Path: upper, Err: err}
 	}
-	return nil
+	if a.UID == 0 && a.GID == 0 {
+		return nil
+	}
+	return give(ctx, upper, []sandbox.Owner{{Path: ".", UID: a.UID, GID: a.GID, Mode: uint32(a.Mode)}}, who)
 }
 
 // Clear discards the writes.
-func (w *Workspace) Clear() error {
-	if err := os.Remove(filepath.Join(w.Dir, "base")); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
+func (w *Workspace) Clear(ctx context.Context, who sandbox.Identity) error {
+	for _, name := range []string{"base", ownersFile} {
+		if err := os.Remove(filepath.Join(w.Dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
 	}
 	for _, name := range []string{"upper", "work"} {
-		if err := removeAll(filepath.Join(w.Dir, name)); err != nil {
+		if err := Discard(ctx, who, filepath.Join(w.Dir, name)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// Writes returns the writes as a layer, with the owners and times of the host's files.
-func (w *Workspace) Writes() (*layer.Layer, error) {
-	upper := filepath.Join(w.Dir, "upper")
-	n, err := (&hosttree.Scanner{Special: true}).Read(upper)
-	if err != nil {
-		return nil, err
-	}
-	if n, err = inodes.Complete(upper, n); err != nil {
-		return nil, err
-	}
-	return layer.Of([]hosttree.Entry{{Path: "/", Node: n}})
-}
-
-// Tree writes a tree to a directory of that name below dir, unless it is there, and returns its path. Devices and sockets are left out. Files are the caller's
-// unless owners are kept, which takes root. The directory gets its name when it is complete.
-func Tree(ctx context.Context, dir, name string, t *tree.Tree, owners bool) (string, error) {
+// Tree writes a tree to a directory of that name below dir, unless it is there, and returns its path. Devices and sockets are left out. Files have the
+// owners that they have in a sandbox, as [Fill] gives them. The directory gets its name when it is complete.
+func Tree(ctx context.Context, dir, name string, t *tree.Tree, who sandbox.Identity) (string, error) {
 	path := filepath.Join(dir, name)
 	top := filepath.Join(path, "tree") // which may not be writable, and then cannot be renamed itself
 	if _, err := os.Lstat(path); err == nil {
@@ -144,7 +140,7 @@ func Tree(ctx context.Context, dir, name string, t *tree.Tree, owners bool) (str
 	}
 	fresh := filepath.Join(s.Path, "new")
 	if err = os.MkdirAll(filepath.Join(fresh, "tree"), 0o700); err == nil {
-		err = Fill(ctx, filepath.Join(fresh, "tree"), t, owners)
+		err = Fill(ctx, filepath.Join(fresh, "tree"), t, who)
 	}
 	if err == nil {
 		err = os.Rename(fresh, path)
@@ -152,22 +148,11 @@ func Tree(ctx context.Context, dir, name string, t *tree.Tree, owners bool) (str
 	if _, there := os.Lstat(path); err != nil && there == nil {
 		err = nil // another process was first
 	}
-	return top, errors.Join(err, removeAll(s.Path), s.Remove())
-}
-
-// Fill writes a tree to a directory that is there. Devices and sockets are left out.
-func Fill(ctx context.Context, path string, t *tree.Tree, owners bool) error {
-	dir, err := os.OpenRoot(path)
-	if err != nil {
-		return err
-	}
-	defer dir.Close()
-	_, err = extract.Directory(ctx, dir, []tree.Walked{{Path: "/", Node: t.Root()}}, extract.Options{Owners: owners, SetID: true})
-	return err
+	return top, errors.Join(err, Discard(context.WithoutCancel(ctx), who, s.Path), s.Remove())
 }
 
 // Sweep removes trees and workspaces below a directory whose names keep does not take, and what killed processes have left there.
-func Sweep(dir string, keep func(name string) bool) error {
+func Sweep(ctx context.Context, dir string, who sandbox.Identity, keep func(name string) bool) error {
 	scratch.Sweep(dir)
 	entries, err := os.ReadDir(dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -175,25 +160,10 @@ func Sweep(dir string, keep func(name string) bool) error {
 	}
 	for _, e := range entries {
 		if !keep(e.Name()) {
-			if err := removeAll(filepath.Join(dir, e.Name())); err != nil {
+			if err := Discard(ctx, who, filepath.Join(dir, e.Name())); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
-}
-
-// removeAll is os.RemoveAll for directories whose owner may not change them.
-func removeAll(path string) error {
-	err := os.RemoveAll(path)
-	if !errors.Is(err, fs.ErrPermission) {
-		return err
-	}
-	filepath.WalkDir(path, func(path string, e fs.DirEntry, _ error) error {
-		if e != nil && e.IsDir() {
-			os.Chmod(path, 0o700)
-		}
-		return nil
-	})
-	return os.RemoveAll(path)
 }

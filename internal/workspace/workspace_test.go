@@ -7,10 +7,19 @@ import (
 	"testing"
 
 	"imprint/internal/layer"
+	"imprint/internal/sandbox"
 	"imprint/internal/tree"
 )
 
 var attr = &tree.Attr{Mode: 0o555, Mtime: tree.Time{Sec: 5}}
+
+// own is a user with one ID.
+var own = sandbox.Identity{UID: os.Getuid(), GID: os.Getgid()}
+
+func TestMain(m *testing.M) {
+	sandbox.Begin()
+	os.Exit(m.Run())
+}
 
 func read(t *testing.T, path string) string {
 	t.Helper()
@@ -41,25 +50,25 @@ func treeOf(t *testing.T, content string) *tree.Tree {
 // A tree is written once, whoever may change it, and is gone after a sweep that does not keep it.
 func TestTree(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "trees")
-	path, err := Tree(t.Context(), dir, "a", treeOf(t, "1"), false)
+	path, err := Tree(t.Context(), dir, "a", treeOf(t, "1"), own)
 	if err != nil || read(t, path+"/d/f") != "1" || read(t, path+"/d/g") != "1" {
 		t.Fatal(err)
 	}
-	again, err := Tree(t.Context(), dir, "a", treeOf(t, "2"), false)
+	again, err := Tree(t.Context(), dir, "a", treeOf(t, "2"), own)
 	if err != nil || again != path || read(t, path+"/d/f") != "1" {
 		t.Error(err, again)
 	}
-	if _, err := Tree(t.Context(), dir, "b", treeOf(t, "2"), false); err != nil {
+	if _, err := Tree(t.Context(), dir, "b", treeOf(t, "2"), own); err != nil {
 		t.Error(err)
 	}
-	if err := Sweep(dir, func(name string) bool { return name == "b" }); err != nil {
+	if err := Sweep(t.Context(), dir, own, func(name string) bool { return name == "b" }); err != nil {
 		t.Error(err)
 	}
 	entries, err := os.ReadDir(dir)
 	if err != nil || len(entries) != 1 || entries[0].Name() != "b" {
 		t.Error(err, entries)
 	}
-	if err := Sweep(filepath.Join(dir, "none"), nil); err != nil {
+	if err := Sweep(t.Context(), filepath.Join(dir, "none"), own, nil); err != nil {
 		t.Error(err)
 	}
 	damaged := tree.NewFile("", attr, tree.Pinned(tree.Text("x"), tree.Pin{1}))
@@ -71,13 +80,13 @@ func TestTree(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Tree(t.Context(), dir, "c", tr, false); !errors.Is(err, tree.ErrChanged) {
+	if _, err := Tree(t.Context(), dir, "c", tr, own); !errors.Is(err, tree.ErrChanged) {
 		t.Errorf("a damaged content is written: %v", err)
 	}
 	if entries, _ := os.ReadDir(dir); len(entries) != 1 {
 		t.Errorf("left are %v", entries)
 	}
-	if err := Sweep(dir, func(string) bool { return false }); err != nil {
+	if err := Sweep(t.Context(), dir, own, func(string) bool { return false }); err != nil {
 		t.Error(err)
 	}
 }
@@ -95,7 +104,7 @@ func TestWorkspace(t *testing.T) {
 	if base, err := w.Base(); base != "" || err != nil {
 		t.Error(base, err)
 	}
-	if err := w.Begin("/lower", "pin", attr, false); err != nil {
+	if err := w.Begin(t.Context(), "/lower", "pin", attr, own); err != nil {
 		t.Fatal(err)
 	}
 	upper := filepath.Join(w.Dir, "upper")
@@ -106,23 +115,23 @@ func TestWorkspace(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(upper, "new"), []byte("x"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.Begin("/other", "pin", attr, false); err != nil {
+	if err := w.Begin(t.Context(), "/other", "pin", attr, own); err != nil {
 		t.Fatal(err)
 	}
-	l, err := w.Writes()
+	l, err := w.Writes(t.Context(), own)
 	if err != nil || len(l.Entries()) != 2 || l.Entries()[1].Path != "/new" {
 		t.Error(err, l.Entries())
 	}
 	if base, err := w.Base(); base != "pin" || err != nil {
 		t.Error(base, err)
 	}
-	if err := w.Clear(); err != nil {
+	if err := w.Clear(t.Context(), own); err != nil {
 		t.Error(err)
 	}
 	if base, err := w.Base(); base != "" || err != nil {
 		t.Error(base, err)
 	}
-	if err := errors.Join(w.Close(), w.Remove()); err != nil {
+	if err := errors.Join(w.Close(), w.Remove(t.Context(), own)); err != nil {
 		t.Error(err)
 	}
 	if again, err := Open(dir, "web"); err != nil {

@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"text/tabwriter"
 	"time"
 
+	"imprint/cmd/imprint/family"
 	"imprint/internal/objects"
 	"imprint/internal/steprun"
 	"imprint/internal/stepstore"
@@ -114,37 +114,30 @@ func (w World) printStats(s counted) error {
 func times(n int64) string { return units.Count(int(n), "time") }
 
 func (w World) list() *cobra.Command {
-	var asJSON bool
-	c := &cobra.Command{
+	return family.Table[shown]{Row: shown.row}.Command(w.World, &cobra.Command{
 		Use:   "list",
 		Short: "List what steps have made",
 		Long: `list prints a line for each result: its ID, the step, when it was made or found for the last time, the size of its files, and the results
 that its tree has below.`,
 		Args: w.Arguments(0, 0, "no argument"),
-		RunE: func(*cobra.Command, []string) error {
-			r, err := w.open()
-			if err != nil {
-				return err
-			}
-			list, damaged, err := r.Store.Steps().All()
-			if err != nil {
-				return err
-			}
-			for _, id := range damaged {
-				fmt.Fprintf(w.Stderr, "warning: the result %s is damaged: imprint cache verify says how\n", objects.Text(id))
-			}
-			all := []shown{}
-			for _, one := range list {
-				all = append(all, show(r, one))
-			}
-			if asJSON {
-				return w.Document(all)
-			}
-			return w.table(all)
-		},
-	}
-	c.Flags().BoolVar(&asJSON, "json", false, "print a JSON document")
-	return c
+	}, func([]string) ([]shown, error) {
+		r, err := w.open()
+		if err != nil {
+			return nil, err
+		}
+		list, damaged, err := r.Store.Steps().All()
+		if err != nil {
+			return nil, err
+		}
+		for _, id := range damaged {
+			fmt.Fprintf(w.Stderr, "warning: the result %s is damaged: imprint cache verify says how\n", objects.Text(id))
+		}
+		all := []shown{}
+		for _, one := range list {
+			all = append(all, show(r, one))
+		}
+		return all, nil
+	})
 }
 
 func show(r *steprun.Runner, one *stepstore.Result) shown {
@@ -156,16 +149,12 @@ func show(r *steprun.Runner, one *stepstore.Result) shown {
 	return s
 }
 
-func (w World) table(all []shown) error {
-	t := tabwriter.NewWriter(w.Stdout, 0, 0, 2, ' ', 0)
-	for _, s := range all {
-		after := []string{"-"}
-		for i, id := range s.After {
-			after = append(after[:min(i, len(after))], id[:12])
-		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", s.ID[:12], visible.Line(s.Name), s.Used.Format(time.DateTime), units.FormatBytes(s.Bytes), strings.Join(after, " "))
+func (s shown) row() []string {
+	after := []string{"-"}
+	for i, id := range s.After {
+		after = append(after[:min(i, len(after))], id[:12])
 	}
-	return t.Flush()
+	return []string{s.ID[:12], visible.Line(s.Name), s.Used.Format(time.DateTime), units.FormatBytes(s.Bytes), strings.Join(after, " ")}
 }
 
 func (w World) log() *cobra.Command {

@@ -2,15 +2,11 @@
 package envcmd
 
 import (
-	"errors"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"imprint/cmd/imprint/family"
-	"imprint/internal/diag"
 	"imprint/internal/environment"
 	"imprint/internal/objects"
 	"imprint/internal/sandbox"
@@ -89,19 +85,7 @@ func OpenPruned(dir string, last int) (*environment.Store, error) {
 }
 
 // explained adds what is there to an error about what is not.
-func explained(err error) error {
-	var missing *environment.UnknownError
-	if !errors.As(err, &missing) {
-		return err
-	}
-	if near := diag.Nearest(missing.Name, missing.Known); near != "" {
-		return fmt.Errorf("%w: did you mean %q?", err, near)
-	}
-	if len(missing.Known) > 0 {
-		return fmt.Errorf("%w: there is %s", err, strings.Join(missing.Known, ", "))
-	}
-	return fmt.Errorf("%w: imprint env init makes one", err)
-}
+func explained(err error) error { return family.Suggesting(err, "imprint env init") }
 
 // find opens the build store and an environment in it.
 func (w World) find(name string) (*environment.Store, *environment.Environment, error) {

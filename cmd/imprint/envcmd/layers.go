@@ -13,6 +13,7 @@ import (
 	"imprint/internal/hosttree"
 	"imprint/internal/inodes"
 	"imprint/internal/layer"
+	"imprint/internal/named"
 	"imprint/internal/objects"
 	"imprint/internal/tree"
 	"imprint/internal/units"
@@ -38,7 +39,7 @@ func (w World) init() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := environment.CheckName("an environment", args[0]); err != nil {
+			if err := named.Check("an environment", args[0]); err != nil {
 				return w.Usage(err)
 			}
 			if _, err := s.Environment(args[0]); err == nil { // before anything is read

@@ -9,6 +9,7 @@ import (
 
 	"imprint/internal/hosttool"
 	"imprint/internal/objects"
+	"imprint/internal/sandbox"
 	"imprint/internal/tree"
 	"imprint/internal/workspace"
 
@@ -49,7 +50,7 @@ but root; then rm removes them. Devices and sockets are left out. Other users' f
 			}
 			how := "a tree"
 			if !asTree {
-				lower, err := workspace.Tree(c.Context(), trees(s), objects.Text(pin), t, w.Root())
+				lower, err := workspace.Tree(c.Context(), trees(s), objects.Text(pin), t, w.alone())
 				if err != nil {
 					return err
 				}
@@ -101,13 +102,18 @@ func (w World) mountTree(ctx context.Context, lower, dir string) (how string, er
 	return "a tree", nil
 }
 
+// alone is the user without subordinate IDs, whose files the user could not read.
+func (w World) alone() sandbox.Identity {
+	return sandbox.Identity{Root: w.Root(), UID: w.UID, GID: w.GID}
+}
+
 // fill writes a tree that its owner may not change either.
 func (w World) fill(ctx context.Context, dir string, t *tree.Tree) error {
 	r, err := readOnly(t)
 	if err != nil {
 		return err
 	}
-	return workspace.Fill(ctx, dir, r, w.Root())
+	return workspace.Fill(ctx, dir, r, w.alone())
 }
 
 // readOnly returns a tree like t without permissions to write, and without set-ID bits: others may reach it.

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"imprint/internal/environment"
+	"imprint/internal/hosttool"
 	"imprint/internal/layer"
 	"imprint/internal/objects"
 	"imprint/internal/sandbox"
@@ -35,8 +36,9 @@ the host. The layers do not change: what the command writes is kept beside them 
 layer on the stack if the command succeeds; files that are new or have changed get the time of SOURCE_DATE_EPOCH, or 1. With
 --clean the command starts without what earlier ones have written.
 
-Root's commands see all owners. Those of another user see one: everything is root's, and a change to another owner fails; files that
-are saved keep the owners that they have in the layers below, and new ones are root's.`,
+Root's commands see all owners, and so do those of a user with newuidmap and subordinate IDs (subuid(5)). Those of another user see
+one: everything is root's, and a change to another owner fails; files that are saved keep the owners that they have in the layers
+below, and new ones are root's.`,
 		Example: "  imprint env run web -- sh\n  imprint env run web --save --network -- apt-get install -y nginx",
 		Args: func(c *cobra.Command, args []string) error {
 			if at := c.ArgsLenAtDash(); len(args) < 2 || at > 1 || at == 0 {
@@ -83,13 +85,20 @@ func (w World) runIn(ctx context.Context, r running) error {
 	if err := w.sandboxed(ctx, space, r); err != nil || !r.save {
 		return err
 	}
-	return w.save(ctx, s, space, saving{r, pin, t})
+	if err := space.Hold(ctx, Identity()); err != nil {
+		return err
+	}
+	if err := w.save(ctx, s, space, saving{r, pin, t}); err != nil {
+		return errors.Join(err, space.Restore(context.WithoutCancel(ctx), Identity()))
+	}
+	return space.Clear(ctx, Identity())
 }
 
 // prepare makes everything ready for a command over a stack, and returns the tree of the stack.
 func (w World) prepare(ctx context.Context, s *environment.Store, space *workspace.Workspace, pin objects.Digest, r running) (*tree.Tree, error) {
+	who := Identity()
 	if r.clean {
-		if err := space.Clear(); err != nil {
+		if err := space.Clear(ctx, who); err != nil {
 			return nil, err
 		}
 	}
@@ -105,12 +114,23 @@ func (w World) prepare(ctx context.Context, s *environment.Store, space *workspa
 	if err != nil {
 		return nil, err
 	}
-	lower, err := workspace.Tree(ctx, trees(s), objects.Text(pin), t, w.Root())
+	lower, err := workspace.Tree(ctx, trees(s), treeName(pin, who), t, who)
 	if err != nil {
 		return nil, err
 	}
-	return t, space.Begin(lower, objects.Text(pin), t.Root().Attr, w.Root())
+	return t, space.Begin(ctx, lower, objects.Text(pin), t.Root().Attr, who)
 }
+
+// treeName names the files of a stack, with their owners if the caller has subordinate IDs.
+func treeName(pin objects.Digest, who sandbox.Identity) string {
+	if who.Root || who.Sub == nil {
+		return objects.Text(pin)
+	}
+	return objects.Text(pin) + owned
+}
+
+// owned ends the names of trees with owners that are not root's own.
+const owned = ".owned"
 
 func (w World) sandboxed(ctx context.Context, space *workspace.Workspace, r running) error {
 	epoch, err := w.Epoch()
@@ -122,11 +142,15 @@ func (w World) sandboxed(ctx context.Context, space *workspace.Workspace, r runn
 		env = append(env, "TERM="+term)
 	}
 	err = sandbox.Run(ctx, sandbox.Command{
-		Dir: space.Dir, Argv: r.argv, Env: env, Host: "imprint", Network: r.network, Identity: sandbox.Identity{Root: w.Root(), UID: w.UID, GID: w.GID}, Stdin: w.Stdin, Stdout: w.Raw, Stderr: w.RawErr,
+		Dir: space.Dir, Argv: r.argv, Env: env, Host: "imprint", Network: r.network, Identity: Identity(), Stdin: w.Stdin, Stdout: w.Raw, Stderr: w.RawErr,
 	})
 	var forbidden *sandbox.ForbiddenError
-	if errors.As(err, &forbidden) {
+	var exit *hosttool.ExitError
+	switch {
+	case errors.As(err, &forbidden):
 		return fmt.Errorf("%w; %s", err, forbidden.Hint())
+	case errors.As(err, &exit) && !Identity().Many(): // what it has said has gone to the user alone
+		fmt.Fprintf(w.Stderr, "hint: %s\n", sandbox.OneIDHint)
 	}
 	return err
 }
@@ -140,7 +164,7 @@ type saving struct {
 
 // save makes what was written a layer.
 func (w World) save(ctx context.Context, s *environment.Store, space *workspace.Workspace, r saving) error {
-	l, err := space.Writes()
+	l, err := space.Writes(ctx, Identity())
 	if err != nil {
 		return err
 	}
@@ -151,11 +175,11 @@ func (w World) save(ctx context.Context, s *environment.Store, space *workspace.
 	if err != nil {
 		return err
 	}
-	if l, err = l.Over(r.lower, layer.Settings{Mtime: tree.Time{Sec: epoch}, Owners: w.Root()}); err != nil {
+	if l, err = l.Over(r.lower, layer.Settings{Mtime: tree.Time{Sec: epoch}, Owners: Identity().Many()}); err != nil {
 		return err
 	}
 	if len(l.Entries()) == 0 {
-		return errors.Join(w.Print("%s: nothing has changed\n", r.name), space.Clear())
+		return w.Print("%s: nothing has changed\n", r.name)
 	}
 	d, err := s.Add(ctx, l)
 	if err != nil {
@@ -168,7 +192,7 @@ func (w World) save(ctx context.Context, s *environment.Store, space *workspace.
 	if err != nil {
 		return explained(err)
 	}
-	return errors.Join(w.Print("%s: %s is now %s, with %s\n", r.name, tag, short(pin), summary(l)), space.Clear())
+	return w.Print("%s: %s is now %s, with %s\n", r.name, tag, short(pin), summary(l))
 }
 
 func sortedKeys(m map[objects.Digest][]string) []objects.Digest {

@@ -4,9 +4,10 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
-	"text/tabwriter"
 
+	"imprint/cmd/imprint/family"
 	"imprint/internal/environment"
 	"imprint/internal/layer"
 	"imprint/internal/objects"
@@ -26,45 +27,38 @@ type listed struct {
 }
 
 func (w World) list() *cobra.Command {
-	var asJSON bool
-	c := &cobra.Command{
+	return family.Table[listed]{Row: listed.row}.Command(w.World, &cobra.Command{
 		Use:   "list",
 		Short: "List the environments",
 		Long: `list prints a line for each environment: its name, the pin of its current stack, the number of its layers, the sum of their
 contents, and its tags besides root and current.`,
 		Args: w.Arguments(0, 0, "no argument"),
-		RunE: func(*cobra.Command, []string) error {
-			s, err := w.open()
+	}, func([]string) ([]listed, error) {
+		s, err := w.open()
+		if err != nil {
+			return nil, err
+		}
+		all, err := s.List()
+		list := []listed{}
+		for _, e := range all {
+			one, err := describe(s, e)
 			if err != nil {
-				return err
+				return nil, fmt.Errorf("environment %q: %w", e.Name, err)
 			}
-			all, err := s.List()
-			if err != nil {
-				return err
-			}
-			list := []listed{}
-			for _, e := range all {
-				one, err := describe(s, e)
-				if err != nil {
-					return fmt.Errorf("environment %q: %w", e.Name, err)
-				}
-				list = append(list, one)
-			}
-			if asJSON {
-				return w.Document(list)
-			}
-			t := tabwriter.NewWriter(w.Stdout, 0, 1, 2, ' ', 0)
-			for _, e := range list {
-				delete(e.Tags, environment.Root)
-				delete(e.Tags, environment.Current)
-				row := []string{e.Name, e.Current[:12], units.Count(e.Layers, "layer"), units.FormatBytes(e.Bytes)}
-				fmt.Fprintln(t, strings.Join(append(row, slices.Sorted(maps.Keys(e.Tags))...), "\t"))
-			}
-			return t.Flush()
-		},
+			list = append(list, one)
+		}
+		return list, err
+	})
+}
+
+func (e listed) row() []string {
+	row := []string{e.Name, e.Current[:12], units.Count(e.Layers, "layer"), units.FormatBytes(e.Bytes)}
+	for _, tag := range slices.Sorted(maps.Keys(e.Tags)) {
+		if tag != environment.Root && tag != environment.Current {
+			row = append(row, tag)
+		}
 	}
-	c.Flags().BoolVar(&asJSON, "json", false, "write JSON")
-	return c
+	return row
 }
 
 func describe(s *environment.Store, e *environment.Environment) (listed, error) {
@@ -97,35 +91,23 @@ type shownLayer struct {
 }
 
 func (w World) show() *cobra.Command {
-	var asJSON bool
-	c := &cobra.Command{
+	return family.Table[shownLayer]{Header: []string{"PIN", "LAYER", "PATHS", "CONTENT", "TAGS"}, Row: shownLayer.row}.Command(w.World, &cobra.Command{
 		Use:   "show NAME",
 		Short: "Show the layers and tags of an environment",
 		Long: `show prints a line for each stack of an environment, the lowest first: its pin, the digest of its uppermost layer, what that
 has, and the tags that lead there. Stacks of other tags that are not part of the current one come last.`,
 		Args: w.Arguments(1, 1, "a NAME"),
-		RunE: func(_ *cobra.Command, args []string) error {
-			s, e, err := w.find(args[0])
-			if err != nil {
-				return err
-			}
-			list, err := stacks(s, e)
-			if err != nil {
-				return err
-			}
-			if asJSON {
-				return w.Document(list)
-			}
-			t := tabwriter.NewWriter(w.Stdout, 0, 1, 2, ' ', 0)
-			fmt.Fprintln(t, "PIN\tLAYER\tPATHS\tCONTENT\tTAGS")
-			for _, l := range list {
-				fmt.Fprintf(t, "%s\t%s\t%d\t%s\t%s\n", l.Pin[:12], l.Layer[:12], l.Paths, units.FormatBytes(l.Bytes), strings.Join(l.Tags, " "))
-			}
-			return t.Flush()
-		},
-	}
-	c.Flags().BoolVar(&asJSON, "json", false, "write JSON, with whole digests")
-	return c
+	}, func(args []string) ([]shownLayer, error) {
+		s, e, err := w.find(args[0])
+		if err != nil {
+			return nil, err
+		}
+		return stacks(s, e)
+	})
+}
+
+func (l shownLayer) row() []string {
+	return []string{l.Pin[:12], l.Layer[:12], strconv.Itoa(l.Paths), units.FormatBytes(l.Bytes), strings.Join(l.Tags, " ")}
 }
 
 // stacks returns all stacks of an environment: those of current, then those of the other tags.

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"imprint/cmd/imprint/family"
 	"imprint/internal/environment"
 	"imprint/internal/objects"
 	"imprint/internal/steprun"
@@ -102,10 +103,7 @@ listed.`,
 			if err := w.Print("removed %s: %s\n", args[0], freed(g)); err != nil {
 				return err
 			}
-			return errors.Join(space.Remove(), workspace.Sweep(trees(s), func(name string) bool {
-				d, err := objects.Parse(name)
-				return err == nil && !slices.Contains(g.Digests, d)
-			}))
+			return errors.Join(space.Remove(c.Context(), Identity()), sweepTrees(c.Context(), s, func(d objects.Digest) bool { return !slices.Contains(g.Digests, d) }))
 		},
 	}
 }
@@ -119,9 +117,9 @@ func (w World) gc() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "gc",
 		Short: "Remove layers and contents that nothing leads to",
-		Long: `gc removes what is in the build store's layers and that no tag of an environment, no generation of a series and nothing that a step has made leads to: layers after a
-roll-back, what a killed command has added, and trees in which commands ran. It waits for commands and builds that use the store, for at most 20 seconds.
-What an environment leads to and is not there is reported, and is an error.`,
+		Long: `gc removes from the build store what no tag of an environment, no generation of a series and nothing that a step has made leads to:
+layers after a roll-back, what a killed command has added, and trees in which commands ran. It waits for commands and builds that
+use the store, for at most 20 seconds. What an environment leads to and is not there is reported, and is an error.`,
 		Args: w.Arguments(0, 0, "no argument"),
 		RunE: func(c *cobra.Command, _ []string) error {
 			s, err := w.open()
@@ -139,41 +137,53 @@ What an environment leads to and is not there is reported, and is an error.`,
 					}
 				}
 			}
-			verb := "removed"
-			if dryRun {
-				verb = "would remove"
-			}
-			if err := w.Print("%s %s\n", verb, freed(g)); err != nil {
-				return err
-			}
-			if len(g.Missing) > 0 {
-				return fmt.Errorf("%s %w, the first is %s: imprint env verify lists where", units.Count(len(g.Missing), "object"), objects.ErrMissing, short(g.Missing[0]))
-			}
-			return nil
+			return Collected(w.World, g, Verb(dryRun), "imprint env verify")
 		},
 	}
 	c.Flags().BoolVar(&dryRun, "dry-run", false, "list the digests of what would be removed, and remove nothing")
 	return c
 }
 
+// Verb says what is done with garbage.
+func Verb(dryRun bool) string {
+	if dryRun {
+		return "would remove"
+	}
+	return "removed"
+}
+
+// Collected prints how much is, or would be, collected. What something leads to and is not there is an error, and verify the command that lists where.
+func Collected(w family.World, g environment.Garbage, verb, verify string) error {
+	err := w.Print("%s %s\n", verb, freed(g))
+	if err == nil && len(g.Missing) > 0 {
+		err = fmt.Errorf("%s %w, the first is %s: %s lists where", units.Count(len(g.Missing), "object"), objects.ErrMissing, short(g.Missing[0]), verify)
+	}
+	return err
+}
+
 // Collect removes what nothing in a store leads to, or finds out what that is, with the files of commands that ran in what is no more.
 func Collect(ctx context.Context, s *environment.Store, dryRun bool) (environment.Garbage, error) {
 	return s.Collect(ctx, dryRun, func(names []string, live map[objects.Digest]bool) error {
-		return errors.Join(sweep(s, names, live), (&steprun.Runner{Store: s, Identity: Identity()}).Sweep(ctx))
+		return errors.Join(sweep(ctx, s, names, live), (&steprun.Runner{Store: s, Identity: Identity()}).Sweep(ctx))
 	})
 }
 
 // sweep removes the files of commands that ran in what is no more.
-func sweep(s *environment.Store, names []string, live map[objects.Digest]bool) error {
+func sweep(ctx context.Context, s *environment.Store, names []string, live map[objects.Digest]bool) error {
 	known := map[string]bool{}
 	for _, name := range names {
 		known[name] = true
 	}
-	err := workspace.Sweep(runs(s), func(name string) bool { return known[name] })
-	return errors.Join(err, workspace.Sweep(trees(s), func(name string) bool {
-		d, err := objects.Parse(name)
-		return err == nil && live[d]
-	}))
+	err := workspace.Sweep(ctx, runs(s), Identity(), func(name string) bool { return known[name] })
+	return errors.Join(err, sweepTrees(ctx, s, func(d objects.Digest) bool { return live[d] }))
+}
+
+// sweepTrees removes the files of stacks that keep does not take.
+func sweepTrees(ctx context.Context, s *environment.Store, keep func(objects.Digest) bool) error {
+	return workspace.Sweep(ctx, trees(s), Identity(), func(name string) bool {
+		d, err := objects.Parse(strings.TrimSuffix(name, owned))
+		return err == nil && keep(d)
+	})
 }
 
 func (w World) verify() *cobra.Command {

@@ -1,6 +1,7 @@
 package imagecmd
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -18,7 +19,14 @@ func Open(name string) (*disk.Disk, *os.File, error) { return openWith(name, dis
 
 // openWith opens a file and passes it, with its size, to a function that opens images.
 func openWith(name string, open func(io.ReaderAt, int64) (*disk.Disk, error)) (*disk.Disk, *os.File, error) {
-	if info, err := os.Stat(name); err == nil && info.Mode()&(fs.ModeNamedPipe|fs.ModeCharDevice) != 0 {
+	if name == "" {
+		return nil, nil, errors.New("the name of the image is empty")
+	}
+	info, err := os.Stat(name)
+	switch {
+	case err == nil && info.IsDir():
+		return nil, nil, fmt.Errorf("read %s: is a directory, and no image", name)
+	case err == nil && info.Mode()&(fs.ModeNamedPipe|fs.ModeCharDevice) != 0:
 		return nil, nil, fmt.Errorf("read %s: an image is read at any offset, which a pipe or a terminal cannot do", name)
 	}
 	f, err := os.Open(name)

@@ -9,6 +9,7 @@ import (
 	"imprint/image/generation"
 	"imprint/image/plan"
 	"imprint/image/write"
+	"imprint/internal/named"
 	"imprint/internal/objects"
 	"imprint/internal/recipe"
 	"imprint/internal/restore"
@@ -49,7 +50,7 @@ func (b *Build) Run(ctx context.Context) (err error) {
 	}
 	defer release()
 	e, err := s.Series(b.Series)
-	var unknown *series.UnknownError
+	var unknown *named.UnknownError
 	if err != nil && !errors.As(err, &unknown) {
 		return err
 	}

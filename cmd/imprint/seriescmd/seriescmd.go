@@ -3,14 +3,10 @@
 package seriescmd
 
 import (
-	"errors"
-	"fmt"
-	"strconv"
 	"strings"
 
 	"imprint/cmd/imprint/envcmd"
 	"imprint/cmd/imprint/family"
-	"imprint/internal/diag"
 	"imprint/internal/environment"
 	"imprint/internal/series"
 	"imprint/internal/visible"
@@ -62,20 +58,7 @@ func (w World) open() (*series.Store, *environment.Store, error) {
 }
 
 // suggesting adds what is there to an error about what is not.
-func suggesting(err error) error {
-	var missing *series.UnknownError
-	if !errors.As(err, &missing) {
-		return err
-	}
-	_, number := strconv.Atoi(missing.Name)
-	if near := diag.Nearest(missing.Name, missing.Known); near != "" && number != nil {
-		return fmt.Errorf("%w: did you mean %q?", err, near)
-	}
-	if len(missing.Known) > 0 {
-		return fmt.Errorf("%w: there is %s", err, strings.Join(missing.Known, ", "))
-	}
-	return fmt.Errorf("%w: imprint build --series makes one", err)
-}
+func suggesting(err error) error { return family.Suggesting(err, "imprint build --series") }
 
 // find returns a series and the generation that NAME or NAME:TAG names.
 func (w World) find(text string) (*series.Store, *series.Series, series.Generation, error) {

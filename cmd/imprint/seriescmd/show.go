@@ -3,9 +3,10 @@ package seriescmd
 import (
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
-	"text/tabwriter"
 
+	"imprint/cmd/imprint/family"
 	"imprint/image/plan"
 	"imprint/internal/series"
 	"imprint/internal/units"
@@ -23,45 +24,43 @@ type listed struct {
 }
 
 func (w World) list() *cobra.Command {
-	var asJSON bool
-	c := &cobra.Command{
+	return family.Table[listed]{Row: listed.row}.Command(w.World, &cobra.Command{
 		Use:   "list",
 		Short: "List the series",
 		Long:  "list prints a line for each series: its name, the number of its current generation, how many there are, and the digest of that image.",
 		Args:  w.Arguments(0, 0, "no argument"),
-		RunE: func(*cobra.Command, []string) error {
-			s, _, err := w.open()
+	}, func([]string) ([]listed, error) {
+		s, _, err := w.open()
+		if err != nil {
+			return nil, err
+		}
+		all, err := s.List()
+		list := []listed{}
+		for _, e := range all {
+			one, err := describe(s, e)
 			if err != nil {
-				return err
+				return nil, fmt.Errorf("series %q: %w", e.Name, err)
 			}
-			all, err := s.List()
-			if err != nil {
-				return err
-			}
-			list := []listed{}
-			for _, e := range all {
-				g, err := e.Find("")
-				if err != nil {
-					return err
-				}
-				r, err := s.Record(g)
-				if err != nil {
-					return fmt.Errorf("series %q: %w", e.Name, err)
-				}
-				list = append(list, listed{e.Name, g.Number, len(e.Generations), r.Image, e.Tags})
-			}
-			if asJSON {
-				return w.Document(list)
-			}
-			t := tabwriter.NewWriter(w.Stdout, 0, 1, 2, ' ', 0)
-			for _, e := range list {
-				fmt.Fprintf(t, "%s\tgeneration %d\tof %d\t%s\n", e.Name, e.Current, e.Generations, e.Image)
-			}
-			return t.Flush()
-		},
+			list = append(list, one)
+		}
+		return list, err
+	})
+}
+
+func describe(s *series.Store, e *series.Series) (listed, error) {
+	g, err := e.Find("")
+	if err != nil {
+		return listed{}, err
 	}
-	c.Flags().BoolVar(&asJSON, "json", false, "write JSON")
-	return c
+	r, err := s.Record(g)
+	if err != nil {
+		return listed{}, err
+	}
+	return listed{e.Name, g.Number, len(e.Generations), r.Image, e.Tags}, nil
+}
+
+func (e listed) row() []string {
+	return []string{e.Name, fmt.Sprintf("generation %d", e.Current), fmt.Sprintf("of %d", e.Generations), e.Image}
 }
 
 // A shown generation, as show prints it.
@@ -76,47 +75,50 @@ type shownGeneration struct {
 }
 
 func (w World) show() *cobra.Command {
-	var asJSON bool
-	c := &cobra.Command{
+	header := []string{"GENERATION", "IMAGE", "SIZE", "ITEMS", "CONTENT", "NEW", "TAGS"}
+	c := family.Table[shownGeneration]{Header: header, Row: shownGeneration.row}.Command(w.World, &cobra.Command{
 		Use:   "show NAME[:TAG]",
 		Short: "Show the generations of a series, or the manifest of one",
 		Long: `show prints a line for each generation of a series, the oldest first: its number, the digest of the image, its size, the number of its store
 items, the bytes of its contents, how many of these no earlier generation has, and its tags. With a TAG or a number it prints the manifest of
 that generation, as it was beside the image.`,
 		Args: w.Arguments(1, 1, "a NAME or NAME:TAG"),
-		RunE: func(_ *cobra.Command, args []string) error {
-			s, e, g, err := w.find(args[0])
-			if err != nil {
-				return err
-			}
-			if strings.Contains(args[0], ":") {
-				r, err := s.Record(g)
-				if err != nil {
-					return err
-				}
-				text, err := s.Manifest(r)
-				if err != nil {
-					return err
-				}
-				return w.Print("%s", text)
-			}
-			list, err := generations(s, e)
-			if err != nil {
-				return err
-			}
-			if asJSON {
-				return w.Document(list)
-			}
-			t := tabwriter.NewWriter(w.Stdout, 0, 1, 2, ' ', 0)
-			fmt.Fprintln(t, "GENERATION\tIMAGE\tSIZE\tITEMS\tCONTENT\tNEW\tTAGS")
-			for _, g := range list {
-				fmt.Fprintf(t, "%d\t%.28s\t%s\t%d\t%s\t%s\t%s\n", g.Number, g.Image, units.FormatBytes(g.Size), g.Items, units.FormatBytes(g.Data), units.FormatBytes(g.Own), strings.Join(g.Tags, " "))
-			}
-			return t.Flush()
-		},
+	}, func(args []string) ([]shownGeneration, error) {
+		s, e, _, err := w.find(args[0])
+		if err != nil {
+			return nil, err
+		}
+		return generations(s, e)
+	})
+	table := c.RunE
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if !strings.Contains(args[0], ":") {
+			return table(c, args)
+		}
+		return w.manifest(args[0])
 	}
-	c.Flags().BoolVar(&asJSON, "json", false, "write JSON, with whole digests")
 	return c
+}
+
+func (g shownGeneration) row() []string {
+	return []string{strconv.Itoa(g.Number), fmt.Sprintf("%.28s", g.Image), units.FormatBytes(g.Size), strconv.Itoa(g.Items), units.FormatBytes(g.Data), units.FormatBytes(g.Own), strings.Join(g.Tags, " ")}
+}
+
+// manifest prints the manifest of a generation.
+func (w World) manifest(generation string) error {
+	s, _, g, err := w.find(generation)
+	if err != nil {
+		return err
+	}
+	r, err := s.Record(g)
+	if err != nil {
+		return err
+	}
+	text, err := s.Manifest(r)
+	if err != nil {
+		return err
+	}
+	return w.Print("%s", text)
 }
 
 // generations describes the generations of a series.

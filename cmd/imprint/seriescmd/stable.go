@@ -9,6 +9,7 @@ import (
 	"imprint/image/earlier"
 	"imprint/image/generation"
 	"imprint/image/plan"
+	"imprint/internal/named"
 	"imprint/internal/objects"
 	"imprint/internal/series"
 	"imprint/internal/units"
@@ -34,7 +35,7 @@ func OpenEarlier(ctx context.Context, store, name string, warn func(string)) (*E
 		return nil, err
 	}
 	defer release()
-	var unknown *series.UnknownError
+	var unknown *named.UnknownError
 	e, err := s.Series(name)
 	if errors.As(err, &unknown) {
 		return nil, nil

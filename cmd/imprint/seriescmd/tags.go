@@ -10,7 +10,6 @@ import (
 
 	"imprint/cmd/imprint/envcmd"
 	"imprint/internal/environment"
-	"imprint/internal/objects"
 	"imprint/internal/series"
 	"imprint/internal/units"
 
@@ -136,17 +135,13 @@ generations without a tag that are not among its last N. It waits for commands a
 
 // collect prunes series unless keep is 0, and removes what nothing leads to.
 func (w World) collect(ctx context.Context, s *series.Store, env *environment.Store, keep int, dryRun bool) error {
-	verb := "removed"
-	if dryRun {
-		verb = "would remove"
-	}
 	if keep > 0 {
 		gone, err := s.Prune(ctx, keep, dryRun)
 		if err != nil {
 			return err
 		}
 		for _, name := range slices.Sorted(maps.Keys(gone)) {
-			if err := w.Print("%s %s of %s: %s\n", verb, units.Count(len(gone[name]), "generation"), name, strings.Trim(fmt.Sprint(gone[name]), "[]")); err != nil {
+			if err := w.Print("%s %s of %s: %s\n", envcmd.Verb(dryRun), units.Count(len(gone[name]), "generation"), name, strings.Trim(fmt.Sprint(gone[name]), "[]")); err != nil {
 				return err
 			}
 		}
@@ -155,13 +150,7 @@ func (w World) collect(ctx context.Context, s *series.Store, env *environment.St
 	if err != nil {
 		return err
 	}
-	if err := w.Print("%s %s, %s\n", verb, units.Count(len(g.Digests), "object"), units.FormatBytes(g.Bytes)); err != nil {
-		return err
-	}
-	if len(g.Missing) > 0 {
-		return fmt.Errorf("%s %w, the first is %s: imprint series verify lists where", units.Count(len(g.Missing), "object"), objects.ErrMissing, objects.Text(g.Missing[0])[:12])
-	}
-	return nil
+	return envcmd.Collected(w.World, g, envcmd.Verb(dryRun), "imprint series verify")
 }
 
 func (w World) verify() *cobra.Command {

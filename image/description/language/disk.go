@@ -1,11 +1,12 @@
 package language
 
 import (
+	"strings"
+
 	"imprint/closure"
 	"imprint/container"
 	"imprint/internal/keyed"
 	"imprint/partition"
-	"strings"
 )
 
 // disk describes the keys of image, disk, stores and outputs.

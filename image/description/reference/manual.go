@@ -3,8 +3,6 @@ package reference
 import (
 	"regexp"
 	"strings"
-
-	"imprint/image/description"
 )
 
 // Manual returns the reference as a manual page, imprint.toml(5), in the macros of man(7). It has no date.
@@ -19,7 +17,7 @@ func Manual() []byte {
 			p.paragraph(paragraph)
 		}
 	}
-	for _, t := range description.Texts() {
+	for _, t := range texts() {
 		header := t.Header
 		if header == "" {
 			header = "KEYS AT THE TOP"

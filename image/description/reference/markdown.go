@@ -3,8 +3,6 @@ package reference
 import (
 	"fmt"
 	"strings"
-
-	"imprint/image/description"
 )
 
 // Markdown returns the reference as a page in Markdown.
@@ -21,7 +19,7 @@ func Markdown() []byte {
 		}
 	}
 	b.WriteString("\n## Keys\n")
-	for _, t := range description.Texts() {
+	for _, t := range texts() {
 		header := "At the top"
 		if t.Header != "" {
 			header = "`" + t.Header + "`"

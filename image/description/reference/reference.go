@@ -8,8 +8,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-
-	"imprint/image/description"
 )
 
 // A topic is a section before the keys. A paragraph that begins with a space is an example; `text` is code.
@@ -50,7 +48,7 @@ var topics = []topic{
 }
 
 // facts are what is known of a key besides its text: its kind, whether it is required, its default, the values that it takes, and examples. Values are code.
-func facts(k description.KeyText) []string {
+func facts(k keyText) []string {
 	facts := []string{k.Kind}
 	if k.Required {
 		facts = append(facts, "required")

@@ -36,7 +36,7 @@ func TestMarkdownIsCommitted(t *testing.T) {
 // Both pages have every table and every key, with its text.
 func TestPagesAreComplete(t *testing.T) {
 	markdown, manual := string(Markdown()), string(Manual())
-	for _, table := range description.Texts() {
+	for _, table := range texts() {
 		if !strings.Contains(markdown, table.Header) || !strings.Contains(manual, escaped(table.Header)) {
 			t.Errorf("no table %s", table.Header)
 		}

@@ -1,4 +1,4 @@
-package resolve
+package closures
 
 import (
 	"errors"
@@ -42,7 +42,7 @@ func TestRefuse(t *testing.T) {
 		if (err == nil) != c.users || len(s.problems) != 0 != c.users {
 			t.Errorf("%v: %v, %v", c.err, err, s.problems)
 		}
-		s = &sources{world: world{d: &description.Image{}}}
+		s = &sources{finder: finder{d: &description.Image{}}}
 		if err := s.blame(c.err, nil); err == nil && !c.users {
 			t.Errorf("%v of a closure: %v", c.err, s.problems)
 		}

@@ -1,39 +1,31 @@
-package closure
+// Package derivation reads the outputs of a derivation of Nix or Guix.
+package derivation
 
 import (
 	"cmp"
 	"fmt"
 	"slices"
 	"strings"
-
-	"imprint/internal/tree"
 )
 
 // Limits of a derivation. Real ones have at most a few megabytes and a dozen outputs.
 const (
-	maxDerivation = 64 << 20 // bytes
-	maxOutputs    = 1 << 10
+	MaxSize    = 64 << 20 // bytes
+	maxOutputs = 1 << 10
 )
 
-// Outputs returns the outputs of a derivation, sorted by ID. Outputs without a path (their path depends on what is built) are left
-// out, as they are when Nix registers a derivation (addValidPath in local-store.cc).
-func (f Flavor) Outputs(derivation *tree.Node) ([]Output, error) {
-	if derivation.Kind() != tree.File || derivation.Size() > maxDerivation {
-		return nil, invalid("a %v of %d bytes, not a derivation", derivation.Kind(), derivation.Size())
-	}
-	text, err := tree.ReadAll(derivation.Blob(), maxDerivation)
-	if err != nil {
-		return nil, err
-	}
-	return f.parseOutputs(string(text))
+// An Output is what a derivation builds. Both texts are as they are in it, unchecked.
+type Output struct {
+	ID   string // such as "out"
+	Path string // "" if it depends on what is built
 }
 
-// parseOutputs reads the start of a derivation, an ATerm (unparse in derivations.cc):
+// Outputs reads the start of a derivation, an ATerm (unparse in derivations.cc):
 //
 //	Derive([("out","/nix/store/…","",""),("dev",…)],…
 //
-// Each output has a name, a path, a hash algorithm, and a hash.
-func (f Flavor) parseOutputs(text string) ([]Output, error) {
+// Each output has a name, a path, a hash algorithm, and a hash. The result is sorted by ID, of which each occurs once.
+func Outputs(text string) ([]Output, error) {
 	t := &term{rest: text}
 	t.expect("Derive([")
 	var outputs []Output
@@ -41,26 +33,18 @@ func (f Flavor) parseOutputs(text string) ([]Output, error) {
 		if !first {
 			t.expect(",")
 		}
-		id, path := t.output()
-		if t.err != nil || path == "" {
-			continue
-		}
 		if len(outputs) == maxOutputs {
-			return nil, invalid("more than %d outputs", maxOutputs)
+			return nil, fmt.Errorf("more than %d outputs", maxOutputs)
 		}
-		o, err := f.output(id, path)
-		if err != nil {
-			return nil, invalid("%v", err)
-		}
-		outputs = append(outputs, o)
+		outputs = append(outputs, t.output())
 	}
 	if t.err != nil {
-		return nil, invalid("at byte %d: %v", len(text)-len(t.rest), t.err)
+		return nil, fmt.Errorf("at byte %d: %w", len(text)-len(t.rest), t.err)
 	}
 	slices.SortFunc(outputs, func(a, b Output) int { return cmp.Compare(a.ID, b.ID) })
 	for i, o := range outputs[:max(0, len(outputs)-1)] {
 		if o.ID == outputs[i+1].ID {
-			return nil, invalid("output %.40q is listed twice", o.ID)
+			return nil, fmt.Errorf("output %.40q is listed twice", o.ID)
 		}
 	}
 	return outputs, nil
@@ -86,17 +70,17 @@ func (t *term) expect(s string) {
 }
 
 // output reads one output. Its hash algorithm and hash are not needed.
-func (t *term) output() (id, path string) {
+func (t *term) output() (o Output) {
 	t.expect("(")
-	id = t.string()
+	o.ID = t.string()
 	t.expect(",")
-	path = t.string()
+	o.Path = t.string()
 	t.expect(",")
 	t.string()
 	t.expect(",")
 	t.string()
 	t.expect(")")
-	return id, path
+	return o
 }
 
 // string reads a quoted string. After a backslash, n, r and t stand for line feed, carriage return and tab, any other character for itself.

@@ -1,4 +1,4 @@
-package resolve
+package closures
 
 import (
 	"context"
@@ -29,7 +29,7 @@ func (s *sources) openImage(ctx context.Context, d description.Source) error {
 		s.problems = append(s.problems, *problem)
 		return nil
 	}
-	store, err := closure.OpenTree(ctx, region.Volume.Tree, s.flavor)
+	store, err := closure.OpenTree(ctx, region.Volume.Tree, s.Flavor)
 	if err != nil {
 		return s.refuse(d.Image.Key, fmt.Errorf("%s, %v: %w", path, region, err))
 	}
@@ -88,8 +88,8 @@ func (s *sources) refuseImage(key diag.Key, err error) error {
 func (s *sources) storeRegion(d *disk.Disk, source description.Source) (*disk.Region, *diag.Problem) {
 	if name := source.Partition; name.Written() {
 		region, err := d.Find(name.V)
-		if err == nil && !region.Has(s.flavor) {
-			err = fmt.Errorf("there is no %s in %s", s.flavor.Database(), listed(region))
+		if err == nil && !region.Has(s.Flavor) {
+			err = fmt.Errorf("there is no %s in %s", s.Flavor.Database(), listed(region))
 		}
 		if err != nil {
 			p := name.Key.ProblemOf(err)
@@ -99,7 +99,7 @@ func (s *sources) storeRegion(d *disk.Disk, source description.Source) (*disk.Re
 	}
 	var found []*disk.Region
 	for _, r := range d.Regions {
-		if r.Has(s.flavor) {
+		if r.Has(s.Flavor) {
 			found = append(found, r)
 		}
 	}
@@ -108,7 +108,7 @@ func (s *sources) storeRegion(d *disk.Disk, source description.Source) (*disk.Re
 	}
 	p := source.Image.Key.Problem("has several partitions with a store: "+listed(found...), "select one with partition")
 	if len(found) == 0 {
-		p = source.Image.Key.Problem(fmt.Sprintf("has no store: there is no %s in %s", s.flavor.Database(), listed(d.Regions...)), s.otherFlavor(d))
+		p = source.Image.Key.Problem(fmt.Sprintf("has no store: there is no %s in %s", s.Flavor.Database(), listed(d.Regions...)), s.otherFlavor(d))
 	}
 	return nil, &p
 }

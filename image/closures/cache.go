@@ -1,26 +1,17 @@
-package resolve
+package closures
 
 import (
 	"context"
 	"errors"
 
+	"imprint/closure"
 	"imprint/closure/daemon"
 	"imprint/closure/narinfo"
 	"imprint/image/description"
 	"imprint/image/source"
 	"imprint/internal/diag"
+	"imprint/internal/tree"
 )
-
-// openOwn opens a source that is no directory.
-func (s *sources) openOwn(ctx context.Context, d description.Source) error {
-	switch {
-	case d.Image.Written():
-		return s.openImage(ctx, d)
-	case d.URL.Written():
-		return s.openCache(ctx, d)
-	}
-	return s.openExport(ctx, d)
-}
 
 // keysOf returns the keys that a source trusts. They were checked with the description.
 func keysOf(d description.Source) (keys []narinfo.Key, err error) {
@@ -40,7 +31,7 @@ func (s *sources) openExport(ctx context.Context, d description.Source) error {
 	if err != nil {
 		return err
 	}
-	opened, err := source.OpenExport(ctx, s.path(d.Export.V), s.in.Scratch, s.flavor, keys...)
+	opened, err := source.OpenExport(ctx, s.path(d.Export.V), s.Scratch, s.Flavor, keys...)
 	switch {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
@@ -57,15 +48,15 @@ func (s *sources) openExport(ctx context.Context, d description.Source) error {
 
 // openDaemon connects to a daemon. The connection holds the items.
 func (s *sources) openDaemon(ctx context.Context, d description.Source, socket string) error {
-	opened, err := source.OpenDaemon(ctx, source.DaemonOptions{Socket: socket, Flavor: s.flavor, Keep: s.in.BuildStore, Read: s.reader()})
+	opened, err := source.OpenDaemon(ctx, source.DaemonOptions{Socket: socket, Flavor: s.Flavor, Keep: s.BuildStore, Read: s.reader()})
 	if err != nil {
 		s.problems = append(s.problems, d.URL.Key.Problem(err.Error(), hintOf(err)))
 		return ctx.Err()
 	}
-	if s.in.Hold != nil {
-		s.in.Hold(func() { opened.Close() })
+	if s.Hold != nil {
+		s.Hold(func() { opened.Close() })
 	}
-	s.add(opened, place{key: d.URL.Key, prefix: opened.Prefix(), held: s.in.Hold != nil})
+	s.add(opened, place{key: d.URL.Key, prefix: opened.Prefix(), held: s.Hold != nil})
 	return nil
 }
 
@@ -84,12 +75,15 @@ func (s *sources) openCache(ctx context.Context, d description.Source) error {
 	if socket, ok, _ := daemon.Address(d.URL.V); ok {
 		return s.openDaemon(ctx, d, socket)
 	}
-	o := source.CacheOptions{URL: d.URL.V, Flavor: s.flavor, Keep: s.in.BuildStore, Remote: s.in.Remote, Whole: s.whole}
+	o := source.CacheOptions{
+		URL: d.URL.V, Flavor: s.Flavor, Keep: s.BuildStore, Remote: s.Remote, Whole: s.Whole,
+		Compares: func(n *tree.Node) bool { return closure.Compares(n, s.linked()) }, Scratch: s.Scratch, NoKeep: s.NoKeep, NotKept: s.NotKept,
+	}
 	var err error
 	if o.Keys, err = keysOf(d); err != nil {
 		return err
 	}
-	if s.in.BuildStore == "" {
+	if s.BuildStore == "" {
 		return diag.List{d.URL.Key.Problem("there is no directory to keep what is fetched", "name one (--build-store DIR), or set XDG_CACHE_HOME or HOME")}
 	}
 	opened, err := source.OpenCache(ctx, o)
