@@ -45,6 +45,9 @@ type Target struct {
 	Pipe  bool        // File takes only bytes that follow those before
 }
 
+// sink is the target of a format whose pieces are written as they are packed.
+func (t Target) sink() pieces.Sink { return pieces.Sink{File: t.File, Spool: t.Spool, InOrder: t.Pipe} }
+
 // Options are the settings of an output.
 type Options struct {
 	Name        string // of the image, for formats with a name inside

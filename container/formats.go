@@ -156,15 +156,15 @@ func plain(t Target, d pieces.Disk, _ Options) (pieces.Writer, error) {
 // inFrames packs with zstd.
 func inFrames(t Target, d pieces.Disk, o Options) (pieces.Writer, error) {
 	pack, err := zstdAt(o)
-	return zst.Create(t.File, t.Spool, d, zst.Pack(pack)), err
+	return zst.Create(t.sink(), d, zst.Pack(pack)), err
 }
 
 // inMembers packs with gzip.
 func inMembers(t Target, d pieces.Disk, o Options) (pieces.Writer, error) {
-	return gz.Create(t.File, t.Spool, d, gz.Pack(codec.Deflate(o.Level, 0))), nil
+	return gz.Create(t.sink(), d, gz.Pack(codec.Deflate(o.Level, 0))), nil
 }
 
 // inStreams packs with xz.
 func inStreams(t Target, d pieces.Disk, _ Options) (pieces.Writer, error) {
-	return xz.Create(t.File, t.Spool, d, xz.Pack(codec.XZ(int(d.Piece)))), nil
+	return xz.Create(t.sink(), d, xz.Pack(codec.XZ(int(d.Piece)))), nil
 }

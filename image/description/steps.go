@@ -81,6 +81,9 @@ func (c *checker) steps() {
 
 // step checks one step.
 func (c *checker) step(s *Step) {
+	if s.Run.Written() && len(s.Run.Items) == 0 {
+		c.Report(s.Run.Key, "is empty", "name a program")
+	}
 	for i, word := range s.Run.Items {
 		switch {
 		case i == 0 && word.V == "":
@@ -98,13 +101,14 @@ func (c *checker) step(s *Step) {
 	if s.Group.Written() && !s.User.Written() {
 		c.Report(s.Group.Key, "is for a step with user", "add user, or remove it")
 	}
-	places := unique{}
+	places, caches := unique{}, unique{}
 	for _, in := range s.Inputs.Items {
 		c.place(places, in.Target)
 	}
 	for _, cache := range s.Cache.Items {
 		c.place(places, cache.Target)
 		c.named(cache.Name, "a cache")
+		c.unique(caches, cache.Name.Key, cache.Name.V, "the cache")
 	}
 	for _, out := range s.Outputs.Items {
 		c.absolute(out)

@@ -110,7 +110,7 @@ func (s *Store) Untag(ctx context.Context, name, tag string) error {
 		}
 		if _, has := e.Tags[tag]; !has {
 			_, err := s.Pin(e, tag)
-			return errors.Join(err, fmt.Errorf("%q is no tag", tag))
+			return cmp.Or(err, fmt.Errorf("%q is a pin, and no tag", tag))
 		}
 		delete(e.Tags, tag)
 		return nil

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"slices"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -16,11 +18,15 @@ type Bind struct {
 	Writable bool
 }
 
-// binds mounts what the command is given.
+// binds mounts what the command is given: what is in a directory that is given as well after that, and only then is any of it read-only, so that
+// there is a place for each.
 func (s setup) binds(root target) error {
-	for _, b := range s.Binds {
-		if err := root.bind(b); err != nil {
-			return fmt.Errorf("mount %s: %w", b.To, err)
+	inner := slices.SortedStableFunc(slices.Values(s.Binds), func(a, b Bind) int { return strings.Count(a.To, "/") - strings.Count(b.To, "/") })
+	for _, do := range []func(Bind) error{root.bind, root.protect} {
+		for _, b := range inner {
+			if err := do(b); err != nil {
+				return fmt.Errorf("mount %s: %w", b.To, err)
+			}
 		}
 	}
 	return nil
@@ -31,10 +37,13 @@ func (t target) bind(b Bind) error {
 	if err != nil {
 		return err
 	}
-	if err := unix.Mount(b.From, at.path(), "", unix.MS_BIND, ""); err != nil {
-		return err
-	}
-	if at, err = t.within(b.To); err != nil { // what is mounted there now
+	return unix.Mount(b.From, at.path(), "", unix.MS_BIND, "")
+}
+
+// protect restricts what is mounted at a path.
+func (t target) protect(b Bind) error {
+	at, err := t.within(b.To)
+	if err != nil {
 		return err
 	}
 	flags, err := at.flags()

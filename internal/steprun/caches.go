@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"imprint/internal/hosttree"
+	"imprint/internal/named"
 	"imprint/internal/sandbox"
 	"imprint/internal/tree"
 	"imprint/internal/workspace"
@@ -29,9 +30,6 @@ func (r *Runner) Caches() *Caches { return &Caches{filepath.Join(r.Store.Dir(), 
 
 // ErrBusy is matched by the error of removing a cache that a step uses.
 var ErrBusy = errors.New("is in use by a step")
-
-// ErrNoCache is matched by the error of removing a cache that is not there.
-var ErrNoCache = errors.New("there is no cache")
 
 func (c *Caches) state(name string, number int) string {
 	return filepath.Join(c.dir, name, strconv.Itoa(number))
@@ -120,9 +118,9 @@ func (c *Caches) snapshot(ctx context.Context, name, dir string, number int) (bo
 
 // A CacheUse is how large a named cache is.
 type CacheUse struct {
-	Name  string
-	Bytes int64
-	Busy  bool // a step uses it
+	Name  string `json:"name"`
+	Bytes int64  `json:"bytes"`
+	Busy  bool   `json:"busy"` // a step uses it
 }
 
 // List returns the caches, sorted by name.
@@ -154,10 +152,13 @@ func (c *Caches) List() (list []CacheUse, err error) {
 	return list, nil
 }
 
-// Remove removes a cache. The error matches [ErrBusy] while a step uses it, and [ErrNoCache] if there is none.
+// Remove removes a cache. The error matches [ErrBusy] while a step uses it, and is a [*named.UnknownError] if there is none.
 func (c *Caches) Remove(name string) error {
+	if err := named.Check("a cache", name); err != nil {
+		return err
+	}
 	if c.last(name) == 0 {
-		return fmt.Errorf("%w %q", ErrNoCache, name)
+		return c.unknown(name)
 	}
 	f, err := lock(filepath.Join(c.dir, name+useLock), unix.LOCK_EX)
 	if err != nil {
@@ -173,6 +174,18 @@ func (c *Caches) Remove(name string) error {
 		}
 	}
 	return nil
+}
+
+func (c *Caches) unknown(name string) error {
+	all, err := c.List()
+	if err != nil {
+		return err
+	}
+	e := &named.UnknownError{What: "cache", Name: name}
+	for _, one := range all {
+		e.Known = append(e.Known, one.Name)
+	}
+	return e
 }
 
 // sweep removes states that are not the last one, and locks. Nobody uses the store.

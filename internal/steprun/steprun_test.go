@@ -16,6 +16,7 @@ import (
 	"imprint/internal/hosttool"
 	"imprint/internal/hosttree"
 	"imprint/internal/layer"
+	"imprint/internal/named"
 	"imprint/internal/objects"
 	"imprint/internal/sandbox"
 	"imprint/internal/tree"
@@ -298,6 +299,13 @@ func TestInputs(t *testing.T) {
 	if strings.Contains(said, "wrote") || strings.Contains(said, "TMPDIR") {
 		t.Errorf("%q", said)
 	}
+	// One is in another one, in whatever order they are named, and whether there is a place for it or not.
+	s = script("cat /in/sub/in /in/sub/one /in/new/sub/in; touch /in/x 2>/dev/null && echo wrote; touch /in/new/y && ls /in/new")
+	s.Inputs = []Input{{Target: "/in/new", Dir: dir, Digest: "2", Writable: true}, {Target: "/in/sub/one", File: file, Digest: "1"}, {Target: "/in", Dir: dir, Digest: "2"}}
+	b.output()
+	if got := b.must(s); got != "" || b.output() != "in it\na file\nin it\nsub\ny\n" {
+		t.Errorf("the result has %s", got)
+	}
 	s = script("touch /in/other")
 	s.Inputs = []Input{{Target: "/in/put", Dir: dir, Digest: "2"}}
 	if got := b.must(s); got != "/in /in/other" {
@@ -549,7 +557,11 @@ func TestCaches(t *testing.T) {
 	if err := b.Caches().Remove("pkg"); err != nil {
 		t.Error(err)
 	}
-	if err := b.Caches().Remove("pkg"); !errors.Is(err, ErrNoCache) {
+	var unknown *named.UnknownError
+	if err := b.Caches().Remove("../caches/pkg"); err == nil || errors.As(err, &unknown) {
+		t.Errorf("got %v", err)
+	}
+	if err := b.Caches().Remove("pkg"); !errors.As(err, &unknown) {
 		t.Errorf("got %v", err)
 	}
 }

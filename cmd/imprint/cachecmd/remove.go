@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"imprint/cmd/imprint/family"
 	"imprint/internal/objects"
 	"imprint/internal/stepstore"
 	"imprint/internal/visible"
@@ -47,7 +48,7 @@ a named cache, unless a step uses it.`,
 			}
 			for _, name := range caches {
 				if err := r.Caches().Remove(name); err != nil {
-					return err
+					return family.Suggesting(err, "a step with a cache")
 				}
 				if err := w.Print("removed the cache %s\n", visible.Line(name)); err != nil {
 					return err
