@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 
 	"imprint/internal/tree"
 	"imprint/internal/units"
@@ -54,8 +56,8 @@ func ReadPlaces(image io.ReaderAt, size int64) (*Places, error) {
 	for id := range p.nodes {
 		p.nodes[id] = place{xattr: noPosition}
 	}
-	for number, n := range v.inodes {
-		s.node(number, n)
+	for _, number := range slices.Sorted(maps.Keys(v.inodes)) { // in the order in which they lie in the tables
+		s.node(number, v.inodes[number])
 	}
 	return p, nil
 }
