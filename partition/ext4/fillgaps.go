@@ -1,18 +1,20 @@
 package ext4
 
+import "imprint/internal/gaps"
+
 // Placing what has no place: in the first gap that is long enough. The last gap, which ends with the file system, is for what no other one can
 // hold.
 
 // placeAll places what was not kept.
 func (k *keeper) placeAll() string {
-	k.gaps = newGaps(merge(append([]span(nil), k.taken...)), k.earlier.tape.blocks())
+	k.gaps = gaps.New(gaps.Merge(k.taken), 0, k.earlier.tape.blocks())
 	full := false
 	need := func(at *uint32, blocks int64) {
 		if *at != noPosition || full {
 			return
 		}
 		s, ok := k.placeRun(blocks)
-		*at, full = uint32(s.from), !ok
+		*at, full = uint32(s.From), !ok
 	}
 	for i := range k.dirs {
 		need(&k.dirs[i].at, int64(k.dirs[i].blocks))
@@ -48,7 +50,7 @@ func (k *keeper) fragmented() string {
 
 // take takes blocks from the front of a gap.
 func (k *keeper) take(gap int, blocks int64) span {
-	s := k.gaps.take(gap, blocks)
+	s := k.gaps.Take(gap, blocks)
 	k.taken = append(k.taken, s)
 	k.report.Moved += blocks
 	return s
@@ -57,12 +59,12 @@ func (k *keeper) take(gap int, blocks int64) span {
 // placeRun places blocks that must be one run, with their extent tree after them.
 func (k *keeper) placeRun(blocks int64) (s span, ok bool) {
 	for need := blocks; ; {
-		gap, ok := k.gaps.first(need)
+		gap, ok := k.gaps.First(need)
 		if !ok {
 			return s, false
 		}
-		whole := k.withTree(k.gaps.list[gap].from, blocks).blocks()
-		if whole <= k.gaps.list[gap].blocks() {
+		whole := k.withTree(k.gaps.Gap(gap).From, blocks).Len()
+		if whole <= k.gaps.Gap(gap).Len() {
 			return k.take(gap, whole), true
 		}
 		need = whole
@@ -78,13 +80,13 @@ func (k *keeper) placeFile(id int32, blocks int64) bool {
 	}
 	rest := blocks
 	for _, s := range own.pieces {
-		rest -= s.blocks()
+		rest -= s.Len()
 	}
 	if n := len(own.pieces); n > 0 && rest > 0 {
-		if gap, ok := k.gaps.from(own.pieces[n-1].to); ok {
-			s := k.take(gap, min(rest, k.gaps.list[gap].blocks()))
-			own.pieces[n-1].to = s.to
-			rest -= s.blocks()
+		if gap, ok := k.gaps.At(own.pieces[n-1].To); ok {
+			s := k.take(gap, min(rest, k.gaps.Gap(gap).Len()))
+			own.pieces[n-1].To = s.To
+			rest -= s.Len()
 		}
 	}
 	for rest > 0 {
@@ -96,11 +98,11 @@ func (k *keeper) placeFile(id int32, blocks int64) bool {
 		rest -= n
 	}
 	if n := k.treeOf(id); n > 0 && own.tree < 0 {
-		gap, ok := k.gaps.first(n)
+		gap, ok := k.gaps.First(n)
 		if !ok {
 			return false
 		}
-		own.tree = k.take(gap, n).from
+		own.tree = k.take(gap, n).From
 	}
 	k.ready(id, 0)
 	return true
@@ -111,14 +113,14 @@ const manyBlocks = 256
 
 // gapFor returns the gap for a number of blocks of a file, and how many of them it takes; none if there is no gap.
 func (k *keeper) gapFor(blocks int64) (gap int, n int64) {
-	last := k.gaps.last()
-	gap, ok := k.gaps.first(blocks)
-	longest, n := k.gaps.most()
+	last := k.gaps.Last()
+	gap, ok := k.gaps.First(blocks)
+	longest, n := k.gaps.Longest()
 	switch {
 	case ok && (gap < last || blocks < manyBlocks || n < blocks/4):
 		return gap, blocks
 	case n > 0:
 		return longest, n
 	}
-	return last, k.gaps.list[last].blocks()
+	return last, k.gaps.Gap(last).Len()
 }

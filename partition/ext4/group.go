@@ -192,13 +192,13 @@ func (p *Plan) putBlockBitmap(b []byte, group int64) bool {
 	}
 	from, to := p.tapeOf(group)
 	for _, s := range p.usedFrom(from) {
-		for at, end := max(s.from, from), min(s.to, to); at < end; {
+		for at, end := max(s.From, from), min(s.To, to); at < end; {
 			block, n := p.g.tape.physical(at)
 			n = min(n, end-at)
 			setBits(b, block-start, block-start+n)
 			at += n
 		}
-		if s.to >= to {
+		if s.To >= to {
 			break
 		}
 	}

@@ -6,6 +6,8 @@ import (
 	"maps"
 	"slices"
 
+	"imprint/internal/counterpart"
+	"imprint/internal/gaps"
 	"imprint/internal/tree"
 	"imprint/internal/units"
 )
@@ -60,6 +62,15 @@ func (c *inventory) refuse(o *Options, fresh *geometry) string {
 	return ""
 }
 
+// like returns, by node ID, lost+found included, the node of the earlier tree in whose place one comes, or -1.
+func (c *inventory) like(earlier *tree.Tree) []int32 {
+	list := append(counterpart.Of(c.tree, earlier), -1)
+	if lost := earlier.Find("/lost+found"); c.own != nil && lost != nil {
+		list[c.lost] = int32(lost.Inode().ID())
+	}
+	return list
+}
+
 // A keeper lays out a tree with the geometry of an earlier file system: what is in the place of something keeps its inode and its blocks, and
 // the rest comes into gaps.
 type keeper struct {
@@ -71,7 +82,7 @@ type keeper struct {
 	blocks  []uint32 // of files, by node ID
 	known   bitset   // positions that are kept
 	taken   []span
-	gaps    *gaps
+	gaps    *gaps.Gaps
 	report  Kept
 }
 
@@ -124,19 +135,19 @@ func (k *keeper) numberInodes() string {
 
 // keepSpan keeps positions, unless they are taken or not on the tape.
 func (k *keeper) keepSpan(s span) bool {
-	if s.from < 0 || s.to > k.earlier.tape.blocks() || s.blocks() <= 0 || k.known.count(s.from, s.blocks()) > 0 {
+	if s.From < 0 || s.To > k.earlier.tape.blocks() || s.Len() <= 0 || k.known.count(s.From, s.Len()) > 0 {
 		return false
 	}
-	k.known.set(s.from, s.blocks())
+	k.known.set(s.From, s.Len())
 	k.taken = append(k.taken, s)
-	k.report.Blocks += s.blocks()
+	k.report.Blocks += s.Len()
 	return true
 }
 
 // withTree returns the positions of blocks from at on, and of the extent tree after them.
 func (k *keeper) withTree(at, blocks int64) span {
 	t := extentTree{extents: k.earlier.tape.mappings(nil, []run{{0, blocks}}, at)}
-	return span{at, at + blocks + k.treeBlocks(int64(len(t.extents)))}
+	return between(at, at+blocks+k.treeBlocks(int64(len(t.extents))))
 }
 
 // keepRun keeps the place of something of a number of blocks that is one run, with its extent tree after it, and returns its position, or
@@ -152,7 +163,7 @@ func (k *keeper) keepRun(id int32, blocks int64) uint32 {
 // keepAll keeps what can stay.
 func (k *keeper) keepAll() string {
 	e, p := k.earlier, k.place
-	if k.features.has(resizeInode) && !k.keepSpan(span{0, 1}) {
+	if k.features.has(resizeInode) && !k.keepSpan(between(0, 1)) {
 		return errOtherLayout.Error()
 	}
 	if p.journal = e.journalPosition; e.geometry.journal > 0 {
@@ -187,7 +198,7 @@ func (k *keeper) keepXattrs() {
 		at[i] = noPosition
 	}
 	for _, u := range k.xattrs.uses {
-		if old := k.was(u.id); at[u.block] == noPosition && old != nil && old.xattr != noPosition && k.keepSpan(span{int64(old.xattr), int64(old.xattr) + 1}) {
+		if old := k.was(u.id); at[u.block] == noPosition && old != nil && old.xattr != noPosition && k.keepSpan(between(int64(old.xattr), int64(old.xattr)+1)) {
 			at[u.block] = old.xattr
 		}
 	}
@@ -205,22 +216,22 @@ func (k *keeper) keepFile(id int32, blocks int64) {
 	}
 	pieces := k.earlier.pieces[k.like[id]]
 	if pieces == nil {
-		pieces = []span{{int64(old.at), int64(old.at) + int64(old.blocks)}}
+		pieces = []span{between(int64(old.at), int64(old.at)+int64(old.blocks))}
 	}
 	own := &split{tree: -1}
 	for _, s := range pieces {
-		if s.to = min(s.to, s.from+blocks); blocks == 0 || !k.keepSpan(s) {
+		if s.To = min(s.To, s.From+blocks); blocks == 0 || !k.keepSpan(s) {
 			break
 		}
 		own.pieces = append(own.pieces, s)
-		blocks -= s.blocks()
+		blocks -= s.Len()
 	}
 	if len(own.pieces) == 0 {
 		return
 	}
 	k.place.split[id] = own
 	tree, has := k.earlier.trees[k.like[id]]
-	if n := k.treeOf(id); blocks == 0 && n > 0 && has && k.keepSpan(span{tree, tree + n}) {
+	if n := k.treeOf(id); blocks == 0 && n > 0 && has && k.keepSpan(between(tree, tree+n)) {
 		own.tree = tree
 	}
 	k.ready(id, blocks)
@@ -229,7 +240,7 @@ func (k *keeper) keepFile(id int32, blocks int64) {
 // ready notes a file that lies in one run, and has no extent tree, as such. rest is the number of blocks that it still lacks.
 func (k *keeper) ready(id int32, rest int64) {
 	if own := k.place.split[id]; rest == 0 && len(own.pieces) == 1 && k.treeOf(id) == 0 {
-		k.at[id] = uint32(own.pieces[0].from)
+		k.at[id] = uint32(own.pieces[0].From)
 		delete(k.place.split, id)
 	}
 }
@@ -240,8 +251,8 @@ func (k *keeper) treeOf(id int32) int64 {
 	runs := k.fileRuns(nil, k.tree.Node(int(id)))
 	var maps []mapping
 	for _, s := range own.pieces {
-		maps = k.earlier.tape.mappings(maps, cutRuns(runs, skip, s.blocks()), s.from)
-		skip += s.blocks()
+		maps = k.earlier.tape.mappings(maps, cutRuns(runs, skip, s.Len()), s.From)
+		skip += s.Len()
 	}
 	return k.treeBlocks(int64(len(maps)))
 }
@@ -249,7 +260,7 @@ func (k *keeper) treeOf(id int32) int64 {
 // settle orders everything by its position.
 func (k *keeper) settle() string {
 	p, b := k.place, &settling{keeper: k}
-	p.used = merge(k.taken)
+	p.used = gaps.Merge(k.taken)
 	if k.earlier.tape.blocks()-p.inUse() < units.Blocks(k.options.Free, k.blockSize) {
 		return "there is too little free space"
 	}
@@ -274,7 +285,7 @@ func (b *settling) metas() {
 	}
 	for i, d := range b.dirs {
 		p.metas = append(p.metas, meta{d.at, int32(i), dirBlocks})
-		b.ends[d.at] = b.withTree(int64(d.at), int64(d.blocks)).to
+		b.ends[d.at] = b.withTree(int64(d.at), int64(d.blocks)).To
 	}
 	for i, at := range p.slowAt {
 		p.metas = append(p.metas, meta{at, int32(i), linkTarget})
@@ -297,7 +308,7 @@ func (b *settling) files() {
 	for _, id := range slices.Sorted(maps.Keys(p.split)) {
 		own := p.split[id]
 		for i, s := range own.pieces {
-			p.order = append(p.order, spot{uint32(s.from), uint32(s.blocks()), id, int32(i)})
+			p.order = append(p.order, spot{uint32(s.From), uint32(s.Len()), id, int32(i)})
 		}
 		if n := b.treeOf(id); n > 0 {
 			p.order = append(p.order, spot{uint32(own.tree), uint32(n), id, int32(len(own.pieces))})
@@ -320,7 +331,7 @@ func (b *settling) segments() {
 			i++
 		default:
 			s := p.order[j]
-			b.addFile(span{int64(s.at), int64(s.at) + int64(s.blocks)}, j)
+			b.addFile(between(int64(s.at), int64(s.at)+int64(s.blocks)), j)
 			j++
 		}
 	}
@@ -328,13 +339,13 @@ func (b *settling) segments() {
 
 // addMeta adds what is generated to the last segment, if it follows that directly.
 func (b *settling) addMeta(m meta) {
-	s := span{int64(m.at), int64(m.at) + 1}
+	s := between(int64(m.at), int64(m.at)+1)
 	if end, has := b.ends[m.at]; has {
-		s.to = end
+		s.To = end
 	}
 	list := &b.place.segments
-	if n := len(*list) - 1; n >= 0 && (*list)[n].kind == generatedSegment && (*list)[n].to == s.from {
-		(*list)[n].to = s.to
+	if n := len(*list) - 1; n >= 0 && (*list)[n].kind == generatedSegment && (*list)[n].To == s.From {
+		(*list)[n].To = s.To
 		return
 	}
 	*list = append(*list, segment{s, generatedSegment, 0, 0})
@@ -344,7 +355,7 @@ func (b *settling) addMeta(m meta) {
 func (b *settling) addFile(s span, index int) {
 	list := &b.place.segments
 	if n := len(*list) - 1; n >= 0 && (*list)[n].kind == filesSegment {
-		(*list)[n].to, (*list)[n].last = s.to, index+1
+		(*list)[n].To, (*list)[n].last = s.To, index+1
 		return
 	}
 	*list = append(*list, segment{s, filesSegment, index, index + 1})

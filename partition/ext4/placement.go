@@ -3,6 +3,7 @@ package ext4
 import (
 	"sort"
 
+	"imprint/internal/gaps"
 	"imprint/internal/tree"
 )
 
@@ -18,10 +19,10 @@ type placement struct {
 	segments []segment
 }
 
-// A span is the positions [from, to) of a tape.
-type span struct{ from, to int64 }
+// A span is positions of a tape.
+type span = gaps.Span
 
-func (s span) blocks() int64 { return s.to - s.from }
+func between(from, to int64) span { return span{From: from, To: to} }
 
 // A meta is blocks that are generated, from a position up to that of the next one or to a gap.
 type meta struct {
@@ -71,7 +72,7 @@ const (
 
 // inOrder is the placement of an allocation without gaps.
 func (c *inventory) inOrder(s sections, hasJournal bool) *placement {
-	p := &placement{journal: s.journal, used: []span{{0, s.end}}}
+	p := &placement{journal: s.journal, used: []span{between(0, s.end)}}
 	if s.dirs > 0 {
 		p.metas = append(p.metas, meta{0, 0, resizeMap})
 	}
@@ -88,41 +89,41 @@ func (c *inventory) inOrder(s sections, hasJournal bool) *placement {
 		p.xattrAt = append(p.xattrAt, at)
 		p.metas = append(p.metas, meta{at, int32(i), xattrShared})
 	}
-	p.segments = append(p.segments, segment{span{0, s.journal}, generatedSegment, 0, 0})
+	p.segments = append(p.segments, segment{between(0, s.journal), generatedSegment, 0, 0})
 	if hasJournal {
-		p.segments = append(p.segments, segment{span{s.journal, s.files}, journalSegment, 0, 0})
+		p.segments = append(p.segments, segment{between(s.journal, s.files), journalSegment, 0, 0})
 	}
-	p.segments = append(p.segments, segment{span{s.files, s.end}, filesSegment, 0, c.tree.Len()})
+	p.segments = append(p.segments, segment{between(s.files, s.end), filesSegment, 0, c.tree.Len()})
 	return p
 }
 
 // usedIn returns the number of blocks in use among the positions [from, to).
 func (p *placement) usedIn(from, to int64) (blocks int64) {
 	for _, s := range p.usedFrom(from) {
-		if s.from >= to {
+		if s.From >= to {
 			break
 		}
-		blocks += min(s.to, to) - max(s.from, from)
+		blocks += min(s.To, to) - max(s.From, from)
 	}
 	return blocks
 }
 
 // usedFrom returns the spans in use that end after a position.
 func (p *placement) usedFrom(at int64) []span {
-	return p.used[sort.Search(len(p.used), func(i int) bool { return p.used[i].to > at }):]
+	return p.used[sort.Search(len(p.used), func(i int) bool { return p.used[i].To > at }):]
 }
 
 // inUse returns the number of blocks in use.
 func (p *placement) inUse() (blocks int64) {
 	for _, s := range p.used {
-		blocks += s.blocks()
+		blocks += s.Len()
 	}
 	return blocks
 }
 
 // segmentsFrom returns the segments that end after a position.
 func (p *placement) segmentsFrom(at int64) []segment {
-	return p.segments[sort.Search(len(p.segments), func(i int) bool { return p.segments[i].to > at }):]
+	return p.segments[sort.Search(len(p.segments), func(i int) bool { return p.segments[i].To > at }):]
 }
 
 // metaAt returns what is generated at a position.
@@ -148,9 +149,9 @@ func (p *Plan) fileMappings(dst []mapping, n *tree.Node) []mapping {
 func (p *Plan) pieceMappings(dst []mapping, runs []run, s *split, piece int) []mapping {
 	skip := int64(0)
 	for _, before := range s.pieces[:piece] {
-		skip += before.blocks()
+		skip += before.Len()
 	}
-	return p.g.tape.mappings(dst, cutRuns(runs, skip, s.pieces[piece].blocks()), s.pieces[piece].from)
+	return p.g.tape.mappings(dst, cutRuns(runs, skip, s.pieces[piece].Len()), s.pieces[piece].From)
 }
 
 // cutRuns returns the n blocks of runs after the first skip ones.

@@ -119,7 +119,7 @@ func (s *surveyor) node(number uint32, n *tree.Node) {
 	if err != nil || len(pieces) == 0 {
 		return
 	}
-	at.at, at.blocks = uint32(pieces[0].from), uint32(pieces[0].blocks())
+	at.at, at.blocks = uint32(pieces[0].From), uint32(pieces[0].Len())
 	if len(pieces) > 1 || tree >= 0 {
 		s.pieces[id], s.trees[id] = pieces, tree
 	}
@@ -156,10 +156,10 @@ func (s *surveyor) locate(n *inode, kind tree.Kind) (pieces []span, treeAt int64
 		switch k := len(pieces) - 1; {
 		case !ok:
 			return nil, -1, errOtherLayout
-		case k >= 0 && pieces[k].to == from:
-			pieces[k].to += run.blocks
+		case k >= 0 && pieces[k].To == from:
+			pieces[k].To += run.blocks
 		default:
-			pieces = append(pieces, span{from, from + run.blocks})
+			pieces = append(pieces, between(from, from+run.blocks))
 		}
 	}
 	treeAt, err = s.firstLeaf(m)
@@ -199,11 +199,11 @@ func (s *surveyor) journalAt() (int64, error) {
 		return 0, err
 	}
 	pieces, _, err := s.locate(&n, tree.File)
-	if err == nil && (len(pieces) != 1 || pieces[0].blocks() != s.geometry.journal) {
+	if err == nil && (len(pieces) != 1 || pieces[0].Len() != s.geometry.journal) {
 		err = errOtherLayout
 	}
 	if err != nil {
 		return 0, fmt.Errorf("journal: %w", err)
 	}
-	return pieces[0].from, nil
+	return pieces[0].From, nil
 }

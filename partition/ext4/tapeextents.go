@@ -29,7 +29,7 @@ func (p *Plan) yieldSegment(s segment, at int64, yield func(extent.Extent) bool)
 	case filesSegment:
 		return p.yieldFiles(s, at, yield)
 	}
-	return p.yieldMeta(max(s.from, at/metaChunk*metaChunk), s.to, yield)
+	return p.yieldMeta(max(s.From, at/metaChunk*metaChunk), s.To, yield)
 }
 
 // endingAfter passes on the extents that end after from.

@@ -1,4 +1,5 @@
-package ext4
+// Package counterpart finds what of an earlier tree a node of a new one comes in place of.
+package counterpart
 
 import (
 	"slices"
@@ -7,17 +8,15 @@ import (
 	"imprint/internal/tree"
 )
 
-// like returns, for each node of a tree and for lost+found, the ID of the node of the earlier tree in whose place it comes, or -1: the one at the
-// same path, or a sibling that is gone and whose name differs only in what comes before its first hyphen, as with names that begin with a digest.
-func (c *inventory) like(earlier *tree.Tree) []int32 {
-	m := &matcher{like: make([]int32, c.tree.Len()+1)}
+// Of returns, for each node of a tree, the ID of the node of an earlier tree in whose place it comes, or -1: the one at the same path, or a sibling
+// that is gone and whose name differs only in what comes before its first hyphen, as with names that begin with a digest. Of hard links it is the
+// file itself.
+func Of(t, earlier *tree.Tree) []int32 {
+	m := &matcher{like: make([]int32, t.Len())}
 	for id := range m.like {
 		m.like[id] = -1
 	}
-	m.match(c.tree.Root(), earlier.Root())
-	if lost := earlier.Find("/lost+found"); c.own != nil && lost != nil {
-		m.like[c.lost] = int32(lost.Inode().ID())
-	}
+	m.match(t.Root(), earlier.Root())
 	return m.like
 }
 
