@@ -137,11 +137,8 @@ func (m ext4Maker) Grain() int64 { return m.Summary().BlockSize }
 
 // keeps implements keeper.
 func (m ext4Maker) keeps() *Kept {
-	switch {
-	case m.earlier == nil:
-		return nil
-	case m.earlier.why != "":
-		return &Kept{Anew: m.earlier.why}
+	if k, whole := m.earlier.anew(); whole {
+		return k
 	}
 	k := m.Kept()
 	return &Kept{Anew: k.Anew, Stayed: k.Blocks * m.Grain(), Moved: k.Moved * m.Grain()}

@@ -5,13 +5,14 @@ import (
 
 	"imprint/internal/units"
 	"imprint/partition/ext4"
+	"imprint/partition/fat"
 )
 
 // Places is where a volume of an earlier image has what it holds, for a volume that should differ from it in few blocks: see [Spec.Stable].
 type Places struct {
-	size int64 // of the volume, bytes
-	why  string
+	why  string // they cannot be read
 	ext4 *ext4.Places
+	fat  *fat.Places
 }
 
 // Places reads where a volume of size bytes has what it holds. It returns nil for a file system that does not keep places. Where they cannot be
@@ -32,6 +33,17 @@ type Kept struct {
 	Anew   string // why the volume was laid out anew, "" if it was not
 	Stayed int64  // bytes that are where something at the same path was
 	Moved  int64  // bytes that are not
+}
+
+// anew returns what a volume keeps of an earlier one whose places cannot be read; whole is false if they can.
+func (p *Places) anew() (k *Kept, whole bool) {
+	switch {
+	case p == nil:
+		return nil, true
+	case p.why != "":
+		return &Kept{Anew: p.why}, true
+	}
+	return nil, false
 }
 
 // A keeper is a Maker that knows an earlier volume.
@@ -60,12 +72,4 @@ func (s *Spec) spare() (bytes, inodes int64) {
 		bytes += n.Size()
 	}
 	return max(leastSpare, bytes/spareShare), max(spareShare, int64(s.Tree.Len())/spareShare)
-}
-
-// keptSize returns the size of the earlier volume, if it should stay; 0 if it should not. fresh is the size of one that is laid out anew.
-func (s *Spec) keptSize(fresh int64) int64 {
-	if !s.Stable || s.Size != 0 || s.Earlier == nil || s.Earlier.size < s.MinSize || s.Earlier.size-fresh > fresh/10 {
-		return 0
-	}
-	return s.Earlier.size
 }
