@@ -17,7 +17,7 @@ func stableSpec(t *testing.T, filesystem string, files int) Spec {
 	t.Helper()
 	b := tree.NewBuilder(&tree.Attr{Mode: 0o755})
 	for i := range files {
-		n := tree.NewFile("", &tree.Attr{Mode: 0o644}, tree.Text(strings.Repeat(fmt.Sprint(i), 9000)))
+		n := tree.NewFile("", &tree.Attr{Mode: 0o644}, tree.Text(strings.Repeat("x", 9000+i)))
 		if err := b.Add(fmt.Sprint("/file", i), n, ""); err != nil {
 			t.Fatal(err)
 		}
