@@ -84,6 +84,9 @@ func (s *LocalStore) Close() error { return s.database.Close() }
 // String returns the store directory on this machine.
 func (s hostStore) String() string { return s.prefix + s.flavor.StoreDir }
 
+// HostPath returns where an item is on this machine.
+func (s hostStore) HostPath(p Path) string { return s.prefix + p.String() }
+
 // Flavor returns the flavor of the store.
 func (s *LocalStore) Flavor() Flavor { return s.flavor }
 
@@ -221,7 +224,7 @@ func (s hostStore) Item(ctx context.Context, path Path) (*tree.Node, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	n, err := s.read(s.prefix + path.String())
+	n, err := s.read(s.HostPath(path))
 	var failed syscall.Errno
 	if err != nil && !errors.As(err, &failed) { // it was read, but contains something that a tree cannot hold
 		err = invalid("%v", err)

@@ -108,16 +108,18 @@ func (r *root) runBuild(ctx context.Context, file string, f buildFlags) error {
 	if err := o.open(r, &f, file, d); err != nil {
 		return err
 	}
-	in := resolve.Inputs{Dir: dirOf(file), OutDir: filepath.Dir(o.disk.Path()), SealLater: f.series == ""}
-	earlier, err := r.stableInputs(ctx, d, f, &in)
+	in := resolve.Inputs{Dir: dirOf(file), OutDir: filepath.Dir(o.disk.Path()), SealLater: true}
+	plan := r.resolveAs
+	if f.series != "" {
+		plan = r.planSeries(f)
+	}
+	p, err := plan(ctx, d, in)
 	if err != nil {
 		return err
 	}
-	p, err := r.resolveAs(ctx, d, in)
-	if err != nil {
-		return err
+	if p.series != nil {
+		defer p.series.End()
 	}
-	p.earlier = earlier
 	if d.BootsSystems() { // their entries are named only now
 		if err := f.check(file, d, p.plan.Entries); err != nil {
 			return err
@@ -133,7 +135,7 @@ func (r *root) runBuild(ctx context.Context, file string, f buildFlags) error {
 	if f.twice {
 		t := f.readable()
 		r.written = t.Name
-		if b.differences, err = r.again(ctx, file, t.file.Path(), in); err != nil {
+		if b.differences, err = r.again(ctx, file, t.file.Path(), p.in); err != nil {
 			return fmt.Errorf("build again: %w", err)
 		}
 	}

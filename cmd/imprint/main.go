@@ -40,7 +40,7 @@ func Main(ctx context.Context, w world) int {
 
 // The heap may grow to roomy bytes without garbage collection, then to a quarter more than the live heap, plus slack bytes.
 const (
-	roomy = 64 << 20
+	roomy = 96 << 20
 	slack = 16 << 20
 )
 

@@ -31,8 +31,8 @@ import (
 type planned struct {
 	plan   *plan.Plan
 	layout *plan.Layout
-
-	earlier *seriescmd.Earlier // to whose layout that keeps; nil for none
+	in     resolve.Inputs
+	series *seriescmd.Build // of which it becomes the next generation; nil for none
 }
 
 // fetchingHelp is the text about caches in the help of commands that resolve a description.
@@ -133,7 +133,7 @@ func (r *root) resolveAs(ctx context.Context, d *description.Image, in resolve.I
 	}
 	r.log.WithField("bytes", layout.Size).Info("laid out")
 	r.ui.warn(resolved.Warnings)
-	return &planned{plan: resolved, layout: layout}, nil
+	return &planned{plan: resolved, layout: layout, in: in}, nil
 }
 
 // remote returns how sources on other machines are read.

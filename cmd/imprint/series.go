@@ -39,19 +39,6 @@ func (f *buildFlags) checkSeries(store string) error {
 	return nil
 }
 
-// stableInputs adds to the inputs what an image takes over from the current generation of its series.
-func (r *root) stableInputs(ctx context.Context, d *description.Image, f buildFlags, in *resolve.Inputs) (*seriescmd.Earlier, error) {
-	if !f.stable {
-		return nil, nil
-	}
-	if d.Unique.V {
-		return nil, usagef("--stable-layout keeps identifiers, and unique = true is for new ones")
-	}
-	e, err := seriescmd.OpenEarlier(ctx, r.storeDir(), f.series, func(text string) { r.log.Warn(text) })
-	in.Stable, in.Earlier = true, e.Resolved()
-	return e, err
-}
-
 // onlyDisk reports an output that is not the disk, which is all that a generation has.
 func onlyDisk(name string, f *container.Format) error {
 	if outputs.ToStdout(name) {
@@ -87,14 +74,41 @@ func (o *outputFiles) series(m func() *plan.Manifest, w write.Options, inPlace b
 	return f
 }
 
+// planSeries returns resolveAs for an image that becomes the next generation of a series. The caller ends the build of the series.
+func (r *root) planSeries(f buildFlags) func(context.Context, *description.Image, resolve.Inputs) (*planned, error) {
+	return func(ctx context.Context, d *description.Image, in resolve.Inputs) (*planned, error) {
+		if f.stable && d.Unique.V {
+			return nil, usagef("--stable-layout keeps identifiers, and unique = true is for new ones")
+		}
+		s, err := seriescmd.Begin(ctx, r.storeDir(), f.series)
+		if err != nil {
+			return nil, err
+		}
+		in.SealLater = false
+		if !d.Store.HardLink.V { // the trees of items depend on each other then
+			in.Outlines, err = s.Outlines()
+		}
+		if err == nil && f.stable {
+			in.Stable = true
+			in.Earlier, err = s.KeepLayout(ctx, func(text string) { r.log.Warn(text) })
+		}
+		var p *planned
+		if err == nil {
+			p, err = r.resolveAs(ctx, d, in)
+		}
+		if err != nil {
+			s.End()
+			return nil, err
+		}
+		s.Plan, s.Layout, p.series = p.plan, p.layout, s
+		return p, nil
+	}
+}
+
 // writeSeries is write for an image that is kept as a generation.
 func (r *root) writeSeries(ctx context.Context, p *planned, o *outputFiles, f buildFlags) (*build, error) {
-	s := &seriescmd.Build{Store: r.storeDir(), Series: f.series, Plan: p.plan, Layout: p.layout, Explain: f.explain, Earlier: p.earlier}
-	defer func() {
-		if s.Prepared != nil {
-			s.Prepared.Discard()
-		}
-	}()
+	s := p.series
+	s.Explain = f.explain
 	b := &build{kept: &s.Result}
 	s.Files = o.series(func() *plan.Manifest { return s.Manifest }, f.write, f.inPlace)
 	if f.exportBoot != "" {

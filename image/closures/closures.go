@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"imprint/closure"
+	"imprint/closure/outline"
 	"imprint/image/description"
 	"imprint/image/host"
 	"imprint/image/plan"
@@ -35,6 +36,7 @@ type Options struct {
 	Remote     remote.Options // how binary caches are read
 	NoKeep     bool           // what is streamed from servers is not kept there
 	Backwards  bool           // names of directories are read in reverse order, which makes no difference
+	Outlines   *outline.Set   // of items that were verified before: those of a store on this machine are not walked again
 
 	Whole    context.Context      // of what is read from caches after Find
 	Fetching func(*source.Fetch)  // is called before items are fetched; may be nil
@@ -163,6 +165,9 @@ func (f finder) list(ctx context.Context, into *Union, all *closure.Closure) (di
 		item := &plan.Item{Info: found.Info}
 		into.Items = append(into.Items, item)
 		group.Go(func() (err error) {
+			if item.Node = f.known(found); item.Node != nil {
+				return nil
+			}
 			if item.Node, err = found.Store.Item(ctx, found.Info.Path); err != nil {
 				return gone.add(found.Info.Path, err)
 			}
@@ -176,6 +181,19 @@ func (f finder) list(ctx context.Context, into *Union, all *closure.Closure) (di
 		into.Walker.Nodes[item.Info.Path] = item.Node
 	}
 	return gone.problems(f.d.Closure.Key, f.Flavor, all.Items), nil
+}
+
+// known returns the tree of an item, with equal files linked, if it is in a store on this machine and has an outline; else nil.
+func (f finder) known(found closure.Item) *tree.Node {
+	s, here := found.Store.(interface{ HostPath(closure.Path) string })
+	if !here || f.d.Store.HardLink.V {
+		return nil
+	}
+	n := f.Outlines.Item(found.Info.NARHash, s.HostPath(found.Info.Path), closure.CanonicalAttr)
+	if n != nil {
+		n.Name = found.Info.Path.Base()
+	}
+	return n
 }
 
 // unify links equal files of an item, and finds out how it is written. Files of a cache are compared before the item has been verified, which happens

@@ -7,9 +7,12 @@ package generation
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"slices"
 
+	"imprint/closure/outline"
+	"imprint/image/plan"
 	"imprint/image/write"
 	"imprint/internal/extent"
 	"imprint/internal/objects"
@@ -26,18 +29,25 @@ type Kept struct {
 	Fresh  map[objects.Digest]bool // contents that were added now, and so were read and verified
 	Reused int                     // number of contents of files that were there
 	Read   int                     // number of those that were not, or not under that key
+
+	Outlines *outline.Set // of all items that were verified, now or for an earlier disk; nil if nothing was known of outlines
 }
 
-// Keep keeps the disk of a layout. Contents that one of known has under the same key are taken from there, unless they are gone, or have one
+// Earlier is what is known of earlier disks.
+type Earlier struct {
+	Recipes  []*recipe.Recipe
+	Outlines *outline.Set // of items that were verified; nil if those of this disk are not to be kept
+}
+
+// Keep keeps the disk of a layout. Contents that an earlier one has under the same key are taken from there, unless they are gone, or have one
 // of exported, contents that are also read besides. All others are read and verified.
 //
 // Errors match [write.ErrMismatch] if a source differs from its hash.
-func Keep(ctx context.Context, p *write.Prepared, contents *objects.Store, exported []tree.Blob, known ...*recipe.Recipe) (*Kept, error) {
-	k := &keeper{from: p, contents: contents, known: map[string]recipe.Content{}, there: map[objects.Digest]bool{}}
-	for _, r := range known {
+func Keep(ctx context.Context, p *write.Prepared, contents *objects.Store, exported []tree.Blob, known Earlier) (*Kept, error) {
+	k := &keeper{from: p, contents: contents, outlines: known.Outlines, known: map[string]recipe.Content{}}
+	for _, r := range known.Recipes {
 		for _, c := range r.Contents {
 			k.known[c.Key] = c
-			k.there[c.Digest] = true
 		}
 	}
 	for _, b := range exported {
@@ -60,47 +70,77 @@ type keeper struct {
 	from      *write.Prepared
 	contents  *objects.Store
 	known     map[string]recipe.Content // by key
-	there     map[objects.Digest]bool   // of known
+	outlines  *outline.Set              // known
 	packs     packs
 	structure structure
-	files     []extent.Extent    // of the disk, with data in packs
+	files     []placed           // of the disk, with data in packs
 	others    map[tree.Blob]bool // not in a pack, but on the disk
 	bare      []int              // indexes of items without data
 	unseen    []tree.Blob        // with pins, and not on the disk as they are
 	exported  []tree.Blob        // read besides, so that a pack with one is read, too
 }
 
+// A placed part of a file has a place on the disk.
+type placed struct {
+	*part
+	off, size, at int64 // on the disk, and from where in the file on
+}
+
 // survey finds all packs, and sorts the extents of the disk into files and structure.
 func (k *keeper) survey() {
 	k.packs.at, k.others = map[tree.Blob]*part{}, map[tree.Blob]bool{}
-	seen := map[tree.Blob]bool{}
-	for e := range k.from.Layout.Extents(0) {
-		if !e.Meta {
-			seen[e.Blob] = true
-		}
-	}
-	for i, item := range k.from.Plan.Items {
-		if k.packs.item(item) == nil {
-			k.bare = append(k.bare, i)
-		}
-	}
-	k.packs.files(k.pinned(seen))
-	k.packs.drop(seen)
-	for e := range k.from.Layout.Extents(0) {
-		switch {
-		case !e.Meta && k.packs.at[e.Blob] != nil:
-			k.files = append(k.files, e)
-		default:
-			k.structure.add(e)
-			if !e.Meta {
-				k.others[e.Blob] = true
+	packed := make(chan struct{})
+	go func() {
+		defer close(packed)
+		for i, item := range k.from.Plan.Items {
+			if k.packs.item(item) == nil {
+				k.bare = append(k.bare, i)
 			}
 		}
+	}()
+	var contents []extent.Extent
+	for e := range k.from.Layout.Extents(0) {
+		if e.Meta {
+			k.structure.add(e)
+		} else {
+			contents = append(contents, e)
+		}
 	}
+	<-packed
+	k.files = make([]placed, 0, len(contents))
+	left := contents[:0] // of files that are in no item
+	for _, e := range contents {
+		if !k.place(e) {
+			left = append(left, e)
+			k.others[e.Blob] = true
+		}
+	}
+	k.packs.files(k.pinned())
+	for _, e := range left {
+		if k.place(e) {
+			delete(k.others, e.Blob)
+		} else {
+			k.structure.add(e)
+		}
+	}
+	k.packs.drop()
+	slices.SortFunc(k.structure.extents, byOffset)
+}
+
+// place notes where a file of a pack is on the disk. It returns false for others.
+func (k *keeper) place(e extent.Extent) bool {
+	t := k.packs.at[e.Blob]
+	if t == nil {
+		return false
+	}
+	t.onDisk = true
+	k.files = append(k.files, placed{t, e.Off, e.Len, e.At})
+	return true
 }
 
 // pinned returns the contents with pins that are on the disk, in the order of the trees, and notes those that are not.
-func (k *keeper) pinned(seen map[tree.Blob]bool) (list []tree.Blob) {
+func (k *keeper) pinned() (list []tree.Blob) {
+	seen := func(b tree.Blob) bool { t := k.packs.at[b]; return k.others[b] || t != nil && t.onDisk }
 	for _, r := range k.from.Layout.Regions {
 		if r.Tree == nil || r.ByHostTool() {
 			continue
@@ -110,7 +150,7 @@ func (k *keeper) pinned(seen map[tree.Blob]bool) (list []tree.Blob) {
 				continue
 			}
 			switch _, pinned := tree.PinOf(n.Blob()); {
-			case pinned && seen[n.Blob()]:
+			case pinned && seen(n.Blob()):
 				list = append(list, n.Blob())
 			case pinned:
 				k.unseen = append(k.unseen, n.Blob())
@@ -161,7 +201,7 @@ func (k *keeper) keep(ctx context.Context) (*Kept, error) {
 	group.SetLimit(processors.Count())
 	fresh := make([]bool, len(k.packs.list))
 	for i, p := range k.packs.list {
-		if c, has := k.known[p.key]; has && c.Size == p.size && !p.hasOne(k.exported) && k.contents.Has(c.Digest) {
+		if c, has := k.there(p.key); has && c.Size == p.size && !p.hasOne(k.exported) {
 			packed[i] = c
 			result.Reused++
 			continue
@@ -171,7 +211,7 @@ func (k *keeper) keep(ctx context.Context) (*Kept, error) {
 		group.Go(func() (err error) { packed[i], err = k.pack(within, p); return err })
 	}
 	for i, list := range chunks {
-		group.Go(func() (err error) { structure[i], err = makeChunk(within, list, k.contents, k.there); return err })
+		group.Go(func() (err error) { structure[i], err = k.chunk(within, list); return err })
 	}
 	if err := group.Wait(); err != nil {
 		if ctx.Err() != nil {
@@ -186,8 +226,45 @@ func (k *keeper) keep(ctx context.Context) (*Kept, error) {
 		result.Fresh[c.content.Digest] = c.fresh
 	}
 	var err error
+	if result.Outlines, err = k.outline(fresh); err != nil {
+		return nil, err
+	}
 	result.Recipe, err = k.recipe(packed, structure)
 	return result, err
+}
+
+// outline returns the outlines of items that were verified: those in packs that were read, and those without data.
+func (k *keeper) outline(read []bool) (*outline.Set, error) {
+	if k.outlines == nil {
+		return nil, nil
+	}
+	verified := make([]*plan.Item, 0, len(k.from.Plan.Items))
+	for i, p := range k.packs.list {
+		if p.item != nil && read[i] {
+			verified = append(verified, p.item)
+		}
+	}
+	for _, i := range k.bare {
+		verified = append(verified, k.from.Plan.Items[i])
+	}
+	set := outline.NewSet()
+	for _, item := range verified {
+		if err := set.Add(item.Info.NARHash, item.Node); err != nil {
+			return nil, fmt.Errorf("%s: %w", item.Info.Path, err)
+		}
+	}
+	for _, item := range k.from.Plan.Items {
+		if !set.Has(item.Info.NARHash) {
+			set.Take(item.Info.NARHash, k.outlines)
+		}
+	}
+	return set, nil
+}
+
+// there returns the content that an earlier disk has under a key, unless it is gone.
+func (k *keeper) there(key string) (recipe.Content, bool) {
+	c, has := k.known[key]
+	return c, has && k.contents.Has(c.Digest)
 }
 
 // pack adds the content of a pack.
@@ -202,10 +279,9 @@ func (k *keeper) recipe(packed []recipe.Content, structure []chunk) (*recipe.Rec
 	for i, p := range k.packs.list {
 		index[p] = b.Content(packed[i])
 	}
-	for _, e := range k.files {
-		t := k.packs.at[e.Blob]
-		t.runs(e.At, e.Len, func(skip, n, in int64) {
-			b.Add(recipe.Run{Off: e.Off + skip, Len: n, Content: index[t.pack], At: in})
+	for _, f := range k.files {
+		f.runs(f.at, f.size, func(skip, n, in int64) {
+			b.Add(recipe.Run{Off: f.off + skip, Len: n, Content: index[f.pack], At: in})
 		})
 	}
 	for _, c := range structure {

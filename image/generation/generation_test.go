@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"imprint/closure/outline"
 	"imprint/image/generation"
 	"imprint/image/imagetest"
 	"imprint/image/write"
@@ -44,7 +45,11 @@ func keep(t *testing.T, w imagetest.World, s *objects.Store, text string, known 
 		t.Fatal(err)
 	}
 	defer prepared.Discard()
-	k, err := generation.Keep(t.Context(), prepared, s, nil, known...)
+	at := generation.Earlier{Recipes: known}
+	if !strings.Contains(text, "hard-link") {
+		at.Outlines = outline.NewSet()
+	}
+	k, err := generation.Keep(t.Context(), prepared, s, nil, at)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,8 +119,8 @@ func TestShared(t *testing.T) {
 		w.File(fmt.Sprintf("files/%d", i), noise(int64(100+i), int64(1+i*i*100)))
 	}
 	first := keep(t, w, s, closures+fmt.Sprintf(partitionOf, "ext4"))
-	if first.Reused != 0 || first.Read < 5 {
-		t.Errorf("at first %d contents are read, %d are there", first.Read, first.Reused)
+	if first.Reused != 0 || first.Read < 5 || first.Outlines.Len() != 4 {
+		t.Errorf("at first %d contents are read, %d are there, and %d items have outlines", first.Read, first.Reused, first.Outlines.Len())
 	}
 	for _, filesystem := range []string{"erofs", "ext4"} {
 		again := keep(t, w, s, closures+fmt.Sprintf(partitionOf, filesystem), first.Recipe)
@@ -142,8 +147,8 @@ func TestOneChanged(t *testing.T) {
 	b.File("files/x", "x")
 	first := keep(t, a, s, items(a, 0)+fmt.Sprintf(partitionOf, "ext4"))
 	second := keep(t, b, s, items(b, 50)+fmt.Sprintf(partitionOf, "ext4"), first.Recipe)
-	if second.Read != 1 {
-		t.Errorf("%d contents are read", second.Read)
+	if second.Read != 1 || second.Outlines.Len() != 1 { // those that were not verified now have an outline only if they had one before
+		t.Errorf("%d contents are read, and %d items have outlines", second.Read, second.Outlines.Len())
 	}
 }
 
@@ -169,7 +174,7 @@ func TestMismatch(t *testing.T) {
 	if err := os.WriteFile(name, []byte(noise(99, 100)), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := generation.Keep(t.Context(), prepared, s, nil); !errors.Is(err, write.ErrMismatch) {
+	if _, err := generation.Keep(t.Context(), prepared, s, nil, generation.Earlier{}); !errors.Is(err, write.ErrMismatch) {
 		t.Errorf("got %v", err)
 	}
 }

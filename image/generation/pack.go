@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"fmt"
+	"slices"
+	"strconv"
 
 	"imprint/image/plan"
 	"imprint/internal/recipe"
@@ -26,18 +28,34 @@ type part struct {
 	blob   tree.Blob
 	data   []tree.Range
 	starts []int64 // offset in the pack of each of data
+	onDisk bool    // an extent of the disk has bytes of it
+
+	range1 [1]tree.Range // of a file without holes: data and starts
+	start1 [1]int64
 }
 
-// add appends a file to a pack.
-func (p *pack) add(b tree.Blob) *part {
-	t := &part{pack: p, blob: b, data: tree.DataOf(b)}
+// hold makes a part of a file, if that has data, else it returns false.
+func (t *part) hold(b tree.Blob) bool {
+	if sparse, is := b.(tree.SparseBlob); is {
+		t.data = sparse.Data()
+	} else if size := b.Size(); size > 0 {
+		t.range1[0].Len = size
+		t.data = t.range1[:]
+	}
+	t.blob = b
+	t.starts = t.start1[:0]
+	return len(t.data) > 0
+}
+
+// add appends a part to a pack.
+func (p *pack) add(t *part) {
+	t.pack = p
 	for _, r := range t.data {
 		p.size = units.Align(p.size, recipe.Block)
 		t.starts = append(t.starts, p.size)
 		p.size += r.Len
 	}
 	p.parts = append(p.parts, t)
-	return t
 }
 
 // runs passes on where the n bytes of the file from at on lie in the pack: their offset from at, the length and the offset in the pack. The rest are
@@ -52,14 +70,23 @@ func (t *part) runs(at, n int64, yield func(skip, length, in int64)) {
 }
 
 // settle computes the key of the pack of a store item: a digest of its NAR hash, and of which files are in the pack. ordinal is the index of each
-// of these among the files of the item.
-func (p *pack) settleItem(ordinals []int) {
-	h := sha256.New()
-	fmt.Fprintf(h, "item %x\n", p.item.Info.NARHash)
+// of these among the files of the item. It overwrites b, and returns it for the next call.
+func (p *pack) settleItem(b []byte, ordinals []int) []byte {
+	b = fmt.Appendf(b[:0], "item %x\n", p.item.Info.NARHash)
 	for i, t := range p.parts {
-		fmt.Fprintln(h, ordinals[i], t.blob.Size(), t.data)
+		b = append(strconv.AppendInt(b, int64(ordinals[i]), 10), ' ')
+		b = append(strconv.AppendInt(b, t.blob.Size(), 10), " ["...)
+		for k, r := range t.data {
+			if k > 0 {
+				b = append(b, ' ')
+			}
+			b = append(strconv.AppendInt(append(b, '{'), r.Off, 10), ' ')
+			b = append(strconv.AppendInt(b, r.Len, 10), '}')
+		}
+		b = append(b, "]\n"...)
 	}
-	p.key = fmt.Sprintf("%x", h.Sum(nil))
+	p.key = fmt.Sprintf("%x", sha256.Sum256(b))
+	return b
 }
 
 // settleFiles computes the key of a pack of files with pins.
@@ -89,30 +116,56 @@ func (p *pack) hasOne(few []tree.Blob) bool {
 type packs struct {
 	list []*pack
 	at   map[tree.Blob]*part
+	free []part // not used yet
+
+	text     []byte // for keys
+	ordinals []int
+}
+
+// put adds a file to a pack, if it has data and no pack has it, and reports whether it did.
+func (s *packs) put(p *pack, b tree.Blob) bool {
+	if len(s.free) == 0 {
+		s.free = make([]part, 128) // one by one they take longer
+	}
+	t := &s.free[0]
+	if !t.hold(b) || s.at[b] != nil {
+		*t = part{}
+		return false
+	}
+	s.free = s.free[1:]
+	p.add(t)
+	s.at[b] = t
+	return true
 }
 
 // item adds the pack of a store item: its files with data, except for those that another item has as well, when the store is optimised. It returns nil
 // if there is none.
 func (s *packs) item(item *plan.Item) *pack {
-	p, ordinals, n := &pack{item: item}, []int{}, 0
-	for _, node := range tree.Walk("", item.Node) {
-		if node.Kind() != tree.File && node.Kind() != tree.Link {
-			continue
-		}
+	p, ordinals, n := &pack{item: item}, s.ordinals[:0], 0
+	eachFile(item.Node, func(node *tree.Node) {
 		n++
-		b := node.Inode().Blob()
-		if b == nil || len(tree.DataOf(b)) == 0 || s.at[b] != nil {
-			continue
+		if b := node.Inode().Blob(); b != nil && s.put(p, b) {
+			ordinals = append(ordinals, n)
 		}
-		ordinals = append(ordinals, n)
-		s.at[b] = p.add(b)
-	}
+	})
 	if len(p.parts) == 0 {
 		return nil
 	}
-	p.settleItem(ordinals)
+	s.ordinals, s.text = ordinals, p.settleItem(s.text, ordinals)
 	s.list = append(s.list, p)
 	return p
+}
+
+// eachFile calls do with all files and links at and below a node, in the order of [tree.Walk].
+func eachFile(n *tree.Node, do func(*tree.Node)) {
+	switch n.Kind() {
+	case tree.File, tree.Link:
+		do(n)
+	case tree.Dir:
+		for _, c := range n.Children() {
+			eachFile(c, do)
+		}
+	}
 }
 
 // Sizes in bytes of packs of files: one ends when it is long enough and the pin of its last file says so, and is never much longer than most. So
@@ -140,7 +193,7 @@ func (s *packs) files(list []tree.Blob) {
 		if b.Size() >= mostPack/4 {
 			end() // alone, so that any other image with this file has the same content
 		}
-		s.at[b] = p.add(b)
+		s.put(p, b)
 		pin, _ := tree.PinOf(b)
 		if p.size >= mostPack/4 && b.Size() >= mostPack/4 || p.size >= mostPack || p.size >= leastPack && pin[0]%ends == 0 {
 			end()
@@ -150,14 +203,10 @@ func (s *packs) files(list []tree.Blob) {
 }
 
 // drop removes packs that no extent of the disk needs: of what host tools have copied.
-func (s *packs) drop(needed map[tree.Blob]bool) {
+func (s *packs) drop() {
 	var list []*pack
 	for _, p := range s.list {
-		used := false
-		for _, t := range p.parts {
-			used = used || needed[t.blob]
-		}
-		if used {
+		if slices.ContainsFunc(p.parts, func(t *part) bool { return t.onDisk }) {
 			list = append(list, p)
 			continue
 		}

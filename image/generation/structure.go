@@ -3,6 +3,10 @@ package generation
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"math/bits"
 	"slices"
 	"sync"
 
@@ -10,10 +14,8 @@ import (
 	"imprint/image/write"
 	"imprint/internal/extent"
 	"imprint/internal/hosttree"
-	"imprint/internal/objects"
 	"imprint/internal/recipe"
 	"imprint/internal/restore"
-	"imprint/internal/tree"
 	"imprint/internal/units"
 )
 
@@ -57,9 +59,11 @@ func (s *structure) addFilled(p *write.Prepared) error {
 			s.add(extent.Extent{Off: d.Off, Len: d.Len, Blob: b, At: d.Off})
 		}
 	}
-	slices.SortFunc(s.extents, func(a, b extent.Extent) int { return cmp.Compare(a.Off, b.Off) })
+	slices.SortFunc(s.extents, byOffset)
 	return nil
 }
+
+func byOffset(a, b extent.Extent) int { return cmp.Compare(a.Off, b.Off) }
 
 // filled reports whether a host tool has filled a range of the disk.
 func filled(r *plan.Region) bool { return r.In == nil && r.MadeByHost() }
@@ -85,50 +89,103 @@ type chunk struct {
 	fresh   bool         // it was added, or compared with its digest
 }
 
-// A desk has the buffers in which chunks are made.
+// A desk has the buffers in which a chunk is made: its extents, one after the other, at multiples of a block.
 type desk struct {
-	read [mostChunk]byte
-	text []byte
+	read     [mostChunk]byte
+	squeezed [2 * (8 + recipe.Block)]byte
 }
 
-var desks = sync.Pool{New: func() any { return &desk{text: make([]byte, 0, mostChunk)} }}
+var desks = sync.Pool{New: func() any { return new(desk) }}
 
-// makeChunk reads extents, and adds their bytes to the contents, without blocks of zeros, unless they are among those that are known.
-func makeChunk(ctx context.Context, list extent.List, contents *objects.Store, known map[objects.Digest]bool) (c chunk, err error) {
+// chunk reads extents, and adds their bytes to the contents, without blocks of zeros, unless an earlier disk has them.
+func (k *keeper) chunk(ctx context.Context, list extent.List) (c chunk, err error) {
 	d := desks.Get().(*desk)
 	defer desks.Put(d)
-	d.text = d.text[:0]
-	for _, e := range list {
-		p := d.read[:e.Len]
-		if err := extent.ReadAt(extent.List{e}, p, e.Off); err != nil {
-			return c, err
-		}
-		for off := int64(0); off < e.Len; {
-			n := min(recipe.Block, e.Len-off)
-			if !isZero(p[off : off+n]) {
-				c.runs = append(c.runs, recipe.Run{Off: e.Off + off, Len: n, At: d.add(p[off : off+n])})
-			}
-			off += n
-		}
+	text, err := d.text(list, &c)
+	if err != nil || len(text) == 0 {
+		return c, err
 	}
-	if len(d.text) == 0 {
+	key := d.key(text)
+	if known, has := k.there(key); has && known.Size == int64(len(text)) {
+		c.content = known
 		return c, nil
 	}
-	pin := tree.NewPinner()
-	pin.Write(d.text)
-	c.content = recipe.Content{Digest: pin.Pin(), Size: int64(len(d.text))}
-	if !known[c.content.Digest] || !contents.Has(c.content.Digest) {
-		c.fresh = true
-		_, err = contents.PutText(ctx, d.text)
-	}
+	c.content, c.fresh = recipe.Content{Size: int64(len(text)), Key: key, Meta: true}, true
+	c.content.Digest, err = k.contents.PutText(ctx, text)
 	return c, err
 }
 
-// add appends a block to the text, after zeros that complete the one before, and returns its offset.
-func (d *desk) add(block []byte) int64 {
-	if rest := len(d.text) % recipe.Block; rest > 0 {
-		d.text = append(d.text, zeroBlock[rest:]...)
+// text returns the bytes of extents without blocks of zeros, and adds their runs to the chunk. The last block of an extent is completed with zeros
+// if another one follows.
+func (d *desk) text(list extent.List, c *chunk) ([]byte, error) {
+	size := int64(0)
+	for _, e := range list {
+		from := units.Align(size, recipe.Block)
+		p := d.read[from : from+e.Len]
+		if err := extent.ReadAt(extent.List{e}, p, e.Off); err != nil {
+			return nil, err
+		}
+		for off := int64(0); off < e.Len; off += recipe.Block {
+			block := p[off:min(off+recipe.Block, e.Len)]
+			if isZero(block) {
+				continue
+			}
+			at := units.Align(size, recipe.Block)
+			clear(d.read[size:at])
+			if at < from+off {
+				copy(d.read[at:], block)
+			}
+			c.runs = append(c.runs, recipe.Run{Off: e.Off + off, Len: int64(len(block)), At: at})
+			size = at + int64(len(block))
+		}
 	}
-	d.text = append(d.text, block...)
-	return int64(len(d.text) - len(block))
+	return d.read[:size], nil
+}
+
+// key returns a digest of a text that is computed without most of the zeros in it, which blocks of file systems are full of: of the size, of which
+// lines of 64 bytes have others, and of these lines.
+func (d *desk) key(text []byte) string {
+	h := sha256.New()
+	b := fmt.Appendf(d.squeezed[:0], "structure %d\n", len(text))
+	for len(text) > 0 {
+		part := text[:min(64*line, len(text))]
+		text = text[len(part):]
+		mask := linesOf(part)
+		b = binary.LittleEndian.AppendUint64(b, mask)
+		for ; mask != 0; mask &= mask - 1 {
+			at := bits.TrailingZeros64(mask) * line
+			b = append(b, part[at:min(at+line, len(part))]...)
+		}
+		if len(b) > len(d.squeezed)/2 { // another part may not fit
+			h.Write(b)
+			b = b[:0]
+		}
+	}
+	h.Write(b)
+	return fmt.Sprintf("%x", h.Sum(nil))
+}
+
+// line is the number of bytes of a line.
+const line = 64
+
+// linesOf returns a bit for each of at most 64 lines, which is set if the line is not all zeros, or shorter than the others.
+func linesOf(p []byte) (mask uint64) {
+	for i := 0; len(p) > 0; i++ {
+		if len(p) < line {
+			return mask | 1<<i
+		}
+		if i%8 == 0 && len(p) >= 8*line && isZero(p[:8*line]) { // several at once are faster
+			p, i = p[8*line:], i+7
+			continue
+		}
+		l, or := (*[line]byte)(p), uint64(0)
+		for k := 0; k < line; k += 8 {
+			or |= binary.LittleEndian.Uint64(l[k : k+8])
+		}
+		if or != 0 {
+			mask |= 1 << i
+		}
+		p = p[line:]
+	}
+	return mask
 }

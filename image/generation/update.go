@@ -49,7 +49,7 @@ func (o *Output) amount(ranges []tree.Range) (files, data int64) {
 			if r.Off >= run.End() {
 				break
 			}
-			if o.Recipe.Contents[run.Content].Key != "" {
+			if !o.Recipe.Contents[run.Content].Meta {
 				files += min(r.End(), run.End()) - max(r.Off, run.Off)
 			}
 		}

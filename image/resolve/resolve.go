@@ -19,6 +19,7 @@ import (
 	"sync"
 
 	"imprint/closure"
+	"imprint/closure/outline"
 	"imprint/image/base"
 	"imprint/image/closures"
 	"imprint/image/description"
@@ -65,6 +66,10 @@ type Inputs struct {
 	// Hold is called with what ends the hold on store items, which no garbage collection takes until then; call it when the plan is no longer used. With a
 	// nil Hold items are not held, and are read at once.
 	Hold func(release func())
+
+	// Outlines are of items whose contents were verified before: those of a store on this machine are not walked again. With hard-link = true they
+	// are of no use.
+	Outlines *outline.Set
 
 	// Stable leaves room for changes, and keeps what has not changed where an earlier image has it, with the same identifiers: see package earlier.
 	Stable  bool
@@ -252,6 +257,7 @@ func (w world) closures(ctx context.Context) (*closures.Union, diag.List, error)
 	return closures.Find(ctx, w.d, closures.Options{
 		Dir: w.in.Dir, OutDir: w.in.OutDir, Scratch: w.in.Scratch, BuildStore: w.in.BuildStore, Flavor: w.flavor, Epoch: w.epoch,
 		Remote: w.in.Remote, Backwards: w.in.Backwards, Whole: w.whole, NoKeep: w.in.NoKeep, NotKept: w.in.NotKept, Fetching: w.in.Fetching, Hold: w.in.Hold,
+		Outlines: w.in.Outlines,
 	})
 }
 

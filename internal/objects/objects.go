@@ -16,6 +16,7 @@ import (
 	"imprint/internal/hosttree"
 	"imprint/internal/tree"
 
+	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 )
 
@@ -152,23 +153,24 @@ func (s *Store) SyncOnly(list []Digest) error {
 	if len(list) > mostSynced {
 		return s.Sync()
 	}
-	dirs := map[string]bool{filepath.Join(s.dir, subdir): true}
+	files, dirs := map[string]bool{}, map[string]bool{filepath.Join(s.dir, subdir): true}
 	for _, d := range list {
-		f, err := os.Open(s.path(d))
-		if err != nil {
-			return err
-		}
-		dirs[filepath.Dir(s.path(d))] = true
-		if err := errors.Join(f.Sync(), f.Close()); err != nil {
-			return err
-		}
+		files[s.path(d)], dirs[filepath.Dir(s.path(d))] = true, true
 	}
-	for dir := range dirs {
-		if err := syncDir(dir); err != nil {
-			return err
-		}
+	if err := syncAll(files); err != nil {
+		return err
 	}
-	return nil
+	return syncAll(dirs)
+}
+
+// syncAll syncs files or directories, several at a time: a journal then commits them together.
+func syncAll(paths map[string]bool) error {
+	var group errgroup.Group
+	group.SetLimit(16)
+	for path := range paths {
+		group.Go(func() error { return syncPath(path) })
+	}
+	return group.Wait()
 }
 
 // Sync returns when everything that was added is on the disk.

@@ -28,14 +28,30 @@ func (s *Store) Put(ctx context.Context, b tree.Blob) (tree.Blob, error) {
 	return s.stream(ctx, tree.Text(string(text)))
 }
 
-// PutText adds a content without holes, and returns its digest.
+// PutText adds a content in memory, and returns its digest.
 func (s *Store) PutText(ctx context.Context, text []byte) (Digest, error) {
-	b, err := s.Put(ctx, tree.Text(string(text)))
-	if err != nil {
-		return Digest{}, err
+	p := tree.NewPinner()
+	p.Write(text)
+	pinned := p.Blob(counter(len(text)))
+	d, _ := tree.PinOf(pinned)
+	if s.Has(d) {
+		if found, err := s.sound(ctx, pinned); found != nil || err != nil {
+			return d, err
+		}
 	}
-	d, _ := tree.PinOf(b)
-	return d, nil
+	f, remove, err := s.create()
+	if err != nil {
+		return d, err
+	}
+	defer remove()
+	if _, err := f.Write(text); err != nil {
+		return d, err
+	}
+	if err := f.Chmod(0o400); err != nil {
+		return d, err
+	}
+	_, err = s.name(ctx, f, pinned)
+	return d, err
 }
 
 // stream copies a content into a file without a name, which gets one when its digest is known.

@@ -25,13 +25,14 @@ func (s *Store) Replace(dir, name string, text []byte) error {
 	if err != nil {
 		return errors.Join(err, os.Remove(fresh))
 	}
-	return syncDir(dir)
+	return syncPath(dir)
 }
 
-func syncDir(path string) error {
-	dir, err := os.Open(path)
+// syncPath syncs a file or a directory.
+func syncPath(path string) error {
+	f, err := os.Open(path)
 	if err != nil {
 		return err
 	}
-	return errors.Join(dir.Sync(), dir.Close())
+	return errors.Join(f.Sync(), f.Close())
 }

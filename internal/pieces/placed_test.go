@@ -83,8 +83,8 @@ type broken struct{ buffer }
 
 var errBroken = errors.New("broken")
 
-func (broken) WriteAt([]byte, int64) (int, error) { return 0, errBroken }
-func (broken) ReadAt([]byte, int64) (int, error)  { return 0, errBroken }
+func (*broken) WriteAt([]byte, int64) (int, error) { return 0, errBroken }
+func (*broken) ReadAt([]byte, int64) (int, error)  { return 0, errBroken }
 
 // The error of a file, or of the spool, is that of a Put or of Close, and of all later calls.
 func TestPlacedReports(t *testing.T) {

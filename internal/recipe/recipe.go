@@ -24,6 +24,7 @@ type Content struct {
 	Digest objects.Digest
 	Size   int64  // bytes
 	Key    string // of what it was made from, in 64 hexadecimal digits, known before that is read; "" for nothing
+	Meta   bool   // structure, of which most is the same where it differs, with a key
 }
 
 // A Run is a range of the disk whose bytes are those of a content from At on. All are in bytes.
@@ -62,8 +63,14 @@ func (b *Builder) Content(c Content) int {
 	return i
 }
 
-// Add adds a run.
-func (b *Builder) Add(r Run) { b.recipe.Runs = append(b.recipe.Runs, r) }
+// Add adds a run. One that continues the last one, without anything between them, becomes a part of it.
+func (b *Builder) Add(r Run) {
+	if k := len(b.recipe.Runs) - 1; k >= 0 && b.recipe.Runs[k].End() == r.Off && follows(b.recipe.Runs[k], r) {
+		b.recipe.Runs[k].Len += r.Len
+		return
+	}
+	b.recipe.Runs = append(b.recipe.Runs, r)
+}
 
 // Recipe returns the disk. The error reports runs that overlap or leave the disk or their content.
 func (b *Builder) Recipe() (*Recipe, error) {

@@ -67,7 +67,11 @@ func random(t *rapid.T, size int64) (*Recipe, []tree.Blob) {
 		for k := range text {
 			text[k] += byte(k)
 		}
-		b.Content(Content{Digest: digest(byte(i)), Size: 64})
+		c := Content{Digest: digest(byte(i)), Size: 64}
+		if i > 0 {
+			c.Key, c.Meta = objects.Text(c.Digest), i > 1
+		}
+		b.Content(c)
 		blobs = append(blobs, tree.Text(string(text)))
 	}
 	for off := int64(0); off < size; {
@@ -118,7 +122,8 @@ func TestDifference(t *testing.T) {
 
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(version + "size 10\n"))
-	f.Add(fmt.Appendf(nil, "%ssize 100\ncontent %064x 50 %064x\nrun 0 50 0 0\nrun 60 5 0 10\n", version, 1, 2))
+	f.Add(fmt.Appendf(nil, "%ssize 100\nstructure %064x 50 %064x\nrun 0 50 0 0\nrun 60 5 0 10\n", version, 1, 2))
+	f.Add(fmt.Appendf(nil, "%ssize 100\ncontent %064x 50 %064x\nrun 0 50 0 0\n", version, 1, 2))
 	f.Add([]byte("imprint recipe 1\nsize -1\n"))
 	hosttest.Fuzz(f, func(t *testing.T, text []byte) {
 		r, err := Parse(text)
@@ -130,4 +135,22 @@ func FuzzParse(f *testing.F) {
 		}
 		r.Difference(&Recipe{Size: 1})
 	})
+}
+
+// What lies between two runs of a content is not lost when they are joined, in whatever order runs are added.
+func TestBetween(t *testing.T) {
+	runs := []Run{{0, 512, 0, 0}, {4096, 512, 0, 4096}, {512, 512, 1, 0}}
+	for range len(runs) {
+		b := New(1 << 20)
+		b.Content(Content{Digest: digest(1), Size: 4608})
+		b.Content(Content{Digest: digest(2), Size: 512})
+		for _, r := range runs {
+			b.Add(r)
+		}
+		r, err := b.Recipe()
+		if want := []Run{{0, 512, 0, 0}, {512, 512, 1, 0}, {4096, 512, 0, 4096}}; err != nil || !cmp.Equal(want, r.Runs) {
+			t.Errorf("%v, %v", r, err)
+		}
+		runs = append(runs[1:], runs[0])
+	}
 }

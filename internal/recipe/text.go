@@ -12,12 +12,16 @@ import (
 
 const version = "imprint recipe 1\n"
 
-// Text returns the recipe as lines: the version, the size, then each content (digest, size, key if there is one), then each run (offset, length,
-// index of the content, offset in it).
+// Text returns the recipe as lines: the version, the size, then each content (digest, size, key if there is one), which begins with "structure" if
+// it is that, then each run (offset, length, index of the content, offset in it).
 func (r *Recipe) Text() []byte {
 	b := fmt.Appendf([]byte(version), "size %d\n", r.Size)
 	for _, c := range r.Contents {
-		b = fmt.Appendf(b, "content %s %d", objects.Text(c.Digest), c.Size)
+		kind := "content"
+		if c.Meta {
+			kind = "structure"
+		}
+		b = fmt.Appendf(b, "%s %s %d", kind, objects.Text(c.Digest), c.Size)
 		if c.Key != "" {
 			b = append(append(b, ' '), c.Key...)
 		}
@@ -60,7 +64,7 @@ func (r *Recipe) line(line string) error {
 		n, err := numbers(fields[1:])
 		r.Size = n[0]
 		return err
-	case fields[0] == "content" && (len(fields) == 3 || len(fields) == 4):
+	case fields[0] == "content" && (len(fields) == 3 || len(fields) == 4), fields[0] == "structure" && len(fields) == 4:
 		return r.content(fields)
 	case fields[0] == "run" && len(fields) == 5:
 		n, err := numbers(fields[1:])
@@ -76,7 +80,7 @@ func (r *Recipe) content(fields []string) error {
 		return err
 	}
 	n, err := numbers(fields[2:3])
-	c := Content{Digest: d, Size: n[0]}
+	c := Content{Digest: d, Size: n[0], Meta: fields[0] == "structure"}
 	if len(fields) == 4 {
 		key, bad := objects.Parse(fields[3])
 		c.Key, err = objects.Text(key), errors.Join(err, bad)

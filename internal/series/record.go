@@ -20,22 +20,46 @@ type Record struct {
 	Inputs   objects.Digest
 	Recipe   objects.Digest
 	Sums     objects.Digest
+	Outlines objects.Digest // what store items of the disk consist of; zero for nothing
 }
 
-const recordForm = "imprint generation 1\nimage %s\nmanifest %s\ninputs %s\nrecipe %s\nsums %s\n"
+const (
+	recordForm   = "imprint generation 1\nimage %s\nmanifest %s\ninputs %s\nrecipe %s\nsums %s\n"
+	outlinesForm = "outlines %s\n"
+)
 
 func (r *Record) text() []byte {
 	t := objects.Text
-	return fmt.Appendf(nil, recordForm, r.Image, t(r.Manifest), t(r.Inputs), t(r.Recipe), t(r.Sums))
+	b := fmt.Appendf(nil, recordForm, r.Image, t(r.Manifest), t(r.Inputs), t(r.Recipe), t(r.Sums))
+	if r.hasOutlines() {
+		b = fmt.Appendf(b, outlinesForm, t(r.Outlines))
+	}
+	return b
+}
+
+func (r *Record) hasOutlines() bool { return r.Outlines != objects.Digest{} }
+
+// contents returns the digests of what the record leads to.
+func (r *Record) contents() []objects.Digest {
+	list := []objects.Digest{r.Manifest, r.Inputs, r.Recipe, r.Sums}
+	if r.hasOutlines() {
+		list = append(list, r.Outlines)
+	}
+	return list
 }
 
 // parseRecord is the inverse of text.
 func parseRecord(text []byte) (*Record, error) {
-	r, digests := &Record{}, [4]string{}
-	if _, err := fmt.Sscanf(string(text), recordForm, &r.Image, &digests[0], &digests[1], &digests[2], &digests[3]); err != nil {
+	r, digests := &Record{}, [5]string{}
+	fields := []any{&r.Image, &digests[0], &digests[1], &digests[2], &digests[3], &digests[4]}
+	form, known := recordForm+outlinesForm, []*objects.Digest{&r.Manifest, &r.Inputs, &r.Recipe, &r.Sums, &r.Outlines}
+	if !bytes.Contains(text, []byte("\noutlines ")) {
+		form, fields, known = recordForm, fields[:5], known[:4]
+	}
+	if _, err := fmt.Sscanf(string(text), form, fields...); err != nil {
 		return nil, errors.New("is no record of a generation")
 	}
-	for i, to := range []*objects.Digest{&r.Manifest, &r.Inputs, &r.Recipe, &r.Sums} {
+	for i, to := range known {
 		d, err := objects.Parse(digests[i])
 		if err != nil {
 			return nil, err
@@ -55,6 +79,7 @@ const (
 	maxInputs   = 256 << 20
 	maxRecipe   = 1 << 30
 	maxSums     = 1 << 30
+	maxOutlines = 1 << 30
 )
 
 // Record reads the record of a generation.
@@ -85,6 +110,14 @@ func (s *Store) Recipe(r *Record) (*recipe.Recipe, error) {
 
 // Manifest reads the manifest of a disk.
 func (s *Store) Manifest(r *Record) ([]byte, error) { return s.contents.Text(r.Manifest, maxManifest) }
+
+// Outlines reads what store items of a disk consist of; nil if nothing is kept of that.
+func (s *Store) Outlines(r *Record) ([]byte, error) {
+	if !r.hasOutlines() {
+		return nil, nil
+	}
+	return s.contents.Text(r.Outlines, maxOutlines)
+}
 
 // Sums reads the sums of a disk.
 func (s *Store) Sums(r *Record) (restore.Sums, error) {
@@ -125,6 +158,7 @@ type Finished struct {
 	Inputs   []Input
 	Recipe   *recipe.Recipe // with contents of the store
 	Sums     restore.Sums
+	Outlines []byte // of store items; nil for none
 }
 
 // Put adds what a record leads to. The caller holds [Store.Use].
@@ -141,7 +175,10 @@ func (s *Store) Put(ctx context.Context, f *Finished) (*Record, error) {
 	for _, c := range []struct {
 		to   *objects.Digest
 		text []byte
-	}{{&r.Manifest, f.Manifest}, {&r.Inputs, []byte(inputs.String())}, {&r.Recipe, f.Recipe.Text()}, {&r.Sums, sums}} {
+	}{{&r.Manifest, f.Manifest}, {&r.Inputs, []byte(inputs.String())}, {&r.Recipe, f.Recipe.Text()}, {&r.Sums, sums}, {&r.Outlines, f.Outlines}} {
+		if c.to == &r.Outlines && c.text == nil {
+			continue
+		}
 		d, err := s.contents.PutText(ctx, c.text)
 		if err != nil {
 			return nil, err
@@ -189,7 +226,7 @@ func (s *Store) mark(live map[objects.Digest]bool, g Generation) error {
 	if err != nil {
 		return fmt.Errorf("generation %d: %w", g.Number, err)
 	}
-	for _, d := range []objects.Digest{r.Manifest, r.Inputs, r.Recipe, r.Sums} {
+	for _, d := range r.contents() {
 		live[d] = true
 	}
 	for _, c := range d.Contents {

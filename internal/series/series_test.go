@@ -40,7 +40,11 @@ func add(t *testing.T, s *Store, name, text string) (number int, added bool) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := s.Put(t.Context(), &Finished{Image: "image-" + text, Manifest: []byte(text), Inputs: []Input{{"a", text}, {"b", "same"}}, Recipe: disk, Sums: restore.NewSums(4096)})
+	f := &Finished{Image: "image-" + text, Manifest: []byte(text), Inputs: []Input{{"a", text}, {"b", "same"}}, Recipe: disk, Sums: restore.NewSums(4096)}
+	if text != "one" {
+		f.Outlines = []byte("outlines of " + text)
+	}
+	r, err := s.Put(t.Context(), f)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,6 +91,19 @@ func TestGenerations(t *testing.T) {
 	inputs, err := s.Inputs(r)
 	if d := cmp.Diff([]Input{{"a", "two"}, {"b", "same"}}, inputs); err != nil || d != "" {
 		t.Error(err, d)
+	}
+	for number, want := range map[string]string{"1": "", "2": "outlines of two"} {
+		g, err := e.Find(number)
+		if err != nil {
+			t.Fatal(err)
+		}
+		one, err := s.Record(g)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if outlines, err := s.Outlines(one); string(outlines) != want || err != nil {
+			t.Errorf("generation %s has %q, %v", number, outlines, err)
+		}
 	}
 	sums, err := s.Sums(r)
 	if d := cmp.Diff(restore.NewSums(4096), sums); err != nil || d != "" {
@@ -280,6 +297,7 @@ func FuzzParse(f *testing.F) {
 
 func FuzzRecord(f *testing.F) {
 	f.Add((&Record{Image: "fsverity-sha256:00"}).text())
+	f.Add((&Record{Image: "fsverity-sha256:00", Outlines: objects.Digest{1}}).text())
 	hosttest.Fuzz(f, func(t *testing.T, text []byte) {
 		if r, err := parseRecord(text); err == nil && string(r.text()) != string(text) {
 			t.Errorf("%q becomes %q", text, r.text())

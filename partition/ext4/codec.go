@@ -8,24 +8,30 @@ type codec struct {
 }
 
 func (c *codec) u16(fields ...*uint16) {
-	for _, f := range fields {
-		if c.write {
-			le.PutUint16(c.b, *f)
-		} else {
-			*f = le.Uint16(c.b)
+	b := c.b[:2*len(fields)]
+	c.b = c.b[len(b):]
+	if !c.write {
+		for i, f := range fields {
+			*f = le.Uint16(b[2*i:])
 		}
-		c.b = c.b[2:]
+		return
+	}
+	for i, f := range fields {
+		le.PutUint16(b[2*i:], *f)
 	}
 }
 
 func (c *codec) u32(fields ...*uint32) {
-	for _, f := range fields {
-		if c.write {
-			le.PutUint32(c.b, *f)
-		} else {
-			*f = le.Uint32(c.b)
+	b := c.b[:4*len(fields)]
+	c.b = c.b[len(b):]
+	if !c.write {
+		for i, f := range fields {
+			*f = le.Uint32(b[4*i:])
 		}
-		c.b = c.b[4:]
+		return
+	}
+	for i, f := range fields {
+		le.PutUint32(b[4*i:], *f)
 	}
 }
 

@@ -20,11 +20,13 @@ func (c checksum) over(p []byte) checksum {
 	return checksum(^crc32.Update(^uint32(c), castagnoli, p))
 }
 
-// over32 continues the checksum with a little-endian number.
+// over32 continues the checksum with a little-endian number. It is over for four bytes, without those in memory.
 func (c checksum) over32(n uint32) checksum {
-	var p [4]byte
-	le.PutUint32(p[:], n)
-	return c.over(p[:])
+	c ^= checksum(n)
+	for range 4 {
+		c = checksum(castagnoli[byte(c)]) ^ c>>8
+	}
+	return c
 }
 
 // inode is the start of the checksums of an inode and of the blocks that belong to it. The generation of every inode here is 0.

@@ -45,6 +45,10 @@ type extentTree struct {
 
 // root writes the node in the inode, rootNodeSize bytes.
 func (t *extentTree) root(b []byte) {
+	if n := int64(len(t.extents)); n <= rootEntries { // as in nearly all inodes
+		t.node(b, treeNode{count: n, max: rootEntries})
+		return
+	}
 	levels := t.treeLevels(int64(len(t.extents)))
 	top := len(levels) - 1
 	t.node(b, treeNode{depth: top, count: levels[top], max: rootEntries, children: t.levelStart(levels, top)})

@@ -10,6 +10,12 @@ const (
 	extraFields = 32
 )
 
+// Offsets in bytes of i_checksum_lo and i_checksum_hi.
+const (
+	checksumLoAt = 0x7c
+	checksumHiAt = 0x82
+)
+
 // Special inode numbers (kernel: "Special inodes").
 const (
 	rootInode      = 2
@@ -121,7 +127,7 @@ func (n *inode) put(b []byte, f *format, sum checksum) {
 	n.encode(b)
 	if f.features.has(metadataCsum) {
 		c := sum.over(b[:inodeSize])
-		n.ChecksumLo, n.ChecksumHi = uint16(c), uint16(c>>16)
-		n.encode(b)
+		le.PutUint16(b[checksumLoAt:], uint16(c))
+		le.PutUint16(b[checksumHiAt:], uint16(c>>16))
 	}
 }

@@ -90,7 +90,7 @@ func (f *frame) decodeInode(b []byte) (n inode) {
 
 // inodeChecksum returns the checksum that an inode has and the one that its bytes have.
 func (f *frame) inodeChecksum(b []byte, number uint32, n *inode) (has, want uint32) {
-	const lo, hi = 0x7c, 0x82 // of l_i_checksum_lo and i_checksum_hi
+	const lo, hi = checksumLoAt, checksumHiAt
 	sum := f.inodeSum(number, n).over(b[:lo]).over([]byte{0, 0})
 	has = uint32(n.ChecksumLo)
 	if f.inodeBytes == oldInode {

@@ -6,12 +6,12 @@ import (
 	"fmt"
 	"slices"
 
+	"imprint/closure/outline"
 	"imprint/image/generation"
 	"imprint/image/plan"
 	"imprint/image/write"
 	"imprint/internal/named"
 	"imprint/internal/objects"
-	"imprint/internal/recipe"
 	"imprint/internal/restore"
 	"imprint/internal/series"
 	"imprint/internal/tree"
@@ -22,49 +22,96 @@ import (
 
 // A Build is an image that is built as the next generation of a series.
 type Build struct {
-	Store   string // directory of the build store
-	Series  string
 	Plan    *plan.Plan
 	Layout  *plan.Layout
 	Files   *Files
 	Explain bool
-	Earlier *Earlier // to whose layout the image keeps; nil for none
-	Export  string   // directory for boot files; "" for none
+	Export  string // directory for boot files; "" for none
 
 	Exported *write.Export   // they, until they are named
-	Prepared *write.Prepared // what host tools have made; the caller discards it
+	Prepared *write.Prepared // what host tools have made
 	Manifest *plan.Manifest  // complete when Run returns
 	Result   Result
+
+	store    *series.Store
+	name     string
+	release  func()
+	outlines *outline.Set
+	earlier  *earlierImage // to whose layout the image keeps; nil for none
+}
+
+// Begin opens a series of the build store in a directory, for a build. Until [Build.End] nothing in the store is collected.
+func Begin(ctx context.Context, store, name string) (*Build, error) {
+	env, err := envcmd.Open(store)
+	if err != nil {
+		return nil, err
+	}
+	b := &Build{store: series.Open(env.Contents()), name: name}
+	if b.release, err = b.store.Use(ctx); err != nil {
+		return nil, err
+	}
+	return b, nil
+}
+
+// End ends the build, and discards what host tools have made.
+func (b *Build) End() {
+	b.release()
+	if b.Prepared != nil {
+		b.Prepared.Discard()
+	}
+}
+
+// series reads the series; nil if there is none yet.
+func (b *Build) series() (*series.Series, error) {
+	e, err := b.store.Series(b.name)
+	var unknown *named.UnknownError
+	if errors.As(err, &unknown) {
+		err = nil
+	}
+	return e, err
+}
+
+// Outlines returns the outlines of items that earlier generations have, for those who read the same items again; what is damaged is left
+// out. Outlines of the new generation are kept from then on.
+func (b *Build) Outlines() (*outline.Set, error) {
+	e, err := b.series()
+	if err != nil {
+		return nil, err
+	}
+	b.outlines = outline.NewSet()
+	for _, g := range reusable(e) {
+		r, err := b.store.Record(g)
+		if err != nil {
+			return nil, err
+		}
+		text, err := b.store.Outlines(r)
+		if err != nil || text == nil {
+			continue
+		}
+		if set, err := outline.Parse(text); err == nil {
+			b.outlines.Join(set)
+		}
+	}
+	return b.outlines, nil
 }
 
 // Run builds the image, keeps it, and names its files.
-func (b *Build) Run(ctx context.Context) (err error) {
-	env, err := envcmd.Open(b.Store)
+func (b *Build) Run(ctx context.Context) error {
+	e, err := b.series()
 	if err != nil {
-		return err
-	}
-	s := series.Open(env.Contents())
-	release, err := s.Use(ctx)
-	if err != nil {
-		return err
-	}
-	defer release()
-	e, err := s.Series(b.Series)
-	var unknown *named.UnknownError
-	if err != nil && !errors.As(err, &unknown) {
 		return err
 	}
 	if b.Prepared, err = write.Prepare(ctx, b.Plan, b.Layout); err != nil {
 		return err
 	}
 	b.Plan = b.Prepared.Plan // with its hash trees
-	d := &delivery{store: s, name: b.Series, files: b.Files}
+	d := &delivery{store: b.store, name: b.name, files: b.Files}
 	defer d.close()
 	if err := d.look(e); err != nil {
 		return err
 	}
 	err = b.purge(ctx, d, b.make(ctx, d, e))
-	b.Result.Series, b.Result.How, b.Result.Layout = b.Series, d.how, layouts(b.Prepared.Layout)
+	b.Result.Series, b.Result.How, b.Result.Layout = b.name, d.how, layouts(b.Prepared.Layout)
 	return err
 }
 
@@ -87,7 +134,7 @@ func (b *Build) make(ctx context.Context, d *delivery, e *series.Series) error {
 		if err := d.disk.Finish(sums, sha256, b.Prepared.Layout.Regions); err != nil {
 			return 0, err
 		}
-		b.Earlier.settle(b.Manifest)
+		b.earlier.settle(b.Manifest)
 		return b.add(ctx, d.store, k, sums)
 	})
 	b.Result.Written = d.disk.Written
@@ -98,11 +145,12 @@ func (b *Build) make(ctx context.Context, d *delivery, e *series.Series) error {
 func (b *Build) add(ctx context.Context, s *series.Store, k *generation.Kept, sums restore.Sums) (int, error) {
 	r, err := s.Put(ctx, &series.Finished{
 		Image: b.Manifest.Digest, Manifest: b.Manifest.JSON(), Inputs: inputsOf(b.Plan), Recipe: k.Recipe, Sums: sums,
+		Outlines: k.Outlines.Text(),
 	})
 	if err != nil {
 		return 0, err
 	}
-	b.Result.Generation, b.Result.New, err = s.Add(ctx, b.Series, r, b.toSync(k))
+	b.Result.Generation, b.Result.New, err = s.Add(ctx, b.name, r, b.toSync(k))
 	return b.Result.Generation, err
 }
 
@@ -120,21 +168,21 @@ func (b *Build) purge(ctx context.Context, d *delivery, err error) error {
 
 // keep keeps the disk, taking what earlier generations have, and verifies what is used of that.
 func (b *Build) keep(ctx context.Context, d *delivery, e *series.Series) (*generation.Kept, error) {
-	known, recipes := d.held, []*recipe.Recipe{}
+	known, at := d.held, generation.Earlier{Outlines: b.outlines}
 	if d.held != nil {
-		recipes = append(recipes, d.held.Recipe)
+		at.Recipes = append(at.Recipes, d.held.Recipe)
 	}
 	for _, g := range reusable(e) {
 		base, err := generation.Load(d.store, g)
 		if err != nil {
-			return nil, fmt.Errorf("series %q: %w: imprint series verify lists what is wrong", b.Series, err)
+			return nil, fmt.Errorf("series %q: %w: imprint series verify lists what is wrong", b.name, err)
 		}
-		recipes = append(recipes, base.Recipe)
+		at.Recipes = append(at.Recipes, base.Recipe)
 		if known == nil {
 			known = base
 		}
 	}
-	k, err := generation.Keep(ctx, b.Prepared, d.store.Contents(), b.exported(), recipes...)
+	k, err := generation.Keep(ctx, b.Prepared, d.store.Contents(), b.exported(), at)
 	if err != nil {
 		return nil, err
 	}

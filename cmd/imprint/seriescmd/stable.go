@@ -5,55 +5,39 @@ import (
 	"errors"
 	"fmt"
 
-	"imprint/cmd/imprint/envcmd"
 	"imprint/image/earlier"
 	"imprint/image/generation"
 	"imprint/image/plan"
-	"imprint/internal/named"
 	"imprint/internal/objects"
 	"imprint/internal/series"
 	"imprint/internal/units"
 	"imprint/partition"
 )
 
-// An Earlier is the current generation of a series, to whose layout an image keeps.
-type Earlier struct {
+// An earlierImage is the current generation of a series, to whose layout an image keeps.
+type earlierImage struct {
 	*earlier.Image
 	after string // what that image itself has kept to
 }
 
-// OpenEarlier reads the layout of the current generation of a series; nil if there is none. A layout that is damaged is not used, and warn is
-// called.
-func OpenEarlier(ctx context.Context, store, name string, warn func(string)) (*Earlier, error) {
-	env, err := envcmd.Open(store)
-	if err != nil {
-		return nil, err
-	}
-	s := series.Open(env.Contents())
-	release, err := s.Use(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer release()
-	var unknown *named.UnknownError
-	e, err := s.Series(name)
-	if errors.As(err, &unknown) {
-		return nil, nil
-	}
-	if err != nil {
+// KeepLayout reads the layout of the current generation, for an image that keeps to it; nil if there is none. A layout that is damaged is not used, and
+// warn is called.
+func (b *Build) KeepLayout(ctx context.Context, warn func(string)) (*earlier.Image, error) {
+	e, err := b.series()
+	if err != nil || e == nil {
 		return nil, err
 	}
 	g, err := e.Find(series.Current)
 	if err != nil {
 		return nil, err
 	}
-	base, m, err := load(s, g)
+	base, m, err := load(b.store, g)
 	if err != nil {
 		return nil, err
 	}
-	disk, err := (&generation.Output{Contents: s.Contents(), Recipe: base.Recipe}).Structure(ctx)
+	disk, err := (&generation.Output{Contents: b.store.Contents(), Recipe: base.Recipe}).Structure(ctx)
 	if errors.Is(err, objects.ErrDamaged) || errors.Is(err, objects.ErrMissing) {
-		warn(fmt.Sprintf("generation %d of %s is not used for the layout: %v", g.Number, name, err))
+		warn(fmt.Sprintf("generation %d of %s is not used for the layout: %v", g.Number, b.name, err))
 		m.Partitions = nil // the seed stays
 		disk, err = nil, nil
 	}
@@ -64,19 +48,14 @@ func OpenEarlier(ctx context.Context, store, name string, warn func(string)) (*E
 		defer disk.Close()
 	}
 	image, err := earlier.Read(m, disk)
-	return &Earlier{image, m.After}, err
-}
-
-// Resolved returns what resolving a description takes over.
-func (e *Earlier) Resolved() *earlier.Image {
-	if e == nil {
-		return nil
+	if err == nil {
+		b.earlier = &earlierImage{image, m.After}
 	}
-	return e.Image
+	return image, err
 }
 
 // settle names in a manifest the image whose layout was kept. An image that is that one is not after itself.
-func (e *Earlier) settle(m *plan.Manifest) {
+func (e *earlierImage) settle(m *plan.Manifest) {
 	if e != nil && m.Digest == e.Digest {
 		m.After = e.after
 	}
