@@ -33,8 +33,7 @@ func (l laidOut) ReadAt(p []byte, off int64) (int, error) {
 	return n, io.EOF
 }
 
-// disk opens a layout. A region that a host tool has yet to make has the tree that the tool will get, if there is a reader of its file
-// system. unknown lists the other such regions, by their names in package disk.
+// disk opens a layout. A region that a host tool has yet to make has the tree that the tool will get. unknown lists the other such regions, by their names in package disk.
 func (p *planned) disk() (d *disk.Disk, unknown []string, err error) {
 	if d, err = disk.Open(laidOut{p.layout}, p.layout.Size); err != nil {
 		return nil, nil, err
@@ -52,7 +51,7 @@ func (p *planned) disk() (d *disk.Disk, unknown []string, err error) {
 		case p.plan.Unsealed(r.Partition):
 			unknown = append(unknown, name)
 		case !r.MadeByHost():
-		case i < 0 || r.Tree == nil || !f.Readable():
+		case i < 0 || r.Tree == nil:
 			unknown = append(unknown, name)
 		default:
 			v := &partition.Volume{Filesystem: f, Tree: r.Tree, Label: r.Partition.Spec.Label, ID: r.Partition.VolumeID()}

@@ -74,6 +74,7 @@ type Step struct {
 	Run       []string `json:"run"`
 	ID        string   `json:"id,omitempty"`    // digest of the step and of the tree below it
 	Layer     string   `json:"layer,omitempty"` // digest of what it has made
+	Why       []string `json:"why,omitempty"`   // of one that has to run: what differs from when it ran before; absent in the manifest of a build
 	Known     bool     `json:"-"`               // what it makes
 }
 
@@ -159,6 +160,8 @@ type Item struct {
 
 // A Stream is an archive that is read while the files of its item are written.
 type Stream interface {
+	// String names the archive in messages.
+	String() string
 	// Ahead says that it will be needed soon. What it does for that ends with the context.
 	Ahead(context.Context)
 	// Begin is called before the files are read, and end after that, with whether they have the hash of the item.
