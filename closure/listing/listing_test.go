@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -90,8 +91,20 @@ func FuzzParse(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if n, size, err := shape.Tree(tree.Text(""), attr); err == nil && size != nar.Size(n) {
+		n, size, err := shape.Tree(tree.Text(""), attr)
+		if err != nil {
+			return
+		}
+		if size != nar.Size(n) {
 			t.Errorf("%d bytes, not %d", size, nar.Size(n))
+		}
+		written, err := Text(n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := Parse(written)
+		if err != nil || !reflect.DeepEqual(again, shape) {
+			t.Errorf("%s: %+v, not %+v, %v", written, again, shape, err)
 		}
 	})
 }
