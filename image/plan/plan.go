@@ -74,6 +74,7 @@ type Step struct {
 	Run       []string `json:"run"`
 	ID        string   `json:"id,omitempty"`    // digest of the step and of the tree below it
 	Layer     string   `json:"layer,omitempty"` // digest of what it has made
+	Why       []string `json:"why,omitempty"`   // of one that has to run: what differs from when it ran before; absent in the manifest of a build
 	Known     bool     `json:"-"`               // what it makes
 }
 
