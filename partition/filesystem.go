@@ -47,7 +47,7 @@ type Filesystem struct {
 
 	plan  func(Spec) (Maker, error)
 	probe func(head []byte) bool                                              // recognises it by its first bytes; nil if they say nothing
-	open  func(image io.ReaderAt, size int64, omit []string) (*Volume, error) // nil if it cannot be read
+	open  func(image io.ReaderAt, size int64, omit []string) (*Volume, error) // reads one that probe recognises
 }
 
 // A Compressor is a way to compress the content of a file system.

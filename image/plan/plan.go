@@ -160,6 +160,8 @@ type Item struct {
 
 // A Stream is an archive that is read while the files of its item are written.
 type Stream interface {
+	// String names the archive in messages.
+	String() string
 	// Ahead says that it will be needed soon. What it does for that ends with the context.
 	Ahead(context.Context)
 	// Begin is called before the files are read, and end after that, with whether they have the hash of the item.

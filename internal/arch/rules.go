@@ -69,7 +69,7 @@ var rooms = []room{
 	{"closure/locks", nil, []string{"golang.org/x/sys/..."}},
 	{"closure/...", cellar, nil},
 
-	{"internal/remote", []string{"internal/awskeys", "internal/sigv4"}, []string{"github.com/cenkalti/backoff/..."}},
+	{"internal/remote", []string{"internal/awskeys", "internal/sigv4", "internal/unpack"}, []string{"github.com/cenkalti/backoff/..."}},
 	{"internal/registry", []string{"internal/oci"}, []string{"github.com/docker/cli/...", "github.com/google/go-containerregistry/..."}},
 	{"internal/unpack", cellar, []string{"github.com/andybalholm/brotli/...", "github.com/klauspost/compress/...", "github.com/therootcompany/xz/...", "github.com/ulikunitz/xz/..."}},
 	{"internal/inflate", nil, []string{"github.com/klauspost/compress/...", "github.com/therootcompany/xz/..."}},

@@ -43,8 +43,9 @@ type audit struct {
 	numbers map[uint32]*audited
 	queue   []*audited // directories that are still to be read
 	spans   span.Map[piece]
-	packed  map[int64]uint32 // stored sizes of files' blocks, by their offsets
-	full    bool             // structure is used twice, which was reported
+	tails   map[int][]*audited // the files in each fragment, in the order of the table of inodes
+	packed  map[int64]uint32   // stored sizes of files' blocks, by their offsets
+	full    bool               // structure is used twice, which was reported
 }
 
 // An audited is an inode with the first name that was found for it.
@@ -82,7 +83,7 @@ const (
 
 // audit audits the whole file system. report may be nil, for a caller that needs only the spans.
 func (v *Volume) audit(report fault.Report) *audit {
-	a := &audit{report: report, found: map[uint64]*audited{}, numbers: map[uint32]*audited{}, packed: map[int64]uint32{}}
+	a := &audit{report: report, found: map[uint64]*audited{}, numbers: map[uint32]*audited{}, packed: map[int64]uint32{}, tails: map[int][]*audited{}}
 	r, err := newReader(v.image, v.Size)
 	if a.reader = r; err != nil { // the image has changed
 		a.fault(0, nil, "superblock", err.Error())
@@ -104,6 +105,11 @@ func (v *Volume) audit(report fault.Report) *audit {
 	}
 	a.exports()
 	a.spans.Sort()
+	for _, n := range a.inOrder() {
+		if n.kind == tree.File && n.size > 0 && n.fragment != noFragment {
+			a.tails[int(n.fragment)] = append(a.tails[int(n.fragment)], n)
+		}
+	}
 	return a
 }
 

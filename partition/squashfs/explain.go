@@ -33,7 +33,7 @@ func (a *audit) name(p piece) string {
 	case optionsUse:
 		return "options of the compressor"
 	case metadataUse:
-		return "metadata block of " + p.table
+		return "metadata of " + p.table
 	case pointerUse:
 		return "pointer to the table of " + p.table
 	case fragmentUse:
@@ -43,10 +43,17 @@ func (a *audit) name(p piece) string {
 }
 
 // superFields are the fields of the superblock.
-var superFields = span.Fields(superblock{})
+var superFields = span.Row(
+	span.Field{Len: 4, Name: "s_magic"}, span.Field{Len: 4, Name: "inodes"}, span.Field{Len: 4, Name: "mkfs_time"}, span.Field{Len: 4, Name: "block_size"},
+	span.Field{Len: 4, Name: "fragments"}, span.Field{Len: 2, Name: "compression"}, span.Field{Len: 2, Name: "block_log"}, span.Field{Len: 2, Name: "flags"},
+	span.Field{Len: 2, Name: "no_ids"}, span.Field{Len: 2, Name: "s_major"}, span.Field{Len: 2, Name: "s_minor"}, span.Field{Len: 8, Name: "root_inode"},
+	span.Field{Len: 8, Name: "bytes_used"}, span.Field{Len: 8, Name: "id_table_start"}, span.Field{Len: 8, Name: "xattr_id_table_start"},
+	span.Field{Len: 8, Name: "inode_table_start"}, span.Field{Len: 8, Name: "directory_table_start"}, span.Field{Len: 8, Name: "fragment_table_start"},
+	span.Field{Len: 8, Name: "lookup_table_start"},
+)
 
-// Explain says what the byte at an offset of the region belongs to, such as "superblock, MkfsTime", "metadata block of inodes, byte 5 of 913" or "file
-// /etc/passwd, byte 5". Of a packed block it can say only which bytes of the file are in it.
+// Explain says what the byte at an offset of the region belongs to, such as "superblock, mkfs_time", "metadata of inodes, byte 5" or "file /etc/passwd, byte
+// 5". Of a packed block it can say only which bytes of the file are in it.
 func (v *Volume) Explain(off int64) string {
 	if off < 0 || off >= v.Size {
 		return "after the file system"
@@ -64,35 +71,23 @@ func (v *Volume) Explain(off int64) string {
 	case p.use == blockUse && p.plain:
 		return fmt.Sprintf("file %s, byte %d", a.path(p.of), p.from+at)
 	case p.use == blockUse:
-		return fmt.Sprintf("packed block of bytes %d to %d of the file %s, byte %d of %d", p.from, p.from+p.size-1, a.path(p.of), at, s.Len)
+		return fmt.Sprintf("packed bytes %d to %d of file %s, byte %d", p.from, p.from+p.size-1, a.path(p.of), at)
 	case p.use == fragmentUse:
-		return a.explainFragment(p, s, at)
+		return a.explainFragment(p, at)
 	}
-	return fmt.Sprintf("%s, byte %d of %d", a.name(p), at, s.Len)
+	return fmt.Sprintf("%s, byte %d", a.name(p), at)
 }
 
 // explainFragment explains a byte of a fragment: the file whose tail it is, or how many have theirs in it.
-func (a *audit) explainFragment(p piece, s span.Span[piece], at int64) string {
-	var tails []*audited
-	for _, n := range a.inOrder() {
-		if n.size%a.blockSize == 0 || n.blocks == (place{}) || int(n.inode.fragment) != p.index {
-			continue
+func (a *audit) explainFragment(p piece, at int64) string {
+	tails := a.tails[p.index]
+	if !p.plain {
+		return fmt.Sprintf("packed fragment %d with the ends of %d files, byte %d", p.index, len(tails), at)
+	}
+	for _, n := range tails {
+		if size := n.size % a.blockSize; at >= int64(n.tailAt) && at < int64(n.tailAt)+size {
+			return fmt.Sprintf("file %s, byte %d", a.path(n), n.size-size+at-int64(n.tailAt))
 		}
-		if from := int64(n.tailAt); p.plain && at >= from && at < from+n.size%a.blockSize {
-			return fmt.Sprintf("file %s, byte %d", a.path(n), n.size-n.size%a.blockSize+at-from)
-		}
-		tails = append(tails, n)
 	}
-	of := "of no file"
-	switch len(tails) {
-	case 0:
-	case 1:
-		of = "of the file " + a.path(tails[0])
-	default:
-		of = fmt.Sprintf("of %d files, the first of which is %s", len(tails), a.path(tails[0]))
-	}
-	if p.plain {
-		return fmt.Sprintf("fragment %d, unused", p.index)
-	}
-	return fmt.Sprintf("packed fragment %d with the end %s, byte %d of %d", p.index, of, at, s.Len)
+	return fmt.Sprintf("fragment %d, unused", p.index)
 }
