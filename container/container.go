@@ -13,8 +13,11 @@ import (
 	"imprint/internal/pieces"
 )
 
-// Raw is the name of the format that is the bytes of the disk and nothing else.
-const Raw = "raw"
+// Raw is the name of the format that is the bytes of the disk and nothing else, and BlockMap that of the one that has only checksums of them.
+const (
+	Raw      = "raw"
+	BlockMap = "bmap"
+)
 
 // A Format is a file format of a disk, or of a tree.
 type Format struct {

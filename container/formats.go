@@ -100,12 +100,13 @@ var Formats = []*Format{
 	},
 	{
 		Name: "gce", Doc: "disk.raw of whole GiB in a tar.gz, for Google Compute Engine", Suffixes: []string{".gce.tar.gz"}, Streams: true, Level: 6, MostLevel: 9,
+		size: gce.Size,
 		create: func(t Target, d pieces.Disk, o Options) (pieces.Writer, error) {
 			return gce.Create(appender(t.File), t.Spool, d, gce.Pack(codec.DeflatePart(o.Level)))
 		},
 	},
 	{
-		Name: "bmap", Doc: "the map by which bmaptool copies the raw file", Suffixes: []string{".bmap"}, Beside: true,
+		Name: BlockMap, Doc: "the map by which bmaptool copies the raw file", Suffixes: []string{".bmap"}, Beside: true,
 		create: func(t Target, d pieces.Disk, _ Options) (pieces.Writer, error) {
 			return bmap.Create(appender(t.File), d), nil
 		},

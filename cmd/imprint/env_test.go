@@ -368,6 +368,32 @@ find cache -type f ! -name '*.lock'; find cache -name '*.owned'`
 	}
 }
 
+// A command whose writes are being saved is killed at some moment: its files have their owners, whether they were saved or not, and nothing is left that gc
+// does not remove.
+func TestEnvManyIDsKilled(t *testing.T) {
+	b := newNobodyBox(t)
+	rounds := 6
+	if os.Getenv("IMPRINT_SLOW") == "1" {
+		rounds = 100
+	}
+	said := b.asNobody(fmt.Sprintf(`imprint env init web lower && imprint env run web -- /busybox mkdir -p /own/a/b || exit 1
+i=0
+while [ $i -lt %d ]; do
+	i=$((i + 1))
+	imprint env run web -- /busybox sh -c "/busybox chown -R $i:7 /own && /busybox chmod 0 /own/a" || exit 2
+	timeout -s KILL 0.$(printf %%03d $((20 + i * 41 %% 150))) imprint env run web --save -- /busybox true && echo saved || echo killed
+	got=$(imprint env run web -- /busybox stat -c %%u:%%g:%%a /own /own/a /own/a/b) || exit 3
+	[ "$(echo $got)" = "$i:7:755 $i:7:0 $i:7:755" ] || { echo "round $i: $got"; exit 4; }
+	imprint env verify && imprint env gc || exit 5
+done
+imprint env remove web && imprint env gc
+find cache -type f ! -name '*.lock'; find cache -name '*.owned'`, rounds), true)
+	if !strings.Contains(said, "killed") || strings.Contains(said, "cache/") {
+		t.Errorf("it says %s", said)
+	}
+	t.Logf("%d of %d were killed", strings.Count(said, "killed\n"), rounds)
+}
+
 // newNobodyBox makes a box that any user may enter, with the program and, in the directory lower, a shell.
 func newNobodyBox(t *testing.T) layerBox {
 	busybox := needSandbox(t)
