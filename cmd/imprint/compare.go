@@ -103,7 +103,7 @@ func (r *root) again(ctx context.Context, file, image string) ([]diff.Change, er
 	if err != nil {
 		return nil, err
 	}
-	p, err := r.resolveAs(ctx, d, resolve.Inputs{Dir: dirOf(file), OutDir: filepath.Dir(image), Backwards: true, SealLater: true})
+	p, err := r.resolveAs(ctx, d, resolve.Inputs{Dir: dirOf(file), OutDir: filepath.Dir(image), Backwards: true, SealLater: true, Streams: true})
 	if err != nil {
 		return nil, err
 	}
