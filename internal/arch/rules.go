@@ -33,7 +33,7 @@ var rooms = []room{
 		"bootloader", "bootloader/bootspec", "bootloader/grubmkimage", "closure", "closure/outline", "internal/..."}, []string{"golang.org/x/sync/..."}},
 	{"image/source", []string{"closure", "closure/address", "closure/daemon", "closure/db", "closure/export", "closure/listing", "closure/locks", "closure/nar", "closure/narinfo", "internal/..."},
 		[]string{"golang.org/x/sync/...", "golang.org/x/sys/..."}},
-	{"image/target", []string{"container/codec", "closure", "closure/daemon", "closure/export", "closure/locks", "closure/nar", "closure/narinfo", "internal/..."},
+	{"image/target", []string{"container/codec", "closure", "closure/daemon", "closure/export", "closure/listing", "closure/locks", "closure/nar", "closure/narinfo", "internal/..."},
 		[]string{"golang.org/x/sync/...", "golang.org/x/sys/..."}},
 	{"image/garbage", []string{"closure", "closure/locks"}, nil},
 	{"image/seal", []string{"image/plan", "internal/extent", "internal/processors", "internal/units", "internal/verity"}, []string{"golang.org/x/sync/..."}},
