@@ -40,7 +40,9 @@ func main() {
 	case len(os.Args) == 3 && os.Args[1] == "hash":
 		exit(hashItems(os.Args[2]))
 	case len(os.Args) == 3 && os.Args[1] == "archives":
-		exit(hashArchives(os.Args[2]))
+		exit(hashArchives(os.Args[2], ""))
+	case len(os.Args) == 4 && os.Args[1] == "archives":
+		exit(hashArchives(os.Args[2], os.Args[3]))
 	case len(os.Args) == 3 && os.Args[1] == "unpack":
 		_, _, err := unpackAndHash(os.Args[2])
 		exit(err)

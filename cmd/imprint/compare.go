@@ -81,7 +81,8 @@ func (r *root) planDiff(ctx context.Context, p *planned, image string, all bool)
 
 // again builds an image a second time, to an unnamed file, and returns how it differs from the first. The conditions that must not matter are
 // different: the working directory, the umask, the number of workers, the order of files in directories.
-func (r *root) again(ctx context.Context, file, image string) ([]diff.Change, error) {
+// in has the layout to which the first one keeps.
+func (r *root) again(ctx context.Context, file, image string, in resolve.Inputs) ([]diff.Change, error) {
 	file, err := filepath.Abs(file)
 	if err != nil {
 		return nil, err
@@ -103,7 +104,9 @@ func (r *root) again(ctx context.Context, file, image string) ([]diff.Change, er
 	if err != nil {
 		return nil, err
 	}
-	p, err := r.resolveAs(ctx, d, resolve.Inputs{Dir: dirOf(file), OutDir: filepath.Dir(image), Backwards: true, SealLater: true})
+	p, err := r.resolveAs(ctx, d, resolve.Inputs{
+		Dir: dirOf(file), OutDir: filepath.Dir(image), Backwards: true, SealLater: true, Stable: in.Stable, Earlier: in.Earlier,
+	})
 	if err != nil {
 		return nil, err
 	}

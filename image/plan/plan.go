@@ -42,6 +42,7 @@ type Plan struct {
 	MBRActive  bool     // the first partition in the MBR beside a GPT is marked active
 	Epoch      int64    // seconds since 1970
 	Seed       repro.Seed
+	After      string // digest of the image to whose layout this one keeps; "" for none
 	DiskGUID   repro.UUID
 	Signature  uint32 // of a disk with an MBR, instead of a GUID
 	Loader     string
