@@ -17,7 +17,7 @@
           inherit version;
           src = self;
           # of the directory that go mod vendor writes
-          vendorHash = "sha256-bXOOgzXJuVonBbl5VK7RO9IBdc63B+BTiLJaQyIzwHQ=";
+          vendorHash = "sha256-AH37SGM37PdSJrlti/Fly6FIyzok9lm8A9BFFVSkiXE=";
           subPackages = [ "cmd/imprint" ];
           env.CGO_ENABLED = "0";
           ldflags = [ "-s" "-w" "-X main.release=${version}" ];

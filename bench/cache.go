@@ -22,9 +22,11 @@ func (o options) fromCaches() []contender {
 			return "", err
 		}
 		_, rest, _ := strings.Cut(description, "[[closure]]")
+		roots, rest, _ := strings.Cut(rest, "[[partition]]") // the ESP, whose files are in no cache
+		_, rest, _ = strings.Cut(rest, "[[partition]]\n"+disk.store)
 		head, _, _ := strings.Cut(description, "[[source]]")
 		file := filepath.Join(out, "image.toml")
-		return file, os.WriteFile(file, []byte(head+"[[source]]\n"+source+"[[closure]]"+rest), 0o644)
+		return file, os.WriteFile(file, []byte(head+"[[source]]\n"+source+"[[closure]]"+roots+"[[partition]]\n"+disk.store+rest), 0o644)
 	}
 	script := func(w workload, out, source, text string) (*exec.Cmd, error) {
 		if err := w.makeCache(); err != nil {
@@ -48,6 +50,13 @@ func (o options) fromCaches() []contender {
 				return nil, err
 			}
 			return exec.Command(self, "archives", w.path("cache")), emptyDisk(out)
+		}},
+		{name: "cache-written", title: "the archives of that cache unpacked, hashed and written to one file", tools: []string{"nix", "nix-store"}, command: func(w workload, out string) (*exec.Cmd, error) {
+			if err := w.makeCache(); err != nil {
+				return nil, err
+			}
+			self, err := os.Executable()
+			return exec.Command(self, "archives", w.path("cache"), filepath.Join(out, "disk.raw")), err
 		}},
 		{name: "cache-nix", title: "nix copy from that cache into a store, and imprint from there", tools: []string{"nix", "nix-store"}, command: func(w workload, out string) (*exec.Cmd, error) {
 			return script(w, out, fmt.Sprintf("path = %q\n", filepath.Join(out, "store")),
@@ -82,27 +91,35 @@ nix copy --no-check-sigs --from "$store" --all --to "file://$1/cache?compression
 	return os.Rename(filepath.Join(dir, "cache"), w.path("cache"))
 }
 
-// hashArchives unpacks and hashes the archives of a cache on all processors.
-func hashArchives(cache string) error {
+// hashArchives unpacks and hashes the archives of a cache on all processors, and writes them to a file, one after the other, unless its name is "".
+func hashArchives(cache, to string) error {
 	all, err := filepath.Glob(filepath.Join(cache, "nar/*.nar.zst"))
 	if err != nil || len(all) == 0 {
 		return fmt.Errorf("no archives in %s, %v", cache, err)
 	}
-	var next atomic.Int64
+	var file *os.File
+	if to != "" {
+		if file, err = os.Create(to); err != nil {
+			return err
+		}
+		defer file.Close()
+	}
+	var next, room atomic.Int64
 	return inParallel(runtime.NumCPU(), func() error {
 		for {
 			i := int(next.Add(1)) - 1
 			if i >= len(all) {
 				return nil
 			}
-			if err := hashArchive(all[i]); err != nil {
+			if err := hashArchive(all[i], file, &room); err != nil {
 				return err
 			}
 		}
 	})
 }
 
-func hashArchive(name string) error {
+// hashArchive unpacks an archive in pieces, which it hashes and writes to the next room in a file, unless that is nil.
+func hashArchive(name string, file *os.File, room *atomic.Int64) error {
 	f, err := os.Open(name)
 	if err != nil {
 		return err
@@ -113,6 +130,22 @@ func hashArchive(name string) error {
 		return err
 	}
 	defer z.Close()
-	_, err = io.Copy(sha256.New(), z)
-	return err
+	sum := sha256.New()
+	if file == nil {
+		_, err = io.Copy(sum, z)
+		return err
+	}
+	for buf := make([]byte, 1<<20); ; {
+		n, err := io.ReadFull(z, buf)
+		sum.Write(buf[:n])
+		if _, wrote := file.WriteAt(buf[:n], room.Add(int64(n))-int64(n)); wrote != nil {
+			return wrote
+		}
+		if err == io.EOF || err == io.ErrUnexpectedEOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
 }

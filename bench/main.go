@@ -4,7 +4,8 @@
 //	go run ./bench [-w S,M] [-n 5] [-cold] [-only NAMES] [-dir build/bench] [-o bench/RESULTS.md]
 //	go run ./bench stores [-n 3] [-dir build/bench] [-o bench/RESULTS.md]
 //
-// The contenders take turns, A B C A B C …, so that changes of the machine's speed affect all of them. Reported are medians, and medians of
+// The contenders take turns, A B C C B A A B C …, so that changes of the machine's speed affect all of them, and what one leaves behind affects
+// not always the same other. Reported are medians, and medians of
 // the ratios within a round. A contender whose tools are missing is listed as missing. A workload is made when it is first used, always
 // with the same bytes.
 package main
@@ -39,7 +40,9 @@ func main() {
 	case len(os.Args) == 3 && os.Args[1] == "hash":
 		exit(hashItems(os.Args[2]))
 	case len(os.Args) == 3 && os.Args[1] == "archives":
-		exit(hashArchives(os.Args[2]))
+		exit(hashArchives(os.Args[2], ""))
+	case len(os.Args) == 4 && os.Args[1] == "archives":
+		exit(hashArchives(os.Args[2], os.Args[3]))
 	case len(os.Args) == 3 && os.Args[1] == "unpack":
 		_, _, err := unpackAndHash(os.Args[2])
 		exit(err)
@@ -132,10 +135,14 @@ func (o options) field() (field []contender, absent []string) {
 	return field, absent
 }
 
-// race runs the contenders in turn. It returns the runs by name, in the order of the rounds.
+// race runs the contenders in turn, every other round backwards. It returns the runs by name, in the order of the rounds.
 func (l *lane) race(field []contender, rounds int) (map[string][]run, error) {
 	runs := map[string][]run{}
+	field = slices.Clone(field)
 	for round := range rounds {
+		if round > 0 {
+			slices.Reverse(field)
+		}
 		for _, c := range field {
 			r, err := l.measure(c)
 			if err != nil {

@@ -20,8 +20,14 @@ type run struct {
 	wall   float64 // seconds until the process ended
 	synced float64 // seconds until the image was on the disk
 	cpu    float64 // seconds of user and system time, with children
+	user   float64 // seconds of user time alone, which depend less on the memory that the kernel gets
 	memory float64 // MB, of the largest process
 }
+
+// whole is the time until the image was on the disk; seconds are those of the processors, and own those of user time.
+func (r run) whole() float64   { return r.synced }
+func (r run) seconds() float64 { return r.cpu }
+func (r run) own() float64     { return r.user }
 
 // A lane is where the contenders run on one workload.
 type lane struct {
@@ -58,7 +64,8 @@ func (l *lane) measure(c contender) (run, error) {
 	}
 	r.synced = time.Since(start).Seconds()
 	usage := cmd.ProcessState.SysUsage().(*syscall.Rusage)
-	r.cpu = (cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Seconds()
+	r.user = cmd.ProcessState.UserTime().Seconds()
+	r.cpu = r.user + cmd.ProcessState.SystemTime().Seconds()
 	r.memory = float64(usage.Maxrss) / 1000
 	return r, nil
 }

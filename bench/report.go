@@ -68,19 +68,18 @@ func (t table) String() string {
 // outputs compares several formats in one build with what they replace, an image with a hash tree with one without, and updates with whole builds.
 func (t table) outputs() (text string) {
 	if covered := t.ratio("verity", "imprint"); covered != "" {
-		cpu := func(r run) float64 { return r.cpu }
-		text = fmt.Sprintf("\nWith a hash tree: %s times the whole job without, %.2f times its CPU seconds.\n", covered,
-			median(t.each("verity", cpu))/median(t.each("imprint", cpu)))
+		text = fmt.Sprintf("\nWith a hash tree: %s times the whole job without; %s times its CPU seconds (the least of each: %s; of user time alone: %s).\n", covered,
+			t.ratioOf("verity", "imprint", run.seconds), t.leastOf("verity", "imprint", run.seconds), t.leastOf("verity", "imprint", run.own))
 	}
 	slowest := ""
 	for _, name := range []string{"imprint", "out-zst", "out-qcow2", "out-vhd"} {
-		synced := func(r run) float64 { return r.synced }
-		if len(t.runs[name]) > 0 && (slowest == "" || median(t.each(name, synced)) > median(t.each(slowest, synced))) {
+		if len(t.runs[name]) > 0 && (slowest == "" || median(t.each(name, run.whole)) > median(t.each(slowest, run.whole))) {
 			slowest = name
 		}
 	}
 	if four := t.ratio("out-four", slowest); four != "" {
-		text += fmt.Sprintf("\nFour formats in one build: %s times the slowest of them alone (%s).\n", four, slowest)
+		text += fmt.Sprintf("\nFour formats in one build: %s times the slowest of them alone (%s; the least of each: %s); %s times its CPU seconds.\n", four,
+			slowest, t.leastOf("out-four", slowest, run.whole), t.leastOf("out-four", slowest, run.seconds))
 	}
 	if two := t.ratio("out-two", "zstd-after"); two != "" {
 		text += fmt.Sprintf("\nzst and qcow2 in one build: %s times raw and zstd -1 -T0 one after the other.\n", two)
@@ -102,17 +101,25 @@ func (t table) each(name string, field func(run) float64) []float64 {
 
 // ratio returns the median over the rounds of a's time divided by b's, or "" if one of them did not run. Both end with the image on the disk,
 // as every build of imprint does.
-func (t table) ratio(a, b string) string {
+func (t table) ratio(a, b string) string { return t.ratioOf(a, b, run.whole) }
+
+// ratioOf is ratio for any measurement.
+func (t table) ratioOf(a, b string, field func(run) float64) string {
 	var ratios []float64
 	for i, r := range t.runs[a] {
 		if i < len(t.runs[b]) {
-			ratios = append(ratios, r.synced/t.runs[b][i].synced)
+			ratios = append(ratios, field(r)/field(t.runs[b][i]))
 		}
 	}
 	if len(ratios) == 0 {
 		return ""
 	}
 	return fmt.Sprintf("%.2f", median(ratios))
+}
+
+// leastOf returns the least measurement of a divided by that of b: what others do on the machine only adds to both.
+func (t table) leastOf(a, b string, field func(run) float64) string {
+	return fmt.Sprintf("%.2f", slices.Min(t.each(a, field))/slices.Min(t.each(b, field)))
 }
 
 func median(values []float64) float64 {

@@ -13,8 +13,11 @@ import (
 	"imprint/internal/pieces"
 )
 
-// Raw is the name of the format that is the bytes of the disk and nothing else.
-const Raw = "raw"
+// Raw is the name of the format that is the bytes of the disk and nothing else, and BlockMap that of the one that has only checksums of them.
+const (
+	Raw      = "raw"
+	BlockMap = "bmap"
+)
 
 // A Format is a file format of a disk, or of a tree.
 type Format struct {
@@ -44,6 +47,9 @@ type Target struct {
 	Whole io.ReaderAt // what is passed in pieces, once all are; only for formats with layers
 	Pipe  bool        // File takes only bytes that follow those before
 }
+
+// sink is the target of a format whose pieces are written as they are packed.
+func (t Target) sink() pieces.Sink { return pieces.Sink{File: t.File, Spool: t.Spool, InOrder: t.Pipe} }
 
 // Options are the settings of an output.
 type Options struct {

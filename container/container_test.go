@@ -6,6 +6,7 @@ import (
 	"compress/gzip"
 	"crypto/sha256"
 	"encoding/xml"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -223,6 +224,10 @@ func judge(t *testing.T, f *container.Format, path, raw string, content []byte) 
 			t.Errorf("tar gives other bytes: %v", err)
 		}
 		oneMember(t, path)
+		expanded(t, path, content, 0)
+		gnu := filepath.Join(out, "gnu.tar.gz") // as GNU tar makes it, with holes
+		hosttest.Run(t, "tar", "--format=oldgnu", "-C", out, "-Sczf", gnu, "disk.raw")
+		expanded(t, gnu, content, 1)
 	case f.Name == "ova":
 		appliance(t, path, raw)
 	case f.Name == "bmap":
@@ -230,6 +235,43 @@ func judge(t *testing.T, f *container.Format, path, raw string, content []byte) 
 		hosttest.Run(t, "bmaptool", "copy", "--bmap", path, raw, out)
 		if got, err := os.ReadFile(out); err != nil || !bytes.Equal(got, content) {
 			t.Errorf("bmaptool copies %d bytes, or others: %v", len(got), err)
+		}
+	}
+}
+
+// expanded checks that an archive can be expanded to a disk of whole GiB with a content, and without the last bytes it cannot.
+func expanded(t *testing.T, path string, content []byte, cut int) {
+	t.Helper()
+	packed, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, size := range []int{len(packed), len(packed) - cut} {
+		var archive *container.Archive
+		if _, err := container.Open(bytes.NewReader(packed), int64(size)); !errors.As(err, &archive) || !strings.Contains(err.Error(), "unpack it first: tar -xSzf") {
+			t.Fatalf("open: %v", err)
+		}
+		disk, err := os.CreateTemp(t.TempDir(), "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer disk.Close()
+		err = archive.Expand(t.Context(), disk)
+		if size < len(packed) {
+			if !errors.Is(err, io.ErrUnexpectedEOF) {
+				t.Errorf("cut short: %v", err)
+			}
+			return
+		}
+		if info, fails := disk.Stat(); err != nil || fails != nil || info.Size() != container.Named("gce").DiskSize(int64(len(content))) {
+			t.Errorf("%v, %v, %v", info, err, fails)
+		}
+		start := make([]byte, len(content)+1<<20)
+		if _, err := disk.ReadAt(start, 0); err != nil || !bytes.Equal(start[:len(content)], content) || !pieces.IsZero(start[len(content):]) {
+			t.Errorf("other bytes: %v", err)
+		}
+		if cut == 0 {
+			return
 		}
 	}
 }

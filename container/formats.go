@@ -100,12 +100,13 @@ var Formats = []*Format{
 	},
 	{
 		Name: "gce", Doc: "disk.raw of whole GiB in a tar.gz, for Google Compute Engine", Suffixes: []string{".gce.tar.gz"}, Streams: true, Level: 6, MostLevel: 9,
+		size: gce.Size,
 		create: func(t Target, d pieces.Disk, o Options) (pieces.Writer, error) {
 			return gce.Create(appender(t.File), t.Spool, d, gce.Pack(codec.DeflatePart(o.Level)))
 		},
 	},
 	{
-		Name: "bmap", Doc: "the map by which bmaptool copies the raw file", Suffixes: []string{".bmap"}, Beside: true,
+		Name: BlockMap, Doc: "the map by which bmaptool copies the raw file", Suffixes: []string{".bmap"}, Beside: true,
 		create: func(t Target, d pieces.Disk, _ Options) (pieces.Writer, error) {
 			return bmap.Create(appender(t.File), d), nil
 		},
@@ -156,15 +157,15 @@ func plain(t Target, d pieces.Disk, _ Options) (pieces.Writer, error) {
 // inFrames packs with zstd.
 func inFrames(t Target, d pieces.Disk, o Options) (pieces.Writer, error) {
 	pack, err := zstdAt(o)
-	return zst.Create(t.File, t.Spool, d, zst.Pack(pack)), err
+	return zst.Create(t.sink(), d, zst.Pack(pack)), err
 }
 
 // inMembers packs with gzip.
 func inMembers(t Target, d pieces.Disk, o Options) (pieces.Writer, error) {
-	return gz.Create(t.File, t.Spool, d, gz.Pack(codec.Deflate(o.Level, 0))), nil
+	return gz.Create(t.sink(), d, gz.Pack(codec.Deflate(o.Level, 0))), nil
 }
 
 // inStreams packs with xz.
 func inStreams(t Target, d pieces.Disk, _ Options) (pieces.Writer, error) {
-	return xz.Create(t.File, t.Spool, d, xz.Pack(codec.XZ(int(d.Piece)))), nil
+	return xz.Create(t.sink(), d, xz.Pack(codec.XZ(int(d.Piece)))), nil
 }

@@ -37,6 +37,9 @@ var openers = []opener{
 	{"\x1f\x8b", func(file io.ReaderAt, size int64) (*pieces.Image, error) {
 		image, err := gz.Open(file, size, codec.Inflate)
 		if err == gz.ErrNoLengths {
+			if a := archiveIn(file, size); a != nil {
+				return nil, a
+			}
 			err = unreadable("a gzip file of another program", "gzip -d, or tar -xzf")
 		}
 		return image, err
@@ -51,7 +54,8 @@ var openers = []opener{
 }
 
 // Open opens the disk in a file of size bytes. The format is recognised by content. Open returns nil if the file has none of the formats, so that
-// it is a raw disk. The file is not trusted: memory is bounded whatever it claims.
+// it is a raw disk. The error is an [*Archive] for a disk that is to be expanded first. The file is not trusted: memory is bounded whatever it
+// claims.
 func Open(file io.ReaderAt, size int64) (*pieces.Image, error) {
 	var head [16]byte
 	n, err := file.ReadAt(head[:], 0)

@@ -26,7 +26,7 @@ func (w *rawWriter) Close() error { return w.file.Truncate(w.disk.Size) }
 
 // inOrder returns a writer of the disk from its start to its end, with its holes as zeros.
 func inOrder(w io.Writer, spool pieces.File, d pieces.Disk) pieces.Writer {
-	return pieces.NewOrdered(d, spool, pieces.Packing{
+	return pieces.NewOrdered(d, pieces.Sink{Spool: spool}, pieces.Packing{
 		Pack: func(dst, part []byte) ([]byte, error) { return append(dst, part...), nil },
 		Emit: func(_ int64, part []byte) error { _, err := w.Write(part); return err },
 	})

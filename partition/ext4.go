@@ -53,6 +53,10 @@ var ext4Filesystem = Filesystem{
 			Stats: statsOf(v.Summary), NeedsReplay: v.NeedsRecovery, Check: v.Check, Explain: v.Explain,
 		}, nil
 	},
+	places: func(r io.ReaderAt, size int64) (*Places, error) {
+		p, err := ext4.ReadPlaces(r, size)
+		return &Places{ext4: p}, err
+	},
 	plan: func(s Spec) (Maker, error) {
 		if s.Engine == engineMke2fs {
 			return newMke2fs(s)
@@ -103,13 +107,21 @@ func (m hostExt4) Stats() Stats { return Stats{Exact: true, BlockSize: 4096, Ino
 const leastInodeRatio = 64 * units.KiB
 
 // ext4Maker adapts a native ext4 file system to this package's interfaces.
-type ext4Maker struct{ *ext4.Plan }
+type ext4Maker struct {
+	*ext4.Plan
+	earlier *Places
+}
 
 func newExt4(s Spec) (Maker, error) {
-	p, err := ext4.New(s.Tree, ext4.Options{
+	o := ext4.Options{
 		Size: s.Size, MinSize: s.MinSize, Free: s.Free, FreeInodes: s.Free / InodeRatio, BytesPerInode: leastInodeRatio,
 		Label: s.Label, UUID: s.UUID, HashSeed: s.HashSeed, Epoch: s.Epoch, Features: s.Features,
-	})
+	}
+	o.Spare, o.SpareInodes = s.spare()
+	if s.Stable && s.Earlier != nil {
+		o.Earlier = s.Earlier.ext4
+	}
+	p, err := ext4.New(s.Tree, o)
 	var small *ext4.TooSmallError
 	if errors.As(err, &small) {
 		return nil, &DoesNotFit{Needed: small.Needed, Given: small.Given, Inodes: small.Inodes}
@@ -117,11 +129,20 @@ func newExt4(s Spec) (Maker, error) {
 	if err != nil {
 		return nil, err
 	}
-	return ext4Maker{p}, nil
+	return ext4Maker{p, s.Earlier}, nil
 }
 
 // Grain implements Placer.
 func (m ext4Maker) Grain() int64 { return m.Summary().BlockSize }
+
+// keeps implements keeper.
+func (m ext4Maker) keeps() *Kept {
+	if k, whole := m.earlier.anew(); whole {
+		return k
+	}
+	k := m.Kept()
+	return &Kept{Anew: k.Anew, Stayed: k.Blocks * m.Grain(), Moved: k.Moved * m.Grain()}
+}
 
 // Stats implements Describer.
 func (m ext4Maker) Stats() Stats { return statsOf(m.Summary()) }

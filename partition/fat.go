@@ -53,6 +53,10 @@ var fatFilesystem = Filesystem{
 		stats := Stats{Exact: true, BlockSize: v.ClusterSize, FATBits: v.Bits, FreeBytes: free * v.ClusterSize}
 		return &Volume{Tree: v.Tree, Label: v.Label, ID: v.ID, Size: v.Size, Stats: stats, Check: v.Check, Explain: v.Explain}, nil
 	},
+	places: func(r io.ReaderAt, size int64) (*Places, error) {
+		p, err := fat.ReadPlaces(r, size)
+		return &Places{fat: p}, err
+	},
 	plan: func(s Spec) (Maker, error) {
 		if s.Syslinux {
 			return newSyslinux(s)
@@ -81,12 +85,18 @@ func checkFATLabel(label string) error {
 const fatGrain = 4 * units.KiB
 
 // fatMaker adapts a FAT volume to this package's interfaces.
-type fatMaker struct{ *fat.Plan }
+type fatMaker struct {
+	*fat.Plan
+	earlier *Places
+}
 
 func newFAT(s Spec) (Maker, error) {
 	o := fat.Options{
 		Size: s.Size, Free: s.Free, SectorSize: s.SectorSize, Label: s.Label, Serial: s.Serial, Epoch: s.Epoch,
 		HiddenSectors: hidden(s), Grain: fatGrain, Bits: cmp.Or(s.FATBits, s.FATHint),
+	}
+	if s.Stable && s.Earlier != nil {
+		o.Earlier = s.Earlier.fat
 	}
 	p, err := sizedFAT(s, o)
 	if err != nil && s.FATBits == 0 && s.FATHint != 0 {
@@ -100,17 +110,35 @@ func newFAT(s Spec) (Maker, error) {
 	if err != nil {
 		return nil, err
 	}
-	return fatMaker{p}, nil
+	return fatMaker{p, s.Earlier}, nil
 }
 
 // sizedFAT plans a volume of at least the minimum size.
 func sizedFAT(s Spec, o fat.Options) (*fat.Plan, error) {
-	p, err := fat.New(s.Tree, o)
+	roomy := o
+	spare, _ := s.spare()
+	roomy.Free += spare
+	p, err := fat.New(s.Tree, roomy)
+	if err == nil && spare > 0 {
+		if o.Size = keptSize(s, o, p.Size()); o.Size > 0 {
+			if same, err := fat.New(s.Tree, o); err == nil {
+				return same, nil
+			}
+		}
+	}
 	if err == nil && p.Size() < s.MinSize {
 		o.Size = units.Align(s.MinSize, fatGrain)
 		p, err = fat.New(s.Tree, o)
 	}
 	return p, err
+}
+
+// keptSize returns the size of the earlier volume, if it should stay; 0 if it should not. fresh is the size of one that is laid out anew.
+func keptSize(s Spec, o fat.Options, fresh int64) int64 {
+	if o.Earlier == nil || o.Earlier.Size() < s.MinSize || o.Earlier.Size()-fresh > fresh/10 {
+		return 0
+	}
+	return o.Earlier.Size()
 }
 
 // hidden is the boot sector's field for the number of sectors before the volume. It has 32 bits; beyond, it is 0, which means
@@ -126,6 +154,15 @@ func (m fatMaker) Place(list []extent.Extent, file *tree.Node) []extent.Extent {
 	return m.Plan.Place(list, file)
 }
 func (m fatMaker) Grain() int64 { return m.ClusterSize() }
+
+// keeps implements keeper.
+func (m fatMaker) keeps() *Kept {
+	if k, whole := m.earlier.anew(); whole {
+		return k
+	}
+	k := m.Kept()
+	return &Kept{Anew: k.Anew, Stayed: k.Clusters * m.ClusterSize(), Moved: k.Moved * m.ClusterSize()}
+}
 
 // Stats implements Describer.
 func (m fatMaker) Stats() Stats {

@@ -46,8 +46,10 @@ type Filesystem struct {
 	VolumeID      func(*Spec) string                       // its identifier, as mount and udev print it
 
 	plan  func(Spec) (Maker, error)
-	probe func(head []byte) bool                                              // recognises it by its first bytes; nil if they say nothing
-	open  func(image io.ReaderAt, size int64, omit []string) (*Volume, error) // nil if it cannot be read
+	probe func(head []byte) bool // recognises it by its first bytes; nil if they say nothing
+	// places reads where a volume has what it holds; nil if no volume keeps to that
+	places func(image io.ReaderAt, size int64) (*Places, error)
+	open   func(image io.ReaderAt, size int64, omit []string) (*Volume, error) // reads one that probe recognises
 }
 
 // A Compressor is a way to compress the content of a file system.

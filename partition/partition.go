@@ -41,6 +41,9 @@ type Spec struct {
 	Hybrid     Hybrid    // of an ISO 9660 image
 	Content    tree.Blob // of a partition without a file system
 	Scratch    string    // directory for temporary files of host tools
+
+	Stable  bool    // later volumes should have what does not change where this one has it
+	Earlier *Places // with Stable: of the volume before this one, nil for the first
 }
 
 // A Packing says how a file system is compressed; the zero one is the default.

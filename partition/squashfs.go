@@ -3,6 +3,7 @@ package partition
 import (
 	"cmp"
 	"context"
+	"io"
 	"iter"
 
 	"imprint/internal/extent"
@@ -21,6 +22,16 @@ var squashfsFilesystem = Filesystem{
 	Blocks:      [2]int64{squashfs.MinBlock, squashfs.MaxBlock},
 	Carries:     squashfs.Check,
 	probe:       func(head []byte) bool { return has(head, 0, squashfs.Magic) },
+	open: func(r io.ReaderAt, size int64, omit []string) (*Volume, error) {
+		v, err := squashfs.ReadPart(r, size, omit...)
+		if err != nil {
+			return nil, err
+		}
+		return &Volume{
+			Tree: v.Tree, Size: v.Size, Stats: Stats{Exact: true, BlockSize: v.BlockSize, Inodes: v.Inodes}, Features: []string{v.Compression},
+			Check: v.Check, Explain: v.Explain,
+		}, nil
+	},
 	plan: func(s Spec) (Maker, error) {
 		if err := squashfs.Check(s.Tree); err != nil {
 			return nil, err

@@ -25,6 +25,7 @@ type bootFAT struct {
 
 func newSyslinux(s Spec) (Maker, error) {
 	s.Free += syslinux.Room
+	s.Earlier = nil // mtools decides where files lie
 	m, err := newFAT(s)
 	if err != nil {
 		return nil, err
@@ -39,7 +40,7 @@ func (b bootFAT) Size() int64 { return b.plan.Size() }
 func (bootFAT) Extents(int64) iter.Seq[extent.Extent] { return extent.List(nil).Extents(0) }
 
 // Stats implements Describer.
-func (b bootFAT) Stats() Stats { return fatMaker{b.plan}.Stats() }
+func (b bootFAT) Stats() Stats { return fatMaker{Plan: b.plan}.Stats() }
 
 // Scratch implements HostMade: the program needs a configuration for mtools.
 func (bootFAT) Scratch() int64 { return 4 * units.KiB }

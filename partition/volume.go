@@ -11,7 +11,7 @@ import (
 // A Volume is a file system opened in a region of a disk, or in a file of another file system.
 type Volume struct {
 	Filesystem *Filesystem
-	Tree       *tree.Tree // each file's content is a range of the image
+	Tree       *tree.Tree // each file's content is a part of the image, unpacked when it is read if it is compressed
 	Label      string
 	ID         string // as mount and udev print it
 	Size       int64  // bytes of the region that the file system uses
@@ -29,17 +29,11 @@ type Volume struct {
 // ErrUnknown is the error for a region without a known file system.
 var ErrUnknown = errors.New("no known file system")
 
-// ErrNoReader is the error for a file system that is recognised and has no reader.
-var ErrNoReader = errors.New("imprint does not read file systems of this kind")
-
-// Readable reports whether there is a reader of such file systems.
-func (f *Filesystem) Readable() bool { return f.open != nil }
-
 // probeSize is the number of first bytes that identify every file system: up to the first volume descriptor of an ISO.
 const probeSize = 36 << 10
 
 // Open opens the file system in a region of size bytes. The error is [ErrUnknown] if there is no known one. With any other
-// error, which says why it cannot be read and may be [ErrNoReader], it returns the Filesystem but no Volume.
+// error, which says why it cannot be read, it returns the Filesystem but no Volume.
 func Open(region io.ReaderAt, size int64) (*Volume, *Filesystem, error) {
 	return OpenPart(region, size)
 }
@@ -53,9 +47,6 @@ func OpenPart(region io.ReaderAt, size int64, omit ...string) (*Volume, *Filesys
 	}
 	for _, f := range Filesystems {
 		if f.probe != nil && f.probe(head) {
-			if f.open == nil {
-				return nil, f, ErrNoReader
-			}
 			v, err := f.open(region, size, omit)
 			if err != nil {
 				return nil, f, err

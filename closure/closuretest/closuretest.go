@@ -22,6 +22,8 @@ type Kind struct {
 	Open func(t *testing.T, f closure.Flavor, items []Item) (closure.Store, error)
 	// Realise makes items readable; nil if they are.
 	Realise func(context.Context, *closure.Closure) error
+	// Pass is called before an item is read in the order of its archive, and end after that, with whether it has its hash; nil if nothing need be.
+	Pass func(ctx context.Context, item closure.Item) (end func(verified bool) error, err error)
 
 	NoHashes bool // it has no hashes: they are those of the contents
 	Dangling bool // it can have items that refer to what it does not have
@@ -123,19 +125,38 @@ func (s suite) read(c *closure.Closure) error {
 		}
 	}
 	for _, item := range c.Items {
-		n, err := item.Store.Item(s.Context(), item.Info.Path)
+		end := func(bool) error { return nil }
+		if s.Pass != nil {
+			var err error
+			if end, err = s.Pass(s.Context(), item); err != nil {
+				return err
+			}
+		}
+		err := s.readItem(item)
+		if ended := end(err == nil); err == nil {
+			err = ended
+		}
 		if err != nil {
 			return err
 		}
-		hash, size, err := nar.Hash(n)
-		switch {
-		case err != nil:
-			return err
-		case n.Name != item.Info.Path.Base():
-			return fmt.Errorf("%v has the name %q", item.Info.Path, n.Name)
-		case hash != item.Info.NARHash || size != item.Info.NARSize:
-			return fmt.Errorf("%v has other contents than are registered", item.Info.Path)
-		}
+	}
+	return nil
+}
+
+// readItem compares an item with what is registered.
+func (s suite) readItem(item closure.Item) error {
+	n, err := item.Store.Item(s.Context(), item.Info.Path)
+	if err != nil {
+		return err
+	}
+	hash, size, err := nar.Hash(n)
+	switch {
+	case err != nil:
+		return err
+	case n.Name != item.Info.Path.Base():
+		return fmt.Errorf("%v has the name %q", item.Info.Path, n.Name)
+	case hash != item.Info.NARHash || size != item.Info.NARSize:
+		return fmt.Errorf("%v has other contents than are registered", item.Info.Path)
 	}
 	return nil
 }

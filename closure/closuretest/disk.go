@@ -2,6 +2,7 @@ package closuretest
 
 import (
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -121,6 +122,35 @@ func Cache(t *testing.T, dir string, f closure.Flavor, items []Item) {
 	}
 }
 
+// Listings adds listings to a binary cache.
+func Listings(t *testing.T, dir string, items []Item) {
+	t.Helper()
+	for _, item := range items {
+		text, err := json.Marshal(map[string]any{"version": 1, "root": listing(item.Node)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, item.Info.Path.Base()[:32]+".ls"), text, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// listing returns a node of a listing, without offsets.
+func listing(n *tree.Node) map[string]any {
+	switch n.Kind() {
+	case tree.Dir:
+		entries := map[string]any{}
+		for _, c := range n.Children() {
+			entries[c.Name] = listing(c)
+		}
+		return map[string]any{"type": "directory", "entries": entries}
+	case tree.Symlink:
+		return map[string]any{"type": "symlink", "target": n.Target()}
+	}
+	return map[string]any{"type": "regular", "size": n.Size(), "executable": n.Attr.Mode&0o100 != 0}
+}
+
 // Stream writes items to an export stream.
 func Stream(t *testing.T, name string, items []Item) {
 	t.Helper()
@@ -129,7 +159,13 @@ func Stream(t *testing.T, name string, items []Item) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	w := export.NewWriter(f)
+	WriteStream(t, f, items)
+}
+
+// WriteStream writes an export stream.
+func WriteStream(t *testing.T, to io.Writer, items []Item) {
+	t.Helper()
+	w := export.NewWriter(to)
 	for _, item := range items {
 		record := export.Item{Path: item.Info.Path.String(), Node: item.Node}
 		for _, r := range item.Info.References {

@@ -1,4 +1,4 @@
-// Package listing reads the listings of a binary cache (.ls, nar-accessor.cc): JSON texts that say which files an archive has, and where. Caches have
+// Package listing reads and writes the listings of a binary cache (.ls, nar-accessor.cc): JSON texts that say which files an archive has, and where. Caches have
 // them if they were made with write-nar-listing=true.
 //
 //	{"version": 1, "root": NODE}
@@ -9,10 +9,12 @@ package listing
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"slices"
+	"unicode/utf8"
 
 	"imprint/closure/nar"
 	"imprint/internal/tree"
@@ -37,8 +39,11 @@ type node struct {
 var kinds = map[string]tree.Kind{"regular": tree.File, "symlink": tree.Symlink, "directory": tree.Dir}
 
 // Parse reads a text. Offsets in it are ignored: they follow from the sizes. So an archive whose files are not those of the listing has another
-// hash than the tree that the listing gives.
+// hash than the tree that the listing gives. Nix writes names as they are, even those that are not UTF-8, which JSON cannot have: such texts are refused.
 func Parse(text []byte) (*nar.Shape, error) {
+	if !utf8.Valid(text) {
+		return nil, errors.New("not a listing: it is not valid UTF-8")
+	}
 	var all struct {
 		Version int   `json:"version"`
 		Root    *node `json:"root"`

@@ -3,10 +3,12 @@ package listing
 import (
 	"bytes"
 	"crypto/sha256"
+	"errors"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -47,13 +49,14 @@ func TestTree(t *testing.T) {
 
 func TestErrors(t *testing.T) {
 	for text, want := range map[string]string{
-		``:                                     "not a listing",
-		`{"version":2}`:                        "version 2 is not supported",
-		`{"version":1}`:                        "is null",
-		`{"version":1,"root":{"type":"x"}} `:   `unknown type "x"`,
-		`{"version":1,"root":{}} {}`:           "more follows",
-		`{"version":1,"root":{"size":1e30}}`:   "not a listing",
-		`{"version":1,"root":{"entries":[1]}}`: "not a listing",
+		``: "not a listing",
+		"{\"version\":1,\"root\":{\"type\":\"symlink\",\"target\":\"\xff\"}}": "not valid UTF-8",
+		`{"version":2}`:                                                  "version 2 is not supported",
+		`{"version":1}`:                                                  "is null",
+		`{"version":1,"root":{"type":"x"}} `:                             `unknown type "x"`,
+		`{"version":1,"root":{}} {}`:                                     "more follows",
+		`{"version":1,"root":{"size":1e30}}`:                             "not a listing",
+		`{"version":1,"root":{"entries":[1]}}`:                           "not a listing",
 		`{"version":1,"root":{"type":"directory","entries":{"a":null}}}`: `"a" is null`,
 		strings.Repeat(`{"root":`, 20_000):                               "not a listing",
 	} {
@@ -88,8 +91,20 @@ func FuzzParse(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if n, size, err := shape.Tree(tree.Text(""), attr); err == nil && size != nar.Size(n) {
+		n, size, err := shape.Tree(tree.Text(""), attr)
+		if err != nil {
+			return
+		}
+		if size != nar.Size(n) {
 			t.Errorf("%d bytes, not %d", size, nar.Size(n))
+		}
+		written, err := Text(n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := Parse(written)
+		if err != nil || !reflect.DeepEqual(again, shape) {
+			t.Errorf("%s: %+v, not %+v, %v", written, again, shape, err)
 		}
 	})
 }
@@ -111,12 +126,48 @@ func TestNix(t *testing.T) {
 	if err != nil {
 		t.Skip("this nix lists no archives")
 	}
-	shape, err := Parse([]byte(`{"version":1,"root":` + string(text) + `}`))
+	whole := `{"version":1,"root":` + strings.TrimSpace(string(text)) + `}`
+	shape, err := Parse([]byte(whole))
 	if err != nil {
 		t.Fatal(err)
 	}
 	n, size, err := shape.Tree(tree.Text(string(archive)), attr)
 	if got, _, hashed := nar.Hash(n); err != nil || hashed != nil || size != int64(len(archive)) || got != nar.Digest(sha256.Sum256(archive)) {
 		t.Errorf("%d bytes, %v, %v", size, err, hashed)
+	}
+}
+
+// What is written is read as the same tree. Names that are not UTF-8 have no listing.
+func TestText(t *testing.T) {
+	dir := func(kids ...*tree.Node) *tree.Node { return tree.NewDir("", attr(tree.Dir, 0), kids) }
+	file := func(name string, mode uint16, text string) *tree.Node {
+		return tree.NewFile(name, attr(tree.File, mode), tree.Text(text))
+	}
+	first := file("b", 0o444, "content")
+	for want, n := range map[string]*tree.Node{
+		`{"version":1,"root":{"type":"regular","size":7,"narOffset":96}}`: first,
+		`{"version":1,"root":{"type":"symlink","target":"<ü>"}}`:          tree.NewSymlink("", attr(tree.Symlink, 0), "<ü>"),
+		`{"version":1,"root":{"type":"directory","entries":{}}}`:          dir(),
+		`{"version":1,"root":{"type":"directory","entries":{"a":{"type":"regular","size":0,"executable":true,"narOffset":264},` +
+			`"b":{"type":"regular","size":7,"narOffset":448},"c":{"type":"regular","size":7,"narOffset":640}}}}`: dir(file("a", 0o555, ""), first, tree.NewLink("c", first)),
+	} {
+		text, err := Text(n)
+		if err != nil || string(text) != want {
+			t.Errorf("%s, %v, want %s", text, err, want)
+			continue
+		}
+		shape, err := Parse(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, size, err := shape.Tree(tree.Text(""), attr)
+		if err != nil || size != nar.Size(n) || nar.Size(again) != size {
+			t.Errorf("%s: %d bytes, %v", text, size, err)
+		}
+	}
+	for _, n := range []*tree.Node{dir(file("\xff", 0o444, "")), tree.NewSymlink("", attr(tree.Symlink, 0), "\xff")} {
+		if _, err := Text(n); !errors.Is(err, ErrNoText) {
+			t.Error(err)
+		}
 	}
 }

@@ -23,6 +23,7 @@ type buildFlags struct {
 	write      write.Options
 	series     string
 	explain    bool
+	stable     bool
 	inPlace    bool
 
 	targetList []*target // the files to write
@@ -54,6 +55,8 @@ replaced, and written afterwards. OUT keeps the owner and mode of the file that 
 again, and an OUT that holds one of them and has not changed since is used to make the new one: it shares its blocks where the file system can
 do that (btrfs, XFS), or is a copy of it in which only what differs is written, if that is less than half. With --in-place that is written to OUT
 itself. If it is interrupted then, OUT has no manifest and holds a part of both, until the same command completes it.
+With --stable-layout the image has the identifiers of the current generation, and what has not changed is where that has it, so that the two
+differ in few blocks; the first such image has some room for changes, so it is larger.
 
 --check builds the image again, in another working directory, with another umask, another number of workers and another
 order of files, and compares the two; the second one never gets a name. If they differ, it prints how, as diff does, and exits with 6.
@@ -82,6 +85,7 @@ order of files, and compares the two; the second one never gets a name. If they 
 	flags.BoolVar(&r.noKeep, "no-keep", false, "do not keep what goes from binary caches on servers straight into the image")
 	flags.StringVar(&f.series, "series", "", "keep the image in the build store, as the next generation of this `series`")
 	flags.BoolVar(&f.explain, "explain", false, "with --series, print which inputs differ from those of the current generation")
+	flags.BoolVar(&f.stable, "stable-layout", false, "with --series, keep what has not changed where the current generation has it")
 	flags.BoolVar(&f.inPlace, "in-place", false, "with --series, change OUT itself if it holds a generation")
 	flags.BoolVar(&r.json, "json", false, "print events as lines of JSON")
 	r.describes(c)
@@ -107,7 +111,7 @@ func (r *root) runBuild(ctx context.Context, file string, f buildFlags) error {
 	in := resolve.Inputs{Dir: dirOf(file), OutDir: filepath.Dir(o.disk.Path()), SealLater: true}
 	plan := r.resolveAs
 	if f.series != "" {
-		plan = r.planSeries(f.series)
+		plan = r.planSeries(f)
 	}
 	p, err := plan(ctx, d, in)
 	if err != nil {
@@ -131,7 +135,7 @@ func (r *root) runBuild(ctx context.Context, file string, f buildFlags) error {
 	if f.twice {
 		t := f.readable()
 		r.written = t.Name
-		if b.differences, err = r.again(ctx, file, t.file.Path()); err != nil {
+		if b.differences, err = r.again(ctx, file, t.file.Path(), p.in); err != nil {
 			return fmt.Errorf("build again: %w", err)
 		}
 	}

@@ -33,8 +33,7 @@ func (l laidOut) ReadAt(p []byte, off int64) (int, error) {
 	return n, io.EOF
 }
 
-// disk opens a layout. A region that a host tool has yet to make has the tree that the tool will get, if there is a reader of its file
-// system. unknown lists the other such regions, by their names in package disk.
+// disk opens a layout. A region that a host tool has yet to make has the tree that the tool will get. unknown lists the other such regions, by their names in package disk.
 func (p *planned) disk() (d *disk.Disk, unknown []string, err error) {
 	if d, err = disk.Open(laidOut{p.layout}, p.layout.Size); err != nil {
 		return nil, nil, err
@@ -52,7 +51,7 @@ func (p *planned) disk() (d *disk.Disk, unknown []string, err error) {
 		case p.plan.Unsealed(r.Partition):
 			unknown = append(unknown, name)
 		case !r.MadeByHost():
-		case i < 0 || r.Tree == nil || !f.Readable():
+		case i < 0 || r.Tree == nil:
 			unknown = append(unknown, name)
 		default:
 			v := &partition.Volume{Filesystem: f, Tree: r.Tree, Label: r.Partition.Spec.Label, ID: r.Partition.VolumeID()}
@@ -64,7 +63,7 @@ func (p *planned) disk() (d *disk.Disk, unknown []string, err error) {
 
 // planDiff prints what a build would change in an image. Items are compared by their registration.
 func (r *root) planDiff(ctx context.Context, p *planned, image string, all bool) error {
-	old, f, err := imagecmd.Open(image)
+	old, f, err := imagecmd.Open(ctx, image, r.scratch(""))
 	if err != nil {
 		return err
 	}
@@ -82,7 +81,8 @@ func (r *root) planDiff(ctx context.Context, p *planned, image string, all bool)
 
 // again builds an image a second time, to an unnamed file, and returns how it differs from the first. The conditions that must not matter are
 // different: the working directory, the umask, the number of workers, the order of files in directories.
-func (r *root) again(ctx context.Context, file, image string) ([]diff.Change, error) {
+// in has the layout to which the first one keeps.
+func (r *root) again(ctx context.Context, file, image string, in resolve.Inputs) ([]diff.Change, error) {
 	file, err := filepath.Abs(file)
 	if err != nil {
 		return nil, err
@@ -104,7 +104,9 @@ func (r *root) again(ctx context.Context, file, image string) ([]diff.Change, er
 	if err != nil {
 		return nil, err
 	}
-	p, err := r.resolveAs(ctx, d, resolve.Inputs{Dir: dirOf(file), OutDir: filepath.Dir(image), Backwards: true, SealLater: true})
+	p, err := r.resolveAs(ctx, d, resolve.Inputs{
+		Dir: dirOf(file), OutDir: filepath.Dir(image), Backwards: true, SealLater: true, Stable: in.Stable, Earlier: in.Earlier,
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -112,7 +114,7 @@ func (r *root) again(ctx context.Context, file, image string) ([]diff.Change, er
 	if err != nil {
 		return nil, err
 	}
-	first, f, err := imagecmd.Open(image)
+	first, f, err := imagecmd.Open(ctx, image, r.scratch(""))
 	if err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -350,17 +351,7 @@ imprint env unmount m && test ! -e m/d || exit 4`
 // A user with subordinate IDs has many owners in an environment, as steps have: from one command to the next, in what is saved, and in what is removed, of which
 // nothing is left on the host.
 func TestEnvManyIDs(t *testing.T) {
-	busybox := needSandbox(t)
-	b := layerBox{t, public(t)}
-	mkdir(t, filepath.Join(b.dir, "lower"))
-	for _, name := range []string{"lower/busybox", "imprint"} {
-		from := busybox
-		if name == "imprint" {
-			from = "/proc/self/exe"
-		}
-		writeFile(t, filepath.Join(b.dir, name), string(read(t, from)))
-		os.Chmod(filepath.Join(b.dir, name), 0o755)
-	}
+	b := newNobodyBox(t)
 	b.archive("owned.tar", tar.Header{Name: "f", Typeflag: tar.TypeReg, Mode: 0o640, Uid: 7, Gid: 8}, tar.Header{Name: "d/", Typeflag: tar.TypeDir, Mode: 0o700, Uid: 9})
 	script := `imprint env init web lower && imprint env add-layer web owned.tar || exit 1
 imprint env run web -- /busybox sh -c 'test "$(/busybox stat -c %u:%g:%a /f)" = 7:8:640 && /busybox mkdir -m 0 /own && /busybox chown 33:34 /own && echo >/d/new' || exit 2
@@ -371,14 +362,77 @@ imprint env run web --save -- /busybox sh -c '/busybox rm /f; /busybox chown 5:5
 imprint env run web -- /busybox sh -c '/busybox cat /said; /busybox chown 6:6 /own; echo lost >/own/lost' || exit 7
 imprint env verify && imprint env remove web && imprint env gc || exit 8
 find cache -type f ! -name '*.lock'; find cache -name '*.owned'`
-	c := hosttest.AsNobody(t, b.dir, script, true)
+	out := b.asNobody(script, true)
+	if _, rest, ok := strings.Cut(out, "\n33:34:0\n"); !ok || strings.Contains(rest, "cache/") {
+		t.Errorf("it says %s", out)
+	}
+}
+
+// A command whose writes are being saved is killed at some moment: its files have their owners, whether they were saved or not, and nothing is left that gc
+// does not remove.
+func TestEnvManyIDsKilled(t *testing.T) {
+	b := newNobodyBox(t)
+	rounds := 6
+	if os.Getenv("IMPRINT_SLOW") == "1" {
+		rounds = 100
+	}
+	said := b.asNobody(fmt.Sprintf(`imprint env init web lower && imprint env run web -- /busybox mkdir -p /own/a/b || exit 1
+i=0
+while [ $i -lt %d ]; do
+	i=$((i + 1))
+	imprint env run web -- /busybox sh -c "/busybox chown -R $i:7 /own && /busybox chmod 0 /own/a" || exit 2
+	timeout -s KILL 0.$(printf %%03d $((20 + i * 41 %% 150))) imprint env run web --save -- /busybox true && echo saved || echo killed
+	got=$(imprint env run web -- /busybox stat -c %%u:%%g:%%a /own /own/a /own/a/b) || exit 3
+	[ "$(echo $got)" = "$i:7:755 $i:7:0 $i:7:755" ] || { echo "round $i: $got"; exit 4; }
+	imprint env verify && imprint env gc || exit 5
+done
+imprint env remove web && imprint env gc
+find cache -type f ! -name '*.lock'; find cache -name '*.owned'`, rounds), true)
+	if !strings.Contains(said, "killed") || strings.Contains(said, "cache/") {
+		t.Errorf("it says %s", said)
+	}
+	t.Logf("%d of %d were killed", strings.Count(said, "killed\n"), rounds)
+}
+
+// newNobodyBox makes a box that any user may enter, with the program and, in the directory lower, a shell.
+func newNobodyBox(t *testing.T) layerBox {
+	busybox := needSandbox(t)
+	b := layerBox{t, public(t)}
+	mkdir(t, filepath.Join(b.dir, "lower"))
+	for name, from := range map[string]string{"lower/busybox": busybox, "imprint": "/proc/self/exe"} {
+		writeFile(t, filepath.Join(b.dir, name), string(read(t, from)))
+		os.Chmod(filepath.Join(b.dir, name), 0o755)
+	}
+	return b
+}
+
+// asNobody runs a script as an ordinary user with or without subordinate IDs, and returns what it says.
+func (b layerBox) asNobody(script string, many bool) string {
+	b.t.Helper()
+	c := hosttest.AsNobody(b.t, b.dir, script, many)
 	c.Env = append(b.command().Env, "PATH="+b.dir+":"+os.Getenv("PATH"))
 	out, err := c.CombinedOutput()
 	if err != nil {
-		t.Fatalf("%v\n%s", err, out)
+		b.t.Fatalf("%v\n%s", err, out)
 	}
-	if _, rest, ok := strings.Cut(string(out), "\n33:34:0\n"); !ok || strings.Contains(rest, "cache/") {
-		t.Errorf("it says %s", out)
+	return string(out)
+}
+
+// A user without subordinate IDs runs commands and steps that change no owner. One that does fails, and is told what allows it.
+func TestOneUser(t *testing.T) {
+	b := newNobodyBox(t)
+	s := stepBox{b}
+	s.describe("works.toml", "echo x >/x; /busybox mkdir -m 0 /none")
+	s.describe("fails.toml", "echo x >/x; /busybox chown 33:33 /x")
+	said := b.asNobody(`ln -s lower base; mkdir build
+imprint env init web lower && imprint env run web --save -- /busybox mkdir /d || exit 1
+imprint env run web -- /busybox chown 33:33 /d && exit 2
+imprint build works.toml -o build/works.raw && imprint ls -l build/works.raw / || exit 3
+imprint build fails.toml -o build/fails.raw && exit 4
+imprint cache healthcheck`, false)
+	const remedy = "\nhint: to give files to other users here, install newuidmap (Debian: uidmap) and let root give this user IDs: usermod --add-subuids"
+	if strings.Count(said, remedy) != 2 || !regexp.MustCompile(`(?m)^d--------- +0:0 .* none$`).MatchString(said) || !strings.Contains(said, "\nowners       one") {
+		t.Errorf("it says %s", said)
 	}
 }
 

@@ -71,10 +71,10 @@ func TestEvents(t *testing.T) {
 	if !strings.Contains(out.String(), `"why":[{"input":"partition[0].file[0].text","old":"one","new":"two"}]`) {
 		t.Errorf("the second generation does not say why it differs:\n%s", out.String())
 	}
-	writeFile(t, filepath.Join(dir, "squashfs.toml"), "name = \"data\"\n[[partition]]\nname = \"data\"\ntype = \"linux-generic\"\nfilesystem = \"none\"\ncontent = \"squashfs\"\n")
-	writeFile(t, filepath.Join(dir, "squashfs"), "hsqs"+strings.Repeat("\x00", 4096))
+	writeFile(t, filepath.Join(dir, "raw.toml"), "name = \"data\"\n[[partition]]\nname = \"data\"\ntype = \"linux-generic\"\nfilesystem = \"none\"\ncontent = \"bytes\"\n")
+	writeFile(t, filepath.Join(dir, "bytes"), strings.Repeat("no file system", 500))
 	image := filepath.Join(dir, "damaged.raw")
-	imprint(t, "build", filepath.Join(dir, "squashfs.toml"), "-o", image)
+	imprint(t, "build", filepath.Join(dir, "raw.toml"), "-o", image)
 	damaged := read(t, image)
 	damaged[len(damaged)-1] ^= 1
 	writeFile(t, image, string(damaged))

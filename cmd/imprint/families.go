@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"io"
 	"os"
 	"time"
@@ -60,7 +61,9 @@ func (r *root) stores() *cobra.Command {
 	return storecmd.Command(storecmd.World{
 		World: r.family(), Stdin: os.Stdin, Raw: r.raw, RawErr: r.tty, Epoch: r.epoch, Scratch: func() string { return r.scratch("") },
 		Env: r.env, Environ: os.Environ, Remote: r.remote(), UID: os.Getuid(), GID: os.Getgid(), Root: func() bool { return sandbox.HasIDs(os.Getuid()) },
-		Image: func(name string) (*disk.Disk, io.Closer, error) { return imagecmd.Open(name) },
+		Image: func(ctx context.Context, name string) (*disk.Disk, io.Closer, error) {
+			return imagecmd.Open(ctx, name, r.scratch(""))
+		},
 		Watch: func(doing string, done func() int64, total int64) {
 			r.ui.watch(progress{doing, event{}, done, total})
 		},

@@ -67,6 +67,9 @@ func TestRealNixInISO(t *testing.T) {
 		file, image := filepath.Join(dir, "image.toml"), filepath.Join(dir, "nix.iso")
 		writeFile(t, file, fmt.Sprintf(isoDescription, s.Root, s.System, s.Extra, s.Derivation, store))
 		imprint(t, "build", file, "-o", image)
+		if said := imprint(t, "verify", image); !strings.Contains(said, "no faults") {
+			t.Error(said)
+		}
 		return image
 	}
 	judge := func(t *testing.T, s *nixtest.Source, tree nixtest.Tree) {

@@ -124,6 +124,11 @@ func steps(b *strings.Builder, list []plan.Step) {
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", visible.Line(s.Partition), visible.Line(s.Name), state, id, layer)
 	}
 	t.Flush()
+	for _, s := range list {
+		for _, reason := range s.Why {
+			fmt.Fprintf(b, "%s: %s\n", visible.Line(s.Name), visible.Line(reason))
+		}
+	}
 }
 
 // disk prints what concerns the whole disk.

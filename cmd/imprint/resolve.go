@@ -31,6 +31,7 @@ import (
 type planned struct {
 	plan   *plan.Plan
 	layout *plan.Layout
+	in     resolve.Inputs
 	series *seriescmd.Build // of which it becomes the next generation; nil for none
 }
 
@@ -132,7 +133,7 @@ func (r *root) resolveAs(ctx context.Context, d *description.Image, in resolve.I
 	}
 	r.log.WithField("bytes", layout.Size).Info("laid out")
 	r.ui.warn(resolved.Warnings)
-	return &planned{plan: resolved, layout: layout}, nil
+	return &planned{plan: resolved, layout: layout, in: in}, nil
 }
 
 // remote returns how sources on other machines are read.

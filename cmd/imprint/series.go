@@ -22,6 +22,8 @@ func (f *buildFlags) checkSeries(store string) error {
 		return usagef("--explain is for --series NAME")
 	case f.series == "" && f.inPlace:
 		return usagef("--in-place is for --series NAME")
+	case f.series == "" && f.stable:
+		return usagef("--stable-layout is for --series NAME")
 	case f.series == "":
 		return nil
 	case f.write.NoVerify || f.write.NoDigest:
@@ -73,15 +75,22 @@ func (o *outputFiles) series(m func() *plan.Manifest, w write.Options, inPlace b
 }
 
 // planSeries returns resolveAs for an image that becomes the next generation of a series. The caller ends the build of the series.
-func (r *root) planSeries(name string) func(context.Context, *description.Image, resolve.Inputs) (*planned, error) {
+func (r *root) planSeries(f buildFlags) func(context.Context, *description.Image, resolve.Inputs) (*planned, error) {
 	return func(ctx context.Context, d *description.Image, in resolve.Inputs) (*planned, error) {
-		s, err := seriescmd.Begin(ctx, r.storeDir(), name)
+		if f.stable && d.Unique.V {
+			return nil, usagef("--stable-layout keeps identifiers, and unique = true is for new ones")
+		}
+		s, err := seriescmd.Begin(ctx, r.storeDir(), f.series)
 		if err != nil {
 			return nil, err
 		}
 		in.SealLater = false
 		if !d.Store.HardLink.V { // the trees of items depend on each other then
 			in.Outlines, err = s.Outlines()
+		}
+		if err == nil && f.stable {
+			in.Stable = true
+			in.Earlier, err = s.KeepLayout(ctx, func(text string) { r.log.Warn(text) })
 		}
 		var p *planned
 		if err == nil {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -11,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"imprint/closure/nar"
@@ -213,11 +215,15 @@ func (w *sourceWorld) served(cache, trusted string, want []byte) {
 	w.Helper()
 	var mu sync.Mutex
 	var asked []string
+	var lies atomic.Bool
 	files := http.FileServer(http.Dir(cache))
 	s := httptest.NewServer(http.HandlerFunc(func(a http.ResponseWriter, r *http.Request) {
 		mu.Lock()
 		asked = append(asked, r.URL.Path)
 		mu.Unlock()
+		if lies.Load() && strings.HasPrefix(r.URL.Path, "/nar/") {
+			r.URL.Path = "/lie" + r.URL.Path
+		}
 		files.ServeHTTP(a, r)
 	}))
 	defer s.Close()
@@ -247,6 +253,44 @@ func (w *sourceWorld) served(cache, trusted string, want []byte) {
 			w.Errorf("%s: left %q", what, left)
 		}
 	}
+	lies.Store(true)
+	w.lied(cache, s.URL)
+}
+
+// lied builds the last image from a server that has other archives of the same size: each has a file in which one byte differs.
+func (w *sourceWorld) lied(cache, url string) {
+	w.Helper()
+	mkdir(w.T, filepath.Join(cache, "lie/nar"))
+	for _, name := range readDir(w.T, filepath.Join(cache, "nar")) {
+		archive := bytes.Replace(unpackZstd(w.T, read(w.T, filepath.Join(cache, "nar", name))), []byte("#!/bin/sh"), []byte("#!/bin/su"), 1)
+		writeFile(w, filepath.Join(cache, "lie/nar", name), packZstd(archive))
+	}
+	keep, image := filepath.Join(w.TempDir(), "keep"), filepath.Join(w.dir, "lied.raw")
+	out, err := exec.Command("imprint", "build", filepath.Join(w.dir, "image.toml"), "-o", image, "--build-store", keep, "--no-keep").CombinedOutput()
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.ExitCode() != 5 || !strings.Contains(string(out), " from "+url+"/nar/") {
+		w.Errorf("a server that lies: %v\n%s", err, out)
+	}
+	if _, err := os.Stat(image); err == nil {
+		w.Error("a server that lies gives an image")
+	}
+	if left, _ := filepath.Glob(keep + "/partial/*"); len(left) > 0 {
+		w.Errorf("a server that lies leaves %q", left)
+	}
+}
+
+func unpackZstd(t *testing.T, content []byte) []byte {
+	t.Helper()
+	z, err := zstd.NewReader(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer z.Close()
+	all, err := z.DecodeAll(content, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
 }
 
 // bucket puts a cache into a bucket, from which an image is built with the right keys only.

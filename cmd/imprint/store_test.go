@@ -160,7 +160,7 @@ func TestStoreKinds(t *testing.T) {
 	from := []string{w.store.Root, socket, "unix://" + linked, "x.raw", "x.raw:root"}
 	for _, c := range []string{"none", "xz", "zstd"} {
 		cache := "file://" + filepath.Join(w.dir, c)
-		w.run("copy", "--from", w.store.Root, "--to", cache, "--compression", c, "--sign-key", key, w.roots[0], w.roots[1])
+		w.run("copy", "--from", w.store.Root, "--to", cache, "--compression", c, "--listings", "--sign-key", key, w.roots[0], w.roots[1])
 		w.at("nix-"+c).Nix(t, "nix", "copy", "--no-check-sigs", "--from", cache, w.roots[0])
 		w.at("nix-"+c).Nix(t, "nix", "copy", "--no-check-sigs", "--from", cache, "--derivation", w.roots[1])
 		w.same("Nix's copy from a cache with "+c, w.registration(w.at("nix-"+c)), want)
@@ -200,8 +200,8 @@ func TestStoreKinds(t *testing.T) {
 // likeNixCache compares a cache with one that Nix makes.
 func (w storeWorld) likeNixCache(key string) {
 	w.Helper()
-	w.store.Nix(w, "nix", "copy", "--to", "file://"+filepath.Join(w.dir, "nix-cache")+"?compression=none&secret-key="+key, w.roots[0])
-	w.store.Nix(w, "nix", "copy", "--derivation", "--to", "file://"+filepath.Join(w.dir, "nix-cache")+"?compression=none&secret-key="+key, w.roots[1])
+	w.store.Nix(w, "nix", "copy", "--to", "file://"+filepath.Join(w.dir, "nix-cache")+"?compression=none&write-nar-listing=true&secret-key="+key, w.roots[0])
+	w.store.Nix(w, "nix", "copy", "--derivation", "--to", "file://"+filepath.Join(w.dir, "nix-cache")+"?compression=none&write-nar-listing=true&secret-key="+key, w.roots[1])
 	ours, theirs := contents(w, filepath.Join(w.dir, "none")), contents(w, filepath.Join(w.dir, "nix-cache"))
 	for name, text := range theirs {
 		w.same(name, ours[name], text)

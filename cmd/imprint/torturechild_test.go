@@ -46,7 +46,7 @@ const tooLong = 2 * time.Minute
 func (k *rack) build(t *testing.T, f *format, fault mishap, r *rand.Rand) *child {
 	t.Helper()
 	c := &child{rack: k, format: f, out: k.dir + "/out", during: func() {}}
-	c.argv = []string{k.program, "build", f.file, "-o"}
+	c.argv = []string{k.program, "build", f.file}
 	fault.plan(c, r)
 	if c.mount != "" {
 		c.out = k.dir + "/small"
@@ -56,8 +56,10 @@ func (k *rack) build(t *testing.T, f *format, fault mishap, r *rand.Rand) *child
 		}
 		defer unmount()
 	}
-	c.argv = append(c.argv, c.image())
-	k.putOld(t, c.out, c.image())
+	for _, image := range c.images() {
+		c.argv = append(c.argv, "-o", image)
+	}
+	k.putOld(t, c.out, c.images())
 	c.run(t)
 	c.judge(fault)
 	if c.changed.path != "" {
@@ -68,23 +70,25 @@ func (k *rack) build(t *testing.T, f *format, fault mishap, r *rand.Rand) *child
 	return c
 }
 
-func (c *child) image() string { return c.out + "/image" + c.format.suffix }
+func (c *child) images() []string { return c.format.images(c.out + "/image") }
 
 // wrongf records a violation.
 func (c *child) wrongf(format string, args ...any) {
 	c.wrong = append(c.wrong, fmt.Sprintf(format, args...))
 }
 
-// putOld makes a directory hold the older image and its manifest, and nothing else.
-func (k *rack) putOld(t *testing.T, dir, image string) {
+// putOld makes a directory hold the older image and its manifest, under each of the names, and nothing else.
+func (k *rack) putOld(t *testing.T, dir string, images []string) {
 	t.Helper()
 	for _, name := range names(dir) {
 		if err := os.RemoveAll(filepath.Join(dir, name)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	writeFile(t, image, string(k.image))
-	writeFile(t, image+".json", string(k.manifest))
+	for _, image := range images {
+		writeFile(t, image, string(k.image))
+		writeFile(t, image+".json", string(k.manifest))
+	}
 }
 
 // run runs the build in a session of its own, and ends what hangs.
@@ -144,11 +148,14 @@ func (c *child) judge(f mishap) {
 	if strings.Contains(c.said, "goroutine ") && !c.starved {
 		c.wrongf("a trace of Go's runtime")
 	}
-	image, manifest := c.state()
-	switch after := image + ", " + manifest; {
-	case c.code == "0" && after != "new, new", c.code != "0" && !c.killed && after != "old, old",
-		c.killed && after != "old, old" && after != "old, none" && after != "new, none" && after != "new, new":
-		c.wrongf("the image and its manifest are %s", after)
+	var checked [][2]string
+	for i, path := range c.images() {
+		image, manifest := c.state(i, path, &checked)
+		switch after := image + ", " + manifest; {
+		case c.code == "0" && after != "new, new", c.code != "0" && !c.killed && after != "old, old",
+			c.killed && after != "old, old" && after != "old, none" && after != "new, none" && after != "new, new":
+			c.wrongf("the image %s and its manifest are %s", filepath.Base(path), after)
+		}
 	}
 	c.judgeNames()
 }
@@ -164,13 +171,17 @@ func (c *child) judgeProcesses() {
 	c.wrongf("processes %v are left", ofSession(c.pid))
 }
 
-// state says whether the image and its manifest are the old ones, the new ones, none, or others.
-func (c *child) state() (image, manifest string) {
-	has := digests(c.image())
+// state says whether the n-th image, which has that path, and its manifest are the old ones, the new ones, none, or others. checked are the
+// digests of images of the changed source, once they are built.
+func (c *child) state(n int, path string, checked *[][2]string) (image, manifest string) {
+	has := digests(path)
 	old := [2]string{digestOf(c.rack.image), digestOf(c.rack.manifest)}
-	want := c.format.want
+	want := c.format.want[n]
 	if c.changed.path != "" && c.code == "0" && has != want {
-		want = c.ofChanged()
+		if *checked == nil {
+			*checked = c.ofChanged()
+		}
+		want = (*checked)[n]
 	}
 	for i, what := range []*string{&image, &manifest} {
 		switch {
@@ -187,22 +198,26 @@ func (c *child) state() (image, manifest string) {
 	return image, manifest
 }
 
-// ofChanged returns the digests of an image that is built from the changed source, at rest.
-func (c *child) ofChanged() [2]string {
-	check := c.rack.dir + "/check/image" + c.format.suffix
-	if out, err := c.rack.command(c.format.file, check).CombinedOutput(); err != nil {
+// ofChanged returns the digests of images that are built from the changed source, at rest.
+func (c *child) ofChanged() (list [][2]string) {
+	images := c.format.images(c.rack.dir + "/check/image")
+	if out, err := c.rack.command(c.format.file, images...).CombinedOutput(); err != nil {
 		c.wrongf("a build of the changed source: %v\n%s", err, out)
 	}
-	return digests(check)
+	for _, image := range images {
+		list = append(list, digests(image))
+	}
+	return list
 }
 
 // judgeNames finds what is left beside the image, and in the directory for temporary files. After a kill the next build removes it.
 func (c *child) judgeNames() {
 	if (c.killed || c.remains) && len(c.left()) > 0 {
-		if out, err := c.rack.command("old.toml", c.out+"/next", "--no-manifest").CombinedOutput(); err != nil {
+		if out, err := c.rack.command("old.toml", c.out+"/next").CombinedOutput(); err != nil {
 			c.wrongf("the next build: %v\n%s", err, out)
 		}
 		os.Remove(c.out + "/next")
+		os.Remove(c.out + "/next.json")
 	}
 	for _, path := range c.left() {
 		c.wrongf("%s is left behind", path)
@@ -210,11 +225,12 @@ func (c *child) judgeNames() {
 	}
 }
 
-// left returns the paths of what is neither the image nor its manifest.
+// left returns the paths of what is neither an image nor a manifest.
 func (c *child) left() (paths []string) {
 	for _, dir := range []string{c.out, c.rack.dir + "/tmp"} {
 		for _, name := range names(dir) {
-			if path := filepath.Join(dir, name); path != c.image() && path != c.image()+".json" {
+			path := filepath.Join(dir, name)
+			if !slices.Contains(c.images(), strings.TrimSuffix(path, ".json")) {
 				paths = append(paths, path)
 			}
 		}

@@ -158,7 +158,7 @@ func limited(flag string, least, most int) func(*child, *rand.Rand) {
 
 // fullDisk has the outputs on a file system that has room for the older image and for part of a new one.
 func fullDisk(c *child, r *rand.Rand) {
-	c.mount = fmt.Sprintf("size=%d", 128<<10+r.Int64N(2*c.format.onDisk))
+	c.mount = fmt.Sprintf("size=%d", int64(len(c.format.want))*128<<10+r.Int64N(2*c.format.onDisk))
 	c.what = c.mount
 }
 
@@ -177,9 +177,9 @@ func fillsUp(c *child, r *rand.Rand) {
 	}
 }
 
-// noInodes has them where few files can be: the directory and the older image with its manifest are three.
+// noInodes has them where few files can be, beside the directory and older images with their manifests.
 func noInodes(c *child, r *rand.Rand) {
-	c.mount = fmt.Sprintf("nr_inodes=%d", 3+r.IntN(7))
+	c.mount = fmt.Sprintf("nr_inodes=%d", 1+2*len(c.format.want)+r.IntN(7))
 	c.what = c.mount
 }
 

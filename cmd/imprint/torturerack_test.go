@@ -37,13 +37,14 @@ const (
 // A format is a file system, or an image format, and the engine that makes it, or the format of the file.
 type format struct {
 	name, description string
-	tools             bool   // host tools make it
-	suffix            string // of the image's name, which decides its format
+	tools             bool     // host tools make it
+	suffix            string   // of the image's name, which decides its format
+	more              []string // suffixes of further outputs
 
-	file   string    // of the description
-	want   [2]string // digests of the image and the manifest
+	file   string      // of the description
+	want   [][2]string // digests of the images and the manifests
 	takes  time.Duration
-	onDisk int64 // bytes that the image takes
+	onDisk int64 // bytes that the images take
 }
 
 var tortureFormats = []format{
@@ -60,7 +61,17 @@ var tortureFormats = []format{
 	{name: "qcow2", suffix: ".qcow2", description: tortureStore + tortureRoot + "\"ext4\"\n" + tortureTree},
 	{name: "zst", suffix: ".raw.zst", description: tortureStore + tortureRoot + "\"ext4\"\n" + tortureTree},
 	{name: "vmdk", suffix: ".vmdk", description: tortureStore + tortureRoot + "\"erofs\"\n" + tortureTree},
+	{name: "several", suffix: ".raw", more: []string{".qcow2", ".raw.zst", ".vhd"}, description: tortureStore + tortureRoot + "\"ext4\"\n" + tortureTree},
 	{name: "ova", suffix: ".ova", description: tortureStore + tortureRoot + "\"erofs\"\nverity = \"tree\"\n" + tortureTree + tortureHashes},
+}
+
+// images returns the paths of the outputs, of which base is the name without a suffix.
+func (f *format) images(base string) []string {
+	paths := []string{base + f.suffix}
+	for _, suffix := range f.more {
+		paths = append(paths, base+suffix)
+	}
+	return paths
 }
 
 // A rack is where images are built: sources, descriptions, and an older image that builds are to replace.
@@ -113,33 +124,39 @@ func newRack(t *testing.T) *rack {
 		f.file = f.name + ".toml"
 		writeFile(t, filepath.Join(k.dir, f.file), f.description)
 		f.takes = tooLong
-		image := "check/image" + f.suffix
+		images := f.images("check/image")
 		for range 2 { // the first one may read from a disk
 			start := time.Now()
-			k.mustBuild(t, f.file, image)
+			k.mustBuild(t, f.file, images...)
 			f.takes = min(f.takes, time.Since(start))
 		}
-		info, err := os.Stat(filepath.Join(k.dir, image))
-		if err != nil {
-			t.Fatal(err)
+		for _, image := range images {
+			info, err := os.Stat(filepath.Join(k.dir, image))
+			if err != nil {
+				t.Fatal(err)
+			}
+			f.onDisk += info.Sys().(*syscall.Stat_t).Blocks * 512
+			f.want = append(f.want, digests(filepath.Join(k.dir, image)))
 		}
-		f.onDisk = info.Sys().(*syscall.Stat_t).Blocks * 512
-		f.want = digests(filepath.Join(k.dir, image))
 		k.formats = append(k.formats, &f)
 	}
 	return k
 }
 
 // command is a build to which nothing happens.
-func (k *rack) command(file, image string, flags ...string) *exec.Cmd {
-	cmd := exec.Command(k.program, append([]string{"build", file, "-o", image, "--no-sync"}, flags...)...)
+func (k *rack) command(file string, images ...string) *exec.Cmd {
+	args := []string{"build", file, "--no-sync"}
+	for _, image := range images {
+		args = append(args, "-o", image)
+	}
+	cmd := exec.Command(k.program, args...)
 	cmd.Dir = k.dir
 	return cmd
 }
 
-func (k *rack) mustBuild(t *testing.T, file, image string) {
+func (k *rack) mustBuild(t *testing.T, file string, images ...string) {
 	t.Helper()
-	if out, err := k.command(file, image).CombinedOutput(); err != nil {
+	if out, err := k.command(file, images...).CombinedOutput(); err != nil {
 		t.Fatalf("build %s: %v\n%s", file, err, out)
 	}
 }

@@ -52,7 +52,7 @@ func recognised(t *testing.T, image string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, f, err := imagecmd.Open(image)
+	d, f, err := imagecmd.Open(t.Context(), image, t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}

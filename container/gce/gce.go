@@ -47,7 +47,7 @@ func Create(w io.Writer, spool pieces.File, d pieces.Disk, pack Pack) (pieces.Wr
 	if err == nil {
 		err = a.part(header.Bytes())
 	}
-	return pieces.NewOrdered(d, spool, pieces.Packing{Pack: a.pack, Emit: a.emit, Close: a.close}), err
+	return pieces.NewOrdered(d, pieces.Sink{Spool: spool}, pieces.Packing{Pack: a.pack, Emit: a.emit, Close: a.close}), err
 }
 
 // An archive is the state of writing one.

@@ -35,15 +35,14 @@ var head = []byte{0x1f, 0x8b, deflate, hasExtra, 0, 0, 0, 0, 0, unknown, extraSi
 type Pack func(dst, part []byte) ([]byte, error)
 
 // Create returns a writer.
-func Create(f, spool pieces.File, d pieces.Disk, pack Pack) pieces.Writer {
+func Create(to pieces.Sink, d pieces.Disk, pack Pack) pieces.Writer {
 	end := int64(0)
-	emit := func(_ int64, member []byte) error {
-		_, err := f.WriteAt(member, end)
-		end += int64(len(member))
-		return err
+	place := func(_, size int64) int64 {
+		end += size
+		return end - size
 	}
 	make := func(dst, part []byte) ([]byte, error) { return Member(dst, part, pack) }
-	return pieces.NewOrdered(d, spool, pieces.Packing{Pack: make, Emit: emit})
+	return pieces.NewOrdered(d, to, pieces.Packing{Pack: make, Place: place})
 }
 
 // Member appends a member with a part to dst, which is empty.

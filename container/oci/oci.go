@@ -66,7 +66,7 @@ func Create(file, spool pieces.File, layers io.ReaderAt, d pieces.Disk, image Im
 		w.entry(&tar.Header{Name: dir, Typeflag: tar.TypeDir, Mode: 0o755}, nil)
 	}
 	w.entry(&tar.Header{Name: "oci-layout", Mode: 0o644}, []byte(`{"imageLayoutVersion":"1.0.0"}`))
-	w.Ordered = pieces.NewOrdered(w.disk, spool, pieces.Packing{Pack: pack, Emit: w.emit, Close: w.close})
+	w.Ordered = pieces.NewOrdered(w.disk, pieces.Sink{Spool: spool}, pieces.Packing{Pack: pack, Emit: w.emit, Close: w.close})
 	return w, w.err
 }
 

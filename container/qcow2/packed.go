@@ -14,7 +14,7 @@ type Compressor func(dst, cluster []byte) ([]byte, error)
 func Compress(f, spool pieces.File, d pieces.Disk, zstd bool, compress Compressor) pieces.Writer {
 	t := plan(d)
 	p := &packed{tables: t, file: f, zstd: zstd, compress: compress, end: t.data}
-	return pieces.NewOrdered(d, spool, pieces.Packing{Pack: p.pack, Emit: p.emit, SkipHoles: true, Close: p.close})
+	return pieces.NewOrdered(d, pieces.Sink{Spool: spool}, pieces.Packing{Pack: p.pack, Emit: p.emit, SkipHoles: true, Close: p.close})
 }
 
 type packed struct {

@@ -28,7 +28,7 @@ func Stream(w io.Writer, spool pieces.File, d pieces.Disk, pack Pack) (pieces.Wr
 	s.write(descriptor(d, "streamOptimized"))
 	s.write(make([]byte, overhead*sector-s.at))
 	packGrains := func(dst, content []byte) ([]byte, error) { return packGrains(dst, content, pack) }
-	return pieces.NewOrdered(d, spool, pieces.Packing{Pack: packGrains, Emit: s.emit, SkipHoles: true, Close: s.close}), s.err
+	return pieces.NewOrdered(d, pieces.Sink{Spool: spool}, pieces.Packing{Pack: packGrains, Emit: s.emit, SkipHoles: true, Close: s.close}), s.err
 }
 
 const streamFlags = flagNewLine | flagCompressed | flagMarkers

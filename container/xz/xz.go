@@ -31,14 +31,13 @@ const (
 type Pack func(dst, part []byte) ([]byte, error)
 
 // Create returns a writer.
-func Create(f, spool pieces.File, d pieces.Disk, pack Pack) pieces.Writer {
+func Create(to pieces.Sink, d pieces.Disk, pack Pack) pieces.Writer {
 	end := int64(0)
-	emit := func(_ int64, stream []byte) error {
-		_, err := f.WriteAt(stream, end)
-		end += int64(len(stream))
-		return err
+	place := func(_, size int64) int64 {
+		end += size
+		return end - size
 	}
-	return pieces.NewOrdered(d, spool, pieces.Packing{Pack: pack, Emit: emit})
+	return pieces.NewOrdered(d, to, pieces.Packing{Pack: pack, Place: place})
 }
 
 // ErrLarge is returned for a file with blocks that are too large to be read at once. With one thread, xz(1) makes one block of a whole file.

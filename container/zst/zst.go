@@ -29,9 +29,9 @@ const (
 type Pack func(dst, part []byte) ([]byte, error)
 
 // Create returns a writer.
-func Create(f, spool pieces.File, d pieces.Disk, pack Pack) pieces.Writer {
-	w := &writer{disk: d, file: f}
-	return pieces.NewOrdered(d, spool, pieces.Packing{Pack: pack, Emit: w.emit, Close: w.close})
+func Create(to pieces.Sink, d pieces.Disk, pack Pack) pieces.Writer {
+	w := &writer{disk: d, file: to.File}
+	return pieces.NewOrdered(d, to, pieces.Packing{Pack: pack, Place: w.place, Close: w.close})
 }
 
 type writer struct {
@@ -41,14 +41,13 @@ type writer struct {
 	table []byte
 }
 
-func (w *writer) emit(n int64, frame []byte) error {
-	if _, err := w.file.WriteAt(frame, w.end); err != nil {
-		return err
-	}
-	w.end += int64(len(frame))
-	w.table = binary.LittleEndian.AppendUint32(w.table, uint32(len(frame)))
+// place is pieces.Packing.Place.
+func (w *writer) place(n, size int64) (off int64) {
+	off = w.end
+	w.end += size
+	w.table = binary.LittleEndian.AppendUint32(w.table, uint32(size))
 	w.table = binary.LittleEndian.AppendUint32(w.table, uint32(w.disk.Len(n)))
-	return nil
+	return off
 }
 
 // close writes the seek table.

@@ -151,4 +151,22 @@ func hashed(b tree.Blob, sums *tarsums.Hash) tree.Blob {
 }
 
 // indexes is the directory of indexes in the build store.
-func (s *search) indexes() string { return filepath.Join(s.Keep, "indexes") }
+func (s *search) indexes() string { return indexesIn(s.Keep) }
+
+func indexesIn(keep string) string { return filepath.Join(keep, "indexes") }
+
+// Sweep removes from a build store what was derived from archives that are not kept any more.
+func Sweep(keep string) error {
+	list, err := cas.List(keep)
+	if err != nil {
+		return err
+	}
+	kept := map[cas.Digest]int64{}
+	for _, k := range list {
+		kept[k.Digest] = k.Size
+	}
+	return tarindex.Sweep(indexesIn(keep), func(archive cas.Digest, size int64) bool {
+		is, has := kept[archive]
+		return has && is == size
+	})
+}

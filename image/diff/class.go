@@ -7,15 +7,16 @@ import (
 
 // Patterns for the explanations that the readers of all formats return ([disk.Disk.Explain]). The *Field patterns match names of fields, which are
 // those of the specifications or of Linux: s_uuid, VolID, i_blocks. placed matches structures whose bytes change when files move, unusedPlace
-// bytes that hold nothing, and identifier UUIDs, the PARTUUIDs of an MBR and the serial numbers of FAT.
+// bytes that hold nothing, packed those of compressed contents and structures, and identifier UUIDs, the PARTUUIDs of an MBR and the serial numbers of FAT.
 var (
 	idField      = regexp.MustCompile(`(?i)uuid|diskguid|uniquepartitionguid|serial|volid|hash_seed|disksignature|checksum_seed`)
 	attrField    = regexp.MustCompile(`i_mode|uid|gid`)
 	sizeField    = regexp.MustCompile(`(?i)size|i_blocks`)
 	timeField    = regexp.MustCompile(`(?i)time|date|lastcheck|h_sequence`)
-	derivedField = regexp.MustCompile(`(?i)checksum|crc|csum|free_|freecount|free_count|nxt_free|nxtfree|used_dirs|unused_count|kbytes_written|bitmap of group`)
+	derivedField = regexp.MustCompile(`(?i)checksum|crc|csum|free_|freecount|free_count|nxt_free|nxtfree|used_dirs|unused_count|kbytes_written|bitmap of group|bytes_used|_table_start|root_inode`)
 	placed       = regexp.MustCompile(`^(inode|directory|group descriptor|extent tree|block map|FAT [12]|extended attributes|file|symlink|journal|path table)\b|, record of |path table`)
 	unusedPlace  = regexp.MustCompile(`^free\b|^unused|, unused|^(file|symlink|directory) tail after |: unused|(?i:\breserved\b)|padding|^after the|^outside of|^bad cluster|in use by no file|^journal, block`)
+	packed       = regexp.MustCompile(`^(packed|metadata of|pointer to the table of) `)
 	identifier   = regexp.MustCompile(`[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}|\b[0-9a-fA-F]{8}-[0-9]{2}\b|\b[0-9A-F]{4}-[0-9A-F]{4}\b`)
 )
 
@@ -24,7 +25,7 @@ func classOf(place, field string) Class {
 	switch {
 	case unusedPlace.MatchString(place):
 		return Unused
-	case derivedField.MatchString(field), strings.HasPrefix(place, "backup "), strings.Contains(place, " copy in group "), strings.Contains(place, "bitmap of group"):
+	case derivedField.MatchString(field), packed.MatchString(place), strings.HasPrefix(place, "backup "), strings.Contains(place, " copy in group "), strings.Contains(place, "bitmap of group"):
 		return Derived
 	case idField.MatchString(field):
 		return ID

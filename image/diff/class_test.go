@@ -14,6 +14,7 @@ func TestClassOf(t *testing.T) {
 		{"superblock, s_reserved_gdt_blocks", "s_reserved_gdt_blocks", Structure}, {"primary entry 1, PartitionTypeGUID", "PartitionTypeGUID", Structure},
 		{"primary header, Reserved", "Reserved", Unused}, {"file tail after /etc/passwd", "", Unused}, {"inode 12 (), i_checksum_hi", "i_checksum_hi", Derived},
 		{"journal, block 7", "block 7", Unused}, {"directory /etc, record of , TF, byte 5", "byte 5", Time}, {"FAT 1, entry 7", "entry 7", Structure},
+		{"superblock, inode_table_start", "inode_table_start", Derived}, {"packed bytes 0 to 9 of file /x, byte 3", "byte 3", Derived}, {"superblock, mkfs_time", "mkfs_time", Time},
 	} {
 		if got := classOf(c.place, c.field); got != c.want {
 			t.Errorf("%s is %s, not %s", c.place, got, c.want)

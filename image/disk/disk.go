@@ -49,7 +49,7 @@ type Region struct {
 
 	Volume *partition.Volume // nil without a file system that can be read
 	Kind   string            // of file system; "" where none is recognised
-	Err    error             // why it cannot be read; nil where none is recognised, or no reader is for it
+	Err    error             // why it cannot be read; nil where none is recognised
 
 	content io.ReaderAt
 	inner   []*Region // the files of it that are regions
@@ -116,7 +116,7 @@ func (r *Region) open(omit []string) {
 	if f != nil {
 		r.Kind = f.Name
 	}
-	if r.Volume = v; err != nil && !errors.Is(err, partition.ErrUnknown) && !errors.Is(err, partition.ErrNoReader) {
+	if r.Volume = v; err != nil && !errors.Is(err, partition.ErrUnknown) {
 		r.Err = err
 	}
 }

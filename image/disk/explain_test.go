@@ -165,7 +165,7 @@ func TestCover(t *testing.T) {
 	}
 }
 
-// A squashfs is recognised and not read. What nobody knows counts as unread too, but GRUB's core image does not.
+// What nobody knows counts as unread, but GRUB's core image does not, and a squashfs that is damaged has an error.
 func TestUnread(t *testing.T) {
 	const bare = "[[partition]]\nname = \"%s\"\ntype = \"%s\"\nfilesystem = \"none\"\nsize = \"1MiB\"\n"
 	b, _ := small(t, closure+root+"\n"+fmt.Sprintf(bare, "core", "bios-boot")+fmt.Sprintf(bare, "a", "linux-generic")+fmt.Sprintf(bare, "b", "linux-generic"))
@@ -185,7 +185,10 @@ func TestUnread(t *testing.T) {
 	for _, r := range d.Unread() {
 		got = append(got, r.String()+r.Kind)
 	}
-	if want := []string{`"a"squashfs`, `"b"`}; !slices.Equal(got, want) {
+	if want := []string{`"b"`}; !slices.Equal(got, want) {
 		t.Errorf("unread %q, not %q", got, want)
+	}
+	if r, err = d.Find("a"); err != nil || r.Kind != "squashfs" || r.Err == nil {
+		t.Errorf("%v, %q: %v", err, r.Kind, r.Err)
 	}
 }

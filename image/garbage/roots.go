@@ -17,8 +17,8 @@ import (
 
 // A Root protects an item.
 type Root struct {
-	Link string // path of the link or file on this machine; "{temp:PID}" for a temporary root of a running program
-	Item closure.Path
+	Link string       `json:"link"` // path of the link or file on this machine; "{temp:PID}" for a temporary root of a running program
+	Item closure.Path `json:"item"`
 }
 
 // A Store is a store directory: its flavor, the path before it on this machine, and the registration of all that is valid.

@@ -28,6 +28,7 @@ type Manifest struct {
 	DiskGUID   string              `json:"diskGUID,omitempty"`
 	Signature  string              `json:"diskSignature,omitempty"` // of a disk with an MBR, eight hexadecimal digits
 	Loader     string              `json:"loader"`
+	After      string              `json:"after,omitempty"` // digest of the image to whose layout this one keeps
 	Digest     string              `json:"digest,omitempty"`
 	SHA256     string              `json:"sha256,omitempty"`
 	Verified   *bool               `json:"verified,omitempty"` // whether every NAR hash and pin was checked; absent in a plan
@@ -89,7 +90,7 @@ type ManifestItem struct {
 func (p *Plan) Manifest(l *Layout, largest int) *Manifest {
 	m := &Manifest{
 		Name: p.Name, Arch: p.Arch, Format: p.Format, Size: l.Size, SectorSize: p.SectorSize, Epoch: p.Epoch,
-		Seed: p.Seed.String(), Table: p.Table, Loader: p.Loader, Inputs: slices.Clone(p.Inputs), Bases: p.Bases, Steps: p.Steps,
+		Seed: p.Seed.String(), After: p.After, Table: p.Table, Loader: p.Loader, Inputs: slices.Clone(p.Inputs), Bases: p.Bases, Steps: p.Steps,
 	}
 	if p.Table == partition.MBR {
 		m.Signature = p.DiskID()

@@ -42,6 +42,7 @@ type Plan struct {
 	MBRActive  bool     // the first partition in the MBR beside a GPT is marked active
 	Epoch      int64    // seconds since 1970
 	Seed       repro.Seed
+	After      string // digest of the image to whose layout this one keeps; "" for none
 	DiskGUID   repro.UUID
 	Signature  uint32 // of a disk with an MBR, instead of a GUID
 	Loader     string
@@ -74,6 +75,7 @@ type Step struct {
 	Run       []string `json:"run"`
 	ID        string   `json:"id,omitempty"`    // digest of the step and of the tree below it
 	Layer     string   `json:"layer,omitempty"` // digest of what it has made
+	Why       []string `json:"why,omitempty"`   // of one that has to run: what differs from when it ran before; absent in the manifest of a build
 	Known     bool     `json:"-"`               // what it makes
 }
 
@@ -159,6 +161,8 @@ type Item struct {
 
 // A Stream is an archive that is read while the files of its item are written.
 type Stream interface {
+	// String names the archive in messages.
+	String() string
 	// Ahead says that it will be needed soon. What it does for that ends with the context.
 	Ahead(context.Context)
 	// Begin is called before the files are read, and end after that, with whether they have the hash of the item.

@@ -101,6 +101,7 @@ type realising struct {
 	Stage
 	runner  *steprun.Runner
 	done    []plan.Step
+	why     []string // the step runs that is looked at
 	pending bool
 }
 
@@ -165,6 +166,7 @@ func (r *realising) partition(ctx context.Context, p description.Partition) erro
 			return err
 		}
 		r.note(p, step, found)
+		r.why = nil
 		if unknown = found == nil; unknown {
 			continue
 		}
@@ -186,6 +188,7 @@ func (r *realising) note(p description.Partition, s *description.Step, found *st
 		done.ID, done.Layer, done.Known = objects.Text(found.ID), "sha256:"+objects.Text(sum), true
 	}
 	r.pending = r.pending || found == nil
+	done.Why = r.why
 	r.done = append(r.done, done)
 }
 
@@ -207,7 +210,11 @@ func (r *realising) step(ctx context.Context, l description.Layer, d *descriptio
 		return nil, problems
 	}
 	if r.DryRun {
-		return r.runner.Find(ctx, s, t.Pin)
+		found, err := r.runner.Find(ctx, s, t.Pin)
+		if found == nil && err == nil {
+			r.why = r.runner.Why(s, t.Pin)
+		}
+		return found, err
 	}
 	found, err := r.runner.Do(ctx, s, t)
 	var forbidden *sandbox.ForbiddenError

@@ -33,6 +33,9 @@ func (w world) identify(hosts host.Inputs, store *closures.Union, boot *boot) (*
 		MadeOf:  w.identity(hosts, store, boot).Ingredients(),
 		SizeKey: d.Size.Key, Size: d.Size.V.Bytes, Multiple: d.Multiple.V.Bytes, EntriesAt: d.EntriesAt.V.Bytes, MBRActive: d.MBRActive.V,
 	}
+	if w.in.Earlier != nil {
+		p.After = w.in.Earlier.Digest
+	}
 	numbers := d.Numbers()
 	for i, described := range d.Partition.Items {
 		part, err := w.partition(described, p)
@@ -48,13 +51,16 @@ func (w world) identify(hosts host.Inputs, store *closures.Union, boot *boot) (*
 	return p, nil
 }
 
-// seed returns the seed of all identifiers: what the description says, or a digest of everything that makes the image what it is.
+// seed returns the seed of all identifiers: what the description says, that of the image before, or a digest of everything that makes the image what
+// it is.
 func (w world) seed(hosts host.Inputs, store *closures.Union, boot *boot) (repro.Seed, error) {
 	switch {
 	case w.d.Unique.V:
 		return repro.SeedOf("unique\n" + w.in.Unique), nil
 	case w.d.Seed.V != "":
 		return repro.SeedOf("seed\n" + w.d.Seed.V), nil
+	case w.in.Earlier != nil:
+		return w.in.Earlier.Seed, nil
 	}
 	return w.identity(hosts, store, boot).Seed()
 }
@@ -87,7 +93,7 @@ func (w world) partition(d description.Partition, p *plan.Plan) (*plan.Partition
 			Packing:  partition.Packing{Compressor: d.Compress.V, Level: d.Level.V, Block: d.BlockSize.V.Bytes},
 			HashSeed: p.Seed.UUID(name + "/hash-seed"), Modified: modified(p.Seed.Uint32(name + "/modified")),
 			Epoch: p.Epoch, SectorSize: p.SectorSize, Size: d.Size.V.Bytes, MinSize: d.MinSize.V.Bytes, Free: d.Free.V.Bytes,
-			Scratch: cmp.Or(w.in.OutDir, "."),
+			Scratch: cmp.Or(w.in.OutDir, "."), Stable: w.in.Stable, Earlier: w.in.Earlier.Places(d.Name.V, d.Filesystem.V),
 		},
 	}, nil
 }

@@ -23,6 +23,7 @@ import (
 	"imprint/image/base"
 	"imprint/image/closures"
 	"imprint/image/description"
+	"imprint/image/earlier"
 	"imprint/image/host"
 	"imprint/image/input"
 	"imprint/image/plan"
@@ -69,6 +70,10 @@ type Inputs struct {
 	// Outlines are of items whose contents were verified before: those of a store on this machine are not walked again. With hard-link = true they
 	// are of no use.
 	Outlines *outline.Set
+
+	// Stable leaves room for changes, and keeps what has not changed where an earlier image has it, with the same identifiers: see package earlier.
+	Stable  bool
+	Earlier *earlier.Image // nil for the first image
 
 	// Backwards takes the names of directories in reverse order. It makes no difference to a plan, and is for those who check that.
 	Backwards bool

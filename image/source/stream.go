@@ -124,6 +124,9 @@ func (c *Cache) Stream(p closure.Path) *Stream {
 	return nil
 }
 
+// String returns the URL of the archive, without a password.
+func (t *Stream) String() string { return fmt.Sprintf("%v/%s", t.s.cache, t.s.e.text.URL) }
+
 // Distant reports whether the archive comes from a server, so that several should be read at once.
 func (t *Stream) Distant() bool { return !t.s.cache.dir.Local() }
 

@@ -26,6 +26,7 @@ type CacheOptions struct {
 	Flavor      closure.Flavor
 	Compression string             // of the archives: one of Compressions
 	Key         *narinfo.SecretKey // signs each item; nil for none
+	Listings    bool               // each archive has a listing
 }
 
 // files are the files of a cache, by their paths in it.
@@ -69,9 +70,12 @@ func openCache(ctx context.Context, o CacheOptions, f files) (*Cache, error) {
 }
 
 // about returns the name of the file about an item.
-func about(p closure.Path) string {
+func about(p closure.Path) string { return digits(p) + ".narinfo" }
+
+// digits returns the digits of a path.
+func digits(p closure.Path) string {
 	digits, _, _ := strings.Cut(p.Base(), "-")
-	return digits + ".narinfo"
+	return digits
 }
 
 // lookups is the number of files that are looked for at a time.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/sha256"
+	"errors"
 	"io"
 	"path"
 	"slices"
@@ -11,10 +12,12 @@ import (
 	"sync/atomic"
 
 	"imprint/closure"
+	"imprint/closure/listing"
 	"imprint/closure/nar"
 	"imprint/closure/narinfo"
 	"imprint/container/codec"
 	"imprint/internal/processors"
+	"imprint/internal/tree"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -69,7 +72,15 @@ func (c *Cache) Put(ctx context.Context, items []closure.Item, p *Progress) erro
 
 // put adds the files of an item, the one about it after some others are there.
 func (f *filling) put(ctx context.Context, item closure.Item, before []chan struct{}) error {
-	text, err := f.archive(ctx, item)
+	node, err := item.Store.Item(ctx, item.Info.Path)
+	if err != nil {
+		f.packing.done()
+		return closure.Reading(item.Info.Path, err)
+	}
+	text, err := f.archive(ctx, item.Info, node)
+	if err == nil && f.Listings {
+		err = f.list(ctx, item.Info.Path, node)
+	}
 	if err != nil {
 		return err
 	}
@@ -81,6 +92,18 @@ func (f *filling) put(ctx context.Context, item closure.Item, before []chan stru
 		}
 	}
 	return f.write(ctx, about(item.Info.Path), text.String())
+}
+
+// list adds the listing of an item. One with names that a listing cannot have goes without.
+func (f *filling) list(ctx context.Context, p closure.Path, n *tree.Node) error {
+	text, err := listing.Text(n)
+	if errors.Is(err, listing.ErrNoText) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return f.write(ctx, digits(p)+listing.Suffix, string(text))
 }
 
 // before returns what is closed when the files are there about those earlier items that an item refers to.
@@ -95,19 +118,19 @@ func (f *filling) before(info *closure.Info) (list []chan struct{}) {
 
 // archive adds the archive of an item, and returns the text about it. It ends a turn of packing. While all turns of adding are taken, nothing else is
 // packed, so that a slow cache does not fill the disk of this machine.
-func (f *filling) archive(ctx context.Context, item closure.Item) (*narinfo.Info, error) {
+func (f *filling) archive(ctx context.Context, info *closure.Info, node *tree.Node) (*narinfo.Info, error) {
 	packed := sync.OnceFunc(f.packing.done)
 	defer packed()
-	file, remove, err := f.create(item.Info.Path.Base() + " (new)")
+	file, remove, err := f.create(info.Path.Base() + " (new)")
 	if err != nil {
 		return nil, err
 	}
 	defer remove()
 	sum, size := sha256.New(), atomic.Int64{}
-	if err := f.pack(ctx, io.MultiWriter(sum, counting{file, &size}), item); err != nil {
+	if err := f.pack(ctx, io.MultiWriter(sum, counting{file, &size}), info, node); err != nil {
 		return nil, err
 	}
-	text, digest := f.text(item.Info), nar.Digest(sum.Sum(nil))
+	text, digest := f.text(info), nar.Digest(sum.Sum(nil))
 	text.FileHash, text.FileSize = &digest, size.Load()
 	text.URL = "nar/" + nar.EncodeBase32(digest[:]) + ".nar" + extensions[f.Compression]
 	if err := f.adding.take(ctx); err != nil {
@@ -137,12 +160,12 @@ func (c *Cache) text(info *closure.Info) *narinfo.Info {
 }
 
 // pack writes the compressed archive of an item.
-func (f *filling) pack(ctx context.Context, w io.Writer, item closure.Item) error {
+func (f *filling) pack(ctx context.Context, w io.Writer, info *closure.Info, node *tree.Node) error {
 	packed, err := codec.Writer(w, f.Compression)
 	if err != nil {
 		return err
 	}
-	if err := archive(ctx, packed, item, nil, f.Progress); err != nil {
+	if err := archiveOf(ctx, packed, info, node, nil, f.Progress); err != nil {
 		packed.Close()
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 
 	"imprint/container"
 	"imprint/image/plan"
@@ -98,10 +99,23 @@ func (f *formats) finish() error {
 	return first
 }
 
-// writeBack has the kernel write the files back from now on.
-func (f *formats) writeBack() {
+// back returns how an output is written back during the build. Of several, none stays in memory, unless it is read again: together they may be
+// larger than the memory, and nobody knows which one will be used first.
+func (o Options) back(again bool) func(*os.File) (stop func()) {
+	outputs := len(o.Formats)
+	if !o.Scratch {
+		outputs++
+	}
+	if outputs > 1 && !again {
+		return output.WriteAway
+	}
+	return output.WriteBack
+}
+
+// writeBack has the kernel write the files back from now on, in the given way.
+func (f *formats) writeBack(how func(*os.File) (stop func())) {
 	for _, out := range f.list {
-		f.stops = append(f.stops, output.WriteBack(out.File))
+		f.stops = append(f.stops, how(out.File))
 	}
 }
 

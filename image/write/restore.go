@@ -7,7 +7,6 @@ import (
 	"sync/atomic"
 
 	"imprint/image/plan"
-	"imprint/internal/output"
 	"imprint/internal/pieces"
 	"imprint/internal/repro"
 	"imprint/internal/restore"
@@ -40,7 +39,7 @@ func Restore(ctx context.Context, file *os.File, d *Stored, o Options) (sums res
 		o.Progress(&Meter{written: written.Load, Total: d.dataBytes()})
 	}
 	if !o.NoSync && !o.Scratch {
-		defer output.WriteBack(file)()
+		defer o.back(o.SHA256)(file)()
 	}
 	f, err := startFormats(o.Formats, d.Manifest, seed, pieces.Disk{Size: d.Size, Hole: d.holes()}, nil)
 	defer f.discard()
@@ -48,7 +47,7 @@ func Restore(ctx context.Context, file *os.File, d *Stored, o Options) (sums res
 		return nil, "", err
 	}
 	if !o.NoSync {
-		f.writeBack()
+		f.writeBack(o.back(false))
 	}
 	sums, err = d.Whole(ctx, d.Data, func(n int64, p []byte) error {
 		written.Add(int64(len(p)))

@@ -21,12 +21,17 @@ var ErrMismatch = errors.New("contents do not match their hash")
 type HashMismatch struct {
 	Path              closure.Path
 	Registered, Found nar.Digest
+	From              string // the archive that it was read from; "" if it was none
 }
 
 // Error implements error.
 func (m *HashMismatch) Error() string {
-	return fmt.Sprintf("%v has changed: its NAR hash is sha256:%s, but it is registered with sha256:%s",
-		m.Path, nar.EncodeBase32(m.Found[:]), nar.EncodeBase32(m.Registered[:]))
+	what := "has changed"
+	if m.From != "" {
+		what = "from " + m.From
+	}
+	return fmt.Sprintf("%v %s: its NAR hash is sha256:%s, but it is registered with sha256:%s",
+		m.Path, what, nar.EncodeBase32(m.Found[:]), nar.EncodeBase32(m.Registered[:]))
 }
 
 // Unwrap makes it match ErrMismatch.
@@ -105,7 +110,11 @@ func (v verifier) hashed(ctx context.Context, item *plan.Item, reset hash.Hash, 
 		return deleted(item, fmt.Errorf("%v: %w", item.Info.Path, err))
 	}
 	if got := nar.Digest(reset.Sum(nil)); got != item.Info.NARHash {
-		return &HashMismatch{Path: item.Info.Path, Registered: item.Info.NARHash, Found: got}
+		m := &HashMismatch{Path: item.Info.Path, Registered: item.Info.NARHash, Found: got}
+		if item.Stream != nil {
+			m.From = item.Stream.String()
+		}
+		return m
 	}
 	return nil
 }

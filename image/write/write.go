@@ -19,7 +19,6 @@ import (
 
 	"imprint/image/plan"
 	"imprint/internal/interrupt"
-	"imprint/internal/output"
 	"imprint/internal/stream"
 	"imprint/internal/units"
 
@@ -129,7 +128,7 @@ func (o Options) disk(file *os.File, p *plan.Plan, l *plan.Layout) (*stream.Disk
 // run writes the disk, the outputs of other formats, and archives.
 func (o Options) run(ctx context.Context, s *sequence) error {
 	if !o.NoSync && !o.Scratch {
-		defer output.WriteBack(s.disk.File)()
+		defer o.back(o.SHA256)(s.disk.File)()
 	}
 	all := slices.Clone(s.archives.formats)
 	if list := slices.DeleteFunc(slices.Clone(o.Formats), func(f Formatted) bool { return f.Format.Tree }); len(list) > 0 {
@@ -142,7 +141,7 @@ func (o Options) run(ctx context.Context, s *sequence) error {
 	}
 	if !o.NoSync {
 		for _, f := range all {
-			f.writeBack()
+			f.writeBack(o.back(false))
 		}
 	}
 	if err := s.run(ctx); err != nil {

@@ -25,14 +25,15 @@ var rooms = []room{
 	{"image/write", []string{"image/plan", "image/seal", "container", "partition", "bootloader", "bootloader/ipxe", "closure", "closure/nar", "internal/..."}, []string{"golang.org/x/sys/...", "golang.org/x/sync/..."}},
 	{"image/trees", []string{"image/description", "image/host", "partition", "closure", "internal/accounts", "internal/diag", "internal/layer",
 		"internal/pattern", "internal/tree"}, nil},
+	{"image/earlier", []string{"image/plan", "partition", "internal/repro"}, nil},
 	{"image/realise", []string{"image/base", "image/description", "image/host", "image/plan", "internal/..."}, nil},
 	{"image/closures", []string{"image/description", "image/disk", "image/host", "image/plan", "image/source", "closure", "closure/daemon", "closure/narinfo", "closure/outline", "internal/..."},
 		[]string{"golang.org/x/sync/..."}},
-	{"image/resolve", []string{"image/base", "image/closures", "image/description", "image/host", "image/input", "image/realise", "image/source", "image/trees", "image/identity", "image/plan", "image/seal", "image/toplevel", "image/mbr", "partition",
+	{"image/resolve", []string{"image/base", "image/closures", "image/description", "image/earlier", "image/host", "image/input", "image/realise", "image/source", "image/trees", "image/identity", "image/plan", "image/seal", "image/toplevel", "image/mbr", "partition",
 		"bootloader", "bootloader/bootspec", "bootloader/grubmkimage", "closure", "closure/outline", "internal/..."}, []string{"golang.org/x/sync/..."}},
 	{"image/source", []string{"closure", "closure/address", "closure/daemon", "closure/db", "closure/export", "closure/listing", "closure/locks", "closure/nar", "closure/narinfo", "internal/..."},
 		[]string{"golang.org/x/sync/...", "golang.org/x/sys/..."}},
-	{"image/target", []string{"container/codec", "closure", "closure/daemon", "closure/export", "closure/locks", "closure/nar", "closure/narinfo", "internal/..."},
+	{"image/target", []string{"container/codec", "closure", "closure/daemon", "closure/export", "closure/listing", "closure/locks", "closure/nar", "closure/narinfo", "internal/..."},
 		[]string{"golang.org/x/sync/...", "golang.org/x/sys/..."}},
 	{"image/garbage", []string{"closure", "closure/locks"}, nil},
 	{"image/seal", []string{"image/plan", "internal/extent", "internal/processors", "internal/units", "internal/verity"}, []string{"golang.org/x/sync/..."}},
@@ -69,9 +70,10 @@ var rooms = []room{
 	{"closure/locks", nil, []string{"golang.org/x/sys/..."}},
 	{"closure/...", cellar, nil},
 
-	{"internal/remote", []string{"internal/awskeys", "internal/sigv4"}, []string{"github.com/cenkalti/backoff/..."}},
+	{"internal/remote", []string{"internal/awskeys", "internal/sigv4", "internal/unpack"}, []string{"github.com/cenkalti/backoff/..."}},
 	{"internal/registry", []string{"internal/oci"}, []string{"github.com/docker/cli/...", "github.com/google/go-containerregistry/..."}},
 	{"internal/unpack", cellar, []string{"github.com/andybalholm/brotli/...", "github.com/klauspost/compress/...", "github.com/therootcompany/xz/...", "github.com/ulikunitz/xz/..."}},
+	{"internal/inflate", nil, []string{"github.com/klauspost/compress/...", "github.com/therootcompany/xz/..."}},
 	{"internal/keyed", []string{"internal/diag", "internal/tomlpos"}, []string{"github.com/BurntSushi/toml/..."}},
 	{"internal/sigv4", nil, nil},
 	{"internal/sexp", nil, nil},
@@ -165,5 +167,5 @@ var large = []string{"partition/ext4", "partition/iso9660", "partition/erofs", "
 // testSupport are packages for tests, measurements, releases and the demo. No rule applies to them, and the program may not
 // import them.
 var testSupport = []string{
-	"bench/...", "closure/closuretest", "dist/...", "image/imagetest", "internal/hosttest", "internal/nixtest", "internal/qemutest/...", "internal/demostore/...", "internal/s3test", "partition/partitiontest",
+	"bench/...", "closure/closuretest", "dist/...", "image/imagetest", "internal/hosttest", "internal/guixtest", "internal/nixtest", "internal/qemutest/...", "internal/demostore/...", "internal/s3test", "partition/partitiontest",
 }

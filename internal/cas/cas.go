@@ -201,16 +201,16 @@ func (s *Store) counter(f *os.File, sum hash.Hash, size int64) (*counter, error)
 	c := &counter{w: f, sum: sum, left: size, full: errTooMany}
 	if size == AnySize {
 		c.left = max(0, free-reserve)
-		c.full = fmt.Errorf("%s has %s free, and the content has more", s.dir, units.FormatBytes(free))
+		c.full = s.noRoom(free, "more")
 	} else if size > free-reserve {
-		return nil, s.noRoom(free, size)
+		return nil, s.noRoom(free, units.FormatBytes(size))
 	}
 	return c, nil
 }
 
 // noRoom is the error about a content that does not fit on the disk.
-func (s *Store) noRoom(free, size int64) error {
-	return fmt.Errorf("%s has %s free, and the content has %s", s.dir, units.FormatBytes(free), units.FormatBytes(size))
+func (s *Store) noRoom(free int64, size string) error {
+	return fmt.Errorf("%s has %s free, %s of which stay free, and the content has %s", s.dir, units.FormatBytes(free), units.FormatBytes(min(free, reserve)), size)
 }
 
 // errTooMany is the error about a content with more bytes than it should have.

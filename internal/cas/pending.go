@@ -8,6 +8,7 @@ import (
 	"imprint/internal/hosttree"
 	"imprint/internal/scratch"
 	"imprint/internal/tree"
+	"imprint/internal/units"
 )
 
 // A Pending is a content that passes by on its way to somewhere else, and is kept once whoever reads it there has verified it.
@@ -30,7 +31,7 @@ func (s *Store) Begin(ctx context.Context, d Digest, size int64) (*Pending, erro
 	if free, err := scratch.Free(s.dir); err != nil || size > free-reserve {
 		p.Drop()
 		if err == nil {
-			err = s.noRoom(free, size)
+			err = s.noRoom(free, units.FormatBytes(size))
 		}
 		return nil, err
 	}

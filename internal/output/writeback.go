@@ -15,8 +15,18 @@ const writebackPause = 50 * time.Millisecond
 // WriteBack has the kernel write a file back while more is being written to it, so that the sync at the end has little left to
 // do. stop ends it.
 func WriteBack(file *os.File) (stop func()) {
+	return interrupt.Every(writebackPause, func() bool { return writeBack(file) == nil })
+}
+
+// writeBack begins to write what waits. Errors are those of the sync at the end: this call alone does not report them, nor clear them.
+func writeBack(file *os.File) error {
+	return unix.SyncFileRange(int(file.Fd()), 0, 0, unix.SYNC_FILE_RANGE_WRITE)
+}
+
+// WriteAway is like WriteBack, and has the kernel use the memory of what is on the disk again. Where several files are written at a time, they
+// then take none away from what else is cached, and new memory, which is slow to get on many virtual machines, is hardly needed.
+func WriteAway(file *os.File) (stop func()) {
 	return interrupt.Every(writebackPause, func() bool {
-		// Errors are those of the sync at the end: this call alone does not report them, nor clear them.
-		return unix.SyncFileRange(int(file.Fd()), 0, 0, unix.SYNC_FILE_RANGE_WRITE) == nil
+		return writeBack(file) == nil && unix.Fadvise(int(file.Fd()), 0, 0, unix.FADV_DONTNEED) == nil
 	})
 }

@@ -7,10 +7,11 @@ import (
 )
 
 // Ordered is a [Writer] for formats that pack each piece and store packed pieces one after the other. Put packs on the caller's goroutine.
-// Packed pieces are emitted in order, by whoever has put the one that comes next, while others go on: a few that come too early wait in memory,
-// and more in a scratch file.
+// Packed pieces are emitted in order, by whoever has put the one that comes next, while others go on, or get their offsets in order and are
+// written in parallel. A few that come too early wait in memory, and more in a scratch file.
 type Ordered struct {
 	disk  Disk
+	file  File
 	spool File
 	how   Packing
 	zeros map[int64][]byte // packed holes, by length
@@ -21,7 +22,7 @@ type Ordered struct {
 	next     int64             // the piece that comes next
 	emitting bool              // somebody emits pieces
 	waiting  map[int64]waiting // by piece
-	held     int               // those in memory
+	held     int               // those in memory, also while they are written
 	spooled  int               // those in the spool, also while they are written
 	end      int64             // of the data in the spool
 	err      error
@@ -39,15 +40,23 @@ type Packing struct {
 	Pack func(dst, content []byte) ([]byte, error)
 	// Emit is called with the results of Pack, in the order of pieces, one at a time. It may change packed, but not keep it.
 	Emit func(n int64, packed []byte) error
-	// SkipHoles passes nil to Emit for a hole. Otherwise Emit gets packed zeros.
+	// Place is in place of Emit for pieces that are written as they are: it is called with their lengths, in the same way, and returns the
+	// offset in the file.
+	Place func(n, size int64) (off int64)
+	// SkipHoles passes nil to Emit for a hole. Otherwise Emit gets packed zeros, as Place always does.
 	SkipHoles bool
 	// Close writes the end of the file, after everything was emitted. It may be nil.
 	Close func() error
 }
 
-// NewOrdered returns a writer of a disk. spool is a scratch file.
-func NewOrdered(d Disk, spool File, how Packing) *Ordered {
-	return &Ordered{disk: d, spool: spool, how: how, zeros: map[int64][]byte{}, waiting: map[int64]waiting{}, free: make(chan []byte, mostFree)}
+// NewOrdered returns a writer of a disk. The file of the sink is used only with Packing.Place.
+func NewOrdered(d Disk, to Sink, how Packing) *Ordered {
+	if how.Place != nil && to.InOrder {
+		how.writeInOrder(to.File)
+	}
+	return &Ordered{
+		disk: d, file: to.File, spool: to.Spool, how: how, zeros: map[int64][]byte{}, waiting: map[int64]waiting{}, free: make(chan []byte, mostFree),
+	}
 }
 
 // At most mostHeld pieces wait in memory, each in a buffer with room for a whole one. mostFree is the number of free buffers that are kept.
@@ -120,6 +129,10 @@ func (o *Ordered) defers(n int64, packed []byte) error {
 // emit emits what comes next as long as it is there. It does nothing while somebody else emits: that one goes on with what is added meanwhile.
 // The lock is not held during an emission.
 func (o *Ordered) emit() {
+	if o.how.Place != nil {
+		o.place()
+		return
+	}
 	if o.emitting {
 		return
 	}
@@ -145,9 +158,6 @@ func (o *Ordered) take() (w waiting, ok bool) {
 		return w, false
 	}
 	delete(o.waiting, o.next)
-	if w.packed != nil {
-		o.held--
-	}
 	return w, true
 }
 
@@ -163,25 +173,27 @@ func (o *Ordered) pass(w waiting, hole bool) (err error) {
 		}
 		return o.how.Emit(o.next, slices.Clone(zeros))
 	case w.packed != nil:
-		defer o.release(w.packed)
-		return o.how.Emit(o.next, w.packed)
-	}
-	if w.packed, err = o.fromSpool(w); err != nil {
+		err = o.how.Emit(o.next, w.packed)
+		o.release(w.packed)
+		o.forget()
 		return err
 	}
-	return o.how.Emit(o.next, w.packed)
+	if o.back, err = o.fromSpool(w, o.back); err != nil {
+		return err
+	}
+	return o.how.Emit(o.next, o.back)
 }
 
-// fromSpool reads a piece. A spool that nothing is left in is used again from its start.
-func (o *Ordered) fromSpool(w waiting) ([]byte, error) {
-	o.back = slices.Grow(o.back[:0], int(w.len))[:w.len]
-	_, err := o.spool.ReadAt(o.back, w.at)
+// fromSpool reads a piece into buf. A spool that nothing is left in is used again from its start.
+func (o *Ordered) fromSpool(w waiting, buf []byte) ([]byte, error) {
+	buf = slices.Grow(buf[:0], int(w.len))[:w.len]
+	_, err := o.spool.ReadAt(buf, w.at)
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.spooled--; o.spooled == 0 {
 		o.end = 0
 	}
-	return o.back, err
+	return buf, err
 }
 
 // zerosOf returns a packed hole.

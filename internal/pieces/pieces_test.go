@@ -47,7 +47,7 @@ func TestOrdered(t *testing.T) {
 		skip := rapid.Bool().Draw(t, "skip")
 		var got, want []string
 		closed := false
-		o := NewOrdered(d, &buffer{}, Packing{
+		o := NewOrdered(d, Sink{Spool: &buffer{}}, Packing{
 			Pack:      func(dst, content []byte) ([]byte, error) { return fmt.Appendf(dst, "<%s>", content), nil },
 			Emit:      func(n int64, packed []byte) error { got = append(got, fmt.Sprintf("%d%q", n, packed)); return nil },
 			SkipHoles: skip,
@@ -87,7 +87,7 @@ func TestOrderedInParallel(t *testing.T) {
 	var got []int64
 	most := 0
 	var o *Ordered
-	o = NewOrdered(d, &buffer{}, Packing{
+	o = NewOrdered(d, Sink{Spool: &buffer{}}, Packing{
 		Pack: func(dst, content []byte) ([]byte, error) { return append(dst, content...), nil },
 		Emit: func(n int64, packed []byte) error {
 			if want := byte(n); n%7 != 3 && packed[0] != want {
@@ -137,7 +137,7 @@ func TestOrderedReports(t *testing.T) {
 		return nil
 	}
 	pack := func(dst, content []byte) ([]byte, error) { return append(dst, content...), nil }
-	o := NewOrdered(d, &buffer{}, Packing{Pack: pack, Emit: emit})
+	o := NewOrdered(d, Sink{Spool: &buffer{}}, Packing{Pack: pack, Emit: emit})
 	if err := o.Put(0, []byte("a")); err != nil {
 		t.Fatal(err)
 	}

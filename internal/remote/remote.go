@@ -35,6 +35,7 @@ type Options struct {
 type Dir struct {
 	shown  string
 	open   func(ctx context.Context, name string) (io.ReadCloser, error)
+	text   func(ctx context.Context, name string) (io.ReadCloser, error) // likewise, without an encoding
 	close  func()
 	local  bool
 	bucket *server // nil for others
@@ -47,17 +48,18 @@ func Open(address string, o Options) (*Dir, error) {
 		return nil, err
 	}
 	if u.Scheme == "file" {
-		return &Dir{u.String(), local(u.Path).open, func() {}, true, nil}, nil
+		open := local(u.Path).open
+		return &Dir{u.String(), open, open, func() {}, true, nil}, nil
 	}
 	if u.Scheme == "s3" {
 		s, err := newBucket(u, o)
 		if err != nil {
 			return nil, err
 		}
-		return &Dir{u.String(), s.open, s.client.CloseIdleConnections, false, s}, nil
+		return &Dir{u.String(), s.open, s.openText, s.client.CloseIdleConnections, false, s}, nil
 	}
 	s := newServer(u, o)
-	return &Dir{u.Redacted(), s.open, s.client.CloseIdleConnections, false, nil}, nil
+	return &Dir{u.Redacted(), s.open, s.openText, s.client.CloseIdleConnections, false, nil}, nil
 }
 
 // Parse parses and checks the URL of a directory.
@@ -124,9 +126,12 @@ func CheckName(name string) error {
 	return nil
 }
 
-// ReadFile reads a file of at most limit bytes. Errors are those of Open.
+// ReadFile reads a file of at most limit bytes. A server may send it encoded (Content-Encoding). Errors are those of Open.
 func (d *Dir) ReadFile(ctx context.Context, name string, limit int64) ([]byte, error) {
-	f, err := d.Open(ctx, name)
+	if err := CheckName(name); err != nil {
+		return nil, err
+	}
+	f, err := d.text(ctx, name)
 	if err != nil {
 		return nil, err
 	}

@@ -1,11 +1,15 @@
 package remote
 
 import (
+	"bytes"
+	"compress/gzip"
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -15,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/andybalholm/brotli"
 	"golang.org/x/sys/unix"
 
 	"imprint/internal/hosttest"
@@ -144,8 +149,12 @@ func TestErrors(t *testing.T) {
 		"silent":      {func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, "nothing was received for 100ms (tried 3 times)", 3},
 		"changed":     {first(cut(70_000), other), "it has changed while it was read", 2},
 		"wrong range": {first(cut(70_000), wrongRange), `sends the range "bytes 0-9/10"`, 2},
-		"encoded":     {func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Content-Encoding", "br") }, `Content-Encoding "br"`, 1},
-		"redirects":   {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.Path, http.StatusFound) }, "stopped after 10 redirects", 30},
+		"encoded":     {func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Content-Encoding", "compress") }, `Content-Encoding "compress"`, 1},
+		"no brotli": {func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Encoding", "br")
+			io.WriteString(w, "<html>")
+		}, `damaged: brotli`, 1},
+		"redirects": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.Path, http.StatusFound) }, "stopped after 10 redirects", 30},
 		"to other files": {func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "file:///etc/passwd", http.StatusFound)
 		}, "unsupported protocol", 3},
@@ -297,5 +306,52 @@ func TestRetryAfter(t *testing.T) {
 	}, plain))
 	if b, err := d.ReadFile(t.Context(), "x", 1<<20); err != nil || string(b) != text || time.Since(start) < time.Second {
 		t.Errorf("%d bytes after %v, %v", len(b), time.Since(start), err)
+	}
+}
+
+// packed is the text as a server may send it.
+func packed(t *testing.T, coding string) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	var z io.WriteCloser = gzip.NewWriter(&b)
+	if coding == "br" {
+		z = brotli.NewWriter(&b)
+	}
+	io.WriteString(z, noise(t))
+	z.Close()
+	return b.Bytes()
+}
+
+// noise is a text of which compressors make no less than can be cut off in the middle.
+func noise(t *testing.T) string {
+	t.Helper()
+	b := make([]byte, 300_000)
+	rand.NewChaCha8([32]byte{1}).Read(b)
+	return hex.EncodeToString(b)
+}
+
+// Texts may come encoded, also by a server that breaks off, but no more of them than is asked for. Other files may not.
+func TestEncoded(t *testing.T) {
+	for _, coding := range []string{"gzip", "br"} {
+		content, n := packed(t, coding), 0
+		d := serve(t, func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Encoding", coding)
+			w.Header().Set("ETag", `"1"`)
+			if n++; n == 1 {
+				w.Header().Set("Content-Length", fmt.Sprint(len(content)))
+				w.Write(content[:len(content)/2])
+				return
+			}
+			http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(content))
+		})
+		if got, err := d.ReadFile(t.Context(), "x.ls", 1<<20); err != nil || string(got) != noise(t) || n != 2 {
+			t.Errorf("%s: %d bytes after %d requests, %v", coding, len(got), n, err)
+		}
+		if _, err := d.ReadFile(t.Context(), "x.ls", 1000); err == nil || !strings.Contains(err.Error(), "more than 1000 bytes") {
+			t.Errorf("%s: %v", coding, err)
+		}
+		if _, err := d.Open(t.Context(), "x.nar"); err == nil || !strings.Contains(err.Error(), "which was not requested") {
+			t.Errorf("%s: %v", coding, err)
+		}
 	}
 }

@@ -93,6 +93,9 @@ func (t target) place(name string, dir bool) (target, error) {
 	} else {
 		err = unix.Mknodat(int(above), path.Base(name), unix.S_IFREG|0o644, 0)
 	}
+	if errors.Is(err, unix.EEXIST) {
+		err = fmt.Errorf("%s is a symlink to what is not in the tree", name)
+	}
 	if err != nil {
 		return above, err
 	}

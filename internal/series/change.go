@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"imprint/internal/named"
@@ -62,7 +63,7 @@ func (s *Store) Untag(ctx context.Context, name, tag string) error {
 	}
 	return s.all.Edit(ctx, name, func(e *Series) error {
 		if _, has := e.Tags[tag]; !has {
-			return &named.UnknownError{What: "tag", Name: tag}
+			return &named.UnknownError{What: "tag", Name: tag, Known: slices.Sorted(maps.Keys(e.Tags))}
 		}
 		delete(e.Tags, tag)
 		return nil

@@ -88,6 +88,10 @@ func (r *Runner) Do(ctx context.Context, s *Step, t Tree) (*Result, error) {
 	before := found != nil
 	if before {
 		c.note(Note, "has run before: "+objects.Text(c.id)[:12])
+	} else if err == nil {
+		for _, reason := range r.Why(s, t.Pin) {
+			c.note(Note, "runs again: "+reason)
+		}
 	}
 	for found == nil && err == nil {
 		if found, err = c.try(ctx); found != nil || err != nil {
@@ -224,7 +228,7 @@ func aboutOwners(log *os.File) bool {
 func (c *call) keep(ctx context.Context, l *layer.Layer, log string) (*Result, error) {
 	d, err := c.Store.Add(ctx, l)
 	if err == nil {
-		err = c.Store.Steps().Put(&stepstore.Result{ID: c.id, Name: c.step.Name, On: c.tree.Pin, Layer: d, After: c.tree.After}, log)
+		err = c.Store.Steps().Put(&stepstore.Result{ID: c.id, Name: c.step.Name, On: c.tree.Pin, Layer: d, After: c.tree.After, Text: c.step.whole(c.tree.Pin)}, log)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("keep what step %q has made: %w", c.step.Name, err)

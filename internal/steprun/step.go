@@ -89,7 +89,12 @@ func (s *Step) text() []byte {
 
 // ID returns the digest of a step over the tree with a pin.
 func (s *Step) ID(pin objects.Digest) objects.Digest {
-	return sha256.Sum256(fmt.Appendf(s.text(), "on %s\n", objects.Text(pin)))
+	return sha256.Sum256(s.whole(pin))
+}
+
+// whole is the text of a step with the pin of its tree.
+func (s *Step) whole(pin objects.Digest) []byte {
+	return fmt.Appendf(s.text(), "on %s\n", objects.Text(pin))
 }
 
 // environment returns all variables of the command, each once: later values count.

@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -30,6 +31,7 @@ type Result struct {
 	On    objects.Digest
 	Layer objects.Digest // what has changed
 	After []ID           // results that are part of the tree below, the lowest first
+	Text  []byte         // whose SHA-256 is the ID; only [Store.Put] looks at it, and it may be nil
 
 	Used time.Time // when it was made or found for the last time; the record does not have it
 }
@@ -98,6 +100,7 @@ func (r *Result) field(word, value string) (err error) {
 const (
 	recordFile = "record"
 	logFile    = "log"
+	textFile   = "step"
 )
 
 func (s *Store) path(id ID, below ...string) string {
@@ -184,6 +187,9 @@ func (s *Store) Put(r *Result, log string) error {
 	if err == nil {
 		err = os.WriteFile(filepath.Join(fresh, recordFile), r.text(), 0o600)
 	}
+	if err == nil && r.Text != nil {
+		err = os.WriteFile(filepath.Join(fresh, textFile), r.Text, 0o600)
+	}
 	if err == nil {
 		err = os.RemoveAll(s.path(r.ID))
 	}
@@ -203,6 +209,20 @@ func (s *Store) Remove(id ID) error {
 
 // Log opens the log of a result.
 func (s *Store) Log(id ID) (*os.File, error) { return os.Open(s.path(id, logFile)) }
+
+// Text returns the text whose SHA-256 is an ID. Errors match [fs.ErrNotExist], or [objects.ErrDamaged] if it is another text.
+func (s *Store) Text(id ID) ([]byte, error) {
+	f, err := os.Open(s.path(id, textFile))
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxRecord))
+	if err == nil && sha256.Sum256(text) != id {
+		err = fmt.Errorf("%s %w", f.Name(), objects.ErrDamaged)
+	}
+	return text, err
+}
 
 // Touch notes that a result was used now.
 func (s *Store) Touch(id ID) error {

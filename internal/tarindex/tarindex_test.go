@@ -173,3 +173,29 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// Indexes of what is gone are removed, with damaged ones, and no others.
+func TestSweep(t *testing.T) {
+	_, in := indexed(t)
+	dir := t.TempDir()
+	for i := range byte(3) {
+		in.Archive = Digest{i}
+		if ok, err := Write(dir, Digest{i}, in); !ok || err != nil {
+			t.Fatal(ok, err)
+		}
+	}
+	other := filepath.Join(dir, "00/other")
+	for _, path := range []string{other, name(dir, Digest{2})} {
+		if err := os.WriteFile(path, []byte("x"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := Sweep(dir, func(d Digest, size int64) bool { return size == in.Size && d != Digest{1} }); err != nil {
+		t.Error(err)
+	}
+	for path, kept := range map[string]bool{other: true, name(dir, Digest{0}): true, name(dir, Digest{1}): false, name(dir, Digest{2}): false} {
+		if _, err := os.Stat(path); kept != (err == nil) {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"imprint/internal/sandbox"
 	"imprint/internal/scratch"
@@ -46,6 +47,27 @@ func Open(dir, name string) (*Workspace, error) {
 	return w, nil
 }
 
+// patience is how long Await waits for another process, and between the time between attempts.
+const (
+	patience = time.Second
+	between  = 10 * time.Millisecond
+)
+
+// Await is Open for a workspace that another process may still have for a moment, such as a child of one that was killed.
+func Await(ctx context.Context, dir, name string) (w *Workspace, err error) {
+	for range patience / between {
+		if w, err = Open(dir, name); !errors.Is(err, ErrBusy) {
+			break
+		}
+		select {
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		case <-time.After(between):
+		}
+	}
+	return w, err
+}
+
 // Close lets others have the workspace.
 func (w *Workspace) Close() error { return w.lock.Close() }
 
@@ -55,8 +77,10 @@ func (w *Workspace) Remove(ctx context.Context, who sandbox.Identity) error {
 }
 
 // Base returns what the writes are on, as it was given to Begin; "" if there are none.
-func (w *Workspace) Base() (string, error) {
-	text, err := os.ReadFile(filepath.Join(w.Dir, "base"))
+func (w *Workspace) Base() (string, error) { return w.text("base") }
+
+func (w *Workspace) text(name string) (string, error) {
+	text, err := os.ReadFile(filepath.Join(w.Dir, name))
 	if errors.Is(err, fs.ErrNotExist) {
 		err = nil
 	}
@@ -66,7 +90,16 @@ func (w *Workspace) Base() (string, error) {
 // Begin prepares the directories for writes over a tree, which are in the directory lower; base identifies it. Writes that are there stay, with the owners
 // that they had before they were read.
 func (w *Workspace) Begin(ctx context.Context, lower, base string, root *tree.Attr, who sandbox.Identity) error {
-	if err := w.Restore(ctx, who); err != nil {
+	old, err := w.Base()
+	switch {
+	case err != nil:
+		return err
+	case old == "": // what is there was being removed
+		err = w.Clear(ctx, who)
+	default:
+		err = w.Restore(ctx, who)
+	}
+	if err != nil {
 		return err
 	}
 	for _, name := range []string{"upper", "work", "root"} {
@@ -74,9 +107,7 @@ func (w *Workspace) Begin(ctx context.Context, lower, base string, root *tree.At
 			return err
 		}
 	}
-	if old, err := w.Base(); err != nil {
-		return err
-	} else if old == "" { // else the top is as the last command has left it
+	if old == "" { // else the top is as the last command has left it
 		if err := w.setTop(ctx, root, who); err != nil {
 			return err
 		}
@@ -108,9 +139,20 @@ func (w *Workspace) setTop(ctx context.Context, a *tree.Attr, who sandbox.Identi
 	return give(ctx, upper, []sandbox.Owner{{Path: ".", UID: a.UID, GID: a.GID, Mode: uint32(a.Mode)}}, who)
 }
 
+// savingFile has what [Workspace.Saving] was given.
+const savingFile = "saving"
+
+// Saving records that the writes are becoming something with a name, which a later process may find: then they are saved.
+func (w *Workspace) Saving(as string) error {
+	return os.WriteFile(filepath.Join(w.Dir, savingFile), []byte(as), 0o600)
+}
+
+// Saved returns what Saving was given, "" if nothing was.
+func (w *Workspace) Saved() (string, error) { return w.text(savingFile) }
+
 // Clear discards the writes.
 func (w *Workspace) Clear(ctx context.Context, who sandbox.Identity) error {
-	for _, name := range []string{"base", ownersFile} {
+	for _, name := range []string{"base", ownersFile, savingFile} {
 		if err := os.Remove(filepath.Join(w.Dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}

@@ -131,6 +131,27 @@ func TestWorkspace(t *testing.T) {
 	if base, err := w.Base(); base != "" || err != nil {
 		t.Error(base, err)
 	}
+	if err := errors.Join(w.Begin(t.Context(), "/lower", "pin", attr, own), w.Saving("as")); err != nil {
+		t.Fatal(err)
+	}
+	os.Chmod(upper, 0o755)
+	for _, err := range []error{os.WriteFile(filepath.Join(upper, "half"), nil, 0o600), os.Remove(filepath.Join(w.Dir, "base"))} { // a killed process was about to clear it
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if as, err := w.Saved(); as != "as" || err != nil {
+		t.Error(as, err)
+	}
+	if err := w.Begin(t.Context(), "/lower", "other", attr, own); err != nil {
+		t.Error(err)
+	}
+	if left, err := os.ReadDir(upper); err != nil || len(left) > 0 {
+		t.Error(left, err)
+	}
+	if as, err := w.Saved(); as != "" || err != nil {
+		t.Error(as, err)
+	}
 	if err := errors.Join(w.Close(), w.Remove(t.Context(), own)); err != nil {
 		t.Error(err)
 	}

@@ -9,9 +9,32 @@ const (
 	inodeZeroed = 4 // unused inodes are all zeros
 )
 
-// usedInodes returns the number of inodes of a group that are in use; they are the first ones.
-func (p *Plan) usedInodes(group int64) int64 {
-	return max(0, min(p.g.inodesPerGroup, p.inodes()-group*p.g.inodesPerGroup))
+// A groupInodes counts inodes of a group.
+type groupInodes struct {
+	used uint32
+	end  uint32 // after the last one in use; the table is not written from there on
+	dirs uint32
+}
+
+// countInodes counts the inodes of each group.
+func (p *Plan) countInodes() []groupInodes {
+	counts := make([]groupInodes, p.g.groups)
+	add := func(index int64) {
+		g := &counts[index/p.g.inodesPerGroup]
+		g.used, g.end = g.used+1, uint32(index%p.g.inodesPerGroup)+1
+	}
+	for index := range int64(firstInode - 1) {
+		add(index)
+	}
+	for i, id := range p.nodes {
+		if id != freeInode {
+			add(firstInode - 1 + int64(i))
+		}
+	}
+	for _, d := range p.dirs {
+		counts[int64(p.ino[d.id]-1)/p.g.inodesPerGroup].dirs++
+	}
+	return counts
 }
 
 // tapeOf returns the tape positions [from, to) of the blocks in a group.
@@ -26,11 +49,11 @@ func (p *Plan) flags(group int64) (flags uint16) {
 		return 0
 	}
 	flags = inodeZeroed
-	if p.usedInodes(group) == 0 {
+	if p.inodesIn[group].used == 0 {
 		flags |= inodeUninit
 	}
 	from, to := p.tapeOf(group)
-	if from >= p.sections.end && group < p.g.groups-1 && p.g.groupBlocks(group)-(to-from) == p.ownBlocks(group) {
+	if p.usedIn(from, to) == 0 && group < p.g.groups-1 && p.g.groupBlocks(group)-(to-from) == p.ownBlocks(group) {
 		flags |= blockUninit
 	}
 	return flags
@@ -104,15 +127,16 @@ func (d *groupDescriptor) encode(b []byte, sum *checksum) {
 func (p *Plan) descriptor(group int64) *groupDescriptor {
 	at := p.g.group[group]
 	from, to := p.tapeOf(group)
-	free := max(0, to-max(from, p.sections.end))
-	unused := p.g.inodesPerGroup - p.usedInodes(group)
+	free := to - from - p.usedIn(from, to)
+	in := p.inodesIn[group]
+	freeInodes, unused := p.g.inodesPerGroup-int64(in.used), p.g.inodesPerGroup-int64(in.end)
 	d := &groupDescriptor{
 		BlockBitmapLo: uint32(at.blockBitmap), BlockBitmapHi: uint32(at.blockBitmap >> 32),
 		InodeBitmapLo: uint32(at.inodeBitmap), InodeBitmapHi: uint32(at.inodeBitmap >> 32),
 		InodeTableLo: uint32(at.inodeTable), InodeTableHi: uint32(at.inodeTable >> 32),
 		FreeBlocksCountLo: uint16(free), FreeBlocksCountHi: uint16(free >> 16),
-		FreeInodesCountLo: uint16(unused), FreeInodesCountHi: uint16(unused >> 16),
-		UsedDirsCountLo: uint16(p.dirsIn[group]), UsedDirsCountHi: uint16(p.dirsIn[group] >> 16),
+		FreeInodesCountLo: uint16(freeInodes), FreeInodesCountHi: uint16(freeInodes >> 16),
+		UsedDirsCountLo: uint16(in.dirs), UsedDirsCountHi: uint16(in.dirs >> 16),
 		Flags: p.flags(group),
 	}
 	if p.features.has(metadataCsum) {
@@ -166,7 +190,18 @@ func (p *Plan) putBlockBitmap(b []byte, group int64) bool {
 	for a := range p.g.tape.areas(start, start+blocks) {
 		setBits(b, max(0, a.start-start), min(blocks, a.end-start))
 	}
-	setBits(b, 0, min(blocks, p.usedEnd-start))
+	from, to := p.tapeOf(group)
+	for _, s := range p.usedFrom(from) {
+		for at, end := max(s.From, from), min(s.To, to); at < end; {
+			block, n := p.g.tape.physical(at)
+			n = min(n, end-at)
+			setBits(b, block-start, block-start+n)
+			at += n
+		}
+		if s.To >= to {
+			break
+		}
+	}
 	setBits(b, blocks, p.blockSize*8)
 	return true
 }
@@ -176,7 +211,12 @@ func (p *Plan) putInodeBitmap(b []byte, group int64) bool {
 	if p.flags(group)&inodeUninit != 0 {
 		return false
 	}
-	setBits(b, 0, p.usedInodes(group))
+	first := group * p.g.inodesPerGroup
+	for i := range int64(p.inodesIn[group].end) {
+		if n := first + i - (firstInode - 1); n < 0 || p.nodes[n] != freeInode {
+			setBits(b, i, i+1)
+		}
+	}
 	setBits(b, p.g.inodesPerGroup, p.blockSize*8)
 	return true
 }
@@ -192,13 +232,4 @@ func setBits(b []byte, from, to int64) {
 	for ; from < to; from++ {
 		b[from/8] |= 1 << (from % 8)
 	}
-}
-
-// countDirs returns the number of directories in each group.
-func (p *Plan) countDirs() []uint32 {
-	counts := make([]uint32, p.g.groups)
-	for _, d := range p.dirs {
-		counts[int64(p.ino[d.id]-1)/p.g.inodesPerGroup]++
-	}
-	return counts
 }

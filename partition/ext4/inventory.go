@@ -18,7 +18,8 @@ type inventory struct {
 	own    *tree.Node // lost+found, if it is not in the tree
 
 	ino   []uint32 // by node ID
-	nodes []int32  // node ID by inode number − firstInode
+	nodes []int32  // node ID by inode number − firstInode; freeInode for one that is not in use
+	freed int64    // how many in nodes are free
 	at    []uint32 // by node ID: tape position of a file's blocks; before allocation, the number of file blocks before this node
 
 	dirs       []dir         // by node ID
@@ -37,6 +38,9 @@ type dir struct {
 	subdirs    uint32
 	leaves     *dirLeaves // nil: all entries are in the first block
 }
+
+// freeInode is the node of an inode that is not in use.
+const freeInode = -1
 
 // lostFoundBytes is the size of an empty lost+found: e2fsck can put names into it without allocating blocks.
 const lostFoundBytes = 16384
@@ -82,7 +86,7 @@ func (c *inventory) node(id int32) *tree.Node {
 }
 
 // inodes returns the number of inodes in use: the ten reserved ones, lost+found, and those of the tree.
-func (c *inventory) inodes() int64 { return firstInode - 1 + int64(len(c.nodes)) }
+func (c *inventory) inodes() int64 { return firstInode - 1 + int64(len(c.nodes)) - c.freed }
 
 // measure measures the whole tree. With an error it returns the ID of the node that it concerns.
 func (c *inventory) measure() (id int32, err error) {

@@ -39,7 +39,7 @@ func (p *Plan) putJournalSuper(b []byte) {
 func (p *Plan) journalFile() inode {
 	n := newInode(modeTypes[tree.File]|0o600, tree.Time{Sec: p.options.Epoch})
 	n.setSize(p.g.journal * p.blockSize)
-	p.mapInode(&n, []run{{0, p.g.journal}}, p.sections.journal)
+	p.mapInode(&n, []run{{0, p.g.journal}}, p.journal)
 	return n
 }
 

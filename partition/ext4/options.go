@@ -27,6 +27,12 @@ type Options struct {
 	HashSeed repro.UUID // of the directory indexes
 	Epoch    int64      // seconds since 1970: the time of superblock, journal and lost+found, which are not in the tree
 	Features []string   // as in mke2fs -O, such as "^metadata_csum"
+
+	// Earlier is where an earlier file system had what is at the same paths. That stays there, as far as it fits, in a file system of the same size,
+	// unless one that is laid out anew would be much smaller.
+	Earlier     *Places
+	Spare       int64 // with Size 0, bytes that a layout anew leaves free besides Free, for later ones that keep to it
+	SpareInodes int64 // the same for inodes
 }
 
 // A TooSmallError reports that a tree does not fit together with what should stay free.
@@ -57,7 +63,7 @@ func (o *Options) check() error {
 		value int64
 	}{
 		{"size", o.Size}, {"smallest size", o.MinSize}, {"free space", o.Free}, {"free inodes", o.FreeInodes},
-		{"bytes per inode", o.BytesPerInode}, {"reserved space", o.Reserved}, {"journal size", o.JournalSize},
+		{"spare space", o.Spare}, {"spare inodes", o.SpareInodes}, {"bytes per inode", o.BytesPerInode}, {"reserved space", o.Reserved}, {"journal size", o.JournalSize},
 	} {
 		if n.value < 0 || n.value > maxOption {
 			return fmt.Errorf("lay out ext4: %s of %d is not within 0 and %d", n.name, n.value, int64(maxOption))

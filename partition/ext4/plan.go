@@ -17,12 +17,12 @@ import (
 // A Plan is the layout of a file system. It does not change, and may be used by several goroutines at once.
 type Plan struct {
 	*inventory
-	g          *geometry
-	options    Options
-	sections   sections
-	usedEnd    int64    // the block after the last one in use
-	sum        checksum // over the UUID, which the checksums of all structures start with
-	dirsIn     []uint32 // directories in each group
+	g       *geometry
+	options Options
+	*placement
+	sum        checksum      // over the UUID, which the checksums of all structures start with
+	inodesIn   []groupInodes // of each group
+	kept       Kept
 	bitmapSums func() []bitmapSum
 }
 
@@ -45,15 +45,30 @@ func New(t *tree.Tree, o Options) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	g, err := (&sizer{c, o}).layOut()
+	sizing := o
+	if o.Size != 0 {
+		sizing.Spare, sizing.SpareInodes = 0, 0
+	}
+	g, err := (&sizer{c, sizing}).layOut()
 	if err != nil {
 		return nil, err
 	}
-	return newPlan(c, g, o)
+	if o.Earlier == nil {
+		return newPlan(c, g, o, nil)
+	}
+	kept, place, report := c.keep(&o, g)
+	if report.Anew == "" {
+		c, g = kept, o.Earlier.geometry
+	}
+	p, err := newPlan(c, g, o, place)
+	if err == nil {
+		p.kept = *report
+	}
+	return p, err
 }
 
-// newPlan allocates the contents on the tape of a geometry that is large enough for them.
-func newPlan(c *inventory, g *geometry, o Options) (*Plan, error) {
+// newPlan makes a plan of a geometry that is large enough for the contents. If they have no places yet, they are allocated without gaps.
+func newPlan(c *inventory, g *geometry, o Options, place *placement) (*Plan, error) {
 	if reserved := o.Reserved / o.BlockSize; reserved > g.blocks/2 {
 		return nil, fmt.Errorf("lay out ext4: %d reserved blocks are more than half of %d blocks", reserved, g.blocks)
 	}
@@ -64,13 +79,16 @@ func newPlan(c *inventory, g *geometry, o Options) (*Plan, error) {
 	if g.journal == 0 { // the file system is too small for one
 		p.features &^= 1 << hasJournal
 	}
-	p.sections = c.allocate(g, true)
-	last, _ := g.tape.physical(p.sections.end - 1)
-	p.usedEnd = last + 1
-	p.dirsIn = p.countDirs()
+	if p.placement = place; place == nil {
+		p.placement = c.inOrder(c.allocate(g, true), g.journal > 0)
+	}
+	p.inodesIn = p.countInodes()
 	p.bitmapSums = sync.OnceValue(p.sumBitmaps)
 	return p, nil
 }
+
+// Kept says what of the earlier file system of [Options.Earlier] has stayed in its place.
+func (p *Plan) Kept() Kept { return p.kept }
 
 // Size is the size of the file system in bytes. It is Options.Size without a remainder of less than a block, or without a last block group
 // that would be too small.

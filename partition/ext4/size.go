@@ -40,7 +40,7 @@ func (s *sizer) journalFor(blocks int64) int64 {
 }
 
 // neededInodes returns the least number of inodes, whatever the size.
-func (s *sizer) neededInodes() int64 { return s.inodes() + s.FreeInodes }
+func (s *sizer) neededInodes() int64 { return s.inodes() + s.FreeInodes + s.SpareInodes }
 
 // inodesFor returns the least number of inodes for a file system of the given number of blocks.
 func (s *sizer) inodesFor(blocks int64) int64 {
@@ -59,7 +59,7 @@ func (s *sizer) request(blocks, inodes int64) request {
 // try lays out the frame and returns the number of blocks that it lacks for the content and the free space; 0 or less if they fit.
 func (s *sizer) try(r request) (g *geometry, short int64) {
 	g = newGeometry(s.format, r)
-	need := s.allocate(g, false).end + units.Blocks(s.Free, s.blockSize)
+	need := s.allocate(g, false).end + units.Blocks(s.Free+s.Spare, s.blockSize)
 	if missing := g.missing(); missing > 0 {
 		return g, max(missing, need-g.tape.blocks())
 	}
@@ -75,7 +75,7 @@ func (s *sizer) tooSmall(needed, given int64) error {
 // has less overhead than a smaller one, so the last step seldom goes too far; if it did, bisect goes back.
 func (s *sizer) minimum() (*geometry, error) {
 	before, limit := int64(0), s.maxBlocks()
-	blocks := s.fileBlocks + units.Blocks(s.Free, s.blockSize) + units.Blocks(s.neededInodes(), s.inodesPerBlock()) + 1
+	blocks := s.fileBlocks + units.Blocks(s.Free+s.Spare, s.blockSize) + units.Blocks(s.neededInodes(), s.inodesPerBlock()) + 1
 	for blocks <= limit {
 		g, short := s.tryDefault(blocks)
 		if short <= 0 {

@@ -99,7 +99,7 @@ func TestNoSmallerGeometryFits(t *testing.T) {
 		dense := p.g.perGroup < p.maxPerGroup()
 		if tables := (p.inodes() + o.FreeInodes) / 16; dense {
 			steps = 1
-			if p.g.blocks > (tables+p.sections.end+o.Free/4096)*11/10+1000 {
+			if p.g.blocks > (tables+p.inUse()+o.Free/4096)*11/10+1000 {
 				t.Errorf("%d blocks for %d of inodes", p.g.blocks, tables)
 			}
 		}

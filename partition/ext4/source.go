@@ -48,7 +48,7 @@ func (p *Plan) yieldStructure(f structure, from int64, yield func(extent.Extent)
 		e = p.generated(f.start, p.writtenGroups(f, inodeUninit), func(b []byte, i int64) { p.putInodeBitmap(b, f.group+i) })
 	case inodeTable:
 		first := uint32(f.group*p.g.inodesPerGroup) + 1
-		inodes := records{size: inodeSize, count: p.usedInodes(f.group), put: func(b []byte, i int64) { p.putInode(b, first+uint32(i)) }}
+		inodes := records{size: inodeSize, count: int64(p.inodesIn[f.group].end), put: func(b []byte, i int64) { p.putInode(b, first+uint32(i)) }}
 		e = extent.Extent{Off: f.start * p.blockSize, Len: inodes.count * inodeSize, Blob: inodes.blob(), Meta: true}
 	}
 	return e.Len == 0 || e.End() <= from || yield(e)

@@ -208,4 +208,4 @@ func (p *Plan) putSuperCopy(b []byte, group, i int64) {
 }
 
 // freeBlocks returns the number of free blocks of the file system.
-func (p *Plan) freeBlocks() int64 { return p.g.tape.blocks() - p.sections.end }
+func (p *Plan) freeBlocks() int64 { return p.g.tape.blocks() - p.inUse() }

@@ -11,6 +11,9 @@ func (p *Plan) putInode(b []byte, number uint32) {
 	case number == lostFoundInode:
 		n = p.nodeInode(b, p.lost)
 	case number >= firstInode:
+		if p.nodes[number-firstInode] == freeInode {
+			return
+		}
 		n = p.nodeInode(b, p.nodes[number-firstInode])
 	case number == journalInode && p.g.journal > 0:
 		n = p.journalFile()
@@ -36,8 +39,9 @@ func (p *Plan) nodeInode(b []byte, id int32) inode {
 	case tree.Dir:
 		p.dirInode(&n, id)
 	case tree.File:
-		var buf [1]run
-		p.mapInode(&n, p.fileRuns(buf[:0], node), int64(p.at[id]))
+		var buf [rootEntries]mapping
+		t, blocks := p.fileTree(buf[:0], node)
+		p.mapTree(&n, &t, blocks)
 	case tree.Symlink:
 		p.symlinkInode(&n, node, id)
 	case tree.CharDevice, tree.BlockDevice:
@@ -46,7 +50,7 @@ func (p *Plan) nodeInode(b []byte, id int32) inode {
 	if len(a.Xattrs) > 0 {
 		putXattrsInInode(b, p.xattrs.of[a].inode)
 		if i, ok := p.xattrs.block(id); ok {
-			block, _ := p.g.tape.physical(p.sections.xattrs + int64(i))
+			block, _ := p.g.tape.physical(int64(p.xattrAt[i]))
 			n.setXattrs(block)
 			n.addBlocks(1, p.format)
 		}
@@ -71,16 +75,21 @@ func (p *Plan) symlinkInode(n *inode, node *tree.Node, id int32) {
 		copy(n.Block[:], node.Target())
 		return
 	}
-	p.mapInode(n, []run{{0, 1}}, p.sections.symlinks+int64(p.slowOrdinal(id)))
+	p.mapInode(n, []run{{0, 1}}, int64(p.slowAt[p.slowOrdinal(id)]))
 }
 
 // mapInode sets the extents of an inode: those of runs from a tape position on, followed by the blocks of the extent tree.
 func (p *Plan) mapInode(n *inode, runs []run, at int64) {
 	var buf [rootEntries]mapping
 	t := p.extentTree(buf[:0], runs, at)
+	p.mapTree(n, &t, t.at-at)
+}
+
+// mapTree sets the extents of an inode with that number of blocks besides those of the tree.
+func (p *Plan) mapTree(n *inode, t *extentTree, blocks int64) {
 	t.root(n.Block[:])
 	n.Flags |= extentsFlag
-	n.addBlocks(t.at-at+p.treeBlocks(int64(len(t.extents))), p.format)
+	n.addBlocks(blocks+p.treeBlocks(int64(len(t.extents))), p.format)
 }
 
 // extentTree returns the tree over the extents of runs from a tape position on. The extents are appended to dst, which saves allocations.

@@ -138,9 +138,7 @@ func (p *Plan) entry(name short, n *tree.Node) dirEntry {
 		attr = attrDir
 	}
 	e := newEntry(name, attr, n.Inode().Attr.Mtime.Sec)
-	if p.start[n.ID()+1] > p.start[n.ID()] {
-		e.setCluster(p.start[n.ID()])
-	}
+	e.setCluster(p.start[n.ID()])
 	if n.Kind() != tree.Dir {
 		e.FileSize = uint32(n.Inode().Size())
 	}

@@ -18,8 +18,8 @@ func (p *Plan) Extents(from int64) iter.Seq[extent.Extent] {
 			}
 		}
 		var buf []extent.Extent
-		for id := p.firstNode(from); id < p.tree.Len(); id++ {
-			buf = p.place(buf[:0], p.tree.Node(id))
+		for _, c := range p.chainsFrom(from) {
+			buf = p.place(buf[:0], p.tree.Node(int(c.id)))
 			for _, e := range buf {
 				if e.End() > from && !yield(e) {
 					return
@@ -29,13 +29,13 @@ func (p *Plan) Extents(from int64) iter.Seq[extent.Extent] {
 	}
 }
 
-// firstNode returns the ID of the first node with a cluster that ends after from.
-func (p *Plan) firstNode(from int64) int {
+// chainsFrom returns the chains with a cluster that ends after the byte offset from.
+func (p *Plan) chainsFrom(from int64) []chain {
 	clusters := max(0, from-p.vol.offset(firstCluster)) / p.vol.cluster
 	if clusters >= p.vol.clusters {
-		return p.tree.Len()
+		return nil
 	}
-	return p.owner(uint32(clusters) + firstCluster)
+	return p.from(uint32(clusters) + firstCluster)
 }
 
 // Place appends the extents of a file's content, or of a directory's entries, to dst. Holes of a sparse file have none.
@@ -49,7 +49,7 @@ func (p *Plan) Place(dst []extent.Extent, n *tree.Node) []extent.Extent {
 // place is Place for content in clusters, which the fixed root directory is not in.
 func (p *Plan) place(dst []extent.Extent, n *tree.Node) []extent.Extent {
 	first := p.start[n.ID()]
-	if first == p.start[n.ID()+1] {
+	if first == 0 {
 		return dst
 	}
 	at := p.vol.offset(first)

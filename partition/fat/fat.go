@@ -17,7 +17,8 @@
 // Space that is less than a cluster is added to the reserved sectors, so that the clusters end with the region, and are aligned if its size
 // is a multiple of the cluster size.
 //
-// Directories and files are laid out without gaps in the order of tree.Walk, each in consecutive clusters.
+// Directories and files are laid out without gaps in the order of tree.Walk, each in consecutive clusters, unless they keep to the places of an earlier
+// volume ([Options.Earlier]).
 //
 // FAT has no owners, permissions, symbolic links, devices or hard links. Hard links become copies; kinds other than files and directories
 // are errors, and so are extended attributes.
@@ -34,15 +35,16 @@ import (
 
 // Options are the properties of the volume. The zero value of each is useful, except that SectorSize must be set.
 type Options struct {
-	Size          int64  // of the region in bytes, a multiple of SectorSize; 0 for the smallest with room for the tree and Free
-	Grain         int64  // if Size is 0: the size is rounded up to a multiple of this many bytes; 0 for SectorSize
-	Free          int64  // bytes that stay free, rounded up to whole clusters
-	SectorSize    int64  // of the disk: 512 or 4096 bytes
-	Label         string // up to 11 characters: capital letters, digits, spaces and some signs; "" for none
-	Serial        uint32 // the volume's serial number, which tools show as XXXX-XXXX
-	Epoch         int64  // date of the label, in seconds since 1970; all dates are clamped to the years 1980 to 2107
-	HiddenSectors uint32 // sectors of the disk before the region; 0 if unknown
-	Bits          int    // 12, 16 or 32; 0 to choose by size as mkfs.fat does: FAT12 below 8 MiB, FAT32 from 512 MiB on
+	Size          int64   // of the region in bytes, a multiple of SectorSize; 0 for the smallest with room for the tree and Free
+	Grain         int64   // if Size is 0: the size is rounded up to a multiple of this many bytes; 0 for SectorSize
+	Free          int64   // bytes that stay free, rounded up to whole clusters
+	SectorSize    int64   // of the disk: 512 or 4096 bytes
+	Label         string  // up to 11 characters: capital letters, digits, spaces and some signs; "" for none
+	Serial        uint32  // the volume's serial number, which tools show as XXXX-XXXX
+	Epoch         int64   // date of the label, in seconds since 1970; all dates are clamped to the years 1980 to 2107
+	HiddenSectors uint32  // sectors of the disk before the region; 0 if unknown
+	Earlier       *Places // where an earlier volume had what is at the same paths: it stays there, as far as it fits, if the volume has the same size
+	Bits          int     // 12, 16 or 32; 0 to choose by size as mkfs.fat does: FAT12 below 8 MiB, FAT32 from 512 MiB on
 }
 
 // A Plan is the layout of a volume. It does not change, and may be used by any number of goroutines.
@@ -51,8 +53,18 @@ type Plan struct {
 	tree  *tree.Tree
 	vol   volume
 	slots []int32  // by node ID: entries in the directory, 0 for files
-	start []uint32 // by node ID: first cluster; the next node's first cluster is the end, so an empty file has none
+	start []uint32 // by node ID: first cluster, 0 for none
 	fixed extent.List
+
+	chains []chain // in the order of clusters
+	used   int64   // clusters
+	kept   Kept
+}
+
+// A chain is the clusters [first, end) of a node.
+type chain struct {
+	first, end uint32
+	id         int32
 }
 
 // New plans a volume for the tree. A tree that does not fit is a [*SizeError]; a name or a node that FAT cannot hold is an error with its
@@ -92,13 +104,28 @@ func (o Options) check() error {
 
 // allocate assigns clusters to every node. A fixed root directory has none.
 func (p *Plan) allocate() {
-	next := uint32(firstCluster)
-	p.start = make([]uint32, 0, p.tree.Len()+1)
-	for n := range p.tree.Nodes() {
-		p.start = append(p.start, next)
-		next += uint32(p.vol.clustersOf(p.length(n), n))
+	if p.opts.Earlier != nil {
+		p.keep(p.opts.Earlier)
 	}
-	p.start = append(p.start, next)
+	if p.chains == nil {
+		p.inOrder()
+	}
+	p.start = make([]uint32, p.tree.Len())
+	for _, c := range p.chains {
+		p.start[c.id] = c.first
+		p.used += int64(c.end - c.first)
+	}
+}
+
+// inOrder assigns clusters to the nodes in the order of the tree.
+func (p *Plan) inOrder() {
+	next := uint32(firstCluster)
+	for n := range p.tree.Nodes() {
+		if clusters := uint32(p.vol.clustersOf(p.length(n), n)); clusters > 0 {
+			p.chains = append(p.chains, chain{next, next + clusters, int32(n.ID())})
+			next += clusters
+		}
+	}
 }
 
 // length returns the number of bytes that a node uses in its clusters.
@@ -109,13 +136,21 @@ func (p *Plan) length(n *tree.Node) int64 {
 	return n.Inode().Size()
 }
 
-// owner returns the ID of the node with cluster c; the number of nodes if the cluster is free.
-func (p *Plan) owner(c uint32) int {
-	return sort.Search(p.tree.Len(), func(id int) bool { return p.start[id+1] > c })
+// from returns the chains that end after cluster c.
+func (p *Plan) from(c uint32) []chain {
+	return p.chains[sort.Search(len(p.chains), func(i int) bool { return p.chains[i].end > c }):]
 }
 
 // last returns the number of the last cluster in use, or 1.
-func (p *Plan) last() uint32 { return p.start[p.tree.Len()] - 1 }
+func (p *Plan) last() uint32 {
+	if len(p.chains) == 0 {
+		return firstCluster - 1
+	}
+	return p.chains[len(p.chains)-1].end - 1
+}
+
+// Kept says what of the earlier volume of [Options.Earlier] has stayed in its place.
+func (p *Plan) Kept() Kept { return p.kept }
 
 // Size returns the size of the volume in bytes.
 func (p *Plan) Size() int64 { return p.vol.total * p.vol.sector }
@@ -130,4 +165,4 @@ func (p *Plan) ClusterSize() int64 { return p.vol.cluster }
 func (p *Plan) Clusters() int64 { return p.vol.clusters }
 
 // FreeClusters returns the number of free clusters.
-func (p *Plan) FreeClusters() int64 { return p.vol.clusters - int64(p.last()) + firstCluster - 1 }
+func (p *Plan) FreeClusters() int64 { return p.vol.clusters - p.used }

@@ -42,24 +42,29 @@ func (p *Plan) readTable(b []byte, off int64) {
 	first := off * 8 / bits &^ 1 // even, so that an entry of 12 bits begins on a byte
 	end := min((off+int64(len(b)))*8/bits+1, int64(p.last())+1)
 	buf := make([]byte, (end-first+1)*bits/8+4)
-	id := p.owner(uint32(max(first, firstCluster)))
+	chains := p.from(uint32(max(first, firstCluster)))
 	for c := first; c < end; c++ {
-		for id < p.tree.Len() && int64(p.start[id+1]) <= c {
-			id++
+		for len(chains) > 0 && int64(chains[0].end) <= c {
+			chains = chains[1:]
 		}
-		putEntry(buf, p.vol.bits, c-first, p.tableEntry(uint32(c), id))
+		putEntry(buf, p.vol.bits, c-first, p.tableEntry(uint32(c), chains))
 	}
 	copy(b, buf[off-first*bits/8:])
 }
 
-// tableEntry returns the entry of cluster c, which belongs to node id: the node's next cluster, or all ones for its last. Entry 0 has the media
+// tableEntry returns the entry of cluster c, given the chains that end after it: the next cluster of its chain, all ones for the last one, or 0 if it
+// is free. Entry 0 has the media
 // byte in its low bits and ones above; entry 1 is all ones, of which the highest mark the volume as cleanly unmounted ("FAT Data Structure").
-func (p *Plan) tableEntry(c uint32, id int) uint32 {
+func (p *Plan) tableEntry(c uint32, chains []chain) uint32 {
 	end := uint32(1)<<min(p.vol.bits, 28) - 1 // FAT32 uses 28 of the 32 bits
 	switch {
 	case c == 0:
 		return end&^0xff | media
-	case c == 1 || c+1 == p.start[id+1]:
+	case c == 1:
+		return end
+	case len(chains) == 0 || c < chains[0].first:
+		return 0
+	case c+1 == chains[0].end:
 		return end
 	}
 	return c + 1

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"imprint/internal/fault"
 	"imprint/internal/hosttest"
 	"imprint/internal/tree"
 	"imprint/partition/partitiontest"
@@ -58,7 +59,13 @@ func TestConformance(t *testing.T) {
 			partitiontest.LinkModes, partitiontest.Xattrs},
 		Seconds: [2]int64{0, maxTime},
 		Read:    partitiontest.Squashfs,
-		Check:   func(testing.TB, partitiontest.Region) {},
+		Check: func(t testing.TB, r partitiontest.Region) {
+			image, _ := partitiontest.Opened(t, r.File)
+			_, err := Inspect(io.NewSectionReader(image, r.Offset, r.Size), r.Size, func(f fault.Fault) { t.Errorf("%v", f) })
+			if err != nil {
+				t.Error(err)
+			}
+		},
 	})
 }
 

@@ -14,14 +14,15 @@ import (
 
 // Places in the superblock and in an inode (Linux, fs/squashfs/squashfs_fs.h: struct squashfs_super_block, squashfs_base_inode).
 const (
-	magic     = 0x73717368
-	superIDs  = 26 // 2 bytes: how many numbers of users and groups there are
-	superRoot = 32 // 8 bytes: where the root's metadata block begins in the inode table, shifted by 16, and where it is in that
-	superUsed = 40 // 8 bytes: how much of the file is used
-	superID   = 48 // 8 bytes: the table of those numbers
-	superAttr = 56 // 8 bytes: the table of extended attributes, after that of numbers; none is 1 in every bit
-	superNode = 64 // 8 bytes: the inode table
-	superSize = 96
+	magic       = 0x73717368
+	superIDs    = 26 // 2 bytes: how many numbers of users and groups there are
+	superRoot   = 32 // 8 bytes: where the root's metadata block begins in the inode table, shifted by 16, and where it is in that
+	superUsed   = 40 // 8 bytes: how much of the file is used
+	superID     = 48 // 8 bytes: the table of those numbers
+	superAttr   = 56 // 8 bytes: the table of extended attributes, after that of numbers; none is 1 in every bit
+	superNode   = 64 // 8 bytes: the inode table
+	superExport = 88 // 8 bytes: the table of references to inodes
+	superSize   = 96
 
 	inodeUID   = 4 // 2 bytes: which of the numbers
 	inodeGID   = 6 // 2 bytes

@@ -32,7 +32,8 @@ const help = `cache looks after what the steps of descriptions ([[step]]) have m
 of the step and of the tree: a build that has the same step over the same tree finds it and does not run the step, and prints its
 log again. Commands that take an ID take its first 7 digits or more, or the name of a step for all of its results.
 
-What is removed here is made again when a build needs it.`
+Bases, inputs and what comes from binary caches are kept there, too, by their hash. What is removed here is made or fetched again when a build
+needs it.`
 
 // Command returns imprint cache.
 func Command(w World) *cobra.Command {

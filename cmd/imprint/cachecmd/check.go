@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"time"
 
+	"imprint/internal/cas"
 	"imprint/internal/objects"
 	"imprint/internal/sandbox"
 	"imprint/internal/scratch"
@@ -20,9 +21,10 @@ import (
 func (w World) verify() *cobra.Command {
 	return &cobra.Command{
 		Use:   "verify",
-		Short: "Read everything that steps have made, and compare it with its digests",
-		Long: `verify reads all records, layers and contents of results. It prints a line for each that is missing or damaged, and exits with 5 if there is
-one; imprint cache delete removes that result, and the next build makes it again.`,
+		Short: "Read everything that steps have made and builds have kept, and compare it with its digests",
+		Long: `verify reads all records, layers and contents of results, and what is kept by its hash: bases, inputs and what came from binary caches. It prints
+a line for each that is missing or damaged, and exits with 5 if there is one. imprint cache delete removes a result; the next build that
+needs what is damaged makes or fetches it again.`,
 		Args: w.Arguments(0, 0, "no argument"),
 		RunE: func(c *cobra.Command, _ []string) error {
 			r, err := w.open()
@@ -30,7 +32,12 @@ one; imprint cache delete removes that result, and the next build makes it again
 				return err
 			}
 			return w.Verify(c.Context(), func(ctx context.Context, report func(error)) (int, error) {
-				return r.Verify(ctx, func(id objects.Digest, err error) { report(fmt.Errorf("%s: %w", objects.Text(id), err)) })
+				n, err := r.Verify(ctx, func(id objects.Digest, err error) { report(fmt.Errorf("%s: %w", objects.Text(id), err)) })
+				if err != nil {
+					return n, err
+				}
+				kept, err := cas.Verify(ctx, w.StoreDir(), report)
+				return n + kept, err
 			})
 		},
 	}

@@ -81,12 +81,14 @@ func named(s *stepstore.Store, list []*stepstore.Result, text string) (ids []obj
 func (w World) prune() *cobra.Command {
 	var before string
 	var most int
+	var kept bool
 	c := &cobra.Command{
 		Use:   "prune [--before AGE|DATE] [--max N]",
 		Short: "Remove what steps have made and was not used lately",
 		Long: `prune removes results that were neither made nor found since a time, the oldest first, and the contents that nothing else leads to. A result
-that others were made on top of goes only after those.`,
-		Example: "  imprint cache prune --before 30d\n  imprint cache prune --before 2026-01-31 --max 10",
+that others were made on top of goes only after those. With --kept it removes instead what builds have kept by its hash, of bases, inputs and binary
+caches, and have not read since that time, as far as the file system records when a file is read; no build may run meanwhile.`,
+		Example: "  imprint cache prune --before 30d\n  imprint cache prune --kept --before 30d\n  imprint cache prune --before 2026-01-31 --max 10",
 		Args:    w.Arguments(0, 0, "no argument"),
 		RunE: func(c *cobra.Command, _ []string) error {
 			if before == "" && most < 0 {
@@ -95,6 +97,9 @@ that others were made on top of goes only after those.`,
 			until, err := when(before, w.Now())
 			if err != nil {
 				return w.Usage(err)
+			}
+			if kept {
+				return w.pruneKept(until, most)
 			}
 			r, err := w.open()
 			if err != nil {
@@ -109,6 +114,7 @@ that others were made on top of goes only after those.`,
 	}
 	c.Flags().StringVar(&before, "before", "", "remove what was not used for this long, such as 12h or 30d, or since this `time`, such as 2026-01-31")
 	c.Flags().IntVar(&most, "max", -1, "remove at most this `number` of results")
+	c.Flags().BoolVar(&kept, "kept", false, "remove kept contents instead of results")
 	return c
 }
 

@@ -35,13 +35,14 @@ type counted struct {
 	Misses  int64              `json:"misses"`
 	Running []string           `json:"running"`
 	Caches  []steprun.CacheUse `json:"caches"`
+	Kept    keptCount          `json:"kept"`
 }
 
 func (w World) stats() *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
 		Use:   "stats",
-		Short: "Count what steps have made, and how often it was found",
+		Short: "Count what steps have made, how often it was found, and what is kept",
 		Args:  w.Arguments(0, 0, "no argument"),
 		RunE: func(*cobra.Command, []string) error {
 			r, err := w.open()
@@ -49,6 +50,9 @@ func (w World) stats() *cobra.Command {
 				return err
 			}
 			s, err := count(r)
+			if err == nil {
+				s.Kept, err = countKept(w.StoreDir())
+			}
 			if err != nil {
 				return err
 			}
@@ -107,6 +111,9 @@ func (w World) printStats(s counted) error {
 		if err == nil {
 			err = w.Print("cache        %s (%s%s)\n", visible.Line(c.Name), units.FormatBytes(c.Bytes), busy)
 		}
+	}
+	if err == nil {
+		err = w.Print("kept         %s of bases, inputs and binary caches (%s)\n", units.Count(s.Kept.Contents, "content"), units.FormatBytes(s.Kept.Bytes))
 	}
 	return err
 }

@@ -11,6 +11,7 @@ import (
 	"imprint/internal/environment"
 	"imprint/internal/hosttool"
 	"imprint/internal/layer"
+	"imprint/internal/named"
 	"imprint/internal/objects"
 	"imprint/internal/sandbox"
 	"imprint/internal/tree"
@@ -73,11 +74,14 @@ func (w World) runIn(ctx context.Context, r running) error {
 		return err
 	}
 	defer release()
-	space, err := workspace.Open(runs(s), r.name)
+	space, err := workspace.Await(ctx, runs(s), r.name)
 	if err != nil {
 		return fmt.Errorf("run in %w", err)
 	}
 	defer space.Close()
+	if err := dropSaved(ctx, s, e, space); err != nil {
+		return err
+	}
 	t, err := w.prepare(ctx, s, space, pin, r)
 	if err != nil {
 		return err
@@ -90,6 +94,22 @@ func (w World) runIn(ctx context.Context, r running) error {
 	}
 	if err := w.save(ctx, s, space, saving{r, pin, t}); err != nil {
 		return errors.Join(err, space.Restore(context.WithoutCancel(ctx), Identity()))
+	}
+	return space.Clear(ctx, Identity())
+}
+
+// dropSaved discards what a command has written that was killed when that was saved already.
+func dropSaved(ctx context.Context, s *environment.Store, e *environment.Environment, space *workspace.Workspace) error {
+	as, err := space.Saved()
+	if as == "" || err != nil {
+		return err
+	}
+	var unknown *named.UnknownError
+	switch _, err := s.Pin(e, as); {
+	case errors.As(err, &unknown): // it was not: the writes are still to be saved
+		return nil
+	case err != nil:
+		return err
 	}
 	return space.Clear(ctx, Identity())
 }
@@ -183,6 +203,9 @@ func (w World) save(ctx context.Context, s *environment.Store, space *workspace.
 	}
 	d, err := s.Add(ctx, l)
 	if err != nil {
+		return err
+	}
+	if err := space.Saving(objects.Text(environment.PinOn(&r.pin, d))); err != nil {
 		return err
 	}
 	pin, tag, err := s.AppendTo(ctx, r.name, r.tag, d, r.pin)

@@ -86,7 +86,7 @@ listed.`,
 			if err != nil {
 				return err
 			}
-			space, err := workspace.Open(runs(s), args[0])
+			space, err := workspace.Await(c.Context(), runs(s), args[0])
 			if err != nil {
 				return err
 			}

@@ -2,7 +2,6 @@ package imagecmd
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 
@@ -17,28 +16,23 @@ import (
 
 // expanded returns a file without a name that holds the disk of a file of another format.
 func (w World) expanded(ctx context.Context, packed *pieces.Image) (*os.File, error) {
-	f, err := os.CreateTemp(w.Scratch(), "imprint-")
-	if err != nil {
-		return nil, err
-	}
-	if err = errors.Join(os.Remove(f.Name()), container.Expand(ctx, f, packed)); err != nil {
-		f.Close()
-	}
-	return f, err
+	return unnamed(w.Scratch(), func(f *os.File) error { return container.Expand(ctx, f, packed) })
 }
 
-// readerCommand is the command that [World.crossCheck] runs.
+// readerCommand is the command that [World.byOthers] runs.
 const readerCommand = "reader"
 
-// crossCheck compares an image with what other libraries see in it, and returns a summary for the report.
-func (w World) crossCheck(ctx context.Context, d *disk.Disk, f *os.File, report func(disk.Fault)) (string, error) {
-	c := crosscheck.Checker{
-		Ask:    crosscheck.Process("/proc/self/exe", "imprint", readerCommand),
-		Report: report,
-		Warn:   func(text string) { w.Log.Warn(text) },
+// byOthers returns the check of what other libraries see in an image, which is raw in a file.
+func (w World) byOthers(f *os.File) check {
+	return func(ctx context.Context, d *disk.Disk, report func(disk.Fault)) (string, error) {
+		c := crosscheck.Checker{
+			Ask:    crosscheck.Process("/proc/self/exe", "imprint", readerCommand),
+			Report: report,
+			Warn:   func(text string) { w.Log.Warn(text) },
+		}
+		err := c.Disk(ctx, d, f)
+		return fmt.Sprintf(", %s seen alike by other libraries", units.Count(c.Seen, "thing")), err
 	}
-	err := c.Disk(ctx, d, f)
-	return fmt.Sprintf(", %s seen alike by other libraries", units.Count(c.Seen, "thing")), err
 }
 
 // reader returns the hidden command of the process that asks another library.

@@ -21,12 +21,12 @@ Identifiers, times, checksums and unused space, which seldom matter, are listed 
 		Example: "  imprint diff old.raw new.raw\n  imprint diff --json old.raw new.raw | jq '.changes[].object'",
 		Args:    w.Exactly(2, "two images"),
 		RunE: func(c *cobra.Command, args []string) error {
-			a, f, err := Open(args[0])
+			a, f, err := w.open(c.Context(), args[0])
 			if err != nil {
 				return err
 			}
 			defer f.Close()
-			b, g, err := Open(args[1])
+			b, g, err := w.open(c.Context(), args[1])
 			if err != nil {
 				return err
 			}

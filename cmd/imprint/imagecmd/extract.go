@@ -31,7 +31,7 @@ without root, and omits sockets alone. GNU tar extracts all with --xattrs --xatt
 			return w.Exactly(3, "an IMAGE, a PATH and a DIR")(c, args)
 		},
 		RunE: func(c *cobra.Command, args []string) error {
-			found, f, err := w.find(args[0], args[1], false)
+			found, f, err := w.find(c.Context(), args[0], args[1], false)
 			if err != nil {
 				return err
 			}

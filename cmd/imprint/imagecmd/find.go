@@ -1,6 +1,7 @@
 package imagecmd
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -13,7 +14,7 @@ import (
 
 // find opens IMAGE[:PARTITION] and returns the node at a path; with follow, a link at the end of the path is followed. A path that does not
 // exist may be a pattern, and stands for all that it matches. Without a PARTITION, only one region may have such paths.
-func (w World) find(image, at string, follow bool) ([]tree.Walked, io.Closer, error) {
+func (w World) find(ctx context.Context, image, at string, follow bool) ([]tree.Walked, io.Closer, error) {
 	name, partition := image, ""
 	if _, err := os.Stat(image); err != nil {
 		if i := strings.LastIndexByte(image, ':'); i > 0 {
@@ -24,7 +25,7 @@ func (w World) find(image, at string, follow bool) ([]tree.Walked, io.Closer, er
 	if err != nil {
 		return nil, nil, w.usagef("%s: %v", at, err)
 	}
-	d, f, err := Open(name)
+	d, f, err := w.open(ctx, name)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -32,7 +32,7 @@ self-contained page with the disk to scale, the items of each store as a map, an
 			if deep {
 				open = disk.Open
 			}
-			d, f, err := openWith(args[0], open)
+			d, f, err := openWith(c.Context(), args[0], w.Scratch(), open)
 			if err != nil {
 				return err
 			}

@@ -21,12 +21,12 @@ func (w World) ls() *cobra.Command {
 that match, and not the contents of directories. Without a PARTITION, PATH must be in only one.`,
 		Example: "  imprint ls -l web.raw:root /nix/store\n  imprint ls web.raw '/nix/store/*-glibc-*'",
 		Args:    cobra.RangeArgs(1, 2),
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(c *cobra.Command, args []string) error {
 			at := "/"
 			if len(args) == 2 {
 				at = args[1]
 			}
-			found, f, err := w.find(args[0], at, false)
+			found, f, err := w.find(c.Context(), args[0], at, false)
 			if err != nil {
 				return err
 			}
@@ -126,7 +126,7 @@ func (w World) cat() *cobra.Command {
 		Example: "  imprint cat web.raw /etc/hostname\n  imprint cat web.raw:esp '/loader/entries/*.conf'",
 		Args:    w.Exactly(2, "an IMAGE and a PATH"),
 		RunE: func(c *cobra.Command, args []string) error {
-			found, f, err := w.find(args[0], args[1], true)
+			found, f, err := w.find(c.Context(), args[0], args[1], true)
 			if err != nil {
 				return err
 			}

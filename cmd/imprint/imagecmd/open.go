@@ -1,6 +1,7 @@
 package imagecmd
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -10,15 +11,24 @@ import (
 
 	"imprint/container"
 	"imprint/image/disk"
+	"imprint/image/gpt"
 
 	"golang.org/x/sys/unix"
 )
 
-// Open opens an image of any format that imprint reads. The caller closes the file.
-func Open(name string) (*disk.Disk, *os.File, error) { return openWith(name, disk.Open) }
+// Open opens an image of any format that imprint reads. The caller closes the file. It is the image, or a raw copy of one that can only be read
+// from its start, without a name in the directory scratch.
+func Open(ctx context.Context, name, scratch string) (*disk.Disk, *os.File, error) {
+	return openWith(ctx, name, scratch, disk.Open)
+}
+
+// open opens an image.
+func (w World) open(ctx context.Context, name string) (*disk.Disk, *os.File, error) {
+	return Open(ctx, name, w.Scratch())
+}
 
 // openWith opens a file and passes it, with its size, to a function that opens images.
-func openWith(name string, open func(io.ReaderAt, int64) (*disk.Disk, error)) (*disk.Disk, *os.File, error) {
+func openWith(ctx context.Context, name, scratch string, open func(io.ReaderAt, int64) (*disk.Disk, error)) (*disk.Disk, *os.File, error) {
 	if name == "" {
 		return nil, nil, errors.New("the name of the image is empty")
 	}
@@ -33,15 +43,58 @@ func openWith(name string, open func(io.ReaderAt, int64) (*disk.Disk, error)) (*
 	if err != nil {
 		return nil, nil, err
 	}
+	d, f, err := openFile(ctx, f, scratch, open)
+	if err != nil {
+		f.Close()
+		return nil, nil, fmt.Errorf("read %s: %w", name, err)
+	}
+	return d, f, nil
+}
+
+// openFile opens the disk in a file, or in a raw copy of it, which it returns then in place of the file.
+func openFile(ctx context.Context, f *os.File, scratch string, open func(io.ReaderAt, int64) (*disk.Disk, error)) (*disk.Disk, *os.File, error) {
 	size, err := f.Seek(0, io.SeekEnd) // works for block devices, too
-	if err == nil {
-		var d *disk.Disk
-		if d, err = openDisk(File{f}, size, open); err == nil {
-			return d, f, nil
-		}
+	if err != nil {
+		return nil, f, err
+	}
+	d, err := openDisk(File{f}, size, open)
+	var archive *container.Archive
+	if !errors.As(err, &archive) {
+		return d, f, err
+	}
+	raw, err := unnamed(scratch, func(raw *os.File) error { return archive.Expand(ctx, raw) })
+	if err != nil {
+		return nil, f, err
 	}
 	f.Close()
-	return nil, nil, fmt.Errorf("read %s: %w", name, err)
+	if size, err = unpadded(raw); err == nil {
+		d, err = open(File{raw}, size)
+	}
+	return d, raw, err
+}
+
+// unpadded returns the size of a disk without the zeros that an archive has after it, since its size is that of whole units.
+func unpadded(raw *os.File) (size int64, err error) {
+	if size, err = raw.Seek(0, io.SeekEnd); err != nil {
+		return 0, err
+	}
+	if end := gpt.End(raw, size); (File{raw}).NextData(end) >= size {
+		return end, raw.Truncate(end)
+	}
+	return size, nil
+}
+
+// unnamed returns a file without a name in a directory, filled by fill.
+func unnamed(dir string, fill func(*os.File) error) (*os.File, error) {
+	f, err := os.CreateTemp(dir, "imprint-")
+	if err != nil {
+		return nil, err
+	}
+	if err = errors.Join(os.Remove(f.Name()), fill(f)); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
 }
 
 // openDisk opens the disk in a file of any format.

@@ -56,7 +56,7 @@ or the beginning of a name.`,
 // graph returns the references and roots of an image, or of one that a description describes.
 func (w World) graph(ctx context.Context, name string) (*chain.Graph, error) {
 	if filepath.Ext(name) != ".toml" {
-		d, f, err := Open(name)
+		d, f, err := w.open(ctx, name)
 		if err != nil {
 			return nil, err
 		}

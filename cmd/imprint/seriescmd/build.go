@@ -37,6 +37,7 @@ type Build struct {
 	name     string
 	release  func()
 	outlines *outline.Set
+	earlier  *earlierImage // to whose layout the image keeps; nil for none
 }
 
 // Begin opens a series of the build store in a directory, for a build. Until [Build.End] nothing in the store is collected.
@@ -78,7 +79,7 @@ func (b *Build) Outlines() (*outline.Set, error) {
 		return nil, err
 	}
 	b.outlines = outline.NewSet()
-	for _, g := range earlier(e) {
+	for _, g := range reusable(e) {
 		r, err := b.store.Record(g)
 		if err != nil {
 			return nil, err
@@ -110,7 +111,7 @@ func (b *Build) Run(ctx context.Context) error {
 		return err
 	}
 	err = b.purge(ctx, d, b.make(ctx, d, e))
-	b.Result.Series, b.Result.How = b.name, d.how
+	b.Result.Series, b.Result.How, b.Result.Layout = b.name, d.how, layouts(b.Prepared.Layout)
 	return err
 }
 
@@ -133,6 +134,7 @@ func (b *Build) make(ctx context.Context, d *delivery, e *series.Series) error {
 		if err := d.disk.Finish(sums, sha256, b.Prepared.Layout.Regions); err != nil {
 			return 0, err
 		}
+		b.earlier.settle(b.Manifest)
 		return b.add(ctx, d.store, k, sums)
 	})
 	b.Result.Written = d.disk.Written
@@ -170,7 +172,7 @@ func (b *Build) keep(ctx context.Context, d *delivery, e *series.Series) (*gener
 	if d.held != nil {
 		at.Recipes = append(at.Recipes, d.held.Recipe)
 	}
-	for _, g := range earlier(e) {
+	for _, g := range reusable(e) {
 		base, err := generation.Load(d.store, g)
 		if err != nil {
 			return nil, fmt.Errorf("series %q: %w: imprint series verify lists what is wrong", b.name, err)
@@ -218,8 +220,8 @@ func (b *Build) exported() (list []tree.Blob) {
 	return list
 }
 
-// earlier returns the generations whose contents may be used again: the current one and the last.
-func earlier(e *series.Series) []series.Generation {
+// reusable returns the generations whose contents may be used again: the current one and the last.
+func reusable(e *series.Series) []series.Generation {
 	if e == nil {
 		return nil
 	}

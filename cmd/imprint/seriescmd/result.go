@@ -17,6 +17,7 @@ type Result struct {
 	Reused     int      `json:"reused"`  // contents of files that were in the build store
 	Read       int      `json:"read"`    // contents of files that were read and verified
 	Written    int64    `json:"written"` // bytes of the disk
+	Layout     []Layout `json:"layout,omitempty"`
 	Why        []Change `json:"why,omitempty"`
 }
 
@@ -56,6 +57,9 @@ func (r Result) Text() string {
 	}
 	fmt.Fprintf(&t, "  series    %s: %s of files read, %d from the build store; %s\n",
 		what, units.Count(r.Read, "content"), r.Reused, written(r.How, r.Written))
+	for _, l := range r.Layout {
+		t.WriteString(l.text())
+	}
 	t.WriteString(explained(r.Why))
 	return t.String()
 }

@@ -54,7 +54,7 @@ func (w World) export(ctx context.Context, file string) (e *export, err error) {
 		return e, err
 	}
 	if image {
-		return e, e.openImage(file)
+		return e, e.openImage(ctx, file)
 	}
 	return e, w.openDescription(ctx, e, file)
 }
@@ -122,8 +122,8 @@ func (e *export) makeScratch() (err error) {
 }
 
 // openImage opens an image. Its manifest is used unless the image was modified after it.
-func (e *export) openImage(name string) error {
-	image, f, err := imagecmd.Open(name)
+func (e *export) openImage(ctx context.Context, name string) error {
+	image, f, err := imagecmd.Open(ctx, name, os.TempDir())
 	if err != nil {
 		return err
 	}

@@ -108,7 +108,7 @@ func (s sockets) close() {
 func (w World) verifyExport(ctx context.Context, e *export) error {
 	start := time.Now()
 	if e.image != nil {
-		return w.Verify(ctx, e.path, e.image, nil)
+		return w.Verify(ctx, e.path, e.image)
 	}
 	w.Stage("verify", "comparing everything with its hash")
 	err := e.disk.Verify(ctx)

@@ -20,6 +20,7 @@ type copying struct {
 	to          string
 	compression string
 	key         string
+	listings    bool
 	noSync      bool
 	root        string // name of a GC root; "" for none
 }
@@ -27,6 +28,7 @@ type copying struct {
 func (c *copying) flags(to *cobra.Command) {
 	to.Flags().StringVar(&c.compression, "compression", target.Compressions()[0], "`how` the archives of a binary cache are compressed: "+strings.Join(target.Compressions(), ", "))
 	to.Flags().StringVar(&c.key, "sign-key", "", "sign the items of a binary cache with the secret key in this `file`")
+	to.Flags().BoolVar(&c.listings, "listings", false, "write a listing of each archive of a binary cache, from which images can be built without storing the archive first")
 	to.Flags().StringVar(&c.root, "gc-root", "", "keep the ROOT in a store directory by a GC root with this `name`")
 	to.Flags().BoolVar(&c.noSync, "no-sync", false, "register items without waiting until they are on the disk")
 }

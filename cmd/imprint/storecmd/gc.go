@@ -14,7 +14,8 @@ import (
 )
 
 func (m *commands) roots() *cobra.Command {
-	return &cobra.Command{
+	var asJSON bool
+	c := &cobra.Command{
 		Use:   "roots STORE",
 		Short: "List the GC roots of a store directory or an image",
 		Long: `roots lists the GC roots of a store directory and the items that they lead to, as nix-store --gc --print-roots does, but does not search
@@ -32,6 +33,9 @@ an item.`,
 			if err != nil {
 				return err
 			}
+			if asJSON {
+				return m.Document(append([]garbage.Root{}, list...))
+			}
 			var b strings.Builder
 			for _, r := range list {
 				fmt.Fprintf(&b, "%s -> %v\n", visible.Line(r.Link), r.Item)
@@ -39,6 +43,8 @@ an item.`,
 			return m.Print("%s", b.String())
 		},
 	}
+	jsonFlag(c, &asJSON)
+	return c
 }
 
 // gcRoots returns the roots of a store directory or an image.
@@ -69,7 +75,7 @@ func (p *place) directory(ctx context.Context) (*garbage.Store, error) {
 }
 
 func (m *commands) gc() *cobra.Command {
-	var dry bool
+	var dry, asJSON bool
 	c := &cobra.Command{
 		Use:   "gc --dry-run DIR",
 		Short: "List what a garbage collection would remove",
@@ -95,6 +101,9 @@ the files and environments of running programs keep items as well, which is not 
 			if err != nil {
 				return err
 			}
+			if asJSON {
+				return m.Document(append([]string{}, dead...))
+			}
 			var b strings.Builder
 			for _, path := range dead {
 				fmt.Fprintln(&b, visible.Line(path))
@@ -103,5 +112,6 @@ the files and environments of running programs keep items as well, which is not 
 		},
 	}
 	c.Flags().BoolVar(&dry, "dry-run", false, "list what would be removed")
+	jsonFlag(c, &asJSON)
 	return c
 }

@@ -21,7 +21,7 @@ func (m *commands) openImage(ctx context.Context, text string, f closure.Flavor)
 		i := strings.LastIndexByte(text, ':')
 		name, partition = text[:i], text[i+1:]
 	}
-	d, file, err := m.Image(name)
+	d, file, err := m.Image(ctx, name)
 	var failed *fs.PathError
 	if err != nil && !errors.As(err, &failed) {
 		return nil, diag.Mistake{Text: err.Error(), Hint: "a STORE is a directory, an image, a stream, a binary cache or a daemon: imprint store --help"}

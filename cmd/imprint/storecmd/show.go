@@ -41,8 +41,13 @@ about each.`,
 			return m.details(infos, asJSON)
 		},
 	}
-	c.Flags().BoolVar(&asJSON, "json", false, "print a JSON document")
+	jsonFlag(c, &asJSON)
 	return c
+}
+
+// jsonFlag adds the flag of commands that print a document.
+func jsonFlag(c *cobra.Command, asJSON *bool) {
+	c.Flags().BoolVar(asJSON, "json", false, "print a JSON document")
 }
 
 // A summary is what info says about a store.
@@ -92,10 +97,7 @@ type detail struct {
 func (m *commands) details(infos []*closure.Info, asJSON bool) error {
 	list := make([]detail, len(infos))
 	for i, info := range infos {
-		list[i] = detail{
-			Path: info.Path, NARHash: "sha256:" + nar.EncodeBase32(info.NARHash[:]), NARSize: info.NARSize,
-			References: append([]closure.Path{}, info.References...), Deriver: info.Deriver, CA: info.CA, Signatures: info.Sigs,
-		}
+		list[i] = detailOf(info)
 	}
 	if asJSON {
 		return m.Document(list)
@@ -108,6 +110,13 @@ func (m *commands) details(infos []*closure.Info, asJSON bool) error {
 		d.write(&b)
 	}
 	return m.Print("%s", b.String())
+}
+
+func detailOf(info *closure.Info) detail {
+	return detail{
+		Path: info.Path, NARHash: "sha256:" + nar.EncodeBase32(info.NARHash[:]), NARSize: info.NARSize,
+		References: append([]closure.Path{}, info.References...), Deriver: info.Deriver, CA: info.CA, Signatures: info.Sigs,
+	}
 }
 
 func (d detail) write(b *strings.Builder) {
@@ -127,11 +136,12 @@ func (d detail) write(b *strings.Builder) {
 }
 
 func (m *commands) closure() *cobra.Command {
-	return &cobra.Command{
+	var asJSON bool
+	c := &cobra.Command{
 		Use:   "closure STORE ROOT…",
 		Short: "List everything that items refer to",
 		Long: `closure lists the ROOTs and everything that they refer to, directly or not, each after what it refers to: what
-nix-store --query --requisites prints.`,
+nix-store --query --requisites prints. With --json it is a list of what is registered about each.`,
 		Example: "  imprint store closure / ./result\n  imprint store closure https://cache.example.org /nix/store/…-web",
 		Args:    m.Arguments(2, -1, "a STORE and ROOTs"),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -148,11 +158,25 @@ nix-store --query --requisites prints.`,
 			if err != nil {
 				return err
 			}
-			var b strings.Builder
-			for _, item := range items {
-				fmt.Fprintln(&b, item.Info.Path)
-			}
-			return m.Print("%s", b.String())
+			return m.members(items, asJSON)
 		},
 	}
+	jsonFlag(c, &asJSON)
+	return c
+}
+
+// members prints a closure.
+func (m *commands) members(items []closure.Item, asJSON bool) error {
+	if asJSON {
+		list := make([]detail, len(items))
+		for i, item := range items {
+			list[i] = detailOf(item.Info)
+		}
+		return m.Document(list)
+	}
+	var b strings.Builder
+	for _, item := range items {
+		fmt.Fprintln(&b, item.Info.Path)
+	}
+	return m.Print("%s", b.String())
 }

@@ -2,6 +2,7 @@
 package storecmd
 
 import (
+	"context"
 	"errors"
 	"io"
 
@@ -27,7 +28,7 @@ type World struct {
 	Env      func(string) string
 	Environ  func() []string
 	Remote   remote.Options // for caches on other machines
-	Image    func(name string) (*disk.Disk, io.Closer, error)
+	Image    func(ctx context.Context, name string) (*disk.Disk, io.Closer, error)
 	UID, GID int
 	Root     func() bool // reports whether the user has all IDs
 

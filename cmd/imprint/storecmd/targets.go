@@ -113,7 +113,7 @@ func (m *commands) bucketSink(ctx context.Context, o copying, f closure.Flavor) 
 
 // cacheOptions returns what the flags say about a cache.
 func (m *commands) cacheOptions(o copying, f closure.Flavor) (target.CacheOptions, error) {
-	cache := target.CacheOptions{Flavor: f, Compression: o.compression}
+	cache := target.CacheOptions{Flavor: f, Compression: o.compression, Listings: o.listings}
 	if !slices.Contains(target.Compressions(), o.compression) {
 		return cache, m.Usage(fmt.Errorf("--compression %q is none of %s", o.compression, strings.Join(target.Compressions(), ", ")))
 	}

@@ -18,7 +18,8 @@ import (
 )
 
 func (m *commands) verify() *cobra.Command {
-	return &cobra.Command{
+	var asJSON bool
+	c := &cobra.Command{
 		Use:   "verify STORE [ROOT…]",
 		Short: "Compare the items of a store with what is registered about them",
 		Long: `verify reads all items of a store, or the ROOTs and all that they refer to, and compares them with their registered hashes and sizes. In a
@@ -32,12 +33,28 @@ prints a line for each fault, and exits with 5 if there is one. It changes nothi
 				return err
 			}
 			defer p.close()
-			return m.runVerify(c.Context(), p, args[1:])
+			return m.runVerify(c.Context(), p, args[1:], asJSON)
 		},
 	}
+	jsonFlag(c, &asJSON)
+	return c
 }
 
-func (m *commands) runVerify(ctx context.Context, p *place, roots []string) error {
+// A verdict is what verify says about a store.
+type verdict struct {
+	Store  string       `json:"store"`
+	Items  int          `json:"items"`
+	Faults []faultEntry `json:"faults"`
+}
+
+// A faultEntry is a fault of an item, or of a file in it.
+type faultEntry struct {
+	Path   string `json:"path,omitempty"`
+	Object string `json:"object"`
+	Text   string `json:"text"`
+}
+
+func (m *commands) runVerify(ctx context.Context, p *place, roots []string, asJSON bool) error {
 	infos, err := m.verified(ctx, p, roots)
 	if err != nil {
 		return err
@@ -48,15 +65,33 @@ func (m *commands) runVerify(ctx context.Context, p *place, roots []string) erro
 		return err
 	}
 	closure.SortFaults(faults)
+	if err := m.verdict(p, len(infos), faults, asJSON); err != nil {
+		return err
+	}
+	if n := len(faults); n > 0 {
+		return fmt.Errorf("%s in %s: %w", units.Count(n, "fault"), p.text, cas.ErrMismatch)
+	}
+	return nil
+}
+
+// verdict prints what was found.
+func (m *commands) verdict(p *place, items int, faults []fault.Fault, asJSON bool) error {
+	if asJSON {
+		v := verdict{Store: p.text, Items: items, Faults: []faultEntry{}}
+		for _, f := range faults {
+			v.Faults = append(v.Faults, faultEntry{f.Path, f.Object, f.Text})
+		}
+		return m.Document(v)
+	}
 	for _, f := range faults {
 		if err := m.Print("%s\n", visible.Line(f.String())); err != nil {
 			return err
 		}
 	}
-	if n := len(faults); n > 0 {
-		return fmt.Errorf("%s in %s: %w", units.Count(n, "fault"), p.text, cas.ErrMismatch)
+	if len(faults) > 0 {
+		return nil
 	}
-	return m.Print("%s: verified %s\n", p.text, units.Count(len(infos), "item"))
+	return m.Print("%s: verified %s\n", p.text, units.Count(items, "item"))
 }
 
 // verified returns what is registered about the items to read: a closure, or all. References that are not valid are errors of both.
