@@ -21,9 +21,9 @@ const HoleSize = 64 << 10
 // The zero Pinner is not ready: use [NewPinner].
 type Pinner struct {
 	sum   *sha256pair.Hash // of the bytes outside of holes
-	data  []Range   // their ranges
-	at    int64     // bytes written
-	zeros int64     // zeros at the front of the current unit, which has no other bytes yet, and that are in no range
+	data  []Range          // their ranges
+	at    int64            // bytes written
+	zeros int64            // zeros at the front of the current unit, which has no other bytes yet, and that are in no range
 	holes bool
 }
 
