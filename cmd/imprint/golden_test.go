@@ -130,7 +130,7 @@ func syntheticConfigs(t *testing.T) string {
 		t.Fatal(err)
 	}
 	for _, file := range descriptions(t) {
-		onHost := strings.ReplaceAll(string(read(t, file)), `"/usr/`, `"../build/host/usr/`)
+		onHost := strings.NewReplacer(`"/usr/`, `"../build/host/usr/`, `"/boot/memtest`, `"../build/host/boot/memtest`).Replace(string(read(t, file)))
 		writeFile(t, filepath.Join(root, "configs", filepath.Base(file)), onHost)
 	}
 	return root
