@@ -2,6 +2,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"os"
 	"os/signal"
@@ -35,7 +36,8 @@ func Main(ctx context.Context, w world) int {
 			release()
 		}
 	}()
-	return root.report(ctx, root.cmd.ExecuteContext(ctx))
+	err := root.cmd.ExecuteContext(ctx)
+	return root.report(ctx, cmp.Or(err, root.printed.err))
 }
 
 // The heap may grow to roomy bytes without garbage collection, then to a quarter more than the live heap, plus slack bytes.

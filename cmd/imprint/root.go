@@ -40,6 +40,7 @@ type root struct {
 	ui      *ui
 	tty     io.Writer // standard error unfiltered, for output that moves the cursor
 	raw     io.Writer // standard output unfiltered, for contents and for programs that the user talks to
+	printed printer   // standard output, for what the library prints
 }
 
 const help = `imprint turns a software closure (store items and everything they refer to) into a bootable disk image, without a virtual
@@ -56,6 +57,19 @@ Exit codes:
   6    there are differences (diff, plan --diff, build --check)
   130  interrupted`
 
+// A printer keeps the first error of writing, which the library ignores when it prints help.
+type printer struct {
+	io.Writer
+	err error
+}
+
+// Write implements io.Writer.
+func (p *printer) Write(b []byte) (int, error) {
+	n, err := p.Writer.Write(b)
+	p.err = cmp.Or(p.err, err)
+	return n, err
+}
+
 func newRoot(w world) *root {
 	r := &root{world: w, log: logrus.New(), tty: w.stderr, raw: w.stdout}
 	r.stdout, r.stderr = visible.To(w.stdout), visible.To(w.stderr)
@@ -71,7 +85,8 @@ func newRoot(w world) *root {
   imprint plan image.toml          what the image will contain, and where
   imprint build image.toml         the image`,
 	}
-	r.cmd.SetOut(r.stdout)
+	r.printed.Writer = r.stdout
+	r.cmd.SetOut(&r.printed)
 	r.cmd.SetErr(r.stderr)
 	r.cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage{err} })
 	r.cmd.PersistentFlags().StringVar(&r.level, "log-level", "warning", "log messages of this `level` and above: error, warning, info or debug")

@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"imprint/closure/nar"
@@ -220,6 +221,20 @@ func TestMainInProcess(t *testing.T) {
 		}
 	}
 }
+
+// Help that cannot be printed is an error.
+func TestHelpWithoutOutput(t *testing.T) {
+	for _, args := range [][]string{{"--help"}, {"build", "--help"}, {"help", "plan"}} {
+		var err strings.Builder
+		if code := Main(t.Context(), world{noSpace{}, &err, args, func(string) string { return "" }}); code != exitFailed || !strings.Contains(err.String(), "no space") {
+			t.Errorf("%q: exit code %d, %q", args, code, err.String())
+		}
+	}
+}
+
+type noSpace struct{}
+
+func (noSpace) Write([]byte) (int, error) { return 0, syscall.ENOSPC }
 
 func matches(pattern, text string) bool {
 	return regexp.MustCompile("(?s)" + pattern).MatchString(text)

@@ -10,6 +10,7 @@ const listStep = 4096
 type blockList struct {
 	*stored
 	marks []mark // the places of block 0, listStep, and so on, as far as they are known
+	count bool   // what it reads is structure that no other may use: for an audit, which reads each list once
 	chunk int64  // the number of the mark whose blocks follow, -1 for none
 	held  []listed
 }
@@ -46,7 +47,7 @@ func (l *blockList) load(k int64) error {
 	l.chunk = -1
 	count := min(listStep, l.n.blockCount(l.blockSize)-k*listStep)
 	c := l.cursor(&l.inodes, l.marks[k].list)
-	c.counted = false
+	c.counted = l.count
 	b, err := c.bytes(int(count) * 4)
 	if err != nil {
 		return err

@@ -106,6 +106,7 @@ func (a *audit) indexOf(n *audited) {
 		a.failed(p.at, n, "inode", err)
 		return
 	}
+	c.counted = true // from here on: the inode itself counts already
 	for i := range n.index {
 		b, err := c.bytes(header)
 		if err == nil {
@@ -128,6 +129,7 @@ func (a *audit) file(n *audited) {
 		return
 	}
 	list, holes := (&stored{reader: a.reader, n: n.inode}).list(), int64(0)
+	list.count = true
 	for i := range n.blockCount(a.blockSize) {
 		b, err := list.block(i)
 		if err != nil {

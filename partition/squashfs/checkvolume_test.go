@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"testing"
 
+	"imprint/internal/fault"
 	"imprint/partition/partitiontest"
 )
 
@@ -43,6 +44,30 @@ func TestCheckFinds(t *testing.T) {
 		"comes after":                                    func(b []byte) { b[root+dirHeader+dirEntry] = 'z' },
 	} {
 		inspector.Finds(t, whole, want, damage)
+	}
+}
+
+// An audit ends when the lists of blocks, or the indices of directories, have more bytes together than the table of inodes.
+func TestCheckOverlap(t *testing.T) {
+	whole := testImage(t, "plain")
+	for name, read := range map[string]func(a *audit, n *audited){
+		"/whole": (*audit).file, "/many": (*audit).indexOf,
+	} {
+		v := inspector.Sound(t, whole)
+		a := v.audit(func(fault.Fault) {})
+		var n *audited
+		for _, one := range a.inOrder() {
+			if a.path(one) == name {
+				n = one
+			}
+		}
+		times := 0
+		for ; !a.full && times < len(whole); times++ {
+			read(a, n)
+		}
+		if !a.full || times == 0 {
+			t.Errorf("%s: the audit has ended: %v, after %d times", name, a.full, times)
+		}
 	}
 }
 
