@@ -62,6 +62,7 @@ path = "/nix-store.%[1]s"
 
 // Nix finds a closure that it has built intact in an ISO, or in a file system in an ISO, does not collect it, and the ISO boots.
 func TestRealNixInISO(t *testing.T) {
+	t.Parallel()
 	hosttest.Need(t, "xorriso", "sqfstar", "unsquashfs", "fsck.erofs", "grub-mkimage")
 	build := func(t *testing.T, s *nixtest.Source, store string) string {
 		dir := t.TempDir()

@@ -13,7 +13,7 @@ import (
 func (o *Output) Structure(ctx context.Context) (tree.Reader, error) {
 	blobs := map[int]tree.Blob{}
 	for i, c := range o.Recipe.Contents {
-		if c.Key != "" {
+		if c.Key != "" && !c.Meta {
 			continue
 		}
 		b, err := o.Contents.Get(c.Digest, c.Size, nil)
