@@ -80,6 +80,7 @@ const (
 // Two builds of every description in configs have the same bytes, and the image boots to the marker on every machine it is for.
 // UPDATE_MATRIX=1 rewrites the matrix in the README.
 func TestBootMatrix(t *testing.T) {
+	t.Parallel()
 	dir := configs(t)
 	keys(t, filepath.Join(dir, "../build/keys"), true)
 	seconds := make([]float64, len(bootMatrix))
@@ -163,6 +164,7 @@ func printedLine(t *testing.T, said string) string {
 // The line that build prints boots images that no row of the matrix is for: of a disk with large sectors, of one with a signed program without Secure
 // Boot, in another format than raw, and from a directory whose name a shell and QEMU would take apart.
 func TestPrintedLine(t *testing.T) {
+	t.Parallel()
 	dir := configs(t)
 	keys(t, filepath.Join(dir, "../build/keys"), true)
 	src, err := os.ReadFile(filepath.Join(dir, "hello.toml"))
@@ -206,7 +208,7 @@ func writeMatrix(t *testing.T, seconds []float64) {
 
 // The README has every row, and every description is in a row.
 func TestMatrixIsWhole(t *testing.T) {
-	elsewhere := []string{"debian", "debian-steps"} // which TestDebian and TestDebianSteps boot
+	elsewhere := []string{"debian", "debian-steps", "iso-memtest"} // which TestDebian, TestDebianSteps and TestMemoryTestInISO boot
 	text, err := os.ReadFile(readme)
 	if err != nil {
 		t.Fatal(err)
@@ -236,6 +238,7 @@ func TestMatrixIsWhole(t *testing.T) {
 
 // QEMU's network card has iPXE in its ROM, which fetches the exported script, and the kernel and initrd that it names.
 func TestBootFromExport(t *testing.T) {
+	t.Parallel()
 	hosttest.NeedFile(t, "/usr/lib/ipxe/qemu/pxe-virtio.rom")
 	dir := configs(t)
 	out, export := filepath.Join(dir, "direct.img"), filepath.Join(dir, "export")
@@ -258,6 +261,7 @@ func TestBootFromExport(t *testing.T) {
 
 // A menu on a picture, with a program other than Linux in a submenu, starts its default entry on both kinds of firmware.
 func TestMenuOnPicture(t *testing.T) {
+	t.Parallel()
 	hosttest.NeedFile(t, "/usr/share/grub/unicode.pf2", "/usr/lib/systemd/boot/efi/systemd-bootx64.efi")
 	dir := configs(t)
 	var picture bytes.Buffer

@@ -108,7 +108,7 @@ func (r *root) runBuild(ctx context.Context, file string, f buildFlags) error {
 	if err := o.open(r, &f, file, d); err != nil {
 		return err
 	}
-	in := resolve.Inputs{Dir: dirOf(file), OutDir: filepath.Dir(o.disk.Path()), SealLater: true}
+	in := resolve.Inputs{Dir: dirOf(file), OutDir: filepath.Dir(o.disk.Path()), SealLater: true, Streams: !f.write.NoVerify}
 	plan := r.resolveAs
 	if f.series != "" {
 		plan = r.planSeries(f)

@@ -105,7 +105,7 @@ func (r *root) again(ctx context.Context, file, image string, in resolve.Inputs)
 		return nil, err
 	}
 	p, err := r.resolveAs(ctx, d, resolve.Inputs{
-		Dir: dirOf(file), OutDir: filepath.Dir(image), Backwards: true, SealLater: true, Stable: in.Stable, Earlier: in.Earlier,
+		Dir: dirOf(file), OutDir: filepath.Dir(image), Backwards: true, SealLater: true, Stable: in.Stable, Earlier: in.Earlier, Streams: true,
 	})
 	if err != nil {
 		return nil, err

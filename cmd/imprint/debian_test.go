@@ -9,12 +9,16 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"imprint/internal/hosttest"
 	"imprint/internal/qemutest"
 )
+
+// makingArchive is held while an archive is made, which several tests want.
+var makingArchive sync.Mutex
 
 // debianArchive returns the archive of a small Debian system with further packages. mmdebstrap makes it once, and it stays in build. Without
 // mmdebstrap or a mirror the test is skipped, or fails where tools are required.
@@ -24,6 +28,8 @@ func debianArchive(t *testing.T, name, packages string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	makingArchive.Lock()
+	defer makingArchive.Unlock()
 	if _, err := os.Stat(archive); err == nil {
 		return archive
 	}
@@ -45,6 +51,7 @@ func debianArchive(t *testing.T, name, packages string) string {
 // The systems of docs/debian.md, made by mmdebstrap, boot to the login prompt: from one disk by UEFI and by a BIOS with GRUB, which reads the root
 // file system, and with the systemd-boot of the archive.
 func TestDebian(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("boots three systems")
 	}
@@ -76,6 +83,7 @@ func TestDebian(t *testing.T) {
 
 // The live system of docs/iso.md boots to the login prompt from a CD, with its root file system in a squashfs that live-boot finds.
 func TestLiveBoot(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("packs and boots a system")
 	}
@@ -116,6 +124,7 @@ features   = ["^metadata_csum", "^64bit"]
 
 // U-Boot finds the menu in a root file system without anything else on the disk, and loads what the menu names in there.
 func TestUBootWithOneRoot(t *testing.T) {
+	t.Parallel()
 	dir := public(t)
 	image := make([]byte, 100_000) // the header of a kernel (Linux, Documentation/arch/arm64/booting.rst)
 	copy(image, "MZ")
@@ -136,6 +145,7 @@ func TestUBootWithOneRoot(t *testing.T) {
 // The example of steps makes a disk of a real Debian system: the archive as a base, a step that installs a package, a layer and an input. The second
 // generation, with another layer, needs neither the archive nor another run of the step; the first one comes back by roll-back, and boots.
 func TestDebianSteps(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("boots a system")
 	}

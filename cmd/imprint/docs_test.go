@@ -64,6 +64,7 @@ func (b block) commands() (commands []command) {
 // Every command in docs is run, in the order of its page, and prints what the page shows; … stands for anything. Blocks that need root, the
 // network, QEMU, nixpkgs or user namespaces are checked for syntax and for flags of imprint.
 func TestDocs(t *testing.T) {
+	t.Parallel()
 	pages, err := filepath.Glob("../../docs/*.md")
 	if err != nil || len(pages) < 5 {
 		t.Fatal("no pages: ", err)

@@ -40,6 +40,7 @@ grow-at-boot = true
 // When the disk has grown, systemd enlarges the partition that is to grow at boot and its file system, and nothing else. Other programs find no
 // fault in the disk then.
 func TestGrowAtBoot(t *testing.T) {
+	t.Parallel()
 	const growfs, more = "/lib/systemd/systemd-growfs", 200 << 20
 	hosttest.Need(t, "systemd-repart", "sgdisk", "e2fsck")
 	hosttest.NeedFile(t, growfs)

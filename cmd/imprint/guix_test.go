@@ -90,6 +90,7 @@ func readDir(t *testing.T, dir string) (names []string) {
 // A server of substitutes, as guix publish is one, makes the same image as the store that it publishes: items come in lzip where there is nothing else, and in
 // zstd, signed by the key that the description trusts. The second time nothing is asked for.
 func TestGuixPublish(t *testing.T) {
+	t.Parallel()
 	hosttest.Need(t, "lzip")
 	dir := public(t)
 	store, system, err := demostore.GuixSynthetic(dir, "x86_64")

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"imprint/internal/hosttest"
 	"imprint/internal/nixtest"
@@ -61,6 +62,7 @@ path = "/nix-store.%[1]s"
 
 // Nix finds a closure that it has built intact in an ISO, or in a file system in an ISO, does not collect it, and the ISO boots.
 func TestRealNixInISO(t *testing.T) {
+	t.Parallel()
 	hosttest.Need(t, "xorriso", "sqfstar", "unsquashfs", "fsck.erofs", "grub-mkimage")
 	build := func(t *testing.T, s *nixtest.Source, store string) string {
 		dir := t.TempDir()
@@ -102,5 +104,22 @@ func bootISO(t *testing.T, image, system string) {
 		if !strings.Contains(r.Serial, want) {
 			t.Errorf("no %q on the console:\n%s", want, r.Serial)
 		}
+	}
+}
+
+// The other program in the menu of an ISO starts by a BIOS and by UEFI.
+func TestMemoryTestInISO(t *testing.T) {
+	hosttest.NeedFile(t, "/boot/memtest86+x64.bin")
+	dir := configs(t)
+	file, iso := filepath.Join(dir, "memtest.toml"), filepath.Join(dir, "memtest.iso")
+	text := string(read(t, filepath.Join(dir, "iso-memtest.toml")))
+	writeFile(t, file, strings.Replace(text, "timeout = 3", "timeout = 0\ndefault = \"Memory test\"", 1))
+	imprint(t, "build", file, "-o", iso)
+	imprint(t, "verify", iso)
+	for _, mode := range []string{"bios-cd", "uefi-cd"} {
+		t.Run(mode, func(t *testing.T) {
+			t.Parallel()
+			qemutest.Boot(t, qemutest.Options{Image: iso, Mode: mode, Marker: `Memtest86\+ v`, Memory: 256, Timeout: 5 * time.Minute})
+		})
 	}
 }

@@ -52,6 +52,7 @@ const (
 // What NixOS's own script would write for a system that Nix has built is what the image has, so that the first rebuild changes nothing; and
 // when a generation is gone, it removes what belonged to that one, and nothing else keeps its items.
 func TestNixOS(t *testing.T) {
+	t.Parallel()
 	s, dir := nixtest.NewStore(t), t.TempDir()
 	parts := filepath.Join(dir, "parts")
 	if err := demostore.Need(t).Write(parts); err != nil {
@@ -294,6 +295,7 @@ func files(t *testing.T, dir string) map[string]string {
 
 // The boot files of a system, whose names are known only when it is read, replace no input either.
 func TestExportOfSystems(t *testing.T) {
+	t.Parallel()
 	dir := docsWorld(t)
 	mkdir(t, filepath.Join(dir, "boot"))
 	writeFile(t, filepath.Join(dir, "boot/nixos-generation-1.kernel"), "an input")

@@ -44,7 +44,7 @@ will run, and which have run before. Without --bytes sizes are rounded, and long
 			if err != nil {
 				return err
 			}
-			p, err := r.resolveAs(c.Context(), d, resolve.Inputs{Dir: dirOf(args[0]), Steps: realise.Options{DryRun: !run}})
+			p, err := r.resolveAs(c.Context(), d, resolve.Inputs{Dir: dirOf(args[0]), Steps: realise.Options{DryRun: !run}, Streams: true})
 			var pending *realise.PendingError
 			if errors.As(err, &pending) {
 				return r.showPending(d.Name.V, pending.Steps, asJSON)

@@ -133,6 +133,7 @@ type surrounding struct {
 
 // Different users in different surroundings, each with a copy of the inputs, build the same image.
 func TestReproducible(t *testing.T) {
+	t.Parallel()
 	t.Run("disk", func(t *testing.T) { reproducible(t, reproducibleDescription) })
 	for name, l := range otherLoaders {
 		t.Run(name, func(t *testing.T) {

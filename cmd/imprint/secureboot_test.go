@@ -35,6 +35,7 @@ func keys(t *testing.T, dir string, trusted bool) {
 
 // Firmware with Secure Boot refuses a program without a signature, and one signed with another key. TestBootMatrix boots a signed one.
 func TestSecureBootRefuses(t *testing.T) {
+	t.Parallel()
 	for name, prepare := range map[string]func(t *testing.T, dir string) string{
 		"unsigned":    func(*testing.T, string) string { return "uki.toml" },
 		"another key": func(t *testing.T, dir string) string { keys(t, dir+"/../build/keys", false); return "uki-signed.toml" },

@@ -22,6 +22,7 @@ import (
 
 // Descriptions in configs give the same images as generations of series, and these are made again from the build store alone.
 func TestSeriesGolden(t *testing.T) {
+	t.Parallel()
 	s := setting{dir: syntheticConfigs(t), umask: "022"}
 	store := filepath.Join(t.TempDir(), "store")
 	t.Run("each", func(t *testing.T) {
@@ -283,6 +284,7 @@ func TestSeriesDamaged(t *testing.T) {
 
 // After a roll-back the image that is made boots as the earlier generation.
 func TestSeriesBoot(t *testing.T) {
+	t.Parallel()
 	dir := configs(t)
 	text := string(read(t, filepath.Join(dir, "syslinux.toml")))
 	store := filepath.Join(t.TempDir(), "store")

@@ -98,6 +98,7 @@ func socketPath(t *testing.T) string {
 
 // Every description is served with the bytes that are built, but for those that need a real sqfstar.
 func TestServe(t *testing.T) {
+	t.Parallel()
 	hosttest.Need(t, "qemu-img", "nbdcopy")
 	s := setting{dir: syntheticConfigs(t), umask: "022"}
 	for _, file := range descriptions(t) {
@@ -231,6 +232,7 @@ func TestServeChanged(t *testing.T) {
 
 // A served disk boots, and the description as well as the image boot by imprint boot, with a shell's exit code.
 func TestBootCommand(t *testing.T) {
+	t.Parallel()
 	dir := configs(t)
 	hello := filepath.Join(dir, "hello.toml")
 	image := filepath.Join(dir, "hello.raw")

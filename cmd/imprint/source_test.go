@@ -201,6 +201,10 @@ func (w *sourceWorld) listed(trusted string, want []byte) {
 	if _, missing := os.Stat(lie); err == nil || missing == nil || !strings.Contains(string(out), ".ls: its files make an archive of") {
 		w.Errorf("a listing that lies: %v\n%s", err, out)
 	}
+	// Where items are not verified as they are written, listings are not believed.
+	if got := w.image(source, keep, "--no-verify"); !bytes.Equal(got, want) || len(contentsIn(keep)) != 4 {
+		w.Errorf("--no-verify: another image, or kept %q", contentsIn(keep))
+	}
 }
 
 // contentsIn returns the contents in a build store.

@@ -13,6 +13,7 @@ import (
 
 // The templates for CI are YAML, have the parts that their services want, and their scripts are right.
 func TestTemplates(t *testing.T) {
+	t.Parallel()
 	var github struct {
 		On   map[string]any
 		Jobs map[string]struct {

@@ -15,6 +15,7 @@ var libraryLimits = regexp.MustCompile(`/names.*: no second opinion: go-diskfs: 
 
 // The image of every description has no fault: its file systems, its store, its boot entries; and other libraries see in it what imprint does.
 func TestVerifyEveryImage(t *testing.T) {
+	t.Parallel()
 	s := setting{dir: syntheticConfigs(t)}
 	for _, file := range descriptions(t) {
 		name := strings.TrimSuffix(filepath.Base(file), ".toml")

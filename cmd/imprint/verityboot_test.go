@@ -32,6 +32,7 @@ filesystem = "none"
 
 // The kernel reads a partition through its hash tree as long as it is what was written: a byte that has changed is an I/O error, others are not.
 func TestVerityInGuest(t *testing.T) {
+	t.Parallel()
 	hosttest.Need(t, "veritysetup")
 	changed := strings.Repeat("what will change\n", 4096)
 	image := guest{

@@ -13,6 +13,7 @@ import (
 	"imprint/internal/oci"
 	"imprint/internal/processors"
 	"imprint/internal/tarindex"
+	"imprint/internal/tarsums"
 	"imprint/internal/tree"
 
 	"golang.org/x/sync/errgroup"
@@ -82,11 +83,12 @@ func (s *search) fetch(ctx context.Context, missing []int, layers []*layer.Layer
 
 // get gets the archive of a layer into the build store, unless it is there, and makes the layer and its index.
 func (s *search) get(ctx context.Context, f *Fetch, p part) (*layer.Layer, error) {
-	archive, sum, err := s.archive(ctx, f, p)
+	sums := tarsums.New()
+	archive, sum, err := s.archive(ctx, f, p, sums)
 	if err != nil {
 		return nil, err
 	}
-	l, err := layerOf(ctx, tree.HostPath(archive))
+	l, err := layerOf(ctx, tree.HostPath(archive), sums)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", cas.ErrMismatch, err) // it has its hash: whoever made it is to blame
 	}
@@ -94,8 +96,8 @@ func (s *search) get(ctx context.Context, f *Fetch, p part) (*layer.Layer, error
 	return l, err
 }
 
-// layerOf reads an archive as a layer, and pins its contents.
-func layerOf(ctx context.Context, path string) (*layer.Layer, error) {
+// layerOf reads an archive as a layer, and pins its contents: those that have no hash yet are read.
+func layerOf(ctx context.Context, path string, sums *tarsums.Hash) (*layer.Layer, error) {
 	entries, err := hosttree.Tar(path, hosttree.TarOptions{Special: true})
 	if err != nil {
 		return nil, err
@@ -109,6 +111,9 @@ func layerOf(ctx context.Context, path string) (*layer.Layer, error) {
 	group, within := errgroup.WithContext(ctx)
 	group.SetLimit(2 * processors.Count())
 	for i, file := range files {
+		if pinned[i] = hashed(file.Node.Blob(), sums); pinned[i] != nil {
+			continue
+		}
 		group.Go(func() (err error) {
 			if err = within.Err(); err == nil {
 				pinned[i], err = tree.PinContent(within, file.Node.Blob())
@@ -123,6 +128,26 @@ func layerOf(ctx context.Context, path string) (*layer.Layer, error) {
 		file.Node.SetBlob(pinned[i])
 	}
 	return l, nil
+}
+
+// hashed returns a content of an archive with its pin, if its hash is known; else nil.
+func hashed(b tree.Blob, sums *tarsums.Hash) tree.Blob {
+	if _, sparse := b.(tree.SparseBlob); sparse {
+		return nil
+	}
+	r, err := b.Open()
+	if err != nil {
+		return nil
+	}
+	defer r.Close()
+	_, at, ok := tree.Descriptor(r)
+	if !ok {
+		return nil
+	}
+	if sum, known := sums.Content(at, b.Size()); known {
+		return tree.Pinned(b, sum)
+	}
+	return nil
 }
 
 // indexes is the directory of indexes in the build store.

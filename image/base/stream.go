@@ -13,6 +13,7 @@ import (
 	"imprint/internal/cas"
 	"imprint/internal/compressed"
 	"imprint/internal/oci"
+	"imprint/internal/tarsums"
 	"imprint/internal/tree"
 	"imprint/internal/unpack"
 )
@@ -58,26 +59,30 @@ func (v *verified) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// archive gets the unpacked archive of a layer into the build store.
-func (s *search) archive(ctx context.Context, f *Fetch, p part) (archive tree.Blob, sum oci.Digest, err error) {
+// archive gets the unpacked archive of a layer into the build store. Unless that has it, sums gets the hashes of contents.
+func (s *search) archive(ctx context.Context, f *Fetch, p part, sums *tarsums.Hash) (archive tree.Blob, sum oci.Digest, err error) {
 	if s.ref.Kind != oci.Tar {
-		archive, err = s.kept.Add(ctx, p.sum, cas.AnySize, func(w io.Writer) error { return f.unpack(ctx, w, p) })
+		archive, err = s.kept.AddWith(ctx, sums, p.sum, cas.AnySize, func(w io.Writer) error { return f.unpack(ctx, w, p) })
 		return archive, p.sum, err
 	}
-	return s.kept.AddUnknown(ctx, p.sum, func(w io.Writer) error { return f.unpack(ctx, w, p) })
+	return s.kept.AddUnknown(ctx, sums, p.sum, func(w io.Writer) error { return f.unpack(ctx, w, p) })
 }
 
 // head is how many bytes at the beginning of a file say how it is compressed.
 const head = 4 << 10
 
-// unpack writes what a layer unpacks to. Unpacking, and hashing and writing what was unpacked, take turns on two processors.
+// unpack writes what a layer unpacks to. Reading and hashing what is packed, unpacking it, and hashing and writing what was unpacked, each have a
+// goroutine of their own.
 func (f *Fetch) unpack(ctx context.Context, w io.Writer, p part) error {
+	ctx, stop := context.WithCancel(ctx)
 	packed, err := p.open(ctx)
 	if err != nil {
+		stop()
 		return err
 	}
 	defer packed.Close()
-	source := &counted{r: packed, f: f}
+	source := readAhead(ctx, stop, &counted{r: packed, f: f})
+	defer source.Close()
 	in := bufio.NewReaderSize(source, 256<<10)
 	first, err := in.Peek(head)
 	if err != nil && err != io.EOF {
@@ -89,42 +94,38 @@ func (f *Fetch) unpack(ctx context.Context, w io.Writer, p part) error {
 	}
 	r, err := unpack.Reader(in, by)
 	if err != nil {
-		return source.failed(by, err)
+		return failed(source.err, by, err)
 	}
 	defer r.Close()
 	if err := relay(ctx, w, r); err != nil {
-		var failed *writeError
-		if errors.As(err, &failed) {
-			return failed.error
+		var other *writeError
+		if errors.As(err, &other) {
+			return other.error
 		}
-		return source.failed(by, err)
+		return failed(source.err, by, err)
 	}
 	_, err = io.Copy(io.Discard, in) // to the end, where it is compared
 	return err
 }
 
-// A counted reader counts bytes, and remembers its own error.
+// A counted reader counts bytes.
 type counted struct {
-	r   io.Reader
-	f   *Fetch
-	err error
+	r io.Reader
+	f *Fetch
 }
 
 // Read implements io.Reader.
 func (c *counted) Read(p []byte) (int, error) {
 	n, err := c.r.Read(p)
 	c.f.done.Add(int64(n))
-	if err != nil && err != io.EOF {
-		c.err = err
-	}
 	return n, err
 }
 
-// failed returns the reason of an error of unpacking: that of reading, else that the content is damaged.
-func (c *counted) failed(by string, err error) error {
+// failed returns the reason of an error of unpacking: that of reading, if there is one, else that the content is damaged.
+func failed(reading error, by string, err error) error {
 	switch {
-	case c.err != nil:
-		return c.err
+	case reading != nil:
+		return reading
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded), errors.Is(err, fs.ErrClosed):
 		return err
 	}

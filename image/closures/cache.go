@@ -77,7 +77,10 @@ func (s *sources) openCache(ctx context.Context, d description.Source) error {
 	}
 	o := source.CacheOptions{
 		URL: d.URL.V, Flavor: s.Flavor, Keep: s.BuildStore, Remote: s.Remote, Whole: s.Whole,
-		Compares: func(n *tree.Node) bool { return closure.Compares(n, s.linked()) }, Scratch: s.Scratch, NoKeep: s.NoKeep, NotKept: s.NotKept,
+		Scratch: s.Scratch, NoKeep: s.NoKeep, NotKept: s.NotKept,
+	}
+	if s.Streams {
+		o.Compares = func(n *tree.Node) bool { return closure.Compares(n, s.linked()) }
 	}
 	var err error
 	if o.Keys, err = keysOf(d); err != nil {

@@ -34,6 +34,7 @@ type Options struct {
 	Flavor     closure.Flavor // of the store in the image
 	Epoch      int64          // of the database, seconds since 1970
 	Remote     remote.Options // how binary caches are read
+	Streams    bool           // items are verified as they are written: those of caches with listings need not be fetched before
 	NoKeep     bool           // what is streamed from servers is not kept there
 	Backwards  bool           // names of directories are read in reverse order, which makes no difference
 	Outlines   *outline.Set   // of items that were verified before: those of a store on this machine are not walked again

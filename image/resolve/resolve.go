@@ -48,6 +48,7 @@ type Inputs struct {
 	HostDirs []string // searched for loader files that no closure has; nil means /usr
 
 	BuildStore string             // directory that keeps what is fetched, and layers; "" refuses both
+	Streams    bool               // every item will be verified as it is written, so that listings of caches may be believed until then
 	NoKeep     bool               // what is streamed from servers is not kept there
 	NotKept    func(error)        // is called when something cannot be kept there, perhaps while the image is written; may be nil
 	Fetching   func(*Fetch)       // is called before items are fetched; may be nil
@@ -256,7 +257,7 @@ func (w world) read(ctx context.Context) (hosts host.Inputs, s *closures.Union, 
 func (w world) closures(ctx context.Context) (*closures.Union, diag.List, error) {
 	return closures.Find(ctx, w.d, closures.Options{
 		Dir: w.in.Dir, OutDir: w.in.OutDir, Scratch: w.in.Scratch, BuildStore: w.in.BuildStore, Flavor: w.flavor, Epoch: w.epoch,
-		Remote: w.in.Remote, Backwards: w.in.Backwards, Whole: w.whole, NoKeep: w.in.NoKeep, NotKept: w.in.NotKept, Fetching: w.in.Fetching, Hold: w.in.Hold,
+		Remote: w.in.Remote, Backwards: w.in.Backwards, Whole: w.whole, Streams: w.in.Streams, NoKeep: w.in.NoKeep, NotKept: w.in.NotKept, Fetching: w.in.Fetching, Hold: w.in.Hold,
 		Outlines: w.in.Outlines,
 	})
 }

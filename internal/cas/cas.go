@@ -106,6 +106,11 @@ const reserve = 64 * units.MiB
 // Add adds the content that fill writes, unless the store has it. If another process is adding it, Add waits for that. Nothing is added if fill
 // fails, or if the content does not have the digest and the size, which may be [AnySize]: then it may take what is free on the disk.
 func (s *Store) Add(ctx context.Context, d Digest, size int64, fill func(w io.Writer) error) (tree.Blob, error) {
+	return s.AddWith(ctx, sha256.New(), d, size, fill)
+}
+
+// AddWith is Add with a SHA-256 of the caller, which computes more of what it is given.
+func (s *Store) AddWith(ctx context.Context, sum hash.Hash, d Digest, size int64, fill func(w io.Writer) error) (tree.Blob, error) {
 	f, err := s.begin(ctx, d)
 	if err != nil {
 		return nil, err
@@ -114,7 +119,7 @@ func (s *Store) Add(ctx context.Context, d Digest, size int64, fill func(w io.Wr
 	if b, err := s.Get(ctx, d, size); err == nil || !errors.Is(err, fs.ErrNotExist) {
 		return b, errors.Join(err, os.Remove(f.Name()))
 	}
-	if err := s.complete(f, d, size, fill); err != nil {
+	if err := s.complete(f, sum, d, size, fill); err != nil {
 		os.Remove(f.Name())
 		return nil, err
 	}
@@ -122,8 +127,8 @@ func (s *Store) Add(ctx context.Context, d Digest, size int64, fill func(w io.Wr
 }
 
 // complete fills a locked file and names it. It does not sync: damage by a power cut is detected at the next lookup.
-func (s *Store) complete(f *os.File, d Digest, size int64, fill func(w io.Writer) error) error {
-	w, err := s.counter(f, size)
+func (s *Store) complete(f *os.File, sum hash.Hash, d Digest, size int64, fill func(w io.Writer) error) error {
+	w, err := s.counter(f, sum, size)
 	if err != nil {
 		return err
 	}
@@ -149,8 +154,8 @@ func (s *Store) name(f *os.File, d Digest) error {
 }
 
 // AddUnknown adds the content that fill writes, whose digest is not known before, and returns both. from is the digest of what it is made from: processes that add
-// what is made from the same wait for one another.
-func (s *Store) AddUnknown(ctx context.Context, from Digest, fill func(w io.Writer) error) (b tree.Blob, d Digest, err error) {
+// what is made from the same wait for one another. sum is a SHA-256, as that of AddWith.
+func (s *Store) AddUnknown(ctx context.Context, sum hash.Hash, from Digest, fill func(w io.Writer) error) (b tree.Blob, d Digest, err error) {
 	f, err := s.begin(ctx, from)
 	if err != nil {
 		return nil, d, err
@@ -161,7 +166,7 @@ func (s *Store) AddUnknown(ctx context.Context, from Digest, fill func(w io.Writ
 			os.Remove(f.Name())
 		}
 	}()
-	w, err := s.counter(f, AnySize)
+	w, err := s.counter(f, sum, AnySize)
 	if err != nil {
 		return nil, d, err
 	}
@@ -188,12 +193,12 @@ func (e *OtherError) Error() string {
 func (e *OtherError) Is(target error) bool { return target == ErrMismatch }
 
 // counter returns a writer to a file for the bytes of a content, if there is room for them.
-func (s *Store) counter(f *os.File, size int64) (*counter, error) {
+func (s *Store) counter(f *os.File, sum hash.Hash, size int64) (*counter, error) {
 	free, err := scratch.Free(s.dir)
 	if err != nil {
 		return nil, err
 	}
-	c := &counter{w: f, sum: sha256.New(), left: size, full: errTooMany}
+	c := &counter{w: f, sum: sum, left: size, full: errTooMany}
 	if size == AnySize {
 		c.left = max(0, free-reserve)
 		c.full = s.noRoom(free, "more")

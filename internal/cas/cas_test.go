@@ -99,14 +99,14 @@ func TestAddUnknown(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir)
 	from, d := Digest(sha256.Sum256([]byte("packed"))), Digest(sha256.Sum256([]byte("text")))
-	if _, _, err := s.AddUnknown(t.Context(), from, func(io.Writer) error { return io.ErrUnexpectedEOF }); !errors.Is(err, io.ErrUnexpectedEOF) {
+	if _, _, err := s.AddUnknown(t.Context(), sha256.New(), from, func(io.Writer) error { return io.ErrUnexpectedEOF }); !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Error(err)
 	}
 	if all := files(t, dir); len(all) != 0 {
 		t.Errorf("%q", all)
 	}
 	for range 2 {
-		b, got, err := s.AddUnknown(t.Context(), from, writes("text"))
+		b, got, err := s.AddUnknown(t.Context(), sha256.New(), from, writes("text"))
 		if err != nil || got != d || b.Size() != 4 || !s.Has(d, 4) {
 			t.Errorf("%x, %v", got, err)
 		}

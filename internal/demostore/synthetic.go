@@ -35,6 +35,7 @@ func SyntheticHost(dir string) error {
 	files := entries{
 		"usr/lib/grub/x86_64-efi/monolithic/gcdx64.efi": synthetic["x86_64"].program("gcdx64.efi", 50_000),
 		"usr/lib/u-boot/qemu_arm64/u-boot.bin":          noise("u-boot.bin", 70_001),
+		"boot/memtest86+x64.bin":                        synthetic["x86_64"].linux("memtest", 80_000),
 		"data.bin":                                      append(make([]byte, 200_000), noise("data.bin", 100_000)...),
 		"microcode":                                     noise("microcode", 10_001),
 		"rootfs/etc/issue":                              []byte("synthetic\n"),

@@ -111,3 +111,29 @@ func BenchmarkBoth(b *testing.B) {
 		}
 	})
 }
+
+// Two hashes that get the same bytes have the sums of the standard library, whatever came before.
+func TestWriteBoth(t *testing.T) {
+	content := noise(10_000)
+	for before := range 200 {
+		for _, other := range []int{0, 64, before, before + 1} {
+			g, h := New(), New()
+			g.Write(content[:before])
+			h.Write(content[:other])
+			for _, n := range []int{before, 0, 1, 63, 64, 65, 640, 4096} {
+				WriteBoth(g, h, content[:n])
+			}
+			alone := func(n int) []byte {
+				w := sha256.New()
+				w.Write(content[:n])
+				for _, n := range []int{before, 0, 1, 63, 64, 65, 640, 4096} {
+					w.Write(content[:n])
+				}
+				return w.Sum(nil)
+			}
+			if !bytes.Equal(g.Sum(nil), alone(before)) || !bytes.Equal(h.Sum(nil), alone(other)) {
+				t.Fatalf("after %d and %d bytes", before, other)
+			}
+		}
+	}
+}

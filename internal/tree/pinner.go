@@ -6,8 +6,9 @@ import (
 	"crypto/sha256"
 	"crypto/sha512"
 	"encoding/binary"
-	"hash"
 	"sync"
+
+	"imprint/internal/sha256pair"
 )
 
 // HoleSize is the unit in bytes in which zeros make a hole: large enough that a hole is worth an extent.
@@ -19,15 +20,15 @@ const HoleSize = 64 << 10
 //
 // The zero Pinner is not ready: use [NewPinner].
 type Pinner struct {
-	sum   hash.Hash // of the bytes outside of holes
-	data  []Range   // their ranges
-	at    int64     // bytes written
-	zeros int64     // zeros at the front of the current unit, which has no other bytes yet, and that are in no range
+	sum   *sha256pair.Hash // of the bytes outside of holes
+	data  []Range          // their ranges
+	at    int64            // bytes written
+	zeros int64            // zeros at the front of the current unit, which has no other bytes yet, and that are in no range
 	holes bool
 }
 
 // NewPinner returns a Pinner of the content "".
-func NewPinner() *Pinner { return &Pinner{sum: sha256.New()} }
+func NewPinner() *Pinner { return &Pinner{sum: sha256pair.New()} }
 
 var zeroUnit [HoleSize]byte
 
@@ -44,6 +45,28 @@ func (p *Pinner) Write(b []byte) (int, error) {
 		rest = rest[len(part):]
 	}
 	return len(b), nil
+}
+
+// WriteBlocks implements [sha256pair.Writer].
+func (p *Pinner) WriteBlocks(b []byte, sums [][sha256.Size]byte) {
+	if p.at%sha256pair.BlockSize != 0 { // no unit begins with a block
+		p.Write(b)
+		sha256pair.Blocks(b, sums)
+		return
+	}
+	for len(b) > 0 {
+		part := b[:min(int64(len(b)), HoleSize-p.at%HoleSize)]
+		blocks := sums[:len(part)/sha256pair.BlockSize]
+		b, sums = b[len(part):], sums[len(blocks):]
+		if p.zeros == p.at%HoleSize && isZero(part) {
+			p.unit(int64(len(part)))
+			sha256pair.Blocks(part, blocks)
+			continue
+		}
+		p.settle()
+		p.sum.WriteBlocks(part, blocks)
+		p.added(int64(len(part)))
+	}
 }
 
 // WriteZeros implements ZeroWriter.
@@ -78,7 +101,11 @@ func (p *Pinner) settle() {
 
 func (p *Pinner) add(b []byte) {
 	p.sum.Write(b)
-	n := int64(len(b))
+	p.added(int64(len(b)))
+}
+
+// added counts bytes of data.
+func (p *Pinner) added(n int64) {
 	if k := len(p.data) - 1; k >= 0 && p.data[k].End() == p.at {
 		p.data[k].Len += n
 	} else {

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"imprint/internal/hosttest"
+	"imprint/internal/sha256pair"
 
 	"pgregory.net/rapid"
 )
@@ -51,10 +52,20 @@ func TestPinner(t *testing.T) {
 		for range 2 {
 			p := NewPinner()
 			for rest := content; len(rest) > 0; {
-				n := min(len(rest), rapid.OneOf(rapid.IntRange(1, 2*HoleSize), rapid.Just(HoleSize)).Draw(t, "part"))
-				if isZero(rest[:n]) && rapid.Bool().Draw(t, "counted") {
+				n := min(len(rest), rapid.OneOf(rapid.IntRange(1, 2*HoleSize), rapid.Just(HoleSize), rapid.Just(HoleSize/4)).Draw(t, "part"))
+				switch blocks := n / sha256pair.BlockSize; {
+				case isZero(rest[:n]) && rapid.Bool().Draw(t, "counted"):
 					p.WriteZeros(int64(n))
-				} else {
+				case blocks > 0 && rapid.Bool().Draw(t, "blocks"):
+					n = blocks * sha256pair.BlockSize
+					sums := make([][sha256.Size]byte, blocks)
+					p.WriteBlocks(rest[:n], sums)
+					for i, sum := range sums {
+						if sum != sha256.Sum256(rest[i*sha256pair.BlockSize:][:sha256pair.BlockSize]) {
+							t.Fatalf("block %d has another sum", i)
+						}
+					}
+				default:
 					p.Write(rest[:n])
 				}
 				rest = rest[n:]
