@@ -95,7 +95,7 @@ func newFAT(s Spec) (Maker, error) {
 		Size: s.Size, Free: s.Free, SectorSize: s.SectorSize, Label: s.Label, Serial: s.Serial, Epoch: s.Epoch,
 		HiddenSectors: hidden(s), Grain: fatGrain, Bits: cmp.Or(s.FATBits, s.FATHint),
 	}
-	if s.Stable && s.Earlier != nil {
+	if s.Stable && s.Earlier != nil && !s.Syslinux { // which wants its own files in few pieces
 		o.Earlier = s.Earlier.fat
 	}
 	p, err := sizedFAT(s, o)
@@ -120,7 +120,7 @@ func sizedFAT(s Spec, o fat.Options) (*fat.Plan, error) {
 	roomy.Free += spare
 	p, err := fat.New(s.Tree, roomy)
 	if err == nil && spare > 0 {
-		if o.Size = keptSize(s, o, p.Size()); o.Size > 0 {
+		if o.Size = keptSize(s, p.Size()); o.Size > 0 {
 			if same, err := fat.New(s.Tree, o); err == nil {
 				return same, nil
 			}
@@ -134,11 +134,11 @@ func sizedFAT(s Spec, o fat.Options) (*fat.Plan, error) {
 }
 
 // keptSize returns the size of the earlier volume, if it should stay; 0 if it should not. fresh is the size of one that is laid out anew.
-func keptSize(s Spec, o fat.Options, fresh int64) int64 {
-	if o.Earlier == nil || o.Earlier.Size() < s.MinSize || o.Earlier.Size()-fresh > fresh/10 {
+func keptSize(s Spec, fresh int64) int64 {
+	if s.Earlier == nil || s.Earlier.fat == nil || s.Earlier.fat.Size() < s.MinSize || s.Earlier.fat.Size()-fresh > fresh/10 {
 		return 0
 	}
-	return o.Earlier.Size()
+	return s.Earlier.fat.Size()
 }
 
 // hidden is the boot sector's field for the number of sectors before the volume. It has 32 bits; beyond, it is 0, which means

@@ -25,7 +25,6 @@ type bootFAT struct {
 
 func newSyslinux(s Spec) (Maker, error) {
 	s.Free += syslinux.Room
-	s.Earlier = nil // mtools decides where files lie
 	m, err := newFAT(s)
 	if err != nil {
 		return nil, err
