@@ -6,11 +6,14 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
+	"imprint/internal/fault"
 	"imprint/internal/hosttest"
 	"imprint/internal/tree"
 	"imprint/internal/units"
+	"imprint/partition/fat"
 )
 
 // SYSLINUX goes to the volume that is its own, wherever that lies in the file, and leaves what is around it alone; the same twice.
@@ -57,7 +60,7 @@ func TestSyslinux(t *testing.T) {
 	if err := os.WriteFile(volume, disk[offset:offset+m.Size()], 0o600); err != nil {
 		t.Fatal(err)
 	}
-	hosttest.Run(t, "fsck.fat", "-n", volume)
+	sound(t, volume)
 	if !bytes.Contains(disk[offset:offset+512], []byte("SYSLINUX")) {
 		t.Error("the boot sector is not SYSLINUX's")
 	}
@@ -67,6 +70,50 @@ func TestSyslinux(t *testing.T) {
 	if _, err := New(spec); !errors.As(err, &small) {
 		t.Errorf("a volume without room for SYSLINUX: %v", err)
 	}
+}
+
+// The backup of the boot sector, which only FAT32 has, is SYSLINUX's too.
+func TestSyslinuxBackup(t *testing.T) {
+	hosttest.Need(t, "syslinux", "mcopy", "fsck.fat")
+	root, err := tree.NewBuilder(&tree.Attr{Mode: 0o755}).Tree()
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := New(Spec{Filesystem: "fat", FATBits: 32, Syslinux: true, SectorSize: 512, Tree: root})
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "volume")
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(path, m.Size()); err != nil {
+		t.Fatal(err)
+	}
+	fill(t, m.(HostMade), root, path, 0)
+	sound(t, path)
+}
+
+// sound fails the test if fsck.fat or the reader finds a fault in a volume.
+func sound(t *testing.T, path string) {
+	t.Helper()
+	if out := hosttest.Run(t, "fsck.fat", "-n", path); strings.Contains(string(out), "differences") {
+		t.Errorf("%s", out)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := fat.Read(f, info.Size())
+	if err != nil {
+		t.Fatal(err)
+	}
+	v.Check(func(found fault.Fault) { t.Error(found) })
 }
 
 // fill fills a region with a tree.

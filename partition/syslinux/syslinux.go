@@ -5,6 +5,7 @@ package syslinux
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
@@ -17,6 +18,17 @@ import (
 
 // Room is the number of bytes that must be free on the volume for the files that are installed, ldlinux.sys and ldlinux.c32.
 const Room = 512 * units.KiB
+
+const sectorSize = 512
+
+// Offsets of fields in a boot sector (Microsoft Extensible Firmware Initiative FAT32 File System Specification, 1.03).
+const (
+	sectorField  = 11 // BPB_BytsPerSec
+	fatSizeField = 22 // BPB_FATSz16, which is 0 in FAT32
+	backupField  = 50 // BPB_BkBootSec
+)
+
+var le = binary.LittleEndian
 
 // Install writes SYSLINUX's boot sector and files to the volume at offset of a file. The volume's hidden sectors must be offset in sectors.
 // The files have the time epoch, in seconds since 1970. syslinux writes a configuration for mtools into a [scratch.Directory] below parent.
@@ -45,10 +57,13 @@ func Install(ctx context.Context, file string, offset, epoch int64, parent strin
 		return fmt.Errorf("install syslinux: %s", r.Output)
 	}
 	after, err := bootSector(file, offset)
-	if err == nil && bytes.Equal(before, after) {
-		err = errors.New("install syslinux: it ended without an error, and the boot sector is as it was")
+	switch {
+	case err != nil:
+		return err
+	case bytes.Equal(before, after):
+		return errors.New("install syslinux: it ended without an error, and the boot sector is as it was")
 	}
-	return err
+	return backUp(after, file, offset)
 }
 
 // bootSector reads the first sector of the volume.
@@ -58,7 +73,21 @@ func bootSector(file string, offset int64) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	p := make([]byte, 512)
+	p := make([]byte, sectorSize)
 	_, err = f.ReadAt(p, offset)
 	return p, err
+}
+
+// backUp writes the boot sector of a FAT32 volume also to the place of its backup, which syslinux leaves as it was.
+func backUp(boot []byte, file string, offset int64) error {
+	at, sector := int64(le.Uint16(boot[backupField:])), int64(le.Uint16(boot[sectorField:]))
+	if le.Uint16(boot[fatSizeField:]) != 0 || at == 0 {
+		return nil
+	}
+	f, err := os.OpenFile(file, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteAt(boot, offset+at*sector)
+	return errors.Join(err, f.Close())
 }
