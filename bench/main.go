@@ -5,9 +5,8 @@
 //	go run ./bench stores [-n 3] [-dir build/bench] [-o bench/RESULTS.md]
 //
 // The contenders take turns, A B C C B A A B C …, so that changes of the machine's speed affect all of them, and what one leaves behind affects
-// not always the same other. Reported are medians, and medians of
-// the ratios within a round. A contender whose tools are missing is listed as missing. A workload is made when it is first used, always
-// with the same bytes.
+// not always the same other. Reported are medians, and medians of the ratios within a round. A contender whose tools are missing is listed as
+// missing. A workload is made when it is first used, always with the same bytes.
 package main
 
 import (
