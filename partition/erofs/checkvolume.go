@@ -104,26 +104,12 @@ func (v *Volume) audit(report fault.Report) *audit {
 	return a
 }
 
-// maxPath is the length in bytes at which paths in messages are cut, PATH_MAX. Without it, nested directories with a fault each would make
-// messages whose length is quadratic in the size of the image.
-const maxPath = 4096
-
 // path returns the path of an inode, by the first name that was found for it.
 func (a *audit) path(n *audited) string {
-	var names []string
-	size := 0
-	for ; n.nid != n.parent && len(names) <= maxDepth; n = a.found[n.parent] {
-		names = append(names, n.name)
-		if size += 1 + len(n.name); size > maxPath {
-			names = append(names, "…")
-			break
+	return fault.Path(func(yield func(string) bool) {
+		for n := n; n.nid != n.parent && yield(n.name); n = a.found[n.parent] {
 		}
-	}
-	path := "/"
-	for i := len(names) - 1; i >= 0; i-- {
-		path = tree.Join(path, names[i])
-	}
-	return path
+	})
 }
 
 // fault reports a fault. n is nil for what belongs to no inode.

@@ -2,7 +2,6 @@ package fat
 
 import (
 	"fmt"
-	"slices"
 
 	"imprint/internal/fault"
 	"imprint/internal/repro"
@@ -71,26 +70,12 @@ func (s *scan) root() (*tree.Tree, error) {
 	return b.Tree()
 }
 
-// maxPath is the length in bytes at which paths in messages are cut, PATH_MAX. Without it, nested directories with a fault each would make
-// messages whose length is quadratic in the size of the image.
-const maxPath = 4096
-
-// path returns the path of an object. Paths are not stored: together they may be far longer than the directories.
+// path returns the path of an object.
 func (s *scan) path(id int32) string {
-	var names []string
-	size := 0
-	for ; id > 0; id = s.objects[id].parent {
-		names = append(names, s.objects[id].name)
-		if size += 1 + len(s.objects[id].name); size > maxPath {
-			names = append(names, "…")
-			break
+	return fault.Path(func(yield func(string) bool) {
+		for id := id; id > 0 && yield(s.objects[id].name); id = s.objects[id].parent {
 		}
-	}
-	path := "/"
-	for _, name := range slices.Backward(names) {
-		path = tree.Join(path, name)
-	}
-	return path
+	})
 }
 
 // fault reports a fault that leaves the tree as it is.

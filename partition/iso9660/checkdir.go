@@ -5,8 +5,9 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/maphash"
-	"slices"
 	"strings"
+
+	"imprint/internal/fault"
 )
 
 // tree checks the directories of a tree, parents first. The tree is that of ISO 9660 itself: a directory that Rock Ridge moved is where it
@@ -51,23 +52,12 @@ func (a *audit) addDir(d auditDir) {
 	a.dirs = append(a.dirs, d)
 }
 
-// maxPath is the length in bytes at which paths in messages are cut, PATH_MAX. Without it, nested directories with a fault each would make
-// messages whose length is quadratic in the size of the image.
-const maxPath = 4096
-
-// path returns the path of a directory. Paths are not stored: together they may be far longer than the image.
+// path returns the path of a directory.
 func (a *audit) path(id int32) string {
-	var names []string
-	size := 0
-	for ; int(id) < len(a.dirs) && a.dirs[id].parent != id; id = a.dirs[id].parent {
-		names = append(names, a.dirs[id].name)
-		if size += 1 + len(a.dirs[id].name); size > maxPath {
-			names = append(names, "…")
-			break
+	return fault.Path(func(yield func(string) bool) {
+		for id := id; int(id) < len(a.dirs) && a.dirs[id].parent != id && yield(a.dirs[id].name); id = a.dirs[id].parent {
 		}
-	}
-	slices.Reverse(names)
-	return "/" + strings.Join(names, "/")
+	})
 }
 
 func (a *audit) filePath(id int32) string {
