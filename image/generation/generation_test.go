@@ -13,6 +13,7 @@ import (
 	"imprint/closure/outline"
 	"imprint/image/generation"
 	"imprint/image/imagetest"
+	"imprint/image/plan"
 	"imprint/image/write"
 	"imprint/internal/extent"
 	"imprint/internal/objects"
@@ -29,8 +30,8 @@ func open(t *testing.T) *objects.Store {
 	return s
 }
 
-// keep keeps the disk of a description, and compares what was kept with the disk that a build writes.
-func keep(t *testing.T, w imagetest.World, s *objects.Store, text string, known ...*recipe.Recipe) *generation.Kept {
+// prepare prepares the writing of the disk of a description, until the test ends.
+func prepare(t *testing.T, w imagetest.World, text string) (*plan.Plan, *write.Prepared) {
 	t.Helper()
 	p, err := w.Plan(text)
 	if err != nil {
@@ -44,7 +45,14 @@ func keep(t *testing.T, w imagetest.World, s *objects.Store, text string, known 
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer prepared.Discard()
+	t.Cleanup(prepared.Discard)
+	return p, prepared
+}
+
+// keep keeps the disk of a description, and compares what was kept with the disk that a build writes.
+func keep(t *testing.T, w imagetest.World, s *objects.Store, text string, known ...*recipe.Recipe) *generation.Kept {
+	t.Helper()
+	p, prepared := prepare(t, w, text)
 	at := generation.Earlier{Recipes: known}
 	if !strings.Contains(text, "hard-link") {
 		at.Outlines = outline.NewSet()
@@ -157,19 +165,7 @@ func TestMismatch(t *testing.T) {
 	w, s := imagetest.New(t), open(t)
 	w.File("files/x", "x")
 	text := items(w, 0) + fmt.Sprintf(partitionOf, "ext4")
-	p, err := w.Plan(text)
-	if err != nil {
-		t.Fatal(err)
-	}
-	l, err := p.Layout(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	prepared, err := write.Prepare(t.Context(), p, l)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer prepared.Discard()
+	_, prepared := prepare(t, w, text)
 	name := w.Dir + "/store" + w.Path("item1") + "/bin/small"
 	if err := os.WriteFile(name, []byte(noise(99, 100)), 0o644); err != nil {
 		t.Fatal(err)
