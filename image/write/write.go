@@ -19,6 +19,7 @@ import (
 
 	"imprint/image/plan"
 	"imprint/internal/interrupt"
+	"imprint/internal/output"
 	"imprint/internal/stream"
 	"imprint/internal/units"
 
@@ -85,6 +86,9 @@ func Image(ctx context.Context, file *os.File, p *plan.Plan, l *plan.Layout, o O
 	if err != nil {
 		return nil, err
 	}
+	if disk.Direct != nil {
+		defer disk.Direct.Close()
+	}
 	disk.Beside = beside.volumes
 	s := newSequence(planner{disk: disk, verify: v, archives: beside, noDisk: o.noDisk()}, o.stages(p, l), p, l, made.files)
 	if err := o.enoughSpace(s.first); err != nil {
@@ -118,7 +122,10 @@ func (o Options) disk(file *os.File, p *plan.Plan, l *plan.Layout) (*stream.Disk
 	if err := file.Truncate(l.Size); err != nil {
 		return nil, fmt.Errorf("make a file of %d bytes: %w", l.Size, err)
 	}
-	if !o.NoDigest || len(o.Formats) > 0 || p.Seal != nil {
+	if !o.NoSync && !o.Scratch && !o.SHA256 { // what is not synced, or read again, is better left in the page cache
+		disk.Direct = output.Direct(file)
+	}
+	if !o.NoDigest || len(o.Formats) > 0 || p.Seal != nil || disk.Direct != nil {
 		disk.Digest = stream.NewPieces(l.Size)
 		disk.Digest.NoSums = o.NoDigest && p.Seal == nil
 	}

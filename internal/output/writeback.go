@@ -30,3 +30,13 @@ func WriteAway(file *os.File) (stop func()) {
 		return writeBack(file) == nil && unix.Fadvise(int(file.Fd()), 0, 0, unix.FADV_DONTNEED) == nil
 	})
 }
+
+// Direct opens an output once more, to write whole blocks of it past the page cache (O_DIRECT); nil if its file system cannot do that. Closing the
+// output does not close it.
+func Direct(file *os.File) *os.File {
+	direct, err := os.OpenFile(ToolPath(file), os.O_WRONLY|unix.O_DIRECT, 0)
+	if err != nil {
+		return nil
+	}
+	return direct
+}

@@ -2,6 +2,7 @@ package stream
 
 import (
 	"io"
+	"iter"
 
 	"imprint/internal/sha256pair"
 	"imprint/internal/verity"
@@ -37,15 +38,37 @@ func (l *leaves) write(h io.Writer, p []byte, lo int64) error {
 
 // complete hashes the blocks of a piece whose leaves are not known yet, and returns all leaves.
 func (l *leaves) complete(piece []byte) []verity.Hash {
-	n := verity.Count(int64(len(piece)))
-	for i := 0; i < n; i++ {
-		from := i
-		for i < n && !l.known[i] {
-			i++
-		}
-		verity.Leaves(piece[from*verity.BlockSize:min(i*verity.BlockSize, len(piece))], l.list[from:i])
+	return l.hash(piece, 0, verity.Count(int64(len(piece))))
+}
+
+// hash hashes the blocks in [first, end) whose leaves are not known yet, and returns those of all of them.
+func (l *leaves) hash(piece []byte, first, end int) []verity.Hash {
+	for from, to := range l.gaps(first, end) {
+		verity.Leaves(piece[from*verity.BlockSize:min(to*verity.BlockSize, len(piece))], l.list[from:to])
 	}
-	return l.list[:n]
+	return l.list[first:end]
+}
+
+// gaps yields the ranges [from, to) of those in [first, end) that are not known.
+func (l *leaves) gaps(first, end int) iter.Seq2[int, int] {
+	return func(yield func(from, to int) bool) {
+		for i := first; i < end; i++ {
+			from := i
+			for i < end && !l.known[i] {
+				i++
+			}
+			if from < i && !yield(from, i) {
+				return
+			}
+		}
+	}
+}
+
+// set makes known those from first on.
+func (l *leaves) set(first int, list []verity.Hash) {
+	for i := range copy(l.list[first:], list) {
+		l.known[first+i] = true
+	}
 }
 
 // forget makes all leaves unknown.

@@ -25,6 +25,9 @@ type Pieces struct {
 	leaves [][]verity.Hash // kept ones, of complete pieces
 	spare  sync.Pool
 
+	mu    sync.Mutex
+	parts map[int64]*leaves // of pieces that come in several windows, as far as they are known
+
 	// NoSums says that no digest is wanted.
 	NoSums bool
 	// Take gets each complete piece that something is written to, unless it is nil. It is called from several goroutines, and does not keep
@@ -35,7 +38,7 @@ type Pieces struct {
 // NewPieces returns the Pieces of a disk of size bytes.
 func NewPieces(size int64) *Pieces {
 	n := (size + PieceSize - 1) / PieceSize
-	p := &Pieces{length: size, total: make([]int32, n), left: make([]atomic.Int32, n), sums: make([][]verity.Hash, n)}
+	p := &Pieces{length: size, total: make([]int32, n), left: make([]atomic.Int32, n), sums: make([][]verity.Hash, n), parts: map[int64]*leaves{}}
 	p.spare.New = func() any { return new([PieceSize]byte) }
 	return p
 }
@@ -98,16 +101,20 @@ func (p *Pieces) pass(piece int64, content []byte) error {
 // last counts bytes that are in the file now, and reports whether they complete the piece.
 func (p *Pieces) last(piece, bytes int64) bool { return p.left[piece].Add(-int32(bytes)) == 0 }
 
-// read takes a complete piece of the file, through a buffer of PieceSize bytes.
+// read takes a complete piece of the file, through a buffer of PieceSize bytes. What windows have noted is not read, unless it is passed on.
 func (p *Pieces) read(piece int64, file io.ReaderAt, buf []byte) error {
-	content := buf[:p.size(piece)]
-	if _, err := file.ReadAt(content, piece*PieceSize); err != nil && err != io.EOF {
-		return err
+	if p.NoSums && p.Take == nil {
+		return nil
+	}
+	content, leaves := buf[:p.size(piece)], p.noted(piece)
+	for from, to := range leaves.gaps(0, verity.Count(int64(len(content)))) {
+		part := content[from*verity.BlockSize : min(to*verity.BlockSize, len(content))]
+		if _, err := file.ReadAt(part, piece*PieceSize+int64(from)*verity.BlockSize); err != nil && err != io.EOF {
+			return err
+		}
 	}
 	if !p.NoSums {
-		leaves := make([]verity.Hash, verity.Count(int64(len(content))))
-		verity.Leaves(content, leaves)
-		p.hashed(piece, leaves)
+		p.hashed(piece, leaves.complete(content))
 	}
 	return p.pass(piece, content)
 }

@@ -41,6 +41,7 @@ type Disk struct {
 	// Distant says that sources come from a network, which several workers wait for.
 	Distant bool
 
+	ferry   *ferry      // while jobs run; nil if nothing is written directly
 	stopped atomic.Bool // by an error or from outside: workers end at the next piece
 }
 
@@ -52,8 +53,12 @@ type Volume struct {
 	Digest *Pieces // nil when nobody wants to know of pieces
 	// Scratch says that the file is only where the parts of pieces meet: what a window has of a whole piece goes to Digest alone.
 	Scratch bool
+	// Direct is the file opened once more, to write past the page cache (O_DIRECT); nil if that is not wanted. It needs a Digest, which knows what
+	// belongs together.
+	Direct *os.File
 
 	unshared atomic.Bool // the host's file systems do not share extents
+	cached   atomic.Bool // the host's file system writes through the page cache only
 }
 
 // At returns the volume that an offset lies in.
@@ -96,8 +101,14 @@ func (d *Disk) Run(ctx context.Context, jobs []Job) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer context.AfterFunc(ctx, func() { d.stopped.Store(true) })() // before cancel, since another Run may follow
+	ferry, err := newFerry(d, cancel)
+	if err != nil {
+		return err
+	}
+	d.ferry = ferry
 	s := &schedule{disk: d, jobs: jobs, fail: cancel}
 	s.staff(ctx)
+	ferry.end()
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}

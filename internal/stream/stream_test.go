@@ -164,11 +164,15 @@ func diskFor(t *rapid.T, size int64) *Disk {
 	if err != nil {
 		t.Fatal(err)
 	}
+	d := &Disk{Volume: Volume{File: f, Size: size, Digest: NewPieces(size)}}
+	if rapid.Bool().Draw(t, "direct") {
+		d.Direct = direct(f)
+	}
 	os.Remove(f.Name())
 	if err := f.Truncate(size); err != nil {
 		t.Fatal(err)
 	}
-	return &Disk{Volume: Volume{File: f, Size: size, Digest: NewPieces(size)}}
+	return d
 }
 
 // A source whose length has changed is an error that names it, wherever its end lies in a window.

@@ -3,6 +3,7 @@ package stream
 import (
 	"bytes"
 	"context"
+	"iter"
 )
 
 // A window is the memory in which a worker gathers the bytes of one piece of the disk, to write them in few large runs and to hash them while
@@ -76,24 +77,39 @@ func (w *window) flush() error {
 	if len(w.runs) == 0 {
 		return nil
 	}
-	base := w.piece*PieceSize - w.on.Start
-	for _, r := range w.runs {
-		if r.shared || w.on.Scratch && w.on.Digest.whole(base/PieceSize, w.bytes) {
-			continue
-		}
-		if err := w.write(base, r.lo, r.hi); err != nil {
-			return err
-		}
+	piece := w.piece - w.on.Start/PieceSize
+	spare, free := w.spare(piece), w.buf
+	if spare != nil {
+		free = spare
 	}
-	w.disk.Bytes.Add(w.bytes)
-	err := w.digest(base / PieceSize)
+	cached, direct := w.split(piece, spare != nil)
+	err := w.write(piece, cached)
+	if err == nil {
+		w.disk.Bytes.Add(w.bytes)
+		err = w.digest(piece, free)
+	}
+	if spare != nil {
+		w.disk.ferry.take(w.on, w.buf, direct, piece*PieceSize)
+		w.buf = spare
+	}
 	w.runs, w.bytes = w.runs[:0], 0
 	w.tree.forget()
 	return err
 }
 
-// digest hashes the piece, which has that number in its volume, from the window if everything in it came through the window.
-func (w *window) digest(piece int64) error {
+// write writes parts of the window, which is on that piece of its volume, through the page cache.
+func (w *window) write(piece int64, parts []run) error {
+	for _, r := range parts {
+		if _, err := w.on.File.WriteAt(w.buf[r.lo:r.hi], piece*PieceSize+r.lo); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// digest hashes the piece, which has that number in its volume, from the window if everything in it came through the window. Otherwise free is
+// memory for what has to be read again.
+func (w *window) digest(piece int64, free []byte) error {
 	d := w.on.Digest
 	if d == nil {
 		return nil
@@ -106,8 +122,11 @@ func (w *window) digest(piece int64) error {
 		}
 		return d.put(piece, w.buf[:size], w.tree.complete(w.buf[:size]))
 	}
+	if d.notes() {
+		d.note(piece, w)
+	}
 	if d.last(piece, w.bytes) {
-		return d.read(piece, w.on.File, w.buf) // the window is free again: its runs are written
+		return d.read(piece, w.on.File, free)
 	}
 	return nil
 }
@@ -142,28 +161,31 @@ func (d *Disk) written(off, n int64) error {
 // system more in extents than they save.
 const holeSize = 64 << 10
 
-// write writes a part of the window, which starts at offset base of its volume, except for long zeros.
-func (w *window) write(base, lo, hi int64) error {
-	from := lo
-	for lo < hi {
-		end := min(hi, (lo/holeSize+1)*holeSize)
-		if end-lo == holeSize && isZero(w.buf[lo:end]) {
-			if err := w.writeAt(base, from, lo); err != nil {
-				return err
+// parts yields the parts [lo, hi) of the window that are written: the runs, except for shared ones and long zeros.
+func (w *window) parts() iter.Seq2[int64, int64] {
+	return func(yield func(lo, hi int64) bool) {
+		for _, r := range w.runs {
+			if !r.shared && !w.nonzero(r, yield) {
+				return
+			}
+		}
+	}
+}
+
+// nonzero yields the parts of a run without long zeros.
+func (w *window) nonzero(r run, yield func(lo, hi int64) bool) bool {
+	from, at := r.lo, r.lo
+	for at < r.hi {
+		end := min(r.hi, (at/holeSize+1)*holeSize)
+		if end-at == holeSize && isZero(w.buf[at:end]) {
+			if from < at && !yield(from, at) {
+				return false
 			}
 			from = end
 		}
-		lo = end
+		at = end
 	}
-	return w.writeAt(base, from, hi)
-}
-
-func (w *window) writeAt(base, lo, hi int64) error {
-	if lo == hi {
-		return nil
-	}
-	_, err := w.on.File.WriteAt(w.buf[lo:hi], base+lo)
-	return err
+	return from == r.hi || yield(from, r.hi)
 }
 
 // isZero compares the ends first, which nearly always differ from zero if anything does.
