@@ -168,7 +168,7 @@ func TestOptimiseFlavors(t *testing.T) {
 	for _, m := range makeStores(t) {
 		target := m.target(t, m.registration)
 		for _, item := range target.Items {
-			if err := Unify(t.Context(), item.Node, m.flavor.LinkMinSize); err != nil {
+			if err := Unify(t.Context(), item.Node, m.flavor.LinkMinSize, nil); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -18,7 +18,7 @@ func TestUnify(t *testing.T) {
 		tree.NewSymlink("h", canonicalSymlink, "same"),
 		file("i", ""),
 	})
-	if err := Unify(context.Background(), item, AnySize); err != nil {
+	if err := Unify(context.Background(), item, AnySize, nil); err != nil {
 		t.Fatal(err)
 	}
 	b := tree.NewBuilder(canonicalDir)
@@ -43,7 +43,7 @@ func TestUnify(t *testing.T) {
 // An item that is a file or a symlink stays as it is.
 func TestUnifySingleFile(t *testing.T) {
 	for _, n := range []*tree.Node{tree.NewFile("x", canonicalFile, tree.Text("x")), tree.NewSymlink("x", canonicalSymlink, "y")} {
-		if err := Unify(context.Background(), n, AnySize); err != nil {
+		if err := Unify(context.Background(), n, AnySize, nil); err != nil {
 			t.Error(err)
 		}
 	}

@@ -203,10 +203,25 @@ func (f finder) unify(ctx context.Context, item *plan.Item, from closure.Store) 
 	if c, ok := from.(*source.Cache); ok {
 		if stream := c.Stream(item.Info.Path); stream != nil {
 			item.Stream, item.Distant = stream, stream.Distant()
-			defer stream.Comparing()()
+			return f.unifyStream(ctx, item, stream)
 		}
 	}
-	if err := closure.Unify(ctx, item.Node, f.linked()); err != nil {
+	if err := closure.Unify(ctx, item.Node, f.linked(), nil); err != nil {
+		return closure.Reading(item.Info.Path, err)
+	}
+	return nil
+}
+
+func (f finder) unifyStream(ctx context.Context, item *plan.Item, stream *source.Stream) error {
+	if !closure.Compares(item.Node, f.linked()) {
+		return closure.Unify(ctx, item.Node, f.linked(), nil)
+	}
+	end, err := stream.Compare(ctx)
+	if err == nil {
+		err = closure.Unify(ctx, item.Node, f.linked(), stream.Again)
+		end()
+	}
+	if err != nil {
 		return closure.Reading(item.Info.Path, err)
 	}
 	return nil

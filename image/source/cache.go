@@ -18,6 +18,7 @@ import (
 	"imprint/closure/narinfo"
 	"imprint/internal/cas"
 	"imprint/internal/notes"
+	"imprint/internal/processors"
 	"imprint/internal/remote"
 	"imprint/internal/tree"
 
@@ -33,9 +34,10 @@ type Cache struct {
 	kept  *cas.Store // nil before Realise
 	now   *Fetch     // likewise
 
-	asks   *semaphore.Weighted // for files that are asked for ahead
-	heap   heap
-	unkept sync.Once // for the warning
+	asks     *semaphore.Weighted // for files that are asked for ahead
+	compares *semaphore.Weighted // for items whose files are being compared
+	heap     heap
+	unkept   sync.Once // for the warning
 
 	mu      sync.Mutex
 	entries map[closure.Path]*entry
@@ -84,7 +86,8 @@ func OpenCache(ctx context.Context, o CacheOptions) (*Cache, error) {
 		o.Whole = ctx
 	}
 	dir, err := remote.Open(o.URL, o.Remote)
-	c := &Cache{CacheOptions: o, dir: dir, asks: semaphore.NewWeighted(asksAhead), entries: map[closure.Path]*entry{}}
+	c := &Cache{CacheOptions: o, dir: dir, asks: semaphore.NewWeighted(asksAhead),
+		compares: semaphore.NewWeighted(int64(processors.Count())), entries: map[closure.Path]*entry{}}
 	if err != nil {
 		return nil, c.invalid("%v", err)
 	}

@@ -19,15 +19,18 @@ type pass struct {
 	file io.Closer
 	from *packed
 	r    io.ReadCloser
-	at   int64        // offset in the archive
-	gaps hash.Hash    // of what lies between contents
-	copy *cas.Pending // of the archive; nil if it is not kept
+	at   int64 // offset in the archive
 	buf  []byte
+
+	// Of a pass that verifies:
+	gaps  hash.Hash // of what lies between contents
+	watch *watch
+	copy  *cas.Pending // of the archive; nil if it is not kept
 }
 
 // newPass begins to unpack the file of an archive, which it closes.
 func newPass(file io.ReadCloser, e *entry) (*pass, error) {
-	p := &pass{file: file, from: newPacked(file, e.text), gaps: sha256.New(), buf: make([]byte, 4<<10)}
+	p := &pass{file: file, from: newPacked(file, e.text), buf: make([]byte, 16<<10)}
 	p.from.sum = nil // since the hash of the archive is checked
 	var err error
 	if p.r, err = unpack.Reader(p.from, compressions[e.text.Compression]); err != nil {
@@ -35,6 +38,11 @@ func newPass(file io.ReadCloser, e *entry) (*pass, error) {
 		return nil, p.from.failed(err)
 	}
 	return p, nil
+}
+
+// begin makes it a pass that verifies, and perhaps keeps the archive.
+func (p *pass) begin(copy *cas.Pending, repeats []repeat) {
+	p.copy, p.gaps, p.watch = copy, sha256.New(), newWatch(repeats)
 }
 
 // read skips to an offset and reads.
@@ -54,7 +62,9 @@ func (p *pass) read(b []byte, off int64) (int, error) {
 func (p *pass) skip(off int64) error {
 	for p.at < off {
 		n, err := io.ReadFull(p.r, p.buf[:min(off-p.at, int64(len(p.buf)))])
-		p.gaps.Write(p.buf[:n])
+		if p.gaps != nil {
+			p.gaps.Write(p.buf[:n])
+		}
 		p.passed(p.buf[:n])
 		if err != nil {
 			return p.ended(err)
@@ -65,6 +75,9 @@ func (p *pass) skip(off int64) error {
 
 // passed counts bytes of the archive, and keeps them. Where that fails, [pass.keep] says so.
 func (p *pass) passed(b []byte) {
+	if p.watch != nil {
+		p.watch.passed(b, p.at)
+	}
 	p.at += int64(len(b))
 	if p.copy != nil {
 		_, _ = p.copy.Write(b)
@@ -97,6 +110,9 @@ func (p *pass) finish(n *tree.Node, size int64) error {
 	}
 	if [sha256.Size]byte(want.Sum(nil)) != [sha256.Size]byte(p.gaps.Sum(nil)) {
 		return fmt.Errorf("%w: the archive has other files than the listing", cas.ErrMismatch)
+	}
+	if err := p.watch.check(); err != nil {
+		return err
 	}
 	return p.from.check()
 }

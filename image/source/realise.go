@@ -61,14 +61,21 @@ func (c *Cache) realise(ctx context.Context, items []*closure.Info, report Repor
 	return each(ctx, items, most, c.outputs)
 }
 
-// missing returns the items that have to be there before they are written. Those with a listing need not, unless their files are compared.
+// missing returns the items that have to be there before they are written. Those with a listing need not, unless their files are compared, and it
+// takes long to unpack them once more.
 func (c *Cache) missing(items []*closure.Info) (missing []*closure.Info) {
 	for _, info := range items {
-		if e := c.entries[info.Path]; e.kept == nil && (e.stream == nil || c.Compares(e.tree)) {
+		if e := c.entries[info.Path]; e.kept == nil && (e.stream == nil || !c.twice(e) && c.Compares(e.tree)) {
 			missing = append(missing, info)
 		}
 	}
 	return missing
+}
+
+// twice reports whether an archive whose files are compared is best unpacked twice, for that and to be written: it is on this machine, and takes no
+// longer to unpack than to write to a file and read from there.
+func (c *Cache) twice(e *entry) bool {
+	return c.dir.Local() && (e.text.Compression == "zstd" || e.text.Compression == "none")
 }
 
 // obtain makes an item readable.

@@ -243,11 +243,11 @@ func TestNoListings(t *testing.T) {
 	}
 }
 
-// Files that are compared are unpacked before they are written. A local cache has them apart, unverified as long as nothing else reads them; what a server
-// has is kept.
+// Files that are compared are unpacked before they are written, from a local cache to a file apart, unverified as long as nothing else reads them; what a
+// server has is kept.
 func TestCompared(t *testing.T) {
 	for _, local := range []bool{true, false} {
-		l := newListed(t)
+		l := newListedAs(t, "gzip")
 		l.compares = true
 		var c *Cache
 		var item *closure.Item
@@ -265,7 +265,10 @@ func TestCompared(t *testing.T) {
 			t.Fatal(err)
 		}
 		if local {
-			end := c.Stream(item.Info.Path).Comparing()
+			end, err := c.Stream(item.Info.Path).Compare(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
 			if got, err := tree.ReadAll(n.Children()[0].Blob(), 10); err != nil || string(got) != "text" {
 				t.Errorf("%q, %v", got, err)
 			}
@@ -285,7 +288,7 @@ func TestCompared(t *testing.T) {
 
 // What was compared is verified before anything else reads it.
 func TestComparedLies(t *testing.T) {
-	l := newListedAs(t, "none")
+	l := newListedAs(t, "gzip")
 	l.compares = true
 	l.change("text\x00", "test\x00")
 	c, item, err := l.realise()
@@ -296,7 +299,10 @@ func TestComparedLies(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	end := c.Stream(item.Info.Path).Comparing()
+	end, err := c.Stream(item.Info.Path).Compare(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
 	if got, err := tree.ReadAll(n.Children()[0].Blob(), 10); err != nil || string(got) != "test" {
 		t.Errorf("%q, %v", got, err)
 	}

@@ -21,8 +21,9 @@ type streamed struct {
 	kept    tree.Blob // verified: in the build store, or apart
 	apart   tree.Blob // unpacked before it is written, and not verified; nil for most
 	trusted bool      // for a time: whoever reads verifies, or asks for no more than whether files are equal
-	pass    *pass     // while its files are written
-	ahead   *opening  // of its file
+	pass    *pass     // while its files are written, or compared
+	opening *opening  // of its file, before it is needed
+	repeats []repeat  // by offset
 }
 
 // Size implements tree.Blob.
@@ -71,6 +72,11 @@ func (s *streamed) next(p []byte, off int64) (n int, whole tree.Blob, err error)
 	case s.pass != nil && off >= s.pass.at:
 		n, err := s.pass.read(p, off)
 		return n, nil, s.failed(err)
+	case s.pass != nil:
+		if again, found := s.ahead(off, s.pass.at); found {
+			n, err := s.pass.read(p, again)
+			return n, nil, s.failed(err)
+		}
 	}
 	return 0, s.kept, s.complete()
 }
@@ -130,18 +136,41 @@ func (t *Stream) String() string { return fmt.Sprintf("%v/%s", t.s.cache, t.s.e.
 // Distant reports whether the archive comes from a server, so that several should be read at once.
 func (t *Stream) Distant() bool { return !t.s.cache.dir.Local() }
 
-// Comparing lets the files of an item be compared with each other before it is verified, until the returned function is called.
-func (t *Stream) Comparing() (end func()) { return t.s.trust() }
+// Compare lets the files of an item be compared with each other before it is verified, until the returned function is called. They are best read in
+// the order of the archive.
+func (t *Stream) Compare(ctx context.Context) (end func(), err error) {
+	s := t.s
+	if err := s.cache.compares.Acquire(ctx, 1); err != nil {
+		return nil, context.Cause(ctx)
+	}
+	if err := s.compare(ctx); err != nil {
+		s.cache.compares.Release(1)
+		return nil, s.failed(err)
+	}
+	return s.compared, nil
+}
 
-// trust leaves it to whoever reads to verify, for a time.
-func (s *streamed) trust() (end func()) {
+// compare leaves it to whoever reads to verify, for a time. An archive that is unpacked twice passes once for that.
+func (s *streamed) compare(ctx context.Context) (err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.trusted = true
-	return func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.trusted = false
+	if s.kept == nil && s.apart == nil && s.cache.twice(s.e) {
+		var file io.ReadCloser
+		if file, err = s.open(ctx); err == nil {
+			s.pass, err = newPass(file, s.e)
+		}
+	}
+	s.trusted = err == nil
+	return err
+}
+
+func (s *streamed) compared() {
+	defer s.cache.compares.Release(1)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.trusted = false; s.pass != nil {
+		s.pass.close()
+		s.pass = nil
 	}
 }
 
@@ -153,11 +182,11 @@ func (t *Stream) Ahead(ctx context.Context) {
 		return
 	}
 	defer s.mu.Unlock()
-	if s.cache.dir.Local() || s.kept != nil || s.apart != nil || s.pass != nil || s.ahead != nil || !s.cache.asks.TryAcquire(1) {
+	if s.cache.dir.Local() || s.kept != nil || s.apart != nil || s.pass != nil || s.opening != nil || !s.cache.asks.TryAcquire(1) {
 		return
 	}
 	name := s.e.text.URL
-	s.ahead = openAhead(ctx, func(ctx context.Context) (io.ReadCloser, error) { return s.cache.dir.Open(ctx, name) })
+	s.opening = openAhead(ctx, func(ctx context.Context) (io.ReadCloser, error) { return s.cache.dir.Open(ctx, name) })
 }
 
 // Begin is called before the files of an item are read in the order of its archive, all of them once, and end after that: with whether they have the
@@ -210,7 +239,7 @@ func (s *streamed) begin(ctx context.Context) error {
 		s.pass, err = newPass(file, s.e)
 	}
 	if err == nil {
-		s.pass.copy = copy
+		s.pass.begin(copy, s.repeats)
 	} else if copy != nil {
 		copy.Drop()
 	}
@@ -219,9 +248,9 @@ func (s *streamed) begin(ctx context.Context) error {
 
 // open opens the file of the archive, if need be under the name that the cache has for it now.
 func (s *streamed) open(ctx context.Context) (file io.ReadCloser, err error) {
-	if s.ahead != nil {
-		file, err = s.ahead.wait()
-		s.ahead = nil
+	if s.opening != nil {
+		file, err = s.opening.wait()
+		s.opening = nil
 		s.cache.asks.Release(1)
 	} else {
 		file, err = s.cache.dir.Open(ctx, s.e.text.URL)
@@ -234,9 +263,9 @@ func (s *streamed) open(ctx context.Context) (file io.ReadCloser, err error) {
 
 // forget gives up what was asked for ahead.
 func (s *streamed) forget() {
-	if s.ahead != nil {
-		s.ahead.close()
-		s.ahead = nil
+	if s.opening != nil {
+		s.opening.close()
+		s.opening = nil
 		s.cache.asks.Release(1)
 	}
 }
@@ -246,10 +275,7 @@ func (s *streamed) end(verified bool) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	defer func() { s.pass.close(); s.pass = nil }()
-	if !verified {
-		return nil
-	}
-	if s.kept != nil { // it was read in another order, too
+	if !verified || s.kept != nil { // it was read in another order, too
 		return nil
 	}
 	err := s.pass.finish(s.e.tree, s.info.NARSize)

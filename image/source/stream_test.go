@@ -6,8 +6,10 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -34,24 +36,32 @@ func newListed(t *testing.T) *listed { return newListedAs(t, "zstd") }
 // newListedAs is newListed with a compression.
 func newListedAs(t *testing.T, compression string) *listed {
 	t.Helper()
+	return newListedOf(t, compression, map[string]string{"a": "text", "b": strings.Repeat("0123456789abcdef", 100_000)})
+}
+
+// newListedOf makes an item with files, of which "b" may be executed, and a symlink.
+func newListedOf(t *testing.T, compression string, files map[string]string) *listed {
+	t.Helper()
 	l := &listed{world: newWorld(t), dir: t.TempDir(), keep: filepath.Join(t.TempDir(), "keep")}
-	long := strings.Repeat("0123456789abcdef", 100_000)
-	node := tree.NewDir("", closure.CanonicalAttr(tree.Dir, 0), []*tree.Node{
-		tree.NewFile("a", closure.CanonicalAttr(tree.File, 0), tree.Text("text")),
-		tree.NewFile("b", closure.CanonicalAttr(tree.File, 0o555), tree.Text(long)),
-		tree.NewSymlink("c", closure.CanonicalAttr(tree.Symlink, 0), "b"),
-	})
+	kids, entries := []*tree.Node(nil), map[string]any{}
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		mode := uint16(0)
+		if name == "b" {
+			mode = 0o555
+		}
+		kids = append(kids, tree.NewFile(name, closure.CanonicalAttr(tree.File, mode), tree.Text(files[name])))
+		entries[name] = map[string]any{"type": "regular", "size": len(files[name]), "executable": name == "b"}
+	}
+	kids = append(kids, tree.NewSymlink("c", closure.CanonicalAttr(tree.Symlink, 0), "b"))
+	entries["c"] = map[string]any{"type": "symlink", "target": "b"}
+	node := tree.NewDir("", closure.CanonicalAttr(tree.Dir, 0), kids)
 	var archive bytes.Buffer
 	if err := nar.Write(&archive, node, func(w io.Writer, n *tree.Node) error { return tree.Copy(t.Context(), w, n.Blob(), nil) }); err != nil {
 		t.Fatal(err)
 	}
 	l.archive, l.compression = archive.Bytes(), compression
 	l.name = l.addArchive("x", compression, l.archive).URL
-	l.root = map[string]any{"type": "directory", "entries": map[string]any{
-		"a": map[string]any{"type": "regular", "size": 4},
-		"b": map[string]any{"type": "regular", "size": len(long), "executable": true},
-		"c": map[string]any{"type": "symlink", "target": "b"},
-	}}
+	l.root = map[string]any{"type": "directory", "entries": entries}
 	return l
 }
 

@@ -1,0 +1,109 @@
+package source
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"fmt"
+	"hash"
+	"slices"
+
+	"imprint/internal/cas"
+	"imprint/internal/tree"
+)
+
+// A repeat is one place of a content that an archive has at several.
+type repeat struct {
+	off int64
+	of  *repeated
+}
+
+// A repeated is a content that an archive has at several offsets, and its tree once.
+type repeated struct {
+	size int64 // bytes, at least one
+	at   []int64
+}
+
+// Again says that two files of an item were found to be equal, and that from now on the second is read as the first. While files are read in
+// the order of the archive, the bytes at the second place are what is read then, and they are compared with those at the first.
+func (t *Stream) Again(first, second tree.Blob) {
+	if second.Size() == 0 {
+		return
+	}
+	s, from, to := t.s, tree.Pieces(first)[0].Off, tree.Pieces(second)[0].Off
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	k, found := slices.BinarySearchFunc(s.repeats, from, repeat.compare)
+	if !found {
+		s.repeats = slices.Insert(s.repeats, k, repeat{from, &repeated{first.Size(), []int64{from}}})
+	}
+	of := s.repeats[k].of
+	of.at = append(of.at, to)
+	k, _ = slices.BinarySearchFunc(s.repeats, to, repeat.compare)
+	s.repeats = slices.Insert(s.repeats, k, repeat{to, of})
+}
+
+func (r repeat) compare(off int64) int { return cmp.Compare(r.off, off) }
+
+// ahead returns the next offset from at on that has the same byte as off.
+func (s *streamed) ahead(off, at int64) (next int64, found bool) {
+	k, exact := slices.BinarySearchFunc(s.repeats, off, repeat.compare)
+	if !exact {
+		k--
+	}
+	if k < 0 || off-s.repeats[k].off >= s.repeats[k].of.size {
+		return 0, false
+	}
+	r := s.repeats[k]
+	for _, place := range r.of.at {
+		if next := place + off - r.off; next >= at {
+			return next, true
+		}
+	}
+	return 0, false
+}
+
+// A watch compares the places of repeated contents as they pass.
+type watch struct {
+	next    []repeat // the first may have passed in part
+	sum     hash.Hash
+	sums    map[*repeated][sha256.Size]byte
+	differs bool
+}
+
+func newWatch(repeats []repeat) *watch {
+	return &watch{next: repeats, sum: sha256.New(), sums: map[*repeated][sha256.Size]byte{}}
+}
+
+// passed takes the bytes at an offset of the archive, after those before it.
+func (w *watch) passed(b []byte, at int64) {
+	for len(w.next) > 0 {
+		r := w.next[0]
+		lo, hi, end := max(r.off, at), min(r.off+r.of.size, at+int64(len(b))), r.off+r.of.size
+		if lo >= hi {
+			return
+		}
+		w.sum.Write(b[lo-at : hi-at])
+		if hi < end {
+			return
+		}
+		w.complete(r.of)
+	}
+}
+
+// complete compares a place that has passed with the first one.
+func (w *watch) complete(of *repeated) {
+	sum := [sha256.Size]byte(w.sum.Sum(nil))
+	if before, ok := w.sums[of]; ok && before != sum {
+		w.differs = true
+	}
+	w.sums[of], w.next = sum, w.next[1:]
+	w.sum.Reset()
+}
+
+// check returns an error if places have differed.
+func (w *watch) check() error {
+	if w.differs {
+		return fmt.Errorf("%w: the archive has changed since its files were compared", cas.ErrMismatch)
+	}
+	return nil
+}
