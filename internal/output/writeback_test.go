@@ -4,7 +4,6 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -23,8 +22,8 @@ func TestDirectName(t *testing.T) {
 		t.Skip("no direct writes here")
 	}
 	defer direct.Close()
-	if _, err := direct.WriteAt([]byte("no block"), 1); !errors.Is(err, unix.EINVAL) || !strings.Contains(err.Error(), path) {
-		t.Errorf("an odd write: %v", err)
+	if direct.Name() != o.File.Name() {
+		t.Errorf("it is called %s, not %s", direct.Name(), o.File.Name())
 	}
 	if flags, err := unix.FcntlInt(direct.Fd(), unix.F_GETFD, 0); err != nil || flags&unix.FD_CLOEXEC == 0 {
 		t.Errorf("programs inherit it: %v", err)
