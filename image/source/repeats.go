@@ -19,12 +19,13 @@ type repeat struct {
 
 // A repeated is a content that an archive has at several offsets, and its tree once.
 type repeated struct {
-	size int64 // bytes, at least one
-	at   []int64
+	size int64   // bytes, at least one
+	at   []int64 // ascending
 }
 
 // Again says that two files of an item were found to be equal, and that from now on the second is read as the first. While files are read in
-// the order of the archive, the bytes at the second place are what is read then, and they are compared with those at the first.
+// the order of the archive, the bytes at the second place are what is read then, and they are compared with those at the first. It is called in
+// that order, before the function that Compare returns.
 func (t *Stream) Again(first, second tree.Blob) {
 	if second.Size() == 0 {
 		return
@@ -32,21 +33,28 @@ func (t *Stream) Again(first, second tree.Blob) {
 	s, from, to := t.s, tree.Pieces(first)[0].Off, tree.Pieces(second)[0].Off
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	k, found := slices.BinarySearchFunc(s.repeats, from, repeat.compare)
-	if !found {
-		s.repeats = slices.Insert(s.repeats, k, repeat{from, &repeated{first.Size(), []int64{from}}})
+	of := s.equal[from]
+	if of == nil {
+		of = &repeated{first.Size(), []int64{from}}
+		s.equal[from] = of
 	}
-	of := s.repeats[k].of
 	of.at = append(of.at, to)
-	k, _ = slices.BinarySearchFunc(s.repeats, to, repeat.compare)
-	s.repeats = slices.Insert(s.repeats, k, repeat{to, of})
 }
 
-func (r repeat) compare(off int64) int { return cmp.Compare(r.off, off) }
+// repeatsOf returns the places of contents, by offset.
+func repeatsOf(equal map[int64]*repeated) (list []repeat) {
+	for _, of := range equal {
+		for _, off := range of.at {
+			list = append(list, repeat{off, of})
+		}
+	}
+	slices.SortFunc(list, func(a, b repeat) int { return cmp.Compare(a.off, b.off) })
+	return list
+}
 
 // ahead returns the next offset from at on that has the same byte as off.
 func (s *streamed) ahead(off, at int64) (next int64, found bool) {
-	k, exact := slices.BinarySearchFunc(s.repeats, off, repeat.compare)
+	k, exact := slices.BinarySearchFunc(s.repeats, off, func(r repeat, off int64) int { return cmp.Compare(r.off, off) })
 	if !exact {
 		k--
 	}
@@ -54,12 +62,11 @@ func (s *streamed) ahead(off, at int64) (next int64, found bool) {
 		return 0, false
 	}
 	r := s.repeats[k]
-	for _, place := range r.of.at {
-		if next := place + off - r.off; next >= at {
-			return next, true
-		}
+	within, places := off-r.off, r.of.at
+	if k, _ = slices.BinarySearch(places, at-within); k == len(places) {
+		return 0, false
 	}
-	return 0, false
+	return places[k] + within, true
 }
 
 // A watch compares the places of repeated contents as they pass.

@@ -4,12 +4,16 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"imprint/closure"
 	"imprint/internal/cas"
+	"imprint/internal/hosttest"
 	"imprint/internal/tree"
+
+	"pgregory.net/rapid"
 )
 
 // repeating has two contents twice, with others between them, and empty files.
@@ -129,4 +133,36 @@ func TestRepeatsDamaged(t *testing.T) {
 	if err := closure.Unify(t.Context(), n, closure.AnySize, nil); !errors.Is(err, cas.ErrMismatch) || !says(err, "unpack "+l.url) {
 		t.Errorf("compared: %v", err)
 	}
+}
+
+// The next place of a byte is the nearest one from an offset on, of all places of its content.
+func TestRepeatsAhead(t *testing.T) {
+	hosttest.Check(t, func(t *rapid.T) {
+		contents, equal, end := make([]*repeated, rapid.IntRange(1, 5).Draw(t, "contents")), map[int64]*repeated{}, int64(0)
+		for range rapid.IntRange(1, 40).Draw(t, "places") {
+			k := rapid.IntRange(0, len(contents)-1).Draw(t, "content")
+			if contents[k] == nil {
+				contents[k] = &repeated{size: rapid.Int64Range(1, 9).Draw(t, "size")}
+				equal[end] = contents[k]
+			}
+			contents[k].at = append(contents[k].at, end)
+			end += contents[k].size + rapid.Int64Range(0, 3).Draw(t, "gap")
+		}
+		s := &streamed{repeats: repeatsOf(equal)}
+		off, at := rapid.Int64Range(0, end).Draw(t, "off"), rapid.Int64Range(0, end).Draw(t, "at")
+		want := int64(-1)
+		for _, of := range equal {
+			for _, place := range of.at {
+				if within := off - place; within >= 0 && within < of.size {
+					k := slices.IndexFunc(of.at, func(place int64) bool { return place+within >= at })
+					if k >= 0 {
+						want = of.at[k] + within
+					}
+				}
+			}
+		}
+		if next, found := s.ahead(off, at); found != (want >= 0) || found && next != want {
+			t.Errorf("%d, %t, want %d", next, found, want)
+		}
+	})
 }

@@ -24,6 +24,8 @@ type streamed struct {
 	pass    *pass     // while its files are written, or compared
 	opening *opening  // of its file, before it is needed
 	repeats []repeat  // by offset
+
+	equal map[int64]*repeated // by the first offset; while files are compared
 }
 
 // Size implements tree.Blob.
@@ -160,7 +162,7 @@ func (s *streamed) compare(ctx context.Context) (err error) {
 			s.pass, err = newPass(file, s.e)
 		}
 	}
-	s.trusted = err == nil
+	s.trusted, s.equal = err == nil, map[int64]*repeated{}
 	return err
 }
 
@@ -168,6 +170,7 @@ func (s *streamed) compared() {
 	defer s.cache.compares.Release(1)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.repeats, s.equal = repeatsOf(s.equal), nil
 	if s.trusted = false; s.pass != nil {
 		s.pass.close()
 		s.pass = nil
