@@ -24,8 +24,8 @@ type repeated struct {
 }
 
 // Again says that two files of an item were found to be equal, and that from now on the second is read as the first. While files are read in
-// the order of the archive, the bytes at the second place are what is read then, and they are compared with those at the first. It is called in
-// that order, before the function that Compare returns.
+// the order of the archive, the bytes at the second place are what is read then. It is called in that order, before the function that Compare
+// returns.
 func (t *Stream) Again(first, second tree.Blob) {
 	if second.Size() == 0 {
 		return
@@ -69,47 +69,38 @@ func (s *streamed) ahead(off, at int64) (next int64, found bool) {
 	return places[k] + within, true
 }
 
-// A watch compares the places of repeated contents as they pass.
+// A watch makes sure that the contents that were compared are the same in the pass that writes.
 type watch struct {
-	next    []repeat // the first may have passed in part
-	sum     hash.Hash
-	sums    map[*repeated][sha256.Size]byte
-	differs bool
+	places []tree.Range // of the archive, in order; while it is written, those that have not passed
+	sum    hash.Hash    // of their bytes
 }
 
-func newWatch(repeats []repeat) *watch {
-	return &watch{next: repeats, sum: sha256.New(), sums: map[*repeated][sha256.Size]byte{}}
+// compared takes the bytes of a file that are compared, after others before them.
+func (w *watch) compared(b []byte, off int64) {
+	if k := len(w.places) - 1; k >= 0 && w.places[k].End() == off {
+		w.places[k].Len += int64(len(b))
+	} else {
+		w.places = append(w.places, tree.Range{Off: off, Len: int64(len(b))})
+	}
+	w.sum.Write(b)
 }
 
 // passed takes the bytes at an offset of the archive, after those before it.
 func (w *watch) passed(b []byte, at int64) {
-	for len(w.next) > 0 {
-		r := w.next[0]
-		lo, hi, end := max(r.off, at), min(r.off+r.of.size, at+int64(len(b))), r.off+r.of.size
-		if lo >= hi {
+	for end := at + int64(len(b)); len(w.places) > 0; w.places = w.places[1:] {
+		r := w.places[0]
+		if lo, hi := max(r.Off, at), min(r.End(), end); lo < hi {
+			w.sum.Write(b[lo-at : hi-at])
+		}
+		if end < r.End() {
 			return
 		}
-		w.sum.Write(b[lo-at : hi-at])
-		if hi < end {
-			return
-		}
-		w.complete(r.of)
 	}
 }
 
-// complete compares a place that has passed with the first one.
-func (w *watch) complete(of *repeated) {
-	sum := [sha256.Size]byte(w.sum.Sum(nil))
-	if before, ok := w.sums[of]; ok && before != sum {
-		w.differs = true
-	}
-	w.sums[of], w.next = sum, w.next[1:]
-	w.sum.Reset()
-}
-
-// check returns an error if places have differed.
-func (w *watch) check() error {
-	if w.differs {
+// check returns an error if the contents differ from those in the pass before.
+func (w *watch) check(before *watch) error {
+	if [sha256.Size]byte(w.sum.Sum(nil)) != [sha256.Size]byte(before.sum.Sum(nil)) {
 		return fmt.Errorf("%w: the archive has changed since its files were compared", cas.ErrMismatch)
 	}
 	return nil

@@ -2,6 +2,7 @@ package source
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"io"
 	"sync"
@@ -24,6 +25,7 @@ type streamed struct {
 	pass    *pass     // while its files are written, or compared
 	opening *opening  // of its file, before it is needed
 	repeats []repeat  // by offset
+	before  *watch    // of a pass that compared
 
 	equal map[int64]*repeated // by the first offset; while files are compared
 }
@@ -161,6 +163,9 @@ func (s *streamed) compare(ctx context.Context) (err error) {
 		if file, err = s.open(ctx); err == nil {
 			s.pass, err = newPass(file, s.e)
 		}
+		if err == nil {
+			s.pass.watch = &watch{sum: sha256.New()}
+		}
 	}
 	s.trusted, s.equal = err == nil, map[int64]*repeated{}
 	return err
@@ -172,6 +177,7 @@ func (s *streamed) compared() {
 	defer s.mu.Unlock()
 	s.repeats, s.equal = repeatsOf(s.equal), nil
 	if s.trusted = false; s.pass != nil {
+		s.before = s.pass.watch
 		s.pass.close()
 		s.pass = nil
 	}
@@ -242,7 +248,7 @@ func (s *streamed) begin(ctx context.Context) error {
 		s.pass, err = newPass(file, s.e)
 	}
 	if err == nil {
-		s.pass.begin(copy, s.repeats)
+		s.pass.begin(copy, s.before)
 	} else if copy != nil {
 		copy.Drop()
 	}
