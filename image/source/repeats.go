@@ -2,9 +2,11 @@ package source
 
 import (
 	"cmp"
+	"context"
 	"crypto/sha256"
 	"fmt"
 	"hash"
+	"io"
 	"slices"
 
 	"imprint/internal/cas"
@@ -21,6 +23,49 @@ type repeat struct {
 type repeated struct {
 	size int64   // bytes, at least one
 	at   []int64 // ascending
+}
+
+// Compare lets the files of an item be compared with each other before it is verified, until the returned function is called. They are best read in
+// the order of the archive.
+func (t *Stream) Compare(ctx context.Context) (end func(), err error) {
+	s := t.s
+	if err := s.cache.compares.Acquire(ctx, 1); err != nil {
+		return nil, context.Cause(ctx)
+	}
+	if err := s.compare(ctx); err != nil {
+		s.cache.compares.Release(1)
+		return nil, s.failed(err)
+	}
+	return s.compared, nil
+}
+
+// compare leaves it to whoever reads to verify, for a time. An archive that is unpacked twice passes once for that.
+func (s *streamed) compare(ctx context.Context) (err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.kept == nil && s.apart == nil && s.cache.twice(s.e) {
+		var file io.ReadCloser
+		if file, err = s.open(ctx); err == nil {
+			s.pass, err = newPass(file, s.e)
+		}
+		if err == nil {
+			s.pass.watch = &watch{sum: sha256.New()}
+		}
+	}
+	s.trusted, s.equal = err == nil, map[int64]*repeated{}
+	return err
+}
+
+func (s *streamed) compared() {
+	defer s.cache.compares.Release(1)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.repeats, s.equal = repeatsOf(s.equal), nil
+	if s.trusted = false; s.pass != nil {
+		s.before = s.pass.watch
+		s.pass.close()
+		s.pass = nil
+	}
 }
 
 // Again says that two files of an item were found to be equal, and that from now on the second is read as the first. While files are read in
