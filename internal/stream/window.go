@@ -103,7 +103,7 @@ func (w *window) write(piece int64, parts []run) error {
 }
 
 // digest hashes the piece, which has that number in its volume, from the window if everything in it came through the window. What has to be read
-// again is read to spare memory; if there is none, the window is written, and its own is free.
+// again is read into spare; without it the window is written by now, and its own memory is free.
 func (w *window) digest(piece int64, spare []byte) error {
 	d := w.on.Digest
 	if d == nil {
