@@ -203,24 +203,39 @@ func (c *Cache) check(p closure.Path, text *narinfo.Info) (*closure.Info, error)
 		return nil, err
 	}
 	if len(c.Keys) > 0 && !text.SignedBy(c.Keys, c.Flavor.StoreDir) {
-		return nil, &InvalidError{c, fmt.Sprintf("%v %s", p, signers(text)), "add the key of the cache, if you trust it, to trusted-public-keys"}
+		return nil, c.untrusted(p, text)
 	}
 	return info, nil
+}
+
+// untrusted returns the error about an item without a valid signature by one of the keys.
+func (c *Cache) untrusted(p closure.Path, text *narinfo.Info) error {
+	if wrong := text.Wrong(c.Keys, c.Flavor.StoreDir); len(wrong) > 0 {
+		return &InvalidError{c, fmt.Sprintf("%s: the signature of %v by %s is not valid", nameOf(p), p, quoted(wrong)),
+			"path, hash, size or references are not those that were signed, or the cache has a new key of that name"}
+	}
+	return &InvalidError{c, fmt.Sprintf("%v %s", p, signers(text)), "add the key of the cache, if you trust it, to trusted-public-keys"}
 }
 
 // mostShown is the number of signatures that a message lists.
 const mostShown = 5
 
-// signers completes the message about an item without a trusted signature: who has signed it.
+// signers completes the message about an item without a signature by a trusted key: who has signed it.
 func signers(text *narinfo.Info) string {
-	var names []string
-	for _, name := range text.Signers() {
-		names = append(names, fmt.Sprintf("%.60q", name))
-	}
+	names := text.Signers()
 	if len(names) == 0 {
 		return "is not signed"
 	}
-	return "is signed by " + strings.Join(names[:min(mostShown, len(names))], ", ") + ", and not by a key in trusted-public-keys"
+	return "is signed by " + quoted(names) + ", and not by a key in trusted-public-keys"
+}
+
+// quoted returns the names of the first of some keys.
+func quoted(names []string) string {
+	var b []string
+	for _, name := range names[:min(mostShown, len(names))] {
+		b = append(b, fmt.Sprintf("%.60q", name))
+	}
+	return strings.Join(b, ", ")
 }
 
 // Item implements [closure.Store], for an item that was realised.

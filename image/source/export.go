@@ -123,7 +123,7 @@ func signedBy(item export.Item, hash *nar.Digest, keys []narinfo.Key) *InvalidEr
 	case err != nil:
 		return &InvalidError{Text: fmt.Sprintf("the signature of %s: %v", path, err)}
 	case s.Hash != *hash || !s.Verify():
-		return &InvalidError{Text: "the signature of " + path + " is not one of its contents"}
+		return &InvalidError{Text: fmt.Sprintf("the signature of %s by %v is not valid: path, contents or references are not those that were signed", path, s.Key)}
 	case len(keys) > 0 && !narinfo.TrustedGuix(s, keys):
 		return &InvalidError{Text: fmt.Sprintf("%s is signed by %v, and not by a key in trusted-public-keys", path, s.Key),
 			Hint: "add this key, if you trust it, to trusted-public-keys"}

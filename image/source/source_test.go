@@ -165,7 +165,11 @@ func TestHostileTexts(t *testing.T) {
 		"unsigned":         {func(w *world, i *narinfo.Info) { i.Sigs = nil; w.publish(i) }, "is not signed"},
 		"signed by others": {func(w *world, i *narinfo.Info) { i.Sigs = []string{"other\x1b-1:AAAA"}; w.publish(i) }, `invalid signature`},
 		"other signature":  {func(w *world, i *narinfo.Info) { i.Sigs[0] = "other-1:" + i.Sigs[0][7:]; w.publish(i) }, `is signed by "other-1", and not by a key in trusted-public-keys`},
-		"changed":          {func(w *world, i *narinfo.Info) { i.References = nil; w.publish(i) }, `is signed by "test-1", and not by`},
+		"changed":          {func(w *world, i *narinfo.Info) { i.References = nil; w.publish(i) }, `-a by "test-1" is not valid`},
+		"another key of the name": {func(w *world, i *narinfo.Info) {
+			i.Sigs = []string{"other-1:AAAA", "test-1:" + base64.StdEncoding.EncodeToString(make([]byte, 64))}
+			w.publish(i)
+		}, `by "test-1" is not valid`},
 		"out of the cache": {func(w *world, i *narinfo.Info) { i.URL = "../secret"; w.publish(i) }, `URL: "../secret" is not`},
 		"another server":   {func(w *world, i *narinfo.Info) { i.URL = "http://other/x"; w.publish(i) }, `URL: "http://other/x" is not`},
 		"lz4":              {func(w *world, i *narinfo.Info) { i.Compression = "lz4"; w.publish(i) }, `compression "lz4" is not supported`},
