@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 
 	"imprint/closure"
@@ -70,8 +69,9 @@ type entry struct {
 	text  *narinfo.Info
 	info  *closure.Info
 	err   error
-	asked []byte    // what the cache has answered; nil if an earlier build had kept it
-	kept  tree.Blob // the archive in the build store; nil before Realise, and for one that is streamed
+	asked []byte      // what the cache has answered; nil if an earlier build had kept it
+	kept  tree.Blob   // the archive in the build store; nil before Realise, and for one that is streamed
+	file  *nar.Digest // of an item that is trusted if it is a file with this SHA-256; nil for others
 
 	stream *streamed  // nil for an item without a listing
 	tree   *tree.Node // of the listing
@@ -179,7 +179,7 @@ func (c *Cache) wrong(name string, err error) error {
 	return c.invalid("%s: %v", name, err)
 }
 
-// check returns the registration in a narinfo. It returns an error if that is of another item, or not signed by one of the keys.
+// check returns the registration in a narinfo. It returns an error if that is of another item, or not to be trusted: see proof.
 func (c *Cache) check(p closure.Path, text *narinfo.Info) (*closure.Info, error) {
 	if text.StorePath != p.String() {
 		return nil, fmt.Errorf("it is about %.300q, not %v", text.StorePath, p)
@@ -202,40 +202,7 @@ func (c *Cache) check(p closure.Path, text *narinfo.Info) (*closure.Info, error)
 	if err != nil {
 		return nil, err
 	}
-	if len(c.Keys) > 0 && !text.SignedBy(c.Keys, c.Flavor.StoreDir) {
-		return nil, c.untrusted(p, text)
-	}
 	return info, nil
-}
-
-// untrusted returns the error about an item without a valid signature by one of the keys.
-func (c *Cache) untrusted(p closure.Path, text *narinfo.Info) error {
-	if wrong := text.Wrong(c.Keys, c.Flavor.StoreDir); len(wrong) > 0 {
-		return &InvalidError{c, fmt.Sprintf("%s: the signature of %v by %s is not valid", nameOf(p), p, quoted(wrong)),
-			"path, hash, size or references are not those that were signed, or the cache has a new key of that name"}
-	}
-	return &InvalidError{c, fmt.Sprintf("%v %s", p, signers(text)), "add the key of the cache, if you trust it, to trusted-public-keys"}
-}
-
-// mostShown is the number of signatures that a message lists.
-const mostShown = 5
-
-// signers completes the message about an item without a signature by a trusted key: who has signed it.
-func signers(text *narinfo.Info) string {
-	names := text.Signers()
-	if len(names) == 0 {
-		return "is not signed"
-	}
-	return "is signed by " + quoted(names) + ", and not by a key in trusted-public-keys"
-}
-
-// quoted returns the names of the first of some keys.
-func quoted(names []string) string {
-	var b []string
-	for _, name := range names[:min(mostShown, len(names))] {
-		b = append(b, fmt.Sprintf("%.60q", name))
-	}
-	return strings.Join(b, ", ")
 }
 
 // Item implements [closure.Store], for an item that was realised.

@@ -164,7 +164,7 @@ func TestHostileTexts(t *testing.T) {
 		"no information":   {func(w *world, i *narinfo.Info) { w.put("/nix-cache-info", []byte("<html>")) }, "nix-cache-info: line 1"},
 		"unsigned":         {func(w *world, i *narinfo.Info) { i.Sigs = nil; w.publish(i) }, "is not signed"},
 		"signed by others": {func(w *world, i *narinfo.Info) { i.Sigs = []string{"other\x1b-1:AAAA"}; w.publish(i) }, `invalid signature`},
-		"other signature":  {func(w *world, i *narinfo.Info) { i.Sigs[0] = "other-1:" + i.Sigs[0][7:]; w.publish(i) }, `is signed by "other-1", and not by a key in trusted-public-keys`},
+		"other signature":  {func(w *world, i *narinfo.Info) { i.Sigs[0] = "other-1:" + i.Sigs[0][7:]; w.publish(i) }, `is signed by "other-1", and not by a trusted key`},
 		"changed":          {func(w *world, i *narinfo.Info) { i.References = nil; w.publish(i) }, `-a by "test-1" is not valid`},
 		"another key of the name": {func(w *world, i *narinfo.Info) {
 			i.Sigs = []string{"other-1:AAAA", "test-1:" + base64.StdEncoding.EncodeToString(make([]byte, 64))}
@@ -429,7 +429,7 @@ func TestRemembered(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := build([]narinfo.Key{other}); !says(err, `is signed by "test-1", and not by a key`) {
+	if err := build([]narinfo.Key{other}); !says(err, `is signed by "test-1", and not by a trusted key`) {
 		t.Error(err)
 	}
 	if w.take() == nil {
