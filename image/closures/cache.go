@@ -31,7 +31,7 @@ func (s *sources) openExport(ctx context.Context, d description.Source) error {
 	if err != nil {
 		return err
 	}
-	opened, err := source.OpenExport(ctx, s.path(d.Export.V), s.Scratch, s.Flavor, keys...)
+	opened, err := source.OpenExport(ctx, source.ExportOptions{File: s.path(d.Export.V), Scratch: s.Scratch, Flavor: s.Flavor, Keys: keys})
 	switch {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)

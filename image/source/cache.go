@@ -116,7 +116,7 @@ func (c *Cache) isOf(text []byte) error {
 	case err != nil:
 		return c.invalid("%s: %v", narinfo.CacheFile, err)
 	case store != c.Flavor.StoreDir:
-		return c.invalid("its items are those of stores in %s, the image's is %s", tree.Shown(store), c.Flavor.StoreDir)
+		return c.invalid("its items are those of stores in %s, not in %s", tree.Shown(store), c.Flavor.StoreDir)
 	}
 	return nil
 }

@@ -35,7 +35,7 @@ func TestGuixExport(t *testing.T) {
 		if err := os.WriteFile(name, []byte(content), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		return OpenExport(t.Context(), name, t.TempDir(), closure.Guix, keys...)
+		return OpenExport(t.Context(), ExportOptions{File: name, Scratch: t.TempDir(), Flavor: closure.Guix, Keys: keys})
 	}
 	for _, trusted := range [][]narinfo.Key{nil, keys} {
 		x, err := open(string(good), trusted...)

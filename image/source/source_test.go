@@ -363,7 +363,7 @@ func TestExport(t *testing.T) {
 		stream(t, &b, items...)
 		name := filepath.Join(t.TempDir(), "x.nar")
 		os.WriteFile(name, b.Bytes(), 0o644)
-		return OpenExport(t.Context(), name, t.TempDir(), closure.Nix)
+		return OpenExport(t.Context(), ExportOptions{File: name, Scratch: t.TempDir(), Flavor: closure.Nix})
 	}
 	x, err := open(item("a", "text"), item("b", "more", "b", "a", "b"))
 	if err != nil {
@@ -388,7 +388,7 @@ func TestExport(t *testing.T) {
 	}
 	name := filepath.Join(t.TempDir(), "x")
 	os.WriteFile(name, []byte("no stream"), 0o644)
-	if _, err := OpenExport(t.Context(), name, t.TempDir(), closure.Nix); !says(err, "this is not a stream") {
+	if _, err := OpenExport(t.Context(), ExportOptions{File: name, Scratch: t.TempDir(), Flavor: closure.Nix}); !says(err, "this is not a stream") {
 		t.Error(err)
 	}
 }

@@ -76,16 +76,13 @@ func (c *Cache) untrusted(p closure.Path, text *narinfo.Info) error {
 			"path, hash, size or references are not those that were signed, or the cache has a new key of that name"}
 	}
 	if len(names) == 0 {
-		return &InvalidError{c, fmt.Sprintf("%v is not signed", p), "sign it there (nix store sign), or trust everything in the cache: " + unsigned}
+		return &InvalidError{c, fmt.Sprintf("%v is not signed", p), "sign it there (nix store sign), or name no keys if you trust everything in the cache"}
 	}
 	return &InvalidError{c, fmt.Sprintf("%v is signed by %s, and not by a trusted key", p, quoted(names)), "add the public key, if you trust it: " + trusting}
 }
 
-// What messages recommend.
-const (
-	unsigned = "unsigned = true in place of the keys; for imprint store --unsigned"
-	trusting = "trusted-public-keys of the source; for imprint store --trusted-public-key"
-)
+// trusting says where a public key is added.
+const trusting = "trusted-public-keys of the source, or --trusted-public-key"
 
 // mostShown is the number of keys that a message lists.
 const mostShown = 5
