@@ -123,7 +123,7 @@ func (m *commands) open(ctx context.Context, text string) (*place, error) {
 	if err != nil {
 		return nil, err
 	}
-	flavors, err := m.flavors()
+	flavors, err := m.flavors(text)
 	if err != nil {
 		return nil, err
 	}

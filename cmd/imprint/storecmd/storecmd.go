@@ -84,9 +84,14 @@ func Command(w World) *cobra.Command {
 	return w.Of(c, below...)
 }
 
-// flavors returns the flavors that a store may have.
-func (m *commands) flavors() ([]closure.Flavor, error) {
+// flavors returns the flavors that a store may have, of which a directory shows one.
+func (m *commands) flavors(store string) ([]closure.Flavor, error) {
 	if m.flavor == "" {
+		if other, ok := closure.Nix.OtherAt(store); ok {
+			if _, both := other.OtherAt(store); !both {
+				return []closure.Flavor{other}, nil
+			}
+		}
 		return closure.Flavors(), nil
 	}
 	f, err := closure.FlavorNamed(m.flavor)

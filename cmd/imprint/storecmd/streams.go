@@ -149,7 +149,10 @@ func (m *commands) openExport(ctx context.Context, file string, f closure.Flavor
 	if err != nil {
 		return nil, err
 	}
-	o := source.ExportOptions{File: file, Flavor: f, Keys: keys, Scratch: m.Scratch()}
+	o := source.ExportOptions{File: file, Flavor: f, Scratch: m.Scratch()}
+	if f == closure.Guix { // streams of Nix are never signed
+		o.Keys = keys
+	}
 	if file == "-" {
 		o.Name = standardInput
 		if o.File, err = m.spooled(); err != nil {
