@@ -28,17 +28,18 @@ import (
 
 // Options say where the closures of a description are found.
 type Options struct {
-	Dir        string         // base of the description's relative paths
-	OutDir     string         // directory of the image, which may be in no item of it; "" if none is written
-	Scratch    string         // directory for files without names
-	BuildStore string         // directory that keeps what is fetched; "" refuses to fetch
-	Flavor     closure.Flavor // of the store in the image
-	Epoch      int64          // of the database, seconds since 1970
-	Remote     remote.Options // how binary caches are read
-	Streams    bool           // items are verified as they are written: those of caches with listings need not be fetched before
-	NoKeep     bool           // what is streamed from servers is not kept there
-	Backwards  bool           // names of directories are read in reverse order, which makes no difference
-	Outlines   *outline.Set   // of items that were verified before: those of a store on this machine are not walked again
+	Dir        string            // base of the description's relative paths
+	OutDir     string            // directory of the image, which may be in no item of it; "" if none is written
+	Scratch    string            // directory for files without names
+	Inputs     map[string]string // paths of files on this machine for which ${input.NAME} stands, by their names
+	BuildStore string            // directory that keeps what is fetched; "" refuses to fetch
+	Flavor     closure.Flavor    // of the store in the image
+	Epoch      int64             // of the database, seconds since 1970
+	Remote     remote.Options    // how binary caches are read
+	Streams    bool              // items are verified as they are written: those of caches with listings need not be fetched before
+	NoKeep     bool              // what is streamed from servers is not kept there
+	Backwards  bool              // names of directories are read in reverse order, which makes no difference
+	Outlines   *outline.Set      // of items that were verified before: those of a store on this machine are not walked again
 
 	Whole    context.Context      // of what is read from caches after Find
 	Fetching func(*source.Fetch)  // is called before items are fetched; may be nil
