@@ -29,16 +29,21 @@ func (f Flavor) ResolveRoot(text, prefix string) (Path, error) {
 
 // resolveRoot follows links until the path is in the store, and then stops: an item that is itself a symlink is the root, not its target.
 func (f Flavor) resolveRoot(at, prefix string) (Path, error) {
+	start := at
 	for range maxLinksFollowed {
 		if in := strings.TrimPrefix(at, prefix); strings.HasPrefix(in, f.StoreDir+"/") {
 			return f.ParsePath(in)
 		}
 		next, err := follow(at, prefix)
-		if err != nil {
+		other := f.notOf(strings.TrimPrefix(at, prefix))
+		if err != nil && other == "" {
 			return Path{}, err
 		}
+		if next == "" && at == start && other != "" {
+			return Path{}, fmt.Errorf("is not in %s%s", prefix+f.StoreDir, other)
+		}
 		if next == "" {
-			return Path{}, fmt.Errorf("leads to %s, which is not in %s%s", quoted(at), prefix+f.StoreDir, f.notOf(strings.TrimPrefix(at, prefix)))
+			return Path{}, fmt.Errorf("leads to %s, which is not in %s%s", quoted(at), prefix+f.StoreDir, other)
 		}
 		at = next
 	}

@@ -54,7 +54,7 @@ func TestResolveRoot(t *testing.T) {
 		{dir + "/mnt/run", dir + "/mnt", "leads to " + dir + "/mnt/run, which is not in " + dir + "/mnt/nix/store"},
 		{dir + "/mnt/dangling", "", "no such file"},
 		{dir + "/absent/x", "", "no such file"},
-		{"/gnu/store/" + digits + "-a", "", "no such file"},
+		{"/gnu/store/" + digits + "-a", "", `is not in /nix/store: it is one of flavor "guix"`},
 		{"/nix/store/short", "", `"short" has 5 characters`},
 	} {
 		p, err := Nix.ResolveRoot(c.text, c.prefix)

@@ -186,6 +186,9 @@ func TestVersions(t *testing.T) {
 		if err := c.AddTempRoot(ctx, path); err != nil || len(f.roots) != 1 || f.roots[0] != path {
 			t.Errorf("1.%d: %v, %q", minor, err, f.roots)
 		}
+		if err := c.AddTempRoots(ctx, slices.Repeat([]string{path}, 2500)); err != nil || len(f.roots) != 2501 {
+			t.Errorf("1.%d: %v, %d roots", minor, err, len(f.roots))
+		}
 		info, err := c.PathInfo(ctx, path)
 		if err != nil || info.NARHash != f.info.NARHash || info.NARSize != 10 || len(info.References) != 2 || info.CA != "text:x" || info.Sigs[0] != "k:s" || info.Deriver != "x.drv" {
 			t.Errorf("1.%d: %+v, %v", minor, info, err)

@@ -1,12 +1,15 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 
 	"imprint/closure/nar"
+	"imprint/internal/framed"
 )
 
 // An Info is what the daemon says about a valid path. Paths are unchecked.
@@ -27,6 +30,40 @@ func (c *Client) AddTempRoot(ctx context.Context, path string) error {
 		}
 		return c.numbers(1)
 	})
+}
+
+// AddTempRoots is AddTempRoot for many paths, which are sent while the answers come.
+func (c *Client) AddTempRoots(ctx context.Context, paths []string) error {
+	return c.do(ctx, func() error {
+		var ask []byte
+		for _, p := range paths {
+			ask = framed.AppendString(framed.AppendNumber(ask, opAddTempRoot), p)
+		}
+		sent := make(chan error, 1)
+		go func() { sent <- c.send(ask) }()
+		var refused error
+		for range paths {
+			said, err := c.added()
+			if err != nil {
+				return err // and the connection is closed, which ends the sending
+			}
+			refused = cmp.Or(refused, said)
+		}
+		return cmp.Or(<-sent, refused)
+	})
+}
+
+// added reads the answer to a temporary root: refused is what the daemon has against it.
+func (c *Client) added() (refused, err error) {
+	err = c.messages(nil)
+	var said *Error
+	if errors.As(err, &said) {
+		return err, nil
+	}
+	if err == nil {
+		err = c.numbers(1)
+	}
+	return nil, err
 }
 
 // PathInfo returns what is registered about a path, nil if it is not valid.

@@ -105,22 +105,28 @@ func TestCollection(t *testing.T) {
 	}
 	heard := make(chan string)
 	go func() {
-		c, err := l.Accept()
-		if err != nil {
-			close(heard)
-			return
+		defer close(heard)
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			b := make([]byte, 100)
+			n, _ := c.Read(b)
+			c.Write([]byte("1"))
+			c.Close()
+			heard <- string(b[:n])
 		}
-		defer c.Close()
-		b := make([]byte, 100)
-		n, _ := c.Read(b)
-		c.Write([]byte("1"))
-		heard <- string(b[:n])
 	}()
-	if err := r.Add(t.Context(), []string{"/nix/store/x"}); err != nil {
-		t.Error(err)
-	}
-	if got := <-heard; got != "/nix/store/x\n" {
-		t.Errorf("%q", got)
+	for _, tell := range []func(context.Context, []string) error{r.Add, r.Announce} { // twice the same: it is held, and has a root now
+		told := make(chan error)
+		go func() { told <- tell(t.Context(), []string{"/nix/store/x"}) }()
+		if got := <-heard; got != "/nix/store/x\n" {
+			t.Errorf("%q", got)
+		}
+		if err := <-told; err != nil {
+			t.Error(err)
+		}
 	}
 	l.Close()
 	added := make(chan error)

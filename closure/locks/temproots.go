@@ -98,20 +98,39 @@ func (r *TempRoots) Add(ctx context.Context, paths []string) error {
 	if len(more) == 0 {
 		return nil
 	}
-	gc, err := os.OpenFile(filepath.Join(r.state, "gc.lock"), os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
+	done, err := r.announce(ctx, more)
 	if err != nil {
 		return err
 	}
-	defer gc.Close()
+	defer done()
+	return r.write(more)
+}
+
+// Announce makes sure that a collection that is running takes none of some paths for which there are GC roots now: it may have looked for roots before.
+func (r *TempRoots) Announce(ctx context.Context, paths []string) error {
+	done, err := r.announce(ctx, paths)
+	if err == nil {
+		done()
+	}
+	return err
+}
+
+// announce tells a collection that is running of roots, or waits for its end. No other begins before done, unless it was told.
+func (r *TempRoots) announce(ctx context.Context, paths []string) (done func() error, err error) {
+	gc, err := os.OpenFile(filepath.Join(r.state, "gc.lock"), os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return nil, err
+	}
 	for try(gc, shared) != nil {
-		if err := tell(ctx, r.state, more); err == nil {
+		if err := tell(ctx, r.state, paths); err == nil {
 			break
 		}
 		if err := pause(ctx); err != nil {
-			return err
+			gc.Close()
+			return nil, err
 		}
 	}
-	return r.write(more)
+	return gc.Close, nil
 }
 
 // write adds paths to the file, in one write, and lets Guix's collector read it: that waits for the end of a writer's lock, where Nix's does not.

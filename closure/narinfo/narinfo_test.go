@@ -45,7 +45,7 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
-// The public key of cache.nixos.org verifies a signature that it has made, and no change of what is signed.
+// A signature is valid by the key that has made it, for what was signed; the one of the sample is of another text.
 func TestSignature(t *testing.T) {
 	k, err := ParseKey("cache.nixos.org-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY=")
 	if err != nil {
@@ -60,9 +60,15 @@ func TestSignature(t *testing.T) {
 	if i.SignedBy([]Key{own}, "/nix/store") {
 		t.Error("signed by a key that has not")
 	}
+	if wrong := i.Wrong([]Key{own}, "/nix/store"); len(wrong) > 0 {
+		t.Errorf("wrong by %q", wrong)
+	}
 	i.Sigs = append([]string{"own:", "own:AAAA", "none", "own:" + i.Sigs[0][len("cache.nixos.org-1:"):]}, i.Sigs...)
 	if i.SignedBy([]Key{own}, "/nix/store") {
 		t.Error("signed by another key")
+	}
+	if wrong := i.Wrong([]Key{k, own}, "/nix/store"); strings.Join(wrong, " ") != "own cache.nixos.org-1" {
+		t.Errorf("wrong by %q", wrong)
 	}
 	i.Sigs = append(i.Sigs, "own:"+base64.StdEncoding.EncodeToString(ed25519.Sign(secret, []byte(i.Fingerprint("/nix/store")))))
 	if !i.SignedBy([]Key{k, own}, "/nix/store") {

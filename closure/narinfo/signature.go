@@ -57,23 +57,39 @@ func (i *Info) Fingerprint(storeDir string) string {
 
 // SignedBy reports whether one of the signatures is a valid one by one of the keys. Other signatures are ignored.
 func (i *Info) SignedBy(keys []Key, storeDir string) bool {
-	if g := i.guix(); g != nil && i.covered && g.Hash == sha256.Sum256([]byte(i.above)) && TrustedGuix(g, keys) {
-		return true
+	valid, _ := i.judge(keys, storeDir)
+	return valid
+}
+
+// Wrong returns the names of those of the keys by which there is a signature that is not valid.
+func (i *Info) Wrong(keys []Key, storeDir string) []string {
+	_, wrong := i.judge(keys, storeDir)
+	return wrong
+}
+
+// judge verifies the signatures that claim to be by one of the keys: whether one is valid, and the names of those of which none is.
+func (i *Info) judge(keys []Key, storeDir string) (valid bool, wrong []string) {
+	if g := i.guix(); g != nil && trustsGuix(g, keys) {
+		if valid = i.covered && g.Hash == sha256.Sum256([]byte(i.above)) && g.Verify(); !valid {
+			wrong = append(wrong, shortName(g.Key))
+		}
 	}
 	fingerprint := []byte(i.Fingerprint(storeDir))
 	for _, sig := range i.Sigs {
 		name, digits, _ := strings.Cut(sig, ":")
-		b, err := base64.StdEncoding.DecodeString(digits)
-		if err != nil || len(b) != ed25519.SignatureSize {
+		own := func(k Key) bool { return k.guix == nil && k.Name == name }
+		if !slices.ContainsFunc(keys, own) {
 			continue
 		}
-		for _, k := range keys {
-			if k.guix == nil && k.Name == name && ed25519.Verify(k.public, fingerprint, b) {
-				return true
-			}
+		b, err := base64.StdEncoding.DecodeString(digits)
+		verifies := func(k Key) bool { return own(k) && ed25519.Verify(k.public, fingerprint, b) }
+		if err == nil && len(b) == ed25519.SignatureSize && slices.ContainsFunc(keys, verifies) {
+			valid = true
+		} else if !slices.Contains(wrong, name) {
+			wrong = append(wrong, name)
 		}
 	}
-	return false
+	return valid, wrong
 }
 
 // Signers returns the names of the keys of all signatures, valid or not.
@@ -146,7 +162,12 @@ func (i *Info) guix() *gcrypt.Signature {
 
 // TrustedGuix reports whether a signature is a valid one of its hash by one of the keys.
 func TrustedGuix(g *gcrypt.Signature, keys []Key) bool {
-	return slices.ContainsFunc(keys, func(k Key) bool { return k.guix != nil && *k.guix == g.Key }) && g.Verify()
+	return trustsGuix(g, keys) && g.Verify()
+}
+
+// trustsGuix reports whether a signature claims to be by one of the keys.
+func trustsGuix(g *gcrypt.Signature, keys []Key) bool {
+	return slices.ContainsFunc(keys, func(k Key) bool { return k.guix != nil && *k.guix == g.Key })
 }
 
 // shortName returns a name for a key that has none.

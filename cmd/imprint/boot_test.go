@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"imprint/internal/demostore"
+	"imprint/internal/demostore/demotest"
 	"imprint/internal/hosttest"
 	"imprint/internal/qemutest"
 )
@@ -127,12 +128,12 @@ func configs(t *testing.T) string {
 	root := public(t)
 	dir := filepath.Join(root, "configs")
 	hosttest.Run(t, "cp", "-r", "../../configs", dir)
-	for name, parts := range map[string]demostore.Parts{"demo": demostore.Need(t), "demo-arm64": demostore.NeedArm(t)} {
+	for name, parts := range map[string]demostore.Parts{"demo": demotest.Need(t), "demo-arm64": demotest.NeedArm(t)} {
 		if _, _, err := demostore.Demo(filepath.Join(root, "build", name), parts); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if _, _, err := demostore.GuixDemo(filepath.Join(root, "build/demo-guix"), demostore.Need(t)); err != nil {
+	if _, _, err := demostore.GuixDemo(filepath.Join(root, "build/demo-guix"), demotest.Need(t)); err != nil {
 		t.Fatal(err)
 	}
 	return dir

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"imprint/internal/demostore"
+	"imprint/internal/demostore/demotest"
 	"imprint/internal/hosttest"
 	"imprint/internal/qemutest"
 )
@@ -52,7 +53,7 @@ cmdline = "%s panic=-1 quiet"
 // build builds the image of a guest, whose kernel and initrd go to the directory boot beside it.
 func (g guest) build(t *testing.T) (image string) {
 	t.Helper()
-	parts := demostore.Need(t)
+	parts := demotest.Need(t)
 	parts.Modules = g.modules
 	dir := t.TempDir()
 	image = filepath.Join(dir, "guest.raw")

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"imprint/internal/demostore"
+	"imprint/internal/demostore/demotest"
 	"imprint/internal/hosttest"
 	"imprint/internal/nixtest"
 	"imprint/internal/qemutest"
@@ -94,7 +95,7 @@ esac
 // kernelImage builds the system and returns its image, and the file system for the second disk in a file of twice its size.
 func kernelImage(t *testing.T, work string) (image, data string) {
 	dir := t.TempDir()
-	if _, _, err := demostore.Demo(dir, demostore.Need(t)); err != nil {
+	if _, _, err := demostore.Demo(dir, demotest.Need(t)); err != nil {
 		t.Fatal(err)
 	}
 	for _, d := range []string{"dev", "proc", "sys", "mnt", "etc"} {

@@ -7,7 +7,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"imprint/internal/demostore"
+	"imprint/internal/demostore/demotest"
 	"imprint/internal/hosttest"
 	"imprint/internal/nixtest"
 )
@@ -16,7 +16,7 @@ import (
 func TestNixFunction(t *testing.T) {
 	s, dir := nixtest.NewStore(t), t.TempDir()
 	parts := filepath.Join(dir, "parts")
-	if err := demostore.Need(t).Write(parts); err != nil {
+	if err := demotest.Need(t).Write(parts); err != nil {
 		t.Fatal(err)
 	}
 	repository, err := filepath.Abs("../..")

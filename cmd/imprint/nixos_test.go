@@ -14,7 +14,7 @@ import (
 	"strings"
 	"testing"
 
-	"imprint/internal/demostore"
+	"imprint/internal/demostore/demotest"
 	"imprint/internal/hosttest"
 	"imprint/internal/nixtest"
 )
@@ -55,7 +55,7 @@ func TestNixOS(t *testing.T) {
 	t.Parallel()
 	s, dir := nixtest.NewStore(t), t.TempDir()
 	parts := filepath.Join(dir, "parts")
-	if err := demostore.Need(t).Write(parts); err != nil {
+	if err := demotest.Need(t).Write(parts); err != nil {
 		t.Fatal(err)
 	}
 	generations := strings.Fields(s.Build(t, "testdata/nix/nixos.nix", "--arg", "parts", parts))

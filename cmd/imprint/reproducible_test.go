@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"imprint/internal/demostore"
+	"imprint/internal/demostore/demotest"
 	"imprint/internal/hosttest"
 )
 
@@ -225,7 +226,7 @@ func public(t *testing.T) string {
 // inputs makes the description's inputs in dir: always the same names and contents, with new times and inodes.
 func inputs(t *testing.T, dir, description string) string {
 	t.Helper()
-	if _, _, err := demostore.Demo(dir, demostore.Need(t)); err != nil {
+	if _, _, err := demostore.Demo(dir, demotest.Need(t)); err != nil {
 		t.Fatal(err)
 	}
 	writeFile(t, filepath.Join(dir, "image.toml"), description)

@@ -3,6 +3,7 @@ package closures
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"imprint/closure"
 	"imprint/closure/daemon"
@@ -31,7 +32,14 @@ func (s *sources) openExport(ctx context.Context, d description.Source) error {
 	if err != nil {
 		return err
 	}
-	opened, err := source.OpenExport(ctx, s.path(d.Export.V), s.Scratch, s.Flavor, keys...)
+	o := source.ExportOptions{File: s.path(d.Export.V), Scratch: s.Scratch, Flavor: s.Flavor, Keys: keys}
+	if name, ok := description.InputOf(d.Export.V); ok {
+		if o.File, o.Name = s.Inputs[name], fmt.Sprintf("input %q", name); o.File == "" {
+			s.problems = append(s.problems, d.Export.Key.Problem(o.Name+" was not found", ""))
+			return nil
+		}
+	}
+	opened, err := source.OpenExport(ctx, o)
 	switch {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)

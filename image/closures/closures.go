@@ -9,6 +9,7 @@ package closures
 import (
 	"cmp"
 	"context"
+	"slices"
 	"strings"
 
 	"imprint/closure"
@@ -27,17 +28,18 @@ import (
 
 // Options say where the closures of a description are found.
 type Options struct {
-	Dir        string         // base of the description's relative paths
-	OutDir     string         // directory of the image, which may be in no item of it; "" if none is written
-	Scratch    string         // directory for files without names
-	BuildStore string         // directory that keeps what is fetched; "" refuses to fetch
-	Flavor     closure.Flavor // of the store in the image
-	Epoch      int64          // of the database, seconds since 1970
-	Remote     remote.Options // how binary caches are read
-	Streams    bool           // items are verified as they are written: those of caches with listings need not be fetched before
-	NoKeep     bool           // what is streamed from servers is not kept there
-	Backwards  bool           // names of directories are read in reverse order, which makes no difference
-	Outlines   *outline.Set   // of items that were verified before: those of a store on this machine are not walked again
+	Dir        string            // base of the description's relative paths
+	OutDir     string            // directory of the image, which may be in no item of it; "" if none is written
+	Scratch    string            // directory for files without names
+	Inputs     map[string]string // paths of files on this machine for which ${input.NAME} stands, by their names
+	BuildStore string            // directory that keeps what is fetched; "" refuses to fetch
+	Flavor     closure.Flavor    // of the store in the image
+	Epoch      int64             // of the database, seconds since 1970
+	Remote     remote.Options    // how binary caches are read
+	Streams    bool              // items are verified as they are written: those of caches with listings need not be fetched before
+	NoKeep     bool              // what is streamed from servers is not kept there
+	Backwards  bool              // names of directories are read in reverse order, which makes no difference
+	Outlines   *outline.Set      // of items that were verified before: those of a store on this machine are not walked again
 
 	Whole    context.Context      // of what is read from caches after Find
 	Fetching func(*source.Fetch)  // is called before items are fetched; may be nil
@@ -163,8 +165,10 @@ func (f finder) list(ctx context.Context, into *Union, all *closure.Closure) (di
 		return err
 	})
 	for _, found := range all.Items {
-		item := &plan.Item{Info: found.Info}
-		into.Items = append(into.Items, item)
+		into.Items = append(into.Items, &plan.Item{Info: found.Info})
+	}
+	for _, i := range largestFirst(all.Items) {
+		found, item := all.Items[i], into.Items[i]
 		group.Go(func() (err error) {
 			if item.Node = f.known(found); item.Node != nil {
 				return nil
@@ -182,6 +186,16 @@ func (f finder) list(ctx context.Context, into *Union, all *closure.Closure) (di
 		into.Walker.Nodes[item.Info.Path] = item.Node
 	}
 	return gone.problems(f.d.Closure.Key, f.Flavor, all.Items), nil
+}
+
+// largestFirst returns the indices of items in the order in which they are best read, so that no large one runs alone at the end.
+func largestFirst(items []closure.Item) []int {
+	order := make([]int, len(items))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(items[b].Info.NARSize, items[a].Info.NARSize) })
+	return order
 }
 
 // known returns the tree of an item, with equal files linked, if it is in a store on this machine and has an outline; else nil.

@@ -255,8 +255,13 @@ func (w world) read(ctx context.Context) (hosts host.Inputs, s *closures.Union, 
 
 // closures finds the items of the closures.
 func (w world) closures(ctx context.Context) (*closures.Union, diag.List, error) {
+	inputs := map[string]string{}
+	for name, f := range w.files {
+		inputs[name] = tree.HostPath(f.Blob)
+	}
 	return closures.Find(ctx, w.d, closures.Options{
-		Dir: w.in.Dir, OutDir: w.in.OutDir, Scratch: w.in.Scratch, BuildStore: w.in.BuildStore, Flavor: w.flavor, Epoch: w.epoch,
+		Inputs: inputs,
+		Dir:    w.in.Dir, OutDir: w.in.OutDir, Scratch: w.in.Scratch, BuildStore: w.in.BuildStore, Flavor: w.flavor, Epoch: w.epoch,
 		Remote: w.in.Remote, Backwards: w.in.Backwards, Whole: w.whole, Streams: w.in.Streams, NoKeep: w.in.NoKeep, NotKept: w.in.NotKept, Fetching: w.in.Fetching, Hold: w.in.Hold,
 		Outlines: w.in.Outlines,
 	})

@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 
 	"imprint/closure"
@@ -70,8 +69,9 @@ type entry struct {
 	text  *narinfo.Info
 	info  *closure.Info
 	err   error
-	asked []byte    // what the cache has answered; nil if an earlier build had kept it
-	kept  tree.Blob // the archive in the build store; nil before Realise, and for one that is streamed
+	asked []byte      // what the cache has answered; nil if an earlier build had kept it
+	kept  tree.Blob   // the archive in the build store; nil before Realise, and for one that is streamed
+	file  *nar.Digest // of an item that is trusted if it is a file with this SHA-256; nil for others
 
 	stream *streamed  // nil for an item without a listing
 	tree   *tree.Node // of the listing
@@ -116,7 +116,7 @@ func (c *Cache) isOf(text []byte) error {
 	case err != nil:
 		return c.invalid("%s: %v", narinfo.CacheFile, err)
 	case store != c.Flavor.StoreDir:
-		return c.invalid("its items are those of stores in %s, the image's is %s", tree.Shown(store), c.Flavor.StoreDir)
+		return c.invalid("its items are those of stores in %s, not in %s", tree.Shown(store), c.Flavor.StoreDir)
 	}
 	return nil
 }
@@ -179,7 +179,7 @@ func (c *Cache) wrong(name string, err error) error {
 	return c.invalid("%s: %v", name, err)
 }
 
-// check returns the registration in a narinfo. It returns an error if that is of another item, or not signed by one of the keys.
+// check returns the registration in a narinfo. It returns an error if that is of another item, or not to be trusted: see proof.
 func (c *Cache) check(p closure.Path, text *narinfo.Info) (*closure.Info, error) {
 	if text.StorePath != p.String() {
 		return nil, fmt.Errorf("it is about %.300q, not %v", text.StorePath, p)
@@ -202,25 +202,7 @@ func (c *Cache) check(p closure.Path, text *narinfo.Info) (*closure.Info, error)
 	if err != nil {
 		return nil, err
 	}
-	if len(c.Keys) > 0 && !text.SignedBy(c.Keys, c.Flavor.StoreDir) {
-		return nil, &InvalidError{c, fmt.Sprintf("%v %s", p, signers(text)), "add the key of the cache, if you trust it, to trusted-public-keys"}
-	}
 	return info, nil
-}
-
-// mostShown is the number of signatures that a message lists.
-const mostShown = 5
-
-// signers completes the message about an item without a trusted signature: who has signed it.
-func signers(text *narinfo.Info) string {
-	var names []string
-	for _, name := range text.Signers() {
-		names = append(names, fmt.Sprintf("%.60q", name))
-	}
-	if len(names) == 0 {
-		return "is not signed"
-	}
-	return "is signed by " + strings.Join(names[:min(mostShown, len(names))], ", ") + ", and not by a key in trusted-public-keys"
 }
 
 // Item implements [closure.Store], for an item that was realised.

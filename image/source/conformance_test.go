@@ -58,7 +58,7 @@ func TestConformance(t *testing.T) {
 		closuretest.Kind{Name: "export", Flavors: both, Dangling: true, NoHashes: true, Open: func(t *testing.T, f closure.Flavor, items []closuretest.Item) (closure.Store, error) {
 			file := filepath.Join(t.TempDir(), "stream")
 			closuretest.Stream(t, file, items)
-			return OpenExport(t.Context(), file, t.TempDir(), f)
+			return OpenExport(t.Context(), ExportOptions{File: file, Scratch: t.TempDir(), Flavor: f})
 		}},
 		closuretest.Kind{Name: "daemon", Flavors: nix, Realise: realise, Open: openByDaemon(false)},
 		closuretest.Kind{Name: "distant daemon", Flavors: nix, Realise: realise, Open: openByDaemon(true)},
@@ -136,7 +136,7 @@ func openGuixArchive(t *testing.T, f closure.Flavor, items []closuretest.Item) (
 	if err != nil {
 		t.Fatal(err)
 	}
-	return OpenExport(t.Context(), name, t.TempDir(), f, key)
+	return OpenExport(t.Context(), ExportOptions{File: name, Scratch: t.TempDir(), Flavor: f, Keys: []narinfo.Key{key}})
 }
 
 // openInImage has mke2fs make an image of a store directory.

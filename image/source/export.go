@@ -1,6 +1,7 @@
 package source
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -26,10 +27,18 @@ import (
 // An Export is a stream of nix-store --export in a file. It has no hashes, so they are computed when it is opened; no content addresses, which
 // are recomputed if the path of an item proves them. Only those of guix archive are signed.
 type Export struct {
-	file   string
-	flavor closure.Flavor
-	items  map[closure.Path]*exported
-	order  []closure.Path // of the stream
+	ExportOptions
+	items map[closure.Path]*exported
+	order []closure.Path // of the stream
+}
+
+// ExportOptions describe an export stream and the trust in it.
+type ExportOptions struct {
+	File    string // path of this machine
+	Name    string // in messages; "" for File
+	Flavor  closure.Flavor
+	Keys    []narinfo.Key // each item must be signed by one of them; without keys, signatures by any key are valid
+	Scratch string        // directory for what a compressed file unpacks to
 }
 
 type exported struct {
@@ -37,13 +46,12 @@ type exported struct {
 	node *tree.Node
 }
 
-// OpenExport opens a file. A compressed one is unpacked to a file without a name in the scratch directory. It returns an [*InvalidError] if the
-// file is not such a stream, or has two different items of one path.
-//
-// Signatures are verified. With keys, each item must be signed by one of them.
-func OpenExport(ctx context.Context, file, scratch string, f closure.Flavor, keys ...narinfo.Key) (*Export, error) {
-	x := &Export{file: file, flavor: f, items: map[closure.Path]*exported{}}
-	b, err := hosttree.Unpacked(file, unpack.Into(ctx, scratch, file))
+// OpenExport opens a file. A compressed one is unpacked to a file without a name in the scratch directory. Signatures are verified. It returns an
+// [*InvalidError] if the file is not such a stream, or has two different items of one path.
+func OpenExport(ctx context.Context, o ExportOptions) (*Export, error) {
+	o.Name = cmp.Or(o.Name, o.File)
+	x := &Export{ExportOptions: o, items: map[closure.Path]*exported{}}
+	b, err := hosttree.Unpacked(o.File, unpack.Into(ctx, o.Scratch, o.Name))
 	if err != nil {
 		return nil, err
 	}
@@ -60,7 +68,7 @@ func OpenExport(ctx context.Context, file, scratch string, f closure.Flavor, key
 		return nil, err
 	}
 	for i, item := range items {
-		if err := signedBy(item, hashes[i].signed, keys); err != nil {
+		if err := signedBy(item, hashes[i].signed, o.Keys); err != nil {
 			return nil, err.of(x)
 		}
 		if err := x.add(item, hashes[i]); err != nil {
@@ -114,7 +122,7 @@ func signedBy(item export.Item, hash *nar.Digest, keys []narinfo.Key) *InvalidEr
 	path := tree.Shown(item.Path)
 	if item.Signature == "" {
 		if len(keys) > 0 {
-			return &InvalidError{Text: path + " is not signed", Hint: "remove trusted-public-keys if you trust the file"}
+			return &InvalidError{Text: path + " is not signed", Hint: "leave the keys out, if you trust the file"}
 		}
 		return nil
 	}
@@ -123,10 +131,10 @@ func signedBy(item export.Item, hash *nar.Digest, keys []narinfo.Key) *InvalidEr
 	case err != nil:
 		return &InvalidError{Text: fmt.Sprintf("the signature of %s: %v", path, err)}
 	case s.Hash != *hash || !s.Verify():
-		return &InvalidError{Text: "the signature of " + path + " is not one of its contents"}
+		return &InvalidError{Text: fmt.Sprintf("the signature of %s by %v is not valid: path, contents or references are not those that were signed", path, s.Key)}
 	case len(keys) > 0 && !narinfo.TrustedGuix(s, keys):
-		return &InvalidError{Text: fmt.Sprintf("%s is signed by %v, and not by a key in trusted-public-keys", path, s.Key),
-			Hint: "add this key, if you trust it, to trusted-public-keys"}
+		return &InvalidError{Text: fmt.Sprintf("%s is signed by %v, and not by a trusted key", path, s.Key),
+			Hint: "add this key, if you trust it: " + trusting}
 	}
 	return nil
 }
@@ -143,11 +151,11 @@ func (x *Export) invalid(format string, args ...any) error {
 
 // add checks an item of the stream.
 func (x *Export) add(item export.Item, hash hashes) error {
-	p, err := x.flavor.ParsePath(item.Path)
+	p, err := x.Flavor.ParsePath(item.Path)
 	if err != nil {
 		return err
 	}
-	info, err := x.flavor.Registered(p, &db.Item{
+	info, err := x.Flavor.Registered(p, &db.Item{
 		Path: item.Path, NARHash: hash.archive, NARSize: item.Archive.Size(), References: item.References, Deriver: item.Deriver,
 	})
 	if err != nil {
@@ -157,7 +165,7 @@ func (x *Export) add(item export.Item, hash hashes) error {
 	info.References = slices.Compact(info.References)
 	info.CA = address.Of(address.Item{Path: item.Path, References: item.References, NARHash: hash.archive, File: hash.file})
 	if p.IsDerivation() {
-		if info.Outputs, err = x.flavor.Outputs(item.Node); err != nil {
+		if info.Outputs, err = x.Flavor.Outputs(item.Node); err != nil {
 			return fmt.Errorf("derivation %v: %w", p, err)
 		}
 	}
@@ -176,7 +184,7 @@ func (x *Export) add(item export.Item, hash hashes) error {
 func (x *Export) Paths(context.Context) ([]closure.Path, error) { return x.order, nil }
 
 // String returns the name of the file.
-func (x *Export) String() string { return x.file }
+func (x *Export) String() string { return x.Name }
 
 // Info implements [closure.Store].
 func (x *Export) Info(_ context.Context, p closure.Path) (*closure.Info, error) {

@@ -35,7 +35,7 @@ func TestGuixExport(t *testing.T) {
 		if err := os.WriteFile(name, []byte(content), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		return OpenExport(t.Context(), name, t.TempDir(), closure.Guix, keys...)
+		return OpenExport(t.Context(), ExportOptions{File: name, Scratch: t.TempDir(), Flavor: closure.Guix, Keys: keys})
 	}
 	for _, trusted := range [][]narinfo.Key{nil, keys} {
 		x, err := open(string(good), trusted...)
@@ -58,8 +58,8 @@ func TestGuixExport(t *testing.T) {
 		want    string
 	}{
 		"one key":       {string(good), keys[:1], "-b is signed by (public-key (ecc (curve Ed25519) (q #"},
-		"contents":      {strings.Replace(string(good), "hello", "hallo", 1), nil, "-a is not one of its contents"},
-		"reference":     {strings.Replace(string(good), "bidkcs01", "bidkcs00", 1), nil, "-b is not one of its contents"},
+		"contents":      {strings.Replace(string(good), "hello", "hallo", 1), nil, "-a by (public-key (ecc (curve Ed25519) (q #"},
+		"reference":     {strings.Replace(string(good), "bidkcs01", "bidkcs00", 1), nil, "is not valid: path, contents or references"},
 		"no expression": {strings.Replace(string(good), "(signature", "[signature", 1), nil, "not an S-expression"},
 	} {
 		_, err := open(c.content, c.keys...)
@@ -121,6 +121,13 @@ func TestGuixCache(t *testing.T) {
 	good, err := os.ReadFile(name)
 	if err != nil {
 		t.Fatal(err)
+	}
+	changed := strings.Replace(string(good), "NarSize: ", "NarSize: 1", 1)
+	if err := os.WriteFile(name, []byte(changed), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := realise(own); !says(err, `-hello by "Guix's `) || !says(err, "is not valid") {
+		t.Error(err)
 	}
 	lzipOnly := string(good[:strings.Index(string(good), "URL: nar/gzip")])
 	if err := os.WriteFile(name, []byte(lzipOnly), 0o644); err != nil {

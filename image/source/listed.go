@@ -19,7 +19,7 @@ func (c *Cache) list(ctx context.Context, items []*closure.Info) error {
 	}
 	var want []*closure.Info
 	for _, info := range items {
-		if c.entries[info.Path].kept == nil && !info.Path.IsDerivation() {
+		if e := c.entries[info.Path]; e.kept == nil && e.file == nil && !info.Path.IsDerivation() {
 			want = append(want, info)
 		}
 	}

@@ -57,6 +57,9 @@ func (c *Cache) realise(ctx context.Context, items []*closure.Info, report Repor
 	if err := each(ctx, missing, most, c.obtain); err != nil {
 		return err
 	}
+	if err := each(ctx, items, most, c.prove); err != nil {
+		return err
+	}
 	c.remember(slices.DeleteFunc(slices.Clone(items), func(info *closure.Info) bool { return c.entries[info.Path].kept == nil }))
 	return each(ctx, items, most, c.outputs)
 }

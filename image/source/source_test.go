@@ -164,8 +164,12 @@ func TestHostileTexts(t *testing.T) {
 		"no information":   {func(w *world, i *narinfo.Info) { w.put("/nix-cache-info", []byte("<html>")) }, "nix-cache-info: line 1"},
 		"unsigned":         {func(w *world, i *narinfo.Info) { i.Sigs = nil; w.publish(i) }, "is not signed"},
 		"signed by others": {func(w *world, i *narinfo.Info) { i.Sigs = []string{"other\x1b-1:AAAA"}; w.publish(i) }, `invalid signature`},
-		"other signature":  {func(w *world, i *narinfo.Info) { i.Sigs[0] = "other-1:" + i.Sigs[0][7:]; w.publish(i) }, `is signed by "other-1", and not by a key in trusted-public-keys`},
-		"changed":          {func(w *world, i *narinfo.Info) { i.References = nil; w.publish(i) }, `is signed by "test-1", and not by`},
+		"other signature":  {func(w *world, i *narinfo.Info) { i.Sigs[0] = "other-1:" + i.Sigs[0][7:]; w.publish(i) }, `is signed by "other-1", and not by a trusted key`},
+		"changed":          {func(w *world, i *narinfo.Info) { i.References = nil; w.publish(i) }, `-a by "test-1" is not valid`},
+		"another key of the name": {func(w *world, i *narinfo.Info) {
+			i.Sigs = []string{"other-1:AAAA", "test-1:" + base64.StdEncoding.EncodeToString(make([]byte, 64))}
+			w.publish(i)
+		}, `by "test-1" is not valid`},
 		"out of the cache": {func(w *world, i *narinfo.Info) { i.URL = "../secret"; w.publish(i) }, `URL: "../secret" is not`},
 		"another server":   {func(w *world, i *narinfo.Info) { i.URL = "http://other/x"; w.publish(i) }, `URL: "http://other/x" is not`},
 		"lz4":              {func(w *world, i *narinfo.Info) { i.Compression = "lz4"; w.publish(i) }, `compression "lz4" is not supported`},
@@ -359,7 +363,7 @@ func TestExport(t *testing.T) {
 		stream(t, &b, items...)
 		name := filepath.Join(t.TempDir(), "x.nar")
 		os.WriteFile(name, b.Bytes(), 0o644)
-		return OpenExport(t.Context(), name, t.TempDir(), closure.Nix)
+		return OpenExport(t.Context(), ExportOptions{File: name, Scratch: t.TempDir(), Flavor: closure.Nix})
 	}
 	x, err := open(item("a", "text"), item("b", "more", "b", "a", "b"))
 	if err != nil {
@@ -384,7 +388,7 @@ func TestExport(t *testing.T) {
 	}
 	name := filepath.Join(t.TempDir(), "x")
 	os.WriteFile(name, []byte("no stream"), 0o644)
-	if _, err := OpenExport(t.Context(), name, t.TempDir(), closure.Nix); !says(err, "this is not a stream") {
+	if _, err := OpenExport(t.Context(), ExportOptions{File: name, Scratch: t.TempDir(), Flavor: closure.Nix}); !says(err, "this is not a stream") {
 		t.Error(err)
 	}
 }
@@ -425,7 +429,7 @@ func TestRemembered(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := build([]narinfo.Key{other}); !says(err, `is signed by "test-1", and not by a key`) {
+	if err := build([]narinfo.Key{other}); !says(err, `is signed by "test-1", and not by a trusted key`) {
 		t.Error(err)
 	}
 	if w.take() == nil {

@@ -60,8 +60,12 @@ func (c *Cache) take(p closure.Path, b []byte, e *entry) error {
 		return err
 	}
 	info, err := c.check(p, text)
+	if err != nil {
+		return err
+	}
+	file, err := c.trust(info, text)
 	if err == nil {
-		e.text, e.info = text, info
+		e.text, e.info, e.file = text, info, file
 	}
 	return err
 }

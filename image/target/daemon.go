@@ -25,9 +25,9 @@ func (d *Daemon) Lacking(ctx context.Context, paths []closure.Path) (lacking []c
 	texts := make([]string, len(paths))
 	for i, p := range paths {
 		texts[i] = p.String()
-		if err := d.Client.AddTempRoot(ctx, texts[i]); err != nil {
-			return nil, d.failed(ctx, err)
-		}
+	}
+	if err := d.Client.AddTempRoots(ctx, texts); err != nil {
+		return nil, d.failed(ctx, err)
 	}
 	valid, err := d.Client.ValidPaths(ctx, texts)
 	if err != nil {

@@ -22,7 +22,7 @@ import (
 type Directory struct {
 	DirectoryOptions
 	open  *os.File         // the lock that says that the store is in use
-	roots *locks.TempRoots // nil before Put
+	roots *locks.TempRoots // nil before Lacking
 }
 
 // DirectoryOptions describe a store directory.
@@ -95,8 +95,11 @@ func (d *Directory) Close() error {
 	return d.open.Close()
 }
 
-// Lacking implements [Target].
+// Lacking implements [Target]. From then on temporary roots keep the paths, also those that are valid: what is added may refer to them.
 func (d *Directory) Lacking(ctx context.Context, paths []closure.Path) ([]closure.Path, error) {
+	if err := d.hold(ctx, paths); err != nil {
+		return nil, err
+	}
 	valid, err := d.valid(ctx, paths...)
 	if err != nil {
 		return nil, err
@@ -114,13 +117,10 @@ func (d *Directory) valid(ctx context.Context, paths ...closure.Path) (map[closu
 	return s.Valid(ctx, paths)
 }
 
-// Put implements [Target]. Items are written several at a time, and registered in their order. Until then, temporary roots keep them.
+// Put implements [Target]. Items are written several at a time, and registered in their order.
 func (d *Directory) Put(ctx context.Context, items []closure.Item, p *Progress) error {
 	if len(items) == 0 {
 		return nil
-	}
-	if err := d.hold(ctx, items); err != nil {
-		return err
 	}
 	r := &registrar{Directory: d, items: items, done: make([]bool, len(items))}
 	group, inner := errgroup.WithContext(ctx)
@@ -140,16 +140,19 @@ func (d *Directory) Put(ctx context.Context, items []closure.Item, p *Progress) 
 	return errors.Join(err, r.flush(context.WithoutCancel(ctx)))
 }
 
-// hold makes the items temporary roots, so that no collector takes them before they are registered.
-func (d *Directory) hold(ctx context.Context, items []closure.Item) (err error) {
+// hold makes paths temporary roots, so that no collector takes them, now or when they are there.
+func (d *Directory) hold(ctx context.Context, paths []closure.Path) (err error) {
+	if len(paths) == 0 {
+		return nil
+	}
 	if d.roots == nil {
 		if d.roots, err = locks.OpenTempRoots(ctx, d.at(d.Flavor.StateDir)); err != nil {
 			return err
 		}
 	}
-	names := make([]string, len(items))
-	for i, item := range items {
-		names[i] = item.Info.Path.String()
+	names := make([]string, len(paths))
+	for i, p := range paths {
+		names[i] = p.String()
 	}
 	return d.roots.Add(ctx, names)
 }

@@ -84,8 +84,9 @@ func (r *registrar) sync() error {
 
 var _ Target = (*Directory)(nil)
 
-// Root makes a GC root: a link to an item, with a name in the directory of GC roots. One of that name is replaced. Until Close, what was copied is kept without it.
-func (d *Directory) Root(name string, item closure.Path) error {
+// Root makes a GC root: a link to an item, with a name in the directory of GC roots. One of that name is replaced. Until Close, what was copied
+// is kept without it.
+func (d *Directory) Root(ctx context.Context, name string, item closure.Path) error {
 	if err := d.CheckRoot(name); err != nil {
 		return err
 	}
@@ -94,7 +95,10 @@ func (d *Directory) Root(name string, item closure.Path) error {
 	if err := os.Symlink(item.String(), part); err != nil {
 		return err
 	}
-	return errors.Join(os.Rename(part, at), removed(part))
+	if err := errors.Join(os.Rename(part, at), removed(part)); err != nil || d.roots == nil {
+		return err
+	}
+	return d.roots.Announce(ctx, []string{item.String()})
 }
 
 // CheckRoot returns an error unless a GC root may have a name.

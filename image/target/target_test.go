@@ -17,6 +17,7 @@ import (
 	"imprint/closure/nar"
 	"imprint/internal/cas"
 	"imprint/internal/fault"
+	"imprint/internal/hosttest"
 	"imprint/internal/hosttree"
 	"imprint/internal/tree"
 )
@@ -232,5 +233,29 @@ func TestStream(t *testing.T) {
 	}
 	if n := strings.Count(b.String(), "nix-archive-1"); n != 3 {
 		t.Errorf("%d archives", n)
+	}
+}
+
+// A collection that comes after it was looked up what is valid takes nothing that the copy needs.
+func TestCollectedMeanwhile(t *testing.T) {
+	hosttest.Need(t, "nix-store")
+	w := newWorld(t, closure.Nix, 6)
+	prefix := t.TempDir()
+	d := w.directory(prefix)
+	if _, err := Copy(t.Context(), d, w.items[:3], nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	d.Close() // else the first copy holds them
+	d = w.directory(prefix)
+	_, err := Copy(t.Context(), d, w.items, func([]closure.Item) error {
+		c := exec.Command("nix-store", "--gc")
+		c.Env = append(os.Environ(), "NIX_REMOTE=local?root="+prefix, "HOME="+prefix, "NIX_CONF_DIR="+prefix, "NIX_CONFIG=build-users-group =")
+		if out, err := c.CombinedOutput(); err != nil || !strings.Contains(string(out), "0 store paths deleted") {
+			t.Errorf("%v: %s", err, out)
+		}
+		return nil
+	}, nil)
+	if err != nil || w.valid(d) != 6 {
+		t.Errorf("%d are valid, %v", w.valid(d), err)
 	}
 }

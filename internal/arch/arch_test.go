@@ -2,6 +2,8 @@ package arch
 
 import (
 	"os"
+	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -18,6 +20,19 @@ func TestModule(t *testing.T) {
 	}
 	for _, b := range breaches {
 		t.Error(b)
+	}
+}
+
+// Programs do not contain what is for tests, whose flags they would have.
+func TestPrograms(t *testing.T) {
+	for _, program := range []string{"cmd/imprint", "dist", "bench", "internal/demostore/make"} {
+		out, err := exec.Command("go", "list", "-deps", "../../"+program).Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if uses := strings.Fields(string(out)); slices.Contains(uses, "testing") || !slices.Contains(uses, "os") {
+			t.Errorf("%s uses package testing", program)
+		}
 	}
 }
 

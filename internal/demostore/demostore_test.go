@@ -1,4 +1,4 @@
-package demostore
+package demostore_test
 
 import (
 	"encoding/hex"
@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"imprint/internal/demostore"
+	"imprint/internal/demostore/demotest"
 	"imprint/internal/hosttest"
 	"imprint/internal/qemutest"
 )
@@ -19,10 +21,10 @@ func TestStorePath(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := base32(sum); got != "0sggvzh4dj0h7krcpg2sl239l8hashdvgi26r7kbjs1pkhahy611" {
+	if got := demostore.Base32(sum); got != "0sggvzh4dj0h7krcpg2sl239l8hashdvgi26r7kbjs1pkhahy611" {
 		t.Errorf("base32 gives %s", got)
 	}
-	if got := sourcePath(Nix, "busybox-static-bin", [32]byte(sum), nil); got != "/nix/store/w2avnha2xfw2iy8h9n2lp5vxkf4873zh-busybox-static-bin" {
+	if got := demostore.SourcePath(demostore.Nix, "busybox-static-bin", [32]byte(sum), nil); got != "/nix/store/w2avnha2xfw2iy8h9n2lp5vxkf4873zh-busybox-static-bin" {
 		t.Errorf("the store path is %s", got)
 	}
 }
@@ -36,22 +38,22 @@ func TestNARHash(t *testing.T) {
 	if err := os.Symlink("b", filepath.Join(dir, "a")); err != nil {
 		t.Fatal(err)
 	}
-	hash, size, err := hashNAR(dir)
-	if err != nil || size != 512 || base32(hash[:]) != "0qfkj5vlmh8bap49y7sxcgz85wr1vlhf2a0miibz2hx9isx0x4w9" {
-		t.Errorf("NAR of %d bytes with hash %s, %v", size, base32(hash[:]), err)
+	hash, size, err := demostore.HashNAR(dir)
+	if err != nil || size != 512 || demostore.Base32(hash[:]) != "0qfkj5vlmh8bap49y7sxcgz85wr1vlhf2a0miibz2hx9isx0x4w9" {
+		t.Errorf("NAR of %d bytes with hash %s, %v", size, demostore.Base32(hash[:]), err)
 	}
 }
 
 // newStore makes a store that is removed at the end of the test.
-func newStore(t *testing.T) (*Store, string) {
+func newStore(t *testing.T) (*demostore.Store, string) {
 	t.Helper()
 	dir := t.TempDir()
-	s, err := Create(dir, Nix)
+	s, err := demostore.Create(dir, demostore.Nix)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := removeAll(filepath.Join(dir, "nix")); err != nil {
+		if err := demostore.RemoveAll(filepath.Join(dir, "nix")); err != nil {
 			t.Error(err)
 		}
 	})
@@ -72,7 +74,7 @@ func TestEqualItemsAreOne(t *testing.T) {
 	if _, err := s.Add("a", nil, text("two")); err != nil {
 		t.Fatal(err)
 	}
-	entries, err := os.ReadDir(s.Host(Nix))
+	entries, err := os.ReadDir(s.Host(demostore.Nix))
 	if err != nil || len(entries) != 2 || len(s.Items()) != 2 {
 		t.Errorf("%d items, in the directory %v, %v", len(s.Items()), entries, err)
 	}
@@ -83,7 +85,7 @@ func TestAddFailsCleanly(t *testing.T) {
 	if _, err := s.Add("a", nil, func(string) error { return fmt.Errorf("no") }); err == nil || err.Error() != "make a: no" {
 		t.Errorf("error %v", err)
 	}
-	if entries, _ := os.ReadDir(s.Host(Nix)); len(entries) != 0 {
+	if entries, _ := os.ReadDir(s.Host(demostore.Nix)); len(entries) != 0 {
 		t.Errorf("left behind: %v", entries)
 	}
 }
@@ -92,7 +94,7 @@ func TestAddFailsCleanly(t *testing.T) {
 func TestNixAgrees(t *testing.T) {
 	hosttest.Need(t, "nix-store")
 	s, dir := newStore(t)
-	parts := Need(t)
+	parts := demotest.Need(t)
 	system, err := s.AddSystem(parts)
 	if err != nil {
 		t.Fatal(err)
@@ -136,7 +138,7 @@ func TestNixAgrees(t *testing.T) {
 func TestSystemBoots(t *testing.T) {
 	hosttest.Need(t, "mke2fs", "sfdisk")
 	s, dir := newStore(t)
-	system, err := s.AddSystem(Need(t))
+	system, err := s.AddSystem(demotest.Need(t))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,12 +3,8 @@ package demostore
 import (
 	"debug/elf"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
-	"testing"
-
-	"imprint/internal/hosttest"
 )
 
 // Parts are the files of other projects that a system is made of.
@@ -44,18 +40,6 @@ func ArmParts(dir string) (Parts, error) {
 	return p, p.check()
 }
 
-// NeedArm returns the parts of an aarch64 system; without them it skips or fails the test, as [hosttest.Need] does.
-func NeedArm(t testing.TB) Parts {
-	t.Helper()
-	dir := filepath.Join(moduleRoot(t), "build/arm64")
-	hosttest.NeedFile(t, dir)
-	p, err := ArmParts(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p
-}
-
 // check refuses a dynamically linked busybox: the guest has no dynamic linker.
 func (p Parts) check() error {
 	f, err := elf.Open(p.Busybox)
@@ -67,33 +51,4 @@ func (p Parts) check() error {
 		return fmt.Errorf("%s is not statically linked; install Debian's package busybox-static", p.Busybox)
 	}
 	return nil
-}
-
-// Need returns the parts; without them it skips or fails the test, as [hosttest.Need] does.
-func Need(t testing.TB) Parts {
-	t.Helper()
-	unpacked := filepath.Join(moduleRoot(t), "build/kernel")
-	p, err := HostParts(unpacked)
-	if err != nil {
-		t.Log(err)
-		hosttest.NeedFile(t, unpacked, "/bin/busybox")
-		t.Fatal(err)
-	}
-	return p
-}
-
-// moduleRoot is the directory of go.mod, at or above the test's working directory.
-func moduleRoot(t testing.TB) string {
-	dir, err := os.Getwd()
-	for err == nil {
-		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-			return dir
-		}
-		if dir == filepath.Dir(dir) {
-			break
-		}
-		dir = filepath.Dir(dir)
-	}
-	t.Fatal("no go.mod above the working directory ", err)
-	return ""
 }

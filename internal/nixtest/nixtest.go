@@ -13,7 +13,7 @@ import (
 	"strings"
 	"testing"
 
-	"imprint/internal/demostore"
+	"imprint/internal/demostore/demotest"
 )
 
 //go:embed closure.nix
@@ -46,7 +46,7 @@ func Make(t testing.TB, o Options) *Source {
 	t.Helper()
 	dir := tempDir(t)
 	parts := filepath.Join(dir, "parts")
-	if err := demostore.Need(t).Write(parts); err != nil {
+	if err := demotest.Need(t).Write(parts); err != nil {
 		t.Fatal(err)
 	}
 	file := filepath.Join(dir, "closure.nix")

@@ -35,11 +35,25 @@ func newServer(u *url.URL, o Options) *server {
 	if o.Stall == 0 {
 		o.Stall = time.Minute
 	}
-	return &server{base: u, client: &http.Client{Transport: &http.Transport{
+	return &server{base: u, client: &http.Client{CheckRedirect: redirect, Transport: &http.Transport{
 		Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true, DisableCompression: true,
 		MaxConnsPerHost: connections, MaxIdleConnsPerHost: connections, MaxResponseHeaderBytes: 64 << 10,
 		ExpectContinueTimeout: time.Second,
 	}}, Options: o}
+}
+
+// mostRedirects is the number of redirects that are followed.
+const mostRedirects = 10
+
+// redirect refuses what a server may not redirect to.
+func redirect(r *http.Request, before []*http.Request) error {
+	switch {
+	case r.URL.Scheme != "http" && r.URL.Scheme != "https":
+		return &finalError{fmt.Sprintf("the server redirects to a URL with %.40q, not http or https", r.URL.Scheme)}
+	case len(before) > mostRedirects:
+		return &finalError{fmt.Sprintf("the server redirects more than %d times", mostRedirects)}
+	}
+	return nil
 }
 
 // at returns the URL of a file, whose name may be followed by a query.

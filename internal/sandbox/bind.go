@@ -28,8 +28,7 @@ type Bound struct {
 
 // A Mount mounts a directory over another one.
 type Mount struct {
-	From, At string // At is the absolute path of a directory, which need not be there if it is one in the root directory
-	Optional bool   // leaves it out if there is no directory to mount it over
+	From, At string // At is the absolute path of a directory, which need not be there
 }
 
 // RunBound runs a command to its end. Errors are those of [Run].
@@ -44,7 +43,7 @@ type opened struct {
 	from *os.File
 }
 
-// bind mounts directories over others, in a new root directory if one of them is missing there.
+// bind mounts directories over others, in a new root directory if one of them is missing.
 func (s setup) bind() error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return errors.New(refused + "mount: " + err.Error())
@@ -54,21 +53,19 @@ func (s setup) bind() error {
 		return err
 	}
 	var list []opened
-	missing := false
+	anew := map[string]bool{}
 	for _, m := range s.Over {
-		_, err := os.Stat(m.At)
-		if errors.Is(err, fs.ErrNotExist) && m.Optional {
-			continue
+		if m.At, err = real(m.At, anew); err != nil {
+			return err
 		}
-		missing = missing || errors.Is(err, fs.ErrNotExist)
 		f, err := cloneMount(m.From)
 		if err != nil {
 			return err
 		}
 		list = append(list, opened{m, f})
 	}
-	if missing {
-		err = newRoot(list)
+	if len(anew) > 0 {
+		err = newRoot(list, anew)
 	} else {
 		err = bindAll(list, "")
 	}
@@ -109,32 +106,42 @@ func attach(clone *os.File, at string) error {
 	return nil
 }
 
-// newRoot makes a root directory in memory, in which everything of the old one is mounted, and the directories of a list are made.
-func newRoot(list []opened) error {
-	entries, err := os.ReadDir("/")
+// real returns a path without symlinks. If there is nothing, it adds the directories above to those that are made anew, since they get a new entry.
+func real(path string, anew map[string]bool) (string, error) {
+	at, err := filepath.EvalSymlinks(path)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return at, err
+	}
+	dir, err := real(filepath.Dir(path), anew)
+	if err != nil {
+		return "", err
+	}
+	for at := dir; ; at = filepath.Dir(at) {
+		anew[at] = true
+		if at == "/" {
+			return filepath.Join(dir, filepath.Base(path)), nil
+		}
+	}
+}
+
+// newRoot makes a root directory in memory, in which the directories of a list are made, and everything of the old one is mounted: whole directories, but
+// the entries of those that are made anew.
+func newRoot(list []opened, anew map[string]bool) error {
+	old, err := entriesOf("/", anew)
 	if err != nil {
 		return err
-	}
-	files := make([]*os.File, len(entries))
-	for i, e := range entries {
-		if e.Type() == fs.ModeSymlink {
-			continue
-		}
-		if files[i], err = cloneMount("/" + e.Name()); err != nil {
-			return err
-		}
 	}
 	const top = "/tmp" // any directory that every machine has; it is mounted in the new root before that takes its place
 	if err := unix.Mount("tmpfs", top, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=0755,size=1m"); err != nil {
 		return errors.New(refused + "mount a root directory: " + err.Error())
 	}
-	for i, e := range entries {
-		if err := copyEntry(e, files[i], filepath.Join(top, e.Name())); err != nil {
+	for _, e := range old {
+		if err := e.copy(top); err != nil {
 			return err
 		}
 	}
 	for _, o := range list {
-		if err := os.Mkdir(top+o.At, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+		if err := os.MkdirAll(top+o.At, 0o755); err != nil {
 			return fmt.Errorf("make %s, which this machine does not have: %w", o.At, err)
 		}
 	}
@@ -147,17 +154,47 @@ func newRoot(list []opened) error {
 	return pivot()
 }
 
-// copyEntry makes a symlink again, or mounts anything else.
-func copyEntry(e fs.DirEntry, from *os.File, at string) error {
-	switch {
-	case from == nil:
-		to, err := os.Readlink("/" + e.Name())
-		if err != nil {
-			return err
+// An entry is one of a directory that is made anew.
+type entry struct {
+	path string
+	kind fs.FileMode
+	link string   // target of a symlink
+	from *os.File // nil for symlinks, and for directories that are made anew, too
+}
+
+// entriesOf returns the entries of a directory and of those below it that are made anew.
+func entriesOf(dir string, anew map[string]bool) (list []entry, err error) {
+	names, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	for _, n := range names {
+		e := entry{path: filepath.Join(dir, n.Name()), kind: n.Type()}
+		var below []entry
+		switch {
+		case anew[e.path]:
+			below, err = entriesOf(e.path, anew)
+		case e.kind == fs.ModeSymlink:
+			e.link, err = os.Readlink(e.path)
+		default:
+			e.from, err = cloneMount(e.path)
 		}
-		return os.Symlink(to, at)
-	case e.IsDir():
-		if err := os.Mkdir(at, 0o755); err != nil {
+		if err != nil {
+			return nil, err
+		}
+		list = append(append(list, e), below...)
+	}
+	return list, nil
+}
+
+// copy makes a symlink or a directory again, and mounts what is not made anew.
+func (e entry) copy(top string) error {
+	at := top + e.path
+	switch {
+	case e.kind == fs.ModeSymlink:
+		return os.Symlink(e.link, at)
+	case e.kind.IsDir():
+		if err := os.Mkdir(at, 0o755); err != nil || e.from == nil {
 			return err
 		}
 	default:
@@ -165,5 +202,5 @@ func copyEntry(e fs.DirEntry, from *os.File, at string) error {
 			return err
 		}
 	}
-	return attach(from, at)
+	return attach(e.from, at)
 }

@@ -144,11 +144,17 @@ func TestRunBound(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "from/file"), []byte("seen\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	for _, at := range []string{filepath.Join(dir, "there"), "/imprint-test-of-a-new-directory"} {
+	if err := os.Symlink("there", filepath.Join(dir, "link")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "beside"), []byte("beside\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, at := range []string{filepath.Join(dir, "there"), "/imprint-test-of-a-new-directory", filepath.Join(dir, "new/and/deeper"), filepath.Join(dir, "link/below")} {
 		var out, complaints bytes.Buffer
 		b := Bound{
-			Over: []Mount{{From: filepath.Join(dir, "from"), At: at}, {From: dir, At: "/none/such", Optional: true}}, Env: []string{"PATH=/usr/bin:/bin", "X=y"},
-			Argv: []string{"busybox", "sh", "-c", "busybox cat " + at + "/file; busybox id -u; busybox pwd; echo $X; busybox ls -d /none /tmp; exit 3"},
+			Over: []Mount{{From: filepath.Join(dir, "from"), At: at}}, Env: []string{"PATH=/usr/bin:/bin", "X=y"},
+			Argv: []string{"busybox", "sh", "-c", "busybox cat " + at + "/file; busybox id -u; busybox pwd; echo $X; busybox cat " + dir + "/beside; exit 3"},
 			Root: HasIDs(os.Getuid()), UID: os.Getuid(), GID: os.Getgid(), Stdout: &out, Stderr: &complaints,
 		}
 		var exit *hosttool.ExitError
@@ -156,11 +162,11 @@ func TestRunBound(t *testing.T) {
 			t.Fatalf("%s: %v\n%s", at, err, &complaints)
 		}
 		cwd, _ := os.Getwd()
-		if want := fmt.Sprintf("seen\n%d\n%s\ny\n/tmp\n", os.Getuid(), cwd); out.String() != want {
+		if want := fmt.Sprintf("seen\n%d\n%s\ny\nbeside\n", os.Getuid(), cwd); out.String() != want {
 			t.Errorf("%s: %q, want %q", at, &out, want)
 		}
-		if _, err := os.Stat("/imprint-test-of-a-new-directory"); err == nil {
-			t.Error("the directory is there outside")
+		if _, err := os.Stat(at); err == nil && filepath.Base(at) != "there" {
+			t.Errorf("%s is there outside", at)
 		}
 	}
 	err := RunBound(t.Context(), Bound{Over: []Mount{{From: "/none", At: "/tmp"}}, Argv: []string{"true"}, UID: os.Getuid(), GID: os.Getgid()})

@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"imprint/internal/demostore"
+	"imprint/internal/demostore/demotest"
 	"imprint/internal/hosttest"
 	"imprint/internal/hosttree"
 	"imprint/internal/qemutest"
@@ -111,7 +111,7 @@ func TestMounted(t *testing.T) {
 func TestKernelBoots(t *testing.T) {
 	t.Parallel()
 	hosttest.Need(t, "fsck.erofs")
-	parts, dir := demostore.Need(t), t.TempDir()
+	parts, dir := demotest.Need(t), t.TempDir()
 	if err := parts.Write(dir); err != nil {
 		t.Fatal(err)
 	}

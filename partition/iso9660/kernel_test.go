@@ -12,7 +12,7 @@ import (
 	"strings"
 	"testing"
 
-	"imprint/internal/demostore"
+	"imprint/internal/demostore/demotest"
 	"imprint/internal/hosttest"
 	"imprint/internal/qemutest"
 	"imprint/internal/tree"
@@ -42,7 +42,7 @@ $b poweroff -f
 func TestKernelReads(t *testing.T) {
 	t.Parallel()
 	hosttest.Need(t, "qemu-system-x86_64")
-	parts := demostore.Need(t)
+	parts := demotest.Need(t)
 	dir := t.TempDir()
 	if err := parts.Write(filepath.Join(dir, "system")); err != nil {
 		t.Fatal(err)

@@ -205,7 +205,7 @@ func (m *commands) put(ctx context.Context, o copying, f closure.Flavor, items [
 		release()
 	}
 	if err == nil && o.root != "" {
-		err = root(roots[0])
+		err = root(ctx, roots[0])
 	}
 	if err = to.close(err); err != nil {
 		return of(to.String(), err)

@@ -51,11 +51,11 @@ func storeIn(ctx context.Context, d *disk.Disk, partition string, f closure.Flav
 	regions := d.Regions
 	if partition != "" {
 		r, err := d.Find(partition)
-		if err == nil {
-			err = r.Err
-		}
 		if err != nil {
-			return nil, err
+			return nil, diag.Mistake{Text: err.Error()}
+		}
+		if r.Err != nil {
+			return nil, r.Err
 		}
 		regions = []*disk.Region{r}
 	}

@@ -14,11 +14,9 @@ import (
 	"imprint/closure"
 	"imprint/closure/export"
 	"imprint/closure/narinfo"
-	"imprint/image/source"
 	"imprint/internal/compressed"
 	"imprint/internal/diag"
 	"imprint/internal/hosttree"
-	"imprint/internal/scratch"
 	"imprint/internal/tree"
 )
 
@@ -125,7 +123,7 @@ func (m *commands) open(ctx context.Context, text string) (*place, error) {
 	if err != nil {
 		return nil, err
 	}
-	flavors, err := m.flavors()
+	flavors, err := m.flavors(text)
 	if err != nil {
 		return nil, err
 	}
@@ -139,7 +137,9 @@ func (m *commands) open(ctx context.Context, text string) (*place, error) {
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
-		first = cmp.Or(first, of(text, err))
+		if first = cmp.Or(first, of(text, err)); !errors.As(first, new(diag.List)) {
+			return nil, first // an error of the world, not of the flavor
+		}
 	}
 	return nil, first
 }
@@ -208,45 +208,4 @@ func (m *commands) openDirectory(ctx context.Context, prefix string, f closure.F
 	}
 	abs, err := filepath.Abs(prefix)
 	return &place{Store: s, kind: directoryKind, prefix: strings.TrimRight(abs, "/"), list: s, closes: []io.Closer{s}}, err
-}
-
-func (m *commands) openCache(ctx context.Context, url string, f closure.Flavor) (*place, error) {
-	o := source.CacheOptions{URL: url, Flavor: f, Keep: m.StoreDir(), Remote: m.Remote, Whole: ctx}
-	for _, text := range m.keys {
-		k, err := narinfo.ParseKey(text)
-		if err != nil {
-			return nil, m.Usage(err)
-		}
-		o.Keys = append(o.Keys, k)
-	}
-	if len(o.Keys) == 0 && !m.unsigned && !strings.HasPrefix(url, "file://") {
-		return nil, m.Usage(fmt.Errorf("%s: whoever can write to the cache could put anything into what is copied: name its --trusted-public-key, or add --unsigned", url))
-	}
-	s, err := source.OpenCache(ctx, o)
-	if err != nil {
-		return nil, err
-	}
-	return &place{Store: s, kind: cacheKind, closes: []io.Closer{s}}, nil
-}
-
-// openExport opens a stream; "-" is that of standard input, which is copied to a file without a name.
-func (m *commands) openExport(ctx context.Context, file string, f closure.Flavor) (*place, error) {
-	var closes []io.Closer
-	if file == "-" {
-		spool, err := scratch.File(m.Scratch(), "standard input")
-		if err != nil {
-			return nil, err
-		}
-		if _, err := io.Copy(spool, m.Stdin); err != nil {
-			spool.Close()
-			return nil, fmt.Errorf("read standard input: %w", err)
-		}
-		file, closes = fmt.Sprintf("/proc/self/fd/%d", spool.Fd()), append(closes, spool)
-		m.Stdin = strings.NewReader("") // it is read once
-	}
-	s, err := source.OpenExport(ctx, file, m.Scratch(), f)
-	if err != nil {
-		return nil, err
-	}
-	return &place{Store: s, kind: streamKind, list: s, closes: closes}, nil
 }

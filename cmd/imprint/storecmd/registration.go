@@ -78,12 +78,9 @@ Either all are registered, or none.`,
 		Example: "  imprint store load-db /mnt < registration",
 		Args:    m.Arguments(1, 2, "a DIR and perhaps a FILE"),
 		RunE: func(c *cobra.Command, args []string) error {
-			f, err := m.flavors()
+			f, err := m.flavors(args[0])
 			if err != nil {
 				return err
-			}
-			if other, ok := closure.Nix.OtherAt(args[0]); ok && m.flavor == "" {
-				f[0] = other
 			}
 			if len(args) == 1 {
 				return m.load(c.Context(), args[0], f[0], "standard input", m.Stdin)

@@ -69,7 +69,7 @@ func mounts(p *place) []sandbox.Mount {
 		return []sandbox.Mount{{From: p.prefix + top, At: top}}
 	}
 	top := path.Dir(f.StoreDir)
-	return []sandbox.Mount{{From: p.prefix + top, At: top}, {From: p.prefix + f.StateDir, At: f.StateDir, Optional: true}}
+	return []sandbox.Mount{{From: p.prefix + top, At: top}, {From: p.prefix + f.StateDir, At: f.StateDir}}
 }
 
 // withPath returns an environment with the programs of some items before others.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"os"
 
 	"imprint/closure"
 	"imprint/cmd/imprint/family"
@@ -57,6 +58,7 @@ type commands struct {
 	flavor   string   // that of --flavor; "" to recognise it
 	keys     []string // of --trusted-public-key
 	unsigned bool
+	spool    *os.File // what was on standard input; nil before it is read
 }
 
 // Command returns imprint store.
@@ -76,15 +78,20 @@ func Command(w World) *cobra.Command {
 	}
 	for _, sub := range below {
 		sub.Flags().StringVar(&m.flavor, "flavor", "", "nix or guix; by default the one that the `store` has")
-		sub.Flags().StringArrayVar(&m.keys, "trusted-public-key", nil, "take only items of binary caches that this `key` has signed, NAME:BASE64; several may be named")
+		sub.Flags().StringArrayVar(&m.keys, "trusted-public-key", nil, "take only items of binary caches and of streams of Guix that this `key` has signed, NAME:BASE64 or (public-key …); several may be named")
 		sub.Flags().BoolVar(&m.unsigned, "unsigned", false, "take items of binary caches on servers without a signature")
 	}
 	return w.Of(c, below...)
 }
 
-// flavors returns the flavors that a store may have.
-func (m *commands) flavors() ([]closure.Flavor, error) {
+// flavors returns the flavors that a store may have, of which a directory shows one.
+func (m *commands) flavors(store string) ([]closure.Flavor, error) {
 	if m.flavor == "" {
+		if other, ok := closure.Nix.OtherAt(store); ok {
+			if _, both := other.OtherAt(store); !both {
+				return []closure.Flavor{other}, nil
+			}
+		}
 		return closure.Flavors(), nil
 	}
 	f, err := closure.FlavorNamed(m.flavor)

@@ -4,11 +4,14 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"slices"
 
 	"imprint/closure"
 	"imprint/image/source"
 	"imprint/image/target"
+	"imprint/internal/scratch"
 
 	"github.com/spf13/cobra"
 )
@@ -138,4 +141,45 @@ func paths(infos []*closure.Info) []closure.Path {
 		list[i] = info.Path
 	}
 	return list
+}
+
+// openExport opens a stream; "-" is that of standard input.
+func (m *commands) openExport(ctx context.Context, file string, f closure.Flavor) (*place, error) {
+	keys, err := m.trusted()
+	if err != nil {
+		return nil, err
+	}
+	o := source.ExportOptions{File: file, Flavor: f, Scratch: m.Scratch()}
+	if f == closure.Guix { // streams of Nix are never signed
+		o.Keys = keys
+	}
+	if file == "-" {
+		o.Name = standardInput
+		if o.File, err = m.spooled(); err != nil {
+			return nil, err
+		}
+	}
+	s, err := source.OpenExport(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	return &place{Store: s, kind: streamKind, list: s}, nil
+}
+
+const standardInput = "standard input"
+
+// spooled returns the name of a file that has what is on standard input. It is copied once, to a file without a name that is open until the program ends.
+func (m *commands) spooled() (string, error) {
+	if m.spool == nil {
+		f, err := scratch.File(m.Scratch(), standardInput)
+		if err != nil {
+			return "", err
+		}
+		if _, err := io.Copy(f, m.Stdin); err != nil {
+			f.Close()
+			return "", fmt.Errorf("read %s: %w", standardInput, err)
+		}
+		m.spool = f
+	}
+	return fmt.Sprintf("/proc/self/fd/%d", m.spool.Fd()), nil
 }

@@ -25,15 +25,15 @@ type sink struct {
 }
 
 // rooted returns what makes a GC root with a name in the target, which has to be a store directory; nothing without a name.
-func (s *sink) rooted(name string) (func(closure.Path) error, error) {
+func (s *sink) rooted(name string) (func(context.Context, closure.Path) error, error) {
 	if name == "" {
-		return func(closure.Path) error { return nil }, nil
+		return func(context.Context, closure.Path) error { return nil }, nil
 	}
 	d, ok := s.Target.(*target.Directory)
 	if !ok {
 		return nil, errNoRoots(s.String())
 	}
-	return func(p closure.Path) error { return d.Root(name, p) }, d.CheckRoot(name)
+	return func(ctx context.Context, p closure.Path) error { return d.Root(ctx, name, p) }, d.CheckRoot(name)
 }
 
 // errNoRoots returns the error for a GC root in a target that has none.

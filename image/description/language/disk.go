@@ -65,7 +65,7 @@ var disk = map[string]keyed.Rule{
 		Doc: "Binary cache, instead of a directory: http, https, s3 or file, such as what nix copy --to writes. Items that are not in the build store yet are fetched and kept there. " +
 			"Or Nix's daemon: \"daemon\", or unix:///PATH, the path of its socket.",
 	},
-	"source.trusted-public-keys": {Doc: "Keys of the cache as Nix has them, or of the cache or export stream as Guix has them in /etc/guix/acl: an item is refused unless one of them has signed it.", Most: maxKeys},
+	"source.trusted-public-keys": {Doc: "Keys of the cache as Nix has them, or of the cache or export stream as Guix has them in /etc/guix/acl: an item is refused unless one of them has signed it or its path follows from its contents.", Most: maxKeys},
 	"source.unsigned":            {Doc: "Take items of the cache that nobody has signed."},
 	"source.export":              {Doc: "File that nix-store --export or guix archive --export has written, instead of a directory. It may be compressed with gzip, zstd, xz or bzip2."},
 

@@ -24,5 +24,5 @@ var inputs = map[string]keyed.Rule{
 // TakeInputs are the keys that name a file on the host, in whose place an input may stand.
 var TakeInputs = []string{
 	"boot.background", "boot.efi-binary", "boot.sign-certificate", "boot.sign-key",
-	"partition.content", "partition.file.source", "partition.layer.source", "partition.tree.source", "raw.source", "step.inputs.source",
+	"partition.content", "partition.file.source", "partition.layer.source", "partition.tree.source", "raw.source", "source.export", "step.inputs.source",
 }
