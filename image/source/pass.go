@@ -46,7 +46,7 @@ func newPass(file io.ReadCloser, e *entry) (*pass, error) {
 func (p *pass) begin(copy *cas.Pending, before *watch) {
 	p.copy, p.gaps, p.before = copy, sha256.New(), before
 	if before != nil {
-		p.watch = &watch{before.places, sha256.New()}
+		p.watch = before.again()
 	}
 }
 

@@ -3,9 +3,8 @@ package source
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
 	"fmt"
-	"hash"
+	"hash/maphash"
 	"io"
 	"slices"
 
@@ -49,7 +48,7 @@ func (s *streamed) compare(ctx context.Context) (err error) {
 			s.pass, err = newPass(file, s.e)
 		}
 		if err == nil {
-			s.pass.watch = &watch{sum: sha256.New()}
+			s.pass.watch = new(watch)
 		}
 	}
 	s.trusted, s.equal = err == nil, map[int64]*repeated{}
@@ -114,10 +113,18 @@ func (s *streamed) ahead(off, at int64) (next int64, found bool) {
 	return places[k] + within, true
 }
 
-// A watch makes sure that the contents that were compared are the same in the pass that writes.
+// A watch makes sure that the contents that were compared are the same in the pass that writes. Its hash is one of 64 bits with a secret seed, which
+// nobody who changes the archive meanwhile can know.
 type watch struct {
 	places []tree.Range // of the archive, in order; while it is written, those that have not passed
-	sum    hash.Hash    // of their bytes
+	sum    maphash.Hash // of their bytes
+}
+
+// again returns a watch for the pass that writes.
+func (w *watch) again() *watch {
+	next := &watch{places: w.places}
+	next.sum.SetSeed(w.sum.Seed())
+	return next
 }
 
 // compared takes the bytes of a file that are compared, after others before them.
@@ -145,7 +152,7 @@ func (w *watch) passed(b []byte, at int64) {
 
 // check returns an error if the contents differ from those in the pass before.
 func (w *watch) check(before *watch) error {
-	if [sha256.Size]byte(w.sum.Sum(nil)) != [sha256.Size]byte(before.sum.Sum(nil)) {
+	if w.sum.Sum64() != before.sum.Sum64() {
 		return fmt.Errorf("%w: the archive has changed since its files were compared", cas.ErrMismatch)
 	}
 	return nil
