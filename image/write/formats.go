@@ -37,8 +37,8 @@ type formats struct {
 	spools  []*output.Output
 	stops   []func()
 	pool    *direct.Pool   // of the files that are written past the page cache
-	direct  []*direct.File // some of the outputs
-	opened  []*os.File     // for those
+	past    []*direct.File // some of the outputs
+	blocks  []*direct.Blocks
 }
 
 // newFormats starts the outputs of a volume, whose pieces they get.
@@ -62,7 +62,7 @@ func startFormats(list []Formatted, m *plan.Manifest, seed repro.Seed, disk piec
 		if out.To != nil {
 			t.File, t.Pipe = &pipe{w: out.To}, true
 		} else if sync && !out.packs() {
-			if t.File, err = f.past(out.File); err != nil {
+			if t.File, err = f.direct(out.File); err != nil {
 				return f, err
 			}
 		}
@@ -86,21 +86,21 @@ func startFormats(list []Formatted, m *plan.Manifest, seed repro.Seed, disk piec
 // directBuffers is the number of buffers for all files that are written past the page cache.
 const directBuffers = 6
 
-// past returns a file that is written past the page cache; the file itself if its file system cannot do that.
-func (f *formats) past(file *os.File) (pieces.File, error) {
-	opened := output.Direct(file)
-	if opened == nil {
+// direct returns a file that is written past the page cache; the file itself if its file system cannot do that.
+func (f *formats) direct(file *os.File) (pieces.File, error) {
+	blocks := output.Direct(file)
+	if blocks == nil {
 		return file, nil
 	}
-	f.opened = append(f.opened, opened)
+	f.blocks = append(f.blocks, blocks)
 	if f.pool == nil {
 		var err error
 		if f.pool, err = direct.NewPool(directBuffers); err != nil {
 			return nil, err
 		}
 	}
-	d := direct.New(file, opened, f.pool)
-	f.direct = append(f.direct, d)
+	d := direct.New(blocks, f.pool)
+	f.past = append(f.past, d)
 	return d, nil
 }
 
@@ -126,7 +126,7 @@ func (f *formats) finish() error {
 			first = err
 		}
 	}
-	for _, d := range f.direct {
+	for _, d := range f.past {
 		if err := d.Wait(); first == nil {
 			first = err
 		}
@@ -162,9 +162,11 @@ func (f *formats) discard() {
 	for _, spool := range f.spools {
 		spool.Discard()
 	}
-	for i, d := range f.direct {
+	for _, d := range f.past {
 		_ = d.Wait() // said by finish, unless another error came first
-		f.opened[i].Close()
+	}
+	for _, b := range f.blocks {
+		b.Close()
 	}
 	if f.pool != nil {
 		f.pool.Free()

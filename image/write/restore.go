@@ -51,7 +51,7 @@ func Restore(ctx context.Context, file *os.File, d *Stored, o Options) (sums res
 	}
 	raw := pieces.File(file)
 	if !o.NoSync && !o.Scratch && !o.SHA256 {
-		if raw, err = f.past(file); err != nil {
+		if raw, err = f.direct(file); err != nil {
 			return nil, "", err
 		}
 	}

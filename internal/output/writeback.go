@@ -1,9 +1,11 @@
 package output
 
 import (
-	"imprint/internal/interrupt"
 	"os"
 	"time"
+
+	"imprint/internal/direct"
+	"imprint/internal/interrupt"
 
 	"golang.org/x/sys/unix"
 )
@@ -31,12 +33,21 @@ func WriteAway(file *os.File) (stop func()) {
 	})
 }
 
-// Direct opens an output once more, to write whole blocks of it past the page cache (O_DIRECT); nil if its file system cannot do that. Closing the
-// output does not close it.
-func Direct(file *os.File) *os.File {
+// Direct opens an output once more, to write its blocks past the page cache (O_DIRECT); nil if its file system cannot do that. Closing the output does
+// not close them.
+func Direct(file *os.File) *direct.Blocks {
+	again := openDirect(file)
+	if again == nil {
+		return nil
+	}
+	return direct.Of(file, again)
+}
+
+// openDirect opens an output once more. Errors name it as they name the output.
+func openDirect(file *os.File) *os.File {
 	fd, err := unix.Open(ToolPath(file), unix.O_WRONLY|unix.O_DIRECT|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil
 	}
-	return os.NewFile(uintptr(fd), file.Name()) // which errors name
+	return os.NewFile(uintptr(fd), file.Name())
 }

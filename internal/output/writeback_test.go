@@ -17,7 +17,7 @@ func TestDirectName(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer o.Discard()
-	direct := Direct(o.File)
+	direct := openDirect(o.File)
 	if direct == nil {
 		t.Skip("no direct writes here")
 	}

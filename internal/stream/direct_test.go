@@ -7,26 +7,27 @@ import (
 	"os"
 	"testing"
 
+	"imprint/internal/direct"
 	"imprint/internal/extent"
 	"imprint/internal/tree"
 
 	"golang.org/x/sys/unix"
 )
 
-// direct opens a file for direct writes; nil if its file system has none.
-func direct(f *os.File) *os.File {
+// blocksOf opens a file for direct writes; nil if its file system has none.
+func blocksOf(f *os.File) *direct.Blocks {
 	d, err := os.OpenFile(f.Name(), os.O_WRONLY|unix.O_DIRECT, 0)
 	if err != nil {
 		return nil
 	}
-	return d
+	return direct.Of(f, d)
 }
 
 // Contents in pieces of their own, in shared ones, across pieces, and with ends off every block are written, directly or not, and have their digest.
 func TestDirect(t *testing.T) {
 	for _, size := range []int64{12 * PieceSize, 12*PieceSize - 512} {
 		d := disk(t, size)
-		if d.Direct = direct(d.File); d.Direct == nil {
+		if d.Direct = blocksOf(d.File); d.Direct == nil {
 			t.Skip("no direct writes here")
 		}
 		defer d.Direct.Close()
@@ -51,7 +52,7 @@ func TestDirect(t *testing.T) {
 		if d.Digest.Sum() != digestOf(want) {
 			t.Errorf("%d bytes: the digest is not that of the disk", size)
 		}
-		if d.cached.Load() {
+		if d.Direct.Refused() {
 			t.Errorf("%d bytes: direct writes were refused", size)
 		}
 		if n := len(d.Digest.parts); n > 0 {
@@ -63,10 +64,11 @@ func TestDirect(t *testing.T) {
 // An error of a write that nobody waits for ends the run.
 func TestDirectFails(t *testing.T) {
 	d := disk(t, 64*PieceSize)
-	var err error
-	if d.Direct, err = os.Open(d.File.Name()); err != nil {
+	readOnly, err := os.Open(d.File.Name())
+	if err != nil {
 		t.Fatal(err)
 	}
+	d.Direct = direct.Of(d.File, readOnly)
 	defer d.Direct.Close()
 	b := &noise{size: d.Size}
 	d.Digest.Expect(0, b.size)
@@ -75,27 +77,5 @@ func TestDirectFails(t *testing.T) {
 	}}})
 	if !errors.Is(err, unix.EBADF) {
 		t.Errorf("the run ended with %v", err)
-	}
-}
-
-// Where a file system refuses direct writes, they go through the page cache.
-func TestDirectRefused(t *testing.T) {
-	d := disk(t, PieceSize)
-	if d.Direct = direct(d.File); d.Direct == nil {
-		t.Skip("no direct writes here")
-	}
-	defer d.Direct.Close()
-	p := []byte("not a block, at no block")
-	if _, err := d.Direct.WriteAt(p, 7); !errors.Is(err, unix.EINVAL) {
-		t.Skipf("this one refuses nothing: %v", err)
-	}
-	for range 2 {
-		if err := d.writeDirect(p, 7); err != nil {
-			t.Fatal(err)
-		}
-	}
-	got := make([]byte, len(p))
-	if _, err := d.File.ReadAt(got, 7); err != nil || !bytes.Equal(got, p) || !d.cached.Load() {
-		t.Errorf("got %q, %v, cached %v", got, err, d.cached.Load())
 	}
 }

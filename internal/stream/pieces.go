@@ -6,12 +6,13 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"imprint/internal/direct"
 	"imprint/internal/verity"
 )
 
 // PieceSize is the length in bytes of the pieces that a disk's hash tree is computed from. A window is one piece: 4 MiB are enough to make
 // large writes, and twelve windows are still little memory.
-const PieceSize = 4 << 20
+const PieceSize = direct.Size
 
 // Pieces computes the hash tree of a disk while it is written, a piece of PieceSize bytes at a time, the last one shorter. It counts the bytes
 // that each piece still waits for; the worker that writes the last of them hashes the piece, from its window when all bytes passed through
@@ -27,6 +28,7 @@ type Pieces struct {
 
 	mu    sync.Mutex
 	parts map[int64]*leaves // of pieces that come in several windows, as far as they are known
+	most  int               // length of parts
 
 	// NoSums says that no digest is wanted.
 	NoSums bool
@@ -38,7 +40,7 @@ type Pieces struct {
 // NewPieces returns the Pieces of a disk of size bytes.
 func NewPieces(size int64) *Pieces {
 	n := (size + PieceSize - 1) / PieceSize
-	p := &Pieces{length: size, total: make([]int32, n), left: make([]atomic.Int32, n), sums: make([][]verity.Hash, n), parts: map[int64]*leaves{}}
+	p := &Pieces{length: size, total: make([]int32, n), left: make([]atomic.Int32, n), sums: make([][]verity.Hash, n), parts: map[int64]*leaves{}, most: mostParts}
 	p.spare.New = func() any { return new([PieceSize]byte) }
 	return p
 }

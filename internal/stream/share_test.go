@@ -62,7 +62,7 @@ func TestShare(t *testing.T) {
 					copy(want[p.Off:], content[p.At:p.At+p.Len])
 				}
 				if kind != "plain" {
-					d.Digest, d.Direct = NewPieces(d.Size), direct(f)
+					d.Digest, d.Direct = NewPieces(d.Size), blocksOf(f)
 					defer d.Direct.Close()
 					d.Digest.NoSums = !hashes
 					for _, p := range places {

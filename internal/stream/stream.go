@@ -15,6 +15,8 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+
+	"imprint/internal/direct"
 )
 
 // A Job is work for one worker. Run reads sources through the worker, with the places of their contents.
@@ -53,12 +55,11 @@ type Volume struct {
 	Digest *Pieces // nil when nobody wants to know of pieces
 	// Scratch says that the file is only where the parts of pieces meet: what a window has of a whole piece goes to Digest alone.
 	Scratch bool
-	// Direct is the file opened once more, to write past the page cache (O_DIRECT); nil if that is not wanted. It needs a Digest, which knows what
+	// Direct has the blocks of the file, to write past the page cache; nil if that is not wanted. It needs a Digest, which knows what
 	// belongs together.
-	Direct *os.File
+	Direct *direct.Blocks
 
 	unshared atomic.Bool // the host's file systems do not share extents
-	cached   atomic.Bool // the host's file system writes through the page cache only
 }
 
 // At returns the volume that an offset lies in.

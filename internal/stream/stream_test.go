@@ -166,7 +166,7 @@ func diskFor(t *rapid.T, size int64) *Disk {
 	}
 	d := &Disk{Volume: Volume{File: f, Size: size, Digest: NewPieces(size)}}
 	if rapid.Bool().Draw(t, "direct") {
-		d.Direct = direct(f)
+		d.Direct = blocksOf(f)
 	}
 	os.Remove(f.Name())
 	if err := f.Truncate(size); err != nil {

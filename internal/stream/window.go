@@ -77,14 +77,14 @@ func (w *window) flush() error {
 		return nil
 	}
 	piece := w.piece - w.on.Start/PieceSize
-	cached, direct, spare := w.ways(piece)
+	cached, blocks, spare := w.ways(piece)
 	err := w.write(piece, cached)
 	if err == nil {
 		w.disk.Bytes.Add(w.bytes)
 		err = w.digest(piece, spare)
 	}
 	if spare != nil {
-		w.disk.ferry.take(w.on, w.buf, direct, piece*PieceSize)
+		w.disk.ferry.take(w.on, w.buf, blocks, piece*PieceSize)
 		w.buf = spare
 	}
 	w.runs, w.bytes = w.runs[:0], 0

@@ -2,13 +2,11 @@ package stream
 
 import (
 	"context"
-	"fmt"
 	"io"
 
+	"imprint/internal/direct"
 	"imprint/internal/extent"
 	"imprint/internal/tree"
-
-	"golang.org/x/sys/unix"
 )
 
 // A Worker moves contents for the job that it runs.
@@ -18,26 +16,15 @@ type Worker struct {
 	scratch []byte // for contents that are only hashed
 }
 
-// newBuffer makes the memory of a window. It lies outside of the heap: on the heap, the windows of many workers would count as live memory, and the
-// collector would let as much garbage accumulate. Huge pages make reading, hashing and writing it a fifth faster.
-func newBuffer() ([]byte, error) {
-	buf, err := unix.Mmap(-1, 0, PieceSize, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON)
-	if err != nil {
-		return nil, fmt.Errorf("get memory for a worker: %w", err)
-	}
-	_ = unix.Madvise(buf, unix.MADV_HUGEPAGE) // small pages do, too
-	return buf, nil
-}
-
 func newWorker(d *Disk) (*Worker, error) {
-	buf, err := newBuffer()
+	buf, err := direct.Buffer()
 	if err != nil {
 		return nil, err
 	}
 	return &Worker{disk: d, window: window{disk: d, buf: buf, on: &d.Volume}}, nil
 }
 
-func (w *Worker) end() { unix.Munmap(w.window.buf) }
+func (w *Worker) end() { direct.Free(w.window.buf) }
 
 func (w *Worker) run(ctx context.Context, j Job) error {
 	if err := j.Run(ctx, w); err != nil {

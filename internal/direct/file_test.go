@@ -31,7 +31,7 @@ func open(t testing.TB) *File {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := New(file, twice, pool)
+	f := New(Of(file, twice), pool)
 	t.Cleanup(func() { f.Wait(); pool.Free(); file.Close(); twice.Close() })
 	return f
 }
@@ -64,7 +64,7 @@ func TestWrites(t *testing.T) {
 			t.Fatal("the file has other bytes than were written")
 		}
 	})
-	if f.refused {
+	if f.blocks.Refused() {
 		t.Error("direct writes were refused")
 	}
 }
@@ -93,7 +93,7 @@ func TestConcurrent(t *testing.T) {
 // An error of a write that nobody waited for is that of the next one, and of Wait.
 func TestError(t *testing.T) {
 	f := open(t)
-	f.direct.Close()
+	f.blocks.Close()
 	if _, err := f.WriteAt(make([]byte, Size), 0); err != nil {
 		t.Errorf("an error before the write ended: %v", err)
 	}
@@ -119,7 +119,7 @@ func TestRefused(t *testing.T) {
 		t.Skip(err)
 	}
 	defer null.Close()
-	f.direct = null
+	f.blocks.direct = null
 	want := bytes.Repeat([]byte("x"), 2*Size)
 	for range 2 {
 		if _, err := f.WriteAt(want, 0); err != nil {
@@ -130,7 +130,7 @@ func TestRefused(t *testing.T) {
 		}
 	}
 	got := make([]byte, len(want))
-	if _, err := f.ReadAt(got, 0); err != nil || !bytes.Equal(got, want) || !f.refused {
-		t.Errorf("other bytes, %v, refused %t", err, f.refused)
+	if _, err := f.ReadAt(got, 0); err != nil || !bytes.Equal(got, want) || !f.blocks.Refused() {
+		t.Errorf("other bytes, %v, refused %t", err, f.blocks.Refused())
 	}
 }
