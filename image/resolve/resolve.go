@@ -261,7 +261,7 @@ func (w world) closures(ctx context.Context) (*closures.Union, diag.List, error)
 	}
 	return closures.Find(ctx, w.d, closures.Options{
 		Inputs: inputs,
-		Dir: w.in.Dir, OutDir: w.in.OutDir, Scratch: w.in.Scratch, BuildStore: w.in.BuildStore, Flavor: w.flavor, Epoch: w.epoch,
+		Dir:    w.in.Dir, OutDir: w.in.OutDir, Scratch: w.in.Scratch, BuildStore: w.in.BuildStore, Flavor: w.flavor, Epoch: w.epoch,
 		Remote: w.in.Remote, Backwards: w.in.Backwards, Whole: w.whole, Streams: w.in.Streams, NoKeep: w.in.NoKeep, NotKept: w.in.NotKept, Fetching: w.in.Fetching, Hold: w.in.Hold,
 		Outlines: w.in.Outlines,
 	})
