@@ -152,6 +152,9 @@ func TestMismatch(t *testing.T) {
 		if _, err := os.Lstat(prefix + bad.Path.String()); err == nil {
 			t.Error("it is left")
 		}
+		if list, _ := filepath.Glob(prefix + closure.Nix.StoreDir + "/0*"); len(list) != w.valid(d) {
+			t.Errorf("%q are left, of which %d are valid", list, w.valid(d))
+		}
 		if _, err := Copy(t.Context(), d, w.items, nil, nil); err != nil || w.valid(d) != 4 {
 			t.Errorf("%v", err)
 		}
