@@ -7,11 +7,9 @@
 package listing
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"slices"
 	"unicode/utf8"
@@ -48,12 +46,8 @@ func Parse(text []byte) (*nar.Shape, error) {
 		Version int   `json:"version"`
 		Root    *node `json:"root"`
 	}
-	d := json.NewDecoder(bytes.NewReader(text))
-	if err := d.Decode(&all); err != nil {
+	if err := json.Unmarshal(text, &all); err != nil {
 		return nil, fmt.Errorf("not a listing: %v", err)
-	}
-	if _, err := d.Token(); err != io.EOF {
-		return nil, fmt.Errorf("more follows the listing")
 	}
 	if all.Version != 1 {
 		return nil, fmt.Errorf("version %d is not supported, only 1 is", all.Version)

@@ -54,7 +54,7 @@ func TestErrors(t *testing.T) {
 		`{"version":2}`:                                                  "version 2 is not supported",
 		`{"version":1}`:                                                  "is null",
 		`{"version":1,"root":{"type":"x"}} `:                             `unknown type "x"`,
-		`{"version":1,"root":{}} {}`:                                     "more follows",
+		`{"version":1,"root":{}} {}`:                                     "after top-level value",
 		`{"version":1,"root":{"size":1e30}}`:                             "not a listing",
 		`{"version":1,"root":{"entries":[1]}}`:                           "not a listing",
 		`{"version":1,"root":{"type":"directory","entries":{"a":null}}}`: `"a" is null`,

@@ -9,6 +9,7 @@ package closures
 import (
 	"cmp"
 	"context"
+	"slices"
 	"strings"
 
 	"imprint/closure"
@@ -164,8 +165,10 @@ func (f finder) list(ctx context.Context, into *Union, all *closure.Closure) (di
 		return err
 	})
 	for _, found := range all.Items {
-		item := &plan.Item{Info: found.Info}
-		into.Items = append(into.Items, item)
+		into.Items = append(into.Items, &plan.Item{Info: found.Info})
+	}
+	for _, i := range largestFirst(all.Items) {
+		found, item := all.Items[i], into.Items[i]
 		group.Go(func() (err error) {
 			if item.Node = f.known(found); item.Node != nil {
 				return nil
@@ -183,6 +186,16 @@ func (f finder) list(ctx context.Context, into *Union, all *closure.Closure) (di
 		into.Walker.Nodes[item.Info.Path] = item.Node
 	}
 	return gone.problems(f.d.Closure.Key, f.Flavor, all.Items), nil
+}
+
+// largestFirst returns the indices of items in the order in which they are best read, so that no large one runs alone at the end.
+func largestFirst(items []closure.Item) []int {
+	order := make([]int, len(items))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(items[b].Info.NARSize, items[a].Info.NARSize) })
+	return order
 }
 
 // known returns the tree of an item, with equal files linked, if it is in a store on this machine and has an outline; else nil.

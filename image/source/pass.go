@@ -22,10 +22,12 @@ type pass struct {
 	at   int64 // offset in the archive
 	buf  []byte
 
+	watch *watch // of the contents that are compared, or were in a pass before; nil if there are none
+
 	// Of a pass that verifies:
-	gaps  hash.Hash // of what lies between contents
-	watch *watch
-	copy  *cas.Pending // of the archive; nil if it is not kept
+	gaps   hash.Hash    // of what lies between contents
+	before *watch       // of the pass before; nil if there was none
+	copy   *cas.Pending // of the archive; nil if it is not kept
 }
 
 // newPass begins to unpack the file of an archive, which it closes.
@@ -41,8 +43,11 @@ func newPass(file io.ReadCloser, e *entry) (*pass, error) {
 }
 
 // begin makes it a pass that verifies, and perhaps keeps the archive.
-func (p *pass) begin(copy *cas.Pending, repeats []repeat) {
-	p.copy, p.gaps, p.watch = copy, sha256.New(), newWatch(repeats)
+func (p *pass) begin(copy *cas.Pending, before *watch) {
+	p.copy, p.gaps, p.before = copy, sha256.New(), before
+	if before != nil {
+		p.watch = &watch{before.places, sha256.New()}
+	}
 }
 
 // read skips to an offset and reads.
@@ -51,6 +56,9 @@ func (p *pass) read(b []byte, off int64) (int, error) {
 		return 0, err
 	}
 	n, err := io.ReadFull(p.r, b)
+	if p.watch != nil && p.before == nil {
+		p.watch.compared(b[:n], p.at)
+	}
 	p.passed(b[:n])
 	if err != nil {
 		err = p.ended(err)
@@ -75,7 +83,7 @@ func (p *pass) skip(off int64) error {
 
 // passed counts bytes of the archive, and keeps them. Where that fails, [pass.keep] says so.
 func (p *pass) passed(b []byte) {
-	if p.watch != nil {
+	if p.before != nil {
 		p.watch.passed(b, p.at)
 	}
 	p.at += int64(len(b))
@@ -111,8 +119,10 @@ func (p *pass) finish(n *tree.Node, size int64) error {
 	if [sha256.Size]byte(want.Sum(nil)) != [sha256.Size]byte(p.gaps.Sum(nil)) {
 		return fmt.Errorf("%w: the archive has other files than the listing", cas.ErrMismatch)
 	}
-	if err := p.watch.check(); err != nil {
-		return err
+	if p.before != nil {
+		if err := p.watch.check(p.before); err != nil {
+			return err
+		}
 	}
 	return p.from.check()
 }

@@ -2,9 +2,11 @@ package source
 
 import (
 	"cmp"
+	"context"
 	"crypto/sha256"
 	"fmt"
 	"hash"
+	"io"
 	"slices"
 
 	"imprint/internal/cas"
@@ -19,12 +21,56 @@ type repeat struct {
 
 // A repeated is a content that an archive has at several offsets, and its tree once.
 type repeated struct {
-	size int64 // bytes, at least one
-	at   []int64
+	size int64   // bytes, at least one
+	at   []int64 // ascending
+}
+
+// Compare lets the files of an item be compared with each other before it is verified, until the returned function is called. They are best read in
+// the order of the archive.
+func (t *Stream) Compare(ctx context.Context) (end func(), err error) {
+	s := t.s
+	if err := s.cache.compares.Acquire(ctx, 1); err != nil {
+		return nil, context.Cause(ctx)
+	}
+	if err := s.compare(ctx); err != nil {
+		s.cache.compares.Release(1)
+		return nil, s.failed(err)
+	}
+	return s.compared, nil
+}
+
+// compare leaves it to whoever reads to verify, for a time. An archive that is unpacked twice passes once for that.
+func (s *streamed) compare(ctx context.Context) (err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.kept == nil && s.apart == nil && s.cache.twice(s.e) {
+		var file io.ReadCloser
+		if file, err = s.open(ctx); err == nil {
+			s.pass, err = newPass(file, s.e)
+		}
+		if err == nil {
+			s.pass.watch = &watch{sum: sha256.New()}
+		}
+	}
+	s.trusted, s.equal = err == nil, map[int64]*repeated{}
+	return err
+}
+
+func (s *streamed) compared() {
+	defer s.cache.compares.Release(1)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.repeats, s.equal = repeatsOf(s.equal), nil
+	if s.trusted = false; s.pass != nil {
+		s.before = s.pass.watch
+		s.pass.close()
+		s.pass = nil
+	}
 }
 
 // Again says that two files of an item were found to be equal, and that from now on the second is read as the first. While files are read in
-// the order of the archive, the bytes at the second place are what is read then, and they are compared with those at the first.
+// the order of the archive, the bytes at the second place are what is read then. It is called in that order, before the function that Compare
+// returns.
 func (t *Stream) Again(first, second tree.Blob) {
 	if second.Size() == 0 {
 		return
@@ -32,21 +78,28 @@ func (t *Stream) Again(first, second tree.Blob) {
 	s, from, to := t.s, tree.Pieces(first)[0].Off, tree.Pieces(second)[0].Off
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	k, found := slices.BinarySearchFunc(s.repeats, from, repeat.compare)
-	if !found {
-		s.repeats = slices.Insert(s.repeats, k, repeat{from, &repeated{first.Size(), []int64{from}}})
+	of := s.equal[from]
+	if of == nil {
+		of = &repeated{first.Size(), []int64{from}}
+		s.equal[from] = of
 	}
-	of := s.repeats[k].of
 	of.at = append(of.at, to)
-	k, _ = slices.BinarySearchFunc(s.repeats, to, repeat.compare)
-	s.repeats = slices.Insert(s.repeats, k, repeat{to, of})
 }
 
-func (r repeat) compare(off int64) int { return cmp.Compare(r.off, off) }
+// repeatsOf returns the places of contents, by offset.
+func repeatsOf(equal map[int64]*repeated) (list []repeat) {
+	for _, of := range equal {
+		for _, off := range of.at {
+			list = append(list, repeat{off, of})
+		}
+	}
+	slices.SortFunc(list, func(a, b repeat) int { return cmp.Compare(a.off, b.off) })
+	return list
+}
 
 // ahead returns the next offset from at on that has the same byte as off.
 func (s *streamed) ahead(off, at int64) (next int64, found bool) {
-	k, exact := slices.BinarySearchFunc(s.repeats, off, repeat.compare)
+	k, exact := slices.BinarySearchFunc(s.repeats, off, func(r repeat, off int64) int { return cmp.Compare(r.off, off) })
 	if !exact {
 		k--
 	}
@@ -54,55 +107,45 @@ func (s *streamed) ahead(off, at int64) (next int64, found bool) {
 		return 0, false
 	}
 	r := s.repeats[k]
-	for _, place := range r.of.at {
-		if next := place + off - r.off; next >= at {
-			return next, true
-		}
+	within, places := off-r.off, r.of.at
+	if k, _ = slices.BinarySearch(places, at-within); k == len(places) {
+		return 0, false
 	}
-	return 0, false
+	return places[k] + within, true
 }
 
-// A watch compares the places of repeated contents as they pass.
+// A watch makes sure that the contents that were compared are the same in the pass that writes.
 type watch struct {
-	next    []repeat // the first may have passed in part
-	sum     hash.Hash
-	sums    map[*repeated][sha256.Size]byte
-	differs bool
+	places []tree.Range // of the archive, in order; while it is written, those that have not passed
+	sum    hash.Hash    // of their bytes
 }
 
-func newWatch(repeats []repeat) *watch {
-	return &watch{next: repeats, sum: sha256.New(), sums: map[*repeated][sha256.Size]byte{}}
+// compared takes the bytes of a file that are compared, after others before them.
+func (w *watch) compared(b []byte, off int64) {
+	if k := len(w.places) - 1; k >= 0 && w.places[k].End() == off {
+		w.places[k].Len += int64(len(b))
+	} else {
+		w.places = append(w.places, tree.Range{Off: off, Len: int64(len(b))})
+	}
+	w.sum.Write(b)
 }
 
 // passed takes the bytes at an offset of the archive, after those before it.
 func (w *watch) passed(b []byte, at int64) {
-	for len(w.next) > 0 {
-		r := w.next[0]
-		lo, hi, end := max(r.off, at), min(r.off+r.of.size, at+int64(len(b))), r.off+r.of.size
-		if lo >= hi {
+	for end := at + int64(len(b)); len(w.places) > 0; w.places = w.places[1:] {
+		r := w.places[0]
+		if lo, hi := max(r.Off, at), min(r.End(), end); lo < hi {
+			w.sum.Write(b[lo-at : hi-at])
+		}
+		if end < r.End() {
 			return
 		}
-		w.sum.Write(b[lo-at : hi-at])
-		if hi < end {
-			return
-		}
-		w.complete(r.of)
 	}
 }
 
-// complete compares a place that has passed with the first one.
-func (w *watch) complete(of *repeated) {
-	sum := [sha256.Size]byte(w.sum.Sum(nil))
-	if before, ok := w.sums[of]; ok && before != sum {
-		w.differs = true
-	}
-	w.sums[of], w.next = sum, w.next[1:]
-	w.sum.Reset()
-}
-
-// check returns an error if places have differed.
-func (w *watch) check() error {
-	if w.differs {
+// check returns an error if the contents differ from those in the pass before.
+func (w *watch) check(before *watch) error {
+	if [sha256.Size]byte(w.sum.Sum(nil)) != [sha256.Size]byte(before.sum.Sum(nil)) {
 		return fmt.Errorf("%w: the archive has changed since its files were compared", cas.ErrMismatch)
 	}
 	return nil

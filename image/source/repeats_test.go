@@ -4,12 +4,16 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"imprint/closure"
 	"imprint/internal/cas"
+	"imprint/internal/hosttest"
 	"imprint/internal/tree"
+
+	"pgregory.net/rapid"
 )
 
 // repeating has two contents twice, with others between them, and empty files.
@@ -90,24 +94,30 @@ func child(n *tree.Node, name string) *tree.Node {
 	return nil
 }
 
-// Files that were equal when they were compared, and are not when they are written, although the archive then has its hash, are an error.
+// Files that are compared with other bytes than they are written with, although the archive then has its hash, are an error: whether they would become
+// links, or would not.
 func TestRepeatsChanged(t *testing.T) {
-	l := newListedOf(t, "zstd", repeating())
-	l.compares = true
-	right := l.files["/"+l.name]
-	l.change("test\x00", "text\x00") // "e", which is not equal to "a"
-	c, item, err := l.realise()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := linked(l.unified(c, item)); got != "ehij" {
-		t.Fatalf("links %q", got)
-	}
-	if err := os.WriteFile(filepath.Join(l.dir, l.name), right, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	if err := l.hash(c, item); !errors.Is(err, cas.ErrMismatch) || !says(err, "has changed since its files were compared") {
-		t.Errorf("written after a change: %v", err)
+	for _, change := range []struct{ from, to, linked string }{
+		{"test\x00", "text\x00", "ehij"}, // "e", which is not equal to "a"
+		{"text\x00", "tent\x00", "hj"},   // "a", to which "i" is equal
+	} {
+		l := newListedOf(t, "zstd", repeating())
+		l.compares = true
+		right := l.files["/"+l.name]
+		l.change(change.from, change.to)
+		c, item, err := l.realise()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := linked(l.unified(c, item)); got != change.linked {
+			t.Fatalf("links %q", got)
+		}
+		if err := os.WriteFile(filepath.Join(l.dir, l.name), right, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if err := l.hash(c, item); !errors.Is(err, cas.ErrMismatch) || !says(err, "has changed since its files were compared") {
+			t.Errorf("%q: written after a change: %v", change.to, err)
+		}
 	}
 }
 
@@ -129,4 +139,36 @@ func TestRepeatsDamaged(t *testing.T) {
 	if err := closure.Unify(t.Context(), n, closure.AnySize, nil); !errors.Is(err, cas.ErrMismatch) || !says(err, "unpack "+l.url) {
 		t.Errorf("compared: %v", err)
 	}
+}
+
+// The next place of a byte is the nearest one from an offset on, of all places of its content.
+func TestRepeatsAhead(t *testing.T) {
+	hosttest.Check(t, func(t *rapid.T) {
+		contents, equal, end := make([]*repeated, rapid.IntRange(1, 5).Draw(t, "contents")), map[int64]*repeated{}, int64(0)
+		for range rapid.IntRange(1, 40).Draw(t, "places") {
+			k := rapid.IntRange(0, len(contents)-1).Draw(t, "content")
+			if contents[k] == nil {
+				contents[k] = &repeated{size: rapid.Int64Range(1, 9).Draw(t, "size")}
+				equal[end] = contents[k]
+			}
+			contents[k].at = append(contents[k].at, end)
+			end += contents[k].size + rapid.Int64Range(0, 3).Draw(t, "gap")
+		}
+		s := &streamed{repeats: repeatsOf(equal)}
+		off, at := rapid.Int64Range(0, end).Draw(t, "off"), rapid.Int64Range(0, end).Draw(t, "at")
+		want := int64(-1)
+		for _, of := range equal {
+			for _, place := range of.at {
+				if within := off - place; within >= 0 && within < of.size {
+					k := slices.IndexFunc(of.at, func(place int64) bool { return place+within >= at })
+					if k >= 0 {
+						want = of.at[k] + within
+					}
+				}
+			}
+		}
+		if next, found := s.ahead(off, at); found != (want >= 0) || found && next != want {
+			t.Errorf("%d, %t, want %d", next, found, want)
+		}
+	})
 }

@@ -24,6 +24,9 @@ type streamed struct {
 	pass    *pass     // while its files are written, or compared
 	opening *opening  // of its file, before it is needed
 	repeats []repeat  // by offset
+	before  *watch    // of a pass that compared
+
+	equal map[int64]*repeated // by the first offset; while files are compared
 }
 
 // Size implements tree.Blob.
@@ -136,44 +139,6 @@ func (t *Stream) String() string { return fmt.Sprintf("%v/%s", t.s.cache, t.s.e.
 // Distant reports whether the archive comes from a server, so that several should be read at once.
 func (t *Stream) Distant() bool { return !t.s.cache.dir.Local() }
 
-// Compare lets the files of an item be compared with each other before it is verified, until the returned function is called. They are best read in
-// the order of the archive.
-func (t *Stream) Compare(ctx context.Context) (end func(), err error) {
-	s := t.s
-	if err := s.cache.compares.Acquire(ctx, 1); err != nil {
-		return nil, context.Cause(ctx)
-	}
-	if err := s.compare(ctx); err != nil {
-		s.cache.compares.Release(1)
-		return nil, s.failed(err)
-	}
-	return s.compared, nil
-}
-
-// compare leaves it to whoever reads to verify, for a time. An archive that is unpacked twice passes once for that.
-func (s *streamed) compare(ctx context.Context) (err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.kept == nil && s.apart == nil && s.cache.twice(s.e) {
-		var file io.ReadCloser
-		if file, err = s.open(ctx); err == nil {
-			s.pass, err = newPass(file, s.e)
-		}
-	}
-	s.trusted = err == nil
-	return err
-}
-
-func (s *streamed) compared() {
-	defer s.cache.compares.Release(1)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.trusted = false; s.pass != nil {
-		s.pass.close()
-		s.pass = nil
-	}
-}
-
 // Ahead asks for an archive that will be needed soon, if a server has it, so that what is read before hides the time of the answer. There is a limit to
 // how many are asked for at a time. Files stay open until they were read, or the context ends.
 func (t *Stream) Ahead(ctx context.Context) {
@@ -239,7 +204,7 @@ func (s *streamed) begin(ctx context.Context) error {
 		s.pass, err = newPass(file, s.e)
 	}
 	if err == nil {
-		s.pass.begin(copy, s.repeats)
+		s.pass.begin(copy, s.before)
 	} else if copy != nil {
 		copy.Drop()
 	}

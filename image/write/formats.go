@@ -8,6 +8,7 @@ import (
 
 	"imprint/container"
 	"imprint/image/plan"
+	"imprint/internal/direct"
 	"imprint/internal/output"
 	"imprint/internal/pieces"
 	"imprint/internal/processors"
@@ -35,17 +36,21 @@ type formats struct {
 	writers []pieces.Writer
 	spools  []*output.Output
 	stops   []func()
+	pool    *direct.Pool   // of the files that are written past the page cache
+	direct  []*direct.File // some of the outputs
+	opened  []*os.File     // for those
 }
 
 // newFormats starts the outputs of a volume, whose pieces they get.
-func newFormats(list []Formatted, p *plan.Plan, l *plan.Layout, v *stream.Volume) (*formats, error) {
-	f, err := startFormats(list, p.Manifest(l, 0), p.Seed, pieces.Disk{Size: v.Size, Hole: v.Digest.Hole}, v.File)
+func newFormats(list []Formatted, p *plan.Plan, l *plan.Layout, v *stream.Volume, sync bool) (*formats, error) {
+	f, err := startFormats(list, p.Manifest(l, 0), p.Seed, pieces.Disk{Size: v.Size, Hole: v.Digest.Hole}, v.File, sync)
 	v.Digest.Take = f.take
 	return f, err
 }
 
-// startFormats starts outputs. disk has its size and its holes; the manifest says for what it is. whole is for formats that read it again.
-func startFormats(list []Formatted, m *plan.Manifest, seed repro.Seed, disk pieces.Disk, whole io.ReaderAt) (f *formats, err error) {
+// startFormats starts outputs. disk has its size and its holes; the manifest says for what it is. whole is for formats that read it again. What will be
+// synced goes past the page cache.
+func startFormats(list []Formatted, m *plan.Manifest, seed repro.Seed, disk pieces.Disk, whole io.ReaderAt, sync bool) (f *formats, err error) {
 	f = &formats{list: list}
 	disk.Piece, disk.Sector = stream.PieceSize, m.SectorSize
 	disk.ID = func(name string) [16]byte { return seed.UUID("output " + name) }
@@ -56,6 +61,10 @@ func startFormats(list []Formatted, m *plan.Manifest, seed repro.Seed, disk piec
 		t := container.Target{File: out.File, Whole: whole}
 		if out.To != nil {
 			t.File, t.Pipe = &pipe{w: out.To}, true
+		} else if sync && !out.packs() {
+			if t.File, err = f.past(out.File); err != nil {
+				return f, err
+			}
 		}
 		if out.packs() {
 			spool, err := output.Create(out.Path())
@@ -72,6 +81,27 @@ func startFormats(list []Formatted, m *plan.Manifest, seed repro.Seed, disk piec
 		f.writers = append(f.writers, w)
 	}
 	return f, nil
+}
+
+// directBuffers is the number of buffers for all files that are written past the page cache.
+const directBuffers = 6
+
+// past returns a file that is written past the page cache; the file itself if its file system cannot do that.
+func (f *formats) past(file *os.File) (pieces.File, error) {
+	opened := output.Direct(file)
+	if opened == nil {
+		return file, nil
+	}
+	f.opened = append(f.opened, opened)
+	if f.pool == nil {
+		var err error
+		if f.pool, err = direct.NewPool(directBuffers); err != nil {
+			return nil, err
+		}
+	}
+	d := direct.New(file, opened, f.pool)
+	f.direct = append(f.direct, d)
+	return d, nil
 }
 
 // take is stream.Pieces.Take.
@@ -93,6 +123,11 @@ func (f *formats) finish() error {
 	var first error
 	for range f.writers {
 		if err := <-errs; first == nil {
+			first = err
+		}
+	}
+	for _, d := range f.direct {
+		if err := d.Wait(); first == nil {
 			first = err
 		}
 	}
@@ -126,6 +161,13 @@ func (f *formats) discard() {
 	}
 	for _, spool := range f.spools {
 		spool.Discard()
+	}
+	for i, d := range f.direct {
+		_ = d.Wait() // said by finish, unless another error came first
+		f.opened[i].Close()
+	}
+	if f.pool != nil {
+		f.pool.Free()
 	}
 }
 

@@ -41,7 +41,7 @@ func Restore(ctx context.Context, file *os.File, d *Stored, o Options) (sums res
 	if !o.NoSync && !o.Scratch {
 		defer o.back(o.SHA256)(file)()
 	}
-	f, err := startFormats(o.Formats, d.Manifest, seed, pieces.Disk{Size: d.Size, Hole: d.holes()}, nil)
+	f, err := startFormats(o.Formats, d.Manifest, seed, pieces.Disk{Size: d.Size, Hole: d.holes()}, nil, !o.NoSync)
 	defer f.discard()
 	if err != nil {
 		return nil, "", err
@@ -49,10 +49,16 @@ func Restore(ctx context.Context, file *os.File, d *Stored, o Options) (sums res
 	if !o.NoSync {
 		f.writeBack(o.back(false))
 	}
+	raw := pieces.File(file)
+	if !o.NoSync && !o.Scratch && !o.SHA256 {
+		if raw, err = f.past(file); err != nil {
+			return nil, "", err
+		}
+	}
 	sums, err = d.Whole(ctx, d.Data, func(n int64, p []byte) error {
 		written.Add(int64(len(p)))
 		if !o.Scratch || o.SHA256 {
-			if err := pieces.WriteData(file, p, n*restore.Piece, verity.BlockSize); err != nil {
+			if err := pieces.WriteData(raw, p, n*restore.Piece, verity.BlockSize); err != nil {
 				return err
 			}
 		}

@@ -139,7 +139,7 @@ func (o Options) run(ctx context.Context, s *sequence) error {
 	}
 	all := slices.Clone(s.archives.formats)
 	if list := slices.DeleteFunc(slices.Clone(o.Formats), func(f Formatted) bool { return f.Format.Tree }); len(list) > 0 {
-		f, err := newFormats(list, s.plan, s.layout, &s.disk.Volume)
+		f, err := newFormats(list, s.plan, s.layout, &s.disk.Volume, !o.NoSync)
 		defer f.discard()
 		if err != nil {
 			return err

@@ -134,7 +134,7 @@ var servers = []string{"internal/listen", "internal/nbd", "internal/httpfile"}
 var readers = []string{
 	"cmd/...", "image/crosscheck", "image/crosscheck/opinion", "image/base", "image/closures", "image/generation", "image/host", "image/input", "image/realise", "image/resolve", "image/serve", "image/write",
 	"closure", "closure/db", "closure/locks", "image/garbage", "image/source", "image/target", "bootloader/grubmkimage", "partition", "partition/mke2fs", "partition/squashfs", "partition/syslinux",
-	"internal/annex", "internal/awskeys", "internal/cas", "internal/environment", "internal/extract", "internal/hosttool", "internal/hosttree", "internal/inodes", "internal/limits", "internal/listen", "internal/named", "internal/notes", "internal/objects", "internal/oci", "internal/output", "internal/overlay",
+	"internal/annex", "internal/awskeys", "internal/cas", "internal/direct", "internal/environment", "internal/extract", "internal/hosttool", "internal/hosttree", "internal/inodes", "internal/limits", "internal/listen", "internal/named", "internal/notes", "internal/objects", "internal/oci", "internal/output", "internal/overlay",
 	"internal/processors", "internal/remote", "internal/restore", "internal/sandbox", "internal/scratch", "internal/series",
 	"internal/steprun", "internal/stepstore", "internal/stream", "internal/tarindex", "internal/unpack", "internal/workspace",
 }

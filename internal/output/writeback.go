@@ -34,9 +34,9 @@ func WriteAway(file *os.File) (stop func()) {
 // Direct opens an output once more, to write whole blocks of it past the page cache (O_DIRECT); nil if its file system cannot do that. Closing the
 // output does not close it.
 func Direct(file *os.File) *os.File {
-	direct, err := os.OpenFile(ToolPath(file), os.O_WRONLY|unix.O_DIRECT, 0)
+	fd, err := unix.Open(ToolPath(file), unix.O_WRONLY|unix.O_DIRECT|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil
 	}
-	return direct
+	return os.NewFile(uintptr(fd), file.Name()) // which errors name
 }

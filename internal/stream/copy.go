@@ -52,7 +52,7 @@ func pieces(e extent.Extent) iter.Seq[extent.Extent] {
 }
 
 // put copies a part of the blob that lies in one piece of the disk. Blocks that the host's file system can share are not written, and are read,
-// into the window, only if a hash needs them.
+// into the window, only if somebody wants their bytes.
 func (c *copying) put(part extent.Extent) error {
 	if n := c.share(part); n > 0 {
 		if err := c.window(part.Cut(part.Off, part.Off+n), true); err != nil {
@@ -72,7 +72,7 @@ func (c *copying) window(part extent.Extent, shared bool) error {
 	if err != nil {
 		return err
 	}
-	if shared && c.Hash == nil && len(c.Further) == 0 && c.w.window.on.Digest == nil {
+	if shared && c.Hash == nil && len(c.Further) == 0 && !c.w.window.on.Digest.wants() {
 		c.at += part.Len
 		return nil
 	}

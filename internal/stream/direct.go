@@ -3,6 +3,7 @@ package stream
 import (
 	"errors"
 	"os"
+	"slices"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -98,33 +99,54 @@ func (v *Volume) writeDirect(p []byte, off int64) error {
 	return err
 }
 
-// spare returns an empty window if the ferry takes this one, which is on that piece of its volume.
-func (w *window) spare(piece int64) []byte {
-	if v := w.on; v.Direct == nil || v.cached.Load() || w.bytes < leastDirect || v.Digest.size(piece)%directBlock != 0 ||
-		!v.Digest.whole(piece, w.bytes) && v.Digest.Take != nil { // it will be read again
-		return nil
+// ways returns which parts of the window, which is on that piece of its volume, are written through the page cache, and which directly: then the
+// ferry takes the window, and spare is an empty one.
+func (w *window) ways(piece int64) (cached, direct []run, spare []byte) {
+	parts, whole := w.parts(), w.on.Digest != nil && w.on.Digest.whole(piece, w.bytes)
+	if w.on.Scratch && whole {
+		return nil, nil, nil
 	}
-	return w.disk.ferry.exchange()
+	if w.direct(piece, whole) {
+		cached, direct = split(parts, whole && !slices.ContainsFunc(w.runs, func(r run) bool { return r.shared }))
+		if size(direct) >= leastDirect {
+			spare = w.disk.ferry.exchange()
+		}
+	}
+	if spare == nil {
+		return parts, nil, nil
+	}
+	return cached, direct, spare
 }
 
-// split returns which parts of the window are written through the page cache, and which directly: whole blocks. A window that has the whole piece
-// consists of blocks, which zeros fill.
-func (w *window) split(piece int64, ferry bool) (cached, direct []run) {
-	whole := w.on.Digest != nil && w.on.Digest.whole(piece, w.bytes)
-	if w.on.Scratch && whole {
-		return nil, nil
-	}
-	for lo, hi := range w.parts() {
-		from, to := (lo+directBlock-1)&^(directBlock-1), hi&^(directBlock-1)
+// direct reports whether the window can be written directly. A part of a piece that is passed on is better read again from the page cache.
+func (w *window) direct(piece int64, whole bool) bool {
+	v := w.on
+	return v.Direct != nil && !v.cached.Load() && v.Digest.size(piece)%directBlock == 0 && (whole || v.Digest.Take == nil)
+}
+
+// split returns the whole blocks in parts of a window, which can be written directly, and the rest. If the window has all of the piece, parts are
+// rounded up to blocks, which zeros fill.
+func split(parts []run, all bool) (cached, direct []run) {
+	for _, p := range parts {
+		first, last := p.lo&^(directBlock-1), p.hi&^(directBlock-1)
+		from, to := (p.lo+directBlock-1)&^(directBlock-1), (p.hi+directBlock-1)&^(directBlock-1)
 		switch {
-		case !ferry || !whole && from >= to:
-			cached = append(cached, run{lo: lo, hi: hi})
-		case whole:
-			direct = append(direct, run{lo: lo &^ (directBlock - 1), hi: (hi + directBlock - 1) &^ (directBlock - 1)})
+		case all:
+			direct = append(direct, run{lo: first, hi: to})
+		case from < last:
+			cached = add(add(cached, p.lo, from), last, p.hi)
+			direct = append(direct, run{lo: from, hi: last})
 		default:
-			cached = append(cached, run{lo: lo, hi: from}, run{lo: to, hi: hi})
-			direct = append(direct, run{lo: from, hi: to})
+			cached = append(cached, p)
 		}
 	}
 	return cached, direct
+}
+
+// size returns the length in bytes of runs.
+func size(list []run) (n int64) {
+	for _, r := range list {
+		n += r.hi - r.lo
+	}
+	return n
 }

@@ -67,6 +67,9 @@ func (p *Pieces) each(off, n int64, do func(piece, n int64) error) error {
 // size returns the length of a piece.
 func (p *Pieces) size(piece int64) int64 { return min(PieceSize, p.length-piece*PieceSize) }
 
+// wants reports whether the content of pieces is wanted; else bytes are only counted.
+func (p *Pieces) wants() bool { return p != nil && (!p.NoSums || p.Take != nil) }
+
 // whole reports whether these bytes are all bytes that are written to the piece.
 func (p *Pieces) whole(piece, bytes int64) bool { return int64(p.total[piece]) == bytes }
 
@@ -103,7 +106,7 @@ func (p *Pieces) last(piece, bytes int64) bool { return p.left[piece].Add(-int32
 
 // read takes a complete piece of the file, through a buffer of PieceSize bytes. What windows have noted is not read, unless it is passed on.
 func (p *Pieces) read(piece int64, file io.ReaderAt, buf []byte) error {
-	if p.NoSums && p.Take == nil {
+	if !p.wants() {
 		return nil
 	}
 	content, leaves := buf[:p.size(piece)], p.noted(piece)

@@ -29,9 +29,9 @@ func bytesUsed(t *testing.T, dir string) int64 {
 // If the host's file system shares extents, large files take no further space, and all bytes and hashes are the same as without.
 func TestShare(t *testing.T) {
 	for _, mkfs := range []string{"mkfs.xfs", "mkfs.btrfs"} {
-		for _, hashes := range []bool{false, true} {
-			t.Run(mkfs+map[bool]string{true: " hashed", false: " plain"}[hashes], func(t *testing.T) {
-				dir := hosttest.Mounted(t, mkfs)
+		for _, kind := range []string{"plain", "counted", "hashed"} {
+			t.Run(mkfs+" "+kind, func(t *testing.T) {
+				dir, hashes := hosttest.Mounted(t, mkfs), kind == "hashed"
 				content := make([]byte, 40<<20+777)
 				rand.New(rand.NewSource(1)).Read(content)
 				source := filepath.Join(dir, "source")
@@ -61,24 +61,29 @@ func TestShare(t *testing.T) {
 				for _, p := range places {
 					copy(want[p.Off:], content[p.At:p.At+p.Len])
 				}
-				if hashes {
-					d.Digest = NewPieces(d.Size)
+				if kind != "plain" {
+					d.Digest, d.Direct = NewPieces(d.Size), direct(f)
+					defer d.Direct.Close()
+					d.Digest.NoSums = !hashes
 					for _, p := range places {
 						d.Digest.Expect(p.Off, p.Len)
 					}
 				}
-				before, h := bytesUsed(t, dir), sha256.New()
+				before, h, read := bytesUsed(t, dir), sha256.New(), &counted{Blob: b}
 				if err := d.Run(context.Background(), []Job{{Run: func(_ context.Context, w *Worker) error {
 					to := To{Places: places, Grain: 4096}
 					if hashes {
 						to.Hash = h
 					}
-					return w.Copy(b, to)
+					return w.Copy(read, to)
 				}}}); err != nil {
 					t.Fatal(err)
 				}
 				if grown := bytesUsed(t, dir) - before; grown > 10<<20 || d.unshared.Load() {
 					t.Errorf("%d bytes more are used: the extents are not shared", grown)
+				}
+				if n := read.n; !hashes && n > 1<<20 {
+					t.Errorf("%d bytes of the source were read for nothing", n)
 				}
 				got := make([]byte, d.Size)
 				if _, err := f.ReadAt(got, 0); err != nil {
@@ -93,4 +98,26 @@ func TestShare(t *testing.T) {
 			})
 		}
 	}
+}
+
+// counted is a file whose bytes that are read are counted.
+type counted struct {
+	tree.Blob
+	n int
+}
+
+func (c *counted) Open() (tree.Reader, error) {
+	r, err := c.Blob.Open()
+	return &countedReader{r.(tree.DescriptorReader), c}, err
+}
+
+type countedReader struct {
+	tree.DescriptorReader
+	of *counted
+}
+
+func (r *countedReader) ReadAt(p []byte, off int64) (int, error) {
+	n, err := r.DescriptorReader.ReadAt(p, off)
+	r.of.n += n
+	return n, err
 }

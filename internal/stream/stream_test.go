@@ -123,7 +123,7 @@ func TestCopy(t *testing.T) {
 			works = append(works, w)
 		}
 		d := diskFor(t, end+rapid.Int64Range(0, 5<<20).Draw(t, "tail"))
-		defer d.File.Close()
+		defer d.close()
 		want := make([]byte, d.Size)
 		var jobs []Job
 		for _, w := range works {

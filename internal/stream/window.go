@@ -3,7 +3,6 @@ package stream
 import (
 	"bytes"
 	"context"
-	"iter"
 )
 
 // A window is the memory in which a worker gathers the bytes of one piece of the disk, to write them in few large runs and to hash them while
@@ -78,15 +77,11 @@ func (w *window) flush() error {
 		return nil
 	}
 	piece := w.piece - w.on.Start/PieceSize
-	spare, free := w.spare(piece), w.buf
-	if spare != nil {
-		free = spare
-	}
-	cached, direct := w.split(piece, spare != nil)
+	cached, direct, spare := w.ways(piece)
 	err := w.write(piece, cached)
 	if err == nil {
 		w.disk.Bytes.Add(w.bytes)
-		err = w.digest(piece, free)
+		err = w.digest(piece, spare)
 	}
 	if spare != nil {
 		w.disk.ferry.take(w.on, w.buf, direct, piece*PieceSize)
@@ -107,9 +102,9 @@ func (w *window) write(piece int64, parts []run) error {
 	return nil
 }
 
-// digest hashes the piece, which has that number in its volume, from the window if everything in it came through the window. Otherwise free is
-// memory for what has to be read again.
-func (w *window) digest(piece int64, free []byte) error {
+// digest hashes the piece, which has that number in its volume, from the window if everything in it came through the window. What has to be read
+// again is read into spare; without it the window is written by now, and its own memory is free.
+func (w *window) digest(piece int64, spare []byte) error {
 	d := w.on.Digest
 	if d == nil {
 		return nil
@@ -126,7 +121,10 @@ func (w *window) digest(piece int64, free []byte) error {
 		d.note(piece, w)
 	}
 	if d.last(piece, w.bytes) {
-		return d.read(piece, w.on.File, free)
+		if spare == nil {
+			spare = w.buf
+		}
+		return d.read(piece, w.on.File, spare)
 	}
 	return nil
 }
@@ -161,31 +159,35 @@ func (d *Disk) written(off, n int64) error {
 // system more in extents than they save.
 const holeSize = 64 << 10
 
-// parts yields the parts [lo, hi) of the window that are written: the runs, except for shared ones and long zeros.
-func (w *window) parts() iter.Seq2[int64, int64] {
-	return func(yield func(lo, hi int64) bool) {
-		for _, r := range w.runs {
-			if !r.shared && !w.nonzero(r, yield) {
-				return
-			}
+// parts returns the parts of the window that are written: the runs, except for shared ones and long zeros.
+func (w *window) parts() (list []run) {
+	for _, r := range w.runs {
+		if !r.shared {
+			list = w.nonzero(list, r)
 		}
 	}
+	return list
 }
 
-// nonzero yields the parts of a run without long zeros.
-func (w *window) nonzero(r run, yield func(lo, hi int64) bool) bool {
+// nonzero appends a run without its long zeros.
+func (w *window) nonzero(list []run, r run) []run {
 	from, at := r.lo, r.lo
 	for at < r.hi {
 		end := min(r.hi, (at/holeSize+1)*holeSize)
 		if end-at == holeSize && isZero(w.buf[at:end]) {
-			if from < at && !yield(from, at) {
-				return false
-			}
-			from = end
+			list, from = add(list, from, at), end
 		}
 		at = end
 	}
-	return from == r.hi || yield(from, r.hi)
+	return add(list, from, r.hi)
+}
+
+// add appends a run, unless it is empty.
+func add(list []run, lo, hi int64) []run {
+	if lo >= hi {
+		return list
+	}
+	return append(list, run{lo: lo, hi: hi})
 }
 
 // isZero compares the ends first, which nearly always differ from zero if anything does.
