@@ -176,6 +176,32 @@ func TestMismatch(t *testing.T) {
 	}
 }
 
+// A target takes nothing that refers to what it would lack.
+func TestIncomplete(t *testing.T) {
+	w := newWorld(t, closure.Nix, 4)
+	cache, err := OpenCache(t.Context(), t.TempDir(), CacheOptions{Flavor: closure.Nix, Compression: "none"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, to := range []Target{w.directory(t.TempDir()), cache} {
+		var missing *closure.MissingError
+		if _, err := Copy(t.Context(), to, w.items[2:], nil, nil); !errors.As(err, &missing) || missing.Items[0].Path != w.items[1].Info.Path {
+			t.Errorf("%v: %v", to, err)
+		}
+		if lacking, err := to.Lacking(t.Context(), []closure.Path{w.items[2].Info.Path, w.items[3].Info.Path}); err != nil || len(lacking) != 2 {
+			t.Errorf("%v lacks %v, %v", to, lacking, err)
+		}
+		for _, list := range [][]closure.Item{w.items[:2], w.items[2:]} {
+			if _, err := Copy(t.Context(), to, list, nil, nil); err != nil {
+				t.Errorf("%v: %v", to, err)
+			}
+		}
+	}
+	if _, err := Copy(t.Context(), &Stream{W: &bytes.Buffer{}, Name: "x"}, w.items[2:], nil, nil); err != nil {
+		t.Errorf("a stream: %v", err)
+	}
+}
+
 // What an interrupted program has left is in nobody's way, with its locks; two copies at once make one store.
 func TestLeftovers(t *testing.T) {
 	w := newWorld(t, closure.Nix, 6)
