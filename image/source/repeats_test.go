@@ -172,3 +172,27 @@ func TestRepeatsAhead(t *testing.T) {
 		}
 	})
 }
+
+// A content that is read once more while the archive passes is the right one, and so is everything after it: from the build store, if it has passed.
+func TestRepeatsRandomly(t *testing.T) {
+	l := newListedOf(t, "zstd", repeating())
+	l.compares = true
+	c, item, err := l.realise()
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := l.unified(c, item)
+	end, err := c.Stream(item.Info.Path).Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"a", "d", "d", "e", "g", "d", "h", "a", "i", "k", "h"} {
+		text, err := tree.ReadAll(child(n, name).Inode().Blob(), 1<<20)
+		if err != nil || string(text) != repeating()[name] {
+			t.Errorf("%s has %d bytes, %v", name, len(text), err)
+		}
+	}
+	if err := end(true); err != nil {
+		t.Error(err)
+	}
+}
