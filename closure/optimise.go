@@ -8,6 +8,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"imprint/closure/nar"
+	"imprint/internal/fault"
+	"imprint/internal/processors"
 	"imprint/internal/tree"
 )
 
@@ -150,4 +152,51 @@ func (o *optimiser) link(n *tree.Node) *tree.Node {
 		return tree.NewLink(n.Name, first.node)
 	}
 	return n
+}
+
+// LinksDir is the directory in a store directory with a further name of every file that Optimise has linked.
+const LinksDir = ".links"
+
+// VerifyLinks compares the contents in the directory of links with their names, several at a time. A file with other contents would take the place of
+// others that are yet to be linked.
+func (f Flavor) VerifyLinks(ctx context.Context, links *tree.Node, report fault.Report) error {
+	v := &itemVerifier{report: report}
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(2 * processors.Count())
+	for _, n := range links.Children() {
+		group.Go(func() error {
+			if text := wrongLink(n); text != "" {
+				v.fault(f.StoreDir+"/"+LinksDir+"/"+n.Name, "link of equal files", text)
+			}
+			return ctx.Err()
+		})
+	}
+	return group.Wait()
+}
+
+// VerifyLinks is that of the flavor, for the store in the tree.
+func (s *TreeStore) VerifyLinks(ctx context.Context, report fault.Report) error {
+	if links := s.find(s.flavor.StoreDir + "/" + LinksDir); links != nil {
+		return s.flavor.VerifyLinks(ctx, links, report)
+	}
+	return nil
+}
+
+// wrongLink says what is wrong with an entry of the directory of links; "" for nothing.
+func wrongLink(n *tree.Node) string {
+	if n.Kind() == tree.Dir {
+		return "is a directory"
+	}
+	file, err := Canonical(n.Name, n)
+	if err != nil {
+		return err.Error()
+	}
+	digest, _, err := nar.Hash(file)
+	if err != nil {
+		return err.Error()
+	}
+	if got := nar.EncodeBase32(digest[:]); got != n.Name {
+		return fault.Mismatch("hash", got, n.Name)
+	}
+	return ""
 }

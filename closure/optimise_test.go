@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"imprint/closure/nar"
+	"imprint/internal/fault"
 	"imprint/internal/tree"
 )
 
@@ -194,5 +195,39 @@ func TestOptimiseReadsFilesOnce(t *testing.T) {
 	cancel()
 	if _, err := Optimise(ctx, Nix, items("a"), 1); !errors.Is(err, context.Canceled) {
 		t.Errorf("after the end of the context: %v", err)
+	}
+}
+
+// Links have the hash of what they are, with the executable bit, as their name.
+func TestVerifyLinks(t *testing.T) {
+	file := func(name string, mode uint16) *tree.Node {
+		return tree.NewFile(name, CanonicalAttr(tree.File, mode), tree.Text("text"))
+	}
+	name := func(n *tree.Node) string {
+		digest, _, err := nar.Hash(n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return nar.EncodeBase32(digest[:])
+	}
+	plain, program := name(file("", 0o444)), name(file("", 0o555))
+	symlink := func(name string) *tree.Node {
+		return tree.NewSymlink(name, CanonicalAttr(tree.Symlink, 0), "text")
+	}
+	for what, c := range map[string]struct {
+		nodes []*tree.Node
+		want  string
+	}{
+		"right":      {[]*tree.Node{file(plain, 0o444), file(program, 0o555), symlink(name(symlink("")))}, ""},
+		"executable": {[]*tree.Node{file(plain, 0o555)}, "/nix/store/.links/" + plain + `": link of equal files: hash is ` + program},
+		"odd name":   {[]*tree.Node{file("x", 0o444)}, "x is expected"},
+		"directory":  {[]*tree.Node{tree.NewDir(plain, CanonicalAttr(tree.Dir, 0), nil)}, "is a directory"},
+		"fifo":       {[]*tree.Node{tree.NewSpecial(plain, CanonicalAttr(tree.File, 0), tree.Fifo)}, "can only have files"},
+	} {
+		var got []string
+		err := Nix.VerifyLinks(t.Context(), tree.NewDir(LinksDir, CanonicalAttr(tree.Dir, 0), c.nodes), func(f fault.Fault) { got = append(got, f.String()) })
+		if err != nil || (len(got) == 0) != (c.want == "") || !strings.Contains(strings.Join(got, "\n"), c.want) {
+			t.Errorf("%s: %q, %v, want %q", what, got, err, c.want)
+		}
 	}
 }

@@ -45,7 +45,7 @@ func (s *TreeStore) Verify(ctx context.Context, report fault.Report) error {
 	v.stray()
 	v.references()
 	v.roots()
-	return nil
+	return v.VerifyLinks(ctx, report)
 }
 
 // A storeVerifier finds faults of a store.
@@ -165,7 +165,7 @@ func (v *storeVerifier) stray() {
 		return
 	}
 	for _, n := range dir.Children() {
-		if n.Name == ".links" {
+		if n.Name == LinksDir {
 			continue
 		}
 		p, err := v.flavor.ParsePath(v.flavor.StoreDir + "/" + n.Name)

@@ -23,7 +23,7 @@ func (s *Store) Dead() ([]string, error) {
 	}
 	var dead []string
 	for _, e := range entries {
-		if p := s.Flavor.StoreDir + "/" + e.Name(); e.Name() != ".links" && !alive[p] {
+		if p := s.Flavor.StoreDir + "/" + e.Name(); e.Name() != closure.LinksDir && !alive[p] {
 			dead = append(dead, p)
 		}
 	}

@@ -117,12 +117,13 @@ func (d *Directory) valid(ctx context.Context, paths ...closure.Path) (map[closu
 	return s.Valid(ctx, paths)
 }
 
-// Put implements [Target]. Items are written several at a time, and registered in their order.
+// Put implements [Target]. Items are written several at a time, and registered in their order. Those that cannot be registered, since one before them is
+// missing, are removed.
 func (d *Directory) Put(ctx context.Context, items []closure.Item, p *Progress) error {
 	if len(items) == 0 {
 		return nil
 	}
-	r := &registrar{Directory: d, items: items, done: make([]bool, len(items))}
+	r := &registrar{Directory: d, items: items, done: make([]bool, len(items)), written: make([]fs.FileInfo, len(items))}
 	group, inner := errgroup.WithContext(ctx)
 	group.SetLimit(2 * processors.Count())
 	for i := range items {
@@ -130,14 +131,19 @@ func (d *Directory) Put(ctx context.Context, items []closure.Item, p *Progress) 
 			if inner.Err() != nil {
 				return context.Cause(inner)
 			}
-			if err := d.write(inner, items[i], p); err != nil {
+			written, err := d.write(inner, items[i], p)
+			if err != nil {
 				return err
 			}
-			return r.note(inner, i)
+			return r.note(inner, i, written)
 		})
 	}
+	ctx = context.WithoutCancel(ctx)
 	err := group.Wait()
-	return errors.Join(err, r.flush(context.WithoutCancel(ctx)))
+	if err = errors.Join(err, r.flush(ctx)); err != nil {
+		err = errors.Join(err, r.discard(ctx))
+	}
+	return err
 }
 
 // hold makes paths temporary roots, so that no collector takes them, now or when they are there.
@@ -157,26 +163,27 @@ func (d *Directory) hold(ctx context.Context, paths []closure.Path) (err error) 
 	return d.roots.Add(ctx, names)
 }
 
-// write writes an item. What is in its place and not registered is what an interrupted program has left.
-func (d *Directory) write(ctx context.Context, item closure.Item, p *Progress) error {
+// write writes an item, and returns what it has written; nil if the item is valid. What is in its place and not registered is what an interrupted
+// program has left.
+func (d *Directory) write(ctx context.Context, item closure.Item, p *Progress) (fs.FileInfo, error) {
 	path := d.at(item.Info.Path.String())
 	release, err := locks.Path(ctx, path)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer release()
 	if _, err := os.Lstat(path); err == nil {
 		valid, err := d.valid(ctx, item.Info.Path)
 		if err != nil || valid[item.Info.Path] {
-			return err
+			return nil, err
 		}
 		if err := remove(path); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	node, err := item.Store.Item(ctx, item.Info.Path)
 	if err != nil {
-		return closure.Reading(item.Info.Path, err)
+		return nil, closure.Reading(item.Info.Path, err)
 	}
 	w := newTreeWriter(path, node)
 	err = w.begin()
@@ -187,9 +194,9 @@ func (d *Directory) write(ctx context.Context, item closure.Item, p *Progress) e
 		err = w.end()
 	}
 	if err != nil {
-		return errors.Join(err, remove(path))
+		return nil, errors.Join(err, remove(path))
 	}
-	return nil
+	return os.Lstat(path)
 }
 
 // remove removes an item, whose directories cannot be written to.

@@ -9,8 +9,10 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 
 	"imprint/closure"
+	"imprint/closure/locks"
 	"imprint/internal/tree"
 
 	"golang.org/x/sys/unix"
@@ -21,10 +23,11 @@ type registrar struct {
 	*Directory
 	items []closure.Item
 
-	mu     sync.Mutex
-	done   []bool
-	next   int   // of the first item that is not registered
-	weight int64 // of those that are written and not registered
+	mu      sync.Mutex
+	done    []bool
+	written []fs.FileInfo // what was written of each item; nil for what was there
+	next    int           // of the first item that is not registered
+	weight  int64         // of those that are written and not registered
 }
 
 // An interrupted copy loses at most the work for so many bytes, where an item counts for at least a small part of that.
@@ -34,10 +37,10 @@ const (
 )
 
 // note takes note that an item is written.
-func (r *registrar) note(ctx context.Context, i int) error {
+func (r *registrar) note(ctx context.Context, i int, written fs.FileInfo) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.done[i] = true
+	r.done[i], r.written[i] = true, written
 	if r.weight += max(leastOne, r.items[i].Info.NARSize); r.weight < mostLost {
 		return nil
 	}
@@ -64,6 +67,42 @@ func (r *registrar) register(ctx context.Context) error {
 		return err
 	}
 	return r.Flavor.Register(ctx, r.Prefix, infos, r.Epoch, false)
+}
+
+// discard removes what was written and is not registered.
+func (r *registrar) discard(ctx context.Context) error {
+	var failed error
+	for i, written := range r.written {
+		if written != nil {
+			failed = errors.Join(failed, r.discardOne(ctx, r.items[i].Info.Path, written))
+		}
+	}
+	return failed
+}
+
+// discardOne leaves an item alone that is valid, or that another program has written since.
+func (r *registrar) discardOne(ctx context.Context, p closure.Path, written fs.FileInfo) error {
+	path := r.at(p.String())
+	release, err := locks.Path(ctx, path)
+	if err != nil {
+		return err
+	}
+	defer release()
+	now, err := os.Lstat(path)
+	if err != nil || !unchanged(now, written) {
+		return nil
+	}
+	if valid, err := r.valid(ctx, p); err != nil || valid[p] {
+		return err
+	}
+	return remove(path)
+}
+
+// unchanged reports whether a file is the same one and has not changed. Its inode number may be that of one that was removed, but then its change time is
+// another.
+func unchanged(a, b fs.FileInfo) bool {
+	x, y := a.Sys().(*syscall.Stat_t), b.Sys().(*syscall.Stat_t)
+	return os.SameFile(a, b) && x.Ctim == y.Ctim
 }
 
 // sync waits until all that was written to the file system of the store is on the disk.

@@ -12,6 +12,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -43,7 +45,8 @@ func (p *Progress) Done() int64 { return p.done.Load() }
 // Copy puts those items of a list into a target that it lacks, each after what it refers to, and returns them. report is called before that;
 // it may be nil. realise makes the items readable that are to be copied: see package source.
 //
-// The error matches [cas.ErrMismatch] if an item does not have the NAR hash or size of its registration.
+// The error is a [*closure.MissingError] if an item would refer to what is neither in the list nor in the target, unless that is a stream. It
+// matches [cas.ErrMismatch] if an item does not have the NAR hash or size of its registration.
 func Copy(ctx context.Context, to Target, items []closure.Item, realise func([]closure.Item) error, report func(*Progress)) ([]closure.Item, error) {
 	paths := make([]closure.Path, len(items))
 	for i, item := range items {
@@ -56,6 +59,9 @@ func Copy(ctx context.Context, to Target, items []closure.Item, realise func([]c
 	wanted := map[closure.Path]bool{}
 	for _, p := range lacking {
 		wanted[p] = true
+	}
+	if err := complete(ctx, to, items); err != nil {
+		return nil, err
 	}
 	var list []closure.Item
 	p := &Progress{}
@@ -73,6 +79,36 @@ func Copy(ctx context.Context, to Target, items []closure.Item, realise func([]c
 		report(p)
 	}
 	return list, to.Put(ctx, list, p)
+}
+
+// complete returns an error unless what items refer to is among them or in the target.
+func complete(ctx context.Context, to Target, items []closure.Item) error {
+	if _, ok := to.(*Stream); ok {
+		return nil
+	}
+	known, from := map[closure.Path]bool{}, map[closure.Path][]closure.Path{}
+	for _, item := range items {
+		known[item.Info.Path] = true
+	}
+	for _, item := range items {
+		for _, r := range item.Info.References {
+			if !known[r] {
+				from[r] = append(from[r], item.Info.Path)
+			}
+		}
+	}
+	if len(from) == 0 {
+		return nil
+	}
+	lacking, err := to.Lacking(ctx, slices.SortedFunc(maps.Keys(from), closure.Path.Compare))
+	if err != nil || len(lacking) == 0 {
+		return err
+	}
+	missing := &closure.MissingError{Stores: []string{to.String()}}
+	for _, p := range lacking {
+		missing.Items = append(missing.Items, closure.MissingItem{Path: p, Referrers: from[p]})
+	}
+	return missing
 }
 
 // buffers are for the contents of files.

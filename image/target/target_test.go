@@ -152,6 +152,9 @@ func TestMismatch(t *testing.T) {
 		if _, err := os.Lstat(prefix + bad.Path.String()); err == nil {
 			t.Error("it is left")
 		}
+		if list, _ := filepath.Glob(prefix + closure.Nix.StoreDir + "/0*"); len(list) != w.valid(d) {
+			t.Errorf("%q are left, of which %d are valid", list, w.valid(d))
+		}
 		if _, err := Copy(t.Context(), d, w.items, nil, nil); err != nil || w.valid(d) != 4 {
 			t.Errorf("%v", err)
 		}
@@ -170,6 +173,32 @@ func TestMismatch(t *testing.T) {
 		if _, err := Copy(t.Context(), &Stream{W: &bytes.Buffer{}, Name: "x"}, items, nil, nil); !errors.Is(err, cas.ErrMismatch) {
 			t.Errorf("%v", err)
 		}
+	}
+}
+
+// A target takes nothing that refers to what it would lack.
+func TestIncomplete(t *testing.T) {
+	w := newWorld(t, closure.Nix, 4)
+	cache, err := OpenCache(t.Context(), t.TempDir(), CacheOptions{Flavor: closure.Nix, Compression: "none"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, to := range []Target{w.directory(t.TempDir()), cache} {
+		var missing *closure.MissingError
+		if _, err := Copy(t.Context(), to, w.items[2:], nil, nil); !errors.As(err, &missing) || missing.Items[0].Path != w.items[1].Info.Path {
+			t.Errorf("%v: %v", to, err)
+		}
+		if lacking, err := to.Lacking(t.Context(), []closure.Path{w.items[2].Info.Path, w.items[3].Info.Path}); err != nil || len(lacking) != 2 {
+			t.Errorf("%v lacks %v, %v", to, lacking, err)
+		}
+		for _, list := range [][]closure.Item{w.items[:2], w.items[2:]} {
+			if _, err := Copy(t.Context(), to, list, nil, nil); err != nil {
+				t.Errorf("%v: %v", to, err)
+			}
+		}
+	}
+	if _, err := Copy(t.Context(), &Stream{W: &bytes.Buffer{}, Name: "x"}, w.items[2:], nil, nil); err != nil {
+		t.Errorf("a stream: %v", err)
 	}
 }
 

@@ -79,7 +79,7 @@ func CheckName(name string) error {
 	case name == "":
 		return fmt.Errorf("empty name")
 	case name == "." || name == "..":
-		return fmt.Errorf("name %q", name)
+		return fmt.Errorf("name %q, which no file can have", name)
 	case len(name) > 255:
 		return fmt.Errorf("name of %d bytes, 255 are allowed: %.40q…", len(name), name)
 	case strings.ContainsAny(name, "/\x00"):

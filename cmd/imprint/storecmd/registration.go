@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"slices"
+	"strings"
 
 	"imprint/closure"
 	"imprint/image/target"
@@ -78,6 +79,9 @@ Either all are registered, or none.`,
 		Example: "  imprint store load-db /mnt < registration",
 		Args:    m.Arguments(1, 2, "a DIR and perhaps a FILE"),
 		RunE: func(c *cobra.Command, args []string) error {
+			if err := m.checkDirectory(args[0]); err != nil {
+				return err
+			}
 			f, err := m.flavors(args[0])
 			if err != nil {
 				return err
@@ -95,6 +99,17 @@ Either all are registered, or none.`,
 	}
 }
 
+// checkDirectory returns an error for what names a store of another kind.
+func (m *commands) checkDirectory(text string) error {
+	switch info, err := os.Stat(text); {
+	case err == nil && info.IsDir() && !isCache(text):
+		return nil
+	case err != nil && text != "-" && !isDaemon(text) && !strings.Contains(text, "://") && !strings.HasPrefix(text, "export:"):
+		return nil // it is made
+	}
+	return m.Usage(fmt.Errorf("%s is no store directory", text))
+}
+
 // load registers the items that a text lists.
 func (m *commands) load(ctx context.Context, dir string, f closure.Flavor, name string, text io.Reader) error {
 	infos, err := closure.ParseRegistration(text, name, f)
@@ -105,11 +120,6 @@ func (m *commands) load(ctx context.Context, dir string, f closure.Flavor, name 
 	if err != nil {
 		return err
 	}
-	d, err := target.OpenDirectory(ctx, target.DirectoryOptions{Prefix: dir, Flavor: f, Epoch: epoch})
-	if err != nil {
-		return of(dir, err)
-	}
-	defer d.Close()
 	for _, info := range infos {
 		switch {
 		case info.NARSize == 0:
@@ -120,6 +130,11 @@ func (m *commands) load(ctx context.Context, dir string, f closure.Flavor, name 
 			}
 		}
 	}
+	d, err := target.OpenDirectory(ctx, target.DirectoryOptions{Prefix: dir, Flavor: f, Epoch: epoch})
+	if err != nil {
+		return of(dir, err)
+	}
+	defer d.Close()
 	if err := acyclic(ctx, dir, f, infos); err != nil {
 		return err
 	}

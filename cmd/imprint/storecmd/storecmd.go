@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"strings"
 
 	"imprint/closure"
 	"imprint/cmd/imprint/family"
@@ -116,10 +117,20 @@ func of(store string, err error) error {
 		problem.Text, problem.Hint = mistake.Text, mistake.Hint
 	case remote.Hint(err) != "":
 		problem.Text, problem.Hint = err.Error(), remote.Hint(err)
-	case errors.As(err, &missing), errors.As(err, &invalid), errors.As(err, &inside):
+	case errors.As(err, &missing):
+		return eachMissing(problem.Position, missing)
+	case errors.As(err, &invalid), errors.As(err, &inside):
 		problem.Text = err.Error()
 	default:
 		return err
 	}
 	return diag.List{problem}
+}
+
+// eachMissing returns a problem for each line of an error.
+func eachMissing(at diag.Position, err *closure.MissingError) (list diag.List) {
+	for line := range strings.SplitSeq(err.Error(), "\n") {
+		list = append(list, diag.Problem{Position: at, Text: line})
+	}
+	return list
 }

@@ -115,9 +115,9 @@ nix-store --import does. A stream that is damaged adds nothing.`,
 			if err != nil {
 				return err
 			}
-			items := make([]closure.Item, len(infos))
-			for i, info := range infos {
-				items[i] = closure.Item{Info: info, Store: p.Store}
+			items, err := m.exported(c.Context(), p, paths(infos), false)
+			if err != nil {
+				return err
 			}
 			if err := m.put(c.Context(), o, p.flavor, items, paths(infos)); err != nil {
 				return err

@@ -2,7 +2,9 @@ package storecmd
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"syscall"
 
@@ -23,8 +25,8 @@ func (m *commands) verify() *cobra.Command {
 		Use:   "verify STORE [ROOT…]",
 		Short: "Compare the items of a store with what is registered about them",
 		Long: `verify reads all items of a store, or the ROOTs and all that they refer to, and compares them with their registered hashes and sizes. In a
-store directory and an image it also compares modes, owners and times with those of a store, and looks for references that are not valid. It
-prints a line for each fault, and exits with 5 if there is one. It changes nothing.`,
+store directory and an image it also compares modes, owners and times with those of a store, and the files in .links with their names, and looks for
+references that are not valid. It prints a line for each fault, and exits with 5 if there is one. It changes nothing.`,
 		Example: "  imprint store verify /mnt\n  imprint store verify file:///srv/cache ./result",
 		Args:    m.Arguments(1, -1, "a STORE and perhaps ROOTs"),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -64,12 +66,36 @@ func (m *commands) runVerify(ctx context.Context, p *place, roots []string, asJS
 	if err := closure.VerifyItems(ctx, infos, p.reader(ctx), report); err != nil {
 		return err
 	}
+	if len(roots) == 0 {
+		if err := p.verifyLinks(ctx, report); err != nil {
+			return err
+		}
+	}
 	closure.SortFaults(faults)
 	if err := m.verdict(p, len(infos), faults, asJSON); err != nil {
 		return err
 	}
 	if n := len(faults); n > 0 {
 		return fmt.Errorf("%s in %s: %w", units.Count(n, "fault"), p.text, cas.ErrMismatch)
+	}
+	return nil
+}
+
+// verifyLinks compares the files that equal ones are linked to, in a store directory or an image, with their names.
+func (p *place) verifyLinks(ctx context.Context, report fault.Report) error {
+	switch p.kind {
+	case directoryKind:
+		s := &hosttree.Scanner{Attr: func(h hosttree.Host) *tree.Attr { return closure.CanonicalAttr(h.Kind, h.Mode) }, Special: true}
+		links, err := s.Read(p.prefix + p.flavor.StoreDir + "/" + closure.LinksDir)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		return p.flavor.VerifyLinks(ctx, links, report)
+	case imageKind:
+		return p.image.VerifyLinks(ctx, report)
 	}
 	return nil
 }
