@@ -143,7 +143,7 @@ func (a *archives) pack(out Formatted, p *plan.Plan, l *plan.Layout, v *stream.V
 	a.spools = append(a.spools, spool)
 	v.File, v.Scratch, v.Digest = spool.File, !out.Format.Layers, stream.NewPieces(v.Size)
 	v.Digest.NoSums = true
-	f, err := newFormats([]Formatted{out}, p, l, v, false)
+	f, err := newFormats([]Formatted{out}, p, l, v)
 	a.formats = append(a.formats, f)
 	return err
 }

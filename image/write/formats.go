@@ -42,15 +42,14 @@ type formats struct {
 }
 
 // newFormats starts the outputs of a volume, whose pieces they get.
-func newFormats(list []Formatted, p *plan.Plan, l *plan.Layout, v *stream.Volume, sync bool) (*formats, error) {
-	f, err := startFormats(list, p.Manifest(l, 0), p.Seed, pieces.Disk{Size: v.Size, Hole: v.Digest.Hole}, v.File, sync)
+func newFormats(list []Formatted, p *plan.Plan, l *plan.Layout, v *stream.Volume) (*formats, error) {
+	f, err := startFormats(list, p.Manifest(l, 0), p.Seed, pieces.Disk{Size: v.Size, Hole: v.Digest.Hole}, v.File)
 	v.Digest.Take = f.take
 	return f, err
 }
 
-// startFormats starts outputs. disk has its size and its holes; the manifest says for what it is. whole is for formats that read it again. What will be
-// synced goes past the page cache.
-func startFormats(list []Formatted, m *plan.Manifest, seed repro.Seed, disk pieces.Disk, whole io.ReaderAt, sync bool) (f *formats, err error) {
+// startFormats starts outputs. disk has its size and its holes; the manifest says for what it is. whole is for formats that read it again.
+func startFormats(list []Formatted, m *plan.Manifest, seed repro.Seed, disk pieces.Disk, whole io.ReaderAt) (f *formats, err error) {
 	f = &formats{list: list}
 	disk.Piece, disk.Sector = stream.PieceSize, m.SectorSize
 	disk.ID = func(name string) [16]byte { return seed.UUID("output " + name) }
@@ -61,7 +60,7 @@ func startFormats(list []Formatted, m *plan.Manifest, seed repro.Seed, disk piec
 		t := container.Target{File: out.File, Whole: whole}
 		if out.To != nil {
 			t.File, t.Pipe = &pipe{w: out.To}, true
-		} else if sync && !out.packs() {
+		} else if !out.packs() {
 			if t.File, err = f.direct(out.File); err != nil {
 				return f, err
 			}

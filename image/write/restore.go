@@ -41,7 +41,7 @@ func Restore(ctx context.Context, file *os.File, d *Stored, o Options) (sums res
 	if !o.NoSync && !o.Scratch {
 		defer o.back(o.SHA256)(file)()
 	}
-	f, err := startFormats(o.Formats, d.Manifest, seed, pieces.Disk{Size: d.Size, Hole: d.holes()}, nil, !o.NoSync)
+	f, err := startFormats(o.Formats, d.Manifest, seed, pieces.Disk{Size: d.Size, Hole: d.holes()}, nil)
 	defer f.discard()
 	if err != nil {
 		return nil, "", err
@@ -50,7 +50,7 @@ func Restore(ctx context.Context, file *os.File, d *Stored, o Options) (sums res
 		f.writeBack(o.back(false))
 	}
 	raw := pieces.File(file)
-	if !o.NoSync && !o.Scratch && !o.SHA256 {
+	if !o.Scratch && !o.SHA256 {
 		if raw, err = f.direct(file); err != nil {
 			return nil, "", err
 		}

@@ -122,7 +122,7 @@ func (o Options) disk(file *os.File, p *plan.Plan, l *plan.Layout) (*stream.Disk
 	if err := file.Truncate(l.Size); err != nil {
 		return nil, fmt.Errorf("make a file of %d bytes: %w", l.Size, err)
 	}
-	if !o.NoSync && !o.Scratch && !o.SHA256 { // what is not synced, or read again, is better left in the page cache
+	if !o.Scratch && !o.SHA256 { // what is read again is better left in the page cache
 		disk.Direct = output.Direct(file)
 	}
 	if !o.NoDigest || len(o.Formats) > 0 || p.Seal != nil || disk.Direct != nil {
@@ -139,7 +139,7 @@ func (o Options) run(ctx context.Context, s *sequence) error {
 	}
 	all := slices.Clone(s.archives.formats)
 	if list := slices.DeleteFunc(slices.Clone(o.Formats), func(f Formatted) bool { return f.Format.Tree }); len(list) > 0 {
-		f, err := newFormats(list, s.plan, s.layout, &s.disk.Volume, !o.NoSync)
+		f, err := newFormats(list, s.plan, s.layout, &s.disk.Volume)
 		defer f.discard()
 		if err != nil {
 			return err
