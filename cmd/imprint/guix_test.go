@@ -167,7 +167,7 @@ closures = ["system"]
 		"another key": {fmt.Sprintf("url = %q\ntrusted-public-keys = [%q]", s.URL, other), nil, "is signed by \"Guix's "},
 		"no key":      {fmt.Sprintf("url = %q", s.URL), nil, "trusted-public-keys"},
 		"changed text": {trusted, func(text string) string { return strings.Replace(text, "NarSize: ", "NarSize: 1", 1) },
-			"is signed by \"Guix's "},
+			"by \"Guix's B350F572…\" is not valid"},
 	} {
 		p.Text = c.text
 		if _, out, err := build(strings.ReplaceAll(what, " ", "-"), c.source); err == nil || !strings.Contains(out, c.want) {
