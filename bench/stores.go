@@ -104,6 +104,14 @@ func removeAll(dir string) error {
 	return os.RemoveAll(dir)
 }
 
+// medians says what the figures are.
+func (b storeBench) medians() string {
+	if b.rounds == 1 {
+		return "one round"
+	}
+	return fmt.Sprintf("medians of %d rounds", b.rounds)
+}
+
 // run runs a trial once in a directory that it makes, and returns how long it takes.
 func (b storeBench) run(w trial, out string) (float64, error) {
 	if err := os.MkdirAll(out, 0o755); err != nil {
@@ -132,7 +140,7 @@ func (b storeBench) registering(items, references int) (string, error) {
 		{"the sqlite3 program", `sqlite3 db.sqlite < "$DIR/rows.sql"`},
 		{"imprint store load-db", `"$IMPRINT" store load-db . "$DIR/rows.registration"`},
 	})
-	return fmt.Sprintf("Registering %d items with %d references; medians of %d rounds.\n\n%s", items, items*references, b.rounds, table), err
+	return fmt.Sprintf("Registering %d items with %d references; %s.\n\n%s", items, items*references, b.medians(), table), err
 }
 
 // writeRows writes the same rows as a script for SQLite and as a registration.
@@ -211,8 +219,8 @@ func (b storeBench) copying() (string, error) {
 		{"nix copy", vars + remote + `nix copy --no-check-sigs --to "local?root=$PWD/to" $PATHS`},
 		{"nix-store --export and --import", vars + remote + `nix-store --export $PATHS | NIX_REMOTE="local?root=$PWD/to" nix-store --import`},
 	})
-	return fmt.Sprintf("Copying %d items, %d files, about %d MB into an empty store, with a warm cache; medians of %d rounds. Nix does not wait "+
-		"until the contents are on the disk.\n\n%s", w.items, w.files, w.aboutMB, b.rounds, table), err
+	return fmt.Sprintf("Copying %d items, %d files, about %d MB into an empty store, with a warm cache; %s. Nix does not wait "+
+		"until the contents are on the disk.\n\n%s", w.items, w.files, w.aboutMB, b.medians(), table), err
 }
 
 // appendSection replaces the section with a title in the results file, or adds it at the end.
