@@ -83,7 +83,7 @@ func startFormats(list []Formatted, m *plan.Manifest, seed repro.Seed, disk piec
 }
 
 // directBuffers is the number of buffers for all files that are written past the page cache.
-const directBuffers = 6
+const directBuffers = 4
 
 // direct returns a file that is written past the page cache; the file itself if its file system cannot do that.
 func (f *formats) direct(file *os.File) (pieces.File, error) {

@@ -8,7 +8,7 @@ import (
 )
 
 // directWindows is the number of windows that may be on their way to the disk.
-const directWindows = 6
+const directWindows = 4
 
 // A ferry takes windows to the disk past the page cache while workers fill others. Copying into the page cache takes about as long as hashing, and
 // several times as long where the kernel has to ask a hypervisor for the memory. Windows do not wait for the disk: if as many as may be are on their
